@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { installFromDebian, installableCodename } from './install.js';
 import { withFolderLock } from './lock.js';
-import { succeeds } from './run.js';
+import { run, succeeds } from './run.js';
 
 /** A way to start Valkey servers: a program of this machine, or an image under Docker. */
 export type ValkeyProgram = { kind: 'binary'; path: string } | { kind: 'docker'; image: string };
@@ -49,7 +49,11 @@ const search = async (): Promise<ValkeyProgram> => {
     // Docker may still do; the reason is kept for the case that it does not.
     cause = error;
   }
-  if (await succeeds('docker', ['info'])) return { kind: 'docker', image };
+  if (await succeeds('docker', ['info'])) {
+    // Fetched here, where there is time for it: a server has only seconds to become ready.
+    if (!(await succeeds('docker', ['image', 'inspect', image]))) await run('docker', ['pull', image]);
+    return { kind: 'docker', image };
+  }
   throw new Error(
     'No Valkey server was found: install the package valkey-server (version 8 or newer) so that ' +
       'valkey-server is on PATH, start a Docker daemon, or set VALKEY_URL to a server the tests may write to.',
