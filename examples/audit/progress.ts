@@ -75,8 +75,10 @@ export function startProgress(options: ProgressOptions): ProgressDisplay {
       stream.write(`${line()}\n`);
       return;
     }
+    // Some pseudo-terminals give a width of 0: not known.
+    const columns = stream.columns || FALLBACK_COLUMNS;
     // The last column stays free: many terminals wrap once it is written, which \r does not undo.
-    const text = clip(line(), (stream.columns ?? FALLBACK_COLUMNS) - 1);
+    const text = clip(line(), columns - 1);
     stream.write(`\r${text.padEnd(paintedLength)}`);
     paintedLength = text.length;
   };

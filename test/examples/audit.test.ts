@@ -504,12 +504,12 @@ describe('renderReport', () => {
 });
 
 describe('startProgress', () => {
-  function setUp(isTTY: boolean) {
+  function setUp(isTTY: boolean, columns = 60) {
     const written: string[] = [];
     let timeMs = 0;
     const display = startProgress({
       total: 200,
-      stream: { isTTY, columns: 60, write: (text: string) => written.push(text) },
+      stream: { isTTY, columns, write: (text: string) => written.push(text) },
       now: () => timeMs,
     });
     return {
@@ -535,6 +535,15 @@ describe('startProgress', () => {
       '\r100/200 packages  4 running  1 failed  99.0/s',
       '\n',
     ]);
+  });
+
+  it('cuts the line to the width of the terminal, when that is known', () => {
+    const narrow = setUp(true, 20);
+    narrow.display.stop();
+    expect(narrow.written[0]).toBe('\r0/200 packages  0 r…');
+    const unknown = setUp(true, 0);
+    unknown.display.stop();
+    expect(unknown.written[0]).toBe('\r0/200 packages  0 running  0 failed  0.0/s');
   });
 
   it('writes a line every two seconds elsewhere', () => {
