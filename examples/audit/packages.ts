@@ -60,7 +60,7 @@ async function packageFolders(modules: string): Promise<Candidate[]> {
   return candidates;
 }
 
-/** pnpm keeps a package in `.pnpm/<name>@<version>/node_modules`, beside links to those it needs. */
+/** pnpm keeps a package in `.pnpm/<name>@<version>/node_modules`, beside links to what it needs. */
 async function pnpmStores(modules: string): Promise<string[]> {
   const store = join(modules, '.pnpm');
   const entries = await list(store);

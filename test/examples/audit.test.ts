@@ -128,7 +128,8 @@ describe('findPackages', () => {
 
 describe('auditPackage', () => {
   it('gives files, bytes, lines and licence, within the schema', async () => {
-    await install('a', { 'index.js': 'a();\n\n// no\nb();\n', 'README.md': 'x', LICENSE: MIT_TEXT });
+    const code = 'a();\n\n// no\nb();\n';
+    await install('a', { 'index.js': code, 'README.md': 'x', LICENSE: MIT_TEXT });
 
     const result = await audit('a', { attempt: 2 });
 
@@ -202,7 +203,7 @@ describe('auditPackage', () => {
     expect(progress).toHaveBeenNthCalledWith(1, { filesDone: 0, filesTotal: 2, bytesDone: 0 });
   });
 
-  it('does not start when aborted, and stops amid its files with the reason of the signal', async () => {
+  it('does not start when aborted, and stops amid its files with the given reason', async () => {
     await install('a', { 'big.js': 'call();\n'.repeat(100_000) });
     const reason = new Error('shutting down');
     await expect(audit('a', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
@@ -338,7 +339,11 @@ describe('licences', () => {
     ],
     [{}, { 'LICENCE.txt': MIT_TEXT }, { kind: 'text', spdx: 'MIT', file: 'LICENCE.txt' }],
     [{}, { COPYING: 'Ask us.' }, { kind: 'text', spdx: 'NOASSERTION', file: 'COPYING' }],
-    [{ license: 'ISC' }, { 'license.md': MIT_TEXT }, { kind: 'text', spdx: 'ISC', textSpdx: 'MIT' }],
+    [
+      { license: 'ISC' },
+      { 'license.md': MIT_TEXT },
+      { kind: 'text', spdx: 'ISC', textSpdx: 'MIT' },
+    ],
     [
       { license: 'SEE LICENSE IN terms/EULA' },
       { 'terms/EULA': 'Pay us.' },
@@ -399,7 +404,7 @@ describe('line counting', () => {
   });
 
   it('tells the language by the extension', () => {
-    const names = ['a.js', 'a.d.ts', 'b/a.d.mts', 'a.tsx', 'a.js.map', 'README.md', '.js', 'LICENSE'];
+    const names = ['a.js', 'a.d.ts', 'b/a.d.mts', 'a.tsx', 'a.js.map', 'a.md', '.js', 'LICENSE'];
     expect(names.map(languageOf)).toEqual([
       'JavaScript',
       'TypeScript declarations',
@@ -449,7 +454,9 @@ describe('renderReport', () => {
       auditOf('small'),
       auditOf('big', { bytes: 5 * 1024 ** 2, attempt: 3, durationMs: 3210 }),
       auditOf('odd', { licence: { kind: 'text', spdx: 'ISC', file: 'LICENSE', textSpdx: 'MIT' } }),
-      auditOf(`@scope/${'long'.repeat(40)}`, { licence: { kind: 'spdx-only', spdx: 'x'.repeat(128) } }),
+      auditOf(`@scope/${'long'.repeat(40)}`, {
+        licence: { kind: 'spdx-only', spdx: 'x'.repeat(128) },
+      }),
     ],
     failures: [
       {
@@ -480,7 +487,8 @@ describe('renderReport', () => {
     expect(report).toMatch(/big@1\.0\.0 +5\.0 MiB +10 +1,500 +3\.21 s/);
     expect(report).toMatch(/big@1\.0\.0 +3 +succeeded/);
     expect(report).toMatch(/flaky +4 +failed: FILE_CHANGED/);
-    expect(report).toMatch(/bad@0\.1\.0 +MANIFEST_INVALID +package\.json: \[31mUnexpected end of\n {4,}input of/);
+    expect(report).toMatch(/bad@0\.1\.0 +MANIFEST_INVALID +package\.json: \[31mUnexpected/);
+    expect(report).toMatch(/Unexpected end of\n {4,}input of/);
     expect(report).toMatch(/flaky +FILE_CHANGED +x\.js: changed while read/);
   });
 
@@ -540,7 +548,7 @@ describe('startProgress', () => {
   it('cuts the line to the width of the terminal, when that is known', () => {
     const narrow = setUp(true, 20);
     narrow.display.stop();
-    expect(narrow.written[0]).toBe('\r0/200 packages  0 r…');
+    expect(narrow.written[0]).toBe('\r0/200 packages  0 …');
     const unknown = setUp(true, 0);
     unknown.display.stop();
     expect(unknown.written[0]).toBe('\r0/200 packages  0 running  0 failed  0.0/s');
