@@ -1,0 +1,125 @@
+/**
+ * The vocabulary of arguments: one schema per kind of value, with its bounds. Everything that a caller can send is
+ * made of these, so that both backends refuse the same input with the same code.
+ */
+import { z } from 'zod';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { compareBytes, EXECUTION_ID_PATTERN, isExecutionId, PARTITION_KEY_PATTERN, partitionIndexOf, utf8Bytes, UUID_PATTERN } from '../ids.js';
+
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+// `{ } : ,` build keys and lists; a name that holds one of them could imitate another key.
+const NAME = /^[\x20-\x7e]+$/;
+const NAME_FORBIDDEN = /[{}:,]/;
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const WHITE_SPACE = /\s/u;
+
+function fitsBytes(text: string, maxBytes: number): boolean {
+  if (text.length > maxBytes) return false;
+  return PRINTABLE_ASCII.test(text) || (text.isWellFormed() && utf8Bytes(text) <= maxBytes);
+}
+
+/** A name that becomes part of a key: printable ASCII without `{ } : ,`, 1 to `maxBytes` bytes. */
+const name = (maxBytes: number) =>
+  z.string().refine((text) => text.length <= maxBytes && NAME.test(text) && !NAME_FORBIDDEN.test(text), {
+    error: `must be 1 to ${maxBytes} printable ASCII characters without "{", "}", ":" or ","`,
+  });
+
+/** A printable label that never becomes part of a key, 1 to `maxBytes` bytes. */
+const label = (maxBytes: number) =>
+  z.string().refine((text) => text.length > 0 && fitsBytes(text, maxBytes) && !CONTROL.test(text), {
+    error: `must be 1 to ${maxBytes} bytes of well-formed text without control characters`,
+  });
+
+/** Free text, empty allowed, up to `maxBytes` bytes of UTF-8. */
+const text = (maxBytes: number) =>
+  z.string().refine((value) => fitsBytes(value, maxBytes), { error: `must be well-formed text of at most ${maxBytes} bytes` });
+
+const integer = (min: number, max: number) =>
+  z.number().refine((value) => Number.isSafeInteger(value) && value >= min && value <= max && !Object.is(value, -0), {
+    error: `must be an integer from ${min} to ${max}`,
+  });
+
+export const laneId = name(LIMITS.maxLaneIdBytes);
+export const namespace = name(LIMITS.maxNamespaceBytes);
+export const workerId = name(LIMITS.maxWorkerIdBytes);
+export const workerInstanceId = name(LIMITS.maxWorkerIdBytes);
+export const executionKind = label(LIMITS.maxExecutionKindBytes);
+export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);
+export const encoding = label(LIMITS.maxEncodingBytes);
+export const idempotencyKey = label(LIMITS.maxIdempotencyKeyBytes);
+export const reason = text(LIMITS.maxReasonBytes);
+export const progressMessage = text(LIMITS.maxProgressMessageBytes);
+/** A failure category: a label without comma, so that lists of them can be joined. */
+export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.includes(',') && !value.includes('|'), {
+  error: 'must not contain "," or "|"',
+});
+
+export const uuid = z.string().regex(UUID_PATTERN, { error: 'must be a lower-case UUID with hyphens' });
+export const executionId = z.string().regex(EXECUTION_ID_PATTERN, { error: 'must look like "{fp:<partition>}:<uuid>"' }).refine(isExecutionId, {
+  error: `must name a partition from 0 to ${LIMITS.maxPartitions}`,
+});
+export const partitionKey = z
+  .string()
+  .regex(PARTITION_KEY_PATTERN, { error: 'must look like "{fp:<partition>}"' })
+  .refine((value) => partitionIndexOf(value) <= LIMITS.maxPartitions, { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` });
+
+export const timestampMs = integer(0, LIMITS.maxInteger);
+export const count = integer(0, LIMITS.maxInteger);
+export const durationMs = integer(0, LIMITS.maxDurationMs);
+export const positiveDurationMs = integer(1, LIMITS.maxDurationMs);
+export const leaseTtlMs = integer(LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
+export const leaseEpoch = integer(0, LIMITS.maxInteger);
+export const attemptIndex = integer(0, LIMITS.maxInteger);
+export const percent = integer(0, 100);
+export const pageSize = integer(0, LIMITS.maxPageSize).default(DEFAULTS.pageSize);
+export { integer };
+
+/** A factor from 0 to 1 that the caller draws, so that the transition stays deterministic. */
+export const unitFactor = z.number().refine((value) => value >= 0 && value <= 1 && !Object.is(value, -0), { error: 'must be a number from 0 to 1' });
+
+/** Any integer, clamped into 0..9000: out-of-range priorities are a preference, not an error (spec 01, question 2). */
+export const priority = integer(-LIMITS.maxInteger, LIMITS.maxInteger).transform((value) => Math.min(LIMITS.maxPriority, Math.max(LIMITS.minPriority, value)));
+
+/** Opaque bytes. */
+export const bytes = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.byteLength <= LIMITS.maxPayloadBytes,
+  { error: `must be a Uint8Array of at most ${LIMITS.maxPayloadBytes} bytes` },
+);
+
+const capability = z.string().refine(
+  (token) => token.length > 0 && token.isWellFormed() && !token.includes(',') && !WHITE_SPACE.test(token) && !CONTROL.test(token),
+  { error: 'must be a non-empty token without comma, white space or control characters' },
+);
+
+/** A set of capability tokens: duplicates removed, ascending by bytes. */
+export const capabilities = z
+  .array(capability)
+  .transform((tokens) => (tokens.length < 2 ? tokens : [...new Set(tokens)].sort(compareBytes)))
+  .refine((tokens) => tokens.length <= LIMITS.maxCapabilities, { error: `must have at most ${LIMITS.maxCapabilities} tokens` })
+  .refine((tokens) => tokens.length === 0 || fitsBytes(tokens.join(','), LIMITS.maxCapabilityListBytes), {
+    error: `must be at most ${LIMITS.maxCapabilityListBytes} bytes when joined by commas`,
+  });
+
+/** A tag key: `segment.segment` in lower case. Fields of the engine never contain a dot. */
+export const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;
+
+/** A map of tags; keys are kept in byte order so that two equal maps are one text. */
+export const tags = z
+  .record(
+    z.string().refine((key) => key.length <= LIMITS.maxTagKeyBytes && TAG_KEY_PATTERN.test(key), {
+      error: `must match ${TAG_KEY_PATTERN.source} and have at most ${LIMITS.maxTagKeyBytes} characters`,
+    }),
+    text(LIMITS.maxTagValueBytes),
+  )
+  .refine((map) => Object.keys(map).length <= LIMITS.maxTags, { error: `must have at most ${LIMITS.maxTags} tags` })
+  .transform((map) => {
+    const keys = Object.keys(map);
+    return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, map[key] as string]));
+  });
+
+/** The proof of ownership: the triple that a claim returned. Members are optional so that a partial triple is refused by name. */
+export const fence = z.object({ leaseId: uuid.optional(), leaseEpoch: leaseEpoch.optional(), attemptId: uuid.optional() });
+
+/** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */
+export const source = z.enum(['lease_holder', 'operator_override']).default('lease_holder');

@@ -1,0 +1,99 @@
+/**
+ * The error catalogue: every code that a caller can meet, once. `family` groups codes by what went wrong,
+ * `retryable` says whether the same call can succeed later, `hint` says what to do next.
+ * Source: spec 03 sections 1, 2 and 4.
+ */
+export type ErrorFamily =
+  | 'not_found'
+  | 'validation'
+  | 'contention'
+  | 'state'
+  | 'bug'
+  | 'transport'
+  | 'unavailable'
+  | 'timeout';
+
+interface CatalogueEntry {
+  readonly family: ErrorFamily;
+  readonly retryable: boolean;
+  readonly hint: string;
+}
+
+const entry = (family: ErrorFamily, retryable: boolean, hint: string): CatalogueEntry => ({ family, retryable, hint });
+
+/** Codes with which a transition refuses a command. A refusal changes nothing and writes no event. */
+export const REJECTIONS = {
+  execution_not_found: entry('not_found', false, 'Check the execution id; it may have been purged after its retention.'),
+  fence_required: entry('validation', false, 'Pass the fence (leaseId, leaseEpoch, attemptId) or the handle that the claim returned.'),
+  partial_fence_triple: entry('validation', false, 'Pass all of leaseId, leaseEpoch and attemptId, or none of them.'),
+  execution_not_active: entry('contention', false, 'The execution is not running any more; stop and discard the work in hand.'),
+  lease_revoked: entry('state', false, 'An operator revoked the lease; stop work at once.'),
+  lease_expired: entry('state', false, 'The lease ran out before this call; stop work, renew earlier or ask for a longer lease.'),
+  stale_lease: entry('state', false, 'Another worker owns the execution now; stop work at once and discard the result.'),
+  max_releases_exceeded: entry('state', false, 'The execution was handed back too often; finish it or let its lease lapse.'),
+  cursor_too_old: entry('state', false, 'The log was trimmed past this position; start at the position named in the detail and rebuild from reads.'),
+} as const satisfies Record<string, CatalogueEntry>;
+
+/** Codes that the boundary raises before a transition runs, or instead of one. */
+export const BOUNDARY_ERRORS = {
+  invalid_input: entry('validation', false, 'Correct the named argument.'),
+  invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
+  invalid_capabilities: entry('validation', false, 'Correct the capability list: non-empty tokens without comma, white space or control characters.'),
+  invalid_tag_key: entry('validation', false, 'Use a tag key like "team.name": lower case, digits and underscores, with a dot.'),
+  handle_from_other_backend: entry('validation', false, 'Use the handle with the backend that issued it, or claim again.'),
+  corruption: entry('validation', false, 'The value does not decode; do not build or edit handles and stored records by hand.'),
+  unknown_code: entry('bug', false, 'The server answered with a code this version does not know; compare client and library versions.'),
+  function_failed: entry('bug', false, 'The library failed inside the server; report this with the message.'),
+  invariant_violation: entry('bug', false, 'An invariant of the engine is broken; report this with the message.'),
+  transport_failed: entry('transport', true, 'The connection failed; retry with back-off. Repeating the same call is safe.'),
+  call_timeout: entry('timeout', true, 'No answer in time; the call may or may not have run. Repeating the same call is safe.'),
+  backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
+  unsupported_server: entry('unavailable', false, 'Use Valkey 7.2 or later.'),
+  unsafe_eviction_policy: entry('unavailable', false, 'Set `maxmemory-policy noeviction`: any other policy lets the server delete work.'),
+  library_mismatch: entry('unavailable', false, 'Deploy one version of flowfabric per contract, or use the newer package.'),
+  partition_mismatch: entry('unavailable', false, 'Open the backend with the partition configuration that was chosen at first boot.'),
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type RejectionCode = keyof typeof REJECTIONS;
+export type ErrorCode = RejectionCode | keyof typeof BOUNDARY_ERRORS;
+
+/** What a refusal may add to its code: flat texts, so that they cross the wire unchanged. */
+export type ErrorDetail = Readonly<Record<string, string>>;
+
+/** The catalogue entry of a code. */
+export function describeCode(code: ErrorCode): CatalogueEntry {
+  return code in REJECTIONS ? REJECTIONS[code as RejectionCode] : BOUNDARY_ERRORS[code as keyof typeof BOUNDARY_ERRORS];
+}
+
+/** Whether a text from the wire is a rejection this version knows. */
+export function isRejectionCode(text: string): text is RejectionCode {
+  return Object.hasOwn(REJECTIONS, text);
+}
+
+/**
+ * The one error class of the engine. `code` is stable and part of the contract; `retryable` says whether the same
+ * call can succeed later; `hint` says what to do next; `detail` carries the facts of this refusal.
+ */
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  readonly code: ErrorCode;
+  readonly family: ErrorFamily;
+  readonly retryable: boolean;
+  readonly hint: string;
+  readonly detail: ErrorDetail;
+
+  constructor(code: ErrorCode, message: string, options: { detail?: ErrorDetail; cause?: unknown } = {}) {
+    const { family, retryable, hint } = describeCode(code);
+    super(`${code}: ${message} ${hint}`, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.family = family;
+    this.retryable = retryable;
+    this.hint = hint;
+    this.detail = options.detail ?? {};
+  }
+}
+
+/** Throws when something that the code relies on does not hold: a defect of the engine, never of its caller. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new EngineError('invariant_violation', `${message}.`);
+}

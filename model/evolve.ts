@@ -1,0 +1,62 @@
+/**
+ * Folding events into state. `evolveInPlace` mutates (the memory backend); `evolve` returns a new state and leaves
+ * the old one untouched (the spec). Both run the same recipes, and a property holds that they agree.
+ */
+import { produce } from 'immer';
+import type { Recipe } from './core/recipe.js';
+import { assert } from './errors.js';
+import type { Event, EventType } from './events.js';
+import type { Execution } from './execution/execution.js';
+import { createdExecution, executionRecipes } from './execution/recipes.js';
+import { leaseRecipes } from './lease/recipes.js';
+import { idempotencyId, type PartitionState } from './state.js';
+
+const RECIPES = { ...executionRecipes, ...leaseRecipes } as { [Type in EventType]?: Recipe<Type> };
+
+/** Applies an event to the execution it is about; not for creation and purge, which make and remove it. */
+export function evolveExecution(execution: Execution, event: Event): void {
+  const recipe = RECIPES[event.type] as Recipe<EventType> | undefined;
+  assert(recipe, `No recipe for event ${event.type}`);
+  recipe(execution, event);
+}
+
+/** Applies an event to the state. */
+export function evolveInPlace(state: PartitionState, event: Event): void {
+  switch (event.type) {
+    case 'execution_created':
+      assert(!state.executions.has(event.executionId), `${event.executionId} is created twice`);
+      state.executions.set(event.executionId, createdExecution(event));
+      state.lanes.add(event.laneId);
+      if (event.idempotencyKey !== undefined && event.idempotencyExpiresAt !== undefined) {
+        state.idempotency.set(idempotencyId(event.namespace, event.idempotencyKey), {
+          executionId: event.executionId,
+          expiresAt: event.idempotencyExpiresAt,
+        });
+      }
+      break;
+    case 'execution_purged':
+      assert(state.executions.delete(event.executionId), `${event.executionId} is purged but does not exist`);
+      break;
+    default: {
+      const execution = state.executions.get(event.executionId);
+      assert(execution, `${event.type} for ${event.executionId}, which does not exist`);
+      evolveExecution(execution, event);
+    }
+  }
+}
+
+/** The state after the event; the given state is left as it was. Costs a copy of the tables: for small worlds. */
+export function evolve(state: PartitionState, event: Event): PartitionState {
+  const next: PartitionState = {
+    executions: new Map(state.executions),
+    idempotency: new Map(state.idempotency),
+    lanes: new Set(state.lanes),
+  };
+  const current = next.executions.get(event.executionId);
+  if (current === undefined || event.type === 'execution_created' || event.type === 'execution_purged') {
+    evolveInPlace(next, event);
+  } else {
+    next.executions.set(event.executionId, produce(current, (draft) => evolveExecution(draft as Execution, event)));
+  }
+  return next;
+}

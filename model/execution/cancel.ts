@@ -1,0 +1,50 @@
+/** cancelExecution: an operator, or the last owner, ends an execution for good. Spec 04 section 4.3. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { fenceShape, holdsLease, notActive, wasLastOwner, type FullFence } from '../lease/fence.js';
+import { purgeAtOf } from '../schedule/timers.js';
+import { isActive, isTerminal } from './situation.js';
+
+export const cancelExecution = operation({
+  name: 'cancelExecution',
+  args: z.object({
+    executionId: field.executionId,
+    reason: field.reason,
+    source: field.source,
+    leaseId: field.uuid.optional(),
+    leaseEpoch: field.leaseEpoch.optional(),
+    attemptId: field.uuid.optional(),
+  }),
+  outcome: z.object({ kind: z.literal('cancelled'), executionId: field.executionId, publicState: z.literal('cancelled') }),
+  rejects: ['execution_not_found', 'partial_fence_triple', 'fence_required', 'execution_not_active', 'lease_revoked', 'stale_lease'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now, settings }) {
+    const execution = view.execution(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const operator = args.source === 'operator_override';
+    const malformed = operator ? undefined : fenceShape({ fence: args, source: args.source });
+    if (malformed !== undefined) return malformed;
+    const outcome = { kind: 'cancelled', executionId: args.executionId, publicState: 'cancelled' } as const;
+    const lastOwner = wasLastOwner(execution, args);
+    if (isTerminal(execution.situation)) {
+      return execution.situation === 'cancelled' && lastOwner ? accept(outcome) : notActive(execution);
+    }
+    if (!operator) {
+      if (execution.situation === 'lease_revoked') return reject('lease_revoked');
+      // A lapsed lease does not matter as long as nobody has taken over: giving up is the fast way out.
+      const owner = isActive(execution.situation) ? holdsLease(execution, args as FullFence) : lastOwner;
+      if (!owner) return reject('stale_lease');
+    }
+    return accept(outcome, {
+      type: 'execution_cancelled',
+      executionId: args.executionId,
+      at: now,
+      cancellationReason: args.reason,
+      cancelledBy: args.source,
+      purgeAt: purgeAtOf(execution, now, settings.retentionMs),
+    });
+  },
+});

@@ -1,0 +1,42 @@
+/** completeExecution: a lease holder ends its execution with success. Spec 04 section 4.1. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from '../lease/fence.js';
+import { purgeAtOf } from '../schedule/timers.js';
+
+export const completeExecution = operation({
+  name: 'completeExecution',
+  args: z.object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    attemptIndex: field.attemptIndex.optional(),
+    /** Absent and empty differ: what is passed is what `getExecutionResult` gives back. */
+    resultPayload: field.bytes.optional(),
+    resultEncoding: field.encoding.optional(),
+    source: field.source,
+  }),
+  outcome: z.object({ kind: z.literal('completed'), executionId: field.executionId, publicState: z.literal('completed') }),
+  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now, settings }) {
+    const execution = view.execution(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const malformed = fenceShape(args);
+    if (malformed !== undefined) return malformed;
+    const outcome = { kind: 'completed', executionId: args.executionId, publicState: 'completed' } as const;
+    if (execution.situation === 'completed' && wasLastOwner(execution, args.fence)) return accept(outcome);
+    const refusal = ownershipVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+    return accept(outcome, {
+      type: 'execution_completed',
+      executionId: args.executionId,
+      at: now,
+      resultBytes: args.resultPayload?.byteLength,
+      resultEncoding: args.resultEncoding,
+      purgeAt: purgeAtOf(execution, now, settings.retentionMs),
+    });
+  },
+});

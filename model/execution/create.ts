@@ -1,0 +1,78 @@
+/** createExecution: makes a new execution, runnable at once or after a delay. Spec 04 section 3.1. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
+
+const NO_PAYLOAD = new Uint8Array(0);
+
+export const createExecution = operation({
+  name: 'createExecution',
+  args: z.object({
+    executionId: field.executionId,
+    namespace: field.namespace,
+    laneId: field.laneId,
+    executionKind: field.executionKind,
+    inputPayload: field.bytes.default(NO_PAYLOAD),
+    payloadEncoding: field.encoding.optional(),
+    /** Clamped into 0..9000; the policy's applies when absent. */
+    priority: field.priority.optional(),
+    creatorIdentity: field.creatorIdentity,
+    idempotencyKey: field.idempotencyKey.optional(),
+    tags: field.tags.default({}),
+    policy: executionPolicy.optional(),
+    /** A time in the past means now. */
+    delayUntil: field.timestampMs.optional(),
+    /** Absolute; may be in the past. */
+    executionDeadlineAt: field.timestampMs.optional(),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('created'), executionId: field.executionId, publicState: z.enum(['waiting', 'delayed']), priority: field.count }),
+    /** The execution that the key, or the id, already names. */
+    z.object({ kind: z.literal('duplicate'), executionId: field.executionId }),
+  ]),
+  rejects: [],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now }) {
+    const { executionId, namespace, policy, idempotencyKey } = args;
+    const first = idempotencyKey === undefined ? undefined : view.idempotent(namespace, idempotencyKey, now);
+    if (first !== undefined) return accept({ kind: 'duplicate', executionId: first });
+    if (view.execution(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
+
+    const wantedDelay = args.delayUntil ?? policy?.delayUntil;
+    const delayUntil = wantedDelay !== undefined && wantedDelay > now ? wantedDelay : undefined;
+    const priority = args.priority ?? policy?.priority ?? DEFAULTS.priority;
+    const publicState = delayUntil === undefined ? 'waiting' : 'delayed';
+    return accept(
+      { kind: 'created', executionId, publicState, priority },
+      {
+        type: 'execution_created',
+        executionId,
+        at: now,
+        namespace,
+        laneId: args.laneId,
+        executionKind: args.executionKind,
+        creatorIdentity: args.creatorIdentity,
+        priority,
+        requiredCapabilities: policy?.routingRequirements?.requiredCapabilities ?? [],
+        tags: args.tags,
+        policy,
+        payloadBytes: args.inputPayload.byteLength,
+        payloadEncoding: args.payloadEncoding,
+        delayUntil,
+        executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
+        idempotencyKey,
+        idempotencyExpiresAt: idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
+      },
+    );
+  },
+});
+
+function deadlineOf(policy: ExecutionPolicy | undefined, now: number): number | undefined {
+  const deadlineMs = policy?.timeoutPolicy?.executionDeadlineMs;
+  if (deadlineMs === undefined || deadlineMs >= ABSOLUTE_TIME_FROM) return deadlineMs;
+  return Math.min(now + deadlineMs, LIMITS.maxInteger);
+}

@@ -1,0 +1,41 @@
+/** delayExecution: a lease holder parks its attempt until a time. Spec 04 section 4.4. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from '../lease/fence.js';
+import { attemptTimeRemaining } from './parking.js';
+
+export const delayExecution = operation({
+  name: 'delayExecution',
+  args: z.object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    attemptIndex: field.attemptIndex.optional(),
+    /** A time in the past is legal: the execution is promoted by the next pass over due work. */
+    delayUntil: field.timestampMs,
+    source: field.source,
+  }),
+  outcome: z.object({ kind: z.literal('delayed'), executionId: field.executionId, publicState: z.literal('delayed') }),
+  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now }) {
+    const execution = view.execution(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const malformed = fenceShape(args);
+    if (malformed !== undefined) return malformed;
+    const outcome = { kind: 'delayed', executionId: args.executionId, publicState: 'delayed' } as const;
+    const parkedBefore = execution.situation === 'delayed' && execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil;
+    if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
+    const refusal = ownershipVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+    return accept(outcome, {
+      type: 'execution_delayed',
+      executionId: args.executionId,
+      at: now,
+      delayUntil: args.delayUntil,
+      attemptTimeoutRemainingMs: attemptTimeRemaining(execution, now),
+    });
+  },
+});

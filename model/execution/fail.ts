@@ -1,0 +1,76 @@
+/** failExecution: a lease holder gives up its attempt; the policy decides what follows. Spec 04 section 4.2. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner, type Fence } from '../lease/fence.js';
+import { purgeAtOf } from '../schedule/timers.js';
+import type { ReadonlyExecution } from './execution.js';
+import { FAILURE_CLASSES } from './policy.js';
+import { retryOf } from './retry.js';
+import { isRunnable } from './situation.js';
+
+const outcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('retry_scheduled'), delayUntil: field.timestampMs, nextAttemptIndex: field.attemptIndex }),
+  z.object({ kind: z.literal('terminal_failed') }),
+]);
+
+export const failExecution = operation({
+  name: 'failExecution',
+  args: z.object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    attemptIndex: field.attemptIndex.optional(),
+    failureReason: field.reason,
+    /** What kind of failure it was; the class name when absent. */
+    failureCategory: field.category.optional(),
+    failureClass: z.enum(FAILURE_CLASSES).default('transient'),
+    /** Factor for a policy with jitter, drawn by the caller. */
+    jitter: field.unitFactor.optional(),
+    /** Replaces the policy's backoff, never its count of retries. */
+    retryAfterMs: field.durationMs.optional(),
+    source: field.source,
+  }),
+  outcome,
+  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now, settings }) {
+    const execution = view.execution(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const malformed = fenceShape(args);
+    if (malformed !== undefined) return malformed;
+    const earlier = earlierOutcome(execution, args.fence);
+    if (earlier !== undefined) return accept(earlier);
+    const refusal = ownershipVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+
+    const category = args.failureCategory ?? args.failureClass;
+    const { failureClass, failureReason, jitter, retryAfterMs } = args;
+    const retry = retryOf(execution, { failureClass, category, reason: failureReason, jitter, retryAfterMs }, now);
+    if (retry !== undefined) {
+      return accept({ kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount }, retry);
+    }
+    return accept(
+      { kind: 'terminal_failed' },
+      {
+        type: 'execution_failed',
+        executionId: args.executionId,
+        at: now,
+        failureReason,
+        failureCategory: category,
+        purgeAt: purgeAtOf(execution, now, settings.retentionMs),
+      },
+    );
+  },
+});
+
+/** What this very call answered when it ran before, if it did (spec 04 section 6). */
+function earlierOutcome(execution: ReadonlyExecution, fence: Fence | undefined): z.output<typeof outcome> | undefined {
+  if (!wasLastOwner(execution, fence)) return undefined;
+  if (execution.situation === 'failed') return { kind: 'terminal_failed' };
+  if (isRunnable(execution.situation) && execution.nextAttempt === 'retry') {
+    return { kind: 'retry_scheduled', delayUntil: execution.dueAt ?? execution.lastTransitionAt, nextAttemptIndex: execution.totalAttemptCount };
+  }
+  return undefined;
+}

@@ -1,0 +1,32 @@
+/** updateProgress: a lease holder says how far it is. Spec 04 section 4.10. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { ownershipVerdict } from '../lease/fence.js';
+
+export const updateProgress = operation({
+  name: 'updateProgress',
+  args: z.object({
+    executionId: field.executionId,
+    leaseId: field.uuid,
+    leaseEpoch: field.leaseEpoch,
+    attemptId: field.uuid,
+    /** Absent leaves the last value. */
+    progressPct: field.percent.optional(),
+    /** Absent leaves the last message. */
+    progressMessage: field.progressMessage.optional(),
+  }),
+  outcome: z.object({ kind: z.literal('updated') }),
+  rejects: ['execution_not_found', 'execution_not_active', 'lease_revoked', 'lease_expired', 'stale_lease'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now }) {
+    const execution = view.execution(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const refusal = ownershipVerdict(execution, { fence: args }, now);
+    if (refusal !== undefined) return refusal;
+    const { progressPct, progressMessage } = args;
+    return accept({ kind: 'updated' }, { type: 'progress_updated', executionId: args.executionId, at: now, progressPct, progressMessage });
+  },
+});

@@ -1,0 +1,171 @@
+/** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
+import type { ReadonlyExecution } from './execution.js';
+import { isActive, isDelayed, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
+
+export interface AttemptSummary {
+  readonly attemptId: string;
+  /** From 0. */
+  readonly attemptIndex: number;
+}
+
+export interface LeaseSummary {
+  readonly leaseId: string;
+  readonly leaseEpoch: number;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  readonly attemptIndex: number;
+  readonly expiresAt: number;
+  /** Last renewal; absent before the first one. */
+  readonly lastHeartbeatAt: number | undefined;
+}
+
+/** What describeExecution answers. Times are ms since the epoch. */
+export interface ExecutionSnapshot {
+  readonly executionId: string;
+  readonly laneId: string;
+  readonly namespace: string;
+  readonly publicState: PublicState;
+  /** Why it does not run; absent while it runs and after it ended. */
+  readonly blockingReason: string | undefined;
+  /** The same in words. */
+  readonly blockingDetail: string | undefined;
+  readonly currentAttempt: AttemptSummary | undefined;
+  /** Shown while active, also when the lease lapsed or was revoked. */
+  readonly currentLease: LeaseSummary | undefined;
+  readonly createdAt: number;
+  readonly lastMutationAt: number;
+  readonly totalAttemptCount: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What readExecutionInfo answers. Times are ms since the epoch. */
+export interface ExecutionInfo {
+  readonly executionId: string;
+  readonly namespace: string;
+  readonly laneId: string;
+  readonly priority: number;
+  readonly executionKind: string;
+  readonly creatorIdentity: string;
+  readonly requiredCapabilities: readonly string[];
+  readonly stateVector: StateVector;
+  readonly publicState: PublicState;
+  readonly createdAt: number;
+  readonly startedAt: number | undefined;
+  readonly completedAt: number | undefined;
+  readonly lastTransitionAt: number;
+  readonly delayUntil: number | undefined;
+  readonly executionDeadlineAt: number | undefined;
+  readonly attemptTimeoutAt: number | undefined;
+  /** Time at which the terminal execution is forgotten. */
+  readonly purgeAt: number | undefined;
+  /** 0 before the first claim. */
+  readonly currentAttemptIndex: number;
+  readonly totalAttemptCount: number;
+  readonly retryCount: number;
+  readonly leaseReclaimCount: number;
+  readonly leaseReleaseCount: number;
+  readonly blockingDetail: string;
+  readonly failureReason: string | undefined;
+  readonly failureCategory: string | undefined;
+  readonly cancellationReason: string | undefined;
+  readonly cancelledBy: string | undefined;
+  readonly progress: { readonly percent: number | undefined; readonly message: string | undefined; readonly updatedAt: number } | undefined;
+  readonly payloadBytes: number;
+  readonly payloadEncoding: string | undefined;
+  readonly resultBytes: number | undefined;
+  readonly resultEncoding: string | undefined;
+}
+
+export function snapshotOf(execution: ReadonlyExecution): ExecutionSnapshot {
+  const vector = stateVector(execution);
+  return {
+    executionId: execution.executionId,
+    laneId: execution.laneId,
+    namespace: execution.namespace,
+    publicState: vector.publicState,
+    blockingReason: vector.blockingReason === 'none' ? undefined : vector.blockingReason,
+    blockingDetail: blockingDetail(execution) || undefined,
+    currentAttempt: currentAttempt(execution),
+    currentLease: currentLease(execution),
+    createdAt: execution.createdAt,
+    lastMutationAt: execution.lastMutationAt,
+    totalAttemptCount: execution.totalAttemptCount,
+    tags: execution.tags,
+  };
+}
+
+export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
+  const vector = stateVector(execution);
+  const terminal = isTerminal(execution.situation);
+  return {
+    executionId: execution.executionId,
+    namespace: execution.namespace,
+    laneId: execution.laneId,
+    priority: execution.priority,
+    executionKind: execution.executionKind,
+    creatorIdentity: execution.creatorIdentity,
+    requiredCapabilities: execution.requiredCapabilities,
+    stateVector: vector,
+    publicState: vector.publicState,
+    createdAt: execution.createdAt,
+    startedAt: execution.startedAt,
+    completedAt: terminal ? execution.lastTransitionAt : undefined,
+    lastTransitionAt: execution.lastTransitionAt,
+    delayUntil: isDelayed(execution.situation) ? execution.dueAt : undefined,
+    executionDeadlineAt: execution.executionDeadlineAt,
+    attemptTimeoutAt: execution.attemptTimeoutAt,
+    purgeAt: terminal ? execution.dueAt : undefined,
+    currentAttemptIndex: Math.max(0, execution.totalAttemptCount - 1),
+    totalAttemptCount: execution.totalAttemptCount,
+    retryCount: execution.retryCount,
+    leaseReclaimCount: execution.leaseReclaimCount,
+    leaseReleaseCount: execution.leaseReleaseCount,
+    blockingDetail: blockingDetail(execution),
+    failureReason: execution.failureReason,
+    failureCategory: execution.failureCategory,
+    cancellationReason: execution.cancellationReason,
+    cancelledBy: execution.cancelledBy,
+    progress:
+      execution.progressUpdatedAt === undefined
+        ? undefined
+        : { percent: execution.progressPct, message: execution.progressMessage, updatedAt: execution.progressUpdatedAt },
+    payloadBytes: execution.payloadBytes,
+    payloadEncoding: execution.payloadEncoding,
+    resultBytes: execution.resultBytes,
+    resultEncoding: execution.resultEncoding,
+  };
+}
+
+function currentAttempt(execution: ReadonlyExecution): AttemptSummary | undefined {
+  const betweenAttempts = isRunnable(execution.situation) && execution.nextAttempt === 'retry';
+  if (execution.currentAttemptId === undefined || betweenAttempts) return undefined;
+  return { attemptId: execution.currentAttemptId, attemptIndex: execution.totalAttemptCount - 1 };
+}
+
+function currentLease(execution: ReadonlyExecution): LeaseSummary | undefined {
+  if (!isActive(execution.situation)) return undefined;
+  return {
+    leaseId: execution.currentLeaseId as string,
+    leaseEpoch: execution.currentLeaseEpoch,
+    workerId: execution.currentWorkerId as string,
+    workerInstanceId: execution.currentWorkerInstanceId as string,
+    attemptIndex: execution.totalAttemptCount - 1,
+    expiresAt: execution.dueAt as number,
+    lastHeartbeatAt: execution.leaseLastRenewedAt,
+  };
+}
+
+function blockingDetail(execution: ReadonlyExecution): string {
+  switch (execution.situation) {
+    case 'delayed':
+      return `delayed until ${execution.dueAt}`;
+    case 'retry_backoff':
+      return `retry backoff until ${execution.dueAt} (attempt ${execution.totalAttemptCount - 1} failed)`;
+    case 'lease_expired':
+      return 'lease expired, awaiting reclaim';
+    case 'lease_revoked':
+      return `lease revoked: ${execution.leaseRevokeReason}`;
+    default:
+      return '';
+  }
+}

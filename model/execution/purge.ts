@@ -1,0 +1,27 @@
+/** purgeExecution: a terminal execution's retention is over; it is forgotten whole. Spec 04 section 4.11. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { isTerminal } from './situation.js';
+
+export const purgeExecution = operation({
+  name: 'purgeExecution',
+  args: z.object({ executionId: field.executionId }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('purged') }),
+    z.object({ kind: z.literal('not_yet_due'), purgeAt: field.timestampMs }),
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['not_found', 'not_terminal']) }),
+  ]),
+  rejects: [],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, { executionId }, { now }) {
+    const execution = view.execution(executionId);
+    if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
+    if (!isTerminal(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_terminal' });
+    const purgeAt = execution.dueAt ?? 0;
+    if (purgeAt > now) return accept({ kind: 'not_yet_due', purgeAt });
+    return accept({ kind: 'purged' }, { type: 'execution_purged', executionId, at: now });
+  },
+});

@@ -1,0 +1,75 @@
+/** Reads of one execution. A missing execution is an answer (`undefined`), not an error, except where work needs it. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { infoOf, snapshotOf, type ExecutionInfo, type ExecutionSnapshot } from './projections.js';
+import { stateVector, type PublicState } from './situation.js';
+
+const byId = z.object({ executionId: field.executionId });
+const partition = (args: z.output<typeof byId>): string => partitionOfExecution(args.executionId);
+
+export const describeExecution = query({
+  name: 'describeExecution',
+  args: byId,
+  rejects: [],
+  partition,
+  read(view, { executionId }) {
+    const execution = view.execution(executionId);
+    return accept<ExecutionSnapshot | undefined>(execution && snapshotOf(execution));
+  },
+});
+
+export const readExecutionInfo = query({
+  name: 'readExecutionInfo',
+  args: byId,
+  rejects: [],
+  partition,
+  read(view, { executionId }) {
+    const execution = view.execution(executionId);
+    return accept<ExecutionInfo | undefined>(execution && infoOf(execution));
+  },
+});
+
+export const readExecutionState = query({
+  name: 'readExecutionState',
+  args: byId,
+  rejects: [],
+  partition,
+  read(view, { executionId }) {
+    const execution = view.execution(executionId);
+    return accept<PublicState | undefined>(execution && stateVector(execution).publicState);
+  },
+});
+
+/** What a handler needs to begin. */
+export interface ExecutionContext {
+  /** Empty when there is none. */
+  readonly inputPayload: Uint8Array;
+  readonly executionKind: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export const readExecutionContext = query({
+  name: 'readExecutionContext',
+  args: byId,
+  rejects: ['execution_not_found'],
+  partition,
+  read(view, { executionId }) {
+    const execution = view.execution(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const inputPayload = view.payload(executionId) ?? new Uint8Array(0);
+    return accept<ExecutionContext>({ inputPayload, executionKind: execution.executionKind, tags: execution.tags });
+  },
+});
+
+export const getExecutionResult = query({
+  name: 'getExecutionResult',
+  args: byId,
+  rejects: [],
+  partition,
+  /** The bytes that completeExecution was given; nothing before, and nothing when it was given none. */
+  read(view, { executionId }) {
+    return accept<Uint8Array | undefined>(view.result(executionId));
+  },
+});

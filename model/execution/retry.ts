@@ -1,0 +1,32 @@
+/** What becomes of an execution whose attempt failed: another try, or the end. Spec 04 section 4.2. */
+import type { Event } from '../events.js';
+import { LIMITS } from '../limits.js';
+import type { ReadonlyExecution } from './execution.js';
+import { backoffDelayOf, mayRetry, type Failure, type RetryPolicy } from './policy.js';
+
+export interface FailedAttempt extends Failure {
+  readonly reason: string;
+  /** Drawn by the caller, 0..1; all of the backoff when absent. */
+  readonly jitter: number | undefined;
+  /** What the handler asked for instead of the policy's backoff, ms. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** The next try as an event, or nothing when none is left. */
+export function retryOf(
+  execution: ReadonlyExecution,
+  failure: FailedAttempt,
+  now: number,
+  policy: RetryPolicy | undefined = execution.policy?.retryPolicy,
+): Extract<Event, { type: 'retry_scheduled' }> | undefined {
+  if (!mayRetry(policy, execution.retryCount, failure)) return undefined;
+  const delayMs = failure.retryAfterMs ?? backoffDelayOf(policy, execution.retryCount, failure.jitter ?? 1);
+  return {
+    type: 'retry_scheduled',
+    executionId: execution.executionId,
+    at: now,
+    failureReason: failure.reason,
+    failureCategory: failure.category,
+    delayUntil: Math.min(now + delayMs, LIMITS.maxInteger),
+  };
+}

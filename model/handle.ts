@@ -1,0 +1,66 @@
+/**
+ * A handle is the fence of a claim as one opaque text, for callers that pass ownership around. It says which
+ * backend issued it; its check value finds damage, not forgery: the fence is the authority. Source: spec 01
+ * section 11.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import * as field from './core/fields.js';
+import { EngineError } from './errors.js';
+import type { ClaimedExecution } from './schedule/claim.js';
+
+const VERSION = 'h1';
+
+export const BACKEND_LABELS = ['memory', 'valkey'] as const;
+export type BackendLabel = (typeof BACKEND_LABELS)[number];
+
+const handlePayload = z.object({
+  backend: z.enum(BACKEND_LABELS),
+  kind: z.enum(['fresh', 'reclaimed', 'resumed']),
+  executionId: field.executionId,
+  attemptIndex: field.attemptIndex,
+  attemptId: field.uuid,
+  leaseId: field.uuid,
+  leaseEpoch: field.leaseEpoch,
+  leaseTtlMs: field.leaseTtlMs,
+  laneId: field.laneId,
+  workerInstanceId: field.workerInstanceId,
+});
+export type HandlePayload = z.output<typeof handlePayload>;
+
+const checkOf = (text: string): string => createHash('sha1').update(text).digest('hex').slice(0, 8);
+
+/** The handle of a claimed execution. */
+export function encodeHandle(payload: HandlePayload): string {
+  const text = Buffer.from(JSON.stringify(payload)).toString('base64url');
+  return `${VERSION}.${text}.${checkOf(text)}`;
+}
+
+/** What a claim must add to its outcome to make a handle of it. */
+export function handlePayloadOf(
+  claimed: ClaimedExecution,
+  issuer: Pick<HandlePayload, 'backend' | 'leaseTtlMs' | 'laneId' | 'workerInstanceId'>,
+): HandlePayload {
+  const { executionId, attemptIndex, attemptId, leaseId, leaseEpoch, claimKind } = claimed;
+  return { ...issuer, kind: claimKind, executionId, attemptIndex, attemptId, leaseId, leaseEpoch };
+}
+
+/**
+ * The contents of a handle.
+ * @throws EngineError `corruption` for anything that is not an intact handle, `handle_from_other_backend` for one
+ * that another kind of backend issued.
+ */
+export function decodeHandle(handle: unknown, backend: BackendLabel): HandlePayload {
+  const [version, text = '', check, ...rest] = typeof handle === 'string' ? handle.split('.') : [];
+  if (version !== VERSION || rest.length > 0 || check !== checkOf(text)) throw new EngineError('corruption', 'handle: not an intact handle.');
+  let payload: HandlePayload;
+  try {
+    payload = handlePayload.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')));
+  } catch (cause) {
+    throw new EngineError('corruption', 'handle: its contents do not decode.', { cause });
+  }
+  if (payload.backend !== backend) {
+    throw new EngineError('handle_from_other_backend', `expected=${backend} actual=${payload.backend}.`, { detail: { expected: backend, actual: payload.backend } });
+  }
+  return payload;
+}

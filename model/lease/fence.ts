@@ -1,0 +1,84 @@
+/**
+ * The verdict on a caller that says it owns an execution. Order of the checks: spec 04 section 2.3, spec 05
+ * section 3.1; a refusal only refuses (ruling 10). The Lua twin is `lua/lease/fence.lua`.
+ */
+import type { z } from 'zod';
+import type { fence } from '../core/fields.js';
+import { reject, type Rejected } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/execution.js';
+import { isActive, stateVector } from '../execution/situation.js';
+
+export type Fence = z.output<typeof fence>;
+
+/** A fence with all three members. */
+export type FullFence = Required<Fence>;
+
+export interface Claimant {
+  readonly fence?: Fence | undefined;
+  /** Compared with the current attempt when given. */
+  readonly attemptIndex?: number | undefined;
+  /** An operator may act without a fence, but never on an execution that is not actively leased. */
+  readonly source?: 'lease_holder' | 'operator_override' | undefined;
+}
+
+export const FENCE_REJECTIONS = [
+  'partial_fence_triple',
+  'fence_required',
+  'execution_not_active',
+  'lease_revoked',
+  'lease_expired',
+  'stale_lease',
+] as const;
+export type FenceRejection = (typeof FENCE_REJECTIONS)[number];
+
+export function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
+  if (fence === undefined) return 'none';
+  const members = Number(fence.leaseId !== undefined) + Number(fence.leaseEpoch !== undefined) + Number(fence.attemptId !== undefined);
+  return members === 0 ? 'none' : members === 3 ? 'full' : 'partial';
+}
+
+/** Refuses a claimant whose fence is incomplete, or absent without an operator's authority. */
+export function fenceShape(claimant: Claimant): Rejected<'partial_fence_triple' | 'fence_required'> | undefined {
+  const presence = fencePresence(claimant.fence);
+  if (presence === 'partial') return reject('partial_fence_triple');
+  if (presence === 'none' && claimant.source !== 'operator_override') return reject('fence_required');
+  return undefined;
+}
+
+/** Refuses a claimant that does not own the execution at this moment; for an execution that is active. */
+export function ownershipVerdict(
+  execution: ReadonlyExecution,
+  claimant: Claimant,
+  now: number,
+): Rejected<'execution_not_active' | 'lease_revoked' | 'lease_expired' | 'stale_lease'> | undefined {
+  if (!isActive(execution.situation)) return notActive(execution);
+  if (execution.situation === 'lease_revoked') return reject('lease_revoked');
+  if ((execution.dueAt ?? 0) <= now) return reject('lease_expired');
+  if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1) return reject('stale_lease');
+  return fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence) ? reject('stale_lease') : undefined;
+}
+
+/** Whether the triple is the one of the current lease. */
+export function holdsLease(execution: ReadonlyExecution, fence: FullFence): boolean {
+  return fence.leaseId === execution.currentLeaseId && wasLastOwner(execution, fence);
+}
+
+/**
+ * Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease. By this a final
+ * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6).
+ */
+export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefined): boolean {
+  return fence !== undefined && fence.leaseEpoch === execution.currentLeaseEpoch && fence.attemptId === execution.currentAttemptId;
+}
+
+/** The refusal of a call that needs an active execution, with the facts that a caller reconciles by. */
+export function notActive(execution: ReadonlyExecution): Rejected<'execution_not_active'> {
+  const vector = stateVector(execution);
+  return reject('execution_not_active', {
+    terminalOutcome: vector.terminalOutcome,
+    leaseEpoch: String(execution.currentLeaseEpoch),
+    lifecyclePhase: vector.lifecyclePhase,
+    attemptId: execution.currentAttemptId ?? '',
+    attemptState: vector.attemptState,
+  });
+}

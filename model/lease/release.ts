@@ -1,0 +1,35 @@
+/**
+ * releaseLease: a worker that shuts down hands unfinished work back. The attempt is interrupted, no retry is spent,
+ * the work is claimable at once and goes on as the same attempt. Capped, so that two draining workers cannot pass an
+ * execution back and forth for ever. Spec 11 section B5 and open question 4; not in the reference.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { attemptTimeRemaining } from '../execution/parking.js';
+import { partitionOfExecution } from '../ids.js';
+import { DEFAULTS } from '../limits.js';
+import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from './fence.js';
+
+export const releaseLease = operation({
+  name: 'releaseLease',
+  args: z.object({ executionId: field.executionId, fence: field.fence.optional(), attemptIndex: field.attemptIndex.optional() }),
+  outcome: z.object({ kind: z.literal('released'), executionId: field.executionId, publicState: z.literal('waiting') }),
+  rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'max_releases_exceeded'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  execution: (args) => args.executionId,
+  decide(view, args, { now }) {
+    const { executionId } = args;
+    const execution = view.execution(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const malformed = fenceShape(args);
+    if (malformed !== undefined) return malformed;
+    const outcome = { kind: 'released', executionId, publicState: 'waiting' } as const;
+    const releasedBefore = execution.situation === 'ready' && execution.nextAttempt === 'resume';
+    if (releasedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
+    const refusal = ownershipVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+    if (execution.leaseReleaseCount >= (execution.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount)) return reject('max_releases_exceeded');
+    return accept(outcome, { type: 'lease_released', executionId, at: now, attemptTimeoutRemainingMs: attemptTimeRemaining(execution, now) });
+  },
+});

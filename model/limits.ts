@@ -1,0 +1,91 @@
+/**
+ * Every number that bounds something, in one place. The Lua library is given the ones it needs when it is
+ * bundled (see `lua/bundle.ts`), so a limit is written once.
+ */
+export const LIMITS = {
+  /** Largest integer a caller can send (2^53 - 1): exact in JavaScript, in Lua and in a sorted-set score. */
+  maxInteger: Number.MAX_SAFE_INTEGER,
+  /** Identifier texts (lane, worker, namespace, kind, creator), bytes. */
+  maxLaneIdBytes: 64,
+  maxNamespaceBytes: 128,
+  maxWorkerIdBytes: 256,
+  maxExecutionKindBytes: 128,
+  maxCreatorIdentityBytes: 256,
+  maxIdempotencyKeyBytes: 256,
+  maxEncodingBytes: 64,
+  /** Free texts, bytes. */
+  maxReasonBytes: 4_096,
+  maxCategoryBytes: 128,
+  maxProgressMessageBytes: 1_024,
+  /** Payload and result, bytes. */
+  maxPayloadBytes: 8 * 1024 * 1024,
+  /** Tags of one execution. */
+  maxTags: 64,
+  maxTagKeyBytes: 128,
+  maxTagValueBytes: 1_024,
+  /** Capabilities of one execution or worker: tokens, and bytes of the comma-joined list. */
+  maxCapabilities: 256,
+  maxCapabilityListBytes: 4_096,
+  /** Priority is clamped into this range; higher runs first. */
+  minPriority: 0,
+  maxPriority: 9_000,
+  /** Lease length, ms. */
+  minLeaseTtlMs: 1_000,
+  maxLeaseTtlMs: 86_400_000,
+  /** Executions that one claim call may take, and commands that one call may carry. */
+  maxClaimCount: 100,
+  maxBatchCommands: 1_000,
+  /** Entries of one page of a listing, of the log, of due work. */
+  maxPageSize: 1_000,
+  /** Retry policy. */
+  maxRetries: 1_000,
+  maxBackoffMs: 30 * 86_400_000,
+  maxBackoffMultiplier: 100,
+  maxRetryableCategories: 32,
+  maxReclaimCount: 100_000,
+  maxReleaseCount: 100_000,
+  /** Durations a caller may ask for (timeouts, retention, deduplication), ms: ten years. */
+  maxDurationMs: 315_360_000_000,
+  /** Partitions of a deployment. */
+  maxPartitions: 65_535,
+} as const;
+
+/** What applies when a caller or a policy says nothing. */
+export const DEFAULTS = {
+  priority: 0,
+  leaseTtlMs: 30_000,
+  maxRetries: 3,
+  backoffInitialDelayMs: 1_000,
+  backoffMaxDelayMs: 60_000,
+  backoffMultiplier: 2,
+  backoffFixedDelayMs: 1_000,
+  /** Reclaims of one execution before it ends failed (spec 01 section 8.1: one default everywhere). */
+  maxReclaimCount: 100,
+  /** Hand-backs of one execution by draining workers before a release is refused. */
+  maxReleaseCount: 1_000,
+  /** Life of an idempotency key, independent of retention. */
+  dedupWindowMs: 86_400_000,
+  /** Life of a terminal execution before it is purged. */
+  retentionMs: 86_400_000,
+  /** Log entries kept per partition (approximately: whole stream nodes are trimmed). */
+  logMaxEntries: 100_000,
+  pageSize: 100,
+} as const;
+
+/**
+ * Terminal executions are purged in slots of this length, so that the retention index costs a list entry and
+ * not a sorted-set entry per execution. An execution lives at least its retention, at most one slot more.
+ */
+export const RETENTION_SLOT_MS = 60_000;
+
+/**
+ * One priority step in a queue score, ms: `score = createdAt - priority * step`. Bands of two priorities cannot
+ * overlap while creation times differ by less than this (31.7 years), and every score is exact in a double.
+ */
+export const PRIORITY_STEP = 1_000_000_000_000;
+
+/**
+ * Added to the time at which a lease lapsed to get its queue score: below every priority band, so that lapsed
+ * work is taken first, oldest first; still above -(2^53 - 1).
+ */
+export const RECLAIM_BAND = -9_005_000_000_000_000;

@@ -1,0 +1,83 @@
+/** The registry: every operation and every read, once. Backends, boundary, fuzzer and docs are loops over it. */
+import type { z } from 'zod';
+import type { Accepted, Decision, Operation, Query } from './core/operation.js';
+import { cancelExecution } from './execution/cancel.js';
+import { completeExecution } from './execution/complete.js';
+import { createExecution } from './execution/create.js';
+import { delayExecution } from './execution/delay.js';
+import { expireExecution } from './execution/expire.js';
+import { failExecution } from './execution/fail.js';
+import { updateProgress } from './execution/progress.js';
+import { promoteDelayed } from './execution/promote.js';
+import { purgeExecution } from './execution/purge.js';
+import { describeExecution, getExecutionResult, readExecutionContext, readExecutionInfo, readExecutionState } from './execution/reads.js';
+import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
+import { releaseLease } from './lease/release.js';
+import { renewLease } from './lease/renew.js';
+import { revokeLease } from './lease/revoke.js';
+import { listDue, listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { claimForWorker } from './schedule/claim.js';
+
+/** Operations change state; each is one command of one partition. */
+export const OPERATIONS = {
+  createExecution,
+  claimForWorker,
+  renewLease,
+  markLeaseExpiredIfDue,
+  revokeLease,
+  releaseLease,
+  updateProgress,
+  completeExecution,
+  failExecution,
+  cancelExecution,
+  delayExecution,
+  promoteDelayed,
+  expireExecution,
+  purgeExecution,
+} as const;
+
+/** Reads of one execution or one partition. */
+export const QUERIES = {
+  describeExecution,
+  readExecutionInfo,
+  readExecutionState,
+  readExecutionContext,
+  getExecutionResult,
+  listExecutions,
+  listPartitionLanes,
+  listDue,
+  readLog,
+} as const;
+
+export type OperationName = keyof typeof OPERATIONS;
+export type QueryName = keyof typeof QUERIES;
+type Declarations = typeof OPERATIONS & typeof QUERIES;
+
+/** Arguments as a caller writes them. */
+export type ArgsOf<Name extends keyof Declarations> = z.input<Declarations[Name]['args']>;
+/** Arguments after validation: defaults filled in, sets sorted, numbers clamped. */
+export type ParsedArgsOf<Name extends keyof Declarations> = z.output<Declarations[Name]['args']>;
+export type OutcomeOf<Name extends OperationName> = z.output<(typeof OPERATIONS)[Name]['outcome']>;
+export type AnswerOf<Name extends QueryName> =
+  Extract<ReturnType<(typeof QUERIES)[Name]['read']>, { ok: true }> extends Accepted<infer Answer> ? Answer : never;
+
+/** A command as data: an operation's name and its arguments. */
+export type Command = { [Name in OperationName]: { readonly name: Name; readonly args: ArgsOf<Name> } }[OperationName];
+/** A command whose arguments went through validation. */
+export type ParsedCommand = { [Name in OperationName]: { readonly name: Name; readonly args: ParsedArgsOf<Name> } }[OperationName];
+export type AnyDecision = Decision<OutcomeOf<OperationName>>;
+
+/** The declaration of an operation by name, with its types widened for generic code. */
+export function operationNamed(name: OperationName): Operation {
+  return OPERATIONS[name] as unknown as Operation;
+}
+
+/** The declaration of a read by name, with its types widened for generic code. */
+export function queryNamed(name: QueryName): Query {
+  return QUERIES[name] as unknown as Query;
+}
+
+/** The partition in which a command runs. */
+export function partitionOfCommand(command: ParsedCommand): string {
+  return operationNamed(command.name).partition(command.args as never);
+}

@@ -1,0 +1,35 @@
+/**
+ * Placement: how many partitions a deployment has and which one a new execution goes to. Chosen at first boot,
+ * stored, and verified at every later boot. Source: spec 02 section 2, rulings 5 and 6.
+ */
+import { z } from 'zod';
+import { integer } from './core/fields.js';
+import { crc16 } from './ids.js';
+import { LIMITS } from './limits.js';
+
+export const partitionConfig = z.object({
+  /** Partitions of the deployment. More of them spread over more nodes of a cluster; fewer make bigger batches. */
+  count: integer(1, LIMITS.maxPartitions).default(16),
+  /**
+   * `spread`: by the id of the execution, so that one lane can use every node. `lane`: all work of a lane in one
+   * partition, so that its order is total. Keyed executions go where their key points to, in both.
+   */
+  placement: z.enum(['spread', 'lane']).default('spread'),
+});
+export type PartitionConfig = z.output<typeof partitionConfig>;
+
+const utf8 = new TextEncoder();
+const partitionOfText = (text: string, count: number): number => crc16(utf8.encode(text)) % count;
+
+export interface Placed {
+  readonly uuid: string;
+  readonly namespace: string;
+  readonly laneId: string;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** The partition of a new standalone execution. A key decides before everything else, so that a retry meets its first try. */
+export function placementOf(config: PartitionConfig, execution: Placed): number {
+  if (execution.idempotencyKey !== undefined) return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
+  return partitionOfText(config.placement === 'lane' ? execution.laneId : execution.uuid, config.count);
+}

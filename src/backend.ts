@@ -1,0 +1,58 @@
+/**
+ * The engine interface: commands in, outcomes out. Both backends implement it, and the client and the worker use
+ * nothing else. Its methods are the operations and reads of the registry, named as in the contracts.
+ */
+import type { EngineError } from '../model/errors.js';
+import type { BackendLabel } from '../model/handle.js';
+import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../model/machine.js';
+import type { PartitionConfig } from '../model/partition.js';
+
+/** The answer to one command of a batch. */
+export type CommandResult<Name extends OperationName = OperationName> =
+  | { readonly ok: true; readonly outcome: OutcomeOf<Name> }
+  | { readonly ok: false; readonly error: EngineError };
+
+/** The answers to a batch, in the order and with the types of its commands. */
+export type CommandResults<Commands extends readonly Command[]> = { [I in keyof Commands]: CommandResult<Commands[I]['name']> };
+
+/** Every operation as a method. Expected outcomes are unions by `kind`; a refusal throws `EngineError`. */
+export type OperationMethods = { [Name in OperationName]: (args: ArgsOf<Name>) => Promise<OutcomeOf<Name>> };
+
+/** Every read as a method. */
+export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promise<AnswerOf<Name>> };
+
+/** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
+export type Wake =
+  /** A lane of a partition has work that it had not before. */
+  | { readonly kind: 'work'; readonly laneId: string; readonly partition: string }
+  /** A partition has something due earlier than before. */
+  | { readonly kind: 'timer'; readonly partition: string; readonly at: number };
+
+export interface ListLanesPage {
+  readonly lanes: readonly string[];
+  readonly nextCursor: string | undefined;
+}
+
+export interface Backend extends OperationMethods, QueryMethods {
+  /** Which kind of backend this is; part of every handle it issues. */
+  readonly label: BackendLabel;
+  /** How the deployment is partitioned, as stored at its first boot. */
+  readonly partitions: PartitionConfig;
+  /**
+   * Carries out commands of one partition in order, each with its own answer, in one atomic step and one round
+   * trip. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,
+   * too long, or spans partitions.
+   */
+  execute<const Commands extends readonly Command[]>(commands: Commands): Promise<CommandResults<Commands>>;
+  /** Lanes that ever had work, ascending, strictly after the cursor. */
+  listLanes(page?: { cursor?: string; limit?: number }): Promise<ListLanesPage>;
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+  /** The clock of the store, ms since the epoch. */
+  serverTime(): Promise<number>;
+  /** Calls the listener for work of these lanes and for timers; resolves when the subscription stands. */
+  onWake(lanes: readonly string[], listener: (wake: Wake) => void): Promise<() => void>;
+  /** Ends all connections; every later call throws `backend_closed`. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,62 @@
+/**
+ * Where arguments come in. Both backends validate here and nowhere else, so they refuse the same input with the
+ * same code before anything runs.
+ */
+import { z } from 'zod';
+import { EngineError, type ErrorCode } from '../model/errors.js';
+import { decodeHandle, type BackendLabel } from '../model/handle.js';
+import { LIMITS } from '../model/limits.js';
+import { operationNamed, OPERATIONS, partitionOfCommand, queryNamed, type ArgsOf, type Command, type OperationName, type ParsedArgsOf, type ParsedCommand, type QueryName } from '../model/machine.js';
+
+/** Arguments of an operation, validated and normalised. @throws EngineError with the code of the first fault. */
+export function parseCommand(name: OperationName, args: unknown, label: BackendLabel): ParsedCommand {
+  const parsed = operationNamed(name).args.safeParse(withoutHandle(args, label));
+  if (!parsed.success) throw inputError(name, parsed.error);
+  return { name, args: parsed.data } as ParsedCommand;
+}
+
+/** Arguments of a read, validated. @throws EngineError with the code of the first fault. */
+export function parseQuery<Name extends QueryName>(name: Name, args: ArgsOf<Name>): ParsedArgsOf<Name> {
+  const parsed = queryNamed(name).args.safeParse(args);
+  if (!parsed.success) throw inputError(name, parsed.error);
+  return parsed.data as ParsedArgsOf<Name>;
+}
+
+/** A batch, validated whole before any of it runs. */
+export function parseBatch(commands: readonly Command[], label: BackendLabel): ParsedCommand[] {
+  if (!Array.isArray(commands) || commands.length === 0 || commands.length > LIMITS.maxBatchCommands) {
+    throw new EngineError('invalid_input', `commands: must be 1 to ${LIMITS.maxBatchCommands} commands.`);
+  }
+  const parsed = commands.map((command: Command) => {
+    if (typeof command !== 'object' || command === null || !Object.hasOwn(OPERATIONS, command.name)) {
+      throw new EngineError('invalid_input', 'commands: every command needs the name of an operation.');
+    }
+    return parseCommand(command.name, command.args, label);
+  });
+  const partition = partitionOfCommand(parsed[0] as ParsedCommand);
+  if (parsed.some((command) => partitionOfCommand(command) !== partition)) {
+    throw new EngineError('invalid_input', 'commands: all commands of a batch must run in one partition.');
+  }
+  return parsed;
+}
+
+/** A handle stands for the fence it was made of: expands it, where a caller passes one. */
+function withoutHandle(args: unknown, label: BackendLabel): unknown {
+  if (typeof args !== 'object' || args === null || !('handle' in args) || args.handle === undefined) return args;
+  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle(args.handle, label);
+  return { ...args, executionId, attemptIndex, fence: { leaseId, leaseEpoch, attemptId }, leaseId, leaseEpoch, attemptId };
+}
+
+function inputError(name: string, error: z.ZodError): EngineError {
+  const issue = error.issues[0];
+  const path = issue?.path.map(String) ?? [];
+  const field = path.join('.') || 'arguments';
+  return new EngineError(codeOf(path), `${name}: ${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+}
+
+function codeOf(path: readonly string[]): ErrorCode {
+  if (path.includes('requiredCapabilities') || path[0] === 'workerCapabilities') return 'invalid_capabilities';
+  if (path[0] === 'policy') return 'invalid_policy_json';
+  if (path[0] === 'tags' && path.length > 1) return 'invalid_tag_key';
+  return 'invalid_input';
+}

@@ -1,0 +1,180 @@
+/**
+ * The memory backend: the model itself, with indexes. For unit tests and for embedded use in one process; nothing
+ * outlives the process.
+ */
+import { EngineError } from '../../model/errors.js';
+import { execute } from '../../model/execute.js';
+import { compareBytes, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
+import { partitionConfig, type PartitionConfig } from '../../model/partition.js';
+import type { Context, Decision, Settings } from '../../model/core/operation.js';
+import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
+import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { refusal } from '../refusal.js';
+import { IndexedStore } from './indexed-store.js';
+
+export interface MemoryOptions {
+  /** Partitions of this engine; 1 partition unless told otherwise. */
+  readonly partitions?: Partial<PartitionConfig>;
+  /** Life of a terminal execution before it is purged, ms. Default 24 h. */
+  readonly retentionMs?: number;
+  /** Log entries kept per partition. Default 100 000. */
+  readonly logMaxEntries?: number;
+  /** The clock, ms since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** Calls the listeners of wakes; kept apart so that a partition's store needs no backend. */
+class Wakes {
+  private readonly listeners = new Set<{ lanes: ReadonlySet<string>; listener: (wake: Wake) => void }>();
+
+  add(lanes: readonly string[], listener: (wake: Wake) => void): () => void {
+    const entry = { lanes: new Set(lanes), listener };
+    this.listeners.add(entry);
+    return () => this.listeners.delete(entry);
+  }
+
+  emit(wake: Wake): void {
+    if (this.listeners.size === 0) return;
+    // Not from inside the transition: a listener may call the backend.
+    queueMicrotask(() => {
+      for (const { lanes, listener } of this.listeners) {
+        if (wake.kind === 'timer' || lanes.has(wake.laneId)) listener(wake);
+      }
+    });
+  }
+}
+
+class MemoryEngine {
+  readonly label = 'memory';
+  readonly partitions: PartitionConfig;
+  private readonly stores: IndexedStore[];
+  private readonly wakes = new Wakes();
+  private readonly settings: Settings;
+  private readonly now: () => number;
+  private closed = false;
+
+  constructor(options: MemoryOptions) {
+    this.partitions = partitionConfig.parse({ count: 1, ...options.partitions });
+    this.settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs };
+    this.now = options.now ?? Date.now;
+    this.stores = Array.from({ length: this.partitions.count }, (_, index) => {
+      const partition = partitionKeyOf(index);
+      return new IndexedStore(
+        options.logMaxEntries ?? DEFAULTS.logMaxEntries,
+        (laneId) => this.wakes.emit({ kind: 'work', laneId, partition }),
+        (at) => this.wakes.emit({ kind: 'timer', partition, at }),
+      );
+    });
+  }
+
+  run(name: OperationName, args: unknown): unknown {
+    const command = parseCommand(name, args, this.label);
+    const decision = this.decide(command);
+    if (!decision.ok) throw refusal(name, decision);
+    return decision.outcome;
+  }
+
+  read(name: QueryName, args: never): unknown {
+    const parsed = parseQuery(name, args) as never;
+    const declaration = queryNamed(name);
+    const decision = declaration.read(this.store(declaration.partition(parsed)).view, parsed, this.context()) as Decision<unknown>;
+    if (!decision.ok) throw refusal(name, decision);
+    return decision.outcome;
+  }
+
+  runBatch(commands: readonly Command[]): CommandResult[] {
+    return parseBatch(commands, this.label).map((command) => {
+      const decision = this.decide(command);
+      return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal(command.name, decision) };
+    });
+  }
+
+  listLanes({ cursor, limit = DEFAULTS.pageSize }: { cursor?: string; limit?: number }): ListLanesPage {
+    this.assertOpen();
+    return pageOfLanes(this.stores.map((store) => store.lanes()), cursor, limit);
+  }
+
+  serverTime(): number {
+    this.assertOpen();
+    return this.now();
+  }
+
+  onWake(lanes: readonly string[], listener: (wake: Wake) => void): () => void {
+    this.assertOpen();
+    return this.wakes.add(lanes, listener);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** The store of a partition, for the canonical state reader. */
+  store(partition: string): IndexedStore {
+    this.assertOpen();
+    const store = this.stores[partitionIndexOf(partition)];
+    if (store === undefined) {
+      throw new EngineError('invalid_input', `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`, { detail: { field: 'partition' } });
+    }
+    return store;
+  }
+
+  private decide(command: ParsedCommand): ReturnType<typeof execute> {
+    return execute(this.store(partitionOfCommand(command)), command, this.context());
+  }
+
+  private context(): Context {
+    return { now: this.now(), settings: this.settings };
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new EngineError('backend_closed', 'The memory backend is closed.');
+  }
+}
+
+/** One page of lanes, merged from what the partitions know. @throws EngineError `invalid_input` */
+export function pageOfLanes(perPartition: readonly (readonly string[])[], cursor: string | undefined, limit: number): ListLanesPage {
+  if (!Number.isInteger(limit) || limit < 0 || limit > LIMITS.maxPageSize) {
+    throw new EngineError('invalid_input', `listLanes: limit: must be an integer from 0 to ${LIMITS.maxPageSize}.`, { detail: { field: 'limit' } });
+  }
+  const all = [...new Set(perPartition.flat())].sort(compareBytes);
+  const rest = cursor === undefined ? all : all.filter((lane) => compareBytes(lane, cursor) > 0);
+  const lanes = rest.slice(0, limit);
+  return { lanes, nextCursor: limit > 0 && rest.length > limit ? lanes.at(-1) : undefined };
+}
+
+const engines = new WeakMap<Backend, MemoryEngine>();
+
+/**
+ * An engine in this process's memory.
+ *
+ * @example
+ * const backend = memory();
+ * await backend.createExecution({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'docs' });
+ */
+export function memory(options: MemoryOptions = {}): Backend {
+  const engine = new MemoryEngine(options);
+  const backend = {
+    label: engine.label,
+    partitions: engine.partitions,
+    execute: async (commands: readonly Command[]) => engine.runBatch(commands),
+    listLanes: async (page = {}) => engine.listLanes(page),
+    ping: async () => void engine.serverTime(),
+    serverTime: async () => engine.serverTime(),
+    onWake: async (lanes: readonly string[], listener: (wake: Wake) => void) => engine.onWake(lanes, listener),
+    close: async () => engine.close(),
+    [Symbol.asyncDispose]: async () => engine.close(),
+  } as unknown as Record<string | symbol, unknown>;
+  for (const name of Object.keys(OPERATIONS) as OperationName[]) backend[name] = async (args: unknown) => engine.run(name, args);
+  for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = async (args: never) => engine.read(name, args);
+  const typed = backend as unknown as Backend;
+  engines.set(typed, engine);
+  return typed;
+}
+
+/** The tables and indexes behind a memory backend, or nothing when the backend is of another kind. */
+export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
+  return engines.get(backend)?.store(partition);
+}
+
