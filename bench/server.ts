@@ -1,0 +1,120 @@
+import { Redis as Valkey } from 'iovalkey';
+import { startValkey } from '../test/support/valkey/index.js';
+import type { ServerAddress } from './adapter.js';
+
+/** Any long period: the timer only has to exist. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** What the server has counted for one command since the last reset of its statistics. */
+export interface CommandCount {
+  readonly calls: number;
+  /** Microseconds spent in the command; a function's time includes the commands it calls. */
+  readonly usec: number;
+}
+
+/** A private Valkey server, and a connection of the harness that watches it. */
+export class BenchServer {
+  private constructor(
+    private readonly process: Awaited<ReturnType<typeof startValkey>>,
+    private readonly monitor: Valkey,
+  ) {}
+
+  /** Starts a server on a free loopback port, without snapshots; with `appendonly` the file is synced every second. */
+  static async start(options: { readonly appendonly: boolean }): Promise<BenchServer> {
+    const process = await startValkey({
+      appendonly: options.appendonly,
+      args: ['--save', '', '--appendfsync', 'everysec'],
+    });
+    const monitor = new Valkey({ host: process.host, port: process.port });
+    await monitor.ping();
+    return new BenchServer(process, monitor);
+  }
+
+  get address(): ServerAddress {
+    return { host: this.process.host, port: this.process.port, url: this.process.url };
+  }
+
+  /** Empties the store. Loaded function libraries stay. */
+  async flush(): Promise<void> {
+    await this.monitor.flushall('SYNC');
+  }
+
+  /** The fields of one section of INFO. */
+  async info(section: string): Promise<ReadonlyMap<string, string>> {
+    const text = await this.monitor.info(section);
+    const fields = new Map<string, string>();
+    for (const line of text.split('\r\n')) {
+      const colon = line.indexOf(':');
+      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
+    }
+    return fields;
+  }
+
+  /** One numeric field of INFO. @throws Error when the server does not report it. */
+  async infoNumber(section: string, field: string): Promise<number> {
+    const value = Number((await this.info(section)).get(field));
+    if (Number.isNaN(value)) throw new Error(`INFO ${section} has no number ${field}.`);
+    return value;
+  }
+
+  /** Microseconds of CPU that the server has used since it started, socket work included. */
+  async cpuUs(): Promise<number> {
+    const cpu = await this.info('cpu');
+    return (Number(cpu.get('used_cpu_user')) + Number(cpu.get('used_cpu_sys'))) * 1e6;
+  }
+
+  /** Sets all counters of INFO to zero. */
+  async resetStatistics(): Promise<void> {
+    await this.monitor.config('RESETSTAT');
+  }
+
+  /** Counts per command since the last reset, without the harness's own commands. */
+  async commandCounts(): Promise<ReadonlyMap<string, CommandCount>> {
+    const counts = new Map<string, CommandCount>();
+    for (const [field, value] of await this.info('commandstats')) {
+      const command = field.replace('cmdstat_', '');
+      if (/^(config|info)\b/.test(command)) continue;
+      const numbers = new Map(
+        value.split(',').map((pair): [string, number] => {
+          const [key = '', number = ''] = pair.split('=');
+          return [key, Number(number)];
+        }),
+      );
+      counts.set(command, { calls: numbers.get('calls') ?? 0, usec: numbers.get('usec') ?? 0 });
+    }
+    return counts;
+  }
+
+  /** Bytes that the server's data and buffers use, after giving free pages back. */
+  async usedMemoryBytes(): Promise<number> {
+    await this.monitor.memory('PURGE');
+    return this.infoNumber('memory', 'used_memory');
+  }
+
+  /** Number of keys. */
+  async keyCount(): Promise<number> {
+    return this.monitor.dbsize();
+  }
+
+  /** Connections other than the harness's own. */
+  async clientCount(): Promise<number> {
+    return (await this.infoNumber('clients', 'connected_clients')) - 1;
+  }
+
+  /** The server's version. */
+  async version(): Promise<string> {
+    const server = await this.info('server');
+    return server.get('valkey_version') ?? server.get('redis_version') ?? 'unknown';
+  }
+
+  async stop(): Promise<void> {
+    this.monitor.disconnect();
+    // The server's process does not keep this one alive, and with the monitor gone nothing else may.
+    const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
+    try {
+      await this.process.stop();
+    } finally {
+      clearInterval(keepAlive);
+    }
+  }
+}

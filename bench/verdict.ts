@@ -1,0 +1,64 @@
+import type { Bound, Goal, RowChoice } from './goals.js';
+import type { Row } from './rows.js';
+import { formatNumber, median } from './statistics.js';
+
+/** What became of one goal for one of its subjects. */
+export interface Verdict {
+  readonly goal: Goal;
+  /** Name of the judged row. */
+  readonly subject: string;
+  /** The judged value of every run; empty when a row was not measured. */
+  readonly values: readonly number[];
+  /** `met`, by how much it was missed, or `not measured`. */
+  readonly text: string;
+}
+
+/** Judges every goal, once for each row that it names. */
+export function judge(goals: readonly Goal[], rows: readonly Row[]): Verdict[] {
+  return goals.flatMap((goal) => goal.subject.names.map((subject) => judgeOne(goal, subject, rows)));
+}
+
+function judgeOne(goal: Goal, subject: string, rows: readonly Row[]): Verdict {
+  const values = judgedValues(goal, subject, rows);
+  if (values.length === 0) return { goal, subject, values, text: 'not measured' };
+  const value = goal.everyRun === true ? worst(values, goal.bound) : median(values);
+  return { goal, subject, values, text: verdictText(goal, value) };
+}
+
+function judgedValues(goal: Goal, subject: string, rows: readonly Row[]): readonly number[] {
+  const own = rows.find((row) => row.group === goal.subject.group && row.name === subject);
+  if (own === undefined) return [];
+  if (goal.against === undefined) return own.values;
+  const others = bestPerRun(goal.against, goal.bound, rows);
+  return own.values.flatMap((value, run) => {
+    const other = others[run];
+    return other === undefined ? [] : [value / other];
+  });
+}
+
+/** In each run the best of the rows: the largest where more is better, else the smallest. */
+function bestPerRun(choice: RowChoice, bound: Bound, rows: readonly Row[]): readonly number[] {
+  const chosen = rows.filter((row) => row.group === choice.group && choice.names.includes(row.name));
+  const best = 'atLeast' in bound ? Math.max : Math.min;
+  const [first, ...rest] = chosen.map(({ values }) => values);
+  if (first === undefined) return [];
+  return first.map((value, run) => best(value, ...rest.map((values) => values[run] ?? value)));
+}
+
+function worst(values: readonly number[], bound: Bound): number {
+  return 'atLeast' in bound ? Math.min(...values) : Math.max(...values);
+}
+
+function verdictText(goal: Goal, value: number): string {
+  const { bound } = goal;
+  const limit = 'atLeast' in bound ? bound.atLeast : bound.atMost;
+  const met = 'atLeast' in bound ? value >= limit : value <= limit;
+  if (met) return 'met';
+  const percent = formatNumber((Math.abs(value - limit) / limit) * 100);
+  return goal.reportOnly === undefined ? `missed by ${percent} %` : `below by ${percent} %, reported only`;
+}
+
+/** `≥ 0.80` or `≤ 24`. */
+export function boundText(bound: Bound): string {
+  return 'atLeast' in bound ? `≥ ${formatNumber(bound.atLeast)}` : `≤ ${formatNumber(bound.atMost)}`;
+}
