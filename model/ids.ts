@@ -30,15 +30,82 @@ export function partitionOfExecution(executionId: string): string {
   return executionId.slice(0, executionId.indexOf('}') + 1);
 }
 
-/** The index inside a well-formed partition key. */
+/** The index inside a well-formed partition key, or inside the key that a well-formed execution id starts with. */
 export function partitionIndexOf(partitionKey: string): number {
-  return Number(partitionKey.slice(4, -1));
+  let index = 0;
+  for (let i = 4; i < partitionKey.length; i++) {
+    const digit = partitionKey.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) break;
+    index = index * 10 + digit;
+  }
+  return index;
+}
+
+/** Whether the text matches `UUID_PATTERN`. */
+export function isUuid(text: string): boolean {
+  return text.length === UUID_LENGTH && isUuidAt(text, 0);
+}
+
+/** Whether the text matches `PARTITION_KEY_PATTERN`. */
+export function isPartitionKey(text: string): boolean {
+  return text.length > 0 && partitionKeyLength(text) === text.length;
+}
+
+/** Whether the text matches `EXECUTION_ID_PATTERN`; its partition index may be out of range. */
+export function isExecutionIdForm(text: string): boolean {
+  const length = partitionKeyLength(text);
+  return length > 0 && text.length === length + 1 + UUID_LENGTH && text.charCodeAt(length) === COLON && isUuidAt(text, length + 1);
 }
 
 /** Whether the text is an execution id whose partition index is in range. */
 export function isExecutionId(text: string): boolean {
-  return EXECUTION_ID_PATTERN.test(text) && partitionIndexOf(partitionOfExecution(text)) <= LIMITS.maxPartitions;
+  return isExecutionIdForm(text) && partitionIndexOf(text) <= LIMITS.maxPartitions;
 }
+
+// Ids are checked several times in every lifecycle. A look-up per character beats a pattern here: on random digits
+// a processor cannot guess which half of `[0-9a-f]` comes next.
+const UUID_LENGTH = 36;
+const ZERO = 0x30;
+const COLON = 0x3a;
+const HYPHEN = 0x2d;
+const CLOSING_BRACE = 0x7d;
+
+/** 1 for `0-9a-f`; one entry per UTF-16 unit, so that no look-up is out of bounds. */
+const HEX = new Uint8Array(0x10000);
+for (const digit of '0123456789abcdef') HEX[digit.charCodeAt(0)] = 1;
+
+function allHex(text: string, from: number, to: number): number {
+  let all = 1;
+  for (let i = from; i < to; i++) all &= HEX[text.charCodeAt(i)] as number;
+  return all;
+}
+
+/** For a text that has at least `UUID_LENGTH` characters from there. */
+function isUuidAt(text: string, from: number): boolean {
+  return (
+    text.charCodeAt(from + 8) === HYPHEN &&
+    text.charCodeAt(from + 13) === HYPHEN &&
+    text.charCodeAt(from + 18) === HYPHEN &&
+    text.charCodeAt(from + 23) === HYPHEN &&
+    (allHex(text, from, from + 8) &
+      allHex(text, from + 9, from + 13) &
+      allHex(text, from + 14, from + 18) &
+      allHex(text, from + 19, from + 23) &
+      allHex(text, from + 24, from + UUID_LENGTH)) === 1
+  );
+}
+
+/** Length of the partition key that the text starts with; 0 when it starts with none. */
+function partitionKeyLength(text: string): number {
+  if (!text.startsWith('{fp:')) return 0;
+  let end = 4;
+  while (end < text.length && isDigit(text.charCodeAt(end))) end++;
+  const digits = end - 4;
+  const leadingZero = digits > 1 && text.charCodeAt(4) === ZERO;
+  return digits === 0 || digits > 5 || leadingZero || text.charCodeAt(end) !== CLOSING_BRACE ? 0 : end + 1;
+}
+
+const isDigit = (unit: number): boolean => unit >= ZERO && unit <= ZERO + 9;
 
 /** CRC-16/XMODEM (the cluster's own slot hash), used to place work: check value of "123456789" is 0x31C3. */
 export function crc16(bytes: Uint8Array): number {

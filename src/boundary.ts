@@ -2,22 +2,31 @@
  * Where arguments come in. Both backends validate here and nowhere else, so they refuse the same input with the
  * same code before anything runs.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { validator } from '../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../model/errors.js';
 import { decodeHandle, type BackendLabel } from '../model/handle.js';
 import { LIMITS } from '../model/limits.js';
-import { operationNamed, OPERATIONS, partitionOfCommand, queryNamed, type ArgsOf, type Command, type OperationName, type ParsedArgsOf, type ParsedCommand, type QueryName } from '../model/machine.js';
+import { OPERATIONS, partitionOfCommand, QUERIES, type ArgsOf, type Command, type OperationName, type ParsedArgsOf, type ParsedCommand, type QueryName } from '../model/machine.js';
+
+type Validator = (value: unknown) => z.ZodSafeParseResult<Record<string, unknown>>;
+
+const validatorsOf = <Name extends string>(declarations: Readonly<Record<Name, { readonly args: z.ZodObject }>>): Readonly<Record<Name, Validator>> =>
+  Object.fromEntries(Object.entries<{ readonly args: z.ZodObject }>(declarations).map(([name, { args }]) => [name, validator(args)])) as Record<Name, Validator>;
+
+const validateCommand = validatorsOf<OperationName>(OPERATIONS);
+const validateQuery = validatorsOf<QueryName>(QUERIES);
 
 /** Arguments of an operation, validated and normalised. @throws EngineError with the code of the first fault. */
 export function parseCommand(name: OperationName, args: unknown, label: BackendLabel): ParsedCommand {
-  const parsed = operationNamed(name).args.safeParse(withoutHandle(args, label));
+  const parsed = validateCommand[name](withoutHandle(args, label));
   if (!parsed.success) throw inputError(name, parsed.error);
   return { name, args: parsed.data } as ParsedCommand;
 }
 
 /** Arguments of a read, validated. @throws EngineError with the code of the first fault. */
 export function parseQuery<Name extends QueryName>(name: Name, args: ArgsOf<Name>): ParsedArgsOf<Name> {
-  const parsed = queryNamed(name).args.safeParse(args);
+  const parsed = validateQuery[name](args);
   if (!parsed.success) throw inputError(name, parsed.error);
   return parsed.data as ParsedArgsOf<Name>;
 }
@@ -42,8 +51,8 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel): P
 
 /** A handle stands for the fence it was made of: expands it, where a caller passes one. */
 function withoutHandle(args: unknown, label: BackendLabel): unknown {
-  if (typeof args !== 'object' || args === null || !('handle' in args) || args.handle === undefined) return args;
-  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle(args.handle, label);
+  if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
+  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle((args as { handle: unknown }).handle, label);
   return { ...args, executionId, attemptIndex, fence: { leaseId, leaseEpoch, attemptId }, leaseId, leaseEpoch, attemptId };
 }
 

@@ -1,28 +1,32 @@
 /** The log of a partition in memory: append at the end, forget at the front, read from a position. */
 import type { Event, LoggedEvent } from '../../model/events.js';
 
-/** Entries forgotten at once: like the server's approximate trim, this keeps appending cheap. */
-const TRIM_STEP = 256;
-
 export class BoundedLog {
-  private entries: LoggedEvent[] = [];
+  /** A ring: the event with sequence `s` sits at `(s - 1) % maxEntries`. */
+  private readonly ring: Event[] = [];
   private last = 0;
 
+  /** `maxEntries`: entries kept, at least 1; `Infinity` keeps all. */
   constructor(private readonly maxEntries: number) {}
 
   append(event: Event): void {
+    if (this.ring.length < this.maxEntries) this.ring.push(event);
+    else this.ring[this.last % this.maxEntries] = event;
     this.last += 1;
-    this.entries.push({ sequence: this.last, event });
-    if (this.entries.length >= this.maxEntries + TRIM_STEP) this.entries = this.entries.slice(-this.maxEntries);
   }
 
   /** Entries after a position, oldest first; the first one is later than `after + 1` when the log was trimmed past it. */
   read(after: number, limit: number): readonly LoggedEvent[] {
-    const first = this.last - this.entries.length;
-    const from = Math.max(0, after - first);
-    return this.entries.slice(from, from + limit);
+    const from = Math.max(after, this.last - this.ring.length) + 1;
+    const to = Math.min(this.last, from + limit - 1);
+    const entries: LoggedEvent[] = [];
+    for (let sequence = from; sequence <= to; sequence++) {
+      entries.push({ sequence, event: this.ring[(sequence - 1) % this.maxEntries] as Event });
+    }
+    return entries;
   }
 
+  /** Position of the newest entry, 0 when nothing was ever appended. */
   get end(): number {
     return this.last;
   }

@@ -2,11 +2,10 @@
  * One partition in memory: the model's tables, and the indexes that make every operation cheap however many
  * executions there are. Indexes follow from the execution before and after an event, so no event knows of them.
  */
-import sortedBtree from 'sorted-btree';
 import { evolveInPlace } from '../../model/evolve.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import type { Store } from '../../model/execute.js';
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { Execution, ReadonlyExecution } from '../../model/execution/execution.js';
 import { isClaimable, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
 import { covers, queueScore, requirementSetOf, type RequirementSet } from '../../model/schedule/queue.js';
@@ -14,49 +13,44 @@ import { nextTimer } from '../../model/schedule/timers.js';
 import { emptyPartition, idempotencyId, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
-
-/** A place in an ordered set: a score, and the id that breaks ties. */
-interface Position {
-  readonly score: number;
-  readonly id: string;
-}
-type OrderedSet = sortedBtree.default<Position, undefined>;
-
-// The package is CommonJS: its class is the `default` of what an ES module imports.
-const BTree = sortedBtree.default;
-
-const byPosition = (a: Position, b: Position): number => a.score - b.score || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-const orderedSet = (): OrderedSet => new BTree<Position, undefined>(undefined, byPosition);
+import { OrderedIndex, type Position } from './ordered-index.js';
+import { RetentionSlots } from './retention-slots.js';
 
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
 
-/** Where an execution stands in the indexes, derived from its state. */
-interface Standing {
-  readonly laneId: string;
-  readonly requirements: RequirementSet;
-  readonly queueScore: number | undefined;
-  readonly timerAt: number | undefined;
-  readonly purgeAt: number | undefined;
-}
+const NO_QUEUES: ReadonlyMap<RequirementSet, OrderedIndex> = new Map();
 
-function standingOf(execution: ReadonlyExecution): Standing {
-  return {
-    laneId: execution.laneId,
-    requirements: requirementSetOf(execution),
-    queueScore: isClaimable(execution.situation) ? queueScore(execution) : undefined,
-    timerAt: nextTimer(execution)?.at,
-    purgeAt: isTerminal(execution.situation) ? execution.dueAt : undefined,
-  };
+/** The one score of the index of ids. */
+const ID_ALONE = 0;
+
+/** No score and no time is infinite. */
+const NONE = Number.POSITIVE_INFINITY;
+
+/** Where an execution stands in the indexes, derived from its state; filled anew for every event. */
+class Standing {
+  queueScore = NONE;
+  timerAt = NONE;
+  purgeAt = NONE;
+
+  read(execution: ReadonlyExecution | undefined): void {
+    this.queueScore = execution !== undefined && isClaimable(execution.situation) ? queueScore(execution) : NONE;
+    this.timerAt = (execution && nextTimer(execution)?.at) ?? NONE;
+    this.purgeAt = (execution !== undefined && isTerminal(execution.situation) ? execution.dueAt : undefined) ?? NONE;
+  }
 }
 
 export class IndexedStore implements Store, View {
   private readonly partition: Partition = emptyPartition();
-  private readonly queues = new Map<string, Map<RequirementSet, OrderedSet>>();
-  private readonly timers = orderedSet();
-  private readonly slots = new BTree<number, Set<string>>();
-  private readonly ids = new BTree<string, undefined>();
+  /** By lane and required capabilities, neither of which ever changes. */
+  private readonly queues = new Map<string, Map<RequirementSet, OrderedIndex>>();
+  private readonly timers = new OrderedIndex();
+  private readonly slots = new RetentionSlots();
+  /** Every execution, by id alone. */
+  private readonly ids = new OrderedIndex();
   private readonly events: BoundedLog;
+  private readonly before = new Standing();
+  private readonly after = new Standing();
 
   constructor(logMaxEntries: number, private readonly onWork: (laneId: string) => void, private readonly onTimer: (at: number) => void) {
     this.events = new BoundedLog(logMaxEntries);
@@ -70,74 +64,73 @@ export class IndexedStore implements Store, View {
     this.events.append(event);
     const { executions } = this.partition.state;
     const known = executions.get(event.executionId);
-    const before = known === undefined ? undefined : standingOf(known);
+    this.before.read(known);
     evolveInPlace(this.partition.state, event);
-    const execution = executions.get(event.executionId);
-    this.reindex(event.executionId, before, execution === undefined ? undefined : standingOf(execution));
+    // An execution is one object for life: only creation and purge change whether it is there.
+    const execution = known ?? (executions.get(event.executionId) as Execution);
+    const purged = event.type === 'execution_purged';
+    this.after.read(purged ? undefined : execution);
+    this.reindex(execution);
+    if (known === undefined) this.ids.add(ID_ALONE, execution);
+    if (purged) this.forget(execution.executionId);
     if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
-    if (event.type === 'execution_purged') {
-      this.partition.payloads.delete(event.executionId);
-      this.partition.results.delete(event.executionId);
-    }
   }
 
   keepPayload(executionId: string, bytes: Uint8Array): void {
-    this.partition.payloads.set(executionId, bytes.slice());
+    // Not `slice`: a Buffer's gives a view of the caller's bytes.
+    this.partition.payloads.set(executionId, new Uint8Array(bytes));
   }
 
   keepResult(executionId: string, bytes: Uint8Array): void {
-    this.partition.results.set(executionId, bytes.slice());
+    this.partition.results.set(executionId, new Uint8Array(bytes));
   }
 
-  private reindex(id: string, before: Standing | undefined, after: Standing | undefined): void {
-    if (before?.queueScore !== after?.queueScore) {
-      if (before?.queueScore !== undefined) this.leaveQueue(before, id);
-      if (after?.queueScore !== undefined) this.joinQueue(after, id);
+  private reindex(execution: ReadonlyExecution): void {
+    const { before, after } = this;
+    const id = execution.executionId;
+    if (before.queueScore !== after.queueScore) {
+      if (before.queueScore !== NONE) this.leaveQueue(before.queueScore, execution);
+      if (after.queueScore !== NONE) this.joinQueue(after.queueScore, execution);
     }
-    if (before?.timerAt !== after?.timerAt) {
-      if (before?.timerAt !== undefined) this.timers.delete({ score: before.timerAt, id });
-      if (after?.timerAt !== undefined) this.addTimer(after.timerAt, id);
+    if (before.timerAt !== after.timerAt) {
+      if (before.timerAt !== NONE) this.timers.remove(before.timerAt, id);
+      if (after.timerAt !== NONE) this.addTimer(after.timerAt, execution);
     }
-    if (before?.purgeAt !== after?.purgeAt) {
-      if (before?.purgeAt !== undefined) this.leaveSlot(before.purgeAt, id);
-      if (after?.purgeAt !== undefined) this.joinSlot(after.purgeAt, id);
+    if (before.purgeAt !== after.purgeAt) {
+      if (before.purgeAt !== NONE) this.slots.remove(before.purgeAt, id);
+      if (after.purgeAt !== NONE) this.slots.add(after.purgeAt, id);
     }
-    if (before === undefined) this.ids.set(id, undefined);
-    else if (after === undefined) this.ids.delete(id);
   }
 
-  private joinQueue({ laneId, requirements, queueScore: score }: Standing, id: string): void {
+  private joinQueue(score: number, execution: ReadonlyExecution): void {
+    const { laneId } = execution;
+    const requirements = requirementSetOf(execution);
     let lane = this.queues.get(laneId);
     if (lane === undefined) this.queues.set(laneId, (lane = new Map()));
     let queue = lane.get(requirements);
-    if (queue === undefined) lane.set(requirements, (queue = orderedSet()));
-    queue.set({ score: score as number, id }, undefined);
+    if (queue === undefined) lane.set(requirements, (queue = new OrderedIndex()));
+    queue.add(score, execution);
     if (queue.size === 1) this.onWork(laneId);
   }
 
-  private leaveQueue({ laneId, requirements, queueScore: score }: Standing, id: string): void {
-    const lane = this.queues.get(laneId);
+  private leaveQueue(score: number, execution: ReadonlyExecution): void {
+    const requirements = requirementSetOf(execution);
+    const lane = this.queues.get(execution.laneId);
     const queue = lane?.get(requirements);
-    queue?.delete({ score: score as number, id });
+    queue?.remove(score, execution.executionId);
     // The queue of work without requirements is the common case: it stays, the others go when empty.
     if (queue?.size === 0 && requirements !== '') lane?.delete(requirements);
   }
 
-  private addTimer(at: number, id: string): void {
-    this.timers.set({ score: at, id }, undefined);
-    if (this.timers.minKey()?.id === id) this.onTimer(at);
+  private addTimer(at: number, execution: ReadonlyExecution): void {
+    this.timers.add(at, execution);
+    if (this.timers.first === execution) this.onTimer(at);
   }
 
-  private joinSlot(purgeAt: number, id: string): void {
-    const slot = this.slots.get(purgeAt);
-    if (slot === undefined) this.slots.set(purgeAt, new Set([id]));
-    else slot.add(id);
-  }
-
-  private leaveSlot(purgeAt: number, id: string): void {
-    const slot = this.slots.get(purgeAt);
-    slot?.delete(id);
-    if (slot?.size === 0) this.slots.delete(purgeAt);
+  private forget(executionId: string): void {
+    this.ids.remove(ID_ALONE, executionId);
+    this.partition.payloads.delete(executionId);
+    this.partition.results.delete(executionId);
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
@@ -163,56 +156,33 @@ export class IndexedStore implements Store, View {
   }
 
   claimable(laneId: string, offered: ReadonlySet<string>, limit: number): readonly ReadonlyExecution[] {
-    const heads: Position[] = [];
+    let claimable: ReadonlyExecution[] = [];
     let sources = 0;
-    for (const [requirements, queue] of this.queues.get(laneId) ?? []) {
+    for (const [requirements, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
       if (queue.size === 0 || !covers(offered, requirements)) continue;
-      sources++;
-      let taken = 0;
-      for (const position of queue.keys()) {
-        if (taken++ === limit) break;
-        heads.push(position);
-      }
+      const head = queue.head(limit);
+      claimable = sources++ === 0 ? head : claimable.concat(head);
     }
-    if (sources > 1) heads.sort(byPosition);
-    return heads.slice(0, limit).map(({ id }) => this.execution(id) as ReadonlyExecution);
+    if (sources < 2) return claimable;
+    return claimable.sort(byQueueScore).slice(0, limit);
   }
 
   due(now: number, limit: number): readonly ReadonlyExecution[] {
-    const due: ReadonlyExecution[] = [];
-    for (const { score, id } of this.timers.keys()) {
-      if (score > now || due.length === limit) break;
-      due.push(this.execution(id) as ReadonlyExecution);
-    }
-    return due;
+    return this.timers.head(limit, now);
   }
 
   purgeable(now: number, limit: number): readonly string[] {
-    const ids: string[] = [];
-    for (const [purgeAt, slot] of this.slots.entries()) {
-      if (purgeAt > now) break;
-      for (const id of slot) {
-        if (ids.length === limit) return ids;
-        ids.push(id);
-      }
-    }
-    return ids;
+    return this.slots.due(now, limit);
   }
 
   nextDueAt(): number | undefined {
-    const timer = this.timers.minKey()?.score;
-    const slot = this.slots.minKey();
-    return timer === undefined ? slot : slot === undefined ? timer : Math.min(timer, slot);
+    const next = Math.min(this.timers.firstScore ?? NONE, this.slots.first ?? NONE);
+    return next === NONE ? undefined : next;
   }
 
   executionIds(after: string | undefined, limit: number): readonly string[] {
-    const ids: string[] = [];
-    for (const id of this.ids.keys(after)) {
-      if (id === after) continue;
-      if (ids.length === limit) break;
-      ids.push(id);
-    }
-    return ids;
+    const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
+    return page.map(({ executionId }) => executionId);
   }
 
   lanes(): readonly string[] {
@@ -236,8 +206,29 @@ export class IndexedStore implements Store, View {
   }
 
   /** The tables and indexes as they are, for the canonical state. */
-  inspect(): { partition: Partition; queues: ReadonlyMap<string, ReadonlyMap<RequirementSet, Iterable<Position>>>; timers: Iterable<Position>; slots: Iterable<[number, Set<string>]>; ids: Iterable<string> } {
-    const queues = new Map([...this.queues].map(([lane, sets]) => [lane, new Map([...sets].map(([requirements, queue]) => [requirements, [...queue.keys()]]))]));
-    return { partition: this.partition, queues, timers: this.timers.keys(), slots: this.slots.entries(), ids: this.ids.keys() };
+  inspect(): Inspection {
+    return {
+      partition: this.partition,
+      queues: mapValues(this.queues, (lane) => mapValues(lane, (queue) => queue.positions())),
+      timers: this.timers.positions(),
+      slots: this.slots.entries(),
+      ids: Array.from(this.ids.positions(), ({ id }) => id),
+    };
   }
+}
+
+/** What a partition in memory holds; the iterables are in order and read the indexes as they go. */
+export interface Inspection {
+  readonly partition: Partition;
+  readonly queues: ReadonlyMap<string, ReadonlyMap<RequirementSet, Iterable<Position>>>;
+  readonly timers: Iterable<Position>;
+  /** Time of the purge, and the ids in no order. */
+  readonly slots: Iterable<readonly [number, Iterable<string>]>;
+  readonly ids: Iterable<string>;
+}
+
+const byQueueScore = (a: ReadonlyExecution, b: ReadonlyExecution): number => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+
+function mapValues<Key, From, To>(map: ReadonlyMap<Key, From>, to: (value: From) => To): Map<Key, To> {
+  return new Map(Array.from(map, ([key, value]) => [key, to(value)]));
 }

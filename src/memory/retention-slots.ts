@@ -1,0 +1,101 @@
+/**
+ * Terminal executions by the slot in which they are purged. A slot is a list that only grows at its end: an
+ * execution that left it is skipped, and the list is cleaned when more of it is gone than is there.
+ */
+
+export class RetentionSlots {
+  private readonly slots = new Map<number, Slot>();
+  /** Times of the slots, ascending. */
+  private readonly times: number[] = [];
+
+  /** The earliest slot that holds anything. */
+  get first(): number | undefined {
+    return this.times[0];
+  }
+
+  add(purgeAt: number, id: string): void {
+    let slot = this.slots.get(purgeAt);
+    if (slot === undefined) {
+      this.slots.set(purgeAt, (slot = new Slot()));
+      this.times.splice(placeOf(this.times, purgeAt), 0, purgeAt);
+    }
+    slot.add(id);
+  }
+
+  remove(purgeAt: number, id: string): void {
+    const slot = this.slots.get(purgeAt);
+    if (slot === undefined) return;
+    slot.remove(id);
+    if (slot.size > 0) return;
+    this.slots.delete(purgeAt);
+    this.times.splice(placeOf(this.times, purgeAt), 1);
+  }
+
+  /** Ids in slots up to a time, earliest slot first, at most `limit`. */
+  due(now: number, limit: number): string[] {
+    const due: string[] = [];
+    for (const [purgeAt, ids] of this.entries()) {
+      if (purgeAt > now) break;
+      for (const id of ids) {
+        if (due.length >= limit) return due;
+        due.push(id);
+      }
+    }
+    return due;
+  }
+
+  /** The slots in order, each with its ids. */
+  *entries(): Generator<[number, Iterable<string>]> {
+    for (const purgeAt of this.times) yield [purgeAt, (this.slots.get(purgeAt) as Slot).ids()];
+  }
+}
+
+class Slot {
+  private list: string[] = [];
+  /** Where the list begins: what is due leaves from the front. */
+  private start = 0;
+  /** What left from anywhere else. */
+  private readonly gone = new Set<string>();
+
+  get size(): number {
+    return this.list.length - this.start - this.gone.size;
+  }
+
+  add(id: string): void {
+    // An id that left and comes back would be in the list twice.
+    if (this.gone.size > 0) this.clean();
+    this.list.push(id);
+  }
+
+  remove(id: string): void {
+    if (this.list[this.start] === id) this.start += 1;
+    else this.gone.add(id);
+    while (this.gone.size > 0 && this.gone.delete(this.list[this.start] as string)) this.start += 1;
+    if ((this.start + this.gone.size) * 2 > this.list.length) this.clean();
+  }
+
+  *ids(): Generator<string> {
+    for (let i = this.start; i < this.list.length; i++) {
+      const id = this.list[i] as string;
+      if (!this.gone.has(id)) yield id;
+    }
+  }
+
+  private clean(): void {
+    this.list = [...this.ids()];
+    this.start = 0;
+    this.gone.clear();
+  }
+}
+
+/** Index of the first time that is not before this one. */
+function placeOf(times: readonly number[], time: number): number {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] as number) < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
