@@ -13,7 +13,6 @@ export function become(execution: Execution, situation: Situation, at: number, d
   execution.situation = situation;
   execution.dueAt = dueAt;
   execution.lastTransitionAt = at;
-  execution.lastMutationAt = at;
 }
 
 /** Ends the ownership of whoever held the execution: one routine for every way out (spec 04 section 2.4). */

@@ -34,8 +34,6 @@ export interface Execution {
   dueAt: number | undefined;
   /** Last change of the situation: also the time of completion, of a noticed lapse, of a revocation. */
   lastTransitionAt: number;
-  /** Last change of anything; never before `lastTransitionAt`. */
-  lastMutationAt: number;
   /** Time of the first claim. */
   startedAt: number | undefined;
 

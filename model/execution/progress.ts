@@ -14,7 +14,7 @@ export const updateProgress = operation({
     attemptId: field.uuid,
     /** Absent leaves the last value. */
     progressPct: field.percent.optional(),
-    /** Absent leaves the last message. */
+    /** Absent or empty leaves the last message. */
     progressMessage: field.progressMessage.optional(),
   }),
   outcome: z.object({ kind: z.literal('updated') }),
@@ -26,7 +26,8 @@ export const updateProgress = operation({
     if (execution === undefined) return reject('execution_not_found');
     const refusal = ownershipVerdict(execution, { fence: args }, now);
     if (refusal !== undefined) return refusal;
-    const { progressPct, progressMessage } = args;
+    const { progressPct } = args;
+    const progressMessage = args.progressMessage || undefined;
     return accept({ kind: 'updated' }, { type: 'progress_updated', executionId: args.executionId, at: now, progressPct, progressMessage });
   },
 });

@@ -88,7 +88,7 @@ export function snapshotOf(execution: ReadonlyExecution): ExecutionSnapshot {
     currentAttempt: currentAttempt(execution),
     currentLease: currentLease(execution),
     createdAt: execution.createdAt,
-    lastMutationAt: execution.lastMutationAt,
+    lastMutationAt: lastMutationAt(execution),
     totalAttemptCount: execution.totalAttemptCount,
     tags: execution.tags,
   };
@@ -134,6 +134,11 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     resultBytes: execution.resultBytes,
     resultEncoding: execution.resultEncoding,
   };
+}
+
+/** Time of the last change of anything: of the situation, of the lease's end, of the progress. */
+export function lastMutationAt(execution: ReadonlyExecution): number {
+  return Math.max(execution.lastTransitionAt, execution.leaseLastRenewedAt ?? 0, execution.progressUpdatedAt ?? 0);
 }
 
 function currentAttempt(execution: ReadonlyExecution): AttemptSummary | undefined {

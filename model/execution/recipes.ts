@@ -24,7 +24,6 @@ export function createdExecution(event: EventNamed<'execution_created'>): Execut
     nextAttempt: 'first',
     dueAt: event.delayUntil,
     lastTransitionAt: event.at,
-    lastMutationAt: event.at,
     startedAt: undefined,
     totalAttemptCount: 0,
     currentAttemptId: undefined,
@@ -58,7 +57,6 @@ export const executionRecipes: Recipes = {
     if (event.progressPct !== undefined) execution.progressPct = event.progressPct;
     if (event.progressMessage !== undefined) execution.progressMessage = event.progressMessage;
     execution.progressUpdatedAt = event.at;
-    execution.lastMutationAt = event.at;
   },
   execution_completed(execution, event) {
     end(execution, 'completed', event.at, event.purgeAt);

@@ -38,7 +38,6 @@ export const leaseRecipes: Recipes = {
   lease_renewed(execution, event) {
     execution.dueAt = event.leaseExpiresAt;
     execution.leaseLastRenewedAt = event.at;
-    execution.lastMutationAt = event.at;
   },
   lease_expired(execution, event) {
     become(execution, 'lease_expired', event.at, execution.dueAt);

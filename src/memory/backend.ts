@@ -4,13 +4,14 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { execute } from '../../model/execute.js';
-import { compareBytes, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import { DEFAULTS } from '../../model/limits.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
 import { partitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { pageOfLanes } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { IndexedStore } from './indexed-store.js';
 
@@ -131,17 +132,6 @@ class MemoryEngine {
   private assertOpen(): void {
     if (this.closed) throw new EngineError('backend_closed', 'The memory backend is closed.');
   }
-}
-
-/** One page of lanes, merged from what the partitions know. @throws EngineError `invalid_input` */
-export function pageOfLanes(perPartition: readonly (readonly string[])[], cursor: string | undefined, limit: number): ListLanesPage {
-  if (!Number.isInteger(limit) || limit < 0 || limit > LIMITS.maxPageSize) {
-    throw new EngineError('invalid_input', `listLanes: limit: must be an integer from 0 to ${LIMITS.maxPageSize}.`, { detail: { field: 'limit' } });
-  }
-  const all = [...new Set(perPartition.flat())].sort(compareBytes);
-  const rest = cursor === undefined ? all : all.filter((lane) => compareBytes(lane, cursor) > 0);
-  const lanes = rest.slice(0, limit);
-  return { lanes, nextCursor: limit > 0 && rest.length > limit ? lanes.at(-1) : undefined };
 }
 
 const engines = new WeakMap<Backend, MemoryEngine>();

@@ -1,0 +1,18 @@
+-- What a command answers. Accepted: 1, the kind of the outcome, its fields in the order of the declaration.
+-- Refused: 0, the code, then details as name/value pairs.
+
+function ff.accept(kind, ...)
+  return { 1, kind, ... }
+end
+
+function ff.reject(code, ...)
+  return { 0, code, ... }
+end
+
+-- An absent field of an outcome.
+ff.NONE = ''
+
+-- Raises a defect of the engine: nothing was written yet, because all reads come before all writes.
+function ff.broken(message)
+  error({ err = 'ERR flowfabric: ' .. message })
+end

@@ -1,0 +1,65 @@
+-- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: twelve words, then "|" and the
+-- retryable categories.
+
+local WORDS = {
+  'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
+  'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms',
+}
+local NEVER_RETRIED = { permanent = true, cancelled = true }
+local NO_RULES = {}
+
+-- The rules as a table; words that the policy leaves open are nil.
+function ff.rules(text)
+  if not text then return NO_RULES end
+  local words, categories = string.match(text, '^([^|]*)|(.*)$')
+  local rules = { categories = categories }
+  local i = 0
+  for word in string.gmatch(words, '%S+') do
+    i = i + 1
+    if word ~= '-' then rules[WORDS[i]] = tonumber(word) or word end
+  end
+  return rules
+end
+
+local function lists(categories, category)
+  for one in string.gmatch(categories, '[^,]+') do
+    if one == category then return true end
+  end
+  return false
+end
+
+-- Whether the rules allow one more try.
+local function may_retry(rules, retry_count, failure)
+  if not rules.max_retries or retry_count >= rules.max_retries then return false end
+  if NEVER_RETRIED[failure.class] or NEVER_RETRIED[failure.category] then return false end
+  return rules.categories == '' or lists(rules.categories, failure.category)
+end
+
+-- Delay before the next try. The power is a loop, so that it gives the same double as in the model.
+local function backoff_delay(rules, retry_count, jitter)
+  if rules.backoff == 'fixed' then return rules.delay_ms end
+  local delay = rules.delay_ms
+  local i = 0
+  while i < retry_count and delay < rules.max_delay_ms do
+    delay = delay * rules.multiplier
+    i = i + 1
+  end
+  delay = math.min(delay, rules.max_delay_ms)
+  if rules.jitter == 1 then delay = delay * (0.5 + 0.5 * jitter) end
+  return math.floor(delay)
+end
+
+-- Time of the next try after a failure {class, category, reason, jitter, retry_after_ms}, or nil when none is left.
+function ff.next_try_at(call, execution, failure)
+  local rules = ff.rules(execution.rules)
+  local retry_count = ff.count(execution.retryCount)
+  if not may_retry(rules, retry_count, failure) then return nil end
+  local delay = failure.retry_after_ms or backoff_delay(rules, retry_count, failure.jitter or 1)
+  return math.min(call.now + delay, L.maxInteger)
+end
+
+-- Time of the purge of an execution that ends now: the end of the retention slot it falls into.
+function ff.purge_at(call, execution)
+  local retention_ms = execution.rules and ff.rules(execution.rules).retention_ms or call.retention_ms
+  return math.ceil((call.now + retention_ms) / L.retentionSlotMs) * L.retentionSlotMs
+end

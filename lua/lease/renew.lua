@@ -1,0 +1,21 @@
+-- renew_lease: execution_id, attempt_index?, fence (3), lease_ttl_ms
+
+local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
+  'attemptTimeoutAt', 'executionDeadlineAt')
+
+function ff.operations.renew_lease(call)
+  local execution_id = ff.text(call)
+  local attempt_index = ff.number(call)
+  local fence = ff.read_fence(call)
+  local lease_ttl_ms = ff.number(call)
+
+  local execution = ff.load(call, execution_id, FIELDS)
+  if not execution then return ff.reject('execution_not_found') end
+  local refusal = ff.fence_shape(fence) or ff.ownership_verdict(call, execution, fence, attempt_index)
+  if refusal then return refusal end
+
+  -- A renewal never shortens a lease.
+  local expires_at = math.max(tonumber(execution.dueAt), call.now + lease_ttl_ms)
+  ff.apply.lease_renewed(call, execution, { lease_expires_at = expires_at })
+  return ff.accept('renewed', expires_at)
+end

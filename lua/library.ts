@@ -1,0 +1,81 @@
+/**
+ * Makes the function library: a header, the literals that model/ owns, then every file of this folder. A test build
+ * differs in one file, its clock; a production build cannot be told the time.
+ */
+import { createHash } from 'node:crypto';
+import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
+import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from '../model/limits.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
+import { CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../src/valkey/layout.js';
+import { luaFiles } from './files.js';
+
+/** Major version of what client and library say to each other. Two contracts can live on one server. */
+export const CONTRACT = 1;
+/** Raised with every release that changes the Lua; a server is never taken back to a lower build. */
+export const BUILD = 1;
+
+export type LibraryKind = 'production' | 'test';
+
+export interface Library {
+  /** Name of the library on the server. */
+  readonly name: string;
+  /** What the names of its functions start with. */
+  readonly functionPrefix: string;
+  readonly contract: number;
+  readonly build: number;
+  /** Hash of its contents. */
+  readonly hash: string;
+  /** What FUNCTION LOAD is given. */
+  readonly source: string;
+}
+
+const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test: 'core/virtual-clock.lua' };
+
+/** Files that others build on come first; `main.lua` comes last; the order of the rest does not matter. */
+function inOrder(paths: readonly string[]): string[] {
+  const rank = (path: string): number =>
+    path === 'main.lua' ? 4 : path.startsWith('core/') ? 0 : path === 'execution/store.lua' ? 1 : path.endsWith('/events.lua') ? 3 : 2;
+  return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+function luaTable(name: string, entries: Record<string, string | number>): string {
+  const fields = Object.entries(entries).map(([key, value]) => `  ${key} = ${typeof value === 'number' ? value.toString() : JSON.stringify(value)},`);
+  return `local ${name} = {\n${fields.join('\n')}\n}`;
+}
+
+/** The library of a kind. Pure: the same files give the same text. */
+export function library(kind: LibraryKind = 'production', files: Record<string, string> = luaFiles()): Library {
+  const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
+  const functionPrefix = `${name}_`;
+  const bodies = inOrder(Object.keys(files))
+    .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
+    .map((path) => `do -- ${path}\n${files[path]}end`);
+  const literals = (hash: string): string =>
+    [
+      'local ff = { operations = {}, queries = {}, apply = {} }',
+      luaTable('F', CORE_FIELDS),
+      luaTable('D', DETAIL_FIELDS),
+      luaTable('X', EXECUTION_KEYS),
+      luaTable('K', { ...PARTITION_KEYS, slotTimer: SLOT_TIMER }),
+      luaTable('C', CHANNELS),
+      luaTable('L', {
+        maxInteger: LIMITS.maxInteger,
+        priorityStep: PRIORITY_STEP,
+        reclaimBand: RECLAIM_BAND,
+        retentionSlotMs: RETENTION_SLOT_MS,
+        absoluteTimeFrom: ABSOLUTE_TIME_FROM,
+        defaultPriority: DEFAULTS.priority,
+        defaultMaxReclaimCount: DEFAULTS.maxReclaimCount,
+        defaultMaxReleaseCount: DEFAULTS.maxReleaseCount,
+        defaultDedupWindowMs: DEFAULTS.dedupWindowMs,
+        maxReclaimsExceeded: MAX_RECLAIMS_EXCEEDED,
+        functionPrefix,
+        contract: CONTRACT,
+        build: BUILD,
+        hash,
+      }),
+    ].join('\n');
+  const hash = createHash('sha256').update([literals(''), ...bodies].join('\n')).digest('hex').slice(0, 16);
+  const source = [`#!lua name=${name}`, literals(hash), ...bodies, ''].join('\n');
+  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source };
+}

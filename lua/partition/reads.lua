@@ -1,0 +1,71 @@
+-- Reads. Each answers plain values; their meaning is given to them by the reads of model/, which run on what these return.
+
+-- read_execution: execution_id, with_payload, with_result
+-- Answers core pairs, detail pairs, payload, result; empty lists when the execution does not exist.
+function ff.queries.read_execution(call)
+  local key = ff.core_key(call, ff.text(call))
+  local with_payload = ff.text(call) == '1'
+  local with_result = ff.text(call) == '1'
+  return {
+    server.call('HGETALL', key),
+    server.call('HGETALL', key .. X.details),
+    with_payload and server.call('GET', key .. X.payload),
+    with_result and server.call('GET', key .. X.result),
+  }
+end
+
+-- list_executions: after?, limit
+function ff.queries.list_executions(call)
+  local after = ff.optional(call)
+  local limit = ff.text(call)
+  return server.call('ZRANGEBYLEX', call.base .. K.ids, after and '(' .. after or '-', '+', 'LIMIT', 0, limit)
+end
+
+-- list_lanes
+function ff.queries.list_lanes(call)
+  return server.call('SMEMBERS', call.base .. K.lanes)
+end
+
+local TIMER_FIELDS = ff.fields('dueAt', 'attemptTimeoutAt', 'executionDeadlineAt')
+
+-- list_due: limit
+-- Answers (id, kind) pairs of what is due, ids whose purge is due, and the earliest time at which anything is due.
+function ff.queries.list_due(call)
+  local limit = ff.number(call)
+  local timers = call.base .. K.timers
+  local due, slots, purgeable = {}, {}, {}
+  -- Slots sort among the executions: look further by as many as there can be in the way.
+  local members = server.call('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', 0, limit * 2)
+  for i = 1, #members do
+    local slot = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
+    if slot then
+      slots[#slots + 1] = slot
+    elseif #due < limit * 2 then
+      local execution = ff.load(call, members[i], TIMER_FIELDS)
+      if not execution then ff.broken(members[i] .. ' has a timer but does not exist') end
+      due[#due + 1] = members[i]
+      due[#due + 1] = ff.next_timer(execution)
+    end
+  end
+  local room = limit - #due / 2
+  for i = 1, #slots do
+    if #purgeable >= room then break end
+    local ids = server.call('LRANGE', call.base .. K.slot .. slots[i], 0, room - #purgeable - 1)
+    for j = 1, #ids do purgeable[#purgeable + 1] = ids[j] end
+  end
+  return { due, purgeable, server.call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2] or false }
+end
+
+-- read_log: after, limit
+-- Answers entries after the position and the position of the newest one.
+function ff.queries.read_log(call)
+  local after = ff.text(call)
+  local limit = ff.text(call)
+  if server.call('EXISTS', call.log_key) == 0 then return { {}, '0-0' } end
+  local info = server.call('XINFO', 'STREAM', call.log_key)
+  local last
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+  return { server.call('XRANGE', call.log_key, '(0-' .. after, '+', 'COUNT', limit), last }
+end

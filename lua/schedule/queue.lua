@@ -1,0 +1,45 @@
+-- Where claimable work waits; the twin of model/schedule/queue.ts. Needs laneId, requiredCapabilities, createdAt and
+-- priority loaded.
+
+function ff.queue_key(call, lane, requirements)
+  return call.base .. K.queue .. lane .. ':' .. requirements
+end
+
+-- Puts work into its queue and wakes the lane when the queue was empty: whoever looked before found nothing there.
+local function enqueue(call, execution, score)
+  local requirements = execution.requiredCapabilities or ''
+  local key = ff.queue_key(call, execution.laneId, requirements)
+  server.call('ZADD', key, score, execution.id)
+  if server.call('ZCARD', key) > 1 then return false end
+  if requirements ~= '' then server.call('SADD', call.base .. K.requirementSets .. execution.laneId, requirements) end
+  server.call('PUBLISH', ff.prefix(call) .. C.work .. execution.laneId, ff.partition(call))
+  return true
+end
+
+-- Makes an execution claimable by priority, then age. Answers whether its queue was empty.
+function ff.enqueue_ready(call, execution)
+  return enqueue(call, execution, tonumber(execution.createdAt) - ff.count(execution.priority) * L.priorityStep)
+end
+
+-- Makes lapsed work claimable before everything else.
+function ff.enqueue_reclaimable(call, execution)
+  enqueue(call, execution, L.reclaimBand + call.now)
+end
+
+function ff.dequeue(call, execution)
+  local requirements = execution.requiredCapabilities or ''
+  local key = ff.queue_key(call, execution.laneId, requirements)
+  server.call('ZREM', key, execution.id)
+  if requirements ~= '' and server.call('EXISTS', key) == 0 then
+    server.call('SREM', call.base .. K.requirementSets .. execution.laneId, requirements)
+  end
+end
+
+-- Whether the situation is one of those that stand in a queue.
+function ff.is_claimable(situation)
+  return situation == 'ready' or ff.is_reclaimable(situation)
+end
+
+function ff.is_reclaimable(situation)
+  return situation == 'lease_expired' or situation == 'lease_revoked'
+end

@@ -1,0 +1,61 @@
+-- What happens by itself; the twin of model/schedule/timers.ts. An execution has at most one entry in the timers
+-- index: the earliest time at which something is due for it.
+
+-- The next timer of an execution as kind and time, or nil. Needs situation, dueAt, attemptTimeoutAt and
+-- executionDeadlineAt.
+function ff.next_timer(execution)
+  local situation = execution.situation
+  if ff.is_terminal(situation) then return nil end
+  local kind, at = nil, tonumber(execution.executionDeadlineAt)
+  if at then kind = 'execution_deadline' end
+  local timeout_at = ff.is_active(situation) and tonumber(execution.attemptTimeoutAt)
+  if timeout_at and (not at or timeout_at < at) then kind, at = 'attempt_timeout', timeout_at end
+  local own = ff.is_delayed(situation) and 'delay' or situation == 'running' and 'lease' or nil
+  local due_at = own and tonumber(execution.dueAt)
+  if due_at and (not at or due_at < at) then kind, at = own, due_at end
+  return kind, at
+end
+
+-- Writes the entry of an execution: its next timer, or none.
+function ff.set_timer(call, execution)
+  local _, at = ff.next_timer(execution)
+  if at then
+    server.call('ZADD', call.base .. K.timers, at, execution.id)
+  else
+    server.call('ZREM', call.base .. K.timers, execution.id)
+  end
+  return at
+end
+
+-- Writes the entry and says so when nothing is due earlier, so that the engine does not sleep past it.
+function ff.announce_timer(call, execution)
+  local at = ff.set_timer(call, execution)
+  if at and server.call('ZRANGE', call.base .. K.timers, 0, 0)[1] == execution.id then
+    server.call('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
+  end
+end
+
+-- Files a terminal execution under the time of its purge. The slot itself has one timer.
+function ff.retain(call, execution, purge_at)
+  local slot = ff.digits(purge_at)
+  server.call('ZREM', call.base .. K.timers, execution.id)
+  if server.call('RPUSH', call.base .. K.slot .. slot, execution.id) == 1 then
+    server.call('ZADD', call.base .. K.timers, purge_at, K.slotTimer .. slot)
+  end
+end
+
+function ff.is_active(situation)
+  return situation == 'running' or ff.is_reclaimable(situation)
+end
+
+function ff.is_delayed(situation)
+  return situation == 'delayed' or situation == 'retry_backoff'
+end
+
+function ff.is_runnable(situation)
+  return situation == 'ready' or ff.is_delayed(situation)
+end
+
+function ff.is_terminal(situation)
+  return situation == 'completed' or situation == 'failed' or situation == 'cancelled' or situation == 'expired'
+end

@@ -1,0 +1,99 @@
+/**
+ * What kind of value a schema describes, found out from the schema itself. The wire form of arguments, outcomes and
+ * events follows from it, so that a declaration says everything once.
+ */
+import type { z } from 'zod';
+import { executionPolicy } from '../execution/policy.js';
+
+export type FieldKind =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'number' }
+  | { readonly kind: 'bytes' }
+  /** A list of texts. */
+  | { readonly kind: 'list' }
+  /** A flat map of texts. */
+  | { readonly kind: 'map' }
+  | { readonly kind: 'policy' }
+  | { readonly kind: 'object'; readonly fields: readonly Field[] }
+  | { readonly kind: 'rows'; readonly fields: readonly Field[] };
+
+export type Field = FieldKind & { readonly name: string; readonly optional: boolean };
+
+interface Definition {
+  readonly type: string;
+  readonly innerType?: z.ZodType;
+  readonly in?: z.ZodType;
+  readonly element?: z.ZodType;
+}
+
+const definitionOf = (schema: z.ZodType): Definition => (schema as unknown as { _zod: { def: Definition } })._zod.def;
+
+const WRAPPERS = new Set(['optional', 'default', 'prefault', 'nullable', 'readonly']);
+
+/** The schema inside its wrappers, and whether one of them makes the value optional. */
+function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
+  let current = schema;
+  let optional = false;
+  for (;;) {
+    const definition = definitionOf(current);
+    if (WRAPPERS.has(definition.type)) {
+      optional ||= definition.type === 'optional';
+      current = definition.innerType as z.ZodType;
+    } else if (definition.type === 'pipe') {
+      current = definition.in as z.ZodType;
+    } else {
+      return { schema: current, optional };
+    }
+  }
+}
+
+function kindOf(schema: z.ZodType): FieldKind {
+  if (schema === executionPolicy) return { kind: 'policy' };
+  const definition = definitionOf(schema);
+  switch (definition.type) {
+    case 'string':
+    case 'enum':
+    case 'literal':
+      return { kind: 'text' };
+    case 'number':
+      return { kind: 'number' };
+    case 'record':
+      return { kind: 'map' };
+    case 'object':
+      return { kind: 'object', fields: fieldsOf(schema as z.ZodObject) };
+    case 'array': {
+      const element = unwrap(definition.element as z.ZodType).schema;
+      return definitionOf(element).type === 'object' ? { kind: 'rows', fields: fieldsOf(element as z.ZodObject) } : { kind: 'list' };
+    }
+    case 'custom':
+      // A check written by hand says nothing of its type: ask it.
+      if (schema.safeParse(new Uint8Array(0)).success) return { kind: 'bytes' };
+      return schema.safeParse(1).success ? { kind: 'number' } : { kind: 'text' };
+    default:
+      throw new TypeError(`No wire form for a schema of type ${definition.type}.`);
+  }
+}
+
+/** The fields of an object schema in the order of their declaration. */
+export function fieldsOf(schema: z.ZodObject): Field[] {
+  return Object.entries(schema.shape).map(([name, member]) => {
+    const { schema: inner, optional } = unwrap(member as z.ZodType);
+    return { name, optional, ...kindOf(inner) };
+  });
+}
+
+/** The members of a union discriminated by `kind`, or of a single object, by that kind; fields without `kind`. */
+export function variantsOf(schema: z.ZodType): Map<string, Field[]> {
+  const options = definitionOf(schema).type === 'union' ? (schema as z.ZodDiscriminatedUnion).options : [schema];
+  return new Map(
+    (options as z.ZodObject[]).map((option) => {
+      const kind = option.shape['kind'] as z.ZodLiteral<string>;
+      return [kind.value, fieldsOf(option).filter(({ name }) => name !== 'kind')];
+    }),
+  );
+}
+
+/** `leaseExpiresAt` as `lease_expires_at`: the form of names on the wire, in the log and in Lua. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,50 @@
+/** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nobody has to guess. */
+import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
+
+export const JSON_ENCODING = 'json';
+export const BYTES_ENCODING = 'bytes';
+
+export interface Encoded {
+  /** Absent for `undefined`: no payload at all. */
+  readonly bytes: Uint8Array | undefined;
+  readonly encoding: string | undefined;
+}
+
+const NOTHING: Encoded = { bytes: undefined, encoding: undefined };
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * A value as bytes: a `Uint8Array` as it is, anything else as JSON, `undefined` as nothing.
+ *
+ * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function) or too large
+ */
+export function encode(value: unknown): Encoded {
+  if (value === undefined) return NOTHING;
+  if (value instanceof Uint8Array) return { bytes: withinLimit(value), encoding: BYTES_ENCODING };
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(value);
+  } catch (cause) {
+    throw new EngineError('invalid_input', 'payload: the value cannot be written as JSON.', { cause });
+  }
+  if (json === undefined) throw new EngineError('invalid_input', `payload: a ${typeof value} cannot be written as JSON.`);
+  return { bytes: withinLimit(utf8.encode(json)), encoding: JSON_ENCODING };
+}
+
+function withinLimit(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteLength <= LIMITS.maxPayloadBytes) return bytes;
+  throw new EngineError('invalid_input', `payload: ${bytes.byteLength} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`);
+}
+
+/**
+ * The value that the bytes stand for. Without an encoding, nothing is `undefined` and the rest stays bytes.
+ *
+ * @throws SyntaxError or TypeError when bytes that are called JSON are not
+ */
+export function decode({ bytes, encoding }: Encoded): unknown {
+  if (encoding === JSON_ENCODING) return JSON.parse(fromUtf8.decode(bytes ?? new Uint8Array(0)));
+  if (bytes === undefined || (encoding === undefined && bytes.byteLength === 0)) return undefined;
+  return bytes;
+}

@@ -1,0 +1,27 @@
+/** Durations as people write them: `'30s'`, `'5m'`, `'1.5h'`, or a number of milliseconds. */
+import { EngineError } from '../../model/errors.js';
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `ms`, `s`, `m`, `h` or `d` (24 hours). */
+export type DurationUnit = keyof typeof UNIT_MS;
+
+/** A number of milliseconds, or a number and its unit: `250`, `'250ms'`, `'30s'`, `'5m'`, `'1.5h'`, `'7d'`. */
+export type Duration = number | `${number}${DurationUnit}`;
+
+const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+
+/**
+ * A duration in whole milliseconds.
+ *
+ * @throws EngineError `invalid_input` for anything that is not a duration of 0 ms or more
+ */
+export function durationMs(duration: Duration): number {
+  const [, amount, unit] = typeof duration === 'string' ? (PATTERN.exec(duration) ?? []) : [];
+  const ms = typeof duration === 'number' ? duration : amount === undefined ? NaN : Number(amount) * UNIT_MS[unit as DurationUnit];
+  const whole = Math.round(ms);
+  if (!Number.isSafeInteger(whole) || ms < 0) {
+    throw new EngineError('invalid_input', `${JSON.stringify(duration)} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d".`);
+  }
+  return whole;
+}

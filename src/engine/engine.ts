@@ -1,0 +1,188 @@
+/**
+ * The engine loop: what happens by itself (delays end, leases lapse, deadlines pass, retention ends) is applied by
+ * whoever runs this loop. It knows no kinds of work: one index per partition names the commands that are due.
+ *
+ * It sleeps until the earliest due time. A `timer` wake brings a partition forward; a poll is the backstop, so that a
+ * lost wake costs at most `pollIntervalMs`. Any number of processes may run it at once.
+ */
+import { partitionKeyOf } from '../../model/ids.js';
+import type { Backend } from '../backend.js';
+import { spread, systemClock, type Cancel, type Clock } from './clock.js';
+import { DUE_PAGE, runDuePage } from './due.js';
+import { isRetryable, retryDelayMs } from './retry.js';
+import { ServerClock } from './server-clock.js';
+
+export interface EngineOptions {
+  /** Longest time between two looks at a partition, ms, moved by up to 20 % each time. Default 2 000. */
+  readonly pollIntervalMs?: number;
+  /** Most commands listed and carried out at once in one partition. Default 100, at most 1 000. */
+  readonly pageSize?: number;
+  /** Told of every failed look; the loop goes on after a back-off of 100 ms to 10 s. Default: nobody is told. */
+  readonly onError?: (error: unknown) => void;
+  /** Time and chance; for tests. */
+  readonly clock?: Clock;
+}
+
+export interface Engine {
+  /** Commands that this loop carried out and that changed something. */
+  readonly applied: number;
+  /** Ends the loop; resolves when what was in flight is done. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const POLL_INTERVAL_MS = 2_000;
+const POLL_SPREAD = 0.2;
+/** Partitions looked at at once, so that one slow node does not hold up the others, nor a start flood the store. */
+const PARALLEL_LOOKS = 8;
+/** Pages of one partition in a row before the others get their turn. */
+const MAX_PAGES = 20;
+/** Wait after a page of which nothing could be applied: another process is at it. */
+const CONTENDED_MS = 20;
+
+/** One partition as the loop sees it. Times are of the local clock, ms. */
+interface Place {
+  readonly partition: string;
+  lookAt: number;
+  failures: number;
+  looking: boolean;
+  /** The earliest due time that a wake named during a look, by the server; the look's own answer may be older. */
+  wokenFor: number | undefined;
+}
+
+class EngineLoop implements Engine {
+  applied = 0;
+  private readonly places: Place[];
+  private readonly clock: Clock;
+  private readonly serverClock: ServerClock;
+  private readonly pollIntervalMs: number;
+  private readonly looks = new Set<Promise<void>>();
+  private timer: Cancel | undefined;
+  private unsubscribe: (() => void) | undefined;
+  private closing = false;
+
+  constructor(private readonly backend: Backend, private readonly options: EngineOptions) {
+    this.clock = options.clock ?? systemClock;
+    this.serverClock = new ServerClock(backend, this.clock);
+    this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
+    const now = this.clock.now();
+    this.places = Array.from({ length: backend.partitions.count }, (_, index) => ({
+      partition: partitionKeyOf(index), lookAt: now, failures: 0, looking: false, wokenFor: undefined,
+    }));
+  }
+
+  async start(): Promise<void> {
+    const byPartition = new Map(this.places.map((place) => [place.partition, place]));
+    try {
+      this.unsubscribe = await this.backend.onWake([], (wake) => {
+        const place = wake.kind === 'timer' ? byPartition.get(wake.partition) : undefined;
+        if (place !== undefined && wake.kind === 'timer') this.bringForward(place, wake.at);
+      });
+    } catch (error) {
+      // Wakes only make it faster: the poll finds everything.
+      this.report(error);
+    }
+    if (this.closing) this.unsubscribe?.();
+    this.turn();
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    this.timer?.();
+    this.unsubscribe?.();
+    await Promise.all(this.looks);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private bringForward(place: Place, dueAt: number): void {
+    if (this.closing) return;
+    if (place.looking) {
+      place.wokenFor = Math.min(place.wokenFor ?? dueAt, dueAt);
+      return;
+    }
+    const task = this.serverClock.now().then(
+      (serverNow) => {
+        place.lookAt = Math.min(place.lookAt, this.clock.now() + Math.max(0, dueAt - serverNow));
+        this.turn();
+      },
+      (error: unknown) => this.report(error),
+    );
+    this.track(task);
+  }
+
+  /** Looks at every partition whose time has come, and sleeps until the next one's. */
+  private turn(): void {
+    this.timer?.();
+    if (this.closing) return;
+    const now = this.clock.now();
+    const waiting = this.places.filter((place) => !place.looking);
+    const due = waiting.filter((place) => place.lookAt <= now).sort((a, b) => a.lookAt - b.lookAt);
+    const room = PARALLEL_LOOKS - this.places.filter((place) => place.looking).length;
+    for (const place of due.slice(0, Math.max(0, room))) this.track(this.look(place));
+    // Those that found no room are looked at when a look ends: every end of a look is a turn.
+    const next = Math.min(...waiting.filter((place) => place.lookAt > now).map((place) => place.lookAt));
+    if (Number.isFinite(next)) this.timer = this.clock.after(next - now, () => this.turn());
+  }
+
+  private async look(place: Place): Promise<void> {
+    place.looking = true;
+    place.wokenFor = undefined;
+    try {
+      place.lookAt = this.clock.now() + (await this.apply(place));
+      place.failures = 0;
+    } catch (error) {
+      place.failures += 1;
+      // An error that will not go away by itself is not worth hurry, but the loop never ends: an operator may mend it.
+      const delayMs = retryDelayMs(this.clock, isRetryable(error) ? place.failures : place.failures + 6);
+      place.lookAt = this.clock.now() + delayMs;
+      this.report(error);
+    }
+    place.looking = false;
+    this.turn();
+  }
+
+  /** Applies all that is due, and says how long nothing will be, ms. */
+  private async apply(place: Place): Promise<number> {
+    for (let page = 0; page < MAX_PAGES && !this.closing; page++) {
+      const { listed, applied, nextDueAt } = await runDuePage(this.backend, place.partition, this.options.pageSize ?? DUE_PAGE, this.clock.random);
+      this.applied += applied;
+      if (listed > 0 && applied === 0) return CONTENDED_MS;
+      if (listed > 0) continue;
+      const pollMs = spread(this.clock, this.pollIntervalMs, POLL_SPREAD);
+      const dueAt = Math.min(nextDueAt ?? Infinity, place.wokenFor ?? Infinity);
+      if (dueAt === Infinity) return pollMs;
+      return Math.min(pollMs, Math.max(0, dueAt - (await this.serverClock.now())));
+    }
+    return 0;
+  }
+
+  private report(error: unknown): void {
+    if (this.closing) return;
+    try {
+      this.options.onError?.(error);
+    } catch {
+      // A reporter that fails has nobody to report to; the loop must not end for it.
+    }
+  }
+
+  private track(work: Promise<void>): void {
+    this.looks.add(work);
+    void work.finally(() => this.looks.delete(work));
+  }
+}
+
+/**
+ * Starts the engine loop over all partitions of a backend; resolves when it stands. Run at least one per deployment:
+ * workers bring one along unless told not to.
+ *
+ * @example
+ * await using engine = await startEngine(backend, { onError: console.error });
+ */
+export async function startEngine(backend: Backend, options: EngineOptions = {}): Promise<Engine> {
+  const loop = new EngineLoop(backend, options);
+  await loop.start();
+  return loop;
+}

@@ -1,0 +1,38 @@
+/**
+ * News inside one process: who carries out a command that ends an execution tells everybody here that works with the
+ * same backend, so that nobody in the process waits for a poll. Never the truth, always a hint about it: other
+ * processes' news come from the store.
+ */
+import type { Backend } from '../backend.js';
+
+/** How an execution, or its current attempt, ended. */
+export type News =
+  | { readonly kind: 'completed'; readonly executionId: string; readonly result: Uint8Array | undefined; readonly encoding: string | undefined }
+  | { readonly kind: 'failed'; readonly executionId: string; readonly reason: string; readonly category: string }
+  | { readonly kind: 'cancelled'; readonly executionId: string; readonly reason: string }
+  | { readonly kind: 'expired'; readonly executionId: string; readonly reason: 'attempt_timeout' | 'execution_deadline' }
+  /** The attempt ran out of time; another one follows. */
+  | { readonly kind: 'attempt_timeout'; readonly executionId: string };
+
+export class LocalNews {
+  private readonly listeners = new Set<(news: News) => void>();
+
+  /** Calls the listener for all news until the returned function is called. Listeners must not throw. */
+  listen(listener: (news: News) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  publish(news: News): void {
+    for (const listener of this.listeners) listener(news);
+  }
+}
+
+const byBackend = new WeakMap<Backend, LocalNews>();
+
+/** The news of a backend in this process. */
+export function localNews(backend: Backend): LocalNews {
+  let news = byBackend.get(backend);
+  if (news === undefined) byBackend.set(backend, (news = new LocalNews()));
+  return news;
+}

@@ -1,0 +1,35 @@
+/** Trying again after a transport error: delays that grow, with full jitter, so that many clients do not march in step. */
+import { EngineError } from '../../model/errors.js';
+import { sleep, type Clock } from './clock.js';
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 10_000;
+
+/** Delay before try number `failures + 1`, ms: drawn from 0 to a bound that doubles from 100 ms to 10 s. */
+export function retryDelayMs(clock: Clock, failures: number): number {
+  const boundMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
+  // Never 0: a loop of instant retries would be a busy loop.
+  return Math.max(10, boundMs * clock.random());
+}
+
+/**
+ * Whether the same call can succeed later. Errors that are not the engine's own (a socket's) count as transport: the
+ * outcome of the call is unknown, and every command may be repeated.
+ */
+export function isRetryable(error: unknown): boolean {
+  return !(error instanceof EngineError) || error.retryable;
+}
+
+/** Calls `fn` until it succeeds, it fails for good, or `patienceMs` are over. */
+export async function withRetries<T>(clock: Clock, patienceMs: number, fn: () => Promise<T>): Promise<T> {
+  const until = clock.now() + patienceMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      return await fn();
+    } catch (error) {
+      const delayMs = retryDelayMs(clock, failures);
+      if (!isRetryable(error) || clock.now() + delayMs > until) throw error;
+      await sleep(clock, delayMs);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * The clock of the store, as this process knows it. Server time decides everything; here it is only estimated, to
+ * know when to look and to turn "in 10 seconds" into a time.
+ */
+import type { Backend } from '../backend.js';
+import type { Clock } from './clock.js';
+
+const REMEASURE_MS = 30_000;
+
+export class ServerClock {
+  private offsetMs: number | undefined;
+  private measuredAt = 0;
+
+  constructor(private readonly backend: Backend, private readonly clock: Clock) {}
+
+  /** The time of the store, ms since the epoch; measured at most every 30 seconds. @throws transport errors */
+  async now(): Promise<number> {
+    // The clock of a memory backend can be a test's own, which jumps; and asking costs nothing.
+    if (this.backend.label === 'memory') return this.backend.serverTime();
+    if (this.offsetMs === undefined || this.clock.now() - this.measuredAt > REMEASURE_MS) await this.measure();
+    return Math.round(this.clock.now() + (this.offsetMs as number));
+  }
+
+  private async measure(): Promise<void> {
+    const askedAt = this.clock.now();
+    const serverTime = await this.backend.serverTime();
+    const answeredAt = this.clock.now();
+    // The answer was made somewhere between the two; the middle is wrong by half a round trip at most.
+    this.offsetMs = serverTime - (askedAt + answeredAt) / 2;
+    this.measuredAt = answeredAt;
+  }
+}

@@ -1,0 +1,251 @@
+/** The Valkey backend: every operation is one function call on one partition. */
+import type { Decision } from '../../model/core/operation.js';
+import { EngineError } from '../../model/errors.js';
+import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import { DEFAULTS } from '../../model/limits.js';
+import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type OutcomeOf, type ParsedCommand, type QueryName } from '../../model/machine.js';
+import type { PartitionConfig } from '../../model/partition.js';
+import type { View } from '../../model/view.js';
+import { library, type LibraryKind } from '../../lua/library.js';
+import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
+import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { pageOfLanes } from '../lanes.js';
+import { refusal } from '../refusal.js';
+import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
+import { connectCluster, connectNode, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
+import { declaredKeys, readKeys } from './keys.js';
+import { decodeDue, FETCHES } from './reads.js';
+import { WakeSubscriber } from './wakes.js';
+import { decodeReply, pushCommand, type WireArgument, type WireReply } from './wire.js';
+
+export interface ValkeyOptions {
+  /** `valkey://host:port`; the environment variable `VALKEY_URL`, or `valkey://localhost:6379`, when absent. */
+  readonly url?: string;
+  /** What every key starts with; several deployments can share one server. Default `ff:`. */
+  readonly prefix?: string;
+  /** How the deployment is partitioned. Settled at its first boot; a later boot that asks for something else is refused. */
+  readonly partitions?: Partial<PartitionConfig>;
+  /** Life of a terminal execution before it is purged, ms. Default 24 h. */
+  readonly retentionMs?: number;
+  /** Log entries kept per partition, approximately. Default 100 000. */
+  readonly logMaxEntries?: number;
+  /** Longest time a call may take, ms. Default 5 000. */
+  readonly callTimeoutMs?: number;
+  /** Who puts the function library on the server. Default `load`. */
+  readonly library?: LibraryMode;
+}
+
+/** What a test build needs besides: the time of every call. */
+export interface TestClock {
+  readonly now: () => number;
+}
+
+/** The one command that the client library has and its types lack. */
+interface FunctionCaller {
+  fcallBuffer(name: string, keyCount: number, ...args: (string | Buffer)[]): Promise<WireReply>;
+}
+
+/** Pause before a call is repeated that the server would not take yet, ms. */
+const NOT_NOW_PAUSE_MS = 25;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
+
+class ValkeyEngine {
+  readonly label = 'valkey';
+  private readonly functionExecute: string;
+  private readonly functionRead: string;
+  private readonly settings: readonly string[];
+  private readonly wakes: WakeSubscriber;
+  private closed = false;
+
+  constructor(
+    private readonly client: Client,
+    readonly partitions: PartitionConfig,
+    private readonly host: string,
+    private readonly prefix: string,
+    private readonly kind: LibraryKind,
+    private readonly mode: LibraryMode,
+    private readonly callTimeoutMs: number,
+    options: ValkeyOptions,
+    private readonly clock: TestClock | undefined,
+  ) {
+    const { functionPrefix } = library(kind);
+    this.functionExecute = `${functionPrefix}execute`;
+    this.functionRead = `${functionPrefix}read`;
+    this.settings = [String(options.logMaxEntries ?? DEFAULTS.logMaxEntries), String(options.retentionMs ?? DEFAULTS.retentionMs)];
+    this.wakes = new WakeSubscriber(prefix, () => client.duplicate() as Client);
+  }
+
+  async run(name: OperationName, args: unknown): Promise<unknown> {
+    const command = parseCommand(name, args, this.label);
+    const [decision] = await this.decide(partitionOfCommand(command), [command]);
+    if (decision === undefined || !decision.ok) throw refusal(name, decision as Exclude<typeof decision, undefined | { ok: true }>);
+    return decision.outcome;
+  }
+
+  async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
+    const parsed = parseBatch(commands, this.label);
+    const decisions = await this.decide(partitionOfCommand(parsed[0] as ParsedCommand), parsed);
+    return decisions.map((decision, i) =>
+      decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal((parsed[i] as ParsedCommand).name, decision) },
+    );
+  }
+
+  async read(name: QueryName, args: never): Promise<unknown> {
+    const parsed = parseQuery(name, args) as never;
+    const declaration = queryNamed(name);
+    const partition = this.checked(declaration.partition(parsed));
+    if (name === 'listDue') return decodeDue(await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]));
+    const fetch = FETCHES[name];
+    const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
+    const decision = declaration.read(view as View, parsed, { now: 0, settings: { retentionMs: 0 } }) as Decision<unknown>;
+    if (!decision.ok) throw refusal(name, decision);
+    return decision.outcome;
+  }
+
+  async listLanes({ cursor, limit = DEFAULTS.pageSize }: { cursor?: string; limit?: number }): Promise<ListLanesPage> {
+    const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
+    const lanes = await Promise.all(partitions.map((partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>));
+    return pageOfLanes(lanes, cursor, limit);
+  }
+
+  async serverTime(): Promise<number> {
+    if (this.clock !== undefined) return this.clock.now();
+    const [seconds, micros] = await this.attempt(() => (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time());
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  }
+
+  async ping(): Promise<void> {
+    await this.attempt(() => Promise.all(primariesOf(this.client).map((node) => node.ping())));
+  }
+
+  async onWake(lanes: readonly string[], listener: (wake: Wake) => void): Promise<() => void> {
+    return this.attempt(() => this.wakes.add(lanes, listener));
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.wakes.close();
+    this.client.disconnect();
+  }
+
+  private async decide(partition: string, commands: readonly ParsedCommand[]): Promise<Decision<OutcomeOf<OperationName>>[]> {
+    const keys = declaredKeys(this.prefix, this.checked(partition), commands);
+    const argv = this.header();
+    argv.push(String(commands.length));
+    for (const { name, args } of commands) pushCommand(argv, name, args as unknown as Record<string, unknown>);
+    const replies = (await this.call(this.functionExecute, keys, argv)) as WireReply[];
+    return commands.map(({ name }, i) => decodeReply(name, replies[i] ?? null));
+  }
+
+  private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
+    return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request]);
+  }
+
+  private header(): WireArgument[] {
+    return this.clock === undefined ? [...this.settings] : [String(this.clock.now()), ...this.settings];
+  }
+
+  private checked(partition: string): string {
+    if (partitionIndexOf(partition) < this.partitions.count) return partition;
+    throw new EngineError('invalid_input', `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`, { detail: { field: 'partition' } });
+  }
+
+  private call(name: string, keys: readonly string[], argv: readonly WireArgument[]): Promise<WireReply> {
+    const args = [name, keys.length, ...keys, ...argv] as [string, number, ...(string | Buffer)[]];
+    return this.attempt(() => (this.client as unknown as FunctionCaller).fcallBuffer(...args));
+  }
+
+  /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
+  private async attempt<Value>(call: () => Promise<Value>): Promise<Value> {
+    if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} is closed.`);
+    try {
+      return await call();
+    } catch (error) {
+      return this.attemptAgain(call, error);
+    }
+  }
+
+  private async attemptAgain<Value>(call: () => Promise<Value>, first: unknown): Promise<Value> {
+    const deadline = performance.now() + this.callTimeoutMs;
+    let error = first;
+    for (;;) {
+      if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} was closed during the call.`);
+      try {
+        if (isFunctionMissing(error)) await handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load');
+        else if (isNotNow(error)) await pause(NOT_NOW_PAUSE_MS);
+        else throw faultOf(error, this.host);
+        if (performance.now() > deadline) throw faultOf(error, this.host);
+        return await call();
+      } catch (next) {
+        if (next instanceof EngineError) throw next;
+        error = next;
+      }
+    }
+  }
+}
+
+async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock | undefined): Promise<ValkeyEngine> {
+  const address = parseAddress(options.url ?? process.env['VALKEY_URL'] ?? 'valkey://localhost:6379');
+  const host = hostOf(address);
+  const prefix = options.prefix ?? 'ff:';
+  if (!PREFIX_PATTERN.test(prefix)) throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.');
+  const callTimeoutMs = options.callTimeoutMs ?? 5_000;
+  const mode = options.library ?? 'load';
+  const node = connectNode(address, callTimeoutMs);
+  let client: Client = node;
+  try {
+    const info = await serverInfo(node);
+    checkServer(info, host);
+    if (info.get('cluster_enabled') === '1') {
+      node.disconnect();
+      const cluster = connectCluster(address, callTimeoutMs);
+      client = cluster;
+      await cluster.connect();
+      for (const primary of primariesOf(cluster)) checkServer(await serverInfo(primary), `${primary.options.host}:${primary.options.port}`);
+    }
+    await handshake(client, kind, mode);
+    const partitions = await settlePartitions(client, prefix, options.partitions);
+    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, callTimeoutMs, options, clock);
+  } catch (error) {
+    client.disconnect();
+    throw error instanceof EngineError ? error : faultOf(error, host);
+  }
+}
+
+function asBackend(engine: ValkeyEngine): Backend {
+  const backend = {
+    label: engine.label,
+    partitions: engine.partitions,
+    execute: (commands: readonly Command[]) => engine.runBatch(commands),
+    listLanes: (page = {}) => engine.listLanes(page),
+    ping: () => engine.ping(),
+    serverTime: () => engine.serverTime(),
+    onWake: (lanes: readonly string[], listener: (wake: Wake) => void) => engine.onWake(lanes, listener),
+    close: () => engine.close(),
+    [Symbol.asyncDispose]: () => engine.close(),
+  } as unknown as Record<string | symbol, unknown>;
+  for (const name of Object.keys(OPERATIONS) as OperationName[]) backend[name] = (args: unknown) => engine.run(name, args);
+  for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = (args: never) => engine.read(name, args);
+  return backend as unknown as Backend;
+}
+
+/**
+ * Opens the engine on a Valkey server or cluster: checks the server, brings the function library, settles the
+ * partitioning. Two connections at most (per node of a cluster): one for commands, one for wakes.
+ *
+ * @throws EngineError `transport_failed`, `call_timeout`, `unsupported_server`, `unsafe_eviction_policy`,
+ * `library_mismatch`, `partition_mismatch`, `invalid_input`
+ * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
+ */
+export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
+  return asBackend(await boot(typeof options === 'string' ? { url: options } : options, 'production', undefined));
+}
+
+/** The same on a test build of the library, whose clock the caller holds. For tests only. */
+export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {
+  return asBackend(await boot({ library: 'replace', ...options }, 'test', clock));
+}

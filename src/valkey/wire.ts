@@ -1,0 +1,196 @@
+/**
+ * The form in which arguments go to the library and outcomes and log entries come back. All of it follows from the
+ * declarations: a field is one text, an absent field is an empty one, bytes stay bytes.
+ */
+import type { z } from 'zod';
+import { EngineError, isRejectionCode } from '../../model/errors.js';
+import { EVENTS, type Event, type EventType, type LoggedEvent } from '../../model/events.js';
+import { fieldsOf, snakeCase, variantsOf, type Field } from '../../model/core/kinds.js';
+import { policyRules, type ExecutionPolicy } from '../../model/execution/policy.js';
+import { OPERATIONS, type OperationName, type OutcomeOf } from '../../model/machine.js';
+import type { Decision } from '../../model/core/operation.js';
+
+export type WireArgument = string | Buffer;
+/** What the server answers: bytes, integers, and lists of them. */
+export type WireReply = Buffer | number | null | WireReply[];
+
+type Encoder = (argv: WireArgument[], value: unknown) => void;
+type Decoder = (value: WireReply) => unknown;
+
+const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
+  Object.fromEntries((Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, make(name)])) as Record<OperationName, Value>;
+
+/** The same bytes as a Buffer: the client library would write any other array as text. */
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function encoderOf(field: Field): Encoder {
+  switch (field.kind) {
+    case 'text':
+      return (argv, value) => argv.push((value as string | undefined) ?? '');
+    case 'number':
+      return (argv, value) => argv.push(value === undefined ? '' : String(value));
+    case 'bytes':
+      return field.optional
+        ? (argv, value) => argv.push(value === undefined ? '0' : '1', value === undefined ? '' : asBuffer(value as Uint8Array))
+        : (argv, value) => argv.push(asBuffer(value as Uint8Array));
+    case 'list':
+      return (argv, value) => argv.push(((value as string[] | undefined) ?? []).join(','));
+    case 'map':
+      return (argv, value) => argv.push(String(Object.keys(value as object).length), JSON.stringify(value));
+    case 'policy':
+      return (argv, value) => pushPolicy(argv, value as ExecutionPolicy | undefined);
+    case 'object': {
+      const encode = objectEncoder(field.fields);
+      return (argv, value) => encode(argv, (value as Record<string, unknown> | undefined) ?? {});
+    }
+    case 'rows': {
+      const encode = objectEncoder(field.fields);
+      return (argv, value) => {
+        const rows = value as Record<string, unknown>[];
+        argv.push(String(rows.length));
+        for (const row of rows) encode(argv, row);
+      };
+    }
+  }
+}
+
+function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values: Record<string, unknown>) => void {
+  const encoders = fields.map((field) => [field.name, encoderOf(field)] as const);
+  return (argv, values) => {
+    for (const [name, encode] of encoders) encode(argv, values[name]);
+  };
+}
+
+/** A policy is five texts: itself, its rules, and what creation takes from it. */
+function pushPolicy(argv: WireArgument[], policy: ExecutionPolicy | undefined): void {
+  if (policy === undefined) {
+    argv.push('', '', '', '', '');
+    return;
+  }
+  argv.push(
+    JSON.stringify(policy),
+    policyRules(policy),
+    policy.routingRequirements?.requiredCapabilities.join(',') ?? '',
+    policy.priority === undefined ? '' : String(policy.priority),
+    policy.delayUntil === undefined ? '' : String(policy.delayUntil),
+  );
+}
+
+const ARGUMENTS = byName((name) => objectEncoder(fieldsOf(OPERATIONS[name].args as unknown as z.ZodObject)));
+const LUA_NAMES = byName(snakeCase);
+
+/** Appends a command, its name and its arguments, to the arguments of a call. */
+export function pushCommand(argv: WireArgument[], name: OperationName, args: Record<string, unknown>): void {
+  argv.push(LUA_NAMES[name]);
+  ARGUMENTS[name](argv, args);
+}
+
+const textOf = (value: WireReply): string => (Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
+const isEmpty = (value: WireReply): boolean => value === null || (Buffer.isBuffer(value) && value.length === 0);
+
+function decoderOf(field: Field): Decoder {
+  switch (field.kind) {
+    case 'text':
+      return field.optional ? (value) => (isEmpty(value) ? undefined : textOf(value)) : textOf;
+    case 'number':
+      return field.optional ? (value) => (isEmpty(value) ? undefined : Number(textOf(value))) : (value) => (typeof value === 'number' ? value : Number(textOf(value)));
+    case 'bytes':
+      return (value) => value as Buffer;
+    case 'list':
+      return (value) => (value as WireReply[]).map(textOf);
+    case 'map':
+      return (value) => (isEmpty(value) ? {} : JSON.parse(textOf(value)));
+    case 'rows': {
+      const decode = objectDecoder(field.fields);
+      return (value) => (value as WireReply[]).map((row) => decode(row as WireReply[], 0));
+    }
+    case 'object':
+    case 'policy':
+      throw new TypeError(`An outcome cannot hold a field of kind ${field.kind}.`);
+  }
+}
+
+function objectDecoder(fields: readonly Field[]): (reply: readonly WireReply[], from: number) => Record<string, unknown> {
+  const decoders = fields.map((field) => [field.name, decoderOf(field)] as const);
+  return (reply, from) => {
+    const values: Record<string, unknown> = {};
+    for (let i = 0; i < decoders.length; i++) {
+      const [name, decode] = decoders[i] as (typeof decoders)[number];
+      values[name] = decode(reply[from + i] ?? null);
+    }
+    return values;
+  };
+}
+
+const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, objectDecoder(fields)])));
+
+/** The answer to one command. The events stay on the server: its log has them. */
+export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> {
+  const parts = reply as WireReply[];
+  const word = textOf(parts[1] ?? null);
+  if (parts[0] === 0) return decodeRefusal(name, word, parts);
+  const decode = OUTCOMES[name].get(word);
+  if (decode === undefined) throw new EngineError('unknown_code', `${name} answered "${word}".`);
+  return { ok: true, outcome: { kind: word, ...decode(parts, 2) } as OutcomeOf<Name>, events: [] };
+}
+
+function decodeRefusal(name: string, code: string, parts: readonly WireReply[]): Decision<never> {
+  if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
+  const detail: Record<string, string> = {};
+  for (let i = 2; i + 1 < parts.length; i += 2) detail[textOf(parts[i] as WireReply)] = textOf(parts[i + 1] as WireReply);
+  return { ok: false, code, detail };
+}
+
+type FactDecoder = (text: string | undefined) => unknown;
+
+function factDecoderOf(field: Field): FactDecoder {
+  switch (field.kind) {
+    case 'number':
+      return (text) => (text === undefined ? undefined : Number(text));
+    case 'list':
+      return (text) => (text === undefined || text === '' ? [] : text.split(','));
+    case 'map':
+      return (text) => (text === undefined ? {} : JSON.parse(text));
+    case 'policy':
+      return (text) => (text === undefined ? undefined : JSON.parse(text));
+    case 'text':
+      return (text) => text;
+    default:
+      throw new TypeError(`An event cannot carry a fact of kind ${field.kind}.`);
+  }
+}
+
+const FACTS = new Map(
+  Object.values(EVENTS).map(({ type, schema }) => [
+    type as EventType,
+    fieldsOf(schema as unknown as z.ZodObject).map((field) => ({ name: field.name, wireName: snakeCase(field.name), decode: factDecoderOf(field) })),
+  ]),
+);
+
+/** A log entry as an event. @throws EngineError `corruption` when it is none */
+export function decodeEntry([id, pairs]: [WireReply, WireReply[]]): LoggedEvent {
+  const texts = new Map<string, string>();
+  for (let i = 0; i + 1 < pairs.length; i += 2) texts.set(textOf(pairs[i] as WireReply), textOf(pairs[i + 1] as WireReply));
+  const type = texts.get('type') as EventType;
+  const facts = FACTS.get(type);
+  if (facts === undefined) throw new EngineError('corruption', `The log has an entry of type "${type}", which this version does not know.`);
+  const event: Record<string, unknown> = { type };
+  for (const { name, wireName, decode } of facts) event[name] = decode(texts.get(wireName));
+  return { sequence: sequenceOf(textOf(id)), event: event as unknown as Event };
+}
+
+/** Entry ids are `0-<sequence>`. */
+export function sequenceOf(entryId: string): number {
+  return Number(entryId.slice(entryId.indexOf('-') + 1));
+}
+
+/** A flat list of names and values as a map of texts; empty values are left out. */
+export function pairsOf(reply: WireReply): Map<string, string> {
+  const parts = reply as WireReply[];
+  const texts = new Map<string, string>();
+  for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] as WireReply), textOf(parts[i + 1] as WireReply));
+  return texts;
+}
+
+export { textOf };

@@ -1,0 +1,25 @@
+/** Why a handler is told to stop. */
+export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'deadline' | 'attempt_timeout' | 'shutdown';
+
+const SENTENCES: Record<TaskAbortCode, string> = {
+  cancelled: 'The execution was cancelled; stop and undo what should not stay.',
+  lease_lost: 'The lease ran out, and another worker may own the work now; stop at once, the result would be refused.',
+  lease_revoked: 'An operator took the lease away; stop at once, the result would be refused.',
+  deadline: 'The deadline of the execution passed; it ends expired.',
+  attempt_timeout: 'The attempt ran out of time; the retry policy decides what follows.',
+  shutdown: 'The worker shuts down; stop, and the work is handed back to be continued elsewhere.',
+};
+
+/** `signal.reason` of a handler. After it, whatever the handler throws counts as obedience, not as a failure. */
+export class TaskAbort extends Error {
+  override readonly name = 'TaskAbort';
+
+  constructor(
+    /** Stable; part of the contract. */
+    readonly code: TaskAbortCode,
+    /** What is known beyond the code, such as the reason of a cancellation. */
+    readonly detail = '',
+  ) {
+    super(`${code}: ${detail === '' ? '' : `${detail}. `}${SENTENCES[code]}`);
+  }
+}

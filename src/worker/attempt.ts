@@ -1,0 +1,108 @@
+/** One execution in a worker's hand: its lease, its clock, and the signal of its handler. */
+import { EngineError } from '../../model/errors.js';
+import { partitionOfExecution } from '../../model/ids.js';
+import type { Command } from '../../model/machine.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { TaskAbort, type TaskAbortCode } from './abort.js';
+import type { Ending, Fence } from './handler.js';
+import type { HeldLease } from './lease-keeper.js';
+import { abortCodeOf } from './refusal.js';
+
+export class Attempt implements HeldLease {
+  readonly executionId: string;
+  readonly partition: string;
+  readonly fence: Fence;
+  /** When its handler was called, on the worker's clock; undefined while it waits for a slot. */
+  startedAt: number | undefined;
+  private readonly controller = new AbortController();
+  private cancelTimer: Cancel | undefined;
+
+  constructor(
+    readonly claimed: ClaimedExecution,
+    private readonly clock: Clock,
+    private readonly leaseTtlMs: number,
+    /** When the answer of the claim was there, on the worker's clock. */
+    private readonly receivedAt: number,
+    private readonly lost: (attempt: Attempt, code: TaskAbortCode) => void,
+  ) {
+    const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
+    this.executionId = executionId;
+    this.partition = partitionOfExecution(executionId);
+    this.fence = { leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}` };
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Why the handler was told to stop. */
+  get abortCode(): TaskAbortCode | undefined {
+    return this.signal.aborted ? (this.signal.reason as TaskAbort).code : undefined;
+  }
+
+  /** The time of the engine as the claim told it and as it went on since, ms since the epoch. */
+  serverNow(): number {
+    return Math.round(this.claimed.leaseExpiresAt - this.leaseTtlMs + this.clock.now() - this.receivedAt);
+  }
+
+  /** The handler is called now; from here on the attempt's own end is watched. */
+  start(): void {
+    this.startedAt = this.clock.now();
+    const { attemptTimeoutAt = Infinity, executionDeadlineAt = Infinity } = this.claimed;
+    const endsAt = Math.min(attemptTimeoutAt, executionDeadlineAt);
+    if (endsAt === Infinity) return;
+    const code = executionDeadlineAt <= attemptTimeoutAt ? 'deadline' : 'attempt_timeout';
+    this.cancelTimer = this.clock.after(endsAt - this.serverNow(), () => this.abort(code));
+  }
+
+  /** The handler has settled, or will not be called. */
+  stop(): void {
+    this.cancelTimer?.();
+  }
+
+  /** Tells the handler to stop; the first reason stays. */
+  abort(code: TaskAbortCode, detail?: string): void {
+    if (!this.signal.aborted) this.controller.abort(new TaskAbort(code, detail));
+  }
+
+  onLost(refusal: EngineError | undefined): void {
+    this.refused(refusal);
+  }
+
+  /** The engine, or the worker's own clock when there is no refusal, says that the work is not this worker's any more. */
+  refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
+    const now = this.serverNow();
+    const { attemptTimeoutAt = Infinity, executionDeadlineAt = Infinity } = this.claimed;
+    const timeouts = { attemptTimedOut: attemptTimeoutAt <= now, deadlinePassed: executionDeadlineAt <= now };
+    const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
+    if (code === undefined) return undefined;
+    this.abort(code);
+    this.lost(this, code);
+    return code;
+  }
+
+  /** The command that tells the engine how the attempt ended. `random` is the jitter of a retry. */
+  finalCommand(ending: Exclude<Ending, { kind: 'lost' }>, random: number): Command {
+    const { executionId, fence: { leaseId, leaseEpoch, attemptId } } = this;
+    const fence = { leaseId, leaseEpoch, attemptId };
+    switch (ending.kind) {
+      case 'complete':
+        return { name: 'completeExecution', args: { executionId, fence, resultPayload: ending.bytes, resultEncoding: ending.encoding } };
+      case 'fail':
+        return {
+          name: 'failExecution',
+          args: {
+            executionId, fence, failureReason: ending.reason, failureCategory: ending.category,
+            failureClass: ending.permanent ? 'permanent' : 'transient', retryAfterMs: ending.retryAfterMs, jitter: random,
+          },
+        };
+      case 'delay': {
+        const at = 'at' in ending.until ? ending.until.at : this.serverNow() + ending.until.inMs;
+        return { name: 'delayExecution', args: { executionId, fence, delayUntil: Math.max(0, Math.round(at)) } };
+      }
+      case 'release':
+        return { name: 'releaseLease', args: { executionId, fence } };
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** Running a user's handler: what goes in, and what its value or its error means for the execution. */
+import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import { decode, encode } from '../app/codec.js';
+import type { Logger } from '../app/logger.js';
+import { validate, type AnySchema } from '../app/schema.js';
+import { Delay, NonRetryableError, RetryableError } from './outcome.js';
+import { categoryOf, reasonOf } from './text.js';
+
+/** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
+export interface Fence {
+  readonly leaseId: string;
+  /** Grows with every owner: of two, the greater one is the later. */
+  readonly leaseEpoch: number;
+  readonly attemptId: string;
+  /** One text for all: different for every owner of the execution. Serves as an idempotency key elsewhere. */
+  readonly token: string;
+}
+
+/** What a handler is called with: one object, to be destructured. */
+export interface TaskContext<Input = unknown> {
+  readonly input: Input;
+  /** Aborted when the work must stop; `signal.reason` is a `TaskAbort` that says why. */
+  readonly signal: AbortSignal;
+  /**
+   * Says how far the work is: percent (0 to 100), and a message of up to 1 024 bytes. One call to the store.
+   * @throws TaskAbort when the work is not this worker's any more
+   */
+  readonly progress: (percent: number, message?: string) => Promise<void>;
+  readonly log: Logger;
+  readonly fence: Fence;
+  /** Number of this attempt, from 1. */
+  readonly attempt: number;
+  readonly executionId: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** The value becomes the result; a throw is a failure; `delay(...)` parks the attempt. */
+export type Handler<Input, Output> = (context: TaskContext<Input>) => Output | Delay | Promise<Output | Delay>;
+
+/** A task as a worker needs it. */
+export interface TaskHandler {
+  /** The kind of the executions that it handles. */
+  readonly name: string;
+  readonly input: AnySchema | undefined;
+  readonly output: AnySchema | undefined;
+  readonly handler: Handler<unknown, unknown>;
+}
+
+/** How an attempt ends. */
+export type Ending =
+  | { readonly kind: 'complete'; readonly bytes: Uint8Array | undefined; readonly encoding: string | undefined }
+  | { readonly kind: 'fail'; readonly reason: string; readonly category: string; readonly permanent: boolean; readonly retryAfterMs?: number | undefined }
+  | { readonly kind: 'delay'; readonly until: Delay['until'] }
+  /** Given back unfinished. */
+  | { readonly kind: 'release' }
+  /** Nothing to say: the execution is not this worker's any more. */
+  | { readonly kind: 'lost' };
+
+const permanent = (category: string, reason: string): Ending => ({ kind: 'fail', reason: reasonOf(reason), category, permanent: true });
+
+/** Runs the handler on a claimed execution. Never throws. */
+export async function runHandler(task: TaskHandler, claimed: ClaimedExecution, context: Omit<TaskContext, 'input'>): Promise<Ending> {
+  let input: unknown;
+  try {
+    const validated = await validate(task.input, decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }));
+    if (!validated.ok) return permanent('invalid_input_payload', validated.problem);
+    input = validated.value;
+  } catch (error) {
+    return permanent('invalid_input_payload', reasonOf(error));
+  }
+  let value: unknown;
+  try {
+    value = await task.handler({ ...context, input });
+  } catch (error) {
+    return context.signal.aborted ? { kind: 'lost' } : failureOf(error);
+  }
+  return value instanceof Delay ? { kind: 'delay', until: value.until } : resultOf(task, value);
+}
+
+async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
+  try {
+    const validated = await validate(task.output, value);
+    if (!validated.ok) return permanent('invalid_result', `The result does not match the output schema: ${validated.problem}`);
+    return { kind: 'complete', ...encode(validated.value) };
+  } catch (error) {
+    return permanent('invalid_result', reasonOf(error));
+  }
+}
+
+/** What a thrown value means. Whatever says nothing about itself may go away by itself. */
+export function failureOf(error: unknown): Ending {
+  if (error instanceof Delay) return { kind: 'delay', until: error.until };
+  const reason = reasonOf(error);
+  if (error instanceof NonRetryableError) return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true };
+  if (error instanceof RetryableError) {
+    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: false, retryAfterMs: wholeMs(error.retryAfterMs) };
+  }
+  return { kind: 'fail', reason, category: 'handler_error', permanent: false };
+}
+
+function wholeMs(ms: number | undefined): number | undefined {
+  return ms === undefined || Number.isNaN(ms) ? undefined : Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
+}
+
+/** The ending that takes the place of a completion which the engine will not take as it is. */
+export function unacceptable(error: EngineError): Ending {
+  return permanent('invalid_result', error.message);
+}

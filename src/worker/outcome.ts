@@ -1,0 +1,49 @@
+/** What a handler can end with besides a value: errors that say how to go on, and a delay. */
+import { durationMs, type Duration } from '../app/duration.js';
+
+export interface FailureOptions extends ErrorOptions {
+  /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */
+  readonly category?: string;
+}
+
+export interface RetryableOptions extends FailureOptions {
+  /** Replaces the backoff of the task's policy, ms. */
+  readonly retryAfterMs?: number;
+}
+
+/** A failure that another try may mend. What a policy has no tries left for still ends the execution. */
+export class RetryableError extends Error {
+  override readonly name: string = 'RetryableError';
+  readonly category: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, { category, retryAfterMs, ...options }: RetryableOptions = {}) {
+    super(message, options);
+    this.category = category;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** A failure that no other try can mend: the execution ends failed whatever its policy says. */
+export class NonRetryableError extends Error {
+  override readonly name: string = 'NonRetryableError';
+  readonly category: string | undefined;
+
+  constructor(message: string, { category, ...options }: FailureOptions = {}) {
+    super(message, options);
+    this.category = category;
+  }
+}
+
+/** The attempt is parked until a time; made by `delay`. */
+export class Delay {
+  constructor(readonly until: { readonly inMs: number } | { readonly at: number }) {}
+}
+
+/**
+ * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and the same
+ * attempt starts again at the time, on whichever worker is free. It can be thrown as well.
+ */
+export function delay(until: Duration | Date): Delay {
+  return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
+}
