@@ -4,7 +4,7 @@
  */
 import { produce } from 'immer';
 import type { Recipe } from './core/recipe.js';
-import { assert } from './errors.js';
+import { EngineError } from './errors.js';
 import type { Event, EventType } from './events.js';
 import type { Execution } from './execution/execution.js';
 import { createdExecution, executionRecipes } from './execution/recipes.js';
@@ -16,34 +16,40 @@ const RECIPES = { ...executionRecipes, ...leaseRecipes } as { [Type in EventType
 /** Applies an event to the execution it is about; not for creation and purge, which make and remove it. */
 export function evolveExecution(execution: Execution, event: Event): void {
   const recipe = RECIPES[event.type] as Recipe<EventType> | undefined;
-  assert(recipe, `No recipe for event ${event.type}`);
+  if (recipe === undefined) throw broken(event, 'has no recipe');
   recipe(execution, event);
 }
 
 /** Applies an event to the state. */
 export function evolveInPlace(state: PartitionState, event: Event): void {
-  switch (event.type) {
-    case 'execution_created':
-      assert(!state.executions.has(event.executionId), `${event.executionId} is created twice`);
-      state.executions.set(event.executionId, createdExecution(event));
-      state.lanes.add(event.laneId);
-      if (event.idempotencyKey !== undefined && event.idempotencyExpiresAt !== undefined) {
-        state.idempotency.set(idempotencyId(event.namespace, event.idempotencyKey), {
-          executionId: event.executionId,
-          expiresAt: event.idempotencyExpiresAt,
-        });
-      }
-      break;
-    case 'execution_purged':
-      assert(state.executions.delete(event.executionId), `${event.executionId} is purged but does not exist`);
-      break;
-    default: {
-      const execution = state.executions.get(event.executionId);
-      assert(execution, `${event.type} for ${event.executionId}, which does not exist`);
-      evolveExecution(execution, event);
-    }
-  }
+  evolveKnown(state, event, state.executions.get(event.executionId));
 }
+
+/**
+ * Applies an event to the state, for a caller that has looked up its execution already. Gives that execution: the
+ * one just made by a creation, the one just removed by a purge.
+ */
+export function evolveKnown(state: PartitionState, event: Event, known: Execution | undefined): Execution {
+  if (event.type === 'execution_created') {
+    if (known !== undefined) throw broken(event, 'names an execution that exists');
+    const created = createdExecution(event);
+    state.executions.set(event.executionId, created);
+    state.lanes.add(event.laneId);
+    if (event.idempotencyKey !== undefined && event.idempotencyExpiresAt !== undefined) {
+      state.idempotency.set(idempotencyId(event.namespace, event.idempotencyKey), {
+        executionId: event.executionId,
+        expiresAt: event.idempotencyExpiresAt,
+      });
+    }
+    return created;
+  }
+  if (known === undefined) throw broken(event, 'names an execution that does not exist');
+  if (event.type === 'execution_purged') state.executions.delete(event.executionId);
+  else evolveExecution(known, event);
+  return known;
+}
+
+const broken = (event: Event, what: string): EngineError => new EngineError('invariant_violation', `${event.type} of ${event.executionId} ${what}.`);
 
 /** The state after the event; the given state is left as it was. Costs a copy of the tables: for small worlds. */
 export function evolve(state: PartitionState, event: Event): PartitionState {

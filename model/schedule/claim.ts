@@ -42,6 +42,9 @@ export type ClaimedExecution = z.output<typeof claimedExecution>;
 
 const NO_PAYLOAD = new Uint8Array(0);
 
+const NO_CAPABILITIES: ReadonlySet<string> = new Set();
+const offeredBy = (tokens: readonly string[]): ReadonlySet<string> => (tokens.length === 0 ? NO_CAPABILITIES : new Set(tokens));
+
 export const claimForWorker = operation({
   name: 'claimForWorker',
   args: z.object({
@@ -66,7 +69,7 @@ export const claimForWorker = operation({
   rejects: [],
   partition: (args) => args.partition,
   decide(view, args, { now, settings }) {
-    const candidates = view.claimable(args.laneId, new Set(args.workerCapabilities), args.claims.length);
+    const candidates = view.claimable(args.laneId, offeredBy(args.workerCapabilities), args.claims.length);
     const executions: ClaimedExecution[] = [];
     const reclaimCapExceeded: string[] = [];
     const events: Event[] = [];
@@ -119,9 +122,12 @@ function acquire(view: View, execution: ReadonlyExecution, args: ClaimArgs, posi
 }
 
 function acquisitionOf(claimed: ClaimedExecution, args: ClaimArgs, now: number): Event {
-  const facts = {
+  // One literal for both types: this is made for every claim. A resumed attempt has no type.
+  return {
+    type: claimed.attemptType === undefined ? 'execution_resumed' : 'execution_claimed',
     executionId: claimed.executionId,
     at: now,
+    attemptType: claimed.attemptType,
     attemptId: claimed.attemptId,
     attemptIndex: claimed.attemptIndex,
     leaseId: claimed.leaseId,
@@ -130,8 +136,5 @@ function acquisitionOf(claimed: ClaimedExecution, args: ClaimArgs, now: number):
     workerId: args.workerId,
     workerInstanceId: args.workerInstanceId,
     attemptTimeoutAt: claimed.attemptTimeoutAt,
-  };
-  return claimed.attemptType === undefined
-    ? { type: 'execution_resumed', ...facts }
-    : { type: 'execution_claimed', attemptType: claimed.attemptType, ...facts };
+  } as Event;
 }

@@ -4,7 +4,7 @@
  * work knows no kinds. Terminal executions are due in retention slots instead (see `RETENTION_SLOT_MS`).
  */
 import type { ReadonlyExecution } from '../execution/execution.js';
-import { isActive, isDelayed, isTerminal } from '../execution/situation.js';
+import { SITUATIONS } from '../execution/situation.js';
 import { RETENTION_SLOT_MS } from '../limits.js';
 
 export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'delay' | 'lease';
@@ -19,13 +19,14 @@ export interface Timer {
  * ends more comes first.
  */
 export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
-  if (isTerminal(execution.situation)) return undefined;
+  const { phase, eligibility } = SITUATIONS[execution.situation];
+  if (phase === 'terminal') return undefined;
   let next: Timer | undefined;
   if (execution.executionDeadlineAt !== undefined) next = { kind: 'execution_deadline', at: execution.executionDeadlineAt };
-  if (isActive(execution.situation) && execution.attemptTimeoutAt !== undefined && (next === undefined || execution.attemptTimeoutAt < next.at)) {
+  if (phase === 'active' && execution.attemptTimeoutAt !== undefined && (next === undefined || execution.attemptTimeoutAt < next.at)) {
     next = { kind: 'attempt_timeout', at: execution.attemptTimeoutAt };
   }
-  const kind = isDelayed(execution.situation) ? 'delay' : execution.situation === 'running' ? 'lease' : undefined;
+  const kind = eligibility === 'not_eligible_until_time' ? 'delay' : execution.situation === 'running' ? 'lease' : undefined;
   if (kind !== undefined && execution.dueAt !== undefined && (next === undefined || execution.dueAt < next.at)) {
     next = { kind, at: execution.dueAt };
   }

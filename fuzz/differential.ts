@@ -1,0 +1,252 @@
+/**
+ * The differential run: the same actions on the specification and on backends. After every step outcomes and events
+ * must be equal; at checkpoints and at the end the whole canonical state, the reads, and every invariant.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { parseCommand } from '../src/boundary.js';
+import { canonicalByDefinition } from '../src/testing/canonical.js';
+import type { TestEngine } from '../src/testing/engine.js';
+import { EngineError } from '../model/errors.js';
+import type { LoggedEvent } from '../model/events.js';
+import { partitionKeyOf } from '../model/ids.js';
+import { DEFAULTS } from '../model/limits.js';
+import { QUERIES, type AnyDecision, type Command, type QueryName } from '../model/machine.js';
+import type { FullFence } from '../model/lease/fence.js';
+import { violations } from '../model/invariants.js';
+import type { Action } from './actions.js';
+import { resolve, resolveMoment, type World } from './resolve.js';
+import { SpecMachine } from './spec-machine.js';
+
+/** One thing that was done, and what it came to: for the story of a failure and for coverage. */
+export interface Step {
+  readonly at: number;
+  readonly action: Action['do'];
+  readonly command: Command | undefined;
+  /** Situation of the execution that the command names, before it; `missing` when there is none. */
+  readonly situation: string;
+  readonly result: string;
+}
+
+/** A difference between the specification and a backend, with the way that led there. */
+export class Divergence extends Error {
+  override readonly name = 'Divergence';
+  constructor(readonly backend: string, readonly what: string, readonly expected: unknown, readonly got: unknown, readonly steps: readonly Step[]) {
+    super(`${backend} differs in ${what}`);
+  }
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly engine: TestEngine;
+}
+
+export interface RunOptions {
+  /** Steps between two comparisons of the whole state. */
+  readonly checkpointEvery: number;
+  readonly retentionMs?: number;
+}
+
+const PARTITION = partitionKeyOf(0);
+
+/** Plain data: bytes as text, no undefined members, no prototypes. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, member: unknown) => {
+      if (member instanceof Uint8Array) return `bytes:${Buffer.from(member).toString('hex')}`;
+      if (typeof member === 'object' && member !== null && (member as { type?: unknown }).type === 'Buffer') return `bytes:${Buffer.from((member as unknown as { data: number[] }).data).toString('hex')}`;
+      return member;
+    }) ?? 'null',
+  );
+}
+
+/** What a caller sees of a decision. */
+function visible(decision: AnyDecision): unknown {
+  return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, code: decision.code, detail: decision.detail };
+}
+
+async function settled(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return { ok: true, outcome: await call };
+  } catch (error) {
+    if (error instanceof EngineError) return { ok: false, code: error.code, detail: error.detail };
+    throw error;
+  }
+}
+
+/** Runs actions on the specification and on every subject. @throws Divergence at the first difference */
+export async function runDifferential(actions: readonly Action[], subjects: readonly Subject[], options: RunOptions, startAt: number, uuid: () => string): Promise<Step[]> {
+  const run = new DifferentialRun(subjects, options, startAt, uuid);
+  for (const action of actions) await run.apply(action);
+  await run.finish();
+  return run.steps;
+}
+
+class DifferentialRun {
+  readonly steps: Step[] = [];
+  private readonly spec: SpecMachine;
+  private readonly fences = new Map<string, FullFence[]>();
+  private readonly created: string[] = [];
+  private seen = 0;
+  private sinceCheckpoint = 0;
+
+  constructor(private readonly subjects: readonly Subject[], private readonly options: RunOptions, private now: number, private readonly uuid: () => string) {
+    this.spec = new SpecMachine({ retentionMs: options.retentionMs ?? DEFAULTS.retentionMs });
+    this.setTime(now);
+  }
+
+  async apply(action: Action): Promise<void> {
+    switch (action.do) {
+      case 'time':
+        this.setTime(Math.max(this.now, resolveMoment(this.world(), action.to)));
+        this.note(action.do, undefined, `time is ${this.now}`);
+        break;
+      case 'due':
+        await this.runDue(action.limit);
+        break;
+      case 'read':
+        await this.compareReads(action);
+        break;
+      case 'batch':
+        await this.command(action, resolve(this.world(), action), true);
+        break;
+      default:
+        await this.command(action, resolve(this.world(), action), false);
+    }
+    if (++this.sinceCheckpoint >= this.options.checkpointEvery) await this.checkpoint();
+  }
+
+  async finish(): Promise<void> {
+    await this.checkpoint();
+  }
+
+  private world(): World {
+    const { executions } = this.spec.partition.state;
+    return {
+      now: this.now,
+      partition: PARTITION,
+      executions: this.created.flatMap((id) => executions.get(id) ?? []),
+      fences: this.fences,
+      uuid: this.uuid,
+    };
+  }
+
+  private setTime(at: number): void {
+    this.now = at;
+    for (const { engine } of this.subjects) engine.setTime(at);
+  }
+
+  /** Runs commands everywhere: one by one, or as one batch. */
+  private async command(action: Action, commands: readonly Command[], asBatch: boolean): Promise<void> {
+    const expected = commands.map((command) => {
+      const before = this.situationOf(command);
+      const decision = this.spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
+      this.remember(command, decision);
+      this.note(action.do, command, decision.ok ? decision.outcome.kind : decision.code, before);
+      return plain(visible(decision));
+    });
+    for (const subject of this.subjects) {
+      const got = asBatch ? await this.runBatch(subject, commands) : [await settled(subject.engine.backend[(commands[0] as Command).name](commands[0]?.args as never))];
+      got.forEach((result, i) => this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)));
+    }
+    await this.compareEvents();
+  }
+
+  private async runBatch({ engine }: Subject, commands: readonly Command[]): Promise<unknown[]> {
+    const results = await engine.backend.execute(commands);
+    return results.map((result) => (result.ok ? result : { ok: false, code: result.error.code, detail: result.error.detail }));
+  }
+
+  /** Applies what is due, after agreeing on what that is. */
+  private async runDue(limit: number): Promise<void> {
+    const context = { now: this.now, settings: { retentionMs: 0 } };
+    const decision = QUERIES.listDue.read(this.spec.view, { partition: PARTITION, limit }, context);
+    if (!decision.ok) return;
+    const { commands } = decision.outcome;
+    const [purges, others] = [commands.filter(({ name }) => name === 'purgeExecution'), commands.filter(({ name }) => name !== 'purgeExecution')];
+    for (const subject of this.subjects) {
+      const due = await subject.engine.backend.listDue({ partition: PARTITION, limit });
+      this.expectEqual(subject, 'what is due', others, due.commands.filter(({ name }) => name !== 'purgeExecution'));
+      // Order inside a retention slot is free, so only the count of purges is fixed.
+      this.expectEqual(subject, 'how many purges are due', purges.length, due.commands.filter(({ name }) => name === 'purgeExecution').length);
+      this.expectEqual(subject, 'when the next thing is due', decision.outcome.nextDueAt, due.nextDueAt);
+    }
+    for (const command of commands) await this.command({ do: 'due', limit }, [command as Command], false);
+  }
+
+  private async compareReads({ pick, limit }: Extract<Action, { do: 'read' }>): Promise<void> {
+    const [target] = resolve(this.world(), { do: 'mark', pick, jitter: null });
+    const { executionId } = (target as Extract<Command, { name: 'markLeaseExpiredIfDue' }>).args;
+    const ids = this.spec.view.executionIds(undefined, 1_000);
+    const cursor = ids.length > 1 ? ids[pick.index % ids.length] : undefined;
+    const queries: [QueryName, object][] = [
+      ['describeExecution', { executionId }],
+      ['readExecutionInfo', { executionId }],
+      ['readExecutionState', { executionId }],
+      ['readExecutionContext', { executionId }],
+      ['getExecutionResult', { executionId }],
+      ['listExecutions', { partition: PARTITION, limit }],
+      ['listExecutions', { partition: PARTITION, limit, cursor }],
+      ['listPartitionLanes', { partition: PARTITION }],
+      ['readLog', { partition: PARTITION, after: pick.index, limit: Math.max(1, limit) }],
+    ];
+    for (const [name, args] of queries) {
+      const declaration = QUERIES[name];
+      const parsed = declaration.args.parse(args);
+      const decision = declaration.read(this.spec.view, parsed as never, { now: this.now, settings: { retentionMs: 0 } }) as AnyDecision;
+      const expected = plain(visible(decision));
+      for (const subject of this.subjects) {
+        const got = await settled(subject.engine.backend[name](args as never) as Promise<unknown>);
+        this.expectEqual(subject, `the answer of ${name}`, expected, plain(got));
+      }
+    }
+    this.note('read', undefined, 'reads agree');
+  }
+
+  /** New log entries must be those of the specification, in order. */
+  private async compareEvents(): Promise<void> {
+    const expected = this.spec.partition.log.slice(this.seen);
+    for (const subject of this.subjects) {
+      const { events } = await subject.engine.backend.readLog({ partition: PARTITION, after: this.seen, limit: 1_000 });
+      this.expectEqual(subject, 'the events', plain(expected), plain(events));
+    }
+    this.seen += expected.length;
+  }
+
+  private async checkpoint(): Promise<void> {
+    this.sinceCheckpoint = 0;
+    const expected = plain(canonicalByDefinition(this.spec.partition, this.now)) as Record<string, unknown>;
+    for (const broken of violations(this.spec.partition.state, this.spec.partition.log as LoggedEvent[], this.now)) {
+      throw new Divergence('the specification', `invariant "${broken.name}"`, 'to hold', broken.because, this.steps);
+    }
+    for (const subject of this.subjects) {
+      const got = plain(await subject.engine.canonicalState(PARTITION)) as Record<string, unknown>;
+      for (const part of Object.keys(expected)) this.expectEqual(subject, `the stored ${part}`, expected[part], got[part]);
+    }
+  }
+
+  private remember(command: Command, decision: AnyDecision): void {
+    if (!decision.ok) return;
+    if (command.name === 'createExecution' && decision.outcome.kind === 'created') this.created.push(command.args.executionId);
+    if (decision.outcome.kind !== 'claimed') return;
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) {
+      this.fences.set(executionId, [...(this.fences.get(executionId) ?? []), { leaseId, leaseEpoch, attemptId }]);
+    }
+  }
+
+  private situationOf(command: Command): string {
+    if (!('executionId' in command.args)) return '-';
+    const execution = this.spec.partition.state.executions.get(command.args.executionId);
+    if (execution === undefined) return 'missing';
+    const lapsed = execution.situation === 'running' && (execution.dueAt ?? 0) <= this.now;
+    return lapsed ? 'running_lapsed' : execution.situation === 'ready' || execution.situation === 'delayed' ? `${execution.situation}_${execution.nextAttempt}` : execution.situation;
+  }
+
+  private note(action: Action['do'], command: Command | undefined, result: string, situation = '-'): void {
+    this.steps.push({ at: this.now, action, command, situation, result });
+  }
+
+  private expectEqual(subject: Subject, what: string, expected: unknown, got: unknown): void {
+    if (!isDeepStrictEqual(expected, got)) throw new Divergence(subject.name, what, expected, got, this.steps);
+  }
+}
+

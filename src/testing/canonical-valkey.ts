@@ -1,0 +1,106 @@
+/**
+ * Reads the canonical state of a partition back from a server, key by key. It looks at every key of the partition,
+ * so a key that nothing accounts for is found too. Slow; for tests and inspection only.
+ */
+import type { Valkey } from 'iovalkey';
+import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import { compareBytes } from '../../model/ids.js';
+import { EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../valkey/layout.js';
+import { decodeExecution } from '../valkey/reads.js';
+import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
+
+const UUID_LENGTH = 36;
+
+const scoredPairs = (flat: readonly string[]): [string, number][] => {
+  const pairs: [string, number][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] as string, Number(flat[i + 1])]);
+  return pairs;
+};
+
+/** Names of every key of a partition. */
+export async function keysOfPartition(client: Valkey, prefix: string, partition: string): Promise<string[]> {
+  const pattern = `${prefix}${partition}:*`.replace(/[[\]?*\\]/g, (c) => (c === '*' ? c : `\\${c}`));
+  const keys = new Set<string>();
+  let cursor = '0';
+  do {
+    const [next, page] = await client.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
+    for (const key of page) keys.add(key);
+    cursor = next;
+  } while (cursor !== '0');
+  return [...keys].sort(compareBytes);
+}
+
+export async function canonicalOfValkey(client: Valkey, prefix: string, partition: string, now: number): Promise<CanonicalState> {
+  const start = `${prefix}${partition}:`;
+  const executions: ReadonlyExecution[] = [];
+  const queues: [string, [string, number][]][] = [];
+  const slots: [string, string[]][] = [];
+  const idempotency: [string, readonly [string, number]][] = [];
+  const payloads: [string, Uint8Array][] = [];
+  const results: [string, Uint8Array][] = [];
+  const requirementSets: string[] = [];
+  const strays: string[] = [];
+  let timers: [string, number][] = [];
+  let ids: string[] = [];
+  let lanes: string[] = [];
+  let logEnd = 0;
+
+  for (const key of await keysOfPartition(client, prefix, partition)) {
+    const name = key.slice(start.length);
+    if (name === PARTITION_KEYS.log) logEnd = await lastSequence(client, key);
+    else if (name === PARTITION_KEYS.timers) timers = scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES'));
+    else if (name === PARTITION_KEYS.ids) ids = await client.zrange(key, 0, -1);
+    else if (name === PARTITION_KEYS.lanes) lanes = (await client.smembers(key)).sort(compareBytes);
+    else if (name.startsWith(PARTITION_KEYS.queue)) queues.push([name.slice(PARTITION_KEYS.queue.length), scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES'))]);
+    else if (name.startsWith(PARTITION_KEYS.requirementSets)) {
+      const lane = name.slice(PARTITION_KEYS.requirementSets.length);
+      requirementSets.push(...(await client.smembers(key)).map((set) => `${lane}:${set}`));
+    } else if (name.startsWith(PARTITION_KEYS.slot)) slots.push([name.slice(PARTITION_KEYS.slot.length), (await client.lrange(key, 0, -1)).sort(compareBytes)]);
+    else if (name.startsWith(PARTITION_KEYS.idempotency)) {
+      const [expiresAt, executionId] = ((await client.get(key)) ?? '').split(' ');
+      if (Number(expiresAt) > now) idempotency.push([name.slice(PARTITION_KEYS.idempotency.length), [executionId ?? '', Number(expiresAt)]]);
+    } else {
+      const executionId = `${partition}:${name.slice(0, UUID_LENGTH)}`;
+      const suffix = name.slice(UUID_LENGTH);
+      if (suffix === '') {
+        const core = new Map(Object.entries(await client.hgetall(key)));
+        const details = new Map(Object.entries(await client.hgetall(key + EXECUTION_KEYS.details)));
+        const execution = decodeExecution(executionId, core, details);
+        if (execution !== undefined) executions.push(execution);
+      } else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
+      else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
+      else if (suffix !== EXECUTION_KEYS.details || (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);
+    }
+  }
+
+  const known = new Set(executions.map(({ executionId }) => executionId));
+  strays.push(...[...payloads, ...results].map(([id]) => id).filter((id) => !known.has(id)));
+  // The set of requirement sets and the timers of slots repeat what queues and slots say: they must say the same.
+  const withRequirements = queues.map(([queue]) => queue).filter((queue) => !queue.endsWith(':'));
+  strays.push(...difference(requirementSets, withRequirements).map((set) => `requirement set ${set}`));
+  const slotTimers = timers.filter(([member]) => member.startsWith(SLOT_TIMER));
+  strays.push(...difference(slotTimers.map(([member, at]) => `${member}@${at}`), slots.map(([at]) => `${SLOT_TIMER}${at}@${at}`)).map((slot) => `timer ${slot}`));
+
+  return {
+    executions,
+    queues: sortedRecord(queues),
+    timers: timers.filter(([member]) => !member.startsWith(SLOT_TIMER)),
+    slots: sortedRecord(slots),
+    ids,
+    lanes,
+    idempotency: sortedRecord(idempotency),
+    payloads: base64Of(payloads),
+    results: base64Of(results),
+    logEnd,
+    strays,
+  };
+}
+
+function difference(a: readonly string[], b: readonly string[]): string[] {
+  return [...a.filter((item) => !b.includes(item)), ...b.filter((item) => !a.includes(item))];
+}
+
+async function lastSequence(client: Valkey, key: string): Promise<number> {
+  const info = (await client.xinfo('STREAM', key)) as unknown[];
+  return Number(String(info[info.indexOf('last-generated-id') + 1]).split('-')[1]);
+}

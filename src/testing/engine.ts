@@ -1,0 +1,145 @@
+/**
+ * An engine for tests: either backend, under a clock that stands still until it is moved, with ids from a seed. The
+ * same seed and the same calls give the same run, on both backends.
+ */
+import { createHash } from 'node:crypto';
+import { Valkey } from 'iovalkey';
+import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
+import type { PartitionConfig } from '../../model/partition.js';
+import type { Backend } from '../backend.js';
+import { memory, memoryStore } from '../memory/backend.js';
+import { valkeyUnderTest } from '../valkey/backend.js';
+import { parseAddress } from '../valkey/connection.js';
+import type { CanonicalState } from './canonical.js';
+import { canonicalOfMemory } from './canonical-memory.js';
+import { canonicalOfValkey, keysOfPartition } from './canonical-valkey.js';
+
+export interface TestEngineOptions {
+  /** `memory`, or the address of a server. The server gets the test build of the library beside any other. */
+  readonly backend?: 'memory' | { readonly url: string };
+  /** What keys start with on a server; every test takes its own. Default: random. */
+  readonly prefix?: string;
+  readonly partitions?: Partial<PartitionConfig>;
+  readonly retentionMs?: number;
+  readonly logMaxEntries?: number;
+  /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
+  readonly startAt?: number;
+  /** Seed of the ids. Default 'ids'. */
+  readonly seed?: string;
+}
+
+export interface TestEngine {
+  readonly backend: Backend;
+  /** The time of the clock. */
+  now(): number;
+  /** Sets the clock without applying anything that falls due. */
+  setTime(at: number): void;
+  /** Lets time pass; everything that falls due is applied at its time, in order. Answers how many commands ran. */
+  advance(ms: number): Promise<number>;
+  /** The next UUID of the seed. */
+  uuid(): string;
+  /** A new execution id in a partition. */
+  executionId(partition?: number): string;
+  /** Everything stored in a partition. */
+  canonicalState(partition: string): Promise<CanonicalState>;
+  /** Closes the backend and removes what it stored. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_START = 1_700_000_000_000;
+/** Rounds over due work at one instant before we say that it does not come to rest. */
+const MAX_ROUNDS = 10_000;
+
+/** UUIDs that follow from a seed. */
+export function seededUuids(seed: string): () => string {
+  let count = 0;
+  return () => {
+    const hex = createHash('sha1').update(`${seed}:${count++}`).digest('hex');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  };
+}
+
+export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
+  let time = options.startAt ?? DEFAULT_START;
+  const now = (): number => time;
+  const uuid = seededUuids(options.seed ?? 'ids');
+  const target = options.backend ?? 'memory';
+  const shared = { partitions: { count: 1, ...options.partitions }, retentionMs: options.retentionMs, logMaxEntries: options.logMaxEntries };
+  const opened = target === 'memory' ? openMemory({ ...shared, now }, now) : await openServer(target.url, options.prefix, shared, now);
+  const { backend } = opened;
+  const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
+
+  /** Applies what is due now; answers how much that was, and when the next thing is due. */
+  const applyDue = async (): Promise<{ applied: number; nextDueAt: number | undefined }> => {
+    let applied = 0;
+    let nextDueAt: number | undefined;
+    for (const partition of partitions) {
+      const due = await backend.listDue({ partition });
+      if (due.commands.length > 0) await backend.execute(due.commands);
+      applied += due.commands.length;
+      if (due.nextDueAt !== undefined) nextDueAt = Math.min(due.nextDueAt, nextDueAt ?? due.nextDueAt);
+    }
+    return { applied, nextDueAt };
+  };
+
+  return {
+    backend,
+    now,
+    setTime: (at) => {
+      time = at;
+    },
+    async advance(ms) {
+      const end = time + ms;
+      let total = 0;
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const { applied, nextDueAt } = await applyDue();
+        total += applied;
+        if (applied > 0) continue;
+        if (nextDueAt === undefined || nextDueAt > end) {
+          time = end;
+          return total;
+        }
+        time = Math.max(time, nextDueAt);
+      }
+      throw new Error(`Due work does not come to rest at ${time}.`);
+    },
+    uuid,
+    executionId: (partition = 0) => executionIdOf(partition, uuid()),
+    canonicalState: (partition) => opened.canonicalState(partition),
+    close: opened.close,
+  };
+}
+
+interface Opened {
+  readonly backend: Backend;
+  canonicalState(partition: string): Promise<CanonicalState>;
+  close(): Promise<void>;
+}
+
+function openMemory(options: Parameters<typeof memory>[0], now: () => number): Opened {
+  const backend = memory(options);
+  return {
+    backend,
+    canonicalState: async (partition) => canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now()),
+    close: () => backend.close(),
+  };
+}
+
+async function openServer(url: string, prefix = `fft-${Math.random().toString(36).slice(2, 10)}:`, options: Omit<Parameters<typeof valkeyUnderTest>[0], 'url' | 'prefix'>, now: () => number): Promise<Opened> {
+  const backend = await valkeyUnderTest({ ...options, url, prefix }, { now });
+  const reader = new Valkey(parseAddress(url).href, { lazyConnect: true });
+  await reader.connect();
+  return {
+    backend,
+    canonicalState: (partition) => canonicalOfValkey(reader, prefix, partition, now()),
+    async close() {
+      for (let index = 0; index < backend.partitions.count; index++) {
+        const keys = await keysOfPartition(reader, prefix, partitionKeyOf(index));
+        if (keys.length > 0) await reader.unlink(...keys);
+      }
+      await reader.unlink(`${prefix}deployment`);
+      reader.disconnect();
+      await backend.close();
+    },
+  };
+}
