@@ -1,0 +1,88 @@
+/**
+ * The lease history: who owned an execution, from when to when, and why it ended. Not stored anywhere: it is a
+ * reading of the log. Source: spec 05 section 5, spec 13 section A4.
+ */
+import type { Event, LoggedEvent } from '../events.js';
+
+/** Who held which lease of which attempt. */
+export interface LeaseIdentity {
+  readonly leaseId: string;
+  readonly leaseEpoch: number;
+  readonly attemptId: string;
+  /** From 0. */
+  readonly attemptIndex: number;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+}
+
+interface Occurrence {
+  /** Position in the log of the partition. */
+  readonly sequence: number;
+  readonly executionId: string;
+  /** Ms since the epoch. */
+  readonly at: number;
+}
+
+export type LeaseHistoryEntry = Occurrence &
+  LeaseIdentity &
+  (
+    | { readonly type: 'acquired'; readonly reason: 'claimed' | 'resumed'; readonly expiresAt: number }
+    | { readonly type: 'reclaimed'; readonly previousEpoch: number; readonly expiresAt: number }
+    | { readonly type: 'renewed'; readonly expiresAt: number }
+    | { readonly type: 'expired' }
+    | { readonly type: 'revoked'; readonly reason: string }
+    | { readonly type: 'released'; readonly reason: string }
+  );
+
+/** Why an event ends the ownership of an execution, or nothing when it does not. */
+function releaseReason(event: Event): string | undefined {
+  switch (event.type) {
+    case 'execution_completed':
+      return 'completed';
+    case 'execution_cancelled':
+      return 'cancelled';
+    case 'execution_failed':
+      return 'failed_terminal';
+    case 'retry_scheduled':
+      return 'failed_retry_scheduled';
+    case 'execution_delayed':
+      return 'worker_delay';
+    case 'execution_expired':
+      return `expired:${event.expireReason}`;
+    case 'lease_released':
+      return 'handed_back';
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Reads a log, entry by entry, oldest first. Ends of leases whose beginning came before the first entry are left
+ * out: nothing is said of them but that they ended.
+ */
+export class LeaseHistoryReader {
+  private readonly held = new Map<string, LeaseIdentity>();
+
+  /** What the entry says of a lease, or nothing. */
+  read({ sequence, event }: LoggedEvent): LeaseHistoryEntry | undefined {
+    const occurrence = { sequence, executionId: event.executionId, at: event.at };
+    if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
+      const { leaseId, leaseEpoch, attemptId, attemptIndex, workerId, workerInstanceId, leaseExpiresAt: expiresAt } = event;
+      const identity = { leaseId, leaseEpoch, attemptId, attemptIndex, workerId, workerInstanceId };
+      this.held.set(event.executionId, identity);
+      if (event.type === 'execution_claimed' && event.attemptType === 'reclaim') {
+        return { type: 'reclaimed', ...occurrence, ...identity, previousEpoch: leaseEpoch - 1, expiresAt };
+      }
+      return { type: 'acquired', ...occurrence, ...identity, reason: event.type === 'execution_claimed' ? 'claimed' : 'resumed', expiresAt };
+    }
+    const identity = this.held.get(event.executionId);
+    if (identity === undefined) return undefined;
+    if (event.type === 'lease_renewed') return { type: 'renewed', ...occurrence, ...identity, expiresAt: event.leaseExpiresAt };
+    if (event.type === 'lease_expired') return { type: 'expired', ...occurrence, ...identity };
+    if (event.type === 'lease_revoked') return { type: 'revoked', ...occurrence, ...identity, reason: event.reason };
+    const reason = releaseReason(event);
+    if (reason === undefined) return undefined;
+    this.held.delete(event.executionId);
+    return { type: 'released', ...occurrence, ...identity, reason };
+  }
+}
