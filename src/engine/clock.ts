@@ -38,6 +38,13 @@ export function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.after(ms, resolve));
 }
 
+/** Resolves when the work does, or after `ms` without it. */
+export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  let cancel: Cancel | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => (cancel = clock.after(ms, resolve)))]);
+  cancel?.();
+}
+
 /** `ms`, moved by up to `share` of it in either direction. */
 export function spread(clock: Clock, ms: number, share: number): number {
   return ms * (1 + share * (2 * clock.random() - 1));

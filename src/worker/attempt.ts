@@ -15,8 +15,13 @@ export class Attempt implements HeldLease {
   readonly fence: Fence;
   /** When its handler was called, on the worker's clock; undefined while it waits for a slot. */
   startedAt: number | undefined;
+  /** Its ending is on its way to the engine. */
+  reported = false;
+  /** The engine said that the work is not this worker's any more: there is nothing left to report. */
+  gone = false;
   private readonly controller = new AbortController();
   private cancelTimer: Cancel | undefined;
+  private left = false;
 
   constructor(
     readonly claimed: ClaimedExecution,
@@ -73,13 +78,31 @@ export class Attempt implements HeldLease {
   /** The engine, or the worker's own clock when there is no refusal, says that the work is not this worker's any more. */
   refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
     const now = this.serverNow();
-    const { attemptTimeoutAt = Infinity, executionDeadlineAt = Infinity } = this.claimed;
-    const timeouts = { attemptTimedOut: attemptTimeoutAt <= now, deadlinePassed: executionDeadlineAt <= now };
+    const timeouts = { attemptTimedOut: this.timedOut, deadlinePassed: (this.claimed.executionDeadlineAt ?? Infinity) <= now };
     const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
     if (code === undefined) return undefined;
-    this.abort(code);
-    this.lost(this, code);
+    // By its own clock a worker only suspects: if a result is there in time after all, the fence decides.
+    if (refusal === undefined) this.leave(code);
+    else this.takenAway(code);
     return code;
+  }
+
+  /** The engine, by whatever way, says that the work is not this worker's any more. */
+  takenAway(code: TaskAbortCode, detail?: string): void {
+    this.gone = true;
+    this.leave(code, detail);
+  }
+
+  private leave(code: TaskAbortCode, detail?: string): void {
+    this.abort(code, detail);
+    if (this.left) return;
+    this.left = true;
+    this.lost(this, code);
+  }
+
+  /** Whether its attempt's time is over. */
+  get timedOut(): boolean {
+    return (this.claimed.attemptTimeoutAt ?? Infinity) <= this.serverNow();
   }
 
   /** The command that tells the engine how the attempt ended. `random` is the jitter of a retry. */

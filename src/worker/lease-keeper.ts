@@ -80,14 +80,14 @@ export class LeaseKeeper {
   }
 
   /** The work is over, or given back: its lease is not renewed any more. */
-  remove(executionId: string): void {
-    this.entries.delete(executionId);
+  remove(held: HeldLease): void {
+    if (this.entries.get(held.executionId)?.held === held) this.entries.delete(held.executionId);
   }
 
   /** Until when final calls for this lease make sense, on the worker's clock. */
-  lastsUntil(executionId: string): number {
-    const entry = this.entries.get(executionId);
-    return entry === undefined ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
+  lastsUntil(held: HeldLease): number {
+    const entry = this.entries.get(held.executionId);
+    return entry?.held !== held ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
   }
 
   /** Stops renewing; resolves when no renewal is under way. */

@@ -1,4 +1,5 @@
 /** What a handler can end with besides a value: errors that say how to go on, and a delay. */
+import { EngineError } from '../../model/errors.js';
 import { durationMs, type Duration } from '../app/duration.js';
 
 export interface FailureOptions extends ErrorOptions {
@@ -43,7 +44,10 @@ export class Delay {
 /**
  * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and the same
  * attempt starts again at the time, on whichever worker is free. It can be thrown as well.
+ *
+ * @throws EngineError `invalid_input` for anything that is neither a duration nor a date
  */
 export function delay(until: Duration | Date): Delay {
+  if (until instanceof Date && Number.isNaN(until.getTime())) throw new EngineError('invalid_input', 'delay: not a valid date.');
   return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
 }

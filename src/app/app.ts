@@ -1,0 +1,231 @@
+/** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
+import { uuidv7 } from 'uuidv7';
+import type { Backend } from '../backend.js';
+import { systemClock, type Clock } from '../engine/clock.js';
+import { startEngine, type Engine, type EngineOptions } from '../engine/engine.js';
+import type { Handler } from '../worker/handler.js';
+import { resolveSettings, type WorkerSettings } from '../worker/options.js';
+import { onTermination } from '../worker/signals.js';
+import { TaskWorker, type Worker } from '../worker/worker.js';
+import { Creator } from './creator.js';
+import { AppClosedError, InvalidDefinitionError } from './errors.js';
+import { silentLogger, type Logger } from './logger.js';
+import { resultWaiter } from './results.js';
+import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
+import type { AnySchema, Schema } from './schema.js';
+import {
+  policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference, type TaskSettings,
+} from './task.js';
+
+export interface AppOptions {
+  /** Where work is kept: `memory()` or `valkey(...)`; a promise of one will do. */
+  readonly backend: Backend | PromiseLike<Backend>;
+  /** Scope of idempotency keys, and part of every execution. Default `'default'`. */
+  readonly namespace?: string;
+  /** Where messages go; `console` and pino fit. Default nowhere. */
+  readonly log?: Logger;
+  /** Who creates executions, for those who look at them later. Default `'app'`. */
+  readonly creatorIdentity?: string;
+  /** Whether `close` closes the backend too. Default true. */
+  readonly closeBackend?: boolean;
+  /** Source of UUIDs; for tests. Default version 7, which sorts by time. */
+  readonly ids?: () => string;
+  /** Time and chance; for tests. */
+  readonly clock?: Clock;
+}
+
+export interface WorkerOptions extends WorkerSettings {
+  /** The tasks that it runs. Default all tasks of the app, those defined later too. */
+  readonly tasks?: readonly TaskReference[];
+  /** The lanes that it serves, in turn. Default the lanes of its tasks at start. */
+  readonly lanes?: readonly string[];
+  /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
+  readonly engine?: boolean | EngineOptions;
+}
+
+export interface App {
+  /**
+   * Defines a task. The kind of its executions is its name: keep it when the code moves. Types flow from the schemas,
+   * or from the handler's own annotation: `({ input }: TaskContext<{ name: string }>) => ...`.
+   * @throws InvalidDefinitionError when the name is taken
+   */
+  task<Input, Output>(name: string, handler: Handler<Input, Output>): Task<Input, Output>;
+  task<In, Input, Out, Output>(
+    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>> & { input: Schema<In, Input>; output: Schema<Out, Output> }, handler: Handler<Input, Out>,
+  ): Task<In, Output>;
+  task<In, Input, Output>(
+    name: string, options: TaskOptions<Schema<In, Input>, undefined> & { input: Schema<In, Input> }, handler: Handler<Input, Output>,
+  ): Task<In, Output>;
+  task<Input, Out, Output>(
+    name: string, options: TaskOptions<undefined, Schema<Out, Output>> & { output: Schema<Out, Output> }, handler: Handler<Input, Out>,
+  ): Task<Input, Output>;
+  task<Input, Output>(name: string, options: TaskSettings, handler: Handler<Input, Output>): Task<Input, Output>;
+
+  /**
+   * Starts a worker in this process; resolves when it is told of new work.
+   * @throws InvalidDefinitionError for options that cannot work
+   */
+  worker(options?: WorkerOptions): Promise<Worker>;
+
+  /** A run of any task by its execution id. Its result is not typed: `task.get` knows the type. */
+  get(executionId: string): PendingRun<unknown>;
+
+  /** The engine interface under this app. */
+  backend(): Promise<Backend>;
+
+  /** Drains the workers, ends every wait for a result, and closes the backend. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+class FriendlyApp implements App {
+  private readonly tasks = new Map<string, TaskDefinition>();
+  private readonly workers = new Set<TaskWorker>();
+  private readonly creations = new Set<Promise<unknown>>();
+  private readonly log: Logger;
+  private readonly clock: Clock;
+  private readonly ids: () => string;
+  private readonly ready: Promise<Backend>;
+  private creator: Promise<Creator> | undefined;
+  private engine: Promise<Engine> | undefined;
+  private stopSignals: (() => void) | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly options: AppOptions) {
+    this.log = options.log ?? silentLogger;
+    this.clock = options.clock ?? systemClock;
+    this.ids = options.ids ?? uuidv7;
+    this.ready = Promise.resolve(options.backend);
+    // Whoever needs the backend meets the error; without anybody it is met by close.
+    this.ready.catch(() => undefined);
+  }
+
+  task(name: string, ...rest: [unknown, unknown?]): never {
+    const [options, handler] = (rest.length === 1 ? [{}, rest[0]] : rest) as [TaskOptions<AnySchema, AnySchema>, Handler<unknown, unknown>];
+    if (this.tasks.has(name)) throw new InvalidDefinitionError(`Task "${name}" is defined twice`);
+    if (typeof handler !== 'function') throw new InvalidDefinitionError(`Task "${name}" has no handler`);
+    const definition: TaskDefinition = {
+      name, handler, input: options.input, output: options.output, lane: options.lane ?? 'default', priority: options.priority, policy: policyOf(options),
+    };
+    this.tasks.set(name, definition);
+    return this.taskOf(definition) as never;
+  }
+
+  private taskOf(definition: TaskDefinition): Task<unknown, unknown> {
+    return {
+      name: definition.name,
+      lane: definition.lane,
+      run: (input, options = {}) => this.run(definition, input, options),
+      runMany: (inputs, options = {}) => this.runMany(definition, inputs, options),
+      get: (executionId) => this.get(executionId),
+    };
+  }
+
+  private run(definition: TaskDefinition, input: unknown, options: RunOptions): PendingRun<unknown> {
+    return new StartedRun(this.tracked(this.creating().then((creator) => creator.create(definition, input, options))));
+  }
+
+  private async runMany(definition: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
+    const creator = await this.creating();
+    return this.tracked(creator.createMany(definition, inputs, (index) => (typeof options === 'function' ? options(inputs[index], index) : options)));
+  }
+
+  private async creating(): Promise<Creator> {
+    if (this.closing !== undefined) throw new AppClosedError();
+    const { namespace = 'default', creatorIdentity = 'app' } = this.options;
+    this.creator ??= this.ready.then((backend) => new Creator({ backend, namespace, creatorIdentity, ids: this.ids, clock: this.clock }));
+    return this.creator;
+  }
+
+  /** What is being stored is stored before the app closes. */
+  private tracked<T>(creation: Promise<T>): Promise<T> {
+    const settled = creation.then(() => undefined, () => undefined);
+    this.creations.add(settled);
+    void settled.then(() => this.creations.delete(settled));
+    return creation;
+  }
+
+  get(executionId: string): PendingRun<unknown> {
+    return new StartedRun(this.ready.then((backend) => new KnownRun(backend, this.clock, executionId, true)));
+  }
+
+  async worker(options: WorkerOptions = {}): Promise<Worker> {
+    const settings = resolveSettings(options);
+    const { tasks } = options;
+    const names = tasks === undefined ? undefined : new Set(tasks.map(({ name }) => this.definitionNamed(name).name));
+    const lanes = [...new Set(options.lanes ?? (tasks ?? [...this.tasks.values()]).map(({ lane }) => lane))];
+    if (lanes.length === 0) throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
+    const backend = await this.ready;
+    if (this.closing !== undefined) throw new AppClosedError();
+    const worker = new TaskWorker({
+      backend, settings, lanes, ids: this.ids, clock: this.clock, log: this.log,
+      taskNamed: (kind) => (names === undefined || names.has(kind) ? this.tasks.get(kind) : undefined),
+    });
+    this.workers.add(worker);
+    if (settings.handleSignals) this.handleSignals();
+    if (options.engine !== false) await this.startEngine(backend, typeof options.engine === 'object' ? options.engine : {});
+    await worker.start();
+    return worker;
+  }
+
+  private definitionNamed(name: string): TaskDefinition {
+    const definition = this.tasks.get(name);
+    if (definition === undefined) throw new InvalidDefinitionError(`Task "${name}" is not a task of this app`);
+    return definition;
+  }
+
+  private async startEngine(backend: Backend, options: EngineOptions): Promise<void> {
+    const onError = (error: unknown): void => this.log.warn('The engine loop met an error and goes on.', error);
+    this.engine ??= startEngine(backend, { onError, clock: this.clock, ...options });
+    await this.engine;
+  }
+
+  private handleSignals(): void {
+    this.stopSignals ??= onTermination(
+      (signal) => {
+        this.log.info(`${signal}: draining; once more skips the wait.`);
+        void this.close().catch((error: unknown) => this.log.error('Closing failed.', error));
+      },
+      () => {
+        for (const worker of this.workers) void worker.drain({ timeout: 0 });
+      },
+    );
+  }
+
+  backend(): Promise<Backend> {
+    return this.ready;
+  }
+
+  close(): Promise<void> {
+    this.closing ??= Promise.resolve().then(() => this.closeNow());
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async closeNow(): Promise<void> {
+    const backend = await this.ready;
+    await Promise.all([...this.creations, ...[...this.workers].map((worker) => worker.drain())]);
+    await (await this.engine)?.close();
+    this.stopSignals?.();
+    if (this.options.closeBackend === false) return;
+    resultWaiter(backend).close();
+    await backend.close();
+  }
+}
+
+/**
+ * An app over a backend.
+ *
+ * @example
+ * const a = app({ backend: memory() });
+ * const hello = a.task('hello', ({ input }: TaskContext<{ name: string }>) => `Hello, ${input.name}!`);
+ * await a.worker();
+ * console.log(await hello.run({ name: 'World' }).result());
+ * await a.close();
+ */
+export function app(options: AppOptions): App {
+  return new FriendlyApp(options);
+}

@@ -1,0 +1,175 @@
+/**
+ * Claiming: does what the claim machine says, and tells it what became of it. A wake says where work is; a sweep
+ * over everything, every 5 seconds, finds what a lost wake did not say.
+ */
+import type { Command } from '../../model/machine.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { Backend, CommandResult } from '../backend.js';
+import { spread, type Cancel, type Clock } from '../engine/clock.js';
+import { retryDelayMs } from '../engine/retry.js';
+import { ClaimMachine, type Ask, type ClaimPhase } from './claim-machine.js';
+
+export interface ClaimerOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: () => string;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  readonly lanes: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly slots: number;
+  readonly claimAhead: number;
+  readonly leaseTtlMs: number;
+  readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
+  /** Executions that a claim ended because their workers were lost too often. */
+  readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
+  readonly onError: (error: unknown) => void;
+  /** A slot is free, and nothing says that there is work. */
+  readonly onIdle: () => void;
+}
+
+const SWEEP_INTERVAL_MS = 5_000;
+const SWEEP_SPREAD = 0.2;
+
+export class Claimer {
+  /** Calls made for claims alone; claims that travel with another call are not counted. */
+  calls = 0;
+  private readonly machine: ClaimMachine;
+  private readonly flights = new Set<Promise<void>>();
+  private sweeping: Cancel | undefined;
+  private resubscribing: Cancel | undefined;
+  private readonly retries = new Set<Cancel>();
+  private unsubscribe: (() => void) | undefined;
+  private stopped = false;
+  private wasIdle = false;
+
+  constructor(private readonly options: ClaimerOptions) {
+    const partitions = Array.from({ length: options.backend.partitions.count }, (_, index) => partitionKeyOf(index));
+    // Workers that start together begin at different places.
+    const from = Math.floor(options.clock.random() * partitions.length);
+    this.machine = new ClaimMachine({ ...options, partitions: [...partitions.slice(from), ...partitions.slice(0, from)] });
+  }
+
+  get phase(): ClaimPhase {
+    return this.machine.phase;
+  }
+
+  /** Subscribes, and looks everywhere once; resolves when the subscription stands or has failed once. */
+  async start(): Promise<void> {
+    await this.subscribe(1);
+    this.sweep();
+  }
+
+  private async subscribe(tries: number): Promise<void> {
+    try {
+      const unsubscribe = await this.options.backend.onWake(this.options.lanes, (wake) => {
+        if (wake.kind !== 'work') return;
+        this.machine.hints.mark(wake.laneId, wake.partition);
+        this.pump();
+      });
+      if (this.stopped) unsubscribe();
+      else this.unsubscribe = unsubscribe;
+    } catch (error) {
+      this.options.onError(error);
+      // The sweep finds everything meanwhile, only later.
+      const again = (): void => void this.subscribe(tries + 1);
+      if (!this.stopped) this.resubscribing = this.options.clock.after(retryDelayMs(this.options.clock, tries), again);
+    }
+  }
+
+  private sweep(): void {
+    if (this.stopped) return;
+    this.machine.hints.markAll();
+    this.pump();
+    this.sweeping = this.options.clock.after(spread(this.options.clock, SWEEP_INTERVAL_MS, SWEEP_SPREAD), () => this.sweep());
+  }
+
+  /** Sends every claim for which there is room and reason. */
+  pump(): void {
+    for (let ask = this.machine.ask(); ask !== undefined; ask = this.machine.ask()) {
+      const flight = this.send(ask);
+      this.flights.add(flight);
+      void flight.finally(() => this.flights.delete(flight));
+    }
+    const idle = this.machine.phase === 'idle';
+    if (idle && !this.wasIdle) this.options.onIdle();
+    this.wasIdle = idle;
+  }
+
+  private async send(ask: Ask): Promise<void> {
+    const requestedAt = this.options.clock.now();
+    this.calls++;
+    try {
+      this.answered(ask, await this.options.backend.execute(this.commandsOf(ask)), requestedAt);
+    } catch (error) {
+      this.failed(ask, error);
+    }
+    this.pump();
+  }
+
+  /** The claim to send along with a call to this partition, if any. */
+  askWith(partition: string): Ask | undefined {
+    return this.machine.askWith(partition);
+  }
+
+  /** The commands of an ask. */
+  commandsOf(ask: Ask): Command[] {
+    const { ids, workerId, workerInstanceId, capabilities, leaseTtlMs } = this.options;
+    return ask.lanes.map(({ laneId, count }): Command => ({
+      name: 'claimForWorker',
+      args: {
+        partition: ask.partition, laneId, workerId, workerInstanceId, workerCapabilities: [...capabilities], leaseTtlMs,
+        claims: Array.from({ length: count }, () => ({ leaseId: ids(), attemptId: ids() })),
+      },
+    }));
+  }
+
+  /** Takes what an ask brought. */
+  answered(ask: Ask, results: readonly CommandResult[], requestedAt: number): void {
+    const claims = results.map((result) => {
+      if (!result.ok) {
+        this.options.onError(result.error);
+        return [];
+      }
+      const { outcome } = result;
+      if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return [];
+      if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
+      return outcome.kind === 'claimed' ? outcome.executions : [];
+    });
+    // First the books, then the work: a handler that returns at once must find its slot counted.
+    this.machine.answered(ask, claims.map((executions) => executions.length));
+    claims.forEach((executions, index) => {
+      const laneId = ask.lanes[index]?.laneId as string;
+      for (const claimed of executions) this.options.onClaimed(claimed, laneId, requestedAt);
+    });
+  }
+
+  /** The call of an ask failed. What it claimed, if it ran, comes back when its leases lapse. */
+  failed(ask: Ask, error: unknown): void {
+    const delayMs = this.machine.failed(ask);
+    this.options.onError(error);
+    if (this.stopped) return;
+    const cancel = this.options.clock.after(delayMs, () => {
+      this.retries.delete(cancel);
+      this.pump();
+    });
+    this.retries.add(cancel);
+  }
+
+  /** A task in hand came to its end: its slot is free. */
+  finished(): void {
+    this.machine.finished();
+  }
+
+  /** No more claims; resolves when those under way are answered. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.machine.stop();
+    this.sweeping?.();
+    this.resubscribing?.();
+    for (const cancel of this.retries) cancel();
+    this.unsubscribe?.();
+    while (this.flights.size > 0) await Promise.all(this.flights);
+  }
+}

@@ -1,0 +1,24 @@
+/** Typed events whose listeners cannot hurt whoever emits them. */
+export class Emitter<Events extends object> {
+  private readonly listeners = new Map<keyof Events, Set<(event: never) => void>>();
+
+  constructor(private readonly onListenerError: (error: unknown) => void) {}
+
+  /** Calls the listener for every event of this type until the returned function is called. */
+  on<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void): () => void {
+    let listeners = this.listeners.get(type);
+    if (listeners === undefined) this.listeners.set(type, (listeners = new Set()));
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  emit<Type extends keyof Events>(type: Type, event: Events[Type]): void {
+    for (const listener of (this.listeners.get(type) ?? []) as Iterable<(event: Events[Type]) => void>) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.onListenerError(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** What a worker can be told, with its defaults and bounds. */
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { durationMs, type Duration } from '../app/duration.js';
+import { InvalidDefinitionError } from '../app/errors.js';
+
+export interface WorkerSettings {
+  /** Tasks that run at once. Default 1. */
+  readonly slots?: number;
+  /**
+   * Tasks that may wait inside the worker besides those that run. Default 0: work stays in its queue until a slot is
+   * free. With more, endings are collected too, and a round trip carries many tasks; for short tasks.
+   */
+  readonly claimAhead?: number;
+  /** What the worker can do; it gets no work that needs more. Default nothing. */
+  readonly capabilities?: readonly string[];
+  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 30 000. */
+  readonly leaseTtlMs?: number;
+  /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
+  readonly drainTimeout?: Duration;
+  /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
+  readonly handleSignals?: boolean;
+  /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
+  readonly workerId?: string;
+}
+
+export interface ResolvedSettings {
+  readonly slots: number;
+  readonly claimAhead: number;
+  readonly capabilities: readonly string[];
+  readonly leaseTtlMs: number;
+  readonly drainTimeoutMs: number;
+  readonly handleSignals: boolean;
+  readonly workerId: string;
+}
+
+export const MAX_SLOTS = 10_000;
+export const MAX_CLAIM_AHEAD = 1_000;
+
+/** The settings with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
+export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
+  return {
+    slots: bounded('slots', settings.slots ?? 1, 1, MAX_SLOTS),
+    claimAhead: bounded('claimAhead', settings.claimAhead ?? 0, 0, MAX_CLAIM_AHEAD),
+    capabilities: settings.capabilities ?? [],
+    leaseTtlMs: bounded('leaseTtlMs', settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs),
+    drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
+    handleSignals: settings.handleSignals ?? false,
+    workerId: settings.workerId ?? 'worker',
+  };
+}
+
+function bounded(name: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new InvalidDefinitionError(`Worker option ${name} must be a whole number from ${min} to ${max}, not ${value}`);
+}

@@ -1,0 +1,34 @@
+/**
+ * Work of a kind that this worker has no handler for. It is never destroyed: the first time it is handed back at
+ * once, for a worker that can do it. If it comes back to this worker, there may be none; then it is parked for a
+ * while, longer each time, so that it is not passed round and round, and does not stand in the way of other work.
+ */
+import type { ReportedEnding } from './reporter.js';
+
+const FIRST_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 60_000;
+/** Executions remembered; the oldest is forgotten. */
+const MAX_REMEMBERED = 1_000;
+
+export class Orphans {
+  private readonly seen = new Map<string, number>();
+  private readonly kinds = new Set<string>();
+
+  /** How to hand the execution back. */
+  endingFor(executionId: string): ReportedEnding {
+    const times = this.seen.get(executionId) ?? 0;
+    this.seen.delete(executionId);
+    this.seen.set(executionId, times + 1);
+    const [oldest] = this.seen.keys();
+    if (this.seen.size > MAX_REMEMBERED && oldest !== undefined) this.seen.delete(oldest);
+    if (times === 0) return { kind: 'release' };
+    return { kind: 'delay', until: { inMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(times - 1, 10)) } };
+  }
+
+  /** Whether this kind is met for the first time. */
+  isNews(kind: string): boolean {
+    const news = !this.kinds.has(kind);
+    if (this.kinds.size < MAX_REMEMBERED) this.kinds.add(kind);
+    return news;
+  }
+}

@@ -1,0 +1,408 @@
+import { afterEach, describe, expect, expectTypeOf, it } from 'vitest';
+import { z } from 'zod';
+import {
+  app, backoff, memory, EngineError, InvalidDefinitionError, InvalidInputError, NonRetryableError, ResultTimeoutError, RetryableError, RunCancelledError,
+  RunExpiredError, RunFailedError, RunNotFoundError, TaskAbort, type App, type Backend, type TaskContext,
+} from '../../src/index.js';
+import { deferred, memoryApp, pause, rejectionOf, until } from './support.js';
+
+let a: App;
+afterEach(async () => {
+  await a.close();
+});
+
+/** Calls of the backend by name, and the commands of its batches. */
+function counted(backend: Backend): { backend: Backend; calls: Map<string, number>; batches: number[] } {
+  const calls = new Map<string, number>();
+  const batches: number[] = [];
+  const proxy = new Proxy(backend, {
+    get(target, property, receiver) {
+      const value: unknown = Reflect.get(target, property, receiver);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        calls.set(String(property), (calls.get(String(property)) ?? 0) + 1);
+        if (property === 'execute') batches.push((args[0] as unknown[]).length);
+        return (value as (...args: unknown[]) => unknown)(...args);
+      };
+    },
+  });
+  return { backend: proxy, calls, batches };
+}
+
+describe('a task', () => {
+  it('gives the typed value of its handler', async () => {
+    a = memoryApp();
+    const charge = a.task(
+      'charge',
+      { input: z.object({ order: z.string(), cents: z.int() }), output: z.object({ receipt: z.string() }) },
+      ({ input }) => ({ receipt: `${input.order}:${input.cents}` }),
+    );
+    await a.worker();
+    const run = charge.run({ order: 'o1', cents: 5 });
+    const out = await run.result();
+    expectTypeOf(out).toEqualTypeOf<{ receipt: string }>();
+    expectTypeOf(charge.run).parameter(0).toEqualTypeOf<{ order: string; cents: number }>();
+    expect(out).toEqual({ receipt: 'o1:5' });
+    expect(await run.state()).toBe('completed');
+    expect(await run.info()).toMatchObject({ executionKind: 'charge', laneId: 'default', namespace: 'default', totalAttemptCount: 1 });
+  });
+
+  it('takes its types from the handler when there is no schema', async () => {
+    a = memoryApp();
+    const double = a.task('double', ({ input }: TaskContext<number>) => input * 2);
+    const nothing = a.task('nothing', () => undefined);
+    await a.worker();
+    expectTypeOf(await double.run(21).result()).toEqualTypeOf<number>();
+    expect(await double.run(21).result()).toBe(42);
+    expect(await nothing.run().result()).toBeUndefined();
+  });
+
+  it('applies the schema once, at the worker, and takes what a producer gave', async () => {
+    a = memoryApp();
+    const later = a.task('later', { input: z.object({ at: z.string().transform((text) => text.length), unit: z.string().default('ms') }) }, ({ input }) => {
+      expectTypeOf(input).toEqualTypeOf<{ at: number; unit: string }>();
+      return [input.at, input.unit];
+    });
+    await a.worker();
+    expect(await later.run({ at: 'four' }).result()).toEqual([4, 'ms']);
+  });
+
+  it('carries bytes as bytes', async () => {
+    a = memoryApp();
+    const flip = a.task('flip', ({ input }: TaskContext<Uint8Array>) => input.map((byte) => byte ^ 0xff));
+    await a.worker();
+    expect(await flip.run(new Uint8Array([0, 255, 0x7b])).result()).toEqual(new Uint8Array([255, 0, 0x84]));
+  });
+
+  it('refuses a wrong input before anything is stored', async () => {
+    const backend = memory();
+    a = app({ backend });
+    const charge = a.task('charge', { input: z.object({ cents: z.int() }) }, () => 1);
+    const error = await rejectionOf(charge.run({ cents: 0.5 }).result());
+    expect(error).toBeInstanceOf(InvalidInputError);
+    expect(error).toMatchObject({ code: 'invalid_task_input', task: 'charge' });
+    expect((error as Error).message).toContain('cents');
+    expect((await backend.listExecutions({ partition: '{fp:0}' })).executions).toEqual([]);
+  });
+
+  it('fails for good when another producer sent what the schema refuses', async () => {
+    const backend = memory();
+    const producer = app({ backend, closeBackend: false });
+    const run = await producer.task('charge', ({ input }: TaskContext<string>) => input).run('no object');
+    a = app({ backend });
+    const charge = a.task('charge', { input: z.object({ cents: z.int() }), retry: { failures: 5 } }, () => 1);
+    await a.worker();
+    const error = await rejectionOf(charge.get(run.id).result());
+    expect(error).toMatchObject({ code: 'run_failed', category: 'invalid_input_payload' });
+    expect(await charge.get(run.id).info()).toMatchObject({ totalAttemptCount: 1 });
+    await producer.close();
+  });
+
+  it('fails for good when its result does not match, is no JSON or is too large', async () => {
+    a = memoryApp();
+    const wrong = a.task('wrong', { output: z.string() }, () => 5 as unknown as string);
+    const cyclic = a.task('cyclic', () => {
+      const self: Record<string, unknown> = {};
+      self['self'] = self;
+      return self;
+    });
+    const large = a.task('large', () => new Uint8Array(9 * 1024 * 1024));
+    await a.worker({ slots: 3 });
+    for (const task of [wrong, cyclic, large]) {
+      expect(await rejectionOf(task.run(undefined as never).result())).toMatchObject({ code: 'run_failed', category: 'invalid_result' });
+    }
+  });
+
+  it('is defined once', () => {
+    a = memoryApp();
+    a.task('same', () => 1);
+    expect(() => a.task('same', () => 2)).toThrow(InvalidDefinitionError);
+  });
+});
+
+describe('failures', () => {
+  it('are retried as the policy says, then end the run with the reason', async () => {
+    a = memoryApp();
+    const attempts: number[] = [];
+    const flaky = a.task('flaky', { retry: { failures: 2, backoff: backoff.fixed(1) } }, ({ attempt }) => {
+      attempts.push(attempt);
+      throw new Error(`try ${attempt}`, { cause: new Error('socket hang up') });
+    });
+    await a.worker();
+    const error = await rejectionOf(flaky.run().result());
+    expect(attempts).toEqual([1, 2, 3]);
+    expect(error).toBeInstanceOf(RunFailedError);
+    expect(error).toMatchObject({ code: 'run_failed', category: 'handler_error', reason: 'try 3: socket hang up' });
+  });
+
+  it('are not retried without a policy, nor when they say so themselves', async () => {
+    a = memoryApp();
+    let once = 0;
+    let never = 0;
+    const plain = a.task('plain', () => {
+      once++;
+      throw new Error('no');
+    });
+    const hopeless = a.task('hopeless', { retry: { failures: 9, backoff: backoff.fixed(1) } }, () => {
+      never++;
+      throw new NonRetryableError('never', { category: 'declined' });
+    });
+    await a.worker();
+    await rejectionOf(plain.run().result());
+    expect(await rejectionOf(hopeless.run().result())).toMatchObject({ category: 'declined', reason: 'never' });
+    expect([once, never]).toEqual([1, 1]);
+  });
+
+  it('can say when to try again', async () => {
+    a = memoryApp();
+    const times: number[] = [];
+    const polite = a.task('polite', { retry: { failures: 1, backoff: backoff.fixed('1h') } }, () => {
+      times.push(Date.now());
+      if (times.length === 1) throw new RetryableError('busy', { retryAfterMs: 60 });
+      return 'done';
+    });
+    await a.worker();
+    expect(await polite.run().result()).toBe('done');
+    expect((times[1] as number) - (times[0] as number)).toBeGreaterThanOrEqual(60);
+  });
+
+  it('have a reason within its limit whatever was thrown', async () => {
+    a = memoryApp();
+    const long = a.task('long', () => {
+      throw new Error('ä'.repeat(10_000));
+    });
+    const odd = a.task('odd', () => {
+      throw { toString: 1 };
+    });
+    await a.worker();
+    const error = (await rejectionOf(long.run(undefined as never).result())) as RunFailedError;
+    expect(Buffer.byteLength(error.reason)).toBeLessThanOrEqual(4_096);
+    expect(error.reason.endsWith('…')).toBe(true);
+    expect(await rejectionOf(odd.run(undefined as never).result())).toMatchObject({ reason: '{"toString":1}' });
+  });
+
+  it('of an attempt that runs over its time abort it, and are retried', async () => {
+    a = memoryApp();
+    const reasons: unknown[] = [];
+    const slow = a.task('slow', { timeout: { attempt: 60 }, retry: { failures: 1, backoff: backoff.fixed(1) } }, async ({ signal, attempt }) => {
+      if (attempt === 2) return 'second';
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      reasons.push(signal.reason);
+      throw signal.reason;
+    });
+    await a.worker();
+    expect(await slow.run().result()).toBe('second');
+    expect(reasons[0]).toBeInstanceOf(TaskAbort);
+    expect(reasons[0]).toMatchObject({ code: 'attempt_timeout' });
+  });
+});
+
+describe('a run', () => {
+  it('is the first one again under the same id, with its result', async () => {
+    a = memoryApp({}, { partitions: { count: 8 } });
+    let runs = 0;
+    const pay = a.task('pay', () => ++runs);
+    const refund = a.task('refund', () => 'other');
+    await a.worker();
+    const first = await pay.run(undefined, { id: 'o1' });
+    expect(first.deduplicated).toBe(false);
+    expect(await first.result()).toBe(1);
+    const again = pay.run(undefined, { id: 'o1' });
+    expect(await again.deduplicated).toBe(true);
+    expect(await again.id).toBe(first.id);
+    expect(await again.result()).toBe(1);
+    expect(await refund.run(undefined, { id: 'o1' }).result()).toBe('other');
+    const keyed = await refund.run(undefined, { idempotencyKey: 'k' });
+    expect(await pay.run(undefined, { idempotencyKey: 'k' }).id).toBe(keyed.id);
+    expect(await rejectionOf(pay.run(undefined, { idempotencyKey: 'k', id: 'k' }))).toBeInstanceOf(InvalidDefinitionError);
+  });
+
+  it('that is created again after a lost answer is no duplicate', async () => {
+    const inner = memory();
+    let lost = 0;
+    const backend = Object.assign(Object.create(inner) as Backend, {
+      createExecution: async (args: Parameters<Backend['createExecution']>[0]) => {
+        const outcome = await inner.createExecution(args);
+        if (lost++ === 0) throw new EngineError('transport_failed', 'gone.');
+        return outcome;
+      },
+    });
+    a = app({ backend });
+    const task = a.task('t', () => 1);
+    const run = await task.run();
+    expect(run.deduplicated).toBe(false);
+    expect(lost).toBe(2);
+  });
+
+  it('can be cancelled while it waits, and says so', async () => {
+    a = memoryApp();
+    const task = a.task('t', () => 1);
+    const run = await task.run();
+    expect(await run.cancel('changed mind')).toBe(true);
+    const error = await rejectionOf(run.result());
+    expect(error).toBeInstanceOf(RunCancelledError);
+    expect(error).toMatchObject({ reason: 'changed mind' });
+    expect(await run.cancel()).toBe(true);
+    expect(await run.state()).toBe('cancelled');
+  });
+
+  it('cannot be cancelled after its end', async () => {
+    a = memoryApp();
+    const task = a.task('t', () => 1);
+    await a.worker();
+    const run = task.run();
+    await run.result();
+    expect(await run.cancel()).toBe(false);
+  });
+
+  it('tells a running handler of its cancellation at once', async () => {
+    a = memoryApp();
+    const started = deferred();
+    const heard = deferred<unknown>();
+    const task = a.task('t', async ({ signal }) => {
+      started.resolve();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      heard.resolve(signal.reason);
+      throw new Error('ignored: an aborted handler does not fail');
+    });
+    const worker = await a.worker();
+    const run = task.run();
+    await started.promise;
+    expect(await run.cancel('stop')).toBe(true);
+    expect(await heard.promise).toMatchObject({ code: 'cancelled', detail: 'stop' });
+    await until(() => worker.stats().lost === 1);
+    expect(await run.state()).toBe('cancelled');
+  });
+
+  it('expires at its deadline, running or not', async () => {
+    a = memoryApp();
+    const waiting = a.task('waiting', { lane: 'unserved', timeout: { total: 40 } }, () => 1);
+    const running = a.task('running', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))));
+    await a.worker({ tasks: [running] });
+    const runs = [waiting.run(), running.run(undefined, { deadline: 40 })];
+    for (const run of runs) expect(await rejectionOf(run.result())).toBeInstanceOf(RunExpiredError);
+  });
+
+  it('starts after its delay', async () => {
+    a = memoryApp();
+    const task = a.task('t', () => Date.now());
+    await a.worker();
+    const createdAt = Date.now();
+    const run = await task.run(undefined, { delay: 80 });
+    expect(await run.state()).toBe('delayed');
+    expect(await run.result()).toBeGreaterThanOrEqual(createdAt + 80);
+  });
+
+  it('is waited for within a time or until a signal, and goes on', async () => {
+    a = memoryApp();
+    const task = a.task('t', () => 1);
+    const run = await task.run();
+    expect(await rejectionOf(run.result({ timeout: 20 }))).toBeInstanceOf(ResultTimeoutError);
+    const controller = new AbortController();
+    const waiting = rejectionOf(run.result({ signal: controller.signal }));
+    controller.abort(new Error('enough'));
+    expect(await waiting).toMatchObject({ message: 'enough' });
+    await a.worker();
+    expect(await run.result()).toBe(1);
+  });
+
+  it('that does not exist is said to be missing', async () => {
+    a = memoryApp();
+    const run = a.get('{fp:0}:00000000-0000-7000-8000-000000000000');
+    expect(await rejectionOf(run.result())).toBeInstanceOf(RunNotFoundError);
+    expect(await rejectionOf(run.state())).toBeInstanceOf(RunNotFoundError);
+  });
+
+  it('carries priority and tags', async () => {
+    a = memoryApp();
+    const order: string[] = [];
+    const task = a.task('t', ({ input, tags }: TaskContext<string>) => void order.push(`${input} ${tags['app.of']}`));
+    const runs = [await task.run('low', { tags: { 'app.of': 'x' } }), await task.run('high', { priority: 5, tags: { 'app.of': 'y' } })];
+    await a.worker();
+    await Promise.all(runs.map((run) => run.result()));
+    expect(order).toEqual(['high y', 'low x']);
+    expect(await rejectionOf(task.run('bad', { tags: { plain: 'x' } }))).toMatchObject({ code: 'invalid_tag_key' });
+  });
+});
+
+describe('many runs', () => {
+  it('are stored in one call per partition and 500, in order', async () => {
+    const { backend, calls, batches } = counted(memory({ partitions: { count: 4 } }));
+    a = app({ backend });
+    const square = a.task('square', ({ input }: TaskContext<number>) => input * input);
+    const runs = await square.runMany(Array.from({ length: 2_600 }, (_, i) => i));
+    expect(calls.get('createExecution')).toBeUndefined();
+    expect(batches.reduce((sum, size) => sum + size, 0)).toBe(2_600);
+    expect(Math.max(...batches)).toBeLessThanOrEqual(500);
+    expect(batches.length).toBeLessThanOrEqual(8);
+    await a.worker({ slots: 4, claimAhead: 60 });
+    const results = await Promise.all(runs.map((run) => run.result()));
+    expect(results).toEqual(Array.from({ length: 2_600 }, (_, i) => i * i));
+  });
+
+  it('are not made twice under their ids', async () => {
+    a = memoryApp({}, { partitions: { count: 3 } });
+    const task = a.task('t', ({ input }: TaskContext<string>) => input);
+    const first = await task.runMany(['a', 'b'], (input) => ({ id: input }));
+    const again = await task.runMany(['b', 'a', 'c'], (input) => ({ id: input }));
+    expect(again.map((run) => run.deduplicated)).toEqual([true, true, false]);
+    expect(again.slice(0, 2).map((run) => run.id)).toEqual([first[1]?.id, first[0]?.id]);
+  });
+});
+
+describe('waiting for results', () => {
+  /** A second app on the same store that hears no local news: as in another process. */
+  function elsewhere(inner: Backend): Backend {
+    return Object.create(inner) as Backend;
+  }
+
+  it('of another process is noticed by a short poll, for few', async () => {
+    const inner = memory({ partitions: { count: 2 } });
+    const there = app({ backend: elsewhere(inner), closeBackend: false });
+    there.task('t', ({ input }: TaskContext<number>) => input + 1);
+    a = app({ backend: inner });
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const result = task.run(1).result();
+    await pause(20);
+    await there.worker();
+    const startedAt = performance.now();
+    expect(await result).toBe(2);
+    expect(performance.now() - startedAt).toBeLessThan(400);
+    await there.close();
+  });
+
+  it('of another process costs the log and not one call each, for many', async () => {
+    const inner = memory();
+    const there = app({ backend: elsewhere(inner), closeBackend: false });
+    there.task('t', ({ input }: TaskContext<number>) => {
+      if (input === 7) throw new Error('seven');
+      return input + 1;
+    });
+    const { backend, calls } = counted(inner);
+    a = app({ backend });
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany(Array.from({ length: 200 }, (_, i) => i));
+    const results = Promise.allSettled(runs.map((run) => run.result()));
+    await pause(300);
+    const checks = calls.get('readExecutionState') ?? 0;
+    await there.worker({ claimAhead: 50 });
+    const settled = await results;
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(199);
+    expect(settled[3]).toEqual({ status: 'fulfilled', value: 4 });
+    expect(settled[7]).toMatchObject({ status: 'rejected', reason: { code: 'run_failed', reason: 'seven' } });
+    // Each was looked at when its wait began and once more when the log was taken up.
+    expect(checks).toBeLessThanOrEqual(400);
+    expect((calls.get('readExecutionState') ?? 0) - checks).toBeLessThanOrEqual(16);
+    await there.close();
+  });
+
+  it('ends with the app', async () => {
+    a = memoryApp();
+    const run = await a.task('t', () => 1).run();
+    const waiting = rejectionOf(run.result());
+    await pause(5);
+    await a.close();
+    expect(await waiting).toMatchObject({ code: 'app_closed' });
+    expect(await rejectionOf(a.task('u', () => 1).run())).toMatchObject({ code: 'app_closed' });
+  });
+});

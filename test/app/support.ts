@@ -1,0 +1,41 @@
+/** What the tests of the app and the worker share. */
+import { app, memory, type App, type AppOptions, type MemoryOptions } from '../../src/index.js';
+
+/** An app on a new memory backend. */
+export function memoryApp(options: Partial<AppOptions> = {}, backend: MemoryOptions = {}): App {
+  return app({ backend: memory(backend), ...options });
+}
+
+/** Resolves when the condition holds; rejects after two seconds without. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 2_000): Promise<void> {
+  const startedAt = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startedAt > timeoutMs) throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
+    await pause(5);
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Holds the event loop, as a handler does that computes without a break. */
+export function block(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+/** A promise and what settles it. */
+export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
+
+/** What a promise rejects with. */
+export async function rejectionOf(promise: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected a rejection');
+}
