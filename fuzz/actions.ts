@@ -80,6 +80,7 @@ export const POLICIES = [
   { maxReleaseCount: 1, priority: 7, dedupWindowMs: 900, streamPolicy: { retentionTtlMs: 0 } },
   { maxReclaimCount: 2, maxReleaseCount: 0, delayUntil: 1_700_000_000_900, streamPolicy: { retentionTtlMs: 90_000 }, retryPolicy: { maxRetries: 0 } },
   { timeoutPolicy: { executionDeadlineMs: 1_700_000_003_000 }, retryPolicy: { maxRetries: 5, backoff: { type: 'exponential', initialDelayMs: 0, maxDelayMs: 0, multiplier: 1 } } },
+  { timeoutPolicy: { attemptTimeoutMs: 1_300 }, retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } } },
 ] as const;
 
 const pick = (...among: Among[]): fc.Arbitrary<Pick> =>

@@ -81,6 +81,8 @@ end
 
 function apply.retry_scheduled(call, execution, event)
   local change = ff.change(execution)
+  -- A lapsed attempt that times out stands in the queue, to be reclaimed.
+  if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
   ff.release_lease(change)
   ff.become(call, change, 'retry_backoff', event.delay_until)
   ff.set(change, 'nextAttempt', 'retry')
