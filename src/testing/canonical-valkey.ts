@@ -17,9 +17,9 @@ const scoredPairs = (flat: readonly string[]): [string, number][] => {
   return pairs;
 };
 
-/** Names of every key of a partition. */
-export async function keysOfPartition(client: Valkey, prefix: string, partition: string): Promise<string[]> {
-  const pattern = `${prefix}${partition}:*`.replace(/[[\]?*\\]/g, (c) => (c === '*' ? c : `\\${c}`));
+/** Names of every key that begins with a text. */
+export async function keysUnder(client: Valkey, start: string): Promise<string[]> {
+  const pattern = `${start.replace(/[[\]?*\\]/g, (c) => `\\${c}`)}*`;
   const keys = new Set<string>();
   let cursor = '0';
   do {
@@ -45,7 +45,8 @@ export async function canonicalOfValkey(client: Valkey, prefix: string, partitio
   let lanes: string[] = [];
   let logEnd = 0;
 
-  for (const key of await keysOfPartition(client, prefix, partition)) {
+  // All at once: the client sends the reads of one turn together.
+  const read = async (key: string): Promise<void> => {
     const name = key.slice(start.length);
     if (name === PARTITION_KEYS.log) logEnd = await lastSequence(client, key);
     else if (name === PARTITION_KEYS.timers) timers = scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES'));
@@ -63,15 +64,16 @@ export async function canonicalOfValkey(client: Valkey, prefix: string, partitio
       const executionId = `${partition}:${name.slice(0, UUID_LENGTH)}`;
       const suffix = name.slice(UUID_LENGTH);
       if (suffix === '') {
-        const core = new Map(Object.entries(await client.hgetall(key)));
-        const details = new Map(Object.entries(await client.hgetall(key + EXECUTION_KEYS.details)));
-        const execution = decodeExecution(executionId, core, details);
+        const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + EXECUTION_KEYS.details)]);
+        const execution = decodeExecution(executionId, new Map(Object.entries(core)), new Map(Object.entries(details)));
         if (execution !== undefined) executions.push(execution);
       } else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix !== EXECUTION_KEYS.details || (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);
     }
-  }
+  };
+  await Promise.all((await keysUnder(client, start)).map(read));
+  executions.sort((a, b) => compareBytes(a.executionId, b.executionId));
 
   const known = new Set(executions.map(({ executionId }) => executionId));
   strays.push(...[...payloads, ...results].map(([id]) => id).filter((id) => !known.has(id)));

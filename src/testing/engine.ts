@@ -12,7 +12,7 @@ import { valkeyUnderTest } from '../valkey/backend.js';
 import { parseAddress } from '../valkey/connection.js';
 import type { CanonicalState } from './canonical.js';
 import { canonicalOfMemory } from './canonical-memory.js';
-import { canonicalOfValkey, keysOfPartition } from './canonical-valkey.js';
+import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
 
 export interface TestEngineOptions {
   /** `memory`, or the address of a server. The server gets the test build of the library beside any other. */
@@ -42,6 +42,8 @@ export interface TestEngine {
   executionId(partition?: number): string;
   /** Everything stored in a partition. */
   canonicalState(partition: string): Promise<CanonicalState>;
+  /** Forgets everything that is stored, as if the engine were new; the clock stays. Faster than another engine. */
+  clear(): Promise<void>;
   /** Closes the backend and removes what it stored. */
   close(): Promise<void>;
 }
@@ -66,13 +68,13 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const target = options.backend ?? 'memory';
   const shared = { partitions: { count: 1, ...options.partitions }, retentionMs: options.retentionMs, logMaxEntries: options.logMaxEntries };
   const opened = target === 'memory' ? openMemory({ ...shared, now }, now) : await openServer(target.url, options.prefix, shared, now);
-  const { backend } = opened;
-  const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
+  const partitions = Array.from({ length: opened.backend.partitions.count }, (_, index) => partitionKeyOf(index));
 
   /** Applies what is due now; answers how much that was, and when the next thing is due. */
   const applyDue = async (): Promise<{ applied: number; nextDueAt: number | undefined }> => {
     let applied = 0;
     let nextDueAt: number | undefined;
+    const { backend } = opened;
     for (const partition of partitions) {
       const due = await backend.listDue({ partition });
       if (due.commands.length > 0) await backend.execute(due.commands);
@@ -83,7 +85,9 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   };
 
   return {
-    backend,
+    get backend() {
+      return opened.backend;
+    },
     now,
     setTime: (at) => {
       time = at;
@@ -106,37 +110,47 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     uuid,
     executionId: (partition = 0) => executionIdOf(partition, uuid()),
     canonicalState: (partition) => opened.canonicalState(partition),
-    close: opened.close,
+    clear: () => opened.clear(),
+    close: () => opened.close(),
   };
 }
 
 interface Opened {
   readonly backend: Backend;
   canonicalState(partition: string): Promise<CanonicalState>;
+  clear(): Promise<void>;
   close(): Promise<void>;
 }
 
 function openMemory(options: Parameters<typeof memory>[0], now: () => number): Opened {
-  const backend = memory(options);
+  let backend = memory(options);
   return {
-    backend,
+    get backend() {
+      return backend;
+    },
     canonicalState: async (partition) => canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now()),
+    async clear() {
+      await backend.close();
+      backend = memory(options);
+    },
     close: () => backend.close(),
   };
 }
 
 async function openServer(url: string, prefix = `fft-${Math.random().toString(36).slice(2, 10)}:`, options: Omit<Parameters<typeof valkeyUnderTest>[0], 'url' | 'prefix'>, now: () => number): Promise<Opened> {
   const backend = await valkeyUnderTest({ ...options, url, prefix }, { now });
-  const reader = new Valkey(parseAddress(url).href, { lazyConnect: true });
+  const reader = new Valkey(parseAddress(url).href, { lazyConnect: true, enableAutoPipelining: true });
   await reader.connect();
+  const clear = async (): Promise<void> => {
+    const keys = await keysUnder(reader, `${prefix}{fp:`);
+    if (keys.length > 0) await reader.unlink(...keys);
+  };
   return {
     backend,
     canonicalState: (partition) => canonicalOfValkey(reader, prefix, partition, now()),
+    clear,
     async close() {
-      for (let index = 0; index < backend.partitions.count; index++) {
-        const keys = await keysOfPartition(reader, prefix, partitionKeyOf(index));
-        if (keys.length > 0) await reader.unlink(...keys);
-      }
+      await clear();
       await reader.unlink(`${prefix}deployment`);
       reader.disconnect();
       await backend.close();
