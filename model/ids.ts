@@ -42,9 +42,7 @@ export function partitionIndexOf(partitionKey: string): number {
 }
 
 /** Whether the text matches `UUID_PATTERN`. */
-export function isUuid(text: string): boolean {
-  return text.length === UUID_LENGTH && isUuidAt(text, 0);
-}
+export const isUuid = remembering((text) => text.length === UUID_LENGTH && isUuidAt(text, 0));
 
 /** Whether the text matches `PARTITION_KEY_PATTERN`. */
 export function isPartitionKey(text: string): boolean {
@@ -52,10 +50,10 @@ export function isPartitionKey(text: string): boolean {
 }
 
 /** Whether the text matches `EXECUTION_ID_PATTERN`; its partition index may be out of range. */
-export function isExecutionIdForm(text: string): boolean {
+export const isExecutionIdForm = remembering((text) => {
   const length = partitionKeyLength(text);
   return length > 0 && text.length === length + 1 + UUID_LENGTH && text.charCodeAt(length) === COLON && isUuidAt(text, length + 1);
-}
+});
 
 /** Whether the text is an execution id whose partition index is in range. */
 export function isExecutionId(text: string): boolean {
@@ -103,6 +101,23 @@ function partitionKeyLength(text: string): number {
   const digits = end - 4;
   const leadingZero = digits > 1 && text.charCodeAt(4) === ZERO;
   return digits === 0 || digits > 5 || leadingZero || text.charCodeAt(end) !== CLOSING_BRACE ? 0 : end + 1;
+}
+
+/**
+ * The same predicate, with a small memory of what it accepted: an id comes back soon, from the claim of an execution
+ * to its completion. Where an id is remembered depends on its last characters, the random ones.
+ */
+function remembering(accepts: (text: string) => boolean): (text: string) => boolean {
+  const places = 256;
+  const accepted = new Array<string | undefined>(places).fill(undefined);
+  return (text) => {
+    const end = text.length;
+    const place = (text.charCodeAt(end - 1) * 41 + text.charCodeAt(end - 2) * 7 + text.charCodeAt(end - 3)) & (places - 1);
+    if (accepted[place] === text) return true;
+    if (!accepts(text)) return false;
+    accepted[place] = text;
+    return true;
+  };
 }
 
 const isDigit = (unit: number): boolean => unit >= ZERO && unit <= ZERO + 9;

@@ -2,7 +2,7 @@
  * One partition in memory: the model's tables, and the indexes that make every operation cheap however many
  * executions there are. Indexes follow from the execution before and after an event, so no event knows of them.
  */
-import { evolveInPlace } from '../../model/evolve.js';
+import { evolveKnown } from '../../model/evolve.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import type { Store } from '../../model/execute.js';
 import type { Execution, ReadonlyExecution } from '../../model/execution/execution.js';
@@ -34,9 +34,16 @@ class Standing {
   purgeAt = NONE;
 
   read(execution: ReadonlyExecution | undefined): void {
-    this.queueScore = execution !== undefined && isClaimable(execution.situation) ? queueScore(execution) : NONE;
-    this.timerAt = (execution && nextTimer(execution)?.at) ?? NONE;
-    this.purgeAt = (execution !== undefined && isTerminal(execution.situation) ? execution.dueAt : undefined) ?? NONE;
+    this.queueScore = NONE;
+    this.timerAt = NONE;
+    this.purgeAt = NONE;
+    if (execution === undefined) return;
+    if (isTerminal(execution.situation)) {
+      this.purgeAt = execution.dueAt ?? NONE;
+      return;
+    }
+    if (isClaimable(execution.situation)) this.queueScore = queueScore(execution);
+    this.timerAt = nextTimer(execution)?.at ?? NONE;
   }
 }
 
@@ -49,6 +56,9 @@ export class IndexedStore implements Store, View {
   /** Every execution, by id alone. */
   private readonly ids = new OrderedIndex();
   private readonly events: BoundedLog;
+  /** The last look-up and its result: what a decision looks at is what its event is about. */
+  private foundId = '';
+  private found: Execution | undefined = undefined;
   private readonly before = new Standing();
   private readonly after = new Standing();
 
@@ -62,17 +72,16 @@ export class IndexedStore implements Store, View {
 
   record(event: Event): void {
     this.events.append(event);
-    const { executions } = this.partition.state;
-    const known = executions.get(event.executionId);
+    const known = this.find(event.executionId);
     this.before.read(known);
-    evolveInPlace(this.partition.state, event);
-    // An execution is one object for life: only creation and purge change whether it is there.
-    const execution = known ?? (executions.get(event.executionId) as Execution);
+    const execution = evolveKnown(this.partition.state, event, known);
     const purged = event.type === 'execution_purged';
     this.after.read(purged ? undefined : execution);
     this.reindex(execution);
     if (known === undefined) this.ids.add(ID_ALONE, execution);
     if (purged) this.forget(execution.executionId);
+    this.foundId = execution.executionId;
+    this.found = purged ? undefined : execution;
     if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
   }
 
@@ -83,6 +92,14 @@ export class IndexedStore implements Store, View {
 
   keepResult(executionId: string, bytes: Uint8Array): void {
     this.partition.results.set(executionId, new Uint8Array(bytes));
+  }
+
+  private find(executionId: string): Execution | undefined {
+    if (executionId !== this.foundId) {
+      this.found = this.partition.state.executions.get(executionId);
+      this.foundId = executionId;
+    }
+    return this.found;
   }
 
   private reindex(execution: ReadonlyExecution): void {
@@ -147,7 +164,7 @@ export class IndexedStore implements Store, View {
   // What decisions and reads see.
 
   execution(executionId: string): ReadonlyExecution | undefined {
-    return this.partition.state.executions.get(executionId);
+    return this.find(executionId);
   }
 
   idempotent(namespace: string, key: string, now: number): string | undefined {
