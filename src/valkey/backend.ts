@@ -12,7 +12,7 @@ import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
-import { connectCluster, connectNode, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
+import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
 import { declaredKeys, readKeys } from './keys.js';
 import { decodeDue, FETCHES } from './reads.js';
 import { WakeSubscriber } from './wakes.js';
@@ -45,10 +45,24 @@ interface FunctionCaller {
   fcallBuffer(name: string, keyCount: number, ...args: (string | Buffer)[]): Promise<WireReply>;
 }
 
-/** Pause before a call is repeated that the server would not take yet, ms. */
-const NOT_NOW_PAUSE_MS = 25;
+/** Pause before a call is repeated that the server would not take yet, ms: doubled each time up to the second. */
+const NOT_NOW_PAUSE_MS = 10;
+const MAX_NOT_NOW_PAUSE_MS = 160;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits for work only so long. @throws Error in the words of the client library */
+async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('Command timed out')), ms);
+  });
+  try {
+    return await Promise.race([work, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 
@@ -75,7 +89,7 @@ class ValkeyEngine {
     this.functionExecute = `${functionPrefix}execute`;
     this.functionRead = `${functionPrefix}read`;
     this.settings = [String(options.logMaxEntries ?? DEFAULTS.logMaxEntries), String(options.retentionMs ?? DEFAULTS.retentionMs)];
-    this.wakes = new WakeSubscriber(prefix, () => client.duplicate() as Client);
+    this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client));
   }
 
   async run(name: OperationName, args: unknown): Promise<unknown> {
@@ -162,24 +176,26 @@ class ValkeyEngine {
   /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
   private async attempt<Value>(call: () => Promise<Value>): Promise<Value> {
     if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} is closed.`);
+    const deadline = performance.now() + this.callTimeoutMs;
     try {
       return await call();
     } catch (error) {
-      return this.attemptAgain(call, error);
+      return this.attemptAgain(call, error, deadline);
     }
   }
 
-  private async attemptAgain<Value>(call: () => Promise<Value>, first: unknown): Promise<Value> {
-    const deadline = performance.now() + this.callTimeoutMs;
+  private async attemptAgain<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
     let error = first;
-    for (;;) {
+    for (let pauseMs = NOT_NOW_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_NOT_NOW_PAUSE_MS)) {
       if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} was closed during the call.`);
+      const missing = isFunctionMissing(error);
+      if (!missing && !isNotNow(error)) throw faultOf(error, this.host);
+      const leftMs = deadline - performance.now();
+      if (leftMs <= pauseMs) throw faultOf(error, this.host);
       try {
-        if (isFunctionMissing(error)) await handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load');
-        else if (isNotNow(error)) await pause(NOT_NOW_PAUSE_MS);
-        else throw faultOf(error, this.host);
-        if (performance.now() > deadline) throw faultOf(error, this.host);
-        return await call();
+        if (missing) await within(leftMs, handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load'));
+        else await pause(pauseMs);
+        return await within(Math.max(1, deadline - performance.now()), call());
       } catch (next) {
         if (next instanceof EngineError) throw next;
         error = next;
@@ -198,13 +214,14 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock 
   const node = connectNode(address, callTimeoutMs);
   let client: Client = node;
   try {
+    await established(node, callTimeoutMs);
     const info = await serverInfo(node);
     checkServer(info, host);
     if (info.get('cluster_enabled') === '1') {
       node.disconnect();
       const cluster = connectCluster(address, callTimeoutMs);
       client = cluster;
-      await cluster.connect();
+      await established(cluster, callTimeoutMs);
       for (const primary of primariesOf(cluster)) checkServer(await serverInfo(primary), `${primary.options.host}:${primary.options.port}`);
     }
     await handshake(client, kind, mode);

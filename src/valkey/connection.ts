@@ -41,16 +41,21 @@ export const hostOf = (address: URL): string => `${address.hostname}:${address.p
 function commonOptions(callTimeoutMs: number): RedisOptions {
   return {
     lazyConnect: true,
-    // A call waits for a reconnect as long as its own deadline allows, and no command is sent twice behind our back.
-    maxRetriesPerRequest: null,
+    // The backend repeats calls, within their deadline; the client library never does, and keeps none for later. So a
+    // call that its caller has given up does not reach the server after an outage, and no call runs twice behind
+    // its caller's back. What was under way when a connection breaks fails at once: it may or may not have run.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     commandTimeout: callTimeoutMs,
     connectTimeout: callTimeoutMs,
+    // A peer that went away without a word: a connection that leaves a call unanswered is given up.
+    socketTimeout: callTimeoutMs,
     keepAlive: 10_000,
     noDelay: true,
     retryStrategy: reconnectDelayMs,
-    // A replica that was a primary a moment ago: connect anew and ask again.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    // A replica that was a primary a moment ago: connect anew, the address may lead to the new primary by then.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
 }
 
@@ -68,10 +73,12 @@ export function connectCluster(address: URL, callTimeoutMs: number): Cluster {
   const options: ClusterOptions = {
     lazyConnect: true,
     clusterRetryStrategy: reconnectDelayMs,
+    enableOfflineQueue: false,
+    // Redirections are followed; what may have run is not sent again, and waiting is the backend's.
+    retryDelayOnFailover: 0,
     retryDelayOnTryAgain: 20,
     retryDelayOnClusterDown: 100,
-    retryDelayOnMoved: 5,
-    maxRedirections: Math.ceil(callTimeoutMs / 20),
+    maxRedirections: 8,
     redisOptions: {
       ...commonOptions(callTimeoutMs),
       ...(username === '' ? {} : { username: decodeURIComponent(username) }),
@@ -81,7 +88,47 @@ export function connectCluster(address: URL, callTimeoutMs: number): Cluster {
   };
   const client = new Cluster([{ host: address.hostname, port: Number(address.port || 6379) }], options);
   client.on('error', () => undefined);
+  // A node that went away may have been replaced: ask the others who has its slots.
+  client.on('-node', () => {
+    if (client.status === 'ready') client.refreshSlotsCache();
+  });
   return client;
+}
+
+/**
+ * A connection of its own for wakes, to any one node: a cluster passes every message on to all of them. It does not
+ * reconnect by itself, since its node may be gone for good: at its end another one is made.
+ */
+export function connectForWakes(client: Client): Valkey {
+  const nodes = primariesOf(client);
+  const node = nodes[Math.floor(Math.random() * nodes.length)];
+  if (node === undefined) throw new EngineError('transport_failed', 'No node of the cluster can be reached.');
+  const wakes = node.duplicate({ enableOfflineQueue: true, retryStrategy: () => null });
+  wakes.on('error', () => undefined);
+  return wakes;
+}
+
+/** A refused login does not get better by waiting. */
+const LOGIN_REFUSED = /^(WRONGPASS|NOAUTH|NOPERM)\b/;
+
+/** Connects; resolves when the server takes commands. @throws the last fault that was met, at the end of the time */
+export async function established(client: Client, timeoutMs: number): Promise<void> {
+  let fault: unknown = new Error('Command timed out');
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(fault), timeoutMs);
+    client.once('ready', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    client.on('error', (error: Error) => {
+      fault = error;
+      if (!LOGIN_REFUSED.test(error.message)) return;
+      clearTimeout(timer);
+      reject(error);
+    });
+    // Its own failure is told by the event above, and tried again until the time is over.
+    client.connect().catch(() => undefined);
+  });
 }
 
 /** Every primary behind a client. */
@@ -89,6 +136,9 @@ export function primariesOf(client: Client): Valkey[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
 
+/** The connection was lost while the call was under way. */
+const LOST = /max retries per request|^Connection is closed/;
+const NOT_CONNECTED = /enableOfflineQueue options is false/;
 const TIMEOUT = /command timed out/i;
 const FUNCTION_MISSING = /function not found/i;
 /** Replies of a server that can take the very same call in a moment; the call did not run. */
@@ -99,15 +149,17 @@ export function isFunctionMissing(error: unknown): boolean {
   return error instanceof Error && FUNCTION_MISSING.test(error.message);
 }
 
-/** Whether the server refused the call before it ran and will take it later. */
+/** Whether the call did not run, for want of a connection or by the server's refusal, and can run in a moment. */
 export function isNotNow(error: unknown): boolean {
-  return error instanceof Error && NOT_NOW.test(error.message);
+  return error instanceof Error && (NOT_NOW.test(error.message) || NOT_CONNECTED.test(error.message));
 }
 
 /** The error of the interface for a fault of the client library or of the server. */
 export function faultOf(error: unknown, host: string): EngineError {
   if (error instanceof EngineError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (NOT_CONNECTED.test(message)) return new EngineError('transport_failed', `${host} cannot be reached; the call did not run.`, { cause: error });
+  if (LOST.test(message)) return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
   if (TIMEOUT.test(message)) return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
   if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message}.`, { cause: error });
   return new EngineError('transport_failed', `${host}: ${message}.`, { cause: error });

@@ -1,15 +1,32 @@
-/** Wakes from the server: one subscribed connection per process, made when somebody first waits. */
+/**
+ * Wakes from the server: one subscribed connection per process, made when somebody first waits. When it breaks, another
+ * one takes over its channels; what was published meanwhile is lost, which is why whoever waits also polls.
+ */
+import type { Valkey } from 'iovalkey';
 import type { Wake } from '../backend.js';
 import { CHANNELS } from './layout.js';
-import type { Client } from './connection.js';
 
 type Listener = (wake: Wake) => void;
 
-export class WakeSubscriber {
-  private client: Client | undefined;
-  private readonly listeners = new Map<string, Set<Listener>>();
+/** Between two signs of life that are asked of a quiet connection, ms: a peer can go away without a word. */
+const PING_INTERVAL_MS = 10_000;
+/** Wait before a lost connection is replaced, ms: doubled each time up to the second. */
+const RECONNECT_MS = 50;
+const MAX_RECONNECT_MS = 1_000;
 
-  constructor(private readonly prefix: string, private readonly connect: () => Client) {}
+export class WakeSubscriber {
+  private client: Valkey | undefined;
+  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly pinging: ReturnType<typeof setInterval>;
+  private reconnecting: ReturnType<typeof setTimeout> | undefined;
+  private failures = 0;
+  private closed = false;
+
+  /** `connect` makes a connection that ends for good when it breaks. */
+  constructor(private readonly prefix: string, private readonly connect: () => Valkey) {
+    this.pinging = setInterval(() => void this.client?.ping().catch(() => undefined), PING_INTERVAL_MS);
+    this.pinging.unref();
+  }
 
   /** Resolves when the server confirmed the subscription: a wake sent from then on arrives, unless the connection breaks. */
   async add(lanes: readonly string[], listener: Listener): Promise<() => void> {
@@ -20,17 +37,51 @@ export class WakeSubscriber {
       if (known === undefined) this.listeners.set(channel, new Set([listener]));
       else known.add(listener);
     }
-    if (this.client === undefined) {
-      this.client = this.connect();
-      this.client.on('message', (channel: string, message: string) => this.deliver(channel, message));
+    try {
+      if (this.client === undefined) await this.open();
+      else if (fresh.length > 0) await this.client.subscribe(...fresh);
+    } catch (error) {
+      this.remove(channels, listener);
+      throw error;
     }
-    if (fresh.length > 0) await this.client.subscribe(...fresh);
     return () => this.remove(channels, listener);
   }
 
   close(): void {
+    this.closed = true;
+    clearInterval(this.pinging);
+    clearTimeout(this.reconnecting);
     this.client?.disconnect();
     this.listeners.clear();
+  }
+
+  /** Makes the connection and subscribes it to every channel that somebody listens to. */
+  private async open(): Promise<void> {
+    clearTimeout(this.reconnecting);
+    const client = this.connect();
+    this.client = client;
+    client.on('message', (channel: string, message: string) => this.deliver(channel, message));
+    client.once('end', () => this.replace(client));
+    await client.subscribe(...this.listeners.keys());
+    this.failures = 0;
+  }
+
+  private replace(ended: Valkey): void {
+    if (this.client !== ended) return;
+    this.client = undefined;
+    this.openLater();
+  }
+
+  private openLater(): void {
+    if (this.closed || this.listeners.size === 0) return;
+    const delayMs = Math.min(RECONNECT_MS * 2 ** this.failures++, MAX_RECONNECT_MS);
+    this.reconnecting = setTimeout(() => {
+      if (this.client !== undefined || this.listeners.size === 0) return;
+      // A connection that could not be made ends, which brings us back here; one that could not even be tried does not.
+      this.open().catch(() => {
+        if (this.client === undefined) this.openLater();
+      });
+    }, delayMs);
   }
 
   private remove(channels: readonly string[], listener: Listener): void {
@@ -57,4 +108,3 @@ export class WakeSubscriber {
     return { kind: 'work', laneId: name.slice(CHANNELS.work.length), partition: message };
   }
 }
-
