@@ -4,27 +4,34 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { parseCommand } from '../src/boundary.js';
-import { canonicalByDefinition } from '../src/testing/canonical.js';
+import { canonicalByDefinition, sortedRecord } from '../src/testing/canonical.js';
 import type { TestEngine } from '../src/testing/engine.js';
 import { EngineError } from '../model/errors.js';
 import type { LoggedEvent } from '../model/events.js';
-import { partitionKeyOf } from '../model/ids.js';
-import { DEFAULTS } from '../model/limits.js';
+import { evolve, evolveInPlace } from '../model/evolve.js';
+import { compareBytes, partitionKeyOf } from '../model/ids.js';
+import { DEFAULTS, LIMITS } from '../model/limits.js';
 import { QUERIES, type AnyDecision, type Command, type QueryName } from '../model/machine.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { violations } from '../model/invariants.js';
+import { emptyState, type PartitionState } from '../model/state.js';
 import type { Action } from './actions.js';
 import { resolve, resolveMoment, type World } from './resolve.js';
 import { SpecMachine } from './spec-machine.js';
+import { stateClassOf, type StateClass } from './state-class.js';
 
 /** One thing that was done, and what it came to: for the story of a failure and for coverage. */
 export interface Step {
   readonly at: number;
   readonly action: Action['do'];
   readonly command: Command | undefined;
-  /** Situation of the execution that the command names, before it; `missing` when there is none. */
-  readonly situation: string;
+  /** Class of the execution that the command names, before it; `-` when it names none. */
+  readonly situation: StateClass | '-';
+  /** The kind of the outcome, or the code of the refusal. */
   readonly result: string;
+  readonly decision: AnyDecision | undefined;
+  /** Classes of the executions that a claim took or ended, before it. */
+  readonly taken: readonly (readonly [string, StateClass])[];
 }
 
 /** A difference between the specification and a backend, with the way that led there. */
@@ -76,8 +83,13 @@ async function settled(call: Promise<unknown>): Promise<unknown> {
 /** Runs actions on the specification and on every subject. @throws Divergence at the first difference */
 export async function runDifferential(actions: readonly Action[], subjects: readonly Subject[], options: RunOptions, startAt: number, uuid: () => string): Promise<Step[]> {
   const run = new DifferentialRun(subjects, options, startAt, uuid);
-  for (const action of actions) await run.apply(action);
-  await run.finish();
+  try {
+    for (const action of actions) await run.apply(action);
+    await run.finish();
+  } catch (error) {
+    if (error instanceof Divergence) throw error;
+    throw new Divergence('something', 'crashing', 'an outcome or a typed error', error instanceof Error ? error.stack : String(error), run.steps);
+  }
   return run.steps;
 }
 
@@ -98,7 +110,7 @@ class DifferentialRun {
     switch (action.do) {
       case 'time':
         this.setTime(Math.max(this.now, resolveMoment(this.world(), action.to)));
-        this.note(action.do, undefined, `time is ${this.now}`);
+        this.note(action.do, `time is ${this.now}`);
         break;
       case 'due':
         await this.runDue(action.limit);
@@ -117,6 +129,7 @@ class DifferentialRun {
 
   async finish(): Promise<void> {
     await this.checkpoint();
+    await this.compareReplay();
   }
 
   private world(): World {
@@ -138,17 +151,33 @@ class DifferentialRun {
   /** Runs commands everywhere: one by one, or as one batch. */
   private async command(action: Action, commands: readonly Command[], asBatch: boolean): Promise<void> {
     const expected = commands.map((command) => {
-      const before = this.situationOf(command);
+      const before = this.classOf(command);
+      const classes = command.name === 'claimForWorker' ? this.classes() : undefined;
       const decision = this.spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
       this.remember(command, decision);
-      this.note(action.do, command, decision.ok ? decision.outcome.kind : decision.code, before);
+      this.steps.push({
+        at: this.now,
+        action: action.do,
+        command,
+        situation: before,
+        result: decision.ok ? decision.outcome.kind : decision.code,
+        decision,
+        taken: classes === undefined ? [] : takenBy(decision).map((id) => [id, classes.get(id) ?? 'none'] as const),
+      });
       return plain(visible(decision));
     });
-    for (const subject of this.subjects) {
-      const got = asBatch ? await this.runBatch(subject, commands) : [await settled(subject.engine.backend[(commands[0] as Command).name](commands[0]?.args as never))];
+    const logged = this.spec.partition.log.slice(this.seen);
+    await this.onEach(async (subject) => {
+      // Both are sent at once and run in this order: one connection, one round trip.
+      const [got, entries] = await Promise.all([asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command), this.newEvents(subject)]);
       got.forEach((result, i) => this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)));
-    }
-    await this.compareEvents();
+      this.expectEqual(subject, 'the events', plain(logged), plain(entries));
+    });
+    this.seen += logged.length;
+  }
+
+  private async runOne({ engine }: Subject, { name, args }: Command): Promise<unknown[]> {
+    return [await settled(engine.backend[name](args as never))];
   }
 
   private async runBatch({ engine }: Subject, commands: readonly Command[]): Promise<unknown[]> {
@@ -199,17 +228,17 @@ class DifferentialRun {
         this.expectEqual(subject, `the answer of ${name}`, expected, plain(got));
       }
     }
-    this.note('read', undefined, 'reads agree');
+    this.note('read', 'reads agree');
   }
 
-  /** New log entries must be those of the specification, in order. */
-  private async compareEvents(): Promise<void> {
-    const expected = this.spec.partition.log.slice(this.seen);
-    for (const subject of this.subjects) {
-      const { events } = await subject.engine.backend.readLog({ partition: PARTITION, after: this.seen, limit: 1_000 });
-      this.expectEqual(subject, 'the events', plain(expected), plain(events));
-    }
-    this.seen += expected.length;
+  /** Log entries that the specification has not been compared with yet. */
+  private async newEvents({ engine }: Subject): Promise<readonly LoggedEvent[]> {
+    return (await engine.backend.readLog({ partition: PARTITION, after: this.seen, limit: LIMITS.maxPageSize })).events;
+  }
+
+  private async onEach(check: (subject: Subject) => Promise<void>): Promise<void> {
+    const checks = await Promise.allSettled(this.subjects.map(check));
+    for (const result of checks) if (result.status === 'rejected') throw result.reason;
   }
 
   private async checkpoint(): Promise<void> {
@@ -218,10 +247,23 @@ class DifferentialRun {
     for (const broken of violations(this.spec.partition.state, this.spec.partition.log as LoggedEvent[], this.now)) {
       throw new Divergence('the specification', `invariant "${broken.name}"`, 'to hold', broken.because, this.steps);
     }
-    for (const subject of this.subjects) {
+    await this.onEach(async (subject) => {
       const got = plain(await subject.engine.canonicalState(PARTITION)) as Record<string, unknown>;
       for (const part of Object.keys(expected)) this.expectEqual(subject, `the stored ${part}`, expected[part], got[part]);
-    }
+    });
+  }
+
+  /** The log of a backend, read back and folded, is its state: by recipes in place and by immer alike. */
+  private async compareReplay(): Promise<void> {
+    const expected = plain(tablesOf(this.spec.partition.state));
+    await this.onEach(async (subject) => {
+      const log = await wholeLog(subject.engine, PARTITION);
+      const inPlace = emptyState();
+      for (const { event } of log) evolveInPlace(inPlace, event);
+      this.expectEqual(subject, 'the state that its log folds to', expected, plain(tablesOf(inPlace)));
+      const pure = log.reduce((state, { event }) => evolve(state, event), emptyState());
+      this.expectEqual(subject, 'the two ways to fold its log', plain(tablesOf(inPlace)), plain(tablesOf(pure)));
+    });
   }
 
   private remember(command: Command, decision: AnyDecision): void {
@@ -233,16 +275,17 @@ class DifferentialRun {
     }
   }
 
-  private situationOf(command: Command): string {
+  private classOf(command: Command): StateClass | '-' {
     if (!('executionId' in command.args)) return '-';
-    const execution = this.spec.partition.state.executions.get(command.args.executionId);
-    if (execution === undefined) return 'missing';
-    const lapsed = execution.situation === 'running' && (execution.dueAt ?? 0) <= this.now;
-    return lapsed ? 'running_lapsed' : execution.situation === 'ready' || execution.situation === 'delayed' ? `${execution.situation}_${execution.nextAttempt}` : execution.situation;
+    return stateClassOf(this.spec.partition.state.executions.get(command.args.executionId), this.now);
   }
 
-  private note(action: Action['do'], command: Command | undefined, result: string, situation = '-'): void {
-    this.steps.push({ at: this.now, action, command, situation, result });
+  private classes(): Map<string, StateClass> {
+    return new Map([...this.spec.partition.state.executions].map(([id, execution]) => [id, stateClassOf(execution, this.now)]));
+  }
+
+  private note(action: Action['do'], result: string): void {
+    this.steps.push({ at: this.now, action, command: undefined, situation: '-', result, decision: undefined, taken: [] });
   }
 
   private expectEqual(subject: Subject, what: string, expected: unknown, got: unknown): void {
@@ -250,3 +293,23 @@ class DifferentialRun {
   }
 }
 
+/** Every execution that a claim took or, at its cap, ended. */
+function takenBy(decision: AnyDecision): string[] {
+  if (!decision.ok || (decision.outcome.kind !== 'claimed' && decision.outcome.kind !== 'no_work')) return [];
+  const taken = decision.outcome.kind === 'claimed' ? decision.outcome.executions.map(({ executionId }) => executionId) : [];
+  return [...taken, ...decision.outcome.reclaimCapExceeded];
+}
+
+function tablesOf(state: PartitionState): unknown {
+  return { executions: [...state.executions.values()].sort((a, b) => compareBytes(a.executionId, b.executionId)), idempotency: sortedRecord(state.idempotency), lanes: [...state.lanes].sort() };
+}
+
+/** Every entry of a log. */
+export async function wholeLog({ backend }: TestEngine, partition: string): Promise<LoggedEvent[]> {
+  const log: LoggedEvent[] = [];
+  for (;;) {
+    const { events, end } = await backend.readLog({ partition, after: log.at(-1)?.sequence ?? 0, limit: LIMITS.maxPageSize });
+    log.push(...events);
+    if (events.length === 0 || events.at(-1)?.sequence === end) return log;
+  }
+}

@@ -1,0 +1,33 @@
+/** Where runs take place: the backends that are compared, opened once and cleared for every run. */
+import { seededUuids, testEngine } from '../src/testing/index.js';
+import type { Action } from './actions.js';
+import { runDifferential, type Step, type Subject } from './differential.js';
+
+/** The time at which every run begins, ms since the epoch. Policies in `actions.ts` name times after it. */
+export const START_AT = 1_700_000_000_000;
+
+export interface Arena {
+  /** One run, from nothing. @throws Divergence */
+  run(actions: readonly Action[]): Promise<Step[]>;
+  close(): Promise<void>;
+}
+
+/** Steps between two comparisons of the whole state: often enough to name the guilty step, seldom enough to be fast. */
+const CHECKPOINT_EVERY = 12;
+
+/** The memory backend and a server, side by side. */
+export async function openArena(url: string): Promise<Arena> {
+  const subjects: Subject[] = [
+    { name: 'memory', engine: await testEngine({ startAt: START_AT }) },
+    { name: 'valkey', engine: await testEngine({ startAt: START_AT, backend: { url } }) },
+  ];
+  return {
+    async run(actions) {
+      await Promise.all(subjects.map(({ engine }) => engine.clear()));
+      return runDifferential(actions, subjects, { checkpointEvery: CHECKPOINT_EVERY }, START_AT, seededUuids('run'));
+    },
+    async close() {
+      await Promise.all(subjects.map(({ engine }) => engine.close()));
+    },
+  };
+}

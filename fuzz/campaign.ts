@@ -1,0 +1,154 @@
+/**
+ * A campaign: many runs within a budget, in a few lanes at a time, until the budget is used up or something differs.
+ * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
+ */
+import { availableParallelism } from 'node:os';
+import fc from 'fast-check';
+import { run, type Action } from './actions.js';
+import { openArena, START_AT, type Arena } from './arena.js';
+import { corpus, keep } from './corpus.js';
+import { Coverage } from './coverage.js';
+import { Divergence } from './differential.js';
+import { storyOf } from './story.js';
+
+export interface Budget {
+  /** Wall time, ms; shrinking a failure is not counted. */
+  readonly timeMs: number;
+  /** Runs at most. */
+  readonly runs: number;
+}
+
+export interface CampaignOptions extends Budget {
+  readonly url: string;
+  readonly seed: number;
+  /** Place of a counterexample below the seed, as a failure printed it: only that run is repeated. */
+  readonly path?: string;
+  /** Whether a new counterexample is written into the corpus. */
+  readonly keepFailures: boolean;
+}
+
+export interface Failure {
+  readonly seed: number;
+  readonly path: string;
+  readonly actions: readonly Action[];
+  /** Everything that a person needs. */
+  readonly report: string;
+}
+
+export interface CampaignResult {
+  readonly runs: number;
+  readonly steps: number;
+  readonly elapsedMs: number;
+  readonly replayed: number;
+  readonly coverage: Coverage;
+  readonly failure: Failure | undefined;
+}
+
+/** Runs that one seed stands for: small enough that a budget is kept, large enough that starting costs nothing. */
+const RUNS_PER_SEED = 25;
+/** Longest time given to shrinking, ms. */
+const SHRINK_LIMIT_MS = 60_000;
+
+/** Many short runs, for breadth and quick shrinking; some long ones, because deep states take many steps. */
+export const anyRun: fc.Arbitrary<Action[]> = fc.oneof(
+  { weight: 10, arbitrary: run(12) },
+  { weight: 6, arbitrary: run(60) },
+  { weight: 1, arbitrary: run(200) },
+);
+
+class Campaign {
+  private readonly coverage = new Coverage();
+  private readonly startedAt = performance.now();
+  private runs = 0;
+  private steps = 0;
+  private nextSeed: number;
+  private failure: Failure | undefined;
+
+  constructor(private readonly options: CampaignOptions) {
+    this.nextSeed = options.seed;
+  }
+
+  async go(): Promise<CampaignResult> {
+    const { url, path } = this.options;
+    const entries = corpus();
+    const lanes = path === undefined ? Math.max(1, Math.min(2, availableParallelism())) : 1;
+    const arenas = await Promise.all(Array.from({ length: lanes }, () => openArena(url)));
+    try {
+      if (path === undefined) await this.replayCorpus(arenas[0] as Arena);
+      if (this.failure === undefined) await Promise.all(arenas.map((arena) => this.lane(arena)));
+    } finally {
+      await Promise.all(arenas.map((arena) => arena.close()));
+    }
+    return {
+      runs: this.runs,
+      steps: this.steps,
+      elapsedMs: performance.now() - this.startedAt,
+      replayed: path === undefined ? entries.length : 0,
+      coverage: this.coverage,
+      failure: this.failure,
+    };
+  }
+
+  private async replayCorpus(arena: Arena): Promise<void> {
+    for (const { name, why, actions } of corpus()) {
+      try {
+        await this.once(arena, actions);
+      } catch (error) {
+        this.failure = { seed: this.options.seed, path: '', actions, report: `fuzz/corpus/${name}.json is back (${why}).\n\n${tell(error)}` };
+        return;
+      }
+    }
+  }
+
+  private async lane(arena: Arena): Promise<void> {
+    const { path, timeMs, runs } = this.options;
+    const over = (): boolean => this.failure !== undefined || performance.now() - this.startedAt >= timeMs || this.runs >= runs;
+    if (path !== undefined) return this.check(arena, this.options.seed, path);
+    while (!over()) await this.check(arena, this.nextSeed++, undefined);
+  }
+
+  private async check(arena: Arena, seed: number, path: string | undefined): Promise<void> {
+    const details = await fc.check(
+      fc.asyncProperty(anyRun, (actions) => this.once(arena, actions)),
+      { seed, path, numRuns: path === undefined ? RUNS_PER_SEED : 1, endOnFailure: path !== undefined, interruptAfterTimeLimit: SHRINK_LIMIT_MS },
+    );
+    if (!details.failed || details.counterexample === null) return;
+    const [actions] = details.counterexample;
+    const foundPath = details.counterexamplePath ?? '';
+    const kept = this.options.keepFailures ? keep(titleOf(details.errorInstance), actions) : undefined;
+    this.failure = { seed, path: foundPath, actions, report: reportOf(details.errorInstance, seed, foundPath, kept) };
+  }
+
+  private async once(arena: Arena, actions: readonly Action[]): Promise<void> {
+    const steps = await arena.run(actions);
+    this.runs += 1;
+    this.steps += steps.length;
+    for (const step of steps) this.coverage.note(step);
+  }
+}
+
+/** Runs a campaign. A difference is a result, not an exception. */
+export function campaign(options: CampaignOptions): Promise<CampaignResult> {
+  return new Campaign(options).go();
+}
+
+const titleOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const tell = (error: unknown): string => (error instanceof Divergence ? storyOf(error, START_AT) : error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+function reportOf(error: unknown, seed: number, path: string, kept: string | undefined): string {
+  return [
+    titleOf(error),
+    '',
+    tell(error),
+    '',
+    `Again: FUZZ_SEED=${seed} FUZZ_PATH=${path} npm run fuzz`,
+    ...(kept === undefined ? [] : [`Kept as ${kept}; it is replayed first from now on.`]),
+  ].join('\n');
+}
+
+/** One line of figures. */
+export function summaryOf({ runs, steps, elapsedMs, replayed }: CampaignResult): string {
+  const seconds = elapsedMs / 1_000;
+  return `${runs} runs (${replayed} from the corpus), ${steps} steps, ${seconds.toFixed(1)} s, ${Math.round(steps / seconds)} steps/s`;
+}

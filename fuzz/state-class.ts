@@ -1,0 +1,30 @@
+/** The state classes of the contract: what a table row of the lifecycle is about. */
+import type { ReadonlyExecution } from '../model/execution/execution.js';
+import { isTerminal } from '../model/execution/situation.js';
+
+/**
+ * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), owned (AL), lapsed and not yet noticed
+ * (AX), lapsed (AE), revoked (AR), terminal by outcome (T...), and no execution at all.
+ */
+export const STATE_CLASSES = ['none', 'RW', 'RI', 'DW', 'DI', 'AL', 'AX', 'AE', 'AR', 'Tcompleted', 'Tfailed', 'Tcancelled', 'Texpired'] as const;
+export type StateClass = (typeof STATE_CLASSES)[number];
+
+/** The class of an execution at a time. */
+export function stateClassOf(execution: ReadonlyExecution | undefined, now: number): StateClass {
+  if (execution === undefined) return 'none';
+  const { situation, nextAttempt } = execution;
+  if (isTerminal(situation)) return `T${situation as 'completed' | 'failed' | 'cancelled' | 'expired'}`;
+  switch (situation) {
+    case 'ready':
+      return nextAttempt === 'resume' ? 'RI' : 'RW';
+    case 'delayed':
+    case 'retry_backoff':
+      return nextAttempt === 'resume' ? 'DI' : 'DW';
+    case 'lease_expired':
+      return 'AE';
+    case 'lease_revoked':
+      return 'AR';
+    default:
+      return (execution.dueAt ?? 0) <= now ? 'AX' : 'AL';
+  }
+}
