@@ -46,7 +46,7 @@ interface Place {
   lookAt: number;
   failures: number;
   looking: boolean;
-  /** The earliest due time that a wake named during a look, by the server; the look's own answer may be older. */
+  /** The earliest due time that a wake named during a look, ms since the epoch by the server. */
   wokenFor: number | undefined;
 }
 
@@ -99,18 +99,17 @@ class EngineLoop implements Engine {
 
   private bringForward(place: Place, dueAt: number): void {
     if (this.closing) return;
-    if (place.looking) {
-      place.wokenFor = Math.min(place.wokenFor ?? dueAt, dueAt);
-      return;
-    }
-    const task = this.serverClock.now().then(
-      (serverNow) => {
-        place.lookAt = Math.min(place.lookAt, this.clock.now() + Math.max(0, dueAt - serverNow));
-        this.turn();
-      },
-      (error: unknown) => this.report(error),
+    this.track(
+      this.serverClock.now().then(
+        (serverNow) => {
+          // A look under way sets the time of the next one when it ends, and would overwrite this.
+          if (place.looking) place.wokenFor = Math.min(place.wokenFor ?? dueAt, dueAt);
+          else place.lookAt = Math.min(place.lookAt, this.clock.now() + Math.max(0, dueAt - serverNow));
+          this.turn();
+        },
+        (error: unknown) => this.report(error),
+      ),
     );
-    this.track(task);
   }
 
   /** Looks at every partition whose time has come, and sleeps until the next one's. */
@@ -129,7 +128,6 @@ class EngineLoop implements Engine {
 
   private async look(place: Place): Promise<void> {
     place.looking = true;
-    place.wokenFor = undefined;
     try {
       place.lookAt = this.clock.now() + (await this.apply(place));
       place.failures = 0;
@@ -141,6 +139,9 @@ class EngineLoop implements Engine {
       this.report(error);
     }
     place.looking = false;
+    const { wokenFor } = place;
+    place.wokenFor = undefined;
+    if (wokenFor !== undefined) this.bringForward(place, wokenFor);
     this.turn();
   }
 
@@ -152,9 +153,7 @@ class EngineLoop implements Engine {
       if (listed > 0 && applied === 0) return CONTENDED_MS;
       if (listed > 0) continue;
       const pollMs = spread(this.clock, this.pollIntervalMs, POLL_SPREAD);
-      const dueAt = Math.min(nextDueAt ?? Infinity, place.wokenFor ?? Infinity);
-      if (dueAt === Infinity) return pollMs;
-      return Math.min(pollMs, Math.max(0, dueAt - (await this.serverClock.now())));
+      return nextDueAt === undefined ? pollMs : Math.min(pollMs, Math.max(0, nextDueAt - (await this.serverClock.now())));
     }
     return 0;
   }

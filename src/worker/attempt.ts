@@ -25,6 +25,7 @@ export class Attempt implements HeldLease {
 
   constructor(
     readonly claimed: ClaimedExecution,
+    readonly laneId: string,
     private readonly clock: Clock,
     private readonly leaseTtlMs: number,
     /** When the answer of the claim was there, on the worker's clock. */

@@ -31,6 +31,9 @@ export interface ClaimerOptions {
 
 const SWEEP_INTERVAL_MS = 5_000;
 const SWEEP_SPREAD = 0.2;
+/** Head start that a worker gives to others, and how long it does after it met work that it could not do, ms. */
+const GIVE_WAY_MS = 50;
+const GIVES_WAY_FOR_MS = 600_000;
 
 export class Claimer {
   /** Calls made for claims alone; claims that travel with another call are not counted. */
@@ -38,8 +41,8 @@ export class Claimer {
   private readonly machine: ClaimMachine;
   private readonly flights = new Set<Promise<void>>();
   private sweeping: Cancel | undefined;
-  private resubscribing: Cancel | undefined;
-  private readonly retries = new Set<Cancel>();
+  private readonly timers = new Set<Cancel>();
+  private readonly givesWayUntil = new Map<string, number>();
   private unsubscribe: (() => void) | undefined;
   private stopped = false;
   private wasIdle = false;
@@ -64,24 +67,62 @@ export class Claimer {
   private async subscribe(tries: number): Promise<void> {
     try {
       const unsubscribe = await this.options.backend.onWake(this.options.lanes, (wake) => {
-        if (wake.kind !== 'work') return;
-        this.machine.hints.mark(wake.laneId, wake.partition);
-        this.pump();
+        if (wake.kind === 'work') this.woken(wake.laneId, wake.partition);
       });
       if (this.stopped) unsubscribe();
       else this.unsubscribe = unsubscribe;
+      // What came while nobody listened was not announced.
+      if (tries > 1) this.lookEverywhere();
     } catch (error) {
       this.options.onError(error);
       // The sweep finds everything meanwhile, only later.
-      const again = (): void => void this.subscribe(tries + 1);
-      if (!this.stopped) this.resubscribing = this.options.clock.after(retryDelayMs(this.options.clock, tries), again);
+      this.later(retryDelayMs(this.options.clock, tries), () => void this.subscribe(tries + 1));
     }
+  }
+
+  private woken(laneId: string, partition: string): void {
+    const givesWay = (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
+    if (givesWay) this.lookLater(laneId, partition, GIVE_WAY_MS);
+    else this.look(laneId, partition);
+  }
+
+  /**
+   * This lane has work that this worker has no handler for: it looks again a moment later, and for some minutes gives
+   * way to others when the lane has new work, so that those who can do it get it.
+   */
+  stepBack(laneId: string, partition: string): void {
+    const { hints } = this.machine;
+    this.givesWayUntil.set(laneId, this.options.clock.now() + GIVES_WAY_FOR_MS);
+    hints.clear(laneId, partition, hints.generationOf(laneId, partition));
+    this.lookLater(laneId, partition, GIVE_WAY_MS);
+  }
+
+  private look(laneId: string, partition: string): void {
+    this.machine.hints.mark(laneId, partition);
+    this.pump();
+  }
+
+  private lookLater(laneId: string, partition: string, ms: number): void {
+    this.later(ms, () => this.look(laneId, partition));
+  }
+
+  private later(ms: number, fn: () => void): void {
+    if (this.stopped) return;
+    const cancel = this.options.clock.after(ms, () => {
+      this.timers.delete(cancel);
+      fn();
+    });
+    this.timers.add(cancel);
+  }
+
+  private lookEverywhere(): void {
+    this.machine.hints.markAll();
+    this.pump();
   }
 
   private sweep(): void {
     if (this.stopped) return;
-    this.machine.hints.markAll();
-    this.pump();
+    this.lookEverywhere();
     this.sweeping = this.options.clock.after(spread(this.options.clock, SWEEP_INTERVAL_MS, SWEEP_SPREAD), () => this.sweep());
   }
 
@@ -149,12 +190,7 @@ export class Claimer {
   failed(ask: Ask, error: unknown): void {
     const delayMs = this.machine.failed(ask);
     this.options.onError(error);
-    if (this.stopped) return;
-    const cancel = this.options.clock.after(delayMs, () => {
-      this.retries.delete(cancel);
-      this.pump();
-    });
-    this.retries.add(cancel);
+    this.later(delayMs, () => this.pump());
   }
 
   /** A task in hand came to its end: its slot is free. */
@@ -167,8 +203,7 @@ export class Claimer {
     this.stopped = true;
     this.machine.stop();
     this.sweeping?.();
-    this.resubscribing?.();
-    for (const cancel of this.retries) cancel();
+    for (const cancel of this.timers) cancel();
     this.unsubscribe?.();
     while (this.flights.size > 0) await Promise.all(this.flights);
   }

@@ -166,7 +166,7 @@ export class TaskWorker implements Worker {
 
   private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number): void {
     const { clock, settings } = this.deps;
-    const attempt = new Attempt(claimed, clock, settings.leaseTtlMs, clock.now(), (each, code) => this.lost(each, code));
+    const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) => this.lost(each, code));
     this.counts.claimed++;
     this.attempts.set(attempt.executionId, attempt);
     this.keeper.add(attempt, requestedAt);
@@ -183,6 +183,7 @@ export class TaskWorker implements Worker {
       if (this.orphans.isNews(claimed.executionKind)) {
         this.deps.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, { executionId });
       }
+      this.claimer.stepBack(attempt.laneId, attempt.partition);
       this.giveBack(attempt, this.orphans.endingFor(executionId));
       return;
     }

@@ -1,0 +1,220 @@
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/engine/clock.js';
+import { ClaimMachine, type Ask, type ClaimMachineOptions } from '../../src/worker/claim-machine.js';
+import { WorkHints } from '../../src/worker/hints.js';
+
+class ManualClock implements Clock {
+  time = 0;
+  now = (): number => this.time;
+  after = (): (() => void) => () => undefined;
+  random = (): number => 1 - Number.EPSILON;
+}
+
+function machineOf(options: Partial<ClaimMachineOptions> = {}): { machine: ClaimMachine; clock: ManualClock } {
+  const clock = new ManualClock();
+  return { clock, machine: new ClaimMachine({ slots: 1, claimAhead: 0, lanes: ['a'], partitions: ['p0', 'p1', 'p2'], clock, ...options }) };
+}
+
+const shape = (ask: Ask | undefined): unknown => ask && [ask.partition, ...ask.lanes.map(({ laneId, count }) => `${laneId}:${count}`)];
+
+describe('hints', () => {
+  it('let lanes take turns, and partitions within a lane', () => {
+    const hints = new WorkHints(['a', 'b'], ['p0', 'p1']);
+    hints.mark('a', 'p0');
+    hints.mark('a', 'p1');
+    hints.mark('b', 'p1');
+    const served = Array.from({ length: 6 }, () => hints.next(() => true)).map((pair) => pair && pair.laneId + pair.partition);
+    expect(served).toEqual(['ap0', 'bp1', 'ap1', 'bp1', 'ap0', 'bp1']);
+  });
+
+  it('forget only what was known when the claim was sent', () => {
+    const hints = new WorkHints(['a'], ['p0']);
+    hints.mark('a', 'p0');
+    const sent = hints.generationOf('a', 'p0');
+    hints.mark('a', 'p0');
+    hints.clear('a', 'p0', sent);
+    expect(hints.size).toBe(1);
+    hints.clear('a', 'p0', hints.generationOf('a', 'p0'));
+    expect(hints.size).toBe(0);
+    hints.clear('a', 'p0', 0);
+    expect(hints.size).toBe(0);
+  });
+
+  it('count every pair once and ignore lanes that are not served', () => {
+    const hints = new WorkHints(['a', 'b'], ['p0', 'p1', 'p2']);
+    hints.mark('other', 'p0');
+    expect(hints.size).toBe(0);
+    hints.markAll();
+    hints.markAll();
+    expect(hints.size).toBe(6);
+    expect(hints.hasElsewhere('p0')).toBe(true);
+    expect(hints.lanesAt('p1')).toEqual(['a', 'b']);
+  });
+});
+
+describe('the claim machine', () => {
+  it('asks for nothing while nothing says that there is work', () => {
+    const { machine } = machineOf();
+    expect(machine.ask()).toBeUndefined();
+    expect(machine.phase).toBe('idle');
+  });
+
+  it('asks once per wake, and never twice at the same place at the same time', () => {
+    const { machine } = machineOf({ slots: 4 });
+    machine.hints.mark('a', 'p1');
+    const ask = machine.ask() as Ask;
+    expect(shape(ask)).toEqual(['p1', 'a:4']);
+    expect(machine.phase).toBe('asking');
+    expect(machine.ask()).toBeUndefined();
+    machine.answered(ask, [0]);
+    expect(machine.ask()).toBeUndefined();
+    expect(machine.phase).toBe('idle');
+  });
+
+  it('keeps the hint after a full answer and drops it after a short one', () => {
+    const { machine } = machineOf({ slots: 2 });
+    machine.hints.mark('a', 'p0');
+    machine.answered(machine.ask() as Ask, [2]);
+    expect(machine.phase).toBe('full');
+    expect(machine.ask()).toBeUndefined();
+    machine.finished();
+    const again = machine.ask() as Ask;
+    expect(shape(again)).toEqual(['p0', 'a:1']);
+    machine.answered(again, [0]);
+    expect(machine.hints.size).toBe(0);
+  });
+
+  it('keeps a hint that came while the claim was under way', () => {
+    const { machine } = machineOf();
+    machine.hints.mark('a', 'p0');
+    const ask = machine.ask() as Ask;
+    machine.hints.mark('a', 'p0');
+    machine.answered(ask, [0]);
+    expect(shape(machine.ask())).toEqual(['p0', 'a:1']);
+  });
+
+  it('never asks for more than it has room for, whatever order things happen in', () => {
+    const { machine } = machineOf({ slots: 3, claimAhead: 2 });
+    let held = 0;
+    const flights: Ask[] = [];
+    let seed = 7;
+    const random = (n: number): number => (seed = (seed * 48_271) % 2_147_483_647) % n;
+    for (let step = 0; step < 20_000; step++) {
+      const what = random(5);
+      if (what === 0) machine.hints.mark('a', `p${random(3)}`);
+      if (what === 1 || what === 2) {
+        const ask = what === 1 ? machine.ask() : machine.askWith(`p${random(3)}`);
+        if (ask !== undefined) flights.push(ask);
+      }
+      if (what === 3 && flights.length > 0) {
+        const [ask] = flights.splice(random(flights.length), 1) as [Ask];
+        if (random(4) === 0) machine.failed(ask);
+        else {
+          const got = ask.lanes.map(({ count }) => random(count + 1));
+          held += got.reduce((sum, n) => sum + n, 0);
+          machine.answered(ask, got);
+        }
+      }
+      if (what === 4 && held > 0) {
+        held--;
+        machine.finished();
+      }
+      const asked = flights.reduce((sum, ask) => sum + ask.lanes.reduce((each, { count }) => each + count, 0), 0);
+      expect(held + asked).toBeLessThanOrEqual(5);
+    }
+  });
+
+  it('claims along with a call only where work may be', () => {
+    const { machine } = machineOf();
+    machine.hints.mark('a', 'p0');
+    machine.answered(machine.ask() as Ask, [1]);
+    machine.finished();
+    expect(machine.askWith('p1')).toBeUndefined();
+    expect(shape(machine.askWith('p0'))).toEqual(['p0', 'a:1']);
+  });
+
+  it('leaves a partition that never runs dry when others have had no turn', () => {
+    const { machine } = machineOf();
+    machine.hints.markAll();
+    const first = machine.ask() as Ask;
+    machine.answered(first, [1]);
+    let claims = 0;
+    for (;;) {
+      machine.finished();
+      const ask = machine.askWith(first.partition);
+      if (ask === undefined) break;
+      machine.answered(ask, [1]);
+      expect(++claims).toBeLessThan(50);
+    }
+    expect(machine.ask()?.partition).not.toBe(first.partition);
+  });
+
+  it('serves several lanes of a partition in one call, each with a share', () => {
+    const { machine } = machineOf({ lanes: ['a', 'b', 'c'], slots: 8 });
+    for (const lane of ['a', 'b', 'c']) machine.hints.mark(lane, 'p0');
+    const ask = machine.ask() as Ask;
+    expect(shape(ask)).toEqual(['p0', 'a:2', 'b:1', 'c:1']);
+    machine.answered(ask, [2, 0, 1]);
+    expect(machine.hints.lanesAt('p0')).toEqual(['a', 'c']);
+  });
+
+  it('with one slot lets lanes take turns', () => {
+    const { machine } = machineOf({ lanes: ['a', 'b'] });
+    machine.hints.mark('a', 'p0');
+    machine.hints.mark('b', 'p0');
+    const lanes: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const ask = (i === 0 ? machine.ask() : machine.askWith('p0')) as Ask;
+      lanes.push(ask.lanes[0]?.laneId as string);
+      machine.answered(ask, [1]);
+      machine.finished();
+    }
+    expect(lanes).toEqual(['a', 'b', 'a', 'b']);
+  });
+
+  it('keeps half of its room for other places while it waits for one', () => {
+    const { machine } = machineOf({ slots: 8 });
+    machine.hints.markAll();
+    const asks = [machine.ask(), machine.ask(), machine.ask()].map(shape);
+    expect(asks).toEqual([['p0', 'a:4'], ['p1', 'a:2'], ['p2', 'a:2']]);
+  });
+
+  it('refills claimed-ahead work when half of the room is free', () => {
+    const { machine } = machineOf({ claimAhead: 9, slots: 1 });
+    machine.hints.mark('a', 'p0');
+    const ask = machine.ask() as Ask;
+    expect(shape(ask)).toEqual(['p0', 'a:10']);
+    machine.answered(ask, [10]);
+    for (let i = 0; i < 4; i++) machine.finished();
+    expect(machine.askWith('p0')).toBeUndefined();
+    machine.finished();
+    expect(shape(machine.askWith('p0'))).toEqual(['p0', 'a:5']);
+  });
+
+  it('leaves a failing partition alone for longer and longer, and goes on with the others', () => {
+    const { machine, clock } = machineOf({ slots: 2 });
+    machine.hints.mark('a', 'p0');
+    const delays: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const delayMs = machine.failed(machine.ask() as Ask);
+      delays.push(Math.round(delayMs));
+      expect(machine.ask()).toBeUndefined();
+      expect(machine.phase).toBe('backing_off');
+      clock.time += delayMs;
+    }
+    expect(delays).toEqual([100, 200, 400]);
+    const ask = machine.ask() as Ask;
+    machine.failed(ask);
+    machine.hints.mark('a', 'p1');
+    expect(machine.ask()?.partition).toBe('p1');
+  });
+
+  it('asks for nothing more once it is stopped', () => {
+    const { machine } = machineOf();
+    machine.hints.markAll();
+    machine.stop();
+    expect(machine.ask()).toBeUndefined();
+    expect(machine.askWith('p0')).toBeUndefined();
+    expect(machine.phase).toBe('stopped');
+  });
+});

@@ -1,0 +1,508 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, backoff, delay, memory, EngineError, type App, type Backend, type FinishedOutcome, type TaskContext } from '../../src/index.js';
+import { systemClock, type Clock } from '../../src/engine/clock.js';
+import { block, deferred, memoryApp, pause, rejectionOf, until } from '../app/support.js';
+
+let a: App;
+afterEach(async () => {
+  await a.close();
+});
+
+type Override = { [Key in keyof Backend]?: Backend[Key] };
+
+/** A backend that does some things differently. */
+function altered(inner: Backend, override: Override): Backend {
+  return Object.assign(Object.create(inner) as Backend, override);
+}
+
+/** Counts the commands of all batches. */
+function counting(inner: Backend): { backend: Backend; calls: string[][] } {
+  const calls: string[][] = [];
+  const execute = ((commands: Parameters<Backend['execute']>[0]) => {
+    calls.push(commands.map(({ name }) => name));
+    return inner.execute(commands);
+  }) as Backend['execute'];
+  return { backend: altered(inner, { execute }), calls };
+}
+
+/** Runs the waits of a worker `factor` times as fast. */
+const fastClock = (factor: number): Clock => ({
+  now: () => systemClock.now() * factor,
+  after: (ms, fn) => systemClock.after(ms / factor, fn),
+  random: systemClock.random,
+});
+
+describe('sharing work', () => {
+  it('two workers do all of it, none of it twice', async () => {
+    const backend = memory({ partitions: { count: 4 } });
+    const other = app({ backend, closeBackend: false });
+    a = app({ backend });
+    const seen: string[] = [];
+    const by = [0, 0];
+    const define = (each: App, index: number) =>
+      each.task('t', async ({ executionId, input }: TaskContext<number>) => {
+        seen.push(executionId);
+        (by[index] as number)++;
+        await pause(input % 3);
+        return input;
+      });
+    define(other, 1);
+    const task = define(a, 0);
+    await other.worker({ slots: 3 });
+    await a.worker({ slots: 3, claimAhead: 4 });
+    const runs = await task.runMany(Array.from({ length: 300 }, (_, i) => i));
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    expect(seen.length).toBe(300);
+    expect(new Set(seen).size).toBe(300);
+    expect(Math.min(...by)).toBeGreaterThan(30);
+    await other.close();
+  });
+
+  it('never runs more handlers at once than it has slots', async () => {
+    a = memoryApp({}, { partitions: { count: 4 } });
+    let running = 0;
+    let most = 0;
+    const task = a.task('t', async () => {
+      most = Math.max(most, ++running);
+      await pause(2);
+      running--;
+    });
+    await a.worker({ slots: 5, claimAhead: 10 });
+    const runs = await task.runMany(Array.from({ length: 120 }, () => undefined));
+    await Promise.all(runs.map((run) => run.result()));
+    expect(most).toBe(5);
+  });
+
+  it('serves all of its lanes and no other, within its capabilities', async () => {
+    a = memoryApp();
+    const order: string[] = [];
+    const fast = a.task('fast', { lane: 'fast' }, () => void order.push('fast'));
+    const slow = a.task('slow', { lane: 'slow' }, () => void order.push('slow'));
+    const gpu = a.task('gpu', { lane: 'fast', needs: ['gpu'] }, () => 'never');
+    const runs = [...(await fast.runMany([undefined, undefined, undefined])), ...(await slow.runMany([undefined, undefined, undefined]))];
+    const unserved = await gpu.run();
+    await a.worker({ tasks: [fast, slow, gpu] });
+    await Promise.all(runs.map((run) => run.result()));
+    expect(order).toEqual(['fast', 'slow', 'fast', 'slow', 'fast', 'slow']);
+    expect(await unserved.state()).toBe('waiting');
+    await a.worker({ capabilities: ['gpu'] });
+    expect(await unserved.result()).toBe('never');
+  });
+});
+
+describe('round trips', () => {
+  it('finishing one execution and claiming the next is one call', async () => {
+    const { backend, calls } = counting(memory());
+    a = app({ backend });
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany(Array.from({ length: 50 }, (_, i) => i));
+    calls.length = 0;
+    await a.worker();
+    await Promise.all(runs.map((run) => run.result()));
+    expect(calls.filter((names) => names.join() === 'completeExecution,claimForWorker').length).toBe(50);
+    expect(calls.filter((names) => names.join() === 'claimForWorker').length).toBe(1);
+  });
+
+  it('claimed ahead, many executions share a call', async () => {
+    const { backend, calls } = counting(memory());
+    a = app({ backend });
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany(Array.from({ length: 500 }, (_, i) => i));
+    calls.length = 0;
+    const worker = await a.worker({ claimAhead: 99 });
+    await Promise.all(runs.map((run) => run.result()));
+    expect(worker.stats().completed).toBe(500);
+    expect(calls.length).toBeLessThanOrEqual(30);
+    expect(Math.max(...calls.map((names) => names.length))).toBeLessThanOrEqual(51);
+  });
+
+  it('an idle process asks for less than 25 things a second, however many slots it has', async () => {
+    const factor = 50;
+    const inner = memory({ partitions: { count: 16 } });
+    const { backend, calls } = counting(inner);
+    let looks = 0;
+    const clock = fastClock(factor);
+    a = app({
+      clock,
+      backend: altered(backend, {
+        listDue: (args) => {
+          looks++;
+          return inner.listDue(args);
+        },
+      }),
+    });
+    a.task('t', () => 1);
+    const worker = await a.worker({ slots: 100 });
+    await until(() => worker.stats().claiming === 'idle');
+    calls.length = looks = 0;
+    const startedAt = clock.now();
+    await pause(1_000);
+    const perSecond = (calls.flat().length + looks) / ((clock.now() - startedAt) / 1_000);
+    expect(perSecond).toBeGreaterThan(3);
+    expect(perSecond).toBeLessThan(25);
+  });
+});
+
+describe('waking', () => {
+  it('starts new work at once', async () => {
+    a = memoryApp({}, { partitions: { count: 8 } });
+    const task = a.task('t', () => performance.now());
+    await a.worker();
+    await pause(20);
+    const createdAt = performance.now();
+    expect((await task.run().result()) - createdAt).toBeLessThan(50);
+  });
+
+  it('that is lost is healed by the sweep', async () => {
+    const inner = memory({ partitions: { count: 4 } });
+    const deaf = altered(inner, { onWake: async () => () => undefined });
+    a = app({ backend: deaf, clock: fastClock(25) });
+    const task = a.task('t', () => 'found');
+    const worker = await a.worker();
+    await until(() => worker.stats().claiming === 'idle');
+    const run = await task.run();
+    await pause(30);
+    expect(await run.state()).toBe('waiting');
+    expect(await run.result({ timeout: '60s' })).toBe('found');
+  });
+
+  it('that cannot be subscribed to is healed by the sweep too, and tried again', async () => {
+    const inner = memory();
+    let tries = 0;
+    const flaky = altered(inner, {
+      onWake: async (lanes, listener) => {
+        if (lanes.length > 0 && ++tries < 3) throw new EngineError('transport_failed', 'no.');
+        return inner.onWake(lanes, listener);
+      },
+    });
+    a = app({ backend: flaky });
+    const task = a.task('t', () => 1);
+    await a.worker();
+    expect(await task.run().result({ timeout: '5s' })).toBe(1);
+    await until(() => tries === 3);
+  });
+});
+
+describe('leases', () => {
+  it('a handler that blocks the event loop past its lease is told, and its late result is refused', async () => {
+    a = memoryApp();
+    const aborts: unknown[] = [];
+    const task = a.task('t', async ({ signal, attempt }) => {
+      if (attempt === 2) return 'second';
+      block(1_500);
+      await pause(5);
+      aborts.push(signal.reason);
+      return 'late';
+    });
+    const worker = await a.worker({ leaseTtlMs: 1_000 });
+    const outcomes: FinishedOutcome[] = [];
+    const lost: string[] = [];
+    worker.on('finished', ({ outcome }) => outcomes.push(outcome));
+    worker.on('leaseLost', ({ reason }) => lost.push(reason));
+    const run = await task.run();
+    expect(await run.result()).toBe('second');
+    expect(aborts[0]).toMatchObject({ name: 'TaskAbort', code: 'lease_lost' });
+    expect(lost).toEqual(['lease_lost']);
+    expect([...outcomes].sort()).toEqual(['completed', 'lost']);
+    expect(await run.info()).toMatchObject({ totalAttemptCount: 2, leaseReclaimCount: 1 });
+  });
+
+  it('a handler that blocks it for less than two thirds of the lease loses nothing', async () => {
+    a = memoryApp();
+    const task = a.task('t', async ({ signal }) => {
+      for (let i = 0; i < 4; i++) {
+        // In the worst case the block begins when the renewal was just due.
+        await pause(i * 80);
+        block(600);
+        await pause(1);
+      }
+      return signal.aborted;
+    });
+    await a.worker({ leaseTtlMs: 1_000 });
+    const run = await task.run();
+    expect(await run.result()).toBe(false);
+    expect(await run.info()).toMatchObject({ totalAttemptCount: 1, leaseReclaimCount: 0 });
+  });
+
+  it('are renewed for as long as the handler runs', async () => {
+    const { backend, calls } = counting(memory());
+    a = app({ backend });
+    const task = a.task('t', () => pause(1_600).then(() => 'kept'));
+    await a.worker({ leaseTtlMs: 1_000, slots: 3 });
+    const runs = await task.runMany([undefined, undefined, undefined]);
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(['kept', 'kept', 'kept']);
+    const renewals = calls.filter((names) => names.includes('renewLease'));
+    expect(renewals.length).toBeGreaterThanOrEqual(4);
+    expect(renewals.length).toBeLessThanOrEqual(6);
+    expect(renewals.every((names) => names.length === 3)).toBe(true);
+  });
+
+  it('that cannot be renewed are given up before the engine gives them away', async () => {
+    const inner = memory();
+    const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
+      if (commands.some(({ name }) => name === 'renewLease')) throw new EngineError('transport_failed', 'no.');
+      return inner.execute(commands);
+    }) as Backend['execute'];
+    a = app({ backend: altered(inner, { execute }) });
+    const heard = deferred<{ code: unknown; afterMs: number }>();
+    const task = a.task('t', async ({ signal, attempt }) => {
+      const startedAt = performance.now();
+      if (attempt === 1) {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        heard.resolve({ code: (signal.reason as { code: unknown }).code, afterMs: performance.now() - startedAt });
+        signal.throwIfAborted();
+      }
+      return 'second';
+    });
+    await a.worker({ leaseTtlMs: 1_000 });
+    const run = task.run();
+    const { code, afterMs } = await heard.promise;
+    expect(code).toBe('lease_lost');
+    expect(afterMs).toBeGreaterThan(800);
+    expect(afterMs).toBeLessThan(1_000);
+    expect(await run.result()).toBe('second');
+  });
+
+  it.each([
+    ['lease_revoked', (backend: Backend, executionId: string) => backend.revokeLease({ executionId })],
+    ['cancelled', (backend: Backend, executionId: string) => backend.cancelExecution({ executionId, reason: '', source: 'operator_override' })],
+  ] as const)('taken away by the engine are noticed at the next renewal: %s', async (code, take) => {
+    a = memoryApp();
+    const heard = deferred<unknown>();
+    const started = deferred<string>();
+    const task = a.task('t', async ({ signal, executionId, attempt }) => {
+      if (attempt === 2) return;
+      started.resolve(executionId);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      heard.resolve(signal.reason);
+    });
+    await a.worker({ leaseTtlMs: 1_000 });
+    await task.run();
+    await take(await a.backend(), await started.promise);
+    expect(await heard.promise).toMatchObject({ code });
+  });
+
+  it('are the owner\'s: a token differs from attempt to attempt', async () => {
+    a = memoryApp();
+    const tokens: string[] = [];
+    const task = a.task('t', { retry: { failures: 1, backoff: backoff.fixed(1) } }, ({ fence, executionId, attempt }) => {
+      tokens.push(fence.token);
+      expect(fence.token).toBe(`${executionId}/${attempt}`);
+      if (attempt === 1) throw new Error('again');
+    });
+    await a.worker();
+    await task.run().result();
+    expect(tokens).toHaveLength(2);
+  });
+});
+
+describe('handlers', () => {
+  it('can park their attempt, by returning or throwing a delay', async () => {
+    a = memoryApp();
+    let calls = 0;
+    const task = a.task('t', ({ attempt }) => {
+      calls++;
+      if (calls === 1) return delay(20);
+      if (calls === 2) throw delay(new Date(Date.now() + 20));
+      return attempt;
+    });
+    const worker = await a.worker();
+    expect(await task.run().result()).toBe(1);
+    expect(worker.stats()).toMatchObject({ delayed: 2, completed: 1, failed: 0 });
+  });
+
+  it('can say how far they are', async () => {
+    a = memoryApp();
+    const go = deferred();
+    const task = a.task('t', async ({ progress }) => {
+      await progress(40.4, `half\ud800${'ä'.repeat(2_000)}`);
+      await go.promise;
+      await progress(1_000);
+    });
+    await a.worker();
+    const run = await task.run();
+    await until(async () => (await run.info()).progress?.percent === 40);
+    expect(Buffer.byteLength((await run.info()).progress?.message ?? '')).toBeLessThanOrEqual(1_024);
+    go.resolve();
+    await run.result();
+    expect((await run.info()).progress?.percent).toBe(100);
+  });
+
+  it('hear from progress that the work is not theirs any more', async () => {
+    a = memoryApp();
+    const errors: unknown[] = [];
+    const task = a.task('t', async ({ progress, executionId, attempt }) => {
+      if (attempt === 2) return;
+      await (await a.backend()).revokeLease({ executionId });
+      errors.push(await rejectionOf(progress(10)), await rejectionOf(progress(20)));
+    });
+    await a.worker();
+    await task.run().result();
+    expect(errors).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
+  });
+
+  it('of unknown tasks are not needed: the work is handed back, and done by who can', async () => {
+    const backend = memory();
+    const warnings: string[] = [];
+    const log = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (message: string) => void warnings.push(message) };
+    const stranger = app({ backend, log, closeBackend: false });
+    const known = stranger.task('known', () => 'still served');
+    const worker = await stranger.worker();
+    a = app({ backend });
+    const unknown = a.task('unknown', () => 'done');
+    const run = await unknown.run();
+    await unknown.run();
+    await until(() => worker.stats().delayed >= 1);
+    expect(await known.run().result()).toBe('still served');
+    expect(warnings.filter((message) => message.includes('"unknown"'))).toHaveLength(1);
+    expect(worker.stats().claimed).toBeLessThan(10);
+    await a.worker();
+    expect(await run.result()).toBe('done');
+    await stranger.close();
+  });
+});
+
+describe('errors', () => {
+  it('of the transport never end the loop, and endings are repeated until they are known', async () => {
+    const inner = memory();
+    let calls = 0;
+    const done = new Map<string, number>();
+    const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
+      calls++;
+      if (calls % 3 === 1) throw new EngineError('transport_failed', 'before.');
+      const results = await inner.execute(commands);
+      if (calls % 3 === 2 && !commands.some(({ name }) => name === 'claimForWorker')) throw new EngineError('call_timeout', 'after.');
+      return results;
+    }) as Backend['execute'];
+    a = app({ backend: altered(inner, { execute }), clock: fastClock(20) });
+    const task = a.task('t', ({ executionId }) => void done.set(executionId, (done.get(executionId) ?? 0) + 1));
+    const errors: unknown[] = [];
+    const worker = await a.worker({ slots: 2, leaseTtlMs: 60_000 });
+    worker.on('error', ({ error }) => errors.push(error));
+    const runs = await Promise.all(Array.from({ length: 12 }, () => task.run()));
+    await Promise.all(runs.map((run) => run.result()));
+    expect(done.size).toBe(12);
+    expect([...done.values()].every((times) => times === 1)).toBe(true);
+    expect(errors.length).toBeGreaterThan(3);
+  });
+
+  it('of listeners hurt nobody', async () => {
+    a = memoryApp();
+    const task = a.task('t', () => 1);
+    const worker = await a.worker();
+    worker.on('finished', () => {
+      throw new Error('listener');
+    });
+    expect(await task.run().result()).toBe(1);
+    expect(await task.run().result()).toBe(1);
+  });
+});
+
+describe('the end of a worker', () => {
+  it('hands work claimed ahead back at once, and lets running handlers finish', async () => {
+    const backend = memory();
+    const other = app({ backend, closeBackend: false });
+    const doneByOther: number[] = [];
+    other.task('t', ({ input }: TaskContext<number>) => doneByOther.push(input));
+    a = app({ backend });
+    const go = deferred();
+    const task = a.task('t', ({ input }: TaskContext<number>) => go.promise.then(() => input * 10));
+    const worker = await a.worker({ claimAhead: 10 });
+    const runs = await task.runMany([1, 2, 3]);
+    await until(() => worker.stats().ahead === 2);
+    await other.worker();
+    const startedAt = performance.now();
+    const drained = worker.drain({ timeout: '10s' });
+    await runs[2]?.result();
+    expect(performance.now() - startedAt).toBeLessThan(300);
+    expect(doneByOther).toEqual([2, 3]);
+    go.resolve();
+    await drained;
+    expect(await runs[0]?.result()).toBe(10);
+    expect(worker.stats()).toMatchObject({ state: 'closed', completed: 1, released: 2, running: 0, ahead: 0 });
+    // The same attempt went on: nothing was counted as a failure or a crash.
+    expect(await runs[2]?.info()).toMatchObject({ totalAttemptCount: 1, leaseReclaimCount: 0, leaseReleaseCount: 1 });
+    await other.close();
+  });
+
+  it('tells handlers that take too long to stop, and hands their work back', async () => {
+    a = memoryApp();
+    const reasons: unknown[] = [];
+    const started = deferred();
+    const task = a.task('t', async ({ signal }) => {
+      started.resolve();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      reasons.push(signal.reason);
+      throw signal.reason;
+    });
+    const worker = await a.worker();
+    const run = await task.run();
+    await started.promise;
+    const startedAt = performance.now();
+    await worker.drain({ timeout: 50 });
+    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(reasons).toMatchObject([{ code: 'shutdown' }]);
+    expect(await run.state()).toBe('waiting');
+    expect(await run.info()).toMatchObject({ leaseReleaseCount: 1 });
+  });
+
+  it('does not wait for ever for a handler that does not listen', async () => {
+    a = memoryApp({ clock: fastClock(20) });
+    const go = deferred();
+    const started = deferred();
+    const task = a.task('t', async () => {
+      started.resolve();
+      await go.promise;
+      return 'too late';
+    });
+    const worker = await a.worker();
+    const run = await task.run();
+    await started.promise;
+    await worker.drain({ timeout: 0 });
+    expect(await run.state()).toBe('waiting');
+    go.resolve();
+    await pause(10);
+    expect(await run.state()).toBe('waiting');
+  });
+
+  it('can be hastened', async () => {
+    a = memoryApp();
+    const started = deferred();
+    const task = a.task('t', ({ signal }) => {
+      started.resolve();
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    });
+    const worker = await a.worker();
+    await task.run();
+    await started.promise;
+    const startedAt = performance.now();
+    const drained = worker.drain();
+    await pause(20);
+    await Promise.all([drained, worker.drain({ timeout: 0 })]);
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  it('comes with SIGTERM when asked for, and takes its handlers along', async () => {
+    const before = process.listenerCount('SIGTERM');
+    const backend = memory();
+    a = app({ backend });
+    const task = a.task('t', () => pause(50).then(() => 'finished'));
+    await a.worker({ handleSignals: true });
+    expect(process.listenerCount('SIGTERM')).toBe(before + 1);
+    const result = task.run().result();
+    await pause(10);
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(await result).toBe('finished');
+    await a.close();
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+    expect(await rejectionOf(backend.ping())).toMatchObject({ code: 'backend_closed' });
+  });
+
+  it('is a matter of scope', async () => {
+    a = memoryApp();
+    a.task('t', () => 1);
+    const worker = await a.worker();
+    await worker[Symbol.asyncDispose]();
+    expect(worker.stats().state).toBe('closed');
+  });
+});
