@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/app/codec.js';
+import { policyOf, policyOfRun } from '../../src/app/task.js';
+import { validate } from '../../src/app/schema.js';
+import { backoff, durationMs, EngineError } from '../../src/index.js';
+import { abortCodeOf } from '../../src/worker/refusal.js';
+import { resolveSettings } from '../../src/worker/options.js';
+import { boundText, categoryOf, reasonOf } from '../../src/worker/text.js';
+
+describe('durations', () => {
+  it.each([[250, 250], ['250ms', 250], ['30s', 30_000], ['5m', 300_000], ['1.5h', 5_400_000], ['2d', 172_800_000], [0, 0], [1.6, 2]] as const)('%s is %i ms', (duration, ms) => {
+    expect(durationMs(duration)).toBe(ms);
+  });
+
+  it.each(['', 's', '5', '5 s', '-5s', '5w', '1e3s', -1, NaN, Infinity])('%s is none', (text) => {
+    expect(() => durationMs(text as never)).toThrow(EngineError);
+  });
+});
+
+describe('payloads', () => {
+  it.each([null, true, 0, '', 'text', [1, { a: [] }], { deep: { er: 'ü' } }])('%j comes back as JSON', (value) => {
+    const encoded = encode(value);
+    expect(encoded.encoding).toBe(JSON_ENCODING);
+    expect(decode(encoded)).toEqual(value);
+  });
+
+  it('are bytes as they are, and nothing as nothing', () => {
+    const bytes = new Uint8Array([0, 1, 255]);
+    expect(encode(bytes)).toEqual({ bytes, encoding: BYTES_ENCODING });
+    expect(decode({ bytes, encoding: undefined })).toBe(bytes);
+    expect(decode(encode(undefined))).toBeUndefined();
+    expect(decode({ bytes: new Uint8Array(0), encoding: undefined })).toBeUndefined();
+    expect(decode({ bytes: new Uint8Array(0), encoding: BYTES_ENCODING })).toEqual(new Uint8Array(0));
+  });
+
+  it('that cannot be written or read are refused', () => {
+    expect(() => encode(1n)).toThrow(EngineError);
+    expect(() => encode(() => 1)).toThrow(EngineError);
+    expect(() => encode(new Uint8Array(8 * 1024 * 1024 + 1))).toThrow(EngineError);
+    expect(() => decode({ bytes: new Uint8Array([0xff]), encoding: JSON_ENCODING })).toThrow();
+    expect(() => decode({ bytes: undefined, encoding: JSON_ENCODING })).toThrow();
+  });
+});
+
+describe('policies', () => {
+  it('say only what the definition says', () => {
+    expect(policyOf({})).toBeUndefined();
+    expect(policyOf({ needs: [] })).toBeUndefined();
+    expect(policyOf({ retry: { failures: 2, crashes: 7, backoff: backoff.fixed('2s') }, timeout: { attempt: '1s', total: '1m' }, needs: ['eu'], retention: '7d' })).toEqual({
+      retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 2_000 } },
+      maxReclaimCount: 7,
+      timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 60_000 },
+      routingRequirements: { requiredCapabilities: ['eu'] },
+      streamPolicy: { retentionTtlMs: 604_800_000 },
+    });
+  });
+
+  it('of a run add what the run says', () => {
+    const policy = policyOf({ timeout: { attempt: 5, total: 100 } });
+    expect(policyOfRun(policy, {})).toBe(policy);
+    expect(policyOfRun(policy, { deadline: new Date(5) })).toBe(policy);
+    expect(policyOfRun(policy, { deadline: '2s', idempotencyWindow: '1h' })).toEqual({
+      timeoutPolicy: { attemptTimeoutMs: 5, executionDeadlineMs: 2_000 },
+      dedupWindowMs: 3_600_000,
+    });
+  });
+
+  it('have a backoff that never starts above its bound', () => {
+    expect(backoff.exponential('2h')).toMatchObject({ initialDelayMs: 7_200_000, maxDelayMs: 7_200_000, jitter: true, multiplier: 2 });
+    expect(backoff.exponential('1s', { max: '5m', factor: 3, jitter: false })).toEqual({ type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 300_000, multiplier: 3, jitter: false });
+  });
+});
+
+describe('schemas', () => {
+  it('name what is wrong, and where', async () => {
+    const schema = z.object({ a: z.object({ b: z.int() }), c: z.string() });
+    const problem = await validate(schema, { a: { b: 'x' } });
+    expect(problem).toMatchObject({ ok: false });
+    expect((problem as { problem: string }).problem).toMatch(/a\.b: .*; c: /);
+  });
+});
+
+describe('texts of failures', () => {
+  it('are cut at the end of a character', () => {
+    expect(boundText('abc', 3)).toBe('abc');
+    expect(boundText('äöü', 5)).toBe('ä…');
+    expect(boundText('😀😀', 7)).toBe('😀…');
+    expect(boundText('a\ud800', 10)).toBe('a\ufffd');
+  });
+
+  it('join the causes once, and end in a circle', () => {
+    const root = new Error('root');
+    expect(reasonOf(new Error('top', { cause: root }))).toBe('top: root');
+    expect(reasonOf(new Error('wrapped: root', { cause: root }))).toBe('wrapped: root');
+    expect(reasonOf(new TypeError(''))).toBe('TypeError');
+    expect(reasonOf(undefined)).toBe('unknown error');
+    const loop = new Error('loop');
+    loop.cause = loop;
+    expect(reasonOf(loop)).toBe('loop');
+  });
+
+  it('have categories that the engine takes', () => {
+    expect(categoryOf(undefined, 'x')).toBe('x');
+    expect(categoryOf('a,b|c\n', 'x')).toBe('a_b_c_');
+    expect(categoryOf('ü'.repeat(200), 'x').length).toBeLessThan(70);
+  });
+});
+
+describe('refusals', () => {
+  const refused = (detail: Record<string, string>): EngineError => new EngineError('execution_not_active', 'x.', { detail });
+  const neither = { attemptTimedOut: false, deadlinePassed: false };
+
+  it.each([
+    ['cancelled', refused({ terminalOutcome: 'cancelled' }), neither],
+    ['deadline', refused({ terminalOutcome: 'expired' }), neither],
+    ['deadline', refused({ terminalOutcome: 'expired' }), { attemptTimedOut: true, deadlinePassed: true }],
+    ['attempt_timeout', refused({ terminalOutcome: 'expired' }), { attemptTimedOut: true, deadlinePassed: false }],
+    ['attempt_timeout', refused({ terminalOutcome: 'none' }), { attemptTimedOut: true, deadlinePassed: false }],
+    ['lease_lost', refused({ terminalOutcome: 'success' }), neither],
+    ['lease_lost', new EngineError('stale_lease', 'x.'), neither],
+    ['lease_lost', new EngineError('lease_expired', 'x.'), neither],
+    ['lease_lost', new EngineError('execution_not_found', 'x.'), neither],
+    ['lease_revoked', new EngineError('lease_revoked', 'x.'), neither],
+    [undefined, new EngineError('transport_failed', 'x.'), neither],
+  ])('mean %s', (code, error, timeouts) => {
+    expect(abortCodeOf(error, timeouts)).toBe(code);
+  });
+});
+
+describe('worker options', () => {
+  it('have defaults and bounds', () => {
+    expect(resolveSettings({})).toEqual({ slots: 1, claimAhead: 0, capabilities: [], leaseTtlMs: 30_000, drainTimeoutMs: 25_000, handleSignals: false, workerId: 'worker' });
+    for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }]) expect(() => resolveSettings(wrong)).toThrow(/whole number/);
+  });
+});

@@ -1,0 +1,236 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { executionIdOf } from '../../model/ids.js';
+import { RETENTION_SLOT_MS } from '../../model/limits.js';
+import { runDue, startEngine, type Clock, type Engine } from '../../src/engine/index.js';
+import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
+import { systemClock } from '../../src/engine/clock.js';
+import { EngineError, memory, type Backend } from '../../src/index.js';
+import { pause, rejectionOf, until } from '../app/support.js';
+
+const engines: Engine[] = [];
+afterEach(async () => {
+  for (const engine of engines.splice(0)) await engine.close();
+});
+
+async function start(...args: Parameters<typeof startEngine>): Promise<Engine> {
+  const engine = await startEngine(...args);
+  engines.push(engine);
+  return engine;
+}
+
+let counter = 0;
+const uuid = (): string => `00000000-0000-7000-8000-${String(++counter).padStart(12, '0')}`;
+
+type Create = Parameters<Backend['createExecution']>[0];
+
+async function create(backend: Backend, partition = 0, options: Partial<Create> = {}): Promise<string> {
+  const executionId = executionIdOf(partition, uuid());
+  await backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'test', ...options });
+  return executionId;
+}
+
+async function claim(backend: Backend, leaseTtlMs = 1_000): Promise<void> {
+  const claims = [{ leaseId: uuid(), attemptId: uuid() }];
+  await backend.claimForWorker({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', leaseTtlMs, claims });
+}
+
+function manual(partitions = 1): { backend: Backend; time: { now: number } } {
+  const time = { now: 1_000_000 };
+  return { time, backend: memory({ now: () => time.now, partitions: { count: partitions }, retentionMs: 60_000 }) };
+}
+
+describe('runDue', () => {
+  it('promotes, expires, marks lapsed leases and purges, each when it is due and not before', async () => {
+    const { backend, time } = manual();
+    const delayed = await create(backend, 0, { delayUntil: time.now + 100 });
+    const short = await create(backend, 0, { laneId: 'other', executionDeadlineAt: time.now + 200 });
+    const leased = await create(backend);
+    await claim(backend, 1_000);
+    expect(await runDue(backend)).toBe(0);
+    time.now += 100;
+    expect(await runDue(backend)).toBe(1);
+    expect(await backend.readExecutionState({ executionId: delayed })).toBe('waiting');
+    time.now += 100;
+    expect(await runDue(backend)).toBe(1);
+    expect(await backend.readExecutionState({ executionId: short })).toBe('expired');
+    time.now += 800;
+    expect(await runDue(backend)).toBe(1);
+    expect((await backend.readExecutionInfo({ executionId: leased }))?.stateVector.ownershipState).toBe('lease_expired_reclaimable');
+    time.now += 60_000 + RETENTION_SLOT_MS;
+    expect(await runDue(backend)).toBe(1);
+    expect(await backend.readExecutionState({ executionId: short })).toBeUndefined();
+    expect(await runDue(backend)).toBe(0);
+  });
+
+  it('looks at every partition and takes at most a page of each', async () => {
+    const { backend, time } = manual(3);
+    for (const partition of [0, 0, 0, 2]) await create(backend, partition, { delayUntil: time.now + 1 });
+    time.now += 1;
+    expect(await runDue(backend, { limitPerPartition: 2 })).toBe(3);
+    expect(await runDue(backend, { limitPerPartition: 2 })).toBe(1);
+  });
+
+  it('counts only what it changed itself', async () => {
+    const { backend, time } = manual();
+    const executionId = await create(backend, 0, { delayUntil: time.now + 1 });
+    time.now += 1;
+    const late = Object.assign(Object.create(backend) as Backend, {
+      listDue: async (args: Parameters<Backend['listDue']>[0]) => {
+        const due = await backend.listDue(args);
+        await backend.promoteDelayed({ executionId });
+        return due;
+      },
+    });
+    expect(await runDue(late)).toBe(0);
+  });
+
+  it('draws the jitter of retries', async () => {
+    const { backend, time } = manual();
+    await create(backend, 0, {
+      policy: {
+        timeoutPolicy: { attemptTimeoutMs: 10 },
+        retryPolicy: { maxRetries: 1, backoff: { type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 1_000, multiplier: 1, jitter: true } },
+      },
+    });
+    await claim(backend);
+    time.now += 10;
+    expect(await runDue(backend, { random: () => 0.5 })).toBe(1);
+    expect((await backend.listDue({ partition: '{fp:0}' })).nextDueAt).toBe(time.now + 750);
+  });
+});
+
+describe('the loop', () => {
+  it('applies what becomes due in any partition, soon after', async () => {
+    const backend = memory({ partitions: { count: 5 } });
+    const engine = await start(backend);
+    const from = Date.now();
+    const ids = await Promise.all([0, 1, 2, 3, 4].map((partition) => create(backend, partition, { delayUntil: from + 50 })));
+    await until(async () => (await backend.readExecutionState({ executionId: ids[4] as string })) === 'waiting');
+    expect(Date.now() - from).toBeLessThan(150);
+    await until(() => engine.applied === 5);
+  });
+
+  it('works through more than a page at once', async () => {
+    const backend = memory();
+    const at = Date.now() + 20;
+    for (let i = 0; i < 250; i++) await create(backend, 0, { delayUntil: at });
+    const engine = await start(backend, { pageSize: 20 });
+    await until(() => engine.applied === 250);
+    expect(Date.now() - at).toBeLessThan(500);
+  });
+
+  it('finds by its poll what no wake told', async () => {
+    const inner = memory();
+    const deaf = Object.assign(Object.create(inner) as Backend, { onWake: async () => () => undefined });
+    const engine = await start(deaf, { pollIntervalMs: 60 });
+    await pause(20);
+    await create(inner, 0, { delayUntil: Date.now() + 1 });
+    await until(() => engine.applied === 1, 500);
+  });
+
+  it('goes on after errors, and reports them', async () => {
+    const inner = memory();
+    const errors: unknown[] = [];
+    let looks = 0;
+    const broken = Object.assign(Object.create(inner) as Backend, {
+      onWake: async () => {
+        throw new EngineError('transport_failed', 'no wakes.');
+      },
+      listDue: async (args: Parameters<Backend['listDue']>[0]) => {
+        if (++looks <= 3) throw new Error('socket');
+        return inner.listDue(args);
+      },
+    });
+    const executionId = await create(inner, 0, { delayUntil: Date.now() + 1 });
+    const engine = await start(broken, {
+      pollIntervalMs: 50,
+      onError: (error) => {
+        errors.push(error);
+        throw new Error('a reporter that fails');
+      },
+    });
+    await until(() => engine.applied === 1);
+    expect(await inner.readExecutionState({ executionId })).toBe('waiting');
+    expect(errors).toHaveLength(4);
+  });
+
+  it('is safe in several processes at once: everything is applied once', async () => {
+    const backend = memory({ partitions: { count: 2 } });
+    const loops = await Promise.all([start(backend), start(backend), start(backend)]);
+    const ids: string[] = [];
+    for (let i = 0; i < 60; i++) ids.push(await create(backend, i % 2, { delayUntil: Date.now() + 10 + (i % 7) }));
+    await until(() => loops.reduce((sum, { applied }) => sum + applied, 0) >= 60);
+    await pause(20);
+    expect(loops.reduce((sum, { applied }) => sum + applied, 0)).toBe(60);
+  });
+
+  it('looks at an idle store only as often as its poll says', async () => {
+    const inner = memory({ partitions: { count: 16 } });
+    let looks = 0;
+    const counted = Object.assign(Object.create(inner) as Backend, {
+      listDue: (args: Parameters<Backend['listDue']>[0]) => {
+        looks++;
+        return inner.listDue(args);
+      },
+    });
+    await start(counted, { pollIntervalMs: 100 });
+    await pause(30);
+    looks = 0;
+    await pause(500);
+    expect(looks).toBeGreaterThan(16 * 3);
+    expect(looks).toBeLessThan(16 * 7);
+  });
+
+  it('waits for what is in flight when it ends, and looks no more', async () => {
+    const inner = memory();
+    let inFlight = 0;
+    let looks = 0;
+    const slow = Object.assign(Object.create(inner) as Backend, {
+      listDue: async (args: Parameters<Backend['listDue']>[0]) => {
+        looks++;
+        inFlight++;
+        await pause(40);
+        inFlight--;
+        return inner.listDue(args);
+      },
+    });
+    const engine = await startEngine(slow, { pollIntervalMs: 10 });
+    await until(() => inFlight === 1);
+    await engine.close();
+    expect(inFlight).toBe(0);
+    const seen = looks;
+    await create(inner, 0, { delayUntil: Date.now() + 5 });
+    await pause(60);
+    expect(looks).toBe(seen);
+  });
+});
+
+describe('retries', () => {
+  const clock: Clock = { ...systemClock, random: () => 1, after: (_ms, fn) => systemClock.after(0, fn) };
+
+  it('wait longer each time, up to a bound, and never not at all', () => {
+    expect([1, 2, 3, 9, 500].map((failures) => retryDelayMs(clock, failures))).toEqual([100, 200, 400, 10_000, 10_000]);
+    expect(retryDelayMs({ ...clock, random: () => 0 }, 1)).toBeGreaterThan(0);
+  });
+
+  it('repeat what may pass, and give up what will not', async () => {
+    let tries = 0;
+    const value = await withRetries(clock, 5_000, async () => {
+      if (++tries < 4) throw new EngineError('transport_failed', 'no.');
+      return tries;
+    });
+    expect(value).toBe(4);
+    tries = 0;
+    const final = new EngineError('invalid_input', 'no.');
+    expect(
+      await rejectionOf(
+        withRetries(clock, 5_000, async () => {
+          tries++;
+          throw final;
+        }),
+      ),
+    ).toBe(final);
+    expect(tries).toBe(1);
+    expect(isRetryable(new Error('socket'))).toBe(true);
+  });
+});
