@@ -1,45 +1,204 @@
-/** What holds for every execution at all times. Source: spec 01, 04 and 05, the sections named Invariants. */
-import type { Invariant } from '../invariants.js';
+/** What holds for every execution, and for its life in the log. Source: spec 01 and 04, the sections named Invariants. */
+import { compareBytes } from '../ids.js';
+import type { ExecutionInvariant } from '../invariants.js';
+import { DEFAULTS, LIMITS, RETENTION_SLOT_MS } from '../limits.js';
+import type { LogRule } from '../replay.js';
+import { idempotencyId } from '../state.js';
 import type { ReadonlyExecution } from './execution.js';
-import { isActive, isDelayed, isTerminal } from './situation.js';
+import { isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
 
-/** An invariant that concerns one execution at a time. */
-function each(name: string, holds: (execution: ReadonlyExecution) => boolean): Invariant {
-  return {
-    name,
-    check({ state }) {
-      for (const execution of state.executions.values()) {
-        if (!holds(execution)) return `${execution.executionId} is ${execution.situation}: ${JSON.stringify(execution)}`;
-      }
-      return undefined;
-    },
-  };
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+
+const PUBLIC_STATES: Readonly<Record<Exclude<StateVector['terminalOutcome'], 'none'>, PublicState>> = {
+  success: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  expired: 'expired',
+};
+
+/** The public state as a function of three dimensions (spec 01 section 3.9). */
+function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: StateVector): PublicState {
+  if (terminalOutcome !== 'none') return PUBLIC_STATES[terminalOutcome];
+  if (lifecyclePhase === 'active') return 'active';
+  return eligibilityState === 'not_eligible_until_time' ? 'delayed' : 'waiting';
 }
 
-const owned = ({ currentLeaseId, currentWorkerId, currentWorkerInstanceId }: ReadonlyExecution): number =>
-  Number(currentLeaseId !== undefined) + Number(currentWorkerId !== undefined) + Number(currentWorkerInstanceId !== undefined);
+/** Whether the seven dimensions agree with each other (spec 01 invariants 1 to 7). */
+function isLegalVector(vector: StateVector): boolean {
+  const { lifecyclePhase, ownershipState, eligibilityState, terminalOutcome, attemptState, blockingReason } = vector;
+  return (
+    vector.publicState === publicStateOf(vector) &&
+    (lifecyclePhase === 'active') === (ownershipState !== 'unowned') &&
+    (ownershipState === 'leased') === (attemptState === 'running_attempt') &&
+    (lifecyclePhase === 'runnable') === (eligibilityState !== 'not_applicable') &&
+    (lifecyclePhase === 'terminal') === (terminalOutcome !== 'none') &&
+    (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
+    (blockingReason === 'waiting_for_worker') === (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
+    (!attemptState.startsWith('pending_') || lifecyclePhase === 'runnable')
+  );
+}
 
-export const executionInvariants: readonly Invariant[] = [
-  each('an active execution has a lease, a worker and an attempt; no other execution has a lease or a worker', (it) =>
-    isActive(it.situation) ? owned(it) === 3 && it.currentAttemptId !== undefined && it.totalAttemptCount > 0 && it.currentLeaseEpoch > 0 : owned(it) === 0,
-  ),
-  each('a time belongs to every situation but ready', (it) => (it.dueAt === undefined) === (it.situation === 'ready')),
-  each('an attempt timeout is armed only while active', (it) => it.attemptTimeoutAt === undefined || isActive(it.situation)),
-  each('time of a parked attempt is kept only while it is parked', (it) => it.attemptTimeoutRemainingMs === undefined || it.nextAttempt === 'resume'),
-  each('an interrupted attempt waits only in a runnable situation', (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed'),
-  each('a retry waits only in backoff or ready', (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready'),
-  each('backoff is followed by a retry', (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry'),
-  each('it was started if and only if it has attempts', (it) => (it.startedAt !== undefined) === it.totalAttemptCount > 0),
-  each('attempts, epochs and counters agree: an epoch per acquisition, an attempt per first claim, retry and reclaim', (it) =>
-    it.currentLeaseEpoch >= it.totalAttemptCount && it.totalAttemptCount <= 1 + it.retryCount + it.leaseReclaimCount,
-  ),
-  each('times are in order', (it) => it.createdAt <= (it.startedAt ?? it.createdAt) && it.createdAt <= it.lastTransitionAt && (it.startedAt ?? 0) <= it.lastTransitionAt),
-  each('the retry cap holds', (it) => it.retryCount <= (it.policy?.retryPolicy?.maxRetries ?? 0)),
-  each('the reclaim cap holds', (it) => it.leaseReclaimCount <= (it.policy?.maxReclaimCount ?? 100)),
-  each('a result belongs to a completed execution', (it) => it.resultBytes === undefined || it.situation === 'completed'),
-  each('a failure is named where there was one', (it) => it.situation !== 'failed' || (it.failureReason !== undefined && it.failureCategory !== undefined)),
-  each('a cancellation says by whom', (it) => (it.situation === 'cancelled') === (it.cancelledBy !== undefined)),
-  each('priority is in its range', (it) => it.priority >= 0 && it.priority <= 9_000),
-  each('a terminal execution is purged at the end of a slot after its end', (it) => !isTerminal(it.situation) || ((it.dueAt as number) % 60_000 === 0 && (it.dueAt as number) >= it.lastTransitionAt)),
-  each('a delay is not both over and forgotten', (it) => !isDelayed(it.situation) || it.dueAt !== undefined),
+/** The longest that a terminal execution with its own retention may wait for its purge. */
+function retentionHolds(it: ReadonlyExecution): boolean {
+  const purgeAt = it.dueAt ?? 0;
+  const retentionMs = it.policy?.streamPolicy?.retentionTtlMs;
+  if (purgeAt % RETENTION_SLOT_MS !== 0 || purgeAt < it.lastTransitionAt + (retentionMs ?? 0)) return false;
+  return retentionMs === undefined || purgeAt < it.lastTransitionAt + retentionMs + RETENTION_SLOT_MS;
+}
+
+/** Attempts are begun by the first claim, by every retry that was claimed, and by every reclaim (spec 04 invariant 12). */
+function attemptsAddUp(it: ReadonlyExecution): boolean {
+  const begun = it.totalAttemptCount - Number(it.startedAt !== undefined) - it.leaseReclaimCount;
+  if (!isTerminal(it.situation)) return begun === it.retryCount - Number(it.nextAttempt === 'retry');
+  return begun === it.retryCount || begun === it.retryCount - 1;
+}
+
+export const executionInvariants: readonly ExecutionInvariant[] = [
+  { name: 'the state vector is a legal combination', holds: (it) => isLegalVector(stateVector(it)) },
+  { name: 'a time belongs to every situation but ready', holds: (it) => (it.dueAt === undefined) === (it.situation === 'ready') },
+  { name: 'an interrupted attempt waits only while ready or delayed', holds: (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed' },
+  { name: 'a retry waits only in backoff or ready', holds: (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready' },
+  { name: 'backoff is followed by a retry', holds: (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry' },
+  {
+    name: 'a first attempt is pending if and only if there was none',
+    holds: (it) => !isRunnable(it.situation) || (it.nextAttempt === 'first') === (it.totalAttemptCount === 0),
+  },
+  { name: 'it was started if and only if it has attempts', holds: (it) => (it.startedAt !== undefined) === it.totalAttemptCount > 0 },
+  { name: 'it has a last attempt if and only if it was started', holds: (it) => (it.currentAttemptId !== undefined) === (it.startedAt !== undefined) },
+  { name: 'attempts are the first one, the retries that began and the reclaims', holds: attemptsAddUp },
+  {
+    name: 'counters are counts',
+    holds: (it) => [it.totalAttemptCount, it.currentLeaseEpoch, it.retryCount, it.leaseReclaimCount, it.leaseReleaseCount, it.payloadBytes].every(isCount),
+  },
+  {
+    name: 'times are in order: created, started, changed, now',
+    holds: (it, { now }) => it.createdAt <= (it.startedAt ?? it.createdAt) && (it.startedAt ?? it.createdAt) <= it.lastTransitionAt && it.lastTransitionAt <= now,
+  },
+  { name: 'the retry cap holds', holds: (it) => it.retryCount <= (it.policy?.retryPolicy?.maxRetries ?? 0) },
+  { name: 'a backoff ends when it began or later', holds: (it) => it.situation !== 'retry_backoff' || (it.dueAt ?? 0) >= it.lastTransitionAt },
+  {
+    name: 'a result belongs to a completed execution',
+    holds: (it) => (it.resultBytes === undefined && it.resultEncoding === undefined) || (it.situation === 'completed' && (it.resultBytes ?? 0) <= LIMITS.maxPayloadBytes),
+  },
+  { name: 'a failure has a reason and a category, or neither', holds: (it) => (it.failureReason === undefined) === (it.failureCategory === undefined) },
+  {
+    name: 'a failure is named while it is the last word, and nowhere else',
+    holds: (it) => {
+      if (it.situation === 'failed' || it.situation === 'expired' || it.nextAttempt === 'retry') return it.failureReason !== undefined;
+      return it.failureReason === undefined || (it.situation !== 'completed' && it.retryCount > 0);
+    },
+  },
+  {
+    name: 'a cancellation says why and by whom',
+    holds: (it) => (it.situation === 'cancelled') === (it.cancelledBy !== undefined) && (it.cancelledBy === undefined) === (it.cancellationReason === undefined),
+  },
+  { name: 'priority is in its range', holds: (it) => it.priority >= LIMITS.minPriority && it.priority <= LIMITS.maxPriority },
+  { name: 'a terminal execution is purged at the end of the slot in which its retention ends', holds: (it) => !isTerminal(it.situation) || retentionHolds(it) },
+  {
+    name: 'progress belongs to an attempt',
+    holds: (it, { now }) =>
+      it.progressUpdatedAt === undefined
+        ? it.progressPct === undefined && it.progressMessage === undefined
+        : it.totalAttemptCount > 0 && it.progressUpdatedAt >= (it.startedAt ?? 0) && it.progressUpdatedAt <= now,
+  },
+  {
+    name: 'required capabilities are a set in byte order',
+    holds: ({ requiredCapabilities }) => requiredCapabilities.every((token, i) => i === 0 || compareBytes(requiredCapabilities[i - 1] as string, token) < 0),
+  },
+  { name: 'its lane is known', holds: (it, { state }) => state.lanes.has(it.laneId) },
+  {
+    name: 'what was set at creation never changes',
+    holds: (it, { replay: { tallies } }) => {
+      const created = tallies.get(it.executionId)?.created;
+      return (
+        created === undefined ||
+        (it.namespace === created.namespace &&
+          it.laneId === created.laneId &&
+          it.executionKind === created.executionKind &&
+          it.creatorIdentity === created.creatorIdentity &&
+          it.createdAt === created.at &&
+          it.executionDeadlineAt === created.executionDeadlineAt &&
+          it.payloadBytes === created.payloadBytes &&
+          it.payloadEncoding === created.payloadEncoding &&
+          sameText(it.policy, created.policy) &&
+          sameText(it.tags, created.tags) &&
+          sameText(it.requiredCapabilities, created.requiredCapabilities))
+      );
+    },
+  },
+  {
+    name: 'attempts and retries are those that the events count',
+    holds: (it, { replay: { tallies } }) => {
+      const tally = tallies.get(it.executionId);
+      return tally === undefined || (it.totalAttemptCount === tally.attempts && it.retryCount === tally.retries);
+    },
+  },
 ];
+
+const sameText = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+
+export const executionRules: readonly LogRule[] = [
+  { name: 'an execution is created once, and before anything else happens to it', holds: ({ event, past }) => (event.type === 'execution_created') === (past === undefined) },
+  { name: 'an execution ends once; after its end only its purge follows', holds: ({ event, past }) => past?.end === undefined || event.type === 'execution_purged' },
+  {
+    name: 'a purge follows the end of the execution and of its retention',
+    holds: ({ event, past }) => event.type !== 'execution_purged' || (past?.end !== undefined && event.at >= past.end.purgeAt),
+  },
+  {
+    name: 'a delay that is over was due',
+    holds: ({ event, past }) => event.type !== 'execution_promoted' || (past?.delayUntil !== undefined && event.at >= past.delayUntil),
+  },
+  { name: 'an execution is not owned while its delay runs', holds: ({ event, past }) => past?.delayUntil === undefined || !OF_OWNERS.has(event.type) },
+  {
+    name: 'a delay that is over when it is asked for is none',
+    holds: ({ event }) => event.type !== 'execution_created' || event.delayUntil === undefined || event.delayUntil > event.at,
+  },
+  {
+    name: 'an execution expires when its attempt or its deadline is due',
+    holds({ event, past }) {
+      if (event.type !== 'execution_expired' || past === undefined) return true;
+      const dueAt = event.expireReason === 'execution_deadline' ? past.created.executionDeadlineAt : past.attemptTimeoutAt;
+      return dueAt !== undefined && event.at >= dueAt;
+    },
+  },
+  {
+    name: 'retries stay within the policy',
+    holds({ event, past }) {
+      if (event.type !== 'retry_scheduled') return true;
+      const retryPolicy = past?.created.policy?.retryPolicy;
+      if (past === undefined || retryPolicy === undefined || past.retries >= retryPolicy.maxRetries || event.delayUntil < event.at) return false;
+      const { retryableCategories } = retryPolicy;
+      return retryableCategories.length === 0 || retryableCategories.includes(event.failureCategory);
+    },
+  },
+  {
+    name: 'an idempotency key lives as long as its policy says',
+    holds({ event }) {
+      if (event.type !== 'execution_created') return true;
+      const expiresAt = event.idempotencyKey === undefined ? undefined : event.at + (event.policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs);
+      return event.idempotencyExpiresAt === expiresAt;
+    },
+  },
+  {
+    name: 'a live idempotency key makes no second execution',
+    holds({ event, before }) {
+      if (event.type !== 'execution_created' || event.idempotencyKey === undefined) return true;
+      const first = before.idempotency.get(idempotencyId(event.namespace, event.idempotencyKey));
+      return first === undefined || first.expiresAt <= event.at;
+    },
+  },
+];
+
+const OF_OWNERS: ReadonlySet<string> = new Set([
+  'execution_claimed',
+  'execution_resumed',
+  'lease_renewed',
+  'lease_expired',
+  'lease_revoked',
+  'lease_released',
+  'progress_updated',
+  'execution_completed',
+  'execution_failed',
+  'retry_scheduled',
+  'execution_delayed',
+]);

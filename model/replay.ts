@@ -1,0 +1,206 @@
+/**
+ * A log read from its beginning: the state that it folds to, and per execution a tally made from the events alone,
+ * without the recipes that make the state. What the tally says and what the state says must agree; rules over the log
+ * are judged entry by entry on the tally before the entry.
+ */
+import { evolveInPlace } from './evolve.js';
+import type { Event, EventNamed, EventType, LoggedEvent } from './events.js';
+import { emptyState, type PartitionState } from './state.js';
+
+/** Whose an execution is, by its events: nobody's, an owner's, or a lost owner's. */
+export type Ownership = 'none' | 'held' | 'expired' | 'revoked';
+
+/** What ends an ownership without ending the execution, as the lease history calls it (spec 05 section 5). */
+export type OwnershipChange = 'released' | 'expired' | 'revoked';
+
+/** What the events say of one execution. */
+export interface Tally {
+  readonly created: EventNamed<'execution_created'>;
+  acquisitions: number;
+  /** Attempts begun. */
+  attempts: number;
+  retries: number;
+  reclaims: number;
+  releases: number;
+  ownership: Ownership;
+  /** The last acquisition, with the expiry that renewals gave it. */
+  lease: { readonly leaseId: string; readonly leaseEpoch: number; readonly attemptId: string; expiresAt: number } | undefined;
+  /** How the ownership changed since the last acquisition, in order. */
+  changes: OwnershipChange[];
+  /** What the next acquisition has to be. */
+  next: 'initial' | 'retry' | 'resume' | 'reclaim';
+  /** When the current attempt times out; unset while it is parked. */
+  attemptTimeoutAt: number | undefined;
+  /** The rest of a parked attempt's time, ms. */
+  remainingMs: number | undefined;
+  /** End of the delay that is running. */
+  delayUntil: number | undefined;
+  /** The event that ended the execution. */
+  end: Extract<Event, { purgeAt: number }> | undefined;
+}
+
+/** What a rule over the log sees: an entry, what came before it, and the state before it. */
+export interface Step {
+  readonly entry: LoggedEvent;
+  readonly event: Event;
+  readonly previous: LoggedEvent | undefined;
+  /** The tally before the event; none before the creation and after the purge. */
+  readonly past: Tally | undefined;
+  readonly before: PartitionState;
+}
+
+export interface LogRule {
+  /** The rule in words. */
+  readonly name: string;
+  /** Whether the rule needs the log from its first entry on; default true. A trimmed log is judged by the others alone. */
+  readonly needsWhole?: boolean;
+  holds(step: Step): boolean;
+}
+
+/** The result of reading a log. */
+export interface Replay {
+  readonly state: PartitionState;
+  readonly tallies: ReadonlyMap<string, Tally>;
+  /** Whether the log began with its first entry: else state and tallies say nothing. */
+  readonly whole: boolean;
+  /** The first entry that broke each rule, by the name of the rule. */
+  readonly faults: ReadonlyMap<string, string>;
+  /** Why the log does not fold to a state. */
+  readonly unfoldable: string | undefined;
+}
+
+class Reader implements Replay {
+  readonly state = emptyState();
+  readonly tallies = new Map<string, Tally>();
+  readonly faults = new Map<string, string>();
+  unfoldable: string | undefined;
+  read = 0;
+  last: LoggedEvent | undefined;
+
+  constructor(readonly whole: boolean) {}
+
+  readOn(log: readonly LoggedEvent[], rules: readonly LogRule[]): void {
+    for (; this.read < log.length; this.read++) this.step(log[this.read] as LoggedEvent, rules);
+  }
+
+  private step(entry: LoggedEvent, rules: readonly LogRule[]): void {
+    const { event } = entry;
+    const past = this.tallies.get(event.executionId);
+    const step: Step = { entry, event, previous: this.last, past, before: this.state };
+    for (const { name, needsWhole = true, holds } of rules) {
+      if ((this.whole || !needsWhole) && !this.faults.has(name) && !holds(step)) this.faults.set(name, `entry ${entry.sequence}: ${JSON.stringify(event)}`);
+    }
+    this.last = entry;
+    if (!this.whole || this.unfoldable !== undefined) return;
+    try {
+      evolveInPlace(this.state, event);
+    } catch (error) {
+      this.unfoldable = `entry ${entry.sequence}: ${error instanceof Error ? error.message : String(error)}`;
+      return;
+    }
+    if (event.type === 'execution_created') this.tallies.set(event.executionId, tallyOf(event));
+    else if (event.type === 'execution_purged') this.tallies.delete(event.executionId);
+    else if (past !== undefined) count(past, event);
+  }
+}
+
+const readers = new WeakMap<readonly LoggedEvent[], { readonly rules: readonly LogRule[]; readonly reader: Reader }>();
+
+/**
+ * Reads a log. An array that only grew since it was read before is read on from there, so that checking after every
+ * step of a run costs no more than one reading.
+ */
+export function replay(log: readonly LoggedEvent[], rules: readonly LogRule[]): Replay {
+  const known = readers.get(log);
+  const readsOn = known !== undefined && known.rules === rules && known.reader.read <= log.length && known.reader.last === log[known.reader.read - 1];
+  const reader = readsOn ? known.reader : new Reader(log.length === 0 || log[0]?.sequence === 1);
+  if (!readsOn) readers.set(log, { rules, reader });
+  reader.readOn(log, rules);
+  return reader;
+}
+
+function tallyOf(created: EventNamed<'execution_created'>): Tally {
+  return {
+    created,
+    acquisitions: 0,
+    attempts: 0,
+    retries: 0,
+    reclaims: 0,
+    releases: 0,
+    ownership: 'none',
+    lease: undefined,
+    changes: [],
+    next: 'initial',
+    attemptTimeoutAt: undefined,
+    remainingMs: undefined,
+    delayUntil: created.delayUntil,
+    end: undefined,
+  };
+}
+
+/** The event types by which a worker becomes the owner. */
+export const ACQUISITIONS: ReadonlySet<EventType> = new Set<EventType>(['execution_claimed', 'execution_resumed']);
+
+export function isAcquisition(event: Event): event is EventNamed<'execution_claimed' | 'execution_resumed'> {
+  return ACQUISITIONS.has(event.type);
+}
+
+function count(tally: Tally, event: Event): void {
+  switch (event.type) {
+    case 'execution_claimed':
+    case 'execution_resumed':
+      tally.acquisitions += 1;
+      if (event.type === 'execution_claimed') {
+        tally.attempts += 1;
+        if (event.attemptType === 'reclaim') tally.reclaims += 1;
+      }
+      tally.ownership = 'held';
+      tally.lease = { leaseId: event.leaseId, leaseEpoch: event.leaseEpoch, attemptId: event.attemptId, expiresAt: event.leaseExpiresAt };
+      tally.changes = [];
+      tally.attemptTimeoutAt = event.attemptTimeoutAt;
+      tally.remainingMs = undefined;
+      return;
+    case 'lease_renewed':
+      if (tally.lease !== undefined) tally.lease.expiresAt = event.leaseExpiresAt;
+      return;
+    case 'lease_expired':
+    case 'lease_revoked':
+      tally.ownership = event.type === 'lease_expired' ? 'expired' : 'revoked';
+      tally.changes.push(tally.ownership);
+      tally.next = 'reclaim';
+      return;
+    case 'lease_released':
+    case 'execution_delayed':
+      if (event.type === 'lease_released') tally.releases += 1;
+      else tally.delayUntil = event.delayUntil;
+      park(tally, 'resume');
+      tally.remainingMs = event.attemptTimeoutRemainingMs;
+      return;
+    case 'retry_scheduled':
+      tally.retries += 1;
+      tally.delayUntil = event.delayUntil;
+      park(tally, 'retry');
+      return;
+    case 'execution_promoted':
+      tally.delayUntil = undefined;
+      return;
+    case 'execution_completed':
+    case 'execution_failed':
+    case 'execution_cancelled':
+    case 'execution_expired':
+      tally.end = event;
+      tally.ownership = 'none';
+      return;
+    case 'progress_updated':
+    case 'execution_created':
+    case 'execution_purged':
+      return;
+  }
+}
+
+function park(tally: Tally, next: Tally['next']): void {
+  tally.ownership = 'none';
+  tally.changes.push('released');
+  tally.next = next;
+  tally.attemptTimeoutAt = undefined;
+}

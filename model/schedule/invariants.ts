@@ -1,0 +1,75 @@
+/** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
+import { compareBytes } from '../ids.js';
+import type { ReadonlyExecution } from '../execution/execution.js';
+import { isClaimable, isReclaimable, isTerminal } from '../execution/situation.js';
+import type { ExecutionInvariant, Invariant } from '../invariants.js';
+import { isAcquisition, type LogRule } from '../replay.js';
+import { covers, queueScore, requirementSetOf } from './queue.js';
+import { nextTimer } from './timers.js';
+
+/** The order of service in words: lapsed work first, longest lapsed first; then higher priority; then older; then by id. */
+function inServiceOrder(a: ReadonlyExecution, b: ReadonlyExecution): boolean {
+  const [lapsedA, lapsedB] = [isReclaimable(a.situation), isReclaimable(b.situation)];
+  if (lapsedA !== lapsedB) return lapsedA;
+  const [firstA, firstB] = lapsedA ? [a.lastTransitionAt, b.lastTransitionAt] : [-a.priority, -b.priority];
+  if (firstA !== firstB) return firstA < firstB;
+  if (!lapsedA && a.createdAt !== b.createdAt) return a.createdAt < b.createdAt;
+  return compareBytes(a.executionId, b.executionId) < 0;
+}
+
+const byScore = (a: ReadonlyExecution, b: ReadonlyExecution): number => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+
+/** Executions up to which the order of claims is looked at: it costs a look at all of them per claim. */
+const MAX_LOOKED_AT = 256;
+
+export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
+  {
+    name: 'nothing is stuck: what has not ended can be claimed or has a timer',
+    holds: (it) => isTerminal(it.situation) || isClaimable(it.situation) || nextTimer(it) !== undefined,
+  },
+  {
+    name: 'a timer is armed for every time that matters',
+    holds(it) {
+      if (isTerminal(it.situation)) return nextTimer(it) === undefined;
+      const times = [it.executionDeadlineAt, it.attemptTimeoutAt, isClaimable(it.situation) ? undefined : it.dueAt].filter((at) => at !== undefined);
+      return nextTimer(it)?.at === (times.length === 0 ? undefined : Math.min(...times));
+    },
+  },
+  { name: 'queue scores are exact', holds: (it) => !isClaimable(it.situation) || Number.isSafeInteger(queueScore(it)) },
+  {
+    name: 'the order of scores is the order of service',
+    check({ state }) {
+      const waiting = [...state.executions.values()].filter(({ situation }) => isClaimable(situation)).sort(byScore);
+      for (let i = 1; i < waiting.length; i++) {
+        const [a, b] = [waiting[i - 1] as ReadonlyExecution, waiting[i] as ReadonlyExecution];
+        if (!inServiceOrder(a, b)) return `${b.executionId} should be served before ${a.executionId}`;
+      }
+      return undefined;
+    },
+  },
+];
+
+export const scheduleRules: readonly LogRule[] = [
+  {
+    name: 'a claim takes the lowest score of the lane that its worker can serve',
+    holds({ event, before }) {
+      if (!isAcquisition(event) || before.executions.size > MAX_LOOKED_AT) return true;
+      const taken = before.executions.get(event.executionId);
+      if (taken === undefined) return true;
+      // Which capabilities the worker offered is not known, but they cover those of the work that it took.
+      const offered = new Set(taken.requiredCapabilities);
+      for (const other of before.executions.values()) {
+        if (other === taken || other.laneId !== taken.laneId || !isClaimable(other.situation) || byScore(other, taken) > 0) continue;
+        if (covers(offered, requirementSetOf(other))) return false;
+      }
+      return true;
+    },
+  },
+  {
+    name: 'only claimable work is claimed',
+    holds({ event, before }) {
+      const taken = isAcquisition(event) ? before.executions.get(event.executionId) : undefined;
+      return taken === undefined || isClaimable(taken.situation);
+    },
+  },
+];

@@ -1,0 +1,153 @@
+/** Good worlds to break: a machine that went through every situation, and the log that led there. */
+import { parseCommand } from '../../src/boundary.js';
+import { seededUuids } from '../../src/testing/index.js';
+import { SpecMachine } from '../../fuzz/spec-machine.js';
+import type { Event, EventNamed, EventType, LoggedEvent } from '../../model/events.js';
+import type { Execution } from '../../model/execution/execution.js';
+import type { Situation } from '../../model/execution/situation.js';
+import { DEFAULTS } from '../../model/limits.js';
+import type { AnyDecision, Command } from '../../model/machine.js';
+import type { PartitionState } from '../../model/state.js';
+
+export const START = 1_700_000_000_000;
+const PARTITION = '{fp:0}';
+
+/** A world under test: whatever is changed in it is changed in this copy alone. */
+export interface Broken {
+  readonly state: PartitionState;
+  log: LoggedEvent[];
+  now: number;
+}
+
+interface Fence {
+  readonly leaseId: string;
+  readonly leaseEpoch: number;
+  readonly attemptId: string;
+}
+
+/** A machine with short calls for the commands of a story. */
+export class Story {
+  readonly machine = new SpecMachine({ retentionMs: DEFAULTS.retentionMs });
+  readonly uuid = seededUuids('invariants');
+  now = START;
+
+  run(command: Command): AnyDecision {
+    return this.machine.run(parseCommand(command.name, command.args, 'memory'), this.now);
+  }
+
+  create(args: Partial<Extract<Command, { name: 'createExecution' }>['args']> = {}): string {
+    const executionId = `${PARTITION}:${this.uuid()}`;
+    this.run({ name: 'createExecution', args: { executionId, namespace: 'n', laneId: 'main', executionKind: 'kind', creatorIdentity: 'test', ...args } });
+    return executionId;
+  }
+
+  claim(laneId = 'main'): Fence {
+    const claims = [{ leaseId: this.uuid(), attemptId: this.uuid() }];
+    const decision = this.run({ name: 'claimForWorker', args: { partition: PARTITION, laneId, workerId: 'pool', workerInstanceId: 'one', leaseTtlMs: 1_000, claims } });
+    if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('There is nothing to claim.');
+    const { leaseId, leaseEpoch, attemptId } = decision.outcome.executions[0] as Fence;
+    return { leaseId, leaseEpoch, attemptId };
+  }
+
+  /** The world so far, its executions free to be changed. */
+  world(): Broken {
+    const { state, log } = this.machine.partition;
+    return {
+      state: {
+        executions: new Map([...state.executions].map(([id, execution]) => [id, structuredClone(execution)])),
+        idempotency: new Map(state.idempotency),
+        lanes: new Set(state.lanes),
+      },
+      log: structuredClone(log),
+      now: this.now,
+    };
+  }
+}
+
+const POLICY = {
+  retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 50 }, retryableCategories: ['transient', 'timeout'] },
+  timeoutPolicy: { attemptTimeoutMs: 5_000 },
+  maxReclaimCount: 1,
+  maxReleaseCount: 1,
+  streamPolicy: { retentionTtlMs: 1_000 },
+} as const;
+
+/** One execution per situation, each in its own lane but those that wait for a worker. */
+export function everySituation(): Story {
+  const story = new Story();
+  const made = (laneId: string, extra: object = {}): string => story.create({ laneId, policy: POLICY as never, ...extra });
+  const fail = (executionId: string, fence: Fence, failureClass: 'transient' | 'permanent'): void =>
+    void story.run({ name: 'failExecution', args: { executionId, fence, failureReason: 'it broke', failureClass } });
+
+  made('main', { priority: 1, idempotencyKey: 'key', executionDeadlineAt: START + 90_000, policy: { ...POLICY, routingRequirements: { requiredCapabilities: ['eu', 'gpu'] } } });
+  made('main');
+  story.now += 5;
+  made('main');
+  made('delayed', { delayUntil: START + 9_000 });
+
+  for (const lane of ['running', 'expired_lease', 'revoked', 'completed', 'failed', 'cancelled', 'retried', 'parked', 'capped', 'purged', 'promoted', 'timed_out']) {
+    const executionId = made(lane, lane === 'promoted' ? { delayUntil: story.now + 1 } : lane === 'timed_out' ? { executionDeadlineAt: story.now + 50 } : {});
+    if (lane === 'promoted') {
+      story.now += 1;
+      story.run({ name: 'promoteDelayed', args: { executionId } });
+    }
+    const fence = story.claim(lane);
+    story.run({ name: 'updateProgress', args: { executionId, ...fence, progressPct: 5, progressMessage: 'on it' } });
+    if (lane === 'completed' || lane === 'purged') story.run({ name: 'completeExecution', args: { executionId, fence, resultPayload: new Uint8Array(3), resultEncoding: 'raw' } });
+    if (lane === 'failed') fail(executionId, fence, 'permanent');
+    if (lane === 'cancelled') story.run({ name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
+    if (lane === 'retried') fail(executionId, fence, 'transient');
+    if (lane === 'parked') story.run({ name: 'releaseLease', args: { executionId, fence } });
+    if (lane === 'revoked') story.run({ name: 'revokeLease', args: { executionId } });
+    if (lane === 'expired_lease' || lane === 'capped') {
+      story.now += 1_000;
+      story.run({ name: 'markLeaseExpiredIfDue', args: { executionId } });
+    }
+    if (lane === 'timed_out') {
+      story.now += 50;
+      story.run({ name: 'expireExecution', args: { executionId, expireReason: 'execution_deadline' } });
+    }
+    if (lane === 'capped') {
+      story.claim(lane);
+      story.now += 1_000;
+      story.run({ name: 'markLeaseExpiredIfDue', args: { executionId } });
+    }
+    if (lane === 'running') story.run({ name: 'renewLease', args: { executionId, fence, leaseTtlMs: 60_000 } });
+    if (lane === 'purged') {
+      story.now += 61_000;
+      story.run({ name: 'purgeExecution', args: { executionId } });
+    }
+  }
+  // Only now does the running one begin to lapse; an attempt that was parked goes on.
+  const resumed = story.create({ laneId: 'resumed', policy: POLICY as never });
+  const first = story.claim('resumed');
+  story.now += 10;
+  story.run({ name: 'delayExecution', args: { executionId: resumed, fence: first, delayUntil: story.now } });
+  story.run({ name: 'promoteDelayed', args: { executionId: resumed } });
+  story.claim('resumed');
+  return story;
+}
+
+/** The execution in a situation, to be changed. */
+export function inSituation({ state }: Broken, situation: Situation, laneId?: string): Execution {
+  const found = [...state.executions.values()].find((execution) => execution.situation === situation && (laneId === undefined || execution.laneId === laneId));
+  if (found === undefined) throw new Error(`Nothing is ${situation}.`);
+  return found;
+}
+
+/** The last entry of a type, to be changed. */
+export function lastOf<Type extends EventType>({ log }: Broken, type: Type, matches: (event: EventNamed<Type>) => boolean = () => true): { -readonly [Key in keyof EventNamed<Type>]: EventNamed<Type>[Key] } {
+  const found = log.findLast(({ event }) => event.type === type && matches(event as EventNamed<Type>));
+  if (found === undefined) throw new Error(`Nothing was ${type}.`);
+  return found.event as EventNamed<Type>;
+}
+
+/** Appends an event of an execution to the log. */
+export function append(broken: Broken, event: Event): void {
+  broken.log.push({ sequence: broken.log.length + 1, event });
+}
+
+/** Removes an entry and closes the gap. */
+export function remove(broken: Broken, event: Event): void {
+  broken.log = broken.log.filter((entry) => entry.event !== event).map((entry, i) => ({ sequence: i + 1, event: entry.event }));
+}
