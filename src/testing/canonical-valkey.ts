@@ -2,10 +2,10 @@
  * Reads the canonical state of a partition back from a server, key by key. It looks at every key of the partition,
  * so a key that nothing accounts for is found too. Slow; for tests and inspection only.
  */
-import type { Valkey } from 'iovalkey';
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
 import { compareBytes } from '../../model/ids.js';
 import { EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../valkey/layout.js';
+import { primariesOf, type Client } from '../valkey/connection.js';
 import { decodeExecution } from '../valkey/reads.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 
@@ -17,20 +17,22 @@ const scoredPairs = (flat: readonly string[]): [string, number][] => {
   return pairs;
 };
 
-/** Names of every key that begins with a text. */
-export async function keysUnder(client: Valkey, start: string): Promise<string[]> {
+/** Names of every key that begins with a text, on every primary. */
+export async function keysUnder(client: Client, start: string): Promise<string[]> {
   const pattern = `${start.replace(/[[\]?*\\]/g, (c) => `\\${c}`)}*`;
   const keys = new Set<string>();
-  let cursor = '0';
-  do {
-    const [next, page] = await client.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
-    for (const key of page) keys.add(key);
-    cursor = next;
-  } while (cursor !== '0');
+  for (const node of primariesOf(client)) {
+    let cursor = '0';
+    do {
+      const [next, page] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
+      for (const key of page) keys.add(key);
+      cursor = next;
+    } while (cursor !== '0');
+  }
   return [...keys].sort(compareBytes);
 }
 
-export async function canonicalOfValkey(client: Valkey, prefix: string, partition: string, now: number): Promise<CanonicalState> {
+export async function canonicalOfValkey(client: Client, prefix: string, partition: string, now: number): Promise<CanonicalState> {
   const start = `${prefix}${partition}:`;
   const executions: ReadonlyExecution[] = [];
   const queues: [string, [string, number][]][] = [];
@@ -102,7 +104,7 @@ function difference(a: readonly string[], b: readonly string[]): string[] {
   return [...a.filter((item) => !b.includes(item)), ...b.filter((item) => !a.includes(item))];
 }
 
-async function lastSequence(client: Valkey, key: string): Promise<number> {
+async function lastSequence(client: Client, key: string): Promise<number> {
   const info = (await client.xinfo('STREAM', key)) as unknown[];
   return Number(String(info[info.indexOf('last-generated-id') + 1]).split('-')[1]);
 }

@@ -9,13 +9,13 @@ import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
 import { memory, memoryStore } from '../memory/backend.js';
 import { valkeyUnderTest } from '../valkey/backend.js';
-import { parseAddress } from '../valkey/connection.js';
+import { connectCluster, established, parseAddress, type Client } from '../valkey/connection.js';
 import type { CanonicalState } from './canonical.js';
 import { canonicalOfMemory } from './canonical-memory.js';
 import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
 
 export interface TestEngineOptions {
-  /** `memory`, or the address of a server. The server gets the test build of the library beside any other. */
+  /** `memory`, or the address of a server or of any node of a cluster. The server gets the test build of the library beside any other. */
   readonly backend?: 'memory' | { readonly url: string };
   /** What keys start with on a server; every test takes its own. Default: random. */
   readonly prefix?: string;
@@ -49,6 +49,7 @@ export interface TestEngine {
 }
 
 const DEFAULT_START = 1_700_000_000_000;
+const READER_TIMEOUT_MS = 5_000;
 /** Rounds over due work at one instant before we say that it does not come to rest. */
 const MAX_ROUNDS = 10_000;
 
@@ -139,11 +140,10 @@ function openMemory(options: Parameters<typeof memory>[0], now: () => number): O
 
 async function openServer(url: string, prefix = `fft-${Math.random().toString(36).slice(2, 10)}:`, options: Omit<Parameters<typeof valkeyUnderTest>[0], 'url' | 'prefix'>, now: () => number): Promise<Opened> {
   const backend = await valkeyUnderTest({ ...options, url, prefix }, { now });
-  const reader = new Valkey(parseAddress(url).href, { lazyConnect: true, enableAutoPipelining: true });
-  await reader.connect();
+  const reader = await openReader(url);
   const clear = async (): Promise<void> => {
     const keys = await keysUnder(reader, `${prefix}{fp:`);
-    if (keys.length > 0) await reader.unlink(...keys);
+    await Promise.all(keys.map((key) => reader.unlink(key)));
   };
   return {
     backend,
@@ -156,4 +156,16 @@ async function openServer(url: string, prefix = `fft-${Math.random().toString(36
       await backend.close();
     },
   };
+}
+
+/** A client that reads what is stored, past the backend: of the server, or of the whole cluster that it belongs to. */
+async function openReader(url: string): Promise<Client> {
+  const address = parseAddress(url);
+  const server = new Valkey(address.href, { lazyConnect: true, enableAutoPipelining: true });
+  await server.connect();
+  if (!/^cluster_enabled:1/m.test(await server.info('cluster'))) return server;
+  server.disconnect();
+  const cluster = connectCluster(address, READER_TIMEOUT_MS);
+  await established(cluster, READER_TIMEOUT_MS);
+  return cluster;
 }
