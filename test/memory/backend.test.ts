@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { EngineError } from '../../model/errors.js';
+import type { Wake } from '../../src/backend.js';
+import { memory } from '../../src/memory/index.js';
+import { memoryStore } from '../../src/memory/backend.js';
+
+const PARTITION = '{fp:0}';
+const newId = (): string => `${PARTITION}:${randomUUID()}`;
+
+const creation = (executionId = newId()) => ({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'tests' });
+const claimOne = () => ({ partition: PARTITION, laneId: 'default', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
+
+/** The error with which a call fails. */
+async function errorOf(call: Promise<unknown>): Promise<EngineError> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(EngineError);
+  return error as EngineError;
+}
+
+describe('the memory backend', () => {
+  it('carries an execution from creation to its result', async () => {
+    const backend = memory();
+    const create = creation();
+    expect(await backend.createExecution({ ...create, inputPayload: Buffer.from('in') })).toEqual({
+      kind: 'created', executionId: create.executionId, publicState: 'waiting', priority: 0,
+    });
+    const outcome = await backend.claimForWorker(claimOne());
+    if (outcome.kind !== 'claimed') throw new Error('Nothing was claimed.');
+    const [claimed] = outcome.executions;
+    expect(claimed).toMatchObject({ executionId: create.executionId, claimKind: 'fresh', attemptType: 'initial', leaseEpoch: 1, attemptIndex: 0 });
+    expect(Buffer.from(claimed?.inputPayload ?? []).toString()).toBe('in');
+    const fence = { leaseId: claimed?.leaseId, leaseEpoch: claimed?.leaseEpoch, attemptId: claimed?.attemptId };
+    const complete = { executionId: create.executionId, fence, resultPayload: Buffer.from('out') };
+    expect(await backend.completeExecution(complete)).toEqual({ kind: 'completed', executionId: create.executionId, publicState: 'completed' });
+    expect(Buffer.from((await backend.getExecutionResult({ executionId: create.executionId })) ?? []).toString()).toBe('out');
+    expect(await backend.readExecutionState({ executionId: create.executionId })).toBe('completed');
+    expect(await backend.claimForWorker(claimOne())).toEqual({ kind: 'no_work', reclaimCapExceeded: [] });
+    const { events, end } = await backend.readLog({ partition: PARTITION });
+    expect(events.map(({ sequence, event }) => [sequence, event.type])).toEqual([[1, 'execution_created'], [2, 'execution_claimed'], [3, 'execution_completed']]);
+    expect(end).toBe(3);
+  });
+
+  it('keeps its own copy of the bytes it is given, of a Buffer too', async () => {
+    const backend = memory();
+    const create = creation();
+    const input = Buffer.from('before');
+    await backend.createExecution({ ...create, inputPayload: input });
+    input.write('after!');
+    const { inputPayload } = await backend.readExecutionContext({ executionId: create.executionId });
+    expect(Buffer.from(inputPayload).toString()).toBe('before');
+  });
+
+  it('answers a repeated creation with the first execution, by id and by key', async () => {
+    let now = 1_700_000_000_000;
+    const backend = memory({ now: () => now });
+    const first = { ...creation(), idempotencyKey: 'order-1', policy: { dedupWindowMs: 1_000 } };
+    await backend.createExecution(first);
+    expect(await backend.createExecution(first)).toEqual({ kind: 'duplicate', executionId: first.executionId });
+    expect(await backend.createExecution({ ...first, executionId: newId() })).toEqual({ kind: 'duplicate', executionId: first.executionId });
+    now += 1_000;
+    const second = { ...first, executionId: newId() };
+    expect(await backend.createExecution(second)).toMatchObject({ kind: 'created', executionId: second.executionId });
+  });
+
+  it('answers a repeated completion like the first, and refuses a stale owner', async () => {
+    const backend = memory();
+    await backend.createExecution(creation());
+    const outcome = await backend.claimForWorker(claimOne());
+    const claimed = outcome.kind === 'claimed' ? outcome.executions[0] : undefined;
+    if (claimed === undefined) throw new Error('Nothing was claimed.');
+    const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
+    const stale = await errorOf(backend.completeExecution({ executionId, fence: { leaseId: randomUUID(), leaseEpoch, attemptId } }));
+    expect(stale.code).toBe('stale_lease');
+    const fence = { leaseId, leaseEpoch, attemptId };
+    const completed = await backend.completeExecution({ executionId, fence });
+    expect(await backend.completeExecution({ executionId, fence })).toEqual(completed);
+  });
+
+  it.each([
+    ['an id without partition', { executionId: randomUUID() }, 'invalid_input', 'executionId'],
+    ['a partition that does not exist', { executionId: `{fp:70000}:${randomUUID()}` }, 'invalid_input', 'executionId'],
+    ['a lane with a colon', { laneId: 'a:b' }, 'invalid_input', 'laneId'],
+    ['a text for bytes', { inputPayload: 'text' }, 'invalid_input', 'inputPayload'],
+    ['a tag key without dot', { tags: { team: 'x' } }, 'invalid_tag_key', 'tags.team'],
+    ['an unknown policy member', { policy: { retries: 3 } }, 'invalid_policy_json', 'policy'],
+    ['a capability with a comma', { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities.0'],
+  ])('refuses %s', async (_, fault, code, field) => {
+    const backend = memory();
+    // The faults are what the types forbid: they come from callers without types.
+    const error = await errorOf(backend.createExecution({ ...creation(), ...fault } as unknown as ReturnType<typeof creation>));
+    expect(error.code).toBe(code);
+    expect(error.detail).toEqual({ field });
+    expect(error.message).toContain(`createExecution: ${field}: `);
+    expect(await backend.listExecutions({ partition: PARTITION })).toEqual({ executions: [], nextCursor: undefined });
+  });
+
+  it('refuses an id of a partition that this engine has not', async () => {
+    const error = await errorOf(memory().createExecution(creation(`{fp:1}:${randomUUID()}`)));
+    expect(error.code).toBe('invalid_input');
+  });
+
+  it('normalises what it accepts', async () => {
+    const backend = memory();
+    const create = { ...creation(), priority: 20_000, tags: { 'b.b': '2', 'a.a': '1' }, policy: { routingRequirements: { requiredCapabilities: ['z', 'a', 'z'] } } };
+    expect(await backend.createExecution(create)).toMatchObject({ priority: 9_000 });
+    expect(await backend.claimForWorker(claimOne())).toMatchObject({ kind: 'no_work' });
+    const outcome = await backend.claimForWorker({ ...claimOne(), workerCapabilities: ['z', 'a'] });
+    expect(outcome.kind === 'claimed' && Object.keys(outcome.executions[0]?.tags ?? {})).toEqual(['a.a', 'b.b']);
+  });
+
+  it('carries out a batch in order, each command with its own answer', async () => {
+    const backend = memory();
+    const create = creation();
+    const [created, missing, cancelled] = await backend.execute([
+      { name: 'createExecution', args: create },
+      { name: 'cancelExecution', args: { executionId: newId(), reason: 'r', source: 'operator_override' } },
+      { name: 'cancelExecution', args: { executionId: create.executionId, reason: 'r', source: 'operator_override' } },
+    ]);
+    expect(created).toMatchObject({ ok: true, outcome: { kind: 'created' } });
+    expect(missing).toMatchObject({ ok: false, error: { code: 'execution_not_found' } });
+    expect(cancelled).toMatchObject({ ok: true, outcome: { kind: 'cancelled' } });
+  });
+
+  it('forgets the oldest log entries, and says so to who asks for them', async () => {
+    const backend = memory({ logMaxEntries: 10 });
+    for (let i = 0; i < 25; i++) await backend.createExecution(creation());
+    const error = await errorOf(backend.readLog({ partition: PARTITION }));
+    expect(error.code).toBe('cursor_too_old');
+    expect(error.detail).toEqual({ earliest: '15' });
+    const { events, end } = await backend.readLog({ partition: PARTITION, after: 15 });
+    expect(events.map(({ sequence }) => sequence)).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
+    expect(end).toBe(25);
+    expect((await backend.readLog({ partition: PARTITION, after: 23, limit: 1 })).events).toMatchObject([{ sequence: 24 }]);
+    expect((await backend.readLog({ partition: PARTITION, after: 25 })).events).toEqual([]);
+  });
+
+  it('lists executions page by page, in the order of their ids', async () => {
+    const backend = memory();
+    const ids = Array.from({ length: 7 }, newId);
+    for (const id of ids) await backend.createExecution(creation(id));
+    ids.sort();
+    const first = await backend.listExecutions({ partition: PARTITION, limit: 4 });
+    expect(first).toEqual({ executions: ids.slice(0, 4), nextCursor: ids[3] });
+    expect(await backend.listExecutions({ partition: PARTITION, limit: 4, cursor: first.nextCursor })).toEqual({ executions: ids.slice(4), nextCursor: undefined });
+  });
+
+  it('lists what is due, and is empty after its purges', async () => {
+    let now = 1_700_000_000_000;
+    const backend = memory({ now: () => now, retentionMs: 60_000 });
+    const create = { ...creation(), inputPayload: Buffer.from('x') };
+    await backend.createExecution(create);
+    await backend.cancelExecution({ executionId: create.executionId, reason: 'r', source: 'operator_override' });
+    const { commands, nextDueAt } = await backend.listDue({ partition: PARTITION });
+    expect(commands).toEqual([]);
+    now = nextDueAt ?? 0;
+    const due = await backend.listDue({ partition: PARTITION });
+    expect(due.commands).toEqual([{ name: 'purgeExecution', args: { executionId: create.executionId } }]);
+    await backend.execute(due.commands);
+    expect(await backend.describeExecution({ executionId: create.executionId })).toBeUndefined();
+    expect(await backend.listDue({ partition: PARTITION })).toEqual({ commands: [], nextDueAt: undefined });
+    expect(memoryStore(backend, PARTITION)?.payload(create.executionId)).toBeUndefined();
+  });
+
+  it('wakes whoever waits for work of a lane', async () => {
+    const backend = memory();
+    const wakes: Wake[] = [];
+    const stop = await backend.onWake(['default'], (wake) => wakes.push(wake));
+    await backend.createExecution(creation());
+    await backend.createExecution({ ...creation(), laneId: 'other' });
+    await Promise.resolve();
+    expect(wakes).toEqual([{ kind: 'work', laneId: 'default', partition: PARTITION }]);
+    stop();
+  });
+
+  it('refuses everything once it is closed', async () => {
+    const backend = memory();
+    await backend.close();
+    for (const call of [backend.createExecution(creation()), backend.listExecutions({ partition: PARTITION }), backend.ping(), backend.listLanes()]) {
+      expect((await errorOf(call)).code).toBe('backend_closed');
+    }
+  });
+});
