@@ -9,7 +9,7 @@ export const LANES = ['alpha', 'beta'] as const;
 export const CAPABILITY_SETS = [[], ['gpu'], ['eu', 'gpu'], ['eu']] as const;
 
 /** Which executions a choice is made among. */
-export type Among = 'any' | 'running' | 'lapsed' | 'runnable' | 'delayed' | 'terminal' | 'missing';
+export type Among = 'any' | 'running' | 'lapsed' | 'claimable' | 'runnable' | 'delayed' | 'terminal' | 'missing';
 export interface Pick {
   readonly among: Among;
   readonly index: number;
@@ -46,7 +46,16 @@ export type Action =
       readonly tags: number;
       readonly again: Pick | null;
     }
-  | { readonly do: 'claim'; readonly lane: number; readonly worker: number; readonly capabilities: number; readonly count: number; readonly ttlMs: number }
+  | {
+      readonly do: 'claim';
+      /** The lane and the capabilities that this execution needs; else those that follow. */
+      readonly wants: Pick | null;
+      readonly lane: number;
+      readonly worker: number;
+      readonly capabilities: number;
+      readonly count: number;
+      readonly ttlMs: number;
+    }
   | { readonly do: 'renew'; readonly owner: Owner; readonly ttlMs: number }
   | { readonly do: 'complete'; readonly owner: Owner; readonly resultBytes: number | null; readonly encoding: boolean }
   | {
@@ -108,6 +117,10 @@ const owner: fc.Arbitrary<Owner> = fc.record({
   attemptIndex: fc.constantFrom('none', 'none', 'current', 'current', 'wrong'),
 });
 
+/** Mostly nothing: what is rare in life, or would keep runs from getting anywhere. */
+const seldom = <Value>(arbitrary: fc.Arbitrary<Value>, oneIn: number): fc.Arbitrary<Value | null> =>
+  fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
+
 const ttlMs = fc.constantFrom(1_000, 1_000, 1_001, 3_000);
 const unit = fc.option(fc.constantFrom(0, 0.25, 1 / 3, 1));
 
@@ -117,14 +130,22 @@ const create = fc.record({
   capabilities: fc.nat(CAPABILITY_SETS.length - 1),
   policy: fc.nat(POLICIES.length - 1),
   priority: fc.option(fc.constantFrom(-5, 0, 3, 9_000, 10_000)),
-  delay: fc.option(moment, { freq: 3 }),
-  deadline: fc.option(moment, { freq: 3 }),
-  key: fc.option(fc.nat(2), { freq: 3 }),
+  delay: seldom(moment, 4),
+  deadline: seldom(moment, 5),
+  key: seldom(fc.nat(2), 4),
   payloadBytes: fc.constantFrom(0, 0, 3, 70),
   tags: fc.nat(2),
-  again: fc.option(pick('any'), { freq: 8 }),
+  again: seldom(pick('any'), 9),
 });
-const claim = fc.record({ do: fc.constant('claim' as const), lane: fc.nat(LANES.length - 1), worker: fc.nat(2), capabilities: fc.constantFrom(0, 1, 2, 2, 3), count: fc.integer({ min: 1, max: 3 }), ttlMs });
+const claim = fc.record({
+  do: fc.constant('claim' as const),
+  wants: fc.option(pick('claimable', 'claimable', 'lapsed'), { freq: 4 }),
+  lane: fc.nat(LANES.length - 1),
+  worker: fc.nat(2),
+  capabilities: fc.constantFrom(0, 1, 2, 2, 3),
+  count: fc.integer({ min: 1, max: 3 }),
+  ttlMs,
+});
 
 const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
@@ -139,7 +160,7 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
       failureClass: fc.constantFrom('transient', 'transient', 'infra_crash', 'timeout', 'permanent', 'cancelled'),
       category: fc.option(fc.nat(CATEGORIES.length - 1)),
       jitter: unit,
-      retryAfterMs: fc.option(fc.constantFrom(0, 33), { freq: 6 }),
+      retryAfterMs: seldom(fc.constantFrom(0, 33), 5),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), owner: owner.map((it) => ({ ...it, attemptIndex: 'none' as const })) }) },
@@ -163,5 +184,8 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('batch' as const), actions: fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }) }) },
 );
 
-/** A run. */
-export const run = (maxLength: number): fc.Arbitrary<Action[]> => fc.array(action, { minLength: 1, maxLength, size: 'max' });
+/** A run: some work to begin with, then anything. `maxLength` bounds the second part. */
+export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
+  fc
+    .tuple(fc.array<Action>(create, { minLength: 1, maxLength: 3 }), fc.array(action, { minLength: 1, maxLength, size: 'max' }))
+    .map(([work, rest]) => [...work, ...rest]);

@@ -9,6 +9,7 @@ import { openArena, START_AT, type Arena } from './arena.js';
 import { corpus, keep } from './corpus.js';
 import { Coverage } from './coverage.js';
 import { Divergence } from './differential.js';
+import { shrink } from './shrink.js';
 import { storyOf } from './story.js';
 
 export interface Budget {
@@ -63,6 +64,8 @@ class Campaign {
   private steps = 0;
   private nextSeed: number;
   private failure: Failure | undefined;
+  /** The lane in which something differed; the others stop, so that it can be shrunk at full speed. */
+  private failing: Arena | undefined;
 
   constructor(private readonly options: CampaignOptions) {
     this.nextSeed = options.seed;
@@ -94,6 +97,7 @@ class Campaign {
       try {
         await this.once(arena, actions);
       } catch (error) {
+        this.failing = arena;
         this.failure = { seed: this.options.seed, path: '', actions, report: `fuzz/corpus/${name}.json is back (${why}).\n\n${tell(error)}` };
         return;
       }
@@ -102,7 +106,7 @@ class Campaign {
 
   private async lane(arena: Arena): Promise<void> {
     const { path, timeMs, runs } = this.options;
-    const over = (): boolean => this.failure !== undefined || performance.now() - this.startedAt >= timeMs || this.runs >= runs;
+    const over = (): boolean => this.failing !== undefined || performance.now() - this.startedAt >= timeMs || this.runs >= runs;
     if (path !== undefined) return this.check(arena, this.options.seed, path);
     while (!over()) await this.check(arena, this.nextSeed++, undefined);
   }
@@ -110,17 +114,22 @@ class Campaign {
   private async check(arena: Arena, seed: number, path: string | undefined): Promise<void> {
     const details = await fc.check(
       fc.asyncProperty(anyRun, (actions) => this.once(arena, actions)),
-      { seed, path, numRuns: path === undefined ? RUNS_PER_SEED : 1, endOnFailure: path !== undefined, interruptAfterTimeLimit: SHRINK_LIMIT_MS },
+      { seed, path, numRuns: path === undefined ? RUNS_PER_SEED : 1, endOnFailure: true },
     );
     if (!details.failed || details.counterexample === null) return;
-    const [actions] = details.counterexample;
+    const shrunk = await shrink(details.counterexample[0], details.errorInstance, (actions) => arena.run(actions), SHRINK_LIMIT_MS);
+    const kept = this.options.keepFailures ? keep(titleOf(shrunk.error), shrunk.actions) : undefined;
     const foundPath = details.counterexamplePath ?? '';
-    const kept = this.options.keepFailures ? keep(titleOf(details.errorInstance), actions) : undefined;
-    this.failure = { seed, path: foundPath, actions, report: reportOf(details.errorInstance, seed, foundPath, kept) };
+    this.failure = { seed, path: foundPath, actions: shrunk.actions, report: reportOf(shrunk.error, seed, foundPath, kept) };
   }
 
   private async once(arena: Arena, actions: readonly Action[]): Promise<void> {
-    const steps = await arena.run(actions);
+    if (this.failing !== undefined) return;
+    const steps = await arena.run(actions).catch((error: unknown) => {
+      this.failing ??= arena;
+      if (this.failing === arena) throw error;
+      return [];
+    });
     this.runs += 1;
     this.steps += steps.length;
     for (const step of steps) this.coverage.note(step);

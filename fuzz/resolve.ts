@@ -1,7 +1,7 @@
 /** What an action means in a world: choices become ids, fences, times and so commands. */
 import type { FullFence } from '../model/lease/fence.js';
 import type { ReadonlyExecution } from '../model/execution/execution.js';
-import { isActive, isDelayed, isReclaimable, isRunnable, isTerminal } from '../model/execution/situation.js';
+import { isActive, isClaimable, isDelayed, isReclaimable, isRunnable, isTerminal } from '../model/execution/situation.js';
 import { nextTimer } from '../model/schedule/timers.js';
 import type { Command } from '../model/machine.js';
 import { CAPABILITY_SETS, CATEGORIES, LANES, POLICIES, type Action, type Among, type Moment, type Owner, type Pick } from './actions.js';
@@ -21,6 +21,7 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
   any: () => true,
   running: ({ situation }) => situation === 'running',
   lapsed: ({ situation }) => isReclaimable(situation),
+  claimable: ({ situation }) => isClaimable(situation),
   runnable: ({ situation }) => isRunnable(situation),
   delayed: ({ situation }) => isDelayed(situation),
   terminal: ({ situation }) => isTerminal(situation),
@@ -124,21 +125,23 @@ export function resolve(world: World, action: Action): Command[] {
         },
       ];
     }
-    case 'claim':
+    case 'claim': {
+      const wanted = action.wants === null ? undefined : choose(world, action.wants);
       return [
         {
           name: 'claimForWorker',
           args: {
             partition: world.partition,
-            laneId: LANES[action.lane] as string,
+            laneId: wanted?.laneId ?? (LANES[action.lane] as string),
             workerId: 'pool',
             workerInstanceId: `worker-${action.worker}`,
-            workerCapabilities: [...(CAPABILITY_SETS[action.capabilities] as readonly string[])],
+            workerCapabilities: [...(wanted?.requiredCapabilities ?? (CAPABILITY_SETS[action.capabilities] as readonly string[]))],
             leaseTtlMs: action.ttlMs,
             claims: Array.from({ length: action.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
           },
         },
       ];
+    }
     case 'renew': {
       const { executionId, fence, attemptIndex } = claimantOf(world, action.owner).args;
       return [{ name: 'renewLease', args: { executionId, fence, attemptIndex, leaseTtlMs: action.ttlMs } }];

@@ -34,19 +34,23 @@ function ff.queries.list_due(call)
   local limit = ff.number(call)
   local timers = call.base .. K.timers
   local due, slots, purgeable = {}, {}, {}
-  -- Slots sort among the executions: look further by as many as there can be in the way.
-  local members = server.call('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', 0, limit * 2)
-  for i = 1, #members do
-    local slot = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
-    if slot then
-      slots[#slots + 1] = slot
-    elseif #due < limit * 2 then
-      local execution = ff.load(call, members[i], TIMER_FIELDS)
-      if not execution then ff.broken(members[i] .. ' has a timer but does not exist') end
-      due[#due + 1] = members[i]
-      due[#due + 1] = ff.next_timer(execution)
+  -- Slots sort among the executions: look on behind them, so that purges keep nothing else waiting.
+  local offset = 0
+  repeat
+    local members = server.call('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', offset, limit)
+    for i = 1, #members do
+      local slot = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
+      if slot then
+        slots[#slots + 1] = slot
+      elseif #due < limit * 2 then
+        local execution = ff.load(call, members[i], TIMER_FIELDS)
+        if not execution then ff.broken(members[i] .. ' has a timer but does not exist') end
+        due[#due + 1] = members[i]
+        due[#due + 1] = ff.next_timer(execution)
+      end
     end
-  end
+    offset = offset + #members
+  until #members < limit or #due >= limit * 2
   local room = limit - #due / 2
   for i = 1, #slots do
     if #purgeable >= room then break end

@@ -1,0 +1,38 @@
+/**
+ * Makes a failing run short: leaves out ever smaller pieces of it for as long as it fails. Actions refer to things by
+ * choice, so what is left always means something. Far fewer tries than shrinking values one by one.
+ */
+import type { Action } from './actions.js';
+
+export interface Shrunk {
+  readonly actions: readonly Action[];
+  /** How the short run fails. */
+  readonly error: unknown;
+}
+
+/** The shortest failing run that was found within the time limit, ms. `attempt` rejects when a run fails. */
+export async function shrink(failing: readonly Action[], error: unknown, attempt: (actions: readonly Action[]) => Promise<unknown>, timeLimitMs: number): Promise<Shrunk> {
+  const deadline = performance.now() + timeLimitMs;
+  let shortest: Shrunk = { actions: failing, error };
+  /** Whether the run still fails; keeps it when it does. */
+  const fails = async (actions: readonly Action[]): Promise<boolean> => {
+    try {
+      await attempt(actions);
+      return false;
+    } catch (next) {
+      shortest = { actions, error: next };
+      return true;
+    }
+  };
+  for (let size = Math.ceil(failing.length / 2); size >= 1; ) {
+    let shorter = false;
+    for (let from = 0; from < shortest.actions.length && performance.now() < deadline; ) {
+      const rest = shortest.actions.toSpliced(from, size);
+      if (rest.length > 0 && (await fails(rest))) shorter = true;
+      else from += size;
+    }
+    if (performance.now() >= deadline) break;
+    if (!shorter || size > 1) size = size === 1 ? 0 : Math.ceil(size / 2);
+  }
+  return shortest;
+}
