@@ -2,12 +2,19 @@
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
+/** A launcher may pass on a signal that the terminal has sent already: what follows this soon is the same one, ms. */
+const SAME_SIGNAL_MS = 200;
+
 /** Calls `first` on the first signal and `again` on every later one; the returned function takes the handlers away. */
 export function onTermination(first: (signal: NodeJS.Signals) => void, again: (signal: NodeJS.Signals) => void): () => void {
-  let seen = false;
+  let firstAt: number | undefined;
   const listener = (signal: NodeJS.Signals): void => {
-    (seen ? again : first)(signal);
-    seen = true;
+    if (firstAt === undefined) {
+      firstAt = performance.now();
+      first(signal);
+    } else if (performance.now() - firstAt > SAME_SIGNAL_MS) {
+      again(signal);
+    }
   };
   for (const signal of SIGNALS) process.on(signal, listener);
   return () => {
