@@ -1,0 +1,98 @@
+/** The mutants of the engine: which files are broken, and what each mutant looks like to a person. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { luaFiles } from '../../lua/files.js';
+import { editsOf } from './operators.js';
+import type { Language } from './tokens.js';
+
+export interface Mutant {
+  readonly language: Language;
+  /** Path from the top of the project. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** The line before and after, trimmed; an empty text is a line that was dropped. */
+  readonly before: string;
+  readonly after: string;
+  /** The whole text of the broken file. */
+  readonly source: string;
+}
+
+/**
+ * Lua that the differential run cannot judge: clocks are what a test build exchanges, and `main.lua` registers
+ * functions.
+ */
+const UNJUDGED_LUA = new Set(['core/clock.lua', 'core/virtual-clock.lua', 'main.lua']);
+
+/**
+ * What the model decides and folds. Left out are declarations that both sides are made of (schemas, limits, ids,
+ * errors), and what both sides run on what they stored (`execution/projections.ts`, `execution/reads.ts`): a change
+ * there is the same change on both sides.
+ */
+const MODEL_FILES = [
+  'core/recipe.ts',
+  'evolve.ts',
+  'execute.ts',
+  'spec-view.ts',
+  'state.ts',
+  'execution/cancel.ts',
+  'execution/complete.ts',
+  'execution/create.ts',
+  'execution/delay.ts',
+  'execution/expire.ts',
+  'execution/fail.ts',
+  'execution/parking.ts',
+  'execution/policy.ts',
+  'execution/progress.ts',
+  'execution/promote.ts',
+  'execution/purge.ts',
+  'execution/recipes.ts',
+  'execution/retry.ts',
+  'execution/situation.ts',
+  'lease/fence.ts',
+  'lease/mark-expired.ts',
+  'lease/recipes.ts',
+  'lease/release.ts',
+  'lease/renew.ts',
+  'lease/revoke.ts',
+  'schedule/claim.ts',
+  'schedule/queue.ts',
+  'schedule/timers.ts',
+];
+
+/** The top of the project. */
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Every mutant, file by file. */
+export function allMutants(): Mutant[] {
+  const lua = Object.entries(luaFiles())
+    .filter(([path]) => !UNJUDGED_LUA.has(path))
+    .flatMap(([path, source]) => mutantsOf('lua', `lua/${path}`, source));
+  const model = MODEL_FILES.flatMap((path) => mutantsOf('ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')));
+  return [...lua, ...model];
+}
+
+function mutantsOf(language: Language, file: string, source: string): Mutant[] {
+  const seen = new Set<string>();
+  return editsOf(source, language).flatMap(({ start, end, text }) => {
+    const mutated = source.slice(0, start) + text + source.slice(end);
+    if (mutated === source || seen.has(mutated)) return [];
+    seen.add(mutated);
+    const line = source.slice(0, start).split('\n').length;
+    return [{ language, file, line, before: lineAt(source, line), after: lineAt(mutated, line), source: mutated }];
+  });
+}
+
+const lineAt = (source: string, line: number): string => (source.split('\n')[line - 1] ?? '').trim();
+
+/** A reproducible choice of mutants: every n-th of an order that the seed shuffles. */
+export function sampleOf<Item>(items: readonly Item[], count: number, seed: number): Item[] {
+  const shuffled = [...items];
+  let state = seed >>> 0;
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const j = Math.floor((state / 2 ** 32) * (i + 1));
+    [shuffled[i], shuffled[j]] = [shuffled[j] as Item, shuffled[i] as Item];
+  }
+  return shuffled.slice(0, count);
+}

@@ -1,0 +1,114 @@
+/**
+ * A place where mutants are judged one after the other: a private server, and a copy of the sources in which one
+ * file at a time is broken. Lua is exchanged on the server; a broken model runs in a process of its own.
+ */
+import { fork } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Valkey } from 'iovalkey';
+import { luaFiles } from '../../lua/files.js';
+import { library } from '../../lua/library.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
+import { judge, type Budget, type Verdict } from './judge.js';
+import { ROOT, type Mutant } from './mutants.js';
+
+/** Longest time one mutant may take, ms: beyond it, it hangs, and that was noticed. */
+const TIME_LIMIT_MS = 120_000;
+/** Time in which an idle server answers, ms. */
+const PING_MS = 1_000;
+
+const COPIED = ['model', 'src', 'lua', 'fuzz', 'package.json', 'tsconfig.json'];
+
+const later = <Value>(ms: number, value: Value): Promise<Value> => new Promise((resolve) => setTimeout(resolve, ms, value).unref());
+
+export class Slot {
+  private server: ValkeyServer | undefined;
+  private client: Valkey | undefined;
+  private engine: TestEngine | undefined;
+  private readonly tree = mkdtempSync(join(tmpdir(), 'flowfabric-mutate-'));
+  private readonly original = library('test');
+  private readonly files = luaFiles();
+
+  constructor(private readonly budget: Budget) {
+    for (const name of COPIED) cpSync(`${ROOT}${name}`, join(this.tree, name), { recursive: true });
+    symlinkSync(`${ROOT}node_modules`, join(this.tree, 'node_modules'));
+  }
+
+  /** Judges the sources as they are: they must survive, or no verdict means anything. */
+  async judgeOriginal(): Promise<Verdict[]> {
+    return [await this.judgeLibrary(this.original.source), await this.judgeTree()];
+  }
+
+  async judge(mutant: Mutant): Promise<Verdict> {
+    if (mutant.language === 'lua') {
+      const path = mutant.file.slice('lua/'.length);
+      const body = `do -- ${path}\n${this.files[path]}end`;
+      // The hash stays that of the original, so that the backend takes the mutant for it.
+      return this.judgeLibrary(this.original.source.replace(body, () => `do -- ${path}\n${mutant.source}end`));
+    }
+    const target = join(this.tree, mutant.file);
+    writeFileSync(target, mutant.source);
+    try {
+      return await this.judgeTree();
+    } finally {
+      cpSync(`${ROOT}${mutant.file}`, target);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.client?.disconnect();
+    await Promise.race([this.engine?.close(), later(PING_MS, undefined)]);
+    await this.server?.stop();
+    rmSync(this.tree, { recursive: true, force: true });
+  }
+
+  private async judgeLibrary(source: string): Promise<Verdict> {
+    const { client, engine } = await this.open();
+    try {
+      await client.call('FUNCTION', 'LOAD', 'REPLACE', source);
+    } catch (error) {
+      return { kind: 'stillborn', because: String(error) };
+    }
+    const slow: Verdict = { kind: 'killed', run: 0, by: 'time' };
+    return Promise.race([judge(engine, () => client.flushall(), this.budget), later(TIME_LIMIT_MS, slow)]);
+  }
+
+  private async judgeTree(): Promise<Verdict> {
+    const { client } = await this.open();
+    await client.call('FUNCTION', 'LOAD', 'REPLACE', this.original.source);
+    const url = (this.server as ValkeyServer).url;
+    const child = fork(join(this.tree, 'fuzz/mutate/child.ts'), [url, JSON.stringify(this.budget)], {
+      cwd: this.tree,
+      execArgv: ['--import', 'tsx'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let errors = '';
+    child.stderr?.on('data', (text: Buffer) => (errors += text.toString()));
+    const verdict = new Promise<Verdict>((resolve) => {
+      child.once('message', (message) => resolve(message as Verdict));
+      child.once('close', () =>
+        resolve(errors.includes('TransformError') ? { kind: 'stillborn', because: errors } : { kind: 'killed', run: 0, by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}` }),
+      );
+    });
+    const slow: Verdict = { kind: 'killed', run: 0, by: 'time' };
+    const result = await Promise.race([verdict, later(TIME_LIMIT_MS, slow)]);
+    if (child.exitCode === null) child.kill('SIGKILL');
+    return result;
+  }
+
+  /** A server that answers; one that a mutant hung is replaced. */
+  private async open(): Promise<{ client: Valkey; engine: TestEngine }> {
+    const answers = this.client !== undefined && (await Promise.race([this.client.ping().catch(() => ''), later(PING_MS, '')])) === 'PONG';
+    if (!answers) {
+      this.client?.disconnect();
+      await this.server?.stop();
+      this.server = await startValkey({ args: ['--busy-reply-threshold', '500'] });
+      this.client = new Valkey(this.server.url);
+      this.client.on('error', () => undefined);
+      this.engine = await testEngine({ backend: { url: this.server.url }, prefix: 'mutate:' });
+    }
+    return { client: this.client as Valkey, engine: this.engine as TestEngine };
+  }
+}
