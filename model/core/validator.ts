@@ -133,8 +133,10 @@ function compile(schema: Schema): Compiled {
     const index = variable();
     const item = variable();
     program.write(`if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${refused};`);
-    program.write(`const ${elements} = []; for (let ${index} = 0; ${index} < ${source}.length; ${index}++) { const ${item} = ${source}[${index}];`);
-    program.write(`${elements}.push(${emit(element, item)}); }`);
+    // A copy has the size it needs; an empty array that grows reserves sixteen places.
+    program.write(`const ${elements} = [...${source}]; for (let ${index} = 0; ${index} < ${elements}.length; ${index}++) {`);
+    program.write(`const ${item} = ${elements}[${index}];`);
+    program.write(`${elements}[${index}] = ${emit(element, item)}; }`);
     return elements;
   }
 
