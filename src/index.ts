@@ -1,4 +1,20 @@
 /** `flowfabric`: durable execution. Tasks, runs and workers over a backend; the engine itself is `flowfabric/engine`. */
+import type { Backend } from './backend.js';
+import type { ValkeyOptions } from './valkey/index.js';
+
+/**
+ * The engine on a Valkey server or cluster: `app({ backend: valkey('valkey://localhost:6379') })`. Its client is
+ * loaded when this is called, so that who works in memory never loads it.
+ *
+ * @param options a connection string, or options; default the environment variable `VALKEY_URL`
+ * @throws EngineError `transport_failed`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch` or
+ *   `partition_mismatch`, by rejecting
+ */
+export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
+  const module = await import('./valkey/index.js');
+  return module.valkey(options);
+}
+
 export * from './app/index.js';
 export {
   delay, Delay, NonRetryableError, RetryableError, TaskAbort,
@@ -6,6 +22,7 @@ export {
   type WorkerEvents, type WorkerSettings, type WorkerStats,
 } from './worker/index.js';
 export { memory, type MemoryOptions } from './memory/index.js';
+export type { ValkeyOptions } from './valkey/index.js';
 export { EngineError, type ErrorCode } from '../model/errors.js';
 export type { ExecutionInfo } from '../model/execution/projections.js';
 export type { PublicState } from '../model/execution/situation.js';

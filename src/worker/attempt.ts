@@ -19,7 +19,8 @@ export class Attempt implements HeldLease {
   reported = false;
   /** The engine said that the work is not this worker's any more: there is nothing left to report. */
   gone = false;
-  private readonly controller = new AbortController();
+  private aborted: TaskAbort | undefined;
+  private controller: AbortController | undefined;
   private cancelTimer: Cancel | undefined;
   private left = false;
 
@@ -38,13 +39,22 @@ export class Attempt implements HeldLease {
     this.fence = { leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}` };
   }
 
+  /** Made when somebody asks for it. */
   get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.aborted !== undefined) this.controller.abort(this.aborted);
+    }
     return this.controller.signal;
   }
 
   /** Why the handler was told to stop. */
   get abortCode(): TaskAbortCode | undefined {
-    return this.signal.aborted ? (this.signal.reason as TaskAbort).code : undefined;
+    return this.aborted?.code;
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted !== undefined) throw this.aborted;
   }
 
   /** The time of the engine as the claim told it and as it went on since, ms since the epoch. */
@@ -69,7 +79,9 @@ export class Attempt implements HeldLease {
 
   /** Tells the handler to stop; the first reason stays. */
   abort(code: TaskAbortCode, detail?: string): void {
-    if (!this.signal.aborted) this.controller.abort(new TaskAbort(code, detail));
+    if (this.aborted !== undefined) return;
+    this.aborted = new TaskAbort(code, detail);
+    this.controller?.abort(this.aborted);
   }
 
   onLost(refusal: EngineError | undefined): void {

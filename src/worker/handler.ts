@@ -60,8 +60,16 @@ export type Ending =
 
 const permanent = (category: string, reason: string): Ending => ({ kind: 'fail', reason: reasonOf(reason), category, permanent: true });
 
+/** What a handler's run needs of its attempt. */
+export interface Runner {
+  readonly claimed: ClaimedExecution;
+  /** Why the handler was told to stop, if it was. */
+  readonly abortCode: string | undefined;
+}
+
 /** Runs the handler on a claimed execution. Never throws. */
-export async function runHandler(task: TaskHandler, claimed: ClaimedExecution, context: Omit<TaskContext, 'input'>): Promise<Ending> {
+export async function runHandler(task: TaskHandler, attempt: Runner, contextWith: (input: unknown) => TaskContext): Promise<Ending> {
+  const { claimed } = attempt;
   let input: unknown;
   try {
     const validated = await validate(task.input, decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }));
@@ -72,9 +80,9 @@ export async function runHandler(task: TaskHandler, claimed: ClaimedExecution, c
   }
   let value: unknown;
   try {
-    value = await task.handler({ ...context, input });
+    value = await task.handler(contextWith(input));
   } catch (error) {
-    return context.signal.aborted ? { kind: 'lost' } : failureOf(error);
+    return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
   }
   return value instanceof Delay ? { kind: 'delay', until: value.until } : resultOf(task, value);
 }

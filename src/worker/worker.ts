@@ -189,22 +189,29 @@ export class TaskWorker implements Worker {
     }
     this.running.add(attempt);
     attempt.start();
-    void runHandler(task, claimed, this.contextOf(attempt)).then((ending) => this.ended(attempt, ending));
+    void runHandler(task, attempt, (input) => this.contextOf(attempt, input)).then((ending) => this.ended(attempt, ending));
   }
 
-  private contextOf(attempt: Attempt): Omit<TaskContext, 'input'> {
-    const { executionId, claimed, fence, signal } = attempt;
+  private contextOf(attempt: Attempt, input: unknown): TaskContext {
+    const { executionId, claimed, fence } = attempt;
+    const { log } = this.deps;
     return {
-      executionId, fence, signal,
+      input, executionId, fence,
       attempt: claimed.attemptIndex + 1,
       tags: claimed.tags,
-      log: prefixed(this.deps.log, `[${claimed.executionKind} ${executionId}]`),
+      // Made when asked for: many handlers need neither.
+      get signal() {
+        return attempt.signal;
+      },
+      get log() {
+        return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
+      },
       progress: (percent, message) => this.progress(attempt, percent, message),
     };
   }
 
   private async progress(attempt: Attempt, percent: number, message: string | undefined): Promise<void> {
-    attempt.signal.throwIfAborted();
+    attempt.throwIfAborted();
     const { executionId, fence: { leaseId, leaseEpoch, attemptId } } = attempt;
     try {
       await this.deps.backend.updateProgress({

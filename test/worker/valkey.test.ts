@@ -1,0 +1,91 @@
+/** The same app and worker on a server: switching the backend is one argument. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, backoff, type App, type AppOptions, type TaskContext } from '../../src/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { deferred, pause, rejectionOf, until } from '../app/support.js';
+import { sharedValkey, startValkey, type ValkeyServer } from '../support/valkey/index.js';
+
+const apps: App[] = [];
+let own: ValkeyServer | undefined;
+afterEach(async () => {
+  for (const a of apps.splice(0)) await a.close();
+  await own?.stop();
+  own = undefined;
+});
+
+/** Apps with connections of their own on one deployment: what different processes are to each other. */
+async function deployment(url?: string): Promise<(options?: Partial<AppOptions>) => App> {
+  const prefix = `t${randomUUID().slice(0, 8)}:`;
+  const server = url ?? (await sharedValkey()).url;
+  return (options = {}) => {
+    const a = app({ backend: valkey({ url: server, prefix, partitions: { count: 4 } }), ...options });
+    apps.push(a);
+    return a;
+  };
+}
+
+describe('on a server', () => {
+  it('work of one process is done by others, each piece once, and its results come back', async () => {
+    const open = await deployment();
+    const seen: string[] = [];
+    const define = (a: App) =>
+      a.task('square', { retry: { failures: 2, backoff: backoff.fixed(1) } }, ({ input, executionId, attempt }: TaskContext<number>) => {
+        if (input % 50 === 0 && attempt === 1) throw new Error('once');
+        seen.push(executionId);
+        return input * input;
+      });
+    const producer = define(open());
+    const workers = [open(), open()];
+    workers.map(define);
+    await workers[0]?.worker({ slots: 3 });
+    await workers[1]?.worker({ slots: 2, claimAhead: 20 });
+    const runs = await producer.runMany(Array.from({ length: 400 }, (_, i) => i));
+    expect(await Promise.all(runs.map((run) => run.result({ timeout: '20s' })))).toEqual(Array.from({ length: 400 }, (_, i) => i * i));
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('a result is noticed soon, and a cancellation at the next renewal', async () => {
+    const open = await deployment();
+    const heard = deferred<unknown>();
+    const started = deferred();
+    const define = (a: App) => ({
+      echo: a.task('echo', ({ input }: TaskContext<string>) => input),
+      hang: a.task('hang', async ({ signal }) => {
+        started.resolve();
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        heard.resolve(signal.reason);
+      }),
+    });
+    const producer = define(open());
+    const worker = open();
+    define(worker);
+    await worker.worker({ slots: 2, leaseTtlMs: 1_000 });
+    expect(await producer.echo.run('warm').result({ timeout: '10s' })).toBe('warm');
+    const startedAt = performance.now();
+    expect(await producer.echo.run('soon').result({ timeout: '10s' })).toBe('soon');
+    expect(performance.now() - startedAt).toBeLessThan(500);
+    const run = producer.hang.run();
+    await started.promise;
+    expect(await run.cancel('enough')).toBe(true);
+    expect(await heard.promise).toMatchObject({ code: 'cancelled' });
+    expect(await rejectionOf(run.result())).toMatchObject({ code: 'run_cancelled', reason: 'enough' });
+  });
+
+  it('work goes on after the server was away', async () => {
+    own = await startValkey({ appendonly: true });
+    const open = await deployment(own.url);
+    const a = open();
+    const done: number[] = [];
+    const task = a.task('t', async ({ input }: TaskContext<number>) => {
+      await pause(5);
+      done.push(input);
+    });
+    const runs = await task.runMany(Array.from({ length: 120 }, (_, i) => i));
+    await a.worker({ slots: 2, leaseTtlMs: 2_000 });
+    await until(() => done.length > 20);
+    await own.restart();
+    await Promise.all(runs.map((run) => run.result({ timeout: '25s' })));
+    expect(new Set(done).size).toBe(120);
+  }, 40_000);
+});
