@@ -1,0 +1,170 @@
+/**
+ * The audit of a deployment after a run: its logs are folded through the model, its stored state is compared with the
+ * fold, and every recorded answer is held against both. What it finds is told as stories that a person can follow.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { compareBytes, partitionKeyOf } from '../../model/ids.js';
+import { violations } from '../../model/invariants.js';
+import type { LoggedEvent } from '../../model/events.js';
+import { isTerminal } from '../../model/execution/situation.js';
+import { partitionOfCommand } from '../../model/machine.js';
+import { readEvents } from '../../src/log.js';
+import type { Backend } from '../../src/backend.js';
+import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';
+import { plain } from '../differential.js';
+import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
+import type { RecordedCall } from './recording.js';
+import { Timeline, type Span } from './timeline.js';
+
+export interface AuditOptions {
+  readonly backend: Backend;
+  readonly calls: readonly RecordedCall[];
+  /** Reads what is stored in a partition, past the backend. */
+  readonly stored: (partition: string, now: number) => Promise<CanonicalState>;
+  /** Times in which the server may have lost what it had acknowledged, ms since the epoch. Default none. */
+  readonly losses?: readonly Span[];
+  /** Whether every execution has to be terminal by now. Default true. */
+  readonly expectTerminal?: boolean;
+  readonly retentionMs: number;
+}
+
+export interface Audit {
+  /** What must not be, each as a story. */
+  readonly violations: readonly string[];
+  /** Answers from the tails that the server lost. */
+  readonly lost: readonly Deed[];
+  readonly events: readonly LoggedEvent[];
+  readonly answers: number;
+  readonly ranUnanswered: number;
+  readonly neverAnswered: number;
+  /** How often executions were attempted: attempts -> executions. */
+  readonly attempts: ReadonlyMap<number, number>;
+  /** Terminal situations -> executions. */
+  readonly endings: ReadonlyMap<string, number>;
+}
+
+/** Longest list of findings of one kind in a report. */
+const MAX_STORIES = 10;
+
+export async function audit(options: AuditOptions): Promise<Audit> {
+  const auditor = new Auditor(options);
+  for (let index = 0; index < options.backend.partitions.count; index++) await auditor.partition(partitionKeyOf(index));
+  auditor.faults();
+  return auditor;
+}
+
+class Auditor implements Audit {
+  readonly violations: string[] = [];
+  readonly lost: Deed[] = [];
+  readonly events: LoggedEvent[] = [];
+  readonly attempts = new Map<number, number>();
+  readonly endings = new Map<string, number>();
+  answers = 0;
+  ranUnanswered = 0;
+  neverAnswered = 0;
+  private readonly byPartition: ReadonlyMap<string, Deed[]>;
+
+  constructor(private readonly options: AuditOptions) {
+    const byPartition = new Map<string, Deed[]>();
+    for (const deed of deedsOf(options.calls)) {
+      const partition = partitionOfCommand(deed.command);
+      const deeds = byPartition.get(partition);
+      if (deeds === undefined) byPartition.set(partition, [deed]);
+      else deeds.push(deed);
+      if (deed.answer === undefined) this.neverAnswered++;
+      else this.answers++;
+    }
+    this.byPartition = byPartition;
+  }
+
+  /** Calls may fail for want of a connection; anything else is a defect. */
+  faults(): void {
+    const defects = this.options.calls.filter(({ fault }) => fault !== undefined && !fault.retryable && fault.code !== 'backend_closed');
+    this.report('calls that met a defect', defects.map((call) => `${call.process} call ${call.call}: ${call.fault?.code}: ${call.commands[0]?.name}`));
+  }
+
+  async partition(partition: string): Promise<void> {
+    const { backend, retentionMs, stored } = this.options;
+    const log: LoggedEvent[] = [];
+    for await (const logged of readEvents(backend, { partition })) log.push(logged);
+    this.events.push(...log);
+    let timeline: Timeline;
+    try {
+      timeline = new Timeline(log);
+    } catch (error) {
+      this.violations.push(`${partition}: its log does not fold: ${String(error)}`);
+      return;
+    }
+    const now = await backend.serverTime();
+    for (const { name, because } of violations(timeline.state, log, now)) this.violations.push(`${partition}: invariant "${name}" is broken: ${because}`);
+    const explanation = explain(timeline, this.byPartition.get(partition) ?? [], retentionMs);
+    this.ranUnanswered += explanation.ranUnanswered;
+    this.compareStored(partition, timeline, explanation, await stored(partition, now), now);
+    this.judge(timeline, explanation);
+    this.tally(timeline);
+  }
+
+  private judge(timeline: Timeline, { unexplained, orphans }: Explanation): void {
+    const losses = this.options.losses ?? [];
+    const inTail = ({ call }: Deed): boolean => losses.some(({ from, until }) => call.sentAt <= until && (call.endedAt ?? Infinity) >= from);
+    this.lost.push(...unexplained.filter(inTail));
+    this.report('answers that nothing in the log explains', unexplained.filter((deed) => !inTail(deed)).map((deed) => storyOf(deed, timeline)));
+    this.report('events that no call caused', orphans.map((logged) => JSON.stringify(logged)));
+  }
+
+  /** What is stored must be what the log folds to, bytes included. */
+  private compareStored(partition: string, timeline: Timeline, { causes }: Explanation, stored: CanonicalState, now: number): void {
+    const payloads = new Map<string, Uint8Array>();
+    const results = new Map<string, Uint8Array>();
+    for (const { command } of causes.values()) {
+      if (command.name === 'createExecution' && command.args.inputPayload.byteLength > 0) payloads.set(command.args.executionId, command.args.inputPayload);
+      if (command.name === 'completeExecution' && command.args.resultPayload !== undefined) results.set(command.args.executionId, command.args.resultPayload);
+    }
+    const folded = plain(canonicalByDefinition({ state: timeline.state, payloads, results, log: [...timeline.log] }, now)) as Record<string, unknown>;
+    const found = plain(stored) as Record<string, unknown>;
+    for (const part of Object.keys(folded)) {
+      if (isDeepStrictEqual(folded[part], found[part])) continue;
+      this.violations.push(`${partition}: the stored ${part} differ from the log: ${firstDifference(folded[part], found[part])}`);
+    }
+  }
+
+  private tally(timeline: Timeline): void {
+    const unended: string[] = [];
+    for (const { executionId, situation, totalAttemptCount } of timeline.state.executions.values()) {
+      this.attempts.set(totalAttemptCount, (this.attempts.get(totalAttemptCount) ?? 0) + 1);
+      this.endings.set(situation, (this.endings.get(situation) ?? 0) + 1);
+      if (!isTerminal(situation)) unended.push(`${executionId} is ${situation}`);
+    }
+    if (this.options.expectTerminal ?? true) this.report('executions that did not end', unended);
+  }
+
+  private report(what: string, stories: readonly string[]): void {
+    if (stories.length === 0) return;
+    const shown = [...stories].sort(compareBytes).slice(0, MAX_STORIES);
+    this.violations.push(`${stories.length} ${what}:\n${shown.join('\n')}`);
+  }
+}
+
+/** A call that is not explained, with all that happened to its execution around it. */
+function storyOf({ call, command, answer }: Deed, timeline: Timeline): string {
+  const args = command.args as { executionId?: string };
+  const named = (answer?.ok === true ? (answer.outcome as { executions?: { executionId: string }[] }).executions : undefined)?.map(({ executionId }) => executionId);
+  const ids = args.executionId === undefined ? (named ?? []) : [args.executionId];
+  return [
+    `  ${call.process} call ${call.call}, ${call.sentAt} to ${call.endedAt}: ${short(command)}`,
+    `    was answered ${short(answer)}`,
+    ...ids.flatMap((id) => timeline.of(id).flatMap(({ next }) => (next === undefined ? [] : [`    ${next.event.at} ${next.sequence} ${short(next.event)}`]))),
+  ].join('\n');
+}
+
+function firstDifference(expected: unknown, found: unknown): string {
+  if (typeof expected === 'object' && expected !== null && typeof found === 'object' && found !== null) {
+    for (const key of new Set([...Object.keys(expected), ...Object.keys(found)])) {
+      const [a, b] = [(expected as Record<string, unknown>)[key], (found as Record<string, unknown>)[key]];
+      if (!isDeepStrictEqual(a, b)) return `at ${key}: ${firstDifference(a, b)}`;
+    }
+  }
+  return `the log says ${short(expected)}, stored is ${short(found)}`;
+}
+
+const short = (value: unknown): string => (JSON.stringify(plain(value)) ?? 'nothing').slice(0, 700);

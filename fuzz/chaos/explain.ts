@@ -1,0 +1,176 @@
+/**
+ * Whether recorded calls and the log of a partition explain each other. Every answer must follow, by the model's own
+ * decision, from a state in which the execution was during the call; every event must be the deed of exactly one call.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { LoggedEvent } from '../../model/events.js';
+import { operationNamed, type AnyDecision, type ParsedCommand } from '../../model/machine.js';
+import type { View } from '../../model/view.js';
+import { plain } from '../differential.js';
+import type { Answer, RecordedCall } from './recording.js';
+import type { Moment, Span, Timeline } from './timeline.js';
+
+/** Servers and clients run on one machine: their clocks differ by rounding only, ms. */
+const SLACK_MS = 5;
+
+/** One command of a call, with its answer. */
+export interface Deed {
+  readonly call: RecordedCall;
+  readonly command: ParsedCommand;
+  readonly answer: Answer | undefined;
+}
+
+type Claim = Extract<ParsedCommand, { name: 'claimForWorker' }>;
+type ClaimAnswer = { kind: 'claimed' | 'no_work'; executions?: readonly { executionId: string }[]; reclaimCapExceeded: readonly string[] };
+
+export interface Explanation {
+  /** Answers that no state of the log gives. */
+  readonly unexplained: readonly Deed[];
+  /** Events that no call did. */
+  readonly orphans: readonly LoggedEvent[];
+  /** Calls without an answer that did run. */
+  readonly ranUnanswered: number;
+  /** Whose deed each event was, by its position. */
+  readonly causes: ReadonlyMap<number, Deed>;
+}
+
+export const deedsOf = (calls: readonly RecordedCall[]): Deed[] =>
+  calls.flatMap((call) => call.commands.map((command, index) => ({ call, command, answer: call.answers?.[index] })));
+
+export function explain(timeline: Timeline, deeds: readonly Deed[], retentionMs: number): Explanation {
+  return new Explainer(timeline, retentionMs).run(deeds);
+}
+
+const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
+  from: sentAt - SLACK_MS,
+  // A call whose answer nobody saw may have run later: a stopped server finds it when it goes on.
+  until: answers === undefined ? Infinity : (endedAt ?? Infinity) + SLACK_MS,
+});
+
+class Explainer {
+  private readonly causes = new Map<number, Deed>();
+
+  /** Inputs by execution, as whoever created it sent them. */
+  private readonly payloads = new Map<string, Uint8Array>();
+
+  constructor(private readonly timeline: Timeline, private readonly retentionMs: number) {}
+
+  run(deeds: readonly Deed[]): Explanation {
+    for (const { command } of deeds) if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
+    const unexplained: Deed[] = [];
+    // Answers first: what they did is known. Events that are left were done by calls without an answer.
+    for (const deed of deeds) if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
+    let ranUnanswered = 0;
+    for (const deed of deeds) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
+    const orphans = this.timeline.log.filter(({ sequence }) => !this.causes.has(sequence));
+    return { unexplained, orphans, ranUnanswered, causes: this.causes };
+  }
+
+  private explained(deed: Deed, answer: Answer): boolean {
+    const { command } = deed;
+    if (command.name === 'claimForWorker') return this.claimExplained(deed, command, answer);
+    return this.did(deed, answer) || this.left(deed, answer);
+  }
+
+  /** Whether the command caused an event during its call, and would have been answered so. */
+  private did(deed: Deed, answer: Answer | undefined): boolean {
+    const span = spanOf(deed.call);
+    const { executionId } = deed.command.args as { executionId: string };
+    for (const moment of this.timeline.of(executionId)) {
+      if (!this.happenedIn(moment, span)) continue;
+      const decision = this.decide(deed.command, moment, moment.next.event.at);
+      if (!this.caused(decision, moment.next)) continue;
+      if (answer !== undefined && !isDeepStrictEqual(plain(visible(decision)), plain(answer))) continue;
+      this.causes.set(moment.next.sequence, deed);
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether the command would have changed nothing and been answered so, in a state and at a time of its call. */
+  private left(deed: Deed, answer: Answer): boolean {
+    const span = spanOf(deed.call);
+    const { executionId } = deed.command.args as { executionId: string };
+    return this.timeline.of(executionId).some((moment) => {
+      const from = Math.max(span.from, moment.from);
+      const until = Math.min(span.until, moment.until);
+      return from <= until && timesOf(moment, from, until).some((at) => {
+        const decision = this.decide(deed.command, moment, at);
+        return (!decision.ok || decision.events.length === 0) && isDeepStrictEqual(plain(visible(decision)), plain(answer));
+      });
+    });
+  }
+
+  private claimExplained(deed: Deed, command: Claim, answer: Answer): boolean {
+    if (!answer.ok) return false;
+    const { executions = [], reclaimCapExceeded } = answer.outcome as ClaimAnswer;
+    if (executions.length === 0 && reclaimCapExceeded.length === 0) return this.timeline.wasIdle(command.args.laneId, spanOf(deed.call));
+    const taken = executions.every((claimed, index) => this.took(deed, command, claimed.executionId, index, claimed));
+    return taken && reclaimCapExceeded.every((executionId) => this.took(deed, command, executionId, 0, undefined));
+  }
+
+  /** Whether the claim caused the next event of an execution, and was answered so. */
+  private took(deed: Deed, { name, args }: Claim, executionId: string, index: number, claimed: unknown): boolean {
+    const span = spanOf(deed.call);
+    const ids = args.claims[index];
+    if (ids === undefined) return false;
+    for (const moment of this.timeline.of(executionId)) {
+      if (!this.happenedIn(moment, span) || moment.state?.laneId !== args.laneId) continue;
+      const decision = this.decide({ name, args: { ...args, claims: [ids] } }, moment, moment.next.event.at);
+      if (!this.caused(decision, moment.next)) continue;
+      if (claimed !== undefined && !isDeepStrictEqual(plain((decision.outcome as ClaimAnswer).executions?.[0]), plain(claimed))) continue;
+      this.causes.set(moment.next.sequence, deed);
+      return true;
+    }
+    return false;
+  }
+
+  /** Gives a call without an answer the events that it alone can have caused. */
+  private attribute(deed: Deed): boolean {
+    const { command } = deed;
+    if (command.name !== 'claimForWorker') return this.did(deed, undefined);
+    let ran = false;
+    const leases = new Map(command.args.claims.map(({ leaseId }, index) => [leaseId, index]));
+    for (const { sequence, event } of this.timeline.log) {
+      if (this.causes.has(sequence)) continue;
+      const capped = event.type === 'execution_failed';
+      const index = capped ? 0 : event.type === 'execution_claimed' || event.type === 'execution_resumed' ? leases.get(event.leaseId) : undefined;
+      if (index !== undefined && this.took(deed, command, event.executionId, index, undefined)) ran = true;
+    }
+    return ran;
+  }
+
+  private happenedIn(moment: Moment, { from, until }: Span): moment is Moment & { next: LoggedEvent } {
+    const { next } = moment;
+    return next !== undefined && next.event.at >= from && next.event.at <= until && !this.causes.has(next.sequence);
+  }
+
+  private caused(decision: AnyDecision, { event }: LoggedEvent): decision is Extract<AnyDecision, { ok: true }> {
+    return decision.ok && decision.events.length === 1 && isDeepStrictEqual(plain(decision.events[0]), plain(event));
+  }
+
+  private decide({ name, args }: ParsedCommand, { state }: Moment, now: number): AnyDecision {
+    const input = state === undefined ? undefined : this.payloads.get(state.executionId);
+    const own = name === 'createExecution' ? args.executionId : undefined;
+    const view: Partial<View> = {
+      execution: () => state,
+      idempotent: (namespace, key, at) => this.timeline.idempotent(namespace, key, at, own),
+      claimable: () => (state === undefined ? [] : [state]),
+      payload: () => input,
+    };
+    return operationNamed(name).decide(view as View, args as never, { now, settings: { retentionMs: this.retentionMs } }) as AnyDecision;
+  }
+}
+
+/** Times of a stretch at which a decision can differ: its ends, and just before, at and after what was due. */
+function timesOf({ state }: Moment, from: number, until: number): number[] {
+  const low = Math.max(0, Number.isFinite(from) ? from : 0);
+  const high = Number.isFinite(until) ? until : low;
+  const due = [state?.dueAt, state?.attemptTimeoutAt, state?.executionDeadlineAt].flatMap((at) => (at === undefined ? [] : [at - 1, at, at + 1]));
+  return [low, high, ...due.filter((at) => at >= low && at <= high)];
+}
+
+/** What a caller sees of a decision. */
+function visible(decision: AnyDecision): unknown {
+  return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, code: decision.code, detail: decision.detail };
+}
