@@ -5,3 +5,6 @@ export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
 export { EngineError, type ErrorCode } from '../../model/errors.js';
+export { leaseHistory, readEvents } from '../log.js';
+export type { LeaseHistoryEntry } from '../../model/lease/history.js';
+export type { Event, LoggedEvent } from '../../model/events.js';

@@ -1,0 +1,37 @@
+/** The code of the README is executed as it stands; only the package's name becomes its source. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { sharedValkey } from './support/valkey/index.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+// Inside the project, so that its dependencies are found.
+const folder = mkdtempSync(join(root, 'node_modules', '.readme-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
+
+/** What each block prints, in their order. */
+const EXPECTED: readonly RegExp[] = [
+  /^Hello, World!$/,
+  /^o1 paid under \S+$/,
+  /^3 completed$/,
+  /^completed\nacquired 1\nreleased 1$/,
+];
+
+const ENTRIES: Record<string, string> = { '': 'index', '/memory': 'memory/index', '/valkey': 'valkey/index', '/testing': 'testing/index', '/engine': 'engine/index' };
+
+describe('the code of the README', () => {
+  it('has the blocks that are expected here', () => expect(blocks).toHaveLength(EXPECTED.length));
+
+  it.each(blocks.map((code, index) => ({ index, code })))('runs: block $index', async ({ index, code }) => {
+    const file = join(folder, `block-${index}.mts`);
+    writeFileSync(file, code.replace(/from 'flowfabric(\/\w+)?'/g, (_all, entry: string | undefined) => `from '${join(root, 'src', `${ENTRIES[entry ?? '']}.ts`)}'`));
+    const { url } = await sharedValkey();
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], { cwd: root, env: { ...process.env, VALKEY_URL: url }, timeout: 30_000 });
+    expect(stdout.trim()).toMatch(EXPECTED[index] as RegExp);
+  });
+});
