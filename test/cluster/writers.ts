@@ -2,8 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
+import type { FullFence } from '../../model/lease/fence.js';
 import type { Backend } from '../../src/backend.js';
 import { recorded, type Entry } from '../../fuzz/chaos/recording.js';
+
+/** Executions that each writer creates before it begins. */
+const STOCK = 80;
 
 export interface Writers {
   /** What every writer wrote down, by its name. */
@@ -34,25 +38,45 @@ export function startWriters(backend: Backend, partition: number, count: number)
     }
   };
 
-  const life = async (engine: Backend, name: string): Promise<void> => {
-    await tried(
+  const create = (engine: Backend, name: string): Promise<unknown> =>
+    tried(
       engine.createExecution({
         executionId: executionIdOf(partition, randomUUID()), namespace: 'moving', laneId: 'lane', executionKind: 'work', creatorIdentity: name,
         inputPayload: Buffer.from(name), tags: { 'made.by': name }, policy: { maxReclaimCount: 50 }, idempotencyKey: randomUUID(),
       }),
     );
+
+  /** Ways in which the work on an execution goes. Most touch keys that only the state names: its queue, its timers. */
+  const endings: ((engine: Backend, executionId: string, fence: FullFence) => Promise<unknown>)[] = [
+    (engine, executionId, fence) => tried(engine.completeExecution({ executionId, fence, resultPayload: Buffer.from('done') })),
+    (engine, executionId, fence) => tried(engine.completeExecution({ executionId, fence })),
+    (engine, executionId, fence) => tried(engine.releaseLease({ executionId, fence })),
+    (engine, executionId, fence) => tried(engine.failExecution({ executionId, fence, failureReason: 'broken', failureClass: 'permanent' })),
+    (engine, executionId, fence) => tried(engine.cancelExecution({ executionId, ...fence, reason: 'given up' })),
+    async (engine, executionId, fence) => {
+      await tried(engine.delayExecution({ executionId, fence, delayUntil: 1 }));
+      await tried(engine.promoteDelayed({ executionId }));
+    },
+    async (engine, executionId) => {
+      await tried(engine.revokeLease({ executionId, reason: 'by hand' }));
+    },
+  ];
+  let turn = 0;
+
+  const life = async (engine: Backend, name: string): Promise<void> => {
+    if (turn++ % 2 === 0) await create(engine, name);
     const claim = await tried(
       engine.claimForWorker({
         partition: partitionKeyOf(partition), laneId: 'lane', workerId: 'writers', workerInstanceId: name, workerCapabilities: [], leaseTtlMs: 20_000,
-        claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+        claims: Array.from({ length: 3 }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
       }),
     );
     if (claim?.kind !== 'claimed') return;
     for (const { executionId, leaseId, leaseEpoch, attemptId } of claim.executions) {
       const fence = { leaseId, leaseEpoch, attemptId };
-      await tried(engine.renewLease({ executionId, fence, leaseTtlMs: 20_000 }));
-      await tried(engine.updateProgress({ executionId, ...fence, progressPct: 50, progressMessage: 'half' }));
-      await tried(engine.completeExecution({ executionId, fence, resultPayload: Buffer.from(`done by ${name}`) }));
+      if (turn++ % 3 === 0) await tried(engine.renewLease({ executionId, fence, leaseTtlMs: 20_000 }));
+      if (turn++ % 3 === 0) await tried(engine.updateProgress({ executionId, ...fence, progressPct: 50, progressMessage: 'half' }));
+      await endings[turn++ % endings.length]?.(engine, executionId, fence);
     }
   };
 
@@ -60,6 +84,8 @@ export function startWriters(backend: Backend, partition: number, count: number)
     const entries: Entry[] = [];
     records.set(name, entries);
     const engine = recorded(backend, (entry) => entries.push(entry));
+    // Work in stock, so that queues are there to be moved and claims find something at every time.
+    for (let count = 0; count < STOCK; count++) await create(engine, name);
     while (!stopping) await life(engine, name);
   };
 
