@@ -1,14 +1,30 @@
 /** Listing lanes: every partition knows its own; a page merges them. */
 import { EngineError } from '../model/errors.js';
 import { compareBytes } from '../model/ids.js';
-import { LIMITS } from '../model/limits.js';
+import { DEFAULTS, LIMITS } from '../model/limits.js';
 import type { ListLanesPage } from './backend.js';
 
-/** One page of lanes, merged from what the partitions know. @throws EngineError `invalid_input` */
-export function pageOfLanes(perPartition: readonly (readonly string[])[], cursor: string | undefined, limit: number): ListLanesPage {
-  if (!Number.isInteger(limit) || limit < 0 || limit > LIMITS.maxPageSize) {
-    throw new EngineError('invalid_input', `listLanes: limit: must be an integer from 0 to ${LIMITS.maxPageSize}.`, { detail: { field: 'limit' } });
+/** Which page of the lanes is wanted. */
+export interface LanesPage {
+  readonly cursor: string | undefined;
+  readonly limit: number;
+}
+
+const refused = (field: string, rule: string): EngineError => new EngineError('invalid_input', `listLanes: ${field}: ${rule}.`, { detail: { field } });
+
+/** The page that a caller asked for. @throws EngineError `invalid_input` */
+export function parseLanesPage(page: unknown): LanesPage {
+  if (typeof page !== 'object' || page === null) throw refused('arguments', 'must be an object');
+  const { cursor, limit = DEFAULTS.pageSize } = page as { cursor?: unknown; limit?: unknown };
+  if (cursor !== undefined && typeof cursor !== 'string') throw refused('cursor', 'must be a lane');
+  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 0 || limit > LIMITS.maxPageSize) {
+    throw refused('limit', `must be an integer from 0 to ${LIMITS.maxPageSize}`);
   }
+  return { cursor, limit };
+}
+
+/** One page of lanes, merged from what the partitions know. */
+export function pageOfLanes(perPartition: readonly (readonly string[])[], { cursor, limit }: LanesPage): ListLanesPage {
   const all = [...new Set(perPartition.flat())].sort(compareBytes);
   const rest = cursor === undefined ? all : all.filter((lane) => compareBytes(lane, cursor) > 0);
   const lanes = rest.slice(0, limit);

@@ -11,7 +11,7 @@ import { partitionConfig, type PartitionConfig } from '../../model/partition.js'
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
-import { pageOfLanes } from '../lanes.js';
+import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { IndexedStore } from './indexed-store.js';
 
@@ -92,9 +92,9 @@ class MemoryEngine {
     });
   }
 
-  listLanes({ cursor, limit = DEFAULTS.pageSize }: { cursor?: string; limit?: number }): ListLanesPage {
+  listLanes(page: unknown): ListLanesPage {
     this.assertOpen();
-    return pageOfLanes(this.stores.map((store) => store.lanes()), cursor, limit);
+    return pageOfLanes(this.stores.map((store) => store.lanes()), parseLanesPage(page));
   }
 
   serverTime(): number {

@@ -9,7 +9,7 @@ import type { View } from '../../model/view.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
-import { pageOfLanes } from '../lanes.js';
+import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
@@ -119,10 +119,11 @@ class ValkeyEngine {
     return decision.outcome;
   }
 
-  async listLanes({ cursor, limit = DEFAULTS.pageSize }: { cursor?: string; limit?: number }): Promise<ListLanesPage> {
+  async listLanes(page: unknown): Promise<ListLanesPage> {
+    const wanted = parseLanesPage(page);
     const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
     const lanes = await Promise.all(partitions.map((partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>));
-    return pageOfLanes(lanes, cursor, limit);
+    return pageOfLanes(lanes, wanted);
   }
 
   async serverTime(): Promise<number> {

@@ -1,0 +1,253 @@
+/**
+ * Whatever a caller passes, both backends answer with the same typed error, nothing is written, nothing crashes or
+ * hangs, and no message holds what must stay secret. Input that is odd but valid must work on both alike.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { EngineError } from '../model/errors.js';
+import { encodeHandle, type BackendLabel } from '../model/handle.js';
+import { OPERATIONS, QUERIES, type Command, type OperationName, type QueryName } from '../model/machine.js';
+import { testEngine, type TestEngine } from '../src/testing/index.js';
+import { sharedValkey } from '../test/support/valkey/index.js';
+import { plain } from './differential.js';
+import { fuzzEnvironment } from './environment.js';
+import { pathsOf, SECRET, spoil, spoiling, type Spoiling } from './spoil.js';
+
+const { seed } = fuzzEnvironment(0);
+const PARTITION = '{fp:0}';
+const LIMIT_MS = 10_000;
+/** Tries for every member of the arguments of an operation. */
+const RUNS_PER_MEMBER = Number(process.env['FUZZ_BAD_INPUT'] ?? 6);
+/** Longest message that an error may have, whatever it is about. */
+const MAX_MESSAGE = 1_000;
+
+const uuid = (n: number): string => `00000000-0000-4000-a000-${String(n).padStart(12, '0')}`;
+const idOf = (n: number): string => `${PARTITION}:${uuid(n)}`;
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+let engines: readonly { label: BackendLabel; engine: TestEngine }[];
+
+const RUNNING = idOf(1);
+const FENCE = { leaseId: uuid(901), leaseEpoch: 1, attemptId: uuid(902) };
+
+/** The same small world on both: one running execution, one ready, one delayed, one cancelled. */
+async function populate({ backend }: TestEngine): Promise<void> {
+  const base = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };
+  await backend.createExecution({ ...base, executionId: RUNNING, inputPayload: text(SECRET), tags: { 'a.b': SECRET } });
+  await backend.claimForWorker({ partition: PARTITION, laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }] });
+  await backend.createExecution({ ...base, executionId: idOf(2), policy: { routingRequirements: { requiredCapabilities: [SECRET] } } });
+  await backend.createExecution({ ...base, executionId: idOf(3), delayUntil: 1_800_000_000_000 });
+  await backend.createExecution({ ...base, executionId: idOf(4) });
+  await backend.cancelExecution({ executionId: idOf(4), reason: 'r', source: 'operator_override' });
+}
+
+const owner = { executionId: RUNNING, fence: FENCE, attemptIndex: 0 };
+
+/** Valid arguments of everything that can be called. */
+const VALID: { [Name in OperationName | QueryName]: object } = {
+  createExecution: {
+    executionId: idOf(50),
+    namespace: 'n',
+    laneId: 'lane',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    inputPayload: text(SECRET),
+    payloadEncoding: 'json',
+    priority: 3,
+    idempotencyKey: 'key',
+    tags: { 'a.b': SECRET },
+    delayUntil: 1_800_000_000_000,
+    executionDeadlineAt: 1_900_000_000_000,
+    policy: {
+      priority: 4,
+      delayUntil: 5,
+      retryPolicy: { maxRetries: 3, backoff: { type: 'exponential', initialDelayMs: 1, maxDelayMs: 9, multiplier: 2, jitter: true }, retryableCategories: ['io'] },
+      timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 5_000 },
+      maxReclaimCount: 3,
+      maxReleaseCount: 3,
+      routingRequirements: { requiredCapabilities: [SECRET] },
+      dedupWindowMs: 10,
+      streamPolicy: { retentionTtlMs: 60_000 },
+    },
+  },
+  claimForWorker: { partition: PARTITION, laneId: 'nothing', workerId: 'w', workerInstanceId: 'w-1', workerCapabilities: [SECRET], leaseTtlMs: 5_000, claims: [{ leaseId: uuid(7), attemptId: uuid(8) }] },
+  renewLease: { ...owner, leaseTtlMs: 5_000 },
+  markLeaseExpiredIfDue: { executionId: RUNNING },
+  revokeLease: { executionId: RUNNING, expectedLeaseId: uuid(77), reason: 'r' },
+  releaseLease: { ...owner, fence: { ...FENCE, leaseId: uuid(77) } },
+  updateProgress: { executionId: RUNNING, ...FENCE, progressPct: 5, progressMessage: 'half' },
+  completeExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, resultPayload: text(SECRET), resultEncoding: 'json', source: 'lease_holder' },
+  failExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, failureReason: 'r', failureCategory: 'io', failureClass: 'transient', jitter: 0.5, retryAfterMs: 5, source: 'lease_holder' },
+  cancelExecution: { executionId: idOf(4), reason: 'r', source: 'lease_holder', ...FENCE },
+  delayExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, delayUntil: 5, source: 'lease_holder' },
+  promoteDelayed: { executionId: idOf(3) },
+  expireExecution: { executionId: idOf(4), expireReason: 'attempt_timeout', jitter: 0.5 },
+  purgeExecution: { executionId: idOf(4) },
+  describeExecution: { executionId: RUNNING },
+  readExecutionInfo: { executionId: RUNNING },
+  readExecutionState: { executionId: RUNNING },
+  readExecutionContext: { executionId: RUNNING },
+  getExecutionResult: { executionId: RUNNING },
+  listExecutions: { partition: PARTITION, cursor: idOf(1), limit: 5 },
+  listPartitionLanes: { partition: PARTITION },
+  listDue: { partition: PARTITION, limit: 5 },
+  readLog: { partition: PARTITION, after: 1, limit: 5 },
+};
+
+const NAMES = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES)] as (OperationName | QueryName)[];
+const FOREIGN = ['handle', '__proto__', 'toString'];
+
+type Answer = { readonly ok: true; readonly outcome: unknown } | { readonly ok: false; readonly code: string; readonly detail: unknown; readonly message: string };
+
+/** The answer of a call: an outcome or a typed error, in time. Anything else throws. */
+async function answerOf(call: () => Promise<unknown>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${LIMIT_MS} ms`)), LIMIT_MS);
+  });
+  try {
+    return { ok: true, outcome: await Promise.race([call(), late]) };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { ok: false, code: error.code, detail: error.detail, message: error.message };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks both backends and holds them to the rules. Answers what they said. */
+async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promise<Answer> {
+  const before = await Promise.all(engines.map(({ engine }) => engine.canonicalState(PARTITION)));
+  const [memory, valkey] = (await Promise.all(engines.map(({ engine }) => answerOf(() => call(engine))))) as [Answer, Answer];
+  expect(plain(valkey.ok ? valkey : { ...valkey, message: '' })).toEqual(plain(memory.ok ? memory : { ...memory, message: '' }));
+  for (const answer of [memory, valkey]) {
+    if (answer.ok) continue;
+    expect(answer.message).not.toContain(SECRET);
+    expect(answer.message.length).toBeLessThan(MAX_MESSAGE);
+    expect(answer.code).not.toBe('function_failed');
+  }
+  const after = await Promise.all(engines.map(({ engine }) => engine.canonicalState(PARTITION)));
+  if (!memory.ok) expect(isDeepStrictEqual(after, before), 'a refusal writes nothing').toBe(true);
+  expect(plain(after[1])).toEqual(plain(after[0]));
+  return memory;
+}
+
+async function reset(): Promise<void> {
+  for (const { engine } of engines) {
+    await engine.clear();
+    await populate(engine);
+  }
+}
+
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  engines = [
+    { label: 'memory', engine: await testEngine() },
+    { label: 'valkey', engine: await testEngine({ backend: { url } }) },
+  ];
+  await reset();
+});
+afterAll(() => Promise.all((engines ?? []).map(({ engine }) => engine.close())));
+
+test('the arguments that the tests start from are valid', async () => {
+  for (const name of NAMES) {
+    const answer = await bothAnswer(({ backend }) => backend[name](VALID[name] as never));
+    if (!answer.ok) expect(answer.code, name).toMatch(/^(stale_lease|execution_not_active)$/);
+    if (answer.ok) await reset();
+  }
+});
+
+test.each(NAMES)(`%s refuses spoilt arguments alike everywhere (FUZZ_SEED=${seed})`, async (name) => {
+  await reset();
+  await fc.assert(
+    fc.asyncProperty(fc.array(spoiling, { minLength: 1, maxLength: 2 }), async (spoilings: Spoiling[]) => {
+      const { args, what } = spoil(VALID[name], spoilings, FOREIGN);
+      const answer = await bothAnswer(({ backend }) => backend[name](args as never)).catch((error: unknown) => {
+        throw new Error(`${name} where ${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      });
+      // Odd, but valid, and it changed something: begin again.
+      if (answer.ok && name in OPERATIONS) await reset();
+    }),
+    { seed, numRuns: RUNS_PER_MEMBER * pathsOf(VALID[name]).length },
+  );
+});
+
+test('arguments that are no object are refused', async () => {
+  for (const args of [null, undefined, 5, 'text', [], new Date(0), () => 1]) {
+    for (const name of NAMES) {
+      const answer = await bothAnswer(({ backend }) => backend[name](args as never));
+      expect(answer).toMatchObject({ ok: false, code: 'invalid_input' });
+    }
+  }
+});
+
+const RENEW_LIKE = ['renewLease', 'releaseLease', 'completeExecution', 'failExecution', 'delayExecution', 'updateProgress', 'cancelExecution'] as const;
+
+test('damaged handles are corruption, foreign ones are named', async () => {
+  const handleFrom = (backend: BackendLabel): string =>
+    encodeHandle({ backend, kind: 'fresh', executionId: RUNNING, attemptIndex: 0, ...FENCE, leaseTtlMs: 5_000, laneId: 'lane', workerInstanceId: 'w-1' });
+  const foreign = { memory: handleFrom('valkey'), valkey: handleFrom('memory') };
+  const own = handleFrom('memory');
+  for (const name of RENEW_LIKE) {
+    for (const { label, engine } of engines) {
+      const answer = await answerOf(() => engine.backend[name]({ ...VALID[name], handle: foreign[label] } as never));
+      expect(answer).toMatchObject({ ok: false, code: 'handle_from_other_backend', detail: { expected: label } });
+    }
+  }
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...RENEW_LIKE),
+      fc.oneof(
+        fc.nat(own.length - 1).map((at) => own.slice(0, at)),
+        fc.tuple(fc.nat(own.length - 1), fc.constantFrom('A', '.', ' ', 'é')).filter(([at, letter]) => own[at] !== letter).map(([at, letter]) => own.slice(0, at) + letter + own.slice(at + 1)),
+        fc.string(),
+        fc.constantFrom<unknown>(5, {}, [], null, true, `h1..${'a'.repeat(8)}`, `${own}.`, own.toUpperCase()),
+      ),
+      async (name, handle) => {
+        const answer = await bothAnswer(({ backend }) => backend[name]({ ...VALID[name], handle } as never));
+        expect(answer).toMatchObject({ ok: false, code: 'corruption' });
+      },
+    ),
+    { seed, numRuns: 80 },
+  );
+});
+
+test('a batch is refused whole', async () => {
+  await reset();
+  const good: Command = { name: 'cancelExecution', args: { executionId: idOf(2), reason: 'r', source: 'operator_override' } };
+  const elsewhere: Command = { name: 'promoteDelayed', args: { executionId: `{fp:1}:${uuid(1)}` } };
+  const bad: unknown[] = [
+    null,
+    'commands',
+    {},
+    [],
+    [null],
+    [good, null],
+    [good, { name: 'constructor', args: {} }],
+    [good, { name: '__proto__', args: {} }],
+    [good, { name: 'describeExecution', args: { executionId: RUNNING } }],
+    [good, { name: 'cancelExecution' }],
+    [good, { name: 'cancelExecution', args: { executionId: 'no id', reason: '' } }],
+    [good, elsewhere],
+    Array.from({ length: 1_001 }, () => good),
+  ];
+  for (const commands of bad) {
+    const answer = await bothAnswer(({ backend }) => backend.execute(commands as never));
+    expect(answer).toMatchObject({ ok: false, code: 'invalid_input' });
+  }
+  const answer = await bothAnswer(({ backend }) => backend.execute([elsewhere]));
+  expect(answer).toMatchObject({ ok: false, code: 'invalid_input', detail: { field: 'partition' } });
+});
+
+test('pages of lanes refuse bad limits and cursors', async () => {
+  for (const page of [{ limit: -1 }, { limit: 1.5 }, { limit: Number.NaN }, { limit: 1_001 }, { limit: '5' }, { cursor: 5 }, { cursor: {} }, null, 5]) {
+    const answer = await bothAnswer(({ backend }) => backend.listLanes(page as never));
+    expect(answer).toMatchObject({ ok: false, code: 'invalid_input' });
+  }
+});
+
+test('nothing was added to the prototype of objects', () => {
+  expect((Object.prototype as unknown as Record<string, unknown>)['polluted']).toBeUndefined();
+  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+});
