@@ -1,0 +1,154 @@
+/**
+ * Bounded exhaustive exploration: every state of a small world that can be reached within some moves, breadth first,
+ * so that the way to anything found is a shortest one. In every state everything is tried.
+ */
+import { isActive } from '../../model/execution/situation.js';
+import { INVARIANTS, violations } from '../../model/invariants.js';
+import { operationNamed, type AnyDecision } from '../../model/machine.js';
+import { canonicalOf } from './canonical.js';
+import { movesOf, type CommandMove } from './moves.js';
+import { apply, decide, pathTo, rootNode, type Held, type Node, type Registry } from './node.js';
+import { shownBy } from './reached.js';
+import type { Scenario } from './scenarios.js';
+import { unsettled } from './settle.js';
+
+export interface Limits {
+  readonly depth: number;
+  /** States visited at most; a world that is larger is not explored to its depth, and says so. */
+  readonly states?: number;
+}
+
+export interface Exploration {
+  readonly scenario: string;
+  readonly states: number;
+  /** Moves tried. */
+  readonly transitions: number;
+  /** Moves that changed something. */
+  readonly effects: number;
+  /** Depth to which every state was visited. */
+  readonly depth: number;
+  /** By name of the property: the shortest way that shows it. */
+  readonly reached: ReadonlyMap<string, string>;
+  /** The first property that does not hold, with the shortest way that breaks it. */
+  readonly counterexample: Counterexample | undefined;
+}
+
+export interface Counterexample {
+  readonly property: string;
+  readonly because: string;
+  readonly path: string;
+}
+
+/** Properties that hold of every answer, whatever the state. */
+function faultOf(node: Node, move: CommandMove, decision: AnyDecision, registry: Registry): { property: string; because: string } | undefined {
+  const { name, args } = move.command;
+  if (!decision.ok) {
+    return registry(name).rejects.includes(decision.code) ? undefined : { property: 'an operation refuses only with codes that it declares', because: decision.code };
+  }
+  if (!move.fenced || decision.events.length === 0) return undefined;
+  const execution = 'executionId' in args ? node.state.executions.get(args.executionId) : undefined;
+  const held = execution !== undefined && isActive(execution.situation);
+  if (move.proof !== 'newest' && (held || move.proof === 'none')) return { property: 'nobody but the newest owner changes anything', because: `${move.words}: ${JSON.stringify(args)}` };
+  // Giving up is allowed as long as nobody has taken over.
+  const inTime = name === 'cancelExecution' || (execution?.situation === 'running' && (execution.dueAt ?? 0) > node.now);
+  return inTime ? undefined : { property: 'an owner changes nothing at or after the end of its lease', because: `${move.words} at ${node.now}, the lease ended at ${execution?.dueAt}` };
+}
+
+function withClaims(fences: Node['fences'], decision: AnyDecision, worker: string): Node['fences'] {
+  if (!decision.ok || decision.outcome.kind !== 'claimed') return fences;
+  const next = new Map<string, readonly Held[]>(fences);
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) {
+    next.set(executionId, [...(next.get(executionId) ?? []), { worker, fence: { leaseId, leaseEpoch, attemptId } }]);
+  }
+  return next;
+}
+
+class Explorer {
+  private readonly seen = new Set<string>();
+  private readonly reached = new Map<string, string>();
+  private frontier: Node[] = [];
+  private transitions = 0;
+  private effects = 0;
+  private counterexample: Counterexample | undefined;
+
+  constructor(private readonly scenario: Scenario, private readonly limits: Limits, private readonly registry: Registry) {}
+
+  go(): Exploration {
+    const root = rootNode();
+    this.seen.add(canonicalOf(root));
+    this.frontier = [root];
+    let depth = 0;
+    for (; depth < this.limits.depth && this.frontier.length > 0 && !this.isOver(); depth++) {
+      const layer = this.frontier;
+      this.frontier = [];
+      for (const node of layer) if (!this.isOver()) this.expand(node);
+      if (this.isOver()) break;
+    }
+    const { transitions, effects, reached, counterexample } = this;
+    return { scenario: this.scenario.name, states: this.seen.size, transitions, effects, depth, reached, counterexample };
+  }
+
+  private isOver(): boolean {
+    return this.counterexample !== undefined || this.seen.size > (this.limits.states ?? Number.POSITIVE_INFINITY);
+  }
+
+  private expand(node: Node): void {
+    for (const move of movesOf(node, this.scenario)) {
+      this.transitions += 1;
+      if (move.kind === 'time') this.arrive({ ...node, parent: node, depth: node.depth + 1, move: move.words, answer: '', now: move.to });
+      else this.tryCommand(node, move);
+      if (this.counterexample !== undefined) return;
+    }
+  }
+
+  private tryCommand(node: Node, move: CommandMove): void {
+    const decision = decide(node, move.command, this.registry);
+    const { state, log } = apply(node, decision);
+    const to: Node = {
+      parent: node,
+      move: move.words,
+      answer: decision.ok ? decision.outcome.kind : decision.code,
+      depth: node.depth + 1,
+      now: node.now,
+      state,
+      log,
+      fences: move.worker === undefined ? node.fences : withClaims(node.fences, decision, move.worker),
+      minted: node.minted + (move.command.name === 'claimForWorker' ? 2 * move.command.args.claims.length : 0),
+      created: node.created + (decision.ok && decision.outcome.kind === 'created' ? 1 : 0),
+    };
+    for (const property of shownBy({ from: node, move, decision, to })) if (!this.reached.has(property)) this.reached.set(property, pathTo(to));
+    const fault = faultOf(node, move, decision, this.registry);
+    if (fault !== undefined) return this.refute(fault.property, fault.because, to);
+    if (state === node.state) return;
+    this.effects += 1;
+    const [broken] = violations(state, log, node.now);
+    if (broken !== undefined) return this.refute(broken.name, broken.because, to);
+    this.arrive(to);
+  }
+
+  private arrive(node: Node): void {
+    const canonical = canonicalOf(node);
+    if (this.seen.has(canonical)) return;
+    this.seen.add(canonical);
+    const why = unsettled(node, this.registry);
+    if (why !== undefined) return this.refute('everything ends once an honest worker works', why, node);
+    this.frontier.push(node);
+  }
+
+  private refute(property: string, because: string, node: Node): void {
+    this.counterexample ??= { property, because, path: pathTo(node) };
+  }
+}
+
+/** Explores a world. */
+export function explore(scenario: Scenario, limits: Limits, registry: Registry = operationNamed): Exploration {
+  return new Explorer(scenario, limits, registry).go();
+}
+
+/** Properties asked after every change. */
+export const ALWAYS = INVARIANTS.length + 3;
+
+/** The figures of an exploration in one line. */
+export function summaryOf({ scenario, states, transitions, effects, depth }: Exploration): string {
+  return `${String(states).padStart(7)} states, ${String(transitions).padStart(8)} moves tried, ${String(effects).padStart(7)} with effect, depth ${String(depth).padStart(2)}: ${scenario}`;
+}

@@ -1,0 +1,35 @@
+/**
+ * `npx tsx fuzz/explore/main.ts [--depth N] [--states N] [--world TEXT] [--paths]`: explores the small worlds to a
+ * depth (default: that of `npm test`), prints what was visited and, with `--paths`, the shortest way to everything that must
+ * be reachable. Ends with status 1 at a counterexample.
+ */
+import { parseArgs } from 'node:util';
+import { ALWAYS, explore, summaryOf } from './explore.js';
+import { SOMETIMES } from './reached.js';
+import { SCENARIOS } from './scenarios.js';
+
+const { values } = parseArgs({
+  options: {
+    depth: { type: 'string' },
+    states: { type: 'string', default: '2000000' },
+    world: { type: 'string', default: '' },
+    paths: { type: 'boolean', default: false },
+  },
+});
+
+const reached = new Map<string, string>();
+const startedAt = performance.now();
+console.log(`${ALWAYS} properties after every change, ${SOMETIMES.length} to be reached, and that everything ends`);
+for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.world))) {
+  const result = explore(scenario, { depth: values.depth === undefined ? scenario.depth : Number(values.depth), states: Number(values.states) });
+  console.log(`${summaryOf(result)} (${((performance.now() - startedAt) / 1_000).toFixed(1)} s)`);
+  for (const [property, path] of result.reached) if (!reached.has(property) || (reached.get(property) as string).length > path.length) reached.set(property, path);
+  if (result.counterexample !== undefined) {
+    const { property, because, path } = result.counterexample;
+    console.log(`\nDoes not hold: ${property}\n${because}\n\n${path}`);
+    process.exit(1);
+  }
+}
+if (values.paths) for (const property of SOMETIMES) console.log(`\n${property}:\n${reached.get(property) ?? '           (not reached)'}`);
+const missing = SOMETIMES.filter((property) => !reached.has(property));
+console.log(`${SOMETIMES.length - missing.length} of ${SOMETIMES.length} reached${missing.length === 0 ? '' : `; not: ${missing.join('; ')}`}`);

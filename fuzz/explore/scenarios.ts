@@ -1,0 +1,50 @@
+/** The small worlds: what is created in them, and who works. Short times and low caps, so that few steps reach far. */
+import type { ArgsOf } from '../../model/machine.js';
+
+export interface Scenario {
+  readonly name: string;
+  /** Created in this order, if at all. */
+  readonly creations: readonly Partial<ArgsOf<'createExecution'>>[];
+  /** What each of the two workers offers. */
+  readonly capabilities: readonly [readonly string[], readonly string[]];
+  /** Moves from the beginning that `npm test` looks at. */
+  readonly depth: number;
+}
+
+const NONE = [[], []] as const;
+
+const policy = (value: object): ArgsOf<'createExecution'>['policy'] => value as ArgsOf<'createExecution'>['policy'];
+
+const CAPS = { maxReclaimCount: 1, maxReleaseCount: 1, streamPolicy: { retentionTtlMs: 0 } };
+const ONE_RETRY = { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 300 } } };
+
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'one execution, one retry, caps of one', creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }], capabilities: NONE, depth: 9 },
+  {
+    name: 'one execution whose attempts and whose life are bounded',
+    creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 1_600 } }) }],
+    capabilities: NONE,
+    depth: 7,
+  },
+  {
+    name: 'one execution that begins delayed and has a key',
+    creations: [
+      { delayUntil: 1_700_000_000_400, idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
+      { idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
+    ],
+    capabilities: NONE,
+    depth: 6,
+  },
+  {
+    name: 'two executions, the younger one more urgent',
+    creations: [{ policy: policy(CAPS) }, { priority: 1, policy: policy(CAPS) }],
+    capabilities: NONE,
+    depth: 6,
+  },
+  {
+    name: 'two executions, one of which only one worker can do',
+    creations: [{ policy: policy({ ...CAPS, maxReclaimCount: 0, routingRequirements: { requiredCapabilities: ['gpu'] } }) }, { policy: policy({ ...CAPS, ...ONE_RETRY }) }],
+    capabilities: [['gpu'], []],
+    depth: 6,
+  },
+];

@@ -1,0 +1,46 @@
+/**
+ * The property of the kind "eventually": from any state, when time passes, the engine applies what is due, and one
+ * honest worker takes what it can and completes it, every execution ends.
+ */
+import { isTerminal } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Command } from '../../model/machine.js';
+import { nextTimer } from '../../model/schedule/timers.js';
+import { apply, decide, idOf, PARTITION, viewOf, type Node, type Registry } from './node.js';
+
+/** Rounds within which everything must have ended: each ends, claims or promotes something, or lets time pass. */
+const MAX_ROUNDS = 40;
+const ALL = ['gpu'];
+
+/** Why something does not come to its end, or nothing. */
+export function unsettled(node: Node, registry: Registry): string | undefined {
+  let world: Pick<Node, 'state' | 'log' | 'now'> = node;
+  let minted = node.minted;
+  const run = (command: Command): void => {
+    world = { ...apply(world, decide(world, command, registry)), now: world.now };
+  };
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const open = [...world.state.executions.values()].filter(({ situation }) => !isTerminal(situation));
+    if (open.length === 0) return undefined;
+    const before = world.state;
+    for (const execution of viewOf(world).due(world.now, open.length)) {
+      const kind = nextTimer(execution)?.kind;
+      const { executionId } = execution;
+      if (kind === 'lease') run({ name: 'markLeaseExpiredIfDue', args: { executionId } });
+      else if (kind === 'delay') run({ name: 'promoteDelayed', args: { executionId } });
+      else if (kind !== undefined) run({ name: 'expireExecution', args: { executionId, expireReason: kind } });
+    }
+    const claims = open.map(() => ({ leaseId: idOf(++minted), attemptId: idOf(++minted) }));
+    const decision = decide(world, { name: 'claimForWorker', args: { partition: PARTITION, laneId: 'main', workerId: 'pool', workerInstanceId: 'honest', workerCapabilities: ALL, leaseTtlMs: LIMITS.minLeaseTtlMs, claims } }, registry);
+    world = { ...apply(world, decision), now: world.now };
+    if (decision.ok && decision.outcome.kind === 'claimed') {
+      for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) run({ name: 'completeExecution', args: { executionId, fence: { leaseId, leaseEpoch, attemptId } } });
+    }
+    if (world.state !== before) continue;
+    const next = Math.min(...open.map((execution) => nextTimer(execution)?.at ?? Number.POSITIVE_INFINITY));
+    if (!Number.isFinite(next)) return `nothing is due and nothing can be claimed: ${open.map(({ situation }) => situation).join(', ')}`;
+    if (next <= world.now) return `what is due at ${next} changes nothing`;
+    world = { ...world, now: next };
+  }
+  return `not over after ${MAX_ROUNDS} rounds`;
+}
