@@ -23,8 +23,13 @@ const WORKERS = 16;
 /** Lifecycles before a clock starts, so that the compiler has seen the code. */
 const WARM_UP = 20_000;
 
-/** Lifecycles between two additions to the population, and per measurement. */
+/** Lifecycles per sample. */
 const MEASURED = 10_000;
+
+/** A population that measuring has made this many times as large is too large. */
+const GROWTH = 1.5;
+
+/** Lifecycles whose ids are minted at once while a population is made. */
 const FILLED_AT_ONCE = 50_000;
 
 /** Measurements per population; the median counts. */
@@ -78,24 +83,37 @@ export async function memoryLifecycles({ count, workers }: { count: number; work
   return (count / (await runLifecycles(memory(), ids, workers))) * 1_000;
 }
 
-/** Cost of a transition with so many terminal executions present, ascending; one engine grows from size to size. */
+/**
+ * Cost of a transition with so many terminal executions present, ascending. Every sample covers as many lifecycles,
+ * so that each has its share of garbage collection; a small population is made anew before it has grown.
+ */
 export async function costByPopulation(sizes: readonly number[]): Promise<{ size: number; microsecondsPerTransition: number }[]> {
   await runLifecycles(memory(), mint(WARM_UP), WORKERS);
-  const backend = memory();
   const costs: { size: number; microsecondsPerTransition: number }[] = [];
+  let backend = memory();
   let present = 0;
-  for (const size of [...sizes].sort((a, b) => a - b)) {
+  const fill = async (size: number): Promise<void> => {
     while (present < size) {
       const count = Math.min(FILLED_AT_ONCE, size - present);
       await runLifecycles(backend, mint(count), WORKERS);
       present += count;
     }
+  };
+  for (const size of [...sizes].sort((a, b) => a - b)) {
+    const round = Math.min(size, MEASURED);
     const samples: number[] = [];
-    const measured = Math.min(size, MEASURED);
     for (let repeat = 0; repeat < REPEATS; repeat++) {
-      const ids = mint(measured);
-      samples.push(((await runLifecycles(backend, ids, WORKERS)) * 1_000) / (measured * TRANSITIONS_PER_LIFECYCLE));
-      present += measured;
+      let durationMs = 0;
+      for (let done = 0; done < MEASURED; done += round) {
+        if (present > size * GROWTH) {
+          backend = memory();
+          present = 0;
+        }
+        await fill(size);
+        durationMs += await runLifecycles(backend, mint(round), WORKERS);
+        present += round;
+      }
+      samples.push((durationMs * 1_000) / (MEASURED * TRANSITIONS_PER_LIFECYCLE));
     }
     costs.push({ size, microsecondsPerTransition: median(samples) });
   }
