@@ -1,56 +1,61 @@
 -- The call in hand: where its keys are, what time it is, and a cursor over its arguments.
 -- Arguments are positional, in the order of the declaration in model/; an empty argument is an absent one.
 
+local UUID_LENGTH = 36
+
 function ff.open_call(keys, argv)
+  -- While a library is loaded, `server` has no `call`: it can be kept only from the first call on.
+  store = store or server.call
+  local now, at = ff.read_clock(argv)
   local log_key = keys[1]
-  local base = string.sub(log_key, 1, -1 - #K.log)
-  local call = {
+  return {
     argv = argv,
-    at = 1,
+    at = at + 2,
     -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-    base = base,
+    base = string.sub(log_key, 1, -1 - #K.log),
     log_key = log_key,
+    now = now,
+    log_max_entries = argv[at],
+    retention_ms = tonumber(argv[at + 1]),
   }
-  ff.read_clock(call)
-  call.log_max_entries = argv[call.at]
-  call.retention_ms = tonumber(argv[call.at + 1])
-  call.at = call.at + 2
-  return call
+end
+
+-- The next arguments as they are; each may be empty.
+function ff.take(call, count)
+  local at = call.at
+  call.at = at + count
+  return unpack(call.argv, at, at + count - 1)
 end
 
 -- The next argument as it is; it may be empty.
 function ff.text(call)
-  local value = call.argv[call.at]
-  call.at = call.at + 1
-  return value
+  local at = call.at
+  call.at = at + 1
+  return call.argv[at]
 end
 
 -- The next argument, or nil when it is empty.
 function ff.optional(call)
-  local value = call.argv[call.at]
-  call.at = call.at + 1
+  local value = ff.text(call)
   if value == '' then return nil end
   return value
 end
 
 -- The next argument as a number, or nil when it is empty.
 function ff.number(call)
-  local value = call.argv[call.at]
-  call.at = call.at + 1
-  return tonumber(value)
+  return tonumber((ff.text(call)))
 end
 
--- Optional bytes are two arguments, because an empty text is not the same as none.
-function ff.optional_bytes(call)
-  local present = ff.text(call) == '1'
-  local value = ff.text(call)
-  if present then return value end
-  return nil
+-- What follows a mark: "0" and nothing, or another mark and a value. Answers the value and the mark, or nil.
+function ff.marked(call)
+  local mark = ff.text(call)
+  if mark == '0' then return nil end
+  return ff.text(call), mark
 end
 
--- Key of the core hash of an execution; its other keys start with it.
-function ff.core_key(call, execution_id)
-  return call.base .. string.sub(execution_id, -36)
+-- The part of an execution id by which it is known inside its partition, in keys and in indexes: its UUID.
+function ff.uuid(execution_id)
+  return string.sub(execution_id, -UUID_LENGTH)
 end
 
 -- The prefix of the deployment: what stands before the partition's tag.

@@ -1,10 +1,11 @@
 -- The clock of a test build: the first argument of the call. This file is never part of a production build.
 
-function ff.read_clock(call)
-  call.now = ff.number(call)
+-- Answers the time and the place of the first argument after it.
+function ff.read_clock(argv)
+  return tonumber(argv[1]), 2
 end
 
 -- Keeps an idempotency entry for good: the server's own expiry knows nothing of this clock.
 function ff.remember(key, value)
-  server.call('SET', key, value)
+  store('SET', key, value)
 end

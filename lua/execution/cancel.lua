@@ -1,7 +1,7 @@
 -- cancel_execution: execution_id, reason, source, lease_id?, lease_epoch?, attempt_id?
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseLastRenewedAt', 'attemptTimeoutAt', 'attemptTimeoutRemainingMs', 'rules', 'laneId', 'requiredCapabilities')
+  'attemptTimeoutRemainingMs', 'rules', 'laneId', 'requiredCapabilities')
 
 function ff.operations.cancel_execution(call)
   local execution_id = ff.text(call)

@@ -1,17 +1,26 @@
--- complete_execution: execution_id, fence (3), attempt_index?, result? (present, bytes), result_encoding?, source
+-- complete_execution: execution_id, fence (3), attempt_index?, result? (marked bytes), result_encoding?, source
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseLastRenewedAt', 'attemptTimeoutAt', 'rules', 'failureCategory')
+-- The execution as its completion needs it, or nil.
+local function load(call, execution_id)
+  local uuid = ff.uuid(execution_id)
+  local key = call.base .. uuid
+  local values = store('HMGET', key, F.situation, F.dueAt, F.currentLeaseId, F.currentLeaseEpoch, F.currentAttemptId,
+    F.totalAttemptCount, F.rules)
+  if not values[1] then return nil end
+  return {
+    id = execution_id, uuid = uuid, key = key, situation = values[1], dueAt = values[2], currentLeaseId = values[3],
+    currentLeaseEpoch = values[4], currentAttemptId = values[5], totalAttemptCount = values[6], rules = values[7],
+  }
+end
 
 function ff.operations.complete_execution(call)
   local execution_id = ff.text(call)
   local fence = ff.read_fence(call)
   local attempt_index = ff.number(call)
-  local result = ff.optional_bytes(call)
-  local result_encoding = ff.optional(call)
-  local source = ff.text(call)
+  local result = ff.marked(call)
+  local result_encoding, source = ff.take(call, 2)
 
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, source)
   if malformed then return malformed end
@@ -20,8 +29,9 @@ function ff.operations.complete_execution(call)
   end
   local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
+  -- Only an execution that was tried before can have failed before.
+  local failed = execution.totalAttemptCount ~= '1' and store('HEXISTS', execution.key, F.failureCategory) == 1
 
-  ff.apply.execution_completed(call, execution,
-    { result = result, result_encoding = result_encoding, purge_at = ff.purge_at(call, execution) })
+  ff.apply.execution_completed(call, execution, result, result_encoding, failed)
   return ff.accept('completed', execution_id, 'completed')
 end

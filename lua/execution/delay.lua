@@ -1,7 +1,7 @@
 -- delay_execution: execution_id, fence (3), attempt_index?, delay_until, source
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseLastRenewedAt', 'attemptTimeoutAt', 'executionDeadlineAt')
+  'attemptTimeoutAt', 'executionDeadlineAt')
 
 function ff.operations.delay_execution(call)
   local execution_id = ff.text(call)

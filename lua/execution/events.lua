@@ -3,51 +3,49 @@
 
 local apply = ff.apply
 
-function apply.execution_created(call, execution, event)
-  local key = execution.key
-  local delayed = event.delay_until ~= nil
-  execution.situation = delayed and 'delayed' or 'ready'
-  execution.dueAt = event.delay_until
-  execution.createdAt = call.now
+-- Keeps a payload or a result in a key of its own, unless it is so short that it goes among the facts: answers it then.
+local function keep_bytes(execution, suffix, bytes)
+  if #bytes <= L.inlineBytes then return bytes end
+  store('SET', execution.key .. suffix, bytes)
+  return nil
+end
 
-  local fields = {
-    'HSET', key, F.situation, execution.situation, F.namespace, event.namespace, F.laneId, event.lane_id, F.executionKind,
-    event.execution_kind, F.creatorIdentity, event.creator_identity, F.createdAt, call.now, F.lastTransitionAt, call.now,
-  }
-  local size = 16
-  local function put(name, value)
-    if value and value ~= '' and value ~= '0' then
-      fields[size + 1] = F[name]
-      fields[size + 2] = value
-      size = size + 2
-    end
-  end
-  put('priority', execution.priority)
-  put('dueAt', event.delay_until)
-  put('executionDeadlineAt', execution.executionDeadlineAt)
-  put('requiredCapabilities', execution.requiredCapabilities)
-  put('rules', execution.rules)
-  put('tagCount', event.tag_count)
-  put('payloadBytes', event.payload_bytes)
-  put('payloadEncoding', event.payload_encoding)
-  server.call(unpack(fields, 1, size))
-  if event.payload_bytes ~= '0' then server.call('SET', key .. X.payload, event.payload) end
-  if event.tag_count ~= '0' then ff.note(execution, D.tags, event.tags) end
+-- An absent fact of a creation: empty, or 0.
+local function set_or_nil(value)
+  if value ~= '' and value ~= 0 and value ~= '0' then return value end
+  return nil
+end
+
+function apply.execution_created(call, execution, event)
+  local delayed = execution.dueAt ~= nil
+  execution.situation = delayed and 'delayed' or 'ready'
+  local payload_bytes = #event.payload
+  local encoding = set_or_nil(event.payload_encoding)
+  local requirements = set_or_nil(execution.requiredCapabilities)
+  local inline = payload_bytes > 0 and keep_bytes(execution, X.payload, event.payload) or nil
+
+  store('HSET', execution.key, F.situation, execution.situation, F.executionKind, execution.executionKind,
+    F.createdAt, call.now, F.laneId, execution.laneId, F.namespace, execution.namespace,
+    F.creatorIdentity, execution.creatorIdentity, ff.present({
+      F.payload, inline, F.payloadBytes, set_or_nil(payload_bytes), F.payloadEncoding, encoding,
+      F.priority, set_or_nil(execution.priority), F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
+      F.requiredCapabilities, requirements, F.rules, execution.rules, F.tagCount, event.tag_count,
+    }, 18))
+  if event.tags then ff.note(execution, D.tags, event.tags) end
   if event.policy then ff.note(execution, D.policy, event.policy) end
   if event.idempotency_key then
     ff.remember(event.idempotency_key_name, ff.digits(event.idempotency_expires_at) .. ' ' .. execution.id, event.idempotency_expires_at)
   end
 
-  if delayed or ff.enqueue_ready(call, execution) then server.call('SADD', call.base .. K.lanes, event.lane_id) end
+  if delayed or ff.enqueue_ready(call, execution) then store('SADD', call.base .. K.lanes, execution.laneId) end
   if delayed or execution.executionDeadlineAt then ff.announce_timer(call, execution) end
-  ff.append(call, 'execution_created', execution.id, {
-    'namespace', event.namespace, 'lane_id', event.lane_id, 'execution_kind', event.execution_kind,
-    'creator_identity', event.creator_identity, 'priority', execution.priority,
-    'required_capabilities', execution.requiredCapabilities, 'tags', event.tag_count ~= '0' and event.tags or nil,
-    'policy', event.policy, 'payload_bytes', event.payload_bytes, 'payload_encoding', event.payload_encoding,
-    'delay_until', event.delay_until, 'execution_deadline_at', execution.executionDeadlineAt,
-    'idempotency_key', event.idempotency_key, 'idempotency_expires_at', event.idempotency_expires_at,
-  }, 28)
+  ff.append(call, 'execution_created', execution.id, 'namespace', execution.namespace, 'lane_id', execution.laneId,
+    'execution_kind', execution.executionKind, 'creator_identity', execution.creatorIdentity, 'priority', execution.priority,
+    'payload_bytes', payload_bytes, ff.present({
+      'payload_encoding', encoding, 'required_capabilities', requirements, 'tags', event.tags, 'policy', event.policy,
+      'delay_until', execution.dueAt, 'execution_deadline_at', execution.executionDeadlineAt,
+      'idempotency_key', event.idempotency_key, 'idempotency_expires_at', event.idempotency_expires_at,
+    }, 16))
 end
 
 function apply.progress_updated(call, execution, event)
@@ -57,26 +55,29 @@ function apply.progress_updated(call, execution, event)
   ff.set(change, 'progressUpdatedAt', call.now)
   ff.write(change)
   ff.append(call, 'progress_updated', execution.id,
-    { 'progress_pct', event.progress_pct, 'progress_message', event.progress_message }, 4)
+    ff.present({ 'progress_pct', event.progress_pct, 'progress_message', event.progress_message }, 4))
 end
 
-function apply.execution_completed(call, execution, event)
-  local change = ff.change(execution)
-  ff.finish(call, change, 'completed', event.purge_at)
-  if execution.failureCategory then
-    ff.clear(change, 'failureCategory')
+function apply.execution_completed(call, execution, result, result_encoding, failed_before)
+  local key = execution.key
+  local purge_at = ff.purge_at(call, execution)
+  -- The same as `ff.finish`, in one piece: only a running execution completes, and nothing else is done as often.
+  if failed_before then
+    store('HSET', key, F.failureCategory, '')
     ff.forget(execution, D.failureReason)
   end
-  local result_bytes
-  if event.result then
-    result_bytes = #event.result
-    ff.set(change, 'resultBytes', result_bytes)
-    server.call('SET', execution.key .. X.result, event.result)
+  if result or result_encoding ~= '' then
+    local result_bytes = result and #result
+    local inline = result and keep_bytes(execution, X.result, result)
+    local encoding = set_or_nil(result_encoding)
+    store('HSET', key, ff.present({ F.resultBytes, result_bytes, F.resultEncoding, encoding, F.result, inline }, 6))
+    ff.end_running(call, execution, 'completed', purge_at)
+    ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at,
+      ff.present({ 'result_bytes', result_bytes, 'result_encoding', encoding }, 4))
+    return
   end
-  if event.result_encoding then ff.set(change, 'resultEncoding', event.result_encoding) end
-  ff.write(change)
-  ff.append(call, 'execution_completed', execution.id,
-    { 'result_bytes', result_bytes, 'result_encoding', event.result_encoding, 'purge_at', event.purge_at }, 6)
+  ff.end_running(call, execution, 'completed', purge_at)
+  ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at)
 end
 
 function apply.retry_scheduled(call, execution, event)
@@ -91,9 +92,8 @@ function apply.retry_scheduled(call, execution, event)
   ff.note(execution, D.failureReason, event.failure_reason)
   ff.write(change)
   ff.announce_timer(call, execution)
-  ff.append(call, 'retry_scheduled', execution.id, {
-    'failure_reason', event.failure_reason, 'failure_category', event.failure_category, 'delay_until', event.delay_until,
-  }, 6)
+  ff.append(call, 'retry_scheduled', execution.id, 'failure_reason', event.failure_reason,
+    'failure_category', event.failure_category, 'delay_until', event.delay_until)
 end
 
 function apply.execution_failed(call, execution, event)
@@ -102,9 +102,8 @@ function apply.execution_failed(call, execution, event)
   ff.set(change, 'failureCategory', event.failure_category)
   ff.note(execution, D.failureReason, event.failure_reason)
   ff.write(change)
-  ff.append(call, 'execution_failed', execution.id, {
-    'failure_reason', event.failure_reason, 'failure_category', event.failure_category, 'purge_at', event.purge_at,
-  }, 6)
+  ff.append(call, 'execution_failed', execution.id, 'failure_reason', event.failure_reason,
+    'failure_category', event.failure_category, 'purge_at', event.purge_at)
 end
 
 function apply.execution_cancelled(call, execution, event)
@@ -113,9 +112,8 @@ function apply.execution_cancelled(call, execution, event)
   ff.set(change, 'cancelledBy', event.cancelled_by)
   ff.note(execution, D.cancellationReason, event.cancellation_reason)
   ff.write(change)
-  ff.append(call, 'execution_cancelled', execution.id, {
-    'cancellation_reason', event.cancellation_reason, 'cancelled_by', event.cancelled_by, 'purge_at', event.purge_at,
-  }, 6)
+  ff.append(call, 'execution_cancelled', execution.id, 'cancellation_reason', event.cancellation_reason,
+    'cancelled_by', event.cancelled_by, 'purge_at', event.purge_at)
 end
 
 function apply.execution_expired(call, execution, event)
@@ -124,8 +122,7 @@ function apply.execution_expired(call, execution, event)
   ff.set(change, 'failureCategory', 'timeout')
   ff.note(execution, D.failureReason, event.expire_reason)
   ff.write(change)
-  ff.append(call, 'execution_expired', execution.id,
-    { 'expire_reason', event.expire_reason, 'purge_at', event.purge_at }, 4)
+  ff.append(call, 'execution_expired', execution.id, 'expire_reason', event.expire_reason, 'purge_at', event.purge_at)
 end
 
 function apply.execution_delayed(call, execution, event)
@@ -137,7 +134,7 @@ function apply.execution_delayed(call, execution, event)
   ff.write(change)
   ff.announce_timer(call, execution)
   ff.append(call, 'execution_delayed', execution.id,
-    { 'delay_until', event.delay_until, 'attempt_timeout_remaining_ms', event.remaining_ms }, 4)
+    'delay_until', event.delay_until, ff.present({ 'attempt_timeout_remaining_ms', event.remaining_ms }, 2))
 end
 
 function apply.execution_promoted(call, execution)
@@ -147,15 +144,15 @@ function apply.execution_promoted(call, execution)
   execution.dueAt = nil
   ff.enqueue_ready(call, execution)
   ff.set_timer(call, execution)
-  ff.append(call, 'execution_promoted', execution.id, {}, 0)
+  ff.append(call, 'execution_promoted', execution.id)
 end
 
 function apply.execution_purged(call, execution)
   local key = execution.key
   local slot = call.base .. K.slot .. execution.dueAt
-  server.call('LREM', slot, 1, execution.id)
-  if server.call('EXISTS', slot) == 0 then server.call('ZREM', call.base .. K.timers, K.slotTimer .. execution.dueAt) end
-  server.call('ZREM', call.base .. K.ids, execution.id)
-  server.call('DEL', key, key .. X.details, key .. X.payload, key .. X.result)
-  ff.append(call, 'execution_purged', execution.id, {}, 0)
+  store('LREM', slot, 1, execution.uuid)
+  if store('EXISTS', slot) == 0 then store('ZREM', call.base .. K.timers, K.slotTimer .. execution.dueAt) end
+  store('ZREM', call.base .. K.ids, execution.uuid)
+  store('DEL', key, key .. X.details, key .. X.payload, key .. X.result)
+  ff.append(call, 'execution_purged', execution.id)
 end

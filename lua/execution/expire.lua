@@ -1,6 +1,6 @@
 -- expire_execution: execution_id, expire_reason, jitter?
 
-local FIELDS = ff.fields('dueAt', 'nextAttempt', 'totalAttemptCount', 'leaseLastRenewedAt', 'attemptTimeoutAt',
+local FIELDS = ff.fields('dueAt', 'nextAttempt', 'totalAttemptCount', 'attemptTimeoutAt',
   'attemptTimeoutRemainingMs', 'rules', 'retryCount', 'executionDeadlineAt', 'laneId', 'requiredCapabilities')
 
 function ff.operations.expire_execution(call)

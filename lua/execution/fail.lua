@@ -2,7 +2,7 @@
 -- retry_after_ms?, source
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseLastRenewedAt', 'attemptTimeoutAt', 'rules', 'retryCount', 'executionDeadlineAt', 'lastTransitionAt')
+  'rules', 'retryCount', 'executionDeadlineAt', 'lastTransitionAt')
 
 -- What this very call answered when it ran before, if it did.
 local function earlier_outcome(execution, fence)

@@ -1,6 +1,6 @@
 -- update_progress: execution_id, lease_id, lease_epoch, attempt_id, progress_pct?, progress_message?
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt')
+local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt')
 
 function ff.operations.update_progress(call)
   local execution_id = ff.text(call)

@@ -2,56 +2,63 @@
 
 local apply = ff.apply
 
--- Makes a worker the owner. Needs the facts of `ff.CLAIM_FIELDS` loaded.
-local function acquire(call, change, event)
-  local execution = change.execution
-  ff.dequeue(call, execution)
+-- Makes a worker the owner: writes what a new lease always sets. What follows are more fields.
+local function acquire(call, execution, event, ...)
   if execution.situation == 'lease_revoked' then ff.forget(execution, D.leaseRevokeReason) end
-  ff.become(call, change, 'running', event.lease_expires_at)
-  ff.clear(change, 'nextAttempt', 'attemptTimeoutRemainingMs', 'leaseLastRenewedAt')
-  if event.attempt_timeout_at then
-    ff.set(change, 'attemptTimeoutAt', event.attempt_timeout_at)
-  else
-    ff.clear(change, 'attemptTimeoutAt')
-  end
-  ff.set(change, 'currentAttemptId', event.attempt_id)
-  ff.set(change, 'currentLeaseId', event.lease_id)
-  ff.set(change, 'currentLeaseEpoch', event.lease_epoch)
-  ff.set(change, 'currentWorkerId', event.worker_id)
-  ff.set(change, 'currentWorkerInstanceId', event.worker_instance_id)
+  execution.situation = 'running'
+  execution.dueAt = event.lease_expires_at
+  execution.attemptTimeoutAt = event.attempt_timeout_at
+  store('HSET', execution.key, F.situation, 'running', F.dueAt, event.lease_expires_at, F.lastTransitionAt, call.now,
+    F.currentAttemptId, event.attempt_id, F.currentLeaseId, event.lease_id, F.currentLeaseEpoch, event.lease_epoch,
+    F.currentWorker, event.worker, ...)
 end
 
-local function append_acquisition(call, event_type, execution, event)
-  ff.append(call, event_type, execution.id, {
-    'attempt_type', event.attempt_type, 'attempt_id', event.attempt_id, 'attempt_index', event.attempt_index,
-    'lease_id', event.lease_id, 'lease_epoch', event.lease_epoch, 'lease_expires_at', event.lease_expires_at,
-    'worker_id', event.worker_id, 'worker_instance_id', event.worker_instance_id,
-    'attempt_timeout_at', event.attempt_timeout_at,
-  }, 18)
+-- Unsets what an earlier lease, attempt or wait left. Needs these facts loaded.
+local function clear_earlier(execution)
+  local change = ff.change(execution)
+  ff.clear(change, 'nextAttempt')
+  ff.clear(change, 'attemptTimeoutRemainingMs')
+  ff.clear(change, 'leaseLastRenewedAt')
+  ff.clear(change, 'attemptTimeoutAt')
+  if change.size > 2 then ff.write(change) end
 end
+
+local function append_acquisition(call, event_type, execution, event, ...)
+  ff.append(call, event_type, execution.id, 'attempt_id', event.attempt_id, 'attempt_index', event.attempt_index,
+    'lease_id', event.lease_id, 'lease_epoch', event.lease_epoch, 'lease_expires_at', event.lease_expires_at,
+    'worker_id', event.worker_id, 'worker_instance_id', event.worker_instance_id, ...)
+end
+
+-- The two events of an acquisition leave the queue and the timers to `ff.own`, which does it for many at once.
 
 function apply.execution_claimed(call, execution, event)
-  local change = ff.change(execution)
-  acquire(call, change, event)
-  ff.set(change, 'totalAttemptCount', event.attempt_index + 1)
-  if not execution.startedAt then ff.set(change, 'startedAt', call.now) end
-  if event.attempt_type == 'reclaim' then ff.set(change, 'leaseReclaimCount', ff.count(execution.leaseReclaimCount) + 1) end
-  -- Progress belongs to an attempt, not to the execution.
-  if execution.progressUpdatedAt then
-    ff.clear(change, 'progressUpdatedAt', 'progressPct')
-    ff.forget(execution, D.progressMessage)
+  local attempts = event.attempt_index + 1
+  if event.attempt_index > 0 then
+    clear_earlier(execution)
+    if event.attempt_type == 'reclaim' then store('HSET', execution.key, F.leaseReclaimCount, ff.count(execution.leaseReclaimCount) + 1) end
+    -- Progress belongs to an attempt, not to the execution.
+    if execution.progressUpdatedAt then
+      store('HSET', execution.key, F.progressUpdatedAt, '', F.progressPct, '')
+      ff.forget(execution, D.progressMessage)
+    end
+    acquire(call, execution, event, F.totalAttemptCount, attempts)
+  else
+    acquire(call, execution, event, F.totalAttemptCount, attempts, F.startedAt, call.now)
   end
-  ff.write(change)
-  ff.set_timer(call, execution)
-  append_acquisition(call, 'execution_claimed', execution, event)
+  if event.attempt_timeout_at then
+    store('HSET', execution.key, F.attemptTimeoutAt, event.attempt_timeout_at)
+    append_acquisition(call, 'execution_claimed', execution, event, 'attempt_type', event.attempt_type,
+      'attempt_timeout_at', event.attempt_timeout_at)
+  else
+    append_acquisition(call, 'execution_claimed', execution, event, 'attempt_type', event.attempt_type)
+  end
 end
 
 function apply.execution_resumed(call, execution, event)
-  local change = ff.change(execution)
-  acquire(call, change, event)
-  ff.write(change)
-  ff.set_timer(call, execution)
-  append_acquisition(call, 'execution_resumed', execution, event)
+  clear_earlier(execution)
+  acquire(call, execution, event, ff.present({ F.attemptTimeoutAt, event.attempt_timeout_at }, 2))
+  append_acquisition(call, 'execution_resumed', execution, event,
+    ff.present({ 'attempt_timeout_at', event.attempt_timeout_at }, 2))
 end
 
 function apply.lease_renewed(call, execution, event)
@@ -60,7 +67,7 @@ function apply.lease_renewed(call, execution, event)
   ff.set(change, 'leaseLastRenewedAt', call.now)
   ff.write(change)
   ff.set_timer(call, execution)
-  ff.append(call, 'lease_renewed', execution.id, { 'lease_expires_at', event.lease_expires_at }, 2)
+  ff.append(call, 'lease_renewed', execution.id, 'lease_expires_at', event.lease_expires_at)
 end
 
 -- The lease is over for its owner; the execution waits to be reclaimed.
@@ -74,13 +81,13 @@ end
 
 function apply.lease_expired(call, execution)
   lapse(call, execution, 'lease_expired')
-  ff.append(call, 'lease_expired', execution.id, {}, 0)
+  ff.append(call, 'lease_expired', execution.id)
 end
 
 function apply.lease_revoked(call, execution, event)
   lapse(call, execution, 'lease_revoked')
   ff.note(execution, D.leaseRevokeReason, event.reason)
-  ff.append(call, 'lease_revoked', execution.id, { 'reason', event.reason }, 2)
+  ff.append(call, 'lease_revoked', execution.id, 'reason', event.reason)
 end
 
 function apply.lease_released(call, execution, event)
@@ -94,5 +101,6 @@ function apply.lease_released(call, execution, event)
   execution.dueAt = nil
   ff.enqueue_ready(call, execution)
   ff.set_timer(call, execution)
-  ff.append(call, 'lease_released', execution.id, { 'attempt_timeout_remaining_ms', event.remaining_ms }, 2)
+  ff.append(call, 'lease_released', execution.id,
+    ff.present({ 'attempt_timeout_remaining_ms', event.remaining_ms }, 2))
 end

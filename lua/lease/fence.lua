@@ -2,7 +2,12 @@
 -- A fence is { lease_id, lease_epoch, attempt_id }, each nil when absent.
 
 function ff.read_fence(call)
-  return { lease_id = ff.optional(call), lease_epoch = ff.optional(call), attempt_id = ff.optional(call) }
+  local lease_id, lease_epoch, attempt_id = ff.take(call, 3)
+  return {
+    lease_id = lease_id ~= '' and lease_id or nil,
+    lease_epoch = lease_epoch ~= '' and lease_epoch or nil,
+    attempt_id = attempt_id ~= '' and attempt_id or nil,
+  }
 end
 
 -- 'none', 'partial' or 'full'.
@@ -19,7 +24,8 @@ function ff.fence_shape(fence, source)
   return nil
 end
 
--- Refuses a claimant that does not own the execution at this moment. Needs the facts of `ff.FENCE` loaded.
+-- Refuses a claimant that does not own the execution at this moment. Needs what `ff.not_active` needs, dueAt and
+-- currentLeaseId loaded.
 function ff.ownership_verdict(call, execution, fence, attempt_index)
   if not ff.is_active(execution.situation) then return ff.not_active(execution) end
   if execution.situation == 'lease_revoked' then return ff.reject('lease_revoked') end
@@ -42,14 +48,15 @@ end
 local PENDING = { retry = 'pending_retry_attempt', resume = 'attempt_interrupted' }
 local OUTCOMES = { completed = 'success', failed = 'failed', cancelled = 'cancelled', expired = 'expired' }
 
--- The refusal of a call that needs an active execution, with the facts that a caller reconciles by.
+-- The refusal of a call that needs an active execution, with the facts that a caller reconciles by. Needs
+-- totalAttemptCount, currentLeaseEpoch and currentAttemptId loaded.
 function ff.not_active(execution)
   local outcome = OUTCOMES[execution.situation]
   local attempt_state
   if outcome then
     attempt_state = execution.totalAttemptCount and 'attempt_terminal' or 'none'
   else
-    attempt_state = PENDING[execution.nextAttempt] or 'pending_first_attempt'
+    attempt_state = PENDING[store('HGET', execution.key, F.nextAttempt)] or 'pending_first_attempt'
   end
   return ff.reject('execution_not_active', 'terminalOutcome', outcome or 'none', 'leaseEpoch', execution.currentLeaseEpoch or '0',
     'lifecyclePhase', outcome and 'terminal' or 'runnable', 'attemptId', execution.currentAttemptId or '',

@@ -1,7 +1,7 @@
 -- release_lease: execution_id, fence (3), attempt_index?
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseReleaseCount', 'rules', 'leaseLastRenewedAt', 'attemptTimeoutAt', 'executionDeadlineAt', 'laneId', 'requiredCapabilities',
+  'leaseReleaseCount', 'rules', 'attemptTimeoutAt', 'executionDeadlineAt', 'laneId', 'requiredCapabilities',
   'priority', 'createdAt')
 
 function ff.operations.release_lease(call)

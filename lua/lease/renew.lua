@@ -1,6 +1,6 @@
 -- renew_lease: execution_id, attempt_index?, fence (3), lease_ttl_ms
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
+local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt',
   'attemptTimeoutAt', 'executionDeadlineAt')
 
 function ff.operations.renew_lease(call)

@@ -1,7 +1,7 @@
 -- revoke_lease: execution_id, expected_lease_id?, reason
 
 local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'attemptTimeoutAt', 'executionDeadlineAt', 'currentLeaseId',
-  'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'nextAttempt')
+  'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount')
 
 function ff.operations.revoke_lease(call)
   local execution_id = ff.text(call)

@@ -3,33 +3,34 @@
 -- read_execution: execution_id, with_payload, with_result
 -- Answers core pairs, detail pairs, payload, result; empty lists when the execution does not exist.
 function ff.queries.read_execution(call)
-  local key = ff.core_key(call, ff.text(call))
+  local key = call.base .. ff.uuid(ff.text(call))
   local with_payload = ff.text(call) == '1'
   local with_result = ff.text(call) == '1'
   return {
-    server.call('HGETALL', key),
-    server.call('HGETALL', key .. X.details),
-    with_payload and server.call('GET', key .. X.payload),
-    with_result and server.call('GET', key .. X.result),
+    store('HGETALL', key),
+    store('HGETALL', key .. X.details),
+    with_payload and (store('HGET', key, F.payload) or store('GET', key .. X.payload)),
+    with_result and (store('HGET', key, F.result) or store('GET', key .. X.result)),
   }
 end
 
--- list_executions: after?, limit
+-- list_executions: after? (a UUID), limit
+-- Answers UUIDs.
 function ff.queries.list_executions(call)
   local after = ff.optional(call)
   local limit = ff.text(call)
-  return server.call('ZRANGEBYLEX', call.base .. K.ids, after and '(' .. after or '-', '+', 'LIMIT', 0, limit)
+  return store('ZRANGEBYLEX', call.base .. K.ids, after and '(' .. after or '-', '+', 'LIMIT', 0, limit)
 end
 
 -- list_lanes
 function ff.queries.list_lanes(call)
-  return server.call('SMEMBERS', call.base .. K.lanes)
+  return store('SMEMBERS', call.base .. K.lanes)
 end
 
 local TIMER_FIELDS = ff.fields('dueAt', 'attemptTimeoutAt', 'executionDeadlineAt')
 
 -- list_due: limit
--- Answers (id, kind) pairs of what is due, ids whose purge is due, and the earliest time at which anything is due.
+-- Answers (UUID, kind) pairs of what is due, UUIDs of what must be purged, and the earliest time at which anything is due.
 function ff.queries.list_due(call)
   local limit = ff.number(call)
   local timers = call.base .. K.timers
@@ -37,7 +38,7 @@ function ff.queries.list_due(call)
   -- Slots sort among the executions: look on behind them, so that purges keep nothing else waiting.
   local offset = 0
   repeat
-    local members = server.call('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', offset, limit)
+    local members = store('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', offset, limit)
     for i = 1, #members do
       local slot = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
       if slot then
@@ -54,10 +55,10 @@ function ff.queries.list_due(call)
   local room = limit - #due / 2
   for i = 1, #slots do
     if #purgeable >= room then break end
-    local ids = server.call('LRANGE', call.base .. K.slot .. slots[i], 0, room - #purgeable - 1)
+    local ids = store('LRANGE', call.base .. K.slot .. slots[i], 0, room - #purgeable - 1)
     for j = 1, #ids do purgeable[#purgeable + 1] = ids[j] end
   end
-  return { due, purgeable, server.call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2] or false }
+  return { due, purgeable, store('ZRANGE', timers, 0, 0, 'WITHSCORES')[2] or false }
 end
 
 -- read_log: after, limit
@@ -65,11 +66,11 @@ end
 function ff.queries.read_log(call)
   local after = ff.text(call)
   local limit = ff.text(call)
-  if server.call('EXISTS', call.log_key) == 0 then return { {}, '0-0' } end
-  local info = server.call('XINFO', 'STREAM', call.log_key)
+  if store('EXISTS', call.log_key) == 0 then return { {}, '0-0' } end
+  local info = store('XINFO', 'STREAM', call.log_key)
   local last
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then last = info[i + 1] end
   end
-  return { server.call('XRANGE', call.log_key, '(0-' .. after, '+', 'COUNT', limit), last }
+  return { store('XRANGE', call.log_key, '(0-' .. after, '+', 'COUNT', limit), last }
 end

@@ -3,12 +3,9 @@
 --
 -- Everything is read before anything is written: the queues, the executions they name, their payloads.
 
-local FIELDS = ff.fields('executionKind', 'payloadBytes', 'payloadEncoding', 'tagCount', 'nextAttempt', 'totalAttemptCount',
-  'currentAttemptId', 'currentLeaseEpoch', 'startedAt', 'executionDeadlineAt', 'rules', 'attemptTimeoutRemainingMs',
-  'progressUpdatedAt', 'leaseReclaimCount', 'requiredCapabilities')
-
--- What only reclaimed work needs besides.
-local RECLAIM_FIELDS = ff.fields('leaseLastRenewedAt', 'attemptTimeoutAt', 'progressPct')
+-- What only work that was claimed before needs besides.
+local EARLIER_FIELDS = ff.fields('nextAttempt', 'currentAttemptId', 'currentLeaseEpoch', 'attemptTimeoutRemainingMs',
+  'progressUpdatedAt', 'leaseReclaimCount', 'leaseLastRenewedAt', 'attemptTimeoutAt')
 
 local function covers(offered, requirements)
   for token in string.gmatch(requirements, '[^,]+') do
@@ -20,10 +17,9 @@ end
 -- The requirement sets of the lane's queues that this worker can serve; the empty set comes first.
 local function served_sets(call, lane_id, capabilities)
   local sets = { '' }
-  if capabilities == '' then return sets end
   local offered = {}
   for token in string.gmatch(capabilities, '[^,]+') do offered[token] = true end
-  local waiting = server.call('SMEMBERS', call.base .. K.requirementSets .. lane_id)
+  local waiting = store('SMEMBERS', call.base .. K.requirementSets .. lane_id)
   for i = 1, #waiting do
     if covers(offered, waiting[i]) then sets[#sets + 1] = waiting[i] end
   end
@@ -32,39 +28,46 @@ end
 
 local function by_position(a, b)
   if a.score ~= b.score then return a.score < b.score end
-  return a.id < b.id
+  return a.uuid < b.uuid
 end
 
--- Ids of the best work of the lane, at most `limit`, in the order of their scores.
+-- UUIDs of the best work of the lane, at most `limit`, in the order of their scores; and the requirement set of each,
+-- or nil when it is the empty one for all.
 local function candidates(call, lane_id, capabilities, limit)
-  local sets = served_sets(call, lane_id, capabilities)
-  if not sets[2] then return server.call('ZRANGE', ff.queue_key(call, lane_id, ''), 0, limit - 1) end
+  local sets = capabilities ~= '' and served_sets(call, lane_id, capabilities)
+  if not sets or not sets[2] then return store('ZRANGE', ff.queue_key(call, lane_id, ''), 0, limit - 1), nil end
   local heads = {}
   for i = 1, #sets do
-    local entries = server.call('ZRANGE', ff.queue_key(call, lane_id, sets[i]), 0, limit - 1, 'WITHSCORES')
-    for j = 1, #entries, 2 do heads[#heads + 1] = { id = entries[j], score = tonumber(entries[j + 1]) } end
+    local entries = store('ZRANGE', ff.queue_key(call, lane_id, sets[i]), 0, limit - 1, 'WITHSCORES')
+    for j = 1, #entries, 2 do heads[#heads + 1] = { uuid = entries[j], score = tonumber(entries[j + 1]), set = sets[i] } end
   end
   table.sort(heads, by_position)
-  local ids = {}
-  for i = 1, math.min(limit, #heads) do ids[i] = heads[i].id end
-  return ids
+  local uuids, requirements = {}, {}
+  for i = 1, math.min(limit, #heads) do uuids[i], requirements[i] = heads[i].uuid, heads[i].set end
+  return uuids, requirements
 end
 
 -- Loads a candidate with what its owner needs.
-local function load_candidate(call, lane_id, execution_id)
-  local execution = ff.load(call, execution_id, FIELDS)
-  if not execution then ff.broken(execution_id .. ' is queued but does not exist') end
-  execution.laneId = lane_id
-  if ff.is_reclaimable(execution.situation) then
-    local more = ff.load(call, execution_id, RECLAIM_FIELDS)
-    execution.leaseLastRenewedAt = more.leaseLastRenewedAt
-    execution.attemptTimeoutAt = more.attemptTimeoutAt
-    execution.progressPct = more.progressPct
-  elseif execution.progressUpdatedAt then
-    execution.progressPct = ff.load(call, execution_id, RECLAIM_FIELDS).progressPct
+local function load_candidate(call, partition, lane_id, uuid, requirements)
+  local key = call.base .. uuid
+  local values = store('HMGET', key, F.situation, F.totalAttemptCount, F.executionKind, F.payload, F.payloadBytes,
+    F.payloadEncoding, F.tagCount, F.rules, F.executionDeadlineAt)
+  local situation, payload = values[1], values[4]
+  if not situation then ff.broken(uuid .. ' is queued but does not exist') end
+  local execution = {
+    id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
+    totalAttemptCount = values[2], executionKind = values[3], payload = payload or '', payloadEncoding = values[6] or '', tags = '',
+    rules = values[8], executionDeadlineAt = values[9] or nil, dueAt = nil, attemptTimeoutAt = nil,
+  }
+  if not payload and values[5] then execution.payload = store('GET', key .. X.payload) end
+  if values[7] then execution.tags = store('HGET', key .. X.details, D.tags) end
+  if values[2] then
+    local earlier = ff.load(call, uuid, EARLIER_FIELDS)
+    for i = 2, #EARLIER_FIELDS do
+      local name = EARLIER_FIELDS.names[i]
+      execution[name] = earlier[name]
+    end
   end
-  execution.payload = execution.payloadBytes and server.call('GET', execution.key .. X.payload) or ''
-  execution.tags = execution.tagCount and server.call('HGET', execution.key .. X.details, D.tags) or ''
   return execution
 end
 
@@ -74,54 +77,73 @@ local function exceeds_reclaim_cap(execution)
   return ff.count(execution.leaseReclaimCount) >= cap
 end
 
+-- What kind of acquisition this is: its kind for the caller, the type of its attempt, the time that the attempt has.
+local function kind_of(execution)
+  local rules = execution.rules and ff.rules(execution.rules)
+  local timeout_ms = rules and rules.attempt_timeout_ms
+  if ff.is_reclaimable(execution.situation) then return 'reclaimed', 'reclaim', timeout_ms end
+  if execution.nextAttempt == 'resume' then return 'resumed', nil, tonumber(execution.attemptTimeoutRemainingMs) end
+  return 'fresh', execution.nextAttempt == 'retry' and 'retry' or 'initial', timeout_ms
+end
+
 -- Takes one execution for the worker and answers it in the form of the outcome.
-local function take(call, execution, owner, ids)
-  local reclaimed = ff.is_reclaimable(execution.situation)
-  local resumed = not reclaimed and execution.nextAttempt == 'resume'
+local function take(call, execution, owner, lease_id, attempt_id)
+  local kind, attempt_type, timeout_ms = kind_of(execution)
   local attempts = ff.count(execution.totalAttemptCount)
-  local timeout_ms
-  if resumed then
-    timeout_ms = tonumber(execution.attemptTimeoutRemainingMs)
-  elseif execution.rules then
-    timeout_ms = ff.rules(execution.rules).attempt_timeout_ms
-  end
   local event = {
-    lease_id = ids.lease_id,
+    lease_id = lease_id,
     lease_epoch = ff.count(execution.currentLeaseEpoch) + 1,
-    lease_expires_at = call.now + owner.lease_ttl_ms,
-    attempt_id = resumed and execution.currentAttemptId or ids.attempt_id,
-    attempt_index = resumed and attempts - 1 or attempts,
+    lease_expires_at = owner.lease_expires_at,
+    attempt_id = attempt_id,
+    attempt_index = attempts,
+    attempt_type = attempt_type,
     attempt_timeout_at = timeout_ms and call.now + timeout_ms,
+    worker = owner.worker,
     worker_id = owner.worker_id,
     worker_instance_id = owner.worker_instance_id,
   }
-  if not resumed then
-    event.attempt_type = reclaimed and 'reclaim' or execution.nextAttempt == 'retry' and 'retry' or 'initial'
+  if attempt_type then
+    ff.apply.execution_claimed(call, execution, event)
+  else
+    event.attempt_id = execution.currentAttemptId
+    event.attempt_index = attempts - 1
+    ff.apply.execution_resumed(call, execution, event)
   end
-  local kind = reclaimed and 'reclaimed' or resumed and 'resumed' or 'fresh'
-  ff.apply[resumed and 'execution_resumed' or 'execution_claimed'](call, execution, event)
   return {
-    execution.id, event.lease_id, event.lease_epoch, event.attempt_index, event.attempt_id, kind,
-    event.attempt_type or ff.NONE, event.lease_expires_at, event.attempt_timeout_at or ff.NONE,
-    execution.executionDeadlineAt or ff.NONE, execution.executionKind, execution.payloadEncoding or ff.NONE,
-    execution.tags, execution.payload,
+    execution.id, lease_id, event.lease_epoch, event.attempt_index, event.attempt_id, kind, attempt_type or '',
+    event.lease_expires_at, event.attempt_timeout_at or '', execution.executionDeadlineAt or '', execution.executionKind,
+    execution.payloadEncoding, execution.tags, execution.payload,
   }
 end
 
+-- Takes executions that have an owner now out of their queues, and writes their timers.
+local function own(call, lane_id, executions, requirements)
+  local uuids, timers = {}, {}
+  for i = 1, #executions do
+    local execution = executions[i]
+    local _, at = ff.next_timer(execution)
+    uuids[i] = execution.uuid
+    timers[i * 2 - 1], timers[i * 2] = at, execution.uuid
+    if requirements then ff.dequeue(call, execution) end
+  end
+  if not requirements then ff.dequeue_all(call, lane_id, '', uuids) end
+  store('ZADD', call.base .. K.timers, unpack(timers))
+end
+
 function ff.operations.claim_for_worker(call)
-  ff.text(call) -- the partition, which the keys name already
-  local lane_id = ff.text(call)
-  local owner = { worker_id = ff.text(call), worker_instance_id = ff.text(call) }
-  local capabilities = ff.text(call)
-  owner.lease_ttl_ms = ff.number(call)
-  local wanted = ff.number(call)
-  local claims = {}
-  for i = 1, wanted do claims[i] = { lease_id = ff.text(call), attempt_id = ff.text(call) } end
+  local partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, wanted = ff.take(call, 7)
+  local ids = call.at
+  call.at = ids + 2 * wanted
+  local uuids, requirements = candidates(call, lane_id, capabilities, tonumber(wanted))
+  if not uuids[1] then return ff.accept('no_work', {}) end
+  local found = {}
+  for i = 1, #uuids do found[i] = load_candidate(call, partition, lane_id, uuids[i], requirements and requirements[i] or '') end
 
-  local found = candidates(call, lane_id, capabilities, wanted)
-  for i = 1, #found do found[i] = load_candidate(call, lane_id, found[i]) end
-
-  local taken, capped = {}, {}
+  local owner = {
+    lease_expires_at = call.now + lease_ttl_ms, worker = worker_id .. ':' .. worker_instance_id,
+    worker_id = worker_id, worker_instance_id = worker_instance_id,
+  }
+  local owned, answers, capped = {}, {}, {}
   for i = 1, #found do
     local execution = found[i]
     if exceeds_reclaim_cap(execution) then
@@ -130,9 +152,12 @@ function ff.operations.claim_for_worker(call)
       })
       capped[#capped + 1] = execution.id
     else
-      taken[#taken + 1] = take(call, execution, owner, claims[#taken + 1])
+      local place = #owned + 1
+      owned[place] = execution
+      answers[place] = take(call, execution, owner, call.argv[ids + 2 * place - 2], call.argv[ids + 2 * place - 1])
     end
   end
-  if #taken == 0 then return ff.accept('no_work', capped) end
-  return ff.accept('claimed', taken, capped)
+  if not owned[1] then return ff.accept('no_work', capped) end
+  own(call, lane_id, owned, requirements)
+  return ff.accept('claimed', answers, capped)
 end

@@ -9,16 +9,16 @@ end
 local function enqueue(call, execution, score)
   local requirements = execution.requiredCapabilities or ''
   local key = ff.queue_key(call, execution.laneId, requirements)
-  server.call('ZADD', key, score, execution.id)
-  if server.call('ZCARD', key) > 1 then return false end
-  if requirements ~= '' then server.call('SADD', call.base .. K.requirementSets .. execution.laneId, requirements) end
-  server.call('PUBLISH', ff.prefix(call) .. C.work .. execution.laneId, ff.partition(call))
+  store('ZADD', key, score, execution.uuid)
+  if store('ZCARD', key) > 1 then return false end
+  if requirements ~= '' then store('SADD', call.base .. K.requirementSets .. execution.laneId, requirements) end
+  store('PUBLISH', ff.prefix(call) .. C.work .. execution.laneId, ff.partition(call))
   return true
 end
 
 -- Makes an execution claimable by priority, then age. Answers whether its queue was empty.
 function ff.enqueue_ready(call, execution)
-  return enqueue(call, execution, tonumber(execution.createdAt) - ff.count(execution.priority) * L.priorityStep)
+  return enqueue(call, execution, execution.createdAt - ff.count(execution.priority) * L.priorityStep)
 end
 
 -- Makes lapsed work claimable before everything else.
@@ -26,12 +26,17 @@ function ff.enqueue_reclaimable(call, execution)
   enqueue(call, execution, L.reclaimBand + call.now)
 end
 
+-- Takes an execution out of its queue.
 function ff.dequeue(call, execution)
-  local requirements = execution.requiredCapabilities or ''
-  local key = ff.queue_key(call, execution.laneId, requirements)
-  server.call('ZREM', key, execution.id)
-  if requirements ~= '' and server.call('EXISTS', key) == 0 then
-    server.call('SREM', call.base .. K.requirementSets .. execution.laneId, requirements)
+  ff.dequeue_all(call, execution.laneId, execution.requiredCapabilities or '', { execution.uuid })
+end
+
+-- Takes executions out of one queue.
+function ff.dequeue_all(call, lane, requirements, uuids)
+  local key = ff.queue_key(call, lane, requirements)
+  store('ZREM', key, unpack(uuids))
+  if requirements ~= '' and store('EXISTS', key) == 0 then
+    store('SREM', call.base .. K.requirementSets .. lane, requirements)
   end
 end
 

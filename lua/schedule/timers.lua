@@ -20,9 +20,9 @@ end
 function ff.set_timer(call, execution)
   local _, at = ff.next_timer(execution)
   if at then
-    server.call('ZADD', call.base .. K.timers, at, execution.id)
+    store('ZADD', call.base .. K.timers, at, execution.uuid)
   else
-    server.call('ZREM', call.base .. K.timers, execution.id)
+    store('ZREM', call.base .. K.timers, execution.uuid)
   end
   return at
 end
@@ -30,17 +30,18 @@ end
 -- Writes the entry and says so when nothing is due earlier, so that the engine does not sleep past it.
 function ff.announce_timer(call, execution)
   local at = ff.set_timer(call, execution)
-  if at and server.call('ZRANGE', call.base .. K.timers, 0, 0)[1] == execution.id then
-    server.call('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
+  if at and store('ZRANGE', call.base .. K.timers, 0, 0)[1] == execution.uuid then
+    store('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
   end
 end
 
 -- Files a terminal execution under the time of its purge. The slot itself has one timer.
 function ff.retain(call, execution, purge_at)
+  local timers = call.base .. K.timers
   local slot = ff.digits(purge_at)
-  server.call('ZREM', call.base .. K.timers, execution.id)
-  if server.call('RPUSH', call.base .. K.slot .. slot, execution.id) == 1 then
-    server.call('ZADD', call.base .. K.timers, purge_at, K.slotTimer .. slot)
+  store('ZREM', timers, execution.uuid)
+  if store('RPUSH', call.base .. K.slot .. slot, execution.uuid) == 1 then
+    store('ZADD', timers, purge_at, K.slotTimer .. slot)
   end
 end
 

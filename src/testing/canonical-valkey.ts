@@ -4,7 +4,7 @@
  */
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
 import { compareBytes } from '../../model/ids.js';
-import { EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../valkey/layout.js';
+import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../valkey/layout.js';
 import { primariesOf, type Client } from '../valkey/connection.js';
 import { decodeExecution } from '../valkey/reads.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
@@ -47,18 +47,22 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
   let lanes: string[] = [];
   let logEnd = 0;
 
+  const withId = ([member, score]: [string, number]): [string, number] => [member.startsWith(SLOT_TIMER) ? member : `${partition}:${member}`, score];
+  const scoredIds = async (key: string): Promise<[string, number][]> => scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES')).map(withId);
+  const idsOf = (uuids: readonly string[]): string[] => uuids.map((uuid) => `${partition}:${uuid}`);
+
   // All at once: the client sends the reads of one turn together.
   const read = async (key: string): Promise<void> => {
     const name = key.slice(start.length);
     if (name === PARTITION_KEYS.log) logEnd = await lastSequence(client, key);
-    else if (name === PARTITION_KEYS.timers) timers = scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES'));
-    else if (name === PARTITION_KEYS.ids) ids = await client.zrange(key, 0, -1);
+    else if (name === PARTITION_KEYS.timers) timers = await scoredIds(key);
+    else if (name === PARTITION_KEYS.ids) ids = idsOf(await client.zrange(key, 0, -1));
     else if (name === PARTITION_KEYS.lanes) lanes = (await client.smembers(key)).sort(compareBytes);
-    else if (name.startsWith(PARTITION_KEYS.queue)) queues.push([name.slice(PARTITION_KEYS.queue.length), scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES'))]);
+    else if (name.startsWith(PARTITION_KEYS.queue)) queues.push([name.slice(PARTITION_KEYS.queue.length), await scoredIds(key)]);
     else if (name.startsWith(PARTITION_KEYS.requirementSets)) {
       const lane = name.slice(PARTITION_KEYS.requirementSets.length);
       requirementSets.push(...(await client.smembers(key)).map((set) => `${lane}:${set}`));
-    } else if (name.startsWith(PARTITION_KEYS.slot)) slots.push([name.slice(PARTITION_KEYS.slot.length), (await client.lrange(key, 0, -1)).sort(compareBytes)]);
+    } else if (name.startsWith(PARTITION_KEYS.slot)) slots.push([name.slice(PARTITION_KEYS.slot.length), idsOf(await client.lrange(key, 0, -1)).sort(compareBytes)]);
     else if (name.startsWith(PARTITION_KEYS.idempotency)) {
       const [expiresAt, executionId] = ((await client.get(key)) ?? '').split(' ');
       if (Number(expiresAt) > now) idempotency.push([name.slice(PARTITION_KEYS.idempotency.length), [executionId ?? '', Number(expiresAt)]]);
@@ -69,6 +73,9 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
         const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + EXECUTION_KEYS.details)]);
         const execution = decodeExecution(executionId, new Map(Object.entries(core)), new Map(Object.entries(details)));
         if (execution !== undefined) executions.push(execution);
+        const [payload, result] = await client.hmgetBuffer(key, CORE_FIELDS.payload, CORE_FIELDS.result);
+        if (payload) payloads.push([executionId, payload]);
+        if (result) results.push([executionId, result]);
       } else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix !== EXECUTION_KEYS.details || (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);

@@ -111,7 +111,7 @@ class ValkeyEngine {
     const parsed = parseQuery(name, args) as never;
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed));
-    if (name === 'listDue') return decodeDue(await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]));
+    if (name === 'listDue') return decodeDue(partition, await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]));
     const fetch = FETCHES[name];
     const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
     const decision = declaration.read(view as View, parsed, { now: 0, settings: { retentionMs: 0 } }) as Decision<unknown>;

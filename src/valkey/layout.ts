@@ -4,7 +4,13 @@
  * hash, which exists only when one of them does. The Lua library is given these names when it is bundled.
  */
 
-/** Fields of the core hash, by the name of the fact. An absent or empty field is an unset fact (0 for counters). */
+/** Payloads and results of up to so many bytes live in the core hash; longer ones in keys of their own. */
+export const INLINE_BYTES = 64;
+
+/**
+ * Fields of the core hash, by the name of the fact. An absent or empty field is an unset fact (0 for counters). The
+ * facts of a lease count only while the execution is active: after that they may be left as they were.
+ */
 export const CORE_FIELDS = {
   namespace: 'ns',
   laneId: 'ln',
@@ -23,16 +29,20 @@ export const CORE_FIELDS = {
   situation: 'st',
   nextAttempt: 'nx',
   dueAt: 'du',
+  /** Absent before the first transition: it is the time of creation then. */
   lastTransitionAt: 'lt',
   startedAt: 'sa',
   totalAttemptCount: 'at',
   currentAttemptId: 'ai',
+  /** Of a lease. */
   attemptTimeoutAt: 'ta',
   attemptTimeoutRemainingMs: 'tr',
+  /** Of a lease. */
   currentLeaseId: 'li',
   currentLeaseEpoch: 'le',
-  currentWorkerId: 'wi',
-  currentWorkerInstanceId: 'wo',
+  /** Of a lease: `<worker>:<instance>`. */
+  currentWorker: 'wk',
+  /** Of a lease. */
   leaseLastRenewedAt: 'lr',
   retryCount: 'rc',
   leaseReclaimCount: 'rx',
@@ -43,6 +53,10 @@ export const CORE_FIELDS = {
   progressUpdatedAt: 'pu',
   resultBytes: 'rb',
   resultEncoding: 're',
+  /** The input payload, when it is short. */
+  payload: 'in',
+  /** The result, when it is short. */
+  result: 'ou',
 } as const;
 
 /** Fields of the detail hash. */
@@ -55,10 +69,13 @@ export const DETAIL_FIELDS = {
   leaseRevokeReason: 'lease_revoke_reason',
 } as const;
 
-/** Suffixes of the keys beside the core hash of an execution. */
+/** Suffixes of the keys beside the core hash of an execution; a payload or a result is there when it is long. */
 export const EXECUTION_KEYS = { details: ':details', payload: ':in', result: ':out' } as const;
 
-/** Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. */
+/**
+ * Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. Members of
+ * indexes are executions by their UUIDs: their partition is the one of the index.
+ */
 export const PARTITION_KEYS = {
   log: 'log',
   /**

@@ -6,8 +6,8 @@ import { EngineError } from '../../model/errors.js';
 import type { LoggedEvent } from '../../model/events.js';
 import type { Execution, ReadonlyExecution } from '../../model/execution/execution.js';
 import { executionPolicy } from '../../model/execution/policy.js';
-import { SITUATIONS, type NextAttempt, type Situation } from '../../model/execution/situation.js';
-import { compareBytes } from '../../model/ids.js';
+import { isActive, SITUATIONS, type NextAttempt, type Situation } from '../../model/execution/situation.js';
+import { compareBytes, partitionOfExecution } from '../../model/ids.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { dueCommand, purgeCommand, type TimerKind } from '../../model/schedule/timers.js';
 import type { View } from '../../model/view.js';
@@ -36,6 +36,16 @@ function executionFetch(payload: boolean, result: boolean): Fetch<{ executionId:
 
 const facts = executionFetch(false, false);
 
+/** Sorts after every UUID. */
+const AFTER_ALL = 'g';
+
+/** Where a listing goes on inside a partition; the cursor may be of another one. */
+function uuidAfter(partition: string, cursor: string | undefined): string {
+  if (cursor === undefined) return '';
+  if (partitionOfExecution(cursor) === partition) return cursor.slice(partition.length + 1);
+  return compareBytes(cursor, partition) < 0 ? '' : AFTER_ALL;
+}
+
 export const FETCHES: Fetches = {
   describeExecution: facts,
   readExecutionInfo: facts,
@@ -43,8 +53,8 @@ export const FETCHES: Fetches = {
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
   listExecutions: {
-    request: ({ cursor, limit }) => ['list_executions', cursor ?? '', String(limit + 1)],
-    view: (reply) => ({ executionIds: () => (reply as WireReply[]).map(textOf) }),
+    request: ({ partition, cursor, limit }) => ['list_executions', uuidAfter(partition, cursor), String(limit + 1)],
+    view: (reply, { partition }) => ({ executionIds: () => (reply as WireReply[]).map((uuid) => `${partition}:${textOf(uuid)}`) }),
   },
   listPartitionLanes: {
     request: () => ['list_lanes'],
@@ -61,11 +71,11 @@ export const FETCHES: Fetches = {
 };
 
 /** Due work as the library found it: it names the kind of each timer itself. */
-export function decodeDue(reply: WireReply): { commands: ReturnType<typeof dueCommand>[]; nextDueAt: number | undefined } {
+export function decodeDue(partition: string, reply: WireReply): { commands: ReturnType<typeof dueCommand>[]; nextDueAt: number | undefined } {
   const [due, purgeable, next] = reply as [WireReply[], WireReply[], WireReply];
   const commands: ReturnType<typeof dueCommand>[] = [];
-  for (let i = 0; i + 1 < due.length; i += 2) commands.push(dueCommand(textOf(due[i] as WireReply), textOf(due[i + 1] as WireReply) as TimerKind));
-  for (const id of purgeable) commands.push(purgeCommand(textOf(id)));
+  for (let i = 0; i + 1 < due.length; i += 2) commands.push(dueCommand(`${partition}:${textOf(due[i] as WireReply)}`, textOf(due[i + 1] as WireReply) as TimerKind));
+  for (const id of purgeable) commands.push(purgeCommand(`${partition}:${textOf(id)}`));
   return { commands, nextDueAt: next === null ? undefined : Number(textOf(next)) };
 }
 
@@ -83,6 +93,10 @@ export function decodeExecution(executionId: string, core: ReadonlyMap<string, s
   };
   const situation = required('situation', text('situation'));
   if (!Object.hasOwn(SITUATIONS, situation)) throw new EngineError('corruption', `${executionId}: situation: "${situation}" is unknown.`);
+  const active = isActive(situation as Situation);
+  const ofLease = <Value>(value: Value): Value | undefined => (active ? value : undefined);
+  const [workerId, workerInstanceId] = ofLease(text('currentWorker'))?.split(':') ?? [];
+  const createdAt = required('createdAt', number('createdAt'));
   const policy = details.get(DETAIL_FIELDS.policy);
   const tags = details.get(DETAIL_FIELDS.tags);
   const execution: Execution = {
@@ -96,23 +110,23 @@ export function decodeExecution(executionId: string, core: ReadonlyMap<string, s
     policy: policy === undefined ? undefined : executionPolicy.parse(JSON.parse(policy)),
     payloadBytes: number('payloadBytes') ?? 0,
     payloadEncoding: text('payloadEncoding'),
-    createdAt: required('createdAt', number('createdAt')),
+    createdAt,
     executionDeadlineAt: number('executionDeadlineAt'),
     priority: number('priority') ?? 0,
     situation: situation as Situation,
     nextAttempt: (text('nextAttempt') ?? 'first') as NextAttempt,
     dueAt: number('dueAt'),
-    lastTransitionAt: required('lastTransitionAt', number('lastTransitionAt')),
+    lastTransitionAt: number('lastTransitionAt') ?? createdAt,
     startedAt: number('startedAt'),
     totalAttemptCount: number('totalAttemptCount') ?? 0,
     currentAttemptId: text('currentAttemptId'),
-    attemptTimeoutAt: number('attemptTimeoutAt'),
+    attemptTimeoutAt: ofLease(number('attemptTimeoutAt')),
     attemptTimeoutRemainingMs: number('attemptTimeoutRemainingMs'),
-    currentLeaseId: text('currentLeaseId'),
+    currentLeaseId: ofLease(text('currentLeaseId')),
     currentLeaseEpoch: number('currentLeaseEpoch') ?? 0,
-    currentWorkerId: text('currentWorkerId'),
-    currentWorkerInstanceId: text('currentWorkerInstanceId'),
-    leaseLastRenewedAt: number('leaseLastRenewedAt'),
+    currentWorkerId: workerId,
+    currentWorkerInstanceId: workerInstanceId,
+    leaseLastRenewedAt: ofLease(number('leaseLastRenewedAt')),
     leaseRevokeReason: details.get(DETAIL_FIELDS.leaseRevokeReason),
     retryCount: number('retryCount') ?? 0,
     leaseReclaimCount: number('leaseReclaimCount') ?? 0,

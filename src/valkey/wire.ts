@@ -1,6 +1,7 @@
 /**
  * The form in which arguments go to the library and outcomes and log entries come back. All of it follows from the
- * declarations: a field is one text, an absent field is an empty one, bytes stay bytes.
+ * declarations: a field is one text, an absent field is an empty one, bytes stay bytes. What is often absent and would
+ * be several texts (tags, a policy, a result) is preceded by a mark, and left out when the mark is `0`.
  */
 import type { z } from 'zod';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
@@ -32,12 +33,16 @@ function encoderOf(field: Field): Encoder {
       return (argv, value) => argv.push(value === undefined ? '' : String(value));
     case 'bytes':
       return field.optional
-        ? (argv, value) => argv.push(value === undefined ? '0' : '1', value === undefined ? '' : asBuffer(value as Uint8Array))
+        ? (argv, value) => (value === undefined ? argv.push('0') : argv.push('1', asBuffer(value as Uint8Array)))
         : (argv, value) => argv.push(asBuffer(value as Uint8Array));
     case 'list':
       return (argv, value) => argv.push(((value as string[] | undefined) ?? []).join(','));
     case 'map':
-      return (argv, value) => argv.push(String(Object.keys(value as object).length), JSON.stringify(value));
+      return (argv, value) => {
+        const count = Object.keys(value as object).length;
+        if (count === 0) argv.push('0');
+        else argv.push(String(count), JSON.stringify(value));
+      };
     case 'policy':
       return (argv, value) => pushPolicy(argv, value as ExecutionPolicy | undefined);
     case 'object': {
@@ -62,13 +67,14 @@ function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values:
   };
 }
 
-/** A policy is five texts: itself, its rules, and what creation takes from it. */
+/** A policy is a mark and five texts: itself, its rules, and what creation takes from it. Without one, the mark says so. */
 function pushPolicy(argv: WireArgument[], policy: ExecutionPolicy | undefined): void {
   if (policy === undefined) {
-    argv.push('', '', '', '', '');
+    argv.push('0');
     return;
   }
   argv.push(
+    '1',
     JSON.stringify(policy),
     policyRules(policy),
     policy.routingRequirements?.requiredCapabilities.join(',') ?? '',
