@@ -102,8 +102,7 @@ export class Reporter {
 
   private async send(partition: string, finals: readonly Final[]): Promise<void> {
     const { backend, clock, claimer } = this.options;
-    // What is handed back must not come back with the same call.
-    const ask = finals.some(({ ending }) => ending.kind === 'release') ? undefined : claimer.askWith(partition);
+    const ask = claimer.askWith(partition);
     const commands = finals.map(({ command }) => command);
     const requestedAt = clock.now();
     this.calls++;

@@ -124,8 +124,25 @@ describe('the loop', () => {
     const deaf = Object.assign(Object.create(inner) as Backend, { onWake: async () => () => undefined });
     const engine = await start(deaf, { pollIntervalMs: 60 });
     await pause(20);
-    await create(inner, 0, { delayUntil: Date.now() + 1 });
+    await create(inner, 0, { delayUntil: Date.now() + 50 });
     await until(() => engine.applied === 1, 500);
+  });
+
+  it('does not forget what it is told of while it looks', async () => {
+    const inner = memory();
+    let looks = 0;
+    const slow = Object.assign(Object.create(inner) as Backend, {
+      listDue: async (args: Parameters<Backend['listDue']>[0]) => {
+        const due = await inner.listDue(args);
+        if (++looks === 1) {
+          await create(inner, 0, { delayUntil: Date.now() + 50 });
+          await pause(20);
+        }
+        return due;
+      },
+    });
+    const engine = await start(slow, { pollIntervalMs: 60_000 });
+    await until(() => engine.applied === 1, 1_000);
   });
 
   it('goes on after errors, and reports them', async () => {
@@ -141,7 +158,7 @@ describe('the loop', () => {
         return inner.listDue(args);
       },
     });
-    const executionId = await create(inner, 0, { delayUntil: Date.now() + 1 });
+    const executionId = await create(inner, 0, { delayUntil: Date.now() + 50 });
     const engine = await start(broken, {
       pollIntervalMs: 50,
       onError: (error) => {
@@ -158,7 +175,7 @@ describe('the loop', () => {
     const backend = memory({ partitions: { count: 2 } });
     const loops = await Promise.all([start(backend), start(backend), start(backend)]);
     const ids: string[] = [];
-    for (let i = 0; i < 60; i++) ids.push(await create(backend, i % 2, { delayUntil: Date.now() + 10 + (i % 7) }));
+    for (let i = 0; i < 60; i++) ids.push(await create(backend, i % 2, { delayUntil: Date.now() + 50 + (i % 7) }));
     await until(() => loops.reduce((sum, { applied }) => sum + applied, 0) >= 60);
     await pause(20);
     expect(loops.reduce((sum, { applied }) => sum + applied, 0)).toBe(60);
@@ -199,7 +216,7 @@ describe('the loop', () => {
     await engine.close();
     expect(inFlight).toBe(0);
     const seen = looks;
-    await create(inner, 0, { delayUntil: Date.now() + 5 });
+    await create(inner, 0, { delayUntil: Date.now() + 50 });
     await pause(60);
     expect(looks).toBe(seen);
   });

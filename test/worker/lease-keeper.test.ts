@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { EngineError, type Backend } from '../../src/index.js';
+import { LeaseKeeper, type HeldLease } from '../../src/worker/lease-keeper.js';
+import { ManualClock } from './manual-clock.js';
+
+const TTL = 1_000;
+
+interface Call {
+  readonly at: number;
+  readonly executionIds: string[];
+  answer(refused?: readonly string[]): Promise<void>;
+  fail(): Promise<void>;
+}
+
+/** A keeper over a backend whose answers the test gives, or which answers at once. */
+function setUp({ atOnce = false } = {}) {
+  const clock = new ManualClock();
+  const calls: Call[] = [];
+  const errors: unknown[] = [];
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  };
+  const execute = (commands: readonly { args: { executionId: string } }[]): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const executionIds = commands.map(({ args }) => args.executionId);
+      const call: Call = {
+        at: clock.time,
+        executionIds,
+        answer: (refused = []) => {
+          resolve(
+            executionIds.map((id) =>
+              refused.includes(id) ? { ok: false, error: new EngineError('stale_lease', 'x.') } : { ok: true, outcome: { kind: 'renewed', expiresAt: 0 } },
+            ),
+          );
+          return settle();
+        },
+        fail: () => {
+          reject(new EngineError('transport_failed', 'x.'));
+          return settle();
+        },
+      };
+      calls.push(call);
+      if (atOnce) void call.answer();
+    });
+  const backend = { execute } as unknown as Backend;
+  const keeper = new LeaseKeeper({ backend, clock, leaseTtlMs: TTL, onError: (error) => errors.push(error) });
+  const lost: [string, string, number][] = [];
+  const hold = (executionId: string, partition = '{fp:0}'): HeldLease => {
+    const held: HeldLease = {
+      executionId, partition, fence: { leaseId: 'l', leaseEpoch: 1, attemptId: 'a' },
+      onLost: (refusal) => lost.push([executionId, refusal?.code ?? 'clock', clock.time]),
+    };
+    keeper.add(held, clock.time);
+    return held;
+  };
+  return { clock, calls, errors, keeper, lost, hold };
+}
+
+describe('the lease keeper', () => {
+  it('renews all leases of a partition in one call, every third of their length', async () => {
+    const { clock, calls, hold, lost } = setUp({ atOnce: true });
+    hold('a');
+    hold('b');
+    hold('c', '{fp:1}');
+    await clock.pass(5 * TTL);
+    expect(calls.slice(0, 2).map(({ executionIds }) => executionIds)).toEqual([['a', 'b'], ['c']]);
+    expect(calls.length).toBe(2 * 15);
+    expect(lost).toEqual([]);
+  });
+
+  it('gives a lease up at 90 % when the renewal that was sent in time is not answered', async () => {
+    const { clock, lost, hold } = setUp();
+    hold('a');
+    await clock.pass(5 * TTL);
+    expect(lost).toEqual([['a', 'clock', 900]]);
+  });
+
+  it('tries a renewal that failed again soon, and gives up in time all the same', async () => {
+    const { clock, calls, errors, lost, hold } = setUp();
+    hold('a');
+    await clock.pass(400);
+    await calls[0]?.fail();
+    expect(errors).toHaveLength(1);
+    await clock.pass(100);
+    expect(calls).toHaveLength(2);
+    await calls[1]?.answer();
+    // Renewed at 500 at the latest, by a request that started then.
+    await clock.pass(300);
+    expect(lost).toEqual([]);
+    await clock.pass(5 * TTL);
+    expect(lost).toHaveLength(1);
+    expect(lost[0]?.[2]).toBeGreaterThan(1_300);
+    expect(lost[0]?.[2]).toBeLessThanOrEqual(1_400);
+  });
+
+  it('uses the last tenth after a stall: a renewal that was never sent is sent, and counts when it is answered', async () => {
+    const { clock, calls, lost, hold } = setUp();
+    hold('a');
+    await clock.stall(950);
+    expect(calls).toHaveLength(1);
+    expect(lost).toEqual([]);
+    await calls[0]?.answer();
+    await clock.pass(500);
+    expect(lost).toEqual([]);
+  });
+
+  it('gives the lease up at its end when that renewal is not answered', async () => {
+    const { clock, lost, hold } = setUp();
+    hold('a');
+    await clock.stall(950);
+    await clock.pass(TTL);
+    expect(lost).toEqual([['a', 'clock', 1_000]]);
+  });
+
+  it('gives the lease up at once after a stall past its end', async () => {
+    const { clock, lost, hold } = setUp();
+    hold('a');
+    await clock.stall(1_001);
+    expect(lost).toEqual([['a', 'clock', 1_001]]);
+  });
+
+  it('tells of a refusal at once, and only whom it concerns', async () => {
+    const { clock, calls, lost, hold } = setUp();
+    hold('a');
+    hold('b');
+    await clock.pass(340);
+    await calls[0]?.answer(['b']);
+    expect(lost).toEqual([['b', 'stale_lease', 340]]);
+    await clock.pass(340);
+    expect(calls[1]?.executionIds).toEqual(['a']);
+  });
+
+  it('leaves finished work alone, also when its renewal was under way', async () => {
+    const { clock, calls, keeper, lost, hold } = setUp();
+    const held = hold('a');
+    await clock.pass(340);
+    keeper.remove(held);
+    await calls[0]?.answer(['a']);
+    await clock.pass(5 * TTL);
+    expect(lost).toEqual([]);
+    expect(calls).toHaveLength(1);
+    expect(keeper.lastsUntil(held)).toBe(-Infinity);
+  });
+
+  it('does not mix up two leases on the same execution', async () => {
+    const { clock, calls, keeper, lost, hold } = setUp();
+    const first = hold('a');
+    await clock.pass(340);
+    const second = hold('a');
+    keeper.remove(first);
+    await calls[0]?.answer(['a']);
+    expect(lost).toEqual([]);
+    expect(keeper.lastsUntil(second)).toBe(1_340);
+  });
+});
