@@ -75,6 +75,8 @@ export type Action =
   | { readonly do: 'due'; readonly limit: number }
   | { readonly do: 'time'; readonly to: Moment }
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
+  /** The same call as `back` calls ago, as after a lost reply. */
+  | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'batch'; readonly actions: readonly Action[] };
 
 export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
@@ -90,6 +92,10 @@ export const POLICIES = [
   { maxReclaimCount: 2, maxReleaseCount: 0, delayUntil: 1_700_000_000_900, streamPolicy: { retentionTtlMs: 90_000 }, retryPolicy: { maxRetries: 0 } },
   { timeoutPolicy: { executionDeadlineMs: 1_700_000_003_000 }, retryPolicy: { maxRetries: 5, backoff: { type: 'exponential', initialDelayMs: 0, maxDelayMs: 0, multiplier: 1 } } },
   { timeoutPolicy: { attemptTimeoutMs: 1_300 }, retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } } },
+  // The backoff is cut at the second retry; attempts time out in the millisecond in which the shortest lease ends.
+  { timeoutPolicy: { attemptTimeoutMs: 1_000 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true } } },
+  // Everything is due at once.
+  { timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 }, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 } } },
 ] as const;
 
 const pick = (...among: Among[]): fc.Arbitrary<Pick> =>
@@ -150,7 +156,7 @@ const claim = fc.record({
 const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
   { weight: 12, arbitrary: claim },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 5, 80)), encoding: fc.boolean() }) },
   {
     weight: 5,
@@ -176,6 +182,7 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('due' as const), limit: fc.constantFrom(1, 2, 100) }) },
   { weight: 9, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('read' as const), pick: pick('any', 'any'), limit: fc.constantFrom(0, 1, 2, 100) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.constantFrom(0, 0, 0, 1, 2) }) },
 );
 
 /** One action of a run. */
@@ -184,8 +191,8 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('batch' as const), actions: fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }) }) },
 );
 
-/** A run: some work to begin with, then anything. `maxLength` bounds the second part. */
+/** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */
 export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
   fc
-    .tuple(fc.array<Action>(create, { minLength: 1, maxLength: 3 }), fc.array(action, { minLength: 1, maxLength, size: 'max' }))
+    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(action, { minLength: 1, maxLength, size: 'max' }))
     .map(([work, rest]) => [...work, ...rest]);

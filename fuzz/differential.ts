@@ -55,6 +55,9 @@ export interface RunOptions {
 
 const PARTITION = partitionKeyOf(0);
 
+/** Calls that can be repeated. */
+const MAX_RECENT = 8;
+
 /** Plain data: bytes as text, no undefined members, no prototypes. */
 export function plain(value: unknown): unknown {
   return JSON.parse(
@@ -98,6 +101,7 @@ class DifferentialRun {
   private readonly spec: SpecMachine;
   private readonly fences = new Map<string, FullFence[]>();
   private readonly created: string[] = [];
+  private readonly recent: Command[] = [];
   private seen = 0;
   private sinceCheckpoint = 0;
 
@@ -139,6 +143,7 @@ class DifferentialRun {
       partition: PARTITION,
       executions: this.created.flatMap((id) => executions.get(id) ?? []),
       fences: this.fences,
+      recent: this.recent,
       uuid: this.uuid,
     };
   }
@@ -150,6 +155,7 @@ class DifferentialRun {
 
   /** Runs commands everywhere: one by one, or as one batch. */
   private async command(action: Action, commands: readonly Command[], asBatch: boolean): Promise<void> {
+    if (commands.length === 0) return;
     const expected = commands.map((command) => {
       const before = this.classOf(command);
       const classes = command.name === 'claimForWorker' ? this.classes() : undefined;
@@ -267,6 +273,8 @@ class DifferentialRun {
   }
 
   private remember(command: Command, decision: AnyDecision): void {
+    this.recent.push(command);
+    if (this.recent.length > MAX_RECENT) this.recent.shift();
     if (!decision.ok) return;
     if (command.name === 'createExecution' && decision.outcome.kind === 'created') this.created.push(command.args.executionId);
     if (decision.outcome.kind !== 'claimed') return;

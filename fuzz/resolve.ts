@@ -14,6 +14,8 @@ export interface World {
   readonly executions: readonly ReadonlyExecution[];
   /** Every fence that a claim gave out, oldest first. */
   readonly fences: ReadonlyMap<string, readonly FullFence[]>;
+  /** The last calls, oldest first. */
+  readonly recent: readonly Command[];
   uuid(): string;
 }
 
@@ -217,6 +219,10 @@ export function resolve(world: World, action: Action): Command[] {
           },
         },
       ];
+    case 'repeat': {
+      const again = world.recent.at(-1 - action.back);
+      return again === undefined ? [] : [again];
+    }
     case 'batch':
       return action.actions.flatMap((member) => resolve(world, member));
     case 'due':

@@ -24,6 +24,9 @@ export class SpecMachine implements Store {
     const logged: LoggedEvent = { sequence: this.partition.log.length + 1, event };
     this.partition.log.push(logged);
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
+    // Whoever changes an execution in place from now on throws.
+    const execution = this.partition.state.executions.get(event.executionId);
+    if (execution !== undefined) Object.freeze(execution);
     if (event.type === 'execution_purged') {
       this.partition.payloads.delete(event.executionId);
       this.partition.results.delete(event.executionId);

@@ -1,19 +1,18 @@
 /** The judge of a mutant: the differential run alone, on a fixed budget of runs. */
 import fc from 'fast-check';
 import { seededUuids, type TestEngine } from '../../src/testing/index.js';
-import { run } from '../actions.js';
+import { anyRun } from '../campaign.js';
+import { Coverage } from '../coverage.js';
 import { Divergence, runDifferential } from '../differential.js';
 
 /** How much is tried on one mutant. The same budget gives the same runs. */
 export interface Budget {
   readonly runs: number;
-  /** Actions of the longest run. */
-  readonly maxLength: number;
   readonly seed: number;
 }
 
-/** About what the differential test of `npm test` spends on one server. */
-export const BUDGET: Budget = { runs: 120, maxLength: 60, seed: 1 };
+/** A part of the runs that the differential test of `npm test` makes in its time. */
+export const BUDGET: Budget = { runs: 400, seed: 1 };
 
 export type Verdict =
   /** The differential run noticed, in this run (from 1). */
@@ -27,11 +26,15 @@ const CHECKPOINT_EVERY = 10;
 
 /** Runs the differential against a server that holds the library to judge, or with a model to judge. `flush` empties the server. */
 export async function judge(engine: TestEngine, flush: () => Promise<unknown>, budget: Budget): Promise<Verdict> {
-  const runs = fc.sample(run(budget.maxLength), { numRuns: budget.runs, seed: budget.seed });
+  const runs = fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed });
+  const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {
     try {
       await flush();
-      await runDifferential(actions, [{ name: 'valkey', engine }], { checkpointEvery: CHECKPOINT_EVERY }, START_AT, seededUuids(`run ${i}`));
+      const steps = await runDifferential(actions, [{ name: 'valkey', engine }], { checkpointEvery: CHECKPOINT_EVERY }, START_AT, seededUuids(`run ${i}`));
+      for (const step of steps) coverage.note(step);
+      const [undeclared] = coverage.undeclared();
+      if (undeclared !== undefined) return { kind: 'killed', run: i + 1, by: `undeclared: ${undeclared}` };
     } catch (error) {
       return { kind: 'killed', run: i + 1, by: error instanceof Divergence ? error.message : error instanceof Error ? `${error.name}: ${error.message.slice(0, 160)}` : String(error) };
     }

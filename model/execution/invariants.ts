@@ -26,12 +26,15 @@ function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: St
 /** Whether the seven dimensions agree with each other (spec 01 invariants 1 to 7). */
 function isLegalVector(vector: StateVector): boolean {
   const { lifecyclePhase, ownershipState, eligibilityState, terminalOutcome, attemptState, blockingReason } = vector;
+  const waits = eligibilityState === 'not_eligible_until_time';
   return (
     vector.publicState === publicStateOf(vector) &&
     (lifecyclePhase === 'active') === (ownershipState !== 'unowned') &&
     (ownershipState === 'leased') === (attemptState === 'running_attempt') &&
     (lifecyclePhase === 'runnable') === (eligibilityState !== 'not_applicable') &&
     (lifecyclePhase === 'terminal') === (terminalOutcome !== 'none') &&
+    (blockingReason === 'waiting_for_retry_backoff') === (waits && attemptState === 'pending_retry_attempt') &&
+    (blockingReason === 'waiting_for_delay') === (waits && attemptState !== 'pending_retry_attempt') &&
     (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
     (blockingReason === 'waiting_for_worker') === (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
     (!attemptState.startsWith('pending_') || lifecyclePhase === 'runnable')

@@ -93,8 +93,9 @@ export const leaseRules: readonly LogRule[] = [
     name: 'a claim adds one attempt, a resumption none',
     holds({ event, past }) {
       if (!isAcquisition(event) || past === undefined) return true;
-      const sameAttempt = event.attemptId === past.lease?.attemptId;
-      return event.type === 'execution_claimed' ? event.attemptIndex === past.attempts && !sameAttempt : event.attemptIndex === past.attempts - 1 && sameAttempt;
+      // A claim that is repeated after a lost reply brings the same ids again: the index and the epoch tell attempts apart.
+      if (event.type === 'execution_claimed') return event.attemptIndex === past.attempts;
+      return event.attemptIndex === past.attempts - 1 && event.attemptId === past.lease?.attemptId;
     },
   },
   { name: 'a lease has a legal length', holds: ({ event }) => !isAcquisition(event) || isLeaseLength(event.leaseExpiresAt - event.at) },
