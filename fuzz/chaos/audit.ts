@@ -33,6 +33,8 @@ export interface Audit {
   readonly violations: readonly string[];
   /** Answers from the tails that the server lost. */
   readonly lost: readonly Deed[];
+  /** What became of executions whose acknowledged completion was in a lost tail. */
+  readonly lostCompletions: { readonly attemptedAgain: number; readonly endedOtherwise: number; readonly gone: number };
   readonly events: readonly LoggedEvent[];
   readonly answers: number;
   readonly ranUnanswered: number;
@@ -56,6 +58,7 @@ export async function audit(options: AuditOptions): Promise<Audit> {
 class Auditor implements Audit {
   readonly violations: string[] = [];
   readonly lost: Deed[] = [];
+  readonly lostCompletions = { attemptedAgain: 0, endedOtherwise: 0, gone: 0 };
   readonly events: LoggedEvent[] = [];
   readonly attempts = new Map<number, number>();
   readonly endings = new Map<string, number>();
@@ -107,9 +110,20 @@ class Auditor implements Audit {
   private judge(timeline: Timeline, { unexplained, orphans }: Explanation): void {
     const losses = this.options.losses ?? [];
     const inTail = ({ call }: Deed): boolean => losses.some(({ from, until }) => call.sentAt <= until && (call.endedAt ?? Infinity) >= from);
-    this.lost.push(...unexplained.filter(inTail));
+    const lost = unexplained.filter(inTail);
+    this.lost.push(...lost);
+    for (const deed of lost) this.follow(deed, timeline);
     this.report('answers that nothing in the log explains', unexplained.filter((deed) => !inTail(deed)).map((deed) => storyOf(deed, timeline)));
     this.report('events that no call caused', orphans.map((logged) => JSON.stringify(logged)));
+  }
+
+  /** A completion that was acknowledged and lost must not pass unnoticed: its work is done again, or ends in another way. */
+  private follow({ call, command, answer }: Deed, timeline: Timeline): void {
+    if (command.name !== 'completeExecution' || answer?.ok !== true) return;
+    const later = timeline.of(command.args.executionId).flatMap(({ next }) => (next !== undefined && next.event.at > call.sentAt ? [next.event.type] : []));
+    if (!timeline.state.executions.has(command.args.executionId)) this.lostCompletions.gone++;
+    else if (later.some((type) => type === 'execution_claimed' || type === 'execution_resumed')) this.lostCompletions.attemptedAgain++;
+    else this.lostCompletions.endedOtherwise++;
   }
 
   /** What is stored must be what the log folds to, bytes included. */

@@ -1,0 +1,73 @@
+/** A process of a chaos run: a worker, the engine loop, or an operator. It writes down every call before it makes it. */
+import { openSync, writeSync } from 'node:fs';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { Backend } from '../../src/backend.js';
+import { startEngine } from '../../src/engine/engine.js';
+import { valkey } from '../../src/valkey/index.js';
+import { EngineError } from '../../model/errors.js';
+import { lineOf, recorded } from './recording.js';
+import { chaosApp } from './work.js';
+
+export interface ChildConfig {
+  readonly role: 'worker' | 'engine' | 'operator';
+  readonly name: string;
+  readonly url: string;
+  readonly prefix: string;
+  readonly partitions: number;
+  readonly callTimeoutMs: number;
+  readonly leaseTtlMs: number;
+  readonly slots: number;
+  readonly claimAhead: number;
+  /** Where the record goes. */
+  readonly file: string;
+  /** Executions that the operator cancels or takes away per second. */
+  readonly operationsPerSecond: number;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Opens the backend, however long the server is away. */
+async function opened({ url, prefix, partitions, callTimeoutMs }: ChildConfig): Promise<Backend> {
+  for (;;) {
+    try {
+      return await valkey({ url, prefix, partitions: { count: partitions }, callTimeoutMs, logMaxEntries: 10_000_000 });
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      await pause(100);
+    }
+  }
+}
+
+async function operate(backend: Backend, { operationsPerSecond, partitions }: ChildConfig): Promise<void> {
+  for (;;) {
+    await pause(1_000 / operationsPerSecond);
+    const partition = Math.floor(Math.random() * partitions);
+    try {
+      const ids = (await backend.listExecutions({ partition: partitionKeyOf(partition), limit: 1_000 })).executions;
+      const executionId = ids[Math.floor(Math.random() * ids.length)];
+      if (executionId === undefined) continue;
+      if (Math.random() < 0.7) await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
+      else await backend.revokeLease({ executionId, reason: 'by an operator' });
+    } catch {
+      // What a refusal or a fault means is judged from the record.
+    }
+  }
+}
+
+async function main(config: ChildConfig): Promise<void> {
+  // Without its parent the run is over.
+  process.on('disconnect', () => process.exit(0));
+  const file = openSync(config.file, 'a');
+  const backend = recorded(await opened(config), (entry) => writeSync(file, lineOf(entry)));
+  process.send?.('ready');
+  if (config.role === 'engine') {
+    await startEngine(backend, { pollIntervalMs: 500 });
+  } else if (config.role === 'worker') {
+    const { app } = chaosApp(backend);
+    await app.worker({ slots: config.slots, claimAhead: config.claimAhead, leaseTtlMs: config.leaseTtlMs, engine: false, workerId: config.name });
+  } else {
+    await operate(backend, config);
+  }
+}
+
+await main(JSON.parse(process.env['CHAOS_CHILD'] ?? '{}') as ChildConfig);

@@ -1,0 +1,86 @@
+/** The processes of a run: started, killed, frozen, thawed, and started again under a new record. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ChildConfig } from './child.js';
+import { callsOf, entriesOf, type RecordedCall } from './recording.js';
+
+const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
+
+export interface Member {
+  readonly role: ChildConfig['role'];
+  readonly name: string;
+  process: ChildProcess;
+  frozen: boolean;
+}
+
+export class Fleet {
+  readonly members: Member[] = [];
+  private readonly files: { name: string; file: string }[] = [];
+  private ending = false;
+  /** Ends of processes that nobody brought about, with what they said. */
+  readonly crashes: string[] = [];
+
+  constructor(private readonly common: Omit<ChildConfig, 'role' | 'name' | 'file'>, private readonly dir: string) {}
+
+  /** Starts a process; resolves when it is connected. */
+  async add(role: ChildConfig['role'], name: string): Promise<Member> {
+    const member: Member = { role, name, process: this.start(role, name), frozen: false };
+    this.members.push(member);
+    await new Promise<void>((resolve, reject) => {
+      member.process.once('message', () => resolve());
+      member.process.once('exit', () => reject(new Error(`${name} ended before it was ready:\n${this.crashes.join('\n')}`)));
+    });
+    return member;
+  }
+
+  /** Ends a process at once, and starts its successor. */
+  async replace(member: Member): Promise<void> {
+    await kill(member.process);
+    member.frozen = false;
+    member.process = this.start(member.role, member.name);
+  }
+
+  /** Stops a process where it stands, for a time. */
+  async freeze(member: Member, ms: number): Promise<void> {
+    const { process } = member;
+    member.frozen = true;
+    process.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    process.kill('SIGCONT');
+    member.frozen = false;
+  }
+
+  async end(): Promise<void> {
+    this.ending = true;
+    await Promise.all(this.members.map(({ process }) => kill(process)));
+  }
+
+  /** Everything that the processes wrote down. */
+  async calls(): Promise<RecordedCall[]> {
+    const all = await Promise.all(this.files.map(async ({ name, file }) => callsOf(name, entriesOf(await readFile(file, 'utf8').catch(() => '')))));
+    return all.flat();
+  }
+
+  private start(role: ChildConfig['role'], name: string): ChildProcess {
+    const life = `${name}.${this.files.length}`;
+    const file = join(this.dir, `${life}.jsonl`);
+    this.files.push({ name: life, file });
+    const config: ChildConfig = { ...this.common, role, name, file };
+    const child = fork(CHILD, { execArgv: ['--import', 'tsx'], env: { ...process.env, CHAOS_CHILD: JSON.stringify(config) }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    let said = '';
+    child.stderr?.on('data', (data: Buffer) => (said += data.toString()));
+    child.once('exit', (code, signal) => {
+      if (!this.ending && signal !== 'SIGKILL') this.crashes.push(`${life} ended by itself (${signal ?? code}): ${said.slice(0, 2_000)}`);
+    });
+    return child;
+  }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGKILL');
+  await gone;
+}

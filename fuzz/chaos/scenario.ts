@@ -1,0 +1,172 @@
+/** A chaos run from its start to its audit. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DEFAULTS } from '../../model/limits.js';
+import { Valkey } from 'iovalkey';
+import { canonicalOfValkey } from '../../src/testing/canonical-valkey.js';
+import { valkey } from '../../src/valkey/index.js';
+import { audit, type Audit } from './audit.js';
+import { Fleet } from './fleet.js';
+import { callsOf, recorded, type Entry } from './recording.js';
+import { seededRandom } from './random.js';
+import { Servers, type Fsync } from './servers.js';
+import { Submitter } from './submitter.js';
+import type { Span } from './timeline.js';
+
+export interface ChaosOptions {
+  /** Of the choices: who is hit, when, and by what. The interleaving of processes is never the same twice. */
+  readonly seed: number;
+  readonly executions: number;
+  /** Time over which work is submitted and faults happen, ms. */
+  readonly durationMs: number;
+  /** Worker processes. */
+  readonly workers: number;
+  readonly partitions: number;
+  readonly fsync: Fsync;
+  /** Kills of the server with a restart on its files. */
+  readonly restarts: number;
+  /** Power cuts, simulated by taking the end off the append-only file. */
+  readonly powerCuts: number;
+  /** Freezes of the server, longer than a call may take. */
+  readonly freezes: number;
+  /** Whether a replica takes over once. */
+  readonly failover: boolean;
+  /** Mean time between two faults of processes, ms. */
+  readonly faultEveryMs: number;
+  /** Told of every fault. */
+  readonly onFault?: (what: string) => void;
+}
+
+export interface ChaosResult {
+  readonly audit: Audit;
+  /** Everything that must not be; empty when all is well. */
+  readonly violations: readonly string[];
+  readonly faults: ReadonlyMap<string, number>;
+  /** Executions that were acknowledged, lost by the server, and created again. */
+  readonly recreated: number;
+  readonly tookMs: number;
+}
+
+const PREFIX = 'chaos:';
+const CALL_TIMEOUT_MS = 1_000;
+const LEASE_TTL_MS = 1_000;
+/** Time for everything to end once the faults are over, ms. */
+const SETTLE_MS = 90_000;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const startedAt = performance.now();
+  const dir = await mkdtemp(join(tmpdir(), 'flowfabric-chaos-'));
+  const servers = await Servers.start(options.fsync, options.failover);
+  const fleet = new Fleet(
+    { url: servers.url, prefix: PREFIX, partitions: options.partitions, callTimeoutMs: CALL_TIMEOUT_MS, leaseTtlMs: LEASE_TTL_MS, slots: 8, claimAhead: 4, operationsPerSecond: 10 },
+    dir,
+  );
+  try {
+    return await new Run(options, servers, fleet, startedAt).toItsEnd();
+  } finally {
+    await fleet.end();
+    await servers.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+class Run {
+  private readonly random: () => number;
+  private readonly faults = new Map<string, number>();
+  private readonly losses: Span[] = [];
+  private over = false;
+
+  constructor(private readonly options: ChaosOptions, private readonly servers: Servers, private readonly fleet: Fleet, private readonly startedAt: number) {
+    this.random = seededRandom(options.seed);
+  }
+
+  async toItsEnd(): Promise<ChaosResult> {
+    const { options, servers, fleet } = this;
+    const backend = await valkey({ url: servers.url, prefix: PREFIX, partitions: { count: options.partitions }, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries: 10_000_000 });
+    const written: Entry[] = [];
+    const submitter = new Submitter(recorded(backend, (entry) => written.push(entry)), options.executions, this.random);
+    await Promise.all([
+      ...Array.from({ length: options.workers }, (_, index) => fleet.add('worker', `worker-${index}`)),
+      fleet.add('engine', 'engine'),
+      fleet.add('operator', 'operator'),
+    ]);
+
+    const hitting = this.hitProcesses();
+    await Promise.all([submitter.submit(options.durationMs), this.hitServers()]);
+    this.over = true;
+    await hitting;
+    const unended = await submitter.settled(SETTLE_MS);
+    await fleet.end();
+
+    const reader = new Valkey(servers.url, { lazyConnect: true, enableAutoPipelining: true });
+    await reader.connect();
+    const calls = [...(await fleet.calls()), ...callsOf('submitter', written)];
+    const result = await audit({
+      backend, calls, losses: this.losses, retentionMs: DEFAULTS.retentionMs, stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
+    });
+    reader.disconnect();
+    await backend.close();
+    const violations = [...result.violations, ...fleet.crashes, ...(unended.length > 0 ? [`${unended.length} jobs did not end:\n${unended.slice(0, 10).join('\n')}`] : [])];
+    return { audit: result, violations, faults: this.faults, recreated: submitter.recreated, tookMs: performance.now() - this.startedAt };
+  }
+
+  private note(what: string, whom: string): void {
+    this.faults.set(what, (this.faults.get(what) ?? 0) + 1);
+    this.options.onFault?.(`${Math.round(performance.now() - this.startedAt)} ms: ${what} ${whom}`);
+  }
+
+  /** Kills and freezes processes of the fleet, one after another, freezes beside the rest. */
+  private async hitProcesses(): Promise<void> {
+    const freezes = new Set<Promise<void>>();
+    while (!this.over) {
+      await pause(this.options.faultEveryMs * (0.5 + this.random()));
+      const targets = this.fleet.members.filter(({ role, frozen }) => role !== 'operator' && !frozen);
+      const target = targets[Math.floor(this.random() * targets.length)];
+      if (target === undefined || this.over) continue;
+      if (this.random() < 0.4) {
+        this.note('kill', target.name);
+        await this.fleet.replace(target);
+      } else {
+        this.note('freeze', target.name);
+        // From less than a lease to more than two.
+        const frozen = this.fleet.freeze(target, LEASE_TTL_MS * (0.3 + 2 * this.random()));
+        freezes.add(frozen);
+        void frozen.finally(() => freezes.delete(frozen));
+      }
+    }
+    await Promise.all(freezes);
+  }
+
+  /** Hits the server, at even distances; the failover comes last, since it leaves no replica behind. */
+  private async hitServers(): Promise<void> {
+    const { restarts, powerCuts, freezes, failover, durationMs } = this.options;
+    const acts: (() => Promise<void>)[] = [];
+    const act = (count: number, what: string, deed: () => Promise<Span | undefined | void>): void => {
+      for (let i = 0; i < count; i++) {
+        acts.splice(Math.floor(this.random() * (acts.length + 1)), 0, async () => {
+          this.note(what, '');
+          const loss = await deed();
+          if (loss !== undefined) this.losses.push(loss as Span);
+        });
+      }
+    };
+    act(restarts, 'server restart', () => this.servers.restart());
+    act(powerCuts, 'power cut', () => this.servers.powerCut());
+    act(freezes, 'server freeze', () => this.servers.freeze(CALL_TIMEOUT_MS * 1.5));
+    const last: typeof acts = [];
+    if (failover) {
+      last.push(async () => {
+        this.note('failover', '');
+        this.losses.push(await this.servers.failover());
+      });
+    }
+    const all = [...acts, ...last];
+    for (const deed of all) {
+      await pause(durationMs / (all.length + 1));
+      await deed();
+    }
+  }
+}

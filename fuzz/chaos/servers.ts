@@ -1,0 +1,110 @@
+/**
+ * The server of a run and what is done to it: killed and restarted on its files, bereft of what a power cut would have
+ * taken, and replaced by its replica. Each act answers in which time acknowledged writes may have been lost.
+ */
+import { readdir, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Valkey } from 'iovalkey';
+import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
+import { Proxy } from './proxy.js';
+import type { Span } from './timeline.js';
+
+export type Fsync = 'everysec' | 'always';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * A killed server loses what it had not yet handed to the operating system: under everysec it holds writes back for up
+ * to two seconds while the disk is slow, ms.
+ */
+const HELD_BACK_MS = 2_000;
+/** How long an asynchronous replica may be behind before its link is cut, ms. */
+const REPLICA_BEHIND_MS = 1_000;
+
+export class Servers {
+  private constructor(private primary: ValkeyServer, private readonly address: Proxy, private readonly fsync: Fsync, private replica: ValkeyServer | undefined, private readonly link: Proxy | undefined) {}
+
+  static async start(fsync: Fsync, withReplica: boolean): Promise<Servers> {
+    const args = ['--appendfsync', fsync];
+    const primary = await startValkey({ appendonly: true, args });
+    const address = await Proxy.open(primary.port);
+    if (!withReplica) return new Servers(primary, address, fsync, undefined, undefined);
+    // Its link goes through a proxy of its own, so that it can fall behind before the primary dies.
+    const link = await Proxy.open(primary.port);
+    const replica = await startValkey({ appendonly: true, args, replicaOf: { host: '127.0.0.1', port: link.port } });
+    return new Servers(primary, address, fsync, replica, link);
+  }
+
+  /** The address that clients know. */
+  get url(): string {
+    return this.address.url;
+  }
+
+  /** kill -9, and a start on the same files. */
+  async restart(): Promise<Span | undefined> {
+    const from = Date.now() - HELD_BACK_MS;
+    await this.primary.kill('SIGKILL');
+    const until = Date.now();
+    await pause(300);
+    await this.primary.restart();
+    return this.fsync === 'always' ? undefined : { from, until };
+  }
+
+  /** What a power cut does under everysec: the last writes of the append-only file are gone. */
+  async powerCut(): Promise<Span> {
+    const file = await this.appendOnlyFile();
+    const { size } = await stat(file);
+    const from = Date.now() - HELD_BACK_MS;
+    await pause(400);
+    await this.primary.kill('SIGKILL');
+    const until = Date.now();
+    // A rewrite may have begun a new file meanwhile; then nothing is cut.
+    if ((await this.appendOnlyFile()) === file) await truncate(file, size);
+    await pause(300);
+    await this.primary.restart();
+    return { from, until };
+  }
+
+  /** The primary dies, its replica takes over the address. The link breaks before, so that a tail is lost. */
+  async failover(): Promise<Span> {
+    const { replica, link } = this;
+    if (replica === undefined || link === undefined) throw new Error('There is no replica to fail over to.');
+    const control = new Valkey({ host: replica.host, port: replica.port, lazyConnect: true });
+    await control.connect();
+    while (!/^master_link_status:up/m.test(await control.info('replication'))) await pause(50);
+    const from = Date.now() - REPLICA_BEHIND_MS;
+    link.cut();
+    await pause(150);
+    await this.primary.kill('SIGKILL');
+    const until = Date.now();
+    // Clients find the replica before it is promoted, and are refused: READONLY.
+    this.address.lead(replica.port);
+    await pause(300);
+    await control.call('REPLICAOF', 'NO', 'ONE');
+    control.disconnect();
+    await this.primary.stop();
+    this.primary = replica;
+    this.replica = undefined;
+    return { from, until };
+  }
+
+  /** Freezes the server: connections stand, nothing answers. */
+  async freeze(ms: number): Promise<void> {
+    await this.primary.kill('SIGSTOP');
+    await pause(ms);
+    await this.primary.kill('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    this.address.close();
+    this.link?.close();
+    await Promise.all([this.primary.stop(), this.replica?.stop()]);
+  }
+
+  private async appendOnlyFile(): Promise<string> {
+    const dir = join(this.primary.dir, 'appendonlydir');
+    const last = (await readdir(dir)).filter((name) => name.endsWith('.incr.aof')).sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+    if (last === undefined) throw new Error(`${dir} holds no append-only file.`);
+    return join(dir, last);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Whoever creates the executions of a run and wants to see them all end. It keeps an id for each and creates again what
+ * the server says it does not know: after a server lost its tail, that is all a user has to do.
+ */
+import type { Backend } from '../../src/backend.js';
+import { EngineError } from '../../model/errors.js';
+import { jobOf, chaosApp, type Job } from './work.js';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Executions that one call creates. */
+const BATCH = 20;
+/** States read at once. */
+const PARALLEL_READS = 100;
+
+export class Submitter {
+  /** Executions that were acknowledged and then unknown to the server. */
+  recreated = 0;
+  private readonly runs = new Map<number, string>();
+  private readonly jobs: Job[];
+  private readonly task;
+
+  constructor(private readonly backend: Backend, count: number, random: () => number) {
+    this.task = chaosApp(backend).task;
+    this.jobs = Array.from({ length: count }, (_, index) => jobOf(index, random()));
+  }
+
+  /** Creates all executions, spread over the time. */
+  async submit(overMs: number): Promise<void> {
+    const startedAt = performance.now();
+    for (let from = 0; from < this.jobs.length; from += BATCH) {
+      const due = startedAt + (overMs * from) / this.jobs.length;
+      await pause(Math.max(0, due - performance.now()));
+      await this.create(this.jobs.slice(from, from + BATCH));
+    }
+  }
+
+  /** Waits until every execution has ended; answers those that had not when the time was over. */
+  async settled(timeoutMs: number): Promise<string[]> {
+    const endAt = performance.now() + timeoutMs;
+    // Everything is asked once more at the end: what had ended may have come back with a lost tail.
+    let pending = [...this.runs.keys()];
+    while (pending.length > 0 && performance.now() < endAt) {
+      pending = await this.unended(pending);
+      await pause(200);
+    }
+    return pending.map((index) => `${JSON.stringify(this.jobs[index])} as ${this.runs.get(index)}`);
+  }
+
+  private async unended(indexes: readonly number[]): Promise<number[]> {
+    const unended: number[] = [];
+    for (let from = 0; from < indexes.length; from += PARALLEL_READS) {
+      const page = indexes.slice(from, from + PARALLEL_READS);
+      const ended = await Promise.all(page.map((index) => this.hasEnded(index)));
+      unended.push(...page.filter((_, position) => ended[position] === false));
+    }
+    return unended;
+  }
+
+  private async hasEnded(index: number): Promise<boolean> {
+    let info;
+    try {
+      info = await this.backend.readExecutionInfo({ executionId: this.runs.get(index) as string });
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      return false;
+    }
+    if (info !== undefined) return info.stateVector.lifecyclePhase === 'terminal';
+    this.recreated++;
+    await this.create([this.jobs[index] as Job]);
+    return false;
+  }
+
+  /** Creates executions under ids of their own, however often it takes. */
+  private async create(jobs: readonly Job[]): Promise<void> {
+    for (;;) {
+      try {
+        const runs = await this.task.runMany(jobs, ({ index }) => ({ id: `job-${index}`, ...(index % 10 === 3 ? { delay: 100 } : {}) }));
+        runs.forEach(({ id }, position) => this.runs.set((jobs[position] as Job).index, id));
+        return;
+      } catch (error) {
+        if (!(error instanceof EngineError) || !error.retryable) throw error;
+        await pause(50);
+      }
+    }
+  }
+}

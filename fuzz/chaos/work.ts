@@ -1,0 +1,59 @@
+/** The work of a chaos run: one task whose input says what its attempts do. */
+import { z } from 'zod';
+import { app, backoff, delay, NonRetryableError, RetryableError, type App, type Task, type TaskContext } from '../../src/index.js';
+import type { Backend } from '../../src/backend.js';
+
+/** What an execution does. */
+const job = z.object({
+  index: z.number(),
+  plan: z.enum(['succeed', 'fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report']),
+  /** Length of the work of an attempt, ms. */
+  workMs: z.number(),
+});
+export type Job = z.infer<typeof job>;
+
+export const LANE = 'chaos';
+export const NAMESPACE = 'chaos';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The first try of a work that fails once or parks once: the fence counts owners, the first one is 1. */
+async function perform({ input, fence, progress, signal }: TaskContext<Job>): Promise<unknown> {
+  const first = fence.leaseEpoch === 1;
+  await pause(input.workMs);
+  signal.throwIfAborted();
+  switch (input.plan) {
+    case 'fail_once':
+      if (first) throw new RetryableError('the first try fails');
+      break;
+    case 'fail_always':
+      throw new RetryableError('every try fails');
+    case 'refuse':
+      throw new NonRetryableError('no try can help');
+    case 'park':
+      if (first) return delay(50);
+      break;
+    case 'report':
+      await progress(50, 'half');
+      break;
+    case 'succeed':
+    case 'linger':
+      break;
+  }
+  return { index: input.index, by: fence.token };
+}
+
+/** The app of a process of the run, with its one task. */
+export function chaosApp(backend: Backend): { app: App; task: Task<Job, unknown> } {
+  const chaos = app({ backend, namespace: NAMESPACE, creatorIdentity: 'chaos' });
+  const retry = { failures: 2, crashes: 1_000, backoff: backoff.exponential('20ms', { max: '200ms' }) };
+  return { app: chaos, task: chaos.task('job', { input: job, lane: LANE, retry }, perform) };
+}
+
+/** The plan of the n-th execution; `random` is from 0 to 1. */
+export function jobOf(index: number, random: number): Job {
+  const plans = ['fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report'] as const;
+  // Two thirds succeed at once.
+  const plan = random < 2 / 3 ? 'succeed' : (plans[index % plans.length] as Job['plan']);
+  return { index, plan, workMs: plan === 'linger' ? 400 : 1 + (index % 7) };
+}
