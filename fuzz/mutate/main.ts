@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BUDGET, type Verdict } from './judge.js';
 import { allMutants, sampleOf, type Mutant } from './mutants.js';
-import { Slot } from './slot.js';
+import { HANGS, Slot } from './slot.js';
 
 const { values } = parseArgs({
   options: {
@@ -44,27 +44,25 @@ const queue = chosen.filter((mutant) => reasonOf(mutant) === undefined);
 const verdicts: { mutant: Mutant; verdict: Verdict }[] = [];
 console.log(`${candidates.length} mutants, ${chosen.length} chosen (seed ${values.seed}), ${excused.length} known to be equivalent or out of sight`);
 
-async function work(first: boolean): Promise<void> {
-  const slot = new Slot({ ...BUDGET, runs: Number(values.runs) });
-  try {
-    if (first) {
-      for (const verdict of await slot.judgeOriginal()) {
-        if (verdict.kind !== 'survived') throw new Error(`The unbroken engine does not pass: ${JSON.stringify(verdict)}`);
-      }
-      console.log(`the unbroken engine passes (${seconds()})`);
-    }
-    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-      const verdict = await slot.judge(mutant);
-      verdicts.push({ mutant, verdict });
-      if (verdict.kind === 'survived') console.log(`survived  ${mutant.file}:${mutant.line}\n    - ${mutant.before}\n    + ${mutant.after}`);
-      if (verdicts.length % PROGRESS_EVERY === 0) console.log(`${verdicts.length} judged, ${queue.length} to go (${seconds()})`);
-    }
-  } finally {
-    await slot.close();
+const slots = Array.from({ length: Number(values.jobs) }, () => new Slot({ ...BUDGET, runs: Number(values.runs) }));
+
+async function work(slot: Slot, originalMs: number): Promise<void> {
+  for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+    const verdict = await slot.judge(mutant, originalMs);
+    verdicts.push({ mutant, verdict });
+    const hangs = verdict.kind === 'killed' && verdict.by === HANGS;
+    if (verdict.kind === 'survived' || hangs) console.log(`${hangs ? 'hangs   ' : 'survived'}  ${mutant.file}:${mutant.line}\n    - ${mutant.before}\n    + ${mutant.after}`);
+    if (verdicts.length % PROGRESS_EVERY === 0) console.log(`${verdicts.length} judged, ${queue.length} to go (${seconds()})`);
   }
 }
 
-await Promise.all(Array.from({ length: Number(values.jobs) }, (_, i) => work(i === 0)));
+try {
+  const originalMs = await (slots[0] as Slot).judgeOriginal();
+  console.log(`the unbroken engine passes (${seconds()})`);
+  await Promise.all(slots.map((slot) => work(slot, originalMs)));
+} finally {
+  await Promise.all(slots.map((slot) => slot.close()));
+}
 
 const count = (language: string, kind: Verdict['kind']): number => verdicts.filter(({ mutant, verdict }) => (language === '' || mutant.language === language) && verdict.kind === kind).length;
 const score = (language: string): number => count(language, 'killed') / Math.max(1, count(language, 'killed') + count(language, 'survived'));

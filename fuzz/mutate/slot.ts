@@ -14,10 +14,14 @@ import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.
 import { judge, type Budget, type Verdict } from './judge.js';
 import { ROOT, type Mutant } from './mutants.js';
 
-/** Longest time one mutant may take, ms: beyond it, it hangs, and that was noticed. */
-const TIME_LIMIT_MS = 120_000;
+/** A mutant may take this many times as long as the unbroken engine: beyond it, it hangs, and that was noticed. */
+const PATIENCE = 6;
+const LEAST_TIME_LIMIT_MS = 60_000;
 /** Time in which an idle server answers, ms. */
 const PING_MS = 1_000;
+
+/** What a mutant is killed by that takes too long. */
+export const HANGS = 'it hangs';
 
 const COPIED = ['model', 'src', 'lua', 'fuzz', 'package.json', 'tsconfig.json'];
 
@@ -30,18 +34,28 @@ export class Slot {
   private readonly tree = mkdtempSync(join(tmpdir(), 'flowfabric-mutate-'));
   private readonly original = library('test');
   private readonly files = luaFiles();
+  private timeLimitMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly budget: Budget) {
     for (const name of COPIED) cpSync(`${ROOT}${name}`, join(this.tree, name), { recursive: true });
     symlinkSync(`${ROOT}node_modules`, join(this.tree, 'node_modules'));
   }
 
-  /** Judges the sources as they are: they must survive, or no verdict means anything. */
-  async judgeOriginal(): Promise<Verdict[]> {
-    return [await this.judgeLibrary(this.original.source), await this.judgeTree()];
+  /**
+   * Judges the sources as they are, and answers how long that took, ms.
+   * @throws Error when they do not pass: then no verdict means anything.
+   */
+  async judgeOriginal(): Promise<number> {
+    const startedAt = performance.now();
+    for (const verdict of [await this.judgeLibrary(this.original.source), await this.judgeTree()]) {
+      if (verdict.kind !== 'survived') throw new Error(`The unbroken engine does not pass: ${JSON.stringify(verdict)}`);
+    }
+    return performance.now() - startedAt;
   }
 
-  async judge(mutant: Mutant): Promise<Verdict> {
+  /** Judges one mutant; `originalMs` is what `judgeOriginal` took. */
+  async judge(mutant: Mutant, originalMs: number): Promise<Verdict> {
+    this.timeLimitMs = Math.max(LEAST_TIME_LIMIT_MS, originalMs * PATIENCE);
     if (mutant.language === 'lua') {
       const path = mutant.file.slice('lua/'.length);
       const body = `do -- ${path}\n${this.files[path]}end`;
@@ -71,8 +85,7 @@ export class Slot {
     } catch (error) {
       return { kind: 'stillborn', because: String(error) };
     }
-    const slow: Verdict = { kind: 'killed', run: 0, by: 'time' };
-    return Promise.race([judge(engine, () => client.flushall(), this.budget), later(TIME_LIMIT_MS, slow)]);
+    return this.inTime(judge(engine, () => client.flushall(), this.budget));
   }
 
   private async judgeTree(): Promise<Verdict> {
@@ -92,10 +105,13 @@ export class Slot {
         resolve(errors.includes('TransformError') ? { kind: 'stillborn', because: errors } : { kind: 'killed', run: 0, by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}` }),
       );
     });
-    const slow: Verdict = { kind: 'killed', run: 0, by: 'time' };
-    const result = await Promise.race([verdict, later(TIME_LIMIT_MS, slow)]);
+    const result = await this.inTime(verdict);
     if (child.exitCode === null) child.kill('SIGKILL');
     return result;
+  }
+
+  private inTime(verdict: Promise<Verdict>): Promise<Verdict> {
+    return Number.isFinite(this.timeLimitMs) ? Promise.race([verdict, later<Verdict>(this.timeLimitMs, { kind: 'killed', run: 0, by: HANGS })]) : verdict;
   }
 
   /** A server that answers; one that a mutant hung is replaced. */

@@ -1,0 +1,53 @@
+/** The mutation run itself: what its operators make of a text, and that a few mutants which must never survive do not. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUDGET } from './judge.js';
+import { allMutants, sampleOf, type Mutant } from './mutants.js';
+import { editsOf } from './operators.js';
+import { Slot } from './slot.js';
+import type { Language } from './tokens.js';
+
+const mutantsOf = (source: string, language: Language): string[] => editsOf(source, language).map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));
+
+describe('operators', () => {
+  it('turn comparisons, connectives and numbers of Lua', () => {
+    expect(mutantsOf('return a <= 2 and b', 'lua').sort()).toEqual(['return a < 2 and b', 'return a <= 1 and b', 'return a <= 2 or b', 'return a <= 3 and b']);
+  });
+
+  it('drop a statement, and negate a condition that no swap negates', () => {
+    expect(mutantsOf('if found then\n  ff.write(change)\nend', 'lua').sort()).toEqual(['if found then\n  \nend', 'if not (found) then\n  ff.write(change)\nend']);
+  });
+
+  it('swap one word for another of the same file, and leave facts out of lists', () => {
+    expect(mutantsOf("ff.fields('dueAt', 'laneId')", 'lua')).toEqual(expect.arrayContaining(["ff.fields('laneId', 'laneId')", "ff.fields('dueAt')"]));
+  });
+
+  it('leave comments, types and declarations of TypeScript alone', () => {
+    expect(mutantsOf("// a <= b\nimport { x } from './x.js';\nexport type A = 'a' | 'b';\nconst m: Map<string, number> = y;", 'ts')).toEqual([]);
+  });
+
+  it('choose the same sample for the same seed', () => {
+    expect(sampleOf([1, 2, 3, 4, 5, 6, 7, 8], 4, 7)).toEqual(sampleOf([1, 2, 3, 4, 5, 6, 7, 8], 4, 7));
+  });
+});
+
+/** Mistakes that would cost somebody their work: found in the sources by what they do to a line. */
+const GRAVE: readonly (readonly [file: string, before: RegExp, after: RegExp])[] = [
+  ['lua/lease/fence.lua', /'lease_expired'/, /dueAt\) < call\.now/],
+  ['lua/lease/renew.lua', /math\.max\(/, /math\.min\(/],
+  ['model/lease/fence.ts', /'lease_expired'/, /\?\? 0\) < now/],
+];
+
+describe('the differential run notices', () => {
+  let slot: Slot;
+  const mutants = allMutants();
+  beforeAll(() => {
+    slot = new Slot(BUDGET);
+  });
+  afterAll(() => slot.close());
+
+  it.each(GRAVE)('in %s, %s as %s', { timeout: 120_000 }, async (file, before, after) => {
+    const mutant = mutants.find((it) => it.file === file && before.test(it.before) && after.test(it.after));
+    expect(mutant).toBeDefined();
+    expect(await slot.judge(mutant as Mutant, 0)).toMatchObject({ kind: 'killed' });
+  });
+});
