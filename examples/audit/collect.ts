@@ -34,6 +34,12 @@ export async function collect(
   return { audits, failures };
 }
 
+/** How many of the runs have ended, whether with a result or without. */
+export async function countEnded(runs: readonly Run<PackageAudit>[]): Promise<number> {
+  const states = await Promise.all(runs.map((run) => run.state()));
+  return states.filter((state) => state !== 'waiting' && state !== 'delayed' && state !== 'active').length;
+}
+
 async function endOf(run: Run<PackageAudit>, ref: PackageRef): Promise<PackageAudit | AuditFailure> {
   try {
     return await run.result();

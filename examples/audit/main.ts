@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 
 import { memory, type Backend, type Worker } from '../../src/index.js';
-import { collect } from './collect.js';
+import { collect, countEnded } from './collect.js';
 import { readOptions, USAGE, type AuditOptions } from './options.js';
 import { findPackages } from './packages.js';
 import { startProcesses, type WorkerProcesses } from './processes.js';
@@ -50,12 +50,13 @@ async function audit(options: AuditOptions): Promise<void> {
 
   const { app, audit: task } = auditApp(await open(backend));
   const runs = await task.runMany(packages.map((ref) => ({ ...ref, root })), ({ path }) => ({ id: `${run}/${path}` }));
-  const before = runs.filter(({ deduplicated }) => deduplicated).length;
-  process.stderr.write(`${packages.length} packages under ${root}, run "${run}"${before > 0 ? ` (${before} known from before)` : ''}\n`);
+  const doneBefore = await countEnded(runs.filter(({ deduplicated }) => deduplicated));
+  process.stderr.write(`${packages.length} packages under ${root}, run "${run}"${doneBefore > 0 ? ` (${doneBefore} done before)` : ''}\n`);
 
   const inMemory = backend === 'memory';
   const worker = inMemory ? await app.worker({ slots: SLOTS }) : undefined;
-  const processes = inMemory ? undefined : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
+  const needsProcesses = !inMemory && doneBefore < runs.length;
+  const processes = !needsProcesses ? undefined : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
   const interruption = onInterrupt(async () => {
     await processes?.stop();
     await app.close();
