@@ -72,7 +72,7 @@ class MemoryEngine {
 
   run(name: OperationName, args: unknown): unknown {
     const command = parseCommand(name, args, this.label);
-    const decision = this.decide(command);
+    const decision = this.decide(command, this.context());
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
@@ -86,8 +86,10 @@ class MemoryEngine {
   }
 
   runBatch(commands: readonly Command[]): CommandResult[] {
+    // One step, so one time for all of it.
+    const context = this.context();
     return parseBatch(commands, this.label).map((command) => {
-      const decision = this.decide(command);
+      const decision = this.decide(command, context);
       return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal(command.name, decision) };
     });
   }
@@ -121,8 +123,8 @@ class MemoryEngine {
     return store;
   }
 
-  private decide(command: ParsedCommand): ReturnType<typeof execute> {
-    return execute(this.store(partitionOfCommand(command)), command, this.context());
+  private decide(command: ParsedCommand, context: Context): ReturnType<typeof execute> {
+    return execute(this.store(partitionOfCommand(command)), command, context);
   }
 
   private context(): Context {

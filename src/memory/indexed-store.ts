@@ -47,6 +47,8 @@ class Standing {
   }
 }
 
+const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined => (bytes === undefined ? undefined : new Uint8Array(bytes));
+
 export class IndexedStore implements Store, View {
   private readonly partition: Partition = emptyPartition();
   /** By lane and required capabilities, neither of which ever changes. */
@@ -206,12 +208,13 @@ export class IndexedStore implements Store, View {
     return [...this.partition.state.lanes].sort(compareBytes);
   }
 
+  // Copies: what a caller does to its bytes must not reach the next attempt.
   payload(executionId: string): Uint8Array | undefined {
-    return this.partition.payloads.get(executionId);
+    return copyOf(this.partition.payloads.get(executionId));
   }
 
   result(executionId: string): Uint8Array | undefined {
-    return this.partition.results.get(executionId);
+    return copyOf(this.partition.results.get(executionId));
   }
 
   log(after: number, limit: number): readonly LoggedEvent[] {

@@ -138,6 +138,33 @@ describe('the memory backend', () => {
     expect((await backend.readLog({ partition: PARTITION, after: 25 })).events).toEqual([]);
   });
 
+  it('keeps its bytes apart from those of its callers', async () => {
+    let now = 1_700_000_000_000;
+    const backend = memory({ now: () => now });
+    const input = Uint8Array.of(1, 2, 3);
+    await backend.createExecution({ ...creation(), inputPayload: input });
+    input[0] = 9;
+    const claim = async (): Promise<Uint8Array> => {
+      const outcome = await backend.claimForWorker({ partition: PARTITION, laneId: 'default', workerId: 'w', workerInstanceId: 'w1', leaseTtlMs: 1_000, claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
+      if (outcome.kind !== 'claimed') throw new Error(outcome.kind);
+      return outcome.executions[0]?.inputPayload as Uint8Array;
+    };
+    const first = await claim();
+    expect([...first]).toEqual([1, 2, 3]);
+    first[1] = 9;
+    now += 1_000;
+    await backend.execute((await backend.listDue({ partition: PARTITION })).commands);
+    expect([...(await claim())]).toEqual([1, 2, 3]);
+  });
+
+  it('carries out a batch at one time', async () => {
+    let now = 1_700_000_000_000;
+    const backend = memory({ now: () => now++ });
+    await backend.execute([creation(), creation()].map((args) => ({ name: 'createExecution' as const, args })));
+    const { events } = await backend.readLog({ partition: PARTITION });
+    expect(new Set(events.map(({ event }) => event.at)).size).toBe(1);
+  });
+
   it('lists executions page by page, in the order of their ids', async () => {
     const backend = memory();
     const ids = Array.from({ length: 7 }, newId);

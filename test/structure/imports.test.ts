@@ -52,7 +52,7 @@ describe('imports', () => {
   });
 
   test('the product imports the machine, the Lua library, its packages, and Node', () => {
-    const packages = /^(iovalkey|sorted-btree|uuidv7|zod|immer|fast-check|@standard-schema\/spec)$/;
+    const packages = /^(iovalkey|uuidv7|zod|immer|fast-check|@standard-schema\/spec)$/;
     expect(strangers('src', [/^src\//, /^model\//, /^lua\/library$/, packages, /^node:/])).toEqual([]);
   });
 
