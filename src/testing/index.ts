@@ -5,3 +5,4 @@
 export { canonicalByDefinition, type CanonicalState } from './canonical.js';
 export { seededUuids, testEngine, type TestEngine, type TestEngineOptions } from './engine.js';
 export { testApp, type TestApp, type TestAppOptions } from './test-app.js';
+export { conformance, type ConformanceScenario } from './conformance.js';

@@ -1,0 +1,453 @@
+/**
+ * What every backend must do, as a list of scenarios that need no test framework: run each with a fresh engine. They
+ * use nothing but the engine's interface, so they hold for a backend of your own just as for ours.
+ */
+import assert from 'node:assert/strict';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
+import { encodeHandle, handlePayloadOf } from '../../model/handle.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { ArgsOf, OutcomeOf } from '../../model/machine.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { Wake } from '../backend.js';
+import type { TestEngine, TestEngineOptions } from './engine.js';
+
+/** One thing that a backend must do. */
+export interface ConformanceScenario {
+  readonly name: string;
+  /** What the engine must be opened with, besides the choice of the backend. */
+  readonly options?: Pick<TestEngineOptions, 'retentionMs' | 'logMaxEntries' | 'partitions'>;
+  /** Rejects with an `AssertionError` where the backend does something else. The engine must be new or cleared. */
+  run(engine: TestEngine): Promise<void>;
+}
+
+const LANE = 'conformance';
+const PARTITION = partitionKeyOf(0);
+const TTL_MS = 10_000;
+/** Longest wait for something that happens in real time, ms. */
+const WAKE_LIMIT_MS = 5_000;
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+
+async function create(engine: TestEngine, facts: Partial<ArgsOf<'createExecution'>> = {}): Promise<string> {
+  const executionId = facts.executionId ?? engine.executionId();
+  const outcome = await engine.backend.createExecution({ executionId, namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite', ...facts });
+  assert.equal(outcome.kind, 'created');
+  return executionId;
+}
+
+function claim(engine: TestEngine, facts: Partial<ArgsOf<'claimForWorker'>> = {}, count = 1): Promise<OutcomeOf<'claimForWorker'>> {
+  const claims = Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() }));
+  return engine.backend.claimForWorker({ partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', leaseTtlMs: TTL_MS, claims, ...facts });
+}
+
+/** Claims exactly one execution. */
+async function take(engine: TestEngine, facts: Partial<ArgsOf<'claimForWorker'>> = {}): Promise<ClaimedExecution> {
+  const outcome = await claim(engine, facts);
+  assert.equal(outcome.kind, 'claimed');
+  return (outcome as Extract<typeof outcome, { kind: 'claimed' }>).executions[0] as ClaimedExecution;
+}
+
+const fenceOf = ({ leaseId, leaseEpoch, attemptId }: ClaimedExecution): { leaseId: string; leaseEpoch: number; attemptId: string } => ({ leaseId, leaseEpoch, attemptId });
+
+async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineError> {
+  const error = await call.then(
+    () => assert.fail(`was accepted instead of refused with ${code}`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof EngineError, `threw ${String(error)} instead of an EngineError`);
+  assert.equal(error.code, code);
+  return error;
+}
+
+const stateOf = (engine: TestEngine, executionId: string): Promise<string | undefined> => engine.backend.readExecutionState({ executionId });
+
+async function eventTypes(engine: TestEngine): Promise<string[]> {
+  const { events } = await engine.backend.readLog({ partition: PARTITION, limit: 1_000 });
+  return events.map(({ event }) => event.type);
+}
+
+/** The scenarios. */
+export const conformance: readonly ConformanceScenario[] = [
+  {
+    name: 'work is created, claimed and completed, and its bytes come back as they were',
+    async run(engine) {
+      const input = bytes(0, 255, 128, 10, 13);
+      const executionId = await create(engine, { inputPayload: input, payloadEncoding: 'raw', tags: { 'team.name': 'Größe' } });
+      assert.equal(await stateOf(engine, executionId), 'waiting');
+      const claimed = await take(engine);
+      assert.equal(claimed.executionId, executionId);
+      assert.deepEqual([claimed.claimKind, claimed.attemptType, claimed.attemptIndex, claimed.leaseEpoch], ['fresh', 'initial', 0, 1]);
+      assert.deepEqual(Uint8Array.from(claimed.inputPayload), input);
+      assert.deepEqual(claimed.tags, { 'team.name': 'Größe' });
+      assert.equal(claimed.payloadEncoding, 'raw');
+      assert.equal(claimed.leaseExpiresAt, engine.now() + TTL_MS);
+      const result = bytes(254, 0, 1);
+      await engine.backend.completeExecution({ executionId, fence: fenceOf(claimed), resultPayload: result, resultEncoding: 'raw' });
+      assert.equal(await stateOf(engine, executionId), 'completed');
+      assert.deepEqual(Uint8Array.from((await engine.backend.getExecutionResult({ executionId })) ?? []), result);
+      const info = await engine.backend.readExecutionInfo({ executionId });
+      assert.deepEqual([info?.resultBytes, info?.resultEncoding, info?.payloadBytes], [3, 'raw', 5]);
+      assert.deepEqual(await eventTypes(engine), ['execution_created', 'execution_claimed', 'execution_completed']);
+    },
+  },
+  {
+    name: 'an empty result is not the same as none',
+    async run(engine) {
+      for (const resultPayload of [undefined, bytes()]) {
+        const executionId = await create(engine);
+        await engine.backend.completeExecution({ executionId, fence: fenceOf(await take(engine)), resultPayload });
+        const result = await engine.backend.getExecutionResult({ executionId });
+        assert.equal(result?.byteLength, resultPayload?.byteLength);
+      }
+    },
+  },
+  {
+    name: 'the same id, and the same key, make one execution',
+    async run(engine) {
+      const executionId = await create(engine, { idempotencyKey: 'once' });
+      const base = { namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' };
+      const duplicate = { kind: 'duplicate', executionId };
+      assert.deepEqual({ ...(await engine.backend.createExecution({ ...base, executionId })) }, duplicate);
+      assert.deepEqual({ ...(await engine.backend.createExecution({ ...base, executionId: engine.executionId(), idempotencyKey: 'once' })) }, duplicate);
+      engine.setTime(engine.now() + 86_400_000);
+      assert.equal((await engine.backend.createExecution({ ...base, executionId: engine.executionId(), idempotencyKey: 'once' })).kind, 'created');
+    },
+  },
+  {
+    name: 'higher priority is served first, then older work',
+    async run(engine) {
+      const low = await create(engine, { priority: 1 });
+      engine.setTime(engine.now() + 5);
+      const high = await create(engine, { priority: 9_000 });
+      engine.setTime(engine.now() + 5);
+      const second = await create(engine, { priority: 1 });
+      const outcome = await claim(engine, {}, 5);
+      assert.deepEqual(outcome.kind === 'claimed' && outcome.executions.map(({ executionId }) => executionId), [high, low, second]);
+      assert.equal((await claim(engine)).kind, 'no_work');
+    },
+  },
+  {
+    name: 'a worker gets only what it can do',
+    async run(engine) {
+      const both = await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
+      const plain = await create(engine, { priority: 0 });
+      assert.equal((await take(engine, { workerCapabilities: ['gpu'] })).executionId, plain);
+      assert.equal((await claim(engine, { workerCapabilities: ['gpu', 'us'] })).kind, 'no_work');
+      assert.equal((await take(engine, { workerCapabilities: ['us', 'eu', 'gpu'] })).executionId, both);
+    },
+  },
+  {
+    name: 'delayed work waits for its time',
+    async run(engine) {
+      const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
+      assert.equal(await stateOf(engine, executionId), 'delayed');
+      await engine.advance(999);
+      assert.equal((await claim(engine)).kind, 'no_work');
+      await engine.advance(1);
+      assert.equal((await take(engine)).executionId, executionId);
+    },
+  },
+  {
+    name: 'a failure is retried after its backoff, as often as the policy says',
+    async run(engine) {
+      const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 500 } } } });
+      const first = await take(engine);
+      const scheduled = await engine.backend.failExecution({ executionId, fence: fenceOf(first), failureReason: 'broken' });
+      assert.deepEqual({ ...scheduled }, { kind: 'retry_scheduled', delayUntil: engine.now() + 500, nextAttemptIndex: 1 });
+      await engine.advance(500);
+      const second = await take(engine);
+      assert.deepEqual([second.attemptType, second.attemptIndex, second.leaseEpoch], ['retry', 1, 2]);
+      assert.deepEqual({ ...(await engine.backend.failExecution({ executionId, fence: fenceOf(second), failureReason: 'broken' })) }, { kind: 'terminal_failed' });
+      assert.equal(await stateOf(engine, executionId), 'failed');
+      const info = await engine.backend.readExecutionInfo({ executionId });
+      assert.deepEqual([info?.failureReason, info?.failureCategory, info?.retryCount], ['broken', 'transient', 1]);
+    },
+  },
+  {
+    name: 'work whose owner vanished is reclaimed, before everything else',
+    async run(engine) {
+      const executionId = await create(engine);
+      const lost = await take(engine);
+      await engine.advance(TTL_MS);
+      await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(lost) }), 'lease_expired');
+      await create(engine, { priority: 9_000 });
+      const again = await take(engine);
+      assert.deepEqual([again.executionId, again.claimKind, again.attemptType, again.attemptIndex, again.leaseEpoch], [executionId, 'reclaimed', 'reclaim', 1, 2]);
+      await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(lost) }), 'stale_lease');
+      await engine.backend.completeExecution({ executionId, fence: fenceOf(again) });
+      await refused(engine.backend.renewLease({ executionId, fence: fenceOf(again) }), 'execution_not_active');
+    },
+  },
+  {
+    name: 'work that is lost too often ends failed, and the claim says so',
+    async run(engine) {
+      const executionId = await create(engine, { policy: { maxReclaimCount: 0 } });
+      await take(engine);
+      await engine.advance(TTL_MS);
+      const outcome = await claim(engine);
+      assert.equal(outcome.kind, 'no_work');
+      assert.deepEqual(outcome.reclaimCapExceeded, [executionId]);
+      assert.equal((await engine.backend.readExecutionInfo({ executionId }))?.failureReason, 'max_reclaims_exceeded');
+    },
+  },
+  {
+    name: 'a renewed lease lasts longer and is never shortened',
+    async run(engine) {
+      const executionId = await create(engine);
+      const fence = fenceOf(await take(engine));
+      await engine.advance(TTL_MS - 1);
+      const renewed = await engine.backend.renewLease({ executionId, fence, leaseTtlMs: 60_000 });
+      assert.equal(renewed.expiresAt, engine.now() + 60_000);
+      assert.equal((await engine.backend.renewLease({ executionId, fence, leaseTtlMs: 1_000 })).expiresAt, renewed.expiresAt);
+      await engine.advance(59_999);
+      await engine.backend.completeExecution({ executionId, fence });
+    },
+  },
+  {
+    name: 'a revoked lease ends its owner at once',
+    async run(engine) {
+      const executionId = await create(engine);
+      const owner = await take(engine);
+      assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId, reason: 'maintenance' })) }, { kind: 'revoked', leaseId: owner.leaseId, leaseEpoch: 1 });
+      await refused(engine.backend.renewLease({ executionId, fence: fenceOf(owner) }), 'lease_revoked');
+      assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId })) }, { kind: 'already_satisfied', reason: 'already_revoked' });
+      assert.equal((await take(engine)).claimKind, 'reclaimed');
+    },
+  },
+  {
+    name: 'work that was handed back goes on as the same attempt',
+    async run(engine) {
+      const executionId = await create(engine, { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 } } });
+      const first = await take(engine);
+      await engine.advance(1_000);
+      await engine.backend.releaseLease({ executionId, fence: fenceOf(first) });
+      await engine.backend.releaseLease({ executionId, fence: fenceOf(first) });
+      await engine.advance(60_000);
+      const second = await take(engine);
+      assert.deepEqual([second.claimKind, second.attemptId, second.attemptIndex, second.leaseEpoch], ['resumed', first.attemptId, 0, 2]);
+      assert.equal(second.attemptTimeoutAt, engine.now() + 4_000);
+      await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(first) }), 'stale_lease');
+    },
+  },
+  {
+    name: 'a parked attempt comes back at its time',
+    async run(engine) {
+      const executionId = await create(engine);
+      const first = await take(engine);
+      const delayUntil = engine.now() + 30_000;
+      assert.equal((await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind, 'delayed');
+      assert.equal((await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind, 'delayed');
+      await engine.advance(30_000);
+      assert.deepEqual([(await take(engine)).claimKind, await stateOf(engine, executionId)], ['resumed', 'active']);
+    },
+  },
+  {
+    name: 'an attempt that takes too long ends, and so does an execution past its deadline',
+    async run(engine) {
+      const slow = await create(engine, { policy: { timeoutPolicy: { attemptTimeoutMs: 3_000 } } });
+      const late = await create(engine, { executionDeadlineAt: engine.now() + 4_000, laneId: 'other' });
+      await take(engine);
+      await engine.advance(3_000);
+      assert.deepEqual([await stateOf(engine, slow), await stateOf(engine, late)], ['expired', 'waiting']);
+      await engine.advance(1_000);
+      assert.equal(await stateOf(engine, late), 'expired');
+    },
+  },
+  {
+    name: 'cancelling ends work wherever it is, for operators and for the last owner only',
+    async run(engine) {
+      const executionId = await create(engine);
+      await refused(engine.backend.cancelExecution({ executionId, reason: 'r' }), 'fence_required');
+      const owner = await take(engine);
+      await refused(engine.backend.cancelExecution({ executionId, reason: 'r', ...fenceOf(owner), leaseEpoch: 7 }), 'stale_lease');
+      await engine.backend.cancelExecution({ executionId, reason: 'no longer wanted', source: 'operator_override' });
+      assert.equal(await stateOf(engine, executionId), 'cancelled');
+      await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(owner) }), 'execution_not_active');
+      const info = await engine.backend.readExecutionInfo({ executionId });
+      assert.deepEqual([info?.cancellationReason, info?.cancelledBy], ['no longer wanted', 'operator_override']);
+    },
+  },
+  {
+    name: 'final calls can be repeated after a lost reply',
+    async run(engine) {
+      const executionId = await create(engine);
+      const fence = fenceOf(await take(engine));
+      const first = await engine.backend.completeExecution({ executionId, fence, resultPayload: bytes(1) });
+      const again = await engine.backend.completeExecution({ executionId, fence, resultPayload: bytes(2) });
+      assert.deepEqual(again, first);
+      assert.deepEqual(Uint8Array.from((await engine.backend.getExecutionResult({ executionId })) ?? []), bytes(1));
+      assert.equal((await eventTypes(engine)).filter((type) => type === 'execution_completed').length, 1);
+    },
+  },
+  {
+    name: 'progress is kept, and belongs to its attempt',
+    async run(engine) {
+      const executionId = await create(engine);
+      const owner = await take(engine);
+      await engine.backend.updateProgress({ executionId, ...fenceOf(owner), progressPct: 40, progressMessage: 'halb fertig…' });
+      await engine.backend.updateProgress({ executionId, ...fenceOf(owner), progressPct: 60 });
+      const progress = async () => (await engine.backend.readExecutionInfo({ executionId }))?.progress;
+      assert.deepEqual({ ...(await progress()) }, { percent: 60, message: 'halb fertig…', updatedAt: engine.now() });
+      await engine.advance(TTL_MS);
+      await take(engine);
+      assert.equal(await progress(), undefined);
+    },
+  },
+  {
+    name: 'a handle stands for the fence it was made of',
+    async run(engine) {
+      const executionId = await create(engine);
+      const claimed = await take(engine);
+      const handle = encodeHandle(handlePayloadOf(claimed, { backend: engine.backend.label, leaseTtlMs: TTL_MS, laneId: LANE, workerInstanceId: 'worker-1' }));
+      await engine.backend.completeExecution({ executionId, handle } as ArgsOf<'completeExecution'>);
+      assert.equal(await stateOf(engine, executionId), 'completed');
+    },
+  },
+  {
+    name: 'finished work is forgotten after its retention',
+    options: { retentionMs: 120_000 },
+    async run(engine) {
+      const executionId = await create(engine, { inputPayload: bytes(1), tags: { 'a.b': 'c' } });
+      await engine.backend.completeExecution({ executionId, fence: fenceOf(await take(engine)), resultPayload: bytes(2) });
+      await engine.advance(119_999);
+      assert.equal(await stateOf(engine, executionId), 'completed');
+      await engine.advance(60_001);
+      assert.equal(await engine.backend.describeExecution({ executionId }), undefined);
+      assert.equal(await engine.backend.getExecutionResult({ executionId }), undefined);
+      await refused(engine.backend.readExecutionContext({ executionId }), 'execution_not_found');
+      const { executions } = await engine.backend.listExecutions({ partition: PARTITION });
+      assert.deepEqual(executions, []);
+    },
+  },
+  {
+    name: 'a batch runs in order, each command with its own answer',
+    async run(engine) {
+      const executionId = engine.executionId();
+      const ids = { leaseId: engine.uuid(), attemptId: engine.uuid() };
+      const results = await engine.backend.execute([
+        { name: 'createExecution', args: { executionId, namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' } },
+        { name: 'claimForWorker', args: { partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', claims: [ids] } },
+        { name: 'renewLease', args: { executionId, fence: { ...ids, leaseEpoch: 9 } } },
+        { name: 'completeExecution', args: { executionId, fence: { ...ids, leaseEpoch: 1 } } },
+      ]);
+      assert.deepEqual(
+        results.map((result) => (result.ok ? result.outcome.kind : result.error.code)),
+        ['created', 'claimed', 'stale_lease', 'completed'],
+      );
+      assert.equal(await stateOf(engine, executionId), 'completed');
+    },
+  },
+  {
+    name: 'a batch with a malformed command does nothing',
+    async run(engine) {
+      const executionId = await create(engine);
+      const error = await refused(
+        engine.backend.execute([
+          { name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } },
+          { name: 'promoteDelayed', args: { executionId: 'no id' } },
+        ]),
+        'invalid_input',
+      );
+      assert.equal(error.detail['field'], 'executionId');
+      assert.equal(await stateOf(engine, executionId), 'waiting');
+    },
+  },
+  {
+    name: 'executions and lanes are listed in order, page by page',
+    async run(engine) {
+      const ids = [];
+      for (const laneId of ['b', 'a', 'b', 'c']) ids.push(await create(engine, { laneId }));
+      ids.sort();
+      const first = await engine.backend.listExecutions({ partition: PARTITION, limit: 3 });
+      assert.deepEqual([first.executions, first.nextCursor], [ids.slice(0, 3), ids[2]]);
+      const second = await engine.backend.listExecutions({ partition: PARTITION, limit: 3, cursor: first.nextCursor });
+      assert.deepEqual([second.executions, second.nextCursor], [ids.slice(3), undefined]);
+      assert.deepEqual((await engine.backend.listLanes({ limit: 2 })).lanes, ['a', 'b']);
+      assert.deepEqual((await engine.backend.listLanes({ limit: 2, cursor: 'b' })).lanes, ['c']);
+      assert.deepEqual(await engine.backend.listPartitionLanes({ partition: PARTITION }), ['a', 'b', 'c']);
+    },
+  },
+  {
+    name: 'the log says what happened, in order, without gaps',
+    async run(engine) {
+      const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 2 } }, tags: { 'a.b': 'c' } });
+      await engine.backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'broken' });
+      const { events, end } = await engine.backend.readLog({ partition: PARTITION });
+      assert.deepEqual(events.map(({ sequence }) => sequence), [1, 2, 3]);
+      assert.equal(end, 3);
+      assert.deepEqual(events.map(({ event }) => event.type), ['execution_created', 'execution_claimed', 'retry_scheduled']);
+      assert.equal((await engine.backend.readLog({ partition: PARTITION, after: 1, limit: 1 })).events[0]?.sequence, 2);
+      assert.deepEqual((await engine.backend.readLog({ partition: PARTITION, after: 3 })).events, []);
+    },
+  },
+  {
+    name: 'a reader that fell behind the log is told where to begin',
+    options: { logMaxEntries: 10 },
+    async run(engine) {
+      const executionId = await create(engine);
+      const owner = fenceOf(await take(engine));
+      // Far more than are kept: a backend may trim its log in large pieces.
+      for (let i = 0; i < 20; i++) await engine.backend.execute(Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })));
+      const error = await refused(engine.backend.readLog({ partition: PARTITION }), 'cursor_too_old');
+      const after = Number(error.detail['earliest']);
+      const { events, end } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
+      assert.deepEqual([events[0]?.sequence, events.at(-1)?.sequence, end], [after + 1, 2_002, 2_002]);
+    },
+  },
+  {
+    name: 'what is due is told before it is done, and when to look again',
+    async run(engine) {
+      const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
+      assert.deepEqual({ ...(await engine.backend.listDue({ partition: PARTITION })) }, { commands: [], nextDueAt: engine.now() + 1_000 });
+      engine.setTime(engine.now() + 1_000);
+      const due = await engine.backend.listDue({ partition: PARTITION });
+      assert.deepEqual(due.commands, [{ name: 'promoteDelayed', args: { executionId } }]);
+      assert.equal(await engine.advance(0), 1);
+      assert.deepEqual((await engine.backend.listDue({ partition: PARTITION })).commands, []);
+    },
+  },
+  {
+    name: 'whoever waits for a lane is woken by its work, and by timers',
+    async run(engine) {
+      const wakes: Wake[] = [];
+      let woken: () => void = () => undefined;
+      const stop = await engine.backend.onWake([LANE], (wake) => {
+        wakes.push(wake);
+        woken();
+      });
+      const until = async (kind: Wake['kind']): Promise<void> => {
+        const deadline = performance.now() + WAKE_LIMIT_MS;
+        while (!wakes.some((wake) => wake.kind === kind)) {
+          assert.ok(performance.now() < deadline, `no wake of kind ${kind}`);
+          await new Promise<void>((resolve) => {
+            woken = resolve;
+            setTimeout(resolve, 50);
+          });
+        }
+      };
+      await create(engine, { laneId: 'other' });
+      await create(engine);
+      await until('work');
+      assert.deepEqual(wakes.find(({ kind }) => kind === 'work'), { kind: 'work', laneId: LANE, partition: PARTITION });
+      await create(engine, { delayUntil: engine.now() + 1_000 });
+      await until('timer');
+      stop();
+    },
+  },
+  {
+    name: 'the clock of the store is the clock of the engine',
+    async run(engine) {
+      assert.equal(await engine.backend.serverTime(), engine.now());
+      await engine.backend.ping();
+    },
+  },
+  {
+    name: 'a closed backend says so',
+    async run(engine) {
+      await engine.backend.close();
+      await engine.backend.close();
+      await refused(engine.backend.listPartitionLanes({ partition: PARTITION }), 'backend_closed');
+      await refused(engine.backend.promoteDelayed({ executionId: engine.executionId() }), 'backend_closed');
+      await refused(engine.backend.ping(), 'backend_closed');
+    },
+  },
+];

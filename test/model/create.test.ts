@@ -1,0 +1,131 @@
+/** Creating: delays, priorities, deadlines in both readings, idempotency keys. */
+import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../model/limits.js';
+import type { ArgsOf } from '../../model/machine.js';
+import { parseCommand } from '../../src/boundary.js';
+import { created, given, idOf, NOW, START, X } from './dsl.js';
+
+const args = (facts: Partial<ArgsOf<'createExecution'>> = {}): ArgsOf<'createExecution'> => ({
+  executionId: X,
+  namespace: 'n',
+  laneId: 'lane',
+  executionKind: 'k',
+  creatorIdentity: 'c',
+  ...facts,
+});
+const create = (facts: Partial<ArgsOf<'createExecution'>> = {}, at = NOW) => given().when('createExecution', args(facts), at);
+
+describe('createExecution', () => {
+  test('makes work that waits for a worker', () => {
+    create()
+      .answers({ kind: 'created', executionId: X, publicState: 'waiting', priority: 0 })
+      .then({ type: 'execution_created', at: NOW, payloadBytes: 0 })
+      .leaves({ situation: 'ready', createdAt: NOW, lastTransitionAt: NOW, totalAttemptCount: 0, currentLeaseEpoch: 0, startedAt: undefined })
+      .leavesState({ lifecyclePhase: 'runnable', eligibilityState: 'eligible_now', blockingReason: 'waiting_for_worker', attemptState: 'pending_first_attempt' });
+  });
+
+  test.each([
+    ['absent', undefined, 'waiting'],
+    ['in the past', NOW - 1, 'waiting'],
+    ['now', NOW, 'waiting'],
+    ['in a millisecond', NOW + 1, 'delayed'],
+  ] as const)('a delay that is %s', (_, delayUntil, publicState) => {
+    create({ delayUntil }).answers({ kind: 'created', publicState }).leaves({ dueAt: publicState === 'delayed' ? delayUntil : undefined });
+  });
+
+  test('the delay of the policy applies when the call gives none', () => {
+    create({ policy: { delayUntil: NOW + 5 } }).leaves({ situation: 'delayed', dueAt: NOW + 5 });
+    create({ delayUntil: 0, policy: { delayUntil: NOW + 5 } }).leaves({ situation: 'ready' });
+  });
+
+  test.each([
+    [-1, 0],
+    [0, 0],
+    [9_000, 9_000],
+    [9_001, 9_000],
+    [-LIMITS.maxInteger, 0],
+    [LIMITS.maxInteger, 9_000],
+  ])('priority %d is taken as %d', (priority, expected) => {
+    create({ priority }).answers({ kind: 'created', priority: expected });
+    create({ policy: { priority } }).answers({ kind: 'created', priority: expected });
+  });
+
+  test('the priority of the call wins over that of the policy', () => {
+    create({ priority: 0, policy: { priority: 5 } }).answers({ kind: 'created', priority: 0 });
+    create({ policy: { priority: 5 } }).answers({ kind: 'created', priority: 5 });
+  });
+
+  test.each([
+    ['a duration', 5_000, NOW + 5_000],
+    ['the longest duration', 999_999_999_999, NOW + 999_999_999_999],
+    ['the first absolute time', 1_000_000_000_000, 1_000_000_000_000],
+    ['an absolute time', START + 1, START + 1],
+  ])('a deadline in the policy that is %s', (_, executionDeadlineMs, executionDeadlineAt) => {
+    create({ policy: { timeoutPolicy: { executionDeadlineMs } } }).leaves({ executionDeadlineAt });
+  });
+
+  test('a deadline of the call is absolute, may be past, and wins', () => {
+    create({ executionDeadlineAt: 7, policy: { timeoutPolicy: { executionDeadlineMs: 5 } } }).leaves({ executionDeadlineAt: 7 });
+  });
+
+  test('the same id again is a duplicate, whatever else is asked', () => {
+    given(created()).when('createExecution', args({ laneId: 'other', priority: 9 })).answers({ kind: 'duplicate', executionId: X }).nothingHappens();
+  });
+
+  test('a key stands for its first execution within its window, per namespace', () => {
+    const again = args({ executionId: idOf(2), idempotencyKey: 'key' });
+    const world = created({ idempotencyKey: 'key', idempotencyExpiresAt: NOW + 1 });
+    given(world).when('createExecution', again, NOW).answers({ kind: 'duplicate', executionId: X }).nothingHappens();
+    given(world).when('createExecution', again, NOW + 1).answers({ kind: 'created', executionId: idOf(2) });
+    given(world).when('createExecution', { ...again, namespace: 'm' }, NOW).answers({ kind: 'created' });
+    given(world).when('createExecution', { ...again, idempotencyKey: 'Key' }, NOW).answers({ kind: 'created' });
+  });
+
+  test('the window of a key is a day, or what the policy says', () => {
+    create({ idempotencyKey: 'k' }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 86_400_000 });
+    create({ idempotencyKey: 'k', policy: { dedupWindowMs: 10 } }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 10 });
+  });
+
+  test('a key outlives the execution that it names', () => {
+    create({ idempotencyKey: 'k', policy: { streamPolicy: { retentionTtlMs: 0 } } })
+      .when('cancelExecution', { executionId: X, reason: 'r', source: 'operator_override' }, NOW)
+      .when('purgeExecution', { executionId: X }, NOW + 120_000)
+      .answers({ kind: 'purged' })
+      .when('createExecution', args({ executionId: idOf(2), idempotencyKey: 'k' }), NOW + 120_000)
+      .answers({ kind: 'duplicate', executionId: X });
+  });
+
+  test('capabilities are a set, in byte order', () => {
+    create({ policy: { routingRequirements: { requiredCapabilities: ['ä', 'gpu', 'eu', 'gpu'] } } }).leaves({ requiredCapabilities: ['eu', 'gpu', 'ä'] });
+  });
+});
+
+describe('what create refuses', () => {
+  const refusal = (facts: object): unknown => {
+    try {
+      return parseCommand('createExecution', { ...args(), ...facts }, 'memory');
+    } catch (error) {
+      return error;
+    }
+  };
+  test.each([
+    ['a tag key without a dot', { tags: { team: 'a' } }, 'invalid_tag_key', 'tags.team'],
+    ['a policy that is a list', { policy: [] }, 'invalid_policy_json', 'policy'],
+    ['a misspelt member of the policy', { policy: { retryPolcy: {} } }, 'invalid_policy_json', 'policy'],
+    ['requirements that are no object', { policy: { routingRequirements: null } }, 'invalid_policy_json', 'policy.routingRequirements'],
+    ['capabilities that are no list', { policy: { routingRequirements: { requiredCapabilities: {} } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities'],
+    ['a token with a comma', { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities.0'],
+    ['257 tokens', { policy: { routingRequirements: { requiredCapabilities: Array.from({ length: 257 }, (_, i) => `t${i}`) } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities'],
+    ['a fractional priority', { priority: 1.5 }, 'invalid_input', 'priority'],
+    ['a lane with a colon', { laneId: 'a:b' }, 'invalid_input', 'laneId'],
+  ])('%s', (_, facts, code, field) => {
+    expect(refusal(facts)).toMatchObject({ code, detail: { field } });
+  });
+
+  test('256 tokens and 4 096 bytes are accepted', () => {
+    const tokens = Array.from({ length: 256 }, (_, i) => `t${i}`);
+    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: [...tokens, ...tokens] } } })).not.toBeInstanceOf(Error);
+    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_096)] } } })).not.toBeInstanceOf(Error);
+    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_097)] } } })).toBeInstanceOf(Error);
+  });
+});

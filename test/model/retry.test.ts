@@ -1,0 +1,140 @@
+/** The retry decision: counts, classes, categories, backoff, jitter; and when terminal work is purged. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { backoffDelayOf, executionPolicy, policyRules, retryPolicy, type ExecutionPolicy, type RetryPolicy } from '../../model/execution/policy.js';
+import type { ArgsOf } from '../../model/machine.js';
+import { purgeAtOf } from '../../model/schedule/timers.js';
+import { claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, X } from './dsl.js';
+
+const policyOf = (input: object): ExecutionPolicy => executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 40 }, ...input } });
+const fail = (policy: ExecutionPolicy | undefined, facts: Partial<ArgsOf<'failExecution'>> = {}, retries = 0) => {
+  const earlier = Array.from({ length: retries }, (_, i) => [
+    event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: START + i }),
+    event('execution_promoted'),
+    claimed({ attemptType: 'retry', attemptIndex: i + 1, leaseEpoch: i + 2 }),
+  ]).flat();
+  return given(created({ policy }), claimed(), ...earlier).when('failExecution', { executionId: X, fence: { ...FENCE, leaseEpoch: retries + 1 }, failureReason: 'why', ...facts });
+};
+
+describe('whether a failure is retried', () => {
+  test('without a retry policy, never', () => {
+    fail(undefined).answers({ kind: 'terminal_failed' }).then({ type: 'execution_failed', failureReason: 'why', failureCategory: 'transient', purgeAt: slotEnd(NOW + RETENTION_MS) });
+    fail({}).answers({ kind: 'terminal_failed' });
+  });
+
+  test('as often as the policy says', () => {
+    const policy = policyOf({ maxRetries: 2 });
+    fail(policy, {}, 0).answers({ kind: 'retry_scheduled', nextAttemptIndex: 1 }).leaves({ retryCount: 1 });
+    fail(policy, {}, 1).answers({ kind: 'retry_scheduled', nextAttemptIndex: 2 }).leaves({ retryCount: 2 });
+    fail(policy, {}, 2).answers({ kind: 'terminal_failed' }).leaves({ retryCount: 2, situation: 'failed' });
+    fail(policyOf({ maxRetries: 0 })).answers({ kind: 'terminal_failed' });
+  });
+
+  test.each([
+    ['transient', 'retry_scheduled'],
+    ['infra_crash', 'retry_scheduled'],
+    ['timeout', 'retry_scheduled'],
+    ['permanent', 'terminal_failed'],
+    ['cancelled', 'terminal_failed'],
+  ] as const)('class %s: %s', (failureClass, kind) => {
+    fail(policyOf({}), { failureClass }).answers({ kind });
+    fail(policyOf({ retryableCategories: [failureClass] }), { failureClass }).answers({ kind });
+    // The class name is the category when none is given.
+    fail(policyOf({ retryableCategories: ['io'] }), { failureClass }).answers({ kind: 'terminal_failed' });
+  });
+
+  test.each([
+    [[], 'io', 'retry_scheduled'],
+    [['io', 'rate'], 'io', 'retry_scheduled'],
+    [['rate'], 'io', 'terminal_failed'],
+    [['rat'], 'rate', 'terminal_failed'],
+    [[], 'permanent', 'terminal_failed'],
+    [['permanent'], 'permanent', 'terminal_failed'],
+    [[], 'cancelled', 'terminal_failed'],
+  ])('categories %j and a failure of category %s: %s', (retryableCategories, failureCategory, kind) => {
+    fail(policyOf({ retryableCategories }), { failureCategory }).answers({ kind }).leaves({ failureCategory });
+  });
+
+  test('the state while it waits', () => {
+    fail(policyOf({}))
+      .then({ type: 'retry_scheduled', delayUntil: NOW + 40, failureReason: 'why', failureCategory: 'transient' })
+      .leaves({ situation: 'retry_backoff', dueAt: NOW + 40, nextAttempt: 'retry', currentLeaseId: undefined, currentAttemptId: FENCE.attemptId })
+      .leavesState({ blockingReason: 'waiting_for_retry_backoff', attemptState: 'pending_retry_attempt', publicState: 'delayed' });
+  });
+});
+
+describe('how long it waits', () => {
+  const exponential = (facts: object): RetryPolicy => retryPolicy.parse({ backoff: { type: 'exponential', ...facts } });
+
+  test('fixed', () => {
+    for (const retries of [0, 1, 9]) expect(backoffDelayOf(retryPolicy.parse({ backoff: { type: 'fixed', delayMs: 70 } }), retries, 0)).toBe(70);
+    expect(backoffDelayOf(retryPolicy.parse({ backoff: { type: 'fixed' } }), 0, 1)).toBe(1_000);
+  });
+
+  test('exponential with its defaults', () => {
+    expect([0, 1, 2, 5, 6, 1_000].map((retries) => backoffDelayOf(retryPolicy.parse({}), retries, 1))).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000]);
+  });
+
+  test('a fractional delay is cut to whole milliseconds', () => {
+    const policy = exponential({ initialDelayMs: 3, multiplier: 1.5, maxDelayMs: 1_000 });
+    expect([0, 1, 2, 3].map((retries) => backoffDelayOf(policy, retries, 1))).toEqual([3, 4, 6, 10]);
+  });
+
+  test('jitter moves it between half and all of the backoff, only where the policy asks', () => {
+    const jittered = exponential({ initialDelayMs: 101, maxDelayMs: 1_000, jitter: true });
+    expect([0, 0.5, 1].map((factor) => backoffDelayOf(jittered, 0, factor))).toEqual([50, 75, 101]);
+    expect(backoffDelayOf(exponential({ initialDelayMs: 101, maxDelayMs: 1_000 }), 0, 0)).toBe(101);
+    fail({ retryPolicy: jittered }, { jitter: 0 }).answers({ kind: 'retry_scheduled', delayUntil: NOW + 50 });
+    fail({ retryPolicy: jittered }).answers({ kind: 'retry_scheduled', delayUntil: NOW + 101 });
+  });
+
+  test('a handler may say how long, but not how often', () => {
+    fail(policyOf({ maxRetries: 1 }), { retryAfterMs: 5 }).answers({ kind: 'retry_scheduled', delayUntil: NOW + 5 });
+    fail(policyOf({ maxRetries: 1 }), { retryAfterMs: 0 }).answers({ kind: 'retry_scheduled', delayUntil: NOW });
+    fail(policyOf({ maxRetries: 0 }), { retryAfterMs: 5 }).answers({ kind: 'terminal_failed' });
+  });
+
+  test('is a whole number within its bounds for every policy', () => {
+    const anyPolicy = fc.record({ initialDelayMs: fc.nat(1_000), extra: fc.nat(100_000), multiplier: fc.double({ min: 1, max: 100, noNaN: true }), jitter: fc.boolean() });
+    fc.assert(
+      fc.property(anyPolicy, fc.nat(1_000), fc.double({ min: 0, max: 1, noNaN: true }), ({ extra, ...facts }, retries, factor) => {
+        const delay = backoffDelayOf(exponential({ ...facts, maxDelayMs: facts.initialDelayMs + extra }), retries, factor);
+        expect(Number.isSafeInteger(delay)).toBe(true);
+        expect(delay).toBeGreaterThanOrEqual(Math.floor(facts.initialDelayMs / 2));
+        expect(delay).toBeLessThanOrEqual(facts.initialDelayMs + extra);
+      }),
+    );
+  });
+});
+
+describe('the rules of a policy as text', () => {
+  test('twelve words and the categories', () => {
+    expect(policyRules({})).toBe('- - - - - - - - - - - -|');
+    expect(policyRules(executionPolicy.parse({ retryPolicy: { retryableCategories: ['io', 'two words'] }, maxReclaimCount: 0, timeoutPolicy: { attemptTimeoutMs: 5 } }))).toBe(
+      '3 exponential 1000 60000 2 0 5 0 - - - -|io,two words',
+    );
+    expect(policyRules(executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } }, streamPolicy: { retentionTtlMs: 7 }, dedupWindowMs: 8, maxReleaseCount: 6 }))).toBe('3 fixed 9 - - - - - 6 7 - 8|');
+  });
+});
+
+describe('retention slots', () => {
+  const at = (retentionTtlMs: number | undefined, now: number): number => {
+    const policy = retentionTtlMs === undefined ? undefined : { streamPolicy: { retentionTtlMs } };
+    return purgeAtOf({ policy } as never, now, RETENTION_MS);
+  };
+  test('an execution lives its retention, and at most one slot more', () => {
+    expect(at(0, 60_000)).toBe(60_000);
+    expect(at(0, 60_001)).toBe(120_000);
+    expect(at(undefined, 60_000)).toBe(60_000 + RETENTION_MS);
+    expect(at(90_000, 60_000)).toBe(180_000);
+    fc.assert(
+      fc.property(fc.nat(2_000_000_000), fc.option(fc.nat(10_000_000), { nil: undefined }), (now, retention) => {
+        const purgeAt = at(retention, now);
+        const earliest = now + (retention ?? RETENTION_MS);
+        expect(purgeAt % 60_000).toBe(0);
+        expect(purgeAt - earliest).toBeGreaterThanOrEqual(0);
+        expect(purgeAt - earliest).toBeLessThan(60_000);
+      }),
+    );
+  });
+});
