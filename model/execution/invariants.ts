@@ -41,6 +41,17 @@ function isLegalVector(vector: StateVector): boolean {
   );
 }
 
+/** Ownership in the words of the contract (spec 01 section 3.2). */
+function ownershipIsNamed(it: ReadonlyExecution): boolean {
+  const { ownershipState, eligibilityState } = stateVector(it);
+  return (
+    (ownershipState === 'leased') === (it.situation === 'running') &&
+    (ownershipState === 'lease_expired_reclaimable') === (it.situation === 'lease_expired') &&
+    (ownershipState === 'lease_revoked') === (it.situation === 'lease_revoked') &&
+    (eligibilityState === 'eligible_now') === (it.situation === 'ready')
+  );
+}
+
 /** The longest that a terminal execution with its own retention may wait for its purge. */
 function retentionHolds(it: ReadonlyExecution): boolean {
   const purgeAt = it.dueAt ?? 0;
@@ -57,7 +68,7 @@ function attemptsAddUp(it: ReadonlyExecution): boolean {
 }
 
 export const executionInvariants: readonly ExecutionInvariant[] = [
-  { name: 'the state vector is a legal combination', holds: (it) => isLegalVector(stateVector(it)) },
+  { name: 'the state vector is a legal combination', holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it) },
   { name: 'a time belongs to every situation but ready', holds: (it) => (it.dueAt === undefined) === (it.situation === 'ready') },
   { name: 'an interrupted attempt waits only while ready or delayed', holds: (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed' },
   { name: 'a retry waits only in backoff or ready', holds: (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready' },
