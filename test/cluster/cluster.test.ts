@@ -7,7 +7,7 @@ import { run } from '../../fuzz/actions.js';
 import { runDifferential, type Subject } from '../../fuzz/differential.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
-import { seededUuids, testEngine } from '../../src/testing/index.js';
+import { conformance, seededUuids, testEngine } from '../../src/testing/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
 import { partitionOn, slotOf, until } from './support.js';
@@ -133,6 +133,17 @@ describe('a cluster', () => {
     } finally {
       await engine.close();
       if (owner !== cluster.initialOwner(slot)) await cluster.migrateSlot(slot, owner, cluster.initialOwner(slot));
+    }
+  });
+});
+
+describe('conformance on the cluster', () => {
+  it.each(conformance.map((scenario) => [scenario.name, scenario] as const))('%s', async (_name, scenario) => {
+    const engine = await testEngine({ ...scenario.options, backend: { url: urlOf(2) } });
+    try {
+      await scenario.run(engine);
+    } finally {
+      await engine.close();
     }
   });
 });
