@@ -2,7 +2,6 @@
  * A campaign: many runs within a budget, in a few lanes at a time, until the budget is used up or something differs.
  * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
  */
-import { availableParallelism } from 'node:os';
 import fc from 'fast-check';
 import { run, type Action } from './actions.js';
 import { openArena, START_AT, type Arena } from './arena.js';
@@ -17,6 +16,8 @@ export interface Budget {
   readonly timeMs: number;
   /** Runs at most. */
   readonly runs: number;
+  /** How much longer to go on while something that is declared was not reached, ms: a busy machine needs more time. */
+  readonly patienceMs: number;
 }
 
 export interface CampaignOptions extends Budget {
@@ -45,6 +46,8 @@ export interface CampaignResult {
   readonly failure: Failure | undefined;
 }
 
+/** Runs under way at a time: while one waits for the server, the others compute. */
+const LANES = 3;
 /** Runs that one seed stands for: small enough that a budget is kept, large enough that starting costs nothing. */
 const RUNS_PER_SEED = 25;
 /** Longest time given to shrinking, ms. */
@@ -74,7 +77,7 @@ class Campaign {
   async go(): Promise<CampaignResult> {
     const { url, path } = this.options;
     const entries = corpus();
-    const lanes = path === undefined ? Math.max(1, Math.min(2, availableParallelism())) : 1;
+    const lanes = path === undefined ? LANES : 1;
     const arenas = await Promise.all(Array.from({ length: lanes }, () => openArena(url)));
     try {
       if (path === undefined) await this.replayCorpus(arenas[0] as Arena);
@@ -105,8 +108,12 @@ class Campaign {
   }
 
   private async lane(arena: Arena): Promise<void> {
-    const { path, timeMs, runs } = this.options;
-    const over = (): boolean => this.failing !== undefined || performance.now() - this.startedAt >= timeMs || this.runs >= runs;
+    const { path, timeMs, runs, patienceMs } = this.options;
+    const over = (): boolean => {
+      const elapsedMs = performance.now() - this.startedAt;
+      if (this.failing !== undefined || this.runs >= runs || elapsedMs >= timeMs + patienceMs) return true;
+      return elapsedMs >= timeMs && (timeMs === 0 || this.coverage.missing().length === 0);
+    };
     if (path !== undefined) return this.check(arena, this.options.seed, path);
     while (!over()) await this.check(arena, this.nextSeed++, undefined);
   }

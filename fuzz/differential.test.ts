@@ -11,13 +11,16 @@ const DEFAULT_SECONDS = 40;
 /** Time for opening, the corpus, and shrinking what is found, ms. */
 const SLACK_MS = 180_000;
 
+/** How much longer to look for what is declared and was not reached yet, ms. */
+const PATIENCE_MS = 100_000;
+
 const environment = fuzzEnvironment(DEFAULT_SECONDS);
 
 test(
   `the three machines agree (FUZZ_SEED=${environment.seed})`,
   async () => {
     const { url } = await sharedValkey();
-    const result = await campaign({ ...environment, url });
+    const result = await campaign({ ...environment, url, patienceMs: PATIENCE_MS });
     console.log(`fuzz: FUZZ_SEED=${environment.seed}, ${summaryOf(result)}`);
     expect(result.failure?.report).toBeUndefined();
     expect(result.coverage.undeclared()).toEqual([]);

@@ -32,7 +32,7 @@ for (const name of ['seconds', 'runs', 'seed', 'path'] as const) {
 const environment = fuzzEnvironment(DEFAULT_SECONDS);
 console.log(`FUZZ_SEED=${environment.seed}${environment.path === undefined ? '' : ` FUZZ_PATH=${environment.path}`}`);
 const { url } = await sharedValkey();
-const result = await campaign({ ...environment, url });
+const result = await campaign({ ...environment, url, patienceMs: 0 });
 console.log(summaryOf(result));
 if (values.coverage) console.log(`\n${coverageGrid(result.coverage)}`);
 if (values.write) {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { integer } from './core/fields.js';
+import { EngineError } from './errors.js';
 import { crc16 } from './ids.js';
 import { LIMITS } from './limits.js';
 
@@ -17,6 +18,15 @@ export const partitionConfig = z.object({
   placement: z.enum(['spread', 'lane']).default('spread'),
 });
 export type PartitionConfig = z.output<typeof partitionConfig>;
+
+/** The configuration that a caller asks for. @throws EngineError `invalid_input` */
+export function parsePartitionConfig(wanted: unknown): PartitionConfig {
+  const parsed = partitionConfig.safeParse(wanted);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = ['partitions', ...(issue?.path.map(String) ?? [])].join('.');
+  throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+}
 
 const utf8 = new TextEncoder();
 const partitionOfText = (text: string, count: number): number => crc16(utf8.encode(text)) % count;

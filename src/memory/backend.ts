@@ -7,7 +7,7 @@ import { execute } from '../../model/execute.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import { DEFAULTS } from '../../model/limits.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
-import { partitionConfig, type PartitionConfig } from '../../model/partition.js';
+import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
@@ -57,7 +57,7 @@ class MemoryEngine {
   private closed = false;
 
   constructor(options: MemoryOptions) {
-    this.partitions = partitionConfig.parse({ count: 1, ...options.partitions });
+    this.partitions = parsePartitionConfig({ count: 1, ...options.partitions });
     this.settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs };
     this.now = options.now ?? Date.now;
     this.stores = Array.from({ length: this.partitions.count }, (_, index) => {

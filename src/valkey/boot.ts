@@ -5,7 +5,7 @@
 import type { Valkey } from 'iovalkey';
 import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import { EngineError } from '../../model/errors.js';
-import { partitionConfig, type PartitionConfig } from '../../model/partition.js';
+import { parsePartitionConfig, partitionConfig, type PartitionConfig } from '../../model/partition.js';
 import { deploymentKey } from './keys.js';
 import { primariesOf, type Client } from './connection.js';
 
@@ -87,12 +87,12 @@ async function installedVersion(node: Valkey, { functionPrefix }: Library): Prom
 
 /**
  * Settles the partitioning: the first process writes it, every later one must agree.
- * @throws EngineError `partition_mismatch`, `corruption`
+ * @throws EngineError `partition_mismatch`, `invalid_input`, `corruption`
  */
 export async function settlePartitions(client: Client, prefix: string, wanted: Partial<PartitionConfig> | undefined): Promise<PartitionConfig> {
   const key = deploymentKey(prefix);
-  await client.set(key, JSON.stringify(partitionConfig.parse(wanted ?? {})), 'NX');
-  const stored = partitionConfig.safeParse(JSON.parse((await client.get(key)) ?? 'null'));
+  await client.set(key, JSON.stringify(parsePartitionConfig(wanted ?? {})), 'NX');
+  const stored = partitionConfig.safeParse(jsonOf((await client.get(key)) ?? ''));
   if (!stored.success) throw new EngineError('corruption', `${key} does not hold a partition configuration.`);
   for (const name of ['count', 'placement'] as const) {
     const value = wanted?.[name];
@@ -101,4 +101,13 @@ export async function settlePartitions(client: Client, prefix: string, wanted: P
     }
   }
   return stored.data;
+}
+
+/** The value of a JSON text; nothing when it is none. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

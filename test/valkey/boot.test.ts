@@ -1,0 +1,217 @@
+/** What has to be right before the first call: the server, its library, the partitioning, the address. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Valkey } from 'iovalkey';
+import { library } from '../../lua/library.js';
+import { EngineError, type ErrorCode } from '../../model/errors.js';
+import type { Backend } from '../../src/backend.js';
+import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
+import { checkServer } from '../../src/valkey/boot.js';
+import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
+
+const wanted = library('production');
+let server: ValkeyServer;
+let admin: Valkey;
+const open: Backend[] = [];
+
+async function boot(options: ValkeyOptions = {}): Promise<Backend> {
+  const backend = await valkey({ url: server.url, ...options });
+  open.push(backend);
+  return backend;
+}
+
+async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineError> {
+  const error = await call.then(() => undefined, (reason: unknown) => reason);
+  expect(error).toBeInstanceOf(EngineError);
+  expect((error as EngineError).code).toBe(code);
+  return error as EngineError;
+}
+
+/** The library as another build would bring it. */
+function otherBuild(build: number): string {
+  const source = wanted.source.replace(/(\bbuild = )\d+/, `$1${build}`).replaceAll(wanted.hash, '0123456789abcdef');
+  expect(source).not.toBe(wanted.source);
+  return source;
+}
+
+const loaded = async (): Promise<[number, number, string]> => (await admin.call('FCALL', `${wanted.functionPrefix}version`, 0)) as [number, number, string];
+const load = (source: string): Promise<unknown> => admin.call('FUNCTION', 'LOAD', 'REPLACE', source);
+
+beforeAll(async () => {
+  server = await startValkey();
+  admin = new Valkey(server.url);
+});
+beforeEach(async () => {
+  await Promise.all(open.splice(0).map((backend) => backend.close()));
+  await admin.flushall();
+  await admin.call('FUNCTION', 'FLUSH');
+});
+afterAll(async () => {
+  await Promise.all(open.map((backend) => backend.close()));
+  admin?.disconnect();
+  await server?.stop();
+});
+
+describe('the library', () => {
+  test('is brought when it is missing', async () => {
+    await boot();
+    expect(await loaded()).toEqual([wanted.contract, wanted.build, wanted.hash]);
+  });
+
+  test('is left alone when it is the same', async () => {
+    await boot();
+    await boot();
+    await boot({ library: 'verify' });
+  });
+
+  test('replaces an older build', async () => {
+    await load(otherBuild(wanted.build - 1));
+    await boot();
+    expect((await loaded())[2]).toBe(wanted.hash);
+  });
+
+  test('of the same build with other contents is refused, and named', async () => {
+    await load(otherBuild(wanted.build));
+    const error = await refused(boot(), 'library_mismatch');
+    expect(error.message).toContain('0123456789abcdef');
+    expect(error.message).toContain(wanted.hash);
+    expect((await loaded())[2]).toBe('0123456789abcdef');
+    await boot({ library: 'replace' });
+    expect((await loaded())[2]).toBe(wanted.hash);
+  });
+
+  test('of a newer build is used as it is', async () => {
+    await load(otherBuild(wanted.build + 1));
+    const backend = await boot();
+    expect((await loaded())[1]).toBe(wanted.build + 1);
+    expect(await backend.listPartitionLanes({ partition: '{fp:0}' })).toEqual([]);
+  });
+
+  test('is only looked for when somebody else loads it', async () => {
+    await refused(boot({ library: 'verify' }), 'library_mismatch');
+    await load(otherBuild(wanted.build - 1));
+    await refused(boot({ library: 'verify' }), 'library_mismatch');
+  });
+
+  test('that was flushed while running is brought again by the next call', async () => {
+    const backend = await boot();
+    const calls: (() => Promise<unknown>)[] = [
+      () => backend.listPartitionLanes({ partition: '{fp:0}' }),
+      () => backend.promoteDelayed({ executionId: '{fp:0}:00000000-0000-4000-a000-000000000000' }),
+    ];
+    for (const call of calls) {
+      await admin.call('FUNCTION', 'FLUSH');
+      await expect(call()).resolves.toBeDefined();
+      // Many callers at once meet one loading, not many.
+      await admin.call('FUNCTION', 'FLUSH');
+      await Promise.all(Array.from({ length: 20 }, call));
+    }
+  });
+
+  test('of tests and of production live side by side', async () => {
+    await load(library('test').source);
+    await boot();
+    const names = JSON.stringify(await admin.call('FUNCTION', 'LIST'));
+    expect(names).toContain('"flowfabric_v1"');
+    expect(names).toContain('"flowfabric_v1_test"');
+  });
+});
+
+describe('the server', () => {
+  test('that may delete work is refused', async () => {
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    try {
+      const error = await refused(boot(), 'unsafe_eviction_policy');
+      expect(error.message).toContain('allkeys-lru');
+      expect(error.hint).toContain('noeviction');
+    } finally {
+      await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    }
+  });
+
+  const info = (facts: Record<string, string>): Map<string, string> => new Map(Object.entries(facts));
+  test.each([
+    ['Redis', { redis_version: '7.2.4' }],
+    ['a Valkey before 7.2', { server_name: 'valkey', redis_version: '7.0.9' }],
+    ['something that says nothing', {}],
+  ])('%s is refused', (_, facts) => {
+    const error = (() => {
+      try {
+        checkServer(info(facts), 'host:1');
+      } catch (reason) {
+        return reason;
+      }
+      return undefined;
+    })();
+    expect(error).toMatchObject({ code: 'unsupported_server' });
+    expect((error as Error).message).toContain('host:1');
+  });
+
+  test.each([
+    { server_name: 'valkey', redis_version: '7.2.4' },
+    { server_name: 'valkey', redis_version: '7.2.4', valkey_version: '8.1.3', maxmemory_policy: 'noeviction' },
+    { valkey_version: '10.0.0' },
+  ])('Valkey %j is accepted', (facts) => {
+    expect(() => checkServer(info(facts as unknown as Record<string, string>), 'host:1')).not.toThrow();
+  });
+});
+
+describe('the partitioning', () => {
+  test('is settled at the first boot and taken over by later ones', async () => {
+    const first = await boot({ partitions: { count: 5, placement: 'lane' } });
+    expect(first.partitions).toEqual({ count: 5, placement: 'lane' });
+    expect((await boot()).partitions).toEqual(first.partitions);
+    expect((await boot({ partitions: { count: 5 } })).partitions).toEqual(first.partitions);
+  });
+
+  test('is refused when a later boot wants another', async () => {
+    await boot({ partitions: { count: 5 } });
+    expect((await refused(boot({ partitions: { count: 6 } }), 'partition_mismatch')).detail).toEqual({ field: 'count', stored: '5', config: '6' });
+    expect((await refused(boot({ partitions: { placement: 'lane' } }), 'partition_mismatch')).detail).toEqual({ field: 'placement', stored: 'spread', config: 'lane' });
+  });
+
+  test('belongs to its prefix', async () => {
+    await boot({ partitions: { count: 5 } });
+    expect((await boot({ prefix: 'other:', partitions: { count: 6 } })).partitions.count).toBe(6);
+  });
+
+  test.each(['no json', '{"count":0}', '[]', '{"count":"5","placement":"spread"}'])('that is stored as %s is corruption', async (text) => {
+    await admin.set('ff:deployment', text);
+    await refused(boot(), 'corruption');
+  });
+
+  test.each([{ count: 0 }, { count: 1.5 }, { count: 65_536 }, { placement: 'elsewhere' }])('%j is refused before anything is stored', async (partitions) => {
+    await refused(boot({ partitions: partitions as never }), 'invalid_input');
+    expect(await admin.exists('ff:deployment')).toBe(0);
+  });
+});
+
+describe('the address', () => {
+  const secret = 'hush-7f3a';
+
+  test.each(['', 'host:6379', `ftp://user:${secret}@host`, `:${secret}@`, 'valkey://'])('%j is refused', async (url) => {
+    const error = await refused(valkey({ url }), 'invalid_input');
+    expect(error.message).not.toContain(secret);
+  });
+
+  test('a prefix that could break keys is refused', async () => {
+    for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)]) await refused(valkey({ url: server.url, prefix }), 'invalid_input');
+  });
+
+  test('where nobody listens is named without its password', async () => {
+    const port = await freePort();
+    const startedAt = performance.now();
+    const error = await valkey({ url: `valkey://user:${secret}@127.0.0.1:${port}`, callTimeoutMs: 500 }).then(() => undefined, (reason: unknown) => reason);
+    expect(error).toBeInstanceOf(EngineError);
+    expect(['transport_failed', 'call_timeout']).toContain((error as EngineError).code);
+    expect((error as EngineError).message).toContain(`127.0.0.1:${port}`);
+    expect((error as EngineError).message).not.toContain(secret);
+    expect((error as EngineError).hint).not.toBe('');
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+
+  test('with a wrong password is refused without telling it', async () => {
+    const error = await valkey({ url: server.url.replace('redis://', `valkey://user:${secret}@`), callTimeoutMs: 1_000 }).then(() => undefined, (reason: unknown) => reason);
+    expect(error).toBeInstanceOf(EngineError);
+    expect(String((error as EngineError).message)).not.toContain(secret);
+  });
+});
