@@ -12,12 +12,16 @@ export function retryDelayMs(clock: Clock, failures: number): number {
   return Math.max(10, boundMs * clock.random());
 }
 
+/** What a mistake in a program throws: it would be made again. */
+const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
+
 /**
- * Whether the same call can succeed later. Errors that are not the engine's own (a socket's) count as transport: the
+ * Whether the same call can succeed later. Other errors than the engine's own (a socket's) count as transport: the
  * outcome of the call is unknown, and every command may be repeated.
  */
 export function isRetryable(error: unknown): boolean {
-  return !(error instanceof EngineError) || error.retryable;
+  if (error instanceof EngineError) return error.retryable;
+  return !MISTAKES.some((mistake) => error instanceof mistake);
 }
 
 /** Calls `fn` until it succeeds, it fails for good, or `patienceMs` are over. */

@@ -248,6 +248,6 @@ describe('retries', () => {
       ),
     ).toBe(final);
     expect(tries).toBe(1);
-    expect(isRetryable(new Error('socket'))).toBe(true);
+    expect([new Error('socket'), new TypeError('a mistake'), new EngineError('stale_lease', 'x.')].map(isRetryable)).toEqual([true, false, false]);
   });
 });
