@@ -1,25 +1,32 @@
 -- The functions that the library registers: one for commands, one for reads, one for the handshake.
 -- KEYS[1] is the log of the partition and names it; the other keys are those that the call is known to touch.
 
-local function run(call, handlers)
-  local name = ff.text(call)
-  local handler = handlers[name]
-  if not handler then ff.broken('no such operation: ' .. name) end
-  return handler(call)
+local function handler_of(handlers, name)
+  return handlers[name] or ff.broken('no such operation: ' .. name)
 end
 
 -- ARGV: [now, in a test build], log_max_entries, retention_ms, count, then per command its name and arguments.
 server.register_function(L.functionPrefix .. 'execute', function(keys, argv)
   local call = ff.open_call(keys, argv)
   local replies = {}
-  for i = 1, ff.number(call) do replies[i] = run(call, ff.operations) end
+  local last
+  for i = 1, ff.number(call) do
+    local name = ff.text(call)
+    if name ~= last then ff.settle(call) end
+    last = name
+    replies[i] = handler_of(ff.operations, name)(call)
+  end
+  ff.settle(call)
   return replies
 end)
 
 -- ARGV: [now, in a test build], log_max_entries, retention_ms, name, arguments.
 server.register_function({
   function_name = L.functionPrefix .. 'read',
-  callback = function(keys, argv) return run(ff.open_call(keys, argv), ff.queries) end,
+  callback = function(keys, argv)
+    local call = ff.open_call(keys, argv)
+    return handler_of(ff.queries, ff.text(call))(call)
+  end,
   flags = { 'no-writes' },
 })
 

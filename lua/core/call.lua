@@ -17,7 +17,17 @@ function ff.open_call(keys, argv)
     now = now,
     log_max_entries = argv[at],
     retention_ms = tonumber(argv[at + 1]),
+    -- Index entries that wait for `ff.settle`.
+    entering = nil,
+    ended = nil,
   }
+end
+
+-- Consecutive commands of one operation in one call write their entries of an index together: one large command is
+-- cheaper than many small ones. Whoever reads such an index settles first; so does another operation.
+function ff.settle(call)
+  if call.entering then ff.settle_entering(call) end
+  if call.ended then ff.settle_ended(call) end
 end
 
 -- The next arguments as they are; each may be empty.

@@ -37,7 +37,11 @@ function apply.execution_created(call, execution, event)
     ff.remember(event.idempotency_key_name, ff.digits(event.idempotency_expires_at) .. ' ' .. execution.id, event.idempotency_expires_at)
   end
 
-  if delayed or ff.enqueue_ready(call, execution) then store('SADD', call.base .. K.lanes, execution.laneId) end
+  if delayed then
+    store('SADD', call.base .. K.lanes, execution.laneId)
+  else
+    ff.enqueue_ready(call, execution)
+  end
   if delayed or execution.executionDeadlineAt then ff.announce_timer(call, execution) end
   ff.append(call, 'execution_created', execution.id, 'namespace', execution.namespace, 'lane_id', execution.laneId,
     'execution_kind', execution.executionKind, 'creator_identity', execution.creatorIdentity, 'priority', execution.priority,

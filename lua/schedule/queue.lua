@@ -5,20 +5,39 @@ function ff.queue_key(call, lane, requirements)
   return call.base .. K.queue .. lane .. ':' .. requirements
 end
 
--- Puts work into its queue and wakes the lane when the queue was empty: whoever looked before found nothing there.
+-- Puts work into its queue, when the call settles.
 local function enqueue(call, execution, score)
-  local requirements = execution.requiredCapabilities or ''
-  local key = ff.queue_key(call, execution.laneId, requirements)
-  store('ZADD', key, score, execution.uuid)
-  if store('ZCARD', key) > 1 then return false end
-  if requirements ~= '' then store('SADD', call.base .. K.requirementSets .. execution.laneId, requirements) end
-  store('PUBLISH', ff.prefix(call) .. C.work .. execution.laneId, ff.partition(call))
-  return true
+  local lane, requirements = execution.laneId, execution.requiredCapabilities or ''
+  local entering = call.entering
+  if entering and (entering.lane ~= lane or entering.requirements ~= requirements) then
+    ff.settle_entering(call)
+    entering = nil
+  end
+  if not entering then
+    call.entering = { score, execution.uuid, lane = lane, requirements = requirements }
+  else
+    entering[#entering + 1] = score
+    entering[#entering + 1] = execution.uuid
+  end
 end
 
--- Makes an execution claimable by priority, then age. Answers whether its queue was empty.
+-- Puts waiting work into its queue, and wakes the lane when the queue was empty: whoever looked before found nothing
+-- there.
+function ff.settle_entering(call)
+  local entering = call.entering
+  call.entering = nil
+  local lane, requirements = entering.lane, entering.requirements
+  local key = ff.queue_key(call, lane, requirements)
+  local added = store('ZADD', key, unpack(entering))
+  if store('ZCARD', key) > added then return end
+  store('SADD', call.base .. K.lanes, lane)
+  if requirements ~= '' then store('SADD', call.base .. K.requirementSets .. lane, requirements) end
+  store('PUBLISH', ff.prefix(call) .. C.work .. lane, ff.partition(call))
+end
+
+-- Makes an execution claimable by priority, then age.
 function ff.enqueue_ready(call, execution)
-  return enqueue(call, execution, execution.createdAt - ff.count(execution.priority) * L.priorityStep)
+  enqueue(call, execution, execution.createdAt - ff.count(execution.priority) * L.priorityStep)
 end
 
 -- Makes lapsed work claimable before everything else.

@@ -29,19 +29,36 @@ end
 
 -- Writes the entry and says so when nothing is due earlier, so that the engine does not sleep past it.
 function ff.announce_timer(call, execution)
+  if call.ended then ff.settle_ended(call) end
   local at = ff.set_timer(call, execution)
   if at and store('ZRANGE', call.base .. K.timers, 0, 0)[1] == execution.uuid then
     store('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
   end
 end
 
--- Files a terminal execution under the time of its purge. The slot itself has one timer.
+-- Files a terminal execution under the time of its purge, when the call settles.
 function ff.retain(call, execution, purge_at)
+  local ended = call.ended
+  if ended and ended.purge_at ~= purge_at then
+    ff.settle_ended(call)
+    ended = nil
+  end
+  if not ended then
+    call.ended = { execution.uuid, purge_at = purge_at }
+  else
+    ended[#ended + 1] = execution.uuid
+  end
+end
+
+-- Takes the timers of what ended away. A retention slot has one timer for all that is in it.
+function ff.settle_ended(call)
+  local ended = call.ended
+  call.ended = nil
   local timers = call.base .. K.timers
-  local slot = ff.digits(purge_at)
-  store('ZREM', timers, execution.uuid)
-  if store('RPUSH', call.base .. K.slot .. slot, execution.uuid) == 1 then
-    store('ZADD', timers, purge_at, K.slotTimer .. slot)
+  local slot = ff.digits(ended.purge_at)
+  store('ZREM', timers, unpack(ended))
+  if store('RPUSH', call.base .. K.slot .. slot, unpack(ended)) == #ended then
+    store('ZADD', timers, ended.purge_at, K.slotTimer .. slot)
   end
 end
 

@@ -1,6 +1,6 @@
 /** Names of keys. Every key of a partition shares its tag, so that a call touches one slot. */
-import type { ParsedCommand } from '../../model/machine.js';
-import { EXECUTION_KEYS, PARTITION_KEYS } from './layout.js';
+import type { ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
+import { EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS } from './layout.js';
 
 const base = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 
@@ -21,45 +21,50 @@ export function coreKey(prefix: string, executionId: string): string {
 }
 
 /**
- * The keys that commands are known to touch before they run, the log first. What only an index can name is derived
- * in the library, in the same slot.
+ * The keys that commands are known to touch before they run, the log first. What only an index or the state can name
+ * is derived in the library, in the same slot.
  */
 export function declaredKeys(prefix: string, partition: string, commands: readonly ParsedCommand[]): string[] {
   const start = base(prefix, partition);
-  const keys = new Set([start + PARTITION_KEYS.log, start + PARTITION_KEYS.absent, start + PARTITION_KEYS.timers]);
+  const keys = [start + PARTITION_KEYS.log, start + PARTITION_KEYS.absent];
   for (const command of commands) addKeys(keys, start, prefix, command);
-  return [...keys];
+  // A single command names no key twice.
+  return commands.length === 1 ? keys : [...new Set(keys)];
 }
 
-function addKeys(keys: Set<string>, start: string, prefix: string, { name, args }: ParsedCommand): void {
+function addKeys(keys: string[], start: string, prefix: string, { name, args }: ParsedCommand): void {
+  if (name === 'createExecution') {
+    addKeysOfCreation(keys, start, prefix, args);
+    return;
+  }
+  keys.push(start + PARTITION_KEYS.timers);
   if (name === 'claimForWorker') {
-    keys.add(`${start}${PARTITION_KEYS.queue}${args.laneId}:`);
-    if (args.workerCapabilities.length > 0) keys.add(start + PARTITION_KEYS.requirementSets + args.laneId);
+    keys.push(`${start}${PARTITION_KEYS.queue}${args.laneId}:`);
+    if (args.workerCapabilities.length > 0) keys.push(start + PARTITION_KEYS.requirementSets + args.laneId);
     return;
   }
   const core = coreKey(prefix, args.executionId);
-  keys.add(core);
+  keys.push(core);
   switch (name) {
-    case 'createExecution': {
-      const requirements = args.policy?.routingRequirements?.requiredCapabilities ?? [];
-      keys.add(start + PARTITION_KEYS.ids);
-      keys.add(start + PARTITION_KEYS.lanes);
-      keys.add(`${start}${PARTITION_KEYS.queue}${args.laneId}:${requirements.join(',')}`);
-      if (requirements.length > 0) keys.add(start + PARTITION_KEYS.requirementSets + args.laneId);
-      if (args.inputPayload.byteLength > 0) keys.add(core + EXECUTION_KEYS.payload);
-      if (args.policy !== undefined || Object.keys(args.tags).length > 0) keys.add(core + EXECUTION_KEYS.details);
-      if (args.idempotencyKey !== undefined) keys.add(`${start}${PARTITION_KEYS.idempotency}${args.namespace}:${args.idempotencyKey}`);
-      return;
-    }
     case 'completeExecution':
-      if (args.resultPayload !== undefined) keys.add(core + EXECUTION_KEYS.result);
+      if (args.resultPayload !== undefined && args.resultPayload.byteLength > INLINE_BYTES) keys.push(core + EXECUTION_KEYS.result);
       return;
     case 'purgeExecution':
-      keys.add(start + PARTITION_KEYS.ids);
-      for (const suffix of Object.values(EXECUTION_KEYS)) keys.add(core + suffix);
+      keys.push(start + PARTITION_KEYS.ids);
+      for (const suffix of Object.values(EXECUTION_KEYS)) keys.push(core + suffix);
       return;
     default:
-      keys.add(core + EXECUTION_KEYS.details);
+      keys.push(core + EXECUTION_KEYS.details);
   }
 }
 
+function addKeysOfCreation(keys: string[], start: string, prefix: string, args: ParsedArgsOf<'createExecution'>): void {
+  const core = coreKey(prefix, args.executionId);
+  const requirements = args.policy?.routingRequirements?.requiredCapabilities ?? [];
+  keys.push(core, start + PARTITION_KEYS.ids, `${start}${PARTITION_KEYS.queue}${args.laneId}:${requirements.join(',')}`);
+  if (requirements.length > 0) keys.push(start + PARTITION_KEYS.requirementSets + args.laneId);
+  if (args.inputPayload.byteLength > INLINE_BYTES) keys.push(core + EXECUTION_KEYS.payload);
+  if (args.policy !== undefined || Object.keys(args.tags).length > 0) keys.push(core + EXECUTION_KEYS.details);
+  if (args.delayUntil !== undefined || args.executionDeadlineAt !== undefined || args.policy !== undefined) keys.push(start + PARTITION_KEYS.timers);
+  if (args.idempotencyKey !== undefined) keys.push(`${start}${PARTITION_KEYS.idempotency}${args.namespace}:${args.idempotencyKey}`);
+}

@@ -3,6 +3,7 @@
  * declarations: a field is one text, an absent field is an empty one, bytes stay bytes. What is often absent and would
  * be several texts (tags, a policy, a result) is preceded by a mark, and left out when the mark is `0`.
  */
+import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { EVENTS, type Event, type EventType, type LoggedEvent } from '../../model/events.js';
@@ -21,9 +22,15 @@ type Decoder = (value: WireReply) => unknown;
 const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
   Object.fromEntries((Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, make(name)])) as Record<OperationName, Value>;
 
-/** The same bytes as a Buffer: the client library would write any other array as text. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Up to here, ASCII bytes travel as text: a command of texts alone is written in one piece, and a copy is cheap. */
+const TEXT_MAX_BYTES = 16 * 1024;
+
+/** Bytes as an argument; the client library would write an array that is no Buffer as text. */
+function bytesArgument(bytes: Uint8Array): WireArgument {
+  if (bytes.byteLength === 0) return '';
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer;
+}
 
 function encoderOf(field: Field): Encoder {
   switch (field.kind) {
@@ -33,8 +40,8 @@ function encoderOf(field: Field): Encoder {
       return (argv, value) => argv.push(value === undefined ? '' : String(value));
     case 'bytes':
       return field.optional
-        ? (argv, value) => (value === undefined ? argv.push('0') : argv.push('1', asBuffer(value as Uint8Array)))
-        : (argv, value) => argv.push(asBuffer(value as Uint8Array));
+        ? (argv, value) => (value === undefined ? argv.push('0') : argv.push('1', bytesArgument(value as Uint8Array)))
+        : (argv, value) => argv.push(bytesArgument(value as Uint8Array));
     case 'list':
       return (argv, value) => argv.push(((value as string[] | undefined) ?? []).join(','));
     case 'map':
@@ -61,9 +68,10 @@ function encoderOf(field: Field): Encoder {
 }
 
 function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values: Record<string, unknown>) => void {
-  const encoders = fields.map((field) => [field.name, encoderOf(field)] as const);
+  const names = fields.map(({ name }) => name);
+  const encoders = fields.map(encoderOf);
   return (argv, values) => {
-    for (const [name, encode] of encoders) encode(argv, values[name]);
+    for (let i = 0; i < encoders.length; i++) (encoders[i] as Encoder)(argv, values[names[i] as string]);
   };
 }
 
@@ -117,19 +125,23 @@ function decoderOf(field: Field): Decoder {
   }
 }
 
-function objectDecoder(fields: readonly Field[]): (reply: readonly WireReply[], from: number) => Record<string, unknown> {
-  const decoders = fields.map((field) => [field.name, decoderOf(field)] as const);
-  return (reply, from) => {
-    const values: Record<string, unknown> = {};
-    for (let i = 0; i < decoders.length; i++) {
-      const [name, decode] = decoders[i] as (typeof decoders)[number];
-      values[name] = decode(reply[from + i] ?? null);
-    }
+function objectDecoder(fields: readonly Field[]): (reply: readonly WireReply[], from: number, values?: Record<string, unknown>) => Record<string, unknown> {
+  const names = fields.map(({ name }) => name);
+  const decoders = fields.map(decoderOf);
+  return (reply, from, values = {}) => {
+    for (let i = 0; i < decoders.length; i++) values[names[i] as string] = (decoders[i] as Decoder)(reply[from + i] ?? null);
     return values;
   };
 }
 
-const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, objectDecoder(fields)])));
+/** Decodes an outcome after its first two parts: that it is accepted, and its kind. */
+function outcomeDecoder(kind: string, fields: readonly Field[]): (parts: readonly WireReply[]) => Record<string, unknown> {
+  const decode = objectDecoder(fields);
+  return (parts) => decode(parts, 2, { kind });
+}
+
+const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, outcomeDecoder(kind, fields)])));
+const NO_EVENTS: readonly never[] = Object.freeze([]);
 
 /** The answer to one command. The events stay on the server: its log has them. */
 export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> {
@@ -138,7 +150,7 @@ export function decodeReply<Name extends OperationName>(name: Name, reply: WireR
   if (parts[0] === 0) return decodeRefusal(name, word, parts);
   const decode = OUTCOMES[name].get(word);
   if (decode === undefined) throw new EngineError('unknown_code', `${name} answered "${word}".`);
-  return { ok: true, outcome: { kind: word, ...decode(parts, 2) } as OutcomeOf<Name>, events: [] };
+  return { ok: true, outcome: decode(parts) as OutcomeOf<Name>, events: NO_EVENTS };
 }
 
 function decodeRefusal(name: string, code: string, parts: readonly WireReply[]): Decision<never> {
