@@ -31,6 +31,11 @@ export class Proxy {
     for (const socket of this.sockets) socket.destroy();
   }
 
+  /** Passes nothing more over the connections that stand, without a word to either side; new ones work. */
+  hold(): void {
+    for (const socket of this.sockets) socket.unpipe().pause();
+  }
+
   /** New connections lead to this port; those that stand are broken. */
   lead(target: number): void {
     this.cut();

@@ -18,6 +18,9 @@ export type Client = Valkey | Cluster;
 /** Wait between tries to reach a server that is gone, ms: quick at first, a second at most. */
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
 
+/** From the end of an unanswered call to the end of its connection, ms. */
+const SOCKET_TIMEOUT_SLACK_MS = 100;
+
 const REDIS_SCHEMES: Record<string, string> = { 'valkey:': 'redis:', 'valkeys:': 'rediss:', 'redis:': 'redis:', 'rediss:': 'rediss:' };
 
 /** The address as the client library wants it. @throws EngineError `invalid_input`, without the password */
@@ -49,8 +52,9 @@ function commonOptions(callTimeoutMs: number): RedisOptions {
     autoResendUnfulfilledCommands: false,
     commandTimeout: callTimeoutMs,
     connectTimeout: callTimeoutMs,
-    // A peer that went away without a word: a connection that leaves a call unanswered is given up.
-    socketTimeout: callTimeoutMs,
+    // A peer that went away without a word: a connection that left a call unanswered is given up. A little later than
+    // the call, which is to end as what it is.
+    socketTimeout: callTimeoutMs + SOCKET_TIMEOUT_SLACK_MS,
     keepAlive: 10_000,
     noDelay: true,
     retryStrategy: reconnectDelayMs,
@@ -159,6 +163,8 @@ export function faultOf(error: unknown, host: string): EngineError {
   if (error instanceof EngineError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (NOT_CONNECTED.test(message)) return new EngineError('transport_failed', `${host} cannot be reached; the call did not run.`, { cause: error });
+  // A replica without the library takes none; a new primary without it gets it from the next call.
+  if (FUNCTION_MISSING.test(message)) return new EngineError('transport_failed', `${host} has not got the function library yet; the call did not run.`, { cause: error });
   if (LOST.test(message)) return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
   if (TIMEOUT.test(message)) return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
   if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message}.`, { cause: error });
