@@ -34,5 +34,14 @@ export async function shrink(failing: readonly Action[], error: unknown, attempt
     if (performance.now() >= deadline) break;
     if (!shorter || size > 1) size = size === 1 ? 0 : Math.ceil(size / 2);
   }
+  for (let at = 0; at < shortest.actions.length; at++) {
+    for (let member = 0; performance.now() < deadline; ) {
+      const batch = shortest.actions[at];
+      if (batch?.do !== 'batch' || member >= batch.actions.length) break;
+      const members = batch.actions.toSpliced(member, 1);
+      const smaller = members.length === 1 ? (members[0] as Action) : { ...batch, actions: members };
+      if (!(await fails(shortest.actions.with(at, smaller)))) member += 1;
+    }
+  }
   return shortest;
 }
