@@ -21,6 +21,7 @@ export interface ClaimerOptions {
   readonly slots: number;
   readonly claimAhead: number;
   readonly leaseTtlMs: number;
+  readonly sweepIntervalMs: number;
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
   /** Executions that a claim ended because their workers were lost too often. */
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
@@ -29,7 +30,6 @@ export interface ClaimerOptions {
   readonly onIdle: () => void;
 }
 
-const SWEEP_INTERVAL_MS = 5_000;
 const SWEEP_SPREAD = 0.2;
 /** Head start that a worker gives to others, and how long it does after it met work that it could not do, ms. */
 const GIVE_WAY_MS = 50;
@@ -123,7 +123,7 @@ export class Claimer {
   private sweep(): void {
     if (this.stopped) return;
     this.lookEverywhere();
-    this.sweeping = this.options.clock.after(spread(this.options.clock, SWEEP_INTERVAL_MS, SWEEP_SPREAD), () => this.sweep());
+    this.sweeping = this.options.clock.after(spread(this.options.clock, this.options.sweepIntervalMs, SWEEP_SPREAD), () => this.sweep());
   }
 
   /** Sends every claim for which there is room and reason. */

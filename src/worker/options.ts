@@ -17,6 +17,11 @@ export interface WorkerSettings {
   readonly leaseTtlMs?: number;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration;
+  /**
+   * How often the worker looks in every partition although nobody woke it, give or take a fifth: what a lost wake can
+   * cost. Default `'5s'`.
+   */
+  readonly sweepInterval?: Duration;
   /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
   readonly handleSignals?: boolean;
   /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
@@ -29,6 +34,7 @@ export interface ResolvedSettings {
   readonly capabilities: readonly string[];
   readonly leaseTtlMs: number;
   readonly drainTimeoutMs: number;
+  readonly sweepIntervalMs: number;
   readonly handleSignals: boolean;
   readonly workerId: string;
 }
@@ -44,6 +50,7 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
     capabilities: settings.capabilities ?? [],
     leaseTtlMs: bounded('leaseTtlMs', settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs),
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
+    sweepIntervalMs: durationMs(settings.sweepInterval ?? '5s'),
     handleSignals: settings.handleSignals ?? false,
     workerId: settings.workerId ?? 'worker',
   };

@@ -6,8 +6,8 @@ export function memoryApp(options: Partial<AppOptions> = {}, backend: MemoryOpti
   return app({ backend: memory(backend), ...options });
 }
 
-/** Resolves when the condition holds; rejects after two seconds without. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 2_000): Promise<void> {
+/** Resolves when the condition holds; rejects after twenty seconds without: machines can be busy. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const startedAt = performance.now();
   while (!(await condition())) {
     if (performance.now() - startedAt > timeoutMs) throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
