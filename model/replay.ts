@@ -139,8 +139,9 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
 }
 
 /** The event types by which a worker becomes the owner. */
-export const ACQUISITIONS: ReadonlySet<EventType> = new Set<EventType>(['execution_claimed', 'execution_resumed']);
+const ACQUISITIONS: ReadonlySet<EventType> = new Set<EventType>(['execution_claimed', 'execution_resumed']);
 
+/** Whether by this event a worker becomes the owner. */
 export function isAcquisition(event: Event): event is EventNamed<'execution_claimed' | 'execution_resumed'> {
   return ACQUISITIONS.has(event.type);
 }

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { seededUuids, type TestEngine } from '../../src/testing/index.js';
 import { anyRun } from '../campaign.js';
+import { corpus } from '../corpus.js';
 import { Coverage } from '../coverage.js';
 import { Divergence, runDifferential } from '../differential.js';
 
@@ -15,7 +16,7 @@ export interface Budget {
 export const BUDGET: Budget = { runs: 250, seed: 1 };
 
 export type Verdict =
-  /** The differential run noticed, in this run (from 1). */
+  /** The differential run noticed, in this run (from 1; the corpus comes last). */
   | { readonly kind: 'killed'; readonly run: number; readonly by: string }
   | { readonly kind: 'survived' }
   /** It does not even load: says nothing. */
@@ -26,7 +27,7 @@ const CHECKPOINT_EVERY = 10;
 
 /** Runs the differential against a server that holds the library to judge, or with a model to judge. `flush` empties the server. */
 export async function judge(engine: TestEngine, flush: () => Promise<unknown>, budget: Budget): Promise<Verdict> {
-  const runs = fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed });
+  const runs = [...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }), ...corpus().map(({ actions }) => actions)];
   const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {
     try {
