@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'],
     pool: 'threads',
     globalSetup: ['test/support/valkey/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
   },
 });
