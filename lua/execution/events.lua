@@ -10,9 +10,15 @@ local function keep_bytes(execution, suffix, bytes)
   return nil
 end
 
--- An absent fact of a creation: empty, or 0.
-local function set_or_nil(value)
-  if value ~= '' and value ~= 0 and value ~= '0' then return value end
+-- A text, or nil when it is empty.
+local function text_or_nil(text)
+  if text ~= '' then return text end
+  return nil
+end
+
+-- A number or its digits, or nil when it is 0: an unset counter is 0.
+local function count_or_nil(number)
+  if tonumber(number) ~= 0 then return number end
   return nil
 end
 
@@ -20,15 +26,15 @@ function apply.execution_created(call, execution, event)
   local delayed = execution.dueAt ~= nil
   execution.situation = delayed and 'delayed' or 'ready'
   local payload_bytes = #event.payload
-  local encoding = set_or_nil(event.payload_encoding)
-  local requirements = set_or_nil(execution.requiredCapabilities)
+  local encoding = text_or_nil(event.payload_encoding)
+  local requirements = text_or_nil(execution.requiredCapabilities)
   local inline = payload_bytes > 0 and keep_bytes(execution, X.payload, event.payload) or nil
 
   store('HSET', execution.key, F.situation, execution.situation, F.executionKind, execution.executionKind,
     F.createdAt, call.now, F.laneId, execution.laneId, F.namespace, execution.namespace,
     F.creatorIdentity, execution.creatorIdentity, ff.present({
-      F.payload, inline, F.payloadBytes, set_or_nil(payload_bytes), F.payloadEncoding, encoding,
-      F.priority, set_or_nil(execution.priority), F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
+      F.payload, inline, F.payloadBytes, count_or_nil(payload_bytes), F.payloadEncoding, encoding,
+      F.priority, count_or_nil(execution.priority), F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
       F.requiredCapabilities, requirements, F.rules, execution.rules, F.tagCount, event.tag_count,
     }, 18))
   if event.tags then ff.note(execution, D.tags, event.tags) end
@@ -73,7 +79,7 @@ function apply.execution_completed(call, execution, result, result_encoding, fai
   if result or result_encoding ~= '' then
     local result_bytes = result and #result
     local inline = result and keep_bytes(execution, X.result, result)
-    local encoding = set_or_nil(result_encoding)
+    local encoding = text_or_nil(result_encoding)
     store('HSET', key, ff.present({ F.resultBytes, result_bytes, F.resultEncoding, encoding, F.result, inline }, 6))
     ff.end_running(call, execution, 'completed', purge_at)
     ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at,

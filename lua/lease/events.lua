@@ -29,7 +29,7 @@ local function append_acquisition(call, event_type, execution, event, ...)
     'worker_id', event.worker_id, 'worker_instance_id', event.worker_instance_id, ...)
 end
 
--- The two events of an acquisition leave the queue and the timers to `ff.own`, which does it for many at once.
+-- The two events of an acquisition leave the queue and the timers to the claim, which does it for many at once.
 
 function apply.execution_claimed(call, execution, event)
   local attempts = event.attempt_index + 1
