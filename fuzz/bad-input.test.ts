@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EngineError } from '../model/errors.js';
 import { encodeHandle, type BackendLabel } from '../model/handle.js';
 import { OPERATIONS, QUERIES, type Command, type OperationName, type QueryName } from '../model/machine.js';
+import { memory } from '../src/memory/index.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from '../test/support/valkey/index.js';
 import { plain } from './differential.js';
@@ -244,6 +245,12 @@ test('pages of lanes refuse bad limits and cursors', async () => {
   for (const page of [{ limit: -1 }, { limit: 1.5 }, { limit: Number.NaN }, { limit: 1_001 }, { limit: '5' }, { cursor: 5 }, { cursor: {} }, null, 5]) {
     const answer = await bothAnswer(({ backend }) => backend.listLanes(page as never));
     expect(answer).toMatchObject({ ok: false, code: 'invalid_input' });
+  }
+});
+
+test('a memory backend that is opened badly says so by name', () => {
+  for (const partitions of [{ count: 0 }, { count: 1.5 }, { count: Number.NaN }, { placement: 'elsewhere' }]) {
+    expect(() => memory({ partitions: partitions as never })).toThrowError(/invalid_input: partitions\./);
   }
 });
 

@@ -60,12 +60,12 @@ function inputError(name: string, error: z.ZodError): EngineError {
   const issue = error.issues[0];
   const path = issue?.path.map(String) ?? [];
   const field = path.join('.') || 'arguments';
-  return new EngineError(codeOf(path), `${name}: ${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
 }
 
-function codeOf(path: readonly string[]): ErrorCode {
+function codeOf(path: readonly string[], fault: string | undefined): ErrorCode {
   if (path.includes('requiredCapabilities') || path[0] === 'workerCapabilities') return 'invalid_capabilities';
   if (path[0] === 'policy') return 'invalid_policy_json';
-  if (path[0] === 'tags' && path.length > 1) return 'invalid_tag_key';
+  if (path[0] === 'tags' && fault === 'invalid_key') return 'invalid_tag_key';
   return 'invalid_input';
 }

@@ -110,6 +110,8 @@ describe('what create refuses', () => {
   };
   test.each([
     ['a tag key without a dot', { tags: { team: 'a' } }, 'invalid_tag_key', 'tags.team'],
+    ['a tag value that is too long', { tags: { 'a.b': 'x'.repeat(1_025) } }, 'invalid_input', 'tags.a.b'],
+    ['a tag value that is no text', { tags: { 'a.b': 5 } }, 'invalid_input', 'tags.a.b'],
     ['a policy that is a list', { policy: [] }, 'invalid_policy_json', 'policy'],
     ['a misspelt member of the policy', { policy: { retryPolcy: {} } }, 'invalid_policy_json', 'policy'],
     ['requirements that are no object', { policy: { routingRequirements: null } }, 'invalid_policy_json', 'policy.routingRequirements'],
