@@ -8,6 +8,8 @@ import { violations } from '../../model/invariants.js';
 import type { LoggedEvent } from '../../model/events.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { partitionOfCommand } from '../../model/machine.js';
+import { isAcquisition } from '../../model/replay.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { readEvents } from '../../src/log.js';
 import type { Backend } from '../../src/backend.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';
@@ -35,6 +37,8 @@ export interface Audit {
   readonly lost: readonly Deed[];
   /** What became of executions whose acknowledged completion was in a lost tail. */
   readonly lostCompletions: { readonly attemptedAgain: number; readonly endedOtherwise: number; readonly gone: number };
+  /** Lease epochs of lost claims that were given out again, to another owner. */
+  readonly epochsGivenTwice: number;
   readonly events: readonly LoggedEvent[];
   readonly answers: number;
   readonly ranUnanswered: number;
@@ -62,6 +66,7 @@ class Auditor implements Audit {
   readonly events: LoggedEvent[] = [];
   readonly attempts = new Map<number, number>();
   readonly endings = new Map<string, number>();
+  epochsGivenTwice = 0;
   answers = 0;
   ranUnanswered = 0;
   neverAnswered = 0;
@@ -119,6 +124,11 @@ class Auditor implements Audit {
 
   /** A completion that was acknowledged and lost must not pass unnoticed: its work is done again, or ends in another way. */
   private follow({ call, command, answer }: Deed, timeline: Timeline): void {
+    const claimed = answer?.ok === true ? ((answer.outcome as { executions?: readonly ClaimedExecution[] }).executions ?? []) : [];
+    for (const { executionId, leaseId, leaseEpoch } of claimed) {
+      const acquisitions = timeline.of(executionId).flatMap(({ next }) => (next !== undefined && isAcquisition(next.event) ? [next.event] : []));
+      if (acquisitions.some((event) => event.leaseEpoch === leaseEpoch && event.leaseId !== leaseId)) this.epochsGivenTwice++;
+    }
     if (command.name !== 'completeExecution' || answer?.ok !== true) return;
     const later = timeline.of(command.args.executionId).flatMap(({ next }) => (next !== undefined && next.event.at > call.sentAt ? [next.event.type] : []));
     if (!timeline.state.executions.has(command.args.executionId)) this.lostCompletions.gone++;

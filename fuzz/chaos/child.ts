@@ -24,6 +24,9 @@ export interface ChildConfig {
   readonly operationsPerSecond: number;
 }
 
+/** How far back the operator looks for executions to interfere with. */
+const RECENT_EVENTS = 20;
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Opens the backend, however long the server is away. */
@@ -43,8 +46,11 @@ async function operate(backend: Backend, { operationsPerSecond, partitions }: Ch
     await pause(1_000 / operationsPerSecond);
     const partition = Math.floor(Math.random() * partitions);
     try {
-      const ids = (await backend.listExecutions({ partition: partitionKeyOf(partition), limit: 1_000 })).executions;
-      const executionId = ids[Math.floor(Math.random() * ids.length)];
+      // What happened last concerns those that most likely still go on.
+      const partitionKey = partitionKeyOf(partition);
+      const { end } = await backend.readLog({ partition: partitionKey, after: 0, limit: 1 });
+      const { events } = await backend.readLog({ partition: partitionKey, after: Math.max(0, end - RECENT_EVENTS), limit: RECENT_EVENTS });
+      const executionId = events[Math.floor(Math.random() * events.length)]?.event.executionId;
       if (executionId === undefined) continue;
       if (Math.random() < 0.7) await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
       else await backend.revokeLease({ executionId, reason: 'by an operator' });

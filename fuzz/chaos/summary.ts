@@ -21,6 +21,7 @@ export function summaryOf({ audit, faults, recreated, tookMs }: ChaosResult): st
     ['retries', events(({ type }) => type === 'retry_scheduled')],
     ['lost tail, answers by command', listed(lost)],
     ['lost completions', `attempted again: ${attemptedAgain}, ended otherwise: ${endedOtherwise}, execution gone: ${gone}`],
+    ['epochs of lost claims, given out again', audit.epochsGivenTwice],
     ['lost creations, created again', recreated],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

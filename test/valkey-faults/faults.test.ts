@@ -216,6 +216,45 @@ describe('a server that is demoted', () => {
   });
 });
 
+describe('a replica that lacks the last writes', () => {
+  it('gives work out again under the same epoch, and refuses the owner it does not know', async () => {
+    const primary = await server();
+    const link = await proxied(primary.port);
+    const replica = await server({ replicaOf: { host: '127.0.0.1', port: link.port } });
+    const address = await proxied(primary.port);
+    const backend = await engine(address.url, { callTimeoutMs: 3_000 });
+    const admin = await control(replica);
+    await until(async () => /^master_link_status:up/m.test(await admin.info('replication')));
+    const executionId = newId();
+    await create(backend, executionId);
+    const written = offsetOf('master_repl_offset', await (await control(primary)).info('replication'));
+    await until(async () => offsetOf('slave_repl_offset', await admin.info('replication')) >= written);
+    link.cut();
+    const claimOne = async (worker: string) => {
+      const outcome = await backend.claimForWorker({
+        partition: partitionKeyOf(0), laneId: 'lane', workerId: worker, workerInstanceId: worker, workerCapabilities: [], leaseTtlMs: 30_000,
+        claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+      });
+      if (outcome.kind !== 'claimed') throw new Error('nothing was claimed');
+      const { leaseId, leaseEpoch, attemptId } = outcome.executions[0] as (typeof outcome.executions)[0];
+      return { leaseId, leaseEpoch, attemptId };
+    };
+    const lost = await claimOne('first');
+
+    await primary.kill('SIGKILL');
+    address.lead(replica.port);
+    await admin.call('REPLICAOF', 'NO', 'ONE');
+
+    // Nobody owns it now; whoever held it is told.
+    expect((await failure(backend.renewLease({ executionId, fence: lost, leaseTtlMs: 30_000 }))).error.code).toBe('execution_not_active');
+    const kept = await claimOne('second');
+    expect(kept.leaseEpoch).toBe(lost.leaseEpoch);
+    expect(kept.leaseId).not.toBe(lost.leaseId);
+    expect((await failure(backend.completeExecution({ executionId, fence: lost }))).error.code).toBe('stale_lease');
+    expect((await backend.completeExecution({ executionId, fence: kept })).kind).toBe('completed');
+  });
+});
+
 describe('a server without the library', () => {
   it('gets it from the call that misses it, once for all calls', async () => {
     const emptied = await server();
