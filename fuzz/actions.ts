@@ -95,7 +95,7 @@ export const POLICIES = [
   // The backoff is cut at the second retry; attempts time out in the millisecond in which the shortest lease ends.
   { timeoutPolicy: { attemptTimeoutMs: 1_000 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true } } },
   // Everything is due at once.
-  { timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 }, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 } } },
+  { timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 }, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] } },
 ] as const;
 
 const pick = (...among: Among[]): fc.Arbitrary<Pick> =>
@@ -114,7 +114,7 @@ const step: fc.Arbitrary<Moment> = fc.oneof(
 );
 
 const owner: fc.Arbitrary<Owner> = fc.record({
-  pick: pick('running', 'running', 'running', 'running', 'lapsed', 'runnable', 'terminal'),
+  pick: pick('running', 'running', 'running', 'running', 'lapsed', 'lapsed', 'runnable', 'terminal'),
   fence: fc.oneof(
     { weight: 10, arbitrary: fc.constant<FenceChoice>('current') },
     { weight: 6, arbitrary: fc.constantFrom<FenceChoice>('previous', 'none', 'no_lease', 'no_epoch', 'no_attempt', 'wrong_lease', 'wrong_epoch', 'wrong_attempt') },
@@ -139,7 +139,7 @@ const create = fc.record({
   delay: seldom(moment, 4),
   deadline: seldom(moment, 5),
   key: seldom(fc.nat(2), 4),
-  payloadBytes: fc.constantFrom(0, 0, 3, 70),
+  payloadBytes: fc.constantFrom(0, 0, 1, 3, 70),
   tags: fc.nat(2),
   again: seldom(pick('any'), 9),
 });
@@ -157,7 +157,7 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
   { weight: 12, arbitrary: claim },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 5, 80)), encoding: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 1, 5, 80)), encoding: fc.boolean() }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -191,8 +191,14 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('batch' as const), actions: fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }) }) },
 );
 
+/** An action, and now and then the same call again at once, as after a lost reply. */
+const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
+  { weight: 8, arbitrary: action.map((it) => [it]) },
+  { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
+);
+
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */
 export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
   fc
-    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(action, { minLength: 1, maxLength, size: 'max' }))
-    .map(([work, rest]) => [...work, ...rest]);
+    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))
+    .map(([work, rest]) => [...work, ...rest.flat()]);
