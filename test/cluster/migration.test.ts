@@ -2,9 +2,12 @@
  * A slot moves to and fro while its partition is at work. Every call must succeed, be refused by the machine, or fail
  * with an error that says that it can be repeated; and afterwards log, state and answers must explain each other.
  */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callsOf } from '../../fuzz/chaos/recording.js';
 import { audit } from '../../fuzz/chaos/audit.js';
+import { EngineError } from '../../model/errors.js';
+import { executionIdOf } from '../../model/ids.js';
 import { connectCluster, established, parseAddress } from '../../src/valkey/connection.js';
 import { canonicalOfValkey } from '../../src/testing/canonical-valkey.js';
 import { valkey } from '../../src/valkey/index.js';
@@ -14,6 +17,8 @@ import { startWriters } from './writers.js';
 
 const PREFIX = 'moving:';
 const PARTITION = 0;
+/** One whose slot holds few keys. */
+const QUIET_PARTITION = 1;
 const RETENTION_MS = 86_400_000;
 
 let cluster: ValkeyCluster;
@@ -33,7 +38,7 @@ describe('a slot that moves under load', () => {
     let moves = 0;
     let moved = 0;
     try {
-      const endAt = performance.now() + 9_000;
+      const endAt = performance.now() + 7_000;
       while (performance.now() < endAt || owner !== home) {
         await pause(150);
         const to = owner === home ? (home + 1) % 3 : home;
@@ -59,5 +64,35 @@ describe('a slot that moves under load', () => {
     expect(result.violations).toEqual([]);
     expect(moves).toBeGreaterThanOrEqual(2);
     expect(result.events.length).toBeGreaterThan(500);
+  });
+
+  it('makes calls wait, and gives them up in time without having run them', async () => {
+    const { url } = cluster.nodes[0] as { url: string };
+    await using backend = await valkey({ url, prefix: 'slow:', partitions: { count: 2 }, callTimeoutMs: 400 });
+    const create = (executionId: string) => backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
+    const [first, given, waited] = Array.from({ length: 3 }, () => executionIdOf(QUIET_PARTITION, randomUUID())) as [string, string, string];
+    await create(first);
+    const slot = slotOf(QUIET_PARTITION);
+    const home = cluster.initialOwner(slot);
+    let waiting: Promise<unknown> | undefined;
+    let refused: unknown;
+    await cluster.migrateSlot(slot, home, (home + 1) % 3, {
+      batchSize: 2,
+      onBatch: async () => {
+        if (refused === undefined) {
+          const startedAt = performance.now();
+          refused = await create(given).catch((error: unknown) => error);
+          expect(performance.now() - startedAt).toBeLessThan(1_000);
+          // Long enough for anything that was still on its way.
+          await pause(300);
+        }
+        waiting ??= create(waited);
+      },
+    });
+    expect(refused).toBeInstanceOf(EngineError);
+    expect((refused as EngineError).retryable).toBe(true);
+    await waiting;
+    const states = await Promise.all([first, given, waited].map(async (executionId) => (await backend.describeExecution({ executionId }))?.publicState));
+    expect(states).toEqual(['waiting', undefined, 'waiting']);
   });
 });
