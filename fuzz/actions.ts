@@ -96,6 +96,8 @@ export const POLICIES = [
   { timeoutPolicy: { attemptTimeoutMs: 1_000 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true } } },
   // Everything is due at once.
   { timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 }, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] } },
+  // Attempts time out while their lease is good, and only some failures are worth a retry.
+  { timeoutPolicy: { attemptTimeoutMs: 800 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 9, maxDelayMs: 10, multiplier: 3, jitter: true }, retryableCategories: ['timeout', 'transient', 'io'] } },
 ] as const;
 
 const pick = (...among: Among[]): fc.Arbitrary<Pick> =>
