@@ -70,6 +70,8 @@ export const DEFAULTS = {
   /** Log entries kept per partition (approximately: whole stream nodes are trimmed). */
   logMaxEntries: 100_000,
   pageSize: 100,
+  /** Longest time a call to a server may take, ms. */
+  callTimeoutMs: 5_000,
 } as const;
 
 /**

@@ -40,6 +40,6 @@ export interface Placed {
 
 /** The partition of a new standalone execution. A key decides before everything else, so that a retry meets its first try. */
 export function placementOf(config: PartitionConfig, execution: Placed): number {
-  if (execution.idempotencyKey !== undefined) return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
+  if (execution.idempotencyKey) return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
   return partitionOfText(config.placement === 'lane' ? execution.laneId : execution.uuid, config.count);
 }

@@ -64,7 +64,7 @@ function inputError(name: string, error: z.ZodError): EngineError {
 }
 
 function codeOf(path: readonly string[], fault: string | undefined): ErrorCode {
-  if (path.includes('requiredCapabilities') || path[0] === 'workerCapabilities') return 'invalid_capabilities';
+  if (path.includes('requiredCapabilities')) return 'invalid_capabilities';
   if (path[0] === 'policy') return 'invalid_policy_json';
   if (path[0] === 'tags' && fault === 'invalid_key') return 'invalid_tag_key';
   return 'invalid_input';

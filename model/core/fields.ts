@@ -68,7 +68,10 @@ export const workerInstanceId = name(LIMITS.maxWorkerIdBytes);
 export const executionKind = label(LIMITS.maxExecutionKindBytes);
 export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);
 export const encoding = label(LIMITS.maxEncodingBytes);
-export const idempotencyKey = label(LIMITS.maxIdempotencyKeyBytes);
+/** An empty key is no key (spec 04 section 3.1). */
+export const idempotencyKey = z.string().refine((text) => text === '' || isLabel(text, LIMITS.maxIdempotencyKeyBytes), {
+  error: `must be at most ${LIMITS.maxIdempotencyKeyBytes} bytes of well-formed text without control characters`,
+});
 export const reason = text(LIMITS.maxReasonBytes);
 export const progressMessage = text(LIMITS.maxProgressMessageBytes);
 /** A failure category: a label without comma, so that lists of them can be joined. */

@@ -37,7 +37,8 @@ export const createExecution = operation({
   partition: (args) => partitionOfExecution(args.executionId),
   execution: (args) => args.executionId,
   decide(view, args, { now }) {
-    const { executionId, namespace, policy, idempotencyKey } = args;
+    const { executionId, namespace, policy } = args;
+    const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.idempotent(namespace, idempotencyKey, now);
     if (first !== undefined) return accept({ kind: 'duplicate', executionId: first });
     if (view.execution(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });

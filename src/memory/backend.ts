@@ -5,7 +5,6 @@
 import { EngineError } from '../../model/errors.js';
 import { execute } from '../../model/execute.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { DEFAULTS } from '../../model/limits.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
 import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
@@ -13,6 +12,7 @@ import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js'
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
+import { parseSettings } from '../settings.js';
 import { IndexedStore } from './indexed-store.js';
 
 export interface MemoryOptions {
@@ -58,12 +58,13 @@ class MemoryEngine {
 
   constructor(options: MemoryOptions) {
     this.partitions = parsePartitionConfig({ count: 1, ...options.partitions });
-    this.settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs };
+    const { retentionMs, logMaxEntries } = parseSettings(options);
+    this.settings = { retentionMs };
     this.now = options.now ?? Date.now;
     this.stores = Array.from({ length: this.partitions.count }, (_, index) => {
       const partition = partitionKeyOf(index);
       return new IndexedStore(
-        options.logMaxEntries ?? DEFAULTS.logMaxEntries,
+        logMaxEntries,
         (laneId) => this.wakes.emit({ kind: 'work', laneId, partition }),
         (at) => this.wakes.emit({ kind: 'timer', partition, at }),
       );

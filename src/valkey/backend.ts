@@ -2,7 +2,6 @@
 import type { Decision } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { DEFAULTS } from '../../model/limits.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type OutcomeOf, type ParsedCommand, type QueryName } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { View } from '../../model/view.js';
@@ -11,6 +10,7 @@ import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js'
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
+import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
 import { declaredKeys, readKeys } from './keys.js';
@@ -70,6 +70,7 @@ class ValkeyEngine {
   readonly label = 'valkey';
   private readonly functionExecute: string;
   private readonly functionRead: string;
+  private readonly callTimeoutMs: number;
   private readonly settings: readonly string[];
   private readonly wakes: WakeSubscriber;
   private closed = false;
@@ -81,14 +82,14 @@ class ValkeyEngine {
     private readonly prefix: string,
     private readonly kind: LibraryKind,
     private readonly mode: LibraryMode,
-    private readonly callTimeoutMs: number,
-    options: ValkeyOptions,
+    { callTimeoutMs, retentionMs, logMaxEntries }: BackendSettings,
     private readonly clock: TestClock | undefined,
   ) {
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
     this.functionRead = `${functionPrefix}read`;
-    this.settings = [String(options.logMaxEntries ?? DEFAULTS.logMaxEntries), String(options.retentionMs ?? DEFAULTS.retentionMs)];
+    this.callTimeoutMs = callTimeoutMs;
+    this.settings = [String(logMaxEntries), String(retentionMs)];
     this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client));
   }
 
@@ -210,7 +211,8 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock 
   const host = hostOf(address);
   const prefix = options.prefix ?? 'ff:';
   if (!PREFIX_PATTERN.test(prefix)) throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.');
-  const callTimeoutMs = options.callTimeoutMs ?? 5_000;
+  const settings = parseSettings(options);
+  const { callTimeoutMs } = settings;
   const mode = options.library ?? 'load';
   const node = connectNode(address, callTimeoutMs);
   let client: Client = node;
@@ -227,7 +229,7 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock 
     }
     await handshake(client, kind, mode);
     const partitions = await settlePartitions(client, prefix, options.partitions);
-    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, callTimeoutMs, options, clock);
+    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, settings, clock);
   } catch (error) {
     client.disconnect();
     throw error instanceof EngineError ? error : faultOf(error, host);

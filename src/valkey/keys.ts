@@ -66,5 +66,5 @@ function addKeysOfCreation(keys: string[], start: string, prefix: string, args: 
   if (args.inputPayload.byteLength > INLINE_BYTES) keys.push(core + EXECUTION_KEYS.payload);
   if (args.policy !== undefined || Object.keys(args.tags).length > 0) keys.push(core + EXECUTION_KEYS.details);
   if (args.delayUntil !== undefined || args.executionDeadlineAt !== undefined || args.policy !== undefined) keys.push(start + PARTITION_KEYS.timers);
-  if (args.idempotencyKey !== undefined) keys.push(`${start}${PARTITION_KEYS.idempotency}${args.namespace}:${args.idempotencyKey}`);
+  if (args.idempotencyKey) keys.push(`${start}${PARTITION_KEYS.idempotency}${args.namespace}:${args.idempotencyKey}`);
 }

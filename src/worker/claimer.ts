@@ -168,6 +168,7 @@ export class Claimer {
 
   /** Takes what an ask brought. */
   answered(ask: Ask, results: readonly CommandResult[], requestedAt: number): void {
+    let ended = 0;
     const claims = results.map((result) => {
       if (!result.ok) {
         this.options.onError(result.error);
@@ -176,10 +177,13 @@ export class Claimer {
       const { outcome } = result;
       if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return [];
       if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
+      ended += outcome.reclaimCapExceeded.length;
       return outcome.kind === 'claimed' ? outcome.executions : [];
     });
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.machine.answered(ask, claims.map((executions) => executions.length));
+    // What the claim ended took places that work behind it could have had: look again.
+    if (ended > 0) for (const { laneId } of ask.lanes) this.machine.hints.mark(laneId, ask.partition);
     claims.forEach((executions, index) => {
       const laneId = ask.lanes[index]?.laneId as string;
       for (const claimed of executions) this.options.onClaimed(claimed, laneId, requestedAt);

@@ -211,3 +211,20 @@ describe('the memory backend', () => {
     }
   });
 });
+
+describe('settings', () => {
+  it.each([
+    ['retentionMs', { retentionMs: -1 }],
+    ['logMaxEntries', { logMaxEntries: 0 }],
+    ['logMaxEntries', { logMaxEntries: 1.5 }],
+    ['partitions.count', { partitions: { count: 0 } }],
+  ])('refuses a bad %s by name', (field, options) => {
+    expect(() => memory(options)).toThrowError(expect.objectContaining({ code: 'invalid_input', detail: { field } }));
+  });
+
+  it('takes an empty idempotency key for none', async () => {
+    const backend = memory();
+    await backend.createExecution({ ...creation(), idempotencyKey: '' });
+    expect((await backend.createExecution({ ...creation(), idempotencyKey: '' })).kind).toBe('created');
+  });
+});
