@@ -17,7 +17,7 @@ const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```t
 /** What each block prints, in their order. */
 const EXPECTED: readonly RegExp[] = [
   /^Hello, World!$/,
-  /^o1 paid under \S+$/,
+  /^o1 paid as \S+, owner 1$/,
   /^3 completed$/,
   /^completed\nacquired 1\nreleased 1$/,
 ];

@@ -36,7 +36,7 @@ export class Attempt implements HeldLease {
     const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
     this.executionId = executionId;
     this.partition = partitionOfExecution(executionId);
-    this.fence = { leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}` };
+    this.fence = { leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}/${leaseId}` };
   }
 
   /** Made when somebody asks for it. */

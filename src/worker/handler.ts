@@ -11,10 +11,14 @@ import { categoryOf, reasonOf } from './text.js';
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
 export interface Fence {
   readonly leaseId: string;
-  /** Grows with every owner: of two, the greater one is the later. */
+  /** Grows with every owner: of two, the greater one is the later, as long as the server kept its history (docs/failover.md). */
   readonly leaseEpoch: number;
   readonly attemptId: string;
-  /** One text for all: different for every owner of the execution. Serves as an idempotency key elsewhere. */
+  /**
+   * One text for all three: different for every owner of the execution, also after a failover that lost history. For a
+   * compare-and-set in your own store. For an effect that must happen once per execution, however often it is tried,
+   * use the execution id as the idempotency key instead.
+   */
   readonly token: string;
 }
 

@@ -288,7 +288,7 @@ describe('leases', () => {
     const tokens: string[] = [];
     const task = a.task('t', { retry: { failures: 1, backoff: backoff.fixed(1) } }, ({ fence, executionId, attempt }) => {
       tokens.push(fence.token);
-      expect(fence.token).toBe(`${executionId}/${attempt}`);
+      expect(fence.token).toBe(`${executionId}/${attempt}/${fence.leaseId}`);
       if (attempt === 1) throw new Error('again');
     });
     await a.worker();
