@@ -187,10 +187,48 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.constantFrom(0, 0, 0, 1, 2) }) },
 );
 
+const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions });
+
+/** Any calls in one batch. */
+const mixedBatch = fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }).map(batchOf);
+
+/** Much work of one kind at once, and perhaps a claim behind it: index entries of one queue are written together. */
+const bulkCreation = fc.tuple(create, fc.array(create, { minLength: 1, maxLength: 3 }), fc.option(claim)).map(([first, more, last]) =>
+  batchOf([first, ...more.map((it) => ({ ...it, lane: first.lane, capabilities: first.capabilities, delay: null })), ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }])]),
+);
+
+const holder = (index: number): Owner => ({ pick: { among: 'running', index }, fence: 'current', source: 'lease_holder', attemptIndex: 'none' });
+
+/** What a busy worker or the engine does with all that runs, and perhaps a claim behind it. */
+const bulkEnd = fc
+  .tuple(fc.array(fc.constantFrom('complete', 'cancel', 'release', 'mark', 'revoke'), { minLength: 2, maxLength: 4 }), fc.boolean(), fc.option(claim))
+  .map(([kinds, alike, last]) =>
+    batchOf([
+      ...kinds.map((kind, index): Action => {
+        const owner = holder(index);
+        switch (alike ? (kinds[0] as typeof kind) : kind) {
+          case 'complete':
+            return { do: 'complete', owner, resultBytes: null, encoding: false };
+          case 'cancel':
+            return { do: 'cancel', owner };
+          case 'release':
+            return { do: 'release', owner };
+          case 'mark':
+            return { do: 'mark', pick: owner.pick, jitter: null };
+          case 'revoke':
+            return { do: 'revoke', pick: owner.pick, expected: 'none' };
+        }
+      }),
+      ...(last === null ? [] : [last]),
+    ]),
+  );
+
 /** One action of a run. */
 export const action: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 15, arbitrary: simple },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('batch' as const), actions: fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }) }) },
+  { weight: 24, arbitrary: simple },
+  { weight: 1, arbitrary: mixedBatch },
+  { weight: 1, arbitrary: bulkCreation },
+  { weight: 1, arbitrary: bulkEnd },
 );
 
 /** An action, and now and then the same call again at once, as after a lost reply. */
