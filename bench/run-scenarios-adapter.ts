@@ -22,7 +22,7 @@ const LANE = 'bench';
 const PREFIX = 'ff:';
 
 export default async function open({ port }: { port: number }): Promise<object> {
-  const backend = await valkey({ url: `valkey://127.0.0.1:${port}`, prefix: PREFIX });
+  const backend = await valkey({ url: `valkey://127.0.0.1:${port}`, prefix: PREFIX, ...(process.env['BENCH_PARTITIONS'] === undefined ? {} : { partitions: { count: Number(process.env['BENCH_PARTITIONS']) } }) });
   const admin = new Valkey({ host: '127.0.0.1', port });
   const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
   /** Where each worker may find work: everywhere at first, then where a wake said so. */

@@ -2,7 +2,7 @@
 import type { Decision } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type OutcomeOf, type ParsedCommand, type QueryName } from '../../model/machine.js';
+import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { View } from '../../model/view.js';
 import { library, type LibraryKind } from '../../lua/library.js';
@@ -13,6 +13,7 @@ import { refusal } from '../refusal.js';
 import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
+import { Coalescer, type Decisions } from './coalescer.js';
 import { declaredKeys, readKeys } from './keys.js';
 import { decodeDue, FETCHES } from './reads.js';
 import { WakeSubscriber } from './wakes.js';
@@ -73,6 +74,7 @@ class ValkeyEngine {
   private readonly callTimeoutMs: number;
   private readonly settings: readonly string[];
   private readonly wakes: WakeSubscriber;
+  private readonly calls = new Coalescer((partition, commands) => this.decide(partition, commands));
   private closed = false;
 
   constructor(
@@ -95,14 +97,14 @@ class ValkeyEngine {
 
   async run(name: OperationName, args: unknown): Promise<unknown> {
     const command = parseCommand(name, args, this.label);
-    const [decision] = await this.decide(partitionOfCommand(command), [command]);
+    const [decision] = await this.calls.run(this.checked(partitionOfCommand(command)), [command]);
     if (decision === undefined || !decision.ok) throw refusal(name, decision as Exclude<typeof decision, undefined | { ok: true }>);
     return decision.outcome;
   }
 
   async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
     const parsed = parseBatch(commands, this.label);
-    const decisions = await this.decide(partitionOfCommand(parsed[0] as ParsedCommand), parsed);
+    const decisions = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
     return decisions.map((decision, i) =>
       decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal((parsed[i] as ParsedCommand).name, decision) },
     );
@@ -148,8 +150,8 @@ class ValkeyEngine {
     this.client.disconnect();
   }
 
-  private async decide(partition: string, commands: readonly ParsedCommand[]): Promise<Decision<OutcomeOf<OperationName>>[]> {
-    const keys = declaredKeys(this.prefix, this.checked(partition), commands);
+  private async decide(partition: string, commands: readonly ParsedCommand[]): Promise<Decisions> {
+    const keys = declaredKeys(this.prefix, partition, commands);
     const argv = this.header();
     argv.push(String(commands.length));
     for (const { name, args } of commands) pushCommand(argv, name, args as unknown as Record<string, unknown>);
@@ -158,6 +160,8 @@ class ValkeyEngine {
   }
 
   private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
+    // Calls reach the server in the order in which they were made.
+    this.calls.flush(partition);
     return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request]);
   }
 
