@@ -19,12 +19,12 @@ const CAPS = { maxReclaimCount: 1, maxReleaseCount: 1, streamPolicy: { retention
 const ONE_RETRY = { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 300 } } };
 
 export const SCENARIOS: readonly Scenario[] = [
-  { name: 'one execution, one retry, caps of one', creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }], capabilities: NONE, depth: 9 },
+  { name: 'one execution, one retry, caps of one', creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }], capabilities: NONE, depth: 12 },
   {
     name: 'one execution whose attempts and whose life are bounded',
     creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 1_600 } }) }],
     capabilities: NONE,
-    depth: 7,
+    depth: 8,
   },
   {
     name: 'one execution that begins delayed and has a key',
@@ -33,13 +33,13 @@ export const SCENARIOS: readonly Scenario[] = [
       { idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
     ],
     capabilities: NONE,
-    depth: 6,
+    depth: 7,
   },
   {
     name: 'two executions, the younger one more urgent',
     creations: [{ policy: policy(CAPS) }, { priority: 1, policy: policy(CAPS) }],
     capabilities: NONE,
-    depth: 6,
+    depth: 7,
   },
   {
     name: 'two executions, one of which only one worker can do',
