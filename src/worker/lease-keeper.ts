@@ -61,7 +61,8 @@ const RENEWALS_PER_CALL = 500;
 const STALL_NOTICE_MS = 50;
 
 export class LeaseKeeper {
-  private readonly entries = new Map<string, Entry>();
+  /** By the lease, not by its execution: work that was lost can be in hand again under another lease. */
+  private readonly entries = new Map<HeldLease, Entry>();
   private renewal: Cancel | undefined;
   private watch: Cancel | undefined;
   private readonly calls = new Set<Promise<void>>();
@@ -72,7 +73,7 @@ export class LeaseKeeper {
   /** Takes care of a lease that a request which started at `requestedAt` was granted. */
   add(held: HeldLease, requestedAt: number): void {
     const { leaseTtlMs } = this.options;
-    this.entries.set(held.executionId, {
+    this.entries.set(held, {
       held, grantedAt: requestedAt, tries: 0, inFlight: false, sentAt: 0, loseAt: requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN),
     });
     this.renewal ??= this.scheduleRenewal(this.intervalMs());
@@ -81,13 +82,13 @@ export class LeaseKeeper {
 
   /** The work is over, or given back: its lease is not renewed any more. */
   remove(held: HeldLease): void {
-    if (this.entries.get(held.executionId)?.held === held) this.entries.delete(held.executionId);
+    this.entries.delete(held);
   }
 
   /** Until when final calls for this lease make sense, on the worker's clock. */
   lastsUntil(held: HeldLease): number {
-    const entry = this.entries.get(held.executionId);
-    return entry?.held !== held ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
+    const entry = this.entries.get(held);
+    return entry === undefined ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
   }
 
   /** Stops renewing; resolves when no renewal is under way. */
@@ -162,8 +163,7 @@ export class LeaseKeeper {
 
   private lose(entry: Entry, refusal: EngineError | undefined): void {
     // Only if it is still this lease that is in hand: its work may have ended while the call was under way.
-    if (this.entries.get(entry.held.executionId) !== entry) return;
-    this.entries.delete(entry.held.executionId);
+    if (!this.entries.delete(entry.held)) return;
     entry.held.onLost(refusal);
   }
 

@@ -19,6 +19,7 @@ import { Attempt } from './attempt.js';
 import { Claimer } from './claimer.js';
 import { Emitter } from './emitter.js';
 import { runHandler, type Ending, type TaskContext, type TaskHandler } from './handler.js';
+import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { ResolvedSettings } from './options.js';
 import { Orphans } from './orphans.js';
@@ -105,8 +106,7 @@ export class TaskWorker implements Worker {
   private readonly reporter: Reporter;
   private readonly emitter: Emitter<WorkerEvents>;
   private readonly orphans = new Orphans();
-  /** Everything in hand that has not settled: waiting, running, or reported. */
-  private readonly attempts = new Map<string, Attempt>();
+  private readonly attempts = new AttemptsInHand();
   private readonly running = new Set<Attempt>();
   private ahead: Attempt[] = [];
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, released: 0, lost: 0 };
@@ -168,7 +168,10 @@ export class TaskWorker implements Worker {
     const { clock, settings } = this.deps;
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) => this.lost(each, code));
     this.counts.claimed++;
-    this.attempts.set(attempt.executionId, attempt);
+    // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
+    // What is reported already gets its answer from the engine.
+    for (const displaced of this.attempts.of(attempt.executionId)) if (!displaced.reported) displaced.takenAway('lease_lost');
+    this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
     this.emitter.emit('claimed', { executionId: attempt.executionId, task: claimed.executionKind, laneId, attempt: claimed.attemptIndex + 1 });
     if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
@@ -277,8 +280,7 @@ export class TaskWorker implements Worker {
   /** The attempt is over for this worker. */
   private forget(attempt: Attempt, outcome: FinishedOutcome): void {
     const { executionId, claimed, startedAt } = attempt;
-    // Work that was lost can be in hand again, as another attempt.
-    if (this.attempts.get(executionId) === attempt) this.attempts.delete(executionId);
+    this.attempts.remove(attempt);
     this.keeper.remove(attempt);
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
@@ -300,11 +302,12 @@ export class TaskWorker implements Worker {
   }
 
   private heard(news: News): void {
-    const attempt = this.attempts.get(news.executionId);
-    if (attempt === undefined || attempt.reported) return;
-    if (news.kind === 'cancelled') attempt.takenAway('cancelled', news.reason);
-    if (news.kind === 'expired') attempt.takenAway(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
-    if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.takenAway('attempt_timeout');
+    for (const attempt of this.attempts.of(news.executionId)) {
+      if (attempt.reported) continue;
+      if (news.kind === 'cancelled') attempt.takenAway('cancelled', news.reason);
+      if (news.kind === 'expired') attempt.takenAway(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
+      if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.takenAway('attempt_timeout');
+    }
   }
 
   private reclaimCapExceeded(executionIds: readonly string[]): void {

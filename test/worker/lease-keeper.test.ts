@@ -152,4 +152,19 @@ describe('the lease keeper', () => {
     expect(lost).toEqual([]);
     expect(keeper.lastsUntil(second)).toBe(1_340);
   });
+
+  it('keeps two leases of the same execution apart', async () => {
+    const { clock, calls, keeper, lost, hold } = setUp();
+    const first = hold('x');
+    clock.time += 10;
+    const second = hold('x');
+    expect(keeper.lastsUntil(second) - keeper.lastsUntil(first)).toBe(10);
+    await clock.pass(400);
+    expect(calls[0]?.executionIds).toEqual(['x', 'x']);
+    keeper.remove(second);
+    expect(keeper.lastsUntil(second)).toBe(-Infinity);
+    await calls[0]?.answer(['x']);
+    expect(lost.map(([id, code]) => `${id} ${code}`)).toEqual(['x stale_lease']);
+    expect(keeper.lastsUntil(first)).toBe(-Infinity);
+  });
 });

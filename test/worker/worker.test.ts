@@ -283,6 +283,37 @@ describe('leases', () => {
     expect(await heard.promise).toMatchObject({ code });
   });
 
+  it('taken away are gone at once for their handler when the same worker gets the work again, and so on', async () => {
+    a = memoryApp();
+    const told: string[] = [];
+    const attempts: number[] = [];
+    const task = a.task('t', async ({ signal, attempt }) => {
+      attempts.push(attempt);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      told.push(`${attempt} ${(signal.reason as { code: string }).code}`);
+      signal.throwIfAborted();
+    });
+    // No renewal within the time of the test: only the new claim tells.
+    const worker = await a.worker({ slots: 2, leaseTtlMs: 60_000 });
+    const lost: string[] = [];
+    const outcomes: string[] = [];
+    worker.on('leaseLost', ({ reason }) => lost.push(reason));
+    worker.on('finished', ({ outcome }) => outcomes.push(outcome));
+    const run = await task.run();
+    await until(() => attempts.length === 1);
+    await (await a.backend()).revokeLease({ executionId: run.id });
+    await until(() => told.length === 1);
+    expect(told).toEqual(['1 lease_lost']);
+    await until(() => attempts.length === 2 && outcomes.length === 1);
+    expect(worker.stats()).toMatchObject({ claimed: 2, running: 1, lost: 1 });
+    await run.cancel('enough');
+    await until(() => outcomes.length === 2);
+    expect(told).toEqual(['1 lease_lost', '2 cancelled']);
+    expect(lost).toEqual(['lease_lost', 'cancelled']);
+    expect(outcomes).toEqual(['lost', 'lost']);
+    expect(worker.stats()).toMatchObject({ running: 0, lost: 2 });
+  });
+
   it('are the owner\'s: a token differs from attempt to attempt', async () => {
     a = memoryApp();
     const tokens: string[] = [];
