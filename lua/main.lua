@@ -5,8 +5,7 @@ local function handler_of(handlers, name)
   return handlers[name] or ff.broken('no such operation: ' .. name)
 end
 
--- ARGV: [now, in a test build], log_max_entries, retention_ms, count, then per command its name and arguments.
-server.register_function(L.functionPrefix .. 'execute', function(keys, argv)
+local function execute(keys, argv)
   local call = ff.open_call(keys, argv)
   local replies = {}
   local last
@@ -18,7 +17,13 @@ server.register_function(L.functionPrefix .. 'execute', function(keys, argv)
   end
   ff.settle(call)
   return replies
-end)
+end
+
+-- ARGV: [now, in a test build], log_max_entries, retention_ms, count, then per command its name and arguments.
+-- A server whose memory is full refuses new work and takes everything that ends work: `advance` is the same function
+-- for calls without creations.
+server.register_function(L.functionPrefix .. 'execute', execute)
+server.register_function({ function_name = L.functionPrefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
 
 -- ARGV: [now, in a test build], log_max_entries, retention_ms, name, arguments.
 server.register_function({

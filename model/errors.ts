@@ -11,6 +11,7 @@ export type ErrorFamily =
   | 'bug'
   | 'transport'
   | 'unavailable'
+  | 'resource_exhausted'
   | 'timeout';
 
 interface CatalogueEntry {
@@ -24,7 +25,7 @@ const entry = (family: ErrorFamily, retryable: boolean, hint: string): Catalogue
 /** Codes with which a transition refuses a command. A refusal changes nothing and writes no event. */
 export const REJECTIONS = {
   execution_not_found: entry('not_found', false, 'Check the execution id; it may have been purged after its retention.'),
-  fence_required: entry('validation', false, 'Pass the fence (leaseId, leaseEpoch, attemptId) or the handle that the claim returned.'),
+  fence_required: entry('validation', false, 'Pass the fence (leaseId, leaseEpoch, attemptId) of the claim, or a handle made of it.'),
   partial_fence_triple: entry('validation', false, 'Pass all of leaseId, leaseEpoch and attemptId, or none of them.'),
   execution_not_active: entry('contention', false, 'The execution is not running any more; stop and discard the work in hand.'),
   lease_revoked: entry('state', false, 'An operator revoked the lease; stop work at once.'),
@@ -45,8 +46,10 @@ export const BOUNDARY_ERRORS = {
   unknown_code: entry('bug', false, 'The server answered with a code this version does not know; compare client and library versions.'),
   function_failed: entry('bug', false, 'The library failed inside the server; report this with the message.'),
   invariant_violation: entry('bug', false, 'An invariant of the engine is broken; report this with the message.'),
-  transport_failed: entry('transport', true, 'The connection failed; retry with back-off. Repeating the same call is safe.'),
-  call_timeout: entry('timeout', true, 'No answer in time; the call may or may not have run. Repeating the same call is safe.'),
+  transport_failed: entry('transport', true, 'The connection failed; retry with back-off. Repeating the same call is safe; repeat a claim with new ids.'),
+  call_timeout: entry('timeout', true, 'No answer in time; the call may or may not have run. Repeating the same call is safe; repeat a claim with new ids.'),
+  server_memory_full: entry('resource_exhausted', true, 'The server has reached maxmemory: free memory or raise the limit. Work can still be finished; new work is refused.'),
+  server_refused: entry('unavailable', false, 'The server does not let this user do this; check user, password and permissions.'),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
   unsupported_server: entry('unavailable', false, 'Use Valkey 7.2 or later.'),
   unsafe_eviction_policy: entry('unavailable', false, 'Set `maxmemory-policy noeviction`: any other policy lets the server delete work.'),

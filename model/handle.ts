@@ -30,19 +30,24 @@ export type HandlePayload = z.output<typeof handlePayload>;
 
 const checkOf = (text: string): string => createHash('sha1').update(text).digest('hex').slice(0, 8);
 
-/** The handle of a claimed execution. */
+/** A handle of its contents. */
 export function encodeHandle(payload: HandlePayload): string {
   const text = Buffer.from(JSON.stringify(payload)).toString('base64url');
   return `${VERSION}.${text}.${checkOf(text)}`;
 }
 
-/** What a claim must add to its outcome to make a handle of it. */
-export function handlePayloadOf(
-  claimed: ClaimedExecution,
-  issuer: Pick<HandlePayload, 'backend' | 'leaseTtlMs' | 'laneId' | 'workerInstanceId'>,
-): HandlePayload {
+/** Who issues a handle: what a claim's outcome does not repeat of its arguments. */
+export type HandleIssuer = Pick<HandlePayload, 'backend' | 'leaseTtlMs' | 'laneId' | 'workerInstanceId'>;
+
+/**
+ * The handle of a claimed execution. Owner operations take it in the place of the execution and its fence.
+ * @example
+ * const handle = handleOf(claimed, { backend: backend.label, laneId: 'mail', workerInstanceId: 'mailer-1', leaseTtlMs: 30_000 });
+ * await backend.completeExecution({ handle });
+ */
+export function handleOf(claimed: ClaimedExecution, issuer: HandleIssuer): string {
   const { executionId, attemptIndex, attemptId, leaseId, leaseEpoch, claimKind } = claimed;
-  return { ...issuer, kind: claimKind, executionId, attemptIndex, attemptId, leaseId, leaseEpoch };
+  return encodeHandle({ ...issuer, kind: claimKind, executionId, attemptIndex, attemptId, leaseId, leaseEpoch });
 }
 
 /**

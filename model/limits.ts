@@ -59,8 +59,8 @@ export const DEFAULTS = {
   backoffMaxDelayMs: 60_000,
   backoffMultiplier: 2,
   backoffFixedDelayMs: 1_000,
-  /** Reclaims of one execution before it ends failed (spec 01 section 8.1: one default everywhere). */
-  maxReclaimCount: 100,
+  /** Reclaims of one execution before it ends failed (spec 05 section 13, question 2). */
+  maxReclaimCount: 1_000,
   /** Hand-backs of one execution by draining workers before a release is refused. */
   maxReleaseCount: 1_000,
   /** Life of an idempotency key, independent of retention. */

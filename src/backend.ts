@@ -15,8 +15,18 @@ export type CommandResult<Name extends OperationName = OperationName> =
 /** The answers to a batch, in the order and with the types of its commands. */
 export type CommandResults<Commands extends readonly Command[]> = { [I in keyof Commands]: CommandResult<Commands[I]['name']> };
 
+/** Operations of an owner, which take a handle in the place of the execution and its fence. */
+export type OwnerOperation =
+  | 'renewLease' | 'releaseLease' | 'updateProgress' | 'completeExecution' | 'failExecution' | 'cancelExecution' | 'delayExecution';
+
+/** Arguments with a handle (see `handleOf`) in the place of the execution and its fence. */
+export type HandleArgs<Name extends OwnerOperation> =
+  Omit<ArgsOf<Name>, 'executionId' | 'fence' | 'leaseId' | 'leaseEpoch' | 'attemptId' | 'attemptIndex'> & { readonly handle: string };
+
 /** Every operation as a method. Expected outcomes are unions by `kind`; a refusal throws `EngineError`. */
-export type OperationMethods = { [Name in OperationName]: (args: ArgsOf<Name>) => Promise<OutcomeOf<Name>> };
+export type OperationMethods = {
+  [Name in OperationName]: (args: ArgsOf<Name> | (Name extends OwnerOperation ? HandleArgs<Name> : never)) => Promise<OutcomeOf<Name>>;
+};
 
 /** Every read as a method. */
 export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promise<AnswerOf<Name>> };

@@ -49,19 +49,34 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel): P
   return parsed;
 }
 
+/** Characters of a caller's own words that a message repeats. */
+const MAX_QUOTED = 300;
+
+/** What a handle stands for. */
+const STANDS_FOR = ['executionId', 'fence', 'leaseId', 'leaseEpoch', 'attemptId', 'attemptIndex'] as const;
+
 /** A handle stands for the fence it was made of: expands it, where a caller passes one. */
 function withoutHandle(args: unknown, label: BackendLabel): unknown {
   if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
   const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle((args as { handle: unknown }).handle, label);
+  for (const name of STANDS_FOR) {
+    // Which of the two would be meant? A mistake here acts on the wrong execution.
+    if ((args as Record<string, unknown>)[name] !== undefined) {
+      throw new EngineError('invalid_input', `${name}: must not be given beside a handle, which stands for it.`, { detail: { field: name } });
+    }
+  }
   return { ...args, executionId, attemptIndex, fence: { leaseId, leaseEpoch, attemptId }, leaseId, leaseEpoch, attemptId };
 }
 
 function inputError(name: string, error: z.ZodError): EngineError {
   const issue = error.issues[0];
   const path = issue?.path.map(String) ?? [];
-  const field = path.join('.') || 'arguments';
-  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
+  const field = bounded(path.join('.') || 'arguments');
+  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, { detail: { field } });
 }
+
+/** A name that a caller made up can be of any length; a message must not be. */
+const bounded = (text: string): string => (text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
 
 function codeOf(path: readonly string[], fault: string | undefined): ErrorCode {
   if (path.includes('requiredCapabilities')) return 'invalid_capabilities';

@@ -3,8 +3,12 @@
 local FIELDS = ff.fields('dueAt')
 
 function ff.operations.purge_execution(call)
-  local execution = ff.load(call, ff.text(call), FIELDS)
-  if not execution then return ff.accept('already_satisfied', 'not_found') end
+  local execution_id = ff.text(call)
+  local execution = ff.load(call, execution_id, FIELDS)
+  if not execution then
+    ff.forget_retained(call, execution_id)
+    return ff.accept('already_satisfied', 'not_found')
+  end
   if not ff.is_terminal(execution.situation) then return ff.accept('already_satisfied', 'not_terminal') end
   if tonumber(execution.dueAt) > call.now then return ff.accept('not_yet_due', execution.dueAt) end
 

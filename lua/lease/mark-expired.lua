@@ -3,8 +3,12 @@
 local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'attemptTimeoutAt', 'executionDeadlineAt')
 
 function ff.operations.mark_lease_expired_if_due(call)
-  local execution = ff.load(call, ff.text(call), FIELDS)
-  if not execution then return ff.accept('already_satisfied', 'execution_not_found') end
+  local execution_id = ff.text(call)
+  local execution = ff.load(call, execution_id, FIELDS)
+  if not execution then
+    ff.forget_timer(call, execution_id)
+    return ff.accept('already_satisfied', 'execution_not_found')
+  end
   if not ff.is_active(execution.situation) then return ff.accept('already_satisfied', 'not_active') end
   if execution.situation == 'lease_expired' then return ff.accept('already_satisfied', 'already_expired') end
   if execution.situation == 'lease_revoked' then return ff.accept('already_satisfied', 'already_revoked') end

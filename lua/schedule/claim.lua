@@ -47,13 +47,13 @@ local function candidates(call, lane_id, capabilities, limit)
   return uuids, requirements
 end
 
--- Loads a candidate with what its owner needs.
+-- Loads a candidate with what its owner needs, or nil when something outside removed it.
 local function load_candidate(call, partition, lane_id, uuid, requirements)
   local key = call.base .. uuid
   local values = store('HMGET', key, F.situation, F.totalAttemptCount, F.executionKind, F.payload, F.payloadBytes,
     F.payloadEncoding, F.tagCount, F.rules, F.executionDeadlineAt)
   local situation, payload = values[1], values[4]
-  if not situation then ff.broken(uuid .. ' is queued but does not exist') end
+  if not situation then return nil end
   local execution = {
     id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
     totalAttemptCount = values[2], executionKind = values[3], payload = payload or '', payloadEncoding = values[6] or '', tags = '',
@@ -137,7 +137,17 @@ function ff.operations.claim_for_worker(call)
   local uuids, requirements = candidates(call, lane_id, capabilities, tonumber(wanted))
   if not uuids[1] then return ff.accept('no_work', {}) end
   local found = {}
-  for i = 1, #uuids do found[i] = load_candidate(call, partition, lane_id, uuids[i], requirements and requirements[i] or '') end
+  local gone = {}
+  for i = 1, #uuids do
+    local set = requirements and requirements[i] or ''
+    local execution = load_candidate(call, partition, lane_id, uuids[i], set)
+    if execution then
+      found[#found + 1] = execution
+    else
+      gone[#gone + 1] = { uuid = uuids[i], laneId = lane_id, requiredCapabilities = set }
+    end
+  end
+  for i = 1, #gone do ff.dequeue(call, gone[i]) end
 
   local owner = {
     lease_expires_at = call.now + lease_ttl_ms, worker = worker_id .. ':' .. worker_instance_id,

@@ -36,6 +36,24 @@ function ff.announce_timer(call, execution)
   end
 end
 
+-- An execution that something outside removed leaves index entries behind. They are dropped where they are met, so
+-- that one of them cannot keep everything behind it waiting.
+function ff.forget_timer(call, execution_id)
+  store('ZREM', call.base .. K.timers, ff.uuid(execution_id))
+end
+
+function ff.forget_retained(call, execution_id)
+  local timers = call.base .. K.timers
+  local members = store('ZRANGEBYSCORE', timers, '-inf', call.now)
+  for i = 1, #members do
+    local at = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
+    local slot = at and call.base .. K.slot .. at
+    if slot and store('LREM', slot, 1, ff.uuid(execution_id)) == 1 and store('EXISTS', slot) == 0 then
+      store('ZREM', timers, members[i])
+    end
+  end
+end
+
 -- Files a terminal execution under the time of its purge, when the call settles.
 function ff.retain(call, execution, purge_at)
   local ended = call.ended

@@ -3,6 +3,7 @@
  * reading of the log. Source: spec 05 section 5, spec 13 section A4.
  */
 import type { Event, LoggedEvent } from '../events.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../schedule/claim.js';
 
 /** Who held which lease of which attempt. */
 export interface LeaseIdentity {
@@ -42,7 +43,7 @@ function releaseReason(event: Event): string | undefined {
     case 'execution_cancelled':
       return 'cancelled';
     case 'execution_failed':
-      return 'failed_terminal';
+      return event.failureCategory === MAX_RECLAIMS_EXCEEDED ? MAX_RECLAIMS_EXCEEDED : 'failed_terminal';
     case 'retry_scheduled':
       return 'failed_retry_scheduled';
     case 'execution_delayed':

@@ -10,7 +10,7 @@ import type { AnySchema } from './schema.js';
 export interface RetryOptions {
   /** Tries after the first one, for attempts that fail. Default 3, at most 1 000. */
   readonly failures?: number;
-  /** Tries after attempts whose worker was lost. Default 100. */
+  /** Tries after attempts whose worker was lost. Default 1 000. */
   readonly crashes?: number;
   /** Wait between tries. Default exponential from 1 s to 60 s. */
   readonly backoff?: Backoff;

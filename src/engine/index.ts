@@ -8,3 +8,5 @@ export { EngineError, type ErrorCode } from '../../model/errors.js';
 export { leaseHistory, readEvents } from '../log.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
 export type { Event, LoggedEvent } from '../../model/events.js';
+export { handleOf, type HandleIssuer } from '../../model/handle.js';
+export type { HandleArgs, OwnerOperation } from '../backend.js';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
-import { encodeHandle, handlePayloadOf } from '../../model/handle.js';
+import { handleOf } from '../../model/handle.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
@@ -297,8 +297,10 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine);
       const claimed = await take(engine);
-      const handle = encodeHandle(handlePayloadOf(claimed, { backend: engine.backend.label, leaseTtlMs: TTL_MS, laneId: LANE, workerInstanceId: 'worker-1' }));
-      await engine.backend.completeExecution({ executionId, handle } as ArgsOf<'completeExecution'>);
+      const handle = handleOf(claimed, { backend: engine.backend.label, leaseTtlMs: TTL_MS, laneId: LANE, workerInstanceId: 'worker-1' });
+      const both = { executionId, handle, source: 'lease_holder' } as unknown as ArgsOf<'completeExecution'>;
+      await assert.rejects(engine.backend.completeExecution(both), { code: 'invalid_input', detail: { field: 'executionId' } });
+      await engine.backend.completeExecution({ handle });
       assert.equal(await stateOf(engine, executionId), 'completed');
     },
   },

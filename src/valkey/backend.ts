@@ -70,6 +70,7 @@ const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 class ValkeyEngine {
   readonly label = 'valkey';
   private readonly functionExecute: string;
+  private readonly functionAdvance: string;
   private readonly functionRead: string;
   private readonly callTimeoutMs: number;
   private readonly settings: readonly string[];
@@ -89,6 +90,7 @@ class ValkeyEngine {
   ) {
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
+    this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
     this.callTimeoutMs = callTimeoutMs;
     this.settings = [String(logMaxEntries), String(retentionMs)];
@@ -155,7 +157,9 @@ class ValkeyEngine {
     const argv = this.header();
     argv.push(String(commands.length));
     for (const { name, args } of commands) pushCommand(argv, name, args as unknown as Record<string, unknown>);
-    const replies = (await this.call(this.functionExecute, keys, argv)) as WireReply[];
+    // A server whose memory is full refuses new work and takes everything that ends work.
+    const creates = commands.some(({ name }) => name === 'createExecution');
+    const replies = (await this.call(creates ? this.functionExecute : this.functionAdvance, keys, argv)) as WireReply[];
     return commands.map(({ name }, i) => decodeReply(name, replies[i] ?? null));
   }
 

@@ -29,6 +29,8 @@ function payloadBytes(commands: readonly ParsedCommand[]): number {
   return bytes;
 }
 
+const creates = ({ commands }: Waiting): boolean => commands.some(({ name }) => name === 'createExecution');
+
 export class Coalescer {
   private readonly waiting = new Map<string, Waiting[]>();
 
@@ -59,7 +61,10 @@ export class Coalescer {
     let bytes = 0;
     for (const entry of queue) {
       const more = payloadBytes(entry.commands);
-      if (group.length > 0 && (count + entry.commands.length > MAX_JOINED_COMMANDS || bytes + more > MAX_JOINED_BYTES)) {
+      const first = group[0];
+      // Creations travel apart from the rest: a server whose memory is full refuses them alone.
+      const apart = first !== undefined && creates(first) !== creates(entry);
+      if (group.length > 0 && (apart || count + entry.commands.length > MAX_JOINED_COMMANDS || bytes + more > MAX_JOINED_BYTES)) {
         this.dispatch(partition, group);
         group = [];
         count = 0;

@@ -146,7 +146,7 @@ const NOT_CONNECTED = /enableOfflineQueue options is false/;
 const TIMEOUT = /command timed out/i;
 const FUNCTION_MISSING = /function not found/i;
 /** Replies of a server that can take the very same call in a moment; the call did not run. */
-const NOT_NOW = /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|MOVED|ASK|NOREPLICAS)\b|Too many Cluster redirections/;
+const NOT_NOW = /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|MOVED|ASK|NOREPLICAS|BUSY|MISCONF)\b|Too many Cluster redirections/;
 const SERVER_REPLY = /^[A-Z]+ /;
 
 export function isFunctionMissing(error: unknown): boolean {
@@ -167,6 +167,8 @@ export function faultOf(error: unknown, host: string): EngineError {
   if (FUNCTION_MISSING.test(message)) return new EngineError('transport_failed', `${host} has not got the function library yet; the call did not run.`, { cause: error });
   if (LOST.test(message)) return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
   if (TIMEOUT.test(message)) return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
+  if (/^OOM\b/.test(message)) return new EngineError('server_memory_full', `${host} is out of memory; the call did not run.`, { cause: error });
+  if (/^(NOAUTH|NOPERM|WRONGPASS)\b/.test(message)) return new EngineError('server_refused', `${host} answered: ${message}.`, { cause: error });
   if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message}.`, { cause: error });
   return new EngineError('transport_failed', `${host}: ${message}.`, { cause: error });
 }

@@ -120,9 +120,9 @@ describe('the cap on reclaims', () => {
     given(...lapsed(0, 0)).when('claimForWorker', claimArgs()).answers({ kind: 'no_work', reclaimCapExceeded: [X] });
   });
 
-  test('without a policy the cap is 100', () => {
-    given(...lapsed(undefined, 99)).when('claimForWorker', claimArgs()).answers({ kind: 'claimed' });
-    given(...lapsed(undefined, 100)).when('claimForWorker', claimArgs()).answers({ kind: 'no_work', reclaimCapExceeded: [X] });
+  test('without a policy the cap is 1 000', () => {
+    given(...lapsed(undefined, 999)).when('claimForWorker', claimArgs()).answers({ kind: 'claimed' });
+    given(...lapsed(undefined, 1_000)).when('claimForWorker', claimArgs()).answers({ kind: 'no_work', reclaimCapExceeded: [X] });
   });
 
   test('other work of the same claim is taken', () => {

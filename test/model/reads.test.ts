@@ -1,6 +1,6 @@
 /** What reads say, what is due when, and how handles carry a fence. */
 import { describe, expect, test } from 'vitest';
-import { decodeHandle, encodeHandle, handlePayloadOf } from '../../model/handle.js';
+import { decodeHandle, encodeHandle, handleOf } from '../../model/handle.js';
 import { nextTimer } from '../../model/schedule/timers.js';
 import { snapshotOf } from '../../model/execution/projections.js';
 import { evolve } from '../../model/evolve.js';
@@ -92,7 +92,8 @@ describe('handles', () => {
     const { decision } = given(created()).when('claimForWorker', { partition: PARTITION, laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }] });
     if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('nothing was claimed');
     const [execution] = decision.outcome.executions;
-    const payload = handlePayloadOf(execution as NonNullable<typeof execution>, { backend: 'memory', leaseTtlMs: 30_000, laneId: 'lane', workerInstanceId: 'w-1' });
+    const handle = handleOf(execution as NonNullable<typeof execution>, { backend: 'memory', leaseTtlMs: 30_000, laneId: 'lane', workerInstanceId: 'w-1' });
+    const payload = decodeHandle(handle, 'memory');
     expect(decodeHandle(encodeHandle(payload), 'memory')).toEqual(payload);
     expect(payload).toMatchObject({ kind: 'fresh', executionId: X, ...FENCE, attemptIndex: 0 });
     expect(() => decodeHandle(encodeHandle(payload), 'valkey')).toThrowError(/handle_from_other_backend/);
