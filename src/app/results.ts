@@ -6,10 +6,11 @@
  *   while nothing happens, and back to 50 ms when something did.
  * - While few runs of a partition are waited for, each one's state is asked for. While many are, the partition's log
  *   is read instead: then the cost is bounded by what happens, not by who waits.
+ * - An error that passes is waited out. One that does not is told to those who wait for that run, and to nobody else.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
-import { partitionOfExecution } from '../../model/ids.js';
+import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
@@ -36,6 +37,9 @@ const MAX_LOG_PAGES = 10;
 /** The runs of one partition that are waited for. */
 class PartitionWatch {
   private readonly waiters = new Map<string, Set<Waiter>>();
+  /** Runs whose state was not read since they are waited for, or since the log is followed: the log may be past their end. */
+  private readonly unchecked = new Map<string, number>();
+  private marks = 0;
   private cursor: number | undefined;
   private pollMs = FIRST_POLL_MS;
   private timer: Cancel | undefined;
@@ -48,38 +52,46 @@ class PartitionWatch {
     if (waiters === undefined) this.waiters.set(executionId, new Set([waiter]));
     else waiters.add(waiter);
     // It may have ended before anybody waited for it.
-    void this.check(executionId).catch((error: unknown) => this.failed(error));
+    this.mark(executionId);
+    void this.check(executionId);
     this.pollMs = FIRST_POLL_MS;
     this.schedule();
+  }
+
+  /** From now on, only a look that begins later counts. */
+  private mark(executionId: string): void {
+    this.unchecked.set(executionId, ++this.marks);
   }
 
   remove(executionId: string, waiter: Waiter): void {
     const waiters = this.waiters.get(executionId);
     waiters?.delete(waiter);
-    if (waiters?.size === 0) this.waiters.delete(executionId);
-    if (this.waiters.size === 0) this.stop();
+    if (waiters?.size === 0) this.take(executionId);
   }
 
-  has(executionId: string): boolean {
+  private has(executionId: string): boolean {
     return this.waiters.has(executionId);
   }
 
   settle(ended: Ended): void {
-    const waiters = this.waiters.get(ended.executionId);
-    this.waiters.delete(ended.executionId);
-    for (const waiter of waiters ?? []) waiter.resolve(ended);
-    if (this.waiters.size === 0) this.stop();
+    for (const waiter of this.take(ended.executionId)) waiter.resolve(ended);
   }
 
   rejectAll(error: unknown): void {
     for (const executionId of [...this.waiters.keys()]) this.reject(executionId, error);
-    this.stop();
   }
 
   private reject(executionId: string, error: unknown): void {
-    const waiters = this.waiters.get(executionId);
+    for (const waiter of this.take(executionId)) waiter.reject(error);
+  }
+
+  /** The waiters of a run, for whom the wait is over. */
+  private take(executionId: string): Iterable<Waiter> {
+    const waiters = this.waiters.get(executionId) ?? [];
     this.waiters.delete(executionId);
-    for (const waiter of waiters ?? []) waiter.reject(error);
+    this.unchecked.delete(executionId);
+    if (this.waiters.size === 0) this.stop();
+    return waiters;
   }
 
   private stop(): void {
@@ -98,20 +110,11 @@ class PartitionWatch {
   private async poll(): Promise<void> {
     this.polling = true;
     const before = this.waiters.size;
-    try {
-      if (before > MAX_ASKED_SINGLY) await this.follow();
-      else await this.checkAll();
-    } catch (error) {
-      this.failed(error);
-    }
+    if (before > MAX_ASKED_SINGLY) await this.follow();
+    else await this.checkAll();
     this.polling = false;
     this.pollMs = this.waiters.size < before ? FIRST_POLL_MS : Math.min(MAX_POLL_MS, this.pollMs * POLL_GROWTH);
     this.schedule();
-  }
-
-  /** A transport error passes; what will not pass is told to everybody who waits. */
-  private failed(error: unknown): void {
-    if (!isRetryable(error)) this.rejectAll(error);
   }
 
   private async checkAll(): Promise<void> {
@@ -119,11 +122,27 @@ class PartitionWatch {
     await Promise.all([...this.waiters.keys()].map((executionId) => this.check(executionId)));
   }
 
-  private async check(executionId: string): Promise<void> {
-    const state = await this.backend.readExecutionState({ executionId });
-    if (!this.has(executionId)) return;
-    if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
-    else if (state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired') await this.load(executionId, state);
+  /** Asks for the state of a run, and for its end if it has ended. Never throws. */
+  private check(executionId: string): Promise<void> {
+    const mark = this.unchecked.get(executionId);
+    return this.guarded(executionId, async () => {
+      const state = await this.backend.readExecutionState({ executionId });
+      if (!this.has(executionId)) return;
+      if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
+      else if (state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired') await this.load(executionId, state);
+      else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
+    });
+  }
+
+  /** Does something for one run. Of its errors, one that passes leaves the run unchecked; others end the wait for it. */
+  private async guarded(executionId: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!this.has(executionId)) return;
+      if (isRetryable(error)) this.mark(executionId);
+      else this.reject(executionId, error);
+    }
   }
 
   private async load(executionId: string, kind: Ended['kind']): Promise<void> {
@@ -139,17 +158,29 @@ class PartitionWatch {
   }
 
   private async follow(): Promise<void> {
-    if (this.cursor === undefined) {
-      const { end } = await this.backend.readLog({ partition: this.partition, after: LIMITS.maxInteger, limit: 1 });
-      this.cursor = end;
-      // What ended before the cursor will not be met again.
-      await Promise.all([...this.waiters.keys()].map((executionId) => this.check(executionId)));
-      return;
+    try {
+      if (this.cursor === undefined) await this.takeUpLog();
+      else await this.readOn();
+    } catch (error) {
+      // A log that cannot be read says nothing about the runs in it: each is asked for by itself.
+      if (!isRetryable(error)) return this.checkAll();
     }
+    await Promise.all([...this.unchecked.keys()].map((executionId) => this.check(executionId)));
+  }
+
+  private async takeUpLog(): Promise<void> {
+    const { end } = await this.backend.readLog({ partition: this.partition, after: LIMITS.maxInteger, limit: 1 });
+    this.cursor = end;
+    // What ended before the cursor will not be met again.
+    for (const executionId of this.waiters.keys()) this.mark(executionId);
+  }
+
+  private async readOn(): Promise<void> {
     for (let page = 0; page < MAX_LOG_PAGES && this.cursor !== undefined; page++) {
       const events = await this.nextEvents(this.cursor);
       if (events === undefined) return;
-      await Promise.all(events.map(({ event }) => this.read(event)));
+      // An event whose result cannot be read now leaves its run unchecked: the cursor need not wait.
+      await Promise.all(events.map(({ event }) => this.guarded(event.executionId, () => this.read(event))));
       this.cursor = events.at(-1)?.sequence ?? this.cursor;
       if (events.length < LIMITS.maxPageSize) return;
     }
@@ -192,7 +223,10 @@ export class ResultWaiter {
    * Resolves when the execution has ended.
    * @throws RunNotFoundError; AppClosedError; what the backend throws for good; the signal's reason
    */
-  wait(executionId: string, signal?: AbortSignal): Promise<Ended> {
+  async wait(executionId: string, signal?: AbortSignal): Promise<Ended> {
+    if (!isExecutionId(executionId)) {
+      throw new EngineError('invalid_input', 'executionId: must be a valid execution id, like "{fp:0}:<uuid>".', { detail: { field: 'executionId' } });
+    }
     const partition = partitionOfExecution(executionId);
     let watch = this.watches.get(partition);
     if (watch === undefined) this.watches.set(partition, (watch = new PartitionWatch(this.backend, this.clock, partition)));

@@ -396,6 +396,61 @@ describe('waiting for results', () => {
     await there.close();
   });
 
+  it('of a run that cannot be asked for fails alone', async () => {
+    const inner = memory();
+    let broken: string | undefined;
+    const backend = Object.assign(Object.create(inner) as Backend, {
+      readExecutionState: async (args: { executionId: string }) => {
+        if (args.executionId === broken) throw new EngineError('corruption', 'broken.');
+        return inner.readExecutionState(args);
+      },
+    });
+    for (const many of [3, 30]) {
+      const there = app({ backend: elsewhere(inner), closeBackend: false });
+      there.task('t', ({ input }: TaskContext<number>) => input);
+      a = app({ backend, closeBackend: false });
+      const task = a.task('t', ({ input }: TaskContext<number>) => input);
+      const runs = await task.runMany(Array.from({ length: many }, (_, i) => i));
+      const results = Promise.allSettled(runs.map((run) => run.result()));
+      await pause(100);
+      broken = (await task.run(-1)).id;
+      const errors = await Promise.all(['{fp:0}:oops', '{fp:9}:oops', 'oops', '', broken].map((id) => rejectionOf(a.get(id).result())));
+      expect(errors.map((error) => (error as { code: string }).code)).toEqual([...Array.from({ length: 4 }, () => 'invalid_input'), 'corruption']);
+      await pause(100);
+      await there.worker();
+      expect((await results).every(({ status }) => status === 'fulfilled')).toBe(true);
+      await there.close();
+      await a.close();
+    }
+  });
+
+  it('of a run whose first check failed comes all the same, also beside many that are waited for', async () => {
+    const inner = memory();
+    let failing: string | undefined;
+    const backend = Object.assign(Object.create(inner) as Backend, {
+      readExecutionState: async (args: { executionId: string }) => {
+        if (args.executionId !== failing) return inner.readExecutionState(args);
+        failing = undefined;
+        throw new EngineError('call_timeout', 'no answer.');
+      },
+    });
+    a = app({ backend });
+    const never = a.task('never', { lane: 'never' }, () => 1);
+    const quick = a.task('quick', { lane: 'quick' }, () => 42);
+    const others = await never.runMany(Array.from({ length: 20 }, () => undefined));
+    for (const run of others) void rejectionOf(run.result());
+    // By now the log is followed.
+    await pause(200);
+    await a.worker({ tasks: [quick] });
+    const run = await quick.run();
+    await until(async () => (await run.state()) === 'completed');
+    // And by now it was read beyond the end of this run.
+    await pause(500);
+    failing = run.id;
+    expect(await run.result({ timeout: 5_000 })).toBe(42);
+    expect(failing).toBeUndefined();
+  });
+
   it('ends with the app', async () => {
     a = memoryApp();
     const run = await a.task('t', () => 1).run();
