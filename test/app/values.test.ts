@@ -130,7 +130,9 @@ describe('refusals', () => {
 
 describe('worker options', () => {
   it('have defaults and bounds', () => {
-    expect(resolveSettings({})).toEqual({ slots: 1, claimAhead: 0, capabilities: [], leaseTtlMs: 30_000, drainTimeoutMs: 25_000, handleSignals: false, workerId: 'worker' });
+    expect(resolveSettings({})).toEqual({
+      slots: 1, claimAhead: 0, capabilities: [], leaseTtlMs: 30_000, drainTimeoutMs: 25_000, sweepIntervalMs: 5_000, handleSignals: false, workerId: 'worker',
+    });
     for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }]) expect(() => resolveSettings(wrong)).toThrow(/whole number/);
   });
 });
