@@ -1,5 +1,6 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
 import { executionIdOf, partitionOfExecution } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import { placementOf } from '../../model/partition.js';
 import type { Backend, CommandResult } from '../backend.js';
@@ -98,11 +99,21 @@ export class Creator {
   }
 }
 
-/** An id belongs to its task, a key to the whole namespace. */
-function keyOf(task: TaskDefinition, { id, idempotencyKey }: RunOptions): string | undefined {
-  if (id === undefined) return idempotencyKey;
-  if (idempotencyKey !== undefined) throw new InvalidDefinitionError(`Run of task "${task.name}": give an id or an idempotencyKey, not both`);
-  return `${task.name}/${id}`;
+/**
+ * The key of the engine: an id belongs to its task, a key to the whole namespace. No two of them have the same one,
+ * whatever characters they consist of: the length says where a name ends.
+ */
+function keyOf({ name }: TaskDefinition, { id, idempotencyKey }: RunOptions): string | undefined {
+  if (id !== undefined && idempotencyKey !== undefined) throw new InvalidDefinitionError(`Run of task "${name}": give an id or an idempotencyKey, not both`);
+  if (id !== undefined) return bounded(name, 'id', `id:${name.length}:${name}:`, id);
+  // An empty key is none.
+  return idempotencyKey === undefined || idempotencyKey === '' ? undefined : bounded(name, 'idempotencyKey', 'key:', idempotencyKey);
+}
+
+function bounded(taskName: string, what: string, before: string, text: string): string {
+  const most = LIMITS.maxIdempotencyKeyBytes - Buffer.byteLength(before);
+  if (Buffer.byteLength(text) <= most) return before + text;
+  throw new InvalidDefinitionError(`Run of task "${taskName}": its ${what} may have ${Math.max(0, most)} bytes at most, and has ${Buffer.byteLength(text)}`);
 }
 
 function groupByPartition(all: readonly CreateArgs[]): Map<string, CreateArgs[]> {

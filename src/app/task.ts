@@ -46,9 +46,12 @@ export interface TaskOptions<Input extends AnySchema | undefined, Output extends
 
 /** Choices of one run. */
 export interface RunOptions {
-  /** A second run of this task with the same id is the first one. Kept for `idempotencyWindow`. */
+  /**
+   * A second run of this task with the same id is the first one. Kept for `idempotencyWindow`. At most 248 bytes less
+   * those of the task's name.
+   */
   readonly id?: string;
-  /** The same, but shared by all tasks of the namespace. Give one of the two. */
+  /** The same, but shared by all tasks of the namespace; at most 252 bytes. Give one of the two. */
   readonly idempotencyKey?: string;
   /** How long the id or key is remembered. Default 24 hours. */
   readonly idempotencyWindow?: Duration;

@@ -217,6 +217,30 @@ describe('a run', () => {
     expect(await rejectionOf(pay.run(undefined, { idempotencyKey: 'k', id: 'k' }))).toBeInstanceOf(InvalidDefinitionError);
   });
 
+  it('has an id or a key that no other task, id or key can be taken for', async () => {
+    a = memoryApp();
+    const define = (name: string) => a.task(name, () => name);
+    const [short, long, prefix] = [define('a'), define('a/b'), define('id:1:a')] as const;
+    const runs = await Promise.all([
+      short.run(undefined, { id: 'b/c' }),
+      long.run(undefined, { id: 'c' }),
+      short.run(undefined, { idempotencyKey: 'a/b/c' }),
+      short.run(undefined, { id: 'b' }),
+      short.run(undefined, { idempotencyKey: 'id:1:a:b' }),
+      short.run(undefined, { idempotencyKey: 'a/b' }),
+      prefix.run(undefined, { id: 'b' }),
+      short.run(undefined, { idempotencyKey: '' }),
+      short.run(undefined, { idempotencyKey: '' }),
+    ]);
+    expect(runs.map(({ deduplicated }) => deduplicated)).toEqual(runs.map(() => false));
+    expect(new Set(runs.map(({ id }) => id)).size).toBe(runs.length);
+    expect((await short.run(undefined, { id: 'x'.repeat(249) })).deduplicated).toBe(false);
+    expect(await rejectionOf(short.run(undefined, { id: 'x'.repeat(250) }))).toMatchObject({
+      code: 'invalid_definition', message: 'Run of task "a": its id may have 249 bytes at most, and has 250',
+    });
+    expect(await rejectionOf(short.run(undefined, { idempotencyKey: 'ä'.repeat(127) }))).toMatchObject({ code: 'invalid_definition' });
+  });
+
   it('that is created again after a lost answer is no duplicate', async () => {
     const inner = memory();
     let lost = 0;
