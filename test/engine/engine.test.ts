@@ -181,7 +181,7 @@ describe('the loop', () => {
     expect(loops.reduce((sum, { applied }) => sum + applied, 0)).toBe(60);
   });
 
-  it('looks at an idle store only as often as its poll says', async () => {
+  it('looks at an idle store only as often as its poll says, and less often where nothing is due', async () => {
     const inner = memory({ partitions: { count: 16 } });
     let looks = 0;
     const counted = Object.assign(Object.create(inner) as Backend, {
@@ -194,8 +194,8 @@ describe('the loop', () => {
     await pause(30);
     looks = 0;
     await pause(500);
-    expect(looks).toBeGreaterThan(16 * 3);
-    expect(looks).toBeLessThan(16 * 7);
+    expect(looks).toBeGreaterThanOrEqual(16);
+    expect(looks).toBeLessThan(16 * 4);
   });
 
   it('waits for what is in flight when it ends, and looks no more', async () => {
