@@ -14,6 +14,7 @@ import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
 import { Coalescer, type Decisions } from './coalescer.js';
+import { Deadlines } from './deadlines.js';
 import { declaredKeys, readKeys } from './keys.js';
 import { decodeDue, FETCHES } from './reads.js';
 import { WakeSubscriber } from './wakes.js';
@@ -30,7 +31,7 @@ export interface ValkeyOptions {
   readonly retentionMs?: number;
   /** Log entries kept per partition, approximately. Default 100 000. */
   readonly logMaxEntries?: number;
-  /** Longest time a call may take, ms. Default 5 000. */
+  /** Longest time a call may take, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
   readonly callTimeoutMs?: number;
   /** Who puts the function library on the server. Default `load`. */
   readonly library?: LibraryMode;
@@ -52,19 +53,6 @@ const MAX_NOT_NOW_PAUSE_MS = 160;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits for work only so long. @throws Error in the words of the client library */
-async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('Command timed out')), ms);
-  });
-  try {
-    return await Promise.race([work, over]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 
 class ValkeyEngine {
@@ -72,7 +60,6 @@ class ValkeyEngine {
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
   private readonly functionRead: string;
-  private readonly callTimeoutMs: number;
   private readonly settings: readonly string[];
   private readonly wakes: WakeSubscriber;
   private readonly calls = new Coalescer((partition, commands) => this.decide(partition, commands));
@@ -85,16 +72,16 @@ class ValkeyEngine {
     private readonly prefix: string,
     private readonly kind: LibraryKind,
     private readonly mode: LibraryMode,
-    { callTimeoutMs, retentionMs, logMaxEntries }: BackendSettings,
+    private readonly deadlines: Deadlines,
+    { retentionMs, logMaxEntries }: BackendSettings,
     private readonly clock: TestClock | undefined,
   ) {
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
-    this.callTimeoutMs = callTimeoutMs;
     this.settings = [String(logMaxEntries), String(retentionMs)];
-    this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client));
+    this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
   }
 
   async run(name: OperationName, args: unknown): Promise<unknown> {
@@ -150,6 +137,7 @@ class ValkeyEngine {
     this.closed = true;
     this.wakes.close();
     this.client.disconnect();
+    this.deadlines.close();
   }
 
   private async decide(partition: string, commands: readonly ParsedCommand[]): Promise<Decisions> {
@@ -186,9 +174,9 @@ class ValkeyEngine {
   /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
   private async attempt<Value>(call: () => Promise<Value>): Promise<Value> {
     if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} is closed.`);
-    const deadline = performance.now() + this.callTimeoutMs;
+    const deadline = performance.now() + this.deadlines.timeoutMs;
     try {
-      return await call();
+      return await this.deadlines.within(call());
     } catch (error) {
       return this.attemptAgain(call, error, deadline);
     }
@@ -203,9 +191,9 @@ class ValkeyEngine {
       const leftMs = deadline - performance.now();
       if (leftMs <= pauseMs) throw faultOf(error, this.host);
       try {
-        if (missing) await within(leftMs, handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load'));
+        if (missing) await this.deadlines.within(handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load'), leftMs);
         else await pause(pauseMs);
-        return await within(Math.max(1, deadline - performance.now()), call());
+        return await this.deadlines.within(call(), Math.max(1, deadline - performance.now()));
       } catch (next) {
         if (next instanceof EngineError) throw next;
         error = next;
@@ -222,24 +210,26 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock 
   const settings = parseSettings(options);
   const { callTimeoutMs } = settings;
   const mode = options.library ?? 'load';
-  const node = connectNode(address, callTimeoutMs);
+  const deadlines = new Deadlines(callTimeoutMs);
+  const node = connectNode(address, callTimeoutMs, deadlines);
   let client: Client = node;
   try {
     await established(node, callTimeoutMs);
-    const info = await serverInfo(node);
+    const info = await deadlines.within(serverInfo(node));
     checkServer(info, host);
     if (info.get('cluster_enabled') === '1') {
       node.disconnect();
-      const cluster = connectCluster(address, callTimeoutMs);
+      const cluster = connectCluster(address, callTimeoutMs, deadlines);
       client = cluster;
       await established(cluster, callTimeoutMs);
-      for (const primary of primariesOf(cluster)) checkServer(await serverInfo(primary), `${primary.options.host}:${primary.options.port}`);
+      for (const primary of primariesOf(cluster)) checkServer(await deadlines.within(serverInfo(primary)), `${primary.options.host}:${primary.options.port}`);
     }
-    await handshake(client, kind, mode);
-    const partitions = await settlePartitions(client, prefix, options.partitions);
-    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, settings, clock);
+    await deadlines.within(handshake(client, kind, mode));
+    const partitions = await deadlines.within(settlePartitions(client, prefix, options.partitions));
+    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, deadlines, settings, clock);
   } catch (error) {
     client.disconnect();
+    deadlines.close();
     throw error instanceof EngineError ? error : faultOf(error, host);
   }
 }

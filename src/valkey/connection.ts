@@ -4,6 +4,7 @@
  */
 import { Cluster, Valkey, type ClusterOptions, type RedisOptions } from 'iovalkey';
 import { EngineError } from '../../model/errors.js';
+import type { Deadlines } from './deadlines.js';
 
 export interface ConnectionOptions {
   /** `valkey://[user:password@]host[:port][/db]`; `valkeys://` for TLS. */
@@ -17,9 +18,6 @@ export type Client = Valkey | Cluster;
 
 /** Wait between tries to reach a server that is gone, ms: quick at first, a second at most. */
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
-
-/** From the end of an unanswered call to the end of its connection, ms. */
-const SOCKET_TIMEOUT_SLACK_MS = 100;
 
 const REDIS_SCHEMES: Record<string, string> = { 'valkey:': 'redis:', 'valkeys:': 'rediss:', 'redis:': 'redis:', 'rediss:': 'rediss:' };
 
@@ -50,11 +48,10 @@ function commonOptions(callTimeoutMs: number): RedisOptions {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    commandTimeout: callTimeoutMs,
+    // The timeouts of calls, and of connections whose peer went away without a word, are the backend's too
+    // (deadlines.ts): the client library's would fire after a pause of the event loop, before the answers that came
+    // meanwhile are read.
     connectTimeout: callTimeoutMs,
-    // A peer that went away without a word: a connection that left a call unanswered is given up. A little later than
-    // the call, which is to end as what it is.
-    socketTimeout: callTimeoutMs + SOCKET_TIMEOUT_SLACK_MS,
     keepAlive: 10_000,
     noDelay: true,
     retryStrategy: reconnectDelayMs,
@@ -63,16 +60,17 @@ function commonOptions(callTimeoutMs: number): RedisOptions {
   };
 }
 
-/** A connection to one node. */
-export function connectNode(address: URL, callTimeoutMs: number): Valkey {
+/** A connection to one node; `deadlines` notice when it is dead. */
+export function connectNode(address: URL, callTimeoutMs: number, deadlines?: Deadlines): Valkey {
   const client = new Valkey(address.href, commonOptions(callTimeoutMs));
+  deadlines?.watch(client);
   // Faults reach the caller of the command that meets them; without a listener the process would end.
   client.on('error', () => undefined);
   return client;
 }
 
-/** A client for the cluster that the node belongs to. */
-export function connectCluster(address: URL, callTimeoutMs: number): Cluster {
+/** A client for the cluster that the node belongs to; `deadlines` notice when a connection is dead. */
+export function connectCluster(address: URL, callTimeoutMs: number, deadlines?: Deadlines): Cluster {
   const { username, password, protocol } = address;
   const options: ClusterOptions = {
     lazyConnect: true,
@@ -91,6 +89,7 @@ export function connectCluster(address: URL, callTimeoutMs: number): Cluster {
     },
   };
   const client = new Cluster([{ host: address.hostname, port: Number(address.port || 6379) }], options);
+  client.on('+node', (node: Valkey) => deadlines?.watch(node));
   client.on('error', () => undefined);
   // A node that went away may have been replaced: ask the others who has its slots.
   client.on('-node', () => {
@@ -103,12 +102,13 @@ export function connectCluster(address: URL, callTimeoutMs: number): Cluster {
  * A connection of its own for wakes, to any one node: a cluster passes every message on to all of them. It does not
  * reconnect by itself, since its node may be gone for good: at its end another one is made.
  */
-export function connectForWakes(client: Client): Valkey {
+export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
   const nodes = primariesOf(client);
   const node = nodes[Math.floor(Math.random() * nodes.length)];
   if (node === undefined) throw new EngineError('transport_failed', 'No node of the cluster can be reached.');
   const wakes = node.duplicate({ enableOfflineQueue: true, retryStrategy: () => null });
   wakes.on('error', () => undefined);
+  deadlines.watch(wakes);
   return wakes;
 }
 

@@ -115,6 +115,39 @@ describe('a server that does not answer', () => {
   });
 });
 
+describe('an event loop that stands still', () => {
+  it('costs no call its answer, however long it stood', async () => {
+    const { url } = await server();
+    const backend = await engine(url);
+    const wakes: Wake[] = [];
+    await backend.onWake(['lane'], (wake) => wakes.push(wake));
+    for (let round = 0; round < 5; round++) {
+      const calls = [create(backend), backend.ping(), backend.serverTime(), backend.listLanes()];
+      // The calls are on their way when the loop stops, and have used up some of their time in some rounds.
+      for (let turn = 0; turn < 1 + round; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const goesOnAt = performance.now() + 3 * CALL_TIMEOUT_MS;
+      while (performance.now() < goesOnAt);
+      await Promise.all(calls);
+    }
+    await until(() => wakes.filter(({ kind }) => kind === 'work').length >= 1);
+  });
+
+  it('does not hide a server that is silent', async () => {
+    const frozen = await server();
+    const backend = await engine(frozen.url);
+    await frozen.kill('SIGSTOP');
+    const call = failure(create(backend));
+    await pause(CALL_TIMEOUT_MS / 2);
+    const goesOnAt = performance.now() + CALL_TIMEOUT_MS;
+    while (performance.now() < goesOnAt);
+    const { error, tookMs } = await call;
+    expect(error.code).toBe('call_timeout');
+    expect(tookMs).toBeLessThan(2 * CALL_TIMEOUT_MS + MARGIN_MS);
+    await frozen.kill('SIGCONT');
+    expect((await persistently(() => create(backend))).kind).toBe('created');
+  });
+});
+
 describe('a server that is gone', () => {
   it('ends calls under way at once, and lets new ones wait for its return', async () => {
     const gone = await server({ appendonly: true });
