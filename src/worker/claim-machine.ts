@@ -8,7 +8,8 @@
  *     backing_off work may be there, but its partitions failed a moment ago
  *     stopped     no more claims
  *
- * Capacity is counted so that it can never be exceeded: what was asked for is reserved until the answer is there.
+ * Capacity is counted so that it can never be exceeded: what was asked for is reserved until the answer is there. Of a
+ * lane with large inputs, fewer are asked for at once than there is room for: answers must be there in time.
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Clock } from '../engine/clock.js';
@@ -40,6 +41,8 @@ export interface ClaimMachineOptions {
   readonly lanes: readonly string[];
   readonly partitions: readonly string[];
   readonly clock: Clock;
+  /** Most executions of a lane that may be asked for at once, in all calls under way. Default no limit. */
+  readonly mostAtOnce?: (laneId: string) => number;
 }
 
 /** Claims in a row at one partition before others that may have work get their turn. */
@@ -58,6 +61,8 @@ export class ClaimMachine {
   private streakAt = '';
   /** Pairs with a plain ask under way: a second one to the same place would find the same. */
   private readonly busy = new Set<string>();
+  /** Executions asked for in calls under way, by lane. */
+  private readonly underWay = new Map<string, number>();
   private readonly failures = new Map<string, { count: number; retryAt: number }>();
 
   constructor(private readonly options: ClaimMachineOptions) {
@@ -85,13 +90,14 @@ export class ClaimMachine {
   ask(): Ask | undefined {
     if (this.stopped || this.freeSlots <= 0 || this.hints.size === 0) return undefined;
     const now = this.options.clock.now();
-    const pair = this.hints.next((laneId, partition) => !this.isBusy(laneId, partition) && !this.backsOff(partition, now));
+    const allowed = (laneId: string, partition: string): boolean => !this.isBusy(laneId, partition) && this.allowance(laneId) > 0;
+    const pair = this.hints.next((laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now));
     if (pair === undefined) return undefined;
     // With more places to look at, half of the capacity stays for them: one slow answer must not hold up all slots.
-    const count = this.hints.size > this.busy.size + 1 ? Math.ceil(this.capacity / 2) : this.capacity;
-    const others = this.hints.lanesAt(pair.partition).filter((laneId) => laneId !== pair.laneId && !this.isBusy(laneId, pair.partition));
+    const part = this.hints.size > this.busy.size + 1 ? 0.5 : 1;
+    const others = this.hints.lanesAt(pair.partition).filter((laneId) => laneId !== pair.laneId && allowed(laneId, pair.partition));
     this.streak = 0;
-    return this.reserve(pair.partition, [pair.laneId, ...others], count, true);
+    return this.reserve(pair.partition, [pair.laneId, ...others], part, true);
   }
 
   /**
@@ -103,12 +109,12 @@ export class ClaimMachine {
     const { slots, claimAhead } = this.options;
     // Refill when half of the room is free: many small claims would cost more than few large ones.
     if (this.freeSlots <= 0 && this.capacity < Math.min(slots + claimAhead, LIMITS.maxClaimCount) / 2) return undefined;
-    const lanes = this.hints.lanesAt(partition);
+    const lanes = this.hints.lanesAt(partition).filter((laneId) => this.allowance(laneId) > 0);
     if (lanes.length === 0) return undefined;
     this.streak = this.streakAt === partition ? this.streak + 1 : 1;
     this.streakAt = partition;
     if (this.streak > MAX_STREAK && this.hints.hasElsewhere(partition)) return undefined;
-    return this.reserve(partition, lanes, this.capacity, false);
+    return this.reserve(partition, lanes, 1, false);
   }
 
   /** The answer to an ask: how many tasks came, lane by lane. */
@@ -144,20 +150,22 @@ export class ClaimMachine {
     this.stopped = true;
   }
 
-  /** Splits the count among the lanes, the first of them before the others. */
-  private reserve(partition: string, laneIds: readonly string[], count: number, alone: boolean): Ask {
-    const asked = laneIds.slice(0, count);
-    const share = Math.floor(count / asked.length);
+  /** Splits this part of the capacity among the lanes, the first of them before the others. */
+  private reserve(partition: string, laneIds: readonly string[], part: number, alone: boolean): Ask {
+    const capacity = Math.ceil(this.capacity * part);
+    const asked = laneIds.slice(0, capacity);
+    const share = Math.floor(capacity / asked.length);
     const lanes = asked.map((laneId, index) => ({
       laneId,
-      count: index === 0 ? count - share * (asked.length - 1) : share,
+      count: Math.min(index === 0 ? capacity - share * (asked.length - 1) : share, Math.ceil(this.allowance(laneId) * part)),
       generation: this.hints.generationOf(laneId, partition),
     }));
-    for (const laneId of asked) {
+    for (const { laneId, count } of lanes) {
       this.hints.served(laneId);
+      this.underWay.set(laneId, this.underWayOf(laneId) + count);
+      this.reserved += count;
       if (alone) this.busy.add(pairOf(laneId, partition));
     }
-    this.reserved += count;
     this.asks++;
     return { partition, lanes, alone };
   }
@@ -165,7 +173,19 @@ export class ClaimMachine {
   private release(ask: Ask): void {
     this.reserved -= sizeOf(ask);
     this.asks--;
-    if (ask.alone) for (const { laneId } of ask.lanes) this.busy.delete(pairOf(laneId, ask.partition));
+    for (const { laneId, count } of ask.lanes) {
+      this.underWay.set(laneId, this.underWayOf(laneId) - count);
+      if (ask.alone) this.busy.delete(pairOf(laneId, ask.partition));
+    }
+  }
+
+  private underWayOf(laneId: string): number {
+    return this.underWay.get(laneId) ?? 0;
+  }
+
+  /** Executions of the lane that may be asked for now. */
+  private allowance(laneId: string): number {
+    return (this.options.mostAtOnce?.(laneId) ?? Infinity) - this.underWayOf(laneId);
   }
 
   private isBusy(laneId: string, partition: string): boolean {

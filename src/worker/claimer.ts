@@ -2,6 +2,7 @@
  * Claiming: does what the claim machine says, and tells it what became of it. A wake says where work is; a sweep
  * over everything, every 5 seconds, finds what a lost wake did not say.
  */
+import { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
@@ -9,6 +10,7 @@ import type { Backend, CommandResult } from '../backend.js';
 import { spread, type Cancel, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { ClaimMachine, type Ask, type ClaimPhase } from './claim-machine.js';
+import { InputSizes } from './input-sizes.js';
 
 export interface ClaimerOptions {
   readonly backend: Backend;
@@ -39,6 +41,7 @@ export class Claimer {
   /** Calls made for claims alone; claims that travel with another call are not counted. */
   calls = 0;
   private readonly machine: ClaimMachine;
+  private readonly sizes = new InputSizes();
   private readonly flights = new Set<Promise<void>>();
   private sweeping: Cancel | undefined;
   private readonly timers = new Set<Cancel>();
@@ -51,7 +54,9 @@ export class Claimer {
     const partitions = Array.from({ length: options.backend.partitions.count }, (_, index) => partitionKeyOf(index));
     // Workers that start together begin at different places.
     const from = Math.floor(options.clock.random() * partitions.length);
-    this.machine = new ClaimMachine({ ...options, partitions: [...partitions.slice(from), ...partitions.slice(0, from)] });
+    this.machine = new ClaimMachine({
+      ...options, partitions: [...partitions.slice(from), ...partitions.slice(0, from)], mostAtOnce: (laneId) => this.sizes.most(laneId),
+    });
   }
 
   get phase(): ClaimPhase {
@@ -180,6 +185,7 @@ export class Claimer {
       ended += outcome.reclaimCapExceeded.length;
       return outcome.kind === 'claimed' ? outcome.executions : [];
     });
+    claims.forEach((executions, index) => this.sizes.came(ask.lanes[index]?.laneId as string, executions));
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.machine.answered(ask, claims.map((executions) => executions.length));
     // What the claim ended took places that work behind it could have had: look again.
@@ -192,6 +198,7 @@ export class Claimer {
 
   /** The call of an ask failed. What it claimed, if it ran, comes back when its leases lapse. */
   failed(ask: Ask, error: unknown): void {
+    if (error instanceof EngineError && error.code === 'call_timeout') for (const { laneId, count } of ask.lanes) this.sizes.late(laneId, count);
     const delayMs = this.machine.failed(ask);
     this.options.onError(error);
     this.later(delayMs, () => this.pump());

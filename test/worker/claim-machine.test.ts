@@ -179,6 +179,29 @@ describe('the claim machine', () => {
     expect(asks).toEqual([['p0', 'a:4'], ['p1', 'a:2'], ['p2', 'a:2']]);
   });
 
+  it('asks for no more of a lane at once than it may, in all calls together', () => {
+    let most = 4;
+    const { machine } = machineOf({ slots: 20, lanes: ['a', 'b'], mostAtOnce: (laneId) => (laneId === 'a' ? most : Infinity) });
+    for (const partition of ['p0', 'p1', 'p2']) machine.hints.mark('a', partition);
+    const asks = [machine.ask(), machine.ask(), machine.ask()] as [Ask, Ask, Ask];
+    expect(asks.map(shape)).toEqual([['p0', 'a:2'], ['p1', 'a:1'], ['p2', 'a:1']]);
+    machine.hints.mark('b', 'p0');
+    expect(shape(machine.askWith('p0'))).toEqual(['p0', 'b:16']);
+    // As many came as were asked for: more may be there, and may be asked for when there is room for it on the way.
+    machine.answered(asks[0], [2]);
+    most = 1;
+    expect(machine.askWith('p0')?.lanes.some(({ laneId }) => laneId === 'a')).not.toBe(true);
+    machine.failed(asks[1]);
+    machine.answered(asks[2], [0]);
+    most = 3;
+    const { machine: later } = machineOf({ slots: 20, mostAtOnce: () => most });
+    later.hints.mark('a', 'p0');
+    const first = later.ask() as Ask;
+    expect(shape(first)).toEqual(['p0', 'a:3']);
+    later.answered(first, [3]);
+    expect(shape(later.ask())).toEqual(['p0', 'a:3']);
+  });
+
   it('refills claimed-ahead work when half of the room is free', () => {
     const { machine } = machineOf({ claimAhead: 9, slots: 1 });
     machine.hints.mark('a', 'p0');

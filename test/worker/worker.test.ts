@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { partitionOfExecution } from '../../model/ids.js';
 import { app, backoff, delay, memory, EngineError, type App, type Backend, type FinishedOutcome, type TaskContext } from '../../src/index.js';
 import { systemClock, type Clock } from '../../src/engine/clock.js';
 import { block, deferred, memoryApp, pause, rejectionOf, until } from '../app/support.js';
@@ -114,6 +116,45 @@ describe('round trips', () => {
     expect(worker.stats().completed).toBe(500);
     expect(calls.length).toBeLessThanOrEqual(30);
     expect(Math.max(...calls.map((names) => names.length))).toBeLessThanOrEqual(51);
+  });
+
+  it('large inputs come few at a time', async () => {
+    const inner = memory();
+    const received: number[] = [];
+    const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
+      const results = await inner.execute(commands);
+      for (const result of results) {
+        if (result.ok && result.outcome.kind === 'claimed') received.push(result.outcome.executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0));
+      }
+      return results;
+    }) as Backend['execute'];
+    a = app({ backend: altered(inner, { execute }) });
+    const task = a.task('t', ({ input }: TaskContext<Uint8Array>) => input.byteLength);
+    const size = 2 * 1024 * 1024;
+    const runs = await task.runMany(Array.from({ length: 40 }, () => new Uint8Array(size)));
+    await a.worker({ slots: 100 });
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(runs.map(() => size));
+    expect(received[0]).toBeLessThanOrEqual(16 * size);
+    expect(Math.max(...received.slice(1))).toBeLessThanOrEqual(16 * 1024 * 1024);
+    expect(received.reduce((sum, bytes) => sum + bytes, 0)).toBe(40 * size);
+  });
+
+  it('what a claim ended hides no work behind it', async () => {
+    const backend = memory();
+    a = app({ backend });
+    const doomed = a.task('doomed', { retry: { crashes: 0 } }, () => 'never');
+    const healthy = a.task('healthy', () => 'fine');
+    const lost = await doomed.runMany([undefined, undefined, undefined]);
+    await backend.claimForWorker({
+      partition: partitionOfExecution((lost[0] as { id: string }).id), laneId: 'default', workerId: 'w', workerInstanceId: 'i', workerCapabilities: [], leaseTtlMs: 1_000,
+      claims: lost.map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+    });
+    for (const { id } of lost) await backend.revokeLease({ executionId: id });
+    const run = await healthy.run();
+    // Nobody looks again by himself within the time of the test.
+    await a.worker({ sweepInterval: '10m' });
+    expect(await run.result({ timeout: 5_000 })).toBe('fine');
+    for (const each of lost) expect(await rejectionOf(each.result({ timeout: 5_000 }))).toMatchObject({ code: 'run_failed', category: 'max_reclaims_exceeded' });
   });
 
   it('an idle process asks for less than 25 things a second, however many slots it has', async () => {

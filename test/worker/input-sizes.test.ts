@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import { InputSizes } from '../../src/worker/input-sizes.js';
+
+const MIB = 1024 * 1024;
+const ofBytes = (...sizes: number[]): ClaimedExecution[] => sizes.map((size) => ({ inputPayload: { byteLength: size } }) as unknown as ClaimedExecution);
+
+describe('the sizes of inputs', () => {
+  it('bound what is asked for at once, lane by lane, from the first answer on', () => {
+    const sizes = new InputSizes();
+    expect(sizes.most('a')).toBe(16);
+    sizes.came('a', ofBytes(8 * MIB, 8 * MIB));
+    sizes.came('b', ofBytes(0, 0));
+    expect(sizes.most('a')).toBe(2);
+    expect(sizes.most('b')).toBeGreaterThan(100);
+    expect(sizes.most('c')).toBe(16);
+    sizes.came('c', ofBytes(40 * MIB));
+    expect(sizes.most('c')).toBe(1);
+  });
+
+  it('believe in larger ones at once, in smaller ones slowly, and in the worst when an answer is late', () => {
+    const sizes = new InputSizes();
+    sizes.came('a', ofBytes(10));
+    sizes.came('a', ofBytes(4 * MIB));
+    expect(sizes.most('a')).toBe(4);
+    sizes.came('a', []);
+    for (let i = 0; i < 2; i++) sizes.came('a', ofBytes(10, 10));
+    expect(sizes.most('a')).toBe(6);
+    for (let i = 0; i < 30; i++) sizes.came('a', ofBytes(10));
+    expect(sizes.most('a')).toBeGreaterThan(100);
+    sizes.late('a', 100);
+    expect(sizes.most('a')).toBe(25);
+    sizes.late('a', 3);
+    expect(sizes.most('a')).toBe(1);
+    sizes.late('b', 16);
+    expect(sizes.most('b')).toBe(4);
+  });
+});
