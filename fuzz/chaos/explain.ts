@@ -58,10 +58,13 @@ class Explainer {
   run(deeds: readonly Deed[]): Explanation {
     for (const { command } of deeds) if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
     const unexplained: Deed[] = [];
+    // Equal answers of several calls can fit several events. Who ended first takes the earliest that fits: if any
+    // assignment explains all of them, this one does (points and intervals, by the ends of the intervals).
+    const byEnd = [...deeds].sort((a, b) => (a.call.endedAt ?? Infinity) - (b.call.endedAt ?? Infinity));
     // Answers first: what they did is known. Events that are left were done by calls without an answer.
-    for (const deed of deeds) if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
+    for (const deed of byEnd) if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
     let ranUnanswered = 0;
-    for (const deed of deeds) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
+    for (const deed of byEnd) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
     const orphans = this.timeline.log.filter(({ sequence }) => !this.causes.has(sequence));
     return { unexplained, orphans, ranUnanswered, causes: this.causes };
   }
