@@ -37,6 +37,8 @@ export interface ValkeyOptions {
   readonly library?: LibraryMode;
 }
 
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>(['url', 'prefix', 'partitions', 'retentionMs', 'logMaxEntries', 'callTimeoutMs', 'library']);
+
 /** What a test build needs besides: the time of every call. */
 export interface TestClock {
   readonly now: () => number;
@@ -260,7 +262,12 @@ function asBackend(engine: ValkeyEngine): Backend {
  * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
  */
 export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
-  return asBackend(await boot(typeof options === 'string' ? { url: options } : options, 'production', undefined));
+  const given = typeof options === 'string' ? { url: options } : options;
+  for (const name of Object.keys(given)) {
+    // A misspelt address would silently mean another server.
+    if (!OPTION_NAMES.has(name)) throw new EngineError('invalid_input', `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`, { detail: { field: name } });
+  }
+  return asBackend(await boot(given, 'production', undefined));
 }
 
 /** The same on a test build of the library, whose clock the caller holds. For tests only. */

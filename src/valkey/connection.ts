@@ -168,7 +168,7 @@ export function faultOf(error: unknown, host: string): EngineError {
   if (LOST.test(message)) return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
   if (TIMEOUT.test(message)) return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
   if (/^OOM\b/.test(message)) return new EngineError('server_memory_full', `${host} is out of memory; the call did not run.`, { cause: error });
-  if (/^(NOAUTH|NOPERM|WRONGPASS)\b/.test(message)) return new EngineError('server_refused', `${host} answered: ${message}.`, { cause: error });
-  if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message}.`, { cause: error });
+  if (/^(NOAUTH|NOPERM|WRONGPASS)\b/.test(message)) return new EngineError('server_refused', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
+  if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
   return new EngineError('transport_failed', `${host}: ${message}.`, { cause: error });
 }

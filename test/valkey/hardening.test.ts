@@ -1,4 +1,4 @@
-/** A server whose memory is full refuses new work by name, and lets everything that ends work through. */
+/** What the backend does when the server is full, when records are gone, and when options are wrong. */
 import { randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -54,4 +54,9 @@ it('is not held up by records that something else deleted', async () => {
   expect(due.commands).toEqual([{ name: 'markLeaseExpiredIfDue', args: { executionId: delayed.executionId } }]);
   await backend.execute(due.commands);
   expect((await backend.listDue({ partition: '{fp:0}' })).commands).toEqual([]);
+});
+
+it('refuses options that it does not know, before it connects anywhere', async () => {
+  const misspelt = { host: '127.0.0.1', port: 1 } as unknown as Parameters<typeof valkey>[0];
+  await expect(valkey(misspelt)).rejects.toMatchObject({ code: 'invalid_input', detail: { field: 'host' } });
 });
