@@ -14,7 +14,7 @@ import { resultWaiter } from './results.js';
 import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
 import type { AnySchema, Schema } from './schema.js';
 import {
-  policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference, type TaskSettings,
+  ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference, type TaskSettings,
 } from './task.js';
 
 export interface AppOptions {
@@ -37,7 +37,10 @@ export interface AppOptions {
 export interface WorkerOptions extends WorkerSettings {
   /** The tasks that it runs. Default all tasks of the app, those defined later too. */
   readonly tasks?: readonly TaskReference[];
-  /** The lanes that it serves, in turn. Default the lanes of its tasks at start. */
+  /**
+   * The lanes that it serves, in turn. Default the lanes of its tasks, and those of tasks defined later when `tasks` is
+   * not given. Work of other tasks on these lanes is handed back.
+   */
   readonly lanes?: readonly string[];
   /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
   readonly engine?: boolean | EngineOptions;
@@ -81,6 +84,8 @@ export interface App {
 class FriendlyApp implements App {
   private readonly tasks = new Map<string, TaskDefinition>();
   private readonly workers = new Set<TaskWorker>();
+  /** Workers that serve the lane of every task, also of those to come. */
+  private readonly followers = new Set<TaskWorker>();
   private readonly creations = new Set<Promise<unknown>>();
   private readonly log: Logger;
   private readonly clock: Clock;
@@ -105,9 +110,10 @@ class FriendlyApp implements App {
     if (this.tasks.has(name)) throw new InvalidDefinitionError(`Task "${name}" is defined twice`);
     if (typeof handler !== 'function') throw new InvalidDefinitionError(`Task "${name}" has no handler`);
     const definition: TaskDefinition = {
-      name, handler, input: options.input, output: options.output, lane: options.lane ?? 'default', priority: options.priority, policy: policyOf(options),
+      name, handler, input: options.input, output: options.output, lane: options.lane ?? ownLane(name), priority: options.priority, policy: policyOf(options),
     };
     this.tasks.set(name, definition);
+    for (const worker of this.followers) worker.serve(definition.lane);
     return this.taskOf(definition) as never;
   }
 
@@ -153,15 +159,16 @@ class FriendlyApp implements App {
     const settings = resolveSettings(options);
     const { tasks } = options;
     const names = tasks === undefined ? undefined : new Set(tasks.map(({ name }) => this.definitionNamed(name).name));
-    const lanes = [...new Set(options.lanes ?? (tasks ?? [...this.tasks.values()]).map(({ lane }) => lane))];
-    if (lanes.length === 0) throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
+    const lanesNow = (): string[] => [...new Set(options.lanes ?? (tasks ?? [...this.tasks.values()]).map(({ lane }) => lane))];
+    if (lanesNow().length === 0) throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
     const backend = await this.ready;
     if (this.closing !== undefined) throw new AppClosedError();
     const worker = new TaskWorker({
-      backend, settings, lanes, ids: this.ids, clock: this.clock, log: this.log,
+      backend, settings, lanes: lanesNow(), ids: this.ids, clock: this.clock, log: this.log,
       taskNamed: (kind) => (names === undefined || names.has(kind) ? this.tasks.get(kind) : undefined),
     });
     this.workers.add(worker);
+    if (tasks === undefined && options.lanes === undefined) this.followers.add(worker);
     if (settings.handleSignals) this.handleSignals();
     if (options.engine !== false) await this.startEngine(backend, typeof options.engine === 'object' ? options.engine : {});
     await worker.start();

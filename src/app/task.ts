@@ -1,4 +1,5 @@
 /** A task: what it takes, what it gives, how it is tried, and how to run it. */
+import { laneId } from '../../model/core/fields.js';
 import type { Command } from '../../model/machine.js';
 import type { ExecutionPolicy } from '../../model/execution/policy.js';
 import type { Handler } from '../worker/handler.js';
@@ -18,7 +19,12 @@ export interface RetryOptions {
 
 /** How a task is run. */
 export interface TaskSettings {
-  /** Queue in which its executions wait. Default `'default'`. */
+  /**
+   * Queue in which its executions wait. Default the name of the task, so that tasks of different services do not get
+   * into each other's way; `'default'` for a task whose name cannot be that of a lane (1 to 64 printable ASCII
+   * characters without `{`, `}`, `:` and `,`). Give several tasks one lane when the same workers have all of them and
+   * their priorities are to count among each other.
+   */
   readonly lane?: string;
   /** Capabilities that a worker must have to get its executions. Default none. */
   readonly needs?: readonly string[];
@@ -100,6 +106,11 @@ export interface TaskDefinition extends TaskReference {
   readonly handler: Handler<unknown, unknown>;
   readonly priority: number | undefined;
   readonly policy: PolicyInput | undefined;
+}
+
+/** The lane of a task that names none: its own. */
+export function ownLane(taskName: string): string {
+  return laneId.safeParse(taskName).success ? taskName : 'default';
 }
 
 type PolicyInput = NonNullable<Extract<Command, { name: 'createExecution' }>['args']['policy']>;

@@ -33,8 +33,14 @@ export interface ClaimerOptions {
 }
 
 const SWEEP_SPREAD = 0.2;
-/** Head start that a worker gives to others, and how long it does after it met work that it could not do, ms. */
+/**
+ * Head start that a worker gives to others, and how long it does after it met work that it could not do, ms. The head
+ * start is drawn anew each time, so that of two workers that meet each other's work it is not always the same one that
+ * comes first.
+ */
 const GIVE_WAY_MS = 50;
+const GIVE_WAY_MIN = 0.5;
+const GIVE_WAY_MAX = 2;
 const GIVES_WAY_FOR_MS = 600_000;
 
 export class Claimer {
@@ -46,11 +52,14 @@ export class Claimer {
   private sweeping: Cancel | undefined;
   private readonly timers = new Set<Cancel>();
   private readonly givesWayUntil = new Map<string, number>();
-  private unsubscribe: (() => void) | undefined;
+  private readonly lanes: Set<string>;
+  private readonly unsubscribes: (() => void)[] = [];
+  private started = false;
   private stopped = false;
   private wasIdle = false;
 
   constructor(private readonly options: ClaimerOptions) {
+    this.lanes = new Set(options.lanes);
     const partitions = Array.from({ length: options.backend.partitions.count }, (_, index) => partitionKeyOf(index));
     // Workers that start together begin at different places.
     const from = Math.floor(options.clock.random() * partitions.length);
@@ -65,29 +74,40 @@ export class Claimer {
 
   /** Subscribes, and looks everywhere once; resolves when the subscription stands or has failed once. */
   async start(): Promise<void> {
-    await this.subscribe(1);
+    this.started = true;
+    await this.subscribe([...this.lanes], 1);
     this.sweep();
   }
 
-  private async subscribe(tries: number): Promise<void> {
+  /** Serves one more lane from now on. */
+  serve(laneId: string): void {
+    if (this.lanes.has(laneId)) return;
+    this.lanes.add(laneId);
+    this.machine.hints.add(laneId);
+    // What came while nobody listened was not announced.
+    if (this.started) void this.subscribe([laneId], 1).then(() => this.lookEverywhere());
+  }
+
+  private async subscribe(lanes: readonly string[], tries: number): Promise<void> {
+    if (this.stopped) return;
     try {
-      const unsubscribe = await this.options.backend.onWake(this.options.lanes, (wake) => {
+      const unsubscribe = await this.options.backend.onWake(lanes, (wake) => {
         if (wake.kind === 'work') this.woken(wake.laneId, wake.partition);
       });
       if (this.stopped) unsubscribe();
-      else this.unsubscribe = unsubscribe;
+      else this.unsubscribes.push(unsubscribe);
       // What came while nobody listened was not announced.
       if (tries > 1) this.lookEverywhere();
     } catch (error) {
       this.options.onError(error);
       // The sweep finds everything meanwhile, only later.
-      this.later(retryDelayMs(this.options.clock, tries), () => void this.subscribe(tries + 1));
+      this.later(retryDelayMs(this.options.clock, tries), () => void this.subscribe(lanes, tries + 1));
     }
   }
 
   private woken(laneId: string, partition: string): void {
     const givesWay = (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
-    if (givesWay) this.lookLater(laneId, partition, GIVE_WAY_MS);
+    if (givesWay) this.giveWay(laneId, partition);
     else this.look(laneId, partition);
   }
 
@@ -99,7 +119,7 @@ export class Claimer {
     const { hints } = this.machine;
     this.givesWayUntil.set(laneId, this.options.clock.now() + GIVES_WAY_FOR_MS);
     hints.clear(laneId, partition, hints.generationOf(laneId, partition));
-    this.lookLater(laneId, partition, GIVE_WAY_MS);
+    this.giveWay(laneId, partition);
   }
 
   private look(laneId: string, partition: string): void {
@@ -107,8 +127,9 @@ export class Claimer {
     this.pump();
   }
 
-  private lookLater(laneId: string, partition: string, ms: number): void {
-    this.later(ms, () => this.look(laneId, partition));
+  private giveWay(laneId: string, partition: string): void {
+    const share = GIVE_WAY_MIN + (GIVE_WAY_MAX - GIVE_WAY_MIN) * this.options.clock.random();
+    this.later(GIVE_WAY_MS * share, () => this.look(laneId, partition));
   }
 
   private later(ms: number, fn: () => void): void {
@@ -215,7 +236,7 @@ export class Claimer {
     this.machine.stop();
     this.sweeping?.();
     for (const cancel of this.timers) cancel();
-    this.unsubscribe?.();
+    for (const unsubscribe of this.unsubscribes) unsubscribe();
     while (this.flights.size > 0) await Promise.all(this.flights);
   }
 }

@@ -17,6 +17,13 @@ export class WorkHints {
     this.order = [...laneIds];
   }
 
+  /** One more lane is served; nothing is known of it. */
+  add(laneId: string): void {
+    if (this.lanes.has(laneId)) return;
+    this.lanes.set(laneId, new Map());
+    this.order.push(laneId);
+  }
+
   /** Number of pairs that may have work. */
   get size(): number {
     return this.marks;

@@ -1,12 +1,14 @@
 /**
- * Work of a kind that this worker has no handler for. It is never destroyed: the first time it is handed back at
- * once, for a worker that can do it. If it comes back to this worker, there may be none; then it is parked for a
- * while, longer each time, so that it is not passed round and round, and does not stand in the way of other work.
+ * Work of a kind that this worker has no handler for. It is never destroyed: the first few times it is handed back at
+ * once, for a worker that can do it. If it keeps coming back to this worker, there may be none; then it is parked for
+ * a while, longer each time, so that it is not passed round and round, and does not stand in the way of other work.
  */
 import type { ReportedEnding } from './reporter.js';
 
+/** Handed back this often before it is parked. */
+const HAND_BACKS = 3;
 const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 60_000;
+const MAX_DELAY_MS = 10_000;
 /** Executions remembered; the oldest is forgotten. */
 const MAX_REMEMBERED = 1_000;
 
@@ -21,8 +23,8 @@ export class Orphans {
     this.seen.set(executionId, times + 1);
     const [oldest] = this.seen.keys();
     if (this.seen.size > MAX_REMEMBERED && oldest !== undefined) this.seen.delete(oldest);
-    if (times === 0) return { kind: 'release' };
-    return { kind: 'delay', until: { inMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(times - 1, 10)) } };
+    if (times < HAND_BACKS) return { kind: 'release' };
+    return { kind: 'delay', until: { inMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(times - HAND_BACKS, 10)) } };
   }
 
   /** Whether this kind is met for the first time. */

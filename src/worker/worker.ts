@@ -143,6 +143,11 @@ export class TaskWorker implements Worker {
     return this.claimer.start();
   }
 
+  /** Serves one more lane from now on: that of a task which was defined later. */
+  serve(laneId: string): void {
+    this.claimer.serve(laneId);
+  }
+
   stats(): WorkerStats {
     const now = this.deps.clock.now();
     const started = [...this.running].map(({ startedAt = now }) => startedAt);

@@ -44,7 +44,7 @@ describe('a task', () => {
     expectTypeOf(charge.run).parameter(0).toEqualTypeOf<{ order: string; cents: number }>();
     expect(out).toEqual({ receipt: 'o1:5' });
     expect(await run.state()).toBe('completed');
-    expect(await run.info()).toMatchObject({ executionKind: 'charge', laneId: 'default', namespace: 'default', totalAttemptCount: 1 });
+    expect(await run.info()).toMatchObject({ executionKind: 'charge', laneId: 'charge', namespace: 'default', totalAttemptCount: 1 });
   });
 
   it('takes its types from the handler when there is no schema', async () => {

@@ -92,6 +92,57 @@ describe('sharing work', () => {
   });
 });
 
+describe('lanes', () => {
+  it('are the tasks\' own: a service gets no work of another', async () => {
+    const backend = memory({ partitions: { count: 2 } });
+    const other = app({ backend, closeBackend: false });
+    const x = other.task('x', () => 'x');
+    a = app({ backend });
+    const y = a.task('y', () => 'y');
+    const odd = a.task('a:b', () => 'odd');
+    expect([x.lane, y.lane, odd.lane, a.task('z'.repeat(65), () => 1).lane, a.task('ü', { lane: 'named' }, () => 1).lane])
+      .toEqual(['x', 'y', 'default', 'default', 'named']);
+    const [xs, ys] = [await other.worker(), await a.worker()];
+    const runs = [...(await y.runMany(Array.from({ length: 20 }, () => undefined))), ...(await x.runMany(Array.from({ length: 20 }, () => undefined)))];
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(runs.map((_, index) => (index < 20 ? 'y' : 'x')));
+    expect(await odd.run().result()).toBe('odd');
+    expect([xs.stats().claimed, ys.stats().claimed]).toEqual([20, 21]);
+    await other.close();
+  });
+
+  it('of tasks that are defined later are served too, by workers that have all tasks', async () => {
+    a = memoryApp({}, { partitions: { count: 2 } });
+    const first = a.task('first', () => 1);
+    const starting = a.worker({ sweepInterval: '10m' });
+    const second = a.task('second', () => 2);
+    await starting;
+    const chosen = await a.worker({ tasks: [first], sweepInterval: '10m' });
+    // Created by somebody else, before this app knew the task.
+    const other = app({ backend: a.backend(), closeBackend: false });
+    const early = await other.task('third', () => 3).run();
+    const third = a.task('third', () => 3);
+    expect(await early.result({ timeout: '5s' })).toBe(3);
+    expect(await third.run().result({ timeout: '5s' })).toBe(3);
+    expect(await second.run().result({ timeout: '5s' })).toBe(2);
+    expect(chosen.stats().claimed).toBe(0);
+    await other.close();
+  });
+
+  it('that two services share starve neither, though each gets the other\'s work', async () => {
+    const backend = memory();
+    const other = app({ backend, closeBackend: false });
+    a = app({ backend });
+    const tasks = [other.task('x', { lane: 'shared' }, () => 1), a.task('y', { lane: 'shared' }, () => 2)];
+    const workers = [await other.worker(), await a.worker()];
+    const results = tasks.map(async (task) => {
+      for (let i = 0; i < 10; i++) await task.run().result({ timeout: '20s' });
+    });
+    await Promise.all(results);
+    expect(workers.map((worker) => worker.stats().completed)).toEqual([10, 10]);
+    await other.close();
+  });
+});
+
 describe('round trips', () => {
   it('finishing one execution and claiming the next is one call', async () => {
     const { backend, calls } = counting(memory());
@@ -142,11 +193,11 @@ describe('round trips', () => {
   it('what a claim ended hides no work behind it', async () => {
     const backend = memory();
     a = app({ backend });
-    const doomed = a.task('doomed', { retry: { crashes: 0 } }, () => 'never');
-    const healthy = a.task('healthy', () => 'fine');
+    const doomed = a.task('doomed', { lane: 'both', retry: { crashes: 0 } }, () => 'never');
+    const healthy = a.task('healthy', { lane: 'both' }, () => 'fine');
     const lost = await doomed.runMany([undefined, undefined, undefined]);
     await backend.claimForWorker({
-      partition: partitionOfExecution((lost[0] as { id: string }).id), laneId: 'default', workerId: 'w', workerInstanceId: 'i', workerCapabilities: [], leaseTtlMs: 1_000,
+      partition: partitionOfExecution((lost[0] as { id: string }).id), laneId: 'both', workerId: 'w', workerInstanceId: 'i', workerCapabilities: [], leaseTtlMs: 1_000,
       claims: lost.map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
     });
     for (const { id } of lost) await backend.revokeLease({ executionId: id });
@@ -419,10 +470,10 @@ describe('handlers', () => {
     const warnings: string[] = [];
     const log = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (message: string) => void warnings.push(message) };
     const stranger = app({ backend, log, closeBackend: false });
-    const known = stranger.task('known', () => 'still served');
+    const known = stranger.task('known', { lane: 'shared' }, () => 'still served');
     const worker = await stranger.worker();
     a = app({ backend });
-    const unknown = a.task('unknown', () => 'done');
+    const unknown = a.task('unknown', { lane: 'shared' }, () => 'done');
     const run = await unknown.run();
     await unknown.run();
     await until(() => worker.stats().delayed >= 1);
