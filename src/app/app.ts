@@ -20,7 +20,10 @@ import {
 export interface AppOptions {
   /** Where work is kept: `memory()` or `valkey(...)`; a promise of one will do. */
   readonly backend: Backend | PromiseLike<Backend>;
-  /** Scope of idempotency keys, and part of every execution. Default `'default'`. */
+  /**
+   * Scope of idempotency keys, recorded in every execution. It does not keep work apart: workers of other namespaces
+   * that serve the same lane get it too. For isolation, give the backend a `prefix` of its own. Default `'default'`.
+   */
   readonly namespace?: string;
   /** Where messages go; `console` and pino fit. Default nowhere. */
   readonly log?: Logger;
