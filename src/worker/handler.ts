@@ -55,14 +55,22 @@ export interface TaskHandler {
 /** How an attempt ends. */
 export type Ending =
   | { readonly kind: 'complete'; readonly bytes: Uint8Array | undefined; readonly encoding: string | undefined }
-  | { readonly kind: 'fail'; readonly reason: string; readonly category: string; readonly permanent: boolean; readonly retryAfterMs?: number | undefined }
+  | {
+    readonly kind: 'fail';
+    readonly reason: string;
+    readonly category: string;
+    readonly permanent: boolean;
+    readonly retryAfterMs?: number | undefined;
+    /** What was thrown, for the log and the listeners of this process. */
+    readonly error: unknown;
+  }
   | { readonly kind: 'delay'; readonly until: Delay['until'] }
   /** Given back unfinished. */
   | { readonly kind: 'release' }
   /** Nothing to say: the execution is not this worker's any more. */
   | { readonly kind: 'lost' };
 
-const permanent = (category: string, reason: string): Ending => ({ kind: 'fail', reason: reasonOf(reason), category, permanent: true });
+const permanent = (category: string, error: unknown): Ending => ({ kind: 'fail', reason: reasonOf(error), category, permanent: true, error });
 
 /** What a handler's run needs of its attempt. */
 export interface Runner {
@@ -77,10 +85,10 @@ export async function runHandler(task: TaskHandler, attempt: Runner, contextWith
   let input: unknown;
   try {
     const validated = await validate(task.input, decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }));
-    if (!validated.ok) return permanent('invalid_input_payload', validated.problem);
+    if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
     input = validated.value;
   } catch (error) {
-    return permanent('invalid_input_payload', reasonOf(error));
+    return permanent('invalid_input_payload', error);
   }
   let value: unknown;
   try {
@@ -94,10 +102,10 @@ export async function runHandler(task: TaskHandler, attempt: Runner, contextWith
 async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
   try {
     const validated = await validate(task.output, value);
-    if (!validated.ok) return permanent('invalid_result', `The result does not match the output schema: ${validated.problem}`);
+    if (!validated.ok) return permanent('invalid_result', new Error(`The result does not match the output schema: ${validated.problem}`));
     return { kind: 'complete', ...encode(validated.value) };
   } catch (error) {
-    return permanent('invalid_result', reasonOf(error));
+    return permanent('invalid_result', error);
   }
 }
 
@@ -105,11 +113,11 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
 export function failureOf(error: unknown): Ending {
   if (error instanceof Delay) return { kind: 'delay', until: error.until };
   const reason = reasonOf(error);
-  if (error instanceof NonRetryableError) return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true };
+  if (error instanceof NonRetryableError) return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true, error };
   if (error instanceof RetryableError) {
-    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: false, retryAfterMs: wholeMs(error.retryAfterMs) };
+    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: false, retryAfterMs: wholeMs(error.retryAfterMs), error };
   }
-  return { kind: 'fail', reason, category: 'handler_error', permanent: false };
+  return { kind: 'fail', reason, category: 'handler_error', permanent: false, error };
 }
 
 function wholeMs(ms: number | undefined): number | undefined {
@@ -118,5 +126,5 @@ function wholeMs(ms: number | undefined): number | undefined {
 
 /** The ending that takes the place of a completion which the engine will not take as it is. */
 export function unacceptable(error: EngineError): Ending {
-  return permanent('invalid_result', error.message);
+  return permanent('invalid_result', error);
 }

@@ -33,7 +33,14 @@ export interface WorkerEvents {
   /** An execution is in hand. */
   claimed: { readonly executionId: string; readonly task: string; readonly laneId: string; readonly attempt: number };
   /** The attempt is over and the engine knows it, or it is lost. */
-  finished: { readonly executionId: string; readonly task: string; readonly outcome: FinishedOutcome; readonly durationMs: number };
+  finished: {
+    readonly executionId: string;
+    readonly task: string;
+    readonly outcome: FinishedOutcome;
+    readonly durationMs: number;
+    /** What the handler threw, or what was wrong with its input or result; with `failed` and `retry_scheduled`. */
+    readonly error?: unknown;
+  };
   /** The work is not this worker's any more; its handler was told. */
   leaseLost: { readonly executionId: string; readonly task: string; readonly reason: TaskAbortCode };
   /** A call failed; it is tried again where that makes sense. */
@@ -277,19 +284,25 @@ export class TaskWorker implements Worker {
     const { executionId } = attempt;
     const news = localNews(this.deps.backend);
     const outcome = FINISHED[result.outcome.kind] ?? 'completed';
-    this.forget(attempt, outcome);
+    if (ending.kind === 'fail') this.warnOfFailure(attempt, ending.error, outcome);
+    this.forget(attempt, outcome, ending.kind === 'fail' ? { error: ending.error } : {});
     if (ending.kind === 'complete') news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
     if (ending.kind === 'fail' && outcome === 'failed') news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
   }
 
+  private warnOfFailure({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
+    const next = outcome === 'retry_scheduled' ? 'another try follows' : 'no other try follows';
+    this.deps.log.warn(`Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`, error);
+  }
+
   /** The attempt is over for this worker. */
-  private forget(attempt: Attempt, outcome: FinishedOutcome): void {
+  private forget(attempt: Attempt, outcome: FinishedOutcome, failure: { readonly error?: unknown } = {}): void {
     const { executionId, claimed, startedAt } = attempt;
     this.attempts.remove(attempt);
     this.keeper.remove(attempt);
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
-    this.emitter.emit('finished', { executionId, task: claimed.executionKind, outcome, durationMs });
+    this.emitter.emit('finished', { executionId, task: claimed.executionKind, outcome, durationMs, ...failure });
     if (this.draining === undefined && outcome === 'lost') this.claimer.pump();
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { partitionOfExecution } from '../../model/ids.js';
 import { app, backoff, delay, memory, EngineError, type App, type Backend, type FinishedOutcome, type TaskContext } from '../../src/index.js';
 import { systemClock, type Clock } from '../../src/engine/clock.js';
@@ -433,6 +434,34 @@ describe('handlers', () => {
     const worker = await a.worker();
     expect(await task.run().result()).toBe(1);
     expect(worker.stats()).toMatchObject({ delayed: 2, completed: 1, failed: 0 });
+  });
+
+  it('that fail are heard of: in the log and by listeners, with what they threw', async () => {
+    const warnings: unknown[][] = [];
+    const log = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (...args: unknown[]) => void warnings.push(args) };
+    a = memoryApp({ log });
+    const thrown = [new Error('first'), 'second'];
+    const task = a.task('flaky', { retry: { failures: 1, backoff: backoff.fixed(1) } }, ({ attempt }) => {
+      throw thrown[attempt - 1];
+    });
+    const wrong = a.task('wrong', { output: z.string() }, () => 5 as unknown as string);
+    const fine = a.task('fine', () => 1);
+    const worker = await a.worker();
+    const finished: unknown[] = [];
+    worker.on('finished', ({ outcome, ...rest }) => finished.push([outcome, 'error' in rest ? rest.error : 'none']));
+    const [flaky, mistaken] = [await task.run(), await wrong.run()];
+    await rejectionOf(flaky.result());
+    await rejectionOf(mistaken.result());
+    await fine.run().result();
+    await until(() => finished.length === 4);
+    const mistake = new Error('The result does not match the output schema: Invalid input: expected string, received number');
+    expect(warnings).toHaveLength(3);
+    expect(warnings).toEqual(expect.arrayContaining([
+      [`Task "flaky" failed in attempt 1 of ${flaky.id}; another try follows.`, thrown[0]],
+      [`Task "flaky" failed in attempt 2 of ${flaky.id}; no other try follows.`, thrown[1]],
+      [`Task "wrong" failed in attempt 1 of ${mistaken.id}; no other try follows.`, mistake],
+    ]));
+    expect(finished).toEqual(expect.arrayContaining([['retry_scheduled', thrown[0]], ['failed', thrown[1]], ['failed', mistake], ['completed', 'none']]));
   });
 
   it('can say how far they are', async () => {
