@@ -14,7 +14,7 @@ import { resultWaiter } from './results.js';
 import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
 import type { AnySchema, Schema } from './schema.js';
 import {
-  ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference, type TaskSettings,
+  ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference,
 } from './task.js';
 
 export interface AppOptions {
@@ -53,19 +53,21 @@ export interface App {
   /**
    * Defines a task. The kind of its executions is its name: keep it when the code moves. Types flow from the schemas,
    * or from the handler's own annotation: `({ input }: TaskContext<{ name: string }>) => ...`.
-   * @throws InvalidDefinitionError when the name is taken
+   *
+   * Inputs and results travel as JSON, or as bytes when they are a `Uint8Array`: a `Date` arrives as a string, a `Map`
+   * or a `Set` as `{}`, and what is `undefined` in an object is left out. A schema can make a `Date` of the text again.
+   * @throws InvalidDefinitionError when the name is taken, or an option is unknown
    */
   task<Input, Output>(name: string, handler: Handler<Input, Output>): Task<Input, Output>;
-  task<In, Input, Out, Output>(
-    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>> & { input: Schema<In, Input>; output: Schema<Out, Output> }, handler: Handler<Input, Out>,
+  // The overload with an output schema comes first: it gives the handler's value the types that the schema expects.
+  task<Input, Out, Output, In = Input>(
+    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>> & { readonly output: Schema<Out, Output> }, handler: Handler<Input, Out>,
   ): Task<In, Output>;
-  task<In, Input, Output>(
-    name: string, options: TaskOptions<Schema<In, Input>, undefined> & { input: Schema<In, Input> }, handler: Handler<Input, Output>,
+  task<Input, Output, In = Input>(name: string, options: TaskOptions<Schema<In, Input>, undefined>, handler: Handler<Input, Output>): Task<In, Output>;
+  // Adds nothing but better messages: it is the last overload that the compiler explains.
+  task<Input, Out, Output, In = Input>(
+    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>>, handler: Handler<Input, NoInfer<Out>>,
   ): Task<In, Output>;
-  task<Input, Out, Output>(
-    name: string, options: TaskOptions<undefined, Schema<Out, Output>> & { output: Schema<Out, Output> }, handler: Handler<Input, Out>,
-  ): Task<Input, Output>;
-  task<Input, Output>(name: string, options: TaskSettings, handler: Handler<Input, Output>): Task<Input, Output>;
 
   /**
    * Starts a worker in this process; resolves when it is told of new work.

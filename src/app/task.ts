@@ -44,9 +44,12 @@ export interface TaskSettings {
 
 /** Schema, settings and all: the second argument of `app.task`. */
 export interface TaskOptions<Input extends AnySchema | undefined, Output extends AnySchema | undefined> extends TaskSettings {
-  /** Checked when a run is created and again when it starts. */
+  /**
+   * Checked when a run is created and again when it starts. The input travels as JSON in between (or as bytes, when it
+   * is a `Uint8Array`), as it was given: a schema for a `Date` must take the text that JSON makes of it.
+   */
   readonly input?: Input;
-  /** Checked when the handler returns. */
+  /** Checked when the handler returns; what it makes of the value travels as JSON, or as bytes for a `Uint8Array`. */
   readonly output?: Output;
 }
 
