@@ -9,12 +9,13 @@ import { onTermination } from '../worker/signals.js';
 import { TaskWorker, type Worker } from '../worker/worker.js';
 import { Creator } from './creator.js';
 import { AppClosedError, InvalidDefinitionError } from './errors.js';
+import { knownOnly } from './known-only.js';
 import { silentLogger, type Logger } from './logger.js';
 import { resultWaiter } from './results.js';
 import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
 import type { AnySchema, Schema } from './schema.js';
 import {
-  ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference,
+  checkTaskOptions, ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference,
 } from './task.js';
 
 export interface AppOptions {
@@ -86,6 +87,13 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const APP_OPTIONS = { backend: true, namespace: true, log: true, creatorIdentity: true, closeBackend: true, ids: true, clock: true } as const;
+const WORKER_OPTIONS = {
+  tasks: true, lanes: true, engine: true, slots: true, claimAhead: true, capabilities: true, leaseTtlMs: true, drainTimeout: true, sweepInterval: true,
+  handleSignals: true, workerId: true,
+} as const;
+const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;
+
 class FriendlyApp implements App {
   private readonly tasks = new Map<string, TaskDefinition>();
   private readonly workers = new Set<TaskWorker>();
@@ -102,6 +110,9 @@ class FriendlyApp implements App {
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: AppOptions) {
+    const backend: unknown = (options as AppOptions | undefined)?.backend;
+    if (typeof backend !== 'object' || backend === null) throw new InvalidDefinitionError('An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })');
+    knownOnly<AppOptions>('The app', options, APP_OPTIONS);
     this.log = options.log ?? silentLogger;
     this.clock = options.clock ?? systemClock;
     this.ids = options.ids ?? uuidv7;
@@ -114,6 +125,7 @@ class FriendlyApp implements App {
     const [options, handler] = (rest.length === 1 ? [{}, rest[0]] : rest) as [TaskOptions<AnySchema, AnySchema>, Handler<unknown, unknown>];
     if (this.tasks.has(name)) throw new InvalidDefinitionError(`Task "${name}" is defined twice`);
     if (typeof handler !== 'function') throw new InvalidDefinitionError(`Task "${name}" has no handler`);
+    checkTaskOptions(name, options);
     const definition: TaskDefinition = {
       name, handler, input: options.input, output: options.output, lane: options.lane ?? ownLane(name), priority: options.priority, policy: policyOf(options),
     };
@@ -161,6 +173,8 @@ class FriendlyApp implements App {
   }
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
+    knownOnly<WorkerOptions>('The worker', options, WORKER_OPTIONS);
+    if (typeof options.engine === 'object') knownOnly<EngineOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
     const settings = resolveSettings(options);
     const { tasks } = options;
     const names = tasks === undefined ? undefined : new Set(tasks.map(({ name }) => this.definitionNamed(name).name));
@@ -231,6 +245,7 @@ class FriendlyApp implements App {
 /**
  * An app over a backend.
  *
+ * @throws InvalidDefinitionError without a backend, and for an option that is not known
  * @example
  * const a = app({ backend: memory() });
  * const hello = a.task('hello', ({ input }: TaskContext<{ name: string }>) => `Hello, ${input.name}!`);

@@ -12,7 +12,7 @@ import { durationMs } from './duration.js';
 import { InvalidDefinitionError, InvalidInputError } from './errors.js';
 import { CALL_PATIENCE_MS, KnownRun, type Run } from './run.js';
 import { validate } from './schema.js';
-import { policyOfRun, type RunOptions, type TaskDefinition } from './task.js';
+import { checkRunOptions, policyOfRun, type RunOptions, type TaskDefinition } from './task.js';
 
 type CreateArgs = ArgsOf<'createExecution'>;
 
@@ -74,6 +74,7 @@ export class Creator {
   }
 
   private async argsOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<CreateArgs> {
+    checkRunOptions(task.name, options);
     const validated = await validate(task.input, input);
     if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
     // The input goes as it was given: the worker applies the schema, once.

@@ -102,7 +102,7 @@ export class InvalidInputError extends AppError {
   }
 }
 
-/** `invalid_definition`: a task or a worker is defined in a way that cannot work. */
+/** `invalid_definition`: an app, a task, a run or a worker is defined in a way that cannot work. */
 export class InvalidDefinitionError extends AppError {
   readonly code = 'invalid_definition';
   readonly hint = 'Correct the definition that the message names.';

@@ -5,6 +5,7 @@ import type { ExecutionPolicy } from '../../model/execution/policy.js';
 import type { Handler } from '../worker/handler.js';
 import type { Backoff } from './backoff.js';
 import { durationMs, type Duration } from './duration.js';
+import { knownOnly } from './known-only.js';
 import type { PendingRun, Run } from './run.js';
 import type { AnySchema } from './schema.js';
 
@@ -109,6 +110,25 @@ export interface TaskDefinition extends TaskReference {
   readonly handler: Handler<unknown, unknown>;
   readonly priority: number | undefined;
   readonly policy: PolicyInput | undefined;
+}
+
+const TASK_OPTIONS = { input: true, output: true, lane: true, needs: true, retry: true, timeout: true, priority: true, retention: true } as const;
+const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;
+const TIMEOUT_OPTIONS = { attempt: true, total: true } as const;
+const RUN_OPTIONS = { id: true, idempotencyKey: true, idempotencyWindow: true, delay: true, priority: true, tags: true, deadline: true } as const;
+
+/** @throws InvalidDefinitionError for an option that is not known */
+export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchema, AnySchema>): void {
+  const what = `Task "${taskName}"`;
+  knownOnly<typeof options>(what, options, TASK_OPTIONS);
+  const { retry, timeout } = options;
+  if (retry !== undefined) knownOnly<RetryOptions>(`${what}, retry`, retry, RETRY_OPTIONS);
+  if (timeout !== undefined) knownOnly<NonNullable<TaskSettings['timeout']>>(`${what}, timeout`, timeout, TIMEOUT_OPTIONS);
+}
+
+/** @throws InvalidDefinitionError for an option that is not known */
+export function checkRunOptions(taskName: string, options: RunOptions): void {
+  knownOnly<RunOptions>(`Run of task "${taskName}"`, options, RUN_OPTIONS);
 }
 
 /** The lane of a task that names none: its own. */
