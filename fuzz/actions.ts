@@ -224,7 +224,7 @@ const bulkEnd = fc
   );
 
 /** One action of a run. */
-export const action: fc.Arbitrary<Action> = fc.oneof(
+const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 24, arbitrary: simple },
   { weight: 1, arbitrary: mixedBatch },
   { weight: 1, arbitrary: bulkCreation },

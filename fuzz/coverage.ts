@@ -49,7 +49,7 @@ function declaredAnswers(name: OperationName): Answer[] {
 const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 /** Every answer that is declared, by operation. */
-export const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(OPERATION_NAMES.map((name) => [name, declaredAnswers(name)]));
+const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(OPERATION_NAMES.map((name) => [name, declaredAnswers(name)]));
 
 /** The answers that a decision amounts to: its kind, and each of its words. */
 function answersOf(name: OperationName, decision: AnyDecision): Answer[] {

@@ -17,7 +17,7 @@ const numberOf = (name: string): number | undefined => {
 };
 
 /** A new seed: any integer that a person can type. */
-export const randomSeed = (): number => Math.floor(Math.random() * 2 ** 31);
+const randomSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** The settings of a campaign; `defaultSeconds` bounds it when neither runs nor seconds are given. */
 export function fuzzEnvironment(defaultSeconds: number): FuzzEnvironment {

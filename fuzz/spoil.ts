@@ -7,7 +7,7 @@ export const SECRET = 'hush-7f3a';
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A value that is wrong somewhere, or everywhere. `undefined` leaves the member out. */
-export const BAD_VALUES: readonly (readonly [string, unknown])[] = [
+const BAD_VALUES: readonly (readonly [string, unknown])[] = [
   ['missing', undefined],
   ['null', null],
   ['true', true],
@@ -85,7 +85,7 @@ export function pathsOf(value: unknown): string[][] {
 }
 
 /** A copy with the member at the path replaced, or removed when the value is undefined. */
-export function withMember(value: unknown, [head, ...rest]: readonly string[], replacement: unknown): unknown {
+function withMember(value: unknown, [head, ...rest]: readonly string[], replacement: unknown): unknown {
   if (head === undefined) return replacement;
   const copy = (Array.isArray(value) ? [...(value as unknown[])] : { ...(value as Plain) }) as Plain;
   if (rest.length > 0) copy[head] = isPlain(copy[head]) ? withMember(copy[head], rest, replacement) : copy[head];

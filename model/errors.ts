@@ -64,7 +64,7 @@ export type ErrorCode = RejectionCode | keyof typeof BOUNDARY_ERRORS;
 export type ErrorDetail = Readonly<Record<string, string>>;
 
 /** The catalogue entry of a code. */
-export function describeCode(code: ErrorCode): CatalogueEntry {
+function describeCode(code: ErrorCode): CatalogueEntry {
   return code in REJECTIONS ? REJECTIONS[code as RejectionCode] : BOUNDARY_ERRORS[code as keyof typeof BOUNDARY_ERRORS];
 }
 

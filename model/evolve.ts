@@ -14,7 +14,7 @@ import { idempotencyId, type PartitionState } from './state.js';
 const RECIPES = { ...executionRecipes, ...leaseRecipes } as { [Type in EventType]?: Recipe<Type> };
 
 /** Applies an event to the execution it is about; not for creation and purge, which make and remove it. */
-export function evolveExecution(execution: Execution, event: Event): void {
+function evolveExecution(execution: Execution, event: Event): void {
   const recipe = RECIPES[event.type] as Recipe<EventType> | undefined;
   if (recipe === undefined) throw broken(event, 'has no recipe');
   recipe(execution, event);

@@ -11,7 +11,7 @@ import type { ClaimedExecution } from './schedule/claim.js';
 
 const VERSION = 'h1';
 
-export const BACKEND_LABELS = ['memory', 'valkey'] as const;
+const BACKEND_LABELS = ['memory', 'valkey'] as const;
 export type BackendLabel = (typeof BACKEND_LABELS)[number];
 
 const handlePayload = z.object({

@@ -6,7 +6,7 @@ import type { Command } from '../../model/machine.js';
 import { executionOf, idOf, PARTITION, START_AT, type Node } from './node.js';
 import type { Scenario } from './scenarios.js';
 
-export const WORKERS = ['A', 'B'] as const;
+const WORKERS = ['A', 'B'] as const;
 
 /** How long a worker parks its attempt, ms. */
 const DELAY_MS = 400;
@@ -140,7 +140,7 @@ const repeatedDelay = (execution: ReadonlyExecution | undefined): number | undef
   execution?.situation === 'delayed' && execution.nextAttempt === 'resume' ? execution.dueAt : undefined;
 
 /** Future times at which something changes by itself, ascending. */
-export function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
+function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
   const running = [...state.executions.values()].filter(({ situation }) => !isTerminal(situation));
   const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt }) => [dueAt, attemptTimeoutAt, executionDeadlineAt]);
   for (const { expiresAt } of state.idempotency.values()) times.push(expiresAt);

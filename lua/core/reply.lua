@@ -9,9 +9,6 @@ function ff.reject(code, ...)
   return { 0, code, ... }
 end
 
--- An absent field of an outcome.
-ff.NONE = ''
-
 -- Raises a defect of the engine: nothing was written yet, because all reads come before all writes.
 function ff.broken(message)
   error({ err = 'ERR flowfabric: ' .. message })

@@ -3,7 +3,7 @@
  * and flat maps only, so that a log entry is a list of field/value pairs that a person can read.
  */
 import { z } from 'zod';
-import { count, executionId, timestampMs } from './fields.js';
+import { executionId, timestampMs } from './fields.js';
 
 export interface EventDeclaration<Type extends string = string, Body extends z.ZodRawShape = z.ZodRawShape> {
   readonly type: Type;
@@ -19,6 +19,3 @@ export function event<Type extends string, Body extends z.ZodRawShape>(type: Typ
 export type EventOf<D> = D extends EventDeclaration<infer Type, infer Body>
   ? { readonly type: Type } & Readonly<z.output<z.ZodObject<{ executionId: typeof executionId; at: typeof timestampMs } & Body>>>
   : never;
-
-/** Position of an event in its partition's log: dense, from 1. */
-export const sequence = count;

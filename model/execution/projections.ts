@@ -137,7 +137,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
 }
 
 /** Time of the last change of anything: of the situation, of the lease's end, of the progress. */
-export function lastMutationAt(execution: ReadonlyExecution): number {
+function lastMutationAt(execution: ReadonlyExecution): number {
   return Math.max(execution.lastTransitionAt, execution.leaseLastRenewedAt ?? 0, execution.progressUpdatedAt ?? 0);
 }
 

@@ -31,7 +31,7 @@ export const FENCE_REJECTIONS = [
 ] as const;
 export type FenceRejection = (typeof FENCE_REJECTIONS)[number];
 
-export function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
+function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
   if (fence === undefined) return 'none';
   const members = Number(fence.leaseId !== undefined) + Number(fence.leaseEpoch !== undefined) + Number(fence.attemptId !== undefined);
   return members === 0 ? 'none' : members === 3 ? 'full' : 'partial';

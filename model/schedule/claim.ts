@@ -20,7 +20,7 @@ import { purgeAtOf } from './timers.js';
 export const MAX_RECLAIMS_EXCEEDED = 'max_reclaims_exceeded';
 
 /** One execution in the hands of its new owner. */
-export const claimedExecution = z.object({
+const claimedExecution = z.object({
   executionId: field.executionId,
   leaseId: field.uuid,
   leaseEpoch: field.leaseEpoch,

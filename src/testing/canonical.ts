@@ -36,7 +36,7 @@ export const sortedRecord = <Value>(entries: Iterable<readonly [string, Value]>)
 export const base64Of = (entries: Iterable<readonly [string, Uint8Array]>): Record<string, string> =>
   sortedRecord([...entries].map(([id, bytes]) => [id, Buffer.from(bytes).toString('base64')] as const));
 
-export const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number => a[1] - b[1] || compareBytes(a[0], b[0]);
+const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number => a[1] - b[1] || compareBytes(a[0], b[0]);
 
 /** The canonical state of a partition by definition: indexes are derived from the executions. */
 export function canonicalByDefinition(partition: Partition, now: number): CanonicalState {

@@ -16,7 +16,7 @@ export function deploymentKey(prefix: string): string {
 }
 
 /** Core hash of an execution. Its other keys are this one and a suffix. */
-export function coreKey(prefix: string, executionId: string): string {
+function coreKey(prefix: string, executionId: string): string {
   return prefix + executionId;
 }
 
