@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from '../model/limits.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
-import { CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS, SLOT_TIMER } from '../src/valkey/layout.js';
+import { CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS, SLOT_TIMER } from './layout.js';
 import { luaFiles } from './files.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */

@@ -3,36 +3,16 @@
  * execution are asked of each; rules over the log are judged entry by entry while it is replayed; and what the log
  * folds to must be the state. Source: the sections named Invariants of spec 01, 02, 04 and 05.
  */
+import type { ExecutionInvariant, Invariant, World } from './core/invariant.js';
 import type { LoggedEvent } from './events.js';
 import type { ReadonlyExecution } from './execution/execution.js';
 import { executionInvariants, executionRules } from './execution/invariants.js';
 import { SITUATIONS } from './execution/situation.js';
 import { leaseInvariants, leaseRules } from './lease/invariants.js';
 import { partitionOfExecution } from './ids.js';
-import { replay, type LogRule, type Replay } from './replay.js';
+import { replay, type LogRule } from './replay.js';
 import { scheduleInvariants, scheduleRules } from './schedule/invariants.js';
 import type { PartitionState } from './state.js';
-
-export interface World {
-  readonly state: PartitionState;
-  /** The whole log, or what is left of it: a log without its first entry is judged by what it still shows. */
-  readonly log: readonly LoggedEvent[];
-  readonly now: number;
-  readonly replay: Replay;
-}
-
-export interface Invariant {
-  /** The rule in words. */
-  readonly name: string;
-  /** What breaks it, or nothing. */
-  check(world: World): string | undefined;
-}
-
-/** An invariant that concerns one execution at a time. */
-export interface ExecutionInvariant {
-  readonly name: string;
-  holds(execution: ReadonlyExecution, world: World): boolean;
-}
 
 const logRules: readonly LogRule[] = [
   {

@@ -9,7 +9,7 @@ import type { TaskContext } from '../../src/worker/handler.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { memory } from '../../src/memory/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { PARTITION_KEYS } from '../../src/valkey/layout.js';
+import { PARTITION_KEYS } from '../../lua/layout.js';
 import type {
   BenchTask,
   BenchWorker,

@@ -1,4 +1,4 @@
--- Reading and writing the stored facts of an execution. `F` maps the name of a fact to its field (src/valkey/layout.ts).
+-- Reading and writing the stored facts of an execution. `F` maps the name of a fact to its field (lua/layout.ts).
 
 -- Loads the named facts of an execution, or nil when it does not exist. Unset facts are nil.
 -- `fields` is a list made by `ff.fields`, whose first fact is the situation.

@@ -1,6 +1,6 @@
 /** What holds for every execution, and for its life in the log. Source: spec 01 and 04, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
-import type { ExecutionInvariant } from '../invariants.js';
+import type { ExecutionInvariant } from '../core/invariant.js';
 import { DEFAULTS, LIMITS, RETENTION_SLOT_MS } from '../limits.js';
 import type { LogRule } from '../replay.js';
 import { idempotencyId } from '../state.js';

@@ -1,7 +1,7 @@
 /** What holds for every lease, and for the succession of owners in the log. Source: spec 01, 04 and 05, the sections named Invariants. */
 import type { ReadonlyExecution } from '../execution/execution.js';
 import { isActive } from '../execution/situation.js';
-import type { ExecutionInvariant } from '../invariants.js';
+import type { ExecutionInvariant } from '../core/invariant.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isAcquisition, type LogRule, type OwnershipChange, type Tally } from '../replay.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/claim.js';

@@ -2,7 +2,7 @@
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/execution.js';
 import { isClaimable, isReclaimable, isTerminal } from '../execution/situation.js';
-import type { ExecutionInvariant, Invariant } from '../invariants.js';
+import type { ExecutionInvariant, Invariant } from '../core/invariant.js';
 import { isAcquisition, type LogRule } from '../replay.js';
 import { covers, queueScore, requirementSetOf } from './queue.js';
 import { nextTimer } from './timers.js';

@@ -4,7 +4,7 @@
  */
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
 import { compareBytes } from '../../model/ids.js';
-import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../valkey/layout.js';
+import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../../lua/layout.js';
 import { primariesOf, type Client } from '../valkey/connection.js';
 import { decodeExecution } from '../valkey/reads.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';

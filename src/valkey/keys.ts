@@ -1,6 +1,6 @@
 /** Names of keys. Every key of a partition shares its tag, so that a call touches one slot. */
 import type { ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
-import { EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS } from './layout.js';
+import { EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS } from '../../lua/layout.js';
 
 const base = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 

@@ -11,7 +11,7 @@ import { compareBytes, partitionOfExecution } from '../../model/ids.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { dueCommand, purgeCommand, type TimerKind } from '../../model/schedule/timers.js';
 import type { View } from '../../model/view.js';
-import { CORE_FIELDS, DETAIL_FIELDS } from './layout.js';
+import { CORE_FIELDS, DETAIL_FIELDS } from '../../lua/layout.js';
 import { decodeEntry, pairsOf, sequenceOf, textOf, type WireArgument, type WireReply } from './wire.js';
 
 /** What the library is asked, and the view made of its answer. */

@@ -4,7 +4,7 @@
  */
 import type { Valkey } from 'iovalkey';
 import type { Wake } from '../backend.js';
-import { CHANNELS } from './layout.js';
+import { CHANNELS } from '../../lua/layout.js';
 
 type Listener = (wake: Wake) => void;
 

@@ -8,7 +8,7 @@ import { fieldsOf, snakeCase, variantsOf } from '../../model/core/kinds.js';
 import { REJECTIONS } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
 import { OPERATIONS, operationNamed, QUERIES, type OperationName } from '../../model/machine.js';
-import { CORE_FIELDS, DETAIL_FIELDS } from '../../src/valkey/layout.js';
+import { CORE_FIELDS, DETAIL_FIELDS } from '../../lua/layout.js';
 
 const files = luaFiles();
 const all = Object.values(files).join('\n');
