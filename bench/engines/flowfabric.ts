@@ -1,6 +1,7 @@
 import { Redis as Valkey } from 'iovalkey';
 import { uuidv7 } from 'uuidv7';
 import { executionIdOf, partitionKeyOf, partitionOfExecution } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import { placementOf } from '../../model/partition.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
@@ -84,7 +85,7 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async claimMany(worker: number, count: number): Promise<readonly HeldTask[]> {
-    return this.claimSome(worker, count, []);
+    return this.claimSome(worker, Math.min(count, LIMITS.maxClaimCount), []);
   }
 
   async complete(task: BenchTask): Promise<void> {
