@@ -53,6 +53,8 @@ export const LIMITS = {
 /** What applies when a caller or a policy says nothing. */
 export const DEFAULTS = {
   priority: 0,
+  /** Partitions of a deployment, see docs/benchmarks.md. */
+  partitionCount: 16,
   leaseTtlMs: 30_000,
   maxRetries: 3,
   backoffInitialDelayMs: 1_000,

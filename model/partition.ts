@@ -6,11 +6,11 @@ import { z } from 'zod';
 import { integer } from './core/fields.js';
 import { EngineError } from './errors.js';
 import { crc16 } from './ids.js';
-import { LIMITS } from './limits.js';
+import { DEFAULTS, LIMITS } from './limits.js';
 
 export const partitionConfig = z.object({
   /** Partitions of the deployment. More of them spread over more nodes of a cluster; fewer make bigger batches. */
-  count: integer(1, LIMITS.maxPartitions).default(16),
+  count: integer(1, LIMITS.maxPartitions).default(DEFAULTS.partitionCount),
   /**
    * `spread`: by the id of the execution, so that one lane can use every node. `lane`: all work of a lane in one
    * partition, so that its order is total. Keyed executions go where their key points to, in both.

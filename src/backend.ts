@@ -50,7 +50,7 @@ export interface Backend extends OperationMethods, QueryMethods {
   readonly partitions: PartitionConfig;
   /**
    * Carries out commands of one partition in order, each with its own answer, in one atomic step and one round
-   * trip. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,
+   * trip. Commands that others send at the same moment can share the step, and run between these. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,
    * too long, or spans partitions.
    */
   execute<const Commands extends readonly Command[]>(commands: Commands): Promise<CommandResults<Commands>>;
