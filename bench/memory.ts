@@ -2,7 +2,7 @@
  * How fast the memory backend is: lifecycles per second, and cost of a transition by how many executions there are.
  * Every call goes through the public asynchronous methods, with validation and events on, in one partition.
  *
- * `npx tsx bench/memory.ts` prints both tables.
+ * `npm run bench:memory` prints both tables.
  */
 import { randomUUID } from 'node:crypto';
 import { pathToFileURL } from 'node:url';

@@ -1,12 +1,15 @@
 /**
  * Build step, run after the compiler: replaces the compiled disk reader
- * `dist/lua/files.js` with a module that holds the text of the Lua files.
+ * `lua/files.js` with a module that holds the text of the Lua files. The
+ * argument is the folder that the compiler wrote to.
  */
 import { existsSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { luaFiles } from './files.js';
 
-const target = fileURLToPath(new URL('../dist/lua/files.js', import.meta.url));
+const [folder] = process.argv.slice(2);
+if (folder === undefined) throw new Error('say which folder the compiler wrote to: tsx lua/inline.ts <folder>');
+const target = resolve(folder, 'lua/files.js');
 
 // A missing target means that the compiler put its output elsewhere; writing
 // the file anyway would hide that.
@@ -27,4 +30,4 @@ writeFileSync(
     '',
   ].join('\n'),
 );
-console.log(`${count} Lua files inlined into dist/lua/files.js`);
+console.log(`${count} Lua files inlined into ${folder}/lua/files.js`);

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
 import type { SubjectModule } from '../adapter.js';
 
-/** The adapter; loaded by name so that the floor and the peers can be measured without it. */
-const ADAPTER = new URL('./flowfabric.ts', import.meta.url);
+/** The adapter, compiled or not like this file; loaded by name so that the floor and the peers can be measured without it. */
+const ADAPTER = new URL(`./flowfabric${extname(import.meta.url)}`, import.meta.url);
 
 /**
  * The adapter of this project's own engine, or undefined when there is none yet.

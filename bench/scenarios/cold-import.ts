@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { groups } from '../names.js';
 import type { Row } from '../rows.js';
@@ -7,8 +8,8 @@ import type { Scenario } from '../scenario.js';
 
 const run = promisify(execFile);
 
-/** The built main entry. */
-const MAIN_ENTRY = new URL('../../dist/src/index.js', import.meta.url);
+/** The package by its own name, which leads to the built main entry wherever this file was compiled to. */
+const PACKAGE = 'flowfabric';
 
 /** How long a program waits for `import` of the main entry, with nothing in Node's memory. */
 export const coldImportScenario: Scenario = {
@@ -19,7 +20,7 @@ export const coldImportScenario: Scenario = {
       { name: 'iovalkey', specifier: 'iovalkey' },
       { name: 'bullmq', specifier: 'bullmq' },
     ];
-    if (existsSync(MAIN_ENTRY)) modules.unshift({ name: 'flowfabric', specifier: MAIN_ENTRY.href });
+    if (existsSync(fileURLToPath(import.meta.resolve(PACKAGE)))) modules.unshift({ name: 'flowfabric', specifier: PACKAGE });
     else context.note('Cold import measures only the peers: run npm run build first.');
     const measured = modules.map((module) => ({ ...module, values: [] as number[] }));
     for (const { specifier } of measured) await startMs(`import ${JSON.stringify(specifier)};`);
