@@ -7,6 +7,8 @@ end
 
 local function execute(keys, argv)
   local call = ff.open_call(keys, argv)
+  -- Queues that were empty and got work in this call, by their keys.
+  call.wakes = {}
   local replies = {}
   local last
   for i = 1, ff.number(call) do
@@ -16,6 +18,7 @@ local function execute(keys, argv)
     replies[i] = handler_of(ff.operations, name)(call)
   end
   ff.settle(call)
+  if next(call.wakes) then ff.publish_wakes(call) end
   return replies
 end
 

@@ -33,8 +33,8 @@ export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promis
 
 /** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
 export type Wake =
-  /** A lane of a partition has work that it had not before. */
-  | { readonly kind: 'work'; readonly laneId: string; readonly partition: string }
+  /** A lane of a partition has work that it had not before, for workers that have these capabilities (ascending). */
+  | { readonly kind: 'work'; readonly laneId: string; readonly partition: string; readonly requiredCapabilities: readonly string[] }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number };
 

@@ -21,8 +21,8 @@ local function enqueue(call, execution, score)
   end
 end
 
--- Puts waiting work into its queue, and wakes the lane when the queue was empty: whoever looked before found nothing
--- there.
+-- Puts waiting work into its queue. When the queue was empty, whoever looked before found nothing there: the lane is
+-- to be woken at the end of the call.
 function ff.settle_entering(call)
   local entering = call.entering
   call.entering = nil
@@ -32,7 +32,16 @@ function ff.settle_entering(call)
   if store('ZCARD', key) > added then return end
   store('SADD', call.base .. K.lanes, lane)
   if requirements ~= '' then store('SADD', call.base .. K.requirementSets .. lane, requirements) end
-  store('PUBLISH', ff.prefix(call) .. C.work .. lane, ff.partition(call))
+  call.wakes[key] = entering
+end
+
+-- Wakes the lanes whose queues were empty and have work now, and says what a worker needs to do it.
+function ff.publish_wakes(call)
+  local prefix, partition = ff.prefix(call), ff.partition(call)
+  for _, queue in pairs(call.wakes) do
+    local needs = queue.requirements ~= '' and ' ' .. queue.requirements or ''
+    store('PUBLISH', prefix .. C.work .. queue.lane, partition .. needs)
+  end
 end
 
 -- Makes an execution claimable by priority, then age.
@@ -50,13 +59,13 @@ function ff.dequeue(call, execution)
   ff.dequeue_all(call, execution.laneId, execution.requiredCapabilities or '', { execution.uuid })
 end
 
--- Takes executions out of one queue.
+-- Takes executions out of one queue. An empty one is listed no more, and nobody is woken for it.
 function ff.dequeue_all(call, lane, requirements, uuids)
   local key = ff.queue_key(call, lane, requirements)
   store('ZREM', key, unpack(uuids))
-  if requirements ~= '' and store('EXISTS', key) == 0 then
-    store('SREM', call.base .. K.requirementSets .. lane, requirements)
-  end
+  if requirements == '' and not call.wakes[key] or store('EXISTS', key) == 1 then return end
+  call.wakes[key] = nil
+  if requirements ~= '' then store('SREM', call.base .. K.requirementSets .. lane, requirements) end
 end
 
 -- Whether the situation is one of those that stand in a queue.

@@ -36,12 +36,19 @@ class Wakes {
     return () => this.listeners.delete(entry);
   }
 
-  emit(wake: Wake): void {
+  /** Tells of a wake after the step that caused it, as long as there is a reason for it. */
+  emit(wake: Wake, holds: () => boolean): void {
     if (this.listeners.size === 0) return;
     // Not from inside the transition: a listener may call the backend.
     queueMicrotask(() => {
-      for (const { lanes, listener } of this.listeners) {
-        if (wake.kind === 'timer' || lanes.has(wake.laneId)) listener(wake);
+      for (const entry of [...this.listeners]) {
+        if (wake.kind === 'work' && !entry.lanes.has(wake.laneId)) continue;
+        if (!holds()) return;
+        // Gone meanwhile.
+        if (!this.listeners.delete(entry)) continue;
+        // Who was told goes to the end: work goes round among those who can do it.
+        this.listeners.add(entry);
+        entry.listener(wake);
       }
     });
   }
@@ -63,11 +70,15 @@ class MemoryEngine {
     this.now = options.now ?? Date.now;
     this.stores = Array.from({ length: this.partitions.count }, (_, index) => {
       const partition = partitionKeyOf(index);
-      return new IndexedStore(
+      const store: IndexedStore = new IndexedStore(
         logMaxEntries,
-        (laneId) => this.wakes.emit({ kind: 'work', laneId, partition }),
-        (at) => this.wakes.emit({ kind: 'timer', partition, at }),
+        (laneId, requirements) => {
+          const requiredCapabilities = requirements === '' ? [] : requirements.split(',');
+          this.wakes.emit({ kind: 'work', laneId, partition, requiredCapabilities }, () => store.hasWork(laneId, requirements));
+        },
+        (at) => this.wakes.emit({ kind: 'timer', partition, at }, () => true),
       );
+      return store;
     });
   }
 

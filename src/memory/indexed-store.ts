@@ -64,7 +64,7 @@ export class IndexedStore implements Store, View {
   private readonly before = new Standing();
   private readonly after = new Standing();
 
-  constructor(logMaxEntries: number, private readonly onWork: (laneId: string) => void, private readonly onTimer: (at: number) => void) {
+  constructor(logMaxEntries: number, private readonly onWork: (laneId: string, requirements: RequirementSet) => void, private readonly onTimer: (at: number) => void) {
     this.events = new BoundedLog(logMaxEntries);
   }
 
@@ -129,7 +129,7 @@ export class IndexedStore implements Store, View {
     let queue = lane.get(requirements);
     if (queue === undefined) lane.set(requirements, (queue = new OrderedIndex()));
     queue.add(score, execution);
-    if (queue.size === 1) this.onWork(laneId);
+    if (queue.size === 1) this.onWork(laneId, requirements);
   }
 
   private leaveQueue(score: number, execution: ReadonlyExecution): void {
@@ -184,6 +184,11 @@ export class IndexedStore implements Store, View {
     }
     if (sources < 2) return claimable;
     return claimable.sort(byQueueScore).slice(0, limit);
+  }
+
+  /** Whether work waits in a queue. */
+  hasWork(laneId: string, requirements: RequirementSet): boolean {
+    return (this.queues.get(laneId)?.get(requirements)?.size ?? 0) > 0;
   }
 
   due(now: number, limit: number): readonly ReadonlyExecution[] {

@@ -429,9 +429,35 @@ export const conformance: readonly ConformanceScenario[] = [
       await create(engine, { laneId: 'other' });
       await create(engine);
       await until('work');
-      assert.deepEqual(wakes.find(({ kind }) => kind === 'work'), { kind: 'work', laneId: LANE, partition: PARTITION });
+      assert.deepEqual(wakes.find(({ kind }) => kind === 'work'), { kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: [] });
       await create(engine, { delayUntil: engine.now() + 1_000 });
       await until('timer');
+      stop();
+    },
+  },
+  {
+    name: 'a wake says what its work needs, and comes only for work that still waits at the end of the step',
+    async run(engine) {
+      const wakes: Wake[] = [];
+      const stop = await engine.backend.onWake([LANE, 'taken'], (wake) => wakes.push(wake));
+      const creationOf = (laneId: string) => ({
+        name: 'createExecution' as const,
+        args: { executionId: engine.executionId(), namespace: 'conformance', laneId, executionKind: 'kind', creatorIdentity: 'suite' },
+      });
+      await engine.backend.execute([
+        creationOf('taken'),
+        {
+          name: 'claimForWorker',
+          args: { partition: PARTITION, laneId: 'taken', workerId: 'worker', workerInstanceId: 'worker-1', claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }] },
+        },
+      ]);
+      await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
+      const deadline = performance.now() + WAKE_LIMIT_MS;
+      while (!wakes.some(({ kind }) => kind === 'work')) {
+        assert.ok(performance.now() < deadline, 'no wake');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      assert.deepEqual(wakes.filter(({ kind }) => kind === 'work'), [{ kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: ['eu', 'gpu'] }]);
       stop();
     },
   },

@@ -105,6 +105,7 @@ export class WakeSubscriber {
       const [partition, at] = message.split(' ');
       return partition === undefined || at === undefined ? undefined : { kind: 'timer', partition, at: Number(at) };
     }
-    return { kind: 'work', laneId: name.slice(CHANNELS.work.length), partition: message };
+    const [partition = '', requirements] = message.split(' ');
+    return { kind: 'work', laneId: name.slice(CHANNELS.work.length), partition, requiredCapabilities: requirements === undefined ? [] : requirements.split(',') };
   }
 }

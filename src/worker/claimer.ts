@@ -53,6 +53,7 @@ export class Claimer {
   private readonly timers = new Set<Cancel>();
   private readonly givesWayUntil = new Map<string, number>();
   private readonly lanes: Set<string>;
+  private readonly offered: ReadonlySet<string>;
   private readonly unsubscribes: (() => void)[] = [];
   private started = false;
   private stopped = false;
@@ -60,6 +61,7 @@ export class Claimer {
 
   constructor(private readonly options: ClaimerOptions) {
     this.lanes = new Set(options.lanes);
+    this.offered = new Set(options.capabilities);
     const partitions = Array.from({ length: options.backend.partitions.count }, (_, index) => partitionKeyOf(index));
     // Workers that start together begin at different places.
     const from = Math.floor(options.clock.random() * partitions.length);
@@ -92,7 +94,7 @@ export class Claimer {
     if (this.stopped) return;
     try {
       const unsubscribe = await this.options.backend.onWake(lanes, (wake) => {
-        if (wake.kind === 'work') this.woken(wake.laneId, wake.partition);
+        if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token))) this.woken(wake.laneId, wake.partition);
       });
       if (this.stopped) unsubscribe();
       else this.unsubscribes.push(unsubscribe);

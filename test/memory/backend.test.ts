@@ -199,7 +199,7 @@ describe('the memory backend', () => {
     await backend.createExecution(creation());
     await backend.createExecution({ ...creation(), laneId: 'other' });
     await Promise.resolve();
-    expect(wakes).toEqual([{ kind: 'work', laneId: 'default', partition: PARTITION }]);
+    expect(wakes).toEqual([{ kind: 'work', laneId: 'default', partition: PARTITION, requiredCapabilities: [] }]);
     stop();
   });
 
