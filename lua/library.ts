@@ -8,6 +8,7 @@ import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
 import { CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS, SLOT_TIMER } from './layout.js';
 import { luaFiles } from './files.js';
+import { link, type Literals } from './link.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
 export const CONTRACT = 1;
@@ -38,46 +39,49 @@ function inOrder(paths: readonly string[]): string[] {
   return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-function luaTable(name: string, entries: Record<string, string | number>): string {
-  const fields = Object.entries(entries).map(([key, value]) => `  ${key} = ${typeof value === 'number' ? value.toString() : JSON.stringify(value)},`);
-  return `local ${name} = {\n${fields.join('\n')}\n}`;
+/** Fields are also looked up by the names of facts; the other literals are written out where they are used. */
+const FIELD_TABLE = `local F = {\n${Object.entries(CORE_FIELDS).map(([fact, field]) => `  ${fact} = ${JSON.stringify(field)},`).join('\n')}\n}`;
+
+/** What model/ and the layout say, by the names that the Lua has for it. */
+function literalsOf(functionPrefix: string, hash: string): Literals {
+  return {
+    F: CORE_FIELDS,
+    D: DETAIL_FIELDS,
+    X: EXECUTION_KEYS,
+    K: { ...PARTITION_KEYS, slotTimer: SLOT_TIMER },
+    C: CHANNELS,
+    L: {
+      maxInteger: LIMITS.maxInteger,
+      priorityStep: PRIORITY_STEP,
+      reclaimBand: RECLAIM_BAND,
+      retentionSlotMs: RETENTION_SLOT_MS,
+      absoluteTimeFrom: ABSOLUTE_TIME_FROM,
+      defaultPriority: DEFAULTS.priority,
+      defaultMaxReclaimCount: DEFAULTS.maxReclaimCount,
+      defaultMaxReleaseCount: DEFAULTS.maxReleaseCount,
+      defaultDedupWindowMs: DEFAULTS.dedupWindowMs,
+      maxReclaimsExceeded: MAX_RECLAIMS_EXCEEDED,
+      inlineBytes: INLINE_BYTES,
+      functionPrefix,
+      contract: CONTRACT,
+      build: BUILD,
+      hash,
+    },
+  };
 }
 
 /** The library of a kind. Pure: the same files give the same text. */
 export function library(kind: LibraryKind = 'production', files: Record<string, string> = luaFiles()): Library {
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;
-  const bodies = inOrder(Object.keys(files))
+  const parts = inOrder(Object.keys(files))
     .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
     .map((path) => `do -- ${path}\n${files[path]}end`);
-  const literals = (hash: string): string =>
-    [
-      'local ff = { operations = {}, queries = {}, apply = {} }',
-      'local store',
-      luaTable('F', CORE_FIELDS),
-      luaTable('D', DETAIL_FIELDS),
-      luaTable('X', EXECUTION_KEYS),
-      luaTable('K', { ...PARTITION_KEYS, slotTimer: SLOT_TIMER }),
-      luaTable('C', CHANNELS),
-      luaTable('L', {
-        maxInteger: LIMITS.maxInteger,
-        priorityStep: PRIORITY_STEP,
-        reclaimBand: RECLAIM_BAND,
-        retentionSlotMs: RETENTION_SLOT_MS,
-        absoluteTimeFrom: ABSOLUTE_TIME_FROM,
-        defaultPriority: DEFAULTS.priority,
-        defaultMaxReclaimCount: DEFAULTS.maxReclaimCount,
-        defaultMaxReleaseCount: DEFAULTS.maxReleaseCount,
-        defaultDedupWindowMs: DEFAULTS.dedupWindowMs,
-        maxReclaimsExceeded: MAX_RECLAIMS_EXCEEDED,
-        inlineBytes: INLINE_BYTES,
-        functionPrefix,
-        contract: CONTRACT,
-        build: BUILD,
-        hash,
-      }),
-    ].join('\n');
-  const hash = createHash('sha256').update([literals(''), ...bodies].join('\n')).digest('hex').slice(0, 16);
-  const source = [`#!lua name=${name}`, literals(hash), ...bodies, ''].join('\n');
+  const textWith = (hash: string): string => {
+    const { declarations, bodies } = link(parts, literalsOf(functionPrefix, hash));
+    return [`#!lua name=${name}`, 'local ff = { operations = {}, queries = {} }', 'local store', FIELD_TABLE, ...declarations, ...bodies, ''].join('\n');
+  };
+  const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
+  const source = textWith(hash);
   return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source };
 }

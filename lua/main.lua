@@ -5,35 +5,40 @@ local function handler_of(handlers, name)
   return handlers[name] or ff.broken('no such operation: ' .. name)
 end
 
+-- ARGV: what `ff.open_call` takes, the count of commands, then per command its name, the count of its arguments, and
+-- these.
 local function execute(keys, argv)
-  local call = ff.open_call(keys, argv)
-  -- Queues that were empty and got work in this call, by their keys.
-  call.wakes = {}
+  local call, at = ff.open_call(keys, argv)
   local replies = {}
-  local last
-  for i = 1, ff.number(call) do
-    local name = ff.text(call)
-    if name ~= last then ff.settle(call) end
-    last = name
-    replies[i] = handler_of(ff.operations, name)(call)
+  local operation, last
+  local count = argv[at]
+  at = at + 1
+  for i = 1, count do
+    local name = argv[at]
+    if name ~= last then
+      ff.settle(call)
+      operation, last = handler_of(ff.operations, name), name
+    end
+    local first = at + 2
+    at = first + argv[at + 1]
+    replies[i] = operation(call, unpack(argv, first, at - 1))
   end
   ff.settle(call)
-  if next(call.wakes) then ff.publish_wakes(call) end
+  if call.wakes then ff.publish_wakes(call) end
   return replies
 end
 
--- ARGV: [now, in a test build], log_max_entries, retention_ms, count, then per command its name and arguments.
 -- A server whose memory is full refuses new work and takes everything that ends work: `advance` is the same function
 -- for calls without creations.
 server.register_function(L.functionPrefix .. 'execute', execute)
 server.register_function({ function_name = L.functionPrefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
 
--- ARGV: [now, in a test build], log_max_entries, retention_ms, name, arguments.
+-- ARGV: what `ff.open_call` takes, then the name of the read and its arguments.
 server.register_function({
   function_name = L.functionPrefix .. 'read',
   callback = function(keys, argv)
-    local call = ff.open_call(keys, argv)
-    return handler_of(ff.queries, ff.text(call))(call)
+    local call, at = ff.open_call(keys, argv)
+    return handler_of(ff.queries, argv[at])(call, unpack(argv, at + 1))
   end,
   flags = { 'no-writes' },
 })

@@ -1,16 +1,16 @@
--- The call in hand: where its keys are, what time it is, and a cursor over its arguments.
--- Arguments are positional, in the order of the declaration in model/; an empty argument is an absent one.
+-- The call in hand: where its keys are and what time it is.
+-- An operation is a function of the call and its arguments, in the order of the declaration in model/. An argument
+-- that is absent is empty; behind the last one that is given there is none.
 
 local UUID_LENGTH = 36
 
+-- ARGV: [now, in a test build], log_max_entries, retention_ms, and what the function says besides.
+-- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
-  -- While a library is loaded, `server` has no `call`: it can be kept only from the first call on.
-  store = store or server.call
+  if not store then ff.bind() end
   local now, at = ff.read_clock(argv)
   local log_key = keys[1]
   return {
-    argv = argv,
-    at = at + 2,
     -- "<prefix>{fp:<n>}:", the start of every key of the partition.
     base = string.sub(log_key, 1, -1 - #K.log),
     log_key = log_key,
@@ -20,7 +20,7 @@ function ff.open_call(keys, argv)
     -- Index entries that wait for `ff.settle`.
     entering = nil,
     ended = nil,
-  }
+  }, at + 2
 end
 
 -- Consecutive commands of one operation in one call write their entries of an index together: one large command is
@@ -30,37 +30,10 @@ function ff.settle(call)
   if call.ended then ff.settle_ended(call) end
 end
 
--- The next arguments as they are; each may be empty.
-function ff.take(call, count)
-  local at = call.at
-  call.at = at + count
-  return unpack(call.argv, at, at + count - 1)
-end
-
--- The next argument as it is; it may be empty.
-function ff.text(call)
-  local at = call.at
-  call.at = at + 1
-  return call.argv[at]
-end
-
--- The next argument, or nil when it is empty.
-function ff.optional(call)
-  local value = ff.text(call)
-  if value == '' then return nil end
-  return value
-end
-
--- The next argument as a number, or nil when it is empty.
-function ff.number(call)
-  return tonumber((ff.text(call)))
-end
-
--- What follows a mark: "0" and nothing, or another mark and a value. Answers the value and the mark, or nil.
-function ff.marked(call)
-  local mark = ff.text(call)
-  if mark == '0' then return nil end
-  return ff.text(call), mark
+-- An argument, or nil when it is absent.
+function ff.given(argument)
+  if argument ~= '' then return argument end
+  return nil
 end
 
 -- The part of an execution id by which it is known inside its partition, in keys and in indexes: its UUID.
@@ -78,7 +51,12 @@ function ff.partition(call)
   return string.match(call.base, '({.-}):$')
 end
 
--- A whole number as text. Concatenation alone would round beyond 14 digits.
+local last_number, last_digits
+
+-- A whole number as text. Concatenation alone would round beyond 14 digits. The same one is often asked for again.
 function ff.digits(number)
-  return string.format('%.0f', number)
+  if number ~= last_number then
+    last_number, last_digits = number, string.format('%.0f', number)
+  end
+  return last_digits
 end

@@ -3,8 +3,15 @@
 
 -- Appends an event. What follows are its facts, each a name and a value; an absent fact is not named.
 function ff.append(call, event_type, execution_id, ...)
-  store('XADD', call.log_key, 'MAXLEN', '~', call.log_max_entries, '0-*', 'type', event_type,
-    'execution_id', execution_id, 'at', call.now, ...)
+  local max_entries = call.log_max_entries
+  if not max_entries then
+    store('XADD', call.log_key, '0-*', 'type', event_type, 'execution_id', execution_id, 'at', call.now, ...)
+    return
+  end
+  -- To trim once per call is enough: a call appends far fewer entries than a log may have.
+  call.log_max_entries = nil
+  store('XADD', call.log_key, 'MAXLEN', '~', max_entries, '0-*', 'type', event_type, 'execution_id', execution_id,
+    'at', call.now, ...)
 end
 
 -- The pairs of a list of which some values are absent, as arguments. The list has `count` places.

@@ -1,6 +1,7 @@
--- complete_execution: execution_id, fence (3), attempt_index?, result? (marked bytes), result_encoding?, source
+-- complete_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, source, has_result, result?,
+-- result_encoding?
 
--- The execution as its completion needs it, or nil.
+-- The execution as its completion needs it, or nil. Nothing else is done as often: one table, filled at once.
 local function load(call, execution_id)
   local uuid = ff.uuid(execution_id)
   local key = call.base .. uuid
@@ -13,25 +14,20 @@ local function load(call, execution_id)
   }
 end
 
-function ff.operations.complete_execution(call)
-  local execution_id = ff.text(call)
-  local fence = ff.read_fence(call)
-  local attempt_index = ff.number(call)
-  local result = ff.marked(call)
-  local result_encoding, source = ff.take(call, 2)
-
+function ff.operations.complete_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, source,
+    has_result, result, result_encoding)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, source)
+  local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
   if malformed then return malformed end
-  if execution.situation == 'completed' and ff.was_last_owner(execution, fence) then
-    return ff.accept('completed', execution_id, 'completed')
+  if execution.situation == 'completed' and ff.was_last_owner(execution, lease_epoch, attempt_id) then
+    return ff.accept('completed', execution_id)
   end
-  local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
+  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
   if refusal then return refusal end
   -- Only an execution that was tried before can have failed before.
   local failed = execution.totalAttemptCount ~= '1' and store('HEXISTS', execution.key, F.failureCategory) == 1
 
-  ff.apply.execution_completed(call, execution, result, result_encoding, failed)
-  return ff.accept('completed', execution_id, 'completed')
+  ff.apply.execution_completed(call, execution, has_result == '1' and (result or '') or nil, result_encoding, failed)
+  return ff.accept('completed', execution_id)
 end

@@ -1,8 +1,6 @@
 -- What each event of an execution does: the stored facts, the indexes, the log entry. The twins of
 -- model/execution/recipes.ts; `execution` was loaded by the operation, `event` holds the facts of the event.
 
-local apply = ff.apply
-
 -- Keeps a payload or a result in a key of its own, unless it is so short that it goes among the facts: answers it then.
 local function keep_bytes(execution, suffix, bytes)
   if #bytes <= L.inlineBytes then return bytes end
@@ -12,53 +10,61 @@ end
 
 -- A text, or nil when it is empty.
 local function text_or_nil(text)
-  if text ~= '' then return text end
+  if text and text ~= '' then return text end
   return nil
 end
 
--- A number or its digits, or nil when it is 0: an unset counter is 0.
-local function count_or_nil(number)
-  if tonumber(number) ~= 0 then return number end
-  return nil
+-- What few executions have: facts besides those that all have, and texts.
+local function write_more(execution, texts)
+  local tags, policy = texts and ff.given(texts.tags), texts and texts.policy
+  local priority = execution.priority
+  if texts or priority ~= 0 or execution.dueAt or execution.executionDeadlineAt then
+    store('HSET', execution.key, ff.present({
+      F.priority, priority ~= 0 and priority or nil, F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
+      F.requiredCapabilities, text_or_nil(execution.requiredCapabilities), F.rules, execution.rules,
+      F.tagCount, tags and texts.tag_count,
+    }, 12))
+  end
+  if tags then ff.note(execution, D.tags, tags) end
+  if policy then ff.note(execution, D.policy, policy) end
 end
 
-function apply.execution_created(call, execution, event)
-  local delayed = execution.dueAt ~= nil
-  execution.situation = delayed and 'delayed' or 'ready'
-  local payload_bytes = #event.payload
-  local encoding = text_or_nil(event.payload_encoding)
-  local requirements = text_or_nil(execution.requiredCapabilities)
-  local inline = payload_bytes > 0 and keep_bytes(execution, X.payload, event.payload) or nil
-
-  store('HSET', execution.key, F.situation, execution.situation, F.executionKind, execution.executionKind,
-    F.createdAt, call.now, F.laneId, execution.laneId, F.namespace, execution.namespace,
-    F.creatorIdentity, execution.creatorIdentity, ff.present({
-      F.payload, inline, F.payloadBytes, count_or_nil(payload_bytes), F.payloadEncoding, encoding,
-      F.priority, count_or_nil(execution.priority), F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
-      F.requiredCapabilities, requirements, F.rules, execution.rules, F.tagCount, event.tag_count,
-    }, 18))
-  if event.tags then ff.note(execution, D.tags, event.tags) end
-  if event.policy then ff.note(execution, D.policy, event.policy) end
-  if event.idempotency_key then
-    ff.remember(event.idempotency_key_name, ff.digits(event.idempotency_expires_at) .. ' ' .. execution.id, event.idempotency_expires_at)
+-- `texts` holds policy, tags and tag_count, `idempotency` key, name and expires_at; either may be nil.
+function ff.apply.execution_created(call, execution, payload, payload_encoding, texts, idempotency)
+  local key, now = execution.key, call.now
+  local payload_bytes = #payload
+  if payload_bytes <= L.inlineBytes then
+    store('HSET', key, F.situation, execution.situation, F.executionKind, execution.executionKind, F.payload, payload,
+      F.payloadEncoding, payload_encoding, F.createdAt, now, F.laneId, execution.laneId, F.namespace, execution.namespace,
+      F.creatorIdentity, execution.creatorIdentity, F.payloadBytes, payload_bytes)
+  else
+    store('SET', key .. X.payload, payload)
+    store('HSET', key, F.situation, execution.situation, F.executionKind, execution.executionKind,
+      F.payloadEncoding, payload_encoding, F.createdAt, now, F.laneId, execution.laneId, F.namespace, execution.namespace,
+      F.creatorIdentity, execution.creatorIdentity, F.payloadBytes, payload_bytes)
+  end
+  write_more(execution, texts)
+  if idempotency then
+    ff.remember(idempotency.name, ff.digits(idempotency.expires_at) .. ' ' .. execution.id, idempotency.expires_at)
   end
 
-  if delayed then
+  if execution.dueAt then
     store('SADD', call.base .. K.lanes, execution.laneId)
   else
     ff.enqueue_ready(call, execution)
   end
-  if delayed or execution.executionDeadlineAt then ff.announce_timer(call, execution) end
+  if execution.dueAt or execution.executionDeadlineAt then ff.announce_timer(call, execution) end
   ff.append(call, 'execution_created', execution.id, 'namespace', execution.namespace, 'lane_id', execution.laneId,
     'execution_kind', execution.executionKind, 'creator_identity', execution.creatorIdentity, 'priority', execution.priority,
     'payload_bytes', payload_bytes, ff.present({
-      'payload_encoding', encoding, 'required_capabilities', requirements, 'tags', event.tags, 'policy', event.policy,
+      'payload_encoding', text_or_nil(payload_encoding), 'required_capabilities', text_or_nil(execution.requiredCapabilities),
+      'tags', texts and text_or_nil(texts.tags), 'policy', texts and texts.policy,
       'delay_until', execution.dueAt, 'execution_deadline_at', execution.executionDeadlineAt,
-      'idempotency_key', event.idempotency_key, 'idempotency_expires_at', event.idempotency_expires_at,
+      'idempotency_key', idempotency and idempotency.key, 'idempotency_expires_at', idempotency and idempotency.expires_at,
     }, 16))
 end
 
-function apply.progress_updated(call, execution, event)
+function ff.apply.progress_updated(call, execution, event)
   local change = ff.change(execution)
   if event.progress_pct then ff.set(change, 'progressPct', event.progress_pct) end
   if event.progress_message then ff.note(execution, D.progressMessage, event.progress_message) end
@@ -68,7 +74,7 @@ function apply.progress_updated(call, execution, event)
     ff.present({ 'progress_pct', event.progress_pct, 'progress_message', event.progress_message }, 4))
 end
 
-function apply.execution_completed(call, execution, result, result_encoding, failed_before)
+function ff.apply.execution_completed(call, execution, result, result_encoding, failed_before)
   local key = execution.key
   local purge_at = ff.purge_at(call, execution)
   -- The same as `ff.finish`, in one piece: only a running execution completes, and nothing else is done as often.
@@ -76,10 +82,10 @@ function apply.execution_completed(call, execution, result, result_encoding, fai
     store('HSET', key, F.failureCategory, '')
     ff.forget(execution, D.failureReason)
   end
-  if result or result_encoding ~= '' then
+  local encoding = text_or_nil(result_encoding)
+  if result or encoding then
     local result_bytes = result and #result
     local inline = result and keep_bytes(execution, X.result, result)
-    local encoding = text_or_nil(result_encoding)
     store('HSET', key, ff.present({ F.resultBytes, result_bytes, F.resultEncoding, encoding, F.result, inline }, 6))
     ff.end_running(call, execution, 'completed', purge_at)
     ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at,
@@ -90,7 +96,7 @@ function apply.execution_completed(call, execution, result, result_encoding, fai
   ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at)
 end
 
-function apply.retry_scheduled(call, execution, event)
+function ff.apply.retry_scheduled(call, execution, event)
   local change = ff.change(execution)
   -- A lapsed attempt that times out stands in the queue, to be reclaimed.
   if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
@@ -106,7 +112,7 @@ function apply.retry_scheduled(call, execution, event)
     'failure_category', event.failure_category, 'delay_until', event.delay_until)
 end
 
-function apply.execution_failed(call, execution, event)
+function ff.apply.execution_failed(call, execution, event)
   local change = ff.change(execution)
   ff.finish(call, change, 'failed', event.purge_at)
   ff.set(change, 'failureCategory', event.failure_category)
@@ -116,7 +122,7 @@ function apply.execution_failed(call, execution, event)
     'failure_category', event.failure_category, 'purge_at', event.purge_at)
 end
 
-function apply.execution_cancelled(call, execution, event)
+function ff.apply.execution_cancelled(call, execution, event)
   local change = ff.change(execution)
   ff.finish(call, change, 'cancelled', event.purge_at)
   ff.set(change, 'cancelledBy', event.cancelled_by)
@@ -126,7 +132,7 @@ function apply.execution_cancelled(call, execution, event)
     'cancelled_by', event.cancelled_by, 'purge_at', event.purge_at)
 end
 
-function apply.execution_expired(call, execution, event)
+function ff.apply.execution_expired(call, execution, event)
   local change = ff.change(execution)
   ff.finish(call, change, 'expired', event.purge_at)
   ff.set(change, 'failureCategory', 'timeout')
@@ -135,7 +141,7 @@ function apply.execution_expired(call, execution, event)
   ff.append(call, 'execution_expired', execution.id, 'expire_reason', event.expire_reason, 'purge_at', event.purge_at)
 end
 
-function apply.execution_delayed(call, execution, event)
+function ff.apply.execution_delayed(call, execution, event)
   local change = ff.change(execution)
   ff.release_lease(change)
   ff.become(call, change, 'delayed', event.delay_until)
@@ -147,7 +153,7 @@ function apply.execution_delayed(call, execution, event)
     'delay_until', event.delay_until, ff.present({ 'attempt_timeout_remaining_ms', event.remaining_ms }, 2))
 end
 
-function apply.execution_promoted(call, execution)
+function ff.apply.execution_promoted(call, execution)
   local change = ff.change(execution)
   ff.become(call, change, 'ready', nil)
   ff.write(change)
@@ -157,7 +163,7 @@ function apply.execution_promoted(call, execution)
   ff.append(call, 'execution_promoted', execution.id)
 end
 
-function apply.execution_purged(call, execution)
+function ff.apply.execution_purged(call, execution)
   local key = execution.key
   local slot = call.base .. K.slot .. execution.dueAt
   store('LREM', slot, 1, execution.uuid)

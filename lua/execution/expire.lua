@@ -3,11 +3,7 @@
 local FIELDS = ff.fields('dueAt', 'nextAttempt', 'totalAttemptCount', 'attemptTimeoutAt',
   'attemptTimeoutRemainingMs', 'rules', 'retryCount', 'executionDeadlineAt', 'laneId', 'requiredCapabilities')
 
-function ff.operations.expire_execution(call)
-  local execution_id = ff.text(call)
-  local reason = ff.text(call)
-  local jitter = ff.number(call)
-
+function ff.operations.expire_execution(call, execution_id, reason, jitter)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution or ff.is_terminal(execution.situation) then return ff.accept('already_terminal') end
   local due_at
@@ -19,7 +15,7 @@ function ff.operations.expire_execution(call)
   if not due_at or due_at > call.now then return ff.accept('not_yet_due') end
 
   if reason == 'attempt_timeout' then
-    local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = jitter })
+    local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = tonumber(jitter) })
     if delay_until then
       ff.apply.retry_scheduled(call, execution, { failure_reason = reason, failure_category = 'timeout', delay_until = delay_until })
       return ff.accept('retry_scheduled', delay_until, execution.totalAttemptCount)

@@ -1,12 +1,12 @@
--- fail_execution: execution_id, fence (3), attempt_index?, failure_reason, failure_category?, failure_class, jitter?,
--- retry_after_ms?, source
+-- fail_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, failure_reason, failure_category?,
+-- failure_class, jitter?, retry_after_ms?, source
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
   'rules', 'retryCount', 'executionDeadlineAt', 'lastTransitionAt')
 
 -- What this very call answered when it ran before, if it did.
-local function earlier_outcome(execution, fence)
-  if not ff.was_last_owner(execution, fence) then return nil end
+local function earlier_outcome(execution, lease_epoch, attempt_id)
+  if not ff.was_last_owner(execution, lease_epoch, attempt_id) then return nil end
   if execution.situation == 'failed' then return ff.accept('terminal_failed') end
   if ff.is_runnable(execution.situation) and execution.nextAttempt == 'retry' then
     return ff.accept('retry_scheduled', execution.dueAt or execution.lastTransitionAt, execution.totalAttemptCount)
@@ -14,23 +14,19 @@ local function earlier_outcome(execution, fence)
   return nil
 end
 
-function ff.operations.fail_execution(call)
-  local execution_id = ff.text(call)
-  local fence = ff.read_fence(call)
-  local attempt_index = ff.number(call)
-  local failure = { reason = ff.text(call), category = ff.optional(call), class = ff.text(call) }
-  failure.jitter = ff.number(call)
-  failure.retry_after_ms = ff.number(call)
-  failure.category = failure.category or failure.class
-  local source = ff.text(call)
-
+function ff.operations.fail_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, reason,
+    category, class, jitter, retry_after_ms, source)
+  local failure = {
+    reason = reason, category = ff.given(category) or class, class = class, jitter = tonumber(jitter),
+    retry_after_ms = tonumber(retry_after_ms),
+  }
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, source)
+  local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
   if malformed then return malformed end
-  local earlier = earlier_outcome(execution, fence)
+  local earlier = earlier_outcome(execution, lease_epoch, attempt_id)
   if earlier then return earlier end
-  local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
+  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
   if refusal then return refusal end
 
   local event = { failure_reason = failure.reason, failure_category = failure.category }

@@ -2,8 +2,8 @@
 
 local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'priority', 'createdAt', 'executionDeadlineAt')
 
-function ff.operations.promote_delayed(call)
-  local execution = ff.load(call, ff.text(call), FIELDS)
+function ff.operations.promote_delayed(call, execution_id)
+  local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.accept('already_satisfied', 'not_found') end
   if not ff.is_runnable(execution.situation) then return ff.accept('already_satisfied', 'not_runnable') end
   if not ff.is_delayed(execution.situation) then return ff.accept('already_satisfied', 'not_delayed') end

@@ -2,8 +2,7 @@
 
 local FIELDS = ff.fields('dueAt')
 
-function ff.operations.purge_execution(call)
-  local execution_id = ff.text(call)
+function ff.operations.purge_execution(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then
     ff.forget_retained(call, execution_id)

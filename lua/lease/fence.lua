@@ -1,24 +1,20 @@
 -- The verdict on a caller that says it owns an execution; the twin of model/lease/fence.ts.
--- A fence is { lease_id, lease_epoch, attempt_id }, each nil when absent.
+-- A fence is three arguments, lease_id, lease_epoch and attempt_id, each of which can be absent.
 
-function ff.read_fence(call)
-  local lease_id, lease_epoch, attempt_id = ff.take(call, 3)
-  return {
-    lease_id = lease_id ~= '' and lease_id or nil,
-    lease_epoch = lease_epoch ~= '' and lease_epoch or nil,
-    attempt_id = attempt_id ~= '' and attempt_id or nil,
-  }
+local function is_given(argument)
+  return argument ~= nil and argument ~= ''
 end
 
 -- 'none', 'partial' or 'full'.
-function ff.fence_presence(fence)
-  local members = (fence.lease_id and 1 or 0) + (fence.lease_epoch and 1 or 0) + (fence.attempt_id and 1 or 0)
-  return members == 0 and 'none' or members == 3 and 'full' or 'partial'
+function ff.fence_presence(lease_id, lease_epoch, attempt_id)
+  local lease, epoch, attempt = is_given(lease_id), is_given(lease_epoch), is_given(attempt_id)
+  if lease and epoch and attempt then return 'full' end
+  return (lease or epoch or attempt) and 'partial' or 'none'
 end
 
 -- Refuses a fence that is incomplete, or absent without an operator's authority.
-function ff.fence_shape(fence, source)
-  local presence = ff.fence_presence(fence)
+function ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
+  local presence = ff.fence_presence(lease_id, lease_epoch, attempt_id)
   if presence == 'partial' then return ff.reject('partial_fence_triple') end
   if presence == 'none' and source ~= 'operator_override' then return ff.reject('fence_required') end
   return nil
@@ -26,23 +22,24 @@ end
 
 -- Refuses a claimant that does not own the execution at this moment. Needs what `ff.not_active` needs, dueAt and
 -- currentLeaseId loaded.
-function ff.ownership_verdict(call, execution, fence, attempt_index)
-  if not ff.is_active(execution.situation) then return ff.not_active(execution) end
-  if execution.situation == 'lease_revoked' then return ff.reject('lease_revoked') end
+function ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  local situation = execution.situation
+  if not ff.is_active(situation) then return ff.not_active(execution) end
+  if situation == 'lease_revoked' then return ff.reject('lease_revoked') end
   if tonumber(execution.dueAt) <= call.now then return ff.reject('lease_expired') end
-  if attempt_index and attempt_index ~= ff.count(execution.totalAttemptCount) - 1 then return ff.reject('stale_lease') end
-  if ff.fence_presence(fence) == 'full' and not ff.holds_lease(execution, fence) then return ff.reject('stale_lease') end
-  return nil
+  local index = tonumber(attempt_index)
+  if index and index ~= ff.count(execution.totalAttemptCount) - 1 then return ff.reject('stale_lease') end
+  if ff.holds_lease(execution, lease_id, lease_epoch, attempt_id) then return nil end
+  return ff.fence_presence(lease_id, lease_epoch, attempt_id) == 'full' and ff.reject('stale_lease') or nil
 end
 
-function ff.holds_lease(execution, fence)
-  return fence.lease_id == execution.currentLeaseId and ff.was_last_owner(execution, fence)
+function ff.holds_lease(execution, lease_id, lease_epoch, attempt_id)
+  return lease_id == execution.currentLeaseId and ff.was_last_owner(execution, lease_epoch, attempt_id)
 end
 
 -- Whether nobody has owned the execution since this owner.
-function ff.was_last_owner(execution, fence)
-  return fence.attempt_id ~= nil and fence.attempt_id == execution.currentAttemptId
-    and fence.lease_epoch == execution.currentLeaseEpoch
+function ff.was_last_owner(execution, lease_epoch, attempt_id)
+  return attempt_id == execution.currentAttemptId and lease_epoch == execution.currentLeaseEpoch and is_given(attempt_id)
 end
 
 local PENDING = { retry = 'pending_retry_attempt', resume = 'attempt_interrupted' }

@@ -2,8 +2,7 @@
 
 local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'attemptTimeoutAt', 'executionDeadlineAt')
 
-function ff.operations.mark_lease_expired_if_due(call)
-  local execution_id = ff.text(call)
+function ff.operations.mark_lease_expired_if_due(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then
     ff.forget_timer(call, execution_id)

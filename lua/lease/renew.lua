@@ -1,17 +1,13 @@
--- renew_lease: execution_id, attempt_index?, fence (3), lease_ttl_ms
+-- renew_lease: execution_id, attempt_index?, lease_id?, lease_epoch?, attempt_id?, lease_ttl_ms
 
 local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt',
   'attemptTimeoutAt', 'executionDeadlineAt')
 
-function ff.operations.renew_lease(call)
-  local execution_id = ff.text(call)
-  local attempt_index = ff.number(call)
-  local fence = ff.read_fence(call)
-  local lease_ttl_ms = ff.number(call)
-
+function ff.operations.renew_lease(call, execution_id, attempt_index, lease_id, lease_epoch, attempt_id, lease_ttl_ms)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local refusal = ff.fence_shape(fence) or ff.ownership_verdict(call, execution, fence, attempt_index)
+  local refusal = ff.fence_shape(nil, lease_id, lease_epoch, attempt_id)
+    or ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
   if refusal then return refusal end
 
   -- A renewal never shortens a lease.

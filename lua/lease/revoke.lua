@@ -3,17 +3,13 @@
 local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'attemptTimeoutAt', 'executionDeadlineAt', 'currentLeaseId',
   'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount')
 
-function ff.operations.revoke_lease(call)
-  local execution_id = ff.text(call)
-  local expected_lease_id = ff.optional(call)
-  local reason = ff.text(call)
-
+function ff.operations.revoke_lease(call, execution_id, expected_lease_id, reason)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
   if not ff.is_active(execution.situation) then return ff.not_active(execution) end
   if execution.situation == 'lease_revoked' then return ff.accept('already_satisfied', 'already_revoked') end
   if execution.situation == 'lease_expired' then return ff.accept('already_satisfied', 'already_expired') end
-  if expected_lease_id and expected_lease_id ~= execution.currentLeaseId then return ff.reject('stale_lease') end
+  if expected_lease_id ~= '' and expected_lease_id ~= execution.currentLeaseId then return ff.reject('stale_lease') end
 
   ff.apply.lease_revoked(call, execution, { reason = reason })
   return ff.accept('revoked', execution.currentLeaseId, execution.currentLeaseEpoch)

@@ -2,24 +2,20 @@
 
 -- read_execution: execution_id, with_payload, with_result
 -- Answers core pairs, detail pairs, payload, result; empty lists when the execution does not exist.
-function ff.queries.read_execution(call)
-  local key = call.base .. ff.uuid(ff.text(call))
-  local with_payload = ff.text(call) == '1'
-  local with_result = ff.text(call) == '1'
+function ff.queries.read_execution(call, execution_id, with_payload, with_result)
+  local key = call.base .. ff.uuid(execution_id)
   return {
     store('HGETALL', key),
     store('HGETALL', key .. X.details),
-    with_payload and (store('HGET', key, F.payload) or store('GET', key .. X.payload)),
-    with_result and (store('HGET', key, F.result) or store('GET', key .. X.result)),
+    with_payload == '1' and (store('HGET', key, F.payload) or store('GET', key .. X.payload)),
+    with_result == '1' and (store('HGET', key, F.result) or store('GET', key .. X.result)),
   }
 end
 
 -- list_executions: after? (a UUID), limit
 -- Answers UUIDs.
-function ff.queries.list_executions(call)
-  local after = ff.optional(call)
-  local limit = ff.text(call)
-  return store('ZRANGEBYLEX', call.base .. K.ids, after and '(' .. after or '-', '+', 'LIMIT', 0, limit)
+function ff.queries.list_executions(call, after, limit)
+  return store('ZRANGEBYLEX', call.base .. K.ids, after ~= '' and '(' .. after or '-', '+', 'LIMIT', 0, limit)
 end
 
 -- list_lanes
@@ -31,8 +27,8 @@ local TIMER_FIELDS = ff.fields('dueAt', 'attemptTimeoutAt', 'executionDeadlineAt
 
 -- list_due: limit
 -- Answers (UUID, kind) pairs of what is due, UUIDs of what must be purged, and the earliest time at which anything is due.
-function ff.queries.list_due(call)
-  local limit = ff.number(call)
+function ff.queries.list_due(call, limit_text)
+  local limit = tonumber(limit_text)
   local timers = call.base .. K.timers
   local due, slots, purgeable = {}, {}, {}
   -- Slots sort among the executions: look on behind them, so that purges keep nothing else waiting.
@@ -63,9 +59,7 @@ end
 
 -- read_log: after, limit
 -- Answers entries after the position and the position of the newest one.
-function ff.queries.read_log(call)
-  local after = ff.text(call)
-  local limit = ff.text(call)
+function ff.queries.read_log(call, after, limit)
   if store('EXISTS', call.log_key) == 0 then return { {}, '0-0' } end
   local info = store('XINFO', 'STREAM', call.log_key)
   local last

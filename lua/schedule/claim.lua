@@ -1,5 +1,5 @@
--- claim_for_worker: partition, lane_id, worker_id, worker_instance_id, worker_capabilities, lease_ttl_ms,
--- claims (count, then lease_id and attempt_id of each)
+-- claim_for_worker: partition, lane_id, worker_id, worker_instance_id, worker_capabilities, lease_ttl_ms, then lease_id
+-- and attempt_id of each claim
 --
 -- Everything is read before anything is written: the queues, the executions they name, their payloads.
 
@@ -50,18 +50,17 @@ end
 -- Loads a candidate with what its owner needs, or nil when something outside removed it.
 local function load_candidate(call, partition, lane_id, uuid, requirements)
   local key = call.base .. uuid
-  local values = store('HMGET', key, F.situation, F.totalAttemptCount, F.executionKind, F.payload, F.payloadBytes,
-    F.payloadEncoding, F.tagCount, F.rules, F.executionDeadlineAt)
-  local situation, payload = values[1], values[4]
+  local values = store('HMGET', key, F.situation, F.executionKind, F.payload, F.payloadEncoding, F.totalAttemptCount, F.tagCount,
+    F.rules, F.executionDeadlineAt)
+  local situation = values[1]
   if not situation then return nil end
   local execution = {
     id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
-    totalAttemptCount = values[2], executionKind = values[3], payload = payload or '', payloadEncoding = values[6] or '', tags = '',
-    rules = values[8], executionDeadlineAt = values[9] or nil, dueAt = nil, attemptTimeoutAt = nil,
+    executionKind = values[2], payload = values[3] or store('GET', key .. X.payload), payloadEncoding = values[4] or '',
+    totalAttemptCount = values[5], tags = values[6] and store('HGET', key .. X.details, D.tags) or '',
+    rules = values[7], executionDeadlineAt = values[8] or nil, dueAt = nil, attemptTimeoutAt = nil,
   }
-  if not payload and values[5] then execution.payload = store('GET', key .. X.payload) end
-  if values[7] then execution.tags = store('HGET', key .. X.details, D.tags) end
-  if values[2] then
+  if values[5] then
     local earlier = ff.load(call, uuid, EARLIER_FIELDS)
     for i = 2, #EARLIER_FIELDS do
       local name = EARLIER_FIELDS.names[i]
@@ -79,40 +78,35 @@ end
 
 -- What kind of acquisition this is: its kind for the caller, the type of its attempt, the time that the attempt has.
 local function kind_of(execution)
-  local rules = execution.rules and ff.rules(execution.rules)
-  local timeout_ms = rules and rules.attempt_timeout_ms
+  local timeout_ms = execution.rules and ff.rules(execution.rules).attempt_timeout_ms
   if ff.is_reclaimable(execution.situation) then return 'reclaimed', 'reclaim', timeout_ms end
   if execution.nextAttempt == 'resume' then return 'resumed', nil, tonumber(execution.attemptTimeoutRemainingMs) end
   return 'fresh', execution.nextAttempt == 'retry' and 'retry' or 'initial', timeout_ms
 end
 
--- Takes one execution for the worker and answers it in the form of the outcome.
+-- Takes one execution for the worker and answers it in the form of the outcome: what is often absent comes last.
 local function take(call, execution, owner, lease_id, attempt_id)
   local kind, attempt_type, timeout_ms = kind_of(execution)
-  local attempts = ff.count(execution.totalAttemptCount)
-  local event = {
-    lease_id = lease_id,
-    lease_epoch = ff.count(execution.currentLeaseEpoch) + 1,
-    lease_expires_at = owner.lease_expires_at,
-    attempt_id = attempt_id,
-    attempt_index = attempts,
-    attempt_type = attempt_type,
-    attempt_timeout_at = timeout_ms and call.now + timeout_ms,
-    worker = owner.worker,
-    worker_id = owner.worker_id,
-    worker_instance_id = owner.worker_instance_id,
-  }
+  local attempt_index = ff.count(execution.totalAttemptCount)
+  local lease_epoch = ff.count(execution.currentLeaseEpoch) + 1
+  local timeout_at = timeout_ms and call.now + timeout_ms or nil
   if attempt_type then
-    ff.apply.execution_claimed(call, execution, event)
+    ff.apply.execution_claimed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, attempt_type, timeout_at)
   else
-    event.attempt_id = execution.currentAttemptId
-    event.attempt_index = attempts - 1
-    ff.apply.execution_resumed(call, execution, event)
+    attempt_id = execution.currentAttemptId
+    attempt_index = attempt_index - 1
+    ff.apply.execution_resumed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, timeout_at)
+  end
+  local deadline_at, tags = execution.executionDeadlineAt, execution.tags
+  if not timeout_at and not deadline_at and tags == '' then
+    return {
+      execution.id, lease_id, lease_epoch, attempt_index, attempt_id, kind, owner.lease_expires_at, execution.executionKind,
+      execution.payload, execution.payloadEncoding, attempt_type,
+    }
   end
   return {
-    execution.id, lease_id, event.lease_epoch, event.attempt_index, event.attempt_id, kind, attempt_type or '',
-    event.lease_expires_at, event.attempt_timeout_at or '', execution.executionDeadlineAt or '', execution.executionKind,
-    execution.payloadEncoding, execution.tags, execution.payload,
+    execution.id, lease_id, lease_epoch, attempt_index, attempt_id, kind, owner.lease_expires_at, execution.executionKind,
+    execution.payload, execution.payloadEncoding, attempt_type or '', timeout_at or '', deadline_at or '', tags,
   }
 end
 
@@ -130,14 +124,11 @@ local function own(call, lane_id, executions, requirements)
   store('ZADD', call.base .. K.timers, unpack(timers))
 end
 
-function ff.operations.claim_for_worker(call)
-  local partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, wanted = ff.take(call, 7)
-  local ids = call.at
-  call.at = ids + 2 * wanted
-  local uuids, requirements = candidates(call, lane_id, capabilities, tonumber(wanted))
+function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, ...)
+  local ids = { ... }
+  local uuids, requirements = candidates(call, lane_id, capabilities, #ids / 2)
   if not uuids[1] then return ff.accept('no_work', {}) end
-  local found = {}
-  local gone = {}
+  local found, gone = {}, {}
   for i = 1, #uuids do
     local set = requirements and requirements[i] or ''
     local execution = load_candidate(call, partition, lane_id, uuids[i], set)
@@ -164,7 +155,7 @@ function ff.operations.claim_for_worker(call)
     else
       local place = #owned + 1
       owned[place] = execution
-      answers[place] = take(call, execution, owner, call.argv[ids + 2 * place - 2], call.argv[ids + 2 * place - 1])
+      answers[place] = take(call, execution, owner, ids[2 * place - 1], ids[2 * place])
     end
   end
   if not owned[1] then return ff.accept('no_work', capped) end

@@ -32,6 +32,7 @@ function ff.settle_entering(call)
   if store('ZCARD', key) > added then return end
   store('SADD', call.base .. K.lanes, lane)
   if requirements ~= '' then store('SADD', call.base .. K.requirementSets .. lane, requirements) end
+  call.wakes = call.wakes or {}
   call.wakes[key] = entering
 end
 
@@ -63,8 +64,9 @@ end
 function ff.dequeue_all(call, lane, requirements, uuids)
   local key = ff.queue_key(call, lane, requirements)
   store('ZREM', key, unpack(uuids))
-  if requirements == '' and not call.wakes[key] or store('EXISTS', key) == 1 then return end
-  call.wakes[key] = nil
+  local wakes = call.wakes and call.wakes[key]
+  if requirements == '' and not wakes or store('EXISTS', key) == 1 then return end
+  if wakes then call.wakes[key] = nil end
   if requirements ~= '' then store('SREM', call.base .. K.requirementSets .. lane, requirements) end
 end
 

@@ -7,6 +7,8 @@ import { executionPolicy } from '../execution/policy.js';
 
 export type FieldKind =
   | { readonly kind: 'text' }
+  /** A text that is always the same. */
+  | { readonly kind: 'literal'; readonly value: string }
   | { readonly kind: 'number' }
   | { readonly kind: 'bytes' }
   /** A list of texts. */
@@ -53,8 +55,9 @@ function kindOf(schema: z.ZodType): FieldKind {
   switch (definition.type) {
     case 'string':
     case 'enum':
-    case 'literal':
       return { kind: 'text' };
+    case 'literal':
+      return { kind: 'literal', value: (schema as z.ZodLiteral<string>).value };
     case 'number':
       return { kind: 'number' };
     case 'record':

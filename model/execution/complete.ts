@@ -12,10 +12,10 @@ export const completeExecution = operation({
     executionId: field.executionId,
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
+    source: field.source,
     /** Absent and empty differ: what is passed is what `getExecutionResult` gives back. */
     resultPayload: field.bytes.optional(),
     resultEncoding: field.encoding.optional(),
-    source: field.source,
   }),
   outcome: z.object({ kind: z.literal('completed'), executionId: field.executionId, publicState: z.literal('completed') }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS],

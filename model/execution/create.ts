@@ -15,18 +15,18 @@ export const createExecution = operation({
     namespace: field.namespace,
     laneId: field.laneId,
     executionKind: field.executionKind,
+    creatorIdentity: field.creatorIdentity,
     inputPayload: field.bytes.default(NO_PAYLOAD),
     payloadEncoding: field.encoding.optional(),
     /** Clamped into 0..9000; the policy's applies when absent. */
     priority: field.priority.optional(),
-    creatorIdentity: field.creatorIdentity,
     idempotencyKey: field.idempotencyKey.optional(),
-    tags: field.tags.default({}),
-    policy: executionPolicy.optional(),
     /** A time in the past means now. */
     delayUntil: field.timestampMs.optional(),
     /** Absolute; may be in the past. */
     executionDeadlineAt: field.timestampMs.optional(),
+    tags: field.tags.default({}),
+    policy: executionPolicy.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('created'), executionId: field.executionId, publicState: z.enum(['waiting', 'delayed']), priority: field.count }),

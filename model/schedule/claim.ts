@@ -28,15 +28,15 @@ const claimedExecution = z.object({
   attemptId: field.uuid,
   /** `fresh`: first attempt or retry; `reclaimed`: new attempt after a lost owner; `resumed`: the same attempt goes on. */
   claimKind: z.enum(['fresh', 'reclaimed', 'resumed']),
+  leaseExpiresAt: field.timestampMs,
+  executionKind: field.executionKind,
+  inputPayload: field.bytes,
+  payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
   attemptType: z.enum(ATTEMPT_TYPES).optional(),
-  leaseExpiresAt: field.timestampMs,
   attemptTimeoutAt: field.timestampMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),
-  executionKind: field.executionKind,
-  payloadEncoding: field.encoding.optional(),
   tags: field.tags,
-  inputPayload: field.bytes,
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 

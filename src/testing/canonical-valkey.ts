@@ -74,7 +74,7 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
         const execution = decodeExecution(executionId, new Map(Object.entries(core)), new Map(Object.entries(details)));
         if (execution !== undefined) executions.push(execution);
         const [payload, result] = await client.hmgetBuffer(key, CORE_FIELDS.payload, CORE_FIELDS.result);
-        if (payload) payloads.push([executionId, payload]);
+        if (payload?.length) payloads.push([executionId, payload]);
         if (result) results.push([executionId, result]);
       } else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);

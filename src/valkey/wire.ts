@@ -1,7 +1,7 @@
 /**
  * The form in which arguments go to the library and outcomes and log entries come back. All of it follows from the
- * declarations: a field is one text, an absent field is an empty one, bytes stay bytes. What is often absent and would
- * be several texts (tags, a policy, a result) is preceded by a mark, and left out when the mark is `0`.
+ * declarations: a field is one text, an absent field is an empty one, bytes stay bytes; what is absent at the end of a
+ * command or of an outcome does not travel. Bytes that may be absent are preceded by a mark, for they may be empty.
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
@@ -35,19 +35,20 @@ function bytesArgument(bytes: Uint8Array): WireArgument {
 function encoderOf(field: Field): Encoder {
   switch (field.kind) {
     case 'text':
+    case 'literal':
       return (argv, value) => argv.push((value as string | undefined) ?? '');
     case 'number':
       return (argv, value) => argv.push(value === undefined ? '' : String(value));
     case 'bytes':
       return field.optional
-        ? (argv, value) => (value === undefined ? argv.push('0') : argv.push('1', bytesArgument(value as Uint8Array)))
+        ? (argv, value) => (value === undefined ? argv.push('', '') : argv.push('1', bytesArgument(value as Uint8Array)))
         : (argv, value) => argv.push(bytesArgument(value as Uint8Array));
     case 'list':
       return (argv, value) => argv.push(((value as string[] | undefined) ?? []).join(','));
     case 'map':
       return (argv, value) => {
         const count = Object.keys(value as object).length;
-        if (count === 0) argv.push('0');
+        if (count === 0) argv.push('', '');
         else argv.push(String(count), JSON.stringify(value));
       };
     case 'policy':
@@ -59,9 +60,7 @@ function encoderOf(field: Field): Encoder {
     case 'rows': {
       const encode = objectEncoder(field.fields);
       return (argv, value) => {
-        const rows = value as Record<string, unknown>[];
-        argv.push(String(rows.length));
-        for (const row of rows) encode(argv, row);
+        for (const row of value as Record<string, unknown>[]) encode(argv, row);
       };
     }
   }
@@ -75,14 +74,13 @@ function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values:
   };
 }
 
-/** A policy is a mark and five texts: itself, its rules, and what creation takes from it. Without one, the mark says so. */
+/** A policy is five texts: itself, its rules, and what creation takes from it. */
 function pushPolicy(argv: WireArgument[], policy: ExecutionPolicy | undefined): void {
   if (policy === undefined) {
-    argv.push('0');
+    argv.push('', '', '', '', '');
     return;
   }
   argv.push(
-    '1',
     JSON.stringify(policy),
     policyRules(policy),
     policy.routingRequirements?.requiredCapabilities.join(',') ?? '',
@@ -94,10 +92,12 @@ function pushPolicy(argv: WireArgument[], policy: ExecutionPolicy | undefined): 
 const ARGUMENTS = byName((name) => objectEncoder(fieldsOf(OPERATIONS[name].args as unknown as z.ZodObject)));
 const LUA_NAMES = byName(snakeCase);
 
-/** Appends a command, its name and its arguments, to the arguments of a call. */
+/** Appends a command to the arguments of a call: its name, the count of its arguments, and these. */
 export function pushCommand(argv: WireArgument[], name: OperationName, args: Record<string, unknown>): void {
-  argv.push(LUA_NAMES[name]);
+  const countAt = argv.push(LUA_NAMES[name], '') - 1;
   ARGUMENTS[name](argv, args);
+  while (argv.at(-1) === '') argv.pop();
+  argv[countAt] = String(argv.length - 1 - countAt);
 }
 
 const textOf = (value: WireReply): string => (Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
@@ -119,17 +119,22 @@ function decoderOf(field: Field): Decoder {
       const decode = objectDecoder(field.fields);
       return (value) => (value as WireReply[]).map((row) => decode(row as WireReply[], 0));
     }
+    case 'literal':
     case 'object':
     case 'policy':
       throw new TypeError(`An outcome cannot hold a field of kind ${field.kind}.`);
   }
 }
 
-function objectDecoder(fields: readonly Field[]): (reply: readonly WireReply[], from: number, values?: Record<string, unknown>) => Record<string, unknown> {
-  const names = fields.map(({ name }) => name);
-  const decoders = fields.map(decoderOf);
-  return (reply, from, values = {}) => {
-    for (let i = 0; i < decoders.length; i++) values[names[i] as string] = (decoders[i] as Decoder)(reply[from + i] ?? null);
+/** Decodes the parts of an object; a text that is always the same does not travel. */
+function objectDecoder(fields: readonly Field[]): (parts: readonly WireReply[], from: number, values?: Record<string, unknown>) => Record<string, unknown> {
+  const constants = fields.flatMap((field) => (field.kind === 'literal' ? [[field.name, field.value] as const] : []));
+  const travelling = fields.filter(({ kind }) => kind !== 'literal');
+  const names = travelling.map(({ name }) => name);
+  const decoders = travelling.map(decoderOf);
+  return (parts, from, values = {}) => {
+    for (let i = 0; i < decoders.length; i++) values[names[i] as string] = (decoders[i] as Decoder)(parts[from + i] ?? null);
+    for (const [name, value] of constants) values[name] = value;
     return values;
   };
 }
@@ -173,6 +178,7 @@ function factDecoderOf(field: Field): FactDecoder {
     case 'policy':
       return (text) => (text === undefined ? undefined : JSON.parse(text));
     case 'text':
+    case 'literal':
       return (text) => text;
     default:
       throw new TypeError(`An event cannot carry a fact of kind ${field.kind}.`);

@@ -95,11 +95,11 @@ describe('events', () => {
   });
 
   test.each(Object.values(EVENTS).map(({ type }) => type))('%s has a function that applies it', (type) => {
-    expect(logged).toContain(`function apply.${type}(`);
+    expect(logged).toContain(`function ff.apply.${type}(`);
   });
 
   test('nothing is applied that is not declared', () => {
-    const applied = [...logged.matchAll(/function apply\.([a-z_]+)\(/g)].map((match) => match[1] as string);
+    const applied = [...logged.matchAll(/function ff\.apply\.([a-z_]+)\(/g)].map((match) => match[1] as string);
     expect(applied.sort()).toEqual(Object.values(EVENTS).map(({ type }) => type as string).sort());
   });
 });
