@@ -4,10 +4,10 @@
  * execution, which is the cheapest text that a claim brings back.
  */
 import { uuidv7 } from 'uuidv7';
-import { executionIdOf, partitionKeyOf, partitionOfExecution } from '../model/ids.js';
+import { partitionKeyOf, partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
-import { placementOf } from '../model/partition.js';
 import type { ClaimedExecution } from '../model/schedule/claim.js';
+import { Placer } from '../src/engine/placer.js';
 import { deploymentKey } from '../src/valkey/keys.js';
 import { valkey } from '../src/valkey/index.js';
 import { Valkey } from 'iovalkey';
@@ -23,6 +23,7 @@ const PREFIX = 'ff:';
 
 export default async function open({ port }: { port: number }): Promise<object> {
   const backend = await valkey({ url: `valkey://127.0.0.1:${port}`, prefix: PREFIX, ...(process.env['BENCH_PARTITIONS'] === undefined ? {} : { partitions: { count: Number(process.env['BENCH_PARTITIONS']) } }) });
+  const placer = new Placer(backend.partitions);
   const admin = new Valkey({ host: '127.0.0.1', port });
   const partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
   /** Where each worker may find work: everywhere at first, then where a wake said so. */
@@ -41,13 +42,12 @@ export default async function open({ port }: { port: number }): Promise<object> 
   });
 
   const creation = ({ id, payload = 'x', requires }: { id: string; payload?: string | Uint8Array; requires?: readonly number[] }): Extract<Command, { name: 'createExecution' }> => {
-    const uuid = uuidv7();
-    const partition = placementOf(backend.partitions, { uuid, namespace: 'bench', laneId: LANE });
+    const inputPayload = typeof payload === 'string' ? Buffer.from(payload) : payload;
     return {
       name: 'createExecution',
       args: {
-        executionId: executionIdOf(partition, uuid), namespace: 'bench', laneId: LANE, executionKind: id, creatorIdentity: 'bench',
-        inputPayload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+        executionId: placer.executionId({ uuid: uuidv7(), namespace: 'bench', laneId: LANE, inputBytes: inputPayload.byteLength }),
+        namespace: 'bench', laneId: LANE, executionKind: id, creatorIdentity: 'bench', inputPayload,
         ...(requires === undefined ? {} : { policy: { routingRequirements: { requiredCapabilities: requires.map((capability) => `c${capability}`) } } }),
       },
     };

@@ -1,5 +1,5 @@
 /**
- * Placement: how many partitions a deployment has and which one a new execution goes to. Chosen at first boot,
+ * Placement: how many partitions a deployment has and which one a new execution has to go to. Chosen at first boot,
  * stored, and verified at every later boot. Source: spec 02 section 2, rulings 5 and 6.
  */
 import { z } from 'zod';
@@ -12,8 +12,8 @@ export const partitionConfig = z.object({
   /** Partitions of the deployment. More of them spread over more nodes of a cluster; fewer make bigger batches. */
   count: integer(1, LIMITS.maxPartitions).default(DEFAULTS.partitionCount),
   /**
-   * `spread`: by the id of the execution, so that one lane can use every node. `lane`: all work of a lane in one
-   * partition, so that its order is total. Keyed executions go where their key points to, in both.
+   * `spread`: anywhere, so that one lane can use every node; who creates them chooses. `lane`: all work of a lane in
+   * one partition, so that its order is total. Keyed executions go where their key points to, in both.
    */
   placement: z.enum(['spread', 'lane']).default('spread'),
 });
@@ -32,14 +32,16 @@ const utf8 = new TextEncoder();
 const partitionOfText = (text: string, count: number): number => crc16(utf8.encode(text)) % count;
 
 export interface Placed {
-  readonly uuid: string;
   readonly namespace: string;
   readonly laneId: string;
   readonly idempotencyKey?: string | undefined;
 }
 
-/** The partition of a new standalone execution. A key decides before everything else, so that a retry meets its first try. */
-export function placementOf(config: PartitionConfig, execution: Placed): number {
+/**
+ * The partition that a new standalone execution has to go to, or undefined when it may go to any. A key decides before
+ * everything else, so that a retry meets its first try.
+ */
+export function placementOf(config: PartitionConfig, execution: Placed): number | undefined {
   if (execution.idempotencyKey) return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
-  return partitionOfText(config.placement === 'lane' ? execution.laneId : execution.uuid, config.count);
+  return config.placement === 'lane' ? partitionOfText(execution.laneId, config.count) : undefined;
 }

@@ -1,11 +1,11 @@
 import { Redis as Valkey } from 'iovalkey';
 import { uuidv7 } from 'uuidv7';
-import { executionIdOf, partitionKeyOf, partitionOfExecution } from '../../model/ids.js';
+import { partitionKeyOf, partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
-import { placementOf } from '../../model/partition.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { app } from '../../src/app/app.js';
+import { Placer } from '../../src/engine/placer.js';
 import type { TaskContext } from '../../src/worker/handler.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { memory } from '../../src/memory/index.js';
@@ -38,6 +38,7 @@ interface HeldTask extends BenchTask {
 class FlowFabricEngine implements SubjectEngine {
   readonly name = 'flowfabric';
   private readonly partitions: readonly string[];
+  private readonly placer: Placer;
   /** Where each worker found work last. */
   private readonly lastFound: number[] = [];
   private closeSubscription: (() => void) | undefined;
@@ -46,6 +47,7 @@ class FlowFabricEngine implements SubjectEngine {
     private readonly backend: Backend,
     private readonly address: ServerAddress | undefined,
   ) {
+    this.placer = new Placer(backend.partitions);
     this.partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
   }
 
@@ -150,10 +152,8 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   private creationOf({ payload, requires }: Submission): ArgsOf<'createExecution'> {
-    const uuid = uuidv7();
-    const partition = placementOf(this.backend.partitions, { uuid, namespace: 'bench', laneId: LANE });
     return {
-      executionId: executionIdOf(partition, uuid),
+      executionId: this.placer.executionId({ uuid: uuidv7(), namespace: 'bench', laneId: LANE, inputBytes: payload.bytes.byteLength }),
       namespace: 'bench',
       laneId: LANE,
       executionKind: KIND,

@@ -1,10 +1,10 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
-import { executionIdOf, partitionOfExecution } from '../../model/ids.js';
+import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
-import { placementOf } from '../../model/partition.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
+import { Placer } from '../engine/placer.js';
 import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
 import { encode } from './codec.js';
@@ -30,9 +30,12 @@ const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
 
 export class Creator {
   private readonly serverClock: ServerClock;
+  private readonly placer: Placer;
 
   constructor(private readonly options: CreatorOptions) {
-    this.serverClock = new ServerClock(options.backend, options.clock);
+    const { backend, clock } = options;
+    this.serverClock = new ServerClock(backend, clock);
+    this.placer = new Placer(backend.partitions, clock.random);
   }
 
   /** Creates one run. @throws InvalidInputError, EngineError */
@@ -79,12 +82,10 @@ export class Creator {
     if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
     // The input goes as it was given: the worker applies the schema, once.
     const { bytes, encoding } = encode(input);
-    const { backend, namespace, creatorIdentity, ids } = this.options;
-    const uuid = ids();
+    const { namespace, creatorIdentity, ids } = this.options;
     const idempotencyKey = keyOf(task, options);
-    const partition = placementOf(backend.partitions, { uuid, namespace, laneId: task.lane, idempotencyKey });
     return {
-      executionId: executionIdOf(partition, uuid),
+      executionId: this.placer.executionId({ uuid: ids(), namespace, laneId: task.lane, idempotencyKey, inputBytes: bytes?.byteLength }),
       namespace,
       laneId: task.lane,
       executionKind: task.name,

@@ -1,6 +1,7 @@
 /** `flowfabric/engine`: the loop that applies what time makes due, and the interface that it and everything else uses. */
 export { startEngine, type Engine, type EngineOptions } from './engine.js';
 export { runDue, type RunDueOptions } from './due.js';
+export { Placer, type NewExecution } from './placer.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { partitionIndexOf, partitionOfExecution } from '../../model/ids.js';
+import type { PartitionConfig } from '../../model/partition.js';
+import { Placer, type NewExecution } from '../../src/engine/placer.js';
+
+const SPREAD: PartitionConfig = { count: 4, placement: 'spread' };
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function places(placer: Placer, count: number, more: Partial<NewExecution> = {}): number[] {
+  return Array.from({ length: count }, () =>
+    partitionIndexOf(partitionOfExecution(placer.executionId({ uuid: randomUUID(), namespace: 'n', laneId: 'l', ...more }))));
+}
+
+it('keeps what is created in one turn together, and goes on with the next', async () => {
+  const placer = new Placer(SPREAD, () => 0);
+  expect(places(placer, 3)).toEqual([0, 0, 0]);
+  await Promise.resolve();
+  expect(places(placer, 1)).toEqual([0]);
+  await nextTurn();
+  expect(places(placer, 2)).toEqual([1, 1]);
+  await nextTurn();
+  expect(places(placer, 1)).toEqual([2]);
+});
+
+it('puts no more together than one call carries, so that many at once spread evenly', async () => {
+  const placer = new Placer({ count: 16, placement: 'spread' });
+  const counts = new Map<number, number>();
+  for (const place of places(placer, 10_000)) counts.set(place, (counts.get(place) ?? 0) + 1);
+  expect(counts.size).toBe(16);
+  expect(Math.max(...counts.values()) - Math.min(...counts.values())).toBeLessThanOrEqual(64);
+  await nextTurn();
+  const large = new Set(places(placer, 4, { inputBytes: 200_000 }));
+  expect(large.size).toBe(4);
+});
+
+it('leaves what has its place where it is, and does not count it', async () => {
+  const placer = new Placer(SPREAD, () => 0);
+  const [keyed] = places(placer, 1, { idempotencyKey: 'k' });
+  expect(new Set(places(placer, 100, { idempotencyKey: 'k' }))).toEqual(new Set([keyed]));
+  expect(places(placer, 64)).toEqual(Array.from({ length: 64 }, () => 0));
+  const byLane = new Placer({ count: 4, placement: 'lane' });
+  const first = places(byLane, 200);
+  await nextTurn();
+  expect(new Set([...first, ...places(byLane, 1)]).size).toBe(1);
+});
