@@ -33,8 +33,19 @@ export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promis
 
 /** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
 export type Wake =
-  /** A lane of a partition has work that it had not before, for workers that have these capabilities (ascending). */
-  | { readonly kind: 'work'; readonly laneId: string; readonly partition: string; readonly requiredCapabilities: readonly string[] }
+  | {
+    readonly kind: 'work';
+    /** A lane of this partition has work that it had not before, */
+    readonly laneId: string;
+    readonly partition: string;
+    /** for workers that have these capabilities, ascending. */
+    readonly requiredCapabilities: readonly string[];
+    /**
+     * This process is about to create so many executions, and nobody has claimed them. A claim that the listener makes
+     * before it returns travels with them and finds them. Absent when the work is there already.
+     */
+    readonly arriving?: number;
+  }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number };
 
@@ -60,7 +71,10 @@ export interface Backend extends OperationMethods, QueryMethods {
   ping(): Promise<void>;
   /** The clock of the store, ms since the epoch. */
   serverTime(): Promise<number>;
-  /** Calls the listener for work of these lanes and for timers; resolves when the subscription stands. */
+  /**
+   * Calls the listener for work of these lanes and for timers; resolves when the subscription stands. Work that this
+   * process creates is offered to its own listeners first, to one after the other until claims for all of it are made.
+   */
   onWake(lanes: readonly string[], listener: (wake: Wake) => void): Promise<() => void>;
   /** Ends all connections; every later call throws `backend_closed`. */
   close(): Promise<void>;

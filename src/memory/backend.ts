@@ -13,6 +13,7 @@ import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { parseSettings } from '../settings.js';
+import { WakeListeners, type WakeListener } from '../wake-listeners.js';
 import { IndexedStore } from './indexed-store.js';
 
 export interface MemoryOptions {
@@ -26,31 +27,32 @@ export interface MemoryOptions {
   readonly now?: () => number;
 }
 
-/** Calls the listeners of wakes; kept apart so that a partition's store needs no backend. */
+/** Calls the listeners of wakes, after the step that caused them: a listener may call the backend. */
 class Wakes {
-  private readonly listeners = new Set<{ lanes: ReadonlySet<string>; listener: (wake: Wake) => void }>();
+  private readonly lanes = new Map<string, WakeListeners>();
+  private readonly timers = new WakeListeners();
 
-  add(lanes: readonly string[], listener: (wake: Wake) => void): () => void {
-    const entry = { lanes: new Set(lanes), listener };
-    this.listeners.add(entry);
-    return () => this.listeners.delete(entry);
+  add(laneIds: readonly string[], listener: WakeListener): () => void {
+    const leaves = [...laneIds.map((laneId) => this.lane(laneId).add(listener)), this.timers.add(listener)];
+    return () => {
+      for (const leave of leaves) leave();
+    };
   }
 
-  /** Tells of a wake after the step that caused it, as long as there is a reason for it. */
-  emit(wake: Wake, holds: () => boolean): void {
-    if (this.listeners.size === 0) return;
-    // Not from inside the transition: a listener may call the backend.
-    queueMicrotask(() => {
-      for (const entry of [...this.listeners]) {
-        if (wake.kind === 'work' && !entry.lanes.has(wake.laneId)) continue;
-        if (!holds()) return;
-        // Gone meanwhile.
-        if (!this.listeners.delete(entry)) continue;
-        // Who was told goes to the end: work goes round among those who can do it.
-        this.listeners.add(entry);
-        entry.listener(wake);
-      }
-    });
+  /** Work goes to one listener after the other as long as some of it waits. */
+  work(laneId: string, wakeNow: () => Wake | undefined): void {
+    const listeners = this.lanes.get(laneId);
+    if (listeners !== undefined && listeners.size > 0) queueMicrotask(() => listeners.tell(wakeNow));
+  }
+
+  timer(wake: Wake): void {
+    if (this.timers.size > 0) queueMicrotask(() => this.timers.tell(() => wake));
+  }
+
+  private lane(laneId: string): WakeListeners {
+    let known = this.lanes.get(laneId);
+    if (known === undefined) this.lanes.set(laneId, (known = new WakeListeners()));
+    return known;
   }
 }
 
@@ -73,10 +75,10 @@ class MemoryEngine {
       const store: IndexedStore = new IndexedStore(
         logMaxEntries,
         (laneId, requirements) => {
-          const requiredCapabilities = requirements === '' ? [] : requirements.split(',');
-          this.wakes.emit({ kind: 'work', laneId, partition, requiredCapabilities }, () => store.hasWork(laneId, requirements));
+          const wake: Wake = { kind: 'work', laneId, partition, requiredCapabilities: requirements === '' ? [] : requirements.split(',') };
+          this.wakes.work(laneId, () => (store.hasWork(laneId, requirements) ? wake : undefined));
         },
-        (at) => this.wakes.emit({ kind: 'timer', partition, at }, () => true),
+        (at) => this.wakes.timer({ kind: 'timer', partition, at }),
       );
       return store;
     });
@@ -116,7 +118,7 @@ class MemoryEngine {
     return this.now();
   }
 
-  onWake(lanes: readonly string[], listener: (wake: Wake) => void): () => void {
+  onWake(lanes: readonly string[], listener: WakeListener): () => void {
     this.assertOpen();
     return this.wakes.add(lanes, listener);
   }
@@ -166,7 +168,7 @@ export function memory(options: MemoryOptions = {}): Backend {
     listLanes: async (page = {}) => engine.listLanes(page),
     ping: async () => void engine.serverTime(),
     serverTime: async () => engine.serverTime(),
-    onWake: async (lanes: readonly string[], listener: (wake: Wake) => void) => engine.onWake(lanes, listener),
+    onWake: async (lanes: readonly string[], listener: WakeListener) => engine.onWake(lanes, listener),
     close: async () => engine.close(),
     [Symbol.asyncDispose]: async () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;

@@ -13,7 +13,7 @@ import { refusal } from '../refusal.js';
 import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
-import { Coalescer, type Decisions } from './coalescer.js';
+import { Coalescer, type Arrival, type Decisions } from './coalescer.js';
 import { Deadlines } from './deadlines.js';
 import { declaredKeys, readKeys } from './keys.js';
 import { decodeDue, FETCHES } from './reads.js';
@@ -64,7 +64,7 @@ class ValkeyEngine {
   private readonly functionRead: string;
   private readonly settings: readonly string[];
   private readonly wakes: WakeSubscriber;
-  private readonly calls = new Coalescer((partition, commands) => this.decide(partition, commands));
+  private readonly calls: Coalescer;
   private closed = false;
 
   constructor(
@@ -84,6 +84,18 @@ class ValkeyEngine {
     this.functionRead = `${functionPrefix}read`;
     this.settings = [String(logMaxEntries), String(retentionMs)];
     this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
+    this.calls = new Coalescer({
+      send: (partition, commands) => this.decide(partition, commands),
+      onArrival: (arrival) => this.offer(arrival),
+    });
+  }
+
+  /** Offers work that is about to be created to those who wait for it in this process, until all of it is claimed. */
+  private offer({ partition, laneId, requiredCapabilities, unclaimed }: Arrival): void {
+    this.wakes.tell(laneId, () => {
+      const arriving = unclaimed();
+      return arriving > 0 ? { kind: 'work', laneId, partition, requiredCapabilities, arriving } : undefined;
+    });
   }
 
   async run(name: OperationName, args: unknown): Promise<unknown> {

@@ -4,9 +4,8 @@
  */
 import type { Valkey } from 'iovalkey';
 import type { Wake } from '../backend.js';
+import { WakeListeners, type WakeListener } from '../wake-listeners.js';
 import { CHANNELS } from '../../lua/layout.js';
-
-type Listener = (wake: Wake) => void;
 
 /** Between two signs of life that are asked of a quiet connection, ms: a peer can go away without a word. */
 const PING_INTERVAL_MS = 10_000;
@@ -16,7 +15,7 @@ const MAX_RECONNECT_MS = 1_000;
 
 export class WakeSubscriber {
   private client: Valkey | undefined;
-  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly listeners = new Map<string, WakeListeners>();
   private readonly pinging: ReturnType<typeof setInterval>;
   private reconnecting: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
@@ -29,22 +28,27 @@ export class WakeSubscriber {
   }
 
   /** Resolves when the server confirmed the subscription: a wake sent from then on arrives, unless the connection breaks. */
-  async add(lanes: readonly string[], listener: Listener): Promise<() => void> {
-    const channels = [...lanes.map((lane) => this.prefix + CHANNELS.work + lane), this.prefix + CHANNELS.timers];
+  async add(lanes: readonly string[], listener: WakeListener): Promise<() => void> {
+    const channels = [...lanes.map((lane) => this.channelOf(lane)), this.prefix + CHANNELS.timers];
     const fresh = channels.filter((channel) => !this.listeners.has(channel));
-    for (const channel of channels) {
-      const known = this.listeners.get(channel);
-      if (known === undefined) this.listeners.set(channel, new Set([listener]));
-      else known.add(listener);
-    }
+    const leaves = channels.map((channel) => this.listenersOf(channel).add(listener));
+    const remove = (): void => {
+      for (const leave of leaves) leave();
+      this.forget(channels);
+    };
     try {
       if (this.client === undefined) await this.open();
       else if (fresh.length > 0) await this.client.subscribe(...fresh);
     } catch (error) {
-      this.remove(channels, listener);
+      remove();
       throw error;
     }
-    return () => this.remove(channels, listener);
+    return remove;
+  }
+
+  /** Tells those of this process who wait for a lane, one after the other, as long as there is something to say. */
+  tell(laneId: string, wakeNow: () => Wake | undefined): void {
+    this.listeners.get(this.channelOf(laneId))?.tell(wakeNow);
   }
 
   close(): void {
@@ -84,19 +88,26 @@ export class WakeSubscriber {
     }, delayMs);
   }
 
-  private remove(channels: readonly string[], listener: Listener): void {
-    const empty = channels.filter((channel) => {
-      const known = this.listeners.get(channel);
-      known?.delete(listener);
-      return known?.size === 0 && this.listeners.delete(channel);
-    });
+  private channelOf(lane: string): string {
+    return this.prefix + CHANNELS.work + lane;
+  }
+
+  private listenersOf(channel: string): WakeListeners {
+    let known = this.listeners.get(channel);
+    if (known === undefined) this.listeners.set(channel, (known = new WakeListeners()));
+    return known;
+  }
+
+  /** Unsubscribes from the channels that nobody listens to any more. */
+  private forget(channels: readonly string[]): void {
+    const empty = channels.filter((channel) => this.listeners.get(channel)?.size === 0 && this.listeners.delete(channel));
     // A failure to unsubscribe costs messages that nobody listens to, nothing else.
     if (empty.length > 0) this.client?.unsubscribe(...empty).catch(() => undefined);
   }
 
   private deliver(channel: string, message: string): void {
     const wake = this.parse(channel, message);
-    if (wake !== undefined) for (const listener of this.listeners.get(channel) ?? []) listener(wake);
+    if (wake !== undefined) this.listeners.get(channel)?.tell(() => wake);
   }
 
   private parse(channel: string, message: string): Wake | undefined {

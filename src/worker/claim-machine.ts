@@ -97,7 +97,7 @@ export class ClaimMachine {
     const part = this.hints.size > this.busy.size + 1 ? 0.5 : 1;
     const others = this.hints.lanesAt(pair.partition).filter((laneId) => laneId !== pair.laneId && allowed(laneId, pair.partition));
     this.streak = 0;
-    return this.reserve(pair.partition, [pair.laneId, ...others], part, true);
+    return this.reserve(pair.partition, [pair.laneId, ...others], Math.ceil(this.capacity * part), part, true);
   }
 
   /**
@@ -114,7 +114,16 @@ export class ClaimMachine {
     this.streak = this.streakAt === partition ? this.streak + 1 : 1;
     this.streakAt = partition;
     if (this.streak > MAX_STREAK && this.hints.hasElsewhere(partition)) return undefined;
-    return this.reserve(partition, lanes, 1, false);
+    return this.reserve(partition, lanes, this.capacity, 1, false);
+  }
+
+  /**
+   * The claim to send along with so many new executions of a lane that leave for a partition now, or nothing when no
+   * slot is free. One more is asked for than comes, if there is room: an answer that is short says that nothing is left.
+   */
+  askAlong(laneId: string, partition: string, arriving: number): Ask | undefined {
+    if (this.stopped || this.freeSlots <= 0 || this.allowance(laneId) <= 0) return undefined;
+    return this.reserve(partition, [laneId], Math.min(this.capacity, arriving + 1), 1, false);
   }
 
   /** The answer to an ask: how many tasks came, lane by lane. */
@@ -150,9 +159,8 @@ export class ClaimMachine {
     this.stopped = true;
   }
 
-  /** Splits this part of the capacity among the lanes, the first of them before the others. */
-  private reserve(partition: string, laneIds: readonly string[], part: number, alone: boolean): Ask {
-    const capacity = Math.ceil(this.capacity * part);
+  /** Splits so much capacity among the lanes, the first of them before the others; takes this part of what a lane may have. */
+  private reserve(partition: string, laneIds: readonly string[], capacity: number, part: number, alone: boolean): Ask {
     const asked = laneIds.slice(0, capacity);
     const share = Math.floor(capacity / asked.length);
     const lanes = asked.map((laneId, index) => ({

@@ -6,7 +6,7 @@ import { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import type { Backend, CommandResult } from '../backend.js';
+import type { Backend, CommandResult, Wake } from '../backend.js';
 import { spread, type Cancel, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { ClaimMachine, type Ask, type ClaimPhase } from './claim-machine.js';
@@ -31,6 +31,8 @@ export interface ClaimerOptions {
   /** A slot is free, and nothing says that there is work. */
   readonly onIdle: () => void;
 }
+
+type WorkWake = Extract<Wake, { kind: 'work' }>;
 
 const SWEEP_SPREAD = 0.2;
 /**
@@ -94,7 +96,7 @@ export class Claimer {
     if (this.stopped) return;
     try {
       const unsubscribe = await this.options.backend.onWake(lanes, (wake) => {
-        if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token))) this.woken(wake.laneId, wake.partition);
+        if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token))) this.woken(wake);
       });
       if (this.stopped) unsubscribe();
       else this.unsubscribes.push(unsubscribe);
@@ -107,10 +109,20 @@ export class Claimer {
     }
   }
 
-  private woken(laneId: string, partition: string): void {
-    const givesWay = (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
-    if (givesWay) this.giveWay(laneId, partition);
-    else this.look(laneId, partition);
+  private woken({ laneId, partition, arriving }: WorkWake): void {
+    const givesWay = this.givesWayUntil.size > 0 && (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
+    if (arriving === undefined) {
+      if (givesWay) this.giveWay(laneId, partition);
+      else this.look(laneId, partition);
+    } else if (!givesWay) {
+      this.claimAlong(laneId, partition, arriving);
+    }
+  }
+
+  /** Claims work on its way out of this process in the call that carries it. What is left behind is announced later. */
+  private claimAlong(laneId: string, partition: string, arriving: number): void {
+    const ask = this.machine.askAlong(laneId, partition, arriving);
+    if (ask !== undefined) this.launch(ask);
   }
 
   /**
@@ -156,14 +168,17 @@ export class Claimer {
 
   /** Sends every claim for which there is room and reason. */
   pump(): void {
-    for (let ask = this.machine.ask(); ask !== undefined; ask = this.machine.ask()) {
-      const flight = this.send(ask);
-      this.flights.add(flight);
-      void flight.finally(() => this.flights.delete(flight));
-    }
+    for (let ask = this.machine.ask(); ask !== undefined; ask = this.machine.ask()) this.launch(ask);
     const idle = this.machine.phase === 'idle';
     if (idle && !this.wasIdle) this.options.onIdle();
     this.wasIdle = idle;
+  }
+
+  private launch(ask: Ask): void {
+    this.wasIdle = false;
+    const flight = this.send(ask);
+    this.flights.add(flight);
+    void flight.finally(() => this.flights.delete(flight));
   }
 
   private async send(ask: Ask): Promise<void> {

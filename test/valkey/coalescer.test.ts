@@ -57,3 +57,71 @@ it('shows a read what was written before it in the same turn', async () => {
   const [, state] = await Promise.all([backend.createExecution(args), backend.readExecutionState({ executionId: args.executionId })]);
   expect(state).toBe('waiting');
 });
+
+const claimed = (outcome: Awaited<ReturnType<Backend['claimForWorker']>>): string[] => (outcome.kind === 'claimed' ? outcome.executions.map(({ executionId }) => executionId) : []);
+
+/** Listeners that claim what arrives, as workers with so many free slots would. */
+async function claimants(laneId: string, slots: readonly number[]): Promise<{ got: Promise<string[]>[]; published: () => number; stop: () => void }> {
+  const got: Promise<string[]>[] = [];
+  let published = 0;
+  const stops = await Promise.all(slots.map((free, who) => {
+    let left = free;
+    return backend.onWake([laneId], (wake) => {
+      if (wake.kind !== 'work') return;
+      if (wake.arriving === undefined) published++;
+      else if (left > 0) {
+        const count = Math.min(left, wake.arriving);
+        left -= count;
+        got[who] = backend.claimForWorker({ ...claimArgs(count), laneId, partition: wake.partition }).then(claimed);
+      }
+    });
+  }));
+  return { got, published: () => published, stop: () => stops.forEach((stop) => stop()) };
+}
+
+it('offers new work to those who wait for it in this process, in the call that creates it', async () => {
+  const { got, published, stop } = await claimants('near', [2, 0, 2, 2]);
+  const before = await calls();
+  const all = Array.from({ length: 3 }, () => ({ ...creation(), laneId: 'near' }));
+  await Promise.all(all.map((args) => backend.createExecution(args)));
+  expect((await calls()) - before).toBe(1);
+  const ids = (await Promise.all(got)).flat();
+  expect(ids.filter((id) => id !== undefined).sort()).toEqual(all.map(({ executionId }) => executionId).sort());
+  // All of it was taken: the fourth was not asked, and nobody was woken.
+  expect(got[3]).toBeUndefined();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(published()).toBe(0);
+  await backend.createExecution({ ...creation(), laneId: 'near', delayUntil: Date.now() + 60_000 });
+  expect(got[3]).toBeUndefined();
+  stop();
+});
+
+it('wakes by the server for what nobody in this process took', async () => {
+  const { got, published, stop } = await claimants('left', [1]);
+  await Promise.all([creation(), creation()].map((args) => backend.createExecution({ ...args, laneId: 'left' })));
+  expect(await got[0]).toHaveLength(1);
+  while (published() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  stop();
+});
+
+it('makes the rest of a call again when a full server refuses the creations in it', async () => {
+  const kept = { ...creation(), laneId: 'full' };
+  await backend.createExecution(kept);
+  const { got, stop } = await claimants('full', [2]);
+  await admin.config('SET', 'maxmemory', '1');
+  await expect(backend.createExecution({ ...creation(), laneId: 'full' })).rejects.toMatchObject({ code: 'server_memory_full' });
+  expect(await got[0]).toEqual([kept.executionId]);
+  await admin.config('SET', 'maxmemory', '0');
+  stop();
+});
+
+it('lets a listener read from the partition that the work is on its way to', async () => {
+  let state: Promise<unknown> | undefined;
+  const args = { ...creation(), laneId: 'curious' };
+  const stop = await backend.onWake(['curious'], () => {
+    state ??= backend.readExecutionState({ executionId: args.executionId });
+  });
+  await backend.createExecution(args);
+  expect(await state).toBe('waiting');
+  stop();
+});

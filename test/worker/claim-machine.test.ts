@@ -133,6 +133,21 @@ describe('the claim machine', () => {
     expect(shape(machine.askWith('p0'))).toEqual(['p0', 'a:1']);
   });
 
+  it('claims along with work on its way, for free slots and one more to see the end', () => {
+    const { machine } = machineOf({ slots: 4 });
+    const ask = machine.askAlong('a', 'p2', 2) as Ask;
+    expect(shape(ask)).toEqual(['p2', 'a:3']);
+    expect(shape(machine.askAlong('a', 'p1', 9))).toEqual(['p1', 'a:1']);
+    expect(machine.askAlong('a', 'p0', 1)).toBeUndefined();
+    machine.answered(ask, [2]);
+    expect(machine.hints.size).toBe(0);
+    const more = machine.askAlong('a', 'p2', 5) as Ask;
+    expect(shape(more)).toEqual(['p2', 'a:1']);
+    machine.answered(more, [1]);
+    // As many as were asked for: more may be there.
+    expect(machine.hints.lanesAt('p2')).toEqual(['a']);
+  });
+
   it('leaves a partition that never runs dry when others have had no turn', () => {
     const { machine } = machineOf();
     machine.hints.markAll();
