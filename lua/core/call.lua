@@ -19,6 +19,7 @@ function ff.open_call(keys, argv)
     retention_ms = tonumber(argv[at + 1]),
     -- Index entries that wait for `ff.settle`.
     entering = nil,
+    taken = nil,
     ended = nil,
   }, at + 2
 end
@@ -27,6 +28,7 @@ end
 -- cheaper than many small ones. Whoever reads such an index settles first; so does another operation.
 function ff.settle(call)
   if call.entering then ff.settle_entering(call) end
+  if call.taken then ff.settle_taken(call) end
   if call.ended then ff.settle_ended(call) end
 end
 

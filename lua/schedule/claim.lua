@@ -34,8 +34,10 @@ end
 -- UUIDs of the best work of the lane, at most `limit`, in the order of their scores; and the requirement set of each,
 -- or nil when it is the empty one for all.
 local function candidates(call, lane_id, capabilities, limit)
+  local taken = ff.taken_of(call, lane_id)
   local sets = capabilities ~= '' and served_sets(call, lane_id, capabilities)
-  if not sets or not sets[2] then return store('ZRANGE', ff.queue_key(call, lane_id, ''), 0, limit - 1), nil end
+  if not sets or not sets[2] then return store('ZRANGE', ff.queue_key(call, lane_id, ''), taken, taken + limit - 1), nil end
+  if taken > 0 then ff.settle_taken(call) end
   local heads = {}
   for i = 1, #sets do
     local entries = store('ZRANGE', ff.queue_key(call, lane_id, sets[i]), 0, limit - 1, 'WITHSCORES')
@@ -110,20 +112,6 @@ local function take(call, execution, owner, lease_id, attempt_id)
   }
 end
 
--- Takes executions that have an owner now out of their queues, and writes their timers.
-local function own(call, lane_id, executions, requirements)
-  local uuids, timers = {}, {}
-  for i = 1, #executions do
-    local execution = executions[i]
-    local _, at = ff.next_timer(execution)
-    uuids[i] = execution.uuid
-    timers[i * 2 - 1], timers[i * 2] = at, execution.uuid
-    if requirements then ff.dequeue(call, execution) end
-  end
-  if not requirements then ff.dequeue_all(call, lane_id, '', uuids) end
-  store('ZADD', call.base .. K.timers, unpack(timers))
-end
-
 function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, ...)
   local ids = { ... }
   local uuids, requirements = candidates(call, lane_id, capabilities, #ids / 2)
@@ -159,6 +147,6 @@ function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, wor
     end
   end
   if not owned[1] then return ff.accept('no_work', capped) end
-  own(call, lane_id, owned, requirements)
+  ff.own(call, lane_id, owned, requirements)
   return ff.accept('claimed', answers, capped)
 end

@@ -70,6 +70,43 @@ function ff.dequeue_all(call, lane, requirements, uuids)
   if requirements ~= '' then store('SREM', call.base .. K.requirementSets .. lane, requirements) end
 end
 
+-- Takes executions that have an owner now out of their queues, and writes their timers: of the queue without
+-- requirements when the call settles.
+function ff.own(call, lane, executions, requirements)
+  local taken = call.taken or { lane = lane, uuids = {}, timers = {} }
+  local uuids, timers = taken.uuids, taken.timers
+  local count = #uuids
+  for i = 1, #executions do
+    local execution = executions[i]
+    local _, at = ff.next_timer(execution)
+    local place = count + i
+    uuids[place] = execution.uuid
+    timers[place * 2 - 1], timers[place * 2] = at, execution.uuid
+  end
+  if not requirements then
+    call.taken = taken
+    return
+  end
+  for i = 1, #executions do ff.dequeue(call, executions[i]) end
+  store('ZADD', call.base .. K.timers, unpack(timers))
+end
+
+-- How many at the head of the lane's queue without requirements have an owner already.
+function ff.taken_of(call, lane)
+  local taken = call.taken
+  if not taken then return 0 end
+  if taken.lane == lane then return #taken.uuids end
+  ff.settle_taken(call)
+  return 0
+end
+
+function ff.settle_taken(call)
+  local taken = call.taken
+  call.taken = nil
+  ff.dequeue_all(call, taken.lane, '', taken.uuids)
+  store('ZADD', call.base .. K.timers, unpack(taken.timers))
+end
+
 -- Whether the situation is one of those that stand in a queue.
 function ff.is_claimable(situation)
   return situation == 'ready' or ff.is_reclaimable(situation)
