@@ -112,41 +112,53 @@ local function take(call, execution, owner, lease_id, attempt_id)
   }
 end
 
-function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, ...)
-  local ids = { ... }
-  local uuids, requirements = candidates(call, lane_id, capabilities, #ids / 2)
-  if not uuids[1] then return ff.accept('no_work', {}) end
-  local found, gone = {}, {}
+-- Loads the candidates that are there; drops the others from their queues.
+local function load_candidates(call, partition, lane_id, uuids, requirements)
+  local found, gone = {}, nil
   for i = 1, #uuids do
     local set = requirements and requirements[i] or ''
     local execution = load_candidate(call, partition, lane_id, uuids[i], set)
     if execution then
       found[#found + 1] = execution
     else
+      gone = gone or {}
       gone[#gone + 1] = { uuid = uuids[i], laneId = lane_id, requiredCapabilities = set }
     end
   end
-  for i = 1, #gone do ff.dequeue(call, gone[i]) end
+  for i = 1, gone and #gone or 0 do ff.dequeue(call, gone[i]) end
+  return found
+end
+
+local NONE = {}
+
+function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, ...)
+  local ids = { ... }
+  local uuids, requirements = candidates(call, lane_id, capabilities, #ids / 2)
+  if not uuids[1] then return ff.accept('no_work', NONE) end
+  local found = load_candidates(call, partition, lane_id, uuids, requirements)
 
   local owner = {
     lease_expires_at = call.now + lease_ttl_ms, worker = worker_id .. ':' .. worker_instance_id,
     worker_id = worker_id, worker_instance_id = worker_instance_id,
   }
-  local owned, answers, capped = {}, {}, {}
-  for i = 1, #found do
+  local answers, capped = {}, NONE
+  local count, owned = #found, 0
+  for i = 1, count do
     local execution = found[i]
     if exceeds_reclaim_cap(execution) then
       ff.apply.execution_failed(call, execution, {
         failure_reason = L.maxReclaimsExceeded, failure_category = L.maxReclaimsExceeded, purge_at = ff.purge_at(call, execution),
       })
+      if capped == NONE then capped = {} end
       capped[#capped + 1] = execution.id
     else
-      local place = #owned + 1
-      owned[place] = execution
-      answers[place] = take(call, execution, owner, ids[2 * place - 1], ids[2 * place])
+      owned = owned + 1
+      found[owned] = execution
+      answers[owned] = take(call, execution, owner, ids[2 * owned - 1], ids[2 * owned])
     end
   end
-  if not owned[1] then return ff.accept('no_work', capped) end
-  ff.own(call, lane_id, owned, requirements)
+  if owned == 0 then return ff.accept('no_work', capped) end
+  for i = owned + 1, count do found[i] = nil end
+  ff.own(call, lane_id, found, requirements)
   return ff.accept('claimed', answers, capped)
 end
