@@ -141,7 +141,7 @@ const create = fc.record({
   delay: seldom(moment, 4),
   deadline: seldom(moment, 5),
   key: seldom(fc.nat(2), 4),
-  payloadBytes: fc.constantFrom(0, 0, 1, 3, 70),
+  payloadBytes: fc.constantFrom(0, 0, 1, 3, 66, 70),
   tags: fc.nat(2),
   again: seldom(pick('any'), 9),
 });
@@ -159,7 +159,7 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
   { weight: 12, arbitrary: claim },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 1, 5, 80)), encoding: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 1, 5, 66, 80)), encoding: fc.boolean() }) },
   {
     weight: 5,
     arbitrary: fc.record({

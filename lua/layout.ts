@@ -72,6 +72,12 @@ export const DETAIL_FIELDS = {
 /** Suffixes of the keys beside the core hash of an execution; a payload or a result is there when it is long. */
 export const EXECUTION_KEYS = { details: ':details', payload: ':in', result: ':out' } as const;
 
+/** Between the key that bytes will have and the name under which they are staged meanwhile. */
+export const STAGED_SEPARATOR = ':';
+
+/** What says that bytes come with the command: no name is like it. */
+export const BYTES_HERE = '=';
+
 /**
  * Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. Members of
  * indexes are executions by their UUIDs: their partition is the one of the index.

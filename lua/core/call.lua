@@ -4,7 +4,8 @@
 
 local UUID_LENGTH = 36
 
--- ARGV: [now, in a test build], log_max_entries, retention_ms, and what the function says besides.
+-- ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when payloads that have keys of their own stay there,
+-- and what the function says besides.
 -- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
   if not store then ff.bind() end
@@ -17,11 +18,12 @@ function ff.open_call(keys, argv)
     now = now,
     log_max_entries = argv[at],
     retention_ms = tonumber(argv[at + 1]),
+    leaves_payloads = argv[at + 2] == '1',
     -- Index entries that wait for `ff.settle`.
     entering = nil,
     taken = nil,
     ended = nil,
-  }, at + 2
+  }, at + 3
 end
 
 -- Consecutive commands of one operation in one call write their entries of an index together: one large command is

@@ -5,6 +5,11 @@ function ff.accept(kind, ...)
   return { 1, kind, ... }
 end
 
+-- Nothing was done: what the caller staged beside the call is not there.
+function ff.not_staged()
+  return { 2 }
+end
+
 function ff.reject(code, ...)
   return { 0, code, ... }
 end

@@ -1,5 +1,4 @@
--- complete_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, source, has_result, result?,
--- result_encoding?
+-- complete_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, source, result? (2), result_encoding?
 
 -- The execution as its completion needs it, or nil. Nothing else is done as often: one table, filled at once.
 local function load(call, execution_id)
@@ -15,7 +14,7 @@ local function load(call, execution_id)
 end
 
 function ff.operations.complete_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, source,
-    has_result, result, result_encoding)
+    result_at, result, result_encoding)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
@@ -25,9 +24,10 @@ function ff.operations.complete_execution(call, execution_id, lease_id, lease_ep
   end
   local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
   if refusal then return refusal end
+  if ff.lacks_bytes(execution.key, X.result, result_at, result) then return ff.not_staged() end
   -- Only an execution that was tried before can have failed before.
   local failed = execution.totalAttemptCount ~= '1' and store('HEXISTS', execution.key, F.failureCategory) == 1
 
-  ff.apply.execution_completed(call, execution, has_result == '1' and (result or '') or nil, result_encoding, failed)
+  ff.apply.execution_completed(call, execution, result_at, result, result_encoding, failed)
   return ff.accept('completed', execution_id)
 end

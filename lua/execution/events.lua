@@ -1,13 +1,6 @@
 -- What each event of an execution does: the stored facts, the indexes, the log entry. The twins of
 -- model/execution/recipes.ts; `execution` was loaded by the operation, `event` holds the facts of the event.
 
--- Keeps a payload or a result in a key of its own, unless it is so short that it goes among the facts: answers it then.
-local function keep_bytes(execution, suffix, bytes)
-  if #bytes <= L.inlineBytes then return bytes end
-  store('SET', execution.key .. suffix, bytes)
-  return nil
-end
-
 -- A text, or nil when it is empty.
 local function text_or_nil(text)
   if text and text ~= '' then return text end
@@ -30,15 +23,16 @@ local function write_more(execution, texts)
 end
 
 -- `texts` holds policy, tags and tag_count, `idempotency` key, name and expires_at; either may be nil.
-function ff.apply.execution_created(call, execution, payload, payload_encoding, texts, idempotency)
+function ff.apply.execution_created(call, execution, payload_at, payload, payload_encoding, texts, idempotency)
   local key, now = execution.key, call.now
-  local payload_bytes = #payload
-  if payload_bytes <= L.inlineBytes then
-    store('HSET', key, F.situation, execution.situation, F.executionKind, execution.executionKind, F.payload, payload,
+  local payload_bytes = ff.count_bytes(payload_at, payload)
+  -- An empty payload is among the facts too, so that a claim need not look for it elsewhere.
+  local inline = payload_bytes == 0 and '' or ff.keep_bytes(key, X.payload, payload_at, payload)
+  if inline then
+    store('HSET', key, F.situation, execution.situation, F.executionKind, execution.executionKind, F.payload, inline,
       F.payloadEncoding, payload_encoding, F.createdAt, now, F.laneId, execution.laneId, F.namespace, execution.namespace,
       F.creatorIdentity, execution.creatorIdentity, F.payloadBytes, payload_bytes)
   else
-    store('SET', key .. X.payload, payload)
     store('HSET', key, F.situation, execution.situation, F.executionKind, execution.executionKind,
       F.payloadEncoding, payload_encoding, F.createdAt, now, F.laneId, execution.laneId, F.namespace, execution.namespace,
       F.creatorIdentity, execution.creatorIdentity, F.payloadBytes, payload_bytes)
@@ -74,7 +68,7 @@ function ff.apply.progress_updated(call, execution, event)
     ff.present({ 'progress_pct', event.progress_pct, 'progress_message', event.progress_message }, 4))
 end
 
-function ff.apply.execution_completed(call, execution, result, result_encoding, failed_before)
+function ff.apply.execution_completed(call, execution, result_at, result, result_encoding, failed_before)
   local key = execution.key
   local purge_at = ff.purge_at(call, execution)
   -- The same as `ff.finish`, in one piece: only a running execution completes, and nothing else is done as often.
@@ -83,9 +77,10 @@ function ff.apply.execution_completed(call, execution, result, result_encoding, 
     ff.forget(execution, D.failureReason)
   end
   local encoding = text_or_nil(result_encoding)
-  if result or encoding then
-    local result_bytes = result and #result
-    local inline = result and keep_bytes(execution, X.result, result)
+  local has_result = ff.has_bytes(result_at)
+  if has_result or encoding then
+    local result_bytes = has_result and ff.count_bytes(result_at, result) or nil
+    local inline = has_result and ff.keep_bytes(key, X.result, result_at, result) or nil
     store('HSET', key, ff.present({ F.resultBytes, result_bytes, F.resultEncoding, encoding, F.result, inline }, 6))
     ff.end_running(call, execution, 'completed', purge_at)
     ff.append(call, 'execution_completed', execution.id, 'purge_at', purge_at,

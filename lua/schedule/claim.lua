@@ -58,7 +58,8 @@ local function load_candidate(call, partition, lane_id, uuid, requirements)
   if not situation then return nil end
   local execution = {
     id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
-    executionKind = values[2], payload = values[3] or store('GET', key .. X.payload), payloadEncoding = values[4] or '',
+    executionKind = values[2], payloadEncoding = values[4] or '',
+    payload = values[3] or not call.leaves_payloads and store('GET', key .. X.payload),
     totalAttemptCount = values[5], tags = values[6] and store('HGET', key .. X.details, D.tags) or '',
     rules = values[7], executionDeadlineAt = values[8] or nil, dueAt = nil, attemptTimeoutAt = nil,
   }

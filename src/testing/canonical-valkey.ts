@@ -4,12 +4,15 @@
  */
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
 import { compareBytes } from '../../model/ids.js';
-import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER } from '../../lua/layout.js';
+import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from '../../lua/layout.js';
 import { primariesOf, type Client } from '../valkey/connection.js';
 import { decodeExecution } from '../valkey/reads.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 
 const UUID_LENGTH = 36;
+
+/** What follows the UUID in the key of bytes that are staged beside a call. */
+const STAGED = new RegExp(`^(?:${EXECUTION_KEYS.payload}|${EXECUTION_KEYS.result})${STAGED_SEPARATOR}.`);
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
   const pairs: [string, number][] = [];
@@ -76,9 +79,14 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
         const [payload, result] = await client.hmgetBuffer(key, CORE_FIELDS.payload, CORE_FIELDS.result);
         if (payload?.length) payloads.push([executionId, payload]);
         if (result) results.push([executionId, result]);
-      } else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
+        return;
+      }
+      // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
+      if (STAGED.test(suffix) === ((await client.pttl(key)) < 0)) strays.push(key);
+      else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
-      else if (suffix !== EXECUTION_KEYS.details || (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);
+      else if (suffix === EXECUTION_KEYS.details && (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);
+      else if (suffix !== EXECUTION_KEYS.details && !STAGED.test(suffix)) strays.push(key);
     }
   };
   await Promise.all((await keysUnder(client, start)).map(read));

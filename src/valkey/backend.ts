@@ -5,6 +5,7 @@ import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { View } from '../../model/view.js';
+import { INLINE_BYTES } from '../../lua/layout.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
@@ -15,8 +16,10 @@ import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode 
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
 import { Coalescer, type Arrival, type Decisions } from './coalescer.js';
 import { Deadlines } from './deadlines.js';
-import { declaredKeys, readKeys } from './keys.js';
+import { bytesKey, declaredKeys, readKeys } from './keys.js';
+import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { decodeDue, FETCHES } from './reads.js';
+import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { WakeSubscriber } from './wakes.js';
 import { decodeReply, pushCommand, type WireArgument, type WireReply } from './wire.js';
 
@@ -44,9 +47,18 @@ export interface TestClock {
   readonly now: () => number;
 }
 
-/** The one command that the client library has and its types lack. */
-interface FunctionCaller {
+/** From which sizes on bytes travel beside a call; tests lower them, so that short bytes take every way. */
+export interface Sizes {
+  readonly stagedFromBytes: number;
+  readonly fetchedFromClaims: number;
+}
+
+const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
+
+/** Commands that the client library has and its types lack. */
+interface Commands extends StagingClient {
   fcallBuffer(name: string, keyCount: number, ...args: (string | Buffer)[]): Promise<WireReply>;
+  mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
 /** Pause before a call is repeated that the server would not take yet, ms: doubled each time up to the second. */
@@ -77,6 +89,7 @@ class ValkeyEngine {
     private readonly deadlines: Deadlines,
     { retentionMs, logMaxEntries }: BackendSettings,
     private readonly clock: TestClock | undefined,
+    private readonly sizes: Sizes,
   ) {
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
@@ -154,15 +167,26 @@ class ValkeyEngine {
     this.deadlines.close();
   }
 
-  private async decide(partition: string, commands: readonly ParsedCommand[]): Promise<Decisions> {
-    const keys = declaredKeys(this.prefix, partition, commands);
-    const argv = this.header();
+  private async decide(partition: string, commands: readonly ParsedCommand[], stagedFromBytes = this.sizes.stagedFromBytes): Promise<Decisions> {
+    const staging = new Staging(stagedFromBytes);
+    const claims = claimsIn(commands);
+    const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     argv.push(String(commands.length));
-    for (const { name, args } of commands) pushCommand(argv, name, args as unknown as Record<string, unknown>);
+    for (const { name, args } of commands) {
+      const { executionId } = args as { readonly executionId: string };
+      pushCommand(argv, name, args as unknown as Record<string, unknown>, (field, bytes) => staging.place(bytesKey(this.prefix, executionId, field), bytes));
+    }
+    const keys = [...declaredKeys(this.prefix, partition, commands), ...staging.keys];
     // A server whose memory is full refuses new work and takes everything that ends work.
     const creates = commands.some(({ name }) => name === 'createExecution');
-    const replies = (await this.call(creates ? this.functionExecute : this.functionAdvance, keys, argv)) as WireReply[];
-    return commands.map(({ name }, i) => decodeReply(name, replies[i] ?? null));
+    const replies = (await this.call(creates ? this.functionExecute : this.functionAdvance, keys, argv, staging)) as WireReply[];
+    const decisions: Decisions = [];
+    for (const [i, command] of commands.entries()) {
+      const decision = decodeReply(command.name, replies[i] ?? null) ?? (await this.decide(partition, [command], Infinity))[0];
+      decisions.push(decision as Decisions[number]);
+    }
+    if (claims > 0) await fillPayloads(this.prefix, decisions, (keys) => this.attempt(() => this.commands.mgetBuffer(keys)));
+    return decisions;
   }
 
   private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
@@ -171,8 +195,9 @@ class ValkeyEngine {
     return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request]);
   }
 
-  private header(): WireArgument[] {
-    return this.clock === undefined ? [...this.settings] : [String(this.clock.now()), ...this.settings];
+  private header(leavesPayloads = false): WireArgument[] {
+    const header = [...this.settings, leavesPayloads ? '1' : '0'];
+    return this.clock === undefined ? header : [String(this.clock.now()), ...header];
   }
 
   private checked(partition: string): string {
@@ -180,9 +205,16 @@ class ValkeyEngine {
     throw new EngineError('invalid_input', `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`, { detail: { field: 'partition' } });
   }
 
-  private call(name: string, keys: readonly string[], argv: readonly WireArgument[]): Promise<WireReply> {
+  private get commands(): Commands {
+    return this.client as unknown as Commands;
+  }
+
+  private call(name: string, keys: readonly string[], argv: readonly WireArgument[], staging?: Staging): Promise<WireReply> {
     const args = [name, keys.length, ...keys, ...argv] as [string, number, ...(string | Buffer)[]];
-    return this.attempt(() => (this.client as unknown as FunctionCaller).fcallBuffer(...args));
+    return this.attempt(() => {
+      staging?.send(this.commands);
+      return this.commands.fcallBuffer(...args);
+    });
   }
 
   /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
@@ -216,7 +248,7 @@ class ValkeyEngine {
   }
 }
 
-async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock | undefined): Promise<ValkeyEngine> {
+async function boot(options: ValkeyOptions, kind: LibraryKind, clock?: TestClock, sizes = SIZES): Promise<ValkeyEngine> {
   const address = parseAddress(options.url ?? process.env['VALKEY_URL'] ?? 'valkey://localhost:6379');
   const host = hostOf(address);
   const prefix = options.prefix ?? 'ff:';
@@ -240,7 +272,7 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock: TestClock 
     }
     await deadlines.within(handshake(client, kind, mode));
     const partitions = await deadlines.within(settlePartitions(client, prefix, options.partitions));
-    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, deadlines, settings, clock);
+    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, deadlines, settings, clock, sizes);
   } catch (error) {
     client.disconnect();
     deadlines.close();
@@ -279,10 +311,13 @@ export async function valkey(options: ValkeyOptions | string = {}): Promise<Back
     // A misspelt address would silently mean another server.
     if (!OPTION_NAMES.has(name)) throw new EngineError('invalid_input', `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`, { detail: { field: name } });
   }
-  return asBackend(await boot(given, 'production', undefined));
+  return asBackend(await boot(given, 'production'));
 }
+
+/** Sizes by which the short bytes of tests take every way that bytes can take. */
+const TEST_SIZES: Sizes = { stagedFromBytes: INLINE_BYTES + 4, fetchedFromClaims: 2 };
 
 /** The same on a test build of the library, whose clock the caller holds. For tests only. */
 export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {
-  return asBackend(await boot({ library: 'replace', ...options }, 'test', clock));
+  return asBackend(await boot({ library: 'replace', ...options }, 'test', clock, TEST_SIZES));
 }

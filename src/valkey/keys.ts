@@ -20,6 +20,16 @@ function coreKey(prefix: string, executionId: string): string {
   return prefix + executionId;
 }
 
+/** Where a payload that is not short is kept. */
+export function payloadKey(prefix: string, executionId: string): string {
+  return coreKey(prefix, executionId) + EXECUTION_KEYS.payload;
+}
+
+/** Where the bytes of a command's argument are kept when they are not short. */
+export function bytesKey(prefix: string, executionId: string, argument: string): string {
+  return coreKey(prefix, executionId) + (argument === 'inputPayload' ? EXECUTION_KEYS.payload : EXECUTION_KEYS.result);
+}
+
 /**
  * The keys that commands are known to touch before they run, the log first. What only an index or the state can name
  * is derived in the library, in the same slot.

@@ -1,12 +1,14 @@
 /**
  * The form in which arguments go to the library and outcomes and log entries come back. All of it follows from the
  * declarations: a field is one text, an absent field is an empty one, bytes stay bytes; what is absent at the end of a
- * command or of an outcome does not travel. Bytes that may be absent are preceded by a mark, for they may be empty.
+ * command or of an outcome does not travel. Bytes are two texts: where they are, and themselves or, when they travel
+ * beside the call, how many (lua/execution/bytes.lua).
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { EVENTS, type Event, type EventType, type LoggedEvent } from '../../model/events.js';
+import { BYTES_HERE } from '../../lua/layout.js';
 import { fieldsOf, snakeCase, variantsOf, type Field } from '../../model/core/kinds.js';
 import { policyRules, type ExecutionPolicy } from '../../model/execution/policy.js';
 import { OPERATIONS, type OperationName, type OutcomeOf } from '../../model/machine.js';
@@ -16,7 +18,10 @@ export type WireArgument = string | Buffer;
 /** What the server answers: bytes, integers, and lists of them. */
 export type WireReply = Buffer | number | null | WireReply[];
 
-type Encoder = (argv: WireArgument[], value: unknown) => void;
+/** The place of bytes that travel beside the call, if they do. */
+export type Stage = (field: string, bytes: Buffer) => string | undefined;
+
+type Encoder = (argv: WireArgument[], value: unknown, stage: Stage) => void;
 type Decoder = (value: WireReply) => unknown;
 
 const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
@@ -25,11 +30,21 @@ const byName = <Value>(make: (name: OperationName) => Value): Record<OperationNa
 /** Up to here, ASCII bytes travel as text: a command of texts alone is written in one piece, and a copy is cheap. */
 const TEXT_MAX_BYTES = 16 * 1024;
 
-/** Bytes as an argument; the client library would write an array that is no Buffer as text. */
-function bytesArgument(bytes: Uint8Array): WireArgument {
-  if (bytes.byteLength === 0) return '';
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer;
+const asText = (buffer: Buffer): WireArgument => (buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer);
+
+/** Bytes as arguments; the client library would write an array that is no Buffer as text. */
+function bytesEncoder({ name, optional }: Field): Encoder {
+  return (argv, value, stage) => {
+    const bytes = value as Uint8Array | undefined;
+    if (bytes === undefined || (!optional && bytes.byteLength === 0)) {
+      argv.push('', '');
+      return;
+    }
+    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const place = stage(name, buffer);
+    if (place === undefined) argv.push(BYTES_HERE, asText(buffer));
+    else argv.push(place, String(buffer.length));
+  };
 }
 
 function encoderOf(field: Field): Encoder {
@@ -40,9 +55,7 @@ function encoderOf(field: Field): Encoder {
     case 'number':
       return (argv, value) => argv.push(value === undefined ? '' : String(value));
     case 'bytes':
-      return field.optional
-        ? (argv, value) => (value === undefined ? argv.push('', '') : argv.push('1', bytesArgument(value as Uint8Array)))
-        : (argv, value) => argv.push(bytesArgument(value as Uint8Array));
+      return bytesEncoder(field);
     case 'list':
       return (argv, value) => argv.push(((value as string[] | undefined) ?? []).join(','));
     case 'map':
@@ -55,22 +68,22 @@ function encoderOf(field: Field): Encoder {
       return (argv, value) => pushPolicy(argv, value as ExecutionPolicy | undefined);
     case 'object': {
       const encode = objectEncoder(field.fields);
-      return (argv, value) => encode(argv, (value as Record<string, unknown> | undefined) ?? {});
+      return (argv, value, stage) => encode(argv, (value as Record<string, unknown> | undefined) ?? {}, stage);
     }
     case 'rows': {
       const encode = objectEncoder(field.fields);
-      return (argv, value) => {
-        for (const row of value as Record<string, unknown>[]) encode(argv, row);
+      return (argv, value, stage) => {
+        for (const row of value as Record<string, unknown>[]) encode(argv, row, stage);
       };
     }
   }
 }
 
-function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values: Record<string, unknown>) => void {
+function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values: Record<string, unknown>, stage: Stage) => void {
   const names = fields.map(({ name }) => name);
   const encoders = fields.map(encoderOf);
-  return (argv, values) => {
-    for (let i = 0; i < encoders.length; i++) (encoders[i] as Encoder)(argv, values[names[i] as string]);
+  return (argv, values, stage) => {
+    for (let i = 0; i < encoders.length; i++) (encoders[i] as Encoder)(argv, values[names[i] as string], stage);
   };
 }
 
@@ -93,9 +106,9 @@ const ARGUMENTS = byName((name) => objectEncoder(fieldsOf(OPERATIONS[name].args 
 const LUA_NAMES = byName(snakeCase);
 
 /** Appends a command to the arguments of a call: its name, the count of its arguments, and these. */
-export function pushCommand(argv: WireArgument[], name: OperationName, args: Record<string, unknown>): void {
+export function pushCommand(argv: WireArgument[], name: OperationName, args: Record<string, unknown>, stage: Stage): void {
   const countAt = argv.push(LUA_NAMES[name], '') - 1;
-  ARGUMENTS[name](argv, args);
+  ARGUMENTS[name](argv, args, stage);
   while (argv.at(-1) === '') argv.pop();
   argv[countAt] = String(argv.length - 1 - countAt);
 }
@@ -148,9 +161,13 @@ function outcomeDecoder(kind: string, fields: readonly Field[]): (parts: readonl
 const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, outcomeDecoder(kind, fields)])));
 const NO_EVENTS: readonly never[] = Object.freeze([]);
 
-/** The answer to one command. The events stay on the server: its log has them. */
-export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> {
+/** First part of a reply that says that bytes were not found beside the call: nothing was done. */
+const NOT_STAGED = 2;
+
+/** The answer to one command, or nothing when it did not run for want of its bytes. The events stay in the server's log. */
+export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> | undefined {
   const parts = reply as WireReply[];
+  if (parts[0] === NOT_STAGED) return undefined;
   const word = textOf(parts[1] ?? null);
   if (parts[0] === 0) return decodeRefusal(name, word, parts);
   const decode = OUTCOMES[name].get(word);

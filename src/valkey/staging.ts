@@ -1,0 +1,47 @@
+/**
+ * Long payloads and results travel beside the call that names them. Every text that a call carries is hashed byte by
+ * byte and copied twice by the server's scripting engine, which costs more than all the rest of a transition from a
+ * few kilobytes on. So they are stored by a command of their own just before, under a name that nothing else has; the
+ * call that is accepted takes them over by renaming, and what no call came for expires.
+ */
+import { randomBytes } from 'node:crypto';
+import { STAGED_SEPARATOR } from '../../lua/layout.js';
+
+/** From this size on bytes are staged: about where one more command costs as much as it saves. */
+export const STAGED_FROM_BYTES = 2_048;
+
+/** Life of staged bytes that no call took over, ms. The call follows at once, in the same write to the connection. */
+const STAGED_FOR_MS = 60_000;
+
+/** Names are unique among processes by their first part, and in this one by a count. */
+const PROCESS = randomBytes(9).toString('base64url');
+let count = 0;
+
+/** What a client can do for it. */
+export interface StagingClient {
+  set(key: string, bytes: Buffer, unit: 'PX', ms: number): Promise<unknown>;
+}
+
+/** The bytes that travel beside one call. */
+export class Staging {
+  private readonly staged: { readonly key: string; readonly bytes: Buffer }[] = [];
+
+  constructor(private readonly fromBytes: number) {}
+
+  get keys(): readonly string[] {
+    return this.staged.map(({ key }) => key);
+  }
+
+  /** The name under which these bytes will be found beside `key`, or nothing when they are short. */
+  place(key: string, bytes: Buffer): string | undefined {
+    if (bytes.length < this.fromBytes) return undefined;
+    const name = PROCESS + (count++).toString(36);
+    this.staged.push({ key: `${key}${STAGED_SEPARATOR}${name}`, bytes });
+    return name;
+  }
+
+  /** Stores them. A fault needs no answer here: the call finds them missing and says so. */
+  send(client: StagingClient): void {
+    for (const { key, bytes } of this.staged) client.set(key, bytes, 'PX', STAGED_FOR_MS).catch(() => undefined);
+  }
+}
