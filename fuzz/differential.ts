@@ -8,7 +8,8 @@ import { canonicalByDefinition, sortedRecord } from '../src/testing/canonical.js
 import type { TestEngine } from '../src/testing/engine.js';
 import { EngineError } from '../model/errors.js';
 import type { LoggedEvent } from '../model/events.js';
-import { evolve, evolveInPlace } from '../model/evolve.js';
+import { evolve } from '../model/evolve-pure.js';
+import { evolveInPlace } from '../model/evolve.js';
 import { compareBytes, partitionKeyOf } from '../model/ids.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 import { QUERIES, type AnyDecision, type Command, type QueryName } from '../model/machine.js';

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { evolve, evolveInPlace } from '../model/evolve.js';
+import { evolve } from '../model/evolve-pure.js';
+import { evolveInPlace } from '../model/evolve.js';
 import { emptyState, type PartitionState } from '../model/state.js';
 import { seededUuids, testEngine } from '../src/testing/index.js';
 import { run } from './actions.js';

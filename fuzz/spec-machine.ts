@@ -1,6 +1,6 @@
 /** The specification as a machine: plain tables, the view by definition, the pure fold. What backends are compared with. */
 import type { Settings } from '../model/core/operation.js';
-import { evolve } from '../model/evolve.js';
+import { evolve } from '../model/evolve-pure.js';
 import type { Event, LoggedEvent } from '../model/events.js';
 import { execute, type Store } from '../model/execute.js';
 import type { AnyDecision, ParsedCommand } from '../model/machine.js';

@@ -1,8 +1,7 @@
 /**
- * Folding events into state. `evolveInPlace` mutates (the memory backend); `evolve` returns a new state and leaves
- * the old one untouched (the spec). Both run the same recipes, and a property holds that they agree.
+ * Folding events into state, in place: the memory backend. Its twin for the spec, which leaves the old state untouched,
+ * is `evolve` in `evolve-pure.ts`. Both run the same recipes, and a property holds that they agree.
  */
-import { produce } from 'immer';
 import type { Recipe } from './core/recipe.js';
 import { EngineError } from './errors.js';
 import type { Event, EventType } from './events.js';
@@ -14,7 +13,7 @@ import { idempotencyId, type PartitionState } from './state.js';
 const RECIPES = { ...executionRecipes, ...leaseRecipes } as { [Type in EventType]?: Recipe<Type> };
 
 /** Applies an event to the execution it is about; not for creation and purge, which make and remove it. */
-function evolveExecution(execution: Execution, event: Event): void {
+export function evolveExecution(execution: Execution, event: Event): void {
   const recipe = RECIPES[event.type] as Recipe<EventType> | undefined;
   if (recipe === undefined) throw broken(event, 'has no recipe');
   recipe(execution, event);
@@ -50,19 +49,3 @@ export function evolveKnown(state: PartitionState, event: Event, known: Executio
 }
 
 const broken = (event: Event, what: string): EngineError => new EngineError('invariant_violation', `${event.type} of ${event.executionId} ${what}.`);
-
-/** The state after the event; the given state is left as it was. Costs a copy of the tables: for small worlds. */
-export function evolve(state: PartitionState, event: Event): PartitionState {
-  const next: PartitionState = {
-    executions: new Map(state.executions),
-    idempotency: new Map(state.idempotency),
-    lanes: new Set(state.lanes),
-  };
-  const current = next.executions.get(event.executionId);
-  if (current === undefined || event.type === 'execution_created' || event.type === 'execution_purged') {
-    evolveInPlace(next, event);
-  } else {
-    next.executions.set(event.executionId, produce(current, (draft) => evolveExecution(draft as Execution, event)));
-  }
-  return next;
-}

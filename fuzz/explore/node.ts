@@ -1,7 +1,7 @@
 /** A state of a small world, with the way that led there. Nothing in it is ever changed: every move makes a new one. */
 import { parseCommand } from '../../src/boundary.js';
 import type { Operation } from '../../model/core/operation.js';
-import { evolve } from '../../model/evolve.js';
+import { evolve } from '../../model/evolve-pure.js';
 import type { LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import { operationNamed, type AnyDecision, type Command, type OperationName } from '../../model/machine.js';

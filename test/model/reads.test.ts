@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeHandle, encodeHandle, handleOf } from '../../model/handle.js';
 import { nextTimer } from '../../model/schedule/timers.js';
 import { snapshotOf } from '../../model/execution/projections.js';
-import { evolve } from '../../model/evolve.js';
+import { evolve } from '../../model/evolve-pure.js';
 import { emptyState } from '../../model/state.js';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/execution.js';

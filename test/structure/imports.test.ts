@@ -47,12 +47,17 @@ describe('imports', () => {
     expect(strangers('model', [/^model\//, /^(immer|zod)$/, /^node:crypto$/])).toEqual([]);
   });
 
+  test('only the pure fold, which the package does not ship, needs immer', () => {
+    const users = ['model', 'src', 'lua'].flatMap(sourcesIn).flatMap(importsOf).filter(({ target }) => target === 'immer' || target === 'model/evolve-pure');
+    expect(users.map(({ file }) => file)).toEqual(['model/evolve-pure.ts']);
+  });
+
   test('the Lua side imports the machine, the layout of the keys, and what it needs to read files', () => {
     expect(strangers('lua', [/^lua\//, /^model\//, /^node:(crypto|fs|fs\/promises|url|path)$/])).toEqual([]);
   });
 
   test('the product imports the machine, the Lua library, its packages, and Node', () => {
-    const packages = /^(iovalkey|uuidv7|zod|immer|fast-check|@standard-schema\/spec)$/;
+    const packages = /^(iovalkey|uuidv7|zod|fast-check|@standard-schema\/spec)$/;
     expect(strangers('src', [/^src\//, /^model\//, /^lua\/(library|layout)$/, packages, /^node:/])).toEqual([]);
   });
 
