@@ -10,16 +10,21 @@ end
 -- What few executions have: facts besides those that all have, and texts.
 local function write_more(execution, texts)
   local tags, policy = texts and ff.given(texts.tags), texts and texts.policy
-  local priority = execution.priority
-  if texts or priority ~= 0 or execution.dueAt or execution.executionDeadlineAt then
-    store('HSET', execution.key, ff.present({
-      F.priority, priority ~= 0 and priority or nil, F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
-      F.requiredCapabilities, text_or_nil(execution.requiredCapabilities), F.rules, execution.rules,
-      F.tagCount, tags and texts.tag_count,
-    }, 12))
-  end
+  -- The priority is written even when it is 0: so there is always something to write.
+  store('HSET', execution.key, F.priority, execution.priority, ff.present({
+    F.dueAt, execution.dueAt, F.executionDeadlineAt, execution.executionDeadlineAt,
+    F.requiredCapabilities, text_or_nil(execution.requiredCapabilities), F.rules, execution.rules,
+    F.tagCount, tags and texts.tag_count,
+  }, 10))
   if tags then ff.note(execution, D.tags, tags) end
   if policy then ff.note(execution, D.policy, policy) end
+end
+
+-- What follows are the facts that not every execution has.
+local function append_creation(call, execution, payload_bytes, ...)
+  ff.append(call, 'execution_created', execution.id, 'namespace', execution.namespace, 'lane_id', execution.laneId,
+    'execution_kind', execution.executionKind, 'creator_identity', execution.creatorIdentity, 'priority', execution.priority,
+    'payload_bytes', payload_bytes, ...)
 end
 
 -- `texts` holds policy, tags and tag_count, `idempotency` key, name and expires_at; either may be nil.
@@ -37,7 +42,8 @@ function ff.apply.execution_created(call, execution, payload_at, payload, payloa
       F.payloadEncoding, payload_encoding, F.createdAt, now, F.laneId, execution.laneId, F.namespace, execution.namespace,
       F.creatorIdentity, execution.creatorIdentity, F.payloadBytes, payload_bytes)
   end
-  write_more(execution, texts)
+  local has_more = texts or idempotency or execution.priority ~= 0 or execution.dueAt or execution.executionDeadlineAt
+  if has_more then write_more(execution, texts) end
   if idempotency then
     ff.remember(idempotency.name, ff.digits(idempotency.expires_at) .. ' ' .. execution.id, idempotency.expires_at)
   end
@@ -48,14 +54,18 @@ function ff.apply.execution_created(call, execution, payload_at, payload, payloa
     ff.enqueue_ready(call, execution)
   end
   if execution.dueAt or execution.executionDeadlineAt then ff.announce_timer(call, execution) end
-  ff.append(call, 'execution_created', execution.id, 'namespace', execution.namespace, 'lane_id', execution.laneId,
-    'execution_kind', execution.executionKind, 'creator_identity', execution.creatorIdentity, 'priority', execution.priority,
-    'payload_bytes', payload_bytes, ff.present({
+  if has_more then
+    append_creation(call, execution, payload_bytes, ff.present({
       'payload_encoding', text_or_nil(payload_encoding), 'required_capabilities', text_or_nil(execution.requiredCapabilities),
       'tags', texts and text_or_nil(texts.tags), 'policy', texts and texts.policy,
       'delay_until', execution.dueAt, 'execution_deadline_at', execution.executionDeadlineAt,
       'idempotency_key', idempotency and idempotency.key, 'idempotency_expires_at', idempotency and idempotency.expires_at,
     }, 16))
+  elseif payload_encoding ~= '' then
+    append_creation(call, execution, payload_bytes, 'payload_encoding', payload_encoding)
+  else
+    append_creation(call, execution, payload_bytes)
+  end
 end
 
 function ff.apply.progress_updated(call, execution, event)

@@ -1,13 +1,11 @@
 -- The verdict on a caller that says it owns an execution; the twin of model/lease/fence.ts.
 -- A fence is three arguments, lease_id, lease_epoch and attempt_id, each of which can be absent.
 
-local function is_given(argument)
-  return argument ~= nil and argument ~= ''
-end
-
 -- 'none', 'partial' or 'full'.
 function ff.fence_presence(lease_id, lease_epoch, attempt_id)
-  local lease, epoch, attempt = is_given(lease_id), is_given(lease_epoch), is_given(attempt_id)
+  local lease = lease_id ~= nil and lease_id ~= ''
+  local epoch = lease_epoch ~= nil and lease_epoch ~= ''
+  local attempt = attempt_id ~= nil and attempt_id ~= ''
   if lease and epoch and attempt then return 'full' end
   return (lease or epoch or attempt) and 'partial' or 'none'
 end
@@ -39,7 +37,7 @@ end
 
 -- Whether nobody has owned the execution since this owner.
 function ff.was_last_owner(execution, lease_epoch, attempt_id)
-  return attempt_id == execution.currentAttemptId and lease_epoch == execution.currentLeaseEpoch and is_given(attempt_id)
+  return attempt_id == execution.currentAttemptId and lease_epoch == execution.currentLeaseEpoch and attempt_id ~= nil
 end
 
 local PENDING = { retry = 'pending_retry_attempt', resume = 'attempt_interrupted' }

@@ -73,18 +73,31 @@ describe('operations', () => {
   });
 });
 
+/** Functions by which several places log an event. */
+const SHARED_APPENDS = [
+  { name: 'append_creation', types: ['execution_created'] },
+  { name: 'append_acquisition', types: ['execution_claimed', 'execution_resumed'] },
+];
+
 describe('events', () => {
   const logged = withoutComments(all);
 
   const upToEnd = (start: number): string => logged.slice(start).split(/\n\s*end\b/)[0] as string;
 
-  /** The text of the call that logs an event, up to the end of its block. */
+  /**
+   * The text of the call that logs an event, up to the end of its block; and of the calls of the function that makes
+   * it, where several do so through one.
+   */
   function entryOf(type: string): string {
     const direct = logged.indexOf(`ff.append(call, '${type}'`);
-    if (direct >= 0) return upToEnd(direct);
-    const acquisition = logged.indexOf(`append_acquisition(call, '${type}'`);
-    expect(acquisition, type).toBeGreaterThanOrEqual(0);
-    return upToEnd(logged.indexOf('ff.append(call, event_type, execution.id')) + upToEnd(acquisition);
+    const shared = SHARED_APPENDS.find(({ types }) => types.includes(type));
+    if (shared === undefined) {
+      expect(direct, type).toBeGreaterThanOrEqual(0);
+      return upToEnd(direct);
+    }
+    const body = upToEnd(logged.indexOf(`local function ${shared.name}(`));
+    const calls = [...logged.matchAll(new RegExp(`(?<!function )${shared.name}\\(call,(?! event_type)`, 'g'))].map(({ index }) => upToEnd(index));
+    return [body, ...calls.filter((call) => shared.types.length === 1 || call.includes(`'${type}'`))].join('\n');
   }
 
   test.each(Object.values(EVENTS).map(({ type, schema }) => [type, schema] as const))('%s carries the same facts', (type, schema) => {
