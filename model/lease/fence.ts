@@ -68,7 +68,7 @@ export function holdsLease(execution: ReadonlyExecution, fence: FullFence): bool
  * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6).
  */
 export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefined): boolean {
-  return fence !== undefined && fence.leaseEpoch === execution.currentLeaseEpoch && fence.attemptId === execution.currentAttemptId;
+  return fence?.attemptId !== undefined && fence.leaseEpoch === execution.currentLeaseEpoch && fence.attemptId === execution.currentAttemptId;
 }
 
 /** The refusal of a call that needs an active execution, with the facts that a caller reconciles by. */

@@ -267,6 +267,10 @@ export const conformance: readonly ConformanceScenario[] = [
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(owner) }), 'execution_not_active');
       const info = await engine.backend.readExecutionInfo({ executionId });
       assert.deepEqual([info?.cancellationReason, info?.cancelledBy], ['no longer wanted', 'operator_override']);
+      // Epoch 0 is what an execution has that nobody ever owned: without an attempt it says nothing of the caller.
+      const untouched = { executionId: await create(engine), reason: 'r', source: 'operator_override' as const, leaseEpoch: 0 };
+      await engine.backend.cancelExecution(untouched);
+      await refused(engine.backend.cancelExecution(untouched), 'execution_not_active');
     },
   },
   {
