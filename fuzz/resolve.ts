@@ -59,7 +59,8 @@ export function resolveMoment(world: World, { from, index, offsetMs }: Moment): 
 
 function fenceOf(world: World, execution: ReadonlyExecution | undefined, owner: Owner): Partial<FullFence> | undefined {
   const known = execution === undefined ? [] : (world.fences.get(execution.executionId) ?? []);
-  const latest = known.at(-1) ?? { leaseId: world.uuid(), leaseEpoch: 1, attemptId: world.uuid() };
+  // Whoever never owned it can still guess the epoch.
+  const latest = known.at(-1) ?? { leaseId: world.uuid(), leaseEpoch: execution?.currentLeaseEpoch ?? 1, attemptId: world.uuid() };
   switch (owner.fence) {
     case 'current':
       return latest;
