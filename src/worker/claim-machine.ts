@@ -10,6 +10,11 @@
  *
  * Capacity is counted so that it can never be exceeded: what was asked for is reserved until the answer is there. Of a
  * lane with large inputs, fewer are asked for at once than there is room for: answers must be there in time.
+ *
+ * The slots work in two partitions as long as these have work and their turns last: what ends in one at the same moment,
+ * and the claim for what comes next, are then one call; and while the store works at the calls to one, the worker works
+ * at those of the other. No partition gets more than half of the slots while others may have work, so that one that
+ * does not answer cannot hold up all of them.
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Clock } from '../engine/clock.js';
@@ -25,12 +30,10 @@ export interface LaneAsk {
   readonly generation: number;
 }
 
-/** One call: claims of one or more lanes of one partition. */
+/** Claims of one or more lanes of one partition, made together. */
 export interface Ask {
   readonly partition: string;
   readonly lanes: readonly LaneAsk[];
-  /** Sent by itself, not along with another call. */
-  readonly alone: boolean;
 }
 
 export interface ClaimMachineOptions {
@@ -45,8 +48,9 @@ export interface ClaimMachineOptions {
   readonly mostAtOnce?: (laneId: string) => number;
 }
 
-/** Claims in a row at one partition before others that may have work get their turn. */
-const MAX_STREAK = 16;
+const MAX_HOMES = 2;
+/** Rounds of all slots that work in a partition before others that may have work get their turn. */
+const TURN_ROUNDS = 16;
 
 const pairOf = (laneId: string, partition: string): string => `${partition}${laneId}`;
 const sizeOf = (ask: Ask): number => ask.lanes.reduce((sum, { count }) => sum + count, 0);
@@ -57,10 +61,14 @@ export class ClaimMachine {
   private reserved = 0;
   private asks = 0;
   private stopped = false;
-  private streak = 0;
-  private streakAt = '';
-  /** Pairs with a plain ask under way: a second one to the same place would find the same. */
-  private readonly busy = new Set<string>();
+  /** The partitions in which the slots work, and how many executions were asked for there since their turns began. */
+  private readonly homes = new Map<string, number>();
+  /** Tasks in hand and asked for, by partition. */
+  private readonly load = new Map<string, number>();
+  /** Pairs whose last answer was full: more is likely to be there. */
+  private readonly rich = new Set<string>();
+  /** Asks under way by pair. Where nothing is known, a second one to the same place would find the same. */
+  private readonly busy = new Map<string, number>();
   /** Executions asked for in calls under way, by lane. */
   private readonly underWay = new Map<string, number>();
   private readonly failures = new Map<string, { count: number; retryAt: number }>();
@@ -81,40 +89,54 @@ export class ClaimMachine {
     return this.options.slots - this.held - this.reserved;
   }
 
-  /** Tasks that may still be asked for: free slots, and room for work claimed ahead. */
-  private get capacity(): number {
-    return Math.min(this.freeSlots + this.options.claimAhead, LIMITS.maxClaimCount);
+  /** Tasks that the worker can have in hand. */
+  private get room(): number {
+    return this.options.slots + this.options.claimAhead;
   }
 
-  /** The next claim to send by itself, or nothing when there is no free slot or nothing points to work. */
-  ask(): Ask | undefined {
-    if (this.stopped || this.freeSlots <= 0 || this.hints.size === 0) return undefined;
-    const now = this.options.clock.now();
-    const allowed = (laneId: string, partition: string): boolean => !this.isBusy(laneId, partition) && this.allowance(laneId) > 0;
-    const pair = this.hints.next((laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now));
-    if (pair === undefined) return undefined;
-    // With more places to look at, half of the capacity stays for them: one slow answer must not hold up all slots.
-    const part = this.hints.size > this.busy.size + 1 ? 0.5 : 1;
-    const others = this.hints.lanesAt(pair.partition).filter((laneId) => laneId !== pair.laneId && allowed(laneId, pair.partition));
-    this.streak = 0;
-    return this.reserve(pair.partition, [pair.laneId, ...others], Math.ceil(this.capacity * part), part, true);
+  /** Tasks that may still be asked for: free slots, and room for work claimed ahead. */
+  private get capacity(): number {
+    return Math.min(this.room - this.held - this.reserved, LIMITS.maxClaimCount);
+  }
+
+  /** Of the room, what one partition may take while others may have work. */
+  private get share(): number {
+    return Math.ceil(this.room / 2);
+  }
+
+  /** Tasks that may still be asked for in one partition. */
+  private capacityAt(partition: string): number {
+    const most = this.hints.hasElsewhere(partition) ? this.share : this.room;
+    return Math.min(this.capacity, most - (this.load.get(partition) ?? 0));
   }
 
   /**
-   * The claim to send along with a call that goes to this partition anyway, or nothing when the partition is not
-   * known to have work, another's turn has come, or too little room is free to be worth it.
+   * The next claim to send, or nothing when nothing points to work, or too little room is free to be worth it: a free
+   * slot, or half of the room for work claimed ahead.
    */
-  askWith(partition: string): Ask | undefined {
-    if (this.stopped || this.capacity <= 0) return undefined;
-    const { slots, claimAhead } = this.options;
-    // Refill when half of the room is free: many small claims would cost more than few large ones.
-    if (this.freeSlots <= 0 && this.capacity < Math.min(slots + claimAhead, LIMITS.maxClaimCount) / 2) return undefined;
-    const lanes = this.hints.lanesAt(partition).filter((laneId) => this.allowance(laneId) > 0);
-    if (lanes.length === 0) return undefined;
-    this.streak = this.streakAt === partition ? this.streak + 1 : 1;
-    this.streakAt = partition;
-    if (this.streak > MAX_STREAK && this.hints.hasElsewhere(partition)) return undefined;
-    return this.reserve(partition, lanes, this.capacity, 1, false);
+  ask(): Ask | undefined {
+    if (this.stopped || this.hints.size === 0) return undefined;
+    if (this.freeSlots <= 0 && (this.capacity <= 0 || this.capacity < Math.min(this.room, LIMITS.maxClaimCount) / 2)) return undefined;
+    this.endTurns();
+    const now = this.options.clock.now();
+    const allowed = (laneId: string, partition: string): boolean =>
+      this.capacityAt(partition) > 0 && !this.isBusy(laneId, partition) && this.allowance(laneId) > 0;
+    const pair = this.hints.next((laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now), this.homes.keys());
+    if (pair === undefined) return undefined;
+    const { laneId, partition } = pair;
+    if (this.homes.size < MAX_HOMES && !this.homes.has(partition)) this.homes.set(partition, 0);
+    const others = this.hints.lanesAt(partition).filter((other) => other !== laneId && allowed(other, partition));
+    return this.reserve(partition, [laneId, ...others], this.capacityAt(partition));
+  }
+
+  /** The slots leave a partition that has nothing left, or that had its turn while others may have work. */
+  private endTurns(): void {
+    for (const [partition, asked] of this.homes) {
+      const over = asked >= TURN_ROUNDS * this.share && this.hints.hasElsewhere(partition);
+      if (!over && this.hints.lanesAt(partition).length > 0) continue;
+      if (over) this.hints.passOn(partition);
+      this.homes.delete(partition);
+    }
   }
 
   /**
@@ -123,7 +145,7 @@ export class ClaimMachine {
    */
   askAlong(laneId: string, partition: string, arriving: number): Ask | undefined {
     if (this.stopped || this.freeSlots <= 0 || this.allowance(laneId) <= 0) return undefined;
-    return this.reserve(partition, [laneId], Math.min(this.capacity, arriving + 1), 1, false);
+    return this.reserve(partition, [laneId], Math.min(this.capacity, arriving + 1));
   }
 
   /** The answer to an ask: how many tasks came, lane by lane. */
@@ -133,9 +155,16 @@ export class ClaimMachine {
     ask.lanes.forEach(({ laneId, count, generation }, index) => {
       const received = got[index] ?? 0;
       this.held += received;
-      if (received < count) this.hints.clear(laneId, ask.partition, generation);
-      // Full: more may be there. The mark may be gone by another ask's answer, which was older.
-      else if (this.hints.generationOf(laneId, ask.partition) === 0) this.hints.mark(laneId, ask.partition);
+      add(this.load, ask.partition, received);
+      const pair = pairOf(laneId, ask.partition);
+      if (received < count) {
+        this.rich.delete(pair);
+        this.hints.clear(laneId, ask.partition, generation);
+        return;
+      }
+      this.rich.add(pair);
+      // More may be there. The mark may be gone by another ask's answer, which was older.
+      if (this.hints.generationOf(laneId, ask.partition) === 0) this.hints.mark(laneId, ask.partition);
     });
   }
 
@@ -145,13 +174,18 @@ export class ClaimMachine {
     const count = (this.failures.get(ask.partition)?.count ?? 0) + 1;
     const delayMs = retryDelayMs(this.options.clock, count);
     this.failures.set(ask.partition, { count, retryAt: this.options.clock.now() + delayMs });
-    for (const { laneId } of ask.lanes) this.hints.mark(laneId, ask.partition);
+    for (const { laneId } of ask.lanes) {
+      this.rich.delete(pairOf(laneId, ask.partition));
+      this.hints.mark(laneId, ask.partition);
+    }
+    this.homes.delete(ask.partition);
     return delayMs;
   }
 
   /** A task in hand came to its end. */
-  finished(): void {
+  finished(partition: string): void {
     this.held--;
+    add(this.load, partition, -1);
   }
 
   /** No more claims. */
@@ -159,31 +193,38 @@ export class ClaimMachine {
     this.stopped = true;
   }
 
-  /** Splits so much capacity among the lanes, the first of them before the others; takes this part of what a lane may have. */
-  private reserve(partition: string, laneIds: readonly string[], capacity: number, part: number, alone: boolean): Ask {
+  /** Splits so much capacity among the lanes, the first of them before the others. */
+  private reserve(partition: string, laneIds: readonly string[], capacity: number): Ask {
     const asked = laneIds.slice(0, capacity);
     const share = Math.floor(capacity / asked.length);
     const lanes = asked.map((laneId, index) => ({
       laneId,
-      count: Math.min(index === 0 ? capacity - share * (asked.length - 1) : share, Math.ceil(this.allowance(laneId) * part)),
+      count: Math.min(index === 0 ? capacity - share * (asked.length - 1) : share, this.allowanceAt(laneId, partition)),
       generation: this.hints.generationOf(laneId, partition),
     }));
+    const ask = { partition, lanes };
     for (const { laneId, count } of lanes) {
       this.hints.served(laneId);
-      this.underWay.set(laneId, this.underWayOf(laneId) + count);
-      this.reserved += count;
-      if (alone) this.busy.add(pairOf(laneId, partition));
+      add(this.underWay, laneId, count);
+      add(this.busy, pairOf(laneId, partition), 1);
     }
+    const size = sizeOf(ask);
+    this.reserved += size;
+    add(this.load, partition, size);
+    const atHome = this.homes.get(partition);
+    if (atHome !== undefined) this.homes.set(partition, atHome + size);
     this.asks++;
-    return { partition, lanes, alone };
+    return ask;
   }
 
   private release(ask: Ask): void {
-    this.reserved -= sizeOf(ask);
+    const size = sizeOf(ask);
+    this.reserved -= size;
+    add(this.load, ask.partition, -size);
     this.asks--;
     for (const { laneId, count } of ask.lanes) {
-      this.underWay.set(laneId, this.underWayOf(laneId) - count);
-      if (ask.alone) this.busy.delete(pairOf(laneId, ask.partition));
+      add(this.underWay, laneId, -count);
+      add(this.busy, pairOf(laneId, ask.partition), -1);
     }
   }
 
@@ -196,12 +237,26 @@ export class ClaimMachine {
     return (this.options.mostAtOnce?.(laneId) ?? Infinity) - this.underWayOf(laneId);
   }
 
+  /** Of these, how many in one partition: half stays for others, as long as nothing is known of this one. */
+  private allowanceAt(laneId: string, partition: string): number {
+    const unknown = this.hints.hasElsewhere(partition) && !this.rich.has(pairOf(laneId, partition));
+    return Math.ceil(this.allowance(laneId) * (unknown ? 0.5 : 1));
+  }
+
   private isBusy(laneId: string, partition: string): boolean {
-    return this.busy.has(pairOf(laneId, partition));
+    const pair = pairOf(laneId, partition);
+    return this.busy.has(pair) && !this.rich.has(pair);
   }
 
   private backsOff(partition: string, now: number): boolean {
     const failure = this.failures.get(partition);
     return failure !== undefined && failure.retryAt > now;
   }
+}
+
+/** Adds to a count; one of nothing is not kept. */
+function add<Key>(counts: Map<Key, number>, key: Key, count: number): void {
+  const sum = (counts.get(key) ?? 0) + count;
+  if (sum === 0) counts.delete(key);
+  else counts.set(key, sum);
 }

@@ -28,8 +28,8 @@ export interface ClaimerOptions {
   /** Executions that a claim ended because their workers were lost too often. */
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
-  /** A slot is free, and nothing says that there is work. */
-  readonly onIdle: () => void;
+  /** A slot is free, and nothing says that there is work. Answers false to be asked again. */
+  readonly onIdle: () => boolean;
 }
 
 type WorkWake = Extract<Wake, { kind: 'work' }>;
@@ -46,7 +46,7 @@ const GIVE_WAY_MAX = 2;
 const GIVES_WAY_FOR_MS = 600_000;
 
 export class Claimer {
-  /** Calls made for claims alone; claims that travel with another call are not counted. */
+  /** Claims made; most of them travel with other calls. */
   calls = 0;
   private readonly machine: ClaimMachine;
   private readonly sizes = new InputSizes();
@@ -60,6 +60,7 @@ export class Claimer {
   private started = false;
   private stopped = false;
   private wasIdle = false;
+  private pumpsSoon = false;
 
   constructor(private readonly options: ClaimerOptions) {
     this.lanes = new Set(options.lanes);
@@ -169,9 +170,17 @@ export class Claimer {
   /** Sends every claim for which there is room and reason. */
   pump(): void {
     for (let ask = this.machine.ask(); ask !== undefined; ask = this.machine.ask()) this.launch(ask);
-    const idle = this.machine.phase === 'idle';
-    if (idle && !this.wasIdle) this.options.onIdle();
-    this.wasIdle = idle;
+    this.wasIdle = this.machine.phase === 'idle' && (this.wasIdle || this.options.onIdle());
+  }
+
+  /** The same at the end of this turn: what all tasks that end in it make room for is one claim, and travels with their endings. */
+  pumpSoon(): void {
+    if (this.pumpsSoon) return;
+    this.pumpsSoon = true;
+    process.nextTick(() => {
+      this.pumpsSoon = false;
+      this.pump();
+    });
   }
 
   private launch(ask: Ask): void {
@@ -192,13 +201,7 @@ export class Claimer {
     this.pump();
   }
 
-  /** The claim to send along with a call to this partition, if any. */
-  askWith(partition: string): Ask | undefined {
-    return this.machine.askWith(partition);
-  }
-
-  /** The commands of an ask. */
-  commandsOf(ask: Ask): Command[] {
+  private commandsOf(ask: Ask): Command[] {
     const { ids, workerId, workerInstanceId, capabilities, leaseTtlMs } = this.options;
     return ask.lanes.map(({ laneId, count }): Command => ({
       name: 'claimForWorker',
@@ -209,8 +212,7 @@ export class Claimer {
     }));
   }
 
-  /** Takes what an ask brought. */
-  answered(ask: Ask, results: readonly CommandResult[], requestedAt: number): void {
+  private answered(ask: Ask, results: readonly CommandResult[], requestedAt: number): void {
     let ended = 0;
     const claims = results.map((result) => {
       if (!result.ok) {
@@ -235,7 +237,7 @@ export class Claimer {
   }
 
   /** The call of an ask failed. What it claimed, if it ran, comes back when its leases lapse. */
-  failed(ask: Ask, error: unknown): void {
+  private failed(ask: Ask, error: unknown): void {
     if (error instanceof EngineError && error.code === 'call_timeout') for (const { laneId, count } of ask.lanes) this.sizes.late(laneId, count);
     const delayMs = this.machine.failed(ask);
     this.options.onError(error);
@@ -243,8 +245,8 @@ export class Claimer {
   }
 
   /** A task in hand came to its end: its slot is free. */
-  finished(): void {
-    this.machine.finished();
+  finished(partition: string): void {
+    this.machine.finished(partition);
   }
 
   /** No more claims; resolves when those under way are answered. */

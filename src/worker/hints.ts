@@ -67,24 +67,41 @@ export class WorkHints {
 
   /**
    * The pair whose turn it is among those that `allowed` lets through: lanes take turns, and so do the partitions
-   * within a lane.
+   * within a lane, but for those that are preferred.
    */
-  next(allowed: (laneId: string, partition: string) => boolean): { laneId: string; partition: string } | undefined {
+  next(allowed: (laneId: string, partition: string) => boolean, preferred: Iterable<string> = []): { laneId: string; partition: string } | undefined {
+    const first = [...preferred];
     for (const laneId of this.order) {
+      for (const partition of first) {
+        if (!this.lanes.get(laneId)?.has(partition) || !allowed(laneId, partition)) continue;
+        this.served(laneId);
+        return { laneId, partition };
+      }
       for (const [partition, generation] of this.lanes.get(laneId) ?? []) {
         if (!allowed(laneId, partition)) continue;
         this.served(laneId);
-        const lane = this.lanes.get(laneId) as Map<string, number>;
-        lane.delete(partition);
-        lane.set(partition, generation);
+        toEnd(this.lanes.get(laneId) as Map<string, number>, partition, generation);
         return { laneId, partition };
       }
     }
     return undefined;
   }
 
+  /** The partition had its turn: it comes up again after all others. */
+  passOn(partition: string): void {
+    for (const lane of this.lanes.values()) {
+      const generation = lane.get(partition);
+      if (generation !== undefined) toEnd(lane, partition, generation);
+    }
+  }
+
   /** The lane had its turn: it goes to the end. */
   served(laneId: string): void {
     if (this.order.length > 1) this.order = [...this.order.filter((each) => each !== laneId), laneId];
   }
+}
+
+function toEnd(lane: Map<string, number>, partition: string, generation: number): void {
+  lane.delete(partition);
+  lane.set(partition, generation);
 }

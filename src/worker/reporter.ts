@@ -1,7 +1,7 @@
 /**
- * Final calls: says how attempts ended, and asks for more work in the same call. Without claim-ahead each ending is
- * sent at once; with it, endings of one partition are collected until 50 are there, a slot stands idle, or 2 ms are
- * over. A call that fails is repeated until the leases run out: the fence makes that safe.
+ * Final calls: says how attempts ended, and lets the claimer ask for more work in the same turn. Without claim-ahead
+ * each ending is sent at once; with it, endings of one partition are collected until 50 are there, a slot stands idle,
+ * or 2 ms are over. A call that fails is repeated until the leases run out: the fence makes that safe.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
@@ -52,7 +52,7 @@ export class Reporter {
   report(attempt: Attempt, ending: ReportedEnding): void {
     const final = this.finalOf(attempt, ending);
     if (!this.options.collect) {
-      this.launch(attempt.partition, [final]);
+      this.launch([final]);
       return;
     }
     const finals = this.collected.get(attempt.partition);
@@ -85,34 +85,28 @@ export class Reporter {
   private flushPartition(partition: string): void {
     const finals = this.collected.get(partition);
     this.collected.delete(partition);
-    if (finals !== undefined) this.launch(partition, finals);
+    if (finals !== undefined) this.launch(finals);
   }
 
   private finalOf(attempt: Attempt, ending: ReportedEnding): Final {
     return { attempt, ending, command: attempt.finalCommand(ending, this.options.clock.random()) };
   }
 
-  private launch(partition: string, finals: readonly Final[]): void {
-    const flight = this.send(partition, finals);
+  private launch(finals: readonly Final[]): void {
+    // Before the call, which leaves when the turn ends: the claim is to leave with it.
+    this.options.claimer.pumpSoon();
+    const flight = this.send(finals);
     this.flights.add(flight);
     void flight.finally(() => this.flights.delete(flight));
-    // Slots that no claim travels for look elsewhere, without waiting for this call.
-    this.options.claimer.pump();
   }
 
-  private async send(partition: string, finals: readonly Final[]): Promise<void> {
-    const { backend, clock, claimer } = this.options;
-    const ask = claimer.askWith(partition);
-    const commands = finals.map(({ command }) => command);
-    const requestedAt = clock.now();
+  private async send(finals: readonly Final[]): Promise<void> {
+    const { backend, claimer, onError } = this.options;
     this.calls++;
     try {
-      const results = await backend.execute(ask === undefined ? commands : [...commands, ...claimer.commandsOf(ask)]);
-      this.settle(finals, results);
-      if (ask !== undefined) claimer.answered(ask, results.slice(finals.length), requestedAt);
+      this.settle(finals, await backend.execute(finals.map(({ command }) => command)));
     } catch (error) {
-      if (ask !== undefined) claimer.failed(ask, error);
-      this.options.onError(error);
+      onError(error);
       await this.recover(finals, error);
     }
     claimer.pump();

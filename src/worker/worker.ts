@@ -65,7 +65,7 @@ export interface WorkerStats {
   readonly delayed: number;
   readonly released: number;
   readonly lost: number;
-  /** Calls to the engine for claims and endings; renewals are not counted. */
+  /** Claims and endings sent to the engine; renewals are not counted. Those of one moment travel together. */
   readonly calls: number;
   /** Age of the handler that has run the longest, ms; 0 when none runs. */
   readonly oldestMs: number;
@@ -247,7 +247,7 @@ export class TaskWorker implements Worker {
     attempt.stop();
     // Handed back already, at the end of a drain.
     if (attempt.reported) return;
-    this.claimer.finished();
+    this.claimer.finished(attempt.partition);
     this.fill();
     if (ending.kind !== 'lost' && !attempt.gone) this.report(attempt, ending);
     else if (attempt.abortCode === 'shutdown' && !attempt.gone) this.report(attempt, { kind: 'release' });
@@ -256,7 +256,7 @@ export class TaskWorker implements Worker {
   }
 
   private giveBack(attempt: Attempt, ending: ReportedEnding): void {
-    this.claimer.finished();
+    this.claimer.finished(attempt.partition);
     this.report(attempt, ending);
   }
 
@@ -315,7 +315,7 @@ export class TaskWorker implements Worker {
     // Work that waits for a slot is simply dropped; a running handler was told, and keeps its slot until it heeds.
     if (!this.ahead.includes(attempt)) return;
     this.ahead = this.ahead.filter((each) => each !== attempt);
-    this.claimer.finished();
+    this.claimer.finished(attempt.partition);
     this.forget(attempt, 'lost');
   }
 
@@ -336,8 +336,10 @@ export class TaskWorker implements Worker {
     }
   }
 
-  private becameIdle(): void {
-    if (this.attempts.size === 0) this.emitter.emit('idle', {});
+  private becameIdle(): boolean {
+    if (this.attempts.size > 0) return false;
+    this.emitter.emit('idle', {});
+    return true;
   }
 
   private failedCall(error: unknown): void {

@@ -1,5 +1,6 @@
 /** The same app and worker on a server: switching the backend is one argument. */
 import { randomUUID } from 'node:crypto';
+import { Valkey } from 'iovalkey';
 import { afterEach, describe, expect, it } from 'vitest';
 import { app, backoff, type App, type AppOptions, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
@@ -70,6 +71,47 @@ describe('on a server', () => {
     expect(await run.cancel('enough')).toBe(true);
     expect(await heard.promise).toMatchObject({ code: 'cancelled' });
     expect(await rejectionOf(run.result())).toMatchObject({ code: 'run_cancelled', reason: 'enough' });
+  });
+
+  it('ending executions and claiming the next ones is one call, for all slots that work in a partition', async () => {
+    own = await startValkey();
+    const admin = new Valkey(own.port, own.host);
+    const open = await deployment(own.url);
+    const a = open();
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const calls = async (): Promise<number> => Number(/cmdstat_fcall:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
+    const costOf = async (count: number, slots: number): Promise<number> => {
+      await task.runMany(Array.from({ length: count }, (_, i) => i));
+      const before = await calls();
+      const worker = await a.worker({ slots, engine: false });
+      await until(() => worker.stats().completed === count);
+      await worker.close();
+      return (await calls()) - before;
+    };
+    // One per execution, and some to see where there is work.
+    expect(await costOf(100, 1)).toBeLessThanOrEqual(110);
+    expect(await costOf(400, 16)).toBeLessThanOrEqual(75);
+    admin.disconnect();
+  });
+
+  it('an execution that a worker of the same process waits for costs two calls', async () => {
+    own = await startValkey();
+    const admin = new Valkey(own.port, own.host);
+    const open = await deployment(own.url);
+    const a = open();
+    const task = a.task('t', ({ input }: TaskContext<number>) => input);
+    const worker = await a.worker({ slots: 4, engine: false });
+    const count = async (command: string): Promise<number> =>
+      Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info('commandstats'))?.[1] ?? 0);
+    await until(() => worker.stats().claiming === 'idle');
+    const before = await count('fcall');
+    for (let i = 0; i < 20; i++) {
+      await task.run(i);
+      await until(() => worker.stats().completed === i + 1);
+    }
+    expect((await count('fcall')) - before).toBe(40);
+    expect(await count('publish')).toBe(0);
+    admin.disconnect();
   });
 
   it('work goes on after the server was away', async () => {

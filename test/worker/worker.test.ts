@@ -145,18 +145,6 @@ describe('lanes', () => {
 });
 
 describe('round trips', () => {
-  it('finishing one execution and claiming the next is one call', async () => {
-    const { backend, calls } = counting(memory());
-    a = app({ backend });
-    const task = a.task('t', ({ input }: TaskContext<number>) => input);
-    const runs = await task.runMany(Array.from({ length: 50 }, (_, i) => i));
-    calls.length = 0;
-    await a.worker();
-    await Promise.all(runs.map((run) => run.result()));
-    expect(calls.filter((names) => names.join() === 'completeExecution,claimForWorker').length).toBe(50);
-    expect(calls.filter((names) => names.join() === 'claimForWorker').length).toBe(1);
-  });
-
   it('claimed ahead, many executions share a call', async () => {
     const { backend, calls } = counting(memory());
     a = app({ backend });
