@@ -1,12 +1,18 @@
 /**
  * Where new executions live. What has a key, or a lane of one partition, has its place (model/partition.ts); all else
  * may live anywhere, and then it pays to keep it together: commands of one turn of the event loop that go to one
- * partition travel and run as one call. So the executions of one turn go to one partition, up to the size of a call,
- * and those of the next turn to the next: evenly over all, whatever comes.
+ * partition travel and run as one call. So the executions of one turn go to one partition, up to 16 or 256 KiB, and
+ * those that follow to the next: evenly over all, whatever comes.
  */
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
-import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
+import { MAX_BYTES_TOGETHER } from '../together.js';
+
+/**
+ * Most executions that are placed together. More in one call would cost hardly less each, and what one process creates at
+ * a moment would be one call: with several, the store works at one while the process prepares the next.
+ */
+const MAX_PLACED_TOGETHER = 16;
 
 export interface NewExecution extends Placed {
   /** Its UUID, unique for all time. */
@@ -33,7 +39,7 @@ export class Placer {
   }
 
   private next(bytes: number): number {
-    if (this.count === MAX_TOGETHER || (this.count > 0 && this.bytes + bytes > MAX_BYTES_TOGETHER)) this.move();
+    if (this.count === MAX_PLACED_TOGETHER || (this.count > 0 && this.bytes + bytes > MAX_BYTES_TOGETHER)) this.move();
     this.count++;
     this.bytes += bytes;
     if (!this.inTurn) {
