@@ -82,6 +82,7 @@ end
 -- What kind of acquisition this is: its kind for the caller, the type of its attempt, the time that the attempt has.
 local function kind_of(execution)
   local timeout_ms = execution.rules and ff.rules(execution.rules).attempt_timeout_ms
+  if not execution.totalAttemptCount then return 'fresh', 'initial', timeout_ms end
   if ff.is_reclaimable(execution.situation) then return 'reclaimed', 'reclaim', timeout_ms end
   if execution.nextAttempt == 'resume' then return 'resumed', nil, tonumber(execution.attemptTimeoutRemainingMs) end
   return 'fresh', execution.nextAttempt == 'retry' and 'retry' or 'initial', timeout_ms
@@ -90,8 +91,11 @@ end
 -- Takes one execution for the worker and answers it in the form of the outcome: what is often absent comes last.
 local function take(call, execution, owner, lease_id, attempt_id)
   local kind, attempt_type, timeout_ms = kind_of(execution)
-  local attempt_index = ff.count(execution.totalAttemptCount)
-  local lease_epoch = ff.count(execution.currentLeaseEpoch) + 1
+  local attempt_index, lease_epoch = 0, 1
+  if execution.totalAttemptCount then
+    attempt_index = tonumber(execution.totalAttemptCount)
+    lease_epoch = execution.currentLeaseEpoch + 1
+  end
   local timeout_at = timeout_ms and call.now + timeout_ms or nil
   if attempt_type then
     ff.apply.execution_claimed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, attempt_type, timeout_at)
@@ -146,7 +150,7 @@ function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, wor
   local count, owned = #found, 0
   for i = 1, count do
     local execution = found[i]
-    if exceeds_reclaim_cap(execution) then
+    if execution.totalAttemptCount and exceeds_reclaim_cap(execution) then
       ff.apply.execution_failed(call, execution, {
         failure_reason = L.maxReclaimsExceeded, failure_category = L.maxReclaimsExceeded, purge_at = ff.purge_at(call, execution),
       })

@@ -5,14 +5,19 @@
 -- executionDeadlineAt.
 function ff.next_timer(execution)
   local situation = execution.situation
-  if ff.is_terminal(situation) then return nil end
-  local kind, at = nil, tonumber(execution.executionDeadlineAt)
-  if at then kind = 'execution_deadline' end
-  local timeout_at = ff.is_active(situation) and tonumber(execution.attemptTimeoutAt)
-  if timeout_at and (not at or timeout_at < at) then kind, at = 'attempt_timeout', timeout_at end
-  local own = ff.is_delayed(situation) and 'delay' or situation == 'running' and 'lease' or nil
-  local due_at = own and tonumber(execution.dueAt)
-  if due_at and (not at or due_at < at) then kind, at = own, due_at end
+  local kind, at
+  if situation == 'running' then
+    kind, at = 'lease', tonumber(execution.dueAt)
+  elseif ff.is_delayed(situation) then
+    kind, at = 'delay', tonumber(execution.dueAt)
+  elseif ff.is_terminal(situation) then
+    return nil
+  end
+  -- Of two that are due at once, the one that ends more comes first.
+  local timeout_at = tonumber(execution.attemptTimeoutAt)
+  if timeout_at and (not at or timeout_at <= at) and ff.is_active(situation) then kind, at = 'attempt_timeout', timeout_at end
+  local deadline_at = tonumber(execution.executionDeadlineAt)
+  if deadline_at and (not at or deadline_at <= at) then kind, at = 'execution_deadline', deadline_at end
   return kind, at
 end
 
