@@ -109,11 +109,12 @@ function partitionKeyLength(text: string): number {
  */
 function remembering(accepts: (text: string) => boolean): (text: string) => boolean {
   const places = 256;
-  const accepted = new Array<string | undefined>(places).fill(undefined);
+  // Filled with texts: a comparison that also meets "nothing" is a slower one. The empty text is never accepted.
+  const accepted = new Array<string>(places).fill('');
   return (text) => {
     const end = text.length;
     const place = (text.charCodeAt(end - 1) * 41 + text.charCodeAt(end - 2) * 7 + text.charCodeAt(end - 3)) & (places - 1);
-    if (accepted[place] === text) return true;
+    if (accepted[place] === text && end > 0) return true;
     if (!accepts(text)) return false;
     accepted[place] = text;
     return true;

@@ -37,6 +37,11 @@ export interface Rejected<Code extends RejectionCode = RejectionCode> {
 export type Decision<Outcome, Code extends RejectionCode = RejectionCode> = Accepted<Outcome> | Rejected<Code>;
 
 export function accept<const Outcome>(outcome: Outcome, ...events: Event[]): Accepted<Outcome> {
+  return acceptAll(outcome, events);
+}
+
+/** `accept` with any number of events. */
+export function acceptAll<const Outcome>(outcome: Outcome, events: readonly Event[]): Accepted<Outcome> {
   return { ok: true, outcome, events };
 }
 

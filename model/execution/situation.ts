@@ -100,11 +100,13 @@ function attemptState(execution: { nextAttempt: NextAttempt; totalAttemptCount: 
   return row.ownership === 'leased' ? 'running_attempt' : 'attempt_interrupted';
 }
 
-export const isRunnable = (situation: Situation): boolean => SITUATIONS[situation].phase === 'runnable';
-export const isActive = (situation: Situation): boolean => SITUATIONS[situation].phase === 'active';
-export const isTerminal = (situation: Situation): boolean => SITUATIONS[situation].phase === 'terminal';
+// Compared and not looked up in the table: every transition asks these several times. A test holds them to the table.
+export const isActive = (situation: Situation): boolean => situation === 'running' || isReclaimable(situation);
+export const isTerminal = (situation: Situation): boolean =>
+  situation === 'completed' || situation === 'failed' || situation === 'cancelled' || situation === 'expired';
+export const isRunnable = (situation: Situation): boolean => situation === 'ready' || isDelayed(situation);
 /** Whether the situation ends by itself at a time that was asked for. */
-export const isDelayed = (situation: Situation): boolean => SITUATIONS[situation].eligibility === 'not_eligible_until_time';
+export const isDelayed = (situation: Situation): boolean => situation === 'delayed' || situation === 'retry_backoff';
 /** Whether a claim may take the execution: it waits in its lane's queue, or its last owner lost it. */
 export const isReclaimable = (situation: Situation): boolean => situation === 'lease_expired' || situation === 'lease_revoked';
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);

@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { acceptAll, operation } from '../core/operation.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/execution.js';
 import { isReclaimable } from '../execution/situation.js';
@@ -70,31 +70,42 @@ export const claimForWorker = operation({
   partition: (args) => args.partition,
   decide(view, args, { now, settings }) {
     const candidates = view.claimable(args.laneId, offeredBy(args.workerCapabilities), args.claims.length);
-    const executions: ClaimedExecution[] = [];
-    const reclaimCapExceeded: string[] = [];
-    const events: Event[] = [];
-    for (const execution of candidates) {
-      if (isReclaimable(execution.situation) && execution.leaseReclaimCount >= (execution.policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount)) {
-        reclaimCapExceeded.push(execution.executionId);
-        events.push({
-          type: 'execution_failed',
-          executionId: execution.executionId,
-          at: now,
-          failureReason: MAX_RECLAIMS_EXCEEDED,
-          failureCategory: MAX_RECLAIMS_EXCEEDED,
-          purgeAt: purgeAtOf(execution, now, settings.retentionMs),
-        });
-        continue;
+    const ended = candidates.filter(isBeyondReclaim);
+    // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
+    const executions = new Array<ClaimedExecution>(candidates.length - ended.length);
+    const events = new Array<Event>(candidates.length);
+    let taken = 0;
+    for (const [position, execution] of candidates.entries()) {
+      if (isBeyondReclaim(execution)) {
+        events[position] = endOf(execution, now, settings.retentionMs);
+      } else {
+        const claimed = acquire(view, execution, args, taken, now);
+        executions[taken++] = claimed;
+        events[position] = acquisitionOf(claimed, args, now);
       }
-      const claimed = acquire(view, execution, args, executions.length, now);
-      executions.push(claimed);
-      events.push(acquisitionOf(claimed, args, now));
     }
-    return executions.length === 0
-      ? accept({ kind: 'no_work', reclaimCapExceeded }, ...events)
-      : accept({ kind: 'claimed', executions, reclaimCapExceeded }, ...events);
+    const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
+    return taken === 0
+      ? acceptAll({ kind: 'no_work', reclaimCapExceeded }, events)
+      : acceptAll({ kind: 'claimed', executions, reclaimCapExceeded }, events);
   },
 });
+
+/** Whether a lapsed execution has been reclaimed as often as it may be. */
+function isBeyondReclaim({ situation, leaseReclaimCount, policy }: ReadonlyExecution): boolean {
+  return isReclaimable(situation) && leaseReclaimCount >= (policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount);
+}
+
+function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
+  return {
+    type: 'execution_failed',
+    executionId: execution.executionId,
+    at: now,
+    failureReason: MAX_RECLAIMS_EXCEEDED,
+    failureCategory: MAX_RECLAIMS_EXCEEDED,
+    purgeAt: purgeAtOf(execution, now, retentionMs),
+  };
+}
 
 type ClaimArgs = z.output<typeof claimForWorker.args>;
 
@@ -117,7 +128,7 @@ function acquire(view: View, execution: ReadonlyExecution, args: ClaimArgs, posi
     executionKind: execution.executionKind,
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
-    inputPayload: view.payload(execution.executionId) ?? NO_PAYLOAD,
+    inputPayload: execution.payloadBytes === 0 ? NO_PAYLOAD : (view.payload(execution.executionId) ?? NO_PAYLOAD),
   };
 }
 

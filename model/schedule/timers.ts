@@ -4,7 +4,7 @@
  * work knows no kinds. Terminal executions are due in retention slots instead (see `RETENTION_SLOT_MS`).
  */
 import type { ReadonlyExecution } from '../execution/execution.js';
-import { SITUATIONS } from '../execution/situation.js';
+import { isActive, isDelayed, isTerminal } from '../execution/situation.js';
 import { RETENTION_SLOT_MS } from '../limits.js';
 
 export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'delay' | 'lease';
@@ -14,24 +14,28 @@ export interface Timer {
   readonly at: number;
 }
 
+/** The time of the next timer of an execution. */
+export function nextTimerAt(execution: ReadonlyExecution): number | undefined {
+  const { situation } = execution;
+  if (isTerminal(situation)) return undefined;
+  let at = execution.executionDeadlineAt;
+  if (isActive(situation)) at = earlier(at, execution.attemptTimeoutAt);
+  return situation === 'running' || isDelayed(situation) ? earlier(at, execution.dueAt) : at;
+}
+
 /**
  * The next timer of an execution. On equal times the deadline wins, then the attempt timeout, then the rest: what
  * ends more comes first.
  */
 export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
-  const { phase, eligibility } = SITUATIONS[execution.situation];
-  if (phase === 'terminal') return undefined;
-  let next: Timer | undefined;
-  if (execution.executionDeadlineAt !== undefined) next = { kind: 'execution_deadline', at: execution.executionDeadlineAt };
-  if (phase === 'active' && execution.attemptTimeoutAt !== undefined && (next === undefined || execution.attemptTimeoutAt < next.at)) {
-    next = { kind: 'attempt_timeout', at: execution.attemptTimeoutAt };
-  }
-  const kind = eligibility === 'not_eligible_until_time' ? 'delay' : execution.situation === 'running' ? 'lease' : undefined;
-  if (kind !== undefined && execution.dueAt !== undefined && (next === undefined || execution.dueAt < next.at)) {
-    next = { kind, at: execution.dueAt };
-  }
-  return next;
+  const at = nextTimerAt(execution);
+  if (at === undefined) return undefined;
+  if (execution.executionDeadlineAt === at) return { kind: 'execution_deadline', at };
+  if (isActive(execution.situation) && execution.attemptTimeoutAt === at) return { kind: 'attempt_timeout', at };
+  return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined => (b === undefined || (a !== undefined && a <= b) ? a : b);
 
 /** Time of the purge of an execution that ends now: the end of the retention slot it falls into. */
 export function purgeAtOf(execution: ReadonlyExecution, now: number, defaultRetentionMs: number): number {

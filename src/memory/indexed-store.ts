@@ -9,7 +9,7 @@ import type { Execution, ReadonlyExecution } from '../../model/execution/executi
 import { isClaimable, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
 import { covers, queueScore, requirementSetOf, type RequirementSet } from '../../model/schedule/queue.js';
-import { nextTimer } from '../../model/schedule/timers.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
 import { emptyPartition, idempotencyId, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
@@ -43,7 +43,7 @@ class Standing {
       return;
     }
     if (isClaimable(execution.situation)) this.queueScore = queueScore(execution);
-    this.timerAt = nextTimer(execution)?.at ?? NONE;
+    this.timerAt = nextTimerAt(execution) ?? NONE;
   }
 }
 

@@ -61,22 +61,18 @@ export class OrderedIndex {
 
   /** Removes an execution that was added under this score; does nothing when it is not there. */
   remove(score: number, id: string): void {
+    const first = this.chunks[0];
+    if (first === undefined) return;
+    // What leaves is mostly what comes first: then nothing has to be searched.
+    if (isAt(first, 0, score, id)) {
+      this.removeAt(0, 0);
+      return;
+    }
     const index = this.chunkFor(score, id);
     const chunk = this.chunks[index];
     if (chunk === undefined) return;
     const at = placeIn(chunk, score, id);
-    if (chunk.scores[at] !== score || chunk.executions[at]?.executionId !== id) return;
-    this.count -= 1;
-    if (chunk.scores.length === 1) {
-      if (index === 0) this.chunks.shift();
-      else this.chunks.splice(index, 1);
-    } else if (at === 0) {
-      chunk.scores.shift();
-      chunk.executions.shift();
-    } else {
-      chunk.scores.splice(at, 1);
-      chunk.executions.splice(at, 1);
-    }
+    if (isAt(chunk, at, score, id)) this.removeAt(index, at);
   }
 
   /** The first executions in order, at most `limit`, as long as their score is at most `maxScore`. */
@@ -129,6 +125,21 @@ export class OrderedIndex {
     return low;
   }
 
+  private removeAt(index: number, at: number): void {
+    const { scores, executions } = this.chunks[index] as Chunk;
+    this.count -= 1;
+    if (scores.length === 1) {
+      if (index === 0) this.chunks.shift();
+      else this.chunks.splice(index, 1);
+    } else if (at === 0) {
+      scores.shift();
+      executions.shift();
+    } else {
+      scores.splice(at, 1);
+      executions.splice(at, 1);
+    }
+  }
+
   private split(index: number): void {
     const chunk = this.chunks[index] as Chunk;
     const half = chunk.scores.length >>> 1;
@@ -139,6 +150,11 @@ export class OrderedIndex {
 function append(chunk: Chunk, score: number, execution: ReadonlyExecution): void {
   chunk.scores.push(score);
   chunk.executions.push(execution);
+}
+
+/** Whether the entry at this place is the one of the position. */
+function isAt(chunk: Chunk, at: number, score: number, id: string): boolean {
+  return chunk.scores[at] === score && chunk.executions[at]?.executionId === id;
 }
 
 /** Whether the entry comes strictly before the position. Ids are ASCII: the order of texts is the order of bytes. */
