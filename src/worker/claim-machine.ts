@@ -18,6 +18,7 @@
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Clock } from '../engine/clock.js';
+import type { Mark, WorkMarks } from '../engine/known-work.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { WorkHints } from './hints.js';
 
@@ -26,14 +27,18 @@ export type ClaimPhase = 'idle' | 'asking' | 'full' | 'backing_off' | 'stopped';
 export interface LaneAsk {
   readonly laneId: string;
   readonly count: number;
-  /** Generation of the hint that the ask follows. */
-  readonly generation: number;
+  /** The marks that the ask follows. */
+  readonly marks: readonly Mark[];
 }
 
 /** Claims of one or more lanes of one partition, made together. */
 export interface Ask {
   readonly partition: string;
   readonly lanes: readonly LaneAsk[];
+  /** It travels with new work. */
+  readonly along: boolean;
+  /** When it was made, in the time of the hints. */
+  readonly moment: number;
 }
 
 export interface ClaimMachineOptions {
@@ -44,6 +49,8 @@ export interface ClaimMachineOptions {
   readonly lanes: readonly string[];
   readonly partitions: readonly string[];
   readonly clock: Clock;
+  /** Where work may be, shared with others. Default a knowledge of its own. */
+  readonly marks?: WorkMarks;
   /** Most executions of a lane that may be asked for at once, in all calls under way. Default no limit. */
   readonly mostAtOnce?: (laneId: string) => number;
 }
@@ -65,23 +72,22 @@ export class ClaimMachine {
   private readonly homes = new Map<string, number>();
   /** Tasks in hand and asked for, by partition. */
   private readonly load = new Map<string, number>();
-  /** Pairs whose last answer was full: more is likely to be there. */
-  private readonly rich = new Set<string>();
-  /** Asks under way by pair. Where nothing is known, a second one to the same place would find the same. */
-  private readonly busy = new Map<string, number>();
+  /** Pairs that are left to others for a while. */
+  private readonly avoided = new Set<string>();
   /** Executions asked for in calls under way, by lane. */
   private readonly underWay = new Map<string, number>();
   private readonly failures = new Map<string, { count: number; retryAt: number }>();
 
   constructor(private readonly options: ClaimMachineOptions) {
-    this.hints = new WorkHints(options.lanes, options.partitions);
+    this.hints = new WorkHints(options.lanes, options.partitions, options.marks);
   }
 
   get phase(): ClaimPhase {
     if (this.stopped) return 'stopped';
     if (this.asks > 0) return 'asking';
     if (this.freeSlots <= 0) return 'full';
-    return this.hints.size > 0 ? 'backing_off' : 'idle';
+    const { avoided, hints } = this;
+    return hints.some((laneId, partition) => !avoided.has(pairOf(laneId, partition))) ? 'backing_off' : 'idle';
   }
 
   /** Slots for which no task is in hand and none was asked for. */
@@ -115,12 +121,13 @@ export class ClaimMachine {
    * slot, or half of the room for work claimed ahead.
    */
   ask(): Ask | undefined {
-    if (this.stopped || this.hints.size === 0) return undefined;
+    if (this.stopped) return undefined;
     if (this.freeSlots <= 0 && (this.capacity <= 0 || this.capacity < Math.min(this.room, LIMITS.maxClaimCount) / 2)) return undefined;
+    if (this.hints.size === 0) return undefined;
     this.endTurns();
     const now = this.options.clock.now();
     const allowed = (laneId: string, partition: string): boolean =>
-      this.capacityAt(partition) > 0 && !this.isBusy(laneId, partition) && this.allowance(laneId) > 0;
+      this.capacityAt(partition) > 0 && !this.hints.marks.isCrowded(laneId, partition) && this.allowance(laneId) > 0 && !this.avoided.has(pairOf(laneId, partition));
     const pair = this.hints.next((laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now), this.homes.keys());
     if (pair === undefined) return undefined;
     const { laneId, partition } = pair;
@@ -141,30 +148,23 @@ export class ClaimMachine {
 
   /**
    * The claim to send along with so many new executions of a lane that leave for a partition now, or nothing when no
-   * slot is free. One more is asked for than comes, if there is room: an answer that is short says that nothing is left.
+   * slot is free. That it is answered in full says nothing: what nobody takes is announced.
    */
   askAlong(laneId: string, partition: string, arriving: number): Ask | undefined {
     if (this.stopped || this.freeSlots <= 0 || this.allowance(laneId) <= 0) return undefined;
-    return this.reserve(partition, [laneId], Math.min(this.capacity, arriving + 1));
+    return this.reserve(partition, [laneId], Math.min(this.capacity, arriving), true);
   }
 
   /** The answer to an ask: how many tasks came, lane by lane. */
   answered(ask: Ask, got: readonly number[]): void {
     this.release(ask);
     this.failures.delete(ask.partition);
-    ask.lanes.forEach(({ laneId, count, generation }, index) => {
+    ask.lanes.forEach(({ laneId, count }, index) => {
       const received = got[index] ?? 0;
       this.held += received;
       add(this.load, ask.partition, received);
-      const pair = pairOf(laneId, ask.partition);
-      if (received < count) {
-        this.rich.delete(pair);
-        this.hints.clear(laneId, ask.partition, generation);
-        return;
-      }
-      this.rich.add(pair);
-      // More may be there. The mark may be gone by another ask's answer, which was older.
-      if (this.hints.generationOf(laneId, ask.partition) === 0) this.hints.mark(laneId, ask.partition);
+      if (received < count) this.hints.marks.foundShort(laneId, ask.partition, ask.moment);
+      else if (!ask.along) this.hints.marks.foundAll(laneId, ask.partition);
     });
   }
 
@@ -174,12 +174,20 @@ export class ClaimMachine {
     const count = (this.failures.get(ask.partition)?.count ?? 0) + 1;
     const delayMs = retryDelayMs(this.options.clock, count);
     this.failures.set(ask.partition, { count, retryAt: this.options.clock.now() + delayMs });
-    for (const { laneId } of ask.lanes) {
-      this.rich.delete(pairOf(laneId, ask.partition));
-      this.hints.mark(laneId, ask.partition);
-    }
+    for (const { laneId } of ask.lanes) this.hints.mark(laneId, ask.partition);
     this.homes.delete(ask.partition);
     return delayMs;
+  }
+
+  /** Something says that this lane has work in this partition. */
+  heed(laneId: string, partition: string, needs?: readonly string[]): void {
+    this.avoided.delete(pairOf(laneId, partition));
+    this.hints.mark(laneId, partition, needs);
+  }
+
+  /** Leaves what this lane has in this partition to others, until there is news of it. */
+  avoid(laneId: string, partition: string): void {
+    this.avoided.add(pairOf(laneId, partition));
   }
 
   /** A task in hand came to its end. */
@@ -194,19 +202,18 @@ export class ClaimMachine {
   }
 
   /** Splits so much capacity among the lanes, the first of them before the others. */
-  private reserve(partition: string, laneIds: readonly string[], capacity: number): Ask {
+  private reserve(partition: string, laneIds: readonly string[], capacity: number, along = false): Ask {
     const asked = laneIds.slice(0, capacity);
     const share = Math.floor(capacity / asked.length);
     const lanes = asked.map((laneId, index) => ({
       laneId,
       count: Math.min(index === 0 ? capacity - share * (asked.length - 1) : share, this.allowanceAt(laneId, partition)),
-      generation: this.hints.generationOf(laneId, partition),
+      marks: along ? [] : this.hints.marks.look(laneId, partition),
     }));
-    const ask = { partition, lanes };
+    const ask = { partition, lanes, along, moment: this.hints.marks.moment };
     for (const { laneId, count } of lanes) {
       this.hints.served(laneId);
       add(this.underWay, laneId, count);
-      add(this.busy, pairOf(laneId, partition), 1);
     }
     const size = sizeOf(ask);
     this.reserved += size;
@@ -222,9 +229,9 @@ export class ClaimMachine {
     this.reserved -= size;
     add(this.load, ask.partition, -size);
     this.asks--;
-    for (const { laneId, count } of ask.lanes) {
+    for (const { laneId, count, marks } of ask.lanes) {
       add(this.underWay, laneId, -count);
-      add(this.busy, pairOf(laneId, ask.partition), -1);
+      this.hints.marks.looked(marks);
     }
   }
 
@@ -239,13 +246,8 @@ export class ClaimMachine {
 
   /** Of these, how many in one partition: half stays for others, as long as nothing is known of this one. */
   private allowanceAt(laneId: string, partition: string): number {
-    const unknown = this.hints.hasElsewhere(partition) && !this.rich.has(pairOf(laneId, partition));
+    const unknown = this.hints.hasElsewhere(partition) && !this.hints.marks.isRich(laneId, partition);
     return Math.ceil(this.allowance(laneId) * (unknown ? 0.5 : 1));
-  }
-
-  private isBusy(laneId: string, partition: string): boolean {
-    const pair = pairOf(laneId, partition);
-    return this.busy.has(pair) && !this.rich.has(pair);
   }
 
   private backsOff(partition: string, now: number): boolean {

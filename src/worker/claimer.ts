@@ -8,6 +8,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend, CommandResult, Wake } from '../backend.js';
 import { spread, type Cancel, type Clock } from '../engine/clock.js';
+import { knownWork, type KnownWork } from '../engine/known-work.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { ClaimMachine, type Ask, type ClaimPhase } from './claim-machine.js';
 import { InputSizes } from './input-sizes.js';
@@ -49,6 +50,7 @@ export class Claimer {
   /** Claims made; most of them travel with other calls. */
   calls = 0;
   private readonly machine: ClaimMachine;
+  private readonly known: KnownWork;
   private readonly sizes = new InputSizes();
   private readonly flights = new Set<Promise<void>>();
   private sweeping: Cancel | undefined;
@@ -64,12 +66,14 @@ export class Claimer {
 
   constructor(private readonly options: ClaimerOptions) {
     this.lanes = new Set(options.lanes);
+    this.known = knownWork(options.backend);
     this.offered = new Set(options.capabilities);
     const partitions = Array.from({ length: options.backend.partitions.count }, (_, index) => partitionKeyOf(index));
     // Workers that start together begin at different places.
     const from = Math.floor(options.clock.random() * partitions.length);
     this.machine = new ClaimMachine({
       ...options, partitions: [...partitions.slice(from), ...partitions.slice(0, from)], mostAtOnce: (laneId) => this.sizes.most(laneId),
+      marks: this.known.marksFor(options.capabilities),
     });
   }
 
@@ -80,6 +84,7 @@ export class Claimer {
   /** Subscribes, and looks everywhere once; resolves when the subscription stands or has failed once. */
   async start(): Promise<void> {
     this.started = true;
+    this.unsubscribes.push(this.known.listen(() => this.pump()));
     await this.subscribe([...this.lanes], 1);
     this.sweep();
   }
@@ -110,11 +115,11 @@ export class Claimer {
     }
   }
 
-  private woken({ laneId, partition, arriving }: WorkWake): void {
+  private woken({ laneId, partition, requiredCapabilities, arriving }: WorkWake): void {
     const givesWay = this.givesWayUntil.size > 0 && (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
     if (arriving === undefined) {
       if (givesWay) this.giveWay(laneId, partition);
-      else this.look(laneId, partition);
+      else this.look(laneId, partition, requiredCapabilities);
     } else if (!givesWay) {
       this.claimAlong(laneId, partition, arriving);
     }
@@ -131,14 +136,13 @@ export class Claimer {
    * way to others when the lane has new work, so that those who can do it get it.
    */
   stepBack(laneId: string, partition: string): void {
-    const { hints } = this.machine;
     this.givesWayUntil.set(laneId, this.options.clock.now() + GIVES_WAY_FOR_MS);
-    hints.clear(laneId, partition, hints.generationOf(laneId, partition));
+    this.machine.avoid(laneId, partition);
     this.giveWay(laneId, partition);
   }
 
-  private look(laneId: string, partition: string): void {
-    this.machine.hints.mark(laneId, partition);
+  private look(laneId: string, partition: string, needs?: readonly string[]): void {
+    this.machine.heed(laneId, partition, needs);
     this.pump();
   }
 
@@ -198,7 +202,8 @@ export class Claimer {
     } catch (error) {
       this.failed(ask, error);
     }
-    this.pump();
+    if (ask.along) this.pump();
+    else this.known.stir();
   }
 
   private commandsOf(ask: Ask): Command[] {

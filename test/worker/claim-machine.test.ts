@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/engine/clock.js';
+import { KnownWork } from '../../src/engine/known-work.js';
 import { ClaimMachine, type Ask, type ClaimMachineOptions } from '../../src/worker/claim-machine.js';
 import { WorkHints } from '../../src/worker/hints.js';
 
@@ -34,14 +35,58 @@ describe('hints', () => {
   it('forget only what was known when the claim was sent', () => {
     const hints = new WorkHints(['a'], ['p0']);
     hints.mark('a', 'p0');
-    const sent = hints.generationOf('a', 'p0');
+    const sent = hints.marks.moment;
     hints.mark('a', 'p0');
-    hints.clear('a', 'p0', sent);
+    hints.marks.foundShort('a', 'p0', sent);
     expect(hints.size).toBe(1);
-    hints.clear('a', 'p0', hints.generationOf('a', 'p0'));
+    hints.marks.foundShort('a', 'p0', hints.marks.moment);
     expect(hints.size).toBe(0);
-    hints.clear('a', 'p0', 0);
+    hints.marks.foundShort('a', 'p0', hints.marks.moment);
     expect(hints.size).toBe(0);
+  });
+
+  it('are shared: who found nothing spares those who could not find more', () => {
+    const known = new KnownWork();
+    const of = (...capabilities: string[]): WorkHints => new WorkHints(['a'], ['p0'], known.marksFor(capabilities));
+    const [none, x, sameAsX, y, both] = [of(), of('x'), of('x'), of('y'), of('y', 'x')];
+    for (const hints of [none, x, y, both]) hints.mark('a', 'p0');
+    expect(sameAsX.size).toBe(1);
+    x.marks.foundShort('a', 'p0', x.marks.moment);
+    expect([none, x, sameAsX, y, both].map(({ size }) => size)).toEqual([0, 0, 0, 1, 1]);
+    y.mark('a', 'p0');
+    both.marks.foundShort('a', 'p0', y.marks.moment - 1);
+    expect([y.size, both.size]).toEqual([1, 0]);
+  });
+
+  it('say what the work needs: who could have done it clears it for all others, and nothing else', () => {
+    const known = new KnownWork();
+    const of = (...capabilities: string[]): WorkHints => new WorkHints(['a'], ['p0'], known.marksFor(capabilities));
+    const [xy, xz] = [of('x', 'y'), of('z', 'x')];
+    for (const hints of [xy, xz]) hints.mark('a', 'p0', ['x']);
+    xy.marks.foundShort('a', 'p0', xy.marks.moment);
+    expect([xy.size, xz.size]).toEqual([0, 0]);
+    xz.mark('a', 'p0', ['x']);
+    xz.mark('a', 'p0', ['x', 'z']);
+    xy.marks.foundShort('a', 'p0', xy.marks.moment);
+    expect([xy.size, xz.size]).toEqual([0, 1]);
+  });
+
+  it('let one look, and more each time that work was found', () => {
+    const known = new KnownWork();
+    const of = (...capabilities: string[]): WorkHints => new WorkHints(['a'], ['p0'], known.marksFor(capabilities));
+    const [x, y, xy] = [of('x'), of('y'), of('x', 'y')];
+    for (const hints of [x, xy]) hints.mark('a', 'p0', ['x']);
+    const first = x.marks.look('a', 'p0');
+    expect([x, xy].map(({ marks }) => marks.isCrowded('a', 'p0'))).toEqual([true, true]);
+    for (const hints of [y, xy]) hints.mark('a', 'p0', ['y']);
+    expect([x, y, xy].map(({ marks }) => marks.isCrowded('a', 'p0'))).toEqual([true, false, false]);
+    x.marks.looked(first);
+    x.marks.foundAll('a', 'p0');
+    expect([x, y].map(({ marks }) => marks.isRich('a', 'p0'))).toEqual([true, false]);
+    x.marks.look('a', 'p0');
+    expect(x.marks.isCrowded('a', 'p0')).toBe(false);
+    x.marks.look('a', 'p0');
+    expect(x.marks.isCrowded('a', 'p0')).toBe(true);
   });
 
   it('count every pair once and ignore lanes that are not served', () => {
@@ -146,19 +191,20 @@ describe('the claim machine', () => {
     expect(shape(machine.ask())).toEqual(['p2', 'a:4']);
   });
 
-  it('claims along with work on its way, for free slots and one more to see the end', () => {
+  it('claims along with work on its way, for free slots, and concludes nothing from getting it', () => {
     const { machine } = machineOf({ slots: 4 });
     const ask = machine.askAlong('a', 'p2', 2) as Ask;
-    expect(shape(ask)).toEqual(['p2', 'a:3']);
-    expect(shape(machine.askAlong('a', 'p1', 9))).toEqual(['p1', 'a:1']);
+    expect(shape(ask)).toEqual(['p2', 'a:2']);
+    expect(shape(machine.askAlong('a', 'p1', 9))).toEqual(['p1', 'a:2']);
     expect(machine.askAlong('a', 'p0', 1)).toBeUndefined();
     machine.answered(ask, [2]);
     expect(machine.hints.size).toBe(0);
+    finish(machine, 'p2');
+    machine.hints.mark('a', 'p2');
     const more = machine.askAlong('a', 'p2', 5) as Ask;
     expect(shape(more)).toEqual(['p2', 'a:1']);
-    machine.answered(more, [1]);
-    // As many as were asked for: more may be there.
-    expect(machine.hints.lanesAt('p2')).toEqual(['a']);
+    machine.answered(more, [0]);
+    expect(machine.hints.size).toBe(0);
   });
 
   it('leaves a partition that never runs dry when others have had no turn', () => {
