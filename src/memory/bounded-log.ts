@@ -10,8 +10,8 @@ export class BoundedLog {
   constructor(private readonly maxEntries: number) {}
 
   append(event: Event): void {
-    if (this.ring.length < this.maxEntries) this.ring.push(event);
-    else this.ring[this.last % this.maxEntries] = event;
+    // While the ring is not full, this is its end.
+    this.ring[this.last % this.maxEntries] = event;
     this.last += 1;
   }
 
