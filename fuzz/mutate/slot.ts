@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Valkey } from 'iovalkey';
 import { luaFiles } from '../../lua/files.js';
-import { library } from '../../lua/library.js';
+import { library, type Library } from '../../lua/library.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
 import { judge, type Budget, type Verdict } from './judge.js';
@@ -57,10 +57,16 @@ export class Slot {
   async judge(mutant: Mutant, originalMs: number): Promise<Verdict> {
     this.timeLimitMs = Math.max(LEAST_TIME_LIMIT_MS, originalMs * PATIENCE);
     if (mutant.language === 'lua') {
-      const path = mutant.file.slice('lua/'.length);
-      const body = `do -- ${path}\n${this.files[path]}end`;
-      // The hash stays that of the original, so that the backend takes the mutant for it.
-      return this.judgeLibrary(this.original.source.replace(body, () => `do -- ${path}\n${mutant.source}end`));
+      const files = { ...this.files, [mutant.file.slice('lua/'.length)]: mutant.source };
+      let broken: Library;
+      try {
+        broken = library('test', files);
+      } catch (error) {
+        return { kind: 'stillborn', because: String(error) };
+      }
+      if (broken.hash === this.original.hash) throw new Error(`${mutant.file}: the mutant is no other library`);
+      // It goes by the hash of the original, so that the backend takes it for that.
+      return this.judgeLibrary(broken.source.replaceAll(broken.hash, this.original.hash));
     }
     const target = join(this.tree, mutant.file);
     writeFileSync(target, mutant.source);
