@@ -72,10 +72,11 @@ export interface Backend extends OperationMethods, QueryMethods {
   /** The clock of the store, ms since the epoch. */
   serverTime(): Promise<number>;
   /**
-   * Calls the listener for work of these lanes and for timers; resolves when the subscription stands. Work that this
-   * process creates is offered to its own listeners first, to one after the other until claims for all of it are made.
+   * Calls the listener for work of these lanes, and for timers; resolves when the subscription stands. With capabilities,
+   * only for work that needs no more than these. Work that this process creates is offered to its own listeners first:
+   * to those with the fewest capabilities before the others, until claims for all of it are made.
    */
-  onWake(lanes: readonly string[], listener: (wake: Wake) => void): Promise<() => void>;
+  onWake(lanes: readonly string[], listener: (wake: Wake) => void, capabilities?: readonly string[]): Promise<() => void>;
   /** Ends all connections; every later call throws `backend_closed`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

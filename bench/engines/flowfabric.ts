@@ -1,11 +1,10 @@
 import { Redis as Valkey } from 'iovalkey';
-import { uuidv7 } from 'uuidv7';
 import { partitionKeyOf, partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { app } from '../../src/app/app.js';
-import { Placer } from '../../src/engine/placer.js';
+import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../../src/engine/index.js';
 import type { TaskContext } from '../../src/worker/handler.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { memory } from '../../src/memory/index.js';
@@ -29,6 +28,9 @@ const PREFIX = 'ff:';
 /** Partitions of the deployment under test; without it the engine's own default. */
 const PARTITIONS_VARIABLE = 'BENCH_PARTITIONS';
 
+/** How long a claim waits for work, in milliseconds. */
+const CLAIM_WAIT_MS = 50;
+
 /** A claimed execution and where it lives. */
 interface HeldTask extends BenchTask {
   readonly claimed: ClaimedExecution;
@@ -39,9 +41,8 @@ class FlowFabricEngine implements SubjectEngine {
   readonly name = 'flowfabric';
   private readonly partitions: readonly string[];
   private readonly placer: Placer;
-  /** Where each worker found work last. */
-  private readonly lastFound: number[] = [];
-  private closeSubscription: (() => void) | undefined;
+  /** Shared by all loops of this process: what one finds out, the others know. */
+  private finder: WorkFinder | undefined;
 
   constructor(
     private readonly backend: Backend,
@@ -56,7 +57,7 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async close(): Promise<void> {
-    this.closeSubscription?.();
+    this.finder?.close();
     await this.backend.close();
   }
 
@@ -78,16 +79,16 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async connect(): Promise<void> {
-    await this.backend.ping();
+    await this.open();
   }
 
   async claim(worker: number, { capabilities = [] }: ClaimOptions = {}): Promise<HeldTask | null> {
-    const [task] = await this.claimSome(worker, 1, capabilities);
+    const [task] = heldOf(await (this.finder ?? (await this.open())).claim(claimOf(worker, 1, capabilities), { waitMs: CLAIM_WAIT_MS }));
     return task ?? null;
   }
 
   async claimMany(worker: number, count: number): Promise<readonly HeldTask[]> {
-    return this.claimSome(worker, Math.min(count, LIMITS.maxClaimCount), []);
+    return heldOf(await (this.finder ?? (await this.open())).claim(claimOf(worker, Math.min(count, LIMITS.maxClaimCount))));
   }
 
   async complete(task: BenchTask): Promise<void> {
@@ -101,19 +102,19 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async completeAndClaim(task: BenchTask, worker: number): Promise<HeldTask | null> {
+    const finder = this.finder ?? (await this.open());
     const args = completionOf(task);
-    const partition = partitionOfExecution(args.executionId);
-    const [completed, claimed] = await this.backend.execute([
-      { name: 'completeExecution', args },
-      { name: 'claimForWorker', args: this.claimOf(partition, worker, 1, []) },
+    // Sent in one turn to one partition, the two are one call.
+    const [, executions] = await Promise.all([
+      this.backend.completeExecution(args),
+      finder.claim(claimOf(worker, 1), { near: partitionOfExecution(args.executionId) }),
     ]);
-    assertAccepted([completed]);
-    if (!claimed.ok) throw claimed.error;
-    return held(claimed.outcome)[0] ?? null;
+    return heldOf(executions)[0] ?? null;
   }
 
   async createWorker(options: WorkerOptions): Promise<BenchWorker> {
-    await this.subscribe();
+    // Opens the connection on which wakes arrive, outside every clock.
+    await this.open();
     const client = app({ backend: this.backend, closeBackend: false });
     client.task(KIND, { lane: LANE }, ({ input }: TaskContext<Uint8Array>) => {
       options.onTask({ payload: input });
@@ -153,7 +154,7 @@ class FlowFabricEngine implements SubjectEngine {
 
   private creationOf({ payload, requires }: Submission): ArgsOf<'createExecution'> {
     return {
-      executionId: this.placer.executionId({ uuid: uuidv7(), namespace: 'bench', laneId: LANE, inputBytes: payload.bytes.byteLength }),
+      executionId: this.placer.executionId({ namespace: 'bench', laneId: LANE, inputBytes: payload.bytes.byteLength }),
       namespace: 'bench',
       laneId: LANE,
       executionKind: KIND,
@@ -163,36 +164,19 @@ class FlowFabricEngine implements SubjectEngine {
     };
   }
 
-  /** Looks at the partitions in turn, beginning where this worker found work last. */
-  private async claimSome(worker: number, count: number, capabilities: readonly string[]): Promise<readonly HeldTask[]> {
-    const from = this.lastFound[worker] ?? worker;
-    for (let step = 0; step < this.partitions.length; step += 1) {
-      const index = (from + step) % this.partitions.length;
-      const args = this.claimOf(this.partitions[index] ?? '', worker, count, capabilities);
-      const tasks = held(await this.backend.claimForWorker(args));
-      if (tasks.length > 0) {
-        this.lastFound[worker] = index;
-        return tasks;
-      }
-    }
-    return [];
+  /** Opens the connection on which wakes arrive, once. */
+  private async open(): Promise<WorkFinder> {
+    return (this.finder ??= await WorkFinder.start(this.backend, { laneId: LANE }));
   }
+}
 
-  private claimOf(partition: string, worker: number, count: number, capabilities: readonly string[]): ArgsOf<'claimForWorker'> {
-    return {
-      partition,
-      laneId: LANE,
-      workerId: 'bench',
-      workerInstanceId: `bench-${worker}`,
-      workerCapabilities: [...capabilities],
-      claims: Array.from({ length: count }, () => ({ leaseId: uuidv7(), attemptId: uuidv7() })),
-    };
-  }
-
-  /** Opens the connection on which wakes arrive, once, outside every clock. */
-  private async subscribe(): Promise<void> {
-    this.closeSubscription ??= await this.backend.onWake([LANE], () => undefined);
-  }
+function claimOf(worker: number, count: number, capabilities: readonly string[] = []): ClaimAnywhere {
+  return {
+    workerId: 'bench',
+    workerInstanceId: `bench-${worker}`,
+    workerCapabilities: [...capabilities],
+    claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
+  };
 }
 
 function completionOf(task: BenchTask): ArgsOf<'completeExecution'> {
@@ -200,8 +184,8 @@ function completionOf(task: BenchTask): ArgsOf<'completeExecution'> {
   return { executionId, fence: { leaseId, leaseEpoch, attemptId }, attemptIndex };
 }
 
-function held(outcome: Awaited<ReturnType<Backend['claimForWorker']>>): HeldTask[] {
-  return outcome.kind === 'no_work' ? [] : outcome.executions.map((claimed) => ({ payload: claimed.inputPayload, claimed }));
+function heldOf(executions: readonly ClaimedExecution[]): HeldTask[] {
+  return executions.map((claimed) => ({ payload: claimed.inputPayload, claimed }));
 }
 
 function assertAccepted(results: readonly CommandResult[]): void {

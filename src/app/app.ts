@@ -1,8 +1,8 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
-import { uuidv7 } from 'uuidv7';
 import type { Backend } from '../backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
 import { startEngine, type Engine, type EngineOptions } from '../engine/engine.js';
+import { newId } from '../engine/ids.js';
 import type { Handler } from '../worker/handler.js';
 import { resolveSettings, type WorkerSettings } from '../worker/options.js';
 import { onTermination } from '../worker/signals.js';
@@ -115,7 +115,7 @@ class FriendlyApp implements App {
     knownOnly<AppOptions>('The app', options, APP_OPTIONS);
     this.log = options.log ?? silentLogger;
     this.clock = options.clock ?? systemClock;
-    this.ids = options.ids ?? uuidv7;
+    this.ids = options.ids ?? newId;
     this.ready = Promise.resolve(options.backend);
     // Whoever needs the backend meets the error; without anybody it is met by close.
     this.ready.catch(() => undefined);

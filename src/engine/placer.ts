@@ -7,6 +7,7 @@
 import { executionIdOf } from '../../model/ids.js';
 import { placementOf, type PartitionConfig, type Placed } from '../../model/partition.js';
 import { MAX_BYTES_TOGETHER } from '../together.js';
+import { newId } from './ids.js';
 
 /**
  * Most executions that are placed together. More in one call would cost hardly less each, and what one process creates at
@@ -15,8 +16,8 @@ import { MAX_BYTES_TOGETHER } from '../together.js';
 const MAX_PLACED_TOGETHER = 16;
 
 export interface NewExecution extends Placed {
-  /** Its UUID, unique for all time. */
-  readonly uuid: string;
+  /** Its UUID, unique for all time. Default a new one. */
+  readonly uuid?: string;
   /** Size of its input; default 0. */
   readonly inputBytes?: number | undefined;
 }
@@ -35,7 +36,7 @@ export class Placer {
 
   /** The id of a new execution, and with it its place; to be created in this turn of the event loop, or soon after. */
   executionId(execution: NewExecution): string {
-    return executionIdOf(placementOf(this.partitions, execution) ?? this.next(execution.inputBytes ?? 0), execution.uuid);
+    return executionIdOf(placementOf(this.partitions, execution) ?? this.next(execution.inputBytes ?? 0), execution.uuid ?? newId());
   }
 
   private next(bytes: number): number {

@@ -32,8 +32,8 @@ class Wakes {
   private readonly lanes = new Map<string, WakeListeners>();
   private readonly timers = new WakeListeners();
 
-  add(laneIds: readonly string[], listener: WakeListener): () => void {
-    const leaves = [...laneIds.map((laneId) => this.lane(laneId).add(listener)), this.timers.add(listener)];
+  add(laneIds: readonly string[], listener: WakeListener, capabilities: readonly string[] | undefined): () => void {
+    const leaves = [...laneIds.map((laneId) => this.lane(laneId).add(listener, capabilities)), this.timers.add(listener)];
     return () => {
       for (const leave of leaves) leave();
     };
@@ -42,11 +42,11 @@ class Wakes {
   /** Work goes to one listener after the other as long as some of it waits. */
   work(laneId: string, wakeNow: () => Wake | undefined): void {
     const listeners = this.lanes.get(laneId);
-    if (listeners !== undefined && listeners.size > 0) queueMicrotask(() => listeners.tell(wakeNow));
+    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(wakeNow));
   }
 
   timer(wake: Wake): void {
-    if (this.timers.size > 0) queueMicrotask(() => this.timers.tell(() => wake));
+    if (!this.timers.isEmpty) queueMicrotask(() => this.timers.tell(() => wake));
   }
 
   private lane(laneId: string): WakeListeners {
@@ -118,9 +118,9 @@ class MemoryEngine {
     return this.now();
   }
 
-  onWake(lanes: readonly string[], listener: WakeListener): () => void {
+  onWake(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): () => void {
     this.assertOpen();
-    return this.wakes.add(lanes, listener);
+    return this.wakes.add(lanes, listener, capabilities);
   }
 
   close(): void {
@@ -168,7 +168,7 @@ export function memory(options: MemoryOptions = {}): Backend {
     listLanes: async (page = {}) => engine.listLanes(page),
     ping: async () => void engine.serverTime(),
     serverTime: async () => engine.serverTime(),
-    onWake: async (lanes: readonly string[], listener: WakeListener) => engine.onWake(lanes, listener),
+    onWake: async (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
     close: async () => engine.close(),
     [Symbol.asyncDispose]: async () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;

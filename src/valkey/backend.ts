@@ -7,7 +7,7 @@ import type { PartitionConfig } from '../../model/partition.js';
 import type { View } from '../../model/view.js';
 import { INLINE_BYTES } from '../../lua/layout.js';
 import { library, type LibraryKind } from '../../lua/library.js';
-import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
+import type { Backend, CommandResult, ListLanesPage } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
@@ -155,8 +155,8 @@ class ValkeyEngine {
     await this.attempt(() => Promise.all(primariesOf(this.client).map((node) => node.ping())));
   }
 
-  async onWake(lanes: readonly string[], listener: (wake: Wake) => void): Promise<() => void> {
-    return this.attempt(() => this.wakes.add(lanes, listener));
+  async onWake(...args: Parameters<Backend['onWake']>): Promise<() => void> {
+    return this.attempt(() => this.wakes.add(...args));
   }
 
   async close(): Promise<void> {
@@ -288,7 +288,7 @@ function asBackend(engine: ValkeyEngine): Backend {
     listLanes: (page = {}) => engine.listLanes(page),
     ping: () => engine.ping(),
     serverTime: () => engine.serverTime(),
-    onWake: (lanes: readonly string[], listener: (wake: Wake) => void) => engine.onWake(lanes, listener),
+    onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;

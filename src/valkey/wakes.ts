@@ -28,10 +28,10 @@ export class WakeSubscriber {
   }
 
   /** Resolves when the server confirmed the subscription: a wake sent from then on arrives, unless the connection breaks. */
-  async add(lanes: readonly string[], listener: WakeListener): Promise<() => void> {
+  async add(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): Promise<() => void> {
     const channels = [...lanes.map((lane) => this.channelOf(lane)), this.prefix + CHANNELS.timers];
     const fresh = channels.filter((channel) => !this.listeners.has(channel));
-    const leaves = channels.map((channel) => this.listenersOf(channel).add(listener));
+    const leaves = channels.map((channel) => this.listenersOf(channel).add(listener, capabilities));
     const remove = (): void => {
       for (const leave of leaves) leave();
       this.forget(channels);
@@ -100,7 +100,7 @@ export class WakeSubscriber {
 
   /** Unsubscribes from the channels that nobody listens to any more. */
   private forget(channels: readonly string[]): void {
-    const empty = channels.filter((channel) => this.listeners.get(channel)?.size === 0 && this.listeners.delete(channel));
+    const empty = channels.filter((channel) => this.listeners.get(channel)?.isEmpty && this.listeners.delete(channel));
     // A failure to unsubscribe costs messages that nobody listens to, nothing else.
     if (empty.length > 0) this.client?.unsubscribe(...empty).catch(() => undefined);
   }

@@ -103,7 +103,7 @@ export class Claimer {
     try {
       const unsubscribe = await this.options.backend.onWake(lanes, (wake) => {
         if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token))) this.woken(wake);
-      });
+      }, this.options.capabilities);
       if (this.stopped) unsubscribe();
       else this.unsubscribes.push(unsubscribe);
       // What came while nobody listened was not announced.
@@ -202,8 +202,8 @@ export class Claimer {
     } catch (error) {
       this.failed(ask, error);
     }
-    if (ask.along) this.pump();
-    else this.known.stir();
+    // Others may look now, and so may this one.
+    this.known.stir();
   }
 
   private commandsOf(ask: Ask): Command[] {

@@ -1,0 +1,127 @@
+/** Claiming without a worker. */
+import { afterEach, expect, it } from 'vitest';
+import { partitionOfExecution } from '../../model/ids.js';
+import type { Backend, Wake } from '../../src/backend.js';
+import { newId } from '../../src/engine/ids.js';
+import { Placer } from '../../src/engine/placer.js';
+import { WorkFinder, type ClaimAnywhere } from '../../src/engine/work-finder.js';
+import { memory } from '../../src/memory/index.js';
+import { WakeListeners } from '../../src/wake-listeners.js';
+
+const finders: WorkFinder[] = [];
+afterEach(() => {
+  for (const finder of finders.splice(0)) finder.close();
+});
+
+async function finderOf(backend: Backend): Promise<WorkFinder> {
+  const finder = await WorkFinder.start(backend, { laneId: 'l' });
+  finders.push(finder);
+  return finder;
+}
+
+async function create(backend: Backend, requiredCapabilities: string[] = []): Promise<string> {
+  const executionId = new Placer(backend.partitions).executionId({ namespace: 'n', laneId: 'l' });
+  await backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', policy: { routingRequirements: { requiredCapabilities } } });
+  return executionId;
+}
+
+const claimOf = (count = 1, workerCapabilities: string[] = []): ClaimAnywhere => ({
+  workerId: 'w', workerInstanceId: 'i', workerCapabilities, claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
+});
+
+/** The backend, and how many claims were made on it. */
+function counting(inner: Backend): { backend: Backend; claims: () => number } {
+  let claims = 0;
+  const claimForWorker: Backend['claimForWorker'] = (args) => {
+    claims++;
+    return inner.claimForWorker(args);
+  };
+  return { backend: Object.assign(Object.create(inner) as Backend, { claimForWorker }), claims: () => claims };
+}
+
+it('finds work wherever it is, and looks nowhere twice for nothing', async () => {
+  const { backend, claims } = counting(memory({ partitions: { count: 8 } }));
+  const id = await create(backend);
+  const finder = await finderOf(backend);
+  expect((await finder.claim(claimOf())).map(({ executionId }) => executionId)).toEqual([id]);
+  expect(await finder.claim(claimOf())).toEqual([]);
+  const before = claims();
+  expect(before).toBeLessThanOrEqual(9);
+  expect(await finder.claim(claimOf())).toEqual([]);
+  expect(claims()).toBe(before);
+  const [other] = [await create(backend)];
+  expect((await finder.claim(claimOf(5))).map(({ executionId }) => executionId)).toEqual([other]);
+});
+
+it('waits for work, and is answered in time when none comes', async () => {
+  const backend = memory({ partitions: { count: 4 } });
+  const finder = await finderOf(backend);
+  const startedAt = performance.now();
+  expect(await finder.claim(claimOf(), { waitMs: 30 })).toEqual([]);
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(25);
+  const waiting = [finder.claim(claimOf(), { waitMs: 5_000 }), finder.claim(claimOf(), { waitMs: 5_000 })];
+  const ids = [await create(backend), await create(backend)];
+  expect((await Promise.all(waiting)).flat().map(({ executionId }) => executionId).sort()).toEqual(ids.sort());
+  const ended = finder.claim(claimOf(), { waitMs: 60_000 });
+  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  finder.close();
+  expect(await ended).toEqual([]);
+});
+
+it('gives work only to those who can do it', async () => {
+  const backend = memory({ partitions: { count: 4 } });
+  const finder = await finderOf(backend);
+  const [plain, able] = [finder.claim(claimOf(1, ['x']), { waitMs: 200 }), finder.claim(claimOf(1, ['x', 'y']), { waitMs: 5_000 })];
+  const id = await create(backend, ['y']);
+  expect((await able).map(({ executionId }) => executionId)).toEqual([id]);
+  expect(await plain).toEqual([]);
+});
+
+it('begins where something else is sent', async () => {
+  const { backend } = counting(memory({ partitions: { count: 8 } }));
+  const ids = await Promise.all(Array.from({ length: 40 }, () => create(backend)));
+  const finder = await finderOf(backend);
+  const near = partitionOfExecution(ids[7] as string);
+  const [first] = await finder.claim(claimOf(), { near });
+  expect(partitionOfExecution(first?.executionId ?? '')).toBe(near);
+});
+
+it('passes the failure of a claim on, and goes on', async () => {
+  const inner = memory();
+  let broken = true;
+  const claimForWorker: Backend['claimForWorker'] = async (args) => {
+    if (broken) throw new Error('broken');
+    return inner.claimForWorker(args);
+  };
+  const backend = Object.assign(Object.create(inner) as Backend, { claimForWorker });
+  await create(backend);
+  const finder = await finderOf(backend);
+  await expect(finder.claim(claimOf())).rejects.toThrow('broken');
+  broken = false;
+  expect(await finder.claim(claimOf())).toHaveLength(1);
+});
+
+it('tells those who can do least first, then the others, each in turn', () => {
+  const wake = (...requiredCapabilities: string[]): Wake => ({ kind: 'work', laneId: 'l', partition: '{fp:0}', requiredCapabilities });
+  const listeners = new WakeListeners();
+  const told: string[] = [];
+  const add = (name: string, capabilities?: string[]): (() => void) => listeners.add(() => told.push(name), capabilities);
+  add('xyz', ['x', 'y', 'z']);
+  const leave = add('x1', ['x']);
+  add('x2', ['x']);
+  add('y', ['y']);
+  const tell = (count: number, each: Wake): string[] => {
+    told.length = 0;
+    let left = count;
+    listeners.tell(() => (left-- > 0 ? each : undefined));
+    return [...told];
+  };
+  expect(tell(1, wake('x'))).toEqual(['x1']);
+  expect(tell(1, wake('x'))).toEqual(['x2']);
+  expect(tell(9, wake('x')).sort()).toEqual(['x1', 'x2', 'xyz']);
+  expect(tell(9, wake('z'))).toEqual(['xyz']);
+  leave();
+  add('all');
+  expect(tell(9, wake('x'))).toEqual(['all', 'x2', 'xyz']);
+});
