@@ -83,6 +83,9 @@ function fenceOf(world: World, execution: ReadonlyExecution | undefined, owner: 
   }
 }
 
+/** A reason may be empty; which is follows from the pick, so that runs stay reproducible. */
+const reasonFor = ({ index }: Pick, reason: string): string => (index % 3 === 2 ? '' : reason);
+
 interface Claimant {
   readonly execution: ReadonlyExecution | undefined;
   readonly args: { executionId: string; fence: Partial<FullFence> | undefined; attemptIndex: number | undefined; source: Owner['source'] };
@@ -166,7 +169,7 @@ export function resolve(world: World, action: Action): Command[] {
           name: 'failExecution',
           args: {
             ...claimantOf(world, action.owner).args,
-            failureReason: `it broke (${action.failureClass})`,
+            failureReason: reasonFor(action.owner.pick, `it broke (${action.failureClass})`),
             failureClass: action.failureClass,
             failureCategory: action.category === null ? undefined : CATEGORIES[action.category],
             jitter: action.jitter ?? undefined,
@@ -176,7 +179,7 @@ export function resolve(world: World, action: Action): Command[] {
       ];
     case 'cancel': {
       const { executionId, fence, source } = claimantOf(world, action.owner).args;
-      return [{ name: 'cancelExecution', args: { executionId, source, reason: 'no longer wanted', ...fence } }];
+      return [{ name: 'cancelExecution', args: { executionId, source, reason: reasonFor(action.owner.pick, 'no longer wanted'), ...fence } }];
     }
     case 'delay': {
       const { execution, args } = claimantOf(world, action.owner);
@@ -200,7 +203,7 @@ export function resolve(world: World, action: Action): Command[] {
     case 'revoke': {
       const execution = choose(world, action.pick);
       const expectedLeaseId = action.expected === 'none' ? undefined : action.expected === 'current' ? execution?.currentLeaseId : world.uuid();
-      return [{ name: 'revokeLease', args: { executionId: chosenId(world, action.pick), expectedLeaseId, reason: 'by hand' } }];
+      return [{ name: 'revokeLease', args: { executionId: chosenId(world, action.pick), expectedLeaseId, reason: reasonFor(action.pick, 'by hand') } }];
     }
     case 'mark':
       return [{ name: 'markLeaseExpiredIfDue', args: { executionId: chosenId(world, action.pick) } }];

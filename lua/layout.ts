@@ -72,6 +72,12 @@ export const DETAIL_FIELDS = {
 /** Suffixes of the keys beside the core hash of an execution; a payload or a result is there when it is long. */
 export const EXECUTION_KEYS = { details: ':details', payload: ':in', result: ':out' } as const;
 
+/**
+ * Most arguments that wait for one index of a partition before they are written: Lua hands about 8 000 at once to a
+ * command, and one claim adds up to 200.
+ */
+export const MAX_UNSETTLED = 2_000;
+
 /** Between the key that bytes will have and the name under which they are staged meanwhile. */
 export const STAGED_SEPARATOR = ':';
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from '../model/limits.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
-import { BYTES_HERE, CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from './layout.js';
+import { BYTES_HERE, CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, MAX_UNSETTLED, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from './layout.js';
 import { luaFiles } from './files.js';
 import { link, type Literals } from './link.js';
 
@@ -62,6 +62,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       defaultDedupWindowMs: DEFAULTS.dedupWindowMs,
       maxReclaimsExceeded: MAX_RECLAIMS_EXCEEDED,
       inlineBytes: INLINE_BYTES,
+      maxUnsettled: MAX_UNSETTLED,
       functionPrefix,
       contract: CONTRACT,
       build: BUILD,

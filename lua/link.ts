@@ -11,6 +11,9 @@ const MAX_SHARED_FUNCTIONS = 150;
 /** `function ff.load(` and `function ff.apply.lease_renewed(`, wherever a line begins with it. */
 const DEFINITION = /^function (ff(?:\.apply)?)\.(\w+)\(/gm;
 
+/** Members of `ff` that are tables: of operations, of reads, of what applies events. */
+const TABLES: ReadonlySet<string> = new Set(['operations', 'queries', 'apply']);
+
 /** Made here, not defined in a file. */
 const BIND = 'ff_bind';
 
@@ -29,7 +32,7 @@ function withLiterals(text: string, tables: Literals): string {
 }
 
 /** Functions of Lua itself that the bodies call: `string.sub`, `tonumber`. */
-const BUILT_IN = /\b(?:string\.|math\.|table\.)\w+\b|\b(?:tonumber|unpack)(?=\()/g;
+const BUILT_IN = /\b(?:string\.|math\.|table\.)\w+\b|\b(?:tonumber|unpack|pcall)(?=\()/g;
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
@@ -54,7 +57,9 @@ export function link(bodies: readonly string[], tables: Literals): { readonly de
     withLiterals(body, tables)
       .replace(/\b(ff(?:\.apply)?)\.(\w+)\b/g, (reference, table: string, name: string) => {
         const local = localName(table, name);
-        return local === BIND || shared.has(local) ? local : reference;
+        if (local === BIND || shared.has(local)) return local;
+        if (TABLES.has(name)) return reference;
+        throw new Error(`lua: ${reference} is no shared function`);
       })
       .replace(BUILT_IN, builtInName),
   );

@@ -21,7 +21,15 @@ local function execute(keys, argv)
     end
     local first = at + 2
     at = first + argv[at + 1]
-    replies[i] = operation(call, unpack(argv, first, at - 1))
+    local ran, reply = pcall(operation, call, unpack(argv, first, at - 1))
+    if not ran then
+      -- What the commands before it wait to write is written: nobody pays for another's fault.
+      ff.settle(call)
+      reply, last = ff.fault(reply), nil
+    end
+    replies[i] = reply
+    -- The caller sends this one again, with its bytes, and what is behind it: commands keep their order.
+    if reply == ff.not_staged() then break end
   end
   ff.settle(call)
   if call.wakes then ff.publish_wakes(call) end

@@ -64,9 +64,20 @@ function tellRank(rank: Rank, wakeNow: () => Wake | undefined): boolean {
     const entry = entries[place] as Entry;
     if (!hears(entry, wake)) continue;
     rank.turn = place + 1;
-    if (rank.entries === entries || rank.entries.includes(entry)) entry.listener(wake);
+    if (rank.entries === entries || rank.entries.includes(entry)) told(entry, wake);
   }
   return true;
+}
+
+/** What a listener throws is a fault of its own: not of those who hear after it, nor of the call that makes it hear. */
+function told({ listener }: Entry, wake: Wake): void {
+  try {
+    listener(wake);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 function hears({ offered }: Entry, wake: Wake): boolean {

@@ -5,9 +5,16 @@ function ff.accept(kind, ...)
   return { 1, kind, ... }
 end
 
+local NOT_STAGED = { 2 }
+
 -- Nothing was done: what the caller staged beside the call is not there.
 function ff.not_staged()
-  return { 2 }
+  return NOT_STAGED
+end
+
+-- The command met an error: a defect of ours, or a record that something else has changed.
+function ff.fault(message)
+  return { 3, type(message) == 'table' and message.err or tostring(message) }
 end
 
 function ff.reject(code, ...)

@@ -9,8 +9,9 @@ function ff.operations.revoke_lease(call, execution_id, expected_lease_id, reaso
   if not ff.is_active(execution.situation) then return ff.not_active(execution) end
   if execution.situation == 'lease_revoked' then return ff.accept('already_satisfied', 'already_revoked') end
   if execution.situation == 'lease_expired' then return ff.accept('already_satisfied', 'already_expired') end
-  if expected_lease_id ~= '' and expected_lease_id ~= execution.currentLeaseId then return ff.reject('stale_lease') end
+  local expected = ff.given(expected_lease_id)
+  if expected and expected ~= execution.currentLeaseId then return ff.reject('stale_lease') end
 
-  ff.apply.lease_revoked(call, execution, { reason = reason })
+  ff.apply.lease_revoked(call, execution, { reason = reason or '' })
   return ff.accept('revoked', execution.currentLeaseId, execution.currentLeaseEpoch)
 end

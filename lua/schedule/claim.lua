@@ -49,13 +49,13 @@ local function candidates(call, lane_id, capabilities, limit)
   return uuids, requirements
 end
 
--- Loads a candidate with what its owner needs, or nil when something outside removed it.
+-- Loads a candidate with what its owner needs, or nil when something outside removed it or has put it into the queue.
 local function load_candidate(call, partition, lane_id, uuid, requirements)
   local key = call.base .. uuid
   local values = store('HMGET', key, F.situation, F.executionKind, F.payload, F.payloadEncoding, F.totalAttemptCount, F.tagCount,
     F.rules, F.executionDeadlineAt)
   local situation = values[1]
-  if not situation then return nil end
+  if not ff.is_claimable(situation) then return nil end
   local execution = {
     id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
     executionKind = values[2], payloadEncoding = values[4] or '',

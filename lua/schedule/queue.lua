@@ -16,8 +16,9 @@ local function enqueue(call, execution, score)
   if not entering then
     call.entering = { score, execution.uuid, lane = lane, requirements = requirements }
   else
-    entering[#entering + 1] = score
-    entering[#entering + 1] = execution.uuid
+    local size = #entering
+    entering[size + 1], entering[size + 2] = score, execution.uuid
+    if size >= L.maxUnsettled then ff.settle_entering(call) end
   end
 end
 
@@ -85,6 +86,7 @@ function ff.own(call, lane, executions, requirements)
   end
   if not requirements then
     call.taken = taken
+    if #timers >= L.maxUnsettled then ff.settle_taken(call) end
     return
   end
   for i = 1, #executions do ff.dequeue(call, executions[i]) end

@@ -70,6 +70,7 @@ function ff.retain(call, execution, purge_at)
     call.ended = { execution.uuid, purge_at = purge_at }
   else
     ended[#ended + 1] = execution.uuid
+    if #ended >= L.maxUnsettled then ff.settle_ended(call) end
   end
 end
 

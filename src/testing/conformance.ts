@@ -213,6 +213,12 @@ export const conformance: readonly ConformanceScenario[] = [
       assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId, reason: 'maintenance' })) }, { kind: 'revoked', leaseId: owner.leaseId, leaseEpoch: 1 });
       await refused(engine.backend.renewLease({ executionId, fence: fenceOf(owner) }), 'lease_revoked');
       assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId })) }, { kind: 'already_satisfied', reason: 'already_revoked' });
+      // No reason is a reason too, also where it is the last that is said.
+      await create(engine, { laneId: 'other' });
+      const other = await take(engine, { laneId: 'other' });
+      await refused(engine.backend.revokeLease({ executionId: other.executionId, expectedLeaseId: owner.leaseId, reason: '' }), 'stale_lease');
+      assert.equal((await engine.backend.revokeLease({ executionId: other.executionId, expectedLeaseId: other.leaseId, reason: '' })).kind, 'revoked');
+      assert.equal((await take(engine, { laneId: 'other' })).claimKind, 'reclaimed');
       assert.equal((await take(engine)).claimKind, 'reclaimed');
     },
   },

@@ -14,14 +14,15 @@ import { refusal } from '../refusal.js';
 import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
 import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
-import { Coalescer, type Arrival, type Decisions } from './coalescer.js';
+import { errorOf, faulty, type Answer } from './answers.js';
+import { Coalescer, isCreation, type Arrival } from './coalescer.js';
 import { Deadlines } from './deadlines.js';
 import { bytesKey, declaredKeys, readKeys } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { decodeDue, FETCHES } from './reads.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { WakeSubscriber } from './wakes.js';
-import { decodeReply, pushCommand, type WireArgument, type WireReply } from './wire.js';
+import { decodeReply, isNotStaged, pushCommand, type WireArgument, type WireReply } from './wire.js';
 
 export interface ValkeyOptions {
   /** `valkey://host:port`; the environment variable `VALKEY_URL`, or `valkey://localhost:6379`, when absent. */
@@ -53,11 +54,18 @@ export interface Sizes {
   readonly fetchedFromClaims: number;
 }
 
+/** One call, and what is done again of it. */
+interface Attempt {
+  readonly stagedFromBytes: number;
+  /** By the clock of `performance.now`, ms. */
+  readonly deadline: number;
+}
+
 const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
 
 /** Commands that the client library has and its types lack. */
 interface Commands extends StagingClient {
-  fcallBuffer(name: string, keyCount: number, ...args: (string | Buffer)[]): Promise<WireReply>;
+  fcallBuffer(name: string, keyCount: number, keys: readonly string[], args: readonly WireArgument[]): Promise<WireReply>;
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
@@ -98,7 +106,7 @@ class ValkeyEngine {
     this.settings = [String(logMaxEntries), String(retentionMs)];
     this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
     this.calls = new Coalescer({
-      send: (partition, commands) => this.decide(partition, commands),
+      send: (partition, commands) => this.decide(partition, commands, { stagedFromBytes: sizes.stagedFromBytes, deadline: this.deadlines.fromNow() }),
       onArrival: (arrival) => this.offer(arrival),
     });
   }
@@ -113,16 +121,16 @@ class ValkeyEngine {
 
   async run(name: OperationName, args: unknown): Promise<unknown> {
     const command = parseCommand(name, args, this.label);
-    const [decision] = await this.calls.run(this.checked(partitionOfCommand(command)), [command]);
-    if (decision === undefined || !decision.ok) throw refusal(name, decision as Exclude<typeof decision, undefined | { ok: true }>);
-    return decision.outcome;
+    const [answer] = (await this.calls.run(this.checked(partitionOfCommand(command)), [command])) as [Answer];
+    if (!answer.ok) throw errorOf(answer, (rejected) => refusal(name, rejected));
+    return answer.outcome;
   }
 
   async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
     const parsed = parseBatch(commands, this.label);
-    const decisions = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
-    return decisions.map((decision, i) =>
-      decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal((parsed[i] as ParsedCommand).name, decision) },
+    const answers = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
+    return answers.map((answer, i) =>
+      answer.ok ? { ok: true, outcome: answer.outcome } : { ok: false, error: errorOf(answer, (rejected) => refusal((parsed[i] as ParsedCommand).name, rejected)) },
     );
   }
 
@@ -167,7 +175,8 @@ class ValkeyEngine {
     this.deadlines.close();
   }
 
-  private async decide(partition: string, commands: readonly ParsedCommand[], stagedFromBytes = this.sizes.stagedFromBytes): Promise<Decisions> {
+  /** Runs commands in one call, and answers each of them. @throws EngineError when nothing is known of any of them */
+  private async decide(partition: string, commands: readonly ParsedCommand[], { stagedFromBytes, deadline }: Attempt): Promise<Answer[]> {
     const staging = new Staging(stagedFromBytes);
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
@@ -178,21 +187,52 @@ class ValkeyEngine {
     }
     const keys = [...declaredKeys(this.prefix, partition, commands), ...staging.keys];
     // A server whose memory is full refuses new work and takes everything that ends work.
-    const creates = commands.some(({ name }) => name === 'createExecution');
-    const replies = (await this.call(creates ? this.functionExecute : this.functionAdvance, keys, argv, staging)) as WireReply[];
-    const decisions: Decisions = [];
-    for (const [i, command] of commands.entries()) {
-      const decision = decodeReply(command.name, replies[i] ?? null) ?? (await this.decide(partition, [command], Infinity))[0];
-      decisions.push(decision as Decisions[number]);
+    const name = commands.some(isCreation) ? this.functionExecute : this.functionAdvance;
+    let replies: WireReply[];
+    try {
+      replies = (await this.call(name, keys, argv, deadline, staging)) as WireReply[];
+    } catch (error) {
+      return this.withoutCreations(partition, commands, deadline, error as EngineError);
     }
-    if (claims > 0) await fillPayloads(this.prefix, decisions, (keys) => this.attempt(() => this.commands.mgetBuffer(keys)));
-    return decisions;
+    const answers: Answer[] = [];
+    for (const reply of replies) {
+      if (isNotStaged(reply)) break;
+      answers.push(this.answerOf((commands[answers.length] as ParsedCommand).name, reply));
+    }
+    if (claims > 0) await fillPayloads(this.prefix, answers, (keys) => this.readAgain(() => this.commands.mgetBuffer(keys), deadline));
+    if (answers.length < commands.length) answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
+    return answers;
+  }
+
+  /** A server whose memory is full refuses creations, and with them the call that carries them; the rest it takes. */
+  private async withoutCreations(partition: string, commands: readonly ParsedCommand[], deadline: number, refused: EngineError): Promise<Answer[]> {
+    const rest = commands.filter((command) => !isCreation(command));
+    if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
+    const answers = await this.decideRest(partition, rest, deadline);
+    return commands.map((command) => (isCreation(command) ? faulty(refused) : (answers.shift() as Answer)));
+  }
+
+  /** Runs commands behind others that have their answers: with all bytes in the call, and a fault is theirs alone. */
+  private async decideRest(partition: string, commands: readonly ParsedCommand[], deadline: number): Promise<Answer[]> {
+    try {
+      return await this.decide(partition, commands, { stagedFromBytes: Infinity, deadline });
+    } catch (error) {
+      return commands.map(() => faulty(error as EngineError));
+    }
+  }
+
+  private answerOf(name: OperationName, reply: WireReply): Answer {
+    try {
+      return decodeReply(name, reply);
+    } catch (error) {
+      return faulty(faultOf(error, this.host));
+    }
   }
 
   private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
-    // Calls reach the server in the order in which they were made.
+    // What was sent before it reaches the server before it.
     this.calls.flush(partition);
-    return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request]);
+    return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request], this.deadlines.fromNow());
   }
 
   private header(leavesPayloads = false): WireArgument[] {
@@ -209,20 +249,32 @@ class ValkeyEngine {
     return this.client as unknown as Commands;
   }
 
-  private call(name: string, keys: readonly string[], argv: readonly WireArgument[], staging?: Staging): Promise<WireReply> {
-    const args = [name, keys.length, ...keys, ...argv] as [string, number, ...(string | Buffer)[]];
+  private call(name: string, keys: readonly string[], argv: readonly WireArgument[], deadline: number, staging?: Staging): Promise<WireReply> {
     return this.attempt(() => {
       staging?.send(this.commands);
-      return this.commands.fcallBuffer(...args);
-    });
+      // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
+      return this.commands.fcallBuffer(name, keys.length, keys, argv);
+    }, deadline);
+  }
+
+  /** Makes a read until it is answered or the time is over, whatever becomes of the connection. */
+  private async readAgain<Value>(read: () => Promise<Value>, deadline: number): Promise<Value> {
+    for (;;) {
+      try {
+        return await this.attempt(read, deadline);
+      } catch (error) {
+        const lost = error instanceof EngineError && error.code === 'transport_failed';
+        if (!lost || deadline - performance.now() <= MAX_NOT_NOW_PAUSE_MS) throw error;
+        await pause(MAX_NOT_NOW_PAUSE_MS);
+      }
+    }
   }
 
   /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
-  private async attempt<Value>(call: () => Promise<Value>): Promise<Value> {
+  private async attempt<Value>(call: () => Promise<Value>, deadline = this.deadlines.fromNow()): Promise<Value> {
     if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} is closed.`);
-    const deadline = performance.now() + this.deadlines.timeoutMs;
     try {
-      return await this.deadlines.within(call());
+      return await this.deadlines.within(call(), Math.max(1, deadline - performance.now()));
     } catch (error) {
       return this.attemptAgain(call, error, deadline);
     }

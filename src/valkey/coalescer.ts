@@ -7,12 +7,9 @@
  * Creations go first, and before they leave, those who wait for such work in this process are told: what they claim
  * then travels behind the creations and finds them.
  */
-import type { Decision } from '../../model/core/operation.js';
-import { EngineError } from '../../model/errors.js';
-import type { OperationName, OutcomeOf, ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
+import type { ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
 import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
-
-export type Decisions = Decision<OutcomeOf<OperationName>>[];
+import type { Answer } from './answers.js';
 
 /** New work of one kind that is about to leave for a partition. */
 export interface Arrival {
@@ -24,7 +21,7 @@ export interface Arrival {
 }
 
 export interface CoalescerOptions {
-  readonly send: (partition: string, commands: readonly ParsedCommand[]) => Promise<Decisions>;
+  readonly send: (partition: string, commands: readonly ParsedCommand[]) => Promise<Answer[]>;
   /** Called with new work before it is sent; what it sends to the partition before it returns goes along. */
   readonly onArrival?: (arrival: Arrival) => void;
 }
@@ -34,7 +31,7 @@ interface Waiting {
   /** It does nothing but create. */
   readonly creates: boolean;
   readonly bytes: number;
-  readonly resolve: (decisions: Decisions) => void;
+  readonly resolve: (answers: Answer[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -53,7 +50,7 @@ function payloadBytes(commands: readonly ParsedCommand[]): number {
   return bytes;
 }
 
-const isCreation = ({ name }: ParsedCommand): boolean => name === 'createExecution';
+export const isCreation = ({ name }: ParsedCommand): boolean => name === 'createExecution';
 
 export class Coalescer {
   private readonly waiting = new Map<string, Gathering>();
@@ -61,7 +58,7 @@ export class Coalescer {
   constructor(private readonly options: CoalescerOptions) {}
 
   /** Sends commands with whatever else goes to their partition in this turn. */
-  run(partition: string, commands: readonly ParsedCommand[]): Promise<Decisions> {
+  run(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
       const entry = { commands, creates: commands.every(isCreation), bytes: payloadBytes(commands), resolve, reject };
       const gathering = this.waiting.get(partition);
@@ -134,18 +131,9 @@ export class Coalescer {
     }
     const { joined, places } = join(group);
     this.options.send(partition, joined).then(
-      (decisions) => group.forEach(({ resolve }, index) => resolve((places[index] as number[]).map((place) => decisions[place] as Decisions[number]))),
-      (error: unknown) => this.refused(partition, group, error),
+      (answers) => group.forEach(({ resolve }, index) => resolve((places[index] as number[]).map((place) => answers[place] as Answer))),
+      (error: unknown) => group.forEach(({ reject }) => reject(error)),
     );
-  }
-
-  /** A server whose memory is full refuses creations, and with them the call that carries them; the rest it would take. */
-  private refused(partition: string, group: readonly Waiting[], error: unknown): void {
-    const full = error instanceof EngineError && error.code === 'server_memory_full';
-    const rest = full ? group.filter(({ commands }) => !commands.some(isCreation)) : [];
-    const tryAgain = rest.length < group.length;
-    for (const entry of group) if (!tryAgain || !rest.includes(entry)) entry.reject(error);
-    if (tryAgain && rest.length > 0) this.send(partition, rest);
   }
 }
 

@@ -41,6 +41,11 @@ export class Deadlines {
     this.timer.unref();
   }
 
+  /** When a call that begins now has to be answered, ms by the clock of `performance.now`. */
+  fromNow(): number {
+    return performance.now() + this.timeoutMs;
+  }
+
   /** What the work gives, if it comes within the time. @throws Error in the words of the client library */
   within<Value>(work: Promise<Value>, ms: number = this.timeoutMs): Promise<Value> {
     return new Promise((resolve, reject) => {

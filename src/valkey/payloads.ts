@@ -2,8 +2,9 @@
  * Payloads of claimed executions that stayed in their keys: fetched by one command for all that a call claimed, since
  * what the scripting engine hands over is hashed and copied by it.
  */
-import type { Decision } from '../../model/core/operation.js';
-import type { OperationName, OutcomeOf, ParsedCommand } from '../../model/machine.js';
+import type { EngineError } from '../../model/errors.js';
+import type { ParsedCommand } from '../../model/machine.js';
+import { faulty, type Answer } from './answers.js';
 import { payloadKey } from './keys.js';
 
 /** From so many claims in one call on, their payloads are fetched: about where a second round trip costs less. */
@@ -22,19 +23,42 @@ interface Unfilled {
   inputPayload: Buffer | null;
 }
 
+/** A claim's outcome, as it is made from the reply. */
+interface Claim {
+  kind: 'claimed' | 'no_work';
+  executions?: Unfilled[];
+}
+
+const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === null;
+
 /**
  * Gives the claimed executions their payloads. One whose payload is gone is left out: somebody else ended it and it
- * was purged, or something outside removed what it was to work on.
+ * was purged, or something outside removed what it was to work on. When they cannot be fetched, the claims that wait
+ * for them are answered by that fault, and no others.
  */
-export async function fillPayloads(
-  prefix: string,
-  decisions: readonly Decision<OutcomeOf<OperationName>>[],
-  fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
-): Promise<void> {
-  const claims = decisions.flatMap((decision) => (decision.ok && decision.outcome.kind === 'claimed' ? [decision.outcome as unknown as { executions: Unfilled[] }] : []));
-  const unfilled = claims.flatMap(({ executions }) => executions.filter(({ inputPayload }) => inputPayload === null));
-  if (unfilled.length === 0) return;
-  const payloads = await fetch(unfilled.map(({ executionId }) => payloadKey(prefix, executionId)));
-  unfilled.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? null));
-  for (const claim of claims) claim.executions = claim.executions.filter(({ inputPayload }) => inputPayload !== null);
+export async function fillPayloads(prefix: string, answers: Answer[], fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>): Promise<void> {
+  const claims = answers.flatMap((answer, place) => {
+    if (!answer.ok || answer.outcome.kind !== 'claimed') return [];
+    const claim = answer.outcome as unknown as Claim & { executions: Unfilled[] };
+    return claim.executions.some(isUnfilled) ? [{ claim, place }] : [];
+  });
+  if (claims.length === 0) return;
+  const unfilled = claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled));
+  try {
+    const payloads = await fetch(unfilled.map(({ executionId }) => payloadKey(prefix, executionId)));
+    unfilled.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? null));
+  } catch (error) {
+    for (const { place } of claims) answers[place] = faulty(error as EngineError);
+    return;
+  }
+  for (const { claim } of claims) keepFilled(claim);
+}
+
+function keepFilled(claim: Claim & { executions: Unfilled[] }): void {
+  const filled = claim.executions.filter((execution) => !isUnfilled(execution));
+  claim.executions = filled;
+  if (filled.length > 0) return;
+  const nothing: Claim = claim;
+  nothing.kind = 'no_work';
+  delete nothing.executions;
 }

@@ -161,13 +161,22 @@ function outcomeDecoder(kind: string, fields: readonly Field[]): (parts: readonl
 const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, outcomeDecoder(kind, fields)])));
 const NO_EVENTS: readonly never[] = Object.freeze([]);
 
-/** First part of a reply that says that bytes were not found beside the call: nothing was done. */
+/** First parts of replies: bytes were not found beside the call, and nothing was done; the command met an error. */
 const NOT_STAGED = 2;
+const FAULT = 3;
 
-/** The answer to one command, or nothing when it did not run for want of its bytes. The events stay in the server's log. */
-export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> | undefined {
+/** Whether a command did not run, and none behind it, for want of its bytes. */
+export function isNotStaged(reply: WireReply): boolean {
+  return (reply as WireReply[])[0] === NOT_STAGED;
+}
+
+/**
+ * The answer to one command. The events stay in the server's log.
+ * @throws Error with the words of the server when the command met an error
+ */
+export function decodeReply<Name extends OperationName>(name: Name, reply: WireReply): Decision<OutcomeOf<Name>> {
   const parts = reply as WireReply[];
-  if (parts[0] === NOT_STAGED) return undefined;
+  if (parts[0] === FAULT) throw new Error(textOf(parts[1] ?? null));
   const word = textOf(parts[1] ?? null);
   if (parts[0] === 0) return decodeRefusal(name, word, parts);
   const decode = OUTCOMES[name].get(word);
