@@ -82,13 +82,13 @@ class FlowFabricEngine implements SubjectEngine {
     await this.open();
   }
 
-  async claim(worker: number, { capabilities = [] }: ClaimOptions = {}): Promise<HeldTask | null> {
-    const [task] = heldOf(await (this.finder ?? (await this.open())).claim(claimOf(worker, 1, capabilities), { waitMs: CLAIM_WAIT_MS }));
+  async claim(_worker: number, { capabilities = [] }: ClaimOptions = {}): Promise<HeldTask | null> {
+    const [task] = heldOf(await (this.finder ?? (await this.open())).claim(claimOf(1, capabilities), { waitMs: CLAIM_WAIT_MS }));
     return task ?? null;
   }
 
-  async claimMany(worker: number, count: number): Promise<readonly HeldTask[]> {
-    return heldOf(await (this.finder ?? (await this.open())).claim(claimOf(worker, Math.min(count, LIMITS.maxClaimCount))));
+  async claimMany(_worker: number, count: number): Promise<readonly HeldTask[]> {
+    return heldOf(await (this.finder ?? (await this.open())).claim(claimOf(Math.min(count, LIMITS.maxClaimCount))));
   }
 
   async complete(task: BenchTask): Promise<void> {
@@ -101,13 +101,13 @@ class FlowFabricEngine implements SubjectEngine {
     assertAccepted(await this.backend.execute(commands));
   }
 
-  async completeAndClaim(task: BenchTask, worker: number): Promise<HeldTask | null> {
+  async completeAndClaim(task: BenchTask): Promise<HeldTask | null> {
     const finder = this.finder ?? (await this.open());
     const args = completionOf(task);
     // Sent in one turn to one partition, the two are one call.
     const [, executions] = await Promise.all([
       this.backend.completeExecution(args),
-      finder.claim(claimOf(worker, 1), { near: partitionOfExecution(args.executionId) }),
+      finder.claim(claimOf(1), { near: partitionOfExecution(args.executionId) }),
     ]);
     return heldOf(executions)[0] ?? null;
   }
@@ -170,10 +170,11 @@ class FlowFabricEngine implements SubjectEngine {
   }
 }
 
-function claimOf(worker: number, count: number, capabilities: readonly string[] = []): ClaimAnywhere {
+function claimOf(count: number, capabilities: readonly string[] = []): ClaimAnywhere {
   return {
     workerId: 'bench',
-    workerInstanceId: `bench-${worker}`,
+    // The loops of a process are slots of one worker.
+    workerInstanceId: 'bench',
     workerCapabilities: [...capabilities],
     claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
   };

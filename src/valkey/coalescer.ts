@@ -10,6 +10,7 @@
 import type { ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
 import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
 import type { Answer } from './answers.js';
+import { jointClaims } from './joint-claims.js';
 
 /** New work of one kind that is about to leave for a partition. */
 export interface Arrival {
@@ -130,7 +131,8 @@ export class Coalescer {
       return;
     }
     const { joined, places } = join(group);
-    this.options.send(partition, joined).then(
+    const { commands, answersOf } = jointClaims(joined);
+    this.options.send(partition, commands).then(answersOf).then(
       (answers) => group.forEach(({ resolve }, index) => resolve((places[index] as number[]).map((place) => answers[place] as Answer))),
       (error: unknown) => group.forEach(({ reject }) => reject(error)),
     );

@@ -8,7 +8,7 @@ import { faulty, type Answer } from './answers.js';
 import { payloadKey } from './keys.js';
 
 /** From so many claims in one call on, their payloads are fetched: about where a second round trip costs less. */
-export const FETCHED_FROM_CLAIMS = 4;
+export const FETCHED_FROM_CLAIMS = 20;
 
 /** Executions that the commands ask for at most. */
 export function claimsIn(commands: readonly ParsedCommand[]): number {

@@ -125,3 +125,18 @@ it('lets a listener read from the partition that the work is on its way to', asy
   expect(await state).toBe('waiting');
   stop();
 });
+
+it('asks once for what several slots of one worker claim at once, and gives each its own', async () => {
+  const all = Array.from({ length: 5 }, (_, index) => ({ ...creation(), laneId: 'slots', priority: 9 - index }));
+  for (const args of all) await backend.createExecution(args);
+  await backend.createExecution({ ...creation(), laneId: 'elsewhere' });
+  const claim = (count: number, facts: { laneId?: string; workerInstanceId?: string } = {}) => backend.claimForWorker({ ...claimArgs(count), laneId: 'slots', ...facts });
+  const before = await calls();
+  const wanted = [claim(1), claim(2), claim(1, { laneId: 'elsewhere' }), claim(1, { workerInstanceId: 'another' }), claim(1), claim(3)];
+  const outcomes = await Promise.all(wanted);
+  expect((await calls()) - before).toBe(1);
+  expect(outcomes.map((outcome) => claimed(outcome).length)).toEqual([1, 2, 1, 1, 1, 0]);
+  expect(outcomes.map(({ kind }) => kind)).toEqual(['claimed', 'claimed', 'claimed', 'claimed', 'claimed', 'no_work']);
+  // The most urgent first, in the order in which they were asked for.
+  expect(outcomes.filter((_, index) => index !== 2).flatMap(claimed)).toEqual(all.map(({ executionId }) => executionId));
+});
