@@ -6,6 +6,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend } from '../../src/backend.js';
+import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
 import { valkey } from '../../src/valkey/index.js';
 import { WakeListeners } from '../../src/wake-listeners.js';
@@ -88,15 +89,15 @@ it('commands keep their order when bytes did not arrive beside their call', asyn
 });
 
 it('payloads that a broken connection lost are asked for again; when they cannot be had, only their claims fail', async () => {
-  const create = () => Promise.all(Array.from({ length: 5 }, () => backend.createExecution(creation({ inputPayload: randomBytes(100) }).args)));
+  const create = () => Promise.all(Array.from({ length: FETCHED_FROM_CLAIMS }, () => backend.createExecution(creation({ inputPayload: randomBytes(100) }).args)));
   const fetch = vi.spyOn(Valkey.prototype as unknown as { mgetBuffer(): Promise<never> }, 'mgetBuffer');
   await create();
   fetch.mockRejectedValueOnce(new Error('Connection is closed.'));
-  expect(await claimed(5)).toHaveLength(5);
+  expect(await claimed(FETCHED_FROM_CLAIMS)).toHaveLength(FETCHED_FROM_CLAIMS);
 
   await create();
   fetch.mockRejectedValueOnce(new Error("NOPERM User x has no permissions to run the 'mget' command"));
-  const [created, refused] = await Promise.allSettled([backend.createExecution(creation().args), backend.claimForWorker(claim(5).args)]);
+  const [created, refused] = await Promise.allSettled([backend.createExecution(creation().args), backend.claimForWorker(claim(FETCHED_FROM_CLAIMS).args)]);
   expect([created.status, refused.status]).toEqual(['fulfilled', 'rejected']);
   expect((refused as PromiseRejectedResult).reason).toMatchObject({ code: 'server_refused' });
 });

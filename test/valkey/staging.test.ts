@@ -4,6 +4,7 @@ import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend } from '../../src/backend.js';
+import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey } from '../support/valkey/index.js';
@@ -57,7 +58,7 @@ it('come back as they were, and stay', async () => {
 it('come back for many claims at once, of every length, each to its own', async () => {
   const inputs = [long(), Buffer.alloc(0), randomBytes(100), long(), randomBytes(3)];
   const ids = (await Promise.all(inputs.map((input) => create(input)))).map(({ executionId }) => executionId);
-  const claimed = await claim(10);
+  const claimed = await claim(FETCHED_FROM_CLAIMS);
   expect(new Map(claimed.map(({ executionId, inputPayload }) => [executionId, Buffer.from(inputPayload)]))).toEqual(new Map(ids.map((id, i) => [id, inputs[i]])));
 });
 
@@ -92,7 +93,7 @@ it('of a completion that is refused leave nothing that stays', async () => {
 it('an execution whose payload something else deleted is handed to nobody', async () => {
   const [lost, kept] = [await create(long()), await create(long())];
   await admin.del(`ff:${lost.executionId}:in`);
-  expect((await claim(10)).map(({ executionId }) => executionId)).toEqual([kept.executionId]);
+  expect((await claim(FETCHED_FROM_CLAIMS)).map(({ executionId }) => executionId)).toEqual([kept.executionId]);
   const alone = await create(long());
   await admin.del(`ff:${alone.executionId}:in`);
   expect(await claim(1)).toEqual([]);
