@@ -59,7 +59,7 @@ const MAX_HOMES = 2;
 /** Rounds of all slots that work in a partition before others that may have work get their turn. */
 const TURN_ROUNDS = 16;
 
-const pairOf = (laneId: string, partition: string): string => `${partition}${laneId}`;
+export const pairOf = (laneId: string, partition: string): string => `${partition}${laneId}`;
 const sizeOf = (ask: Ask): number => ask.lanes.reduce((sum, { count }) => sum + count, 0);
 
 export class ClaimMachine {

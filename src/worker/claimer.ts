@@ -10,7 +10,7 @@ import type { Backend, CommandResult, Wake } from '../backend.js';
 import { spread, type Cancel, type Clock } from '../engine/clock.js';
 import { knownWork, type KnownWork } from '../engine/known-work.js';
 import { retryDelayMs } from '../engine/retry.js';
-import { ClaimMachine, type Ask, type ClaimPhase } from './claim-machine.js';
+import { ClaimMachine, pairOf, type Ask, type ClaimPhase } from './claim-machine.js';
 import { InputSizes } from './input-sizes.js';
 
 export interface ClaimerOptions {
@@ -55,6 +55,8 @@ export class Claimer {
   private readonly flights = new Set<Promise<void>>();
   private sweeping: Cancel | undefined;
   private readonly timers = new Set<Cancel>();
+  /** Pairs of lane and partition at which it looks when others have had time to. */
+  private readonly givingWay = new Set<string>();
   private readonly givesWayUntil = new Map<string, number>();
   private readonly lanes: Set<string>;
   private readonly offered: ReadonlySet<string>;
@@ -146,9 +148,16 @@ export class Claimer {
     this.pump();
   }
 
+  /** Looks there later. When it is to do so already, more news of the place does not make it sooner. */
   private giveWay(laneId: string, partition: string): void {
+    const pair = pairOf(laneId, partition);
+    if (this.givingWay.has(pair)) return;
     const share = GIVE_WAY_MIN + (GIVE_WAY_MAX - GIVE_WAY_MIN) * this.options.clock.random();
-    this.later(GIVE_WAY_MS * share, () => this.look(laneId, partition));
+    this.givingWay.add(pair);
+    this.later(GIVE_WAY_MS * share, () => {
+      this.givingWay.delete(pair);
+      this.look(laneId, partition);
+    });
   }
 
   private later(ms: number, fn: () => void): void {
