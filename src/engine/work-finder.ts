@@ -199,6 +199,8 @@ export class WorkFinder {
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
     if (executions.length < args.claims.length) {
       marks.foundShort(laneId, partition, moment);
+      // What the claim ended took places that work behind it could have had: look again.
+      if (outcome.reclaimCapExceeded.length > 0) marks.mark(laneId, partition);
       knownWork(this.backend).stir();
     }
     return executions;
