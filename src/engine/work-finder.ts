@@ -63,6 +63,8 @@ export class WorkFinder {
   private readonly clock: Clock;
   private readonly stopListening: () => void;
   private unsubscribe: (() => void) | undefined;
+  /** The next sweep for those who wait. */
+  private sweeping: Cancel | undefined;
   private closed = false;
 
   private constructor(private readonly backend: Backend, private readonly options: WorkFinderOptions) {
@@ -142,6 +144,7 @@ export class WorkFinder {
   private wait(waiter: Waiter): void {
     const { view, args, late } = waiter;
     this.waiters.add(waiter);
+    this.sweepLater();
     if (this.closed) this.giveUp(waiter);
     else if (this.next(view.marks, undefined) !== undefined) this.serve(waiter, this.search(view, args, undefined));
     else if (late && this.isHopeless(view)) this.giveUp(waiter);
@@ -153,7 +156,7 @@ export class WorkFinder {
 
   private giveUp(waiter: Waiter): void {
     this.waiters.delete(waiter);
-    waiter.cancel();
+    this.ended(waiter);
     waiter.resolve([]);
   }
 
@@ -165,11 +168,11 @@ export class WorkFinder {
           this.wait(waiter);
           return;
         }
-        waiter.cancel();
+        this.ended(waiter);
         waiter.resolve(executions);
       },
       (error: unknown) => {
-        waiter.cancel();
+        this.ended(waiter);
         waiter.reject(error);
       },
     );
@@ -232,9 +235,34 @@ export class WorkFinder {
     return undefined;
   }
 
+  private get sweepIntervalMs(): number {
+    return this.options.sweepIntervalMs ?? SWEEP_INTERVAL_MS;
+  }
+
+  /** As long as somebody waits, what a wake did not say is found by sweeps. */
+  private sweepLater(): void {
+    if (this.sweeping !== undefined || this.closed || this.waiters.size === 0) return;
+    const views = new Set([...this.waiters].map(({ view }) => view));
+    const dueAt = Math.min(...[...views].map(({ sweptAt }) => sweptAt)) + this.sweepIntervalMs;
+    this.sweeping = this.clock.after(Math.max(1, dueAt - this.clock.now()), () => {
+      this.sweeping = undefined;
+      for (const view of views) this.sweep(view);
+      this.searchForWaiters();
+      this.sweepLater();
+    });
+  }
+
+  /** A wait is over. A timer for nobody would keep the process alive. */
+  private ended(waiter: Waiter): void {
+    waiter.cancel();
+    if (this.waiters.size > 0) return;
+    this.sweeping?.();
+    this.sweeping = undefined;
+  }
+
   private sweep(view: View): void {
     const now = this.clock.now();
-    if (now - view.sweptAt < (this.options.sweepIntervalMs ?? SWEEP_INTERVAL_MS)) return;
+    if (now - view.sweptAt < this.sweepIntervalMs) return;
     view.sweptAt = now;
     for (const partition of this.partitions) view.marks.mark(this.options.laneId, partition);
   }

@@ -155,27 +155,37 @@ export class ClaimMachine {
     return this.reserve(partition, [laneId], Math.min(this.capacity, arriving), true);
   }
 
-  /** The answer to an ask: how many tasks came, lane by lane. */
-  answered(ask: Ask, got: readonly number[]): void {
+  /**
+   * The answer to an ask: how many tasks came, lane by lane; nothing for a lane whose claim met a fault, which says
+   * nothing of its work. With such a lane the partition is left alone for a while: returns how long, ms.
+   */
+  answered(ask: Ask, got: readonly (number | undefined)[]): number | undefined {
     this.release(ask);
-    this.failures.delete(ask.partition);
+    const faulty = ask.lanes.filter((_, index) => got[index] === undefined);
+    if (faulty.length === 0) this.failures.delete(ask.partition);
     ask.lanes.forEach(({ laneId, count }, index) => {
-      const received = got[index] ?? 0;
+      const received = got[index];
+      if (received === undefined) return;
       this.held += received;
       add(this.load, ask.partition, received);
       if (received < count) this.hints.marks.foundShort(laneId, ask.partition, ask.moment);
       else if (!ask.along) this.hints.marks.foundAll(laneId, ask.partition);
     });
+    return faulty.length === 0 ? undefined : this.backOff(ask.partition, faulty);
   }
 
   /** The ask failed: its partition is left alone for a while, longer each time. Returns how long, ms. */
   failed(ask: Ask): number {
     this.release(ask);
-    const count = (this.failures.get(ask.partition)?.count ?? 0) + 1;
+    return this.backOff(ask.partition, ask.lanes);
+  }
+
+  private backOff(partition: string, lanes: readonly LaneAsk[]): number {
+    const count = (this.failures.get(partition)?.count ?? 0) + 1;
     const delayMs = retryDelayMs(this.options.clock, count);
-    this.failures.set(ask.partition, { count, retryAt: this.options.clock.now() + delayMs });
-    for (const { laneId } of ask.lanes) this.hints.mark(laneId, ask.partition);
-    this.homes.delete(ask.partition);
+    this.failures.set(partition, { count, retryAt: this.options.clock.now() + delayMs });
+    for (const { laneId } of lanes) this.hints.mark(laneId, partition);
+    this.homes.delete(partition);
     return delayMs;
   }
 

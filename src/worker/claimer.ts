@@ -231,22 +231,23 @@ export class Claimer {
     const claims = results.map((result) => {
       if (!result.ok) {
         this.options.onError(result.error);
-        return [];
+        return undefined;
       }
       const { outcome } = result;
-      if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return [];
+      if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return undefined;
       if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
       ended += outcome.reclaimCapExceeded.length;
       return outcome.kind === 'claimed' ? outcome.executions : [];
     });
-    claims.forEach((executions, index) => this.sizes.came(ask.lanes[index]?.laneId as string, executions));
+    claims.forEach((executions, index) => executions && this.sizes.came(ask.lanes[index]?.laneId as string, executions));
     // First the books, then the work: a handler that returns at once must find its slot counted.
-    this.machine.answered(ask, claims.map((executions) => executions.length));
+    const delayMs = this.machine.answered(ask, claims.map((executions) => executions?.length));
+    if (delayMs !== undefined) this.later(delayMs, () => this.pump());
     // What the claim ended took places that work behind it could have had: look again.
     if (ended > 0) for (const { laneId } of ask.lanes) this.machine.hints.mark(laneId, ask.partition);
     claims.forEach((executions, index) => {
       const laneId = ask.lanes[index]?.laneId as string;
-      for (const claimed of executions) this.options.onClaimed(claimed, laneId, requestedAt);
+      for (const claimed of executions ?? []) this.options.onClaimed(claimed, laneId, requestedAt);
     });
   }
 

@@ -125,3 +125,15 @@ it('tells those who can do least first, then the others, each in turn', () => {
   add('all');
   expect(tell(9, wake('x'))).toEqual(['all', 'x2', 'xyz']);
 });
+
+it('finds by a sweep, while it waits, what no wake said', async () => {
+  const inner = memory();
+  // Wakes are lost.
+  const backend = Object.assign(Object.create(inner) as Backend, { onWake: () => Promise.resolve(() => undefined) });
+  const finder = await WorkFinder.start(backend, { laneId: 'l', sweepIntervalMs: 50 });
+  finders.push(finder);
+  const waiting = finder.claim(claimOf(), { waitMs: 20_000 });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const executionId = await create(backend);
+  expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
+}, 5_000);

@@ -120,6 +120,15 @@ describe('the claim machine', () => {
     expect(machine.phase).toBe('idle');
   });
 
+  it('learns nothing of the work of a lane whose claim met a fault, and leaves its partition alone for a while', () => {
+    const { machine } = machineOf({ slots: 4 });
+    machine.hints.mark('a', 'p1');
+    expect(machine.answered(machine.ask() as Ask, [undefined])).toBeGreaterThan(0);
+    expect(machine.hints.lanesAt('p1')).toEqual(['a']);
+    expect(machine.ask()).toBeUndefined();
+    expect(machine.phase).toBe('backing_off');
+  });
+
   it('keeps the hint after a full answer and drops it after a short one', () => {
     const { machine } = machineOf({ slots: 2 });
     machine.hints.mark('a', 'p0');
