@@ -1,7 +1,6 @@
 /**
  * Links the files of the library: what they write as members of tables (`K.timers`, `ff.load`) becomes a literal or a
- * local function. A look-up in a table costs the server as much as the rest of a line, and a transition would make
- * about a hundred of them.
+ * local function. Looking them up in tables took an eighth of the time that a transition spends in Lua.
  */
 export type Literals = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 

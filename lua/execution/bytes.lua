@@ -2,6 +2,10 @@
 -- and a text: `=` and the bytes; or, when they are long, the name under which they were staged beside the call, for
 -- Lua would hash every one of them, and how many they are; or nothing, twice.
 
+local function is_staged(place)
+  return place and place ~= '' and place ~= X.here
+end
+
 local function staged_key(execution_key, suffix, place)
   return execution_key .. suffix .. X.separator .. place
 end
@@ -12,8 +16,7 @@ end
 
 -- Whether bytes that should have been staged are not: the caller has to send them with the command.
 function ff.lacks_bytes(execution_key, suffix, place, text)
-  if not place or place == '' or place == X.here then return false end
-  return store('STRLEN', staged_key(execution_key, suffix, place)) ~= tonumber(text)
+  return is_staged(place) and store('STRLEN', staged_key(execution_key, suffix, place)) ~= tonumber(text)
 end
 
 function ff.count_bytes(place, text)
@@ -37,5 +40,5 @@ end
 
 -- Staged bytes that nobody needs. Those that no command came for expire.
 function ff.discard_bytes(execution_key, suffix, place)
-  if place and place ~= '' and place ~= X.here then store('UNLINK', staged_key(execution_key, suffix, place)) end
+  if is_staged(place) then store('UNLINK', staged_key(execution_key, suffix, place)) end
 end

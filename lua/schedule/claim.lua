@@ -61,7 +61,7 @@ local function load_candidate(call, partition, lane_id, uuid, requirements)
     executionKind = values[2], payloadEncoding = values[4] or '',
     payload = values[3] or not call.leaves_payloads and store('GET', key .. X.payload),
     totalAttemptCount = values[5], tags = values[6] and store('HGET', key .. X.details, D.tags) or '',
-    rules = values[7], executionDeadlineAt = values[8] or nil, dueAt = nil, attemptTimeoutAt = nil,
+    rules = values[7], executionDeadlineAt = values[8] or nil,
   }
   if values[5] then
     local earlier = ff.load(call, uuid, EARLIER_FIELDS)

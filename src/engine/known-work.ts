@@ -26,6 +26,9 @@ export type { Mark };
 
 type Marks = Map<CapabilitySet, Mark>;
 
+/** How often everything is looked at although nothing points to work, ms, unless somebody says otherwise: what a lost wake can cost. */
+export const SWEEP_INTERVAL_MS = 5_000;
+
 /** As many as there can be. */
 const MAX_WIDTH = 1_000_000;
 

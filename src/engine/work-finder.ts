@@ -7,7 +7,7 @@ import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend } from '../backend.js';
 import { systemClock, type Cancel, type Clock } from './clock.js';
-import { knownWork, type WorkMarks } from './known-work.js';
+import { knownWork, SWEEP_INTERVAL_MS, type WorkMarks } from './known-work.js';
 
 export interface WorkFinderOptions {
   /** The lane to claim from. */
@@ -28,7 +28,6 @@ export interface FindOptions {
   readonly waitMs?: number;
 }
 
-const SWEEP_INTERVAL_MS = 5_000;
 /** Partitions that all claims go to as long as there is work, so that they travel together: one is on its way while the other is waited for. */
 const MAX_HOMES = 2;
 /** Claims that find work in one partition before others that may have work get their turn. */

@@ -13,7 +13,8 @@ import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
-import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, isFunctionMissing, isNotNow, parseAddress, primariesOf, type Client } from './connection.js';
+import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, parseAddress, primariesOf, type Client } from './connection.js';
+import { Attempts } from './attempts.js';
 import { errorOf, faulty, type Answer } from './answers.js';
 import { Coalescer, isCreation, type Arrival } from './coalescer.js';
 import { Deadlines } from './deadlines.js';
@@ -69,12 +70,6 @@ interface Commands extends StagingClient {
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
-/** Pause before a call is repeated that the server would not take yet, ms: doubled each time up to the second. */
-const NOT_NOW_PAUSE_MS = 10;
-const MAX_NOT_NOW_PAUSE_MS = 160;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 
 class ValkeyEngine {
@@ -84,6 +79,7 @@ class ValkeyEngine {
   private readonly functionRead: string;
   private readonly settings: readonly string[];
   private readonly wakes: WakeSubscriber;
+  private readonly attempts: Attempts;
   private readonly calls: Coalescer;
   private closed = false;
 
@@ -92,8 +88,8 @@ class ValkeyEngine {
     readonly partitions: PartitionConfig,
     private readonly host: string,
     private readonly prefix: string,
-    private readonly kind: LibraryKind,
-    private readonly mode: LibraryMode,
+    kind: LibraryKind,
+    mode: LibraryMode,
     private readonly deadlines: Deadlines,
     { retentionMs, logMaxEntries }: BackendSettings,
     private readonly clock: TestClock | undefined,
@@ -104,6 +100,7 @@ class ValkeyEngine {
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
     this.settings = [String(logMaxEntries), String(retentionMs)];
+    this.attempts = new Attempts(host, deadlines, () => handshake(client, kind, mode === 'verify' ? 'verify' : 'load'));
     this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
     this.calls = new Coalescer({
       send: (partition, commands) => this.decide(partition, commands, { stagedFromBytes: sizes.stagedFromBytes, deadline: this.deadlines.fromNow() }),
@@ -155,21 +152,22 @@ class ValkeyEngine {
 
   async serverTime(): Promise<number> {
     if (this.clock !== undefined) return this.clock.now();
-    const [seconds, micros] = await this.attempt(() => (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time());
+    const [seconds, micros] = await this.attempts.make(() => (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time());
     return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
   }
 
   async ping(): Promise<void> {
-    await this.attempt(() => Promise.all(primariesOf(this.client).map((node) => node.ping())));
+    await this.attempts.make(() => Promise.all(primariesOf(this.client).map((node) => node.ping())));
   }
 
   async onWake(...args: Parameters<Backend['onWake']>): Promise<() => void> {
-    return this.attempt(() => this.wakes.add(...args));
+    return this.attempts.make(() => this.wakes.add(...args));
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.attempts.close();
     this.wakes.close();
     this.client.disconnect();
     this.deadlines.close();
@@ -199,7 +197,7 @@ class ValkeyEngine {
       if (isNotStaged(reply)) break;
       answers.push(this.answerOf((commands[answers.length] as ParsedCommand).name, reply));
     }
-    if (claims > 0) await fillPayloads(this.prefix, answers, (keys) => this.readAgain(() => this.commands.mgetBuffer(keys), deadline));
+    if (claims > 0) await fillPayloads(this.prefix, answers, (keys) => this.attempts.read(() => this.commands.mgetBuffer(keys), deadline));
     if (answers.length < commands.length) answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
     return answers;
   }
@@ -250,53 +248,11 @@ class ValkeyEngine {
   }
 
   private call(name: string, keys: readonly string[], argv: readonly WireArgument[], deadline: number, staging?: Staging): Promise<WireReply> {
-    return this.attempt(() => {
+    return this.attempts.make(() => {
       staging?.send(this.commands);
       // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
       return this.commands.fcallBuffer(name, keys.length, keys, argv);
     }, deadline);
-  }
-
-  /** Makes a read until it is answered or the time is over, whatever becomes of the connection. */
-  private async readAgain<Value>(read: () => Promise<Value>, deadline: number): Promise<Value> {
-    for (;;) {
-      try {
-        return await this.attempt(read, deadline);
-      } catch (error) {
-        const lost = error instanceof EngineError && error.code === 'transport_failed';
-        if (!lost || deadline - performance.now() <= MAX_NOT_NOW_PAUSE_MS) throw error;
-        await pause(MAX_NOT_NOW_PAUSE_MS);
-      }
-    }
-  }
-
-  /** Makes a call until it ran or its time is over. Only calls that did not run are repeated. */
-  private async attempt<Value>(call: () => Promise<Value>, deadline = this.deadlines.fromNow()): Promise<Value> {
-    if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} is closed.`);
-    try {
-      return await this.deadlines.within(call(), Math.max(1, deadline - performance.now()));
-    } catch (error) {
-      return this.attemptAgain(call, error, deadline);
-    }
-  }
-
-  private async attemptAgain<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
-    let error = first;
-    for (let pauseMs = NOT_NOW_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_NOT_NOW_PAUSE_MS)) {
-      if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} was closed during the call.`);
-      const missing = isFunctionMissing(error);
-      if (!missing && !isNotNow(error)) throw faultOf(error, this.host);
-      const leftMs = deadline - performance.now();
-      if (leftMs <= pauseMs) throw faultOf(error, this.host);
-      try {
-        if (missing) await this.deadlines.within(handshake(this.client, this.kind, this.mode === 'verify' ? 'verify' : 'load'), leftMs);
-        else await pause(pauseMs);
-        return await this.deadlines.within(call(), Math.max(1, deadline - performance.now()));
-      } catch (next) {
-        if (next instanceof EngineError) throw next;
-        error = next;
-      }
-    }
   }
 }
 

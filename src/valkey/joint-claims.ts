@@ -1,7 +1,7 @@
 /**
  * Claims of one worker that meet in a call: slots of a process that ask one by one, at the same moment, for the same
- * work. They are asked for as one claim, which costs the server about half, and each gets its own: what a claim takes
- * carries the lease id that the claim brought.
+ * work. They are asked for as one claim, which costs the server less, and each gets its own: what a claim takes comes in
+ * the order of its ids, and carries the lease id that was brought for it.
  */
 import type { OutcomeOf, ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
@@ -55,23 +55,37 @@ function together(first: Claim, second: Claim): Claim | undefined {
   return claims.length > LIMITS.maxClaimCount ? undefined : { name: 'claimForWorker', args: { ...first.args, claims } };
 }
 
+/** The outcome of a claim that is several, as it is handed out. */
+interface Share {
+  /** The first execution that nobody has got yet. */
+  next: number;
+  /** What the claim ended is told once, to the first of them. */
+  reclaimCapExceeded: readonly string[];
+}
+
 function shared(originals: readonly ParsedCommand[], places: readonly number[], answers: readonly Answer[]): Answer[] {
-  const capsTold = new Set<number>();
+  const shares = new Map<number, Share>();
   return originals.map((original, index) => {
     const place = places[index] as number;
     const answer = answers[place] as Answer;
     if (original.name !== 'claimForWorker' || !answer.ok) return answer;
     const outcome = answer.outcome as ClaimOutcome;
-    // What the claim ended is told once, to the first of them.
-    const reclaimCapExceeded = capsTold.has(place) ? [] : outcome.reclaimCapExceeded;
-    capsTold.add(place);
-    return { ...answer, outcome: ownOf(original.args, outcome, reclaimCapExceeded) };
+    const share = shares.get(place) ?? { next: 0, reclaimCapExceeded: outcome.reclaimCapExceeded };
+    shares.set(place, share);
+    return { ...answer, outcome: ownOf(original.args, outcome, share) };
   });
 }
 
-function ownOf({ claims }: ClaimArgs, outcome: ClaimOutcome, reclaimCapExceeded: readonly string[]): ClaimOutcome {
-  const leases = new Set(claims.map(({ leaseId }) => leaseId));
-  const executions = outcome.kind === 'claimed' ? outcome.executions.filter(({ leaseId }) => leases.has(leaseId)) : [];
-  const ended = [...reclaimCapExceeded];
-  return executions.length === 0 ? { kind: 'no_work', reclaimCapExceeded: ended } : { kind: 'claimed', executions, reclaimCapExceeded: ended };
+function ownOf({ claims }: ClaimArgs, outcome: ClaimOutcome, share: Share): ClaimOutcome {
+  const all = outcome.kind === 'claimed' ? outcome.executions : [];
+  const executions: typeof all = [];
+  for (const { leaseId } of claims) {
+    const execution = all[share.next];
+    if (execution === undefined || execution.leaseId !== leaseId) continue;
+    executions.push(execution);
+    share.next++;
+  }
+  const { reclaimCapExceeded } = share;
+  share.reclaimCapExceeded = [];
+  return executions.length === 0 ? { kind: 'no_work', reclaimCapExceeded: [...reclaimCapExceeded] } : { kind: 'claimed', executions, reclaimCapExceeded: [...reclaimCapExceeded] };
 }

@@ -2,6 +2,7 @@
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { durationMs, type Duration } from '../app/duration.js';
 import { InvalidDefinitionError } from '../app/errors.js';
+import { SWEEP_INTERVAL_MS } from '../engine/known-work.js';
 
 export interface WorkerSettings {
   /** Tasks that run at once. Default 1. */
@@ -50,7 +51,7 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
     capabilities: settings.capabilities ?? [],
     leaseTtlMs: bounded('leaseTtlMs', settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs),
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
-    sweepIntervalMs: durationMs(settings.sweepInterval ?? '5s'),
+    sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,
     workerId: settings.workerId ?? 'worker',
   };

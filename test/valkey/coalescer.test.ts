@@ -1,49 +1,35 @@
 /** Calls made at one moment travel together, and nobody can tell but by their number. */
 import { randomUUID } from 'node:crypto';
-import { Valkey } from 'iovalkey';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Backend } from '../../src/backend.js';
-import { valkey } from '../../src/valkey/index.js';
-import { startValkey } from '../support/valkey/index.js';
+import { deployment } from '../support/valkey/deployment.js';
 
-let server: Awaited<ReturnType<typeof startValkey>>;
-let backend: Backend;
-let admin: Valkey;
-beforeAll(async () => {
-  server = await startValkey();
-  backend = await valkey({ url: server.url, partitions: { count: 2 } });
-  admin = new Valkey(server.port, server.host);
-});
-afterAll(async () => {
-  await backend.close();
-  admin.disconnect();
-  await server.stop();
-});
+const deployed = deployment(2);
 
 const creation = (partition = 0) => ({ executionId: `{fp:${partition}}:${randomUUID()}`, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
 const claimArgs = (count: number) => ({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })) });
 async function calls(): Promise<number> {
-  return Number(/cmdstat_fcall:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
+  return Number(/cmdstat_fcall:calls=(\d+)/.exec(await deployed.admin.info('commandstats'))?.[1] ?? 0);
 }
 
 it('joins the calls of one turn, per partition, and answers each caller', async () => {
   const before = await calls();
   const all = [creation(0), creation(1), creation(0), creation(0)];
-  const outcomes = await Promise.all(all.map((args) => backend.createExecution(args)));
+  const outcomes = await Promise.all(all.map((args) => deployed.backend.createExecution(args)));
   expect(outcomes.map((outcome) => [outcome.kind, outcome.executionId])).toEqual(all.map(({ executionId }) => ['created', executionId]));
   expect((await calls()) - before).toBe(2);
 });
 
 it('keeps the order of one caller, and refuses one caller alone', async () => {
-  const claimed = await backend.claimForWorker(claimArgs(3));
+  const claimed = await deployed.backend.claimForWorker(claimArgs(3));
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
   const [a, b] = claimed.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({ executionId, fence: { leaseId, leaseEpoch, attemptId } }));
   if (a === undefined || b === undefined) throw new Error('two are needed');
   const before = await calls();
   const [pair, refused, third] = await Promise.all([
-    backend.execute([{ name: 'completeExecution', args: a }, { name: 'cancelExecution', args: { executionId: a.executionId, reason: 'late', source: 'operator_override' } }]),
-    backend.completeExecution({ ...b, fence: { ...b.fence, leaseEpoch: 99 } }).catch((error: unknown) => error),
-    backend.completeExecution(b),
+    deployed.backend.execute([{ name: 'completeExecution', args: a }, { name: 'cancelExecution', args: { executionId: a.executionId, reason: 'late', source: 'operator_override' } }]),
+    deployed.backend.completeExecution({ ...b, fence: { ...b.fence, leaseEpoch: 99 } }).catch((error: unknown) => error),
+    deployed.backend.completeExecution(b),
   ]);
   expect((await calls()) - before).toBe(1);
   expect(pair[0]).toMatchObject({ ok: true, outcome: { kind: 'completed' } });
@@ -54,7 +40,7 @@ it('keeps the order of one caller, and refuses one caller alone', async () => {
 
 it('shows a read what was written before it in the same turn', async () => {
   const args = creation();
-  const [, state] = await Promise.all([backend.createExecution(args), backend.readExecutionState({ executionId: args.executionId })]);
+  const [, state] = await Promise.all([deployed.backend.createExecution(args), deployed.backend.readExecutionState({ executionId: args.executionId })]);
   expect(state).toBe('waiting');
 });
 
@@ -66,13 +52,13 @@ async function claimants(laneId: string, slots: readonly number[]): Promise<{ go
   let published = 0;
   const stops = await Promise.all(slots.map((free, who) => {
     let left = free;
-    return backend.onWake([laneId], (wake) => {
+    return deployed.backend.onWake([laneId], (wake) => {
       if (wake.kind !== 'work') return;
       if (wake.arriving === undefined) published++;
       else if (left > 0) {
         const count = Math.min(left, wake.arriving);
         left -= count;
-        got[who] = backend.claimForWorker({ ...claimArgs(count), laneId, partition: wake.partition }).then(claimed);
+        got[who] = deployed.backend.claimForWorker({ ...claimArgs(count), laneId, partition: wake.partition }).then(claimed);
       }
     });
   }));
@@ -83,7 +69,7 @@ it('offers new work to those who wait for it in this process, in the call that c
   const { got, published, stop } = await claimants('near', [2, 0, 2, 2]);
   const before = await calls();
   const all = Array.from({ length: 3 }, () => ({ ...creation(), laneId: 'near' }));
-  await Promise.all(all.map((args) => backend.createExecution(args)));
+  await Promise.all(all.map((args) => deployed.backend.createExecution(args)));
   expect((await calls()) - before).toBe(1);
   const ids = (await Promise.all(got)).flat();
   expect(ids.filter((id) => id !== undefined).sort()).toEqual(all.map(({ executionId }) => executionId).sort());
@@ -91,14 +77,14 @@ it('offers new work to those who wait for it in this process, in the call that c
   expect(got[3]).toBeUndefined();
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(published()).toBe(0);
-  await backend.createExecution({ ...creation(), laneId: 'near', delayUntil: Date.now() + 60_000 });
+  await deployed.backend.createExecution({ ...creation(), laneId: 'near', delayUntil: Date.now() + 60_000 });
   expect(got[3]).toBeUndefined();
   stop();
 });
 
 it('wakes by the server for what nobody in this process took', async () => {
   const { got, published, stop } = await claimants('left', [1]);
-  await Promise.all([creation(), creation()].map((args) => backend.createExecution({ ...args, laneId: 'left' })));
+  await Promise.all([creation(), creation()].map((args) => deployed.backend.createExecution({ ...args, laneId: 'left' })));
   expect(await got[0]).toHaveLength(1);
   while (published() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   stop();
@@ -106,31 +92,31 @@ it('wakes by the server for what nobody in this process took', async () => {
 
 it('makes the rest of a call again when a full server refuses the creations in it', async () => {
   const kept = { ...creation(), laneId: 'full' };
-  await backend.createExecution(kept);
+  await deployed.backend.createExecution(kept);
   const { got, stop } = await claimants('full', [2]);
-  await admin.config('SET', 'maxmemory', '1');
-  await expect(backend.createExecution({ ...creation(), laneId: 'full' })).rejects.toMatchObject({ code: 'server_memory_full' });
+  await deployed.admin.config('SET', 'maxmemory', '1');
+  await expect(deployed.backend.createExecution({ ...creation(), laneId: 'full' })).rejects.toMatchObject({ code: 'server_memory_full' });
   expect(await got[0]).toEqual([kept.executionId]);
-  await admin.config('SET', 'maxmemory', '0');
+  await deployed.admin.config('SET', 'maxmemory', '0');
   stop();
 });
 
 it('lets a listener read from the partition that the work is on its way to', async () => {
   let state: Promise<unknown> | undefined;
   const args = { ...creation(), laneId: 'curious' };
-  const stop = await backend.onWake(['curious'], () => {
-    state ??= backend.readExecutionState({ executionId: args.executionId });
+  const stop = await deployed.backend.onWake(['curious'], () => {
+    state ??= deployed.backend.readExecutionState({ executionId: args.executionId });
   });
-  await backend.createExecution(args);
+  await deployed.backend.createExecution(args);
   expect(await state).toBe('waiting');
   stop();
 });
 
 it('asks once for what several slots of one worker claim at once, and gives each its own', async () => {
   const all = Array.from({ length: 5 }, (_, index) => ({ ...creation(), laneId: 'slots', priority: 9 - index }));
-  for (const args of all) await backend.createExecution(args);
-  await backend.createExecution({ ...creation(), laneId: 'elsewhere' });
-  const claim = (count: number, facts: { laneId?: string; workerInstanceId?: string } = {}) => backend.claimForWorker({ ...claimArgs(count), laneId: 'slots', ...facts });
+  for (const args of all) await deployed.backend.createExecution(args);
+  await deployed.backend.createExecution({ ...creation(), laneId: 'elsewhere' });
+  const claim = (count: number, facts: { laneId?: string; workerInstanceId?: string } = {}) => deployed.backend.claimForWorker({ ...claimArgs(count), laneId: 'slots', ...facts });
   const before = await calls();
   const wanted = [claim(1), claim(2), claim(1, { laneId: 'elsewhere' }), claim(1, { workerInstanceId: 'another' }), claim(1), claim(3)];
   const outcomes = await Promise.all(wanted);
@@ -139,4 +125,12 @@ it('asks once for what several slots of one worker claim at once, and gives each
   expect(outcomes.map(({ kind }) => kind)).toEqual(['claimed', 'claimed', 'claimed', 'claimed', 'claimed', 'no_work']);
   // The most urgent first, in the order in which they were asked for.
   expect(outcomes.filter((_, index) => index !== 2).flatMap(claimed)).toEqual(all.map(({ executionId }) => executionId));
+});
+
+it('gives nothing to two, not even when they bring the same ids', async () => {
+  for (let i = 0; i < 2; i++) await deployed.backend.createExecution({ ...creation(), laneId: 'same' });
+  const args = { ...claimArgs(1), laneId: 'same' };
+  const outcomes = await Promise.all([deployed.backend.claimForWorker(args), deployed.backend.claimForWorker(args)]);
+  expect(outcomes.map((outcome) => claimed(outcome).length)).toEqual([1, 1]);
+  expect(new Set(outcomes.flatMap(claimed)).size).toBe(2);
 });

@@ -1,36 +1,22 @@
 /** What one command meets does not become another's, although they travel in one call. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import type { Backend } from '../../src/backend.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
-import { valkey } from '../../src/valkey/index.js';
 import { WakeListeners } from '../../src/wake-listeners.js';
-import { startValkey } from '../support/valkey/index.js';
+import { deployment } from '../support/valkey/deployment.js';
 
 const P = '{fp:0}';
-let server: Awaited<ReturnType<typeof startValkey>>;
-let backend: Backend;
-let admin: Valkey;
-beforeAll(async () => {
-  server = await startValkey();
-  backend = await valkey({ url: server.url, partitions: { count: 1 } });
-  admin = new Valkey(server.port, server.host);
-});
+const deployed = deployment();
 afterEach(async () => {
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
-  const keys = await admin.keys('ff:{*');
-  if (keys.length > 0) await admin.del(...keys);
-});
-afterAll(async () => {
-  await backend.close();
-  admin.disconnect();
-  await server.stop();
+  const keys = await deployed.admin.keys('ff:{*');
+  if (keys.length > 0) await deployed.admin.del(...keys);
 });
 
 const creation = (facts: { laneId?: string; inputPayload?: Uint8Array; idempotencyKey?: string } = {}): Extract<Command, { name: 'createExecution' }> => ({
@@ -42,7 +28,7 @@ const claim = (count: number, laneId = 'l', workerCapabilities: string[] = []): 
   args: { partition: P, laneId, workerId: 'w', workerInstanceId: 'w1', workerCapabilities, claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })) },
 });
 const claimed = async (count: number): Promise<readonly ClaimedExecution[]> => {
-  const outcome = await backend.claimForWorker(claim(count).args);
+  const outcome = await deployed.backend.claimForWorker(claim(count).args);
   return outcome.kind === 'claimed' ? outcome.executions : [];
 };
 const fenceOf = ({ leaseId, leaseEpoch, attemptId }: ClaimedExecution) => ({ leaseId, leaseEpoch, attemptId });
@@ -50,46 +36,46 @@ const long = () => randomBytes(STAGED_FROM_BYTES);
 
 it('a call of very many claims takes all that it answers', async () => {
   const batches = 42;
-  for (let i = 0; i < 7; i++) await backend.execute(Array.from({ length: 6 * LIMITS.maxClaimCount }, () => creation()));
-  const results = await backend.execute(Array.from({ length: batches }, () => claim(LIMITS.maxClaimCount)));
+  for (let i = 0; i < 7; i++) await deployed.backend.execute(Array.from({ length: 6 * LIMITS.maxClaimCount }, () => creation()));
+  const results = await deployed.backend.execute(Array.from({ length: batches }, () => claim(LIMITS.maxClaimCount)));
   const owned = results.flatMap((result) => (result.ok && result.outcome.kind === 'claimed' ? result.outcome.executions : []));
   expect(new Set(owned.map(({ executionId }) => executionId)).size).toBe(batches * LIMITS.maxClaimCount);
-  expect([await admin.zcard(`ff:${P}:timers`), await admin.zcard(`ff:${P}:queue:l:`)]).toEqual([batches * LIMITS.maxClaimCount, 0]);
+  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`)]).toEqual([batches * LIMITS.maxClaimCount, 0]);
 });
 
 it('a batch of as many commands as there may be, of the largest size, reaches the server', async () => {
-  const results = await backend.execute(Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)));
+  const results = await deployed.backend.execute(Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)));
   expect(results.every((result) => result.ok && result.outcome.kind === 'no_work')).toBe(true);
 }, 30_000);
 
 it('an error in one command is its own, and what stands before it is written whole', async () => {
-  await backend.createExecution(creation().args);
+  await deployed.backend.createExecution(creation().args);
   // What a claim with capabilities reads; nothing else looks there.
-  await admin.set(`ff:${P}:sets:l`, 'no set');
-  const [first, second, third] = await backend.execute([claim(1), claim(1, 'l', ['gpu']), creation({ laneId: 'm' })]);
+  await deployed.admin.set(`ff:${P}:sets:l`, 'no set');
+  const [first, second, third] = await deployed.backend.execute([claim(1), claim(1, 'l', ['gpu']), creation({ laneId: 'm' })]);
   expect([first?.ok, second?.ok, third?.ok]).toEqual([true, false, true]);
   expect(!second?.ok && second?.error).toMatchObject({ code: 'function_failed' });
-  expect([await admin.zcard(`ff:${P}:timers`), await admin.zcard(`ff:${P}:queue:l:`), await admin.zcard(`ff:${P}:queue:m:`)]).toEqual([1, 0, 1]);
+  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`), await deployed.admin.zcard(`ff:${P}:queue:m:`)]).toEqual([1, 0, 1]);
 });
 
 it('commands keep their order when bytes did not arrive beside their call', async () => {
   const { args } = creation();
-  await backend.createExecution(args);
+  await deployed.backend.createExecution(args);
   const [owner] = await claimed(1);
   vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK') as never);
   const { executionId } = args;
-  const [completed, cancelled] = await backend.execute([
+  const [completed, cancelled] = await deployed.backend.execute([
     { name: 'completeExecution', args: { executionId, fence: fenceOf(owner as ClaimedExecution), resultPayload: long() } },
     { name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } },
   ]);
   expect([completed.ok, cancelled.ok]).toEqual([true, false]);
   const keyed = [creation({ idempotencyKey: 'k', inputPayload: long() }), creation({ idempotencyKey: 'k' })];
-  const kinds = (await backend.execute(keyed)).map((result) => result.ok && result.outcome.kind);
+  const kinds = (await deployed.backend.execute(keyed)).map((result) => result.ok && result.outcome.kind);
   expect(kinds).toEqual(['created', 'duplicate']);
 });
 
 it('payloads that a broken connection lost are asked for again; when they cannot be had, only their claims fail', async () => {
-  const create = () => Promise.all(Array.from({ length: FETCHED_FROM_CLAIMS }, () => backend.createExecution(creation({ inputPayload: randomBytes(100) }).args)));
+  const create = () => Promise.all(Array.from({ length: FETCHED_FROM_CLAIMS }, () => deployed.backend.createExecution(creation({ inputPayload: randomBytes(100) }).args)));
   const fetch = vi.spyOn(Valkey.prototype as unknown as { mgetBuffer(): Promise<never> }, 'mgetBuffer');
   await create();
   fetch.mockRejectedValueOnce(new Error('Connection is closed.'));
@@ -97,7 +83,7 @@ it('payloads that a broken connection lost are asked for again; when they cannot
 
   await create();
   fetch.mockRejectedValueOnce(new Error("NOPERM User x has no permissions to run the 'mget' command"));
-  const [created, refused] = await Promise.allSettled([backend.createExecution(creation().args), backend.claimForWorker(claim(FETCHED_FROM_CLAIMS).args)]);
+  const [created, refused] = await Promise.allSettled([deployed.backend.createExecution(creation().args), deployed.backend.claimForWorker(claim(FETCHED_FROM_CLAIMS).args)]);
   expect([created.status, refused.status]).toEqual(['fulfilled', 'rejected']);
   expect((refused as PromiseRejectedResult).reason).toMatchObject({ code: 'server_refused' });
 });

@@ -1,59 +1,74 @@
 /** What the backend does when the server is full, when records are gone, and when options are wrong. */
 import { randomUUID } from 'node:crypto';
-import { Valkey } from 'iovalkey';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Backend } from '../../src/backend.js';
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
 import { valkey } from '../../src/valkey/index.js';
-import { startValkey } from '../support/valkey/index.js';
+import { app, type TaskContext } from '../../src/index.js';
+import { deployment } from '../support/valkey/deployment.js';
 
-let server: Awaited<ReturnType<typeof startValkey>>;
-let backend: Backend;
-let admin: Valkey;
-beforeAll(async () => {
-  server = await startValkey();
-  backend = await valkey({ url: server.url, partitions: { count: 1 } });
-  admin = new Valkey(server.port, server.host);
-});
-afterAll(async () => {
-  await backend.close();
-  admin.disconnect();
-  await server.stop();
-});
+const deployed = deployment();
 
 const creation = () => ({ executionId: `{fp:0}:${randomUUID()}`, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
 const claimArgs = () => ({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
 
 it('refuses creations with a code that says so, and finishes what there is', async () => {
   const args = creation();
-  await backend.createExecution(args);
-  await admin.config('SET', 'maxmemory', '1');
-  await expect(backend.createExecution(creation())).rejects.toMatchObject({ code: 'server_memory_full', retryable: true });
-  const claimed = await backend.claimForWorker(claimArgs());
+  await deployed.backend.createExecution(args);
+  await deployed.admin.config('SET', 'maxmemory', '1');
+  await expect(deployed.backend.createExecution(creation())).rejects.toMatchObject({ code: 'server_memory_full', retryable: true });
+  const claimed = await deployed.backend.claimForWorker(claimArgs());
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
   const [{ leaseId, leaseEpoch, attemptId } = { leaseId: '', leaseEpoch: 0, attemptId: '' }] = claimed.executions;
   // In one turn with a creation, which alone is refused.
-  const [refused, completed] = await Promise.allSettled([backend.createExecution(creation()), backend.completeExecution({ executionId: args.executionId, fence: { leaseId, leaseEpoch, attemptId } })]);
+  const [refused, completed] = await Promise.allSettled([deployed.backend.createExecution(creation()), deployed.backend.completeExecution({ executionId: args.executionId, fence: { leaseId, leaseEpoch, attemptId } })]);
   expect([refused.status, completed.status]).toEqual(['rejected', 'fulfilled']);
-  await admin.config('SET', 'maxmemory', '0');
-  expect((await backend.createExecution(creation())).kind).toBe('created');
+  await deployed.admin.config('SET', 'maxmemory', '0');
+  expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
 });
 
 it('is not held up by records that something else deleted', async () => {
   const gone = { ...creation(), laneId: 'lost' };
   const delayed = { ...creation(), laneId: 'lost', delayUntil: Date.now() + 150 };
   const healthy = { ...creation(), laneId: 'lost' };
-  for (const args of [gone, delayed, healthy]) await backend.createExecution(args);
-  await admin.del(`ff:${gone.executionId}`, `ff:${delayed.executionId}`);
+  for (const args of [gone, delayed, healthy]) await deployed.backend.createExecution(args);
+  await deployed.admin.del(`ff:${gone.executionId}`, `ff:${delayed.executionId}`);
   // A claim for one looks at the head of the queue, which is gone, and takes it away.
-  const claim = async () => backend.claimForWorker({ ...claimArgs(), laneId: 'lost' });
+  const claim = async () => deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'lost' });
   const first = await claim();
   const second = first.kind === 'claimed' ? first : await claim();
   expect(second).toMatchObject({ kind: 'claimed', executions: [{ executionId: healthy.executionId }] });
   await new Promise((resolve) => setTimeout(resolve, 200));
-  const due = await backend.listDue({ partition: '{fp:0}' });
+  const due = await deployed.backend.listDue({ partition: '{fp:0}' });
   expect(due.commands).toEqual([{ name: 'markLeaseExpiredIfDue', args: { executionId: delayed.executionId } }]);
-  await backend.execute(due.commands);
-  expect((await backend.listDue({ partition: '{fp:0}' })).commands).toEqual([]);
+  await deployed.backend.execute(due.commands);
+  expect((await deployed.backend.listDue({ partition: '{fp:0}' })).commands).toEqual([]);
+});
+
+it('hands nothing out twice that something else has put back into a queue', async () => {
+  const args = { ...creation(), laneId: 'back' };
+  await deployed.backend.createExecution(args);
+  const claim = async () => (await deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'back' })).kind;
+  expect(await claim()).toBe('claimed');
+  await deployed.admin.zadd('ff:{fp:0}:queue:back:', 0, args.executionId.slice('{fp:0}:'.length));
+  expect(await claim()).toBe('no_work');
+  expect(await deployed.admin.exists('ff:{fp:0}:queue:back:')).toBe(0);
+});
+
+it('needs no more rights than the changelog says', async () => {
+  const rights = [
+    'fcall', 'function', 'set', 'mget', 'info', 'time', 'ping', 'publish', 'subscribe', 'unsubscribe',
+    '@hash', '@sortedset', '@list', '@set', '@stream', '@string', '@keyspace',
+  ];
+  const changelog = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
+  expect(rights.filter((right) => !changelog.includes(`\`${right}\``))).toEqual([]);
+  await deployed.admin.call('ACL', 'SETUSER', 'modest', 'on', '>secret', '~ff:*', '&ff:*', '-@all', ...rights.map((right) => `+${right}`));
+  const client = app({ backend: await valkey(deployed.server.url.replace('//', '//modest:secret@')) });
+  const echo = client.task('echo', ({ input }: TaskContext<string>) => input);
+  const inputs = Array.from({ length: 50 }, (_, index) => 'x'.repeat(index * 100));
+  const runs = await echo.runMany(inputs);
+  await client.worker({ claimAhead: 50 });
+  expect(await Promise.all(runs.map((run) => run.result()))).toEqual(inputs);
+  await client.close();
 });
 
 it('refuses options that it does not know, before it connects anywhere', async () => {

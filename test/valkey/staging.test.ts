@@ -1,47 +1,33 @@
 /** Long payloads and results, which travel beside the calls that name them. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import type { Backend } from '../../src/backend.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
-import { valkey } from '../../src/valkey/index.js';
-import { startValkey } from '../support/valkey/index.js';
+import { deployment } from '../support/valkey/deployment.js';
 
-let server: Awaited<ReturnType<typeof startValkey>>;
-let backend: Backend;
-let admin: Valkey;
-beforeAll(async () => {
-  server = await startValkey();
-  backend = await valkey({ url: server.url, partitions: { count: 1 } });
-  admin = new Valkey(server.port, server.host);
-});
+const deployed = deployment();
 afterEach(async () => {
   vi.restoreAllMocks();
-  await admin.del(...(await admin.keys('ff:{*')));
-});
-afterAll(async () => {
-  await backend.close();
-  admin.disconnect();
-  await server.stop();
+  await deployed.admin.del(...(await deployed.admin.keys('ff:{*')));
 });
 
 const long = () => randomBytes(STAGED_FROM_BYTES);
 const create = (inputPayload: Uint8Array, executionId = `{fp:0}:${randomUUID()}`) =>
-  backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', inputPayload });
+  deployed.backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', inputPayload });
 const claim = async (count: number): Promise<readonly ClaimedExecution[]> => {
   const claims = Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() }));
-  const outcome = await backend.claimForWorker({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims });
+  const outcome = await deployed.backend.claimForWorker({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims });
   return outcome.kind === 'claimed' ? outcome.executions : [];
 };
 const complete = ({ executionId, leaseId, leaseEpoch, attemptId }: ClaimedExecution, resultPayload: Uint8Array) =>
-  backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload });
-const payloadOf = async (executionId: string) => (await backend.readExecutionContext({ executionId })).inputPayload;
+  deployed.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload });
+const payloadOf = async (executionId: string) => (await deployed.backend.readExecutionContext({ executionId })).inputPayload;
 /** Keys of executions by how they live: for ever, or for a while. */
 const lives = async () => {
-  const keys = (await admin.keys('ff:{fp:0}:*-*')).sort();
-  return Promise.all(keys.map(async (key) => [key, (await admin.pttl(key)) > 0 ? 'for a while' : 'for ever'] as const));
+  const keys = (await deployed.admin.keys('ff:{fp:0}:*-*')).sort();
+  return Promise.all(keys.map(async (key) => [key, (await deployed.admin.pttl(key)) > 0 ? 'for a while' : 'for ever'] as const));
 };
 
 it('come back as they were, and stay', async () => {
@@ -51,7 +37,7 @@ it('come back as they were, and stay', async () => {
   expect(claimed?.inputPayload).toEqual(input);
   await complete(claimed as ClaimedExecution, output);
   expect(await payloadOf(executionId)).toEqual(input);
-  expect((await backend.getExecutionResult({ executionId }))).toEqual(output);
+  expect((await deployed.backend.getExecutionResult({ executionId }))).toEqual(output);
   expect(await lives()).toEqual([[`ff:${executionId}`, 'for ever'], [`ff:${executionId}:in`, 'for ever'], [`ff:${executionId}:out`, 'for ever']]);
 });
 
@@ -70,7 +56,7 @@ it('are sent with the command when they did not arrive beside it', async () => {
   await complete(claimed as ClaimedExecution, output);
   expect(set).toHaveBeenCalledTimes(2);
   expect(await payloadOf(executionId)).toEqual(input);
-  expect(await backend.getExecutionResult({ executionId })).toEqual(output);
+  expect(await deployed.backend.getExecutionResult({ executionId })).toEqual(output);
 });
 
 it('of a creation that is a duplicate replace nothing and leave nothing', async () => {
@@ -92,9 +78,9 @@ it('of a completion that is refused leave nothing that stays', async () => {
 
 it('an execution whose payload something else deleted is handed to nobody', async () => {
   const [lost, kept] = [await create(long()), await create(long())];
-  await admin.del(`ff:${lost.executionId}:in`);
+  await deployed.admin.del(`ff:${lost.executionId}:in`);
   expect((await claim(FETCHED_FROM_CLAIMS)).map(({ executionId }) => executionId)).toEqual([kept.executionId]);
   const alone = await create(long());
-  await admin.del(`ff:${alone.executionId}:in`);
+  await deployed.admin.del(`ff:${alone.executionId}:in`);
   expect(await claim(1)).toEqual([]);
 });
