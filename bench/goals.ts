@@ -67,20 +67,38 @@ const idleSubject = [names.subjectWorker];
  */
 export const goals: readonly Goal[] = [
   ratio('P1', 'drain, one task in hand, against the list', drain(labels.s1), singleForms, list, { atLeast: 0.8 }),
-  ratio('P1', 'drain, one task in hand, against BullMQ’s best', drain(labels.s1), singleForms, bullmqForms, { atLeast: 1.8 }),
+  ratio('P1', 'drain, one task in hand, against BullMQ’s best', drain(labels.s1), singleForms, bullmqForms, {
+    atLeast: 1.8,
+  }),
   ratio('P2', 'drain with claim-ahead, against the list', drain(labels.s1), batchForms, list, { atLeast: 1.2 }),
-  ratio('P2', 'drain with claim-ahead, against BullMQ’s best', drain(labels.s1), batchForms, bullmqForms, { atLeast: 2.7 }),
-  ratio('P3', 'submit + drain, single, against BullMQ’s best', lifecycle(labels.s1), singleForms, bullmqForms, { atLeast: 2 }),
-  ratio('P3', 'submit + drain, batched, against BullMQ’s best', lifecycle(labels.s1), batchForms, bullmqForms, { atLeast: 2.8 }),
-  ratio('P4', 'tiny drain, one task in hand, against BullMQ’s best', drain(labels.tiny), singleForms, bullmqForms, { atLeast: 2.2 }),
-  ratio('P4', 'tiny drain, batches of 100, against BullMQ’s best', drain(labels.tiny), batchForms, bullmqForms, { atLeast: 4.5 }),
+  ratio('P2', 'drain with claim-ahead, against BullMQ’s best', drain(labels.s1), batchForms, bullmqForms, {
+    atLeast: 2.7,
+  }),
+  ratio('P3', 'submit + drain, single, against BullMQ’s best', lifecycle(labels.s1), singleForms, bullmqForms, {
+    atLeast: 2,
+  }),
+  ratio('P3', 'submit + drain, batched, against BullMQ’s best', lifecycle(labels.s1), batchForms, bullmqForms, {
+    atLeast: 2.8,
+  }),
+  ratio('P4', 'tiny drain, one task in hand, against BullMQ’s best', drain(labels.tiny), singleForms, bullmqForms, {
+    atLeast: 2.2,
+  }),
+  ratio('P4', 'tiny drain, batches of 100, against BullMQ’s best', drain(labels.tiny), batchForms, bullmqForms, {
+    atLeast: 4.5,
+  }),
   {
-    ...ratio('P5', 'one worker, one in hand, against BullMQ', drain(labels.oneWorker), singleForms, [names.bullmqOne], { atLeast: 1.4 }),
+    ...ratio('P5', 'one worker, one in hand, against BullMQ', drain(labels.oneWorker), singleForms, [names.bullmqOne], {
+      atLeast: 1.4,
+    }),
     everyRun: true,
     reportOnly: 'a sequential round trip is bimodal on small virtual machines',
   },
-  ratio('P6', 'AOF: drain, one task in hand, against BullMQ’s best', drain(labels.s1Aof), singleForms, bullmqForms, { atLeast: 1.4 }),
-  ratio('P6', 'AOF: drain with claim-ahead, against BullMQ’s best', drain(labels.s1Aof), batchForms, bullmqForms, { atLeast: 2.2 }),
+  ratio('P6', 'AOF: drain, one task in hand, against BullMQ’s best', drain(labels.s1Aof), singleForms, bullmqForms, {
+    atLeast: 1.4,
+  }),
+  ratio('P6', 'AOF: drain with claim-ahead, against BullMQ’s best', drain(labels.s1Aof), batchForms, bullmqForms, {
+    atLeast: 2.2,
+  }),
   absolute('P7', 'server calls per lifecycle', groups.serverCalls, [operations.lifecycle], { atMost: 18 }),
   absolute('P7', 'server time per lifecycle, µs', groups.serverUs, [operations.lifecycle], { atMost: 24 }),
   absolute('P7', 'server calls, submit', groups.serverCalls, [operations.submit], { atMost: 6 }),
@@ -98,28 +116,52 @@ export const goals: readonly Goal[] = [
   ...routingModes.flatMap((mode): Goal[] => {
     const forms = [names.subjectCalls, names.subjectWorker];
     return [
-      { ...absolute('P13', `S5 ${mode}: routed right, %`, routingGroups.routed(mode), forms, { atLeast: 100 }), everyRun: true },
+      {
+        ...absolute('P13', `S5 ${mode}: routed right, %`, routingGroups.routed(mode), forms, { atLeast: 100 }),
+        everyRun: true,
+      },
       absolute('P13', `S5 ${mode}: p99 submit to claim, ms`, routingGroups.p99(mode), forms, { atMost: 40 }),
     ];
   }),
   ...(['partial', 'scarce'] as const).flatMap((mode) =>
-    [names.subjectCalls, names.subjectWorker].map((form): Goal => ({
-      id: 'P13',
-      title: `S5 ${mode} against happy`,
-      subject: { group: routingGroups.net(mode), names: [form] },
-      against: { group: routingGroups.net('happy'), names: [form] },
-      bound: { atLeast: 0.8 },
-    })),
+    [names.subjectCalls, names.subjectWorker].map(
+      (form): Goal => ({
+        id: 'P13',
+        title: `S5 ${mode} against happy`,
+        subject: { group: routingGroups.net(mode), names: [form] },
+        against: { group: routingGroups.net('happy'), names: [form] },
+        bound: { atLeast: 0.8 },
+      }),
+    ),
   ),
-  absolute('P13', 'S5 happy: start-up included, claims/s', routingGroups.wall('happy'), [names.subjectCalls, names.subjectWorker], { atLeast: 3_200 }),
+  absolute(
+    'P13',
+    'S5 happy: start-up included, claims/s',
+    routingGroups.wall('happy'),
+    [names.subjectCalls, names.subjectWorker],
+    { atLeast: 3_200 },
+  ),
   absolute('P15', 'memory per terminal execution, B', groups.memoryTiny, [names.subjectFused], { atMost: 400 }),
   absolute('P15', 'keys per terminal execution', groups.memoryKeys, [names.subjectFused], { atMost: 2 }),
   absolute('P16', '100 idle slots: commands/s', groups.idleCommands, idleSubject, { atMost: 25 }),
   absolute('P16', '100 idle slots: server CPU, %', groups.idleCpu, idleSubject, { atMost: 0.2 }),
-  absolute('P16', '100 idle slots: server CPU beyond the server alone, %', groups.idleCpuAdded, idleSubject, { atMost: 0.2 }),
+  absolute('P16', '100 idle slots: server CPU beyond the server alone, %', groups.idleCpuAdded, idleSubject, {
+    atMost: 0.2,
+  }),
   absolute('P16', '100 idle slots: connections', groups.idleClients, idleSubject, { atMost: 2 }),
   absolute('P17', 'memory backend, lifecycles/s', groups.memoryBackendRate, ['flowfabric'], { atLeast: 250_000 }),
-  ratio('P17', 'memory backend, cost at 1 000 000 against 1 000', groups.memoryBackendCost, [storedEntities(1_000_000)], [storedEntities(1_000)], { atMost: 2 }),
-  ratio('P18', '100 000 jobs against 10 000', groups.decayLength, [decayRows.long], [decayRows.short], { atLeast: 0.9 }),
-  ratio('P18', '1 000 000 stored against empty', groups.decayStored, [decayRows.stored], [decayRows.empty], { atLeast: 0.9 }),
+  ratio(
+    'P17',
+    'memory backend, cost at 1 000 000 against 1 000',
+    groups.memoryBackendCost,
+    [storedEntities(1_000_000)],
+    [storedEntities(1_000)],
+    { atMost: 2 },
+  ),
+  ratio('P18', '100 000 jobs against 10 000', groups.decayLength, [decayRows.long], [decayRows.short], {
+    atLeast: 0.9,
+  }),
+  ratio('P18', '1 000 000 stored against empty', groups.decayStored, [decayRows.stored], [decayRows.empty], {
+    atLeast: 0.9,
+  }),
 ];

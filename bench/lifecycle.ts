@@ -1,12 +1,4 @@
-import type {
-  BatchEngine,
-  BenchTask,
-  CallEngine,
-  Engine,
-  FusedEngine,
-  Payload,
-  WorkerEngine,
-} from './adapter.js';
+import type { BatchEngine, BenchTask, CallEngine, Engine, FusedEngine, Payload, WorkerEngine } from './adapter.js';
 import type { BenchServer } from './server.js';
 import { median, percentile } from './statistics.js';
 import { inParallel, nodeCpuUs, signal, sleep, within } from './timing.js';
@@ -101,12 +93,7 @@ async function metered(server: BenchServer, action: () => Promise<number>): Prom
 }
 
 /** Submits `count` pieces of work of one payload. */
-export async function submitAll(
-  engine: Engine,
-  form: SubmitForm,
-  count: number,
-  payload: Payload,
-): Promise<void> {
+export async function submitAll(engine: Engine, form: SubmitForm, count: number, payload: Payload): Promise<void> {
   if (form === 'single') {
     await inParallel(count, SUBMISSIONS_IN_FLIGHT, () => engine.submit({ payload }));
     return;
@@ -201,11 +188,7 @@ interface DrainState {
   readonly completeMs: number[];
 }
 
-function drainLoop(
-  drain: Exclude<DrainForm, { by: 'worker' }>,
-  worker: number,
-  state: DrainState,
-): Promise<void> {
+function drainLoop(drain: Exclude<DrainForm, { by: 'worker' }>, worker: number, state: DrainState): Promise<void> {
   switch (drain.by) {
     case 'calls':
       return drainByCalls(drain.engine, worker, state);
@@ -217,11 +200,7 @@ function drainLoop(
 }
 
 /** Claims one of the tasks that are left; undefined when others have them all. */
-async function claimOne(
-  engine: CallEngine,
-  worker: number,
-  state: DrainState,
-): Promise<BenchTask | undefined> {
+async function claimOne(engine: CallEngine, worker: number, state: DrainState): Promise<BenchTask | undefined> {
   while (state.left > 0) {
     // Set aside before asking, so that no loop blocks for a task that can't come.
     state.left -= 1;
@@ -279,12 +258,7 @@ async function completeAndTakeNext(
   return next;
 }
 
-async function drainByBatches(
-  engine: BatchEngine,
-  batch: number,
-  worker: number,
-  state: DrainState,
-): Promise<void> {
+async function drainByBatches(engine: BatchEngine, batch: number, worker: number, state: DrainState): Promise<void> {
   while (state.left > 0) {
     const wanted = Math.min(batch, state.left);
     state.left -= wanted;

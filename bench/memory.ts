@@ -58,9 +58,19 @@ async function runLifecycles(backend: Backend, ids: readonly Ids[], workers: num
   const worker = async (workerInstanceId: string): Promise<void> => {
     for (let entry = ids[next++]; entry !== undefined; entry = ids[next++]) {
       const { executionId, leaseId, attemptId } = entry;
-      await backend.createExecution({ executionId, namespace: 'bench', laneId: LANE, executionKind: 'job', creatorIdentity: 'bench' });
+      await backend.createExecution({
+        executionId,
+        namespace: 'bench',
+        laneId: LANE,
+        executionKind: 'job',
+        creatorIdentity: 'bench',
+      });
       const outcome = await backend.claimForWorker({
-        partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId, claims: [{ leaseId, attemptId }],
+        partition: PARTITION,
+        laneId: LANE,
+        workerId: 'worker',
+        workerInstanceId,
+        claims: [{ leaseId, attemptId }],
       });
       const claimed = outcome.kind === 'claimed' ? outcome.executions[0] : undefined;
       if (claimed === undefined) throw new Error('There was nothing to claim right after a creation.');
@@ -87,7 +97,9 @@ export async function memoryLifecycles({ count, workers }: { count: number; work
  * Cost of a transition with so many terminal executions present, ascending. Every sample covers as many lifecycles,
  * so that each has its share of garbage collection; a small population is made anew before it has grown.
  */
-export async function costByPopulation(sizes: readonly number[]): Promise<{ size: number; microsecondsPerTransition: number }[]> {
+export async function costByPopulation(
+  sizes: readonly number[],
+): Promise<{ size: number; microsecondsPerTransition: number }[]> {
   await runLifecycles(memory(), mint(WARM_UP), WORKERS);
   const costs: { size: number; microsecondsPerTransition: number }[] = [];
   let backend = memory();
@@ -121,7 +133,8 @@ export async function costByPopulation(sizes: readonly number[]): Promise<{ size
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  for (let run = 0; run < 5; run++) console.log(`${Math.round(await memoryLifecycles({ count: 100_000, workers: WORKERS }))} lifecycles/s`);
+  for (let run = 0; run < 5; run++)
+    console.log(`${Math.round(await memoryLifecycles({ count: 100_000, workers: WORKERS }))} lifecycles/s`);
   for (const { size, microsecondsPerTransition } of await costByPopulation([1_000, 10_000, 100_000, 1_000_000])) {
     console.log(`${size} executions: ${microsecondsPerTransition.toFixed(2)} µs per transition`);
   }

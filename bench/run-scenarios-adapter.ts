@@ -23,32 +23,59 @@ const PREFIX = 'ff:';
 const CLAIM_WAIT_MS = 50;
 
 export default async function open({ port }: { port: number }): Promise<object> {
-  const backend = await valkey({ url: `valkey://127.0.0.1:${port}`, prefix: PREFIX, ...(process.env['BENCH_PARTITIONS'] === undefined ? {} : { partitions: { count: Number(process.env['BENCH_PARTITIONS']) } }) });
+  const backend = await valkey({
+    url: `valkey://127.0.0.1:${port}`,
+    prefix: PREFIX,
+    ...(process.env['BENCH_PARTITIONS'] === undefined
+      ? {}
+      : { partitions: { count: Number(process.env['BENCH_PARTITIONS']) } }),
+  });
   const placer = new Placer(backend.partitions);
   const admin = new Valkey({ host: '127.0.0.1', port });
   /** Shared by all workers of this process: what one finds out, the others know. */
   const finder = await WorkFinder.start(backend, { laneId: LANE });
 
-  const creation = ({ id, payload = 'x', requires }: { id: string; payload?: string | Uint8Array; requires?: readonly number[] }): Extract<Command, { name: 'createExecution' }> => {
+  const creation = ({
+    id,
+    payload = 'x',
+    requires,
+  }: {
+    id: string;
+    payload?: string | Uint8Array;
+    requires?: readonly number[];
+  }): Extract<Command, { name: 'createExecution' }> => {
     const inputPayload = typeof payload === 'string' ? Buffer.from(payload) : payload;
     return {
       name: 'createExecution',
       args: {
         executionId: placer.executionId({ namespace: 'bench', laneId: LANE, inputBytes: inputPayload.byteLength }),
-        namespace: 'bench', laneId: LANE, executionKind: id, creatorIdentity: 'bench', inputPayload,
-        ...(requires === undefined ? {} : { policy: { routingRequirements: { requiredCapabilities: requires.map((capability) => `c${capability}`) } } }),
+        namespace: 'bench',
+        laneId: LANE,
+        executionKind: id,
+        creatorIdentity: 'bench',
+        inputPayload,
+        ...(requires === undefined
+          ? {}
+          : {
+              policy: { routingRequirements: { requiredCapabilities: requires.map((capability) => `c${capability}`) } },
+            }),
       },
     };
   };
   const claimOf = (worker: string, count: number, capabilities: readonly number[] = []): ClaimAnywhere => ({
-    workerId: 'bench', workerInstanceId: worker, workerCapabilities: capabilities.map((capability) => `c${capability}`),
+    workerId: 'bench',
+    workerInstanceId: worker,
+    workerCapabilities: capabilities.map((capability) => `c${capability}`),
     claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
   });
-  const completion = ({ claimed: { executionId, leaseId, leaseEpoch, attemptId } }: Task): Extract<Command, { name: 'completeExecution' }> => ({
+  const completion = ({
+    claimed: { executionId, leaseId, leaseEpoch, attemptId },
+  }: Task): Extract<Command, { name: 'completeExecution' }> => ({
     name: 'completeExecution',
     args: { executionId, fence: { leaseId, leaseEpoch, attemptId } },
   });
-  const tasksOf = (executions: readonly ClaimedExecution[]): Task[] => executions.map((claimed) => ({ id: claimed.executionKind, payload: claimed.inputPayload, claimed }));
+  const tasksOf = (executions: readonly ClaimedExecution[]): Task[] =>
+    executions.map((claimed) => ({ id: claimed.executionKind, payload: claimed.inputPayload, claimed }));
 
   return {
     name: 'flowfabric',
@@ -61,7 +88,8 @@ export default async function open({ port }: { port: number }): Promise<object> 
       }
       await Promise.all([...groups.values()].map((commands) => backend.execute(commands)));
     },
-    claim: async (worker: string, { caps }: { caps?: readonly number[] } = {}) => tasksOf(await finder.claim(claimOf(worker, 1, caps), { waitMs: CLAIM_WAIT_MS }))[0] ?? null,
+    claim: async (worker: string, { caps }: { caps?: readonly number[] } = {}) =>
+      tasksOf(await finder.claim(claimOf(worker, 1, caps), { waitMs: CLAIM_WAIT_MS }))[0] ?? null,
     complete: async (task: Task) => backend.completeExecution(completion(task).args),
     completeAndClaim: async (task: Task, worker: string) => {
       // Sent in one turn to one partition, the two are one call.

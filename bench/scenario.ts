@@ -73,16 +73,23 @@ export async function withEngines<Result>(
   action: (server: BenchServer, engines: Engines) => Promise<Result>,
 ): Promise<Result> {
   return withServer(options, (server) =>
-    withEngine((address) => ListEngine.connect(address), server, (list) =>
-      withEngine((address) => BullmqEngine.connect(address), server, async (bullmq) => {
-        const { subject } = context;
-        if (subject === undefined) return action(server, { list, bullmq, subject: undefined });
-        return withEngine(
-          (address) => subject.createFlowFabricEngine(address),
+    withEngine(
+      (address) => ListEngine.connect(address),
+      server,
+      (list) =>
+        withEngine(
+          (address) => BullmqEngine.connect(address),
           server,
-          (engine) => action(server, { list, bullmq, subject: engine }),
-        );
-      }),
+          async (bullmq) => {
+            const { subject } = context;
+            if (subject === undefined) return action(server, { list, bullmq, subject: undefined });
+            return withEngine(
+              (address) => subject.createFlowFabricEngine(address),
+              server,
+              (engine) => action(server, { list, bullmq, subject: engine }),
+            );
+          },
+        ),
     ),
   );
 }
@@ -95,8 +102,10 @@ export async function withSubject(
   const { subject } = context;
   if (subject === undefined) return [];
   return withServer({ appendonly: false }, (server) =>
-    withEngine((address) => subject.createFlowFabricEngine(address), server, (engine) =>
-      action(server, engine),
+    withEngine(
+      (address) => subject.createFlowFabricEngine(address),
+      server,
+      (engine) => action(server, engine),
     ),
   );
 }

@@ -17,7 +17,10 @@ export function percentile(values: readonly number[], percent: number): number {
 export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return 'n/a';
   const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ' ');
+  if (size >= 1000)
+    return Math.round(value)
+      .toString()
+      .replace(/\B(?=(\d{3})+$)/g, ' ');
   if (size >= 100) return value.toFixed(0);
   if (size >= 10) return value.toFixed(1);
   if (size >= 1 || size === 0) return value.toFixed(2);

@@ -23,11 +23,7 @@ export async function inParallel(
 }
 
 /** A promise with a deadline: rejects with `sentence()` when `limitMs` has passed. */
-export async function within<Value>(
-  limitMs: number,
-  promise: Promise<Value>,
-  sentence: () => string,
-): Promise<Value> {
+export async function within<Value>(limitMs: number, promise: Promise<Value>, sentence: () => string): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {

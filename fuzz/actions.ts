@@ -15,7 +15,16 @@ export interface Pick {
   readonly index: number;
 }
 
-export type FenceChoice = 'current' | 'previous' | 'none' | 'no_lease' | 'no_epoch' | 'no_attempt' | 'wrong_lease' | 'wrong_epoch' | 'wrong_attempt';
+export type FenceChoice =
+  | 'current'
+  | 'previous'
+  | 'none'
+  | 'no_lease'
+  | 'no_epoch'
+  | 'no_attempt'
+  | 'wrong_lease'
+  | 'wrong_epoch'
+  | 'wrong_attempt';
 export type Source = 'lease_holder' | 'operator_override';
 
 /** A time: an offset from now, or from the n-th time that matters to the world. */
@@ -71,7 +80,11 @@ export type Action =
   | { readonly do: 'release'; readonly owner: Owner }
   | { readonly do: 'progress'; readonly owner: Owner; readonly percent: number | null; readonly message: string | null }
   | { readonly do: 'revoke'; readonly pick: Pick; readonly expected: 'none' | 'current' | 'wrong' }
-  | { readonly do: 'mark' | 'promote' | 'purge' | 'expire_attempt' | 'expire_deadline'; readonly pick: Pick; readonly jitter: number | null }
+  | {
+      readonly do: 'mark' | 'promote' | 'purge' | 'expire_attempt' | 'expire_deadline';
+      readonly pick: Pick;
+      readonly jitter: number | null;
+    }
   | { readonly do: 'due'; readonly limit: number }
   | { readonly do: 'time'; readonly to: Moment }
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
@@ -85,23 +98,64 @@ export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
 export const POLICIES = [
   undefined,
   { retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 50 } } },
-  { retryPolicy: { maxRetries: 3, backoff: { type: 'exponential', initialDelayMs: 10, maxDelayMs: 65, multiplier: 2.5, jitter: true }, retryableCategories: ['io', 'timeout'] } },
+  {
+    retryPolicy: {
+      maxRetries: 3,
+      backoff: { type: 'exponential', initialDelayMs: 10, maxDelayMs: 65, multiplier: 2.5, jitter: true },
+      retryableCategories: ['io', 'timeout'],
+    },
+  },
   { retryPolicy: { maxRetries: 1 }, timeoutPolicy: { attemptTimeoutMs: 700 }, maxReclaimCount: 1 },
   { timeoutPolicy: { attemptTimeoutMs: 1_500, executionDeadlineMs: 4_000 }, maxReclaimCount: 0 },
   { maxReleaseCount: 1, priority: 7, dedupWindowMs: 900, streamPolicy: { retentionTtlMs: 0 } },
-  { maxReclaimCount: 2, maxReleaseCount: 0, delayUntil: 1_700_000_000_900, streamPolicy: { retentionTtlMs: 90_000 }, retryPolicy: { maxRetries: 0 } },
-  { timeoutPolicy: { executionDeadlineMs: 1_700_000_003_000 }, retryPolicy: { maxRetries: 5, backoff: { type: 'exponential', initialDelayMs: 0, maxDelayMs: 0, multiplier: 1 } } },
-  { timeoutPolicy: { attemptTimeoutMs: 1_300 }, retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } } },
+  {
+    maxReclaimCount: 2,
+    maxReleaseCount: 0,
+    delayUntil: 1_700_000_000_900,
+    streamPolicy: { retentionTtlMs: 90_000 },
+    retryPolicy: { maxRetries: 0 },
+  },
+  {
+    timeoutPolicy: { executionDeadlineMs: 1_700_000_003_000 },
+    retryPolicy: { maxRetries: 5, backoff: { type: 'exponential', initialDelayMs: 0, maxDelayMs: 0, multiplier: 1 } },
+  },
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_300 },
+    retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } },
+  },
   // The backoff is cut at the second retry; attempts time out in the millisecond in which the shortest lease ends.
-  { timeoutPolicy: { attemptTimeoutMs: 1_000 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true } } },
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_000 },
+    retryPolicy: {
+      maxRetries: 4,
+      backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true },
+    },
+  },
   // Everything is due at once.
-  { timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 }, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] } },
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 },
+    retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] },
+  },
   // Attempts time out while their lease is good, and only some failures are worth a retry.
-  { timeoutPolicy: { attemptTimeoutMs: 800 }, retryPolicy: { maxRetries: 4, backoff: { type: 'exponential', initialDelayMs: 9, maxDelayMs: 10, multiplier: 3, jitter: true }, retryableCategories: ['timeout', 'transient', 'io'] } },
+  {
+    timeoutPolicy: { attemptTimeoutMs: 800 },
+    retryPolicy: {
+      maxRetries: 4,
+      backoff: { type: 'exponential', initialDelayMs: 9, maxDelayMs: 10, multiplier: 3, jitter: true },
+      retryableCategories: ['timeout', 'transient', 'io'],
+    },
+  },
 ] as const;
 
 const pick = (...among: Among[]): fc.Arbitrary<Pick> =>
-  fc.record({ among: fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...among) }, { weight: 2, arbitrary: fc.constant<Among>('any') }, { weight: 1, arbitrary: fc.constant<Among>('missing') }), index: fc.nat(5) });
+  fc.record({
+    among: fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...among) },
+      { weight: 2, arbitrary: fc.constant<Among>('any') },
+      { weight: 1, arbitrary: fc.constant<Among>('missing') },
+    ),
+    index: fc.nat(5),
+  });
 
 const moment: fc.Arbitrary<Moment> = fc.record({
   from: fc.constantFrom('timer', 'timer', 'now'),
@@ -110,16 +164,49 @@ const moment: fc.Arbitrary<Moment> = fc.record({
 });
 
 const step: fc.Arbitrary<Moment> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ from: fc.constant('timer' as const), index: fc.nat(2), offsetMs: fc.constantFrom(-1, 0, 0, 1) }) },
-  { weight: 2, arbitrary: fc.record({ from: fc.constant('now' as const), index: fc.constant(0), offsetMs: fc.integer({ min: 0, max: 1_500 }) }) },
-  { weight: 1, arbitrary: fc.record({ from: fc.constant('now' as const), index: fc.constant(0), offsetMs: fc.constantFrom(59_999, 60_000, 120_000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      from: fc.constant('timer' as const),
+      index: fc.nat(2),
+      offsetMs: fc.constantFrom(-1, 0, 0, 1),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      from: fc.constant('now' as const),
+      index: fc.constant(0),
+      offsetMs: fc.integer({ min: 0, max: 1_500 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      from: fc.constant('now' as const),
+      index: fc.constant(0),
+      offsetMs: fc.constantFrom(59_999, 60_000, 120_000),
+    }),
+  },
 );
 
 const owner: fc.Arbitrary<Owner> = fc.record({
   pick: pick('running', 'running', 'running', 'running', 'lapsed', 'lapsed', 'runnable', 'terminal'),
   fence: fc.oneof(
     { weight: 10, arbitrary: fc.constant<FenceChoice>('current') },
-    { weight: 6, arbitrary: fc.constantFrom<FenceChoice>('previous', 'none', 'no_lease', 'no_epoch', 'no_attempt', 'wrong_lease', 'wrong_epoch', 'wrong_attempt') },
+    {
+      weight: 6,
+      arbitrary: fc.constantFrom<FenceChoice>(
+        'previous',
+        'none',
+        'no_lease',
+        'no_epoch',
+        'no_attempt',
+        'wrong_lease',
+        'wrong_epoch',
+        'wrong_attempt',
+      ),
+    },
   ),
   source: fc.constantFrom<Source>('lease_holder', 'lease_holder', 'lease_holder', 'operator_override'),
   attemptIndex: fc.constantFrom('none', 'none', 'current', 'current', 'wrong'),
@@ -159,7 +246,15 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
   { weight: 12, arbitrary: claim },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), owner, resultBytes: fc.option(fc.constantFrom(0, 1, 5, 66, 80)), encoding: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('complete' as const),
+      owner,
+      resultBytes: fc.option(fc.constantFrom(0, 1, 5, 66, 80)),
+      encoding: fc.boolean(),
+    }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -171,37 +266,120 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
       retryAfterMs: seldom(fc.constantFrom(0, 33), 5),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('cancel' as const), owner: owner.map((it) => ({ ...it, attemptIndex: 'none' as const })) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('cancel' as const),
+      owner: owner.map((it) => ({ ...it, attemptIndex: 'none' as const })),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delay' as const), owner, until: moment, again: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), owner }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('progress' as const), owner, percent: fc.option(fc.constantFrom(0, 50, 100)), message: fc.option(fc.constantFrom('', 'half', 'größer')) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('revoke' as const), pick: pick('running', 'running', 'lapsed', 'runnable'), expected: fc.constantFrom('none', 'current', 'wrong') }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('mark' as const), pick: pick('running', 'running', 'lapsed', 'terminal', 'runnable'), jitter: fc.constant(null) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('promote' as const), pick: pick('delayed', 'delayed', 'runnable', 'running'), jitter: fc.constant(null) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('expire_attempt' as const), pick: pick('running', 'running', 'lapsed', 'terminal'), jitter: unit }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('expire_deadline' as const), pick: pick('any', 'running', 'terminal'), jitter: fc.constant(null) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('purge' as const), pick: pick('terminal', 'terminal', 'running'), jitter: fc.constant(null) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('progress' as const),
+      owner,
+      percent: fc.option(fc.constantFrom(0, 50, 100)),
+      message: fc.option(fc.constantFrom('', 'half', 'größer')),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('revoke' as const),
+      pick: pick('running', 'running', 'lapsed', 'runnable'),
+      expected: fc.constantFrom('none', 'current', 'wrong'),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('mark' as const),
+      pick: pick('running', 'running', 'lapsed', 'terminal', 'runnable'),
+      jitter: fc.constant(null),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('promote' as const),
+      pick: pick('delayed', 'delayed', 'runnable', 'running'),
+      jitter: fc.constant(null),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('expire_attempt' as const),
+      pick: pick('running', 'running', 'lapsed', 'terminal'),
+      jitter: unit,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('expire_deadline' as const),
+      pick: pick('any', 'running', 'terminal'),
+      jitter: fc.constant(null),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('purge' as const),
+      pick: pick('terminal', 'terminal', 'running'),
+      jitter: fc.constant(null),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('due' as const), limit: fc.constantFrom(1, 2, 100) }) },
   { weight: 9, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('read' as const), pick: pick('any', 'any'), limit: fc.constantFrom(0, 1, 2, 100) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('read' as const),
+      pick: pick('any', 'any'),
+      limit: fc.constantFrom(0, 1, 2, 100),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.constantFrom(0, 0, 0, 1, 2) }) },
 );
 
 const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions });
 
 /** Any calls in one batch. */
-const mixedBatch = fc.array(simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'), { minLength: 2, maxLength: 4 }).map(batchOf);
+const mixedBatch = fc
+  .array(
+    simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'),
+    { minLength: 2, maxLength: 4 },
+  )
+  .map(batchOf);
 
 /** Much work of one kind at once, and perhaps a claim behind it: index entries of one queue are written together. */
-const bulkCreation = fc.tuple(create, fc.array(create, { minLength: 1, maxLength: 3 }), fc.option(claim)).map(([first, more, last]) =>
-  batchOf([first, ...more.map((it) => ({ ...it, lane: first.lane, capabilities: first.capabilities, delay: null })), ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }])]),
-);
+const bulkCreation = fc
+  .tuple(create, fc.array(create, { minLength: 1, maxLength: 3 }), fc.option(claim))
+  .map(([first, more, last]) =>
+    batchOf([
+      first,
+      ...more.map((it) => ({ ...it, lane: first.lane, capabilities: first.capabilities, delay: null })),
+      ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }]),
+    ]),
+  );
 
-const holder = (index: number): Owner => ({ pick: { among: 'running', index }, fence: 'current', source: 'lease_holder', attemptIndex: 'none' });
+const holder = (index: number): Owner => ({
+  pick: { among: 'running', index },
+  fence: 'current',
+  source: 'lease_holder',
+  attemptIndex: 'none',
+});
 
 /** What a busy worker or the engine does with all that runs, and perhaps a claim behind it. */
 const bulkEnd = fc
-  .tuple(fc.array(fc.constantFrom('complete', 'cancel', 'release', 'mark', 'revoke'), { minLength: 2, maxLength: 4 }), fc.boolean(), fc.option(claim))
+  .tuple(
+    fc.array(fc.constantFrom('complete', 'cancel', 'release', 'mark', 'revoke'), { minLength: 2, maxLength: 4 }),
+    fc.boolean(),
+    fc.option(claim),
+  )
   .map(([kinds, alike, last]) =>
     batchOf([
       ...kinds.map((kind, index): Action => {

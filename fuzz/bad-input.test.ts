@@ -36,8 +36,18 @@ const FENCE = { leaseId: uuid(901), leaseEpoch: 1, attemptId: uuid(902) };
 async function populate({ backend }: TestEngine): Promise<void> {
   const base = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };
   await backend.createExecution({ ...base, executionId: RUNNING, inputPayload: text(SECRET), tags: { 'a.b': SECRET } });
-  await backend.claimForWorker({ partition: PARTITION, laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }] });
-  await backend.createExecution({ ...base, executionId: idOf(2), policy: { routingRequirements: { requiredCapabilities: [SECRET] } } });
+  await backend.claimForWorker({
+    partition: PARTITION,
+    laneId: 'lane',
+    workerId: 'w',
+    workerInstanceId: 'w-1',
+    claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }],
+  });
+  await backend.createExecution({
+    ...base,
+    executionId: idOf(2),
+    policy: { routingRequirements: { requiredCapabilities: [SECRET] } },
+  });
   await backend.createExecution({ ...base, executionId: idOf(3), delayUntil: 1_800_000_000_000 });
   await backend.createExecution({ ...base, executionId: idOf(4) });
   await backend.cancelExecution({ executionId: idOf(4), reason: 'r', source: 'operator_override' });
@@ -63,7 +73,11 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     policy: {
       priority: 4,
       delayUntil: 5,
-      retryPolicy: { maxRetries: 3, backoff: { type: 'exponential', initialDelayMs: 1, maxDelayMs: 9, multiplier: 2, jitter: true }, retryableCategories: ['io'] },
+      retryPolicy: {
+        maxRetries: 3,
+        backoff: { type: 'exponential', initialDelayMs: 1, maxDelayMs: 9, multiplier: 2, jitter: true },
+        retryableCategories: ['io'],
+      },
       timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 5_000 },
       maxReclaimCount: 3,
       maxReleaseCount: 3,
@@ -72,14 +86,37 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
       streamPolicy: { retentionTtlMs: 60_000 },
     },
   },
-  claimForWorker: { partition: PARTITION, laneId: 'nothing', workerId: 'w', workerInstanceId: 'w-1', workerCapabilities: [SECRET], leaseTtlMs: 5_000, claims: [{ leaseId: uuid(7), attemptId: uuid(8) }] },
+  claimForWorker: {
+    partition: PARTITION,
+    laneId: 'nothing',
+    workerId: 'w',
+    workerInstanceId: 'w-1',
+    workerCapabilities: [SECRET],
+    leaseTtlMs: 5_000,
+    claims: [{ leaseId: uuid(7), attemptId: uuid(8) }],
+  },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
   markLeaseExpiredIfDue: { executionId: RUNNING },
   revokeLease: { executionId: RUNNING, expectedLeaseId: uuid(77), reason: 'r' },
   releaseLease: { ...owner, fence: { ...FENCE, leaseId: uuid(77) } },
   updateProgress: { executionId: RUNNING, ...FENCE, progressPct: 5, progressMessage: 'half' },
-  completeExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, resultPayload: text(SECRET), resultEncoding: 'json', source: 'lease_holder' },
-  failExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, failureReason: 'r', failureCategory: 'io', failureClass: 'transient', jitter: 0.5, retryAfterMs: 5, source: 'lease_holder' },
+  completeExecution: {
+    ...owner,
+    fence: { ...FENCE, leaseId: uuid(77) },
+    resultPayload: text(SECRET),
+    resultEncoding: 'json',
+    source: 'lease_holder',
+  },
+  failExecution: {
+    ...owner,
+    fence: { ...FENCE, leaseId: uuid(77) },
+    failureReason: 'r',
+    failureCategory: 'io',
+    failureClass: 'transient',
+    jitter: 0.5,
+    retryAfterMs: 5,
+    source: 'lease_holder',
+  },
   cancelExecution: { executionId: idOf(4), reason: 'r', source: 'lease_holder', ...FENCE },
   delayExecution: { ...owner, fence: { ...FENCE, leaseId: uuid(77) }, delayUntil: 5, source: 'lease_holder' },
   promoteDelayed: { executionId: idOf(3) },
@@ -99,7 +136,9 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
 const NAMES = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES)] as (OperationName | QueryName)[];
 const FOREIGN = ['handle', '__proto__', 'toString'];
 
-type Answer = { readonly ok: true; readonly outcome: unknown } | { readonly ok: false; readonly code: string; readonly detail: unknown; readonly message: string };
+type Answer =
+  | { readonly ok: true; readonly outcome: unknown }
+  | { readonly ok: false; readonly code: string; readonly detail: unknown; readonly message: string };
 
 /** The answer of a call: an outcome or a typed error, in time. Anything else throws. */
 async function answerOf(call: () => Promise<unknown>): Promise<Answer> {
@@ -120,8 +159,13 @@ async function answerOf(call: () => Promise<unknown>): Promise<Answer> {
 /** Asks both backends and holds them to the rules. Answers what they said. */
 async function bothAnswer(call: (engine: TestEngine) => Promise<unknown>): Promise<Answer> {
   const before = await Promise.all(engines.map(({ engine }) => engine.canonicalState(PARTITION)));
-  const [memory, valkey] = (await Promise.all(engines.map(({ engine }) => answerOf(() => call(engine))))) as [Answer, Answer];
-  expect(plain(valkey.ok ? valkey : { ...valkey, message: '' })).toEqual(plain(memory.ok ? memory : { ...memory, message: '' }));
+  const [memory, valkey] = (await Promise.all(engines.map(({ engine }) => answerOf(() => call(engine))))) as [
+    Answer,
+    Answer,
+  ];
+  expect(plain(valkey.ok ? valkey : { ...valkey, message: '' })).toEqual(
+    plain(memory.ok ? memory : { ...memory, message: '' }),
+  );
   for (const answer of [memory, valkey]) {
     if (answer.ok) continue;
     expect(answer.message).not.toContain(SECRET);
@@ -165,7 +209,9 @@ test.each(NAMES)(`%s refuses spoilt arguments alike everywhere (FUZZ_SEED=${seed
     fc.asyncProperty(fc.array(spoiling, { minLength: 1, maxLength: 2 }), async (spoilings: Spoiling[]) => {
       const { args, what } = spoil(VALID[name], spoilings, FOREIGN);
       const answer = await bothAnswer(({ backend }) => backend[name](args as never)).catch((error: unknown) => {
-        throw new Error(`${name} where ${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        throw new Error(`${name} where ${what}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
       });
       // Odd, but valid, and it changed something: begin again.
       if (answer.ok && name in OPERATIONS) await reset();
@@ -183,11 +229,28 @@ test('arguments that are no object are refused', async () => {
   }
 });
 
-const RENEW_LIKE = ['renewLease', 'releaseLease', 'completeExecution', 'failExecution', 'delayExecution', 'updateProgress', 'cancelExecution'] as const;
+const RENEW_LIKE = [
+  'renewLease',
+  'releaseLease',
+  'completeExecution',
+  'failExecution',
+  'delayExecution',
+  'updateProgress',
+  'cancelExecution',
+] as const;
 
 test('damaged handles are corruption, foreign ones are named', async () => {
   const handleFrom = (backend: BackendLabel): string =>
-    encodeHandle({ backend, kind: 'fresh', executionId: RUNNING, attemptIndex: 0, ...FENCE, leaseTtlMs: 5_000, laneId: 'lane', workerInstanceId: 'w-1' });
+    encodeHandle({
+      backend,
+      kind: 'fresh',
+      executionId: RUNNING,
+      attemptIndex: 0,
+      ...FENCE,
+      leaseTtlMs: 5_000,
+      laneId: 'lane',
+      workerInstanceId: 'w-1',
+    });
   const foreign = { memory: handleFrom('valkey'), valkey: handleFrom('memory') };
   const own = handleFrom('memory');
   for (const name of RENEW_LIKE) {
@@ -201,7 +264,10 @@ test('damaged handles are corruption, foreign ones are named', async () => {
       fc.constantFrom(...RENEW_LIKE),
       fc.oneof(
         fc.nat(own.length - 1).map((at) => own.slice(0, at)),
-        fc.tuple(fc.nat(own.length - 1), fc.constantFrom('A', '.', ' ', 'é')).filter(([at, letter]) => own[at] !== letter).map(([at, letter]) => own.slice(0, at) + letter + own.slice(at + 1)),
+        fc
+          .tuple(fc.nat(own.length - 1), fc.constantFrom('A', '.', ' ', 'é'))
+          .filter(([at, letter]) => own[at] !== letter)
+          .map(([at, letter]) => own.slice(0, at) + letter + own.slice(at + 1)),
         fc.string(),
         fc.constantFrom<unknown>(5, {}, [], null, true, `h1..${'a'.repeat(8)}`, `${own}.`, own.toUpperCase()),
       ),
@@ -216,7 +282,10 @@ test('damaged handles are corruption, foreign ones are named', async () => {
 
 test('a batch is refused whole', async () => {
   await reset();
-  const good: Command = { name: 'cancelExecution', args: { executionId: idOf(2), reason: 'r', source: 'operator_override' } };
+  const good: Command = {
+    name: 'cancelExecution',
+    args: { executionId: idOf(2), reason: 'r', source: 'operator_override' },
+  };
   const elsewhere: Command = { name: 'promoteDelayed', args: { executionId: `{fp:1}:${uuid(1)}` } };
   const bad: unknown[] = [
     null,
@@ -242,7 +311,17 @@ test('a batch is refused whole', async () => {
 });
 
 test('pages of lanes refuse bad limits and cursors', async () => {
-  for (const page of [{ limit: -1 }, { limit: 1.5 }, { limit: Number.NaN }, { limit: 1_001 }, { limit: '5' }, { cursor: 5 }, { cursor: {} }, null, 5]) {
+  for (const page of [
+    { limit: -1 },
+    { limit: 1.5 },
+    { limit: Number.NaN },
+    { limit: 1_001 },
+    { limit: '5' },
+    { cursor: 5 },
+    { cursor: {} },
+    null,
+    5,
+  ]) {
     const answer = await bothAnswer(({ backend }) => backend.listLanes(page as never));
     expect(answer).toMatchObject({ ok: false, code: 'invalid_input' });
   }

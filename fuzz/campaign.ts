@@ -101,7 +101,12 @@ class Campaign {
         await this.once(arena, actions);
       } catch (error) {
         this.failing = arena;
-        this.failure = { seed: this.options.seed, path: '', actions, report: `fuzz/corpus/${name}.json is back (${why}).\n\n${tell(error)}` };
+        this.failure = {
+          seed: this.options.seed,
+          path: '',
+          actions,
+          report: `fuzz/corpus/${name}.json is back (${why}).\n\n${tell(error)}`,
+        };
         return;
       }
     }
@@ -124,10 +129,20 @@ class Campaign {
       { seed, path, numRuns: path === undefined ? RUNS_PER_SEED : 1, endOnFailure: true },
     );
     if (!details.failed || details.counterexample === null) return;
-    const shrunk = await shrink(details.counterexample[0], details.errorInstance, (actions) => arena.run(actions), SHRINK_LIMIT_MS);
+    const shrunk = await shrink(
+      details.counterexample[0],
+      details.errorInstance,
+      (actions) => arena.run(actions),
+      SHRINK_LIMIT_MS,
+    );
     const kept = this.options.keepFailures ? keep(titleOf(shrunk.error), shrunk.actions) : undefined;
     const foundPath = details.counterexamplePath ?? '';
-    this.failure = { seed, path: foundPath, actions: shrunk.actions, report: reportOf(shrunk.error, seed, foundPath, kept) };
+    this.failure = {
+      seed,
+      path: foundPath,
+      actions: shrunk.actions,
+      report: reportOf(shrunk.error, seed, foundPath, kept),
+    };
   }
 
   private async once(arena: Arena, actions: readonly Action[]): Promise<void> {
@@ -150,7 +165,12 @@ export function campaign(options: CampaignOptions): Promise<CampaignResult> {
 
 const titleOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const tell = (error: unknown): string => (error instanceof Divergence ? storyOf(error, START_AT) : error instanceof Error ? (error.stack ?? error.message) : String(error));
+const tell = (error: unknown): string =>
+  error instanceof Divergence
+    ? storyOf(error, START_AT)
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
 
 function reportOf(error: unknown, seed: number, path: string, kept: string | undefined): string {
   return [

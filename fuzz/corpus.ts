@@ -18,7 +18,10 @@ export function corpus(): CorpusEntry[] {
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith('.json'))
     .sort()
-    .map((file) => ({ name: file.slice(0, -'.json'.length), ...(JSON.parse(readFileSync(FOLDER + file, 'utf8')) as Omit<CorpusEntry, 'name'>) }));
+    .map((file) => ({
+      name: file.slice(0, -'.json'.length),
+      ...(JSON.parse(readFileSync(FOLDER + file, 'utf8')) as Omit<CorpusEntry, 'name'>),
+    }));
 }
 
 /** Keeps a run under a name that follows from its actions. Answers the file, relative to the repository. */

@@ -3,7 +3,8 @@ import { summaryOf, type CampaignResult } from './campaign.js';
 import type { Coverage } from './coverage.js';
 
 /** `.` nothing, else the count, in at most four characters. */
-const compact = (count: number): string => (count === 0 ? '.' : count < 10_000 ? String(count) : `${Math.floor(count / 1_000)}k`);
+const compact = (count: number): string =>
+  count === 0 ? '.' : count < 10_000 ? String(count) : `${Math.floor(count / 1_000)}k`;
 
 /** The grid as fixed-width text. */
 export function coverageGrid(coverage: Coverage): string {
@@ -11,8 +12,14 @@ export function coverageGrid(coverage: Coverage): string {
     .tables(compact)
     .map(({ name, columns, rows }) => {
       const width = Math.max(name.length, ...rows.map(({ answer }) => answer.length + 2));
-      const head = name.padEnd(width) + columns.map((column) => column.replace('T', '').slice(0, 9).padStart(10)).join('');
-      return [head, ...rows.map(({ answer, cells }) => `  ${answer}`.padEnd(width) + cells.map((cell) => cell.padStart(10)).join(''))].join('\n');
+      const head =
+        name.padEnd(width) + columns.map((column) => column.replace('T', '').slice(0, 9).padStart(10)).join('');
+      return [
+        head,
+        ...rows.map(
+          ({ answer, cells }) => `  ${answer}`.padEnd(width) + cells.map((cell) => cell.padStart(10)).join(''),
+        ),
+      ].join('\n');
     })
     .join('\n\n');
 }
@@ -38,14 +45,16 @@ export function coveragePage(result: CampaignResult, seed: number): string {
     `Seed ${seed}: ${summaryOf(result)}. ${declared} declared answers, ${missing.length} of them not reached; ${cells} cells.`,
     ...(missing.length === 0 ? [] : ['', 'Not reached:', '', ...missing.map((line) => `- ${line}`)]),
     ...(untried.length === 0 ? [] : ['', `Never tried: ${untried.join(', ')}.`]),
-    ...coverage.tables((count) => (count === 0 ? '' : String(count))).flatMap(({ name, columns, rows }) => [
-      '',
-      `## ${name}`,
-      '',
-      `| answer | ${columns.join(' | ')} |`,
-      `|---|${columns.map(() => '---:').join('|')}|`,
-      ...rows.map(({ answer, cells: counts }) => `| \`${answer}\` | ${counts.join(' | ')} |`),
-    ]),
+    ...coverage
+      .tables((count) => (count === 0 ? '' : String(count)))
+      .flatMap(({ name, columns, rows }) => [
+        '',
+        `## ${name}`,
+        '',
+        `| answer | ${columns.join(' | ')} |`,
+        `|---|${columns.map(() => '---:').join('|')}|`,
+        ...rows.map(({ answer, cells: counts }) => `| \`${answer}\` | ${counts.join(' | ')} |`),
+      ]),
     '',
   ].join('\n');
 }

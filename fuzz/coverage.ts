@@ -28,7 +28,9 @@ function wordsOf(schema: z.ZodType, path: string): [string, string][] {
     case 'enum':
       return (schema as z.ZodEnum<Record<string, string>>).options.map((word) => [path, word]);
     case 'object':
-      return Object.entries((schema as z.ZodObject).shape).flatMap(([name, member]) => wordsOf(member as z.ZodType, path === '' ? name : `${path}.${name}`));
+      return Object.entries((schema as z.ZodObject).shape).flatMap(([name, member]) =>
+        wordsOf(member as z.ZodType, path === '' ? name : `${path}.${name}`),
+      );
     default:
       return [];
   }
@@ -36,7 +38,9 @@ function wordsOf(schema: z.ZodType, path: string): [string, string][] {
 
 function declaredAnswers(name: OperationName): Answer[] {
   const { outcome, rejects } = operationNamed(name);
-  const variants = (definitionOf(outcome).type === 'union' ? (outcome as z.ZodDiscriminatedUnion).options : [outcome]) as z.ZodObject[];
+  const variants = (
+    definitionOf(outcome).type === 'union' ? (outcome as z.ZodDiscriminatedUnion).options : [outcome]
+  ) as z.ZodObject[];
   return [
     ...variants.flatMap((variant) => {
       const kind = (variant.shape['kind'] as z.ZodLiteral<string>).value;
@@ -49,7 +53,9 @@ function declaredAnswers(name: OperationName): Answer[] {
 const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 /** Every answer that is declared, by operation. */
-const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(OPERATION_NAMES.map((name) => [name, declaredAnswers(name)]));
+const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(
+  OPERATION_NAMES.map((name) => [name, declaredAnswers(name)]),
+);
 
 /** The answers that a decision amounts to: its kind, and each of its words. */
 function answersOf(name: OperationName, decision: AnyDecision): Answer[] {
@@ -88,16 +94,22 @@ export class Coverage {
   /** Declared answers and events that no run reached. */
   missing(): string[] {
     const answers = OPERATION_NAMES.flatMap((name) =>
-      (DECLARED.get(name) ?? []).filter((answer) => !this.counts.get(name)?.has(answer)).map((answer) => `${name} never answered ${answer}`),
+      (DECLARED.get(name) ?? [])
+        .filter((answer) => !this.counts.get(name)?.has(answer))
+        .map((answer) => `${name} never answered ${answer}`),
     );
-    const events = Object.keys(EVENTS).filter((type) => !this.events.has(type)).map((type) => `the event ${type} never happened`);
+    const events = Object.keys(EVENTS)
+      .filter((type) => !this.events.has(type))
+      .map((type) => `the event ${type} never happened`);
     return [...answers, ...events];
   }
 
   /** Answers that are not declared: a defect of the declaration or of the operation. */
   undeclared(): string[] {
     return OPERATION_NAMES.flatMap((name) =>
-      [...(this.counts.get(name)?.keys() ?? [])].filter((answer) => !DECLARED.get(name)?.includes(answer)).map((answer) => `${name} answered ${answer}`),
+      [...(this.counts.get(name)?.keys() ?? [])]
+        .filter((answer) => !DECLARED.get(name)?.includes(answer))
+        .map((answer) => `${name} answered ${answer}`),
     );
   }
 
@@ -110,10 +122,14 @@ export class Coverage {
   }
 
   /** The grid: one table per operation, answers down, classes across. `cell` formats a count. */
-  tables(cell: (count: number) => string): { name: OperationName; columns: string[]; rows: { answer: string; cells: string[] }[] }[] {
+  tables(
+    cell: (count: number) => string,
+  ): { name: OperationName; columns: string[]; rows: { answer: string; cells: string[] }[] }[] {
     return OPERATION_NAMES.map((name) => {
       const answers = this.counts.get(name) ?? new Map<Answer, Map<StateClass | '-', number>>();
-      const columns = (['-', ...STATE_CLASSES] as const).filter((column) => [...answers.values()].some((classes) => classes.has(column)));
+      const columns = (['-', ...STATE_CLASSES] as const).filter((column) =>
+        [...answers.values()].some((classes) => classes.has(column)),
+      );
       const rows = [...new Set([...(DECLARED.get(name) ?? []), ...answers.keys()])].map((answer) => ({
         answer,
         cells: columns.map((column) => cell(answers.get(answer)?.get(column) ?? 0)),

@@ -38,7 +38,13 @@ export interface Step {
 /** A difference between the specification and a backend, with the way that led there. */
 export class Divergence extends Error {
   override readonly name = 'Divergence';
-  constructor(readonly backend: string, readonly what: string, readonly expected: unknown, readonly got: unknown, readonly steps: readonly Step[]) {
+  constructor(
+    readonly backend: string,
+    readonly what: string,
+    readonly expected: unknown,
+    readonly got: unknown,
+    readonly steps: readonly Step[],
+  ) {
     super(`${backend} differs in ${what}`);
   }
 }
@@ -64,7 +70,8 @@ export function plain(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_key, member: unknown) => {
       if (member instanceof Uint8Array) return `bytes:${Buffer.from(member).toString('hex')}`;
-      if (typeof member === 'object' && member !== null && (member as { type?: unknown }).type === 'Buffer') return `bytes:${Buffer.from((member as unknown as { data: number[] }).data).toString('hex')}`;
+      if (typeof member === 'object' && member !== null && (member as { type?: unknown }).type === 'Buffer')
+        return `bytes:${Buffer.from((member as unknown as { data: number[] }).data).toString('hex')}`;
       return member;
     }) ?? 'null',
   );
@@ -72,7 +79,9 @@ export function plain(value: unknown): unknown {
 
 /** What a caller sees of a decision. */
 function visible(decision: AnyDecision): unknown {
-  return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, code: decision.code, detail: decision.detail };
+  return decision.ok
+    ? { ok: true, outcome: decision.outcome }
+    : { ok: false, code: decision.code, detail: decision.detail };
 }
 
 async function settled(call: Promise<unknown>): Promise<unknown> {
@@ -85,14 +94,26 @@ async function settled(call: Promise<unknown>): Promise<unknown> {
 }
 
 /** Runs actions on the specification and on every subject. @throws Divergence at the first difference */
-export async function runDifferential(actions: readonly Action[], subjects: readonly Subject[], options: RunOptions, startAt: number, uuid: () => string): Promise<Step[]> {
+export async function runDifferential(
+  actions: readonly Action[],
+  subjects: readonly Subject[],
+  options: RunOptions,
+  startAt: number,
+  uuid: () => string,
+): Promise<Step[]> {
   const run = new DifferentialRun(subjects, options, startAt, uuid);
   try {
     for (const action of actions) await run.apply(action);
     await run.finish();
   } catch (error) {
     if (error instanceof Divergence) throw error;
-    throw new Divergence('something', 'crashing', 'an outcome or a typed error', error instanceof Error ? error.stack : String(error), run.steps);
+    throw new Divergence(
+      'something',
+      'crashing',
+      'an outcome or a typed error',
+      error instanceof Error ? error.stack : String(error),
+      run.steps,
+    );
   }
   return run.steps;
 }
@@ -106,7 +127,12 @@ class DifferentialRun {
   private seen = 0;
   private sinceCheckpoint = 0;
 
-  constructor(private readonly subjects: readonly Subject[], private readonly options: RunOptions, private now: number, private readonly uuid: () => string) {
+  constructor(
+    private readonly subjects: readonly Subject[],
+    private readonly options: RunOptions,
+    private now: number,
+    private readonly uuid: () => string,
+  ) {
     this.spec = new SpecMachine({ retentionMs: options.retentionMs ?? DEFAULTS.retentionMs });
     this.setTime(now);
   }
@@ -176,8 +202,13 @@ class DifferentialRun {
     const logged = this.spec.partition.log.slice(this.seen);
     await this.onEach(async (subject) => {
       // Both are sent at once and run in this order: one connection, one round trip.
-      const [got, entries] = await Promise.all([asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command), this.newEvents(subject)]);
-      got.forEach((result, i) => this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)));
+      const [got, entries] = await Promise.all([
+        asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command),
+        this.newEvents(subject),
+      ]);
+      got.forEach((result, i) =>
+        this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)),
+      );
       this.expectEqual(subject, 'the events', plain(logged), plain(entries));
     });
     this.seen += logged.length;
@@ -189,7 +220,9 @@ class DifferentialRun {
 
   private async runBatch({ engine }: Subject, commands: readonly Command[]): Promise<unknown[]> {
     const results = await engine.backend.execute(commands);
-    return results.map((result) => (result.ok ? result : { ok: false, code: result.error.code, detail: result.error.detail }));
+    return results.map((result) =>
+      result.ok ? result : { ok: false, code: result.error.code, detail: result.error.detail },
+    );
   }
 
   /** Applies what is due, after agreeing on what that is. */
@@ -198,12 +231,25 @@ class DifferentialRun {
     const decision = QUERIES.listDue.read(this.spec.view, { partition: PARTITION, limit }, context);
     if (!decision.ok) return;
     const { commands } = decision.outcome;
-    const [purges, others] = [commands.filter(({ name }) => name === 'purgeExecution'), commands.filter(({ name }) => name !== 'purgeExecution')];
+    const [purges, others] = [
+      commands.filter(({ name }) => name === 'purgeExecution'),
+      commands.filter(({ name }) => name !== 'purgeExecution'),
+    ];
     for (const subject of this.subjects) {
       const due = await subject.engine.backend.listDue({ partition: PARTITION, limit });
-      this.expectEqual(subject, 'what is due', others, due.commands.filter(({ name }) => name !== 'purgeExecution'));
+      this.expectEqual(
+        subject,
+        'what is due',
+        others,
+        due.commands.filter(({ name }) => name !== 'purgeExecution'),
+      );
       // Order inside a retention slot is free, so only the count of purges is fixed.
-      this.expectEqual(subject, 'how many purges are due', purges.length, due.commands.filter(({ name }) => name === 'purgeExecution').length);
+      this.expectEqual(
+        subject,
+        'how many purges are due',
+        purges.length,
+        due.commands.filter(({ name }) => name === 'purgeExecution').length,
+      );
       this.expectEqual(subject, 'when the next thing is due', decision.outcome.nextDueAt, due.nextDueAt);
     }
     for (const command of commands) await this.command({ do: 'due', limit }, [command as Command], false);
@@ -228,7 +274,10 @@ class DifferentialRun {
     for (const [name, args] of queries) {
       const declaration = QUERIES[name];
       const parsed = declaration.args.parse(args);
-      const decision = declaration.read(this.spec.view, parsed as never, { now: this.now, settings: { retentionMs: 0 } }) as AnyDecision;
+      const decision = declaration.read(this.spec.view, parsed as never, {
+        now: this.now,
+        settings: { retentionMs: 0 },
+      }) as AnyDecision;
       const expected = plain(visible(decision));
       for (const subject of this.subjects) {
         const got = await settled(subject.engine.backend[name](args as never) as Promise<unknown>);
@@ -256,7 +305,8 @@ class DifferentialRun {
     }
     await this.onEach(async (subject) => {
       const got = plain(await subject.engine.canonicalState(PARTITION)) as Record<string, unknown>;
-      for (const part of Object.keys(expected)) this.expectEqual(subject, `the stored ${part}`, expected[part], got[part]);
+      for (const part of Object.keys(expected))
+        this.expectEqual(subject, `the stored ${part}`, expected[part], got[part]);
     });
   }
 
@@ -277,7 +327,8 @@ class DifferentialRun {
     this.recent.push(command);
     if (this.recent.length > MAX_RECENT) this.recent.shift();
     if (!decision.ok) return;
-    if (command.name === 'createExecution' && decision.outcome.kind === 'created') this.created.push(command.args.executionId);
+    if (command.name === 'createExecution' && decision.outcome.kind === 'created')
+      this.created.push(command.args.executionId);
     if (decision.outcome.kind !== 'claimed') return;
     for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) {
       this.fences.set(executionId, [...(this.fences.get(executionId) ?? []), { leaseId, leaseEpoch, attemptId }]);
@@ -290,11 +341,21 @@ class DifferentialRun {
   }
 
   private classes(): Map<string, StateClass> {
-    return new Map([...this.spec.partition.state.executions].map(([id, execution]) => [id, stateClassOf(execution, this.now)]));
+    return new Map(
+      [...this.spec.partition.state.executions].map(([id, execution]) => [id, stateClassOf(execution, this.now)]),
+    );
   }
 
   private note(action: Action['do'], result: string): void {
-    this.steps.push({ at: this.now, action, command: undefined, situation: '-', result, decision: undefined, taken: [] });
+    this.steps.push({
+      at: this.now,
+      action,
+      command: undefined,
+      situation: '-',
+      result,
+      decision: undefined,
+      taken: [],
+    });
   }
 
   private expectEqual(subject: Subject, what: string, expected: unknown, got: unknown): void {
@@ -305,19 +366,28 @@ class DifferentialRun {
 /** Every execution that a claim took or, at its cap, ended. */
 function takenBy(decision: AnyDecision): string[] {
   if (!decision.ok || (decision.outcome.kind !== 'claimed' && decision.outcome.kind !== 'no_work')) return [];
-  const taken = decision.outcome.kind === 'claimed' ? decision.outcome.executions.map(({ executionId }) => executionId) : [];
+  const taken =
+    decision.outcome.kind === 'claimed' ? decision.outcome.executions.map(({ executionId }) => executionId) : [];
   return [...taken, ...decision.outcome.reclaimCapExceeded];
 }
 
 function tablesOf(state: PartitionState): unknown {
-  return { executions: [...state.executions.values()].sort((a, b) => compareBytes(a.executionId, b.executionId)), idempotency: sortedRecord(state.idempotency), lanes: [...state.lanes].sort() };
+  return {
+    executions: [...state.executions.values()].sort((a, b) => compareBytes(a.executionId, b.executionId)),
+    idempotency: sortedRecord(state.idempotency),
+    lanes: [...state.lanes].sort(),
+  };
 }
 
 /** Every entry of a log. */
 export async function wholeLog({ backend }: TestEngine, partition: string): Promise<LoggedEvent[]> {
   const log: LoggedEvent[] = [];
   for (;;) {
-    const { events, end } = await backend.readLog({ partition, after: log.at(-1)?.sequence ?? 0, limit: LIMITS.maxPageSize });
+    const { events, end } = await backend.readLog({
+      partition,
+      after: log.at(-1)?.sequence ?? 0,
+      limit: LIMITS.maxPageSize,
+    });
     log.push(...events);
     if (events.length === 0 || events.at(-1)?.sequence === end) return log;
   }

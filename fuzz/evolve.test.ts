@@ -31,7 +31,13 @@ test(`in place and through immer (FUZZ_SEED=${seed})`, async () => {
   await fc.assert(
     fc.asyncProperty(run(80), async (actions) => {
       await engine.clear();
-      await runDifferential(actions, [{ name: 'memory', engine }], { checkpointEvery: 1_000 }, START_AT, seededUuids('run'));
+      await runDifferential(
+        actions,
+        [{ name: 'memory', engine }],
+        { checkpointEvery: 1_000 },
+        START_AT,
+        seededUuids('run'),
+      );
       const inPlace = emptyState();
       let pure = emptyState();
       for (const { event } of await wholeLog(engine, '{fp:0}')) {

@@ -45,9 +45,16 @@ if (values.write) {
   writeFileSync(COVERAGE_PAGE, coveragePage(result, environment.seed));
   console.log(`Written: ${fileURLToPath(COVERAGE_PAGE)}`);
 }
-const gaps = environment.path === undefined && result.failure === undefined ? [...result.coverage.missing(), ...result.coverage.undeclared()] : [];
+const gaps =
+  environment.path === undefined && result.failure === undefined
+    ? [...result.coverage.missing(), ...result.coverage.undeclared()]
+    : [];
 if (gaps.length > 0) {
-  console.error(values.coverage || values.write ? 'Not reached:' : `Too short to reach everything that is declared (no fault by itself; --coverage insists): ${gaps.length} left.`);
+  console.error(
+    values.coverage || values.write
+      ? 'Not reached:'
+      : `Too short to reach everything that is declared (no fault by itself; --coverage insists): ${gaps.length} left.`,
+  );
   if (values.coverage || values.write) for (const gap of gaps) console.error(`  ${gap}`);
 }
 if (result.failure !== undefined) console.error(`\n${result.failure.report}`);

@@ -1,10 +1,27 @@
 /** What an action means in a world: choices become ids, fences, times and so commands. */
 import type { FullFence } from '../model/lease/fence.js';
 import type { ReadonlyExecution } from '../model/execution/execution.js';
-import { isActive, isClaimable, isDelayed, isReclaimable, isRunnable, isTerminal } from '../model/execution/situation.js';
+import {
+  isActive,
+  isClaimable,
+  isDelayed,
+  isReclaimable,
+  isRunnable,
+  isTerminal,
+} from '../model/execution/situation.js';
 import { nextTimer } from '../model/schedule/timers.js';
 import type { Command } from '../model/machine.js';
-import { CAPABILITY_SETS, CATEGORIES, LANES, POLICIES, type Action, type Among, type Moment, type Owner, type Pick } from './actions.js';
+import {
+  CAPABILITY_SETS,
+  CATEGORIES,
+  LANES,
+  POLICIES,
+  type Action,
+  type Among,
+  type Moment,
+  type Owner,
+  type Pick,
+} from './actions.js';
 
 /** What a resolution may look at. */
 export interface World {
@@ -60,7 +77,11 @@ export function resolveMoment(world: World, { from, index, offsetMs }: Moment): 
 function fenceOf(world: World, execution: ReadonlyExecution | undefined, owner: Owner): Partial<FullFence> | undefined {
   const known = execution === undefined ? [] : (world.fences.get(execution.executionId) ?? []);
   // Whoever never owned it can still guess the epoch.
-  const latest = known.at(-1) ?? { leaseId: world.uuid(), leaseEpoch: execution?.currentLeaseEpoch ?? 1, attemptId: world.uuid() };
+  const latest = known.at(-1) ?? {
+    leaseId: world.uuid(),
+    leaseEpoch: execution?.currentLeaseEpoch ?? 1,
+    attemptId: world.uuid(),
+  };
   switch (owner.fence) {
     case 'current':
       return latest;
@@ -88,14 +109,28 @@ const reasonFor = ({ index }: Pick, reason: string): string => (index % 3 === 2 
 
 interface Claimant {
   readonly execution: ReadonlyExecution | undefined;
-  readonly args: { executionId: string; fence: Partial<FullFence> | undefined; attemptIndex: number | undefined; source: Owner['source'] };
+  readonly args: {
+    executionId: string;
+    fence: Partial<FullFence> | undefined;
+    attemptIndex: number | undefined;
+    source: Owner['source'];
+  };
 }
 
 function claimantOf(world: World, owner: Owner): Claimant {
   const execution = choose(world, owner.pick);
   const current = (execution?.totalAttemptCount ?? 1) - 1;
-  const attemptIndex = owner.attemptIndex === 'none' ? undefined : Math.max(0, owner.attemptIndex === 'current' ? current : current + 1);
-  return { execution, args: { executionId: chosenId(world, owner.pick), fence: fenceOf(world, execution, owner), attemptIndex, source: owner.source } };
+  const attemptIndex =
+    owner.attemptIndex === 'none' ? undefined : Math.max(0, owner.attemptIndex === 'current' ? current : current + 1);
+  return {
+    execution,
+    args: {
+      executionId: chosenId(world, owner.pick),
+      fence: fenceOf(world, execution, owner),
+      attemptIndex,
+      source: owner.source,
+    },
+  };
 }
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 37 + 200) % 256);
@@ -126,7 +161,10 @@ export function resolve(world: World, action: Action): Command[] {
             tags: TAGS[action.tags] as Record<string, string>,
             policy: (policy === undefined && !wantsCapabilities
               ? undefined
-              : { ...policy, ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}) }) as never,
+              : {
+                  ...policy,
+                  ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}),
+                }) as never,
           },
         },
       ];
@@ -141,7 +179,9 @@ export function resolve(world: World, action: Action): Command[] {
             laneId: wanted?.laneId ?? (LANES[action.lane] as string),
             workerId: 'pool',
             workerInstanceId: `worker-${action.worker}`,
-            workerCapabilities: [...(wanted?.requiredCapabilities ?? (CAPABILITY_SETS[action.capabilities] as readonly string[]))],
+            workerCapabilities: [
+              ...(wanted?.requiredCapabilities ?? (CAPABILITY_SETS[action.capabilities] as readonly string[])),
+            ],
             leaseTtlMs: action.ttlMs,
             claims: Array.from({ length: action.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
           },
@@ -179,12 +219,20 @@ export function resolve(world: World, action: Action): Command[] {
       ];
     case 'cancel': {
       const { executionId, fence, source } = claimantOf(world, action.owner).args;
-      return [{ name: 'cancelExecution', args: { executionId, source, reason: reasonFor(action.owner.pick, 'no longer wanted'), ...fence } }];
+      return [
+        {
+          name: 'cancelExecution',
+          args: { executionId, source, reason: reasonFor(action.owner.pick, 'no longer wanted'), ...fence },
+        },
+      ];
     }
     case 'delay': {
       const { execution, args } = claimantOf(world, action.owner);
-      const repeated = action.again && execution !== undefined && isDelayed(execution.situation) ? execution.dueAt : undefined;
-      return [{ name: 'delayExecution', args: { ...args, delayUntil: repeated ?? resolveMoment(world, action.until) } }];
+      const repeated =
+        action.again && execution !== undefined && isDelayed(execution.situation) ? execution.dueAt : undefined;
+      return [
+        { name: 'delayExecution', args: { ...args, delayUntil: repeated ?? resolveMoment(world, action.until) } },
+      ];
     }
     case 'release': {
       const { executionId, fence, attemptIndex } = claimantOf(world, action.owner).args;
@@ -192,18 +240,40 @@ export function resolve(world: World, action: Action): Command[] {
     }
     case 'progress': {
       const { execution, args } = claimantOf(world, action.owner);
-      const fence = { ...(fenceOf(world, execution, { ...action.owner, fence: 'current' }) as FullFence), ...withoutUndefined(args.fence ?? {}) };
+      const fence = {
+        ...(fenceOf(world, execution, { ...action.owner, fence: 'current' }) as FullFence),
+        ...withoutUndefined(args.fence ?? {}),
+      };
       return [
         {
           name: 'updateProgress',
-          args: { executionId: args.executionId, ...fence, progressPct: action.percent ?? undefined, progressMessage: action.message ?? undefined },
+          args: {
+            executionId: args.executionId,
+            ...fence,
+            progressPct: action.percent ?? undefined,
+            progressMessage: action.message ?? undefined,
+          },
         },
       ];
     }
     case 'revoke': {
       const execution = choose(world, action.pick);
-      const expectedLeaseId = action.expected === 'none' ? undefined : action.expected === 'current' ? execution?.currentLeaseId : world.uuid();
-      return [{ name: 'revokeLease', args: { executionId: chosenId(world, action.pick), expectedLeaseId, reason: reasonFor(action.pick, 'by hand') } }];
+      const expectedLeaseId =
+        action.expected === 'none'
+          ? undefined
+          : action.expected === 'current'
+            ? execution?.currentLeaseId
+            : world.uuid();
+      return [
+        {
+          name: 'revokeLease',
+          args: {
+            executionId: chosenId(world, action.pick),
+            expectedLeaseId,
+            reason: reasonFor(action.pick, 'by hand'),
+          },
+        },
+      ];
     }
     case 'mark':
       return [{ name: 'markLeaseExpiredIfDue', args: { executionId: chosenId(world, action.pick) } }];
@@ -239,4 +309,3 @@ export function resolve(world: World, action: Action): Command[] {
 function withoutUndefined<Value extends object>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Value;
 }
-

@@ -11,7 +11,12 @@ export interface Shrunk {
 }
 
 /** The shortest failing run that was found within the time limit, ms. `attempt` rejects when a run fails. */
-export async function shrink(failing: readonly Action[], error: unknown, attempt: (actions: readonly Action[]) => Promise<unknown>, timeLimitMs: number): Promise<Shrunk> {
+export async function shrink(
+  failing: readonly Action[],
+  error: unknown,
+  attempt: (actions: readonly Action[]) => Promise<unknown>,
+  timeLimitMs: number,
+): Promise<Shrunk> {
   const deadline = performance.now() + timeLimitMs;
   let shortest: Shrunk = { actions: failing, error };
   /** Whether the run still fails; keeps it when it does. */

@@ -76,7 +76,10 @@ export interface Spoiling {
 export const spoiling: fc.Arbitrary<Spoiling> = fc.record({ at: fc.nat(60), value: fc.constantFrom(...BAD_VALUES) });
 
 type Plain = Record<string, unknown>;
-const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
+const isPlain = (value: unknown): value is Plain =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype);
 
 /** Paths of every member, nested ones included. */
 export function pathsOf(value: unknown): string[][] {
@@ -95,7 +98,11 @@ function withMember(value: unknown, [head, ...rest]: readonly string[], replacem
 }
 
 /** Arguments with the spoilings applied, and what was done to them in words. */
-export function spoil(args: object, spoilings: readonly Spoiling[], foreign: readonly string[] = []): { args: unknown; what: string } {
+export function spoil(
+  args: object,
+  spoilings: readonly Spoiling[],
+  foreign: readonly string[] = [],
+): { args: unknown; what: string } {
   const places = [...pathsOf(args), ...foreign.map((name) => [name])];
   let spoilt: unknown = args;
   const what: string[] = [];

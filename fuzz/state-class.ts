@@ -6,7 +6,21 @@ import { isTerminal } from '../model/execution/situation.js';
  * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), owned (AL), lapsed and not yet noticed
  * (AX), lapsed (AE), revoked (AR), terminal by outcome (T...), and no execution at all.
  */
-export const STATE_CLASSES = ['none', 'RW', 'RI', 'DW', 'DI', 'AL', 'AX', 'AE', 'AR', 'Tcompleted', 'Tfailed', 'Tcancelled', 'Texpired'] as const;
+export const STATE_CLASSES = [
+  'none',
+  'RW',
+  'RI',
+  'DW',
+  'DI',
+  'AL',
+  'AX',
+  'AE',
+  'AR',
+  'Tcompleted',
+  'Tfailed',
+  'Tcancelled',
+  'Texpired',
+] as const;
 export type StateClass = (typeof STATE_CLASSES)[number];
 
 /** The class of an execution at a time. */

@@ -2,8 +2,14 @@
 import type { Divergence, Step } from './differential.js';
 
 const short = (value: unknown): string => {
-  const text = JSON.stringify(value, (_key, member: unknown) => (member instanceof Uint8Array ? `<${member.byteLength} bytes>` : member));
-  return text === undefined ? '' : text.replace(/\{fp:0\}:([0-9a-f]{8})-[0-9a-f-]{27}/g, '$1').replace(/"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{22}"/g, '"$1"');
+  const text = JSON.stringify(value, (_key, member: unknown) =>
+    member instanceof Uint8Array ? `<${member.byteLength} bytes>` : member,
+  );
+  return text === undefined
+    ? ''
+    : text
+        .replace(/\{fp:0\}:([0-9a-f]{8})-[0-9a-f-]{27}/g, '$1')
+        .replace(/"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{22}"/g, '"$1"');
 };
 
 function line(step: Step, startAt: number): string {

@@ -6,7 +6,18 @@ import { createHash } from 'node:crypto';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from '../model/limits.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
-import { BYTES_HERE, CHANNELS, CORE_FIELDS, DETAIL_FIELDS, EXECUTION_KEYS, INLINE_BYTES, MAX_UNSETTLED, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from './layout.js';
+import {
+  BYTES_HERE,
+  CHANNELS,
+  CORE_FIELDS,
+  DETAIL_FIELDS,
+  EXECUTION_KEYS,
+  INLINE_BYTES,
+  MAX_UNSETTLED,
+  PARTITION_KEYS,
+  SLOT_TIMER,
+  STAGED_SEPARATOR,
+} from './layout.js';
 import { luaFiles } from './files.js';
 import { link, type Literals } from './link.js';
 
@@ -35,12 +46,22 @@ const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test
 /** Files that others build on come first; `main.lua` comes last; the order of the rest does not matter. */
 function inOrder(paths: readonly string[]): string[] {
   const rank = (path: string): number =>
-    path === 'main.lua' ? 4 : path.startsWith('core/') ? 0 : path === 'execution/store.lua' ? 1 : path.endsWith('/events.lua') ? 3 : 2;
+    path === 'main.lua'
+      ? 4
+      : path.startsWith('core/')
+        ? 0
+        : path === 'execution/store.lua'
+          ? 1
+          : path.endsWith('/events.lua')
+            ? 3
+            : 2;
   return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 /** Fields are also looked up by the names of facts; the other literals are written out where they are used. */
-const FIELD_TABLE = `local F = {\n${Object.entries(CORE_FIELDS).map(([fact, field]) => `  ${fact} = ${JSON.stringify(field)},`).join('\n')}\n}`;
+const FIELD_TABLE = `local F = {\n${Object.entries(CORE_FIELDS)
+  .map(([fact, field]) => `  ${fact} = ${JSON.stringify(field)},`)
+  .join('\n')}\n}`;
 
 /** What model/ and the layout say, by the names that the Lua has for it. */
 function literalsOf(functionPrefix: string, hash: string): Literals {
@@ -80,7 +101,15 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
     .map((path) => `do -- ${path}\n${files[path]}end`);
   const textWith = (hash: string): string => {
     const { declarations, bodies } = link(parts, literalsOf(functionPrefix, hash));
-    return [`#!lua name=${name}`, 'local ff = { operations = {}, queries = {} }', 'local store', FIELD_TABLE, ...declarations, ...bodies, ''].join('\n');
+    return [
+      `#!lua name=${name}`,
+      'local ff = { operations = {}, queries = {} }',
+      'local store',
+      FIELD_TABLE,
+      ...declarations,
+      ...bodies,
+      '',
+    ].join('\n');
   };
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
   const source = textWith(hash);

@@ -16,7 +16,8 @@ const TABLES: ReadonlySet<string> = new Set(['operations', 'queries', 'apply']);
 /** Made here, not defined in a file. */
 const BIND = 'ff_bind';
 
-const literal = (value: string | number): string => (typeof value === 'number' ? value.toString() : JSON.stringify(value));
+const literal = (value: string | number): string =>
+  typeof value === 'number' ? value.toString() : JSON.stringify(value);
 
 const localName = (table: string, name: string): string => `${table.replace('.', '_')}_${name}`;
 
@@ -49,9 +50,17 @@ function builtIns(bodies: readonly string[]): readonly string[] {
  * The bodies with every `<table>.<name>` of `tables` replaced by its value, and every shared function by a local one;
  * and the lines that declare those.
  */
-export function link(bodies: readonly string[], tables: Literals): { readonly declarations: readonly string[]; readonly bodies: readonly string[] } {
-  const shared = new Set(bodies.flatMap((body) => [...body.matchAll(DEFINITION)].map(([, table, name]) => localName(table as string, name as string))));
-  if (shared.size > MAX_SHARED_FUNCTIONS) throw new Error(`lua: ${shared.size} shared functions; ${MAX_SHARED_FUNCTIONS} are possible`);
+export function link(
+  bodies: readonly string[],
+  tables: Literals,
+): { readonly declarations: readonly string[]; readonly bodies: readonly string[] } {
+  const shared = new Set(
+    bodies.flatMap((body) =>
+      [...body.matchAll(DEFINITION)].map(([, table, name]) => localName(table as string, name as string)),
+    ),
+  );
+  if (shared.size > MAX_SHARED_FUNCTIONS)
+    throw new Error(`lua: ${shared.size} shared functions; ${MAX_SHARED_FUNCTIONS} are possible`);
   const linked = bodies.map((body) =>
     withLiterals(body, tables)
       .replace(/\b(ff(?:\.apply)?)\.(\w+)\b/g, (reference, table: string, name: string) => {

@@ -24,37 +24,113 @@ const entry = (family: ErrorFamily, retryable: boolean, hint: string): Catalogue
 
 /** Codes with which a transition refuses a command. A refusal changes nothing and writes no event. */
 export const REJECTIONS = {
-  execution_not_found: entry('not_found', false, 'Check the execution id; it may have been purged after its retention.'),
-  fence_required: entry('validation', false, 'Pass the fence (leaseId, leaseEpoch, attemptId) of the claim, or a handle made of it.'),
+  execution_not_found: entry(
+    'not_found',
+    false,
+    'Check the execution id; it may have been purged after its retention.',
+  ),
+  fence_required: entry(
+    'validation',
+    false,
+    'Pass the fence (leaseId, leaseEpoch, attemptId) of the claim, or a handle made of it.',
+  ),
   partial_fence_triple: entry('validation', false, 'Pass all of leaseId, leaseEpoch and attemptId, or none of them.'),
-  execution_not_active: entry('contention', false, 'The execution is not running any more; stop and discard the work in hand.'),
+  execution_not_active: entry(
+    'contention',
+    false,
+    'The execution is not running any more; stop and discard the work in hand.',
+  ),
   lease_revoked: entry('state', false, 'An operator revoked the lease; stop work at once.'),
-  lease_expired: entry('state', false, 'The lease ran out before this call; stop work, renew earlier or ask for a longer lease.'),
-  stale_lease: entry('state', false, 'Another worker owns the execution now; stop work at once and discard the result.'),
-  max_releases_exceeded: entry('state', false, 'The execution was handed back too often; finish it or let its lease lapse.'),
-  cursor_too_old: entry('state', false, 'The log was trimmed past this position; start at the position named in the detail and rebuild from reads.'),
+  lease_expired: entry(
+    'state',
+    false,
+    'The lease ran out before this call; stop work, renew earlier or ask for a longer lease.',
+  ),
+  stale_lease: entry(
+    'state',
+    false,
+    'Another worker owns the execution now; stop work at once and discard the result.',
+  ),
+  max_releases_exceeded: entry(
+    'state',
+    false,
+    'The execution was handed back too often; finish it or let its lease lapse.',
+  ),
+  cursor_too_old: entry(
+    'state',
+    false,
+    'The log was trimmed past this position; start at the position named in the detail and rebuild from reads.',
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
   invalid_input: entry('validation', false, 'Correct the named argument.'),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
-  invalid_capabilities: entry('validation', false, 'Correct the capability list: non-empty tokens without comma, white space or control characters.'),
-  invalid_tag_key: entry('validation', false, 'Use a tag key like "team.name": lower case, digits and underscores, with a dot.'),
-  handle_from_other_backend: entry('validation', false, 'Use the handle with the backend that issued it, or claim again.'),
-  corruption: entry('validation', false, 'The value does not decode; do not build or edit handles and stored records by hand.'),
-  unknown_code: entry('bug', false, 'The server answered with a code this version does not know; compare client and library versions.'),
+  invalid_capabilities: entry(
+    'validation',
+    false,
+    'Correct the capability list: non-empty tokens without comma, white space or control characters.',
+  ),
+  invalid_tag_key: entry(
+    'validation',
+    false,
+    'Use a tag key like "team.name": lower case, digits and underscores, with a dot.',
+  ),
+  handle_from_other_backend: entry(
+    'validation',
+    false,
+    'Use the handle with the backend that issued it, or claim again.',
+  ),
+  corruption: entry(
+    'validation',
+    false,
+    'The value does not decode; do not build or edit handles and stored records by hand.',
+  ),
+  unknown_code: entry(
+    'bug',
+    false,
+    'The server answered with a code this version does not know; compare client and library versions.',
+  ),
   function_failed: entry('bug', false, 'The library failed inside the server; report this with the message.'),
   invariant_violation: entry('bug', false, 'An invariant of the engine is broken; report this with the message.'),
-  transport_failed: entry('transport', true, 'The connection failed; retry with back-off. Repeating the same call is safe; repeat a claim with new ids.'),
-  call_timeout: entry('timeout', true, 'No answer in time; the call may or may not have run. Repeating the same call is safe; repeat a claim with new ids.'),
-  server_memory_full: entry('resource_exhausted', true, 'The server has reached maxmemory: free memory or raise the limit. Work can still be finished; new work is refused.'),
-  server_refused: entry('unavailable', false, 'The server does not let this user do this; check user, password and permissions.'),
+  transport_failed: entry(
+    'transport',
+    true,
+    'The connection failed; retry with back-off. Repeating the same call is safe; repeat a claim with new ids.',
+  ),
+  call_timeout: entry(
+    'timeout',
+    true,
+    'No answer in time; the call may or may not have run. Repeating the same call is safe; repeat a claim with new ids.',
+  ),
+  server_memory_full: entry(
+    'resource_exhausted',
+    true,
+    'The server has reached maxmemory: free memory or raise the limit. Work can still be finished; new work is refused.',
+  ),
+  server_refused: entry(
+    'unavailable',
+    false,
+    'The server does not let this user do this; check user, password and permissions.',
+  ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
   unsupported_server: entry('unavailable', false, 'Use Valkey 7.2 or later.'),
-  unsafe_eviction_policy: entry('unavailable', false, 'Set `maxmemory-policy noeviction`: any other policy lets the server delete work.'),
-  library_mismatch: entry('unavailable', false, 'Deploy one version of flowfabric per contract, or use the newer package.'),
-  partition_mismatch: entry('unavailable', false, 'Open the backend with the partition configuration that was chosen at first boot.'),
+  unsafe_eviction_policy: entry(
+    'unavailable',
+    false,
+    'Set `maxmemory-policy noeviction`: any other policy lets the server delete work.',
+  ),
+  library_mismatch: entry(
+    'unavailable',
+    false,
+    'Deploy one version of flowfabric per contract, or use the newer package.',
+  ),
+  partition_mismatch: entry(
+    'unavailable',
+    false,
+    'Open the backend with the partition configuration that was chosen at first boot.',
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type RejectionCode = keyof typeof REJECTIONS;

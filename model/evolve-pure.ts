@@ -19,7 +19,10 @@ export function evolve(state: PartitionState, event: Event): PartitionState {
   if (current === undefined || event.type === 'execution_created' || event.type === 'execution_purged') {
     evolveInPlace(next, event);
   } else {
-    next.executions.set(event.executionId, produce(current, (draft) => evolveExecution(draft as Execution, event)));
+    next.executions.set(
+      event.executionId,
+      produce(current, (draft) => evolveExecution(draft as Execution, event)),
+    );
   }
   return next;
 }

@@ -48,4 +48,5 @@ export function evolveKnown(state: PartitionState, event: Event, known: Executio
   return known;
 }
 
-const broken = (event: Event, what: string): EngineError => new EngineError('invariant_violation', `${event.type} of ${event.executionId} ${what}.`);
+const broken = (event: Event, what: string): EngineError =>
+  new EngineError('invariant_violation', `${event.type} of ${event.executionId} ${what}.`);

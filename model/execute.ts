@@ -27,7 +27,11 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
     if (event.type === 'execution_created' && command.name === 'createExecution' && event.payloadBytes > 0) {
       store.keepPayload(event.executionId, command.args.inputPayload);
     }
-    if (event.type === 'execution_completed' && command.name === 'completeExecution' && command.args.resultPayload !== undefined) {
+    if (
+      event.type === 'execution_completed' &&
+      command.name === 'completeExecution' &&
+      command.args.resultPayload !== undefined
+    ) {
       store.keepResult(event.executionId, command.args.resultPayload);
     }
   }

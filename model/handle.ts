@@ -57,7 +57,8 @@ export function handleOf(claimed: ClaimedExecution, issuer: HandleIssuer): strin
  */
 export function decodeHandle(handle: unknown, backend: BackendLabel): HandlePayload {
   const [version, text = '', check, ...rest] = typeof handle === 'string' ? handle.split('.') : [];
-  if (version !== VERSION || rest.length > 0 || check !== checkOf(text)) throw new EngineError('corruption', 'handle: not an intact handle.');
+  if (version !== VERSION || rest.length > 0 || check !== checkOf(text))
+    throw new EngineError('corruption', 'handle: not an intact handle.');
   let payload: HandlePayload;
   try {
     payload = handlePayload.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')));
@@ -65,7 +66,9 @@ export function decodeHandle(handle: unknown, backend: BackendLabel): HandlePayl
     throw new EngineError('corruption', 'handle: its contents do not decode.', { cause });
   }
   if (payload.backend !== backend) {
-    throw new EngineError('handle_from_other_backend', `expected=${backend} actual=${payload.backend}.`, { detail: { expected: backend, actual: payload.backend } });
+    throw new EngineError('handle_from_other_backend', `expected=${backend} actual=${payload.backend}.`, {
+      detail: { expected: backend, actual: payload.backend },
+    });
   }
   return payload;
 }

@@ -52,7 +52,12 @@ export function isPartitionKey(text: string): boolean {
 /** Whether the text matches `EXECUTION_ID_PATTERN`; its partition index may be out of range. */
 export const isExecutionIdForm = remembering((text) => {
   const length = partitionKeyLength(text);
-  return length > 0 && text.length === length + 1 + UUID_LENGTH && text.charCodeAt(length) === COLON && isUuidAt(text, length + 1);
+  return (
+    length > 0 &&
+    text.length === length + 1 + UUID_LENGTH &&
+    text.charCodeAt(length) === COLON &&
+    isUuidAt(text, length + 1)
+  );
 });
 
 /** Whether the text is an execution id whose partition index is in range. */
@@ -89,7 +94,8 @@ function isUuidAt(text: string, from: number): boolean {
       allHex(text, from + 9, from + 13) &
       allHex(text, from + 14, from + 18) &
       allHex(text, from + 19, from + 23) &
-      allHex(text, from + 24, from + UUID_LENGTH)) === 1
+      allHex(text, from + 24, from + UUID_LENGTH)) ===
+      1
   );
 }
 
@@ -113,7 +119,8 @@ function remembering(accepts: (text: string) => boolean): (text: string) => bool
   const accepted = new Array<string>(places).fill('');
   return (text) => {
     const end = text.length;
-    const place = (text.charCodeAt(end - 1) * 41 + text.charCodeAt(end - 2) * 7 + text.charCodeAt(end - 3)) & (places - 1);
+    const place =
+      (text.charCodeAt(end - 1) * 41 + text.charCodeAt(end - 2) * 7 + text.charCodeAt(end - 3)) & (places - 1);
     if (accepted[place] === text && end > 0) return true;
     if (!accepts(text)) return false;
     accepted[place] = text;

@@ -35,7 +35,8 @@ function asked({ name, holds }: ExecutionInvariant): Invariant {
     name,
     check(world) {
       for (const execution of world.state.executions.values()) {
-        if (!holds(execution, world)) return `${execution.executionId} is ${execution.situation}: ${JSON.stringify(execution)}`;
+        if (!holds(execution, world))
+          return `${execution.executionId} is ${execution.situation}: ${JSON.stringify(execution)}`;
       }
       return undefined;
     },
@@ -58,14 +59,17 @@ const partitionInvariants: readonly Invariant[] = [
     name: 'nothing in the log is later than now',
     check({ log, now }) {
       const last = log.at(-1);
-      return last === undefined || last.event.at <= now ? undefined : `entry ${last.sequence} is at ${last.event.at}, now is ${now}`;
+      return last === undefined || last.event.at <= now
+        ? undefined
+        : `entry ${last.sequence} is at ${last.event.at}, now is ${now}`;
     },
   },
   {
     name: 'folding the log gives the executions',
     check({ state, replay: { state: folded, whole, unfoldable } }) {
       if (!whole || unfoldable !== undefined) return undefined;
-      if (state.executions.size !== folded.executions.size) return `${state.executions.size} executions, the log has ${folded.executions.size}`;
+      if (state.executions.size !== folded.executions.size)
+        return `${state.executions.size} executions, the log has ${folded.executions.size}`;
       for (const [id, expected] of folded.executions) {
         const execution = state.executions.get(id);
         if (execution === undefined) return `${id} is missing`;
@@ -83,9 +87,11 @@ const partitionInvariants: readonly Invariant[] = [
       if (state.lanes.size !== folded.lanes.size) return 'there is a lane that never had work';
       for (const [id, { executionId, expiresAt }] of folded.idempotency) {
         const entry = state.idempotency.get(id);
-        if (expiresAt > now && (entry?.executionId !== executionId || entry.expiresAt !== expiresAt)) return `key ${id} is missing or differs`;
+        if (expiresAt > now && (entry?.executionId !== executionId || entry.expiresAt !== expiresAt))
+          return `key ${id} is missing or differs`;
       }
-      for (const [id, { expiresAt }] of state.idempotency) if (expiresAt > now && !folded.idempotency.has(id)) return `key ${id} was never used`;
+      for (const [id, { expiresAt }] of state.idempotency)
+        if (expiresAt > now && !folded.idempotency.has(id)) return `key ${id} was never used`;
       return undefined;
     },
   },
@@ -95,20 +101,26 @@ const partitionInvariants: readonly Invariant[] = [
       let partition: string | undefined;
       for (const [id, execution] of state.executions) {
         partition ??= partitionOfExecution(id);
-        if (id !== execution.executionId || partitionOfExecution(id) !== partition) return `${execution.executionId} under ${id}`;
+        if (id !== execution.executionId || partitionOfExecution(id) !== partition)
+          return `${execution.executionId} under ${id}`;
       }
       return undefined;
     },
   },
 ];
 
-const knownSituations = asked({ name: 'the situation is one of the table', holds: ({ situation }) => Object.hasOwn(SITUATIONS, situation) });
+const knownSituations = asked({
+  name: 'the situation is one of the table',
+  holds: ({ situation }) => Object.hasOwn(SITUATIONS, situation),
+});
 
 /** Every invariant. */
 export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
-  ...[...executionInvariants, ...leaseInvariants, ...scheduleInvariants].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
+  ...[...executionInvariants, ...leaseInvariants, ...scheduleInvariants].map((invariant) =>
+    'holds' in invariant ? asked(invariant) : invariant,
+  ),
   ...LOG_RULES.map(({ name }) => ({ name, check: (world: World) => world.replay.faults.get(name) })),
 ];
 

@@ -10,7 +10,13 @@ import { failExecution } from './execution/fail.js';
 import { updateProgress } from './execution/progress.js';
 import { promoteDelayed } from './execution/promote.js';
 import { purgeExecution } from './execution/purge.js';
-import { describeExecution, getExecutionResult, readExecutionContext, readExecutionInfo, readExecutionState } from './execution/reads.js';
+import {
+  describeExecution,
+  getExecutionResult,
+  readExecutionContext,
+  readExecutionInfo,
+  readExecutionState,
+} from './execution/reads.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
 import { renewLease } from './lease/renew.js';
@@ -64,7 +70,9 @@ export type AnswerOf<Name extends QueryName> =
 /** A command as data: an operation's name and its arguments. */
 export type Command = { [Name in OperationName]: { readonly name: Name; readonly args: ArgsOf<Name> } }[OperationName];
 /** A command whose arguments went through validation. */
-export type ParsedCommand = { [Name in OperationName]: { readonly name: Name; readonly args: ParsedArgsOf<Name> } }[OperationName];
+export type ParsedCommand = {
+  [Name in OperationName]: { readonly name: Name; readonly args: ParsedArgsOf<Name> };
+}[OperationName];
 export type AnyDecision = Decision<OutcomeOf<OperationName>>;
 
 /** The declaration of an operation by name, with its types widened for generic code. */

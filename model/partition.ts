@@ -42,6 +42,7 @@ export interface Placed {
  * everything else, so that a retry meets its first try.
  */
 export function placementOf(config: PartitionConfig, execution: Placed): number | undefined {
-  if (execution.idempotencyKey) return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
+  if (execution.idempotencyKey)
+    return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
   return config.placement === 'lane' ? partitionOfText(execution.laneId, config.count) : undefined;
 }

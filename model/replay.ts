@@ -24,7 +24,9 @@ export interface Tally {
   releases: number;
   ownership: Ownership;
   /** The last acquisition, with the expiry that renewals gave it. */
-  lease: { readonly leaseId: string; readonly leaseEpoch: number; readonly attemptId: string; expiresAt: number } | undefined;
+  lease:
+    | { readonly leaseId: string; readonly leaseEpoch: number; readonly attemptId: string; expiresAt: number }
+    | undefined;
   /** How the ownership changed since the last acquisition, in order. */
   changes: OwnershipChange[];
   /** What the next acquisition has to be. */
@@ -88,7 +90,8 @@ class Reader implements Replay {
     const past = this.tallies.get(event.executionId);
     const step: Step = { entry, event, previous: this.last, past, before: this.state };
     for (const { name, needsWhole = true, holds } of rules) {
-      if ((this.whole || !needsWhole) && !this.faults.has(name) && !holds(step)) this.faults.set(name, `entry ${entry.sequence}: ${JSON.stringify(event)}`);
+      if ((this.whole || !needsWhole) && !this.faults.has(name) && !holds(step))
+        this.faults.set(name, `entry ${entry.sequence}: ${JSON.stringify(event)}`);
     }
     this.last = entry;
     if (!this.whole || this.unfoldable !== undefined) return;
@@ -112,7 +115,11 @@ const readers = new WeakMap<readonly LoggedEvent[], { readonly rules: readonly L
  */
 export function replay(log: readonly LoggedEvent[], rules: readonly LogRule[]): Replay {
   const known = readers.get(log);
-  const readsOn = known !== undefined && known.rules === rules && known.reader.read <= log.length && known.reader.last === log[known.reader.read - 1];
+  const readsOn =
+    known !== undefined &&
+    known.rules === rules &&
+    known.reader.read <= log.length &&
+    known.reader.last === log[known.reader.read - 1];
   const reader = readsOn ? known.reader : new Reader(log.length === 0 || log[0]?.sequence === 1);
   if (!readsOn) readers.set(log, { rules, reader });
   reader.readOn(log, rules);
@@ -156,7 +163,12 @@ function count(tally: Tally, event: Event): void {
         if (event.attemptType === 'reclaim') tally.reclaims += 1;
       }
       tally.ownership = 'held';
-      tally.lease = { leaseId: event.leaseId, leaseEpoch: event.leaseEpoch, attemptId: event.attemptId, expiresAt: event.leaseExpiresAt };
+      tally.lease = {
+        leaseId: event.leaseId,
+        leaseEpoch: event.leaseEpoch,
+        attemptId: event.attemptId,
+        expiresAt: event.leaseExpiresAt,
+      };
       tally.changes = [];
       tally.attemptTimeoutAt = event.attemptTimeoutAt;
       tally.remainingMs = undefined;

@@ -25,7 +25,12 @@ export class SpecView implements View {
 
   claimable(laneId: string, offered: ReadonlySet<string>, limit: number): readonly ReadonlyExecution[] {
     return this.all()
-      .filter((execution) => execution.laneId === laneId && isClaimable(execution.situation) && covers(offered, requirementSetOf(execution)))
+      .filter(
+        (execution) =>
+          execution.laneId === laneId &&
+          isClaimable(execution.situation) &&
+          covers(offered, requirementSetOf(execution)),
+      )
       .sort((a, b) => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId))
       .slice(0, limit);
   }
@@ -50,7 +55,9 @@ export class SpecView implements View {
   }
 
   nextDueAt(): number | undefined {
-    const times = this.all().flatMap((execution) => (isTerminal(execution.situation) ? execution.dueAt : nextTimer(execution)?.at) ?? []);
+    const times = this.all().flatMap(
+      (execution) => (isTerminal(execution.situation) ? execution.dueAt : nextTimer(execution)?.at) ?? [],
+    );
     return times.length === 0 ? undefined : Math.min(...times);
   }
 

@@ -13,19 +13,31 @@ export type CommandResult<Name extends OperationName = OperationName> =
   | { readonly ok: false; readonly error: EngineError };
 
 /** The answers to a batch, in the order and with the types of its commands. */
-export type CommandResults<Commands extends readonly Command[]> = { [I in keyof Commands]: CommandResult<Commands[I]['name']> };
+export type CommandResults<Commands extends readonly Command[]> = {
+  [I in keyof Commands]: CommandResult<Commands[I]['name']>;
+};
 
 /** Operations of an owner, which take a handle in the place of the execution and its fence. */
 export type OwnerOperation =
-  | 'renewLease' | 'releaseLease' | 'updateProgress' | 'completeExecution' | 'failExecution' | 'cancelExecution' | 'delayExecution';
+  | 'renewLease'
+  | 'releaseLease'
+  | 'updateProgress'
+  | 'completeExecution'
+  | 'failExecution'
+  | 'cancelExecution'
+  | 'delayExecution';
 
 /** Arguments with a handle (see `handleOf`) in the place of the execution and its fence. */
-export type HandleArgs<Name extends OwnerOperation> =
-  Omit<ArgsOf<Name>, 'executionId' | 'fence' | 'leaseId' | 'leaseEpoch' | 'attemptId' | 'attemptIndex'> & { readonly handle: string };
+export type HandleArgs<Name extends OwnerOperation> = Omit<
+  ArgsOf<Name>,
+  'executionId' | 'fence' | 'leaseId' | 'leaseEpoch' | 'attemptId' | 'attemptIndex'
+> & { readonly handle: string };
 
 /** Every operation as a method. Expected outcomes are unions by `kind`; a refusal throws `EngineError`. */
 export type OperationMethods = {
-  [Name in OperationName]: (args: ArgsOf<Name> | (Name extends OwnerOperation ? HandleArgs<Name> : never)) => Promise<OutcomeOf<Name>>;
+  [Name in OperationName]: (
+    args: ArgsOf<Name> | (Name extends OwnerOperation ? HandleArgs<Name> : never),
+  ) => Promise<OutcomeOf<Name>>;
 };
 
 /** Every read as a method. */
@@ -34,18 +46,18 @@ export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promis
 /** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
 export type Wake =
   | {
-    readonly kind: 'work';
-    /** A lane of this partition has work that it had not before, */
-    readonly laneId: string;
-    readonly partition: string;
-    /** for workers that have these capabilities, ascending. */
-    readonly requiredCapabilities: readonly string[];
-    /**
-     * This process is about to create so many executions, and nobody has claimed them. A claim that the listener makes
-     * before it returns travels with them and finds them. Absent when the work is there already.
-     */
-    readonly arriving?: number;
-  }
+      readonly kind: 'work';
+      /** A lane of this partition has work that it had not before, */
+      readonly laneId: string;
+      readonly partition: string;
+      /** for workers that have these capabilities, ascending. */
+      readonly requiredCapabilities: readonly string[];
+      /**
+       * This process is about to create so many executions, and nobody has claimed them. A claim that the listener makes
+       * before it returns travels with them and finds them. Absent when the work is there already.
+       */
+      readonly arriving?: number;
+    }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number };
 
@@ -76,7 +88,11 @@ export interface Backend extends OperationMethods, QueryMethods {
    * only for work that needs no more than these. Work that this process creates is offered to its own listeners first:
    * to those with the fewest capabilities before the others, until claims for all of it are made.
    */
-  onWake(lanes: readonly string[], listener: (wake: Wake) => void, capabilities?: readonly string[]): Promise<() => void>;
+  onWake(
+    lanes: readonly string[],
+    listener: (wake: Wake) => void,
+    capabilities?: readonly string[],
+  ): Promise<() => void>;
   /** Ends all connections; every later call throws `backend_closed`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -7,12 +7,26 @@ import { validator } from '../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../model/errors.js';
 import { decodeHandle, type BackendLabel } from '../model/handle.js';
 import { LIMITS } from '../model/limits.js';
-import { OPERATIONS, partitionOfCommand, QUERIES, type ArgsOf, type Command, type OperationName, type ParsedArgsOf, type ParsedCommand, type QueryName } from '../model/machine.js';
+import {
+  OPERATIONS,
+  partitionOfCommand,
+  QUERIES,
+  type ArgsOf,
+  type Command,
+  type OperationName,
+  type ParsedArgsOf,
+  type ParsedCommand,
+  type QueryName,
+} from '../model/machine.js';
 
 type Validator = (value: unknown) => z.ZodSafeParseResult<Record<string, unknown>>;
 
-const validatorsOf = <Name extends string>(declarations: Readonly<Record<Name, { readonly args: z.ZodObject }>>): Readonly<Record<Name, Validator>> =>
-  Object.fromEntries(Object.entries<{ readonly args: z.ZodObject }>(declarations).map(([name, { args }]) => [name, validator(args)])) as Record<Name, Validator>;
+const validatorsOf = <Name extends string>(
+  declarations: Readonly<Record<Name, { readonly args: z.ZodObject }>>,
+): Readonly<Record<Name, Validator>> =>
+  Object.fromEntries(
+    Object.entries<{ readonly args: z.ZodObject }>(declarations).map(([name, { args }]) => [name, validator(args)]),
+  ) as Record<Name, Validator>;
 
 const validateCommand = validatorsOf<OperationName>(OPERATIONS);
 const validateQuery = validatorsOf<QueryName>(QUERIES);
@@ -58,21 +72,36 @@ const STANDS_FOR = ['executionId', 'fence', 'leaseId', 'leaseEpoch', 'attemptId'
 /** A handle stands for the fence it was made of: expands it, where a caller passes one. */
 function withoutHandle(args: unknown, label: BackendLabel): unknown {
   if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
-  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle((args as { handle: unknown }).handle, label);
+  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle(
+    (args as { handle: unknown }).handle,
+    label,
+  );
   for (const name of STANDS_FOR) {
     // Which of the two would be meant? A mistake here acts on the wrong execution.
     if ((args as Record<string, unknown>)[name] !== undefined) {
-      throw new EngineError('invalid_input', `${name}: must not be given beside a handle, which stands for it.`, { detail: { field: name } });
+      throw new EngineError('invalid_input', `${name}: must not be given beside a handle, which stands for it.`, {
+        detail: { field: name },
+      });
     }
   }
-  return { ...args, executionId, attemptIndex, fence: { leaseId, leaseEpoch, attemptId }, leaseId, leaseEpoch, attemptId };
+  return {
+    ...args,
+    executionId,
+    attemptIndex,
+    fence: { leaseId, leaseEpoch, attemptId },
+    leaseId,
+    leaseEpoch,
+    attemptId,
+  };
 }
 
 function inputError(name: string, error: z.ZodError): EngineError {
   const issue = error.issues[0];
   const path = issue?.path.map(String) ?? [];
   const field = bounded(path.join('.') || 'arguments');
-  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, { detail: { field } });
+  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, {
+    detail: { field },
+  });
 }
 
 /** A name that a caller made up can be of any length; a message must not be. */

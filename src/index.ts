@@ -17,9 +17,22 @@ export async function valkey(options: ValkeyOptions | string = {}): Promise<Back
 
 export * from './app/index.js';
 export {
-  delay, Delay, NonRetryableError, RetryableError, TaskAbort,
-  type FailureOptions, type Fence, type FinishedOutcome, type Handler, type RetryableOptions, type TaskAbortCode, type TaskContext, type Worker,
-  type WorkerEvents, type WorkerSettings, type WorkerStats,
+  delay,
+  Delay,
+  NonRetryableError,
+  RetryableError,
+  TaskAbort,
+  type FailureOptions,
+  type Fence,
+  type FinishedOutcome,
+  type Handler,
+  type RetryableOptions,
+  type TaskAbortCode,
+  type TaskContext,
+  type Worker,
+  type WorkerEvents,
+  type WorkerSettings,
+  type WorkerStats,
 } from './worker/index.js';
 export { memory, type MemoryOptions } from './memory/index.js';
 export type { ValkeyOptions } from './valkey/index.js';

@@ -10,7 +10,8 @@ export interface LanesPage {
   readonly limit: number;
 }
 
-const refused = (field: string, rule: string): EngineError => new EngineError('invalid_input', `listLanes: ${field}: ${rule}.`, { detail: { field } });
+const refused = (field: string, rule: string): EngineError =>
+  new EngineError('invalid_input', `listLanes: ${field}: ${rule}.`, { detail: { field } });
 
 /** The page that a caller asked for. @throws EngineError `invalid_input` */
 export function parseLanesPage(page: unknown): LanesPage {

@@ -10,7 +10,10 @@ import { partitionOfExecution } from '../model/ids.js';
  * Every log entry of a partition after a position, oldest first, up to the end as it is when it is reached.
  * @throws EngineError `cursor_too_old` when the log was trimmed past the position: never a silent gap.
  */
-export async function* readEvents(backend: Backend, { partition, after = 0 }: { partition: string; after?: number }): AsyncGenerator<LoggedEvent> {
+export async function* readEvents(
+  backend: Backend,
+  { partition, after = 0 }: { partition: string; after?: number },
+): AsyncGenerator<LoggedEvent> {
   let position = after;
   for (;;) {
     const { events, end } = await backend.readLog({ partition, after: position, limit: LIMITS.maxPageSize });
@@ -36,7 +39,10 @@ export async function* leaseHistory(
   for await (const entry of readEvents(backend, { partition, after: begin })) {
     if (entry.event.executionId !== executionId) continue;
     whole ||= entry.event.type === 'execution_created';
-    if (!whole) throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, { detail: { earliest: String(begin) } });
+    if (!whole)
+      throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, {
+        detail: { earliest: String(begin) },
+      });
     const said = reader.read(entry);
     if (said !== undefined && (renewals || said.type !== 'renewed')) yield said;
   }

@@ -81,5 +81,7 @@ function told({ listener }: Entry, wake: Wake): void {
 }
 
 function hears({ offered }: Entry, wake: Wake): boolean {
-  return offered === undefined || wake.kind !== 'work' || wake.requiredCapabilities.every((token) => offered.has(token));
+  return (
+    offered === undefined || wake.kind !== 'work' || wake.requiredCapabilities.every((token) => offered.has(token))
+  );
 }

@@ -5,9 +5,17 @@ import { sharedValkey } from './support/valkey/index.js';
 
 const LANE = { namespace: 'test', laneId: 'default', executionKind: 'kind', creatorIdentity: 'test' };
 
-async function claim(engine: TestEngine, workerInstanceId: string): Promise<{ leaseId: string; leaseEpoch: number; attemptId: string }> {
+async function claim(
+  engine: TestEngine,
+  workerInstanceId: string,
+): Promise<{ leaseId: string; leaseEpoch: number; attemptId: string }> {
   const outcome = await engine.backend.claimForWorker({
-    partition: '{fp:0}', laneId: 'default', workerId: 'pool', workerInstanceId, leaseTtlMs: 1_000, claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+    partition: '{fp:0}',
+    laneId: 'default',
+    workerId: 'pool',
+    workerInstanceId,
+    leaseTtlMs: 1_000,
+    claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
   });
   if (outcome.kind !== 'claimed') throw new Error(`nothing to claim: ${outcome.kind}`);
   const { leaseId, leaseEpoch, attemptId } = outcome.executions[0] as (typeof outcome.executions)[number];
@@ -22,7 +30,11 @@ describe.each(['memory', 'valkey'] as const)('the lease history on %s', (kind) =
     const engine = await testEngine({ backend: kind === 'memory' ? 'memory' : { url: (await sharedValkey()).url } });
     open.push(engine);
     const executionId = engine.executionId();
-    await engine.backend.createExecution({ executionId, ...LANE, policy: { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 10 } } } });
+    await engine.backend.createExecution({
+      executionId,
+      ...LANE,
+      policy: { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 10 } } },
+    });
 
     const first = await claim(engine, 'one');
     await engine.backend.renewLease({ executionId, fence: first });
@@ -39,7 +51,9 @@ describe.each(['memory', 'valkey'] as const)('the lease history on %s', (kind) =
 
     const told: string[] = [];
     for await (const entry of leaseHistory(engine.backend, { executionId })) {
-      told.push(`${entry.type} ${entry.leaseEpoch} ${entry.workerInstanceId} attempt ${entry.attemptIndex}${'reason' in entry ? ` (${entry.reason})` : ''}`);
+      told.push(
+        `${entry.type} ${entry.leaseEpoch} ${entry.workerInstanceId} attempt ${entry.attemptIndex}${'reason' in entry ? ` (${entry.reason})` : ''}`,
+      );
     }
     expect(told).toEqual([
       'acquired 1 one attempt 0 (claimed)',

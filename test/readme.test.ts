@@ -12,7 +12,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(root, 'node_modules', '.readme-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
+const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
+  (match) => match[1] as string,
+);
 
 /** What each block prints, in their order. */
 const EXPECTED: readonly RegExp[] = [
@@ -22,16 +24,32 @@ const EXPECTED: readonly RegExp[] = [
   /^completed\nacquired 1\nreleased 1$/,
 ];
 
-const ENTRIES: Record<string, string> = { '': 'index', '/memory': 'memory/index', '/valkey': 'valkey/index', '/testing': 'testing/index', '/engine': 'engine/index' };
+const ENTRIES: Record<string, string> = {
+  '': 'index',
+  '/memory': 'memory/index',
+  '/valkey': 'valkey/index',
+  '/testing': 'testing/index',
+  '/engine': 'engine/index',
+};
 
 describe('the code of the README', () => {
   it('has the blocks that are expected here', () => expect(blocks).toHaveLength(EXPECTED.length));
 
   it.each(blocks.map((code, index) => ({ index, code })))('runs: block $index', async ({ index, code }) => {
     const file = join(folder, `block-${index}.mts`);
-    writeFileSync(file, code.replace(/from 'flowfabric(\/\w+)?'/g, (_all, entry: string | undefined) => `from '${join(root, 'src', `${ENTRIES[entry ?? '']}.ts`)}'`));
+    writeFileSync(
+      file,
+      code.replace(
+        /from 'flowfabric(\/\w+)?'/g,
+        (_all, entry: string | undefined) => `from '${join(root, 'src', `${ENTRIES[entry ?? '']}.ts`)}'`,
+      ),
+    );
     const { url } = await sharedValkey();
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], { cwd: root, env: { ...process.env, VALKEY_URL: url }, timeout: 30_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
+      cwd: root,
+      env: { ...process.env, VALKEY_URL: url },
+      timeout: 30_000,
+    });
     expect(stdout.trim()).toMatch(EXPECTED[index] as RegExp);
   });
 });

@@ -1,13 +1,6 @@
 import { Queue, RedisConnection, Worker, createIORedisClient } from 'bullmq';
 import { Redis as Valkey } from 'iovalkey';
-import type {
-  BenchWorker,
-  IdleEngine,
-  ServerAddress,
-  Submission,
-  WorkerEngine,
-  WorkerOptions,
-} from '../adapter.js';
+import type { BenchWorker, IdleEngine, ServerAddress, Submission, WorkerEngine, WorkerOptions } from '../adapter.js';
 
 const QUEUE_NAME = 'bench';
 
@@ -54,9 +47,7 @@ export class BullmqEngine implements WorkerEngine, IdleEngine {
   }
 
   async submitMany(submissions: readonly Submission[]): Promise<void> {
-    await this.queue.addBulk(
-      submissions.map(({ payload }) => ({ name: 'job', data: { payload: payload.text } })),
-    );
+    await this.queue.addBulk(submissions.map(({ payload }) => ({ name: 'job', data: { payload: payload.text } })));
   }
 
   async createWorker(options: WorkerOptions): Promise<BenchWorker> {

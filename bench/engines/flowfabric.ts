@@ -75,7 +75,9 @@ class FlowFabricEngine implements SubjectEngine {
       if (group === undefined) groups.set(partition, [command]);
       else group.push(command);
     }
-    await Promise.all(Array.from(groups.values(), async (commands) => assertAccepted(await this.backend.execute(commands))));
+    await Promise.all(
+      Array.from(groups.values(), async (commands) => assertAccepted(await this.backend.execute(commands))),
+    );
   }
 
   async connect(): Promise<void> {
@@ -83,7 +85,9 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async claim(_worker: number, { capabilities = [] }: ClaimOptions = {}): Promise<HeldTask | null> {
-    const [task] = heldOf(await (this.finder ?? (await this.open())).claim(claimOf(1, capabilities), { waitMs: CLAIM_WAIT_MS }));
+    const [task] = heldOf(
+      await (this.finder ?? (await this.open())).claim(claimOf(1, capabilities), { waitMs: CLAIM_WAIT_MS }),
+    );
     return task ?? null;
   }
 
@@ -146,7 +150,9 @@ class FlowFabricEngine implements SubjectEngine {
     // A connection for this alone: those of the engine are counted.
     const client = new Valkey({ host: this.address.host, port: this.address.port });
     try {
-      await Promise.all(this.partitions.map((partition) => client.xtrim(`${PREFIX}${partition}:${PARTITION_KEYS.log}`, 'MAXLEN', 0)));
+      await Promise.all(
+        this.partitions.map((partition) => client.xtrim(`${PREFIX}${partition}:${PARTITION_KEYS.log}`, 'MAXLEN', 0)),
+      );
     } finally {
       client.disconnect();
     }

@@ -20,7 +20,8 @@ export const coldImportScenario: Scenario = {
       { name: 'iovalkey', specifier: 'iovalkey' },
       { name: 'bullmq', specifier: 'bullmq' },
     ];
-    if (existsSync(fileURLToPath(import.meta.resolve(PACKAGE)))) modules.unshift({ name: 'flowfabric', specifier: PACKAGE });
+    if (existsSync(fileURLToPath(import.meta.resolve(PACKAGE))))
+      modules.unshift({ name: 'flowfabric', specifier: PACKAGE });
     else context.note('Cold import measures only the peers: run npm run build first.');
     const measured = modules.map((module) => ({ ...module, values: [] as number[] }));
     for (const { specifier } of measured) await startMs(`import ${JSON.stringify(specifier)};`);

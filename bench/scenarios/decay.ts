@@ -39,12 +39,14 @@ export const decayScenario: Scenario = {
         })),
         context.runs,
       );
-      const lengthRows = byLength.map(({ name, results }): Row => ({
-        group: groups.decayLength,
-        name,
-        unit: 'jobs/s',
-        values: results.map(({ drainPerS }) => drainPerS),
-      }));
+      const lengthRows = byLength.map(
+        ({ name, results }): Row => ({
+          group: groups.decayLength,
+          name,
+          unit: 'jobs/s',
+          values: results.map(({ drainPerS }) => drainPerS),
+        }),
+      );
       await server.flush();
       await engine.reset();
       const count = scaled(context, JOBS);

@@ -48,12 +48,14 @@ export const idleScenario: Scenario = {
         }
       }
     });
-    const added = watched.map(({ name, results }): Row => ({
-      group: groups.idleCpuAdded,
-      name,
-      unit: '%',
-      values: results.map(({ cpuPercent }, run) => cpuPercent - (alone[run]?.cpuPercent ?? 0)),
-    }));
+    const added = watched.map(
+      ({ name, results }): Row => ({
+        group: groups.idleCpuAdded,
+        name,
+        unit: '%',
+        values: results.map(({ cpuPercent }, run) => cpuPercent - (alone[run]?.cpuPercent ?? 0)),
+      }),
+    );
     const rows = [{ name: names.serverAlone, results: alone }, ...watched].flatMap(({ name, results }) =>
       rowsFrom(results, name, [
         { metric: 'commandsPerS', group: groups.idleCommands, unit: 'commands/s' },

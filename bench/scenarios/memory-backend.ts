@@ -33,12 +33,14 @@ export const memoryBackendScenario: Scenario = {
     }
     return [
       { group: groups.memoryBackendRate, name: 'flowfabric', unit: 'lifecycles/s', values: rates },
-      ...costs.map(({ stored, values }): Row => ({
-        group: groups.memoryBackendCost,
-        name: storedEntities(stored),
-        unit: 'µs',
-        values,
-      })),
+      ...costs.map(
+        ({ stored, values }): Row => ({
+          group: groups.memoryBackendCost,
+          name: storedEntities(stored),
+          unit: 'µs',
+          values,
+        }),
+      ),
     ];
   },
 };

@@ -34,25 +34,39 @@ export const memoryScenario: Scenario = {
     withServer({ appendonly: false }, async (server) => {
       const count = scaled(context, EXECUTIONS);
       const runs = Math.min(context.runs, MOST_RUNS);
-      const rows = await withEngine((address) => BullmqEngine.connect(address), server, (bullmq) =>
-        measureFilling(server, { count, runs }, {
-          name: names.bullmq,
-          engine: bullmq,
-          submit: { perCall: 1000 },
-          drain: { by: 'worker', engine: bullmq, slots: 100 },
-          trim: () => Promise.resolve(),
-        }),
+      const rows = await withEngine(
+        (address) => BullmqEngine.connect(address),
+        server,
+        (bullmq) =>
+          measureFilling(
+            server,
+            { count, runs },
+            {
+              name: names.bullmq,
+              engine: bullmq,
+              submit: { perCall: 1000 },
+              drain: { by: 'worker', engine: bullmq, slots: 100 },
+              trim: () => Promise.resolve(),
+            },
+          ),
       );
       const { subject } = context;
       if (subject === undefined) return rows;
-      const subjectRows = await withEngine((address) => subject.createFlowFabricEngine(address), server, (engine) =>
-        measureFilling(server, { count, runs }, {
-          name: names.subjectFused,
-          engine,
-          submit: 'single',
-          drain: { by: 'fused calls', engine, workers: 16 },
-          trim: () => engine.trimLog(),
-        }),
+      const subjectRows = await withEngine(
+        (address) => subject.createFlowFabricEngine(address),
+        server,
+        (engine) =>
+          measureFilling(
+            server,
+            { count, runs },
+            {
+              name: names.subjectFused,
+              engine,
+              submit: 'single',
+              drain: { by: 'fused calls', engine, workers: 16 },
+              trim: () => engine.trimLog(),
+            },
+          ),
       );
       return [...rows, ...subjectRows];
     }),

@@ -41,7 +41,12 @@ export const serverWorkScenario: Scenario = {
         samples.fused.push(await measureFused(server, engine, count));
       }
       return (Object.keys(samples) as (keyof typeof operations)[]).flatMap((key): Row[] => [
-        { group: groups.serverCalls, name: operations[key], unit: 'calls', values: samples[key].map(({ calls }) => calls) },
+        {
+          group: groups.serverCalls,
+          name: operations[key],
+          unit: 'calls',
+          values: samples[key].map(({ calls }) => calls),
+        },
         { group: groups.serverUs, name: operations[key], unit: 'µs', values: samples[key].map(({ us }) => us) },
       ]);
     }),

@@ -23,11 +23,7 @@ export interface PackageEntry {
  * @param maxFiles most entries
  * @throws {AuditError} LIMIT_EXCEEDED, FILE_VANISHED, FILE_UNREADABLE or RESOURCE_BUSY
  */
-export async function listEntries(
-  folder: string,
-  maxFiles: number,
-  signal: AbortSignal,
-): Promise<PackageEntry[]> {
+export async function listEntries(folder: string, maxFiles: number, signal: AbortSignal): Promise<PackageEntry[]> {
   const entries: PackageEntry[] = [];
   const pending = [''];
   for (let prefix = pending.pop(); prefix !== undefined; prefix = pending.pop()) {

@@ -74,13 +74,8 @@ export function wrap(text: string, width: number): string[] {
  * Aligned plain text lines for a table, the column titles first, none wider than the report.
  * A row with fewer cells than columns is filled with empty ones.
  */
-export function tableLines(
-  columns: readonly Column[],
-  rows: readonly (readonly string[])[],
-): string[] {
-  const cells = rows.map((row) =>
-    columns.map((column, at) => clip(row[at] ?? '', column.max ?? REPORT_WIDTH)),
-  );
+export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  const cells = rows.map((row) => columns.map((column, at) => clip(row[at] ?? '', column.max ?? REPORT_WIDTH)));
   const all = [columns.map((column) => column.title), ...cells];
   const widths = columns.map((_, at) => Math.max(...all.map((row) => lengthOf(row[at] ?? ''))));
   return all.map((row) => {

@@ -48,11 +48,7 @@ interface LanguageTotal {
  * @throws {AuditError} with its `code`, and `retryable` saying whether another attempt may help;
  *   or the signal's reason
  */
-export async function auditPackage(
-  root: string,
-  ref: PackageRef,
-  context: AuditContext,
-): Promise<PackageAudit> {
+export async function auditPackage(root: string, ref: PackageRef, context: AuditContext): Promise<PackageAudit> {
   const startedAt = performance.now();
   const { signal, attempt, limits = DEFAULT_LIMITS } = context;
   signal.throwIfAborted();
@@ -132,9 +128,7 @@ class PackageDigest {
 
   /** Totals by language, most lines first. */
   languages(): PackageAudit['languages'] {
-    return [...this.#totals]
-      .map(([language, total]) => ({ language, ...total }))
-      .sort((a, b) => b.lines - a.lines);
+    return [...this.#totals].map(([language, total]) => ({ language, ...total })).sort((a, b) => b.lines - a.lines);
   }
 
   /** The finished hash; call once. */

@@ -82,8 +82,7 @@ export class LineCounter {
     if (this.#lineHasCode) this.#lines += 1;
     this.#lineHasCode = false;
     const continues =
-      this.#mode === 'blockComment' ||
-      (this.#mode === 'string' && (this.#string?.multiline === true || this.#escaped));
+      this.#mode === 'blockComment' || (this.#mode === 'string' && (this.#string?.multiline === true || this.#escaped));
     if (!continues) this.#mode = 'code';
     this.#escaped = false;
     this.#inClass = false;

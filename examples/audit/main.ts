@@ -49,14 +49,21 @@ async function audit(options: AuditOptions): Promise<void> {
   if (packages.length === 0) throw new Error(`No installed packages under ${root}`);
 
   const { app, audit: task } = auditApp(await open(backend));
-  const runs = await task.runMany(packages.map((ref) => ({ ...ref, root })), ({ path }) => ({ id: `${run}/${path}` }));
+  const runs = await task.runMany(
+    packages.map((ref) => ({ ...ref, root })),
+    ({ path }) => ({ id: `${run}/${path}` }),
+  );
   const doneBefore = await countEnded(runs.filter(({ deduplicated }) => deduplicated));
-  process.stderr.write(`${packages.length} packages under ${root}, run "${run}"${doneBefore > 0 ? ` (${doneBefore} done before)` : ''}\n`);
+  process.stderr.write(
+    `${packages.length} packages under ${root}, run "${run}"${doneBefore > 0 ? ` (${doneBefore} done before)` : ''}\n`,
+  );
 
   const inMemory = backend === 'memory';
   const worker = inMemory ? await app.worker({ slots: SLOTS }) : undefined;
   const needsProcesses = !inMemory && doneBefore < runs.length;
-  const processes = !needsProcesses ? undefined : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
+  const processes = !needsProcesses
+    ? undefined
+    : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
   const interruption = onInterrupt(async () => {
     await processes?.stop();
     await app.close();
@@ -76,7 +83,9 @@ async function audit(options: AuditOptions): Promise<void> {
     display.update({ ...state, running: 0 });
     display.stop();
     if (collected === undefined) {
-      process.stderr.write(`Interrupted. ${inMemory ? 'Nothing is kept in memory.' : 'Start it again to go on where it stopped.'}\n`);
+      process.stderr.write(
+        `Interrupted. ${inMemory ? 'Nothing is kept in memory.' : 'Start it again to go on where it stopped.'}\n`,
+      );
       process.exitCode = 130;
       await interruption.handled;
       return;
@@ -96,7 +105,11 @@ function runningOf(worker: Worker | undefined, processes: WorkerProcesses | unde
 }
 
 /** Does `clean` on the first Ctrl-C or SIGTERM; the second one ends the process at once. */
-function onInterrupt(clean: () => Promise<void>): { happened: Promise<undefined>; readonly handled: Promise<void>; stop(): void } {
+function onInterrupt(clean: () => Promise<void>): {
+  happened: Promise<undefined>;
+  readonly handled: Promise<void>;
+  stop(): void;
+} {
   let handled = Promise.resolve();
   let settle: (value: undefined) => void;
   const happened = new Promise<undefined>((resolve) => (settle = resolve));

@@ -12,10 +12,7 @@ import {
 } from './errors.js';
 import { DEFAULT_LIMITS } from './limits.js';
 
-const licenceEntrySchema = z.union([
-  z.string(),
-  z.object({ type: z.string() }).transform((entry) => entry.type),
-]);
+const licenceEntrySchema = z.union([z.string(), z.object({ type: z.string() }).transform((entry) => entry.type)]);
 
 // Anything of an unexpected type counts as not stated: the field is then of no use to anybody.
 const manifestSchema = z.object({

@@ -64,9 +64,7 @@ async function packageFolders(modules: string): Promise<Candidate[]> {
 async function pnpmStores(modules: string): Promise<string[]> {
   const store = join(modules, '.pnpm');
   const entries = await list(store);
-  return entries
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(store, entry.name, 'node_modules'));
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(store, entry.name, 'node_modules'));
 }
 
 async function list(folder: string): Promise<Dirent[]> {

@@ -54,9 +54,7 @@ type Paint = (style: Style, text: string) => string;
 export function renderReport(summary: AuditSummary, options: ReportOptions = {}): string {
   // The stream is judged here, once; styleText would look at it again on newer Node versions.
   const color = options.color ?? (process.stdout.isTTY && !process.env.NO_COLOR);
-  const paint: Paint = color
-    ? (style, text) => styleText(style, text, { validateStream: false })
-    : (_, text) => text;
+  const paint: Paint = color ? (style, text) => styleText(style, text, { validateStream: false }) : (_, text) => text;
   const sections = [
     totals(summary, paint),
     languages(summary, paint),
@@ -147,9 +145,7 @@ function licences({ audits }: AuditSummary, paint: Paint): string[] {
     else group.push(audit);
   }
   if (groups.size === 0) return [];
-  const sorted = [...groups].sort(
-    ([idA, a], [idB, b]) => b.length - a.length || (idA < idB ? -1 : 1),
-  );
+  const sorted = [...groups].sort(([idA, a], [idB, b]) => b.length - a.length || (idA < idB ? -1 : 1));
   return [
     ...table(
       paint,
@@ -191,12 +187,9 @@ function contradictions({ audits }: AuditSummary, paint: Paint): string[] {
         { title: 'text', max: 14 },
         { title: 'file', max: 20 },
       ],
-      rows.slice(0, MOST_LISTED).map((audit) => [
-        label(audit),
-        audit.licence.spdx,
-        audit.licence.textSpdx ?? '',
-        audit.licence.file ?? '',
-      ]),
+      rows
+        .slice(0, MOST_LISTED)
+        .map((audit) => [label(audit), audit.licence.spdx, audit.licence.textSpdx ?? '', audit.licence.file ?? '']),
       'yellow',
     ),
     ...more(rows.length - MOST_LISTED, 'packages'),
@@ -266,9 +259,7 @@ function retried({ audits, failures }: AuditSummary, paint: Paint): string[] {
         { title: 'attempts', align: 'right' },
         { title: 'outcome', max: 30 },
       ],
-      rows
-        .slice(0, MOST_LISTED)
-        .map((row) => [label(row.ref), formatCount(row.attempts), row.outcome]),
+      rows.slice(0, MOST_LISTED).map((row) => [label(row.ref), formatCount(row.attempts), row.outcome]),
     ),
     ...more(rows.length - MOST_LISTED, 'packages'),
   ];

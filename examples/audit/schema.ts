@@ -48,9 +48,7 @@ export const packageAuditSchema = packageRefSchema
     /** Code lines of all languages. */
     lines: count,
     /** Files and code lines by language, most lines first. */
-    languages: z
-      .array(z.object({ language: z.enum(LANGUAGES), files: count, lines: count }))
-      .max(LANGUAGES.length),
+    languages: z.array(z.object({ language: z.enum(LANGUAGES), files: count, lines: count })).max(LANGUAGES.length),
     licence: licenceSchema,
     /** Which attempt gave this result; 1 is the first. */
     attempt: z.number().int().positive(),

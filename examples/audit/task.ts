@@ -33,12 +33,15 @@ export function auditApp(backend: Backend): AuditApp {
         return await auditPackage(root, ref, {
           signal,
           attempt,
-          progress: ({ filesDone, filesTotal }) => progress((100 * filesDone) / Math.max(1, filesTotal), `${filesDone} of ${filesTotal} files`),
+          progress: ({ filesDone, filesTotal }) =>
+            progress((100 * filesDone) / Math.max(1, filesTotal), `${filesDone} of ${filesTotal} files`),
         });
       } catch (error) {
         if (!(error instanceof AuditError)) throw error;
         const options = { category: error.code, cause: error };
-        throw error.retryable ? new RetryableError(error.message, options) : new NonRetryableError(error.message, options);
+        throw error.retryable
+          ? new RetryableError(error.message, options)
+          : new NonRetryableError(error.message, options);
       }
     },
   );

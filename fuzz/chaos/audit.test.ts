@@ -12,19 +12,37 @@ import { callsOf, entriesOf, lineOf, recorded, type Entry, type RecordedCall } f
 const LANE = 'lane';
 
 /** A short history: one execution completes, one fails for good, and a late worker is refused. */
-async function history(): Promise<{ calls: RecordedCall[]; check: (calls: readonly RecordedCall[], change?: (stored: CanonicalState) => CanonicalState) => Promise<Audit> }> {
+async function history(): Promise<{
+  calls: RecordedCall[];
+  check: (calls: readonly RecordedCall[], change?: (stored: CanonicalState) => CanonicalState) => Promise<Audit>;
+}> {
   const store = memory({ partitions: { count: 1 } });
   const entries: Entry[] = [];
   const backend = recorded(store, (entry) => entries.push(entry));
   for (let index = 0; index < 2; index++) {
-    await backend.createExecution({ executionId: executionIdOf(0, randomUUID()), namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'c', inputPayload: Buffer.from('in') });
+    await backend.createExecution({
+      executionId: executionIdOf(0, randomUUID()),
+      namespace: 'n',
+      laneId: LANE,
+      executionKind: 'k',
+      creatorIdentity: 'c',
+      inputPayload: Buffer.from('in'),
+    });
   }
   const claim = await backend.claimForWorker({
-    partition: partitionKeyOf(0), laneId: LANE, workerId: 'w', workerInstanceId: 'w', workerCapabilities: [], leaseTtlMs: 5_000,
+    partition: partitionKeyOf(0),
+    laneId: LANE,
+    workerId: 'w',
+    workerInstanceId: 'w',
+    workerCapabilities: [],
+    leaseTtlMs: 5_000,
     claims: Array.from({ length: 2 }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
   });
   if (claim.kind !== 'claimed') throw new Error('nothing was claimed');
-  const fences = claim.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({ executionId, fence: { leaseId, leaseEpoch, attemptId } }));
+  const fences = claim.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({
+    executionId,
+    fence: { leaseId, leaseEpoch, attemptId },
+  }));
   const [first, second] = fences as [(typeof fences)[number], (typeof fences)[number]];
   await backend.completeExecution({ ...first, resultPayload: Buffer.from('out') });
   await backend.failExecution({ ...second, failureReason: 'broken', failureClass: 'permanent' });
@@ -34,13 +52,17 @@ async function history(): Promise<{ calls: RecordedCall[]; check: (calls: readon
     calls: callsOf('process', entriesOf(text)),
     check: (calls, change = (stored) => stored) =>
       audit({
-        backend: store, calls, retentionMs: DEFAULTS.retentionMs,
-        stored: async (partition, now) => change(canonicalOfMemory(memoryStore(store, partition) as NonNullable<ReturnType<typeof memoryStore>>, now)),
+        backend: store,
+        calls,
+        retentionMs: DEFAULTS.retentionMs,
+        stored: async (partition, now) =>
+          change(canonicalOfMemory(memoryStore(store, partition) as NonNullable<ReturnType<typeof memoryStore>>, now)),
       }),
   };
 }
 
-const named = (calls: readonly RecordedCall[], name: string): RecordedCall => calls.find(({ commands }) => commands[0]?.name === name) as RecordedCall;
+const named = (calls: readonly RecordedCall[], name: string): RecordedCall =>
+  calls.find(({ commands }) => commands[0]?.name === name) as RecordedCall;
 
 describe('the audit', () => {
   it('finds nothing wrong with a true record', async () => {
@@ -53,18 +75,65 @@ describe('the audit', () => {
   it('accepts a call whose answer nobody saw', async () => {
     const { calls, check } = await history();
     const claim = named(calls, 'claimForWorker');
-    const result = await check(calls.map((call) => (call === claim ? { ...claim, answers: undefined, endedAt: undefined } : call)));
+    const result = await check(
+      calls.map((call) => (call === claim ? { ...claim, answers: undefined, endedAt: undefined } : call)),
+    );
     expect(result.violations).toEqual([]);
     expect(result.ranUnanswered).toBe(1);
   });
 
   it.each<[string, (calls: readonly RecordedCall[]) => RecordedCall[], RegExp]>([
-    ['a success that nothing in the log shows', (calls) => [...calls, { ...named(calls, 'completeExecution'), call: 99, commands: named(calls, 'failExecution').commands }], /answers that nothing in the log explains/],
-    ['a claim that was given out twice', (calls) => [...calls, { ...named(calls, 'claimForWorker'), call: 99 }], /answers that nothing in the log explains/],
-    ['an event that no call caused', (calls) => calls.filter((call) => call !== named(calls, 'failExecution')), /events that no call caused/],
-    ['a refusal for another reason', (calls) => calls.map((call) => (call === named(calls, 'renewLease') ? { ...call, answers: [{ ok: false, code: 'stale_lease', detail: {} }] } : call)), /nothing in the log explains/],
-    ['an empty claim while there was work', (calls) => calls.map((call) => (call === named(calls, 'claimForWorker') ? { ...call, answers: [{ ok: true, outcome: { kind: 'no_work', reclaimCapExceeded: [] } as never }] } : call)), /events that no call caused/],
-    ['a defect that a caller met', (calls) => [...calls, { ...named(calls, 'renewLease'), call: 99, answers: undefined, fault: { code: 'function_failed', retryable: false } }], /calls that met a defect/],
+    [
+      'a success that nothing in the log shows',
+      (calls) => [
+        ...calls,
+        { ...named(calls, 'completeExecution'), call: 99, commands: named(calls, 'failExecution').commands },
+      ],
+      /answers that nothing in the log explains/,
+    ],
+    [
+      'a claim that was given out twice',
+      (calls) => [...calls, { ...named(calls, 'claimForWorker'), call: 99 }],
+      /answers that nothing in the log explains/,
+    ],
+    [
+      'an event that no call caused',
+      (calls) => calls.filter((call) => call !== named(calls, 'failExecution')),
+      /events that no call caused/,
+    ],
+    [
+      'a refusal for another reason',
+      (calls) =>
+        calls.map((call) =>
+          call === named(calls, 'renewLease')
+            ? { ...call, answers: [{ ok: false, code: 'stale_lease', detail: {} }] }
+            : call,
+        ),
+      /nothing in the log explains/,
+    ],
+    [
+      'an empty claim while there was work',
+      (calls) =>
+        calls.map((call) =>
+          call === named(calls, 'claimForWorker')
+            ? { ...call, answers: [{ ok: true, outcome: { kind: 'no_work', reclaimCapExceeded: [] } as never }] }
+            : call,
+        ),
+      /events that no call caused/,
+    ],
+    [
+      'a defect that a caller met',
+      (calls) => [
+        ...calls,
+        {
+          ...named(calls, 'renewLease'),
+          call: 99,
+          answers: undefined,
+          fault: { code: 'function_failed', retryable: false },
+        },
+      ],
+      /calls that met a defect/,
+    ],
   ])('finds %s', async (_what, lie, finding) => {
     const { calls, check } = await history();
     expect((await check(lie(calls))).violations.join('\n')).toMatch(finding);
@@ -72,7 +141,11 @@ describe('the audit', () => {
 
   it('finds stored state that the log does not give', async () => {
     const { calls, check } = await history();
-    expect((await check(calls, (stored) => ({ ...stored, results: {} }))).violations.join('\n')).toMatch(/the stored results differ from the log/);
-    expect((await check(calls, (stored) => ({ ...stored, ids: stored.ids.slice(1) }))).violations.join('\n')).toMatch(/the stored ids differ from the log/);
+    expect((await check(calls, (stored) => ({ ...stored, results: {} }))).violations.join('\n')).toMatch(
+      /the stored results differ from the log/,
+    );
+    expect((await check(calls, (stored) => ({ ...stored, ids: stored.ids.slice(1) }))).violations.join('\n')).toMatch(
+      /the stored ids differ from the log/,
+    );
   });
 });

@@ -87,8 +87,13 @@ class Auditor implements Audit {
 
   /** Calls may fail for want of a connection; anything else is a defect. */
   faults(): void {
-    const defects = this.options.calls.filter(({ fault }) => fault !== undefined && !fault.retryable && fault.code !== 'backend_closed');
-    this.report('calls that met a defect', defects.map((call) => `${call.process} call ${call.call}: ${call.fault?.code}: ${call.commands[0]?.name}`));
+    const defects = this.options.calls.filter(
+      ({ fault }) => fault !== undefined && !fault.retryable && fault.code !== 'backend_closed',
+    );
+    this.report(
+      'calls that met a defect',
+      defects.map((call) => `${call.process} call ${call.call}: ${call.fault?.code}: ${call.commands[0]?.name}`),
+    );
   }
 
   async partition(partition: string): Promise<void> {
@@ -104,7 +109,8 @@ class Auditor implements Audit {
       return;
     }
     const now = await backend.serverTime();
-    for (const { name, because } of violations(timeline.state, log, now)) this.violations.push(`${partition}: invariant "${name}" is broken: ${because}`);
+    for (const { name, because } of violations(timeline.state, log, now))
+      this.violations.push(`${partition}: invariant "${name}" is broken: ${because}`);
     const explanation = explain(timeline, this.byPartition.get(partition) ?? [], retentionMs);
     this.ranUnanswered += explanation.ranUnanswered;
     this.compareStored(partition, timeline, explanation, await stored(partition, now), now);
@@ -114,41 +120,67 @@ class Auditor implements Audit {
 
   private judge(timeline: Timeline, { unexplained, orphans }: Explanation): void {
     const losses = this.options.losses ?? [];
-    const inTail = ({ call }: Deed): boolean => losses.some(({ from, until }) => call.sentAt <= until && (call.endedAt ?? Infinity) >= from);
+    const inTail = ({ call }: Deed): boolean =>
+      losses.some(({ from, until }) => call.sentAt <= until && (call.endedAt ?? Infinity) >= from);
     const lost = unexplained.filter(inTail);
     this.lost.push(...lost);
     for (const deed of lost) this.follow(deed, timeline);
-    this.report('answers that nothing in the log explains', unexplained.filter((deed) => !inTail(deed)).map((deed) => storyOf(deed, timeline)));
-    this.report('events that no call caused', orphans.map((logged) => JSON.stringify(logged)));
+    this.report(
+      'answers that nothing in the log explains',
+      unexplained.filter((deed) => !inTail(deed)).map((deed) => storyOf(deed, timeline)),
+    );
+    this.report(
+      'events that no call caused',
+      orphans.map((logged) => JSON.stringify(logged)),
+    );
   }
 
   /** A completion that was acknowledged and lost must not pass unnoticed: its work is done again, or ends in another way. */
   private follow({ call, command, answer }: Deed, timeline: Timeline): void {
-    const claimed = answer?.ok === true ? ((answer.outcome as { executions?: readonly ClaimedExecution[] }).executions ?? []) : [];
+    const claimed =
+      answer?.ok === true ? ((answer.outcome as { executions?: readonly ClaimedExecution[] }).executions ?? []) : [];
     for (const { executionId, leaseId, leaseEpoch } of claimed) {
-      const acquisitions = timeline.of(executionId).flatMap(({ next }) => (next !== undefined && isAcquisition(next.event) ? [next.event] : []));
-      if (acquisitions.some((event) => event.leaseEpoch === leaseEpoch && event.leaseId !== leaseId)) this.epochsGivenTwice++;
+      const acquisitions = timeline
+        .of(executionId)
+        .flatMap(({ next }) => (next !== undefined && isAcquisition(next.event) ? [next.event] : []));
+      if (acquisitions.some((event) => event.leaseEpoch === leaseEpoch && event.leaseId !== leaseId))
+        this.epochsGivenTwice++;
     }
     if (command.name !== 'completeExecution' || answer?.ok !== true) return;
-    const later = timeline.of(command.args.executionId).flatMap(({ next }) => (next !== undefined && next.event.at > call.sentAt ? [next.event.type] : []));
+    const later = timeline
+      .of(command.args.executionId)
+      .flatMap(({ next }) => (next !== undefined && next.event.at > call.sentAt ? [next.event.type] : []));
     if (!timeline.state.executions.has(command.args.executionId)) this.lostCompletions.gone++;
-    else if (later.some((type) => type === 'execution_claimed' || type === 'execution_resumed')) this.lostCompletions.attemptedAgain++;
+    else if (later.some((type) => type === 'execution_claimed' || type === 'execution_resumed'))
+      this.lostCompletions.attemptedAgain++;
     else this.lostCompletions.endedOtherwise++;
   }
 
   /** What is stored must be what the log folds to, bytes included. */
-  private compareStored(partition: string, timeline: Timeline, { causes }: Explanation, stored: CanonicalState, now: number): void {
+  private compareStored(
+    partition: string,
+    timeline: Timeline,
+    { causes }: Explanation,
+    stored: CanonicalState,
+    now: number,
+  ): void {
     const payloads = new Map<string, Uint8Array>();
     const results = new Map<string, Uint8Array>();
     for (const { command } of causes.values()) {
-      if (command.name === 'createExecution' && command.args.inputPayload.byteLength > 0) payloads.set(command.args.executionId, command.args.inputPayload);
-      if (command.name === 'completeExecution' && command.args.resultPayload !== undefined) results.set(command.args.executionId, command.args.resultPayload);
+      if (command.name === 'createExecution' && command.args.inputPayload.byteLength > 0)
+        payloads.set(command.args.executionId, command.args.inputPayload);
+      if (command.name === 'completeExecution' && command.args.resultPayload !== undefined)
+        results.set(command.args.executionId, command.args.resultPayload);
     }
-    const folded = plain(canonicalByDefinition({ state: timeline.state, payloads, results, log: [...timeline.log] }, now)) as Record<string, unknown>;
+    const folded = plain(
+      canonicalByDefinition({ state: timeline.state, payloads, results, log: [...timeline.log] }, now),
+    ) as Record<string, unknown>;
     const found = plain(stored) as Record<string, unknown>;
     for (const part of Object.keys(folded)) {
       if (isDeepStrictEqual(folded[part], found[part])) continue;
-      this.violations.push(`${partition}: the stored ${part} differ from the log: ${firstDifference(folded[part], found[part])}`);
+      this.violations.push(
+        `${partition}: the stored ${part} differ from the log: ${firstDifference(folded[part], found[part])}`,
+      );
     }
   }
 
@@ -172,12 +204,20 @@ class Auditor implements Audit {
 /** A call that is not explained, with all that happened to its execution around it. */
 function storyOf({ call, command, answer }: Deed, timeline: Timeline): string {
   const args = command.args as { executionId?: string };
-  const named = (answer?.ok === true ? (answer.outcome as { executions?: { executionId: string }[] }).executions : undefined)?.map(({ executionId }) => executionId);
+  const named = (
+    answer?.ok === true ? (answer.outcome as { executions?: { executionId: string }[] }).executions : undefined
+  )?.map(({ executionId }) => executionId);
   const ids = args.executionId === undefined ? (named ?? []) : [args.executionId];
   return [
     `  ${call.process} call ${call.call}, ${call.sentAt} to ${call.endedAt}: ${short(command)}`,
     `    was answered ${short(answer)}`,
-    ...ids.flatMap((id) => timeline.of(id).flatMap(({ next }) => (next === undefined ? [] : [`    ${next.event.at} ${next.sequence} ${short(next.event)}`]))),
+    ...ids.flatMap((id) =>
+      timeline
+        .of(id)
+        .flatMap(({ next }) =>
+          next === undefined ? [] : [`    ${next.event.at} ${next.sequence} ${short(next.event)}`],
+        ),
+    ),
   ].join('\n');
 }
 

@@ -5,16 +5,21 @@ import { summaryOf } from './summary.js';
 
 const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
-it(
-  `explains every answer and ends every execution, whatever is killed (CHAOS_SEED=${SEED})`,
-  async () => {
-    const result = await runChaos({
-      seed: SEED, executions: 600, durationMs: 14_000, workers: 4, partitions: 2, fsync: 'everysec', restarts: 1, powerCuts: 1, freezes: 0, failover: true,
-      faultEveryMs: 1_500,
-    });
-    console.log(`chaos: CHAOS_SEED=${SEED}\n${summaryOf(result)}`);
-    expect(result.violations).toEqual([]);
-    expect(result.audit.events.length).toBeGreaterThan(1_000);
-  },
-  180_000,
-);
+it(`explains every answer and ends every execution, whatever is killed (CHAOS_SEED=${SEED})`, async () => {
+  const result = await runChaos({
+    seed: SEED,
+    executions: 600,
+    durationMs: 14_000,
+    workers: 4,
+    partitions: 2,
+    fsync: 'everysec',
+    restarts: 1,
+    powerCuts: 1,
+    freezes: 0,
+    failover: true,
+    faultEveryMs: 1_500,
+  });
+  console.log(`chaos: CHAOS_SEED=${SEED}\n${summaryOf(result)}`);
+  expect(result.violations).toEqual([]);
+  expect(result.audit.events.length).toBeGreaterThan(1_000);
+}, 180_000);

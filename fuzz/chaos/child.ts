@@ -49,10 +49,15 @@ async function operate(backend: Backend, { operationsPerSecond, partitions }: Ch
       // What happened last concerns those that most likely still go on.
       const partitionKey = partitionKeyOf(partition);
       const { end } = await backend.readLog({ partition: partitionKey, after: 0, limit: 1 });
-      const { events } = await backend.readLog({ partition: partitionKey, after: Math.max(0, end - RECENT_EVENTS), limit: RECENT_EVENTS });
+      const { events } = await backend.readLog({
+        partition: partitionKey,
+        after: Math.max(0, end - RECENT_EVENTS),
+        limit: RECENT_EVENTS,
+      });
       const executionId = events[Math.floor(Math.random() * events.length)]?.event.executionId;
       if (executionId === undefined) continue;
-      if (Math.random() < 0.7) await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
+      if (Math.random() < 0.7)
+        await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
       else await backend.revokeLease({ executionId, reason: 'by an operator' });
     } catch {
       // What a refusal or a fault means is judged from the record.
@@ -70,7 +75,13 @@ async function main(config: ChildConfig): Promise<void> {
     await startEngine(backend, { pollIntervalMs: 500 });
   } else if (config.role === 'worker') {
     const { app } = chaosApp(backend);
-    await app.worker({ slots: config.slots, claimAhead: config.claimAhead, leaseTtlMs: config.leaseTtlMs, engine: false, workerId: config.name });
+    await app.worker({
+      slots: config.slots,
+      claimAhead: config.claimAhead,
+      leaseTtlMs: config.leaseTtlMs,
+      engine: false,
+      workerId: config.name,
+    });
   } else {
     await operate(backend, config);
   }

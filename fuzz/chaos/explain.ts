@@ -21,7 +21,11 @@ export interface Deed {
 }
 
 type Claim = Extract<ParsedCommand, { name: 'claimForWorker' }>;
-type ClaimAnswer = { kind: 'claimed' | 'no_work'; executions?: readonly { executionId: string }[]; reclaimCapExceeded: readonly string[] };
+type ClaimAnswer = {
+  kind: 'claimed' | 'no_work';
+  executions?: readonly { executionId: string }[];
+  reclaimCapExceeded: readonly string[];
+};
 
 export interface Explanation {
   /** Answers that no state of the log gives. */
@@ -53,16 +57,21 @@ class Explainer {
   /** Inputs by execution, as whoever created it sent them. */
   private readonly payloads = new Map<string, Uint8Array>();
 
-  constructor(private readonly timeline: Timeline, private readonly retentionMs: number) {}
+  constructor(
+    private readonly timeline: Timeline,
+    private readonly retentionMs: number,
+  ) {}
 
   run(deeds: readonly Deed[]): Explanation {
-    for (const { command } of deeds) if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
+    for (const { command } of deeds)
+      if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
     const unexplained: Deed[] = [];
     // Equal answers of several calls can fit several events. Who ended first takes the earliest that fits: if any
     // assignment explains all of them, this one does (points and intervals, by the ends of the intervals).
     const byEnd = [...deeds].sort((a, b) => (a.call.endedAt ?? Infinity) - (b.call.endedAt ?? Infinity));
     // Answers first: what they did is known. Events that are left were done by calls without an answer.
-    for (const deed of byEnd) if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
+    for (const deed of byEnd)
+      if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
     let ranUnanswered = 0;
     for (const deed of byEnd) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
     const orphans = this.timeline.log.filter(({ sequence }) => !this.causes.has(sequence));
@@ -97,17 +106,23 @@ class Explainer {
     return this.timeline.of(executionId).some((moment) => {
       const from = Math.max(span.from, moment.from);
       const until = Math.min(span.until, moment.until);
-      return from <= until && timesOf(moment, from, until).some((at) => {
-        const decision = this.decide(deed.command, moment, at);
-        return (!decision.ok || decision.events.length === 0) && isDeepStrictEqual(plain(visible(decision)), plain(answer));
-      });
+      return (
+        from <= until &&
+        timesOf(moment, from, until).some((at) => {
+          const decision = this.decide(deed.command, moment, at);
+          return (
+            (!decision.ok || decision.events.length === 0) && isDeepStrictEqual(plain(visible(decision)), plain(answer))
+          );
+        })
+      );
     });
   }
 
   private claimExplained(deed: Deed, command: Claim, answer: Answer): boolean {
     if (!answer.ok) return false;
     const { executions = [], reclaimCapExceeded } = answer.outcome as ClaimAnswer;
-    if (executions.length === 0 && reclaimCapExceeded.length === 0) return this.timeline.wasIdle(command.args.laneId, spanOf(deed.call));
+    if (executions.length === 0 && reclaimCapExceeded.length === 0)
+      return this.timeline.wasIdle(command.args.laneId, spanOf(deed.call));
     const taken = executions.every((claimed, index) => this.took(deed, command, claimed.executionId, index, claimed));
     return taken && reclaimCapExceeded.every((executionId) => this.took(deed, command, executionId, 0, undefined));
   }
@@ -121,7 +136,11 @@ class Explainer {
       if (!this.happenedIn(moment, span) || moment.state?.laneId !== args.laneId) continue;
       const decision = this.decide({ name, args: { ...args, claims: [ids] } }, moment, moment.next.event.at);
       if (!this.caused(decision, moment.next)) continue;
-      if (claimed !== undefined && !isDeepStrictEqual(plain((decision.outcome as ClaimAnswer).executions?.[0]), plain(claimed))) continue;
+      if (
+        claimed !== undefined &&
+        !isDeepStrictEqual(plain((decision.outcome as ClaimAnswer).executions?.[0]), plain(claimed))
+      )
+        continue;
       this.causes.set(moment.next.sequence, deed);
       return true;
     }
@@ -137,7 +156,11 @@ class Explainer {
     for (const { sequence, event } of this.timeline.log) {
       if (this.causes.has(sequence)) continue;
       const capped = event.type === 'execution_failed';
-      const index = capped ? 0 : event.type === 'execution_claimed' || event.type === 'execution_resumed' ? leases.get(event.leaseId) : undefined;
+      const index = capped
+        ? 0
+        : event.type === 'execution_claimed' || event.type === 'execution_resumed'
+          ? leases.get(event.leaseId)
+          : undefined;
       if (index !== undefined && this.took(deed, command, event.executionId, index, undefined)) ran = true;
     }
     return ran;
@@ -161,7 +184,10 @@ class Explainer {
       claimable: () => (state === undefined ? [] : [state]),
       payload: () => input,
     };
-    return operationNamed(name).decide(view as View, args as never, { now, settings: { retentionMs: this.retentionMs } }) as AnyDecision;
+    return operationNamed(name).decide(view as View, args as never, {
+      now,
+      settings: { retentionMs: this.retentionMs },
+    }) as AnyDecision;
   }
 }
 
@@ -169,11 +195,15 @@ class Explainer {
 function timesOf({ state }: Moment, from: number, until: number): number[] {
   const low = Math.max(0, Number.isFinite(from) ? from : 0);
   const high = Number.isFinite(until) ? until : low;
-  const due = [state?.dueAt, state?.attemptTimeoutAt, state?.executionDeadlineAt].flatMap((at) => (at === undefined ? [] : [at - 1, at, at + 1]));
+  const due = [state?.dueAt, state?.attemptTimeoutAt, state?.executionDeadlineAt].flatMap((at) =>
+    at === undefined ? [] : [at - 1, at, at + 1],
+  );
   return [low, high, ...due.filter((at) => at >= low && at <= high)];
 }
 
 /** What a caller sees of a decision. */
 function visible(decision: AnyDecision): unknown {
-  return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, code: decision.code, detail: decision.detail };
+  return decision.ok
+    ? { ok: true, outcome: decision.outcome }
+    : { ok: false, code: decision.code, detail: decision.detail };
 }

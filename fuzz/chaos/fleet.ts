@@ -22,7 +22,10 @@ export class Fleet {
   /** Ends of processes that nobody brought about, with what they said. */
   readonly crashes: string[] = [];
 
-  constructor(private readonly common: Omit<ChildConfig, 'role' | 'name' | 'file'>, private readonly dir: string) {}
+  constructor(
+    private readonly common: Omit<ChildConfig, 'role' | 'name' | 'file'>,
+    private readonly dir: string,
+  ) {}
 
   /** Starts a process; resolves when it is connected. */
   async add(role: ChildConfig['role'], name: string): Promise<Member> {
@@ -30,7 +33,9 @@ export class Fleet {
     this.members.push(member);
     await new Promise<void>((resolve, reject) => {
       member.process.once('message', () => resolve());
-      member.process.once('exit', () => reject(new Error(`${name} ended before it was ready:\n${this.crashes.join('\n')}`)));
+      member.process.once('exit', () =>
+        reject(new Error(`${name} ended before it was ready:\n${this.crashes.join('\n')}`)),
+      );
     });
     return member;
   }
@@ -59,7 +64,9 @@ export class Fleet {
 
   /** Everything that the processes wrote down. */
   async calls(): Promise<RecordedCall[]> {
-    const all = await Promise.all(this.files.map(async ({ name, file }) => callsOf(name, entriesOf(await readFile(file, 'utf8').catch(() => '')))));
+    const all = await Promise.all(
+      this.files.map(async ({ name, file }) => callsOf(name, entriesOf(await readFile(file, 'utf8').catch(() => '')))),
+    );
     return all.flat();
   }
 
@@ -68,11 +75,16 @@ export class Fleet {
     const file = join(this.dir, `${life}.jsonl`);
     this.files.push({ name: life, file });
     const config: ChildConfig = { ...this.common, role, name, file };
-    const child = fork(CHILD, { execArgv: ['--import', 'tsx'], env: { ...process.env, CHAOS_CHILD: JSON.stringify(config) }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = fork(CHILD, {
+      execArgv: ['--import', 'tsx'],
+      env: { ...process.env, CHAOS_CHILD: JSON.stringify(config) },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
     let said = '';
     child.stderr?.on('data', (data: Buffer) => (said += data.toString()));
     child.once('exit', (code, signal) => {
-      if (!this.ending && signal !== 'SIGKILL') this.crashes.push(`${life} ended by itself (${signal ?? code}): ${said.slice(0, 2_000)}`);
+      if (!this.ending && signal !== 'SIGKILL')
+        this.crashes.push(`${life} ended by itself (${signal ?? code}): ${said.slice(0, 2_000)}`);
     });
     return child;
   }

@@ -27,24 +27,42 @@ const { values } = parseArgs({
 });
 
 const numbers = [values.seed, values.executions, values.seconds, values.workers].map(Number);
-if (values.help || numbers.some((number) => !Number.isFinite(number) || number < 0) || (values.fsync !== 'everysec' && values.fsync !== 'always')) {
+if (
+  values.help ||
+  numbers.some((number) => !Number.isFinite(number) || number < 0) ||
+  (values.fsync !== 'everysec' && values.fsync !== 'always')
+) {
   console.log(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 const [seed, executions, seconds, workers] = numbers as [number, number, number, number];
 
-console.log(`chaos: --seed ${seed} --executions ${executions} --seconds ${seconds} --workers ${workers} --fsync ${values.fsync}`);
+console.log(
+  `chaos: --seed ${seed} --executions ${executions} --seconds ${seconds} --workers ${workers} --fsync ${values.fsync}`,
+);
 // The servers' processes do not hold this one: without it, waiting for their end would be its end.
 const alive = setInterval(() => undefined, 1_000);
 const result = await runChaos({
-  seed, executions, workers, durationMs: seconds * 1_000, fsync: values.fsync, partitions: 4, restarts: 2, freezes: 1,
+  seed,
+  executions,
+  workers,
+  durationMs: seconds * 1_000,
+  fsync: values.fsync,
+  partitions: 4,
+  restarts: 2,
+  freezes: 1,
   // An fsync before every answer leaves a power cut nothing to take.
   powerCuts: values.fsync === 'always' ? 0 : 2,
-  failover: true, faultEveryMs: 1_500,
+  failover: true,
+  faultEveryMs: 1_500,
   ...(values.quiet ? {} : { onFault: console.log }),
 });
 clearInterval(alive);
 console.log(`\n${summaryOf(result)}\n`);
 for (const violation of result.violations) console.error(`VIOLATION ${violation}\n`);
-console.log(result.violations.length === 0 ? 'Nothing lost that was kept, nothing done twice under one fence.' : `${result.violations.length} violations; --seed ${seed}`);
+console.log(
+  result.violations.length === 0
+    ? 'Nothing lost that was kept, nothing done twice under one fence.'
+    : `${result.violations.length} violations; --seed ${seed}`,
+);
 process.exit(result.violations.length === 0 ? 0 : 1);

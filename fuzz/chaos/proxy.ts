@@ -9,7 +9,11 @@ export class Proxy {
   private readonly sockets = new Set<Socket>();
   private cutOff = false;
 
-  private constructor(private readonly server: Server, readonly port: number, private target: number) {}
+  private constructor(
+    private readonly server: Server,
+    readonly port: number,
+    private target: number,
+  ) {}
 
   /** Listens on 127.0.0.1 and passes every connection on to a port there. */
   static async open(target: number): Promise<Proxy> {
@@ -54,7 +58,10 @@ export class Proxy {
       return;
     }
     const far = connect(this.target, '127.0.0.1');
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       socket.setNoDelay(true);
       this.sockets.add(socket);
       socket.on('error', () => undefined);

@@ -17,7 +17,13 @@ export type Entry =
   | { readonly entry: 'sent'; readonly call: number; readonly at: number; readonly commands: readonly ParsedCommand[] }
   | { readonly entry: 'answered'; readonly call: number; readonly at: number; readonly answers: readonly Answer[] }
   /** No answer came, and the error says why. */
-  | { readonly entry: 'unanswered'; readonly call: number; readonly at: number; readonly code: string; readonly retryable: boolean };
+  | {
+      readonly entry: 'unanswered';
+      readonly call: number;
+      readonly at: number;
+      readonly code: string;
+      readonly retryable: boolean;
+    };
 
 /** A call as the record tells it. */
 export interface RecordedCall {
@@ -35,7 +41,11 @@ export interface RecordedCall {
 /** The same backend; every operation is written down. Reads are not: they change nothing. */
 export function recorded(backend: Backend, write: (entry: Entry) => void): Backend {
   let calls = 0;
-  const track = async <Result>(commands: readonly Command[], run: () => Promise<Result>, answersOf: (result: Result) => readonly Answer[]): Promise<Result> => {
+  const track = async <Result>(
+    commands: readonly Command[],
+    run: () => Promise<Result>,
+    answersOf: (result: Result) => readonly Answer[],
+  ): Promise<Result> => {
     const call = calls++;
     const parsed = commands.map(({ name, args }) => parseCommand(name, args, backend.label));
     write({ entry: 'sent', call, at: Date.now(), commands: parsed });
@@ -51,9 +61,19 @@ export function recorded(backend: Backend, write: (entry: Entry) => void): Backe
   const wrapped = { ...backend } as unknown as Record<string | symbol, unknown>;
   const run = backend as unknown as Record<OperationName, (args: unknown) => Promise<{ kind: string }>>;
   for (const name of Object.keys(OPERATIONS) as OperationName[]) {
-    wrapped[name] = (args: unknown) => track([{ name, args } as Command], () => run[name](args), (outcome) => [{ ok: true, outcome }]);
+    wrapped[name] = (args: unknown) =>
+      track(
+        [{ name, args } as Command],
+        () => run[name](args),
+        (outcome) => [{ ok: true, outcome }],
+      );
   }
-  wrapped['execute'] = (commands: readonly Command[]) => track(commands, () => backend.execute(commands), (results) => (results as readonly CommandResult[]).map(answerOf));
+  wrapped['execute'] = (commands: readonly Command[]) =>
+    track(
+      commands,
+      () => backend.execute(commands),
+      (results) => (results as readonly CommandResult[]).map(answerOf),
+    );
   return wrapped as unknown as Backend;
 }
 
@@ -66,7 +86,9 @@ function faultEntry(call: number, error: unknown): Entry {
   const at = Date.now();
   if (!(error instanceof EngineError)) return { entry: 'unanswered', call, at, code: String(error), retryable: false };
   const { code, detail, retryable } = error;
-  return isRejectionCode(code) ? { entry: 'answered', call, at, answers: [{ ok: false, code, detail }] } : { entry: 'unanswered', call, at, code, retryable };
+  return isRejectionCode(code)
+    ? { entry: 'answered', call, at, answers: [{ ok: false, code, detail }] }
+    : { entry: 'unanswered', call, at, code, retryable };
 }
 
 /** The calls of a record, in the order in which they were sent. */
@@ -74,12 +96,23 @@ export function callsOf(process: string, entries: Iterable<Entry>): RecordedCall
   const calls = new Map<number, RecordedCall>();
   for (const entry of entries) {
     if (entry.entry === 'sent') {
-      calls.set(entry.call, { process, call: entry.call, sentAt: entry.at, endedAt: undefined, commands: entry.commands, answers: undefined, fault: undefined });
+      calls.set(entry.call, {
+        process,
+        call: entry.call,
+        sentAt: entry.at,
+        endedAt: undefined,
+        commands: entry.commands,
+        answers: undefined,
+        fault: undefined,
+      });
       continue;
     }
     const call = calls.get(entry.call);
     if (call === undefined) throw new Error(`${process}: call ${entry.call} was answered and never sent.`);
-    const ended = entry.entry === 'answered' ? { answers: entry.answers } : { fault: { code: entry.code, retryable: entry.retryable } };
+    const ended =
+      entry.entry === 'answered'
+        ? { answers: entry.answers }
+        : { fault: { code: entry.code, retryable: entry.retryable } };
     calls.set(entry.call, { ...call, endedAt: entry.at, ...ended });
   }
   return [...calls.values()];
@@ -99,10 +132,12 @@ export function entriesOf(text: string): Entry[] {
   const lines = text.split('\n');
   // What follows the last line end was not finished.
   lines.pop();
-  return lines.map((line) =>
-    JSON.parse(line, (_key, value: unknown) => {
-      const bytes64 = typeof value === 'object' && value !== null ? (value as { bytes64?: unknown }).bytes64 : undefined;
-      return typeof bytes64 === 'string' ? new Uint8Array(Buffer.from(bytes64, 'base64')) : value;
-    }) as Entry,
+  return lines.map(
+    (line) =>
+      JSON.parse(line, (_key, value: unknown) => {
+        const bytes64 =
+          typeof value === 'object' && value !== null ? (value as { bytes64?: unknown }).bytes64 : undefined;
+        return typeof bytes64 === 'string' ? new Uint8Array(Buffer.from(bytes64, 'base64')) : value;
+      }) as Entry,
   );
 }

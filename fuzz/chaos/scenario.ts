@@ -61,7 +61,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const dir = await mkdtemp(join(tmpdir(), 'flowfabric-chaos-'));
   const servers = await Servers.start(options.fsync, options.failover);
   const fleet = new Fleet(
-    { url: servers.url, prefix: PREFIX, partitions: options.partitions, callTimeoutMs: CALL_TIMEOUT_MS, leaseTtlMs: LEASE_TTL_MS, slots: 8, claimAhead: 4, operationsPerSecond: 10 },
+    {
+      url: servers.url,
+      prefix: PREFIX,
+      partitions: options.partitions,
+      callTimeoutMs: CALL_TIMEOUT_MS,
+      leaseTtlMs: LEASE_TTL_MS,
+      slots: 8,
+      claimAhead: 4,
+      operationsPerSecond: 10,
+    },
     dir,
   );
   try {
@@ -79,15 +88,30 @@ class Run {
   private readonly losses: Span[] = [];
   private over = false;
 
-  constructor(private readonly options: ChaosOptions, private readonly servers: Servers, private readonly fleet: Fleet, private readonly startedAt: number) {
+  constructor(
+    private readonly options: ChaosOptions,
+    private readonly servers: Servers,
+    private readonly fleet: Fleet,
+    private readonly startedAt: number,
+  ) {
     this.random = seededRandom(options.seed);
   }
 
   async toItsEnd(): Promise<ChaosResult> {
     const { options, servers, fleet } = this;
-    const backend = await valkey({ url: servers.url, prefix: PREFIX, partitions: { count: options.partitions }, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries: 10_000_000 });
+    const backend = await valkey({
+      url: servers.url,
+      prefix: PREFIX,
+      partitions: { count: options.partitions },
+      callTimeoutMs: CALL_TIMEOUT_MS,
+      logMaxEntries: 10_000_000,
+    });
     const written: Entry[] = [];
-    const submitter = new Submitter(recorded(backend, (entry) => written.push(entry)), options.executions, this.random);
+    const submitter = new Submitter(
+      recorded(backend, (entry) => written.push(entry)),
+      options.executions,
+      this.random,
+    );
     await Promise.all([
       ...Array.from({ length: options.workers }, (_, index) => fleet.add('worker', `worker-${index}`)),
       fleet.add('engine', 'engine'),
@@ -105,12 +129,26 @@ class Run {
     await reader.connect();
     const calls = [...(await fleet.calls()), ...callsOf('submitter', written)];
     const result = await audit({
-      backend, calls, losses: this.losses, retentionMs: DEFAULTS.retentionMs, stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
+      backend,
+      calls,
+      losses: this.losses,
+      retentionMs: DEFAULTS.retentionMs,
+      stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
     });
     reader.disconnect();
     await backend.close();
-    const violations = [...result.violations, ...fleet.crashes, ...(unended.length > 0 ? [`${unended.length} jobs did not end:\n${unended.slice(0, 10).join('\n')}`] : [])];
-    return { audit: result, violations, faults: this.faults, recreated: submitter.recreated, tookMs: performance.now() - this.startedAt };
+    const violations = [
+      ...result.violations,
+      ...fleet.crashes,
+      ...(unended.length > 0 ? [`${unended.length} jobs did not end:\n${unended.slice(0, 10).join('\n')}`] : []),
+    ];
+    return {
+      audit: result,
+      violations,
+      faults: this.faults,
+      recreated: submitter.recreated,
+      tookMs: performance.now() - this.startedAt,
+    };
   }
 
   private note(what: string, whom: string): void {

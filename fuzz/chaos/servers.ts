@@ -22,7 +22,13 @@ const HELD_BACK_MS = 2_000;
 const REPLICA_BEHIND_MS = 1_000;
 
 export class Servers {
-  private constructor(private primary: ValkeyServer, private readonly address: Proxy, private readonly fsync: Fsync, private replica: ValkeyServer | undefined, private readonly link: Proxy | undefined) {}
+  private constructor(
+    private primary: ValkeyServer,
+    private readonly address: Proxy,
+    private readonly fsync: Fsync,
+    private replica: ValkeyServer | undefined,
+    private readonly link: Proxy | undefined,
+  ) {}
 
   static async start(fsync: Fsync, withReplica: boolean): Promise<Servers> {
     const args = ['--appendfsync', fsync];
@@ -103,7 +109,10 @@ export class Servers {
 
   private async appendOnlyFile(): Promise<string> {
     const dir = join(this.primary.dir, 'appendonlydir');
-    const last = (await readdir(dir)).filter((name) => name.endsWith('.incr.aof')).sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+    const last = (await readdir(dir))
+      .filter((name) => name.endsWith('.incr.aof'))
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+      .at(-1);
     if (last === undefined) throw new Error(`${dir} holds no append-only file.`);
     return join(dir, last);
   }

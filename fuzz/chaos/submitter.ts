@@ -20,7 +20,11 @@ export class Submitter {
   private readonly jobs: Job[];
   private readonly task;
 
-  constructor(private readonly backend: Backend, count: number, random: () => number) {
+  constructor(
+    private readonly backend: Backend,
+    count: number,
+    random: () => number,
+  ) {
     this.task = chaosApp(backend).task;
     this.jobs = Array.from({ length: count }, (_, index) => jobOf(index, random()));
   }
@@ -75,7 +79,10 @@ export class Submitter {
   private async create(jobs: readonly Job[]): Promise<void> {
     for (;;) {
       try {
-        const runs = await this.task.runMany(jobs, ({ index }) => ({ id: `job-${index}`, ...(index % 10 === 3 ? { delay: 100 } : {}) }));
+        const runs = await this.task.runMany(jobs, ({ index }) => ({
+          id: `job-${index}`,
+          ...(index % 10 === 3 ? { delay: 100 } : {}),
+        }));
         runs.forEach(({ id }, position) => this.runs.set((jobs[position] as Job).index, id));
         return;
       } catch (error) {

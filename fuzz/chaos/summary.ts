@@ -2,10 +2,12 @@
 import type { ChaosResult } from './scenario.js';
 
 export function summaryOf({ audit, faults, recreated, tookMs }: ChaosResult): string {
-  const events = (matches: (event: (typeof audit.events)[number]['event']) => boolean): number => audit.events.filter(({ event }) => matches(event)).length;
+  const events = (matches: (event: (typeof audit.events)[number]['event']) => boolean): number =>
+    audit.events.filter(({ event }) => matches(event)).length;
   const lost = new Map<string, number>();
   for (const { command } of audit.lost) lost.set(command.name, (lost.get(command.name) ?? 0) + 1);
-  const listed = (counts: Iterable<readonly [string | number, number]>): string => [...counts].map(([name, count]) => `${name}: ${count}`).join(', ') || 'none';
+  const listed = (counts: Iterable<readonly [string | number, number]>): string =>
+    [...counts].map(([name, count]) => `${name}: ${count}`).join(', ') || 'none';
   const { attemptedAgain, endedOtherwise, gone } = audit.lostCompletions;
   const rows: [string, string | number][] = [
     ['time', `${(tookMs / 1_000).toFixed(1)} s`],
@@ -20,7 +22,10 @@ export function summaryOf({ audit, faults, recreated, tookMs }: ChaosResult): st
     ['attempts by reclaim', events((event) => event.type === 'execution_claimed' && event.attemptType === 'reclaim')],
     ['retries', events(({ type }) => type === 'retry_scheduled')],
     ['lost tail, answers by command', listed(lost)],
-    ['lost completions', `attempted again: ${attemptedAgain}, ended otherwise: ${endedOtherwise}, execution gone: ${gone}`],
+    [
+      'lost completions',
+      `attempted again: ${attemptedAgain}, ended otherwise: ${endedOtherwise}, execution gone: ${gone}`,
+    ],
     ['epochs of lost claims, given out again', audit.epochsGivenTwice],
     ['lost creations, created again', recreated],
   ];

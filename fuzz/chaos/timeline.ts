@@ -39,13 +39,18 @@ export class Timeline {
       push(this.moments, id, { ...before, until: event.at, next: logged });
       open.set(id, { from: event.at, state });
       if (event.type === 'execution_created' && event.idempotencyKey !== undefined) {
-        push(this.keys, idempotencyId(event.namespace, event.idempotencyKey), { executionId: id, from: event.at, until: event.idempotencyExpiresAt ?? 0 });
+        push(this.keys, idempotencyId(event.namespace, event.idempotencyKey), {
+          executionId: id,
+          from: event.at,
+          until: event.idempotencyExpiresAt ?? 0,
+        });
       }
       this.count(waiting, before.state, -1, event.at);
       this.count(waiting, state, 1, event.at);
     }
     for (const [id, last] of open) push(this.moments, id, { ...last, until: Infinity, next: undefined });
-    for (const [lane, { count, emptyFrom }] of waiting) if (count === 0) push(this.idle, lane, { from: emptyFrom, until: Infinity });
+    for (const [lane, { count, emptyFrom }] of waiting)
+      if (count === 0) push(this.idle, lane, { from: emptyFrom, until: Infinity });
   }
 
   /** Every stretch of an execution; one that says nothing when it was never created. */
@@ -60,18 +65,26 @@ export class Timeline {
   /** The execution, other than the one excepted, that an idempotency key pointed to at a time. */
   idempotent(namespace: string, key: string, at: number, except?: string): string | undefined {
     const entries = this.keys.get(idempotencyId(namespace, key)) ?? [];
-    return entries.find(({ executionId, from, until }) => executionId !== except && from <= at && at < until)?.executionId;
+    return entries.find(({ executionId, from, until }) => executionId !== except && from <= at && at < until)
+      ?.executionId;
   }
 
   /** Whether a lane was without work that asks for no capability, at some time of the span. */
   wasIdle(laneId: string, { from, until }: Span): boolean {
     const spans = this.idle.get(laneId);
-    const everHadWork = spans !== undefined || [...this.state.executions.values()].some((execution) => execution.laneId === laneId);
+    const everHadWork =
+      spans !== undefined || [...this.state.executions.values()].some((execution) => execution.laneId === laneId);
     return !everHadWork || (spans ?? []).some((span) => span.from <= until && span.until >= from);
   }
 
-  private count(waiting: Map<string, { count: number; emptyFrom: number }>, execution: ReadonlyExecution | undefined, by: 1 | -1, at: number): void {
-    if (execution === undefined || !isClaimable(execution.situation) || execution.requiredCapabilities.length > 0) return;
+  private count(
+    waiting: Map<string, { count: number; emptyFrom: number }>,
+    execution: ReadonlyExecution | undefined,
+    by: 1 | -1,
+    at: number,
+  ): void {
+    if (execution === undefined || !isClaimable(execution.situation) || execution.requiredCapabilities.length > 0)
+      return;
     const lane = waiting.get(execution.laneId) ?? { count: 0, emptyFrom: -Infinity };
     waiting.set(execution.laneId, lane);
     if (lane.count === 0 && by === 1) push(this.idle, execution.laneId, { from: lane.emptyFrom, until: at });

@@ -1,6 +1,15 @@
 /** The work of a chaos run: one task whose input says what its attempts do. */
 import { z } from 'zod';
-import { app, backoff, delay, NonRetryableError, RetryableError, type App, type Task, type TaskContext } from '../../src/index.js';
+import {
+  app,
+  backoff,
+  delay,
+  NonRetryableError,
+  RetryableError,
+  type App,
+  type Task,
+  type TaskContext,
+} from '../../src/index.js';
 import type { Backend } from '../../src/backend.js';
 
 /** What an execution does. */

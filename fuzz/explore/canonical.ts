@@ -35,13 +35,16 @@ function ofExecution(node: Node, n: number): string {
 function order(executions: readonly ReadonlyExecution[]): string {
   const [a, b] = executions;
   if (a === undefined || b === undefined) return '';
-  const lapses = isReclaimable(a.situation) && isReclaimable(b.situation) ? Math.sign(a.lastTransitionAt - b.lastTransitionAt) : '';
+  const lapses =
+    isReclaimable(a.situation) && isReclaimable(b.situation) ? Math.sign(a.lastTransitionAt - b.lastTransitionAt) : '';
   return `${Math.sign(a.createdAt - b.createdAt)} ${lapses}`;
 }
 
 /** The canonical text of a state. */
 export function canonicalOf(node: Node): string {
   const parts = Array.from({ length: node.created }, (_, i) => ofExecution(node, i + 1));
-  const keys = [...node.state.idempotency.values()].map(({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, node.now)}`);
+  const keys = [...node.state.idempotency.values()].map(
+    ({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, node.now)}`,
+  );
   return `${parts.join('|')}|${order([...node.state.executions.values()])}|${keys.join()}`;
 }

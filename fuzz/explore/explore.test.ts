@@ -36,15 +36,29 @@ const broken = (name: OperationName, decide: (intact: Operation) => Operation['d
 };
 
 const [first] = SCENARIOS as [Scenario];
-const findIn = (scenario: Scenario, registry: Registry): Counterexample | undefined => explore(scenario, { depth: 7, states: 5_000 }, registry).counterexample;
+const findIn = (scenario: Scenario, registry: Registry): Counterexample | undefined =>
+  explore(scenario, { depth: 7, states: 5_000 }, registry).counterexample;
 
-const pathOf = ({ path }: Counterexample): string[] => path.split('\n').map((line) => line.replace(/^ *\+(\d+) ms {2}/, '+$1 '));
+const pathOf = ({ path }: Counterexample): string[] =>
+  path.split('\n').map((line) => line.replace(/^ *\+(\d+) ms {2}/, '+$1 '));
 
 describe('a planted defect is found, by a shortest way', () => {
   it('a completion that does not look at the fence', () => {
-    const found = findIn(first, broken('completeExecution', ({ decide }) => (view, args, context) => decide(view, { ...args, fence: undefined, attemptIndex: undefined, source: 'operator_override' }, context)));
+    const found = findIn(
+      first,
+      broken(
+        'completeExecution',
+        ({ decide }) =>
+          (view, args, context) =>
+            decide(view, { ...args, fence: undefined, attemptIndex: undefined, source: 'operator_override' }, context),
+      ),
+    );
     expect(found?.property).toBe('nobody but the newest owner changes anything');
-    expect(pathOf(found as Counterexample)).toEqual(['+0 create 1 -> created', '+0 A claims -> claimed', '+0 nobody completes -> completed']);
+    expect(pathOf(found as Counterexample)).toEqual([
+      '+0 create 1 -> created',
+      '+0 A claims -> claimed',
+      '+0 nobody completes -> completed',
+    ]);
   });
 
   it('a lease that is good for one millisecond too long', () => {
@@ -57,7 +71,12 @@ describe('a planted defect is found, by a shortest way', () => {
       }),
     );
     expect(found?.property).toBe('an owner changes nothing at or after the end of its lease');
-    expect(pathOf(found as Counterexample)).toEqual(['+0 create 1 -> created', '+0 A claims -> claimed', '+1000 time passes, it is +1000 ms', '+1000 A completes -> completed']);
+    expect(pathOf(found as Counterexample)).toEqual([
+      '+0 create 1 -> created',
+      '+0 A claims -> claimed',
+      '+1000 time passes, it is +1000 ms',
+      '+1000 A completes -> completed',
+    ]);
   });
 
   it('a claim that does not count its epoch', () => {
@@ -66,7 +85,10 @@ describe('a planted defect is found, by a shortest way', () => {
       broken('claimForWorker', ({ decide }) => (view, args, context) => {
         const decision = decide(view, args, context);
         if (!decision.ok) return decision;
-        return accept(decision.outcome, ...decision.events.map((event) => ('leaseEpoch' in event ? { ...event, leaseEpoch: 1 } : event)));
+        return accept(
+          decision.outcome,
+          ...decision.events.map((event) => ('leaseEpoch' in event ? { ...event, leaseEpoch: 1 } : event)),
+        );
       }),
     );
     expect(found?.property).toContain('epoch');
@@ -74,12 +96,18 @@ describe('a planted defect is found, by a shortest way', () => {
   });
 
   it('a refusal with a code that was not declared', () => {
-    const found = findIn(first, broken('renewLease', () => () => reject('max_releases_exceeded')));
+    const found = findIn(
+      first,
+      broken('renewLease', () => () => reject('max_releases_exceeded')),
+    );
     expect(found?.property).toBe('an operation refuses only with codes that it declares');
   });
 
   it('a delay that is never over', () => {
-    const found = findIn(first, broken('promoteDelayed', () => () => accept({ kind: 'not_yet_due', delayUntil: 0 })));
+    const found = findIn(
+      first,
+      broken('promoteDelayed', () => () => accept({ kind: 'not_yet_due', delayUntil: 0 })),
+    );
     expect(found?.property).toBe('everything ends once an honest worker works');
     expect(found?.because).toContain('changes nothing');
   });

@@ -40,18 +40,35 @@ export interface Counterexample {
 }
 
 /** Properties that hold of every answer, whatever the state. */
-function faultOf(node: Node, move: CommandMove, decision: AnyDecision, registry: Registry): { property: string; because: string } | undefined {
+function faultOf(
+  node: Node,
+  move: CommandMove,
+  decision: AnyDecision,
+  registry: Registry,
+): { property: string; because: string } | undefined {
   const { name, args } = move.command;
   if (!decision.ok) {
-    return registry(name).rejects.includes(decision.code) ? undefined : { property: 'an operation refuses only with codes that it declares', because: decision.code };
+    return registry(name).rejects.includes(decision.code)
+      ? undefined
+      : { property: 'an operation refuses only with codes that it declares', because: decision.code };
   }
   if (!move.fenced || decision.events.length === 0) return undefined;
   const execution = 'executionId' in args ? node.state.executions.get(args.executionId) : undefined;
   const held = execution !== undefined && isActive(execution.situation);
-  if (move.proof !== 'newest' && (held || move.proof === 'none')) return { property: 'nobody but the newest owner changes anything', because: `${move.words}: ${JSON.stringify(args)}` };
+  if (move.proof !== 'newest' && (held || move.proof === 'none'))
+    return {
+      property: 'nobody but the newest owner changes anything',
+      because: `${move.words}: ${JSON.stringify(args)}`,
+    };
   // Giving up is allowed as long as nobody has taken over.
-  const inTime = name === 'cancelExecution' || (execution?.situation === 'running' && (execution.dueAt ?? 0) > node.now);
-  return inTime ? undefined : { property: 'an owner changes nothing at or after the end of its lease', because: `${move.words} at ${node.now}, the lease ended at ${execution?.dueAt}` };
+  const inTime =
+    name === 'cancelExecution' || (execution?.situation === 'running' && (execution.dueAt ?? 0) > node.now);
+  return inTime
+    ? undefined
+    : {
+        property: 'an owner changes nothing at or after the end of its lease',
+        because: `${move.words} at ${node.now}, the lease ended at ${execution?.dueAt}`,
+      };
 }
 
 function withClaims(fences: Node['fences'], decision: AnyDecision, worker: string): Node['fences'] {
@@ -71,7 +88,11 @@ class Explorer {
   private effects = 0;
   private counterexample: Counterexample | undefined;
 
-  constructor(private readonly scenario: Scenario, private readonly limits: Limits, private readonly registry: Registry) {}
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly limits: Limits,
+    private readonly registry: Registry,
+  ) {}
 
   go(): Exploration {
     const root = rootNode();
@@ -85,7 +106,15 @@ class Explorer {
       if (this.isOver()) break;
     }
     const { transitions, effects, reached, counterexample } = this;
-    return { scenario: this.scenario.name, states: this.seen.size, transitions, effects, depth, reached, counterexample };
+    return {
+      scenario: this.scenario.name,
+      states: this.seen.size,
+      transitions,
+      effects,
+      depth,
+      reached,
+      counterexample,
+    };
   }
 
   private isOver(): boolean {
@@ -95,7 +124,8 @@ class Explorer {
   private expand(node: Node): void {
     for (const move of movesOf(node, this.scenario)) {
       this.transitions += 1;
-      if (move.kind === 'time') this.arrive({ ...node, parent: node, depth: node.depth + 1, move: move.words, answer: '', now: move.to });
+      if (move.kind === 'time')
+        this.arrive({ ...node, parent: node, depth: node.depth + 1, move: move.words, answer: '', now: move.to });
       else this.tryCommand(node, move);
       if (this.counterexample !== undefined) return;
     }
@@ -116,7 +146,8 @@ class Explorer {
       minted: node.minted + (move.command.name === 'claimForWorker' ? 2 * move.command.args.claims.length : 0),
       created: node.created + (decision.ok && decision.outcome.kind === 'created' ? 1 : 0),
     };
-    for (const property of shownBy({ from: node, move, decision, to })) if (!this.reached.has(property)) this.reached.set(property, pathTo(to));
+    for (const property of shownBy({ from: node, move, decision, to }))
+      if (!this.reached.has(property)) this.reached.set(property, pathTo(to));
     const fault = faultOf(node, move, decision, this.registry);
     if (fault !== undefined) return this.refute(fault.property, fault.because, to);
     if (state === node.state) return;

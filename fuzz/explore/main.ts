@@ -21,15 +21,23 @@ const reached = new Map<string, string>();
 const startedAt = performance.now();
 console.log(`${ALWAYS} properties after every change, ${SOMETIMES.length} to be reached, and that everything ends`);
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.world))) {
-  const result = explore(scenario, { depth: values.depth === undefined ? scenario.depth : Number(values.depth), states: Number(values.states) });
+  const result = explore(scenario, {
+    depth: values.depth === undefined ? scenario.depth : Number(values.depth),
+    states: Number(values.states),
+  });
   console.log(`${summaryOf(result)} (${((performance.now() - startedAt) / 1_000).toFixed(1)} s)`);
-  for (const [property, path] of result.reached) if (!reached.has(property) || (reached.get(property) as string).length > path.length) reached.set(property, path);
+  for (const [property, path] of result.reached)
+    if (!reached.has(property) || (reached.get(property) as string).length > path.length) reached.set(property, path);
   if (result.counterexample !== undefined) {
     const { property, because, path } = result.counterexample;
     console.log(`\nDoes not hold: ${property}\n${because}\n\n${path}`);
     process.exit(1);
   }
 }
-if (values.paths) for (const property of SOMETIMES) console.log(`\n${property}:\n${reached.get(property) ?? '           (not reached)'}`);
+if (values.paths)
+  for (const property of SOMETIMES)
+    console.log(`\n${property}:\n${reached.get(property) ?? '           (not reached)'}`);
 const missing = SOMETIMES.filter((property) => !reached.has(property));
-console.log(`${SOMETIMES.length - missing.length} of ${SOMETIMES.length} reached${missing.length === 0 ? '' : `; not: ${missing.join('; ')}`}`);
+console.log(
+  `${SOMETIMES.length - missing.length} of ${SOMETIMES.length} reached${missing.length === 0 ? '' : `; not: ${missing.join('; ')}`}`,
+);

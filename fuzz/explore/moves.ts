@@ -34,18 +34,32 @@ const OTHER_ID = idOf(0xffff);
 export function* movesOf(node: Node, scenario: Scenario): Generator<Move> {
   yield* creations(node, scenario);
   yield* claims(node, scenario);
-  for (let n = 1; n <= Math.max(1, node.created); n++) yield* movesOn(node, n, scenario.creations.length > 1 ? ` ${n}` : '');
+  for (let n = 1; n <= Math.max(1, node.created); n++)
+    yield* movesOn(node, n, scenario.creations.length > 1 ? ` ${n}` : '');
   yield* times(node);
 }
 
-const engine = (words: string, command: Command): CommandMove => ({ kind: 'command', words, command, proof: 'none', fenced: false });
+const engine = (words: string, command: Command): CommandMove => ({
+  kind: 'command',
+  words,
+  command,
+  proof: 'none',
+  fenced: false,
+});
 
 function* creations(node: Node, { creations }: Scenario): Generator<Move> {
   // The next one, and the one before again.
   for (const n of [node.created + 1, node.created]) {
     const wanted = creations[n - 1];
     if (wanted === undefined) continue;
-    const args = { executionId: executionOf(n), namespace: 'explore', laneId: 'main', executionKind: 'kind', creatorIdentity: 'explorer', ...wanted };
+    const args = {
+      executionId: executionOf(n),
+      namespace: 'explore',
+      laneId: 'main',
+      executionKind: 'kind',
+      creatorIdentity: 'explorer',
+      ...wanted,
+    };
     yield engine(n > node.created ? `create ${n}` : `create ${n} again`, { name: 'createExecution', args });
   }
 }
@@ -53,7 +67,10 @@ function* creations(node: Node, { creations }: Scenario): Generator<Move> {
 function* claims(node: Node, { creations, capabilities }: Scenario): Generator<Move> {
   for (const [i, worker] of WORKERS.entries()) {
     for (let count = 1; count <= creations.length; count++) {
-      const ids = Array.from({ length: count }, (_, k) => ({ leaseId: idOf(node.minted + 2 * k + 1), attemptId: idOf(node.minted + 2 * k + 2) }));
+      const ids = Array.from({ length: count }, (_, k) => ({
+        leaseId: idOf(node.minted + 2 * k + 1),
+        attemptId: idOf(node.minted + 2 * k + 2),
+      }));
       yield {
         ...engine(`${worker} claims${count > 1 ? ` ${count}` : ''}`, {
           name: 'claimForWorker',
@@ -87,19 +104,33 @@ function claimantsOf(node: Node, executionId: string, execution: ReadonlyExecuti
   const older = given.at(-2);
   const claimants: Claim[] = [{ words: 'nobody', fence: undefined, proof: 'none' }];
   if (newest === undefined) {
-    claimants.push({ words: 'somebody who never claimed', fence: { leaseId: OTHER_ID, leaseEpoch: 1, attemptId: OTHER_ID }, proof: 'none' });
+    claimants.push({
+      words: 'somebody who never claimed',
+      fence: { leaseId: OTHER_ID, leaseEpoch: 1, attemptId: OTHER_ID },
+      proof: 'none',
+    });
   } else {
     const { fence, worker } = newest;
     claimants.push(
       { words: worker, fence, proof: 'newest' },
-      { words: `${worker}, of another attempt,`, fence, attemptIndex: execution?.totalAttemptCount ?? 0, proof: 'newest' },
-      { words: `${worker} with half a fence`, fence: { leaseId: fence.leaseId, attemptId: fence.attemptId }, proof: 'none' },
+      {
+        words: `${worker}, of another attempt,`,
+        fence,
+        attemptIndex: execution?.totalAttemptCount ?? 0,
+        proof: 'newest',
+      },
+      {
+        words: `${worker} with half a fence`,
+        fence: { leaseId: fence.leaseId, attemptId: fence.attemptId },
+        proof: 'none',
+      },
       { words: 'somebody with the wrong lease', fence: { ...fence, leaseId: OTHER_ID }, proof: 'another_lease' },
       { words: 'somebody with the next epoch', fence: { ...fence, leaseEpoch: fence.leaseEpoch + 1 }, proof: 'none' },
       { words: 'somebody with the wrong attempt', fence: { ...fence, attemptId: OTHER_ID }, proof: 'none' },
     );
   }
-  if (older !== undefined) claimants.push({ words: `${older.worker}, the owner before,`, fence: older.fence, proof: 'none' });
+  if (older !== undefined)
+    claimants.push({ words: `${older.worker}, the owner before,`, fence: older.fence, proof: 'none' });
   return claimants;
 }
 
@@ -107,31 +138,61 @@ function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
   const executionId = executionOf(n);
   const execution = node.state.executions.get(executionId);
   for (const { words, fence, attemptIndex, proof } of claimantsOf(node, executionId, execution)) {
-    const by = (doing: string, command: Command): Move => ({ kind: 'command', words: `${words} ${doing}${suffix}`, command, proof, fenced: true });
+    const by = (doing: string, command: Command): Move => ({
+      kind: 'command',
+      words: `${words} ${doing}${suffix}`,
+      command,
+      proof,
+      fenced: true,
+    });
     const args = { executionId, fence, attemptIndex };
     yield by('renews', { name: 'renewLease', args: { ...args, leaseTtlMs: LIMITS.minLeaseTtlMs } });
     yield by('completes', { name: 'completeExecution', args });
-    yield by('fails', { name: 'failExecution', args: { ...args, failureReason: 'it broke', failureClass: 'transient' } });
-    yield by('fails for good', { name: 'failExecution', args: { ...args, failureReason: 'it broke', failureClass: 'permanent' } });
-    yield by('parks', { name: 'delayExecution', args: { ...args, delayUntil: repeatedDelay(execution) ?? node.now + DELAY_MS } });
+    yield by('fails', {
+      name: 'failExecution',
+      args: { ...args, failureReason: 'it broke', failureClass: 'transient' },
+    });
+    yield by('fails for good', {
+      name: 'failExecution',
+      args: { ...args, failureReason: 'it broke', failureClass: 'permanent' },
+    });
+    yield by('parks', {
+      name: 'delayExecution',
+      args: { ...args, delayUntil: repeatedDelay(execution) ?? node.now + DELAY_MS },
+    });
     yield by('hands back', { name: 'releaseLease', args });
     if (attemptIndex !== undefined) continue;
     yield by('cancels', { name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
     if (fence?.leaseId === undefined || fence.leaseEpoch === undefined || fence.attemptId === undefined) continue;
     const { leaseId, leaseEpoch, attemptId } = fence;
-    yield by('reports', { name: 'updateProgress', args: { executionId, leaseId, leaseEpoch, attemptId, progressPct: 50 } });
+    yield by('reports', {
+      name: 'updateProgress',
+      args: { executionId, leaseId, leaseEpoch, attemptId, progressPct: 50 },
+    });
   }
   const operator = { executionId, source: 'operator_override' } as const;
   yield engine(`an operator completes${suffix}`, { name: 'completeExecution', args: operator });
-  yield engine(`an operator fails${suffix}`, { name: 'failExecution', args: { ...operator, failureReason: 'by hand' } });
+  yield engine(`an operator fails${suffix}`, {
+    name: 'failExecution',
+    args: { ...operator, failureReason: 'by hand' },
+  });
   yield engine(`an operator parks${suffix}`, { name: 'delayExecution', args: { ...operator, delayUntil: node.now } });
   yield engine(`an operator cancels${suffix}`, { name: 'cancelExecution', args: { ...operator, reason: 'by hand' } });
   yield engine(`an operator revokes${suffix}`, { name: 'revokeLease', args: { executionId } });
-  yield engine(`an operator revokes the wrong lease${suffix}`, { name: 'revokeLease', args: { executionId, expectedLeaseId: OTHER_ID } });
+  yield engine(`an operator revokes the wrong lease${suffix}`, {
+    name: 'revokeLease',
+    args: { executionId, expectedLeaseId: OTHER_ID },
+  });
   yield engine(`the engine marks the lease${suffix}`, { name: 'markLeaseExpiredIfDue', args: { executionId } });
   yield engine(`the engine promotes${suffix}`, { name: 'promoteDelayed', args: { executionId } });
-  yield engine(`the engine ends the attempt${suffix}`, { name: 'expireExecution', args: { executionId, expireReason: 'attempt_timeout' } });
-  yield engine(`the engine applies the deadline${suffix}`, { name: 'expireExecution', args: { executionId, expireReason: 'execution_deadline' } });
+  yield engine(`the engine ends the attempt${suffix}`, {
+    name: 'expireExecution',
+    args: { executionId, expireReason: 'attempt_timeout' },
+  });
+  yield engine(`the engine applies the deadline${suffix}`, {
+    name: 'expireExecution',
+    args: { executionId, expireReason: 'execution_deadline' },
+  });
   yield engine(`the engine purges${suffix}`, { name: 'purgeExecution', args: { executionId } });
 }
 
@@ -142,11 +203,19 @@ const repeatedDelay = (execution: ReadonlyExecution | undefined): number | undef
 /** Future times at which something changes by itself, ascending. */
 function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
   const running = [...state.executions.values()].filter(({ situation }) => !isTerminal(situation));
-  const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt }) => [dueAt, attemptTimeoutAt, executionDeadlineAt]);
+  const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt }) => [
+    dueAt,
+    attemptTimeoutAt,
+    executionDeadlineAt,
+  ]);
   for (const { expiresAt } of state.idempotency.values()) times.push(expiresAt);
   const ahead = [...new Set(times)].filter((at): at is number => at !== undefined && at > now).sort((a, b) => a - b);
   // Purges wait until nothing else can happen: they are far away, and their order does not matter.
-  return ahead.length > 0 ? ahead : [...state.executions.values()].flatMap(({ dueAt }) => (dueAt !== undefined && dueAt > now ? [dueAt] : [])).slice(0, 1);
+  return ahead.length > 0
+    ? ahead
+    : [...state.executions.values()]
+        .flatMap(({ dueAt }) => (dueAt !== undefined && dueAt > now ? [dueAt] : []))
+        .slice(0, 1);
 }
 
 /** Time goes to the next moment, or to just before it; or past it to the one after, as under a late engine. */

@@ -42,20 +42,40 @@ export const PARTITION = '{fp:0}';
 export const idOf = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
 
 /** The n-th execution of a world, from 1. */
-export const executionOf = (n: number): string => `${PARTITION}:00000000-0000-4000-8000-e${n.toString().padStart(11, '0')}`;
+export const executionOf = (n: number): string =>
+  `${PARTITION}:00000000-0000-4000-8000-e${n.toString().padStart(11, '0')}`;
 
 export function rootNode(): Node {
-  return { parent: undefined, move: '', answer: '', depth: 0, now: START_AT, state: emptyState(), log: [], fences: new Map(), minted: 0, created: 0 };
+  return {
+    parent: undefined,
+    move: '',
+    answer: '',
+    depth: 0,
+    now: START_AT,
+    state: emptyState(),
+    log: [],
+    fences: new Map(),
+    minted: 0,
+    created: 0,
+  };
 }
 
 const NOTHING = new Map<string, Uint8Array>();
 
-export const viewOf = ({ state, log }: Pick<Node, 'state' | 'log'>): SpecView => new SpecView({ state, payloads: NOTHING, results: NOTHING, log: log as LoggedEvent[] });
+export const viewOf = ({ state, log }: Pick<Node, 'state' | 'log'>): SpecView =>
+  new SpecView({ state, payloads: NOTHING, results: NOTHING, log: log as LoggedEvent[] });
 
 /** What a command would come to. */
-export function decide(node: Pick<Node, 'state' | 'log' | 'now'>, command: Command, registry: Registry = operationNamed): AnyDecision {
+export function decide(
+  node: Pick<Node, 'state' | 'log' | 'now'>,
+  command: Command,
+  registry: Registry = operationNamed,
+): AnyDecision {
   const parsed = parseCommand(command.name, command.args, 'memory');
-  return registry(command.name).decide(viewOf(node), parsed.args as never, { now: node.now, settings: { retentionMs: 0 } }) as AnyDecision;
+  return registry(command.name).decide(viewOf(node), parsed.args as never, {
+    now: node.now,
+    settings: { retentionMs: 0 },
+  }) as AnyDecision;
 }
 
 /** The state and the log after a decision. */

@@ -20,47 +20,84 @@ const targetOf = ({ from, move: { command } }: Transition): ReadonlyExecution | 
 
 const eventsOf = ({ decision }: Transition): readonly Event[] => (decision.ok ? decision.events : []);
 
-const happens = (step: Transition, ...types: Event['type'][]): boolean => eventsOf(step).some(({ type }) => types.includes(type));
+const happens = (step: Transition, ...types: Event['type'][]): boolean =>
+  eventsOf(step).some(({ type }) => types.includes(type));
 
 const refuses = ({ decision }: Transition, code: string): boolean => !decision.ok && decision.code === code;
 
-const answersAgain = (step: Transition): boolean => step.move.fenced && step.decision.ok && step.decision.events.length === 0;
+const answersAgain = (step: Transition): boolean =>
+  step.move.fenced && step.decision.ok && step.decision.events.length === 0;
 
 /** Situations that a person would ask about. */
 const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
-  'an owner that paused too long is refused before anybody noticed': (step) => step.move.proof === 'newest' && refuses(step, 'lease_expired') && targetOf(step)?.situation === 'running',
-  'an owner is refused in the very millisecond in which its lease ends': (step) => step.move.proof === 'newest' && refuses(step, 'lease_expired') && targetOf(step)?.dueAt === step.from.now,
-  'an owner acts in the last millisecond of its lease': (step) => step.move.proof === 'newest' && happens(step, 'execution_completed') && targetOf(step)?.dueAt === step.from.now + 1,
-  'the owner before is refused while the next one works': (step) => step.move.words.includes('the owner before') && refuses(step, 'stale_lease'),
-  'lapsed work is reclaimed by the other worker': (step) => eventsOf(step).some((event) => event.type === 'execution_claimed' && event.attemptType === 'reclaim') && new Set(newHolders(step)).size === 2,
-  'work that was handed back is resumed by the other worker': (step) => happens(step, 'execution_resumed') && new Set(newHolders(step)).size === 2,
-  'work that lapsed too often ends failed in the claim that finds it': (step) => step.move.command.name === 'claimForWorker' && happens(step, 'execution_failed'),
-  'a claim ends one execution at its cap and takes the next': (step) => happens(step, 'execution_failed') && happens(step, 'execution_claimed'),
-  'one claim takes two executions': (step) => eventsOf(step).filter(({ type }) => type === 'execution_claimed').length === 2,
+  'an owner that paused too long is refused before anybody noticed': (step) =>
+    step.move.proof === 'newest' && refuses(step, 'lease_expired') && targetOf(step)?.situation === 'running',
+  'an owner is refused in the very millisecond in which its lease ends': (step) =>
+    step.move.proof === 'newest' && refuses(step, 'lease_expired') && targetOf(step)?.dueAt === step.from.now,
+  'an owner acts in the last millisecond of its lease': (step) =>
+    step.move.proof === 'newest' && happens(step, 'execution_completed') && targetOf(step)?.dueAt === step.from.now + 1,
+  'the owner before is refused while the next one works': (step) =>
+    step.move.words.includes('the owner before') && refuses(step, 'stale_lease'),
+  'lapsed work is reclaimed by the other worker': (step) =>
+    eventsOf(step).some((event) => event.type === 'execution_claimed' && event.attemptType === 'reclaim') &&
+    new Set(newHolders(step)).size === 2,
+  'work that was handed back is resumed by the other worker': (step) =>
+    happens(step, 'execution_resumed') && new Set(newHolders(step)).size === 2,
+  'work that lapsed too often ends failed in the claim that finds it': (step) =>
+    step.move.command.name === 'claimForWorker' && happens(step, 'execution_failed'),
+  'a claim ends one execution at its cap and takes the next': (step) =>
+    happens(step, 'execution_failed') && happens(step, 'execution_claimed'),
+  'one claim takes two executions': (step) =>
+    eventsOf(step).filter(({ type }) => type === 'execution_claimed').length === 2,
   'a claim passes over an older execution for a more urgent one': (step) =>
-    eventsOf(step).some((event) => event.type === 'execution_claimed' && [...step.from.state.executions.values()].some((it) => it.situation === 'ready' && it.createdAt <= (step.from.state.executions.get(event.executionId)?.createdAt ?? 0) && it.executionId < event.executionId)),
-  'a worker that paused gives up by cancelling, though its lease lapsed': (step) => step.move.proof === 'newest' && happens(step, 'execution_cancelled') && (targetOf(step)?.dueAt ?? 0) <= step.from.now,
-  'a final call that is repeated gets its first answer': (step) => answersAgain(step) && step.move.command.name === 'completeExecution',
-  'a failure that is repeated gets its first answer': (step) => answersAgain(step) && step.move.command.name === 'failExecution' && targetOf(step)?.situation === 'retry_backoff',
-  'a parking that is repeated gets its first answer': (step) => answersAgain(step) && step.move.command.name === 'delayExecution',
-  'a handing back that is repeated gets its first answer': (step) => answersAgain(step) && step.move.command.name === 'releaseLease',
-  'an attempt times out after its lease lapsed, and is retried': (step) => happens(step, 'retry_scheduled') && targetOf(step)?.situation === 'lease_expired',
+    eventsOf(step).some(
+      (event) =>
+        event.type === 'execution_claimed' &&
+        [...step.from.state.executions.values()].some(
+          (it) =>
+            it.situation === 'ready' &&
+            it.createdAt <= (step.from.state.executions.get(event.executionId)?.createdAt ?? 0) &&
+            it.executionId < event.executionId,
+        ),
+    ),
+  'a worker that paused gives up by cancelling, though its lease lapsed': (step) =>
+    step.move.proof === 'newest' &&
+    happens(step, 'execution_cancelled') &&
+    (targetOf(step)?.dueAt ?? 0) <= step.from.now,
+  'a final call that is repeated gets its first answer': (step) =>
+    answersAgain(step) && step.move.command.name === 'completeExecution',
+  'a failure that is repeated gets its first answer': (step) =>
+    answersAgain(step) && step.move.command.name === 'failExecution' && targetOf(step)?.situation === 'retry_backoff',
+  'a parking that is repeated gets its first answer': (step) =>
+    answersAgain(step) && step.move.command.name === 'delayExecution',
+  'a handing back that is repeated gets its first answer': (step) =>
+    answersAgain(step) && step.move.command.name === 'releaseLease',
+  'an attempt times out after its lease lapsed, and is retried': (step) =>
+    happens(step, 'retry_scheduled') && targetOf(step)?.situation === 'lease_expired',
   'the last retry fails for good': (step) => happens(step, 'execution_failed') && (targetOf(step)?.retryCount ?? 0) > 0,
-  'a deadline ends work that waits': (step) => happens(step, 'execution_expired') && targetOf(step)?.situation === 'ready',
-  'a resumed attempt has no time left': (step) => eventsOf(step).some((event) => event.type === 'execution_resumed' && event.attemptTimeoutAt === step.from.now),
-  'a key that lapsed makes a second execution': (step) => happens(step, 'execution_created') && step.from.created === 1 && step.from.state.idempotency.size === 1,
-  'both executions have ended': ({ to }) => to.created === 2 && [...to.state.executions.values()].every(({ situation }) => isTerminal(situation)),
+  'a deadline ends work that waits': (step) =>
+    happens(step, 'execution_expired') && targetOf(step)?.situation === 'ready',
+  'a resumed attempt has no time left': (step) =>
+    eventsOf(step).some((event) => event.type === 'execution_resumed' && event.attemptTimeoutAt === step.from.now),
+  'a key that lapsed makes a second execution': (step) =>
+    happens(step, 'execution_created') && step.from.created === 1 && step.from.state.idempotency.size === 1,
+  'both executions have ended': ({ to }) =>
+    to.created === 2 && [...to.state.executions.values()].every(({ situation }) => isTerminal(situation)),
 };
 
 const newHolders = ({ to, move: { command } }: Transition): string[] =>
-  command.name === 'claimForWorker' ? [...to.fences.values()].flatMap((held) => held.slice(-2).map(({ worker }) => worker)) : [];
+  command.name === 'claimForWorker'
+    ? [...to.fences.values()].flatMap((held) => held.slice(-2).map(({ worker }) => worker))
+    : [];
 
 /** What follows from the declarations: every situation, every answer and every refusal of every operation. */
 function declared(): string[] {
   const names = Object.keys(OPERATIONS) as OperationName[];
   return [
     ...SITUATION_NAMES.map((situation) => `an execution is ${situation}`),
-    ...names.flatMap((name) => [...variantsOf(OPERATIONS[name].outcome).keys()].map((kind) => `${name} answers ${kind}`)),
+    ...names.flatMap((name) =>
+      [...variantsOf(OPERATIONS[name].outcome).keys()].map((kind) => `${name} answers ${kind}`),
+    ),
     ...names.flatMap((name) => OPERATIONS[name].rejects.map((code) => `${name} is refused with ${code}`)),
   ];
 }
@@ -73,7 +110,8 @@ export function shownBy(step: Transition): string[] {
   const { name } = step.move.command;
   const { decision, to } = step;
   const shown = [decision.ok ? `${name} answers ${decision.outcome.kind}` : `${name} is refused with ${decision.code}`];
-  if (to.state !== step.from.state) for (const { situation } of to.state.executions.values()) shown.push(`an execution is ${situation}`);
+  if (to.state !== step.from.state)
+    for (const { situation } of to.state.executions.values()) shown.push(`an execution is ${situation}`);
   for (const [story, isIt] of Object.entries(STORIES)) if (isIt(step)) shown.push(story);
   return shown;
 }

@@ -19,17 +19,30 @@ const CAPS = { maxReclaimCount: 1, maxReleaseCount: 1, streamPolicy: { retention
 const ONE_RETRY = { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 300 } } };
 
 export const SCENARIOS: readonly Scenario[] = [
-  { name: 'one execution, one retry, caps of one', creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }], capabilities: NONE, depth: 12 },
+  {
+    name: 'one execution, one retry, caps of one',
+    creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY }) }],
+    capabilities: NONE,
+    depth: 12,
+  },
   {
     name: 'one execution whose attempts and whose life are bounded',
-    creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 1_600 } }) }],
+    creations: [
+      {
+        policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 1_600 } }),
+      },
+    ],
     capabilities: NONE,
     depth: 8,
   },
   {
     name: 'one execution that begins delayed and has a key',
     creations: [
-      { delayUntil: 1_700_000_000_400, idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
+      {
+        delayUntil: 1_700_000_000_400,
+        idempotencyKey: 'key',
+        policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }),
+      },
       { idempotencyKey: 'key', policy: policy({ ...CAPS, dedupWindowMs: 700, maxReclaimCount: 0 }) },
     ],
     capabilities: NONE,
@@ -43,7 +56,10 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'two executions, one of which only one worker can do',
-    creations: [{ policy: policy({ ...CAPS, maxReclaimCount: 0, routingRequirements: { requiredCapabilities: ['gpu'] } }) }, { policy: policy({ ...CAPS, ...ONE_RETRY }) }],
+    creations: [
+      { policy: policy({ ...CAPS, maxReclaimCount: 0, routingRequirements: { requiredCapabilities: ['gpu'] } }) },
+      { policy: policy({ ...CAPS, ...ONE_RETRY }) },
+    ],
     capabilities: [['gpu'], []],
     depth: 6,
   },

@@ -31,14 +31,31 @@ export function unsettled(node: Node, registry: Registry): string | undefined {
       else if (kind !== undefined) run({ name: 'expireExecution', args: { executionId, expireReason: kind } });
     }
     const claims = open.map(() => ({ leaseId: idOf(++minted), attemptId: idOf(++minted) }));
-    const decision = decide(world, { name: 'claimForWorker', args: { partition: PARTITION, laneId: 'main', workerId: 'pool', workerInstanceId: 'honest', workerCapabilities: ALL, leaseTtlMs: LIMITS.minLeaseTtlMs, claims } }, registry);
+    const decision = decide(
+      world,
+      {
+        name: 'claimForWorker',
+        args: {
+          partition: PARTITION,
+          laneId: 'main',
+          workerId: 'pool',
+          workerInstanceId: 'honest',
+          workerCapabilities: ALL,
+          leaseTtlMs: LIMITS.minLeaseTtlMs,
+          claims,
+        },
+      },
+      registry,
+    );
     world = { ...apply(world, decision), now: world.now };
     if (decision.ok && decision.outcome.kind === 'claimed') {
-      for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) run({ name: 'completeExecution', args: { executionId, fence: { leaseId, leaseEpoch, attemptId } } });
+      for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions)
+        run({ name: 'completeExecution', args: { executionId, fence: { leaseId, leaseEpoch, attemptId } } });
     }
     if (world.state !== before) continue;
     const next = Math.min(...open.map((execution) => nextTimer(execution)?.at ?? Number.POSITIVE_INFINITY));
-    if (!Number.isFinite(next)) return `nothing is due and nothing can be claimed: ${open.map(({ situation }) => situation).join(', ')}`;
+    if (!Number.isFinite(next))
+      return `nothing is due and nothing can be claimed: ${open.map(({ situation }) => situation).join(', ')}`;
     if (next <= world.now) return `what is due at ${next} changes nothing`;
     world = { ...world, now: next };
   }

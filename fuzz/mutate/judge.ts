@@ -27,17 +27,35 @@ const CHECKPOINT_EVERY = 10;
 
 /** Runs the differential against a server that holds the library to judge, or with a model to judge. `flush` empties the server. */
 export async function judge(engine: TestEngine, flush: () => Promise<unknown>, budget: Budget): Promise<Verdict> {
-  const runs = [...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }), ...corpus().map(({ actions }) => actions)];
+  const runs = [
+    ...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }),
+    ...corpus().map(({ actions }) => actions),
+  ];
   const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {
     try {
       await flush();
-      const steps = await runDifferential(actions, [{ name: 'valkey', engine }], { checkpointEvery: CHECKPOINT_EVERY }, START_AT, seededUuids(`run ${i}`));
+      const steps = await runDifferential(
+        actions,
+        [{ name: 'valkey', engine }],
+        { checkpointEvery: CHECKPOINT_EVERY },
+        START_AT,
+        seededUuids(`run ${i}`),
+      );
       for (const step of steps) coverage.note(step);
       const [undeclared] = coverage.undeclared();
       if (undeclared !== undefined) return { kind: 'killed', run: i + 1, by: `undeclared: ${undeclared}` };
     } catch (error) {
-      return { kind: 'killed', run: i + 1, by: error instanceof Divergence ? error.message : error instanceof Error ? `${error.name}: ${error.message.slice(0, 160)}` : String(error) };
+      return {
+        kind: 'killed',
+        run: i + 1,
+        by:
+          error instanceof Divergence
+            ? error.message
+            : error instanceof Error
+              ? `${error.name}: ${error.message.slice(0, 160)}`
+              : String(error),
+      };
     }
   }
   return { kind: 'survived' };

@@ -68,7 +68,9 @@ export function allMutants(): Mutant[] {
   const lua = Object.entries(luaFiles())
     .filter(([path]) => !UNJUDGED_LUA.has(path))
     .flatMap(([path, source]) => mutantsOf('lua', `lua/${path}`, source));
-  const model = MODEL_FILES.flatMap((path) => mutantsOf('ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')));
+  const model = MODEL_FILES.flatMap((path) =>
+    mutantsOf('ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')),
+  );
   return [...lua, ...model];
 }
 

@@ -6,23 +6,39 @@ import { editsOf } from './operators.js';
 import { Slot } from './slot.js';
 import type { Language } from './tokens.js';
 
-const mutantsOf = (source: string, language: Language): string[] => editsOf(source, language).map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));
+const mutantsOf = (source: string, language: Language): string[] =>
+  editsOf(source, language).map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));
 
 describe('operators', () => {
   it('turn comparisons, connectives and numbers of Lua', () => {
-    expect(mutantsOf('return a <= 2 and b', 'lua').sort()).toEqual(['return a < 2 and b', 'return a <= 1 and b', 'return a <= 2 or b', 'return a <= 3 and b']);
+    expect(mutantsOf('return a <= 2 and b', 'lua').sort()).toEqual([
+      'return a < 2 and b',
+      'return a <= 1 and b',
+      'return a <= 2 or b',
+      'return a <= 3 and b',
+    ]);
   });
 
   it('drop a statement, and negate a condition that no swap negates', () => {
-    expect(mutantsOf('if found then\n  ff.write(change)\nend', 'lua').sort()).toEqual(['if found then\n  \nend', 'if not (found) then\n  ff.write(change)\nend']);
+    expect(mutantsOf('if found then\n  ff.write(change)\nend', 'lua').sort()).toEqual([
+      'if found then\n  \nend',
+      'if not (found) then\n  ff.write(change)\nend',
+    ]);
   });
 
   it('swap one word for another of the same file, and leave facts out of lists', () => {
-    expect(mutantsOf("ff.fields('dueAt', 'laneId')", 'lua')).toEqual(expect.arrayContaining(["ff.fields('laneId', 'laneId')", "ff.fields('dueAt')"]));
+    expect(mutantsOf("ff.fields('dueAt', 'laneId')", 'lua')).toEqual(
+      expect.arrayContaining(["ff.fields('laneId', 'laneId')", "ff.fields('dueAt')"]),
+    );
   });
 
   it('leave comments, types and declarations of TypeScript alone', () => {
-    expect(mutantsOf("// a <= b\nimport { x } from './x.js';\nexport type A = 'a' | 'b';\nconst m: Map<string, number> = y;", 'ts')).toEqual([]);
+    expect(
+      mutantsOf(
+        "// a <= b\nimport { x } from './x.js';\nexport type A = 'a' | 'b';\nconst m: Map<string, number> = y;",
+        'ts',
+      ),
+    ).toEqual([]);
   });
 
   it('choose the same sample for the same seed', () => {

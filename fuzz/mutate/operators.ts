@@ -10,14 +10,46 @@ export interface Edit {
 
 const SWAPS: Readonly<Record<Language, Readonly<Record<string, string>>>> = {
   lua: {
-    '<=': '<', '<': '<=', '>=': '>', '>': '>=', '==': '~=', '~=': '==',
-    'and': 'or', 'or': 'and', 'true': 'false', 'false': 'true', '+': '-', '-': '+', '*': '/', '/': '*',
-    min: 'max', max: 'min', floor: 'ceil', ceil: 'floor',
+    '<=': '<',
+    '<': '<=',
+    '>=': '>',
+    '>': '>=',
+    '==': '~=',
+    '~=': '==',
+    and: 'or',
+    or: 'and',
+    true: 'false',
+    false: 'true',
+    '+': '-',
+    '-': '+',
+    '*': '/',
+    '/': '*',
+    min: 'max',
+    max: 'min',
+    floor: 'ceil',
+    ceil: 'floor',
   },
   ts: {
-    '<=': '<', '<': '<=', '>=': '>', '>': '>=', '===': '!==', '!==': '===',
-    '&&': '||', '||': '&&', '??': '&&', 'true': 'false', 'false': 'true', '+': '-', '-': '+', '*': '/', '/': '*', '+=': '-=',
-    min: 'max', max: 'min', floor: 'ceil', ceil: 'floor',
+    '<=': '<',
+    '<': '<=',
+    '>=': '>',
+    '>': '>=',
+    '===': '!==',
+    '!==': '===',
+    '&&': '||',
+    '||': '&&',
+    '??': '&&',
+    true: 'false',
+    false: 'true',
+    '+': '-',
+    '-': '+',
+    '*': '/',
+    '/': '*',
+    '+=': '-=',
+    min: 'max',
+    max: 'min',
+    floor: 'ceil',
+    ceil: 'floor',
   },
 };
 
@@ -55,11 +87,14 @@ export function editsOf(source: string, language: Language): Edit[] {
   const tokens = tokensOf(source, language);
   const lines = linesOf(source);
   const declarative = lines.filter(({ text }) => DECLARATIVE[language].test(text));
-  const inDeclaration = (offset: number): boolean => declarative.some(({ start, end }) => offset >= start && offset < end);
+  const inDeclaration = (offset: number): boolean =>
+    declarative.some(({ start, end }) => offset >= start && offset < end);
   return [
     ...tokens.flatMap((token, i) => (inDeclaration(token.start) ? [] : tokenEdits(source, tokens, i, language))),
     ...lines.flatMap((line) => lineEdits(line, language)),
-    ...(language === 'ts' ? tokens.flatMap((token, i) => (inDeclaration(token.start) ? [] : negatedCondition(source, tokens, i))) : []),
+    ...(language === 'ts'
+      ? tokens.flatMap((token, i) => (inDeclaration(token.start) ? [] : negatedCondition(source, tokens, i)))
+      : []),
   ];
 }
 
@@ -74,7 +109,12 @@ function tokenEdits(source: string, tokens: readonly Token[], i: number, languag
       return stringEdits(source, tokens, i, language);
     case 'name':
       if (token.text === 'not') return [replaced(token, '')];
-      return swapOf(source, token, language, tokens[i - 1]?.text === '.' || language === 'lua' || token.text === 'true' || token.text === 'false');
+      return swapOf(
+        source,
+        token,
+        language,
+        tokens[i - 1]?.text === '.' || language === 'lua' || token.text === 'true' || token.text === 'false',
+      );
     case 'symbol':
       if (token.text === '!' && tokens[i + 1]?.text !== '=') return [replaced(token, '')];
       return swapOf(source, token, language, true);
@@ -106,10 +146,17 @@ function stringEdits(source: string, tokens: readonly Token[], i: number, langua
   // A member of a union of types.
   if (language === 'ts' && (before === '|' || after === '|' || tokens[i - 1]?.text === '<')) return [];
   const edits: Edit[] = [];
-  const others = tokens.filter((other) => other.kind === 'string' && other.text !== token.text && /^'\w+'$/.test(other.text));
+  const others = tokens.filter(
+    (other) => other.kind === 'string' && other.text !== token.text && /^'\w+'$/.test(other.text),
+  );
   const next = others.find(({ start }) => start > token.start) ?? others[0];
   if (/^'\w+'$/.test(token.text) && next !== undefined) edits.push(replaced(token, next.text));
-  if (isListed(tokens, i)) edits.push({ start: tokens[i - 1]?.text === ',' ? (tokens[i - 1] as Token).start : token.start, end: token.end, text: '' });
+  if (isListed(tokens, i))
+    edits.push({
+      start: tokens[i - 1]?.text === ',' ? (tokens[i - 1] as Token).start : token.start,
+      end: token.end,
+      text: '',
+    });
   return edits;
 }
 
@@ -144,8 +191,10 @@ function lineEdits({ start, text }: Line, language: Language): Edit[] {
   const indent = text.length - text.trimStart().length;
   if (statement === '' || DECLARATIVE[language].test(text)) return [];
   const edits: Edit[] = [];
-  const isStatement = STATEMENTS[language].some((pattern) => pattern.test(statement)) && !/: undefined,$/.test(statement);
-  if (isStatement && isBalanced(statement, language)) edits.push({ start: start + indent, end: start + text.length, text: '' });
+  const isStatement =
+    STATEMENTS[language].some((pattern) => pattern.test(statement)) && !/: undefined,$/.test(statement);
+  if (isStatement && isBalanced(statement, language))
+    edits.push({ start: start + indent, end: start + text.length, text: '' });
   const condition = language === 'lua' ? /^((?:else)?if )(.+?)( then\b)/.exec(statement) : null;
   if (condition !== null && !isSwappable(condition[2] as string, language)) {
     const from = start + indent + (condition[1] as string).length;

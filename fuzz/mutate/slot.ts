@@ -25,7 +25,8 @@ export const HANGS = 'it hangs';
 
 const COPIED = ['model', 'src', 'lua', 'fuzz', 'package.json', 'tsconfig.json'];
 
-const later = <Value>(ms: number, value: Value): Promise<Value> => new Promise((resolve) => setTimeout(resolve, ms, value).unref());
+const later = <Value>(ms: number, value: Value): Promise<Value> =>
+  new Promise((resolve) => setTimeout(resolve, ms, value).unref());
 
 export class Slot {
   private server: ValkeyServer | undefined;
@@ -108,7 +109,11 @@ export class Slot {
     const verdict = new Promise<Verdict>((resolve) => {
       child.once('message', (message) => resolve(message as Verdict));
       child.once('close', () =>
-        resolve(errors.includes('TransformError') ? { kind: 'stillborn', because: errors } : { kind: 'killed', run: 0, by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}` }),
+        resolve(
+          errors.includes('TransformError')
+            ? { kind: 'stillborn', because: errors }
+            : { kind: 'killed', run: 0, by: `crash: ${/\w*Error: .*/.exec(errors)?.[0] ?? errors.slice(-160)}` },
+        ),
       );
     });
     const result = await this.inTime(verdict);
@@ -117,12 +122,16 @@ export class Slot {
   }
 
   private inTime(verdict: Promise<Verdict>): Promise<Verdict> {
-    return Number.isFinite(this.timeLimitMs) ? Promise.race([verdict, later<Verdict>(this.timeLimitMs, { kind: 'killed', run: 0, by: HANGS })]) : verdict;
+    return Number.isFinite(this.timeLimitMs)
+      ? Promise.race([verdict, later<Verdict>(this.timeLimitMs, { kind: 'killed', run: 0, by: HANGS })])
+      : verdict;
   }
 
   /** A server that answers; one that a mutant hung is replaced. */
   private async open(): Promise<{ client: Valkey; engine: TestEngine }> {
-    const answers = this.client !== undefined && (await Promise.race([this.client.ping().catch(() => ''), later(PING_MS, '')])) === 'PONG';
+    const answers =
+      this.client !== undefined &&
+      (await Promise.race([this.client.ping().catch(() => ''), later(PING_MS, '')])) === 'PONG';
     if (!answers) {
       this.client?.disconnect();
       await this.server?.stop();

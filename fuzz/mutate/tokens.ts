@@ -12,8 +12,14 @@ export interface Token {
 const NAME = /[A-Za-z_$][\w$]*/y;
 const NUMBER = /\d[\d_]*(?:\.\d+)?/y;
 
-const GRAMMARS: Readonly<Record<Language, { readonly skip: RegExp; readonly string: RegExp; readonly symbol: RegExp }>> = {
-  lua: { skip: /\s+|--[^\n]*/y, string: /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y, symbol: /==|~=|<=|>=|\.\.\.|\.\.|[^\s\w]/y },
+const GRAMMARS: Readonly<
+  Record<Language, { readonly skip: RegExp; readonly string: RegExp; readonly symbol: RegExp }>
+> = {
+  lua: {
+    skip: /\s+|--[^\n]*/y,
+    string: /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y,
+    symbol: /==|~=|<=|>=|\.\.\.|\.\.|[^\s\w]/y,
+  },
   ts: {
     skip: /\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\//y,
     string: /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/y,
@@ -42,7 +48,9 @@ export function tokensOf(source: string, language: Language): Token[] {
       at += skipped.length;
       continue;
     }
-    const found = kinds.map(([kind, pattern]) => ({ kind, text: match(pattern) })).find(({ text }) => text !== undefined);
+    const found = kinds
+      .map(([kind, pattern]) => ({ kind, text: match(pattern) }))
+      .find(({ text }) => text !== undefined);
     if (found?.text === undefined) throw new SyntaxError(`No token at offset ${at}.`);
     tokens.push({ kind: found.kind, text: found.text, start: at, end: at + found.text.length });
     at += found.text.length;

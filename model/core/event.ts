@@ -11,11 +11,20 @@ export interface EventDeclaration<Type extends string = string, Body extends z.Z
 }
 
 /** Declares an event. Every event names its execution and the time at which it happened. */
-export function event<Type extends string, Body extends z.ZodRawShape>(type: Type, body: Body): EventDeclaration<Type, Body> {
-  return { type, schema: z.object({ executionId, at: timestampMs, ...body }) as EventDeclaration<Type, Body>['schema'] };
+export function event<Type extends string, Body extends z.ZodRawShape>(
+  type: Type,
+  body: Body,
+): EventDeclaration<Type, Body> {
+  return {
+    type,
+    schema: z.object({ executionId, at: timestampMs, ...body }) as EventDeclaration<Type, Body>['schema'],
+  };
 }
 
 /** An event as an object: its type and its facts. */
-export type EventOf<D> = D extends EventDeclaration<infer Type, infer Body>
-  ? { readonly type: Type } & Readonly<z.output<z.ZodObject<{ executionId: typeof executionId; at: typeof timestampMs } & Body>>>
-  : never;
+export type EventOf<D> =
+  D extends EventDeclaration<infer Type, infer Body>
+    ? { readonly type: Type } & Readonly<
+        z.output<z.ZodObject<{ executionId: typeof executionId; at: typeof timestampMs } & Body>>
+      >
+    : never;

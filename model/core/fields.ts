@@ -54,7 +54,9 @@ const label = (maxBytes: number) =>
 
 /** Free text, empty allowed, up to `maxBytes` bytes of UTF-8. */
 const text = (maxBytes: number) =>
-  z.string().refine((value) => fitsBytes(value, maxBytes), { error: `must be well-formed text of at most ${maxBytes} bytes` });
+  z
+    .string()
+    .refine((value) => fitsBytes(value, maxBytes), { error: `must be well-formed text of at most ${maxBytes} bytes` });
 
 const integer = (min: number, max: number) =>
   z.number().refine((value) => Number.isSafeInteger(value) && value >= min && value <= max && !Object.is(value, -0), {
@@ -84,8 +86,14 @@ export const uuid = z.string().refine(isUuid, { error: 'must be a lower-case UUI
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
 const rangeError = { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` };
 
-export const executionId = z.string().refine(isExecutionIdForm, { error: 'must look like "{fp:<partition>}:<uuid>"' }).refine(inRange, rangeError);
-export const partitionKey = z.string().refine(isPartitionKey, { error: 'must look like "{fp:<partition>}"' }).refine(inRange, rangeError);
+export const executionId = z
+  .string()
+  .refine(isExecutionIdForm, { error: 'must look like "{fp:<partition>}:<uuid>"' })
+  .refine(inRange, rangeError);
+export const partitionKey = z
+  .string()
+  .refine(isPartitionKey, { error: 'must look like "{fp:<partition>}"' })
+  .refine(inRange, rangeError);
 
 export const timestampMs = integer(0, LIMITS.maxInteger);
 export const count = integer(0, LIMITS.maxInteger);
@@ -99,10 +107,14 @@ export const pageSize = integer(0, LIMITS.maxPageSize).default(DEFAULTS.pageSize
 export { integer };
 
 /** A factor from 0 to 1 that the caller draws, so that the transition stays deterministic. */
-export const unitFactor = z.number().refine((value) => value >= 0 && value <= 1 && !Object.is(value, -0), { error: 'must be a number from 0 to 1' });
+export const unitFactor = z
+  .number()
+  .refine((value) => value >= 0 && value <= 1 && !Object.is(value, -0), { error: 'must be a number from 0 to 1' });
 
 /** Any integer, clamped into 0..9000: out-of-range priorities are a preference, not an error (spec 01, question 2). */
-export const priority = integer(-LIMITS.maxInteger, LIMITS.maxInteger).transform((value) => Math.min(LIMITS.maxPriority, Math.max(LIMITS.minPriority, value)));
+export const priority = integer(-LIMITS.maxInteger, LIMITS.maxInteger).transform((value) =>
+  Math.min(LIMITS.maxPriority, Math.max(LIMITS.minPriority, value)),
+);
 
 /** Opaque bytes. */
 export const bytes = z.custom<Uint8Array>(
@@ -110,16 +122,25 @@ export const bytes = z.custom<Uint8Array>(
   { error: `must be a Uint8Array of at most ${LIMITS.maxPayloadBytes} bytes` },
 );
 
-const capability = z.string().refine(
-  (token) => token.length > 0 && token.isWellFormed() && !token.includes(',') && !WHITE_SPACE.test(token) && !CONTROL.test(token),
-  { error: 'must be a non-empty token without comma, white space or control characters' },
-);
+const capability = z
+  .string()
+  .refine(
+    (token) =>
+      token.length > 0 &&
+      token.isWellFormed() &&
+      !token.includes(',') &&
+      !WHITE_SPACE.test(token) &&
+      !CONTROL.test(token),
+    { error: 'must be a non-empty token without comma, white space or control characters' },
+  );
 
 /** A set of capability tokens: duplicates removed, ascending by bytes. */
 export const capabilities = z
   .array(capability)
   .transform((tokens) => (tokens.length < 2 ? tokens : [...new Set(tokens)].sort(compareBytes)))
-  .refine((tokens) => tokens.length <= LIMITS.maxCapabilities, { error: `must have at most ${LIMITS.maxCapabilities} tokens` })
+  .refine((tokens) => tokens.length <= LIMITS.maxCapabilities, {
+    error: `must have at most ${LIMITS.maxCapabilities} tokens`,
+  })
   .refine((tokens) => tokens.length === 0 || fitsBytes(tokens.join(','), LIMITS.maxCapabilityListBytes), {
     error: `must be at most ${LIMITS.maxCapabilityListBytes} bytes when joined by commas`,
   });
@@ -142,7 +163,11 @@ export const tags = z
   });
 
 /** The proof of ownership: the triple that a claim returned. Members are optional so that a partial triple is refused by name. */
-export const fence = z.object({ leaseId: uuid.optional(), leaseEpoch: leaseEpoch.optional(), attemptId: uuid.optional() });
+export const fence = z.object({
+  leaseId: uuid.optional(),
+  leaseEpoch: leaseEpoch.optional(),
+  attemptId: uuid.optional(),
+});
 
 /** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */
 export const source = z.enum(['lease_holder', 'operator_override']).default('lease_holder');

@@ -66,7 +66,9 @@ function kindOf(schema: z.ZodType): FieldKind {
       return { kind: 'object', fields: fieldsOf(schema as z.ZodObject) };
     case 'array': {
       const element = unwrap(definition.element as z.ZodType).schema;
-      return definitionOf(element).type === 'object' ? { kind: 'rows', fields: fieldsOf(element as z.ZodObject) } : { kind: 'list' };
+      return definitionOf(element).type === 'object'
+        ? { kind: 'rows', fields: fieldsOf(element as z.ZodObject) }
+        : { kind: 'list' };
     }
     case 'custom':
       // A check written by hand says nothing of its type: ask it.

@@ -54,7 +54,11 @@ export function reject<Code extends RejectionCode>(code: Code, detail: ErrorDeta
 type ObjectSchema = z.ZodObject;
 
 /** An operation: what it takes, what it can answer, why it can refuse, where it runs, and what it does. */
-export interface Operation<Args extends ObjectSchema = ObjectSchema, Outcome extends z.ZodType = z.ZodType, Code extends RejectionCode = RejectionCode> {
+export interface Operation<
+  Args extends ObjectSchema = ObjectSchema,
+  Outcome extends z.ZodType = z.ZodType,
+  Code extends RejectionCode = RejectionCode,
+> {
   /** Name in camelCase, as in the contracts; the Lua twin has the same name in snake_case. */
   readonly name: string;
   readonly args: Args;
@@ -76,7 +80,11 @@ export function operation<Args extends ObjectSchema, Outcome extends z.ZodType, 
 }
 
 /** A read: a pure function of the state that changes nothing. */
-export interface Query<Args extends ObjectSchema = ObjectSchema, Answer = unknown, Code extends RejectionCode = RejectionCode> {
+export interface Query<
+  Args extends ObjectSchema = ObjectSchema,
+  Answer = unknown,
+  Code extends RejectionCode = RejectionCode,
+> {
   readonly name: string;
   readonly args: Args;
   readonly rejects: readonly Code[];
@@ -84,6 +92,8 @@ export interface Query<Args extends ObjectSchema = ObjectSchema, Answer = unknow
   read(view: View, args: z.output<Args>, context: Context): Decision<Answer, Code>;
 }
 
-export function query<Args extends ObjectSchema, Answer, Code extends RejectionCode>(declaration: Query<Args, Answer, Code>): Query<Args, Answer, Code> {
+export function query<Args extends ObjectSchema, Answer, Code extends RejectionCode>(
+  declaration: Query<Args, Answer, Code>,
+): Query<Args, Answer, Code> {
   return declaration;
 }

@@ -67,7 +67,11 @@ function compile(schema: Schema): Compiled {
         case 'number':
           if ('format' in def || ('coerce' in def && def.coerce === true)) break;
           // A number that is not finite is no number to zod.
-          refuseUnless(def.type === 'string' ? `typeof ${source} === 'string'` : `typeof ${source} === 'number' && Number.isFinite(${source})`);
+          refuseUnless(
+            def.type === 'string'
+              ? `typeof ${source} === 'string'`
+              : `typeof ${source} === 'number' && Number.isFinite(${source})`,
+          );
           for (const check of checks) refuseUnless(`${program.bind(check)}(${source})`);
           return source;
         case 'custom':
@@ -116,7 +120,9 @@ function compile(schema: Schema): Compiled {
   }
 
   function emitObject(shape: Readonly<Record<string, Schema>>, source: string): string {
-    program.write(`if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${refused};`);
+    program.write(
+      `if (typeof ${source} !== 'object' || ${source} === null || Array.isArray(${source})) return ${refused};`,
+    );
     const members = Object.entries(shape).map(([key, member]) => {
       const value = variable();
       program.write(`const ${value} = ${source}[${JSON.stringify(key)}];`);
@@ -132,9 +138,13 @@ function compile(schema: Schema): Compiled {
     const elements = variable();
     const index = variable();
     const item = variable();
-    program.write(`if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${refused};`);
+    program.write(
+      `if (!Array.isArray(${source}) || ${source}.length < ${min} || ${source}.length > ${max}) return ${refused};`,
+    );
     // A copy has the size it needs; an empty array that grows reserves sixteen places.
-    program.write(`const ${elements} = [...${source}]; for (let ${index} = 0; ${index} < ${elements}.length; ${index}++) {`);
+    program.write(
+      `const ${elements} = [...${source}]; for (let ${index} = 0; ${index} < ${elements}.length; ${index}++) {`,
+    );
     program.write(`const ${item} = ${elements}[${index}];`);
     program.write(`${elements}[${index}] = ${emit(element, item)}; }`);
     return elements;
@@ -146,7 +156,9 @@ function compile(schema: Schema): Compiled {
       const parsed = z.safeParse(schema, value);
       return parsed.success ? parsed.data : REFUSED;
     };
-    program.write(`const ${result} = ${program.bind(run)}(${source}); if (${result} === ${refused}) return ${refused};`);
+    program.write(
+      `const ${result} = ${program.bind(run)}(${source}); if (${result} === ${refused}) return ${refused};`,
+    );
     return result;
   }
 

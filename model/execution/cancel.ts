@@ -17,8 +17,19 @@ export const cancelExecution = operation({
     leaseEpoch: field.leaseEpoch.optional(),
     attemptId: field.uuid.optional(),
   }),
-  outcome: z.object({ kind: z.literal('cancelled'), executionId: field.executionId, publicState: z.literal('cancelled') }),
-  rejects: ['execution_not_found', 'partial_fence_triple', 'fence_required', 'execution_not_active', 'lease_revoked', 'stale_lease'],
+  outcome: z.object({
+    kind: z.literal('cancelled'),
+    executionId: field.executionId,
+    publicState: z.literal('cancelled'),
+  }),
+  rejects: [
+    'execution_not_found',
+    'partial_fence_triple',
+    'fence_required',
+    'execution_not_active',
+    'lease_revoked',
+    'stale_lease',
+  ],
   partition: (args) => partitionOfExecution(args.executionId),
   execution: (args) => args.executionId,
   decide(view, args, { now, settings }) {

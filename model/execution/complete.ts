@@ -17,7 +17,11 @@ export const completeExecution = operation({
     resultPayload: field.bytes.optional(),
     resultEncoding: field.encoding.optional(),
   }),
-  outcome: z.object({ kind: z.literal('completed'), executionId: field.executionId, publicState: z.literal('completed') }),
+  outcome: z.object({
+    kind: z.literal('completed'),
+    executionId: field.executionId,
+    publicState: z.literal('completed'),
+  }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
   execution: (args) => args.executionId,

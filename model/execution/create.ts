@@ -29,7 +29,12 @@ export const createExecution = operation({
     policy: executionPolicy.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('created'), executionId: field.executionId, publicState: z.enum(['waiting', 'delayed']), priority: field.count }),
+    z.object({
+      kind: z.literal('created'),
+      executionId: field.executionId,
+      publicState: z.enum(['waiting', 'delayed']),
+      priority: field.count,
+    }),
     /** The execution that the key, or the id, already names. */
     z.object({ kind: z.literal('duplicate'), executionId: field.executionId }),
   ]),
@@ -66,7 +71,8 @@ export const createExecution = operation({
         delayUntil,
         executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
         idempotencyKey,
-        idempotencyExpiresAt: idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
+        idempotencyExpiresAt:
+          idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
       },
     );
   },

@@ -26,7 +26,8 @@ export const delayExecution = operation({
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
     const outcome = { kind: 'delayed', executionId: args.executionId, publicState: 'delayed' } as const;
-    const parkedBefore = execution.situation === 'delayed' && execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil;
+    const parkedBefore =
+      execution.situation === 'delayed' && execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil;
     if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = ownershipVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;

@@ -22,7 +22,11 @@ export const expireExecution = operation({
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('expired'), executionId: field.executionId }),
-    z.object({ kind: z.literal('retry_scheduled'), delayUntil: field.timestampMs, nextAttemptIndex: field.attemptIndex }),
+    z.object({
+      kind: z.literal('retry_scheduled'),
+      delayUntil: field.timestampMs,
+      nextAttemptIndex: field.attemptIndex,
+    }),
     /** Also when the execution does not exist any more. */
     z.object({ kind: z.literal('already_terminal') }),
     z.object({ kind: z.literal('not_yet_due') }),
@@ -37,13 +41,25 @@ export const expireExecution = operation({
     const dueAt = expireReason === 'execution_deadline' ? execution.executionDeadlineAt : timesOut;
     if (dueAt === undefined || dueAt > now) return accept({ kind: 'not_yet_due' });
     if (expireReason === 'attempt_timeout') {
-      const failure = { failureClass: 'timeout', category: 'timeout', reason: expireReason, jitter, retryAfterMs: undefined } as const;
+      const failure = {
+        failureClass: 'timeout',
+        category: 'timeout',
+        reason: expireReason,
+        jitter,
+        retryAfterMs: undefined,
+      } as const;
       const retry = retryOf(execution, failure, now);
       if (retry !== undefined) {
-        return accept({ kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount }, retry);
+        return accept(
+          { kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount },
+          retry,
+        );
       }
     }
     const purgeAt = purgeAtOf(execution, now, settings.retentionMs);
-    return accept({ kind: 'expired', executionId }, { type: 'execution_expired', executionId, at: now, expireReason, purgeAt });
+    return accept(
+      { kind: 'expired', executionId },
+      { type: 'execution_expired', executionId, at: now, expireReason, purgeAt },
+    );
   },
 });

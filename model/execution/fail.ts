@@ -49,7 +49,10 @@ export const failExecution = operation({
     const { failureClass, failureReason, jitter, retryAfterMs } = args;
     const retry = retryOf(execution, { failureClass, category, reason: failureReason, jitter, retryAfterMs }, now);
     if (retry !== undefined) {
-      return accept({ kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount }, retry);
+      return accept(
+        { kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount },
+        retry,
+      );
     }
     return accept(
       { kind: 'terminal_failed' },
@@ -70,7 +73,11 @@ function earlierOutcome(execution: ReadonlyExecution, fence: Fence | undefined):
   if (!wasLastOwner(execution, fence)) return undefined;
   if (execution.situation === 'failed') return { kind: 'terminal_failed' };
   if (isRunnable(execution.situation) && execution.nextAttempt === 'retry') {
-    return { kind: 'retry_scheduled', delayUntil: execution.dueAt ?? execution.lastTransitionAt, nextAttemptIndex: execution.totalAttemptCount };
+    return {
+      kind: 'retry_scheduled',
+      delayUntil: execution.dueAt ?? execution.lastTransitionAt,
+      nextAttemptIndex: execution.totalAttemptCount,
+    };
   }
   return undefined;
 }

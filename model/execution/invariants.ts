@@ -36,7 +36,8 @@ function isLegalVector(vector: StateVector): boolean {
     (blockingReason === 'waiting_for_retry_backoff') === (waits && attemptState === 'pending_retry_attempt') &&
     (blockingReason === 'waiting_for_delay') === (waits && attemptState !== 'pending_retry_attempt') &&
     (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
-    (blockingReason === 'waiting_for_worker') === (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
+    (blockingReason === 'waiting_for_worker') ===
+      (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
     (!attemptState.startsWith('pending_') || lifecyclePhase === 'runnable')
   );
 }
@@ -68,46 +69,95 @@ function attemptsAddUp(it: ReadonlyExecution): boolean {
 }
 
 export const executionInvariants: readonly ExecutionInvariant[] = [
-  { name: 'the state vector is a legal combination', holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it) },
-  { name: 'a time belongs to every situation but ready', holds: (it) => (it.dueAt === undefined) === (it.situation === 'ready') },
-  { name: 'an interrupted attempt waits only while ready or delayed', holds: (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed' },
-  { name: 'a retry waits only in backoff or ready', holds: (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready' },
-  { name: 'backoff is followed by a retry', holds: (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry' },
+  {
+    name: 'the state vector is a legal combination',
+    holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it),
+  },
+  {
+    name: 'a time belongs to every situation but ready',
+    holds: (it) => (it.dueAt === undefined) === (it.situation === 'ready'),
+  },
+  {
+    name: 'an interrupted attempt waits only while ready or delayed',
+    holds: (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed',
+  },
+  {
+    name: 'a retry waits only in backoff or ready',
+    holds: (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready',
+  },
+  {
+    name: 'backoff is followed by a retry',
+    holds: (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry',
+  },
   {
     name: 'a first attempt is pending if and only if there was none',
     holds: (it) => !isRunnable(it.situation) || (it.nextAttempt === 'first') === (it.totalAttemptCount === 0),
   },
-  { name: 'it was started if and only if it has attempts', holds: (it) => (it.startedAt !== undefined) === it.totalAttemptCount > 0 },
-  { name: 'it has a last attempt if and only if it was started', holds: (it) => (it.currentAttemptId !== undefined) === (it.startedAt !== undefined) },
+  {
+    name: 'it was started if and only if it has attempts',
+    holds: (it) => (it.startedAt !== undefined) === it.totalAttemptCount > 0,
+  },
+  {
+    name: 'it has a last attempt if and only if it was started',
+    holds: (it) => (it.currentAttemptId !== undefined) === (it.startedAt !== undefined),
+  },
   { name: 'attempts are the first one, the retries that began and the reclaims', holds: attemptsAddUp },
   {
     name: 'counters are counts',
-    holds: (it) => [it.totalAttemptCount, it.currentLeaseEpoch, it.retryCount, it.leaseReclaimCount, it.leaseReleaseCount, it.payloadBytes].every(isCount),
+    holds: (it) =>
+      [
+        it.totalAttemptCount,
+        it.currentLeaseEpoch,
+        it.retryCount,
+        it.leaseReclaimCount,
+        it.leaseReleaseCount,
+        it.payloadBytes,
+      ].every(isCount),
   },
   {
     name: 'times are in order: created, started, changed, now',
-    holds: (it, { now }) => it.createdAt <= (it.startedAt ?? it.createdAt) && (it.startedAt ?? it.createdAt) <= it.lastTransitionAt && it.lastTransitionAt <= now,
+    holds: (it, { now }) =>
+      it.createdAt <= (it.startedAt ?? it.createdAt) &&
+      (it.startedAt ?? it.createdAt) <= it.lastTransitionAt &&
+      it.lastTransitionAt <= now,
   },
   { name: 'the retry cap holds', holds: (it) => it.retryCount <= (it.policy?.retryPolicy?.maxRetries ?? 0) },
-  { name: 'a backoff ends when it began or later', holds: (it) => it.situation !== 'retry_backoff' || (it.dueAt ?? 0) >= it.lastTransitionAt },
+  {
+    name: 'a backoff ends when it began or later',
+    holds: (it) => it.situation !== 'retry_backoff' || (it.dueAt ?? 0) >= it.lastTransitionAt,
+  },
   {
     name: 'a result belongs to a completed execution',
-    holds: (it) => (it.resultBytes === undefined && it.resultEncoding === undefined) || (it.situation === 'completed' && (it.resultBytes ?? 0) <= LIMITS.maxPayloadBytes),
+    holds: (it) =>
+      (it.resultBytes === undefined && it.resultEncoding === undefined) ||
+      (it.situation === 'completed' && (it.resultBytes ?? 0) <= LIMITS.maxPayloadBytes),
   },
-  { name: 'a failure has a reason and a category, or neither', holds: (it) => (it.failureReason === undefined) === (it.failureCategory === undefined) },
+  {
+    name: 'a failure has a reason and a category, or neither',
+    holds: (it) => (it.failureReason === undefined) === (it.failureCategory === undefined),
+  },
   {
     name: 'a failure is named while it is the last word, and nowhere else',
     holds: (it) => {
-      if (it.situation === 'failed' || it.situation === 'expired' || it.nextAttempt === 'retry') return it.failureReason !== undefined;
+      if (it.situation === 'failed' || it.situation === 'expired' || it.nextAttempt === 'retry')
+        return it.failureReason !== undefined;
       return it.failureReason === undefined || (it.situation !== 'completed' && it.retryCount > 0);
     },
   },
   {
     name: 'a cancellation says why and by whom',
-    holds: (it) => (it.situation === 'cancelled') === (it.cancelledBy !== undefined) && (it.cancelledBy === undefined) === (it.cancellationReason === undefined),
+    holds: (it) =>
+      (it.situation === 'cancelled') === (it.cancelledBy !== undefined) &&
+      (it.cancelledBy === undefined) === (it.cancellationReason === undefined),
   },
-  { name: 'priority is in its range', holds: (it) => it.priority >= LIMITS.minPriority && it.priority <= LIMITS.maxPriority },
-  { name: 'a terminal execution is purged at the end of the slot in which its retention ends', holds: (it) => !isTerminal(it.situation) || retentionHolds(it) },
+  {
+    name: 'priority is in its range',
+    holds: (it) => it.priority >= LIMITS.minPriority && it.priority <= LIMITS.maxPriority,
+  },
+  {
+    name: 'a terminal execution is purged at the end of the slot in which its retention ends',
+    holds: (it) => !isTerminal(it.situation) || retentionHolds(it),
+  },
   {
     name: 'progress belongs to an attempt',
     holds: (it, { now }) =>
@@ -117,7 +167,10 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   },
   {
     name: 'required capabilities are a set in byte order',
-    holds: ({ requiredCapabilities }) => requiredCapabilities.every((token, i) => i === 0 || compareBytes(requiredCapabilities[i - 1] as string, token) < 0),
+    holds: ({ requiredCapabilities }) =>
+      requiredCapabilities.every(
+        (token, i) => i === 0 || compareBytes(requiredCapabilities[i - 1] as string, token) < 0,
+      ),
   },
   { name: 'its lane is known', holds: (it, { state }) => state.lanes.has(it.laneId) },
   {
@@ -152,26 +205,39 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
 const sameText = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 export const executionRules: readonly LogRule[] = [
-  { name: 'an execution is created once, and before anything else happens to it', holds: ({ event, past }) => (event.type === 'execution_created') === (past === undefined) },
-  { name: 'an execution ends once; after its end only its purge follows', holds: ({ event, past }) => past?.end === undefined || event.type === 'execution_purged' },
+  {
+    name: 'an execution is created once, and before anything else happens to it',
+    holds: ({ event, past }) => (event.type === 'execution_created') === (past === undefined),
+  },
+  {
+    name: 'an execution ends once; after its end only its purge follows',
+    holds: ({ event, past }) => past?.end === undefined || event.type === 'execution_purged',
+  },
   {
     name: 'a purge follows the end of the execution and of its retention',
-    holds: ({ event, past }) => event.type !== 'execution_purged' || (past?.end !== undefined && event.at >= past.end.purgeAt),
+    holds: ({ event, past }) =>
+      event.type !== 'execution_purged' || (past?.end !== undefined && event.at >= past.end.purgeAt),
   },
   {
     name: 'a delay that is over was due',
-    holds: ({ event, past }) => event.type !== 'execution_promoted' || (past?.delayUntil !== undefined && event.at >= past.delayUntil),
+    holds: ({ event, past }) =>
+      event.type !== 'execution_promoted' || (past?.delayUntil !== undefined && event.at >= past.delayUntil),
   },
-  { name: 'an execution is not owned while its delay runs', holds: ({ event, past }) => past?.delayUntil === undefined || !OF_OWNERS.has(event.type) },
+  {
+    name: 'an execution is not owned while its delay runs',
+    holds: ({ event, past }) => past?.delayUntil === undefined || !OF_OWNERS.has(event.type),
+  },
   {
     name: 'a delay that is over when it is asked for is none',
-    holds: ({ event }) => event.type !== 'execution_created' || event.delayUntil === undefined || event.delayUntil > event.at,
+    holds: ({ event }) =>
+      event.type !== 'execution_created' || event.delayUntil === undefined || event.delayUntil > event.at,
   },
   {
     name: 'an execution expires when its attempt or its deadline is due',
     holds({ event, past }) {
       if (event.type !== 'execution_expired' || past === undefined) return true;
-      const dueAt = event.expireReason === 'execution_deadline' ? past.created.executionDeadlineAt : past.attemptTimeoutAt;
+      const dueAt =
+        event.expireReason === 'execution_deadline' ? past.created.executionDeadlineAt : past.attemptTimeoutAt;
       return dueAt !== undefined && event.at >= dueAt;
     },
   },
@@ -180,7 +246,13 @@ export const executionRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (event.type !== 'retry_scheduled') return true;
       const retryPolicy = past?.created.policy?.retryPolicy;
-      if (past === undefined || retryPolicy === undefined || past.retries >= retryPolicy.maxRetries || event.delayUntil < event.at) return false;
+      if (
+        past === undefined ||
+        retryPolicy === undefined ||
+        past.retries >= retryPolicy.maxRetries ||
+        event.delayUntil < event.at
+      )
+        return false;
       const { retryableCategories } = retryPolicy;
       return retryableCategories.length === 0 || retryableCategories.includes(event.failureCategory);
     },
@@ -189,7 +261,10 @@ export const executionRules: readonly LogRule[] = [
     name: 'an idempotency key lives as long as its policy says',
     holds({ event }) {
       if (event.type !== 'execution_created') return true;
-      const expiresAt = event.idempotencyKey === undefined ? undefined : event.at + (event.policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs);
+      const expiresAt =
+        event.idempotencyKey === undefined
+          ? undefined
+          : event.at + (event.policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs);
       return event.idempotencyExpiresAt === expiresAt;
     },
   },

@@ -3,12 +3,23 @@
  * its rules. Source: spec 01 section 8, spec 04 section 4.2.
  */
 import { z } from 'zod';
-import { capabilities, category, durationMs, integer, positiveDurationMs, priority, timestampMs } from '../core/fields.js';
+import {
+  capabilities,
+  category,
+  durationMs,
+  integer,
+  positiveDurationMs,
+  priority,
+  timestampMs,
+} from '../core/fields.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 
 const backoffDelayMs = integer(0, LIMITS.maxBackoffMs);
 
-const fixedBackoff = z.strictObject({ type: z.literal('fixed'), delayMs: backoffDelayMs.default(DEFAULTS.backoffFixedDelayMs) });
+const fixedBackoff = z.strictObject({
+  type: z.literal('fixed'),
+  delayMs: backoffDelayMs.default(DEFAULTS.backoffFixedDelayMs),
+});
 
 const exponentialBackoff = z
   .strictObject({
@@ -18,7 +29,9 @@ const exponentialBackoff = z
     multiplier: z.number().min(1).max(LIMITS.maxBackoffMultiplier).default(DEFAULTS.backoffMultiplier),
     jitter: z.boolean().default(false),
   })
-  .refine((backoff) => backoff.initialDelayMs <= backoff.maxDelayMs, { error: 'initialDelayMs must not exceed maxDelayMs' });
+  .refine((backoff) => backoff.initialDelayMs <= backoff.maxDelayMs, {
+    error: 'initialDelayMs must not exceed maxDelayMs',
+  });
 
 export const retryPolicy = z.strictObject({
   /** Tries after the first one. */
@@ -121,5 +134,12 @@ function retryWords(retry: RetryPolicy | undefined): (string | number)[] {
   if (retry === undefined) return [NONE, NONE, NONE, NONE, NONE, NONE];
   const { backoff, maxRetries } = retry;
   if (backoff.type === 'fixed') return [maxRetries, 'fixed', backoff.delayMs, NONE, NONE, NONE];
-  return [maxRetries, 'exponential', backoff.initialDelayMs, backoff.maxDelayMs, backoff.multiplier, backoff.jitter ? 1 : 0];
+  return [
+    maxRetries,
+    'exponential',
+    backoff.initialDelayMs,
+    backoff.maxDelayMs,
+    backoff.multiplier,
+    backoff.jitter ? 1 : 0,
+  ];
 }

@@ -28,6 +28,9 @@ export const updateProgress = operation({
     if (refusal !== undefined) return refusal;
     const { progressPct } = args;
     const progressMessage = args.progressMessage || undefined;
-    return accept({ kind: 'updated' }, { type: 'progress_updated', executionId: args.executionId, at: now, progressPct, progressMessage });
+    return accept(
+      { kind: 'updated' },
+      { type: 'progress_updated', executionId: args.executionId, at: now, progressPct, progressMessage },
+    );
   },
 });

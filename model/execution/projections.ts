@@ -1,6 +1,14 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
 import type { ReadonlyExecution } from './execution.js';
-import { isActive, isDelayed, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
+import {
+  isActive,
+  isDelayed,
+  isRunnable,
+  isTerminal,
+  stateVector,
+  type PublicState,
+  type StateVector,
+} from './situation.js';
 
 export interface AttemptSummary {
   readonly attemptId: string;
@@ -69,7 +77,9 @@ export interface ExecutionInfo {
   readonly failureCategory: string | undefined;
   readonly cancellationReason: string | undefined;
   readonly cancelledBy: string | undefined;
-  readonly progress: { readonly percent: number | undefined; readonly message: string | undefined; readonly updatedAt: number } | undefined;
+  readonly progress:
+    | { readonly percent: number | undefined; readonly message: string | undefined; readonly updatedAt: number }
+    | undefined;
   readonly payloadBytes: number;
   readonly payloadEncoding: string | undefined;
   readonly resultBytes: number | undefined;
@@ -128,7 +138,11 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     progress:
       execution.progressUpdatedAt === undefined
         ? undefined
-        : { percent: execution.progressPct, message: execution.progressMessage, updatedAt: execution.progressUpdatedAt },
+        : {
+            percent: execution.progressPct,
+            message: execution.progressMessage,
+            updatedAt: execution.progressUpdatedAt,
+          },
     payloadBytes: execution.payloadBytes,
     payloadEncoding: execution.payloadEncoding,
     resultBytes: execution.resultBytes,

@@ -50,7 +50,9 @@ export function createdExecution(event: EventNamed<'execution_created'>): Execut
   };
 }
 
-type Recipes = { [Type in Exclude<keyof typeof executionEvents, 'execution_created' | 'execution_purged'>]: Recipe<Type> };
+type Recipes = {
+  [Type in Exclude<keyof typeof executionEvents, 'execution_created' | 'execution_purged'>]: Recipe<Type>;
+};
 
 export const executionRecipes: Recipes = {
   progress_updated(execution, event) {

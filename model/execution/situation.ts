@@ -29,13 +29,28 @@ interface Row {
 }
 
 const runnable = (eligibility: EligibilityState, blocking: BlockingReason, publicState: PublicState): Row => ({
-  phase: 'runnable', ownership: 'unowned', eligibility, blocking, outcome: 'none', publicState,
+  phase: 'runnable',
+  ownership: 'unowned',
+  eligibility,
+  blocking,
+  outcome: 'none',
+  publicState,
 });
 const active = (ownership: OwnershipState, blocking: BlockingReason): Row => ({
-  phase: 'active', ownership, eligibility: 'not_applicable', blocking, outcome: 'none', publicState: 'active',
+  phase: 'active',
+  ownership,
+  eligibility: 'not_applicable',
+  blocking,
+  outcome: 'none',
+  publicState: 'active',
 });
 const terminal = (outcome: TerminalOutcome, publicState: PublicState): Row => ({
-  phase: 'terminal', ownership: 'unowned', eligibility: 'not_applicable', blocking: 'none', outcome, publicState,
+  phase: 'terminal',
+  ownership: 'unowned',
+  eligibility: 'not_applicable',
+  blocking: 'none',
+  outcome,
+  publicState,
 });
 
 /** Every situation and its row in the table of legal combinations. */
@@ -81,7 +96,11 @@ const PENDING: Record<NextAttempt, AttemptState> = {
 };
 
 /** The seven dimensions of an execution's state. */
-export function stateVector(execution: { situation: Situation; nextAttempt: NextAttempt; totalAttemptCount: number }): StateVector {
+export function stateVector(execution: {
+  situation: Situation;
+  nextAttempt: NextAttempt;
+  totalAttemptCount: number;
+}): StateVector {
   const row = SITUATIONS[execution.situation];
   return {
     lifecyclePhase: row.phase,
@@ -108,5 +127,6 @@ export const isRunnable = (situation: Situation): boolean => situation === 'read
 /** Whether the situation ends by itself at a time that was asked for. */
 export const isDelayed = (situation: Situation): boolean => situation === 'delayed' || situation === 'retry_backoff';
 /** Whether a claim may take the execution: it waits in its lane's queue, or its last owner lost it. */
-export const isReclaimable = (situation: Situation): boolean => situation === 'lease_expired' || situation === 'lease_revoked';
+export const isReclaimable = (situation: Situation): boolean =>
+  situation === 'lease_expired' || situation === 'lease_revoked';
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);

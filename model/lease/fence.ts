@@ -33,7 +33,10 @@ export type FenceRejection = (typeof FENCE_REJECTIONS)[number];
 
 function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
   if (fence === undefined) return 'none';
-  const members = Number(fence.leaseId !== undefined) + Number(fence.leaseEpoch !== undefined) + Number(fence.attemptId !== undefined);
+  const members =
+    Number(fence.leaseId !== undefined) +
+    Number(fence.leaseEpoch !== undefined) +
+    Number(fence.attemptId !== undefined);
   return members === 0 ? 'none' : members === 3 ? 'full' : 'partial';
 }
 
@@ -54,8 +57,11 @@ export function ownershipVerdict(
   if (!isActive(execution.situation)) return notActive(execution);
   if (execution.situation === 'lease_revoked') return reject('lease_revoked');
   if ((execution.dueAt ?? 0) <= now) return reject('lease_expired');
-  if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1) return reject('stale_lease');
-  return fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence) ? reject('stale_lease') : undefined;
+  if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1)
+    return reject('stale_lease');
+  return fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence)
+    ? reject('stale_lease')
+    : undefined;
 }
 
 /** Whether the triple is the one of the current lease. */
@@ -68,7 +74,11 @@ export function holdsLease(execution: ReadonlyExecution, fence: FullFence): bool
  * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6).
  */
 export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefined): boolean {
-  return fence?.attemptId !== undefined && fence.leaseEpoch === execution.currentLeaseEpoch && fence.attemptId === execution.currentAttemptId;
+  return (
+    fence?.attemptId !== undefined &&
+    fence.leaseEpoch === execution.currentLeaseEpoch &&
+    fence.attemptId === execution.currentAttemptId
+  );
 }
 
 /** The refusal of a call that needs an active execution, with the facts that a caller reconciles by. */

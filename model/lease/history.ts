@@ -68,17 +68,32 @@ export class LeaseHistoryReader {
   read({ sequence, event }: LoggedEvent): LeaseHistoryEntry | undefined {
     const occurrence = { sequence, executionId: event.executionId, at: event.at };
     if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
-      const { leaseId, leaseEpoch, attemptId, attemptIndex, workerId, workerInstanceId, leaseExpiresAt: expiresAt } = event;
+      const {
+        leaseId,
+        leaseEpoch,
+        attemptId,
+        attemptIndex,
+        workerId,
+        workerInstanceId,
+        leaseExpiresAt: expiresAt,
+      } = event;
       const identity = { leaseId, leaseEpoch, attemptId, attemptIndex, workerId, workerInstanceId };
       this.held.set(event.executionId, identity);
       if (event.type === 'execution_claimed' && event.attemptType === 'reclaim') {
         return { type: 'reclaimed', ...occurrence, ...identity, previousEpoch: leaseEpoch - 1, expiresAt };
       }
-      return { type: 'acquired', ...occurrence, ...identity, reason: event.type === 'execution_claimed' ? 'claimed' : 'resumed', expiresAt };
+      return {
+        type: 'acquired',
+        ...occurrence,
+        ...identity,
+        reason: event.type === 'execution_claimed' ? 'claimed' : 'resumed',
+        expiresAt,
+      };
     }
     const identity = this.held.get(event.executionId);
     if (identity === undefined) return undefined;
-    if (event.type === 'lease_renewed') return { type: 'renewed', ...occurrence, ...identity, expiresAt: event.leaseExpiresAt };
+    if (event.type === 'lease_renewed')
+      return { type: 'renewed', ...occurrence, ...identity, expiresAt: event.leaseExpiresAt };
     if (event.type === 'lease_expired') return { type: 'expired', ...occurrence, ...identity };
     if (event.type === 'lease_revoked') return { type: 'revoked', ...occurrence, ...identity, reason: event.reason };
     const reason = releaseReason(event);

@@ -7,35 +7,66 @@ import { isAcquisition, type LogRule, type OwnershipChange, type Tally } from '.
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/claim.js';
 
 const owned = ({ currentLeaseId, currentWorkerId, currentWorkerInstanceId }: ReadonlyExecution): number =>
-  Number(currentLeaseId !== undefined) + Number(currentWorkerId !== undefined) + Number(currentWorkerInstanceId !== undefined);
+  Number(currentLeaseId !== undefined) +
+  Number(currentWorkerId !== undefined) +
+  Number(currentWorkerInstanceId !== undefined);
 
-const reclaimCapOf = ({ policy }: { policy?: ReadonlyExecution['policy'] }): number => policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount;
+const reclaimCapOf = ({ policy }: { policy?: ReadonlyExecution['policy'] }): number =>
+  policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount;
 
 export const leaseInvariants: readonly ExecutionInvariant[] = [
   {
     name: 'an active execution has a lease, a worker and an attempt; no other has a lease or a worker',
-    holds: (it) => (isActive(it.situation) ? owned(it) === 3 && it.currentAttemptId !== undefined && it.totalAttemptCount > 0 && it.currentLeaseEpoch > 0 : owned(it) === 0),
+    holds: (it) =>
+      isActive(it.situation)
+        ? owned(it) === 3 && it.currentAttemptId !== undefined && it.totalAttemptCount > 0 && it.currentLeaseEpoch > 0
+        : owned(it) === 0,
   },
-  { name: 'facts of a lease are kept only while there is one', holds: (it) => isActive(it.situation) || it.leaseLastRenewedAt === undefined },
+  {
+    name: 'facts of a lease are kept only while there is one',
+    holds: (it) => isActive(it.situation) || it.leaseLastRenewedAt === undefined,
+  },
   {
     name: 'a renewal lies between the beginning of the lease and now',
-    holds: (it, { now }) => it.leaseLastRenewedAt === undefined || (it.leaseLastRenewedAt <= now && it.leaseLastRenewedAt >= (it.startedAt ?? 0)),
+    holds: (it, { now }) =>
+      it.leaseLastRenewedAt === undefined ||
+      (it.leaseLastRenewedAt <= now && it.leaseLastRenewedAt >= (it.startedAt ?? 0)),
   },
-  { name: 'a revocation has a reason, and nothing else has', holds: (it) => (it.leaseRevokeReason !== undefined) === (it.situation === 'lease_revoked') },
-  { name: 'a lease is longer than the shortest one', holds: (it) => it.situation !== 'running' || (it.dueAt ?? 0) >= it.lastTransitionAt + LIMITS.minLeaseTtlMs },
-  { name: 'a lease that expired ran out before that was noticed', holds: (it) => it.situation !== 'lease_expired' || (it.dueAt ?? 0) <= it.lastTransitionAt },
-  { name: 'an attempt timeout is armed only while active', holds: (it) => it.attemptTimeoutAt === undefined || isActive(it.situation) },
-  { name: 'the rest of an attempt is kept only while it is parked', holds: (it) => it.attemptTimeoutRemainingMs === undefined || it.nextAttempt === 'resume' },
+  {
+    name: 'a revocation has a reason, and nothing else has',
+    holds: (it) => (it.leaseRevokeReason !== undefined) === (it.situation === 'lease_revoked'),
+  },
+  {
+    name: 'a lease is longer than the shortest one',
+    holds: (it) => it.situation !== 'running' || (it.dueAt ?? 0) >= it.lastTransitionAt + LIMITS.minLeaseTtlMs,
+  },
+  {
+    name: 'a lease that expired ran out before that was noticed',
+    holds: (it) => it.situation !== 'lease_expired' || (it.dueAt ?? 0) <= it.lastTransitionAt,
+  },
+  {
+    name: 'an attempt timeout is armed only while active',
+    holds: (it) => it.attemptTimeoutAt === undefined || isActive(it.situation),
+  },
+  {
+    name: 'the rest of an attempt is kept only while it is parked',
+    holds: (it) => it.attemptTimeoutRemainingMs === undefined || it.nextAttempt === 'resume',
+  },
   { name: 'there are no more attempts than acquisitions', holds: (it) => it.currentLeaseEpoch >= it.totalAttemptCount },
   { name: 'the reclaim cap holds', holds: (it) => it.leaseReclaimCount <= reclaimCapOf(it) },
-  { name: 'the cap on hand-backs holds', holds: (it) => it.leaseReleaseCount <= (it.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount) },
+  {
+    name: 'the cap on hand-backs holds',
+    holds: (it) => it.leaseReleaseCount <= (it.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount),
+  },
   {
     name: 'epoch, reclaims and hand-backs are those that the events count',
     holds: (it, { replay: { tallies } }) => {
       const tally = tallies.get(it.executionId);
       return (
         tally === undefined ||
-        (it.currentLeaseEpoch === tally.acquisitions && it.leaseReclaimCount === tally.reclaims && it.leaseReleaseCount === tally.releases)
+        (it.currentLeaseEpoch === tally.acquisitions &&
+          it.leaseReclaimCount === tally.reclaims &&
+          it.leaseReleaseCount === tally.releases)
       );
     },
   },
@@ -57,25 +88,39 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
 ];
 
 /** What may lie between two acquisitions (spec 05 invariant 22). */
-const SUCCESSIONS: ReadonlySet<string> = new Set<string>(['released', 'expired', 'revoked', 'expired,released', 'revoked,released']);
+const SUCCESSIONS: ReadonlySet<string> = new Set<string>([
+  'released',
+  'expired',
+  'revoked',
+  'expired,released',
+  'revoked,released',
+]);
 
 const lastChange = ({ changes }: Tally): OwnershipChange | undefined => changes.at(-1);
 
-const inForce = (tally: Tally, at: number): boolean => tally.ownership === 'held' && tally.lease !== undefined && at < tally.lease.expiresAt;
+const inForce = (tally: Tally, at: number): boolean =>
+  tally.ownership === 'held' && tally.lease !== undefined && at < tally.lease.expiresAt;
 
-const timedOut = (tally: Tally, at: number): boolean => tally.ownership !== 'none' && tally.attemptTimeoutAt !== undefined && at >= tally.attemptTimeoutAt;
+const timedOut = (tally: Tally, at: number): boolean =>
+  tally.ownership !== 'none' && tally.attemptTimeoutAt !== undefined && at >= tally.attemptTimeoutAt;
 
 const isLeaseLength = (ms: number): boolean => ms >= LIMITS.minLeaseTtlMs && ms <= LIMITS.maxLeaseTtlMs;
 
 export const leaseRules: readonly LogRule[] = [
-  { name: 'at most one lease is live: nobody takes what somebody holds', holds: ({ event, past }) => !isAcquisition(event) || past?.ownership !== 'held' },
+  {
+    name: 'at most one lease is live: nobody takes what somebody holds',
+    holds: ({ event, past }) => !isAcquisition(event) || past?.ownership !== 'held',
+  },
   {
     name: 'epochs increase by one with every acquisition',
     holds: ({ event, past }) => !isAcquisition(event) || event.leaseEpoch === (past?.acquisitions ?? 0) + 1,
   },
   {
     name: 'between two acquisitions lies one end of an ownership',
-    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || (past.acquisitions === 0 ? past.changes.length === 0 : SUCCESSIONS.has(past.changes.join(','))),
+    holds: ({ event, past }) =>
+      !isAcquisition(event) ||
+      past === undefined ||
+      (past.acquisitions === 0 ? past.changes.length === 0 : SUCCESSIONS.has(past.changes.join(','))),
   },
   {
     name: 'only a lost ownership is reclaimed',
@@ -87,7 +132,10 @@ export const leaseRules: readonly LogRule[] = [
   },
   {
     name: 'an acquisition begins what was pending',
-    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || past.next === (event.type === 'execution_resumed' ? 'resume' : event.attemptType),
+    holds: ({ event, past }) =>
+      !isAcquisition(event) ||
+      past === undefined ||
+      past.next === (event.type === 'execution_resumed' ? 'resume' : event.attemptType),
   },
   {
     name: 'a claim adds one attempt, a resumption none',
@@ -98,11 +146,16 @@ export const leaseRules: readonly LogRule[] = [
       return event.attemptIndex === past.attempts - 1 && event.attemptId === past.lease?.attemptId;
     },
   },
-  { name: 'a lease has a legal length', holds: ({ event }) => !isAcquisition(event) || isLeaseLength(event.leaseExpiresAt - event.at) },
+  {
+    name: 'a lease has a legal length',
+    holds: ({ event }) => !isAcquisition(event) || isLeaseLength(event.leaseExpiresAt - event.at),
+  },
   {
     name: 'a renewal makes a lease no shorter',
     holds: ({ event, past }) =>
-      event.type !== 'lease_renewed' || (event.leaseExpiresAt >= (past?.lease?.expiresAt ?? 0) && event.leaseExpiresAt - event.at >= LIMITS.minLeaseTtlMs),
+      event.type !== 'lease_renewed' ||
+      (event.leaseExpiresAt >= (past?.lease?.expiresAt ?? 0) &&
+        event.leaseExpiresAt - event.at >= LIMITS.minLeaseTtlMs),
   },
   {
     name: 'an owner acts before its lease expires, and never after',
@@ -117,7 +170,10 @@ export const leaseRules: readonly LogRule[] = [
         case 'retry_scheduled':
           return past !== undefined && (inForce(past, event.at) || timedOut(past, event.at));
         case 'execution_failed':
-          return past !== undefined && (inForce(past, event.at) || past.ownership === 'expired' || past.ownership === 'revoked');
+          return (
+            past !== undefined &&
+            (inForce(past, event.at) || past.ownership === 'expired' || past.ownership === 'revoked')
+          );
         default:
           return true;
       }
@@ -132,13 +188,21 @@ export const leaseRules: readonly LogRule[] = [
   },
   {
     name: 'reclaims stay below the cap',
-    holds: ({ event, past }) => event.type !== 'execution_claimed' || event.attemptType !== 'reclaim' || past === undefined || past.reclaims < reclaimCapOf(past.created),
+    holds: ({ event, past }) =>
+      event.type !== 'execution_claimed' ||
+      event.attemptType !== 'reclaim' ||
+      past === undefined ||
+      past.reclaims < reclaimCapOf(past.created),
   },
   {
     name: 'a lease expires when it is due, and only while it is held',
-    holds: ({ event, past }) => event.type !== 'lease_expired' || (past?.ownership === 'held' && event.at >= (past.lease?.expiresAt ?? 0)),
+    holds: ({ event, past }) =>
+      event.type !== 'lease_expired' || (past?.ownership === 'held' && event.at >= (past.lease?.expiresAt ?? 0)),
   },
-  { name: 'only a lease that is held is revoked', holds: ({ event, past }) => event.type !== 'lease_revoked' || past?.ownership === 'held' },
+  {
+    name: 'only a lease that is held is revoked',
+    holds: ({ event, past }) => event.type !== 'lease_revoked' || past?.ownership === 'held',
+  },
   {
     name: 'a parked attempt keeps the rest of its time, and gets it back',
     holds({ event, past }) {
@@ -151,7 +215,10 @@ export const leaseRules: readonly LogRule[] = [
         return event.attemptTimeoutAt === (past.remainingMs === undefined ? undefined : event.at + past.remainingMs);
       }
       const timeoutMs = past.created.policy?.timeoutPolicy?.attemptTimeoutMs;
-      return event.type !== 'execution_claimed' || event.attemptTimeoutAt === (timeoutMs === undefined ? undefined : event.at + timeoutMs);
+      return (
+        event.type !== 'execution_claimed' ||
+        event.attemptTimeoutAt === (timeoutMs === undefined ? undefined : event.at + timeoutMs)
+      );
     },
   },
 ];

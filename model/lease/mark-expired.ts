@@ -22,8 +22,10 @@ export const markLeaseExpiredIfDue = operation({
     const execution = view.execution(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'execution_not_found' });
     if (!isActive(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_active' });
-    if (execution.situation === 'lease_expired') return accept({ kind: 'already_satisfied', reason: 'already_expired' });
-    if (execution.situation === 'lease_revoked') return accept({ kind: 'already_satisfied', reason: 'already_revoked' });
+    if (execution.situation === 'lease_expired')
+      return accept({ kind: 'already_satisfied', reason: 'already_expired' });
+    if (execution.situation === 'lease_revoked')
+      return accept({ kind: 'already_satisfied', reason: 'already_revoked' });
     if ((execution.dueAt ?? 0) > now) return accept({ kind: 'already_satisfied', reason: 'not_yet_expired' });
     return accept({ kind: 'marked_expired' }, { type: 'lease_expired', executionId, at: now });
   },

@@ -13,7 +13,11 @@ import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from './
 
 export const releaseLease = operation({
   name: 'releaseLease',
-  args: z.object({ executionId: field.executionId, fence: field.fence.optional(), attemptIndex: field.attemptIndex.optional() }),
+  args: z.object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    attemptIndex: field.attemptIndex.optional(),
+  }),
   outcome: z.object({ kind: z.literal('released'), executionId: field.executionId, publicState: z.literal('waiting') }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'max_releases_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
@@ -29,7 +33,13 @@ export const releaseLease = operation({
     if (releasedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = ownershipVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
-    if (execution.leaseReleaseCount >= (execution.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount)) return reject('max_releases_exceeded');
-    return accept(outcome, { type: 'lease_released', executionId, at: now, attemptTimeoutRemainingMs: attemptTimeRemaining(execution, now) });
+    if (execution.leaseReleaseCount >= (execution.policy?.maxReleaseCount ?? DEFAULTS.maxReleaseCount))
+      return reject('max_releases_exceeded');
+    return accept(outcome, {
+      type: 'lease_released',
+      executionId,
+      at: now,
+      attemptTimeoutRemainingMs: attemptTimeRemaining(execution, now),
+    });
   },
 });

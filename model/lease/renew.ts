@@ -26,6 +26,9 @@ export const renewLease = operation({
     if (refusal !== undefined) return refusal;
     // A renewal never shortens a lease.
     const expiresAt = Math.max(execution.dueAt ?? 0, now + args.leaseTtlMs);
-    return accept({ kind: 'renewed', expiresAt }, { type: 'lease_renewed', executionId: args.executionId, at: now, leaseExpiresAt: expiresAt });
+    return accept(
+      { kind: 'renewed', expiresAt },
+      { type: 'lease_renewed', executionId: args.executionId, at: now, leaseExpiresAt: expiresAt },
+    );
   },
 });

@@ -25,8 +25,10 @@ export const revokeLease = operation({
     const execution = view.execution(executionId);
     if (execution === undefined) return reject('execution_not_found');
     if (!isActive(execution.situation)) return notActive(execution);
-    if (execution.situation === 'lease_revoked') return accept({ kind: 'already_satisfied', reason: 'already_revoked' });
-    if (execution.situation === 'lease_expired') return accept({ kind: 'already_satisfied', reason: 'already_expired' });
+    if (execution.situation === 'lease_revoked')
+      return accept({ kind: 'already_satisfied', reason: 'already_revoked' });
+    if (execution.situation === 'lease_expired')
+      return accept({ kind: 'already_satisfied', reason: 'already_expired' });
     if (expectedLeaseId !== undefined && expectedLeaseId !== execution.currentLeaseId) return reject('stale_lease');
     return accept(
       { kind: 'revoked', leaseId: execution.currentLeaseId as string, leaseEpoch: execution.currentLeaseEpoch },

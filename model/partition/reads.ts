@@ -48,7 +48,10 @@ export interface DueWork {
 
 export const listDue = query({
   name: 'listDue',
-  args: z.object({ partition: field.partitionKey, limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize) }),
+  args: z.object({
+    partition: field.partitionKey,
+    limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
+  }),
   rejects: [],
   partition,
   read(view, { limit }, { now }) {

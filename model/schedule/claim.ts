@@ -43,7 +43,8 @@ export type ClaimedExecution = z.output<typeof claimedExecution>;
 const NO_PAYLOAD = new Uint8Array(0);
 
 const NO_CAPABILITIES: ReadonlySet<string> = new Set();
-const offeredBy = (tokens: readonly string[]): ReadonlySet<string> => (tokens.length === 0 ? NO_CAPABILITIES : new Set(tokens));
+const offeredBy = (tokens: readonly string[]): ReadonlySet<string> =>
+  tokens.length === 0 ? NO_CAPABILITIES : new Set(tokens);
 
 export const claimForWorker = operation({
   name: 'claimForWorker',
@@ -55,7 +56,10 @@ export const claimForWorker = operation({
     workerCapabilities: field.capabilities.default([]),
     leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
     /** Ids for as many executions as the worker wants at most; minted by the caller. */
-    claims: z.array(z.object({ leaseId: field.uuid, attemptId: field.uuid })).min(1).max(LIMITS.maxClaimCount),
+    claims: z
+      .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
+      .min(1)
+      .max(LIMITS.maxClaimCount),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
@@ -109,7 +113,13 @@ function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): 
 
 type ClaimArgs = z.output<typeof claimForWorker.args>;
 
-function acquire(view: View, execution: ReadonlyExecution, args: ClaimArgs, position: number, now: number): ClaimedExecution {
+function acquire(
+  view: View,
+  execution: ReadonlyExecution,
+  args: ClaimArgs,
+  position: number,
+  now: number,
+): ClaimedExecution {
   const ids = args.claims[position] as ClaimArgs['claims'][number];
   const reclaimed = isReclaimable(execution.situation);
   const resumed = !reclaimed && execution.nextAttempt === 'resume';

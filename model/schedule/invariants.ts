@@ -17,7 +17,8 @@ function inServiceOrder(a: ReadonlyExecution, b: ReadonlyExecution): boolean {
   return compareBytes(a.executionId, b.executionId) < 0;
 }
 
-const byScore = (a: ReadonlyExecution, b: ReadonlyExecution): number => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+const byScore = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
+  queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
 
 /** Executions up to which the order of claims is looked at: it costs a look at all of them per claim. */
 const MAX_LOOKED_AT = 256;
@@ -31,7 +32,11 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
     name: 'a timer is armed for every time that matters',
     holds(it) {
       if (isTerminal(it.situation)) return nextTimer(it) === undefined;
-      const times = [it.executionDeadlineAt, it.attemptTimeoutAt, isClaimable(it.situation) ? undefined : it.dueAt].filter((at) => at !== undefined);
+      const times = [
+        it.executionDeadlineAt,
+        it.attemptTimeoutAt,
+        isClaimable(it.situation) ? undefined : it.dueAt,
+      ].filter((at) => at !== undefined);
       return nextTimer(it)?.at === (times.length === 0 ? undefined : Math.min(...times));
     },
   },
@@ -59,7 +64,13 @@ export const scheduleRules: readonly LogRule[] = [
       // Which capabilities the worker offered is not known, but they cover those of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
       for (const other of before.executions.values()) {
-        if (other === taken || other.laneId !== taken.laneId || !isClaimable(other.situation) || byScore(other, taken) > 0) continue;
+        if (
+          other === taken ||
+          other.laneId !== taken.laneId ||
+          !isClaimable(other.situation) ||
+          byScore(other, taken) > 0
+        )
+          continue;
         if (covers(offered, requirementSetOf(other))) return false;
       }
       return true;

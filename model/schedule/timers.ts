@@ -35,7 +35,8 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
 
-const earlier = (a: number | undefined, b: number | undefined): number | undefined => (b === undefined || (a !== undefined && a <= b) ? a : b);
+const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+  b === undefined || (a !== undefined && a <= b) ? a : b;
 
 /** Time of the purge of an execution that ends now: the end of the retention slot it falls into. */
 export function purgeAtOf(execution: ReadonlyExecution, now: number, defaultRetentionMs: number): number {
@@ -45,8 +46,14 @@ export function purgeAtOf(execution: ReadonlyExecution, now: number, defaultRete
 
 /** A command that time has made due. */
 export type DueCommand =
-  | { readonly name: 'expireExecution'; readonly args: { readonly executionId: string; readonly expireReason: 'execution_deadline' | 'attempt_timeout' } }
-  | { readonly name: 'promoteDelayed' | 'markLeaseExpiredIfDue' | 'purgeExecution'; readonly args: { readonly executionId: string } };
+  | {
+      readonly name: 'expireExecution';
+      readonly args: { readonly executionId: string; readonly expireReason: 'execution_deadline' | 'attempt_timeout' };
+    }
+  | {
+      readonly name: 'promoteDelayed' | 'markLeaseExpiredIfDue' | 'purgeExecution';
+      readonly args: { readonly executionId: string };
+    };
 
 export function dueCommand(executionId: string, kind: TimerKind): DueCommand {
   switch (kind) {

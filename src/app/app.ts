@@ -15,7 +15,15 @@ import { resultWaiter } from './results.js';
 import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
 import type { AnySchema, Schema } from './schema.js';
 import {
-  checkTaskOptions, ownLane, policyOf, type ManyRunOptions, type RunOptions, type Task, type TaskDefinition, type TaskOptions, type TaskReference,
+  checkTaskOptions,
+  ownLane,
+  policyOf,
+  type ManyRunOptions,
+  type RunOptions,
+  type Task,
+  type TaskDefinition,
+  type TaskOptions,
+  type TaskReference,
 } from './task.js';
 
 export interface AppOptions {
@@ -62,12 +70,20 @@ export interface App {
   task<Input, Output>(name: string, handler: Handler<Input, Output>): Task<Input, Output>;
   // The overload with an output schema comes first: it gives the handler's value the types that the schema expects.
   task<Input, Out, Output, In = Input>(
-    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>> & { readonly output: Schema<Out, Output> }, handler: Handler<Input, Out>,
+    name: string,
+    options: TaskOptions<Schema<In, Input>, Schema<Out, Output>> & { readonly output: Schema<Out, Output> },
+    handler: Handler<Input, Out>,
   ): Task<In, Output>;
-  task<Input, Output, In = Input>(name: string, options: TaskOptions<Schema<In, Input>, undefined>, handler: Handler<Input, Output>): Task<In, Output>;
+  task<Input, Output, In = Input>(
+    name: string,
+    options: TaskOptions<Schema<In, Input>, undefined>,
+    handler: Handler<Input, Output>,
+  ): Task<In, Output>;
   // Adds nothing but better messages: it is the last overload that the compiler explains.
   task<Input, Out, Output, In = Input>(
-    name: string, options: TaskOptions<Schema<In, Input>, Schema<Out, Output>>, handler: Handler<Input, NoInfer<Out>>,
+    name: string,
+    options: TaskOptions<Schema<In, Input>, Schema<Out, Output>>,
+    handler: Handler<Input, NoInfer<Out>>,
   ): Task<In, Output>;
 
   /**
@@ -87,10 +103,27 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const APP_OPTIONS = { backend: true, namespace: true, log: true, creatorIdentity: true, closeBackend: true, ids: true, clock: true } as const;
+const APP_OPTIONS = {
+  backend: true,
+  namespace: true,
+  log: true,
+  creatorIdentity: true,
+  closeBackend: true,
+  ids: true,
+  clock: true,
+} as const;
 const WORKER_OPTIONS = {
-  tasks: true, lanes: true, engine: true, slots: true, claimAhead: true, capabilities: true, leaseTtlMs: true, drainTimeout: true, sweepInterval: true,
-  handleSignals: true, workerId: true,
+  tasks: true,
+  lanes: true,
+  engine: true,
+  slots: true,
+  claimAhead: true,
+  capabilities: true,
+  leaseTtlMs: true,
+  drainTimeout: true,
+  sweepInterval: true,
+  handleSignals: true,
+  workerId: true,
 } as const;
 const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;
 
@@ -111,7 +144,10 @@ class FriendlyApp implements App {
 
   constructor(private readonly options: AppOptions) {
     const backend: unknown = (options as AppOptions | undefined)?.backend;
-    if (typeof backend !== 'object' || backend === null) throw new InvalidDefinitionError('An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })');
+    if (typeof backend !== 'object' || backend === null)
+      throw new InvalidDefinitionError(
+        'An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })',
+      );
     knownOnly<AppOptions>('The app', options, APP_OPTIONS);
     this.log = options.log ?? silentLogger;
     this.clock = options.clock ?? systemClock;
@@ -122,12 +158,21 @@ class FriendlyApp implements App {
   }
 
   task(name: string, ...rest: [unknown, unknown?]): never {
-    const [options, handler] = (rest.length === 1 ? [{}, rest[0]] : rest) as [TaskOptions<AnySchema, AnySchema>, Handler<unknown, unknown>];
+    const [options, handler] = (rest.length === 1 ? [{}, rest[0]] : rest) as [
+      TaskOptions<AnySchema, AnySchema>,
+      Handler<unknown, unknown>,
+    ];
     if (this.tasks.has(name)) throw new InvalidDefinitionError(`Task "${name}" is defined twice`);
     if (typeof handler !== 'function') throw new InvalidDefinitionError(`Task "${name}" has no handler`);
     checkTaskOptions(name, options);
     const definition: TaskDefinition = {
-      name, handler, input: options.input, output: options.output, lane: options.lane ?? ownLane(name), priority: options.priority, policy: policyOf(options),
+      name,
+      handler,
+      input: options.input,
+      output: options.output,
+      lane: options.lane ?? ownLane(name),
+      priority: options.priority,
+      policy: policyOf(options),
     };
     this.tasks.set(name, definition);
     for (const worker of this.followers) worker.serve(definition.lane);
@@ -148,21 +193,34 @@ class FriendlyApp implements App {
     return new StartedRun(this.tracked(this.creating().then((creator) => creator.create(definition, input, options))));
   }
 
-  private async runMany(definition: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
+  private async runMany(
+    definition: TaskDefinition,
+    inputs: readonly unknown[],
+    options: ManyRunOptions<unknown>,
+  ): Promise<Run<unknown>[]> {
     const creator = await this.creating();
-    return this.tracked(creator.createMany(definition, inputs, (index) => (typeof options === 'function' ? options(inputs[index], index) : options)));
+    return this.tracked(
+      creator.createMany(definition, inputs, (index) =>
+        typeof options === 'function' ? options(inputs[index], index) : options,
+      ),
+    );
   }
 
   private async creating(): Promise<Creator> {
     if (this.closing !== undefined) throw new AppClosedError();
     const { namespace = 'default', creatorIdentity = 'app' } = this.options;
-    this.creator ??= this.ready.then((backend) => new Creator({ backend, namespace, creatorIdentity, ids: this.ids, clock: this.clock }));
+    this.creator ??= this.ready.then(
+      (backend) => new Creator({ backend, namespace, creatorIdentity, ids: this.ids, clock: this.clock }),
+    );
     return this.creator;
   }
 
   /** What is being stored is stored before the app closes. */
   private tracked<T>(creation: Promise<T>): Promise<T> {
-    const settled = creation.then(() => undefined, () => undefined);
+    const settled = creation.then(
+      () => undefined,
+      () => undefined,
+    );
     this.creations.add(settled);
     void settled.then(() => this.creations.delete(settled));
     return creation;
@@ -174,22 +232,32 @@ class FriendlyApp implements App {
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
     knownOnly<WorkerOptions>('The worker', options, WORKER_OPTIONS);
-    if (typeof options.engine === 'object') knownOnly<EngineOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
+    if (typeof options.engine === 'object')
+      knownOnly<EngineOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
     const settings = resolveSettings(options);
     const { tasks } = options;
     const names = tasks === undefined ? undefined : new Set(tasks.map(({ name }) => this.definitionNamed(name).name));
-    const lanesNow = (): string[] => [...new Set(options.lanes ?? (tasks ?? [...this.tasks.values()]).map(({ lane }) => lane))];
-    if (lanesNow().length === 0) throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
+    const lanesNow = (): string[] => [
+      ...new Set(options.lanes ?? (tasks ?? [...this.tasks.values()]).map(({ lane }) => lane)),
+    ];
+    if (lanesNow().length === 0)
+      throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
     const backend = await this.ready;
     if (this.closing !== undefined) throw new AppClosedError();
     const worker = new TaskWorker({
-      backend, settings, lanes: lanesNow(), ids: this.ids, clock: this.clock, log: this.log,
+      backend,
+      settings,
+      lanes: lanesNow(),
+      ids: this.ids,
+      clock: this.clock,
+      log: this.log,
       taskNamed: (kind) => (names === undefined || names.has(kind) ? this.tasks.get(kind) : undefined),
     });
     this.workers.add(worker);
     if (tasks === undefined && options.lanes === undefined) this.followers.add(worker);
     if (settings.handleSignals) this.handleSignals();
-    if (options.engine !== false) await this.startEngine(backend, typeof options.engine === 'object' ? options.engine : {});
+    if (options.engine !== false)
+      await this.startEngine(backend, typeof options.engine === 'object' ? options.engine : {});
     await worker.start();
     return worker;
   }

@@ -4,7 +4,13 @@ import { durationMs, type Duration } from './duration.js';
 /** A backoff in the engine's own form; make one with `backoff.fixed` or `backoff.exponential`. */
 export type Backoff =
   | { readonly type: 'fixed'; readonly delayMs: number }
-  | { readonly type: 'exponential'; readonly initialDelayMs: number; readonly maxDelayMs: number; readonly multiplier: number; readonly jitter: boolean };
+  | {
+      readonly type: 'exponential';
+      readonly initialDelayMs: number;
+      readonly maxDelayMs: number;
+      readonly multiplier: number;
+      readonly jitter: boolean;
+    };
 
 export interface ExponentialOptions {
   /** The delay stops growing here. Default `'1m'`, or the first delay when that is longer. */

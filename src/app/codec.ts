@@ -29,13 +29,17 @@ export function encode(value: unknown): Encoded {
   } catch (cause) {
     throw new EngineError('invalid_input', 'payload: the value cannot be written as JSON.', { cause });
   }
-  if (json === undefined) throw new EngineError('invalid_input', `payload: a ${typeof value} cannot be written as JSON.`);
+  if (json === undefined)
+    throw new EngineError('invalid_input', `payload: a ${typeof value} cannot be written as JSON.`);
   return { bytes: withinLimit(utf8.encode(json)), encoding: JSON_ENCODING };
 }
 
 function withinLimit(bytes: Uint8Array): Uint8Array {
   if (bytes.byteLength <= LIMITS.maxPayloadBytes) return bytes;
-  throw new EngineError('invalid_input', `payload: ${bytes.byteLength} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`);
+  throw new EngineError(
+    'invalid_input',
+    `payload: ${bytes.byteLength} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`,
+  );
 }
 
 /**

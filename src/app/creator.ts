@@ -48,7 +48,11 @@ export class Creator {
   }
 
   /** Creates many runs; in the order of the inputs. @throws InvalidInputError, EngineError */
-  async createMany(task: TaskDefinition, inputs: readonly unknown[], optionsOf: (index: number) => RunOptions): Promise<Run<unknown>[]> {
+  async createMany(
+    task: TaskDefinition,
+    inputs: readonly unknown[],
+    optionsOf: (index: number) => RunOptions,
+  ): Promise<Run<unknown>[]> {
     const all = await Promise.all(inputs.map((input, index) => this.argsOf(task, input, optionsOf(index))));
     const runs = new Map<CreateArgs, Run<unknown>>();
     await Promise.all(
@@ -85,7 +89,13 @@ export class Creator {
     const { namespace, creatorIdentity, ids } = this.options;
     const idempotencyKey = keyOf(task, options);
     return {
-      executionId: this.placer.executionId({ uuid: ids(), namespace, laneId: task.lane, idempotencyKey, inputBytes: bytes?.byteLength }),
+      executionId: this.placer.executionId({
+        uuid: ids(),
+        namespace,
+        laneId: task.lane,
+        idempotencyKey,
+        inputBytes: bytes?.byteLength,
+      }),
       namespace,
       laneId: task.lane,
       executionKind: task.name,
@@ -106,16 +116,21 @@ export class Creator {
  * whatever characters they consist of: the length says where a name ends.
  */
 function keyOf({ name }: TaskDefinition, { id, idempotencyKey }: RunOptions): string | undefined {
-  if (id !== undefined && idempotencyKey !== undefined) throw new InvalidDefinitionError(`Run of task "${name}": give an id or an idempotencyKey, not both`);
+  if (id !== undefined && idempotencyKey !== undefined)
+    throw new InvalidDefinitionError(`Run of task "${name}": give an id or an idempotencyKey, not both`);
   if (id !== undefined) return bounded(name, 'id', `id:${name.length}:${name}:`, id);
   // An empty key is none.
-  return idempotencyKey === undefined || idempotencyKey === '' ? undefined : bounded(name, 'idempotencyKey', 'key:', idempotencyKey);
+  return idempotencyKey === undefined || idempotencyKey === ''
+    ? undefined
+    : bounded(name, 'idempotencyKey', 'key:', idempotencyKey);
 }
 
 function bounded(taskName: string, what: string, before: string, text: string): string {
   const most = LIMITS.maxIdempotencyKeyBytes - Buffer.byteLength(before);
   if (Buffer.byteLength(text) <= most) return before + text;
-  throw new InvalidDefinitionError(`Run of task "${taskName}": its ${what} may have ${Math.max(0, most)} bytes at most, and has ${Buffer.byteLength(text)}`);
+  throw new InvalidDefinitionError(
+    `Run of task "${taskName}": its ${what} may have ${Math.max(0, most)} bytes at most, and has ${Buffer.byteLength(text)}`,
+  );
 }
 
 function groupByPartition(all: readonly CreateArgs[]): Map<string, CreateArgs[]> {

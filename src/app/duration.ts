@@ -18,10 +18,18 @@ const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
  */
 export function durationMs(duration: Duration): number {
   const [, amount, unit] = typeof duration === 'string' ? (PATTERN.exec(duration) ?? []) : [];
-  const ms = typeof duration === 'number' ? duration : amount === undefined ? NaN : Number(amount) * UNIT_MS[unit as DurationUnit];
+  const ms =
+    typeof duration === 'number'
+      ? duration
+      : amount === undefined
+        ? NaN
+        : Number(amount) * UNIT_MS[unit as DurationUnit];
   const whole = Math.round(ms);
   if (!Number.isSafeInteger(whole) || ms < 0) {
-    throw new EngineError('invalid_input', `${JSON.stringify(duration)} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d".`);
+    throw new EngineError(
+      'invalid_input',
+      `${JSON.stringify(duration)} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d".`,
+    );
   }
   return whole;
 }

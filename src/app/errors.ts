@@ -87,7 +87,10 @@ export class ResultTimeoutError extends AppError {
   readonly code = 'result_timeout';
   readonly hint = 'Ask again later: the run goes on. If nothing moves, check that a worker serves its lane.';
 
-  constructor(readonly executionId: string, readonly timeoutMs: number) {
+  constructor(
+    readonly executionId: string,
+    readonly timeoutMs: number,
+  ) {
     super(`${executionId} has no result after ${timeoutMs} ms`);
   }
 }
@@ -97,7 +100,10 @@ export class InvalidInputError extends AppError {
   readonly code = 'invalid_task_input';
   readonly hint = 'Pass what the `input` schema of the task describes.';
 
-  constructor(readonly task: string, readonly problem: string) {
+  constructor(
+    readonly task: string,
+    readonly problem: string,
+  ) {
     super(`Input of task "${task}": ${problem}`);
   }
 }

@@ -3,10 +3,28 @@ export { app, type App, type AppOptions, type WorkerOptions } from './app.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export { durationMs, type Duration, type DurationUnit } from './duration.js';
 export {
-  AppClosedError, AppError, InvalidDefinitionError, InvalidInputError, ResultTimeoutError, RunCancelledError, RunError, RunExpiredError, RunFailedError,
-  RunNotFoundError, type AppErrorCode,
+  AppClosedError,
+  AppError,
+  InvalidDefinitionError,
+  InvalidInputError,
+  ResultTimeoutError,
+  RunCancelledError,
+  RunError,
+  RunExpiredError,
+  RunFailedError,
+  RunNotFoundError,
+  type AppErrorCode,
 } from './errors.js';
 export type { Logger } from './logger.js';
 export type { PendingRun, ResultOptions, Run, RunActions } from './run.js';
 export type { AnySchema, Schema } from './schema.js';
-export type { ManyRunOptions, RetryOptions, RunArguments, RunOptions, Task, TaskOptions, TaskReference, TaskSettings } from './task.js';
+export type {
+  ManyRunOptions,
+  RetryOptions,
+  RunArguments,
+  RunOptions,
+  Task,
+  TaskOptions,
+  TaskReference,
+  TaskSettings,
+} from './task.js';

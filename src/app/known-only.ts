@@ -8,9 +8,17 @@ import { InvalidDefinitionError } from './errors.js';
  * @param names every name there is; the compiler sees to it that none is missing
  * @throws InvalidDefinitionError that names the member and the known ones
  */
-export function knownOnly<Options extends object>(what: string, options: Options, names: Readonly<Record<keyof Options, true>>): void {
-  if (typeof options !== 'object' || options === null) throw new InvalidDefinitionError(`${what}: the options must be an object`);
+export function knownOnly<Options extends object>(
+  what: string,
+  options: Options,
+  names: Readonly<Record<keyof Options, true>>,
+): void {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidDefinitionError(`${what}: the options must be an object`);
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(names, name)) throw new InvalidDefinitionError(`${what}: there is no option "${name}"; known are ${Object.keys(names).join(', ')}`);
+    if (!Object.hasOwn(names, name))
+      throw new InvalidDefinitionError(
+        `${what}: there is no option "${name}"; known are ${Object.keys(names).join(', ')}`,
+      );
   }
 }

@@ -45,7 +45,11 @@ class PartitionWatch {
   private timer: Cancel | undefined;
   private polling = false;
 
-  constructor(private readonly backend: Backend, private readonly clock: Clock, private readonly partition: string) {}
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: Clock,
+    private readonly partition: string,
+  ) {}
 
   add(executionId: string, waiter: Waiter): void {
     const waiters = this.waiters.get(executionId);
@@ -129,7 +133,8 @@ class PartitionWatch {
       const state = await this.backend.readExecutionState({ executionId });
       if (!this.has(executionId)) return;
       if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
-      else if (state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired') await this.load(executionId, state);
+      else if (state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired')
+        await this.load(executionId, state);
       else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
     });
   }
@@ -152,9 +157,15 @@ class PartitionWatch {
     ]);
     if (info === undefined) this.reject(executionId, new RunNotFoundError(executionId));
     else if (kind === 'completed') this.settle({ kind, executionId, result, encoding: info.resultEncoding });
-    else if (kind === 'failed') this.settle({ kind, executionId, reason: info.failureReason ?? '', category: info.failureCategory ?? '' });
+    else if (kind === 'failed')
+      this.settle({ kind, executionId, reason: info.failureReason ?? '', category: info.failureCategory ?? '' });
     else if (kind === 'cancelled') this.settle({ kind, executionId, reason: info.cancellationReason ?? '' });
-    else this.settle({ kind, executionId, reason: info.failureReason === 'attempt_timeout' ? 'attempt_timeout' : 'execution_deadline' });
+    else
+      this.settle({
+        kind,
+        executionId,
+        reason: info.failureReason === 'attempt_timeout' ? 'attempt_timeout' : 'execution_deadline',
+      });
   }
 
   private async follow(): Promise<void> {
@@ -201,11 +212,14 @@ class PartitionWatch {
     const { executionId } = event;
     if (!this.has(executionId)) return;
     if (event.type === 'execution_completed') {
-      const result = event.resultBytes === undefined ? undefined : await this.backend.getExecutionResult({ executionId });
+      const result =
+        event.resultBytes === undefined ? undefined : await this.backend.getExecutionResult({ executionId });
       this.settle({ kind: 'completed', executionId, result, encoding: event.resultEncoding });
     }
-    if (event.type === 'execution_failed') this.settle({ kind: 'failed', executionId, reason: event.failureReason, category: event.failureCategory });
-    if (event.type === 'execution_cancelled') this.settle({ kind: 'cancelled', executionId, reason: event.cancellationReason });
+    if (event.type === 'execution_failed')
+      this.settle({ kind: 'failed', executionId, reason: event.failureReason, category: event.failureCategory });
+    if (event.type === 'execution_cancelled')
+      this.settle({ kind: 'cancelled', executionId, reason: event.cancellationReason });
     if (event.type === 'execution_expired') this.settle({ kind: 'expired', executionId, reason: event.expireReason });
   }
 }
@@ -213,7 +227,10 @@ class PartitionWatch {
 export class ResultWaiter {
   private readonly watches = new Map<string, PartitionWatch>();
 
-  constructor(private readonly backend: Backend, private readonly clock: Clock) {
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: Clock,
+  ) {
     localNews(backend).listen((news) => {
       if (news.kind !== 'attempt_timeout') this.watches.get(partitionOfExecution(news.executionId))?.settle(news);
     });
@@ -225,11 +242,14 @@ export class ResultWaiter {
    */
   async wait(executionId: string, signal?: AbortSignal): Promise<Ended> {
     if (!isExecutionId(executionId)) {
-      throw new EngineError('invalid_input', 'executionId: must be a valid execution id, like "{fp:0}:<uuid>".', { detail: { field: 'executionId' } });
+      throw new EngineError('invalid_input', 'executionId: must be a valid execution id, like "{fp:0}:<uuid>".', {
+        detail: { field: 'executionId' },
+      });
     }
     const partition = partitionOfExecution(executionId);
     let watch = this.watches.get(partition);
-    if (watch === undefined) this.watches.set(partition, (watch = new PartitionWatch(this.backend, this.clock, partition)));
+    if (watch === undefined)
+      this.watches.set(partition, (watch = new PartitionWatch(this.backend, this.clock, partition)));
     const place = watch;
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

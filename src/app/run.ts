@@ -57,7 +57,12 @@ export const CALL_PATIENCE_MS = 10_000;
 
 /** A run by its id. */
 export class KnownRun<Output> implements Run<Output> {
-  constructor(private readonly backend: Backend, private readonly clock: Clock, readonly id: string, readonly deduplicated: boolean) {}
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: Clock,
+    readonly id: string,
+    readonly deduplicated: boolean,
+  ) {}
 
   async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
     const ended = await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal));
@@ -76,7 +81,9 @@ export class KnownRun<Output> implements Run<Output> {
   async cancel(reason = ''): Promise<boolean> {
     const { backend, id: executionId } = this;
     try {
-      await withRetries(this.clock, CALL_PATIENCE_MS, () => backend.cancelExecution({ executionId, reason, source: 'operator_override' }));
+      await withRetries(this.clock, CALL_PATIENCE_MS, () =>
+        backend.cancelExecution({ executionId, reason, source: 'operator_override' }),
+      );
     } catch (error) {
       if (!(error instanceof EngineError) || error.code !== 'execution_not_active') throw error;
       return error.detail['terminalOutcome'] === 'cancelled';

@@ -5,7 +5,9 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
 export type AnySchema = StandardSchemaV1<unknown, unknown>;
 
-export type Validated = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: string };
+export type Validated =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly problem: string };
 
 /** The most issues named in a message. */
 const MAX_ISSUES = 5;

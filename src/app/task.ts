@@ -44,7 +44,8 @@ export interface TaskSettings {
 }
 
 /** Schema, settings and all: the second argument of `app.task`. */
-export interface TaskOptions<Input extends AnySchema | undefined, Output extends AnySchema | undefined> extends TaskSettings {
+export interface TaskOptions<Input extends AnySchema | undefined, Output extends AnySchema | undefined>
+  extends TaskSettings {
   /**
    * Checked when a run is created and again when it starts. The input travels as JSON in between (or as bytes, when it
    * is a `Uint8Array`), as it was given: a schema for a `Date` must take the text that JSON makes of it.
@@ -86,7 +87,9 @@ export interface TaskReference {
 }
 
 /** Input may be left out where `undefined` is one. */
-export type RunArguments<Input> = undefined extends Input ? [input?: Input, options?: RunOptions] : [input: Input, options?: RunOptions];
+export type RunArguments<Input> = undefined extends Input
+  ? [input?: Input, options?: RunOptions]
+  : [input: Input, options?: RunOptions];
 
 export interface Task<Input, Output> extends TaskReference {
   /**
@@ -112,10 +115,27 @@ export interface TaskDefinition extends TaskReference {
   readonly policy: PolicyInput | undefined;
 }
 
-const TASK_OPTIONS = { input: true, output: true, lane: true, needs: true, retry: true, timeout: true, priority: true, retention: true } as const;
+const TASK_OPTIONS = {
+  input: true,
+  output: true,
+  lane: true,
+  needs: true,
+  retry: true,
+  timeout: true,
+  priority: true,
+  retention: true,
+} as const;
 const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;
 const TIMEOUT_OPTIONS = { attempt: true, total: true } as const;
-const RUN_OPTIONS = { id: true, idempotencyKey: true, idempotencyWindow: true, delay: true, priority: true, tags: true, deadline: true } as const;
+const RUN_OPTIONS = {
+  id: true,
+  idempotencyKey: true,
+  idempotencyWindow: true,
+  delay: true,
+  priority: true,
+  tags: true,
+  deadline: true,
+} as const;
 
 /** @throws InvalidDefinitionError for an option that is not known */
 export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchema, AnySchema>): void {
@@ -123,7 +143,8 @@ export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchem
   knownOnly<typeof options>(what, options, TASK_OPTIONS);
   const { retry, timeout } = options;
   if (retry !== undefined) knownOnly<RetryOptions>(`${what}, retry`, retry, RETRY_OPTIONS);
-  if (timeout !== undefined) knownOnly<NonNullable<TaskSettings['timeout']>>(`${what}, timeout`, timeout, TIMEOUT_OPTIONS);
+  if (timeout !== undefined)
+    knownOnly<NonNullable<TaskSettings['timeout']>>(`${what}, timeout`, timeout, TIMEOUT_OPTIONS);
 }
 
 /** @throws InvalidDefinitionError for an option that is not known */
@@ -157,7 +178,10 @@ export function policyOf({ retry, timeout, needs, retention }: TaskSettings): Po
 }
 
 /** The policy of one run: the task's, with what the run says. */
-export function policyOfRun(policy: PolicyInput | undefined, { idempotencyWindow, deadline }: RunOptions): PolicyInput | undefined {
+export function policyOfRun(
+  policy: PolicyInput | undefined,
+  { idempotencyWindow, deadline }: RunOptions,
+): PolicyInput | undefined {
   if (idempotencyWindow === undefined && (deadline === undefined || deadline instanceof Date)) return policy;
   return {
     ...policy,

@@ -25,7 +25,10 @@ export const systemClock: Clock = {
     const startedAt = performance.now();
     let timer: ReturnType<typeof setTimeout>;
     const wait = (leftMs: number): void => {
-      timer = setTimeout(leftMs > MAX_TIMEOUT_MS ? () => wait(ms - (performance.now() - startedAt)) : fn, Math.min(leftMs, MAX_TIMEOUT_MS));
+      timer = setTimeout(
+        leftMs > MAX_TIMEOUT_MS ? () => wait(ms - (performance.now() - startedAt)) : fn,
+        Math.min(leftMs, MAX_TIMEOUT_MS),
+      );
     };
     wait(Math.max(0, ms));
     return () => clearTimeout(timer);

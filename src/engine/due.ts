@@ -19,15 +19,29 @@ export interface DuePage {
 
 type TimedOutcome = OutcomeOf<'expireExecution' | 'promoteDelayed' | 'markLeaseExpiredIfDue' | 'purgeExecution'>;
 
-const CHANGES: ReadonlySet<string> = new Set<TimedOutcome['kind']>(['expired', 'retry_scheduled', 'promoted', 'marked_expired', 'purged']);
+const CHANGES: ReadonlySet<string> = new Set<TimedOutcome['kind']>([
+  'expired',
+  'retry_scheduled',
+  'promoted',
+  'marked_expired',
+  'purged',
+]);
 
 /** Carries out one page of what is due in a partition. Safe in any number of processes: every command looks again. */
-export async function runDuePage(backend: Backend, partition: string, limit: number, random: () => number): Promise<DuePage> {
+export async function runDuePage(
+  backend: Backend,
+  partition: string,
+  limit: number,
+  random: () => number,
+): Promise<DuePage> {
   const { commands: due, nextDueAt } = await backend.listDue({ partition, limit });
   if (due.length === 0) return { listed: 0, applied: 0, nextDueAt };
   // Chance enters here, at the edge, so that the transition itself stays deterministic.
-  const commands = due.map((command): Command =>
-    command.name === 'expireExecution' ? { name: command.name, args: { ...command.args, jitter: random() } } : command,
+  const commands = due.map(
+    (command): Command =>
+      command.name === 'expireExecution'
+        ? { name: command.name, args: { ...command.args, jitter: random() } }
+        : command,
   );
   const results = await backend.execute(commands);
   const news = localNews(backend);

@@ -67,13 +67,20 @@ class EngineLoop implements Engine {
   private unsubscribe: (() => void) | undefined;
   private closing = false;
 
-  constructor(private readonly backend: Backend, private readonly options: EngineOptions) {
+  constructor(
+    private readonly backend: Backend,
+    private readonly options: EngineOptions,
+  ) {
     this.clock = options.clock ?? systemClock;
     this.serverClock = new ServerClock(backend, this.clock);
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
     const now = this.clock.now();
     this.places = Array.from({ length: backend.partitions.count }, (_, index) => ({
-      partition: partitionKeyOf(index), lookAt: now, failures: 0, looking: false, wokenFor: undefined,
+      partition: partitionKeyOf(index),
+      lookAt: now,
+      failures: 0,
+      looking: false,
+      wokenFor: undefined,
     }));
   }
 
@@ -154,7 +161,12 @@ class EngineLoop implements Engine {
   /** Applies all that is due, and says how long nothing will be, ms. */
   private async apply(place: Place): Promise<number> {
     for (let page = 0; page < MAX_PAGES && !this.closing; page++) {
-      const { listed, applied, nextDueAt } = await runDuePage(this.backend, place.partition, this.options.pageSize ?? DUE_PAGE, this.clock.random);
+      const { listed, applied, nextDueAt } = await runDuePage(
+        this.backend,
+        place.partition,
+        this.options.pageSize ?? DUE_PAGE,
+        this.clock.random,
+      );
       this.applied += applied;
       if (listed > 0 && applied === 0) return CONTENDED_MS;
       if (listed > 0) continue;

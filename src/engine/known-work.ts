@@ -41,7 +41,10 @@ export class WorkMarks {
   private readonly offered: ReadonlySet<string>;
   private readonly covered = new Map<CapabilitySet, boolean>();
 
-  constructor(private readonly known: KnownWork, private readonly capabilities: CapabilitySet) {
+  constructor(
+    private readonly known: KnownWork,
+    private readonly capabilities: CapabilitySet,
+  ) {
     this.offered = new Set(capabilities.split(','));
   }
 
@@ -112,7 +115,8 @@ export class WorkMarks {
   /** Whether who has these capabilities can do what needs those. */
   covers(needs: CapabilitySet): boolean {
     let covers = this.covered.get(needs);
-    if (covers === undefined) this.covered.set(needs, (covers = needs === '' || needs.split(',').every((token) => this.offered.has(token))));
+    if (covers === undefined)
+      this.covered.set(needs, (covers = needs === '' || needs.split(',').every((token) => this.offered.has(token))));
     return covers;
   }
 

@@ -7,10 +7,19 @@ import type { Backend } from '../backend.js';
 
 /** How an execution, or its current attempt, ended. */
 export type News =
-  | { readonly kind: 'completed'; readonly executionId: string; readonly result: Uint8Array | undefined; readonly encoding: string | undefined }
+  | {
+      readonly kind: 'completed';
+      readonly executionId: string;
+      readonly result: Uint8Array | undefined;
+      readonly encoding: string | undefined;
+    }
   | { readonly kind: 'failed'; readonly executionId: string; readonly reason: string; readonly category: string }
   | { readonly kind: 'cancelled'; readonly executionId: string; readonly reason: string }
-  | { readonly kind: 'expired'; readonly executionId: string; readonly reason: 'attempt_timeout' | 'execution_deadline' }
+  | {
+      readonly kind: 'expired';
+      readonly executionId: string;
+      readonly reason: 'attempt_timeout' | 'execution_deadline';
+    }
   /** The attempt ran out of time; another one follows. */
   | { readonly kind: 'attempt_timeout'; readonly executionId: string };
 

@@ -29,14 +29,20 @@ export class Placer {
   private inTurn = false;
 
   /** @param partitions those of the backend, `backend.partitions` */
-  constructor(private readonly partitions: PartitionConfig, random: () => number = Math.random) {
+  constructor(
+    private readonly partitions: PartitionConfig,
+    random: () => number = Math.random,
+  ) {
     // Processes that start together begin at different places.
     this.partition = Math.floor(random() * partitions.count);
   }
 
   /** The id of a new execution, and with it its place; to be created in this turn of the event loop, or soon after. */
   executionId(execution: NewExecution): string {
-    return executionIdOf(placementOf(this.partitions, execution) ?? this.next(execution.inputBytes ?? 0), execution.uuid ?? newId());
+    return executionIdOf(
+      placementOf(this.partitions, execution) ?? this.next(execution.inputBytes ?? 0),
+      execution.uuid ?? newId(),
+    );
   }
 
   private next(bytes: number): number {

@@ -11,7 +11,10 @@ export class ServerClock {
   private offsetMs: number | undefined;
   private measuredAt = 0;
 
-  constructor(private readonly backend: Backend, private readonly clock: Clock) {}
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: Clock,
+  ) {}
 
   /** The time of the store, ms since the epoch; measured at most every 30 seconds. @throws transport errors */
   async now(): Promise<number> {

@@ -66,7 +66,10 @@ export class WorkFinder {
   private sweeping: Cancel | undefined;
   private closed = false;
 
-  private constructor(private readonly backend: Backend, private readonly options: WorkFinderOptions) {
+  private constructor(
+    private readonly backend: Backend,
+    private readonly options: WorkFinderOptions,
+  ) {
     this.clock = options.clock ?? systemClock;
     this.partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
     this.stopListening = knownWork(backend).listen(() => this.searchForWaiters());
@@ -116,7 +119,8 @@ export class WorkFinder {
 
   private woken(partition: string, needs: string, arriving: number | undefined): void {
     if (arriving === undefined) {
-      for (const { marks } of this.views.values()) if (marks.covers(needs)) marks.mark(this.options.laneId, partition, needs);
+      for (const { marks } of this.views.values())
+        if (marks.covers(needs)) marks.mark(this.options.laneId, partition, needs);
       this.searchForWaiters();
       return;
     }
@@ -177,7 +181,11 @@ export class WorkFinder {
     );
   }
 
-  private async search({ marks }: View, args: ClaimAnywhere, near: string | undefined): Promise<readonly ClaimedExecution[]> {
+  private async search(
+    { marks }: View,
+    args: ClaimAnywhere,
+    near: string | undefined,
+  ): Promise<readonly ClaimedExecution[]> {
     const { laneId } = this.options;
     for (let partition = this.next(marks, near); partition !== undefined; partition = this.next(marks, near)) {
       const { moment } = marks;
@@ -195,7 +203,12 @@ export class WorkFinder {
     return [];
   }
 
-  private async claimAt(marks: WorkMarks, args: ClaimAnywhere, partition: string, moment = marks.moment): Promise<readonly ClaimedExecution[]> {
+  private async claimAt(
+    marks: WorkMarks,
+    args: ClaimAnywhere,
+    partition: string,
+    moment = marks.moment,
+  ): Promise<readonly ClaimedExecution[]> {
     const { laneId } = this.options;
     const outcome = await this.backend.claimForWorker({ ...args, partition, laneId });
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
@@ -269,12 +282,15 @@ export class WorkFinder {
   private viewFor(capabilities: readonly string[]): View {
     const key = capabilities.join();
     let view = this.views.get(key);
-    if (view === undefined) this.views.set(key, (view = { marks: knownWork(this.backend).marksFor(capabilities), sweptAt: -Infinity }));
+    if (view === undefined)
+      this.views.set(key, (view = { marks: knownWork(this.backend).marksFor(capabilities), sweptAt: -Infinity }));
     return view;
   }
 }
 
 /** Those who can do more stay free for what nobody else can do. */
 function leastCapableFirst(waiters: Iterable<Waiter>): Waiter[] {
-  return [...waiters].sort((a, b) => (a.args.workerCapabilities?.length ?? 0) - (b.args.workerCapabilities?.length ?? 0));
+  return [...waiters].sort(
+    (a, b) => (a.args.workerCapabilities?.length ?? 0) - (b.args.workerCapabilities?.length ?? 0),
+  );
 }

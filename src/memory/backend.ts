@@ -5,7 +5,16 @@
 import { EngineError } from '../../model/errors.js';
 import { execute } from '../../model/execute.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
+import {
+  OPERATIONS,
+  partitionOfCommand,
+  QUERIES,
+  queryNamed,
+  type Command,
+  type OperationName,
+  type ParsedCommand,
+  type QueryName,
+} from '../../model/machine.js';
 import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
 import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
@@ -33,7 +42,10 @@ class Wakes {
   private readonly timers = new WakeListeners();
 
   add(laneIds: readonly string[], listener: WakeListener, capabilities: readonly string[] | undefined): () => void {
-    const leaves = [...laneIds.map((laneId) => this.lane(laneId).add(listener, capabilities)), this.timers.add(listener)];
+    const leaves = [
+      ...laneIds.map((laneId) => this.lane(laneId).add(listener, capabilities)),
+      this.timers.add(listener),
+    ];
     return () => {
       for (const leave of leaves) leave();
     };
@@ -75,7 +87,12 @@ class MemoryEngine {
       const store: IndexedStore = new IndexedStore(
         logMaxEntries,
         (laneId, requirements) => {
-          const wake: Wake = { kind: 'work', laneId, partition, requiredCapabilities: requirements === '' ? [] : requirements.split(',') };
+          const wake: Wake = {
+            kind: 'work',
+            laneId,
+            partition,
+            requiredCapabilities: requirements === '' ? [] : requirements.split(','),
+          };
           this.wakes.work(laneId, () => (store.hasWork(laneId, requirements) ? wake : undefined));
         },
         (at) => this.wakes.timer({ kind: 'timer', partition, at }),
@@ -94,7 +111,11 @@ class MemoryEngine {
   read(name: QueryName, args: never): unknown {
     const parsed = parseQuery(name, args) as never;
     const declaration = queryNamed(name);
-    const decision = declaration.read(this.store(declaration.partition(parsed)).view, parsed, this.context()) as Decision<unknown>;
+    const decision = declaration.read(
+      this.store(declaration.partition(parsed)).view,
+      parsed,
+      this.context(),
+    ) as Decision<unknown>;
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
@@ -104,13 +125,18 @@ class MemoryEngine {
     const context = this.context();
     return parseBatch(commands, this.label).map((command) => {
       const decision = this.decide(command, context);
-      return decision.ok ? { ok: true, outcome: decision.outcome } : { ok: false, error: refusal(command.name, decision) };
+      return decision.ok
+        ? { ok: true, outcome: decision.outcome }
+        : { ok: false, error: refusal(command.name, decision) };
     });
   }
 
   listLanes(page: unknown): ListLanesPage {
     this.assertOpen();
-    return pageOfLanes(this.stores.map((store) => store.lanes()), parseLanesPage(page));
+    return pageOfLanes(
+      this.stores.map((store) => store.lanes()),
+      parseLanesPage(page),
+    );
   }
 
   serverTime(): number {
@@ -132,7 +158,11 @@ class MemoryEngine {
     this.assertOpen();
     const store = this.stores[partitionIndexOf(partition)];
     if (store === undefined) {
-      throw new EngineError('invalid_input', `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`, { detail: { field: 'partition' } });
+      throw new EngineError(
+        'invalid_input',
+        `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`,
+        { detail: { field: 'partition' } },
+      );
     }
     return store;
   }
@@ -172,8 +202,10 @@ export function memory(options: MemoryOptions = {}): Backend {
     close: async () => engine.close(),
     [Symbol.asyncDispose]: async () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;
-  for (const name of Object.keys(OPERATIONS) as OperationName[]) backend[name] = async (args: unknown) => engine.run(name, args);
-  for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = async (args: never) => engine.read(name, args);
+  for (const name of Object.keys(OPERATIONS) as OperationName[])
+    backend[name] = async (args: unknown) => engine.run(name, args);
+  for (const name of Object.keys(QUERIES) as QueryName[])
+    backend[name] = async (args: never) => engine.read(name, args);
   const typed = backend as unknown as Backend;
   engines.set(typed, engine);
   return typed;
@@ -183,4 +215,3 @@ export function memory(options: MemoryOptions = {}): Backend {
 export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
   return engines.get(backend)?.store(partition);
 }
-

@@ -47,7 +47,8 @@ class Standing {
   }
 }
 
-const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined => (bytes === undefined ? undefined : new Uint8Array(bytes));
+const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
+  bytes === undefined ? undefined : new Uint8Array(bytes);
 
 export class IndexedStore implements Store, View {
   private readonly partition: Partition = emptyPartition();
@@ -64,7 +65,11 @@ export class IndexedStore implements Store, View {
   private readonly before = new Standing();
   private readonly after = new Standing();
 
-  constructor(logMaxEntries: number, private readonly onWork: (laneId: string, requirements: RequirementSet) => void, private readonly onTimer: (at: number) => void) {
+  constructor(
+    logMaxEntries: number,
+    private readonly onWork: (laneId: string, requirements: RequirementSet) => void,
+    private readonly onTimer: (at: number) => void,
+  ) {
     this.events = new BoundedLog(logMaxEntries);
   }
 
@@ -252,7 +257,8 @@ export interface Inspection {
   readonly ids: Iterable<string>;
 }
 
-const byQueueScore = (a: ReadonlyExecution, b: ReadonlyExecution): number => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+const byQueueScore = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
+  queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
 
 function mapValues<Key, From, To>(map: ReadonlyMap<Key, From>, to: (value: From) => To): Map<Key, To> {
   return new Map(Array.from(map, ([key, value]) => [key, to(value)]));

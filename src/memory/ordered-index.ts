@@ -79,7 +79,8 @@ export class OrderedIndex {
   head(limit: number, maxScore = Infinity): ReadonlyExecution[] {
     const first = this.chunks[0];
     // The common case, without an array that grows.
-    if (first !== undefined && limit <= first.scores.length && maxScore === Infinity) return first.executions.slice(0, limit);
+    if (first !== undefined && limit <= first.scores.length && maxScore === Infinity)
+      return first.executions.slice(0, limit);
     const head: ReadonlyExecution[] = [];
     for (const { scores, executions } of this.chunks) {
       for (let i = 0; i < scores.length; i++) {

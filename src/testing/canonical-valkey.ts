@@ -35,7 +35,12 @@ export async function keysUnder(client: Client, start: string): Promise<string[]
   return [...keys].sort(compareBytes);
 }
 
-export async function canonicalOfValkey(client: Client, prefix: string, partition: string, now: number): Promise<CanonicalState> {
+export async function canonicalOfValkey(
+  client: Client,
+  prefix: string,
+  partition: string,
+  now: number,
+): Promise<CanonicalState> {
   const start = `${prefix}${partition}:`;
   const executions: ReadonlyExecution[] = [];
   const queues: [string, [string, number][]][] = [];
@@ -50,8 +55,12 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
   let lanes: string[] = [];
   let logEnd = 0;
 
-  const withId = ([member, score]: [string, number]): [string, number] => [member.startsWith(SLOT_TIMER) ? member : `${partition}:${member}`, score];
-  const scoredIds = async (key: string): Promise<[string, number][]> => scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES')).map(withId);
+  const withId = ([member, score]: [string, number]): [string, number] => [
+    member.startsWith(SLOT_TIMER) ? member : `${partition}:${member}`,
+    score,
+  ];
+  const scoredIds = async (key: string): Promise<[string, number][]> =>
+    scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES')).map(withId);
   const idsOf = (uuids: readonly string[]): string[] => uuids.map((uuid) => `${partition}:${uuid}`);
 
   // All at once: the client sends the reads of one turn together.
@@ -61,14 +70,17 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
     else if (name === PARTITION_KEYS.timers) timers = await scoredIds(key);
     else if (name === PARTITION_KEYS.ids) ids = idsOf(await client.zrange(key, 0, -1));
     else if (name === PARTITION_KEYS.lanes) lanes = (await client.smembers(key)).sort(compareBytes);
-    else if (name.startsWith(PARTITION_KEYS.queue)) queues.push([name.slice(PARTITION_KEYS.queue.length), await scoredIds(key)]);
+    else if (name.startsWith(PARTITION_KEYS.queue))
+      queues.push([name.slice(PARTITION_KEYS.queue.length), await scoredIds(key)]);
     else if (name.startsWith(PARTITION_KEYS.requirementSets)) {
       const lane = name.slice(PARTITION_KEYS.requirementSets.length);
       requirementSets.push(...(await client.smembers(key)).map((set) => `${lane}:${set}`));
-    } else if (name.startsWith(PARTITION_KEYS.slot)) slots.push([name.slice(PARTITION_KEYS.slot.length), idsOf(await client.lrange(key, 0, -1)).sort(compareBytes)]);
+    } else if (name.startsWith(PARTITION_KEYS.slot))
+      slots.push([name.slice(PARTITION_KEYS.slot.length), idsOf(await client.lrange(key, 0, -1)).sort(compareBytes)]);
     else if (name.startsWith(PARTITION_KEYS.idempotency)) {
       const [expiresAt, executionId] = ((await client.get(key)) ?? '').split(' ');
-      if (Number(expiresAt) > now) idempotency.push([name.slice(PARTITION_KEYS.idempotency.length), [executionId ?? '', Number(expiresAt)]]);
+      if (Number(expiresAt) > now)
+        idempotency.push([name.slice(PARTITION_KEYS.idempotency.length), [executionId ?? '', Number(expiresAt)]]);
     } else {
       const executionId = `${partition}:${name.slice(0, UUID_LENGTH)}`;
       const suffix = name.slice(UUID_LENGTH);
@@ -82,10 +94,11 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
         return;
       }
       // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
-      if (STAGED.test(suffix) === ((await client.pttl(key)) < 0)) strays.push(key);
+      if (STAGED.test(suffix) === (await client.pttl(key)) < 0) strays.push(key);
       else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
       else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
-      else if (suffix === EXECUTION_KEYS.details && (await client.exists(key.slice(0, -suffix.length))) === 0) strays.push(key);
+      else if (suffix === EXECUTION_KEYS.details && (await client.exists(key.slice(0, -suffix.length))) === 0)
+        strays.push(key);
       else if (suffix !== EXECUTION_KEYS.details && !STAGED.test(suffix)) strays.push(key);
     }
   };
@@ -98,7 +111,12 @@ export async function canonicalOfValkey(client: Client, prefix: string, partitio
   const withRequirements = queues.map(([queue]) => queue).filter((queue) => !queue.endsWith(':'));
   strays.push(...difference(requirementSets, withRequirements).map((set) => `requirement set ${set}`));
   const slotTimers = timers.filter(([member]) => member.startsWith(SLOT_TIMER));
-  strays.push(...difference(slotTimers.map(([member, at]) => `${member}@${at}`), slots.map(([at]) => `${SLOT_TIMER}${at}@${at}`)).map((slot) => `timer ${slot}`));
+  strays.push(
+    ...difference(
+      slotTimers.map(([member, at]) => `${member}@${at}`),
+      slots.map(([at]) => `${SLOT_TIMER}${at}@${at}`),
+    ).map((slot) => `timer ${slot}`),
+  );
 
   return {
     executions,

@@ -36,17 +36,21 @@ export const sortedRecord = <Value>(entries: Iterable<readonly [string, Value]>)
 export const base64Of = (entries: Iterable<readonly [string, Uint8Array]>): Record<string, string> =>
   sortedRecord([...entries].map(([id, bytes]) => [id, Buffer.from(bytes).toString('base64')] as const));
 
-const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number => a[1] - b[1] || compareBytes(a[0], b[0]);
+const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number =>
+  a[1] - b[1] || compareBytes(a[0], b[0]);
 
 /** The canonical state of a partition by definition: indexes are derived from the executions. */
 export function canonicalByDefinition(partition: Partition, now: number): CanonicalState {
-  const executions = [...partition.state.executions.values()].sort((a, b) => compareBytes(a.executionId, b.executionId));
+  const executions = [...partition.state.executions.values()].sort((a, b) =>
+    compareBytes(a.executionId, b.executionId),
+  );
   const queues = new Map<string, [string, number][]>();
   const slots = new Map<string, string[]>();
   const timers: [string, number][] = [];
   for (const execution of executions) {
     const id = execution.executionId;
-    if (isClaimable(execution.situation)) push(queues, `${execution.laneId}:${requirementSetOf(execution)}`, [id, queueScore(execution)]);
+    if (isClaimable(execution.situation))
+      push(queues, `${execution.laneId}:${requirementSetOf(execution)}`, [id, queueScore(execution)]);
     if (isTerminal(execution.situation)) push(slots, String(execution.dueAt), id);
     const timer = nextTimer(execution);
     if (timer !== undefined) timers.push([id, timer.at]);
@@ -59,7 +63,9 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
     ids: executions.map(({ executionId }) => executionId),
     lanes: [...partition.state.lanes].sort(compareBytes),
     idempotency: sortedRecord(
-      [...partition.state.idempotency].filter(([, { expiresAt }]) => expiresAt > now).map(([key, { executionId, expiresAt }]) => [key, [executionId, expiresAt]] as const),
+      [...partition.state.idempotency]
+        .filter(([, { expiresAt }]) => expiresAt > now)
+        .map(([key, { executionId, expiresAt }]) => [key, [executionId, expiresAt]] as const),
     ),
     payloads: base64Of(partition.payloads),
     results: base64Of(partition.results),

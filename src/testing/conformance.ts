@@ -32,14 +32,33 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 async function create(engine: TestEngine, facts: Partial<ArgsOf<'createExecution'>> = {}): Promise<string> {
   const executionId = facts.executionId ?? engine.executionId();
-  const outcome = await engine.backend.createExecution({ executionId, namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite', ...facts });
+  const outcome = await engine.backend.createExecution({
+    executionId,
+    namespace: 'conformance',
+    laneId: LANE,
+    executionKind: 'kind',
+    creatorIdentity: 'suite',
+    ...facts,
+  });
   assert.equal(outcome.kind, 'created');
   return executionId;
 }
 
-function claim(engine: TestEngine, facts: Partial<ArgsOf<'claimForWorker'>> = {}, count = 1): Promise<OutcomeOf<'claimForWorker'>> {
+function claim(
+  engine: TestEngine,
+  facts: Partial<ArgsOf<'claimForWorker'>> = {},
+  count = 1,
+): Promise<OutcomeOf<'claimForWorker'>> {
   const claims = Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() }));
-  return engine.backend.claimForWorker({ partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', leaseTtlMs: TTL_MS, claims, ...facts });
+  return engine.backend.claimForWorker({
+    partition: PARTITION,
+    laneId: LANE,
+    workerId: 'worker',
+    workerInstanceId: 'worker-1',
+    leaseTtlMs: TTL_MS,
+    claims,
+    ...facts,
+  });
 }
 
 /** Claims exactly one execution. */
@@ -49,7 +68,15 @@ async function take(engine: TestEngine, facts: Partial<ArgsOf<'claimForWorker'>>
   return (outcome as Extract<typeof outcome, { kind: 'claimed' }>).executions[0] as ClaimedExecution;
 }
 
-const fenceOf = ({ leaseId, leaseEpoch, attemptId }: ClaimedExecution): { leaseId: string; leaseEpoch: number; attemptId: string } => ({ leaseId, leaseEpoch, attemptId });
+const fenceOf = ({
+  leaseId,
+  leaseEpoch,
+  attemptId,
+}: ClaimedExecution): { leaseId: string; leaseEpoch: number; attemptId: string } => ({
+  leaseId,
+  leaseEpoch,
+  attemptId,
+});
 
 async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineError> {
   const error = await call.then(
@@ -61,7 +88,8 @@ async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineE
   return error;
 }
 
-const stateOf = (engine: TestEngine, executionId: string): Promise<string | undefined> => engine.backend.readExecutionState({ executionId });
+const stateOf = (engine: TestEngine, executionId: string): Promise<string | undefined> =>
+  engine.backend.readExecutionState({ executionId });
 
 async function eventTypes(engine: TestEngine): Promise<string[]> {
   const { events } = await engine.backend.readLog({ partition: PARTITION, limit: 1_000 });
@@ -74,17 +102,29 @@ export const conformance: readonly ConformanceScenario[] = [
     name: 'work is created, claimed and completed, and its bytes come back as they were',
     async run(engine) {
       const input = bytes(0, 255, 128, 10, 13);
-      const executionId = await create(engine, { inputPayload: input, payloadEncoding: 'raw', tags: { 'team.name': 'Größe' } });
+      const executionId = await create(engine, {
+        inputPayload: input,
+        payloadEncoding: 'raw',
+        tags: { 'team.name': 'Größe' },
+      });
       assert.equal(await stateOf(engine, executionId), 'waiting');
       const claimed = await take(engine);
       assert.equal(claimed.executionId, executionId);
-      assert.deepEqual([claimed.claimKind, claimed.attemptType, claimed.attemptIndex, claimed.leaseEpoch], ['fresh', 'initial', 0, 1]);
+      assert.deepEqual(
+        [claimed.claimKind, claimed.attemptType, claimed.attemptIndex, claimed.leaseEpoch],
+        ['fresh', 'initial', 0, 1],
+      );
       assert.deepEqual(Uint8Array.from(claimed.inputPayload), input);
       assert.deepEqual(claimed.tags, { 'team.name': 'Größe' });
       assert.equal(claimed.payloadEncoding, 'raw');
       assert.equal(claimed.leaseExpiresAt, engine.now() + TTL_MS);
       const result = bytes(254, 0, 1);
-      await engine.backend.completeExecution({ executionId, fence: fenceOf(claimed), resultPayload: result, resultEncoding: 'raw' });
+      await engine.backend.completeExecution({
+        executionId,
+        fence: fenceOf(claimed),
+        resultPayload: result,
+        resultEncoding: 'raw',
+      });
       assert.equal(await stateOf(engine, executionId), 'completed');
       assert.deepEqual(Uint8Array.from((await engine.backend.getExecutionResult({ executionId })) ?? []), result);
       const info = await engine.backend.readExecutionInfo({ executionId });
@@ -110,9 +150,22 @@ export const conformance: readonly ConformanceScenario[] = [
       const base = { namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' };
       const duplicate = { kind: 'duplicate', executionId };
       assert.deepEqual({ ...(await engine.backend.createExecution({ ...base, executionId })) }, duplicate);
-      assert.deepEqual({ ...(await engine.backend.createExecution({ ...base, executionId: engine.executionId(), idempotencyKey: 'once' })) }, duplicate);
+      assert.deepEqual(
+        {
+          ...(await engine.backend.createExecution({
+            ...base,
+            executionId: engine.executionId(),
+            idempotencyKey: 'once',
+          })),
+        },
+        duplicate,
+      );
       engine.setTime(engine.now() + 86_400_000);
-      assert.equal((await engine.backend.createExecution({ ...base, executionId: engine.executionId(), idempotencyKey: 'once' })).kind, 'created');
+      assert.equal(
+        (await engine.backend.createExecution({ ...base, executionId: engine.executionId(), idempotencyKey: 'once' }))
+          .kind,
+        'created',
+      );
     },
   },
   {
@@ -124,7 +177,11 @@ export const conformance: readonly ConformanceScenario[] = [
       engine.setTime(engine.now() + 5);
       const second = await create(engine, { priority: 1 });
       const outcome = await claim(engine, {}, 5);
-      assert.deepEqual(outcome.kind === 'claimed' && outcome.executions.map(({ executionId }) => executionId), [high, low, second]);
+      assert.deepEqual(outcome.kind === 'claimed' && outcome.executions.map(({ executionId }) => executionId), [
+        high,
+        low,
+        second,
+      ]);
       assert.equal((await claim(engine)).kind, 'no_work');
     },
   },
@@ -152,14 +209,26 @@ export const conformance: readonly ConformanceScenario[] = [
   {
     name: 'a failure is retried after its backoff, as often as the policy says',
     async run(engine) {
-      const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 500 } } } });
+      const executionId = await create(engine, {
+        policy: { retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 500 } } },
+      });
       const first = await take(engine);
-      const scheduled = await engine.backend.failExecution({ executionId, fence: fenceOf(first), failureReason: 'broken' });
-      assert.deepEqual({ ...scheduled }, { kind: 'retry_scheduled', delayUntil: engine.now() + 500, nextAttemptIndex: 1 });
+      const scheduled = await engine.backend.failExecution({
+        executionId,
+        fence: fenceOf(first),
+        failureReason: 'broken',
+      });
+      assert.deepEqual(
+        { ...scheduled },
+        { kind: 'retry_scheduled', delayUntil: engine.now() + 500, nextAttemptIndex: 1 },
+      );
       await engine.advance(500);
       const second = await take(engine);
       assert.deepEqual([second.attemptType, second.attemptIndex, second.leaseEpoch], ['retry', 1, 2]);
-      assert.deepEqual({ ...(await engine.backend.failExecution({ executionId, fence: fenceOf(second), failureReason: 'broken' })) }, { kind: 'terminal_failed' });
+      assert.deepEqual(
+        { ...(await engine.backend.failExecution({ executionId, fence: fenceOf(second), failureReason: 'broken' })) },
+        { kind: 'terminal_failed' },
+      );
       assert.equal(await stateOf(engine, executionId), 'failed');
       const info = await engine.backend.readExecutionInfo({ executionId });
       assert.deepEqual([info?.failureReason, info?.failureCategory, info?.retryCount], ['broken', 'transient', 1]);
@@ -174,7 +243,10 @@ export const conformance: readonly ConformanceScenario[] = [
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(lost) }), 'lease_expired');
       await create(engine, { priority: 9_000 });
       const again = await take(engine);
-      assert.deepEqual([again.executionId, again.claimKind, again.attemptType, again.attemptIndex, again.leaseEpoch], [executionId, 'reclaimed', 'reclaim', 1, 2]);
+      assert.deepEqual(
+        [again.executionId, again.claimKind, again.attemptType, again.attemptIndex, again.leaseEpoch],
+        [executionId, 'reclaimed', 'reclaim', 1, 2],
+      );
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(lost) }), 'stale_lease');
       await engine.backend.completeExecution({ executionId, fence: fenceOf(again) });
       await refused(engine.backend.renewLease({ executionId, fence: fenceOf(again) }), 'execution_not_active');
@@ -200,7 +272,10 @@ export const conformance: readonly ConformanceScenario[] = [
       await engine.advance(TTL_MS - 1);
       const renewed = await engine.backend.renewLease({ executionId, fence, leaseTtlMs: 60_000 });
       assert.equal(renewed.expiresAt, engine.now() + 60_000);
-      assert.equal((await engine.backend.renewLease({ executionId, fence, leaseTtlMs: 1_000 })).expiresAt, renewed.expiresAt);
+      assert.equal(
+        (await engine.backend.renewLease({ executionId, fence, leaseTtlMs: 1_000 })).expiresAt,
+        renewed.expiresAt,
+      );
       await engine.advance(59_999);
       await engine.backend.completeExecution({ executionId, fence });
     },
@@ -210,14 +285,32 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine);
       const owner = await take(engine);
-      assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId, reason: 'maintenance' })) }, { kind: 'revoked', leaseId: owner.leaseId, leaseEpoch: 1 });
+      assert.deepEqual(
+        { ...(await engine.backend.revokeLease({ executionId, reason: 'maintenance' })) },
+        { kind: 'revoked', leaseId: owner.leaseId, leaseEpoch: 1 },
+      );
       await refused(engine.backend.renewLease({ executionId, fence: fenceOf(owner) }), 'lease_revoked');
-      assert.deepEqual({ ...(await engine.backend.revokeLease({ executionId })) }, { kind: 'already_satisfied', reason: 'already_revoked' });
+      assert.deepEqual(
+        { ...(await engine.backend.revokeLease({ executionId })) },
+        { kind: 'already_satisfied', reason: 'already_revoked' },
+      );
       // No reason is a reason too, also where it is the last that is said.
       await create(engine, { laneId: 'other' });
       const other = await take(engine, { laneId: 'other' });
-      await refused(engine.backend.revokeLease({ executionId: other.executionId, expectedLeaseId: owner.leaseId, reason: '' }), 'stale_lease');
-      assert.equal((await engine.backend.revokeLease({ executionId: other.executionId, expectedLeaseId: other.leaseId, reason: '' })).kind, 'revoked');
+      await refused(
+        engine.backend.revokeLease({ executionId: other.executionId, expectedLeaseId: owner.leaseId, reason: '' }),
+        'stale_lease',
+      );
+      assert.equal(
+        (
+          await engine.backend.revokeLease({
+            executionId: other.executionId,
+            expectedLeaseId: other.leaseId,
+            reason: '',
+          })
+        ).kind,
+        'revoked',
+      );
       assert.equal((await take(engine, { laneId: 'other' })).claimKind, 'reclaimed');
       assert.equal((await take(engine)).claimKind, 'reclaimed');
     },
@@ -232,7 +325,10 @@ export const conformance: readonly ConformanceScenario[] = [
       await engine.backend.releaseLease({ executionId, fence: fenceOf(first) });
       await engine.advance(60_000);
       const second = await take(engine);
-      assert.deepEqual([second.claimKind, second.attemptId, second.attemptIndex, second.leaseEpoch], ['resumed', first.attemptId, 0, 2]);
+      assert.deepEqual(
+        [second.claimKind, second.attemptId, second.attemptIndex, second.leaseEpoch],
+        ['resumed', first.attemptId, 0, 2],
+      );
       assert.equal(second.attemptTimeoutAt, engine.now() + 4_000);
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(first) }), 'stale_lease');
     },
@@ -243,8 +339,14 @@ export const conformance: readonly ConformanceScenario[] = [
       const executionId = await create(engine);
       const first = await take(engine);
       const delayUntil = engine.now() + 30_000;
-      assert.equal((await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind, 'delayed');
-      assert.equal((await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind, 'delayed');
+      assert.equal(
+        (await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind,
+        'delayed',
+      );
+      assert.equal(
+        (await engine.backend.delayExecution({ executionId, fence: fenceOf(first), delayUntil })).kind,
+        'delayed',
+      );
       await engine.advance(30_000);
       assert.deepEqual([(await take(engine)).claimKind, await stateOf(engine, executionId)], ['resumed', 'active']);
     },
@@ -267,14 +369,22 @@ export const conformance: readonly ConformanceScenario[] = [
       const executionId = await create(engine);
       await refused(engine.backend.cancelExecution({ executionId, reason: 'r' }), 'fence_required');
       const owner = await take(engine);
-      await refused(engine.backend.cancelExecution({ executionId, reason: 'r', ...fenceOf(owner), leaseEpoch: 7 }), 'stale_lease');
+      await refused(
+        engine.backend.cancelExecution({ executionId, reason: 'r', ...fenceOf(owner), leaseEpoch: 7 }),
+        'stale_lease',
+      );
       await engine.backend.cancelExecution({ executionId, reason: 'no longer wanted', source: 'operator_override' });
       assert.equal(await stateOf(engine, executionId), 'cancelled');
       await refused(engine.backend.completeExecution({ executionId, fence: fenceOf(owner) }), 'execution_not_active');
       const info = await engine.backend.readExecutionInfo({ executionId });
       assert.deepEqual([info?.cancellationReason, info?.cancelledBy], ['no longer wanted', 'operator_override']);
       // Epoch 0 is what an execution has that nobody ever owned: without an attempt it says nothing of the caller.
-      const untouched = { executionId: await create(engine), reason: 'r', source: 'operator_override' as const, leaseEpoch: 0 };
+      const untouched = {
+        executionId: await create(engine),
+        reason: 'r',
+        source: 'operator_override' as const,
+        leaseEpoch: 0,
+      };
       await engine.backend.cancelExecution(untouched);
       await refused(engine.backend.cancelExecution(untouched), 'execution_not_active');
     },
@@ -296,7 +406,12 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine);
       const owner = await take(engine);
-      await engine.backend.updateProgress({ executionId, ...fenceOf(owner), progressPct: 40, progressMessage: 'halb fertig…' });
+      await engine.backend.updateProgress({
+        executionId,
+        ...fenceOf(owner),
+        progressPct: 40,
+        progressMessage: 'halb fertig…',
+      });
       await engine.backend.updateProgress({ executionId, ...fenceOf(owner), progressPct: 60 });
       const progress = async () => (await engine.backend.readExecutionInfo({ executionId }))?.progress;
       assert.deepEqual({ ...(await progress()) }, { percent: 60, message: 'halb fertig…', updatedAt: engine.now() });
@@ -310,9 +425,17 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine);
       const claimed = await take(engine);
-      const handle = handleOf(claimed, { backend: engine.backend.label, leaseTtlMs: TTL_MS, laneId: LANE, workerInstanceId: 'worker-1' });
+      const handle = handleOf(claimed, {
+        backend: engine.backend.label,
+        leaseTtlMs: TTL_MS,
+        laneId: LANE,
+        workerInstanceId: 'worker-1',
+      });
       const both = { executionId, handle, source: 'lease_holder' } as unknown as ArgsOf<'completeExecution'>;
-      await assert.rejects(engine.backend.completeExecution(both), { code: 'invalid_input', detail: { field: 'executionId' } });
+      await assert.rejects(engine.backend.completeExecution(both), {
+        code: 'invalid_input',
+        detail: { field: 'executionId' },
+      });
       await engine.backend.completeExecution({ handle });
       assert.equal(await stateOf(engine, executionId), 'completed');
     },
@@ -322,7 +445,11 @@ export const conformance: readonly ConformanceScenario[] = [
     options: { retentionMs: 120_000 },
     async run(engine) {
       const executionId = await create(engine, { inputPayload: bytes(1), tags: { 'a.b': 'c' } });
-      await engine.backend.completeExecution({ executionId, fence: fenceOf(await take(engine)), resultPayload: bytes(2) });
+      await engine.backend.completeExecution({
+        executionId,
+        fence: fenceOf(await take(engine)),
+        resultPayload: bytes(2),
+      });
       await engine.advance(119_999);
       assert.equal(await stateOf(engine, executionId), 'completed');
       await engine.advance(60_001);
@@ -339,8 +466,20 @@ export const conformance: readonly ConformanceScenario[] = [
       const executionId = engine.executionId();
       const ids = { leaseId: engine.uuid(), attemptId: engine.uuid() };
       const results = await engine.backend.execute([
-        { name: 'createExecution', args: { executionId, namespace: 'conformance', laneId: LANE, executionKind: 'kind', creatorIdentity: 'suite' } },
-        { name: 'claimForWorker', args: { partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', claims: [ids] } },
+        {
+          name: 'createExecution',
+          args: {
+            executionId,
+            namespace: 'conformance',
+            laneId: LANE,
+            executionKind: 'kind',
+            creatorIdentity: 'suite',
+          },
+        },
+        {
+          name: 'claimForWorker',
+          args: { partition: PARTITION, laneId: LANE, workerId: 'worker', workerInstanceId: 'worker-1', claims: [ids] },
+        },
         { name: 'renewLease', args: { executionId, fence: { ...ids, leaseEpoch: 9 } } },
         { name: 'completeExecution', args: { executionId, fence: { ...ids, leaseEpoch: 1 } } },
       ]);
@@ -387,9 +526,15 @@ export const conformance: readonly ConformanceScenario[] = [
       const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 2 } }, tags: { 'a.b': 'c' } });
       await engine.backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'broken' });
       const { events, end } = await engine.backend.readLog({ partition: PARTITION });
-      assert.deepEqual(events.map(({ sequence }) => sequence), [1, 2, 3]);
+      assert.deepEqual(
+        events.map(({ sequence }) => sequence),
+        [1, 2, 3],
+      );
       assert.equal(end, 3);
-      assert.deepEqual(events.map(({ event }) => event.type), ['execution_created', 'execution_claimed', 'retry_scheduled']);
+      assert.deepEqual(
+        events.map(({ event }) => event.type),
+        ['execution_created', 'execution_claimed', 'retry_scheduled'],
+      );
       assert.equal((await engine.backend.readLog({ partition: PARTITION, after: 1, limit: 1 })).events[0]?.sequence, 2);
       assert.deepEqual((await engine.backend.readLog({ partition: PARTITION, after: 3 })).events, []);
     },
@@ -401,7 +546,10 @@ export const conformance: readonly ConformanceScenario[] = [
       const executionId = await create(engine);
       const owner = fenceOf(await take(engine));
       // Far more than are kept: a backend may trim its log in large pieces.
-      for (let i = 0; i < 20; i++) await engine.backend.execute(Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })));
+      for (let i = 0; i < 20; i++)
+        await engine.backend.execute(
+          Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })),
+        );
       const error = await refused(engine.backend.readLog({ partition: PARTITION }), 'cursor_too_old');
       const after = Number(error.detail['earliest']);
       const { events, end } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
@@ -412,7 +560,10 @@ export const conformance: readonly ConformanceScenario[] = [
     name: 'what is due is told before it is done, and when to look again',
     async run(engine) {
       const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
-      assert.deepEqual({ ...(await engine.backend.listDue({ partition: PARTITION })) }, { commands: [], nextDueAt: engine.now() + 1_000 });
+      assert.deepEqual(
+        { ...(await engine.backend.listDue({ partition: PARTITION })) },
+        { commands: [], nextDueAt: engine.now() + 1_000 },
+      );
       engine.setTime(engine.now() + 1_000);
       const due = await engine.backend.listDue({ partition: PARTITION });
       assert.deepEqual(due.commands, [{ name: 'promoteDelayed', args: { executionId } }]);
@@ -442,7 +593,10 @@ export const conformance: readonly ConformanceScenario[] = [
       await create(engine, { laneId: 'other' });
       await create(engine);
       await until('work');
-      assert.deepEqual(wakes.find(({ kind }) => kind === 'work'), { kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: [] });
+      assert.deepEqual(
+        wakes.find(({ kind }) => kind === 'work'),
+        { kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: [] },
+      );
       await create(engine, { delayUntil: engine.now() + 1_000 });
       await until('timer');
       stop();
@@ -457,13 +611,25 @@ export const conformance: readonly ConformanceScenario[] = [
       });
       const creationOf = (laneId: string) => ({
         name: 'createExecution' as const,
-        args: { executionId: engine.executionId(), namespace: 'conformance', laneId, executionKind: 'kind', creatorIdentity: 'suite' },
+        args: {
+          executionId: engine.executionId(),
+          namespace: 'conformance',
+          laneId,
+          executionKind: 'kind',
+          creatorIdentity: 'suite',
+        },
       });
       await engine.backend.execute([
         creationOf('taken'),
         {
           name: 'claimForWorker',
-          args: { partition: PARTITION, laneId: 'taken', workerId: 'worker', workerInstanceId: 'worker-1', claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }] },
+          args: {
+            partition: PARTITION,
+            laneId: 'taken',
+            workerId: 'worker',
+            workerInstanceId: 'worker-1',
+            claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+          },
         },
       ]);
       await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
@@ -472,7 +638,10 @@ export const conformance: readonly ConformanceScenario[] = [
         assert.ok(performance.now() < deadline, 'no wake');
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
-      assert.deepEqual(wakes.filter(({ kind }) => kind === 'work'), [{ kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: ['eu', 'gpu'] }]);
+      assert.deepEqual(
+        wakes.filter(({ kind }) => kind === 'work'),
+        [{ kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: ['eu', 'gpu'] }],
+      );
       stop();
     },
   },

@@ -67,8 +67,15 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const now = (): number => time;
   const uuid = seededUuids(options.seed ?? 'ids');
   const target = options.backend ?? 'memory';
-  const shared = { partitions: { count: 1, ...options.partitions }, retentionMs: options.retentionMs, logMaxEntries: options.logMaxEntries };
-  const opened = target === 'memory' ? openMemory({ ...shared, now }, now) : await openServer(target.url, options.prefix, shared, now);
+  const shared = {
+    partitions: { count: 1, ...options.partitions },
+    retentionMs: options.retentionMs,
+    logMaxEntries: options.logMaxEntries,
+  };
+  const opened =
+    target === 'memory'
+      ? openMemory({ ...shared, now }, now)
+      : await openServer(target.url, options.prefix, shared, now);
   const partitions = Array.from({ length: opened.backend.partitions.count }, (_, index) => partitionKeyOf(index));
 
   /** Applies what is due now; answers how much that was, and when the next thing is due. */
@@ -129,7 +136,8 @@ function openMemory(options: Parameters<typeof memory>[0], now: () => number): O
     get backend() {
       return backend;
     },
-    canonicalState: async (partition) => canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now()),
+    canonicalState: async (partition) =>
+      canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now()),
     async clear() {
       await backend.close();
       backend = memory(options);
@@ -138,7 +146,12 @@ function openMemory(options: Parameters<typeof memory>[0], now: () => number): O
   };
 }
 
-async function openServer(url: string, prefix = `fft-${Math.random().toString(36).slice(2, 10)}:`, options: Omit<Parameters<typeof valkeyUnderTest>[0], 'url' | 'prefix'>, now: () => number): Promise<Opened> {
+async function openServer(
+  url: string,
+  prefix = `fft-${Math.random().toString(36).slice(2, 10)}:`,
+  options: Omit<Parameters<typeof valkeyUnderTest>[0], 'url' | 'prefix'>,
+  now: () => number,
+): Promise<Opened> {
   const backend = await valkeyUnderTest({ ...options, url, prefix }, { now });
   const reader = await openReader(url);
   const clear = async (): Promise<void> => {

@@ -48,7 +48,14 @@ export function testApp({ startAt = DEFAULT_START, seed = 1, log }: TestAppOptio
   const inner = app({ backend, clock, ids: seededUuids(String(seed)), ...(log === undefined ? {} : { log }) });
   // Wakes inside one process are not lost, so nothing has to be polled for; and every poll costs time that does not pass.
   const tested: App = Object.create(inner, {
-    worker: { value: (options: WorkerOptions = {}) => inner.worker({ sweepInterval: RARELY, ...options, engine: options.engine ?? { pollIntervalMs: durationMs(RARELY) } }) },
+    worker: {
+      value: (options: WorkerOptions = {}) =>
+        inner.worker({
+          sweepInterval: RARELY,
+          ...options,
+          engine: options.engine ?? { pollIntervalMs: durationMs(RARELY) },
+        }),
+    },
   }) as App;
   const close = async (): Promise<void> => {
     const closing = inner.close();

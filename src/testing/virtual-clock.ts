@@ -29,7 +29,10 @@ export class VirtualClock implements Clock {
   private order = 0;
   readonly random: () => number;
 
-  constructor(private time: number, seed = 1) {
+  constructor(
+    private time: number,
+    seed = 1,
+  ) {
     this.random = seededRandom(seed);
   }
 
@@ -60,7 +63,8 @@ export class VirtualClock implements Clock {
   private earliest(): Timer | undefined {
     let first: Timer | undefined;
     for (const timer of this.timers) {
-      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order)) first = timer;
+      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order))
+        first = timer;
     }
     return first;
   }

@@ -14,6 +14,9 @@ export type Answer = Accepted<OutcomeOf<OperationName>> | Rejected | Fault;
 export const faulty = (fault: EngineError): Fault => ({ ok: false, fault });
 
 /** The error that a command's caller gets when it was not accepted. */
-export function errorOf(answer: Exclude<Answer, { ok: true }>, refusalOf: (rejected: Rejected) => EngineError): EngineError {
+export function errorOf(
+  answer: Exclude<Answer, { ok: true }>,
+  refusalOf: (rejected: Rejected) => EngineError,
+): EngineError {
   return 'fault' in answer ? answer.fault : refusalOf(answer);
 }

@@ -17,7 +17,11 @@ export class Attempts {
   private closed = false;
 
   /** `bringLibrary` puts the function library on a server that has lost it. */
-  constructor(private readonly host: string, private readonly deadlines: Deadlines, private readonly bringLibrary: () => Promise<unknown>) {}
+  constructor(
+    private readonly host: string,
+    private readonly deadlines: Deadlines,
+    private readonly bringLibrary: () => Promise<unknown>,
+  ) {}
 
   /** No more calls; those that wait to be repeated end. */
   close(): void {
@@ -50,7 +54,8 @@ export class Attempts {
   private async makeAgain<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
     let error = first;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.host} was closed during the call.`);
+      if (this.closed)
+        throw new EngineError('backend_closed', `The backend of ${this.host} was closed during the call.`);
       const missing = isFunctionMissing(error);
       if (!missing && !isNotNow(error)) throw faultOf(error, this.host);
       const leftMs = deadline - performance.now();

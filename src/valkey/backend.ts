@@ -2,7 +2,16 @@
 import type { Decision } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
-import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type Command, type OperationName, type ParsedCommand, type QueryName } from '../../model/machine.js';
+import {
+  OPERATIONS,
+  partitionOfCommand,
+  QUERIES,
+  queryNamed,
+  type Command,
+  type OperationName,
+  type ParsedCommand,
+  type QueryName,
+} from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { View } from '../../model/view.js';
 import { INLINE_BYTES } from '../../lua/layout.js';
@@ -13,7 +22,17 @@ import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { parseSettings, type BackendSettings } from '../settings.js';
 import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
-import { connectCluster, connectForWakes, connectNode, established, faultOf, hostOf, parseAddress, primariesOf, type Client } from './connection.js';
+import {
+  connectCluster,
+  connectForWakes,
+  connectNode,
+  established,
+  faultOf,
+  hostOf,
+  parseAddress,
+  primariesOf,
+  type Client,
+} from './connection.js';
 import { Attempts } from './attempts.js';
 import { errorOf, faulty, type Answer } from './answers.js';
 import { Coalescer, isCreation, type Arrival } from './coalescer.js';
@@ -42,7 +61,15 @@ export interface ValkeyOptions {
   readonly library?: LibraryMode;
 }
 
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>(['url', 'prefix', 'partitions', 'retentionMs', 'logMaxEntries', 'callTimeoutMs', 'library']);
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([
+  'url',
+  'prefix',
+  'partitions',
+  'retentionMs',
+  'logMaxEntries',
+  'callTimeoutMs',
+  'library',
+]);
 
 /** What a test build needs besides: the time of every call. */
 export interface TestClock {
@@ -66,7 +93,12 @@ const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FE
 
 /** Commands that the client library has and its types lack. */
 interface Commands extends StagingClient {
-  fcallBuffer(name: string, keyCount: number, keys: readonly string[], args: readonly WireArgument[]): Promise<WireReply>;
+  fcallBuffer(
+    name: string,
+    keyCount: number,
+    keys: readonly string[],
+    args: readonly WireArgument[],
+  ): Promise<WireReply>;
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
@@ -103,7 +135,11 @@ class ValkeyEngine {
     this.attempts = new Attempts(host, deadlines, () => handshake(client, kind, mode === 'verify' ? 'verify' : 'load'));
     this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
     this.calls = new Coalescer({
-      send: (partition, commands) => this.decide(partition, commands, { stagedFromBytes: sizes.stagedFromBytes, deadline: this.deadlines.fromNow() }),
+      send: (partition, commands) =>
+        this.decide(partition, commands, {
+          stagedFromBytes: sizes.stagedFromBytes,
+          deadline: this.deadlines.fromNow(),
+        }),
       onArrival: (arrival) => this.offer(arrival),
     });
   }
@@ -127,7 +163,9 @@ class ValkeyEngine {
     const parsed = parseBatch(commands, this.label);
     const answers = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
     return answers.map((answer, i) =>
-      answer.ok ? { ok: true, outcome: answer.outcome } : { ok: false, error: errorOf(answer, (rejected) => refusal((parsed[i] as ParsedCommand).name, rejected)) },
+      answer.ok
+        ? { ok: true, outcome: answer.outcome }
+        : { ok: false, error: errorOf(answer, (rejected) => refusal((parsed[i] as ParsedCommand).name, rejected)) },
     );
   }
 
@@ -135,10 +173,17 @@ class ValkeyEngine {
     const parsed = parseQuery(name, args) as never;
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed));
-    if (name === 'listDue') return decodeDue(partition, await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]));
+    if (name === 'listDue')
+      return decodeDue(
+        partition,
+        await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]),
+      );
     const fetch = FETCHES[name];
     const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
-    const decision = declaration.read(view as View, parsed, { now: 0, settings: { retentionMs: 0 } }) as Decision<unknown>;
+    const decision = declaration.read(view as View, parsed, {
+      now: 0,
+      settings: { retentionMs: 0 },
+    }) as Decision<unknown>;
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
@@ -146,13 +191,19 @@ class ValkeyEngine {
   async listLanes(page: unknown): Promise<ListLanesPage> {
     const wanted = parseLanesPage(page);
     const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
-    const lanes = await Promise.all(partitions.map((partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>));
+    const lanes = await Promise.all(
+      partitions.map(
+        (partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>,
+      ),
+    );
     return pageOfLanes(lanes, wanted);
   }
 
   async serverTime(): Promise<number> {
     if (this.clock !== undefined) return this.clock.now();
-    const [seconds, micros] = await this.attempts.make(() => (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time());
+    const [seconds, micros] = await this.attempts.make(() =>
+      (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time(),
+    );
     return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
   }
 
@@ -174,14 +225,20 @@ class ValkeyEngine {
   }
 
   /** Runs commands in one call, and answers each of them. @throws EngineError when nothing is known of any of them */
-  private async decide(partition: string, commands: readonly ParsedCommand[], { stagedFromBytes, deadline }: Attempt): Promise<Answer[]> {
+  private async decide(
+    partition: string,
+    commands: readonly ParsedCommand[],
+    { stagedFromBytes, deadline }: Attempt,
+  ): Promise<Answer[]> {
     const staging = new Staging(stagedFromBytes);
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
     argv.push(String(commands.length));
     for (const { name, args } of commands) {
       const { executionId } = args as { readonly executionId: string };
-      pushCommand(argv, name, args as unknown as Record<string, unknown>, (field, bytes) => staging.place(bytesKey(this.prefix, executionId, field), bytes));
+      pushCommand(argv, name, args as unknown as Record<string, unknown>, (field, bytes) =>
+        staging.place(bytesKey(this.prefix, executionId, field), bytes),
+      );
     }
     const keys = [...declaredKeys(this.prefix, partition, commands), ...staging.keys];
     // A server whose memory is full refuses new work and takes everything that ends work.
@@ -197,13 +254,22 @@ class ValkeyEngine {
       if (isNotStaged(reply)) break;
       answers.push(this.answerOf((commands[answers.length] as ParsedCommand).name, reply));
     }
-    if (claims > 0) await fillPayloads(this.prefix, answers, (keys) => this.attempts.read(() => this.commands.mgetBuffer(keys), deadline));
-    if (answers.length < commands.length) answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
+    if (claims > 0)
+      await fillPayloads(this.prefix, answers, (keys) =>
+        this.attempts.read(() => this.commands.mgetBuffer(keys), deadline),
+      );
+    if (answers.length < commands.length)
+      answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
     return answers;
   }
 
   /** A server whose memory is full refuses creations, and with them the call that carries them; the rest it takes. */
-  private async withoutCreations(partition: string, commands: readonly ParsedCommand[], deadline: number, refused: EngineError): Promise<Answer[]> {
+  private async withoutCreations(
+    partition: string,
+    commands: readonly ParsedCommand[],
+    deadline: number,
+    refused: EngineError,
+  ): Promise<Answer[]> {
     const rest = commands.filter((command) => !isCreation(command));
     if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
     const answers = await this.decideRest(partition, rest, deadline);
@@ -230,7 +296,12 @@ class ValkeyEngine {
   private fetch(partition: string, request: readonly WireArgument[]): Promise<WireReply> {
     // What was sent before it reaches the server before it.
     this.calls.flush(partition);
-    return this.call(this.functionRead, readKeys(this.prefix, partition), [...this.header(), ...request], this.deadlines.fromNow());
+    return this.call(
+      this.functionRead,
+      readKeys(this.prefix, partition),
+      [...this.header(), ...request],
+      this.deadlines.fromNow(),
+    );
   }
 
   private header(leavesPayloads = false): WireArgument[] {
@@ -240,14 +311,24 @@ class ValkeyEngine {
 
   private checked(partition: string): string {
     if (partitionIndexOf(partition) < this.partitions.count) return partition;
-    throw new EngineError('invalid_input', `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`, { detail: { field: 'partition' } });
+    throw new EngineError(
+      'invalid_input',
+      `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`,
+      { detail: { field: 'partition' } },
+    );
   }
 
   private get commands(): Commands {
     return this.client as unknown as Commands;
   }
 
-  private call(name: string, keys: readonly string[], argv: readonly WireArgument[], deadline: number, staging?: Staging): Promise<WireReply> {
+  private call(
+    name: string,
+    keys: readonly string[],
+    argv: readonly WireArgument[],
+    deadline: number,
+    staging?: Staging,
+  ): Promise<WireReply> {
     return this.attempts.make(() => {
       staging?.send(this.commands);
       // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
@@ -256,11 +337,17 @@ class ValkeyEngine {
   }
 }
 
-async function boot(options: ValkeyOptions, kind: LibraryKind, clock?: TestClock, sizes = SIZES): Promise<ValkeyEngine> {
+async function boot(
+  options: ValkeyOptions,
+  kind: LibraryKind,
+  clock?: TestClock,
+  sizes = SIZES,
+): Promise<ValkeyEngine> {
   const address = parseAddress(options.url ?? process.env['VALKEY_URL'] ?? 'valkey://localhost:6379');
   const host = hostOf(address);
   const prefix = options.prefix ?? 'ff:';
-  if (!PREFIX_PATTERN.test(prefix)) throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.');
+  if (!PREFIX_PATTERN.test(prefix))
+    throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.');
   const settings = parseSettings(options);
   const { callTimeoutMs } = settings;
   const mode = options.library ?? 'load';
@@ -276,7 +363,8 @@ async function boot(options: ValkeyOptions, kind: LibraryKind, clock?: TestClock
       const cluster = connectCluster(address, callTimeoutMs, deadlines);
       client = cluster;
       await established(cluster, callTimeoutMs);
-      for (const primary of primariesOf(cluster)) checkServer(await deadlines.within(serverInfo(primary)), `${primary.options.host}:${primary.options.port}`);
+      for (const primary of primariesOf(cluster))
+        checkServer(await deadlines.within(serverInfo(primary)), `${primary.options.host}:${primary.options.port}`);
     }
     await deadlines.within(handshake(client, kind, mode));
     const partitions = await deadlines.within(settlePartitions(client, prefix, options.partitions));
@@ -300,7 +388,8 @@ function asBackend(engine: ValkeyEngine): Backend {
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;
-  for (const name of Object.keys(OPERATIONS) as OperationName[]) backend[name] = (args: unknown) => engine.run(name, args);
+  for (const name of Object.keys(OPERATIONS) as OperationName[])
+    backend[name] = (args: unknown) => engine.run(name, args);
   for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = (args: never) => engine.read(name, args);
   return backend as unknown as Backend;
 }
@@ -317,7 +406,12 @@ export async function valkey(options: ValkeyOptions | string = {}): Promise<Back
   const given = typeof options === 'string' ? { url: options } : options;
   for (const name of Object.keys(given)) {
     // A misspelt address would silently mean another server.
-    if (!OPTION_NAMES.has(name)) throw new EngineError('invalid_input', `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`, { detail: { field: name } });
+    if (!OPTION_NAMES.has(name))
+      throw new EngineError(
+        'invalid_input',
+        `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`,
+        { detail: { field: name } },
+      );
   }
   return asBackend(await boot(given, 'production'));
 }

@@ -33,9 +33,13 @@ export async function serverInfo(node: Valkey): Promise<Map<string, string>> {
 
 /** @throws EngineError `unsupported_server`, `unsafe_eviction_policy` */
 export function checkServer(info: ReadonlyMap<string, string>, host: string): void {
-  const version = info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? info.get('redis_version') : undefined);
+  const version =
+    info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? info.get('redis_version') : undefined);
   if (version === undefined) {
-    throw new EngineError('unsupported_server', `${host} is not a Valkey server (it reports redis_version ${info.get('redis_version') ?? 'nothing'}).`);
+    throw new EngineError(
+      'unsupported_server',
+      `${host} is not a Valkey server (it reports redis_version ${info.get('redis_version') ?? 'nothing'}).`,
+    );
   }
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])) {
@@ -72,10 +76,16 @@ async function handshakeNode(node: Valkey, wanted: Library, mode: LibraryMode): 
   if (found === undefined) throw new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`);
   // A newer build of the same contract speaks our language: leave it there.
   if (found.build > wanted.build) return;
-  throw new EngineError('library_mismatch', `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}).`);
+  throw new EngineError(
+    'library_mismatch',
+    `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}).`,
+  );
 }
 
-async function installedVersion(node: Valkey, { functionPrefix }: Library): Promise<{ build: number; hash: string } | undefined> {
+async function installedVersion(
+  node: Valkey,
+  { functionPrefix }: Library,
+): Promise<{ build: number; hash: string } | undefined> {
   try {
     const [, build, hash] = (await node.call('FCALL', `${functionPrefix}version`, 0)) as [number, number, string];
     return { build: Number(build), hash };
@@ -89,7 +99,11 @@ async function installedVersion(node: Valkey, { functionPrefix }: Library): Prom
  * Settles the partitioning: the first process writes it, every later one must agree.
  * @throws EngineError `partition_mismatch`, `invalid_input`, `corruption`
  */
-export async function settlePartitions(client: Client, prefix: string, wanted: Partial<PartitionConfig> | undefined): Promise<PartitionConfig> {
+export async function settlePartitions(
+  client: Client,
+  prefix: string,
+  wanted: Partial<PartitionConfig> | undefined,
+): Promise<PartitionConfig> {
   const key = deploymentKey(prefix);
   await client.set(key, JSON.stringify(parsePartitionConfig(wanted ?? {})), 'NX');
   const stored = partitionConfig.safeParse(jsonOf((await client.get(key)) ?? ''));
@@ -97,7 +111,9 @@ export async function settlePartitions(client: Client, prefix: string, wanted: P
   for (const name of ['count', 'placement'] as const) {
     const value = wanted?.[name];
     if (value !== undefined && value !== stored.data[name]) {
-      throw new EngineError('partition_mismatch', `${name}: stored=${stored.data[name]}, config=${value}.`, { detail: { field: name, stored: String(stored.data[name]), config: String(value) } });
+      throw new EngineError('partition_mismatch', `${name}: stored=${stored.data[name]}, config=${value}.`, {
+        detail: { field: name, stored: String(stored.data[name]), config: String(value) },
+      });
     }
   }
   return stored.data;

@@ -111,7 +111,10 @@ export class Coalescer {
     let count = 0;
     let bytes = 0;
     for (const entry of [...entries.filter(({ creates }) => creates), ...entries.filter(({ creates }) => !creates)]) {
-      if (group.length > 0 && (count + entry.commands.length > MAX_TOGETHER || bytes + entry.bytes > MAX_BYTES_TOGETHER)) {
+      if (
+        group.length > 0 &&
+        (count + entry.commands.length > MAX_TOGETHER || bytes + entry.bytes > MAX_BYTES_TOGETHER)
+      ) {
         this.send(partition, group);
         group = [];
         count = 0;
@@ -132,10 +135,16 @@ export class Coalescer {
     }
     const { joined, places } = join(group);
     const { commands, answersOf } = jointClaims(joined);
-    this.options.send(partition, commands).then(answersOf).then(
-      (answers) => group.forEach(({ resolve }, index) => resolve((places[index] as number[]).map((place) => answers[place] as Answer))),
-      (error: unknown) => group.forEach(({ reject }) => reject(error)),
-    );
+    this.options
+      .send(partition, commands)
+      .then(answersOf)
+      .then(
+        (answers) =>
+          group.forEach(({ resolve }, index) =>
+            resolve((places[index] as number[]).map((place) => answers[place] as Answer)),
+          ),
+        (error: unknown) => group.forEach(({ reject }) => reject(error)),
+      );
   }
 }
 
@@ -168,7 +177,9 @@ function join(group: readonly Waiting[]): { joined: ParsedCommand[]; places: num
 }
 
 /** What the entries create that can be claimed at once, by lane and required capabilities. */
-function arrivalsIn(entries: readonly Waiting[]): Iterable<{ laneId: string; requiredCapabilities: readonly string[]; count: number }> {
+function arrivalsIn(
+  entries: readonly Waiting[],
+): Iterable<{ laneId: string; requiredCapabilities: readonly string[]; count: number }> {
   const arrivals = new Map<string, { laneId: string; requiredCapabilities: readonly string[]; count: number }>();
   for (const { commands } of entries) {
     for (const { name, args } of commands) {
@@ -183,11 +194,13 @@ function arrivalsIn(entries: readonly Waiting[]): Iterable<{ laneId: string; req
   return arrivals.values();
 }
 
-const isDelayed = ({ delayUntil, policy }: ParsedArgsOf<'createExecution'>): boolean => delayUntil !== undefined || policy?.delayUntil !== undefined;
+const isDelayed = ({ delayUntil, policy }: ParsedArgsOf<'createExecution'>): boolean =>
+  delayUntil !== undefined || policy?.delayUntil !== undefined;
 
 /** How much of a lane an entry claims. */
 function claimedBy({ commands }: Waiting, laneId: string): number {
   let count = 0;
-  for (const { name, args } of commands) if (name === 'claimForWorker' && args.laneId === laneId) count += args.claims.length;
+  for (const { name, args } of commands)
+    if (name === 'claimForWorker' && args.laneId === laneId) count += args.claims.length;
   return count;
 }

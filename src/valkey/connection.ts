@@ -19,7 +19,12 @@ export type Client = Valkey | Cluster;
 /** Wait between tries to reach a server that is gone, ms: quick at first, a second at most. */
 const reconnectDelayMs = (tries: number): number => Math.min(50 * 2 ** Math.min(tries, 5), 1_000);
 
-const REDIS_SCHEMES: Record<string, string> = { 'valkey:': 'redis:', 'valkeys:': 'rediss:', 'redis:': 'redis:', 'rediss:': 'rediss:' };
+const REDIS_SCHEMES: Record<string, string> = {
+  'valkey:': 'redis:',
+  'valkeys:': 'rediss:',
+  'redis:': 'redis:',
+  'rediss:': 'rediss:',
+};
 
 /** The address as the client library wants it. @throws EngineError `invalid_input`, without the password */
 export function parseAddress(url: string): URL {
@@ -31,7 +36,9 @@ export function parseAddress(url: string): URL {
   }
   const scheme = REDIS_SCHEMES[address.protocol];
   if (scheme === undefined || address.hostname === '') {
-    throw new EngineError('invalid_input', 'url: must begin with "valkey://" or "valkeys://" and name a host.', { detail: { field: 'url' } });
+    throw new EngineError('invalid_input', 'url: must begin with "valkey://" or "valkeys://" and name a host.', {
+      detail: { field: 'url' },
+    });
   }
   return new URL(url.replace(/^[a-z]+:/, scheme));
 }
@@ -146,7 +153,8 @@ const NOT_CONNECTED = /enableOfflineQueue options is false/;
 const TIMEOUT = /command timed out/i;
 const FUNCTION_MISSING = /function not found/i;
 /** Replies of a server that can take the very same call in a moment; the call did not run. */
-const NOT_NOW = /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|MOVED|ASK|NOREPLICAS|BUSY|MISCONF)\b|Too many Cluster redirections/;
+const NOT_NOW =
+  /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|MOVED|ASK|NOREPLICAS|BUSY|MISCONF)\b|Too many Cluster redirections/;
 const SERVER_REPLY = /^[A-Z]+ /;
 
 export function isFunctionMissing(error: unknown): boolean {
@@ -162,13 +170,22 @@ export function isNotNow(error: unknown): boolean {
 export function faultOf(error: unknown, host: string): EngineError {
   if (error instanceof EngineError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (NOT_CONNECTED.test(message)) return new EngineError('transport_failed', `${host} cannot be reached; the call did not run.`, { cause: error });
+  if (NOT_CONNECTED.test(message))
+    return new EngineError('transport_failed', `${host} cannot be reached; the call did not run.`, { cause: error });
   // A replica without the library takes none; a new primary without it gets it from the next call.
-  if (FUNCTION_MISSING.test(message)) return new EngineError('transport_failed', `${host} has not got the function library yet; the call did not run.`, { cause: error });
-  if (LOST.test(message)) return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
-  if (TIMEOUT.test(message)) return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
-  if (/^OOM\b/.test(message)) return new EngineError('server_memory_full', `${host} is out of memory; the call did not run.`, { cause: error });
-  if (/^(NOAUTH|NOPERM|WRONGPASS)\b/.test(message)) return new EngineError('server_refused', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
-  if (SERVER_REPLY.test(message) && !NOT_NOW.test(message)) return new EngineError('function_failed', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
+  if (FUNCTION_MISSING.test(message))
+    return new EngineError('transport_failed', `${host} has not got the function library yet; the call did not run.`, {
+      cause: error,
+    });
+  if (LOST.test(message))
+    return new EngineError('transport_failed', `The connection to ${host} was lost during the call.`, { cause: error });
+  if (TIMEOUT.test(message))
+    return new EngineError('call_timeout', `${host} did not answer in time.`, { cause: error });
+  if (/^OOM\b/.test(message))
+    return new EngineError('server_memory_full', `${host} is out of memory; the call did not run.`, { cause: error });
+  if (/^(NOAUTH|NOPERM|WRONGPASS)\b/.test(message))
+    return new EngineError('server_refused', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
+  if (SERVER_REPLY.test(message) && !NOT_NOW.test(message))
+    return new EngineError('function_failed', `${host} answered: ${message.replace(/\.$/, '')}.`, { cause: error });
   return new EngineError('transport_failed', `${host}: ${message}.`, { cause: error });
 }

@@ -87,5 +87,7 @@ function ownOf({ claims }: ClaimArgs, outcome: ClaimOutcome, share: Share): Clai
   }
   const { reclaimCapExceeded } = share;
   share.reclaimCapExceeded = [];
-  return executions.length === 0 ? { kind: 'no_work', reclaimCapExceeded: [...reclaimCapExceeded] } : { kind: 'claimed', executions, reclaimCapExceeded: [...reclaimCapExceeded] };
+  return executions.length === 0
+    ? { kind: 'no_work', reclaimCapExceeded: [...reclaimCapExceeded] }
+    : { kind: 'claimed', executions, reclaimCapExceeded: [...reclaimCapExceeded] };
 }

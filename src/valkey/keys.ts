@@ -57,7 +57,8 @@ function addKeys(keys: string[], start: string, prefix: string, { name, args }: 
   keys.push(core);
   switch (name) {
     case 'completeExecution':
-      if (args.resultPayload !== undefined && args.resultPayload.byteLength > INLINE_BYTES) keys.push(core + EXECUTION_KEYS.result);
+      if (args.resultPayload !== undefined && args.resultPayload.byteLength > INLINE_BYTES)
+        keys.push(core + EXECUTION_KEYS.result);
       return;
     case 'purgeExecution':
       keys.push(start + PARTITION_KEYS.ids);
@@ -71,10 +72,15 @@ function addKeys(keys: string[], start: string, prefix: string, { name, args }: 
 function addKeysOfCreation(keys: string[], start: string, prefix: string, args: ParsedArgsOf<'createExecution'>): void {
   const core = coreKey(prefix, args.executionId);
   const requirements = args.policy?.routingRequirements?.requiredCapabilities ?? [];
-  keys.push(core, start + PARTITION_KEYS.ids, `${start}${PARTITION_KEYS.queue}${args.laneId}:${requirements.join(',')}`);
+  keys.push(
+    core,
+    start + PARTITION_KEYS.ids,
+    `${start}${PARTITION_KEYS.queue}${args.laneId}:${requirements.join(',')}`,
+  );
   if (requirements.length > 0) keys.push(start + PARTITION_KEYS.requirementSets + args.laneId);
   if (args.inputPayload.byteLength > INLINE_BYTES) keys.push(core + EXECUTION_KEYS.payload);
   if (args.policy !== undefined || Object.keys(args.tags).length > 0) keys.push(core + EXECUTION_KEYS.details);
-  if (args.delayUntil !== undefined || args.executionDeadlineAt !== undefined || args.policy !== undefined) keys.push(start + PARTITION_KEYS.timers);
+  if (args.delayUntil !== undefined || args.executionDeadlineAt !== undefined || args.policy !== undefined)
+    keys.push(start + PARTITION_KEYS.timers);
   if (args.idempotencyKey) keys.push(`${start}${PARTITION_KEYS.idempotency}${args.namespace}:${args.idempotencyKey}`);
 }

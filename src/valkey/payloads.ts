@@ -36,7 +36,11 @@ const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === nul
  * was purged, or something outside removed what it was to work on. When they cannot be fetched, the claims that wait
  * for them are answered by that fault, and no others.
  */
-export async function fillPayloads(prefix: string, answers: Answer[], fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>): Promise<void> {
+export async function fillPayloads(
+  prefix: string,
+  answers: Answer[],
+  fetch: (keys: readonly string[]) => Promise<readonly (Buffer | null)[]>,
+): Promise<void> {
   const claims = answers.flatMap((answer, place) => {
     if (!answer.ok || answer.outcome.kind !== 'claimed') return [];
     const claim = answer.outcome as unknown as Claim & { executions: Unfilled[] };

@@ -15,12 +15,16 @@ export class QuietWatch {
   private bytesRead = 0;
   private quietTicks = 0;
 
-  constructor(private readonly node: Valkey, private readonly maxQuietTicks: number) {}
+  constructor(
+    private readonly node: Valkey,
+    private readonly maxQuietTicks: number,
+  ) {}
 
   tick(): void {
     // There is none before the first connection.
     const stream = this.node.stream as Valkey['stream'] | undefined;
-    const isQuiet = stream !== undefined && stream === this.stream && stream.bytesRead === this.bytesRead && this.unanswered > 0;
+    const isQuiet =
+      stream !== undefined && stream === this.stream && stream.bytesRead === this.bytesRead && this.unanswered > 0;
     this.stream = stream;
     this.bytesRead = stream?.bytesRead ?? 0;
     this.quietTicks = isQuiet ? this.quietTicks + 1 : 0;
@@ -29,7 +33,8 @@ export class QuietWatch {
     const { bytesRead } = this;
     // What came while the event loop stood still is read first.
     setImmediate(() => {
-      if (stream.bytesRead === bytesRead) stream.destroy(new Error('Nothing was received although calls waited for an answer'));
+      if (stream.bytesRead === bytesRead)
+        stream.destroy(new Error('Nothing was received although calls waited for an answer'));
     });
   }
 

@@ -54,7 +54,9 @@ export const FETCHES: Fetches = {
   getExecutionResult: executionFetch(false, true),
   listExecutions: {
     request: ({ partition, cursor, limit }) => ['list_executions', uuidAfter(partition, cursor), String(limit + 1)],
-    view: (reply, { partition }) => ({ executionIds: () => (reply as WireReply[]).map((uuid) => `${partition}:${textOf(uuid)}`) }),
+    view: (reply, { partition }) => ({
+      executionIds: () => (reply as WireReply[]).map((uuid) => `${partition}:${textOf(uuid)}`),
+    }),
   },
   listPartitionLanes: {
     request: () => ['list_lanes'],
@@ -71,16 +73,26 @@ export const FETCHES: Fetches = {
 };
 
 /** Due work as the library found it: it names the kind of each timer itself. */
-export function decodeDue(partition: string, reply: WireReply): { commands: ReturnType<typeof dueCommand>[]; nextDueAt: number | undefined } {
+export function decodeDue(
+  partition: string,
+  reply: WireReply,
+): { commands: ReturnType<typeof dueCommand>[]; nextDueAt: number | undefined } {
   const [due, purgeable, next] = reply as [WireReply[], WireReply[], WireReply];
   const commands: ReturnType<typeof dueCommand>[] = [];
-  for (let i = 0; i + 1 < due.length; i += 2) commands.push(dueCommand(`${partition}:${textOf(due[i] as WireReply)}`, textOf(due[i + 1] as WireReply) as TimerKind));
+  for (let i = 0; i + 1 < due.length; i += 2)
+    commands.push(
+      dueCommand(`${partition}:${textOf(due[i] as WireReply)}`, textOf(due[i + 1] as WireReply) as TimerKind),
+    );
   for (const id of purgeable) commands.push(purgeCommand(`${partition}:${textOf(id)}`));
   return { commands, nextDueAt: next === null ? undefined : Number(textOf(next)) };
 }
 
 /** An execution as the model knows it, from its two hashes. @throws EngineError `corruption` */
-export function decodeExecution(executionId: string, core: ReadonlyMap<string, string>, details: ReadonlyMap<string, string>): ReadonlyExecution | undefined {
+export function decodeExecution(
+  executionId: string,
+  core: ReadonlyMap<string, string>,
+  details: ReadonlyMap<string, string>,
+): ReadonlyExecution | undefined {
   if (core.size === 0) return undefined;
   const text = (name: keyof typeof CORE_FIELDS): string | undefined => core.get(CORE_FIELDS[name]) || undefined;
   const number = (name: keyof typeof CORE_FIELDS): number | undefined => {
@@ -92,7 +104,8 @@ export function decodeExecution(executionId: string, core: ReadonlyMap<string, s
     return value;
   };
   const situation = required('situation', text('situation'));
-  if (!Object.hasOwn(SITUATIONS, situation)) throw new EngineError('corruption', `${executionId}: situation: "${situation}" is unknown.`);
+  if (!Object.hasOwn(SITUATIONS, situation))
+    throw new EngineError('corruption', `${executionId}: situation: "${situation}" is unknown.`);
   const active = isActive(situation as Situation);
   const ofLease = <Value>(value: Value): Value | undefined => (active ? value : undefined);
   const [workerId, workerInstanceId] = ofLease(text('currentWorker'))?.split(':') ?? [];
@@ -146,6 +159,7 @@ export function decodeExecution(executionId: string, core: ReadonlyMap<string, s
 
 function wholeNumber(executionId: string, name: string, value: string): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new EngineError('corruption', `${executionId}: ${name}: "${value}" is not an integer.`);
+  if (!Number.isSafeInteger(number))
+    throw new EngineError('corruption', `${executionId}: ${name}: "${value}" is not an integer.`);
   return number;
 }

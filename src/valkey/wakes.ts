@@ -22,7 +22,10 @@ export class WakeSubscriber {
   private closed = false;
 
   /** `connect` makes a connection that ends for good when it breaks. */
-  constructor(private readonly prefix: string, private readonly connect: () => Valkey) {
+  constructor(
+    private readonly prefix: string,
+    private readonly connect: () => Valkey,
+  ) {
     this.pinging = setInterval(() => void this.client?.ping().catch(() => undefined), PING_INTERVAL_MS);
     this.pinging.unref();
   }
@@ -117,6 +120,11 @@ export class WakeSubscriber {
       return partition === undefined || at === undefined ? undefined : { kind: 'timer', partition, at: Number(at) };
     }
     const [partition = '', requirements] = message.split(' ');
-    return { kind: 'work', laneId: name.slice(CHANNELS.work.length), partition, requiredCapabilities: requirements === undefined ? [] : requirements.split(',') };
+    return {
+      kind: 'work',
+      laneId: name.slice(CHANNELS.work.length),
+      partition,
+      requiredCapabilities: requirements === undefined ? [] : requirements.split(','),
+    };
   }
 }

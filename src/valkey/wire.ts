@@ -25,12 +25,16 @@ type Encoder = (argv: WireArgument[], value: unknown, stage: Stage) => void;
 type Decoder = (value: WireReply) => unknown;
 
 const byName = <Value>(make: (name: OperationName) => Value): Record<OperationName, Value> =>
-  Object.fromEntries((Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, make(name)])) as Record<OperationName, Value>;
+  Object.fromEntries((Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, make(name)])) as Record<
+    OperationName,
+    Value
+  >;
 
 /** Up to here, ASCII bytes travel as text: a command of texts alone is written in one piece, and a copy is cheap. */
 const TEXT_MAX_BYTES = 16 * 1024;
 
-const asText = (buffer: Buffer): WireArgument => (buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer);
+const asText = (buffer: Buffer): WireArgument =>
+  buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer;
 
 /** Bytes as arguments; the client library would write an array that is no Buffer as text. */
 function bytesEncoder({ name, optional }: Field): Encoder {
@@ -79,7 +83,9 @@ function encoderOf(field: Field): Encoder {
   }
 }
 
-function objectEncoder(fields: readonly Field[]): (argv: WireArgument[], values: Record<string, unknown>, stage: Stage) => void {
+function objectEncoder(
+  fields: readonly Field[],
+): (argv: WireArgument[], values: Record<string, unknown>, stage: Stage) => void {
   const names = fields.map(({ name }) => name);
   const encoders = fields.map(encoderOf);
   return (argv, values, stage) => {
@@ -106,7 +112,12 @@ const ARGUMENTS = byName((name) => objectEncoder(fieldsOf(OPERATIONS[name].args 
 const LUA_NAMES = byName(snakeCase);
 
 /** Appends a command to the arguments of a call: its name, the count of its arguments, and these. */
-export function pushCommand(argv: WireArgument[], name: OperationName, args: Record<string, unknown>, stage: Stage): void {
+export function pushCommand(
+  argv: WireArgument[],
+  name: OperationName,
+  args: Record<string, unknown>,
+  stage: Stage,
+): void {
   const countAt = argv.push(LUA_NAMES[name], '') - 1;
   ARGUMENTS[name](argv, args, stage);
   while (argv.at(-1) === '') argv.pop();
@@ -121,7 +132,9 @@ function decoderOf(field: Field): Decoder {
     case 'text':
       return field.optional ? (value) => (isEmpty(value) ? undefined : textOf(value)) : textOf;
     case 'number':
-      return field.optional ? (value) => (isEmpty(value) ? undefined : Number(textOf(value))) : (value) => (typeof value === 'number' ? value : Number(textOf(value)));
+      return field.optional
+        ? (value) => (isEmpty(value) ? undefined : Number(textOf(value)))
+        : (value) => (typeof value === 'number' ? value : Number(textOf(value)));
     case 'bytes':
       return (value) => value as Buffer;
     case 'list':
@@ -140,25 +153,34 @@ function decoderOf(field: Field): Decoder {
 }
 
 /** Decodes the parts of an object; a text that is always the same does not travel. */
-function objectDecoder(fields: readonly Field[]): (parts: readonly WireReply[], from: number, values?: Record<string, unknown>) => Record<string, unknown> {
+function objectDecoder(
+  fields: readonly Field[],
+): (parts: readonly WireReply[], from: number, values?: Record<string, unknown>) => Record<string, unknown> {
   const constants = fields.flatMap((field) => (field.kind === 'literal' ? [[field.name, field.value] as const] : []));
   const travelling = fields.filter(({ kind }) => kind !== 'literal');
   const names = travelling.map(({ name }) => name);
   const decoders = travelling.map(decoderOf);
   return (parts, from, values = {}) => {
-    for (let i = 0; i < decoders.length; i++) values[names[i] as string] = (decoders[i] as Decoder)(parts[from + i] ?? null);
+    for (let i = 0; i < decoders.length; i++)
+      values[names[i] as string] = (decoders[i] as Decoder)(parts[from + i] ?? null);
     for (const [name, value] of constants) values[name] = value;
     return values;
   };
 }
 
 /** Decodes an outcome after its first two parts: that it is accepted, and its kind. */
-function outcomeDecoder(kind: string, fields: readonly Field[]): (parts: readonly WireReply[]) => Record<string, unknown> {
+function outcomeDecoder(
+  kind: string,
+  fields: readonly Field[],
+): (parts: readonly WireReply[]) => Record<string, unknown> {
   const decode = objectDecoder(fields);
   return (parts) => decode(parts, 2, { kind });
 }
 
-const OUTCOMES = byName((name) => new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, outcomeDecoder(kind, fields)])));
+const OUTCOMES = byName(
+  (name) =>
+    new Map([...variantsOf(OPERATIONS[name].outcome)].map(([kind, fields]) => [kind, outcomeDecoder(kind, fields)])),
+);
 const NO_EVENTS: readonly never[] = Object.freeze([]);
 
 /** First parts of replies: bytes were not found beside the call, and nothing was done; the command met an error. */
@@ -187,7 +209,8 @@ export function decodeReply<Name extends OperationName>(name: Name, reply: WireR
 function decodeRefusal(name: string, code: string, parts: readonly WireReply[]): Decision<never> {
   if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
   const detail: Record<string, string> = {};
-  for (let i = 2; i + 1 < parts.length; i += 2) detail[textOf(parts[i] as WireReply)] = textOf(parts[i + 1] as WireReply);
+  for (let i = 2; i + 1 < parts.length; i += 2)
+    detail[textOf(parts[i] as WireReply)] = textOf(parts[i + 1] as WireReply);
   return { ok: false, code, detail };
 }
 
@@ -214,17 +237,23 @@ function factDecoderOf(field: Field): FactDecoder {
 const FACTS = new Map(
   Object.values(EVENTS).map(({ type, schema }) => [
     type as EventType,
-    fieldsOf(schema as unknown as z.ZodObject).map((field) => ({ name: field.name, wireName: snakeCase(field.name), decode: factDecoderOf(field) })),
+    fieldsOf(schema as unknown as z.ZodObject).map((field) => ({
+      name: field.name,
+      wireName: snakeCase(field.name),
+      decode: factDecoderOf(field),
+    })),
   ]),
 );
 
 /** A log entry as an event. @throws EngineError `corruption` when it is none */
 export function decodeEntry([id, pairs]: [WireReply, WireReply[]]): LoggedEvent {
   const texts = new Map<string, string>();
-  for (let i = 0; i + 1 < pairs.length; i += 2) texts.set(textOf(pairs[i] as WireReply), textOf(pairs[i + 1] as WireReply));
+  for (let i = 0; i + 1 < pairs.length; i += 2)
+    texts.set(textOf(pairs[i] as WireReply), textOf(pairs[i + 1] as WireReply));
   const type = texts.get('type') as EventType;
   const facts = FACTS.get(type);
-  if (facts === undefined) throw new EngineError('corruption', `The log has an entry of type "${type}", which this version does not know.`);
+  if (facts === undefined)
+    throw new EngineError('corruption', `The log has an entry of type "${type}", which this version does not know.`);
   const event: Record<string, unknown> = { type };
   for (const { name, wireName, decode } of facts) event[name] = decode(texts.get(wireName));
   return { sequence: sequenceOf(textOf(id)), event: event as unknown as Event };
@@ -239,7 +268,8 @@ export function sequenceOf(entryId: string): number {
 export function pairsOf(reply: WireReply): Map<string, string> {
   const parts = reply as WireReply[];
   const texts = new Map<string, string>();
-  for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] as WireReply), textOf(parts[i + 1] as WireReply));
+  for (let i = 0; i + 1 < parts.length; i += 2)
+    texts.set(textOf(parts[i] as WireReply), textOf(parts[i + 1] as WireReply));
   return texts;
 }
 

@@ -91,7 +91,10 @@ export class Attempt implements HeldLease {
   /** The engine, or the worker's own clock when there is no refusal, says that the work is not this worker's any more. */
   refused(refusal: EngineError | undefined): TaskAbortCode | undefined {
     const now = this.serverNow();
-    const timeouts = { attemptTimedOut: this.timedOut, deadlinePassed: (this.claimed.executionDeadlineAt ?? Infinity) <= now };
+    const timeouts = {
+      attemptTimedOut: this.timedOut,
+      deadlinePassed: (this.claimed.executionDeadlineAt ?? Infinity) <= now,
+    };
     const code = refusal === undefined ? 'lease_lost' : abortCodeOf(refusal, timeouts);
     if (code === undefined) return undefined;
     // By its own clock a worker only suspects: if a result is there in time after all, the fence decides.
@@ -120,17 +123,28 @@ export class Attempt implements HeldLease {
 
   /** The command that tells the engine how the attempt ended. `random` is the jitter of a retry. */
   finalCommand(ending: Exclude<Ending, { kind: 'lost' }>, random: number): Command {
-    const { executionId, fence: { leaseId, leaseEpoch, attemptId } } = this;
+    const {
+      executionId,
+      fence: { leaseId, leaseEpoch, attemptId },
+    } = this;
     const fence = { leaseId, leaseEpoch, attemptId };
     switch (ending.kind) {
       case 'complete':
-        return { name: 'completeExecution', args: { executionId, fence, resultPayload: ending.bytes, resultEncoding: ending.encoding } };
+        return {
+          name: 'completeExecution',
+          args: { executionId, fence, resultPayload: ending.bytes, resultEncoding: ending.encoding },
+        };
       case 'fail':
         return {
           name: 'failExecution',
           args: {
-            executionId, fence, failureReason: ending.reason, failureCategory: ending.category,
-            failureClass: ending.permanent ? 'permanent' : 'transient', retryAfterMs: ending.retryAfterMs, jitter: random,
+            executionId,
+            fence,
+            failureReason: ending.reason,
+            failureCategory: ending.category,
+            failureClass: ending.permanent ? 'permanent' : 'transient',
+            retryAfterMs: ending.retryAfterMs,
+            jitter: random,
           },
         };
       case 'delay': {

@@ -122,13 +122,20 @@ export class ClaimMachine {
    */
   ask(): Ask | undefined {
     if (this.stopped) return undefined;
-    if (this.freeSlots <= 0 && (this.capacity <= 0 || this.capacity < Math.min(this.room, LIMITS.maxClaimCount) / 2)) return undefined;
+    if (this.freeSlots <= 0 && (this.capacity <= 0 || this.capacity < Math.min(this.room, LIMITS.maxClaimCount) / 2))
+      return undefined;
     if (this.hints.size === 0) return undefined;
     this.endTurns();
     const now = this.options.clock.now();
     const allowed = (laneId: string, partition: string): boolean =>
-      this.capacityAt(partition) > 0 && !this.hints.marks.isCrowded(laneId, partition) && this.allowance(laneId) > 0 && !this.avoided.has(pairOf(laneId, partition));
-    const pair = this.hints.next((laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now), this.homes.keys());
+      this.capacityAt(partition) > 0 &&
+      !this.hints.marks.isCrowded(laneId, partition) &&
+      this.allowance(laneId) > 0 &&
+      !this.avoided.has(pairOf(laneId, partition));
+    const pair = this.hints.next(
+      (laneId, partition) => allowed(laneId, partition) && !this.backsOff(partition, now),
+      this.homes.keys(),
+    );
     if (pair === undefined) return undefined;
     const { laneId, partition } = pair;
     if (this.homes.size < MAX_HOMES && !this.homes.has(partition)) this.homes.set(partition, 0);

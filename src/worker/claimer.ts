@@ -74,7 +74,9 @@ export class Claimer {
     // Workers that start together begin at different places.
     const from = Math.floor(options.clock.random() * partitions.length);
     this.machine = new ClaimMachine({
-      ...options, partitions: [...partitions.slice(from), ...partitions.slice(0, from)], mostAtOnce: (laneId) => this.sizes.most(laneId),
+      ...options,
+      partitions: [...partitions.slice(from), ...partitions.slice(0, from)],
+      mostAtOnce: (laneId) => this.sizes.most(laneId),
       marks: this.known.marksFor(options.capabilities),
     });
   }
@@ -103,9 +105,14 @@ export class Claimer {
   private async subscribe(lanes: readonly string[], tries: number): Promise<void> {
     if (this.stopped) return;
     try {
-      const unsubscribe = await this.options.backend.onWake(lanes, (wake) => {
-        if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token))) this.woken(wake);
-      }, this.options.capabilities);
+      const unsubscribe = await this.options.backend.onWake(
+        lanes,
+        (wake) => {
+          if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token)))
+            this.woken(wake);
+        },
+        this.options.capabilities,
+      );
       if (this.stopped) unsubscribe();
       else this.unsubscribes.push(unsubscribe);
       // What came while nobody listened was not announced.
@@ -118,7 +125,8 @@ export class Claimer {
   }
 
   private woken({ laneId, partition, requiredCapabilities, arriving }: WorkWake): void {
-    const givesWay = this.givesWayUntil.size > 0 && (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
+    const givesWay =
+      this.givesWayUntil.size > 0 && (this.givesWayUntil.get(laneId) ?? -Infinity) > this.options.clock.now();
     if (arriving === undefined) {
       if (givesWay) this.giveWay(laneId, partition);
       else this.look(laneId, partition, requiredCapabilities);
@@ -177,7 +185,10 @@ export class Claimer {
   private sweep(): void {
     if (this.stopped) return;
     this.lookEverywhere();
-    this.sweeping = this.options.clock.after(spread(this.options.clock, this.options.sweepIntervalMs, SWEEP_SPREAD), () => this.sweep());
+    this.sweeping = this.options.clock.after(
+      spread(this.options.clock, this.options.sweepIntervalMs, SWEEP_SPREAD),
+      () => this.sweep(),
+    );
   }
 
   /** Sends every claim for which there is room and reason. */
@@ -217,13 +228,20 @@ export class Claimer {
 
   private commandsOf(ask: Ask): Command[] {
     const { ids, workerId, workerInstanceId, capabilities, leaseTtlMs } = this.options;
-    return ask.lanes.map(({ laneId, count }): Command => ({
-      name: 'claimForWorker',
-      args: {
-        partition: ask.partition, laneId, workerId, workerInstanceId, workerCapabilities: [...capabilities], leaseTtlMs,
-        claims: Array.from({ length: count }, () => ({ leaseId: ids(), attemptId: ids() })),
-      },
-    }));
+    return ask.lanes.map(
+      ({ laneId, count }): Command => ({
+        name: 'claimForWorker',
+        args: {
+          partition: ask.partition,
+          laneId,
+          workerId,
+          workerInstanceId,
+          workerCapabilities: [...capabilities],
+          leaseTtlMs,
+          claims: Array.from({ length: count }, () => ({ leaseId: ids(), attemptId: ids() })),
+        },
+      }),
+    );
   }
 
   private answered(ask: Ask, results: readonly CommandResult[], requestedAt: number): void {
@@ -239,9 +257,14 @@ export class Claimer {
       ended += outcome.reclaimCapExceeded.length;
       return outcome.kind === 'claimed' ? outcome.executions : [];
     });
-    claims.forEach((executions, index) => executions && this.sizes.came(ask.lanes[index]?.laneId as string, executions));
+    claims.forEach(
+      (executions, index) => executions && this.sizes.came(ask.lanes[index]?.laneId as string, executions),
+    );
     // First the books, then the work: a handler that returns at once must find its slot counted.
-    const delayMs = this.machine.answered(ask, claims.map((executions) => executions?.length));
+    const delayMs = this.machine.answered(
+      ask,
+      claims.map((executions) => executions?.length),
+    );
     if (delayMs !== undefined) this.later(delayMs, () => this.pump());
     // What the claim ended took places that work behind it could have had: look again.
     if (ended > 0) for (const { laneId } of ask.lanes) this.machine.hints.mark(laneId, ask.partition);
@@ -253,7 +276,8 @@ export class Claimer {
 
   /** The call of an ask failed. What it claimed, if it ran, comes back when its leases lapse. */
   private failed(ask: Ask, error: unknown): void {
-    if (error instanceof EngineError && error.code === 'call_timeout') for (const { laneId, count } of ask.lanes) this.sizes.late(laneId, count);
+    if (error instanceof EngineError && error.code === 'call_timeout')
+      for (const { laneId, count } of ask.lanes) this.sizes.late(laneId, count);
     const delayMs = this.machine.failed(ask);
     this.options.onError(error);
     this.later(delayMs, () => this.pump());

@@ -56,21 +56,27 @@ export interface TaskHandler {
 export type Ending =
   | { readonly kind: 'complete'; readonly bytes: Uint8Array | undefined; readonly encoding: string | undefined }
   | {
-    readonly kind: 'fail';
-    readonly reason: string;
-    readonly category: string;
-    readonly permanent: boolean;
-    readonly retryAfterMs?: number | undefined;
-    /** What was thrown, for the log and the listeners of this process. */
-    readonly error: unknown;
-  }
+      readonly kind: 'fail';
+      readonly reason: string;
+      readonly category: string;
+      readonly permanent: boolean;
+      readonly retryAfterMs?: number | undefined;
+      /** What was thrown, for the log and the listeners of this process. */
+      readonly error: unknown;
+    }
   | { readonly kind: 'delay'; readonly until: Delay['until'] }
   /** Given back unfinished. */
   | { readonly kind: 'release' }
   /** Nothing to say: the execution is not this worker's any more. */
   | { readonly kind: 'lost' };
 
-const permanent = (category: string, error: unknown): Ending => ({ kind: 'fail', reason: reasonOf(error), category, permanent: true, error });
+const permanent = (category: string, error: unknown): Ending => ({
+  kind: 'fail',
+  reason: reasonOf(error),
+  category,
+  permanent: true,
+  error,
+});
 
 /** What a handler's run needs of its attempt. */
 export interface Runner {
@@ -80,11 +86,18 @@ export interface Runner {
 }
 
 /** Runs the handler on a claimed execution. Never throws. */
-export async function runHandler(task: TaskHandler, attempt: Runner, contextWith: (input: unknown) => TaskContext): Promise<Ending> {
+export async function runHandler(
+  task: TaskHandler,
+  attempt: Runner,
+  contextWith: (input: unknown) => TaskContext,
+): Promise<Ending> {
   const { claimed } = attempt;
   let input: unknown;
   try {
-    const validated = await validate(task.input, decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }));
+    const validated = await validate(
+      task.input,
+      decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }),
+    );
     if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
     input = validated.value;
   } catch (error) {
@@ -102,7 +115,11 @@ export async function runHandler(task: TaskHandler, attempt: Runner, contextWith
 async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
   try {
     const validated = await validate(task.output, value);
-    if (!validated.ok) return permanent('invalid_result', new Error(`The result does not match the output schema: ${validated.problem}`));
+    if (!validated.ok)
+      return permanent(
+        'invalid_result',
+        new Error(`The result does not match the output schema: ${validated.problem}`),
+      );
     return { kind: 'complete', ...encode(validated.value) };
   } catch (error) {
     return permanent('invalid_result', error);
@@ -113,9 +130,17 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
 export function failureOf(error: unknown): Ending {
   if (error instanceof Delay) return { kind: 'delay', until: error.until };
   const reason = reasonOf(error);
-  if (error instanceof NonRetryableError) return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true, error };
+  if (error instanceof NonRetryableError)
+    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true, error };
   if (error instanceof RetryableError) {
-    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: false, retryAfterMs: wholeMs(error.retryAfterMs), error };
+    return {
+      kind: 'fail',
+      reason,
+      category: categoryOf(error.category, 'handler_error'),
+      permanent: false,
+      retryAfterMs: wholeMs(error.retryAfterMs),
+      error,
+    };
   }
   return { kind: 'fail', reason, category: 'handler_error', permanent: false, error };
 }

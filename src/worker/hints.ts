@@ -7,7 +7,11 @@ import { KnownWork, type WorkMarks } from '../engine/known-work.js';
 export class WorkHints {
   private order: string[];
 
-  constructor(laneIds: readonly string[], private readonly partitions: readonly string[], readonly marks: WorkMarks = new KnownWork().marksFor([])) {
+  constructor(
+    laneIds: readonly string[],
+    private readonly partitions: readonly string[],
+    readonly marks: WorkMarks = new KnownWork().marksFor([]),
+  ) {
     this.order = [...laneIds];
   }
 
@@ -25,7 +29,9 @@ export class WorkHints {
 
   /** Whether any hinted pair is such a one. */
   some(is: (laneId: string, partition: string) => boolean): boolean {
-    return this.order.some((laneId) => [...this.marks.partitionsOf(laneId).keys()].some((partition) => is(laneId, partition)));
+    return this.order.some((laneId) =>
+      [...this.marks.partitionsOf(laneId).keys()].some((partition) => is(laneId, partition)),
+    );
   }
 
   /**
@@ -59,7 +65,10 @@ export class WorkHints {
    * The pair whose turn it is among those that `allowed` lets through: lanes take turns, and so do the partitions
    * within a lane, but for those that are preferred.
    */
-  next(allowed: (laneId: string, partition: string) => boolean, preferred: Iterable<string> = []): { laneId: string; partition: string } | undefined {
+  next(
+    allowed: (laneId: string, partition: string) => boolean,
+    preferred: Iterable<string> = [],
+  ): { laneId: string; partition: string } | undefined {
     const first = [...preferred];
     for (const laneId of this.order) {
       for (const partition of first) {

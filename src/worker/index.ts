@@ -1,6 +1,20 @@
 /** The worker, and what its handlers are called with. */
 export { TaskAbort, type TaskAbortCode } from './abort.js';
-export { delay, Delay, NonRetryableError, RetryableError, type FailureOptions, type RetryableOptions } from './outcome.js';
+export {
+  delay,
+  Delay,
+  NonRetryableError,
+  RetryableError,
+  type FailureOptions,
+  type RetryableOptions,
+} from './outcome.js';
 export type { Fence, Handler, TaskContext, TaskHandler } from './handler.js';
 export type { WorkerSettings } from './options.js';
-export { TaskWorker, type FinishedOutcome, type Worker, type WorkerDependencies, type WorkerEvents, type WorkerStats } from './worker.js';
+export {
+  TaskWorker,
+  type FinishedOutcome,
+  type Worker,
+  type WorkerDependencies,
+  type WorkerEvents,
+  type WorkerStats,
+} from './worker.js';

@@ -74,7 +74,12 @@ export class LeaseKeeper {
   add(held: HeldLease, requestedAt: number): void {
     const { leaseTtlMs } = this.options;
     this.entries.set(held, {
-      held, grantedAt: requestedAt, tries: 0, inFlight: false, sentAt: 0, loseAt: requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN),
+      held,
+      grantedAt: requestedAt,
+      tries: 0,
+      inFlight: false,
+      sentAt: 0,
+      loseAt: requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN),
     });
     this.renewal ??= this.scheduleRenewal(this.intervalMs());
     this.watch ??= this.scheduleWatch(requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN));
@@ -137,9 +142,12 @@ export class LeaseKeeper {
       entry.tries++;
       entry.sentAt = requestedAt;
     }
-    const commands = group.map(({ held }): Command => ({
-      name: 'renewLease', args: { executionId: held.executionId, fence: held.fence, leaseTtlMs },
-    }));
+    const commands = group.map(
+      ({ held }): Command => ({
+        name: 'renewLease',
+        args: { executionId: held.executionId, fence: held.fence, leaseTtlMs },
+      }),
+    );
     try {
       const results = await backend.execute(commands);
       group.forEach((entry, index) => {

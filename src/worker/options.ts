@@ -49,7 +49,12 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
     slots: bounded('slots', settings.slots ?? 1, 1, MAX_SLOTS),
     claimAhead: bounded('claimAhead', settings.claimAhead ?? 0, 0, MAX_CLAIM_AHEAD),
     capabilities: settings.capabilities ?? [],
-    leaseTtlMs: bounded('leaseTtlMs', settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs),
+    leaseTtlMs: bounded(
+      'leaseTtlMs',
+      settings.leaseTtlMs ?? DEFAULTS.leaseTtlMs,
+      LIMITS.minLeaseTtlMs,
+      LIMITS.maxLeaseTtlMs,
+    ),
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
     sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,

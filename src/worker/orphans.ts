@@ -24,7 +24,10 @@ export class Orphans {
     const [oldest] = this.seen.keys();
     if (this.seen.size > MAX_REMEMBERED && oldest !== undefined) this.seen.delete(oldest);
     if (times < HAND_BACKS) return { kind: 'release' };
-    return { kind: 'delay', until: { inMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(times - HAND_BACKS, 10)) } };
+    return {
+      kind: 'delay',
+      until: { inMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(times - HAND_BACKS, 10)) },
+    };
   }
 
   /** Whether this kind is met for the first time. */

@@ -48,6 +48,7 @@ export class Delay {
  * @throws EngineError `invalid_input` for anything that is neither a duration nor a date
  */
 export function delay(until: Duration | Date): Delay {
-  if (until instanceof Date && Number.isNaN(until.getTime())) throw new EngineError('invalid_input', 'delay: not a valid date.');
+  if (until instanceof Date && Number.isNaN(until.getTime()))
+    throw new EngineError('invalid_input', 'delay: not a valid date.');
   return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
 }

@@ -25,7 +25,11 @@ export interface ReporterOptions {
   /** Until when a final call for this attempt makes sense, on the worker's clock. */
   readonly lastsUntil: (attempt: Attempt) => number;
   /** The engine's word on an ending, or the error for which it was given up. */
-  readonly onSettled: (attempt: Attempt, ending: ReportedEnding, result: CommandResult | { readonly ok: false; readonly error: unknown }) => void;
+  readonly onSettled: (
+    attempt: Attempt,
+    ending: ReportedEnding,
+    result: CommandResult | { readonly ok: false; readonly error: unknown },
+  ) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -113,7 +117,9 @@ export class Reporter {
   }
 
   private settle(finals: readonly Final[], results: readonly CommandResult[]): void {
-    finals.forEach(({ attempt, ending }, index) => this.options.onSettled(attempt, ending, results[index] as CommandResult));
+    finals.forEach(({ attempt, ending }, index) =>
+      this.options.onSettled(attempt, ending, results[index] as CommandResult),
+    );
   }
 
   /** Repeats a call that failed; claims do not travel with it. */
@@ -146,7 +152,12 @@ export class Reporter {
     const [only] = finals;
     if (finals.length > 1) {
       for (const final of finals) await this.retryAlone(final);
-    } else if (only !== undefined && error instanceof EngineError && error.family === 'validation' && only.ending.kind !== 'fail') {
+    } else if (
+      only !== undefined &&
+      error instanceof EngineError &&
+      error.family === 'validation' &&
+      only.ending.kind !== 'fail'
+    ) {
       await this.retryAlone(this.finalOf(only.attempt, unacceptable(error) as ReportedEnding));
     } else if (only !== undefined) {
       onSettled(only.attempt, only.ending, { ok: false, error });

@@ -6,7 +6,10 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const SAME_SIGNAL_MS = 200;
 
 /** Calls `first` on the first signal and `again` on every later one; the returned function takes the handlers away. */
-export function onTermination(first: (signal: NodeJS.Signals) => void, again: (signal: NodeJS.Signals) => void): () => void {
+export function onTermination(
+  first: (signal: NodeJS.Signals) => void,
+  again: (signal: NodeJS.Signals) => void,
+): () => void {
   let firstAt: number | undefined;
   const listener = (signal: NodeJS.Signals): void => {
     if (firstAt === undefined) {

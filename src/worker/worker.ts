@@ -131,13 +131,23 @@ export class TaskWorker implements Worker {
     const onError = (error: unknown): void => this.failedCall(error);
     this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs: settings.leaseTtlMs, onError });
     this.claimer = new Claimer({
-      ...settings, backend, clock, ids, onError, lanes: deps.lanes, workerInstanceId: this.workerInstanceId,
+      ...settings,
+      backend,
+      clock,
+      ids,
+      onError,
+      lanes: deps.lanes,
+      workerInstanceId: this.workerInstanceId,
       onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
       onIdle: () => this.becameIdle(),
     });
     this.reporter = new Reporter({
-      backend, clock, onError, claimer: this.claimer, collect: settings.claimAhead > 0,
+      backend,
+      clock,
+      onError,
+      claimer: this.claimer,
+      collect: settings.claimAhead > 0,
       slotIsIdle: () => this.running.size < settings.slots,
       lastsUntil: (attempt) => this.keeper.lastsUntil(attempt),
       onSettled: (attempt, ending, result) => this.settled(attempt, ending, result),
@@ -178,14 +188,22 @@ export class TaskWorker implements Worker {
 
   private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number): void {
     const { clock, settings } = this.deps;
-    const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) => this.lost(each, code));
+    const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) =>
+      this.lost(each, code),
+    );
     this.counts.claimed++;
     // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
     // What is reported already gets its answer from the engine.
-    for (const displaced of this.attempts.of(attempt.executionId)) if (!displaced.reported) displaced.takenAway('lease_lost');
+    for (const displaced of this.attempts.of(attempt.executionId))
+      if (!displaced.reported) displaced.takenAway('lease_lost');
     this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
-    this.emitter.emit('claimed', { executionId: attempt.executionId, task: claimed.executionKind, laneId, attempt: claimed.attemptIndex + 1 });
+    this.emitter.emit('claimed', {
+      executionId: attempt.executionId,
+      task: claimed.executionKind,
+      laneId,
+      attempt: claimed.attemptIndex + 1,
+    });
     if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
     else if (this.running.size < settings.slots) this.begin(attempt);
     else this.ahead.push(attempt);
@@ -196,7 +214,9 @@ export class TaskWorker implements Worker {
     const task = this.deps.taskNamed(claimed.executionKind);
     if (task === undefined) {
       if (this.orphans.isNews(claimed.executionKind)) {
-        this.deps.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, { executionId });
+        this.deps.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, {
+          executionId,
+        });
       }
       this.claimer.stepBack(attempt.laneId, attempt.partition);
       this.giveBack(attempt, this.orphans.endingFor(executionId));
@@ -204,14 +224,18 @@ export class TaskWorker implements Worker {
     }
     this.running.add(attempt);
     attempt.start();
-    void runHandler(task, attempt, (input) => this.contextOf(attempt, input)).then((ending) => this.ended(attempt, ending));
+    void runHandler(task, attempt, (input) => this.contextOf(attempt, input)).then((ending) =>
+      this.ended(attempt, ending),
+    );
   }
 
   private contextOf(attempt: Attempt, input: unknown): TaskContext {
     const { executionId, claimed, fence } = attempt;
     const { log } = this.deps;
     return {
-      input, executionId, fence,
+      input,
+      executionId,
+      fence,
       attempt: claimed.attemptIndex + 1,
       tags: claimed.tags,
       // Made when asked for: many handlers need neither.
@@ -227,10 +251,16 @@ export class TaskWorker implements Worker {
 
   private async progress(attempt: Attempt, percent: number, message: string | undefined): Promise<void> {
     attempt.throwIfAborted();
-    const { executionId, fence: { leaseId, leaseEpoch, attemptId } } = attempt;
+    const {
+      executionId,
+      fence: { leaseId, leaseEpoch, attemptId },
+    } = attempt;
     try {
       await this.deps.backend.updateProgress({
-        executionId, leaseId, leaseEpoch, attemptId,
+        executionId,
+        leaseId,
+        leaseEpoch,
+        attemptId,
         progressPct: Math.round(Math.min(100, Math.max(0, percent))),
         progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),
       });
@@ -277,7 +307,11 @@ export class TaskWorker implements Worker {
   private settled(attempt: Attempt, ending: ReportedEnding, result: SettledResult): void {
     if (!result.ok) {
       const code = result.error instanceof EngineError ? attempt.refused(result.error) : undefined;
-      if (code === undefined) this.deps.log.error(`The ending of ${attempt.executionId} could not be reported; its lease will lapse.`, result.error);
+      if (code === undefined)
+        this.deps.log.error(
+          `The ending of ${attempt.executionId} could not be reported; its lease will lapse.`,
+          result.error,
+        );
       this.forget(attempt, 'lost');
       return;
     }
@@ -286,13 +320,18 @@ export class TaskWorker implements Worker {
     const outcome = FINISHED[result.outcome.kind] ?? 'completed';
     if (ending.kind === 'fail') this.warnOfFailure(attempt, ending.error, outcome);
     this.forget(attempt, outcome, ending.kind === 'fail' ? { error: ending.error } : {});
-    if (ending.kind === 'complete') news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
-    if (ending.kind === 'fail' && outcome === 'failed') news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
+    if (ending.kind === 'complete')
+      news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
+    if (ending.kind === 'fail' && outcome === 'failed')
+      news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
   }
 
   private warnOfFailure({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
     const next = outcome === 'retry_scheduled' ? 'another try follows' : 'no other try follows';
-    this.deps.log.warn(`Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`, error);
+    this.deps.log.warn(
+      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
+      error,
+    );
   }
 
   /** The attempt is over for this worker. */
@@ -323,7 +362,8 @@ export class TaskWorker implements Worker {
     for (const attempt of this.attempts.of(news.executionId)) {
       if (attempt.reported) continue;
       if (news.kind === 'cancelled') attempt.takenAway('cancelled', news.reason);
-      if (news.kind === 'expired') attempt.takenAway(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
+      if (news.kind === 'expired')
+        attempt.takenAway(news.reason === 'attempt_timeout' ? 'attempt_timeout' : 'deadline');
       if (news.kind === 'attempt_timeout' && attempt.timedOut) attempt.takenAway('attempt_timeout');
     }
   }
@@ -375,8 +415,13 @@ export class TaskWorker implements Worker {
     for (const attempt of this.running) attempt.abort('shutdown');
     const graceUntil = clock.now() + STOP_GRACE_MS;
     await this.untilEmpty(() => graceUntil);
-    for (const attempt of this.running) if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
-    await within(clock, LAST_CALLS_MS, claimsAnswered.then(() => this.reporter.idle()));
+    for (const attempt of this.running)
+      if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
+    await within(
+      clock,
+      LAST_CALLS_MS,
+      claimsAnswered.then(() => this.reporter.idle()),
+    );
     this.stopListening();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;

@@ -1,8 +1,23 @@
 import { afterEach, describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
-  app, backoff, memory, EngineError, InvalidDefinitionError, InvalidInputError, NonRetryableError, ResultTimeoutError, RetryableError, RunCancelledError,
-  RunExpiredError, RunFailedError, RunNotFoundError, TaskAbort, type App, type Backend, type TaskContext,
+  app,
+  backoff,
+  memory,
+  EngineError,
+  InvalidDefinitionError,
+  InvalidInputError,
+  NonRetryableError,
+  ResultTimeoutError,
+  RetryableError,
+  RunCancelledError,
+  RunExpiredError,
+  RunFailedError,
+  RunNotFoundError,
+  TaskAbort,
+  type App,
+  type Backend,
+  type TaskContext,
 } from '../../src/index.js';
 import { deferred, memoryApp, pause, rejectionOf, until } from './support.js';
 
@@ -44,7 +59,12 @@ describe('a task', () => {
     expectTypeOf(charge.run).parameter(0).toEqualTypeOf<{ order: string; cents: number }>();
     expect(out).toEqual({ receipt: 'o1:5' });
     expect(await run.state()).toBe('completed');
-    expect(await run.info()).toMatchObject({ executionKind: 'charge', laneId: 'charge', namespace: 'default', totalAttemptCount: 1 });
+    expect(await run.info()).toMatchObject({
+      executionKind: 'charge',
+      laneId: 'charge',
+      namespace: 'default',
+      totalAttemptCount: 1,
+    });
   });
 
   it('takes its types from the handler when there is no schema', async () => {
@@ -59,10 +79,14 @@ describe('a task', () => {
 
   it('applies the schema once, at the worker, and takes what a producer gave', async () => {
     a = memoryApp();
-    const later = a.task('later', { input: z.object({ at: z.string().transform((text) => text.length), unit: z.string().default('ms') }) }, ({ input }) => {
-      expectTypeOf(input).toEqualTypeOf<{ at: number; unit: string }>();
-      return [input.at, input.unit];
-    });
+    const later = a.task(
+      'later',
+      { input: z.object({ at: z.string().transform((text) => text.length), unit: z.string().default('ms') }) },
+      ({ input }) => {
+        expectTypeOf(input).toEqualTypeOf<{ at: number; unit: string }>();
+        return [input.at, input.unit];
+      },
+    );
     await a.worker();
     expect(await later.run({ at: 'four' }).result()).toEqual([4, 'ms']);
   });
@@ -109,7 +133,10 @@ describe('a task', () => {
     const large = a.task('large', () => new Uint8Array(9 * 1024 * 1024));
     await a.worker({ slots: 3 });
     for (const task of [wrong, cyclic, large]) {
-      expect(await rejectionOf(task.run(undefined as never).result())).toMatchObject({ code: 'run_failed', category: 'invalid_result' });
+      expect(await rejectionOf(task.run(undefined as never).result())).toMatchObject({
+        code: 'run_failed',
+        category: 'invalid_result',
+      });
     }
   });
 
@@ -184,12 +211,16 @@ describe('failures', () => {
   it('of an attempt that runs over its time abort it, and are retried', async () => {
     a = memoryApp();
     const reasons: unknown[] = [];
-    const slow = a.task('slow', { timeout: { attempt: 60 }, retry: { failures: 1, backoff: backoff.fixed(1) } }, async ({ signal, attempt }) => {
-      if (attempt === 2) return 'second';
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      reasons.push(signal.reason);
-      throw signal.reason;
-    });
+    const slow = a.task(
+      'slow',
+      { timeout: { attempt: 60 }, retry: { failures: 1, backoff: backoff.fixed(1) } },
+      async ({ signal, attempt }) => {
+        if (attempt === 2) return 'second';
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        reasons.push(signal.reason);
+        throw signal.reason;
+      },
+    );
     await a.worker();
     expect(await slow.run().result()).toBe('second');
     expect(reasons[0]).toBeInstanceOf(TaskAbort);
@@ -214,7 +245,9 @@ describe('a run', () => {
     expect(await refund.run(undefined, { id: 'o1' }).result()).toBe('other');
     const keyed = await refund.run(undefined, { idempotencyKey: 'k' });
     expect(await pay.run(undefined, { idempotencyKey: 'k' }).id).toBe(keyed.id);
-    expect(await rejectionOf(pay.run(undefined, { idempotencyKey: 'k', id: 'k' }))).toBeInstanceOf(InvalidDefinitionError);
+    expect(await rejectionOf(pay.run(undefined, { idempotencyKey: 'k', id: 'k' }))).toBeInstanceOf(
+      InvalidDefinitionError,
+    );
   });
 
   it('has an id or a key that no other task, id or key can be taken for', async () => {
@@ -236,9 +269,12 @@ describe('a run', () => {
     expect(new Set(runs.map(({ id }) => id)).size).toBe(runs.length);
     expect((await short.run(undefined, { id: 'x'.repeat(249) })).deduplicated).toBe(false);
     expect(await rejectionOf(short.run(undefined, { id: 'x'.repeat(250) }))).toMatchObject({
-      code: 'invalid_definition', message: 'Run of task "a": its id may have 249 bytes at most, and has 250',
+      code: 'invalid_definition',
+      message: 'Run of task "a": its id may have 249 bytes at most, and has 250',
     });
-    expect(await rejectionOf(short.run(undefined, { idempotencyKey: 'ä'.repeat(127) }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(short.run(undefined, { idempotencyKey: 'ä'.repeat(127) }))).toMatchObject({
+      code: 'invalid_definition',
+    });
   });
 
   it('that is created again after a lost answer is no duplicate', async () => {
@@ -301,7 +337,10 @@ describe('a run', () => {
   it('expires at its deadline, running or not', async () => {
     a = memoryApp();
     const waiting = a.task('waiting', { lane: 'unserved', timeout: { total: 40 } }, () => 1);
-    const running = a.task('running', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))));
+    const running = a.task(
+      'running',
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    );
     await a.worker({ tasks: [running] });
     const runs = [waiting.run(), running.run(undefined, { deadline: 40 })];
     for (const run of runs) expect(await rejectionOf(run.result())).toBeInstanceOf(RunExpiredError);
@@ -341,7 +380,10 @@ describe('a run', () => {
     a = memoryApp();
     const order: string[] = [];
     const task = a.task('t', ({ input, tags }: TaskContext<string>) => void order.push(`${input} ${tags['app.of']}`));
-    const runs = [await task.run('low', { tags: { 'app.of': 'x' } }), await task.run('high', { priority: 5, tags: { 'app.of': 'y' } })];
+    const runs = [
+      await task.run('low', { tags: { 'app.of': 'x' } }),
+      await task.run('high', { priority: 5, tags: { 'app.of': 'y' } }),
+    ];
     await a.worker();
     await Promise.all(runs.map((run) => run.result()));
     expect(order).toEqual(['high y', 'low x']);
@@ -438,8 +480,13 @@ describe('waiting for results', () => {
       const results = Promise.allSettled(runs.map((run) => run.result()));
       await pause(100);
       broken = (await task.run(-1)).id;
-      const errors = await Promise.all(['{fp:0}:oops', '{fp:9}:oops', 'oops', '', broken].map((id) => rejectionOf(a.get(id).result())));
-      expect(errors.map((error) => (error as { code: string }).code)).toEqual([...Array.from({ length: 4 }, () => 'invalid_input'), 'corruption']);
+      const errors = await Promise.all(
+        ['{fp:0}:oops', '{fp:9}:oops', 'oops', '', broken].map((id) => rejectionOf(a.get(id).result())),
+      );
+      expect(errors.map((error) => (error as { code: string }).code)).toEqual([
+        ...Array.from({ length: 4 }, () => 'invalid_input'),
+        'corruption',
+      ]);
       await pause(100);
       await there.worker();
       expect((await results).every(({ status }) => status === 'fulfilled')).toBe(true);

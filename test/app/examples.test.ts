@@ -25,7 +25,10 @@ describe('the audit', () => {
 
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'audited-'));
-    for (const [name, manifest] of [['good', { name: 'good', version: '1.0.0', license: 'MIT' }], ['bare', { name: 'bare', version: '2.0.0' }]] as const) {
+    for (const [name, manifest] of [
+      ['good', { name: 'good', version: '1.0.0', license: 'MIT' }],
+      ['bare', { name: 'bare', version: '2.0.0' }],
+    ] as const) {
       await mkdir(join(root, 'node_modules', name), { recursive: true });
       await writeFile(join(root, 'node_modules', name, 'package.json'), JSON.stringify(manifest));
       await writeFile(join(root, 'node_modules', name, 'index.js'), 'export const a = 1;\n');
@@ -44,7 +47,15 @@ describe('the audit', () => {
 
   it('runs on a server with processes, and does nothing twice when it is run again', async () => {
     const { url } = await sharedValkey();
-    const args = ['examples/audit/main.ts', '--root', root, '--backend', url, '--run', `test-${process.pid}-${Date.now()}`];
+    const args = [
+      'examples/audit/main.ts',
+      '--root',
+      root,
+      '--backend',
+      url,
+      '--run',
+      `test-${process.pid}-${Date.now()}`,
+    ];
     const first = await run(...args);
     expect(first.stdout).toMatch(/Packages\s+2\s+1 failed/);
     expect(first.stderr).not.toContain('done before');

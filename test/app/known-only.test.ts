@@ -1,12 +1,22 @@
 /** What a caller in JavaScript, or with options from a file, can get wrong. */
 import { afterEach, expect, it } from 'vitest';
-import { app, memory, InvalidDefinitionError, type App, type AppOptions, type RunOptions, type TaskSettings, type WorkerOptions } from '../../src/index.js';
+import {
+  app,
+  memory,
+  InvalidDefinitionError,
+  type App,
+  type AppOptions,
+  type RunOptions,
+  type TaskSettings,
+  type WorkerOptions,
+} from '../../src/index.js';
 import { memoryApp, rejectionOf } from './support.js';
 
 let a: App = memoryApp();
 afterEach(() => a.close());
 
-const refused = (start: string) => expect.objectContaining({ code: 'invalid_definition', message: expect.stringContaining(start) as string }) as Error;
+const refused = (start: string) =>
+  expect.objectContaining({ code: 'invalid_definition', message: expect.stringContaining(start) as string }) as Error;
 
 it('an app says that it needs a backend', () => {
   a = memoryApp();
@@ -17,11 +27,19 @@ it('an app says that it needs a backend', () => {
 
 it('unknown options are refused by name, and the known ones are named', async () => {
   a = memoryApp();
-  expect(() => app({ backend: memory(), logger: console } as AppOptions)).toThrow(refused('The app: there is no option "logger"; known are backend, namespace, log,'));
+  expect(() => app({ backend: memory(), logger: console } as AppOptions)).toThrow(
+    refused('The app: there is no option "logger"; known are backend, namespace, log,'),
+  );
   const define = (options: unknown) => () => a.task('t', options as TaskSettings, () => 1);
-  expect(define({ retries: 3 })).toThrow(refused('Task "t": there is no option "retries"; known are input, output, lane,'));
-  expect(define({ retry: { attempts: 3 } })).toThrow(refused('Task "t", retry: there is no option "attempts"; known are failures, crashes, backoff'));
-  expect(define({ timeout: { run: '1s' } })).toThrow(refused('Task "t", timeout: there is no option "run"; known are attempt, total'));
+  expect(define({ retries: 3 })).toThrow(
+    refused('Task "t": there is no option "retries"; known are input, output, lane,'),
+  );
+  expect(define({ retry: { attempts: 3 } })).toThrow(
+    refused('Task "t", retry: there is no option "attempts"; known are failures, crashes, backoff'),
+  );
+  expect(define({ timeout: { run: '1s' } })).toThrow(
+    refused('Task "t", timeout: there is no option "run"; known are attempt, total'),
+  );
   expect(define({ retry: 3 })).toThrow(refused('Task "t", retry: the options must be an object'));
   expect(define(null)).toThrow(refused('Task "t": the options must be an object'));
   const task = a.task('t', { retry: { failures: 1 }, timeout: { total: '1m' } }, () => 1);
@@ -29,6 +47,10 @@ it('unknown options are refused by name, and the known ones are named', async ()
   const message = 'Run of task "t": there is no option "dealy"; known are id, idempotencyKey,';
   expect(await rejectionOf(task.run(undefined, options))).toEqual(refused(message));
   expect(await rejectionOf(task.runMany([undefined], () => options))).toEqual(refused(message));
-  expect(await rejectionOf(a.worker({ concurrency: 5 } as WorkerOptions))).toEqual(refused('The worker: there is no option "concurrency"; known are tasks, lanes,'));
-  expect(await rejectionOf(a.worker({ engine: { interval: 5 } } as WorkerOptions))).toBeInstanceOf(InvalidDefinitionError);
+  expect(await rejectionOf(a.worker({ concurrency: 5 } as WorkerOptions))).toEqual(
+    refused('The worker: there is no option "concurrency"; known are tasks, lanes,'),
+  );
+  expect(await rejectionOf(a.worker({ engine: { interval: 5 } } as WorkerOptions))).toBeInstanceOf(
+    InvalidDefinitionError,
+  );
 });

@@ -10,7 +10,8 @@ export function memoryApp(options: Partial<AppOptions> = {}, backend: MemoryOpti
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const startedAt = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startedAt > timeoutMs) throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
+    if (performance.now() - startedAt > timeoutMs)
+      throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
     await pause(5);
   }
 }

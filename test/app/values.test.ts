@@ -9,7 +9,16 @@ import { resolveSettings } from '../../src/worker/options.js';
 import { boundText, categoryOf, reasonOf } from '../../src/worker/text.js';
 
 describe('durations', () => {
-  it.each([[250, 250], ['250ms', 250], ['30s', 30_000], ['5m', 300_000], ['1.5h', 5_400_000], ['2d', 172_800_000], [0, 0], [1.6, 2]] as const)('%s is %i ms', (duration, ms) => {
+  it.each([
+    [250, 250],
+    ['250ms', 250],
+    ['30s', 30_000],
+    ['5m', 300_000],
+    ['1.5h', 5_400_000],
+    ['2d', 172_800_000],
+    [0, 0],
+    [1.6, 2],
+  ] as const)('%s is %i ms', (duration, ms) => {
     expect(durationMs(duration)).toBe(ms);
   });
 
@@ -47,7 +56,14 @@ describe('policies', () => {
   it('say only what the definition says', () => {
     expect(policyOf({})).toBeUndefined();
     expect(policyOf({ needs: [] })).toBeUndefined();
-    expect(policyOf({ retry: { failures: 2, crashes: 7, backoff: backoff.fixed('2s') }, timeout: { attempt: '1s', total: '1m' }, needs: ['eu'], retention: '7d' })).toEqual({
+    expect(
+      policyOf({
+        retry: { failures: 2, crashes: 7, backoff: backoff.fixed('2s') },
+        timeout: { attempt: '1s', total: '1m' },
+        needs: ['eu'],
+        retention: '7d',
+      }),
+    ).toEqual({
       retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 2_000 } },
       maxReclaimCount: 7,
       timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 60_000 },
@@ -67,8 +83,19 @@ describe('policies', () => {
   });
 
   it('have a backoff that never starts above its bound', () => {
-    expect(backoff.exponential('2h')).toMatchObject({ initialDelayMs: 7_200_000, maxDelayMs: 7_200_000, jitter: true, multiplier: 2 });
-    expect(backoff.exponential('1s', { max: '5m', factor: 3, jitter: false })).toEqual({ type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 300_000, multiplier: 3, jitter: false });
+    expect(backoff.exponential('2h')).toMatchObject({
+      initialDelayMs: 7_200_000,
+      maxDelayMs: 7_200_000,
+      jitter: true,
+      multiplier: 2,
+    });
+    expect(backoff.exponential('1s', { max: '5m', factor: 3, jitter: false })).toEqual({
+      type: 'exponential',
+      initialDelayMs: 1_000,
+      maxDelayMs: 300_000,
+      multiplier: 3,
+      jitter: false,
+    });
   });
 });
 
@@ -108,7 +135,8 @@ describe('texts of failures', () => {
 });
 
 describe('refusals', () => {
-  const refused = (detail: Record<string, string>): EngineError => new EngineError('execution_not_active', 'x.', { detail });
+  const refused = (detail: Record<string, string>): EngineError =>
+    new EngineError('execution_not_active', 'x.', { detail });
   const neither = { attemptTimedOut: false, deadlinePassed: false };
 
   it.each([
@@ -131,8 +159,16 @@ describe('refusals', () => {
 describe('worker options', () => {
   it('have defaults and bounds', () => {
     expect(resolveSettings({})).toEqual({
-      slots: 1, claimAhead: 0, capabilities: [], leaseTtlMs: 30_000, drainTimeoutMs: 25_000, sweepIntervalMs: 5_000, handleSignals: false, workerId: 'worker',
+      slots: 1,
+      claimAhead: 0,
+      capabilities: [],
+      leaseTtlMs: 30_000,
+      drainTimeoutMs: 25_000,
+      sweepIntervalMs: 5_000,
+      handleSignals: false,
+      workerId: 'worker',
     });
-    for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }]) expect(() => resolveSettings(wrong)).toThrow(/whole number/);
+    for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }])
+      expect(() => resolveSettings(wrong)).toThrow(/whole number/);
   });
 });

@@ -28,7 +28,13 @@ async function opened(prefix: string, options: object = {}): Promise<Backend> {
 }
 
 const create = (backend: Backend, partition: number, laneId: string): Promise<unknown> =>
-  backend.createExecution({ executionId: executionIdOf(partition, randomUUID()), namespace: 'n', laneId, executionKind: 'k', creatorIdentity: 'c' });
+  backend.createExecution({
+    executionId: executionIdOf(partition, randomUUID()),
+    namespace: 'n',
+    laneId,
+    executionKind: 'k',
+    creatorIdentity: 'c',
+  });
 
 /** Runs a command on every node. */
 async function onEveryNode<Value>(ask: (node: Valkey) => Promise<Value>): Promise<Value[]> {
@@ -62,7 +68,12 @@ describe('a cluster', () => {
       const partition = partitionOn(cluster, node);
       await create(backend, partition, lanes[node] as string);
       const claim = await backend.claimForWorker({
-        partition: partitionKeyOf(partition), laneId: lanes[node] as string, workerId: 'w', workerInstanceId: 'w', workerCapabilities: [], leaseTtlMs: 5_000,
+        partition: partitionKeyOf(partition),
+        laneId: lanes[node] as string,
+        workerId: 'w',
+        workerInstanceId: 'w',
+        workerCapabilities: [],
+        leaseTtlMs: 5_000,
         claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
       });
       expect(claim.kind).toBe('claimed');
@@ -85,10 +96,19 @@ describe('a cluster', () => {
     for (const partition of partitions) {
       await create(backend, partition, 'lane');
       await backend.createExecution({
-        executionId: executionIdOf(partition, randomUUID()), namespace: 'n', laneId: 'other', executionKind: 'k', creatorIdentity: 'c', delayUntil: Date.now() + 60_000,
+        executionId: executionIdOf(partition, randomUUID()),
+        namespace: 'n',
+        laneId: 'other',
+        executionKind: 'k',
+        creatorIdentity: 'c',
+        delayUntil: Date.now() + 60_000,
       });
     }
-    const heard = (kind: Wake['kind']): string[] => wakes.filter((wake) => wake.kind === kind).map(({ partition }) => partition).sort();
+    const heard = (kind: Wake['kind']): string[] =>
+      wakes
+        .filter((wake) => wake.kind === kind)
+        .map(({ partition }) => partition)
+        .sort();
     const all = partitions.map(partitionKeyOf).sort();
     await until(() => heard('work').length === NODES.length && heard('timer').length === NODES.length);
     expect(heard('work')).toEqual(all);
@@ -97,8 +117,15 @@ describe('a cluster', () => {
 
   it('costs a process at most two connections per node', async () => {
     const observed = (): Promise<number[]> =>
-      onEveryNode(async (node) => String(await node.client('LIST', 'TYPE', 'NORMAL')).split('\n').filter((line) => line.includes('addr=') && !/name=(observer|.*refresher)/.test(line)).length +
-        String(await node.client('LIST', 'TYPE', 'PUBSUB')).split('\n').filter((line) => line.includes('addr=')).length);
+      onEveryNode(
+        async (node) =>
+          String(await node.client('LIST', 'TYPE', 'NORMAL'))
+            .split('\n')
+            .filter((line) => line.includes('addr=') && !/name=(observer|.*refresher)/.test(line)).length +
+          String(await node.client('LIST', 'TYPE', 'PUBSUB'))
+            .split('\n')
+            .filter((line) => line.includes('addr=')).length,
+      );
     const before = await observed();
     await using backend = await opened('connections:');
     await backend.onWake(['lane'], () => undefined);
@@ -112,7 +139,9 @@ describe('a cluster', () => {
   });
 
   it('is the machine of the specification, wherever a partition lives', async () => {
-    const subjects: Subject[] = [{ name: 'cluster', engine: await testEngine({ startAt: START_AT, backend: { url: urlOf(0) } }) }];
+    const subjects: Subject[] = [
+      { name: 'cluster', engine: await testEngine({ startAt: START_AT, backend: { url: urlOf(0) } }) },
+    ];
     const { engine } = subjects[0] as Subject;
     const slot = slotOf(0);
     let owner = cluster.initialOwner(slot);

@@ -24,7 +24,13 @@ describe('a primary of a cluster that dies', () => {
     const before: string[] = [];
     const create = async (): Promise<string> => {
       const executionId = executionIdOf(partition, randomUUID());
-      await backend.createExecution({ executionId, namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' });
+      await backend.createExecution({
+        executionId,
+        namespace: 'n',
+        laneId: 'lane',
+        executionKind: 'k',
+        creatorIdentity: 'c',
+      });
       return executionId;
     };
     for (let count = 0; count < 20; count++) before.push(await create());
@@ -46,19 +52,35 @@ describe('a primary of a cluster that dies', () => {
         return false;
       }
     }, 20_000);
-    console.log(`cluster failover: calls work again after ${Math.round(performance.now() - startedAt)} ms, ${failures} calls failed`);
+    console.log(
+      `cluster failover: calls work again after ${Math.round(performance.now() - startedAt)} ms, ${failures} calls failed`,
+    );
 
-    for (const executionId of before) expect((await backend.describeExecution({ executionId }))?.publicState).toBe('waiting');
+    for (const executionId of before)
+      expect((await backend.describeExecution({ executionId }))?.publicState).toBe('waiting');
     // A partition whose queue is empty wakes whoever waits, each time work comes.
     wakes.length = 0;
-    const other = Array.from({ length: 32 }, (_, index) => index).find((index) => index !== partition && cluster.initialOwner(slotOf(index)) === 0) as number;
+    const other = Array.from({ length: 32 }, (_, index) => index).find(
+      (index) => index !== partition && cluster.initialOwner(slotOf(index)) === 0,
+    ) as number;
     await until(async () => {
-      await backend.createExecution({ executionId: executionIdOf(other, randomUUID()), namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' });
+      await backend.createExecution({
+        executionId: executionIdOf(other, randomUUID()),
+        namespace: 'n',
+        laneId: 'lane',
+        executionKind: 'k',
+        creatorIdentity: 'c',
+      });
       await backend.execute([
         {
           name: 'claimForWorker',
           args: {
-            partition: `{fp:${other}}`, laneId: 'lane', workerId: 'w', workerInstanceId: 'w', workerCapabilities: [], leaseTtlMs: 60_000,
+            partition: `{fp:${other}}`,
+            laneId: 'lane',
+            workerId: 'w',
+            workerInstanceId: 'w',
+            workerCapabilities: [],
+            leaseTtlMs: 60_000,
             claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
           },
         },

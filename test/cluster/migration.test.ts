@@ -30,7 +30,13 @@ afterAll(() => cluster?.stop());
 describe('a slot that moves under load', () => {
   it('loses nothing, repeats nothing, and leaves no half-done transition behind', async () => {
     const { url } = cluster.nodes[0] as { url: string };
-    await using backend = await valkey({ url, prefix: PREFIX, partitions: { count: 1 }, retentionMs: RETENTION_MS, logMaxEntries: 1_000_000 });
+    await using backend = await valkey({
+      url,
+      prefix: PREFIX,
+      partitions: { count: 1 },
+      retentionMs: RETENTION_MS,
+      logMaxEntries: 1_000_000,
+    });
     const slot = slotOf(PARTITION);
     let owner = cluster.initialOwner(slot);
     const home = owner;
@@ -55,11 +61,17 @@ describe('a slot that moves under load', () => {
     await established(reader, 5_000);
     const calls = [...writers.records].flatMap(([name, entries]) => callsOf(name, entries));
     const result = await audit({
-      backend, calls, retentionMs: RETENTION_MS, expectTerminal: false, stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
+      backend,
+      calls,
+      retentionMs: RETENTION_MS,
+      expectTerminal: false,
+      stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
     });
     reader.disconnect();
     const refused = calls.flatMap(({ answers = [] }) => answers).filter(({ ok }) => !ok).length;
-    console.log(`migration: ${moves} moves, ${moved} keys, ${calls.length} calls, ${writers.interrupted} interrupted, ${refused} refused, ${result.events.length} events`);
+    console.log(
+      `migration: ${moves} moves, ${moved} keys, ${calls.length} calls, ${writers.interrupted} interrupted, ${refused} refused, ${result.events.length} events`,
+    );
     expect(writers.defects.map(String)).toEqual([]);
     expect(result.violations).toEqual([]);
     expect(moves).toBeGreaterThanOrEqual(2);
@@ -69,8 +81,13 @@ describe('a slot that moves under load', () => {
   it('makes calls wait, and gives them up in time without having run them', async () => {
     const { url } = cluster.nodes[0] as { url: string };
     await using backend = await valkey({ url, prefix: 'slow:', partitions: { count: 2 }, callTimeoutMs: 400 });
-    const create = (executionId: string) => backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
-    const [first, given, waited] = Array.from({ length: 3 }, () => executionIdOf(QUIET_PARTITION, randomUUID())) as [string, string, string];
+    const create = (executionId: string) =>
+      backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
+    const [first, given, waited] = Array.from({ length: 3 }, () => executionIdOf(QUIET_PARTITION, randomUUID())) as [
+      string,
+      string,
+      string,
+    ];
     await create(first);
     const slot = slotOf(QUIET_PARTITION);
     const home = cluster.initialOwner(slot);
@@ -92,7 +109,11 @@ describe('a slot that moves under load', () => {
     expect(refused).toBeInstanceOf(EngineError);
     expect((refused as EngineError).retryable).toBe(true);
     await waiting;
-    const states = await Promise.all([first, given, waited].map(async (executionId) => (await backend.describeExecution({ executionId }))?.publicState));
+    const states = await Promise.all(
+      [first, given, waited].map(
+        async (executionId) => (await backend.describeExecution({ executionId }))?.publicState,
+      ),
+    );
     expect(states).toEqual(['waiting', undefined, 'waiting']);
   });
 });

@@ -11,7 +11,8 @@ export const slotOf = (partition: number): number => crc16(Buffer.from(partition
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
   const startedAt = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startedAt > timeoutMs) throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
+    if (performance.now() - startedAt > timeoutMs)
+      throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
     await pause(10);
   }
 }

@@ -33,7 +33,8 @@ export function startWriters(backend: Backend, partition: number, count: number)
     } catch (error) {
       if (error instanceof EngineError && error.retryable) interrupted++;
       // A refusal is an answer: another writer was faster, or a lease lapsed meanwhile.
-      else if (!(error instanceof EngineError) || !['contention', 'state', 'not_found'].includes(error.family)) defects.push(error);
+      else if (!(error instanceof EngineError) || !['contention', 'state', 'not_found'].includes(error.family))
+        defects.push(error);
       return undefined;
     }
   };
@@ -41,17 +42,26 @@ export function startWriters(backend: Backend, partition: number, count: number)
   const create = (engine: Backend, name: string): Promise<unknown> =>
     tried(
       engine.createExecution({
-        executionId: executionIdOf(partition, randomUUID()), namespace: 'moving', laneId: 'lane', executionKind: 'work', creatorIdentity: name,
-        inputPayload: Buffer.from(name), tags: { 'made.by': name }, policy: { maxReclaimCount: 50 }, idempotencyKey: randomUUID(),
+        executionId: executionIdOf(partition, randomUUID()),
+        namespace: 'moving',
+        laneId: 'lane',
+        executionKind: 'work',
+        creatorIdentity: name,
+        inputPayload: Buffer.from(name),
+        tags: { 'made.by': name },
+        policy: { maxReclaimCount: 50 },
+        idempotencyKey: randomUUID(),
       }),
     );
 
   /** Ways in which the work on an execution goes. Most touch keys that only the state names: its queue, its timers. */
   const endings: ((engine: Backend, executionId: string, fence: FullFence) => Promise<unknown>)[] = [
-    (engine, executionId, fence) => tried(engine.completeExecution({ executionId, fence, resultPayload: Buffer.from('done') })),
+    (engine, executionId, fence) =>
+      tried(engine.completeExecution({ executionId, fence, resultPayload: Buffer.from('done') })),
     (engine, executionId, fence) => tried(engine.completeExecution({ executionId, fence })),
     (engine, executionId, fence) => tried(engine.releaseLease({ executionId, fence })),
-    (engine, executionId, fence) => tried(engine.failExecution({ executionId, fence, failureReason: 'broken', failureClass: 'permanent' })),
+    (engine, executionId, fence) =>
+      tried(engine.failExecution({ executionId, fence, failureReason: 'broken', failureClass: 'permanent' })),
     (engine, executionId, fence) => tried(engine.cancelExecution({ executionId, ...fence, reason: 'given up' })),
     async (engine, executionId, fence) => {
       await tried(engine.delayExecution({ executionId, fence, delayUntil: 1 }));
@@ -67,7 +77,12 @@ export function startWriters(backend: Backend, partition: number, count: number)
     if (turn++ % 2 === 0) await create(engine, name);
     const claim = await tried(
       engine.claimForWorker({
-        partition: partitionKeyOf(partition), laneId: 'lane', workerId: 'writers', workerInstanceId: name, workerCapabilities: [], leaseTtlMs: 20_000,
+        partition: partitionKeyOf(partition),
+        laneId: 'lane',
+        workerId: 'writers',
+        workerInstanceId: name,
+        workerCapabilities: [],
+        leaseTtlMs: 20_000,
         claims: Array.from({ length: 3 }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
       }),
     );
@@ -75,7 +90,8 @@ export function startWriters(backend: Backend, partition: number, count: number)
     for (const { executionId, leaseId, leaseEpoch, attemptId } of claim.executions) {
       const fence = { leaseId, leaseEpoch, attemptId };
       if (turn++ % 3 === 0) await tried(engine.renewLease({ executionId, fence, leaseTtlMs: 20_000 }));
-      if (turn++ % 3 === 0) await tried(engine.updateProgress({ executionId, ...fence, progressPct: 50, progressMessage: 'half' }));
+      if (turn++ % 3 === 0)
+        await tried(engine.updateProgress({ executionId, ...fence, progressPct: 50, progressMessage: 'half' }));
       await endings[turn++ % endings.length]?.(engine, executionId, fence);
     }
   };

@@ -25,13 +25,27 @@ type Create = Parameters<Backend['createExecution']>[0];
 
 async function create(backend: Backend, partition = 0, options: Partial<Create> = {}): Promise<string> {
   const executionId = executionIdOf(partition, uuid());
-  await backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'test', ...options });
+  await backend.createExecution({
+    executionId,
+    namespace: 'n',
+    laneId: 'l',
+    executionKind: 'k',
+    creatorIdentity: 'test',
+    ...options,
+  });
   return executionId;
 }
 
 async function claim(backend: Backend, leaseTtlMs = 1_000): Promise<void> {
   const claims = [{ leaseId: uuid(), attemptId: uuid() }];
-  await backend.claimForWorker({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', leaseTtlMs, claims });
+  await backend.claimForWorker({
+    partition: '{fp:0}',
+    laneId: 'l',
+    workerId: 'w',
+    workerInstanceId: 'w1',
+    leaseTtlMs,
+    claims,
+  });
 }
 
 function manual(partitions = 1): { backend: Backend; time: { now: number } } {
@@ -55,7 +69,9 @@ describe('runDue', () => {
     expect(await backend.readExecutionState({ executionId: short })).toBe('expired');
     time.now += 800;
     expect(await runDue(backend)).toBe(1);
-    expect((await backend.readExecutionInfo({ executionId: leased }))?.stateVector.ownershipState).toBe('lease_expired_reclaimable');
+    expect((await backend.readExecutionInfo({ executionId: leased }))?.stateVector.ownershipState).toBe(
+      'lease_expired_reclaimable',
+    );
     time.now += 60_000 + RETENTION_SLOT_MS;
     expect(await runDue(backend)).toBe(1);
     expect(await backend.readExecutionState({ executionId: short })).toBeUndefined();
@@ -89,7 +105,10 @@ describe('runDue', () => {
     await create(backend, 0, {
       policy: {
         timeoutPolicy: { attemptTimeoutMs: 10 },
-        retryPolicy: { maxRetries: 1, backoff: { type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 1_000, multiplier: 1, jitter: true } },
+        retryPolicy: {
+          maxRetries: 1,
+          backoff: { type: 'exponential', initialDelayMs: 1_000, maxDelayMs: 1_000, multiplier: 1, jitter: true },
+        },
       },
     });
     await claim(backend);
@@ -104,7 +123,9 @@ describe('the loop', () => {
     const backend = memory({ partitions: { count: 5 } });
     const engine = await start(backend);
     const from = Date.now();
-    const ids = await Promise.all([0, 1, 2, 3, 4].map((partition) => create(backend, partition, { delayUntil: from + 50 })));
+    const ids = await Promise.all(
+      [0, 1, 2, 3, 4].map((partition) => create(backend, partition, { delayUntil: from + 50 })),
+    );
     await until(async () => (await backend.readExecutionState({ executionId: ids[4] as string })) === 'waiting');
     expect(Date.now() - from).toBeLessThan(150);
     await until(() => engine.applied === 5);
@@ -248,6 +269,8 @@ describe('retries', () => {
       ),
     ).toBe(final);
     expect(tries).toBe(1);
-    expect([new Error('socket'), new TypeError('a mistake'), new EngineError('stale_lease', 'x.')].map(isRetryable)).toEqual([true, false, false]);
+    expect(
+      [new Error('socket'), new TypeError('a mistake'), new EngineError('stale_lease', 'x.')].map(isRetryable),
+    ).toEqual([true, false, false]);
   });
 });

@@ -9,7 +9,10 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 function places(placer: Placer, count: number, more: Partial<NewExecution> = {}): number[] {
   return Array.from({ length: count }, () =>
-    partitionIndexOf(partitionOfExecution(placer.executionId({ uuid: randomUUID(), namespace: 'n', laneId: 'l', ...more }))));
+    partitionIndexOf(
+      partitionOfExecution(placer.executionId({ uuid: randomUUID(), namespace: 'n', laneId: 'l', ...more })),
+    ),
+  );
 }
 
 it('keeps what is created in one turn together, and goes on with the next', async () => {

@@ -21,12 +21,22 @@ async function finderOf(backend: Backend): Promise<WorkFinder> {
 
 async function create(backend: Backend, requiredCapabilities: string[] = []): Promise<string> {
   const executionId = new Placer(backend.partitions).executionId({ namespace: 'n', laneId: 'l' });
-  await backend.createExecution({ executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', policy: { routingRequirements: { requiredCapabilities } } });
+  await backend.createExecution({
+    executionId,
+    namespace: 'n',
+    laneId: 'l',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    policy: { routingRequirements: { requiredCapabilities } },
+  });
   return executionId;
 }
 
 const claimOf = (count = 1, workerCapabilities: string[] = []): ClaimAnywhere => ({
-  workerId: 'w', workerInstanceId: 'i', workerCapabilities, claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
+  workerId: 'w',
+  workerInstanceId: 'i',
+  workerCapabilities,
+  claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
 });
 
 /** The backend, and how many claims were made on it. */
@@ -61,7 +71,12 @@ it('waits for work, and is answered in time when none comes', async () => {
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(25);
   const waiting = [finder.claim(claimOf(), { waitMs: 5_000 }), finder.claim(claimOf(), { waitMs: 5_000 })];
   const ids = [await create(backend), await create(backend)];
-  expect((await Promise.all(waiting)).flat().map(({ executionId }) => executionId).sort()).toEqual(ids.sort());
+  expect(
+    (await Promise.all(waiting))
+      .flat()
+      .map(({ executionId }) => executionId)
+      .sort(),
+  ).toEqual(ids.sort());
   const ended = finder.claim(claimOf(), { waitMs: 60_000 });
   await Promise.resolve();
   await new Promise((resolve) => setImmediate(resolve));
@@ -72,7 +87,10 @@ it('waits for work, and is answered in time when none comes', async () => {
 it('gives work only to those who can do it', async () => {
   const backend = memory({ partitions: { count: 4 } });
   const finder = await finderOf(backend);
-  const [plain, able] = [finder.claim(claimOf(1, ['x']), { waitMs: 200 }), finder.claim(claimOf(1, ['x', 'y']), { waitMs: 5_000 })];
+  const [plain, able] = [
+    finder.claim(claimOf(1, ['x']), { waitMs: 200 }),
+    finder.claim(claimOf(1, ['x', 'y']), { waitMs: 5_000 }),
+  ];
   const id = await create(backend, ['y']);
   expect((await able).map(({ executionId }) => executionId)).toEqual([id]);
   expect(await plain).toEqual([]);
@@ -103,10 +121,16 @@ it('passes the failure of a claim on, and goes on', async () => {
 });
 
 it('tells those who can do least first, then the others, each in turn', () => {
-  const wake = (...requiredCapabilities: string[]): Wake => ({ kind: 'work', laneId: 'l', partition: '{fp:0}', requiredCapabilities });
+  const wake = (...requiredCapabilities: string[]): Wake => ({
+    kind: 'work',
+    laneId: 'l',
+    partition: '{fp:0}',
+    requiredCapabilities,
+  });
   const listeners = new WakeListeners();
   const told: string[] = [];
-  const add = (name: string, capabilities?: string[]): (() => void) => listeners.add(() => told.push(name), capabilities);
+  const add = (name: string, capabilities?: string[]): (() => void) =>
+    listeners.add(() => told.push(name), capabilities);
   add('xyz', ['x', 'y', 'z']);
   const leave = add('x1', ['x']);
   add('x2', ['x']);

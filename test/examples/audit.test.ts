@@ -1,13 +1,4 @@
-import {
-  appendFile,
-  mkdir,
-  mkdtemp,
-  realpath,
-  rm,
-  symlink,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, realpath, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -332,18 +323,10 @@ describe('licences', () => {
   it.each([
     [{ license: 'ISC' }, {}, { kind: 'spdx-only', spdx: 'ISC' }],
     [{ license: { type: 'BSD' } }, {}, { kind: 'spdx-only', spdx: 'BSD' }],
-    [
-      { licenses: [{ type: 'MIT' }, { type: 'Apache-2.0' }] },
-      {},
-      { kind: 'spdx-only', spdx: '(MIT OR Apache-2.0)' },
-    ],
+    [{ licenses: [{ type: 'MIT' }, { type: 'Apache-2.0' }] }, {}, { kind: 'spdx-only', spdx: '(MIT OR Apache-2.0)' }],
     [{}, { 'LICENCE.txt': MIT_TEXT }, { kind: 'text', spdx: 'MIT', file: 'LICENCE.txt' }],
     [{}, { COPYING: 'Ask us.' }, { kind: 'text', spdx: 'NOASSERTION', file: 'COPYING' }],
-    [
-      { license: 'ISC' },
-      { 'license.md': MIT_TEXT },
-      { kind: 'text', spdx: 'ISC', textSpdx: 'MIT' },
-    ],
+    [{ license: 'ISC' }, { 'license.md': MIT_TEXT }, { kind: 'text', spdx: 'ISC', textSpdx: 'MIT' }],
     [
       { license: 'SEE LICENSE IN terms/EULA' },
       { 'terms/EULA': 'Pay us.' },
@@ -389,7 +372,7 @@ describe('line counting', () => {
     ['Shell', 1, '#!/bin/sh\n# a\necho "#"\n'],
     ['Python', 2, '# a\nx = 1\n\ny = 2 # b\n'],
     ['Lua', 2, '-- a\n--[[ b\n c ]]\nlocal d = "--[["\nreturn d -- e\n'],
-    ['C/C++', 2, '/* a */\n#include <b.h>\n// c\nint d = \'"\';\n'],
+    ['C/C++', 2, "/* a */\n#include <b.h>\n// c\nint d = '\"';\n"],
     ['Rust', 2, "// a\nfn b<'c>() {}\n/* d */\nlet e = '\\'';\n"],
   ];
 
@@ -539,10 +522,7 @@ describe('startProgress', () => {
     for (const text of written) expect(text).toMatch(/^\r[^\r\n]{1,59}$/);
     display.stop();
     display.stop();
-    expect(written.slice(10)).toEqual([
-      '\r100/200 packages  4 running  1 failed  99.0/s',
-      '\n',
-    ]);
+    expect(written.slice(10)).toEqual(['\r100/200 packages  4 running  1 failed  99.0/s', '\n']);
   });
 
   it('cuts the line to the width of the terminal, when that is known', () => {

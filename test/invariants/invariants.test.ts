@@ -11,71 +11,98 @@ const LEGAL_VECTOR = 'the state vector is a legal combination';
 
 /** Breaks a good world so that the invariant of this name does not hold in it. */
 const BREAKS: Record<string, (world: Broken) => void> = {
-  'the log can be folded': (it) => append(it, { type: 'execution_promoted', executionId: `{fp:0}:${UUID}`, at: it.now }),
+  'the log can be folded': (it) =>
+    append(it, { type: 'execution_promoted', executionId: `{fp:0}:${UUID}`, at: it.now }),
   'nothing in the log is later than now': (it) => (it.now -= 1),
   'folding the log gives the executions': (it) => (inSituation(it, 'running').currentWorkerInstanceId = 'other'),
   'folding the log gives the lanes and the live idempotency keys': (it) => it.state.idempotency.clear(),
-  'executions are filed under their ids, all of one partition': (it) => it.state.executions.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
+  'executions are filed under their ids, all of one partition': (it) =>
+    it.state.executions.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
 
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
   'a time belongs to every situation but ready': (it) => (inSituation(it, 'delayed').dueAt = undefined),
-  'an interrupted attempt waits only while ready or delayed': (it) => (inSituation(it, 'running').nextAttempt = 'resume'),
+  'an interrupted attempt waits only while ready or delayed': (it) =>
+    (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff or ready': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
   'backoff is followed by a retry': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
-  'a first attempt is pending if and only if there was none': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
+  'a first attempt is pending if and only if there was none': (it) =>
+    (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
   'it was started if and only if it has attempts': (it) => (inSituation(it, 'running').startedAt = undefined),
-  'it has a last attempt if and only if it was started': (it) => (inSituation(it, 'completed').currentAttemptId = undefined),
-  'attempts are the first one, the retries that began and the reclaims': (it) => (inSituation(it, 'completed').totalAttemptCount += 1),
+  'it has a last attempt if and only if it was started': (it) =>
+    (inSituation(it, 'completed').currentAttemptId = undefined),
+  'attempts are the first one, the retries that began and the reclaims': (it) =>
+    (inSituation(it, 'completed').totalAttemptCount += 1),
   'counters are counts': (it) => (inSituation(it, 'ready').leaseReleaseCount = -1),
   'times are in order: created, started, changed, now': (it) => (inSituation(it, 'running').lastTransitionAt = 0),
   'the retry cap holds': (it) => (inSituation(it, 'retry_backoff').retryCount = 3),
   'a backoff ends when it began or later': (it) => (inSituation(it, 'retry_backoff').dueAt = 0),
   'a result belongs to a completed execution': (it) => (inSituation(it, 'failed').resultBytes = 1),
   'a failure has a reason and a category, or neither': (it) => (inSituation(it, 'failed').failureCategory = undefined),
-  'a failure is named while it is the last word, and nowhere else': (it) => Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
+  'a failure is named while it is the last word, and nowhere else': (it) =>
+    Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
   'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
   'priority is in its range': (it) => (inSituation(it, 'ready').priority = 9_001),
-  'a terminal execution is purged at the end of the slot in which its retention ends': (it) => ((inSituation(it, 'failed').dueAt as number) += RETENTION_SLOT_MS),
+  'a terminal execution is purged at the end of the slot in which its retention ends': (it) =>
+    ((inSituation(it, 'failed').dueAt as number) += RETENTION_SLOT_MS),
   'progress belongs to an attempt': (it) => (inSituation(it, 'ready').progressPct = 5),
-  'required capabilities are a set in byte order': (it) => Object.assign(inSituation(it, 'ready'), { requiredCapabilities: ['b', 'a'] }),
+  'required capabilities are a set in byte order': (it) =>
+    Object.assign(inSituation(it, 'ready'), { requiredCapabilities: ['b', 'a'] }),
   'its lane is known': (it) => it.state.lanes.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'attempts and retries are those that the events count': (it) => (inSituation(it, 'failed').retryCount += 1),
 
-  'an active execution has a lease, a worker and an attempt; no other has a lease or a worker': (it) => (inSituation(it, 'completed').currentLeaseId = UUID),
-  'facts of a lease are kept only while there is one': (it) => (inSituation(it, 'completed').leaseLastRenewedAt = it.now),
-  'a renewal lies between the beginning of the lease and now': (it) => (inSituation(it, 'running').leaseLastRenewedAt = it.now + 1),
-  'a revocation has a reason, and nothing else has': (it) => (inSituation(it, 'lease_revoked').leaseRevokeReason = undefined),
-  'a lease is longer than the shortest one': (it) => (inSituation(it, 'running').dueAt = inSituation(it, 'running').lastTransitionAt),
+  'an active execution has a lease, a worker and an attempt; no other has a lease or a worker': (it) =>
+    (inSituation(it, 'completed').currentLeaseId = UUID),
+  'facts of a lease are kept only while there is one': (it) =>
+    (inSituation(it, 'completed').leaseLastRenewedAt = it.now),
+  'a renewal lies between the beginning of the lease and now': (it) =>
+    (inSituation(it, 'running').leaseLastRenewedAt = it.now + 1),
+  'a revocation has a reason, and nothing else has': (it) =>
+    (inSituation(it, 'lease_revoked').leaseRevokeReason = undefined),
+  'a lease is longer than the shortest one': (it) =>
+    (inSituation(it, 'running').dueAt = inSituation(it, 'running').lastTransitionAt),
   'a lease that expired ran out before that was noticed': (it) => (inSituation(it, 'lease_expired').dueAt = it.now + 1),
   'an attempt timeout is armed only while active': (it) => (inSituation(it, 'ready').attemptTimeoutAt = it.now),
-  'the rest of an attempt is kept only while it is parked': (it) => (inSituation(it, 'running').attemptTimeoutRemainingMs = 1),
+  'the rest of an attempt is kept only while it is parked': (it) =>
+    (inSituation(it, 'running').attemptTimeoutRemainingMs = 1),
   'there are no more attempts than acquisitions': (it) => (inSituation(it, 'completed').currentLeaseEpoch = 0),
   'the reclaim cap holds': (it) => (inSituation(it, 'running').leaseReclaimCount = 2),
   'the cap on hand-backs holds': (it) => (inSituation(it, 'running').leaseReleaseCount = 2),
-  'epoch, reclaims and hand-backs are those that the events count': (it) => (inSituation(it, 'completed').currentLeaseEpoch += 1),
+  'epoch, reclaims and hand-backs are those that the events count': (it) =>
+    (inSituation(it, 'completed').currentLeaseEpoch += 1),
   'the lease in force is that of the last acquisition': (it) => (inSituation(it, 'running').currentLeaseId = UUID),
 
-  'nothing is stuck: what has not ended can be claimed or has a timer': (it) => (inSituation(it, 'retry_backoff').dueAt = undefined),
+  'nothing is stuck: what has not ended can be claimed or has a timer': (it) =>
+    (inSituation(it, 'retry_backoff').dueAt = undefined),
   // An attempt timeout that nobody arms: it is left on an execution that is not active.
   'a timer is armed for every time that matters': (it) => (inSituation(it, 'retry_backoff').attemptTimeoutAt = 1),
   'queue scores are exact': (it) => (inSituation(it, 'ready').priority = 0.000_000_000_000_1),
   // Two creations so far apart that age outweighs a step of priority.
-  'the order of scores is the order of service': (it) => Object.assign(inSituation(it, 'ready'), { priority: 2, createdAt: 9e12 }),
+  'the order of scores is the order of service': (it) =>
+    Object.assign(inSituation(it, 'ready'), { priority: 2, createdAt: 9e12 }),
 
   'positions in the log are dense': (it) => it.log.splice(3, 1),
   'time does not go back in the log': (it) => (lastOf(it, 'lease_revoked').at += 9_999_999),
-  'an execution is created once, and before anything else happens to it': (it) => append(it, { ...lastOf(it, 'execution_created') }),
-  'an execution ends once; after its end only its purge follows': (it) => append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
-  'a purge follows the end of the execution and of its retention': (it) => (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
+  'an execution is created once, and before anything else happens to it': (it) =>
+    append(it, { ...lastOf(it, 'execution_created') }),
+  'an execution ends once; after its end only its purge follows': (it) =>
+    append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
+  'a purge follows the end of the execution and of its retention': (it) =>
+    (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
   'a delay that is over was due': (it) => (lastOf(it, 'execution_delayed').delayUntil += 1),
   'an execution is not owned while its delay runs': (it) => remove(it, lastOf(it, 'execution_promoted')),
-  'a delay that is over when it is asked for is none': (it) => (lastOf(it, 'execution_created', ({ delayUntil }) => delayUntil !== undefined).delayUntil = 1),
+  'a delay that is over when it is asked for is none': (it) =>
+    (lastOf(it, 'execution_created', ({ delayUntil }) => delayUntil !== undefined).delayUntil = 1),
   'an execution expires when its attempt or its deadline is due': (it) => (lastOf(it, 'execution_expired').at -= 1),
   'retries stay within the policy': (it) => (lastOf(it, 'retry_scheduled').failureCategory = 'other'),
-  'an idempotency key lives as long as its policy says': (it) => (lastOf(it, 'execution_created').idempotencyExpiresAt = 1),
+  'an idempotency key lives as long as its policy says': (it) =>
+    (lastOf(it, 'execution_created').idempotencyExpiresAt = 1),
   'a live idempotency key makes no second execution': (it) =>
-    append(it, { ...lastOf(it, 'execution_created', ({ idempotencyKey }) => idempotencyKey !== undefined), executionId: `{fp:0}:${UUID}`, at: it.now }),
+    append(it, {
+      ...lastOf(it, 'execution_created', ({ idempotencyKey }) => idempotencyKey !== undefined),
+      executionId: `{fp:0}:${UUID}`,
+      at: it.now,
+    }),
 
   'at most one lease is live: nobody takes what somebody holds': (it) => append(it, claimOf(it, 'initial')),
   'epochs increase by one with every acquisition': (it) => (lastOf(it, 'execution_claimed').leaseEpoch += 1),
@@ -87,20 +114,31 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a renewal makes a lease no shorter': (it) => (lastOf(it, 'lease_renewed').leaseExpiresAt = it.now - 100_000),
   'an owner acts before its lease expires, and never after': (it) => (lastOf(it, 'execution_completed').at += 1_000),
   'a lost execution fails only at the reclaim cap': (it) =>
-    append(it, { ...lastOf(it, 'execution_failed'), executionId: inSituation(it, 'lease_revoked').executionId, at: it.now }),
-  'reclaims stay below the cap': (it) => append(it, { ...claimOf(it, 'reclaim'), executionId: inSituation(it, 'lease_expired', 'capped').executionId }),
+    append(it, {
+      ...lastOf(it, 'execution_failed'),
+      executionId: inSituation(it, 'lease_revoked').executionId,
+      at: it.now,
+    }),
+  'reclaims stay below the cap': (it) =>
+    append(it, { ...claimOf(it, 'reclaim'), executionId: inSituation(it, 'lease_expired', 'capped').executionId }),
   'a lease expires when it is due, and only while it is held': (it) => (lastOf(it, 'lease_expired').at -= 1),
   'only a lease that is held is revoked': (it) => append(it, { ...lastOf(it, 'lease_revoked'), at: it.now }),
-  'a parked attempt keeps the rest of its time, and gets it back': (it) => (lastOf(it, 'lease_released').attemptTimeoutRemainingMs = 1),
+  'a parked attempt keeps the rest of its time, and gets it back': (it) =>
+    (lastOf(it, 'lease_released').attemptTimeoutRemainingMs = 1),
 
   'a claim takes the lowest score of the lane that its worker can serve': (it) => {
     const [, , third] = [...it.state.executions.values()];
     append(it, { ...claimOf(it, 'initial'), executionId: third?.executionId as string });
   },
-  'only claimable work is claimed': (it) => append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
+  'only claimable work is claimed': (it) =>
+    append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 };
 
-const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): Event => ({ ...lastOf(it, 'execution_claimed'), attemptType, at: it.now });
+const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): Event => ({
+  ...lastOf(it, 'execution_claimed'),
+  attemptType,
+  at: it.now,
+});
 
 const namesOf = ({ state, log, now }: Broken): string[] => violations(state, log, now).map(({ name }) => name);
 

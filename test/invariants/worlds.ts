@@ -37,13 +37,19 @@ export class Story {
 
   create(args: Partial<Extract<Command, { name: 'createExecution' }>['args']> = {}): string {
     const executionId = `${PARTITION}:${this.uuid()}`;
-    this.run({ name: 'createExecution', args: { executionId, namespace: 'n', laneId: 'main', executionKind: 'kind', creatorIdentity: 'test', ...args } });
+    this.run({
+      name: 'createExecution',
+      args: { executionId, namespace: 'n', laneId: 'main', executionKind: 'kind', creatorIdentity: 'test', ...args },
+    });
     return executionId;
   }
 
   claim(laneId = 'main'): Fence {
     const claims = [{ leaseId: this.uuid(), attemptId: this.uuid() }];
-    const decision = this.run({ name: 'claimForWorker', args: { partition: PARTITION, laneId, workerId: 'pool', workerInstanceId: 'one', leaseTtlMs: 1_000, claims } });
+    const decision = this.run({
+      name: 'claimForWorker',
+      args: { partition: PARTITION, laneId, workerId: 'pool', workerInstanceId: 'one', leaseTtlMs: 1_000, claims },
+    });
     if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('There is nothing to claim.');
     const { leaseId, leaseEpoch, attemptId } = decision.outcome.executions[0] as Fence;
     return { leaseId, leaseEpoch, attemptId };
@@ -65,7 +71,11 @@ export class Story {
 }
 
 const POLICY = {
-  retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 50 }, retryableCategories: ['transient', 'timeout'] },
+  retryPolicy: {
+    maxRetries: 2,
+    backoff: { type: 'fixed', delayMs: 50 },
+    retryableCategories: ['transient', 'timeout'],
+  },
   timeoutPolicy: { attemptTimeoutMs: 5_000 },
   maxReclaimCount: 1,
   maxReleaseCount: 1,
@@ -75,27 +85,58 @@ const POLICY = {
 /** One execution per situation, each in its own lane but those that wait for a worker. */
 export function everySituation(): Story {
   const story = new Story();
-  const made = (laneId: string, extra: object = {}): string => story.create({ laneId, policy: POLICY as never, ...extra });
+  const made = (laneId: string, extra: object = {}): string =>
+    story.create({ laneId, policy: POLICY as never, ...extra });
   const fail = (executionId: string, fence: Fence, failureClass: 'transient' | 'permanent'): void =>
     void story.run({ name: 'failExecution', args: { executionId, fence, failureReason: 'it broke', failureClass } });
 
-  made('main', { priority: 1, idempotencyKey: 'key', executionDeadlineAt: START + 90_000, policy: { ...POLICY, routingRequirements: { requiredCapabilities: ['eu', 'gpu'] } } });
+  made('main', {
+    priority: 1,
+    idempotencyKey: 'key',
+    executionDeadlineAt: START + 90_000,
+    policy: { ...POLICY, routingRequirements: { requiredCapabilities: ['eu', 'gpu'] } },
+  });
   made('main');
   story.now += 5;
   made('main');
   made('delayed', { delayUntil: START + 9_000 });
 
-  for (const lane of ['running', 'expired_lease', 'revoked', 'completed', 'failed', 'cancelled', 'retried', 'parked', 'capped', 'purged', 'promoted', 'timed_out']) {
-    const executionId = made(lane, lane === 'promoted' ? { delayUntil: story.now + 1 } : lane === 'timed_out' ? { executionDeadlineAt: story.now + 50 } : {});
+  for (const lane of [
+    'running',
+    'expired_lease',
+    'revoked',
+    'completed',
+    'failed',
+    'cancelled',
+    'retried',
+    'parked',
+    'capped',
+    'purged',
+    'promoted',
+    'timed_out',
+  ]) {
+    const executionId = made(
+      lane,
+      lane === 'promoted'
+        ? { delayUntil: story.now + 1 }
+        : lane === 'timed_out'
+          ? { executionDeadlineAt: story.now + 50 }
+          : {},
+    );
     if (lane === 'promoted') {
       story.now += 1;
       story.run({ name: 'promoteDelayed', args: { executionId } });
     }
     const fence = story.claim(lane);
     story.run({ name: 'updateProgress', args: { executionId, ...fence, progressPct: 5, progressMessage: 'on it' } });
-    if (lane === 'completed' || lane === 'purged') story.run({ name: 'completeExecution', args: { executionId, fence, resultPayload: new Uint8Array(3), resultEncoding: 'raw' } });
+    if (lane === 'completed' || lane === 'purged')
+      story.run({
+        name: 'completeExecution',
+        args: { executionId, fence, resultPayload: new Uint8Array(3), resultEncoding: 'raw' },
+      });
     if (lane === 'failed') fail(executionId, fence, 'permanent');
-    if (lane === 'cancelled') story.run({ name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
+    if (lane === 'cancelled')
+      story.run({ name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
     if (lane === 'retried') fail(executionId, fence, 'transient');
     if (lane === 'parked') story.run({ name: 'releaseLease', args: { executionId, fence } });
     if (lane === 'revoked') story.run({ name: 'revokeLease', args: { executionId } });
@@ -130,13 +171,19 @@ export function everySituation(): Story {
 
 /** The execution in a situation, to be changed. */
 export function inSituation({ state }: Broken, situation: Situation, laneId?: string): Execution {
-  const found = [...state.executions.values()].find((execution) => execution.situation === situation && (laneId === undefined || execution.laneId === laneId));
+  const found = [...state.executions.values()].find(
+    (execution) => execution.situation === situation && (laneId === undefined || execution.laneId === laneId),
+  );
   if (found === undefined) throw new Error(`Nothing is ${situation}.`);
   return found;
 }
 
 /** The last entry of a type, to be changed. */
-export function lastOf<Type extends EventType>({ log }: Broken, type: Type, matches: (event: EventNamed<Type>) => boolean = () => true): { -readonly [Key in keyof EventNamed<Type>]: EventNamed<Type>[Key] } {
+export function lastOf<Type extends EventType>(
+  { log }: Broken,
+  type: Type,
+  matches: (event: EventNamed<Type>) => boolean = () => true,
+): { -readonly [Key in keyof EventNamed<Type>]: EventNamed<Type>[Key] } {
   const found = log.findLast(({ event }) => event.type === type && matches(event as EventNamed<Type>));
   if (found === undefined) throw new Error(`Nothing was ${type}.`);
   return found.event as EventNamed<Type>;
@@ -149,5 +196,7 @@ export function append(broken: Broken, event: Event): void {
 
 /** Removes an entry and closes the gap. */
 export function remove(broken: Broken, event: Event): void {
-  broken.log = broken.log.filter((entry) => entry.event !== event).map((entry, i) => ({ sequence: i + 1, event: entry.event }));
+  broken.log = broken.log
+    .filter((entry) => entry.event !== event)
+    .map((entry, i) => ({ sequence: i + 1, event: entry.event }));
 }

@@ -8,8 +8,20 @@ import { memoryStore } from '../../src/memory/backend.js';
 const PARTITION = '{fp:0}';
 const newId = (): string => `${PARTITION}:${randomUUID()}`;
 
-const creation = (executionId = newId()) => ({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'tests' });
-const claimOne = () => ({ partition: PARTITION, laneId: 'default', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
+const creation = (executionId = newId()) => ({
+  executionId,
+  namespace: 'shop',
+  laneId: 'default',
+  executionKind: 'mail',
+  creatorIdentity: 'tests',
+});
+const claimOne = () => ({
+  partition: PARTITION,
+  laneId: 'default',
+  workerId: 'w',
+  workerInstanceId: 'w-1',
+  claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+});
 
 /** The error with which a call fails. */
 async function errorOf(call: Promise<unknown>): Promise<EngineError> {
@@ -26,21 +38,40 @@ describe('the memory backend', () => {
     const backend = memory();
     const create = creation();
     expect(await backend.createExecution({ ...create, inputPayload: Buffer.from('in') })).toEqual({
-      kind: 'created', executionId: create.executionId, publicState: 'waiting', priority: 0,
+      kind: 'created',
+      executionId: create.executionId,
+      publicState: 'waiting',
+      priority: 0,
     });
     const outcome = await backend.claimForWorker(claimOne());
     if (outcome.kind !== 'claimed') throw new Error('Nothing was claimed.');
     const [claimed] = outcome.executions;
-    expect(claimed).toMatchObject({ executionId: create.executionId, claimKind: 'fresh', attemptType: 'initial', leaseEpoch: 1, attemptIndex: 0 });
+    expect(claimed).toMatchObject({
+      executionId: create.executionId,
+      claimKind: 'fresh',
+      attemptType: 'initial',
+      leaseEpoch: 1,
+      attemptIndex: 0,
+    });
     expect(Buffer.from(claimed?.inputPayload ?? []).toString()).toBe('in');
     const fence = { leaseId: claimed?.leaseId, leaseEpoch: claimed?.leaseEpoch, attemptId: claimed?.attemptId };
     const complete = { executionId: create.executionId, fence, resultPayload: Buffer.from('out') };
-    expect(await backend.completeExecution(complete)).toEqual({ kind: 'completed', executionId: create.executionId, publicState: 'completed' });
-    expect(Buffer.from((await backend.getExecutionResult({ executionId: create.executionId })) ?? []).toString()).toBe('out');
+    expect(await backend.completeExecution(complete)).toEqual({
+      kind: 'completed',
+      executionId: create.executionId,
+      publicState: 'completed',
+    });
+    expect(Buffer.from((await backend.getExecutionResult({ executionId: create.executionId })) ?? []).toString()).toBe(
+      'out',
+    );
     expect(await backend.readExecutionState({ executionId: create.executionId })).toBe('completed');
     expect(await backend.claimForWorker(claimOne())).toEqual({ kind: 'no_work', reclaimCapExceeded: [] });
     const { events, end } = await backend.readLog({ partition: PARTITION });
-    expect(events.map(({ sequence, event }) => [sequence, event.type])).toEqual([[1, 'execution_created'], [2, 'execution_claimed'], [3, 'execution_completed']]);
+    expect(events.map(({ sequence, event }) => [sequence, event.type])).toEqual([
+      [1, 'execution_created'],
+      [2, 'execution_claimed'],
+      [3, 'execution_completed'],
+    ]);
     expect(end).toBe(3);
   });
 
@@ -60,7 +91,10 @@ describe('the memory backend', () => {
     const first = { ...creation(), idempotencyKey: 'order-1', policy: { dedupWindowMs: 1_000 } };
     await backend.createExecution(first);
     expect(await backend.createExecution(first)).toEqual({ kind: 'duplicate', executionId: first.executionId });
-    expect(await backend.createExecution({ ...first, executionId: newId() })).toEqual({ kind: 'duplicate', executionId: first.executionId });
+    expect(await backend.createExecution({ ...first, executionId: newId() })).toEqual({
+      kind: 'duplicate',
+      executionId: first.executionId,
+    });
     now += 1_000;
     const second = { ...first, executionId: newId() };
     expect(await backend.createExecution(second)).toMatchObject({ kind: 'created', executionId: second.executionId });
@@ -73,7 +107,9 @@ describe('the memory backend', () => {
     const claimed = outcome.kind === 'claimed' ? outcome.executions[0] : undefined;
     if (claimed === undefined) throw new Error('Nothing was claimed.');
     const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
-    const stale = await errorOf(backend.completeExecution({ executionId, fence: { leaseId: randomUUID(), leaseEpoch, attemptId } }));
+    const stale = await errorOf(
+      backend.completeExecution({ executionId, fence: { leaseId: randomUUID(), leaseEpoch, attemptId } }),
+    );
     expect(stale.code).toBe('stale_lease');
     const fence = { leaseId, leaseEpoch, attemptId };
     const completed = await backend.completeExecution({ executionId, fence });
@@ -87,11 +123,18 @@ describe('the memory backend', () => {
     ['a text for bytes', { inputPayload: 'text' }, 'invalid_input', 'inputPayload'],
     ['a tag key without dot', { tags: { team: 'x' } }, 'invalid_tag_key', 'tags.team'],
     ['an unknown policy member', { policy: { retries: 3 } }, 'invalid_policy_json', 'policy'],
-    ['a capability with a comma', { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities.0'],
+    [
+      'a capability with a comma',
+      { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } },
+      'invalid_capabilities',
+      'policy.routingRequirements.requiredCapabilities.0',
+    ],
   ])('refuses %s', async (_, fault, code, field) => {
     const backend = memory();
     // The faults are what the types forbid: they come from callers without types.
-    const error = await errorOf(backend.createExecution({ ...creation(), ...fault } as unknown as ReturnType<typeof creation>));
+    const error = await errorOf(
+      backend.createExecution({ ...creation(), ...fault } as unknown as ReturnType<typeof creation>),
+    );
     expect(error.code).toBe(code);
     expect(error.detail).toEqual({ field });
     expect(error.message).toContain(`createExecution: ${field}: `);
@@ -105,7 +148,12 @@ describe('the memory backend', () => {
 
   it('normalises what it accepts', async () => {
     const backend = memory();
-    const create = { ...creation(), priority: 20_000, tags: { 'b.b': '2', 'a.a': '1' }, policy: { routingRequirements: { requiredCapabilities: ['z', 'a', 'z'] } } };
+    const create = {
+      ...creation(),
+      priority: 20_000,
+      tags: { 'b.b': '2', 'a.a': '1' },
+      policy: { routingRequirements: { requiredCapabilities: ['z', 'a', 'z'] } },
+    };
     expect(await backend.createExecution(create)).toMatchObject({ priority: 9_000 });
     expect(await backend.claimForWorker(claimOne())).toMatchObject({ kind: 'no_work' });
     const outcome = await backend.claimForWorker({ ...claimOne(), workerCapabilities: ['z', 'a'] });
@@ -134,7 +182,9 @@ describe('the memory backend', () => {
     const { events, end } = await backend.readLog({ partition: PARTITION, after: 15 });
     expect(events.map(({ sequence }) => sequence)).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
     expect(end).toBe(25);
-    expect((await backend.readLog({ partition: PARTITION, after: 23, limit: 1 })).events).toMatchObject([{ sequence: 24 }]);
+    expect((await backend.readLog({ partition: PARTITION, after: 23, limit: 1 })).events).toMatchObject([
+      { sequence: 24 },
+    ]);
     expect((await backend.readLog({ partition: PARTITION, after: 25 })).events).toEqual([]);
   });
 
@@ -145,7 +195,14 @@ describe('the memory backend', () => {
     await backend.createExecution({ ...creation(), inputPayload: input });
     input[0] = 9;
     const claim = async (): Promise<Uint8Array> => {
-      const outcome = await backend.claimForWorker({ partition: PARTITION, laneId: 'default', workerId: 'w', workerInstanceId: 'w1', leaseTtlMs: 1_000, claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
+      const outcome = await backend.claimForWorker({
+        partition: PARTITION,
+        laneId: 'default',
+        workerId: 'w',
+        workerInstanceId: 'w1',
+        leaseTtlMs: 1_000,
+        claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+      });
       if (outcome.kind !== 'claimed') throw new Error(outcome.kind);
       return outcome.executions[0]?.inputPayload as Uint8Array;
     };
@@ -172,7 +229,10 @@ describe('the memory backend', () => {
     ids.sort();
     const first = await backend.listExecutions({ partition: PARTITION, limit: 4 });
     expect(first).toEqual({ executions: ids.slice(0, 4), nextCursor: ids[3] });
-    expect(await backend.listExecutions({ partition: PARTITION, limit: 4, cursor: first.nextCursor })).toEqual({ executions: ids.slice(4), nextCursor: undefined });
+    expect(await backend.listExecutions({ partition: PARTITION, limit: 4, cursor: first.nextCursor })).toEqual({
+      executions: ids.slice(4),
+      nextCursor: undefined,
+    });
   });
 
   it('lists what is due, and is empty after its purges', async () => {
@@ -206,7 +266,12 @@ describe('the memory backend', () => {
   it('refuses everything once it is closed', async () => {
     const backend = memory();
     await backend.close();
-    for (const call of [backend.createExecution(creation()), backend.listExecutions({ partition: PARTITION }), backend.ping(), backend.listLanes()]) {
+    for (const call of [
+      backend.createExecution(creation()),
+      backend.listExecutions({ partition: PARTITION }),
+      backend.ping(),
+      backend.listLanes(),
+    ]) {
       expect((await errorOf(call)).code).toBe('backend_closed');
     }
   });

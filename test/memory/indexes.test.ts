@@ -36,12 +36,34 @@ function specStore(): Store {
 const which = fc.nat(IDS.length - 1);
 const lane = fc.constantFrom(...LANES);
 const capabilities = fc.constantFrom(...CAPABILITY_SETS);
-const owned = fc.constantFrom('renewLease', 'releaseLease', 'completeExecution', 'failExecution', 'delayExecution', 'updateProgress');
+const owned = fc.constantFrom(
+  'renewLease',
+  'releaseLease',
+  'completeExecution',
+  'failExecution',
+  'delayExecution',
+  'updateProgress',
+);
 
 /** Steps towards what can happen; what they come to depends on the state they meet. */
 const step = fc.oneof(
-  fc.record({ do: fc.constant('create' as const), which, lane, capabilities, priority: fc.nat(2), delayMs: fc.option(fc.nat(5_000)), deadlineMs: fc.option(fc.nat(20_000)), retries: fc.boolean() }),
-  fc.record({ do: fc.constant('claim' as const), lane, capabilities, count: fc.integer({ min: 1, max: 3 }), ttlMs: fc.integer({ min: 1_000, max: 5_000 }) }),
+  fc.record({
+    do: fc.constant('create' as const),
+    which,
+    lane,
+    capabilities,
+    priority: fc.nat(2),
+    delayMs: fc.option(fc.nat(5_000)),
+    deadlineMs: fc.option(fc.nat(20_000)),
+    retries: fc.boolean(),
+  }),
+  fc.record({
+    do: fc.constant('claim' as const),
+    lane,
+    capabilities,
+    count: fc.integer({ min: 1, max: 3 }),
+    ttlMs: fc.integer({ min: 1_000, max: 5_000 }),
+  }),
   fc.record({ do: fc.constant('as owner' as const), which, operation: owned, delayMs: fc.nat(3_000) }),
   fc.record({ do: fc.constantFrom('revoke' as const, 'cancel' as const, 'due' as const, 'purge' as const), which }),
   fc.record({ do: fc.constant('wait' as const), ms: fc.oneof(fc.nat(3_000), fc.nat(200_000)) }),
@@ -53,19 +75,35 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
   if (action.do === 'wait') return undefined;
   if (action.do === 'create') {
     const policy = {
-      timeoutPolicy: action.deadlineMs === null ? undefined : { executionDeadlineMs: action.deadlineMs + 1, attemptTimeoutMs: 2_000 },
+      timeoutPolicy:
+        action.deadlineMs === null
+          ? undefined
+          : { executionDeadlineMs: action.deadlineMs + 1, attemptTimeoutMs: 2_000 },
       retryPolicy: action.retries ? { maxRetries: 1, backoff: { type: 'fixed', delayMs: 500 } } : undefined,
       routingRequirements: { requiredCapabilities: action.capabilities },
     };
     const executionId = IDS[action.which];
     const delayUntil = action.delayMs === null ? undefined : now + action.delayMs;
-    const args = { executionId, namespace: 'n', laneId: action.lane, executionKind: 'k', creatorIdentity: 'c', priority: action.priority, policy, delayUntil };
+    const args = {
+      executionId,
+      namespace: 'n',
+      laneId: action.lane,
+      executionKind: 'k',
+      creatorIdentity: 'c',
+      priority: action.priority,
+      policy,
+      delayUntil,
+    };
     return parseCommand('createExecution', args, 'memory');
   }
   if (action.do === 'claim') {
     const claims = Array.from({ length: action.count }, () => ({ leaseId: serial(), attemptId: serial() }));
     const worker = { workerId: 'w', workerInstanceId: 'w1', workerCapabilities: action.capabilities };
-    return parseCommand('claimForWorker', { partition: '{fp:0}', laneId: action.lane, ...worker, leaseTtlMs: action.ttlMs, claims }, 'memory');
+    return parseCommand(
+      'claimForWorker',
+      { partition: '{fp:0}', laneId: action.lane, ...worker, leaseTtlMs: action.ttlMs, claims },
+      'memory',
+    );
   }
   const executionId = IDS[action.which] as string;
   const execution = store.view.execution(executionId);
@@ -83,10 +121,22 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
     }
     case 'as owner': {
       const leaseId = execution?.currentLeaseId ?? uuidOf(0);
-      const fence = { leaseId, leaseEpoch: execution?.currentLeaseEpoch ?? 1, attemptId: execution?.currentAttemptId ?? uuidOf(0) };
-      const more = { failExecution: { failureReason: 'r' }, delayExecution: { delayUntil: now + action.delayMs }, updateProgress: { progressPct: 1 } };
+      const fence = {
+        leaseId,
+        leaseEpoch: execution?.currentLeaseEpoch ?? 1,
+        attemptId: execution?.currentAttemptId ?? uuidOf(0),
+      };
+      const more = {
+        failExecution: { failureReason: 'r' },
+        delayExecution: { delayUntil: now + action.delayMs },
+        updateProgress: { progressPct: 1 },
+      };
       const extra = action.operation in more ? more[action.operation as keyof typeof more] : {};
-      return parseCommand(action.operation, { executionId, fence, ...(action.operation === 'updateProgress' ? fence : {}), ...extra }, 'memory');
+      return parseCommand(
+        action.operation,
+        { executionId, fence, ...(action.operation === 'updateProgress' ? fence : {}), ...extra },
+        'memory',
+      );
     }
   }
 }
@@ -94,7 +144,11 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
 function answersOf(store: Store, now: number): unknown {
   const { view } = store;
   const claimable = LANES.flatMap((laneId) =>
-    CAPABILITY_SETS.flatMap((offered) => [1, 2, EVERYTHING].map((limit) => view.claimable(laneId, new Set(offered), limit).map(({ executionId }) => executionId))),
+    CAPABILITY_SETS.flatMap((offered) =>
+      [1, 2, EVERYTHING].map((limit) =>
+        view.claimable(laneId, new Set(offered), limit).map(({ executionId }) => executionId),
+      ),
+    ),
   );
   return {
     claimable,
@@ -115,7 +169,11 @@ describe('the indexes of a partition in memory', () => {
   it('answer like the view by definition after any sequence of operations', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-        const indexed = new IndexedStore(EVERYTHING, () => {}, () => {});
+        const indexed = new IndexedStore(
+          EVERYTHING,
+          () => {},
+          () => {},
+        );
         const spec = specStore();
         let now = START;
         let minted = 0;

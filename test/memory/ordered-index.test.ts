@@ -9,13 +9,24 @@ const idOf = (index: number): string => `{fp:0}:00000000-0000-7000-8000-${index.
 
 const executionOf = (index: number): ReadonlyExecution =>
   createdExecution({
-    type: 'execution_created', executionId: idOf(index), at: 0, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c',
-    priority: 0, requiredCapabilities: [], tags: {}, payloadBytes: 0,
+    type: 'execution_created',
+    executionId: idOf(index),
+    at: 0,
+    namespace: 'n',
+    laneId: 'l',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    priority: 0,
+    requiredCapabilities: [],
+    tags: {},
+    payloadBytes: 0,
   });
 
 /** Every entry that a list of (score, id) pairs in order would hold. */
 function expectSame(index: OrderedIndex, reference: ReadonlyMap<number, number>): void {
-  const sorted = [...reference].map(([id, score]) => ({ score, id: idOf(id) })).sort((a, b) => a.score - b.score || (a.id < b.id ? -1 : 1));
+  const sorted = [...reference]
+    .map(([id, score]) => ({ score, id: idOf(id) }))
+    .sort((a, b) => a.score - b.score || (a.id < b.id ? -1 : 1));
   const ids = sorted.map(({ id }) => id);
   expect([...index.positions()]).toEqual(sorted);
   expect(index.size).toBe(sorted.length);
@@ -27,7 +38,9 @@ function expectSame(index: OrderedIndex, reference: ReadonlyMap<number, number>)
   const upTo = sorted.filter(({ score }) => score <= middle.score).map(({ id }) => id);
   expect(index.head(Infinity, middle.score).map(({ executionId }) => executionId)).toEqual(upTo);
   const rest = ids.slice((sorted.length >>> 1) + 1);
-  expect(index.after(middle.score, middle.id, 1_000).map(({ executionId }) => executionId)).toEqual(rest.slice(0, 1_000));
+  expect(index.after(middle.score, middle.id, 1_000).map(({ executionId }) => executionId)).toEqual(
+    rest.slice(0, 1_000),
+  );
 }
 
 describe('an ordered index', () => {
@@ -109,7 +122,10 @@ describe('retention slots', () => {
             reference.delete(id);
           }
           const expected = [0, 1, 2, 3].flatMap((time) => {
-            const ids = [...reference].filter(([, at]) => at === time).map(([member]) => idOf(member)).sort();
+            const ids = [...reference]
+              .filter(([, at]) => at === time)
+              .map(([member]) => idOf(member))
+              .sort();
             return ids.length === 0 ? [] : [[time, ids]];
           });
           expect([...slots.entries()].map(([time, ids]) => [time, [...ids].sort()])).toEqual(expected);

@@ -3,10 +3,27 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { validator } from '../../model/core/validator.js';
-import { EXECUTION_ID_PATTERN, isExecutionIdForm, isPartitionKey, isUuid, PARTITION_KEY_PATTERN, partitionIndexOf, UUID_PATTERN } from '../../model/ids.js';
+import {
+  EXECUTION_ID_PATTERN,
+  isExecutionIdForm,
+  isPartitionKey,
+  isUuid,
+  PARTITION_KEY_PATTERN,
+  partitionIndexOf,
+  UUID_PATTERN,
+} from '../../model/ids.js';
 import { OPERATIONS, QUERIES } from '../../model/machine.js';
 
-const uuids = fc.oneof(fc.uuid(), fc.constantFrom('', 'x', '0'.repeat(36), '0190B0F0-0000-7000-8000-000000000000', '0190b0f0-0000-7000-8000-00000000000g'));
+const uuids = fc.oneof(
+  fc.uuid(),
+  fc.constantFrom(
+    '',
+    'x',
+    '0'.repeat(36),
+    '0190B0F0-0000-7000-8000-000000000000',
+    '0190b0f0-0000-7000-8000-00000000000g',
+  ),
+);
 const keys = fc.oneof(
   fc.nat(70_000).map((index) => `{fp:${index}}`),
   fc.constantFrom('{fp:0}', '{fp:00}', '{fp:01}', '{fp:}', '{fp:123456}', '{fp:1}x', 'fp:1', '{fp:-1}', '{fp:1', ''),
@@ -14,26 +31,76 @@ const keys = fc.oneof(
 const ids = fc.tuple(keys, fc.constantFrom(':', '', '::'), uuids).map((parts) => parts.join(''));
 
 const texts = fc.oneof(
-  ids, uuids, keys,
+  ids,
+  uuids,
+  keys,
   fc.string({ maxLength: 12 }),
   fc.string({ unit: 'binary', maxLength: 12 }),
   fc.string({ minLength: 60, maxLength: 70 }),
-  fc.constantFrom('default', 'lease_holder', 'operator_override', 'transient', 'lane:1', 'a,b', 'é'.repeat(64), 'tab\t', '\ud800', 'x'.repeat(300), 'x'.repeat(5_000)),
+  fc.constantFrom(
+    'default',
+    'lease_holder',
+    'operator_override',
+    'transient',
+    'lane:1',
+    'a,b',
+    'é'.repeat(64),
+    'tab\t',
+    '\ud800',
+    'x'.repeat(300),
+    'x'.repeat(5_000),
+  ),
 );
-const numbers = fc.oneof(fc.integer(), fc.nat(), fc.double(), fc.constantFrom(0, -0, 1, 0.5, 1_000, 30_000, 2 ** 53, Number.MAX_SAFE_INTEGER));
-const capabilityLists = fc.array(fc.oneof(fc.constantFrom('gpu', 'big', 'é', 'a b', 'a,b', ''), fc.string({ maxLength: 4 })), { maxLength: 4 });
-const tagMaps = fc.dictionary(fc.constantFrom('team.name', 'a.b', 'nodot', 'A.b', 'z.1'), fc.oneof(fc.string({ maxLength: 3 }), fc.integer()));
+const numbers = fc.oneof(
+  fc.integer(),
+  fc.nat(),
+  fc.double(),
+  fc.constantFrom(0, -0, 1, 0.5, 1_000, 30_000, 2 ** 53, Number.MAX_SAFE_INTEGER),
+);
+const capabilityLists = fc.array(
+  fc.oneof(fc.constantFrom('gpu', 'big', 'é', 'a b', 'a,b', ''), fc.string({ maxLength: 4 })),
+  { maxLength: 4 },
+);
+const tagMaps = fc.dictionary(
+  fc.constantFrom('team.name', 'a.b', 'nodot', 'A.b', 'z.1'),
+  fc.oneof(fc.string({ maxLength: 3 }), fc.integer()),
+);
 const policies = fc.record(
-  { priority: numbers, retryPolicy: fc.record({ maxRetries: numbers }, { requiredKeys: [] }), routingRequirements: fc.record({ requiredCapabilities: capabilityLists }), unknown: fc.boolean() },
+  {
+    priority: numbers,
+    retryPolicy: fc.record({ maxRetries: numbers }, { requiredKeys: [] }),
+    routingRequirements: fc.record({ requiredCapabilities: capabilityLists }),
+    unknown: fc.boolean(),
+  },
   { requiredKeys: [] },
 );
-const claim = fc.record({ leaseId: uuids, attemptId: uuids, extra: fc.anything() }, { requiredKeys: ['leaseId', 'attemptId'] });
-const fences = fc.record({ leaseId: uuids, leaseEpoch: numbers, attemptId: uuids, extra: fc.anything() }, { requiredKeys: [] });
-const anything = fc.oneof(texts, numbers, capabilityLists, tagMaps, policies, fences, fc.array(claim, { maxLength: 3 }), fc.uint8Array({ maxLength: 4 }), fc.constantFrom(null, undefined, true, [], {}), fc.anything());
+const claim = fc.record(
+  { leaseId: uuids, attemptId: uuids, extra: fc.anything() },
+  { requiredKeys: ['leaseId', 'attemptId'] },
+);
+const fences = fc.record(
+  { leaseId: uuids, leaseEpoch: numbers, attemptId: uuids, extra: fc.anything() },
+  { requiredKeys: [] },
+);
+const anything = fc.oneof(
+  texts,
+  numbers,
+  capabilityLists,
+  tagMaps,
+  policies,
+  fences,
+  fc.array(claim, { maxLength: 3 }),
+  fc.uint8Array({ maxLength: 4 }),
+  fc.constantFrom(null, undefined, true, [], {}),
+  fc.anything(),
+);
 
 /** Values that are mostly right for a member of this name, so that whole arguments are often good. */
 const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  executionId: fc.oneof(fc.uuid().map((uuid) => `{fp:0}:${uuid}`), ids),
+  executionId: fc.oneof(
+    fc.uuid().map((uuid) => `{fp:0}:${uuid}`),
+    ids,
+  ),
   cursor: ids,
   partition: keys,
   leaseId: uuids,
@@ -53,11 +120,33 @@ const LIKELY: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
 
 /** Values of which every member of every declaration accepts one. */
 const CANDIDATES: readonly unknown[] = [
-  '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab', '{fp:3}', '0190b0f0-1234-7abc-8def-0123456789ab', 'default', 'lease_holder', 'operator_override',
-  'permanent', 'attempt_timeout', 'été', 0, 1, 5, 0.25, 2_000, 12_000, Date.UTC(2030, 1), ['b', 'a', 'b'], ['gpu'], [], { 'b.b': '2', 'a.a': '1' }, {},
-  { priority: 10_000, retryPolicy: {} }, { routingRequirements: { requiredCapabilities: ['b', 'a'] } }, new Uint8Array([1]),
+  '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
+  '{fp:3}',
+  '0190b0f0-1234-7abc-8def-0123456789ab',
+  'default',
+  'lease_holder',
+  'operator_override',
+  'permanent',
+  'attempt_timeout',
+  'été',
+  0,
+  1,
+  5,
+  0.25,
+  2_000,
+  12_000,
+  Date.UTC(2030, 1),
+  ['b', 'a', 'b'],
+  ['gpu'],
+  [],
+  { 'b.b': '2', 'a.a': '1' },
+  {},
+  { priority: 10_000, retryPolicy: {} },
+  { routingRequirements: { requiredCapabilities: ['b', 'a'] } },
+  new Uint8Array([1]),
   [{ leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', attemptId: '0190b0f0-1234-7abc-8def-0123456789ab', extra: 1 }],
-  { leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', leaseEpoch: 1, attemptId: '0190b0f0-1234-7abc-8def-0123456789ab' }, { leaseEpoch: 2 },
+  { leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', leaseEpoch: 1, attemptId: '0190b0f0-1234-7abc-8def-0123456789ab' },
+  { leaseEpoch: 2 },
 ];
 
 /** Arguments that are good in most members, so that every single fault and every good whole comes up. */
@@ -65,16 +154,32 @@ function argsOf(schema: z.ZodObject): fc.Arbitrary<unknown> {
   const members = Object.entries(schema.shape).map(([key, member]) => {
     const good = fc.constantFrom(...CANDIDATES.filter((value) => z.safeParse(member, value).success));
     const likely = LIKELY[key] ?? fc.oneof(texts, numbers);
-    return [key, fc.oneof({ weight: 20, arbitrary: good }, { weight: 1, arbitrary: likely }, { weight: 1, arbitrary: anything })] as const;
+    return [
+      key,
+      fc.oneof({ weight: 20, arbitrary: good }, { weight: 1, arbitrary: likely }, { weight: 1, arbitrary: anything }),
+    ] as const;
   });
-  const model: Readonly<Record<string, fc.Arbitrary<unknown>>> = { ...Object.fromEntries(members), unknownMember: fc.anything() };
-  const required = Object.entries(schema.shape).filter(([, member]) => !z.safeParse(member, undefined).success).map(([key]) => key);
+  const model: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+    ...Object.fromEntries(members),
+    unknownMember: fc.anything(),
+  };
+  const required = Object.entries(schema.shape)
+    .filter(([, member]) => !z.safeParse(member, undefined).success)
+    .map(([key]) => key);
   const complete = fc.record(model, { requiredKeys: required });
   const partial = fc.record(model, { requiredKeys: [] });
-  return fc.oneof({ weight: 12, arbitrary: complete }, { weight: 3, arbitrary: partial }, { weight: 1, arbitrary: fc.anything() });
+  return fc.oneof(
+    { weight: 12, arbitrary: complete },
+    { weight: 3, arbitrary: partial },
+    { weight: 1, arbitrary: fc.anything() },
+  );
 }
 
-function expectLikeZod(schema: z.ZodType, validate: (value: unknown) => z.ZodSafeParseResult<unknown>, input: unknown): boolean {
+function expectLikeZod(
+  schema: z.ZodType,
+  validate: (value: unknown) => z.ZodSafeParseResult<unknown>,
+  input: unknown,
+): boolean {
   const expected = schema.safeParse(input);
   const got = validate(input);
   expect(got.success).toBe(expected.success);
@@ -88,7 +193,10 @@ describe('compiled validation', () => {
     it(`of ${name} is that of its declaration`, () => {
       const validate = validator(args);
       let accepted = 0;
-      fc.assert(fc.property(argsOf(args), (input) => void (accepted += Number(expectLikeZod(args, validate, input)))), { numRuns: 400 });
+      fc.assert(
+        fc.property(argsOf(args), (input) => void (accepted += Number(expectLikeZod(args, validate, input)))),
+        { numRuns: 400 },
+      );
       expect(accepted).toBeGreaterThan(40);
     });
   }
@@ -97,10 +205,16 @@ describe('compiled validation', () => {
     text: z.string(),
     number: z.number().optional(),
     choice: z.enum(['a', 'b']).default('a'),
-    list: z.array(z.string().refine((text) => text !== 'no')).min(1).max(2),
+    list: z
+      .array(z.string().refine((text) => text !== 'no'))
+      .min(1)
+      .max(2),
     nested: z.object({ deep: z.number().default(7) }).optional(),
     any: z.any(),
-    transformed: z.string().transform((text) => text.length).optional(),
+    transformed: z
+      .string()
+      .transform((text) => text.length)
+      .optional(),
     strict: z.strictObject({ only: z.string() }).optional(),
     coerced: z.coerce.number().optional(),
     trimmed: z.string().trim().optional(),
@@ -113,15 +227,49 @@ describe('compiled validation', () => {
 
   it('follows every kind of schema, compiled or not', () => {
     const validate = validator(small);
-    const member = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(undefined, ' a ', 'a', 'b', 'no', 1, 1.5, NaN, Infinity, null, ['a'], ['no'], ['a', 'b', 'c'], [], [1], {}, { deep: 1 }, { deep: 'x' }, { only: 'a' }, { only: 'a', more: 1 }, 'a@b.example') }, { weight: 1, arbitrary: fc.anything() });
+    const member = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.constantFrom(
+          undefined,
+          ' a ',
+          'a',
+          'b',
+          'no',
+          1,
+          1.5,
+          NaN,
+          Infinity,
+          null,
+          ['a'],
+          ['no'],
+          ['a', 'b', 'c'],
+          [],
+          [1],
+          {},
+          { deep: 1 },
+          { deep: 'x' },
+          { only: 'a' },
+          { only: 'a', more: 1 },
+          'a@b.example',
+        ),
+      },
+      { weight: 1, arbitrary: fc.anything() },
+    );
     const good = { text: 'a', list: ['a'], any: 1 };
     const changes = fc.dictionary(fc.constantFrom(...Object.keys(small.shape)), member, { maxKeys: 3 });
-    fc.assert(fc.property(changes, (change) => void expectLikeZod(small, validate, { ...good, ...change })), { numRuns: 3_000 });
+    fc.assert(
+      fc.property(changes, (change) => void expectLikeZod(small, validate, { ...good, ...change })),
+      { numRuns: 3_000 },
+    );
   });
 
   it('gives every call its own copy of a default', () => {
     const validate = validator(small);
-    const [first, second] = [validate({ text: 'a', list: ['a'], any: 1 }), validate({ text: 'a', list: ['a'], any: 1 })];
+    const [first, second] = [
+      validate({ text: 'a', list: ['a'], any: 1 }),
+      validate({ text: 'a', list: ['a'], any: 1 }),
+    ];
     expect(first.data?.fallback).toEqual([1, 2]);
     expect(first.data?.fallback).not.toBe(second.data?.fallback);
   });

@@ -1,13 +1,34 @@
 /** Claiming: whom it serves, in which order, what kind of attempt it starts, and the cap on reclaims. */
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
-import { claimArgs, claimed, CLASSES, created, DELAYED_UNTIL, event, FENCE, given, idOf, IN_CLASS, NOW, RETENTION_MS, slotEnd, START, uuid, X } from './dsl.js';
+import {
+  claimArgs,
+  claimed,
+  CLASSES,
+  created,
+  DELAYED_UNTIL,
+  event,
+  FENCE,
+  given,
+  idOf,
+  IN_CLASS,
+  NOW,
+  RETENTION_MS,
+  slotEnd,
+  START,
+  uuid,
+  X,
+} from './dsl.js';
 
-const minted = (n: number) => Array.from({ length: n }, (_, i) => ({ leaseId: uuid(300 + i), attemptId: uuid(400 + i) }));
+const minted = (n: number) =>
+  Array.from({ length: n }, (_, i) => ({ leaseId: uuid(300 + i), attemptId: uuid(400 + i) }));
 
 /** Ids in the order in which one claim takes them, by their last digit. */
 function order(events: readonly Event[], capabilities: string[] = []): number[] {
-  const { decision } = given(...events).when('claimForWorker', claimArgs({ claims: minted(20), workerCapabilities: capabilities }));
+  const { decision } = given(...events).when(
+    'claimForWorker',
+    claimArgs({ claims: minted(20), workerCapabilities: capabilities }),
+  );
   if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
   return decision.outcome.executions.map(({ executionId }) => Number(executionId.slice(-4)));
 }
@@ -25,33 +46,73 @@ describe('which situations a claim takes', () => {
     if (expected === undefined) result.answers({ kind: 'no_work', reclaimCapExceeded: [] }).nothingHappens();
     else {
       result
-        .answers({ kind: 'claimed', executions: [{ executionId: X, leaseId: uuid(102), leaseExpiresAt: NOW + 5_000, ...expected }] })
-        .then({ type: state === 'RI' ? 'execution_resumed' : 'execution_claimed', workerId: 'w2', workerInstanceId: 'w2-1' })
-        .leaves({ situation: 'running', dueAt: NOW + 5_000, leaseRevokeReason: undefined, leaseLastRenewedAt: undefined, nextAttempt: 'first' })
-        .leavesState({ ownershipState: 'leased', attemptState: 'running_attempt', publicState: 'active', eligibilityState: 'not_applicable' });
+        .answers({
+          kind: 'claimed',
+          executions: [{ executionId: X, leaseId: uuid(102), leaseExpiresAt: NOW + 5_000, ...expected }],
+        })
+        .then({
+          type: state === 'RI' ? 'execution_resumed' : 'execution_claimed',
+          workerId: 'w2',
+          workerInstanceId: 'w2-1',
+        })
+        .leaves({
+          situation: 'running',
+          dueAt: NOW + 5_000,
+          leaseRevokeReason: undefined,
+          leaseLastRenewedAt: undefined,
+          nextAttempt: 'first',
+        })
+        .leavesState({
+          ownershipState: 'leased',
+          attemptState: 'running_attempt',
+          publicState: 'active',
+          eligibilityState: 'not_applicable',
+        });
     }
   });
 
   test('a retry is a new attempt', () => {
-    given(created(), claimed(), event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: START + 1 }), event('execution_promoted', { at: START + 1 }))
+    given(
+      created(),
+      claimed(),
+      event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: START + 1 }),
+      event('execution_promoted', { at: START + 1 }),
+    )
       .when('claimForWorker', claimArgs())
-      .answers({ kind: 'claimed', executions: [{ claimKind: 'fresh', attemptType: 'retry', attemptIndex: 1, leaseEpoch: 2 }] })
+      .answers({
+        kind: 'claimed',
+        executions: [{ claimKind: 'fresh', attemptType: 'retry', attemptIndex: 1, leaseEpoch: 2 }],
+      })
       .leaves({ totalAttemptCount: 2, retryCount: 1, startedAt: START, failureReason: 'r' });
   });
 
   test('a delay that is over is claimable once it was promoted, not before', () => {
-    given(...IN_CLASS.DW).when('claimForWorker', claimArgs(), DELAYED_UNTIL).answers({ kind: 'no_work' });
+    given(...IN_CLASS.DW)
+      .when('claimForWorker', claimArgs(), DELAYED_UNTIL)
+      .answers({ kind: 'no_work' });
   });
 
   test('another lane has nothing', () => {
-    given(created()).when('claimForWorker', claimArgs({ laneId: 'other' })).answers({ kind: 'no_work' });
+    given(created())
+      .when('claimForWorker', claimArgs({ laneId: 'other' }))
+      .answers({ kind: 'no_work' });
   });
 });
 
 describe('the order', () => {
   test('higher priority first, then older, then by id', () => {
-    const at = (n: number, priority: number, time: number): Event => created({ executionId: idOf(n), priority, at: time });
-    expect(order([at(1, 0, START), at(2, 5, START + 9), at(3, 9_000, START + 10), at(4, 5, START + 8), at(6, 0, START + 1), at(5, 0, START + 1)])).toEqual([3, 4, 2, 1, 5, 6]);
+    const at = (n: number, priority: number, time: number): Event =>
+      created({ executionId: idOf(n), priority, at: time });
+    expect(
+      order([
+        at(1, 0, START),
+        at(2, 5, START + 9),
+        at(3, 9_000, START + 10),
+        at(4, 5, START + 8),
+        at(6, 0, START + 1),
+        at(5, 0, START + 1),
+      ]),
+    ).toEqual([3, 4, 2, 1, 5, 6]);
   });
 
   test('lapsed and revoked work comes before every priority, oldest lapse first', () => {
@@ -60,11 +121,21 @@ describe('the order', () => {
       claimed({ executionId: idOf(n), leaseId: uuid(500 + n), attemptId: uuid(600 + n) }),
       event(how, { executionId: idOf(n), at, reason: 'r' } as never),
     ];
-    expect(order([created({ executionId: idOf(1), priority: 9_000 }), ...lost(2, START + 20, 'lease_expired'), ...lost(3, START + 10, 'lease_revoked')])).toEqual([3, 2, 1]);
+    expect(
+      order([
+        created({ executionId: idOf(1), priority: 9_000 }),
+        ...lost(2, START + 20, 'lease_expired'),
+        ...lost(3, START + 10, 'lease_revoked'),
+      ]),
+    ).toEqual([3, 2, 1]);
   });
 
   test('retries and resumed work keep their place: creation decides', () => {
-    const released = [created({ executionId: idOf(1), at: START }), claimed({ executionId: idOf(1) }), event('lease_released', { executionId: idOf(1), at: NOW })];
+    const released = [
+      created({ executionId: idOf(1), at: START }),
+      claimed({ executionId: idOf(1) }),
+      event('lease_released', { executionId: idOf(1), at: NOW }),
+    ];
     expect(order([created({ executionId: idOf(2), at: START + 1 }), ...released])).toEqual([1, 2]);
   });
 
@@ -72,27 +143,45 @@ describe('the order', () => {
     const world = [1, 2, 3].map((n) => created({ executionId: idOf(n), at: START + n }));
     given(...world)
       .when('claimForWorker', claimArgs({ claims: minted(2) }))
-      .answers({ kind: 'claimed', executions: [{ executionId: idOf(1), leaseId: uuid(300) }, { executionId: idOf(2), leaseId: uuid(301) }] })
+      .answers({
+        kind: 'claimed',
+        executions: [
+          { executionId: idOf(1), leaseId: uuid(300) },
+          { executionId: idOf(2), leaseId: uuid(301) },
+        ],
+      })
       .then({ type: 'execution_claimed' }, { type: 'execution_claimed' });
   });
 });
 
 describe('capabilities', () => {
-  const needs = (n: number, ...requiredCapabilities: string[]): Event => created({ executionId: idOf(n), at: START + n, requiredCapabilities });
+  const needs = (n: number, ...requiredCapabilities: string[]): Event =>
+    created({ executionId: idOf(n), at: START + n, requiredCapabilities });
   const world = [needs(1, 'gpu'), needs(2), needs(3, 'eu', 'gpu'), needs(4, 'GPU')];
 
   test.each([
     [[], [2]],
     [['gpu'], [1, 2]],
     [['eu'], [2]],
-    [['gpu', 'eu'], [1, 2, 3]],
-    [['GPU', 'extra'], [2, 4]],
+    [
+      ['gpu', 'eu'],
+      [1, 2, 3],
+    ],
+    [
+      ['GPU', 'extra'],
+      [2, 4],
+    ],
   ])('a worker with %j takes %j', (capabilities, expected) => {
     expect(order(world, capabilities)).toEqual(expected);
   });
 
   test('work that a worker cannot do hides nothing below it', () => {
-    expect(order([created({ executionId: idOf(1), priority: 9_000, requiredCapabilities: ['gpu'] }), created({ executionId: idOf(2) })])).toEqual([2]);
+    expect(
+      order([
+        created({ executionId: idOf(1), priority: 9_000, requiredCapabilities: ['gpu'] }),
+        created({ executionId: idOf(2) }),
+      ]),
+    ).toEqual([2]);
   });
 });
 
@@ -100,7 +189,10 @@ describe('the cap on reclaims', () => {
   const lapsed = (maxReclaimCount: number | undefined, reclaims: number): Event[] => {
     const events: Event[] = [created({ policy: maxReclaimCount === undefined ? undefined : { maxReclaimCount } })];
     for (let i = 0; i <= reclaims; i++) {
-      events.push(claimed({ attemptType: i === 0 ? 'initial' : 'reclaim', attemptIndex: i, leaseEpoch: i + 1 }), event('lease_expired', { at: START + i }));
+      events.push(
+        claimed({ attemptType: i === 0 ? 'initial' : 'reclaim', attemptIndex: i, leaseEpoch: i + 1 }),
+        event('lease_expired', { at: START + i }),
+      );
     }
     return events;
   };
@@ -109,33 +201,52 @@ describe('the cap on reclaims', () => {
     given(...lapsed(1, 1))
       .when('claimForWorker', claimArgs())
       .answers({ kind: 'no_work', reclaimCapExceeded: [X] })
-      .then({ type: 'execution_failed', failureReason: 'max_reclaims_exceeded', failureCategory: 'max_reclaims_exceeded', purgeAt: slotEnd(NOW + RETENTION_MS) })
+      .then({
+        type: 'execution_failed',
+        failureReason: 'max_reclaims_exceeded',
+        failureCategory: 'max_reclaims_exceeded',
+        purgeAt: slotEnd(NOW + RETENTION_MS),
+      })
       .leaves({ situation: 'failed', currentLeaseId: undefined, leaseReclaimCount: 1 })
       .when('claimForWorker', claimArgs(), NOW)
       .answers({ kind: 'no_work', reclaimCapExceeded: [] });
   });
 
   test('work below its cap is reclaimed', () => {
-    given(...lapsed(2, 1)).when('claimForWorker', claimArgs()).answers({ kind: 'claimed', executions: [{ claimKind: 'reclaimed', attemptIndex: 2 }] });
-    given(...lapsed(0, 0)).when('claimForWorker', claimArgs()).answers({ kind: 'no_work', reclaimCapExceeded: [X] });
+    given(...lapsed(2, 1))
+      .when('claimForWorker', claimArgs())
+      .answers({ kind: 'claimed', executions: [{ claimKind: 'reclaimed', attemptIndex: 2 }] });
+    given(...lapsed(0, 0))
+      .when('claimForWorker', claimArgs())
+      .answers({ kind: 'no_work', reclaimCapExceeded: [X] });
   });
 
   test('without a policy the cap is 1 000', () => {
-    given(...lapsed(undefined, 999)).when('claimForWorker', claimArgs()).answers({ kind: 'claimed' });
-    given(...lapsed(undefined, 1_000)).when('claimForWorker', claimArgs()).answers({ kind: 'no_work', reclaimCapExceeded: [X] });
+    given(...lapsed(undefined, 999))
+      .when('claimForWorker', claimArgs())
+      .answers({ kind: 'claimed' });
+    given(...lapsed(undefined, 1_000))
+      .when('claimForWorker', claimArgs())
+      .answers({ kind: 'no_work', reclaimCapExceeded: [X] });
   });
 
   test('other work of the same claim is taken', () => {
     given(...lapsed(0, 0), created({ executionId: idOf(2) }))
       .when('claimForWorker', claimArgs({ claims: minted(2) }))
-      .answers({ kind: 'claimed', executions: [{ executionId: idOf(2), leaseId: uuid(300) }], reclaimCapExceeded: [X] });
+      .answers({
+        kind: 'claimed',
+        executions: [{ executionId: idOf(2), leaseId: uuid(300) }],
+        reclaimCapExceeded: [X],
+      });
   });
 });
 
 describe('the attempt timeout', () => {
   const policy = { timeoutPolicy: { attemptTimeoutMs: 700 } };
   test('starts with every attempt', () => {
-    given(created({ policy })).when('claimForWorker', claimArgs()).answers({ kind: 'claimed', executions: [{ attemptTimeoutAt: NOW + 700 }] });
+    given(created({ policy }))
+      .when('claimForWorker', claimArgs())
+      .answers({ kind: 'claimed', executions: [{ attemptTimeoutAt: NOW + 700 }] });
     given(created({ policy }), claimed({ attemptTimeoutAt: START + 700 }), event('lease_expired'))
       .when('claimForWorker', claimArgs())
       .answers({ kind: 'claimed', executions: [{ attemptTimeoutAt: NOW + 700 }] })

@@ -13,15 +13,28 @@ const args = (facts: Partial<ArgsOf<'createExecution'>> = {}): ArgsOf<'createExe
   creatorIdentity: 'c',
   ...facts,
 });
-const create = (facts: Partial<ArgsOf<'createExecution'>> = {}, at = NOW) => given().when('createExecution', args(facts), at);
+const create = (facts: Partial<ArgsOf<'createExecution'>> = {}, at = NOW) =>
+  given().when('createExecution', args(facts), at);
 
 describe('createExecution', () => {
   test('makes work that waits for a worker', () => {
     create()
       .answers({ kind: 'created', executionId: X, publicState: 'waiting', priority: 0 })
       .then({ type: 'execution_created', at: NOW, payloadBytes: 0 })
-      .leaves({ situation: 'ready', createdAt: NOW, lastTransitionAt: NOW, totalAttemptCount: 0, currentLeaseEpoch: 0, startedAt: undefined })
-      .leavesState({ lifecyclePhase: 'runnable', eligibilityState: 'eligible_now', blockingReason: 'waiting_for_worker', attemptState: 'pending_first_attempt' });
+      .leaves({
+        situation: 'ready',
+        createdAt: NOW,
+        lastTransitionAt: NOW,
+        totalAttemptCount: 0,
+        currentLeaseEpoch: 0,
+        startedAt: undefined,
+      })
+      .leavesState({
+        lifecyclePhase: 'runnable',
+        eligibilityState: 'eligible_now',
+        blockingReason: 'waiting_for_worker',
+        attemptState: 'pending_first_attempt',
+      });
   });
 
   test.each([
@@ -30,7 +43,9 @@ describe('createExecution', () => {
     ['now', NOW, 'waiting'],
     ['in a millisecond', NOW + 1, 'delayed'],
   ] as const)('a delay that is %s', (_, delayUntil, publicState) => {
-    create({ delayUntil }).answers({ kind: 'created', publicState }).leaves({ dueAt: publicState === 'delayed' ? delayUntil : undefined });
+    create({ delayUntil })
+      .answers({ kind: 'created', publicState })
+      .leaves({ dueAt: publicState === 'delayed' ? delayUntil : undefined });
   });
 
   test('the delay of the policy applies when the call gives none', () => {
@@ -65,25 +80,39 @@ describe('createExecution', () => {
   });
 
   test('a deadline of the call is absolute, may be past, and wins', () => {
-    create({ executionDeadlineAt: 7, policy: { timeoutPolicy: { executionDeadlineMs: 5 } } }).leaves({ executionDeadlineAt: 7 });
+    create({ executionDeadlineAt: 7, policy: { timeoutPolicy: { executionDeadlineMs: 5 } } }).leaves({
+      executionDeadlineAt: 7,
+    });
   });
 
   test('the same id again is a duplicate, whatever else is asked', () => {
-    given(created()).when('createExecution', args({ laneId: 'other', priority: 9 })).answers({ kind: 'duplicate', executionId: X }).nothingHappens();
+    given(created())
+      .when('createExecution', args({ laneId: 'other', priority: 9 }))
+      .answers({ kind: 'duplicate', executionId: X })
+      .nothingHappens();
   });
 
   test('a key stands for its first execution within its window, per namespace', () => {
     const again = args({ executionId: idOf(2), idempotencyKey: 'key' });
     const world = created({ idempotencyKey: 'key', idempotencyExpiresAt: NOW + 1 });
     given(world).when('createExecution', again, NOW).answers({ kind: 'duplicate', executionId: X }).nothingHappens();
-    given(world).when('createExecution', again, NOW + 1).answers({ kind: 'created', executionId: idOf(2) });
-    given(world).when('createExecution', { ...again, namespace: 'm' }, NOW).answers({ kind: 'created' });
-    given(world).when('createExecution', { ...again, idempotencyKey: 'Key' }, NOW).answers({ kind: 'created' });
+    given(world)
+      .when('createExecution', again, NOW + 1)
+      .answers({ kind: 'created', executionId: idOf(2) });
+    given(world)
+      .when('createExecution', { ...again, namespace: 'm' }, NOW)
+      .answers({ kind: 'created' });
+    given(world)
+      .when('createExecution', { ...again, idempotencyKey: 'Key' }, NOW)
+      .answers({ kind: 'created' });
   });
 
   test('the window of a key is a day, or what the policy says', () => {
     create({ idempotencyKey: 'k' }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 86_400_000 });
-    create({ idempotencyKey: 'k', policy: { dedupWindowMs: 10 } }).then({ type: 'execution_created', idempotencyExpiresAt: NOW + 10 });
+    create({ idempotencyKey: 'k', policy: { dedupWindowMs: 10 } }).then({
+      type: 'execution_created',
+      idempotencyExpiresAt: NOW + 10,
+    });
   });
 
   test('a key outlives the execution that it names', () => {
@@ -96,7 +125,9 @@ describe('createExecution', () => {
   });
 
   test('capabilities are a set, in byte order', () => {
-    create({ policy: { routingRequirements: { requiredCapabilities: ['ä', 'gpu', 'eu', 'gpu'] } } }).leaves({ requiredCapabilities: ['eu', 'gpu', 'ä'] });
+    create({ policy: { routingRequirements: { requiredCapabilities: ['ä', 'gpu', 'eu', 'gpu'] } } }).leaves({
+      requiredCapabilities: ['eu', 'gpu', 'ä'],
+    });
   });
 });
 
@@ -114,10 +145,30 @@ describe('what create refuses', () => {
     ['a tag value that is no text', { tags: { 'a.b': 5 } }, 'invalid_input', 'tags.a.b'],
     ['a policy that is a list', { policy: [] }, 'invalid_policy_json', 'policy'],
     ['a misspelt member of the policy', { policy: { retryPolcy: {} } }, 'invalid_policy_json', 'policy'],
-    ['requirements that are no object', { policy: { routingRequirements: null } }, 'invalid_policy_json', 'policy.routingRequirements'],
-    ['capabilities that are no list', { policy: { routingRequirements: { requiredCapabilities: {} } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities'],
-    ['a token with a comma', { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities.0'],
-    ['257 tokens', { policy: { routingRequirements: { requiredCapabilities: Array.from({ length: 257 }, (_, i) => `t${i}`) } } }, 'invalid_capabilities', 'policy.routingRequirements.requiredCapabilities'],
+    [
+      'requirements that are no object',
+      { policy: { routingRequirements: null } },
+      'invalid_policy_json',
+      'policy.routingRequirements',
+    ],
+    [
+      'capabilities that are no list',
+      { policy: { routingRequirements: { requiredCapabilities: {} } } },
+      'invalid_capabilities',
+      'policy.routingRequirements.requiredCapabilities',
+    ],
+    [
+      'a token with a comma',
+      { policy: { routingRequirements: { requiredCapabilities: ['a,b'] } } },
+      'invalid_capabilities',
+      'policy.routingRequirements.requiredCapabilities.0',
+    ],
+    [
+      '257 tokens',
+      { policy: { routingRequirements: { requiredCapabilities: Array.from({ length: 257 }, (_, i) => `t${i}`) } } },
+      'invalid_capabilities',
+      'policy.routingRequirements.requiredCapabilities',
+    ],
     ['a fractional priority', { priority: 1.5 }, 'invalid_input', 'priority'],
     ['a lane with a colon', { laneId: 'a:b' }, 'invalid_input', 'laneId'],
   ])('%s', (_, facts, code, field) => {
@@ -126,8 +177,14 @@ describe('what create refuses', () => {
 
   test('256 tokens and 4 096 bytes are accepted', () => {
     const tokens = Array.from({ length: 256 }, (_, i) => `t${i}`);
-    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: [...tokens, ...tokens] } } })).not.toBeInstanceOf(Error);
-    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_096)] } } })).not.toBeInstanceOf(Error);
-    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_097)] } } })).toBeInstanceOf(Error);
+    expect(
+      refusal({ policy: { routingRequirements: { requiredCapabilities: [...tokens, ...tokens] } } }),
+    ).not.toBeInstanceOf(Error);
+    expect(
+      refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_096)] } } }),
+    ).not.toBeInstanceOf(Error);
+    expect(refusal({ policy: { routingRequirements: { requiredCapabilities: ['x'.repeat(4_097)] } } })).toBeInstanceOf(
+      Error,
+    );
   });
 });

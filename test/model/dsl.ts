@@ -64,7 +64,8 @@ export const claimed = (facts: Facts<'execution_claimed'> = {}): Event =>
     ...facts,
   }) as Event;
 
-export const event = <Type extends Event['type']>(type: Type, facts: Facts<Type> = {} as Facts<Type>): Event => ({ type, executionId: X, at: START, ...facts }) as Event;
+export const event = <Type extends Event['type']>(type: Type, facts: Facts<Type> = {} as Facts<Type>): Event =>
+  ({ type, executionId: X, at: START, ...facts }) as Event;
 
 const PURGE_AT = START + 1_000_000_000;
 
@@ -84,9 +85,21 @@ export const IN_CLASS = {
   AE: [created(), claimed({ leaseExpiresAt: START + 1_000 }), event('lease_expired', { at: START + 2_000 })],
   AR: [created(), claimed(), event('lease_revoked', { reason: 'operator' })],
   Tcompleted: [created(), claimed(), event('execution_completed', { purgeAt: PURGE_AT })],
-  Tfailed: [created(), claimed(), event('execution_failed', { failureReason: 'r', failureCategory: 'transient', purgeAt: PURGE_AT })],
-  Tcancelled: [created(), claimed(), event('execution_cancelled', { cancellationReason: 'r', cancelledBy: 'operator_override', purgeAt: PURGE_AT })],
-  Texpired: [created(), claimed(), event('execution_expired', { expireReason: 'execution_deadline', purgeAt: PURGE_AT })],
+  Tfailed: [
+    created(),
+    claimed(),
+    event('execution_failed', { failureReason: 'r', failureCategory: 'transient', purgeAt: PURGE_AT }),
+  ],
+  Tcancelled: [
+    created(),
+    claimed(),
+    event('execution_cancelled', { cancellationReason: 'r', cancelledBy: 'operator_override', purgeAt: PURGE_AT }),
+  ],
+  Texpired: [
+    created(),
+    claimed(),
+    event('execution_expired', { expireReason: 'execution_deadline', purgeAt: PURGE_AT }),
+  ],
 } as const satisfies Record<string, readonly Event[]>;
 export type StateClass = keyof typeof IN_CLASS;
 export const CLASSES = Object.keys(IN_CLASS) as StateClass[];
@@ -158,7 +171,9 @@ function commanded<Name extends OperationName>(machine: SpecMachine, name: Name,
 }
 
 /** A world in which these events happened. */
-export function given(...events: readonly Event[]): { when<Name extends OperationName>(name: Name, args: ArgsOf<Name>, at?: number): Then } {
+export function given(...events: readonly Event[]): {
+  when<Name extends OperationName>(name: Name, args: ArgsOf<Name>, at?: number): Then;
+} {
   const machine = new SpecMachine({ retentionMs: RETENTION_MS });
   for (const happened of events) machine.record(happened);
   return { when: (name, args, at = NOW) => commanded(machine, name, args, at) };

@@ -1,7 +1,22 @@
 /** What an owner may do, by state: the table of owner operations, the verdict on fences, and repeated final calls. */
 import { describe, expect, test } from 'vitest';
 import type { ArgsOf } from '../../model/machine.js';
-import { claimArgs, claimed, CLASSES, created, DELAYED_UNTIL, event, FENCE, given, IN_CLASS, NOW, START, uuid, X, type StateClass } from './dsl.js';
+import {
+  claimArgs,
+  claimed,
+  CLASSES,
+  created,
+  DELAYED_UNTIL,
+  event,
+  FENCE,
+  given,
+  IN_CLASS,
+  NOW,
+  START,
+  uuid,
+  X,
+  type StateClass,
+} from './dsl.js';
 
 const CALLS = {
   completeExecution: { executionId: X, fence: FENCE },
@@ -14,7 +29,8 @@ const CALLS = {
 type Call = keyof typeof CALLS;
 const NAMES = Object.keys(CALLS) as Call[];
 
-const call = (name: Call, state: StateClass, change: object = {}) => given(...IN_CLASS[state]).when(name, { ...CALLS[name], ...change } as ArgsOf<typeof name>);
+const call = (name: Call, state: StateClass, change: object = {}) =>
+  given(...IN_CLASS[state]).when(name, { ...CALLS[name], ...change } as ArgsOf<typeof name>);
 
 const KIND: Record<Call, string> = {
   completeExecution: 'completed',
@@ -26,7 +42,12 @@ const KIND: Record<Call, string> = {
 };
 
 /** Where the same call, repeated by the last owner, gets its first answer again. */
-const REPEATED: Partial<Record<Call, StateClass>> = { completeExecution: 'Tcompleted', failExecution: 'Tfailed', delayExecution: 'DI', releaseLease: 'RI' };
+const REPEATED: Partial<Record<Call, StateClass>> = {
+  completeExecution: 'Tcompleted',
+  failExecution: 'Tfailed',
+  delayExecution: 'DI',
+  releaseLease: 'RI',
+};
 
 describe('the table of owner operations', () => {
   for (const name of NAMES) {
@@ -44,10 +65,18 @@ describe('the table of owner operations', () => {
 
 describe('the verdict on a fence', () => {
   const FENCED = NAMES.filter((name) => name !== 'updateProgress');
-  const partial = [{ leaseId: FENCE.leaseId }, { leaseEpoch: 1 }, { attemptId: FENCE.attemptId }, { leaseId: FENCE.leaseId, leaseEpoch: 1 }, { leaseEpoch: 1, attemptId: FENCE.attemptId }];
+  const partial = [
+    { leaseId: FENCE.leaseId },
+    { leaseEpoch: 1 },
+    { attemptId: FENCE.attemptId },
+    { leaseId: FENCE.leaseId, leaseEpoch: 1 },
+    { leaseEpoch: 1, attemptId: FENCE.attemptId },
+  ];
 
   test.each(FENCED)('%s refuses a partial triple before it looks at the state', (name) => {
-    for (const fence of partial) for (const state of ['AL', 'AX', 'AR', 'RW', 'Tcompleted'] as const) call(name, state, { fence }).refuses('partial_fence_triple');
+    for (const fence of partial)
+      for (const state of ['AL', 'AX', 'AR', 'RW', 'Tcompleted'] as const)
+        call(name, state, { fence }).refuses('partial_fence_triple');
   });
 
   test.each(FENCED)('%s needs a fence, or says who it is', (name) => {
@@ -57,14 +86,18 @@ describe('the verdict on a fence', () => {
     }
   });
 
-  test.each(['completeExecution', 'failExecution', 'delayExecution'] as const)('%s lets an operator act on owned work only', (name) => {
-    const change = { fence: undefined, source: 'operator_override' };
-    call(name, 'AL', change).answers({ kind: KIND[name] });
-    call(name, 'AX', change).refuses('lease_expired');
-    call(name, 'AE', change).refuses('lease_expired');
-    call(name, 'AR', change).refuses('lease_revoked');
-    for (const state of ['RW', 'RI', 'DW', 'DI', 'Tcompleted', 'Tfailed'] as const) call(name, state, change).refuses('execution_not_active');
-  });
+  test.each(['completeExecution', 'failExecution', 'delayExecution'] as const)(
+    '%s lets an operator act on owned work only',
+    (name) => {
+      const change = { fence: undefined, source: 'operator_override' };
+      call(name, 'AL', change).answers({ kind: KIND[name] });
+      call(name, 'AX', change).refuses('lease_expired');
+      call(name, 'AE', change).refuses('lease_expired');
+      call(name, 'AR', change).refuses('lease_revoked');
+      for (const state of ['RW', 'RI', 'DW', 'DI', 'Tcompleted', 'Tfailed'] as const)
+        call(name, state, change).refuses('execution_not_active');
+    },
+  );
 
   test.each(['renewLease', 'releaseLease'] as const)('%s does not know operators', (name) => {
     call(name, 'AL', { fence: undefined, source: 'operator_override' }).refuses('fence_required');
@@ -90,15 +123,36 @@ describe('the verdict on a fence', () => {
 
   test('a lease is over at its expiry, not after it', () => {
     const world = [created(), claimed({ leaseExpiresAt: NOW })];
-    given(...world).when('renewLease', CALLS.renewLease, NOW - 1).answers({ kind: 'renewed' });
-    given(...world).when('renewLease', CALLS.renewLease, NOW).refuses('lease_expired');
+    given(...world)
+      .when('renewLease', CALLS.renewLease, NOW - 1)
+      .answers({ kind: 'renewed' });
+    given(...world)
+      .when('renewLease', CALLS.renewLease, NOW)
+      .refuses('lease_expired');
   });
 
   test('what the old owner sees after another took over', () => {
-    const reclaimed = [...IN_CLASS.AE, claimed({ at: START + 3_000, attemptType: 'reclaim', attemptIndex: 1, leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202), leaseExpiresAt: NOW + 1 })];
-    given(...reclaimed).when('completeExecution', CALLS.completeExecution).refuses('stale_lease');
-    given(...reclaimed).when('completeExecution', CALLS.completeExecution, NOW + 1).refuses('lease_expired');
-    given(...reclaimed, event('lease_revoked', { reason: 'r' })).when('completeExecution', CALLS.completeExecution).refuses('lease_revoked');
+    const reclaimed = [
+      ...IN_CLASS.AE,
+      claimed({
+        at: START + 3_000,
+        attemptType: 'reclaim',
+        attemptIndex: 1,
+        leaseId: uuid(102),
+        leaseEpoch: 2,
+        attemptId: uuid(202),
+        leaseExpiresAt: NOW + 1,
+      }),
+    ];
+    given(...reclaimed)
+      .when('completeExecution', CALLS.completeExecution)
+      .refuses('stale_lease');
+    given(...reclaimed)
+      .when('completeExecution', CALLS.completeExecution, NOW + 1)
+      .refuses('lease_expired');
+    given(...reclaimed, event('lease_revoked', { reason: 'r' }))
+      .when('completeExecution', CALLS.completeExecution)
+      .refuses('lease_revoked');
   });
 
   test('the refusal of work that is not active carries what a caller reconciles by', () => {
@@ -109,21 +163,45 @@ describe('the verdict on a fence', () => {
       attemptId: FENCE.attemptId,
       attemptState: 'attempt_terminal',
     });
-    call('renewLease', 'RW').refuses('execution_not_active', { terminalOutcome: 'none', leaseEpoch: '0', lifecyclePhase: 'runnable', attemptId: '', attemptState: 'pending_first_attempt' });
+    call('renewLease', 'RW').refuses('execution_not_active', {
+      terminalOutcome: 'none',
+      leaseEpoch: '0',
+      lifecyclePhase: 'runnable',
+      attemptId: '',
+      attemptState: 'pending_first_attempt',
+    });
   });
 });
 
 describe('repeated final calls', () => {
   test('completion is recognised by epoch and attempt; the lease id does not matter any more', () => {
-    call('completeExecution', 'Tcompleted', { fence: { ...FENCE, leaseId: uuid(999) } }).answers({ kind: 'completed' }).nothingHappens();
+    call('completeExecution', 'Tcompleted', { fence: { ...FENCE, leaseId: uuid(999) } })
+      .answers({ kind: 'completed' })
+      .nothingHappens();
     call('completeExecution', 'Tcompleted', { fence: { ...FENCE, leaseEpoch: 2 } }).refuses('execution_not_active');
-    call('completeExecution', 'Tcompleted', { fence: { ...FENCE, attemptId: uuid(999) } }).refuses('execution_not_active');
-    call('completeExecution', 'Tcompleted', { fence: undefined, source: 'operator_override' }).refuses('execution_not_active');
+    call('completeExecution', 'Tcompleted', { fence: { ...FENCE, attemptId: uuid(999) } }).refuses(
+      'execution_not_active',
+    );
+    call('completeExecution', 'Tcompleted', { fence: undefined, source: 'operator_override' }).refuses(
+      'execution_not_active',
+    );
   });
 
   test('a failure that scheduled a retry answers the time again, also when the backoff is over', () => {
-    const backoff = [created(), claimed(), event('retry_scheduled', { at: START + 1_000, failureReason: 'r', failureCategory: 'transient', delayUntil: START + 9_000 })];
-    given(...backoff).when('failExecution', CALLS.failExecution).answers({ kind: 'retry_scheduled', delayUntil: START + 9_000, nextAttemptIndex: 1 }).nothingHappens();
+    const backoff = [
+      created(),
+      claimed(),
+      event('retry_scheduled', {
+        at: START + 1_000,
+        failureReason: 'r',
+        failureCategory: 'transient',
+        delayUntil: START + 9_000,
+      }),
+    ];
+    given(...backoff)
+      .when('failExecution', CALLS.failExecution)
+      .answers({ kind: 'retry_scheduled', delayUntil: START + 9_000, nextAttemptIndex: 1 })
+      .nothingHappens();
     given(...backoff, event('execution_promoted', { at: START + 9_000 }))
       .when('failExecution', CALLS.failExecution, START + 9_500)
       .answers({ kind: 'retry_scheduled', nextAttemptIndex: 1 })
@@ -142,8 +220,13 @@ describe('repeated final calls', () => {
   });
 
   test('a cancellation by the last owner', () => {
-    given(...IN_CLASS.Tcancelled).when('cancelExecution', { executionId: X, reason: 'r', ...FENCE }).answers({ kind: 'cancelled' }).nothingHappens();
-    given(...IN_CLASS.Tcancelled).when('cancelExecution', { executionId: X, reason: 'r', ...FENCE, leaseEpoch: 2 }).refuses('execution_not_active');
+    given(...IN_CLASS.Tcancelled)
+      .when('cancelExecution', { executionId: X, reason: 'r', ...FENCE })
+      .answers({ kind: 'cancelled' })
+      .nothingHappens();
+    given(...IN_CLASS.Tcancelled)
+      .when('cancelExecution', { executionId: X, reason: 'r', ...FENCE, leaseEpoch: 2 })
+      .refuses('execution_not_active');
   });
 });
 
@@ -167,15 +250,36 @@ describe('handing back', () => {
       .then({ type: 'lease_released', attemptTimeoutRemainingMs: 700 })
       .leavesState({ attemptState: 'attempt_interrupted', eligibilityState: 'eligible_now', ownershipState: 'unowned' })
       .when('claimForWorker', claimArgs(), NOW + 100)
-      .answers({ kind: 'claimed', executions: [{ claimKind: 'resumed', attemptId: FENCE.attemptId, attemptIndex: 0, leaseEpoch: 2, leaseId: uuid(102), attemptTimeoutAt: NOW + 800 }] })
+      .answers({
+        kind: 'claimed',
+        executions: [
+          {
+            claimKind: 'resumed',
+            attemptId: FENCE.attemptId,
+            attemptIndex: 0,
+            leaseEpoch: 2,
+            leaseId: uuid(102),
+            attemptTimeoutAt: NOW + 800,
+          },
+        ],
+      })
       .then({ type: 'execution_resumed' })
       .leaves({ totalAttemptCount: 1, retryCount: 0, leaseReleaseCount: 1 });
   });
 
   test('is capped by the policy', () => {
-    const world = [created({ policy: { maxReleaseCount: 1 } }), claimed(), event('lease_released'), claimed({ type: 'execution_resumed', leaseEpoch: 2 } as never)];
-    given(...world).when('releaseLease', { executionId: X, fence: { ...FENCE, leaseEpoch: 2 } }).refuses('max_releases_exceeded');
-    given(created({ policy: { maxReleaseCount: 0 } }), claimed()).when('releaseLease', CALLS.releaseLease).refuses('max_releases_exceeded');
+    const world = [
+      created({ policy: { maxReleaseCount: 1 } }),
+      claimed(),
+      event('lease_released'),
+      claimed({ type: 'execution_resumed', leaseEpoch: 2 } as never),
+    ];
+    given(...world)
+      .when('releaseLease', { executionId: X, fence: { ...FENCE, leaseEpoch: 2 } })
+      .refuses('max_releases_exceeded');
+    given(created({ policy: { maxReleaseCount: 0 } }), claimed())
+      .when('releaseLease', CALLS.releaseLease)
+      .refuses('max_releases_exceeded');
   });
 });
 
@@ -205,12 +309,24 @@ describe('completing', () => {
       claimed({ at: START + 2, attemptType: 'retry', attemptIndex: 1, leaseEpoch: 2 }),
     ];
     const done = given(...retried)
-      .when('completeExecution', { executionId: X, fence: { ...FENCE, leaseEpoch: 2 }, resultPayload: new Uint8Array(0), resultEncoding: 'raw' })
+      .when('completeExecution', {
+        executionId: X,
+        fence: { ...FENCE, leaseEpoch: 2 },
+        resultPayload: new Uint8Array(0),
+        resultEncoding: 'raw',
+      })
       .then({ type: 'execution_completed', resultBytes: 0, resultEncoding: 'raw' })
       .leaves({ failureReason: undefined, failureCategory: undefined, resultBytes: 0, startedAt: START })
-      .leavesState({ lifecyclePhase: 'terminal', terminalOutcome: 'success', publicState: 'completed', attemptState: 'attempt_terminal' });
+      .leavesState({
+        lifecyclePhase: 'terminal',
+        terminalOutcome: 'success',
+        publicState: 'completed',
+        attemptState: 'attempt_terminal',
+      });
     expect(done.reads('getExecutionResult', { executionId: X }, NOW)).toMatchObject({ outcome: new Uint8Array(0) });
-    const without = given(created(), claimed()).when('completeExecution', CALLS.completeExecution).leaves({ resultBytes: undefined });
+    const without = given(created(), claimed())
+      .when('completeExecution', CALLS.completeExecution)
+      .leaves({ resultBytes: undefined });
     expect(without.reads('getExecutionResult', { executionId: X }, NOW)).toMatchObject({ outcome: undefined });
   });
 });

@@ -7,18 +7,44 @@ import { evolve } from '../../model/evolve-pure.js';
 import { emptyState } from '../../model/state.js';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
-import { claimed, created, DELAYED_UNTIL, event, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X } from './dsl.js';
+import {
+  claimed,
+  created,
+  DELAYED_UNTIL,
+  event,
+  FENCE,
+  given,
+  IN_CLASS,
+  NOW,
+  PARTITION,
+  START,
+  uuid,
+  X,
+} from './dsl.js';
 
-const folded = (events: readonly Event[]): ReadonlyExecution => events.reduce(evolve, emptyState()).executions.get(X) as ReadonlyExecution;
+const folded = (events: readonly Event[]): ReadonlyExecution =>
+  events.reduce(evolve, emptyState()).executions.get(X) as ReadonlyExecution;
 
 describe('the next timer', () => {
   test.each([
     ['nothing is due for ready work', [created()], undefined],
     ['the end of a delay', IN_CLASS.DW, { kind: 'delay', at: DELAYED_UNTIL }],
     ['the end of a lease', [created(), claimed({ leaseExpiresAt: 9 })], { kind: 'lease', at: 9 }],
-    ['the attempt timeout before it', [created(), claimed({ leaseExpiresAt: 9, attemptTimeoutAt: 8 })], { kind: 'attempt_timeout', at: 8 }],
-    ['on equal times what ends more', [created({ executionDeadlineAt: 8 }), claimed({ leaseExpiresAt: 8, attemptTimeoutAt: 8 })], { kind: 'execution_deadline', at: 8 }],
-    ['of lapsed work the attempt timeout', [created(), claimed({ attemptTimeoutAt: 8 }), event('lease_expired')], { kind: 'attempt_timeout', at: 8 }],
+    [
+      'the attempt timeout before it',
+      [created(), claimed({ leaseExpiresAt: 9, attemptTimeoutAt: 8 })],
+      { kind: 'attempt_timeout', at: 8 },
+    ],
+    [
+      'on equal times what ends more',
+      [created({ executionDeadlineAt: 8 }), claimed({ leaseExpiresAt: 8, attemptTimeoutAt: 8 })],
+      { kind: 'execution_deadline', at: 8 },
+    ],
+    [
+      'of lapsed work the attempt timeout',
+      [created(), claimed({ attemptTimeoutAt: 8 }), event('lease_expired')],
+      { kind: 'attempt_timeout', at: 8 },
+    ],
     ['of lapsed work without a timeout nothing', IN_CLASS.AE, undefined],
     ['of terminal work nothing', [created({ executionDeadlineAt: 8 }), ...IN_CLASS.Tcompleted.slice(1)], undefined],
   ] as const)('%s', (_, events, expected) => {
@@ -29,8 +55,15 @@ describe('the next timer', () => {
 describe('what is due', () => {
   test('comes in the order of its times, purges last', () => {
     const second = `${PARTITION}:${uuid(2)}`;
-    const world = given(created({ delayUntil: START + 20 }), created({ executionId: second, delayUntil: START + 10 }), created({ executionId: `${PARTITION}:${uuid(3)}` }))
-      .when('cancelExecution', { executionId: `${PARTITION}:${uuid(3)}`, reason: 'r', source: 'operator_override' }, START);
+    const world = given(
+      created({ delayUntil: START + 20 }),
+      created({ executionId: second, delayUntil: START + 10 }),
+      created({ executionId: `${PARTITION}:${uuid(3)}` }),
+    ).when(
+      'cancelExecution',
+      { executionId: `${PARTITION}:${uuid(3)}`, reason: 'r', source: 'operator_override' },
+      START,
+    );
     expect(world.reads('listDue', { partition: PARTITION }, START + 10_000_000)).toMatchObject({
       outcome: {
         commands: [
@@ -41,15 +74,24 @@ describe('what is due', () => {
         nextDueAt: START + 10,
       },
     });
-    expect(world.reads('listDue', { partition: PARTITION, limit: 1 }, START + 20)).toMatchObject({ outcome: { commands: [{ args: { executionId: second } }] } });
-    expect(world.reads('listDue', { partition: PARTITION }, START + 9)).toMatchObject({ outcome: { commands: [], nextDueAt: START + 10 } });
+    expect(world.reads('listDue', { partition: PARTITION, limit: 1 }, START + 20)).toMatchObject({
+      outcome: { commands: [{ args: { executionId: second } }] },
+    });
+    expect(world.reads('listDue', { partition: PARTITION }, START + 9)).toMatchObject({
+      outcome: { commands: [], nextDueAt: START + 10 },
+    });
   });
 });
 
 describe('snapshots', () => {
   test('a lease is shown while the execution is active, lapsed or not', () => {
-    for (const state of ['AL', 'AX', 'AE', 'AR'] as const) expect(snapshotOf(folded(IN_CLASS[state])).currentLease).toMatchObject({ leaseId: FENCE.leaseId, attemptIndex: 0 });
-    for (const state of ['RW', 'RI', 'DI', 'Tcompleted'] as const) expect(snapshotOf(folded(IN_CLASS[state])).currentLease).toBeUndefined();
+    for (const state of ['AL', 'AX', 'AE', 'AR'] as const)
+      expect(snapshotOf(folded(IN_CLASS[state])).currentLease).toMatchObject({
+        leaseId: FENCE.leaseId,
+        attemptIndex: 0,
+      });
+    for (const state of ['RW', 'RI', 'DI', 'Tcompleted'] as const)
+      expect(snapshotOf(folded(IN_CLASS[state])).currentLease).toBeUndefined();
   });
 
   test('the blocking reason is absent, not none', () => {
@@ -58,22 +100,37 @@ describe('snapshots', () => {
   });
 
   test('there is no current attempt between a failure and its retry', () => {
-    const backoff = [created(), claimed(), event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: NOW })];
+    const backoff = [
+      created(),
+      claimed(),
+      event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: NOW }),
+    ];
     expect(snapshotOf(folded(backoff)).currentAttempt).toBeUndefined();
     expect(snapshotOf(folded(IN_CLASS.DI)).currentAttempt).toMatchObject({ attemptIndex: 0 });
   });
 
   test('missing executions are an answer, except for work that needs one', () => {
     const empty = given().when('promoteDelayed', { executionId: X });
-    for (const name of ['describeExecution', 'readExecutionInfo', 'readExecutionState', 'getExecutionResult'] as const) {
+    for (const name of [
+      'describeExecution',
+      'readExecutionInfo',
+      'readExecutionState',
+      'getExecutionResult',
+    ] as const) {
       expect(empty.reads(name, { executionId: X }, NOW)).toMatchObject({ ok: true, outcome: undefined });
     }
-    expect(empty.reads('readExecutionContext', { executionId: X }, NOW)).toMatchObject({ ok: false, code: 'execution_not_found' });
+    expect(empty.reads('readExecutionContext', { executionId: X }, NOW)).toMatchObject({
+      ok: false,
+      code: 'execution_not_found',
+    });
   });
 });
 
 describe('pages of ids', () => {
-  const world = given(...[3, 1, 2].map((n) => created({ executionId: `${PARTITION}:${uuid(n)}` }))).when('promoteDelayed', { executionId: X });
+  const world = given(...[3, 1, 2].map((n) => created({ executionId: `${PARTITION}:${uuid(n)}` }))).when(
+    'promoteDelayed',
+    { executionId: X },
+  );
   const id = (n: number): string => `${PARTITION}:${uuid(n)}`;
   test.each([
     [{ limit: 2 }, [id(1), id(2)], id(2)],
@@ -83,16 +140,29 @@ describe('pages of ids', () => {
     [{ limit: 5, cursor: id(3) }, [], undefined],
     [{ limit: 0 }, [], undefined],
   ])('%j', (page, executions, nextCursor) => {
-    expect(world.reads('listExecutions', { partition: PARTITION, ...page }, NOW)).toMatchObject({ outcome: { executions, nextCursor } });
+    expect(world.reads('listExecutions', { partition: PARTITION, ...page }, NOW)).toMatchObject({
+      outcome: { executions, nextCursor },
+    });
   });
 });
 
 describe('handles', () => {
   test('carry a claim and come back as it', () => {
-    const { decision } = given(created()).when('claimForWorker', { partition: PARTITION, laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1', claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }] });
+    const { decision } = given(created()).when('claimForWorker', {
+      partition: PARTITION,
+      laneId: 'lane',
+      workerId: 'w',
+      workerInstanceId: 'w-1',
+      claims: [{ leaseId: FENCE.leaseId, attemptId: FENCE.attemptId }],
+    });
     if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('nothing was claimed');
     const [execution] = decision.outcome.executions;
-    const handle = handleOf(execution as NonNullable<typeof execution>, { backend: 'memory', leaseTtlMs: 30_000, laneId: 'lane', workerInstanceId: 'w-1' });
+    const handle = handleOf(execution as NonNullable<typeof execution>, {
+      backend: 'memory',
+      leaseTtlMs: 30_000,
+      laneId: 'lane',
+      workerInstanceId: 'w-1',
+    });
     const payload = decodeHandle(handle, 'memory');
     expect(decodeHandle(encodeHandle(payload), 'memory')).toEqual(payload);
     expect(payload).toMatchObject({ kind: 'fresh', executionId: X, ...FENCE, attemptIndex: 0 });

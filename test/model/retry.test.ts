@@ -1,24 +1,44 @@
 /** The retry decision: counts, classes, categories, backoff, jitter; and when terminal work is purged. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backoffDelayOf, executionPolicy, policyRules, retryPolicy, type ExecutionPolicy, type RetryPolicy } from '../../model/execution/policy.js';
+import {
+  backoffDelayOf,
+  executionPolicy,
+  policyRules,
+  retryPolicy,
+  type ExecutionPolicy,
+  type RetryPolicy,
+} from '../../model/execution/policy.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { purgeAtOf } from '../../model/schedule/timers.js';
 import { claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, X } from './dsl.js';
 
-const policyOf = (input: object): ExecutionPolicy => executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 40 }, ...input } });
+const policyOf = (input: object): ExecutionPolicy =>
+  executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 40 }, ...input } });
 const fail = (policy: ExecutionPolicy | undefined, facts: Partial<ArgsOf<'failExecution'>> = {}, retries = 0) => {
   const earlier = Array.from({ length: retries }, (_, i) => [
     event('retry_scheduled', { failureReason: 'r', failureCategory: 'io', delayUntil: START + i }),
     event('execution_promoted'),
     claimed({ attemptType: 'retry', attemptIndex: i + 1, leaseEpoch: i + 2 }),
   ]).flat();
-  return given(created({ policy }), claimed(), ...earlier).when('failExecution', { executionId: X, fence: { ...FENCE, leaseEpoch: retries + 1 }, failureReason: 'why', ...facts });
+  return given(created({ policy }), claimed(), ...earlier).when('failExecution', {
+    executionId: X,
+    fence: { ...FENCE, leaseEpoch: retries + 1 },
+    failureReason: 'why',
+    ...facts,
+  });
 };
 
 describe('whether a failure is retried', () => {
   test('without a retry policy, never', () => {
-    fail(undefined).answers({ kind: 'terminal_failed' }).then({ type: 'execution_failed', failureReason: 'why', failureCategory: 'transient', purgeAt: slotEnd(NOW + RETENTION_MS) });
+    fail(undefined)
+      .answers({ kind: 'terminal_failed' })
+      .then({
+        type: 'execution_failed',
+        failureReason: 'why',
+        failureCategory: 'transient',
+        purgeAt: slotEnd(NOW + RETENTION_MS),
+      });
     fail({}).answers({ kind: 'terminal_failed' });
   });
 
@@ -58,8 +78,18 @@ describe('whether a failure is retried', () => {
   test('the state while it waits', () => {
     fail(policyOf({}))
       .then({ type: 'retry_scheduled', delayUntil: NOW + 40, failureReason: 'why', failureCategory: 'transient' })
-      .leaves({ situation: 'retry_backoff', dueAt: NOW + 40, nextAttempt: 'retry', currentLeaseId: undefined, currentAttemptId: FENCE.attemptId })
-      .leavesState({ blockingReason: 'waiting_for_retry_backoff', attemptState: 'pending_retry_attempt', publicState: 'delayed' });
+      .leaves({
+        situation: 'retry_backoff',
+        dueAt: NOW + 40,
+        nextAttempt: 'retry',
+        currentLeaseId: undefined,
+        currentAttemptId: FENCE.attemptId,
+      })
+      .leavesState({
+        blockingReason: 'waiting_for_retry_backoff',
+        attemptState: 'pending_retry_attempt',
+        publicState: 'delayed',
+      });
   });
 });
 
@@ -67,12 +97,15 @@ describe('how long it waits', () => {
   const exponential = (facts: object): RetryPolicy => retryPolicy.parse({ backoff: { type: 'exponential', ...facts } });
 
   test('fixed', () => {
-    for (const retries of [0, 1, 9]) expect(backoffDelayOf(retryPolicy.parse({ backoff: { type: 'fixed', delayMs: 70 } }), retries, 0)).toBe(70);
+    for (const retries of [0, 1, 9])
+      expect(backoffDelayOf(retryPolicy.parse({ backoff: { type: 'fixed', delayMs: 70 } }), retries, 0)).toBe(70);
     expect(backoffDelayOf(retryPolicy.parse({ backoff: { type: 'fixed' } }), 0, 1)).toBe(1_000);
   });
 
   test('exponential with its defaults', () => {
-    expect([0, 1, 2, 5, 6, 1_000].map((retries) => backoffDelayOf(retryPolicy.parse({}), retries, 1))).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000]);
+    expect([0, 1, 2, 5, 6, 1_000].map((retries) => backoffDelayOf(retryPolicy.parse({}), retries, 1))).toEqual([
+      1_000, 2_000, 4_000, 32_000, 60_000, 60_000,
+    ]);
   });
 
   test('a fractional delay is cut to whole milliseconds', () => {
@@ -95,14 +128,28 @@ describe('how long it waits', () => {
   });
 
   test('is a whole number within its bounds for every policy', () => {
-    const anyPolicy = fc.record({ initialDelayMs: fc.nat(1_000), extra: fc.nat(100_000), multiplier: fc.double({ min: 1, max: 100, noNaN: true }), jitter: fc.boolean() });
+    const anyPolicy = fc.record({
+      initialDelayMs: fc.nat(1_000),
+      extra: fc.nat(100_000),
+      multiplier: fc.double({ min: 1, max: 100, noNaN: true }),
+      jitter: fc.boolean(),
+    });
     fc.assert(
-      fc.property(anyPolicy, fc.nat(1_000), fc.double({ min: 0, max: 1, noNaN: true }), ({ extra, ...facts }, retries, factor) => {
-        const delay = backoffDelayOf(exponential({ ...facts, maxDelayMs: facts.initialDelayMs + extra }), retries, factor);
-        expect(Number.isSafeInteger(delay)).toBe(true);
-        expect(delay).toBeGreaterThanOrEqual(Math.floor(facts.initialDelayMs / 2));
-        expect(delay).toBeLessThanOrEqual(facts.initialDelayMs + extra);
-      }),
+      fc.property(
+        anyPolicy,
+        fc.nat(1_000),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        ({ extra, ...facts }, retries, factor) => {
+          const delay = backoffDelayOf(
+            exponential({ ...facts, maxDelayMs: facts.initialDelayMs + extra }),
+            retries,
+            factor,
+          );
+          expect(Number.isSafeInteger(delay)).toBe(true);
+          expect(delay).toBeGreaterThanOrEqual(Math.floor(facts.initialDelayMs / 2));
+          expect(delay).toBeLessThanOrEqual(facts.initialDelayMs + extra);
+        },
+      ),
     );
   });
 });
@@ -110,10 +157,25 @@ describe('how long it waits', () => {
 describe('the rules of a policy as text', () => {
   test('twelve words and the categories', () => {
     expect(policyRules({})).toBe('- - - - - - - - - - - -|');
-    expect(policyRules(executionPolicy.parse({ retryPolicy: { retryableCategories: ['io', 'two words'] }, maxReclaimCount: 0, timeoutPolicy: { attemptTimeoutMs: 5 } }))).toBe(
-      '3 exponential 1000 60000 2 0 5 0 - - - -|io,two words',
-    );
-    expect(policyRules(executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } }, streamPolicy: { retentionTtlMs: 7 }, dedupWindowMs: 8, maxReleaseCount: 6 }))).toBe('3 fixed 9 - - - - - 6 7 - 8|');
+    expect(
+      policyRules(
+        executionPolicy.parse({
+          retryPolicy: { retryableCategories: ['io', 'two words'] },
+          maxReclaimCount: 0,
+          timeoutPolicy: { attemptTimeoutMs: 5 },
+        }),
+      ),
+    ).toBe('3 exponential 1000 60000 2 0 5 0 - - - -|io,two words');
+    expect(
+      policyRules(
+        executionPolicy.parse({
+          retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } },
+          streamPolicy: { retentionTtlMs: 7 },
+          dedupWindowMs: 8,
+          maxReleaseCount: 6,
+        }),
+      ),
+    ).toBe('3 fixed 9 - - - - - 6 7 - 8|');
   });
 });
 

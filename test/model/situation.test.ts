@@ -1,11 +1,25 @@
 /** What is asked of a situation in every transition is answered without the table, and must say what the table says. */
 import { describe, expect, it } from 'vitest';
-import { isActive, isClaimable, isDelayed, isRunnable, isTerminal, SITUATION_NAMES, SITUATIONS } from '../../model/execution/situation.js';
+import {
+  isActive,
+  isClaimable,
+  isDelayed,
+  isRunnable,
+  isTerminal,
+  SITUATION_NAMES,
+  SITUATIONS,
+} from '../../model/execution/situation.js';
 
 describe('the predicates of a situation', () => {
   it.each(SITUATION_NAMES)('agree with the table: %s', (situation) => {
     const { phase, ownership, eligibility } = SITUATIONS[situation];
-    expect({ runnable: isRunnable(situation), active: isActive(situation), terminal: isTerminal(situation), delayed: isDelayed(situation), claimable: isClaimable(situation) }).toEqual({
+    expect({
+      runnable: isRunnable(situation),
+      active: isActive(situation),
+      terminal: isTerminal(situation),
+      delayed: isDelayed(situation),
+      claimable: isClaimable(situation),
+    }).toEqual({
       runnable: phase === 'runnable',
       active: phase === 'active',
       terminal: phase === 'terminal',

@@ -14,7 +14,8 @@ interface Import {
   readonly target: string;
 }
 
-const STATEMENT = /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
+const STATEMENT =
+  /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
 
 function sourcesIn(folder: string): string[] {
   return readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' })
@@ -26,7 +27,12 @@ function importsOf(file: string): Import[] {
   const text = readFileSync(ROOT + file, 'utf8');
   return [...text.matchAll(STATEMENT)].map((match) => {
     const specifier = match[1] ?? match[2] ?? match[3] ?? '';
-    const target = specifier.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), specifier)).split(sep).join('/').replace(/\.js$/, '') : specifier;
+    const target = specifier.startsWith('.')
+      ? relative(ROOT, resolve(ROOT, dirname(file), specifier))
+          .split(sep)
+          .join('/')
+          .replace(/\.js$/, '')
+      : specifier;
     return { file, line: text.slice(0, match.index).split('\n').length, target };
   });
 }
@@ -34,7 +40,11 @@ function importsOf(file: string): Import[] {
 const isNode = (target: string): boolean => target.startsWith('node:') || builtinModules.includes(target);
 
 /** Imports of a folder that none of the patterns allows. */
-function strangers(folder: string, allowed: readonly RegExp[], except: (file: string) => boolean = () => false): string[] {
+function strangers(
+  folder: string,
+  allowed: readonly RegExp[],
+  except: (file: string) => boolean = () => false,
+): string[] {
   return sourcesIn(folder)
     .filter((file) => !except(file))
     .flatMap(importsOf)
@@ -48,7 +58,10 @@ describe('imports', () => {
   });
 
   test('only the pure fold, which the package does not ship, needs immer', () => {
-    const users = ['model', 'src', 'lua'].flatMap(sourcesIn).flatMap(importsOf).filter(({ target }) => target === 'immer' || target === 'model/evolve-pure');
+    const users = ['model', 'src', 'lua']
+      .flatMap(sourcesIn)
+      .flatMap(importsOf)
+      .filter(({ target }) => target === 'immer' || target === 'model/evolve-pure');
     expect(users.map(({ file }) => file)).toEqual(['model/evolve-pure.ts']);
   });
 
@@ -67,31 +80,53 @@ describe('imports', () => {
   });
 
   test('the product does not import its own tests, and nothing but tests imports flowfabric/testing', () => {
-    const users = sourcesIn('src').filter((file) => !file.startsWith('src/testing/')).flatMap(importsOf);
+    const users = sourcesIn('src')
+      .filter((file) => !file.startsWith('src/testing/'))
+      .flatMap(importsOf);
     expect(users.filter(({ target }) => target.startsWith('src/testing')).map(({ file }) => file)).toEqual([]);
   });
 
   test('proofs stand on the machine, on flowfabric/testing and on the boundary', () => {
-    const proof = (file: string): boolean => /^fuzz\/[^/]+$/.test(file) && !file.endsWith('.test.ts') && file !== 'fuzz/main.ts';
+    const proof = (file: string): boolean =>
+      /^fuzz\/[^/]+$/.test(file) && !file.endsWith('.test.ts') && file !== 'fuzz/main.ts';
     const allowed = [/^fuzz\//, /^model\//, /^src\/testing\//, /^src\/boundary$/, /^fast-check$/, /^zod$/, /^node:/];
     expect(strangers('fuzz', allowed, (file) => !proof(file))).toEqual([]);
   });
 
   test('everything imported is declared as a dependency', () => {
-    const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<string, Record<string, string> | undefined>;
-    const declared = new Set(Object.keys({ ...manifest['dependencies'], ...manifest['peerDependencies'], ...manifest['devDependencies'] }));
-    const nameOf = (target: string): string => target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/');
+    const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<
+      string,
+      Record<string, string> | undefined
+    >;
+    const declared = new Set(
+      Object.keys({ ...manifest['dependencies'], ...manifest['peerDependencies'], ...manifest['devDependencies'] }),
+    );
+    const nameOf = (target: string): string =>
+      target
+        .split('/')
+        .slice(0, target.startsWith('@') ? 2 : 1)
+        .join('/');
     const outside = ['model', 'lua', 'src', 'test', 'fuzz', 'bench', 'examples']
       .flatMap(sourcesIn)
       .flatMap(importsOf)
-      .filter(({ target }) => !isNode(target) && !/^(model|lua|src|test|fuzz|bench|examples|dist)\b/.test(target) && !/^flowfabric(\/|$)/.test(target));
-    expect(outside.filter(({ target }) => !declared.has(nameOf(target))).map(({ file, target }) => `${file}: ${target}`)).toEqual([]);
+      .filter(
+        ({ target }) =>
+          !isNode(target) &&
+          !/^(model|lua|src|test|fuzz|bench|examples|dist)\b/.test(target) &&
+          !/^flowfabric(\/|$)/.test(target),
+      );
+    expect(
+      outside.filter(({ target }) => !declared.has(nameOf(target))).map(({ file, target }) => `${file}: ${target}`),
+    ).toEqual([]);
   });
 
   test('the machine has no clock, no randomness and nothing asynchronous', () => {
-    const forbidden = /\bDate\.now\b|\bnew Date\(|\bMath\.random\b|\brandomUUID\b|\brandomBytes\b|\bsetTimeout\b|\bsetInterval\b|\basync\b|\bawait\b|\bprocess\b|\bperformance\b/;
+    const forbidden =
+      /\bDate\.now\b|\bnew Date\(|\bMath\.random\b|\brandomUUID\b|\brandomBytes\b|\bsetTimeout\b|\bsetInterval\b|\basync\b|\bawait\b|\bprocess\b|\bperformance\b/;
     const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
-    const guilty = sourcesIn('model').filter((file) => forbidden.test(withoutComments(readFileSync(ROOT + file, 'utf8'))));
+    const guilty = sourcesIn('model').filter((file) =>
+      forbidden.test(withoutComments(readFileSync(ROOT + file, 'utf8'))),
+    );
     expect(guilty).toEqual([]);
   });
 });

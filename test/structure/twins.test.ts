@@ -26,7 +26,8 @@ function twinOf(name: OperationName): string {
   return withoutComments((found[0] as [string, string])[1]);
 }
 
-const codesIn = (text: string): string[] => [...text.matchAll(/ff\.reject\('([a-z_]+)'/g)].map((match) => match[1] as string);
+const codesIn = (text: string): string[] =>
+  [...text.matchAll(/ff\.reject\('([a-z_]+)'/g)].map((match) => match[1] as string);
 
 /** The text of a shared function. */
 function helper(name: string): string {
@@ -68,7 +69,10 @@ describe('operations', () => {
   });
 
   test('every refusal of the catalogue is used by an operation or a read', () => {
-    const declared = new Set<string>([...NAMES.flatMap((name) => operationNamed(name).rejects), ...Object.values(QUERIES).flatMap(({ rejects }) => rejects as readonly string[])]);
+    const declared = new Set<string>([
+      ...NAMES.flatMap((name) => operationNamed(name).rejects),
+      ...Object.values(QUERIES).flatMap(({ rejects }) => rejects as readonly string[]),
+    ]);
     expect(Object.keys(REJECTIONS).filter((code) => !declared.has(code))).toEqual([]);
   });
 });
@@ -96,16 +100,25 @@ describe('events', () => {
       return upToEnd(direct);
     }
     const body = upToEnd(logged.indexOf(`local function ${shared.name}(`));
-    const calls = [...logged.matchAll(new RegExp(`(?<!function )${shared.name}\\(call,(?! event_type)`, 'g'))].map(({ index }) => upToEnd(index));
+    const calls = [...logged.matchAll(new RegExp(`(?<!function )${shared.name}\\(call,(?! event_type)`, 'g'))].map(
+      ({ index }) => upToEnd(index),
+    );
     return [body, ...calls.filter((call) => shared.types.length === 1 || call.includes(`'${type}'`))].join('\n');
   }
 
-  test.each(Object.values(EVENTS).map(({ type, schema }) => [type, schema] as const))('%s carries the same facts', (type, schema) => {
-    const entry = entryOf(type);
-    const facts = fieldsOf(schema as unknown as z.ZodObject).map(({ name }) => snakeCase(name)).filter((name) => name !== 'execution_id' && name !== 'at');
-    const names = [...entry.matchAll(/'([a-z_]+)'/g)].map((match) => match[1] as string).filter((name) => name !== type);
-    expect(new Set(names)).toEqual(new Set(facts));
-  });
+  test.each(Object.values(EVENTS).map(({ type, schema }) => [type, schema] as const))(
+    '%s carries the same facts',
+    (type, schema) => {
+      const entry = entryOf(type);
+      const facts = fieldsOf(schema as unknown as z.ZodObject)
+        .map(({ name }) => snakeCase(name))
+        .filter((name) => name !== 'execution_id' && name !== 'at');
+      const names = [...entry.matchAll(/'([a-z_]+)'/g)]
+        .map((match) => match[1] as string)
+        .filter((name) => name !== type);
+      expect(new Set(names)).toEqual(new Set(facts));
+    },
+  );
 
   test.each(Object.values(EVENTS).map(({ type }) => type))('%s has a function that applies it', (type) => {
     expect(logged).toContain(`function ff.apply.${type}(`);
@@ -113,13 +126,18 @@ describe('events', () => {
 
   test('nothing is applied that is not declared', () => {
     const applied = [...logged.matchAll(/function ff\.apply\.([a-z_]+)\(/g)].map((match) => match[1] as string);
-    expect(applied.sort()).toEqual(Object.values(EVENTS).map(({ type }) => type as string).sort());
+    expect(applied.sort()).toEqual(
+      Object.values(EVENTS)
+        .map(({ type }) => type as string)
+        .sort(),
+    );
   });
 });
 
 describe('the library', () => {
   test('names of stored fields do not collide', () => {
-    for (const fields of [CORE_FIELDS, DETAIL_FIELDS]) expect(new Set(Object.values(fields)).size).toBe(Object.keys(fields).length);
+    for (const fields of [CORE_FIELDS, DETAIL_FIELDS])
+      expect(new Set(Object.values(fields)).size).toBe(Object.keys(fields).length);
   });
 
   test('every stored field that the Lua names exists', () => {
@@ -139,18 +157,24 @@ describe('the library', () => {
 
   test('its text is a function of its files', () => {
     expect(library('production')).toEqual(library('production'));
-    const changed = Object.fromEntries(Object.entries(files).map(([path, text]) => [path, path === 'main.lua' ? `${text}\n-- more` : text]));
+    const changed = Object.fromEntries(
+      Object.entries(files).map(([path, text]) => [path, path === 'main.lua' ? `${text}\n-- more` : text]),
+    );
     expect(library('production', changed).hash).not.toBe(library('production').hash);
   });
 
   test('no random numbers and no time besides the clock', () => {
-    const guilty = Object.entries(files).filter(([path, text]) => path !== 'core/clock.lua' && /math\.random|os\.|'TIME'/.test(withoutComments(text)));
+    const guilty = Object.entries(files).filter(
+      ([path, text]) => path !== 'core/clock.lua' && /math\.random|os\.|'TIME'/.test(withoutComments(text)),
+    );
     expect(guilty.map(([path]) => path)).toEqual([]);
   });
 
   test('the files of the Lua lie beside those of the machine by the same names', () => {
     for (const name of NAMES) {
-      const path = Object.keys(files).find((file) => files[file]?.includes(`function ff.operations.${snakeCase(name)}(`)) as string;
+      const path = Object.keys(files).find((file) =>
+        files[file]?.includes(`function ff.operations.${snakeCase(name)}(`),
+      ) as string;
       const twin = new URL(`../../model/${path.replace('.lua', '.ts')}`, import.meta.url);
       expect(readFileSync(twin, 'utf8'), path).toContain(`name: '${name}'`);
     }

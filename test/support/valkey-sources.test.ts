@@ -62,9 +62,7 @@ describe('deriveBackportsSource', () => {
 
   it('adds nothing if the suite is there already', () => {
     expect(derived(deb822.replace('bookworm-updates', 'bookworm-backports'))).toBeUndefined();
-    expect(
-      derived([oneLine, 'deb http://mirror.example/debian bookworm-backports main\n'], 'a.list'),
-    ).toBeUndefined();
+    expect(derived([oneLine, 'deb http://mirror.example/debian bookworm-backports main\n'], 'a.list')).toBeUndefined();
   });
 
   it('passes over entries that are switched off or serve sources only', () => {

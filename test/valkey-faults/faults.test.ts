@@ -50,7 +50,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
   const startedAt = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startedAt > timeoutMs) throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
+    if (performance.now() - startedAt > timeoutMs)
+      throw new Error(`Still not so after ${timeoutMs} ms: ${condition.toString()}`);
     await pause(20);
   }
 }
@@ -89,7 +90,12 @@ describe('a server that does not answer', () => {
     const frozen = await server();
     const backend = await engine(frozen.url);
     await frozen.kill('SIGSTOP');
-    const calls = await Promise.all([failure(create(backend)), failure(backend.listLanes()), failure(backend.serverTime()), failure(backend.ping())]);
+    const calls = await Promise.all([
+      failure(create(backend)),
+      failure(backend.listLanes()),
+      failure(backend.serverTime()),
+      failure(backend.ping()),
+    ]);
     for (const { error, tookMs } of calls) {
       expect(error.code).toBe('call_timeout');
       expect(tookMs).toBeGreaterThan(CALL_TIMEOUT_MS - 20);
@@ -169,7 +175,9 @@ describe('a server that is gone', () => {
     const backend = await engine(gone.url);
     const executionId = newId();
     await gone.kill('SIGKILL');
-    await expect.poll(async () => (await failure(create(backend, executionId))).error.message).toContain('cannot be reached');
+    await expect
+      .poll(async () => (await failure(create(backend, executionId))).error.message)
+      .toContain('cannot be reached');
     await gone.restart();
     await persistently(() => backend.ping());
     await pause(200);
@@ -183,7 +191,9 @@ describe('a server that is gone', () => {
     await backend.onWake(['lane'], (wake) => void ('arriving' in wake || wakes.push(wake)));
     await gone.restart();
     const observer = await control(gone);
-    await until(async () => Number(((await observer.call('PUBSUB', 'NUMSUB', 'ff:wake:lane')) as [string, number])[1]) === 1);
+    await until(
+      async () => Number(((await observer.call('PUBSUB', 'NUMSUB', 'ff:wake:lane')) as [string, number])[1]) === 1,
+    );
     await persistently(() => create(backend));
     await until(() => wakes.some(({ kind }) => kind === 'work'));
   });
@@ -233,7 +243,13 @@ describe('a server that is demoted', () => {
     const executionId = newId();
     await create(backend, executionId);
     const claim = await backend.claimForWorker({
-      partition: partitionKeyOf(0), laneId: 'lane', workerId: 'w', workerInstanceId: 'w', workerCapabilities: [], leaseTtlMs: 30_000, claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+      partition: partitionKeyOf(0),
+      laneId: 'lane',
+      workerId: 'w',
+      workerInstanceId: 'w',
+      workerCapabilities: [],
+      leaseTtlMs: 30_000,
+      claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
     });
     if (claim.kind !== 'claimed') throw new Error('nothing was claimed');
     // WAIT speaks for the writes of its own connection only: compare positions.
@@ -265,7 +281,12 @@ describe('a replica that lacks the last writes', () => {
     link.cut();
     const claimOne = async (worker: string) => {
       const outcome = await backend.claimForWorker({
-        partition: partitionKeyOf(0), laneId: 'lane', workerId: worker, workerInstanceId: worker, workerCapabilities: [], leaseTtlMs: 30_000,
+        partition: partitionKeyOf(0),
+        laneId: 'lane',
+        workerId: worker,
+        workerInstanceId: worker,
+        workerCapabilities: [],
+        leaseTtlMs: 30_000,
         claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
       });
       if (outcome.kind !== 'claimed') throw new Error('nothing was claimed');
@@ -279,7 +300,9 @@ describe('a replica that lacks the last writes', () => {
     await admin.call('REPLICAOF', 'NO', 'ONE');
 
     // Nobody owns it now; whoever held it is told.
-    expect((await failure(backend.renewLease({ executionId, fence: lost, leaseTtlMs: 30_000 }))).error.code).toBe('execution_not_active');
+    expect((await failure(backend.renewLease({ executionId, fence: lost, leaseTtlMs: 30_000 }))).error.code).toBe(
+      'execution_not_active',
+    );
     const kept = await claimOne('second');
     expect(kept.leaseEpoch).toBe(lost.leaseEpoch);
     expect(kept.leaseId).not.toBe(lost.leaseId);

@@ -20,7 +20,10 @@ async function boot(options: ValkeyOptions = {}): Promise<Backend> {
 }
 
 async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineError> {
-  const error = await call.then(() => undefined, (reason: unknown) => reason);
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(EngineError);
   expect((error as EngineError).code).toBe(code);
   return error as EngineError;
@@ -28,12 +31,15 @@ async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineE
 
 /** The library as another build would bring it. */
 function otherBuild(build: number): string {
-  const source = wanted.source.replace(/(return \{ \d+, )\d+(?=, )/, `$1${build}`).replaceAll(wanted.hash, '0123456789abcdef');
+  const source = wanted.source
+    .replace(/(return \{ \d+, )\d+(?=, )/, `$1${build}`)
+    .replaceAll(wanted.hash, '0123456789abcdef');
   expect(source).not.toBe(wanted.source);
   return source;
 }
 
-const loaded = async (): Promise<[number, number, string]> => (await admin.call('FCALL', `${wanted.functionPrefix}version`, 0)) as [number, number, string];
+const loaded = async (): Promise<[number, number, string]> =>
+  (await admin.call('FCALL', `${wanted.functionPrefix}version`, 0)) as [number, number, string];
 const load = (source: string): Promise<unknown> => admin.call('FUNCTION', 'LOAD', 'REPLACE', source);
 
 beforeAll(async () => {
@@ -165,8 +171,16 @@ describe('the partitioning', () => {
 
   test('is refused when a later boot wants another', async () => {
     await boot({ partitions: { count: 5 } });
-    expect((await refused(boot({ partitions: { count: 6 } }), 'partition_mismatch')).detail).toEqual({ field: 'count', stored: '5', config: '6' });
-    expect((await refused(boot({ partitions: { placement: 'lane' } }), 'partition_mismatch')).detail).toEqual({ field: 'placement', stored: 'spread', config: 'lane' });
+    expect((await refused(boot({ partitions: { count: 6 } }), 'partition_mismatch')).detail).toEqual({
+      field: 'count',
+      stored: '5',
+      config: '6',
+    });
+    expect((await refused(boot({ partitions: { placement: 'lane' } }), 'partition_mismatch')).detail).toEqual({
+      field: 'placement',
+      stored: 'spread',
+      config: 'lane',
+    });
   });
 
   test('belongs to its prefix', async () => {
@@ -174,33 +188,46 @@ describe('the partitioning', () => {
     expect((await boot({ prefix: 'other:', partitions: { count: 6 } })).partitions.count).toBe(6);
   });
 
-  test.each(['no json', '{"count":0}', '[]', '{"count":"5","placement":"spread"}'])('that is stored as %s is corruption', async (text) => {
-    await admin.set('ff:deployment', text);
-    await refused(boot(), 'corruption');
-  });
+  test.each(['no json', '{"count":0}', '[]', '{"count":"5","placement":"spread"}'])(
+    'that is stored as %s is corruption',
+    async (text) => {
+      await admin.set('ff:deployment', text);
+      await refused(boot(), 'corruption');
+    },
+  );
 
-  test.each([{ count: 0 }, { count: 1.5 }, { count: 65_536 }, { placement: 'elsewhere' }])('%j is refused before anything is stored', async (partitions) => {
-    await refused(boot({ partitions: partitions as never }), 'invalid_input');
-    expect(await admin.exists('ff:deployment')).toBe(0);
-  });
+  test.each([{ count: 0 }, { count: 1.5 }, { count: 65_536 }, { placement: 'elsewhere' }])(
+    '%j is refused before anything is stored',
+    async (partitions) => {
+      await refused(boot({ partitions: partitions as never }), 'invalid_input');
+      expect(await admin.exists('ff:deployment')).toBe(0);
+    },
+  );
 });
 
 describe('the address', () => {
   const secret = 'hush-7f3a';
 
-  test.each(['', 'host:6379', `ftp://user:${secret}@host`, `:${secret}@`, 'valkey://'])('%j is refused', async (url) => {
-    const error = await refused(valkey({ url }), 'invalid_input');
-    expect(error.message).not.toContain(secret);
-  });
+  test.each(['', 'host:6379', `ftp://user:${secret}@host`, `:${secret}@`, 'valkey://'])(
+    '%j is refused',
+    async (url) => {
+      const error = await refused(valkey({ url }), 'invalid_input');
+      expect(error.message).not.toContain(secret);
+    },
+  );
 
   test('a prefix that could break keys is refused', async () => {
-    for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)]) await refused(valkey({ url: server.url, prefix }), 'invalid_input');
+    for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)])
+      await refused(valkey({ url: server.url, prefix }), 'invalid_input');
   });
 
   test('where nobody listens is named without its password', async () => {
     const port = await freePort();
     const startedAt = performance.now();
-    const error = await valkey({ url: `valkey://user:${secret}@127.0.0.1:${port}`, callTimeoutMs: 500 }).then(() => undefined, (reason: unknown) => reason);
+    const error = await valkey({ url: `valkey://user:${secret}@127.0.0.1:${port}`, callTimeoutMs: 500 }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(EngineError);
     expect(['transport_failed', 'call_timeout']).toContain((error as EngineError).code);
     expect((error as EngineError).message).toContain(`127.0.0.1:${port}`);
@@ -210,7 +237,13 @@ describe('the address', () => {
   });
 
   test('with a wrong password is refused without telling it', async () => {
-    const error = await valkey({ url: server.url.replace('redis://', `valkey://user:${secret}@`), callTimeoutMs: 1_000 }).then(() => undefined, (reason: unknown) => reason);
+    const error = await valkey({
+      url: server.url.replace('redis://', `valkey://user:${secret}@`),
+      callTimeoutMs: 1_000,
+    }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(EngineError);
     expect(String((error as EngineError).message)).not.toContain(secret);
   });

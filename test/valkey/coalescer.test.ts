@@ -6,8 +6,20 @@ import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment(2);
 
-const creation = (partition = 0) => ({ executionId: `{fp:${partition}}:${randomUUID()}`, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
-const claimArgs = (count: number) => ({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })) });
+const creation = (partition = 0) => ({
+  executionId: `{fp:${partition}}:${randomUUID()}`,
+  namespace: 'n',
+  laneId: 'l',
+  executionKind: 'k',
+  creatorIdentity: 'c',
+});
+const claimArgs = (count: number) => ({
+  partition: '{fp:0}',
+  laneId: 'l',
+  workerId: 'w',
+  workerInstanceId: 'w1',
+  claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+});
 async function calls(): Promise<number> {
   return Number(/cmdstat_fcall:calls=(\d+)/.exec(await deployed.admin.info('commandstats'))?.[1] ?? 0);
 }
@@ -16,19 +28,29 @@ it('joins the calls of one turn, per partition, and answers each caller', async 
   const before = await calls();
   const all = [creation(0), creation(1), creation(0), creation(0)];
   const outcomes = await Promise.all(all.map((args) => deployed.backend.createExecution(args)));
-  expect(outcomes.map((outcome) => [outcome.kind, outcome.executionId])).toEqual(all.map(({ executionId }) => ['created', executionId]));
+  expect(outcomes.map((outcome) => [outcome.kind, outcome.executionId])).toEqual(
+    all.map(({ executionId }) => ['created', executionId]),
+  );
   expect((await calls()) - before).toBe(2);
 });
 
 it('keeps the order of one caller, and refuses one caller alone', async () => {
   const claimed = await deployed.backend.claimForWorker(claimArgs(3));
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
-  const [a, b] = claimed.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({ executionId, fence: { leaseId, leaseEpoch, attemptId } }));
+  const [a, b] = claimed.executions.map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({
+    executionId,
+    fence: { leaseId, leaseEpoch, attemptId },
+  }));
   if (a === undefined || b === undefined) throw new Error('two are needed');
   const before = await calls();
   const [pair, refused, third] = await Promise.all([
-    deployed.backend.execute([{ name: 'completeExecution', args: a }, { name: 'cancelExecution', args: { executionId: a.executionId, reason: 'late', source: 'operator_override' } }]),
-    deployed.backend.completeExecution({ ...b, fence: { ...b.fence, leaseEpoch: 99 } }).catch((error: unknown) => error),
+    deployed.backend.execute([
+      { name: 'completeExecution', args: a },
+      { name: 'cancelExecution', args: { executionId: a.executionId, reason: 'late', source: 'operator_override' } },
+    ]),
+    deployed.backend
+      .completeExecution({ ...b, fence: { ...b.fence, leaseEpoch: 99 } })
+      .catch((error: unknown) => error),
     deployed.backend.completeExecution(b),
   ]);
   expect((await calls()) - before).toBe(1);
@@ -40,28 +62,39 @@ it('keeps the order of one caller, and refuses one caller alone', async () => {
 
 it('shows a read what was written before it in the same turn', async () => {
   const args = creation();
-  const [, state] = await Promise.all([deployed.backend.createExecution(args), deployed.backend.readExecutionState({ executionId: args.executionId })]);
+  const [, state] = await Promise.all([
+    deployed.backend.createExecution(args),
+    deployed.backend.readExecutionState({ executionId: args.executionId }),
+  ]);
   expect(state).toBe('waiting');
 });
 
-const claimed = (outcome: Awaited<ReturnType<Backend['claimForWorker']>>): string[] => (outcome.kind === 'claimed' ? outcome.executions.map(({ executionId }) => executionId) : []);
+const claimed = (outcome: Awaited<ReturnType<Backend['claimForWorker']>>): string[] =>
+  outcome.kind === 'claimed' ? outcome.executions.map(({ executionId }) => executionId) : [];
 
 /** Listeners that claim what arrives, as workers with so many free slots would. */
-async function claimants(laneId: string, slots: readonly number[]): Promise<{ got: Promise<string[]>[]; published: () => number; stop: () => void }> {
+async function claimants(
+  laneId: string,
+  slots: readonly number[],
+): Promise<{ got: Promise<string[]>[]; published: () => number; stop: () => void }> {
   const got: Promise<string[]>[] = [];
   let published = 0;
-  const stops = await Promise.all(slots.map((free, who) => {
-    let left = free;
-    return deployed.backend.onWake([laneId], (wake) => {
-      if (wake.kind !== 'work') return;
-      if (wake.arriving === undefined) published++;
-      else if (left > 0) {
-        const count = Math.min(left, wake.arriving);
-        left -= count;
-        got[who] = deployed.backend.claimForWorker({ ...claimArgs(count), laneId, partition: wake.partition }).then(claimed);
-      }
-    });
-  }));
+  const stops = await Promise.all(
+    slots.map((free, who) => {
+      let left = free;
+      return deployed.backend.onWake([laneId], (wake) => {
+        if (wake.kind !== 'work') return;
+        if (wake.arriving === undefined) published++;
+        else if (left > 0) {
+          const count = Math.min(left, wake.arriving);
+          left -= count;
+          got[who] = deployed.backend
+            .claimForWorker({ ...claimArgs(count), laneId, partition: wake.partition })
+            .then(claimed);
+        }
+      });
+    }),
+  );
   return { got, published: () => published, stop: () => stops.forEach((stop) => stop()) };
 }
 
@@ -84,7 +117,9 @@ it('offers new work to those who wait for it in this process, in the call that c
 
 it('wakes by the server for what nobody in this process took', async () => {
   const { got, published, stop } = await claimants('left', [1]);
-  await Promise.all([creation(), creation()].map((args) => deployed.backend.createExecution({ ...args, laneId: 'left' })));
+  await Promise.all(
+    [creation(), creation()].map((args) => deployed.backend.createExecution({ ...args, laneId: 'left' })),
+  );
   expect(await got[0]).toHaveLength(1);
   while (published() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   stop();
@@ -95,7 +130,9 @@ it('makes the rest of a call again when a full server refuses the creations in i
   await deployed.backend.createExecution(kept);
   const { got, stop } = await claimants('full', [2]);
   await deployed.admin.config('SET', 'maxmemory', '1');
-  await expect(deployed.backend.createExecution({ ...creation(), laneId: 'full' })).rejects.toMatchObject({ code: 'server_memory_full' });
+  await expect(deployed.backend.createExecution({ ...creation(), laneId: 'full' })).rejects.toMatchObject({
+    code: 'server_memory_full',
+  });
   expect(await got[0]).toEqual([kept.executionId]);
   await deployed.admin.config('SET', 'maxmemory', '0');
   stop();
@@ -116,15 +153,25 @@ it('asks once for what several slots of one worker claim at once, and gives each
   const all = Array.from({ length: 5 }, (_, index) => ({ ...creation(), laneId: 'slots', priority: 9 - index }));
   for (const args of all) await deployed.backend.createExecution(args);
   await deployed.backend.createExecution({ ...creation(), laneId: 'elsewhere' });
-  const claim = (count: number, facts: { laneId?: string; workerInstanceId?: string } = {}) => deployed.backend.claimForWorker({ ...claimArgs(count), laneId: 'slots', ...facts });
+  const claim = (count: number, facts: { laneId?: string; workerInstanceId?: string } = {}) =>
+    deployed.backend.claimForWorker({ ...claimArgs(count), laneId: 'slots', ...facts });
   const before = await calls();
-  const wanted = [claim(1), claim(2), claim(1, { laneId: 'elsewhere' }), claim(1, { workerInstanceId: 'another' }), claim(1), claim(3)];
+  const wanted = [
+    claim(1),
+    claim(2),
+    claim(1, { laneId: 'elsewhere' }),
+    claim(1, { workerInstanceId: 'another' }),
+    claim(1),
+    claim(3),
+  ];
   const outcomes = await Promise.all(wanted);
   expect((await calls()) - before).toBe(1);
   expect(outcomes.map((outcome) => claimed(outcome).length)).toEqual([1, 2, 1, 1, 1, 0]);
   expect(outcomes.map(({ kind }) => kind)).toEqual(['claimed', 'claimed', 'claimed', 'claimed', 'claimed', 'no_work']);
   // The most urgent first, in the order in which they were asked for.
-  expect(outcomes.filter((_, index) => index !== 2).flatMap(claimed)).toEqual(all.map(({ executionId }) => executionId));
+  expect(outcomes.filter((_, index) => index !== 2).flatMap(claimed)).toEqual(
+    all.map(({ executionId }) => executionId),
+  );
 });
 
 it('gives nothing to two, not even when they bring the same ids', async () => {

@@ -19,13 +19,33 @@ afterEach(async () => {
   if (keys.length > 0) await deployed.admin.del(...keys);
 });
 
-const creation = (facts: { laneId?: string; inputPayload?: Uint8Array; idempotencyKey?: string } = {}): Extract<Command, { name: 'createExecution' }> => ({
+const creation = (
+  facts: { laneId?: string; inputPayload?: Uint8Array; idempotencyKey?: string } = {},
+): Extract<Command, { name: 'createExecution' }> => ({
   name: 'createExecution',
-  args: { executionId: `${P}:${randomUUID()}`, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', ...facts },
+  args: {
+    executionId: `${P}:${randomUUID()}`,
+    namespace: 'n',
+    laneId: 'l',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+    ...facts,
+  },
 });
-const claim = (count: number, laneId = 'l', workerCapabilities: string[] = []): Extract<Command, { name: 'claimForWorker' }> => ({
+const claim = (
+  count: number,
+  laneId = 'l',
+  workerCapabilities: string[] = [],
+): Extract<Command, { name: 'claimForWorker' }> => ({
   name: 'claimForWorker',
-  args: { partition: P, laneId, workerId: 'w', workerInstanceId: 'w1', workerCapabilities, claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })) },
+  args: {
+    partition: P,
+    laneId,
+    workerId: 'w',
+    workerInstanceId: 'w1',
+    workerCapabilities,
+    claims: Array.from({ length: count }, () => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
+  },
 });
 const claimed = async (count: number): Promise<readonly ClaimedExecution[]> => {
   const outcome = await deployed.backend.claimForWorker(claim(count).args);
@@ -36,15 +56,23 @@ const long = () => randomBytes(STAGED_FROM_BYTES);
 
 it('a call of very many claims takes all that it answers', async () => {
   const batches = 42;
-  for (let i = 0; i < 7; i++) await deployed.backend.execute(Array.from({ length: 6 * LIMITS.maxClaimCount }, () => creation()));
+  for (let i = 0; i < 7; i++)
+    await deployed.backend.execute(Array.from({ length: 6 * LIMITS.maxClaimCount }, () => creation()));
   const results = await deployed.backend.execute(Array.from({ length: batches }, () => claim(LIMITS.maxClaimCount)));
-  const owned = results.flatMap((result) => (result.ok && result.outcome.kind === 'claimed' ? result.outcome.executions : []));
+  const owned = results.flatMap((result) =>
+    result.ok && result.outcome.kind === 'claimed' ? result.outcome.executions : [],
+  );
   expect(new Set(owned.map(({ executionId }) => executionId)).size).toBe(batches * LIMITS.maxClaimCount);
-  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`)]).toEqual([batches * LIMITS.maxClaimCount, 0]);
+  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`)]).toEqual([
+    batches * LIMITS.maxClaimCount,
+    0,
+  ]);
 });
 
 it('a batch of as many commands as there may be, of the largest size, reaches the server', async () => {
-  const results = await deployed.backend.execute(Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)));
+  const results = await deployed.backend.execute(
+    Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)),
+  );
   expect(results.every((result) => result.ok && result.outcome.kind === 'no_work')).toBe(true);
 }, 30_000);
 
@@ -52,10 +80,18 @@ it('an error in one command is its own, and what stands before it is written who
   await deployed.backend.createExecution(creation().args);
   // What a claim with capabilities reads; nothing else looks there.
   await deployed.admin.set(`ff:${P}:sets:l`, 'no set');
-  const [first, second, third] = await deployed.backend.execute([claim(1), claim(1, 'l', ['gpu']), creation({ laneId: 'm' })]);
+  const [first, second, third] = await deployed.backend.execute([
+    claim(1),
+    claim(1, 'l', ['gpu']),
+    creation({ laneId: 'm' }),
+  ]);
   expect([first?.ok, second?.ok, third?.ok]).toEqual([true, false, true]);
   expect(!second?.ok && second?.error).toMatchObject({ code: 'function_failed' });
-  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`), await deployed.admin.zcard(`ff:${P}:queue:m:`)]).toEqual([1, 0, 1]);
+  expect([
+    await deployed.admin.zcard(`ff:${P}:timers`),
+    await deployed.admin.zcard(`ff:${P}:queue:l:`),
+    await deployed.admin.zcard(`ff:${P}:queue:m:`),
+  ]).toEqual([1, 0, 1]);
 });
 
 it('commands keep their order when bytes did not arrive beside their call', async () => {
@@ -65,7 +101,10 @@ it('commands keep their order when bytes did not arrive beside their call', asyn
   vi.spyOn(Valkey.prototype, 'set').mockImplementation(() => Promise.resolve('OK') as never);
   const { executionId } = args;
   const [completed, cancelled] = await deployed.backend.execute([
-    { name: 'completeExecution', args: { executionId, fence: fenceOf(owner as ClaimedExecution), resultPayload: long() } },
+    {
+      name: 'completeExecution',
+      args: { executionId, fence: fenceOf(owner as ClaimedExecution), resultPayload: long() },
+    },
     { name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } },
   ]);
   expect([completed.ok, cancelled.ok]).toEqual([true, false]);
@@ -75,7 +114,12 @@ it('commands keep their order when bytes did not arrive beside their call', asyn
 });
 
 it('payloads that a broken connection lost are asked for again; when they cannot be had, only their claims fail', async () => {
-  const create = () => Promise.all(Array.from({ length: FETCHED_FROM_CLAIMS }, () => deployed.backend.createExecution(creation({ inputPayload: randomBytes(100) }).args)));
+  const create = () =>
+    Promise.all(
+      Array.from({ length: FETCHED_FROM_CLAIMS }, () =>
+        deployed.backend.createExecution(creation({ inputPayload: randomBytes(100) }).args),
+      ),
+    );
   const fetch = vi.spyOn(Valkey.prototype as unknown as { mgetBuffer(): Promise<never> }, 'mgetBuffer');
   await create();
   fetch.mockRejectedValueOnce(new Error('Connection is closed.'));
@@ -83,7 +127,10 @@ it('payloads that a broken connection lost are asked for again; when they cannot
 
   await create();
   fetch.mockRejectedValueOnce(new Error("NOPERM User x has no permissions to run the 'mget' command"));
-  const [created, refused] = await Promise.allSettled([deployed.backend.createExecution(creation().args), deployed.backend.claimForWorker(claim(FETCHED_FROM_CLAIMS).args)]);
+  const [created, refused] = await Promise.allSettled([
+    deployed.backend.createExecution(creation().args),
+    deployed.backend.claimForWorker(claim(FETCHED_FROM_CLAIMS).args),
+  ]);
   expect([created.status, refused.status]).toEqual(['fulfilled', 'rejected']);
   expect((refused as PromiseRejectedResult).reason).toMatchObject({ code: 'server_refused' });
 });

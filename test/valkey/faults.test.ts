@@ -23,7 +23,14 @@ afterEach(async () => {
   await server?.stop();
 });
 
-const create = (n: number) => backend.createExecution({ executionId: idOf(n), namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' });
+const create = (n: number) =>
+  backend.createExecution({
+    executionId: idOf(n),
+    namespace: 'n',
+    laneId: 'lane',
+    executionKind: 'k',
+    creatorIdentity: 'c',
+  });
 
 /** Repeats a call for as long as it fails in a way that its caller may retry. */
 async function persistently<Value>(call: () => Promise<Value>): Promise<Value> {
@@ -42,7 +49,10 @@ test('a server that does not answer in time is a timeout that may be retried', a
   const admin = new Valkey(server.url);
   await admin.call('CLIENT', 'PAUSE', '3000', 'ALL');
   const startedAt = performance.now();
-  const error = await create(1).then(() => undefined, (reason: unknown) => reason);
+  const error = await create(1).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(performance.now() - startedAt).toBeLessThan(2_900);
   expect(error).toMatchObject({ name: 'EngineError', retryable: true });
   expect(['call_timeout', 'transport_failed']).toContain((error as EngineError).code);
@@ -54,7 +64,10 @@ test('a server that does not answer in time is a timeout that may be retried', a
 test('work survives a server that dies, and calls go on when it is back', async () => {
   await create(1);
   await server.kill('SIGKILL');
-  const error = await create(2).then(() => undefined, (reason: unknown) => reason);
+  const error = await create(2).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toMatchObject({ name: 'EngineError', retryable: true });
   await server.restart();
   expect((await persistently(() => create(2))).kind).toMatch(/created|duplicate/);
@@ -72,7 +85,9 @@ test('wakes arrive, also after the connection was lost', async () => {
       expect(performance.now()).toBeLessThan(deadline);
       // A wake can be lost while the subscription is renewed: cause another one.
       await persistently(() => create(n + 100 * wakesSeen));
-      await persistently(() => backend.cancelExecution({ executionId: idOf(n + 100 * wakesSeen), reason: 'r', source: 'operator_override' })).catch(() => undefined);
+      await persistently(() =>
+        backend.cancelExecution({ executionId: idOf(n + 100 * wakesSeen), reason: 'r', source: 'operator_override' }),
+      ).catch(() => undefined);
       await sleep(50);
     }
   };
@@ -97,7 +112,10 @@ test('a library that is lost with the server is brought again', async () => {
 
 test('a backend that is closed during a call ends that call', async () => {
   await server.kill('SIGSTOP');
-  const call = create(1).then(() => undefined, (reason: unknown) => reason);
+  const call = create(1).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   await sleep(50);
   await backend.close();
   const error = await call;

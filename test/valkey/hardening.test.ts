@@ -8,19 +8,37 @@ import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment();
 
-const creation = () => ({ executionId: `{fp:0}:${randomUUID()}`, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' });
-const claimArgs = () => ({ partition: '{fp:0}', laneId: 'l', workerId: 'w', workerInstanceId: 'w1', claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }] });
+const creation = () => ({
+  executionId: `{fp:0}:${randomUUID()}`,
+  namespace: 'n',
+  laneId: 'l',
+  executionKind: 'k',
+  creatorIdentity: 'c',
+});
+const claimArgs = () => ({
+  partition: '{fp:0}',
+  laneId: 'l',
+  workerId: 'w',
+  workerInstanceId: 'w1',
+  claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+});
 
 it('refuses creations with a code that says so, and finishes what there is', async () => {
   const args = creation();
   await deployed.backend.createExecution(args);
   await deployed.admin.config('SET', 'maxmemory', '1');
-  await expect(deployed.backend.createExecution(creation())).rejects.toMatchObject({ code: 'server_memory_full', retryable: true });
+  await expect(deployed.backend.createExecution(creation())).rejects.toMatchObject({
+    code: 'server_memory_full',
+    retryable: true,
+  });
   const claimed = await deployed.backend.claimForWorker(claimArgs());
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
   const [{ leaseId, leaseEpoch, attemptId } = { leaseId: '', leaseEpoch: 0, attemptId: '' }] = claimed.executions;
   // In one turn with a creation, which alone is refused.
-  const [refused, completed] = await Promise.allSettled([deployed.backend.createExecution(creation()), deployed.backend.completeExecution({ executionId: args.executionId, fence: { leaseId, leaseEpoch, attemptId } })]);
+  const [refused, completed] = await Promise.allSettled([
+    deployed.backend.createExecution(creation()),
+    deployed.backend.completeExecution({ executionId: args.executionId, fence: { leaseId, leaseEpoch, attemptId } }),
+  ]);
   expect([refused.status, completed.status]).toEqual(['rejected', 'fulfilled']);
   await deployed.admin.config('SET', 'maxmemory', '0');
   expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
@@ -56,12 +74,37 @@ it('hands nothing out twice that something else has put back into a queue', asyn
 
 it('needs no more rights than the changelog says', async () => {
   const rights = [
-    'fcall', 'function', 'set', 'mget', 'info', 'time', 'ping', 'publish', 'subscribe', 'unsubscribe',
-    '@hash', '@sortedset', '@list', '@set', '@stream', '@string', '@keyspace',
+    'fcall',
+    'function',
+    'set',
+    'mget',
+    'info',
+    'time',
+    'ping',
+    'publish',
+    'subscribe',
+    'unsubscribe',
+    '@hash',
+    '@sortedset',
+    '@list',
+    '@set',
+    '@stream',
+    '@string',
+    '@keyspace',
   ];
   const changelog = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
   expect(rights.filter((right) => !changelog.includes(`\`${right}\``))).toEqual([]);
-  await deployed.admin.call('ACL', 'SETUSER', 'modest', 'on', '>secret', '~ff:*', '&ff:*', '-@all', ...rights.map((right) => `+${right}`));
+  await deployed.admin.call(
+    'ACL',
+    'SETUSER',
+    'modest',
+    'on',
+    '>secret',
+    '~ff:*',
+    '&ff:*',
+    '-@all',
+    ...rights.map((right) => `+${right}`),
+  );
   const client = app({ backend: await valkey(deployed.server.url.replace('//', '//modest:secret@')) });
   const echo = client.task('echo', ({ input }: TaskContext<string>) => input);
   const inputs = Array.from({ length: 50 }, (_, index) => 'x'.repeat(index * 100));

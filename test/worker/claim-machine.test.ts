@@ -13,14 +13,25 @@ class ManualClock implements Clock {
 
 function machineOf(options: Partial<ClaimMachineOptions> = {}): { machine: ClaimMachine; clock: ManualClock } {
   const clock = new ManualClock();
-  return { clock, machine: new ClaimMachine({ slots: 1, claimAhead: 0, lanes: ['a'], partitions: ['p0', 'p1', 'p2'], clock, ...options }) };
+  return {
+    clock,
+    machine: new ClaimMachine({
+      slots: 1,
+      claimAhead: 0,
+      lanes: ['a'],
+      partitions: ['p0', 'p1', 'p2'],
+      clock,
+      ...options,
+    }),
+  };
 }
 
 function finish(machine: ClaimMachine, partition: string, count = 1): void {
   for (let i = 0; i < count; i++) machine.finished(partition);
 }
 
-const shape = (ask: Ask | undefined): unknown => ask && [ask.partition, ...ask.lanes.map(({ laneId, count }) => `${laneId}:${count}`)];
+const shape = (ask: Ask | undefined): unknown =>
+  ask && [ask.partition, ...ask.lanes.map(({ laneId, count }) => `${laneId}:${count}`)];
 
 describe('hints', () => {
   it('let lanes take turns, and partitions within a lane', () => {
@@ -28,7 +39,9 @@ describe('hints', () => {
     hints.mark('a', 'p0');
     hints.mark('a', 'p1');
     hints.mark('b', 'p1');
-    const served = Array.from({ length: 6 }, () => hints.next(() => true)).map((pair) => pair && pair.laneId + pair.partition);
+    const served = Array.from({ length: 6 }, () => hints.next(() => true)).map(
+      (pair) => pair && pair.laneId + pair.partition,
+    );
     expect(served).toEqual(['ap0', 'bp1', 'ap1', 'bp1', 'ap0', 'bp1']);
   });
 
@@ -183,7 +196,10 @@ describe('the claim machine', () => {
     const { machine } = machineOf({ slots: 8 });
     machine.hints.markAll();
     const first = [machine.ask(), machine.ask()] as [Ask, Ask];
-    expect(first.map(shape)).toEqual([['p0', 'a:4'], ['p1', 'a:4']]);
+    expect(first.map(shape)).toEqual([
+      ['p0', 'a:4'],
+      ['p1', 'a:4'],
+    ]);
     for (const ask of first) machine.answered(ask, [4]);
     finish(machine, 'p0', 3);
     const second = machine.ask() as Ask;
@@ -265,10 +281,18 @@ describe('the claim machine', () => {
 
   it('asks for no more of a lane at once than it may, in all calls together', () => {
     let most = 4;
-    const { machine } = machineOf({ slots: 20, lanes: ['a', 'b'], mostAtOnce: (laneId) => (laneId === 'a' ? most : Infinity) });
+    const { machine } = machineOf({
+      slots: 20,
+      lanes: ['a', 'b'],
+      mostAtOnce: (laneId) => (laneId === 'a' ? most : Infinity),
+    });
     for (const partition of ['p0', 'p1', 'p2']) machine.hints.mark('a', partition);
     const asks = [machine.ask(), machine.ask(), machine.ask()] as [Ask, Ask, Ask];
-    expect(asks.map(shape)).toEqual([['p0', 'a:2'], ['p1', 'a:1'], ['p2', 'a:1']]);
+    expect(asks.map(shape)).toEqual([
+      ['p0', 'a:2'],
+      ['p1', 'a:1'],
+      ['p2', 'a:1'],
+    ]);
     machine.hints.mark('b', 'p0');
     expect(shape(machine.ask())).toEqual(['p0', 'b:8']);
     // As many came as were asked for: more may be there, and may be asked for when there is room for it on the way.

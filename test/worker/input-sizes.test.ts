@@ -3,7 +3,8 @@ import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { InputSizes } from '../../src/worker/input-sizes.js';
 
 const MIB = 1024 * 1024;
-const ofBytes = (...sizes: number[]): ClaimedExecution[] => sizes.map((size) => ({ inputPayload: { byteLength: size } }) as unknown as ClaimedExecution);
+const ofBytes = (...sizes: number[]): ClaimedExecution[] =>
+  sizes.map((size) => ({ inputPayload: { byteLength: size } }) as unknown as ClaimedExecution);
 
 describe('the sizes of inputs', () => {
   it('bound what is asked for at once, lane by lane, from the first answer on', () => {

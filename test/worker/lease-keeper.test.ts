@@ -29,7 +29,9 @@ function setUp({ atOnce = false } = {}) {
         answer: (refused = []) => {
           resolve(
             executionIds.map((id) =>
-              refused.includes(id) ? { ok: false, error: new EngineError('stale_lease', 'x.') } : { ok: true, outcome: { kind: 'renewed', expiresAt: 0 } },
+              refused.includes(id)
+                ? { ok: false, error: new EngineError('stale_lease', 'x.') }
+                : { ok: true, outcome: { kind: 'renewed', expiresAt: 0 } },
             ),
           );
           return settle();
@@ -47,7 +49,9 @@ function setUp({ atOnce = false } = {}) {
   const lost: [string, string, number][] = [];
   const hold = (executionId: string, partition = '{fp:0}'): HeldLease => {
     const held: HeldLease = {
-      executionId, partition, fence: { leaseId: 'l', leaseEpoch: 1, attemptId: 'a' },
+      executionId,
+      partition,
+      fence: { leaseId: 'l', leaseEpoch: 1, attemptId: 'a' },
       onLost: (refusal) => lost.push([executionId, refusal?.code ?? 'clock', clock.time]),
     };
     keeper.add(held, clock.time);

@@ -31,18 +31,24 @@ describe('on a server', () => {
     const open = await deployment();
     const seen: string[] = [];
     const define = (a: App) =>
-      a.task('square', { retry: { failures: 2, backoff: backoff.fixed(1) } }, ({ input, executionId, attempt }: TaskContext<number>) => {
-        if (input % 50 === 0 && attempt === 1) throw new Error('once');
-        seen.push(executionId);
-        return input * input;
-      });
+      a.task(
+        'square',
+        { retry: { failures: 2, backoff: backoff.fixed(1) } },
+        ({ input, executionId, attempt }: TaskContext<number>) => {
+          if (input % 50 === 0 && attempt === 1) throw new Error('once');
+          seen.push(executionId);
+          return input * input;
+        },
+      );
     const producer = define(open());
     const workers = [open(), open()];
     workers.map(define);
     await workers[0]?.worker({ slots: 3 });
     await workers[1]?.worker({ slots: 2, claimAhead: 20 });
     const runs = await producer.runMany(Array.from({ length: 400 }, (_, i) => i));
-    expect(await Promise.all(runs.map((run) => run.result({ timeout: '20s' })))).toEqual(Array.from({ length: 400 }, (_, i) => i * i));
+    expect(await Promise.all(runs.map((run) => run.result({ timeout: '20s' })))).toEqual(
+      Array.from({ length: 400 }, (_, i) => i * i),
+    );
     expect(new Set(seen).size).toBe(seen.length);
   });
 
@@ -79,7 +85,8 @@ describe('on a server', () => {
     const open = await deployment(own.url);
     const a = open();
     const task = a.task('t', ({ input }: TaskContext<number>) => input);
-    const calls = async (): Promise<number> => Number(/cmdstat_fcall:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_fcall:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
     const costOf = async (count: number, slots: number): Promise<number> => {
       await task.runMany(Array.from({ length: count }, (_, i) => i));
       const before = await calls();

@@ -2,7 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { partitionOfExecution } from '../../model/ids.js';
-import { app, backoff, delay, memory, EngineError, type App, type Backend, type FinishedOutcome, type TaskContext } from '../../src/index.js';
+import {
+  app,
+  backoff,
+  delay,
+  memory,
+  EngineError,
+  type App,
+  type Backend,
+  type FinishedOutcome,
+  type TaskContext,
+} from '../../src/index.js';
 import { systemClock, type Clock } from '../../src/engine/clock.js';
 import { block, deferred, memoryApp, pause, rejectionOf, until } from '../app/support.js';
 
@@ -82,7 +92,10 @@ describe('sharing work', () => {
     const fast = a.task('fast', { lane: 'fast' }, () => void order.push('fast'));
     const slow = a.task('slow', { lane: 'slow' }, () => void order.push('slow'));
     const gpu = a.task('gpu', { lane: 'fast', needs: ['gpu'] }, () => 'never');
-    const runs = [...(await fast.runMany([undefined, undefined, undefined])), ...(await slow.runMany([undefined, undefined, undefined]))];
+    const runs = [
+      ...(await fast.runMany([undefined, undefined, undefined])),
+      ...(await slow.runMany([undefined, undefined, undefined])),
+    ];
     const unserved = await gpu.run();
     await a.worker({ tasks: [fast, slow, gpu] });
     await Promise.all(runs.map((run) => run.result()));
@@ -94,18 +107,28 @@ describe('sharing work', () => {
 });
 
 describe('lanes', () => {
-  it('are the tasks\' own: a service gets no work of another', async () => {
+  it("are the tasks' own: a service gets no work of another", async () => {
     const backend = memory({ partitions: { count: 2 } });
     const other = app({ backend, closeBackend: false });
     const x = other.task('x', () => 'x');
     a = app({ backend });
     const y = a.task('y', () => 'y');
     const odd = a.task('a:b', () => 'odd');
-    expect([x.lane, y.lane, odd.lane, a.task('z'.repeat(65), () => 1).lane, a.task('ü', { lane: 'named' }, () => 1).lane])
-      .toEqual(['x', 'y', 'default', 'default', 'named']);
+    expect([
+      x.lane,
+      y.lane,
+      odd.lane,
+      a.task('z'.repeat(65), () => 1).lane,
+      a.task('ü', { lane: 'named' }, () => 1).lane,
+    ]).toEqual(['x', 'y', 'default', 'default', 'named']);
     const [xs, ys] = [await other.worker(), await a.worker()];
-    const runs = [...(await y.runMany(Array.from({ length: 20 }, () => undefined))), ...(await x.runMany(Array.from({ length: 20 }, () => undefined)))];
-    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(runs.map((_, index) => (index < 20 ? 'y' : 'x')));
+    const runs = [
+      ...(await y.runMany(Array.from({ length: 20 }, () => undefined))),
+      ...(await x.runMany(Array.from({ length: 20 }, () => undefined))),
+    ];
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual(
+      runs.map((_, index) => (index < 20 ? 'y' : 'x')),
+    );
     expect(await odd.run().result()).toBe('odd');
     expect([xs.stats().claimed, ys.stats().claimed]).toEqual([20, 21]);
     await other.close();
@@ -129,7 +152,7 @@ describe('lanes', () => {
     await other.close();
   });
 
-  it('that two services share starve neither, though each gets the other\'s work', async () => {
+  it("that two services share starve neither, though each gets the other's work", async () => {
     const backend = memory();
     const other = app({ backend, closeBackend: false });
     a = app({ backend });
@@ -164,7 +187,8 @@ describe('round trips', () => {
     const execute = (async (commands: Parameters<Backend['execute']>[0]) => {
       const results = await inner.execute(commands);
       for (const result of results) {
-        if (result.ok && result.outcome.kind === 'claimed') received.push(result.outcome.executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0));
+        if (result.ok && result.outcome.kind === 'claimed')
+          received.push(result.outcome.executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0));
       }
       return results;
     }) as Backend['execute'];
@@ -186,7 +210,12 @@ describe('round trips', () => {
     const healthy = a.task('healthy', { lane: 'both' }, () => 'fine');
     const lost = await doomed.runMany([undefined, undefined, undefined]);
     await backend.claimForWorker({
-      partition: partitionOfExecution((lost[0] as { id: string }).id), laneId: 'both', workerId: 'w', workerInstanceId: 'i', workerCapabilities: [], leaseTtlMs: 1_000,
+      partition: partitionOfExecution((lost[0] as { id: string }).id),
+      laneId: 'both',
+      workerId: 'w',
+      workerInstanceId: 'i',
+      workerCapabilities: [],
+      leaseTtlMs: 1_000,
       claims: lost.map(() => ({ leaseId: randomUUID(), attemptId: randomUUID() })),
     });
     for (const { id } of lost) await backend.revokeLease({ executionId: id });
@@ -194,7 +223,11 @@ describe('round trips', () => {
     // Nobody looks again by himself within the time of the test.
     await a.worker({ sweepInterval: '10m' });
     expect(await run.result({ timeout: 5_000 })).toBe('fine');
-    for (const each of lost) expect(await rejectionOf(each.result({ timeout: 5_000 }))).toMatchObject({ code: 'run_failed', category: 'max_reclaims_exceeded' });
+    for (const each of lost)
+      expect(await rejectionOf(each.result({ timeout: 5_000 }))).toMatchObject({
+        code: 'run_failed',
+        category: 'max_reclaims_exceeded',
+      });
   });
 
   it('an idle process asks for less than 25 things a second, however many slots it has', async () => {
@@ -347,7 +380,11 @@ describe('leases', () => {
 
   it.each([
     ['lease_revoked', (backend: Backend, executionId: string) => backend.revokeLease({ executionId })],
-    ['cancelled', (backend: Backend, executionId: string) => backend.cancelExecution({ executionId, reason: '', source: 'operator_override' })],
+    [
+      'cancelled',
+      (backend: Backend, executionId: string) =>
+        backend.cancelExecution({ executionId, reason: '', source: 'operator_override' }),
+    ],
   ] as const)('taken away by the engine are noticed at the next renewal: %s', async (code, take) => {
     a = memoryApp();
     const heard = deferred<unknown>();
@@ -395,14 +432,18 @@ describe('leases', () => {
     expect(worker.stats()).toMatchObject({ running: 0, lost: 2 });
   });
 
-  it('are the owner\'s: a token differs from attempt to attempt', async () => {
+  it("are the owner's: a token differs from attempt to attempt", async () => {
     a = memoryApp();
     const tokens: string[] = [];
-    const task = a.task('t', { retry: { failures: 1, backoff: backoff.fixed(1) } }, ({ fence, executionId, attempt }) => {
-      tokens.push(fence.token);
-      expect(fence.token).toBe(`${executionId}/${attempt}/${fence.leaseId}`);
-      if (attempt === 1) throw new Error('again');
-    });
+    const task = a.task(
+      't',
+      { retry: { failures: 1, backoff: backoff.fixed(1) } },
+      ({ fence, executionId, attempt }) => {
+        tokens.push(fence.token);
+        expect(fence.token).toBe(`${executionId}/${attempt}/${fence.leaseId}`);
+        if (attempt === 1) throw new Error('again');
+      },
+    );
     await a.worker();
     await task.run().result();
     expect(tokens).toHaveLength(2);
@@ -426,7 +467,12 @@ describe('handlers', () => {
 
   it('that fail are heard of: in the log and by listeners, with what they threw', async () => {
     const warnings: unknown[][] = [];
-    const log = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (...args: unknown[]) => void warnings.push(args) };
+    const log = {
+      debug: () => undefined,
+      info: () => undefined,
+      error: () => undefined,
+      warn: (...args: unknown[]) => void warnings.push(args),
+    };
     a = memoryApp({ log });
     const thrown = [new Error('first'), 'second'];
     const task = a.task('flaky', { retry: { failures: 1, backoff: backoff.fixed(1) } }, ({ attempt }) => {
@@ -442,14 +488,25 @@ describe('handlers', () => {
     await rejectionOf(mistaken.result());
     await fine.run().result();
     await until(() => finished.length === 4);
-    const mistake = new Error('The result does not match the output schema: Invalid input: expected string, received number');
+    const mistake = new Error(
+      'The result does not match the output schema: Invalid input: expected string, received number',
+    );
     expect(warnings).toHaveLength(3);
-    expect(warnings).toEqual(expect.arrayContaining([
-      [`Task "flaky" failed in attempt 1 of ${flaky.id}; another try follows.`, thrown[0]],
-      [`Task "flaky" failed in attempt 2 of ${flaky.id}; no other try follows.`, thrown[1]],
-      [`Task "wrong" failed in attempt 1 of ${mistaken.id}; no other try follows.`, mistake],
-    ]));
-    expect(finished).toEqual(expect.arrayContaining([['retry_scheduled', thrown[0]], ['failed', thrown[1]], ['failed', mistake], ['completed', 'none']]));
+    expect(warnings).toEqual(
+      expect.arrayContaining([
+        [`Task "flaky" failed in attempt 1 of ${flaky.id}; another try follows.`, thrown[0]],
+        [`Task "flaky" failed in attempt 2 of ${flaky.id}; no other try follows.`, thrown[1]],
+        [`Task "wrong" failed in attempt 1 of ${mistaken.id}; no other try follows.`, mistake],
+      ]),
+    );
+    expect(finished).toEqual(
+      expect.arrayContaining([
+        ['retry_scheduled', thrown[0]],
+        ['failed', thrown[1]],
+        ['failed', mistake],
+        ['completed', 'none'],
+      ]),
+    );
   });
 
   it('can say how far they are', async () => {
@@ -485,7 +542,12 @@ describe('handlers', () => {
   it('of unknown tasks are not needed: the work is handed back, and done by who can', async () => {
     const backend = memory();
     const warnings: string[] = [];
-    const log = { debug: () => undefined, info: () => undefined, error: () => undefined, warn: (message: string) => void warnings.push(message) };
+    const log = {
+      debug: () => undefined,
+      info: () => undefined,
+      error: () => undefined,
+      warn: (message: string) => void warnings.push(message),
+    };
     const stranger = app({ backend, log, closeBackend: false });
     const known = stranger.task('known', { lane: 'shared' }, () => 'still served');
     const worker = await stranger.worker();
@@ -512,7 +574,8 @@ describe('errors', () => {
       calls++;
       if (calls % 3 === 1) throw new EngineError('transport_failed', 'before.');
       const results = await inner.execute(commands);
-      if (calls % 3 === 2 && !commands.some(({ name }) => name === 'claimForWorker')) throw new EngineError('call_timeout', 'after.');
+      if (calls % 3 === 2 && !commands.some(({ name }) => name === 'claimForWorker'))
+        throw new EngineError('call_timeout', 'after.');
       return results;
     }) as Backend['execute'];
     a = app({ backend: altered(inner, { execute }), clock: fastClock(20) });

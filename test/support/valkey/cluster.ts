@@ -65,7 +65,11 @@ const waitFor = async (what: string, isDone: () => Promise<boolean>): Promise<vo
   }
 };
 
-const allAnswer = async (members: readonly Member[], args: [string, ...string[]], pattern: RegExp): Promise<boolean> => {
+const allAnswer = async (
+  members: readonly Member[],
+  args: [string, ...string[]],
+  pattern: RegExp,
+): Promise<boolean> => {
   const answers = await Promise.all(members.map(({ client }) => client.call(...args)));
   return answers.every((answer) => pattern.test(String(answer)));
 };
@@ -98,13 +102,13 @@ const form = async (members: readonly Member[], primaryCount: number): Promise<v
       ),
     );
   }
-  await waitFor('cluster_state:ok on every node', () =>
-    allAnswer(members, ['CLUSTER', 'INFO'], /^cluster_state:ok/m),
-  );
+  await waitFor('cluster_state:ok on every node', () => allAnswer(members, ['CLUSTER', 'INFO'], /^cluster_state:ok/m));
   await waitFor('every slot is known to every node', () =>
     allAnswer(members, ['CLUSTER', 'INFO'], new RegExp(`^cluster_size:${primaryCount}\\r?$`, 'm')),
   );
-  await waitFor('every replica is in step', () => allAnswer(replicas, ['INFO', 'replication'], /^master_link_status:up/m));
+  await waitFor('every replica is in step', () =>
+    allAnswer(replicas, ['INFO', 'replication'], /^master_link_status:up/m),
+  );
 };
 
 /**

@@ -30,7 +30,9 @@ export const migrateSlotBetween = async (
   others: readonly MigrationEnd[],
   { batchSize = 10, onBatch }: MigrateSlotOptions = {},
 ): Promise<number> => {
-  const [fromId, toId] = await Promise.all([from, to].map(async (end) => String(await end.client.call('CLUSTER', 'MYID'))));
+  const [fromId, toId] = await Promise.all(
+    [from, to].map(async (end) => String(await end.client.call('CLUSTER', 'MYID'))),
+  );
   if (fromId === undefined || toId === undefined || fromId === toId) {
     throw new Error(`slot ${slot} cannot move from a node to itself`);
   }

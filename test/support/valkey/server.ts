@@ -52,12 +52,7 @@ interface Run {
   signal: (signal: NodeJS.Signals) => void;
 }
 
-const launch = async (
-  program: ValkeyProgram,
-  args: string[],
-  dir: string,
-  ownsDir: boolean,
-): Promise<Run> => {
+const launch = async (program: ValkeyProgram, args: string[], dir: string, ownsDir: boolean): Promise<Run> => {
   const container = `flowfabric-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
   const [file, ...argv] =
@@ -86,8 +81,7 @@ const launch = async (
     const pid = child.pid;
     if (pid === undefined) throw new Error(`${file as string} could not be started`);
     child.unref();
-    const killCommand =
-      program.kind === 'binary' ? ['kill', '-9', String(pid)] : ['docker', 'kill', container];
+    const killCommand = program.kind === 'binary' ? ['kill', '-9', String(pid)] : ['docker', 'kill', container];
     return {
       child,
       pid,
@@ -151,9 +145,7 @@ const attempt = async (options: StartValkeyOptions, port: number): Promise<Valke
     ...['--maxmemory-policy', 'noeviction', '--loglevel', 'warning'],
     // A primary waits by default for more replicas to come before it serves the first.
     ...['--repl-diskless-sync-delay', '0'],
-    ...(options.replicaOf === undefined
-      ? []
-      : ['--replicaof', options.replicaOf.host, String(options.replicaOf.port)]),
+    ...(options.replicaOf === undefined ? [] : ['--replicaof', options.replicaOf.host, String(options.replicaOf.port)]),
     ...(options.args ?? []),
   ];
 
