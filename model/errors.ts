@@ -46,6 +46,16 @@ export const REJECTIONS = {
     false,
     'The lease ran out before this call; stop work, renew earlier or ask for a longer lease.',
   ),
+  attempt_timed_out: entry(
+    'state',
+    false,
+    'The attempt ran out of its time; stop work. Allow more time in the policy if this work needs it.',
+  ),
+  execution_deadline_passed: entry(
+    'state',
+    false,
+    'The deadline of the execution is over; stop work. Nothing can be reported any more.',
+  ),
   stale_lease: entry(
     'state',
     false,
@@ -55,6 +65,11 @@ export const REJECTIONS = {
     'state',
     false,
     'The execution was handed back too often; finish it or let its lease lapse.',
+  ),
+  cursor_lost: entry(
+    'state',
+    false,
+    'The log behind this position was lost or made anew; read from the beginning and rebuild from reads.',
   ),
   cursor_too_old: entry(
     'state',
@@ -115,7 +130,7 @@ export const BOUNDARY_ERRORS = {
     'The server does not let this user do this; check user, password and permissions.',
   ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
-  unsupported_server: entry('unavailable', false, 'Use Valkey 7.2 or later.'),
+  unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later.'),
   unsafe_eviction_policy: entry(
     'unavailable',
     false,

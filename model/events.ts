@@ -2,19 +2,33 @@
  * Every event, by domain. An event is a fact in the past tense; the log of a partition, folded through `evolve`,
  * is its state.
  */
-import type { EventOf } from './core/event.js';
+import type { EventDeclaration, EventOf } from './core/event.js';
 import { executionEvents } from './execution/events.js';
 import { leaseEvents } from './lease/events.js';
+import { partitionEvents } from './partition/events.js';
 
-export const EVENTS = { ...executionEvents, ...leaseEvents } as const;
+export const EVENTS = { ...executionEvents, ...leaseEvents, ...partitionEvents } as const;
 
 export type EventType = keyof typeof EVENTS;
 export type Event = { [Type in EventType]: EventOf<(typeof EVENTS)[Type]> }[EventType];
 export type EventNamed<Type extends EventType> = Extract<Event, { type: Type }>;
+/** Events that are about an execution. */
+export type ExecutionEvent = Extract<Event, { executionId: string }>;
 
 /** An event with its place in the log of its partition. */
 export interface LoggedEvent {
   /** Dense, from 1. */
   readonly sequence: number;
   readonly event: Event;
+}
+
+/** What an event is about. */
+export function subjectOf(event: Event): { readonly kind: string; readonly id: string } {
+  const { kind, key } = (EVENTS[event.type] as EventDeclaration).subject;
+  return { kind, id: (event as unknown as Record<string, string>)[key] as string };
+}
+
+/** Whether the event is about an execution. */
+export function isOfExecution(event: Event): event is ExecutionEvent {
+  return 'executionId' in event;
 }

@@ -1,52 +1,60 @@
 /**
- * Folding events into state, in place: the memory backend. Its twin for the spec, which leaves the old state untouched,
- * is `evolve` in `evolve-pure.ts`. Both run the same recipes, and a property holds that they agree.
+ * Folding events into state, in place: the memory backend. Its twin for the specification, which leaves the old state
+ * untouched, is `evolve` in `specification/evolve.ts`. Both run the same recipes, and a property holds that they agree.
  */
-import type { Recipe } from './core/recipe.js';
+import type { Recipe } from './core/entity.js';
 import { EngineError } from './errors.js';
-import type { Event, EventType } from './events.js';
-import type { Execution } from './execution/execution.js';
-import { createdExecution, executionRecipes } from './execution/recipes.js';
-import { leaseRecipes } from './lease/recipes.js';
-import { idempotencyId, type PartitionState } from './state.js';
+import { EVENTS, type Event, type EventType } from './events.js';
+import { ENTITIES, type EntityKind, type PartitionState } from './state.js';
 
-const RECIPES = { ...executionRecipes, ...leaseRecipes } as { [Type in EventType]?: Recipe<Type> };
-
-/** Applies an event to the execution it is about; not for creation and purge, which make and remove it. */
-export function evolveExecution(execution: Execution, event: Event): void {
-  const recipe = RECIPES[event.type] as Recipe<EventType> | undefined;
-  if (recipe === undefined) throw broken(event, 'has no recipe');
-  recipe(execution, event);
+/** One thing that an event does. */
+export interface Effect {
+  readonly kind: EntityKind;
+  /** Name of the fact that holds the entity's id, in the entity. */
+  readonly key: string;
+  readonly recipe: Recipe<unknown, Event>;
 }
+
+type AnyRecipes = Readonly<Record<string, Recipe<unknown, Event>>>;
+
+function effectsOf(type: string): readonly Effect[] {
+  return (Object.keys(ENTITIES) as EntityKind[]).flatMap((kind) => {
+    const { recipes, subject } = ENTITIES[kind];
+    const recipe = (recipes as unknown as AnyRecipes)[type];
+    return recipe === undefined ? [] : [{ kind, key: subject.key, recipe }];
+  });
+}
+
+/** What each event does, the entity that it is about first. */
+export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fromEntries(
+  Object.keys(EVENTS).map((type) => [type, effectsOf(type)]),
+) as Record<EventType, readonly Effect[]>;
 
 /** Applies an event to the state. */
-export function evolveInPlace(state: PartitionState, event: Event): void {
-  evolveKnown(state, event, state.executions.get(event.executionId));
+export function fold(state: PartitionState, event: Event): void {
+  for (const effect of EFFECTS[event.type]) applyEffect(state, event, effect);
 }
 
-/**
- * Applies an event to the state, for a caller that has looked up its execution already. Gives that execution: the
- * one just made by a creation, the one just removed by a purge.
- */
-export function evolveKnown(state: PartitionState, event: Event, known: Execution | undefined): Execution {
-  if (event.type === 'execution_created') {
-    if (known !== undefined) throw broken(event, 'names an execution that exists');
-    const created = createdExecution(event);
-    state.executions.set(event.executionId, created);
-    state.lanes.add(event.laneId);
-    if (event.idempotencyKey !== undefined && event.idempotencyExpiresAt !== undefined) {
-      state.idempotency.set(idempotencyId(event.namespace, event.idempotencyKey), {
-        executionId: event.executionId,
-        expiresAt: event.idempotencyExpiresAt,
-      });
-    }
-    return created;
+/** Applies one effect to its table, and gives the entity that it made, changed or removed. */
+export function applyEffect(state: PartitionState, event: Event, { kind, key, recipe }: Effect): unknown {
+  const table = state.tables[kind] as Map<string, unknown>;
+  if (recipe.does === 'makes') {
+    const made = recipe.make(event);
+    if (made === undefined) return undefined;
+    const id = (made as Record<string, string>)[key] as string;
+    const there = recipe.ifThere === 'replace' ? undefined : table.get(id);
+    if (there === undefined) table.set(id, made);
+    else if (recipe.ifThere === 'fail') throw broken(event, `names a ${kind} that exists`);
+    return there ?? made;
   }
-  if (known === undefined) throw broken(event, 'names an execution that does not exist');
-  if (event.type === 'execution_purged') state.executions.delete(event.executionId);
-  else evolveExecution(known, event);
+  const id = (event as unknown as Record<string, string>)[key] as string;
+  const known = table.get(id);
+  if (known === undefined) throw broken(event, `names a ${kind} that does not exist`);
+  if (recipe.does === 'removes') table.delete(id);
+  else recipe.change(known, event);
   return known;
 }
 
-const broken = (event: Event, what: string): EngineError =>
-  new EngineError('invariant_violation', `${event.type} of ${event.executionId} ${what}.`);
+function broken(event: Event, what: string): EngineError {
+  return new EngineError('invariant_violation', `${event.type} ${what}.`);
+}

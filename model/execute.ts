@@ -1,39 +1,57 @@
 /**
  * Runs commands on a partition: decide, append the events to the log, fold them into the state, keep the bytes that
- * the command carried. `Store` is what differs between the spec (plain tables) and the memory backend (tables and
- * indexes).
+ * the command carried. `Store` is what differs between the specification (plain tables) and the memory backend (tables
+ * and indexes).
  */
-import type { Context } from './core/operation.js';
-import type { Event } from './events.js';
-import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
+import type { Applier, ByteSlot, Context } from './core/operation.js';
+import { subjectOf, type Event } from './events.js';
+import { MAX_CLOCK_LEAD_MS } from './limits.js';
+import { operationNamed, partitionOfCommand, type AnyDecision, type ParsedCommand } from './machine.js';
+import type { Header } from './state.js';
 import type { View } from './view.js';
 
 export interface Store {
   readonly view: View;
   /** Appends the event to the log and applies it to the state. */
   record(event: Event): void;
-  /** Keeps the input of an execution. */
-  keepPayload(executionId: string, bytes: Uint8Array): void;
-  /** Keeps the result of an execution. */
-  keepResult(executionId: string, bytes: Uint8Array): void;
+  /** Keeps bytes of an execution. */
+  keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void;
+  /** Notes which loop applies due work. */
+  leaveTo(applier: Applier | undefined): void;
 }
 
-/** Carries out one command, or refuses it and changes nothing. */
+/**
+ * The time of a transition (ruling 14): time in a partition does not go back, unless the last entry is so far ahead of
+ * the clock that the clock must have jumped.
+ */
+export function transitionTime({ time }: Readonly<Header>, clock: number): number {
+  return time > clock + MAX_CLOCK_LEAD_MS ? clock : Math.max(clock, time);
+}
+
+/** An empty input is none; an empty result is one. */
+const isKept = (slot: ByteSlot, bytes: Uint8Array | undefined): bytes is Uint8Array =>
+  bytes !== undefined && (slot === 'result' || bytes.byteLength > 0);
+
+/** Carries out one command at its transition time, or refuses it and changes nothing. */
 export function execute(store: Store, command: ParsedCommand, context: Context): AnyDecision {
-  const decision = operationNamed(command.name).decide(store.view, command.args as never, context) as AnyDecision;
+  const operation = operationNamed(command.name);
+  const decision = operation.decide(store.view, command.args as never, context) as AnyDecision;
   if (!decision.ok) return decision;
-  for (const event of decision.events) {
-    store.record(event);
-    if (event.type === 'execution_created' && command.name === 'createExecution' && event.payloadBytes > 0) {
-      store.keepPayload(event.executionId, command.args.inputPayload);
-    }
-    if (
-      event.type === 'execution_completed' &&
-      command.name === 'completeExecution' &&
-      command.args.resultPayload !== undefined
-    ) {
-      store.keepResult(event.executionId, command.args.resultPayload);
+  const [first] = decision.events;
+  if (first !== undefined) {
+    const { time } = store.view.log.header;
+    if (time > first.at) store.record(steppedBack(command, time, first.at));
+    for (const event of decision.events) store.record(event);
+    for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
+      const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
+      if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
     }
   }
-  return decision;
+  if ('applier' in decision) store.leaveTo(decision.applier);
+  if (operation.after === undefined) return decision;
+  return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
+}
+
+function steppedBack(command: ParsedCommand, from: number, to: number): Event {
+  return { type: 'clock_stepped_back', partition: partitionOfCommand(command), at: to, from, to };
 }

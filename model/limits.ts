@@ -1,6 +1,6 @@
 /**
  * Every number that bounds something, in one place. The Lua library is given the ones it needs when it is
- * bundled (see `lua/bundle.ts`), so a limit is written once.
+ * linked (`lua/library.ts`), so a limit is written once.
  */
 export const LIMITS = {
   /** Largest integer a caller can send (2^53 - 1): exact in JavaScript, in Lua and in a sorted-set score. */
@@ -34,6 +34,8 @@ export const LIMITS = {
   maxLeaseTtlMs: 86_400_000,
   /** Executions that one claim call may take, and commands that one call may carry. */
   maxClaimCount: 100,
+  /** Kinds that one claim may name. */
+  maxClaimKinds: 256,
   maxBatchCommands: 1_000,
   /** Entries of one page of a listing, of the log, of due work. */
   maxPageSize: 1_000,
@@ -55,7 +57,8 @@ export const DEFAULTS = {
   priority: 0,
   /** Partitions of a deployment, see docs/benchmarks.md. */
   partitionCount: 16,
-  leaseTtlMs: 30_000,
+  /** Length of a lease: how soon the work of a worker that died is taken over (ruling 51). */
+  leaseTtlMs: 10_000,
   maxRetries: 3,
   backoffInitialDelayMs: 1_000,
   backoffMaxDelayMs: 60_000,
@@ -81,6 +84,21 @@ export const DEFAULTS = {
  * not a sorted-set entry per execution. An execution lives at least its retention, at most one slot more.
  */
 export const RETENTION_SLOT_MS = 60_000;
+
+/** A terminal execution is kept so long at least, whatever its retention, ms. */
+export const MIN_RETENTION_MS = 60_000;
+
+/** The retention of what is never purged. */
+export const KEEP_FOR_GOOD = -1;
+
+/** Time steps back when the last entry of the log is further ahead of the clock than this, ms (ruling 14). */
+export const MAX_CLOCK_LEAD_MS = 60_000;
+
+/** How long other loops leave due work to the one that is at it, ms. */
+export const APPLIER_MS = 1_000;
+
+/** Units of work that a purge costs in one pass over due work: its keys. Anything else costs one. */
+export const PURGE_UNITS = 4;
 
 /**
  * One priority step in a queue score, ms: `score = createdAt - priority * step`. Bands of two priorities cannot

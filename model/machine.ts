@@ -17,11 +17,13 @@ import {
   readExecutionInfo,
   readExecutionState,
 } from './execution/reads.js';
+import { beginAttempt } from './lease/begin.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
 import { renewLease } from './lease/renew.js';
 import { revokeLease } from './lease/revoke.js';
-import { listDue, listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 
 /** Operations change state; each is one command of one partition. */
@@ -40,6 +42,8 @@ export const OPERATIONS = {
   promoteDelayed,
   expireExecution,
   purgeExecution,
+  beginAttempt,
+  applyDue,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -51,7 +55,6 @@ export const QUERIES = {
   getExecutionResult,
   listExecutions,
   listPartitionLanes,
-  listDue,
   readLog,
 } as const;
 

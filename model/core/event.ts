@@ -1,30 +1,45 @@
 /**
- * How an event is declared: a past-tense name and the facts it carries. Facts are texts, integers, lists of tokens
- * and flat maps only, so that a log entry is a list of field/value pairs that a person can read.
+ * How an event is declared: a past-tense name, the letter under which it is logged, its subject, and the facts it
+ * carries. Facts stand in groups: a group is one text of the log entry, and where it repeats what is stored anyway
+ * (a facet, a fence), the entry costs no new text.
  */
-import { z } from 'zod';
-import { executionId, timestampMs } from './fields.js';
+import type { Facet, FactTable, StateOf } from './facts.js';
+import type { Subject } from './subject.js';
 
-export interface EventDeclaration<Type extends string = string, Body extends z.ZodRawShape = z.ZodRawShape> {
+export interface EventDeclaration<
+  Type extends string = string,
+  About extends Subject = Subject,
+  Table extends FactTable = FactTable,
+> {
   readonly type: Type;
-  readonly schema: z.ZodObject<{ executionId: typeof executionId; at: typeof timestampMs } & Body>;
+  /** One letter; never given to another event, also when this one is gone. */
+  readonly letter: string;
+  readonly subject: About;
+  readonly facts: Table;
 }
 
-/** Declares an event. Every event names its execution and the time at which it happened. */
-export function event<Type extends string, Body extends z.ZodRawShape>(
+/** Declares an event. Besides its facts it names its subject and the time at which it happened. */
+export function event<const Type extends string, About extends Subject, const Table extends FactTable>(
   type: Type,
-  body: Body,
-): EventDeclaration<Type, Body> {
-  return {
-    type,
-    schema: z.object({ executionId, at: timestampMs, ...body }) as EventDeclaration<Type, Body>['schema'],
-  };
+  letter: string,
+  subject: About,
+  facts: Table,
+): EventDeclaration<Type, About, Table> {
+  return { type, letter, subject, facts };
 }
 
-/** An event as an object: its type and its facts. */
-export type EventOf<D> =
-  D extends EventDeclaration<infer Type, infer Body>
-    ? { readonly type: Type } & Readonly<
-        z.output<z.ZodObject<{ executionId: typeof executionId; at: typeof timestampMs } & Body>>
+/** An event as an object: its type, the id of its subject, its time (ms since the epoch) and its facts. */
+export type EventOf<D> = D extends EventDeclaration<infer Type, infer About, infer Table>
+  ? { readonly type: Type; readonly at: number } & { readonly [Key in About['key']]: string } & Readonly<
+        keyof Table extends never ? unknown : StateOf<Table>
       >
-    : never;
+  : never;
+
+/** Texts of a log entry: the facts of a group together, long facts each alone. */
+export function textsOf(facts: FactTable): readonly { readonly name: string; readonly facts: Facet }[] {
+  return Object.entries(facts).flatMap(([name, group]) =>
+    name === 'long'
+      ? Object.entries(group).map(([fact, declared]) => ({ name: fact, facts: { [fact]: declared } }))
+      : [{ name, facts: group }],
+  );
+}

@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { DEFAULTS, LIMITS } from '../limits.js';
+import { shortIdOf } from '../short-id.js';
+import { withWireForm } from './wire-form.js';
 import { compareBytes, isExecutionIdForm, isPartitionKey, isUuid, partitionIndexOf, utf8Bytes } from '../ids.js';
 
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -81,6 +83,10 @@ export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.
   error: 'must not contain "," or "|"',
 });
 
+/** One of the words that a table knows. */
+export const wordOf = <const Word extends string>(table: Readonly<Record<Word, unknown>>) =>
+  z.enum(Object.keys(table) as [Word, ...Word[]]);
+
 export const uuid = z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' });
 
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
@@ -148,6 +154,13 @@ export const capabilities = z
 /** A tag key: `segment.segment` in lower case. Fields of the engine never contain a dot. */
 export const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;
 
+/** Kinds of work: duplicates removed, ascending by bytes. */
+export const kinds = z
+  .array(executionKind)
+  .min(1)
+  .max(LIMITS.maxClaimKinds)
+  .transform((names) => (names.length < 2 ? names : [...new Set(names)].sort(compareBytes)));
+
 /** A map of tags; keys are kept in byte order so that two equal maps are one text. */
 export const tags = z
   .record(
@@ -162,11 +175,26 @@ export const tags = z
     return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, map[key] as string]));
   });
 
-/** The proof of ownership: the triple that a claim returned. Members are optional so that a partial triple is refused by name. */
-export const fence = z.object({
+/** Members are optional so that a partial triple is refused by name. */
+const fenceTriple = z.object({
   leaseId: uuid.optional(),
   leaseEpoch: leaseEpoch.optional(),
   attemptId: uuid.optional(),
+});
+
+/** A fence as the text in which it is stored: epoch, lease and attempt. Empty when there is none of them. */
+export function fenceText(value: { leaseId?: string; leaseEpoch?: number; attemptId?: string } | undefined): string {
+  if (value === undefined) return '';
+  const { leaseId, leaseEpoch, attemptId } = value;
+  if (leaseId === undefined && leaseEpoch === undefined && attemptId === undefined) return '';
+  const shortOf = (id: string | undefined): string => (id === undefined ? '' : shortIdOf(id));
+  return `${leaseEpoch ?? ''}\t${shortOf(leaseId)}\t${shortOf(attemptId)}`;
+}
+
+/** The proof of ownership: the triple that a claim returned. */
+export const fence = withWireForm(fenceTriple, {
+  texts: ['fence'],
+  encode: (value) => [fenceText(value as z.output<typeof fenceTriple> | undefined)],
 });
 
 /** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */

@@ -1,6 +1,7 @@
 /**
  * How an operation is declared. From a declaration everything else is derived: the type of both backends, the
- * validation at the boundary, the wire form, the fuzzer's coverage report.
+ * validation at the boundary, the wire form, the keys of a call, how calls are joined, the fuzzer's coverage report.
+ * What the code must know of an operation stands here; no operation is known to it by name.
  */
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
@@ -9,7 +10,7 @@ import type { View } from '../view.js';
 
 /** What a deployment sets and a transition may read. */
 export interface Settings {
-  /** Life of a terminal execution before it is purged, unless its policy says otherwise, ms. */
+  /** Life of a terminal execution before it is purged, unless its policy says otherwise, ms; -1 keeps it. */
   readonly retentionMs: number;
 }
 
@@ -20,11 +21,19 @@ export interface Context {
   readonly settings: Settings;
 }
 
+/** Which loop applies due work in a partition, and until when the others leave it to that loop. */
+export interface Applier {
+  readonly owner: string;
+  readonly until: number;
+}
+
 /** The command was carried out: these facts happened, and this is the answer to its caller. */
 export interface Accepted<Outcome> {
   readonly ok: true;
   readonly outcome: Outcome;
   readonly events: readonly Event[];
+  /** Beside the state, see the header of a partition. */
+  readonly applier?: Applier | undefined;
 }
 
 /** The command was refused: nothing happened. */
@@ -53,6 +62,33 @@ export function reject<Code extends RejectionCode>(code: Code, detail: ErrorDeta
 
 type ObjectSchema = z.ZodObject;
 
+/**
+ * A key that a command is known to touch before it runs, by what it holds. `lua/layout.ts` names it. What only an index
+ * can name (the execution that a claim picks) is derived on the server, in the same slot.
+ */
+export type KeyReference =
+  | readonly ['execution', executionId: string]
+  | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string]
+  | readonly ['queues', laneId: string]
+  | readonly ['idempotency', namespace: string, key: string]
+  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine'];
+
+/** A text of a call: an argument, or several joined by tabs under a name. */
+export type WireText = string | Readonly<Record<string, readonly string[]>>;
+
+/** Bytes of an execution that live beside its facts. */
+export type ByteSlot = 'input' | 'result';
+
+/** Commands of one call that differ in one list only can be one command. */
+export interface Joining<Args, Outcome> {
+  /** The list; everything else must be equal. */
+  readonly list: keyof Args & string;
+  /** Longest list of a joined command. */
+  readonly maxLength: number;
+  /** The outcomes of the commands that were joined, from theirs. */
+  share(outcome: Outcome, lists: readonly (readonly unknown[])[]): readonly Outcome[];
+}
+
 /** An operation: what it takes, what it can answer, why it can refuse, where it runs, and what it does. */
 export interface Operation<
   Args extends ObjectSchema = ObjectSchema,
@@ -68,9 +104,28 @@ export interface Operation<
   readonly rejects: readonly Code[];
   /** Key of the partition in which the operation runs. */
   partition(args: z.output<Args>): string;
-  /** Execution that the arguments name, if any: its keys are declared to the server before the call. */
-  execution?(args: z.output<Args>): string;
+  /** Keys that the command is known to touch. */
+  keys(args: z.output<Args>): readonly KeyReference[];
+  /**
+   * How its arguments travel, see `lua/parameters.ts`. Commands of one call that agree in what is shared travel as a
+   * group: what is shared once, then what each has. Several under a name are one text, joined by tabs.
+   */
+  readonly wire: {
+    readonly shared: readonly WireText[];
+    readonly each: readonly WireText[];
+  };
+  /** Arguments that are bytes of an execution, and which. */
+  readonly bytes?: Readonly<Record<string, ByteSlot>>;
+  /** Whether a server whose memory is full refuses it: what adds to the store waits, what ends work goes on. */
+  readonly memory: 'adds' | 'frees';
+  /** Where it stands among the commands of different callers in one call; `any` keeps its place. Default `any`. */
+  readonly order?: 'first' | 'any' | 'last';
+  readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
+  /** Arguments that the caller's edge draws when they are absent. */
+  readonly edge?: Readonly<Record<string, 'unit'>>;
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;
+  /** Completes an outcome that says something of the state after the events. */
+  after?(view: View, outcome: z.output<Outcome>): z.output<Outcome>;
 }
 
 export function operation<Args extends ObjectSchema, Outcome extends z.ZodType, Code extends RejectionCode>(

@@ -2,9 +2,11 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, holdsLease, notActive, wasLastOwner, type FullFence } from '../lease/fence.js';
-import { purgeAtOf } from '../schedule/timers.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import { namingOf } from './facts.js';
 import { isActive, isTerminal } from './situation.js';
 
 export const cancelExecution = operation({
@@ -19,7 +21,7 @@ export const cancelExecution = operation({
   }),
   outcome: z.object({
     kind: z.literal('cancelled'),
-    executionId: field.executionId,
+    executionId: echoed(field.executionId),
     publicState: z.literal('cancelled'),
   }),
   rejects: [
@@ -31,9 +33,11 @@ export const cancelExecution = operation({
     'stale_lease',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['source'], each: ['executionId', { fence: ['leaseEpoch', 'leaseId', 'attemptId'] }, 'reason'] },
+  memory: 'frees',
   decide(view, args, { now, settings }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const operator = args.source === 'operator_override';
     const malformed = operator ? undefined : fenceShape({ fence: args, source: args.source });
@@ -46,7 +50,7 @@ export const cancelExecution = operation({
     if (!operator) {
       if (execution.situation === 'lease_revoked') return reject('lease_revoked');
       // A lapsed lease does not matter as long as nobody has taken over: giving up is the fast way out.
-      const owner = isActive(execution.situation) ? holdsLease(execution, args as FullFence) : lastOwner;
+      const owner = isActive(execution) ? holdsLease(execution, args as FullFence) : lastOwner;
       if (!owner) return reject('stale_lease');
     }
     return accept(outcome, {
@@ -55,6 +59,7 @@ export const cancelExecution = operation({
       at: now,
       cancellationReason: args.reason,
       cancelledBy: args.source,
+      ...namingOf(execution),
       purgeAt: purgeAtOf(execution, now, settings.retentionMs),
     });
   },

@@ -2,9 +2,11 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from '../lease/fence.js';
-import { purgeAtOf } from '../schedule/timers.js';
+import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import { namingOf } from './facts.js';
 
 export const completeExecution = operation({
   name: 'completeExecution',
@@ -19,25 +21,29 @@ export const completeExecution = operation({
   }),
   outcome: z.object({
     kind: z.literal('completed'),
-    executionId: field.executionId,
+    executionId: echoed(field.executionId),
     publicState: z.literal('completed'),
   }),
-  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['source', 'attemptIndex', 'resultEncoding'], each: ['executionId', 'fence', 'resultPayload'] },
+  bytes: { resultPayload: 'result' },
+  memory: 'frees',
   decide(view, args, { now, settings }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
     const outcome = { kind: 'completed', executionId: args.executionId, publicState: 'completed' } as const;
     if (execution.situation === 'completed' && wasLastOwner(execution, args.fence)) return accept(outcome);
-    const refusal = ownershipVerdict(execution, args, now);
+    const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     return accept(outcome, {
       type: 'execution_completed',
       executionId: args.executionId,
       at: now,
+      ...namingOf(execution),
       resultBytes: args.resultPayload?.byteLength,
       resultEncoding: args.resultEncoding,
       purgeAt: purgeAtOf(execution, now, settings.retentionMs),

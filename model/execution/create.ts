@@ -2,11 +2,16 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
 
 const NO_PAYLOAD = new Uint8Array(0);
+const NO_NEEDS: readonly string[] = Object.freeze([]);
+
+const needsOf = (policy: ExecutionPolicy | undefined): readonly string[] =>
+  policy?.routingRequirements?.requiredCapabilities ?? NO_NEEDS;
 
 export const createExecution = operation({
   name: 'createExecution',
@@ -31,7 +36,7 @@ export const createExecution = operation({
   outcome: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('created'),
-      executionId: field.executionId,
+      executionId: echoed(field.executionId),
       publicState: z.enum(['waiting', 'delayed']),
       priority: field.count,
     }),
@@ -40,13 +45,33 @@ export const createExecution = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys({ executionId, namespace, laneId, executionKind, idempotencyKey, policy }) {
+    const own = [
+      ['execution', executionId],
+      ['ids'],
+      ['queue', laneId, needsOf(policy), executionKind],
+      ['queues', laneId],
+    ] as const;
+    return idempotencyKey ? [...own, ['idempotency', namespace, idempotencyKey]] : own;
+  },
+  wire: {
+    shared: [
+      { naming: ['namespace', 'laneId', 'executionKind', 'creatorIdentity'] },
+      { options: ['priority', 'payloadEncoding', 'executionDeadlineAt', 'delayUntil'] },
+      'policy',
+      'tags',
+    ],
+    each: ['executionId', 'inputPayload', 'idempotencyKey'],
+  },
+  bytes: { inputPayload: 'input' },
+  memory: 'adds',
+  order: 'first',
   decide(view, args, { now }) {
     const { executionId, namespace, policy } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
-    const first = idempotencyKey === undefined ? undefined : view.idempotent(namespace, idempotencyKey, now);
+    const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
     if (first !== undefined) return accept({ kind: 'duplicate', executionId: first });
-    if (view.execution(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
+    if (view.executions.get(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
 
     const wantedDelay = args.delayUntil ?? policy?.delayUntil;
     const delayUntil = wantedDelay !== undefined && wantedDelay > now ? wantedDelay : undefined;
@@ -63,16 +88,16 @@ export const createExecution = operation({
         executionKind: args.executionKind,
         creatorIdentity: args.creatorIdentity,
         priority,
-        requiredCapabilities: policy?.routingRequirements?.requiredCapabilities ?? [],
-        tags: args.tags,
-        policy,
         payloadBytes: args.inputPayload.byteLength,
         payloadEncoding: args.payloadEncoding,
-        delayUntil,
         executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
-        idempotencyKey,
         idempotencyExpiresAt:
           idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
+        delayUntil,
+        requiredCapabilities: needsOf(policy),
+        idempotencyKey,
+        tags: args.tags,
+        policy,
       },
     );
   },

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from '../lease/fence.js';
+import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';
 import { attemptTimeRemaining } from './parking.js';
 
 export const delayExecution = operation({
@@ -16,12 +17,14 @@ export const delayExecution = operation({
     delayUntil: field.timestampMs,
     source: field.source,
   }),
-  outcome: z.object({ kind: z.literal('delayed'), executionId: field.executionId, publicState: z.literal('delayed') }),
-  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  outcome: z.object({ kind: z.literal('delayed'), executionId: echoed(field.executionId), publicState: z.literal('delayed') }),
+  rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence', 'delayUntil'] },
+  memory: 'frees',
   decide(view, args, { now }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
@@ -29,7 +32,7 @@ export const delayExecution = operation({
     const parkedBefore =
       execution.situation === 'delayed' && execution.nextAttempt === 'resume' && execution.dueAt === args.delayUntil;
     if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
-    const refusal = ownershipVerdict(execution, args, now);
+    const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
     return accept(outcome, {
       type: 'execution_delayed',

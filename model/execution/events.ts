@@ -1,63 +1,67 @@
 /** What can happen to an execution, apart from what happens to its lease. */
-import { z } from 'zod';
 import { event } from '../core/event.js';
-import * as field from '../core/fields.js';
-import { executionPolicy } from './policy.js';
+import * as fact from '../core/facts.js';
+import { EXECUTION, given, naming } from './facts.js';
+import type { ExecutionPolicy } from './policy.js';
 
-export const EXPIRE_REASONS = ['attempt_timeout', 'execution_deadline'] as const;
+/** Why time ended an execution, and the letter under which that is logged. */
+export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd' } as const;
+export type ExpireReason = keyof typeof EXPIRE_REASONS;
+
+/** Who ended an execution from outside, and the letter under which that is logged. Spec 04 section 4.3. */
+export const CANCEL_SOURCES = {
+  lease_holder: 'h',
+  operator_override: 'o',
+  /** Of domains to come. */
+  flow_cascade: 'f',
+  system_timeout: 't',
+} as const;
+export type CancelSource = keyof typeof CANCEL_SOURCES;
+
+const purgeAt = fact.optionalNumber;
 
 export const executionEvents = {
-  execution_created: event('execution_created', {
-    namespace: field.namespace,
-    laneId: field.laneId,
-    executionKind: field.executionKind,
-    creatorIdentity: field.creatorIdentity,
-    priority: field.priority,
-    requiredCapabilities: field.capabilities,
-    tags: field.tags,
-    policy: executionPolicy.optional(),
-    payloadBytes: field.count,
-    payloadEncoding: field.encoding.optional(),
-    delayUntil: field.timestampMs.optional(),
-    executionDeadlineAt: field.timestampMs.optional(),
-    idempotencyKey: field.idempotencyKey.optional(),
-    idempotencyExpiresAt: field.timestampMs.optional(),
+  execution_created: event('execution_created', 'c', EXECUTION, {
+    naming,
+    given,
+    delay: { delayUntil: fact.optionalNumber() },
+    needs: { requiredCapabilities: fact.list() },
+    long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.tree<ExecutionPolicy>() },
   }),
-  progress_updated: event('progress_updated', {
-    progressPct: field.percent.optional(),
-    progressMessage: field.progressMessage.optional(),
+  progress_updated: event('progress_updated', 'p', EXECUTION, {
+    progress: { progressPct: fact.optionalNumber() },
+    long: { progressMessage: fact.optionalText() },
   }),
-  execution_completed: event('execution_completed', {
-    resultBytes: field.count.optional(),
-    resultEncoding: field.encoding.optional(),
-    purgeAt: field.timestampMs,
+  execution_completed: event('execution_completed', 'd', EXECUTION, {
+    naming,
+    /** `purgeAt` is absent when the execution is kept for good; so in every event that ends one. */
+    ending: { purgeAt: purgeAt(), resultBytes: fact.optionalNumber(), resultEncoding: fact.optionalText() },
   }),
   /** An attempt ended in failure and another one will follow. */
-  retry_scheduled: event('retry_scheduled', {
-    failureReason: field.reason,
-    failureCategory: field.category,
-    delayUntil: field.timestampMs,
+  retry_scheduled: event('retry_scheduled', 'r', EXECUTION, {
+    failure: { failureCategory: fact.text(), delayUntil: fact.number() },
+    long: { failureReason: fact.words() },
   }),
   /** The execution ended in failure: no try is left, or its lease lapsed too often. */
-  execution_failed: event('execution_failed', {
-    failureReason: field.reason,
-    failureCategory: field.category,
-    purgeAt: field.timestampMs,
+  execution_failed: event('execution_failed', 'f', EXECUTION, {
+    naming,
+    failure: { failureCategory: fact.text(), purgeAt: purgeAt() },
+    long: { failureReason: fact.words() },
   }),
-  execution_cancelled: event('execution_cancelled', {
-    cancellationReason: field.reason,
-    cancelledBy: z.string(),
-    purgeAt: field.timestampMs,
+  execution_cancelled: event('execution_cancelled', 'x', EXECUTION, {
+    naming,
+    cancel: { cancelledBy: fact.text(), purgeAt: purgeAt() },
+    long: { cancellationReason: fact.words() },
   }),
-  execution_expired: event('execution_expired', {
-    expireReason: z.enum(EXPIRE_REASONS),
-    purgeAt: field.timestampMs,
+  execution_expired: event('execution_expired', 'e', EXECUTION, {
+    naming,
+    expiry: { expireReason: fact.word(EXPIRE_REASONS), purgeAt: purgeAt() },
   }),
   /** The worker parked its attempt until a time; the attempt goes on afterwards. */
-  execution_delayed: event('execution_delayed', {
-    delayUntil: field.timestampMs,
-    attemptTimeoutRemainingMs: field.durationMs.optional(),
+  execution_delayed: event('execution_delayed', 'y', EXECUTION, {
+    delay: { delayUntil: fact.number(), attemptTimeoutRemainingMs: fact.optionalNumber() },
   }),
-  execution_promoted: event('execution_promoted', {}),
-  execution_purged: event('execution_purged', {}),
+  execution_promoted: event('execution_promoted', 'o', EXECUTION, {}),
+  execution_purged: event('execution_purged', 'g', EXECUTION, {}),
 } as const;
+

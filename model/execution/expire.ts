@@ -1,27 +1,26 @@
 /**
- * expireExecution: an attempt ran out of time, or the execution did. An attempt timeout is a failure of category
- * `timeout` and may be retried; the deadline always ends the execution. Applied by the engine when due; safe at any
- * time, because it looks again whether it is due. Spec 04 section 4.7.
+ * expireExecution: an attempt ran out of time, or the execution did. The same transition as the one that `applyDue`
+ * makes when it is due; safe at any time, because it looks again whether it is due. Spec 04 section 4.7.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { purgeAtOf } from '../schedule/timers.js';
 import { EXPIRE_REASONS } from './events.js';
-import { retryOf } from './retry.js';
-import { isActive, isTerminal } from './situation.js';
+import { isTerminal } from './situation.js';
+import { timedOut, timeoutOf } from './timeouts.js';
 
 export const expireExecution = operation({
   name: 'expireExecution',
   args: z.object({
     executionId: field.executionId,
-    expireReason: z.enum(EXPIRE_REASONS),
+    expireReason: field.wordOf(EXPIRE_REASONS),
     /** Factor for a policy with jitter, drawn by the caller. */
     jitter: field.unitFactor.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('expired'), executionId: field.executionId }),
+    z.object({ kind: z.literal('expired'), executionId: echoed(field.executionId) }),
     z.object({
       kind: z.literal('retry_scheduled'),
       delayUntil: field.timestampMs,
@@ -33,33 +32,18 @@ export const expireExecution = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['expireReason'], each: ['executionId', 'jitter'] },
+  memory: 'frees',
+  edge: { jitter: 'unit' },
   decide(view, { executionId, expireReason, jitter }, { now, settings }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined || isTerminal(execution.situation)) return accept({ kind: 'already_terminal' });
-    const timesOut = isActive(execution.situation) ? execution.attemptTimeoutAt : undefined;
-    const dueAt = expireReason === 'execution_deadline' ? execution.executionDeadlineAt : timesOut;
+    const dueAt = timeoutOf(execution, expireReason);
     if (dueAt === undefined || dueAt > now) return accept({ kind: 'not_yet_due' });
-    if (expireReason === 'attempt_timeout') {
-      const failure = {
-        failureClass: 'timeout',
-        category: 'timeout',
-        reason: expireReason,
-        jitter,
-        retryAfterMs: undefined,
-      } as const;
-      const retry = retryOf(execution, failure, now);
-      if (retry !== undefined) {
-        return accept(
-          { kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount },
-          retry,
-        );
-      }
-    }
-    const purgeAt = purgeAtOf(execution, now, settings.retentionMs);
-    return accept(
-      { kind: 'expired', executionId },
-      { type: 'execution_expired', executionId, at: now, expireReason, purgeAt },
-    );
+    const event = timedOut(execution, expireReason, { now, jitter, retentionMs: settings.retentionMs });
+    if (event.type === 'execution_expired') return accept({ kind: 'expired', executionId }, event);
+    const { delayUntil } = event;
+    return accept({ kind: 'retry_scheduled', delayUntil, nextAttemptIndex: execution.totalAttemptCount }, event);
   },
 });

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
-import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner, type Fence } from '../lease/fence.js';
-import { purgeAtOf } from '../schedule/timers.js';
-import type { ReadonlyExecution } from './execution.js';
+import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner, type Fence } from '../lease/fence.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import { namingOf, type ReadonlyExecution } from './facts.js';
 import { FAILURE_CLASSES } from './policy.js';
 import { retryOf } from './retry.js';
 import { isRunnable } from './situation.js';
@@ -32,17 +32,23 @@ export const failExecution = operation({
     source: field.source,
   }),
   outcome,
-  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: {
+    shared: ['source', 'attemptIndex', 'failureClass'],
+    each: ['executionId', 'fence', 'failureReason', 'failureCategory', 'jitter', 'retryAfterMs'],
+  },
+  memory: 'frees',
+  edge: { jitter: 'unit' },
   decide(view, args, { now, settings }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;
     const earlier = earlierOutcome(execution, args.fence);
     if (earlier !== undefined) return accept(earlier);
-    const refusal = ownershipVerdict(execution, args, now);
+    const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
 
     const category = args.failureCategory ?? args.failureClass;
@@ -60,6 +66,7 @@ export const failExecution = operation({
         type: 'execution_failed',
         executionId: args.executionId,
         at: now,
+        ...namingOf(execution),
         failureReason,
         failureCategory: category,
         purgeAt: purgeAtOf(execution, now, settings.retentionMs),

@@ -1,11 +1,11 @@
 /** What holds for every execution, and for its life in the log. Source: spec 01 and 04, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
-import type { ExecutionInvariant } from '../core/invariant.js';
-import { DEFAULTS, LIMITS, RETENTION_SLOT_MS } from '../limits.js';
-import type { LogRule } from '../replay.js';
-import { idempotencyId } from '../state.js';
-import type { ReadonlyExecution } from './execution.js';
-import { isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
+import type { ExecutionInvariant } from '../specification/invariant.js';
+import { DEFAULTS, KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
+import type { LogRule } from '../specification/replay.js';
+import { idempotencyId } from './idempotency.js';
+import type { ReadonlyExecution } from './facts.js';
+import { isDelayed, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
@@ -14,6 +14,7 @@ const PUBLIC_STATES: Readonly<Record<Exclude<StateVector['terminalOutcome'], 'no
   failed: 'failed',
   cancelled: 'cancelled',
   expired: 'expired',
+  skipped: 'skipped',
 };
 
 /** The public state as a function of three dimensions (spec 01 section 3.9). */
@@ -53,12 +54,16 @@ function ownershipIsNamed(it: ReadonlyExecution): boolean {
   );
 }
 
-/** The longest that a terminal execution with its own retention may wait for its purge. */
+/** Whether a terminal execution is purged at the end of the slot in which nobody keeps it any longer (ruling 24). */
 function retentionHolds(it: ReadonlyExecution): boolean {
-  const purgeAt = it.dueAt ?? 0;
   const retentionMs = it.policy?.streamPolicy?.retentionTtlMs;
-  if (purgeAt % RETENTION_SLOT_MS !== 0 || purgeAt < it.lastTransitionAt + (retentionMs ?? 0)) return false;
-  return retentionMs === undefined || purgeAt < it.lastTransitionAt + retentionMs + RETENTION_SLOT_MS;
+  const { dueAt: purgeAt } = it;
+  // Kept for good, by its policy or by the deployment.
+  if (purgeAt === undefined) return retentionMs === undefined || retentionMs === KEEP_FOR_GOOD;
+  if (retentionMs === KEEP_FOR_GOOD || purgeAt % RETENTION_SLOT_MS !== 0) return false;
+  const keptUntil = it.idempotencyExpiresAt ?? 0;
+  const least = Math.max(it.lastTransitionAt + Math.max(retentionMs ?? 0, MIN_RETENTION_MS), keptUntil);
+  return purgeAt >= least && (retentionMs === undefined || purgeAt < least + RETENTION_SLOT_MS);
 }
 
 /** Attempts are begun by the first claim, by every retry that was claimed, and by every reclaim (spec 04 invariant 12). */
@@ -74,8 +79,12 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it),
   },
   {
-    name: 'a time belongs to every situation but ready',
-    holds: (it) => (it.dueAt === undefined) === (it.situation === 'ready'),
+    name: 'a time belongs to every situation but ready and, when it is kept for good, terminal',
+    holds: (it) => isTerminal(it.situation) || (it.dueAt === undefined) === (it.situation === 'ready'),
+  },
+  {
+    name: 'a delay is kept while it is waited for, and no longer',
+    holds: (it) => it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
   },
   {
     name: 'an interrupted attempt waits only while ready or delayed',
@@ -116,6 +125,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   },
   {
     name: 'times are in order: created, started, changed, now',
+    ofTime: true,
     holds: (it, { now }) =>
       it.createdAt <= (it.startedAt ?? it.createdAt) &&
       (it.startedAt ?? it.createdAt) <= it.lastTransitionAt &&
@@ -124,6 +134,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   { name: 'the retry cap holds', holds: (it) => it.retryCount <= (it.policy?.retryPolicy?.maxRetries ?? 0) },
   {
     name: 'a backoff ends when it began or later',
+    ofTime: true,
     holds: (it) => it.situation !== 'retry_backoff' || (it.dueAt ?? 0) >= it.lastTransitionAt,
   },
   {
@@ -160,6 +171,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
   },
   {
     name: 'progress belongs to an attempt',
+    ofTime: true,
     holds: (it, { now }) =>
       it.progressUpdatedAt === undefined
         ? it.progressPct === undefined && it.progressMessage === undefined
@@ -172,7 +184,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         (token, i) => i === 0 || compareBytes(requiredCapabilities[i - 1] as string, token) < 0,
       ),
   },
-  { name: 'its lane is known', holds: (it, { state }) => state.lanes.has(it.laneId) },
+  { name: 'its lane is known', holds: (it, { state }) => state.tables.lane.has(it.laneId) },
   {
     name: 'what was set at creation never changes',
     holds: (it, { replay: { tallies } }) => {
@@ -216,7 +228,7 @@ export const executionRules: readonly LogRule[] = [
   {
     name: 'a purge follows the end of the execution and of its retention',
     holds: ({ event, past }) =>
-      event.type !== 'execution_purged' || (past?.end !== undefined && event.at >= past.end.purgeAt),
+      event.type !== 'execution_purged' || (past?.end?.purgeAt !== undefined && event.at >= past.end.purgeAt),
   },
   {
     name: 'a delay that is over was due',
@@ -272,7 +284,7 @@ export const executionRules: readonly LogRule[] = [
     name: 'a live idempotency key makes no second execution',
     holds({ event, before }) {
       if (event.type !== 'execution_created' || event.idempotencyKey === undefined) return true;
-      const first = before.idempotency.get(idempotencyId(event.namespace, event.idempotencyKey));
+      const first = before.tables.idempotency_key.get(idempotencyId(event.namespace, event.idempotencyKey));
       return first === undefined || first.expiresAt <= event.at;
     },
   },
@@ -281,6 +293,7 @@ export const executionRules: readonly LogRule[] = [
 const OF_OWNERS: ReadonlySet<string> = new Set([
   'execution_claimed',
   'execution_resumed',
+  'attempt_begun',
   'lease_renewed',
   'lease_expired',
   'lease_revoked',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
-import { ownershipVerdict } from '../lease/fence.js';
+import { workVerdict } from '../lease/fence.js';
 
 export const updateProgress = operation({
   name: 'updateProgress',
@@ -18,13 +18,18 @@ export const updateProgress = operation({
     progressMessage: field.progressMessage.optional(),
   }),
   outcome: z.object({ kind: z.literal('updated') }),
-  rejects: ['execution_not_found', 'execution_not_active', 'lease_revoked', 'lease_expired', 'stale_lease'],
+  rejects: ['execution_not_found', 'execution_not_active', 'lease_revoked', 'lease_expired', 'stale_lease', 'attempt_timed_out', 'execution_deadline_passed'],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: {
+    shared: [],
+    each: ['executionId', { fence: ['leaseEpoch', 'leaseId', 'attemptId'] }, 'progressPct', 'progressMessage'],
+  },
+  memory: 'frees',
   decide(view, args, { now }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
-    const refusal = ownershipVerdict(execution, { fence: args }, now);
+    const refusal = workVerdict(execution, { fence: args }, now);
     if (refusal !== undefined) return refusal;
     const { progressPct } = args;
     const progressMessage = args.progressMessage || undefined;

@@ -1,8 +1,7 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
-import type { ReadonlyExecution } from './execution.js';
+import type { ReadonlyExecution } from './facts.js';
 import {
   isActive,
-  isDelayed,
   isRunnable,
   isTerminal,
   stateVector,
@@ -121,7 +120,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     startedAt: execution.startedAt,
     completedAt: terminal ? execution.lastTransitionAt : undefined,
     lastTransitionAt: execution.lastTransitionAt,
-    delayUntil: isDelayed(execution.situation) ? execution.dueAt : undefined,
+    delayUntil: execution.delayUntil,
     executionDeadlineAt: execution.executionDeadlineAt,
     attemptTimeoutAt: execution.attemptTimeoutAt,
     purgeAt: terminal ? execution.dueAt : undefined,
@@ -162,14 +161,14 @@ function currentAttempt(execution: ReadonlyExecution): AttemptSummary | undefine
 }
 
 function currentLease(execution: ReadonlyExecution): LeaseSummary | undefined {
-  if (!isActive(execution.situation)) return undefined;
+  if (!isActive(execution)) return undefined;
   return {
-    leaseId: execution.currentLeaseId as string,
+    leaseId: execution.currentLeaseId,
     leaseEpoch: execution.currentLeaseEpoch,
-    workerId: execution.currentWorkerId as string,
-    workerInstanceId: execution.currentWorkerInstanceId as string,
+    workerId: execution.currentWorkerId,
+    workerInstanceId: execution.currentWorkerInstanceId,
     attemptIndex: execution.totalAttemptCount - 1,
-    expiresAt: execution.dueAt as number,
+    expiresAt: execution.dueAt,
     lastHeartbeatAt: execution.leaseLastRenewedAt,
   };
 }

@@ -15,9 +15,11 @@ export const promoteDelayed = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: [], each: ['executionId'] },
+  memory: 'frees',
   decide(view, { executionId }, { now }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
     if (!isRunnable(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_runnable' });
     if (!isDelayed(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_delayed' });

@@ -15,9 +15,11 @@ export const purgeExecution = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['ids']],
+  wire: { shared: [], each: ['executionId'] },
+  memory: 'frees',
   decide(view, { executionId }, { now }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
     if (!isTerminal(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_terminal' });
     const purgeAt = execution.dueAt ?? 0;

@@ -15,7 +15,7 @@ export const describeExecution = query({
   rejects: [],
   partition,
   read(view, { executionId }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     return accept<ExecutionSnapshot | undefined>(execution && snapshotOf(execution));
   },
 });
@@ -26,7 +26,7 @@ export const readExecutionInfo = query({
   rejects: [],
   partition,
   read(view, { executionId }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     return accept<ExecutionInfo | undefined>(execution && infoOf(execution));
   },
 });
@@ -37,7 +37,7 @@ export const readExecutionState = query({
   rejects: [],
   partition,
   read(view, { executionId }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     return accept<PublicState | undefined>(execution && stateVector(execution).publicState);
   },
 });
@@ -56,9 +56,9 @@ export const readExecutionContext = query({
   rejects: ['execution_not_found'],
   partition,
   read(view, { executionId }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
-    const inputPayload = view.payload(executionId) ?? new Uint8Array(0);
+    const inputPayload = view.executions.input(executionId) ?? new Uint8Array(0);
     return accept<ExecutionContext>({ inputPayload, executionKind: execution.executionKind, tags: execution.tags });
   },
 });
@@ -70,6 +70,6 @@ export const getExecutionResult = query({
   partition,
   /** The bytes that completeExecution was given; nothing before, and nothing when it was given none. */
   read(view, { executionId }) {
-    return accept<Uint8Array | undefined>(view.result(executionId));
+    return accept<Uint8Array | undefined>(view.executions.result(executionId));
   },
 });

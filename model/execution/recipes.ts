@@ -1,102 +1,106 @@
 /** What each event of an execution does to it. The Lua twins are in `lua/execution/events.lua`. */
-import { become, end, releaseLease, type Recipe } from '../core/recipe.js';
-import type { EventNamed } from '../events.js';
-import type { Execution } from './execution.js';
+import { changes, makes, removes, type Recipe } from '../core/entity.js';
+import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
+import type { Execution } from './facts.js';
+import { become, end, wait } from './lifecycle.js';
+
+/** A recipe of the execution for an event. */
+export type ExecutionRecipe<Type extends EventType> = Recipe<Execution, EventNamed<Type>>;
 
 /** The execution that its creation event describes. */
-export function createdExecution(event: EventNamed<'execution_created'>): Execution {
+function created(event: EventNamed<'execution_created'>): Execution {
   return {
     executionId: event.executionId,
     namespace: event.namespace,
     laneId: event.laneId,
     executionKind: event.executionKind,
     creatorIdentity: event.creatorIdentity,
-    requiredCapabilities: event.requiredCapabilities,
-    tags: event.tags,
-    policy: event.policy,
+    priority: event.priority,
     payloadBytes: event.payloadBytes,
     payloadEncoding: event.payloadEncoding,
-    createdAt: event.at,
     executionDeadlineAt: event.executionDeadlineAt,
-    priority: event.priority,
+    idempotencyExpiresAt: event.idempotencyExpiresAt,
+    requiredCapabilities: event.requiredCapabilities,
     situation: event.delayUntil === undefined ? 'ready' : 'delayed',
     nextAttempt: 'first',
     dueAt: event.delayUntil,
+    createdAt: event.at,
     lastTransitionAt: event.at,
     startedAt: undefined,
     totalAttemptCount: 0,
-    currentAttemptId: undefined,
-    attemptTimeoutAt: undefined,
-    attemptTimeoutRemainingMs: undefined,
-    currentLeaseId: undefined,
+    delayUntil: event.delayUntil,
     currentLeaseEpoch: 0,
+    currentLeaseId: undefined,
+    currentAttemptId: undefined,
     currentWorkerId: undefined,
     currentWorkerInstanceId: undefined,
+    attemptTimeoutAt: undefined,
+    attemptTimeoutRemainingMs: undefined,
     leaseLastRenewedAt: undefined,
-    leaseRevokeReason: undefined,
     retryCount: 0,
     leaseReclaimCount: 0,
     leaseReleaseCount: 0,
-    failureReason: undefined,
     failureCategory: undefined,
-    cancellationReason: undefined,
-    cancelledBy: undefined,
     progressPct: undefined,
-    progressMessage: undefined,
     progressUpdatedAt: undefined,
+    cancelledBy: undefined,
     resultBytes: undefined,
     resultEncoding: undefined,
+    tags: event.tags,
+    policy: event.policy,
+    failureReason: undefined,
+    cancellationReason: undefined,
+    progressMessage: undefined,
+    leaseRevokeReason: undefined,
   };
 }
 
-type Recipes = {
-  [Type in Exclude<keyof typeof executionEvents, 'execution_created' | 'execution_purged'>]: Recipe<Type>;
-};
+type Recipes = { [Type in keyof typeof executionEvents]: ExecutionRecipe<Type> };
 
 export const executionRecipes: Recipes = {
-  progress_updated(execution, event) {
+  execution_created: makes(created),
+  progress_updated: changes((execution, event) => {
     if (event.progressPct !== undefined) execution.progressPct = event.progressPct;
     if (event.progressMessage !== undefined) execution.progressMessage = event.progressMessage;
     execution.progressUpdatedAt = event.at;
-  },
-  execution_completed(execution, event) {
+  }),
+  execution_completed: changes((execution, event) => {
     end(execution, 'completed', event.at, event.purgeAt);
     execution.failureReason = undefined;
     execution.failureCategory = undefined;
     execution.resultBytes = event.resultBytes;
     execution.resultEncoding = event.resultEncoding;
-  },
-  retry_scheduled(execution, event) {
-    releaseLease(execution);
-    become(execution, 'retry_backoff', event.at, event.delayUntil);
-    execution.nextAttempt = 'retry';
+  }),
+  retry_scheduled: changes((execution, event) => {
+    wait(execution, 'retry_backoff', 'retry', event.at, event.delayUntil);
+    execution.attemptTimeoutRemainingMs = undefined;
     execution.retryCount += 1;
     execution.failureReason = event.failureReason;
     execution.failureCategory = event.failureCategory;
-  },
-  execution_failed(execution, event) {
+  }),
+  execution_failed: changes((execution, event) => {
     end(execution, 'failed', event.at, event.purgeAt);
     execution.failureReason = event.failureReason;
     execution.failureCategory = event.failureCategory;
-  },
-  execution_cancelled(execution, event) {
+  }),
+  execution_cancelled: changes((execution, event) => {
     end(execution, 'cancelled', event.at, event.purgeAt);
     execution.cancellationReason = event.cancellationReason;
     execution.cancelledBy = event.cancelledBy;
-  },
-  execution_expired(execution, event) {
+  }),
+  execution_expired: changes((execution, event) => {
     end(execution, 'expired', event.at, event.purgeAt);
     execution.failureReason = event.expireReason;
     execution.failureCategory = 'timeout';
-  },
-  execution_delayed(execution, event) {
-    releaseLease(execution);
-    become(execution, 'delayed', event.at, event.delayUntil);
-    execution.nextAttempt = 'resume';
+  }),
+  execution_delayed: changes((execution, event) => {
+    wait(execution, 'delayed', 'resume', event.at, event.delayUntil);
     execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
-  },
-  execution_promoted(execution, event) {
+  }),
+  execution_promoted: changes((execution, event) => {
     become(execution, 'ready', event.at, undefined);
-  },
+    execution.delayUntil = undefined;
+  }),
+  execution_purged: removes,
 };

@@ -1,7 +1,7 @@
 /** What becomes of an execution whose attempt failed: another try, or the end. Spec 04 section 4.2. */
 import type { Event } from '../events.js';
 import { LIMITS } from '../limits.js';
-import type { ReadonlyExecution } from './execution.js';
+import type { ReadonlyExecution } from './facts.js';
 import { backoffDelayOf, mayRetry, type Failure, type RetryPolicy } from './policy.js';
 
 export interface FailedAttempt extends Failure {

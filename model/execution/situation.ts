@@ -1,83 +1,166 @@
 /**
  * The situations an execution can be in. The contract describes state by a vector of seven dimensions; only the
  * combinations of spec 01 section 4 are legal. We store the row, not the dimensions: an illegal vector cannot be
- * written down, and every dimension is a lookup. The rows that other domains add (blocked, suspended, skipped,
- * resume delay) slot in here.
+ * written down, and every dimension is a lookup. Rows of domains to come are here as data, marked reserved: no
+ * operation leads to them yet.
  */
+import type { ActiveExecution, ReadonlyExecution } from './facts.js';
 
 export type LifecyclePhase = 'runnable' | 'active' | 'suspended' | 'terminal';
 export type OwnershipState = 'unowned' | 'leased' | 'lease_expired_reclaimable' | 'lease_revoked';
-export type EligibilityState = 'eligible_now' | 'not_eligible_until_time' | 'not_applicable';
-export type BlockingReason = 'none' | 'waiting_for_worker' | 'waiting_for_delay' | 'waiting_for_retry_backoff';
-export type TerminalOutcome = 'none' | 'success' | 'failed' | 'cancelled' | 'expired';
+export type EligibilityState =
+  | 'eligible_now'
+  | 'not_eligible_until_time'
+  | 'blocked_by_dependencies'
+  | 'blocked_by_budget'
+  | 'blocked_by_quota'
+  | 'blocked_by_route'
+  | 'blocked_by_lane_state'
+  | 'blocked_by_operator'
+  | 'not_applicable';
+export type BlockingReason =
+  | 'none'
+  | 'waiting_for_worker'
+  | 'waiting_for_delay'
+  | 'waiting_for_retry_backoff'
+  | 'waiting_for_resume_delay'
+  | 'waiting_for_children'
+  | 'waiting_for_budget'
+  | 'waiting_for_quota'
+  | 'waiting_for_capable_worker'
+  | 'waiting_for_signal'
+  | 'paused_by_policy'
+  | 'paused_by_operator';
+export type TerminalOutcome = 'none' | 'success' | 'failed' | 'cancelled' | 'expired' | 'skipped';
 export type AttemptState =
   | 'none'
   | 'pending_first_attempt'
   | 'pending_retry_attempt'
+  | 'pending_replay_attempt'
   | 'attempt_interrupted'
   | 'running_attempt'
   | 'attempt_terminal';
-export type PublicState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled' | 'expired';
+export type PublicState =
+  | 'waiting'
+  | 'delayed'
+  | 'rate_limited'
+  | 'waiting_children'
+  | 'active'
+  | 'suspended'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'expired'
+  | 'skipped';
 
 interface Row {
+  /** Under which the situation is stored; never given to another one. */
+  readonly letter: string;
   readonly phase: LifecyclePhase;
   readonly ownership: OwnershipState;
   readonly eligibility: EligibilityState;
   readonly blocking: BlockingReason;
   readonly outcome: TerminalOutcome;
   readonly publicState: PublicState;
+  /** Belongs to a domain to come: no operation leads here yet. */
+  readonly reserved: boolean;
 }
 
-const runnable = (eligibility: EligibilityState, blocking: BlockingReason, publicState: PublicState): Row => ({
+const runnable = (
+  letter: string,
+  eligibility: EligibilityState,
+  blocking: BlockingReason,
+  publicState: PublicState,
+): Row => ({
+  letter,
   phase: 'runnable',
   ownership: 'unowned',
   eligibility,
   blocking,
   outcome: 'none',
   publicState,
+  reserved: false,
 });
-const active = (ownership: OwnershipState, blocking: BlockingReason): Row => ({
+const active = (letter: string, ownership: OwnershipState, blocking: BlockingReason): Row => ({
+  letter,
   phase: 'active',
   ownership,
   eligibility: 'not_applicable',
   blocking,
   outcome: 'none',
   publicState: 'active',
+  reserved: false,
 });
-const terminal = (outcome: TerminalOutcome, publicState: PublicState): Row => ({
+const terminal = (letter: string, outcome: TerminalOutcome, publicState: PublicState): Row => ({
+  letter,
   phase: 'terminal',
   ownership: 'unowned',
   eligibility: 'not_applicable',
   blocking: 'none',
   outcome,
   publicState,
+  reserved: false,
 });
+const reserved = (row: Row): Row => ({ ...row, reserved: true });
 
-/** Every situation and its row in the table of legal combinations. */
+/**
+ * Every situation and its row in the table of legal combinations. Two rows have no situation of their own: a delay asked
+ * for at creation and one asked for by a worker (R2, R3) differ in `nextAttempt`, and operator hold (R11) is a fact
+ * beside the situation (ruling 23).
+ */
 export const SITUATIONS = {
   /** Waits in its lane's queue for a worker (R1). */
-  ready: runnable('eligible_now', 'waiting_for_worker', 'waiting'),
+  ready: runnable('r', 'eligible_now', 'waiting_for_worker', 'waiting'),
   /** Waits until a time that its creator or its worker asked for (R2, R3). */
-  delayed: runnable('not_eligible_until_time', 'waiting_for_delay', 'delayed'),
+  delayed: runnable('d', 'not_eligible_until_time', 'waiting_for_delay', 'delayed'),
   /** Waits until its next try is due (R4). */
-  retry_backoff: runnable('not_eligible_until_time', 'waiting_for_retry_backoff', 'delayed'),
+  retry_backoff: runnable('b', 'not_eligible_until_time', 'waiting_for_retry_backoff', 'delayed'),
+  /** Was resumed, and waits until its resume policy lets it go on (R5). */
+  resume_delay: reserved(runnable('s', 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed')),
+  /** Waits for executions that it depends on (R6). */
+  blocked_dependencies: reserved(runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children')),
+  /** Waits for a budget (R7). */
+  blocked_budget: reserved(runnable('g', 'blocked_by_budget', 'waiting_for_budget', 'rate_limited')),
+  /** Waits for a quota (R8). */
+  blocked_quota: reserved(runnable('q', 'blocked_by_quota', 'waiting_for_quota', 'rate_limited')),
+  /** Waits for a worker with its capabilities to be registered (R9). */
+  blocked_route: reserved(runnable('w', 'blocked_by_route', 'waiting_for_capable_worker', 'waiting')),
+  /** Waits for its lane (R10). */
+  blocked_lane: reserved(runnable('l', 'blocked_by_lane_state', 'paused_by_policy', 'waiting')),
   /** A worker holds its lease (A1). The lease may have lapsed unnoticed: time decides, not this word. */
-  running: active('leased', 'none'),
+  running: active('a', 'leased', 'none'),
   /** Its lease ran out and that was noticed; waits to be reclaimed (A2). */
-  lease_expired: active('lease_expired_reclaimable', 'waiting_for_worker'),
+  lease_expired: active('x', 'lease_expired_reclaimable', 'waiting_for_worker'),
   /** An operator took the lease away; waits to be reclaimed (A3). */
-  lease_revoked: active('lease_revoked', 'waiting_for_worker'),
-  completed: terminal('success', 'completed'),
-  failed: terminal('failed', 'failed'),
-  cancelled: terminal('cancelled', 'cancelled'),
-  expired: terminal('expired', 'expired'),
+  lease_revoked: active('v', 'lease_revoked', 'waiting_for_worker'),
+  /** Waits for signals (S1). */
+  suspended: reserved({
+    ...runnable('u', 'not_applicable', 'waiting_for_signal', 'suspended'),
+    phase: 'suspended',
+  }),
+  completed: terminal('C', 'success', 'completed'),
+  failed: terminal('F', 'failed', 'failed'),
+  cancelled: terminal('X', 'cancelled', 'cancelled'),
+  expired: terminal('E', 'expired', 'expired'),
+  /** Ended because what it depended on can no longer be (T5). */
+  skipped: reserved(terminal('S', 'skipped', 'skipped')),
 } as const satisfies Record<string, Row>;
 
 export type Situation = keyof typeof SITUATIONS;
 export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
 
-/** What the next claim of a runnable execution starts: its first attempt, a retry, or the interrupted attempt again. */
-export type NextAttempt = 'first' | 'retry' | 'resume';
+/** What the next claim of a runnable execution starts, and the letter under which that is stored. */
+export const NEXT_ATTEMPTS = {
+  /** Its first attempt. */
+  first: 'f',
+  /** A retry. */
+  retry: 'r',
+  /** The interrupted attempt again. */
+  resume: 's',
+  /** An attempt after a replay; of a domain to come. */
+  replay: 'p',
+} as const;
+export type NextAttempt = keyof typeof NEXT_ATTEMPTS;
 
 export interface StateVector {
   readonly lifecyclePhase: LifecyclePhase;
@@ -93,15 +176,14 @@ const PENDING: Record<NextAttempt, AttemptState> = {
   first: 'pending_first_attempt',
   retry: 'pending_retry_attempt',
   resume: 'attempt_interrupted',
+  replay: 'pending_replay_attempt',
 };
 
+type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount'>;
+
 /** The seven dimensions of an execution's state. */
-export function stateVector(execution: {
-  situation: Situation;
-  nextAttempt: NextAttempt;
-  totalAttemptCount: number;
-}): StateVector {
-  const row = SITUATIONS[execution.situation];
+export function stateVector(execution: Placed): StateVector {
+  const row: Row = SITUATIONS[execution.situation];
   return {
     lifecyclePhase: row.phase,
     ownershipState: row.ownership,
@@ -113,20 +195,33 @@ export function stateVector(execution: {
   };
 }
 
-function attemptState(execution: { nextAttempt: NextAttempt; totalAttemptCount: number }, row: Row): AttemptState {
+function attemptState(execution: Placed, row: Row): AttemptState {
   if (row.phase === 'runnable') return PENDING[execution.nextAttempt];
   if (row.phase === 'terminal') return execution.totalAttemptCount > 0 ? 'attempt_terminal' : 'none';
   return row.ownership === 'leased' ? 'running_attempt' : 'attempt_interrupted';
 }
 
 // Compared and not looked up in the table: every transition asks these several times. A test holds them to the table.
-export const isActive = (situation: Situation): boolean => situation === 'running' || isReclaimable(situation);
+export const isActiveSituation = (situation: Situation): situation is ActiveExecution['situation'] =>
+  situation === 'running' || isReclaimable(situation);
 export const isTerminal = (situation: Situation): boolean =>
-  situation === 'completed' || situation === 'failed' || situation === 'cancelled' || situation === 'expired';
-export const isRunnable = (situation: Situation): boolean => situation === 'ready' || isDelayed(situation);
+  situation === 'completed' ||
+  situation === 'failed' ||
+  situation === 'cancelled' ||
+  situation === 'expired' ||
+  situation === 'skipped';
+export const isRunnable = (situation: Situation): boolean =>
+  situation !== 'suspended' && !isActiveSituation(situation) && !isTerminal(situation);
 /** Whether the situation ends by itself at a time that was asked for. */
-export const isDelayed = (situation: Situation): boolean => situation === 'delayed' || situation === 'retry_backoff';
-/** Whether a claim may take the execution: it waits in its lane's queue, or its last owner lost it. */
-export const isReclaimable = (situation: Situation): boolean =>
+export const isDelayed = (situation: Situation): boolean =>
+  situation === 'delayed' || situation === 'retry_backoff' || situation === 'resume_delay';
+/** Whether its last owner lost it. */
+export const isReclaimable = (situation: Situation): situation is 'lease_expired' | 'lease_revoked' =>
   situation === 'lease_expired' || situation === 'lease_revoked';
+/** Whether a claim may take the execution: it waits in its lane's queue, or its last owner lost it. */
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);
+
+/** Whether the execution has an owner, or one that was lost: then it has a lease, an attempt and a time. */
+export function isActive(execution: ReadonlyExecution): execution is ActiveExecution {
+  return isActiveSituation(execution.situation);
+}

@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import type { fence } from '../core/fields.js';
 import { reject, type Rejected } from '../core/operation.js';
-import type { ReadonlyExecution } from '../execution/execution.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActive, stateVector } from '../execution/situation.js';
 
 export type Fence = z.output<typeof fence>;
@@ -29,6 +29,9 @@ export const FENCE_REJECTIONS = [
   'lease_expired',
   'stale_lease',
 ] as const;
+
+/** The refusals of a call by which an owner works. */
+export const WORK_REJECTIONS = [...FENCE_REJECTIONS, 'attempt_timed_out', 'execution_deadline_passed'] as const;
 export type FenceRejection = (typeof FENCE_REJECTIONS)[number];
 
 function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
@@ -48,20 +51,37 @@ export function fenceShape(claimant: Claimant): Rejected<'partial_fence_triple' 
   return undefined;
 }
 
-/** Refuses a claimant that does not own the execution at this moment; for an execution that is active. */
+/** Refuses a claimant that does not own the execution at this moment. */
 export function ownershipVerdict(
   execution: ReadonlyExecution,
   claimant: Claimant,
   now: number,
 ): Rejected<'execution_not_active' | 'lease_revoked' | 'lease_expired' | 'stale_lease'> | undefined {
-  if (!isActive(execution.situation)) return notActive(execution);
+  if (!isActive(execution)) return notActive(execution);
   if (execution.situation === 'lease_revoked') return reject('lease_revoked');
-  if ((execution.dueAt ?? 0) <= now) return reject('lease_expired');
-  if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1)
+  if (execution.dueAt <= now) return reject('lease_expired');
+  if (claimant.attemptIndex !== undefined && claimant.attemptIndex !== execution.totalAttemptCount - 1) {
     return reject('stale_lease');
-  return fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence)
-    ? reject('stale_lease')
-    : undefined;
+  }
+  if (fencePresence(claimant.fence) === 'full' && !holdsLease(execution, claimant.fence as FullFence)) {
+    return reject('stale_lease');
+  }
+  return undefined;
+}
+
+/** Refuses a claimant that may not work on the execution: it is not the owner, or its time is over. */
+export function workVerdict(execution: ReadonlyExecution, claimant: Claimant, now: number) {
+  return ownershipVerdict(execution, claimant, now) ?? timeVerdict(execution, now);
+}
+
+/** Time ends an attempt and an execution, whether that was noticed or not (ruling 32). */
+function timeVerdict(
+  { attemptTimeoutAt, executionDeadlineAt }: ReadonlyExecution,
+  now: number,
+): Rejected<'attempt_timed_out' | 'execution_deadline_passed'> | undefined {
+  if (attemptTimeoutAt !== undefined && attemptTimeoutAt <= now) return reject('attempt_timed_out');
+  if (executionDeadlineAt !== undefined && executionDeadlineAt <= now) return reject('execution_deadline_passed');
+  return undefined;
 }
 
 /** Whether the triple is the one of the current lease. */

@@ -2,8 +2,8 @@
  * The lease history: who owned an execution, from when to when, and why it ended. Not stored anywhere: it is a
  * reading of the log. Source: spec 05 section 5, spec 13 section A4.
  */
-import type { Event, LoggedEvent } from '../events.js';
-import { MAX_RECLAIMS_EXCEEDED } from '../schedule/claim.js';
+import { isOfExecution, type Event, type LoggedEvent } from '../events.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
 /** Who held which lease of which attempt. */
 export interface LeaseIdentity {
@@ -66,6 +66,7 @@ export class LeaseHistoryReader {
 
   /** What the entry says of a lease, or nothing. */
   read({ sequence, event }: LoggedEvent): LeaseHistoryEntry | undefined {
+    if (!isOfExecution(event)) return undefined;
     const occurrence = { sequence, executionId: event.executionId, at: event.at };
     if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
       const {

@@ -1,10 +1,10 @@
 /** What holds for every lease, and for the succession of owners in the log. Source: spec 01, 04 and 05, the sections named Invariants. */
-import type { ReadonlyExecution } from '../execution/execution.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActive } from '../execution/situation.js';
-import type { ExecutionInvariant } from '../core/invariant.js';
+import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { isAcquisition, type LogRule, type OwnershipChange, type Tally } from '../replay.js';
-import { MAX_RECLAIMS_EXCEEDED } from '../schedule/claim.js';
+import { isAcquisition, type LogRule, type OwnershipChange, type Tally } from '../specification/replay.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
 const owned = ({ currentLeaseId, currentWorkerId, currentWorkerInstanceId }: ReadonlyExecution): number =>
   Number(currentLeaseId !== undefined) +
@@ -18,16 +18,17 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
   {
     name: 'an active execution has a lease, a worker and an attempt; no other has a lease or a worker',
     holds: (it) =>
-      isActive(it.situation)
+      isActive(it)
         ? owned(it) === 3 && it.currentAttemptId !== undefined && it.totalAttemptCount > 0 && it.currentLeaseEpoch > 0
         : owned(it) === 0,
   },
   {
     name: 'facts of a lease are kept only while there is one',
-    holds: (it) => isActive(it.situation) || it.leaseLastRenewedAt === undefined,
+    holds: (it) => isActive(it) || it.leaseLastRenewedAt === undefined,
   },
   {
     name: 'a renewal lies between the beginning of the lease and now',
+    ofTime: true,
     holds: (it, { now }) =>
       it.leaseLastRenewedAt === undefined ||
       (it.leaseLastRenewedAt <= now && it.leaseLastRenewedAt >= (it.startedAt ?? 0)),
@@ -38,19 +39,24 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
   },
   {
     name: 'a lease is longer than the shortest one',
+    ofTime: true,
     holds: (it) => it.situation !== 'running' || (it.dueAt ?? 0) >= it.lastTransitionAt + LIMITS.minLeaseTtlMs,
   },
   {
     name: 'a lease that expired ran out before that was noticed',
+    ofTime: true,
     holds: (it) => it.situation !== 'lease_expired' || (it.dueAt ?? 0) <= it.lastTransitionAt,
   },
   {
     name: 'an attempt timeout is armed only while active',
-    holds: (it) => it.attemptTimeoutAt === undefined || isActive(it.situation),
+    holds: (it) => it.attemptTimeoutAt === undefined || isActive(it),
   },
   {
-    name: 'the rest of an attempt is kept only while it is parked',
-    holds: (it) => it.attemptTimeoutRemainingMs === undefined || it.nextAttempt === 'resume',
+    name: 'the rest of an attempt is kept only while its clock stands',
+    holds: (it) =>
+      it.attemptTimeoutRemainingMs === undefined ||
+      it.nextAttempt === 'resume' ||
+      (isActive(it) && it.attemptTimeoutAt === undefined),
   },
   { name: 'there are no more attempts than acquisitions', holds: (it) => it.currentLeaseEpoch >= it.totalAttemptCount },
   { name: 'the reclaim cap holds', holds: (it) => it.leaseReclaimCount <= reclaimCapOf(it) },
@@ -74,7 +80,7 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
     name: 'the lease in force is that of the last acquisition',
     holds: (it, { replay: { tallies } }) => {
       const tally = tallies.get(it.executionId);
-      if (tally === undefined || !isActive(it.situation)) return true;
+      if (tally === undefined || !isActive(it)) return true;
       const { lease } = tally;
       return (
         (it.situation === 'running') === (tally.ownership === 'held') &&
@@ -86,6 +92,17 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
     },
   },
 ];
+
+/** By which an owner works. */
+const WORKS: ReadonlySet<string> = new Set<string>([
+  'lease_renewed',
+  'attempt_begun',
+  'progress_updated',
+  'execution_completed',
+  'execution_failed',
+  'retry_scheduled',
+  'execution_delayed',
+]);
 
 /** What may lie between two acquisitions (spec 05 invariant 22). */
 const SUCCESSIONS: ReadonlySet<string> = new Set<string>([
@@ -162,6 +179,7 @@ export const leaseRules: readonly LogRule[] = [
     holds({ event, past }) {
       switch (event.type) {
         case 'lease_renewed':
+        case 'attempt_begun':
         case 'progress_updated':
         case 'execution_completed':
         case 'execution_delayed':
@@ -177,6 +195,14 @@ export const leaseRules: readonly LogRule[] = [
         default:
           return true;
       }
+    },
+  },
+  {
+    name: 'nobody works on an attempt, or an execution, whose time is over',
+    holds({ event, past }) {
+      if (past === undefined || !WORKS.has(event.type) || past.ownership !== 'held') return true;
+      if (event.type === 'retry_scheduled' && timedOut(past, event.at)) return true;
+      return event.at < (past.attemptTimeoutAt ?? Infinity) && event.at < (past.created.executionDeadlineAt ?? Infinity);
     },
   },
   {
@@ -208,17 +234,18 @@ export const leaseRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (past === undefined) return true;
       if (event.type === 'lease_released' || event.type === 'execution_delayed') {
-        const rest = past.attemptTimeoutAt === undefined ? undefined : Math.max(0, past.attemptTimeoutAt - event.at);
-        return event.attemptTimeoutRemainingMs === rest;
+        const { attemptTimeoutAt: endsAt, remainingMs } = past;
+        return event.attemptTimeoutRemainingMs === (endsAt === undefined ? remainingMs : Math.max(0, endsAt - event.at));
       }
-      if (event.type === 'execution_resumed') {
-        return event.attemptTimeoutAt === (past.remainingMs === undefined ? undefined : event.at + past.remainingMs);
-      }
-      const timeoutMs = past.created.policy?.timeoutPolicy?.attemptTimeoutMs;
-      return (
-        event.type !== 'execution_claimed' ||
-        event.attemptTimeoutAt === (timeoutMs === undefined ? undefined : event.at + timeoutMs)
-      );
+      if (event.type === 'attempt_begun') return event.attemptTimeoutAt === event.at + (past.remainingMs ?? Number.NaN);
+      if (!isAcquisition(event)) return true;
+      const timeMs =
+        event.type === 'execution_resumed' ? past.remainingMs : past.created.policy?.timeoutPolicy?.attemptTimeoutMs;
+      // Its clock runs, or, when it was claimed ahead, stands.
+      const runs = event.attemptTimeoutAt === (timeMs === undefined ? undefined : event.at + timeMs);
+      return event.attemptTimeoutRemainingMs === undefined
+        ? runs
+        : event.attemptTimeoutAt === undefined && event.attemptTimeoutRemainingMs === timeMs;
     },
   },
 ];

@@ -17,11 +17,13 @@ export const markLeaseExpiredIfDue = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: [], each: ['executionId'] },
+  memory: 'frees',
   decide(view, { executionId }, { now }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'execution_not_found' });
-    if (!isActive(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_active' });
+    if (!isActive(execution)) return accept({ kind: 'already_satisfied', reason: 'not_active' });
     if (execution.situation === 'lease_expired')
       return accept({ kind: 'already_satisfied', reason: 'already_expired' });
     if (execution.situation === 'lease_revoked')

@@ -1,7 +1,9 @@
 /** What each event of a lease does to its execution. The Lua twins are in `lua/lease/events.lua`. */
-import { become, releaseLease, type Recipe } from '../core/recipe.js';
+import { changes } from '../core/entity.js';
 import type { EventNamed } from '../events.js';
-import type { Execution } from '../execution/execution.js';
+import type { Execution } from '../execution/facts.js';
+import { become, endOwnership } from '../execution/lifecycle.js';
+import type { ExecutionRecipe } from '../execution/recipes.js';
 import type { leaseEvents } from './events.js';
 
 /** Makes a worker the owner. */
@@ -9,7 +11,7 @@ function acquire(execution: Execution, event: EventNamed<'execution_claimed' | '
   become(execution, 'running', event.at, event.leaseExpiresAt);
   execution.nextAttempt = 'first';
   execution.attemptTimeoutAt = event.attemptTimeoutAt;
-  execution.attemptTimeoutRemainingMs = undefined;
+  execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
   execution.currentAttemptId = event.attemptId;
   execution.currentLeaseId = event.leaseId;
   execution.currentLeaseEpoch = event.leaseEpoch;
@@ -19,10 +21,10 @@ function acquire(execution: Execution, event: EventNamed<'execution_claimed' | '
   execution.leaseRevokeReason = undefined;
 }
 
-type Recipes = { [Type in keyof typeof leaseEvents]: Recipe<Type> };
+type Recipes = { [Type in keyof typeof leaseEvents]: ExecutionRecipe<Type> };
 
 export const leaseRecipes: Recipes = {
-  execution_claimed(execution, event) {
+  execution_claimed: changes((execution, event) => {
     acquire(execution, event);
     execution.totalAttemptCount = event.attemptIndex + 1;
     execution.startedAt ??= event.at;
@@ -31,26 +33,26 @@ export const leaseRecipes: Recipes = {
     execution.progressPct = undefined;
     execution.progressMessage = undefined;
     execution.progressUpdatedAt = undefined;
-  },
-  execution_resumed(execution, event) {
-    acquire(execution, event);
-  },
-  lease_renewed(execution, event) {
+  }),
+  execution_resumed: changes(acquire),
+  attempt_begun: changes((execution, event) => {
+    execution.attemptTimeoutAt = event.attemptTimeoutAt;
+    execution.attemptTimeoutRemainingMs = undefined;
+  }),
+  lease_renewed: changes((execution, event) => {
     execution.dueAt = event.leaseExpiresAt;
     execution.leaseLastRenewedAt = event.at;
-  },
-  lease_expired(execution, event) {
-    become(execution, 'lease_expired', event.at, execution.dueAt);
-  },
-  lease_revoked(execution, event) {
+  }),
+  lease_expired: changes((execution, event) => become(execution, 'lease_expired', event.at, execution.dueAt)),
+  lease_revoked: changes((execution, event) => {
     become(execution, 'lease_revoked', event.at, execution.dueAt);
     execution.leaseRevokeReason = event.reason;
-  },
-  lease_released(execution, event) {
-    releaseLease(execution);
+  }),
+  lease_released: changes((execution, event) => {
+    endOwnership(execution);
     become(execution, 'ready', event.at, undefined);
     execution.nextAttempt = 'resume';
     execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
     execution.leaseReleaseCount += 1;
-  },
+  }),
 };

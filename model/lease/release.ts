@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
+import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
 import { FENCE_REJECTIONS, fenceShape, ownershipVerdict, wasLastOwner } from './fence.js';
@@ -18,13 +19,15 @@ export const releaseLease = operation({
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
   }),
-  outcome: z.object({ kind: z.literal('released'), executionId: field.executionId, publicState: z.literal('waiting') }),
+  outcome: z.object({ kind: z.literal('released'), executionId: echoed(field.executionId), publicState: z.literal('waiting') }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'max_releases_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['attemptIndex'], each: ['executionId', 'fence'] },
+  memory: 'frees',
   decide(view, args, { now }) {
     const { executionId } = args;
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
     const malformed = fenceShape(args);
     if (malformed !== undefined) return malformed;

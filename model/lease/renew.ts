@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
-import { FENCE_REJECTIONS, fenceShape, ownershipVerdict } from './fence.js';
+import { WORK_REJECTIONS, fenceShape, workVerdict } from './fence.js';
 
 export const renewLease = operation({
   name: 'renewLease',
@@ -15,14 +15,16 @@ export const renewLease = operation({
     leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
   }),
   outcome: z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs }),
-  rejects: ['execution_not_found', ...FENCE_REJECTIONS],
+  rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['leaseTtlMs', 'attemptIndex'], each: ['executionId', 'fence'] },
+  memory: 'frees',
   decide(view, args, { now }) {
-    const execution = view.execution(args.executionId);
+    const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const claimant = { fence: args.fence, attemptIndex: args.attemptIndex };
-    const refusal = fenceShape(claimant) ?? ownershipVerdict(execution, claimant, now);
+    const refusal = fenceShape(claimant) ?? workVerdict(execution, claimant, now);
     if (refusal !== undefined) return refusal;
     // A renewal never shortens a lease.
     const expiresAt = Math.max(execution.dueAt ?? 0, now + args.leaseTtlMs);

@@ -20,11 +20,13 @@ export const revokeLease = operation({
   ]),
   rejects: ['execution_not_found', 'execution_not_active', 'stale_lease'],
   partition: (args) => partitionOfExecution(args.executionId),
-  execution: (args) => args.executionId,
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: [], each: ['executionId', 'expectedLeaseId', 'reason'] },
+  memory: 'frees',
   decide(view, { executionId, expectedLeaseId, reason }, { now }) {
-    const execution = view.execution(executionId);
+    const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
-    if (!isActive(execution.situation)) return notActive(execution);
+    if (!isActive(execution)) return notActive(execution);
     if (execution.situation === 'lease_revoked')
       return accept({ kind: 'already_satisfied', reason: 'already_revoked' });
     if (execution.situation === 'lease_expired')

@@ -1,10 +1,10 @@
-/** Reads of one partition: its executions, its lanes, what is due, its log. */
+/** Reads of one partition: its executions, its lanes, its log. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import type { LoggedEvent } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { dueCommand, nextTimer, purgeCommand, type DueCommand } from '../schedule/timers.js';
+import { decodeCursor, encodeCursor, isCursor } from './cursor.js';
 
 const partition = (args: { partition: string }): string => args.partition;
 
@@ -22,7 +22,7 @@ export const listExecutions = query({
   /** Ids ascending, strictly after the cursor. */
   read(view, { cursor, limit }) {
     if (limit === 0) return accept<ListExecutionsPage>({ executions: [], nextCursor: undefined });
-    const ids = view.executionIds(cursor, limit + 1);
+    const ids = view.executions.ids(cursor, limit + 1);
     const executions = ids.slice(0, limit);
     return accept<ListExecutionsPage>({ executions, nextCursor: ids.length > limit ? executions.at(-1) : undefined });
   },
@@ -35,57 +35,54 @@ export const listPartitionLanes = query({
   partition,
   /** Lanes that ever had work in this partition, ascending. */
   read(view) {
-    return accept<readonly string[]>(view.lanes());
-  },
-});
-
-export interface DueWork {
-  /** Commands that are due, in the order in which they became due; purges last. */
-  readonly commands: readonly DueCommand[];
-  /** The earliest time at which anything is due, ms since the epoch. */
-  readonly nextDueAt: number | undefined;
-}
-
-export const listDue = query({
-  name: 'listDue',
-  args: z.object({
-    partition: field.partitionKey,
-    limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
-  }),
-  rejects: [],
-  partition,
-  read(view, { limit }, { now }) {
-    const commands: DueCommand[] = [];
-    for (const execution of view.due(now, limit)) {
-      const timer = nextTimer(execution);
-      if (timer !== undefined) commands.push(dueCommand(execution.executionId, timer.kind));
-    }
-    if (commands.length < limit) commands.push(...view.purgeable(now, limit - commands.length).map(purgeCommand));
-    return accept<DueWork>({ commands, nextDueAt: view.nextDueAt() });
+    return accept<readonly string[]>(view.schedule.lanes());
   },
 });
 
 export interface LogPage {
   readonly events: readonly LoggedEvent[];
-  /** Position of the newest entry of the log, 0 when nothing ever happened. */
-  readonly end: number;
+  /** Where the next page begins. */
+  readonly next: string;
+  /** Position of the newest entry of the log. */
+  readonly end: string;
+  /** Whether the page reaches the end. */
+  readonly atEnd: boolean;
 }
 
 export const readLog = query({
   name: 'readLog',
   args: z.object({
     partition: field.partitionKey,
-    /** Position already seen; 0 starts at the beginning. */
-    after: field.count.default(0),
+    /** A cursor that a page answered; absent starts at the first entry that there ever was. */
+    after: z.string().refine(isCursor, { error: 'must be a cursor that a read answered' }).optional(),
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
   }),
-  rejects: ['cursor_too_old'],
+  rejects: ['cursor_too_old', 'cursor_lost'],
   partition,
   read(view, { after, limit }) {
-    const events = view.log(after, limit);
-    const end = view.logEnd();
-    const oldest = events[0]?.sequence ?? end + 1;
-    if (after < end && oldest !== after + 1) return reject('cursor_too_old', { earliest: String(oldest - 1) });
-    return accept<LogPage>({ events, end });
+    const { generation, sequence: last, time } = view.log.header;
+    const cursor = after === undefined ? undefined : decodeCursor(after);
+    const known = cursor?.sequence ?? 0;
+    // The entry of the cursor is read too: it must be the one that the reader saw.
+    const page = view.log.read(Math.max(0, known - 1), limit + 1);
+    const [first] = page;
+    const cursorOf = ({ sequence, event }: LoggedEvent) => encodeCursor({ generation, sequence, time: event.at });
+    if (cursor !== undefined && cursor.generation !== '' && cursor.generation !== generation) return reject('cursor_lost');
+    if (known > last) return reject('cursor_lost');
+    const events = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
+    const oldest = events[0]?.sequence ?? last + 1;
+    if (oldest !== known + 1) {
+      const earliest = encodeCursor({ generation, sequence: oldest - 1, time: 0 });
+      return reject('cursor_too_old', { earliest });
+    }
+    const isSeen = first !== undefined && first.sequence === known;
+    if (cursor !== undefined && cursor.time !== 0 && isSeen && first.event.at !== cursor.time) return reject('cursor_lost');
+    const newest = events.at(-1);
+    return accept<LogPage>({
+      events,
+      next: newest === undefined ? (after ?? encodeCursor({ generation, sequence: 0, time: 0 })) : cursorOf(newest),
+      end: encodeCursor({ generation, sequence: last, time }),
+      atEnd: (newest?.sequence ?? known) === last,
+    });
   },
 });

@@ -3,21 +3,30 @@
  * and lease. Lapsed work comes first and starts a new attempt; interrupted work goes on with its attempt.
  * Spec 04 sections 3.2 to 3.4, spec 05 sections 6 to 9.
  *
- * A two-step grant (issue, then consume) has its place between `claimable` and `acquire`; budget and quota
- * admission belong in the loop, before `acquire`.
+ * Budget and quota admission belong in the loop, before `acquire`.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { acceptAll, operation } from '../core/operation.js';
 import type { Event } from '../events.js';
-import type { ReadonlyExecution } from '../execution/execution.js';
+import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import { purgeAtOf } from './timers.js';
+import { isBeyondReclaim, MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
+import { purgeAtOf } from './retention.js';
+import type { Offer } from './queue.js';
 
-export const MAX_RECLAIMS_EXCEEDED = 'max_reclaims_exceeded';
+/** How a claim took an execution, and the letter under which that travels. */
+export const CLAIM_KINDS = {
+  /** A first attempt, or a retry. */
+  fresh: 'f',
+  /** A new attempt after a lost owner. */
+  reclaimed: 'c',
+  /** The same attempt goes on. */
+  resumed: 's',
+} as const;
 
 /** One execution in the hands of its new owner. */
 const claimedExecution = z.object({
@@ -26,25 +35,39 @@ const claimedExecution = z.object({
   leaseEpoch: field.leaseEpoch,
   attemptIndex: field.attemptIndex,
   attemptId: field.uuid,
-  /** `fresh`: first attempt or retry; `reclaimed`: new attempt after a lost owner; `resumed`: the same attempt goes on. */
-  claimKind: z.enum(['fresh', 'reclaimed', 'resumed']),
+  claimKind: field.wordOf(CLAIM_KINDS),
   leaseExpiresAt: field.timestampMs,
   executionKind: field.executionKind,
   inputPayload: field.bytes,
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
-  attemptType: z.enum(ATTEMPT_TYPES).optional(),
+  attemptType: field.wordOf(ATTEMPT_TYPES).optional(),
+  /** Absent when the attempt has no timeout, or was claimed ahead: its time runs from `beginAttempt` on. */
   attemptTimeoutAt: field.timestampMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),
   tags: field.tags,
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 
+const outcome = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('claimed'),
+    /** Never empty. */
+    executions: z.array(claimedExecution),
+    /** Executions that this call ended `failed` because their leases lapsed too often. */
+    reclaimCapExceeded: z.array(field.executionId),
+  }),
+  z.object({ kind: z.literal('no_work'), reclaimCapExceeded: z.array(field.executionId) }),
+]);
+type Outcome = z.output<typeof outcome>;
+
 const NO_PAYLOAD = new Uint8Array(0);
 
-const NO_CAPABILITIES: ReadonlySet<string> = new Set();
-const offeredBy = (tokens: readonly string[]): ReadonlySet<string> =>
-  tokens.length === 0 ? NO_CAPABILITIES : new Set(tokens);
+const NONE: ReadonlySet<string> = new Set();
+const offerOf = (kinds: readonly string[] | undefined, capabilities: readonly string[]): Offer => ({
+  kinds: kinds === undefined ? undefined : new Set(kinds),
+  capabilities: capabilities.length === 0 ? NONE : new Set(capabilities),
+});
 
 export const claimForWorker = operation({
   name: 'claimForWorker',
@@ -54,26 +77,31 @@ export const claimForWorker = operation({
     workerId: field.workerId,
     workerInstanceId: field.workerInstanceId,
     workerCapabilities: field.capabilities.default([]),
+    /** Kinds that the worker can run; any when absent (ruling 27). */
+    kinds: field.kinds.optional(),
     leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
+    /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
+    ahead: z.boolean().default(false),
     /** Ids for as many executions as the worker wants at most; minted by the caller. */
     claims: z
       .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
       .min(1)
       .max(LIMITS.maxClaimCount),
   }),
-  outcome: z.discriminatedUnion('kind', [
-    z.object({
-      kind: z.literal('claimed'),
-      executions: z.array(claimedExecution),
-      /** Executions that this call ended `failed` because their leases lapsed too often. */
-      reclaimCapExceeded: z.array(field.executionId),
-    }),
-    z.object({ kind: z.literal('no_work'), reclaimCapExceeded: z.array(field.executionId) }),
-  ]),
+  outcome,
   rejects: [],
   partition: (args) => args.partition,
+  keys: ({ laneId }) => [['queues', laneId], ['timers']],
+  wire: {
+    shared: [{ worker: ['workerId', 'workerInstanceId'] }, 'laneId', 'workerCapabilities', 'kinds', 'leaseTtlMs', 'ahead'],
+    each: ['claims'],
+  },
+  memory: 'frees',
+  order: 'last',
+  joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
-    const candidates = view.claimable(args.laneId, offeredBy(args.workerCapabilities), args.claims.length);
+    const offer = offerOf(args.kinds, args.workerCapabilities);
+    const candidates = view.schedule.claimable(args.laneId, offer, args.claims.length);
     const ended = candidates.filter(isBeyondReclaim);
     // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
     const executions = new Array<ClaimedExecution>(candidates.length - ended.length);
@@ -83,9 +111,10 @@ export const claimForWorker = operation({
       if (isBeyondReclaim(execution)) {
         events[position] = endOf(execution, now, settings.retentionMs);
       } else {
-        const claimed = acquire(view, execution, args, taken, now);
+        const remainingMs = attemptTimeOf(execution);
+        const claimed = acquire(view, execution, args, { position: taken, now, remainingMs });
         executions[taken++] = claimed;
-        events[position] = acquisitionOf(claimed, args, now);
+        events[position] = acquisitionOf(claimed, args, now, args.ahead ? remainingMs : undefined);
       }
     }
     const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
@@ -95,9 +124,24 @@ export const claimForWorker = operation({
   },
 });
 
-/** Whether a lapsed execution has been reclaimed as often as it may be. */
-function isBeyondReclaim({ situation, leaseReclaimCount, policy }: ReadonlyExecution): boolean {
-  return isReclaimable(situation) && leaseReclaimCount >= (policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount);
+/** Gives claims that were made as one their own: what a claim takes carries the lease id that was brought for it. */
+function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome[] {
+  const all = joined.kind === 'claimed' ? joined.executions : [];
+  let next = 0;
+  return lists.map((claims, index) => {
+    const executions: ClaimedExecution[] = [];
+    for (const { leaseId } of claims as readonly { leaseId: string }[]) {
+      const execution = all[next];
+      if (execution === undefined || execution.leaseId !== leaseId) continue;
+      executions.push(execution);
+      next++;
+    }
+    // What the claim ended is told once.
+    const reclaimCapExceeded = index === 0 ? joined.reclaimCapExceeded : [];
+    return executions.length === 0
+      ? { kind: 'no_work', reclaimCapExceeded }
+      : { kind: 'claimed', executions, reclaimCapExceeded };
+  });
 }
 
 function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
@@ -105,10 +149,20 @@ function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): 
     type: 'execution_failed',
     executionId: execution.executionId,
     at: now,
+    ...namingOf(execution),
     failureReason: MAX_RECLAIMS_EXCEEDED,
     failureCategory: MAX_RECLAIMS_EXCEEDED,
     purgeAt: purgeAtOf(execution, now, retentionMs),
   };
+}
+
+const isResumed = (execution: ReadonlyExecution): boolean =>
+  !isReclaimable(execution.situation) && execution.nextAttempt === 'resume';
+
+/** The time that the attempt has, ms; nothing when it has no timeout. */
+function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
+  if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
+  return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
 type ClaimArgs = z.output<typeof claimForWorker.args>;
@@ -117,32 +171,36 @@ function acquire(
   view: View,
   execution: ReadonlyExecution,
   args: ClaimArgs,
-  position: number,
-  now: number,
+  { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
 ): ClaimedExecution {
   const ids = args.claims[position] as ClaimArgs['claims'][number];
   const reclaimed = isReclaimable(execution.situation);
-  const resumed = !reclaimed && execution.nextAttempt === 'resume';
-  const timeoutMs = resumed ? execution.attemptTimeoutRemainingMs : execution.policy?.timeoutPolicy?.attemptTimeoutMs;
+  const resumed = isResumed(execution);
   return {
     executionId: execution.executionId,
     leaseId: ids.leaseId,
     leaseEpoch: execution.currentLeaseEpoch + 1,
     attemptIndex: resumed ? execution.totalAttemptCount - 1 : execution.totalAttemptCount,
-    attemptId: resumed ? (execution.currentAttemptId as string) : ids.attemptId,
+    attemptId: resumed ? (execution.currentAttemptId ?? ids.attemptId) : ids.attemptId,
     claimKind: reclaimed ? 'reclaimed' : resumed ? 'resumed' : 'fresh',
     attemptType: reclaimed ? 'reclaim' : resumed ? undefined : execution.nextAttempt === 'retry' ? 'retry' : 'initial',
     leaseExpiresAt: now + args.leaseTtlMs,
-    attemptTimeoutAt: timeoutMs === undefined ? undefined : now + timeoutMs,
+    attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
     executionDeadlineAt: execution.executionDeadlineAt,
     executionKind: execution.executionKind,
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
-    inputPayload: execution.payloadBytes === 0 ? NO_PAYLOAD : (view.payload(execution.executionId) ?? NO_PAYLOAD),
+    inputPayload:
+      execution.payloadBytes === 0 ? NO_PAYLOAD : (view.executions.input(execution.executionId) ?? NO_PAYLOAD),
   };
 }
 
-function acquisitionOf(claimed: ClaimedExecution, args: ClaimArgs, now: number): Event {
+function acquisitionOf(
+  claimed: ClaimedExecution,
+  args: ClaimArgs,
+  now: number,
+  attemptTimeoutRemainingMs: number | undefined,
+): Event {
   // One literal for both types: this is made for every claim. A resumed attempt has no type.
   return {
     type: claimed.attemptType === undefined ? 'execution_resumed' : 'execution_claimed',
@@ -157,5 +215,6 @@ function acquisitionOf(claimed: ClaimedExecution, args: ClaimArgs, now: number):
     workerId: args.workerId,
     workerInstanceId: args.workerInstanceId,
     attemptTimeoutAt: claimed.attemptTimeoutAt,
+    attemptTimeoutRemainingMs,
   } as Event;
 }

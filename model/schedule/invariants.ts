@@ -1,10 +1,10 @@
 /** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
-import type { ReadonlyExecution } from '../execution/execution.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { isClaimable, isReclaimable, isTerminal } from '../execution/situation.js';
-import type { ExecutionInvariant, Invariant } from '../core/invariant.js';
-import { isAcquisition, type LogRule } from '../replay.js';
-import { covers, queueScore, requirementSetOf } from './queue.js';
+import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
+import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { covers, needsOf, queueScore } from './queue.js';
 import { nextTimer } from './timers.js';
 
 /** The order of service in words: lapsed work first, longest lapsed first; then higher priority; then older; then by id. */
@@ -44,7 +44,7 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
     name: 'the order of scores is the order of service',
     check({ state }) {
-      const waiting = [...state.executions.values()].filter(({ situation }) => isClaimable(situation)).sort(byScore);
+      const waiting = [...state.tables.execution.values()].filter(({ situation }) => isClaimable(situation)).sort(byScore);
       for (let i = 1; i < waiting.length; i++) {
         const [a, b] = [waiting[i - 1] as ReadonlyExecution, waiting[i] as ReadonlyExecution];
         if (!inServiceOrder(a, b)) return `${b.executionId} should be served before ${a.executionId}`;
@@ -58,12 +58,12 @@ export const scheduleRules: readonly LogRule[] = [
   {
     name: 'a claim takes the lowest score of the lane that its worker can serve',
     holds({ event, before }) {
-      if (!isAcquisition(event) || before.executions.size > MAX_LOOKED_AT) return true;
-      const taken = before.executions.get(event.executionId);
+      if (!isAcquisition(event) || before.tables.execution.size > MAX_LOOKED_AT) return true;
+      const taken = before.tables.execution.get(event.executionId);
       if (taken === undefined) return true;
       // Which capabilities the worker offered is not known, but they cover those of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
-      for (const other of before.executions.values()) {
+      for (const other of before.tables.execution.values()) {
         if (
           other === taken ||
           other.laneId !== taken.laneId ||
@@ -71,7 +71,7 @@ export const scheduleRules: readonly LogRule[] = [
           byScore(other, taken) > 0
         )
           continue;
-        if (covers(offered, requirementSetOf(other))) return false;
+        if (covers(offered, needsOf(other))) return false;
       }
       return true;
     },
@@ -79,7 +79,7 @@ export const scheduleRules: readonly LogRule[] = [
   {
     name: 'only claimable work is claimed',
     holds({ event, before }) {
-      const taken = isAcquisition(event) ? before.executions.get(event.executionId) : undefined;
+      const taken = isAcquisition(event) ? before.tables.execution.get(event.executionId) : undefined;
       return taken === undefined || isClaimable(taken.situation);
     },
   },

@@ -1,22 +1,48 @@
 /**
- * Where claimable work waits. Each lane of a partition has one queue per set of required capabilities, so that a
- * claim looks only at queues whose work its worker can do. Lapsed work sits in the same queue, in a band below
- * every priority, so that it is taken first. Source: spec 05 sections 6.3 and 8.2; performance.md section 6.
+ * Where claimable work waits. Each lane of a partition has one queue per kind and set of required capabilities, so that
+ * a claim looks only at queues whose work its worker can do. Lapsed work sits in the same queue, in a band below
+ * every priority, so that it is taken first. Source: spec 05 sections 6.3 and 8.2; rulings 27 and 34. The set of meters,
+ * a further part of the name, comes with budgets and quotas.
  */
-import type { ReadonlyExecution } from '../execution/execution.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import { PRIORITY_STEP, RECLAIM_BAND } from '../limits.js';
 
 /** The capability set of a queue as one text: the tokens joined by commas. */
-export type RequirementSet = string;
+export type Needs = string;
 
-export function requirementSetOf(execution: ReadonlyExecution): RequirementSet {
-  return execution.requiredCapabilities.length === 0 ? '' : execution.requiredCapabilities.join(',');
+export function needsOf({ requiredCapabilities }: Pick<ReadonlyExecution, 'requiredCapabilities'>): Needs {
+  return requiredCapabilities.length === 0 ? '' : requiredCapabilities.join(',');
+}
+
+/** The queue of a lane in which an execution waits: its needs and its kind. No token and no kind holds a tab. */
+export function queueNameOf(
+  execution: Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind'>,
+): string {
+  return `${needsOf(execution)}\t${execution.executionKind}`;
+}
+
+/** The needs and the kind of a queue, by its name. */
+export function partsOfQueue(name: string): { readonly needs: Needs; readonly executionKind: string } {
+  const tab = name.indexOf('\t');
+  return { needs: name.slice(0, tab), executionKind: name.slice(tab + 1) };
+}
+
+/** What a claim can take: kinds (any, when absent) and capabilities. */
+export interface Offer {
+  readonly kinds: ReadonlySet<string> | undefined;
+  readonly capabilities: ReadonlySet<string>;
 }
 
 /** Whether a worker that offers these capabilities can do all work of the queue. */
-export function covers(offered: ReadonlySet<string>, requirements: RequirementSet): boolean {
-  return requirements === '' || requirements.split(',').every((token) => offered.has(token));
+export function covers(offered: ReadonlySet<string>, needs: Needs): boolean {
+  return needs === '' || needs.split(',').every((token) => offered.has(token));
+}
+
+/** Whether an offer can do all work of a queue. */
+export function serves({ kinds, capabilities }: Offer, name: string): boolean {
+  const { needs, executionKind } = partsOfQueue(name);
+  return (kinds === undefined || kinds.has(executionKind)) && covers(capabilities, needs);
 }
 
 /** Lower is served first: lapsed work by the time of its lapse, then higher priority, then older. */

@@ -1,7 +1,7 @@
 /** What an invariant is: a rule with a name, that holds for a state, its log and the time, or says what breaks it. */
 import type { LoggedEvent } from '../events.js';
-import type { ReadonlyExecution } from '../execution/execution.js';
-import type { Replay } from '../replay.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import type { Replay } from './replay.js';
 import type { PartitionState } from '../state.js';
 
 export interface World {
@@ -22,5 +22,7 @@ export interface Invariant {
 /** An invariant that concerns one execution at a time. */
 export interface ExecutionInvariant {
   readonly name: string;
+  /** Whether the rule compares times: it says nothing once the clock stepped back. */
+  readonly ofTime?: boolean;
   holds(execution: ReadonlyExecution, world: World): boolean;
 }

@@ -3,9 +3,9 @@
  * without the recipes that make the state. What the tally says and what the state says must agree; rules over the log
  * are judged entry by entry on the tally before the entry.
  */
-import { evolveInPlace } from './evolve.js';
-import type { Event, EventNamed, EventType, LoggedEvent } from './events.js';
-import { emptyState, type PartitionState } from './state.js';
+import { fold } from '../evolve.js';
+import { isOfExecution, type EventNamed, type EventType, type ExecutionEvent, type LoggedEvent } from '../events.js';
+import { emptyState, type PartitionState } from '../state.js';
 
 /** Whose an execution is, by its events: nobody's, an owner's, or a lost owner's. */
 export type Ownership = 'none' | 'held' | 'expired' | 'revoked';
@@ -38,14 +38,25 @@ export interface Tally {
   /** End of the delay that is running. */
   delayUntil: number | undefined;
   /** The event that ended the execution. */
-  end: Extract<Event, { purgeAt: number }> | undefined;
+  end: EndingEvent | undefined;
 }
 
-/** What a rule over the log sees: an entry, what came before it, and the state before it. */
+/** The events that end an execution. */
+export type EndingEvent = EventNamed<
+  'execution_completed' | 'execution_failed' | 'execution_cancelled' | 'execution_expired'
+>;
+
+/** A rule over any two entries that follow each other. */
+export interface EntryRule {
+  /** The rule in words. */
+  readonly name: string;
+  holds(entry: LoggedEvent, previous: LoggedEvent): boolean;
+}
+
+/** What a rule over the life of an execution sees: an entry, what came before it, and the state before it. */
 export interface Step {
   readonly entry: LoggedEvent;
-  readonly event: Event;
-  readonly previous: LoggedEvent | undefined;
+  readonly event: ExecutionEvent;
   /** The tally before the event; none before the creation and after the purge. */
   readonly past: Tally | undefined;
   readonly before: PartitionState;
@@ -56,6 +67,8 @@ export interface LogRule {
   readonly name: string;
   /** Whether the rule needs the log from its first entry on; default true. A trimmed log is judged by the others alone. */
   readonly needsWhole?: boolean;
+  /** Whether the rule compares times: it says nothing once the clock stepped back. */
+  readonly ofTime?: boolean;
   holds(step: Step): boolean;
 }
 
@@ -69,6 +82,14 @@ export interface Replay {
   readonly faults: ReadonlyMap<string, string>;
   /** Why the log does not fold to a state. */
   readonly unfoldable: string | undefined;
+  /** Whether the clock stepped back: then times say nothing about order. */
+  readonly steppedBack: boolean;
+}
+
+/** Every rule over a log. */
+export interface Rules {
+  readonly entries: readonly EntryRule[];
+  readonly lives: readonly LogRule[];
 }
 
 class Reader implements Replay {
@@ -76,44 +97,58 @@ class Reader implements Replay {
   readonly tallies = new Map<string, Tally>();
   readonly faults = new Map<string, string>();
   unfoldable: string | undefined;
+  steppedBack = false;
   read = 0;
   last: LoggedEvent | undefined;
 
   constructor(readonly whole: boolean) {}
 
-  readOn(log: readonly LoggedEvent[], rules: readonly LogRule[]): void {
+  readOn(log: readonly LoggedEvent[], rules: Rules): void {
     for (; this.read < log.length; this.read++) this.step(log[this.read] as LoggedEvent, rules);
   }
 
-  private step(entry: LoggedEvent, rules: readonly LogRule[]): void {
+  private step(entry: LoggedEvent, rules: Rules): void {
     const { event } = entry;
-    const past = this.tallies.get(event.executionId);
-    const step: Step = { entry, event, previous: this.last, past, before: this.state };
-    for (const { name, needsWhole = true, holds } of rules) {
-      if ((this.whole || !needsWhole) && !this.faults.has(name) && !holds(step))
-        this.faults.set(name, `entry ${entry.sequence}: ${JSON.stringify(event)}`);
-    }
+    const { last } = this;
     this.last = entry;
+    if (last !== undefined) {
+      for (const { name, holds } of rules.entries) if (!holds(entry, last)) this.fault(name, entry);
+    }
+    if (event.type === 'clock_stepped_back') this.steppedBack = true;
+    const past = isOfExecution(event) ? this.tallies.get(event.executionId) : undefined;
+    if (isOfExecution(event)) this.judge({ entry, event, past, before: this.state }, rules.lives);
     if (!this.whole || this.unfoldable !== undefined) return;
     try {
-      evolveInPlace(this.state, event);
+      fold(this.state, event);
     } catch (error) {
       this.unfoldable = `entry ${entry.sequence}: ${error instanceof Error ? error.message : String(error)}`;
       return;
     }
     if (event.type === 'execution_created') this.tallies.set(event.executionId, tallyOf(event));
     else if (event.type === 'execution_purged') this.tallies.delete(event.executionId);
-    else if (past !== undefined) count(past, event);
+    else if (past !== undefined && isOfExecution(event)) count(past, event);
+  }
+
+  private judge(step: Step, rules: readonly LogRule[]): void {
+    for (const { name, needsWhole = true, ofTime = false, holds } of rules) {
+      if (needsWhole && !this.whole) continue;
+      if (ofTime && this.steppedBack) continue;
+      if (!this.faults.has(name) && !holds(step)) this.fault(name, step.entry);
+    }
+  }
+
+  private fault(name: string, { sequence, event }: LoggedEvent): void {
+    if (!this.faults.has(name)) this.faults.set(name, `entry ${sequence}: ${JSON.stringify(event)}`);
   }
 }
 
-const readers = new WeakMap<readonly LoggedEvent[], { readonly rules: readonly LogRule[]; readonly reader: Reader }>();
+const readers = new WeakMap<readonly LoggedEvent[], { readonly rules: Rules; readonly reader: Reader }>();
 
 /**
  * Reads a log. An array that only grew since it was read before is read on from there, so that checking after every
  * step of a run costs no more than one reading.
  */
-export function replay(log: readonly LoggedEvent[], rules: readonly LogRule[]): Replay {
+export function replay(log: readonly LoggedEvent[], rules: Rules): Replay {
   const known = readers.get(log);
   const readsOn =
     known !== undefined &&
@@ -149,11 +184,11 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
 const ACQUISITIONS: ReadonlySet<EventType> = new Set<EventType>(['execution_claimed', 'execution_resumed']);
 
 /** Whether by this event a worker becomes the owner. */
-export function isAcquisition(event: Event): event is EventNamed<'execution_claimed' | 'execution_resumed'> {
+export function isAcquisition(event: ExecutionEvent): event is EventNamed<'execution_claimed' | 'execution_resumed'> {
   return ACQUISITIONS.has(event.type);
 }
 
-function count(tally: Tally, event: Event): void {
+function count(tally: Tally, event: ExecutionEvent): void {
   switch (event.type) {
     case 'execution_claimed':
     case 'execution_resumed':
@@ -170,6 +205,10 @@ function count(tally: Tally, event: Event): void {
         expiresAt: event.leaseExpiresAt,
       };
       tally.changes = [];
+      tally.attemptTimeoutAt = event.attemptTimeoutAt;
+      tally.remainingMs = event.attemptTimeoutRemainingMs;
+      return;
+    case 'attempt_begun':
       tally.attemptTimeoutAt = event.attemptTimeoutAt;
       tally.remainingMs = undefined;
       return;
@@ -208,6 +247,8 @@ function count(tally: Tally, event: Event): void {
     case 'execution_created':
     case 'execution_purged':
       return;
+    default:
+      event satisfies never;
   }
 }
 

@@ -1,0 +1,43 @@
+/**
+ * How an entity is declared: what is stored of it, what each event does to it, and when something is due for it. State
+ * is a table per kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
+ */
+import type { FactTable, StateOf } from './facts.js';
+import type { Subject } from './subject.js';
+
+/** What an event does to one entity of a kind. */
+export type Recipe<State, Event> =
+  /** Makes it, unless the recipe gives nothing. What is there already is a fault, stays, or is replaced. */
+  | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
+  /** Changes it in place, or through immer. */
+  | { readonly does: 'changes'; change(state: State, event: Event): void }
+  | { readonly does: 'removes' };
+
+export const makes = <State, Event>(
+  make: (event: Event) => State | undefined,
+  ifThere: 'fail' | 'keep' | 'replace' = 'fail',
+): Recipe<State, Event> => ({ does: 'makes', ifThere, make });
+export const changes = <State, Event>(change: (state: State, event: Event) => void): Recipe<State, Event> => ({
+  does: 'changes',
+  change,
+});
+export const removes = { does: 'removes' } as const;
+
+/** An entity of a table: its facts and its id. */
+export type EntityState<About extends Subject, Table extends FactTable> = StateOf<Table> & {
+  readonly [Key in About['key']]: string;
+};
+
+export interface Entity<About extends Subject = Subject, State = unknown, Recipes = unknown> {
+  readonly subject: About;
+  readonly facts: FactTable;
+  /** By event type: those that it is the subject of, and those that name it among their facts. */
+  readonly recipes: Recipes;
+  /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
+  timerOf?(state: Readonly<State>): number | undefined;
+}
+
+/** Declares an entity. */
+export const entity = <About extends Subject, State, Recipes>(
+  declaration: Entity<About, State, Recipes>,
+): Entity<About, State, Recipes> => declaration;

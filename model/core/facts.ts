@@ -1,0 +1,132 @@
+/**
+ * Tables of facts: what is stored of an entity, said once. A table gives the TypeScript type of the entity, its stored
+ * form on both sides (`model/core/codec.ts`, and the Lua that `lua/codec.ts` writes), its canonical form, and what a
+ * fact is while nothing was said of it.
+ *
+ * A table is divided into *facets*: facts that are written together. A facet is one short text on the server, so that a
+ * transition reads and writes only the facets that it touches. Facts of the facet `long` are texts without a bound
+ * on their length that matters; each is kept by itself, beside the facets.
+ */
+
+/** Kinds of values that can be stored. */
+export type FactKind =
+  | 'text'
+  /** A UUID: 22 characters where it is stored, see `shortIdOf`. */
+  | 'id'
+  | 'number'
+  | 'boolean'
+  /** One of a few words, each with a letter under which it is stored. */
+  | 'choice'
+  /** A list of tokens without commas. */
+  | 'list'
+  /** A flat map of texts. */
+  | 'map'
+  /** A map of numbers. */
+  | 'counts'
+  /** Any JSON value, kept as canonical JSON. */
+  | 'tree'
+  /** A list of records, kept as canonical JSON. */
+  | 'records';
+
+export interface Fact<Value = unknown> {
+  readonly kind: FactKind;
+  /** The value while nothing is stored; a fact without one must always be stored. */
+  readonly fallback?: Value;
+  readonly required: boolean;
+  /** Letters under which the words of a choice are stored. */
+  readonly letters?: Readonly<Record<string, string>>;
+  /** Counts only while the entity is in use by an owner; what is stored otherwise is left over and means nothing. */
+  readonly ofOwner: boolean;
+}
+
+export type Facet = Readonly<Record<string, Fact>>;
+export type FactTable = Readonly<Record<string, Facet>>;
+
+type ValueOf<F> = F extends Fact<infer Value> ? Value : never;
+type Union<Table extends FactTable> = Table[keyof Table];
+type Names<Table extends FactTable> = Union<Table> extends infer F ? (F extends Facet ? keyof F : never) : never;
+type FactNamed<Table extends FactTable, Name extends PropertyKey> = Extract<Union<Table>, Record<Name, Fact>>[Name];
+
+/** The entity that a table describes. */
+export type StateOf<Table extends FactTable> = { [Name in Names<Table>]: ValueOf<FactNamed<Table, Name>> };
+
+const required = <Value>(kind: FactKind): Fact<Value> => ({ kind, required: true, ofOwner: false });
+const optional = <Value>(kind: FactKind): Fact<Value | undefined> => ({
+  kind,
+  required: false,
+  ofOwner: false,
+  fallback: undefined,
+});
+
+/** A text that is always there. */
+export const text = (): Fact<string> => required('text');
+export const optionalText = (): Fact<string | undefined> => optional('text');
+/** A text that can be empty, and is when nothing is stored. */
+export const words = (): Fact<string> => ({ kind: 'text', required: false, ofOwner: false, fallback: '' });
+export const id = (): Fact<string> => required('id');
+export const optionalId = (): Fact<string | undefined> => optional('id');
+/** A number that is always there: a time, a size. */
+export const number = (): Fact<number> => required('number');
+export const optionalNumber = (): Fact<number | undefined> => optional('number');
+/** A number that starts at zero. */
+export const counter = (): Fact<number> => ({ kind: 'number', required: false, ofOwner: false, fallback: 0 });
+export const flag = (): Fact<boolean> => ({ kind: 'boolean', required: false, ofOwner: false, fallback: false });
+export const list = (): Fact<readonly string[]> => ({ kind: 'list', required: false, ofOwner: false, fallback: [] });
+export const map = (): Fact<Readonly<Record<string, string>>> => ({
+  kind: 'map',
+  required: false,
+  ofOwner: false,
+  fallback: {},
+});
+export const counts = (): Fact<Readonly<Record<string, number>>> => ({
+  kind: 'counts',
+  required: false,
+  ofOwner: false,
+  fallback: {},
+});
+export const tree = <Value>(): Fact<Value | undefined> => optional('tree');
+export const records = <Row extends object>(): Fact<readonly Row[]> => ({
+  kind: 'records',
+  required: false,
+  ofOwner: false,
+  fallback: [],
+});
+
+/** One of some words, always stored. */
+export const word = <const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> => ({
+  ...choice(letters),
+  required: true,
+});
+
+/** One of some words. The first one stands while nothing is stored. */
+export function choice<const Word extends string>(letters: Readonly<Record<Word, string>>): Fact<Word> {
+  const [first] = Object.keys(letters) as Word[];
+  if (first === undefined) throw new TypeError('A choice needs words.');
+  if (new Set(Object.values(letters)).size !== Object.keys(letters).length) {
+    throw new TypeError('Two words of a choice have one letter.');
+  }
+  return { kind: 'choice', required: false, ofOwner: false, fallback: first, letters };
+}
+
+/** The fact counts only while the entity has an owner. */
+export const ofOwner = <Value>(fact: Fact<Value>): Fact<Value> => ({ ...fact, ofOwner: true });
+
+/** Declares a table. @throws TypeError when two facets hold a fact of one name */
+export function factTable<const Table extends FactTable>(table: Table): Table {
+  const seen = new Set<string>();
+  for (const facet of Object.values(table)) {
+    for (const name of Object.keys(facet)) {
+      if (seen.has(name)) throw new TypeError(`Two facets hold a fact "${name}".`);
+      seen.add(name);
+    }
+  }
+  return table;
+}
+
+/** Every fact of a table by its name, in the order of the table. */
+export function factsOf(table: FactTable): ReadonlyMap<string, Fact> {
+  return new Map(Object.values(table).flatMap((facet) => Object.entries(facet)));
+}
+
+/** The facet whose facts are each kept by themselves. */
+export const LONG = 'long';

@@ -1,0 +1,13 @@
+/** The execution as an entity: its facts, its recipes, its timer. */
+import { entity } from '../core/entity.js';
+import { leaseRecipes } from '../lease/recipes.js';
+import { nextTimerAt } from '../schedule/timers.js';
+import { EXECUTION, executionFacts, type ReadonlyExecution } from './facts.js';
+import { executionRecipes } from './recipes.js';
+
+export const executionEntity = entity({
+  subject: EXECUTION,
+  facts: executionFacts,
+  recipes: { ...executionRecipes, ...leaseRecipes },
+  timerOf: (execution: ReadonlyExecution) => nextTimerAt(execution),
+});

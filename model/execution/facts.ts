@@ -1,0 +1,133 @@
+/**
+ * What is stored of an execution: one run of some work, from its creation to its purge. Everything else that the
+ * contract shows (state vector, completion time, lease times) is derived in `projections.ts`.
+ */
+import type { EntityState } from '../core/entity.js';
+import * as fact from '../core/facts.js';
+import { subject } from '../core/subject.js';
+import type { ExecutionPolicy } from './policy.js';
+import { NEXT_ATTEMPTS, SITUATIONS } from './situation.js';
+
+/** Executions, as subjects of events. */
+export const EXECUTION = subject('execution', 'executionId');
+
+const lettersOf = <Word extends string>(rows: Readonly<Record<Word, { readonly letter: string }>>) =>
+  Object.fromEntries(Object.entries<{ letter: string }>(rows).map(([word, { letter }]) => [word, letter])) as Record<
+    Word,
+    string
+  >;
+
+/** Where it belongs and what it is; never changes. Repeated by the events that begin and end a life. */
+export const naming = {
+  namespace: fact.text(),
+  laneId: fact.text(),
+  executionKind: fact.text(),
+  creatorIdentity: fact.text(),
+};
+
+/** What its creation gave it. */
+export const given = {
+  priority: fact.counter(),
+  /** Size of the input payload, bytes; the bytes themselves live beside the state. */
+  payloadBytes: fact.counter(),
+  payloadEncoding: fact.optionalText(),
+  /** Time at which the execution ends `expired` whatever it does. */
+  executionDeadlineAt: fact.optionalNumber(),
+  /** Until when its idempotency key points to it: it is not forgotten before. */
+  idempotencyExpiresAt: fact.optionalNumber(),
+};
+
+/** What an owner proves itself by. Epoch and attempt outlive the lease, so that a repeated final call is recognised. */
+export const fence = {
+  /** Acquisitions so far; never decreases. */
+  currentLeaseEpoch: fact.counter(),
+  currentLeaseId: fact.ofOwner(fact.optionalId()),
+  currentAttemptId: fact.optionalId(),
+};
+
+export const executionFacts = fact.factTable({
+  naming,
+  given,
+  needs: {
+    /** Ascending by bytes. A worker may run the execution if it offers all of them. */
+    requiredCapabilities: fact.list(),
+  },
+  life: {
+    situation: fact.word(lettersOf(SITUATIONS)),
+    /** What the next claim starts; meaningful while runnable, `first` otherwise. */
+    nextAttempt: fact.choice(NEXT_ATTEMPTS),
+    /**
+     * The time that belongs to the situation: expiry of the lease while active, end of the delay while delayed, time of
+     * the purge while terminal (unset when it is kept for good), unset while ready.
+     */
+    dueAt: fact.optionalNumber(),
+    createdAt: fact.number(),
+    /** Last change of the situation: also the time of completion, of a noticed lapse, of a revocation. */
+    lastTransitionAt: fact.number(),
+    /** Time of the first claim. */
+    startedAt: fact.optionalNumber(),
+    /** Attempts so far; the current one has index `totalAttemptCount - 1`. */
+    totalAttemptCount: fact.counter(),
+  },
+  wait: {
+    /** End of the delay that its creator, its worker or its policy asked for; kept until it is over. */
+    delayUntil: fact.optionalNumber(),
+  },
+  fence,
+  worker: {
+    currentWorkerId: fact.ofOwner(fact.optionalText()),
+    currentWorkerInstanceId: fact.ofOwner(fact.optionalText()),
+  },
+  clock: {
+    /** When the current attempt times out; set while active, once its handler could begin. */
+    attemptTimeoutAt: fact.ofOwner(fact.optionalNumber()),
+    /** What is left of the attempt's time while its clock stands (parked, or claimed ahead), ms. */
+    attemptTimeoutRemainingMs: fact.optionalNumber(),
+    leaseLastRenewedAt: fact.ofOwner(fact.optionalNumber()),
+  },
+  retries: {
+    retryCount: fact.counter(),
+    leaseReclaimCount: fact.counter(),
+    leaseReleaseCount: fact.counter(),
+    failureCategory: fact.optionalText(),
+  },
+  progress: {
+    progressPct: fact.optionalNumber(),
+    progressUpdatedAt: fact.optionalNumber(),
+  },
+  ending: {
+    cancelledBy: fact.optionalText(),
+    /** Size of the result, bytes; unset when the execution completed without one. */
+    resultBytes: fact.optionalNumber(),
+    resultEncoding: fact.optionalText(),
+  },
+  long: {
+    /** In key order. */
+    tags: fact.map(),
+    policy: fact.tree<ExecutionPolicy>(),
+    failureReason: fact.optionalText(),
+    cancellationReason: fact.optionalText(),
+    progressMessage: fact.optionalText(),
+    leaseRevokeReason: fact.optionalText(),
+  },
+});
+
+export type Execution = EntityState<typeof EXECUTION, typeof executionFacts>;
+
+/** The execution as decisions see it. */
+export type ReadonlyExecution = Readonly<Execution>;
+
+/** An execution that has an owner, or had one that was lost. */
+export type ActiveExecution = ReadonlyExecution & {
+  readonly situation: 'running' | 'lease_expired' | 'lease_revoked';
+  readonly dueAt: number;
+  readonly currentLeaseId: string;
+  readonly currentAttemptId: string;
+  readonly currentWorkerId: string;
+  readonly currentWorkerInstanceId: string;
+};
+
+/** What the events that end an execution repeat, so that their readers can filter after a purge (ruling 16). */
+export function namingOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
+  return { namespace, laneId, executionKind, creatorIdentity };
+}

@@ -1,0 +1,43 @@
+/** The few moves that recipes are made of. The Lua twins are in `lua/execution/lifecycle.lua`. */
+import type { Execution } from './facts.js';
+import type { Situation } from './situation.js';
+
+/** Moves the execution into a situation. `dueAt` is the time that belongs to it, see `Execution.dueAt`. */
+export function become(execution: Execution, situation: Situation, at: number, dueAt: number | undefined): void {
+  execution.situation = situation;
+  execution.dueAt = dueAt;
+  execution.lastTransitionAt = at;
+}
+
+/** Ends the ownership of the last owner: one routine for every way out (spec 04 section 2.4). */
+export function endOwnership(execution: Execution): void {
+  execution.currentLeaseId = undefined;
+  execution.currentWorkerId = undefined;
+  execution.currentWorkerInstanceId = undefined;
+  execution.leaseLastRenewedAt = undefined;
+  execution.leaseRevokeReason = undefined;
+  execution.attemptTimeoutAt = undefined;
+}
+
+/** Ends the execution. */
+export function end(execution: Execution, situation: Situation, at: number, purgeAt: number | undefined): void {
+  endOwnership(execution);
+  execution.nextAttempt = 'first';
+  execution.delayUntil = undefined;
+  execution.attemptTimeoutRemainingMs = undefined;
+  become(execution, situation, at, purgeAt);
+}
+
+/** Makes the execution wait until a time, for the next claim to start what is said. */
+export function wait(
+  execution: Execution,
+  situation: 'delayed' | 'retry_backoff',
+  next: Execution['nextAttempt'],
+  at: number,
+  until: number,
+): void {
+  endOwnership(execution);
+  become(execution, situation, at, until);
+  execution.nextAttempt = next;
+  execution.delayUntil = until;
+}

@@ -1,0 +1,33 @@
+/** What decisions and reads see of executions, and the same by definition. */
+import { compareBytes } from '../ids.js';
+import type { Partition } from '../state.js';
+import type { ReadonlyExecution } from './facts.js';
+import { idempotencyId } from './idempotency.js';
+
+export interface ExecutionView {
+  get(executionId: string): ReadonlyExecution | undefined;
+  /** Ids after `after`, ascending, at most `limit`. */
+  ids(after: string | undefined, limit: number): readonly string[];
+  /** The execution that a live idempotency key points to. */
+  ofKey(namespace: string, key: string, now: number): string | undefined;
+  input(executionId: string): Uint8Array | undefined;
+  result(executionId: string): Uint8Array | undefined;
+}
+
+/** The view by definition. */
+export function executionsByDefinition({ state: { tables }, bytes }: Partition): ExecutionView {
+  return {
+    get: (executionId) => tables.execution.get(executionId),
+    ids: (after, limit) =>
+      [...tables.execution.keys()]
+        .filter((id) => after === undefined || compareBytes(id, after) > 0)
+        .sort(compareBytes)
+        .slice(0, limit),
+    ofKey(namespace, key, now) {
+      const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
+      return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
+    },
+    input: (executionId) => bytes.input.get(executionId),
+    result: (executionId) => bytes.result.get(executionId),
+  };
+}

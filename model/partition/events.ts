@@ -1,0 +1,17 @@
+/** What can happen to a partition itself. */
+import { event } from '../core/event.js';
+import * as fact from '../core/facts.js';
+import { subject } from '../core/subject.js';
+
+/** Partitions, as subjects of events. */
+export const PARTITION = subject('partition', 'partition');
+
+export const partitionEvents = {
+  /**
+   * The clock stood far behind the last entry of the log: it had jumped ahead before. Time stepped back, once. Operators
+   * are told: leases and delays of the time between are longer than they should be. Ruling 14.
+   */
+  clock_stepped_back: event('clock_stepped_back', 't', PARTITION, {
+    step: { from: fact.number(), to: fact.number() },
+  }),
+} as const;

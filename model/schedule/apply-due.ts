@@ -1,0 +1,125 @@
+/**
+ * applyDue: applies what is due in a partition, where it is listed (rulings 12 and 35). Delays end, lapsed leases are
+ * noticed, attempts and executions run out of time; when nothing of that is due, what nobody keeps any longer is purged.
+ * The loop that applies due work calls nothing else; nobody holds a list that has gone stale.
+ *
+ * While there is more than one pass can do, other loops leave the partition to the one that is at it.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { acceptAll, operation } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { EXPIRE_REASONS } from '../execution/events.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { timedOut } from '../execution/timeouts.js';
+import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
+import { shortIdOf } from '../short-id.js';
+import { nextTimer } from './timers.js';
+
+const applied = z.object({
+  kind: z.literal('applied'),
+  /** Delays and backoffs that ended. */
+  promoted: field.count,
+  /** Leases that ran out. */
+  leasesExpired: field.count,
+  purged: field.count,
+  /** Executions whose attempt ran out of time; another one follows. */
+  attemptsTimedOut: z.array(field.executionId),
+  /** Executions that time ended, and why. */
+  expired: z.array(z.object({ executionId: field.executionId, expireReason: field.wordOf(EXPIRE_REASONS) })),
+  /** Entities whose records could not be read: they are in quarantine. `<kind>:<id>`. */
+  setAside: z.array(z.string()),
+  /** The earliest time at which anything is due now, ms since the epoch. */
+  nextDueAt: field.timestampMs.optional(),
+});
+type AppliedOutcome = z.output<typeof applied>;
+
+export const applyDue = operation({
+  name: 'applyDue',
+  args: z.object({
+    partition: field.partitionKey,
+    /** Units of work of this pass at most: a purge costs four, anything else one. */
+    limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
+    /** Factor for policies with jitter, drawn by the caller; each execution's is derived from it and the id. */
+    jitter: field.unitFactor.optional(),
+    /** The loop that calls. */
+    owner: field.workerInstanceId.default('operator'),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    applied,
+    /** Another loop is at it. */
+    z.object({ kind: z.literal('left_to_other'), until: field.timestampMs }),
+  ]),
+  rejects: [],
+  partition: (args) => args.partition,
+  keys: () => [['timers'], ['retention']],
+  wire: { shared: [], each: ['limit', 'jitter', 'owner'] },
+  memory: 'frees',
+  edge: { jitter: 'unit' },
+  decide(view, { limit, jitter, owner }, { now, settings }) {
+    const { applier } = view.log.header;
+    if (applier !== undefined && applier.owner !== owner && applier.until > now) {
+      return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
+    }
+    const due = view.schedule.due(now, limit);
+    const events: Event[] = due.map((execution) => dueEvent(execution, now, jitter, settings.retentionMs));
+    const purges = due.length > 0 ? [] : view.schedule.purgeable(now, Math.max(1, Math.floor(limit / PURGE_UNITS)));
+    for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
+    const isMore = due.length === limit || purges.length * PURGE_UNITS >= limit;
+    return {
+      ...acceptAll(outcomeOf(events), events),
+      applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
+    };
+  },
+  after: (view, outcome) =>
+    outcome.kind === 'applied' ? { ...outcome, nextDueAt: view.schedule.nextDueAt() } : outcome,
+});
+
+/** What is due for an execution whose timer has come. */
+function dueEvent(execution: ReadonlyExecution, now: number, jitter: number | undefined, retentionMs: number): Event {
+  const { executionId } = execution;
+  const kind = nextTimer(execution)?.kind;
+  switch (kind) {
+    case 'execution_deadline':
+    case 'attempt_timeout':
+      return timedOut(execution, kind, { now, jitter: jitterOf(executionId, jitter), retentionMs });
+    case 'delay':
+      return { type: 'execution_promoted', executionId, at: now };
+    default:
+      return { type: 'lease_expired', executionId, at: now };
+  }
+}
+
+const JITTER_STEPS = 1_000;
+
+/** An execution's share of one drawn factor, 0 to 1: the call's, moved by what the id says. */
+export function jitterOf(executionId: string, jitter: number | undefined): number | undefined {
+  if (jitter === undefined) return undefined;
+  const id = shortIdOf(executionId.slice(-36));
+  const step = (id.charCodeAt(18) * 61 + id.charCodeAt(19) * 31 + id.charCodeAt(20) * 17) % JITTER_STEPS;
+  const moved = jitter + step / JITTER_STEPS;
+  return moved > 1 ? moved - 1 : moved;
+}
+
+function outcomeOf(events: readonly Event[]): AppliedOutcome {
+  const outcome = {
+    kind: 'applied' as const,
+    promoted: 0,
+    leasesExpired: 0,
+    purged: 0,
+    attemptsTimedOut: [] as string[],
+    expired: [] as AppliedOutcome['expired'],
+    setAside: [],
+    nextDueAt: undefined,
+  };
+  for (const event of events) {
+    if (event.type === 'execution_promoted') outcome.promoted++;
+    else if (event.type === 'lease_expired') outcome.leasesExpired++;
+    else if (event.type === 'execution_purged') outcome.purged++;
+    else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
+    else if (event.type === 'execution_expired') {
+      outcome.expired.push({ executionId: event.executionId, expireReason: event.expireReason });
+    }
+  }
+  return outcome;
+}

@@ -1,0 +1,139 @@
+/**
+ * Every invariant as a named predicate over the state of a partition, its log and the time. Predicates over one
+ * execution are asked of each; rules over the log are judged entry by entry while it is replayed; and what the log
+ * folds to must be the state. Source: the sections named Invariants of spec 01, 02, 04 and 05.
+ */
+import type { ExecutionInvariant, Invariant, World } from './invariant.js';
+import type { LoggedEvent } from '../events.js';
+import { executionInvariants, executionRules } from '../execution/invariants.js';
+import { SITUATIONS } from '../execution/situation.js';
+import { leaseInvariants, leaseRules } from '../lease/invariants.js';
+import { partitionOfExecution } from '../ids.js';
+import { replay, type EntryRule, type Rules } from './replay.js';
+import { MAX_CLOCK_LEAD_MS } from '../limits.js';
+import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
+import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
+
+const ENTRY_RULES: readonly EntryRule[] = [
+  { name: 'positions in the log are dense', holds: (entry, previous) => entry.sequence === previous.sequence + 1 },
+  {
+    name: 'time does not go back in the log, unless an entry says that it does',
+    holds({ event }, { event: previous }) {
+      if (event.type !== 'clock_stepped_back') return event.at >= previous.at;
+      return event.from === previous.at && event.to === event.at && event.from - event.to > MAX_CLOCK_LEAD_MS;
+    },
+  },
+];
+
+/** Every rule over the log. */
+export const LOG_RULES: Rules = {
+  entries: ENTRY_RULES,
+  lives: [...executionRules, ...leaseRules, ...scheduleRules],
+};
+
+function asked({ name, ofTime = false, holds }: ExecutionInvariant): Invariant {
+  return {
+    name,
+    check(world) {
+      if (ofTime && world.replay.steppedBack) return undefined;
+      for (const execution of world.state.tables.execution.values()) {
+        if (!holds(execution, world))
+          return `${execution.executionId} is ${execution.situation}: ${JSON.stringify(execution)}`;
+      }
+      return undefined;
+    },
+  };
+}
+
+/** The facts of two entities that differ, by name. */
+function differences(a: object, b: object): string[] {
+  const left = a as Record<string, unknown>;
+  const right = b as Record<string, unknown>;
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => {
+    const [x, y] = [left[key], right[key]];
+    return x !== y && (typeof x !== 'object' || typeof y !== 'object' || JSON.stringify(x) !== JSON.stringify(y));
+  });
+}
+
+/** Entries that count: a lapsed idempotency key may be dropped at any moment. */
+function live(kind: EntityKind, table: ReadonlyMap<string, object>, now: number): ReadonlyMap<string, object> {
+  if (kind !== 'idempotency_key') return table;
+  return new Map([...table].filter(([, entry]) => (entry as { expiresAt: number }).expiresAt > now));
+}
+
+const partitionInvariants: readonly Invariant[] = [
+  { name: 'the log can be folded', check: ({ replay: { unfoldable } }) => unfoldable },
+  {
+    name: 'nothing in the log is much later than now',
+    check({ log, now }) {
+      const last = log.at(-1);
+      return last === undefined || last.event.at <= now
+        ? undefined
+        : `entry ${last.sequence} is at ${last.event.at}, now is ${now}`;
+    },
+  },
+  {
+    name: 'folding the log gives the state',
+    check({ state, now, replay: { state: folded, whole, unfoldable } }) {
+      if (!whole || unfoldable !== undefined) return undefined;
+      for (const kind of Object.keys(ENTITIES) as EntityKind[]) {
+        const [stored, expected] = [live(kind, state.tables[kind], now), live(kind, folded.tables[kind], now)];
+        if (stored.size !== expected.size) return `${stored.size} of kind ${kind}, the log has ${expected.size}`;
+        for (const [id, entity] of expected) {
+          const found = stored.get(id);
+          if (found === undefined) return `${kind} ${id} is missing`;
+          const names = differences(entity, found);
+          if (names.length > 0) return `${kind} ${id} differs from its log in ${names.join(', ')}`;
+        }
+      }
+      return undefined;
+    },
+  },
+  {
+    name: 'executions are filed under their ids, all of one partition',
+    check({ state }) {
+      let partition: string | undefined;
+      for (const [id, execution] of state.tables.execution) {
+        partition ??= partitionOfExecution(id);
+        if (id !== execution.executionId || partitionOfExecution(id) !== partition)
+          return `${execution.executionId} under ${id}`;
+      }
+      return undefined;
+    },
+  },
+];
+
+const knownSituations = asked({
+  name: 'the situation is one of the table',
+  holds: ({ situation }) => Object.hasOwn(SITUATIONS, situation),
+});
+
+/** Every invariant. */
+export const INVARIANTS: readonly Invariant[] = [
+  knownSituations,
+  ...partitionInvariants,
+  ...[...executionInvariants, ...leaseInvariants, ...scheduleInvariants].map((invariant) =>
+    'holds' in invariant ? asked(invariant) : invariant,
+  ),
+  ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({ name, check: (world: World) => world.replay.faults.get(name) })),
+];
+
+export interface Violation {
+  readonly name: string;
+  readonly because: string;
+}
+
+/**
+ * The invariants that do not hold. Costs one look at every execution and at every log entry that was not in the same
+ * array at an earlier call.
+ */
+export function violations(state: PartitionState, log: readonly LoggedEvent[], now: number): Violation[] {
+  const world: World = { state, log, now, replay: replay(log, LOG_RULES) };
+  // What is said of a situation means nothing where there is no such situation.
+  const unknown = knownSituations.check(world);
+  if (unknown !== undefined) return [{ name: knownSituations.name, because: unknown }];
+  return INVARIANTS.flatMap(({ name, check }) => {
+    const because = check(world);
+    return because === undefined ? [] : [{ name, because }];
+  });
+}

@@ -1,0 +1,52 @@
+/** The specification as a machine: plain tables, the view by definition, the pure fold. What backends are compared with. */
+import type { Applier, ByteSlot, Settings } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { EFFECTS } from '../evolve.js';
+import { execute, transitionTime, type Store } from '../execute.js';
+import type { AnyDecision, ParsedCommand } from '../machine.js';
+import { generationOf } from '../partition/cursor.js';
+import { emptyPartition, type Partition } from '../state.js';
+import { viewByDefinition, type View } from '../view.js';
+import { evolve } from './evolve.js';
+
+export class SpecMachine implements Store {
+  partition: Partition = emptyPartition();
+
+  constructor(private readonly settings: Settings) {}
+
+  get view(): View {
+    return viewByDefinition(this.partition);
+  }
+
+  /** Carries out a command at a time of the clock. */
+  run(command: ParsedCommand, clock: number): AnyDecision {
+    const now = transitionTime(this.partition.header, clock);
+    return execute(this, command, { now, settings: this.settings });
+  }
+
+  record(event: Event): void {
+    const { log, header, bytes } = this.partition;
+    if (header.sequence === 0) header.generation = generationOf(event.at);
+    header.sequence += 1;
+    header.time = event.at;
+    log.push({ sequence: header.sequence, event });
+    this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
+    for (const { kind, key, recipe } of EFFECTS[event.type]) {
+      const id = (event as unknown as Record<string, string>)[key] as string;
+      // Code that changes an entity in place from now on throws.
+      const entity: object | undefined = this.partition.state.tables[kind].get(id);
+      if (entity !== undefined) Object.freeze(entity);
+      if (recipe.does !== 'removes') continue;
+      bytes.input.delete(id);
+      bytes.result.delete(id);
+    }
+  }
+
+  keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
+    this.partition.bytes[slot].set(executionId, bytes);
+  }
+
+  leaveTo(applier: Applier | undefined): void {
+    this.partition.header.applier = applier;
+  }
+}
