@@ -45,6 +45,7 @@ export type Action =
   | {
       readonly do: 'create';
       readonly lane: number;
+      readonly kind: number;
       readonly capabilities: number;
       readonly policy: number;
       readonly priority: number | null;
@@ -64,7 +65,11 @@ export type Action =
       readonly capabilities: number;
       readonly count: number;
       readonly ttlMs: number;
+      readonly ahead: boolean;
+      /** Kinds that it takes; any when null. */
+      readonly kinds: readonly number[] | null;
     }
+  | { readonly do: 'begin'; readonly owner: Owner }
   | { readonly do: 'renew'; readonly owner: Owner; readonly ttlMs: number }
   | { readonly do: 'complete'; readonly owner: Owner; readonly resultBytes: number | null; readonly encoding: boolean }
   | {
@@ -85,13 +90,14 @@ export type Action =
       readonly pick: Pick;
       readonly jitter: number | null;
     }
-  | { readonly do: 'due'; readonly limit: number }
+  | { readonly do: 'due'; readonly limit: number; readonly loop: number; readonly jitter: number | null }
   | { readonly do: 'time'; readonly to: Moment }
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
   /** The same call as `back` calls ago, as after a lost reply. */
   | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'batch'; readonly actions: readonly Action[] };
 
+export const KINDS = ['mail', 'mail,1', 'Größe'] as const;
 export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
 
 /** Policies that make deep states reachable in few steps: small caps, short times, every kind of backoff. */
@@ -112,7 +118,7 @@ export const POLICIES = [
     maxReclaimCount: 2,
     maxReleaseCount: 0,
     delayUntil: 1_700_000_000_900,
-    streamPolicy: { retentionTtlMs: 90_000 },
+    streamPolicy: { retentionTtlMs: -1 },
     retryPolicy: { maxRetries: 0 },
   },
   {
@@ -222,6 +228,7 @@ const unit = fc.option(fc.constantFrom(0, 0.25, 1 / 3, 1));
 const create = fc.record({
   do: fc.constant('create' as const),
   lane: fc.nat(LANES.length - 1),
+  kind: fc.nat(KINDS.length - 1),
   capabilities: fc.nat(CAPABILITY_SETS.length - 1),
   policy: fc.nat(POLICIES.length - 1),
   priority: fc.option(fc.constantFrom(-5, 0, 3, 9_000, 10_000)),
@@ -240,12 +247,15 @@ const claim = fc.record({
   capabilities: fc.constantFrom(0, 1, 2, 2, 3),
   count: fc.integer({ min: 1, max: 3 }),
   ttlMs,
+  ahead: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  kinds: fc.option(fc.subarray([0, 1, 2], { minLength: 1 }), { freq: 2 }),
 });
 
 const simple: fc.Arbitrary<Action> = fc.oneof(
   { weight: 9, arbitrary: create },
   { weight: 12, arbitrary: claim },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('renew' as const), owner, ttlMs }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('begin' as const), owner }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -332,7 +342,13 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
       jitter: fc.constant(null),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('due' as const), limit: fc.constantFrom(1, 2, 100) }) },
+  { weight: 4, arbitrary: fc.record({
+      do: fc.constant('due' as const),
+      limit: fc.constantFrom(1, 2, 100),
+      loop: fc.nat(1),
+      jitter: unit,
+    }),
+  },
   { weight: 9, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
   {
     weight: 2,
@@ -361,7 +377,13 @@ const bulkCreation = fc
   .map(([first, more, last]) =>
     batchOf([
       first,
-      ...more.map((it) => ({ ...it, lane: first.lane, capabilities: first.capabilities, delay: null })),
+      ...more.map((it) => ({
+        ...it,
+        lane: first.lane,
+        kind: first.kind,
+        capabilities: first.capabilities,
+        delay: null,
+      })),
       ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }]),
     ]),
   );

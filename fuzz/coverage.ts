@@ -115,7 +115,7 @@ export class Coverage {
 
   /** Classes in which an operation on one execution was never tried. */
   untried(): string[] {
-    return OPERATION_NAMES.filter((name) => operationNamed(name).execution !== undefined).flatMap((name) => {
+    return OPERATION_NAMES.filter((name) => 'executionId' in operationNamed(name).args.shape).flatMap((name) => {
       const met = new Set([...(this.counts.get(name)?.values() ?? [])].flatMap((classes) => [...classes.keys()]));
       return STATE_CLASSES.filter((stateClass) => !met.has(stateClass)).map((stateClass) => `${name} in ${stateClass}`);
     });

@@ -1,19 +1,21 @@
 /** What an action means in a world: choices become ids, fences, times and so commands. */
 import type { FullFence } from '../model/lease/fence.js';
-import type { ReadonlyExecution } from '../model/execution/execution.js';
+import type { ReadonlyExecution } from '../model/execution/facts.js';
 import {
-  isActive,
+  isActiveSituation,
   isClaimable,
   isDelayed,
   isReclaimable,
   isRunnable,
   isTerminal,
 } from '../model/execution/situation.js';
-import { nextTimer } from '../model/schedule/timers.js';
+import { nextTimerAt } from '../model/schedule/timers.js';
+import { LIMITS } from '../model/limits.js';
 import type { Command } from '../model/machine.js';
 import {
   CAPABILITY_SETS,
   CATEGORIES,
+  KINDS,
   LANES,
   POLICIES,
   type Action,
@@ -61,8 +63,8 @@ function chosenId(world: World, pick: Pick): string {
 function momentsOf(world: World): number[] {
   const times = world.executions.flatMap((execution) => [
     ...(isTerminal(execution.situation) ? [execution.dueAt ?? 0] : []),
-    ...(isActive(execution.situation) ? [execution.dueAt ?? 0, execution.attemptTimeoutAt ?? 0] : []),
-    nextTimer(execution)?.at ?? 0,
+    ...(isActiveSituation(execution.situation) ? [execution.dueAt ?? 0, execution.attemptTimeoutAt ?? 0] : []),
+    nextTimerAt(execution) ?? 0,
     execution.executionDeadlineAt ?? 0,
   ]);
   return [...new Set(times)].filter((at) => at > world.now - 1_000).sort((a, b) => a - b);
@@ -150,7 +152,7 @@ export function resolve(world: World, action: Action): Command[] {
             executionId: action.again === null ? `${world.partition}:${world.uuid()}` : chosenId(world, action.again),
             namespace: 'fuzz',
             laneId: LANES[action.lane] as string,
-            executionKind: 'kind',
+            executionKind: KINDS[action.kind] as string,
             creatorIdentity: 'fuzzer',
             priority: action.priority ?? undefined,
             delayUntil: action.delay === null ? undefined : resolveMoment(world, action.delay),
@@ -183,10 +185,16 @@ export function resolve(world: World, action: Action): Command[] {
               ...(wanted?.requiredCapabilities ?? (CAPABILITY_SETS[action.capabilities] as readonly string[])),
             ],
             leaseTtlMs: action.ttlMs,
+            ahead: action.ahead,
+            kinds: kindsOf(action.kinds, wanted),
             claims: Array.from({ length: action.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
           },
         },
       ];
+    }
+    case 'begin': {
+      const { executionId, fence } = claimantOf(world, action.owner).args;
+      return [{ name: 'beginAttempt', args: { executionId, fence } }];
     }
     case 'renew': {
       const { executionId, fence, attemptIndex } = claimantOf(world, action.owner).args;
@@ -299,11 +307,25 @@ export function resolve(world: World, action: Action): Command[] {
     }
     case 'batch':
       return action.actions.flatMap((member) => resolve(world, member));
-    case 'due':
+    case 'due': {
+      // Which of one slot's executions goes first is free: all that are due go at once.
+      const isDue = world.executions.some((execution) => (nextTimerAt(execution) ?? Infinity) <= world.now);
+      const { partition } = world;
+      const limit = isDue ? action.limit : LIMITS.maxPageSize;
+      const owner = `loop-${action.loop}`;
+      return [{ name: 'applyDue', args: { partition, limit, owner, jitter: action.jitter ?? undefined } }];
+    }
     case 'time':
     case 'read':
       return [];
   }
+}
+
+/** The kinds that a claim names: one that it wants to take is always among them. */
+function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
+  if (chosen === null) return undefined;
+  const kinds = chosen.map((index) => KINDS[index] as string);
+  return wanted === undefined ? kinds : [...kinds, wanted.executionKind];
 }
 
 function withoutUndefined<Value extends object>(value: Value): Value {

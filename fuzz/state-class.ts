@@ -1,5 +1,5 @@
 /** The state classes of the contract: what a table row of the lifecycle is about. */
-import type { ReadonlyExecution } from '../model/execution/execution.js';
+import type { ReadonlyExecution } from '../model/execution/facts.js';
 import { isTerminal } from '../model/execution/situation.js';
 
 /**

@@ -1,95 +1,73 @@
 /**
- * How an execution is stored on the server. The core hash holds short values only: one value over 64 bytes would
- * turn the hash from a compact list into a table four times its size. Texts that can be longer live in a second
- * hash, which exists only when one of them does. The Lua library is given these names when it is bundled.
+ * How entities are stored on the server: the names of keys and fields. The core hash of an execution holds short values
+ * only (ruling 38): one value over 64 bytes would turn the hash from a compact list into a table four times its size. A
+ * longer value lives in a second hash, which exists only when there is one, and the core says so.
  */
+import type { KeyReference } from '../model/core/operation.js';
+import { memberOf } from '../model/ids.js';
 
-/** Payloads and results of up to so many bytes live in the core hash; longer ones in keys of their own. */
-export const INLINE_BYTES = 64;
+/** Longest value of a core hash, bytes. */
+export const MAX_FIELD_BYTES = 64;
+
+/** Stands in the core for a value that is in the second hash. */
+export const SPILLED = '>';
 
 /**
- * Fields of the core hash, by the name of the fact. An absent or empty field is an unset fact (0 for counters). The
- * facts of a lease count only while the execution is active: after that they may be left as they were.
+ * Fields of the core hash: a facet each, then facts that can be long, then what is no fact. Letters are never given to
+ * something else.
  */
-export const CORE_FIELDS = {
-  namespace: 'ns',
-  laneId: 'ln',
-  executionKind: 'kd',
-  creatorIdentity: 'cr',
-  requiredCapabilities: 'rq',
-  priority: 'pr',
-  payloadBytes: 'pb',
-  payloadEncoding: 'pe',
-  createdAt: 'ca',
-  executionDeadlineAt: 'dl',
+export const FIELDS = {
+  naming: 'n',
+  given: 'g',
+  bounds: 'b',
+  needs: 'q',
+  life: 'l',
+  wait: 'd',
+  fence: 'f',
+  worker: 'w',
+  timing: 'c',
+  retries: 'r',
+  progress: 'p',
+  ending: 'e',
+  tags: 't',
+  policy: 'P',
+  failureReason: 'F',
+  cancellationReason: 'X',
+  progressMessage: 'M',
+  leaseRevokeReason: 'V',
   /** The policy's rules, see `policyRules`. */
-  rules: 'po',
-  /** How many tags there are; the tags themselves are a detail. */
-  tagCount: 'tg',
-  situation: 'st',
-  nextAttempt: 'nx',
-  dueAt: 'du',
-  /** Absent before the first transition: it is the time of creation then. */
-  lastTransitionAt: 'lt',
-  startedAt: 'sa',
-  totalAttemptCount: 'at',
-  currentAttemptId: 'ai',
-  /** Of a lease. */
-  attemptTimeoutAt: 'ta',
-  attemptTimeoutRemainingMs: 'tr',
-  /** Of a lease. */
-  currentLeaseId: 'li',
-  currentLeaseEpoch: 'le',
-  /** Of a lease: `<worker>:<instance>`. */
-  currentWorker: 'wk',
-  /** Of a lease. */
-  leaseLastRenewedAt: 'lr',
-  retryCount: 'rc',
-  leaseReclaimCount: 'rx',
-  leaseReleaseCount: 'rl',
-  failureCategory: 'fc',
-  cancelledBy: 'cb',
-  progressPct: 'pp',
-  progressUpdatedAt: 'pu',
-  resultBytes: 'rb',
-  resultEncoding: 're',
-  /** The input payload, when it is short. */
-  payload: 'in',
-  /** The result, when it is short. */
-  result: 'ou',
+  rules: 'R',
+  /** The input and the result, when they are short. */
+  input: 'i',
+  result: 'o',
 } as const;
 
-/** Fields of the detail hash. */
-export const DETAIL_FIELDS = {
-  policy: 'policy',
-  tags: 'tags',
-  failureReason: 'failure_reason',
-  cancellationReason: 'cancellation_reason',
-  progressMessage: 'progress_message',
-  leaseRevokeReason: 'lease_revoke_reason',
+/** Suffixes of the keys beside the core hash of an execution. */
+export const SUFFIXES = {
+  details: ':details',
+  /** The input, when it is long. */
+  input: ':in',
+  /** + the attempt id: the result, when it is long. Only the owner of an attempt can name it (ruling 37). */
+  result: ':out:',
 } as const;
 
-/** Suffixes of the keys beside the core hash of an execution; a payload or a result is there when it is long. */
-export const EXECUTION_KEYS = { details: ':details', payload: ':in', result: ':out' } as const;
+/** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
+export const MAX_LEAF_IDS = 100;
 
-/**
- * Most arguments that wait for one index of a partition before they are written: Lua hands about 8 000 at once to a
- * command, and one claim adds up to 200.
- */
+/** Most arguments that wait for one index before they are written: Lua hands about 8 000 at once to a command. */
 export const MAX_UNSETTLED = 2_000;
 
 /** Between the key that bytes will have and the name under which they are staged meanwhile. */
 export const STAGED_SEPARATOR = ':';
 
-/** What says that bytes come with the command: no name is like it. */
+/** Says that bytes come with the command: no name is like it. */
 export const BYTES_HERE = '=';
 
-/**
- * Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. Members of
- * indexes are executions by their UUIDs: their partition is the one of the index.
- */
-export const PARTITION_KEYS = {
+/** Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. */
+export const KEYS = {
   log: 'log',
+  /** What every call knows of its partition (ruling 36). */
+  header: 'header',
   /**
    * Never exists. Every call declares it: while a slot migrates, the server answers TRYAGAIN to a call that names a
    * key which is not there, before the call runs. So a partition waits for the end of the migration of its slot, and
@@ -97,20 +75,45 @@ export const PARTITION_KEYS = {
    */
   absent: 'absent',
   timers: 'timers',
+  /** Times at which a retention slot is due. */
+  retention: 'retention',
+  /** Names of the leaves of the index of ids, and + name: a leaf, at most 120 ids in order. */
   ids: 'ids',
+  leaf: 'ids:',
   lanes: 'lanes',
-  /** + lane + ":" + requirement set */
+  /** + lane + tab + needs + tab + kind */
   queue: 'queue:',
-  /** + lane: the requirement sets, other than the empty one, whose queue has work. */
-  requirementSets: 'sets:',
+  /** + lane: the names of its queues that have work. */
+  queues: 'queues:',
   /** + time of the purge */
   slot: 'slot:',
   /** + namespace + ":" + key */
   idempotency: 'idem:',
+  /** `<kind>:<id>` of what could not be read -> when and why. */
+  quarantine: 'quarantine',
 } as const;
 
-/** Members of the timers index that are not executions: `slot:<time>` says that a retention slot is due then. */
-export const SLOT_TIMER = 'slot:';
+/** Fields of the header. */
+export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;
+
+/** Members of the timers index: the kind of the entity, and its id. */
+export const TIMER_KINDS = { execution: 'execution:' } as const;
 
 /** Channels on which wakes are published, after the prefix: one per lane, and one for timers. */
 export const CHANNELS = { work: 'wake:', timers: 'timers' } as const;
+
+/** The key, after `<prefix>{fp:<n>}:`, that a reference names. */
+export function keyNameOf(reference: KeyReference): string {
+  switch (reference[0]) {
+    case 'execution':
+      return memberOf(reference[1]);
+    case 'queue':
+      return `${KEYS.queue}${reference[1]}\t${reference[2].join(',')}\t${reference[3]}`;
+    case 'queues':
+      return KEYS.queues + reference[1];
+    case 'idempotency':
+      return `${KEYS.idempotency}${reference[1]}:${reference[2]}`;
+    default:
+      return KEYS[reference[0]];
+  }
+}

@@ -1,30 +1,54 @@
 /**
- * Makes the function library: a header, the literals that model/ owns, then every file of this folder. A test build
- * differs in one file, its clock; a production build cannot be told the time.
+ * Makes the function library: a header, the tables that model/ owns, then every file of this folder, linked. A test
+ * build differs in one file, its clock; a production build cannot be told the time.
  */
 import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { snakeCase, variantsOf } from '../model/core/kinds.js';
+import { EVENTS } from '../model/events.js';
+import { EXPIRE_REASONS } from '../model/execution/events.js';
+import { executionFacts } from '../model/execution/facts.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
-import { DEFAULTS, LIMITS, PRIORITY_STEP, RECLAIM_BAND, RETENTION_SLOT_MS } from '../model/limits.js';
-import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/claim.js';
+import { NEXT_ATTEMPTS, SITUATIONS } from '../model/execution/situation.js';
+import { ATTEMPT_TYPES } from '../model/lease/events.js';
+import {
+  APPLIER_MS,
+  DEFAULTS,
+  KEEP_FOR_GOOD,
+  LIMITS,
+  MAX_CLOCK_LEAD_MS,
+  MIN_RETENTION_MS,
+  PRIORITY_STEP,
+  PURGE_UNITS,
+  RECLAIM_BAND,
+  RETENTION_SLOT_MS,
+} from '../model/limits.js';
+import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
+import { CLAIM_KINDS } from '../model/schedule/claim.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
+import { codecFile } from './codec.js';
+import { luaFiles } from './files.js';
 import {
   BYTES_HERE,
   CHANNELS,
-  CORE_FIELDS,
-  DETAIL_FIELDS,
-  EXECUTION_KEYS,
-  INLINE_BYTES,
+  FIELDS,
+  HEADER_FIELDS,
+  KEYS,
+  MAX_FIELD_BYTES,
+  MAX_LEAF_IDS,
   MAX_UNSETTLED,
-  PARTITION_KEYS,
-  SLOT_TIMER,
+  SPILLED,
   STAGED_SEPARATOR,
+  SUFFIXES,
+  TIMER_KINDS,
 } from './layout.js';
-import { luaFiles } from './files.js';
-import { link, type Literals } from './link.js';
+import { link, type Literals, type LuaFile } from './link.js';
+import { SHAPES } from './parameters.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
-export const CONTRACT = 1;
+export const CONTRACT = 2;
 /** Raised with every release that changes the Lua; a server is never taken back to a lower build. */
-export const BUILD = 1;
+export const BUILD = 2;
 
 export type LibraryKind = 'production' | 'test';
 
@@ -43,75 +67,103 @@ export interface Library {
 
 const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test: 'core/virtual-clock.lua' };
 
+const NAMES = Object.keys(OPERATIONS) as OperationName[];
+
+/** Kinds of outcomes by their numbers: what travels instead of the word. The same word has the same number everywhere. */
+export const OUTCOME_KINDS: readonly string[] = [
+  ...new Set(NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
+].sort();
+
+/** The number of an outcome's kind, from 1. */
+export const numberOfKind = (kind: string): number => OUTCOME_KINDS.indexOf(kind) + 1;
+
 /** Files that others build on come first; `main.lua` comes last; the order of the rest does not matter. */
 function inOrder(paths: readonly string[]): string[] {
   const rank = (path: string): number =>
-    path === 'main.lua'
-      ? 4
-      : path.startsWith('core/')
-        ? 0
-        : path === 'execution/store.lua'
-          ? 1
-          : path.endsWith('/events.lua')
-            ? 3
-            : 2;
+    path === 'main.lua' ? 3 : path.startsWith('core/') ? 0 : path === 'execution/record.lua' ? 1 : 2;
   return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-/** Fields are also looked up by the names of facts; the other literals are written out where they are used. */
-const FIELD_TABLE = `local F = {\n${Object.entries(CORE_FIELDS)
-  .map(([fact, field]) => `  ${fact} = ${JSON.stringify(field)},`)
-  .join('\n')}\n}`;
+const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string, Value> =>
+  Object.fromEntries(Object.entries(table).map(([name, value]) => [snakeCase(name), value]));
+
+const lettersOf = (table: Readonly<Record<string, { readonly letter: string }>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(table).map(([name, { letter }]) => [name, letter]));
 
 /** What model/ and the layout say, by the names that the Lua has for it. */
 function literalsOf(functionPrefix: string, hash: string): Literals {
   return {
-    F: CORE_FIELDS,
-    D: DETAIL_FIELDS,
-    X: { ...EXECUTION_KEYS, separator: STAGED_SEPARATOR, here: BYTES_HERE },
-    K: { ...PARTITION_KEYS, slotTimer: SLOT_TIMER },
-    C: CHANNELS,
-    L: {
-      maxInteger: LIMITS.maxInteger,
-      priorityStep: PRIORITY_STEP,
-      reclaimBand: RECLAIM_BAND,
-      retentionSlotMs: RETENTION_SLOT_MS,
-      absoluteTimeFrom: ABSOLUTE_TIME_FROM,
-      defaultPriority: DEFAULTS.priority,
-      defaultMaxReclaimCount: DEFAULTS.maxReclaimCount,
-      defaultMaxReleaseCount: DEFAULTS.maxReleaseCount,
-      defaultDedupWindowMs: DEFAULTS.dedupWindowMs,
-      maxReclaimsExceeded: MAX_RECLAIMS_EXCEEDED,
-      inlineBytes: INLINE_BYTES,
-      maxUnsettled: MAX_UNSETTLED,
-      functionPrefix,
-      contract: CONTRACT,
-      build: BUILD,
-      hash,
+    SITUATION: lettersOf(SITUATIONS),
+    EVENT: lettersOf(EVENTS),
+    NEXT: NEXT_ATTEMPTS,
+    ATTEMPT: ATTEMPT_TYPES,
+    CLAIM: CLAIM_KINDS,
+    KIND: Object.fromEntries(OUTCOME_KINDS.map((kind, i) => [kind, i + 1])),
+    FIELD: snakeKeys(FIELDS),
+    SUFFIX: SUFFIXES,
+    KEY: KEYS,
+    HEADER: HEADER_FIELDS,
+    TIMER: TIMER_KINDS,
+    CHANNEL: CHANNELS,
+    LIBRARY: { prefix: functionPrefix, contract: CONTRACT, build: BUILD, hash },
+    LIMIT: {
+      max_integer: LIMITS.maxInteger,
+      max_clock_lead_ms: MAX_CLOCK_LEAD_MS,
+      priority_step: PRIORITY_STEP,
+      reclaim_band: RECLAIM_BAND,
+      retention_slot_ms: RETENTION_SLOT_MS,
+      min_retention_ms: MIN_RETENTION_MS,
+      keep_for_good: KEEP_FOR_GOOD,
+      applier_ms: APPLIER_MS,
+      purge_units: PURGE_UNITS,
+      absolute_time_from: ABSOLUTE_TIME_FROM,
+      default_priority: DEFAULTS.priority,
+      default_max_reclaim_count: DEFAULTS.maxReclaimCount,
+      default_max_release_count: DEFAULTS.maxReleaseCount,
+      default_dedup_window_ms: DEFAULTS.dedupWindowMs,
+      max_reclaims_exceeded: MAX_RECLAIMS_EXCEEDED,
+      max_field_bytes: MAX_FIELD_BYTES,
+      spilled: SPILLED,
+      max_unsettled: MAX_UNSETTLED,
+      leaf_ids: MAX_LEAF_IDS,
+      staged_separator: STAGED_SEPARATOR,
+      bytes_here: BYTES_HERE,
     },
   };
+}
+
+const luaTable = (entries: Iterable<readonly [string, string]>): string =>
+  `{ ${Array.from(entries, ([key, value]) => `[${JSON.stringify(key)}] = ${value}`).join(', ')} }`;
+
+/** Tables that are looked up while a call runs. */
+function lookUps(): string[] {
+  const situations = Object.values(SITUATIONS);
+  const terminal = situations.filter(({ outcome }) => outcome !== 'none');
+  const shapes = NAMES.map((name) => {
+    const { sharedCount, eachCount } = SHAPES[name];
+    return [snakeCase(name), `{ ${sharedCount}, ${eachCount ?? 'false'} }`] as const;
+  });
+  return [
+    `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
+    `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
+    `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
+    `local FIELD_NAMED = ${luaTable(Object.entries(snakeKeys(FIELDS)).map(([name, field]) => [name, JSON.stringify(field)]))}`,
+    `local SHAPE = ${luaTable(shapes)}`,
+  ];
 }
 
 /** The library of a kind. Pure: the same files give the same text. */
 export function library(kind: LibraryKind = 'production', files: Record<string, string> = luaFiles()): Library {
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;
-  const parts = inOrder(Object.keys(files))
-    .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
-    .map((path) => `do -- ${path}\n${files[path]}end`);
-  const textWith = (hash: string): string => {
-    const { declarations, bodies } = link(parts, literalsOf(functionPrefix, hash));
-    return [
-      `#!lua name=${name}`,
-      'local ff = { operations = {}, queries = {} }',
-      'local store',
-      FIELD_TABLE,
-      ...declarations,
-      ...bodies,
-      '',
-    ].join('\n');
-  };
+  const parts: LuaFile[] = [
+    { path: 'core/codec', text: codecFile(executionFacts) },
+    ...inOrder(Object.keys(files))
+      .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
+      .map((path) => ({ path, text: files[path] as string })),
+  ];
+  const textWith = (hash: string): string =>
+    [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash)), ''].join('\n');
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
-  const source = textWith(hash);
-  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source };
+  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source: textWith(hash) };
 }

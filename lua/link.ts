@@ -1,75 +1,127 @@
 /**
- * Links the files of the library: what they write as members of tables (`K.timers`, `ff.load`) becomes a literal or a
- * local function. Looking them up in tables took an eighth of the time that a transition spends in Lua.
+ * Links the files of the library into one text. What the files write as members of tables becomes what is fast on the
+ * server: `LIMIT.max_integer` a literal, `ff.load` a local function, `string.sub` a local that is set once. Looking these
+ * up in tables took an eighth of the time that a transition spends in Lua. Works on tokens, so that words in texts and
+ * comments stay as they are.
  */
+import { tokensOf, type Token } from './tokens.js';
+
+/** Tables of literals, by the name that the Lua has for each. */
 export type Literals = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 
-/** Lua allows 200 locals in the body of a library; the files need some of their own. */
-const MAX_SHARED_FUNCTIONS = 150;
+export interface LuaFile {
+  /** Path from this folder, e.g. `execution/create.lua`. */
+  readonly path: string;
+  readonly text: string;
+}
 
-/** `function ff.load(` and `function ff.apply.lease_renewed(`, wherever a line begins with it. */
-const DEFINITION = /^function (ff(?:\.apply)?)\.(\w+)\(/gm;
+/** Lua allows 200 locals in the body of a library. The rest are those of the files, and built-in functions. */
+const MAX_SHARED_LOCALS = 140;
 
-/** Members of `ff` that are tables: of operations, of reads, of what applies events. */
-const TABLES: ReadonlySet<string> = new Set(['operations', 'queries', 'apply']);
+/** Domains whose shared functions are locals; those of others are members of one local table each. */
+const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 'schedule', 'main']);
+
+/** Members of `ff` that are looked up by name while a call runs. */
+const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query']);
+
+const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table']);
+const GLOBALS: ReadonlySet<string> = new Set(['tonumber', 'tostring', 'unpack', 'pcall', 'select', 'pairs', 'type', 'error']);
 
 /** Made here, not defined in a file. */
-const BIND = 'ff_bind';
+const BIND = 'bind';
 
-const literal = (value: string | number): string =>
-  typeof value === 'number' ? value.toString() : JSON.stringify(value);
+const domainOf = (path: string): string => path.split('/')[0]?.replace(/\.lua$/, '') ?? path;
 
-const localName = (table: string, name: string): string => `${table.replace('.', '_')}_${name}`;
+/** Whether a token is a symbol. */
+const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
 
-/** The literals' place in a file. @throws Error when a name is unknown: it would be nil on the server */
-function withLiterals(text: string, tables: Literals): string {
-  const names = Object.keys(tables).join('|');
-  return text.replace(new RegExp(`\\b(${names})\\.(\\w+)`, 'g'), (reference, table: string, name: string) => {
-    const value = tables[table]?.[name];
-    if (value === undefined) throw new Error(`lua: ${reference} is no literal of the model`);
-    return literal(value);
+/** Names of the shared functions that a file defines: `function ff.load(`. */
+function definedIn({ text }: LuaFile): string[] {
+  const tokens = tokensOf(text, 'lua');
+  return tokens.flatMap((token, i) => {
+    const defines = token.text === 'function' && tokens[i + 1]?.text === 'ff' && is(tokens[i + 2], '.');
+    return defines && is(tokens[i + 4], '(') ? [tokens[i + 3]?.text ?? ''] : [];
   });
 }
 
-/** Functions of Lua itself that the bodies call: `string.sub`, `tonumber`. */
-const BUILT_IN = /\b(?:string\.|math\.|table\.)\w+\b|\b(?:tonumber|unpack|pcall)(?=\()/g;
+/** Where each shared function is found, by its name. */
+function placesOf(files: readonly LuaFile[]): Map<string, string> {
+  const places = new Map<string, string>([[BIND, `ff_${BIND}`]]);
+  for (const file of files) {
+    const domain = domainOf(file.path);
+    for (const name of definedIn(file)) {
+      if (places.has(name)) throw new Error(`lua: ${file.path} defines ff.${name}, which is defined already`);
+      places.set(name, HOT_DOMAINS.has(domain) ? `ff_${name}` : `${domain}_functions.${name}`);
+    }
+  }
+  return places;
+}
+
+const literal = (value: string | number): string => (typeof value === 'number' ? String(value) : JSON.stringify(value));
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
-/**
- * Locals for the functions of Lua, and `ff.bind`, which sets them: while a library is loaded nothing of Lua is in
- * reach, so that is done by the first call.
- */
-function builtIns(bodies: readonly string[]): readonly string[] {
-  const used = [...new Set(bodies.flatMap((body) => body.match(BUILT_IN) ?? []))].sort();
-  const names = used.map(builtInName).join(', ');
-  return [`local ${names}`, `local function ${BIND}()\n  store = server.call\n  ${names} = ${used.join(', ')}\nend`];
+interface Linked {
+  readonly text: string;
+  readonly builtIns: ReadonlySet<string>;
+}
+
+/** A file with every reference replaced. @throws Error for a reference to nothing: it would be nil on the server */
+function linkFile({ path, text }: LuaFile, literals: Literals, places: ReadonlyMap<string, string>): Linked {
+  const tokens = tokensOf(text, 'lua');
+  const builtIns = new Set<string>();
+  let linked = '';
+  let at = 0;
+  const replace = (from: Token, to: Token, by: string): void => {
+    linked += text.slice(at, from.start) + by;
+    at = to.end;
+  };
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as Token;
+    if (token.kind !== 'name' || is(tokens[i - 1], '.')) continue;
+    const member = is(tokens[i + 1], '.') ? tokens[i + 2] : undefined;
+    if (member !== undefined && Object.hasOwn(literals, token.text)) {
+      const value = literals[token.text]?.[member.text];
+      if (value === undefined) throw new Error(`lua: ${path}: ${token.text}.${member.text} is no literal`);
+      replace(token, member, literal(value));
+    } else if (member !== undefined && token.text === 'ff') {
+      if (DISPATCHED.has(member.text)) continue;
+      const place = places.get(member.text);
+      if (place === undefined) throw new Error(`lua: ${path}: ff.${member.text} is no shared function`);
+      replace(token, member, place);
+    } else if (member !== undefined && LIBRARIES.has(token.text)) {
+      const reference = `${token.text}.${member.text}`;
+      builtIns.add(reference);
+      replace(token, member, builtInName(reference));
+    } else if (member === undefined && GLOBALS.has(token.text)) {
+      builtIns.add(token.text);
+      replace(token, token, builtInName(token.text));
+    }
+  }
+  return { text: linked + text.slice(at), builtIns };
 }
 
 /**
- * The bodies with every `<table>.<name>` of `tables` replaced by its value, and every shared function by a local one;
- * and the lines that declare those.
+ * The lines that declare what is shared, then the files, each in a block of its own. `ff.bind` sets what comes from the
+ * server: while a library is loaded nothing of Lua is in reach, so the first call does it.
  */
-export function link(
-  bodies: readonly string[],
-  tables: Literals,
-): { readonly declarations: readonly string[]; readonly bodies: readonly string[] } {
-  const shared = new Set(
-    bodies.flatMap((body) =>
-      [...body.matchAll(DEFINITION)].map(([, table, name]) => localName(table as string, name as string)),
-    ),
-  );
-  if (shared.size > MAX_SHARED_FUNCTIONS)
-    throw new Error(`lua: ${shared.size} shared functions; ${MAX_SHARED_FUNCTIONS} are possible`);
-  const linked = bodies.map((body) =>
-    withLiterals(body, tables)
-      .replace(/\b(ff(?:\.apply)?)\.(\w+)\b/g, (reference, table: string, name: string) => {
-        const local = localName(table, name);
-        if (local === BIND || shared.has(local)) return local;
-        if (TABLES.has(name)) return reference;
-        throw new Error(`lua: ${reference} is no shared function`);
-      })
-      .replace(BUILT_IN, builtInName),
-  );
-  return { declarations: [...builtIns(bodies), `local ${[...shared].sort().join(', ')}`], bodies: linked };
+export function link(files: readonly LuaFile[], literals: Literals): readonly string[] {
+  const places = placesOf(files);
+  const linked = files.map((file) => ({ path: file.path, ...linkFile(file, literals, places) }));
+  const builtIns = [...new Set(linked.flatMap((file) => [...file.builtIns]))].sort();
+  const locals = [...places.values()].filter((place) => !place.includes('.')).sort();
+  if (locals.length > MAX_SHARED_LOCALS) {
+    throw new Error(`lua: ${locals.length} shared functions; ${MAX_SHARED_LOCALS} are possible`);
+  }
+  const tables = [...new Set([...places.values()].flatMap((place) => place.match(/^\w+(?=\.)/) ?? []))].sort();
+  const names = builtIns.map(builtInName).join(', ');
+  return [
+    'local ff = { apply = {}, decide = {}, prepare = {}, query = {} }',
+    'local command',
+    `local ${names}`,
+    `local ${locals.join(', ')}`,
+    ...tables.map((table) => `local ${table} = {}`),
+    `function ff_${BIND}()\n  command = server.call\n  ${names} = ${builtIns.join(', ')}\nend`,
+    ...linked.map(({ path, text }) => `do -- ${path}\n${text}end`),
+  ];
 }

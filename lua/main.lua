@@ -1,59 +1,95 @@
 -- The functions that the library registers: one for commands, one for reads, one for the handshake.
 -- KEYS[1] is the log of the partition and names it; the other keys are those that the call is known to touch.
 
-local function handler_of(handlers, name)
-  return handlers[name] or ff.broken('no such operation: ' .. name)
+-- Writes what waits.
+function ff.settle_all(call)
+  local opened = call.opened
+  for i = 1, #opened do ff.settle(opened[i]) end
+  ff.settle_endings(call)
 end
 
--- ARGV: what `ff.open_call` takes, the count of commands, then per command its name, the count of its arguments, and
--- these.
+-- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
+local function close(call)
+  ff.settle_all(call)
+  ff.close_log(call)
+  ff.settle_queues(call)
+  ff.announce_timers(call)
+end
+
+local function handler_of(handlers, name)
+  return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
+end
+
+-- Looks and decides, which can fail and writes nothing; then does what was decided, which cannot fail.
+local function run(call, decide, group, ...)
+  local ran, reply, apply, a, b, c, d, e, f, g
+  if group then
+    ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, group, ...)
+  else
+    ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, ...)
+  end
+  if not ran then return ff.fault(reply) end
+  if apply then apply(call, a, b, c, d, e, f, g) end
+  return reply
+end
+
+-- Runs the commands of a group: its name, how many they are, what they share, what each has. Answers where the next one
+-- begins, or nothing when the caller has to send a command again with its bytes, and what is behind it.
+local function run_group(call, argv, at, replies)
+  local name, count = argv[at], tonumber(argv[at + 1])
+  local shape, decide = handler_of(SHAPE, name), handler_of(ff.decide, name)
+  local shared, each = shape[1], shape[2]
+  at = at + 2
+  local ran, group = true, false
+  if shared > 0 then ran, group = pcall(ff.prepare[name], call, unpack(argv, at, at + shared - 1)) end
+  at = at + shared
+  for _ = 1, count do
+    local length = each
+    if not length then
+      length = tonumber(argv[at])
+      at = at + 1
+    end
+    local reply
+    if ran then
+      reply = run(call, decide, group, unpack(argv, at, at + length - 1))
+    else
+      reply = ff.fault(group)
+    end
+    at = at + length
+    replies[#replies + 1] = reply
+    if reply == ff.not_staged() then return nil end
+  end
+  return at
+end
+
+-- ARGV: what `ff.open_call` takes, then groups.
 local function execute(keys, argv)
   local call, at = ff.open_call(keys, argv)
   local replies = {}
-  local operation, last
-  local count = argv[at]
-  at = at + 1
-  for i = 1, count do
-    local name = argv[at]
-    if name ~= last then
-      ff.settle(call)
-      operation, last = handler_of(ff.operations, name), name
-    end
-    local first = at + 2
-    at = first + argv[at + 1]
-    local ran, reply = pcall(operation, call, unpack(argv, first, at - 1))
-    if not ran then
-      -- What the commands before it wait to write is written: nobody pays for another's fault.
-      ff.settle(call)
-      reply, last = ff.fault(reply), nil
-    end
-    replies[i] = reply
-    -- The caller sends this one again, with its bytes, and what is behind it: commands keep their order.
-    if reply == ff.not_staged() then break end
-  end
-  ff.settle(call)
-  if call.wakes then ff.publish_wakes(call) end
+  local last = #argv
+  while at and at <= last do at = run_group(call, argv, at, replies) end
+  close(call)
   return replies
 end
 
 -- A server whose memory is full refuses new work and takes everything that ends work: `advance` is the same function
 -- for calls without creations.
-server.register_function(L.functionPrefix .. 'execute', execute)
-server.register_function({ function_name = L.functionPrefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
+server.register_function(LIBRARY.prefix .. 'execute', execute)
+server.register_function({ function_name = LIBRARY.prefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
 
 -- ARGV: what `ff.open_call` takes, then the name of the read and its arguments.
 server.register_function({
-  function_name = L.functionPrefix .. 'read',
+  function_name = LIBRARY.prefix .. 'read',
   callback = function(keys, argv)
     local call, at = ff.open_call(keys, argv)
-    return handler_of(ff.queries, argv[at])(call, unpack(argv, at + 1))
+    return handler_of(ff.query, argv[at])(call, unpack(argv, at + 1))
   end,
   flags = { 'no-writes' },
 })
 
 -- Answers the contract, the build and the content hash of this library.
 server.register_function({
-  function_name = L.functionPrefix .. 'version',
-  callback = function() return { L.contract, L.build, L.hash } end,
+  function_name = LIBRARY.prefix .. 'version',
+  callback = function() return { LIBRARY.contract, LIBRARY.build, LIBRARY.hash } end,
   flags = { 'no-writes', 'allow-stale' },
 })

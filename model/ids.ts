@@ -3,6 +3,7 @@
  * execution hashes to one slot and no lookup is needed to route a call. Source: spec 01 section 7, spec 02 section 2.
  */
 import { LIMITS } from './limits.js';
+import { shortIdOf, uuidOf } from './short-id.js';
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
@@ -23,6 +24,16 @@ export function executionIdOf(partition: number, uuid: string): string {
 /** The wire form of a partition index. */
 export function partitionKeyOf(partition: number): string {
   return `{fp:${partition}}`;
+}
+
+/** The execution id of a short id in a partition, given by its key. */
+export function executionIdIn(partitionKey: string, shortId: string): string {
+  return `${partitionKey}:${uuidOf(shortId)}`;
+}
+
+/** The part of an execution id by which it is known inside its partition: the short form of its UUID. */
+export function memberOf(executionId: string): string {
+  return shortIdOf(executionId.slice(-UUID_LENGTH));
 }
 
 /** The partition key inside a well-formed execution id. */

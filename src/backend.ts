@@ -20,6 +20,7 @@ export type CommandResults<Commands extends readonly Command[]> = {
 /** Operations of an owner, which take a handle in the place of the execution and its fence. */
 export type OwnerOperation =
   | 'renewLease'
+  | 'beginAttempt'
   | 'releaseLease'
   | 'updateProgress'
   | 'completeExecution'
@@ -52,6 +53,10 @@ export type Wake =
       readonly partition: string;
       /** for workers that have these capabilities, ascending. */
       readonly requiredCapabilities: readonly string[];
+      /** Kind of the work that is now first of its queue. */
+      readonly executionKind: string;
+      /** Its priority: higher is served first. */
+      readonly priority: number;
       /**
        * This process is about to create so many executions, and nobody has claimed them. A claim that the listener makes
        * before it returns travels with them and finds them. Absent when the work is there already.

@@ -1,7 +1,7 @@
 /** The log of a partition as a timeline: what was true of each execution from when to when, and what happened then. */
 import { evolveInPlace } from '../../model/evolve.js';
 import type { LoggedEvent } from '../../model/events.js';
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isClaimable } from '../../model/execution/situation.js';
 import { emptyState, idempotencyId, type PartitionState } from '../../model/state.js';
 

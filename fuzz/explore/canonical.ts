@@ -3,7 +3,7 @@
  * all the same, and so are purges that are not due. Counters that no cap looks at (epochs, attempts) only matter by
  * who holds the newest fence.
  */
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isReclaimable, isTerminal } from '../../model/execution/situation.js';
 import { executionOf, type Node } from './node.js';
 

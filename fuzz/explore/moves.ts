@@ -1,5 +1,5 @@
 /** Every move that is possible in a state: all operations, with every fence that a caller could hold or invent, and time. */
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';

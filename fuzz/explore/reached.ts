@@ -1,7 +1,7 @@
 /** Properties of the kind "sometimes": what must be reachable, or the machine (or this explorer) does less than it says. */
 import { variantsOf } from '../../model/core/kinds.js';
 import type { Event } from '../../model/events.js';
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal, SITUATION_NAMES } from '../../model/execution/situation.js';
 import { OPERATIONS, type AnyDecision, type OperationName } from '../../model/machine.js';
 import type { CommandMove } from './moves.js';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { luaFiles } from '../../lua/files.js';
 import { editsOf } from './operators.js';
-import type { Language } from './tokens.js';
+import type { Language } from '../../lua/tokens.js';
 
 export interface Mutant {
   readonly language: Language;

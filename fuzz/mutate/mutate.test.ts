@@ -4,7 +4,7 @@ import { BUDGET } from './judge.js';
 import { allMutants, sampleOf, type Mutant } from './mutants.js';
 import { editsOf } from './operators.js';
 import { Slot } from './slot.js';
-import type { Language } from './tokens.js';
+import type { Language } from '../../lua/tokens.js';
 
 const mutantsOf = (source: string, language: Language): string[] =>
   editsOf(source, language).map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));

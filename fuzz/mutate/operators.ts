@@ -1,5 +1,5 @@
 /** What a mutant changes: one place of one file, by one of a few operators that look like mistakes people make. */
-import { tokensOf, type Language, type Token } from './tokens.js';
+import { tokensOf, type Language, type Token } from '../../lua/tokens.js';
 
 /** A change of a text: what stands from `start` to `end` becomes `text`. */
 export interface Edit {

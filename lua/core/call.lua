@@ -1,66 +1,80 @@
--- The call in hand: where its keys are and what time it is.
--- An operation is a function of the call and its arguments, in the order of the declaration in model/. An argument
--- that is absent is empty; behind the last one that is given there is none.
+-- The call in hand: where its keys are, what time it is, and the header of its partition.
+-- Absent facts and absent arguments are empty texts, everywhere.
 
-local UUID_LENGTH = 36
+-- A whole number as text. Concatenation alone would round beyond 14 digits.
+function ff.digits(number)
+  return string.format('%.0f', number)
+end
 
--- ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when payloads that have keys of their own stay there,
--- and what the function says besides.
+-- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
+-- header without its log, begins a new generation: readers are told that what they knew is lost.
+local function read_position(call)
+  local text = command('HGET', call.header_key, HEADER.position)
+  local length = command('XLEN', call.log_key)
+  if text and length > 0 then
+    local generation, sequence, time = string.match(text, '^(%w*)\t(%d+)\t(%d+)$')
+    if not sequence then ff.damaged('the header of the partition is damaged') end
+    return generation, tonumber(sequence), tonumber(time)
+  end
+  if length == 0 then return '', 0, 0 end
+  local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
+  local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
+  return '', tonumber(sequence), tonumber(time)
+end
+
+-- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
+local function transition_time(clock, last)
+  if last > clock + LIMIT.max_clock_lead_ms or clock >= last then return clock end
+  return last
+end
+
+-- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when
+-- inputs that have keys of their own stay there, and what the function says besides.
 -- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
-  if not store then ff.bind() end
-  local now, at = ff.read_clock(argv)
+  if not command then ff.bind() end
   local log_key = keys[1]
-  return {
+  local base = string.sub(log_key, 1, -1 - #KEY.log)
+  local clock, at = ff.read_clock(argv)
+  local call = {
     -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-    base = string.sub(log_key, 1, -1 - #K.log),
+    base = base,
     log_key = log_key,
-    now = now,
+    header_key = base .. KEY.header,
     log_max_entries = argv[at],
     retention_ms = tonumber(argv[at + 1]),
-    leaves_payloads = argv[at + 2] == '1',
-    -- Index entries that wait for `ff.settle`.
-    entering = nil,
-    taken = nil,
-    ended = nil,
-  }, at + 3
-end
-
--- Consecutive commands of one operation in one call write their entries of an index together: one large command is
--- cheaper than many small ones. Whoever reads such an index settles first; so does another operation.
-function ff.settle(call)
-  if call.entering then ff.settle_entering(call) end
-  if call.taken then ff.settle_taken(call) end
-  if call.ended then ff.settle_ended(call) end
-end
-
--- An argument, or nil when it is absent.
-function ff.given(argument)
-  if argument ~= '' then return argument end
-  return nil
-end
-
--- The part of an execution id by which it is known inside its partition, in keys and in indexes: its UUID.
-function ff.uuid(execution_id)
-  return string.sub(execution_id, -UUID_LENGTH)
-end
-
--- The prefix of the deployment: what stands before the partition's tag.
-function ff.prefix(call)
-  return string.match(call.base, '^(.-){')
+    leaves_inputs = argv[at + 2] == '1',
+    -- Sorted sets that the call has in hand, by key, and in order.
+    indexes = {},
+    opened = {},
+    -- What waits to be written when the call settles.
+    appended = false,
+    ended = {},
+  }
+  call.generation, call.sequence, call.time = read_position(call)
+  call.now = transition_time(clock, call.time)
+  call.now_text = ff.digits(call.now)
+  return call, at + 3
 end
 
 -- The wire form of the partition, "{fp:<n>}".
 function ff.partition(call)
-  return string.match(call.base, '({.-}):$')
+  return string.match(call.base, '({[^{}]*}):$')
 end
 
-local last_number, last_digits
+-- The prefix of the deployment: what stands before the partition's tag.
+function ff.prefix(call)
+  return string.match(call.base, '^(.-){[^{}]*}:$')
+end
 
--- A whole number as text. Concatenation alone would round beyond 14 digits. The same one is often asked for again.
-function ff.digits(number)
-  if number ~= last_number then
-    last_number, last_digits = number, string.format('%.0f', number)
-  end
-  return last_digits
+-- Whether a time has come. Texts of one length compare as their numbers do, and cost less.
+function ff.has_come(call, time)
+  local now = call.now_text
+  if #time == #now then return time <= now end
+  return tonumber(time) <= call.now
+end
+
+-- Raises what makes a record unreadable: it is set aside, or its command fails alone. Nothing was written yet.
+function ff.damaged(what)
+  error({ err = 'DAMAGED ' .. what })
 end

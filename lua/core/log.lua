@@ -1,27 +1,80 @@
--- The log of the partition: one entry per event, written in the same call as the state it explains.
--- Entries are numbered 0-1, 0-2, ... without a gap; trimming is approximate, whole nodes at a time.
+-- The log of the partition: one entry per event, written in the same call as the state that it explains. The id of an
+-- entry is its position and its time: `<sequence>-<time>`. Positions have no gap; trimming takes whole nodes at a time.
+-- An entry is the letter of its event, its subject, and its facts as texts, most of which are there anyway.
 
--- Appends an event. What follows are its facts, each a name and a value; an absent fact is not named.
-function ff.append(call, event_type, execution_id, ...)
-  local max_entries = call.log_max_entries
-  if not max_entries then
-    store('XADD', call.log_key, '0-*', 'type', event_type, 'execution_id', execution_id, 'at', call.now, ...)
-    return
+local last_three = {}
+
+-- Three digits. Made when first asked for: nothing of Lua is in reach while a library is loaded.
+local function three_digits(rest)
+  local digits = last_three[rest]
+  if not digits then
+    digits = string.sub(1000 + rest .. '', 2)
+    last_three[rest] = digits
   end
-  -- To trim once per call is enough: a call appends far fewer entries than a log may have.
-  call.log_max_entries = nil
-  store('XADD', call.log_key, 'MAXLEN', '~', max_entries, '0-*', 'type', event_type, 'execution_id', execution_id,
-    'at', call.now, ...)
+  return digits
 end
 
--- The pairs of a list of which some values are absent, as arguments. The list has `count` places.
-function ff.present(list, count)
-  local size = 0
-  for i = 1, count, 2 do
-    if list[i + 1] ~= nil then
-      list[size + 1], list[size + 2] = list[i], list[i + 1]
-      size = size + 2
-    end
+local last_thousand, last_digits
+
+-- The digits of a position. All but the last three are those of the one before.
+local function position_digits(sequence)
+  if sequence < 1000 then return sequence end
+  local rest = sequence % 1000
+  local thousand = (sequence - rest) / 1000
+  if thousand ~= last_thousand then last_thousand, last_digits = thousand, ff.digits(thousand) end
+  return last_digits .. three_digits(rest)
+end
+
+local function next_position(call)
+  local sequence = call.sequence + 1
+  call.sequence = sequence
+  return position_digits(sequence) .. '-' .. call.now_text
+end
+
+-- Writes an entry. The first one of a call trims the log: a call appends far fewer entries than a log may have.
+local function write(call, event, subject, ...)
+  local trims = call.log_max_entries
+  if trims then
+    call.log_max_entries = nil
+    command('XADD', call.log_key, 'MAXLEN', '~', trims, next_position(call), event, subject, ...)
+  else
+    command('XADD', call.log_key, next_position(call), event, subject, ...)
   end
-  return unpack(list, 1, size)
+end
+
+-- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
+local function begin(call)
+  local from = call.time
+  call.appended = true
+  call.time = call.now
+  if call.generation == '' then call.generation = ff.base36(call.now) end
+  if from > call.now then
+    write(call, EVENT.clock_stepped_back, ff.partition(call), ff.digits(from) .. '\t' .. call.now_text, '')
+  end
+end
+
+-- Appends an event about a subject. What follow are its texts, an even number of them.
+function ff.append(call, event, subject, ...)
+  if not call.appended then begin(call) end
+  write(call, event, subject, ...)
+end
+
+local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+
+-- A whole number in base 36.
+function ff.base36(number)
+  local text = ''
+  repeat
+    local digit = number % 36
+    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
+    number = (number - digit) / 36
+  until number == 0
+  return text
+end
+
+-- Writes the header.
+function ff.close_log(call)
+  if not call.appended then return end
+  command('HSET', call.header_key, HEADER.position,
+    call.generation .. '\t' .. position_digits(call.sequence) .. '\t' .. call.now_text)
 end

@@ -1,44 +1,44 @@
--- Payloads and results: bytes of the caller that are given back as they are. They come as two arguments, where they are
+-- Inputs and results: bytes of the caller that are given back as they are. They come as two arguments, where they are
 -- and a text: `=` and the bytes; or, when they are long, the name under which they were staged beside the call, for
 -- Lua would hash every one of them, and how many they are; or nothing, twice.
 
 local function is_staged(place)
-  return place and place ~= '' and place ~= X.here
+  return place ~= '' and place ~= LIMIT.bytes_here
 end
 
-local function staged_key(execution_key, suffix, place)
-  return execution_key .. suffix .. X.separator .. place
-end
-
-function ff.has_bytes(place)
-  return place ~= nil and place ~= ''
+local function staged_key(key, place)
+  return key .. LIMIT.staged_separator .. place
 end
 
 -- Whether bytes that should have been staged are not: the caller has to send them with the command.
-function ff.lacks_bytes(execution_key, suffix, place, text)
-  return is_staged(place) and store('STRLEN', staged_key(execution_key, suffix, place)) ~= tonumber(text)
+function ff.lacks_bytes(key, place, text)
+  return is_staged(place) and command('STRLEN', staged_key(key, place)) ~= tonumber(text)
 end
 
 function ff.count_bytes(place, text)
-  if place == X.here then return text and #text or 0 end
+  if place == LIMIT.bytes_here then return #text end
   return tonumber(text) or 0
 end
 
--- Keeps bytes in a key of their own, unless they are so short that they go among the facts: answers them then.
-function ff.keep_bytes(execution_key, suffix, place, text)
-  if place == X.here then
-    text = text or ''
-    if #text <= L.inlineBytes then return text end
-    store('SET', execution_key .. suffix, text)
-    return nil
+-- Keeps bytes in a key of their own, unless they are so short that they go into the record: answers them then.
+function ff.keep_bytes(key, place, text)
+  if place == LIMIT.bytes_here then
+    if #text <= LIMIT.max_field_bytes and text ~= LIMIT.spilled then return text end
+    command('SET', key, text)
+    return LIMIT.spilled
   end
-  local key = execution_key .. suffix
-  store('RENAME', staged_key(execution_key, suffix, place), key)
-  store('PERSIST', key)
-  return nil
+  command('RENAME', staged_key(key, place), key)
+  command('PERSIST', key)
+  return LIMIT.spilled
 end
 
 -- Staged bytes that nobody needs. Those that no command came for expire.
-function ff.discard_bytes(execution_key, suffix, place)
-  if is_staged(place) then store('UNLINK', staged_key(execution_key, suffix, place)) end
+function ff.discard_bytes(key, place)
+  if is_staged(place) then command('UNLINK', staged_key(key, place)) end
+end
+
+-- The key of the result of an execution that has a fence.
+function ff.result_key(execution)
+  local attempt = string.match(execution.fence, '\t([^\t]*)$')
+  return execution.key .. SUFFIX.result .. (attempt or '')
 end

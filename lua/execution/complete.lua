@@ -1,33 +1,21 @@
--- complete_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, source, result? (2), result_encoding?
+-- complete_execution: see model/execution/complete.ts
 
--- The execution as its completion needs it, or nil. Nothing else is done as often: one table, filled at once.
-local function load(call, execution_id)
-  local uuid = ff.uuid(execution_id)
-  local key = call.base .. uuid
-  local values = store('HMGET', key, F.situation, F.dueAt, F.currentLeaseId, F.currentLeaseEpoch, F.currentAttemptId,
-    F.totalAttemptCount, F.rules)
-  if not values[1] then return nil end
-  return {
-    id = execution_id, uuid = uuid, key = key, situation = values[1], dueAt = values[2], currentLeaseId = values[3],
-    currentLeaseEpoch = values[4], currentAttemptId = values[5], totalAttemptCount = values[6], rules = values[7],
-  }
+local FIELDS = ff.fields('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
+
+function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
+  return { source = source, attempt_index = attempt_index, result_encoding = result_encoding }
 end
 
-function ff.operations.complete_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, source,
-    result_at, result, result_encoding)
-  local execution = load(call, execution_id)
+function ff.decide.complete_execution(call, group, execution_id, fence, result_payload_at, result_payload)
+  local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
+  local malformed = ff.fence_shape(fence, group.source)
   if malformed then return malformed end
-  if execution.situation == 'completed' and ff.was_last_owner(execution, lease_epoch, attempt_id) then
-    return ff.accept('completed', execution_id)
-  end
-  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
+  local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-  if ff.lacks_bytes(execution.key, X.result, result_at, result) then return ff.not_staged() end
-  -- Only an execution that was tried before can have failed before.
-  local failed = execution.totalAttemptCount ~= '1' and store('HEXISTS', execution.key, F.failureCategory) == 1
-
-  ff.apply.execution_completed(call, execution, result_at, result, result_encoding, failed)
-  return ff.accept('completed', execution_id)
+  if ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then return ff.not_staged() end
+  local purge_at = ff.purge_at(call, execution)
+  ff.check_ending(call, purge_at)
+  return KIND.completed, ff.apply.execution_completed, execution, purge_at, result_payload_at, result_payload, group.result_encoding
 end

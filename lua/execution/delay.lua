@@ -1,19 +1,21 @@
--- delay_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, delay_until, source
+-- delay_execution: see model/execution/delay.ts
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'attemptTimeoutAt', 'executionDeadlineAt')
+local FIELDS = ff.fields('bounds', 'fence', 'timing', 'wait')
 
-function ff.operations.delay_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, delay_until_text, source)
-  local delay_until = tonumber(delay_until_text)
+function ff.prepare.delay_execution(_, source, attempt_index)
+  return { source = source, attempt_index = attempt_index }
+end
+
+function ff.decide.delay_execution(call, group, execution_id, fence, delay_until)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
+  local malformed = ff.fence_shape(fence, group.source)
   if malformed then return malformed end
-  local parked_before = execution.situation == 'delayed' and execution.nextAttempt == 'resume' and tonumber(execution.dueAt) == delay_until
-  if parked_before and ff.was_last_owner(execution, lease_epoch, attempt_id) then return ff.accept('delayed', execution_id) end
-  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  local parked_before = execution.situation == SITUATION.delayed and execution.next_attempt == NEXT.resume
+    and execution.due_at == delay_until
+  if parked_before and ff.was_last_owner(execution, fence) then return KIND.delayed end
+  local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-
-  ff.apply.execution_delayed(call, execution, { delay_until = delay_until, remaining_ms = ff.attempt_time_remaining(call, execution) })
-  return ff.accept('delayed', execution_id)
+  ff.timers_of(call)
+  return KIND.delayed, ff.apply.execution_delayed, execution, tonumber(delay_until), ff.remaining_at(call, execution)
 end

@@ -1,26 +1,31 @@
--- expire_execution: execution_id, expire_reason, jitter?
+-- expire_execution: see model/execution/expire.ts
 
-local FIELDS = ff.fields('dueAt', 'nextAttempt', 'totalAttemptCount', 'attemptTimeoutAt',
-  'attemptTimeoutRemainingMs', 'rules', 'retryCount', 'executionDeadlineAt', 'laneId', 'requiredCapabilities')
+local FIELDS = ff.fields('naming', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
 
-function ff.operations.expire_execution(call, execution_id, reason, jitter)
-  local execution = ff.load(call, execution_id, FIELDS)
-  if not execution or ff.is_terminal(execution.situation) then return ff.accept('already_terminal') end
-  local due_at
+function ff.prepare.expire_execution(_, expire_reason)
+  return { reason = expire_reason }
+end
+
+-- The time at which the execution is over for a reason, or nil when it cannot be.
+local function timeout_of(execution, reason)
   if reason == 'execution_deadline' then
-    due_at = tonumber(execution.executionDeadlineAt)
-  elseif ff.is_active(execution.situation) then
-    due_at = tonumber(execution.attemptTimeoutAt)
+    ff.read_bounds(execution)
+    return ff.time(execution.execution_deadline_at)
   end
-  if not due_at or due_at > call.now then return ff.accept('not_yet_due') end
+  if not ff.is_active(execution.situation) then return nil end
+  ff.read_timing(execution)
+  return ff.time(execution.attempt_timeout_at)
+end
 
-  if reason == 'attempt_timeout' then
-    local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = tonumber(jitter) })
-    if delay_until then
-      ff.apply.retry_scheduled(call, execution, { failure_reason = reason, failure_category = 'timeout', delay_until = delay_until })
-      return ff.accept('retry_scheduled', delay_until, execution.totalAttemptCount)
-    end
+function ff.decide.expire_execution(call, group, execution_id, jitter)
+  local execution = ff.load(call, execution_id, FIELDS)
+  if not execution or ff.is_terminal(execution.situation) then return KIND.already_terminal end
+  local due_at = timeout_of(execution, group.reason)
+  if not due_at or due_at > call.now then return KIND.not_yet_due end
+  if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
+  local apply, a, b, c = ff.timed_out(call, execution, group.reason, tonumber(jitter))
+  if apply == ff.apply.retry_scheduled then
+    return { KIND.retry_scheduled, c, execution.total_attempt_count }, apply, execution, a, b, c
   end
-  ff.apply.execution_expired(call, execution, { expire_reason = reason, purge_at = ff.purge_at(call, execution) })
-  return ff.accept('expired', execution_id)
+  return KIND.expired, apply, execution, a, b
 end

@@ -1,41 +1,40 @@
--- fail_execution: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?, failure_reason, failure_category?,
--- failure_class, jitter?, retry_after_ms?, source
+-- fail_execution: see model/execution/fail.ts
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'rules', 'retryCount', 'executionDeadlineAt', 'lastTransitionAt')
+local FIELDS = ff.fields('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait')
+
+function ff.prepare.fail_execution(_, source, attempt_index, failure_class)
+  return { source = source, attempt_index = attempt_index, class = failure_class }
+end
 
 -- What this very call answered when it ran before, if it did.
-local function earlier_outcome(execution, lease_epoch, attempt_id)
-  if not ff.was_last_owner(execution, lease_epoch, attempt_id) then return nil end
-  if execution.situation == 'failed' then return ff.accept('terminal_failed') end
-  if ff.is_runnable(execution.situation) and execution.nextAttempt == 'retry' then
-    return ff.accept('retry_scheduled', execution.dueAt or execution.lastTransitionAt, execution.totalAttemptCount)
+local function earlier_outcome(execution, fence)
+  if not ff.was_last_owner(execution, fence) then return nil end
+  if execution.situation == SITUATION.failed then return KIND.terminal_failed end
+  if ff.is_runnable(execution.situation) and execution.next_attempt == NEXT.retry then
+    local delay_until = execution.due_at ~= '' and execution.due_at or execution.last_transition_at
+    return { KIND.retry_scheduled, delay_until, execution.total_attempt_count }
   end
   return nil
 end
 
-function ff.operations.fail_execution(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index, reason,
-    category, class, jitter, retry_after_ms, source)
-  local failure = {
-    reason = reason, category = ff.given(category) or class, class = class, jitter = tonumber(jitter),
-    retry_after_ms = tonumber(retry_after_ms),
-  }
+function ff.decide.fail_execution(call, group, execution_id, fence, failure_reason, failure_category, jitter, retry_after_ms)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
+  local malformed = ff.fence_shape(fence, group.source)
   if malformed then return malformed end
-  local earlier = earlier_outcome(execution, lease_epoch, attempt_id)
+  local earlier = earlier_outcome(execution, fence)
   if earlier then return earlier end
-  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
 
-  local event = { failure_reason = failure.reason, failure_category = failure.category }
-  event.delay_until = ff.next_try_at(call, execution, failure)
-  if event.delay_until then
-    ff.apply.retry_scheduled(call, execution, event)
-    return ff.accept('retry_scheduled', event.delay_until, execution.totalAttemptCount)
+  local category = failure_category ~= '' and failure_category or group.class
+  local delay_until = ff.next_try_at(call, execution,
+    { class = group.class, category = category, jitter = tonumber(jitter), retry_after_ms = tonumber(retry_after_ms) })
+  if delay_until then
+    return { KIND.retry_scheduled, delay_until, execution.total_attempt_count },
+      ff.apply.retry_scheduled, execution, category, failure_reason, delay_until
   end
-  event.purge_at = ff.purge_at(call, execution)
-  ff.apply.execution_failed(call, execution, event)
-  return ff.accept('terminal_failed')
+  local purge_at = ff.purge_at(call, execution)
+  ff.check_ending(call, purge_at)
+  return KIND.terminal_failed, ff.apply.execution_failed, execution, category, failure_reason, purge_at
 end

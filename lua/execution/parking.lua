@@ -1,7 +1,16 @@
--- What an attempt keeps while nobody works on it: the rest of its time, or nil when it has no timeout.
+-- What an attempt keeps while nobody works on it. Needs timing loaded; answers texts.
 
-function ff.attempt_time_remaining(call, execution)
-  local timeout_at = tonumber(execution.attemptTimeoutAt)
-  if not timeout_at then return nil end
-  return math.max(0, timeout_at - call.now)
+-- The rest of the attempt's time as it is kept.
+function ff.remaining_of(execution)
+  ff.read_timing(execution)
+  return execution.attempt_timeout_remaining_ms
+end
+
+-- The rest of the attempt's time when it is parked now.
+function ff.remaining_at(call, execution)
+  ff.read_timing(execution)
+  local timeout_at = ff.time(execution.attempt_timeout_at)
+  -- Claimed ahead and not begun: the whole of it is left.
+  if not timeout_at then return execution.attempt_timeout_remaining_ms end
+  return ff.digits(math.max(0, timeout_at - call.now))
 end

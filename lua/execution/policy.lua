@@ -1,23 +1,25 @@
--- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: twelve words, then "|" and the
+-- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: fourteen words, then "|" and the
 -- retryable categories.
 
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
-  'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms',
+  'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms', 'priority', 'delay_until',
 }
 local NEVER_RETRIED = { permanent = true, cancelled = true }
 local NO_RULES = {}
 
 -- The rules as a table; words that the policy leaves open are nil.
 function ff.rules(text)
-  if not text then return NO_RULES end
+  if text == '' then return NO_RULES end
   local words, categories = string.match(text, '^([^|]*)|(.*)$')
+  if not words then ff.damaged('the rules are unreadable') end
   local rules = { categories = categories }
   local i = 0
   for word in string.gmatch(words, '%S+') do
     i = i + 1
     if word ~= '-' then rules[WORDS[i]] = tonumber(word) or word end
   end
+  if i < #WORDS then ff.damaged('the rules are too short') end
   return rules
 end
 
@@ -49,17 +51,14 @@ local function backoff_delay(rules, retry_count, jitter)
   return math.floor(delay)
 end
 
--- Time of the next try after a failure {class, category, reason, jitter, retry_after_ms}, or nil when none is left.
+-- Time of the next try after a failure {class, category, jitter, retry_after_ms}, or nil when none is left. Needs rules
+-- and retries loaded.
 function ff.next_try_at(call, execution, failure)
   local rules = ff.rules(execution.rules)
-  local retry_count = ff.count(execution.retryCount)
+  if not rules.max_retries then return nil end
+  ff.read_retries(execution)
+  local retry_count = ff.count(execution.retry_count)
   if not may_retry(rules, retry_count, failure) then return nil end
   local delay = failure.retry_after_ms or backoff_delay(rules, retry_count, failure.jitter or 1)
-  return math.min(call.now + delay, L.maxInteger)
-end
-
--- Time of the purge of an execution that ends now: the end of the retention slot it falls into.
-function ff.purge_at(call, execution)
-  local retention_ms = execution.rules and ff.rules(execution.rules).retention_ms or call.retention_ms
-  return math.ceil((call.now + retention_ms) / L.retentionSlotMs) * L.retentionSlotMs
+  return math.min(call.now + delay, LIMIT.max_integer)
 end

@@ -1,14 +1,11 @@
--- update_progress: execution_id, lease_id, lease_epoch, attempt_id, progress_pct?, progress_message?
+-- update_progress: see model/execution/progress.ts
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt')
+local FIELDS = ff.fields('bounds', 'fence', 'timing', 'progress')
 
-function ff.operations.update_progress(call, execution_id, lease_id, lease_epoch, attempt_id, progress_pct, progress_message)
+function ff.decide.update_progress(call, execution_id, fence, progress_pct, progress_message)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local refusal = ff.ownership_verdict(call, execution, nil, lease_id, lease_epoch, attempt_id)
+  local refusal = ff.work_verdict(call, execution, fence, '')
   if refusal then return refusal end
-
-  ff.apply.progress_updated(call, execution,
-    { progress_pct = ff.given(progress_pct), progress_message = ff.given(progress_message) })
-  return ff.accept('updated')
+  return KIND.updated, ff.apply.progress_updated, execution, progress_pct, progress_message
 end

@@ -1,14 +1,13 @@
--- promote_delayed: execution_id
+-- promote_delayed: see model/execution/promote.ts
 
-local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'priority', 'createdAt', 'executionDeadlineAt')
+local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing', 'wait')
 
-function ff.operations.promote_delayed(call, execution_id)
+function ff.decide.promote_delayed(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
-  if not execution then return ff.accept('already_satisfied', 'not_found') end
-  if not ff.is_runnable(execution.situation) then return ff.accept('already_satisfied', 'not_runnable') end
-  if not ff.is_delayed(execution.situation) then return ff.accept('already_satisfied', 'not_delayed') end
-  if tonumber(execution.dueAt) > call.now then return ff.accept('not_yet_due', execution.dueAt) end
-
-  ff.apply.execution_promoted(call, execution)
-  return ff.accept('promoted')
+  if not execution then return { KIND.already_satisfied, 'not_found' } end
+  if not ff.is_runnable(execution.situation) then return { KIND.already_satisfied, 'not_runnable' } end
+  if not ff.is_delayed(execution.situation) then return { KIND.already_satisfied, 'not_delayed' } end
+  if ff.time(execution.due_at) > call.now then return { KIND.not_yet_due, execution.due_at } end
+  ff.check_queue_of(call, execution)
+  return KIND.promoted, ff.apply.execution_promoted, execution
 end

@@ -1,16 +1,14 @@
--- purge_execution: execution_id
+-- purge_execution: see model/execution/purge.ts
 
-local FIELDS = ff.fields('dueAt')
+local FIELDS = ff.fields('fence')
 
-function ff.operations.purge_execution(call, execution_id)
+function ff.decide.purge_execution(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
-  if not execution then
-    ff.forget_retained(call, execution_id)
-    return ff.accept('already_satisfied', 'not_found')
-  end
-  if not ff.is_terminal(execution.situation) then return ff.accept('already_satisfied', 'not_terminal') end
-  if tonumber(execution.dueAt) > call.now then return ff.accept('not_yet_due', execution.dueAt) end
-
-  ff.apply.execution_purged(call, execution)
-  return ff.accept('purged')
+  if not execution then return { KIND.already_satisfied, 'not_found' } end
+  if not ff.is_terminal(execution.situation) then return { KIND.already_satisfied, 'not_terminal' } end
+  -- What has no time is kept for good.
+  local purge_at = ff.time(execution.due_at)
+  if not purge_at or purge_at > call.now then return { KIND.not_yet_due, execution.due_at } end
+  ff.check_ids(call, execution_id)
+  return KIND.purged, ff.apply.execution_purged, execution
 end

@@ -1,109 +1,81 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- An acquisition is an owner, which is the same for all that a claim takes (worker, worker_id, worker_instance_id,
--- lease_expires_at), and what the execution gets: its lease, its attempt, and the end of the attempt's time, or nil.
-
--- Makes a worker the owner: writes what a new lease always sets. What follows are more fields.
-local function acquire(call, execution, owner, lease_id, lease_epoch, attempt_id, ...)
-  if execution.situation == 'lease_revoked' then ff.forget(execution, D.leaseRevokeReason) end
-  execution.situation = 'running'
-  execution.dueAt = owner.lease_expires_at
-  store('HSET', execution.key, F.situation, 'running', F.dueAt, owner.lease_expires_at, F.lastTransitionAt, call.now,
-    F.currentAttemptId, attempt_id, F.currentLeaseId, lease_id, F.currentLeaseEpoch, lease_epoch,
-    F.currentWorker, owner.worker, ...)
-end
-
--- Unsets what an earlier lease, attempt or wait left. Needs these facts loaded.
-local function clear_earlier(execution)
-  local change = ff.change(execution)
-  ff.clear(change, 'nextAttempt')
-  ff.clear(change, 'attemptTimeoutRemainingMs')
-  ff.clear(change, 'leaseLastRenewedAt')
-  ff.clear(change, 'attemptTimeoutAt')
-  if change.size > 2 then ff.write(change) end
-end
-
-local function append_acquisition(call, event_type, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, ...)
-  ff.append(call, event_type, execution.id, 'attempt_id', attempt_id, 'attempt_index', attempt_index,
-    'lease_id', lease_id, 'lease_epoch', lease_epoch, 'lease_expires_at', owner.lease_expires_at,
-    'worker_id', owner.worker_id, 'worker_instance_id', owner.worker_instance_id, ...)
-end
-
--- The two events of an acquisition leave the queue and the timers to the claim, which does it for many at once.
-
-function ff.apply.execution_claimed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, attempt_type, timeout_at)
-  local attempts = attempt_index + 1
-  if attempt_index > 0 then
-    clear_earlier(execution)
-    if attempt_type == 'reclaim' then store('HSET', execution.key, F.leaseReclaimCount, ff.count(execution.leaseReclaimCount) + 1) end
-    -- Progress belongs to an attempt, not to the execution.
-    if execution.progressUpdatedAt then
-      store('HSET', execution.key, F.progressUpdatedAt, '', F.progressPct, '')
-      ff.forget(execution, D.progressMessage)
+-- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it. Queue and
+-- timer wait with those of the other candidates.
+function ff.apply.acquired(call, owner, take)
+  local execution = take.execution
+  local key, situation = execution.key, execution.situation
+  ff.dequeue(call, execution)
+  local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts)
+  if take.is_first and take.timing == '' then
+    command('HSET', key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker))
+  else
+    local change = { key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker) }
+    local size = 7
+    if take.timing ~= execution.timing then
+      change[size + 1], change[size + 2] = FIELD.timing, take.timing
+      size = size + 2
     end
-    acquire(call, execution, owner, lease_id, lease_epoch, attempt_id, F.totalAttemptCount, attempts)
-  else
-    acquire(call, execution, owner, lease_id, lease_epoch, attempt_id, F.totalAttemptCount, attempts, F.startedAt, call.now)
+    if take.retries ~= execution.retries then
+      change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
+    end
+    command('HSET', unpack(change))
+    -- Progress belongs to an attempt, not to the execution.
+    if take.event == EVENT.execution_claimed and execution.progress ~= '' then
+      command('HDEL', key, FIELD.progress, FIELD.progress_message)
+    end
+    if situation == SITUATION.lease_revoked then command('HDEL', key, FIELD.lease_revoke_reason) end
   end
-  execution.attemptTimeoutAt = timeout_at
-  if timeout_at then
-    store('HSET', execution.key, F.attemptTimeoutAt, timeout_at)
-    append_acquisition(call, 'execution_claimed', execution, owner, lease_id, lease_epoch, attempt_id, attempt_index,
-      'attempt_type', attempt_type, 'attempt_timeout_at', timeout_at)
-  else
-    append_acquisition(call, 'execution_claimed', execution, owner, lease_id, lease_epoch, attempt_id, attempt_index,
-      'attempt_type', attempt_type)
-  end
-end
-
-function ff.apply.execution_resumed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, timeout_at)
-  clear_earlier(execution)
-  acquire(call, execution, owner, lease_id, lease_epoch, attempt_id, ff.present({ F.attemptTimeoutAt, timeout_at }, 2))
-  execution.attemptTimeoutAt = timeout_at
-  append_acquisition(call, 'execution_resumed', execution, owner, lease_id, lease_epoch, attempt_id, attempt_index,
-    ff.present({ 'attempt_timeout_at', timeout_at }, 2))
-end
-
-function ff.apply.lease_renewed(call, execution, event)
-  local change = ff.change(execution)
-  ff.set(change, 'dueAt', event.lease_expires_at)
-  ff.set(change, 'leaseLastRenewedAt', call.now)
-  ff.write(change)
+  execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
-  ff.append(call, 'lease_renewed', execution.id, 'lease_expires_at', event.lease_expires_at)
+  if take.attempt == '' then
+    ff.append(call, take.event, execution.id, take.fence, owner.lease)
+  else
+    ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, '')
+  end
 end
 
--- The lease is over for its owner; the execution waits to be reclaimed.
-local function lapse(call, execution, situation)
-  local change = ff.change(execution)
-  ff.become(call, change, situation, execution.dueAt)
-  ff.write(change)
+function ff.apply.attempt_begun(call, execution, timeout_at)
+  ff.read_timing(execution)
+  execution.attempt_timeout_at = timeout_at
+  command('HSET', execution.key, FIELD.timing, ff.timing_text(timeout_at, '', execution.lease_last_renewed_at))
+  ff.set_timer(call, execution)
+  ff.append(call, EVENT.attempt_begun, execution.id, timeout_at, '')
+end
+
+function ff.apply.lease_renewed(call, execution, expires_at)
+  ff.read_timing(execution)
+  execution.due_at = expires_at
+  command('HSET', execution.key,
+    FIELD.life, ff.life_text(execution.situation, '', expires_at, execution.last_transition_at, execution.started_at,
+      execution.total_attempt_count),
+    FIELD.timing, ff.timing_text(execution.attempt_timeout_at, execution.attempt_timeout_remaining_ms, call.now_text))
+  ff.set_timer(call, execution)
+  ff.append(call, EVENT.lease_renewed, execution.id, expires_at, '')
+end
+
+-- The lease is over for its owner; the execution waits to be reclaimed. What follow are further fields and values.
+local function lapse(call, execution, situation, ...)
+  command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, execution.due_at), ...)
   ff.enqueue_reclaimable(call, execution)
   ff.set_timer(call, execution)
 end
 
 function ff.apply.lease_expired(call, execution)
-  lapse(call, execution, 'lease_expired')
-  ff.append(call, 'lease_expired', execution.id)
+  lapse(call, execution, SITUATION.lease_expired)
+  ff.append(call, EVENT.lease_expired, execution.id)
 end
 
-function ff.apply.lease_revoked(call, execution, event)
-  lapse(call, execution, 'lease_revoked')
-  ff.note(execution, D.leaseRevokeReason, event.reason)
-  ff.append(call, 'lease_revoked', execution.id, 'reason', event.reason)
+function ff.apply.lease_revoked(call, execution, reason)
+  lapse(call, execution, SITUATION.lease_revoked, FIELD.lease_revoke_reason,
+    ff.fit(execution.key, FIELD.lease_revoke_reason, reason))
+  ff.append(call, EVENT.lease_revoked, execution.id, reason, '')
 end
 
-function ff.apply.lease_released(call, execution, event)
-  local change = ff.change(execution)
-  ff.release_lease(change)
-  ff.become(call, change, 'ready', nil)
-  ff.set(change, 'nextAttempt', 'resume')
-  ff.set(change, 'leaseReleaseCount', ff.count(execution.leaseReleaseCount) + 1)
-  if event.remaining_ms then ff.set(change, 'attemptTimeoutRemainingMs', event.remaining_ms) end
-  ff.write(change)
-  execution.dueAt = nil
-  ff.enqueue_ready(call, execution)
-  ff.set_timer(call, execution)
-  ff.append(call, 'lease_released', execution.id,
-    ff.present({ 'attempt_timeout_remaining_ms', event.remaining_ms }, 2))
+function ff.apply.lease_released(call, execution, remaining_ms)
+  ff.read_retries(execution)
+  local releases = ff.digits(ff.count(execution.lease_release_count) + 1)
+  ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, ff.fit(execution.key, FIELD.retries,
+    ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category)))
+  ff.append(call, EVENT.lease_released, execution.id, remaining_ms, '')
 end

@@ -1,59 +1,80 @@
--- The verdict on a caller that says it owns an execution; the twin of model/lease/fence.ts.
--- A fence is three arguments, lease_id, lease_epoch and attempt_id, each of which can be absent.
+-- The verdict on a caller that says it owns an execution; the twin of model/lease/fence.ts. A fence is one text: epoch,
+-- lease and attempt, as it is stored; empty when the caller gave none.
 
 -- 'none', 'partial' or 'full'.
-function ff.fence_presence(lease_id, lease_epoch, attempt_id)
-  local lease = lease_id ~= nil and lease_id ~= ''
-  local epoch = lease_epoch ~= nil and lease_epoch ~= ''
-  local attempt = attempt_id ~= nil and attempt_id ~= ''
-  if lease and epoch and attempt then return 'full' end
-  return (lease or epoch or attempt) and 'partial' or 'none'
+local function presence_of(fence)
+  if fence == '' then return 'none' end
+  return string.find(fence, '^%d+\t[^\t]+\t[^\t]+$') and 'full' or 'partial'
 end
 
 -- Refuses a fence that is incomplete, or absent without an operator's authority.
-function ff.fence_shape(source, lease_id, lease_epoch, attempt_id)
-  local presence = ff.fence_presence(lease_id, lease_epoch, attempt_id)
+function ff.fence_shape(fence, source)
+  local presence = presence_of(fence)
   if presence == 'partial' then return ff.reject('partial_fence_triple') end
   if presence == 'none' and source ~= 'operator_override' then return ff.reject('fence_required') end
   return nil
 end
 
--- Refuses a claimant that does not own the execution at this moment. Needs what `ff.not_active` needs, dueAt and
--- currentLeaseId loaded.
-function ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+-- Whether the triple is the one of the current lease; for an execution that is active.
+function ff.holds_lease(execution, fence)
+  return fence == execution.fence
+end
+
+-- Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease.
+function ff.was_last_owner(execution, fence)
+  if fence == '' or execution.fence == '' then return false end
+  if fence == execution.fence then return true end
+  local epoch, attempt = string.match(fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
+  if not epoch then return false end
+  local current_epoch, current_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
+  return epoch == current_epoch and attempt == current_attempt
+end
+
+-- Refuses a claimant that does not own the execution at this moment. Needs fence loaded.
+function ff.ownership_verdict(call, execution, fence, attempt_index)
   local situation = execution.situation
   if not ff.is_active(situation) then return ff.not_active(execution) end
-  if situation == 'lease_revoked' then return ff.reject('lease_revoked') end
-  if tonumber(execution.dueAt) <= call.now then return ff.reject('lease_expired') end
-  local index = tonumber(attempt_index)
-  if index and index ~= ff.count(execution.totalAttemptCount) - 1 then return ff.reject('stale_lease') end
-  if ff.holds_lease(execution, lease_id, lease_epoch, attempt_id) then return nil end
-  return ff.fence_presence(lease_id, lease_epoch, attempt_id) == 'full' and ff.reject('stale_lease') or nil
+  if situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
+  if ff.has_come(call, execution.due_at) then return ff.reject('lease_expired') end
+  if attempt_index ~= '' and tonumber(attempt_index) ~= ff.count(execution.total_attempt_count) - 1 then
+    return ff.reject('stale_lease')
+  end
+  if fence ~= execution.fence and presence_of(fence) == 'full' then return ff.reject('stale_lease') end
+  return nil
 end
 
-function ff.holds_lease(execution, lease_id, lease_epoch, attempt_id)
-  return lease_id == execution.currentLeaseId and ff.was_last_owner(execution, lease_epoch, attempt_id)
+-- Time ends an attempt and an execution, whether that was noticed or not. Needs timing and bounds loaded.
+local function time_verdict(call, execution)
+  if execution.timing ~= '' then
+    ff.read_timing(execution)
+    local at = execution.attempt_timeout_at
+    if at ~= '' and ff.has_come(call, at) then return ff.reject('attempt_timed_out') end
+  end
+  if execution.bounds ~= '' then
+    ff.read_bounds(execution)
+    local at = execution.execution_deadline_at
+    if at ~= '' and ff.has_come(call, at) then return ff.reject('execution_deadline_passed') end
+  end
+  return nil
 end
 
--- Whether nobody has owned the execution since this owner.
-function ff.was_last_owner(execution, lease_epoch, attempt_id)
-  return attempt_id == execution.currentAttemptId and lease_epoch == execution.currentLeaseEpoch and attempt_id ~= nil
+-- Refuses a claimant that may not work on the execution: it is not the owner, or its time is over.
+function ff.work_verdict(call, execution, fence, attempt_index)
+  return ff.ownership_verdict(call, execution, fence, attempt_index) or time_verdict(call, execution)
 end
 
-local PENDING = { retry = 'pending_retry_attempt', resume = 'attempt_interrupted' }
-local OUTCOMES = { completed = 'success', failed = 'failed', cancelled = 'cancelled', expired = 'expired' }
+local PENDING = { [''] = 'pending_first_attempt', [NEXT.retry] = 'pending_retry_attempt', [NEXT.resume] = 'attempt_interrupted' }
 
--- The refusal of a call that needs an active execution, with the facts that a caller reconciles by. Needs
--- totalAttemptCount, currentLeaseEpoch and currentAttemptId loaded.
+-- The refusal of a call that needs an active execution, with the facts that a caller reconciles by. Needs fence loaded.
 function ff.not_active(execution)
-  local outcome = OUTCOMES[execution.situation]
+  local outcome = TERMINAL_OUTCOME[execution.situation]
   local attempt_state
   if outcome then
-    attempt_state = execution.totalAttemptCount and 'attempt_terminal' or 'none'
+    attempt_state = execution.total_attempt_count ~= '' and 'attempt_terminal' or 'none'
   else
-    attempt_state = PENDING[store('HGET', execution.key, F.nextAttempt)] or 'pending_first_attempt'
+    attempt_state = PENDING[execution.next_attempt]
   end
-  return ff.reject('execution_not_active', 'terminalOutcome', outcome or 'none', 'leaseEpoch', execution.currentLeaseEpoch or '0',
-    'lifecyclePhase', outcome and 'terminal' or 'runnable', 'attemptId', execution.currentAttemptId or '',
-    'attemptState', attempt_state)
+  local epoch, attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]*)$')
+  return ff.reject('execution_not_active', 'terminalOutcome', outcome or 'none', 'leaseEpoch', epoch or '0',
+    'lifecyclePhase', PHASE[execution.situation], 'attemptId', attempt or '', 'attemptState', attempt_state)
 end

@@ -1,18 +1,14 @@
--- mark_lease_expired_if_due: execution_id
+-- mark_lease_expired_if_due: see model/lease/mark-expired.ts
 
-local FIELDS = ff.fields('dueAt', 'laneId', 'requiredCapabilities', 'attemptTimeoutAt', 'executionDeadlineAt')
+local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing')
 
-function ff.operations.mark_lease_expired_if_due(call, execution_id)
+function ff.decide.mark_lease_expired_if_due(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
-  if not execution then
-    ff.forget_timer(call, execution_id)
-    return ff.accept('already_satisfied', 'execution_not_found')
-  end
-  if not ff.is_active(execution.situation) then return ff.accept('already_satisfied', 'not_active') end
-  if execution.situation == 'lease_expired' then return ff.accept('already_satisfied', 'already_expired') end
-  if execution.situation == 'lease_revoked' then return ff.accept('already_satisfied', 'already_revoked') end
-  if tonumber(execution.dueAt) > call.now then return ff.accept('already_satisfied', 'not_yet_expired') end
-
-  ff.apply.lease_expired(call, execution)
-  return ff.accept('marked_expired')
+  if not execution then return { KIND.already_satisfied, 'execution_not_found' } end
+  if not ff.is_active(execution.situation) then return { KIND.already_satisfied, 'not_active' } end
+  if execution.situation == SITUATION.lease_expired then return { KIND.already_satisfied, 'already_expired' } end
+  if execution.situation == SITUATION.lease_revoked then return { KIND.already_satisfied, 'already_revoked' } end
+  if not ff.has_come(call, execution.due_at) then return { KIND.already_satisfied, 'not_yet_expired' } end
+  ff.check_queue_of(call, execution)
+  return KIND.marked_expired, ff.apply.lease_expired, execution
 end

@@ -1,21 +1,23 @@
--- release_lease: execution_id, lease_id?, lease_epoch?, attempt_id?, attempt_index?
+-- release_lease: see model/lease/release.ts
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt', 'nextAttempt',
-  'leaseReleaseCount', 'rules', 'attemptTimeoutAt', 'executionDeadlineAt', 'laneId', 'requiredCapabilities',
-  'priority', 'createdAt')
+local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait')
 
-function ff.operations.release_lease(call, execution_id, lease_id, lease_epoch, attempt_id, attempt_index)
+function ff.prepare.release_lease(_, attempt_index)
+  return { attempt_index = attempt_index }
+end
+
+function ff.decide.release_lease(call, group, execution_id, fence)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(nil, lease_id, lease_epoch, attempt_id)
+  local malformed = ff.fence_shape(fence, '')
   if malformed then return malformed end
-  local released_before = execution.situation == 'ready' and execution.nextAttempt == 'resume'
-  if released_before and ff.was_last_owner(execution, lease_epoch, attempt_id) then return ff.accept('released', execution_id) end
-  local refusal = ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  local released_before = execution.situation == SITUATION.ready and execution.next_attempt == NEXT.resume
+  if released_before and ff.was_last_owner(execution, fence) then return KIND.released end
+  local refusal = ff.ownership_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-  local cap = ff.rules(execution.rules).max_release_count or L.defaultMaxReleaseCount
-  if ff.count(execution.leaseReleaseCount) >= cap then return ff.reject('max_releases_exceeded') end
-
-  ff.apply.lease_released(call, execution, { remaining_ms = ff.attempt_time_remaining(call, execution) })
-  return ff.accept('released', execution_id)
+  ff.read_retries(execution)
+  local cap = ff.rules(execution.rules).max_release_count or LIMIT.default_max_release_count
+  if ff.count(execution.lease_release_count) >= cap then return ff.reject('max_releases_exceeded') end
+  ff.check_queue_of(call, execution)
+  return KIND.released, ff.apply.lease_released, execution, ff.remaining_at(call, execution)
 end

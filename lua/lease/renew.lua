@@ -1,17 +1,18 @@
--- renew_lease: execution_id, attempt_index?, lease_id?, lease_epoch?, attempt_id?, lease_ttl_ms
+-- renew_lease: see model/lease/renew.ts
 
-local FIELDS = ff.fields('currentLeaseId', 'currentLeaseEpoch', 'currentAttemptId', 'totalAttemptCount', 'dueAt',
-  'attemptTimeoutAt', 'executionDeadlineAt')
+local FIELDS = ff.fields('bounds', 'fence', 'timing')
 
-function ff.operations.renew_lease(call, execution_id, attempt_index, lease_id, lease_epoch, attempt_id, lease_ttl_ms)
+function ff.prepare.renew_lease(_, lease_ttl_ms, attempt_index)
+  return { lease_ttl_ms = tonumber(lease_ttl_ms), attempt_index = attempt_index }
+end
+
+function ff.decide.renew_lease(call, group, execution_id, fence)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return ff.reject('execution_not_found') end
-  local refusal = ff.fence_shape(nil, lease_id, lease_epoch, attempt_id)
-    or ff.ownership_verdict(call, execution, attempt_index, lease_id, lease_epoch, attempt_id)
+  local refusal = ff.fence_shape(fence, '') or ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-
+  ff.timers_of(call)
   -- A renewal never shortens a lease.
-  local expires_at = math.max(tonumber(execution.dueAt), call.now + lease_ttl_ms)
-  ff.apply.lease_renewed(call, execution, { lease_expires_at = expires_at })
-  return ff.accept('renewed', expires_at)
+  local expires_at = ff.digits(math.max(ff.time(execution.due_at), call.now + group.lease_ttl_ms))
+  return { KIND.renewed, expires_at }, ff.apply.lease_renewed, execution, expires_at
 end

@@ -1,70 +1,54 @@
 -- Reads. Each answers plain values; their meaning is given to them by the reads of model/, which run on what these return.
 
--- read_execution: execution_id, with_payload, with_result
--- Answers core pairs, detail pairs, payload, result; empty lists when the execution does not exist.
-function ff.queries.read_execution(call, execution_id, with_payload, with_result)
-  local key = call.base .. ff.uuid(execution_id)
-  return {
-    store('HGETALL', key),
-    store('HGETALL', key .. X.details),
-    with_payload == '1' and (store('HGET', key, F.payload) or store('GET', key .. X.payload)),
-    with_result == '1' and (store('HGET', key, F.result) or store('GET', key .. X.result)),
-  }
+-- read_execution: execution_id, with_input, with_result
+-- Answers core pairs, detail pairs, input, result; empty lists when the execution does not exist.
+function ff.query.read_execution(call, execution_id, with_input, with_result)
+  local key = call.base .. execution_id
+  local input, result = false, false
+  if with_input == '1' then
+    input = command('HGET', key, FIELD.input)
+    if input == LIMIT.spilled then input = command('GET', key .. SUFFIX.input) end
+  end
+  if with_result == '1' then
+    result = command('HGET', key, FIELD.result)
+    if result == LIMIT.spilled then
+      result = command('GET', ff.result_key({ key = key, fence = command('HGET', key, FIELD.fence) or '' }))
+    end
+  end
+  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), input, result }
 end
 
--- list_executions: after? (a UUID), limit
--- Answers UUIDs.
-function ff.queries.list_executions(call, after, limit)
-  return store('ZRANGEBYLEX', call.base .. K.ids, after ~= '' and '(' .. after or '-', '+', 'LIMIT', 0, limit)
+-- list_executions: after? (an id), limit
+-- Answers ids.
+function ff.query.list_executions(call, after, limit_text)
+  local limit = tonumber(limit_text)
+  local ids = {}
+  local from = '-'
+  if after ~= '' then
+    from = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. after, '-', 'LIMIT', 0, 1)[1] or '-'
+  end
+  local bound = from == '-' and '-' or '[' .. from
+  local leaves = command('ZRANGEBYLEX', call.base .. KEY.ids, bound, '+', 'LIMIT', 0, limit + 1)
+  for i = 1, #leaves do
+    local room = limit - #ids
+    if room <= 0 then break end
+    local start = after ~= '' and '(' .. after or '-'
+    local page = command('ZRANGEBYLEX', call.base .. KEY.leaf .. leaves[i], start, '+', 'LIMIT', 0, room)
+    for j = 1, #page do ids[#ids + 1] = page[j] end
+  end
+  return ids
 end
 
 -- list_lanes
-function ff.queries.list_lanes(call)
-  return store('SMEMBERS', call.base .. K.lanes)
-end
-
-local TIMER_FIELDS = ff.fields('dueAt', 'attemptTimeoutAt', 'executionDeadlineAt')
-
--- list_due: limit
--- Answers (UUID, kind) pairs of what is due, UUIDs of what must be purged, and the earliest time at which anything is due.
-function ff.queries.list_due(call, limit_text)
-  local limit = tonumber(limit_text)
-  local timers = call.base .. K.timers
-  local due, slots, purgeable = {}, {}, {}
-  -- Slots sort among the executions: look on behind them, so that purges keep nothing else waiting.
-  local offset = 0
-  repeat
-    local members = store('ZRANGEBYSCORE', timers, '-inf', call.now, 'LIMIT', offset, limit)
-    for i = 1, #members do
-      local slot = string.match(members[i], '^' .. K.slotTimer .. '(%d+)$')
-      if slot then
-        slots[#slots + 1] = slot
-      elseif #due < limit * 2 then
-        local execution = ff.load(call, members[i], TIMER_FIELDS)
-        due[#due + 1] = members[i]
-        -- A timer whose record is gone must not keep the others waiting: the command that is due takes it away.
-        due[#due + 1] = execution and ff.next_timer(execution) or 'lease'
-      end
-    end
-    offset = offset + #members
-  until #members < limit or #due >= limit * 2
-  local room = limit - #due / 2
-  for i = 1, #slots do
-    if #purgeable >= room then break end
-    local ids = store('LRANGE', call.base .. K.slot .. slots[i], 0, room - #purgeable - 1)
-    for j = 1, #ids do purgeable[#purgeable + 1] = ids[j] end
-  end
-  return { due, purgeable, store('ZRANGE', timers, 0, 0, 'WITHSCORES')[2] or false }
+function ff.query.list_lanes(call)
+  return command('SMEMBERS', call.base .. KEY.lanes)
 end
 
 -- read_log: after, limit
--- Answers entries after the position and the position of the newest one.
-function ff.queries.read_log(call, after, limit)
-  if store('EXISTS', call.log_key) == 0 then return { {}, '0-0' } end
-  local info = store('XINFO', 'STREAM', call.log_key)
-  local last
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then last = info[i + 1] end
-  end
-  return { store('XRANGE', call.log_key, '(0-' .. after, '+', 'COUNT', limit), last }
+-- Answers entries after the position, and the header: generation, position and time of the newest one.
+function ff.query.read_log(call, after, limit)
+  return {
+    command('XRANGE', call.log_key, '(' .. after .. '-18446744073709551615', '+', 'COUNT', limit),
+    call.generation, ff.digits(call.sequence), ff.digits(call.time),
+  }
 end

@@ -1,169 +1,269 @@
--- claim_for_worker: partition, lane_id, worker_id, worker_instance_id, worker_capabilities, lease_ttl_ms, then lease_id
--- and attempt_id of each claim
+-- claim_for_worker: see model/schedule/claim.ts
 --
--- Everything is read before anything is written: the queues, the executions they name, their payloads.
+-- Everything is read before anything is written: the queues, and the executions that they name.
 
+local FIRST_FIELDS = ff.fields('naming', 'given', 'bounds', 'tags', 'rules', 'input')
 -- What only work that was claimed before needs besides.
-local EARLIER_FIELDS = ff.fields('nextAttempt', 'currentAttemptId', 'currentLeaseEpoch', 'attemptTimeoutRemainingMs',
-  'progressUpdatedAt', 'leaseReclaimCount', 'leaseLastRenewedAt', 'attemptTimeoutAt')
+local LATER_FIELDS = ff.fields('fence', 'retries', 'timing', 'progress')
 
-local function covers(offered, requirements)
-  for token in string.gmatch(requirements, '[^,]+') do
+-- Queues that are looked at without asking which of them have work.
+local FEW_KINDS = 4
+
+local function tokens_of(text, pattern)
+  local tokens = {}
+  for token in string.gmatch(text, pattern) do tokens[token] = true end
+  return tokens
+end
+
+local function set_of(list)
+  local set = {}
+  for i = 1, #list do set[list[i]] = true end
+  return set
+end
+
+local function covers(offered, needs)
+  for token in string.gmatch(needs, '[^,]+') do
     if not offered[token] then return false end
   end
   return true
 end
 
--- The requirement sets of the lane's queues that this worker can serve; the empty set comes first.
-local function served_sets(call, lane_id, capabilities)
-  local sets = { '' }
-  local offered = {}
-  for token in string.gmatch(capabilities, '[^,]+') do offered[token] = true end
-  local waiting = store('SMEMBERS', call.base .. K.requirementSets .. lane_id)
-  for i = 1, #waiting do
-    if covers(offered, waiting[i]) then sets[#sets + 1] = waiting[i] end
+local function count_of(set)
+  local count = 0
+  for _ in pairs(set) do count = count + 1 end
+  return count
+end
+
+-- Queues that commands of this call have put work into are not listed yet.
+local function add_opened(call, lane_id, names)
+  local opened = call.opened
+  local listed
+  for i = 1, #opened do
+    local queue = opened[i]
+    if queue.added and queue.lane_id == lane_id then
+      listed = listed or set_of(names)
+      if not listed[queue.name] then names[#names + 1] = queue.name end
+    end
   end
-  return sets
+end
+
+-- The queues of a lane that a worker can serve.
+local function served_queues(call, lane_id, capabilities, kinds)
+  local queues = {}
+  local wanted = kinds ~= '' and tokens_of(kinds, '[^\t]+')
+  if wanted and capabilities == '' and count_of(wanted) <= FEW_KINDS then
+    for kind in string.gmatch(kinds, '[^\t]+') do queues[#queues + 1] = ff.queue_of(call, lane_id, '', kind) end
+    return queues
+  end
+  local offered = tokens_of(capabilities, '[^,]+')
+  local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
+  add_opened(call, lane_id, names)
+  for i = 1, #names do
+    local needs, kind = string.match(names[i], '^([^\t]*)\t(.*)$')
+    if needs and (not wanted or wanted[kind]) and covers(offered, needs) then
+      queues[#queues + 1] = ff.queue_of(call, lane_id, needs, kind)
+    end
+  end
+  return queues
+end
+
+function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead)
+  local expires_at = ff.digits(call.now + lease_ttl_ms)
+  return {
+    worker = worker, expires_at = expires_at, lease = worker .. '\t' .. expires_at, ahead = ahead == '1',
+    lane_id = lane_id, capabilities = worker_capabilities, kinds = kinds,
+  }
 end
 
 local function by_position(a, b)
   if a.score ~= b.score then return a.score < b.score end
-  return a.uuid < b.uuid
+  return a.id < b.id
 end
 
--- UUIDs of the best work of the lane, at most `limit`, in the order of their scores; and the requirement set of each,
--- or nil when it is the empty one for all.
-local function candidates(call, lane_id, capabilities, limit)
-  local taken = ff.taken_of(call, lane_id)
-  local sets = capabilities ~= '' and served_sets(call, lane_id, capabilities)
-  if not sets or not sets[2] then return store('ZRANGE', ff.queue_key(call, lane_id, ''), taken, taken + limit - 1), nil end
-  if taken > 0 then ff.settle_taken(call) end
+-- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each.
+local function candidates(call, group, limit)
+  -- A command before this one in the call may have made a queue, or taken the last out of one.
+  local queues = served_queues(call, group.lane_id, group.capabilities, group.kinds)
+  if #queues == 1 then
+    local queue = queues[1]
+    return ff.head_of(queue, limit), queue
+  end
   local heads = {}
-  for i = 1, #sets do
-    local entries = store('ZRANGE', ff.queue_key(call, lane_id, sets[i]), 0, limit - 1, 'WITHSCORES')
-    for j = 1, #entries, 2 do heads[#heads + 1] = { uuid = entries[j], score = tonumber(entries[j + 1]), set = sets[i] } end
+  for i = 1, #queues do
+    local queue = queues[i]
+    ff.settle(queue)
+    local entries = command('ZRANGE', queue.key, 0, limit - 1, 'WITHSCORES')
+    for j = 1, #entries, 2 do heads[#heads + 1] = { id = entries[j], score = tonumber(entries[j + 1]), queue = queue } end
   end
   table.sort(heads, by_position)
-  local uuids, requirements = {}, {}
-  for i = 1, math.min(limit, #heads) do uuids[i], requirements[i] = heads[i].uuid, heads[i].set end
-  return uuids, requirements
+  local ids, of = {}, {}
+  for i = 1, math.min(limit, #heads) do ids[i], of[i] = heads[i].id, heads[i].queue end
+  return ids, nil, of
 end
 
--- Loads a candidate with what its owner needs, or nil when something outside removed it or has put it into the queue.
-local function load_candidate(call, partition, lane_id, uuid, requirements)
-  local key = call.base .. uuid
-  local values = store('HMGET', key, F.situation, F.executionKind, F.payload, F.payloadEncoding, F.totalAttemptCount, F.tagCount,
-    F.rules, F.executionDeadlineAt)
-  local situation = values[1]
-  if not ff.is_claimable(situation) then return nil end
-  local execution = {
-    id = partition .. ':' .. uuid, uuid = uuid, key = key, situation = situation, laneId = lane_id, requiredCapabilities = requirements,
-    executionKind = values[2], payloadEncoding = values[4] or '',
-    payload = values[3] or not call.leaves_payloads and store('GET', key .. X.payload),
-    totalAttemptCount = values[5], tags = values[6] and store('HGET', key .. X.details, D.tags) or '',
-    rules = values[7], executionDeadlineAt = values[8] or nil,
-  }
-  if values[5] then
-    local earlier = ff.load(call, uuid, EARLIER_FIELDS)
-    for i = 2, #EARLIER_FIELDS do
-      local name = EARLIER_FIELDS.names[i]
-      execution[name] = earlier[name]
+-- Loads a candidate with what its owner needs.
+local function load_candidate(call, id, queue)
+  local execution = ff.load(call, id, FIRST_FIELDS) or ff.damaged('the record is missing')
+  if not ff.is_claimable(execution.situation) then ff.damaged('the record is in a queue and cannot be claimed') end
+  execution.queue = queue
+  if execution.naming == '' or execution.given == '' then ff.damaged('naming or given is missing') end
+  execution.needs = string.match(queue.name, '^[^\t]*')
+  if execution.total_attempt_count == '' then
+    execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
+    return execution
+  end
+  local later = ff.load(call, id, LATER_FIELDS)
+  execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
+  if execution.fence == '' then ff.damaged('the fence is missing') end
+  return execution
+end
+
+local function load_all(call, ids, queue, of)
+  local found = {}
+  for i = 1, #ids do found[i] = load_candidate(call, ids[i], queue or of[i]) end
+  return found
+end
+
+-- One by one: those that can be read, and what is wrong with the others.
+local function load_readable(call, ids, queue, of)
+  local found, broken = {}, {}
+  for i = 1, #ids do
+    local ran, result = pcall(load_candidate, call, ids[i], queue or of[i])
+    if ran then
+      found[#found + 1] = result
+    else
+      broken[#broken + 1] = { id = ids[i], queue = queue or of[i], why = result }
     end
   end
-  return execution
+  return found, broken
 end
 
 local function exceeds_reclaim_cap(execution)
   if not ff.is_reclaimable(execution.situation) then return false end
-  local cap = ff.rules(execution.rules).max_reclaim_count or L.defaultMaxReclaimCount
-  return ff.count(execution.leaseReclaimCount) >= cap
+  ff.read_retries(execution)
+  local cap = ff.rules(execution.rules).max_reclaim_count or LIMIT.default_max_reclaim_count
+  return ff.count(execution.lease_reclaim_count) >= cap
 end
 
--- What kind of acquisition this is: its kind for the caller, the type of its attempt, the time that the attempt has.
-local function kind_of(execution)
-  local timeout_ms = execution.rules and ff.rules(execution.rules).attempt_timeout_ms
-  if not execution.totalAttemptCount then return 'fresh', 'initial', timeout_ms end
-  if ff.is_reclaimable(execution.situation) then return 'reclaimed', 'reclaim', timeout_ms end
-  if execution.nextAttempt == 'resume' then return 'resumed', nil, tonumber(execution.attemptTimeoutRemainingMs) end
-  return 'fresh', execution.nextAttempt == 'retry' and 'retry' or 'initial', timeout_ms
+local function timing_of(timeout_at, remaining_ms)
+  if timeout_at == '' and remaining_ms == '' then return '' end
+  return ff.timing_text(timeout_at, remaining_ms, '')
 end
 
--- Takes one execution for the worker and answers it in the form of the outcome: what is often absent comes last.
-local function take(call, execution, owner, lease_id, attempt_id)
-  local kind, attempt_type, timeout_ms = kind_of(execution)
-  local attempt_index, lease_epoch = 0, 1
-  if execution.totalAttemptCount then
-    attempt_index = tonumber(execution.totalAttemptCount)
-    lease_epoch = execution.currentLeaseEpoch + 1
+-- What the worker gets of an execution that nobody had before.
+local function take_first(call, group, execution, lease_id, attempt_id)
+  local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
+  local timeout_at, remaining_ms = '', ''
+  if timeout_ms then
+    if group.ahead then remaining_ms = ff.digits(timeout_ms) else timeout_at = ff.digits(call.now + timeout_ms) end
   end
-  local timeout_at = timeout_ms and call.now + timeout_ms or nil
-  if attempt_type then
-    ff.apply.execution_claimed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, attempt_type, timeout_at)
-  else
-    attempt_id = execution.currentAttemptId
-    attempt_index = attempt_index - 1
-    ff.apply.execution_resumed(call, execution, owner, lease_id, lease_epoch, attempt_id, attempt_index, timeout_at)
-  end
-  local deadline_at, tags = execution.executionDeadlineAt, execution.tags
-  if not timeout_at and not deadline_at and tags == '' then
-    return {
-      execution.id, lease_id, lease_epoch, attempt_index, attempt_id, kind, owner.lease_expires_at, execution.executionKind,
-      execution.payload, execution.payloadEncoding, attempt_type,
-    }
-  end
+  local attempt = ''
+  if timeout_ms then attempt = '\t\t' .. timeout_at .. '\t' .. remaining_ms end
   return {
-    execution.id, lease_id, lease_epoch, attempt_index, attempt_id, kind, owner.lease_expires_at, execution.executionKind,
-    execution.payload, execution.payloadEncoding, attempt_type or '', timeout_at or '', deadline_at or '', tags,
+    execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id, is_first = true,
+    started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
+    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = '',
   }
 end
 
--- Loads the candidates that are there; drops the others from their queues.
-local function load_candidates(call, partition, lane_id, uuids, requirements)
-  local found, gone = {}, nil
-  for i = 1, #uuids do
-    local set = requirements and requirements[i] or ''
-    local execution = load_candidate(call, partition, lane_id, uuids[i], set)
-    if execution then
-      found[#found + 1] = execution
+-- What the worker gets of an execution that was claimed before.
+local function take_again(call, group, execution, lease_id, attempt_id)
+  local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
+  if not epoch then ff.damaged('the fence is unreadable') end
+  ff.read_retries(execution)
+  ff.read_timing(execution)
+  local attempts = ff.count(execution.total_attempt_count)
+  local reclaimed = ff.is_reclaimable(execution.situation)
+  local resumed = not reclaimed and execution.next_attempt == NEXT.resume
+  local time_ms
+  if resumed then time_ms = ff.time(execution.attempt_timeout_remaining_ms) else time_ms = ff.rules(execution.rules).attempt_timeout_ms end
+  local timeout_at, remaining_ms = '', ''
+  if time_ms then
+    if group.ahead then remaining_ms = ff.digits(time_ms) else timeout_at = ff.digits(call.now + time_ms) end
+  end
+  local index = resumed and attempts - 1 or attempts
+  local index_text = index == 0 and '' or ff.digits(index)
+  local take = {
+    execution = execution, fence = (epoch + 1) .. '\t' .. lease_id .. '\t' .. (resumed and last_attempt or attempt_id),
+    started_at = execution.started_at, attempts = ff.digits(index + 1), timeout_at = timeout_at,
+    timing = timing_of(timeout_at, remaining_ms), retries = execution.retries, index = ff.digits(index),
+  }
+  local times = '\t' .. timeout_at .. '\t' .. remaining_ms
+  if resumed then
+    take.event, take.kind, take.attempt_type = EVENT.execution_resumed, CLAIM.resumed, ''
+    take.attempt = index_text .. times
+    return take
+  end
+  local attempt_type = reclaimed and ATTEMPT.reclaim or execution.next_attempt == NEXT.retry and ATTEMPT.retry or ''
+  take.event, take.kind, take.attempt_type = EVENT.execution_claimed, reclaimed and CLAIM.reclaimed or CLAIM.fresh, attempt_type
+  take.attempt = attempt_type .. '\t' .. index_text .. times
+  if reclaimed then
+    take.retries = ff.retries_text(execution.retry_count, ff.digits(ff.count(execution.lease_reclaim_count) + 1),
+      execution.lease_release_count, execution.failure_category)
+  end
+  return take
+end
+
+-- Carries out what a claim came to, in the order of the candidates.
+local function claim(call, group, steps, broken)
+  for i = 1, #steps do
+    local step = steps[i]
+    if step.fence then
+      ff.apply.acquired(call, group, step)
     else
-      gone = gone or {}
-      gone[#gone + 1] = { uuid = uuids[i], laneId = lane_id, requiredCapabilities = set }
+      ff.apply.execution_failed(call, step.execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, step.purge_at)
     end
   end
-  for i = 1, gone and #gone or 0 do ff.dequeue(call, gone[i]) end
-  return found
+  for i = 1, broken and #broken or 0 do
+    ff.dequeue(call, broken[i])
+    ff.quarantine(call, TIMER.execution .. broken[i].id, broken[i].why)
+  end
 end
 
-local NONE = {}
+-- What the caller is told of one that it took.
+local function tell(call, reply, size, take)
+  local execution = take.execution
+  local input = execution.input
+  if input == LIMIT.spilled then input = not call.leaves_inputs and command('GET', execution.key .. SUFFIX.input) end
+  reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = execution.id, take.fence, take.kind .. take.attempt_type, take.index
+  reply[size + 5], reply[size + 6], reply[size + 7] = take.timeout_at, execution.naming, execution.given
+  reply[size + 8], reply[size + 9], reply[size + 10] = execution.bounds, execution.tags, input
+  return size + 10
+end
 
-function ff.operations.claim_for_worker(call, partition, lane_id, worker_id, worker_instance_id, capabilities, lease_ttl_ms, ...)
-  local ids = { ... }
-  local uuids, requirements = candidates(call, lane_id, capabilities, #ids / 2)
-  if not uuids[1] then return ff.accept('no_work', NONE) end
-  local found = load_candidates(call, partition, lane_id, uuids, requirements)
+function ff.decide.claim_for_worker(call, group, ...)
+  local ids, queue, of = candidates(call, group, select('#', ...) / 2)
+  if not ids[1] then return { KIND.no_work, 0 } end
+  local ran, found = pcall(load_all, call, ids, queue, of)
+  local broken
+  if not ran then found, broken = load_readable(call, ids, queue, of) end
+  ff.timers_of(call)
 
-  local owner = {
-    lease_expires_at = call.now + lease_ttl_ms, worker = worker_id .. ':' .. worker_instance_id,
-    worker_id = worker_id, worker_instance_id = worker_instance_id,
-  }
-  local answers, capped = {}, NONE
-  local count, owned = #found, 0
-  for i = 1, count do
+  local steps, capped, reply = {}, {}, { KIND.claimed, group.expires_at, 0 }
+  local size, taken = 3, 0
+  for i = 1, #found do
     local execution = found[i]
-    if execution.totalAttemptCount and exceeds_reclaim_cap(execution) then
-      ff.apply.execution_failed(call, execution, {
-        failure_reason = L.maxReclaimsExceeded, failure_category = L.maxReclaimsExceeded, purge_at = ff.purge_at(call, execution),
-      })
-      if capped == NONE then capped = {} end
+    local first = execution.total_attempt_count == ''
+    if not first and exceeds_reclaim_cap(execution) then
+      local purge_at = ff.purge_at(call, execution)
+      ff.check_ending(call, purge_at)
+      steps[i] = { execution = execution, purge_at = purge_at }
       capped[#capped + 1] = execution.id
     else
-      owned = owned + 1
-      found[owned] = execution
-      answers[owned] = take(call, execution, owner, ids[2 * owned - 1], ids[2 * owned])
+      taken = taken + 1
+      local lease_id, attempt_id = select(2 * taken - 1, ...)
+      local take_it = first and take_first or take_again
+      steps[i] = take_it(call, group, execution, lease_id, attempt_id)
+      size = tell(call, reply, size, steps[i])
     end
   end
-  if owned == 0 then return ff.accept('no_work', capped) end
-  for i = owned + 1, count do found[i] = nil end
-  ff.own(call, lane_id, found, requirements)
-  return ff.accept('claimed', answers, capped)
+  if taken == 0 then
+    reply, size = { KIND.no_work }, 1
+  else
+    reply[3] = taken
+  end
+  size = size + 1
+  reply[size] = #capped
+  for i = 1, #capped do reply[size + i] = capped[i] end
+  return reply, claim, group, steps, broken
 end

@@ -4,9 +4,9 @@
  */
 import { z } from 'zod';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { shortIdOf } from '../short-id.js';
+import { shortIdOf, uuidOf } from '../short-id.js';
 import { withWireForm } from './wire-form.js';
-import { compareBytes, isExecutionIdForm, isPartitionKey, isUuid, partitionIndexOf, utf8Bytes } from '../ids.js';
+import { executionIdIn, memberOf, compareBytes, isExecutionIdForm, isPartitionKey, isUuid, partitionIndexOf, utf8Bytes } from '../ids.js';
 
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
@@ -87,15 +87,24 @@ export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.
 export const wordOf = <const Word extends string>(table: Readonly<Record<Word, unknown>>) =>
   z.enum(Object.keys(table) as [Word, ...Word[]]);
 
-export const uuid = z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' });
+export const uuid = withWireForm(z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' }), {
+  encode: (value) => [value === undefined ? '' : shortIdOf(value as string)],
+  decode: (text) => uuidOf(text),
+});
 
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
 const rangeError = { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` };
 
-export const executionId = z
-  .string()
-  .refine(isExecutionIdForm, { error: 'must look like "{fp:<partition>}:<uuid>"' })
-  .refine(inRange, rangeError);
+export const executionId = withWireForm(
+  z
+    .string()
+    .refine(isExecutionIdForm, { error: 'must look like "{fp:<partition>}:<uuid>"' })
+    .refine(inRange, rangeError),
+  {
+    encode: (value) => [value === undefined ? '' : memberOf(value as string)],
+    decode: (text, partition) => executionIdIn(partition, text),
+  },
+);
 export const partitionKey = z
   .string()
   .refine(isPartitionKey, { error: 'must look like "{fp:<partition>}"' })
@@ -155,11 +164,15 @@ export const capabilities = z
 export const TAG_KEY_PATTERN = /^[a-z][a-z0-9_]*\.[a-z0-9_][a-z0-9_.]*$/;
 
 /** Kinds of work: duplicates removed, ascending by bytes. */
-export const kinds = z
-  .array(executionKind)
-  .min(1)
-  .max(LIMITS.maxClaimKinds)
-  .transform((names) => (names.length < 2 ? names : [...new Set(names)].sort(compareBytes)));
+export const kinds = withWireForm(
+  z
+    .array(executionKind)
+    .min(1)
+    .max(LIMITS.maxClaimKinds)
+    .transform((names) => (names.length < 2 ? names : [...new Set(names)].sort(compareBytes))),
+  // A kind can hold a comma; a tab it cannot.
+  { texts: ['kinds'], encode: (value) => [((value as readonly string[] | undefined) ?? []).join('\t')] },
+);
 
 /** A map of tags; keys are kept in byte order so that two equal maps are one text. */
 export const tags = z

@@ -3,7 +3,7 @@
  * events follows from it, so that a declaration says everything once.
  */
 import type { z } from 'zod';
-import { executionPolicy } from '../execution/policy.js';
+import { isEcho, wireFormOf, type WireForm } from './wire-form.js';
 
 export type FieldKind =
   | { readonly kind: 'text' }
@@ -15,11 +15,18 @@ export type FieldKind =
   | { readonly kind: 'list' }
   /** A flat map of texts. */
   | { readonly kind: 'map' }
-  | { readonly kind: 'policy' }
+  | { readonly kind: 'boolean' }
+  /** The schema says itself how its values travel. */
+  | { readonly kind: 'form'; readonly form: WireForm }
   | { readonly kind: 'object'; readonly fields: readonly Field[] }
   | { readonly kind: 'rows'; readonly fields: readonly Field[] };
 
-export type Field = FieldKind & { readonly name: string; readonly optional: boolean };
+export type Field = FieldKind & {
+  readonly name: string;
+  readonly optional: boolean;
+  /** In an outcome: repeats the argument of the same name. */
+  readonly echo: boolean;
+};
 
 interface Definition {
   readonly type: string;
@@ -37,6 +44,8 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
   let current = schema;
   let optional = false;
   for (;;) {
+    // What a schema says of itself holds, whatever it is made of.
+    if (wireFormOf(current) !== undefined || isEcho(current)) return { schema: current, optional };
     const definition = definitionOf(current);
     if (WRAPPERS.has(definition.type)) {
       optional ||= definition.type === 'optional';
@@ -50,7 +59,8 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
 }
 
 function kindOf(schema: z.ZodType): FieldKind {
-  if (schema === executionPolicy) return { kind: 'policy' };
+  const form = wireFormOf(schema);
+  if (form !== undefined) return { kind: 'form', form };
   const definition = definitionOf(schema);
   switch (definition.type) {
     case 'string':
@@ -60,6 +70,8 @@ function kindOf(schema: z.ZodType): FieldKind {
       return { kind: 'literal', value: (schema as z.ZodLiteral<string>).value };
     case 'number':
       return { kind: 'number' };
+    case 'boolean':
+      return { kind: 'boolean' };
     case 'record':
       return { kind: 'map' };
     case 'object':
@@ -83,18 +95,26 @@ function kindOf(schema: z.ZodType): FieldKind {
 export function fieldsOf(schema: z.ZodObject): Field[] {
   return Object.entries(schema.shape).map(([name, member]) => {
     const { schema: inner, optional } = unwrap(member as z.ZodType);
-    return { name, optional, ...kindOf(inner) };
+    return { name, optional, echo: isEcho(inner), ...kindOf(inner) };
   });
 }
 
-/** The members of a union discriminated by `kind`, or of a single object, by that kind; fields without `kind`. */
-export function variantsOf(schema: z.ZodType): Map<string, Field[]> {
-  const options = definitionOf(schema).type === 'union' ? (schema as z.ZodDiscriminatedUnion).options : [schema];
+/** The members of a union discriminated by `kind`, or a single object, by that kind. */
+export function variantSchemasOf(schema: z.ZodType): Map<string, z.ZodObject> {
+  const options =
+    definitionOf(schema).type === 'union' ? (schema as z.ZodDiscriminatedUnion).options : [schema];
   return new Map(
-    (options as z.ZodObject[]).map((option) => {
-      const kind = option.shape['kind'] as z.ZodLiteral<string>;
-      return [kind.value, fieldsOf(option).filter(({ name }) => name !== 'kind')];
-    }),
+    (options as z.ZodObject[]).map((option) => [(option.shape['kind'] as z.ZodLiteral<string>).value, option]),
+  );
+}
+
+/** The fields of each member, without `kind`. */
+export function variantsOf(schema: z.ZodType): Map<string, Field[]> {
+  return new Map(
+    [...variantSchemasOf(schema)].map(([kind, option]) => [
+      kind,
+      fieldsOf(option).filter(({ name }) => name !== 'kind'),
+    ]),
   );
 }
 

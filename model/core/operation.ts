@@ -79,6 +79,14 @@ export type WireText = string | Readonly<Record<string, readonly string[]>>;
 /** Bytes of an execution that live beside its facts. */
 export type ByteSlot = 'input' | 'result';
 
+/** Work of one kind, as far as its takers must know. */
+export interface OfferedWork {
+  readonly laneId: string;
+  readonly executionKind: string;
+  readonly requiredCapabilities: readonly string[];
+  readonly priority: number;
+}
+
 /** Commands of one call that differ in one list only can be one command. */
 export interface Joining<Args, Outcome> {
   /** The list; everything else must be equal. */
@@ -120,6 +128,10 @@ export interface Operation<
   readonly memory: 'adds' | 'frees';
   /** Where it stands among the commands of different callers in one call; `any` keeps its place. Default `any`. */
   readonly order?: 'first' | 'any' | 'last';
+  /** Work that it makes claimable at once. */
+  offers?(args: z.output<Args>): OfferedWork | undefined;
+  /** Work that it may take. */
+  takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number };
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
   /** Arguments that the caller's edge draws when they are absent. */
   readonly edge?: Readonly<Record<string, 'unit'>>;

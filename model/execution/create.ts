@@ -66,6 +66,11 @@ export const createExecution = operation({
   bytes: { inputPayload: 'input' },
   memory: 'adds',
   order: 'first',
+  offers({ laneId, executionKind, policy, priority, delayUntil }) {
+    if (delayUntil !== undefined || policy?.delayUntil !== undefined) return undefined;
+    const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
+    return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
+  },
   decide(view, args, { now }) {
     const { executionId, namespace, policy } = args;
     const idempotencyKey = args.idempotencyKey || undefined;

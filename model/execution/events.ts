@@ -1,7 +1,7 @@
 /** What can happen to an execution, apart from what happens to its lease. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
-import { EXECUTION, given, naming } from './facts.js';
+import { bounds, EXECUTION, given, naming } from './facts.js';
 import type { ExecutionPolicy } from './policy.js';
 
 /** Why time ended an execution, and the letter under which that is logged. */
@@ -24,6 +24,7 @@ export const executionEvents = {
   execution_created: event('execution_created', 'c', EXECUTION, {
     naming,
     given,
+    bounds,
     delay: { delayUntil: fact.optionalNumber() },
     needs: { requiredCapabilities: fact.list() },
     long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.tree<ExecutionPolicy>() },

@@ -31,6 +31,10 @@ export const given = {
   /** Size of the input payload, bytes; the bytes themselves live beside the state. */
   payloadBytes: fact.counter(),
   payloadEncoding: fact.optionalText(),
+};
+
+/** What bounds its life; most executions have none of it. */
+export const bounds = {
   /** Time at which the execution ends `expired` whatever it does. */
   executionDeadlineAt: fact.optionalNumber(),
   /** Until when its idempotency key points to it: it is not forgotten before. */
@@ -47,7 +51,8 @@ export const fence = {
 
 export const executionFacts = fact.factTable({
   naming,
-  given,
+  given: { ...given, createdAt: fact.number() },
+  bounds,
   needs: {
     /** Ascending by bytes. A worker may run the execution if it offers all of them. */
     requiredCapabilities: fact.list(),
@@ -61,7 +66,6 @@ export const executionFacts = fact.factTable({
      * the purge while terminal (unset when it is kept for good), unset while ready.
      */
     dueAt: fact.optionalNumber(),
-    createdAt: fact.number(),
     /** Last change of the situation: also the time of completion, of a noticed lapse, of a revocation. */
     lastTransitionAt: fact.number(),
     /** Time of the first claim. */
@@ -78,7 +82,7 @@ export const executionFacts = fact.factTable({
     currentWorkerId: fact.ofOwner(fact.optionalText()),
     currentWorkerInstanceId: fact.ofOwner(fact.optionalText()),
   },
-  clock: {
+  timing: {
     /** When the current attempt times out; set while active, once its handler could begin. */
     attemptTimeoutAt: fact.ofOwner(fact.optionalNumber()),
     /** What is left of the attempt's time while its clock stands (parked, or claimed ahead), ms. */

@@ -6,13 +6,13 @@ import { z } from 'zod';
 import {
   capabilities,
   category,
-  durationMs,
   integer,
   positiveDurationMs,
   priority,
   timestampMs,
 } from '../core/fields.js';
-import { DEFAULTS, LIMITS } from '../limits.js';
+import { withWireForm } from '../core/wire-form.js';
+import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 
 const backoffDelayMs = integer(0, LIMITS.maxBackoffMs);
 
@@ -41,7 +41,7 @@ export const retryPolicy = z.strictObject({
   retryableCategories: z.array(category).max(LIMITS.maxRetryableCategories).default([]),
 });
 
-export const executionPolicy = z.strictObject({
+const policySchema = z.strictObject({
   /** Used when the create call gives none. */
   priority: priority.optional(),
   /** Used when the create call gives none. */
@@ -64,13 +64,24 @@ export const executionPolicy = z.strictObject({
   dedupWindowMs: positiveDurationMs.optional(),
   streamPolicy: z
     .strictObject({
-      /** Overrides the deployment's retention of this execution, ms after it ended. */
-      retentionTtlMs: durationMs.optional(),
+      /** Overrides the deployment's retention of this execution, ms after it ended; -1 keeps it. */
+      retentionTtlMs: integer(KEEP_FOR_GOOD, LIMITS.maxDurationMs).optional(),
     })
     .optional(),
 });
 
-export type ExecutionPolicy = z.output<typeof executionPolicy>;
+/** A policy travels as itself, which is only kept; its rules, which are read; and the capabilities that it asks for. */
+export const executionPolicy = withWireForm(policySchema, {
+  texts: ['policy', 'rules', 'required_capabilities'],
+  encode(value) {
+    const policy = value as ExecutionPolicy | undefined;
+    if (policy === undefined) return ['', '', ''];
+    const needs = policy.routingRequirements?.requiredCapabilities.join(',') ?? '';
+    return [JSON.stringify(policy), policyRules(policy), needs];
+  },
+});
+
+export type ExecutionPolicy = z.output<typeof policySchema>;
 export type RetryPolicy = z.output<typeof retryPolicy>;
 
 /** From this value on an execution deadline is read as an absolute time. */
@@ -112,8 +123,8 @@ export function backoffDelayOf(policy: RetryPolicy, retryCount: number, jitter: 
 const NONE = '-';
 
 /**
- * The rules of a policy in the form that the Lua library stores and reads: twelve words, then the retryable
- * categories. No JSON has to be decoded inside the server (8 microseconds a policy).
+ * The rules of a policy in the form that the Lua library stores and reads: fourteen words, then the
+ * retryable categories. No JSON has to be decoded inside the server (8 microseconds a policy).
  * The twin that reads it is `lua/execution/policy.lua`.
  */
 export function policyRules(policy: ExecutionPolicy): string {
@@ -126,6 +137,8 @@ export function policyRules(policy: ExecutionPolicy): string {
     policy.streamPolicy?.retentionTtlMs ?? NONE,
     policy.timeoutPolicy?.executionDeadlineMs ?? NONE,
     policy.dedupWindowMs ?? NONE,
+    policy.priority ?? NONE,
+    policy.delayUntil ?? NONE,
   ];
   return `${words.join(' ')}|${retry?.retryableCategories.join(',') ?? ''}`;
 }

@@ -10,7 +10,8 @@ export const purgeExecution = operation({
   args: z.object({ executionId: field.executionId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('purged') }),
-    z.object({ kind: z.literal('not_yet_due'), purgeAt: field.timestampMs }),
+    /** `purgeAt` is absent when it is kept for good. */
+    z.object({ kind: z.literal('not_yet_due'), purgeAt: field.timestampMs.optional() }),
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['not_found', 'not_terminal']) }),
   ]),
   rejects: [],
@@ -22,8 +23,8 @@ export const purgeExecution = operation({
     const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
     if (!isTerminal(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_terminal' });
-    const purgeAt = execution.dueAt ?? 0;
-    if (purgeAt > now) return accept({ kind: 'not_yet_due', purgeAt });
+    const purgeAt = execution.dueAt;
+    if (purgeAt === undefined || purgeAt > now) return accept({ kind: 'not_yet_due', purgeAt });
     return accept({ kind: 'purged' }, { type: 'execution_purged', executionId, at: now });
   },
 });

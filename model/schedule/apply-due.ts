@@ -8,12 +8,13 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { acceptAll, operation } from '../core/operation.js';
+import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
-import { EXPIRE_REASONS } from '../execution/events.js';
+import { EXPIRE_REASONS, type ExpireReason } from '../execution/events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { timedOut } from '../execution/timeouts.js';
+import { executionIdIn, memberOf } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
-import { shortIdOf } from '../short-id.js';
 import { nextTimer } from './timers.js';
 
 const applied = z.object({
@@ -46,7 +47,7 @@ export const applyDue = operation({
     owner: field.workerInstanceId.default('operator'),
   }),
   outcome: z.discriminatedUnion('kind', [
-    applied,
+    withReader(applied, readApplied),
     /** Another loop is at it. */
     z.object({ kind: z.literal('left_to_other'), until: field.timestampMs }),
   ]),
@@ -95,7 +96,7 @@ const JITTER_STEPS = 1_000;
 /** An execution's share of one drawn factor, 0 to 1: the call's, moved by what the id says. */
 export function jitterOf(executionId: string, jitter: number | undefined): number | undefined {
   if (jitter === undefined) return undefined;
-  const id = shortIdOf(executionId.slice(-36));
+  const id = memberOf(executionId);
   const step = (id.charCodeAt(18) * 61 + id.charCodeAt(19) * 31 + id.charCodeAt(20) * 17) % JITTER_STEPS;
   const moved = jitter + step / JITTER_STEPS;
   return moved > 1 ? moved - 1 : moved;
@@ -122,4 +123,27 @@ function outcomeOf(events: readonly Event[]): AppliedOutcome {
     }
   }
   return outcome;
+}
+
+/** `execution:<short id>` as callers know it. */
+function asideName(partition: string, member: string): string {
+  const colon = member.indexOf(':');
+  return `${member.slice(0, colon)}:${executionIdIn(partition, member.slice(colon + 1))}`;
+}
+
+function readApplied(answer: AnswerReader): AppliedOutcome {
+  const { partition } = answer;
+  const nextDueAt = answer.optionalNumber();
+  const [promoted, leasesExpired, purged] = [answer.number(), answer.number(), answer.number()];
+  const attemptsTimedOut = answer.texts().map((id) => executionIdIn(partition, id));
+  const pairs = answer.texts();
+  const expired: AppliedOutcome['expired'] = [];
+  for (let i = 0; i + 1 < pairs.length; i += 2) {
+    expired.push({
+      executionId: executionIdIn(partition, pairs[i] as string),
+      expireReason: pairs[i + 1] as ExpireReason,
+    });
+  }
+  const setAside = answer.texts().map((member) => asideName(partition, member));
+  return { kind: 'applied', promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside, nextDueAt };
 }

@@ -7,11 +7,14 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { facetCodec } from '../core/codec.js';
 import { acceptAll, operation } from '../core/operation.js';
+import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
-import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
+import { executionFacts, namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
+import { executionIdIn } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import { isBeyondReclaim, MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
@@ -49,15 +52,18 @@ const claimedExecution = z.object({
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 
+const claimed = z.object({
+  kind: z.literal('claimed'),
+  /** Never empty. */
+  executions: z.array(claimedExecution),
+  /** Executions that this call ended `failed` because their leases lapsed too often. */
+  reclaimCapExceeded: z.array(field.executionId),
+});
+const noWork = z.object({ kind: z.literal('no_work'), reclaimCapExceeded: z.array(field.executionId) });
+
 const outcome = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('claimed'),
-    /** Never empty. */
-    executions: z.array(claimedExecution),
-    /** Executions that this call ended `failed` because their leases lapsed too often. */
-    reclaimCapExceeded: z.array(field.executionId),
-  }),
-  z.object({ kind: z.literal('no_work'), reclaimCapExceeded: z.array(field.executionId) }),
+  withReader(claimed, readClaimed),
+  withReader(noWork, (answer) => ({ kind: 'no_work', reclaimCapExceeded: readIds(answer) })),
 ]);
 type Outcome = z.output<typeof outcome>;
 
@@ -98,6 +104,7 @@ export const claimForWorker = operation({
   },
   memory: 'frees',
   order: 'last',
+  takes: ({ laneId, claims }) => ({ laneId, count: claims.length }),
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
     const offer = offerOf(args.kinds, args.workerCapabilities);
@@ -217,4 +224,58 @@ function acquisitionOf(
     attemptTimeoutAt: claimed.attemptTimeoutAt,
     attemptTimeoutRemainingMs,
   } as Event;
+}
+
+const NAMING = facetCodec(executionFacts.naming);
+const GIVEN = facetCodec(executionFacts.given);
+const BOUNDS = facetCodec(executionFacts.bounds);
+const FENCE = facetCodec(executionFacts.fence);
+
+const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+  new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
+const KIND_OF = wordsOf(CLAIM_KINDS);
+const TYPE_OF = wordsOf(ATTEMPT_TYPES);
+
+/** Ids that an answer ends with, after how many they are. */
+function readIds(answer: AnswerReader): string[] {
+  return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
+}
+
+/** The facets of an execution, as they are stored, and what the claim made of them. */
+function readExecution(answer: AnswerReader, leaseExpiresAt: number): ClaimedExecution {
+  const executionId = executionIdIn(answer.partition, answer.text());
+  const facts: Record<string, unknown> = {};
+  FENCE.decode(answer.text(), facts);
+  const how = answer.text();
+  const attemptIndex = answer.number();
+  const attemptTimeoutAt = answer.optionalNumber();
+  NAMING.decode(answer.text(), facts);
+  GIVEN.decode(answer.text(), facts);
+  BOUNDS.decode(answer.text(), facts);
+  const tags = answer.text();
+  const claimKind = KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
+  const known = facts as unknown as ReadonlyExecution;
+  return {
+    executionId,
+    leaseId: known.currentLeaseId as string,
+    leaseEpoch: known.currentLeaseEpoch,
+    attemptIndex,
+    attemptId: known.currentAttemptId as string,
+    claimKind,
+    leaseExpiresAt,
+    executionKind: known.executionKind,
+    inputPayload: answer.bytes() as Uint8Array,
+    payloadEncoding: known.payloadEncoding,
+    attemptType:
+      claimKind === 'resumed' ? undefined : ((TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType']),
+    attemptTimeoutAt,
+    executionDeadlineAt: known.executionDeadlineAt,
+    tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
+  };
+}
+
+function readClaimed(answer: AnswerReader): Outcome {
+  const leaseExpiresAt = answer.number();
+  const executions = Array.from({ length: answer.number() }, () => readExecution(answer, leaseExpiresAt));
+  return { kind: 'claimed', executions, reclaimCapExceeded: readIds(answer) };
 }

@@ -61,12 +61,13 @@ export const scheduleRules: readonly LogRule[] = [
       if (!isAcquisition(event) || before.tables.execution.size > MAX_LOOKED_AT) return true;
       const taken = before.tables.execution.get(event.executionId);
       if (taken === undefined) return true;
-      // Which capabilities the worker offered is not known, but they cover those of the work that it took.
+      // What the worker offered is not known, but it covers the kind and the capabilities of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
       for (const other of before.tables.execution.values()) {
         if (
           other === taken ||
           other.laneId !== taken.laneId ||
+          other.executionKind !== taken.executionKind ||
           !isClaimable(other.situation) ||
           byScore(other, taken) > 0
         )

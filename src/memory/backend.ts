@@ -3,7 +3,7 @@
  * outlives the process.
  */
 import { EngineError } from '../../model/errors.js';
-import { execute } from '../../model/execute.js';
+import { execute, transitionTime } from '../../model/execute.js';
 import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import {
   OPERATIONS,
@@ -68,7 +68,7 @@ class Wakes {
   }
 }
 
-class MemoryEngine {
+class MemoryBackend {
   readonly label = 'memory';
   readonly partitions: PartitionConfig;
   private readonly stores: IndexedStore[];
@@ -82,28 +82,26 @@ class MemoryEngine {
     const { retentionMs, logMaxEntries } = parseSettings(options);
     this.settings = { retentionMs };
     this.now = options.now ?? Date.now;
-    this.stores = Array.from({ length: this.partitions.count }, (_, index) => {
-      const partition = partitionKeyOf(index);
-      const store: IndexedStore = new IndexedStore(
-        logMaxEntries,
-        (laneId, requirements) => {
-          const wake: Wake = {
-            kind: 'work',
-            laneId,
-            partition,
-            requiredCapabilities: requirements === '' ? [] : requirements.split(','),
-          };
-          this.wakes.work(laneId, () => (store.hasWork(laneId, requirements) ? wake : undefined));
-        },
-        (at) => this.wakes.timer({ kind: 'timer', partition, at }),
-      );
-      return store;
+    this.stores = Array.from({ length: this.partitions.count }, (_, index) => this.newStore(index, logMaxEntries));
+  }
+
+  private newStore(index: number, logMaxEntries: number): IndexedStore {
+    const partition = partitionKeyOf(index);
+    const store: IndexedStore = new IndexedStore(logMaxEntries, {
+      onHead: (execution) => {
+        const { laneId, executionKind, priority, requiredCapabilities } = execution;
+        const wake: Wake = { kind: 'work', laneId, partition, executionKind, priority, requiredCapabilities };
+        this.wakes.work(laneId, () => (store.isHead(execution) ? wake : undefined));
+      },
+      onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
     });
+    return store;
   }
 
   run(name: OperationName, args: unknown): unknown {
     const command = parseCommand(name, args, this.label);
-    const decision = this.decide(command, this.context());
+    const store = this.store(partitionOfCommand(command));
+    const decision = execute(store, command, this.context(store));
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
@@ -111,20 +109,19 @@ class MemoryEngine {
   read(name: QueryName, args: never): unknown {
     const parsed = parseQuery(name, args) as never;
     const declaration = queryNamed(name);
-    const decision = declaration.read(
-      this.store(declaration.partition(parsed)).view,
-      parsed,
-      this.context(),
-    ) as Decision<unknown>;
+    const store = this.store(declaration.partition(parsed));
+    const decision = declaration.read(store.view, parsed, this.context(store)) as Decision<unknown>;
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
 
   runBatch(commands: readonly Command[]): CommandResult[] {
+    const parsed = parseBatch(commands, this.label);
+    const store = this.store(partitionOfCommand(parsed[0] as ParsedCommand));
     // One step, so one time for all of it.
-    const context = this.context();
-    return parseBatch(commands, this.label).map((command) => {
-      const decision = this.decide(command, context);
+    const context = this.context(store);
+    return parsed.map((command) => {
+      const decision = execute(store, command, context);
       return decision.ok
         ? { ok: true, outcome: decision.outcome }
         : { ok: false, error: refusal(command.name, decision) };
@@ -134,7 +131,7 @@ class MemoryEngine {
   listLanes(page: unknown): ListLanesPage {
     this.assertOpen();
     return pageOfLanes(
-      this.stores.map((store) => store.lanes()),
+      this.stores.map(({ view }) => view.schedule.lanes()),
       parseLanesPage(page),
     );
   }
@@ -167,12 +164,8 @@ class MemoryEngine {
     return store;
   }
 
-  private decide(command: ParsedCommand, context: Context): ReturnType<typeof execute> {
-    return execute(this.store(partitionOfCommand(command)), command, context);
-  }
-
-  private context(): Context {
-    return { now: this.now(), settings: this.settings };
+  private context({ view }: IndexedStore): Context {
+    return { now: transitionTime(view.log.header, this.now()), settings: this.settings };
   }
 
   private assertOpen(): void {
@@ -180,7 +173,7 @@ class MemoryEngine {
   }
 }
 
-const engines = new WeakMap<Backend, MemoryEngine>();
+const backends = new WeakMap<Backend, MemoryBackend>();
 
 /**
  * An engine in this process's memory.
@@ -190,7 +183,7 @@ const engines = new WeakMap<Backend, MemoryEngine>();
  * await backend.createExecution({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'docs' });
  */
 export function memory(options: MemoryOptions = {}): Backend {
-  const engine = new MemoryEngine(options);
+  const engine = new MemoryBackend(options);
   const backend = {
     label: engine.label,
     partitions: engine.partitions,
@@ -207,11 +200,11 @@ export function memory(options: MemoryOptions = {}): Backend {
   for (const name of Object.keys(QUERIES) as QueryName[])
     backend[name] = async (args: never) => engine.read(name, args);
   const typed = backend as unknown as Backend;
-  engines.set(typed, engine);
+  backends.set(typed, engine);
   return typed;
 }
 
 /** The tables and indexes behind a memory backend, or nothing when the backend is of another kind. */
 export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
-  return engines.get(backend)?.store(partition);
+  return backends.get(backend)?.store(partition);
 }

@@ -2,15 +2,21 @@
  * One partition in memory: the model's tables, and the indexes that make every operation cheap however many
  * executions there are. Indexes follow from the execution before and after an event, so no event knows of them.
  */
-import { evolveKnown } from '../../model/evolve.js';
+import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
+import { applyEffect, EFFECTS } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
-import type { Execution, ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { idempotencyId } from '../../model/execution/idempotency.js';
 import { isClaimable, isTerminal } from '../../model/execution/situation.js';
+import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes } from '../../model/ids.js';
-import { covers, queueScore, requirementSetOf, type RequirementSet } from '../../model/schedule/queue.js';
+import { generationOf } from '../../model/partition/cursor.js';
+import type { LogView } from '../../model/partition/view.js';
+import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import { emptyPartition, idempotencyId, type Partition } from '../../model/state.js';
+import type { ScheduleView } from '../../model/schedule/view.js';
+import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { OrderedIndex, type Position } from './ordered-index.js';
@@ -19,7 +25,7 @@ import { RetentionSlots } from './retention-slots.js';
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
 
-const NO_QUEUES: ReadonlyMap<RequirementSet, OrderedIndex> = new Map();
+const NO_QUEUES: ReadonlyMap<string, OrderedIndex> = new Map();
 
 /** The one score of the index of ids. */
 const ID_ALONE = 0;
@@ -47,66 +53,74 @@ class Standing {
   }
 }
 
-const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
-  bytes === undefined ? undefined : new Uint8Array(bytes);
+/** A copy: what a caller does to its bytes must not reach the next attempt. */
+const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
+  bytes === undefined ? undefined : Buffer.from(bytes);
 
-export class IndexedStore implements Store, View {
+/** What a store tells of: work that became the first of its queue, and a timer that became the first of all. */
+export interface StoreListener {
+  onHead(execution: ReadonlyExecution): void;
+  onTimer(at: number): void;
+}
+
+export class IndexedStore implements Store {
+  readonly view: View;
   private readonly partition: Partition = emptyPartition();
-  /** By lane and required capabilities, neither of which ever changes. */
-  private readonly queues = new Map<string, Map<RequirementSet, OrderedIndex>>();
+  /** By lane, then by the name of the queue. */
+  private readonly queues = new Map<string, Map<string, OrderedIndex>>();
   private readonly timers = new OrderedIndex();
   private readonly slots = new RetentionSlots();
   /** Every execution, by id alone. */
   private readonly ids = new OrderedIndex();
-  private readonly events: BoundedLog;
-  /** The last look-up and its result: what a decision looks at is what its event is about. */
-  private foundId = '';
-  private found: Execution | undefined = undefined;
+  private readonly log: BoundedLog;
   private readonly before = new Standing();
   private readonly after = new Standing();
 
   constructor(
     logMaxEntries: number,
-    private readonly onWork: (laneId: string, requirements: RequirementSet) => void,
-    private readonly onTimer: (at: number) => void,
+    private readonly listener: StoreListener,
   ) {
-    this.events = new BoundedLog(logMaxEntries);
-  }
-
-  get view(): View {
-    return this;
+    this.log = new BoundedLog(logMaxEntries);
+    this.view = { executions: this.executionView(), schedule: this.scheduleView(), log: this.logView() };
   }
 
   record(event: Event): void {
-    this.events.append(event);
-    const known = this.find(event.executionId);
+    this.append(event);
+    const [subject, ...others] = EFFECTS[event.type];
+    if (subject === undefined) return;
+    // The subject of every event with effects is an execution: the one kind that has indexes.
+    const { executionId } = event as Extract<Event, { executionId: string }>;
+    const known = this.partition.state.tables.execution.get(executionId);
     this.before.read(known);
-    const execution = evolveKnown(this.partition.state, event, known);
-    const purged = event.type === 'execution_purged';
-    this.after.read(purged ? undefined : execution);
+    const execution = applyEffect(this.partition.state, event, subject) as ReadonlyExecution;
+    for (const effect of others) applyEffect(this.partition.state, event, effect);
+    const removed = subject.recipe.does === 'removes';
+    this.after.read(removed ? undefined : execution);
     this.reindex(execution);
     if (known === undefined) this.ids.add(ID_ALONE, execution);
-    if (purged) this.forget(execution.executionId);
-    this.foundId = execution.executionId;
-    this.found = purged ? undefined : execution;
+    if (removed) this.forget(executionId);
     if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
   }
 
-  keepPayload(executionId: string, bytes: Uint8Array): void {
-    // Not `slice`: a Buffer's gives a view of the caller's bytes.
-    this.partition.payloads.set(executionId, new Uint8Array(bytes));
+  keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
+    this.partition.bytes[slot].set(executionId, Buffer.from(bytes));
   }
 
-  keepResult(executionId: string, bytes: Uint8Array): void {
-    this.partition.results.set(executionId, new Uint8Array(bytes));
+  leaveTo(applier: Applier | undefined): void {
+    this.partition.header.applier = applier;
   }
 
-  private find(executionId: string): Execution | undefined {
-    if (executionId !== this.foundId) {
-      this.found = this.partition.state.executions.get(executionId);
-      this.foundId = executionId;
-    }
-    return this.found;
+  /** Whether this execution is the first of its queue. */
+  isHead(execution: ReadonlyExecution): boolean {
+    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first === execution;
+  }
+
+  private append(event: Event): void {
+    const { header } = this.partition;
+    if (header.sequence === 0) header.generation = generationOf(event.at);
+    header.sequence += 1;
+    header.time = event.at;
+    this.log.append(event);
   }
 
   private reindex(execution: ReadonlyExecution): void {
@@ -128,62 +142,89 @@ export class IndexedStore implements Store, View {
 
   private joinQueue(score: number, execution: ReadonlyExecution): void {
     const { laneId } = execution;
-    const requirements = requirementSetOf(execution);
     let lane = this.queues.get(laneId);
     if (lane === undefined) this.queues.set(laneId, (lane = new Map()));
-    let queue = lane.get(requirements);
-    if (queue === undefined) lane.set(requirements, (queue = new OrderedIndex()));
+    const name = queueNameOf(execution);
+    let queue = lane.get(name);
+    if (queue === undefined) lane.set(name, (queue = new OrderedIndex()));
     queue.add(score, execution);
-    if (queue.size === 1) this.onWork(laneId, requirements);
+    if (queue.first === execution) this.listener.onHead(execution);
   }
 
   private leaveQueue(score: number, execution: ReadonlyExecution): void {
-    const requirements = requirementSetOf(execution);
     const lane = this.queues.get(execution.laneId);
-    const queue = lane?.get(requirements);
+    const name = queueNameOf(execution);
+    const queue = lane?.get(name);
     queue?.remove(score, execution.executionId);
-    // The queue of work without requirements is the common case: it stays, the others go when empty.
-    if (queue?.size === 0 && requirements !== '') lane?.delete(requirements);
+    if (lane === undefined || queue === undefined || queue.size > 0) return;
+    // One empty queue may stay, for the common lane of one kind; more of them would pile up.
+    if (lane.size > 1) lane.delete(name);
   }
 
   private addTimer(at: number, execution: ReadonlyExecution): void {
     this.timers.add(at, execution);
-    if (this.timers.first === execution) this.onTimer(at);
+    if (this.timers.first === execution) this.listener.onTimer(at);
   }
 
   private forget(executionId: string): void {
     this.ids.remove(ID_ALONE, executionId);
-    this.partition.payloads.delete(executionId);
-    this.partition.results.delete(executionId);
+    this.partition.bytes.input.delete(executionId);
+    this.partition.bytes.result.delete(executionId);
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
   private sweepIdempotency(now: number): void {
-    const { idempotency } = this.partition.state;
+    const table = this.partition.state.tables.idempotency_key;
     let looked = 0;
-    for (const [key, entry] of idempotency) {
+    for (const [name, entry] of table) {
       if (looked++ === IDEMPOTENCY_SWEEP) break;
-      idempotency.delete(key);
-      if (entry.expiresAt > now) idempotency.set(key, entry);
+      table.delete(name);
+      if (entry.expiresAt > now) table.set(name, entry);
     }
   }
 
-  // What decisions and reads see.
-
-  execution(executionId: string): ReadonlyExecution | undefined {
-    return this.find(executionId);
+  private executionView(): ExecutionView {
+    const { state, bytes } = this.partition;
+    const { execution: executions, idempotency_key: keys } = state.tables;
+    return {
+      get: (executionId) => executions.get(executionId),
+      ids: (after, limit) => {
+        const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
+        return page.map(({ executionId }) => executionId);
+      },
+      ofKey(namespace, key, now) {
+        const entry = keys.get(idempotencyId(namespace, key));
+        return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
+      },
+      input: (executionId) => copyOf(bytes.input.get(executionId)),
+      result: (executionId) => copyOf(bytes.result.get(executionId)),
+    };
   }
 
-  idempotent(namespace: string, key: string, now: number): string | undefined {
-    const entry = this.partition.state.idempotency.get(idempotencyId(namespace, key));
-    return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
+  private scheduleView(): ScheduleView {
+    const { timers, slots } = this;
+    const lanes = this.partition.state.tables.lane;
+    return {
+      claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
+      due: (now, limit) => timers.head(limit, now),
+      purgeable: (now, limit) => slots.due(now, limit),
+      nextDueAt() {
+        const next = Math.min(timers.firstScore ?? NONE, slots.first ?? NONE);
+        return next === NONE ? undefined : next;
+      },
+      lanes: () => [...lanes.keys()].sort(compareBytes),
+    };
   }
 
-  claimable(laneId: string, offered: ReadonlySet<string>, limit: number): readonly ReadonlyExecution[] {
+  private logView(): LogView {
+    return { header: this.partition.header, read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit) };
+  }
+
+  private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
     let claimable: ReadonlyExecution[] = [];
     let sources = 0;
-    for (const [requirements, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
-      if (queue.size === 0 || !covers(offered, requirements)) continue;
+    for (const [name, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
+      if (queue.size === 0 || !serves(offer, name)) continue;
       const head = queue.head(limit);
       claimable = sources++ === 0 ? head : claimable.concat(head);
     }
@@ -191,55 +232,16 @@ export class IndexedStore implements Store, View {
     return claimable.sort(byQueueScore).slice(0, limit);
   }
 
-  /** Whether work waits in a queue. */
-  hasWork(laneId: string, requirements: RequirementSet): boolean {
-    return (this.queues.get(laneId)?.get(requirements)?.size ?? 0) > 0;
-  }
-
-  due(now: number, limit: number): readonly ReadonlyExecution[] {
-    return this.timers.head(limit, now);
-  }
-
-  purgeable(now: number, limit: number): readonly string[] {
-    return this.slots.due(now, limit);
-  }
-
-  nextDueAt(): number | undefined {
-    const next = Math.min(this.timers.firstScore ?? NONE, this.slots.first ?? NONE);
-    return next === NONE ? undefined : next;
-  }
-
-  executionIds(after: string | undefined, limit: number): readonly string[] {
-    const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
-    return page.map(({ executionId }) => executionId);
-  }
-
-  lanes(): readonly string[] {
-    return [...this.partition.state.lanes].sort(compareBytes);
-  }
-
-  // Copies: what a caller does to its bytes must not reach the next attempt.
-  payload(executionId: string): Uint8Array | undefined {
-    return copyOf(this.partition.payloads.get(executionId));
-  }
-
-  result(executionId: string): Uint8Array | undefined {
-    return copyOf(this.partition.results.get(executionId));
-  }
-
-  log(after: number, limit: number): readonly LoggedEvent[] {
-    return this.events.read(after, limit);
-  }
-
-  logEnd(): number {
-    return this.events.end;
-  }
-
   /** The tables and indexes as they are, for the canonical state. */
   inspect(): Inspection {
     return {
       partition: this.partition,
-      queues: mapValues(this.queues, (lane) => mapValues(lane, (queue) => queue.positions())),
+      queues: new Map(
+        Array.from(this.queues, ([lane, queues]) => [
+          lane,
+          new Map(Array.from(queues, ([name, queue]) => [name, queue.positions()])),
+        ]),
+      ),
       timers: this.timers.positions(),
       slots: this.slots.entries(),
       ids: Array.from(this.ids.positions(), ({ id }) => id),
@@ -250,7 +252,7 @@ export class IndexedStore implements Store, View {
 /** What a partition in memory holds; the iterables are in order and read the indexes as they go. */
 export interface Inspection {
   readonly partition: Partition;
-  readonly queues: ReadonlyMap<string, ReadonlyMap<RequirementSet, Iterable<Position>>>;
+  readonly queues: ReadonlyMap<string, ReadonlyMap<string, Iterable<Position>>>;
   readonly timers: Iterable<Position>;
   /** Time of the purge, and the ids in no order. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;
@@ -259,7 +261,3 @@ export interface Inspection {
 
 const byQueueScore = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
   queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
-
-function mapValues<Key, From, To>(map: ReadonlyMap<Key, From>, to: (value: From) => To): Map<Key, To> {
-  return new Map(Array.from(map, ([key, value]) => [key, to(value)]));
-}

@@ -3,7 +3,7 @@
  * mostly arrives at the end and leaves at the front, and both cost the same however long the list is; anything else
  * costs two binary searches and a move inside one small array. Nothing is allocated per entry.
  */
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 
 /** Entries of one array: moving half of them must stay cheap, and so must the list of arrays. */
 const MAX_CHUNK = 512;

@@ -2,17 +2,21 @@
  * Reads the canonical state of a partition back from a server, key by key. It looks at every key of the partition,
  * so a key that nothing accounts for is found too. Slow; for tests and inspection only.
  */
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
-import { compareBytes } from '../../model/ids.js';
-import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from '../../lua/layout.js';
+import { FIELDS, HEADER_FIELDS, KEYS, SPILLED, STAGED_SEPARATOR, SUFFIXES, TIMER_KINDS } from '../../lua/layout.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { compareBytes, executionIdIn } from '../../model/ids.js';
+import { isShortId } from '../../model/short-id.js';
+import { emptyHeader, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection.js';
-import { decodeExecution } from '../valkey/reads.js';
+import { decodeRecord } from '../valkey/record.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 
-const UUID_LENGTH = 36;
+const SHORT_LENGTH = 22;
 
-/** What follows the UUID in the key of bytes that are staged beside a call. */
-const STAGED = new RegExp(`^(?:${EXECUTION_KEYS.payload}|${EXECUTION_KEYS.result})${STAGED_SEPARATOR}.`);
+/** What follows the id in the key of bytes that are staged beside a call. */
+const STAGED = new RegExp(
+  `^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}})${STAGED_SEPARATOR}.`,
+);
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
   const pairs: [string, number][] = [];
@@ -35,101 +39,154 @@ export async function keysUnder(client: Client, start: string): Promise<string[]
   return [...keys].sort(compareBytes);
 }
 
-export async function canonicalOfValkey(
+/** Reads one partition. */
+class PartitionReader {
+  private readonly executions: ReadonlyExecution[] = [];
+  private readonly queues: [string, [string, number][]][] = [];
+  private readonly slots: [string, string[]][] = [];
+  private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
+  private readonly inputs: [string, Uint8Array][] = [];
+  private readonly results: [string, Uint8Array][] = [];
+  private readonly leaves = new Map<string, string[]>();
+  private readonly listedQueues: string[] = [];
+  private readonly strays: string[] = [];
+  private retention: string[] = [];
+  private leafNames: string[] = [];
+  private timers: [string, number][] = [];
+  private lanes: string[] = [];
+  private header: Header = emptyHeader();
+  private logEnd: [sequence: number, time: number] = [0, 0];
+
+  constructor(
+    private readonly client: Client,
+    private readonly start: string,
+    private readonly partition: string,
+    private readonly now: number,
+  ) {}
+
+  async read(): Promise<CanonicalState> {
+    // All at once: the client sends the reads of one turn together.
+    await Promise.all((await keysUnder(this.client, this.start)).map((key) => this.readKey(key)));
+    this.executions.sort((a, b) => compareBytes(a.executionId, b.executionId));
+    this.checkAgreement();
+    const known = new Map(this.executions.map((execution) => [execution.executionId, execution]));
+    const ids = [...this.leaves].sort(([a], [b]) => compareBytes(a, b)).flatMap(([, members]) => members);
+    return {
+      tables: {
+        execution: this.executions,
+        lane: this.lanes.sort(compareBytes).map((laneId) => ({ laneId })),
+        idempotency_key: this.keys.filter(({ expiresAt }) => expiresAt > this.now).sort((a, b) => compareBytes(a.name, b.name)),
+      },
+      queues: sortedRecord(this.queues),
+      timers: this.timers,
+      slots: sortedRecord(
+        this.slots.map(([at, members]) => [at, members.filter((id) => known.get(id)?.dueAt === Number(at))] as const),
+      ),
+      ids: ids.map((id) => this.idOf(id)),
+      inputs: base64Of(this.inputs),
+      results: base64Of(this.results),
+      header: this.header,
+      strays: [
+        ...this.strays,
+        ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id)),
+      ],
+    };
+  }
+
+  private idOf(member: string): string {
+    return executionIdIn(this.partition, member);
+  }
+
+  private async readKey(key: string): Promise<void> {
+    const { client } = this;
+    const name = key.slice(this.start.length);
+    if (name === KEYS.log) this.logEnd = await lastEntry(client, key);
+    else if (name === KEYS.header) this.header = headerOf(await client.hgetall(key));
+    else if (name === KEYS.timers) this.timers = await this.scored(key, TIMER_KINDS.execution.length);
+    else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
+    else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
+    else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
+    else if (name.startsWith(KEYS.leaf)) this.leaves.set(name.slice(KEYS.leaf.length), await client.zrange(key, 0, -1));
+    else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.scored(key, 0)]);
+    else if (name.startsWith(KEYS.queues)) {
+      const lane = name.slice(KEYS.queues.length);
+      this.listedQueues.push(...(await client.smembers(key)).map((queue) => `${lane}\t${queue}`));
+    } else if (name.startsWith(KEYS.slot)) {
+      const members = (await client.lrange(key, 0, -1)).map((id) => this.idOf(id));
+      this.slots.push([name.slice(KEYS.slot.length), members.sort(compareBytes)]);
+    } else if (name.startsWith(KEYS.idempotency)) {
+      const [expiresAt, member = ''] = ((await client.get(key)) ?? '').split('\t');
+      const executionId = this.idOf(member);
+      this.keys.push({ name: name.slice(KEYS.idempotency.length), executionId, expiresAt: Number(expiresAt) });
+    } else await this.readRecordKey(key, name);
+  }
+
+  private async readRecordKey(key: string, name: string): Promise<void> {
+    const { client } = this;
+    const member = name.slice(0, SHORT_LENGTH);
+    const suffix = name.slice(SHORT_LENGTH);
+    if (!isShortId(member)) {
+      this.strays.push(key);
+      return;
+    }
+    const executionId = this.idOf(member);
+    if (suffix === '') {
+      const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + SUFFIXES.details)]);
+      const record = { core: new Map(Object.entries(core)), details: new Map(Object.entries(details)) };
+      const execution = decodeRecord(executionId, record);
+      if (execution !== undefined) this.executions.push(execution);
+      const [input, result] = await client.hmgetBuffer(key, FIELDS.input, FIELDS.result);
+      if (input?.length && input.toString() !== SPILLED) this.inputs.push([executionId, input]);
+      if (result && result.toString() !== SPILLED) this.results.push([executionId, result]);
+      return;
+    }
+    // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
+    if (STAGED.test(suffix) === (await client.pttl(key)) < 0) this.strays.push(key);
+    else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
+    else if (suffix === SUFFIXES.details) {
+      if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
+    } else if (STAGED.test(suffix)) return;
+    else if (suffix.startsWith(SUFFIXES.result)) {
+      this.results.push([executionId, (await client.getBuffer(key)) as Buffer]);
+    } else this.strays.push(key);
+  }
+
+  private async scored(key: string, prefixLength: number): Promise<[string, number][]> {
+    const pairs = scoredPairs(await this.client.zrange(key, 0, -1, 'WITHSCORES'));
+    return pairs.map(([member, score]) => [this.idOf(member.slice(prefixLength)), score]);
+  }
+
+  /** Keys that repeat what others say must say the same. */
+  private checkAgreement(): void {
+    const { strays } = this;
+    const slotTimes = this.slots.map(([at]) => at);
+    strays.push(...difference(this.retention, slotTimes).map((at) => `retention slot ${at}`));
+    const queues = this.queues.map(([queue]) => queue);
+    strays.push(...difference(this.listedQueues, queues).map((queue) => `queue ${queue}`));
+    const leaves = [...this.leaves.keys()];
+    strays.push(...difference(this.leafNames, leaves).map((leaf) => `leaf ${leaf}`));
+    const [sequence, time] = this.logEnd;
+    if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
+  }
+}
+
+export function canonicalOfValkey(
   client: Client,
   prefix: string,
   partition: string,
   now: number,
 ): Promise<CanonicalState> {
-  const start = `${prefix}${partition}:`;
-  const executions: ReadonlyExecution[] = [];
-  const queues: [string, [string, number][]][] = [];
-  const slots: [string, string[]][] = [];
-  const idempotency: [string, readonly [string, number]][] = [];
-  const payloads: [string, Uint8Array][] = [];
-  const results: [string, Uint8Array][] = [];
-  const requirementSets: string[] = [];
-  const strays: string[] = [];
-  let timers: [string, number][] = [];
-  let ids: string[] = [];
-  let lanes: string[] = [];
-  let logEnd = 0;
+  return new PartitionReader(client, `${prefix}${partition}:`, partition, now).read();
+}
 
-  const withId = ([member, score]: [string, number]): [string, number] => [
-    member.startsWith(SLOT_TIMER) ? member : `${partition}:${member}`,
-    score,
-  ];
-  const scoredIds = async (key: string): Promise<[string, number][]> =>
-    scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES')).map(withId);
-  const idsOf = (uuids: readonly string[]): string[] => uuids.map((uuid) => `${partition}:${uuid}`);
-
-  // All at once: the client sends the reads of one turn together.
-  const read = async (key: string): Promise<void> => {
-    const name = key.slice(start.length);
-    if (name === PARTITION_KEYS.log) logEnd = await lastSequence(client, key);
-    else if (name === PARTITION_KEYS.timers) timers = await scoredIds(key);
-    else if (name === PARTITION_KEYS.ids) ids = idsOf(await client.zrange(key, 0, -1));
-    else if (name === PARTITION_KEYS.lanes) lanes = (await client.smembers(key)).sort(compareBytes);
-    else if (name.startsWith(PARTITION_KEYS.queue))
-      queues.push([name.slice(PARTITION_KEYS.queue.length), await scoredIds(key)]);
-    else if (name.startsWith(PARTITION_KEYS.requirementSets)) {
-      const lane = name.slice(PARTITION_KEYS.requirementSets.length);
-      requirementSets.push(...(await client.smembers(key)).map((set) => `${lane}:${set}`));
-    } else if (name.startsWith(PARTITION_KEYS.slot))
-      slots.push([name.slice(PARTITION_KEYS.slot.length), idsOf(await client.lrange(key, 0, -1)).sort(compareBytes)]);
-    else if (name.startsWith(PARTITION_KEYS.idempotency)) {
-      const [expiresAt, executionId] = ((await client.get(key)) ?? '').split(' ');
-      if (Number(expiresAt) > now)
-        idempotency.push([name.slice(PARTITION_KEYS.idempotency.length), [executionId ?? '', Number(expiresAt)]]);
-    } else {
-      const executionId = `${partition}:${name.slice(0, UUID_LENGTH)}`;
-      const suffix = name.slice(UUID_LENGTH);
-      if (suffix === '') {
-        const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + EXECUTION_KEYS.details)]);
-        const execution = decodeExecution(executionId, new Map(Object.entries(core)), new Map(Object.entries(details)));
-        if (execution !== undefined) executions.push(execution);
-        const [payload, result] = await client.hmgetBuffer(key, CORE_FIELDS.payload, CORE_FIELDS.result);
-        if (payload?.length) payloads.push([executionId, payload]);
-        if (result) results.push([executionId, result]);
-        return;
-      }
-      // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
-      if (STAGED.test(suffix) === (await client.pttl(key)) < 0) strays.push(key);
-      else if (suffix === EXECUTION_KEYS.payload) payloads.push([executionId, (await client.getBuffer(key)) as Buffer]);
-      else if (suffix === EXECUTION_KEYS.result) results.push([executionId, (await client.getBuffer(key)) as Buffer]);
-      else if (suffix === EXECUTION_KEYS.details && (await client.exists(key.slice(0, -suffix.length))) === 0)
-        strays.push(key);
-      else if (suffix !== EXECUTION_KEYS.details && !STAGED.test(suffix)) strays.push(key);
-    }
-  };
-  await Promise.all((await keysUnder(client, start)).map(read));
-  executions.sort((a, b) => compareBytes(a.executionId, b.executionId));
-
-  const known = new Set(executions.map(({ executionId }) => executionId));
-  strays.push(...[...payloads, ...results].map(([id]) => id).filter((id) => !known.has(id)));
-  // The set of requirement sets and the timers of slots repeat what queues and slots say: they must say the same.
-  const withRequirements = queues.map(([queue]) => queue).filter((queue) => !queue.endsWith(':'));
-  strays.push(...difference(requirementSets, withRequirements).map((set) => `requirement set ${set}`));
-  const slotTimers = timers.filter(([member]) => member.startsWith(SLOT_TIMER));
-  strays.push(
-    ...difference(
-      slotTimers.map(([member, at]) => `${member}@${at}`),
-      slots.map(([at]) => `${SLOT_TIMER}${at}@${at}`),
-    ).map((slot) => `timer ${slot}`),
-  );
-
+function headerOf(fields: Readonly<Record<string, string>>): Header {
+  const [generation = '', sequence, time] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+  const applier = fields[HEADER_FIELDS.applier]?.split('\t');
   return {
-    executions,
-    queues: sortedRecord(queues),
-    timers: timers.filter(([member]) => !member.startsWith(SLOT_TIMER)),
-    slots: sortedRecord(slots),
-    ids,
-    lanes,
-    idempotency: sortedRecord(idempotency),
-    payloads: base64Of(payloads),
-    results: base64Of(results),
-    logEnd,
-    strays,
+    generation,
+    sequence: Number(sequence ?? 0),
+    time: Number(time ?? 0),
+    applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
   };
 }
 
@@ -137,7 +194,8 @@ function difference(a: readonly string[], b: readonly string[]): string[] {
   return [...a.filter((item) => !b.includes(item)), ...b.filter((item) => !a.includes(item))];
 }
 
-async function lastSequence(client: Client, key: string): Promise<number> {
+async function lastEntry(client: Client, key: string): Promise<[number, number]> {
   const info = (await client.xinfo('STREAM', key)) as unknown[];
-  return Number(String(info[info.indexOf('last-generated-id') + 1]).split('-')[1]);
+  const [sequence, time] = String(info[info.indexOf('last-generated-id') + 1]).split('-');
+  return [Number(sequence), Number(time)];
 }

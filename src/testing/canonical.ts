@@ -1,31 +1,28 @@
 /**
- * The canonical state of a partition: everything that is stored, in one comparable form. The spec's is derived from
- * the executions by definition; a backend's is read back from its tables and indexes. They must be equal.
+ * The canonical state of a partition: everything that is stored, in one comparable form. The specification's is derived
+ * from the entities by definition; a backend's is read back from its tables and indexes. They must be equal.
  */
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isClaimable, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
-import { queueScore, requirementSetOf } from '../../model/schedule/queue.js';
-import { nextTimer } from '../../model/schedule/timers.js';
-import type { Partition } from '../../model/state.js';
+import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
+import { ENTITIES, type EntityKind, type Header, type Partition } from '../../model/state.js';
 
 export interface CanonicalState {
-  /** By id. */
-  readonly executions: readonly ReadonlyExecution[];
-  /** `lane:requirements` -> (id, score) in order; queues without work are left out. */
+  /** By kind: every entity, by id. Idempotency keys past their life are left out. */
+  readonly tables: Readonly<Record<EntityKind, readonly object[]>>;
+  /** `lane<tab>needs<tab>kind` -> (id, score) in order; queues without work are left out. */
   readonly queues: Readonly<Record<string, readonly (readonly [string, number])[]>>;
   /** (id, time) in order. */
   readonly timers: readonly (readonly [string, number])[];
   /** Time of the purge -> ids in order. */
   readonly slots: Readonly<Record<string, readonly string[]>>;
   readonly ids: readonly string[];
-  readonly lanes: readonly string[];
-  /** `namespace:key` -> (execution, end of its life); entries past their life are left out. */
-  readonly idempotency: Readonly<Record<string, readonly [string, number]>>;
   /** Bytes as base64, by execution. */
-  readonly payloads: Readonly<Record<string, string>>;
+  readonly inputs: Readonly<Record<string, string>>;
   readonly results: Readonly<Record<string, string>>;
-  readonly logEnd: number;
+  readonly header: Readonly<Header>;
   /** Things that are stored and belong to nothing. */
   readonly strays: readonly string[];
 }
@@ -39,37 +36,45 @@ export const base64Of = (entries: Iterable<readonly [string, Uint8Array]>): Reco
 const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number =>
   a[1] - b[1] || compareBytes(a[0], b[0]);
 
-/** The canonical state of a partition by definition: indexes are derived from the executions. */
+/** Every table, sorted by id. */
+export function canonicalTables(
+  { state: { tables } }: Pick<Partition, 'state'>,
+  now: number,
+): CanonicalState['tables'] {
+  const byId = (table: ReadonlyMap<string, object>): object[] =>
+    [...table].sort(([a], [b]) => compareBytes(a, b)).map(([, entity]) => entity);
+  const live = new Map([...tables.idempotency_key].filter(([, { expiresAt }]) => expiresAt > now));
+  const kinds = Object.keys(ENTITIES) as EntityKind[];
+  return Object.fromEntries(
+    kinds.map((kind) => [kind, byId(kind === 'idempotency_key' ? live : tables[kind])]),
+  ) as Record<EntityKind, object[]>;
+}
+
+/** The canonical state of a partition by definition: indexes are derived from the entities. */
 export function canonicalByDefinition(partition: Partition, now: number): CanonicalState {
-  const executions = [...partition.state.executions.values()].sort((a, b) =>
-    compareBytes(a.executionId, b.executionId),
-  );
+  const tables = canonicalTables(partition, now);
   const queues = new Map<string, [string, number][]>();
   const slots = new Map<string, string[]>();
   const timers: [string, number][] = [];
+  const executions = tables.execution as readonly ReadonlyExecution[];
   for (const execution of executions) {
     const id = execution.executionId;
-    if (isClaimable(execution.situation))
-      push(queues, `${execution.laneId}:${requirementSetOf(execution)}`, [id, queueScore(execution)]);
-    if (isTerminal(execution.situation)) push(slots, String(execution.dueAt), id);
-    const timer = nextTimer(execution);
-    if (timer !== undefined) timers.push([id, timer.at]);
+    if (isClaimable(execution.situation)) {
+      push(queues, `${execution.laneId}\t${queueNameOf(execution)}`, [id, queueScore(execution)]);
+    }
+    if (isTerminal(execution.situation) && execution.dueAt !== undefined) push(slots, String(execution.dueAt), id);
+    const at = nextTimerAt(execution);
+    if (at !== undefined) timers.push([id, at]);
   }
   return {
-    executions,
+    tables,
     queues: sortedRecord([...queues].map(([name, entries]) => [name, entries.sort(inScoreOrder)] as const)),
     timers: timers.sort(inScoreOrder),
     slots: sortedRecord(slots),
     ids: executions.map(({ executionId }) => executionId),
-    lanes: [...partition.state.lanes].sort(compareBytes),
-    idempotency: sortedRecord(
-      [...partition.state.idempotency]
-        .filter(([, { expiresAt }]) => expiresAt > now)
-        .map(([key, { executionId, expiresAt }]) => [key, [executionId, expiresAt]] as const),
-    ),
-    payloads: base64Of(partition.payloads),
-    results: base64Of(partition.results),
-    logEnd: partition.log.at(-1)?.sequence ?? 0,
+    inputs: base64Of(partition.bytes.input),
+    results: base64Of(partition.bytes.result),
+    header: partition.header,
     strays: [],
   };
 }

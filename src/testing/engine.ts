@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
+import type { OutcomeOf } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
 import { memory, memoryStore } from '../memory/backend.js';
@@ -82,11 +83,10 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const applyDue = async (): Promise<{ applied: number; nextDueAt: number | undefined }> => {
     let applied = 0;
     let nextDueAt: number | undefined;
-    const { backend } = opened;
     for (const partition of partitions) {
-      const due = await backend.listDue({ partition });
-      if (due.commands.length > 0) await backend.execute(due.commands);
-      applied += due.commands.length;
+      const due = await opened.backend.applyDue({ partition, jitter: 1, owner: 'test engine' });
+      if (due.kind !== 'applied') continue;
+      applied += countOf(due);
       if (due.nextDueAt !== undefined) nextDueAt = Math.min(due.nextDueAt, nextDueAt ?? due.nextDueAt);
     }
     return { applied, nextDueAt };
@@ -121,6 +121,12 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     clear: () => opened.clear(),
     close: () => opened.close(),
   };
+}
+
+/** How much one pass over due work did. */
+function countOf(due: Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>): number {
+  const { promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside } = due;
+  return promoted + leasesExpired + purged + attemptsTimedOut.length + expired.length + setAside.length;
 }
 
 interface Opened {

@@ -13,8 +13,7 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import type { View } from '../../model/view.js';
-import { INLINE_BYTES } from '../../lua/layout.js';
+import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
@@ -35,14 +34,15 @@ import {
 } from './connection.js';
 import { Attempts } from './attempts.js';
 import { errorOf, faulty, type Answer } from './answers.js';
-import { Coalescer, isCreation, type Arrival } from './coalescer.js';
+import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
 import { Deadlines } from './deadlines.js';
-import { bytesKey, declaredKeys, readKeys } from './keys.js';
+import { bytesKey, callKeys, declaredKeys } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
-import { decodeDue, FETCHES } from './reads.js';
+import { FETCHES } from './reads.js';
+import type { WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
 import { WakeSubscriber } from './wakes.js';
-import { decodeReply, isNotStaged, pushCommand, type WireArgument, type WireReply } from './wire.js';
+import { CallWriter, decodeReply, isNotStaged, type WireArgument } from './wire.js';
 
 export interface ValkeyOptions {
   /** `valkey://host:port`; the environment variable `VALKEY_URL`, or `valkey://localhost:6379`, when absent. */
@@ -104,7 +104,7 @@ interface Commands extends StagingClient {
 
 const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
 
-class ValkeyEngine {
+class ValkeyBackend {
   readonly label = 'valkey';
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
@@ -145,10 +145,10 @@ class ValkeyEngine {
   }
 
   /** Offers work that is about to be created to those who wait for it in this process, until all of it is claimed. */
-  private offer({ partition, laneId, requiredCapabilities, unclaimed }: Arrival): void {
-    this.wakes.tell(laneId, () => {
+  private offer({ unclaimed, ...work }: Arrival): void {
+    this.wakes.tell(work.laneId, () => {
       const arriving = unclaimed();
-      return arriving > 0 ? { kind: 'work', laneId, partition, requiredCapabilities, arriving } : undefined;
+      return arriving > 0 ? { kind: 'work', ...work, arriving } : undefined;
     });
   }
 
@@ -173,14 +173,9 @@ class ValkeyEngine {
     const parsed = parseQuery(name, args) as never;
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed));
-    if (name === 'listDue')
-      return decodeDue(
-        partition,
-        await this.fetch(partition, ['list_due', String((parsed as { limit: number }).limit)]),
-      );
     const fetch = FETCHES[name];
     const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
-    const decision = declaration.read(view as View, parsed, {
+    const decision = declaration.read(view, parsed, {
       now: 0,
       settings: { retentionMs: 0 },
     }) as Decision<unknown>;
@@ -233,16 +228,16 @@ class ValkeyEngine {
     const staging = new Staging(stagedFromBytes);
     const claims = claimsIn(commands);
     const argv = this.header(claims >= this.sizes.fetchedFromClaims);
-    argv.push(String(commands.length));
+    const call = new CallWriter(argv);
     for (const { name, args } of commands) {
-      const { executionId } = args as { readonly executionId: string };
-      pushCommand(argv, name, args as unknown as Record<string, unknown>, (field, bytes) =>
-        staging.place(bytesKey(this.prefix, executionId, field), bytes),
+      const own = args as unknown as Parameters<typeof bytesKey>[2];
+      call.push(name, args as unknown as Record<string, unknown>, (slot, bytes) =>
+        staging.place(bytesKey(this.prefix, slot, own), bytes),
       );
     }
     const keys = [...declaredKeys(this.prefix, partition, commands), ...staging.keys];
     // A server whose memory is full refuses new work and takes everything that ends work.
-    const name = commands.some(isCreation) ? this.functionExecute : this.functionAdvance;
+    const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
     let replies: WireReply[];
     try {
       replies = (await this.call(name, keys, argv, deadline, staging)) as WireReply[];
@@ -252,7 +247,7 @@ class ValkeyEngine {
     const answers: Answer[] = [];
     for (const reply of replies) {
       if (isNotStaged(reply)) break;
-      answers.push(this.answerOf((commands[answers.length] as ParsedCommand).name, reply));
+      answers.push(this.answerOf(commands[answers.length] as ParsedCommand, reply, partition));
     }
     if (claims > 0)
       await fillPayloads(this.prefix, answers, (keys) =>
@@ -270,10 +265,10 @@ class ValkeyEngine {
     deadline: number,
     refused: EngineError,
   ): Promise<Answer[]> {
-    const rest = commands.filter((command) => !isCreation(command));
+    const rest = commands.filter((command) => !addsToStore(command));
     if (refused.code !== 'server_memory_full' || rest.length === 0 || rest.length === commands.length) throw refused;
     const answers = await this.decideRest(partition, rest, deadline);
-    return commands.map((command) => (isCreation(command) ? faulty(refused) : (answers.shift() as Answer)));
+    return commands.map((command) => (addsToStore(command) ? faulty(refused) : (answers.shift() as Answer)));
   }
 
   /** Runs commands behind others that have their answers: with all bytes in the call, and a fault is theirs alone. */
@@ -285,9 +280,9 @@ class ValkeyEngine {
     }
   }
 
-  private answerOf(name: OperationName, reply: WireReply): Answer {
+  private answerOf({ name, args }: ParsedCommand, reply: WireReply, partition: string): Answer {
     try {
-      return decodeReply(name, reply);
+      return decodeReply(name, args as unknown as Record<string, unknown>, reply, partition);
     } catch (error) {
       return faulty(faultOf(error, this.host));
     }
@@ -298,7 +293,7 @@ class ValkeyEngine {
     this.calls.flush(partition);
     return this.call(
       this.functionRead,
-      readKeys(this.prefix, partition),
+      callKeys(this.prefix, partition),
       [...this.header(), ...request],
       this.deadlines.fromNow(),
     );
@@ -342,7 +337,7 @@ async function boot(
   kind: LibraryKind,
   clock?: TestClock,
   sizes = SIZES,
-): Promise<ValkeyEngine> {
+): Promise<ValkeyBackend> {
   const address = parseAddress(options.url ?? process.env['VALKEY_URL'] ?? 'valkey://localhost:6379');
   const host = hostOf(address);
   const prefix = options.prefix ?? 'ff:';
@@ -368,7 +363,7 @@ async function boot(
     }
     await deadlines.within(handshake(client, kind, mode));
     const partitions = await deadlines.within(settlePartitions(client, prefix, options.partitions));
-    return new ValkeyEngine(client, partitions, host, prefix, kind, mode, deadlines, settings, clock, sizes);
+    return new ValkeyBackend(client, partitions, host, prefix, kind, mode, deadlines, settings, clock, sizes);
   } catch (error) {
     client.disconnect();
     deadlines.close();
@@ -376,7 +371,7 @@ async function boot(
   }
 }
 
-function asBackend(engine: ValkeyEngine): Backend {
+function asBackend(engine: ValkeyBackend): Backend {
   const backend = {
     label: engine.label,
     partitions: engine.partitions,
@@ -417,7 +412,7 @@ export async function valkey(options: ValkeyOptions | string = {}): Promise<Back
 }
 
 /** Sizes by which the short bytes of tests take every way that bytes can take. */
-const TEST_SIZES: Sizes = { stagedFromBytes: INLINE_BYTES + 4, fetchedFromClaims: 2 };
+const TEST_SIZES: Sizes = { stagedFromBytes: MAX_FIELD_BYTES + 4, fetchedFromClaims: 2 };
 
 /** The same on a test build of the library, whose clock the caller holds. For tests only. */
 export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {

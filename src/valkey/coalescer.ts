@@ -7,16 +7,16 @@
  * Creations go first, and before they leave, those who wait for such work in this process are told: what they claim
  * then travels behind the creations and finds them.
  */
-import type { ParsedArgsOf, ParsedCommand } from '../../model/machine.js';
+import type { OfferedWork } from '../../model/core/operation.js';
+import { operationNamed, type ParsedCommand } from '../../model/machine.js';
+import { queueNameOf } from '../../model/schedule/queue.js';
 import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
 import type { Answer } from './answers.js';
-import { jointClaims } from './joint-claims.js';
+import { joined } from './joining.js';
 
 /** New work of one kind that is about to leave for a partition. */
-export interface Arrival {
+export interface Arrival extends OfferedWork {
   readonly partition: string;
-  readonly laneId: string;
-  readonly requiredCapabilities: readonly string[];
   /** How much of it nobody has claimed so far. */
   readonly unclaimed: () => number;
 }
@@ -29,8 +29,8 @@ export interface CoalescerOptions {
 
 interface Waiting {
   readonly commands: readonly ParsedCommand[];
-  /** It does nothing but create. */
-  readonly creates: boolean;
+  /** All of it goes before what others send. */
+  readonly leads: boolean;
   readonly bytes: number;
   readonly resolve: (answers: Answer[]) => void;
   readonly reject: (error: unknown) => void;
@@ -42,16 +42,22 @@ interface Gathering {
   announced: boolean;
 }
 
-function payloadBytes(commands: readonly ParsedCommand[]): number {
+/** Bytes that commands carry beside their facts. */
+function bytesOf(commands: readonly ParsedCommand[]): number {
   let bytes = 0;
   for (const { name, args } of commands) {
-    if (name === 'createExecution') bytes += args.inputPayload.byteLength;
-    else if (name === 'completeExecution') bytes += args.resultPayload?.byteLength ?? 0;
+    for (const argument in operationNamed(name).bytes) {
+      bytes += (args as unknown as Record<string, Uint8Array | undefined>)[argument]?.byteLength ?? 0;
+    }
   }
   return bytes;
 }
 
-export const isCreation = ({ name }: ParsedCommand): boolean => name === 'createExecution';
+/** Whether a server whose memory is full refuses the command. */
+export const addsToStore = ({ name }: ParsedCommand): boolean => operationNamed(name).memory === 'adds';
+
+const orderOf = ({ name }: ParsedCommand): 'first' | 'any' | 'last' => operationNamed(name).order ?? 'any';
+const comesFirst = (command: ParsedCommand): boolean => orderOf(command) === 'first';
 
 export class Coalescer {
   private readonly waiting = new Map<string, Gathering>();
@@ -61,7 +67,7 @@ export class Coalescer {
   /** Sends commands with whatever else goes to their partition in this turn. */
   run(partition: string, commands: readonly ParsedCommand[]): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
-      const entry = { commands, creates: commands.every(isCreation), bytes: payloadBytes(commands), resolve, reject };
+      const entry = { commands, leads: commands.every(comesFirst), bytes: bytesOf(commands), resolve, reject };
       const gathering = this.waiting.get(partition);
       if (gathering !== undefined) {
         gathering.entries.push(entry);
@@ -94,14 +100,14 @@ export class Coalescer {
   private announce(partition: string, entries: readonly Waiting[]): void {
     const { onArrival } = this.options;
     if (onArrival === undefined) return;
-    for (const { laneId, requiredCapabilities, count } of arrivalsIn(entries)) {
+    for (const { work, count } of arrivalsIn(entries)) {
       let seen = entries.length;
       let left = count;
       const unclaimed = (): number => {
-        for (; seen < entries.length; seen++) left -= claimedBy(entries[seen] as Waiting, laneId);
+        for (; seen < entries.length; seen++) left -= takenBy(entries[seen] as Waiting, work.laneId);
         return left;
       };
-      onArrival({ partition, laneId, requiredCapabilities, unclaimed });
+      onArrival({ ...work, partition, unclaimed });
     }
   }
 
@@ -110,7 +116,7 @@ export class Coalescer {
     let group: Waiting[] = [];
     let count = 0;
     let bytes = 0;
-    for (const entry of [...entries.filter(({ creates }) => creates), ...entries.filter(({ creates }) => !creates)]) {
+    for (const entry of [...entries.filter(({ leads }) => leads), ...entries.filter(({ leads }) => !leads)]) {
       if (
         group.length > 0 &&
         (count + entry.commands.length > MAX_TOGETHER || bytes + entry.bytes > MAX_BYTES_TOGETHER)
@@ -133,8 +139,8 @@ export class Coalescer {
       this.options.send(partition, only.commands).then(only.resolve, only.reject);
       return;
     }
-    const { joined, places } = join(group);
-    const { commands, answersOf } = jointClaims(joined);
+    const { interleaved, places } = interleave(group);
+    const { commands, answersOf } = joined(interleaved);
     this.options
       .send(partition, commands)
       .then(answersOf)
@@ -149,58 +155,54 @@ export class Coalescer {
 }
 
 /**
- * The commands of several callers as one list, and where those of each stand. Creations first; of the others the first
- * commands first, then the second ones, and claims behind the rest: so equal commands meet, and each caller's keep
- * their order.
+ * Interleaves callers' commands so that like ones are adjacent; each caller's order is kept. What goes first comes first;
+ * of the rest the first commands, then the second ones, and what goes last behind the others.
  */
-function join(group: readonly Waiting[]): { joined: ParsedCommand[]; places: number[][] } {
-  const joined: ParsedCommand[] = [];
+function interleave(group: readonly Waiting[]): { interleaved: ParsedCommand[]; places: number[][] } {
+  const interleaved: ParsedCommand[] = [];
   const places: number[][] = group.map(() => []);
   const add = (index: number, command: ParsedCommand): void => {
-    (places[index] as number[]).push(joined.length);
-    joined.push(command);
+    (places[index] as number[]).push(interleaved.length);
+    interleaved.push(command);
   };
   let longest = 0;
-  group.forEach(({ commands, creates }, index) => {
-    if (creates) for (const command of commands) add(index, command);
+  group.forEach(({ commands, leads }, index) => {
+    if (leads) for (const command of commands) add(index, command);
     else longest = Math.max(longest, commands.length);
   });
   for (let stage = 0; stage < longest; stage++) {
-    for (const claims of [false, true]) {
-      group.forEach(({ commands, creates }, index) => {
+    for (const last of [false, true]) {
+      group.forEach(({ commands, leads }, index) => {
         const command = commands[stage];
-        if (command !== undefined && !creates && (command.name === 'claimForWorker') === claims) add(index, command);
+        if (command !== undefined && !leads && (orderOf(command) === 'last') === last) add(index, command);
       });
     }
   }
-  return { joined, places };
+  return { interleaved, places };
 }
 
-/** What the entries create that can be claimed at once, by lane and required capabilities. */
-function arrivalsIn(
-  entries: readonly Waiting[],
-): Iterable<{ laneId: string; requiredCapabilities: readonly string[]; count: number }> {
-  const arrivals = new Map<string, { laneId: string; requiredCapabilities: readonly string[]; count: number }>();
+/** Work that the entries make claimable at once, by its queue. */
+function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; count: number }> {
+  const arrivals = new Map<string, { work: OfferedWork; count: number }>();
   for (const { commands } of entries) {
     for (const { name, args } of commands) {
-      if (name !== 'createExecution' || isDelayed(args)) continue;
-      const requiredCapabilities = args.policy?.routingRequirements?.requiredCapabilities ?? [];
-      const key = `${args.laneId}:${requiredCapabilities.join(',')}`;
+      const work = operationNamed(name).offers?.(args as never);
+      if (work === undefined) continue;
+      const key = `${work.laneId}\t${queueNameOf(work)}`;
       const known = arrivals.get(key);
-      if (known === undefined) arrivals.set(key, { laneId: args.laneId, requiredCapabilities, count: 1 });
+      if (known === undefined) arrivals.set(key, { work, count: 1 });
       else known.count++;
     }
   }
   return arrivals.values();
 }
 
-const isDelayed = ({ delayUntil, policy }: ParsedArgsOf<'createExecution'>): boolean =>
-  delayUntil !== undefined || policy?.delayUntil !== undefined;
-
-/** How much of a lane an entry claims. */
-function claimedBy({ commands }: Waiting, laneId: string): number {
+/** How much of a lane an entry may take. */
+function takenBy({ commands }: Waiting, laneId: string): number {
   let count = 0;
-  for (const { name, args } of commands)
-    if (name === 'claimForWorker' && args.laneId === laneId) count += args.claims.length;
+  for (const { name, args } of commands) {
+    const taken = operationNamed(name).takes?.(args as never);
+    if (taken?.laneId === laneId) count += taken.count;
+  }
   return count;
 }

@@ -3,9 +3,9 @@
  * what the scripting engine hands over is hashed and copied by it.
  */
 import type { EngineError } from '../../model/errors.js';
-import type { ParsedCommand } from '../../model/machine.js';
+import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { faulty, type Answer } from './answers.js';
-import { payloadKey } from './keys.js';
+import { inputKey } from './keys.js';
 
 /** From so many claims in one call on, their payloads are fetched: with 8 the second round trip costs more than it saves, with 50 less. */
 export const FETCHED_FROM_CLAIMS = 20;
@@ -13,14 +13,14 @@ export const FETCHED_FROM_CLAIMS = 20;
 /** Executions that the commands ask for at most. */
 export function claimsIn(commands: readonly ParsedCommand[]): number {
   let claims = 0;
-  for (const { name, args } of commands) if (name === 'claimForWorker') claims += args.claims.length;
+  for (const { name, args } of commands) claims += operationNamed(name).takes?.(args as never).count ?? 0;
   return claims;
 }
 
 /** An execution whose payload the server left where it is. */
 interface Unfilled {
   readonly executionId: string;
-  inputPayload: Buffer | null;
+  inputPayload: Buffer | undefined;
 }
 
 /** A claim's outcome, as it is made from the reply. */
@@ -29,7 +29,7 @@ interface Claim {
   executions?: Unfilled[];
 }
 
-const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === null;
+const isUnfilled = ({ inputPayload }: Unfilled): boolean => inputPayload === undefined;
 
 /**
  * Gives the claimed executions their payloads. One whose payload is gone is left out: somebody else ended it and it
@@ -49,8 +49,8 @@ export async function fillPayloads(
   if (claims.length === 0) return;
   const unfilled = claims.flatMap(({ claim }) => claim.executions.filter(isUnfilled));
   try {
-    const payloads = await fetch(unfilled.map(({ executionId }) => payloadKey(prefix, executionId)));
-    unfilled.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? null));
+    const payloads = await fetch(unfilled.map(({ executionId }) => inputKey(prefix, executionId)));
+    unfilled.forEach((execution, index) => (execution.inputPayload = payloads[index] ?? undefined));
   } catch (error) {
     for (const { place } of claims) answers[place] = faulty(error as EngineError);
     return;

@@ -33,8 +33,8 @@ export class Staging {
   }
 
   /** The name under which these bytes will be found beside `key`, or nothing when they are short. */
-  place(key: string, bytes: Buffer): string | undefined {
-    if (bytes.length < this.fromBytes) return undefined;
+  place(key: string | undefined, bytes: Buffer): string | undefined {
+    if (key === undefined || bytes.length < this.fromBytes) return undefined;
     const name = PROCESS + (count++).toString(36);
     this.staged.push({ key: `${key}${STAGED_SEPARATOR}${name}`, bytes });
     return name;

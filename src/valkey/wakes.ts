@@ -116,15 +116,17 @@ export class WakeSubscriber {
   private parse(channel: string, message: string): Wake | undefined {
     const name = channel.slice(this.prefix.length);
     if (name === CHANNELS.timers) {
-      const [partition, at] = message.split(' ');
+      const [partition, at] = message.split('\t');
       return partition === undefined || at === undefined ? undefined : { kind: 'timer', partition, at: Number(at) };
     }
-    const [partition = '', requirements] = message.split(' ');
+    const [partition = '', priority, needs = '', executionKind = ''] = message.split('\t');
     return {
       kind: 'work',
       laneId: name.slice(CHANNELS.work.length),
       partition,
-      requiredCapabilities: requirements === undefined ? [] : requirements.split(','),
+      executionKind,
+      priority: Number(priority),
+      requiredCapabilities: needs === '' ? [] : needs.split(','),
     };
   }
 }

@@ -6,9 +6,9 @@
  * back, or lost to another owner.
  */
 import { EngineError } from '../../model/errors.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/reclaim-cap.js';
 import { LIMITS } from '../../model/limits.js';
-import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/claim.js';
+import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { durationMs, type Duration } from '../app/duration.js';
 import { prefixed, type Logger } from '../app/logger.js';
 import type { Backend, CommandResult } from '../backend.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createdExecution } from '../../model/execution/recipes.js';
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { OrderedIndex } from '../../src/memory/ordered-index.js';
 import { RetentionSlots } from '../../src/memory/retention-slots.js';
 

@@ -1,4 +1,4 @@
-/** Splits source text into tokens, as far as mutation needs them: comments are left out, everything keeps its place. */
+/** Splits source text into tokens: for the linker, and for mutation. Comments are left out, everything keeps its place. */
 export type Language = 'lua' | 'ts';
 
 export interface Token {

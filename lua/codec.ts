@@ -1,0 +1,49 @@
+/**
+ * The Lua that reads and writes facets, from the table of facts; the twin of `model/core/codec.ts`. For each facet:
+ * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them.
+ */
+import { LONG, type FactTable } from '../model/core/facts.js';
+import { snakeCase } from '../model/core/kinds.js';
+
+const CAPTURE = '([^\\t]*)';
+
+function facetCodec(facet: string, facts: readonly string[]): string[] {
+  const names = facts.map(snakeCase);
+  const targets = names.map((name) => `entity.${name}`).join(', ');
+  const locals = names.map((_, i) => `v${i + 1}`).join(', ');
+  const pattern = `^${names.map(() => CAPTURE).join('\\t')}`;
+  return [
+    `function ff.read_${facet}(entity)`,
+    `  local text = entity.${facet}`,
+    `  if text == '' then`,
+    `    ${targets} = ${names.map(() => "''").join(', ')}`,
+    '    return',
+    '  end',
+    `  local ${locals} = string.match(text, '${pattern}')`,
+    `  if not v1 then ff.damaged('${facet} is unreadable') end`,
+    `  ${targets} = ${locals}`,
+    'end',
+    '',
+    `function ff.${facet}_text(${locals})`,
+    `  return ${names.map((_, i) => `v${i + 1}`).join(" .. '\\t' .. ")}`,
+    'end',
+    '',
+  ];
+}
+
+/** The file of the codecs of an entity's facets. */
+export function codecFile(table: FactTable): string {
+  const facets = Object.entries(table).filter(([facet]) => facet !== LONG);
+  return [
+    '-- Written from the table of facts (lua/codec.ts).',
+    '',
+    ...facets.flatMap(([facet, facts]) => facetCodec(facet, Object.keys(facts))),
+    '-- Namespace, lane, kind and creator.',
+    'function ff.split_naming(naming)',
+    `  local namespace, lane_id, execution_kind, creator_identity = string.match(naming, '^${Array(4).fill(CAPTURE).join('\\t')}')`,
+    "  if not namespace then ff.damaged('naming is unreadable') end",
+    '  return namespace, lane_id, execution_kind, creator_identity',
+    'end',
+    '',
+  ].join('\n');
+}

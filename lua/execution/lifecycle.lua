@@ -1,0 +1,78 @@
+-- The few moves that events are made of; the twins of model/execution/lifecycle.ts.
+
+function ff.is_active(situation)
+  return situation == SITUATION.running or ff.is_reclaimable(situation)
+end
+
+function ff.is_reclaimable(situation)
+  return situation == SITUATION.lease_expired or situation == SITUATION.lease_revoked
+end
+
+function ff.is_claimable(situation)
+  return situation == SITUATION.ready or ff.is_reclaimable(situation)
+end
+
+function ff.is_delayed(situation)
+  return situation == SITUATION.delayed or situation == SITUATION.retry_backoff or situation == SITUATION.resume_delay
+end
+
+function ff.is_terminal(situation)
+  return PHASE[situation] == 'terminal'
+end
+
+function ff.is_runnable(situation)
+  return PHASE[situation] == 'runnable'
+end
+
+-- Moves an execution into a situation; `due_at` is a text. Answers the facet `life`, for the caller to write.
+function ff.become(call, execution, situation, due_at)
+  execution.situation = situation
+  execution.due_at = due_at
+  execution.last_transition_at = call.now_text
+  return ff.life_text(situation, execution.next_attempt, due_at, call.now_text, execution.started_at,
+    execution.total_attempt_count)
+end
+
+-- Writes what an execution is once nobody owns it any more: `life`, and what else changes. Facts of an owner count only
+-- while there is one, so they stay as they are; the rest of the attempt's time is written, or taken away.
+local function disown(execution, life, delay_until, remaining_ms, ...)
+  local change = { execution.key, FIELD.life, life, ... }
+  local size = #change
+  if (execution.wait or '') ~= delay_until then
+    change[size + 1], change[size + 2] = FIELD.wait, delay_until
+    size = size + 2
+  end
+  if execution.timing ~= '' or remaining_ms ~= '' then
+    change[size + 1], change[size + 2] = FIELD.timing, ff.timing_text('', remaining_ms, '')
+  end
+  command('HSET', unpack(change))
+end
+
+-- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
+-- number or nil. What follow are further fields and values.
+function ff.finish(call, execution, situation, purge_at, ...)
+  if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
+  ff.stop_timer(call, execution)
+  execution.next_attempt = ''
+  local due_at = ff.text_of(purge_at)
+  disown(execution, ff.become(call, execution, situation, due_at), '', '', ...)
+  if purge_at then ff.retain(call, execution.id, purge_at, due_at) end
+end
+
+-- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.
+function ff.wait(call, execution, situation, next_attempt, until_at, remaining_ms, ...)
+  if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
+  execution.next_attempt = next_attempt
+  local text = ff.digits(until_at)
+  disown(execution, ff.become(call, execution, situation, text), text, remaining_ms, ...)
+  execution.wait = text
+  ff.set_timer(call, execution)
+end
+
+-- Makes an execution claimable for whoever comes. What follow are further fields and values.
+function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
+  execution.next_attempt = next_attempt
+  disown(execution, ff.become(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
+  ff.enqueue_ready(execution)
+  ff.set_timer(call, execution)
+end

@@ -1,0 +1,15 @@
+-- What happens to an execution whose attempt, or whose whole time, is over; the twin of model/execution/timeouts.ts.
+
+-- Decides it: the event, and what it needs. Needs rules, retries, given and naming loaded.
+function ff.timed_out(call, execution, reason, jitter)
+  if reason == 'attempt_timeout' then
+    local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = jitter })
+    if delay_until then
+      ff.timers_of(call)
+      return ff.apply.retry_scheduled, 'timeout', reason, delay_until
+    end
+  end
+  local purge_at = ff.purge_at(call, execution)
+  ff.check_ending(call, purge_at)
+  return ff.apply.execution_expired, reason, purge_at
+end

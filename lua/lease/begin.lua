@@ -1,0 +1,16 @@
+-- begin_attempt: see model/lease/begin.ts
+
+local FIELDS = ff.fields('bounds', 'fence', 'timing')
+
+function ff.decide.begin_attempt(call, execution_id, fence)
+  local execution = ff.load(call, execution_id, FIELDS)
+  if not execution then return ff.reject('execution_not_found') end
+  local refusal = ff.fence_shape(fence, '') or ff.work_verdict(call, execution, fence, '')
+  if refusal then return refusal end
+  ff.read_timing(execution)
+  local remaining_ms = ff.time(execution.attempt_timeout_remaining_ms)
+  if not remaining_ms then return { KIND.begun, execution.attempt_timeout_at } end
+  ff.timers_of(call)
+  local timeout_at = ff.digits(math.min(call.now + remaining_ms, LIMIT.max_integer))
+  return { KIND.begun, timeout_at }, ff.apply.attempt_begun, execution, timeout_at
+end

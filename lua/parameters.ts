@@ -1,0 +1,77 @@
+/**
+ * What an operation's Lua is given, from its declaration: first what a group of commands shares, then what each
+ * command has. The client writes calls by it, the library reads them by it, and a test holds the Lua to it.
+ */
+import type { z } from 'zod';
+import { fieldsOf, snakeCase, type Field } from '../model/core/kinds.js';
+import type { WireText } from '../model/core/operation.js';
+import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
+
+/** A text of a call, or several: an argument, or several arguments joined by tabs. */
+export type WirePart =
+  | { readonly kind: 'argument'; readonly field: Field }
+  | { readonly kind: 'joined'; readonly name: string; readonly fields: readonly Field[] };
+
+export interface Shape {
+  readonly shared: readonly WirePart[];
+  readonly each: readonly WirePart[];
+  /** How many texts are shared. */
+  readonly sharedCount: number;
+  /** How many texts each command has; nothing when that differs, and is said before them. */
+  readonly eachCount: number | undefined;
+}
+
+/** Names of the texts of an argument. */
+export function textNamesOf(field: Field): readonly string[] {
+  const name = snakeCase(field.name);
+  switch (field.kind) {
+    case 'form':
+      return field.form.texts ?? [name];
+    case 'bytes':
+      return [`${name}_at`, name];
+    case 'rows':
+      return ['...'];
+    default:
+      return [name];
+  }
+}
+
+const namesOf = (parts: readonly WirePart[]): string[] =>
+  parts.flatMap((part) => (part.kind === 'joined' ? [part.name] : textNamesOf(part.field)));
+
+function shapeOf(name: OperationName): Shape {
+  const { args, wire } = operationNamed(name);
+  const fields = new Map(fieldsOf(args as unknown as z.ZodObject).map((field) => [field.name, field]));
+  const fieldNamed = (argument: string): Field => {
+    const field = fields.get(argument);
+    if (field === undefined) throw new TypeError(`${name} has no argument "${argument}".`);
+    return field;
+  };
+  const partOf = (text: WireText): WirePart[] =>
+    typeof text === 'string'
+      ? [{ kind: 'argument', field: fieldNamed(text) }]
+      : Object.entries(text).map(([joined, members]) => ({
+          kind: 'joined',
+          name: joined,
+          fields: members.map(fieldNamed),
+        }));
+  const [shared, each] = [wire.shared.flatMap(partOf), wire.each.flatMap(partOf)];
+  const eachNames = namesOf(each);
+  return {
+    shared,
+    each,
+    sharedCount: namesOf(shared).length,
+    eachCount: eachNames.includes('...') ? undefined : eachNames.length,
+  };
+}
+
+export const SHAPES: Readonly<Record<OperationName, Shape>> = Object.fromEntries(
+  (Object.keys(OPERATIONS) as OperationName[]).map((name) => [name, shapeOf(name)]),
+) as Record<OperationName, Shape>;
+
+/** Parameters of an operation's Lua: of `prepare`, which sees what is shared, and of `decide`, which sees each command. */
+export function parametersOf(name: OperationName): { readonly prepare: string[]; readonly decide: string[] } {
+  const { shared, each } = SHAPES[name];
+  const prepared = namesOf(shared);
+  return { prepare: ['call', ...prepared], decide: ['call', ...(prepared.length > 0 ? ['group'] : []), ...namesOf(each)] };
+}

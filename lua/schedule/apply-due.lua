@@ -1,0 +1,152 @@
+-- apply_due: see model/schedule/apply-due.ts
+
+local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
+local PURGE_FIELDS = ff.fields('fence')
+
+local JITTER_STEPS = 1000
+
+-- An execution's share of one drawn factor; the twin of `jitterOf`.
+local function jitter_of(id, jitter)
+  if not jitter then return nil end
+  local step = (string.byte(id, 19) * 61 + string.byte(id, 20) * 31 + string.byte(id, 21) * 17) % JITTER_STEPS
+  local moved = jitter + step / JITTER_STEPS
+  if moved > 1 then moved = moved - 1 end
+  return moved
+end
+
+-- What is due for an execution whose timer has come: the event, and what it needs.
+local function due_step(call, id, jitter)
+  local execution = ff.load(call, id, FIELDS) or ff.damaged('the record is missing')
+  if execution.naming == '' then ff.damaged('naming is missing') end
+  ff.read_timing(execution)
+  ff.read_bounds(execution)
+  local kind = ff.next_timer(execution)
+  if not kind then ff.damaged('the record has a timer and nothing is due for it') end
+  local step = { execution = execution, kind = kind }
+  if kind == 'execution_deadline' or kind == 'attempt_timeout' then
+    if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
+    step.apply, step.a, step.b, step.c = ff.timed_out(call, execution, kind, jitter_of(id, jitter))
+    return step
+  end
+  ff.check_queue_of(call, execution)
+  step.apply = kind == 'delay' and ff.apply.execution_promoted or ff.apply.lease_expired
+  return step
+end
+
+local function purge_step(call, id, purge_at)
+  local execution = ff.load(call, id, PURGE_FIELDS)
+  -- An entry of the list counts only while the record's purge time names its slot.
+  if not execution or not ff.is_terminal(execution.situation) or execution.due_at ~= purge_at then return nil end
+  ff.check_ids(call, id)
+  return { execution = execution, kind = 'purge', apply = ff.apply.execution_purged }
+end
+
+-- Makes a step, or sets the entity aside.
+local function try(steps, broken, make, call, id, ...)
+  local ran, step = pcall(make, call, id, ...)
+  if not ran then
+    broken[#broken + 1] = { id = id, why = step }
+  elseif step then
+    steps[#steps + 1] = step
+  end
+end
+
+-- Steps of executions that nobody keeps any longer, and how much of each slot they are.
+local function purges(call, limit, steps, broken)
+  local slots = command('ZRANGEBYSCORE', call.base .. KEY.retention, '-inf', call.now_text, 'LIMIT', 0, limit)
+  local used = {}
+  local looked_at = 0
+  for i = 1, #slots do
+    local room = limit - looked_at
+    if room <= 0 then break end
+    local key = call.base .. KEY.slot .. slots[i]
+    local ids = command('LRANGE', key, 0, room - 1)
+    for j = 1, #ids do try(steps, broken, purge_step, call, ids[j], slots[i]) end
+    looked_at = looked_at + #ids
+    used[i] = { key = key, at = slots[i], count = #ids }
+  end
+  return used, looked_at
+end
+
+local function leave_slots(call, used)
+  for i = 1, #used do
+    local slot = used[i]
+    command('LTRIM', slot.key, slot.count, -1)
+    if command('EXISTS', slot.key) == 0 then command('ZREM', call.base .. KEY.retention, slot.at) end
+  end
+end
+
+-- The earliest time at which anything is due.
+local function next_due_at(call)
+  local timer = tonumber(command('ZRANGE', call.base .. KEY.timers, 0, 0, 'WITHSCORES')[2])
+  local slot = tonumber(command('ZRANGE', call.base .. KEY.retention, 0, 0)[1])
+  if timer and slot then return ff.digits(math.min(timer, slot)) end
+  return ff.text_of(timer or slot)
+end
+
+local function carry_out(call, reply, steps, broken, used, owner, is_more, was_left)
+  local timers = ff.timers_of(call)
+  for i = 1, #steps do
+    local step = steps[i]
+    step.apply(call, step.execution, step.a, step.b, step.c)
+  end
+  for i = 1, #broken do
+    local member = TIMER.execution .. broken[i].id
+    ff.remove(timers, member)
+    ff.quarantine(call, member, broken[i].why)
+  end
+  leave_slots(call, used)
+  if is_more then
+    command('HSET', call.header_key, HEADER.applier, owner .. '\t' .. ff.digits(call.now + LIMIT.applier_ms))
+  elseif was_left then
+    command('HDEL', call.header_key, HEADER.applier)
+  end
+  ff.settle_all(call)
+  reply[2] = next_due_at(call)
+end
+
+-- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
+local function reply_of(steps, broken)
+  local counts = { delay = 0, lease = 0, purge = 0 }
+  local timed_out, expired = {}, {}
+  for i = 1, #steps do
+    local step = steps[i]
+    if counts[step.kind] then
+      counts[step.kind] = counts[step.kind] + 1
+    elseif step.apply == ff.apply.retry_scheduled then
+      timed_out[#timed_out + 1] = step.execution.id
+    else
+      expired[#expired + 1] = step.execution.id
+      expired[#expired + 1] = step.a
+    end
+  end
+  local aside = {}
+  for i = 1, #broken do aside[i] = TIMER.execution .. broken[i].id end
+  return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, aside }
+end
+
+function ff.decide.apply_due(call, limit_text, jitter_text, owner)
+  local applier = command('HGET', call.header_key, HEADER.applier)
+  if applier then
+    local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
+    if other and other ~= owner and tonumber(until_at) > call.now then return { KIND.left_to_other, until_at } end
+  end
+  local limit, jitter = tonumber(limit_text), tonumber(jitter_text)
+  local steps, broken, used, is_more = {}, {}, {}, false
+  ff.timers_of(call)
+  ff.settle_all(call)
+  local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
+  for i = 1, #due do
+    local id = string.sub(due[i], #TIMER.execution + 1)
+    try(steps, broken, due_step, call, id, jitter)
+  end
+  if #due == 0 then
+    local looked_at
+    used, looked_at = purges(call, math.max(1, math.floor(limit / LIMIT.purge_units)), steps, broken)
+    is_more = looked_at * LIMIT.purge_units >= limit
+  else
+    is_more = #due == limit
+  end
+  local reply = reply_of(steps, broken)
+  return reply, carry_out, reply, steps, broken, used, owner, is_more, applier ~= false
+end

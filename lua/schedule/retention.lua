@@ -1,0 +1,47 @@
+-- How long a terminal execution is kept; the twin of model/schedule/retention.ts.
+
+-- Time of the purge of an execution that ends now, or nil when it is kept for good. Needs rules and bounds loaded.
+function ff.purge_at(call, execution)
+  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.retention_ms
+  if retention_ms == LIMIT.keep_for_good then return nil end
+  local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
+  if execution.bounds ~= '' then
+    ff.read_bounds(execution)
+    kept_until = math.max(kept_until, ff.count(execution.idempotency_expires_at))
+  end
+  return math.min(math.ceil(kept_until / LIMIT.retention_slot_ms) * LIMIT.retention_slot_ms, LIMIT.max_integer)
+end
+
+-- Looks at what an ending writes to: it is what it should be.
+function ff.check_ending(call, purge_at)
+  ff.timers_of(call)
+  if not purge_at or call.ended[purge_at] then return end
+  local slot = { key = call.base .. KEY.slot .. ff.digits(purge_at), size = 0 }
+  slot.is_new = command('LLEN', slot.key) == 0
+  if slot.is_new then command('ZCARD', call.base .. KEY.retention) end
+  call.ended[purge_at] = slot
+end
+
+local function settle_slot(call, slot, purge_at)
+  command('RPUSH', slot.key, unpack(slot, 1, slot.size))
+  slot.size = 0
+  if slot.is_new then
+    slot.is_new = false
+    local text = ff.digits(purge_at)
+    command('ZADD', call.base .. KEY.retention, text, text)
+  end
+end
+
+-- Files a terminal execution under the time of its purge, when the call settles.
+function ff.retain(call, id, purge_at)
+  local slot = call.ended[purge_at]
+  slot.size = slot.size + 1
+  slot[slot.size] = id
+  if slot.size >= LIMIT.max_unsettled then settle_slot(call, slot, purge_at) end
+end
+
+function ff.settle_endings(call)
+  for purge_at, slot in pairs(call.ended) do
+    if slot.size > 0 then settle_slot(call, slot, purge_at) end
+  end
+end

@@ -1,0 +1,53 @@
+/** Log entries as events. An entry is the letter of its event, its subject, and its facts as texts (lua/core/log.lua). */
+import { decodeFact } from '../../model/core/codec.js';
+import { textsOf, type EventDeclaration } from '../../model/core/event.js';
+import type { Fact } from '../../model/core/facts.js';
+import { EngineError } from '../../model/errors.js';
+import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
+import { executionIdIn } from '../../model/ids.js';
+import { textOf, type WireReply } from './reply.js';
+
+interface EventCodec {
+  readonly type: string;
+  readonly key: string;
+  readonly isExecution: boolean;
+  readonly texts: readonly { readonly names: readonly string[]; readonly facts: readonly Fact[] }[];
+}
+
+const CODECS: ReadonlyMap<string, EventCodec> = new Map(
+  (Object.values(EVENTS) as EventDeclaration[]).map(({ type, letter, subject, facts }) => [
+    letter,
+    {
+      type,
+      key: subject.key,
+      isExecution: subject.kind === 'execution',
+      texts: textsOf(facts).map((text) => ({ names: Object.keys(text.facts), facts: Object.values(text.facts) })),
+    },
+  ]),
+);
+
+/** A log entry as an event. @throws EngineError `corruption` when it is none */
+export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: string): LoggedEvent {
+  const [sequence, at] = textOf(id).split('-') as [string, string];
+  const letter = textOf(pairs[0] ?? null);
+  const codec = CODECS.get(letter);
+  if (codec === undefined) {
+    throw new EngineError('corruption', `The log has an entry "${letter}", which this version does not know.`);
+  }
+  const subject = textOf(pairs[1] ?? null);
+  const event: Record<string, unknown> = {
+    type: codec.type,
+    [codec.key]: codec.isExecution ? executionIdIn(partition, subject) : subject,
+    at: Number(at),
+  };
+  codec.texts.forEach(({ names, facts }, index) => {
+    const part = pairs[index + 2];
+    const text = part === undefined ? '' : textOf(part);
+    // A fact alone is a text that can hold anything.
+    const values = names.length === 1 ? [text] : text.split('\t');
+    for (let i = 0; i < names.length; i++) {
+      event[names[i] as string] = decodeFact(names[i] as string, facts[i] as Fact, values[i] ?? '');
+    }
+  });
+  return { sequence: Number(sequence), event: event as unknown as Event };
+}
