@@ -1,4 +1,5 @@
 /** A failure as a story that a person can follow: time, what was done to what, what came of it. */
+import { differencesOf } from './differences.js';
 import type { Divergence, Step } from './differential.js';
 
 const short = (value: unknown): string => {
@@ -26,5 +27,6 @@ export function storyOf(failure: Divergence, startAt: number): string {
     `${failure.backend} differs in ${failure.what}:`,
     `  expected ${short(failure.expected)}`,
     `  got      ${short(failure.got)}`,
+    ...differencesOf(failure.expected, failure.got).map((line) => `  ${line}`),
   ].join('\n');
 }

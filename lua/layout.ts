@@ -54,6 +54,9 @@ export const SUFFIXES = {
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
 export const MAX_LEAF_IDS = 100;
 
+/** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
+export const SHORT_SLOT = 128;
+
 /** Most arguments that wait for one index before they are written: Lua hands about 8 000 at once to a command. */
 export const MAX_UNSETTLED = 2_000;
 

@@ -41,4 +41,4 @@ export type { ExecutionInfo } from '../model/execution/projections.js';
 export type { PublicState } from '../model/execution/situation.js';
 export type { Backend } from './backend.js';
 export type { Clock } from './engine/clock.js';
-export type { EngineOptions } from './engine/engine.js';
+export type { TimerLoopOptions } from './engine/timer-loop.js';

@@ -2,7 +2,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../../src/backend.js';
-import { startEngine } from '../../src/engine/engine.js';
+import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
 import { EngineError } from '../../model/errors.js';
 import { lineOf, recorded } from './recording.js';
@@ -72,7 +72,7 @@ async function main(config: ChildConfig): Promise<void> {
   const backend = recorded(await opened(config), (entry) => writeSync(file, lineOf(entry)));
   process.send?.('ready');
   if (config.role === 'engine') {
-    await startEngine(backend, { pollIntervalMs: 500 });
+    await startTimerLoop(backend, { pollIntervalMs: 500 });
   } else if (config.role === 'worker') {
     const { app } = chaosApp(backend);
     await app.worker({

@@ -65,15 +65,19 @@ end
 
 function ff.apply.execution_completed(call, execution, purge_at, result_at, result, result_encoding)
   forget_failure(execution)
-  if result_at == '' then
+  if result_at == '' and result_encoding == '' then
     ff.finish(call, execution, SITUATION.completed, purge_at)
     ff.append(call, EVENT.execution_completed, execution.id, execution.naming, ff.text_of(purge_at))
     return
   end
-  local bytes = ff.count_bytes(result_at, result)
-  local kept = ff.keep_bytes(ff.result_key(execution), result_at, result)
-  ff.finish(call, execution, SITUATION.completed, purge_at, FIELD.result, kept,
-    FIELD.ending, ff.fit(execution.key, FIELD.ending, ff.ending_text('', bytes, result_encoding)))
+  local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
+  local ending = ff.fit(execution.key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
+  if result_at == '' then
+    ff.finish(call, execution, SITUATION.completed, purge_at, FIELD.ending, ending)
+  else
+    local kept = ff.keep_bytes(ff.result_key(execution), result_at, result)
+    ff.finish(call, execution, SITUATION.completed, purge_at, FIELD.ending, ending, FIELD.result, kept)
+  end
   ff.append(call, EVENT.execution_completed, execution.id, execution.naming,
     ff.text_of(purge_at) .. '\t' .. bytes .. '\t' .. result_encoding)
 end

@@ -48,10 +48,17 @@ local function disown(execution, life, delay_until, remaining_ms, ...)
   command('HSET', unpack(change))
 end
 
+-- Takes an execution out of its queue, if it stands in one. Why its lease was revoked is told no longer.
+local function leave_queue(call, execution)
+  if not ff.is_claimable(execution.situation) then return end
+  ff.dequeue(call, execution)
+  if execution.situation == SITUATION.lease_revoked then command('HDEL', execution.key, FIELD.lease_revoke_reason) end
+end
+
 -- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
 -- number or nil. What follow are further fields and values.
 function ff.finish(call, execution, situation, purge_at, ...)
-  if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
+  leave_queue(call, execution)
   ff.stop_timer(call, execution)
   execution.next_attempt = ''
   local due_at = ff.text_of(purge_at)
@@ -61,7 +68,7 @@ end
 
 -- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.
 function ff.wait(call, execution, situation, next_attempt, until_at, remaining_ms, ...)
-  if ff.is_claimable(execution.situation) then ff.dequeue(call, execution) end
+  leave_queue(call, execution)
   execution.next_attempt = next_attempt
   local text = ff.digits(until_at)
   disown(execution, ff.become(call, execution, situation, text), text, remaining_ms, ...)

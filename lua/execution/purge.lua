@@ -2,6 +2,13 @@
 
 local FIELDS = ff.fields('fence')
 
+-- The execution leaves the list of its slot at once when that is short. In a long one the entry stays: it counts only
+-- while a record's purge time names the slot.
+local function purge(call, execution)
+  ff.leave_short_slot(call, execution)
+  ff.apply.execution_purged(call, execution)
+end
+
 function ff.decide.purge_execution(call, execution_id)
   local execution = ff.load(call, execution_id, FIELDS)
   if not execution then return { KIND.already_satisfied, 'not_found' } end
@@ -10,5 +17,5 @@ function ff.decide.purge_execution(call, execution_id)
   local purge_at = ff.time(execution.due_at)
   if not purge_at or purge_at > call.now then return { KIND.not_yet_due, execution.due_at } end
   ff.check_ids(call, execution_id)
-  return KIND.purged, ff.apply.execution_purged, execution
+  return KIND.purged, purge, execution
 end

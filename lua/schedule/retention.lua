@@ -45,3 +45,11 @@ function ff.settle_endings(call)
     if slot.size > 0 then settle_slot(call, slot, purge_at) end
   end
 end
+
+-- Takes an execution out of the list of its slot, if that costs next to nothing.
+function ff.leave_short_slot(call, execution)
+  local key = call.base .. KEY.slot .. execution.due_at
+  if command('LLEN', key) > LIMIT.short_slot then return end
+  command('LREM', key, 1, execution.id)
+  if command('EXISTS', key) == 0 then command('ZREM', call.base .. KEY.retention, execution.due_at) end
+end

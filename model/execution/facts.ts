@@ -112,7 +112,7 @@ export const executionFacts = fact.factTable({
     failureReason: fact.optionalText(),
     cancellationReason: fact.optionalText(),
     progressMessage: fact.optionalText(),
-    leaseRevokeReason: fact.optionalText(),
+    leaseRevokeReason: fact.ofOwner(fact.optionalText()),
   },
 });
 

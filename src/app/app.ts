@@ -1,7 +1,7 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
 import type { Backend } from '../backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
-import { startEngine, type Engine, type EngineOptions } from '../engine/engine.js';
+import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../engine/timer-loop.js';
 import { newId } from '../engine/ids.js';
 import type { Handler } from '../worker/handler.js';
 import { resolveSettings, type WorkerSettings } from '../worker/options.js';
@@ -55,7 +55,7 @@ export interface WorkerOptions extends WorkerSettings {
    */
   readonly lanes?: readonly string[];
   /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
-  readonly engine?: boolean | EngineOptions;
+  readonly engine?: boolean | TimerLoopOptions;
 }
 
 export interface App {
@@ -138,7 +138,7 @@ class FriendlyApp implements App {
   private readonly ids: () => string;
   private readonly ready: Promise<Backend>;
   private creator: Promise<Creator> | undefined;
-  private engine: Promise<Engine> | undefined;
+  private engine: Promise<TimerLoop> | undefined;
   private stopSignals: (() => void) | undefined;
   private closing: Promise<void> | undefined;
 
@@ -233,7 +233,7 @@ class FriendlyApp implements App {
   async worker(options: WorkerOptions = {}): Promise<Worker> {
     knownOnly<WorkerOptions>('The worker', options, WORKER_OPTIONS);
     if (typeof options.engine === 'object')
-      knownOnly<EngineOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
+      knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
     const settings = resolveSettings(options);
     const { tasks } = options;
     const names = tasks === undefined ? undefined : new Set(tasks.map(({ name }) => this.definitionNamed(name).name));
@@ -268,9 +268,9 @@ class FriendlyApp implements App {
     return definition;
   }
 
-  private async startEngine(backend: Backend, options: EngineOptions): Promise<void> {
+  private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
     const onError = (error: unknown): void => this.log.warn('The engine loop met an error and goes on.', error);
-    this.engine ??= startEngine(backend, { onError, clock: this.clock, ...options });
+    this.engine ??= startTimerLoop(backend, { onError, clock: this.clock, ...options });
     await this.engine;
   }
 

@@ -1,84 +1,86 @@
-/** One page of due work of a partition: ask the timers index, carry out what it names. */
-import type { Command, OutcomeOf } from '../../model/machine.js';
+/** One pass over what is due in a partition: the store selects it and applies it, in one step. */
 import { partitionKeyOf } from '../../model/ids.js';
-import type { Backend, CommandResult } from '../backend.js';
+import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
+import type { OutcomeOf } from '../../model/machine.js';
+import type { Backend } from '../backend.js';
 import { systemClock } from './clock.js';
-import { localNews, type LocalNews } from './local-news.js';
+import { localNews } from './local-news.js';
 
-/** Most commands listed and carried out at once in one partition. */
-export const DUE_PAGE = 100;
+/** Units of work of one pass. */
+export const DUE_LIMIT = DEFAULTS.pageSize;
 
-export interface DuePage {
-  /** Commands that the index named. */
-  readonly listed: number;
-  /** Those of them that changed something; the others were done by another process in the meantime. */
+export interface DuePass {
+  /** How much was due and was applied. */
   readonly applied: number;
-  /** When something is due next, ms since the epoch by the server; meaningful when nothing was listed. */
+  /** Whether more is due. */
+  readonly more: boolean;
+  /** When something is due next, ms since the epoch by the server. */
   readonly nextDueAt: number | undefined;
+  /** Until when another loop is at it, ms since the epoch by the server; this one did nothing. */
+  readonly leftUntil: number | undefined;
+  /** Entities whose records could not be read: they are in quarantine. */
+  readonly setAside: readonly string[];
 }
 
-type TimedOutcome = OutcomeOf<'expireExecution' | 'promoteDelayed' | 'markLeaseExpiredIfDue' | 'purgeExecution'>;
+type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
-const CHANGES: ReadonlySet<string> = new Set<TimedOutcome['kind']>([
-  'expired',
-  'retry_scheduled',
-  'promoted',
-  'marked_expired',
-  'purged',
-]);
+/** Units of work that a pass took. */
+function unitsOf({ promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside }: Applied): number {
+  return (
+    promoted + leasesExpired + attemptsTimedOut.length + expired.length + setAside.length + purged * PURGE_UNITS
+  );
+}
 
-/** Carries out one page of what is due in a partition. Safe in any number of processes: every command looks again. */
-export async function runDuePage(
+const countOf = (applied: Applied): number => unitsOf(applied) - applied.purged * (PURGE_UNITS - 1);
+
+/** Applies what is due in a partition, up to a limit. Safe in any number of processes. */
+export async function applyDuePass(
   backend: Backend,
   partition: string,
-  limit: number,
-  random: () => number,
-): Promise<DuePage> {
-  const { commands: due, nextDueAt } = await backend.listDue({ partition, limit });
-  if (due.length === 0) return { listed: 0, applied: 0, nextDueAt };
+  { limit, owner, random }: { limit: number; owner: string; random: () => number },
+): Promise<DuePass> {
   // Chance enters here, at the edge, so that the transition itself stays deterministic.
-  const commands = due.map(
-    (command): Command =>
-      command.name === 'expireExecution'
-        ? { name: command.name, args: { ...command.args, jitter: random() } }
-        : command,
-  );
-  const results = await backend.execute(commands);
+  const outcome = await backend.applyDue({ partition, limit, owner, jitter: random() });
+  if (outcome.kind === 'left_to_other') {
+    return { applied: 0, more: false, nextDueAt: undefined, leftUntil: outcome.until, setAside: [] };
+  }
   const news = localNews(backend);
-  let applied = 0;
-  results.forEach((result, index) => {
-    if (result.ok && CHANGES.has(result.outcome.kind)) applied++;
-    tell(news, commands[index] as Command, result);
-  });
-  return { listed: due.length, applied, nextDueAt };
-}
-
-function tell(news: LocalNews, command: Command, result: CommandResult): void {
-  if (command.name !== 'expireExecution' || !result.ok) return;
-  const { executionId, expireReason } = command.args;
-  if (result.outcome.kind === 'expired') news.publish({ kind: 'expired', executionId, reason: expireReason });
-  if (result.outcome.kind === 'retry_scheduled') news.publish({ kind: 'attempt_timeout', executionId });
+  for (const executionId of outcome.attemptsTimedOut) news.publish({ kind: 'attempt_timeout', executionId });
+  for (const { executionId, expireReason } of outcome.expired) {
+    news.publish({ kind: 'expired', executionId, reason: expireReason });
+  }
+  const { nextDueAt, setAside } = outcome;
+  // A pass that has room left found all there was; purges wait until nothing else is due.
+  const foundOthers = countOf(outcome) > outcome.purged;
+  return {
+    applied: countOf(outcome),
+    more: foundOthers || unitsOf(outcome) >= limit,
+    nextDueAt,
+    leftUntil: undefined,
+    setAside,
+  };
 }
 
 export interface RunDueOptions {
-  /** Most commands per partition. Default 100, at most 1 000. */
+  /** Units of work per partition. Default 100, at most 1 000; a purge costs four. */
   readonly limitPerPartition?: number;
   /** Source of jitter, 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
 }
 
 /**
- * Carries out what is due now, once: one page per partition, for tests and for callers that bring their own loop.
- * What a command makes due in turn is left for the next call.
+ * Applies what is due now, once: one pass per partition, for tests and for callers that bring their own loop. What a
+ * transition makes due in turn is left for the next call.
  *
- * @returns the number of commands that changed something
+ * @returns how much was applied
  * @throws EngineError what the backend throws
  */
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {
-  const { limitPerPartition = DUE_PAGE, random = systemClock.random } = options;
+  const { limitPerPartition: limit = DUE_LIMIT, random = systemClock.random } = options;
   let applied = 0;
   for (let index = 0; index < backend.partitions.count; index++) {
-    applied += (await runDuePage(backend, partitionKeyOf(index), limitPerPartition, random)).applied;
+    const pass = await applyDuePass(backend, partitionKeyOf(index), { limit, owner: 'run-due', random });
+    applied += pass.applied;
   }
   return applied;
 }

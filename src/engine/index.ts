@@ -1,5 +1,5 @@
 /** `flowfabric/engine`: the loop that applies what time makes due, and the interface that it and everything else uses. */
-export { startEngine, type Engine, type EngineOptions } from './engine.js';
+export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';
 export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from './work-finder.js';

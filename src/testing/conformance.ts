@@ -525,18 +525,20 @@ export const conformance: readonly ConformanceScenario[] = [
     async run(engine) {
       const executionId = await create(engine, { policy: { retryPolicy: { maxRetries: 2 } }, tags: { 'a.b': 'c' } });
       await engine.backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'broken' });
-      const { events, end } = await engine.backend.readLog({ partition: PARTITION });
+      const { events, next, end, atEnd } = await engine.backend.readLog({ partition: PARTITION });
       assert.deepEqual(
         events.map(({ sequence }) => sequence),
         [1, 2, 3],
       );
-      assert.equal(end, 3);
+      assert.deepEqual([next, atEnd], [end, true]);
       assert.deepEqual(
         events.map(({ event }) => event.type),
         ['execution_created', 'execution_claimed', 'retry_scheduled'],
       );
-      assert.equal((await engine.backend.readLog({ partition: PARTITION, after: 1, limit: 1 })).events[0]?.sequence, 2);
-      assert.deepEqual((await engine.backend.readLog({ partition: PARTITION, after: 3 })).events, []);
+      const first = await engine.backend.readLog({ partition: PARTITION, limit: 1 });
+      const second = await engine.backend.readLog({ partition: PARTITION, after: first.next, limit: 1 });
+      assert.deepEqual([first.atEnd, second.events[0]?.sequence], [false, 2]);
+      assert.deepEqual((await engine.backend.readLog({ partition: PARTITION, after: end })).events, []);
     },
   },
   {
@@ -551,24 +553,22 @@ export const conformance: readonly ConformanceScenario[] = [
           Array.from({ length: 100 }, () => ({ name: 'renewLease' as const, args: { executionId, fence: owner } })),
         );
       const error = await refused(engine.backend.readLog({ partition: PARTITION }), 'cursor_too_old');
-      const after = Number(error.detail['earliest']);
-      const { events, end } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
-      assert.deepEqual([events[0]?.sequence, events.at(-1)?.sequence, end], [after + 1, 2_002, 2_002]);
+      const after = error.detail['earliest'] as string;
+      const { events, atEnd } = await engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
+      assert.deepEqual([events.at(-1)?.sequence, atEnd], [2_002, true]);
     },
   },
   {
-    name: 'what is due is told before it is done, and when to look again',
+    name: 'what is due is applied where it is listed, and it is told when to look again',
     async run(engine) {
       const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
-      assert.deepEqual(
-        { ...(await engine.backend.listDue({ partition: PARTITION })) },
-        { commands: [], nextDueAt: engine.now() + 1_000 },
-      );
+      const apply = () => engine.backend.applyDue({ partition: PARTITION });
+      const early = await apply();
+      assert.deepEqual(early.kind === 'applied' && [early.promoted, early.nextDueAt], [0, engine.now() + 1_000]);
       engine.setTime(engine.now() + 1_000);
-      const due = await engine.backend.listDue({ partition: PARTITION });
-      assert.deepEqual(due.commands, [{ name: 'promoteDelayed', args: { executionId } }]);
-      assert.equal(await engine.advance(0), 1);
-      assert.deepEqual((await engine.backend.listDue({ partition: PARTITION })).commands, []);
+      const due = await apply();
+      assert.deepEqual(due.kind === 'applied' && [due.promoted, due.nextDueAt], [1, undefined]);
+      assert.equal(await engine.backend.readExecutionState({ executionId }), 'waiting');
     },
   },
   {
@@ -595,7 +595,7 @@ export const conformance: readonly ConformanceScenario[] = [
       await until('work');
       assert.deepEqual(
         wakes.find(({ kind }) => kind === 'work'),
-        { kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: [] },
+        { kind: 'work', laneId: LANE, partition: PARTITION, executionKind: 'kind', priority: 0, requiredCapabilities: [] },
       );
       await create(engine, { delayUntil: engine.now() + 1_000 });
       await until('timer');

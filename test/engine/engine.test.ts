@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { executionIdOf } from '../../model/ids.js';
 import { RETENTION_SLOT_MS } from '../../model/limits.js';
-import { runDue, startEngine, type Clock, type Engine } from '../../src/engine/index.js';
+import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { systemClock } from '../../src/engine/clock.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
@@ -12,8 +12,8 @@ afterEach(async () => {
   for (const engine of engines.splice(0)) await engine.close();
 });
 
-async function start(...args: Parameters<typeof startEngine>): Promise<Engine> {
-  const engine = await startEngine(...args);
+async function start(...args: Parameters<typeof startTimerLoop>): Promise<TimerLoop> {
+  const engine = await startTimerLoop(...args);
   engines.push(engine);
   return engine;
 }
@@ -232,7 +232,7 @@ describe('the loop', () => {
         return inner.listDue(args);
       },
     });
-    const engine = await startEngine(slow, { pollIntervalMs: 10 });
+    const engine = await startTimerLoop(slow, { pollIntervalMs: 10 });
     await until(() => inFlight === 1);
     await engine.close();
     expect(inFlight).toBe(0);

@@ -1,24 +1,26 @@
 /**
- * The engine loop: what happens by itself (delays end, leases lapse, deadlines pass, retention ends) is applied by
- * whoever runs this loop. It knows no kinds of work: one index per partition names the commands that are due.
+ * The timer loop: what happens by itself (delays end, leases lapse, deadlines pass, retention ends) is applied by the
+ * processes that run this loop. It knows no kinds of work: one operation selects what is due and applies it.
  *
  * It sleeps until the earliest due time. A `timer` wake brings a partition forward; a poll is the backstop, so that a
  * lost wake costs at most `pollIntervalMs`, or two and a half times that where nothing was due within a minute. Any number of processes may run it at once.
  */
+import { randomUUID } from 'node:crypto';
+import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
-import { DUE_PAGE, runDuePage } from './due.js';
+import { applyDuePass, DUE_LIMIT } from './due.js';
 import { isRetryable, retryDelayMs } from './retry.js';
 import { ServerClock } from './server-clock.js';
 
-export interface EngineOptions {
+export interface TimerLoopOptions {
   /**
    * Longest time between two looks at a partition, ms, moved by up to 20 % each time; two and a half times as long where
    * nothing is due within a minute. Default 2 000.
    */
   readonly pollIntervalMs?: number;
-  /** Most commands listed and carried out at once in one partition. Default 100, at most 1 000. */
+  /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four. */
   readonly pageSize?: number;
   /** Told of every failed look; the loop goes on after a back-off of 100 ms to 10 s. Default: nobody is told. */
   readonly onError?: (error: unknown) => void;
@@ -26,8 +28,8 @@ export interface EngineOptions {
   readonly clock?: Clock;
 }
 
-export interface Engine {
-  /** Commands that this loop carried out and that changed something. */
+export interface TimerLoop {
+  /** Transitions that this loop applied. */
   readonly applied: number;
   /** Ends the loop; resolves when what was in flight is done. */
   close(): Promise<void>;
@@ -41,10 +43,10 @@ const QUIET_FROM_MS = 60_000;
 const QUIET_FACTOR = 2.5;
 /** Partitions looked at at once, so that one slow node does not hold up the others, nor a start flood the store. */
 const PARALLEL_LOOKS = 8;
-/** Pages of one partition in a row before the others get their turn. */
-const MAX_PAGES = 20;
-/** Wait after a page of which nothing could be applied: another process is at it. */
-const CONTENDED_MS = 20;
+/** Passes over one partition in a row before the others get their turn. */
+const MAX_PASSES = 20;
+/** Names of one report. */
+const MAX_NAMED = 5;
 
 /** One partition as the loop sees it. Times are of the local clock, ms. */
 interface Place {
@@ -56,8 +58,9 @@ interface Place {
   wokenFor: number | undefined;
 }
 
-class EngineLoop implements Engine {
+class PartitionTimerLoop implements TimerLoop {
   applied = 0;
+  private readonly owner = `timers-${randomUUID()}`;
   private readonly places: Place[];
   private readonly clock: Clock;
   private readonly serverClock: ServerClock;
@@ -69,7 +72,7 @@ class EngineLoop implements Engine {
 
   constructor(
     private readonly backend: Backend,
-    private readonly options: EngineOptions,
+    private readonly options: TimerLoopOptions,
   ) {
     this.clock = options.clock ?? systemClock;
     this.serverClock = new ServerClock(backend, this.clock);
@@ -160,21 +163,29 @@ class EngineLoop implements Engine {
 
   /** Applies all that is due, and says how long nothing will be, ms. */
   private async apply(place: Place): Promise<number> {
-    for (let page = 0; page < MAX_PAGES && !this.closing; page++) {
-      const { listed, applied, nextDueAt } = await runDuePage(
-        this.backend,
-        place.partition,
-        this.options.pageSize ?? DUE_PAGE,
-        this.clock.random,
-      );
+    const limit = this.options.pageSize ?? DUE_LIMIT;
+    const pass = { limit, owner: this.owner, random: this.clock.random };
+    for (let count = 0; count < MAX_PASSES && !this.closing; count++) {
+      const begun = this.clock.now();
+      const { applied, more, nextDueAt, leftUntil, setAside } = await applyDuePass(this.backend, place.partition, pass);
       this.applied += applied;
-      if (listed > 0 && applied === 0) return CONTENDED_MS;
-      if (listed > 0) continue;
+      if (setAside.length > 0) this.report(setAsideError(place.partition, setAside));
+      if (leftUntil !== undefined) return Math.max(1, leftUntil - (await this.serverClock.now()));
+      if (more) {
+        // The store has others to serve: a loop rests as long as its last call took.
+        await this.rest(this.clock.now() - begun);
+        continue;
+      }
       const leftMs = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - (await this.serverClock.now()));
       const pollMs = this.pollIntervalMs * (leftMs > QUIET_FROM_MS ? QUIET_FACTOR : 1);
       return Math.min(spread(this.clock, pollMs, POLL_SPREAD), leftMs);
     }
     return 0;
+  }
+
+  private rest(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => this.clock.after(ms, resolve));
   }
 
   private report(error: unknown): void {
@@ -192,15 +203,22 @@ class EngineLoop implements Engine {
   }
 }
 
+/** What operators are told of records that could not be read. */
+function setAsideError(partition: string, setAside: readonly string[]): EngineError {
+  const names = setAside.slice(0, MAX_NAMED).join(', ');
+  const more = setAside.length > MAX_NAMED ? ` and ${setAside.length - MAX_NAMED} more` : '';
+  return new EngineError('corruption', `${partition}: set aside, for their records cannot be read: ${names}${more}.`);
+}
+
 /**
- * Starts the engine loop over all partitions of a backend; resolves when it stands. Run at least one per deployment:
+ * Starts the timer loop over all partitions of a backend; resolves when it stands. Run at least one per deployment:
  * workers bring one along unless told not to.
  *
  * @example
- * await using engine = await startEngine(backend, { onError: console.error });
+ * await using timers = await startTimerLoop(backend, { onError: console.error });
  */
-export async function startEngine(backend: Backend, options: EngineOptions = {}): Promise<Engine> {
-  const loop = new EngineLoop(backend, options);
+export async function startTimerLoop(backend: Backend, options: TimerLoopOptions = {}): Promise<TimerLoop> {
+  const loop = new PartitionTimerLoop(backend, options);
   await loop.start();
   return loop;
 }
