@@ -24,7 +24,7 @@ export interface Store {
  * The time of a transition (ruling 14): time in a partition does not go back, unless the last entry is so far ahead of
  * the clock that the clock must have jumped.
  */
-export function transitionTime({ time }: Readonly<Header>, clock: number): number {
+export function transitionTime({ time }: Pick<Header, 'time'>, clock: number): number {
   return time > clock + MAX_CLOCK_LEAD_MS ? clock : Math.max(clock, time);
 }
 

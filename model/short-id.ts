@@ -48,8 +48,11 @@ class Recent {
   private placeOf(text: string): number {
     const end = text.length;
     return (
-      (text.charCodeAt(end - 2) * 41 + text.charCodeAt(end - 3) * 7 + text.charCodeAt(end - 4) * 331 +
-        text.charCodeAt(end - 5)) & 1023
+      (text.charCodeAt(end - 2) * 41 +
+        text.charCodeAt(end - 3) * 7 +
+        text.charCodeAt(end - 4) * 331 +
+        text.charCodeAt(end - 5)) &
+      1023
     );
   }
 }
@@ -95,7 +98,7 @@ export function shortIdOf(uuid: string): string {
   return shortened.get(uuid);
 }
 
-/** The UUID of a short id. */
+/** The UUID of a short id. What is none (see `isShortId`) gives something else, and must not come here. */
 export function uuidOf(shortId: string): string {
   const uuid = lengthened.get(shortId);
   // What came from the server is sent back soon.
@@ -103,7 +106,10 @@ export function uuidOf(shortId: string): string {
   return uuid;
 }
 
-const SHORT_ID = new RegExp(`^[${ALPHABET.replace('-', '\\-')}]{${SHORT_LENGTH}}$`);
+/** The last letter carries two bits of the 128: one UUID has one short id. */
+const LAST = [0, 16, 32, 48].map((place) => ALPHABET[place]).join('');
+const classOf = (letters: string): string => `[${letters.replace('-', '\\-')}]`;
+const SHORT_ID = new RegExp(`^${classOf(ALPHABET)}{${SHORT_LENGTH - 1}}${classOf(LAST)}$`);
 
 /** Whether the text is the short form of a UUID. */
 export function isShortId(text: string): boolean {

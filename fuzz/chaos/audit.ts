@@ -4,16 +4,17 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { compareBytes, partitionKeyOf } from '../../model/ids.js';
-import { violations } from '../../model/invariants.js';
-import type { LoggedEvent } from '../../model/events.js';
+import { violations } from '../../model/specification/invariants.js';
+import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import { isTerminal } from '../../model/execution/situation.js';
+import { generationOf } from '../../model/partition/cursor.js';
 import { partitionOfCommand } from '../../model/machine.js';
-import { isAcquisition } from '../../model/replay.js';
+import { isAcquisition } from '../../model/specification/replay.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { readEvents } from '../../src/log.js';
 import type { Backend } from '../../src/backend.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';
-import { plain } from '../differential.js';
+import { plain } from '../plain.js';
 import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
 import type { RecordedCall } from './recording.js';
 import { Timeline, type Span } from './timeline.js';
@@ -142,7 +143,9 @@ class Auditor implements Audit {
     for (const { executionId, leaseId, leaseEpoch } of claimed) {
       const acquisitions = timeline
         .of(executionId)
-        .flatMap(({ next }) => (next !== undefined && isAcquisition(next.event) ? [next.event] : []));
+        .flatMap(({ next }) =>
+          next !== undefined && isOfExecution(next.event) && isAcquisition(next.event) ? [next.event] : [],
+        );
       if (acquisitions.some((event) => event.leaseEpoch === leaseEpoch && event.leaseId !== leaseId))
         this.epochsGivenTwice++;
     }
@@ -150,7 +153,7 @@ class Auditor implements Audit {
     const later = timeline
       .of(command.args.executionId)
       .flatMap(({ next }) => (next !== undefined && next.event.at > call.sentAt ? [next.event.type] : []));
-    if (!timeline.state.executions.has(command.args.executionId)) this.lostCompletions.gone++;
+    if (!timeline.state.tables.execution.has(command.args.executionId)) this.lostCompletions.gone++;
     else if (later.some((type) => type === 'execution_claimed' || type === 'execution_resumed'))
       this.lostCompletions.attemptedAgain++;
     else this.lostCompletions.endedOtherwise++;
@@ -164,16 +167,25 @@ class Auditor implements Audit {
     stored: CanonicalState,
     now: number,
   ): void {
-    const payloads = new Map<string, Uint8Array>();
-    const results = new Map<string, Uint8Array>();
+    const input = new Map<string, Uint8Array>();
+    const result = new Map<string, Uint8Array>();
     for (const { command } of causes.values()) {
       if (command.name === 'createExecution' && command.args.inputPayload.byteLength > 0)
-        payloads.set(command.args.executionId, command.args.inputPayload);
+        input.set(command.args.executionId, command.args.inputPayload);
       if (command.name === 'completeExecution' && command.args.resultPayload !== undefined)
-        results.set(command.args.executionId, command.args.resultPayload);
+        result.set(command.args.executionId, command.args.resultPayload);
     }
+    const log = [...timeline.log];
+    const [first, last] = [log[0], log.at(-1)];
+    const header = {
+      generation: first === undefined ? '' : generationOf(first.event.at),
+      sequence: last?.sequence ?? 0,
+      time: last?.event.at ?? 0,
+      // Which loop applies due work follows from no log.
+      applier: stored.header.applier,
+    };
     const folded = plain(
-      canonicalByDefinition({ state: timeline.state, payloads, results, log: [...timeline.log] }, now),
+      canonicalByDefinition({ state: timeline.state, bytes: { input, result }, log, header }, now),
     ) as Record<string, unknown>;
     const found = plain(stored) as Record<string, unknown>;
     for (const part of Object.keys(folded)) {
@@ -186,7 +198,7 @@ class Auditor implements Audit {
 
   private tally(timeline: Timeline): void {
     const unended: string[] = [];
-    for (const { executionId, situation, totalAttemptCount } of timeline.state.executions.values()) {
+    for (const { executionId, situation, totalAttemptCount } of timeline.state.tables.execution.values()) {
       this.attempts.set(totalAttemptCount, (this.attempts.get(totalAttemptCount) ?? 0) + 1);
       this.endings.set(situation, (this.endings.get(situation) ?? 0) + 1);
       if (!isTerminal(situation)) unended.push(`${executionId} is ${situation}`);

@@ -5,6 +5,8 @@ import type { Backend } from '../../src/backend.js';
 import { startTimerLoop } from '../../src/engine/timer-loop.js';
 import { valkey } from '../../src/valkey/index.js';
 import { EngineError } from '../../model/errors.js';
+import { isOfExecution } from '../../model/events.js';
+import { decodeCursor, encodeCursor } from '../../model/partition/cursor.js';
 import { lineOf, recorded } from './recording.js';
 import { chaosApp } from './work.js';
 
@@ -48,14 +50,16 @@ async function operate(backend: Backend, { operationsPerSecond, partitions }: Ch
     try {
       // What happened last concerns those that most likely still go on.
       const partitionKey = partitionKeyOf(partition);
-      const { end } = await backend.readLog({ partition: partitionKey, after: 0, limit: 1 });
+      const { end } = await backend.readLog({ partition: partitionKey, limit: 1 });
+      const { generation, sequence } = decodeCursor(end);
       const { events } = await backend.readLog({
         partition: partitionKey,
-        after: Math.max(0, end - RECENT_EVENTS),
+        after: encodeCursor({ generation, sequence: Math.max(0, sequence - RECENT_EVENTS), time: 0 }),
         limit: RECENT_EVENTS,
       });
-      const executionId = events[Math.floor(Math.random() * events.length)]?.event.executionId;
-      if (executionId === undefined) continue;
+      const event = events[Math.floor(Math.random() * events.length)]?.event;
+      if (event === undefined || !isOfExecution(event)) continue;
+      const { executionId } = event;
       if (Math.random() < 0.7)
         await backend.cancelExecution({ executionId, source: 'operator_override', reason: 'by an operator' });
       else await backend.revokeLease({ executionId, reason: 'by an operator' });

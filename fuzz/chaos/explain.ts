@@ -3,10 +3,11 @@
  * decision, from a state in which the execution was during the call; every event must be the deed of exactly one call.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { LoggedEvent } from '../../model/events.js';
-import { operationNamed, type AnyDecision, type ParsedCommand } from '../../model/machine.js';
-import type { View } from '../../model/view.js';
-import { plain } from '../differential.js';
+import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { operationNamed, type AnyDecision, type OutcomeOf, type ParsedCommand } from '../../model/machine.js';
+import { plain } from '../plain.js';
+import { viewOfMoment } from './moment-view.js';
+import { entriesOf, summaryOfAnswer, summaryOfRun } from './passes.js';
 import type { Answer, RecordedCall } from './recording.js';
 import type { Moment, Span, Timeline } from './timeline.js';
 
@@ -74,13 +75,17 @@ class Explainer {
       if (deed.answer !== undefined && !this.explained(deed, deed.answer)) unexplained.push(deed);
     let ranUnanswered = 0;
     for (const deed of byEnd) if (deed.answer === undefined && this.attribute(deed)) ranUnanswered++;
-    const orphans = this.timeline.log.filter(({ sequence }) => !this.causes.has(sequence));
+    // That the clock stepped back is nobody's deed.
+    const orphans = this.timeline.log.filter(
+      ({ sequence, event }) => isOfExecution(event) && !this.causes.has(sequence),
+    );
     return { unexplained, orphans, ranUnanswered, causes: this.causes };
   }
 
   private explained(deed: Deed, answer: Answer): boolean {
     const { command } = deed;
     if (command.name === 'claimForWorker') return this.claimExplained(deed, command, answer);
+    if (command.name === 'applyDue') return this.passExplained(deed, answer);
     return this.did(deed, answer) || this.left(deed, answer);
   }
 
@@ -122,7 +127,7 @@ class Explainer {
     if (!answer.ok) return false;
     const { executions = [], reclaimCapExceeded } = answer.outcome as ClaimAnswer;
     if (executions.length === 0 && reclaimCapExceeded.length === 0)
-      return this.timeline.wasIdle(command.args.laneId, spanOf(deed.call));
+      return this.timeline.wasIdle(command.args.laneId, command.args.kinds, spanOf(deed.call));
     const taken = executions.every((claimed, index) => this.took(deed, command, claimed.executionId, index, claimed));
     return taken && reclaimCapExceeded.every((executionId) => this.took(deed, command, executionId, 0, undefined));
   }
@@ -147,9 +152,43 @@ class Explainer {
     return false;
   }
 
+  /** Whether a run of entries, all of one time, is what a pass over due work says it did. */
+  private passExplained(deed: Deed, answer: Answer): boolean {
+    if (!answer.ok) return false;
+    const outcome = answer.outcome as OutcomeOf<'applyDue'>;
+    if (outcome.kind === 'left_to_other') return true;
+    const told = summaryOfAnswer(outcome);
+    const count = entriesOf(told);
+    return (
+      count === 0 || this.passOf(deed, (run) => run.length === count && isDeepStrictEqual(summaryOfRun(run), told))
+    );
+  }
+
+  /** Gives a pass the first run of entries that it can have made, up to its limit and as long as `fits` wants it. */
+  private passOf(deed: Deed, fits: (run: readonly LoggedEvent[]) => boolean): boolean {
+    const { log } = this.timeline;
+    const span = spanOf(deed.call);
+    for (let start = 0; start < log.length; start++) {
+      const run: LoggedEvent[] = [];
+      const at = log[start]?.event.at;
+      for (let i = start; i < log.length && log[i]?.event.at === at; i++) {
+        const entry = log[i] as LoggedEvent;
+        const moment = this.timeline.endedBy(entry);
+        if (moment === undefined || !this.happenedIn(moment, span)) break;
+        if (!this.caused(this.decide(deed.command, moment, entry.event.at), entry)) break;
+        run.push(entry);
+        if (!fits(run)) continue;
+        for (const { sequence } of run) this.causes.set(sequence, deed);
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Gives a call without an answer the events that it alone can have caused. */
   private attribute(deed: Deed): boolean {
     const { command } = deed;
+    if (command.name === 'applyDue') return this.attributePass(deed);
     if (command.name !== 'claimForWorker') return this.did(deed, undefined);
     let ran = false;
     const leases = new Map(command.args.claims.map(({ leaseId }, index) => [leaseId, index]));
@@ -161,9 +200,20 @@ class Explainer {
         : event.type === 'execution_claimed' || event.type === 'execution_resumed'
           ? leases.get(event.leaseId)
           : undefined;
-      if (index !== undefined && this.took(deed, command, event.executionId, index, undefined)) ran = true;
+      if (index !== undefined && isOfExecution(event) && this.took(deed, command, event.executionId, index, undefined))
+        ran = true;
     }
     return ran;
+  }
+
+  /** Gives a pass without an answer the longest run that begins where one of its can begin. */
+  private attributePass(deed: Deed): boolean {
+    let longest = 0;
+    this.passOf(deed, (run) => {
+      longest = Math.max(longest, run.length);
+      return false;
+    });
+    return longest > 0 && this.passOf(deed, (run) => run.length === longest);
   }
 
   private happenedIn(moment: Moment, { from, until }: Span): moment is Moment & { next: LoggedEvent } {
@@ -178,13 +228,8 @@ class Explainer {
   private decide({ name, args }: ParsedCommand, { state }: Moment, now: number): AnyDecision {
     const input = state === undefined ? undefined : this.payloads.get(state.executionId);
     const own = name === 'createExecution' ? args.executionId : undefined;
-    const view: Partial<View> = {
-      execution: () => state,
-      idempotent: (namespace, key, at) => this.timeline.idempotent(namespace, key, at, own),
-      claimable: () => (state === undefined ? [] : [state]),
-      payload: () => input,
-    };
-    return operationNamed(name).decide(view as View, args as never, {
+    const view = viewOfMoment(state, input, (namespace, key, at) => this.timeline.idempotent(namespace, key, at, own));
+    return operationNamed(name).decide(view, args as never, {
       now,
       settings: { retentionMs: this.retentionMs },
     }) as AnyDecision;

@@ -1,9 +1,10 @@
 /** The log of a partition as a timeline: what was true of each execution from when to when, and what happened then. */
-import { evolveInPlace } from '../../model/evolve.js';
-import type { LoggedEvent } from '../../model/events.js';
+import { fold } from '../../model/evolve.js';
+import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isClaimable } from '../../model/execution/situation.js';
-import { emptyState, idempotencyId, type PartitionState } from '../../model/state.js';
+import { idempotencyId } from '../../model/execution/idempotency.js';
+import { emptyState, type PartitionState } from '../../model/state.js';
 
 /** A stretch of time, ms since the epoch by the server. */
 export interface Span {
@@ -24,17 +25,24 @@ export class Timeline {
   readonly state: PartitionState = emptyState();
   private readonly moments = new Map<string, Moment[]>();
   private readonly keys = new Map<string, { executionId: string; from: number; until: number }[]>();
+  /** By queue: when it was empty. */
   private readonly idle = new Map<string, Span[]>();
+  /** By lane: the kinds that ever waited without asking for a capability. */
+  private readonly kinds = new Map<string, Set<string>>();
 
   constructor(readonly log: readonly LoggedEvent[]) {
     const waiting = new Map<string, { count: number; emptyFrom: number }>();
     const open = new Map<string, { from: number; state: ReadonlyExecution | undefined }>();
     for (const logged of log) {
       const { event } = logged;
+      if (!isOfExecution(event)) {
+        fold(this.state, event);
+        continue;
+      }
       const id = event.executionId;
       const before = open.get(id) ?? { from: -Infinity, state: undefined };
-      evolveInPlace(this.state, event);
-      const known = this.state.executions.get(id);
+      fold(this.state, event);
+      const known = this.state.tables.execution.get(id);
       const state = known === undefined ? undefined : { ...known };
       push(this.moments, id, { ...before, until: event.at, next: logged });
       open.set(id, { from: event.at, state });
@@ -49,8 +57,8 @@ export class Timeline {
       this.count(waiting, state, 1, event.at);
     }
     for (const [id, last] of open) push(this.moments, id, { ...last, until: Infinity, next: undefined });
-    for (const [lane, { count, emptyFrom }] of waiting)
-      if (count === 0) push(this.idle, lane, { from: emptyFrom, until: Infinity });
+    for (const [queue, { count, emptyFrom }] of waiting)
+      if (count === 0) push(this.idle, queue, { from: emptyFrom, until: Infinity });
   }
 
   /** Every stretch of an execution; one that says nothing when it was never created. */
@@ -69,12 +77,24 @@ export class Timeline {
       ?.executionId;
   }
 
-  /** Whether a lane was without work that asks for no capability, at some time of the span. */
-  wasIdle(laneId: string, { from, until }: Span): boolean {
-    const spans = this.idle.get(laneId);
-    const everHadWork =
-      spans !== undefined || [...this.state.executions.values()].some((execution) => execution.laneId === laneId);
-    return !everHadWork || (spans ?? []).some((span) => span.from <= until && span.until >= from);
+  /** The stretch that an entry of the log ended. */
+  endedBy({ sequence, event }: LoggedEvent): Moment | undefined {
+    if (!isOfExecution(event)) return undefined;
+    return this.of(event.executionId).find(({ next }) => next?.sequence === sequence);
+  }
+
+  /**
+   * Whether a lane was without work that asks for no capability, of any of the kinds (every one when absent), at some
+   * time of the span.
+   */
+  wasIdle(laneId: string, kinds: readonly string[] | undefined, span: Span): boolean {
+    const wanted = kinds ?? [...(this.kinds.get(laneId) ?? [])];
+    let idle: readonly Span[] = [span];
+    for (const kind of wanted) {
+      if (this.kinds.get(laneId)?.has(kind) !== true) continue;
+      idle = intersections(idle, this.idle.get(queueOf(laneId, kind)) ?? []);
+    }
+    return idle.length > 0;
   }
 
   private count(
@@ -85,12 +105,27 @@ export class Timeline {
   ): void {
     if (execution === undefined || !isClaimable(execution.situation) || execution.requiredCapabilities.length > 0)
       return;
-    const lane = waiting.get(execution.laneId) ?? { count: 0, emptyFrom: -Infinity };
-    waiting.set(execution.laneId, lane);
-    if (lane.count === 0 && by === 1) push(this.idle, execution.laneId, { from: lane.emptyFrom, until: at });
-    lane.count += by;
-    if (lane.count === 0) lane.emptyFrom = at;
+    const { laneId, executionKind } = execution;
+    const name = queueOf(laneId, executionKind);
+    const kinds = this.kinds.get(laneId) ?? new Set();
+    this.kinds.set(laneId, kinds.add(executionKind));
+    const queue = waiting.get(name) ?? { count: 0, emptyFrom: -Infinity };
+    waiting.set(name, queue);
+    if (queue.count === 0 && by === 1) push(this.idle, name, { from: queue.emptyFrom, until: at });
+    queue.count += by;
+    if (queue.count === 0) queue.emptyFrom = at;
   }
+}
+
+const queueOf = (laneId: string, executionKind: string): string => `${laneId}\t${executionKind}`;
+
+function intersections(some: readonly Span[], others: readonly Span[]): Span[] {
+  return some.flatMap((one) =>
+    others.flatMap((other) => {
+      const [from, until] = [Math.max(one.from, other.from), Math.min(one.until, other.until)];
+      return from <= until ? [{ from, until }] : [];
+    }),
+  );
 }
 
 function push<Value>(map: Map<string, Value[]>, key: string, value: Value): void {

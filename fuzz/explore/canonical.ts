@@ -1,37 +1,95 @@
 /**
- * What tells two states apart, and nothing else: ids are numbered, times are relative to now, times in the past are
- * all the same, and so are purges that are not due. Counters that no cap looks at (epochs, attempts) only matter by
- * who holds the newest fence.
+ * What tells two states apart, and nothing else. It follows from the table of facts: every fact of an execution counts
+ * by its kind, so that a new one cannot be missed. Times are relative to now, those in the past are all the same; ids
+ * count by whether there is one. What counts for less is named below, with the reason.
  */
-import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { factsOf, type FactKind, type FactTable } from '../../model/core/facts.js';
+import { executionFacts, type Execution, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isReclaimable, isTerminal } from '../../model/execution/situation.js';
 import { executionOf, type Node } from './node.js';
 
+type FactName = Exclude<keyof Execution, 'executionId'>;
+type Facts = Readonly<Record<string, unknown>>;
+
 const ahead = (at: number | undefined, now: number): number | '' => (at === undefined ? '' : Math.max(0, at - now));
+
+/** Counters that no cap looks at: it matters whether they are zero. The fences say who the last owners were. */
+const UNCAPPED: ReadonlySet<string> = new Set<FactName>(['currentLeaseEpoch', 'totalAttemptCount']);
+
+/**
+ * What was given to an execution and never changes: in a world, its number says all of it. Deadlines and lifetimes of
+ * keys are given too, but come nearer as time passes.
+ */
+const GIVEN: ReadonlySet<string> = new Set<FactName>([
+  'namespace',
+  'laneId',
+  'executionKind',
+  'creatorIdentity',
+  'priority',
+  'payloadBytes',
+  'payloadEncoding',
+  'requiredCapabilities',
+  'tags',
+  'policy',
+]);
+
+/** What no decision and no rule looks at once the execution has ended, but that it is there. */
+const PAST: ReadonlySet<string> = new Set<FactName>([
+  // A purge that is not due is like any other: the order of purges does not matter.
+  'dueAt',
+  'executionDeadlineAt',
+  'idempotencyExpiresAt',
+  'retryCount',
+  'leaseReclaimCount',
+  'leaseReleaseCount',
+  'failureReason',
+  'failureCategory',
+  'cancelledBy',
+  'progressPct',
+]);
+
+/** Names of facts that count for less than their kind says. */
+export const LESSENED: ReadonlySet<string> = new Set([...UNCAPPED, ...GIVEN, ...PAST]);
+
+const isTime = (name: string): boolean => name.endsWith('At') || name.endsWith('Until');
+
+function textOf(name: string, kind: FactKind, value: unknown, now: number): unknown {
+  if (value === undefined) return '';
+  if (kind === 'id') return '+';
+  if (kind === 'number') return isTime(name) ? ahead(value as number, now) : value;
+  return typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+/** The facts of an entity that tell it apart, in the order of its table. */
+export function canonicalFacts(
+  table: FactTable,
+  entity: Facts,
+  { now, ended }: { now: number; ended: boolean },
+): string {
+  const texts: unknown[] = [];
+  for (const [name, { kind }] of factsOf(table)) {
+    const value = entity[name];
+    if (GIVEN.has(name)) continue;
+    if (ended && PAST.has(name)) texts.push(name === 'dueAt' ? isOver(value, now) : value !== undefined);
+    else if (UNCAPPED.has(name)) texts.push(value !== 0);
+    else texts.push(textOf(name, kind, value, now));
+  }
+  return texts.join(' ');
+}
+
+/** Whether a purge is due; nothing when there is none to come. */
+const isOver = (purgeAt: unknown, now: number): boolean | '' => purgeAt !== undefined && (purgeAt as number) <= now;
 
 function ofExecution(node: Node, n: number): string {
   const executionId = executionOf(n);
-  const execution = node.state.executions.get(executionId);
+  const execution = node.state.tables.execution.get(executionId);
   if (execution === undefined) return 'gone';
-  const { now } = node;
   const holders = (node.fences.get(executionId) ?? []).slice(-2).map(({ worker }) => worker);
-  const common = [execution.situation, holders.join(''), execution.nextAttempt];
-  if (isTerminal(execution.situation)) return [...common, (execution.dueAt as number) <= now].join(' ');
-  return [
-    ...common,
-    ahead(execution.dueAt, now),
-    ahead(execution.attemptTimeoutAt, now),
-    execution.attemptTimeoutRemainingMs ?? '',
-    ahead(execution.executionDeadlineAt, now),
-    execution.retryCount,
-    execution.leaseReclaimCount,
-    execution.leaseReleaseCount,
-    execution.totalAttemptCount > 0,
-    execution.progressPct ?? '',
-  ].join(' ');
+  const ended = isTerminal(execution.situation);
+  return `${holders.join('')} ${canonicalFacts(executionFacts, execution as Facts, { now: node.now, ended })}`;
 }
 
-/** Who comes first in the queue, as far as it can change. */
+/** Which comes first in the queue, as far as it can change. */
 function order(executions: readonly ReadonlyExecution[]): string {
   const [a, b] = executions;
   if (a === undefined || b === undefined) return '';
@@ -42,9 +100,11 @@ function order(executions: readonly ReadonlyExecution[]): string {
 
 /** The canonical text of a state. */
 export function canonicalOf(node: Node): string {
+  const { state, now, applier } = node;
   const parts = Array.from({ length: node.created }, (_, i) => ofExecution(node, i + 1));
-  const keys = [...node.state.idempotency.values()].map(
-    ({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, node.now)}`,
+  const keys = [...state.tables.idempotency_key.values()].map(
+    ({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, now)}`,
   );
-  return `${parts.join('|')}|${order([...node.state.executions.values()])}|${keys.join()}`;
+  const applies = applier === undefined ? '' : `${applier.owner}@${ahead(applier.until, now)}`;
+  return `${parts.join('|')}|${order([...state.tables.execution.values()])}|${keys.join()}|${applies}`;
 }

@@ -3,10 +3,10 @@
  * so that the way to anything found is a shortest one. In every state everything is tried.
  */
 import { isActive } from '../../model/execution/situation.js';
-import { INVARIANTS, violations } from '../../model/invariants.js';
+import { INVARIANTS, violations } from '../../model/specification/invariants.js';
 import { operationNamed, type AnyDecision } from '../../model/machine.js';
 import { canonicalOf } from './canonical.js';
-import { movesOf, type CommandMove } from './moves.js';
+import { movesOf, type CommandMove, type Move } from './moves.js';
 import { apply, decide, pathTo, rootNode, type Held, type Node, type Registry } from './node.js';
 import { shownBy } from './reached.js';
 import type { Scenario } from './scenarios.js';
@@ -53,8 +53,8 @@ function faultOf(
       : { property: 'an operation refuses only with codes that it declares', because: decision.code };
   }
   if (!move.fenced || decision.events.length === 0) return undefined;
-  const execution = 'executionId' in args ? node.state.executions.get(args.executionId) : undefined;
-  const held = execution !== undefined && isActive(execution.situation);
+  const execution = 'executionId' in args ? node.state.tables.execution.get(args.executionId) : undefined;
+  const held = execution !== undefined && isActive(execution);
   if (move.proof !== 'newest' && (held || move.proof === 'none'))
     return {
       property: 'nobody but the newest owner changes anything',
@@ -78,6 +78,22 @@ function withClaims(fences: Node['fences'], decision: AnyDecision, worker: strin
     next.set(executionId, [...(next.get(executionId) ?? []), { worker, fence: { leaseId, leaseEpoch, attemptId } }]);
   }
   return next;
+}
+
+/** Makes one move: what was decided, nothing when time passed, and where it led. */
+export function step(node: Node, move: Move, registry: Registry): { decision: AnyDecision | undefined; to: Node } {
+  const next = { ...node, parent: node, depth: node.depth + 1, move: move.words };
+  if (move.kind === 'time') return { decision: undefined, to: { ...next, answer: '', now: move.to } };
+  const decision = decide(node, move.command, registry);
+  const to: Node = {
+    ...next,
+    ...apply(node, decision),
+    answer: decision.ok ? decision.outcome.kind : decision.code,
+    fences: move.worker === undefined ? node.fences : withClaims(node.fences, decision, move.worker),
+    minted: node.minted + (move.command.name === 'claimForWorker' ? 2 * move.command.args.claims.length : 0),
+    created: node.created + (decision.ok && decision.outcome.kind === 'created' ? 1 : 0),
+  };
+  return { decision, to };
 }
 
 class Explorer {
@@ -124,35 +140,26 @@ class Explorer {
   private expand(node: Node): void {
     for (const move of movesOf(node, this.scenario)) {
       this.transitions += 1;
-      if (move.kind === 'time')
-        this.arrive({ ...node, parent: node, depth: node.depth + 1, move: move.words, answer: '', now: move.to });
+      if (move.kind === 'time') this.arrive(step(node, move, this.registry).to);
       else this.tryCommand(node, move);
       if (this.counterexample !== undefined) return;
     }
   }
 
   private tryCommand(node: Node, move: CommandMove): void {
-    const decision = decide(node, move.command, this.registry);
-    const { state, log } = apply(node, decision);
-    const to: Node = {
-      parent: node,
-      move: move.words,
-      answer: decision.ok ? decision.outcome.kind : decision.code,
-      depth: node.depth + 1,
-      now: node.now,
-      state,
-      log,
-      fences: move.worker === undefined ? node.fences : withClaims(node.fences, decision, move.worker),
-      minted: node.minted + (move.command.name === 'claimForWorker' ? 2 * move.command.args.claims.length : 0),
-      created: node.created + (decision.ok && decision.outcome.kind === 'created' ? 1 : 0),
-    };
+    const { decision, to } = step(node, move, this.registry);
+    if (decision === undefined) return;
     for (const property of shownBy({ from: node, move, decision, to }))
       if (!this.reached.has(property)) this.reached.set(property, pathTo(to));
     const fault = faultOf(node, move, decision, this.registry);
     if (fault !== undefined) return this.refute(fault.property, fault.because, to);
-    if (state === node.state) return;
+    if (to.state === node.state) {
+      // Which loop is at it is no state, but decides what the next one may do.
+      if (to.applier !== node.applier) this.arrive(to);
+      return;
+    }
     this.effects += 1;
-    const [broken] = violations(state, log, node.now);
+    const [broken] = violations(to.state, to.log, node.now);
     if (broken !== undefined) return this.refute(broken.name, broken.because, to);
     this.arrive(to);
   }

@@ -36,6 +36,7 @@ export function* movesOf(node: Node, scenario: Scenario): Generator<Move> {
   yield* claims(node, scenario);
   for (let n = 1; n <= Math.max(1, node.created); n++)
     yield* movesOn(node, n, scenario.creations.length > 1 ? ` ${n}` : '');
+  yield* passes(scenario);
   yield* times(node);
 }
 
@@ -64,7 +65,12 @@ function* creations(node: Node, { creations }: Scenario): Generator<Move> {
   }
 }
 
-function* claims(node: Node, { creations, capabilities }: Scenario): Generator<Move> {
+function* claims(node: Node, scenario: Scenario): Generator<Move> {
+  yield* claimsOf(node, scenario, false);
+  if (scenario.ahead === true) yield* claimsOf(node, scenario, true);
+}
+
+function* claimsOf(node: Node, { creations, capabilities, kinds }: Scenario, ahead: boolean): Generator<Move> {
   for (const [i, worker] of WORKERS.entries()) {
     for (let count = 1; count <= creations.length; count++) {
       const ids = Array.from({ length: count }, (_, k) => ({
@@ -72,7 +78,7 @@ function* claims(node: Node, { creations, capabilities }: Scenario): Generator<M
         attemptId: idOf(node.minted + 2 * k + 2),
       }));
       yield {
-        ...engine(`${worker} claims${count > 1 ? ` ${count}` : ''}`, {
+        ...engine(`${worker} claims${ahead ? ' ahead' : ''}${count > 1 ? ` ${count}` : ''}`, {
           name: 'claimForWorker',
           args: {
             partition: PARTITION,
@@ -80,7 +86,9 @@ function* claims(node: Node, { creations, capabilities }: Scenario): Generator<M
             workerId: 'pool',
             workerInstanceId: worker,
             workerCapabilities: [...(capabilities[i] as readonly string[])],
+            kinds: kinds === undefined ? undefined : [...(kinds[i] as readonly string[])],
             leaseTtlMs: LIMITS.minLeaseTtlMs,
+            ahead,
             claims: ids,
           },
         }),
@@ -136,7 +144,7 @@ function claimantsOf(node: Node, executionId: string, execution: ReadonlyExecuti
 
 function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
   const executionId = executionOf(n);
-  const execution = node.state.executions.get(executionId);
+  const execution = node.state.tables.execution.get(executionId);
   for (const { words, fence, attemptIndex, proof } of claimantsOf(node, executionId, execution)) {
     const by = (doing: string, command: Command): Move => ({
       kind: 'command',
@@ -162,6 +170,7 @@ function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
     });
     yield by('hands back', { name: 'releaseLease', args });
     if (attemptIndex !== undefined) continue;
+    yield by('begins', { name: 'beginAttempt', args: { executionId, fence } });
     yield by('cancels', { name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
     if (fence?.leaseId === undefined || fence.leaseEpoch === undefined || fence.attemptId === undefined) continue;
     const { leaseId, leaseEpoch, attemptId } = fence;
@@ -196,24 +205,32 @@ function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
   yield engine(`the engine purges${suffix}`, { name: 'purgeExecution', args: { executionId } });
 }
 
+/** What loops do that apply due work. */
+function* passes({ loops = { owners: ['L1'], limit: 100 } }: Scenario): Generator<Move> {
+  for (const owner of loops.owners) {
+    const args = { partition: PARTITION, limit: loops.limit, jitter: 1, owner };
+    yield engine(`${owner} applies what is due`, { name: 'applyDue', args });
+  }
+}
+
 /** A worker that parks again asks for the same time. */
 const repeatedDelay = (execution: ReadonlyExecution | undefined): number | undefined =>
   execution?.situation === 'delayed' && execution.nextAttempt === 'resume' ? execution.dueAt : undefined;
 
 /** Future times at which something changes by itself, ascending. */
 function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
-  const running = [...state.executions.values()].filter(({ situation }) => !isTerminal(situation));
+  const running = [...state.tables.execution.values()].filter(({ situation }) => !isTerminal(situation));
   const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt }) => [
     dueAt,
     attemptTimeoutAt,
     executionDeadlineAt,
   ]);
-  for (const { expiresAt } of state.idempotency.values()) times.push(expiresAt);
+  for (const { expiresAt } of state.tables.idempotency_key.values()) times.push(expiresAt);
   const ahead = [...new Set(times)].filter((at): at is number => at !== undefined && at > now).sort((a, b) => a - b);
   // Purges wait until nothing else can happen: they are far away, and their order does not matter.
   return ahead.length > 0
     ? ahead
-    : [...state.executions.values()]
+    : [...state.tables.execution.values()]
         .flatMap(({ dueAt }) => (dueAt !== undefined && dueAt > now ? [dueAt] : []))
         .slice(0, 1);
 }

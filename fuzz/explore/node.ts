@@ -1,12 +1,13 @@
 /** A state of a small world, with the way that led there. Nothing in it is ever changed: every move makes a new one. */
 import { parseCommand } from '../../src/boundary.js';
-import type { Operation } from '../../model/core/operation.js';
-import { evolve } from '../../model/evolve-pure.js';
-import type { LoggedEvent } from '../../model/events.js';
+import type { Applier, Operation } from '../../model/core/operation.js';
+import { evolve } from '../../model/specification/evolve.js';
+import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import { operationNamed, type AnyDecision, type Command, type OperationName } from '../../model/machine.js';
-import { SpecView } from '../../model/spec-view.js';
+import { generationOf } from '../../model/partition/cursor.js';
 import { emptyState, type PartitionState } from '../../model/state.js';
+import { viewByDefinition, type View } from '../../model/view.js';
 
 /** A fence as a worker keeps it. */
 export interface Held {
@@ -14,7 +15,15 @@ export interface Held {
   readonly fence: FullFence;
 }
 
-export interface Node {
+/** What a partition amounts to. */
+export interface Small {
+  readonly state: PartitionState;
+  readonly log: readonly LoggedEvent[];
+  /** The loop that is at the due work. */
+  readonly applier: Applier | undefined;
+}
+
+export interface Node extends Small {
   readonly parent: Node | undefined;
   /** What led here, in words. */
   readonly move: string;
@@ -22,8 +31,6 @@ export interface Node {
   readonly answer: string;
   readonly depth: number;
   readonly now: number;
-  readonly state: PartitionState;
-  readonly log: readonly LoggedEvent[];
   /** By execution: every fence that a claim gave out, oldest first. */
   readonly fences: ReadonlyMap<string, readonly Held[]>;
   /** Ids made so far. */
@@ -54,6 +61,7 @@ export function rootNode(): Node {
     now: START_AT,
     state: emptyState(),
     log: [],
+    applier: undefined,
     fences: new Map(),
     minted: 0,
     created: 0,
@@ -62,12 +70,24 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
-export const viewOf = ({ state, log }: Pick<Node, 'state' | 'log'>): SpecView =>
-  new SpecView({ state, payloads: NOTHING, results: NOTHING, log: log as LoggedEvent[] });
+export function viewOf({ state, log, applier }: Small): View {
+  const [first, last] = [log[0], log.at(-1)];
+  return viewByDefinition({
+    state,
+    bytes: { input: NOTHING, result: NOTHING },
+    log: log as LoggedEvent[],
+    header: {
+      generation: first === undefined ? '' : generationOf(first.event.at),
+      sequence: log.length,
+      time: last?.event.at ?? 0,
+      applier,
+    },
+  });
+}
 
 /** What a command would come to. */
 export function decide(
-  node: Pick<Node, 'state' | 'log' | 'now'>,
+  node: Small & { readonly now: number },
   command: Command,
   registry: Registry = operationNamed,
 ): AnyDecision {
@@ -78,18 +98,20 @@ export function decide(
   }) as AnyDecision;
 }
 
-/** The state and the log after a decision. */
-export function apply({ state, log }: Pick<Node, 'state' | 'log'>, decision: AnyDecision): Pick<Node, 'state' | 'log'> {
-  if (!decision.ok || decision.events.length === 0) return { state, log };
+/** What the partition amounts to after a decision. */
+export function apply({ state, log, applier }: Small, decision: AnyDecision): Small {
+  if (!decision.ok) return { state, log, applier };
+  const next = 'applier' in decision ? decision.applier : applier;
+  if (decision.events.length === 0) return { state, log, applier: next };
   const entries = decision.events.map((event, i): LoggedEvent => ({ sequence: log.length + i + 1, event }));
-  let next = state;
+  let after = state;
   for (const { event } of entries) {
-    next = evolve(next, event);
+    after = evolve(after, event);
     // A decision that changed what it looked at would be seen at once: everything is frozen.
-    const execution = next.executions.get(event.executionId);
+    const execution = isOfExecution(event) ? after.tables.execution.get(event.executionId) : undefined;
     if (execution !== undefined) Object.freeze(execution);
   }
-  return { state: next, log: [...log, ...entries] };
+  return { state: after, log: [...log, ...entries], applier: next };
 }
 
 /** The way from the beginning to a node, one line a move. */

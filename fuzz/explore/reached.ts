@@ -1,8 +1,8 @@
 /** Properties of the kind "sometimes": what must be reachable, or the machine (or this explorer) does less than it says. */
 import { variantsOf } from '../../model/core/kinds.js';
-import type { Event } from '../../model/events.js';
+import { isOfExecution, type Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { isTerminal, SITUATION_NAMES } from '../../model/execution/situation.js';
+import { isTerminal, SITUATION_NAMES, SITUATIONS } from '../../model/execution/situation.js';
 import { OPERATIONS, type AnyDecision, type OperationName } from '../../model/machine.js';
 import type { CommandMove } from './moves.js';
 import type { Node } from './node.js';
@@ -16,7 +16,7 @@ export interface Transition {
 }
 
 const targetOf = ({ from, move: { command } }: Transition): ReadonlyExecution | undefined =>
-  'executionId' in command.args ? from.state.executions.get(command.args.executionId) : undefined;
+  'executionId' in command.args ? from.state.tables.execution.get(command.args.executionId) : undefined;
 
 const eventsOf = ({ decision }: Transition): readonly Event[] => (decision.ok ? decision.events : []);
 
@@ -53,10 +53,10 @@ const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
     eventsOf(step).some(
       (event) =>
         event.type === 'execution_claimed' &&
-        [...step.from.state.executions.values()].some(
+        [...step.from.state.tables.execution.values()].some(
           (it) =>
             it.situation === 'ready' &&
-            it.createdAt <= (step.from.state.executions.get(event.executionId)?.createdAt ?? 0) &&
+            it.createdAt <= (step.from.state.tables.execution.get(event.executionId)?.createdAt ?? 0) &&
             it.executionId < event.executionId,
         ),
     ),
@@ -79,11 +79,68 @@ const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
     happens(step, 'execution_expired') && targetOf(step)?.situation === 'ready',
   'a resumed attempt has no time left': (step) =>
     eventsOf(step).some((event) => event.type === 'execution_resumed' && event.attemptTimeoutAt === step.from.now),
+  'a claim passes over work of a kind that its worker cannot run': (step) =>
+    eventsOf(step).some(
+      (event) =>
+        event.type === 'execution_claimed' &&
+        executionsOf(step.from).some((it) => it.situation === 'ready' && it.executionId < event.executionId),
+    ) &&
+    step.move.command.name === 'claimForWorker' &&
+    step.move.command.args.kinds?.length === 1,
+  'work that was claimed ahead lapsed before it began': (step) =>
+    eventsOf(step).some((event) => event.type === 'lease_expired' && isAhead(executionIn(step.from, event))),
+  'the handler of work that was claimed ahead begins later than its claim': (step) =>
+    eventsOf(step).some(
+      (event) => event.type === 'attempt_begun' && event.at > (targetOf(step)?.lastTransitionAt ?? 0),
+    ),
+  'a beginning that is repeated gets its first answer': (step) =>
+    answersAgain(step) &&
+    step.move.command.name === 'beginAttempt' &&
+    step.from.log.some(({ event }) => event.type === 'attempt_begun'),
+  'work that was claimed ahead is handed back with all of its time': (step) =>
+    happens(step, 'lease_released') && isAhead(targetOf(step)),
+  'an attempt timed out before its owner reported, and nobody noticed': (step) =>
+    step.move.proof === 'newest' && refuses(step, 'attempt_timed_out'),
+  'the deadline passed before its owner reported, and nobody noticed': (step) =>
+    step.move.proof === 'newest' && refuses(step, 'execution_deadline_passed'),
+  'an owner hands back an attempt that timed out': (step) =>
+    happens(step, 'lease_released') && (targetOf(step)?.attemptTimeoutAt ?? Infinity) <= step.from.now,
+  'an owner gives up by cancelling after its attempt timed out': (step) =>
+    step.move.proof === 'newest' &&
+    happens(step, 'execution_cancelled') &&
+    (targetOf(step)?.attemptTimeoutAt ?? Infinity) <= step.from.now,
+  'an ended execution is kept for good': ({ decision }) =>
+    decision.ok &&
+    decision.outcome.kind === 'not_yet_due' &&
+    'purgeAt' in decision.outcome &&
+    decision.outcome.purgeAt === undefined,
+  'one pass applies what is due for two executions': (step) =>
+    step.move.command.name === 'applyDue' && eventsOf(step).length === 2,
+  'a pass purges when nothing else is due': (step) =>
+    step.move.command.name === 'applyDue' && happens(step, 'execution_purged'),
+  'a loop goes on where another one was at it for too long': (step) => {
+    const { applier, now } = step.from;
+    const { name, args } = step.move.command;
+    return name === 'applyDue' && applier !== undefined && applier.until <= now && applier.owner !== args.owner;
+  },
+  'a loop that is at it goes on': (step) =>
+    step.move.command.name === 'applyDue' &&
+    eventsOf(step).length > 0 &&
+    step.from.applier?.owner === step.move.command.args.owner,
   'a key that lapsed makes a second execution': (step) =>
-    happens(step, 'execution_created') && step.from.created === 1 && step.from.state.idempotency.size === 1,
+    happens(step, 'execution_created') && step.from.created === 1 && step.from.state.tables.idempotency_key.size === 1,
   'both executions have ended': ({ to }) =>
-    to.created === 2 && [...to.state.executions.values()].every(({ situation }) => isTerminal(situation)),
+    to.created === 2 && [...to.state.tables.execution.values()].every(({ situation }) => isTerminal(situation)),
 };
+
+const executionsOf = ({ state }: Node): ReadonlyExecution[] => [...state.tables.execution.values()];
+
+const executionIn = ({ state }: Node, event: Event): ReadonlyExecution | undefined =>
+  isOfExecution(event) ? state.tables.execution.get(event.executionId) : undefined;
+
+/** Whether a worker holds it whose handler did not begin. */
+const isAhead = (it: ReadonlyExecution | undefined): boolean =>
+  it?.situation === 'running' && it.attemptTimeoutRemainingMs !== undefined;
 
 const newHolders = ({ to, move: { command } }: Transition): string[] =>
   command.name === 'claimForWorker'
@@ -94,7 +151,10 @@ const newHolders = ({ to, move: { command } }: Transition): string[] =>
 function declared(): string[] {
   const names = Object.keys(OPERATIONS) as OperationName[];
   return [
-    ...SITUATION_NAMES.map((situation) => `an execution is ${situation}`),
+    // Situations of domains to come cannot be reached yet.
+    ...SITUATION_NAMES.filter((situation) => !SITUATIONS[situation].reserved).map(
+      (situation) => `an execution is ${situation}`,
+    ),
     ...names.flatMap((name) =>
       [...variantsOf(OPERATIONS[name].outcome).keys()].map((kind) => `${name} answers ${kind}`),
     ),
@@ -111,7 +171,7 @@ export function shownBy(step: Transition): string[] {
   const { decision, to } = step;
   const shown = [decision.ok ? `${name} answers ${decision.outcome.kind}` : `${name} is refused with ${decision.code}`];
   if (to.state !== step.from.state)
-    for (const { situation } of to.state.executions.values()) shown.push(`an execution is ${situation}`);
+    for (const { situation } of to.state.tables.execution.values()) shown.push(`an execution is ${situation}`);
   for (const [story, isIt] of Object.entries(STORIES)) if (isIt(step)) shown.push(story);
   return shown;
 }

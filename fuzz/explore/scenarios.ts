@@ -1,4 +1,5 @@
 /** The small worlds: what is created in them, and who works. Short times and low caps, so that few steps reach far. */
+import { KEEP_FOR_GOOD } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 
 export interface Scenario {
@@ -7,6 +8,12 @@ export interface Scenario {
   readonly creations: readonly Partial<ArgsOf<'createExecution'>>[];
   /** What each of the two workers offers. */
   readonly capabilities: readonly [readonly string[], readonly string[]];
+  /** Kinds that each of the two workers can run; any when absent. */
+  readonly kinds?: readonly [readonly string[], readonly string[]];
+  /** Whether workers also claim ahead of their handlers. */
+  readonly ahead?: boolean;
+  /** Loops that apply due work, and how much one pass of theirs applies at most. Default one that applies everything. */
+  readonly loops?: { readonly owners: readonly string[]; readonly limit: number };
   /** Moves from the beginning that `npm test` looks at. */
   readonly depth: number;
 }
@@ -33,7 +40,8 @@ export const SCENARIOS: readonly Scenario[] = [
       },
     ],
     capabilities: NONE,
-    depth: 8,
+    ahead: true,
+    depth: 7,
   },
   {
     name: 'one execution that begins delayed and has a key',
@@ -62,5 +70,25 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     capabilities: [['gpu'], []],
     depth: 6,
+  },
+  {
+    name: 'two executions of two kinds, one of which only one worker can run; the other one is kept for good',
+    creations: [
+      { executionKind: 'render', policy: policy(CAPS) },
+      { executionKind: 'mail', policy: policy({ ...CAPS, streamPolicy: { retentionTtlMs: KEEP_FOR_GOOD } }) },
+    ],
+    capabilities: NONE,
+    kinds: [['render', 'mail'], ['mail']],
+    depth: 6,
+  },
+  {
+    name: 'two executions that begin delayed, two loops that apply one at a time',
+    creations: [
+      { delayUntil: 1_700_000_000_400, policy: policy(CAPS) },
+      { delayUntil: 1_700_000_000_400, policy: policy(CAPS) },
+    ],
+    capabilities: NONE,
+    loops: { owners: ['L1', 'L2'], limit: 1 },
+    depth: 7,
   },
 ];

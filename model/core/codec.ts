@@ -3,10 +3,10 @@
  * `lua/codec.ts` writes from the same tables reads and writes the same texts.
  */
 import { EngineError } from '../errors.js';
-import { shortIdOf, uuidOf } from '../short-id.js';
+import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
 import type { Facet, Fact, FactKind } from './facts.js';
 
-/** Between two values. Texts that reach a facet are names and labels, which have no control characters. */
+/** Between two values. Texts that share a facet are names and labels, which have no control characters. */
 export const SEPARATOR = '\t';
 
 type Encode = (value: unknown) => string;
@@ -21,7 +21,8 @@ const corrupt = (what: string): EngineError => new EngineError('corruption', `${
 
 function numberOf(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw corrupt(`"${text.slice(0, 40)}" is not an integer`);
+  // Also refuses what is a number in another form, and so was not written by us.
+  if (!Number.isSafeInteger(value) || String(value) !== text) throw corrupt(`"${text.slice(0, 40)}" is not an integer`);
   return value;
 }
 
@@ -33,18 +34,42 @@ function jsonOf(text: string): unknown {
   }
 }
 
-const JSON_CODEC: ValueCodec = { encode: (value) => JSON.stringify(value), decode: jsonOf };
+function booleanOf(text: string): boolean {
+  if (text !== '1') throw corrupt(`"${text.slice(0, 40)}" is neither true nor false`);
+  return true;
+}
+
+function idOf(text: string): string {
+  if (!isShortId(text)) throw corrupt(`"${text.slice(0, 40)}" is not an id`);
+  return uuidOf(text);
+}
+
+const TREE: ValueCodec = { encode: (value) => JSON.stringify(value), decode: jsonOf };
+
+function jsonWhere(isIt: (value: unknown) => boolean, what: string): ValueCodec {
+  return {
+    encode: TREE.encode,
+    decode(text) {
+      const value = jsonOf(text);
+      if (!isIt(value)) throw corrupt(`A stored JSON text is not ${what}`);
+      return value;
+    },
+  };
+}
+
+const RECORD = jsonWhere((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object');
+const ROWS = jsonWhere(Array.isArray, 'a list');
 
 const CODECS: Readonly<Record<Exclude<FactKind, 'choice'>, ValueCodec>> = {
   text: { encode: (value) => value as string, decode: (text) => text },
-  id: { encode: (value) => shortIdOf(value as string), decode: uuidOf },
+  id: { encode: (value) => shortIdOf(value as string), decode: idOf },
   number: { encode: (value) => String(value as number), decode: numberOf },
-  boolean: { encode: (value) => (value === true ? '1' : ''), decode: (text) => text === '1' },
+  boolean: { encode: (value) => (value === true ? '1' : ''), decode: booleanOf },
   list: { encode: (value) => (value as readonly string[]).join(','), decode: (text) => text.split(',') },
-  map: JSON_CODEC,
-  counts: JSON_CODEC,
-  tree: JSON_CODEC,
-  records: JSON_CODEC,
+  map: RECORD,
+  counts: RECORD,
+  tree: TREE,
+  records: ROWS,
 };
 
 function choiceCodec(letters: Readonly<Record<string, string>>): ValueCodec {
@@ -64,14 +89,15 @@ export function codecOf({ kind, letters }: Pick<Fact, 'kind' | 'letters'>): Valu
   return kind === 'choice' ? choiceCodec(letters ?? {}) : CODECS[kind];
 }
 
-const isEmpty = (value: unknown): boolean =>
-  value === undefined ||
-  (Array.isArray(value) && value.length === 0) ||
-  (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+/** Lists and maps without members are what stands while nothing is stored. An empty tree is a value like any other. */
+function isAbsent(kind: FactKind, value: unknown): boolean {
+  if (value === undefined) return true;
+  return kind !== 'tree' && typeof value === 'object' && Object.keys(value as object).length === 0;
+}
 
 /** The stored text of one value; the empty text when it is absent, or what stands while nothing is stored. */
 export function encodeFact(fact: Fact, value: unknown): string {
-  if (isEmpty(value) || (!fact.required && fact.kind !== 'text' && value === fact.fallback)) return '';
+  if (isAbsent(fact.kind, value) || (!fact.required && fact.kind !== 'text' && value === fact.fallback)) return '';
   return codecOf(fact).encode(value);
 }
 
@@ -94,14 +120,18 @@ export interface FacetCodec {
   readonly decode: (text: string, entity: Record<string, unknown>) => void;
 }
 
-/** How a facet is written and read. */
+/**
+ * How a facet is written and read. A text that stands alone is all of what is stored: it may hold tabs, as free texts
+ * do. Any other facet can get further facts later.
+ */
 export function facetCodec(facet: Facet): FacetCodec {
   const names = Object.keys(facet);
   const facts = Object.values(facet);
+  const isFreeText = facts.length === 1 && facts[0]?.kind === 'text';
   return {
     encode: (entity) => facts.map((fact, i) => encodeFact(fact, entity[names[i] as string])).join(SEPARATOR),
     decode(text, entity) {
-      const values = text.split(SEPARATOR);
+      const values = isFreeText ? [text] : text.split(SEPARATOR);
       for (let i = 0; i < names.length; i++) {
         const name = names[i] as string;
         entity[name] = decodeFact(name, facts[i] as Fact, values[i] ?? '');

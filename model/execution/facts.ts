@@ -109,10 +109,11 @@ export const executionFacts = fact.factTable({
     /** In key order. */
     tags: fact.map(),
     policy: fact.tree<ExecutionPolicy>(),
-    failureReason: fact.optionalText(),
-    cancellationReason: fact.optionalText(),
+    /** Reasons can be empty: whether there was a failure or a cancellation, category and canceller say. */
+    failureReason: fact.words(),
+    cancellationReason: fact.words(),
     progressMessage: fact.optionalText(),
-    leaseRevokeReason: fact.ofOwner(fact.optionalText()),
+    leaseRevokeReason: fact.ofOwner(fact.words()),
   },
 });
 

@@ -144,22 +144,22 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       (it.situation === 'completed' && (it.resultBytes ?? 0) <= LIMITS.maxPayloadBytes),
   },
   {
-    name: 'a failure has a reason and a category, or neither',
-    holds: (it) => (it.failureReason === undefined) === (it.failureCategory === undefined),
+    name: 'a failure that has a reason has a category',
+    holds: (it) => it.failureReason === '' || it.failureCategory !== undefined,
   },
   {
     name: 'a failure is named while it is the last word, and nowhere else',
     holds: (it) => {
       if (it.situation === 'failed' || it.situation === 'expired' || it.nextAttempt === 'retry')
-        return it.failureReason !== undefined;
-      return it.failureReason === undefined || (it.situation !== 'completed' && it.retryCount > 0);
+        return it.failureCategory !== undefined;
+      return it.failureCategory === undefined || (it.situation !== 'completed' && it.retryCount > 0);
     },
   },
   {
     name: 'a cancellation says why and by whom',
     holds: (it) =>
       (it.situation === 'cancelled') === (it.cancelledBy !== undefined) &&
-      (it.cancelledBy === undefined) === (it.cancellationReason === undefined),
+      (it.cancellationReason === '' || it.cancelledBy !== undefined),
   },
   {
     name: 'priority is in its range',

@@ -15,7 +15,7 @@ export function endOwnership(execution: Execution): void {
   execution.currentWorkerId = undefined;
   execution.currentWorkerInstanceId = undefined;
   execution.leaseLastRenewedAt = undefined;
-  execution.leaseRevokeReason = undefined;
+  execution.leaseRevokeReason = '';
   execution.attemptTimeoutAt = undefined;
 }
 

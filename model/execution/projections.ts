@@ -1,13 +1,6 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
 import type { ReadonlyExecution } from './facts.js';
-import {
-  isActive,
-  isRunnable,
-  isTerminal,
-  stateVector,
-  type PublicState,
-  type StateVector,
-} from './situation.js';
+import { isActive, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
 
 export interface AttemptSummary {
   readonly attemptId: string;
@@ -130,9 +123,9 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     leaseReclaimCount: execution.leaseReclaimCount,
     leaseReleaseCount: execution.leaseReleaseCount,
     blockingDetail: blockingDetail(execution),
-    failureReason: execution.failureReason,
+    failureReason: execution.failureCategory === undefined ? undefined : execution.failureReason,
     failureCategory: execution.failureCategory,
-    cancellationReason: execution.cancellationReason,
+    cancellationReason: execution.cancelledBy === undefined ? undefined : execution.cancellationReason,
     cancelledBy: execution.cancelledBy,
     progress:
       execution.progressUpdatedAt === undefined

@@ -49,10 +49,10 @@ function created(event: EventNamed<'execution_created'>): Execution {
     resultEncoding: undefined,
     tags: event.tags,
     policy: event.policy,
-    failureReason: undefined,
-    cancellationReason: undefined,
+    failureReason: '',
+    cancellationReason: '',
     progressMessage: undefined,
-    leaseRevokeReason: undefined,
+    leaseRevokeReason: '',
   };
 }
 
@@ -67,7 +67,7 @@ export const executionRecipes: Recipes = {
   }),
   execution_completed: changes((execution, event) => {
     end(execution, 'completed', event.at, event.purgeAt);
-    execution.failureReason = undefined;
+    execution.failureReason = '';
     execution.failureCategory = undefined;
     execution.resultBytes = event.resultBytes;
     execution.resultEncoding = event.resultEncoding;

@@ -2,7 +2,7 @@
  * The lease history: who owned an execution, from when to when, and why it ended. Not stored anywhere: it is a
  * reading of the log. Source: spec 05 section 5, spec 13 section A4.
  */
-import { isOfExecution, type Event, type LoggedEvent } from '../events.js';
+import { isOfExecution, type ExecutionEvent, type LoggedEvent } from '../events.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
 /** Who held which lease of which attempt. */
@@ -36,7 +36,7 @@ export type LeaseHistoryEntry = Occurrence &
   );
 
 /** Why an event ends the ownership of an execution, or nothing when it does not. */
-function releaseReason(event: Event): string | undefined {
+function releaseReason(event: ExecutionEvent): string | undefined {
   switch (event.type) {
     case 'execution_completed':
       return 'completed';
@@ -52,8 +52,19 @@ function releaseReason(event: Event): string | undefined {
       return `expired:${event.expireReason}`;
     case 'lease_released':
       return 'handed_back';
-    default:
+    case 'execution_created':
+    case 'execution_claimed':
+    case 'execution_resumed':
+    case 'attempt_begun':
+    case 'lease_renewed':
+    case 'lease_expired':
+    case 'lease_revoked':
+    case 'progress_updated':
+    case 'execution_promoted':
+    case 'execution_purged':
       return undefined;
+    default:
+      return event satisfies never;
   }
 }
 

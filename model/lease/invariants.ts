@@ -34,8 +34,8 @@ export const leaseInvariants: readonly ExecutionInvariant[] = [
       (it.leaseLastRenewedAt <= now && it.leaseLastRenewedAt >= (it.startedAt ?? 0)),
   },
   {
-    name: 'a revocation has a reason, and nothing else has',
-    holds: (it) => (it.leaseRevokeReason !== undefined) === (it.situation === 'lease_revoked'),
+    name: 'a reason of revocation is kept only while the lease is revoked',
+    holds: (it) => it.leaseRevokeReason === '' || it.situation === 'lease_revoked',
   },
   {
     name: 'a lease is longer than the shortest one',
@@ -202,7 +202,9 @@ export const leaseRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (past === undefined || !WORKS.has(event.type) || past.ownership !== 'held') return true;
       if (event.type === 'retry_scheduled' && timedOut(past, event.at)) return true;
-      return event.at < (past.attemptTimeoutAt ?? Infinity) && event.at < (past.created.executionDeadlineAt ?? Infinity);
+      return (
+        event.at < (past.attemptTimeoutAt ?? Infinity) && event.at < (past.created.executionDeadlineAt ?? Infinity)
+      );
     },
   },
   {
@@ -235,7 +237,9 @@ export const leaseRules: readonly LogRule[] = [
       if (past === undefined) return true;
       if (event.type === 'lease_released' || event.type === 'execution_delayed') {
         const { attemptTimeoutAt: endsAt, remainingMs } = past;
-        return event.attemptTimeoutRemainingMs === (endsAt === undefined ? remainingMs : Math.max(0, endsAt - event.at));
+        return (
+          event.attemptTimeoutRemainingMs === (endsAt === undefined ? remainingMs : Math.max(0, endsAt - event.at))
+        );
       }
       if (event.type === 'attempt_begun') return event.attemptTimeoutAt === event.at + (past.remainingMs ?? Number.NaN);
       if (!isAcquisition(event)) return true;

@@ -18,7 +18,7 @@ function acquire(execution: Execution, event: EventNamed<'execution_claimed' | '
   execution.currentWorkerId = event.workerId;
   execution.currentWorkerInstanceId = event.workerInstanceId;
   execution.leaseLastRenewedAt = undefined;
-  execution.leaseRevokeReason = undefined;
+  execution.leaseRevokeReason = '';
 }
 
 type Recipes = { [Type in keyof typeof leaseEvents]: ExecutionRecipe<Type> };

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation } from '../core/operation.js';
+import { acceptAll, operation, type Applier } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { EXPIRE_REASONS, type ExpireReason } from '../execution/events.js';
@@ -59,14 +59,15 @@ export const applyDue = operation({
   edge: { jitter: 'unit' },
   decide(view, { limit, jitter, owner }, { now, settings }) {
     const { applier } = view.log.header;
-    if (applier !== undefined && applier.owner !== owner && applier.until > now) {
+    if (applier !== undefined && applier.owner !== owner && isAtIt(applier, now)) {
       return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
     }
     const due = view.schedule.due(now, limit);
     const events: Event[] = due.map((execution) => dueEvent(execution, now, jitter, settings.retentionMs));
-    const purges = due.length > 0 ? [] : view.schedule.purgeable(now, Math.max(1, Math.floor(limit / PURGE_UNITS)));
+    const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
+    const purges = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
     for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
-    const isMore = due.length === limit || purges.length * PURGE_UNITS >= limit;
+    const isMore = due.length === limit || purges.length === purgeLimit;
     return {
       ...acceptAll(outcomeOf(events), events),
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
@@ -75,6 +76,9 @@ export const applyDue = operation({
   after: (view, outcome) =>
     outcome.kind === 'applied' ? { ...outcome, nextDueAt: view.schedule.nextDueAt() } : outcome,
 });
+
+/** Whether a loop still applies. One that seems to be at it for longer was, before the clock stepped back. */
+const isAtIt = ({ until }: Applier, now: number): boolean => until > now && until <= now + APPLIER_MS;
 
 /** What is due for an execution whose timer has come. */
 function dueEvent(execution: ReadonlyExecution, now: number, jitter: number | undefined, retentionMs: number): Event {

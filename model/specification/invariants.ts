@@ -10,6 +10,7 @@ import { SITUATIONS } from '../execution/situation.js';
 import { leaseInvariants, leaseRules } from '../lease/invariants.js';
 import { partitionOfExecution } from '../ids.js';
 import { replay, type EntryRule, type Rules } from './replay.js';
+import { transitionTime } from '../execute.js';
 import { MAX_CLOCK_LEAD_MS } from '../limits.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
@@ -115,7 +116,10 @@ export const INVARIANTS: readonly Invariant[] = [
   ...[...executionInvariants, ...leaseInvariants, ...scheduleInvariants].map((invariant) =>
     'holds' in invariant ? asked(invariant) : invariant,
   ),
-  ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({ name, check: (world: World) => world.replay.faults.get(name) })),
+  ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
+    name,
+    check: (world: World) => world.replay.faults.get(name),
+  })),
 ];
 
 export interface Violation {
@@ -125,9 +129,10 @@ export interface Violation {
 
 /**
  * The invariants that do not hold. Costs one look at every execution and at every log entry that was not in the same
- * array at an earlier call.
+ * array at an earlier call. `clock` may be behind the log, as any clock may be (ruling 14), ms since the epoch.
  */
-export function violations(state: PartitionState, log: readonly LoggedEvent[], now: number): Violation[] {
+export function violations(state: PartitionState, log: readonly LoggedEvent[], clock: number): Violation[] {
+  const now = transitionTime({ time: log.at(-1)?.event.at ?? 0 }, clock);
   const world: World = { state, log, now, replay: replay(log, LOG_RULES) };
   // What is said of a situation means nothing where there is no such situation.
   const unknown = knownSituations.check(world);

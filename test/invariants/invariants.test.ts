@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Event } from '../../model/events.js';
+import type { EventNamed } from '../../model/events.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
-import { INVARIANTS, violations } from '../../model/invariants.js';
-import { RETENTION_SLOT_MS } from '../../model/limits.js';
-import { append, everySituation, inSituation, lastOf, remove, Story, type Broken } from './worlds.js';
+import { INVARIANTS, violations } from '../../model/specification/invariants.js';
+import { MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
+import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
 
 const UUID = '00000000-0000-4000-a000-000000000000';
 
@@ -13,14 +13,15 @@ const LEGAL_VECTOR = 'the state vector is a legal combination';
 const BREAKS: Record<string, (world: Broken) => void> = {
   'the log can be folded': (it) =>
     append(it, { type: 'execution_promoted', executionId: `{fp:0}:${UUID}`, at: it.now }),
-  'nothing in the log is later than now': (it) => (it.now -= 1),
-  'folding the log gives the executions': (it) => (inSituation(it, 'running').currentWorkerInstanceId = 'other'),
-  'folding the log gives the lanes and the live idempotency keys': (it) => it.state.idempotency.clear(),
+  'nothing in the log is much later than now': (it) => (it.now -= MAX_CLOCK_LEAD_MS + 1),
+  'folding the log gives the state': (it) => (inSituation(it, 'running').currentWorkerInstanceId = 'other'),
   'executions are filed under their ids, all of one partition': (it) =>
-    it.state.executions.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
+    it.state.tables.execution.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
 
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
-  'a time belongs to every situation but ready': (it) => (inSituation(it, 'delayed').dueAt = undefined),
+  'a time belongs to every situation but ready and, when it is kept for good, terminal': (it) =>
+    (inSituation(it, 'delayed').dueAt = undefined),
+  'a delay is kept while it is waited for, and no longer': (it) => (inSituation(it, 'ready').delayUntil = it.now + 1),
   'an interrupted attempt waits only while ready or delayed': (it) =>
     (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff or ready': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
@@ -37,7 +38,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'the retry cap holds': (it) => (inSituation(it, 'retry_backoff').retryCount = 3),
   'a backoff ends when it began or later': (it) => (inSituation(it, 'retry_backoff').dueAt = 0),
   'a result belongs to a completed execution': (it) => (inSituation(it, 'failed').resultBytes = 1),
-  'a failure has a reason and a category, or neither': (it) => (inSituation(it, 'failed').failureCategory = undefined),
+  'a failure that has a reason has a category': (it) => (inSituation(it, 'failed').failureCategory = undefined),
   'a failure is named while it is the last word, and nowhere else': (it) =>
     Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
   'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
@@ -47,7 +48,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'progress belongs to an attempt': (it) => (inSituation(it, 'ready').progressPct = 5),
   'required capabilities are a set in byte order': (it) =>
     Object.assign(inSituation(it, 'ready'), { requiredCapabilities: ['b', 'a'] }),
-  'its lane is known': (it) => it.state.lanes.delete('failed'),
+  'its lane is known': (it) => it.state.tables.lane.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'attempts and retries are those that the events count': (it) => (inSituation(it, 'failed').retryCount += 1),
 
@@ -57,13 +58,13 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').leaseLastRenewedAt = it.now),
   'a renewal lies between the beginning of the lease and now': (it) =>
     (inSituation(it, 'running').leaseLastRenewedAt = it.now + 1),
-  'a revocation has a reason, and nothing else has': (it) =>
-    (inSituation(it, 'lease_revoked').leaseRevokeReason = undefined),
+  'a reason of revocation is kept only while the lease is revoked': (it) =>
+    (inSituation(it, 'running').leaseRevokeReason = 'operator'),
   'a lease is longer than the shortest one': (it) =>
     (inSituation(it, 'running').dueAt = inSituation(it, 'running').lastTransitionAt),
   'a lease that expired ran out before that was noticed': (it) => (inSituation(it, 'lease_expired').dueAt = it.now + 1),
   'an attempt timeout is armed only while active': (it) => (inSituation(it, 'ready').attemptTimeoutAt = it.now),
-  'the rest of an attempt is kept only while it is parked': (it) =>
+  'the rest of an attempt is kept only while its clock stands': (it) =>
     (inSituation(it, 'running').attemptTimeoutRemainingMs = 1),
   'there are no more attempts than acquisitions': (it) => (inSituation(it, 'completed').currentLeaseEpoch = 0),
   'the reclaim cap holds': (it) => (inSituation(it, 'running').leaseReclaimCount = 2),
@@ -82,7 +83,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     Object.assign(inSituation(it, 'ready'), { priority: 2, createdAt: 9e12 }),
 
   'positions in the log are dense': (it) => it.log.splice(3, 1),
-  'time does not go back in the log': (it) => (lastOf(it, 'lease_revoked').at += 9_999_999),
+  'time does not go back in the log, unless an entry says that it does': (it) =>
+    (lastOf(it, 'lease_revoked').at += 9_999_999),
   'an execution is created once, and before anything else happens to it': (it) =>
     append(it, { ...lastOf(it, 'execution_created') }),
   'an execution ends once; after its end only its purge follows': (it) =>
@@ -111,8 +113,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'an acquisition begins what was pending': (it) => (lastOf(it, 'execution_claimed').attemptType = 'retry'),
   'a claim adds one attempt, a resumption none': (it) => (lastOf(it, 'execution_resumed').attemptIndex += 1),
   'a lease has a legal length': (it) => (lastOf(it, 'execution_claimed').leaseExpiresAt = it.now),
-  'a renewal makes a lease no shorter': (it) => (lastOf(it, 'lease_renewed').leaseExpiresAt = it.now - 100_000),
+  'a renewal makes a lease no shorter': (it) =>
+    (lastOf(it, 'lease_renewed').leaseExpiresAt = lastOf(it, 'lease_renewed').at),
   'an owner acts before its lease expires, and never after': (it) => (lastOf(it, 'execution_completed').at += 1_000),
+  'nobody works on an attempt, or an execution, whose time is over': (it) =>
+    (lastOf(it, 'progress_updated').at += POLICY.timeoutPolicy.attemptTimeoutMs),
   'a lost execution fails only at the reclaim cap': (it) =>
     append(it, {
       ...lastOf(it, 'execution_failed'),
@@ -127,14 +132,14 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (lastOf(it, 'lease_released').attemptTimeoutRemainingMs = 1),
 
   'a claim takes the lowest score of the lane that its worker can serve': (it) => {
-    const [, , third] = [...it.state.executions.values()];
+    const [, , third] = [...it.state.tables.execution.values()];
     append(it, { ...claimOf(it, 'initial'), executionId: third?.executionId as string });
   },
   'only claimable work is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 };
 
-const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): Event => ({
+const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): EventNamed<'execution_claimed'> => ({
   ...lastOf(it, 'execution_claimed'),
   attemptType,
   at: it.now,
@@ -168,6 +173,50 @@ describe('invariants', () => {
     } finally {
       row.publicState = 'waiting';
     }
+  });
+
+  it('let the clock be behind the log by a minute, and no more', () => {
+    const { state, log } = story.world();
+    expect(violations(state, log, story.now - MAX_CLOCK_LEAD_MS)).toEqual([]);
+    expect(violations(state, log, story.now - MAX_CLOCK_LEAD_MS - 1)).not.toEqual([]);
+  });
+
+  describe('of a clock that stepped back', () => {
+    const [from, behind] = [story.now, 61_000];
+    const stepped = (facts: { from?: number; to?: number; at?: number } = {}): Broken => {
+      const world = story.world();
+      world.now = facts.at ?? from - behind;
+      append(world, {
+        type: 'clock_stepped_back',
+        partition: '{fp:0}',
+        at: world.now,
+        from: facts.from ?? from,
+        to: facts.to ?? world.now,
+      });
+      return world;
+    };
+    const NAME = 'time does not go back in the log, unless an entry says that it does';
+
+    it('compare no times any more', () => {
+      const world = stepped();
+      expect(namesOf(world)).toEqual([]);
+      inSituation(world, 'running').leaseLastRenewedAt = from;
+      expect(namesOf(world)).not.toContain('a renewal lies between the beginning of the lease and now');
+    });
+
+    it.each([
+      ['by less than the clock may be behind', { at: from - MAX_CLOCK_LEAD_MS }],
+      ['from another time than that of the last entry', { from: from - 1 }],
+      ['to another time than its own', { to: from - behind + 1 }],
+    ])('see one %s', (_, facts) => {
+      expect(namesOf(stepped(facts))).toContain(NAME);
+    });
+
+    it('see time go back a second time without an entry', () => {
+      const world = stepped();
+      append(world, { type: 'clock_stepped_back', partition: '{fp:0}', at: world.now, from: world.now, to: world.now });
+      expect(namesOf(world)).toContain(NAME);
+    });
   });
 
   it('judge a trimmed log by what it still shows', () => {

@@ -1,11 +1,10 @@
 /** Good worlds to break: a machine that went through every situation, and the log that led there. */
 import { parseCommand } from '../../src/boundary.js';
-import { seededUuids } from '../../src/testing/index.js';
-import { SpecMachine } from '../../fuzz/spec-machine.js';
+import { SpecMachine } from '../../model/specification/machine.js';
 import type { Event, EventNamed, EventType, LoggedEvent } from '../../model/events.js';
-import type { Execution } from '../../model/execution/execution.js';
+import type { Execution } from '../../model/execution/facts.js';
 import type { Situation } from '../../model/execution/situation.js';
-import { DEFAULTS } from '../../model/limits.js';
+import { DEFAULTS, KEEP_FOR_GOOD } from '../../model/limits.js';
 import type { AnyDecision, Command } from '../../model/machine.js';
 import type { PartitionState } from '../../model/state.js';
 
@@ -28,8 +27,12 @@ interface Fence {
 /** A machine with short calls for the commands of a story. */
 export class Story {
   readonly machine = new SpecMachine({ retentionMs: DEFAULTS.retentionMs });
-  readonly uuid = seededUuids('invariants');
+  private minted = 0;
   now = START;
+
+  uuid(): string {
+    return `00000000-0000-4000-8000-${String(++this.minted).padStart(12, '0')}`;
+  }
 
   run(command: Command): AnyDecision {
     return this.machine.run(parseCommand(command.name, command.args, 'memory'), this.now);
@@ -44,11 +47,19 @@ export class Story {
     return executionId;
   }
 
-  claim(laneId = 'main'): Fence {
+  claim(laneId = 'main', ahead = false): Fence {
     const claims = [{ leaseId: this.uuid(), attemptId: this.uuid() }];
     const decision = this.run({
       name: 'claimForWorker',
-      args: { partition: PARTITION, laneId, workerId: 'pool', workerInstanceId: 'one', leaseTtlMs: 1_000, claims },
+      args: {
+        partition: PARTITION,
+        laneId,
+        workerId: 'pool',
+        workerInstanceId: 'one',
+        leaseTtlMs: 1_000,
+        ahead,
+        claims,
+      },
     });
     if (!decision.ok || decision.outcome.kind !== 'claimed') throw new Error('There is nothing to claim.');
     const { leaseId, leaseEpoch, attemptId } = decision.outcome.executions[0] as Fence;
@@ -59,18 +70,15 @@ export class Story {
   world(): Broken {
     const { state, log } = this.machine.partition;
     return {
-      state: {
-        executions: new Map([...state.executions].map(([id, execution]) => [id, structuredClone(execution)])),
-        idempotency: new Map(state.idempotency),
-        lanes: new Set(state.lanes),
-      },
+      state: structuredClone(state),
       log: structuredClone(log),
       now: this.now,
     };
   }
 }
 
-const POLICY = {
+/** Of most executions of a good world. */
+export const POLICY = {
   retryPolicy: {
     maxRetries: 2,
     backoff: { type: 'fixed', delayMs: 50 },
@@ -155,7 +163,7 @@ export function everySituation(): Story {
     }
     if (lane === 'running') story.run({ name: 'renewLease', args: { executionId, fence, leaseTtlMs: 60_000 } });
     if (lane === 'purged') {
-      story.now += 61_000;
+      story.now += 120_000;
       story.run({ name: 'purgeExecution', args: { executionId } });
     }
   }
@@ -166,12 +174,21 @@ export function everySituation(): Story {
   story.run({ name: 'delayExecution', args: { executionId: resumed, fence: first, delayUntil: story.now } });
   story.run({ name: 'promoteDelayed', args: { executionId: resumed } });
   story.claim('resumed');
+  const kept = made('kept', { policy: { streamPolicy: { retentionTtlMs: KEEP_FOR_GOOD } } });
+  story.run({ name: 'completeExecution', args: { executionId: kept, fence: story.claim('kept') } });
+  // Claimed ahead: one handler began, the other did not.
+  const begun = made('begun');
+  const fence = story.claim('begun', true);
+  story.now += 10;
+  story.run({ name: 'beginAttempt', args: { executionId: begun, fence } });
+  made('ahead');
+  story.claim('ahead', true);
   return story;
 }
 
 /** The execution in a situation, to be changed. */
 export function inSituation({ state }: Broken, situation: Situation, laneId?: string): Execution {
-  const found = [...state.executions.values()].find(
+  const found = [...state.tables.execution.values()].find(
     (execution) => execution.situation === situation && (laneId === undefined || execution.laneId === laneId),
   );
   if (found === undefined) throw new Error(`Nothing is ${situation}.`);

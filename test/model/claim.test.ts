@@ -12,6 +12,7 @@ import {
   given,
   idOf,
   IN_CLASS,
+  minted,
   NOW,
   RETENTION_MS,
   slotEnd,
@@ -19,9 +20,6 @@ import {
   uuid,
   X,
 } from './dsl.js';
-
-const minted = (n: number) =>
-  Array.from({ length: n }, (_, i) => ({ leaseId: uuid(300 + i), attemptId: uuid(400 + i) }));
 
 /** Ids in the order in which one claim takes them, by their last digit. */
 function order(events: readonly Event[], capabilities: string[] = []): number[] {
@@ -58,7 +56,7 @@ describe('which situations a claim takes', () => {
         .leaves({
           situation: 'running',
           dueAt: NOW + 5_000,
-          leaseRevokeReason: undefined,
+          leaseRevokeReason: '',
           leaseLastRenewedAt: undefined,
           nextAttempt: 'first',
         })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { parseCommand } from '../../src/boundary.js';
-import { created, given, idOf, NOW, START, X } from './dsl.js';
+import { created, given, idOf, NOW, slotEnd, START, X } from './dsl.js';
 
 const args = (facts: Partial<ArgsOf<'createExecution'>> = {}): ArgsOf<'createExecution'> => ({
   executionId: X,
@@ -115,13 +115,19 @@ describe('createExecution', () => {
     });
   });
 
-  test('a key outlives the execution that it names', () => {
+  test('an execution is kept at least as long as its key: a duplicate never names what is gone', () => {
+    const keyEnds = NOW + 86_400_000;
     create({ idempotencyKey: 'k', policy: { streamPolicy: { retentionTtlMs: 0 } } })
       .when('cancelExecution', { executionId: X, reason: 'r', source: 'operator_override' }, NOW)
-      .when('purgeExecution', { executionId: X }, NOW + 120_000)
-      .answers({ kind: 'purged' })
-      .when('createExecution', args({ executionId: idOf(2), idempotencyKey: 'k' }), NOW + 120_000)
-      .answers({ kind: 'duplicate', executionId: X });
+      .then({ type: 'execution_cancelled', purgeAt: slotEnd(keyEnds) })
+      .when('createExecution', args({ executionId: idOf(2), idempotencyKey: 'k' }), keyEnds - 1)
+      .answers({ kind: 'duplicate', executionId: X })
+      .when('purgeExecution', { executionId: X }, keyEnds - 1)
+      .answers({ kind: 'not_yet_due', purgeAt: slotEnd(keyEnds) })
+      .when('createExecution', args({ executionId: idOf(2), idempotencyKey: 'k' }), keyEnds)
+      .answers({ kind: 'created', executionId: idOf(2) })
+      .when('purgeExecution', { executionId: X }, slotEnd(keyEnds))
+      .answers({ kind: 'purged' });
   });
 
   test('capabilities are a set, in byte order', () => {

@@ -1,13 +1,14 @@
 /** Given these events, when this command comes, then it answers so, these events follow, and this is left. */
 import { expect } from 'vitest';
-import { SpecMachine } from '../../fuzz/spec-machine.js';
+import { SpecMachine } from '../../model/specification/machine.js';
 import type { RejectionCode } from '../../model/errors.js';
 import type { Event, EventNamed } from '../../model/events.js';
-import type { Execution } from '../../model/execution/execution.js';
+import type { Execution } from '../../model/execution/facts.js';
 import { stateVector, type StateVector } from '../../model/execution/situation.js';
 import type { AnyDecision, ArgsOf, OperationName, QueryName } from '../../model/machine.js';
 import { QUERIES } from '../../model/machine.js';
 import { parseCommand } from '../../src/boundary.js';
+import { STATE_CLASSES, type StateClass } from '../../fuzz/state-class.js';
 
 /** When stories begin, ms since the epoch. */
 export const START = 1_700_000_000_000;
@@ -100,9 +101,9 @@ export const IN_CLASS = {
     claimed(),
     event('execution_expired', { expireReason: 'execution_deadline', purgeAt: PURGE_AT }),
   ],
-} as const satisfies Record<string, readonly Event[]>;
-export type StateClass = keyof typeof IN_CLASS;
-export const CLASSES = Object.keys(IN_CLASS) as StateClass[];
+} as const satisfies Record<StateClass, readonly Event[]>;
+export const CLASSES = STATE_CLASSES;
+export type { StateClass };
 
 /** What came of a command. */
 export class Then {
@@ -138,18 +139,20 @@ export class Then {
 
   /** What is known of the execution afterwards. */
   leaves(facts: Partial<Execution>, executionId = X): this {
-    expect(this.machine.partition.state.executions.get(executionId)).toMatchObject(facts);
+    expect(this.machine.partition.state.tables.execution.get(executionId)).toMatchObject(facts);
     return this;
   }
 
   /** The vector of the contract afterwards. */
   leavesState(vector: Partial<StateVector>, executionId = X): this {
-    expect(stateVector(this.machine.partition.state.executions.get(executionId) as Execution)).toMatchObject(vector);
+    expect(stateVector(this.machine.partition.state.tables.execution.get(executionId) as Execution)).toMatchObject(
+      vector,
+    );
     return this;
   }
 
   leavesNothing(executionId = X): this {
-    expect(this.machine.partition.state.executions.has(executionId)).toBe(false);
+    expect(this.machine.partition.state.tables.execution.has(executionId)).toBe(false);
     return this;
   }
 
@@ -178,6 +181,10 @@ export function given(...events: readonly Event[]): {
   for (const happened of events) machine.record(happened);
   return { when: (name, args, at = NOW) => commanded(machine, name, args, at) };
 }
+
+/** Ids for so many claims. */
+export const minted = (n: number): { leaseId: string; attemptId: string }[] =>
+  Array.from({ length: n }, (_, i) => ({ leaseId: uuid(300 + i), attemptId: uuid(400 + i) }));
 
 /** A claim on the lane by a new owner. */
 export const claimArgs = (facts: Partial<ArgsOf<'claimForWorker'>> = {}): ArgsOf<'claimForWorker'> => ({

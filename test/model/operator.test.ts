@@ -42,7 +42,7 @@ describe('cancelExecution', () => {
         .leaves({
           currentLeaseId: undefined,
           currentWorkerId: undefined,
-          leaseRevokeReason: undefined,
+          leaseRevokeReason: '',
           nextAttempt: 'first',
           attemptTimeoutAt: undefined,
         })
@@ -300,7 +300,9 @@ describe('purgeExecution', () => {
       outcome: { inputPayload: Uint8Array };
     };
     const result = done.reads('getExecutionResult', { executionId: idOfSecond }, NOW) as { outcome: Uint8Array };
-    const purged = done.when('purgeExecution', { executionId: idOfSecond }, slotEnd(NOW)).answers({ kind: 'purged' });
+    const purged = done
+      .when('purgeExecution', { executionId: idOfSecond }, slotEnd(NOW + 60_000))
+      .answers({ kind: 'purged' });
     return {
       machineBytes: { payload: context.outcome.inputPayload.byteLength, result: result.outcome.byteLength },
       readBack: purged.reads('getExecutionResult', { executionId: idOfSecond }, NOW),

@@ -316,7 +316,7 @@ describe('completing', () => {
         resultEncoding: 'raw',
       })
       .then({ type: 'execution_completed', resultBytes: 0, resultEncoding: 'raw' })
-      .leaves({ failureReason: undefined, failureCategory: undefined, resultBytes: 0, startedAt: START })
+      .leaves({ failureReason: '', failureCategory: undefined, resultBytes: 0, startedAt: START })
       .leavesState({
         lifecyclePhase: 'terminal',
         terminalOutcome: 'success',

@@ -3,12 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { decodeHandle, encodeHandle, handleOf } from '../../model/handle.js';
 import { nextTimer } from '../../model/schedule/timers.js';
 import { snapshotOf } from '../../model/execution/projections.js';
-import { evolve } from '../../model/evolve-pure.js';
+import { evolve } from '../../model/specification/evolve.js';
 import { emptyState } from '../../model/state.js';
 import type { Event } from '../../model/events.js';
-import type { ReadonlyExecution } from '../../model/execution/execution.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { stateClassOf } from '../../fuzz/state-class.js';
 import {
   claimed,
+  CLASSES,
   created,
   DELAYED_UNTIL,
   event,
@@ -17,13 +19,12 @@ import {
   IN_CLASS,
   NOW,
   PARTITION,
-  START,
   uuid,
   X,
 } from './dsl.js';
 
 const folded = (events: readonly Event[]): ReadonlyExecution =>
-  events.reduce(evolve, emptyState()).executions.get(X) as ReadonlyExecution;
+  events.reduce(evolve, emptyState()).tables.execution.get(X) as ReadonlyExecution;
 
 describe('the next timer', () => {
   test.each([
@@ -52,34 +53,9 @@ describe('the next timer', () => {
   });
 });
 
-describe('what is due', () => {
-  test('comes in the order of its times, purges last', () => {
-    const second = `${PARTITION}:${uuid(2)}`;
-    const world = given(
-      created({ delayUntil: START + 20 }),
-      created({ executionId: second, delayUntil: START + 10 }),
-      created({ executionId: `${PARTITION}:${uuid(3)}` }),
-    ).when(
-      'cancelExecution',
-      { executionId: `${PARTITION}:${uuid(3)}`, reason: 'r', source: 'operator_override' },
-      START,
-    );
-    expect(world.reads('listDue', { partition: PARTITION }, START + 10_000_000)).toMatchObject({
-      outcome: {
-        commands: [
-          { name: 'promoteDelayed', args: { executionId: second } },
-          { name: 'promoteDelayed', args: { executionId: X } },
-          { name: 'purgeExecution', args: { executionId: `${PARTITION}:${uuid(3)}` } },
-        ],
-        nextDueAt: START + 10,
-      },
-    });
-    expect(world.reads('listDue', { partition: PARTITION, limit: 1 }, START + 20)).toMatchObject({
-      outcome: { commands: [{ args: { executionId: second } }] },
-    });
-    expect(world.reads('listDue', { partition: PARTITION }, START + 9)).toMatchObject({
-      outcome: { commands: [], nextDueAt: START + 10 },
-    });
+describe('the classes of states', () => {
+  test.each(CLASSES)('%s is reached by its events', (state) => {
+    expect(stateClassOf(state === 'none' ? undefined : folded(IN_CLASS[state]), NOW)).toBe(state);
   });
 });
 
@@ -97,6 +73,21 @@ describe('snapshots', () => {
   test('the blocking reason is absent, not none', () => {
     expect(snapshotOf(folded(IN_CLASS.AL)).blockingReason).toBeUndefined();
     expect(snapshotOf(folded(IN_CLASS.RW)).blockingReason).toBe('waiting_for_worker');
+  });
+
+  test('an empty reason is a reason', () => {
+    const failed = given(created(), claimed()).when('failExecution', {
+      executionId: X,
+      fence: FENCE,
+      failureReason: '',
+    });
+    expect(failed.reads('readExecutionInfo', { executionId: X }, NOW)).toMatchObject({
+      outcome: { failureReason: '', failureCategory: 'transient', cancellationReason: undefined },
+    });
+    const gone = given(created()).when('cancelExecution', { executionId: X, reason: '', source: 'operator_override' });
+    expect(gone.reads('readExecutionInfo', { executionId: X }, NOW)).toMatchObject({
+      outcome: { cancellationReason: '', failureReason: undefined, failureCategory: undefined },
+    });
   });
 
   test('there is no current attempt between a failure and its retry', () => {

@@ -10,7 +10,6 @@ import {
   type RetryPolicy,
 } from '../../model/execution/policy.js';
 import type { ArgsOf } from '../../model/machine.js';
-import { purgeAtOf } from '../../model/schedule/timers.js';
 import { claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, X } from './dsl.js';
 
 const policyOf = (input: object): ExecutionPolicy =>
@@ -155,8 +154,8 @@ describe('how long it waits', () => {
 });
 
 describe('the rules of a policy as text', () => {
-  test('twelve words and the categories', () => {
-    expect(policyRules({})).toBe('- - - - - - - - - - - -|');
+  test('fourteen words and the categories', () => {
+    expect(policyRules({})).toBe('- - - - - - - - - - - - - -|');
     expect(
       policyRules(
         executionPolicy.parse({
@@ -165,38 +164,18 @@ describe('the rules of a policy as text', () => {
           timeoutPolicy: { attemptTimeoutMs: 5 },
         }),
       ),
-    ).toBe('3 exponential 1000 60000 2 0 5 0 - - - -|io,two words');
+    ).toBe('3 exponential 1000 60000 2 0 5 0 - - - - - -|io,two words');
     expect(
       policyRules(
         executionPolicy.parse({
           retryPolicy: { backoff: { type: 'fixed', delayMs: 9 } },
-          streamPolicy: { retentionTtlMs: 7 },
+          streamPolicy: { retentionTtlMs: -1 },
           dedupWindowMs: 8,
+          priority: 4,
+          delayUntil: 5,
           maxReleaseCount: 6,
         }),
       ),
-    ).toBe('3 fixed 9 - - - - - 6 7 - 8|');
-  });
-});
-
-describe('retention slots', () => {
-  const at = (retentionTtlMs: number | undefined, now: number): number => {
-    const policy = retentionTtlMs === undefined ? undefined : { streamPolicy: { retentionTtlMs } };
-    return purgeAtOf({ policy } as never, now, RETENTION_MS);
-  };
-  test('an execution lives its retention, and at most one slot more', () => {
-    expect(at(0, 60_000)).toBe(60_000);
-    expect(at(0, 60_001)).toBe(120_000);
-    expect(at(undefined, 60_000)).toBe(60_000 + RETENTION_MS);
-    expect(at(90_000, 60_000)).toBe(180_000);
-    fc.assert(
-      fc.property(fc.nat(2_000_000_000), fc.option(fc.nat(10_000_000), { nil: undefined }), (now, retention) => {
-        const purgeAt = at(retention, now);
-        const earliest = now + (retention ?? RETENTION_MS);
-        expect(purgeAt % 60_000).toBe(0);
-        expect(purgeAt - earliest).toBeGreaterThanOrEqual(0);
-        expect(purgeAt - earliest).toBeLessThan(60_000);
-      }),
-    );
+    ).toBe('3 fixed 9 - - - - - 6 -1 - 8 4 5|');
   });
 });

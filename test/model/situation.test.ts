@@ -1,7 +1,7 @@
 /** What is asked of a situation in every transition is answered without the table, and must say what the table says. */
 import { describe, expect, it } from 'vitest';
 import {
-  isActive,
+  isActiveSituation,
   isClaimable,
   isDelayed,
   isRunnable,
@@ -15,7 +15,7 @@ describe('the predicates of a situation', () => {
     const { phase, ownership, eligibility } = SITUATIONS[situation];
     expect({
       runnable: isRunnable(situation),
-      active: isActive(situation),
+      active: isActiveSituation(situation),
       terminal: isTerminal(situation),
       delayed: isDelayed(situation),
       claimable: isClaimable(situation),

@@ -1,0 +1,27 @@
+/** What a decision sees of a partition when only one execution is looked at, as it was in a stretch of its life. */
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { isTerminal } from '../../model/execution/situation.js';
+import { queueNameOf, serves } from '../../model/schedule/queue.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
+import { emptyHeader } from '../../model/state.js';
+import type { View } from '../../model/view.js';
+
+/** The view; `state` is nothing before the creation, `input` the bytes that it was created with. */
+export function viewOfMoment(
+  state: ReadonlyExecution | undefined,
+  input: Uint8Array | undefined,
+  ofKey: View['executions']['ofKey'],
+): View {
+  const ended = state !== undefined && isTerminal(state.situation);
+  return {
+    executions: { get: () => state, ids: () => [], ofKey, input: () => input, result: () => undefined },
+    schedule: {
+      claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
+      due: (at) => (state !== undefined && (nextTimerAt(state) ?? Infinity) <= at ? [state] : []),
+      purgeable: (at) => (ended && (state.dueAt ?? Infinity) <= at ? [state.executionId] : []),
+      nextDueAt: () => undefined,
+      lanes: () => [],
+    },
+    log: { header: emptyHeader(), read: () => [] },
+  };
+}

@@ -1,0 +1,33 @@
+/** What a pass over due work says that it did, found again in the entries of the log. */
+import type { EventType, LoggedEvent } from '../../model/events.js';
+import type { OutcomeOf } from '../../model/machine.js';
+
+type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
+
+/** The part of a pass's outcome that follows from its events. */
+export type PassSummary = Pick<Applied, 'promoted' | 'leasesExpired' | 'purged' | 'attemptsTimedOut' | 'expired'>;
+
+/** What a pass would say that made these entries. */
+export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
+  const events = run.map(({ event }) => event);
+  const count = (type: EventType): number => events.filter((event) => event.type === type).length;
+  return {
+    promoted: count('execution_promoted'),
+    leasesExpired: count('lease_expired'),
+    purged: count('execution_purged'),
+    attemptsTimedOut: events.flatMap((event) => (event.type === 'retry_scheduled' ? [event.executionId] : [])),
+    expired: events.flatMap((event) =>
+      event.type === 'execution_expired' ? [{ executionId: event.executionId, expireReason: event.expireReason }] : [],
+    ),
+  };
+}
+
+/** What a pass said that it did. */
+export function summaryOfAnswer({ promoted, leasesExpired, purged, attemptsTimedOut, expired }: Applied): PassSummary {
+  return { promoted, leasesExpired, purged, attemptsTimedOut, expired };
+}
+
+/** How many entries a pass made, by what it said. */
+export function entriesOf({ promoted, leasesExpired, purged, attemptsTimedOut, expired }: PassSummary): number {
+  return promoted + leasesExpired + purged + attemptsTimedOut.length + expired.length;
+}

@@ -1,0 +1,13 @@
+/** A value in a form that two sides can be compared in. */
+
+/** The value as JSON has it: members that are undefined are left out, and bytes are texts. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, member: unknown) => {
+      if (member instanceof Uint8Array) return `bytes:${Buffer.from(member).toString('hex')}`;
+      if (typeof member === 'object' && member !== null && (member as { type?: unknown }).type === 'Buffer')
+        return `bytes:${Buffer.from((member as unknown as { data: number[] }).data).toString('hex')}`;
+      return member;
+    }) ?? 'null',
+  );
+}
