@@ -18,6 +18,7 @@ import {
   SLOT_TIMER,
   STAGED_SEPARATOR,
 } from './layout.js';
+import { commandsIn } from './commands.js';
 import { luaFiles } from './files.js';
 import { link, type Literals } from './link.js';
 
@@ -39,6 +40,8 @@ export interface Library {
   readonly hash: string;
   /** What FUNCTION LOAD is given. */
   readonly source: string;
+  /** The commands that it runs, lower case: whoever calls it needs the right to each. */
+  readonly commands: readonly string[];
 }
 
 const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test: 'core/virtual-clock.lua' };
@@ -113,5 +116,5 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   };
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
   const source = textWith(hash);
-  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source };
+  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source, commands: commandsIn(source) };
 }

@@ -5,7 +5,7 @@
 import type { ReadonlyExecution } from '../../model/execution/execution.js';
 import { compareBytes } from '../../model/ids.js';
 import { CORE_FIELDS, EXECUTION_KEYS, PARTITION_KEYS, SLOT_TIMER, STAGED_SEPARATOR } from '../../lua/layout.js';
-import { primariesOf, type Client } from '../valkey/connection.js';
+import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import { decodeExecution } from '../valkey/reads.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 

@@ -15,6 +15,11 @@ export function deploymentKey(prefix: string): string {
   return `${prefix}deployment`;
 }
 
+/** Where the newest build of each library is kept that the deployment ever had. */
+export function buildsKey(prefix: string): string {
+  return `${prefix}builds`;
+}
+
 /** Core hash of an execution. Its other keys are this one and a suffix. */
 function coreKey(prefix: string, executionId: string): string {
   return prefix + executionId;

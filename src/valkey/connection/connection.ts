@@ -1,0 +1,60 @@
+/** Everything that a backend has open towards its server. */
+import type { EngineError } from '../../../model/errors.js';
+import type { WakeSubscriber } from '../wakes/subscriber.js';
+import type { CallRetrier } from './call-retrier.js';
+import type { Client } from './clients.js';
+import type { Deadlines } from './deadlines.js';
+
+type NoticeListener = (notice: EngineError) => void;
+
+export interface ConnectionParts {
+  /** What errors call the server. */
+  readonly label: string;
+  readonly client: Client;
+  readonly deadlines: Deadlines;
+  readonly retrier: CallRetrier;
+  readonly wakes: WakeSubscriber;
+}
+
+export class Connection {
+  readonly label: string;
+  readonly client: Client;
+  readonly retrier: CallRetrier;
+  readonly wakes: WakeSubscriber;
+  private readonly deadlines: Deadlines;
+  private readonly noticeListeners = new Set<NoticeListener>();
+  private readonly atClose: (() => void)[] = [];
+
+  constructor({ label, client, deadlines, retrier, wakes }: ConnectionParts) {
+    this.label = label;
+    this.client = client;
+    this.deadlines = deadlines;
+    this.retrier = retrier;
+    this.wakes = wakes;
+  }
+
+  /** Calls the listener for every notice, until the returned function is called. */
+  onNotice(listener: NoticeListener): () => void {
+    const own: NoticeListener = (notice) => listener(notice);
+    this.noticeListeners.add(own);
+    return () => void this.noticeListeners.delete(own);
+  }
+
+  /** Tells the listeners. */
+  notice(notice: EngineError): void {
+    for (const listener of [...this.noticeListeners]) listener(notice);
+  }
+
+  /** Runs when the connection is closed. */
+  onClose(fn: () => void): void {
+    this.atClose.push(fn);
+  }
+
+  close(): void {
+    for (const fn of this.atClose.splice(0)) fn();
+    this.retrier.close();
+    this.wakes.close();
+    this.client.disconnect();
+    this.deadlines.close();
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * How the end of a connection reaches the calls on it. The client library gives all of them one error, whether they were
+ * sent or only waited for the connection, and names no node. Here they get one of two errors, with the node and the
+ * reason: a call that was not sent did not run, one that was may have.
+ */
+import type { Valkey } from 'iovalkey';
+
+/** The connection to a node ended. */
+export abstract class NodeFault extends Error {
+  constructor(
+    readonly node: string,
+    /** Why, when that is known. Never shown as it is: it can carry a command. */
+    readonly reason: unknown,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The call waited for a connection that did not come about: it did not run. */
+export class CallNotSent extends NodeFault {
+  constructor(node: string, reason: unknown) {
+    super(node, reason, `${node}: not sent`);
+  }
+}
+
+/** The call was under way when the connection ended: it may have run. */
+export class CallLost extends NodeFault {
+  constructor(node: string, reason: unknown) {
+    super(node, reason, `${node}: lost`);
+  }
+}
+
+/** Which of the waiting calls get an error. */
+interface Flushed {
+  readonly offlineQueue?: boolean;
+  readonly commandQueue?: boolean;
+}
+
+/** What the client library has and its types hide. */
+interface Flushing {
+  flushQueue(error: unknown, which?: Flushed): void;
+}
+
+const reasons = new WeakMap<object, unknown>();
+
+/** `host:port` of a node, or the name by which Sentinel knows it: what an error may say of it. */
+export function nameOf(node: Valkey): string {
+  const { sentinels, name, host, port } = node.options;
+  return sentinels && name ? `the primary "${name}"` : `${host ?? 'localhost'}:${port ?? 6379}`;
+}
+
+/** Why a client has no connection, if it met an error since it last had one. */
+export function connectionFault(client: object): unknown {
+  return reasons.get(client);
+}
+
+/** Remembers why a client has no connection. */
+export function noteFault(client: object, error: unknown): void {
+  const reason = error instanceof NodeFault ? error.reason : error;
+  if (reason !== undefined) reasons.set(client, reason);
+}
+
+/** The client has a connection: what was is over. */
+export function forgetFault(client: object): void {
+  reasons.delete(client);
+}
+
+/** From now on, calls on this node end with one of the errors above when its connection does. */
+export function nameFaults(node: Valkey): Valkey {
+  // With a listener the library prints nothing; the calls are told of the fault.
+  node.on('error', (error: unknown) => noteFault(node, error));
+  node.on('ready', () => forgetFault(node));
+  const inner = node as unknown as Flushing;
+  const flush = inner.flushQueue.bind(node);
+  inner.flushQueue = (error, which = {}) => {
+    const reason = connectionFault(node) ?? (error instanceof NodeFault ? error.reason : error);
+    if (which.offlineQueue !== false)
+      flush(new CallNotSent(nameOf(node), reason), { offlineQueue: true, commandQueue: false });
+    if (which.commandQueue !== false)
+      flush(new CallLost(nameOf(node), reason), { offlineQueue: false, commandQueue: true });
+  };
+  return node;
+}
