@@ -32,7 +32,7 @@ function withLiterals(text: string, tables: Literals): string {
 }
 
 /** Functions of Lua itself that the bodies call: `string.sub`, `tonumber`. */
-const BUILT_IN = /\b(?:string\.|math\.|table\.)\w+\b|\b(?:tonumber|unpack|pcall)(?=\()/g;
+const BUILT_IN = /\b(?:string\.|math\.|table\.)\w+\b|(?<!\.)\b(?:tonumber|unpack|pcall)(?=\()/g;
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 

@@ -3,6 +3,8 @@
  * `retryable` says whether the same call can succeed later, `hint` says what to do next.
  * Source: spec 03 sections 1, 2 and 4.
  */
+import { safeCause } from './safe-cause.js';
+
 export type ErrorFamily =
   | 'not_found'
   | 'validation'
@@ -181,9 +183,14 @@ export class EngineError extends Error {
   readonly hint: string;
   readonly detail: ErrorDetail;
 
+  /** The cause is not kept: another error stands for it, which quotes no data (see `safeCause`). */
   constructor(code: ErrorCode, message: string, options: { detail?: ErrorDetail; cause?: unknown } = {}) {
     const { family, retryable, hint } = describeCode(code);
-    super(`${code}: ${message} ${hint}`, options.cause === undefined ? undefined : { cause: options.cause });
+    const { cause } = options;
+    super(
+      `${code}: ${message} ${hint}`,
+      cause === undefined ? undefined : { cause: cause instanceof EngineError ? cause : safeCause(cause) },
+    );
     this.code = code;
     this.family = family;
     this.retryable = retryable;

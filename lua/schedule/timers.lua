@@ -37,7 +37,8 @@ function ff.announce_timer(call, execution)
   if call.ended then ff.settle_ended(call) end
   local at = ff.set_timer(call, execution)
   if at and store('ZRANGE', call.base .. K.timers, 0, 0)[1] == execution.uuid then
-    store('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
+    -- A hint: a user without rights on channels is served all the same.
+    server.pcall('PUBLISH', ff.prefix(call) .. C.timers, ff.partition(call) .. ' ' .. ff.digits(at))
   end
 end
 

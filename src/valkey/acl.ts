@@ -48,7 +48,10 @@ export interface Acl {
 }
 
 /** Keys and channels of a deployment, as patterns of the ACL. No other prefix has keys or channels like them. */
-export function aclPatterns(prefix: string): { readonly keys: readonly string[]; readonly channels: readonly string[] } {
+export function aclPatterns(prefix: string): {
+  readonly keys: readonly string[];
+  readonly channels: readonly string[];
+} {
   const start = escaped(prefix);
   return {
     keys: [`${start}{*`, escaped(deploymentKey(prefix)), escaped(buildsKey(prefix))],
@@ -71,7 +74,9 @@ export function aclOf(options: AclOptions = {}): Acl {
   const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0 } = options;
   const prefix = parsePrefix(options.prefix);
   if (!/^[\x21-\x7e]{1,256}$/.test(user))
-    throw new EngineError('invalid_input', 'user: must be printable and without spaces.', { detail: { field: 'user' } });
+    throw new EngineError('invalid_input', 'user: must be printable and without spaces.', {
+      detail: { field: 'user' },
+    });
   const commands = new Set<string>([
     ...library('production').commands,
     ...CLIENT_COMMANDS,

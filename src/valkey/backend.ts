@@ -171,6 +171,11 @@ export class ValkeyEngine {
     return this.connection.wakes.add(...args);
   }
 
+  /** The error of the interface for whatever a call met. */
+  faultOf(error: unknown): EngineError {
+    return this.attempts.faultOf(error);
+  }
+
   onNotice(listener: (notice: EngineError) => void): () => void {
     return this.connection.onNotice(listener);
   }
@@ -313,6 +318,11 @@ export function asBackend(engine: ValkeyEngine): Backend {
   } as unknown as Record<string | symbol, unknown>;
   for (const name of Object.keys(OPERATIONS) as OperationName[])
     backend[name] = (args: unknown) => engine.run(name, args);
-  for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = (args: never) => engine.read(name, args);
+  for (const name of Object.keys(QUERIES) as QueryName[])
+    backend[name] = (args: never) =>
+      engine.read(name, args).catch((error: unknown) => {
+        // What does not decode is a fault with a code, and quotes nothing.
+        throw engine.faultOf(error);
+      });
   return backend as unknown as Backend;
 }

@@ -7,7 +7,7 @@ import { library, type Library, type LibraryKind } from '../../../lua/library.js
 import { EngineError } from '../../../model/errors.js';
 import { primariesOf, type Client } from '../connection/clients.js';
 import { isFunctionMissing, NotYet } from '../connection/faults.js';
-import { isReply } from '../connection/safe-cause.js';
+import { isReply } from '../../../model/safe-cause.js';
 import { nameOf } from '../connection/node-faults.js';
 import type { LibraryMode } from '../options.js';
 import type { DeploymentRecord } from './deployment.js';
@@ -18,7 +18,8 @@ interface Installed {
 }
 
 export class LibraryKeeper {
-  private readonly wanted: Library;
+  /** The library that this process brings. */
+  readonly wanted: Library;
   private running: Promise<void> | undefined;
 
   constructor(

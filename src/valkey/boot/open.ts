@@ -4,7 +4,7 @@
  */
 import type { Valkey } from 'iovalkey';
 import { INLINE_BYTES } from '../../../lua/layout.js';
-import { library, type LibraryKind } from '../../../lua/library.js';
+import type { LibraryKind } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Backend } from '../../backend.js';
 import { parseSettings } from '../../settings.js';
@@ -72,7 +72,7 @@ async function open(
     client = await connected(address, deadlines);
     const boot = new Boot(client, address.label, deadlines, prefix, kind, options);
     const partitions = await boot.run();
-    const connection = boot.connection(partitions.count);
+    const connection = boot.connection();
     return new ValkeyEngine(connection, partitions, prefix, kind, settings, clock, sizes);
   } catch (error) {
     client?.disconnect();
@@ -141,13 +141,15 @@ class Boot {
   private readonly keeper: LibraryKeeper;
   private readonly retrier: CallRetrier;
   private readonly mode: LibraryMode;
+  private partitionCount = 0;
+  private missing: EngineError | undefined;
 
   constructor(
     private readonly client: Client,
     private readonly label: string,
     private readonly deadlines: Deadlines,
     private readonly prefix: string,
-    private readonly kind: LibraryKind,
+    kind: LibraryKind,
     private readonly options: ValkeyOptions,
   ) {
     this.mode = options.library ?? 'load';
@@ -165,20 +167,22 @@ class Boot {
   async run(): ReturnType<DeploymentRecord['settle']> {
     const { client, retrier, record, options } = this;
     if (client.isCluster) {
-      for (const node of primariesOf(client))
-        checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
+      for (const node of primariesOf(client)) checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
     }
     // Refused before the library changes anything for those who use the deployment already.
     const partitions = await retrier.make(() => record.settle(options.partitions));
     await retrier.make(() => this.bringOnce());
-    const rights = {
-      prefix: this.prefix,
-      partitionCount: partitions.count,
-      isCluster: client.isCluster,
-      library: library(this.kind),
-    };
-    for (const node of primariesOf(client)) await retrier.make(() => proveRights(node, rights));
+    this.partitionCount = partitions.count;
+    this.missing = await retrier.make(() => this.proveRights());
     return partitions;
+  }
+
+  /** Answers what is missing of channels. @throws EngineError `server_refused` for any other right */
+  private async proveRights(): Promise<EngineError | undefined> {
+    const { client, prefix, partitionCount, keeper } = this;
+    const options = { prefix, partitionCount, isCluster: client.isCluster, library: keeper.wanted };
+    const missing = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
+    return missing.find((notice) => notice !== undefined);
   }
 
   /** What the running backend waits for is refused at once when it opens. */
@@ -190,14 +194,16 @@ class Boot {
     }
   }
 
-  connection(partitionCount: number): Connection {
-    const { client, label, deadlines, prefix, retrier, record, keeper, mode, options } = this;
+  connection(): Connection {
+    const { client, label, deadlines, prefix, partitionCount, retrier, record, keeper, mode, missing, options } = this;
     const connect = () => connectForWakes(client, deadlines);
     const wakes = new WakeSubscriber({ prefix, partitionCount, label, deadlines, connect });
+    wakes.enable(missing === undefined);
     const connection = new Connection({ label, client, deadlines, retrier, wakes });
     if (options.onNotice !== undefined) connection.onNotice(options.onNotice);
-    const onNotice = (notice: EngineError) => connection.notice(notice);
-    const upkeep = new Upkeep({ client, label, record, keeper, mode, onNotice });
+    if (missing !== undefined) connection.notices([missing]);
+    const proveRights = () => this.proveRights();
+    const upkeep = new Upkeep({ client, label, record, keeper, mode, proveRights, connection });
     connection.onClose(() => upkeep.close());
     return connection;
   }

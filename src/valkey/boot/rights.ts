@@ -1,6 +1,6 @@
 /**
  * Proves, before the first command, that the user may do everything that a command can need. A right that is missing
- * inside a function would end that function half way.
+ * inside a function would end that function half way. Only channels can be done without: work is found by polling then.
  */
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
@@ -15,6 +15,8 @@ import { nameOf } from '../connection/node-faults.js';
 interface Right {
   readonly words: readonly string[];
   readonly name: string;
+  /** Only wakes need it. */
+  readonly isOfChannels: boolean;
 }
 
 export interface RightsOptions {
@@ -37,20 +39,23 @@ export function neededRights({ prefix, partitionCount, isCluster, library }: Rig
   const commands = new Set([...library.commands, ...CLIENT_COMMANDS, ...(isCluster ? CLUSTER_COMMANDS : [])]);
   return [...commands].flatMap((command): Right[] => {
     const words = command.split('|');
-    if (OF_CHANNELS.has(command))
-      return [
-        { words, name: command },
-        ...channels.map((channel) => ({ words: [...words, channel], name: `${command} on channel ${channel}` })),
-      ];
-    return [
-      { words, name: command },
-      ...keys.map((key) => ({ words: [...words, key, key], name: `${command} on key ${key}` })),
-    ];
+    const isOfChannels = OF_CHANNELS.has(command);
+    const examples = isOfChannels
+      ? channels.map((channel) => ({
+          words: [...words, channel],
+          name: `${command} on channel ${channel}`,
+          isOfChannels,
+        }))
+      : keys.map((key) => ({ words: [...words, key, key], name: `${command} on key ${key}`, isOfChannels }));
+    return [{ words, name: command, isOfChannels }, ...examples];
   });
 }
 
-/** @throws EngineError `server_refused` that names what is missing */
-export async function proveRights(node: Valkey, options: RightsOptions): Promise<void> {
+/**
+ * Answers the notice about channels that the user may not use, if there are any.
+ * @throws EngineError `server_refused` that names every other right that is missing
+ */
+export async function proveRights(node: Valkey, options: RightsOptions): Promise<EngineError | undefined> {
   const rights = neededRights(options);
   const argv = rights.flatMap(({ words }) => [String(words.length), ...words]);
   let refused: readonly number[];
@@ -58,17 +63,23 @@ export async function proveRights(node: Valkey, options: RightsOptions): Promise
     refused = (await node.call('FCALL', `${options.library.functionPrefix}rights`, 0, ...argv)) as number[];
   } catch (error) {
     // Another build of the library is there that cannot say.
-    if (isFunctionMissing(error)) return;
+    if (isFunctionMissing(error)) return undefined;
     throw error;
   }
   const missing = withoutRepetitions(refused.map((number) => rights[number - 1] as Right));
-  if (missing.length === 0) return;
-  const named = missing.slice(0, MAX_NAMED).map(({ name }) => name);
-  const more = missing.length > named.length ? `, and ${missing.length - named.length} more` : '';
-  throw new EngineError(
+  const needed = missing.filter(({ isOfChannels }) => !isOfChannels);
+  if (needed.length > 0) throw refusal(node, needed, '');
+  return missing.length === 0 ? undefined : refusal(node, missing, ' Work is found by polling only.');
+}
+
+function refusal(node: Valkey, missing: readonly Right[], consequence: string): EngineError {
+  const names = missing.map(({ name }) => name);
+  const more = names.length > MAX_NAMED ? `, and ${names.length - MAX_NAMED} more` : '';
+  const user = node.options.username ?? 'default';
+  return new EngineError(
     'server_refused',
-    `${nameOf(node)} does not let user "${node.options.username ?? 'default'}" run ${named.join(', ')}${more}.`,
-    { detail: { missing: missing.map(({ name }) => name).join(', ') } },
+    `${nameOf(node)} does not let user "${user}" run ${names.slice(0, MAX_NAMED).join(', ')}${more}.${consequence}`,
+    { detail: { missing: names.join(', ') } },
   );
 }
 

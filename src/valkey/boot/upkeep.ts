@@ -2,9 +2,10 @@
  * What was right at boot has to stay right: looked at again after every reconnection, and every few minutes. A server
  * that came back empty gets its record and its library; what only an operator can mend is told once.
  */
-import { EngineError } from '../../../model/errors.js';
+import type { EngineError } from '../../../model/errors.js';
 import type { LibraryMode } from '../options.js';
 import { primariesOf, type Client } from '../connection/clients.js';
+import type { Connection } from '../connection/connection.js';
 import { faultOf } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
 import type { DeploymentRecord } from './deployment.js';
@@ -22,7 +23,9 @@ export interface UpkeepOptions {
   readonly record: DeploymentRecord;
   readonly keeper: LibraryKeeper;
   readonly mode: LibraryMode;
-  readonly onNotice: ((notice: EngineError) => void) | undefined;
+  /** Answers what is missing of channels; throws what is missing else. */
+  readonly proveRights: () => Promise<EngineError | undefined>;
+  readonly connection: Connection;
   /** For tests. Default two minutes. */
   readonly intervalMs?: number;
 }
@@ -31,8 +34,6 @@ export class Upkeep {
   private readonly timer: ReturnType<typeof setInterval>;
   private soon: ReturnType<typeof setTimeout> | undefined;
   private looking: Promise<void> | undefined;
-  /** What was told and is not over: codes. */
-  private told: ReadonlySet<string> = new Set();
   private closed = false;
 
   constructor(private readonly options: UpkeepOptions) {
@@ -63,34 +64,29 @@ export class Upkeep {
   }
 
   private async lookNow(): Promise<void> {
-    const { client, record, keeper, mode } = this.options;
-    const met = new Set<string>();
+    const { client, record, keeper, mode, connection } = this.options;
+    const notices: EngineError[] = [];
     const tasks: (() => Promise<unknown>)[] = [
       () => record.restore(),
       () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
+      () => this.lookAtRights(notices),
       ...primariesOf(client).map((node) => async () => checkEviction(await serverInfo(node, 'memory'), nameOf(node))),
     ];
     for (const task of tasks) {
       try {
         if (!this.closed) await task();
       } catch (error) {
-        this.tell(faultOf(error, this.options.label), met);
+        const fault = faultOf(error, this.options.label);
+        if (!fault.retryable) notices.push(fault);
       }
     }
-    this.told = met;
+    if (!this.closed) connection.notices(notices);
   }
 
-  private tell(notice: EngineError, met: Set<string>): void {
-    if (this.closed || notice.retryable) return;
-    met.add(notice.code);
-    if (this.told.has(notice.code)) return;
-    try {
-      this.options.onNotice?.(notice);
-    } catch (error) {
-      // A fault of the listener is its own, and not lost.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+  /** Wakes come when the user gets the rights to their channels. */
+  private async lookAtRights(notices: EngineError[]): Promise<void> {
+    const missing = await this.options.proveRights();
+    if (missing !== undefined) notices.push(missing);
+    this.options.connection.wakes.enable(missing === undefined);
   }
 }

@@ -39,7 +39,12 @@ export class AnnouncedAddresses {
       const asking = copy as unknown as Asking;
       const ask = asking.cluster.bind(copy);
       asking.cluster = (command, done) =>
-        ask(command, (error, ranges) => done(error, ranges?.map((range) => this.read(range, copy))));
+        ask(command, (error, ranges) =>
+          done(
+            error,
+            ranges?.map((range) => this.read(range, copy)),
+          ),
+        );
       return copy;
     };
   }
@@ -54,7 +59,8 @@ export class AnnouncedAddresses {
     const name = valueOf(more, 'hostname');
     const { tls } = this.address;
     // A certificate bears names: connect by the name, unless the caller says what the certificate has to bear.
-    const byName = tls !== undefined && tls.servername === undefined && isIP(host) !== 0 && name !== undefined && name !== '';
+    const byName =
+      tls !== undefined && tls.servername === undefined && isIP(host) !== 0 && name !== undefined && name !== '';
     if (byName) this.better.set(`${host}:${port}`, { host: name, port });
     return id === undefined ? [byName ? name : host, port] : [byName ? name : host, port, id, more];
   }

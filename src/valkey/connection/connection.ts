@@ -23,6 +23,8 @@ export class Connection {
   readonly wakes: WakeSubscriber;
   private readonly deadlines: Deadlines;
   private readonly noticeListeners = new Set<NoticeListener>();
+  /** By code, what is wrong at the moment. */
+  private standing: ReadonlyMap<string, EngineError> = new Map();
   private readonly atClose: (() => void)[] = [];
 
   constructor({ label, client, deadlines, retrier, wakes }: ConnectionParts) {
@@ -33,16 +35,29 @@ export class Connection {
     this.wakes = wakes;
   }
 
-  /** Calls the listener for every notice, until the returned function is called. */
+  /** Calls the listener for every notice, those included that stand already, until the returned function is called. */
   onNotice(listener: NoticeListener): () => void {
-    const own: NoticeListener = (notice) => listener(notice);
+    const own: NoticeListener = (notice) => {
+      try {
+        listener(notice);
+      } catch (error) {
+        // A fault of the listener is its own, and not lost.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    };
     this.noticeListeners.add(own);
+    for (const notice of this.standing.values()) own(notice);
     return () => void this.noticeListeners.delete(own);
   }
 
-  /** Tells the listeners. */
-  notice(notice: EngineError): void {
-    for (const listener of [...this.noticeListeners]) listener(notice);
+  /** What is wrong now; listeners are told of what was not wrong before. */
+  notices(now: readonly EngineError[]): void {
+    const before = this.standing;
+    this.standing = new Map(now.map((notice) => [notice.code, notice]));
+    for (const [code, notice] of this.standing)
+      if (!before.has(code)) for (const listener of [...this.noticeListeners]) listener(notice);
   }
 
   /** Runs when the connection is closed. */

@@ -4,7 +4,7 @@
  */
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
 import { CallLost, CallNotSent } from './node-faults.js';
-import { isCertificateFault, isCoded, isReply, safeCause, serverWords } from './safe-cause.js';
+import { isCertificateFault, isCoded, isReply, serverWords } from '../../../model/safe-cause.js';
 
 /** A fault that the server tells. */
 export interface ServerFault {
@@ -103,7 +103,7 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
     return new EngineError('call_timeout', `${node} did not answer in time.${because(connection)}`);
   if (error instanceof CallLost)
     return new EngineError('transport_failed', `The connection to ${error.node} was lost during the call.`, {
-      cause: safeCause(error.reason),
+      cause: error.reason,
     });
   if (error instanceof CallNotSent) return unreachable(error.node, error.reason);
   if (NOT_CONNECTED.test(messageOf(error))) return unreachable(node, connection ?? error);
@@ -111,26 +111,24 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
   const isWords = isReply(error) || (error instanceof Error && error.constructor === Error);
   if (isWords) return serverFaultOf(error as Error, node);
   // Not the server's fault: a reply or a stored value that this version cannot read.
-  const cause = safeCause(error);
-  return new EngineError('corruption', `What ${node} answered does not decode (${cause.name}).`, { cause });
+  return new EngineError('corruption', `What ${node} answered does not decode.`, { cause: error });
 }
 
 /** The error for the words of a server, or of a function in it. */
 function serverFaultOf(error: Error, node: string): EngineError {
   const code = serverFault(error)?.code ?? 'function_failed';
-  return new EngineError(code, `${node} answered: ${serverWords(error.message)}.`, { cause: safeCause(error) });
+  return new EngineError(code, `${node} answered: ${serverWords(error.message)}.`, { cause: error });
 }
 
 function unreachable(node: string, reason: unknown): EngineError {
-  const cause = safeCause(reason);
   const lasting = lastingReason(reason);
   if (lasting === 'certificate_refused')
-    return new EngineError(lasting, `TLS with ${node} failed: ${serverWords(messageOf(reason))}.`, { cause });
+    return new EngineError(lasting, `TLS with ${node} failed: ${serverWords(messageOf(reason))}.`, { cause: reason });
   const fault = isReply(reason) ? serverFault(reason) : undefined;
   if (fault !== undefined)
-    return new EngineError(fault.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause });
+    return new EngineError(fault.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause: reason });
   return new EngineError('transport_failed', `${node} cannot be reached; the call did not run.${because(reason)}`, {
-    cause,
+    cause: reason,
   });
 }
 

@@ -49,6 +49,7 @@ export class WakeSubscriber {
   private failures = 0;
   /** Wakes may have been lost since the last subscription that stood. */
   private interrupted = false;
+  private enabled = true;
   private closed = false;
 
   constructor(private readonly options: WakeSubscriberOptions) {
@@ -80,6 +81,21 @@ export class WakeSubscriber {
     return remove;
   }
 
+  /**
+   * Whether there are wakes of the server. Without, listeners hear of the work of this process only, and `add` resolves at
+   * once; when they come back, listeners are told that they may have missed some.
+   */
+  enable(enabled: boolean): void {
+    if (this.enabled === enabled || this.closed) return;
+    this.enabled = enabled;
+    if (enabled) {
+      this.interrupted = true;
+      if (this.channels.size > 0) this.open();
+    } else {
+      this.connection?.close();
+    }
+  }
+
   /** Tells the listeners of a lane in this process, one after the other, as long as there is something to say. */
   tell(laneId: string, wakeNow: () => Wake | undefined): void {
     this.channels.get(this.channelOf(laneId))?.tell(wakeNow);
@@ -100,7 +116,7 @@ export class WakeSubscriber {
     const { deadlines } = this.options;
     const deadline = deadlines.fromNow();
     let met: unknown;
-    for (;;) {
+    while (this.enabled) {
       this.assertOpen();
       const leftMs = deadlines.leftMs(deadline);
       if (leftMs <= 0) throw met ?? new CallTimeout(true);
@@ -123,7 +139,7 @@ export class WakeSubscriber {
 
   /** Makes the connection, unless there is one or one is about to be made. */
   private open(): void {
-    if (this.connection !== undefined || this.reconnecting !== undefined || this.closed) return;
+    if (!this.enabled || this.closed || this.connection !== undefined || this.reconnecting !== undefined) return;
     let client: Valkey;
     try {
       client = this.options.connect();
@@ -144,7 +160,9 @@ export class WakeSubscriber {
 
   /** Subscribes a new connection to every channel that has listeners, and says that wakes may have been lost. */
   private async takeOver(connection: WakeConnection): Promise<void> {
-    const results = await Promise.allSettled([...this.channels.keys()].map((channel) => connection.subscribe([channel])));
+    const results = await Promise.allSettled(
+      [...this.channels.keys()].map((channel) => connection.subscribe([channel])),
+    );
     if (this.connection !== connection || results.some(hasEnded)) return;
     this.failures = 0;
     if (!this.interrupted) return;

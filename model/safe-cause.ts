@@ -1,5 +1,5 @@
 /**
- * What an error may say of another one. Errors of the client library carry the command that met them, with its
+ * What an error of the engine says of its cause. Errors of the client library carry the command that met them, with its
  * password or payload; errors of a decoder quote what they could not read. So no such error is ever handed out: a new
  * one stands for it, made here and nowhere else, with its class, its code, its frames and words that are known to be safe.
  */
@@ -47,7 +47,7 @@ export function isReply(error: unknown): error is Error {
 /** Stands for an error of something else inside an error of ours. */
 export function safeCause(error: unknown): Error {
   const name = error instanceof Error && NAME.test(error.name) ? error.name : 'Error';
-  const safe: Error & { code?: string } = new Error(wordsOf(error, name));
+  const safe: Error & { code?: string } = new Error(wordsOf(error));
   Object.defineProperty(safe, 'name', { value: name, configurable: true, writable: true });
   if (isCoded(error)) safe.code = error.code;
   const frames = error instanceof Error ? framesOf(error) : [];
@@ -55,10 +55,10 @@ export function safeCause(error: unknown): Error {
   return safe;
 }
 
-function wordsOf(error: unknown, name: string): string {
+function wordsOf(error: unknown): string {
   if (isReply(error)) return serverWords(error.message);
   if (isCoded(error)) return serverWords(error.message);
-  return `The client met an error of class ${name}`;
+  return 'What it says is withheld, since it can quote data';
 }
 
 /** Places in the code; the lines before them repeat the message. */
