@@ -16,7 +16,8 @@ function everythingIn(value: unknown, seen = new Set<unknown>()): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if (seen.has(value)) return '';
   seen.add(value);
-  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
+  if (ArrayBuffer.isView(value))
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
   return Reflect.ownKeys(value)
     .map((key) => `${String(key)}: ${everythingIn(Reflect.get(value, key), seen)}`)
     .join('\n');
@@ -35,13 +36,21 @@ const shown = (error: unknown): string =>
 function expectSilent(error: unknown, secret: string): void {
   expect(error).toBeInstanceOf(EngineError);
   const text = shown(error);
-  for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64'), inspect(Buffer.from(secret))])
+  for (const form of [
+    secret,
+    encodeURIComponent(secret),
+    Buffer.from(secret).toString('base64'),
+    inspect(Buffer.from(secret)),
+  ])
     expect(text.includes(form), text).toBe(false);
 }
 
 /** Long enough that it stands nowhere by accident, with what URLs and patterns trip over. */
 const secrets = fc
-  .tuple(fc.stringMatching(/^[a-zA-Z0-9]{6,12}$/), fc.constantFrom('', '@', ':', '/', '?', '#', '%', ' ', '"', 'é', '\n', '{'))
+  .tuple(
+    fc.stringMatching(/^[a-zA-Z0-9]{6,12}$/),
+    fc.constantFrom('', '@', ':', '/', '?', '#', '%', ' ', '"', 'é', '\n', '{'),
+  )
   .map(([text, mark]) => `hush-${text}${mark}x`);
 
 const failureOf = (call: () => Promise<unknown>): Promise<unknown> =>
@@ -66,7 +75,10 @@ const at = (): string => `${server.host}:${server.port}`;
 describe('no password is told', () => {
   const ways: readonly (readonly [string, (secret: string) => Promise<unknown>])[] = [
     ['a wrong password in the URL', (secret) => valkey(`valkey://user:${encodeURIComponent(secret)}@${at()}`)],
-    ['a wrong password as an option', (secret) => valkey({ url: `valkey://${at()}`, username: 'user', password: secret })],
+    [
+      'a wrong password as an option',
+      (secret) => valkey({ url: `valkey://${at()}`, username: 'user', password: secret }),
+    ],
     ['a password that was not encoded', (secret) => valkey(`valkey://user:a@${secret}@${at()}`)],
     ['a password in a URL of no known kind', (secret) => valkey(`http://user:${encodeURIComponent(secret)}@${at()}`)],
     ['a password in parameters', (secret) => valkey(`valkey://${at()}?password=${encodeURIComponent(secret)}`)],
@@ -74,10 +86,15 @@ describe('no password is told', () => {
     ['a password in the place of a database', (secret) => valkey(`valkey://${at()}/${encodeURIComponent(secret)}`)],
     ['a password in a node', (secret) => valkey({ nodes: [`user:${secret}@${at()}`] })],
     ['a wrong option beside it', (secret) => valkey({ password: secret, hots: 'x' } as ValkeyOptions)],
-    ['a wrong password for a Sentinel', async (secret) =>
-      valkey({ sentinels: [at()], name: 'main', sentinelPassword: secret, password: secret, callTimeoutMs: 100 })],
-    ['a password where nothing listens', async (secret) =>
-      valkey({ url: `valkey://127.0.0.1:${await freePort()}`, password: secret, callTimeoutMs: 60 })],
+    [
+      'a wrong password for a Sentinel',
+      async (secret) =>
+        valkey({ sentinels: [at()], name: 'main', sentinelPassword: secret, password: secret, callTimeoutMs: 100 }),
+    ],
+    [
+      'a password where nothing listens',
+      async (secret) => valkey({ url: `valkey://127.0.0.1:${await freePort()}`, password: secret, callTimeoutMs: 60 }),
+    ],
   ];
 
   test.each(ways)('%s', async (_name, way) => {
@@ -231,7 +248,8 @@ describe('whatever is thrown inside', () => {
       (secret) => new SyntaxError(`Unexpected token in "${secret}"`),
       (secret) => new TypeError(secret),
       (secret) => withCommand(new ReplyError('WRONGPASS invalid username-password pair'), secret),
-      (secret) => withCommand(new ReplyError(`ERR unknown command 'X', with args beginning with: '${secret}' `), secret),
+      (secret) =>
+        withCommand(new ReplyError(`ERR unknown command 'X', with args beginning with: '${secret}' `), secret),
       (secret) => withCommand(new ReplyError('ERR value is not an integer'), secret),
       (secret) => Object.assign(new Error(`Received '${secret}'`), { code: 'ERR_INVALID_ARG_VALUE' }),
       (secret) => withCommand(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }), secret),
@@ -253,7 +271,12 @@ describe('whatever is thrown inside', () => {
           new NotYet(new EngineError('corruption', 'x.', { cause: thrown })),
         ][wrapping];
         // A plain error is the server's own words, which hold no data of a command.
-        if (wrapping === 0 && thrown instanceof Error && thrown.constructor === Error && thrown.message.includes(secret))
+        if (
+          wrapping === 0 &&
+          thrown instanceof Error &&
+          thrown.constructor === Error &&
+          thrown.message.includes(secret)
+        )
           return;
         expectSilent(faultOf(wrapped, 'host:1', thrown), secret);
       }),

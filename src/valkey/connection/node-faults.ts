@@ -70,7 +70,10 @@ export function forgetFault(client: object): void {
 export function nameFaults(node: Valkey): Valkey {
   // With a listener the library prints nothing; the calls are told of the fault.
   node.on('error', (error: unknown) => noteFault(node, error));
-  node.on('ready', () => forgetFault(node));
+  node.on('ready', () => {
+    // A connection whose login was refused is closing, although the library calls it ready.
+    if (node.stream.writable) forgetFault(node);
+  });
   const inner = node as unknown as Flushing;
   const flush = inner.flushQueue.bind(node);
   inner.flushQueue = (error, which = {}) => {
