@@ -38,8 +38,9 @@ interface Flushed {
 }
 
 /** What the client library has and its types hide. */
-interface Flushing {
+interface Inner {
   flushQueue(error: unknown, which?: Flushed): void;
+  info(...args: unknown[]): Promise<unknown>;
 }
 
 const reasons = new WeakMap<object, unknown>();
@@ -74,7 +75,7 @@ export function nameFaults(node: Valkey): Valkey {
     // A connection whose login was refused is closing, although the library calls it ready.
     if (node.stream.writable) forgetFault(node);
   });
-  const inner = node as unknown as Flushing;
+  const inner = node as unknown as Inner;
   const flush = inner.flushQueue.bind(node);
   inner.flushQueue = (error, which = {}) => {
     const reason = connectionFault(node) ?? (error instanceof NodeFault ? error.reason : error);
@@ -83,5 +84,18 @@ export function nameFaults(node: Valkey): Valkey {
     if (which.commandQueue !== false)
       flush(new CallLost(nameOf(node), reason), { offlineQueue: false, commandQueue: true });
   };
+  skipReadyCheckInSilence(node, inner);
   return node;
+}
+
+/** Without the right to INFO, the library would print that it does not know whether the server is loading. */
+function skipReadyCheckInSilence(node: Valkey, inner: Inner): void {
+  const info = inner.info.bind(node);
+  inner.info = (...args) => {
+    const done = args[0];
+    if (typeof done !== 'function') return info(...args);
+    return info((error: Error | null, text: unknown) =>
+      error?.message.startsWith('NOPERM') ? done(null, '') : done(error, text),
+    );
+  };
 }
