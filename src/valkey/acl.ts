@@ -24,7 +24,7 @@ export const CLIENT_COMMANDS = [
 ] as const;
 
 /** And in a cluster: to find the nodes, and to follow a slot that moves. */
-export const CLUSTER_COMMANDS = ['asking', 'cluster|info', 'cluster|slots', 'readonly', 'readwrite'] as const;
+export const CLUSTER_COMMANDS = ['asking', 'client|setname', 'cluster|slots', 'readonly', 'readwrite'] as const;
 
 export interface AclOptions {
   /** Prefix of the deployment. Default `ff:`. */

@@ -73,6 +73,8 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
     lazyConnect: true,
     clusterRetryStrategy: reconnectDelayMs,
     enableOfflineQueue: false,
+    // A cluster that is down says so to the calls, which wait then; to ask for its state would need a right more.
+    enableReadyCheck: false,
     // Redirections are followed; what may have run is not sent again, and waiting is the backend's.
     retryDelayOnFailover: 0,
     retryDelayOnTryAgain: 20,
