@@ -9,7 +9,7 @@ import { AnnouncedAddresses } from './announced-addresses.js';
 import { connectorWith, sentinelConnectorWith } from './connectors.js';
 import type { Deadlines } from './deadlines.js';
 import { CallTimeout, isLasting } from './faults.js';
-import { connectionFault, forgetFault, nameFaults, noteFault } from './node-faults.js';
+import { CallNotSent, connectionFault, forgetFault, nameFaults, nameOf, NodeFault, noteFault } from './node-faults.js';
 
 /** A client for one node or for a cluster. */
 export type Client = Valkey | Cluster;
@@ -115,20 +115,25 @@ export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
 
 /**
  * Connects; resolves when the server takes commands.
- * @throws the last fault that was met, at the end of the time; at once when it is one that waiting does not mend
+ * @throws CallNotSent with the last fault that was met, at the end of the time; at once when it is one that waiting does
+ * not mend. CallTimeout when none was met
  */
 export async function established(client: Client, timeoutMs: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(connectionFault(client) ?? new CallTimeout(true)), timeoutMs);
+    const fail = (): void => {
+      const fault = connectionFault(client);
+      if (fault === undefined || fault instanceof NodeFault) reject(fault ?? new CallTimeout(true));
+      else reject(new CallNotSent(client instanceof Cluster ? 'the cluster' : nameOf(client), fault));
+    };
+    const timer = setTimeout(fail, timeoutMs);
     client.once('ready', () => {
       clearTimeout(timer);
       resolve();
     });
     client.on('error', () => {
-      const fault = connectionFault(client);
-      if (!isLasting(fault)) return;
+      if (!isLasting(connectionFault(client))) return;
       clearTimeout(timer);
-      reject(fault);
+      fail();
     });
     // Its own failure is told by the event above, and tried again until the time is over.
     client.connect().catch(() => undefined);

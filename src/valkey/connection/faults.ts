@@ -3,7 +3,7 @@
  * is made again within its time. A call is made again only when it is known not to have run.
  */
 import { EngineError, type ErrorCode } from '../../../model/errors.js';
-import { CallLost, CallNotSent } from './node-faults.js';
+import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
 import { isCertificateFault, isCoded, isReply, serverWords } from '../../../model/safe-cause.js';
 
 /** A fault that the server tells. */
@@ -68,10 +68,11 @@ export function isFunctionMissing(error: unknown): boolean {
 }
 
 /** Why a connection cannot come about until something is changed: a refused login or certificate. */
-function lastingReason(reason: unknown): ErrorCode | undefined {
+function lastingReason(fault: unknown): ErrorCode | undefined {
+  const reason = reasonOf(fault);
   if (isCertificateFault(reason)) return 'certificate_refused';
-  const fault = isReply(reason) ? serverFault(reason) : undefined;
-  return fault?.refusesUser === true ? fault.code : undefined;
+  const said = isReply(reason) ? serverFault(reason) : undefined;
+  return said?.refusesUser === true ? said.code : undefined;
 }
 
 /** Whether waiting for the connection is in vain. */
@@ -105,7 +106,7 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
     return new EngineError('transport_failed', `The connection to ${error.node} was lost during the call.`, {
       cause: error.reason,
     });
-  if (error instanceof CallNotSent) return unreachable(error.node, error.reason);
+  if (error instanceof CallNotSent) return unreachable(error.node, error);
   if (NOT_CONNECTED.test(messageOf(error))) return unreachable(node, connection ?? error);
   if (isCoded(error)) return unreachable(node, error);
   const isWords = isReply(error) || (error instanceof Error && error.constructor === Error);
@@ -120,18 +121,21 @@ function serverFaultOf(error: Error, node: string): EngineError {
   return new EngineError(code, `${node} answered: ${serverWords(error.message)}.`, { cause: error });
 }
 
-function unreachable(node: string, reason: unknown): EngineError {
+function unreachable(label: string, fault: unknown): EngineError {
+  const reason = reasonOf(fault);
+  const node = fault instanceof NodeFault ? fault.node : label;
   const lasting = lastingReason(reason);
   if (lasting === 'certificate_refused')
     return new EngineError(lasting, `TLS with ${node} failed: ${serverWords(messageOf(reason))}.`, { cause: reason });
-  const fault = isReply(reason) ? serverFault(reason) : undefined;
-  if (fault !== undefined)
-    return new EngineError(fault.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause: reason });
+  const said = isReply(reason) ? serverFault(reason) : undefined;
+  if (said !== undefined)
+    return new EngineError(said.code, `${node} answered: ${serverWords(messageOf(reason))}.`, { cause: reason });
   return new EngineError('transport_failed', `${node} cannot be reached; the call did not run.${because(reason)}`, {
     cause: reason,
   });
 }
 
-function because(reason: unknown): string {
+function because(fault: unknown): string {
+  const reason = reasonOf(fault);
   return isCoded(reason) ? ` The last try to connect met ${serverWords(reason.message)}.` : '';
 }

@@ -56,10 +56,14 @@ export function connectionFault(client: object): unknown {
   return reasons.get(client);
 }
 
-/** Remembers why a client has no connection. */
+/** Remembers why a client has no connection; of a cluster's node, with its name. */
 export function noteFault(client: object, error: unknown): void {
-  const reason = error instanceof NodeFault ? error.reason : error;
-  if (reason !== undefined) reasons.set(client, reason);
+  if (reasonOf(error) !== undefined) reasons.set(client, error);
+}
+
+/** What is behind the end of a connection. */
+export function reasonOf(error: unknown): unknown {
+  return error instanceof NodeFault ? error.reason : error;
 }
 
 /** The client has a connection: what was is over. */
@@ -78,7 +82,7 @@ export function nameFaults(node: Valkey): Valkey {
   const inner = node as unknown as Inner;
   const flush = inner.flushQueue.bind(node);
   inner.flushQueue = (error, which = {}) => {
-    const reason = connectionFault(node) ?? (error instanceof NodeFault ? error.reason : error);
+    const reason = reasonOf(connectionFault(node) ?? error);
     if (which.offlineQueue !== false)
       flush(new CallNotSent(nameOf(node), reason), { offlineQueue: true, commandQueue: false });
     if (which.commandQueue !== false)
