@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Backend, Wake } from '../../src/backend.js';
+import { app } from '../../src/index.js';
 import { startEngine } from '../../src/engine/index.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -203,6 +204,29 @@ test('work and timers that came while the connection for wakes was away are foun
   await until(() => heard.includes('resync'), 'the resync');
   await until(() => loop.applied > before, 'the timer');
   await backend.close();
+  await way.stop();
+});
+
+test('a worker finds at once what was created while its connection for wakes was away', async () => {
+  const way = await gate();
+  const elsewhere = await opened();
+  const creator = app({ backend: elsewhere, closeBackend: false });
+  const worker = app({ backend: await opened({ url: way.url, callTimeoutMs: 5_000 }), closeBackend: false });
+  const define = (on: typeof creator) => on.task('echo', ({ input }: { input: string }) => input);
+  const echo = define(creator);
+  define(worker);
+  await worker.worker({ sweepInterval: '60s', engine: false });
+  expect(await echo.run('before').result({ timeout: '5s' })).toBe('before');
+  way.close();
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  await sleep(50);
+  const run = await echo.run('meanwhile');
+  await sleep(300);
+  expect((await elsewhere.describeExecution({ executionId: run.id }))?.publicState).toBe('waiting');
+  way.open();
+  expect(await run.result({ timeout: '3s' })).toBe('meanwhile');
+  await worker.close();
+  await creator.close();
   await way.stop();
 });
 
