@@ -48,7 +48,7 @@ export interface Acl {
 }
 
 /** Keys and channels of a deployment, as patterns of the ACL. No other prefix has keys or channels like them. */
-export function aclPatterns(prefix: string): {
+function aclPatterns(prefix: string): {
   readonly keys: readonly string[];
   readonly channels: readonly string[];
 } {

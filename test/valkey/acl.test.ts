@@ -130,6 +130,13 @@ describe('a user with the rights of aclOf', () => {
   test('in another database needs the right to go there', async () => {
     const url = `${await makeUser({ user: 'second', database: 3 })}/3`;
     await useEverything(await opened(url), '{fp:0}');
+    // Without it nothing goes to another database instead.
+    const lacking = `${await makeUser({ user: 'second' })}/3`;
+    await admin.flushall();
+    const error = await errorOf(opened(lacking));
+    expect(error).toMatchObject({ code: 'server_refused' });
+    expect(error.message).toContain('select');
+    expect(await admin.dbsize()).toBe(0);
   });
 });
 

@@ -216,6 +216,16 @@ describe('the address', () => {
     },
   );
 
+  test('of a database that the server does not have is refused, and no other one is used', async () => {
+    const error = await refused(boot({ url: `${server.url}/99` }), 'invalid_input');
+    expect(error.message).toContain('DB index is out of range');
+    await refused(boot({ database: 99 }), 'invalid_input');
+    await refused(boot({ database: -1 }), 'invalid_input');
+    expect(await admin.dbsize()).toBe(0);
+    await boot({ database: 2 });
+    expect(await admin.dbsize()).toBe(0);
+  });
+
   test('a prefix that could break keys is refused', async () => {
     for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)])
       await refused(valkey({ url: server.url, prefix }), 'invalid_input');

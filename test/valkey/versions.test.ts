@@ -168,11 +168,11 @@ test('an eviction policy that becomes unsafe is told, once until it is mended', 
   await reconnect();
   await until(() => notices.length > 0);
   await reconnect();
-  await sleep(400);
+  await sleep(900);
   expect(notices).toMatchObject([{ code: 'unsafe_eviction_policy' }]);
   await admin.config('SET', 'maxmemory-policy', 'noeviction');
   await reconnect();
-  await sleep(400);
+  await sleep(900);
   await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
   await reconnect();
   await until(() => notices.length > 1);

@@ -101,7 +101,9 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Client
   }
   node.disconnect();
   if (address.database !== 0)
-    throw new EngineError('invalid_input', 'url: a cluster has database 0 only.', { detail: { field: 'url' } });
+    throw new EngineError('invalid_input', 'database: a cluster has database 0 only.', {
+      detail: { field: 'database' },
+    });
   const cluster = connectCluster(address, timeoutMs, deadlines);
   try {
     await established(cluster, timeoutMs);

@@ -16,6 +16,8 @@ import { checkEviction, serverInfo } from './server-check.js';
 const INTERVAL_MS = 120_000;
 /** After a reconnection, ms: the nodes of a cluster come back together. */
 const SETTLE_MS = 100;
+/** Between two looks at the least, ms: while a primary is dead, its connection is tried again and again. */
+const MIN_GAP_MS = 500;
 
 export interface UpkeepOptions {
   readonly client: Client;
@@ -34,6 +36,7 @@ export class Upkeep {
   private readonly timer: ReturnType<typeof setInterval>;
   private soon: ReturnType<typeof setTimeout> | undefined;
   private looking: Promise<void> | undefined;
+  private lookedAt = -Infinity;
   private closed = false;
 
   constructor(private readonly options: UpkeepOptions) {
@@ -52,14 +55,20 @@ export class Upkeep {
 
   /** Looks once; at the same time as another call, with it. Faults of the way there are not told: calls meet them. */
   look(): Promise<void> {
-    this.looking ??= this.lookNow().finally(() => (this.looking = undefined));
+    this.looking ??= this.lookNow().finally(() => {
+      this.looking = undefined;
+      this.lookedAt = performance.now();
+    });
     return this.looking;
   }
 
   private lookSoon(): void {
-    clearTimeout(this.soon);
-    if (this.closed) return;
-    this.soon = setTimeout(() => void this.look(), SETTLE_MS);
+    if (this.closed || this.soon !== undefined) return;
+    const delayMs = Math.max(SETTLE_MS, this.lookedAt + MIN_GAP_MS - performance.now());
+    this.soon = setTimeout(() => {
+      this.soon = undefined;
+      void this.look();
+    }, delayMs);
     this.soon.unref();
   }
 

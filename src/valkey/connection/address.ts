@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   readonly username?: string;
   /** Password of the server. Default that of the URL, or none. */
   readonly password?: string;
+  /** Number of the database. Default that of the URL, or 0; a cluster has no other. */
+  readonly database?: number;
   /** User of the Sentinels. Default none. */
   readonly sentinelUsername?: string;
   /** Password of the Sentinels. Default none. */
@@ -80,6 +82,7 @@ export const CONNECTION_OPTIONS = [
   'name',
   'username',
   'password',
+  'database',
   'sentinelUsername',
   'sentinelPassword',
   'tls',
@@ -111,7 +114,7 @@ export function addressOf(options: ConnectionOptions): Address {
     password: options.password ?? parsed?.password,
     sentinelUsername: options.sentinelUsername,
     sentinelPassword: options.sentinelPassword,
-    database: parsed?.database ?? 0,
+    database: databaseOf(options.database ?? parsed?.database ?? 0),
     tls: tlsOf(options.tls, parsed?.tls ?? false),
     lookup,
     label: name === undefined ? (given ?? []).map(textOf).join(', ') : `the primary "${name}"`,
@@ -119,6 +122,11 @@ export function addressOf(options: ConnectionOptions): Address {
 }
 
 const textOf = ({ host, port }: HostAndPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+function databaseOf(number: number): number {
+  if (Number.isInteger(number) && number >= 0 && number < 10_000) return number;
+  throw invalid('database', 'must be an integer from 0 to 9,999.');
+}
 
 function tlsOf(given: ConnectionOptions['tls'], byScheme: boolean): TlsOptions | undefined {
   if (given === undefined) return byScheme ? {} : undefined;

@@ -7,18 +7,18 @@ import { CallLost, CallNotSent, NodeFault, reasonOf } from './node-faults.js';
 import { isCertificateFault, isCoded, isReply, serverWords } from '../../../model/safe-cause.js';
 
 /** A fault that the server tells. */
-export interface ServerFault {
+interface ServerFault {
   /** What its reply looks like, or the error inside the function. */
   readonly says: RegExp;
   readonly code: ErrorCode;
   /** The call did not run and can in a moment: it is made again. */
   readonly passes: boolean;
   /** Every further call would meet it too, so no connection is worth waiting for. */
-  readonly refusesUser?: boolean;
+  readonly lasts?: boolean;
 }
 
 /** In this order: the first that fits. */
-export const SERVER_FAULTS: readonly ServerFault[] = [
+const SERVER_FAULTS: readonly ServerFault[] = [
   // A replica without the library takes none; a new primary without it gets it from the next call.
   { says: /function not found/i, code: 'server_not_ready', passes: true },
   { says: /max number of clients/i, code: 'server_clients_full', passes: true },
@@ -28,12 +28,18 @@ export const SERVER_FAULTS: readonly ServerFault[] = [
     says: /^(NOAUTH|WRONGPASS|NOPERM|DENIED)\b|\bACL failure\b|can't run this command/,
     code: 'server_refused',
     passes: false,
-    refusesUser: true,
+    lasts: true,
   },
   {
     says: /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|MOVED|ASK|NOREPLICAS|BUSY)\b|Too many Cluster redirections/,
     code: 'server_not_ready',
     passes: true,
+  },
+  {
+    says: /DB index is out of range|SELECT is not allowed/i,
+    code: 'invalid_input',
+    passes: false,
+    lasts: true,
   },
   { says: /unknown (command|subcommand)/i, code: 'unsupported_server', passes: false },
 ];
@@ -72,7 +78,7 @@ function lastingReason(fault: unknown): ErrorCode | undefined {
   const reason = reasonOf(fault);
   if (isCertificateFault(reason)) return 'certificate_refused';
   const said = isReply(reason) ? serverFault(reason) : undefined;
-  return said?.refusesUser === true ? said.code : undefined;
+  return said?.lasts === true ? said.code : undefined;
 }
 
 /** Whether waiting for the connection is in vain. */

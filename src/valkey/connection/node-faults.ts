@@ -4,6 +4,7 @@
  * reason: a call that was not sent did not run, one that was may have.
  */
 import type { Valkey } from 'iovalkey';
+import { isReply } from '../../../model/safe-cause.js';
 
 /** The connection to a node ended. */
 export abstract class NodeFault extends Error {
@@ -74,7 +75,11 @@ export function forgetFault(client: object): void {
 /** From now on, calls on this node end with one of the errors above when its connection does. */
 export function nameFaults(node: Valkey): Valkey {
   // With a listener the library prints nothing; the calls are told of the fault.
-  node.on('error', (error: unknown) => noteFault(node, error));
+  node.on('error', (error: unknown) => {
+    noteFault(node, error);
+    // The library would go on in database 0.
+    if (isRefusedDatabase(error)) node.disconnect(true);
+  });
   node.on('ready', () => {
     // A connection whose login was refused is closing, although the library calls it ready.
     if (node.stream.writable) forgetFault(node);
@@ -90,6 +95,12 @@ export function nameFaults(node: Valkey): Valkey {
   };
   skipReadyCheckInSilence(node, inner);
   return node;
+}
+
+/** Whether the server refused to go to the database of the address. */
+function isRefusedDatabase(error: unknown): boolean {
+  const { command } = error as { readonly command?: { readonly name?: string } };
+  return isReply(error) && command?.name === 'select';
 }
 
 /** Without the right to INFO, the library would print that it does not know whether the server is loading. */
