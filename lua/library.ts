@@ -27,6 +27,7 @@ import { OPERATIONS, operationNamed, type OperationName } from '../model/machine
 import { CLAIM_KINDS } from '../model/schedule/claim.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { codecFile } from './codec.js';
+import { commandsIn } from './commands.js';
 import { luaFiles } from './files.js';
 import {
   BYTES_HERE,
@@ -64,6 +65,8 @@ export interface Library {
   readonly hash: string;
   /** What FUNCTION LOAD is given. */
   readonly source: string;
+  /** The commands that it runs, lower case: whoever calls it needs the right to each. */
+  readonly commands: readonly string[];
 }
 
 const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test: 'core/virtual-clock.lua' };
@@ -167,5 +170,6 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const textWith = (hash: string): string =>
     [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash)), ''].join('\n');
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
-  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source: textWith(hash) };
+  const source = textWith(hash);
+  return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source, commands: commandsIn(source) };
 }

@@ -3,6 +3,8 @@
  * `retryable` says whether the same call can succeed later, `hint` says what to do next.
  * Source: spec 03 sections 1, 2 and 4.
  */
+import { safeCause } from './safe-cause.js';
+
 export type ErrorFamily =
   | 'not_found'
   | 'validation'
@@ -124,10 +126,30 @@ export const BOUNDARY_ERRORS = {
     true,
     'The server has reached maxmemory: free memory or raise the limit. Work can still be finished; new work is refused.',
   ),
+  server_not_ready: entry(
+    'unavailable',
+    true,
+    'The server cannot take calls at the moment (it loads, fails over, moves a slot, or misses replicas); the call did not run. Retry with back-off.',
+  ),
+  server_clients_full: entry(
+    'resource_exhausted',
+    true,
+    'The server has as many clients as `maxclients` allows: close connections or raise the limit, then retry.',
+  ),
+  server_cannot_persist: entry(
+    'resource_exhausted',
+    true,
+    'The server cannot write its data to disk and refuses writes: see its log, free disk space, then retry.',
+  ),
   server_refused: entry(
     'unavailable',
     false,
-    'The server does not let this user do this; check user, password and permissions.',
+    'The server does not let this user do this; check user, password and permissions (`aclOf` lists those that are needed).',
+  ),
+  certificate_refused: entry(
+    'unavailable',
+    false,
+    'Check `tls`: `ca` must have signed the certificate of the node, which must bear the name that is connected to (or `servername`); a server that asks for one needs `cert` and `key`.',
   ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
   unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later.'),
@@ -176,9 +198,14 @@ export class EngineError extends Error {
   readonly hint: string;
   readonly detail: ErrorDetail;
 
+  /** The cause is not kept: another error stands for it, which quotes no data (see `safeCause`). */
   constructor(code: ErrorCode, message: string, options: { detail?: ErrorDetail; cause?: unknown } = {}) {
     const { family, retryable, hint } = describeCode(code);
-    super(`${code}: ${message} ${hint}`, options.cause === undefined ? undefined : { cause: options.cause });
+    const { cause } = options;
+    super(
+      `${code}: ${message} ${hint}`,
+      cause === undefined ? undefined : { cause: cause instanceof EngineError ? cause : safeCause(cause) },
+    );
     this.code = code;
     this.family = family;
     this.retryable = retryable;

@@ -64,7 +64,9 @@ export type Wake =
       readonly arriving?: number;
     }
   /** A partition has something due earlier than before. */
-  | { readonly kind: 'timer'; readonly partition: string; readonly at: number };
+  | { readonly kind: 'timer'; readonly partition: string; readonly at: number }
+  /** The subscription was made anew: wakes may have been lost, and anything may have changed. */
+  | { readonly kind: 'resync' };
 
 export interface ListLanesPage {
   readonly lanes: readonly string[];
@@ -89,8 +91,8 @@ export interface Backend extends OperationMethods, QueryMethods {
   /** The clock of the store, ms since the epoch. */
   serverTime(): Promise<number>;
   /**
-   * Calls the listener for work of these lanes, and for timers; resolves when the subscription stands. With capabilities,
-   * only for work that needs no more than these. Work that this process creates is offered to its own listeners first:
+   * Calls the listener for work of these lanes, and for timers; resolves when the subscription stands. When it fails, the
+   * listener is not called any more. With capabilities, only for work that needs no more than these. Work that this process creates is offered to its own listeners first:
    * to those with the fewest capabilities before the others, until claims for all of it are made.
    */
   onWake(
@@ -98,6 +100,11 @@ export interface Backend extends OperationMethods, QueryMethods {
     listener: (wake: Wake) => void,
     capabilities?: readonly string[],
   ): Promise<() => void>;
+  /**
+   * Calls the listener for faults that an operator should mend while the backend works: an eviction policy that became
+   * unsafe, a library of another kind. Each is told once until it is over. Absent where there is nothing of the kind.
+   */
+  onNotice?(listener: (notice: EngineError) => void): () => void;
   /** Ends all connections; every later call throws `backend_closed`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

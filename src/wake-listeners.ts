@@ -64,13 +64,13 @@ function tellRank(rank: Rank, wakeNow: () => Wake | undefined): boolean {
     const entry = entries[place] as Entry;
     if (!hears(entry, wake)) continue;
     rank.turn = place + 1;
-    if (rank.entries === entries || rank.entries.includes(entry)) told(entry, wake);
+    if (rank.entries === entries || rank.entries.includes(entry)) told(entry.listener, wake);
   }
   return true;
 }
 
-/** What a listener throws is a fault of its own: not of those who hear after it, nor of the call that makes it hear. */
-function told({ listener }: Entry, wake: Wake): void {
+/** Calls a listener. Its exception must not reach other listeners, nor the call that caused the wake. */
+export function told(listener: WakeListener, wake: Wake): void {
   try {
     listener(wake);
   } catch (error) {

@@ -9,7 +9,7 @@ import type { TaskContext } from '../../src/worker/handler.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { memory } from '../../src/memory/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { PARTITION_KEYS } from '../../lua/layout.js';
+import { KEYS } from '../../lua/layout.js';
 import type {
   BenchTask,
   BenchWorker,
@@ -151,7 +151,7 @@ class FlowFabricEngine implements SubjectEngine {
     const client = new Valkey({ host: this.address.host, port: this.address.port });
     try {
       await Promise.all(
-        this.partitions.map((partition) => client.xtrim(`${PREFIX}${partition}:${PARTITION_KEYS.log}`, 'MAXLEN', 0)),
+        this.partitions.map((partition) => client.xtrim(`${PREFIX}${partition}:${KEYS.log}`, 'MAXLEN', 0)),
       );
     } finally {
       client.disconnect();

@@ -24,7 +24,11 @@ end
 
 function ff.settle(index)
   if index.size == 0 then return end
-  command(index.verb, index.key, unpack(index, 1, index.size))
+  if index.verb == 'ZADD' then
+    command('ZADD', index.key, unpack(index, 1, index.size))
+  else
+    command('ZREM', index.key, unpack(index, 1, index.size))
+  end
   index.size = 0
 end
 

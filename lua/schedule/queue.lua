@@ -70,7 +70,7 @@ function ff.settle_queues(call)
   end
 end
 
--- Sends a hint. Whatever comes of it, what was written stands.
+-- Sends a hint. Whatever comes of it, what was written stands: a user without rights on channels is served all the same.
 function ff.publish(call, channel, message)
-  pcall(command, 'PUBLISH', ff.prefix(call) .. channel, message)
+  server.pcall('PUBLISH', ff.prefix(call) .. channel, message)
 end

@@ -155,6 +155,10 @@ class FriendlyApp implements App {
     this.ready = Promise.resolve(options.backend);
     // Whoever needs the backend meets the error; without anybody it is met by close.
     this.ready.catch(() => undefined);
+    this.ready.then(
+      (backend) => backend.onNotice?.((notice) => this.log.warn('The server needs attention.', notice)),
+      () => undefined,
+    );
   }
 
   task(name: string, ...rest: [unknown, unknown?]): never {

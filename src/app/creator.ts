@@ -1,4 +1,5 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
+import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
@@ -65,12 +66,21 @@ export class Creator {
 
   private async createChunk(chunk: readonly CreateArgs[], runs: Map<CreateArgs, Run<unknown>>): Promise<void> {
     const { backend, clock } = this.options;
-    const commands = chunk.map((args): Command => ({ name: 'createExecution', args }));
-    const results = await withRetries(clock, CALL_PATIENCE_MS, () => backend.execute(commands));
-    chunk.forEach((args, index) => {
-      const result = results[index] as CommandResult<'createExecution'>;
-      if (!result.ok) throw result.error;
-      runs.set(args, this.runOf(args, result.outcome));
+    const left = new Set(chunk);
+    // What failed in a way that passes is tried again, whatever became of the others that shared its call.
+    await withRetries(clock, CALL_PATIENCE_MS, async () => {
+      const tried = [...left];
+      const results = await backend.execute(tried.map((args): Command => ({ name: 'createExecution', args })));
+      const faults: EngineError[] = [];
+      tried.forEach((args, index) => {
+        const result = results[index] as CommandResult<'createExecution'>;
+        if (result.ok) {
+          left.delete(args);
+          runs.set(args, this.runOf(args, result.outcome));
+        } else faults.push(result.error);
+      });
+      const fault = faults.find(({ retryable }) => !retryable) ?? faults[0];
+      if (fault !== undefined) throw fault;
     });
   }
 

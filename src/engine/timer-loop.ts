@@ -91,6 +91,7 @@ class PartitionTimerLoop implements TimerLoop {
     const byPartition = new Map(this.places.map((place) => [place.partition, place]));
     try {
       this.unsubscribe = await this.backend.onWake([], (wake) => {
+        if (wake.kind === 'resync') this.lookEverywhere();
         const place = wake.kind === 'timer' ? byPartition.get(wake.partition) : undefined;
         if (place !== undefined && wake.kind === 'timer') this.bringForward(place, wake.at);
       });
@@ -111,6 +112,16 @@ class PartitionTimerLoop implements TimerLoop {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Timer wakes may have been lost. */
+  private lookEverywhere(): void {
+    const now = this.clock.now();
+    for (const place of this.places) {
+      if (place.looking) place.wokenFor = -Infinity;
+      else place.lookAt = Math.min(place.lookAt, now);
+    }
+    this.turn();
   }
 
   private bringForward(place: Place, dueAt: number): void {

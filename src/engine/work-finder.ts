@@ -80,6 +80,7 @@ export class WorkFinder {
     const finder = new WorkFinder(backend, options);
     finder.unsubscribe = await backend.onWake([options.laneId], (wake) => {
       if (wake.kind === 'work') finder.woken(wake.partition, wake.requiredCapabilities.join(), wake.arriving);
+      else if (wake.kind === 'resync') finder.resynced();
     });
     return finder;
   }
@@ -115,6 +116,15 @@ export class WorkFinder {
     this.unsubscribe?.();
     this.stopListening();
     for (const waiter of this.waiters) this.giveUp(waiter);
+  }
+
+  /** Wakes may have been lost: anything may be anywhere. */
+  private resynced(): void {
+    for (const view of this.views.values()) {
+      view.sweptAt = -Infinity;
+      this.sweep(view);
+    }
+    this.searchForWaiters();
   }
 
   private woken(partition: string, needs: string, arriving: number | undefined): void {

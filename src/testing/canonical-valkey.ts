@@ -7,7 +7,7 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import { isShortId } from '../../model/short-id.js';
 import { emptyHeader, type Header } from '../../model/state.js';
-import { primariesOf, type Client } from '../valkey/connection.js';
+import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import { decodeRecord } from '../valkey/record.js';
 import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 

@@ -9,8 +9,9 @@ import type { OutcomeOf } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
 import { memory, memoryStore } from '../memory/backend.js';
-import { valkeyUnderTest } from '../valkey/backend.js';
-import { connectCluster, established, parseAddress, type Client } from '../valkey/connection.js';
+import { valkeyUnderTest } from '../valkey/boot/open.js';
+import { addressOf } from '../valkey/connection/address.js';
+import { connectCluster, established, type Client } from '../valkey/connection/clients.js';
 import type { CanonicalState } from './canonical.js';
 import { canonicalOfMemory } from './canonical-memory.js';
 import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
@@ -170,7 +171,7 @@ async function openServer(
     clear,
     async close() {
       await clear();
-      await reader.unlink(`${prefix}deployment`);
+      await Promise.all([reader.unlink(`${prefix}deployment`), reader.unlink(`${prefix}builds`)]);
       reader.disconnect();
       await backend.close();
     },
@@ -179,8 +180,8 @@ async function openServer(
 
 /** A client that reads what is stored, past the backend: of the server, or of the whole cluster that it belongs to. */
 async function openReader(url: string): Promise<Client> {
-  const address = parseAddress(url);
-  const server = new Valkey(address.href, { lazyConnect: true, enableAutoPipelining: true });
+  const address = addressOf({ url });
+  const server = new Valkey(url, { lazyConnect: true, enableAutoPipelining: true });
   await server.connect();
   if (!/^cluster_enabled:1/m.test(await server.info('cluster'))) return server;
   server.disconnect();

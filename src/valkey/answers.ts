@@ -1,6 +1,6 @@
 /** What commands are answered: each for itself, whatever becomes of the others in its call. */
 import type { Accepted, Rejected } from '../../model/core/operation.js';
-import type { EngineError } from '../../model/errors.js';
+import { EngineError } from '../../model/errors.js';
 import type { OperationName, OutcomeOf } from '../../model/machine.js';
 
 /** The command met a fault, of the server or of the way to it: it may have run, unless the error says that it did not. */
@@ -19,4 +19,12 @@ export function errorOf(
   refusalOf: (rejected: Rejected) => EngineError,
 ): EngineError {
   return 'fault' in answer ? answer.fault : refusalOf(answer);
+}
+
+/** The library on the server and this process do not speak of the same arguments. Making the call again changes nothing. */
+export function libraryMismatch(label: string): EngineError {
+  return new EngineError(
+    'library_mismatch',
+    `The library on ${label} takes other arguments than this process gives; the command did not run.`,
+  );
 }

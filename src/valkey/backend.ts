@@ -13,63 +13,24 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
-import { parseSettings, type BackendSettings } from '../settings.js';
-import { checkServer, handshake, serverInfo, settlePartitions, type LibraryMode } from './boot.js';
-import {
-  connectCluster,
-  connectForWakes,
-  connectNode,
-  established,
-  faultOf,
-  hostOf,
-  parseAddress,
-  primariesOf,
-  type Client,
-} from './connection.js';
-import { Attempts } from './attempts.js';
-import { errorOf, faulty, type Answer } from './answers.js';
+import type { BackendSettings } from '../settings.js';
+import type { Client } from './connection/clients.js';
+import { primariesOf } from './connection/clients.js';
+import type { CallRetrier } from './connection/call-retrier.js';
+import type { Connection } from './connection/connection.js';
+import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
 import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
-import { Deadlines } from './deadlines.js';
 import { bytesKey, callKeys, declaredKeys } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import type { WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
-import { WakeSubscriber } from './wakes.js';
 import { CallWriter, decodeReply, isNotStaged, type WireArgument } from './wire.js';
-
-export interface ValkeyOptions {
-  /** `valkey://host:port`; the environment variable `VALKEY_URL`, or `valkey://localhost:6379`, when absent. */
-  readonly url?: string;
-  /** What every key starts with; several deployments can share one server. Default `ff:`. */
-  readonly prefix?: string;
-  /** How the deployment is partitioned. Settled at its first boot; a later boot that asks for something else is refused. */
-  readonly partitions?: Partial<PartitionConfig>;
-  /** Life of a terminal execution before it is purged, ms. Default 24 h. */
-  readonly retentionMs?: number;
-  /** Log entries kept per partition, approximately. Default 100 000. */
-  readonly logMaxEntries?: number;
-  /** Longest time a call may take, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
-  readonly callTimeoutMs?: number;
-  /** Who puts the function library on the server. Default `load`. */
-  readonly library?: LibraryMode;
-}
-
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([
-  'url',
-  'prefix',
-  'partitions',
-  'retentionMs',
-  'logMaxEntries',
-  'callTimeoutMs',
-  'library',
-]);
 
 /** What a test build needs besides: the time of every call. */
 export interface TestClock {
@@ -82,14 +43,14 @@ export interface Sizes {
   readonly fetchedFromClaims: number;
 }
 
-/** One call, and what is done again of it. */
+/** How bytes of a call travel, and until when it may last. */
 interface Attempt {
   readonly stagedFromBytes: number;
-  /** By the clock of `performance.now`, ms. */
+  /** As `Deadlines.fromNow` gives it. */
   readonly deadline: number;
 }
 
-const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
+export const SIZES: Sizes = { stagedFromBytes: STAGED_FROM_BYTES, fetchedFromClaims: FETCHED_FROM_CLAIMS };
 
 /** Commands that the client library has and its types lack. */
 interface Commands extends StagingClient {
@@ -102,43 +63,38 @@ interface Commands extends StagingClient {
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
-const PREFIX_PATTERN = /^[\x21-\x7a|~]{0,64}$/;
-
-class ValkeyBackend {
+export class ValkeyBackend {
   readonly label = 'valkey';
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
   private readonly functionRead: string;
   private readonly settings: readonly string[];
-  private readonly wakes: WakeSubscriber;
-  private readonly attempts: Attempts;
   private readonly calls: Coalescer;
+  private readonly client: Client;
+  private readonly attempts: CallRetrier;
   private closed = false;
 
   constructor(
-    private readonly client: Client,
+    private readonly connection: Connection,
     readonly partitions: PartitionConfig,
-    private readonly host: string,
     private readonly prefix: string,
     kind: LibraryKind,
-    mode: LibraryMode,
-    private readonly deadlines: Deadlines,
     { retentionMs, logMaxEntries }: BackendSettings,
     private readonly clock: TestClock | undefined,
     private readonly sizes: Sizes,
   ) {
+    this.client = connection.client;
+    this.attempts = connection.retrier;
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
     this.settings = [String(logMaxEntries), String(retentionMs)];
-    this.attempts = new Attempts(host, deadlines, () => handshake(client, kind, mode === 'verify' ? 'verify' : 'load'));
-    this.wakes = new WakeSubscriber(prefix, () => connectForWakes(client, deadlines));
     this.calls = new Coalescer({
       send: (partition, commands) =>
         this.decide(partition, commands, {
           stagedFromBytes: sizes.stagedFromBytes,
-          deadline: this.deadlines.fromNow(),
+          deadline: this.attempts.fromNow(),
         }),
       onArrival: (arrival) => this.offer(arrival),
     });
@@ -146,7 +102,7 @@ class ValkeyBackend {
 
   /** Offers work that is about to be created to those who wait for it in this process, until all of it is claimed. */
   private offer({ unclaimed, ...work }: Arrival): void {
-    this.wakes.tell(work.laneId, () => {
+    this.connection.wakes.tell(work.laneId, () => {
       const arriving = unclaimed();
       return arriving > 0 ? { kind: 'work', ...work, arriving } : undefined;
     });
@@ -207,16 +163,22 @@ class ValkeyBackend {
   }
 
   async onWake(...args: Parameters<Backend['onWake']>): Promise<() => void> {
-    return this.attempts.make(() => this.wakes.add(...args));
+    return this.connection.wakes.add(...args);
+  }
+
+  /** The error of the interface for whatever a call met. */
+  faultOf(error: unknown): EngineError {
+    return this.attempts.faultOf(error);
+  }
+
+  onNotice(listener: (notice: EngineError) => void): () => void {
+    return this.connection.onNotice(listener);
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.attempts.close();
-    this.wakes.close();
-    this.client.disconnect();
-    this.deadlines.close();
+    this.connection.close();
   }
 
   /** Runs commands in one call, and answers each of them. @throws EngineError when nothing is known of any of them */
@@ -253,8 +215,11 @@ class ValkeyBackend {
       await fillPayloads(this.prefix, answers, (keys) =>
         this.attempts.read(() => this.commands.mgetBuffer(keys), deadline),
       );
-    if (answers.length < commands.length)
+    if (answers.length < commands.length) {
+      // Bytes that were in the call are not found beside it: the library reads the arguments in another way.
+      if (stagedFromBytes === Infinity) throw libraryMismatch(this.connection.label);
       answers.push(...(await this.decideRest(partition, commands.slice(answers.length), deadline)));
+    }
     return answers;
   }
 
@@ -284,7 +249,7 @@ class ValkeyBackend {
     try {
       return decodeReply(name, args as unknown as Record<string, unknown>, reply, partition);
     } catch (error) {
-      return faulty(faultOf(error, this.host));
+      return faulty(this.attempts.faultOf(error));
     }
   }
 
@@ -295,7 +260,7 @@ class ValkeyBackend {
       this.functionRead,
       callKeys(this.prefix, partition),
       [...this.header(), ...request],
-      this.deadlines.fromNow(),
+      this.attempts.fromNow(),
     );
   }
 
@@ -332,46 +297,8 @@ class ValkeyBackend {
   }
 }
 
-async function boot(
-  options: ValkeyOptions,
-  kind: LibraryKind,
-  clock?: TestClock,
-  sizes = SIZES,
-): Promise<ValkeyBackend> {
-  const address = parseAddress(options.url ?? process.env['VALKEY_URL'] ?? 'valkey://localhost:6379');
-  const host = hostOf(address);
-  const prefix = options.prefix ?? 'ff:';
-  if (!PREFIX_PATTERN.test(prefix))
-    throw new EngineError('invalid_input', 'prefix: must be at most 64 printable characters without braces or spaces.');
-  const settings = parseSettings(options);
-  const { callTimeoutMs } = settings;
-  const mode = options.library ?? 'load';
-  const deadlines = new Deadlines(callTimeoutMs);
-  const node = connectNode(address, callTimeoutMs, deadlines);
-  let client: Client = node;
-  try {
-    await established(node, callTimeoutMs);
-    const info = await deadlines.within(serverInfo(node));
-    checkServer(info, host);
-    if (info.get('cluster_enabled') === '1') {
-      node.disconnect();
-      const cluster = connectCluster(address, callTimeoutMs, deadlines);
-      client = cluster;
-      await established(cluster, callTimeoutMs);
-      for (const primary of primariesOf(cluster))
-        checkServer(await deadlines.within(serverInfo(primary)), `${primary.options.host}:${primary.options.port}`);
-    }
-    await deadlines.within(handshake(client, kind, mode));
-    const partitions = await deadlines.within(settlePartitions(client, prefix, options.partitions));
-    return new ValkeyBackend(client, partitions, host, prefix, kind, mode, deadlines, settings, clock, sizes);
-  } catch (error) {
-    client.disconnect();
-    deadlines.close();
-    throw error instanceof EngineError ? error : faultOf(error, host);
-  }
-}
-
-function asBackend(engine: ValkeyBackend): Backend {
+/** The engine as the interface has it. */
+export function asBackend(engine: ValkeyBackend): Backend {
   const backend = {
     label: engine.label,
     partitions: engine.partitions,
@@ -380,41 +307,17 @@ function asBackend(engine: ValkeyBackend): Backend {
     ping: () => engine.ping(),
     serverTime: () => engine.serverTime(),
     onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
+    onNotice: (listener: (notice: EngineError) => void) => engine.onNotice(listener),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;
   for (const name of Object.keys(OPERATIONS) as OperationName[])
     backend[name] = (args: unknown) => engine.run(name, args);
-  for (const name of Object.keys(QUERIES) as QueryName[]) backend[name] = (args: never) => engine.read(name, args);
+  for (const name of Object.keys(QUERIES) as QueryName[])
+    backend[name] = (args: never) =>
+      engine.read(name, args).catch((error: unknown) => {
+        // What does not decode is a fault with a code, and quotes nothing.
+        throw engine.faultOf(error);
+      });
   return backend as unknown as Backend;
-}
-
-/**
- * Opens the engine on a Valkey server or cluster: checks the server, brings the function library, settles the
- * partitioning. Two connections at most (per node of a cluster): one for commands, one for wakes.
- *
- * @throws EngineError `transport_failed`, `call_timeout`, `unsupported_server`, `unsafe_eviction_policy`,
- * `library_mismatch`, `partition_mismatch`, `invalid_input`
- * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
- */
-export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
-  const given = typeof options === 'string' ? { url: options } : options;
-  for (const name of Object.keys(given)) {
-    // A misspelt address would silently mean another server.
-    if (!OPTION_NAMES.has(name))
-      throw new EngineError(
-        'invalid_input',
-        `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`,
-        { detail: { field: name } },
-      );
-  }
-  return asBackend(await boot(given, 'production'));
-}
-
-/** Sizes by which the short bytes of tests take every way that bytes can take. */
-const TEST_SIZES: Sizes = { stagedFromBytes: MAX_FIELD_BYTES + 4, fetchedFromClaims: 2 };
-
-/** The same on a test build of the library, whose clock the caller holds. For tests only. */
-export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {
-  return asBackend(await boot({ library: 'replace', ...options }, 'test', clock, TEST_SIZES));
 }

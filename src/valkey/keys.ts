@@ -18,6 +18,11 @@ export function deploymentKey(prefix: string): string {
   return `${prefix}deployment`;
 }
 
+/** Where the newest build of each library is kept that the deployment ever had. */
+export function buildsKey(prefix: string): string {
+  return `${prefix}builds`;
+}
+
 /** Core hash of an execution. Its other keys are this one and a suffix. */
 export function coreKey(prefix: string, executionId: string): string {
   return `${prefix}${partitionOfExecution(executionId)}:${memberOf(executionId)}`;

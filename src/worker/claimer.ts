@@ -110,6 +110,8 @@ export class Claimer {
         (wake) => {
           if (wake.kind === 'work' && wake.requiredCapabilities.every((token) => this.offered.has(token)))
             this.woken(wake);
+          // Wakes may have been lost: anything may be anywhere.
+          else if (wake.kind === 'resync') this.lookEverywhere();
         },
         this.options.capabilities,
       );

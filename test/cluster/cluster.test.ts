@@ -105,10 +105,7 @@ describe('a cluster', () => {
       });
     }
     const heard = (kind: Wake['kind']): string[] =>
-      wakes
-        .filter((wake) => wake.kind === kind)
-        .map(({ partition }) => partition)
-        .sort();
+      wakes.flatMap((wake) => (wake.kind === kind && wake.kind !== 'resync' ? [wake.partition] : [])).sort();
     const all = partitions.map(partitionKeyOf).sort();
     await until(() => heard('work').length === NODES.length && heard('timer').length === NODES.length);
     expect(heard('work')).toEqual(all);

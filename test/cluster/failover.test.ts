@@ -89,4 +89,65 @@ describe('a primary of a cluster that dies', () => {
       return wakes.length > 0;
     });
   });
+
+  it('is waited for by calls within their time, and named when that is over; nothing is printed', async () => {
+    const { url } = cluster.nodes[2] as { url: string };
+    const victim = cluster.nodes[1] as { port: number; kill(signal: NodeJS.Signals): Promise<void> };
+    await using patient = await valkey({ url, prefix: 'w:', partitions: { count: 32 }, callTimeoutMs: 20_000 });
+    await using hasty = await valkey({ url, prefix: 'w:', partitions: { count: 32 }, callTimeoutMs: 600 });
+    await patient.onWake(['lane'], () => undefined);
+    const partition = partitionOn(cluster, 1);
+    const create = (backend: typeof patient) =>
+      backend.createExecution({
+        executionId: executionIdOf(partition, randomUUID()),
+        namespace: 'n',
+        laneId: 'lane',
+        executionKind: 'k',
+        creatorIdentity: 'c',
+      });
+    const printed = capturePrinted();
+    try {
+      await create(patient);
+      await victim.kill('SIGKILL');
+      // What is sent from now on did not run on the one that is dead, and waits for its successor.
+      await pause(20);
+      const startedAt = performance.now();
+      const hurried = create(hasty).then(
+        () => expect.fail('there is no successor yet'),
+        (error: EngineError) => ({ error, afterMs: performance.now() - startedAt }),
+      );
+      const waiting = Promise.all(Array.from({ length: 50 }, () => create(patient)));
+      const { error, afterMs } = await hurried;
+      expect(error.retryable).toBe(true);
+      expect(['transport_failed', 'server_not_ready', 'call_timeout']).toContain(error.code);
+      expect(afterMs).toBeGreaterThan(400);
+      for (const [index, { port }] of cluster.nodes.entries())
+        if (index !== 1 && error.code === 'transport_failed') expect(error.message).not.toContain(`:${port} `);
+      for (const outcome of await waiting) expect(outcome.kind).toBe('created');
+    } finally {
+      printed.stop();
+    }
+    expect(printed.text()).toBe('');
+  });
 });
+
+/** What is written to the standard streams and to the console, and warnings of Node. */
+function capturePrinted(): { text(): string; stop(): void } {
+  let text = '';
+  const take = (...chunks: unknown[]): boolean => {
+    text += chunks.map(String).join(' ');
+    return true;
+  };
+  const undo: (() => void)[] = [];
+  const replace = <Name extends string>(target: Record<Name, (...args: never[]) => unknown>, name: Name): void => {
+    const original = target[name];
+    target[name] = take;
+    undo.push(() => (target[name] = original));
+  };
+  replace(process.stdout as never, 'write');
+  replace(process.stderr as never, 'write');
+  for (const name of ['log', 'info', 'warn', 'error', 'debug'] as const) replace(console, name);
+  process.on('warning', take);
+  undo.push(() => process.off('warning', take));
+  return { text: () => text, stop: () => undo.forEach((each) => each()) };
+}

@@ -8,7 +8,8 @@ import { callsOf } from '../../fuzz/chaos/recording.js';
 import { audit } from '../../fuzz/chaos/audit.js';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
-import { connectCluster, established, parseAddress } from '../../src/valkey/connection.js';
+import { addressOf } from '../../src/valkey/connection/address.js';
+import { connectCluster, established } from '../../src/valkey/connection/clients.js';
 import { canonicalOfValkey } from '../../src/testing/canonical-valkey.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
@@ -57,7 +58,7 @@ describe('a slot that moves under load', () => {
       await writers.stop();
     }
 
-    const reader = connectCluster(parseAddress(url), 5_000);
+    const reader = connectCluster(addressOf({ url: url }), 5_000);
     await established(reader, 5_000);
     const calls = [...writers.records].flatMap(([name, entries]) => callsOf(name, entries));
     const result = await audit({

@@ -5,7 +5,7 @@ import { library } from '../../lua/library.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Backend } from '../../src/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
-import { checkServer } from '../../src/valkey/boot.js';
+import { checkServer } from '../../src/valkey/boot/server-check.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const wanted = library('production');
@@ -137,7 +137,7 @@ describe('the server', () => {
   const info = (facts: Record<string, string>): Map<string, string> => new Map(Object.entries(facts));
   test.each([
     ['Redis', { redis_version: '7.2.4' }],
-    ['a Valkey before 7.2', { server_name: 'valkey', redis_version: '7.0.9' }],
+    ['a Valkey before 8.0', { server_name: 'valkey', redis_version: '7.2.4' }],
     ['something that says nothing', {}],
   ])('%s is refused', (_, facts) => {
     const error = (() => {
@@ -153,8 +153,8 @@ describe('the server', () => {
   });
 
   test.each([
-    { server_name: 'valkey', redis_version: '7.2.4' },
     { server_name: 'valkey', redis_version: '7.2.4', valkey_version: '8.1.3', maxmemory_policy: 'noeviction' },
+    { valkey_version: '8.0.1' },
     { valkey_version: '10.0.0' },
   ])('Valkey %j is accepted', (facts) => {
     expect(() => checkServer(info(facts as unknown as Record<string, string>), 'host:1')).not.toThrow();
@@ -215,6 +215,16 @@ describe('the address', () => {
       expect(error.message).not.toContain(secret);
     },
   );
+
+  test('of a database that the server does not have is refused, and no other one is used', async () => {
+    const error = await refused(boot({ url: `${server.url}/99` }), 'invalid_input');
+    expect(error.message).toContain('DB index is out of range');
+    await refused(boot({ database: 99 }), 'invalid_input');
+    await refused(boot({ database: -1 }), 'invalid_input');
+    expect(await admin.dbsize()).toBe(0);
+    await boot({ database: 2 });
+    expect(await admin.dbsize()).toBe(0);
+  });
 
   test('a prefix that could break keys is refused', async () => {
     for (const prefix of ['a b', '{x}', 'ü', 'p'.repeat(65)])

@@ -1,9 +1,7 @@
 /** What the backend does when the server is full, when records are gone, and when options are wrong. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { valkey } from '../../src/valkey/index.js';
-import { app, type TaskContext } from '../../src/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const deployed = deployment();
@@ -70,48 +68,6 @@ it('hands nothing out twice that something else has put back into a queue', asyn
   await deployed.admin.zadd('ff:{fp:0}:queue:back:', 0, args.executionId.slice('{fp:0}:'.length));
   expect(await claim()).toBe('no_work');
   expect(await deployed.admin.exists('ff:{fp:0}:queue:back:')).toBe(0);
-});
-
-it('needs no more rights than the changelog says', async () => {
-  const rights = [
-    'fcall',
-    'function',
-    'set',
-    'mget',
-    'info',
-    'time',
-    'ping',
-    'publish',
-    'subscribe',
-    'unsubscribe',
-    '@hash',
-    '@sortedset',
-    '@list',
-    '@set',
-    '@stream',
-    '@string',
-    '@keyspace',
-  ];
-  const changelog = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
-  expect(rights.filter((right) => !changelog.includes(`\`${right}\``))).toEqual([]);
-  await deployed.admin.call(
-    'ACL',
-    'SETUSER',
-    'modest',
-    'on',
-    '>secret',
-    '~ff:*',
-    '&ff:*',
-    '-@all',
-    ...rights.map((right) => `+${right}`),
-  );
-  const client = app({ backend: await valkey(deployed.server.url.replace('//', '//modest:secret@')) });
-  const echo = client.task('echo', ({ input }: TaskContext<string>) => input);
-  const inputs = Array.from({ length: 50 }, (_, index) => 'x'.repeat(index * 100));
-  const runs = await echo.runMany(inputs);
-  await client.worker({ claimAhead: 50 });
-  expect(await Promise.all(runs.map((run) => run.result()))).toEqual(inputs);
-  await client.close();
 });
 
 it('refuses options that it does not know, before it connects anywhere', async () => {

@@ -6,6 +6,7 @@
  * there when it goes on are read before a call is given up. One timer serves all calls; a call costs a place in a list.
  */
 import type { Valkey } from 'iovalkey';
+import { CallTimeout } from './faults.js';
 import { QuietWatch } from './quiet-watch.js';
 
 class Call {
@@ -31,6 +32,7 @@ export class Deadlines {
   private readonly watches = new Set<QuietWatch>();
   private readonly timer: ReturnType<typeof setInterval>;
   private nextTickAt: number;
+  private ticks = 0;
 
   /** `timeoutMs` is the longest time that a call may take. */
   constructor(readonly timeoutMs: number) {
@@ -41,12 +43,23 @@ export class Deadlines {
     this.timer.unref();
   }
 
-  /** When a call that begins now has to be answered, ms by the clock of `performance.now`. */
+  /** When a call that begins now has to be answered: a time for `leftMs`, which counts pauses of the loop as one tick. */
   fromNow(): number {
-    return performance.now() + this.timeoutMs;
+    return this.now() + this.timeoutMs;
   }
 
-  /** What the work gives, if it comes within the time. @throws Error in the words of the client library */
+  /** Time until a deadline, ms; 0 or less when it has passed. */
+  leftMs(deadline: number): number {
+    return deadline - this.now();
+  }
+
+  /** Ticks that passed and the part of the one under way, ms. */
+  private now(): number {
+    const untilNextTickMs = Math.min(this.tickMs, Math.max(0, this.nextTickAt - performance.now()));
+    return (this.ticks + 1) * this.tickMs - untilNextTickMs;
+  }
+
+  /** What the work gives, if it comes within the time. @throws CallTimeout */
   within<Value>(work: Promise<Value>, ms: number = this.timeoutMs): Promise<Value> {
     return new Promise((resolve, reject) => {
       const call = new Call(this.ticksOf(ms), this.calls.length, reject);
@@ -85,6 +98,7 @@ export class Deadlines {
     const now = performance.now();
     const stoodStill = now - this.nextTickAt > this.tickMs;
     this.nextTickAt = now + this.tickMs;
+    this.ticks++;
     const due: Call[] = [];
     for (const call of this.calls) {
       if (--call.ticks > 0) continue;
@@ -101,7 +115,7 @@ export class Deadlines {
   }
 
   private giveUp(calls: readonly Call[]): void {
-    for (const call of calls) if (this.remove(call)) call.reject(new Error('Command timed out'));
+    for (const call of calls) if (this.remove(call)) call.reject(new CallTimeout(true));
   }
 
   /** Whether the call was still under way. */

@@ -1,0 +1,99 @@
+/**
+ * The rights that a user of the server needs: exactly those, generated from what the library and the client run, so that
+ * they cannot fall behind. A user with them can use one deployment and nothing beside it.
+ */
+import { CHANNELS } from '../../lua/layout.js';
+import { library } from '../../lua/library.js';
+import { EngineError } from '../../model/errors.js';
+import { buildsKey, deploymentKey } from './keys.js';
+import { parsePrefix, type LibraryMode } from './options.js';
+
+/** Commands that the client runs, beside those of the library. */
+export const CLIENT_COMMANDS = [
+  'fcall',
+  'get',
+  'info',
+  'mget',
+  'ping',
+  'set',
+  'subscribe',
+  'time',
+  'unsubscribe',
+  'zadd',
+  'zscore',
+] as const;
+
+/** And in a cluster: to find the nodes, and to follow a slot that moves. */
+export const CLUSTER_COMMANDS = ['asking', 'client|setname', 'cluster|slots', 'readonly', 'readwrite'] as const;
+
+export interface AclOptions {
+  /** Prefix of the deployment. Default `ff:`. */
+  readonly prefix?: string;
+  /** Whether the server is a cluster; the user is then made on every node. Default false. */
+  readonly cluster?: boolean;
+  /** Name of the user. Default `flowfabric`. */
+  readonly user?: string;
+  /** As in the options of `valkey()`: with `verify`, the user may not load the library. Default `load`. */
+  readonly library?: LibraryMode;
+  /** Database, as in the URL; another than 0 needs one right more. Default 0. */
+  readonly database?: number;
+}
+
+export interface Acl {
+  readonly user: string;
+  /** What `ACL SETUSER <user>` is given, without the password: add `>password` or `#hash`. It takes away all other rights. */
+  readonly rules: readonly string[];
+  /** The same for a person: a line for `valkey-cli`. */
+  readonly command: string;
+}
+
+/** Keys and channels of a deployment, as patterns of the ACL. No other prefix has keys or channels like them. */
+function aclPatterns(prefix: string): {
+  readonly keys: readonly string[];
+  readonly channels: readonly string[];
+} {
+  const start = escaped(prefix);
+  return {
+    keys: [`${start}{*`, escaped(deploymentKey(prefix)), escaped(buildsKey(prefix))],
+    channels: Object.values(CHANNELS).map((name) => `${start}${name}${name.endsWith(':') ? '*' : ''}`),
+  };
+}
+
+/** Characters that mean something in a pattern stand for themselves. */
+const escaped = (text: string): string => text.replace(/[*?[\]\\]/g, '\\$&');
+
+/**
+ * The least rights with which a deployment works: every operation, and nothing of the server beside it.
+ *
+ * @throws EngineError `invalid_input` for a prefix or a name that cannot be
+ * @example
+ * const { user, rules } = aclOf({ prefix: 'ff:', cluster: false, user: 'app' });
+ * await admin.call('ACL', 'SETUSER', user, ...rules, '>password');
+ */
+export function aclOf(options: AclOptions = {}): Acl {
+  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0 } = options;
+  const prefix = parsePrefix(options.prefix);
+  if (!/^[\x21-\x7e]{1,256}$/.test(user))
+    throw new EngineError('invalid_input', 'user: must be printable and without spaces.', {
+      detail: { field: 'user' },
+    });
+  const commands = new Set<string>([
+    ...library('production').commands,
+    ...CLIENT_COMMANDS,
+    ...(cluster ? CLUSTER_COMMANDS : []),
+    ...(mode === 'verify' ? [] : ['function|load']),
+    ...(database === 0 ? [] : ['select']),
+  ]);
+  const { keys, channels } = aclPatterns(prefix);
+  const rules = [
+    'on',
+    'resetkeys',
+    'resetchannels',
+    'clearselectors',
+    ...keys.map((pattern) => `~${pattern}`),
+    ...channels.map((pattern) => `&${pattern}`),
+    '-@all',
+    ...[...commands].sort().map((command) => `+${command}`),
+  ];
+  return { user, rules, command: `ACL SETUSER ${user} >PASSWORD ${rules.join(' ')}` };
+}

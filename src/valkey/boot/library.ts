@@ -1,0 +1,109 @@
+/**
+ * The function library on the server: brought where it is missing, raised where it is older, refused where it is another
+ * one. A server is never taken back to an older build, also not after its functions were flushed.
+ */
+import type { Valkey } from 'iovalkey';
+import { library, type Library, type LibraryKind } from '../../../lua/library.js';
+import { EngineError } from '../../../model/errors.js';
+import { primariesOf, type Client } from '../connection/clients.js';
+import { isFunctionMissing, NotYet } from '../connection/faults.js';
+import { isReply } from '../../../model/safe-cause.js';
+import { nameOf } from '../connection/node-faults.js';
+import type { LibraryMode } from '../options.js';
+import type { DeploymentRecord } from './deployment.js';
+
+interface Installed {
+  readonly build: number;
+  readonly hash: string;
+}
+
+export class LibraryKeeper {
+  /** The library that this process brings. */
+  readonly wanted: Library;
+  private running: Promise<void> | undefined;
+
+  constructor(
+    private readonly client: Client,
+    private readonly record: DeploymentRecord,
+    kind: LibraryKind,
+  ) {
+    this.wanted = library(kind);
+  }
+
+  /**
+   * Brings the library onto every primary; callers at the same time share one try.
+   * @throws EngineError `library_mismatch`
+   * @throws NotYet when the library is missing and only a newer process may load it
+   */
+  bring(mode: LibraryMode): Promise<void> {
+    this.running ??= this.bringNow(mode).finally(() => (this.running = undefined));
+    return this.running;
+  }
+
+  private async bringNow(mode: LibraryMode): Promise<void> {
+    const builds = await Promise.all(primariesOf(this.client).map((node) => this.bringTo(node, mode)));
+    await this.record.noteBuild(this.wanted.name, Math.max(...builds));
+  }
+
+  /** Answers the build that the node has then. */
+  private async bringTo(node: Valkey, mode: LibraryMode): Promise<number> {
+    const { wanted } = this;
+    const host = nameOf(node);
+    const found = await this.installedOn(node);
+    if (found?.hash === wanted.hash) return found.build;
+    if (mode === 'replace' || (mode === 'load' && (found === undefined || found.build < wanted.build))) {
+      if (mode === 'load') await this.checkNewest(host);
+      return this.loadOn(node, mode, found === undefined);
+    }
+    if (found === undefined)
+      throw new NotYet(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
+    // A newer build of the same contract speaks our language: leave it there.
+    if (found.build > wanted.build) return found.build;
+    throw new EngineError(
+      'library_mismatch',
+      `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}).`,
+    );
+  }
+
+  private async loadOn(node: Valkey, mode: LibraryMode, isMissing: boolean): Promise<number> {
+    const { name, build, source } = this.wanted;
+    // Noted before it is there: an older process that looks now does not load its own.
+    await this.record.noteBuild(name, build);
+    if (mode === 'replace' || !isMissing) {
+      await node.call('FUNCTION', 'LOAD', 'REPLACE', source);
+      return build;
+    }
+    try {
+      await node.call('FUNCTION', 'LOAD', source);
+      return build;
+    } catch (error) {
+      // Another process was faster; it may have brought a newer one.
+      if (isReply(error) && /already exists/i.test(error.message)) return this.bringTo(node, mode);
+      throw error;
+    }
+  }
+
+  /** A deployment that had a newer build gets that one back, from a process that has it. */
+  private async checkNewest(host: string): Promise<void> {
+    const { name, build } = this.wanted;
+    const newest = await this.record.newestBuild(name);
+    if (newest <= build) return;
+    throw new NotYet(
+      new EngineError(
+        'library_mismatch',
+        `${host} has no ${name} of build ${newest}; the deployment had build ${newest}, this process brings build ${build} and does not load it.`,
+      ),
+    );
+  }
+
+  private async installedOn(node: Valkey): Promise<Installed | undefined> {
+    try {
+      const version = await node.call('FCALL', `${this.wanted.functionPrefix}version`, 0);
+      const [, build, hash] = version as [number, number, string];
+      return { build: Number(build), hash };
+    } catch (error) {
+      if (isFunctionMissing(error)) return undefined;
+      throw error;
+    }
+  }
+}

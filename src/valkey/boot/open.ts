@@ -1,0 +1,212 @@
+/**
+ * What happens before the first call: is this a server that can be trusted with work, is the library on it, may the user
+ * do what it needs, and is it partitioned as this process thinks. Each refusal says what to do. Source: spec 13 part B.
+ */
+import type { Valkey } from 'iovalkey';
+import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
+import type { LibraryKind } from '../../../lua/library.js';
+import { EngineError } from '../../../model/errors.js';
+import type { Backend } from '../../backend.js';
+import { parseSettings } from '../../settings.js';
+import { asBackend, SIZES, ValkeyBackend, type Sizes, type TestClock } from '../backend.js';
+import { addressOf, type Address } from '../connection/address.js';
+import { CallRetrier } from '../connection/call-retrier.js';
+import {
+  connectCluster,
+  connectForWakes,
+  connectNode,
+  established,
+  primariesOf,
+  type Client,
+} from '../connection/clients.js';
+import { Connection } from '../connection/connection.js';
+import { Deadlines } from '../connection/deadlines.js';
+import { faultOf, NotYet } from '../connection/faults.js';
+import { connectionFault, nameOf } from '../connection/node-faults.js';
+import { checkOptionNames, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
+import { WakeSubscriber } from '../wakes/subscriber.js';
+import { DeploymentRecord } from './deployment.js';
+import { LibraryKeeper } from './library.js';
+import { proveRights } from './rights.js';
+import { checkServer, serverInfo } from './server-check.js';
+import { Upkeep } from './upkeep.js';
+
+/**
+ * Opens the engine on a Valkey server, a cluster, or the primary that Sentinels name: checks the server and the rights of
+ * the user, brings the function library, settles the partitioning. Two connections at most (per node of a cluster): one
+ * for commands, one for wakes.
+ *
+ * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `server_refused`, `server_clients_full`,
+ * `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`, `partition_mismatch`,
+ * `invalid_input`
+ * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
+ * @example const backend = await valkey({ url: 'valkeys://cache.example:6379', tls: { ca: await readFile('ca.pem') } });
+ * @example const backend = await valkey({ sentinels: ['s1:26379', 's2:26379', 's3:26379'], name: 'main' });
+ */
+export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
+  const given = typeof options === 'string' ? { url: options } : options;
+  checkOptionNames(given);
+  return asBackend(await open(given, 'production'));
+}
+
+/** Sizes by which the short bytes of tests take every way that bytes can take. */
+const TEST_SIZES: Sizes = { stagedFromBytes: MAX_FIELD_BYTES + 4, fetchedFromClaims: 2 };
+
+/** The same on a test build of the library, whose clock the caller holds. For tests only. */
+export async function valkeyUnderTest(options: ValkeyOptions, clock: TestClock): Promise<Backend> {
+  return asBackend(await open({ library: 'replace', ...options }, 'test', clock, TEST_SIZES));
+}
+
+async function open(
+  options: ValkeyOptions,
+  kind: LibraryKind,
+  clock?: TestClock,
+  sizes: Sizes = SIZES,
+): Promise<ValkeyBackend> {
+  const address = addressOf(options);
+  const prefix = parsePrefix(options.prefix);
+  const settings = parseSettings(options);
+  const deadlines = new Deadlines(settings.callTimeoutMs);
+  let client: Client | undefined;
+  try {
+    client = await connected(address, deadlines);
+    const boot = new Boot(client, address.label, deadlines, prefix, kind, options);
+    const partitions = await boot.run();
+    const connection = boot.connection();
+    return new ValkeyBackend(connection, partitions, prefix, kind, settings, clock, sizes);
+  } catch (error) {
+    client?.disconnect();
+    deadlines.close();
+    throw faultOf(error, address.label, client === undefined ? undefined : connectionFault(client));
+  }
+}
+
+/** A client that is connected, of the kind that the server needs. */
+async function connected(address: Address, deadlines: Deadlines): Promise<Client> {
+  const { timeoutMs } = deadlines;
+  const node = await firstOf(address, deadlines);
+  const info = await deadlines.within(serverInfo(node));
+  if (info.get('cluster_enabled') !== '1') {
+    try {
+      if (address.nodes.length > 1)
+        throw new EngineError('invalid_input', 'url: several nodes are for a cluster, and this is none.', {
+          detail: { field: 'url' },
+        });
+      checkServer(info, nameOf(node));
+      return node;
+    } catch (error) {
+      node.disconnect();
+      throw error;
+    }
+  }
+  node.disconnect();
+  if (address.database !== 0)
+    throw new EngineError('invalid_input', 'database: a cluster has database 0 only.', {
+      detail: { field: 'database' },
+    });
+  const cluster = connectCluster(address, timeoutMs, deadlines);
+  try {
+    await established(cluster, timeoutMs);
+    return cluster;
+  } catch (error) {
+    cluster.disconnect();
+    throw faultOf(error, address.label, connectionFault(cluster));
+  }
+}
+
+/** The node that answers first. */
+async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> {
+  const nodes = address.nodes.length === 0 ? [address] : address.nodes.map((node) => ({ ...address, nodes: [node] }));
+  const tried = nodes.map((each) => connectNode(each, deadlines.timeoutMs, deadlines));
+  try {
+    const first = await Promise.any(
+      tried.map((node) =>
+        established(node, deadlines.timeoutMs).then(
+          () => node,
+          (error: unknown) => {
+            throw faultOf(error, nameOf(node), connectionFault(node));
+          },
+        ),
+      ),
+    );
+    for (const node of tried) if (node !== first) node.disconnect();
+    return first;
+  } catch (error) {
+    for (const node of tried) node.disconnect();
+    throw (error as AggregateError).errors[0];
+  }
+}
+
+/** The steps behind the connection. Each is made again within its time when the server cannot take it for a moment. */
+class Boot {
+  private readonly record: DeploymentRecord;
+  private readonly keeper: LibraryKeeper;
+  private readonly retrier: CallRetrier;
+  private readonly mode: LibraryMode;
+  private partitionCount = 0;
+  private missing: EngineError | undefined;
+
+  constructor(
+    private readonly client: Client,
+    private readonly label: string,
+    private readonly deadlines: Deadlines,
+    private readonly prefix: string,
+    kind: LibraryKind,
+    private readonly options: ValkeyOptions,
+  ) {
+    this.mode = options.library ?? 'load';
+    this.record = new DeploymentRecord(client, prefix);
+    this.keeper = new LibraryKeeper(client, this.record, kind);
+    const { mode, keeper } = this;
+    this.retrier = new CallRetrier({
+      label,
+      deadlines,
+      bringLibrary: () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
+      connectionFault: () => connectionFault(client),
+    });
+  }
+
+  async run(): ReturnType<DeploymentRecord['settle']> {
+    const { client, retrier, record, options } = this;
+    if (client.isCluster) {
+      for (const node of primariesOf(client)) checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
+    }
+    // Refused before the library changes anything for those who use the deployment already.
+    const partitions = await retrier.make(() => record.settle(options.partitions));
+    await retrier.make(() => this.bringOnce());
+    this.partitionCount = partitions.count;
+    this.missing = await retrier.make(() => this.proveRights());
+    return partitions;
+  }
+
+  /** Answers what is missing of channels. @throws EngineError `server_refused` for any other right */
+  private async proveRights(): Promise<EngineError | undefined> {
+    const { client, prefix, partitionCount, keeper } = this;
+    const options = { prefix, partitionCount, isCluster: client.isCluster, library: keeper.wanted };
+    const missing = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
+    return missing.find((notice) => notice !== undefined);
+  }
+
+  /** What the running backend waits for is refused at once when it opens. */
+  private async bringOnce(): Promise<void> {
+    try {
+      await this.keeper.bring(this.mode);
+    } catch (error) {
+      throw error instanceof NotYet ? error.fault : error;
+    }
+  }
+
+  connection(): Connection {
+    const { client, label, deadlines, prefix, partitionCount, retrier, record, keeper, mode, missing, options } = this;
+    const connect = () => connectForWakes(client, deadlines);
+    const wakes = new WakeSubscriber({ prefix, partitionCount, label, deadlines, connect });
+    wakes.enable(missing === undefined);
+    const connection = new Connection({ label, client, deadlines, retrier, wakes });
+    if (options.onNotice !== undefined) connection.onNotice(options.onNotice);
+    if (missing !== undefined) connection.notices([missing]);
+    const proveRights = () => this.proveRights();
+    const upkeep = new Upkeep({ client, label, record, keeper, mode, proveRights, connection });
+    connection.onClose(() => upkeep.close());
+    return connection;
+  }
+}

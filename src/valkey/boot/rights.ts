@@ -1,0 +1,93 @@
+/**
+ * Proves, before the first command, that the user may do everything that a command can need. A right that is missing
+ * inside a function would end that function half way. Only channels can be done without: work is found by polling then.
+ */
+import type { Valkey } from 'iovalkey';
+import { CHANNELS } from '../../../lua/layout.js';
+import type { Library } from '../../../lua/library.js';
+import { EngineError } from '../../../model/errors.js';
+import { partitionKeyOf } from '../../../model/ids.js';
+import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
+import { isFunctionMissing } from '../connection/faults.js';
+import { nameOf } from '../connection/node-faults.js';
+
+/** One right: words that the server judges, and what an error calls it. */
+interface Right {
+  readonly words: readonly string[];
+  readonly name: string;
+  /** Only wakes need it. */
+  readonly isOfChannels: boolean;
+}
+
+export interface RightsOptions {
+  readonly prefix: string;
+  readonly partitionCount: number;
+  readonly isCluster: boolean;
+  readonly library: Library;
+}
+
+/** Commands whose first argument is a channel. */
+const OF_CHANNELS: ReadonlySet<string> = new Set(['publish', 'subscribe']);
+/** Of commands that are named, so many at most. */
+const MAX_NAMED = 10;
+
+/** Every right that the library and the client need. Keys and channels are judged by examples. */
+export function neededRights({ prefix, partitionCount, isCluster, library }: RightsOptions): readonly Right[] {
+  const partitions = [...new Set([0, partitionCount - 1])].map(partitionKeyOf);
+  const keys = partitions.map((partition) => `${prefix}${partition}:rights`);
+  const channels = Object.values(CHANNELS).map((name) => prefix + name + (name.endsWith(':') ? 'rights' : ''));
+  const commands = new Set([...library.commands, ...CLIENT_COMMANDS, ...(isCluster ? CLUSTER_COMMANDS : [])]);
+  return [...commands].flatMap((command): Right[] => {
+    const words = command.split('|');
+    const isOfChannels = OF_CHANNELS.has(command);
+    const examples = isOfChannels
+      ? channels.map((channel) => ({
+          words: [...words, channel],
+          name: `${command} on channel ${channel}`,
+          isOfChannels,
+        }))
+      : keys.map((key) => ({ words: [...words, key, key], name: `${command} on key ${key}`, isOfChannels }));
+    return [{ words, name: command, isOfChannels }, ...examples];
+  });
+}
+
+/**
+ * Answers the notice about channels that the user may not use, if there are any.
+ * @throws EngineError `server_refused` that names every other right that is missing
+ */
+export async function proveRights(node: Valkey, options: RightsOptions): Promise<EngineError | undefined> {
+  const rights = neededRights(options);
+  const argv = rights.flatMap(({ words }) => [String(words.length), ...words]);
+  let refused: readonly number[];
+  try {
+    refused = (await node.call('FCALL', `${options.library.functionPrefix}rights`, 0, ...argv)) as number[];
+  } catch (error) {
+    // Another build of the library is there that cannot say.
+    if (isFunctionMissing(error)) return undefined;
+    throw error;
+  }
+  const missing = withoutRepetitions(refused.map((number) => rights[number - 1] as Right));
+  const needed = missing.filter(({ isOfChannels }) => !isOfChannels);
+  if (needed.length > 0) throw refusal(node, needed, '');
+  return missing.length === 0 ? undefined : refusal(node, missing, ' Work is found by polling only.');
+}
+
+function refusal(node: Valkey, missing: readonly Right[], consequence: string): EngineError {
+  const names = missing.map(({ name }) => name);
+  const more = names.length > MAX_NAMED ? `, and ${names.length - MAX_NAMED} more` : '';
+  const user = node.options.username ?? 'default';
+  return new EngineError(
+    'server_refused',
+    `${nameOf(node)} does not let user "${user}" run ${names.slice(0, MAX_NAMED).join(', ')}${more}.${consequence}`,
+    { detail: { missing: names.join(', ') } },
+  );
+}
+
+/** A command that is not allowed at all is not allowed on any key: that is said once. */
+function withoutRepetitions(missing: readonly Right[]): readonly Right[] {
+  const whole = new Set(missing.filter(({ words, name }) => words.join('|') === name).map(({ name }) => name));
+  return missing.filter(({ words, name }) => {
+    if (whole.has(name)) return true;
+    return !whole.has(words[0] as string) && !whole.has(words.slice(0, 2).join('|'));
+  });
+}

@@ -1,0 +1,39 @@
+/** Whether a server can be trusted with work. Source: spec 13 part B. */
+import type { Valkey } from 'iovalkey';
+import { EngineError } from '../../../model/errors.js';
+
+const MIN_MAJOR = 8;
+
+/** What INFO says, by name. */
+export async function serverInfo(node: Valkey, ...sections: string[]): Promise<Map<string, string>> {
+  const text = await node.info(...sections);
+  return new Map(
+    text.split(/\r?\n/).flatMap((line) => {
+      const colon = line.indexOf(':');
+      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)] as const] : [];
+    }),
+  );
+}
+
+/** @throws EngineError `unsupported_server`, `unsafe_eviction_policy` */
+export function checkServer(info: ReadonlyMap<string, string>, host: string): void {
+  const version =
+    info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? info.get('redis_version') : undefined);
+  if (version === undefined) {
+    throw new EngineError(
+      'unsupported_server',
+      `${host} is not a Valkey server (it reports redis_version ${info.get('redis_version') ?? 'nothing'}).`,
+    );
+  }
+  // Valkey 7.2 calls itself 7.2 and says no `valkey_version`.
+  if (Number(version.split('.')[0]) < MIN_MAJOR)
+    throw new EngineError('unsupported_server', `${host} runs Valkey ${version}.`);
+  checkEviction(info, host);
+}
+
+/** @throws EngineError `unsafe_eviction_policy` */
+export function checkEviction(info: ReadonlyMap<string, string>, host: string): void {
+  const policy = info.get('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction')
+    throw new EngineError('unsafe_eviction_policy', `${host} has maxmemory-policy ${policy}.`);
+}

@@ -1,0 +1,208 @@
+/** Where the server is: a URL, the nodes of a cluster, or the Sentinels that know the primary. */
+import type { LookupFunction } from 'node:net';
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import { EngineError } from '../../../model/errors.js';
+
+/** `host:port`, `host` (port 6379, of a Sentinel 26379), or the two as an object. IPv6 addresses stand in brackets. */
+export type NodeAddress = string | { readonly host: string; readonly port?: number };
+
+/** Certificates and names, as `tls.connect` of Node takes them: `ca`, `cert`, `key`, `passphrase`, `servername`, ... */
+export type TlsOptions = Omit<TlsConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
+
+/** Everything that says how the server is reached. */
+export interface ConnectionOptions {
+  /**
+   * `valkey://[user:password@]host[:port][/database]`, `valkeys://` with TLS; several nodes of a cluster are separated by
+   * commas. Default the environment variable `VALKEY_URL`, or `valkey://localhost:6379`.
+   */
+  readonly url?: string;
+  /** Nodes of a cluster, in the place of `url`: any of them that answers leads to the others. */
+  readonly nodes?: readonly NodeAddress[];
+  /** Sentinels, in the place of `url`: they are asked where the primary is, again after each lost connection. */
+  readonly sentinels?: readonly NodeAddress[];
+  /** What the Sentinels call the primary. */
+  readonly name?: string;
+  /** User of the server. Default that of the URL, or `default`. */
+  readonly username?: string;
+  /** Password of the server. Default that of the URL, or none. */
+  readonly password?: string;
+  /** Number of the database. Default that of the URL, or 0; a cluster has no other. */
+  readonly database?: number;
+  /** User of the Sentinels. Default none. */
+  readonly sentinelUsername?: string;
+  /** Password of the Sentinels. Default none. */
+  readonly sentinelPassword?: string;
+  /**
+   * TLS, with these certificates and names. Default on for `valkeys://`, off otherwise. The certificate of a node has to
+   * bear the name that the URL or the cluster gives it, or `servername`.
+   */
+  readonly tls?: boolean | TlsOptions;
+  /** Resolves host names, as the option of `net.connect` does. Default `dns.lookup`. */
+  readonly lookup?: LookupFunction;
+}
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The options, checked and with their defaults. */
+export interface Address {
+  /** Nodes to begin with; empty when Sentinels name the node. */
+  readonly nodes: readonly HostAndPort[];
+  readonly sentinels: readonly HostAndPort[];
+  readonly name: string | undefined;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly sentinelUsername: string | undefined;
+  readonly sentinelPassword: string | undefined;
+  readonly database: number;
+  readonly tls: TlsOptions | undefined;
+  readonly lookup: LookupFunction | undefined;
+  /** What an error may say of it: `host:port`, without user and password. */
+  readonly label: string;
+}
+
+const NODE_PORT = 6379;
+const SENTINEL_PORT = 26379;
+const DEFAULT_URL = 'valkey://localhost:6379';
+
+const SCHEMES: ReadonlyMap<string, { readonly tls: boolean }> = new Map([
+  ['valkey', { tls: false }],
+  ['redis', { tls: false }],
+  ['valkeys', { tls: true }],
+  ['rediss', { tls: true }],
+]);
+
+/** Names of the options, for the check that none is misspelt. */
+export const CONNECTION_OPTIONS = [
+  'url',
+  'nodes',
+  'sentinels',
+  'name',
+  'username',
+  'password',
+  'database',
+  'sentinelUsername',
+  'sentinelPassword',
+  'tls',
+  'lookup',
+] as const satisfies readonly (keyof ConnectionOptions)[];
+
+function invalid(field: string, what: string): EngineError {
+  return new EngineError('invalid_input', `${field}: ${what}`, { detail: { field } });
+}
+
+/** The address that the options name. @throws EngineError `invalid_input`, which never repeats a user or password */
+export function addressOf(options: ConnectionOptions): Address {
+  const { url, nodes, sentinels, name, lookup } = options;
+  const ways = [url, nodes, sentinels].filter((way) => way !== undefined).length;
+  if (ways > 1) throw invalid('url', 'give one of `url`, `nodes` and `sentinels`.');
+  if ((sentinels === undefined) !== (name === undefined))
+    throw invalid('name', 'Sentinels need the `name` of the primary, and only they do.');
+  const parsed =
+    nodes === undefined && sentinels === undefined
+      ? parseUrl(url ?? process.env['VALKEY_URL'] ?? DEFAULT_URL)
+      : undefined;
+  const given = nodes === undefined ? parsed?.nodes : nodesOf('nodes', nodes, NODE_PORT);
+  const asked = sentinels === undefined ? [] : nodesOf('sentinels', sentinels, SENTINEL_PORT);
+  return {
+    nodes: given ?? [],
+    sentinels: asked,
+    name,
+    username: options.username ?? parsed?.username,
+    password: options.password ?? parsed?.password,
+    sentinelUsername: options.sentinelUsername,
+    sentinelPassword: options.sentinelPassword,
+    database: databaseOf(options.database ?? parsed?.database ?? 0),
+    tls: tlsOf(options.tls, parsed?.tls ?? false),
+    lookup,
+    label: name === undefined ? (given ?? []).map(textOf).join(', ') : `the primary "${name}"`,
+  };
+}
+
+const textOf = ({ host, port }: HostAndPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+function databaseOf(number: number): number {
+  if (Number.isInteger(number) && number >= 0 && number < 10_000) return number;
+  throw invalid('database', 'must be an integer from 0 to 9,999.');
+}
+
+function tlsOf(given: ConnectionOptions['tls'], byScheme: boolean): TlsOptions | undefined {
+  if (given === undefined) return byScheme ? {} : undefined;
+  if (given === false && byScheme) throw invalid('tls', 'is off, but the URL asks for TLS; use "valkey://".');
+  if (typeof given !== 'boolean' && (typeof given !== 'object' || given === null))
+    throw invalid('tls', 'must be true, false or options of `tls.connect`.');
+  return given === false ? undefined : given === true ? {} : given;
+}
+
+function nodesOf(field: string, given: readonly NodeAddress[], defaultPort: number): HostAndPort[] {
+  if (!Array.isArray(given) || given.length === 0) throw invalid(field, 'must name at least one node.');
+  return given.map((each) => {
+    const node =
+      typeof each === 'string' ? parseNode(each, defaultPort) : { host: each.host, port: each.port ?? defaultPort };
+    if (node === undefined || !isHost(node.host) || !isPort(node.port))
+      throw invalid(field, 'each must look like "host:port" or { host, port }.');
+    return node;
+  });
+}
+
+const isHost = (host: unknown): boolean => typeof host === 'string' && /^[^\s@/?#]+$/.test(host);
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
+
+/** `host`, `host:port`, `[address]` or `[address]:port`. */
+function parseNode(text: string, defaultPort: number): HostAndPort | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:@/?#[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, address, host, port] = match;
+  return { host: address ?? (host as string), port: port === undefined ? defaultPort : Number(port) };
+}
+
+interface ParsedUrl {
+  readonly nodes: readonly HostAndPort[];
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly database: number;
+  readonly tls: boolean;
+}
+
+const FORM = 'must look like "valkey://[user:password@]host:port[/database]"; encode reserved characters as "%40".';
+
+/** scheme, user and password, hosts, path, parameters, fragment. */
+const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(\?[^#]*)?(#.*)?$/i;
+
+function parseUrl(url: string): ParsedUrl {
+  const match = typeof url === 'string' ? URL_PARTS.exec(url.trim()) : null;
+  if (match === null) throw invalid('url', FORM);
+  const [, scheme = '', login, hosts = '', path = '', parameters = '', fragment = ''] = match;
+  const known = SCHEMES.get(scheme.toLowerCase());
+  if (known === undefined) throw invalid('url', 'must begin with "valkey://" or "valkeys://".');
+  if (parameters.length > 1) throw invalid('url', parameterFault(parameters));
+  if (fragment !== '') throw invalid('url', FORM);
+  const nodes = hosts.split(',').map((text) => parseNode(text, NODE_PORT));
+  if (nodes.some((node) => node === undefined || !isPort(node.port))) throw invalid('url', FORM);
+  if (!/^\d{0,4}$/.test(path)) throw invalid('url', 'what follows the host must be the number of a database.');
+  const [username, ...password] = login === undefined ? [] : login.split(':');
+  return {
+    nodes: nodes as HostAndPort[],
+    username: username ? decoded(username) : undefined,
+    password: password.length === 0 ? undefined : decoded(password.join(':')),
+    database: Number(path),
+    tls: known.tls,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid('url', FORM);
+  }
+}
+
+/** Names the parameter unless it can be a piece of a password. */
+function parameterFault(parameters: string): string {
+  const name = /^\?([a-zA-Z_]{1,32})=[\w.-]*(&|$)/.exec(parameters)?.[1];
+  const which = name === undefined ? 'it has parameters' : `its parameter "${name}" is unknown`;
+  return `${which}; a URL of flowfabric takes none: use the options of valkey().`;
+}

@@ -1,0 +1,225 @@
+/**
+ * Wakes from the server: one subscribed connection per process, made when a caller first listens. When it breaks, another
+ * one takes over its channels. What was published meanwhile is lost: a `resync` wake says so to every listener once the
+ * new subscription stands.
+ *
+ * A listener is added wholly or not at all: `add` resolves when the server has confirmed all its channels, and removes
+ * the listener when that fails or takes too long.
+ */
+import type { Valkey } from 'iovalkey';
+import { CHANNELS } from '../../../lua/layout.js';
+import { EngineError } from '../../../model/errors.js';
+import type { Wake } from '../../backend.js';
+import { told, WakeListeners, type WakeListener } from '../../wake-listeners.js';
+import type { Deadlines } from '../connection/deadlines.js';
+import { CallTimeout, faultOf, isLasting } from '../connection/faults.js';
+import { NodeFault } from '../connection/node-faults.js';
+import { SubscriptionEnded, WakeConnection } from './connection.js';
+import { parseWake } from './parse.js';
+
+/** Between two signs of life that are asked of a quiet connection, ms: a peer can go away without a word. */
+const PING_INTERVAL_MS = 10_000;
+/** Wait before a lost connection is replaced, ms: doubled each time up to the second. */
+const RECONNECT_MS = 50;
+const MAX_RECONNECT_MS = 1_000;
+/** Dropped messages are counted up to here. */
+const MAX_DROPPED = 1_000_000_000;
+
+export interface WakeSubscriberOptions {
+  readonly prefix: string;
+  readonly partitionCount: number;
+  /** What errors call the server. */
+  readonly label: string;
+  readonly deadlines: Deadlines;
+  /** Makes a connection that ends for good when it breaks. */
+  readonly connect: () => Valkey;
+}
+
+export class WakeSubscriber {
+  /** Messages that said no wake of this deployment. */
+  dropped = 0;
+  private connection: WakeConnection | undefined;
+  private readonly channels = new Map<string, WakeListeners>();
+  /** Every listener once, however many channels it hears. */
+  private readonly listeners = new Set<{ readonly listener: WakeListener }>();
+  private readonly pinging: ReturnType<typeof setInterval>;
+  private reconnecting: ReturnType<typeof setTimeout> | undefined;
+  /** Callers that wait for the next connection. */
+  private waiting: (() => void)[] = [];
+  private failures = 0;
+  /** Wakes may have been lost since the last subscription that stood. */
+  private interrupted = false;
+  private enabled = true;
+  private closed = false;
+
+  constructor(private readonly options: WakeSubscriberOptions) {
+    this.pinging = setInterval(() => this.connection?.ping(), PING_INTERVAL_MS);
+    this.pinging.unref();
+  }
+
+  /**
+   * Resolves when the server has confirmed the subscription: a wake sent from then on arrives, or a `resync` in its place.
+   * @throws EngineError; the listener is then not called any more
+   */
+  async add(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): Promise<() => void> {
+    this.assertOpen();
+    const channels = [...new Set([...lanes.map((lane) => this.channelOf(lane)), this.timersChannel])];
+    const entry = { listener };
+    this.listeners.add(entry);
+    const leaves = channels.map((channel) => this.listenersOf(channel).add(listener, capabilities));
+    const remove = (): void => {
+      if (!this.listeners.delete(entry)) return;
+      for (const leave of leaves) leave();
+      this.forget(channels);
+    };
+    try {
+      await this.stand(channels);
+    } catch (error) {
+      remove();
+      throw faultOf(error, this.options.label);
+    }
+    return remove;
+  }
+
+  /**
+   * Whether there are wakes of the server. Without, listeners hear of the work of this process only, and `add` resolves at
+   * once; when they come back, listeners are told that they may have missed some.
+   */
+  enable(enabled: boolean): void {
+    if (this.enabled === enabled || this.closed) return;
+    this.enabled = enabled;
+    if (enabled) {
+      this.interrupted = true;
+      if (this.channels.size > 0) this.open();
+    } else {
+      this.connection?.close();
+    }
+  }
+
+  /** Tells the listeners of a lane in this process, one after the other, as long as there is something to say. */
+  tell(laneId: string, wakeNow: () => Wake | undefined): void {
+    this.channels.get(this.channelOf(laneId))?.tell(wakeNow);
+  }
+
+  close(): void {
+    this.closed = true;
+    clearInterval(this.pinging);
+    clearTimeout(this.reconnecting);
+    this.connection?.close();
+    this.channels.clear();
+    this.listeners.clear();
+    this.connected();
+  }
+
+  /** Resolves when the channels are confirmed on the connection that is there then. */
+  private async stand(channels: readonly string[]): Promise<void> {
+    const { deadlines } = this.options;
+    const deadline = deadlines.fromNow();
+    let met: unknown;
+    while (this.enabled) {
+      this.assertOpen();
+      const leftMs = deadlines.leftMs(deadline);
+      if (leftMs <= 0) throw met ?? new CallTimeout(true);
+      this.open();
+      const { connection } = this;
+      if (connection === undefined) {
+        await deadlines.within(new Promise<void>((resolve) => this.waiting.push(resolve)), leftMs);
+        continue;
+      }
+      try {
+        await deadlines.within(connection.subscribe(channels), leftMs);
+        return;
+      } catch (error) {
+        if (!(error instanceof SubscriptionEnded)) throw error;
+        met = error.reason ?? met;
+        if (met instanceof NodeFault && isLasting(met.reason)) throw met;
+      }
+    }
+  }
+
+  /** Makes the connection, unless there is one or one is about to be made. */
+  private open(): void {
+    if (!this.enabled || this.closed || this.connection !== undefined || this.reconnecting !== undefined) return;
+    let client: Valkey;
+    try {
+      client = this.options.connect();
+    } catch {
+      // No node of the cluster is known at this moment.
+      this.openLater();
+      return;
+    }
+    const connection: WakeConnection = new WakeConnection(
+      client,
+      (channel, message) => this.deliver(channel, message),
+      () => this.ended(connection),
+    );
+    this.connection = connection;
+    void this.takeOver(connection);
+    this.connected();
+  }
+
+  /** Subscribes a new connection to every channel that has listeners, and says that wakes may have been lost. */
+  private async takeOver(connection: WakeConnection): Promise<void> {
+    const results = await Promise.allSettled(
+      [...this.channels.keys()].map((channel) => connection.subscribe([channel])),
+    );
+    if (this.connection !== connection || results.some(hasEnded)) return;
+    this.failures = 0;
+    if (!this.interrupted) return;
+    this.interrupted = false;
+    for (const { listener } of [...this.listeners]) told(listener, { kind: 'resync' });
+  }
+
+  private ended(connection: WakeConnection): void {
+    if (this.connection !== connection) return;
+    this.connection = undefined;
+    this.interrupted = true;
+    this.openLater();
+  }
+
+  private openLater(): void {
+    if (this.closed || this.channels.size === 0) return;
+    const delayMs = Math.min(RECONNECT_MS * 2 ** this.failures++, MAX_RECONNECT_MS);
+    this.reconnecting = setTimeout(() => {
+      this.reconnecting = undefined;
+      if (this.channels.size > 0) this.open();
+    }, delayMs);
+  }
+
+  private connected(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new EngineError('backend_closed', `The backend of ${this.options.label} is closed.`);
+  }
+
+  private get timersChannel(): string {
+    return this.options.prefix + CHANNELS.timers;
+  }
+
+  private channelOf(lane: string): string {
+    return this.options.prefix + CHANNELS.work + lane;
+  }
+
+  private listenersOf(channel: string): WakeListeners {
+    let known = this.channels.get(channel);
+    if (known === undefined) this.channels.set(channel, (known = new WakeListeners()));
+    return known;
+  }
+
+  /** Unsubscribes from the channels that have no listener any more. */
+  private forget(channels: readonly string[]): void {
+    const empty = channels.filter((channel) => this.channels.get(channel)?.isEmpty && this.channels.delete(channel));
+    this.connection?.unsubscribe(empty);
+  }
+
+  private deliver(channel: string, message: string): void {
+    const wake = parseWake(this.options, channel, message);
+    if (wake === undefined) this.dropped = Math.min(this.dropped + 1, MAX_DROPPED);
+    else this.channels.get(channel)?.tell(() => wake);
+  }
+}
+
+const hasEnded = (result: PromiseSettledResult<void>): boolean =>
+  result.status === 'rejected' && result.reason instanceof SubscriptionEnded;

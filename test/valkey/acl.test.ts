@@ -1,0 +1,238 @@
+/** The rights that a user needs: exactly those that `aclOf` gives, named when one is missing. */
+import { randomUUID } from 'node:crypto';
+import { Valkey } from 'iovalkey';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { commandsIn } from '../../lua/commands.js';
+import { library } from '../../lua/library.js';
+import type { EngineError } from '../../model/errors.js';
+import { app } from '../../src/index.js';
+import type { Backend, Wake } from '../../src/backend.js';
+import { aclOf, valkey, type ValkeyOptions } from '../../src/valkey/index.js';
+import { neededRights } from '../../src/valkey/boot/rights.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { useApp, useEverything } from './acl-support.js';
+
+let server: ValkeyServer;
+let admin: Valkey;
+const open: Backend[] = [];
+
+beforeAll(async () => {
+  server = await startValkey();
+  admin = new Valkey(server.url);
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((backend) => backend.close()));
+  await admin.flushall();
+  await admin.call('ACL', 'LOG', 'RESET');
+});
+afterAll(async () => {
+  admin.disconnect();
+  await server.stop();
+});
+
+async function makeUser(options: Parameters<typeof aclOf>[0], ...more: string[]): Promise<string> {
+  const { user, rules } = aclOf(options);
+  await admin.call('ACL', 'SETUSER', user, '>secret', ...rules, ...more);
+  return server.url.replace('//', `//${user}:secret@`);
+}
+
+async function opened(url: string, options: ValkeyOptions = {}): Promise<Backend> {
+  const backend = await valkey({ url, partitions: { count: 2 }, callTimeoutMs: 2_000, ...options });
+  open.push(backend);
+  return backend;
+}
+
+const errorOf = async (call: Promise<unknown>): Promise<EngineError> =>
+  call.then(
+    () => expect.fail('it was allowed'),
+    (error: EngineError) => error,
+  );
+
+const denials = async (): Promise<string> => JSON.stringify(await admin.call('ACL', 'LOG'));
+
+describe('a user with the rights of aclOf', () => {
+  test('can do everything, and meets no refusal', async () => {
+    const url = await makeUser({ prefix: 'ff:', cluster: false, user: 'least' });
+    const backend = await opened(url);
+    await useEverything(backend, '{fp:0}');
+    await useApp(backend);
+    await admin.call('FUNCTION', 'FLUSH');
+    await useApp(backend);
+    expect(await denials()).toBe('[]');
+  });
+
+  test('cannot touch the server, another prefix, or another channel', async () => {
+    const url = await makeUser({ prefix: 'ff:', user: 'least' });
+    await opened(url);
+    const own = new Valkey(url);
+    const allowed: string[][] = [
+      ['GET', 'ff:{fp:0}:x'],
+      ['SET', 'ff:deployment', '{}'],
+    ];
+    for (const words of allowed) await own.call(words[0] as string, words.slice(1));
+    const denied: string[][] = [
+      ['FLUSHALL'],
+      ['FLUSHDB'],
+      ['CONFIG', 'GET', 'requirepass'],
+      ['CONFIG', 'SET', 'maxmemory', '1'],
+      ['ACL', 'LIST'],
+      ['KEYS', '*'],
+      ['SCAN', '0'],
+      ['SHUTDOWN'],
+      ['CLIENT', 'LIST'],
+      ['MONITOR'],
+      ['EVAL', 'return 1', '0'],
+      ['FUNCTION', 'FLUSH'],
+      ['FUNCTION', 'DELETE', 'flowfabric_v1'],
+      ['FUNCTION', 'LIST'],
+      ['REPLICAOF', 'NO', 'ONE'],
+      ['SELECT', '1'],
+      ['GET', 'other:{fp:0}:x'],
+      ['SET', 'ff2:{fp:0}:x', '1'],
+      ['SET', 'ff:', '1'],
+      ['SET', 'ff:deployments', '1'],
+      ['DEL', 'ff:{fp:0}:x', 'foreign'],
+      ['MGET', 'ff:{fp:0}:x', 'foreign'],
+      ['PUBLISH', 'other:timers', 'x'],
+      ['PUBLISH', 'ff:timers2', 'x'],
+      ['SUBSCRIBE', 'ff:'],
+      ['SUBSCRIBE', 'foreign'],
+      ['FCALL', 'flowfabric_v1_read', '2', 'other:{fp:0}:log', 'other:{fp:0}:absent', '1', '1', '0', 'list_lanes'],
+    ];
+    for (const words of denied)
+      await expect(own.call(words[0] as string, words.slice(1)), words.join(' ')).rejects.toThrow(
+        /NOPERM|No permissions/,
+      );
+    own.disconnect();
+  });
+
+  test('of a prefix that is a pattern has that prefix only', async () => {
+    const prefix = 'a*[b]?\\';
+    const url = await makeUser({ prefix, user: 'pattern' });
+    const backend = await opened(url, { prefix });
+    await useEverything(backend, '{fp:1}');
+    const own = new Valkey(url);
+    for (const key of ['axb?\\{fp:0}:x', 'a*bx\\{fp:0}:x', 'ab{fp:0}:x'])
+      await expect(own.get(key), key).rejects.toThrow('NOPERM');
+    own.disconnect();
+  });
+
+  test('may leave the loading of the library to another user', async () => {
+    const url = await makeUser({ user: 'visitor', library: 'verify' });
+    await admin.call('FUNCTION', 'FLUSH');
+    expect(await errorOf(opened(url))).toMatchObject({ code: 'server_refused' });
+    expect(await errorOf(opened(url, { library: 'verify' }))).toMatchObject({ code: 'library_mismatch' });
+    await opened(server.url);
+    const backend = await opened(url, { library: 'verify' });
+    await useEverything(backend, '{fp:0}');
+  });
+
+  test('in another database needs the right to go there', async () => {
+    const url = `${await makeUser({ user: 'second', database: 3 })}/3`;
+    await useEverything(await opened(url), '{fp:0}');
+    // Without it nothing goes to another database instead.
+    const lacking = `${await makeUser({ user: 'second' })}/3`;
+    await admin.flushall();
+    const error = await errorOf(opened(lacking));
+    expect(error).toMatchObject({ code: 'server_refused' });
+    expect(error.message).toContain('select');
+    expect(await admin.dbsize()).toBe(0);
+  });
+});
+
+describe('a right that is missing', () => {
+  const rights = neededRights({ prefix: 'ff:', partitionCount: 2, isCluster: false, library: library('production') });
+  const commands = [
+    ...new Set(rights.filter(({ isOfChannels }) => !isOfChannels).map(({ words }) => words[0] as string)),
+  ];
+
+  test.each(commands)('%s is named before anything is done', async (command) => {
+    await opened(server.url);
+    const url = await makeUser({ user: 'lacking' }, `-${command}`);
+    const error = await errorOf(opened(url));
+    expect(error).toMatchObject({ code: 'server_refused', retryable: false });
+    expect(error.message).toContain(command);
+  });
+
+  test('to keys is named with a key', async () => {
+    await opened(server.url);
+    const url = await makeUser({ user: 'lacking' }, 'resetkeys', '~ff:{fp:0}*', '~ff:deployment', '~ff:builds');
+    const error = await errorOf(opened(url));
+    expect(error).toMatchObject({ code: 'server_refused' });
+    expect(error.message).toContain('key ff:{fp:1}');
+  });
+
+  test('to read or to write is named', async () => {
+    await opened(server.url);
+    const url = await makeUser({ user: 'lacking' }, 'resetkeys', '%R~ff:*');
+    expect(await errorOf(opened(url))).toMatchObject({ code: 'server_refused' });
+  });
+
+  test('to channels is told, and work is found without them', async () => {
+    await opened(server.url);
+    const url = await makeUser({ user: 'deaf' }, 'resetchannels');
+    const notices: EngineError[] = [];
+    const warnings: unknown[] = [];
+    const backend = await opened(url, { onNotice: (notice) => notices.push(notice) });
+    expect(notices).toMatchObject([{ code: 'server_refused' }]);
+    expect(notices[0]?.message).toContain('channel ff:timers');
+    expect(notices[0]?.message).toContain('channel ff:wake:');
+    const log = { debug() {}, info() {}, warn: (_text: string, error: unknown) => warnings.push(error), error() {} };
+    const client = app({ backend, closeBackend: false, log: log as never });
+    const echo = client.task('echo', ({ input }: { input: string }) => input);
+    await client.worker();
+    expect(await echo.run('x').result({ timeout: '10s' })).toBe('x');
+    expect(warnings).toEqual(notices);
+    // What another process creates is found by the sweep; state and log of what this one creates agree.
+    const executionId = `{fp:0}:${randomUUID()}`;
+    const args = { executionId, namespace: 'n', laneId: 'other', executionKind: 'k', creatorIdentity: 'c' };
+    expect(await backend.createExecution({ ...args, delayUntil: Date.now() + 60_000 })).toMatchObject({
+      kind: 'created',
+    });
+    const { events } = await backend.readLog({ partition: '{fp:0}', after: 0, limit: 1_000 });
+    expect(events.some(({ event }) => (event as { executionId?: string }).executionId === executionId)).toBe(true);
+    expect(await backend.readExecutionState({ executionId })).toBeDefined();
+    await client.close();
+  });
+
+  test('to channels that comes later brings the wakes', async () => {
+    const url = await makeUser({ user: 'healed' }, 'resetchannels');
+    const backend = await opened(url);
+    const heard: Wake[] = [];
+    await backend.onWake(['lane'], (wake) => heard.push(wake));
+    await makeUser({ user: 'healed' });
+    // The next look at the server is after a reconnection, or minutes later.
+    await admin.call('CLIENT', 'KILL', 'USER', 'healed');
+    for (let i = 0; i < 500 && heard.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(heard).toEqual([{ kind: 'resync' }]);
+  });
+});
+
+describe('the commands of the library', () => {
+  test('are read off its text', () => {
+    const lua = `
+      -- store('FLUSHALL')
+      --[[ command('KEYS') ]]
+      local text = "store('SHUTDOWN')"
+      store('GET', key)
+      command("HGETALL",
+        key)
+      local time = server.call('TIME')
+      server.pcall('PUBLISH', channel, text)
+      local change = { 'HSET', key }
+      local options = { 'x', 'NX' }
+      store(unpack(change))
+      store('XINFO', 'STREAM', key)
+      local function command(name) end`;
+    expect(commandsIn(lua)).toEqual(['get', 'hgetall', 'hset', 'publish', 'time', 'xinfo|stream']);
+  });
+
+  test('have to be written out', () => {
+    expect(() => commandsIn("store(name, 'x')")).toThrow('does not name its command');
+  });
+
+  test('all exist', async () => {
+    for (const command of library('production').commands)
+      expect(await admin.call('COMMAND', 'INFO', command), command).not.toEqual([null]);
+  });
+});
