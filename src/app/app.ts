@@ -8,12 +8,12 @@ import { resolveSettings, type WorkerSettings } from '../worker/options.js';
 import { onTermination } from '../worker/signals.js';
 import { TaskWorker, type Worker } from '../worker/worker.js';
 import { Creator } from './creator.js';
-import { AppClosedError, InvalidDefinitionError } from './errors.js';
-import { knownOnly } from './known-only.js';
-import { silentLogger, type Logger } from './logger.js';
+import { AppClosedError, InvalidDefinitionError } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
+import { silentLogger, type Logger } from '../shared/logger.js';
 import { resultWaiter } from './results.js';
 import { KnownRun, StartedRun, type PendingRun, type Run } from './run.js';
-import type { AnySchema, Schema } from './schema.js';
+import type { AnySchema, Schema } from '../shared/schema.js';
 import {
   checkTaskOptions,
   ownLane,

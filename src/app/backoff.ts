@@ -1,5 +1,5 @@
 /** How long to wait between the tries of a failing task. */
-import { durationMs, type Duration } from './duration.js';
+import { durationMs, type Duration } from '../shared/duration.js';
 
 /** A backoff in the engine's own form; make one with `backoff.fixed` or `backoff.exponential`. */
 export type Backoff =

@@ -7,11 +7,11 @@ import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
 import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
-import { encode } from './codec.js';
-import { durationMs } from './duration.js';
-import { InvalidDefinitionError, InvalidInputError } from './errors.js';
+import { encode } from '../shared/codec.js';
+import { durationMs } from '../shared/duration.js';
+import { InvalidDefinitionError, InvalidInputError } from '../shared/errors.js';
 import { CALL_PATIENCE_MS, KnownRun, type Run } from './run.js';
-import { validate } from './schema.js';
+import { validate } from '../shared/schema.js';
 import { checkRunOptions, policyOfRun, type RunOptions, type TaskDefinition } from './task.js';
 
 type CreateArgs = ArgsOf<'createExecution'>;

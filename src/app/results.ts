@@ -16,7 +16,7 @@ import type { Backend } from '../backend.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { localNews, type News } from '../engine/local-news.js';
 import { isRetryable } from '../engine/retry.js';
-import { AppClosedError, RunNotFoundError } from './errors.js';
+import { AppClosedError, RunNotFoundError } from '../shared/errors.js';
 
 /** How a run ended. */
 export type Ended = Exclude<News, { kind: 'attempt_timeout' }>;

@@ -6,9 +6,15 @@ import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localNews } from '../engine/local-news.js';
 import { withRetries } from '../engine/retry.js';
-import { decode } from './codec.js';
-import { durationMs, type Duration } from './duration.js';
-import { ResultTimeoutError, RunCancelledError, RunExpiredError, RunFailedError, RunNotFoundError } from './errors.js';
+import { decode } from '../shared/codec.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import {
+  ResultTimeoutError,
+  RunCancelledError,
+  RunExpiredError,
+  RunFailedError,
+  RunNotFoundError,
+} from '../shared/errors.js';
 import { resultWaiter, type Ended } from './results.js';
 
 export interface ResultOptions {

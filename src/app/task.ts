@@ -4,10 +4,10 @@ import type { Command } from '../../model/machine.js';
 import type { ExecutionPolicy } from '../../model/execution/policy.js';
 import type { Handler } from '../worker/handler.js';
 import type { Backoff } from './backoff.js';
-import { durationMs, type Duration } from './duration.js';
-import { knownOnly } from './known-only.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import { knownOnly } from '../shared/known-only.js';
 import type { PendingRun, Run } from './run.js';
-import type { AnySchema } from './schema.js';
+import type { AnySchema } from '../shared/schema.js';
 
 export interface RetryOptions {
   /** Tries after the first one, for attempts that fail. Default 3, at most 1 000. */

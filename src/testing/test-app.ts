@@ -1,7 +1,7 @@
 /** An app for unit tests: the real engine in memory, the real worker, and a clock that you move. */
 import { app, type App, type WorkerOptions } from '../app/index.js';
-import { durationMs, type Duration } from '../app/duration.js';
-import type { Logger } from '../app/logger.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import type { Logger } from '../shared/logger.js';
 import type { Backend } from '../backend.js';
 import { memory } from '../memory/index.js';
 import { seededUuids } from './engine.js';

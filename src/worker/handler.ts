@@ -2,9 +2,9 @@
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { decode, encode } from '../app/codec.js';
-import type { Logger } from '../app/logger.js';
-import { validate, type AnySchema } from '../app/schema.js';
+import { decode, encode } from '../shared/codec.js';
+import type { Logger } from '../shared/logger.js';
+import { validate, type AnySchema } from '../shared/schema.js';
 import { Delay, NonRetryableError, RetryableError } from './outcome.js';
 import { categoryOf, reasonOf } from './text.js';
 

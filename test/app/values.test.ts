@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/app/codec.js';
+import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
 import { policyOf, policyOfRun } from '../../src/app/task.js';
-import { validate } from '../../src/app/schema.js';
+import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError } from '../../src/index.js';
 import { abortCodeOf } from '../../src/worker/refusal.js';
 import { resolveSettings } from '../../src/worker/options.js';
