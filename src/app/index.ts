@@ -1,6 +1,10 @@
 /** The friendly layer: tasks, runs, workers. */
-export { app, type App, type AppOptions, type WorkerOptions } from './app.js';
+export { app, type App, type AppOptions, type CloseOptions } from './app.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
+export type { BackendSource, ConnectionState } from './connection.js';
+export type { Failure } from './failure.js';
+export type { RunInfo } from './info.js';
+export type { WorkerOptions } from './worker-options.js';
 export { durationMs, type Duration, type DurationUnit } from '../shared/duration.js';
 export {
   AppClosedError,
@@ -8,18 +12,23 @@ export {
   InvalidDefinitionError,
   InvalidInputError,
   ResultTimeoutError,
+  ResultUnavailableError,
   RunCancelledError,
   RunError,
   RunExpiredError,
   RunFailedError,
+  RunIdConflictError,
   RunNotFoundError,
+  RunOfAnotherTaskError,
   type AppErrorCode,
 } from '../shared/errors.js';
 export type { Logger } from '../shared/logger.js';
 export type { PendingRun, ResultOptions, Run, RunActions } from './run.js';
 export type { AnySchema, Schema } from '../shared/schema.js';
+export type { CannotTravel, Jsonify, Travelled } from '../shared/travel.js';
 export type {
   ManyRunOptions,
+  OwnId,
   RetryOptions,
   RunArguments,
   RunOptions,
@@ -27,4 +36,5 @@ export type {
   TaskOptions,
   TaskReference,
   TaskSettings,
+  UnhandledTask,
 } from './task.js';

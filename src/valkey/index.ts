@@ -1,3 +1,18 @@
 /** `flowfabric/valkey`: the engine on a Valkey server or cluster. */
-export { valkey, type ValkeyOptions } from './backend.js';
+import type { Backend } from '../backend.js';
+import { Lazy } from '../shared/lazy.js';
+import { valkey as connect, type ValkeyOptions } from './backend.js';
+
+/**
+ * The engine on a Valkey server or cluster. It is connected to when the promise is awaited, or the app that got it is
+ * used first; an app can begin anew when that fails.
+ *
+ * @param options a connection string, or options; default the environment variable `VALKEY_URL`
+ * @throws EngineError by rejecting, see `flowfabric`
+ */
+export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
+  return new Lazy(() => connect(options));
+}
+
+export type { ValkeyOptions } from './backend.js';
 export type { LibraryMode } from './boot.js';
