@@ -64,10 +64,6 @@ export interface App {
    * `Date` of the text again.
    * @throws InvalidDefinitionError when the name is taken, an option is unknown, or a value cannot be meant
    */
-  task<Input, Output>(
-    name: string,
-    handler: Handler<Input, Output> & IfSendable<Input> & IfSendable<Output>,
-  ): Task<Input, Travelled<Output>>;
   task<Input, Output>(name: string): UnhandledTask<Input, Output, Travelled<Input>, Output>;
   task<Input, Out, Output, Parsed = Travelled<Input>>(
     name: string,
@@ -77,6 +73,10 @@ export interface App {
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, undefined>,
   ): UnhandledTask<Input, Travelled<Output>, Parsed, Output>;
+  task<Input, Output>(
+    name: string,
+    handler: Handler<Input, Output> & IfSendable<Input> & IfSendable<Output>,
+  ): Task<Input, Travelled<Output>>;
   // The overload with an output schema comes first: it gives the handler's value the types that the schema expects.
   task<Input, Out, Output, Parsed = Travelled<Input>>(
     name: string,
@@ -94,7 +94,7 @@ export interface App {
   task<Input, Out, Output, Parsed = Travelled<Input>>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & IfAcceptable<Input, Parsed>,
-    handler: Handler<Input, NoInfer<Out>, Parsed>,
+    handler: Handler<Input, NoInfer<Out>, Parsed> & IfDescribed<Out>,
   ): Task<Input, Travelled<Output>>;
 
   /**
@@ -120,6 +120,9 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** `unknown` where an output schema says what the handler gives; else nothing fits, and another overload has to. */
+type IfDescribed<Out> = unknown extends Out ? never : unknown;
+
 const APP_OPTIONS = {
   backend: true,
   namespace: true,
@@ -142,6 +145,8 @@ class FriendlyApp implements App {
 
   constructor(private readonly options: AppOptions) {
     checkAppOptions(options);
+    // A failure is told to those who use the app, and to nobody else.
+    if (options.backend instanceof Promise) options.backend.catch(() => undefined);
   }
 
   /** The options of a runtime as the app was told them. */

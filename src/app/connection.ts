@@ -48,10 +48,7 @@ export class Connection {
     this.closed = new Promise((_resolve, reject) => (this.endWaits = reject));
     this.closed.catch(() => undefined);
     const { source } = options;
-    if (typeof source === 'function') return;
-    if (!isPromise(source)) this.use(source);
-    // Its failure is told to those who use the app, and to nobody else.
-    else if (source instanceof Promise) source.catch(() => undefined);
+    if (typeof source !== 'function' && !isPromise(source)) this.use(source);
   }
 
   get now(): ConnectionState {
