@@ -118,7 +118,6 @@ export class PartitionWatch {
     this.timer = undefined;
     this.cursor = undefined;
     this.pollMs = FIRST_POLL_MS;
-    this.note(undefined);
   }
 
   /** Keeps what the store's last answer was, and tells when it changes between a fault and none. */
