@@ -144,6 +144,7 @@ describe('waiting while the store is away', () => {
     const result = run.result({ timeout: '1h' });
     await clock.advance(20_000);
     state.away = false;
+    await clock.advance(2_000);
     await a.worker({ tasks: [task] });
     await clock.advance(2_000);
     expect(await result).toBe(1);
