@@ -11,6 +11,12 @@ local function idempotent(call, key_name)
   return nil
 end
 
+-- find_execution: namespace, idempotency_key
+-- Answers the execution id that the key names, or nothing.
+function ff.queries.find_execution(call, namespace, idempotency_key)
+  return idempotent(call, call.base .. K.idempotency .. namespace .. ':' .. idempotency_key)
+end
+
 -- The end of an execution's time by its rules: below the bound a duration, else a time.
 local function deadline_of(call, rules)
   local deadline_ms = rules.deadline_ms

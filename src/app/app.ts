@@ -16,7 +16,7 @@ import type { BackendSource, ConnectionState } from './connection.js';
 import { TaskRegistry } from './registry.js';
 import { StartedRun, type PendingRun } from './run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
-import type { Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
+import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
 import type { WorkerOptions } from './worker-options.js';
 
 export interface AppOptions {
@@ -192,7 +192,7 @@ class FriendlyApp implements App {
       lane: task.lane,
       run: (input, options = {}) => new StartedRun(this.used.run(task, input, options)),
       runMany: (inputs, options = {}) => this.used.runMany(task, inputs, options),
-      get: (run) => new StartedRun(() => this.used.known(run as string, task)),
+      get: (run) => new StartedRun(() => (isOwnId(run) ? this.used.byOwnId(task, run.id) : this.used.known(run, task))),
       handle: (handler) => {
         this.tasks.handle(task, handler);
         return made;
@@ -225,6 +225,8 @@ class FriendlyApp implements App {
     return this.close();
   }
 }
+
+const isOwnId = (run: string | OwnId): run is OwnId => typeof run === 'object' && run !== null;
 
 function checkAppOptions(options: AppOptions | undefined): void {
   const backend: unknown = options?.backend;

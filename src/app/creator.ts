@@ -13,7 +13,8 @@ import { InvalidInputError } from '../shared/errors.js';
 import { validate } from '../shared/schema.js';
 import { checkSameInput, engineKeyOf, OWN_ID_TAG } from './own-ids.js';
 import { policyOfRun, timeOf } from './policy.js';
-import { CALL_PATIENCE_MS, KnownRun, type Run, type RunSurroundings } from './run.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import type { RunOptions, TaskDefinition } from './task.js';
 import { checkRunOptions } from './task-checks.js';
 
@@ -93,10 +94,8 @@ export class Creator {
     const { executionId } = outcome;
     // The id of our own earlier try is no duplicate.
     const deduplicated = executionId !== args.executionId;
-    if (deduplicated)
-      await withRetries(this.clock, CALL_PATIENCE_MS, () =>
-        checkSameInput(this.backend, executionId, input, options.id === undefined ? 'idempotencyKey' : 'id'),
-      );
+    const option = options.id === undefined ? 'idempotencyKey' : 'id';
+    if (deduplicated) await checkSameInput(this.options.surroundings, executionId, input, option);
     return new KnownRun(this.options.surroundings, executionId, deduplicated, creation.task);
   }
 

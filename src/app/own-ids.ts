@@ -1,10 +1,15 @@
 /** Runs by the ids that their callers give them: what the engine keeps of such an id, and what a second use of it means. */
 import { isDeepStrictEqual } from 'node:util';
-import { EngineError } from '../../model/errors.js';
+import { assert, EngineError } from '../../model/errors.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import { placementOf } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
+import { withRetries } from '../engine/retry.js';
 import { decode, JSON_ENCODING, type Encoded } from '../shared/codec.js';
 import { RunIdConflictError } from '../shared/errors.js';
-import type { RunOptions } from './task.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import type { RunSurroundings } from './run.js';
+import type { RunOptions, TaskDefinition } from './task.js';
 import { checkKeyLength, RESERVED_TAGS } from './task-checks.js';
 
 /** The tag that keeps an own id beside the execution, so that `info` can tell it. */
@@ -31,18 +36,32 @@ export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions
   return BEFORE_KEY + idempotencyKey;
 }
 
+/** The execution that a further run of the task with this id would be; nothing when it would be a new one. */
+export async function findByOwnId(
+  backend: Backend,
+  namespace: string,
+  task: TaskDefinition,
+  id: string,
+): Promise<string | undefined> {
+  const idempotencyKey = engineKeyOf(task.name, { id });
+  const { laneId } = task;
+  const index = placementOf(backend.partitions, { namespace, laneId, idempotencyKey });
+  assert(index !== undefined && idempotencyKey !== undefined, 'a key has its place');
+  return backend.findExecution({ partition: partitionKeyOf(index), namespace, idempotencyKey });
+}
+
 /**
  * Refuses a second use of an id for another input. The inputs themselves are compared, not a digest of them: it costs a
  * read in the rare case, and nothing in the common one. A run that is gone, or whose input is, is not compared.
  * @throws RunIdConflictError
  */
 export async function checkSameInput(
-  backend: Backend,
+  { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
   executionId: string,
   given: Encoded,
   option: 'id' | 'idempotencyKey',
 ): Promise<void> {
-  const stored = await contextOf(backend, executionId);
+  const stored = await withRetries(clock, CALL_PATIENCE_MS, () => contextOf(backend, executionId));
   if (stored === undefined || sameInput(stored.inputPayload, given)) return;
   throw new RunIdConflictError(executionId, stored.executionKind, option);
 }

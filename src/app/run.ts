@@ -21,6 +21,7 @@ import {
 } from '../shared/errors.js';
 import { boundText } from '../worker/text.js';
 import { failureOf, type Failure } from './failure.js';
+import { CALL_PATIENCE_MS } from './patience.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from './results-ends.js';
 import type { ResultWaiter } from './results.js';
@@ -75,9 +76,6 @@ export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<
   readonly id: Promise<string>;
   readonly deduplicated: Promise<boolean>;
 }
-
-/** How long calls are repeated when the transport fails, ms. */
-export const CALL_PATIENCE_MS = 10_000;
 
 /** What runs of one app have in common. */
 export interface RunSurroundings {

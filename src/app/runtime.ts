@@ -6,7 +6,7 @@ import type { Backend } from '../backend.js';
 import { within, type Clock } from '../engine/clock.js';
 import { startEngine, type Engine, type EngineOptions } from '../engine/engine.js';
 import { durationMs, type Duration } from '../shared/duration.js';
-import { AppClosedError, InvalidDefinitionError, RunOfAnotherTaskError } from '../shared/errors.js';
+import { AppClosedError, InvalidDefinitionError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { laneIdOf } from '../shared/lane-names.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import type { TaskHandler } from '../worker/handler.js';
@@ -16,12 +16,14 @@ import type { Worker } from '../worker/worker.js';
 import { AppWorker } from './app-worker.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { Creator } from './creator.js';
+import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
-import { CALL_PATIENCE_MS, KnownRun, type Run, type RunSurroundings } from './run.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits, type Place } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
-import { taskNamed } from './task-checks.js';
+import { checkOwnId, taskNamed } from './task-checks.js';
 import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
 
 export interface RuntimeOptions {
@@ -107,6 +109,15 @@ export class AppRuntime {
     this.creations.add(settled);
     void settled.then(() => this.creations.delete(settled));
     return creation.then((created) => created);
+  }
+
+  /** A run by the id that its caller gave it. @throws RunNotFoundError */
+  async byOwnId(task: TaskDefinition, id: string): Promise<KnownRun<unknown>> {
+    checkOwnId(`Run of task "${task.name}"`, id);
+    const { surroundings } = this.equipped(await this.connection.ready());
+    const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
+    if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
+    return new KnownRun(surroundings, executionId, true, task);
   }
 
   /** A run by its execution id. @param task the task that it is to be of, if that matters */

@@ -52,6 +52,11 @@ export const FETCHES: Fetches = {
   readExecutionState: facts,
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
+  findExecution: {
+    request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
+    // The library has judged by its own clock whether the key lives.
+    view: (reply) => ({ idempotent: () => (reply === null ? undefined : textOf(reply)) }),
+  },
   listExecutions: {
     request: ({ partition, cursor, limit }) => ['list_executions', uuidAfter(partition, cursor), String(limit + 1)],
     view: (reply, { partition }) => ({
