@@ -10,7 +10,6 @@ import { AppClosedError, InvalidDefinitionError, RunNotFoundError, RunOfAnotherT
 import { laneIdOf } from '../shared/lane-names.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import type { TaskHandler } from '../worker/handler.js';
-import { resolveSettings } from '../worker/options.js';
 import { onTermination } from '../worker/signals.js';
 import type { Worker } from '../worker/worker.js';
 import { AppWorker } from './app-worker.js';
@@ -24,7 +23,7 @@ import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits, type Place } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
 import { checkOwnId, taskNamed } from './task-checks.js';
-import { checkWorkerOptions, type WorkerOptions } from './worker-options.js';
+import { checkWorkerOptions, settingsOf, type WorkerOptions } from './worker-options.js';
 
 export interface RuntimeOptions {
   readonly source: BackendSource;
@@ -149,7 +148,7 @@ export class AppRuntime {
   async worker(given: WorkerOptions = {}): Promise<Worker> {
     checkWorkerOptions(given);
     const options = { ...this.options.workerDefaults, ...given };
-    const settings = resolveSettings(options);
+    const settings = settingsOf(options);
     const chosen = options.tasks?.map((task) => this.tasks.named((task as { name?: unknown } | undefined)?.name));
     const lanes = options.lanes?.map((lane) => laneIdOf(lane, 'The worker', 'lanes'));
     const tasksNow = (): TaskDefinition[] => chosen ?? this.tasks.all();

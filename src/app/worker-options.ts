@@ -3,12 +3,22 @@ import { capabilities as capabilitySet } from '../../model/core/fields.js';
 import { LIMITS } from '../../model/limits.js';
 import type { EngineOptions } from '../engine/engine.js';
 import { checkDuration, checkList, checkWhole } from '../shared/checks.js';
+import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
-import type { WorkerSettings } from '../worker/options.js';
+import { resolveSettings, type ResolvedSettings, type WorkerSettings } from '../worker/options.js';
 import type { TaskReference } from './task.js';
 
-export interface WorkerOptions extends WorkerSettings {
+/** The same members, each of which may be `undefined` as well as absent. */
+type Undefinable<Members> = { readonly [Name in keyof Members]?: Members[Name] | undefined };
+
+export interface WorkerOptions extends Undefinable<WorkerSettings> {
+  /**
+   * How long a lease lasts, 1 s to 1 day: when a worker dies, its work is taken over after this time at the latest. It is
+   * renewed every third of it; a handler that blocks the event loop for longer than two thirds loses its work. Default as
+   * for `leaseTtlMs`, which is the same in milliseconds.
+   */
+  readonly leaseTtl?: Duration | undefined;
   /** The tasks that it runs. Default all tasks of the app, those defined later too; every one needs its handler. */
   readonly tasks?: readonly TaskReference[] | undefined;
   /**
@@ -27,6 +37,7 @@ const WORKER_OPTIONS = {
   slots: true,
   claimAhead: true,
   capabilities: true,
+  leaseTtl: true,
   leaseTtlMs: true,
   drainTimeout: true,
   sweepInterval: true,
@@ -51,5 +62,19 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   }
   checkDuration(WHERE, 'drainTimeout', options.drainTimeout, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'sweepInterval', options.sweepInterval, 1, LIMITS.maxDurationMs);
+  checkDuration(WHERE, 'leaseTtl', options.leaseTtl, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
+  if (options.leaseTtl !== undefined && options.leaseTtlMs !== undefined)
+    throw new InvalidDefinitionError(`${WHERE}: give leaseTtl or leaseTtlMs, not both`);
   checkWhole(WHERE, 'leaseTtlMs', options.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
+}
+
+/** The settings of the worker itself, with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
+export function settingsOf(options: WorkerOptions): ResolvedSettings {
+  const { leaseTtl, leaseTtlMs } = options;
+  // What is undefined is as good as absent.
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as WorkerSettings;
+  const ttl = leaseTtl === undefined ? leaseTtlMs : durationMs(leaseTtl);
+  return resolveSettings(ttl === undefined ? given : { ...given, leaseTtlMs: ttl });
 }

@@ -39,8 +39,10 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> {
   readonly progress: (percent: number, message?: string) => Promise<void>;
   readonly log: Logger;
   readonly fence: Fence;
-  /** Number of this attempt, from 1. */
+  /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */
   readonly attempt: number;
+  /** How often attempts of this execution have gone on after a delay or a hand-back; 0 when none has. */
+  readonly resumes: number;
   readonly executionId: string;
   readonly tags: Readonly<Record<string, string>>;
 }

@@ -237,6 +237,8 @@ export class TaskWorker implements Worker {
       executionId,
       fence,
       attempt: claimed.attemptIndex + 1,
+      // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
+      resumes: claimed.leaseEpoch - claimed.attemptIndex - 1,
       tags: claimed.tags,
       // Made when asked for: many handlers need neither.
       get signal() {

@@ -208,6 +208,8 @@ describe('a worker', () => {
     [{ tasks: [undefined as never] }, 'Task undefined is not a task of this app'],
     [{ drainTimeout: 'soon' as never }, 'The worker: drainTimeout must be a duration'],
     [{ sweepInterval: 0 }, 'The worker: sweepInterval must be at least 1 ms'],
+    [{ leaseTtl: '10ms' }, 'The worker: leaseTtl must be at least 1000 ms, not "10ms"'],
+    [{ leaseTtl: '10s', leaseTtlMs: 10_000 }, 'The worker: give leaseTtl or leaseTtlMs, not both'],
     [{ slots: 0 }, 'Worker option slots must be'],
   ])('with %j is refused', async (options, start) => {
     a.task('t', () => 1);

@@ -39,6 +39,38 @@ it('moves delays and deadlines with the clock', async () => {
   expect(await late.state()).toBe('expired');
 });
 
+it('tells a handler how often its attempts have gone on', async () => {
+  await using t = testApp();
+  const seen: [number, number][] = [];
+  const task = t.app.task('t', { retry: { failures: 1, backoff: backoff.fixed('1s') } }, ({ attempt, resumes }) => {
+    seen.push([attempt, resumes]);
+    if (seen.length < 3 || seen.length === 4) return delay('1h');
+    if (seen.length === 3) throw new Error('again');
+    return 'done';
+  });
+  await t.app.worker();
+  const run = task.run(undefined);
+  await t.advance('1d');
+  expect(await run.result()).toBe('done');
+  expect(seen).toEqual([
+    [1, 0],
+    [1, 1],
+    [1, 2],
+    [2, 2],
+    [2, 3],
+  ]);
+});
+
+it('gives leases the length that the worker was told', async () => {
+  await using t = testApp();
+  const task = t.app.task('t', async ({ executionId }) => {
+    const expiresAt = (await t.backend.describeExecution({ executionId }))?.currentLease?.expiresAt ?? 0;
+    return expiresAt - t.now();
+  });
+  await t.app.worker({ leaseTtl: '20s' });
+  expect(await task.run(undefined).result()).toBe(20_000);
+});
+
 it('gives the same run for the same seed', async () => {
   const ids = async (seed: number): Promise<string> => {
     await using t = testApp({ seed });
