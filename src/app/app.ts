@@ -64,34 +64,36 @@ export interface App {
    * `Date` of the text again.
    * @throws InvalidDefinitionError when the name is taken, an option is unknown, or a value cannot be meant
    */
-  task<Input, Output>(name: string): UnhandledTask<Input, Output, Travelled<Input>, Output>;
+  task<Input, Output>(name: string): UnhandledTask<Input, Travelled<Output>, Travelled<Input>, Output>;
   task<Input, Out, Output, Parsed = Travelled<Input>>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & { readonly output: Schema<Out, Output> },
+    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & {
+      readonly output: Schema<Out, Output>;
+    } & IfAcceptable<Input, Parsed>,
   ): UnhandledTask<Input, Travelled<Output>, Parsed, Out>;
   task<Input, Output, Parsed = Travelled<Input>>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, undefined>,
+    options: TaskOptions<Schema<Input, Parsed>, undefined> & IfAcceptable<Input, Parsed>,
   ): UnhandledTask<Input, Travelled<Output>, Parsed, Output>;
-  task<Input, Output>(
+  task<Parsed, Output, Input = Parsed>(
     name: string,
-    handler: Handler<Input, Output> & IfSendable<Input> & IfSendable<Output>,
+    handler: Handler<Input, Output, Parsed> & IfSendable<Input> & IfSendable<Output> & IfAcceptable<Input, Parsed>,
   ): Task<Input, Travelled<Output>>;
   // The overload with an output schema comes first: it gives the handler's value the types that the schema expects.
-  task<Input, Out, Output, Parsed = Travelled<Input>>(
+  task<Parsed, Out, Output, Input = Parsed>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & {
       readonly output: Schema<Out, Output>;
     } & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, Out, Parsed>,
   ): Task<Input, Travelled<Output>>;
-  task<Input, Output, Parsed = Travelled<Input>>(
+  task<Parsed, Output, Input = Parsed>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, undefined> & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, Output, Parsed> & IfSendable<Input> & IfSendable<Output>,
   ): Task<Input, Travelled<Output>>;
   // Adds nothing but better messages: it is the last overload that the compiler explains.
-  task<Input, Out, Output, Parsed = Travelled<Input>>(
+  task<Parsed, Out, Output, Input = Parsed>(
     name: string,
     options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, NoInfer<Out>, Parsed> & IfDescribed<Out>,

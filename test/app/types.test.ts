@@ -84,6 +84,16 @@ it('what travels as JSON has the types that JSON leaves of it', async () => {
   expectTypeOf(a.task('either', () => (Math.random() < 2 ? String(1) : { at: new Date(0) }))).toEqualTypeOf<
     Task<unknown, string | { at: string }>
   >();
+  // An annotation of one's own says what arrives, and so what callers pass.
+  expectTypeOf(a.task('own', ({ input }: { input: { n: number } }) => input.n)).toEqualTypeOf<
+    Task<{ n: number }, number>
+  >();
+  expectTypeOf(
+    a.task('own with options', { priority: 1 }, ({ input }: { input: { n: number }; signal: AbortSignal }) => input.n),
+  ).toEqualTypeOf<Task<{ n: number }, number>>();
+  expectTypeOf(a.task('coerced', { input: z.coerce.date() }, ({ input }) => input.getTime())).toEqualTypeOf<
+    Task<unknown, number>
+  >();
   type Tree = { name: string; children: Tree[] };
   expectTypeOf(a.task('tree', ({ input }: TaskContext<Tree>) => input.children.length)).toEqualTypeOf<
     Task<Tree, number>
@@ -112,6 +122,10 @@ export function untravelled(a: App): void {
     // @ts-expect-error -- a number is no text
     () => ({ r: 5 }),
   );
+  // @ts-expect-error -- a Date arrives as a text, whatever the annotation says
+  a.task('annotated', ({ input }: { input: { at: Date } }) => input.at.getTime());
+  // @ts-expect-error -- the same, with type arguments
+  a.task<{ at: Date }, number>('explicit', ({ input }) => input.at.getTime());
   const charge = a.task('charge', ({ input }: TaskContext<{ cents: number }>) => input.cents);
   // @ts-expect-error -- cents are missing
   void charge.run({});
