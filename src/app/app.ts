@@ -1,52 +1,23 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
-import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
 import type { Backend } from '../backend.js';
-import { systemClock, type Clock } from '../engine/clock.js';
+import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
-import { refuse } from '../shared/checks.js';
+import { shown } from '../shared/checks.js';
 import type { Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
-import { knownOnly } from '../shared/known-only.js';
-import { silentLogger, type Logger } from '../shared/logger.js';
+import { silentLogger } from '../shared/logger.js';
 import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/worker.js';
-import type { BackendSource, ConnectionState } from './connection.js';
+import { checkAppOptions, type AppOptions } from './app-options.js';
+import type { ConnectionState } from './connection.js';
 import { TaskRegistry } from './registry.js';
-import { StartedRun, type PendingRun } from './run.js';
+import { type PendingRun } from './run.js';
+import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
 import type { WorkerOptions } from './worker-options.js';
-
-export interface AppOptions {
-  /**
-   * Where work is kept: `memory()` or `valkey(...)`; a promise of a backend, or a function that opens one, will do. It is
-   * opened when the app is used first.
-   */
-  readonly backend: BackendSource;
-  /**
-   * What happens when the backend cannot be opened, for a reason that can pass. `'wait'`: it is tried again with growing
-   * pauses, `log` says so once, workers start when it is there, and a `run` waits for it for 10 s. `'fail'`: the error is
-   * thrown at once to those who use the app. A reason that cannot pass is always thrown at once. Default `'wait'`.
-   */
-  readonly connect?: 'wait' | 'fail' | undefined;
-  /**
-   * Scope of idempotency keys, recorded in every execution. It does not keep work apart: workers of other namespaces
-   * that serve the same lane get it too. For isolation, give the backend a `prefix` of its own. Default `'default'`.
-   */
-  readonly namespace?: string | undefined;
-  /** Where messages go; `console` and pino fit. Default nowhere. */
-  readonly log?: Logger | undefined;
-  /** Who creates executions, for those who look at them later. Default `'app'`. */
-  readonly creatorIdentity?: string | undefined;
-  /** Whether `close` closes the backend too. Default true. */
-  readonly closeBackend?: boolean | undefined;
-  /** Source of UUIDs; for tests. Default version 7, which sorts by time. */
-  readonly ids?: (() => string) | undefined;
-  /** Time and chance; for tests. */
-  readonly clock?: Clock | undefined;
-}
 
 export interface CloseOptions {
   /** How long running handlers, and runs that are being stored, get to finish. Default: each worker's `drainTimeout`. */
@@ -125,17 +96,6 @@ export interface App {
 /** `unknown` where an output schema says what the handler gives; else nothing fits, and another overload has to. */
 type IfDescribed<Out> = unknown extends Out ? never : unknown;
 
-const APP_OPTIONS = {
-  backend: true,
-  namespace: true,
-  log: true,
-  connect: true,
-  creatorIdentity: true,
-  closeBackend: true,
-  ids: true,
-  clock: true,
-} as const;
-
 /** By brand: another copy of this package can have made the app. */
 const INSIDE = Symbol.for('flowfabric.app.inside');
 
@@ -192,9 +152,12 @@ class FriendlyApp implements App {
     const made: UnhandledTask<unknown, unknown, unknown, unknown> = {
       name: task.name,
       lane: task.lane,
-      run: (input, options = {}) => new StartedRun(this.used.run(task, input, options)),
+      run: (input, options = {}) => new StartedRun(this.used.run(task, input, options), this.waiting('The run')),
       runMany: (inputs, options = {}) => this.used.runMany(task, inputs, options),
-      get: (run) => new StartedRun(() => (isOwnId(run) ? this.used.byOwnId(task, run.id) : this.used.known(run, task))),
+      get: (run) =>
+        isOwnId(run)
+          ? new StartedRun(() => this.used.byOwnId(task, run.id), this.waiting(`The run with id ${shown(run.id)}`))
+          : new StartedRun(() => this.used.known(run, task), this.waiting(run)),
       handle: (handler) => {
         this.tasks.handle(task, handler);
         return made;
@@ -204,7 +167,12 @@ class FriendlyApp implements App {
   }
 
   get(executionId: string): PendingRun<unknown> {
-    return new StartedRun(() => this.used.known(executionId));
+    return new StartedRun(() => this.used.known(executionId), this.waiting(executionId));
+  }
+
+  /** What a wait for a run needs before there is one. */
+  private waiting(name: string): WaitingFor {
+    return { name, clock: () => this.used.clock, trouble: () => this.used.connectionState.error };
   }
 
   async worker(options?: WorkerOptions): Promise<Worker> {
@@ -229,26 +197,6 @@ class FriendlyApp implements App {
 }
 
 const isOwnId = (run: string | OwnId): run is OwnId => typeof run === 'object' && run !== null;
-
-function checkAppOptions(options: AppOptions | undefined): void {
-  const backend: unknown = options?.backend;
-  if ((typeof backend !== 'object' && typeof backend !== 'function') || backend === null || options === undefined)
-    throw new InvalidDefinitionError(
-      'An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })',
-    );
-  const where = 'The app';
-  knownOnly<AppOptions>(where, options, APP_OPTIONS);
-  const { connect, namespace, creatorIdentity, log } = options;
-  if (connect !== undefined && connect !== 'wait' && connect !== 'fail')
-    throw refuse(where, 'connect', '"wait" or "fail"', connect);
-  if (namespace !== undefined && !namespaceField.safeParse(namespace).success)
-    throw refuse(where, 'namespace', '1 to 128 printable ASCII characters without { } : ,', namespace);
-  if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
-    throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
-  const levels = ['debug', 'info', 'warn', 'error'] as const;
-  if (log !== undefined && !levels.every((level) => typeof (log as Partial<Logger> | null)?.[level] === 'function'))
-    throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', log);
-}
 
 /** The inside of an app, for tests of apps; nothing for any other value. */
 export function insideOf(app: object): FriendlyApp | undefined {

@@ -1,5 +1,6 @@
 /** The friendly layer: tasks, runs, workers. */
-export { app, type App, type AppOptions, type CloseOptions } from './app.js';
+export { app, type App, type CloseOptions } from './app.js';
+export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export type { BackendSource, ConnectionState } from './connection.js';
 export type { Failure } from './failure.js';

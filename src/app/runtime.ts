@@ -4,15 +4,11 @@
  */
 import type { Backend } from '../backend.js';
 import { within, type Clock } from '../engine/clock.js';
-import { startEngine, type Engine, type EngineOptions } from '../engine/engine.js';
 import { durationMs, type Duration } from '../shared/duration.js';
-import { AppClosedError, InvalidDefinitionError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
-import { laneIdOf } from '../shared/lane-names.js';
+import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
-import type { TaskHandler } from '../worker/handler.js';
 import { onTermination } from '../worker/signals.js';
 import type { Worker } from '../worker/worker.js';
-import { AppWorker } from './app-worker.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { Creator } from './creator.js';
 import { findByOwnId } from './own-ids.js';
@@ -20,10 +16,11 @@ import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
-import { StuckWaits, type Place } from './stuck-waits.js';
+import { StuckWaits } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
-import { checkOwnId, taskNamed } from './task-checks.js';
-import { checkWorkerOptions, settingsOf, type WorkerOptions } from './worker-options.js';
+import { checkOwnId } from './task-checks.js';
+import type { WorkerOptions } from './worker-options.js';
+import { Workers } from './workers.js';
 
 export interface RuntimeOptions {
   readonly source: BackendSource;
@@ -46,21 +43,20 @@ interface Equipment {
 }
 
 export class AppRuntime {
-  private readonly workers = new Set<AppWorker>();
-  /** Workers that serve the lane of every task, also of those to come. */
-  private readonly followers = new Set<AppWorker>();
+  private readonly workers: Workers;
   private readonly creations = new Set<Promise<unknown>>();
   private readonly log: Logger;
   private readonly connection: Connection;
   private readonly stuck: StuckWaits;
   private equipment: Equipment | undefined;
-  private engine: Promise<Engine> | undefined;
   private stopSignals: (() => void) | undefined;
   private closing: Promise<void> | undefined;
+  /** Ends the wait for runs that are being stored. */
+  private stopWaiting: () => void = () => undefined;
 
   constructor(
     private readonly options: RuntimeOptions,
-    private readonly tasks: TaskRegistry,
+    tasks: TaskRegistry,
   ) {
     const { source, connect, closesBackend, clock } = options;
     this.log = guarded(options.log);
@@ -68,6 +64,11 @@ export class AppRuntime {
     this.stuck = new StuckWaits(clock, this.log, async (executionId) =>
       this.connection.current?.readExecutionState({ executionId }),
     );
+    this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock });
+  }
+
+  get clock(): Clock {
+    return this.options.clock;
   }
 
   get connectionState(): ConnectionState {
@@ -145,84 +146,18 @@ export class AppRuntime {
 
   // Workers.
 
-  async worker(given: WorkerOptions = {}): Promise<Worker> {
-    checkWorkerOptions(given);
-    const options = { ...this.options.workerDefaults, ...given };
-    const settings = settingsOf(options);
-    const chosen = options.tasks?.map((task) => this.tasks.named((task as { name?: unknown } | undefined)?.name));
-    const lanes = options.lanes?.map((lane) => laneIdOf(lane, 'The worker', 'lanes'));
-    const tasksNow = (): TaskDefinition[] => chosen ?? this.tasks.all();
-    const lanesNow = (): string[] => [...new Set(lanes ?? tasksNow().map(({ laneId }) => laneId))];
-    checkHandlers(tasksNow(), lanes);
-    if (lanesNow().length === 0)
-      throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
-    if (settings.handleSignals) this.handleSignals();
+  async worker(options: WorkerOptions = {}): Promise<Worker> {
+    const planned = this.workers.plan({ ...this.options.workerDefaults, ...options });
+    // A signal can come while the backend is waited for.
+    if (planned.settings.handleSignals) this.handleSignals();
     const backend = await this.connection.ready();
     if (this.closing !== undefined) throw new AppClosedError();
-    const place: Place = {
-      slots: settings.slots,
-      runs: (task) => lanesNow().includes(task.laneId) && tasksNow().includes(task),
-    };
-    const removePlace = this.stuck.addPlace(place);
-    const worker = new AppWorker(
-      {
-        backend,
-        settings,
-        lanes: lanesNow(),
-        ids: this.options.ids,
-        clock: this.options.clock,
-        log: this.log,
-        taskNamed: (kind) => this.handlerFor(kind, chosen, place),
-      },
-      () => {
-        removePlace();
-        this.workers.delete(worker);
-        this.followers.delete(worker);
-      },
-    );
-    this.workers.add(worker);
-    if (chosen === undefined && lanes === undefined) this.followers.add(worker);
-    return this.started(worker, backend, options.engine ?? true);
+    return this.workers.start(backend, planned);
   }
 
-  private async started(worker: AppWorker, backend: Backend, engine: boolean | EngineOptions): Promise<AppWorker> {
-    try {
-      if (engine !== false) await this.startEngine(backend, typeof engine === 'object' ? engine : {});
-      await worker.start();
-    } catch (error) {
-      void worker.drain({ timeout: 0 });
-      throw error;
-    }
-    return worker;
-  }
-
-  private readonly watched = new WeakMap<Place, Map<string, TaskHandler>>();
-
-  private handlerFor(
-    kind: string,
-    chosen: readonly TaskDefinition[] | undefined,
-    place: Place,
-  ): TaskHandler | undefined {
-    const task = this.tasks.find(kind);
-    if (task?.handler === undefined || (chosen !== undefined && !chosen.includes(task))) return undefined;
-    if (this.log === silentLogger) return task as TaskHandler;
-    let handlers = this.watched.get(place);
-    if (handlers === undefined) this.watched.set(place, (handlers = new Map()));
-    let handler = handlers.get(kind);
-    if (handler === undefined)
-      handlers.set(kind, (handler = this.stuck.watched(task as TaskDefinition & TaskHandler, place)));
-    return handler;
-  }
-
-  /** A task has its handler: workers that take all tasks serve its lane from now on. */
+  /** A task has its handler. */
   onHandled(task: TaskDefinition): void {
-    for (const worker of this.followers) worker.serve(task.laneId);
-  }
-
-  private async startEngine(backend: Backend, options: EngineOptions): Promise<void> {
-    const onError = (error: unknown): void => this.log.warn('The engine loop met an error and goes on.', error);
-    this.engine ??= startEngine(backend, { onError, clock: this.options.clock, ...options });
-    await this.engine;
+    this.workers.onHandled(task);
   }
 
   private handleSignals(): void {
@@ -239,39 +174,31 @@ export class AppRuntime {
 
   close({ timeout }: { readonly timeout?: Duration | undefined } = {}): Promise<void> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
-    if (this.closing === undefined) this.closing = this.closeNow(timeoutMs);
+    const again = this.closing !== undefined;
+    this.closing ??= this.closeNow(timeoutMs);
     // A second call with less time shortens the wait.
-    else if (timeoutMs !== undefined) for (const worker of this.workers) void worker.drain({ timeout: timeoutMs });
+    if (again && timeoutMs !== undefined) {
+      void this.workers.drain(timeoutMs);
+      const cancel = this.options.clock.after(timeoutMs, () => this.stopWaiting());
+      this.closing.then(cancel, cancel);
+    }
     return this.closing;
   }
 
   private async closeNow(timeoutMs: number | undefined): Promise<void> {
     // Those who wait for a backend that is not there wait no longer.
     if (this.connection.current === undefined) this.connection.close();
-    const drains = [...this.workers].map((worker) =>
-      worker.drain(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    );
-    const stored = Promise.all(this.creations);
-    await Promise.all([timeoutMs === undefined ? stored : within(this.options.clock, timeoutMs, stored), ...drains]);
-    const engine = await this.engine?.catch(() => undefined);
-    await engine?.close();
+    const hastened = new Promise<void>((resolve) => (this.stopWaiting = resolve));
+    const stored = Promise.race([Promise.all(this.creations), hastened]);
+    await Promise.all([
+      timeoutMs === undefined ? stored : within(this.options.clock, timeoutMs, stored),
+      this.workers.drain(timeoutMs),
+    ]);
+    await this.workers.stopEngine();
     this.equipment?.results.close();
     this.stopSignals?.();
     const backend = this.connection.current;
     this.connection.close();
     if (this.options.closesBackend) await backend?.close();
   }
-}
-
-/** Names what is missing: work of a task without a handler would only be passed on. */
-function checkHandlers(tasks: readonly TaskDefinition[], lanes: readonly string[] | undefined): void {
-  const missing = tasks.filter(
-    ({ handler, laneId }) => handler === undefined && (lanes === undefined || lanes.includes(laneId)),
-  );
-  const [first] = missing;
-  if (first === undefined) return;
-  throw new InvalidDefinitionError(
-    `${missing.map(({ name }) => taskNamed(name)).join(', ')}: no handler in this process`,
-    'Call task.handle(...) before the worker starts, or name the tasks that it is to run: app.worker({ tasks: [...] }).',
-  );
 }

@@ -76,6 +76,33 @@ describe('a backend that cannot be opened for now', () => {
     expect(await run.state()).toBe('waiting');
   });
 
+  it('ends a wait for a result when its own time is over, or its signal aborts', async () => {
+    const { open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', () => 1);
+    const run = task.run();
+    const controller = new AbortController();
+    const id = '{fp:0}:00000000-0000-7000-8000-000000000000';
+    const waits = Promise.all([
+      rejectionOf(run.result({ timeout: '2s' })),
+      rejectionOf(task.get({ id: 'o1' }).result({ timeout: '2s' })),
+      rejectionOf(a.get(id).result({ timeout: '2s' })),
+      rejectionOf(a.get(id).result({ signal: controller.signal })),
+    ]);
+    await clock.advance(1_000);
+    controller.abort('enough');
+    await clock.advance(1_000);
+    const [created, own, known, aborted] = await waits;
+    const timedOut = { code: 'result_timeout', timeoutMs: 2_000, cause: { code: 'transport_failed' } };
+    expect(created).toMatchObject({ ...timedOut, executionId: 'The run' });
+    expect(own).toMatchObject({ ...timedOut, executionId: 'The run with id "o1"' });
+    expect(known).toMatchObject({ ...timedOut, executionId: id });
+    expect(aborted).toBe('enough');
+    const late = rejectionOf(run);
+    await a.close();
+    expect(await late).toMatchObject({ code: 'app_closed' });
+  });
+
   it('is told at once with connect: "fail", and tried by the next use', async () => {
     const { open } = opensAfter(1);
     clockedApp({ backend: open, connect: 'fail' });
