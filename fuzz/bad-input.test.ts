@@ -127,6 +127,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   readExecutionState: { executionId: RUNNING },
   readExecutionContext: { executionId: RUNNING },
   getExecutionResult: { executionId: RUNNING },
+  findExecution: { partition: PARTITION, namespace: 'n', idempotencyKey: 'key' },
   listExecutions: { partition: PARTITION, cursor: idOf(1), limit: 5 },
   listPartitionLanes: { partition: PARTITION },
   listDue: { partition: PARTITION, limit: 5 },

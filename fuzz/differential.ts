@@ -242,6 +242,7 @@ class DifferentialRun {
       ['readExecutionState', { executionId }],
       ['readExecutionContext', { executionId }],
       ['getExecutionResult', { executionId }],
+      ['findExecution', { partition: PARTITION, namespace: 'fuzz', idempotencyKey: `key ${pick.index % 8}` }],
       ['listExecutions', { partition: PARTITION, limit }],
       ['listExecutions', { partition: PARTITION, limit, cursor }],
       ['listPartitionLanes', { partition: PARTITION }],

@@ -7,12 +7,16 @@ import { snakeCase } from '../model/core/kinds.js';
 
 const CAPTURE = '([^\\t]*)';
 
-function facetCodec(facet: string, facts: readonly string[]): string[] {
+/** Whether the library calls a function. */
+type Uses = (name: string) => boolean;
+
+function facetCodec(facet: string, facts: readonly string[], uses: Uses): string[] {
   const names = facts.map(snakeCase);
   const targets = names.map((name) => `entity.${name}`).join(', ');
   const locals = names.map((_, i) => `v${i + 1}`).join(', ');
   const pattern = `^${names.map(() => CAPTURE).join('\\t')}`;
-  return [
+  const pad = '\\t'.repeat(names.length - 1);
+  const read = [
     `function ff.read_${facet}(entity)`,
     `  local text = entity.${facet}`,
     `  if text == '' then`,
@@ -20,24 +24,28 @@ function facetCodec(facet: string, facts: readonly string[]): string[] {
     '    return',
     '  end',
     `  local ${locals} = string.match(text, '${pattern}')`,
-    `  if not v1 then ff.damaged('${facet} is unreadable') end`,
+    // A build that knew fewer facts wrote fewer values.
+    `  if not v1 then ${locals} = string.match(text .. '${pad}', '${pattern}') end`,
     `  ${targets} = ${locals}`,
     'end',
     '',
+  ];
+  const write = [
     `function ff.${facet}_text(${locals})`,
     `  return ${names.map((_, i) => `v${i + 1}`).join(" .. '\\t' .. ")}`,
     'end',
     '',
   ];
+  return [...(uses(`ff.read_${facet}`) ? read : []), ...(uses(`ff.${facet}_text`) ? write : [])];
 }
 
-/** The file of the codecs of an entity's facets. */
-export function codecFile(table: FactTable): string {
+/** The file of the codecs of an entity's facets, those that are used. */
+export function codecFile(table: FactTable, uses: Uses): string {
   const facets = Object.entries(table).filter(([facet]) => facet !== LONG);
   return [
     '-- Written from the table of facts (lua/codec.ts).',
     '',
-    ...facets.flatMap(([facet, facts]) => facetCodec(facet, Object.keys(facts))),
+    ...facets.flatMap(([facet, facts]) => facetCodec(facet, Object.keys(facts), uses)),
     '-- Namespace, lane, kind and creator.',
     'function ff.split_naming(naming)',
     `  local namespace, lane_id, execution_kind, creator_identity = string.match(naming, '^${Array(4).fill(CAPTURE).join('\\t')}')`,

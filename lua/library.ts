@@ -161,8 +161,9 @@ function lookUps(): string[] {
 export function library(kind: LibraryKind = 'production', files: Record<string, string> = luaFiles()): Library {
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;
+  const all = Object.values(files).join('\n');
   const parts: LuaFile[] = [
-    { path: 'core/codec', text: codecFile(executionFacts) },
+    { path: 'core/codec', text: codecFile(executionFacts, (called) => all.includes(`${called}(`)) },
     ...inOrder(Object.keys(files))
       .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
       .map((path) => ({ path, text: files[path] as string })),

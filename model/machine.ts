@@ -7,6 +7,7 @@ import { createExecution } from './execution/create.js';
 import { delayExecution } from './execution/delay.js';
 import { expireExecution } from './execution/expire.js';
 import { failExecution } from './execution/fail.js';
+import { findExecution } from './execution/find.js';
 import { updateProgress } from './execution/progress.js';
 import { promoteDelayed } from './execution/promote.js';
 import { purgeExecution } from './execution/purge.js';
@@ -53,6 +54,7 @@ export const QUERIES = {
   readExecutionState,
   readExecutionContext,
   getExecutionResult,
+  findExecution,
   listExecutions,
   listPartitionLanes,
   readLog,

@@ -1,18 +1,18 @@
 /** `flowfabric`: durable execution. Tasks, runs and workers over a backend; the engine itself is `flowfabric/engine`. */
 import type { Backend } from './backend.js';
+import { Lazy } from './shared/lazy.js';
 import type { ValkeyOptions } from './valkey/index.js';
 
 /**
  * The engine on a Valkey server or cluster: `app({ backend: valkey('valkey://localhost:6379') })`. Its client is
- * loaded when this is called, so that who works in memory never loads it.
+ * loaded, and the server is connected to, when the app is used first or the promise is awaited.
  *
  * @param options a connection string, or options; default the environment variable `VALKEY_URL`
  * @throws EngineError `transport_failed`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch` or
  *   `partition_mismatch`, by rejecting
  */
-export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
-  const module = await import('./valkey/index.js');
-  return module.valkey(options);
+export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
+  return new Lazy(async () => (await import('./valkey/index.js')).valkey(options));
 }
 
 export * from './app/index.js';

@@ -20,6 +20,7 @@ const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```t
 const EXPECTED: readonly RegExp[] = [
   /^Hello, World!$/,
   /^o1 paid as \S+, owner 1$/,
+  /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
   /^3 completed$/,
   /^completed\nacquired 1\nreleased 1$/,
 ];
@@ -51,5 +52,19 @@ describe('the code of the README', () => {
       timeout: 30_000,
     });
     expect(stdout.trim()).toMatch(EXPECTED[index] as RegExp);
+  });
+});
+
+describe('the words of the project', () => {
+  it('are the same in the README and where the engine interface begins', () => {
+    const table = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Words\n')[1] as string;
+    const rows = (table.split('\n## ')[0] as string).split('\n').filter((line) => line.startsWith('| '));
+    const inReadme = rows.slice(1).map((row) => row.slice(2, -2).replace(' | ', ': ').replace(/[*`]/g, ''));
+    const top = readFileSync(join(root, 'src/backend.ts'), 'utf8').split(' */')[0] as string;
+    const inCode = [...top.matchAll(/^ \* - (.*(?:\n \*   .*)*)/gm)].map((match) =>
+      (match[1] as string).replace(/\n \*   /g, ' '),
+    );
+    expect(inReadme.length).toBeGreaterThan(20);
+    expect(inCode).toEqual(inReadme);
   });
 });

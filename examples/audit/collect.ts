@@ -11,19 +11,19 @@ export interface Collected {
 /**
  * Waits for every run and sorts the results from the failures, in the order of the packages.
  *
- * @param onEnded called as each run ends, with whether it failed
+ * @param onEnded called as each run ends, with whether it failed, and the run
  */
 export async function collect(
   packages: readonly PackageRef[],
   runs: readonly Run<PackageAudit>[],
-  onEnded: (failed: boolean) => void,
+  onEnded: (failed: boolean, run: Run<PackageAudit>) => void,
 ): Promise<Collected> {
   const audits: PackageAudit[] = [];
   const failures: AuditFailure[] = [];
   const ends = await Promise.all(
     runs.map(async (run, at) => {
       const end = await endOf(run, packages[at] as PackageRef);
-      onEnded('code' in end);
+      onEnded('code' in end, run);
       return end;
     }),
   );
@@ -34,10 +34,11 @@ export async function collect(
   return { audits, failures };
 }
 
-/** How many of the runs have ended, whether with a result or without. */
-export async function countEnded(runs: readonly Run<PackageAudit>[]): Promise<number> {
+/** The ids of those runs that have ended, whether with a result or without. */
+export async function endedAmong(runs: readonly Run<PackageAudit>[]): Promise<ReadonlySet<string>> {
   const states = await Promise.all(runs.map((run) => run.state()));
-  return states.filter((state) => state !== 'waiting' && state !== 'delayed' && state !== 'active').length;
+  const ended = runs.filter((_, at) => !['waiting', 'delayed', 'active'].includes(states[at] as string));
+  return new Set(ended.map(({ id }) => id));
 }
 
 async function endOf(run: Run<PackageAudit>, ref: PackageRef): Promise<PackageAudit | AuditFailure> {

@@ -5,11 +5,12 @@
  */
 import { fileURLToPath } from 'node:url';
 
-import { memory, type Backend, type Worker } from '../../src/index.js';
-import { collect, countEnded } from './collect.js';
+import { memory, valkey, type BackendSource, type Worker } from '../../src/index.js';
+import { collect, endedAmong } from './collect.js';
+import { connectionLog, reached } from './connect.js';
 import { readOptions, USAGE, type AuditOptions } from './options.js';
 import { findPackages } from './packages.js';
-import { startProcesses, type WorkerProcesses } from './processes.js';
+import { startProcesses, tellRunning, type WorkerProcesses } from './processes.js';
 import { startProgress } from './progress.js';
 import { renderReport } from './report.js';
 import { auditApp } from './task.js';
@@ -19,12 +20,7 @@ const SLOTS = 4;
 const REFRESH_MS = 250;
 const SAME_SIGNAL_MS = 200;
 
-async function open(backend: string): Promise<Backend> {
-  if (backend === 'memory') return memory();
-  // Only who works with a server loads its client.
-  const { valkey } = await import('../../src/valkey/index.js');
-  return valkey(backend);
-}
+const open = (backend: string): BackendSource => (backend === 'memory' ? memory() : valkey(backend));
 
 async function main(): Promise<void> {
   const options = await readOptions(process.argv.slice(2));
@@ -35,32 +31,36 @@ async function main(): Promise<void> {
 
 /** One of the worker processes: works until it is told to stop, or its parent is gone. */
 async function work({ backend }: AuditOptions): Promise<void> {
-  const { app } = auditApp(await open(backend));
+  const { app } = auditApp(open(backend));
   process.once('disconnect', () => void app.close());
   // The parent can have gone while this process was starting.
   if (process.connected === false) return app.close();
-  await app.worker({ slots: SLOTS, leaseTtlMs: 10_000, drainTimeout: '10s', handleSignals: true });
+  const worker = await app.worker({ slots: SLOTS, drainTimeout: '10s', handleSignals: true });
+  setInterval(() => tellRunning(worker.stats().running), REFRESH_MS).unref();
 }
 
 async function audit(options: AuditOptions): Promise<void> {
   const { backend, root, run, workers } = options;
+  const inMemory = backend === 'memory';
+  // Until it is connected, `reached` says how it stands.
+  const log = connectionLog(() => app.connection().state === 'connected');
+  const { app, audit: task } = auditApp(open(backend), inMemory ? undefined : log);
+  if (!inMemory) await reached(app, backend);
   const startedAt = performance.now();
   const packages = await findPackages(root);
   if (packages.length === 0) throw new Error(`No installed packages under ${root}`);
 
-  const { app, audit: task } = auditApp(await open(backend));
   const runs = await task.runMany(
     packages.map((ref) => ({ ...ref, root })),
     ({ path }) => ({ id: `${run}/${path}` }),
   );
-  const doneBefore = await countEnded(runs.filter(({ deduplicated }) => deduplicated));
+  const before = await endedAmong(runs.filter(({ deduplicated }) => deduplicated));
   process.stderr.write(
-    `${packages.length} packages under ${root}, run "${run}"${doneBefore > 0 ? ` (${doneBefore} done before)` : ''}\n`,
+    `${packages.length} packages under ${root}, run "${run}"${before.size > 0 ? ` (${before.size} done before)` : ''}\n`,
   );
 
-  const inMemory = backend === 'memory';
   const worker = inMemory ? await app.worker({ slots: SLOTS }) : undefined;
-  const needsProcesses = !inMemory && doneBefore < runs.length;
+  const needsProcesses = !inMemory && before.size < runs.length;
   const processes = !needsProcesses
     ? undefined
     : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
@@ -69,12 +69,14 @@ async function audit(options: AuditOptions): Promise<void> {
     await app.close();
   });
 
-  const display = startProgress({ total: packages.length });
+  // What an earlier start of this run did is not counted as work of this one.
+  const display = startProgress({ total: packages.length - before.size });
   const state = { done: 0, failed: 0 };
   const refresh = setInterval(() => display.update({ ...state, running: runningOf(worker, processes) }), REFRESH_MS);
   try {
     const collected = await Promise.race([
-      collect(packages, runs, (failed) => {
+      collect(packages, runs, (failed, { id }) => {
+        if (before.has(id)) return;
         state.done++;
         if (failed) state.failed++;
       }),
@@ -90,7 +92,8 @@ async function audit(options: AuditOptions): Promise<void> {
       await interruption.handled;
       return;
     }
-    process.stdout.write(renderReport({ ...collected, durationMs: performance.now() - startedAt }));
+    const doneBefore = new Set(packages.flatMap(({ path }, at) => (before.has(runs[at]?.id ?? '') ? [path] : [])));
+    process.stdout.write(renderReport({ ...collected, doneBefore, durationMs: performance.now() - startedAt }));
   } finally {
     clearInterval(refresh);
     display.stop();
@@ -101,7 +104,7 @@ async function audit(options: AuditOptions): Promise<void> {
 }
 
 function runningOf(worker: Worker | undefined, processes: WorkerProcesses | undefined): number {
-  return worker?.stats().running ?? (processes?.alive ?? 0) * SLOTS;
+  return worker?.stats().running ?? processes?.running ?? 0;
 }
 
 /** Does `clean` on the first Ctrl-C or SIGTERM; the second one ends the process at once. */
@@ -134,5 +137,5 @@ function onInterrupt(clean: () => Promise<void>): {
 
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 });

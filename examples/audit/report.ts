@@ -32,6 +32,8 @@ export interface AuditFailure extends PackageRef {
 export interface AuditSummary {
   readonly audits: readonly PackageAudit[];
   readonly failures: readonly AuditFailure[];
+  /** Paths of the packages that an earlier start of the same run had done; they say nothing about the speed of this one. */
+  readonly doneBefore?: ReadonlySet<string>;
   /** From the first package started to the last one ended, in milliseconds. */
   readonly durationMs: number;
 }
@@ -80,23 +82,27 @@ function table(
   return [paint(style, title), paint('dim', head), ...body];
 }
 
-function totals({ audits, failures, durationMs }: AuditSummary, paint: Paint): string[] {
+function totals({ audits, failures, durationMs, doneBefore = new Set() }: AuditSummary, paint: Paint): string[] {
   const packages = audits.length + failures.length;
   const files = sum(audits, (audit) => audit.files);
   const bytes = sum(audits, (audit) => audit.bytes);
   const lines = sum(audits, (audit) => audit.lines);
   const seconds = Math.max(durationMs, 1) / 1000;
   const failed = failures.length === 0 ? 'none failed' : `${formatCount(failures.length)} failed`;
+  const isNew = ({ path }: PackageRef): boolean => !doneBefore.has(path);
+  const fresh = audits.filter(isNew);
+  const freshPackages = fresh.length + failures.filter(isNew).length;
+  const earlier = packages - freshPackages;
   const rows = [
-    ['Packages', formatCount(packages), failed],
+    ['Packages', formatCount(packages), earlier === 0 ? failed : `${failed}, ${formatCount(earlier)} done before`],
     ['Files', formatCount(files), ''],
     ['Bytes', formatBytes(bytes), ''],
     ['Code lines', formatCount(lines), ''],
     ['Duration', formatDuration(durationMs), ''],
     [
       'Throughput',
-      `${(packages / seconds).toFixed(1)} packages/s`,
-      `${formatCount(files / seconds)} files/s, ${formatBytes(bytes / seconds)}/s`,
+      `${(freshPackages / seconds).toFixed(1)} packages/s`,
+      `${formatCount(sum(fresh, (audit) => audit.files) / seconds)} files/s, ${formatBytes(sum(fresh, (audit) => audit.bytes) / seconds)}/s`,
     ],
   ];
   // The titles' line is dropped: these rows explain themselves.

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 
-import { app, backoff, NonRetryableError, RetryableError, type App, type Backend, type Task } from '../../src/index.js';
+import {
+  app,
+  backoff,
+  NonRetryableError,
+  RetryableError,
+  type App,
+  type BackendSource,
+  type Logger,
+  type Task,
+} from '../../src/index.js';
 import { AuditError } from './errors.js';
 import { auditPackage } from './inspect.js';
 import { packageAuditSchema, packageRefSchema, type PackageAudit, type PackageRef } from './schema.js';
@@ -18,8 +27,8 @@ export interface AuditApp {
 }
 
 /** Defines the audit of one package as a task: the same in every process that takes part. */
-export function auditApp(backend: Backend): AuditApp {
-  const a = app({ backend, namespace: 'audit' });
+export function auditApp(backend: BackendSource, log?: Logger): AuditApp {
+  const a = app({ backend, log, namespace: 'audit' });
   const audit = a.task(
     'audit-package',
     {

@@ -57,7 +57,8 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if idempotency_key ~= '' then
     name = call.base .. KEY.idempotency .. group.namespace .. ':' .. idempotency_key
     local first = first_of_key(call, name)
-    if first then return duplicate(key, input_payload_at, first) end
+    -- A key outlives its execution only where the clock has jumped: then it names nothing.
+    if first and command('EXISTS', call.base .. first) == 1 then return duplicate(key, input_payload_at, first) end
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
   if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
@@ -77,4 +78,10 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if new.has_more and (group.deadline ~= '' or expires_at ~= '') then new.bounds = group.deadline .. '\t' .. expires_at end
   local public_state = group.delay_until == '' and 'waiting' or 'delayed'
   return { KIND.created, public_state, group.priority }, ff.apply.execution_created, new
+end
+
+-- find_execution: namespace, idempotency_key
+-- Answers the id that a live key names, or nothing.
+function ff.query.find_execution(call, namespace, idempotency_key)
+  return first_of_key(call, call.base .. KEY.idempotency .. namespace .. ':' .. idempotency_key) or false
 end

@@ -129,7 +129,9 @@ function ff.decide.apply_due(call, limit_text, jitter_text, owner)
   local applier = command('HGET', call.header_key, HEADER.applier)
   if applier then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
-    if other and other ~= owner and tonumber(until_at) > call.now then return { KIND.left_to_other, until_at } end
+    -- What stands further ahead was written before the clock stepped back.
+    local ahead_ms = other and tonumber(until_at) - call.now or 0
+    if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then return { KIND.left_to_other, until_at } end
   end
   local limit, jitter = tonumber(limit_text), tonumber(jitter_text)
   local steps, broken, used, is_more = {}, {}, {}, false
@@ -142,8 +144,9 @@ function ff.decide.apply_due(call, limit_text, jitter_text, owner)
   end
   if #due == 0 then
     local looked_at
-    used, looked_at = purges(call, math.max(1, math.floor(limit / LIMIT.purge_units)), steps, broken)
-    is_more = looked_at * LIMIT.purge_units >= limit
+    local purge_limit = math.max(1, math.floor(limit / LIMIT.purge_units))
+    used, looked_at = purges(call, purge_limit, steps, broken)
+    is_more = looked_at >= purge_limit
   else
     is_more = #due == limit
   end

@@ -75,7 +75,10 @@ export const createExecution = operation({
     const { executionId, namespace, policy } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
-    if (first !== undefined) return accept({ kind: 'duplicate', executionId: first });
+    // A key outlives its execution only where the clock has jumped: then it names nothing.
+    if (first !== undefined && view.executions.get(first) !== undefined) {
+      return accept({ kind: 'duplicate', executionId: first });
+    }
     if (view.executions.get(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
 
     const wantedDelay = args.delayUntil ?? policy?.delayUntil;

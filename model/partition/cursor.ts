@@ -13,6 +13,9 @@ export interface Cursor {
   readonly time: number;
 }
 
+/** In the place of a cursor: the end of the log as it is. */
+export const NOW = 'now';
+
 /** Before the first entry of any log. */
 export const BEGINNING: Cursor = { generation: '', sequence: 0, time: 0 };
 

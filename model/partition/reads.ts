@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import type { LoggedEvent } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { decodeCursor, encodeCursor, isCursor } from './cursor.js';
+import { decodeCursor, encodeCursor, isCursor, NOW } from './cursor.js';
 
 const partition = (args: { partition: string }): string => args.partition;
 
@@ -53,14 +53,19 @@ export const readLog = query({
   name: 'readLog',
   args: z.object({
     partition: field.partitionKey,
-    /** A cursor that a page answered; absent starts at the first entry that there ever was. */
-    after: z.string().refine(isCursor, { error: 'must be a cursor that a read answered' }).optional(),
+    /** A cursor that a page answered; `now` for the end as it is; absent starts at the first entry that there ever was. */
+    after: z
+      .string()
+      .refine((text) => text === NOW || isCursor(text), { error: 'must be a cursor that a read answered, or "now"' })
+      .optional(),
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
   }),
   rejects: ['cursor_too_old', 'cursor_lost'],
   partition,
   read(view, { after, limit }) {
     const { generation, sequence: last, time } = view.log.header;
+    const end = encodeCursor({ generation, sequence: last, time });
+    if (after === NOW) return accept<LogPage>({ events: [], next: end, end, atEnd: true });
     const cursor = after === undefined ? undefined : decodeCursor(after);
     const known = cursor?.sequence ?? 0;
     // The entry of the cursor is read too: it must be the one that the reader saw.
@@ -81,7 +86,7 @@ export const readLog = query({
     return accept<LogPage>({
       events,
       next: newest === undefined ? (after ?? encodeCursor({ generation, sequence: 0, time: 0 })) : cursorOf(newest),
-      end: encodeCursor({ generation, sequence: last, time }),
+      end,
       atEnd: (newest?.sequence ?? known) === last,
     });
   },

@@ -1,28 +1,38 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
-import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
-import { LIMITS } from '../../model/limits.js';
+import { EngineError } from '../../model/errors.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
 import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
-import { encode } from './codec.js';
-import { durationMs } from './duration.js';
-import { InvalidDefinitionError, InvalidInputError } from './errors.js';
-import { CALL_PATIENCE_MS, KnownRun, type Run } from './run.js';
-import { validate } from './schema.js';
-import { checkRunOptions, policyOfRun, type RunOptions, type TaskDefinition } from './task.js';
+import { encode, type Encoded } from '../shared/codec.js';
+import { durationMs } from '../shared/duration.js';
+import { InvalidInputError } from '../shared/errors.js';
+import { validate } from '../shared/schema.js';
+import { checkSameInput, engineKeyOf, OWN_ID_TAG } from './own-ids.js';
+import { policyOfRun, timeOf } from './policy.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import { KnownRun, type Run, type RunSurroundings } from './run.js';
+import type { RunOptions, TaskDefinition } from './task.js';
+import { checkRunOptions } from './task-checks.js';
 
 type CreateArgs = ArgsOf<'createExecution'>;
 
 export interface CreatorOptions {
-  readonly backend: Backend;
+  readonly surroundings: RunSurroundings;
   readonly namespace: string;
   readonly creatorIdentity: string;
   readonly ids: () => string;
-  readonly clock: Clock;
+}
+
+/** A run that is to be created: the arguments of the engine, and what they were made of. */
+interface Creation {
+  readonly args: CreateArgs;
+  readonly input: Encoded;
+  readonly options: RunOptions;
+  readonly task: TaskDefinition;
 }
 
 /** Most executions, and most bytes of their inputs, that one call carries. */
@@ -30,141 +40,150 @@ const MAX_CREATIONS_PER_CALL = 500;
 const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
 
 export class Creator {
+  private readonly backend: Backend;
+  private readonly clock: Clock;
   private readonly serverClock: ServerClock;
   private readonly placer: Placer;
 
   constructor(private readonly options: CreatorOptions) {
-    const { backend, clock } = options;
+    const { backend, clock } = options.surroundings;
+    this.backend = backend;
+    this.clock = clock;
     this.serverClock = new ServerClock(backend, clock);
     this.placer = new Placer(backend.partitions, clock.random);
   }
 
-  /** Creates one run. @throws InvalidInputError, EngineError */
+  /** Creates one run. @throws InvalidInputError, InvalidDefinitionError, RunIdConflictError, EngineError */
   async create(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
-    const args = await this.argsOf(task, input, options);
-    const { backend, clock } = this.options;
+    const creation = await this.creationOf(task, input, options);
     // Repeating is safe: the same id again is a duplicate of itself.
-    const outcome = await withRetries(clock, CALL_PATIENCE_MS, () => backend.createExecution(args));
-    return this.runOf(args, outcome);
+    const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
+    return this.runOf(creation, outcome);
   }
 
-  /** Creates many runs; in the order of the inputs. @throws InvalidInputError, EngineError */
+  /** Creates many runs; in the order of the inputs. @throws the same */
   async createMany(
     task: TaskDefinition,
     inputs: readonly unknown[],
     optionsOf: (index: number) => RunOptions,
   ): Promise<Run<unknown>[]> {
-    const all = await Promise.all(inputs.map((input, index) => this.argsOf(task, input, optionsOf(index))));
-    const runs = new Map<CreateArgs, Run<unknown>>();
+    const all = await Promise.all(inputs.map((input, index) => this.creationOf(task, input, optionsOf(index))));
+    const runs = new Map<Creation, Run<unknown>>();
     await Promise.all(
       [...groupByPartition(all).values()].map(async (group) => {
         for (const chunk of chunksOf(group)) await this.createChunk(chunk, runs);
       }),
     );
-    return all.map((args) => runs.get(args) as Run<unknown>);
+    return all.map((creation) => runs.get(creation) as Run<unknown>);
   }
 
-  private async createChunk(chunk: readonly CreateArgs[], runs: Map<CreateArgs, Run<unknown>>): Promise<void> {
-    const { backend, clock } = this.options;
-    const left = new Set(chunk);
+  private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
+    const outcomes = new Map<Creation, { readonly executionId: string }>();
     // What failed in a way that passes is tried again, whatever became of the others that shared its call.
-    await withRetries(clock, CALL_PATIENCE_MS, async () => {
-      const tried = [...left];
-      const results = await backend.execute(tried.map((args): Command => ({ name: 'createExecution', args })));
+    await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
+      const tried = chunk.filter((creation) => !outcomes.has(creation));
+      const results = await this.backend.execute(
+        tried.map(({ args }): Command => ({ name: 'createExecution', args })),
+      );
       const faults: EngineError[] = [];
-      tried.forEach((args, index) => {
+      tried.forEach((creation, index) => {
         const result = results[index] as CommandResult<'createExecution'>;
-        if (result.ok) {
-          left.delete(args);
-          runs.set(args, this.runOf(args, result.outcome));
-        } else faults.push(result.error);
+        if (result.ok) outcomes.set(creation, result.outcome);
+        else faults.push(result.error);
       });
       const fault = faults.find(({ retryable }) => !retryable) ?? faults[0];
       if (fault !== undefined) throw fault;
     });
+    await Promise.all(
+      Array.from(outcomes, async ([creation, outcome]) => {
+        runs.set(creation, await this.runOf(creation, outcome));
+      }),
+    );
   }
 
-  private runOf(args: CreateArgs, outcome: { readonly executionId: string }): Run<unknown> {
-    const { backend, clock } = this.options;
+  private async runOf(creation: Creation, outcome: { readonly executionId: string }): Promise<Run<unknown>> {
+    const { args, input, options } = creation;
+    const { executionId } = outcome;
     // The id of our own earlier try is no duplicate.
-    return new KnownRun(backend, clock, outcome.executionId, outcome.executionId !== args.executionId);
+    const deduplicated = executionId !== args.executionId;
+    const option = options.id === undefined ? 'idempotencyKey' : 'id';
+    if (deduplicated) await checkSameInput(this.options.surroundings, executionId, input, option);
+    return new KnownRun(this.options.surroundings, executionId, deduplicated, creation.task);
   }
 
-  private async argsOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<CreateArgs> {
+  private async creationOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Creation> {
     checkRunOptions(task.name, options);
     const validated = await validate(task.input, input);
     if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
     // The input goes as it was given: the worker applies the schema, once.
-    const { bytes, encoding } = encode(input);
+    const encoded = encodeInput(task.name, input);
+    const { bytes, encoding } = encoded;
     const { namespace, creatorIdentity, ids } = this.options;
-    const idempotencyKey = keyOf(task, options);
-    return {
+    const { laneId } = task;
+    const idempotencyKey = engineKeyOf(task.name, options);
+    const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
+    const args: CreateArgs = {
       executionId: this.placer.executionId({
         uuid: ids(),
         namespace,
-        laneId: task.lane,
+        laneId,
         idempotencyKey,
         inputBytes: bytes?.byteLength,
       }),
       namespace,
-      laneId: task.lane,
+      laneId,
       executionKind: task.name,
       creatorIdentity,
       ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
       priority: options.priority ?? task.priority,
       idempotencyKey,
-      ...(options.tags === undefined ? {} : { tags: { ...options.tags } }),
+      ...(Object.keys(tags).length === 0 ? {} : { tags }),
       policy: policyOfRun(task.policy, options),
       delayUntil: options.delay === undefined ? undefined : (await this.serverClock.now()) + durationMs(options.delay),
-      executionDeadlineAt: options.deadline instanceof Date ? options.deadline.getTime() : undefined,
+      executionDeadlineAt: timeOf(options.deadline),
     };
+    return { args, input: encoded, options, task };
   }
 }
 
-/**
- * The key of the engine: an id belongs to its task, a key to the whole namespace. No two of them have the same one,
- * whatever characters they consist of: the length says where a name ends.
- */
-function keyOf({ name }: TaskDefinition, { id, idempotencyKey }: RunOptions): string | undefined {
-  if (id !== undefined && idempotencyKey !== undefined)
-    throw new InvalidDefinitionError(`Run of task "${name}": give an id or an idempotencyKey, not both`);
-  if (id !== undefined) return bounded(name, 'id', `id:${name.length}:${name}:`, id);
-  // An empty key is none.
-  return idempotencyKey === undefined || idempotencyKey === ''
-    ? undefined
-    : bounded(name, 'idempotencyKey', 'key:', idempotencyKey);
+function encodeInput(taskName: string, input: unknown): Encoded {
+  try {
+    return encode(input);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new InvalidInputError(
+      taskName,
+      error.message
+        .replace(/^invalid_input: payload: /, '')
+        .replace(error.hint, '')
+        .trim(),
+      'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
+    );
+  }
 }
 
-function bounded(taskName: string, what: string, before: string, text: string): string {
-  const most = LIMITS.maxIdempotencyKeyBytes - Buffer.byteLength(before);
-  if (Buffer.byteLength(text) <= most) return before + text;
-  throw new InvalidDefinitionError(
-    `Run of task "${taskName}": its ${what} may have ${Math.max(0, most)} bytes at most, and has ${Buffer.byteLength(text)}`,
-  );
-}
-
-function groupByPartition(all: readonly CreateArgs[]): Map<string, CreateArgs[]> {
-  const groups = new Map<string, CreateArgs[]>();
-  for (const args of all) {
-    const partition = partitionOfExecution(args.executionId);
+function groupByPartition(all: readonly Creation[]): Map<string, Creation[]> {
+  const groups = new Map<string, Creation[]>();
+  for (const creation of all) {
+    const partition = partitionOfExecution(creation.args.executionId);
     const group = groups.get(partition);
-    if (group === undefined) groups.set(partition, [args]);
-    else group.push(args);
+    if (group === undefined) groups.set(partition, [creation]);
+    else group.push(creation);
   }
   return groups;
 }
 
-function* chunksOf(group: readonly CreateArgs[]): Generator<CreateArgs[]> {
-  let chunk: CreateArgs[] = [];
+function* chunksOf(group: readonly Creation[]): Generator<Creation[]> {
+  let chunk: Creation[] = [];
   let bytes = 0;
-  for (const args of group) {
-    const size = args.inputPayload?.byteLength ?? 0;
+  for (const creation of group) {
+    const size = creation.input.bytes?.byteLength ?? 0;
     if (chunk.length === MAX_CREATIONS_PER_CALL || (chunk.length > 0 && bytes + size > MAX_BYTES_PER_CALL)) {
       yield chunk;
       chunk = [];
       bytes = 0;
     }
-    chunk.push(args);
+    chunk.push(creation);
     bytes += size;
   }
   if (chunk.length > 0) yield chunk;

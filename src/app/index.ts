@@ -1,25 +1,35 @@
 /** The friendly layer: tasks, runs, workers. */
-export { app, type App, type AppOptions, type WorkerOptions } from './app.js';
+export { app, type App, type CloseOptions } from './app.js';
+export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
-export { durationMs, type Duration, type DurationUnit } from './duration.js';
+export type { BackendSource, ConnectionState } from './connection.js';
+export type { Failure } from './failure.js';
+export type { RunInfo } from './info.js';
+export type { WorkerOptions } from './worker-options.js';
+export { durationMs, type Duration, type DurationUnit } from '../shared/duration.js';
 export {
   AppClosedError,
   AppError,
   InvalidDefinitionError,
   InvalidInputError,
   ResultTimeoutError,
+  ResultUnavailableError,
   RunCancelledError,
   RunError,
   RunExpiredError,
   RunFailedError,
+  RunIdConflictError,
   RunNotFoundError,
+  RunOfAnotherTaskError,
   type AppErrorCode,
-} from './errors.js';
-export type { Logger } from './logger.js';
+} from '../shared/errors.js';
+export type { Logger } from '../shared/logger.js';
 export type { PendingRun, ResultOptions, Run, RunActions } from './run.js';
-export type { AnySchema, Schema } from './schema.js';
+export type { AnySchema, Schema } from '../shared/schema.js';
+export type { CannotTravel, Jsonify, Travelled } from '../shared/travel.js';
 export type {
   ManyRunOptions,
+  OwnId,
   RetryOptions,
   RunArguments,
   RunOptions,
@@ -27,4 +37,5 @@ export type {
   TaskOptions,
   TaskReference,
   TaskSettings,
+  UnhandledTask,
 } from './task.js';

@@ -2,37 +2,62 @@
 import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { PublicState } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localNews } from '../engine/local-news.js';
 import { withRetries } from '../engine/retry.js';
-import { decode } from './codec.js';
-import { durationMs, type Duration } from './duration.js';
-import { ResultTimeoutError, RunCancelledError, RunExpiredError, RunFailedError, RunNotFoundError } from './errors.js';
-import { resultWaiter, type Ended } from './results.js';
+import { onAbort } from '../shared/abort-listeners.js';
+import { checkDuration, refuse } from '../shared/checks.js';
+import { decode } from '../shared/codec.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import {
+  ResultTimeoutError,
+  ResultUnavailableError,
+  RunCancelledError,
+  RunExpiredError,
+  RunFailedError,
+  RunNotFoundError,
+} from '../shared/errors.js';
+import { boundText } from '../worker/text.js';
+import { failureOf, type Failure } from './failure.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import { runInfoOf, type RunInfo } from './info.js';
+import type { Ended } from './results-ends.js';
+import type { ResultWaiter } from './results.js';
+import type { TaskDefinition } from './task.js';
 
 export interface ResultOptions {
   /** How long to wait. Default: until it ends. */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
   /** Ends the wait, not the run. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What can be done with a run. */
 export interface RunActions<Output> {
   /**
    * The result, as soon as there is one: at once when a worker of this process completes it, else within a poll of
-   * 50 ms to 1 s.
+   * 50 ms to 1 s. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
+   * `cause`.
    * @throws RunFailedError, RunCancelledError, RunExpiredError when it ended without one; RunNotFoundError;
-   *   ResultTimeoutError when it has not ended in time; the signal's reason
+   *   ResultUnavailableError when it completed and its result was lost; ResultTimeoutError when it has not ended in
+   *   time; AppClosedError; the signal's reason
    */
   result(options?: ResultOptions): Promise<Output>;
-  /** Ends the run; a running handler is told through its `signal`. False when it had ended by itself before. */
+  /**
+   * Ends the run; a running handler is told through its `signal`. False when it had ended by itself before. A reason of
+   * more than 4 096 bytes is cut, and marked with "…".
+   */
   cancel(reason?: string): Promise<boolean>;
   /** `waiting`, `delayed`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
-  /** Everything that the engine knows about it. @throws RunNotFoundError */
-  info(): Promise<ExecutionInfo>;
+  /**
+   * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It
+   * fetches input and result: to look often, use `state`.
+   * @throws RunNotFoundError
+   */
+  info(): Promise<RunInfo<Output>>;
 }
 
 /** A run that the engine knows. */
@@ -52,25 +77,42 @@ export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<
   readonly deduplicated: Promise<boolean>;
 }
 
-/** How long calls are repeated when the transport fails, ms. */
-export const CALL_PATIENCE_MS = 10_000;
+/** What runs of one app have in common. */
+export interface RunSurroundings {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly results: ResultWaiter;
+  /** Told of every wait for a result; returns what to call at its end. */
+  readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
+}
 
 /** A run by its id. */
 export class KnownRun<Output> implements Run<Output> {
   constructor(
-    private readonly backend: Backend,
-    private readonly clock: Clock,
+    private readonly surroundings: RunSurroundings,
     readonly id: string,
     readonly deduplicated: boolean,
+    private readonly task?: TaskDefinition | undefined,
   ) {}
 
   async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
-    const ended = await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal));
+    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
+    const waitEnded = this.surroundings.onWait(this.id, this.task);
+    try {
+      return this.valueOf(
+        await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal)),
+      );
+    } finally {
+      waitEnded();
+    }
+  }
+
+  private valueOf(ended: Ended): Output {
     switch (ended.kind) {
       case 'completed':
-        return decode({ bytes: ended.result, encoding: ended.encoding }) as Output;
+        return this.decoded(ended.result, ended.encoding);
       case 'failed':
-        throw new RunFailedError(this.id, ended.reason, ended.category);
+        throw runFailed(this.id, failureOf(ended.reason, ended.category));
       case 'cancelled':
         throw new RunCancelledError(this.id, ended.reason);
       case 'expired':
@@ -78,26 +120,43 @@ export class KnownRun<Output> implements Run<Output> {
     }
   }
 
-  async cancel(reason = ''): Promise<boolean> {
-    const { backend, id: executionId } = this;
+  private decoded(bytes: Uint8Array | undefined, encoding: string | undefined): Output {
     try {
-      await withRetries(this.clock, CALL_PATIENCE_MS, () =>
-        backend.cancelExecution({ executionId, reason, source: 'operator_override' }),
+      return decode({ bytes, encoding }) as Output;
+    } catch {
+      throw new ResultUnavailableError(this.id, `what is stored is not the ${encoding} that it is called`);
+    }
+  }
+
+  async cancel(reason = ''): Promise<boolean> {
+    if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a text', reason);
+    const { backend, clock } = this.surroundings;
+    const executionId = this.id;
+    // However long the reason is, the run is to end.
+    const bounded = boundText(reason, LIMITS.maxReasonBytes);
+    try {
+      await withRetries(clock, CALL_PATIENCE_MS, () =>
+        backend.cancelExecution({ executionId, reason: bounded, source: 'operator_override' }),
       );
     } catch (error) {
       if (!(error instanceof EngineError) || error.code !== 'execution_not_active') throw error;
       return error.detail['terminalOutcome'] === 'cancelled';
     }
-    localNews(backend).publish({ kind: 'cancelled', executionId, reason });
+    localNews(backend).publish({ kind: 'cancelled', executionId, reason: bounded });
     return true;
   }
 
   async state(): Promise<PublicState> {
-    return this.known(await this.backend.readExecutionState({ executionId: this.id }));
+    return this.known(await this.surroundings.backend.readExecutionState({ executionId: this.id }));
   }
 
-  async info(): Promise<ExecutionInfo> {
-    return this.known(await this.backend.readExecutionInfo({ executionId: this.id }));
+  async info(): Promise<RunInfo<Output>> {
+    return this.known(await runInfoOf<Output>(this.surroundings.backend, this.id));
+  }
+
+  /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
+  async facts(): Promise<ExecutionInfo> {
+    return this.known(await this.surroundings.backend.readExecutionInfo({ executionId: this.id }));
   }
 
   private known<T>(answer: T | undefined): T {
@@ -106,56 +165,26 @@ export class KnownRun<Output> implements Run<Output> {
   }
 
   private wait(signal: AbortSignal | undefined): Promise<Ended> {
-    return resultWaiter(this.backend, this.clock).wait(this.id, signal);
+    return this.surroundings.results.wait(this.id, signal);
   }
 
   private async waitFor(timeoutMs: number, signal: AbortSignal | undefined): Promise<Ended> {
+    const { clock, results } = this.surroundings;
     const controller = new AbortController();
-    const cancelTimer = this.clock.after(timeoutMs, () => controller.abort(new ResultTimeoutError(this.id, timeoutMs)));
-    const abort = (): void => controller.abort(signal?.reason);
-    if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
+    const cancelTimer = clock.after(timeoutMs, () =>
+      controller.abort(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
+    );
+    if (signal?.aborted) controller.abort(signal.reason);
+    const stopListening = signal && onAbort(signal, () => controller.abort(signal.reason));
     try {
       return await this.wait(controller.signal);
     } finally {
       cancelTimer();
-      signal?.removeEventListener('abort', abort);
+      stopListening?.();
     }
   }
 }
 
-/** A run whose creation is under way. */
-export class StartedRun<Output> implements PendingRun<Output> {
-  constructor(private readonly created: Promise<Run<Output>>) {}
-
-  get id(): Promise<string> {
-    return this.created.then(({ id }) => id);
-  }
-
-  get deduplicated(): Promise<boolean> {
-    return this.created.then(({ deduplicated }) => deduplicated);
-  }
-
-  async result(options?: ResultOptions): Promise<Output> {
-    return (await this.created).result(options);
-  }
-
-  async cancel(reason?: string): Promise<boolean> {
-    return (await this.created).cancel(reason);
-  }
-
-  async state(): Promise<PublicState> {
-    return (await this.created).state();
-  }
-
-  async info(): Promise<ExecutionInfo> {
-    return (await this.created).info();
-  }
-
-  then<Value = Run<Output>, Reason = never>(
-    onCreated?: ((run: Run<Output>) => Value | PromiseLike<Value>) | null,
-    onFailed?: ((error: unknown) => Reason | PromiseLike<Reason>) | null,
-  ): Promise<Value | Reason> {
-    return this.created.then(onCreated, onFailed);
-  }
+function runFailed(id: string, { message, category, class: className, details }: Failure): RunFailedError {
+  return new RunFailedError(id, message, category, className, details);
 }

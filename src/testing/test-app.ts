@@ -1,21 +1,34 @@
 /** An app for unit tests: the real engine in memory, the real worker, and a clock that you move. */
-import { app, type App, type WorkerOptions } from '../app/index.js';
-import { durationMs, type Duration } from '../app/duration.js';
-import type { Logger } from '../app/logger.js';
+import { LIMITS } from '../../model/limits.js';
+import { insideOf } from '../app/app.js';
+import { app, type App } from '../app/index.js';
 import type { Backend } from '../backend.js';
 import { memory } from '../memory/index.js';
+import { checkDuration } from '../shared/checks.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import { InvalidDefinitionError } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
+import type { Logger } from '../shared/logger.js';
 import { seededUuids } from './engine.js';
+import { refuseFakeTimers } from './real-timers.js';
 import { VirtualClock } from './virtual-clock.js';
 
 export interface TestAppOptions {
   /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
-  readonly startAt?: number;
+  readonly startAt?: number | undefined;
   /** Seed of ids and of chance: the same seed and the same calls give the same run. Default 1. */
-  readonly seed?: number;
-  readonly log?: Logger;
+  readonly seed?: number | undefined;
+  /**
+   * How long ended runs are kept, unless their task says it by `retention`. Default ten years, so that `advance` forgets
+   * nothing that the test looks at afterwards.
+   */
+  readonly retention?: Duration | undefined;
+  /** Where messages go. Default: to the log of the app that is tested, or nowhere. */
+  readonly log?: Logger | undefined;
 }
 
 export interface TestApp {
+  /** The app: your own, if one was given. */
   readonly app: App;
   readonly backend: Backend;
   /** The time of the clock, ms since the epoch. */
@@ -24,16 +37,28 @@ export interface TestApp {
    * Lets time pass: retries, delays, lease expiries, timeouts and deadlines happen at their times, in order, and
    * handlers run in between. Weeks take milliseconds. A handler that waits for the outside world (a socket, a real
    * timer) is not waited for.
+   * @throws InvalidDefinitionError while fake timers of the test runner are installed
    */
   advance(duration: Duration): Promise<void>;
+  /**
+   * Ends the test: workers drain, and as much time passes as that needs. An app of your own is then as it was before,
+   * with its own backend, and ready for the next test.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 const DEFAULT_START = 1_700_000_000_000;
 const RARELY = '7d';
+/** Time that passes at once while the app drains, ms. */
+const CLOSING_STEP_MS = 1_000;
+const TEST_OPTIONS = { startAt: true, seed: true, retention: true, log: true } as const;
 
 /**
+ * An app in memory under virtual time: a new one, or your own with all its tasks, in the place of the backend that it
+ * was defined with.
+ *
+ * @throws InvalidDefinitionError when the given app was used before, or fake timers of the test runner are installed
  * @example
  * const t = testApp();
  * const flaky = t.app.task('flaky', { retry: { failures: 3, backoff: backoff.fixed('1d') } }, handler);
@@ -41,34 +66,69 @@ const RARELY = '7d';
  * const run = flaky.run({});
  * await t.advance('2d');
  * expect(await run.state()).toBe('completed');
+ * @example
+ * import { shop, charge } from '../src/shop.js'; // export const shop = app({ backend: valkey() })
+ * await using t = testApp(shop);
+ * await shop.worker();
+ * const run = charge.run({ order: 'o1' });
  */
-export function testApp({ startAt = DEFAULT_START, seed = 1, log }: TestAppOptions = {}): TestApp {
+export function testApp(options?: TestAppOptions): TestApp;
+export function testApp(app: App, options?: TestAppOptions): TestApp;
+export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions = {}): TestApp {
+  refuseFakeTimers('testApp');
+  const given = insideOf(first);
+  const options = given === undefined ? (first as TestAppOptions) : second;
+  knownOnly<TestAppOptions>('testApp', options, TEST_OPTIONS);
+  checkDuration('testApp', 'retention', options.retention, 0, LIMITS.maxDurationMs);
+  const { startAt = DEFAULT_START, seed = 1, retention = LIMITS.maxDurationMs } = options;
   const clock = new VirtualClock(startAt, seed);
-  const backend = memory({ now: clock.now });
-  const inner = app({ backend, clock, ids: seededUuids(String(seed)), ...(log === undefined ? {} : { log }) });
-  // Wakes inside one process are not lost, so nothing has to be polled for; and every poll costs time that does not pass.
-  const tested: App = Object.create(inner, {
-    worker: {
-      value: (options: WorkerOptions = {}) =>
-        inner.worker({
-          sweepInterval: RARELY,
-          ...options,
-          engine: options.engine ?? { pollIntervalMs: durationMs(RARELY) },
-        }),
-    },
-  }) as App;
-  const close = async (): Promise<void> => {
-    const closing = inner.close();
-    // Draining waits by the clock too.
-    await clock.advance(0);
-    await closing;
+  const backend = memory({ now: clock.now, retentionMs: durationMs(retention) });
+  const tested = given ?? insideOf(app({ backend }));
+  if (tested === undefined || tested.isUsed)
+    throw new InvalidDefinitionError(
+      'testApp(app): the app was used before, so it has its own backend already',
+      'Call testApp(app) before anything else is done with the app in this test, and close it at the end.',
+    );
+  const restore = tested.tasks.savepoint();
+  tested.replaceRuntime({
+    ...tested.runtimeOptions,
+    source: backend,
+    closesBackend: true,
+    clock,
+    ids: seededUuids(String(seed)),
+    ...(options.log === undefined ? {} : { log: options.log }),
+    // Wakes inside one process are not lost, so nothing has to be polled for; and every poll costs time that does not pass.
+    workerDefaults: { sweepInterval: RARELY, engine: { pollIntervalMs: durationMs(RARELY) } },
+  });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= closed(tested, clock).finally(() => {
+      if (given === undefined) return;
+      restore();
+      tested.replaceRuntime(undefined);
+    });
+    return closing;
   };
   return {
     app: tested,
     backend,
     now: clock.now,
-    advance: (duration) => clock.advance(durationMs(duration)),
+    advance: async (duration) => {
+      refuseFakeTimers('advance');
+      await clock.advance(durationMs(duration));
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Closes the app; draining waits by the clock too, so time passes until it is done. */
+async function closed(tested: App, clock: VirtualClock): Promise<void> {
+  refuseFakeTimers('close');
+  let done = false;
+  const closing = tested.close().finally(() => (done = true));
+  closing.catch(() => undefined);
+  await clock.advance(0);
+  while (!done) await clock.advance(CLOSING_STEP_MS);
+  await closing;
 }

@@ -3,6 +3,7 @@
  * everything they set off comes to rest before the next one fires.
  */
 import type { Cancel, Clock } from '../engine/clock.js';
+import { realSetImmediate } from './real-timers.js';
 
 interface Timer {
   readonly at: number;
@@ -71,5 +72,5 @@ export class VirtualClock implements Clock {
 }
 
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise<void>((resolve) => realSetImmediate(resolve));
 }

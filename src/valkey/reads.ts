@@ -5,7 +5,8 @@
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
-import { decodeCursor } from '../../model/partition/cursor.js';
+import { LIMITS } from '../../model/limits.js';
+import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
@@ -71,6 +72,12 @@ export const FETCHES: Fetches = {
   readExecutionState: facts,
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
+  findExecution: {
+    request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
+    // The library has judged by its own clock whether the key lives.
+    view: (reply, { partition }) =>
+      viewOf({ executions: { ofKey: () => (reply === null ? undefined : executionIdIn(partition, textOf(reply))) } }),
+  },
   listExecutions: {
     request: ({ partition, cursor, limit }) => ['list_executions', memberAfter(partition, cursor), String(limit + 1)],
     view: (reply, { partition }) =>
@@ -83,6 +90,7 @@ export const FETCHES: Fetches = {
   },
   readLog: {
     request({ after, limit }) {
+      if (after === NOW) return ['read_log', String(LIMITS.maxInteger), '1'];
       const known = after === undefined ? 0 : decodeCursor(after).sequence;
       // The entry of the cursor is read too: it must be the one that the reader saw.
       return ['read_log', String(Math.max(0, known - 1)), String(limit + 1)];

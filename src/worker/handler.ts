@@ -2,9 +2,10 @@
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { decode, encode } from '../app/codec.js';
-import type { Logger } from '../app/logger.js';
-import { validate, type AnySchema } from '../app/schema.js';
+import { decode, encode } from '../shared/codec.js';
+import type { Logger } from '../shared/logger.js';
+import { validate, type AnySchema } from '../shared/schema.js';
+import type { Travelled } from '../shared/travel.js';
 import { Delay, NonRetryableError, RetryableError } from './outcome.js';
 import { categoryOf, reasonOf } from './text.js';
 
@@ -22,9 +23,13 @@ export interface Fence {
   readonly token: string;
 }
 
-/** What a handler is called with: one object, to be destructured. */
-export interface TaskContext<Input = unknown> {
-  readonly input: Input;
+/**
+ * What a handler is called with: one object, to be destructured. `TaskContext<X>` is that of a task whose callers pass
+ * an X: the handler gets what arrives of it, a text where they passed a `Date`.
+ */
+export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> {
+  /** What the `input` schema made of the value, or without one the value as it arrived. */
+  readonly input: Parsed;
   /** Aborted when the work must stop; `signal.reason` is a `TaskAbort` that says why. */
   readonly signal: AbortSignal;
   /**
@@ -34,14 +39,18 @@ export interface TaskContext<Input = unknown> {
   readonly progress: (percent: number, message?: string) => Promise<void>;
   readonly log: Logger;
   readonly fence: Fence;
-  /** Number of this attempt, from 1. */
+  /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */
   readonly attempt: number;
+  /** How often attempts of this execution have gone on after a delay or a hand-back; 0 when none has. */
+  readonly resumes: number;
   readonly executionId: string;
   readonly tags: Readonly<Record<string, string>>;
 }
 
 /** The value becomes the result; a throw is a failure; `delay(...)` parks the attempt. */
-export type Handler<Input, Output> = (context: TaskContext<Input>) => Output | Delay | Promise<Output | Delay>;
+export type Handler<Input, Output, Parsed = Travelled<Input>> = (
+  context: TaskContext<Input, Parsed>,
+) => Output | Delay | Promise<Output | Delay>;
 
 /** A task as a worker needs it. */
 export interface TaskHandler {

@@ -1,7 +1,7 @@
 /** What a worker can be told, with its defaults and bounds. */
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
-import { durationMs, type Duration } from '../app/duration.js';
-import { InvalidDefinitionError } from '../app/errors.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import { InvalidDefinitionError } from '../shared/errors.js';
 import { SWEEP_INTERVAL_MS } from '../engine/known-work.js';
 
 export interface WorkerSettings {

@@ -1,6 +1,6 @@
 /** What a handler can end with besides a value: errors that say how to go on, and a delay. */
 import { EngineError } from '../../model/errors.js';
-import { durationMs, type Duration } from '../app/duration.js';
+import { durationMs, type Duration } from '../shared/duration.js';
 
 export interface FailureOptions extends ErrorOptions {
   /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */

@@ -6,11 +6,11 @@
  * back, or lost to another owner.
  */
 import { EngineError } from '../../model/errors.js';
-import type { ClaimedExecution } from '../../model/schedule/reclaim-cap.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { LIMITS } from '../../model/limits.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
-import { durationMs, type Duration } from '../app/duration.js';
-import { prefixed, type Logger } from '../app/logger.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import { prefixed, type Logger } from '../shared/logger.js';
 import type { Backend, CommandResult } from '../backend.js';
 import { within, type Clock } from '../engine/clock.js';
 import { localNews, type News } from '../engine/local-news.js';
@@ -237,6 +237,8 @@ export class TaskWorker implements Worker {
       executionId,
       fence,
       attempt: claimed.attemptIndex + 1,
+      // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
+      resumes: claimed.leaseEpoch - claimed.attemptIndex - 1,
       tags: claimed.tags,
       // Made when asked for: many handlers need neither.
       get signal() {

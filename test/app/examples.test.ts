@@ -1,12 +1,15 @@
 /** The runnable examples, run as a reader runs them. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sharedValkey } from '../support/valkey/index.js';
+import { hostOf } from '../../examples/audit/connect.js';
+import { freePort, sharedValkey, startValkey } from '../support/valkey/index.js';
+import { until } from './support.js';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -61,6 +64,37 @@ describe('the audit', () => {
     expect(first.stderr).not.toContain('done before');
     const second = await run(...args);
     expect(second.stderr).toContain('(2 done before)');
+    expect(second.stdout).toMatch(/Packages\s+2\s+1 failed, 2 done before/);
+    expect(second.stdout).toMatch(/Throughput\s+0\.0 packages\/s/);
     expect(second.stdout).toMatch(/bare@2\.0\.0\s+LICENCE_MISSING/);
+  }, 60_000);
+
+  it('says that no server is there, what to start, and how it waits; and goes on when there is one', async () => {
+    const port = await freePort();
+    const address = `valkey://127.0.0.1:${port}`;
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', 'examples/audit/main.ts', '--root', root, '--backend', address],
+      { cwd: project, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let stderr = '';
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    const exited = once(child, 'exit');
+    await until(() => stderr.includes('Ctrl-C ends.'));
+    expect(stderr).toContain(`No server answers at 127.0.0.1:${port}. Start one, with one of these:`);
+    expect(stderr).toContain(`valkey-server --port ${port}`);
+    expect(stderr).toMatch(/Waiting for the server: connecting, \d+ s/);
+    const server = await startValkey({ port });
+    expect(await exited).toEqual([0, null]);
+    expect(stderr).toContain(`Connected to 127.0.0.1:${port}.`);
+    await server.stop();
+    expect(hostOf('valkey://user:secret@db.example')).toBe('db.example:6379');
+  }, 60_000);
+
+  it('ends at once when the server is there and cannot be used', async () => {
+    const { url } = await sharedValkey();
+    const wrong = url.replace('://', '://nobody:wrong@');
+    const failing = run('examples/audit/main.ts', '--root', root, '--backend', wrong).catch((error: unknown) => error);
+    expect(await failing).toMatchObject({ code: 1, stderr: expect.stringContaining('server_refused') as string });
   }, 60_000);
 });

@@ -1,5 +1,5 @@
 /** What the tests of the app and the worker share. */
-import { app, memory, type App, type AppOptions, type MemoryOptions } from '../../src/index.js';
+import { app, memory, type App, type AppOptions, type Logger, type MemoryOptions } from '../../src/index.js';
 
 /** An app on a new memory backend. */
 export function memoryApp(options: Partial<AppOptions> = {}, backend: MemoryOptions = {}): App {
@@ -39,4 +39,18 @@ export async function rejectionOf(promise: PromiseLike<unknown>): Promise<unknow
     return error;
   }
   throw new Error('expected a rejection');
+}
+
+/** A logger that keeps what it is told: the level, the message, and what the details are. */
+export function collectingLog(): { log: Logger; lines: string[]; details: unknown[][] } {
+  const lines: string[] = [];
+  const details: unknown[][] = [];
+  const at =
+    (level: string) =>
+    (message: string, ...rest: unknown[]): void => {
+      const names = rest.map((detail) => (detail instanceof Error ? detail.name : typeof detail));
+      lines.push([level, message, ...names].join(' '));
+      details.push(rest);
+    };
+  return { log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, lines, details };
 }

@@ -4,7 +4,15 @@
  */
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { delay, type App, type Task, type TaskContext } from '../../src/index.js';
+import {
+  delay,
+  type App,
+  type CannotTravel,
+  type Handler,
+  type Jsonify,
+  type Task,
+  type TaskContext,
+} from '../../src/index.js';
 import { memoryApp } from './support.js';
 
 const IN = z.object({ n: z.string().transform((text) => text.length) });
@@ -33,6 +41,99 @@ it('types flow from schemas, or from the handler', async () => {
     Task<number, string>
   >();
 });
+
+it('what travels as JSON has the types that JSON leaves of it', async () => {
+  interface Order {
+    readonly id: string;
+    at: Date;
+    lines: { sku: string; due?: Date }[];
+    pair: [Date, number];
+    total(): number;
+    link: URL;
+  }
+  interface Arrived {
+    readonly id: string;
+    at: string;
+    lines: { sku: string; due?: string }[];
+    pair: [string, number];
+    link: string;
+  }
+  expectTypeOf<Jsonify<Order>>().toEqualTypeOf<Arrived>();
+  expectTypeOf<Jsonify<unknown>>().toBeUnknown();
+  expectTypeOf<Jsonify<string | Date | null>>().toEqualTypeOf<string | null>();
+  expectTypeOf<Jsonify<{ a: Map<string, number> }>['a']>().toExtend<CannotTravel<string>>();
+  await using a = memoryApp();
+  // The handler gets what arrives; callers pass, and get, their own and JSON's.
+  const stamp = a.task('stamp', ({ input }: TaskContext<{ at: Date }>) => {
+    expectTypeOf(input).toEqualTypeOf<{ at: string }>();
+    return { at: new Date(input.at), seen: input.at };
+  });
+  expectTypeOf(stamp).toEqualTypeOf<Task<{ at: Date }, { at: string; seen: string }>>();
+  const handler: Handler<{ at: Date }, number> = ({ input }) => input.at.length;
+  expectTypeOf(a.task('typed', handler)).toEqualTypeOf<Task<{ at: Date }, number>>();
+  // A schema says otherwise.
+  const parsed = a.task('parsed', { input: z.object({ at: z.coerce.date() }) }, ({ input }) => {
+    expectTypeOf(input).toEqualTypeOf<{ at: Date }>();
+    return input.at.getTime();
+  });
+  expectTypeOf(parsed.run).parameter(0).toEqualTypeOf<{ at: unknown }>();
+  const bytes = a.task('bytes', ({ input }: TaskContext<Buffer>) => Buffer.from(input));
+  expectTypeOf(bytes).toEqualTypeOf<Task<Buffer, Uint8Array>>();
+  expectTypeOf(a.task('nothing', () => undefined)).toEqualTypeOf<Task<unknown, undefined>>();
+  expectTypeOf(a.task('async nothing', async () => {})).toEqualTypeOf<Task<unknown, void>>();
+  expectTypeOf(a.task('either', () => (Math.random() < 2 ? String(1) : { at: new Date(0) }))).toEqualTypeOf<
+    Task<unknown, string | { at: string }>
+  >();
+  // An annotation of one's own says what arrives, and so what callers pass.
+  expectTypeOf(a.task('own', ({ input }: { input: { n: number } }) => input.n)).toEqualTypeOf<
+    Task<{ n: number }, number>
+  >();
+  expectTypeOf(
+    a.task('own with options', { priority: 1 }, ({ input }: { input: { n: number }; signal: AbortSignal }) => input.n),
+  ).toEqualTypeOf<Task<{ n: number }, number>>();
+  expectTypeOf(a.task('coerced', { input: z.coerce.date() }, ({ input }) => input.getTime())).toEqualTypeOf<
+    Task<unknown, number>
+  >();
+  type Tree = { name: string; children: Tree[] };
+  expectTypeOf(a.task('tree', ({ input }: TaskContext<Tree>) => input.children.length)).toEqualTypeOf<
+    Task<Tree, number>
+  >();
+  await a.worker({ slots: 8 });
+  const at = new Date(5);
+  expect(await stamp.run({ at }).result()).toEqual({ at: at.toJSON(), seen: at.toJSON() });
+  expect(await parsed.run({ at }).result()).toBe(5);
+});
+
+/** Compiled, never run. */
+export function untravelled(a: App): void {
+  // @ts-expect-error -- a Map becomes {}
+  a.task('map', () => new Map([['a', 1]]));
+  // @ts-expect-error -- an Error becomes {}
+  a.task('error', () => ({ failed: new Error('x') }));
+  // @ts-expect-error -- a RegExp becomes {}
+  a.task('regexp', ({ input }: TaskContext<{ pattern: RegExp }>) => String(input));
+  // @ts-expect-error -- a bigint cannot be written
+  a.task('bigint', () => [1n]);
+  // @ts-expect-error -- a Set becomes {}
+  a.task('options', { priority: 1 }, () => new Set([1]));
+  // @ts-expect-error -- what arrives is a text, which the schema refuses
+  a.task('date', { input: z.object({ at: z.date() }) }, ({ input }) => input.at.getTime());
+  a.task('unhandled', { output: z.object({ r: z.string() }) }).handle(
+    // @ts-expect-error -- a number is no text
+    () => ({ r: 5 }),
+  );
+  // @ts-expect-error -- a Date arrives as a text, whatever the annotation says
+  a.task('annotated', ({ input }: { input: { at: Date } }) => input.at.getTime());
+  // @ts-expect-error -- the same, with type arguments
+  a.task<{ at: Date }, number>('explicit', ({ input }) => input.at.getTime());
+  const charge = a.task('charge', ({ input }: TaskContext<{ cents: number }>) => input.cents);
+  // @ts-expect-error -- cents are missing
+  void charge.run({});
+  // @ts-expect-error -- a lane is no option of one run
+  void charge.run({ cents: 1 }, { lane: 'x' });
+  // @ts-expect-error -- an own id is a text
+  void charge.get({ id: 5 });
+}
 
 /** Compiled, never run. */
 export function mistakes(a: App): void {
@@ -80,5 +181,5 @@ export function mistakes(a: App): void {
 }
 
 it('mistakes are reported where they are made', () => {
-  expect(mistakes).toBeTypeOf('function');
+  expect([mistakes, untravelled]).toHaveLength(2);
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/app/codec.js';
-import { policyOf, policyOfRun } from '../../src/app/task.js';
-import { validate } from '../../src/app/schema.js';
-import { backoff, durationMs, EngineError } from '../../src/index.js';
+import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
+import { policyOf, policyOfRun } from '../../src/app/policy.js';
+import { validate } from '../../src/shared/schema.js';
+import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
 import { abortCodeOf } from '../../src/worker/refusal.js';
 import { resolveSettings } from '../../src/worker/options.js';
 import { boundText, categoryOf, reasonOf } from '../../src/worker/text.js';
@@ -23,7 +23,7 @@ describe('durations', () => {
   });
 
   it.each(['', 's', '5', '5 s', '-5s', '5w', '1e3s', -1, NaN, Infinity])('%s is none', (text) => {
-    expect(() => durationMs(text as never)).toThrow(EngineError);
+    expect(() => durationMs(text as never)).toThrow(InvalidDefinitionError);
   });
 });
 

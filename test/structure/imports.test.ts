@@ -74,6 +74,32 @@ describe('imports', () => {
     expect(strangers('src', [/^src\//, /^model\//, /^lua\/(library|layout)$/, packages, /^node:/])).toEqual([]);
   });
 
+  test('the folders of the product stand in layers: each imports those below it, never those above', () => {
+    // Lowest first. A folder that is not named here stands beside these and is held by the tests above.
+    const layers = ['shared', 'engine', 'worker', 'app', 'testing'];
+    const above = (layer: string): string[] => layers.slice(layers.indexOf(layer) + 1);
+    const upward = layers.flatMap((layer) =>
+      sourcesIn(`src/${layer}`)
+        .flatMap(importsOf)
+        .filter(({ target }) => above(layer).some((other) => target.startsWith(`src/${other}/`)))
+        .map(({ file, line, target }) => `${file}:${line} imports ${target}`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  test('what all layers share leans on the machine and on the interface of schemas alone', () => {
+    expect(strangers('src/shared', [/^src\/shared\//, /^model\//, /^@standard-schema\/spec$/])).toEqual([]);
+  });
+
+  test('backends know nothing of workers and apps', () => {
+    const upward = ['memory', 'valkey'].flatMap((folder) =>
+      sourcesIn(`src/${folder}`)
+        .flatMap(importsOf)
+        .filter(({ target }) => /^src\/(engine|worker|app|testing)\//.test(target)),
+    );
+    expect(upward.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
+  });
+
   test('only flowfabric/testing may lean on the optional peer fast-check', () => {
     const users = sourcesIn('src').filter((file) => importsOf(file).some(({ target }) => target === 'fast-check'));
     expect(users.filter((file) => !file.startsWith('src/testing/'))).toEqual([]);

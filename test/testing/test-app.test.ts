@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest';
-import { backoff, delay, type TaskContext } from '../../src/index.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { app, backoff, delay, EngineError, memory, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/test-app.js';
+import { rejectionOf } from '../app/support.js';
 
 it('lets days of retries pass in no time', async () => {
   await using t = testApp();
@@ -38,6 +39,38 @@ it('moves delays and deadlines with the clock', async () => {
   expect(await late.state()).toBe('expired');
 });
 
+it('tells a handler how often its attempts have gone on', async () => {
+  await using t = testApp();
+  const seen: [number, number][] = [];
+  const task = t.app.task('t', { retry: { failures: 1, backoff: backoff.fixed('1s') } }, ({ attempt, resumes }) => {
+    seen.push([attempt, resumes]);
+    if (seen.length < 3 || seen.length === 4) return delay('1h');
+    if (seen.length === 3) throw new Error('again');
+    return 'done';
+  });
+  await t.app.worker();
+  const run = task.run(undefined);
+  await t.advance('1d');
+  expect(await run.result()).toBe('done');
+  expect(seen).toEqual([
+    [1, 0],
+    [1, 1],
+    [1, 2],
+    [2, 2],
+    [2, 3],
+  ]);
+});
+
+it('gives leases the length that the worker was told', async () => {
+  await using t = testApp();
+  const task = t.app.task('t', async ({ executionId }) => {
+    const expiresAt = (await t.backend.describeExecution({ executionId }))?.currentLease?.expiresAt ?? 0;
+    return expiresAt - t.now();
+  });
+  await t.app.worker({ leaseTtl: '20s' });
+  expect(await task.run(undefined).result()).toBe(20_000);
+});
+
 it('gives the same run for the same seed', async () => {
   const ids = async (seed: number): Promise<string> => {
     await using t = testApp({ seed });
@@ -45,4 +78,122 @@ it('gives the same run for the same seed', async () => {
   };
   expect(await ids(5)).toBe(await ids(5));
   expect(await ids(5)).not.toBe(await ids(6));
+});
+
+describe('advance', () => {
+  it('forgets nothing that a test looks at, unless a task says how long its runs are kept', async () => {
+    await using t = testApp();
+    const kept = t.app.task('kept', () => 'result');
+    const forgotten = t.app.task('forgotten', { retention: '1d' }, () => 'result');
+    await t.app.worker();
+    const [long, short] = [kept.run(undefined, { id: 'k' }), forgotten.run(undefined)];
+    await t.advance('400d');
+    expect(await long.result()).toBe('result');
+    expect(await long.info()).toMatchObject({ publicState: 'completed', ownId: 'k', result: 'result' });
+    expect(await rejectionOf(short.result())).toMatchObject({ code: 'run_not_found' });
+  });
+
+  it('can be told to forget', async () => {
+    await using t = testApp({ retention: '1h' });
+    const task = t.app.task('t', () => 1);
+    await t.app.worker();
+    const run = task.run(undefined);
+    await t.advance('2h');
+    expect(await rejectionOf(run.state())).toMatchObject({ code: 'run_not_found' });
+  });
+});
+
+describe('the fake timers of a test runner', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('are refused with a sentence, wherever they are met', async () => {
+    const sentence = { code: 'invalid_definition', hint: expect.stringContaining('vi.useRealTimers()') as string };
+    const t = testApp();
+    vi.useFakeTimers();
+    expect(() => testApp()).toThrow('testApp: the fake timers of the test runner are installed');
+    expect(await rejectionOf(t.advance('1s'))).toMatchObject(sentence);
+    expect(await rejectionOf(t.advance('1s'))).toHaveProperty(
+      'message',
+      expect.stringContaining('this clock is virtual'),
+    );
+    vi.useRealTimers();
+    await t.close();
+  });
+
+  it('are none where only the date is faked', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    await using t = testApp();
+    await t.advance('1s');
+  });
+});
+
+describe('closing', () => {
+  it('does not wait for a handler that waits for its signal, or for nothing', async () => {
+    const t = testApp();
+    const reasons: string[] = [];
+    const heeding = t.app.task(
+      'heeding',
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    );
+    const deaf = t.app.task('deaf', ({ signal }) => {
+      signal.addEventListener('abort', () => reasons.push((signal.reason as { code: string }).code));
+      return new Promise<void>(() => undefined);
+    });
+    await t.app.worker({ slots: 2 });
+    const runs = [heeding.run(undefined), deaf.run(undefined)];
+    await t.advance('1s');
+    for (const run of runs) expect(await run.state()).toBe('active');
+    await t.close();
+    expect(reasons).toEqual(['shutdown']);
+  });
+});
+
+describe("the user's own app", () => {
+  // As in a module of its own: its backend is a server that no test should need.
+  let connections = 0;
+  const shop = app({
+    backend: () => {
+      connections++;
+      throw new EngineError('transport_failed', 'there is no server here.');
+    },
+    namespace: 'shop',
+  });
+  const charge = shop.task('charge', ({ input }: TaskContext<{ cents: number }>) => `paid ${input.cents}`);
+  const mail = shop.task<{ to: string }, string>('mail:send');
+
+  it.each([1, 2])('runs in memory under virtual time, in one test after another: %i', async () => {
+    await using t = testApp(shop);
+    expect(t.app).toBe(shop);
+    mail.handle(({ input }) => `sent to ${input.to}`);
+    await shop.worker();
+    const paid = charge.run({ cents: 5 }, { delay: '1d', id: 'o1' });
+    await t.advance('2d');
+    expect(await paid.result()).toBe('paid 5');
+    expect((await paid).deduplicated).toBe(false);
+    expect(await mail.run({ to: 'x' }).result()).toBe('sent to x');
+    expect(await paid.info()).toMatchObject({ namespace: 'shop', task: 'charge' });
+    shop.task('only here', () => 1);
+  });
+
+  it('is then as it was before', async () => {
+    expect(connections).toBe(0);
+    expect(shop.connection().state).toBe('idle');
+    expect(() => mail.handle(() => '')).not.toThrow();
+  });
+
+  it('is refused when it was used before', async () => {
+    const used = app({ backend: memory() });
+    await used.task('t', () => 1).run();
+    expect(() => testApp(used)).toThrow('testApp(app): the app was used before');
+    await used.close();
+    const t = testApp(shop);
+    expect(() => testApp(shop)).toThrow('the app was used before');
+    await t.close();
+    testApp(shop);
+  });
+
+  it('refuses options that it does not know', () => {
+    expect(() => testApp({ seeds: 5 } as never)).toThrow('testApp: there is no option "seeds"');
+    expect(() => testApp(shop, { retention: 'long' as never })).toThrow('testApp: retention must be a duration');
+  });
 });

@@ -1,4 +1,4 @@
-/** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nobody has to guess. */
+/** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nothing has to be guessed. */
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 
@@ -26,8 +26,12 @@ export function encode(value: unknown): Encoded {
   let json: string | undefined;
   try {
     json = JSON.stringify(value);
-  } catch (cause) {
-    throw new EngineError('invalid_input', 'payload: the value cannot be written as JSON.', { cause });
+  } catch {
+    // Not the fault itself, as the cause: it can quote the value.
+    throw new EngineError(
+      'invalid_input',
+      'payload: the value cannot be written as JSON (a cycle, a bigint, a toJSON).',
+    );
   }
   if (json === undefined)
     throw new EngineError('invalid_input', `payload: a ${typeof value} cannot be written as JSON.`);
@@ -45,10 +49,19 @@ function withinLimit(bytes: Uint8Array): Uint8Array {
 /**
  * The value that the bytes stand for. Without an encoding, nothing is `undefined` and the rest stays bytes.
  *
- * @throws SyntaxError or TypeError when bytes that are called JSON are not
+ * @throws EngineError `corruption` when bytes that are called JSON are not; it does not quote them
  */
 export function decode({ bytes, encoding }: Encoded): unknown {
-  if (encoding === JSON_ENCODING) return JSON.parse(fromUtf8.decode(bytes ?? new Uint8Array(0)));
+  if (encoding === JSON_ENCODING) return parsed(bytes);
   if (bytes === undefined || (encoding === undefined && bytes.byteLength === 0)) return undefined;
   return bytes;
+}
+
+function parsed(bytes: Uint8Array | undefined): unknown {
+  if (bytes === undefined) throw new EngineError('corruption', 'payload: it is called JSON, and its bytes are gone.');
+  try {
+    return JSON.parse(fromUtf8.decode(bytes));
+  } catch {
+    throw new EngineError('corruption', `payload: it is called JSON, and its ${bytes.byteLength} bytes are none.`);
+  }
 }

@@ -1,5 +1,5 @@
 /** Durations as people write them: `'30s'`, `'5m'`, `'1.5h'`, or a number of milliseconds. */
-import { EngineError } from '../../model/errors.js';
+import { InvalidDefinitionError } from './errors.js';
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -14,7 +14,7 @@ const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 /**
  * A duration in whole milliseconds.
  *
- * @throws EngineError `invalid_input` for anything that is not a duration of 0 ms or more
+ * @throws InvalidDefinitionError for anything that is not a duration of 0 ms or more
  */
 export function durationMs(duration: Duration): number {
   const [, amount, unit] = typeof duration === 'string' ? (PATTERN.exec(duration) ?? []) : [];
@@ -26,9 +26,10 @@ export function durationMs(duration: Duration): number {
         : Number(amount) * UNIT_MS[unit as DurationUnit];
   const whole = Math.round(ms);
   if (!Number.isSafeInteger(whole) || ms < 0) {
-    throw new EngineError(
-      'invalid_input',
-      `${JSON.stringify(duration)} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d".`,
+    const text = typeof duration === 'string' ? JSON.stringify(duration.slice(0, 60)) : String(duration);
+    throw new InvalidDefinitionError(
+      `${text} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d"`,
+      'Correct the duration that the message names.',
     );
   }
   return whole;

@@ -1,0 +1,22 @@
+/** findExecution: the execution that a live idempotency key names. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+
+export const findExecution = query({
+  name: 'findExecution',
+  args: z.object({
+    /** Where the key points to (see `placementOf`). */
+    partition: field.partitionKey,
+    namespace: field.namespace,
+    idempotencyKey: field.idempotencyKey,
+  }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  /** Its id: what a further creation with this key would be a duplicate of. Nothing when it would be a new execution. */
+  read(view, { namespace, idempotencyKey }, { now }) {
+    return accept<string | undefined>(
+      idempotencyKey === '' ? undefined : view.executions.ofKey(namespace, idempotencyKey, now),
+    );
+  },
+});

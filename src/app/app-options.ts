@@ -1,0 +1,69 @@
+/** What an app can be told. */
+import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
+import type { Clock } from '../engine/clock.js';
+import { refuse } from '../shared/checks.js';
+import { InvalidDefinitionError } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
+import type { Logger } from '../shared/logger.js';
+import type { BackendSource } from './connection.js';
+
+export interface AppOptions {
+  /**
+   * Where work is kept: `memory()` or `valkey(...)`; a promise of a backend, or a function that opens one, will do. It is
+   * opened when the app is used first.
+   */
+  readonly backend: BackendSource;
+  /**
+   * What happens when the backend cannot be opened, for a reason that can pass. `'wait'`: it is tried again with growing
+   * pauses, `log` says so once, workers start when it is there, and a `run` waits for it for 10 s. `'fail'`: the error is
+   * thrown at once to those who use the app. A reason that cannot pass is always thrown at once. Default `'wait'`.
+   */
+  readonly connect?: 'wait' | 'fail' | undefined;
+  /**
+   * Scope of idempotency keys, recorded in every execution. It does not keep work apart: workers of other namespaces
+   * that serve the same lane get it too. For isolation, give the backend a `prefix` of its own. Default `'default'`.
+   */
+  readonly namespace?: string | undefined;
+  /** Where messages go; `console` and pino fit. Default nowhere. */
+  readonly log?: Logger | undefined;
+  /** Who creates executions, for those who look at them later. Default `'app'`. */
+  readonly creatorIdentity?: string | undefined;
+  /** Whether `close` closes the backend too. Default true. */
+  readonly closeBackend?: boolean | undefined;
+  /** Source of UUIDs; for tests. Default version 7, which sorts by time. */
+  readonly ids?: (() => string) | undefined;
+  /** Time and chance; for tests. */
+  readonly clock?: Clock | undefined;
+}
+
+const APP_OPTIONS = {
+  backend: true,
+  namespace: true,
+  log: true,
+  connect: true,
+  creatorIdentity: true,
+  closeBackend: true,
+  ids: true,
+  clock: true,
+} as const;
+
+/** @throws InvalidDefinitionError without a backend, for an option that is not known, or a value that cannot be meant */
+export function checkAppOptions(options: AppOptions | undefined): void {
+  const backend: unknown = options?.backend;
+  if ((typeof backend !== 'object' && typeof backend !== 'function') || backend === null || options === undefined)
+    throw new InvalidDefinitionError(
+      'An app needs a backend: app({ backend: memory() }) or app({ backend: valkey(...) })',
+    );
+  const where = 'The app';
+  knownOnly<AppOptions>(where, options, APP_OPTIONS);
+  const { connect, namespace, creatorIdentity, log } = options;
+  if (connect !== undefined && connect !== 'wait' && connect !== 'fail')
+    throw refuse(where, 'connect', '"wait" or "fail"', connect);
+  if (namespace !== undefined && !namespaceField.safeParse(namespace).success)
+    throw refuse(where, 'namespace', '1 to 128 printable ASCII characters without { } : ,', namespace);
+  if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
+    throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
+  const levels = ['debug', 'info', 'warn', 'error'] as const;
+  if (log !== undefined && !levels.every((level) => typeof (log as Partial<Logger> | null)?.[level] === 'function'))
+    throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', log);
+}

@@ -1,0 +1,176 @@
+/**
+ * How an app comes to its backend. Nothing happens before the app is used. Then the backend is opened; a fault that can
+ * pass (`retryable`) is tried again with growing pauses, for as long as the app is open. A fault that cannot, and with
+ * `connect: 'fail'` any fault, is told to those who wait; the next use of the app tries once more.
+ */
+import { EngineError } from '../../model/errors.js';
+import type { Backend } from '../backend.js';
+import type { Clock } from '../engine/clock.js';
+import { isRetryable, retryDelayMs } from '../engine/retry.js';
+import { AppClosedError } from '../shared/errors.js';
+import { anew } from '../shared/lazy.js';
+import type { Logger } from '../shared/logger.js';
+
+/** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
+export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
+
+/** How it stands between an app and its backend. */
+export interface ConnectionState {
+  /** `idle` before the first use; `connecting` also between two tries; `failed` until the next use tries again. */
+  readonly state: 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
+  /** Tries that failed since it was connected last. */
+  readonly failures: number;
+  /** What the last try failed with. */
+  readonly error: unknown;
+}
+
+export interface ConnectionOptions {
+  readonly source: BackendSource;
+  readonly mode: 'wait' | 'fail';
+  /** Whether a backend that nobody waits for any more is closed. */
+  readonly closesBackend: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class Connection {
+  private backend: Backend | undefined;
+  private opened: Promise<Backend> | undefined;
+  private state: ConnectionState['state'] = 'idle';
+  private failures = 0;
+  private error: unknown;
+  private wasTried = false;
+  private stopWaiting: (() => void) | undefined;
+  private readonly closed: Promise<never>;
+  private endWaits!: (error: AppClosedError) => void;
+
+  constructor(private readonly options: ConnectionOptions) {
+    this.closed = new Promise((_resolve, reject) => (this.endWaits = reject));
+    this.closed.catch(() => undefined);
+    const { source } = options;
+    if (typeof source !== 'function' && !isPromise(source)) this.use(source);
+  }
+
+  get now(): ConnectionState {
+    const { state, failures, error } = this;
+    return { state, failures, error };
+  }
+
+  /** The backend, if it is open. */
+  get current(): Backend | undefined {
+    return this.backend;
+  }
+
+  /**
+   * The open backend.
+   * @param patienceMs how long to wait for it; default as long as the app is open
+   * @throws AppClosedError; what the backend's opening failed with for good, or last when the patience is over
+   */
+  ready(patienceMs?: number): Promise<Backend> {
+    if (this.state === 'closed') return Promise.reject(new AppClosedError());
+    if (this.opened === undefined) {
+      this.opened = this.open();
+      this.opened.catch(() => (this.opened = undefined));
+    }
+    const ready = Promise.race([this.opened, this.closed]);
+    return patienceMs === undefined || this.backend !== undefined ? ready : this.within(patienceMs, ready);
+  }
+
+  private within(patienceMs: number, ready: Promise<Backend>): Promise<Backend> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.options.clock.after(patienceMs, () =>
+        reject(
+          this.error ??
+            new EngineError('call_timeout', `The backend was not open within ${Math.round(patienceMs)} ms.`),
+        ),
+      );
+      void ready.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  private async open(): Promise<Backend> {
+    const { clock, log, mode } = this.options;
+    this.state = 'connecting';
+    for (;;) {
+      try {
+        const backend = await this.tryOnce();
+        return this.use(backend);
+      } catch (error) {
+        if (this.isClosed()) throw new AppClosedError();
+        this.error = error;
+        this.failures++;
+        if (mode === 'fail' || !isRetryable(error) || !this.canTryAgain()) {
+          this.state = 'failed';
+          throw error;
+        }
+        // Once: what follows is more of the same.
+        if (this.failures === 1) log.warn('The backend cannot be opened; it is tried again until it can.', error);
+        await this.pause(retryDelayMs(clock, this.failures));
+        if (this.isClosed()) throw new AppClosedError();
+      }
+    }
+  }
+
+  private use(backend: Backend): Backend {
+    if (this.isClosed()) {
+      this.discard(backend);
+      throw new AppClosedError();
+    }
+    if (this.failures > 0) this.options.log.info('The backend is open.');
+    this.backend = backend;
+    this.state = 'connected';
+    this.failures = 0;
+    this.error = undefined;
+    return backend;
+  }
+
+  private async tryOnce(): Promise<Backend> {
+    const { source } = this.options;
+    if (typeof source === 'function') return source();
+    if (!isPromise(source)) return source;
+    const again = this.wasTried ? anew(source) : undefined;
+    this.wasTried = true;
+    return again === undefined ? source : again();
+  }
+
+  private canTryAgain(): boolean {
+    const { source } = this.options;
+    return typeof source === 'function' || (isPromise(source) && anew(source) !== undefined);
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.clock.after(ms, resolve);
+      this.stopWaiting = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  private isClosed(): boolean {
+    return this.state === 'closed';
+  }
+
+  /** Ends every wait for the backend. One that is being opened is closed as soon as it is there; an open one is not. */
+  close(): void {
+    const { source } = this.options;
+    // A promise that the app was given is kept by its maker whether the app was used or not.
+    if (this.state === 'idle' && source instanceof Promise)
+      source.then(
+        (backend: Backend) => this.discard(backend),
+        () => undefined,
+      );
+    this.state = 'closed';
+    this.stopWaiting?.();
+    this.endWaits(new AppClosedError());
+  }
+
+  private discard(backend: Backend): void {
+    if (this.options.closesBackend) backend.close().catch(() => undefined);
+  }
+}
+
+function isPromise(source: BackendSource): source is PromiseLike<Backend> {
+  return typeof (source as { then?: unknown }).then === 'function';
+}

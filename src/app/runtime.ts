@@ -1,0 +1,204 @@
+/**
+ * What an app does once it is used: it comes to its backend, creates runs, starts workers, and ends all of it. The
+ * definitions of the tasks outlive it: a test gives an app another runtime, in memory and under a clock of its own.
+ */
+import type { Backend } from '../backend.js';
+import { within, type Clock } from '../engine/clock.js';
+import { durationMs, type Duration } from '../shared/duration.js';
+import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
+import { guarded, silentLogger, type Logger } from '../shared/logger.js';
+import { onTermination } from '../worker/signals.js';
+import type { Worker } from '../worker/worker.js';
+import { Connection, type BackendSource, type ConnectionState } from './connection.js';
+import { Creator } from './creator.js';
+import { findByOwnId } from './own-ids.js';
+import type { TaskRegistry } from './registry.js';
+import { ResultWaiter } from './results.js';
+import { CALL_PATIENCE_MS } from './patience.js';
+import { KnownRun, type Run, type RunSurroundings } from './run.js';
+import { StuckWaits } from './stuck-waits.js';
+import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
+import { checkOwnId } from './task-checks.js';
+import type { WorkerOptions } from './worker-options.js';
+import { Workers } from './workers.js';
+
+export interface RuntimeOptions {
+  readonly source: BackendSource;
+  readonly connect: 'wait' | 'fail';
+  readonly closesBackend: boolean;
+  readonly namespace: string;
+  readonly creatorIdentity: string;
+  readonly log: Logger;
+  readonly ids: () => string;
+  readonly clock: Clock;
+  /** What workers are told that say nothing else. */
+  readonly workerDefaults?: WorkerOptions | undefined;
+}
+
+/** What needs the backend, made when it is there. */
+interface Equipment {
+  readonly surroundings: RunSurroundings;
+  readonly creator: Creator;
+  readonly results: ResultWaiter;
+}
+
+export class AppRuntime {
+  private readonly workers: Workers;
+  private readonly creations = new Set<Promise<unknown>>();
+  private readonly log: Logger;
+  private readonly connection: Connection;
+  private readonly stuck: StuckWaits;
+  private equipment: Equipment | undefined;
+  private stopSignals: (() => void) | undefined;
+  private closing: Promise<void> | undefined;
+  /** Ends the wait for runs that are being stored. */
+  private stopWaiting: () => void = () => undefined;
+
+  constructor(
+    private readonly options: RuntimeOptions,
+    tasks: TaskRegistry,
+  ) {
+    const { source, connect, closesBackend, clock } = options;
+    this.log = guarded(options.log);
+    this.connection = new Connection({ source, mode: connect, closesBackend, clock, log: this.log });
+    this.stuck = new StuckWaits(clock, this.log, async (executionId) =>
+      this.connection.current?.readExecutionState({ executionId }),
+    );
+    this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock });
+  }
+
+  get clock(): Clock {
+    return this.options.clock;
+  }
+
+  get connectionState(): ConnectionState {
+    return this.connection.now;
+  }
+
+  backend(): Promise<Backend> {
+    return this.connection.ready();
+  }
+
+  // Runs.
+
+  run(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
+    return this.tracked(async () => (await this.creating()).create(task, input, options));
+  }
+
+  runMany(task: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
+    const optionsOf = (index: number): RunOptions =>
+      typeof options === 'function' ? options(inputs[index], index) : options;
+    return this.tracked(async () => (await this.creating()).createMany(task, inputs, optionsOf));
+  }
+
+  private async creating(): Promise<Creator> {
+    if (this.closing !== undefined) throw new AppClosedError();
+    return this.equipped(await this.connection.ready(CALL_PATIENCE_MS)).creator;
+  }
+
+  /**
+   * What is being stored is stored before the app closes. The promise that is kept for this is not the one that is
+   * given away: a failure of that one, with nobody to catch it, is to be an unhandled rejection.
+   */
+  private tracked<T>(create: () => Promise<T>): Promise<T> {
+    const creation = create();
+    const settled = creation.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.creations.add(settled);
+    void settled.then(() => this.creations.delete(settled));
+    return creation.then((created) => created);
+  }
+
+  /** A run by the id that its caller gave it. @throws RunNotFoundError */
+  async byOwnId(task: TaskDefinition, id: string): Promise<KnownRun<unknown>> {
+    checkOwnId(`Run of task "${task.name}"`, id);
+    const { surroundings } = this.equipped(await this.connection.ready());
+    const executionId = await findByOwnId(surroundings.backend, this.options.namespace, task, id);
+    if (executionId === undefined) throw new RunNotFoundError(`The run of task "${task.name}" with id "${id}"`);
+    return new KnownRun(surroundings, executionId, true, task);
+  }
+
+  /** A run by its execution id. @param task the task that it is to be of, if that matters */
+  async known(executionId: string, task?: TaskDefinition): Promise<KnownRun<unknown>> {
+    const { surroundings } = this.equipped(await this.connection.ready());
+    const run = new KnownRun<unknown>(surroundings, executionId, true, task);
+    if (task === undefined) return run;
+    const { executionKind } = await run.facts();
+    if (executionKind !== task.name) throw new RunOfAnotherTaskError(executionId, executionKind, task.name);
+    return run;
+  }
+
+  private equipped(backend: Backend): Equipment {
+    if (this.equipment !== undefined) return this.equipment;
+    const { namespace, creatorIdentity, ids, clock } = this.options;
+    const results = new ResultWaiter(backend, clock, this.log);
+    const onWait: RunSurroundings['onWait'] =
+      this.log === silentLogger
+        ? () => () => undefined
+        : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
+    const surroundings = { backend, clock, results, onWait };
+    const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
+    this.equipment = { surroundings, creator, results };
+    return this.equipment;
+  }
+
+  // Workers.
+
+  async worker(options: WorkerOptions = {}): Promise<Worker> {
+    const planned = this.workers.plan({ ...this.options.workerDefaults, ...options });
+    // A signal can come while the backend is waited for.
+    if (planned.settings.handleSignals) this.handleSignals();
+    const backend = await this.connection.ready();
+    if (this.closing !== undefined) throw new AppClosedError();
+    return this.workers.start(backend, planned);
+  }
+
+  /** A task has its handler. */
+  onHandled(task: TaskDefinition): void {
+    this.workers.onHandled(task);
+  }
+
+  private handleSignals(): void {
+    this.stopSignals ??= onTermination(
+      (signal) => {
+        this.log.info(`${signal}: draining; once more skips the wait.`);
+        void this.close().catch((error: unknown) => this.log.error('Closing failed.', error));
+      },
+      () => void this.close({ timeout: 0 }),
+    );
+  }
+
+  // The end.
+
+  close({ timeout }: { readonly timeout?: Duration | undefined } = {}): Promise<void> {
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
+    const again = this.closing !== undefined;
+    this.closing ??= this.closeNow(timeoutMs);
+    // A second call with less time shortens the wait.
+    if (again && timeoutMs !== undefined) {
+      void this.workers.drain(timeoutMs);
+      const cancel = this.options.clock.after(timeoutMs, () => this.stopWaiting());
+      this.closing.then(cancel, cancel);
+    }
+    return this.closing;
+  }
+
+  private async closeNow(timeoutMs: number | undefined): Promise<void> {
+    // Those who wait for a backend that is not there wait no longer.
+    if (this.connection.current === undefined) this.connection.close();
+    const hastened = new Promise<void>((resolve) => (this.stopWaiting = resolve));
+    const stored = Promise.race([Promise.all(this.creations), hastened]);
+    await Promise.all([
+      timeoutMs === undefined ? stored : within(this.options.clock, timeoutMs, stored),
+      this.workers.drain(timeoutMs),
+    ]);
+    await this.workers.stopEngine();
+    this.equipment?.results.close();
+    this.stopSignals?.();
+    const backend = this.connection.current;
+    this.connection.close();
+    if (this.options.closesBackend) await backend?.close();
+  }
+}

@@ -1,0 +1,96 @@
+/** A run before it is there: while it is being created, or looked up. */
+import type { PublicState } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Clock } from '../engine/clock.js';
+import { onAbort } from '../shared/abort-listeners.js';
+import { checkDuration } from '../shared/checks.js';
+import { durationMs } from '../shared/duration.js';
+import { ResultTimeoutError } from '../shared/errors.js';
+import type { RunInfo } from './info.js';
+import type { PendingRun, ResultOptions, Run } from './run.js';
+
+/** What a wait for a run needs before there is one. */
+export interface WaitingFor {
+  /** How an error names the run. */
+  readonly name: string;
+  readonly clock: () => Clock;
+  /** Why the backend is not there, if it is not. */
+  readonly trouble: () => unknown;
+}
+
+/** A run that is being created or looked up. */
+export class StartedRun<Output> implements PendingRun<Output> {
+  private started: Promise<Run<Output>> | undefined;
+
+  /** @param start how to come to the run: begun already, or begun when something of it is asked for first */
+  constructor(
+    private readonly start: Promise<Run<Output>> | (() => Promise<Run<Output>>),
+    private readonly waitingFor: WaitingFor,
+  ) {}
+
+  private get run(): Promise<Run<Output>> {
+    this.started ??= typeof this.start === 'function' ? this.start() : this.start;
+    return this.started;
+  }
+
+  get id(): Promise<string> {
+    return this.run.then(({ id }) => id);
+  }
+
+  get deduplicated(): Promise<boolean> {
+    return this.run.then(({ deduplicated }) => deduplicated);
+  }
+
+  async result(options: ResultOptions = {}): Promise<Output> {
+    const { timeout, signal } = options;
+    if (timeout === undefined && signal === undefined) return (await this.run).result();
+    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
+    const clock = this.waitingFor.clock();
+    const startedAt = clock.now();
+    const run = await this.runWithin(clock, timeout === undefined ? undefined : durationMs(timeout), signal);
+    // What it took to come to the run is part of the wait.
+    const left = timeout === undefined ? undefined : Math.max(0, durationMs(timeout) - (clock.now() - startedAt));
+    return run.result({ signal, timeout: left });
+  }
+
+  /** The run, unless the time is over first, or the signal aborts. */
+  private runWithin(
+    clock: Clock,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Run<Output>> {
+    if (signal?.aborted) return this.run.then(() => Promise.reject(signal.reason));
+    const { name, trouble } = this.waitingFor;
+    return new Promise((resolve, reject) => {
+      const stopListening = signal && onAbort(signal, () => reject(signal.reason));
+      const cancelTimer =
+        timeoutMs === undefined
+          ? undefined
+          : clock.after(timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
+      const settled = (): void => {
+        stopListening?.();
+        cancelTimer?.();
+      };
+      this.run.then(resolve, reject).finally(settled);
+    });
+  }
+
+  async cancel(reason?: string): Promise<boolean> {
+    return (await this.run).cancel(reason);
+  }
+
+  async state(): Promise<PublicState> {
+    return (await this.run).state();
+  }
+
+  async info(): Promise<RunInfo<Output>> {
+    return (await this.run).info();
+  }
+
+  then<Value = Run<Output>, Reason = never>(
+    onCreated?: ((run: Run<Output>) => Value | PromiseLike<Value>) | null,
+    onFailed?: ((error: unknown) => Reason | PromiseLike<Reason>) | null,
+  ): Promise<Value | Reason> {
+    return this.run.then(onCreated, onFailed);
+  }
+}

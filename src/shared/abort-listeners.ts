@@ -1,0 +1,29 @@
+/**
+ * Listening to the abort of a signal that many calls share. The platform warns of a leak from the eleventh listener of
+ * one signal on, although each of these is taken away: so each signal gets one listener, and that one tells the others.
+ */
+const bySignal = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls `listener` once when the signal aborts, until the returned function is called. For a signal not yet aborted. */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  const listeners = bySignal.get(signal) ?? listenTo(signal);
+  // An entry of its own, in case the same function is given twice.
+  const entry = (): void => listener();
+  listeners.add(entry);
+  return () => listeners.delete(entry);
+}
+
+function listenTo(signal: AbortSignal): Set<() => void> {
+  const listeners = new Set<() => void>();
+  bySignal.set(signal, listeners);
+  signal.addEventListener(
+    'abort',
+    () => {
+      const told = [...listeners];
+      listeners.clear();
+      for (const listener of told) listener();
+    },
+    { once: true },
+  );
+  return listeners;
+}

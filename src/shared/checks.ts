@@ -1,0 +1,52 @@
+/**
+ * Checks of what users write. Every refusal names the place and the option in the user's own words:
+ * `Task "charge": retry.failures must be a whole number from 0 to 1000, not -1`.
+ */
+import { durationMs, type Duration } from './duration.js';
+import { InvalidDefinitionError } from './errors.js';
+
+/** Most characters of a value that a message repeats. */
+const MAX_SHOWN = 60;
+
+/** A value as a message shows it: short, and never what is inside an object. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') {
+    const text = JSON.stringify(value);
+    return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+  }
+  if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** A refusal in the user's words: `<where>: <option> must be <rule>, not <value>`. */
+export function refuse(where: string, option: string, rule: string, value: unknown): InvalidDefinitionError {
+  return new InvalidDefinitionError(`${where}: ${option} must be ${rule}, not ${shown(value)}`);
+}
+
+/** @throws InvalidDefinitionError for anything but a whole number within the bounds; `undefined` is left to its default */
+export function checkWhole(where: string, option: string, value: unknown, min: number, max: number): void {
+  if (value === undefined) return;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max)
+    throw refuse(where, option, `a whole number from ${min} to ${max}`, value);
+}
+
+/** @throws InvalidDefinitionError for anything but a duration within the bounds; `undefined` is left to its default */
+export function checkDuration(where: string, option: string, value: unknown, minMs: number, maxMs: number): void {
+  if (value === undefined) return;
+  let ms: number;
+  try {
+    ms = durationMs(value as Duration);
+  } catch {
+    throw refuse(where, option, 'a duration, in milliseconds or like "30s", "5m", "1.5h", "7d"', value);
+  }
+  if (ms < minMs) throw refuse(where, option, `at least ${minMs} ms`, value);
+  if (ms > maxMs) throw refuse(where, option, `at most ${Math.floor(maxMs / 86_400_000)} days`, value);
+}
+
+/** @throws InvalidDefinitionError for anything but a list; a text is no list of one */
+export function checkList(where: string, option: string, value: unknown): void {
+  if (value === undefined || Array.isArray(value)) return;
+  if (typeof value === 'string') throw refuse(where, option, `a list, like [${shown(value)}]`, value);
+  throw refuse(where, option, 'a list', value);
+}

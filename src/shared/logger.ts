@@ -1,0 +1,73 @@
+/** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */
+export interface Logger {
+  debug(message: string, ...details: unknown[]): void;
+  info(message: string, ...details: unknown[]): void;
+  warn(message: string, ...details: unknown[]): void;
+  error(message: string, ...details: unknown[]): void;
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+type Level = (typeof LEVELS)[number];
+
+const ignore = (): void => undefined;
+
+/** Writes nothing. */
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+const made = (write: (level: Level, message: string, details: unknown[]) => void): Logger =>
+  Object.fromEntries(
+    LEVELS.map((level) => [level, (message: string, ...details: unknown[]) => write(level, message, details)]),
+  ) as unknown as Logger;
+
+/**
+ * The user's logger as the package calls it: an exception in it reaches nobody, and a pino gets what it prints. Its
+ * methods take the details before the message, and of what comes behind a message it drops an error without a word.
+ */
+export function guarded(log: Logger): Logger {
+  if (log === silentLogger) return log;
+  const write = isPino(log)
+    ? (level: Level, message: string, details: unknown[]) => log[level](mergedFor(details), message)
+    : (level: Level, message: string, details: unknown[]) => log[level](message, ...details);
+  return made((level, message, details) => {
+    try {
+      write(level, message, details);
+    } catch {
+      // Logging must not decide what becomes of the work.
+    }
+  });
+}
+
+interface Pino extends Record<Level, (details: object, message: string) => void> {
+  bindings(): unknown;
+  child(bindings: object): unknown;
+}
+
+/** pino and its children, such as the loggers of fastify. */
+function isPino(log: unknown): log is Pino {
+  const { bindings, child } = log as Partial<Pino>;
+  return typeof bindings === 'function' && typeof child === 'function';
+}
+
+/** Errors under the name for which pino has a serialiser; members of objects as they are; the rest as a list. */
+function mergedFor(details: readonly unknown[]): object {
+  const merged: Record<string, unknown> = {};
+  const rest: unknown[] = [];
+  for (const detail of details) {
+    if (isError(detail) && !('err' in merged)) merged['err'] = detail;
+    else if (typeof detail === 'object' && detail !== null && !Array.isArray(detail) && !isError(detail))
+      Object.assign(merged, detail);
+    else if (detail !== undefined) rest.push(detail);
+  }
+  if (rest.length > 0) merged['details'] = rest;
+  return merged;
+}
+
+/** An error of any realm. */
+const isError = (value: unknown): boolean =>
+  value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+
+/** A logger that says of whom it speaks. */
+export function prefixed(log: Logger, prefix: string): Logger {
+  if (log === silentLogger) return log;
+  return made((level, message, details) => log[level](`${prefix} ${message}`, ...details));
+}

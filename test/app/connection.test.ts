@@ -1,0 +1,237 @@
+/** Coming to a backend that is not there yet, or never, and leaving it. */
+import { createServer, type AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, EngineError, memory, valkey, type App, type AppOptions, type Backend } from '../../src/index.js';
+import { Lazy } from '../../src/shared/lazy.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
+import { collectingLog, deferred, rejectionOf } from './support.js';
+
+let a: App;
+afterEach(() => a?.close());
+
+const away = (): EngineError => new EngineError('transport_failed', 'server:1 cannot be reached.');
+
+/** A server that is away for so many tries, or for good. */
+function opensAfter(failures: number, error: () => unknown = away) {
+  const state = { tries: 0, failures, backend: memory(), closes: 0 };
+  const close = state.backend.close.bind(state.backend);
+  state.backend.close = async () => {
+    state.closes++;
+    await close();
+  };
+  const open = async (): Promise<Backend> => {
+    if (state.tries++ < state.failures) throw error();
+    return state.backend;
+  };
+  return { state, open };
+}
+
+function clockedApp(options: Partial<AppOptions> & Pick<AppOptions, 'backend'>) {
+  const clock = new VirtualClock(0);
+  const { log, lines } = collectingLog();
+  a = app({ clock, log, ...options });
+  return { clock, lines };
+}
+
+describe('a backend that cannot be opened for now', () => {
+  it.each(['a function', 'a promise that can be begun anew'])(
+    'as %s is tried until it can, said once',
+    async (kind) => {
+      const { state, open } = opensAfter(5);
+      const { clock, lines } = clockedApp({ backend: kind === 'a function' ? open : new Lazy(open) });
+      a.task('t', () => 1);
+      expect(a.connection()).toEqual({ state: 'idle', failures: 0, error: undefined });
+      expect(state.tries).toBe(0);
+      const worker = a.worker();
+      await clock.advance(0);
+      expect(a.connection()).toMatchObject({ state: 'connecting', failures: 1, error: { code: 'transport_failed' } });
+      await clock.advance(60_000);
+      expect((await worker).stats().state).toBe('running');
+      expect(a.connection()).toEqual({ state: 'connected', failures: 0, error: undefined });
+      expect(state.tries).toBe(6);
+      expect(lines).toEqual([
+        'warn The backend cannot be opened; it is tried again until it can. EngineError',
+        'info The backend is open.',
+      ]);
+      const closing = a.close();
+      await clock.advance(60_000);
+      await closing;
+    },
+  );
+
+  it('lets a run wait for ten seconds, and the next one find it', async () => {
+    const { state, open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', () => 1);
+    let settled = false;
+    const error = rejectionOf(task.run()).finally(() => (settled = true));
+    await clock.advance(9_000);
+    expect(settled).toBe(false);
+    await clock.advance(1_001);
+    expect(await error).toMatchObject({ code: 'transport_failed' });
+    state.failures = 0;
+    await clock.advance(20_000);
+    const run = task.run();
+    await clock.advance(0);
+    expect(await run.state()).toBe('waiting');
+  });
+
+  it('ends a wait for a result when its own time is over, or its signal aborts', async () => {
+    const { open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', () => 1);
+    const run = task.run();
+    const controller = new AbortController();
+    const id = '{fp:0}:00000000-0000-7000-8000-000000000000';
+    const waits = Promise.all([
+      rejectionOf(run.result({ timeout: '2s' })),
+      rejectionOf(task.get({ id: 'o1' }).result({ timeout: '2s' })),
+      rejectionOf(a.get(id).result({ timeout: '2s' })),
+      rejectionOf(a.get(id).result({ signal: controller.signal })),
+    ]);
+    await clock.advance(1_000);
+    controller.abort('enough');
+    await clock.advance(1_000);
+    const [created, own, known, aborted] = await waits;
+    const timedOut = { code: 'result_timeout', timeoutMs: 2_000, cause: { code: 'transport_failed' } };
+    expect(created).toMatchObject({ ...timedOut, executionId: 'The run' });
+    expect(own).toMatchObject({ ...timedOut, executionId: 'The run with id "o1"' });
+    expect(known).toMatchObject({ ...timedOut, executionId: id });
+    expect(aborted).toBe('enough');
+    const late = rejectionOf(run);
+    await a.close();
+    expect(await late).toMatchObject({ code: 'app_closed' });
+  });
+
+  it('is told at once with connect: "fail", and tried by the next use', async () => {
+    const { open } = opensAfter(1);
+    clockedApp({ backend: open, connect: 'fail' });
+    const task = a.task('t', () => 1);
+    expect(await rejectionOf(a.worker())).toMatchObject({ code: 'transport_failed' });
+    expect(a.connection()).toMatchObject({ state: 'failed', failures: 1 });
+    expect((await task.run()).deduplicated).toBe(false);
+    expect(a.connection().state).toBe('connected');
+  });
+
+  it('is not tried again for a reason that cannot pass', async () => {
+    const { state, open } = opensAfter(Infinity, () => new EngineError('unsafe_eviction_policy', 'allkeys-lru.'));
+    const { clock } = clockedApp({ backend: open });
+    a.task('t', () => 1);
+    const error = rejectionOf(a.worker());
+    await clock.advance(0);
+    expect(await error).toMatchObject({ code: 'unsafe_eviction_policy' });
+    await clock.advance(3_600_000);
+    expect(state.tries).toBe(1);
+  });
+
+  it('given as a promise that cannot be begun anew, is final, and no unhandled rejection when it is not used', async () => {
+    clockedApp({ backend: Promise.reject(away()) });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await rejectionOf(a.backend())).toMatchObject({ code: 'transport_failed' });
+  });
+});
+
+describe('closing', () => {
+  it('ends soon and without an error when the backend never opened, and tells those who wait', async () => {
+    const { state, open } = opensAfter(Infinity);
+    const { clock } = clockedApp({ backend: open });
+    const task = a.task('t', () => 1);
+    const errors = Promise.all(
+      [a.worker(), task.run(), a.backend(), a.get('{fp:0}:00000000-0000-7000-8000-000000000000').result()].map(
+        rejectionOf,
+      ),
+    );
+    await clock.advance(300);
+    await a.close();
+    expect(await errors).toEqual(Array.from({ length: 4 }, () => expect.objectContaining({ code: 'app_closed' })));
+    const { tries } = state;
+    await clock.advance(3_600_000);
+    expect(state.tries).toBe(tries);
+    expect(a.connection().state).toBe('closed');
+    expect(await rejectionOf(task.run())).toMatchObject({ code: 'app_closed' });
+  });
+
+  it('while the backend is being opened closes it when it is there', async () => {
+    const opened = deferred<Backend>();
+    clockedApp({ backend: () => opened.promise });
+    const waiting = rejectionOf(a.backend());
+    await a.close();
+    expect(await waiting).toMatchObject({ code: 'app_closed' });
+    const backend = memory();
+    opened.resolve(backend);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await rejectionOf(backend.ping())).toMatchObject({ code: 'backend_closed' });
+  });
+
+  it('an app that was never used closes its backend, and opens none', async () => {
+    const unused = opensAfter(0);
+    clockedApp({ backend: unused.open });
+    await a.close();
+    expect(unused.state.tries).toBe(0);
+    for (const wrap of [(it: Backend) => it, (it: Backend) => Promise.resolve(it)]) {
+      const given = opensAfter(0).state;
+      clockedApp({ backend: wrap(given.backend) });
+      await a.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(given.closes).toBe(1);
+      const kept = opensAfter(0).state;
+      clockedApp({ backend: wrap(kept.backend), closeBackend: false });
+      await a.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(kept.closes).toBe(0);
+    }
+  });
+
+  it('waits for handlers as long as it is told, and less when it is told again', async () => {
+    const { clock } = clockedApp({ backend: memory() });
+    const reasons: unknown[] = [];
+    const slow = a.task('slow', ({ signal }) => {
+      signal.addEventListener('abort', () => reasons.push((signal.reason as { code: string }).code));
+      return new Promise<never>(() => undefined);
+    });
+    await a.worker({ drainTimeout: '1h' });
+    void slow.run();
+    await clock.advance(100);
+    let closed = false;
+    const closing = a.close({ timeout: '10m' }).then(() => (closed = true));
+    await clock.advance(300_000);
+    expect([closed, reasons]).toEqual([false, []]);
+    void a.close({ timeout: '1s' });
+    await clock.advance(60_000);
+    expect([closed, reasons]).toEqual([true, ['shutdown']]);
+    await closing;
+  });
+
+  it('forgets a worker when it is drained', async () => {
+    clockedApp({ backend: memory() });
+    a.task('t', () => 1);
+    const worker = await a.worker();
+    await worker.close();
+    // Tasks that come later are not offered to it.
+    const serve = worker as unknown as { serve: (lane: string) => void };
+    serve.serve = () => expect.fail('a drained worker was told of a lane');
+    a.task('later', () => 2);
+  });
+});
+
+describe('valkey()', () => {
+  it('connects when it is first awaited, and again when that failed', async () => {
+    const refusing = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
+    let connections = 0;
+    refusing.on('connection', () => connections++);
+    const { port } = refusing.address() as AddressInfo;
+    const { log, lines } = collectingLog();
+    a = app({ backend: valkey({ url: `valkey://127.0.0.1:${port}`, callTimeoutMs: 100 }), log });
+    a.task('t', () => 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(connections).toBe(0);
+    const worker = rejectionOf(a.worker());
+    while (a.connection().failures < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(connections).toBeGreaterThan(1);
+    expect(lines).toHaveLength(1);
+    await a.close();
+    expect(await worker).toMatchObject({ code: 'app_closed' });
+    await new Promise((resolve) => refusing.close(resolve));
+  });
+});

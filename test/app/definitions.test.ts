@@ -1,0 +1,72 @@
+/** Tasks that are defined in one place, run from a web process, and handled in another. */
+import { afterEach, expect, expectTypeOf, it } from 'vitest';
+import { z } from 'zod';
+import { app, memory, type App, type Backend, type Task } from '../../src/index.js';
+import { memoryApp, rejectionOf } from './support.js';
+
+const apps: App[] = [];
+afterEach(async () => {
+  for (const a of apps.splice(0)) await a.close();
+});
+
+/** What both processes import. */
+function definitions(backend: Backend) {
+  const a = app({ backend, closeBackend: false });
+  apps.push(a);
+  const charge = a.task('charge', {
+    input: z.object({ cents: z.int() }),
+    output: z.object({ receipt: z.string() }),
+  });
+  const refund = a.task<{ cents: number }, string>('refund');
+  return { a, charge, refund };
+}
+
+it('a web process runs tasks whose handlers are elsewhere', async () => {
+  const backend = memory();
+  const web = definitions(backend);
+  const back = definitions(backend);
+  const handled = back.charge.handle(({ input }) => ({ receipt: `paid ${input.cents}` }));
+  back.refund.handle(({ input }) => `back ${input.cents}`);
+  expectTypeOf(handled).toEqualTypeOf<Task<{ cents: number }, { receipt: string }>>();
+  await back.a.worker({ slots: 2 });
+  expect(await web.charge.run({ cents: 5 }).result()).toEqual({ receipt: 'paid 5' });
+  expect(await web.refund.run({ cents: 5 }).result()).toBe('back 5');
+  expect(await rejectionOf(web.charge.run({ cents: 0.5 }))).toMatchObject({ code: 'invalid_task_input' });
+  await back.a.close();
+});
+
+it('a worker that starts without the handler of a task says so, and can be told to leave it out', async () => {
+  const { a, charge, refund } = definitions(memory());
+  const missing = {
+    code: 'invalid_definition',
+    message: 'Task "charge", Task "refund": no handler in this process',
+    hint: expect.stringContaining('task.handle(...)') as string,
+  };
+  expect(await rejectionOf(a.worker())).toMatchObject(missing);
+  refund.handle(() => 'done');
+  expect(await rejectionOf(a.worker())).toMatchObject({ message: 'Task "charge": no handler in this process' });
+  expect(await rejectionOf(a.worker({ tasks: [charge] }))).toMatchObject({
+    message: 'Task "charge": no handler in this process',
+  });
+  await a.worker({ tasks: [refund] });
+  expect(await refund.run({ cents: 1 }).result()).toBe('done');
+  await a.worker({ lanes: ['refund'] });
+});
+
+it('a handler is given once', () => {
+  const { a, charge } = definitions(memory());
+  charge.handle(() => ({ receipt: '' }));
+  expect(() => charge.handle(() => ({ receipt: '' }))).toThrow('Task "charge" has a handler already');
+  expect(() => a.task('x').handle(5 as never)).toThrow('Task "x": its handler must be a function');
+});
+
+it('a running worker serves a task from the moment it has its handler', async () => {
+  const a = memoryApp();
+  apps.push(a);
+  a.task('first', () => 1);
+  await a.worker();
+  const later = a.task<undefined, number>('later');
+  const run = await later.run();
+  later.handle(() => 2);
+  expect(await run.result({ timeout: '20s' })).toBe(2);
+});

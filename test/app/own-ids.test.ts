@@ -1,0 +1,143 @@
+/** Runs by the ids that their callers give them, and all that is known about a run. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, backoff, memory, valkey, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { testApp } from '../../src/testing/test-app.js';
+import { sharedValkey } from '../support/valkey/index.js';
+import { memoryApp, rejectionOf } from './support.js';
+
+let a: App;
+afterEach(() => a?.close());
+
+const backends: [string, () => Promise<Backend>][] = [
+  ['memory', async () => memory({ partitions: { count: 4 } })],
+  [
+    'valkey',
+    async () =>
+      valkey({
+        url: (await sharedValkey()).url,
+        prefix: `own-ids-${process.pid}-${Date.now()}:`,
+        partitions: { count: 4 },
+      }),
+  ],
+];
+
+describe.each(backends)('by an own id, on %s', (_name, open) => {
+  it('a run is found by each process, for its task alone, whatever the characters', async () => {
+    const backend = await open();
+    const web = app({ backend, closeBackend: false });
+    a = app({ backend });
+    const define = (on: App) =>
+      ['charge', 'mail:send'].map((name) => on.task(name, ({ input }: TaskContext<number>) => input + 1));
+    const [webCharge, webMail] = define(web);
+    const [charge, mail] = define(a);
+    await a.worker();
+    for (const id of ['o1', 'o:1', '{fp:0}', 'ä😀', ' ', 'x'.repeat(240)]) {
+      const run = await webCharge?.run(5, { id });
+      expect(await charge?.get({ id }).id).toBe(run?.id);
+      expect(await charge?.get({ id }).result()).toBe(6);
+      expect(await rejectionOf(mail?.get({ id }).state() as Promise<string>)).toMatchObject({
+        code: 'run_not_found',
+        message: `The run of task "mail:send" with id "${id}" does not exist`,
+      });
+      expect(await charge?.get({ id }).info()).toMatchObject({ ownId: id, tags: {}, task: 'charge' });
+    }
+    expect(await webMail?.run(1, { id: 'o1' }).deduplicated).toBe(false);
+    await web.close();
+  });
+
+  it('a second run with another input is refused, and with the same one is the first', async () => {
+    a = app({ backend: await open() });
+    const charge = a.task('charge', ({ input }: TaskContext<unknown>) => input as string);
+    const first = await charge.run({ order: 'o1', cents: 5 }, { id: 'o1' });
+    // The members may come in another order.
+    expect(await charge.run({ cents: 5, order: 'o1' }, { id: 'o1' }).id).toBe(first.id);
+    const conflict = {
+      code: 'run_id_conflict',
+      name: 'RunIdConflictError',
+      executionId: first.id,
+      task: 'charge',
+      message: `${first.id} has this id already, with another input (task "charge")`,
+    };
+    for (const input of [{ order: 'o1', cents: 6 }, undefined, null, '5', new Uint8Array([1])]) {
+      expect(await rejectionOf(charge.run(input, { id: 'o1' }))).toMatchObject(conflict);
+      expect(await rejectionOf(charge.runMany([1, input], (one) => (one === 1 ? {} : { id: 'o1' })))).toMatchObject(
+        conflict,
+      );
+    }
+    const bytes = new Uint8Array(3_000).fill(7);
+    await charge.run(bytes, { id: 'bytes' });
+    expect(await charge.run(bytes.slice(), { id: 'bytes' }).deduplicated).toBe(true);
+    bytes[2_999] = 8;
+    expect(await rejectionOf(charge.run(bytes, { id: 'bytes' }))).toMatchObject({ code: 'run_id_conflict' });
+    await charge.run(1, { idempotencyKey: 'k' });
+    expect(await rejectionOf(charge.run(2, { idempotencyKey: 'k' }))).toMatchObject({
+      code: 'run_id_conflict',
+      message: expect.stringContaining('has this idempotencyKey already') as string,
+    });
+  });
+
+  it('a run of another task is refused by its execution id', async () => {
+    a = app({ backend: await open() });
+    const [charge, refund] = [a.task('charge', () => 1), a.task('refund', () => 'two')];
+    const { id } = await refund.run();
+    for (const asked of [
+      () => charge.get(id).result(),
+      () => charge.get(id).state(),
+      () => charge.get(id).cancel(),
+      () => charge.get(id).info(),
+      () => charge.get(id),
+    ])
+      expect(await rejectionOf(asked())).toMatchObject({
+        code: 'run_of_another_task',
+        name: 'RunOfAnotherTaskError',
+        message: `${id} is a run of task "refund", not of task "charge"`,
+      });
+    expect(await refund.get(id).state()).toBe('waiting');
+    expect(await a.get(id).state()).toBe('waiting');
+    expect(await rejectionOf(charge.get('{fp:0}:00000000-0000-7000-8000-000000000000'))).toMatchObject({
+      code: 'run_not_found',
+    });
+  });
+});
+
+describe('info', () => {
+  it('has own id, tags, input and result', async () => {
+    a = memoryApp();
+    const task = a.task('t', { lane: 'a:b' }, ({ input }: TaskContext<{ n: number }>) => ({ twice: input.n * 2 }));
+    const run = await task.run({ n: 4 }, { id: 'i', tags: { 'team.name': 'x' } });
+    expect(await run.info()).toMatchObject({
+      ownId: 'i',
+      task: 't',
+      lane: 'a:b',
+      tags: { 'team.name': 'x' },
+      input: { n: 4 },
+      result: undefined,
+      failure: undefined,
+      unavailable: [],
+      publicState: 'waiting',
+    });
+    await a.worker();
+    await run.result();
+    expect(await run.info()).toMatchObject({ input: { n: 4 }, result: { twice: 8 }, publicState: 'completed' });
+    const plain = await task.run({ n: 1 });
+    expect((await plain.info()).ownId).toBeUndefined();
+    expect((await plain.info()).tags).toEqual({});
+  });
+
+  it('has the failure, also while another try is due', async () => {
+    await using t = testApp();
+    const task = t.app.task('t', { retry: { failures: 1, backoff: backoff.fixed('1h') } }, () => {
+      throw new TypeError('no such column');
+    });
+    await t.app.worker();
+    const run = task.run(undefined);
+    await t.advance('1s');
+    expect(await run.info()).toMatchObject({
+      publicState: 'delayed',
+      failure: { message: 'no such column', category: 'handler_error' },
+    });
+    await t.advance('2h');
+    expect(await run.info()).toMatchObject({ publicState: 'failed', failure: { message: 'no such column' } });
+    expect(await rejectionOf(run.result())).toMatchObject({ reason: 'no such column', category: 'handler_error' });
+  });
+});

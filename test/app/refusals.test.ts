@@ -1,0 +1,234 @@
+/** What cannot be meant is refused where it is written, in the words in which it is written, by one class of error. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  app,
+  AppError,
+  backoff,
+  InvalidDefinitionError,
+  memory,
+  type App,
+  type AppOptions,
+  type RunOptions,
+  type WorkerOptions,
+} from '../../src/index.js';
+import { memoryApp, rejectionOf } from './support.js';
+
+let a: App;
+beforeEach(() => (a = memoryApp()));
+afterEach(() => a.close());
+
+function errorOf(fn: () => unknown): unknown {
+  try {
+    fn();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected an error');
+}
+
+/** One class, its code, a hint, and a message that starts with the user's words. */
+function expectMistake(error: unknown, start: string): void {
+  expect(error).toBeInstanceOf(InvalidDefinitionError);
+  expect(error).toBeInstanceOf(AppError);
+  const { code, hint, message, name } = error as InvalidDefinitionError;
+  expect([code, name]).toEqual(['invalid_definition', 'InvalidDefinitionError']);
+  expect(hint).not.toBe('');
+  expect(message.slice(0, start.length)).toBe(start);
+}
+
+const wrongTasks: [string, unknown, string][] = [
+  [
+    'charge',
+    { retry: { failures: -1 } },
+    'Task "charge": retry.failures must be a whole number from 0 to 1000, not -1',
+  ],
+  ['charge', { retry: { failures: 1.5 } }, 'Task "charge": retry.failures must be'],
+  [
+    'charge',
+    { retry: { failures: '3' } },
+    'Task "charge": retry.failures must be a whole number from 0 to 1000, not "3"',
+  ],
+  ['charge', { retry: { crashes: -1 } }, 'Task "charge": retry.crashes must be'],
+  ['charge', { retry: { backoff: '1s' } }, 'Task "charge": retry.backoff must be made by backoff.fixed(...) or'],
+  ['charge', { retry: { backoff: { type: 'linear' } } }, 'Task "charge": retry.backoff must be'],
+  ['charge', { needs: 'gpu' }, 'Task "charge": needs must be a list, like ["gpu"], not "gpu"'],
+  ['charge', { needs: ['a b'] }, 'Task "charge": needs: a capability must be'],
+  ['charge', { needs: ['a,b'] }, 'Task "charge": needs: a capability must be'],
+  ['charge', { priority: 9_001 }, 'Task "charge": priority must be a whole number from 0 to 9000, not 9001'],
+  ['charge', { priority: -1 }, 'Task "charge": priority must be'],
+  ['charge', { priority: 'high' }, 'Task "charge": priority must be a whole number from 0 to 9000, not "high"'],
+  ['charge', { input: { type: 'object' } }, 'Task "charge": input must be a schema (zod, valibot, arktype'],
+  ['charge', { input: null }, 'Task "charge": input must be a schema'],
+  ['charge', { output: 'text' }, 'Task "charge": output must be a schema'],
+  ['charge', { timeout: { attempt: 0 } }, 'Task "charge": timeout.attempt must be at least 1 ms, not 0'],
+  ['charge', { timeout: { total: '5 parsecs' } }, 'Task "charge": timeout.total must be a duration'],
+  ['charge', { retention: '-1d' }, 'Task "charge": retention must be a duration'],
+  ['charge', { retention: '4000d' }, 'Task "charge": retention must be at most 3650 days'],
+  ['charge', { lane: '' }, 'Task "charge": lane must be the name of a lane'],
+  ['charge', { lane: 5 }, 'Task "charge": lane must be the name of a lane'],
+  ['charge', { lane: 'x'.repeat(65) }, 'Task "charge": lane may have 64 bytes at most, and has 65'],
+  ['charge', { lane: ':'.repeat(22) }, 'Task "charge": lane may have 64 bytes at most, and has 66'],
+  ['x'.repeat(65), {}, `Task "${'x'.repeat(59)}…: its name, which is its lane, may have 64 bytes at most`],
+  ['', {}, 'A task needs a name'],
+  ['a\nb', {}, 'A task needs a name'],
+];
+
+describe('a task', () => {
+  it.each(wrongTasks)('%s with %j is refused', (name, options, start) => {
+    expectMistake(
+      errorOf(() => a.task(name, options as never, () => 1)),
+      start,
+    );
+    // Nothing is left of it: the name is free.
+    if (name === 'charge') expect(a.task(name, () => 1).name).toBe('charge');
+  });
+
+  it('without a name, or with something that is no handler, is refused', () => {
+    for (const name of [undefined, null, 5, {}])
+      expectMistake(
+        errorOf(() => a.task(name as never)),
+        'A task needs a name',
+      );
+    expectMistake(
+      errorOf(() => a.task('t', {}, 5 as never)),
+      'Task "t": its handler must be a function',
+    );
+    expectMistake(
+      errorOf(() => a.task('t', {}, undefined as never)),
+      'Task "t" has no handler',
+    );
+  });
+
+  it('takes every option that is undefined for one that is not given', async () => {
+    const task = a.task(
+      'all',
+      {
+        input: undefined,
+        output: undefined,
+        lane: undefined,
+        needs: undefined,
+        retry: undefined,
+        timeout: undefined,
+        priority: undefined,
+        retention: undefined,
+      },
+      () => 1,
+    );
+    await a.worker({ tasks: undefined, lanes: undefined, engine: undefined, capabilities: undefined });
+    expect(await task.run(undefined, { id: undefined, tags: undefined, delay: undefined }).result()).toBe(1);
+  });
+});
+
+describe('a backoff', () => {
+  it.each([
+    [() => backoff.exponential('1s', { maximum: '5m' } as never), 'backoff.exponential: there is no option "maximum"'],
+    [() => backoff.exponential('1s', { factor: 0.5 }), 'backoff.exponential: factor must be a number from 1 to 100'],
+    [() => backoff.exponential('1s', { factor: NaN }), 'backoff.exponential: factor must be a number from 1 to 100'],
+    [() => backoff.exponential('1s', { jitter: 1 as never }), 'backoff.exponential: jitter must be true or false'],
+    [() => backoff.exponential('10m', { max: '5m' }), 'backoff.exponential: max must not be shorter'],
+    [() => backoff.exponential('31d'), 'backoff.exponential: the first delay must be at most 30 days'],
+    [() => backoff.fixed('soon' as never), 'backoff.fixed: the delay must be a duration'],
+    [() => backoff.fixed(undefined as never), 'undefined is no duration'],
+  ])('%s is refused', (make, start) => expectMistake(errorOf(make), start));
+});
+
+const wrongRuns: [RunOptions, string][] = [
+  [{ id: '' }, 'Run of task "t": id must be a text that is not empty, not ""'],
+  [{ id: 5 as never }, 'Run of task "t": id must be a text that is not empty, not 5'],
+  [{ id: 'x'.repeat(300) }, 'Run of task "t": its id may have 249 bytes at most, and has 300'],
+  [{ id: 'a', idempotencyKey: 'b' }, 'Run of task "t": give an id or an idempotencyKey, not both'],
+  [{ idempotencyKey: 5 as never }, 'Run of task "t": idempotencyKey must be a text'],
+  [{ idempotencyWindow: 0 }, 'Run of task "t": idempotencyWindow must be at least 1 ms'],
+  [{ delay: '5 s' as never }, 'Run of task "t": delay must be a duration'],
+  [{ priority: 10_000 }, 'Run of task "t": priority must be a whole number from 0 to 9000, not 10000'],
+  [{ priority: 'high' as never }, 'Run of task "t": priority must be'],
+  [{ tags: { 'a.b': 5 as never } }, 'Run of task "t": tags["a.b"] must be a text, not 5'],
+  [{ tags: ['a.b'] as never }, 'Run of task "t": tags must be an object of texts'],
+  [{ tags: { 'flowfabric.id': 'x' } }, 'Run of task "t": tags that begin with "flowfabric." are'],
+  [{ deadline: new Date(NaN) }, 'Run of task "t": deadline must be a duration'],
+  [{ deadline: '4000d' }, 'Run of task "t": deadline must be at most 3650 days'],
+];
+
+describe('a run', () => {
+  it.each(wrongRuns)('with %j is refused, one or many, and nothing is stored', async (options, start) => {
+    const task = a.task('t', () => 1);
+    expectMistake(await rejectionOf(task.run(undefined, options)), start);
+    expectMistake(await rejectionOf(task.runMany([undefined], options)), start);
+    const backend = await a.backend();
+    expect((await backend.listExecutions({ partition: '{fp:0}' })).executions).toEqual([]);
+  });
+
+  it('takes a deadline that is a time in ms for that time', async () => {
+    const task = a.task('t', () => 1);
+    const at = Date.now() + 60_000;
+    expect(await task.run(undefined, { deadline: at }).info()).toMatchObject({ executionDeadlineAt: at });
+    expect(await task.run(undefined, { deadline: new Date(at) }).info()).toMatchObject({ executionDeadlineAt: at });
+  });
+
+  it('with an input that cannot travel is refused, and the error names the task and quotes nothing', async () => {
+    const task = a.task('t', { input: z.unknown() }, () => 1);
+    const cyclic: Record<string, unknown> = { secret: 'hunter2' };
+    cyclic['self'] = cyclic;
+    for (const input of [10n, () => 1, cyclic, new Uint8Array(9 * 1024 * 1024)]) {
+      const error = (await rejectionOf(task.run(input as never))) as Error;
+      expect(error).toMatchObject({ code: 'invalid_task_input', name: 'InvalidInputError', task: 't' });
+      expect(error.message).toMatch(/^Input of task "t": /);
+      expect(error.cause).toBeUndefined();
+      expect(error.message).not.toContain('hunter2');
+    }
+  });
+
+  it('that is waited for or cancelled with what is no duration and no text says so', async () => {
+    const run = await a.task('t', () => 1).run();
+    expectMistake(
+      await rejectionOf(run.result({ timeout: '1 minute' as never })),
+      'result: timeout must be a duration',
+    );
+    expectMistake(await rejectionOf(run.cancel({} as never)), 'cancel: the reason must be a text, not an object');
+  });
+
+  it('ends when it is cancelled for a reason that is too long: the reason is cut and marked', async () => {
+    const run = await a.task('t', () => 1).run();
+    expect(await run.cancel('ä'.repeat(5_000))).toBe(true);
+    const { reason } = (await rejectionOf(run.result())) as { reason: string };
+    expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(4_096);
+    expect(reason).toMatch(/^ä+…$/);
+  });
+});
+
+describe('a worker', () => {
+  it.each<[WorkerOptions, string]>([
+    [{ lanes: 'mail' as never }, 'The worker: lanes must be a list, like ["mail"], not "mail"'],
+    [{ lanes: [''] }, 'The worker: lanes must be the name of a lane'],
+    [{ capabilities: 'gpu' as never }, 'The worker: capabilities must be a list'],
+    [{ capabilities: ['a b'] }, 'The worker: capabilities: a capability must be'],
+    [{ tasks: 't' as never }, 'The worker: tasks must be a list'],
+    [{ tasks: [{ name: 'u', lane: 'u' }] }, 'Task "u" is not a task of this app'],
+    [{ tasks: [undefined as never] }, 'Task undefined is not a task of this app'],
+    [{ drainTimeout: 'soon' as never }, 'The worker: drainTimeout must be a duration'],
+    [{ sweepInterval: 0 }, 'The worker: sweepInterval must be at least 1 ms'],
+    [{ leaseTtl: '10ms' }, 'The worker: leaseTtl must be at least 1000 ms, not "10ms"'],
+    [{ leaseTtl: '10s', leaseTtlMs: 10_000 }, 'The worker: give leaseTtl or leaseTtlMs, not both'],
+    [{ slots: 0 }, 'Worker option slots must be'],
+  ])('with %j is refused', async (options, start) => {
+    a.task('t', () => 1);
+    expectMistake(await rejectionOf(a.worker(options)), start);
+  });
+});
+
+describe('an app', () => {
+  it.each<[Partial<AppOptions>, string]>([
+    [{ connect: 'later' as never }, 'The app: connect must be "wait" or "fail", not "later"'],
+    [{ namespace: '' }, 'The app: namespace must be'],
+    [{ namespace: 'a:b' }, 'The app: namespace must be'],
+    [{ creatorIdentity: '' }, 'The app: creatorIdentity must be'],
+    [{ log: {} as never }, 'The app: log must be a logger with debug, info, warn and error'],
+    [{ log: null as never }, 'The app: log must be a logger'],
+  ])('with %j is refused', (options, start) => {
+    expectMistake(
+      errorOf(() => app({ backend: memory(), ...options })),
+      start,
+    );
+  });
+});

@@ -1,0 +1,225 @@
+/** Results that cannot be had, and waiting for results while the store is away or has forgotten its log. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { inspect } from 'node:util';
+import {
+  app,
+  EngineError,
+  memory,
+  ResultTimeoutError,
+  ResultUnavailableError,
+  type App,
+  type Backend,
+} from '../../src/index.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
+import { collectingLog, memoryApp, rejectionOf } from './support.js';
+
+let a: App;
+afterEach(() => a.close());
+
+/** A second view of a backend that hears no local news, as in another process, with some reads changed. */
+const elsewhere = (inner: Backend, changed: Partial<Backend> = {}): Backend =>
+  Object.assign(Object.create(inner) as Backend, changed);
+
+/** A run that another process has completed. */
+async function completedElsewhere(inner: Backend, handler: () => unknown = () => ({ secret: 'hunter2' })) {
+  const there = app({ backend: inner, closeBackend: false });
+  const task = there.task('t', handler);
+  await there.worker();
+  const run = await task.run();
+  await run.result().catch(() => undefined);
+  await there.close();
+  return run.id;
+}
+
+describe('a result that cannot be had', () => {
+  it.each<[string, (inner: Backend) => Partial<Backend>, string]>([
+    ['whose bytes are gone', () => ({ getExecutionResult: async () => undefined }), 'bytes are gone'],
+    ['of which half is there', () => ({ getExecutionResult: async () => Buffer.from('{"secret"') }), 'bytes became 9'],
+    [
+      'that is no JSON',
+      () => ({ getExecutionResult: async () => Buffer.from('{"secret":"hunter2",,') }),
+      'what is stored is not the json that it is called',
+    ],
+    [
+      'that is no UTF-8',
+      () => ({ getExecutionResult: async () => new Uint8Array(20).fill(0xff) }),
+      'what is stored is not the json',
+    ],
+  ])('%s is a typed error, by a look and by the log', async (_what, changed, message) => {
+    const inner = memory();
+    const id = await completedElsewhere(inner, () => ({ secret: 'hunter2' }));
+    const size = (await inner.readExecutionInfo({ executionId: id }))?.resultBytes as number;
+    const reads = changed(inner);
+    const original = reads.getExecutionResult as NonNullable<typeof reads.getExecutionResult>;
+    // Of the right length, where it is the content that is wrong.
+    const damaged = async (args: { executionId: string }): Promise<Uint8Array | undefined> => {
+      const bytes = await original(args);
+      return bytes === undefined || message.includes('became') ? bytes : new Uint8Array(Buffer.concat([bytes], size));
+    };
+    a = app({ backend: elsewhere(inner, { getExecutionResult: damaged }), closeBackend: false });
+    const error = await rejectionOf(a.get(id).result());
+    expect(error).toBeInstanceOf(ResultUnavailableError);
+    expect(error).toMatchObject({ code: 'result_unavailable', name: 'ResultUnavailableError', executionId: id });
+    expect((error as Error).message).toContain(message);
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+    expect(await a.get(id).info()).toMatchObject({
+      publicState: 'completed',
+      result: undefined,
+      unavailable: ['result'],
+    });
+    expect(await a.get(id).state()).toBe('completed');
+  });
+
+  it('is none when there was none to begin with', async () => {
+    const inner = memory();
+    const nothing = await completedElsewhere(inner, () => undefined);
+    a = app({ backend: elsewhere(inner) });
+    expect(await a.get(nothing).result()).toBeUndefined();
+    expect(await a.get(nothing).info()).toMatchObject({ result: undefined, unavailable: [] });
+  });
+
+  it('does not leave its input in the reason of a failure', async () => {
+    const inner = memory();
+    a = app({ backend: inner });
+    const task = a.task('t', () => 1);
+    const executionId = '{fp:0}:00000000-0000-7000-8000-000000000001';
+    await inner.createExecution({
+      executionId,
+      namespace: 'default',
+      laneId: 't',
+      executionKind: 't',
+      creatorIdentity: 'test',
+      inputPayload: Buffer.from('{"secret":"hunter2",,'),
+      payloadEncoding: 'json',
+    });
+    await a.worker();
+    const error = (await rejectionOf(task.get(executionId).result())) as { category: string };
+    expect(error.category).toBe('invalid_input_payload');
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+  });
+});
+
+describe('waiting while the store is away', () => {
+  function withOutage() {
+    const inner = memory();
+    const state = { away: false };
+    const guard =
+      <Args extends unknown[], Answer>(read: (...args: Args) => Promise<Answer>) =>
+      async (...args: Args): Promise<Answer> => {
+        if (state.away) throw new EngineError('call_timeout', 'server:1 did not answer in time.');
+        return read(...args);
+      };
+    const backend = elsewhere(inner, {
+      readExecutionState: guard(inner.readExecutionState),
+      readLog: guard(inner.readLog),
+    });
+    const clock = new VirtualClock(0);
+    const { log, lines } = collectingLog();
+    a = app({ backend, clock, log });
+    return { state, clock, lines };
+  }
+
+  it.each([1, 40])('is said once, however many wait (%i), and attached to the timeout', async (many) => {
+    const { state, clock, lines } = withOutage();
+    const runs = await a.task('t', () => 1).runMany(Array.from({ length: many }, () => undefined));
+    state.away = true;
+    const errors = Promise.all(runs.map((run) => rejectionOf(run.result({ timeout: '1m' }))));
+    await clock.advance(60_000);
+    for (const error of await errors) {
+      expect(error).toBeInstanceOf(ResultTimeoutError);
+      expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'call_timeout' } });
+      expect((error as ResultTimeoutError).hint).toContain('when the store answers');
+    }
+    const said = 'Results are waited for, and the store cannot be asked for them; waiting goes on.';
+    expect(lines.filter((line) => line.includes(said))).toHaveLength(1);
+    // Nobody waits any more, and whether the store is back is not known.
+    expect(lines).toHaveLength(1);
+  });
+
+  it('ends with the result when the store is back, which is said too', async () => {
+    const { state, clock, lines } = withOutage();
+    const task = a.task('t', () => 1);
+    const run = await task.run();
+    state.away = true;
+    const result = run.result({ timeout: '1h' });
+    await clock.advance(20_000);
+    state.away = false;
+    await clock.advance(2_000);
+    await a.worker({ tasks: [task] });
+    await clock.advance(2_000);
+    expect(await result).toBe(1);
+    expect(lines.filter((line) => line.includes('asked for'))).toHaveLength(2);
+    // A timeout that comes for want of a worker has nothing to do with it.
+    const late = rejectionOf(
+      a
+        .task('u', { lane: 'unserved' }, () => 1)
+        .run()
+        .result({ timeout: '1s' }),
+    );
+    await clock.advance(2_000);
+    expect(((await late) as Error).cause).toBeUndefined();
+    const closing = a.close();
+    await clock.advance(60_000);
+    await closing;
+  });
+});
+
+describe('waiting for more runs of a partition than are asked for one by one', () => {
+  it.each<[string, (log: { end: number; events: unknown[] }) => void]>([
+    ['lost its tail', (log) => Object.assign(log, { end: 1, events: [] })],
+    // To a reader beyond the end it looks as if nothing happened.
+    ['was made anew and grew past the reader', (log) => Object.assign(log, { end: log.end + 1_000, events: [] })],
+  ])('goes back to their states when the log %s', async (_what, lose) => {
+    const inner = memory();
+    const there = app({ backend: inner, closeBackend: false });
+    there.task('t', () => 7);
+    const state = { lost: false, after: 0 };
+    const backend = elsewhere(inner, {
+      readLog: async (args) => {
+        const page = { ...(await inner.readLog(args)) };
+        if (state.lost) lose(page as never);
+        return page;
+      },
+    });
+    const clock = new VirtualClock(0);
+    a = app({ backend, clock, closeBackend: false });
+    const runs = await a.task<undefined, number>('t').runMany(Array.from({ length: 40 }, () => undefined));
+    const results = Promise.all(runs.map((run) => run.result()));
+    // By now the log is followed.
+    await clock.advance(3_000);
+    state.lost = true;
+    await there.worker({ slots: 10 });
+    for (const run of runs)
+      while ((await run.state()) !== 'completed') await new Promise((next) => setTimeout(next, 5));
+    await clock.advance(15_000);
+    expect(await results).toEqual(runs.map(() => 7));
+    await there.close();
+  });
+});
+
+describe('one signal for many waits', () => {
+  it('brings no warning, and ends them all', async () => {
+    const warnings: Error[] = [];
+    const listener = (warning: Error): number => warnings.push(warning);
+    process.on('warning', listener);
+    a = memoryApp();
+    const runs = await a.task('t', () => 1).runMany(Array.from({ length: 30 }, () => undefined));
+    const controller = new AbortController();
+    const waits = Promise.all(
+      runs.map((run, index) =>
+        rejectionOf(
+          run.result(index % 2 === 0 ? { signal: controller.signal } : { signal: controller.signal, timeout: '1m' }),
+        ),
+      ),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    controller.abort('enough');
+    expect(new Set(await waits)).toEqual(new Set(['enough']));
+    expect(
+      new Set(await Promise.all(runs.map((run) => rejectionOf(run.result({ signal: controller.signal }))))),
+    ).toEqual(new Set(['enough']));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off('warning', listener);
+    expect(warnings).toEqual([]);
+  });
+});

@@ -1,0 +1,174 @@
+/** Nothing fails without a word: what nobody looks at is told once, and the log gets it in a form that it prints. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { app, EngineError, memory, type Backend, type Logger } from '../../src/index.js';
+import { guarded, prefixed } from '../../src/shared/logger.js';
+import { testApp } from '../../src/testing/test-app.js';
+import { collectingLog, rejectionOf } from './support.js';
+
+/** Runs `test/app/unseen.ts` and answers the codes of its unhandled rejections, by the name of what it started. */
+async function unseen(): Promise<Record<string, string[]>> {
+  const child = fork(fileURLToPath(new URL('unseen.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => resolve(message as Record<string, string[]>));
+    child.once('exit', (code) => reject(new Error(`it ended with ${code} and told nothing`)));
+  });
+}
+
+describe('a creation that fails', () => {
+  it('is one unhandled rejection when nothing of it is awaited, and none when something is', async () => {
+    const told = await unseen();
+    expect(told).toEqual({
+      'input that the schema refuses': ['invalid_task_input'],
+      'an input that is no JSON': ['invalid_task_input'],
+      'an unknown option': ['invalid_definition'],
+      'an id that is too long': ['invalid_definition'],
+      'a priority that is no number': ['invalid_definition'],
+      'many, one of them wrong': ['invalid_task_input'],
+      'a store that refuses': ['server_refused'],
+      'awaited itself': [],
+      'its id awaited': [],
+      'its result awaited': [],
+      'awaited twice': [],
+      'a look at a run, of which nothing is awaited': [],
+      'after the end of the app': ['app_closed'],
+    });
+  });
+});
+
+describe('pino', () => {
+  /** What pino's own interface does: an object first, then the message; what follows a message is dropped. */
+  class Pino {
+    readonly written: { level: string; object: object; message: string }[] = [];
+    readonly debug = this.at('debug');
+    readonly info = this.at('info');
+    readonly warn = this.at('warn');
+    readonly error = this.at('error');
+    private at(level: string) {
+      return (first: unknown, second?: unknown): void => {
+        const [object, message] = typeof first === 'object' ? [first as object, second] : [{}, first];
+        this.written.push({ level, object, message: message as string });
+      };
+    }
+    bindings(): object {
+      return {};
+    }
+    child(): Pino {
+      return this;
+    }
+  }
+
+  it('gets an error under `err`, objects as they are, and the rest as details', () => {
+    const pino = new Pino();
+    const log = prefixed(guarded(pino), '[t 1]');
+    const error = new Error('x');
+    log.warn('failed', error);
+    log.error('two', error, new TypeError('y'));
+    log.info('plain');
+    log.debug('more', { executionId: 'e' }, error, 5);
+    expect(pino.written).toEqual([
+      { level: 'warn', object: { err: error }, message: '[t 1] failed' },
+      { level: 'error', object: { err: error, details: [new TypeError('y')] }, message: '[t 1] two' },
+      { level: 'info', object: {}, message: '[t 1] plain' },
+      { level: 'debug', object: { executionId: 'e', err: error, details: [5] }, message: '[t 1] more' },
+    ]);
+  });
+
+  it('is told by an app why a task failed', async () => {
+    const pino = new Pino();
+    await using a = app({ backend: memory(), log: pino as unknown as Logger });
+    const boom = new Error('boom');
+    const task = a.task('t', () => {
+      throw boom;
+    });
+    await a.worker();
+    await rejectionOf(task.run().result());
+    expect(pino.written.map(({ object }) => object)).toContainEqual({ err: boom });
+  });
+});
+
+it('a logger that throws hurts nobody', async () => {
+  const fails = (): never => {
+    throw new Error('the disk is full');
+  };
+  await using a = app({ backend: memory(), log: { debug: fails, info: fails, warn: fails, error: fails } });
+  const task = a.task('t', ({ log }) => {
+    log.info('working');
+    throw new Error('boom');
+  });
+  await a.worker();
+  expect(await rejectionOf(task.run().result())).toMatchObject({ code: 'run_failed', reason: 'boom' });
+});
+
+describe('tasks that wait for each other', () => {
+  const { log, lines } = collectingLog();
+  beforeEach(() => lines.splice(0));
+
+  function family(log: Logger | undefined, options: { parentSlots: number; childLane?: string }) {
+    const t = testApp({ log });
+    const child = t.app.task('child', { lane: options.childLane ?? 'family' }, () => 'done');
+    const parent = t.app.task('parent', { lane: 'family' }, async () => `child is ${await child.run().result()}`);
+    return { t, child, parent };
+  }
+
+  it('for want of a slot are named, once', async () => {
+    const { t, parent } = family(log, { parentSlots: 1 });
+    await t.app.worker({ slots: 1 });
+    const run = parent.run(undefined);
+    await t.advance('1m');
+    expect(await run.state()).toBe('active');
+    const warnings = lines.filter((line) => line.includes('is waited for and cannot start'));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('A run of task "child" is waited for');
+    expect(warnings[0]).toContain('taken by task "parent"');
+    await t.close();
+  });
+
+  it('are not, where there is a slot for the other', async () => {
+    const { t, parent } = family(log, { parentSlots: 1 });
+    await t.app.worker({ slots: 2 });
+    const run = parent.run(undefined);
+    await t.advance('1m');
+    expect(await run.result()).toBe('child is done');
+    expect(lines).toEqual([]);
+    await t.close();
+  });
+
+  it('are not, where the slot is taken by work that was there for its own sake', async () => {
+    const t = testApp({ log });
+    let finish = (): void => undefined;
+    const long = t.app.task('long', { lane: 'one' }, () => new Promise<void>((resolve) => (finish = resolve)));
+    const next = t.app.task('next', { lane: 'one' }, () => 2);
+    await t.app.worker({ slots: 1 });
+    const waiting = next.run(undefined, { delay: '1h' }).result();
+    void long.run(undefined);
+    await t.advance('30s');
+    finish();
+    await t.advance('2h');
+    expect(await waiting).toBe(2);
+    expect(lines).toEqual([]);
+    await t.close();
+  });
+});
+
+describe('errors', () => {
+  it('have names and codes of their own that no minifier changes', async () => {
+    const module = (await import('../../src/shared/errors.js')) as Record<string, unknown>;
+    const source = await import('node:fs').then(({ readFileSync }) =>
+      readFileSync(new URL('../../src/shared/errors.ts', import.meta.url), 'utf8'),
+    );
+    const classes = Object.keys(module).filter((name) => !['AppError', 'RunError'].includes(name));
+    for (const name of classes) expect(source).toContain(`override readonly name = '${name}'`);
+    expect(source).not.toContain('new.target');
+  });
+
+  it('of a backend that is closed under an app reach those who wait', async () => {
+    const backend: Backend = memory();
+    const a = app({ backend });
+    const run = await a.task('t', () => 1).run();
+    await backend.close();
+    expect(await rejectionOf(run.result())).toBeInstanceOf(EngineError);
+    await a.close();
+  });
+});
