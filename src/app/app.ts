@@ -244,7 +244,7 @@ class FriendlyApp implements App {
       throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
     const backend = await this.ready;
     if (this.closing !== undefined) throw new AppClosedError();
-    const worker = new TaskWorker({
+    const worker: TaskWorker = new TaskWorker({
       backend,
       settings,
       lanes: lanesNow(),
@@ -252,6 +252,8 @@ class FriendlyApp implements App {
       clock: this.clock,
       log: this.log,
       taskNamed: (kind) => (names === undefined || names.has(kind) ? this.tasks.get(kind) : undefined),
+      kinds: () => [...(names ?? this.tasks.keys())],
+      onClosed: () => this.forget(worker),
     });
     this.workers.add(worker);
     if (tasks === undefined && options.lanes === undefined) this.followers.add(worker);
@@ -260,6 +262,12 @@ class FriendlyApp implements App {
       await this.startEngine(backend, typeof options.engine === 'object' ? options.engine : {});
     await worker.start();
     return worker;
+  }
+
+  /** A closed worker is kept by its user alone. */
+  private forget(worker: TaskWorker): void {
+    this.workers.delete(worker);
+    this.followers.delete(worker);
   }
 
   private definitionNamed(name: string): TaskDefinition {

@@ -12,11 +12,11 @@ import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/claim.js';
 import { durationMs, type Duration } from '../app/duration.js';
 import { prefixed, type Logger } from '../app/logger.js';
 import type { Backend, CommandResult } from '../backend.js';
+import { Claimer } from '../claiming/claimer.js';
 import { within, type Clock } from '../engine/clock.js';
 import { localNews, type News } from '../engine/local-news.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { Attempt } from './attempt.js';
-import { Claimer } from './claimer.js';
 import { Emitter } from './emitter.js';
 import { runHandler, type Ending, type TaskContext, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
@@ -94,6 +94,10 @@ export interface WorkerDependencies {
   readonly lanes: readonly string[];
   /** The task that handles executions of this kind, if this worker has it. */
   readonly taskNamed: (kind: string) => TaskHandler | undefined;
+  /** The kinds that this worker has handlers for by now; it claims no others. Default: any kind. */
+  readonly kinds?: () => readonly string[] | undefined;
+  /** The worker is closed: nothing more comes from it. */
+  readonly onClosed?: () => void;
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -137,6 +141,7 @@ export class TaskWorker implements Worker {
       ids,
       onError,
       lanes: deps.lanes,
+      kinds: () => deps.kinds?.(),
       workerInstanceId: this.workerInstanceId,
       onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
@@ -146,7 +151,8 @@ export class TaskWorker implements Worker {
       backend,
       clock,
       onError,
-      claimer: this.claimer,
+      onLeaving: () => this.claimer.pumpSoon(),
+      onAnswered: () => this.claimer.pump(),
       collect: settings.claimAhead > 0,
       slotIsIdle: () => this.running.size < settings.slots,
       lastsUntil: (attempt) => this.keeper.lastsUntil(attempt),
@@ -160,7 +166,7 @@ export class TaskWorker implements Worker {
     return this.claimer.start();
   }
 
-  /** Serves one more lane from now on: that of a task which was defined later. */
+  /** Serves the lane of a task that was defined later, and the task itself, from now on. */
   serve(laneId: string): void {
     this.claimer.serve(laneId);
   }
@@ -170,7 +176,7 @@ export class TaskWorker implements Worker {
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
     return {
       state: this.closed ? 'closed' : this.draining === undefined ? 'running' : 'draining',
-      claiming: this.claimer.phase,
+      claiming: this.claimer.mode,
       running: this.running.size,
       ahead: this.ahead.length,
       slots: this.deps.settings.slots,
@@ -218,7 +224,7 @@ export class TaskWorker implements Worker {
           executionId,
         });
       }
-      this.claimer.stepBack(attempt.laneId, attempt.partition);
+      this.claimer.yieldTo(attempt.laneId, attempt.partition);
       this.giveBack(attempt, this.orphans.endingFor(executionId));
       return;
     }
@@ -425,6 +431,7 @@ export class TaskWorker implements Worker {
     this.stopListening();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
+    this.deps.onClosed?.();
   }
 
   /** Resolves when no handler runs, or at the time that `until` says; asks again when a drain is hastened. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { InputSizes } from '../../src/worker/input-sizes.js';
+import { InputSizes } from '../../src/claiming/input-sizes.js';
 
 const MIB = 1024 * 1024;
 const ofBytes = (...sizes: number[]): ClaimedExecution[] =>

@@ -4,7 +4,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
 import { newId } from '../../src/engine/ids.js';
 import { Placer } from '../../src/engine/placer.js';
-import { WorkFinder, type ClaimAnywhere } from '../../src/engine/work-finder.js';
+import { WorkFinder, type ClaimAnywhere } from '../../src/claiming/finder.js';
 import { memory } from '../../src/memory/index.js';
 import { WakeListeners } from '../../src/wake-listeners.js';
 
