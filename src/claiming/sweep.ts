@@ -68,6 +68,7 @@ export class Sweep {
   start(now: number): void {
     this.rounds = [{ laneIds: [...this.lanes], notBefore: now, next: 0 }];
     this.burstAt = now;
+    this.stepAt = -Infinity;
     this.stepLater(now);
   }
 
@@ -75,7 +76,9 @@ export class Sweep {
   add(laneId: string, now: number): void {
     this.lanes.push(laneId);
     this.look([laneId], now);
-    if (this.stepAt < Infinity) this.stepAt = Math.min(this.stepAt, now + this.stepMs());
+    if (this.stepAt === Infinity) return;
+    this.stepAt = -Infinity;
+    this.stepLater(now);
   }
 
   /** These lanes are looked at once. */
@@ -127,16 +130,13 @@ export class Sweep {
     return place;
   }
 
+  /** The time of the next step. A step that came late does not make the next ones late, nor too many. */
   private stepLater(now: number): void {
-    this.stepAt = now + this.stepMs();
-  }
-
-  /** Time to the next step. */
-  private stepMs(): number {
     const { intervalMs, chance } = this.options;
     const looks = this.looksPerStep;
     const latestMs = Math.min(intervalMs, looks / this.looksPerMs);
-    return Math.max(latestMs * (1 - EARLY * chance()), (1_000 / MAX_LOOKS_PER_S) * looks);
+    const from = now - this.stepAt < latestMs ? this.stepAt : now;
+    this.stepAt = Math.max(from + latestMs * (1 - EARLY * chance()), now + (1_000 / MAX_LOOKS_PER_S) * looks);
   }
 
   private get looksPerStep(): number {
