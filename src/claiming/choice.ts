@@ -29,13 +29,7 @@ export class Choice {
 
   /** Keeps the index of open places: the leads of the place came, went, or changed in priority. */
   changed(place: Place): void {
-    let priority = -1;
-    let unseen = false;
-    for (const lead of place.leads.values()) {
-      if (lead.priority < priority || !this.abilities.covers(lead.need)) continue;
-      unseen = lead.unseen || (unseen && lead.priority === priority);
-      priority = lead.priority;
-    }
+    const { priority, unseen } = this.standingOf(place);
     if (priority < 0) this.open.close(place);
     else this.open.open(place, priority, unseen);
   }
@@ -47,8 +41,11 @@ export class Choice {
     if (onlyRaised && (this.room.capacity <= 0 || !this.open.hasRaised)) return undefined;
     const place = this.search(now, undefined, onlyRaised);
     if (place === undefined) return undefined;
-    const capacity = this.capacityAt(place);
-    const places = this.open.isRaised(place) ? [place] : this.company(place);
+    const isRaised = this.open.isRaised(place);
+    // Urgent work is not hoarded: another worker may have a slot for it.
+    const most = isRaised ? Math.max(1, this.room.freeSlots) : Infinity;
+    const capacity = Math.min(this.capacityAt(place), most);
+    const places = isRaised ? [place] : this.company(place);
     this.focusOn(place);
     return this.split(places, capacity);
   }
@@ -128,8 +125,21 @@ export class Choice {
     });
   }
 
+  /** The best lead of the place that can be followed; a negative priority when there is none. */
+  private standingOf(place: Place): { readonly priority: number; readonly unseen: boolean } {
+    let priority = -1;
+    let unseen = false;
+    for (const lead of place.leads.values()) {
+      if (lead.priority < priority || !this.abilities.covers(lead.need)) continue;
+      unseen = lead.unseen || (unseen && lead.priority === priority);
+      priority = lead.priority;
+    }
+    return { priority, unseen };
+  }
+
   private claimAt(place: Place, count: number): LaneClaim {
-    return { place, count, leads: this.leads.follow(place, this.abilities) };
+    const { priority } = this.standingOf(place);
+    return { place, count, priority: Math.max(0, priority), leads: this.leads.follow(place, this.abilities) };
   }
 
   /** Executions that may still be asked for at a place: half of the room stays for others with an equal claim to it. */

@@ -13,7 +13,7 @@ import { Abilities } from './abilities.js';
 import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
-import type { LaneAnswer, PlannedClaim } from './plan.js';
+import type { LaneAnswer, LaneClaim, PlannedClaim } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
 import { WakeSubscription } from './wake-subscription.js';
@@ -35,7 +35,8 @@ export interface ClaimerOptions {
   readonly claimAhead: number;
   readonly leaseTtlMs: number;
   readonly sweepIntervalMs: number;
-  readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
+  /** Work came; with its priority, as far as that is known. */
+  readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number) => void;
   /** Executions that a claim ended because their workers were lost too often. */
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
@@ -249,8 +250,9 @@ export class Claimer {
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());
     brought.forEach((each, index) => {
-      const laneId = claim.lanes[index]?.place.laneId as string;
-      for (const claimed of each?.executions ?? []) this.options.onClaimed(claimed, laneId, requestedAt);
+      const { place, priority } = claim.lanes[index] as LaneClaim;
+      for (const claimed of each?.executions ?? [])
+        this.options.onClaimed(claimed, place.laneId, requestedAt, claimed.priority ?? priority);
     });
   }
 

@@ -24,6 +24,8 @@ const MAX_PLACES = 10_000;
 /** Places remembered as looked at in vain. */
 const MAX_QUIET = 10_000;
 const MAX_IN_FLIGHT = 1_000_000;
+/** Claims that may follow a lead at once when it tells of urgent work at a place that had leads already. */
+const RAISED_IN_FLIGHT = 16;
 
 /** A partition of a lane. */
 export interface PlaceName {
@@ -122,7 +124,9 @@ export class Leads {
     }
     // Claims under way were sent before better work was there: they do not keep others from going for it.
     const lead = new Lead(need, this.lastNumber, priority, unseen);
-    if (known !== undefined) lead.maxInFlight = known.maxInFlight;
+    // Where other work is known of, claims for the better work do not come back empty.
+    if (priority > 0 && place.leads.size > 0) lead.maxInFlight = RAISED_IN_FLIGHT;
+    if (known !== undefined) lead.maxInFlight = Math.max(known.maxInFlight, lead.maxInFlight);
     lead.source = source;
     place.leads.set(need.key, lead);
     this.changed(place);

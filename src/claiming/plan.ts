@@ -14,6 +14,8 @@ export interface LaneClaim {
   readonly place: PlaceName;
   /** Executions that are asked for. */
   readonly count: number;
+  /** Priority of the best work there, as far as is known. */
+  readonly priority: number;
   /** The leads that it follows. */
   readonly leads: readonly Lead[];
 }

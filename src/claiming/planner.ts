@@ -84,11 +84,11 @@ export class Planner {
    * an idle worker so has its work after one round trip.
    */
   arriving(wake: WorkWake, now: number): PlannedClaim | undefined {
-    const { laneId, partition, arriving = 0 } = wake;
+    const { laneId, partition, arriving = 0, priority = 0 } = wake;
     if (this.currentMode === 'stopped' || !this.concerns(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
     if (this.room.freeSlots <= 0 || this.room.allowance(laneId) <= 0) return undefined;
     const count = Math.min(this.room.capacity, arriving, this.room.allowance(laneId));
-    return this.send([{ place: { laneId, partition }, count, leads: NO_LEADS }], true);
+    return this.send([{ place: { laneId, partition }, count, priority, leads: NO_LEADS }], true);
   }
 
   /** Comes to rest; answers when to plan again although nothing happened. */

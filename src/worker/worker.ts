@@ -143,7 +143,7 @@ export class TaskWorker implements Worker {
       lanes: deps.lanes,
       kinds: () => deps.kinds?.(),
       workerInstanceId: this.workerInstanceId,
-      onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
+      onClaimed: (claimed, laneId, requestedAt, priority) => this.accept(claimed, laneId, requestedAt, priority),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
       onIdle: () => this.becameIdle(),
     });
@@ -192,11 +192,12 @@ export class TaskWorker implements Worker {
 
   // From a claim to a handler.
 
-  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number): void {
+  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number): void {
     const { clock, settings } = this.deps;
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) =>
       this.lost(each, code),
     );
+    attempt.priority = priority;
     this.counts.claimed++;
     // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
     // What is reported already gets its answer from the engine.
@@ -212,7 +213,13 @@ export class TaskWorker implements Worker {
     });
     if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
     else if (this.running.size < settings.slots) this.begin(attempt);
-    else this.ahead.push(attempt);
+    else this.hold(attempt);
+  }
+
+  /** Work waits for a slot, behind what was there before it and is no less urgent. */
+  private hold(attempt: Attempt): void {
+    const before = this.ahead.findLastIndex(({ priority }) => priority >= attempt.priority);
+    this.ahead.splice(before + 1, 0, attempt);
   }
 
   private begin(attempt: Attempt): void {
