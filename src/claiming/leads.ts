@@ -85,7 +85,7 @@ export class Leads {
   /** The one with the oldest date comes first. */
   private readonly places = new Map<string, Place>();
   /** When a look at a place found nothing for some abilities; the oldest comes first. */
-  private readonly quiet = new Map<string, number>();
+  private readonly quiet = new Map<string, { readonly at: number; readonly by: Abilities }>();
   private readonly changeListeners = new Set<(place: Place) => void>();
   private readonly releaseListeners = new Set<() => void>();
 
@@ -183,7 +183,7 @@ export class Leads {
 
   /** A claim that knew the hints up to `number` came back short. */
   foundShort({ laneId, partition }: PlaceName, abilities: Abilities, number: number, now: number): void {
-    this.noteQuiet(placeKey(laneId, partition) + abilities.need.key, now);
+    this.noteQuiet(placeKey(laneId, partition) + abilities.need.key, { at: now, by: abilities });
     const place = this.places.get(placeKey(laneId, partition));
     if (place === undefined) return;
     let isChanged = false;
@@ -199,10 +199,10 @@ export class Leads {
     this.changed(place);
   }
 
-  /** Whether a look since that time found nothing for these abilities. */
+  /** Whether another planner with equal abilities looked at the place since that time, and found nothing. */
   isQuiet({ laneId, partition }: PlaceName, abilities: Abilities, since: number): boolean {
-    const lookedAt = this.quiet.get(placeKey(laneId, partition) + abilities.need.key);
-    return lookedAt !== undefined && lookedAt >= since;
+    const look = this.quiet.get(placeKey(laneId, partition) + abilities.need.key);
+    return look !== undefined && look.at >= since && look.by !== abilities;
   }
 
   private placeAt(laneId: string, partition: string, now: number): Place {
@@ -231,11 +231,11 @@ export class Leads {
     }
   }
 
-  private noteQuiet(key: string, now: number): void {
+  private noteQuiet(key: string, look: { readonly at: number; readonly by: Abilities }): void {
     this.quiet.delete(key);
-    this.quiet.set(key, now);
-    for (const [oldest, lookedAt] of this.quiet) {
-      if (this.quiet.size <= MAX_QUIET && now - lookedAt <= LEAD_LIFE_MS) return;
+    this.quiet.set(key, look);
+    for (const [oldest, { at }] of this.quiet) {
+      if (this.quiet.size <= MAX_QUIET && look.at - at <= LEAD_LIFE_MS) return;
       this.quiet.delete(oldest);
     }
   }

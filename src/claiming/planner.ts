@@ -218,7 +218,7 @@ export class Planner {
     if (this.sweep.nextAt > now) return;
     this.sweep.due(now, leads.size < MANY_LEADS, (place, reason) => {
       if (open.has(place.laneId, place.partition)) return;
-      // The sweep of another worker may have looked there a moment ago.
+      // Of two workers that sweep the same places each needs to look at half of them.
       if (reason === 'sweep' && leads.isQuiet(place, abilities, now - sweepIntervalMs / 2)) return;
       owe(place);
     });
