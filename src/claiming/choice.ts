@@ -1,7 +1,8 @@
 /** Which place a claim goes to next, and how much it asks for there. */
 import type { Abilities } from './abilities.js';
 import { Focus } from './focus.js';
-import type { Leads, Place } from './leads.js';
+import type { Leads } from './leads.js';
+import type { Place } from './place.js';
 import { OpenPlaces } from './open-places.js';
 import type { LaneClaim } from './plan.js';
 import type { Room } from './room.js';

@@ -4,16 +4,16 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { Command } from '../../model/machine.js';
-import { claimForWorker, type ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend, CommandResult, Wake } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import { Abilities } from './abilities.js';
+import { broughtBy, CLAIMS_KNOW_AHEAD, CLAIMS_NAME_KINDS, commandsOf, MAX_KINDS, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
-import type { LaneAnswer, LaneClaim, PlannedClaim } from './plan.js';
+import type { LaneClaim, PlannedClaim } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
 import { WakeSubscription } from './wake-subscription.js';
@@ -34,6 +34,8 @@ export interface ClaimerOptions {
   readonly slots: number;
   readonly claimAhead: number;
   readonly leaseTtlMs: number;
+  /** The time of an attempt begins when the worker says so, by `beginAttempt`. Default false: with the claim. */
+  readonly beginsLater?: boolean;
   readonly sweepIntervalMs: number;
   /** Work came; with its priority, as far as that is known. */
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number) => void;
@@ -43,15 +45,6 @@ export interface ClaimerOptions {
   /** A slot is free, and nothing says that there is work. Answers false to be asked again. */
   readonly onIdle: () => boolean;
 }
-
-/** Whether claims can name the kinds of work that they are for. */
-const CLAIMS_NAME_KINDS = 'kinds' in claimForWorker.args.shape;
-
-/** Kinds that a claim can name. */
-const MAX_KINDS = 256;
-
-/** A claimed execution; backends that tell priorities tell how urgent what is left can be at most. */
-type Claimed = ClaimedExecution & { readonly priority?: number };
 
 export class Claimer {
   /** Claims made; most of them travel with other calls. */
@@ -63,8 +56,7 @@ export class Claimer {
   private readonly subscription: WakeSubscription;
   private readonly flights = new Set<Promise<void>>();
   private readonly lanes: Set<string>;
-  private readonly capabilities: string[];
-  private kinds: string[] | undefined;
+  private claimant: Claimant;
   private readonly leave: () => void;
   private readonly timer: PollTimer;
   private started = false;
@@ -75,13 +67,13 @@ export class Claimer {
   constructor(private readonly options: ClaimerOptions) {
     const { backend, clock, capabilities, onError, lanes } = options;
     this.lanes = new Set(lanes);
-    this.capabilities = [...capabilities];
+    this.claimant = this.claimantNow();
     this.stock = new LeaseIdStock(options.ids);
     this.leads = leadsOf(backend, clock);
     this.planner = new Planner({
       ...options,
       leads: this.leads,
-      abilities: this.abilitiesNow(),
+      abilities: this.abilities(),
       lanes: [...this.lanes],
       partitions: Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index)),
       chance: () => clock.random(),
@@ -92,7 +84,7 @@ export class Claimer {
     this.subscription = new WakeSubscription({
       backend,
       clock,
-      capabilities: this.capabilities,
+      capabilities,
       onError,
       onWake: (wake) => this.woken(wake),
       onLate: (late) => this.look(late),
@@ -115,7 +107,8 @@ export class Claimer {
   /** Serves the lane from now on, and the kinds of work that the worker can run by now. */
   serve(laneId: string): void {
     const now = this.options.clock.now();
-    this.planner.become(this.abilitiesNow(), now);
+    this.claimant = this.claimantNow();
+    this.planner.become(this.abilities(), now);
     if (!this.lanes.has(laneId)) {
       this.lanes.add(laneId);
       this.planner.serve(laneId, now);
@@ -131,6 +124,21 @@ export class Claimer {
     this.pumpSoon();
   }
 
+  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  limitAhead(count: number): void {
+    this.planner.limitAhead(count);
+  }
+
+  /** Claims nothing (true), or goes on (false). */
+  rest(resting: boolean): void {
+    if (resting) {
+      this.planner.rest();
+      return;
+    }
+    this.planner.goOn();
+    this.pump();
+  }
+
   /** An execution in hand came to its end: its slot is free. */
   finished(partition: string): void {
     this.planner.finished(partition);
@@ -138,7 +146,7 @@ export class Claimer {
 
   /** Sends every claim for which there is room and reason. */
   pump(): void {
-    if (this.stopped || this.kinds?.length === 0) return;
+    if (this.isSilent) return;
     const { claims, pollAt } = this.planner.plan(this.options.clock.now());
     for (const claim of claims) this.launch(claim);
     this.timer.by(pollAt);
@@ -166,10 +174,27 @@ export class Claimer {
     while (this.flights.size > 0) await Promise.all(this.flights);
   }
 
-  private abilitiesNow(): Abilities {
+  /** What the claims of the worker say from now on. */
+  private claimantNow(): Claimant {
+    const { workerId, workerInstanceId, capabilities, leaseTtlMs, beginsLater = false } = this.options;
     const kinds = CLAIMS_NAME_KINDS ? this.options.kinds() : undefined;
-    this.kinds = kinds === undefined || kinds.length > MAX_KINDS ? undefined : [...kinds];
-    return new Abilities(this.capabilities, this.kinds);
+    return {
+      workerId,
+      workerInstanceId,
+      workerCapabilities: [...capabilities],
+      leaseTtlMs,
+      ...(kinds === undefined || kinds.length > MAX_KINDS ? undefined : { kinds: [...kinds] }),
+      ...(CLAIMS_KNOW_AHEAD && beginsLater ? { ahead: true } : undefined),
+    };
+  }
+
+  private abilities(): Abilities {
+    return new Abilities(this.claimant.workerCapabilities, this.claimant.kinds);
+  }
+
+  /** Whether no claim is to be made: the worker has stopped, or has nothing that it could run. */
+  private get isSilent(): boolean {
+    return this.stopped || this.claimant.kinds?.length === 0;
   }
 
   private look(lanes: readonly string[]): void {
@@ -179,7 +204,7 @@ export class Claimer {
   }
 
   private woken(wake: Wake): void {
-    if (this.stopped || this.kinds?.length === 0) return;
+    if (this.isSilent) return;
     const now = this.options.clock.now();
     // Backends tell of a subscription that was made anew by a wake of its own.
     if ((wake.kind as string) === 'resync') this.planner.resynced(now);
@@ -207,32 +232,12 @@ export class Claimer {
     const ids = claim.lanes.map(({ count }) => this.stock.take(count));
     this.calls++;
     try {
-      this.answered(claim, ids, await backend.execute(this.commandsOf(claim, ids)), requestedAt);
+      this.answered(claim, ids, await backend.execute(commandsOf(claim, ids, this.claimant)), requestedAt);
     } catch (error) {
       this.failed(claim, error);
     }
     // Others may follow the leads now, and so may this one.
     this.leads.released();
-  }
-
-  private commandsOf(claim: PlannedClaim, ids: readonly LeaseIds[][]): Command[] {
-    const { workerId, workerInstanceId, leaseTtlMs } = this.options;
-    const { capabilities, kinds } = this;
-    return claim.lanes.map(
-      ({ place }, index): Command => ({
-        name: 'claimForWorker',
-        args: {
-          partition: claim.partition,
-          laneId: place.laneId,
-          workerId,
-          workerInstanceId,
-          workerCapabilities: capabilities,
-          leaseTtlMs,
-          claims: ids[index] as LeaseIds[],
-          ...(kinds === undefined ? undefined : { kinds }),
-        },
-      }),
-    );
   }
 
   private answered(
@@ -241,9 +246,13 @@ export class Claimer {
     results: readonly CommandResult[],
     requestedAt: number,
   ): void {
-    const brought = results.map((result) => this.broughtBy(result));
+    const { onError, onReclaimCapExceeded } = this.options;
+    const brought = results.map(broughtBy);
     brought.forEach((each, index) => {
+      const result = results[index];
+      if (result?.ok === false) onError(result.error);
       if (each === undefined) return;
+      if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
       this.stock.giveBack(ids[index] as LeaseIds[], each.executions.length);
     });
@@ -254,20 +263,6 @@ export class Claimer {
       for (const claimed of each?.executions ?? [])
         this.options.onClaimed(claimed, place.laneId, requestedAt, claimed.priority ?? priority);
     });
-  }
-
-  private broughtBy(result: CommandResult): (LaneAnswer & { executions: readonly Claimed[] }) | undefined {
-    if (!result.ok) {
-      this.options.onError(result.error);
-      return undefined;
-    }
-    const { outcome } = result;
-    if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return undefined;
-    const { reclaimCapExceeded } = outcome;
-    if (reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(reclaimCapExceeded);
-    const executions: readonly Claimed[] = outcome.kind === 'claimed' ? outcome.executions : [];
-    const lastPriority = executions.at(-1)?.priority;
-    return { executions, got: executions.length, lastPriority, endedOthers: reclaimCapExceeded.length > 0 };
   }
 
   /** The call of a claim failed. What it claimed, if it ran, comes back when its leases lapse. */

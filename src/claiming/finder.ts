@@ -8,8 +8,9 @@ import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend } from '../backend.js';
 import { systemClock, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
-import { Abilities } from './abilities.js';
+import type { Abilities } from './abilities.js';
 import { leadsOf, type Leads } from './leads.js';
+import { Parties, type Party } from './parties.js';
 import type { PlannedClaim, WorkWake } from './plan.js';
 import { Planner } from './planner.js';
 import { PollTimer } from './poll-timer.js';
@@ -36,16 +37,6 @@ export interface FindOptions {
 
 /** Executions that are claimed in one partition before others that may have work get their turn. */
 const TURN = 1_024;
-/** Sets of capabilities for which what was found out is kept; beyond it the one that was used least lately is forgotten. */
-const MAX_PARTIES = 100;
-
-/** Claims with the same capabilities: they look for the same work. */
-interface Party {
-  readonly planner: Planner;
-  sweptAt: number;
-  waiting: number;
-}
-
 /** A claim that waits for work. */
 interface Waiter {
   readonly party: Party;
@@ -64,8 +55,7 @@ interface Waiter {
 export class WorkFinder {
   private readonly leads: Leads;
   private readonly partitions: readonly string[];
-  /** By capabilities; the one used least lately first. */
-  private readonly parties = new Map<string, Party>();
+  private readonly parties = new Parties((abilities) => this.plannerFor(abilities));
   private readonly waiters = new Set<Waiter>();
   private readonly clock: Clock;
   private readonly stopListening: () => void;
@@ -102,7 +92,8 @@ export class WorkFinder {
    * @throws EngineError as `claimForWorker` does
    */
   async claim(args: ClaimAnywhere, { near, waitMs = 0 }: FindOptions = {}): Promise<readonly ClaimedExecution[]> {
-    const party = this.partyOf(args);
+    const { workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] } = args;
+    const party = this.parties.of(workerCapabilities, kinds);
     this.sweep(party);
     const executions = await this.search(party, args, near);
     if (executions.length > 0 || (waitMs <= 0 && !party.planner.hasLeads)) return executions;
@@ -126,14 +117,14 @@ export class WorkFinder {
     this.closed = true;
     this.unsubscribe?.();
     this.stopListening();
-    for (const { planner } of this.parties.values()) planner.stop();
+    for (const { planner } of this.parties) planner.stop();
     for (const waiter of this.waiters) this.giveUp(waiter);
   }
 
   private woken(wake: WorkWake): void {
     const now = this.clock.now();
     if (wake.arriving === undefined) {
-      for (const { planner } of this.parties.values()) planner.woken(wake, now);
+      for (const { planner } of this.parties) planner.woken(wake, now);
       this.serveWaiters();
       return;
     }
@@ -151,7 +142,7 @@ export class WorkFinder {
 
   private resynced(): void {
     const now = this.clock.now();
-    for (const { planner } of this.parties.values()) planner.resynced(now);
+    for (const { planner } of this.parties) planner.resynced(now);
     this.serveWaiters();
   }
 
@@ -243,7 +234,7 @@ export class WorkFinder {
   private pollLater(): void {
     let at = Infinity;
     if (!this.closed && this.waiters.size > 0)
-      for (const { planner, waiting } of this.parties.values()) if (waiting > 0) at = Math.min(at, planner.pollAt);
+      for (const { planner, waiting } of this.parties) if (waiting > 0) at = Math.min(at, planner.pollAt);
     this.timer.by(at);
   }
 
@@ -261,24 +252,10 @@ export class WorkFinder {
     party.planner.start(now);
   }
 
-  private partyOf({ workerCapabilities = [], kinds }: ClaimAnywhere & { readonly kinds?: readonly string[] }): Party {
-    const key = kinds === undefined ? workerCapabilities.join() : `${workerCapabilities.join()}\n${kinds.join('\n')}`;
-    const party = this.parties.get(key) ?? this.newParty(new Abilities(workerCapabilities, kinds));
-    this.parties.delete(key);
-    this.parties.set(key, party);
-    return party;
-  }
-
-  private newParty(abilities: Abilities): Party {
-    for (const [key, { planner, waiting }] of this.parties) {
-      if (this.parties.size < MAX_PARTIES) break;
-      if (waiting > 0) continue;
-      planner.stop();
-      this.parties.delete(key);
-    }
+  private plannerFor(abilities: Abilities): Planner {
     const { leads, partitions, clock } = this;
     const { laneId, sweepIntervalMs = SWEEP_INTERVAL_MS } = this.options;
-    const planner = new Planner({
+    return new Planner({
       leads,
       abilities,
       lanes: [laneId],
@@ -290,7 +267,6 @@ export class WorkFinder {
       sweepIntervalMs,
       chance: () => clock.random(),
     });
-    return { planner, sweptAt: -Infinity, waiting: 0 };
   }
 }
 

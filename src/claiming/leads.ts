@@ -14,6 +14,7 @@
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import type { Abilities, Need } from './abilities.js';
+import { Lead, Place, placeKey, type PlaceName } from './place.js';
 
 /** A lead without a hint for so long is forgotten, ms. */
 const LEAD_LIFE_MS = 600_000;
@@ -26,48 +27,6 @@ const MAX_QUIET = 10_000;
 const MAX_IN_FLIGHT = 1_000_000;
 /** Claims that may follow a lead at once when it tells of urgent work at a place that had leads already. */
 const RAISED_IN_FLIGHT = 16;
-
-/** A partition of a lane. */
-export interface PlaceName {
-  readonly laneId: string;
-  readonly partition: string;
-}
-
-export const placeKey = (laneId: string, partition: string): string => `${partition}${laneId}`;
-
-/** A dated hint that a place has work. */
-export class Lead {
-  /** Claims under way that follow it. */
-  inFlight = 0;
-  /** Claims that may follow it at once. */
-  maxInFlight = 1;
-  /** Executions claimed on the word of its priority; where claims do not tell priorities, that word is not believed for ever. */
-  believed = 0;
-  /** What told of it; the same wake reaches every worker of the process and is one hint. */
-  source: object | undefined;
-
-  constructor(
-    readonly need: Need,
-    /** Grows with every hint. */
-    public number: number,
-    /** Priority of the best work there, as far as is known. */
-    public priority: number,
-    /** Nobody knows whether there is work: a look is owed to the place. */
-    public unseen: boolean,
-  ) {}
-}
-
-/** A place with its leads, by need. */
-export class Place implements PlaceName {
-  readonly leads = new Map<string, Lead>();
-
-  constructor(
-    readonly laneId: string,
-    readonly partition: string,
-    /** The time of the last hint, to the second. */
-    public notedAt: number,
-  ) {}
-}
 
 /** What a hint says besides the place and the need. */
 export interface Hint {

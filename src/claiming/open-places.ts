@@ -4,7 +4,7 @@
  *
  * Priorities of different lanes are not compared: a lane whose work is all urgent must not starve the others.
  */
-import type { Place } from './leads.js';
+import type { Place } from './place.js';
 
 /** Places of a lane that come up together. */
 interface Tier {

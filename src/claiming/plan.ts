@@ -1,7 +1,8 @@
 /** What a planner is told, and what it answers. */
 import type { Wake } from '../backend.js';
 import type { Abilities } from './abilities.js';
-import type { Lead, Leads, PlaceName } from './leads.js';
+import type { Leads } from './leads.js';
+import type { Lead, PlaceName } from './place.js';
 
 /** News of work, as backends tell it. Those that do not know kind and priority of the new head leave them out. */
 export type WorkWake = Extract<Wake, { kind: 'work' }> & {

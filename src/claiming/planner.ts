@@ -2,17 +2,17 @@
  * Decides where to claim next. Pure: it is told what happened (a wake, an answer, a fault, an execution that ended) and
  * the time, and answers which claims to send now and when to plan again. The claimer and the finder do the rest.
  *
- * With every plan it comes to rest in a mode; `rest` describes them.
+ * With every plan it comes to rest in a mode; each is described where it is entered, in `settleDown` and after it.
  */
 import type { Abilities } from './abilities.js';
 import { Choice } from './choice.js';
-import { placeKey, type Lead, type PlaceName } from './leads.js';
+import { placeKey, type Lead, type PlaceName } from './place.js';
 import type { LaneAnswer, LaneClaim, Plan, PlannedClaim, PlannerOptions, WorkWake } from './plan.js';
 import { Room } from './room.js';
 import { Sweep } from './sweep.js';
 import { Yields } from './yields.js';
 
-export type ClaimingMode = 'idle' | 'asking' | 'full' | 'backing_off' | 'stopped';
+export type ClaimingMode = 'idle' | 'asking' | 'full' | 'backing_off' | 'resting' | 'stopped';
 
 /** Rounds of the share of a partition before others get their turn. */
 const TURN_ROUNDS = 16;
@@ -63,17 +63,17 @@ export class Planner {
 
   /** Every claim for which there is room and reason. */
   plan(now: number): Plan {
-    if (this.currentMode === 'stopped') return NOTHING;
+    if (this.isSilent) return NOTHING;
     this.lookAround(now);
     const claims: PlannedClaim[] = [];
     for (let lanes = this.choice.next(now); lanes !== undefined; lanes = this.choice.next(now))
       claims.push(this.send(lanes, false));
-    return { claims, pollAt: this.rest() };
+    return { claims, pollAt: this.settleDown() };
   }
 
   /** One claim at one place for so many executions, of a caller with room of its own; `near` is preferred like the focus. */
   claimFor(count: number, near: string | undefined, now: number): PlannedClaim | undefined {
-    if (this.currentMode === 'stopped') return undefined;
+    if (this.isSilent) return undefined;
     this.lookAround(now);
     const lanes = this.choice.nextFor(count, near, now);
     return lanes && this.send(lanes, false);
@@ -85,14 +85,14 @@ export class Planner {
    */
   arriving(wake: WorkWake, now: number): PlannedClaim | undefined {
     const { laneId, partition, arriving = 0, priority = 0 } = wake;
-    if (this.currentMode === 'stopped' || !this.concerns(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
+    if (this.isSilent || !this.concerns(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
     if (this.room.freeSlots <= 0 || this.room.allowance(laneId) <= 0) return undefined;
     const count = Math.min(this.room.capacity, arriving, this.room.allowance(laneId));
     return this.send([{ place: { laneId, partition }, count, priority, leads: NO_LEADS }], true);
   }
 
-  /** Comes to rest; answers when to plan again although nothing happened. */
-  private rest(): number {
+  /** Comes to rest in a mode; answers when to plan again although nothing happened. */
+  private settleDown(): number {
     const hasRoom = this.room.isWorthAClaim;
     if (this.claims > 0 || (hasRoom && this.choice.isCrowded)) {
       // Claims are under way, or those of others in this process are, as many as may be at every place with a lead. An
@@ -110,6 +110,26 @@ export class Planner {
       this.currentMode = 'idle';
     }
     return hasRoom ? this.pollAt : Infinity;
+  }
+
+  /** The worker wants no claims for a while, whatever room there is; it ends that itself. Leads are kept meanwhile. */
+  rest(): void {
+    if (this.currentMode !== 'stopped') this.currentMode = 'resting';
+  }
+
+  /** Claims go on; the next plan says where. */
+  goOn(): void {
+    if (this.currentMode === 'resting') this.currentMode = 'idle';
+  }
+
+  /** No more claims, for good. */
+  stop(): void {
+    this.currentMode = 'stopped';
+    this.stopListening();
+  }
+
+  private get isSilent(): boolean {
+    return this.currentMode === 'resting' || this.currentMode === 'stopped';
   }
 
   // What happened.
@@ -182,6 +202,11 @@ export class Planner {
     );
   }
 
+  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  limitAhead(count: number): void {
+    this.room.limitAhead(count);
+  }
+
   /** Executions in hand came to their end. */
   finished(partition: string, count = 1): void {
     this.room.finished(partition, count);
@@ -190,12 +215,6 @@ export class Planner {
   /** The place has work that this worker cannot run: others look first, now and for some minutes when the lane has news. */
   yieldTo(place: PlaceName, now: number): void {
     this.yields.yieldTo(place, now);
-  }
-
-  /** No more claims, for good. */
-  stop(): void {
-    this.currentMode = 'stopped';
-    this.stopListening();
   }
 
   private listen(): () => void {

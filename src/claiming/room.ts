@@ -15,8 +15,7 @@ export interface RoomOptions {
 }
 
 export class Room {
-  /** All of it, in executions. */
-  readonly size: number;
+  private aheadLimit = Infinity;
   private held = 0;
   private reserved = 0;
   /** Executions in hand and asked for, by partition. */
@@ -24,8 +23,12 @@ export class Room {
   /** Executions asked for, by lane. */
   private readonly asked = new Map<string, number>();
 
-  constructor(private readonly options: RoomOptions) {
-    this.size = options.slots + options.claimAhead;
+  constructor(private readonly options: RoomOptions) {}
+
+  /** All of it, in executions. */
+  get size(): number {
+    const { slots, claimAhead } = this.options;
+    return slots + Math.min(claimAhead, this.aheadLimit);
   }
 
   /** What one partition may take while others may have work: one that does not answer must not hold up all. */
@@ -47,6 +50,11 @@ export class Room {
   get isWorthAClaim(): boolean {
     if (this.freeSlots > 0) return true;
     return this.capacity > 0 && this.capacity >= Math.min(this.size, LIMITS.maxClaimCount) / 2;
+  }
+
+  /** Executions that may wait in the worker from now on; more than `claimAhead` are never allowed. */
+  limitAhead(count: number): void {
+    this.aheadLimit = count;
   }
 
   /** Executions that may still be asked for in a partition that may take so many. */

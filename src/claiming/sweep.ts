@@ -7,7 +7,7 @@
  * served: the cost of idling must not grow with names. So with more than a hundred places in 5 s a whole sweep takes
  * longer than the interval.
  */
-import type { PlaceName } from './leads.js';
+import type { PlaceName } from './place.js';
 
 /** How often every place is looked at although nothing points to work there, ms: what a lost wake can cost. */
 export const SWEEP_INTERVAL_MS = 5_000;

@@ -3,7 +3,7 @@
  * it *yields* to others because it cannot run the work that it found there.
  */
 import { retryDelayMs } from '../engine/retry.js';
-import { placeKey, type PlaceName } from './leads.js';
+import { placeKey, type PlaceName } from './place.js';
 
 /**
  * Head start that a worker gives to others at a place that it yields, ms; drawn anew each time from a half to the double,

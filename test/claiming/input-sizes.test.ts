@@ -36,4 +36,14 @@ describe('the sizes of inputs', () => {
     sizes.late('b', 16);
     expect(sizes.most('b')).toBe(4);
   });
+
+  it('forget lanes that had no work for the longest time when there are many', () => {
+    const sizes = new InputSizes();
+    sizes.came('first', ofBytes(8 * MIB));
+    for (let lane = 0; lane < 999; lane++) sizes.came(`l${lane}`, ofBytes(8 * MIB));
+    expect(sizes.most('first')).toBe(2);
+    sizes.came('one more', ofBytes(8 * MIB));
+    expect(sizes.most('first')).toBe(16);
+    expect(sizes.most('l0')).toBe(2);
+  });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Abilities } from '../../src/claiming/abilities.js';
-import { Leads, type Place, type PlaceName } from '../../src/claiming/leads.js';
+import { Leads } from '../../src/claiming/leads.js';
+import type { Place, PlaceName } from '../../src/claiming/place.js';
 
 const HERE: PlaceName = { laneId: 'a', partition: 'p0' };
 const TRUST = 8;

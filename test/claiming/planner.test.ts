@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Abilities } from '../../src/claiming/abilities.js';
-import { Leads, type PlaceName } from '../../src/claiming/leads.js';
+import { Leads } from '../../src/claiming/leads.js';
+import type { PlaceName } from '../../src/claiming/place.js';
 import type { LaneAnswer, PlannedClaim, PlannerOptions, WorkWake } from '../../src/claiming/plan.js';
 import { Planner } from '../../src/claiming/planner.js';
 
@@ -514,6 +515,34 @@ describe('yielding', () => {
     s.now = 600_001;
     s.wake('a', 'p2');
     expect(s.planner.hasLeads).toBe(true);
+  });
+});
+
+describe('a worker that wants less', () => {
+  it('gets no claims while it rests, and goes on where the leads are', () => {
+    const s = new Situation();
+    s.wake('a', 'p0');
+    s.planner.rest();
+    expect(s.planner.plan(0)).toEqual({ claims: [], pollAt: Infinity });
+    expect(s.mode).toBe('resting');
+    s.wake('a', 'p1');
+    s.planner.goOn();
+    expect(s.claim().partition).toBe('p0');
+    s.planner.stop();
+    s.planner.goOn();
+    s.planner.rest();
+    expect(s.mode).toBe('stopped');
+  });
+
+  it('is given no more ahead than it can start in time', () => {
+    const s = new Situation({ slots: 2, claimAhead: 10 });
+    s.planner.limitAhead(3);
+    s.wake('a', 'p0');
+    expect(shape(s.claim())).toEqual(['p0', 'a:5']);
+    const other = new Situation({ slots: 2, claimAhead: 1 });
+    other.planner.limitAhead(3);
+    other.wake('a', 'p0');
+    expect(shape(other.claim())).toEqual(['p0', 'a:3']);
   });
 });
 
