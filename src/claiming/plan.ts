@@ -4,8 +4,10 @@ import type { Abilities } from './abilities.js';
 import type { Leads } from './leads.js';
 import type { Lead, PlaceName } from './place.js';
 
+type Work = Extract<Wake, { kind: 'work' }>;
+
 /** News of work, as backends tell it. Those that do not know kind and priority of the new head leave them out. */
-export type WorkWake = Extract<Wake, { kind: 'work' }> & {
+export type WorkWake = Omit<Work, 'executionKind' | 'priority'> & {
   readonly executionKind?: string;
   readonly priority?: number;
 };

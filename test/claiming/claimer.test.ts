@@ -259,7 +259,8 @@ describe('workers', () => {
         laneId: 't',
         partition: urgent.id.slice(0, urgent.id.indexOf('}') + 1),
         requiredCapabilities: [],
-        ...{ priority: 9_000, executionKind: 't' },
+        priority: 9_000,
+        executionKind: 't',
       });
       while (!order.includes('urgent')) await clock.advance(1);
       expect(order.indexOf('urgent') - before).toBeLessThanOrEqual(2 * slots);

@@ -214,7 +214,7 @@ describe('under a clock that stands still', () => {
     await s.finder.claim(claimOf());
     const executionId = await create(s.backend);
     const partition = partitionOfExecution(executionId);
-    s.tell({ kind: 'work', laneId: 'l', partition, requiredCapabilities: [], ...{ priority: 9_000 } });
+    s.tell({ kind: 'work', laneId: 'l', partition, requiredCapabilities: [], priority: 9_000 });
     const [claimed] = await s.finder.claim(claimOf());
     expect(partitionOfExecution(claimed?.executionId ?? '')).toBe(partition);
   });

@@ -1,5 +1,6 @@
 /** What the tests of claiming share: a clock that counts its timers, and a backend that is watched and can misbehave. */
 import type { Backend, CommandResult, Wake } from '../../src/backend.js';
+import type { WorkWake } from '../../src/claiming/plan.js';
 import type { Cancel, Clock } from '../../src/engine/clock.js';
 import { memory, type MemoryOptions } from '../../src/memory/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
@@ -43,7 +44,7 @@ export interface Watched {
   /** Places at which claims were made, in order. */
   readonly claims: { readonly laneId: string; readonly partition: string; readonly count: number }[];
   /** Tells all listeners of a wake that the store did not send. */
-  tell(wake: Wake | { readonly kind: 'resync' }): void;
+  tell(wake: WorkWake | { readonly kind: 'resync' }): void;
   /** Called for every batch before it runs; what it throws is the batch's fault, what it answers is the answer. */
   intercept: ((commands: Parameters<Backend['execute']>[0]) => CommandResult[] | undefined) | undefined;
   /** Whether wakes of the store are lost. */
