@@ -73,7 +73,12 @@ export class Workers {
     const removePlace = stuck.addPlace(place);
     const taskNamed = this.handlersFor(chosen, place);
     const lanes = this.lanesOf(planned);
-    const worker = new AppWorker({ backend, settings, lanes, ids, clock, log, taskNamed }, () => {
+    // Work that it cannot run is not claimed (ruling 27).
+    const kinds = () =>
+      this.tasksOf(planned)
+        .filter(({ handler }) => handler !== undefined)
+        .map(({ name }) => name);
+    const worker = new AppWorker({ backend, settings, lanes, ids, clock, log, taskNamed, kinds }, () => {
       removePlace();
       this.all.delete(worker);
       this.followers.delete(worker);

@@ -2,7 +2,7 @@
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';
-export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from './work-finder.js';
+export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from '../claiming/finder.js';
 export { newId } from './ids.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';

@@ -6,7 +6,7 @@ const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 
 /** Delay before try number `failures + 1`, ms: drawn from 0 to a bound that doubles from 100 ms to 10 s. */
-export function retryDelayMs(clock: Clock, failures: number): number {
+export function retryDelayMs(clock: Pick<Clock, 'random'>, failures: number): number {
   const boundMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20));
   // Never 0: a loop of instant retries would be a busy loop.
   return Math.max(10, boundMs * clock.random());

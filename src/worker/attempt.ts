@@ -15,6 +15,8 @@ export class Attempt implements HeldLease {
   readonly fence: Fence;
   /** When its handler was called, on the worker's clock; undefined while it waits for a slot. */
   startedAt: number | undefined;
+  /** Priority of the work, as far as is known: of what was claimed ahead, the highest starts first. */
+  priority = 0;
   /** Its ending is on its way to the engine. */
   reported = false;
   /** The engine said that the work is not this worker's any more: there is nothing left to report. */

@@ -1,8 +1,8 @@
 /** What a worker can be told, with its defaults and bounds. */
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { SWEEP_INTERVAL_MS } from '../claiming/sweep.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
-import { SWEEP_INTERVAL_MS } from '../engine/known-work.js';
 
 export interface WorkerSettings {
   /** Tasks that run at once. Default 1. */
@@ -19,8 +19,9 @@ export interface WorkerSettings {
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration;
   /**
-   * How often the worker looks in every partition although nobody woke it, give or take a fifth: what a lost wake can
-   * cost. Default `'5s'`.
+   * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. The looks are spread
+   * over the time, at most 20 a second: where lanes times partitions are more than 100, a lost wake costs more than
+   * `'5s'`, the default.
    */
   readonly sweepInterval?: Duration;
   /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */

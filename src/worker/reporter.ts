@@ -1,5 +1,5 @@
 /**
- * Final calls: says how attempts ended, and lets the claimer ask for more work in the same turn. Without claim-ahead
+ * Final calls: says how attempts ended, and announces it, so that a claim for more work can leave in the same turn. Without claim-ahead
  * each ending is sent at once; with it, endings of one partition are collected until 50 are there, a slot stands idle,
  * or 2 ms are over. A call that fails is repeated until the leases run out: the fence makes that safe.
  */
@@ -9,7 +9,6 @@ import type { Backend, CommandResult } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import type { Attempt } from './attempt.js';
-import type { Claimer } from './claimer.js';
 import { unacceptable, type Ending } from './handler.js';
 
 export type ReportedEnding = Exclude<Ending, { kind: 'lost' }>;
@@ -17,7 +16,10 @@ export type ReportedEnding = Exclude<Ending, { kind: 'lost' }>;
 export interface ReporterOptions {
   readonly backend: Backend;
   readonly clock: Clock;
-  readonly claimer: Claimer;
+  /** Endings leave when this turn ends; a claim for what they make room for can leave with them. */
+  readonly onLeaving: () => void;
+  /** Endings were answered, or given up. */
+  readonly onAnswered: () => void;
   /** Collect endings into batches. */
   readonly collect: boolean;
   /** Whether a slot waits for work. */
@@ -97,15 +99,14 @@ export class Reporter {
   }
 
   private launch(finals: readonly Final[]): void {
-    // Before the call, which leaves when the turn ends: the claim is to leave with it.
-    this.options.claimer.pumpSoon();
+    this.options.onLeaving();
     const flight = this.send(finals);
     this.flights.add(flight);
     void flight.finally(() => this.flights.delete(flight));
   }
 
   private async send(finals: readonly Final[]): Promise<void> {
-    const { backend, claimer, onError } = this.options;
+    const { backend, onAnswered, onError } = this.options;
     this.calls++;
     try {
       this.settle(finals, await backend.execute(finals.map(({ command }) => command)));
@@ -113,7 +114,7 @@ export class Reporter {
       onError(error);
       await this.recover(finals, error);
     }
-    claimer.pump();
+    onAnswered();
   }
 
   private settle(finals: readonly Final[], results: readonly CommandResult[]): void {

@@ -12,11 +12,11 @@ import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { prefixed, type Logger } from '../shared/logger.js';
 import type { Backend, CommandResult } from '../backend.js';
+import { Claimer } from '../claiming/claimer.js';
 import { within, type Clock } from '../engine/clock.js';
 import { localNews, type News } from '../engine/local-news.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { Attempt } from './attempt.js';
-import { Claimer } from './claimer.js';
 import { Emitter } from './emitter.js';
 import { runHandler, type Ending, type TaskContext, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
@@ -94,6 +94,10 @@ export interface WorkerDependencies {
   readonly lanes: readonly string[];
   /** The task that handles executions of this kind, if this worker has it. */
   readonly taskNamed: (kind: string) => TaskHandler | undefined;
+  /** The kinds that this worker has handlers for by now; it claims no others. Default: any kind. */
+  readonly kinds?: () => readonly string[] | undefined;
+  /** The worker is closed: nothing more comes from it. */
+  readonly onClosed?: () => void;
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -137,8 +141,9 @@ export class TaskWorker implements Worker {
       ids,
       onError,
       lanes: deps.lanes,
+      kinds: () => deps.kinds?.(),
       workerInstanceId: this.workerInstanceId,
-      onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
+      onClaimed: (claimed, laneId, requestedAt, priority) => this.accept(claimed, laneId, requestedAt, priority),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
       onIdle: () => this.becameIdle(),
     });
@@ -146,7 +151,8 @@ export class TaskWorker implements Worker {
       backend,
       clock,
       onError,
-      claimer: this.claimer,
+      onLeaving: () => this.claimer.pumpSoon(),
+      onAnswered: () => this.claimer.pump(),
       collect: settings.claimAhead > 0,
       slotIsIdle: () => this.running.size < settings.slots,
       lastsUntil: (attempt) => this.keeper.lastsUntil(attempt),
@@ -160,7 +166,7 @@ export class TaskWorker implements Worker {
     return this.claimer.start();
   }
 
-  /** Serves one more lane from now on: that of a task which was defined later. */
+  /** Serves the lane of a task that was defined later, and the task itself, from now on. */
   serve(laneId: string): void {
     this.claimer.serve(laneId);
   }
@@ -170,7 +176,7 @@ export class TaskWorker implements Worker {
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
     return {
       state: this.closed ? 'closed' : this.draining === undefined ? 'running' : 'draining',
-      claiming: this.claimer.phase,
+      claiming: this.claimer.mode,
       running: this.running.size,
       ahead: this.ahead.length,
       slots: this.deps.settings.slots,
@@ -186,11 +192,12 @@ export class TaskWorker implements Worker {
 
   // From a claim to a handler.
 
-  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number): void {
+  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number): void {
     const { clock, settings } = this.deps;
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) =>
       this.lost(each, code),
     );
+    attempt.priority = priority;
     this.counts.claimed++;
     // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
     // What is reported already gets its answer from the engine.
@@ -206,7 +213,13 @@ export class TaskWorker implements Worker {
     });
     if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
     else if (this.running.size < settings.slots) this.begin(attempt);
-    else this.ahead.push(attempt);
+    else this.hold(attempt);
+  }
+
+  /** Work waits for a slot, behind what was there before it and is no less urgent. */
+  private hold(attempt: Attempt): void {
+    const before = this.ahead.findLastIndex(({ priority }) => priority >= attempt.priority);
+    this.ahead.splice(before + 1, 0, attempt);
   }
 
   private begin(attempt: Attempt): void {
@@ -218,7 +231,7 @@ export class TaskWorker implements Worker {
           executionId,
         });
       }
-      this.claimer.stepBack(attempt.laneId, attempt.partition);
+      this.claimer.yieldTo(attempt.laneId, attempt.partition);
       this.giveBack(attempt, this.orphans.endingFor(executionId));
       return;
     }
@@ -427,6 +440,7 @@ export class TaskWorker implements Worker {
     this.stopListening();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
+    this.deps.onClosed?.();
   }
 
   /** Resolves when no handler runs, or at the time that `until` says; asks again when a drain is hastened. */

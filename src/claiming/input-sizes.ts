@@ -12,8 +12,11 @@ const MAX_COUNT_UNKNOWN = 16;
 const SHRINK_WEIGHT = 0.2;
 /** By how much an ask is smaller than the one before it whose answer did not come in time. */
 const LATE_DIVISOR = 4;
+/** Lanes whose sizes are remembered; the one that had work least lately is forgotten, and begins with few again. */
+const MAX_LANES = 1_000;
 
 export class InputSizes {
+  /** Bytes, by lane; the one that had work least lately first. */
   private readonly averages = new Map<string, number>();
 
   /** Most executions of the lane that may be under way to the worker. */
@@ -23,17 +26,25 @@ export class InputSizes {
     return Math.max(1, Math.floor(MAX_BYTES_AT_ONCE / Math.max(1, average)));
   }
 
-  /** These came. */
+  /** Executions of the lane came. */
   came(laneId: string, executions: readonly ClaimedExecution[]): void {
     if (executions.length === 0) return;
     const mean = executions.reduce((sum, { inputPayload }) => sum + inputPayload.byteLength, 0) / executions.length;
     const before = this.averages.get(laneId) ?? mean;
-    this.averages.set(laneId, mean >= before ? mean : before + SHRINK_WEIGHT * (mean - before));
+    this.remember(laneId, mean >= before ? mean : before + SHRINK_WEIGHT * (mean - before));
   }
 
   /** The answer to an ask for this many did not come in time, perhaps since it was too large: the next one is smaller. */
   late(laneId: string, count: number): void {
     const average = MAX_BYTES_AT_ONCE / Math.max(1, Math.floor(count / LATE_DIVISOR));
-    this.averages.set(laneId, Math.max(average, this.averages.get(laneId) ?? 0));
+    this.remember(laneId, Math.max(average, this.averages.get(laneId) ?? 0));
+  }
+
+  private remember(laneId: string, average: number): void {
+    this.averages.delete(laneId);
+    this.averages.set(laneId, average);
+    if (this.averages.size <= MAX_LANES) return;
+    const [oldest] = this.averages.keys();
+    if (oldest !== undefined) this.averages.delete(oldest);
   }
 }

@@ -1,12 +1,13 @@
 /** Claiming without a worker. */
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
 import { newId } from '../../src/engine/ids.js';
 import { Placer } from '../../src/engine/placer.js';
-import { WorkFinder, type ClaimAnywhere } from '../../src/engine/work-finder.js';
+import { WorkFinder, type ClaimAnywhere } from '../../src/claiming/finder.js';
 import { memory } from '../../src/memory/index.js';
 import { WakeListeners } from '../../src/wake-listeners.js';
+import { CountingClock, watched, type Watched } from './support.js';
 
 const finders: WorkFinder[] = [];
 afterEach(() => {
@@ -161,3 +162,71 @@ it('finds by a sweep, while it waits, what no wake said', async () => {
   const executionId = await create(backend);
   expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
 }, 5_000);
+
+describe('under a clock that stands still', () => {
+  interface Setting extends Watched {
+    readonly clock: CountingClock;
+    readonly finder: WorkFinder;
+  }
+
+  async function setting(): Promise<Setting> {
+    const clock = new CountingClock();
+    const store = watched({ partitions: { count: 8 }, now: () => clock.now() });
+    const finder = await WorkFinder.start(store.backend, { laneId: 'l', clock });
+    finders.push(finder);
+    return Object.assign(store, { clock, finder });
+  }
+
+  it('leaves no timer behind when nothing waits, whatever ended the waiting', async () => {
+    const s = await setting();
+    const inTime = s.finder.claim(claimOf(), { waitMs: 1_000 });
+    await s.clock.advance(10);
+    expect(s.clock.timers).toBeGreaterThan(0);
+    await create(s.backend);
+    await s.clock.advance(0);
+    expect(await inTime).toHaveLength(1);
+    expect(s.clock.timers).toBe(0);
+    const inVain = s.finder.claim(claimOf(), { waitMs: 1_000 });
+    await s.clock.advance(1_001);
+    expect(await inVain).toEqual([]);
+    expect(s.clock.timers).toBe(0);
+    const closed = s.finder.claim(claimOf(), { waitMs: 1_000 });
+    await s.clock.advance(10);
+    s.finder.close();
+    expect(await closed).toEqual([]);
+    expect(s.clock.timers).toBe(0);
+  });
+
+  it('looks everywhere, while it waits, when the subscription was made anew', async () => {
+    const s = await setting();
+    const waiting = s.finder.claim(claimOf(), { waitMs: 4_000 });
+    await s.clock.advance(10);
+    s.isDeaf = true;
+    const executionId = await create(s.backend);
+    s.tell({ kind: 'resync' });
+    await s.clock.advance(300);
+    expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
+  });
+
+  it('claims urgent work first where a wake told of it', async () => {
+    const s = await setting();
+    for (let i = 0; i < 20; i++) await create(s.backend);
+    await s.finder.claim(claimOf());
+    const executionId = await create(s.backend);
+    const partition = partitionOfExecution(executionId);
+    s.tell({ kind: 'work', laneId: 'l', partition, requiredCapabilities: [], priority: 9_000 });
+    const [claimed] = await s.finder.claim(claimOf());
+    expect(partitionOfExecution(claimed?.executionId ?? '')).toBe(partition);
+  });
+
+  it('keeps what it found out for a bounded number of sets of capabilities', async () => {
+    const s = await setting();
+    const waiting = s.finder.claim(claimOf(1, ['rare']), { waitMs: 1_000 });
+    for (let i = 0; i < 300; i++) expect(await s.finder.claim(claimOf(1, [`c${i}`]))).toEqual([]);
+    // One that waits is not forgotten.
+    const executionId = await create(s.backend, ['rare']);
+    await s.clock.advance(0);
+    expect((await waiting).map((claimed) => claimed.executionId)).toEqual([executionId]);
+    expect((s.finder as unknown as { parties: { size: number } }).parties.size).toBeLessThanOrEqual(101);
+  });
+});

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { InputSizes } from '../../src/worker/input-sizes.js';
+import { InputSizes } from '../../src/claiming/input-sizes.js';
 
 const MIB = 1024 * 1024;
 const ofBytes = (...sizes: number[]): ClaimedExecution[] =>
@@ -35,5 +35,15 @@ describe('the sizes of inputs', () => {
     expect(sizes.most('a')).toBe(1);
     sizes.late('b', 16);
     expect(sizes.most('b')).toBe(4);
+  });
+
+  it('forget lanes that had no work for the longest time when there are many', () => {
+    const sizes = new InputSizes();
+    sizes.came('first', ofBytes(8 * MIB));
+    for (let lane = 0; lane < 999; lane++) sizes.came(`l${lane}`, ofBytes(8 * MIB));
+    expect(sizes.most('first')).toBe(2);
+    sizes.came('one more', ofBytes(8 * MIB));
+    expect(sizes.most('first')).toBe(16);
+    expect(sizes.most('l0')).toBe(2);
   });
 });

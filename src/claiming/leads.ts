@@ -1,0 +1,227 @@
+/**
+ * Where work may be, as far as this process knows. A *place* is a partition of a lane. A *lead* is a dated hint that a
+ * place has work of some need: a wake makes one, and so does a look that is owed to the place. All workers and finders on
+ * one backend share the leads, so that a hundred of them do not all look for one piece of work.
+ *
+ * At first one claim may follow a lead at a time. Each claim that comes back full doubles that maximum; one that comes
+ * back short sets it to one again and removes every lead whose work it would have found. A lead carries a number that
+ * grows with every hint, and a claim removes only leads with numbers that it knew when it was sent: work that arrived
+ * while the claim was under way is not forgotten.
+ *
+ * Nothing is kept for ever: leads are forgotten ten minutes after the last hint, and the oldest when there are too many.
+ * What is forgotten too early, the safety sweep finds again.
+ */
+import type { Backend } from '../backend.js';
+import type { Clock } from '../engine/clock.js';
+import type { Abilities, Need } from './abilities.js';
+import { Lead, Place, placeKey, type PlaceName } from './place.js';
+
+/** A lead without a hint for so long is forgotten, ms. */
+const LEAD_LIFE_MS = 600_000;
+/** How exact the dates of places are, ms. */
+const DATE_STEP_MS = 1_000;
+/** Places with leads; beyond it the oldest is forgotten. */
+const MAX_PLACES = 10_000;
+/** Places remembered as looked at in vain. */
+const MAX_QUIET = 10_000;
+const MAX_IN_FLIGHT = 1_000_000;
+/** Claims that may follow a lead at once when it tells of urgent work at a place that had leads already. */
+const RAISED_IN_FLIGHT = 16;
+
+/** What a hint says besides the place and the need. */
+export interface Hint {
+  /** Default 0. */
+  readonly priority?: number | undefined;
+  /** Whether it is only a look that is owed. Default false. */
+  readonly unseen?: boolean;
+  readonly source?: object;
+}
+
+/** The leads of one process on one backend. */
+export class Leads {
+  /** The number of the last hint; a claim carries it. */
+  lastNumber = 0;
+  /** The one with the oldest date comes first. */
+  private readonly places = new Map<string, Place>();
+  /** When a look at a place found nothing for some abilities; the oldest comes first. */
+  private readonly quiet = new Map<string, { readonly at: number; readonly by: Abilities }>();
+  private readonly changeListeners = new Set<(place: Place) => void>();
+  private readonly releaseListeners = new Set<() => void>();
+
+  /** Places with leads. */
+  get size(): number {
+    return this.places.size;
+  }
+
+  /**
+   * Calls the listener when leads of a place came, went, or changed in priority, until the returned function is called.
+   * It hears of all places that have leads at once.
+   */
+  onChange(listener: (place: Place) => void): () => void {
+    this.changeListeners.add(listener);
+    for (const place of this.places.values()) listener(place);
+    return () => this.changeListeners.delete(listener);
+  }
+
+  /** Calls the listener when a claim was answered and another one may follow its leads, until the returned function is called. */
+  onRelease(listener: () => void): () => void {
+    this.releaseListeners.add(listener);
+    return () => this.releaseListeners.delete(listener);
+  }
+
+  /** Something says that a place may have work of this need. */
+  note({ laneId, partition }: PlaceName, need: Need, now: number, hint: Hint = {}): void {
+    const { priority = 0, unseen = false, source } = hint;
+    const place = this.placeAt(laneId, partition, now);
+    const known = place.leads.get(need.key);
+    if (known !== undefined && source !== undefined && known.source === source) return;
+    this.lastNumber++;
+    if (known !== undefined && priority <= known.priority) {
+      known.number = this.lastNumber;
+      known.source = source;
+      return;
+    }
+    // Claims under way were sent before better work was there: they do not keep others from going for it.
+    const lead = new Lead(need, this.lastNumber, priority, unseen);
+    // Where other work is known of, claims for the better work do not come back empty.
+    if (priority > 0 && place.leads.size > 0) lead.maxInFlight = RAISED_IN_FLIGHT;
+    if (known !== undefined) lead.maxInFlight = Math.max(known.maxInFlight, lead.maxInFlight);
+    lead.source = source;
+    place.leads.set(need.key, lead);
+    this.changed(place);
+  }
+
+  /** A claim follows the leads that it covers and that have room for one more; undone by `release`. */
+  follow(place: Place, abilities: Abilities): readonly Lead[] {
+    const followed: Lead[] = [];
+    for (const lead of place.leads.values()) {
+      if (lead.inFlight >= lead.maxInFlight || !abilities.covers(lead.need)) continue;
+      lead.inFlight++;
+      followed.push(lead);
+    }
+    return followed;
+  }
+
+  /** The claim that followed these leads was answered or failed. */
+  release(leads: readonly Lead[]): void {
+    for (const lead of leads) lead.inFlight--;
+  }
+
+  /** Tells all who share the leads, when the books of an answer are done, that others may follow now. */
+  released(): void {
+    for (const listener of this.releaseListeners) listener();
+  }
+
+  /**
+   * A claim came back full: more may be there, of no higher priority than the last execution that came. Where claims do
+   * not tell priorities, a raised one is believed for `trust` executions.
+   */
+  foundAll(
+    name: PlaceName,
+    abilities: Abilities,
+    claim: { readonly number: number; readonly got: number; readonly lastPriority: number | undefined },
+    trust: number,
+    now: number,
+  ): void {
+    const place = this.placeAt(name.laneId, name.partition, now);
+    let isCovered = false;
+    let isChanged = false;
+    for (const lead of place.leads.values()) {
+      if (!abilities.covers(lead.need)) continue;
+      isCovered = true;
+      lead.maxInFlight = Math.min(2 * lead.maxInFlight, MAX_IN_FLIGHT);
+      const { priority, unseen } = lead;
+      lead.unseen = false;
+      if (lead.number <= claim.number) lead.priority = remaining(lead, claim, trust);
+      isChanged ||= lead.priority !== priority || unseen;
+    }
+    // Its leads may be gone by the answer to an older claim.
+    if (!isCovered) this.note(name, abilities.need, now, { priority: claim.lastPriority });
+    else if (isChanged) this.changed(place);
+  }
+
+  /** A claim that knew the hints up to `number` came back short. */
+  foundShort({ laneId, partition }: PlaceName, abilities: Abilities, number: number, now: number): void {
+    this.noteQuiet(placeKey(laneId, partition) + abilities.need.key, { at: now, by: abilities });
+    const place = this.places.get(placeKey(laneId, partition));
+    if (place === undefined) return;
+    let isChanged = false;
+    for (const [key, lead] of place.leads) {
+      if (!abilities.covers(lead.need)) continue;
+      lead.maxInFlight = 1;
+      if (lead.number > number) continue;
+      place.leads.delete(key);
+      isChanged = true;
+    }
+    if (!isChanged) return;
+    if (place.leads.size === 0) this.places.delete(placeKey(laneId, partition));
+    this.changed(place);
+  }
+
+  /** Whether another planner with equal abilities looked at the place since that time, and found nothing. */
+  isQuiet({ laneId, partition }: PlaceName, abilities: Abilities, since: number): boolean {
+    const look = this.quiet.get(placeKey(laneId, partition) + abilities.need.key);
+    return look !== undefined && look.at >= since && look.by !== abilities;
+  }
+
+  private placeAt(laneId: string, partition: string, now: number): Place {
+    const key = placeKey(laneId, partition);
+    let place = this.places.get(key);
+    if (place === undefined) {
+      this.forget(now);
+      this.places.set(key, (place = new Place(laneId, partition, now)));
+    }
+    if (now - place.notedAt > DATE_STEP_MS) {
+      place.notedAt = now;
+      this.places.delete(key);
+      this.places.set(key, place);
+    }
+    return place;
+  }
+
+  /** Makes room for one more place: drops what has grown old, or else the oldest when there are too many. */
+  private forget(now: number): void {
+    for (const [key, place] of this.places) {
+      const isOld = now - place.notedAt > LEAD_LIFE_MS;
+      if (!isOld && this.places.size < MAX_PLACES) return;
+      this.places.delete(key);
+      place.leads.clear();
+      this.changed(place);
+    }
+  }
+
+  private noteQuiet(key: string, look: { readonly at: number; readonly by: Abilities }): void {
+    this.quiet.delete(key);
+    this.quiet.set(key, look);
+    for (const [oldest, { at }] of this.quiet) {
+      if (this.quiet.size <= MAX_QUIET && look.at - at <= LEAD_LIFE_MS) return;
+      this.quiet.delete(oldest);
+    }
+  }
+
+  private changed(place: Place): void {
+    for (const listener of this.changeListeners) listener(place);
+  }
+}
+
+/** The priority of what a full claim left behind. */
+function remaining(
+  lead: Lead,
+  { got, lastPriority }: { readonly got: number; readonly lastPriority: number | undefined },
+  trust: number,
+): number {
+  if (lastPriority !== undefined) return Math.min(lead.priority, lastPriority);
+  lead.believed += got;
+  return lead.believed < trust ? lead.priority : 0;
+}
+
+const byBackend = new WeakMap<Backend, WeakMap<Clock, Leads>>();
+
+/** The leads that are shared by all who claim on a backend by one clock. */
+export function leadsOf(backend: Backend, clock: Clock): Leads {
+  let byClock = byBackend.get(backend);
+  if (byClock === undefined) byBackend.set(backend, (byClock = new WeakMap()));
+  let leads = byClock.get(clock);
+  if (leads === undefined) byClock.set(clock, (leads = new Leads()));
+  return leads;
+}

@@ -1,0 +1,290 @@
+/** The claimer on a store in memory, under a clock that stands still until it is moved. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../model/errors.js';
+import { executionIdOf } from '../../model/ids.js';
+import { claimForWorker, type ClaimedExecution } from '../../model/schedule/claim.js';
+import { app, type App, type TaskContext } from '../../src/index.js';
+import type { CommandResult } from '../../src/backend.js';
+import { Claimer, type ClaimerOptions } from '../../src/claiming/claimer.js';
+import { newId } from '../../src/engine/ids.js';
+import { CountingClock, watched, type Watched } from './support.js';
+
+const PARTITIONS = 16;
+
+class Setting {
+  readonly clock = new CountingClock();
+  readonly store: Watched = watched({ partitions: { count: PARTITIONS }, now: () => this.clock.now() });
+  readonly claimed: ClaimedExecution[] = [];
+  readonly errors: unknown[] = [];
+  minted = 0;
+
+  claimer(options: Partial<ClaimerOptions> = {}): Claimer {
+    const claimer: Claimer = new Claimer({
+      backend: this.store.backend,
+      clock: this.clock,
+      ids: () => {
+        this.minted++;
+        return newId();
+      },
+      workerId: 'w',
+      workerInstanceId: 'i',
+      lanes: ['l'],
+      capabilities: [],
+      kinds: () => ['k'],
+      slots: 1,
+      claimAhead: 0,
+      leaseTtlMs: 30_000,
+      sweepIntervalMs: 5_000,
+      onClaimed: (claimed) => this.claimed.push(claimed),
+      onReclaimCapExceeded: () => undefined,
+      onError: (error) => this.errors.push(error),
+      onIdle: () => true,
+      ...options,
+    });
+    return claimer;
+  }
+
+  async create(partition: number, laneId = 'l'): Promise<string> {
+    const executionId = executionIdOf(partition, newId());
+    await this.store.backend.createExecution({
+      executionId,
+      namespace: 'n',
+      laneId,
+      executionKind: 'k',
+      creatorIdentity: 'c',
+    });
+    return executionId;
+  }
+}
+
+describe('an idle claimer', () => {
+  it('with 100 lanes makes at most 20 claims a second, evenly, and reuses its ids', async () => {
+    const s = new Setting();
+    const lanes = Array.from({ length: 100 }, (_, i) => `lane${i}`);
+    const claimer = s.claimer({ lanes, slots: 100 });
+    await claimer.start();
+    await s.clock.advance(5_000);
+    expect(new Set(s.store.claims.map(({ laneId, partition }) => laneId + partition)).size).toBe(1_600);
+    expect(claimer.mode).toBe('idle');
+    const { minted } = s;
+    for (let second = 0; second < 10; second++) {
+      s.store.claims.length = 0;
+      await s.clock.advance(1_000);
+      expect(s.store.claims.length).toBeLessThanOrEqual(20);
+      expect(s.store.claims.length).toBeGreaterThan(10);
+    }
+    expect(s.minted).toBe(minted);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+  });
+
+  it('finds within a sweep what a lost wake did not say', async () => {
+    const s = new Setting();
+    const claimer = s.claimer();
+    await claimer.start();
+    await s.clock.advance(10);
+    s.store.isDeaf = true;
+    for (let again = 0; again < 3; again++) {
+      const executionId = await s.create(again * 5);
+      await s.clock.advance(5_000);
+      expect(s.claimed.at(-1)?.executionId).toBe(executionId);
+      claimer.finished(`{fp:${again * 5}}`);
+      claimer.pump();
+    }
+    await claimer.stop();
+  });
+
+  it('looks everywhere once, spread over a moment, when the subscription was made anew', async () => {
+    const s = new Setting();
+    const claimer = s.claimer({ sweepIntervalMs: 600_000 });
+    await claimer.start();
+    await s.clock.advance(10);
+    s.store.isDeaf = true;
+    const executionId = await s.create(7);
+    s.store.claims.length = 0;
+    s.store.tell({ kind: 'resync' });
+    expect(s.store.claims.length).toBe(0);
+    await s.clock.advance(300);
+    expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
+    claimer.finished('{fp:7}');
+    claimer.pump();
+    await s.clock.advance(300);
+    expect(new Set(s.store.claims.map(({ partition }) => partition)).size).toBe(PARTITIONS);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+  });
+
+  it('sets no timer while it is full', async () => {
+    const s = new Setting();
+    await s.create(3);
+    const claimer = s.claimer();
+    await claimer.start();
+    await s.clock.advance(10);
+    expect(s.claimed).toHaveLength(1);
+    expect(claimer.mode).toBe('full');
+    expect(s.clock.timers).toBe(0);
+    await claimer.stop();
+  });
+});
+
+describe('a claim that met a fault', () => {
+  it.each([
+    ['of one lane', () => [{ ok: false, error: new EngineError('call_timeout', 'late.') } satisfies CommandResult]],
+    [
+      'as a whole',
+      () => {
+        throw new EngineError('transport_failed', 'no.');
+      },
+    ],
+  ])('%s says nothing of the work: it is claimed a moment later', async (_, fault) => {
+    const s = new Setting();
+    const claimer = s.claimer({ sweepIntervalMs: 600_000 });
+    await claimer.start();
+    await s.clock.advance(10);
+    let faults = 3;
+    s.store.intercept = () => (faults-- > 0 ? fault() : undefined);
+    const executionId = await s.create(2);
+    await s.clock.advance(1_000);
+    expect(s.errors).toHaveLength(3);
+    expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
+    await claimer.stop();
+  });
+
+  it('gives its room back', async () => {
+    const s = new Setting();
+    const claimer = s.claimer({ slots: 4 });
+    s.store.intercept = () => {
+      throw new Error('broken');
+    };
+    await claimer.start();
+    await s.clock.advance(30_000);
+    s.store.intercept = undefined;
+    for (let partition = 0; partition < 4; partition++) await s.create(partition);
+    await s.clock.advance(15_000);
+    expect(s.claimed).toHaveLength(4);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+  });
+});
+
+describe('subscribing', () => {
+  it('is tried again until it stands, and what came meanwhile is looked for', async () => {
+    const s = new Setting();
+    let tries = 0;
+    const { onWake } = s.store.backend;
+    s.store.backend.onWake = async (...args) => {
+      if (++tries < 4) throw new EngineError('transport_failed', 'no.');
+      return onWake(...args);
+    };
+    const claimer = s.claimer({ sweepIntervalMs: 600_000 });
+    await claimer.start();
+    await s.clock.advance(1);
+    const executionId = await s.create(9);
+    await s.clock.advance(5_000);
+    expect(tries).toBe(4);
+    expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+  });
+
+  it('ends with the claimer, also when it stands only then', async () => {
+    const s = new Setting();
+    let ended = 0;
+    let stand: () => void = () => undefined;
+    s.store.backend.onWake = () =>
+      new Promise((resolve) => {
+        stand = () => resolve(() => void ended++);
+      });
+    const claimer = s.claimer();
+    const starting = claimer.start();
+    await claimer.stop();
+    stand();
+    await starting;
+    expect(ended).toBe(1);
+    expect(s.store.claims).toEqual([]);
+    expect(s.clock.timers).toBe(0);
+  });
+});
+
+describe('kinds', () => {
+  it('that the worker can run are named in its claims where claims can name kinds, those added later too', async () => {
+    const s = new Setting();
+    const named: unknown[] = [];
+    s.store.intercept = (commands) => {
+      for (const { args } of commands) named.push((args as { kinds?: unknown }).kinds);
+      return undefined;
+    };
+    const kinds = ['k'];
+    const claimer = s.claimer({ kinds: () => kinds });
+    await claimer.start();
+    await s.clock.advance(10);
+    const isNamed = 'kinds' in claimForWorker.args.shape;
+    expect(new Set(named.map((each) => JSON.stringify(each)))).toEqual(new Set([isNamed ? '["k"]' : undefined]));
+    kinds.push('later');
+    claimer.serve('l');
+    await s.clock.advance(10_000);
+    expect(named.at(-1)).toEqual(isNamed ? ['k', 'later'] : undefined);
+    await claimer.stop();
+  });
+});
+
+describe('workers', () => {
+  let a: App | undefined;
+  afterEach(() => a?.close());
+
+  it('start urgent work next, whatever the partition, before more than two rounds of their slots', async () => {
+    for (const slots of [1, 10]) {
+      const clock = new CountingClock();
+      const store = watched({ partitions: { count: PARTITIONS }, now: () => clock.now() });
+      a = app({ backend: store.backend, clock });
+      const order: string[] = [];
+      const task = a.task('t', async ({ input }: TaskContext<string>) => {
+        order.push(input);
+        await new Promise<void>((resolve) => clock.after(2, resolve));
+      });
+      const low = task.runMany(Array.from({ length: 600 }, () => 'low'));
+      await clock.advance(0);
+      await low;
+      const starting = a.worker({ slots, engine: false });
+      await clock.advance(0);
+      await starting;
+      while (order.length < 100) await clock.advance(1);
+      const urgent = await task.run('urgent', { priority: 9_000 });
+      const before = order.length;
+      // As backends tell it that know the priority of the new head.
+      store.tell({
+        kind: 'work',
+        laneId: 't',
+        partition: urgent.id.slice(0, urgent.id.indexOf('}') + 1),
+        requiredCapabilities: [],
+        priority: 9_000,
+        executionKind: 't',
+      });
+      while (!order.includes('urgent')) await clock.advance(1);
+      expect(order.indexOf('urgent') - before).toBeLessThanOrEqual(2 * slots);
+      const closing = a.close();
+      await clock.advance(60_000);
+      await closing;
+      a = undefined;
+    }
+  });
+
+  it('that are closed are dropped by their app', async () => {
+    a = app({ backend: watched({}).backend });
+    a.task('t', () => 1);
+    const closed = await (async (of: App) => {
+      const worker = await of.worker({ engine: false });
+      await worker.close();
+      return new WeakRef(worker);
+    })(a);
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    for (let turn = 0; turn < 10 && closed.deref() !== undefined; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      collectGarbage();
+    }
+    expect(closed.deref()).toBe(undefined);
+  });
+});
