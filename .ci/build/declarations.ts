@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ENTRIES, ROOT } from './entries.js';
 
@@ -18,6 +18,12 @@ function reached(folder: string): string[] {
 }
 
 /**
+ * Compilers before TypeScript 5.7 know `Uint8Array` without an argument only, and newer ones take its absence for this
+ * very argument.
+ */
+const forOlderCompilers = (text: string): string => text.replaceAll(/\b(Uint8Array|Buffer)<ArrayBufferLike>/g, '$1');
+
+/**
  * Copies the declarations that the entry points reach from `.types`, where the compiler wrote them, to `dist` and
  * `dist/cjs`. A package.json in `dist/cjs` makes the same text declare CommonJS there.
  *
@@ -29,7 +35,7 @@ export function copyDeclarations(): number {
   for (const target of [`${ROOT}dist`, `${ROOT}dist/cjs`]) {
     for (const file of files) {
       mkdirSync(dirname(join(target, file)), { recursive: true });
-      cpSync(join(from, file), join(target, file));
+      writeFileSync(join(target, file), forOlderCompilers(readFileSync(join(from, file), 'utf8')));
     }
   }
   writeFileSync(`${ROOT}dist/cjs/package.json`, '{ "type": "commonjs" }\n');
