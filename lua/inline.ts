@@ -1,5 +1,5 @@
 /**
- * Build step, run after the compiler: replaces the compiled disk reader
+ * Build step of the benchmarks, run after the compiler: replaces the compiled disk reader
  * `lua/files.js` with a module that holds the text of the Lua files. The
  * argument is the folder that the compiler wrote to.
  */

@@ -138,7 +138,7 @@ describe('imports', () => {
       .filter(
         ({ target }) =>
           !isNode(target) &&
-          !/^(model|lua|src|test|fuzz|bench|examples|dist)\b/.test(target) &&
+          !/^(model|lua|src|test|fuzz|bench|examples|dist|\.ci)\b/.test(target) &&
           !/^flowfabric(\/|$)/.test(target),
       );
     expect(

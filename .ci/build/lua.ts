@@ -1,0 +1,22 @@
+import type { Plugin } from 'rolldown';
+import { luaFiles } from '../../lua/files.js';
+
+/** In the place of the module that reads the Lua files from disk: one that imports the text of each. */
+function importsOfText(): string {
+  const paths = Object.keys(luaFiles());
+  if (paths.length === 0) throw new Error('no .lua file was found next to lua/files.ts');
+  return [
+    ...paths.map((path, index) => `import file${index} from './${path}';`),
+    `const files = { ${paths.map((path, index) => `'${path}': file${index}`).join(', ')} };`,
+    'export const luaFiles = () => ({ ...files });',
+  ].join('\n');
+}
+
+/** The Lua text becomes part of the JavaScript, so that the package works under a bundler, where no file lies beside. */
+export const inlineLua: Plugin = {
+  name: 'inline-lua',
+  load: {
+    filter: { id: /[\\/]lua[\\/]files\.ts$/ },
+    handler: () => ({ code: importsOfText(), moduleType: 'js' }),
+  },
+};

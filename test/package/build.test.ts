@@ -1,0 +1,101 @@
+/** The parts of the build that decide something: which modules share a file, and what is left of a source map. */
+import { decode, encode } from '@jridgewell/sourcemap-codec';
+import { describe, expect, test } from 'vitest';
+import { segmentsOf } from '../../.ci/build/segments.js';
+import { byLine } from '../../.ci/build/source-maps.js';
+
+interface Facts {
+  readonly code: string;
+  readonly importedIds: readonly string[];
+  readonly dynamicallyImportedIds: readonly string[];
+  readonly isEntry: boolean;
+}
+
+const facts = (imports: readonly string[], options: Partial<Facts> = {}): Facts => ({
+  code: '',
+  importedIds: imports,
+  dynamicallyImportedIds: [],
+  isEntry: false,
+  ...options,
+});
+
+function segments(graph: Readonly<Record<string, Facts>>): Map<string, string> {
+  return segmentsOf(Object.keys(graph), (id) => graph[id] as Facts);
+}
+
+describe('files of the package', () => {
+  test('modules of the same entry points share a file, others do not', () => {
+    const names = segments({
+      '/main.ts': facts(['/a.ts', '/b.ts'], { isEntry: true }),
+      '/other.ts': facts(['/b.ts'], { isEntry: true }),
+      '/a.ts': facts(['/c.ts']),
+      '/b.ts': facts([]),
+      '/c.ts': facts([]),
+    });
+    expect(names.get('/a.ts')).toBe(names.get('/c.ts'));
+    expect(names.get('/b.ts')).not.toBe(names.get('/a.ts'));
+    expect(names.has('/main.ts')).toBe(false);
+  });
+
+  test('what is loaded later is not loaded at once', () => {
+    const names = segments({
+      '/main.ts': facts(['/a.ts'], { isEntry: true, dynamicallyImportedIds: ['/late.ts'] }),
+      '/a.ts': facts([]),
+      '/late.ts': facts(['/heavy.ts']),
+      '/heavy.ts': facts([]),
+    });
+    expect(names.get('/heavy.ts')).not.toBe(names.get('/a.ts'));
+  });
+
+  test('a file needs only files before it, however many there are', () => {
+    const count = 40;
+    const graph: Record<string, Facts> = { '/main.ts': facts(['/m0.ts'], { isEntry: true }) };
+    for (let index = 0; index < count; index += 1) {
+      const imports = index + 1 < count ? [`/m${index + 1}.ts`, `/m${count - 1}.ts`] : [];
+      graph[`/m${index}.ts`] = facts(imports, { code: 'x'.repeat(5_000) });
+    }
+    const names = segments(graph);
+    const order = [...new Set(names.values())];
+    expect(order.length).toBeGreaterThan(5);
+    for (const [id, { importedIds, isEntry }] of Object.entries(graph)) {
+      if (isEntry) continue;
+      const place = order.indexOf(names.get(id) as string);
+      for (const target of importedIds) expect(order.indexOf(names.get(target) as string)).toBeLessThanOrEqual(place);
+    }
+  });
+
+  test('comments do not count, and no file is larger than gzip looks back', () => {
+    const graph: Record<string, Facts> = {
+      '/main.ts': facts(['/a.ts', '/b.ts', '/c.ts'], { isEntry: true }),
+      '/a.ts': facts([], { code: `/* ${'words '.repeat(9_000)} */\nlet a;` }),
+      '/b.ts': facts([], { code: 'x'.repeat(20_000) }),
+      '/c.ts': facts([], { code: 'x'.repeat(20_000) }),
+    };
+    const names = segments(graph);
+    expect(names.get('/a.ts')).toBe(names.get('/b.ts'));
+    expect(names.get('/c.ts')).not.toBe(names.get('/b.ts'));
+  });
+});
+
+describe('source maps', () => {
+  test('lead to the same lines, without the columns', () => {
+    const full = encode([
+      [
+        [0, 0, 4, 0, 1],
+        [6, 0, 4, 6],
+        [12, 0, 5, 2],
+        [20, 0, 5, 9],
+      ],
+      [],
+      [[2, 1, 0, 0]],
+    ]);
+    expect(decode(byLine(full))).toEqual([
+      [
+        [0, 0, 4, 0],
+        [12, 0, 5, 2],
+      ],
+      [],
+      [[2, 1, 0, 0]],
+    ]);
+  });
+});
