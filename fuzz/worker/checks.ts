@@ -19,6 +19,16 @@ export interface Endings {
   node: Node;
 }
 
+/** A worker with a free slot, at a moment. */
+interface Idle {
+  readonly node: Node;
+  readonly seen: NodeWorker['seen'];
+  readonly boundMs: number;
+  readonly wellSince: number;
+}
+
+/** How often it is looked at what time makes wrong, ms. */
+const CHECK_EVERY_MS = 50;
 const ENDING_NAMES: ReadonlySet<string> = new Set([
   'completeExecution',
   'failExecution',
@@ -43,11 +53,14 @@ export class Checks {
   /** Leases whose claims were answered: their workers know of them. */
   readonly received = new Set<string>();
   readonly endings = new Map<string, Endings>();
-  private readonly idleSince = new Map<string, number>();
+  private readonly partitions: readonly string[];
+  private checkedAt = -Infinity;
   private readonly lookedAt = new Map<string, number>();
   private readonly tokens = new Set<string>();
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly world: World) {
+    this.partitions = Array.from({ length: world.program.setup.partitions }, (_, index) => partitionKeyOf(index));
+  }
 
   // Calls.
 
@@ -64,7 +77,7 @@ export class Checks {
       if (ENDING_NAMES.has(command.name)) this.endingSent(node, command as EndingCommand);
     }
     if (call.names.some((name) => name === 'listDue' || name === 'applyDue'))
-      for (const partition of this.partitions()) this.lookedAt.set(partition, this.world.scheduler.now());
+      for (const partition of this.partitions) this.lookedAt.set(partition, this.world.scheduler.now());
   }
 
   private endingSent(node: Node, { name, args }: EndingCommand): void {
@@ -111,7 +124,7 @@ export class Checks {
 
   // Handlers.
 
-  handlerCalled(node: Node, call: HandlerCall): void {
+  handlerCalled(call: HandlerCall): void {
     const { world } = this;
     if (this.tokens.has(call.token))
       world.broken(
@@ -126,7 +139,8 @@ export class Checks {
       const lease = world.facts.leases.get(earlier.leaseId);
       const lapsed = lease?.endedBy === 'lease_expired' || lease?.endedBy === 'execution_claimed';
       const runs = other.alive && other.process.blockedUntil < world.scheduler.now();
-      if (runs && (lapsed || other === node))
+      const sameWorker = lease?.workerInstanceId === world.facts.leases.get(call.leaseId)?.workerInstanceId;
+      if (runs && (lapsed || sameWorker))
         world.broken(
           'a handler is told before the next owner begins',
           `call ${earlier.number} for ${short(call.executionId)} runs on, untold`,
@@ -134,17 +148,19 @@ export class Checks {
     }
   }
 
-  leaseLost(node: Node, { worker }: NodeWorker, { executionId, reason }: WorkerEvents['leaseLost']): void {
+  leaseLost(node: Node, each: NodeWorker, { executionId, reason }: WorkerEvents['leaseLost']): void {
     if (reason !== 'lease_lost') return;
-    const own = this.world.facts.executions
-      .get(executionId)
-      ?.leases.filter(({ workerInstanceId }) => workerInstanceId === worker.workerInstanceId);
-    const lease = own?.at(-1);
+    const own = this.leasesOf(each, executionId);
+    const lease = own.at(-1);
     // What the server has ended is judged there; and an earlier attempt that is still here is the one that is lost.
     if (lease === undefined || lease.endedAt !== undefined || this.endings.has(lease.leaseId)) return;
-    const earlier = this.world.facts.callsOf(executionId).find(({ leaseId }) => leaseId === own?.at(-2)?.leaseId);
-    if (earlier !== undefined && earlier.endedAt === undefined) return;
+    if ((each.finished.get(executionId) ?? 0) < own.length - 1) return;
     this.lostLease(node, lease, 'its worker gave it up');
+  }
+
+  private leasesOf({ worker }: NodeWorker, executionId: string): LeaseFacts[] {
+    const leases = this.world.facts.executions.get(executionId)?.leases ?? [];
+    return leases.filter(({ workerInstanceId }) => workerInstanceId === worker.workerInstanceId);
   }
 
   /** Told of every event. */
@@ -199,26 +215,26 @@ export class Checks {
 
   beforeTimeMoves(next: number): void {
     const { world } = this;
+    const now = world.scheduler.now();
     for (const node of world.living) for (const each of node.workers) this.capacity(node, each);
-    for (const execution of world.facts.open) this.undone(execution, next);
+    // The rest is about time that passes: it need not be looked at every millisecond.
+    if (next - this.checkedAt < CHECK_EVERY_MS) return;
+    this.checkedAt = now;
+    const idle = this.idleWorkers();
+    for (const execution of world.facts.executions.values())
+      if (execution.situation !== 'ended') this.undone(execution, idle, next);
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.told(call, next);
     this.loops(next);
-    for (const node of world.living) this.looks(node, next);
+    for (const node of world.living) this.looks(node, idle, next);
   }
 
   private capacity(node: Node, { worker }: NodeWorker): void {
     const { running, ahead, slots } = worker.stats();
     const { claimAhead } = node.setup;
-    const reserved = node.connection.inFlight
-      .flatMap(({ commands }) => commands)
-      .reduce(
-        (sum, command) =>
-          sum +
-          (command.name === 'claimForWorker' && command.args.workerInstanceId === worker.workerInstanceId
-            ? command.args.claims.length
-            : 0),
-        0,
-      );
+    let reserved = 0;
+    for (const { commands } of node.connection.inFlight)
+      for (const { name, args } of commands)
+        if (name === 'claimForWorker' && args.workerInstanceId === worker.workerInstanceId) reserved += args.claims.length;
     if (running > slots)
       this.world.broken('no more handlers than slots', `${running} run on ${node.name}, which has ${slots} slots`);
     if (running + ahead + reserved > slots + claimAhead)
@@ -227,53 +243,60 @@ export class Checks {
         `${running} running, ${ahead} ahead, ${reserved} asked for; room ${slots + claimAhead}`,
       );
     const now = this.world.scheduler.now();
-    const calls = this.world.facts.calls.filter(
-      (call) =>
-        call.endedAt === undefined &&
-        this.world.facts.leases.get(call.leaseId)?.workerInstanceId === worker.workerInstanceId &&
-        now - (call.toldAt() ?? now) < ABANDON_MS &&
-        call.looks,
-    );
-    if (calls.length > slots && !node.closed)
+    let calls = 0;
+    for (const call of this.world.facts.calls) {
+      if (call.endedAt !== undefined || !call.looks || call.process !== node.name) continue;
+      const own = this.world.facts.leases.get(call.leaseId)?.workerInstanceId === worker.workerInstanceId;
+      if (own && now - (call.toldAt() ?? now) < ABANDON_MS) calls++;
+    }
+    if (calls > slots && !node.closed)
       this.world.broken(
         'no more handlers than slots',
-        `${calls.length} calls run on ${node.name}, which has ${slots} slots`,
+        `${calls} calls run on ${node.name}, which has ${slots} slots`,
       );
   }
 
   /** Work that can be done is not left while a worker that can do it is idle. */
-  private undone(execution: ExecutionFacts, next: number): void {
+  private undone(execution: ExecutionFacts, idle: readonly Idle[], next: number): void {
     const { world } = this;
+    if (execution.situation !== 'eligible') return this.late(execution, next);
     const now = world.scheduler.now();
-    if (execution.situation === 'delayed' || execution.situation === 'active') return this.late(execution, next);
-    for (const node of world.living) {
-      for (const [index, { worker, drainedAt }] of node.workers.entries()) {
-        const key = `${execution.executionId} ${execution.events.length} ${node.name} ${index}`;
-        const { running, ahead, slots, state } = worker.stats();
-        const capable =
-          node.serves(execution.laneId) &&
-          node.handles(execution.kind) &&
-          (node.setup.gpu || execution.needs.length === 0);
-        const idle = state === 'running' && drainedAt === undefined && running + ahead < slots;
-        if (!capable || !idle) {
-          this.idleSince.delete(key);
-          continue;
-        }
-        const since = Math.max(this.idleSince.get(key) ?? now, node.wellSince);
-        this.idleSince.set(key, since);
-        const boundMs = node.setup.sweepMs * SPREAD + LOOK_MS + this.claimsUnderWayMs(node);
-        if (next - since > boundMs)
-          world.broken(
-            'no work is left while a worker is idle',
-            `${short(execution.executionId)} has waited on ${execution.laneId} for ${next - since} ms while ${node.name} had a free slot`,
-          );
+    for (const { node, seen, boundMs, wellSince } of idle) {
+      if (!canDo(node, execution)) continue;
+      const before = seen.get(execution);
+      // Idle each time that it was looked at since the execution is in this situation.
+      const since = before !== undefined && before.since >= execution.since ? before.since : now;
+      seen.set(execution, { since, at: now });
+      const waitedMs = next - Math.max(since, wellSince);
+      if (waitedMs > boundMs)
+        world.broken(
+          'no work is left while a worker is idle',
+          `${short(execution.executionId)} has waited on ${execution.laneId} for ${waitedMs} ms while ${node.name} had a free slot`,
+        );
+    }
+  }
+
+  /** The workers that have a free slot; those that have none begin anew. */
+  private idleWorkers(): Idle[] {
+    const idle: Idle[] = [];
+    for (const node of this.world.living) {
+      for (const each of node.workers) {
+        const { running, ahead, slots, state } = each.worker.stats();
+        if (state === 'running' && each.drainedAt === undefined && running + ahead < slots)
+          idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
+        else each.seen.clear();
       }
     }
+    return idle;
+  }
+
+  private sweepBoundMs(node: Node): number {
+    return node.setup.sweepMs * SPREAD + LOOK_MS + this.claimsUnderWayMs(node);
   }
 
   /** Claims that will not be answered hold room until they time out. */
   private claimsUnderWayMs(node: Node): number {
-    return node.connection.inFlight.some(({ fault }) => fault !== undefined) ? Infinity : 0;
+    return [...node.connection.inFlight].some(({ fault }) => fault !== undefined) ? Infinity : 0;
   }
 
   /** What time makes due is applied while a healthy loop runs. */
@@ -301,14 +324,14 @@ export class Checks {
   }
 
   private loopWellSince(node: Node): number {
-    return node.connection.inFlight.some(({ fault }) => fault !== undefined)
+    return [...node.connection.inFlight].some(({ fault }) => fault !== undefined)
       ? Infinity
       : Math.max(node.startedAt, node.wellSince, node.process.blockedUntil);
   }
 
   private loops(next: number): void {
     const since = this.loopsSince();
-    for (const partition of this.partitions()) {
+    for (const partition of this.partitions) {
       const lookedAt = Math.max(since, this.lookedAt.get(partition) ?? -Infinity);
       if (Number.isFinite(lookedAt) && next - lookedAt > LOOP_BOUND_MS)
         this.world.broken(
@@ -319,17 +342,13 @@ export class Checks {
   }
 
   /** An idle worker looks for work within its sweep interval, whatever wakes do. */
-  private looks(node: Node, next: number): void {
-    const idle = node.workers.some(({ worker, drainedAt }) => {
-      const { running, ahead, slots, state } = worker.stats();
-      return state === 'running' && drainedAt === undefined && running + ahead < slots;
-    });
-    if (!idle) {
+  private looks(node: Node, idle: readonly Idle[], next: number): void {
+    if (!idle.some((each) => each.node === node)) {
       node.lookedAt = this.world.scheduler.now();
       return;
     }
     const since = Math.max(node.lookedAt, node.wellSince, node.process.blockedUntil);
-    if (next - since > node.setup.sweepMs * SPREAD + LOOK_MS + this.claimsUnderWayMs(node))
+    if (next - since > this.sweepBoundMs(node))
       this.world.broken(
         'an idle worker looks within its sweep interval',
         `${node.name} did not look for ${next - since} ms`,
@@ -342,7 +361,7 @@ export class Checks {
     const lease = this.world.facts.leases.get(call.leaseId);
     if (!call.looks || call.toldAt() !== undefined || lease === undefined || !node?.alive) return;
     const endedAt = Math.min(lease.endedAt ?? Infinity, lease.attemptTimeoutAt ?? Infinity);
-    const since = Math.max(endedAt, node.wellSince, node.process.blockedUntil);
+    const since = Math.max(endedAt, call.startedAt, node.wellSince, node.process.blockedUntil);
     if (next - since > node.setup.leaseTtlMs / 3 + TOLD_SLACK_MS + this.claimsUnderWayMs(node))
       this.world.broken(
         'a handler is told when its work is taken away',
@@ -355,11 +374,10 @@ export class Checks {
       workers.some(({ worker }) => worker.workerInstanceId === workerInstanceId),
     );
   }
-
-  private partitions(): string[] {
-    return Array.from({ length: this.world.program.setup.partitions }, (_, index) => partitionKeyOf(index));
-  }
 }
+
+const canDo = (node: Node, { laneId, kind, needs }: ExecutionFacts): boolean =>
+  node.serves(laneId) && node.handles(kind) && (node.setup.gpu || needs.length === 0);
 
 interface EndingCommand {
   readonly name: string;

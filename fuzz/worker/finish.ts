@@ -35,6 +35,9 @@ export async function finish(world: World): Promise<void> {
   world.tell('world', 'all is well from here on');
   for (const node of world.living) world.heal(node);
   world.release();
+  world.hurries = true;
+  // What is on its way arrives.
+  await world.pass(QUIET_MS);
   await untilEnded(world);
   await world.pass(QUIET_MS);
   for (const execution of world.facts.executions.values()) await explained(world, execution);
@@ -51,7 +54,14 @@ async function untilEnded(world: World): Promise<void> {
   for (let passedMs = 0; passedMs < END_MS; passedMs += STEP_MS) {
     const working = world.facts.calls.some((call) => call.endedAt === undefined && isLiving(world, call.process));
     const blocked = world.living.some(({ process }) => process.blockedUntil > world.scheduler.now());
-    if (!working && !blocked && world.facts.open.length === 0 && world.facts.runs.every((run) => isSettled(world, run)))
+    const strays = world.nodes.some(({ connection }) => connection.strays > 0);
+    if (
+      !working &&
+      !blocked &&
+      !strays &&
+      world.facts.open.length === 0 &&
+      world.facts.runs.every((run) => isSettled(world, run))
+    )
       return;
     if (!canDoAll(world)) world.start(RESCUER);
     world.release();
@@ -214,8 +224,8 @@ async function closed(world: World): Promise<void> {
     if (connection.leftAtClose > 0)
       world.broken('nothing is left behind', `${node.name}: ${connection.leftAtClose} listeners of wakes`);
     if (process.timers > 0) world.broken('nothing is left behind', `${node.name}: ${process.timers} timers`);
-    if (connection.inFlight.length > 0)
-      world.broken('nothing is left behind', `${node.name}: ${connection.inFlight.length} calls`);
+    if (connection.inFlight.size > 0)
+      world.broken('nothing is left behind', `${node.name}: ${connection.inFlight.size} calls`);
   }
   await Promise.all(closing);
 }

@@ -2,6 +2,7 @@
 import { app, backoff, type App, type Task, type Worker, type WorkerEvents } from '../../src/index.js';
 import { seededUuids } from '../../src/testing/index.js';
 import { SimulatedConnection, SimulatedProcess, type ObservedCall } from '../../src/testing/simulation/index.js';
+import type { ExecutionFacts } from './facts.js';
 import { playing } from './handlers.js';
 import type { WorkerSetup } from './program.js';
 import { callText, wakeText } from './story.js';
@@ -23,6 +24,8 @@ export interface NodeWorker {
   /** Counted by events, by execution. */
   readonly claimed: Map<string, number>;
   readonly finished: Map<string, number>;
+  /** Work that it could do whenever it was seen idle, and since when that is so. */
+  readonly seen: Map<ExecutionFacts, { readonly since: number; readonly at: number }>;
   /** It had claimed before anybody could listen. */
   readonly missedEvents: boolean;
   drainedAt: number | undefined;
@@ -46,6 +49,7 @@ export class Node {
   lookedAt: number;
   probing = 0;
   closed = false;
+  private wellAgainAt = -Infinity;
   private gate: () => void = () => undefined;
   private opened: Promise<void>;
 
@@ -132,6 +136,7 @@ export class Node {
       worker,
       claimed: new Map(),
       finished: new Map(),
+      seen: new Map(),
       missedEvents: worker.stats().claimed > 0,
       drainedAt: undefined,
       drained: false,
@@ -172,9 +177,14 @@ export class Node {
   block(ms: number): Promise<void> {
     const now = this.world.scheduler.now();
     const from = Math.max(now, this.process.blockedUntil);
-    this.troubles.push({ kind: 'blocked', from, to: from + ms });
+    this.troubled({ kind: 'blocked', from, to: from + ms });
     this.world.tell(this.name, `event loop blocked for ${ms} ms`);
     return this.process.block(ms);
+  }
+
+  private troubled(trouble: Trouble): void {
+    this.troubles.push(trouble);
+    this.wellAgainAt = Math.max(this.wellAgainAt, trouble.to + RECOVERY_MS);
   }
 
   /** Handlers that hang go on. */
@@ -197,7 +207,7 @@ export class Node {
   troubleWithin(from: number, to: number): { blockedMs: number; faultMs: number } {
     const sums = { blockedMs: 0, faultMs: 0 };
     let faults = 0;
-    const underWay = this.connection.inFlight.filter(({ fault }) => fault !== undefined);
+    const underWay = [...this.connection.inFlight].filter(({ fault }) => fault !== undefined);
     for (const trouble of [
       ...this.troubles,
       ...underWay.map(({ madeAt }): Trouble => ({ kind: 'fault', from: madeAt, to })),
@@ -212,7 +222,7 @@ export class Node {
 
   /** Since when nothing held it up, and everything that was backed off has come back. */
   get wellSince(): number {
-    return Math.max(-Infinity, ...this.troubles.map(({ to }) => to + RECOVERY_MS));
+    return this.wellAgainAt;
   }
 
   private callMade(call: ObservedCall): void {
@@ -222,7 +232,7 @@ export class Node {
 
   private callSettled(call: ObservedCall): void {
     const { madeAt: from, settledAt: to = from, fault } = call;
-    if (fault !== undefined || to - from > 100) this.troubles.push({ kind: 'fault', from, to });
+    if (fault !== undefined || to - from > 100) this.troubled({ kind: 'fault', from, to });
     if (fault !== undefined || call.error !== undefined || call.commands.length > 0)
       this.world.tell(this.name, () => callText(call));
     this.world.checks.callSettled(this, call);

@@ -107,13 +107,15 @@ export interface Program {
  * What the worker of today is known not to survive, each with the row of the list of faults that it belongs to. It is
  * put back with the mend.
  */
-const WITHHELD = {
+export const WITHHELD = {
   /** 12: progress that nobody waits for, refused, ends the process. */
   progressInPassing: true,
   /** 9: a loop blocked in several stretches judges its leases before it reads its answers. */
   manyStretches: true,
   /** 3: a fault of one command that passes is taken for a refusal. */
   oneFaulty: true,
+  /** 6: a wake for a partition that does not exist is followed for ever. */
+  foreignPartition: true,
 };
 
 const TIMES_MS = [0, 1, 5, 50, 400, 1_000, 3_000, 10_000, 40_000];

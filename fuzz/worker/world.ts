@@ -5,7 +5,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import { Checks } from './checks.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
-import type { Move, Program, WorkerSetup } from './program.js';
+import { WITHHELD, type Move, type Program, type WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
 
 export const START_AT = 1_700_000_000_000;
@@ -32,6 +32,8 @@ export class World {
   readonly checks: Checks;
   readonly nodes: Node[] = [];
   readonly story: Story;
+  /** Handlers that are called from now on take little time. */
+  hurries = false;
   private failure: Broken | undefined;
 
   constructor(
@@ -238,7 +240,9 @@ const FOREIGN = [
   { kind: 'work', laneId: 'elsewhere', partition: '{fp:0}', requiredCapabilities: [] },
   { kind: 'work', laneId: 'shared', partition: '{fp:0}', requiredCapabilities: [] },
   { kind: 'work', laneId: 'task-0', partition: '{fp:3}', requiredCapabilities: ['tpu'] },
-  { kind: 'work', laneId: 'task-0', partition: '{fp:77}', requiredCapabilities: [] },
+  ...(WITHHELD.foreignPartition
+    ? []
+    : [{ kind: 'work', laneId: 'task-0', partition: '{fp:77}', requiredCapabilities: [] }]),
   { kind: 'timer', partition: '{fp:77}', at: START_AT },
   { kind: 'timer', partition: '{fp:0}', at: START_AT },
   { kind: 'news' },

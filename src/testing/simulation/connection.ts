@@ -88,6 +88,8 @@ export class SimulatedConnection {
   connected = true;
   /** Subscriptions that were still there when the backend was closed. */
   leftAtClose = 0;
+  /** Calls that the process has given up and that are still to run. */
+  strays = 0;
   private readonly gathering = new Map<string, Entry[]>();
   private readonly subscriptions = new Set<Subscription>();
   private readonly open = new Set<ObservedCall>();
@@ -100,8 +102,8 @@ export class SimulatedConnection {
   }
 
   /** Calls that are not settled. */
-  get inFlight(): readonly ObservedCall[] {
-    return [...this.open];
+  get inFlight(): ReadonlySet<ObservedCall> {
+    return this.open;
   }
 
   /** Listeners of wakes. */
@@ -322,8 +324,10 @@ export class SimulatedConnection {
     const back = (finish: () => void): void =>
       void scheduler.at(own, 'network', scheduler.now() + oneWayMs, once(finish));
     if (fault?.kind === 'never_answered') arrives(oneWayMs, () => undefined);
-    else if (fault?.kind === 'arrives_late') arrives(callTimeoutMs + fault.byMs, () => undefined);
-    else if (fault?.kind === 'answer_lost') arrives(oneWayMs, () => back(() => failed(broken())));
+    else if (fault?.kind === 'arrives_late') {
+      this.strays++;
+      arrives(callTimeoutMs + fault.byMs, () => this.strays--);
+    } else if (fault?.kind === 'answer_lost') arrives(oneWayMs, () => back(() => failed(broken())));
     else if (fault?.kind !== 'never_arrives') arrives(oneWayMs, (answer) => back(() => answered(answer)));
   }
 

@@ -110,10 +110,15 @@ export class Scheduler {
     await comeToRest();
   }
 
-  private dueOf(loop: Loop, phase: Phase): Scheduled[] {
-    return [...this.events]
-      .filter((event) => event.loop === loop && event.phase === phase && timeOf(event) <= this.time)
-      .sort((a, b) => a.at - b.at || a.order - b.order);
+  private dueOf(loop: Loop, phase: Phase): readonly Scheduled[] {
+    let due: Scheduled[] | undefined;
+    for (const event of this.events) {
+      if (event.loop !== loop || event.phase !== phase || timeOf(event) > this.time) continue;
+      if (due === undefined) due = [event];
+      else due.push(event);
+    }
+    if (due === undefined) return NOTHING;
+    return due.length === 1 ? due : due.sort((a, b) => a.at - b.at || a.order - b.order);
   }
 
   private earliest(): Scheduled | undefined {
@@ -129,6 +134,8 @@ export class Scheduler {
     return first;
   }
 }
+
+const NOTHING: readonly Scheduled[] = [];
 
 const timeOf = ({ at, loop }: Scheduled): number => Math.max(at, loop.blockedUntil);
 
