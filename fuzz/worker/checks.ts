@@ -3,7 +3,7 @@ import { EngineError, type Event } from '../../src/engine/index.js';
 import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { ExecutionFacts, HandlerCall, LeaseFacts } from './facts.js';
+import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
 import type { Node, NodeWorker } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
@@ -27,6 +27,10 @@ interface Idle {
   readonly wellSince: number;
 }
 
+/** A wake is followed in this time: its way, a claim and its way back, giving way to others, ms. */
+const WAKE_BOUND_MS = 600;
+/** Less than the 10 s for which calls of the app are repeated, by the longest wait between two tries, ms. */
+const CREATION_PATIENCE_MS = 4_000;
 /** How often it is looked at what time makes wrong, ms. */
 const CHECK_EVERY_MS = 50;
 const ENDING_NAMES: ReadonlySet<string> = new Set([
@@ -74,10 +78,16 @@ export class Checks {
             (JSON.parse(new TextDecoder().decode(inputPayload)) as { run: number }).run,
           );
       }
+      if (command.name === 'renewLease') this.renewalSent(command as EndingCommand);
       if (ENDING_NAMES.has(command.name)) this.endingSent(node, command as EndingCommand);
     }
     if (call.names.some((name) => name === 'listDue' || name === 'applyDue'))
       for (const partition of this.partitions) this.lookedAt.set(partition, this.world.scheduler.now());
+  }
+
+  private renewalSent({ args }: EndingCommand): void {
+    if (this.endings.get(leaseOf(args))?.last === 'accepted')
+      this.world.broken('a lease that is over is not renewed', short(args.executionId));
   }
 
   private endingSent(node: Node, { name, args }: EndingCommand): void {
@@ -120,6 +130,28 @@ export class Checks {
       if (answer?.ok && answer.outcome.kind === 'claimed')
         for (const { leaseId } of answer.outcome.executions) this.received.add(leaseId);
     });
+  }
+
+  /** A creation is repeated for ten seconds before its caller is told that it failed. */
+  creationFailed(node: Node, { number }: RunFacts, askedAt: number, error: unknown): void {
+    const now = this.world.scheduler.now();
+    const { blockedMs } = node.troubleWithin(askedAt, now);
+    const gaveUp = error instanceof EngineError && error.retryable;
+    if (gaveUp && now - askedAt - blockedMs < CREATION_PATIENCE_MS)
+      this.world.broken(
+        'a creation whose fate is unknown is repeated',
+        `run ${number} failed after ${now - askedAt} ms: ${error.code}`,
+      );
+  }
+
+  /** A cancellation by a process is heard by the handlers of that process at once. */
+  cancelled(node: Node, executionId: string): void {
+    for (const call of this.world.facts.callsOf(executionId))
+      if (call.process === node.name && call.looks && call.endedAt === undefined && call.toldAt() === undefined)
+        this.world.broken(
+          'a handler is told when its work is taken away',
+          `call ${call.number} runs on, untold, although its own process cancelled it`,
+        );
   }
 
   // Handlers.
@@ -198,7 +230,7 @@ export class Checks {
     const now = world.scheduler.now();
     const { blockedMs } = node.troubleWithin(limitMs - 60_000, now);
     if (now > limitMs + blockedMs) world.broken('a drain ends in its time', `${now - limitMs} ms late`);
-    if (node.wellSince > now - 15_000) return;
+    if (node.wellSince > now - 15_000 || [...node.connection.inFlight].some(({ fault }) => fault !== undefined)) return;
     for (const lease of world.facts.leases.values())
       if (
         lease.workerInstanceId === worker.workerInstanceId &&
@@ -234,7 +266,8 @@ export class Checks {
     let reserved = 0;
     for (const { commands } of node.connection.inFlight)
       for (const { name, args } of commands)
-        if (name === 'claimForWorker' && args.workerInstanceId === worker.workerInstanceId) reserved += args.claims.length;
+        if (name === 'claimForWorker' && args.workerInstanceId === worker.workerInstanceId)
+          reserved += args.claims.length;
     if (running > slots)
       this.world.broken('no more handlers than slots', `${running} run on ${node.name}, which has ${slots} slots`);
     if (running + ahead + reserved > slots + claimAhead)
@@ -250,10 +283,7 @@ export class Checks {
       if (own && now - (call.toldAt() ?? now) < ABANDON_MS) calls++;
     }
     if (calls > slots && !node.closed)
-      this.world.broken(
-        'no more handlers than slots',
-        `${calls} calls run on ${node.name}, which has ${slots} slots`,
-      );
+      this.world.broken('no more handlers than slots', `${calls} calls run on ${node.name}, which has ${slots} slots`);
   }
 
   /** Work that can be done is not left while a worker that can do it is idle. */
@@ -267,6 +297,13 @@ export class Checks {
       // Idle each time that it was looked at since the execution is in this situation.
       const since = before !== undefined && before.since >= execution.since ? before.since : now;
       seen.set(execution, { since, at: now });
+      const heardOf =
+        execution.since >= Math.max(node.hearsSince, wellSince) && since <= execution.since + CHECK_EVERY_MS;
+      if (heardOf && next - since > WAKE_BOUND_MS + this.claimsUnderWayMs(node))
+        world.broken(
+          'a wake is followed at once',
+          `${short(execution.executionId)} waits on ${execution.laneId} for ${next - since} ms while ${node.name} has a free slot`,
+        );
       const waitedMs = next - Math.max(since, wellSince);
       if (waitedMs > boundMs)
         world.broken(

@@ -165,7 +165,8 @@ function reported(world: World, call: HandlerCall): void {
     world.broken('what a handler ended with is reported', `call ${call.number} ${end}, and no ${expected} was sent`);
 }
 
-function atRest(world: World, node: Node, { worker, claimed, finished, drainedAt, missedEvents }: NodeWorker): void {
+function atRest(world: World, node: Node, each: NodeWorker): void {
+  const { worker, claimed, finished, drainedAt, missedEvents } = each;
   const { running, ahead, ...counts } = worker.stats();
   const settled = counts.completed + counts.failed + counts.delayed + counts.released + counts.lost;
   if (running !== 0 || ahead !== 0 || counts.claimed !== settled)
@@ -179,6 +180,8 @@ function atRest(world: World, node: Node, { worker, claimed, finished, drainedAt
         'every attempt settles exactly once',
         `${short(executionId)} on ${node.name}: claimed ${times} times, finished ${finished.get(executionId) ?? 0} times`,
       );
+  if (drainedAt === undefined && !each.saidIdle)
+    world.broken('a worker without work says so', `${node.name} has nothing in hand and did not say that it is idle`);
   if (drainedAt === undefined && counts.claiming === 'full')
     world.broken('when all is quiet all room is free', `${node.name} is ${counts.claiming}`);
 }

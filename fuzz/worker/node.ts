@@ -26,6 +26,8 @@ export interface NodeWorker {
   readonly finished: Map<string, number>;
   /** Work that it could do whenever it was seen idle, and since when that is so. */
   readonly seen: Map<ExecutionFacts, { readonly since: number; readonly at: number }>;
+  /** Whether it has said that it is idle since it finished something. */
+  saidIdle: boolean;
   /** It had claimed before anybody could listen. */
   readonly missedEvents: boolean;
   drainedAt: number | undefined;
@@ -45,6 +47,8 @@ export class Node {
   readonly workers: NodeWorker[] = [];
   readonly troubles: Trouble[] = [];
   readonly startedAt: number;
+  /** Since when every wake reaches it. */
+  hearsSince: number;
   /** When it last looked for work. */
   lookedAt: number;
   probing = 0;
@@ -61,7 +65,7 @@ export class Node {
   ) {
     const { scheduler, server, program } = world;
     const { seed, latencyMs } = program.setup;
-    this.startedAt = this.lookedAt = scheduler.now();
+    this.startedAt = this.lookedAt = this.hearsSince = scheduler.now();
     // An origin of its own, with a fraction, as real monotonic clocks have.
     this.process = new SimulatedProcess(name, scheduler, {
       seed: seed * 31 + index,
@@ -137,13 +141,18 @@ export class Node {
       claimed: new Map(),
       finished: new Map(),
       seen: new Map(),
+      saidIdle: true,
       missedEvents: worker.stats().claimed > 0,
       drainedAt: undefined,
       drained: false,
     };
     this.workers.push(own);
     const tell = (text: string): void => this.world.tell(this.name, text);
-    worker.on('claimed', ({ executionId }) => count(own.claimed, executionId));
+    worker.on('claimed', ({ executionId }) => {
+      own.saidIdle = false;
+      count(own.claimed, executionId);
+    });
+    worker.on('idle', () => (own.saidIdle = true));
     worker.on('finished', (event) => {
       count(own.finished, event.executionId);
       tell(`finished ${this.world.nameOf(event.executionId)}: ${event.outcome}`);

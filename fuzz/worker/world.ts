@@ -9,6 +9,10 @@ import { WITHHELD, type Move, type Program, type WorkerSetup } from './program.j
 import { faultText, short, Story } from './story.js';
 
 export const START_AT = 1_700_000_000_000;
+/** A failed subscription is made again in this time once calls are answered, ms. */
+const RESUBSCRIBE_MS = 15_000;
+/** A jump goes to something near, ms: far timers are backstops. */
+const MAX_JUMP_MS = 60_000;
 /** Processes that live at a time. */
 const MAX_LIVING = 4;
 
@@ -129,11 +133,13 @@ export class World {
         return node.connection.plan.add(move);
       case 'wakes':
         this.tell('network', `${node.name}: next ${move.count} wakes: ${faultText(move.fault)}`);
+        node.hearsSince = Infinity;
         return node.connection.plan.addForWakes(move.fault, move.count);
       case 'foreign_wake':
         return node.connection.inject(FOREIGN[move.what % FOREIGN.length] as Wake);
       case 'disconnect':
         this.tell('network', `${node.name}: wakes are cut off`);
+        node.hearsSince = Infinity;
         return node.connection.disconnect();
       case 'reconnect':
         this.tell('network', `${node.name}: wakes arrive again`);
@@ -166,6 +172,7 @@ export class World {
   heal(node: Node): void {
     node.connection.plan.clear();
     node.connection.reconnect();
+    node.hearsSince = this.scheduler.now() + RESUBSCRIBE_MS;
   }
 
   private async jump(to: number, offsetMs: number): Promise<void> {
@@ -177,7 +184,7 @@ export class World {
       leases.at(-1)?.attemptTimeoutAt,
     ]);
     const times = [...new Set([...this.scheduler.times(), ...dueAt])]
-      .filter((at): at is number => at !== undefined && at > now)
+      .filter((at): at is number => at !== undefined && at > now && at < now + MAX_JUMP_MS)
       .sort((a, b) => a - b);
     const at = pick(times, to);
     if (at !== undefined) await this.pass(Math.max(0, at + offsetMs - now));
@@ -200,11 +207,16 @@ export class World {
         ...(deadlineMs === undefined ? {} : { deadline: deadlineMs }),
       },
     );
+    const askedAt = this.scheduler.now();
     pending.then(
       ({ id }) => Object.assign(facts, { created: 'created', executionId: id }),
-      () => (facts.created = 'refused'),
+      (error: unknown) => {
+        facts.created = 'refused';
+        this.checks.creationFailed(node, facts, askedAt, error);
+      },
     );
-    pending.result().then(
+    // A wait with a limit must not leave its timer behind.
+    pending.result(facts.number % 2 === 0 ? {} : { timeout: '7d' }).then(
       (value) => Object.assign(facts, { result: 'resolved', value }),
       (error: unknown) => Object.assign(facts, { result: 'rejected', value: error }),
     );
@@ -214,10 +226,14 @@ export class World {
     if (run?.executionId === undefined) return;
     run.cancelled = true;
     this.tell(node.name, `cancels run ${run.number}`);
+    const { executionId } = run;
     node.app
-      .get(run.executionId)
+      .get(executionId)
       .cancel('not wanted any more')
-      .catch(() => undefined);
+      .then(
+        (done) => done && this.checks.cancelled(node, executionId),
+        () => undefined,
+      );
   }
 
   private async revoke(which: number): Promise<void> {
