@@ -29,8 +29,9 @@ interface Idle {
 
 /** A wake is followed in this time: its way, a claim and its way back, giving way to others, ms. */
 const WAKE_BOUND_MS = 600;
-/** Less than the 10 s for which calls of the app are repeated, by the longest wait between two tries, ms. */
-const CREATION_PATIENCE_MS = 4_000;
+/** Calls of the app are repeated for 10 s, ms; after a few faults the next wait alone can be as long. */
+const CREATION_PATIENCE_MS = 9_000;
+const CREATION_FAULTS = 3;
 /** How often it is looked at what time makes wrong, ms. */
 const CHECK_EVERY_MS = 50;
 const ENDING_NAMES: ReadonlySet<string> = new Set([
@@ -135,9 +136,9 @@ export class Checks {
   /** A creation is repeated for ten seconds before its caller is told that it failed. */
   creationFailed(node: Node, { number }: RunFacts, askedAt: number, error: unknown): void {
     const now = this.world.scheduler.now();
-    const { blockedMs } = node.troubleWithin(askedAt, now);
+    const faults = node.troubles.filter(({ kind, to }) => kind === 'fault' && to >= askedAt).length;
     const gaveUp = error instanceof EngineError && error.retryable;
-    if (gaveUp && now - askedAt - blockedMs < CREATION_PATIENCE_MS)
+    if (gaveUp && faults <= CREATION_FAULTS && now - askedAt < CREATION_PATIENCE_MS)
       this.world.broken(
         'a creation whose fate is unknown is repeated',
         `run ${number} failed after ${now - askedAt} ms: ${error.code}`,
@@ -318,7 +319,10 @@ export class Checks {
     const idle: Idle[] = [];
     for (const node of this.world.living) {
       for (const each of node.workers) {
-        const { running, ahead, slots, state } = each.worker.stats();
+        const { running, ahead, slots, state, claimed } = each.worker.stats();
+        // A worker that got something meanwhile was not idle, however short it took.
+        if (claimed !== each.seenClaimed) each.seen.clear();
+        each.seenClaimed = claimed;
         if (state === 'running' && each.drainedAt === undefined && running + ahead < slots)
           idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
         else each.seen.clear();

@@ -26,6 +26,7 @@ export interface NodeWorker {
   readonly finished: Map<string, number>;
   /** Work that it could do whenever it was seen idle, and since when that is so. */
   readonly seen: Map<ExecutionFacts, { readonly since: number; readonly at: number }>;
+  seenClaimed: number;
   /** Whether it has said that it is idle since it finished something. */
   saidIdle: boolean;
   /** It had claimed before anybody could listen. */
@@ -141,6 +142,7 @@ export class Node {
       claimed: new Map(),
       finished: new Map(),
       seen: new Map(),
+      seenClaimed: 0,
       saidIdle: true,
       missedEvents: worker.stats().claimed > 0,
       drainedAt: undefined,

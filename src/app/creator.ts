@@ -80,6 +80,11 @@ export class Creator {
     return new KnownRun(backend, clock, outcome.executionId, outcome.executionId !== args.executionId);
   }
 
+  /** The time of the store; asked for as patiently as the creation that needs it is made. */
+  private serverNow(): Promise<number> {
+    return withRetries(this.options.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
+  }
+
   private async argsOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<CreateArgs> {
     checkRunOptions(task.name, options);
     const validated = await validate(task.input, input);
@@ -105,7 +110,7 @@ export class Creator {
       idempotencyKey,
       ...(options.tags === undefined ? {} : { tags: { ...options.tags } }),
       policy: policyOfRun(task.policy, options),
-      delayUntil: options.delay === undefined ? undefined : (await this.serverClock.now()) + durationMs(options.delay),
+      delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: options.deadline instanceof Date ? options.deadline.getTime() : undefined,
     };
   }
