@@ -111,6 +111,11 @@ export class Creator {
     return new KnownRun(this.options.surroundings, executionId, deduplicated, creation.task);
   }
 
+  /** The time of the store; asked for as patiently as the creation that needs it is made. */
+  private serverNow(): Promise<number> {
+    return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
+  }
+
   private async creationOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Creation> {
     checkRunOptions(task.name, options);
     const validated = await validate(task.input, input);
@@ -139,7 +144,7 @@ export class Creator {
       idempotencyKey,
       ...(Object.keys(tags).length === 0 ? {} : { tags }),
       policy: policyOfRun(task.policy, options),
-      delayUntil: options.delay === undefined ? undefined : (await this.serverClock.now()) + durationMs(options.delay),
+      delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
     };
     return { args, input: encoded, options, task };

@@ -1,0 +1,124 @@
+/**
+ * A campaign of the worker machine: the corpus first, then new programs until the budget is used up or something breaks.
+ * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
+ */
+import fc from 'fast-check';
+import { corpus, keep } from './corpus.js';
+import { play, type Played } from './machine.js';
+import { program as anyProgram, type Program } from './program.js';
+import { shrink } from './shrink.js';
+import { Broken } from './world.js';
+
+export interface CampaignOptions {
+  /** Wall time, ms; shrinking a failure is not counted. */
+  readonly timeMs: number;
+  /** Programs at most. */
+  readonly runs: number;
+  readonly seed: number;
+  /** Only this one of the programs of the seed, as a failure printed it. */
+  readonly path?: string | undefined;
+  /** Whether a new failure is written into the corpus. */
+  readonly keepFailures: boolean;
+}
+
+export interface CampaignResult {
+  readonly programs: number;
+  readonly replayed: number;
+  readonly elapsedMs: number;
+  readonly total: Played;
+  readonly failure: Failure | undefined;
+}
+
+export interface Failure {
+  readonly invariant: string;
+  readonly program: Program;
+  /** Everything that a person needs. */
+  readonly report: string;
+}
+
+/** Programs drawn from one seed; small enough that a budget is kept. */
+const PER_SEED = 20;
+const SHRINK_LIMIT_MS = 30_000;
+
+/** Plays programs. A broken invariant is a result, not an exception. */
+export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
+  const startedAt = performance.now();
+  const total = { virtualMs: 0, runs: 0, handlerCalls: 0, claims: 0 };
+  let programs = 0;
+  let failure: Failure | undefined;
+  const entries = options.path === undefined ? corpus() : [];
+  for (const { name, why, program } of entries) {
+    const error = await brokenBy(program);
+    if (error === undefined) continue;
+    const report = `fuzz/worker/corpus/${name}.json is back (${why}).\n\n${(await told(program, error)).story}`;
+    failure = { invariant: error.invariant, program, report };
+    break;
+  }
+  for (let seed = options.seed; failure === undefined; seed++) {
+    const chosen = options.path === undefined ? undefined : Number(options.path);
+    for (const [place, program] of fc.sample(anyProgram, { seed, numRuns: PER_SEED }).entries()) {
+      if (performance.now() - startedAt >= options.timeMs || programs >= options.runs) break;
+      if (chosen !== undefined && place !== chosen) continue;
+      programs++;
+      const error = await brokenBy(program, (played) => add(total, played));
+      if (error === undefined) continue;
+      failure = await failureOf(program, error, `FUZZ_SEED=${seed} FUZZ_PATH=${place}`, options.keepFailures);
+      break;
+    }
+    if (chosen !== undefined || performance.now() - startedAt >= options.timeMs || programs >= options.runs) break;
+  }
+  return { programs, replayed: entries.length, elapsedMs: performance.now() - startedAt, total, failure };
+}
+
+async function brokenBy(program: Program, onPlayed?: (played: Played) => void): Promise<Broken | undefined> {
+  try {
+    const played = await play(program, false);
+    onPlayed?.(played);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Broken) return error;
+    throw error;
+  }
+}
+
+/** Plays it once more, and writes its story down. */
+async function told(program: Program, error: Broken): Promise<Broken> {
+  try {
+    await play(program, true);
+  } catch (again) {
+    if (again instanceof Broken) return again;
+  }
+  return new Broken(
+    error.invariant,
+    error.detail,
+    `${error.detail}\n(It did not break again with its story written down: something depends on real time.)`,
+  );
+}
+
+async function failureOf(program: Program, error: Broken, again: string, keepIt: boolean): Promise<Failure> {
+  const shrunk = await shrink(program, error, (candidate) => play(candidate, false), SHRINK_LIMIT_MS);
+  const { story, invariant, message } = await told(shrunk.program, shrunk.error);
+  const kept = keepIt ? [`Kept as ${keep(message, shrunk.program)}; it is played first from now on.`] : [];
+  const report = [
+    message,
+    '',
+    story,
+    '',
+    JSON.stringify(shrunk.program),
+    '',
+    `Again: ${again} npm run fuzz:worker`,
+    ...kept,
+  ].join('\n');
+  return { invariant, program: shrunk.program, report };
+}
+
+function add(total: { -readonly [Key in keyof Played]: number }, played: Played): void {
+  for (const key of Object.keys(total) as (keyof Played)[]) total[key] += played[key];
+}
+
+/** One line of figures. */
+export function summaryOf({ programs, replayed, elapsedMs, total }: CampaignResult): string {
+  const perMinute = Math.round((programs / elapsedMs) * 60_000);
+  const hours = (total.virtualMs / 3_600_000).toFixed(1);
+  return `${programs} programs (${replayed} before them from the corpus), ${perMinute} a minute; ${hours} h of virtual time, ${total.runs} runs, ${total.claims} claims, ${total.handlerCalls} handler calls`;
+}

@@ -1,0 +1,432 @@
+/** What must hold at all times in a run of the machine. What must hold at its end is in finish.ts. */
+import { EngineError, type Event } from '../../src/engine/index.js';
+import type { WorkerEvents } from '../../src/index.js';
+import type { ObservedCall } from '../../src/testing/simulation/index.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
+import type { Node, NodeWorker } from './node.js';
+import { short } from './story.js';
+import type { World } from './world.js';
+
+/** Endings of one lease, as they were sent. */
+export interface Endings {
+  readonly names: Set<string>;
+  sent: number;
+  firstSentAt: number;
+  last: 'under way' | 'accepted' | 'refused' | 'unknown';
+  lastSettledAt: number;
+  unknown: number;
+  node: Node;
+}
+
+/** A worker with a free slot, at a moment. */
+interface Idle {
+  readonly node: Node;
+  readonly seen: NodeWorker['seen'];
+  readonly boundMs: number;
+  readonly wellSince: number;
+}
+
+/** A wake is followed in this time: its way, a claim and its way back, giving way to others, ms. */
+const WAKE_BOUND_MS = 600;
+/** Calls of the app are repeated for 10 s, ms; after a few faults the next wait alone can be as long. */
+const CREATION_PATIENCE_MS = 9_000;
+const CREATION_FAULTS = 3;
+/** How often it is looked at what time makes wrong, ms. */
+const CHECK_EVERY_MS = 50;
+const ENDING_NAMES: ReadonlySet<string> = new Set([
+  'completeExecution',
+  'failExecution',
+  'delayExecution',
+  'releaseLease',
+]);
+/** Chance moves a worker's sweep and the loop's poll by a fifth. */
+const SPREAD = 1.2;
+/** What a look at everything takes at most besides waiting, ms: its calls, and the claims in flight before it. */
+const LOOK_MS = 300;
+/** Where nothing is due within a minute, the loop looks every 2 s, two and a half times as long, and a fifth. */
+const LOOP_BOUND_MS = 2_000 * 2.5 * SPREAD + LOOK_MS;
+/** A worker whose handler does not stop in this time after it was told may give its slot to others, ms. */
+const ABANDON_MS = 30_000;
+/** The share of a lease for which its worker may be held up without losing it: two thirds, less what calls take. */
+const BLOCKED_SHARE = 0.6;
+const FAULTY_SHARE = 0.35;
+/** A handler hears of what happened to its work with the next renewal, or by its own clock, ms beyond a third of the lease. */
+const TOLD_SLACK_MS = 3_000;
+
+export class Checks {
+  /** Leases whose claims were answered: their workers know of them. */
+  readonly received = new Set<string>();
+  readonly endings = new Map<string, Endings>();
+  private readonly partitions: readonly string[];
+  private checkedAt = -Infinity;
+  private readonly lookedAt = new Map<string, number>();
+  private readonly tokens = new Set<string>();
+
+  constructor(private readonly world: World) {
+    this.partitions = Array.from({ length: world.program.setup.partitions }, (_, index) => partitionKeyOf(index));
+  }
+
+  // Calls.
+
+  callMade(node: Node, call: ObservedCall): void {
+    for (const command of call.commands) {
+      if (command.name === 'createExecution') {
+        const { executionId, inputPayload } = command.args;
+        if (inputPayload !== undefined && inputPayload.byteLength > 0)
+          this.world.facts.creationSent(
+            executionId,
+            (JSON.parse(new TextDecoder().decode(inputPayload)) as { run: number }).run,
+          );
+      }
+      if (command.name === 'renewLease') this.renewalSent(command as EndingCommand);
+      if (ENDING_NAMES.has(command.name)) this.endingSent(node, command as EndingCommand);
+    }
+    if (call.names.some((name) => name === 'listDue' || name === 'applyDue'))
+      for (const partition of this.partitions) this.lookedAt.set(partition, this.world.scheduler.now());
+  }
+
+  private renewalSent({ args }: EndingCommand): void {
+    if (this.endings.get(leaseOf(args))?.last === 'accepted')
+      this.world.broken('a lease that is over is not renewed', short(args.executionId));
+  }
+
+  private endingSent(node: Node, { name, args }: EndingCommand): void {
+    const leaseId = leaseOf(args);
+    const now = this.world.scheduler.now();
+    const endings = this.endings.get(leaseId);
+    if (endings?.last === 'accepted')
+      this.world.broken(
+        'an ending is reported once',
+        `${name} of ${short(args.executionId)} is sent although the answer to ${[...endings.names].join()} was there`,
+      );
+    if (endings === undefined) {
+      this.endings.set(leaseId, {
+        names: new Set([name]),
+        sent: 1,
+        firstSentAt: now,
+        last: 'under way',
+        lastSettledAt: 0,
+        unknown: 0,
+        node,
+      });
+    } else {
+      endings.names.add(name);
+      Object.assign(endings, { sent: endings.sent + 1, last: 'under way' });
+    }
+  }
+
+  callSettled(_node: Node, call: ObservedCall): void {
+    call.commands.forEach((command, index) => {
+      const answer = call.answers?.[index];
+      if (ENDING_NAMES.has(command.name)) {
+        const endings = this.endings.get(leaseOf((command as EndingCommand).args));
+        const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
+        if (endings === undefined) return;
+        endings.last =
+          error === undefined ? 'accepted' : error instanceof EngineError && !error.retryable ? 'refused' : 'unknown';
+        endings.lastSettledAt = this.world.scheduler.now();
+        if (endings.last === 'unknown') endings.unknown++;
+      }
+      if (answer?.ok && answer.outcome.kind === 'claimed')
+        for (const { leaseId } of answer.outcome.executions) this.received.add(leaseId);
+    });
+  }
+
+  /** A creation is repeated for ten seconds before its caller is told that it failed. */
+  creationFailed(node: Node, { number }: RunFacts, askedAt: number, error: unknown): void {
+    const now = this.world.scheduler.now();
+    const faults = node.troubles.filter(({ kind, to }) => kind === 'fault' && to >= askedAt).length;
+    const gaveUp = error instanceof EngineError && error.retryable;
+    if (gaveUp && faults <= CREATION_FAULTS && now - askedAt < CREATION_PATIENCE_MS)
+      this.world.broken(
+        'a creation whose fate is unknown is repeated',
+        `run ${number} failed after ${now - askedAt} ms: ${error.code}`,
+      );
+  }
+
+  /** A cancellation by a process is heard by the handlers of that process at once. */
+  cancelled(node: Node, executionId: string): void {
+    for (const call of this.world.facts.callsOf(executionId))
+      if (call.process === node.name && call.looks && call.endedAt === undefined && call.toldAt() === undefined)
+        this.world.broken(
+          'a handler is told when its work is taken away',
+          `call ${call.number} runs on, untold, although its own process cancelled it`,
+        );
+  }
+
+  // Handlers.
+
+  handlerCalled(call: HandlerCall): void {
+    const { world } = this;
+    if (this.tokens.has(call.token))
+      world.broken(
+        'a handler is called once per attempt',
+        `second call for ${short(call.executionId)} under lease ${short(call.leaseId)}`,
+      );
+    this.tokens.add(call.token);
+    for (const earlier of world.facts.callsOf(call.executionId)) {
+      const other = world.nodes.find(({ name }) => name === earlier.process);
+      if (earlier.endedAt !== undefined || !earlier.looks || earlier.toldAt() !== undefined || other === undefined)
+        continue;
+      const lease = world.facts.leases.get(earlier.leaseId);
+      const lapsed = lease?.endedBy === 'lease_expired' || lease?.endedBy === 'execution_claimed';
+      const runs = other.alive && other.process.blockedUntil < world.scheduler.now();
+      const sameWorker = lease?.workerInstanceId === world.facts.leases.get(call.leaseId)?.workerInstanceId;
+      if (runs && (lapsed || sameWorker))
+        world.broken(
+          'a handler is told before the next owner begins',
+          `call ${earlier.number} for ${short(call.executionId)} runs on, untold`,
+        );
+    }
+  }
+
+  leaseLost(node: Node, each: NodeWorker, { executionId, reason }: WorkerEvents['leaseLost']): void {
+    if (reason !== 'lease_lost') return;
+    const own = this.leasesOf(each, executionId);
+    const lease = own.at(-1);
+    // What the server has ended is judged there; and an earlier attempt that is still here is the one that is lost.
+    if (lease === undefined || lease.endedAt !== undefined || this.endings.has(lease.leaseId)) return;
+    if ((each.finished.get(executionId) ?? 0) < own.length - 1) return;
+    this.lostLease(node, lease, 'its worker gave it up');
+  }
+
+  private leasesOf({ worker }: NodeWorker, executionId: string): LeaseFacts[] {
+    const leases = this.world.facts.executions.get(executionId)?.leases ?? [];
+    return leases.filter(({ workerInstanceId }) => workerInstanceId === worker.workerInstanceId);
+  }
+
+  /** Told of every event. */
+  logged(event: Event): void {
+    const execution = this.world.facts.executions.get(event.executionId);
+    if (execution === undefined) return;
+    const lease = event.type === 'execution_claimed' ? execution.leases.at(-2) : execution.leases.at(-1);
+    const lapsed =
+      event.type === 'lease_expired' || (event.type === 'execution_claimed' && lease?.endedBy === 'execution_claimed');
+    if (lapsed && lease !== undefined) {
+      const node = this.nodeOf(lease.workerInstanceId);
+      if (node?.alive && this.received.has(lease.leaseId)) this.lostLease(node, lease, 'it lapsed');
+    }
+  }
+
+  private lostLease(node: Node, lease: LeaseFacts, how: string): void {
+    const to = this.world.scheduler.now();
+    const { leaseTtlMs } = node.setup;
+    if (this.isExcused(node, lease, to)) return;
+    const { blockedMs, faultMs } = node.troubleWithin(lease.grantedAt - 5_000, to);
+    this.world.broken(
+      'a healthy worker loses no lease',
+      `lease ${short(lease.leaseId)} of ${short(lease.executionId)}, granted at +${lease.grantedAt - 1_700_000_000_000} for ${leaseTtlMs} ms: ${how}; blocked ${blockedMs} ms, faults ${faultMs} ms`,
+    );
+  }
+
+  /** Whether its process was held up for so long that it may have lost the lease by this time. */
+  isExcused(node: Node, { grantedAt }: LeaseFacts, to: number): boolean {
+    const { blockedMs, faultMs } = node.troubleWithin(grantedAt - 5_000, to);
+    return blockedMs + faultMs >= (faultMs > 0 ? FAULTY_SHARE : BLOCKED_SHARE) * node.setup.leaseTtlMs;
+  }
+
+  drained(node: Node, { worker }: NodeWorker, limitMs: number): void {
+    const { world } = this;
+    const now = world.scheduler.now();
+    const { blockedMs } = node.troubleWithin(limitMs - 60_000, now);
+    if (now > limitMs + blockedMs) world.broken('a drain ends in its time', `${now - limitMs} ms late`);
+    if (node.wellSince > now - 15_000 || [...node.connection.inFlight].some(({ fault }) => fault !== undefined)) return;
+    for (const lease of world.facts.leases.values())
+      if (
+        lease.workerInstanceId === worker.workerInstanceId &&
+        lease.endedAt === undefined &&
+        this.received.has(lease.leaseId)
+      )
+        world.broken(
+          'a drained worker holds nothing',
+          `lease ${short(lease.leaseId)} of ${short(lease.executionId)} is still its own`,
+        );
+  }
+
+  // At rest, before time moves on.
+
+  beforeTimeMoves(next: number): void {
+    const { world } = this;
+    const now = world.scheduler.now();
+    for (const node of world.living) for (const each of node.workers) this.capacity(node, each);
+    // The rest is about time that passes: it need not be looked at every millisecond.
+    if (next - this.checkedAt < CHECK_EVERY_MS) return;
+    this.checkedAt = now;
+    const idle = this.idleWorkers();
+    for (const execution of world.facts.executions.values())
+      if (execution.situation !== 'ended') this.undone(execution, idle, next);
+    for (const call of world.facts.calls) if (call.endedAt === undefined) this.told(call, next);
+    this.loops(next);
+    for (const node of world.living) this.looks(node, idle, next);
+  }
+
+  private capacity(node: Node, { worker }: NodeWorker): void {
+    const { running, ahead, slots } = worker.stats();
+    const { claimAhead } = node.setup;
+    let reserved = 0;
+    for (const { commands } of node.connection.inFlight)
+      for (const { name, args } of commands)
+        if (name === 'claimForWorker' && args.workerInstanceId === worker.workerInstanceId)
+          reserved += args.claims.length;
+    if (running > slots)
+      this.world.broken('no more handlers than slots', `${running} run on ${node.name}, which has ${slots} slots`);
+    if (running + ahead + reserved > slots + claimAhead)
+      this.world.broken(
+        'held and reserved is within the room',
+        `${running} running, ${ahead} ahead, ${reserved} asked for; room ${slots + claimAhead}`,
+      );
+    const now = this.world.scheduler.now();
+    let calls = 0;
+    for (const call of this.world.facts.calls) {
+      if (call.endedAt !== undefined || !call.looks || call.process !== node.name) continue;
+      const own = this.world.facts.leases.get(call.leaseId)?.workerInstanceId === worker.workerInstanceId;
+      if (own && now - (call.toldAt() ?? now) < ABANDON_MS) calls++;
+    }
+    if (calls > slots && !node.closed)
+      this.world.broken('no more handlers than slots', `${calls} calls run on ${node.name}, which has ${slots} slots`);
+  }
+
+  /** Work that can be done is not left while a worker that can do it is idle. */
+  private undone(execution: ExecutionFacts, idle: readonly Idle[], next: number): void {
+    const { world } = this;
+    if (execution.situation !== 'eligible') return this.late(execution, next);
+    const now = world.scheduler.now();
+    for (const { node, seen, boundMs, wellSince } of idle) {
+      if (!canDo(node, execution)) continue;
+      const before = seen.get(execution);
+      // Idle each time that it was looked at since the execution is in this situation.
+      const since = before !== undefined && before.since >= execution.since ? before.since : now;
+      seen.set(execution, { since, at: now });
+      const heardOf =
+        execution.since >= Math.max(node.hearsSince, wellSince) && since <= execution.since + CHECK_EVERY_MS;
+      if (heardOf && next - since > WAKE_BOUND_MS + this.claimsUnderWayMs(node))
+        world.broken(
+          'a wake is followed at once',
+          `${short(execution.executionId)} waits on ${execution.laneId} for ${next - since} ms while ${node.name} has a free slot`,
+        );
+      const waitedMs = next - Math.max(since, wellSince);
+      if (waitedMs > boundMs)
+        world.broken(
+          'no work is left while a worker is idle',
+          `${short(execution.executionId)} has waited on ${execution.laneId} for ${waitedMs} ms while ${node.name} had a free slot`,
+        );
+    }
+  }
+
+  /** The workers that have a free slot; those that have none begin anew. */
+  private idleWorkers(): Idle[] {
+    const idle: Idle[] = [];
+    for (const node of this.world.living) {
+      for (const each of node.workers) {
+        const { running, ahead, slots, state, claimed } = each.worker.stats();
+        // A worker that got something meanwhile was not idle, however short it took.
+        if (claimed !== each.seenClaimed) each.seen.clear();
+        each.seenClaimed = claimed;
+        if (state === 'running' && each.drainedAt === undefined && running + ahead < slots)
+          idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
+        else each.seen.clear();
+      }
+    }
+    return idle;
+  }
+
+  private sweepBoundMs(node: Node): number {
+    return node.setup.sweepMs * SPREAD + LOOK_MS + this.claimsUnderWayMs(node);
+  }
+
+  /** Claims that will not be answered hold room until they time out. */
+  private claimsUnderWayMs(node: Node): number {
+    return [...node.connection.inFlight].some(({ fault }) => fault !== undefined) ? Infinity : 0;
+  }
+
+  /** What time makes due is applied while a healthy loop runs. */
+  private late(execution: ExecutionFacts, next: number): void {
+    const lease = execution.leases.at(-1);
+    const ends =
+      execution.situation === 'delayed'
+        ? execution.dueAt
+        : Math.min(lease?.expiresAt ?? Infinity, lease?.attemptTimeoutAt ?? Infinity);
+    const dueAt = Math.min(ends ?? Infinity, execution.deadlineAt ?? Infinity);
+    const since = Math.max(dueAt, execution.since, this.loopsSince());
+    if (next - since > LOOP_BOUND_MS)
+      this.world.broken(
+        'what is due is applied',
+        `${short(execution.executionId)} is ${execution.situation}, due for ${next - dueAt} ms`,
+      );
+  }
+
+  /** Since when a healthy loop runs; never, if none does. */
+  private loopsSince(): number {
+    const healthy = this.world.living
+      .filter(({ setup, workers }) => setup.loop && workers.length > 0)
+      .map((node) => this.loopWellSince(node));
+    return Math.min(Infinity, ...healthy);
+  }
+
+  private loopWellSince(node: Node): number {
+    return [...node.connection.inFlight].some(({ fault }) => fault !== undefined)
+      ? Infinity
+      : Math.max(node.startedAt, node.wellSince, node.process.blockedUntil);
+  }
+
+  private loops(next: number): void {
+    const since = this.loopsSince();
+    for (const partition of this.partitions) {
+      const lookedAt = Math.max(since, this.lookedAt.get(partition) ?? -Infinity);
+      if (Number.isFinite(lookedAt) && next - lookedAt > LOOP_BOUND_MS)
+        this.world.broken(
+          'the loop looks within its poll interval',
+          `nothing looked at ${partition} for ${next - lookedAt} ms`,
+        );
+    }
+  }
+
+  /** An idle worker looks for work within its sweep interval, whatever wakes do. */
+  private looks(node: Node, idle: readonly Idle[], next: number): void {
+    if (!idle.some((each) => each.node === node)) {
+      node.lookedAt = this.world.scheduler.now();
+      return;
+    }
+    const since = Math.max(node.lookedAt, node.wellSince, node.process.blockedUntil);
+    if (next - since > this.sweepBoundMs(node))
+      this.world.broken(
+        'an idle worker looks within its sweep interval',
+        `${node.name} did not look for ${next - since} ms`,
+      );
+  }
+
+  /** A handler hears soon that its work is not its own any more. */
+  private told(call: HandlerCall, next: number): void {
+    const node = this.world.nodes.find(({ name }) => name === call.process);
+    const lease = this.world.facts.leases.get(call.leaseId);
+    if (!call.looks || call.toldAt() !== undefined || lease === undefined || !node?.alive) return;
+    const endedAt = Math.min(lease.endedAt ?? Infinity, lease.attemptTimeoutAt ?? Infinity);
+    const since = Math.max(endedAt, call.startedAt, node.wellSince, node.process.blockedUntil);
+    if (next - since > node.setup.leaseTtlMs / 3 + TOLD_SLACK_MS + this.claimsUnderWayMs(node))
+      this.world.broken(
+        'a handler is told when its work is taken away',
+        `call ${call.number} runs on, untold, ${next - since} ms after ${lease.endedBy ?? 'its attempt timeout'}`,
+      );
+  }
+
+  nodeOf(workerInstanceId: string): Node | undefined {
+    return this.world.nodes.find(({ workers }) =>
+      workers.some(({ worker }) => worker.workerInstanceId === workerInstanceId),
+    );
+  }
+}
+
+const canDo = (node: Node, { laneId, kind, needs }: ExecutionFacts): boolean =>
+  node.serves(laneId) && node.handles(kind) && (node.setup.gpu || needs.length === 0);
+
+interface EndingCommand {
+  readonly name: string;
+  readonly args: {
+    readonly executionId: string;
+    readonly fence?: { readonly leaseId: string } | undefined;
+    readonly leaseId?: string | undefined;
+  };
+}
+
+const leaseOf = ({ fence, leaseId }: EndingCommand['args']): string => fence?.leaseId ?? leaseId ?? '';

@@ -1,0 +1,173 @@
+/** What is known about a run of the machine: what the server logged, what handlers did, what callers asked for. */
+import type { Event, LoggedEvent } from '../../src/engine/index.js';
+import type { RunSetup } from './program.js';
+
+/** One ownership of an execution, from its claim to its end. */
+export interface LeaseFacts {
+  readonly executionId: string;
+  readonly leaseId: string;
+  readonly attemptId: string;
+  readonly workerInstanceId: string;
+  readonly claimedAt: number;
+  readonly attemptTimeoutAt: number | undefined;
+  /** Claim and renewals, as the server carried them out. */
+  grantedAt: number;
+  expiresAt: number;
+  endedAt: number | undefined;
+  /** The event that ended it. */
+  endedBy: Event['type'] | undefined;
+}
+
+/** One call of a handler. */
+export interface HandlerCall {
+  readonly number: number;
+  readonly executionId: string;
+  readonly leaseId: string;
+  readonly token: string;
+  readonly process: string;
+  readonly startedAt: number;
+  /** Whether it has its signal in hand. */
+  readonly looks: boolean;
+  readonly toldAt: () => number | undefined;
+  endedAt: number | undefined;
+  end: 'returned' | 'threw' | 'delayed' | 'heeded' | undefined;
+  /** The message of what it threw. */
+  reason: string | undefined;
+}
+
+export interface ExecutionFacts {
+  readonly executionId: string;
+  readonly run: number;
+  readonly kind: string;
+  readonly laneId: string;
+  readonly needs: readonly string[];
+  readonly createdAt: number;
+  readonly deadlineAt: number | undefined;
+  readonly leases: LeaseFacts[];
+  readonly events: Event[];
+  situation: 'eligible' | 'delayed' | 'active' | 'ended';
+  /** Since when it is in this situation. */
+  since: number;
+  /** When it is due, while it is delayed. */
+  dueAt: number | undefined;
+}
+
+/** One run that a caller asked for. */
+export interface RunFacts {
+  readonly number: number;
+  readonly setup: RunSetup;
+  readonly task: number;
+  readonly process: string;
+  created: 'pending' | 'created' | 'refused';
+  result: 'pending' | 'resolved' | 'rejected';
+  value: unknown;
+  executionId: string | undefined;
+  cancelled: boolean;
+}
+
+const ENDINGS: ReadonlySet<Event['type']> = new Set<Event['type']>([
+  'execution_completed',
+  'retry_scheduled',
+  'execution_failed',
+  'execution_cancelled',
+  'execution_expired',
+  'execution_delayed',
+  'lease_expired',
+  'lease_revoked',
+  'lease_released',
+]);
+
+export class Facts {
+  readonly executions = new Map<string, ExecutionFacts>();
+  readonly leases = new Map<string, LeaseFacts>();
+  readonly calls: HandlerCall[] = [];
+  readonly runs: RunFacts[] = [];
+  /** Which run an execution was created for; known when the creation is sent. */
+  private readonly runOf = new Map<string, number>();
+
+  creationSent(executionId: string, run: number): void {
+    this.runOf.set(executionId, run);
+  }
+
+  /** Executions that have not ended. */
+  get open(): ExecutionFacts[] {
+    return [...this.executions.values()].filter(({ situation }) => situation !== 'ended');
+  }
+
+  callsOf(executionId: string): HandlerCall[] {
+    return this.calls.filter((call) => call.executionId === executionId);
+  }
+
+  logged({ event }: LoggedEvent): void {
+    if (event.type === 'execution_created') {
+      this.executions.set(event.executionId, {
+        executionId: event.executionId,
+        run: this.runOf.get(event.executionId) ?? -1,
+        kind: event.executionKind,
+        laneId: event.laneId,
+        needs: event.requiredCapabilities,
+        createdAt: event.at,
+        deadlineAt: event.executionDeadlineAt,
+        leases: [],
+        events: [event],
+        situation: event.delayUntil === undefined ? 'eligible' : 'delayed',
+        since: event.at,
+        dueAt: event.delayUntil,
+      });
+      return;
+    }
+    const execution = this.executions.get(event.executionId);
+    if (execution === undefined) return;
+    execution.events.push(event);
+    this.leaseChanged(execution, event);
+    const next = situationAfter(event);
+    if (next === undefined) return;
+    Object.assign(execution, {
+      situation: next,
+      since: event.at,
+      dueAt: 'delayUntil' in event ? event.delayUntil : undefined,
+    });
+  }
+
+  private leaseChanged(execution: ExecutionFacts, event: Event): void {
+    const { executionId, at } = event;
+    if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
+      const { leaseId, attemptId, workerInstanceId, leaseExpiresAt: expiresAt, attemptTimeoutAt } = event;
+      const ends = { endedAt: undefined, endedBy: undefined };
+      const lease: LeaseFacts = {
+        ...{ executionId, leaseId, attemptId, workerInstanceId, attemptTimeoutAt },
+        ...{ claimedAt: at, grantedAt: at, expiresAt, ...ends },
+      };
+      execution.leases.push(lease);
+      this.leases.set(leaseId, lease);
+      return;
+    }
+    const lease = execution.leases.at(-1);
+    if (lease === undefined || lease.endedAt !== undefined) return;
+    if (event.type === 'lease_renewed') Object.assign(lease, { grantedAt: at, expiresAt: event.leaseExpiresAt });
+    if (ENDINGS.has(event.type)) Object.assign(lease, { endedAt: at, endedBy: event.type });
+  }
+}
+
+function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
+  switch (event.type) {
+    case 'execution_claimed':
+    case 'execution_resumed':
+      return 'active';
+    case 'execution_promoted':
+    case 'lease_expired':
+    case 'lease_revoked':
+    case 'lease_released':
+      return 'eligible';
+    case 'retry_scheduled':
+    case 'execution_delayed':
+      return 'delayed';
+    case 'execution_completed':
+    case 'execution_failed':
+    case 'execution_cancelled':
+    case 'execution_expired':
+      return 'ended';
+    default:
+      return undefined;
+  }
+}

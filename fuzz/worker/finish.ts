@@ -1,0 +1,306 @@
+/**
+ * The end of a run: everything is healed, all work comes to its end, and then nothing may be left: no open run, no taken
+ * room, no timer, no listener, no call under way. What happened must be explained by what handlers and callers did.
+ */
+import type { Event } from '../../src/engine/index.js';
+import { LIMITS } from '../../model/limits.js';
+import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';
+import type { Result } from './handlers.js';
+import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
+import type { WorkerSetup } from './program.js';
+import { short } from './story.js';
+import type { World } from './world.js';
+
+/** A worker that can do everything, for work that no other one can do. */
+const RESCUER: WorkerSetup = {
+  slots: 4,
+  claimAhead: 0,
+  leaseTtlMs: 10_000,
+  sweepMs: 1_000,
+  drainMs: 25_000,
+  gpu: true,
+  without: undefined,
+  loop: true,
+};
+/** Time in which everything comes to its end once all is well, ms: retries, delays, lapses, one after the other. */
+const END_MS = 15 * 60_000;
+const STEP_MS = 5_000;
+const QUIET_MS = 2 * CALL_TIMEOUT_MS;
+const CLOSE_MS = 60_000;
+/** Longest wait between two tries of a call, ms. */
+const MAX_BACKOFF_MS = 10_000;
+
+/** Brings a played world to its end, and checks it. @throws Broken */
+export async function finish(world: World): Promise<void> {
+  world.tell('world', 'all is well from here on');
+  for (const node of world.living) world.heal(node);
+  world.release();
+  world.hurries = true;
+  // What is on its way arrives.
+  await world.pass(QUIET_MS);
+  await untilEnded(world);
+  await world.pass(QUIET_MS);
+  for (const execution of world.facts.executions.values()) await explained(world, execution);
+  for (const run of world.facts.runs) promiseSettled(world, run);
+  for (const endings of world.checks.endings.entries()) repeated(world, endings);
+  for (const call of world.facts.calls) reported(world, call);
+  for (const node of world.living) for (const each of node.workers) atRest(world, node, each);
+  await roomIsFree(world);
+  await closed(world);
+  await world.pass(0);
+}
+
+async function untilEnded(world: World): Promise<void> {
+  for (let passedMs = 0; passedMs < END_MS; passedMs += STEP_MS) {
+    const working = world.facts.calls.some((call) => call.endedAt === undefined && isLiving(world, call.process));
+    const blocked = world.living.some(({ process }) => process.blockedUntil > world.scheduler.now());
+    const strays = world.nodes.some(({ connection }) => connection.strays > 0);
+    if (
+      !working &&
+      !blocked &&
+      !strays &&
+      world.facts.open.length === 0 &&
+      world.facts.runs.every((run) => isSettled(world, run))
+    )
+      return;
+    if (!canDoAll(world)) world.start(RESCUER);
+    world.release();
+    await world.pass(STEP_MS);
+  }
+  const [left] = world.facts.open;
+  if (left !== undefined)
+    world.broken(
+      'everything ends',
+      `${short(left.executionId)} is ${left.situation} since +${left.since - left.createdAt} ms after its creation`,
+    );
+}
+
+/** Whether the living workers have a handler for every task, and one of them runs the loop. */
+function canDoAll(world: World): boolean {
+  const working = world.living.filter(
+    ({ workers }) => workers.length === 0 || workers.some(({ drainedAt }) => drainedAt === undefined),
+  );
+  return (
+    working.some(({ setup }) => setup.loop) &&
+    world.program.setup.tasks.every((task, which) =>
+      working.some((node) => node.handles(taskName(which)) && (node.setup.gpu || !task.needsGpu)),
+    )
+  );
+}
+
+function isSettled(world: World, { process, created, result }: RunFacts): boolean {
+  return !isLiving(world, process) || (created !== 'pending' && result !== 'pending');
+}
+
+const isLiving = ({ living }: World, process: string): boolean => living.some(({ name }) => name === process);
+
+function promiseSettled(world: World, run: RunFacts): void {
+  if (!isSettled(world, run))
+    world.broken("every run's promise settles", `run ${run.number}: creation ${run.created}, result ${run.result}`);
+  const executions = [...world.facts.executions.values()].filter(({ run: number }) => number === run.number);
+  if (executions.length > 1) world.broken('one run is one execution', `run ${run.number} has ${executions.length}`);
+  const ended = executions[0]?.events.findLast(({ type }) => END_TYPES.has(type))?.type;
+  if (run.created !== 'created' || run.result === 'pending') return;
+  if ((ended === 'execution_completed') !== (run.result === 'resolved'))
+    world.broken(
+      "a run's promise says how it ended",
+      `run ${run.number}: ${ended}, and its result ${run.result} (${String(run.value)})`,
+    );
+  if (run.result === 'resolved' && (run.value as Result).run !== run.number)
+    world.broken(
+      "a run's promise says how it ended",
+      `run ${run.number} got the result of run ${(run.value as Result).run}`,
+    );
+}
+
+const END_TYPES: ReadonlySet<Event['type']> = new Set<Event['type']>([
+  'execution_completed',
+  'execution_failed',
+  'execution_cancelled',
+  'execution_expired',
+]);
+
+/** An ending whose fate is unknown is sent again until it is known, or its lease is over. */
+function repeated(
+  world: World,
+  [leaseId, endings]: [string, World['checks']['endings'] extends Map<string, infer E> ? E : never],
+): void {
+  const lease = world.facts.leases.get(leaseId);
+  const { last, unknown, lastSettledAt, firstSentAt, node } = endings;
+  if (
+    last !== 'unknown' ||
+    lease === undefined ||
+    !node.alive ||
+    node.workers.some(({ drainedAt }) => drainedAt !== undefined)
+  )
+    return;
+  const backoffMs = Math.min(MAX_BACKOFF_MS, 100 * 2 ** (unknown - 1));
+  const endsAt = lease.endedAt ?? lease.expiresAt;
+  if (lastSettledAt + backoffMs < Math.min(endsAt, lease.expiresAt) && lastSettledAt - firstSentAt < 2 * MAX_BACKOFF_MS)
+    world.broken(
+      'an ending whose fate is unknown is repeated',
+      `${[...endings.names].join()} of ${short(lease.executionId)} was given up after ${unknown} tries`,
+    );
+}
+
+/** What a handler ended with is reported, if its work was still its own. */
+function reported(world: World, call: HandlerCall): void {
+  const { end, endedAt, leaseId } = call;
+  const node = world.nodes.find(({ name }) => name === call.process);
+  const lease = world.facts.leases.get(leaseId);
+  if (
+    !node?.alive ||
+    lease === undefined ||
+    endedAt === undefined ||
+    end === undefined ||
+    end === 'heeded' ||
+    call.toldAt() !== undefined
+  )
+    return;
+  if (endedAt + 100 >= Math.min(lease.endedAt ?? Infinity, lease.expiresAt, lease.attemptTimeoutAt ?? Infinity)) return;
+  if (world.checks.isExcused(node, lease, endedAt)) return;
+  const expected = { returned: 'completeExecution', threw: 'failExecution', delayed: 'delayExecution' }[end];
+  const { names } = world.checks.endings.get(leaseId) ?? {};
+  if (!names?.has(expected) && !names?.has('releaseLease'))
+    world.broken('what a handler ended with is reported', `call ${call.number} ${end}, and no ${expected} was sent`);
+}
+
+function atRest(world: World, node: Node, each: NodeWorker): void {
+  const { worker, claimed, finished, drainedAt, missedEvents } = each;
+  const { running, ahead, ...counts } = worker.stats();
+  const settled = counts.completed + counts.failed + counts.delayed + counts.released + counts.lost;
+  if (running !== 0 || ahead !== 0 || counts.claimed !== settled)
+    world.broken(
+      'every attempt settles exactly once',
+      `${node.name}: ${counts.claimed} claimed, ${settled} settled, ${running} running, ${ahead} ahead`,
+    );
+  for (const [executionId, times] of claimed)
+    if (!missedEvents && finished.get(executionId) !== times)
+      world.broken(
+        'every attempt settles exactly once',
+        `${short(executionId)} on ${node.name}: claimed ${times} times, finished ${finished.get(executionId) ?? 0} times`,
+      );
+  if (drainedAt === undefined && !each.saidIdle)
+    world.broken('a worker without work says so', `${node.name} has nothing in hand and did not say that it is idle`);
+  if (drainedAt === undefined && counts.claiming === 'full')
+    world.broken('when all is quiet all room is free', `${node.name} is ${counts.claiming}`);
+}
+
+/** All slots can be taken again, at once. */
+async function roomIsFree(world: World): Promise<void> {
+  const nodes = world.living.filter(({ workers }) => workers.some(({ drainedAt }) => drainedAt === undefined));
+  const slots = nodes.map(
+    ({ setup, workers }) => setup.slots * workers.filter(({ drainedAt }) => drainedAt === undefined).length,
+  );
+  nodes.forEach((node, index) => {
+    // What is taken ahead takes no slot.
+    const probes = (slots[index] as number) + node.setup.claimAhead * node.workers.length;
+    for (let probe = 0; probe < probes; probe++)
+      node.probe
+        .run(undefined)
+        .result()
+        .catch(() => undefined);
+  });
+  await world.pass(RESCUER.sweepMs * 7);
+  nodes.forEach((node, index) => {
+    if (node.probing !== slots[index])
+      world.broken(
+        'when all is quiet all room is free',
+        `${node.name} has ${slots[index]} slots, and ${node.probing} can be taken`,
+      );
+    node.openForGood();
+  });
+  await world.pass(QUIET_MS);
+  for (const node of nodes) for (const each of node.workers) atRest(world, node, each);
+}
+
+async function closed(world: World): Promise<void> {
+  const closing = world.living.map(async (node) => {
+    await node.app.close();
+    node.closed = true;
+  });
+  const nodes = world.living;
+  await world.pass(CLOSE_MS);
+  for (const node of nodes) {
+    if (!node.closed) world.broken('an app that is closed comes to its end', node.name);
+    const { connection, process } = node;
+    if (connection.leftAtClose > 0)
+      world.broken('nothing is left behind', `${node.name}: ${connection.leftAtClose} listeners of wakes`);
+    if (process.timers > 0) world.broken('nothing is left behind', `${node.name}: ${process.timers} timers`);
+    if (connection.inFlight.size > 0)
+      world.broken('nothing is left behind', `${node.name}: ${connection.inFlight.size} calls`);
+  }
+  await Promise.all(closing);
+}
+
+// Why everything ended as it did.
+
+async function explained(world: World, execution: ExecutionFacts): Promise<void> {
+  execution.events.forEach((event, index) => {
+    const problem = problemWith(world, execution, event, execution.events.slice(0, index));
+    if (problem !== undefined)
+      world.broken('every end is explained', `${short(execution.executionId)}: ${event.type}, and ${problem}`);
+  });
+  if (execution.events.at(-1)?.type !== 'execution_completed') return;
+  const bytes = await world.server.store.getExecutionResult({ executionId: execution.executionId });
+  const result = bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Result);
+  const call = world.facts.calls[result?.call ?? -1];
+  if (
+    call?.executionId !== execution.executionId ||
+    call.end !== 'returned' ||
+    call.leaseId !== execution.leases.at(-1)?.leaseId
+  )
+    world.broken(
+      'every end is explained',
+      `${short(execution.executionId)} completed with ${JSON.stringify(result)}, which its last owner did not return`,
+    );
+}
+
+/** What does not fit between an event and what handlers and callers did, in words. */
+function problemWith(
+  world: World,
+  execution: ExecutionFacts,
+  event: Event,
+  before: readonly Event[],
+): string | undefined {
+  const lease = execution.leases.find(({ leaseId }) => leaseId === lastLeaseOf(before));
+  const call = world.facts.calls.find(({ leaseId }) => leaseId === lease?.leaseId);
+  switch (event.type) {
+    case 'execution_completed':
+      return call?.end === 'returned' ? undefined : 'its handler did not return';
+    case 'execution_delayed':
+      return call?.end === 'delayed' || call === undefined ? undefined : 'its handler did not ask for it';
+    case 'retry_scheduled':
+    case 'execution_failed':
+      return failureProblem(event, call, lease?.attemptTimeoutAt);
+    case 'execution_cancelled':
+      return world.facts.runs[execution.run]?.cancelled ? undefined : 'nobody cancelled it';
+    case 'execution_expired':
+      return event.at >=
+        Math.min(execution.deadlineAt ?? LIMITS.maxInteger, lease?.attemptTimeoutAt ?? LIMITS.maxInteger)
+        ? undefined
+        : 'its time was not over';
+    default:
+      return undefined;
+  }
+}
+
+function failureProblem(
+  { failureReason, failureCategory, at }: Extract<Event, { type: 'retry_scheduled' | 'execution_failed' }>,
+  call: HandlerCall | undefined,
+  attemptTimeoutAt: number | undefined,
+): string | undefined {
+  if (failureCategory === 'max_reclaims_exceeded') return undefined;
+  if (failureCategory === 'handler_error')
+    return call?.end === 'threw' && failureReason.includes(call.reason ?? '')
+      ? undefined
+      : `its handler did not throw (${failureReason})`;
+  return attemptTimeoutAt !== undefined && attemptTimeoutAt <= at
+    ? undefined
+    : `nothing explains "${failureReason}" (${failureCategory})`;
+}
+
+function lastLeaseOf(events: readonly Event[]): string | undefined {
+  const taken = events.findLast(({ type }) => type === 'execution_claimed' || type === 'execution_resumed');
+  return taken !== undefined && 'leaseId' in taken ? taken.leaseId : undefined;
+}

@@ -1,0 +1,127 @@
+/** Handlers that do what a script says, and write down what they did. */
+import { delay, NonRetryableError, RetryableError, type TaskContext } from '../../src/index.js';
+import type { HandlerCall } from './facts.js';
+import type { Input, Node } from './node.js';
+import type { Step } from './program.js';
+import type { World } from './world.js';
+
+/** What a handler does once its script is at its end. */
+const LAST: Step = {
+  takesMs: 0,
+  end: 'return',
+  heeds: true,
+  stretches: 0,
+  stretchShare: 0,
+  progress: 'none',
+};
+/** The most that a handler takes once a run is to end, ms. */
+const HURRIED_MS = 500;
+const RETRY_AFTER_MS = 2_000;
+const DELAY_MS = 3_000;
+
+/** What a completed run answers: which call of a handler made it. */
+export interface Result {
+  readonly run: number;
+  readonly call: number;
+}
+
+/** A handler of this process. */
+export function playing(world: World, node: Node): (context: TaskContext<Input>) => Promise<unknown> {
+  return async (context) => {
+    const { executionId, input } = context;
+    const run = world.facts.runs[input.run];
+    const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? LAST;
+    const call = begin(world, node, context, step);
+    try {
+      await work(node, context, world.hurries ? { ...step, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step);
+      const value = await endOf(step, call, context);
+      call.end = step.end === 'delay' ? 'delayed' : 'returned';
+      return value;
+    } catch (error) {
+      call.end = context.signal.aborted && error === context.signal.reason ? 'heeded' : 'threw';
+      call.reason = error instanceof Error ? error.message : String(error);
+      throw error;
+    } finally {
+      call.endedAt = world.scheduler.now();
+      world.tell(node.name, `handler call ${call.number} ${call.end}`);
+    }
+  };
+}
+
+function begin(world: World, node: Node, context: TaskContext<Input>, step: Step): HandlerCall {
+  const { executionId, fence } = context;
+  let toldAt: number | undefined;
+  const looks = step.heeds || step.end === 'hang';
+  if (looks) {
+    const { signal } = context;
+    if (signal.aborted) toldAt = world.scheduler.now();
+    signal.addEventListener('abort', () => {
+      toldAt = world.scheduler.now();
+      world.tell(
+        node.name,
+        () => `handler call ${call.number} is told: ${String((signal.reason as { code?: string }).code)}`,
+      );
+    });
+  }
+  const call: HandlerCall = {
+    number: world.facts.calls.length,
+    ...{ executionId, leaseId: fence.leaseId, token: fence.token, process: node.name },
+    startedAt: world.scheduler.now(),
+    looks,
+    toldAt: () => toldAt,
+    endedAt: undefined,
+    end: undefined,
+    reason: undefined,
+  };
+  world.tell(
+    node.name,
+    () =>
+      `handler call ${call.number} for ${world.nameOf(executionId)} (${step.takesMs} ms, then ${step.end}${step.heeds ? '' : ', heeds nothing'})`,
+  );
+  world.checks.handlerCalled(call);
+  world.facts.calls.push(call);
+  return call;
+}
+
+async function work(node: Node, context: TaskContext<Input>, step: Step): Promise<void> {
+  for (let stretch = 0; stretch < step.stretches; stretch++) {
+    await node.block(Math.round(step.stretchShare * node.setup.leaseTtlMs));
+    await node.process.turn();
+  }
+  if (step.progress === 'awaited') await context.progress(50, 'half');
+  if (step.progress === 'in_passing') void context.progress(50, 'half');
+  if (step.takesMs > 0) await heeding(step, context, node.process.sleep(step.takesMs));
+  if (step.end === 'hang') await heeding(step, context, node.untilReleased());
+}
+
+/** Waits, or stops when the signal says so and the handler heeds it. */
+async function heeding(step: Step, { signal }: TaskContext<Input>, waited: Promise<void>): Promise<void> {
+  if (!step.heeds) return waited;
+  signal.throwIfAborted();
+  let stop = (): void => undefined;
+  const stopped = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    await Promise.race([waited, stopped]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function endOf(step: Step, call: HandlerCall, { input }: TaskContext<Input>): Promise<unknown> {
+  switch (step.end) {
+    case 'throw':
+      throw new Error(`call ${call.number}`);
+    case 'throw_for_good':
+      throw new NonRetryableError(`call ${call.number}`);
+    case 'retry_after':
+      throw new RetryableError(`call ${call.number}`, { retryAfterMs: RETRY_AFTER_MS });
+    case 'delay':
+      return delay(DELAY_MS);
+    case 'return':
+    case 'hang':
+      return { run: input.run, call: call.number } satisfies Result;
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * What a run of the worker machine consists of: a deployment, and moves. Everything in it is small and plain data, and
+ * refers to things by choice ("the third of those that there are"), so that whatever shrinking leaves still means
+ * something.
+ */
+import fc from 'fast-check';
+import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
+
+/** What a handler does when it is called. */
+export interface Step {
+  /** How long it takes, ms of virtual time. */
+  readonly takesMs: number;
+  readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang';
+  /** Whether it stops when its signal says so. */
+  readonly heeds: boolean;
+  /** Computes in so many stretches before anything else, with one turn of the event loop between them. */
+  readonly stretches: number;
+  /** Length of a stretch as a share of the lease. */
+  readonly stretchShare: number;
+  /** Progress that it tells; in passing, without waiting for the answer. */
+  readonly progress: 'none' | 'awaited' | 'in_passing';
+}
+
+export interface TaskSetup {
+  /** Whether it shares one lane with the other tasks that do. */
+  readonly sharesLane: boolean;
+  readonly needsGpu: boolean;
+  readonly failures: number;
+  readonly crashes: number;
+  readonly attemptTimeoutMs: number | undefined;
+  readonly totalMs: number | undefined;
+  readonly backoffMs: number;
+}
+
+export interface WorkerSetup {
+  readonly slots: number;
+  readonly claimAhead: number;
+  readonly leaseTtlMs: number;
+  readonly sweepMs: number;
+  readonly drainMs: number;
+  readonly gpu: boolean;
+  /** The task that it has no handler for, if any. */
+  readonly without: number | undefined;
+  readonly loop: boolean;
+}
+
+export interface Setup {
+  readonly seed: number;
+  readonly partitions: number;
+  /** One way, ms. */
+  readonly latencyMs: number;
+  readonly tasks: readonly TaskSetup[];
+  /** One worker each, in a process of its own. */
+  readonly workers: readonly WorkerSetup[];
+}
+
+export interface RunSetup {
+  readonly script: readonly Step[];
+  readonly delayMs: number | undefined;
+  readonly deadlineMs: number | undefined;
+  readonly priority: number;
+}
+
+export type Move =
+  | {
+      readonly do: 'run';
+      readonly process: number;
+      readonly task: number;
+      readonly count: number;
+      readonly run: RunSetup;
+    }
+  | { readonly do: 'wait'; readonly ms: number }
+  /** To the nth time at which something is to happen, or 1 ms before or after it. */
+  | { readonly do: 'jump'; readonly to: number; readonly offsetMs: number }
+  | { readonly do: 'cancel'; readonly process: number; readonly run: number }
+  | { readonly do: 'revoke'; readonly run: number }
+  | {
+      readonly do: 'fault';
+      readonly process: number;
+      readonly on: CallGroup;
+      readonly fault: Fault;
+      readonly count: number;
+    }
+  | { readonly do: 'wakes'; readonly process: number; readonly fault: WakeFault; readonly count: number }
+  | { readonly do: 'foreign_wake'; readonly process: number; readonly what: number }
+  | { readonly do: 'disconnect' | 'reconnect' | 'heal'; readonly process: number }
+  /** The event loop of the process stands still, for this share of its lease. */
+  | { readonly do: 'block'; readonly process: number; readonly share: number }
+  | { readonly do: 'kill' | 'restart' | 'second_worker'; readonly process: number }
+  | { readonly do: 'drain'; readonly process: number; readonly ms: number }
+  | {
+      readonly do: 'find';
+      readonly process: number;
+      readonly task: number;
+      readonly count: number;
+      readonly waitMs: number;
+    }
+  /** Handlers that hang come to their end. */
+  | { readonly do: 'release' };
+
+export interface Program {
+  readonly setup: Setup;
+  readonly moves: readonly Move[];
+}
+
+/**
+ * What the worker of today is known not to survive, each with the row of the list of faults that it belongs to. It is
+ * put back with the mend.
+ */
+export const WITHHELD = {
+  /** 12: progress that nobody waits for, refused, ends the process. */
+  progressInPassing: true,
+  /** 9: a loop blocked in several stretches judges its leases before it reads its answers. */
+  manyStretches: true,
+  /** 3: a fault of one command that passes is taken for a refusal. */
+  oneFaulty: true,
+  /** 6: a wake for a partition that does not exist is followed for ever. */
+  foreignPartition: true,
+};
+
+const TIMES_MS = [0, 1, 5, 50, 400, 1_000, 3_000, 10_000, 40_000];
+const choice = fc.nat({ max: 7 });
+const maybe = <T>(arbitrary: fc.Arbitrary<T>, weight = 3): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+
+const step: fc.Arbitrary<Step> = fc.record({
+  takesMs: fc.constantFrom(...TIMES_MS),
+  end: fc.oneof(
+    { weight: 8, arbitrary: fc.constant('return' as const) },
+    { weight: 5, arbitrary: fc.constantFrom('throw', 'throw_for_good', 'retry_after', 'delay', 'hang') },
+  ),
+  heeds: fc.boolean(),
+  stretches: fc.oneof(
+    { weight: 8, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: WITHHELD.manyStretches ? 1 : 4 }) },
+  ),
+  stretchShare: fc.constantFrom(0.1, 0.3, 0.5, 0.64, 1.2),
+  progress: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('none' as const) },
+    { weight: 1, arbitrary: fc.constant('awaited' as const) },
+    { weight: WITHHELD.progressInPassing ? 0 : 1, arbitrary: fc.constant('in_passing' as const) },
+  ),
+});
+
+const task: fc.Arbitrary<TaskSetup> = fc.record({
+  sharesLane: fc.boolean(),
+  needsGpu: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  failures: fc.constantFrom(0, 1, 3),
+  crashes: fc.constantFrom(1_000, 1_000, 1),
+  attemptTimeoutMs: maybe(fc.constantFrom(50, 1_000, 8_000)),
+  totalMs: maybe(fc.constantFrom(1_000, 20_000), 6),
+  backoffMs: fc.constantFrom(1, 500, 4_000),
+});
+
+const worker: fc.Arbitrary<WorkerSetup> = fc.record({
+  slots: fc.constantFrom(1, 1, 2, 3),
+  claimAhead: fc.constantFrom(0, 0, 1, 4),
+  leaseTtlMs: fc.constantFrom(3_000, 10_000, 30_000),
+  sweepMs: fc.constantFrom(5_000, 5_000, 1_000),
+  drainMs: fc.constantFrom(0, 2_000, 25_000),
+  gpu: fc.boolean(),
+  without: maybe(fc.nat({ max: 2 }), 5),
+  loop: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+});
+
+export const setup: fc.Arbitrary<Setup> = fc.record({
+  seed: fc.nat({ max: 1_000 }),
+  partitions: fc.constantFrom(1, 1, 2, 4),
+  latencyMs: fc.constantFrom(0, 1, 1, 20),
+  tasks: fc.array(task, { minLength: 1, maxLength: 3 }),
+  workers: fc.array(worker, { minLength: 1, maxLength: 3 }),
+});
+
+const fault: fc.Arbitrary<Fault> = fc.oneof(
+  fc.constantFrom<Fault>(
+    { kind: 'not_sent' },
+    { kind: 'answer_lost' },
+    { kind: 'never_arrives' },
+    { kind: 'never_answered' },
+  ),
+  fc.record({ kind: fc.constant('arrives_late' as const), byMs: fc.constantFrom(1, 1_000, 20_000) }),
+  fc.record({ kind: fc.constant('slow' as const), byMs: fc.constantFrom(10, 500, 2_400, 4_000) }),
+  ...(WITHHELD.oneFaulty
+    ? []
+    : [fc.record({ kind: fc.constant('one_faulty' as const), position: choice, ran: fc.boolean() })]),
+);
+
+const GROUPS: readonly CallGroup[] = [
+  'any',
+  'create',
+  'claim',
+  'renew',
+  'ending',
+  'progress',
+  'cancel',
+  'due',
+  'read',
+  'subscribe',
+];
+
+const runSetup: fc.Arbitrary<RunSetup> = fc.record({
+  script: fc.array(step, { minLength: 1, maxLength: 3 }),
+  delayMs: maybe(fc.constantFrom(1, 1_000, 15_000), 5),
+  deadlineMs: maybe(fc.constantFrom(10, 5_000, 60_000), 7),
+  priority: fc.constantFrom(0, 0, 5),
+});
+
+const moveOf = <Name extends Move['do'], Rest extends object>(
+  name: Name,
+  rest: { [Key in keyof Rest]: fc.Arbitrary<Rest[Key]> },
+) => fc.record({ do: fc.constant(name), ...rest } as never) as unknown as fc.Arbitrary<Move>;
+
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: moveOf('run', { process: choice, task: choice, count: fc.constantFrom(1, 1, 2, 5, 12), run: runSetup }),
+  },
+  { weight: 6, arbitrary: moveOf('wait', { ms: fc.constantFrom(1, 20, 700, 2_500, 6_000, 35_000) }) },
+  { weight: 6, arbitrary: moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) }) },
+  { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
+  { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
+  {
+    weight: 4,
+    arbitrary: moveOf('fault', {
+      process: choice,
+      on: fc.constantFrom(...GROUPS),
+      fault,
+      count: fc.constantFrom(1, 1, 2, 4),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: moveOf('wakes', {
+      process: choice,
+      fault: fc.oneof(
+        fc.constantFrom<WakeFault>({ kind: 'lost' }, { kind: 'twice' }),
+        fc.record({ kind: fc.constant('late' as const), byMs: fc.constantFrom(30, 3_000) }),
+      ),
+      count: fc.constantFrom(1, 5),
+    }),
+  },
+  { weight: 1, arbitrary: moveOf('foreign_wake', { process: choice, what: choice }) },
+  { weight: 1, arbitrary: moveOf('disconnect', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('reconnect', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('heal', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('block', { process: choice, share: fc.constantFrom(0.2, 0.5, 0.64, 0.95, 1.5) }) },
+  { weight: 1, arbitrary: moveOf('kill', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('restart', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('second_worker', { process: choice }) },
+  { weight: 1, arbitrary: moveOf('drain', { process: choice, ms: fc.constantFrom(0, 500, 25_000) }) },
+  { weight: 1, arbitrary: moveOf('release', {}) },
+);
+
+/** Many short runs, for breadth and quick shrinking; some long ones, because deep states take many moves. */
+export const program: fc.Arbitrary<Program> = fc.record({
+  setup,
+  moves: fc.oneof(
+    { weight: 6, arbitrary: fc.array(move, { minLength: 1, maxLength: 10 }) },
+    { weight: 4, arbitrary: fc.array(move, { minLength: 1, maxLength: 30 }) },
+    { weight: 1, arbitrary: fc.array(move, { minLength: 20, maxLength: 80 }) },
+  ),
+});

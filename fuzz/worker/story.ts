@@ -1,0 +1,82 @@
+/** What happened in a run, as a story that a person can follow: time, actor, what. */
+import type { CommandResult, Wake } from '../../src/engine/index.js';
+import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
+
+interface Line {
+  readonly at: number;
+  readonly actor: string;
+  readonly text: string;
+}
+
+/** Lines told at the end of a long story; what came before is seldom what matters. */
+const MAX_LINES = 400;
+const ACTOR_WIDTH = 8;
+
+export class Story {
+  private readonly lines: Line[] = [];
+  /** Nothing is told in runs that nobody reads. */
+  constructor(
+    private readonly startAt: number,
+    private readonly told: boolean,
+  ) {}
+
+  tell(at: number, actor: string, text: string | (() => string)): void {
+    if (this.told) this.lines.push({ at, actor, text: typeof text === 'string' ? text : text() });
+  }
+
+  toString(): string {
+    const left = Math.max(0, this.lines.length - MAX_LINES);
+    return [
+      ...(left > 0 ? [`(${left} earlier lines are left out)`] : []),
+      ...this.lines
+        .slice(left)
+        .map(
+          ({ at, actor, text }) => `${`+${at - this.startAt} ms`.padStart(12)}  ${actor.padEnd(ACTOR_WIDTH)} ${text}`,
+        ),
+    ].join('\n');
+  }
+}
+
+/** An id as a story names it. */
+export const short = (id: string): string =>
+  id.replace(/^\{fp:(\d+)\}:([0-9a-f]{4}).*$/, '$1:$2').replace(/^([0-9a-f]{4})[0-9a-f]{4}-.*$/, '$1');
+
+export function faultText(fault: Fault | WakeFault): string {
+  const name = fault.kind.replaceAll('_', ' ');
+  if ('byMs' in fault) return `${name} by ${fault.byMs} ms`;
+  return fault.kind === 'one_faulty'
+    ? `${name} (position ${fault.position}, ${fault.ran ? 'ran' : 'did not run'})`
+    : name;
+}
+
+/** A call when it settles. */
+export function callText(call: ObservedCall): string {
+  const what =
+    call.commands.length === 0
+      ? call.names.join()
+      : call.commands
+          .map((command, index) => `${commandText(command)} -> ${resultText(call.answers?.[index])}`)
+          .join('; ');
+  const outcome = call.error === undefined ? '' : ` FAILED: ${codeOf(call.error)}`;
+  const fault = call.fault === undefined ? '' : ` [${faultText(call.fault)}]`;
+  const took = call.settledAt === undefined ? '' : ` (${call.settledAt - call.madeAt} ms)`;
+  return `${what}${outcome}${fault}${took}`;
+}
+
+function commandText(command: ObservedCall['commands'][number]): string {
+  if (command.name === 'claimForWorker')
+    return `claim ${command.args.claims.length} of ${command.args.laneId} at ${command.args.partition.replace(/\D/g, '')}`;
+  return `${command.name}${'executionId' in command.args ? ` ${short(command.args.executionId)}` : ''}`;
+}
+
+function resultText(result: CommandResult | undefined): string {
+  if (result === undefined) return '?';
+  if (!result.ok) return codeOf(result.error);
+  if (result.outcome.kind !== 'claimed') return result.outcome.kind;
+  return `claimed ${result.outcome.executions.map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
+}
+
+export const wakeText = (wake: Wake): string => `wake ${JSON.stringify(wake)}`;
+
+export const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);

@@ -1,0 +1,418 @@
+/**
+ * A backend as one process has it: the store of the simulated server behind a connection on which calls take time, meet
+ * faults, and travel together as they do to a real server.
+ *
+ * What a caller may rely on holds here too, and nothing more: every call settles by its deadline, and an error that says
+ * "retryable" leaves open whether the call ran. Wakes can be lost.
+ */
+import {
+  EngineError,
+  type Backend,
+  type Cancel,
+  type Command,
+  type CommandResult,
+  type OperationName,
+  type QueryName,
+  type Wake,
+} from '../../engine/index.js';
+import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
+import { FaultPlan, type Fault } from './faults.js';
+import { offer, type Gathered } from './offers.js';
+import type { SimulatedProcess } from './process.js';
+import type { Scheduler } from './scheduler.js';
+import type { SimulatedServer } from './server.js';
+
+/** One call of the process, as it is seen from outside. */
+export interface ObservedCall {
+  /** Counts the calls of this connection, from 1. */
+  readonly number: number;
+  /** Calls that travel together have the same number here. */
+  trip: number;
+  /** The operations, or the read, that it asks for. */
+  readonly names: readonly string[];
+  /** Its commands; none for a read. */
+  readonly commands: readonly Command[];
+  readonly madeAt: number;
+  fault: Fault | undefined;
+  settledAt: number | undefined;
+  /** The answers to its commands, or the error of the call. */
+  answers: readonly CommandResult[] | undefined;
+  error: unknown;
+}
+
+export interface ConnectionObserver {
+  made?(call: ObservedCall): void;
+  settled?(call: ObservedCall): void;
+  /** A wake reaches a listener. */
+  woken?(wake: Wake): void;
+  /** A listener of wakes threw, which none may. */
+  listenerThrew?(error: unknown): void;
+}
+
+export interface ConnectionOptions {
+  readonly scheduler: Scheduler;
+  readonly process: SimulatedProcess;
+  readonly server: SimulatedServer;
+  /** One way, ms. */
+  readonly latencyMs: number;
+  /** When the process gives a call up, ms. */
+  readonly callTimeoutMs: number;
+  readonly observer?: ConnectionObserver;
+}
+
+interface Subscription {
+  readonly lanes: readonly string[];
+  readonly capabilities: readonly string[] | undefined;
+  readonly listener: (wake: Wake) => void;
+  active: boolean;
+  leave: () => void;
+}
+
+/** Commands of one caller on their way. */
+interface Entry extends Gathered {
+  readonly call: ObservedCall;
+  readonly resolve: (results: CommandResult[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const unanswered = (): EngineError => new EngineError('call_timeout', 'Simulated: no answer in time.');
+const broken = (): EngineError => new EngineError('transport_failed', 'Simulated: the connection failed.');
+
+/** Says that everything may have changed: the subscription was made again. Listeners that do not know it ignore it. */
+const RESYNC = { kind: 'resync' } as unknown as Wake;
+
+export class SimulatedConnection {
+  readonly backend: Backend;
+  readonly plan = new FaultPlan();
+  /** Whether wakes arrive. */
+  connected = true;
+  /** Subscriptions that were still there when the backend was closed. */
+  leftAtClose = 0;
+  /** Calls that the process has given up and that are still to run. */
+  strays = 0;
+  private readonly gathering = new Map<string, Entry[]>();
+  private readonly subscriptions = new Set<Subscription>();
+  private readonly open = new Set<ObservedCall>();
+  private calls = 0;
+  private trips = 0;
+  private closed = false;
+
+  constructor(private readonly options: ConnectionOptions) {
+    this.backend = this.build();
+  }
+
+  /** Calls that are not settled. */
+  get inFlight(): ReadonlySet<ObservedCall> {
+    return this.open;
+  }
+
+  /** Listeners of wakes. */
+  get listeners(): number {
+    return this.subscriptions.size;
+  }
+
+  /** Wakes are lost from now on, and new subscriptions fail. */
+  disconnect(): void {
+    this.connected = false;
+  }
+
+  /** Wakes arrive again; listeners are told that some may have been lost. */
+  reconnect(): void {
+    if (this.connected) return;
+    this.connected = true;
+    this.inject(RESYNC);
+  }
+
+  /** Delivers a wake that the server did not send. */
+  inject(wake: Wake): void {
+    for (const subscription of this.subscriptions) this.deliver(subscription, wake, this.options.latencyMs);
+  }
+
+  /** The process is gone: the server forgets its subscriptions. */
+  kill(): void {
+    for (const subscription of this.subscriptions) this.remove(subscription);
+    this.open.clear();
+  }
+
+  private build(): Backend {
+    const { server } = this.options;
+    const backend: Record<string | symbol, unknown> = {
+      label: 'valkey',
+      partitions: server.store.partitions,
+      execute: (commands: readonly Command[]) => this.send([...commands]),
+      listLanes: (page?: { cursor?: string; limit?: number }) =>
+        this.ask('listLanes', '', () => server.store.listLanes(page)),
+      ping: () => this.ask('ping', '', () => server.store.ping()),
+      serverTime: () => this.ask('serverTime', '', () => server.store.serverTime()),
+      onWake: (...args: Parameters<Backend['onWake']>) => this.subscribe(...args),
+      close: async () => this.close(),
+      [Symbol.asyncDispose]: async () => this.close(),
+    };
+    for (const name of Object.keys(OPERATIONS) as OperationName[]) {
+      backend[name] = async (args: unknown) => {
+        const [result] = await this.send([{ name, args } as Command]);
+        if (result?.ok) return result.outcome;
+        throw result?.error;
+      };
+    }
+    for (const name of Object.keys(QUERIES) as QueryName[]) {
+      backend[name] = (args: unknown) => {
+        const partition = queryNamed(name).partition(args as never);
+        this.flush(partition);
+        return this.ask(name, partition, () => (server.store[name] as (args: unknown) => Promise<unknown>)(args));
+      };
+    }
+    return backend as unknown as Backend;
+  }
+
+  private close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.leftAtClose = this.subscriptions.size;
+    for (const subscription of this.subscriptions) this.remove(subscription);
+  }
+
+  private call(names: readonly string[], commands: readonly Command[]): ObservedCall {
+    if (this.closed) throw new EngineError('backend_closed', 'Simulated: the backend is closed.');
+    const call: ObservedCall = {
+      number: ++this.calls,
+      trip: 0,
+      names,
+      commands,
+      madeAt: this.options.scheduler.now(),
+      fault: undefined,
+      settledAt: undefined,
+      answers: undefined,
+      error: undefined,
+    };
+    this.open.add(call);
+    this.options.observer?.made?.(call);
+    return call;
+  }
+
+  private settle(call: ObservedCall, answers: readonly CommandResult[] | undefined, error: unknown): void {
+    call.settledAt = this.options.scheduler.now();
+    call.answers = answers;
+    call.error = error;
+    this.open.delete(call);
+    this.options.observer?.settled?.(call);
+  }
+
+  // Commands: those of one turn that go to one partition travel together.
+
+  private async send(commands: readonly Command[]): Promise<CommandResult[]> {
+    const call = this.call(
+      commands.map(({ name }) => name),
+      commands,
+    );
+    const partition = partitionOf(commands);
+    return new Promise((resolve, reject) => {
+      const entry: Entry = { call, commands, resolve, reject };
+      const gathered = this.gathering.get(partition);
+      if (gathered !== undefined) {
+        gathered.push(entry);
+        return;
+      }
+      this.gathering.set(partition, [entry]);
+      process.nextTick(() => this.flush(partition));
+    });
+  }
+
+  private flush(partition: string): void {
+    const entries = this.gathering.get(partition);
+    if (entries === undefined) return;
+    // A process that was killed in this turn sends nothing.
+    if (this.options.process.dead) return;
+    // What listeners claim before they return goes along.
+    offer(partition, entries, this.subscriptions, (error) => this.options.observer?.listenerThrew?.(error));
+    this.gathering.delete(partition);
+    const creations = entries.filter(({ commands }) => commands.every(({ name }) => name === 'createExecution'));
+    const others = entries.filter((entry) => !creations.includes(entry));
+    this.dispatch(partition, [...creations, ...others]);
+  }
+
+  private dispatch(partition: string, entries: readonly Entry[]): void {
+    const fault = this.plan.takeForCall(entries.flatMap(({ call }) => call.names));
+    const trip = ++this.trips;
+    for (const { call } of entries) Object.assign(call, { trip, fault });
+    const skipped = fault?.kind === 'one_faulty' ? skippedIn(entries, fault) : undefined;
+    const batches = entries.map(({ commands }) =>
+      commands.filter((command) => command !== skipped?.command || skipped.ran),
+    );
+    this.travel(
+      fault,
+      () => this.options.server.execute(partition, batches),
+      (settled) =>
+        entries.forEach((entry, index) => {
+          const result = settled[index] as PromiseSettledResult<CommandResult[]>;
+          if (result.status === 'rejected') this.rejectEntry(entry, result.reason);
+          else this.resolveEntry(entry, withFault(entry.commands, result.value, skipped));
+        }),
+      (error) => entries.forEach((entry) => this.rejectEntry(entry, error)),
+    );
+  }
+
+  private resolveEntry({ call, resolve }: Entry, results: CommandResult[]): void {
+    this.settle(call, results, undefined);
+    resolve(results);
+  }
+
+  private rejectEntry({ call, reject }: Entry, error: unknown): void {
+    this.settle(call, undefined, error);
+    reject(error);
+  }
+
+  // Reads travel alone.
+
+  private async ask<T>(name: string, partition: string, run: () => Promise<T>): Promise<T> {
+    const call = this.call([name], []);
+    const fault = this.plan.takeForCall([name]);
+    Object.assign(call, { trip: ++this.trips, fault });
+    return new Promise<T>((resolve, reject) =>
+      this.travel(
+        fault,
+        async () => {
+          const [settled] = await Promise.allSettled([run()]);
+          // A read can be more than one: what it changed is to be seen.
+          await this.options.server.follow(partition);
+          return settled;
+        },
+        (settled) => {
+          this.settle(call, undefined, settled.status === 'rejected' ? settled.reason : undefined);
+          if (settled.status === 'rejected') reject(settled.reason);
+          else resolve(settled.value);
+        },
+        (error) => {
+          this.settle(call, undefined, error);
+          reject(error);
+        },
+      ),
+    );
+  }
+
+  /** There and back, with what happens on the way. */
+  private travel<T>(
+    fault: Fault | undefined,
+    run: () => Promise<T>,
+    answered: (answer: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const { scheduler, process: own, server, latencyMs, callTimeoutMs } = this.options;
+    const now = scheduler.now();
+    const oneWayMs = latencyMs + (fault?.kind === 'slow' ? fault.byMs : 0);
+    const arrives = (atMs: number, then: (answer: T) => void): void => {
+      scheduler.at(server, 'network', now + atMs, () => void run().then(then));
+    };
+    if (fault?.kind === 'not_sent') {
+      scheduler.at(own, 'network', now, () => failed(broken()));
+      return;
+    }
+    let deadline: Cancel = () => undefined;
+    let over = false;
+    const once = (finish: () => void) => () => {
+      if (over) return;
+      over = true;
+      deadline();
+      finish();
+    };
+    deadline = scheduler.at(
+      own,
+      'network',
+      now + callTimeoutMs,
+      once(() => failed(unanswered())),
+    );
+    const back = (finish: () => void): void =>
+      void scheduler.at(own, 'network', scheduler.now() + oneWayMs, once(finish));
+    if (fault?.kind === 'never_answered') arrives(oneWayMs, () => undefined);
+    else if (fault?.kind === 'arrives_late') {
+      this.strays++;
+      arrives(callTimeoutMs + fault.byMs, () => this.strays--);
+    } else if (fault?.kind === 'answer_lost') arrives(oneWayMs, () => back(() => failed(broken())));
+    else if (fault?.kind !== 'never_arrives') arrives(oneWayMs, (answer) => back(() => answered(answer)));
+  }
+
+  // Wakes.
+
+  private async subscribe(
+    lanes: readonly string[],
+    listener: (wake: Wake) => void,
+    capabilities?: readonly string[],
+  ): Promise<() => void> {
+    const subscription: Subscription = { lanes, listener, capabilities, active: true, leave: () => undefined };
+    try {
+      await this.ask('onWake', '', async () => {
+        if (!this.connected) throw broken();
+        const leave = await this.options.server.store.onWake(
+          lanes,
+          (wake) => this.wake(subscription, wake),
+          capabilities,
+        );
+        if (!subscription.active) return leave();
+        subscription.leave = leave;
+        this.subscriptions.add(subscription);
+      });
+    } catch (error) {
+      this.remove(subscription);
+      throw error;
+    }
+    return () => this.remove(subscription);
+  }
+
+  private remove(subscription: Subscription): void {
+    subscription.active = false;
+    subscription.leave();
+    this.subscriptions.delete(subscription);
+  }
+
+  private wake(subscription: Subscription, wake: Wake): void {
+    if (!this.connected) return;
+    const fault = this.plan.takeForWake();
+    if (fault?.kind === 'lost') return;
+    const { latencyMs } = this.options;
+    this.deliver(subscription, wake, latencyMs + (fault?.kind === 'late' ? fault.byMs : 0));
+    if (fault?.kind === 'twice') this.deliver(subscription, wake, latencyMs);
+  }
+
+  private deliver(subscription: Subscription, wake: Wake, afterMs: number): void {
+    const { scheduler, process: own, observer } = this.options;
+    scheduler.at(own, 'network', scheduler.now() + afterMs, () => {
+      if (!subscription.active || !this.connected) return;
+      observer?.woken?.(wake);
+      try {
+        subscription.listener(wake);
+      } catch (error) {
+        observer?.listenerThrew?.(error);
+      }
+    });
+  }
+}
+
+interface Skipped {
+  readonly command: Command;
+  readonly ran: boolean;
+}
+
+function skippedIn(entries: readonly Entry[], { position, ran }: Extract<Fault, { kind: 'one_faulty' }>): Skipped {
+  const all = entries.flatMap(({ commands }) => commands);
+  return { command: all[position % all.length] as Command, ran };
+}
+
+/** The results of an entry, one for each of its commands, with the fault in the place of the command that met it. */
+function withFault(
+  commands: readonly Command[],
+  results: CommandResult[],
+  skipped: Skipped | undefined,
+): CommandResult[] {
+  const position = skipped === undefined ? -1 : commands.indexOf(skipped.command);
+  if (skipped === undefined || position < 0) return results;
+  return results.toSpliced(position, skipped.ran ? 1 : 0, { ok: false, error: unanswered() });
+}
+
+/** The partition of a batch; none for one that is malformed, which the server refuses. */
+function partitionOf([first]: readonly Command[]): string {
+  try {
+    return first === undefined ? '' : partitionOfCommand(first as ParsedCommand);
+  } catch {
+    return '';
+  }
+}

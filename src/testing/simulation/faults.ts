@@ -1,0 +1,81 @@
+/** What can happen to a call between a process and its server, and to the wakes that come the other way. */
+
+export type Fault =
+  /** The connection fails before the call leaves: it never runs. */
+  | { readonly kind: 'not_sent' }
+  /** The call runs, and the connection fails before its answer is there. */
+  | { readonly kind: 'answer_lost' }
+  /** The call never arrives, and the process waits for its answer in vain. */
+  | { readonly kind: 'never_arrives' }
+  /** The call runs, and the process waits for its answer in vain. */
+  | { readonly kind: 'never_answered' }
+  /** The process has given the call up when it runs, so long after. */
+  | { readonly kind: 'arrives_late'; readonly byMs: number }
+  /** Both ways take so much longer. */
+  | { readonly kind: 'slow'; readonly byMs: number }
+  /** Of the commands that travel together, one is answered with a fault that passes; it has run, or it has not. */
+  | { readonly kind: 'one_faulty'; readonly position: number; readonly ran: boolean };
+
+/** Groups of calls that a fault can be aimed at. */
+export const CALL_GROUPS = {
+  any: [],
+  create: ['createExecution'],
+  claim: ['claimForWorker'],
+  renew: ['renewLease'],
+  ending: ['completeExecution', 'failExecution', 'delayExecution', 'releaseLease'],
+  progress: ['updateProgress'],
+  cancel: ['cancelExecution'],
+  due: ['listDue', 'applyDue', 'promoteDelayed', 'expireExecution', 'markLeaseExpiredIfDue', 'purgeExecution'],
+  read: ['readExecutionState', 'readExecutionInfo', 'getExecutionResult', 'readLog', 'serverTime'],
+  subscribe: ['onWake'],
+} as const satisfies Record<string, readonly string[]>;
+export type CallGroup = keyof typeof CALL_GROUPS;
+
+/** What happens to the next `count` calls of a group. */
+export interface FaultRule {
+  readonly on: CallGroup;
+  readonly fault: Fault;
+  readonly count: number;
+}
+
+export type WakeFault =
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'twice' }
+  | { readonly kind: 'late'; readonly byMs: number };
+
+/** The faults that are to come, in the order in which they were planned. */
+export class FaultPlan {
+  private calls: { readonly rule: FaultRule; left: number }[] = [];
+  private wakes: { readonly fault: WakeFault; left: number }[] = [];
+
+  add(rule: FaultRule): void {
+    this.calls.push({ rule, left: rule.count });
+  }
+
+  addForWakes(fault: WakeFault, count: number): void {
+    this.wakes.push({ fault, left: count });
+  }
+
+  /** Everything works from now on. */
+  clear(): void {
+    this.calls = [];
+    this.wakes = [];
+  }
+
+  /** The fault that a call with these names meets, if any. */
+  takeForCall(names: readonly string[]): Fault | undefined {
+    const entry = this.calls.find(({ rule: { on } }) => on === 'any' || names.some((name) => isIn(on, name)));
+    if (entry === undefined) return undefined;
+    if (--entry.left <= 0) this.calls = this.calls.filter((each) => each !== entry);
+    return entry.rule.fault;
+  }
+
+  takeForWake(): WakeFault | undefined {
+    const [entry] = this.wakes;
+    if (entry === undefined) return undefined;
+    if (--entry.left <= 0) this.wakes.shift();
+    return entry.fault;
+  }
+}
+
+const isIn = (group: CallGroup, name: string): boolean => (CALL_GROUPS[group] as readonly string[]).includes(name);

@@ -1,0 +1,66 @@
+/** Work on its way out of a process is offered to the listeners of that process first: what they claim travels along. */
+import type { Command, Wake } from '../../engine/index.js';
+
+export interface Gathered {
+  readonly commands: readonly Command[];
+}
+
+interface Listening {
+  readonly lanes: readonly string[];
+  readonly capabilities: readonly string[] | undefined;
+  readonly listener: (wake: Wake) => void;
+}
+
+interface Arrival {
+  readonly laneId: string;
+  readonly requiredCapabilities: readonly string[];
+  count: number;
+}
+
+/** Offers the creations among these; what listeners send before they return is added to `gathered` by their calls. */
+export function offer(
+  partition: string,
+  gathered: readonly Gathered[],
+  listening: Iterable<Listening>,
+  listenerThrew: (error: unknown) => void,
+): void {
+  const arrivals = arrivalsIn(gathered);
+  if (arrivals.length === 0) return;
+  const capable = [...listening].sort((a, b) => (a.capabilities?.length ?? 0) - (b.capabilities?.length ?? 0));
+  for (const { laneId, requiredCapabilities, count } of arrivals) {
+    const before = gathered.length;
+    for (const { lanes, capabilities, listener } of capable) {
+      const left = count - claimsIn(gathered.slice(before), laneId);
+      if (left <= 0) break;
+      if (!lanes.includes(laneId) || !requiredCapabilities.every((each) => capabilities?.includes(each) ?? true))
+        continue;
+      try {
+        listener({ kind: 'work', laneId, partition, requiredCapabilities, arriving: left });
+      } catch (error) {
+        listenerThrew(error);
+      }
+    }
+  }
+}
+
+function arrivalsIn(gathered: readonly Gathered[]): Arrival[] {
+  const arrivals = new Map<string, Arrival>();
+  for (const command of gathered.flatMap(({ commands }) => commands)) {
+    if (command.name !== 'createExecution') continue;
+    const { laneId, policy, delayUntil } = command.args;
+    if (delayUntil !== undefined) continue;
+    const requiredCapabilities = [...(policy?.routingRequirements?.requiredCapabilities ?? [])].sort();
+    const key = `${laneId} ${requiredCapabilities.join()}`;
+    const arrival = arrivals.get(key);
+    if (arrival === undefined) arrivals.set(key, { laneId, requiredCapabilities, count: 1 });
+    else arrival.count++;
+  }
+  return [...arrivals.values()];
+}
+
+function claimsIn(gathered: readonly Gathered[], laneId: string): number {
+  let claims = 0;
+  for (const command of gathered.flatMap(({ commands }) => commands))
+    if (command.name === 'claimForWorker' && command.args.laneId === laneId) claims += command.args.claims.length;
+  return claims;
+}
