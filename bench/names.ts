@@ -51,6 +51,8 @@ export const lifecycleGroups = {
 
 /** Groups of the other scenarios. */
 export const groups = {
+  instructionsTiny: 'Server instructions per lifecycle, tiny payload',
+  instructionsLarge: 'Server instructions per lifecycle, 4 KiB',
   serverCalls: 'Server work: server calls inside, per operation',
   serverUs: 'Server work: time inside FCALL, per operation',
   latencyP50: 'Idle latency, submit to completed: p50',
@@ -67,6 +69,14 @@ export const groups = {
   memoryBackendRate: 'Memory backend: lifecycles',
   memoryBackendCost: 'Memory backend: cost per lifecycle, by entities stored',
   coldImport: 'Cold import, beyond starting Node',
+} as const;
+
+/** Rows of the count of instructions, by the number of commands of a kind in a call. */
+export const instructionRows = {
+  create: (size: number) => `${size} a call: create`,
+  completeAndClaim: (size: number) => `${size} a call: complete and claim`,
+  lifecycle: (size: number) => `${size} a call: lifecycle`,
+  inObject: (size: number, object: string) => `${size} a call: of it in ${object}`,
 } as const;
 
 /** The operations whose server work is counted. */

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.js';
 import { coldImportScenario } from './cold-import.js';
 import { decayScenario } from './decay.js';
 import { idleScenario } from './idle.js';
+import { instructionsScenario } from './instructions.js';
 import { latencyScenario } from './latency.js';
 import { oneWorkerScenario, s1AofScenario, s1Scenario, tinyScenario } from './lifecycles.js';
 import { memoryBackendScenario } from './memory-backend.js';
@@ -11,6 +12,7 @@ import { serverWorkScenario } from './server-work.js';
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
+  instructionsScenario,
   s1Scenario,
   tinyScenario,
   oneWorkerScenario,
