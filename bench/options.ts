@@ -11,8 +11,8 @@ export interface Options {
   readonly scenarios: readonly string[];
   readonly runs: number;
   readonly scale: number;
-  readonly long: boolean;
-  readonly help: boolean;
+  /** Lists the scenarios and their goals, and measures nothing. */
+  readonly list: boolean;
   readonly jsonFile: string | undefined;
   readonly markdownFile: string | undefined;
 }
@@ -31,7 +31,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
       json: { type: 'string' },
       markdown: { type: 'string' },
       quick: { type: 'boolean', default: false },
-      long: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -45,8 +45,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
     scenarios: positionals,
     runs,
     scale: quick ? QUICK_SCALE : 1,
-    long: values.long,
-    help: values.help,
+    list: values.list || values.help,
     jsonFile: values.json,
     markdownFile: values.markdown,
   };

@@ -6,7 +6,7 @@ import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { CallgrindServer, type Instructions } from '../callgrind.js';
 import { groups, instructionRows } from '../names.js';
-import { fillerPayload, payloadOf, S1_PAYLOAD_BYTES } from '../payload.js';
+import { LARGE_PAYLOAD_BYTES, numberedPayloads, TINY_PAYLOAD_BYTES } from '../payload.js';
 import type { Row } from '../rows.js';
 import { scaled, type Scenario } from '../scenario.js';
 
@@ -44,11 +44,12 @@ export const instructionsScenario: Scenario = {
     try {
       const rows: Row[] = [];
       const count = scaled(context, LIFECYCLES);
-      for (const [group, payload] of [
-        [groups.instructionsTiny, payloadOf('x')],
-        [groups.instructionsLarge, fillerPayload(S1_PAYLOAD_BYTES)],
+      for (const [group, bytes] of [
+        [groups.instructionsTiny, TINY_PAYLOAD_BYTES],
+        [groups.instructionsLarge, LARGE_PAYLOAD_BYTES],
       ] as const) {
-        for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload.bytes)));
+        const payload = numberedPayloads(1, bytes)[0]?.bytes ?? Buffer.alloc(bytes);
+        for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload)));
       }
       return rows;
     } finally {
@@ -67,7 +68,7 @@ async function countLifecycles(
   // A prefix of its own is an empty deployment.
   const backend = await valkey({
     url: server.address.url,
-    prefix: `${group.endsWith('4 KiB') ? 'large' : 'tiny'}${size}:`,
+    prefix: `${payload.byteLength}-${size}:`,
     partitions: { count: 1 },
     callTimeoutMs: CALL_TIMEOUT_MS,
   });
@@ -126,7 +127,8 @@ async function completeAndClaim(
   ]);
   for (const result of results) {
     if (!result.ok) throw result.error;
-    if (result.outcome.kind === 'claimed' && result.outcome.executions.length === size) return result.outcome.executions;
+    if (result.outcome.kind === 'claimed' && result.outcome.executions.length === size)
+      return result.outcome.executions;
   }
   throw new Error(`A claim of ${size} did not get as many.`);
 }
