@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -34,6 +34,7 @@ export class CallgrindServer {
     readonly address: ServerAddress,
     private readonly pid: number,
     private readonly folder: string,
+    private readonly program: string,
     private readonly end: () => Promise<void>,
   ) {}
 
@@ -72,7 +73,14 @@ export class CallgrindServer {
       await end();
       throw error;
     }
-    return new CallgrindServer({ host: HOST, port, url: `valkey://${HOST}:${port}` }, pid, folder, end);
+    return new CallgrindServer(
+      { host: HOST, port, url: `valkey://${HOST}:${port}` },
+      pid,
+      folder,
+      // Debian's valkey-server is a link to another name.
+      await realpath(program.path),
+      end,
+    );
   }
 
   /** Counts what the server executes while `action` runs; before and after, it runs several times as fast. */
@@ -82,7 +90,7 @@ export class CallgrindServer {
     await action();
     await this.control('--dump');
     await this.control('--instr=off');
-    return readDump(await this.newestDump());
+    return readDump(await this.newestDump(), this.program);
   }
 
   async stop(): Promise<void> {
@@ -122,7 +130,7 @@ const CALLED_OBJECT = /^cob=\((\d+)\)(?: (.*))?/;
 const COST = /^(?:[+-]?\d+|\*) (\d+)$/;
 
 /** Adds up the self cost of a dump: lines that follow `calls=` hold what the callee cost, and count there. */
-async function readDump(file: string): Promise<Instructions> {
+async function readDump(file: string, program: string): Promise<Instructions> {
   const names = new Map<string, string>();
   const byObject = new Map<string, number>();
   let object = 'unknown';
@@ -141,7 +149,8 @@ async function readDump(file: string): Promise<Instructions> {
     if (line.startsWith('calls=')) calleeCostFollows = true;
     // A name stands in full where it occurs first; later lines have its number.
     const named = OBJECT.exec(line) ?? CALLED_OBJECT.exec(line);
-    if (named?.[1] !== undefined && named[2] !== undefined) names.set(named[1], shortName(named[2]));
+    if (named?.[1] !== undefined && named[2] !== undefined)
+      names.set(named[1], named[2] === program ? 'the server, Lua included' : shortName(named[2]));
     if (line.startsWith('ob=') && named?.[1] !== undefined) object = names.get(named[1]) ?? 'unknown';
   }
   return { total, byObject };

@@ -179,7 +179,7 @@ const routing: readonly Goal[] = routingModes.flatMap((mode) => [
   }),
 ]);
 
-/** The goals, in the order of the scenarios. Throughput and latency are judged in a warm process. */
+/** The goals. Throughput and latency are judged in a warm process. */
 export const goals: readonly Goal[] = [
   ...(
     [

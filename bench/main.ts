@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { goals } from './goals.js';
+import { goals, type Goal } from './goals.js';
 import { describeMachine } from './machine.js';
 import { readOptions, type Options } from './options.js';
 import { toMarkdown, type Report } from './report.js';
@@ -10,12 +10,14 @@ import { boundText, judge } from './verdict.js';
 
 const USAGE = 'npm run bench -- [scenario ...] [--runs N] [--quick] [--list] [--json FILE] [--markdown FILE]';
 
+const goalsOf = ({ name }: Pick<Scenario, 'name'>): Goal[] => goals.filter(({ scenario }) => scenario === name);
+
 /** Every scenario with the goals that it judges. */
 function listText(): string {
   const lines = scenarios.flatMap(({ name, title }) => [
     `  ${name.padEnd(18)} ${title}`,
-    ...goals
-      .filter(({ scenario, bound }) => scenario === name && bound !== undefined)
+    ...goalsOf({ name })
+      .filter(({ bound }) => bound !== undefined)
       .map(
         ({ title: what, subject, bound }) =>
           `${' '.repeat(23)}${what} (${subject.names.join('; ')}): ${boundText(bound)}`,
@@ -32,7 +34,7 @@ function say(sentence: string): void {
 function chosenScenarios(options: Options): readonly Scenario[] {
   const unknown = options.scenarios.filter((word) => !scenarios.some(({ name }) => name === word));
   if (unknown.length > 0) throw new Error(`There is no scenario ${unknown.join(', ')}.\n\n${listText()}`);
-  if (options.scenarios.length === 0) return scenarios;
+  if (options.scenarios.length === 0) return scenarios.filter(({ notQuick }) => !options.quick || notQuick !== true);
   return scenarios.filter(({ name }) => options.scenarios.includes(name));
 }
 
@@ -69,6 +71,7 @@ async function main(): Promise<number> {
   const { rows, failed } = await runAll(chosen, {
     runs: options.runs,
     scale: options.scale,
+    quick: options.quick,
     note: say,
   });
   const report: Report = {
@@ -77,7 +80,7 @@ async function main(): Promise<number> {
     scale: options.scale,
     startedAt,
     rows,
-    verdicts: judge(goals, rows),
+    verdicts: judge(scenarios.flatMap(goalsOf), rows),
   };
   const markdown = toMarkdown(report);
   process.stdout.write(`${markdown}\n`);

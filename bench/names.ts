@@ -40,18 +40,13 @@ export const labels = {
   tiny16: '20 000 tiny, 16 slots',
 } as const;
 
-/** Process states in which a figure is taken. */
-export const states = { fresh: 'fresh process', warm: 'warm process' } as const;
-
-type State = keyof typeof states;
-
 /** Groups that every submit-and-drain scenario has, by its label. */
 export const lifecycleGroups = {
-  submit: (label: string, state: State = 'warm') => `${label}: submit, ${states[state]}`,
-  drain: (label: string, state: State = 'warm') => `${label}: drain, ${states[state]}`,
-  lifecycle: (label: string, state: State = 'warm') => `${label}: submit + drain, ${states[state]}`,
-  nodeCpu: (label: string, state: State = 'warm') => `${label}: Node CPU per lifecycle, ${states[state]}`,
-  serverCpu: (label: string, state: State = 'warm') => `${label}: server CPU per lifecycle, ${states[state]}`,
+  submit: (label: string) => `${label}: submit`,
+  drain: (label: string) => `${label}: drain`,
+  lifecycle: (label: string) => `${label}: submit + drain`,
+  nodeCpu: (label: string) => `${label}: Node CPU per lifecycle`,
+  serverCpu: (label: string) => `${label}: server CPU per lifecycle`,
 } as const;
 
 /** Where the worker is that a latency is measured with. */
@@ -63,10 +58,9 @@ type Place = keyof typeof places;
 export const groups = {
   instructionsTiny: 'Server instructions per lifecycle, tiny payload',
   instructionsLarge: 'Server instructions per lifecycle, 4 KiB',
-  latency: (place: Place, percentile: 'p50' | 'p99', state: State = 'warm') =>
-    `Idle latency, submit to completed, ${places[place]}: ${percentile}, ${states[state]}`,
-  result: (percentile: 'p50' | 'p99', state: State = 'warm') =>
-    `Result of work of another process, submit to result: ${percentile}, ${states[state]}`,
+  latency: (place: Place, percentile: 'p50' | 'p99') =>
+    `Idle latency, submit to completed, ${places[place]}: ${percentile}`,
+  result: (percentile: 'p50' | 'p99') => `Result of work of another process, submit to result: ${percentile}`,
   bytes: 'Bytes per terminal execution beyond its payload, log trimmed',
   logBytes: 'Bytes of log per terminal execution',
   keys: 'Keys per terminal execution',

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** Runs per figure when nothing is said. */
 const DEFAULT_RUNS = 5;
-const QUICK_RUNS = 2;
+const QUICK_RUNS = 1;
 const QUICK_SCALE = 0.1;
 
 /** What the command line and the environment ask for. */
@@ -11,6 +11,7 @@ export interface Options {
   readonly scenarios: readonly string[];
   readonly runs: number;
   readonly scale: number;
+  readonly quick: boolean;
   /** Lists the scenarios and their goals, and measures nothing. */
   readonly list: boolean;
   readonly jsonFile: string | undefined;
@@ -44,6 +45,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   return {
     scenarios: positionals,
     runs,
+    quick,
     scale: quick ? QUICK_SCALE : 1,
     list: values.list || values.help,
     jsonFile: values.json,

@@ -38,14 +38,15 @@ function goalLines(verdicts: readonly Verdict[]): string[] {
     '### Goals',
     '',
     ...table(
-      ['scenario', 'what', 'measured on', 'goal', 'measured', 'verdict'],
-      measured.map(({ goal, subject, values, text }) => [
+      ['scenario', 'what', 'measured on', 'goal', 'measured', 'verdict', 'fresh'],
+      measured.map(({ goal, subject, values, fresh, text }) => [
         goal.scenario,
         goal.title,
         subject,
         boundText(goal.bound) + (goal.against === undefined || goal.bound === undefined ? '' : ' ×'),
         formatSpread(values) + (goal.against === undefined ? '' : ' ×'),
         text,
+        fresh.length === 0 ? '' : formatSpread(fresh),
       ]),
     ),
     '',
@@ -57,16 +58,17 @@ function groupLines(group: string, rows: readonly Row[]): string[] {
   const unit = members[0]?.unit ?? '';
   const reference = references.flatMap((name) => members.filter((row) => row.name.startsWith(name)))[0];
   const ratioHead = reference === undefined ? [] : [`ratio to ${reference.name}`];
+  const withFresh = members.some(({ fresh }) => fresh !== undefined);
   return [
     `### ${group}`,
     '',
     ...table(
-      ['system', unit, 'runs', ...ratioHead],
+      ['system', withFresh ? `${unit}, warm` : unit, ...ratioHead, ...(withFresh ? [`${unit}, fresh`] : [])],
       members.map((row) => [
         row.name,
         formatSpread(row.values),
-        String(row.values.length),
         ...(reference === undefined ? [] : [row === reference ? '1' : ratioText(row, reference)]),
+        ...(withFresh ? [formatSpread(row.fresh ?? [])] : []),
       ]),
     ),
     '',

@@ -9,6 +9,8 @@ export interface ScenarioContext {
   readonly runs: number;
   /** Factor on every size and duration: 1, or less in the quick form. */
   readonly scale: number;
+  /** Whether only what matters most is measured: fewer contestants, less beside the figures that are judged. */
+  readonly quick: boolean;
   /** Says one sentence to the person who waits. */
   note(sentence: string): void;
 }
@@ -19,6 +21,8 @@ export interface Scenario {
   readonly name: string;
   /** What it measures, in a few words. */
   readonly title: string;
+  /** Left out of the quick form unless it is named. */
+  readonly notQuick?: true;
   run(context: ScenarioContext): Promise<readonly Row[]>;
 }
 

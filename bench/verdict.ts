@@ -9,6 +9,8 @@ export interface Verdict {
   readonly subject: string;
   /** The judged value of every run; empty when a row was not measured. */
   readonly values: readonly number[];
+  /** The same of fresh processes, where that was measured; not judged. */
+  readonly fresh: readonly number[];
   /** `met`, by how much it was missed, or `not measured`. */
   readonly text: string;
 }
@@ -19,27 +21,31 @@ export function judge(goals: readonly Goal[], rows: readonly Row[]): Verdict[] {
 }
 
 function judgeOne(goal: Goal, subject: string, rows: readonly Row[]): Verdict {
-  const values = judgedValues(goal, subject, rows);
-  if (values.length === 0) return { goal, subject, values, text: 'not measured' };
-  return { goal, subject, values, text: verdictText(goal.bound, median(values)) };
+  const values = judgedValues(goal, subject, rows, ({ values: warm }) => warm);
+  const fresh = judgedValues(goal, subject, rows, ({ fresh: cold }) => cold ?? []);
+  const text = values.length === 0 ? 'not measured' : verdictText(goal.bound, median(values));
+  return { goal, subject, values, fresh, text };
 }
 
-function judgedValues(goal: Goal, subject: string, rows: readonly Row[]): readonly number[] {
+/** Which values of a row are looked at. */
+type ValuesOf = (row: Row) => readonly number[];
+
+function judgedValues(goal: Goal, subject: string, rows: readonly Row[], valuesOf: ValuesOf): readonly number[] {
   const own = rows.find((row) => row.group === goal.subject.group && row.name === subject);
   if (own === undefined) return [];
-  if (goal.against === undefined) return own.values;
-  const others = bestPerRun(goal.against, own.unit, rows);
-  return own.values.flatMap((value, run) => {
+  if (goal.against === undefined) return valuesOf(own);
+  const others = bestPerRun(goal.against, own.unit, rows, valuesOf);
+  return valuesOf(own).flatMap((value, run) => {
     const other = others[run];
     return other === undefined ? [] : [value / other];
   });
 }
 
 /** In each run the best of the rows: the largest rate, else the smallest value. */
-function bestPerRun(choice: RowChoice, unit: string, rows: readonly Row[]): readonly number[] {
+function bestPerRun(choice: RowChoice, unit: string, rows: readonly Row[], valuesOf: ValuesOf): readonly number[] {
   const chosen = rows.filter((row) => row.group === choice.group && choice.names.includes(row.name));
   const best = unit.endsWith('/s') ? Math.max : Math.min;
-  const [first, ...rest] = chosen.map(({ values }) => values);
+  const [first, ...rest] = chosen.map(valuesOf);
   if (first === undefined) return [];
   return first.map((value, run) => best(value, ...rest.map((values) => values[run] ?? value)));
 }

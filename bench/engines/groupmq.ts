@@ -6,7 +6,7 @@ import type { BenchWorker, Engine, ServerAddress, Submission, WorkerOptions } fr
  * Groups that jobs are spread over, in turn. Jobs of a group run one after the other; a worker completes a job and
  * takes the next of its group in one call, so that a few groups for each slot are faster than a group for each job.
  */
-const GROUPS = Number(process.env['GROUPS'] ?? 256);
+const GROUPS = 64;
 
 /** Jobs in one call of the queue that collects submissions, and how long it waits for them, in milliseconds. */
 const COLLECTED = { size: 100, maxWaitMs: 1 };

@@ -4,10 +4,11 @@ import { drainAll, submitAll, type DrainForm } from '../lifecycle.js';
 import { groups, names } from '../names.js';
 import { numberedPayloads, TINY_PAYLOAD_BYTES } from '../payload.js';
 import type { Row } from '../rows.js';
-import { scaled, withEngine, withServer, type Scenario } from '../scenario.js';
+import { withEngine, withServer, type Scenario } from '../scenario.js';
 import type { BenchServer } from '../server.js';
 import { sleep } from '../timing.js';
 
+/** In the quick form too: the weight of what a partition has once would be in the figure. */
 const EXECUTIONS = 20_000;
 
 /** The figure hardly varies: more runs than this add little. */
@@ -17,6 +18,9 @@ const MOST_RUNS = 3;
 const SETTLE_MS = 2_500;
 
 const DRAIN: DrainForm = { by: 'worker', slots: 16 };
+
+const SUBJECT = [names.subject, 'flowfabric'] as const;
+const PEER = [names.bullmqIovalkey, 'bullmq-iovalkey'] as const;
 
 /** What one system leaves on the server per execution. */
 interface Left {
@@ -31,12 +35,9 @@ export const bytesScenario: Scenario = {
   title: 'bytes and keys per terminal execution, and of its log',
   run: (context) =>
     withServer({ appendonly: false }, async (server) => {
-      const payloads = numberedPayloads(scaled(context, EXECUTIONS), TINY_PAYLOAD_BYTES);
+      const payloads = numberedPayloads(EXECUTIONS, TINY_PAYLOAD_BYTES);
       const rows: Row[] = [];
-      for (const [name, engineName] of [
-        [names.subject, 'flowfabric'],
-        [names.bullmqIovalkey, 'bullmq-iovalkey'],
-      ] as const) {
+      for (const [name, engineName] of context.quick ? [SUBJECT] : [SUBJECT, PEER]) {
         const lefts = await measure(server, engineName, payloads, Math.min(context.runs, MOST_RUNS));
         rows.push(
           { group: groups.bytes, name, unit: 'B', values: lefts.map(({ bytes }) => bytes) },

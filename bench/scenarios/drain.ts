@@ -1,15 +1,16 @@
+import type { EngineName } from '../engines/index.js';
 import { inChild } from '../in-child.js';
 import type { DrainForm, Form, LifecycleResult } from '../lifecycle.js';
-import { labels, lifecycleGroups, names, states, submitSuffix } from '../names.js';
+import { labels, lifecycleGroups, names, submitSuffix } from '../names.js';
 import { LARGE_PAYLOAD_BYTES, TINY_PAYLOAD_BYTES } from '../payload.js';
-import { rowsFrom, type Row } from '../rows.js';
+import { rowsFromRounds, type Column, type Row } from '../rows.js';
 import { alternate, scaled, withServer, type Scenario, type ScenarioContext } from '../scenario.js';
 
 /** Jobs per `addBulk`, `saveAll` and RPUSH of the others. */
 const PEER_BULK = 1_000;
 
-/** One round that finds the code cold, one that finds it compiled. */
-const ROUNDS = 2;
+/** One round that finds the code cold, one that does not count, one that finds it compiled. */
+const ROUNDS = 3;
 
 interface NamedForm {
   readonly name: string;
@@ -24,21 +25,26 @@ interface Work {
   readonly forms: readonly NamedForm[];
 }
 
-/** The peers with so many slots, each submitting one by one and in batches. */
-function peers(slots: number): NamedForm[] {
+const BULLMQ = [
+  [names.bullmqIovalkey, 'bullmq-iovalkey'],
+  [names.bullmqIoredis, 'bullmq-ioredis'],
+] as const;
+
+const OTHERS = [
+  [names.beeQueue, 'bee-queue'],
+  [names.groupmq, 'groupmq'],
+] as const;
+
+/** Peers with so many slots, each submitting one by one and in batches. */
+function peers(engines: readonly (readonly [string, EngineName])[], slots: number): NamedForm[] {
   const drain: DrainForm = { by: 'worker', slots };
-  return (
-    [
-      [names.bullmqIovalkey, 'bullmq-iovalkey'],
-      [names.bullmqIoredis, 'bullmq-ioredis'],
-      [names.beeQueue, 'bee-queue'],
-      [names.groupmq, 'groupmq'],
-    ] as const
-  ).flatMap(([name, engine]) => [
+  return engines.flatMap(([name, engine]) => [
     { name: name + submitSuffix.single, form: { engine, drain } },
     { name: name + submitSuffix.batched, form: { engine, perCall: PEER_BULK, drain } },
   ]);
 }
+
+const oneByOne = ({ name }: NamedForm): boolean => name.endsWith(submitSuffix.single);
 
 /** This engine with one task in hand per slot, and in batches. */
 function subject(slots: number, batch: number): NamedForm[] {
@@ -56,11 +62,16 @@ const list = (slots: number): NamedForm => ({
   form: { engine: 'list', perCall: PEER_BULK, drain: { by: 'worker', slots } },
 });
 
-/** Every form in a process of its own, in alternation: a fresh round and a warm one. */
+/** One form of each peer, and every form of this engine. */
+const inQuickForm = (named: NamedForm): boolean =>
+  named.form.engine === 'flowfabric' || (oneByOne(named) && named.form.engine !== 'bullmq-ioredis');
+
+/** Every form in a process of its own, in alternation. */
 async function compare(context: ScenarioContext, work: Work): Promise<readonly Row[]> {
   return withServer({ appendonly: work.appendonly }, async (server) => {
+    const forms = context.quick ? work.forms.filter(inQuickForm) : work.forms;
     const measured = await alternate(
-      work.forms.map(({ name, form }) => ({
+      forms.map(({ name, form }) => ({
         name,
         measure: () =>
           inChild('lifecycles', {
@@ -73,32 +84,17 @@ async function compare(context: ScenarioContext, work: Work): Promise<readonly R
       })),
       context.runs,
     );
-    return measured.flatMap(({ name, results }) => [
-      ...rowsOf(
-        work.label,
-        'warm',
-        name,
-        results.flatMap((rounds) => rounds.slice(-1)),
-      ),
-      ...rowsOf(
-        work.label,
-        'fresh',
-        name,
-        results.flatMap((rounds) => rounds.slice(0, 1)),
-      ),
-    ]);
+    return measured.flatMap(({ name, results }) => rowsFromRounds(results, name, columnsOf(work.label)));
   });
 }
 
-function rowsOf(label: string, state: keyof typeof states, name: string, results: readonly LifecycleResult[]): Row[] {
-  return rowsFrom(results, name, [
-    { metric: 'drainPerS', group: lifecycleGroups.drain(label, state), unit: 'jobs/s' },
-    { metric: 'lifecyclePerS', group: lifecycleGroups.lifecycle(label, state), unit: 'jobs/s' },
-    { metric: 'submitPerS', group: lifecycleGroups.submit(label, state), unit: 'jobs/s' },
-    { metric: 'nodeUs', group: lifecycleGroups.nodeCpu(label, state), unit: 'µs' },
-    { metric: 'serverUs', group: lifecycleGroups.serverCpu(label, state), unit: 'µs' },
-  ]);
-}
+const columnsOf = (label: string): Column<keyof LifecycleResult>[] => [
+  { metric: 'drainPerS', group: lifecycleGroups.drain(label), unit: 'jobs/s' },
+  { metric: 'lifecyclePerS', group: lifecycleGroups.lifecycle(label), unit: 'jobs/s' },
+  { metric: 'submitPerS', group: lifecycleGroups.submit(label), unit: 'jobs/s' },
+  { metric: 'nodeUs', group: lifecycleGroups.nodeCpu(label), unit: 'µs' },
+  { metric: 'serverUs', group: lifecycleGroups.serverCpu(label), unit: 'µs' },
+];
 
 /** 10 000 jobs of 4 KiB, 16 slots, batches of 50. */
 export const drainScenario: Scenario = {
@@ -110,7 +106,7 @@ export const drainScenario: Scenario = {
       count: 10_000,
       payloadBytes: LARGE_PAYLOAD_BYTES,
       appendonly: false,
-      forms: [list(16), ...peers(16), ...subject(16, 50)],
+      forms: [list(16), ...peers([...BULLMQ, ...OTHERS], 16), ...subject(16, 50)],
     }),
 };
 
@@ -124,7 +120,7 @@ export const aofScenario: Scenario = {
       count: 10_000,
       payloadBytes: LARGE_PAYLOAD_BYTES,
       appendonly: true,
-      forms: [...peers(16).filter(({ name }) => name.startsWith('BullMQ')), ...subject(16, 50)],
+      forms: [...peers(BULLMQ, 16), ...subject(16, 50)],
     }),
 };
 
@@ -138,7 +134,7 @@ export const tinyScenario: Scenario = {
       count: 20_000,
       payloadBytes: TINY_PAYLOAD_BYTES,
       appendonly: false,
-      forms: [list(100), ...peers(100), ...subject(100, 100)],
+      forms: [list(100), ...peers([...BULLMQ, ...OTHERS], 100), ...subject(100, 100)],
     }),
 };
 
@@ -152,6 +148,6 @@ export const tiny16Scenario: Scenario = {
       count: 20_000,
       payloadBytes: TINY_PAYLOAD_BYTES,
       appendonly: false,
-      forms: [...peers(16).filter(({ name }) => name.endsWith(submitSuffix.single)), ...subject(16, 100).slice(0, 2)],
+      forms: [...peers([...BULLMQ, ...OTHERS], 16).filter(oneByOne), ...subject(16, 100).slice(0, 2)],
     }),
 };

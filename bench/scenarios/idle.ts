@@ -59,6 +59,7 @@ export const idleLanesScenario: Scenario = {
 export const idleSlotsScenario: Scenario = {
   name: 'idle-slots',
   title: '100 idle worker slots of one lane: commands, CPU, connections',
+  notQuick: true,
   run: (context) =>
     withServer({ appendonly: false }, async (server) => {
       const watchMs = watchMsOf(context.scale);

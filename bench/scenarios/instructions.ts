@@ -28,6 +28,9 @@ const WARM_UP_CALLS = 8;
 /** The server is some fifty times slower than usual while it is counted, in milliseconds. */
 const CALL_TIMEOUT_MS = 60_000;
 
+const TINY = [groups.instructionsTiny, TINY_PAYLOAD_BYTES] as const;
+const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
+
 const PARTITION = 0;
 const LANE = 'bench';
 
@@ -44,10 +47,7 @@ export const instructionsScenario: Scenario = {
     try {
       const rows: Row[] = [];
       const count = scaled(context, LIFECYCLES);
-      for (const [group, bytes] of [
-        [groups.instructionsTiny, TINY_PAYLOAD_BYTES],
-        [groups.instructionsLarge, LARGE_PAYLOAD_BYTES],
-      ] as const) {
+      for (const [group, bytes] of context.quick ? [TINY] : [TINY, LARGE]) {
         const payload = numberedPayloads(1, bytes)[0]?.bytes ?? Buffer.alloc(bytes);
         for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload)));
       }

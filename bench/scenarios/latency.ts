@@ -2,11 +2,11 @@ import type { EngineName } from '../engines/index.js';
 import { inChild } from '../in-child.js';
 import type { LatencyResult } from '../latency.js';
 import { groups, names } from '../names.js';
-import { rowsFrom, type Row } from '../rows.js';
+import { rowsFromRounds, type Row } from '../rows.js';
 import { alternate, scaled, withServer, type Scenario, type ScenarioContext } from '../scenario.js';
 
 /** Jobs of a round, one at a time. */
-const JOBS = 300;
+const JOBS = 200;
 
 /** One round that finds the code cold, one that finds it compiled. */
 const ROUNDS = 2;
@@ -28,7 +28,7 @@ type Measure = (
   task: { readonly count: number; readonly rounds: number },
 ) => Promise<LatencyResult[]>;
 
-type GroupOf = (percentile: 'p50' | 'p99', state: 'fresh' | 'warm') => string;
+type GroupOf = (percentile: 'p50' | 'p99') => string;
 
 async function compare(
   context: ScenarioContext,
@@ -39,36 +39,21 @@ async function compare(
   return withServer({ appendonly: false }, async (server) => {
     const measure = measureWith(server.address);
     const measured = await alternate(
-      systems.map(({ name, engine }) => ({
-        name,
-        measure: () => measure(engine, { count: scaled(context, JOBS), rounds: ROUNDS }),
-      })),
+      systems
+        .filter(({ engine }) => !context.quick || engine !== 'bullmq-ioredis')
+        .map(({ name, engine }) => ({
+          name,
+          measure: () => measure(engine, { count: scaled(context, JOBS), rounds: ROUNDS }),
+        })),
       context.runs,
     );
-    return measured.flatMap(({ name, results }) => [
-      ...rowsOf(
-        name,
-        results.flatMap((rounds) => rounds.slice(-1)),
-        (percentile) => groupOf(percentile, 'warm'),
-      ),
-      ...rowsOf(
-        name,
-        results.flatMap((rounds) => rounds.slice(0, 1)),
-        (percentile) => groupOf(percentile, 'fresh'),
-      ),
-    ]);
+    return measured.flatMap(({ name, results }) =>
+      rowsFromRounds(results, name, [
+        { metric: 'p50', group: groupOf('p50'), unit: 'ms' },
+        { metric: 'p99', group: groupOf('p99'), unit: 'ms' },
+      ]),
+    );
   });
-}
-
-function rowsOf(
-  name: string,
-  results: readonly LatencyResult[],
-  groupOf: (percentile: 'p50' | 'p99') => string,
-): Row[] {
-  return rowsFrom(results, name, [
-    { metric: 'p50', group: groupOf('p50'), unit: 'ms' },
-    { metric: 'p99', group: groupOf('p99'), unit: 'ms' },
-  ]);
 }
 
 /** From the submit call to the acknowledged completion, with the worker in the process that submits. */
@@ -79,7 +64,7 @@ export const latencyScenario: Scenario = {
     compare(
       context,
       engines,
-      (percentile, state) => groups.latency('here', percentile, state),
+      (percentile) => groups.latency('here', percentile),
       (address) => (engine, task) => inChild('latency', { ...task, address, engine, elsewhere: false }),
     ),
 };
@@ -92,7 +77,7 @@ export const latencyElsewhereScenario: Scenario = {
     compare(
       context,
       engines,
-      (percentile, state) => groups.latency('elsewhere', percentile, state),
+      (percentile) => groups.latency('elsewhere', percentile),
       (address) => (engine, task) => inChild('latency', { ...task, address, engine, elsewhere: true }),
     ),
 };

@@ -30,6 +30,7 @@ interface Crowd {
 export const routingScenario: Scenario = {
   name: 'routing',
   title: 'capability routing, 100 workers of one slot, 1 000 tasks',
+  notQuick: true,
   run: (context) =>
     withServer({ appendonly: false }, (server) =>
       withEngine('flowfabric', server, async (engine) => {
