@@ -7,6 +7,7 @@ import { Redis as Valkey } from 'iovalkey';
 import { findValkeyProgram, freePort } from '../test/support/valkey/index.js';
 import { startWatchdog } from '../test/support/valkey/watchdog.js';
 import type { ServerAddress } from './adapter.js';
+import { readDump, type Instructions } from './callgrind-dump.js';
 
 const run = promisify(execFile);
 
@@ -16,14 +17,6 @@ const HOST = '127.0.0.1';
 const START_LIMIT_MS = 60_000;
 
 const HOW_TO_GET = 'valgrind is missing: apt-get install valgrind (Debian, Ubuntu) or dnf install valgrind (Fedora).';
-
-/** What one measurement gave. */
-export interface Instructions {
-  /** Instructions that the whole server process executed, in user space. */
-  readonly total: number;
-  /** The same by the file that the code came from: the server (Lua included), jemalloc, libc, ... */
-  readonly byObject: ReadonlyMap<string, number>;
-}
 
 /**
  * A private server under callgrind. Counted are instructions, which neither other load on the machine nor its clock
@@ -90,7 +83,7 @@ export class CallgrindServer {
     await action();
     await this.control('--dump');
     await this.control('--instr=off');
-    return readDump(await this.newestDump(), this.program);
+    return readDump(await readFile(await this.newestDump(), 'latin1'), this.program);
   }
 
   async stop(): Promise<void> {
@@ -123,40 +116,4 @@ async function waitUntilReady(port: number): Promise<void> {
     clearTimeout(deadline);
     client.disconnect();
   }
-}
-
-const OBJECT = /^ob=\((\d+)\)(?: (.*))?/;
-const CALLED_OBJECT = /^cob=\((\d+)\)(?: (.*))?/;
-const COST = /^(?:[+-]?\d+|\*) (\d+)$/;
-
-/** Adds up the self cost of a dump: lines that follow `calls=` hold what the callee cost, and count there. */
-async function readDump(file: string, program: string): Promise<Instructions> {
-  const names = new Map<string, string>();
-  const byObject = new Map<string, number>();
-  let object = 'unknown';
-  let total = 0;
-  let calleeCostFollows = false;
-  for (const line of (await readFile(file, 'latin1')).split('\n')) {
-    const cost = COST.exec(line);
-    if (cost !== null) {
-      if (!calleeCostFollows) {
-        byObject.set(object, (byObject.get(object) ?? 0) + Number(cost[1]));
-        total += Number(cost[1]);
-      }
-      calleeCostFollows = false;
-      continue;
-    }
-    if (line.startsWith('calls=')) calleeCostFollows = true;
-    // A name stands in full where it occurs first; later lines have its number.
-    const named = OBJECT.exec(line) ?? CALLED_OBJECT.exec(line);
-    if (named?.[1] !== undefined && named[2] !== undefined)
-      names.set(named[1], named[2] === program ? 'the server, Lua included' : shortName(named[2]));
-    if (line.startsWith('ob=') && named?.[1] !== undefined) object = names.get(named[1]) ?? 'unknown';
-  }
-  return { total, byObject };
-}
-
-/** `libc.so.6` of a path, without the version. */
-function shortName(path: string): string {
-  return (path.split('/').at(-1) ?? path).replace(/\.so.*$/, '');
 }

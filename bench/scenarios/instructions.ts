@@ -4,7 +4,8 @@ import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import type { Backend } from '../../src/backend.js';
 import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { CallgrindServer, type Instructions } from '../callgrind.js';
+import { CallgrindServer } from '../callgrind.js';
+import type { Instructions } from '../callgrind-dump.js';
 import { groups, instructionRows } from '../names.js';
 import { LARGE_PAYLOAD_BYTES, numberedPayloads, TINY_PAYLOAD_BYTES } from '../payload.js';
 import type { Row } from '../rows.js';
@@ -15,6 +16,9 @@ const CALL_SIZES = [1, 8, 16] as const;
 
 /** Lifecycles that are counted per figure. */
 const LIFECYCLES = 1_280;
+
+/** With fewer, starting and stopping the count would be in the figure. */
+const LEAST_LIFECYCLES = 480;
 
 /** Executions that wait in the partition before counting starts, so that its indexes have their usual form. */
 const WAITING = 2_000;
@@ -46,7 +50,7 @@ export const instructionsScenario: Scenario = {
     const server = await CallgrindServer.start();
     try {
       const rows: Row[] = [];
-      const count = scaled(context, LIFECYCLES);
+      const count = Math.max(LEAST_LIFECYCLES, scaled(context, LIFECYCLES));
       for (const [group, bytes] of context.quick ? [TINY] : [TINY, LARGE]) {
         const payload = numberedPayloads(1, bytes)[0]?.bytes ?? Buffer.alloc(bytes);
         for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload)));
