@@ -20,7 +20,7 @@ const HOW_TO_GET = 'valgrind is missing: apt-get install valgrind (Debian, Ubunt
 
 /**
  * A private server under callgrind. Counted are instructions, which neither other load on the machine nor its clock
- * changes: two measurements of the same work differ by less than one per cent.
+ * changes: two measurements of the same work differ by less than two per cent.
  */
 export class CallgrindServer {
   private constructor(

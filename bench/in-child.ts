@@ -14,7 +14,7 @@ interface Results {
   readonly population: { readonly task: PopulationTask; readonly result: PopulationResult };
 }
 
-export type TaskKind = keyof Results;
+type TaskKind = keyof Results;
 
 /** What a child process is asked to do. */
 export type ChildTask = { [Kind in TaskKind]: { readonly kind: Kind } & Results[Kind]['task'] }[TaskKind];

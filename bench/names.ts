@@ -50,7 +50,7 @@ export const lifecycleGroups = {
 } as const;
 
 /** Where the worker is that a latency is measured with. */
-export const places = { here: 'worker in the same process', elsewhere: 'worker in another process' } as const;
+const places = { here: 'worker in the same process', elsewhere: 'worker in another process' } as const;
 
 type Place = keyof typeof places;
 

@@ -62,7 +62,7 @@ export async function withEngine<Name extends EngineName, Result>(
 }
 
 /** One system in one form. */
-export interface Contestant<Result> {
+interface Contestant<Result> {
   readonly name: string;
   measure(): Promise<Result>;
 }

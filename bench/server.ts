@@ -6,7 +6,7 @@ import type { ServerAddress } from './adapter.js';
 const KEEP_ALIVE_MS = 60_000;
 
 /** What the server has counted for one command since the last reset of its statistics. */
-export interface CommandCount {
+interface CommandCount {
   readonly calls: number;
   /** Microseconds spent in the command; a function's time includes the commands it calls. */
   readonly usec: number;

@@ -6,7 +6,7 @@ import type { BenchWorker, IdleEngine, ServerAddress, Submission, WorkerOptions 
 const QUEUE_NAME = 'bench';
 
 /** The client library that makes BullMQ's connections. */
-export type BullmqClient = 'iovalkey' | 'ioredis';
+type BullmqClient = 'iovalkey' | 'ioredis';
 
 /** What a job carries. */
 interface JobData {
