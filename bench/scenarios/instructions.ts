@@ -6,7 +6,10 @@ import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { CallgrindServer } from '../callgrind.js';
 import type { Instructions } from '../callgrind-dump.js';
-import { groups, instructionRows } from '../names.js';
+import type { Payload } from '../adapter.js';
+import { openEngine } from '../engines/index.js';
+import { drainAll, submitAll } from '../lifecycle.js';
+import { groups, instructionRows, names } from '../names.js';
 import { LARGE_PAYLOAD_BYTES, numberedPayloads, TINY_PAYLOAD_BYTES } from '../payload.js';
 import type { Row } from '../rows.js';
 import { scaled, type Scenario } from '../scenario.js';
@@ -32,6 +35,9 @@ const WARM_UP_CALLS = 8;
 /** The server is some fifty times slower than usual while it is counted, in milliseconds. */
 const CALL_TIMEOUT_MS = 60_000;
 
+/** Jobs of BullMQ before counting starts. */
+const WARM_UP_JOBS = 100;
+
 const TINY = [groups.instructionsTiny, TINY_PAYLOAD_BYTES] as const;
 const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
 
@@ -54,6 +60,7 @@ export const instructionsScenario: Scenario = {
       for (const [group, bytes] of context.quick ? [TINY] : [TINY, LARGE]) {
         const payload = numberedPayloads(1, bytes)[0]?.bytes ?? Buffer.alloc(bytes);
         for (const size of CALL_SIZES) rows.push(...(await countLifecycles(server, group, size, count, payload)));
+        if (!context.quick) rows.push(await countBullmq(server, group, count, bytes));
       }
       return rows;
     } finally {
@@ -91,6 +98,22 @@ async function countLifecycles(
     return rowsOf(group, size, calls * size, created, drained);
   } finally {
     await backend.close();
+  }
+}
+
+/** For comparison: BullMQ with jobs added one by one and a worker of 16 slots. */
+async function countBullmq(server: CallgrindServer, group: string, count: number, bytes: number): Promise<Row> {
+  const engine = await openEngine('bullmq-iovalkey', server.address);
+  try {
+    const lifecycles = async (payloads: readonly Payload[]): Promise<void> => {
+      await submitAll(engine, payloads);
+      await drainAll(engine, { by: 'worker', slots: 16 }, payloads);
+    };
+    await lifecycles(numberedPayloads(WARM_UP_JOBS, bytes));
+    const { total } = await server.measure(() => lifecycles(numberedPayloads(count, bytes)));
+    return { group, name: names.bullmqIovalkey, unit: 'instructions', values: [total / count] };
+  } finally {
+    await engine.close();
   }
 }
 
