@@ -30,6 +30,28 @@ export interface BenchTask {
   readonly payload: Uint8Array | string;
 }
 
+/** How to build a worker. */
+export interface WorkerOptions {
+  /** Tasks in hand at once. */
+  readonly slots: number;
+  /** Tasks claimed and completed per round trip. Default: one, no claim-ahead. */
+  readonly batch?: number | undefined;
+  /** What the worker can do. Default: nothing in particular. */
+  readonly capabilities?: readonly string[];
+  /** The handler: called with every task before it is completed. */
+  onTask(task: BenchTask): void;
+  /** Called when the server has acknowledged the completion of one task. */
+  onCompleted(): void;
+}
+
+/** A worker whose connections are open, as far as the engine allows, and that has claimed nothing yet. */
+export interface BenchWorker {
+  /** Starts claiming; returns at once. */
+  start(): void;
+  /** Stops claiming, finishes what is in hand and closes the worker. */
+  stop(): Promise<void>;
+}
+
 /** What every engine offers. */
 export interface Engine {
   /** Name in tables. */
@@ -42,61 +64,9 @@ export interface Engine {
   submit(submission: Submission): Promise<void>;
   /** Stores several pieces of work in as few round trips as the engine can. */
   submitMany(submissions: readonly Submission[]): Promise<void>;
-}
-
-/** Choices of one claim. */
-export interface ClaimOptions {
-  /** Capabilities of the claiming worker. Default: none. */
-  readonly capabilities?: readonly string[];
-}
-
-/** An engine driven by plain calls: the harness is the worker. Workers are numbered from 0. */
-export interface CallEngine extends Engine {
-  /** Opens and warms what `workers` workers need, so that no connection is made inside the clock. */
-  connect(workers: number): Promise<void>;
-  /** The next piece of work under a lease, or null when there is none for this worker. */
-  claim(worker: number, options?: ClaimOptions): Promise<BenchTask | null>;
-  /** Resolves when the completion is acknowledged. */
-  complete(task: BenchTask, worker: number): Promise<void>;
-}
-
-/** Complete and claim the next in one round trip. */
-export interface FusedEngine extends CallEngine {
-  completeAndClaim(task: BenchTask, worker: number): Promise<BenchTask | null>;
-}
-
-/** Claim ahead and complete in batches. */
-export interface BatchEngine extends CallEngine {
-  /** Up to `count` tasks in one round trip; an empty array when there are none. */
-  claimMany(worker: number, count: number): Promise<readonly BenchTask[]>;
-  completeMany(tasks: readonly BenchTask[], worker: number): Promise<void>;
-}
-
-/** How to build a worker. */
-export interface WorkerOptions {
-  /** Tasks in hand at once. */
-  readonly slots: number;
-  /** Tasks claimed and completed per round trip. Default: one, no claim-ahead. */
-  readonly batch?: number;
-  /** What the worker can do. Default: nothing in particular. */
-  readonly capabilities?: readonly string[];
-  /** The handler: called with every task before it is completed. */
-  onTask(task: BenchTask): void;
-  /** Called when the server has acknowledged `count` completions. */
-  onCompleted(count: number): void;
-}
-
-/** A worker that is connected and warm but has claimed nothing yet. */
-export interface BenchWorker {
-  /** Starts claiming; returns at once. */
-  start(): void;
-  /** Stops claiming, finishes what is in hand and closes the worker. */
-  stop(): Promise<void>;
-}
-
-/** An engine that brings a worker of its own. */
-export interface WorkerEngine extends Engine {
   createWorker(options: WorkerOptions): Promise<BenchWorker>;
+  /** Submits one piece of work and resolves when its submitter knows that it succeeded. Absent: not offered. */
+  submitAndWait?(submission: Submission): Promise<void>;
 }
 
 /** Workers that wait for work that never comes. */
@@ -105,16 +75,14 @@ export interface IdleEngine extends Engine {
   idleWorkers(count: number): Promise<{ stop(): Promise<void> }>;
 }
 
-/** This project's engine: every form of work, and the hooks that only it needs. */
-export interface SubjectEngine extends FusedEngine, BatchEngine, WorkerEngine, IdleEngine {
-  /** Trims the event logs to nothing, so that memory per execution can be told from the log. */
-  trimLog(): Promise<void>;
-}
-
-/** What `bench/engines/flowfabric.ts` exports. */
-export interface SubjectModule {
-  /** Connects to the server; the library of server functions is loaded when this resolves. */
-  createFlowFabricEngine(address: ServerAddress): Promise<SubjectEngine>;
-  /** The same machine on the in-memory backend, new and empty. */
-  createMemoryEngine(): Promise<CallEngine>;
+/** This project's engine: its worker like any other, and its calls without a worker around them. */
+export interface SubjectEngine extends IdleEngine {
+  /** Up to `count` tasks of one partition in one round trip; an empty array when there are none. */
+  claim(count: number): Promise<readonly BenchTask[]>;
+  /** Completes tasks that one claim gave, in one round trip. */
+  complete(tasks: readonly BenchTask[]): Promise<void>;
+  /** Completes one task and claims the next in one round trip. */
+  completeAndClaim(task: BenchTask): Promise<BenchTask | null>;
+  /** An idle worker of one slot that serves so many lanes. Gives the claims it has sent so far. */
+  idleLanes(count: number): Promise<{ claims(): number; stop(): Promise<void> }>;
 }

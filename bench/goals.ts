@@ -1,16 +1,13 @@
 import {
-  batchForms,
-  bullmqForms,
-  decayRows,
   groups,
+  instructionRows,
   labels,
   lifecycleGroups,
   names,
-  operations,
+  peerForms,
   routingGroups,
   routingModes,
-  singleForms,
-  storedEntities,
+  storedExecutions,
 } from './names.js';
 
 /** Rows of one group, by name. */
@@ -24,144 +21,193 @@ export type Bound = { readonly atLeast: number } | { readonly atMost: number };
 
 /** One goal of the project, as data. Every row that `subject` names is judged by itself. */
 export interface Goal {
-  /** Number of the goal, `P1` to `P19`. */
-  readonly id: string;
+  /** The scenario that measures it. */
+  readonly scenario: string;
   readonly title: string;
   readonly subject: RowChoice;
   /**
-   * What the subject is divided by, run by run; the best of these rows in each run. Without it
-   * the subject's own value is judged.
+   * What the subject is divided by, run by run: the best of these rows in each run. Without it the subject's own value
+   * is judged.
    */
   readonly against?: RowChoice;
-  readonly bound: Bound;
-  /** Judge the worst run and not the median. Default: the median. */
-  readonly everyRun?: boolean;
-  /** Reported but not judged, with the reason. */
-  readonly reportOnly?: string;
+  /** Absent: the figure is reported and nothing is asked of it. */
+  readonly bound?: Bound;
 }
 
 const { drain, lifecycle, nodeCpu } = lifecycleGroups;
 
-/** Shorthand for the commonest shape: this engine's forms in a group against others in the same group. */
+/** Goals on one value of this engine. */
+function absolute(scenario: string, title: string, group: string, name: string, bound: Bound): Goal {
+  return { scenario, title, subject: { group, names: [name] }, bound };
+}
+
+/** Goals on a ratio to others within the same group. */
 function ratio(
-  id: string,
+  scenario: string,
   title: string,
   group: string,
-  forms: readonly string[],
+  name: string,
   against: readonly string[],
-  bound: Bound,
+  bound?: Bound,
 ): Goal {
-  return { id, title, subject: { group, names: forms }, against: { group, names: against }, bound };
+  const goal = { scenario, title, subject: { group, names: [name] }, against: { group, names: against } };
+  return bound === undefined ? goal : { ...goal, bound };
 }
 
-function absolute(id: string, title: string, group: string, rowNames: readonly string[], bound: Bound): Goal {
-  return { id, title, subject: { group, names: rowNames }, bound };
+const bothWays = ['single', 'batched'] as const;
+
+/** A drain does not depend on how its work was submitted: the best of both is what ours is compared with. */
+const bullmqDrain = peerForms.bullmq(bothWays);
+
+/** One row per peer, for a drain. */
+function againstOthers(scenario: string, label: string, group: (label: string) => string, name: string): Goal[] {
+  const what = group === drain ? 'drain' : 'submit + drain';
+  const submit = name === names.subjectBatchCalls || name === names.subjectBatchWorker ? 'batched' : 'single';
+  const peers = peerForms.others(group === drain ? bothWays : [submit]);
+  return [names.beeQueue, names.groupmq].map((peer) =>
+    ratio(
+      scenario,
+      `${label}: ${what} / ${peer}`,
+      group(label),
+      name,
+      peers.filter((form) => form.startsWith(peer)),
+      { atLeast: 1 },
+    ),
+  );
 }
 
-const list = [names.list];
-const idleSubject = [names.subjectWorker];
+const drains: readonly Goal[] = [
+  ...(
+    [
+      ['drain', labels.drain, names.subjectFused, 2],
+      ['drain', labels.drain, names.subjectWorker, 1.6],
+      ['drain', labels.drain, names.subjectBatchCalls, 2.7],
+      ['drain', labels.drain, names.subjectBatchWorker, 2.7],
+      ['tiny', labels.tiny, names.subjectBatchCalls, 3.5],
+      ['tiny', labels.tiny, names.subjectBatchWorker, 3.5],
+      ['aof', labels.aof, names.subjectFused, 1.4],
+      ['aof', labels.aof, names.subjectWorker, 1.4],
+      ['aof', labels.aof, names.subjectBatchCalls, 2],
+      ['aof', labels.aof, names.subjectBatchWorker, 2],
+    ] as const
+  ).map(([scenario, label, name, atLeast]) =>
+    ratio(scenario, `${label}: drain / BullMQ’s best`, drain(label), name, bullmqDrain, { atLeast }),
+  ),
+  ...againstOthers('drain', labels.drain, drain, names.subjectFused),
+  ...againstOthers('drain', labels.drain, drain, names.subjectWorker),
+];
 
-/**
- * The goals. P10 to P12 and P14 (signals, steady state, flows, quorum cancel) and P19 (the test loop) are
- * measured elsewhere.
- */
-export const goals: readonly Goal[] = [
-  ratio('P1', 'drain, one task in hand, against the list', drain(labels.s1), singleForms, list, { atLeast: 0.8 }),
-  ratio('P1', 'drain, one task in hand, against BullMQ’s best', drain(labels.s1), singleForms, bullmqForms, {
-    atLeast: 1.8,
-  }),
-  ratio('P2', 'drain with claim-ahead, against the list', drain(labels.s1), batchForms, list, { atLeast: 1.2 }),
-  ratio('P2', 'drain with claim-ahead, against BullMQ’s best', drain(labels.s1), batchForms, bullmqForms, {
-    atLeast: 2.7,
-  }),
-  ratio('P3', 'submit + drain, single, against BullMQ’s best', lifecycle(labels.s1), singleForms, bullmqForms, {
-    atLeast: 2,
-  }),
-  ratio('P3', 'submit + drain, batched, against BullMQ’s best', lifecycle(labels.s1), batchForms, bullmqForms, {
-    atLeast: 2.8,
-  }),
-  ratio('P4', 'tiny drain, one task in hand, against BullMQ’s best', drain(labels.tiny), singleForms, bullmqForms, {
-    atLeast: 2.2,
-  }),
-  ratio('P4', 'tiny drain, batches of 100, against BullMQ’s best', drain(labels.tiny), batchForms, bullmqForms, {
-    atLeast: 4.5,
-  }),
-  {
-    ...ratio('P5', 'one worker, one in hand, against BullMQ', drain(labels.oneWorker), singleForms, [names.bullmqOne], {
-      atLeast: 1.4,
-    }),
-    everyRun: true,
-    reportOnly: 'a sequential round trip is bimodal on small virtual machines',
-  },
-  ratio('P6', 'AOF: drain, one task in hand, against BullMQ’s best', drain(labels.s1Aof), singleForms, bullmqForms, {
-    atLeast: 1.4,
-  }),
-  ratio('P6', 'AOF: drain with claim-ahead, against BullMQ’s best', drain(labels.s1Aof), batchForms, bullmqForms, {
-    atLeast: 2.2,
-  }),
-  absolute('P7', 'server calls per lifecycle', groups.serverCalls, [operations.lifecycle], { atMost: 18 }),
-  absolute('P7', 'server time per lifecycle, µs', groups.serverUs, [operations.lifecycle], { atMost: 24 }),
-  absolute('P7', 'server calls, submit', groups.serverCalls, [operations.submit], { atMost: 6 }),
-  absolute('P7', 'server calls, claim', groups.serverCalls, [operations.claim], { atMost: 7 }),
-  absolute('P7', 'server calls, complete', groups.serverCalls, [operations.complete], { atMost: 5 }),
-  absolute('P7', 'server time, submit, µs', groups.serverUs, [operations.submit], { atMost: 7 }),
-  absolute('P7', 'server time, claim, µs', groups.serverUs, [operations.claim], { atMost: 10 }),
-  absolute('P7', 'server time, complete, µs', groups.serverUs, [operations.complete], { atMost: 7 }),
-  absolute('P8', 'Node CPU, tiny, unbatched, µs', nodeCpu(labels.tiny), singleForms, { atMost: 25 }),
-  absolute('P8', 'Node CPU, 4 KiB, unbatched, µs', nodeCpu(labels.s1), singleForms, { atMost: 45 }),
-  absolute('P8', 'Node CPU, tiny, batched, µs', nodeCpu(labels.tiny), batchForms, { atMost: 6 }),
-  absolute('P8', 'Node CPU, 4 KiB, batched, µs', nodeCpu(labels.s1), batchForms, { atMost: 18 }),
-  ratio('P9', 'idle latency p50, against BullMQ', groups.latencyP50, idleSubject, [names.bullmq], { atMost: 0.35 }),
-  ratio('P9', 'idle latency p99, against BullMQ', groups.latencyP99, idleSubject, [names.bullmq], { atMost: 0.4 }),
-  ...routingModes.flatMap((mode): Goal[] => {
-    const forms = [names.subjectCalls, names.subjectWorker];
-    return [
-      {
-        ...absolute('P13', `S5 ${mode}: routed right, %`, routingGroups.routed(mode), forms, { atLeast: 100 }),
-        everyRun: true,
-      },
-      absolute('P13', `S5 ${mode}: p99 submit to claim, ms`, routingGroups.p99(mode), forms, { atMost: 40 }),
-    ];
-  }),
-  ...(['partial', 'scarce'] as const).flatMap((mode) =>
-    [names.subjectCalls, names.subjectWorker].map(
-      (form): Goal => ({
-        id: 'P13',
-        title: `S5 ${mode} against happy`,
-        subject: { group: routingGroups.net(mode), names: [form] },
-        against: { group: routingGroups.net('happy'), names: [form] },
-        bound: { atLeast: 0.8 },
-      }),
+const lifecycles: readonly Goal[] = [
+  ...(
+    [
+      ['drain', labels.drain, names.subjectFused, 'single', 1.8],
+      ['drain', labels.drain, names.subjectWorker, 'single', 1.8],
+      ['drain', labels.drain, names.subjectBatchCalls, 'batched', 2.5],
+      ['drain', labels.drain, names.subjectBatchWorker, 'batched', 2.5],
+    ] as const
+  ).map(([scenario, label, name, submit, atLeast]) =>
+    ratio(
+      scenario,
+      `${label}: submit + drain, ${submit} / BullMQ’s best`,
+      lifecycle(label),
+      name,
+      peerForms.bullmq(submit === 'single' ? ['single'] : bothWays),
+      { atLeast },
     ),
   ),
-  absolute(
-    'P13',
-    'S5 happy: start-up included, claims/s',
-    routingGroups.wall('happy'),
-    [names.subjectCalls, names.subjectWorker],
-    { atLeast: 3_200 },
-  ),
-  absolute('P15', 'memory per terminal execution, B', groups.memoryTiny, [names.subjectFused], { atMost: 400 }),
-  absolute('P15', 'keys per terminal execution', groups.memoryKeys, [names.subjectFused], { atMost: 2 }),
-  absolute('P16', '100 idle slots: commands/s', groups.idleCommands, idleSubject, { atMost: 25 }),
-  absolute('P16', '100 idle slots: server CPU, %', groups.idleCpu, idleSubject, { atMost: 0.2 }),
-  absolute('P16', '100 idle slots: server CPU beyond the server alone, %', groups.idleCpuAdded, idleSubject, {
-    atMost: 0.2,
-  }),
-  absolute('P16', '100 idle slots: connections', groups.idleClients, idleSubject, { atMost: 2 }),
-  absolute('P17', 'memory backend, lifecycles/s', groups.memoryBackendRate, ['flowfabric'], { atLeast: 250_000 }),
   ratio(
-    'P17',
-    'memory backend, cost at 1 000 000 against 1 000',
-    groups.memoryBackendCost,
-    [storedEntities(1_000_000)],
-    [storedEntities(1_000)],
+    'tiny',
+    `${labels.tiny}: submit + drain, single / BullMQ’s best`,
+    lifecycle(labels.tiny),
+    names.subjectWorker,
+    peerForms.bullmq(['single']),
+  ),
+  ...againstOthers('tiny', labels.tiny, lifecycle, names.subjectWorker).map(({ bound: _bound, ...goal }) => goal),
+];
+
+const cpu: readonly Goal[] = [
+  absolute('tiny-16', 'Node CPU per lifecycle, tiny, 16 slots, µs', nodeCpu(labels.tiny16), names.subjectWorker, {
+    atMost: 20,
+  }),
+  ...[names.subjectBatchCalls, names.subjectBatchWorker].map((name) =>
+    absolute('tiny', 'Node CPU per lifecycle, tiny, batches of 100, µs', nodeCpu(labels.tiny), name, { atMost: 7 }),
+  ),
+];
+
+const bullmq = [names.bullmqIovalkey, names.bullmqIoredis];
+
+const latencies: readonly Goal[] = (
+  [
+    ['latency', 'here', 0.5],
+    ['latency-elsewhere', 'elsewhere', 0.7],
+  ] as const
+).flatMap(([scenario, place, atMost]) => {
+  const group = groups.latency(place, 'p50');
+  const title = `submit to completed, worker ${place === 'here' ? 'in the same' : 'in another'} process, p50`;
+  return [
+    ratio(scenario, `${title} / BullMQ’s best`, group, names.subjectWorker, bullmq, { atMost }),
+    {
+      scenario,
+      title: `${title} / BullMQ’s best`,
+      subject: { group, names: [names.beeQueue, names.groupmq] },
+      against: { group, names: bullmq },
+    },
+  ];
+});
+
+const storage: readonly Goal[] = [
+  absolute('bytes', 'bytes per terminal execution, log trimmed', groups.bytes, names.subject, { atMost: 400 }),
+  absolute('bytes', 'bytes of its log', groups.logBytes, names.subject, { atMost: 220 }),
+  absolute('memory-backend', 'memory backend, lifecycles/s', groups.memoryRate, names.subject, { atLeast: 250_000 }),
+  ratio(
+    'memory-backend',
+    'memory backend, transition with 1 000 000 stored / 1 000',
+    groups.memoryCost,
+    storedExecutions.many,
+    [storedExecutions.few],
     { atMost: 2 },
   ),
-  ratio('P18', '100 000 jobs against 10 000', groups.decayLength, [decayRows.long], [decayRows.short], {
+  ratio('stored', 'rate with 1 000 000 terminal stored / empty', groups.stored, names.fullStore, [names.emptyStore], {
     atLeast: 0.9,
   }),
-  ratio('P18', '1 000 000 stored against empty', groups.decayStored, [decayRows.stored], [decayRows.empty], {
-    atLeast: 0.9,
+];
+
+const routing: readonly Goal[] = routingModes.flatMap((mode) => [
+  absolute('routing', `${mode}: routed right, %`, routingGroups.routed(mode), names.subjectWorker, { atLeast: 100 }),
+  absolute('routing', `${mode}: submit to claim, p99, ms`, routingGroups.p99(mode), names.subjectWorker, {
+    atMost: 40,
   }),
+]);
+
+/** The goals. Throughput and latency are judged in a warm process. */
+export const goals: readonly Goal[] = [
+  ...(
+    [
+      [16, '16 a call (stretch 150 000)', 170_000],
+      [1, 'single (stretch 290 000)', 330_000],
+    ] as const
+  ).map(([size, how, atMost]) =>
+    absolute(
+      'instructions',
+      `server instructions per lifecycle, ${how}`,
+      groups.instructionsTiny,
+      instructionRows.lifecycle(size),
+      { atMost },
+    ),
+  ),
+  ...drains,
+  ...lifecycles,
+  ...cpu,
+  ...latencies,
+  absolute('result', 'run.result() of work of another process, p50, ms', groups.result('p50'), names.subjectWorker, {
+    atMost: 3,
+  }),
+  ...storage,
+  absolute('idle-lanes', 'idle: 100 lanes, 16 partitions, claims/s', groups.idleLanes, names.subjectWorker, {
+    atMost: 20,
+  }),
+  absolute('cold-import', 'cold import, ms', groups.coldImport, 'flowfabric', { atMost: 90 }),
+  absolute('idle-slots', '100 idle slots: commands/s', groups.idleCommands, names.subjectWorker, { atMost: 25 }),
+  absolute('idle-slots', '100 idle slots: connections', groups.idleClients, names.subjectWorker, { atMost: 2 }),
+  ...routing,
 ];

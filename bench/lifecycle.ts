@@ -1,9 +1,11 @@
-import type { BatchEngine, BenchTask, CallEngine, Engine, FusedEngine, Payload, WorkerEngine } from './adapter.js';
-import type { BenchServer } from './server.js';
-import { median, percentile } from './statistics.js';
+import type { BenchTask, Engine, Payload, SubjectEngine } from './adapter.js';
+import { openEngine, type EngineName } from './engines/index.js';
+import { numberedPayloads, Receipts } from './payload.js';
+import { ServerMonitor } from './server.js';
 import { inParallel, nodeCpuUs, signal, sleep, within } from './timing.js';
+import type { ServerAddress } from './adapter.js';
 
-/** Submissions in flight at once when they are made one by one (scenario S1). */
+/** Submissions in flight at once when they are made one by one. */
 export const SUBMISSIONS_IN_FLIGHT = 32;
 
 /** Loops that claim and complete batches: enough to keep the server busy while one decodes. */
@@ -15,162 +17,177 @@ const EMPTY_CLAIM_WAIT_MS = 1;
 /** A drain that takes longer than this has lost work, in milliseconds. */
 const DRAIN_LIMIT_MS = 300_000;
 
-/** How work is submitted: one by one, or so many per call. */
-export type SubmitForm = 'single' | { readonly perCall: number };
-
-/** How work is taken and completed. Every form names the engine that it drives. */
+/** How work is taken and completed: by the engine's worker, or by this engine's calls without one. */
 export type DrainForm =
-  | { readonly by: 'calls'; readonly engine: CallEngine; readonly workers: number }
-  | { readonly by: 'fused calls'; readonly engine: FusedEngine; readonly workers: number }
-  | { readonly by: 'batch calls'; readonly engine: BatchEngine; readonly batch: number }
-  | { readonly by: 'worker'; readonly engine: WorkerEngine; readonly slots: number; readonly batch?: number };
+  | { readonly by: 'worker'; readonly slots: number; readonly batch?: number }
+  | { readonly by: 'fused calls'; readonly loops: number }
+  | { readonly by: 'batch calls'; readonly batch: number };
 
-/** What one run of submit and drain gave. */
+/** One engine in one form. */
+export interface Form {
+  readonly engine: EngineName;
+  /** Submissions in one call; one by one when absent. */
+  readonly perCall?: number;
+  readonly drain: DrainForm;
+}
+
+/** What is submitted and drained, and how often. */
+export interface LifecycleTask {
+  readonly address: ServerAddress;
+  readonly form: Form;
+  readonly count: number;
+  readonly payloadBytes: number;
+  /** Rounds one after the other in one process: the first is fresh, the last is warm. */
+  readonly rounds: number;
+  /** Leaves what the server holds as it is. Default: every round starts on an empty server. */
+  readonly keep?: boolean;
+}
+
+/** What one round gave; CPU is that of both phases, per lifecycle. */
 export type LifecycleResult = Readonly<
-  Record<
-    | 'submitPerS'
-    | 'drainPerS'
-    | 'lifecyclePerS'
-    | 'nodeUs'
-    | 'serverUs'
-    | 'completeP50Ms'
-    | 'completeP95Ms'
-    | 'completeP99Ms',
-    number
-  >
+  Record<'submitPerS' | 'drainPerS' | 'lifecyclePerS' | 'nodeUs' | 'serverUs', number>
 >;
 
 /**
- * Submits `count` pieces of work, and when all are stored drains them. The clock of the drain runs from
- * starting the workers to the last acknowledged completion; their connections are warm before.
- * CPU is that of both phases, per lifecycle, in microseconds. Complete-call latencies are NaN
- * where the engine's own worker makes the calls.
+ * Submits work, and when all is stored drains it, as often as is asked for. The clock of the drain runs from starting
+ * the workers to the last acknowledged completion. Every job must have run exactly once with its whole payload.
  */
-export async function measureLifecycle(
-  server: BenchServer,
-  work: { readonly submit: SubmitForm; readonly drain: DrainForm; readonly count: number; readonly payload: Payload },
+export async function measureLifecycles(task: LifecycleTask): Promise<LifecycleResult[]> {
+  const server = new ServerMonitor(task.address);
+  const engine = await openEngine(task.form.engine, task.address);
+  try {
+    const payloads = numberedPayloads(task.count, task.payloadBytes);
+    const results: LifecycleResult[] = [];
+    for (let round = 0; round < task.rounds; round += 1) {
+      if (task.keep !== true) await server.flush();
+      await engine.reset();
+      results.push(await measureRound(server, engine, task.form, payloads));
+    }
+    return results;
+  } finally {
+    await engine.close();
+    server.close();
+  }
+}
+
+async function measureRound(
+  server: ServerMonitor,
+  engine: Engine,
+  form: Form,
+  payloads: readonly Payload[],
 ): Promise<LifecycleResult> {
-  const { count, payload, drain } = work;
-  await server.flush();
-  await drain.engine.reset();
   const submitted = await metered(server, async () => {
     const start = performance.now();
-    await submitAll(drain.engine, work.submit, count, payload);
+    await submitAll(engine, payloads, form.perCall);
     return performance.now() - start;
   });
-  const completeMs: number[] = [];
-  const run = await prepareDrain(drain, count, payload, completeMs);
+  const drain = await prepareDrain(engine, form.drain, payloads);
   let drained: Metered;
   try {
-    drained = await metered(server, run.go);
+    drained = await metered(server, drain.run);
   } finally {
-    await run.stop();
+    await drain.stop();
   }
+  drain.receipts.assertOnceEach();
+  const count = payloads.length;
   return {
-    submitPerS: (count / submitted.value) * 1000,
-    drainPerS: (count / drained.value) * 1000,
-    lifecyclePerS: (count / (submitted.value + drained.value)) * 1000,
+    submitPerS: (count / submitted.elapsedMs) * 1000,
+    drainPerS: (count / drained.elapsedMs) * 1000,
+    lifecyclePerS: (count / (submitted.elapsedMs + drained.elapsedMs)) * 1000,
     nodeUs: (submitted.nodeUs + drained.nodeUs) / count,
     serverUs: (submitted.serverUs + drained.serverUs) / count,
-    completeP50Ms: median(completeMs),
-    completeP95Ms: percentile(completeMs, 95),
-    completeP99Ms: percentile(completeMs, 99),
   };
 }
 
 interface Metered {
-  readonly value: number;
+  readonly elapsedMs: number;
   readonly nodeUs: number;
   readonly serverUs: number;
 }
 
-async function metered(server: BenchServer, action: () => Promise<number>): Promise<Metered> {
+async function metered(server: ServerMonitor, action: () => Promise<number>): Promise<Metered> {
   const serverBefore = await server.cpuUs();
   const nodeBefore = nodeCpuUs();
-  const value = await action();
+  const elapsedMs = await action();
   const nodeUs = nodeCpuUs() - nodeBefore;
-  return { value, nodeUs, serverUs: (await server.cpuUs()) - serverBefore };
+  return { elapsedMs, nodeUs, serverUs: (await server.cpuUs()) - serverBefore };
 }
 
-/** Submits `count` pieces of work of one payload. */
-export async function submitAll(engine: Engine, form: SubmitForm, count: number, payload: Payload): Promise<void> {
-  if (form === 'single') {
-    await inParallel(count, SUBMISSIONS_IN_FLIGHT, () => engine.submit({ payload }));
+/** Submits one piece of work per payload: `perCall` in a call, or one by one with 32 in flight. */
+export async function submitAll(engine: Engine, payloads: readonly Payload[], perCall?: number): Promise<void> {
+  const submissions = payloads.map((payload) => ({ payload }));
+  if (perCall === undefined) {
+    await inParallel(submissions.length, SUBMISSIONS_IN_FLIGHT, (index) =>
+      engine.submit(submissions[index] as { payload: Payload }),
+    );
     return;
   }
-  for (let done = 0; done < count; done += form.perCall) {
-    const size = Math.min(form.perCall, count - done);
-    await engine.submitMany(Array.from({ length: size }, () => ({ payload })));
+  for (let done = 0; done < submissions.length; done += perCall) {
+    await engine.submitMany(submissions.slice(done, done + perCall));
   }
 }
 
-/** Drains `count` stored pieces of work and checks that each arrived whole. */
-export async function drainAll(drain: DrainForm, count: number, payload: Payload): Promise<void> {
-  const run = await prepareDrain(drain, count, payload, []);
+/** Drains stored work and checks that each piece ran once. */
+export async function drainAll(engine: Engine, form: DrainForm, payloads: readonly Payload[]): Promise<void> {
+  const drain = await prepareDrain(engine, form, payloads);
   try {
-    await run.go();
+    await drain.run();
   } finally {
-    await run.stop();
+    await drain.stop();
   }
+  drain.receipts.assertOnceEach();
 }
 
-/** A drain whose connections are warm; `go` gives its duration in milliseconds. */
+/** A drain whose connections are open; `run` gives its duration in milliseconds. */
 interface PreparedDrain {
-  go(): Promise<number>;
+  readonly receipts: Receipts;
+  run(): Promise<number>;
   stop(): Promise<void>;
 }
 
-async function prepareDrain(
-  drain: DrainForm,
-  count: number,
-  payload: Payload,
-  completeMs: number[],
-): Promise<PreparedDrain> {
-  const state: DrainState = {
-    left: count,
-    completed: 0,
-    check: (task) => {
-      if (task.payload.length !== payload.text.length) {
-        throw new Error(`${drain.engine.name} delivered ${task.payload.length} bytes of ${payload.text.length}.`);
-      }
-    },
-    completeMs,
-  };
-  const lost = (): string => `${drain.engine.name} completed ${state.completed} of ${count} in ${DRAIN_LIMIT_MS} ms.`;
-  if (drain.by === 'worker') return prepareWorkerDrain(drain, count, state, lost);
-  const loops = drain.by === 'batch calls' ? BATCH_LOOPS : drain.workers;
-  await drain.engine.connect(loops);
+async function prepareDrain(engine: Engine, form: DrainForm, payloads: readonly Payload[]): Promise<PreparedDrain> {
+  const receipts = new Receipts(engine.name, payloads);
+  if (form.by === 'worker') return prepareWorkerDrain(engine, form, payloads.length, receipts);
+  const state: CallDrain = { engine: engine as SubjectEngine, left: payloads.length, receipts };
+  const loops =
+    form.by === 'fused calls'
+      ? Array.from({ length: form.loops }, () => () => drainByFusedCalls(state))
+      : Array.from({ length: BATCH_LOOPS }, () => () => drainByBatches(state, form.batch));
   return {
-    go: async () => {
+    receipts,
+    run: async () => {
       const start = performance.now();
-      const all = Promise.all(Array.from({ length: loops }, (_, worker) => drainLoop(drain, worker, state)));
-      await within(DRAIN_LIMIT_MS, all, lost);
+      await within(DRAIN_LIMIT_MS, Promise.all(loops.map((loop) => loop())), () => `${engine.name} lost work.`);
       return performance.now() - start;
     },
-    stop: async () => {
-      // The loops end by themselves when nothing is left.
-    },
+    // The loops end by themselves when nothing is left.
+    stop: () => Promise.resolve(),
   };
 }
 
 async function prepareWorkerDrain(
-  drain: Extract<DrainForm, { by: 'worker' }>,
+  engine: Engine,
+  { slots, batch }: Extract<DrainForm, { by: 'worker' }>,
   count: number,
-  state: DrainState,
-  lost: () => string,
+  receipts: Receipts,
 ): Promise<PreparedDrain> {
   const finished = signal<number>();
-  const worker = await drain.engine.createWorker({
-    slots: drain.slots,
-    batch: drain.batch,
-    onTask: state.check,
-    onCompleted: (completions) => {
-      state.completed += completions;
-      if (state.completed === count) finished.resolve(performance.now());
+  let completed = 0;
+  const worker = await engine.createWorker({
+    slots,
+    batch,
+    onTask: (task) => {
+      receipts.note(task.payload);
+    },
+    onCompleted: () => {
+      completed += 1;
+      if (completed === count) finished.resolve(performance.now());
     },
   });
+  const lost = (): string => `${engine.name} completed ${completed} of ${count} in ${DRAIN_LIMIT_MS} ms.`;
   return {
-    go: async () => {
+    receipts,
+    run: async () => {
       const start = performance.now();
       worker.start();
       return (await within(DRAIN_LIMIT_MS, finished.promise, lost)) - start;
@@ -179,101 +196,53 @@ async function prepareWorkerDrain(
   };
 }
 
-/** What the loops of one drain share. */
-interface DrainState {
+/** What the loops of one drain by calls share. */
+interface CallDrain {
+  readonly engine: SubjectEngine;
   /** Tasks that no loop has set out to claim yet. */
   left: number;
-  completed: number;
-  check(task: BenchTask): void;
-  readonly completeMs: number[];
+  readonly receipts: Receipts;
 }
 
-function drainLoop(drain: Exclude<DrainForm, { by: 'worker' }>, worker: number, state: DrainState): Promise<void> {
-  switch (drain.by) {
-    case 'calls':
-      return drainByCalls(drain.engine, worker, state);
-    case 'fused calls':
-      return drainByFusedCalls(drain.engine, worker, state);
-    case 'batch calls':
-      return drainByBatches(drain.engine, drain.batch, worker, state);
-  }
-}
-
-/** Claims one of the tasks that are left; undefined when others have them all. */
-async function claimOne(engine: CallEngine, worker: number, state: DrainState): Promise<BenchTask | undefined> {
+/** Claims up to so many of the tasks that are left; empty when others have them all. */
+async function claimSome(state: CallDrain, most: number): Promise<readonly BenchTask[]> {
   while (state.left > 0) {
-    // Set aside before asking, so that no loop blocks for a task that can't come.
-    state.left -= 1;
-    const task = await engine.claim(worker);
-    if (task !== null) {
-      state.check(task);
-      return task;
-    }
-    state.left += 1;
+    // Set aside before asking, so that no loop waits for a task that can't come.
+    const wanted = Math.min(most, state.left);
+    state.left -= wanted;
+    const tasks = await state.engine.claim(wanted);
+    state.left += wanted - tasks.length;
+    for (const task of tasks) state.receipts.note(task.payload);
+    if (tasks.length > 0) return tasks;
     await sleep(EMPTY_CLAIM_WAIT_MS);
   }
-  return undefined;
+  return [];
 }
 
-async function drainByCalls(engine: CallEngine, worker: number, state: DrainState): Promise<void> {
-  let task = await claimOne(engine, worker, state);
+async function drainByFusedCalls(state: CallDrain): Promise<void> {
+  let [task] = await claimSome(state, 1);
   while (task !== undefined) {
-    const start = performance.now();
-    await engine.complete(task, worker);
-    state.completeMs.push(performance.now() - start);
-    state.completed += 1;
-    task = await claimOne(engine, worker, state);
+    task = (await completeAndTakeNext(state, task)) ?? (await claimSome(state, 1))[0];
   }
 }
 
-async function drainByFusedCalls(engine: FusedEngine, worker: number, state: DrainState): Promise<void> {
-  let task = await claimOne(engine, worker, state);
-  while (task !== undefined) {
-    const next = await completeAndTakeNext(engine, task, worker, state);
-    state.completed += 1;
-    task = next ?? (await claimOne(engine, worker, state));
-  }
-}
-
-async function completeAndTakeNext(
-  engine: FusedEngine,
-  task: BenchTask,
-  worker: number,
-  state: DrainState,
-): Promise<BenchTask | undefined> {
-  const start = performance.now();
+async function completeAndTakeNext(state: CallDrain, task: BenchTask): Promise<BenchTask | undefined> {
   if (state.left === 0) {
-    await engine.complete(task, worker);
-    state.completeMs.push(performance.now() - start);
+    await state.engine.complete([task]);
     return undefined;
   }
   state.left -= 1;
-  const next = await engine.completeAndClaim(task, worker);
-  state.completeMs.push(performance.now() - start);
+  const next = await state.engine.completeAndClaim(task);
   if (next === null) {
     state.left += 1;
     return undefined;
   }
-  state.check(next);
+  state.receipts.note(next.payload);
   return next;
 }
 
-async function drainByBatches(engine: BatchEngine, batch: number, worker: number, state: DrainState): Promise<void> {
-  while (state.left > 0) {
-    const wanted = Math.min(batch, state.left);
-    state.left -= wanted;
-    const tasks = await engine.claimMany(worker, wanted);
-    state.left += wanted - tasks.length;
-    if (tasks.length === 0) {
-      await sleep(EMPTY_CLAIM_WAIT_MS);
-      continue;
-    }
-    tasks.forEach((task) => {
-      state.check(task);
-    });
-    const start = performance.now();
-    await engine.completeMany(tasks, worker);
-    state.completeMs.push(performance.now() - start);
-    state.completed += tasks.length;
+async function drainByBatches(state: CallDrain, batch: number): Promise<void> {
+  for (let tasks = await claimSome(state, batch); tasks.length > 0; tasks = await claimSome(state, batch)) {
+    await state.engine.complete(tasks);
   }
 }

@@ -1,17 +1,30 @@
 import { writeFile } from 'node:fs/promises';
-import { loadSubject } from './engines/subject.js';
-import { goals } from './goals.js';
+import { goals, type Goal } from './goals.js';
 import { describeMachine } from './machine.js';
 import { readOptions, type Options } from './options.js';
 import { toMarkdown, type Report } from './report.js';
 import type { Row } from './rows.js';
 import { withServer, type Scenario, type ScenarioContext } from './scenario.js';
 import { scenarios } from './scenarios/index.js';
-import { judge } from './verdict.js';
+import { boundText, judge } from './verdict.js';
 
-const USAGE = `npm run bench -- [scenario ...] [--runs N] [--quick] [--long] [--json FILE] [--markdown FILE]
+const USAGE = 'npm run bench -- [scenario ...] [--runs N] [--quick] [--list] [--json FILE] [--markdown FILE]';
 
-${scenarios.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')}`;
+const goalsOf = ({ name }: Pick<Scenario, 'name'>): Goal[] => goals.filter(({ scenario }) => scenario === name);
+
+/** Every scenario with the goals that it judges. */
+function listText(): string {
+  const lines = scenarios.flatMap(({ name, title }) => [
+    `  ${name.padEnd(18)} ${title}`,
+    ...goalsOf({ name })
+      .filter(({ bound }) => bound !== undefined)
+      .map(
+        ({ title: what, subject, bound }) =>
+          `${' '.repeat(23)}${what} (${subject.names.join('; ')}): ${boundText(bound)}`,
+      ),
+  ]);
+  return `${USAGE}\n\n${lines.join('\n')}`;
+}
 
 /** Progress goes to standard error, the tables to standard output. */
 function say(sentence: string): void {
@@ -20,8 +33,8 @@ function say(sentence: string): void {
 
 function chosenScenarios(options: Options): readonly Scenario[] {
   const unknown = options.scenarios.filter((word) => !scenarios.some(({ name }) => name === word));
-  if (unknown.length > 0) throw new Error(`There is no scenario ${unknown.join(', ')}.\n\n${USAGE}`);
-  if (options.scenarios.length === 0) return scenarios;
+  if (unknown.length > 0) throw new Error(`There is no scenario ${unknown.join(', ')}.\n\n${listText()}`);
+  if (options.scenarios.length === 0) return scenarios.filter(({ notQuick }) => !options.quick || notQuick !== true);
   return scenarios.filter(({ name }) => options.scenarios.includes(name));
 }
 
@@ -48,22 +61,17 @@ async function runAll(
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2), process.env);
-  if (options.help) {
-    process.stdout.write(`${USAGE}\n`);
+  if (options.list) {
+    process.stdout.write(`${listText()}\n`);
     return 0;
   }
   const chosen = chosenScenarios(options);
-  const subject = await loadSubject();
-  if (subject === undefined) {
-    say('bench/engines/flowfabric.ts is missing, so only the floor and the peers are measured.');
-  }
   const startedAt = new Date().toISOString();
   const valkeyVersion = await withServer({ appendonly: false }, (server) => server.version());
   const { rows, failed } = await runAll(chosen, {
     runs: options.runs,
     scale: options.scale,
-    long: options.long,
-    subject,
+    quick: options.quick,
     note: say,
   });
   const report: Report = {
@@ -72,7 +80,7 @@ async function main(): Promise<number> {
     scale: options.scale,
     startedAt,
     rows,
-    verdicts: judge(goals, rows),
+    verdicts: judge(scenarios.flatMap(goalsOf), rows),
   };
   const markdown = toMarkdown(report);
   process.stdout.write(`${markdown}\n`);

@@ -1,40 +1,43 @@
-import { formatNumber } from './statistics.js';
-
 /**
  * Names of contestants and groups in one place, so that a goal and the scenario that measures it
  * cannot drift apart.
  */
 export const names = {
   list: 'hand-rolled list',
-  bullmq: 'BullMQ',
-  /** The server while no engine is connected: what is not the engines' doing. */
-  serverAlone: 'the server alone',
-  bullmqAdd: 'BullMQ, concurrency 100, add',
-  bullmqBulkSmall: 'BullMQ, concurrency 16, addBulk',
-  bullmqBulkLarge: 'BullMQ, concurrency 100, addBulk',
-  bullmqOne: 'BullMQ, concurrency 1, addBulk',
-  subjectCalls: 'flowfabric, single calls',
+  bullmqIovalkey: 'BullMQ on iovalkey',
+  bullmqIoredis: 'BullMQ on ioredis',
+  beeQueue: 'bee-queue',
+  groupmq: 'groupmq',
+  subject: 'flowfabric',
   subjectFused: 'flowfabric, complete and claim fused',
   subjectWorker: 'flowfabric, worker',
   subjectBatchCalls: 'flowfabric, batch calls',
   subjectBatchWorker: 'flowfabric, worker with claim-ahead',
+  /** The server while no engine is connected: what is not the engines' doing. */
+  serverAlone: 'the server alone',
+  emptyStore: 'flowfabric, empty store',
+  fullStore: 'flowfabric, 1 000 000 terminal executions stored',
 } as const;
 
-/** BullMQ's forms where many slots are allowed: a goal against "BullMQ's best" takes the best of them in each run. */
-export const bullmqForms: readonly string[] = [names.bullmqAdd, names.bullmqBulkSmall, names.bullmqBulkLarge];
+/** How a contestant submits, as its name in a table says it. */
+export const submitSuffix = { single: ', one by one', batched: ', in batches' } as const;
 
-/** This engine's forms with one task in hand per worker and one round trip per task. */
-export const singleForms: readonly string[] = [names.subjectFused, names.subjectWorker];
+type Submit = keyof typeof submitSuffix;
 
-/** This engine's forms with claim-ahead and batched completion. */
-export const batchForms: readonly string[] = [names.subjectBatchCalls, names.subjectBatchWorker];
+/** The peers in the forms that a goal divides by; "the best" is the best of them in each run. */
+export const peerForms = {
+  bullmq: (submit: readonly Submit[]): string[] =>
+    submit.flatMap((how) => [names.bullmqIovalkey + submitSuffix[how], names.bullmqIoredis + submitSuffix[how]]),
+  others: (submit: readonly Submit[]): string[] =>
+    submit.flatMap((how) => [names.beeQueue + submitSuffix[how], names.groupmq + submitSuffix[how]]),
+} as const;
 
 /** Labels of the submit-and-drain scenarios. */
 export const labels = {
-  s1: 'S1, 4 KiB',
-  s1Aof: 'S1, 4 KiB, AOF everysec',
-  tiny: 'Tiny payload',
-  oneWorker: 'Tiny payload, one worker',
+  drain: '10 000 × 4 KiB, 16 slots',
+  aof: '10 000 × 4 KiB, 16 slots, AOF everysec',
+  tiny: '20 000 tiny, 100 slots',
+  tiny16: '20 000 tiny, 16 slots',
 } as const;
 
 /** Groups that every submit-and-drain scenario has, by its label. */
@@ -44,60 +47,53 @@ export const lifecycleGroups = {
   lifecycle: (label: string) => `${label}: submit + drain`,
   nodeCpu: (label: string) => `${label}: Node CPU per lifecycle`,
   serverCpu: (label: string) => `${label}: server CPU per lifecycle`,
-  completeP50: (label: string) => `${label}: complete call, p50`,
-  completeP95: (label: string) => `${label}: complete call, p95`,
-  completeP99: (label: string) => `${label}: complete call, p99`,
 } as const;
+
+/** Where the worker is that a latency is measured with. */
+const places = { here: 'worker in the same process', elsewhere: 'worker in another process' } as const;
+
+type Place = keyof typeof places;
 
 /** Groups of the other scenarios. */
 export const groups = {
-  serverCalls: 'Server work: server calls inside, per operation',
-  serverUs: 'Server work: time inside FCALL, per operation',
-  latencyP50: 'Idle latency, submit to completed: p50',
-  latencyP99: 'Idle latency, submit to completed: p99',
-  idleCommands: '100 idle worker slots: commands',
+  instructionsTiny: 'Server instructions per lifecycle, tiny payload',
+  instructionsLarge: 'Server instructions per lifecycle, 4 KiB',
+  latency: (place: Place, percentile: 'p50' | 'p99') =>
+    `Idle latency, submit to completed, ${places[place]}: ${percentile}`,
+  result: (percentile: 'p50' | 'p99') => `Result of work of another process, submit to result: ${percentile}`,
+  bytes: 'Bytes per terminal execution beyond its payload, log trimmed',
+  logBytes: 'Bytes of log per terminal execution',
+  keys: 'Keys per terminal execution',
+  memoryRate: 'Memory backend: lifecycles',
+  memoryCost: 'Memory backend: cost of a transition, by executions stored',
+  stored: 'Submit + drain, tiny, with terminal executions stored',
+  idleLanes: 'Idle worker of 100 lanes, 16 partitions: claims',
+  idleLanesCommands: 'Idle worker of 100 lanes, 16 partitions: commands of the server',
+  idleCommands: '100 idle worker slots: commands of the server',
   idleCpu: '100 idle worker slots: server CPU',
-  idleCpuAdded: '100 idle worker slots: server CPU beyond that of the server alone',
   idleClients: '100 idle worker slots: connections',
-  memoryTiny: 'Memory per terminal execution beyond its payload, 1 byte',
-  memoryLarge: 'Memory per terminal execution beyond its payload, 4 KiB',
-  memoryKeys: 'Keys per terminal execution',
-  decayStored: 'No decay: submit + drain, tiny, with terminal executions stored',
-  decayLength: 'No decay: drain, 4 KiB, by the number of jobs',
-  memoryBackendRate: 'Memory backend: lifecycles',
-  memoryBackendCost: 'Memory backend: cost per lifecycle, by entities stored',
   coldImport: 'Cold import, beyond starting Node',
 } as const;
 
-/** The operations whose server work is counted. */
-export const operations = {
-  submit: 'submit',
-  claim: 'claim',
-  complete: 'complete',
-  lifecycle: 'lifecycle (submit + claim + complete)',
-  fused: 'complete and claim fused',
+/** Rows of the count of instructions, by the number of commands of a kind in a call. */
+export const instructionRows = {
+  create: (size: number) => `${size} a call: create`,
+  completeAndClaim: (size: number) => `${size} a call: complete and claim`,
+  lifecycle: (size: number) => `${size} a call: lifecycle`,
+  inObject: (size: number, object: string) => `${size} a call: of it in ${object}`,
 } as const;
 
-/** The three crowds of scenario S5. */
+/** Row name of the memory backend with so many executions stored. */
+export const storedExecutions = { few: '1 000 executions', many: '1 000 000 executions' } as const;
+
+/** The three crowds of the routing scenario. */
 export const routingModes = ['happy', 'partial', 'scarce'] as const;
 export type RoutingMode = (typeof routingModes)[number];
 
-/** Groups of scenario S5. */
+/** Groups of the routing scenario. */
 export const routingGroups = {
-  net: (mode: RoutingMode) => `S5 ${mode}: claims from the first submit`,
-  wall: (mode: RoutingMode) => `S5 ${mode}: claims, the 250 ms of start-up included`,
-  p50: (mode: RoutingMode) => `S5 ${mode}: submit to claim, p50`,
-  p99: (mode: RoutingMode) => `S5 ${mode}: submit to claim, p99`,
-  routed: (mode: RoutingMode) => `S5 ${mode}: routed right`,
+  net: (mode: RoutingMode) => `Routing, ${mode}: claims from the first submit`,
+  p50: (mode: RoutingMode) => `Routing, ${mode}: submit to claim, p50`,
+  p99: (mode: RoutingMode) => `Routing, ${mode}: submit to claim, p99`,
+  routed: (mode: RoutingMode) => `Routing, ${mode}: routed right`,
 } as const;
-
-/** Row names of the decay scenario. */
-export const decayRows = {
-  empty: 'flowfabric, empty store',
-  stored: 'flowfabric, 1 000 000 stored',
-  short: 'flowfabric, 10 000 jobs',
-  long: 'flowfabric, 100 000 jobs',
-} as const;
-
-/** Row name of the memory backend with so many entities stored. */
-export const storedEntities = (count: number): string => `flowfabric, ${formatNumber(count)} entities`;

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** Runs per figure when nothing is said. */
 const DEFAULT_RUNS = 5;
-const QUICK_RUNS = 2;
+const QUICK_RUNS = 1;
 const QUICK_SCALE = 0.1;
 
 /** What the command line and the environment ask for. */
@@ -11,8 +11,9 @@ export interface Options {
   readonly scenarios: readonly string[];
   readonly runs: number;
   readonly scale: number;
-  readonly long: boolean;
-  readonly help: boolean;
+  readonly quick: boolean;
+  /** Lists the scenarios and their goals, and measures nothing. */
+  readonly list: boolean;
   readonly jsonFile: string | undefined;
   readonly markdownFile: string | undefined;
 }
@@ -31,7 +32,7 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
       json: { type: 'string' },
       markdown: { type: 'string' },
       quick: { type: 'boolean', default: false },
-      long: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -44,9 +45,9 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   return {
     scenarios: positionals,
     runs,
+    quick,
     scale: quick ? QUICK_SCALE : 1,
-    long: values.long,
-    help: values.help,
+    list: values.list || values.help,
     jsonFile: values.json,
     markdownFile: values.markdown,
   };

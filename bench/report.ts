@@ -1,7 +1,11 @@
 import { machineText, type Machine } from './machine.js';
+import { names, storedExecutions } from './names.js';
 import type { Row } from './rows.js';
 import { formatSpread } from './statistics.js';
 import { boundText, type Verdict } from './verdict.js';
+
+/** What the rows of a group are compared with: the first of these that is there. */
+const references: readonly string[] = [names.bullmqIovalkey, names.serverAlone, names.emptyStore, storedExecutions.few];
 
 /** Everything that one call of the benchmark found out. */
 export interface Report {
@@ -34,14 +38,15 @@ function goalLines(verdicts: readonly Verdict[]): string[] {
     '### Goals',
     '',
     ...table(
-      ['goal', 'what', 'measured on', 'to reach', 'measured', 'verdict'],
-      measured.map(({ goal, subject, values, text }) => [
-        goal.id,
+      ['scenario', 'what', 'measured on', 'goal', 'measured', 'verdict', 'fresh'],
+      measured.map(({ goal, subject, values, fresh, text }) => [
+        goal.scenario,
         goal.title,
         subject,
-        boundText(goal.bound) + (goal.against === undefined ? '' : ' ×'),
+        boundText(goal.bound) + (goal.against === undefined || goal.bound === undefined ? '' : ' ×'),
         formatSpread(values) + (goal.against === undefined ? '' : ' ×'),
         text,
+        fresh.length === 0 ? '' : formatSpread(fresh),
       ]),
     ),
     '',
@@ -50,17 +55,20 @@ function goalLines(verdicts: readonly Verdict[]): string[] {
 
 function groupLines(group: string, rows: readonly Row[]): string[] {
   const members = rows.filter((row) => row.group === group);
-  const reference = members[0];
+  const unit = members[0]?.unit ?? '';
+  const reference = references.flatMap((name) => members.filter((row) => row.name.startsWith(name)))[0];
+  const ratioHead = reference === undefined ? [] : [`ratio to ${reference.name}`];
+  const withFresh = members.some(({ fresh }) => fresh !== undefined);
   return [
     `### ${group}`,
     '',
     ...table(
-      ['system', members[0]?.unit ?? '', 'runs', `ratio to ${reference?.name ?? 'the first'}`],
+      ['system', withFresh ? `${unit}, warm` : unit, ...ratioHead, ...(withFresh ? [`${unit}, fresh`] : [])],
       members.map((row) => [
         row.name,
         formatSpread(row.values),
-        String(row.values.length),
-        row === reference || reference === undefined ? '1' : ratioText(row, reference),
+        ...(reference === undefined ? [] : [row === reference ? '1' : ratioText(row, reference)]),
+        ...(withFresh ? [formatSpread(row.fresh ?? [])] : []),
       ]),
     ),
     '',

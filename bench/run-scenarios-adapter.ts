@@ -7,7 +7,6 @@ import { partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
 import type { ClaimedExecution } from '../model/schedule/claim.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../src/engine/index.js';
-import { deploymentKey } from '../src/valkey/keys.js';
 import { valkey } from '../src/valkey/index.js';
 import { Valkey } from 'iovalkey';
 
@@ -104,9 +103,8 @@ export default async function open({ port }: { port: number }): Promise<object> 
       for (const result of await backend.execute(tasks.map(completion))) if (!result.ok) throw result.error;
     },
     reset: async () => {
+      // The functions survive, and the partitioning was settled when the backend was opened.
       await admin.flushall();
-      // The partitioning stays as it was settled.
-      await admin.set(deploymentKey(PREFIX), JSON.stringify(backend.partitions));
     },
     close: async () => {
       finder.close();

@@ -1,6 +1,5 @@
-import type { Engine, ServerAddress, SubjectEngine, SubjectModule } from './adapter.js';
-import { BullmqEngine } from './engines/bullmq.js';
-import { ListEngine } from './engines/list.js';
+import type { Engine } from './adapter.js';
+import { openEngine, type EngineName } from './engines/index.js';
 import type { Row } from './rows.js';
 import { BenchServer } from './server.js';
 
@@ -10,10 +9,8 @@ export interface ScenarioContext {
   readonly runs: number;
   /** Factor on every size and duration: 1, or less in the quick form. */
   readonly scale: number;
-  /** Whether the scenarios of many minutes may run. */
-  readonly long: boolean;
-  /** This project's engine, unless its adapter is missing. */
-  readonly subject: SubjectModule | undefined;
+  /** Whether only what matters most is measured: fewer contestants, less beside the figures that are judged. */
+  readonly quick: boolean;
   /** Says one sentence to the person who waits. */
   note(sentence: string): void;
 }
@@ -24,19 +21,17 @@ export interface Scenario {
   readonly name: string;
   /** What it measures, in a few words. */
   readonly title: string;
+  /** Left out of the quick form unless it is named. */
+  readonly notQuick?: true;
   run(context: ScenarioContext): Promise<readonly Row[]>;
 }
 
-/** `full` items, or as many as the quick form takes, never fewer than 50. */
-export function scaled(context: ScenarioContext, full: number): number {
-  return Math.max(50, Math.round(full * context.scale));
-}
+/** Fewest items that a figure is made of. */
+const LEAST_ITEMS = 50;
 
-/** The engines under test on one server. */
-export interface Engines {
-  readonly list: ListEngine;
-  readonly bullmq: BullmqEngine;
-  readonly subject: SubjectEngine | undefined;
+/** `full` items, or as many as the quick form takes. */
+export function scaled(context: ScenarioContext, full: number): number {
+  return Math.max(LEAST_ITEMS, Math.round(full * context.scale));
 }
 
 /** Runs `action` with a private server of its own, and stops it whatever happens. */
@@ -52,60 +47,39 @@ export async function withServer<Result>(
   }
 }
 
-/** Opens one engine, hands it over and closes it whatever happens. */
-export async function withEngine<Opened extends Pick<Engine, 'close'>, Result>(
-  open: (address: ServerAddress) => Promise<Opened>,
+/** Opens one engine in this process, hands it over and closes it whatever happens. */
+export async function withEngine<Name extends EngineName, Result>(
+  name: Name,
   server: BenchServer,
-  action: (engine: Opened) => Promise<Result>,
+  action: (engine: Awaited<ReturnType<typeof openEngine<Name>>>) => Promise<Result>,
 ): Promise<Result> {
-  const engine = await open(server.address);
+  const engine: Engine = await openEngine(name, server.address);
   try {
-    return await action(engine);
+    return await action(engine as Awaited<ReturnType<typeof openEngine<Name>>>);
   } finally {
     await engine.close();
   }
 }
 
-/** A private server with every engine connected to it. */
-export async function withEngines<Result>(
-  context: ScenarioContext,
-  options: { readonly appendonly: boolean },
-  action: (server: BenchServer, engines: Engines) => Promise<Result>,
-): Promise<Result> {
-  return withServer(options, (server) =>
-    withEngine(
-      (address) => ListEngine.connect(address),
-      server,
-      (list) =>
-        withEngine(
-          (address) => BullmqEngine.connect(address),
-          server,
-          async (bullmq) => {
-            const { subject } = context;
-            if (subject === undefined) return action(server, { list, bullmq, subject: undefined });
-            return withEngine(
-              (address) => subject.createFlowFabricEngine(address),
-              server,
-              (engine) => action(server, { list, bullmq, subject: engine }),
-            );
-          },
-        ),
-    ),
-  );
+/** One system in one form. */
+interface Contestant<Result> {
+  readonly name: string;
+  measure(): Promise<Result>;
 }
 
-/** A private server with this project's engine alone; no rows when the engine is missing. */
-export async function withSubject(
-  context: ScenarioContext,
-  action: (server: BenchServer, engine: SubjectEngine) => Promise<readonly Row[]>,
-): Promise<readonly Row[]> {
-  const { subject } = context;
-  if (subject === undefined) return [];
-  return withServer({ appendonly: false }, (server) =>
-    withEngine(
-      (address) => subject.createFlowFabricEngine(address),
-      server,
-      (engine) => action(server, engine),
-    ),
-  );
+/**
+ * Measures contestants in alternation: A B C, A B C, ... Whatever drifts on the machine drifts for all of them, so
+ * ratios within a run mean more than any absolute number.
+ *
+ * @returns for each contestant the results in run order.
+ */
+export async function alternate<Result>(
+  contestants: readonly Contestant<Result>[],
+  runs: number,
+): Promise<{ readonly name: string; readonly results: readonly Result[] }[]> {
+  const entries = contestants.map((contestant) => ({ contestant, results: [] as Result[] }));
+  for (let run = 0; run < runs; run += 1) {
+    for (const { contestant, results } of entries) results.push(await contestant.measure());
+  }
+  return entries.map(({ contestant, results }) => ({ name: contestant.name, results }));
 }

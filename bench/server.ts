@@ -6,32 +6,18 @@ import type { ServerAddress } from './adapter.js';
 const KEEP_ALIVE_MS = 60_000;
 
 /** What the server has counted for one command since the last reset of its statistics. */
-export interface CommandCount {
+interface CommandCount {
   readonly calls: number;
   /** Microseconds spent in the command; a function's time includes the commands it calls. */
   readonly usec: number;
 }
 
-/** A private Valkey server, and a connection of the harness that watches it. */
-export class BenchServer {
-  private constructor(
-    private readonly process: Awaited<ReturnType<typeof startValkey>>,
-    private readonly monitor: Valkey,
-  ) {}
+/** A connection of the harness that watches a server, from whichever process measures. */
+export class ServerMonitor {
+  private readonly monitor: Valkey;
 
-  /** Starts a server on a free loopback port, without snapshots; with `appendonly` the file is synced every second. */
-  static async start(options: { readonly appendonly: boolean }): Promise<BenchServer> {
-    const process = await startValkey({
-      appendonly: options.appendonly,
-      args: ['--save', '', '--appendfsync', 'everysec'],
-    });
-    const monitor = new Valkey({ host: process.host, port: process.port });
-    await monitor.ping();
-    return new BenchServer(process, monitor);
-  }
-
-  get address(): ServerAddress {
-    return { host: this.process.host, port: this.process.port, url: this.process.url };
+  constructor(readonly address: ServerAddress) {
+    this.monitor = new Valkey({ host: address.host, port: address.port });
   }
 
   /** Empties the store. Loaded function libraries stay. */
@@ -91,6 +77,16 @@ export class BenchServer {
     return this.infoNumber('memory', 'used_memory');
   }
 
+  /** Empties every stream: the logs of this engine, wherever it keeps them. */
+  async trimStreams(): Promise<void> {
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.monitor.scan(cursor, 'COUNT', 1_000, 'TYPE', 'stream');
+      for (const key of keys) await this.monitor.xtrim(key, 'MAXLEN', 0);
+      cursor = next;
+    } while (cursor !== '0');
+  }
+
   /** Number of keys. */
   async keyCount(): Promise<number> {
     return this.monitor.dbsize();
@@ -107,8 +103,26 @@ export class BenchServer {
     return server.get('valkey_version') ?? server.get('redis_version') ?? 'unknown';
   }
 
-  async stop(): Promise<void> {
+  /** Closes the connection; the server runs on. */
+  close(): void {
     this.monitor.disconnect();
+  }
+}
+
+/** A private Valkey server, and a connection that watches it. */
+export class BenchServer extends ServerMonitor {
+  private constructor(private readonly process: Awaited<ReturnType<typeof startValkey>>) {
+    super({ host: process.host, port: process.port, url: process.url });
+  }
+
+  /** Starts a server on a free loopback port, without snapshots; with `appendonly` the file is synced every second. */
+  static async start(options: { readonly appendonly: boolean }): Promise<BenchServer> {
+    const args = ['--save', '', '--appendfsync', 'everysec'];
+    return new BenchServer(await startValkey({ appendonly: options.appendonly, args }));
+  }
+
+  async stop(): Promise<void> {
+    this.close();
     // The server's process does not keep this one alive, and with the monitor gone nothing else may.
     const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
     try {

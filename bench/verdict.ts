@@ -9,6 +9,8 @@ export interface Verdict {
   readonly subject: string;
   /** The judged value of every run; empty when a row was not measured. */
   readonly values: readonly number[];
+  /** The same of fresh processes, where that was measured; not judged. */
+  readonly fresh: readonly number[];
   /** `met`, by how much it was missed, or `not measured`. */
   readonly text: string;
 }
@@ -19,46 +21,44 @@ export function judge(goals: readonly Goal[], rows: readonly Row[]): Verdict[] {
 }
 
 function judgeOne(goal: Goal, subject: string, rows: readonly Row[]): Verdict {
-  const values = judgedValues(goal, subject, rows);
-  if (values.length === 0) return { goal, subject, values, text: 'not measured' };
-  const value = goal.everyRun === true ? worst(values, goal.bound) : median(values);
-  return { goal, subject, values, text: verdictText(goal, value) };
+  const values = judgedValues(goal, subject, rows, ({ values: warm }) => warm);
+  const fresh = judgedValues(goal, subject, rows, ({ fresh: cold }) => cold ?? []);
+  const text = values.length === 0 ? 'not measured' : verdictText(goal.bound, median(values));
+  return { goal, subject, values, fresh, text };
 }
 
-function judgedValues(goal: Goal, subject: string, rows: readonly Row[]): readonly number[] {
+/** Which values of a row are looked at. */
+type ValuesOf = (row: Row) => readonly number[];
+
+function judgedValues(goal: Goal, subject: string, rows: readonly Row[], valuesOf: ValuesOf): readonly number[] {
   const own = rows.find((row) => row.group === goal.subject.group && row.name === subject);
   if (own === undefined) return [];
-  if (goal.against === undefined) return own.values;
-  const others = bestPerRun(goal.against, goal.bound, rows);
-  return own.values.flatMap((value, run) => {
+  if (goal.against === undefined) return valuesOf(own);
+  const others = bestPerRun(goal.against, own.unit, rows, valuesOf);
+  return valuesOf(own).flatMap((value, run) => {
     const other = others[run];
     return other === undefined ? [] : [value / other];
   });
 }
 
-/** In each run the best of the rows: the largest where more is better, else the smallest. */
-function bestPerRun(choice: RowChoice, bound: Bound, rows: readonly Row[]): readonly number[] {
+/** In each run the best of the rows: the largest rate, else the smallest value. */
+function bestPerRun(choice: RowChoice, unit: string, rows: readonly Row[], valuesOf: ValuesOf): readonly number[] {
   const chosen = rows.filter((row) => row.group === choice.group && choice.names.includes(row.name));
-  const best = 'atLeast' in bound ? Math.max : Math.min;
-  const [first, ...rest] = chosen.map(({ values }) => values);
+  const best = unit.endsWith('/s') ? Math.max : Math.min;
+  const [first, ...rest] = chosen.map(valuesOf);
   if (first === undefined) return [];
   return first.map((value, run) => best(value, ...rest.map((values) => values[run] ?? value)));
 }
 
-function worst(values: readonly number[], bound: Bound): number {
-  return 'atLeast' in bound ? Math.min(...values) : Math.max(...values);
-}
-
-function verdictText(goal: Goal, value: number): string {
-  const { bound } = goal;
+function verdictText(bound: Bound | undefined, value: number): string {
+  if (bound === undefined) return 'reported';
   const limit = 'atLeast' in bound ? bound.atLeast : bound.atMost;
   const met = 'atLeast' in bound ? value >= limit : value <= limit;
-  if (met) return 'met';
-  const percent = formatNumber((Math.abs(value - limit) / limit) * 100);
-  return goal.reportOnly === undefined ? `missed by ${percent} %` : `below by ${percent} %, reported only`;
+  return met ? 'met' : `missed by ${formatNumber((Math.abs(value - limit) / limit) * 100)} %`;
 }
 
-/** `≥ 0.80` or `≤ 24`. */
-export function boundText(bound: Bound): string {
+/** `≥ 0.80`, `≤ 24`, or a dash. */
+export function boundText(bound: Bound | undefined): string {
+  if (bound === undefined) return '–';
   return 'atLeast' in bound ? `≥ ${formatNumber(bound.atLeast)}` : `≤ ${formatNumber(bound.atMost)}`;
 }

@@ -1,8 +1,12 @@
-import { Queue, RedisConnection, Worker, createIORedisClient } from 'bullmq';
-import { Redis as Valkey } from 'iovalkey';
-import type { BenchWorker, IdleEngine, ServerAddress, Submission, WorkerEngine, WorkerOptions } from '../adapter.js';
+import { createIORedisClient, Queue, QueueEvents, RedisConnection, Worker } from 'bullmq';
+import { Redis as Ioredis } from 'ioredis';
+import { Redis as Iovalkey } from 'iovalkey';
+import type { BenchWorker, IdleEngine, ServerAddress, Submission, WorkerOptions } from '../adapter.js';
 
 const QUEUE_NAME = 'bench';
+
+/** The client library that makes BullMQ's connections. */
+type BullmqClient = 'iovalkey' | 'ioredis';
 
 /** What a job carries. */
 interface JobData {
@@ -11,43 +15,47 @@ interface JobData {
 
 /**
  * BullMQ as its documentation recommends it: one Worker with a concurrency, `addBulk` for many
- * jobs, completed jobs kept (its default). Its connections are made by the same client as those of
- * the other systems here, so that engines are compared and not clients.
+ * jobs, completed jobs kept (its default).
  */
-export class BullmqEngine implements WorkerEngine, IdleEngine {
+class BullmqEngine implements IdleEngine {
   readonly name = 'BullMQ';
+  private readonly connection: { readonly host: string; readonly port: number };
+  private queue: Queue<JobData> | undefined;
+  private events: QueueEvents | undefined;
 
-  private constructor(
-    private readonly connection: { readonly host: string; readonly port: number },
-    private queue: Queue<JobData>,
-  ) {}
-
-  static async connect(address: ServerAddress): Promise<BullmqEngine> {
-    RedisConnection.clientFactory = ({ host, port, connectionName }) =>
-      createIORedisClient(
-        // Workers wait in blocking commands without end: a limit of retries would break them.
-        new Valkey({ host, port, connectionName, maxRetriesPerRequest: null }),
-      );
-    const connection = { host: address.host, port: address.port };
-    return new BullmqEngine(connection, await openQueue(connection));
+  constructor({ host, port }: ServerAddress) {
+    this.connection = { host, port };
   }
 
   async reset(): Promise<void> {
     // The queue's metadata key went with FLUSHALL; a new Queue writes it again.
-    await this.queue.close();
-    this.queue = await openQueue(this.connection);
+    await this.close();
+    this.queue = new Queue<JobData>(QUEUE_NAME, { connection: this.connection });
+    await this.queue.waitUntilReady();
   }
 
   async close(): Promise<void> {
-    await this.queue.close();
+    await this.events?.close();
+    await this.queue?.close();
+    this.events = undefined;
+    this.queue = undefined;
   }
 
   async submit(submission: Submission): Promise<void> {
-    await this.queue.add('job', { payload: submission.payload.text });
+    await this.opened().add('job', { payload: submission.payload.text });
   }
 
   async submitMany(submissions: readonly Submission[]): Promise<void> {
-    await this.queue.addBulk(submissions.map(({ payload }) => ({ name: 'job', data: { payload: payload.text } })));
+    await this.opened().addBulk(submissions.map(({ payload }) => ({ name: 'job', data: { payload: payload.text } })));
+  }
+
+  async submitAndWait(submission: Submission): Promise<void> {
+    if (this.events === undefined) {
+      this.events = new QueueEvents(QUEUE_NAME, { connection: this.connection });
+      await this.events.waitUntilReady();
+    }
+    const job = await this.opened().add('job', { payload: submission.payload.text });
+    await job.waitUntilFinished(this.events);
   }
 
   async createWorker(options: WorkerOptions): Promise<BenchWorker> {
@@ -55,7 +63,7 @@ export class BullmqEngine implements WorkerEngine, IdleEngine {
       options.onTask({ payload });
     });
     worker.on('completed', () => {
-      options.onCompleted(1);
+      options.onCompleted();
     });
     await worker.waitUntilReady();
     return {
@@ -79,6 +87,11 @@ export class BullmqEngine implements WorkerEngine, IdleEngine {
     };
   }
 
+  private opened(): Queue<JobData> {
+    if (this.queue === undefined) throw new Error('The queue is closed: call reset first.');
+    return this.queue;
+  }
+
   private openWorker(concurrency: number, onPayload: (payload: string) => void): Worker<JobData> {
     return new Worker<JobData>(
       QUEUE_NAME,
@@ -90,8 +103,15 @@ export class BullmqEngine implements WorkerEngine, IdleEngine {
   }
 }
 
-async function openQueue(connection: { host: string; port: number }): Promise<Queue<JobData>> {
-  const queue = new Queue<JobData>(QUEUE_NAME, { connection });
-  await queue.waitUntilReady();
-  return queue;
+/** BullMQ over one of its client libraries. The choice holds for the whole process: BullMQ keeps it in a static field. */
+export async function openBullmq(address: ServerAddress, client: BullmqClient): Promise<IdleEngine> {
+  // Workers wait in blocking commands without end: a limit of retries would break them.
+  const maxRetriesPerRequest = null;
+  RedisConnection.clientFactory = ({ host, port, connectionName }) =>
+    client === 'iovalkey'
+      ? createIORedisClient(new Iovalkey({ host, port, connectionName, maxRetriesPerRequest }))
+      : createIORedisClient(new Ioredis({ host, port, connectionName, maxRetriesPerRequest }));
+  const engine = new BullmqEngine(address);
+  await engine.reset();
+  return engine;
 }

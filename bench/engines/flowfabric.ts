@@ -1,25 +1,15 @@
-import { Redis as Valkey } from 'iovalkey';
-import { partitionKeyOf, partitionOfExecution } from '../../model/ids.js';
+import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { app } from '../../src/app/app.js';
+import { app, type App } from '../../src/app/app.js';
+import type { Task } from '../../src/app/task.js';
+import type { Backend } from '../../src/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../../src/engine/index.js';
-import type { TaskContext } from '../../src/worker/handler.js';
-import type { Backend, CommandResult } from '../../src/backend.js';
-import { memory } from '../../src/memory/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { KEYS } from '../../lua/layout.js';
-import type {
-  BenchTask,
-  BenchWorker,
-  CallEngine,
-  ClaimOptions,
-  ServerAddress,
-  SubjectEngine,
-  Submission,
-  WorkerOptions,
-} from '../adapter.js';
+import type { TaskContext } from '../../src/worker/handler.js';
+import type { BenchTask, BenchWorker, ServerAddress, SubjectEngine, Submission, WorkerOptions } from '../adapter.js';
+import { countingClaims } from './counting-claims.js';
 
 const LANE = 'bench';
 const KIND = 'job';
@@ -36,20 +26,18 @@ interface HeldTask extends BenchTask {
   readonly claimed: ClaimedExecution;
 }
 
-/** Both backends behind one adapter: it uses nothing but the interface that both implement. */
-class FlowFabricEngine implements SubjectEngine {
+/** This project's engine, by its worker and by the calls that its worker makes. */
+class FlowfabricEngine implements SubjectEngine {
   readonly name = 'flowfabric';
-  private readonly partitions: readonly string[];
   private readonly placer: Placer;
   /** Shared by all loops of this process: what one finds out, the others know. */
-  private finder: WorkFinder | undefined;
+  private finder: Promise<WorkFinder> | undefined;
+  /** An app that submits and waits, and serves nothing. */
+  private client: App | undefined;
+  private waited: Task<Uint8Array, unknown> | undefined;
 
-  constructor(
-    private readonly backend: Backend,
-    private readonly address: ServerAddress | undefined,
-  ) {
+  constructor(private readonly backend: Backend) {
     this.placer = new Placer(backend.partitions);
-    this.partitions = Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index));
   }
 
   async reset(): Promise<void> {
@@ -57,7 +45,8 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   async close(): Promise<void> {
-    this.finder?.close();
+    await this.client?.close();
+    (await this.finder)?.close();
     await this.backend.close();
   }
 
@@ -75,38 +64,26 @@ class FlowFabricEngine implements SubjectEngine {
       if (group === undefined) groups.set(partition, [command]);
       else group.push(command);
     }
-    await Promise.all(
-      Array.from(groups.values(), async (commands) => assertAccepted(await this.backend.execute(commands))),
-    );
+    await Promise.all(Array.from(groups.values(), (commands) => this.carryOut(commands)));
   }
 
-  async connect(): Promise<void> {
-    await this.open();
+  async submitAndWait({ payload }: Submission): Promise<void> {
+    this.client ??= app({ backend: this.backend, closeBackend: false });
+    this.waited ??= this.client.task(KIND, { lane: LANE }, (_context: TaskContext<Uint8Array>) => undefined);
+    await this.waited.run(payload.bytes).result();
   }
 
-  async claim(_worker: number, { capabilities = [] }: ClaimOptions = {}): Promise<HeldTask | null> {
-    const [task] = heldOf(
-      await (this.finder ?? (await this.open())).claim(claimOf(1, capabilities), { waitMs: CLAIM_WAIT_MS }),
-    );
-    return task ?? null;
+  async claim(count: number): Promise<readonly HeldTask[]> {
+    const finder = await this.opened();
+    return heldOf(await finder.claim(claimOf(Math.min(count, LIMITS.maxClaimCount)), { waitMs: CLAIM_WAIT_MS }));
   }
 
-  async claimMany(_worker: number, count: number): Promise<readonly HeldTask[]> {
-    return heldOf(await (this.finder ?? (await this.open())).claim(claimOf(Math.min(count, LIMITS.maxClaimCount))));
-  }
-
-  async complete(task: BenchTask): Promise<void> {
-    await this.backend.completeExecution(completionOf(task));
-  }
-
-  async completeMany(tasks: readonly BenchTask[]): Promise<void> {
-    // A claim takes work of one partition, so that its completions are one batch.
-    const commands = tasks.map((task): Command => ({ name: 'completeExecution', args: completionOf(task) }));
-    assertAccepted(await this.backend.execute(commands));
+  async complete(tasks: readonly BenchTask[]): Promise<void> {
+    await this.carryOut(tasks.map((task): Command => ({ name: 'completeExecution', args: completionOf(task) })));
   }
 
   async completeAndClaim(task: BenchTask): Promise<HeldTask | null> {
-    const finder = this.finder ?? (await this.open());
+    const finder = await this.opened();
     const args = completionOf(task);
     // Sent in one turn to one partition, the two are one call.
     const [, executions] = await Promise.all([
@@ -118,7 +95,7 @@ class FlowFabricEngine implements SubjectEngine {
 
   async createWorker(options: WorkerOptions): Promise<BenchWorker> {
     // Opens the connection on which wakes arrive, outside every clock.
-    await this.open();
+    await this.opened();
     const client = app({ backend: this.backend, closeBackend: false });
     client.task(KIND, { lane: LANE }, ({ input }: TaskContext<Uint8Array>) => {
       options.onTask({ payload: input });
@@ -130,7 +107,7 @@ class FlowFabricEngine implements SubjectEngine {
           .worker({ slots: options.slots, claimAhead: options.batch ?? 0, capabilities: options.capabilities ?? [] })
           .then((worker) => {
             worker.on('finished', ({ outcome }) => {
-              if (outcome === 'completed') options.onCompleted(1);
+              if (outcome === 'completed') options.onCompleted();
             });
           });
       },
@@ -145,17 +122,17 @@ class FlowFabricEngine implements SubjectEngine {
     return { stop: () => client.close() };
   }
 
-  async trimLog(): Promise<void> {
-    if (this.address === undefined) return;
-    // A connection for this alone: those of the engine are counted.
-    const client = new Valkey({ host: this.address.host, port: this.address.port });
-    try {
-      await Promise.all(
-        this.partitions.map((partition) => client.xtrim(`${PREFIX}${partition}:${KEYS.log}`, 'MAXLEN', 0)),
-      );
-    } finally {
-      client.disconnect();
-    }
+  async idleLanes(count: number): Promise<{ claims(): number; stop(): Promise<void> }> {
+    const { backend, claims } = countingClaims(this.backend);
+    const client = app({ backend, closeBackend: false });
+    for (let lane = 0; lane < count; lane += 1)
+      client.task(`${KIND}-${lane}`, { lane: `${LANE}-${lane}` }, () => undefined);
+    await client.worker();
+    return { claims, stop: () => client.close() };
+  }
+
+  private async carryOut(commands: readonly Command[]): Promise<void> {
+    for (const result of await this.backend.execute(commands)) if (!result.ok) throw result.error;
   }
 
   private creationOf({ payload, requires }: Submission): ArgsOf<'createExecution'> {
@@ -171,17 +148,17 @@ class FlowFabricEngine implements SubjectEngine {
   }
 
   /** Opens the connection on which wakes arrive, once. */
-  private async open(): Promise<WorkFinder> {
-    return (this.finder ??= await WorkFinder.start(this.backend, { laneId: LANE }));
+  private opened(): Promise<WorkFinder> {
+    return (this.finder ??= WorkFinder.start(this.backend, { laneId: LANE }));
   }
 }
 
-function claimOf(count: number, capabilities: readonly string[] = []): ClaimAnywhere {
+function claimOf(count: number): ClaimAnywhere {
   return {
     workerId: 'bench',
     // The loops of a process are slots of one worker.
     workerInstanceId: 'bench',
-    workerCapabilities: [...capabilities],
+    workerCapabilities: [],
     claims: Array.from({ length: count }, () => ({ leaseId: newId(), attemptId: newId() })),
   };
 }
@@ -195,18 +172,9 @@ function heldOf(executions: readonly ClaimedExecution[]): HeldTask[] {
   return executions.map((claimed) => ({ payload: claimed.inputPayload, claimed }));
 }
 
-function assertAccepted(results: readonly CommandResult[]): void {
-  for (const result of results) if (!result.ok) throw result.error;
-}
-
-/** This engine on a server. `BENCH_PARTITIONS` sets the number of partitions. */
-export async function createFlowFabricEngine(address: ServerAddress): Promise<SubjectEngine> {
+/** This engine on a server; its library of functions is loaded when this resolves. */
+export async function openFlowfabric(address: ServerAddress): Promise<SubjectEngine> {
   const wanted = process.env[PARTITIONS_VARIABLE];
   const partitions = wanted === undefined ? {} : { partitions: { count: Number(wanted) } };
-  return new FlowFabricEngine(await valkey({ url: address.url, prefix: PREFIX, ...partitions }), address);
-}
-
-/** This engine in this process's memory. */
-export async function createMemoryEngine(): Promise<CallEngine> {
-  return new FlowFabricEngine(memory(), undefined);
+  return new FlowfabricEngine(await valkey({ url: address.url, prefix: PREFIX, ...partitions }));
 }

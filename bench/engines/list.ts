@@ -1,13 +1,5 @@
 import { Redis as Valkey } from 'iovalkey';
-import type {
-  BenchTask,
-  BenchWorker,
-  CallEngine,
-  ServerAddress,
-  Submission,
-  WorkerEngine,
-  WorkerOptions,
-} from '../adapter.js';
+import type { BenchTask, BenchWorker, Engine, ServerAddress, Submission, WorkerOptions } from '../adapter.js';
 
 const QUEUE_KEY = 'bench:queue';
 const COMPLETED_KEY = 'bench:completed';
@@ -15,29 +7,17 @@ const COMPLETED_KEY = 'bench:completed';
 /** Longest wait of one blocking pop, in seconds: how long a stopping worker may take. */
 const POP_TIMEOUT_SECONDS = 1;
 
-/** A task of the list: the element is all there is. */
-interface ListTask extends BenchTask {
-  readonly payload: Buffer;
-}
-
 /**
  * The floor: a queue as one would write it by hand. RPUSH to submit, BLMPOP to take, INCR to count
  * what is done, a connection per worker. A crash between the two loses the work: no leases, no
  * identity, no history. Nothing that keeps a promise can be expected to be cheaper.
  */
-export class ListEngine implements CallEngine, WorkerEngine {
+class ListEngine implements Engine {
   readonly name = 'hand-rolled list';
   private readonly producer: Valkey;
-  private readonly workers: Valkey[] = [];
 
-  private constructor(private readonly address: ServerAddress) {
+  constructor(private readonly address: ServerAddress) {
     this.producer = this.open();
-  }
-
-  static async connect(address: ServerAddress): Promise<ListEngine> {
-    const engine = new ListEngine(address);
-    await engine.producer.ping();
-    return engine;
   }
 
   async reset(): Promise<void> {
@@ -46,7 +26,6 @@ export class ListEngine implements CallEngine, WorkerEngine {
 
   async close(): Promise<void> {
     this.producer.disconnect();
-    for (const connection of this.workers) connection.disconnect();
   }
 
   async submit(submission: Submission): Promise<void> {
@@ -55,19 +34,6 @@ export class ListEngine implements CallEngine, WorkerEngine {
 
   async submitMany(submissions: readonly Submission[]): Promise<void> {
     await this.producer.rpush(QUEUE_KEY, ...submissions.map(({ payload }) => payload.bytes));
-  }
-
-  async connect(workers: number): Promise<void> {
-    while (this.workers.length < workers) this.workers.push(this.open());
-    await Promise.all(this.workers.map((connection) => connection.ping()));
-  }
-
-  async claim(worker: number): Promise<ListTask | null> {
-    return pop(this.connectionOf(worker));
-  }
-
-  async complete(_task: BenchTask, worker: number): Promise<void> {
-    await this.connectionOf(worker).incr(COMPLETED_KEY);
   }
 
   async createWorker(options: WorkerOptions): Promise<BenchWorker> {
@@ -81,7 +47,7 @@ export class ListEngine implements CallEngine, WorkerEngine {
         if (task === null) continue;
         options.onTask(task);
         await connection.incr(COMPLETED_KEY);
-        options.onCompleted(1);
+        options.onCompleted();
       }
     };
     return {
@@ -101,15 +67,13 @@ export class ListEngine implements CallEngine, WorkerEngine {
   private open(): Valkey {
     return new Valkey({ host: this.address.host, port: this.address.port });
   }
-
-  private connectionOf(worker: number): Valkey {
-    const connection = this.workers[worker];
-    if (connection === undefined) throw new Error(`Worker ${worker} has no connection: call connect first.`);
-    return connection;
-  }
 }
 
-async function pop(connection: Valkey): Promise<ListTask | null> {
+export function openList(address: ServerAddress): Engine {
+  return new ListEngine(address);
+}
+
+async function pop(connection: Valkey): Promise<BenchTask | null> {
   const reply = await connection.blmpopBuffer(POP_TIMEOUT_SECONDS, 1, QUEUE_KEY, 'LEFT', 'COUNT', 1);
   const element = reply?.[1]?.[0];
   return element === undefined ? null : { payload: element };

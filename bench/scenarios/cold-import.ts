@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { groups } from '../names.js';
@@ -8,38 +7,34 @@ import type { Scenario } from '../scenario.js';
 
 const run = promisify(execFile);
 
-/** The package by its own name, which leads to the built main entry wherever this file was compiled to. */
-const PACKAGE = 'flowfabric';
+/** The root of the package, whether this file is compiled (one folder deeper) or not. */
+const ROOT = fileURLToPath(new URL('.', import.meta.resolve('flowfabric/package.json')));
+
+/** The package by its own name, which leads to the built main entry. */
+const MODULES = ['flowfabric', 'iovalkey', 'ioredis', 'bullmq', 'bee-queue', 'groupmq'];
 
 /** How long a program waits for `import` of the main entry, with nothing in Node's memory. */
 export const coldImportScenario: Scenario = {
   name: 'cold-import',
-  title: 'cold import of the main entry',
+  title: 'cold import of the main entry, as it is built',
   run: async (context) => {
-    const modules = [
-      { name: 'iovalkey', specifier: 'iovalkey' },
-      { name: 'bullmq', specifier: 'bullmq' },
-    ];
-    if (existsSync(fileURLToPath(import.meta.resolve(PACKAGE))))
-      modules.unshift({ name: 'flowfabric', specifier: PACKAGE });
-    else context.note('Cold import measures only the peers: run npm run build first.');
-    const measured = modules.map((module) => ({ ...module, values: [] as number[] }));
-    for (const { specifier } of measured) await startMs(`import ${JSON.stringify(specifier)};`);
+    // What was built before may be of yesterday.
+    await run('npm', ['run', '--silent', 'build'], { cwd: ROOT });
+    const measured = MODULES.map((name) => ({ name, values: [] as number[] }));
+    for (const { name } of measured) await startMs(importOf(name));
     for (let round = 0; round < context.runs; round += 1) {
       const bareMs = await startMs('');
-      for (const { specifier, values } of measured) {
-        values.push((await startMs(`import ${JSON.stringify(specifier)};`)) - bareMs);
-      }
+      for (const { name, values } of measured) values.push((await startMs(importOf(name))) - bareMs);
     }
     return measured.map(({ name, values }): Row => ({ group: groups.coldImport, name, unit: 'ms', values }));
   },
 };
 
+const importOf = (name: string): string => `import ${JSON.stringify(name)};`;
+
 /** Milliseconds from starting Node to its end, with `source` as an ES module. */
 async function startMs(source: string): Promise<number> {
   const start = performance.now();
-  await run(process.execPath, ['--input-type=module', '--eval', `${source}\nprocess.exit(0);`], {
-    cwd: new URL('..', import.meta.url),
-  });
+  await run(process.execPath, ['--input-type=module', '--eval', `${source}\nprocess.exit(0);`], { cwd: ROOT });
   return performance.now() - start;
 }

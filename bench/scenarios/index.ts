@@ -1,26 +1,29 @@
 import type { Scenario } from '../scenario.js';
+import { bytesScenario } from './bytes.js';
 import { coldImportScenario } from './cold-import.js';
-import { decayScenario } from './decay.js';
-import { idleScenario } from './idle.js';
-import { latencyScenario } from './latency.js';
-import { oneWorkerScenario, s1AofScenario, s1Scenario, tinyScenario } from './lifecycles.js';
+import { aofScenario, drainScenario, tiny16Scenario, tinyScenario } from './drain.js';
+import { idleLanesScenario, idleSlotsScenario } from './idle.js';
+import { instructionsScenario } from './instructions.js';
+import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
 import { memoryBackendScenario } from './memory-backend.js';
-import { memoryScenario } from './memory.js';
 import { routingScenario } from './routing.js';
-import { serverWorkScenario } from './server-work.js';
+import { storedScenario } from './stored.js';
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
-  s1Scenario,
+  instructionsScenario,
+  drainScenario,
   tinyScenario,
-  oneWorkerScenario,
-  s1AofScenario,
-  serverWorkScenario,
+  tiny16Scenario,
+  aofScenario,
   latencyScenario,
-  routingScenario,
-  idleScenario,
-  memoryScenario,
+  latencyElsewhereScenario,
+  resultScenario,
+  bytesScenario,
   memoryBackendScenario,
+  storedScenario,
+  idleLanesScenario,
   coldImportScenario,
-  decayScenario,
+  idleSlotsScenario,
+  routingScenario,
 ];

@@ -1,82 +1,96 @@
-import type { WorkerEngine } from '../adapter.js';
-import { alternate } from '../alternate.js';
+import type { EngineName } from '../engines/index.js';
+import { inChild } from '../in-child.js';
+import type { LatencyResult } from '../latency.js';
 import { groups, names } from '../names.js';
-import { payloadOf } from '../payload.js';
-import { rowsFrom } from '../rows.js';
-import { scaled, withEngines, type Scenario } from '../scenario.js';
-import type { BenchServer } from '../server.js';
-import { percentile } from '../statistics.js';
-import { signal, sleep, within } from '../timing.js';
+import { rowsFromRounds, type Row } from '../rows.js';
+import { alternate, scaled, withServer, type Scenario, type ScenarioContext } from '../scenario.js';
 
-/** Jobs whose latency is not counted: the first ones compile the path. */
-const WARM_UP_JOBS = 50;
+/** Jobs of a round, one at a time. */
+const JOBS = 200;
 
-/** Pause between jobs, in milliseconds: the worker is idle and waiting again when the next comes. */
-const PAUSE_MS = 2;
+/** One round that finds the code cold, one that finds it compiled. */
+const ROUNDS = 2;
 
-/** A job that takes longer is lost, in milliseconds. */
-const JOB_LIMIT_MS = 30_000;
+const engines: readonly { readonly name: string; readonly engine: EngineName }[] = [
+  { name: names.bullmqIovalkey, engine: 'bullmq-iovalkey' },
+  { name: names.bullmqIoredis, engine: 'bullmq-ioredis' },
+  { name: names.list, engine: 'list' },
+  { name: names.beeQueue, engine: 'bee-queue' },
+  { name: names.groupmq, engine: 'groupmq' },
+  { name: names.subjectWorker, engine: 'flowfabric' },
+];
 
-/** Slots of the worker: some are free at any time. */
-const SLOTS = 16;
+/** Those whose submitter can wait for the result of what another process does. */
+const waiting = engines.filter(({ engine }) => engine !== 'list' && engine !== 'groupmq');
 
-/** From the submit call to the acknowledged completion, one job at a time on an idle system. */
+type Measure = (
+  engine: EngineName,
+  task: { readonly count: number; readonly rounds: number },
+) => Promise<LatencyResult[]>;
+
+type GroupOf = (percentile: 'p50' | 'p99') => string;
+
+async function compare(
+  context: ScenarioContext,
+  systems: typeof engines,
+  groupOf: GroupOf,
+  measureWith: (address: { host: string; port: number; url: string }) => Measure,
+): Promise<readonly Row[]> {
+  return withServer({ appendonly: false }, async (server) => {
+    const measure = measureWith(server.address);
+    const measured = await alternate(
+      systems
+        .filter(({ engine }) => !context.quick || engine !== 'bullmq-ioredis')
+        .map(({ name, engine }) => ({
+          name,
+          measure: () => measure(engine, { count: scaled(context, JOBS), rounds: ROUNDS }),
+        })),
+      context.runs,
+    );
+    return measured.flatMap(({ name, results }) =>
+      rowsFromRounds(results, name, [
+        { metric: 'p50', group: groupOf('p50'), unit: 'ms' },
+        { metric: 'p99', group: groupOf('p99'), unit: 'ms' },
+      ]),
+    );
+  });
+}
+
+/** From the submit call to the acknowledged completion, with the worker in the process that submits. */
 export const latencyScenario: Scenario = {
   name: 'latency',
-  title: 'idle latency from submit to completed, one job at a time',
+  title: 'idle latency from submit to completed, one job at a time, worker in the same process',
   run: (context) =>
-    withEngines(context, { appendonly: false }, async (server, { list, bullmq, subject }) => {
-      const count = scaled(context, 300);
-      const systems: { name: string; engine: WorkerEngine }[] = [
-        { name: names.list, engine: list },
-        { name: names.bullmq, engine: bullmq },
-      ];
-      if (subject !== undefined) systems.push({ name: names.subjectWorker, engine: subject });
-      const measured = await alternate(
-        systems.map(({ name, engine }) => ({
-          name,
-          measure: (scale: number) => measureLatency(server, engine, Math.round(count * scale)),
-        })),
-        context.runs,
-      );
-      return measured.flatMap(({ name, results }) =>
-        rowsFrom(results, name, [
-          { metric: 'p50', group: groups.latencyP50, unit: 'ms' },
-          { metric: 'p99', group: groups.latencyP99, unit: 'ms' },
-        ]),
-      );
-    }),
+    compare(
+      context,
+      engines,
+      (percentile) => groups.latency('here', percentile),
+      (address) => (engine, task) => inChild('latency', { ...task, address, engine, elsewhere: false }),
+    ),
 };
 
-async function measureLatency(
-  server: BenchServer,
-  engine: WorkerEngine,
-  count: number,
-): Promise<{ p50: number; p99: number }> {
-  await server.flush();
-  await engine.reset();
-  let completed = signal<number>();
-  const worker = await engine.createWorker({
-    slots: SLOTS,
-    onTask: () => undefined,
-    onCompleted: () => {
-      completed.resolve(performance.now());
-    },
-  });
-  worker.start();
-  const latenciesMs: number[] = [];
-  try {
-    for (let job = 0; job < WARM_UP_JOBS + count; job += 1) {
-      await sleep(PAUSE_MS);
-      completed = signal<number>();
-      const start = performance.now();
-      const submitted = engine.submit({ payload: payloadOf('x') });
-      const end = await within(JOB_LIMIT_MS, completed.promise, () => `${engine.name} lost job ${job}.`);
-      await submitted;
-      if (job >= WARM_UP_JOBS) latenciesMs.push(end - start);
-    }
-  } finally {
-    await worker.stop();
-  }
-  return { p50: percentile(latenciesMs, 50), p99: percentile(latenciesMs, 99) };
-}
+/** The same with the worker in another process. */
+export const latencyElsewhereScenario: Scenario = {
+  name: 'latency-elsewhere',
+  title: 'the same with the worker in another process',
+  run: (context) =>
+    compare(
+      context,
+      engines,
+      (percentile) => groups.latency('elsewhere', percentile),
+      (address) => (engine, task) => inChild('latency', { ...task, address, engine, elsewhere: true }),
+    ),
+};
+
+/** From the submit call until the submitter has the result of what a worker in another process did. */
+export const resultScenario: Scenario = {
+  name: 'result',
+  title: 'run.result() of work that another process carries out',
+  run: (context) =>
+    compare(
+      context,
+      waiting,
+      groups.result,
+      (address) => (engine, task) => inChild('result', { ...task, address, engine }),
+    ),
+};

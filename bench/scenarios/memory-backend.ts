@@ -1,75 +1,43 @@
-import type { CallEngine, SubjectModule } from '../adapter.js';
-import { drainAll, submitAll } from '../lifecycle.js';
-import { groups, storedEntities } from '../names.js';
-import { payloadOf } from '../payload.js';
+import { inChild } from '../in-child.js';
+import { groups, names, storedExecutions } from '../names.js';
+import type { PopulationResult } from '../population.js';
 import type { Row } from '../rows.js';
 import { scaled, type Scenario } from '../scenario.js';
 
-/** Asynchronous workers in one process. */
-const WORKERS = 16;
+/** Lifecycles of the rate. */
+const LIFECYCLES = 100_000;
 
-/** Lifecycles per measurement. */
-const LIFECYCLES = 50_000;
+const FEW = 1_000;
+const MANY = 1_000_000;
 
-/** Terminal entities that the store holds before the clock starts. */
-const STORED = [1_000, 10_000, 100_000, 1_000_000] as const;
+/** A million executions with their log do not fit into Node's usual heap, in MiB. */
+const HEAP = '--max-old-space-size=8192';
 
-/** The machine without a server: rate, and cost against what is stored. */
+/** The machine without a server: rate, and cost of a transition against what is stored. */
 export const memoryBackendScenario: Scenario = {
   name: 'memory-backend',
-  title: 'in-memory backend: lifecycles per second, cost by entities stored',
+  title: 'memory backend: lifecycles per second, cost of a transition with a million stored',
   run: async (context) => {
-    const { subject } = context;
-    if (subject === undefined) return [];
-    const rates: number[] = [];
-    const costs = STORED.map((stored) => ({ stored, values: [] as number[] }));
-    const count = scaled(context, LIFECYCLES);
-    await freshRate(subject, count);
+    const results: PopulationResult[] = [];
     for (let run = 0; run < context.runs; run += 1) {
-      rates.push(await freshRate(subject, count));
-      for (const { stored, values } of costs) {
-        values.push(await costWithStored(subject, scaled(context, stored), count));
-      }
+      const task = { lifecycles: scaled(context, LIFECYCLES), populations: [FEW, scaled(context, MANY)] };
+      results.push(await inChild('population', task, [HEAP]));
     }
+    const costRow = (name: string, index: number): Row => ({
+      group: groups.memoryCost,
+      name,
+      unit: 'µs',
+      values: results.map(({ transitionUs }) => transitionUs[index] ?? Number.NaN),
+    });
     return [
-      { group: groups.memoryBackendRate, name: 'flowfabric', unit: 'lifecycles/s', values: rates },
-      ...costs.map(
-        ({ stored, values }): Row => ({
-          group: groups.memoryBackendCost,
-          name: storedEntities(stored),
-          unit: 'µs',
-          values,
-        }),
-      ),
+      {
+        group: groups.memoryRate,
+        name: names.subject,
+        unit: 'lifecycles/s',
+        values: results.map(({ lifecyclesPerS }) => lifecyclesPerS),
+      },
+      costRow(storedExecutions.few, 0),
+      costRow(storedExecutions.many, 1),
     ];
   },
 };
-
-async function freshRate(subject: SubjectModule, count: number): Promise<number> {
-  const engine = await subject.createMemoryEngine();
-  try {
-    return (count / (await lifecyclesMs(engine, count))) * 1000;
-  } finally {
-    await engine.close();
-  }
-}
-
-async function costWithStored(subject: SubjectModule, stored: number, count: number): Promise<number> {
-  const engine = await subject.createMemoryEngine();
-  try {
-    await lifecyclesMs(engine, stored);
-    // Few enough that the measurement itself hardly changes how much is stored.
-    const measured = Math.min(count, 10_000);
-    return ((await lifecyclesMs(engine, measured)) / measured) * 1000;
-  } finally {
-    await engine.close();
-  }
-}
-
-async function lifecyclesMs(engine: CallEngine, count: number): Promise<number> {
-  const payload = payloadOf('x');
-  const start = performance.now();
-  await submitAll(engine, 'single', count, payload);
-  await drainAll({ by: 'calls', engine, workers: WORKERS }, count, payload);
-  return performance.now() - start;
-}
