@@ -63,6 +63,9 @@ export const MAX_UNSETTLED = 2_000;
 /** Between the key that bytes will have and the name under which they are staged meanwhile. */
 export const STAGED_SEPARATOR = ':';
 
+/** Answers a command whose bytes are not found beside the call: nothing was done, of it or behind it. */
+export const NOT_STAGED = -2;
+
 /** Says that bytes come with the command: no name is like it. */
 export const BYTES_HERE = '=';
 

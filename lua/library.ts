@@ -38,6 +38,7 @@ import {
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
   MAX_UNSETTLED,
+  NOT_STAGED,
   SHORT_SLOT,
   SPILLED,
   STAGED_SEPARATOR,
@@ -45,6 +46,7 @@ import {
   TIMER_KINDS,
 } from './layout.js';
 import { link, type Literals, type LuaFile } from './link.js';
+import { loaderText } from './loader.js';
 import { SHAPES } from './parameters.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
@@ -133,6 +135,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       short_slot: SHORT_SLOT,
       staged_separator: STAGED_SEPARATOR,
       bytes_here: BYTES_HERE,
+      not_staged: NOT_STAGED,
     },
   };
 }
@@ -152,7 +155,6 @@ function lookUps(): string[] {
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
     `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
-    `local FIELD_NAMED = ${luaTable(Object.entries(snakeKeys(FIELDS)).map(([name, field]) => [name, JSON.stringify(field)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,
   ];
 }
@@ -168,8 +170,9 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
       .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
       .map((path) => ({ path, text: files[path] as string })),
   ];
+  const loader = (names: readonly string[]): string => loaderText(executionFacts, names);
   const textWith = (hash: string): string =>
-    [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash)), ''].join('\n');
+    [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash), loader), ''].join('\n');
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
   const source = textWith(hash);
   return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source, commands: commandsIn(source) };

@@ -61,6 +61,22 @@ const literal = (value: string | number): string => (typeof value === 'number' ?
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
+/** `ff.loader('a', 'b')` written out. */
+function withLoaders({ path, text }: LuaFile, loader: (names: readonly string[]) => string): LuaFile {
+  const tokens = tokensOf(text, 'lua');
+  let written = '';
+  let at = 0;
+  for (let i = 0; i + 3 < tokens.length; i++) {
+    const [first, , name, open] = tokens.slice(i, i + 4) as [Token, Token, Token, Token];
+    if (first.text !== 'ff' || name.text !== 'loader' || !is(open, '(')) continue;
+    const close = tokens.findIndex((token, place) => place > i + 3 && is(token, ')'));
+    const names = tokens.slice(i + 4, close).filter(({ kind }) => kind === 'string');
+    written += text.slice(at, first.start) + loader(names.map((each) => each.text.slice(1, -1)));
+    at = (tokens[close] as Token).end;
+  }
+  return { path, text: written + text.slice(at) };
+}
+
 interface Linked {
   readonly text: string;
   readonly builtIns: ReadonlySet<string>;
@@ -105,7 +121,12 @@ function linkFile({ path, text }: LuaFile, literals: Literals, places: ReadonlyM
  * The lines that declare what is shared, then the files, each in a block of its own. `ff.bind` sets what comes from the
  * server: while a library is loaded nothing of Lua is in reach, so the first call does it.
  */
-export function link(files: readonly LuaFile[], literals: Literals): readonly string[] {
+export function link(
+  sources: readonly LuaFile[],
+  literals: Literals,
+  loader: (names: readonly string[]) => string,
+): readonly string[] {
+  const files = sources.map((file) => withLoaders(file, loader));
   const places = placesOf(files);
   const linked = files.map((file) => ({ path: file.path, ...linkFile(file, literals, places) }));
   const builtIns = [...new Set(linked.flatMap((file) => [...file.builtIns]))].sort();

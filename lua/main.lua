@@ -6,6 +6,7 @@ function ff.settle_all(call)
   local opened = call.opened
   for i = 1, #opened do ff.settle(opened[i]) end
   ff.settle_endings(call)
+  ff.settle_ids(call)
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
@@ -20,28 +21,16 @@ local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
 
--- Looks and decides, which can fail and writes nothing; then does what was decided, which cannot fail.
-local function run(call, decide, group, ...)
-  local ran, reply, apply, a, b, c, d, e, f, g
-  if group then
-    ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, group, ...)
-  else
-    ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, ...)
-  end
-  if not ran then return ff.fault(reply) end
-  if apply then apply(call, a, b, c, d, e, f, g) end
-  return reply
-end
-
--- Runs the commands of a group: its name, how many they are, what they share, what each has. Answers where the next one
+-- Runs the commands of a group: its name, how many they are, what they share, what each has. A command looks and decides,
+-- which can fail and writes nothing; then what was decided is done, which cannot fail. Answers where the next group
 -- begins, or nothing when the caller has to send a command again with its bytes, and what is behind it.
 local function run_group(call, argv, at, replies)
   local name, count = argv[at], tonumber(argv[at + 1])
   local shape, decide = handler_of(SHAPE, name), handler_of(ff.decide, name)
   local shared, each = shape[1], shape[2]
   at = at + 2
-  local ran, group = true, false
-  if shared > 0 then ran, group = pcall(ff.prepare[name], call, unpack(argv, at, at + shared - 1)) end
+  local prepared, group = true, nil
+  if shared > 0 then prepared, group = pcall(ff.prepare[name], call, unpack(argv, at, at + shared - 1)) end
   at = at + shared
   for _ = 1, count do
     local length = each
@@ -49,15 +38,23 @@ local function run_group(call, argv, at, replies)
       length = tonumber(argv[at])
       at = at + 1
     end
-    local reply
-    if ran then
-      reply = run(call, decide, group, unpack(argv, at, at + length - 1))
+    local last = at + length - 1
+    local ran, reply, apply, a, b, c, d, e, f, g
+    if not prepared then
+      ran, reply = false, group
+    elseif shared > 0 then
+      ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, group, unpack(argv, at, last))
     else
-      reply = ff.fault(group)
+      ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, unpack(argv, at, last))
     end
-    at = at + length
+    at = last + 1
+    if not ran then
+      reply = ff.fault(reply)
+    elseif apply then
+      apply(call, a, b, c, d, e, f, g)
+    end
     replies[#replies + 1] = reply
-    if reply == ff.not_staged() then return nil end
+    if reply == LIMIT.not_staged then return nil end
   end
   return at
 end

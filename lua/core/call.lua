@@ -50,6 +50,15 @@ function ff.open_call(keys, argv)
     -- What waits to be written when the call settles.
     appended = false,
     ended = {},
+    leaf = false,
+    -- What ends now and says nothing else is purged then: a number and a text, once asked for.
+    purge_at = false,
+    purge_text = false,
+    generation = false,
+    sequence = 0,
+    time = 0,
+    now = 0,
+    now_text = '',
   }
   call.generation, call.sequence, call.time = read_position(call)
   call.now = transition_time(clock, call.time)

@@ -5,20 +5,15 @@
 function ff.index(call, key)
   local index = call.indexes[key]
   if index then return index end
-  index = { key = key, verb = false, size = 0 }
+  index = {
+    key = key, verb = false, size = 0, seen = false, is_empty = false, has_left = false,
+    -- The lowest of what was added, and what is told of it when it comes to be the first of all.
+    new_score = false, new_member = false, note = false,
+    -- Of a queue: where it belongs.
+    lane_id = false, name = false, needs = false,
+  }
   call.indexes[key] = index
   call.opened[#call.opened + 1] = index
-  return index
-end
-
--- The index under a key, after a look at it: the key is what it should be.
-function ff.seen_index(call, key)
-  local index = ff.index(call, key)
-  if not index.seen then
-    ff.settle(index)
-    index.seen = true
-    index.is_empty = command('ZCARD', key) == 0
-  end
   return index
 end
 
@@ -32,40 +27,43 @@ function ff.settle(index)
   index.size = 0
 end
 
-local function make_room(index, verb, count)
-  if index.verb ~= verb then
+-- The index under a key, after a look at it: the key is what it should be.
+function ff.seen_index(call, key)
+  local index = ff.index(call, key)
+  if not index.seen then
     ff.settle(index)
-    index.verb = verb
-  elseif index.size + count > LIMIT.max_unsettled then
-    ff.settle(index)
+    index.seen = true
+    index.is_empty = command('ZCARD', key) == 0
   end
-  return index.size
+  return index
 end
 
+-- The score comes as a text: the server would be given one anyway.
 function ff.add(index, score, member)
-  local size = make_room(index, 'ZADD', 2)
+  if index.verb ~= 'ZADD' or index.size + 2 > LIMIT.max_unsettled then
+    ff.settle(index)
+    index.verb = 'ZADD'
+  end
+  local size = index.size
   index[size + 1], index[size + 2] = score, member
   index.size = size + 2
 end
 
 function ff.remove(index, member)
-  local size = make_room(index, 'ZREM', 1)
-  index[size + 1] = member
-  index.size = size + 1
+  if index.verb ~= 'ZREM' or index.size + 1 > LIMIT.max_unsettled then
+    ff.settle(index)
+    index.verb = 'ZREM'
+  end
+  local size = index.size + 1
+  index[size] = member
+  index.size = size
 end
 
--- Adds an entry that is told of when it comes to be the first: somebody may be waiting for it.
-function ff.add_noted(index, score, member, note)
+-- Adds an entry that is told of when it comes to be the first: somebody may be waiting for it. `number` is the score.
+function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
-  if not index.added then index.added = {} end
-  index.added[member] = note
-end
-
--- The note of the first entry, if this call added it. Everything is settled.
-function ff.new_first(index)
-  if not index.added then return nil end
-  local first = ff.head_of(index, 1)[1]
-  return first and index.added[first], first
+  local lowest = index.new_score
+  if not lowest or number < lowest then index.new_score, index.new_member, index.note = number, member, note end
 end
 
 -- The first entries, as the server has them once everything is written.

@@ -31,32 +31,27 @@ local function next_position(call)
   return position_digits(sequence) .. '-' .. call.now_text
 end
 
--- Writes an entry. The first one of a call trims the log: a call appends far fewer entries than a log may have.
-local function write(call, event, subject, ...)
-  local trims = call.log_max_entries
-  if trims then
-    call.log_max_entries = nil
-    command('XADD', call.log_key, 'MAXLEN', '~', trims, next_position(call), event, subject, ...)
-  else
-    command('XADD', call.log_key, next_position(call), event, subject, ...)
-  end
-end
-
--- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
+-- Begins the entries of a call: names the log when it is a new one, says so when time steps back, and trims the log. Once
+-- a call is enough: it appends far fewer entries than a log may have.
 local function begin(call)
   local from = call.time
   call.appended = true
   call.time = call.now
   if call.generation == '' then call.generation = ff.base36(call.now) end
   if from > call.now then
-    write(call, EVENT.clock_stepped_back, ff.partition(call), ff.digits(from) .. '\t' .. call.now_text, '')
+    command('XADD', call.log_key, next_position(call), EVENT.clock_stepped_back, ff.partition(call),
+      ff.digits(from) .. '\t' .. call.now_text, '')
   end
 end
 
 -- Appends an event about a subject. What follow are its texts, an even number of them.
 function ff.append(call, event, subject, ...)
-  if not call.appended then begin(call) end
-  write(call, event, subject, ...)
+  if call.appended then
+    command('XADD', call.log_key, next_position(call), event, subject, ...)
+  else
+    begin(call)
+    command('XADD', call.log_key, 'MAXLEN', '~', call.log_max_entries, next_position(call), event, subject, ...)
+  end
 end
 
 local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'

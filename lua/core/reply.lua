@@ -10,8 +10,3 @@ end
 function ff.fault(message)
   return { -1, type(message) == 'table' and message.err or tostring(message) }
 end
-
--- Bytes that the caller staged beside the call are not there. Nothing was done.
-function ff.not_staged()
-  return -2
-end

@@ -1,16 +1,16 @@
 -- cancel_execution: see model/execution/cancel.ts
 
-local FIELDS = ff.fields('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait')
+local load = ff.loader('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait')
 
 function ff.prepare.cancel_execution(_, source)
   return { source = source }
 end
 
 function ff.decide.cancel_execution(call, group, execution_id, fence, reason)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local operator = group.source == 'operator_override'
-  local malformed = not operator and ff.fence_shape(fence, group.source)
+  local malformed = not operator and ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   local last_owner = ff.was_last_owner(execution, fence)
   if ff.is_terminal(execution.situation) then
@@ -24,8 +24,7 @@ function ff.decide.cancel_execution(call, group, execution_id, fence, reason)
     if ff.is_active(execution.situation) then owner = ff.holds_lease(execution, fence) end
     if not owner then return ff.reject('stale_lease') end
   end
-  local purge_at = ff.purge_at(call, execution)
-  ff.check_ending(call, purge_at)
+  local purge_at, purge_text = ff.check_ending(call, execution)
   if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
-  return KIND.cancelled, ff.apply.execution_cancelled, execution, group.source, reason, purge_at
+  return KIND.cancelled, ff.apply.execution_cancelled, execution, group.source, reason, purge_at, purge_text
 end

@@ -1,21 +1,26 @@
 -- complete_execution: see model/execution/complete.ts
 
-local FIELDS = ff.fields('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
 
 function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
   return { source = source, attempt_index = attempt_index, result_encoding = result_encoding }
 end
 
 function ff.decide.complete_execution(call, group, execution_id, fence, result_payload_at, result_payload)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, group.source)
+  local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end
-  if ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then return ff.not_staged() end
-  local purge_at = ff.purge_at(call, execution)
-  ff.check_ending(call, purge_at)
-  return KIND.completed, ff.apply.execution_completed, execution, purge_at, result_payload_at, result_payload, group.result_encoding
+  if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
+    return LIMIT.not_staged
+  end
+  local purge_at, purge_text = ff.check_ending(call, execution)
+  if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == '' then
+    return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
+  end
+  return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,
+    group.result_encoding
 end

@@ -10,20 +10,29 @@ end
 -- What all creations of a group share: who, what, where, and the policy.
 function ff.prepare.create_execution(call, naming, options, policy, rules_text, required_capabilities, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
-  local priority, payload_encoding, deadline, delay = '', '', '', ''
-  if options ~= '' then priority, payload_encoding, deadline, delay = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$') end
+  local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
+  if options ~= '' then
+    priority_text, payload_encoding, deadline_text, delay_text = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+  end
   local rules = ff.rules(rules_text)
-  local delay_until = tonumber(delay) or rules.delay_until
+  local delay_until = tonumber(delay_text) or rules.delay_until
   if delay_until and delay_until <= call.now then delay_until = nil end
-  local priority_number = tonumber(priority) or rules.priority or LIMIT.default_priority
+  local priority = tonumber(priority_text) or rules.priority or LIMIT.default_priority
+  local delay = ff.text_of(delay_until)
+  local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, rules))
+  local score = call.now - priority * LIMIT.priority_step
+  local given = (priority == 0 and '' or priority) .. '\t'
   return {
-    naming = naming, namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, needs = required_capabilities,
-    rules = rules, rules_text = rules_text, policy = policy, tags = tags,
-    priority = priority_number, payload_encoding = payload_encoding,
-    delay_until = ff.text_of(delay_until), deadline = ff.text_of(tonumber(deadline) or deadline_of(call, rules)),
-    queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind),
-    life = ff.life_text(delay_until and SITUATION.delayed or SITUATION.ready, '', ff.text_of(delay_until), call.now_text, '', ''),
-    has_more = rules_text ~= '' or tags ~= '' or required_capabilities ~= '' or deadline ~= '' or delay_until ~= nil,
+    naming = naming, namespace = namespace, lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy,
+    rules = rules, rules_text = rules_text, priority = priority, score = score, score_text = ff.digits(score),
+    given_start = given, given_end = '\t' .. payload_encoding, empty_given = given .. '\t' .. payload_encoding,
+    delay = delay, deadline = deadline, queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind),
+    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', ''),
+    -- Nothing but what every execution has.
+    is_plain = rules_text == '' and tags == '' and required_capabilities == '' and deadline == '' and delay == ''
+      and #naming <= LIMIT.max_field_bytes,
+    is_checked = false, lane_is_new = false,
+    reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },
   }
 end
 
@@ -42,13 +51,22 @@ local function duplicate(key, input_at, id)
   return { KIND.duplicate, id }
 end
 
--- Whether every key that the creation writes to is what it should be, and its lane is new.
+-- Looks at every key that the creation writes to: each is what it should be.
 local function check_places(call, group, id)
   ff.check_ids(call, id)
-  if group.delay_until ~= '' or group.deadline ~= '' then ff.timers_of(call) end
-  if group.lane_is_known then return false end
-  group.lane_is_known = true
-  return ff.check_queue(call, group.queue)
+  if group.is_checked then return end
+  if group.delay ~= '' or group.deadline ~= '' then ff.timers_of(call) end
+  group.lane_is_new = ff.check_queue(call, group.queue)
+  group.is_checked = true
+end
+
+-- The record of a creation that says more than every one does.
+local function record_of(call, group, id, key, given)
+  return {
+    id = id, key = key, given = given, situation = group.delay == '' and SITUATION.ready or SITUATION.delayed,
+    due_at = group.delay, execution_deadline_at = group.deadline, attempt_timeout_at = '', bounds = '',
+    idempotency_key = '', idempotency_name = false, idempotency_expires_at = '', input_at = '', input = '',
+  }
 end
 
 function ff.decide.create_execution(call, group, execution_id, input_payload_at, input_payload, idempotency_key)
@@ -62,22 +80,20 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
   if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
-  if ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then return ff.not_staged() end
-  local size = ff.count_bytes(input_payload_at, input_payload)
-  local given = (group.priority == 0 and '' or group.priority) .. '\t' .. (size == 0 and '' or size) .. '\t' .. group.payload_encoding
-  local new = {
-    id = execution_id, key = key, life = group.life, naming = group.naming, given = given .. '\t' .. call.now_text,
-    logged_given = given, input_at = input_payload_at, input = input_payload, queue = group.queue, priority = group.priority,
-    lane_id = group.lane_id, situation = group.delay_until == '' and SITUATION.ready or SITUATION.delayed,
-    created_at = call.now_text, due_at = group.delay_until, execution_deadline_at = group.deadline, attempt_timeout_at = '',
-    delay_until = group.delay_until, needs = group.needs, rules = group.rules_text, tags = group.tags, policy = group.policy,
-    has_more = group.has_more or name ~= nil or group.deadline ~= '', bounds = '',
-    idempotency_key = idempotency_key, idempotency_name = name, idempotency_expires_at = expires_at,
-    lane_is_new = check_places(call, group, execution_id),
-  }
-  if new.has_more and (group.deadline ~= '' or expires_at ~= '') then new.bounds = group.deadline .. '\t' .. expires_at end
-  local public_state = group.delay_until == '' and 'waiting' or 'delayed'
-  return { KIND.created, public_state, group.priority }, ff.apply.execution_created, new
+  local given = group.empty_given
+  if input_payload_at ~= '' then
+    if ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then return LIMIT.not_staged end
+    given = group.given_start .. ff.count_bytes(input_payload_at, input_payload) .. group.given_end
+  end
+  check_places(call, group, execution_id)
+  if group.is_plain and not name then
+    return group.reply, ff.apply.plain_creation, group, execution_id, key, given, input_payload_at, input_payload
+  end
+  local new = record_of(call, group, execution_id, key, given)
+  new.input_at, new.input = input_payload_at, input_payload
+  if name then new.idempotency_key, new.idempotency_name, new.idempotency_expires_at = idempotency_key, name, expires_at end
+  if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
+  return group.reply, ff.apply.execution_created, group, new
 end
 
 -- find_execution: namespace, idempotency_key

@@ -1,15 +1,15 @@
 -- delay_execution: see model/execution/delay.ts
 
-local FIELDS = ff.fields('bounds', 'fence', 'timing', 'wait')
+local load = ff.loader('bounds', 'fence', 'timing', 'wait')
 
 function ff.prepare.delay_execution(_, source, attempt_index)
   return { source = source, attempt_index = attempt_index }
 end
 
 function ff.decide.delay_execution(call, group, execution_id, fence, delay_until)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, group.source)
+  local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   local parked_before = execution.situation == SITUATION.delayed and execution.next_attempt == NEXT.resume
     and execution.due_at == delay_until

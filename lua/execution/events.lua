@@ -1,11 +1,32 @@
 -- What each event of an execution does: the record, the indexes, the log entry. The twins of
 -- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
 
--- `new` is what the creation made: id, key, life, naming, given (and the same as it is logged), and further texts, each of which may be empty.
-function ff.apply.execution_created(call, new)
-  local key = new.key
-  local change = { key, FIELD.life, new.life, FIELD.naming, ff.fit(key, FIELD.naming, new.naming), FIELD.given,
-    ff.fit(key, FIELD.given, new.given) }
+-- What every creation does besides writing the record.
+local function place(call, group, id)
+  ff.enter_id(call, id)
+  if group.lane_is_new then
+    group.lane_is_new = false
+    command('SADD', call.base .. KEY.lanes, group.lane_id)
+  end
+  if group.delay == '' then ff.add_noted(group.queue, group.score_text, group.score, id, group.priority) end
+end
+
+-- A creation without anything that only some have: most are so.
+function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
+  if input_at == '' then
+    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text)
+  else
+    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text,
+      FIELD.input, ff.keep_bytes(key .. SUFFIX.input, input_at, input))
+  end
+  place(call, group, id)
+  ff.append(call, EVENT.execution_created, id, group.naming, given)
+end
+
+function ff.apply.execution_created(call, group, new)
+  local key, id = new.key, new.id
+  local change = { key, FIELD.life, group.life, FIELD.naming, ff.fit(key, FIELD.naming, group.naming), FIELD.given,
+    ff.fit(key, FIELD.given, new.given .. '\t' .. call.now_text) }
   local size = 7
   local function also(field, value)
     if value == '' then return end
@@ -13,30 +34,20 @@ function ff.apply.execution_created(call, new)
     size = size + 2
   end
   if new.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key .. SUFFIX.input, new.input_at, new.input)) end
-  if new.has_more then
-    also(FIELD.bounds, new.bounds)
-    also(FIELD.needs, ff.fit(key, FIELD.needs, new.needs))
-    also(FIELD.wait, new.delay_until)
-    also(FIELD.rules, ff.fit(key, FIELD.rules, new.rules))
-    also(FIELD.tags, ff.fit(key, FIELD.tags, new.tags))
-    also(FIELD.policy, ff.fit(key, FIELD.policy, new.policy))
-  end
+  also(FIELD.bounds, new.bounds)
+  also(FIELD.wait, group.delay)
+  also(FIELD.needs, ff.fit(key, FIELD.needs, group.needs))
+  also(FIELD.rules, ff.fit(key, FIELD.rules, group.rules_text))
+  also(FIELD.tags, ff.fit(key, FIELD.tags, group.tags))
+  also(FIELD.policy, ff.fit(key, FIELD.policy, group.policy))
   command('HSET', unpack(change, 1, size))
-  ff.enter_id(call, new.id)
-  if new.due_at == '' then ff.enqueue_ready(new) end
-  if new.lane_is_new then
-    command('SADD', call.base .. KEY.lanes, new.lane_id)
-  end
+  place(call, group, id)
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end
   if new.idempotency_name then
-    ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. new.id, new.idempotency_expires_at)
+    ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
   end
-  if new.has_more or new.idempotency_key ~= '' then
-    ff.append(call, EVENT.execution_created, new.id, new.naming, new.logged_given, new.bounds, new.delay_until, new.needs,
-      new.idempotency_key, new.tags, new.policy)
-  else
-    ff.append(call, EVENT.execution_created, new.id, new.naming, new.logged_given)
-  end
+  ff.append(call, EVENT.execution_created, id, group.naming, new.given, new.bounds, group.delay, group.needs,
+    new.idempotency_key, group.tags, group.policy)
 end
 
 function ff.apply.progress_updated(call, execution, progress_pct, progress_message)
@@ -63,23 +74,28 @@ local function forget_failure(execution)
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, execution.lease_release_count, ''))
 end
 
-function ff.apply.execution_completed(call, execution, purge_at, result_at, result, result_encoding)
+-- A completion that leaves nothing but its time: most are so.
+function ff.apply.plain_completion(call, execution, purge_at, purge_text)
+  local id = execution.id
+  command('HSET', execution.key, FIELD.life,
+    ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count))
+  ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
+  if purge_at then ff.retain(call, id, purge_at) end
+  ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
+end
+
+function ff.apply.execution_completed(call, execution, purge_at, purge_text, result_at, result, result_encoding)
   forget_failure(execution)
-  if result_at == '' and result_encoding == '' then
-    ff.finish(call, execution, SITUATION.completed, purge_at)
-    ff.append(call, EVENT.execution_completed, execution.id, execution.naming, ff.text_of(purge_at))
-    return
-  end
   local bytes = result_at ~= '' and ff.count_bytes(result_at, result) or ''
   local ending = ff.fit(execution.key, FIELD.ending, ff.ending_text('', bytes, result_encoding))
   if result_at == '' then
-    ff.finish(call, execution, SITUATION.completed, purge_at, FIELD.ending, ending)
+    ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending)
   else
     local kept = ff.keep_bytes(ff.result_key(execution), result_at, result)
-    ff.finish(call, execution, SITUATION.completed, purge_at, FIELD.ending, ending, FIELD.result, kept)
+    ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending, FIELD.result, kept)
   end
   ff.append(call, EVENT.execution_completed, execution.id, execution.naming,
-    ff.text_of(purge_at) .. '\t' .. bytes .. '\t' .. result_encoding)
+    purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
 end
 
 local function fitted_retries(execution, retry_count, failure_category)
@@ -95,31 +111,30 @@ function ff.apply.retry_scheduled(call, execution, failure_category, failure_rea
   ff.append(call, EVENT.retry_scheduled, execution.id, failure_category .. '\t' .. ff.digits(delay_until), failure_reason)
 end
 
-local function fail(call, execution, situation, purge_at, failure_category, failure_reason)
+local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason)
   ff.read_retries(execution)
-  ff.finish(call, execution, situation, purge_at,
+  ff.finish(call, execution, situation, purge_at, purge_text,
     FIELD.retries, fitted_retries(execution, execution.retry_count, failure_category),
     FIELD.failure_reason, ff.fit(execution.key, FIELD.failure_reason, failure_reason))
 end
 
-function ff.apply.execution_failed(call, execution, failure_category, failure_reason, purge_at)
-  fail(call, execution, SITUATION.failed, purge_at, failure_category, failure_reason)
-  ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. ff.text_of(purge_at),
+function ff.apply.execution_failed(call, execution, failure_category, failure_reason, purge_at, purge_text)
+  fail(call, execution, SITUATION.failed, purge_at, purge_text, failure_category, failure_reason)
+  ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. purge_text,
     failure_reason, '')
 end
 
-function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at)
-  ff.finish(call, execution, SITUATION.cancelled, purge_at,
+function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
+  ff.finish(call, execution, SITUATION.cancelled, purge_at, purge_text,
     FIELD.ending, ff.ending_text(cancelled_by, '', ''),
     FIELD.cancellation_reason, ff.fit(execution.key, FIELD.cancellation_reason, cancellation_reason))
-  ff.append(call, EVENT.execution_cancelled, execution.id, execution.naming, cancelled_by .. '\t' .. ff.text_of(purge_at),
+  ff.append(call, EVENT.execution_cancelled, execution.id, execution.naming, cancelled_by .. '\t' .. purge_text,
     cancellation_reason, '')
 end
 
-function ff.apply.execution_expired(call, execution, reason, purge_at)
-  fail(call, execution, SITUATION.expired, purge_at, 'timeout', reason)
-  ff.append(call, EVENT.execution_expired, execution.id, execution.naming,
-    EXPIRE_REASON[reason] .. '\t' .. ff.text_of(purge_at))
+function ff.apply.execution_expired(call, execution, reason, purge_at, purge_text)
+  fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
+  ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
 end
 
 function ff.apply.execution_delayed(call, execution, delay_until, remaining_ms)

@@ -1,6 +1,6 @@
 -- expire_execution: see model/execution/expire.ts
 
-local FIELDS = ff.fields('naming', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
 
 function ff.prepare.expire_execution(_, expire_reason)
   return { reason = expire_reason }
@@ -18,7 +18,7 @@ local function timeout_of(execution, reason)
 end
 
 function ff.decide.expire_execution(call, group, execution_id, jitter)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution or ff.is_terminal(execution.situation) then return KIND.already_terminal end
   local due_at = timeout_of(execution, group.reason)
   if not due_at or due_at > call.now then return KIND.not_yet_due end
@@ -27,5 +27,5 @@ function ff.decide.expire_execution(call, group, execution_id, jitter)
   if apply == ff.apply.retry_scheduled then
     return { KIND.retry_scheduled, c, execution.total_attempt_count }, apply, execution, a, b, c
   end
-  return KIND.expired, apply, execution, a, b
+  return KIND.expired, apply, execution, a, b, c
 end

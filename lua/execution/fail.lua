@@ -1,6 +1,6 @@
 -- fail_execution: see model/execution/fail.ts
 
-local FIELDS = ff.fields('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait')
 
 function ff.prepare.fail_execution(_, source, attempt_index, failure_class)
   return { source = source, attempt_index = attempt_index, class = failure_class }
@@ -18,9 +18,9 @@ local function earlier_outcome(execution, fence)
 end
 
 function ff.decide.fail_execution(call, group, execution_id, fence, failure_reason, failure_category, jitter, retry_after_ms)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, group.source)
+  local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   local earlier = earlier_outcome(execution, fence)
   if earlier then return earlier end
@@ -34,7 +34,6 @@ function ff.decide.fail_execution(call, group, execution_id, fence, failure_reas
     return { KIND.retry_scheduled, delay_until, execution.total_attempt_count },
       ff.apply.retry_scheduled, execution, category, failure_reason, delay_until
   end
-  local purge_at = ff.purge_at(call, execution)
-  ff.check_ending(call, purge_at)
-  return KIND.terminal_failed, ff.apply.execution_failed, execution, category, failure_reason, purge_at
+  local purge_at, purge_text = ff.check_ending(call, execution)
+  return KIND.terminal_failed, ff.apply.execution_failed, execution, category, failure_reason, purge_at, purge_text
 end

@@ -56,14 +56,13 @@ local function leave_queue(call, execution)
 end
 
 -- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
--- number or nil. What follow are further fields and values.
-function ff.finish(call, execution, situation, purge_at, ...)
+-- number or nil, `purge_text` the same as a text. What follow are further fields and values.
+function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   leave_queue(call, execution)
   ff.stop_timer(call, execution)
   execution.next_attempt = ''
-  local due_at = ff.text_of(purge_at)
-  disown(execution, ff.become(call, execution, situation, due_at), '', '', ...)
-  if purge_at then ff.retain(call, execution.id, purge_at, due_at) end
+  disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
+  if purge_at then ff.retain(call, execution.id, purge_at) end
 end
 
 -- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.

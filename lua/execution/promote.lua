@@ -1,9 +1,9 @@
 -- promote_delayed: see model/execution/promote.ts
 
-local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing', 'wait')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait')
 
 function ff.decide.promote_delayed(call, execution_id)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return { KIND.already_satisfied, 'not_found' } end
   if not ff.is_runnable(execution.situation) then return { KIND.already_satisfied, 'not_runnable' } end
   if not ff.is_delayed(execution.situation) then return { KIND.already_satisfied, 'not_delayed' } end

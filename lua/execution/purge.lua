@@ -1,6 +1,6 @@
 -- purge_execution: see model/execution/purge.ts
 
-local FIELDS = ff.fields('fence')
+local load = ff.loader('fence')
 
 -- The execution leaves the list of its slot at once when that is short. In a long one the entry stays: it counts only
 -- while a record's purge time names the slot.
@@ -10,7 +10,7 @@ local function purge(call, execution)
 end
 
 function ff.decide.purge_execution(call, execution_id)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return { KIND.already_satisfied, 'not_found' } end
   if not ff.is_terminal(execution.situation) then return { KIND.already_satisfied, 'not_terminal' } end
   -- What has no time is kept for good.

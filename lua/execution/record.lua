@@ -1,40 +1,18 @@
 -- Reading and writing the record of an execution. A field of its core hash is a facet, or a fact that can be long; the
 -- names of both are those of model/execution/facts.ts. What does not fit stands in the second hash (lua/layout.ts).
 
--- A list of fields to load, made once per operation when the library is loaded. The first one is always `life`.
-function ff.fields(...)
-  local names = { 'life', ... }
-  local fields = { names = names }
-  for i = 1, #names do fields[i] = FIELD_NAMED[names[i]] end
-  return fields
-end
+-- `ff.loader('naming', ...)` is a function of a call and an id, written out by the linker (lua/loader.ts). It answers an
+-- execution with `life` read and the named facets and facts as texts, or nil when there is none.
 
 -- A value that does not fit into the core.
 function ff.spilled(key, field)
   return command('HGET', key .. SUFFIX.details, field) or ff.damaged(field .. ' is missing')
 end
 
--- Loads facets and facts of an execution, or nil when it does not exist. `life` is read at once; other facets are texts,
--- until `ff.read_<facet>` reads them.
-function ff.load(call, id, fields)
-  local key = call.base .. id
-  local values = command('HMGET', key, unpack(fields))
-  local life = values[1]
-  if not life then
-    if command('EXISTS', key) == 0 then return nil end
-    ff.damaged('life is missing')
-  end
-  local execution = { id = id, key = key, life = life }
-  ff.read_life(execution)
-  if not PHASE[execution.situation] then ff.damaged('the situation is unknown') end
-  local names = fields.names
-  for i = 2, #names do
-    local value = values[i] or ''
-    -- A long input has a key of its own.
-    if value == LIMIT.spilled and fields[i] ~= FIELD.input then value = ff.spilled(key, fields[i]) end
-    execution[names[i]] = value
-  end
-  return execution
+-- There is no execution: or one of which the most important facet is lost.
+function ff.no_life(key)
+  if command('EXISTS', key) == 0 then return nil end
+  ff.damaged('life is missing')
 end
 
 -- What stands in the core for a value: itself, or, when it is too long, a sign that it is in the second hash. Facts that

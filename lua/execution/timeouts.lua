@@ -9,7 +9,6 @@ function ff.timed_out(call, execution, reason, jitter)
       return ff.apply.retry_scheduled, 'timeout', reason, delay_until
     end
   end
-  local purge_at = ff.purge_at(call, execution)
-  ff.check_ending(call, purge_at)
-  return ff.apply.execution_expired, reason, purge_at
+  local purge_at, purge_text = ff.check_ending(call, execution)
+  return ff.apply.execution_expired, reason, purge_at, purge_text
 end

@@ -1,11 +1,11 @@
 -- begin_attempt: see model/lease/begin.ts
 
-local FIELDS = ff.fields('bounds', 'fence', 'timing')
+local load = ff.loader('bounds', 'fence', 'timing')
 
 function ff.decide.begin_attempt(call, execution_id, fence)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local refusal = ff.fence_shape(fence, '') or ff.work_verdict(call, execution, fence, '')
+  local refusal = ff.fence_shape(fence, '', execution) or ff.work_verdict(call, execution, fence, '')
   if refusal then return refusal end
   ff.read_timing(execution)
   local remaining_ms = ff.time(execution.attempt_timeout_remaining_ms)

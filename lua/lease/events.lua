@@ -1,31 +1,39 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it. Queue and
+-- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. Queue and
 -- timer wait with those of the other candidates.
+function ff.apply.plain_claim(call, group, execution, fence)
+  local id = execution.id
+  local queue = execution.queue
+  queue.has_left = true
+  ff.remove(queue, id)
+  command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
+  local expires_at = group.expires_at
+  ff.add_noted(group.timers, expires_at, group.expiry, TIMER.execution .. id, expires_at)
+  ff.append(call, EVENT.execution_claimed, id, fence, group.lease)
+end
+
+-- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it.
 function ff.apply.acquired(call, owner, take)
   local execution = take.execution
   local key, situation = execution.key, execution.situation
   ff.dequeue(call, execution)
   local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts)
-  if take.is_first and take.timing == '' then
-    command('HSET', key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker))
-  else
-    local change = { key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker) }
-    local size = 7
-    if take.timing ~= execution.timing then
-      change[size + 1], change[size + 2] = FIELD.timing, take.timing
-      size = size + 2
-    end
-    if take.retries ~= execution.retries then
-      change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
-    end
-    command('HSET', unpack(change))
-    -- Progress belongs to an attempt, not to the execution.
-    if take.event == EVENT.execution_claimed and execution.progress ~= '' then
-      command('HDEL', key, FIELD.progress, FIELD.progress_message)
-    end
-    if situation == SITUATION.lease_revoked then command('HDEL', key, FIELD.lease_revoke_reason) end
+  local change = { key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker) }
+  local size = 7
+  if take.timing ~= execution.timing then
+    change[size + 1], change[size + 2] = FIELD.timing, take.timing
+    size = size + 2
   end
+  if take.retries ~= execution.retries then
+    change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
+  end
+  command('HSET', unpack(change))
+  -- Progress belongs to an attempt, not to the execution.
+  if take.event == EVENT.execution_claimed and execution.progress ~= '' then
+    command('HDEL', key, FIELD.progress, FIELD.progress_message)
+  end
+  if situation == SITUATION.lease_revoked then command('HDEL', key, FIELD.lease_revoke_reason) end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
   if take.attempt == '' then

@@ -1,9 +1,9 @@
 -- mark_lease_expired_if_due: see model/lease/mark-expired.ts
 
-local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing')
 
 function ff.decide.mark_lease_expired_if_due(call, execution_id)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return { KIND.already_satisfied, 'execution_not_found' } end
   if not ff.is_active(execution.situation) then return { KIND.already_satisfied, 'not_active' } end
   if execution.situation == SITUATION.lease_expired then return { KIND.already_satisfied, 'already_expired' } end

@@ -1,15 +1,15 @@
 -- release_lease: see model/lease/release.ts
 
-local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait')
 
 function ff.prepare.release_lease(_, attempt_index)
   return { attempt_index = attempt_index }
 end
 
 function ff.decide.release_lease(call, group, execution_id, fence)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local malformed = ff.fence_shape(fence, '')
+  local malformed = ff.fence_shape(fence, '', execution)
   if malformed then return malformed end
   local released_before = execution.situation == SITUATION.ready and execution.next_attempt == NEXT.resume
   if released_before and ff.was_last_owner(execution, fence) then return KIND.released end

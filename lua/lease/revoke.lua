@@ -1,9 +1,9 @@
 -- revoke_lease: see model/lease/revoke.ts
 
-local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'fence', 'timing')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing')
 
 function ff.decide.revoke_lease(call, execution_id, expected_lease_id, reason)
-  local execution = ff.load(call, execution_id, FIELDS)
+  local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   if not ff.is_active(execution.situation) then return ff.not_active(execution) end
   if execution.situation == SITUATION.lease_revoked then return { KIND.already_satisfied, 'already_revoked' } end

@@ -22,19 +22,17 @@ end
 -- Answers ids.
 function ff.query.list_executions(call, after, limit_text)
   local limit = tonumber(limit_text)
+  local names = call.base .. KEY.ids
+  local from = after ~= '' and command('ZREVRANGEBYLEX', names, '[' .. after, '-', 'LIMIT', 0, 1)[1]
+  local leaves = command('ZRANGEBYLEX', names, from and '[' .. from or '-', '+', 'LIMIT', 0, limit + 1)
   local ids = {}
-  local from = '-'
-  if after ~= '' then
-    from = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. after, '-', 'LIMIT', 0, 1)[1] or '-'
-  end
-  local bound = from == '-' and '-' or '[' .. from
-  local leaves = command('ZRANGEBYLEX', call.base .. KEY.ids, bound, '+', 'LIMIT', 0, limit + 1)
   for i = 1, #leaves do
-    local room = limit - #ids
-    if room <= 0 then break end
-    local start = after ~= '' and '(' .. after or '-'
-    local page = command('ZRANGEBYLEX', call.base .. KEY.leaf .. leaves[i], start, '+', 'LIMIT', 0, room)
-    for j = 1, #page do ids[#ids + 1] = page[j] end
+    local leaf = command('LRANGE', call.base .. KEY.leaf .. leaves[i], 0, -1)
+    table.sort(leaf)
+    for j = 1, #leaf do
+      if leaf[j] > after then ids[#ids + 1] = leaf[j] end
+      if #ids == limit then return ids end
+    end
   end
   return ids
 end

@@ -1,7 +1,7 @@
 -- apply_due: see model/schedule/apply-due.ts
 
-local FIELDS = ff.fields('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
-local PURGE_FIELDS = ff.fields('fence')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
+local load_for_purge = ff.loader('fence')
 
 local JITTER_STEPS = 1000
 
@@ -16,7 +16,7 @@ end
 
 -- What is due for an execution whose timer has come: the event, and what it needs.
 local function due_step(call, id, jitter)
-  local execution = ff.load(call, id, FIELDS) or ff.damaged('the record is missing')
+  local execution = load(call, id) or ff.damaged('the record is missing')
   if execution.naming == '' then ff.damaged('naming is missing') end
   ff.read_timing(execution)
   ff.read_bounds(execution)
@@ -34,7 +34,7 @@ local function due_step(call, id, jitter)
 end
 
 local function purge_step(call, id, purge_at)
-  local execution = ff.load(call, id, PURGE_FIELDS)
+  local execution = load_for_purge(call, id)
   -- An entry of the list counts only while the record's purge time names its slot.
   if not execution or not ff.is_terminal(execution.situation) or execution.due_at ~= purge_at then return nil end
   ff.check_ids(call, id)

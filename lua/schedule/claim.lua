@@ -2,9 +2,9 @@
 --
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
-local FIRST_FIELDS = ff.fields('naming', 'given', 'bounds', 'tags', 'rules', 'input')
+local load_first = ff.loader('naming', 'given', 'bounds', 'tags', 'rules', 'input')
 -- What only work that was claimed before needs besides.
-local LATER_FIELDS = ff.fields('fence', 'retries', 'timing', 'progress')
+local load_later = ff.loader('fence', 'retries', 'timing', 'progress')
 
 -- Queues that are looked at without asking which of them have work.
 local FEW_KINDS = 4
@@ -40,7 +40,7 @@ local function add_opened(call, lane_id, names)
   local listed
   for i = 1, #opened do
     local queue = opened[i]
-    if queue.added and queue.lane_id == lane_id then
+    if queue.new_member and queue.lane_id == lane_id then
       listed = listed or set_of(names)
       if not listed[queue.name] then names[#names + 1] = queue.name end
     end
@@ -68,10 +68,13 @@ local function served_queues(call, lane_id, capabilities, kinds)
 end
 
 function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead)
-  local expires_at = ff.digits(call.now + lease_ttl_ms)
+  local expiry = call.now + lease_ttl_ms
+  local expires_at = ff.digits(expiry)
   return {
-    worker = worker, expires_at = expires_at, lease = worker .. '\t' .. expires_at, ahead = ahead == '1',
-    lane_id = lane_id, capabilities = worker_capabilities, kinds = kinds,
+    worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expiry = expiry, expires_at = expires_at,
+    lease = worker .. '\t' .. expires_at, ahead = ahead == '1', lane_id = lane_id, capabilities = worker_capabilities,
+    kinds = kinds, timers = false,
+    first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1'),
   }
 end
 
@@ -103,16 +106,16 @@ end
 
 -- Loads a candidate with what its owner needs.
 local function load_candidate(call, id, queue)
-  local execution = ff.load(call, id, FIRST_FIELDS) or ff.damaged('the record is missing')
+  local execution = load_first(call, id) or ff.damaged('the record is missing')
   if not ff.is_claimable(execution.situation) then ff.damaged('the record is in a queue and cannot be claimed') end
   execution.queue = queue
   if execution.naming == '' or execution.given == '' then ff.damaged('naming or given is missing') end
-  execution.needs = string.match(queue.name, '^[^\t]*')
+  execution.needs = queue.needs
   if execution.total_attempt_count == '' then
     execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
     return execution
   end
-  local later = ff.load(call, id, LATER_FIELDS)
+  local later = load_later(call, id)
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
   if execution.fence == '' then ff.damaged('the fence is missing') end
   return execution
@@ -157,12 +160,13 @@ local function take_first(call, group, execution, lease_id, attempt_id)
   if timeout_ms then
     if group.ahead then remaining_ms = ff.digits(timeout_ms) else timeout_at = ff.digits(call.now + timeout_ms) end
   end
-  local attempt = ''
-  if timeout_ms then attempt = '\t\t' .. timeout_at .. '\t' .. remaining_ms end
   return {
-    execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id, is_first = true,
+    execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id,
+    -- Nothing of it has another time than its lease.
+    is_plain = not timeout_ms and execution.bounds == '' and group.worker_fits,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
-    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = '',
+    attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms or '', index = '0', kind = CLAIM.fresh,
+    attempt_type = '',
   }
 end
 
@@ -208,10 +212,13 @@ end
 local function claim(call, group, steps, broken)
   for i = 1, #steps do
     local step = steps[i]
-    if step.fence then
+    if step.is_plain then
+      ff.apply.plain_claim(call, group, step.execution, step.fence)
+    elseif step.fence then
       ff.apply.acquired(call, group, step)
     else
-      ff.apply.execution_failed(call, step.execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, step.purge_at)
+      ff.apply.execution_failed(call, step.execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded,
+        step.purge_at, step.purge_text)
     end
   end
   for i = 1, broken and #broken or 0 do
@@ -237,7 +244,7 @@ function ff.decide.claim_for_worker(call, group, ...)
   local ran, found = pcall(load_all, call, ids, queue, of)
   local broken
   if not ran then found, broken = load_readable(call, ids, queue, of) end
-  ff.timers_of(call)
+  group.timers = ff.timers_of(call)
 
   local steps, capped, reply = {}, {}, { KIND.claimed, group.expires_at, 0 }
   local size, taken = 3, 0
@@ -245,9 +252,8 @@ function ff.decide.claim_for_worker(call, group, ...)
     local execution = found[i]
     local first = execution.total_attempt_count == ''
     if not first and exceeds_reclaim_cap(execution) then
-      local purge_at = ff.purge_at(call, execution)
-      ff.check_ending(call, purge_at)
-      steps[i] = { execution = execution, purge_at = purge_at }
+      local purge_at, purge_text = ff.check_ending(call, execution)
+      steps[i] = { execution = execution, purge_at = purge_at, purge_text = purge_text }
       capped[#capped + 1] = execution.id
     else
       taken = taken + 1

@@ -5,7 +5,7 @@
 function ff.queue_of(call, lane_id, needs, execution_kind)
   local name = needs .. '\t' .. execution_kind
   local queue = ff.index(call, call.base .. KEY.queue .. lane_id .. '\t' .. name)
-  queue.lane_id, queue.name = lane_id, name
+  queue.lane_id, queue.name, queue.needs = lane_id, name, needs
   return queue
 end
 
@@ -30,13 +30,15 @@ end
 function ff.enqueue_ready(execution)
   if not execution.created_at then ff.read_given(execution) end
   local priority = tonumber(execution.priority) or 0
-  ff.add_noted(execution.queue, execution.created_at - priority * LIMIT.priority_step, execution.id, priority)
+  local score = execution.created_at - priority * LIMIT.priority_step
+  ff.add_noted(execution.queue, ff.digits(score), score, execution.id, priority)
 end
 
 -- Makes lapsed work claimable before everything else.
 function ff.enqueue_reclaimable(call, execution)
   if not execution.priority then ff.read_given(execution) end
-  ff.add_noted(execution.queue, LIMIT.reclaim_band + call.now, execution.id, tonumber(execution.priority) or 0)
+  local score = LIMIT.reclaim_band + call.now
+  ff.add_noted(execution.queue, ff.digits(score), score, execution.id, tonumber(execution.priority) or 0)
 end
 
 -- Takes an execution out of its queue.
@@ -53,11 +55,10 @@ local function settle_queue(call, queue)
   local queues = call.base .. KEY.queues .. queue.lane_id
   if not first then
     command('SREM', queues, queue.name)
-  elseif queue.added then
+  elseif queue.new_member then
     if queue.is_empty then command('SADD', queues, queue.name) end
-    local priority = queue.added[first]
-    if priority then
-      ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. priority .. '\t' .. queue.name)
+    if first == queue.new_member then
+      ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. queue.note .. '\t' .. queue.name)
     end
   end
 end
@@ -66,7 +67,7 @@ function ff.settle_queues(call)
   local opened = call.opened
   for i = 1, #opened do
     local queue = opened[i]
-    if queue.name and (queue.has_left or queue.added) then settle_queue(call, queue) end
+    if queue.name and (queue.has_left or queue.new_member) then settle_queue(call, queue) end
   end
 end
 

@@ -1,34 +1,45 @@
 -- How long a terminal execution is kept; the twin of model/schedule/retention.ts.
 
--- Time of the purge of an execution that ends now, or nil when it is kept for good. Needs rules and bounds loaded.
-function ff.purge_at(call, execution)
-  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.retention_ms
-  if retention_ms == LIMIT.keep_for_good then return nil end
-  local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
-  if execution.bounds ~= '' then
-    ff.read_bounds(execution)
-    kept_until = math.max(kept_until, ff.count(execution.idempotency_expires_at))
-  end
+-- The end of the retention slot that a time falls into.
+local function slot_end(kept_until)
   return math.min(math.ceil(kept_until / LIMIT.retention_slot_ms) * LIMIT.retention_slot_ms, LIMIT.max_integer)
 end
 
 -- Looks at what an ending writes to: it is what it should be.
-function ff.check_ending(call, purge_at)
-  ff.timers_of(call)
-  if not purge_at or call.ended[purge_at] then return end
-  local slot = { key = call.base .. KEY.slot .. ff.digits(purge_at), size = 0 }
+local function check_slot(call, purge_at, text)
+  if call.ended[purge_at] then return end
+  local slot = { key = call.base .. KEY.slot .. text, text = text, size = 0, is_new = false }
   slot.is_new = command('LLEN', slot.key) == 0
   if slot.is_new then command('ZCARD', call.base .. KEY.retention) end
   call.ended[purge_at] = slot
 end
 
-local function settle_slot(call, slot, purge_at)
+-- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
+-- Needs rules and bounds loaded.
+function ff.check_ending(call, execution)
+  ff.timers_of(call)
+  local is_plain = execution.rules == '' and execution.bounds == ''
+  if is_plain and call.purge_at then return call.purge_at, call.purge_text end
+  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.retention_ms
+  if retention_ms == LIMIT.keep_for_good then return nil, '' end
+  local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
+  if execution.bounds ~= '' then
+    ff.read_bounds(execution)
+    kept_until = math.max(kept_until, ff.count(execution.idempotency_expires_at))
+  end
+  local purge_at = slot_end(kept_until)
+  local text = ff.digits(purge_at)
+  check_slot(call, purge_at, text)
+  if is_plain then call.purge_at, call.purge_text = purge_at, text end
+  return purge_at, text
+end
+
+local function settle_slot(call, slot)
   command('RPUSH', slot.key, unpack(slot, 1, slot.size))
   slot.size = 0
   if slot.is_new then
     slot.is_new = false
-    local text = ff.digits(purge_at)
-    command('ZADD', call.base .. KEY.retention, text, text)
+    command('ZADD', call.base .. KEY.retention, slot.text, slot.text)
   end
 end
 
@@ -37,12 +48,12 @@ function ff.retain(call, id, purge_at)
   local slot = call.ended[purge_at]
   slot.size = slot.size + 1
   slot[slot.size] = id
-  if slot.size >= LIMIT.max_unsettled then settle_slot(call, slot, purge_at) end
+  if slot.size >= LIMIT.max_unsettled then settle_slot(call, slot) end
 end
 
 function ff.settle_endings(call)
-  for purge_at, slot in pairs(call.ended) do
-    if slot.size > 0 then settle_slot(call, slot, purge_at) end
+  for _, slot in pairs(call.ended) do
+    if slot.size > 0 then settle_slot(call, slot) end
   end
 end
 

@@ -39,7 +39,8 @@ function ff.set_timer(call, execution)
   local member = TIMER.execution .. execution.id
   local timers = ff.index(call, call.base .. KEY.timers)
   if at then
-    ff.add_noted(timers, at, member, at)
+    local text = ff.digits(at)
+    ff.add_noted(timers, text, at, member, text)
   else
     ff.remove(timers, member)
   end
@@ -54,6 +55,8 @@ end
 -- Once everything is written: says so when a timer came to be the first, so that no loop sleeps past it.
 function ff.announce_timers(call)
   local timers = call.indexes[call.base .. KEY.timers]
-  local at = timers and ff.new_first(timers)
-  if at then ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. ff.digits(at)) end
+  if not timers or not timers.new_member then return end
+  if ff.head_of(timers, 1)[1] == timers.new_member then
+    ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. timers.note)
+  end
 end

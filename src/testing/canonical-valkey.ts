@@ -106,7 +106,7 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
-    else if (name.startsWith(KEYS.leaf)) this.leaves.set(name.slice(KEYS.leaf.length), await client.zrange(key, 0, -1));
+    else if (name.startsWith(KEYS.leaf)) this.leaves.set(name.slice(KEYS.leaf.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
     else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.scored(key, 0)]);
     else if (name.startsWith(KEYS.queues)) {
       const lane = name.slice(KEYS.queues.length);

@@ -7,7 +7,7 @@
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
-import { BYTES_HERE } from '../../lua/layout.js';
+import { BYTES_HERE, NOT_STAGED } from '../../lua/layout.js';
 import { OUTCOME_KINDS } from '../../lua/library.js';
 import { SHAPES, type WirePart } from '../../lua/parameters.js';
 import { fieldsOf, snakeCase, variantSchemasOf, type Field } from '../../model/core/kinds.js';
@@ -208,10 +208,9 @@ const OUTCOMES = byName((name) => {
 const NO_EVENTS: readonly never[] = Object.freeze([]);
 const NO_PARTS: readonly WireReply[] = Object.freeze([]);
 
-/** First parts of answers that are no outcome: a refusal, an error inside the command, bytes that were not found. */
+/** First parts of answers that are no outcome: a refusal, an error inside the command. */
 const REFUSED = 0;
 const FAULT = -1;
-const NOT_STAGED = -2;
 
 /** Whether a command did not run, and none behind it, for want of its bytes. */
 export function isNotStaged(reply: WireReply): boolean {
