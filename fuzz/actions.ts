@@ -342,7 +342,9 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
       jitter: fc.constant(null),
     }),
   },
-  { weight: 4, arbitrary: fc.record({
+  {
+    weight: 4,
+    arbitrary: fc.record({
       do: fc.constant('due' as const),
       limit: fc.constantFrom(1, 2, 100),
       loop: fc.nat(1),

@@ -226,9 +226,7 @@ class DifferentialRun {
 
   private async runBatch({ engine }: Subject, commands: readonly Command[]): Promise<unknown[]> {
     const results = await engine.backend.execute(commands);
-    return results.map((result) =>
-      result.ok ? result : failed(result.error),
-    );
+    return results.map((result) => (result.ok ? result : failed(result.error)));
   }
 
   private async compareReads({ pick, limit }: Extract<Action, { do: 'read' }>): Promise<void> {

@@ -11,7 +11,8 @@ const CAPTURE = '([^\\t]*)';
 type Uses = (name: string) => boolean;
 
 function facetCodec(facet: string, facts: readonly string[], uses: Uses): string[] {
-  const names = facts.map(snakeCase);
+  // What stands behind the facts of `life` is the library's own, see `EXTRAS`.
+  const names = [...facts.map(snakeCase), ...(facet === 'life' ? ['extras'] : [])];
   const targets = names.map((name) => `entity.${name}`).join(', ');
   const locals = names.map((_, i) => `v${i + 1}`).join(', ');
   const pattern = `^${names.map(() => CAPTURE).join('\\t')}`;

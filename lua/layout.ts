@@ -42,6 +42,12 @@ export const FIELDS = {
   result: 'o',
 } as const;
 
+/**
+ * Facets and facts that most executions do not have. The last value of `life` names those that there are, by their
+ * fields: so what an execution needs is read by one command, and what is lost is missed.
+ */
+export const EXTRAS = ['bounds', 'needs', 'wait', 'timing', 'retries', 'progress', 'tags', 'rules'] as const;
+
 /** Suffixes of the keys beside the core hash of an execution. */
 export const SUFFIXES = {
   details: ':details',

@@ -24,7 +24,7 @@ import {
   RETENTION_SLOT_MS,
 } from '../model/limits.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
-import { CLAIM_KINDS } from '../model/schedule/claim.js';
+import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { codecFile } from './codec.js';
 import { commandsIn } from './commands.js';
@@ -104,6 +104,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
+    CLAIM_ROW: { plain: PLAIN_CLAIM },
     KIND: Object.fromEntries(OUTCOME_KINDS.map((kind, i) => [kind, i + 1])),
     FIELD: snakeKeys(FIELDS),
     SUFFIX: SUFFIXES,

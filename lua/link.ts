@@ -25,7 +25,16 @@ const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 
 const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query']);
 
 const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table']);
-const GLOBALS: ReadonlySet<string> = new Set(['tonumber', 'tostring', 'unpack', 'pcall', 'select', 'pairs', 'type', 'error']);
+const GLOBALS: ReadonlySet<string> = new Set([
+  'tonumber',
+  'tostring',
+  'unpack',
+  'pcall',
+  'select',
+  'pairs',
+  'type',
+  'error',
+]);
 
 /** Made here, not defined in a file. */
 const BIND = 'bind';

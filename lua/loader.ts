@@ -4,7 +4,7 @@
  */
 import { LONG, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
-import { FIELDS, SPILLED } from './layout.js';
+import { EXTRAS, FIELDS, SPILLED } from './layout.js';
 
 /** The field that a facet, or a fact that can be long, is stored in, by its name in the Lua. */
 const FIELD_OF: ReadonlyMap<string, string> = new Map(
@@ -14,35 +14,45 @@ const FIELD_OF: ReadonlyMap<string, string> = new Map(
 /** A long input has a key of its own: the sign in its place is told to the caller of the loader. */
 const KEPT_AS_SIGN: ReadonlySet<string> = new Set(['input']);
 
-/** What `life` holds besides letters is digits. */
-const lifePattern = (count: number): string => `^(.)\\t(.?)${'\\t(%d*)'.repeat(count - 2)}`;
+const IS_EXTRA: ReadonlySet<string> = new Set(EXTRAS.map(snakeCase));
+
+/** What `life` holds besides letters is digits; then the letters of the extras. */
+const lifePattern = (count: number): string => `^(.)\\t(.?)${'\\t(%d*)'.repeat(count - 2)}\\t(%a*)$`;
+
+function fieldOf(name: string): string {
+  const field = FIELD_OF.get(name);
+  if (field === undefined || name === LONG) throw new Error(`lua: an execution has no field "${name}"`);
+  return field;
+}
 
 /** The text of a loader. @throws Error when a name is no field */
 export function loaderText(table: FactTable, names: readonly string[]): string {
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
-  const fieldOf = (name: string): string => {
-    const field = FIELD_OF.get(name);
-    if (field === undefined || name === LONG) throw new Error(`lua: an execution has no field "${name}"`);
-    return field;
-  };
-  const fields = ['life', ...names].map((name) => JSON.stringify(fieldOf(name))).join(', ');
-  const locals = names.flatMap((name, i) => {
+  const always = names.filter((name) => !IS_EXTRA.has(name));
+  const extras = names.filter((name) => IS_EXTRA.has(name));
+  const fields = ['life', ...always].map((name) => JSON.stringify(fieldOf(name))).join(', ');
+  const locals = always.flatMap((name, i) => {
     const read = `  local ${name} = values[${i + 2}] or ''`;
     if (KEPT_AS_SIGN.has(name)) return [read];
     return [read, `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, "${fieldOf(name)}") end`];
   });
+  const more = [
+    `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
+    `  if extras ~= '' then ${extras.join(', ')} = ff.load_extras(key, extras, ${extras.map((name) => JSON.stringify(fieldOf(name))).join(', ')}) end`,
+  ];
   return [
     'function(call, id)',
     '  local key = call.base .. id',
     `  local values = command('HMGET', key, ${fields})`,
     '  local life = values[1]',
     '  if not life then return ff.no_life(key) end',
-    `  local ${values} = string.match(life, '${lifePattern(facts.length)}')`,
+    `  local ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
     "  if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
     ...locals,
+    ...(extras.length > 0 ? more : []),
     '  return {',
-    `    id = id, key = key, ${facts.map((fact, i) => `${fact} = f${i + 1}`).join(', ')},`,
+    `    id = id, key = key, ${facts.map((fact, i) => `${fact} = f${i + 1}`).join(', ')}, extras = extras,`,
     `    ${names.map((name) => `${name} = ${name}`).join(', ')},`,
     '  }',
     'end',

@@ -73,5 +73,8 @@ export const SHAPES: Readonly<Record<OperationName, Shape>> = Object.fromEntries
 export function parametersOf(name: OperationName): { readonly prepare: string[]; readonly decide: string[] } {
   const { shared, each } = SHAPES[name];
   const prepared = namesOf(shared);
-  return { prepare: ['call', ...prepared], decide: ['call', ...(prepared.length > 0 ? ['group'] : []), ...namesOf(each)] };
+  return {
+    prepare: ['call', ...prepared],
+    decide: ['call', ...(prepared.length > 0 ? ['group'] : []), ...namesOf(each)],
+  };
 }

@@ -22,12 +22,14 @@ function ff.prepare.create_execution(call, naming, options, policy, rules_text, 
   local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, rules))
   local score = call.now - priority * LIMIT.priority_step
   local given = (priority == 0 and '' or priority) .. '\t'
+  local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
+    .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules_text ~= '' and FIELD.rules or '')
   return {
     naming = naming, namespace = namespace, lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy,
     rules = rules, rules_text = rules_text, priority = priority, score = score, score_text = ff.digits(score),
     given_start = given, given_end = '\t' .. payload_encoding, empty_given = given .. '\t' .. payload_encoding,
     delay = delay, deadline = deadline, queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind),
-    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', ''),
+    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras),
     -- Nothing but what every execution has.
     is_plain = rules_text == '' and tags == '' and required_capabilities == '' and deadline == '' and delay == ''
       and #naming <= LIMIT.max_field_bytes,
@@ -64,7 +66,7 @@ end
 local function record_of(call, group, id, key, given)
   return {
     id = id, key = key, given = given, situation = group.delay == '' and SITUATION.ready or SITUATION.delayed,
-    due_at = group.delay, execution_deadline_at = group.deadline, attempt_timeout_at = '', bounds = '',
+    life = group.life, due_at = group.delay, execution_deadline_at = group.deadline, attempt_timeout_at = '', bounds = '',
     idempotency_key = '', idempotency_name = false, idempotency_expires_at = '', input_at = '', input = '',
   }
 end
@@ -93,6 +95,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   new.input_at, new.input = input_payload_at, input_payload
   if name then new.idempotency_key, new.idempotency_name, new.idempotency_expires_at = idempotency_key, name, expires_at end
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
+  if name and group.deadline == '' then new.life = group.life .. FIELD.bounds end
   return group.reply, ff.apply.execution_created, group, new
 end
 

@@ -25,7 +25,7 @@ end
 
 function ff.apply.execution_created(call, group, new)
   local key, id = new.key, new.id
-  local change = { key, FIELD.life, group.life, FIELD.naming, ff.fit(key, FIELD.naming, group.naming), FIELD.given,
+  local change = { key, FIELD.life, new.life, FIELD.naming, ff.fit(key, FIELD.naming, group.naming), FIELD.given,
     ff.fit(key, FIELD.given, new.given .. '\t' .. call.now_text) }
   local size = 7
   local function also(field, value)
@@ -55,6 +55,9 @@ function ff.apply.progress_updated(call, execution, progress_pct, progress_messa
   ff.read_progress(execution)
   if progress_pct ~= '' then execution.progress_pct = progress_pct end
   local progress = ff.progress_text(execution.progress_pct, call.now_text)
+  ff.note_extra(execution, FIELD.progress)
+  command('HSET', key, FIELD.life, ff.life_text(execution.situation, execution.next_attempt, execution.due_at,
+    execution.last_transition_at, execution.started_at, execution.total_attempt_count, execution.extras))
   if progress_message ~= '' then
     command('HSET', key, FIELD.progress, progress, FIELD.progress_message,
       ff.fit(key, FIELD.progress_message, progress_message))
@@ -78,7 +81,8 @@ end
 function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   local id = execution.id
   command('HSET', execution.key, FIELD.life,
-    ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count))
+    ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count,
+      execution.extras))
   ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
@@ -105,6 +109,7 @@ end
 
 function ff.apply.retry_scheduled(call, execution, failure_category, failure_reason, delay_until)
   ff.read_retries(execution)
+  ff.note_extra(execution, FIELD.retries)
   ff.wait(call, execution, SITUATION.retry_backoff, NEXT.retry, delay_until, '',
     FIELD.retries, fitted_retries(execution, ff.count(execution.retry_count) + 1, failure_category),
     FIELD.failure_reason, ff.fit(execution.key, FIELD.failure_reason, failure_reason))
@@ -113,6 +118,7 @@ end
 
 local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason)
   ff.read_retries(execution)
+  ff.note_extra(execution, FIELD.retries)
   ff.finish(call, execution, situation, purge_at, purge_text,
     FIELD.retries, fitted_retries(execution, execution.retry_count, failure_category),
     FIELD.failure_reason, ff.fit(execution.key, FIELD.failure_reason, failure_reason))

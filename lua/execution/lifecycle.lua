@@ -30,7 +30,7 @@ function ff.become(call, execution, situation, due_at)
   execution.due_at = due_at
   execution.last_transition_at = call.now_text
   return ff.life_text(situation, execution.next_attempt, due_at, call.now_text, execution.started_at,
-    execution.total_attempt_count)
+    execution.total_attempt_count, execution.extras)
 end
 
 -- Writes what an execution is once nobody owns it any more: `life`, and what else changes. Facts of an owner count only
@@ -70,6 +70,8 @@ function ff.wait(call, execution, situation, next_attempt, until_at, remaining_m
   leave_queue(call, execution)
   execution.next_attempt = next_attempt
   local text = ff.digits(until_at)
+  ff.note_extra(execution, FIELD.wait)
+  if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   disown(execution, ff.become(call, execution, situation, text), text, remaining_ms, ...)
   execution.wait = text
   ff.set_timer(call, execution)
@@ -77,6 +79,7 @@ end
 
 -- Makes an execution claimable for whoever comes. What follow are further fields and values.
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
+  if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt
   disown(execution, ff.become(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
   ff.enqueue_ready(execution)

@@ -9,6 +9,25 @@ function ff.spilled(key, field)
   return command('HGET', key .. SUFFIX.details, field) or ff.damaged(field .. ' is missing')
 end
 
+-- Values of extras: of those that there are. Answers one for each field.
+function ff.load_extras(key, extras, ...)
+  local values = command('HMGET', key, ...)
+  local fields = { ... }
+  for i = 1, #fields do
+    local value = values[i]
+    if value == LIMIT.spilled then value = ff.spilled(key, fields[i]) end
+    if not value and string.find(extras, fields[i], 1, true) then ff.damaged(fields[i] .. ' is missing') end
+    values[i] = value or ''
+  end
+  return unpack(values, 1, #fields)
+end
+
+-- The extras of an execution, and one more.
+function ff.note_extra(execution, field)
+  local extras = execution.extras
+  if not string.find(extras, field, 1, true) then execution.extras = extras .. field end
+end
+
 -- There is no execution: or one of which the most important facet is lost.
 function ff.no_life(key)
   if command('EXISTS', key) == 0 then return nil end

@@ -18,7 +18,10 @@ function ff.apply.acquired(call, owner, take)
   local execution = take.execution
   local key, situation = execution.key, execution.situation
   ff.dequeue(call, execution)
-  local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts)
+  if take.timing ~= '' then ff.note_extra(execution, FIELD.timing) end
+  if take.retries ~= '' then ff.note_extra(execution, FIELD.retries) end
+  local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts,
+    execution.extras)
   local change = { key, FIELD.life, life, FIELD.fence, take.fence, FIELD.worker, ff.fit(key, FIELD.worker, owner.worker) }
   local size = 7
   if take.timing ~= execution.timing then
@@ -31,7 +34,8 @@ function ff.apply.acquired(call, owner, take)
   command('HSET', unpack(change))
   -- Progress belongs to an attempt, not to the execution.
   if take.event == EVENT.execution_claimed and execution.progress ~= '' then
-    command('HDEL', key, FIELD.progress, FIELD.progress_message)
+    command('HSET', key, FIELD.progress, '')
+    command('HDEL', key, FIELD.progress_message)
   end
   if situation == SITUATION.lease_revoked then command('HDEL', key, FIELD.lease_revoke_reason) end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
@@ -53,10 +57,11 @@ end
 
 function ff.apply.lease_renewed(call, execution, expires_at)
   ff.read_timing(execution)
+  ff.note_extra(execution, FIELD.timing)
   execution.due_at = expires_at
   command('HSET', execution.key,
     FIELD.life, ff.life_text(execution.situation, '', expires_at, execution.last_transition_at, execution.started_at,
-      execution.total_attempt_count),
+      execution.total_attempt_count, execution.extras),
     FIELD.timing, ff.timing_text(execution.attempt_timeout_at, execution.attempt_timeout_remaining_ms, call.now_text))
   ff.set_timer(call, execution)
   ff.append(call, EVENT.lease_renewed, execution.id, expires_at, '')
@@ -82,6 +87,7 @@ end
 
 function ff.apply.lease_released(call, execution, remaining_ms)
   ff.read_retries(execution)
+  ff.note_extra(execution, FIELD.retries)
   local releases = ff.digits(ff.count(execution.lease_release_count) + 1)
   ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, ff.fit(execution.key, FIELD.retries,
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category)))

@@ -74,7 +74,7 @@ function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities,
     worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expiry = expiry, expires_at = expires_at,
     lease = worker .. '\t' .. expires_at, ahead = ahead == '1', lane_id = lane_id, capabilities = worker_capabilities,
     kinds = kinds, timers = false,
-    first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1'),
+    first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', ''),
   }
 end
 
@@ -115,7 +115,7 @@ local function load_candidate(call, id, queue)
     execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
     return execution
   end
-  local later = load_later(call, id)
+  local later = load_later(call, id) or ff.damaged('the record is missing')
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
   if execution.fence == '' then ff.damaged('the fence is missing') end
   return execution
@@ -163,7 +163,7 @@ local function take_first(call, group, execution, lease_id, attempt_id)
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id,
     -- Nothing of it has another time than its lease.
-    is_plain = not timeout_ms and execution.bounds == '' and group.worker_fits,
+    is_plain = execution.extras == '' and group.worker_fits,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
     attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms or '', index = '0', kind = CLAIM.fresh,
     attempt_type = '',
@@ -232,9 +232,14 @@ local function tell(call, reply, size, take)
   local execution = take.execution
   local input = execution.input
   if input == LIMIT.spilled then input = not call.leaves_inputs and command('GET', execution.key .. SUFFIX.input) end
-  reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = execution.id, take.fence, take.kind .. take.attempt_type, take.index
-  reply[size + 5], reply[size + 6], reply[size + 7] = take.timeout_at, execution.naming, execution.given
-  reply[size + 8], reply[size + 9], reply[size + 10] = execution.bounds, execution.tags, input
+  reply[size + 1], reply[size + 3], reply[size + 4], reply[size + 5] = execution.id, execution.naming, execution.given, input
+  if take.is_plain then
+    -- The caller knows the rest: it brought the ids.
+    reply[size + 2] = CLAIM_ROW.plain
+    return size + 5
+  end
+  reply[size + 2], reply[size + 6], reply[size + 7] = take.kind .. take.attempt_type, take.fence, take.index
+  reply[size + 8], reply[size + 9], reply[size + 10] = take.timeout_at, execution.bounds, execution.tags
   return size + 10
 end
 

@@ -29,11 +29,12 @@ export function event<const Type extends string, About extends Subject, const Ta
 }
 
 /** An event as an object: its type, the id of its subject, its time (ms since the epoch) and its facts. */
-export type EventOf<D> = D extends EventDeclaration<infer Type, infer About, infer Table>
-  ? { readonly type: Type; readonly at: number } & { readonly [Key in About['key']]: string } & Readonly<
-        keyof Table extends never ? unknown : StateOf<Table>
-      >
-  : never;
+export type EventOf<D> =
+  D extends EventDeclaration<infer Type, infer About, infer Table>
+    ? { readonly type: Type; readonly at: number } & { readonly [Key in About['key']]: string } & Readonly<
+          keyof Table extends never ? unknown : StateOf<Table>
+        >
+    : never;
 
 /** Texts of a log entry: the facts of a group together, long facts each alone. */
 export function textsOf(facts: FactTable): readonly { readonly name: string; readonly facts: Facet }[] {

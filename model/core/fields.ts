@@ -6,7 +6,16 @@ import { z } from 'zod';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 import { withWireForm } from './wire-form.js';
-import { executionIdIn, memberOf, compareBytes, isExecutionIdForm, isPartitionKey, isUuid, partitionIndexOf, utf8Bytes } from '../ids.js';
+import {
+  executionIdIn,
+  memberOf,
+  compareBytes,
+  isExecutionIdForm,
+  isPartitionKey,
+  isUuid,
+  partitionIndexOf,
+  utf8Bytes,
+} from '../ids.js';
 
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;

@@ -101,8 +101,7 @@ export function fieldsOf(schema: z.ZodObject): Field[] {
 
 /** The members of a union discriminated by `kind`, or a single object, by that kind. */
 export function variantSchemasOf(schema: z.ZodType): Map<string, z.ZodObject> {
-  const options =
-    definitionOf(schema).type === 'union' ? (schema as z.ZodDiscriminatedUnion).options : [schema];
+  const options = definitionOf(schema).type === 'union' ? (schema as z.ZodDiscriminatedUnion).options : [schema];
   return new Map(
     (options as z.ZodObject[]).map((option) => [(option.shape['kind'] as z.ZodLiteral<string>).value, option]),
   );

@@ -6,9 +6,6 @@ export interface Subject<Kind extends string = string, Key extends string = stri
   readonly key: Key;
 }
 
-export function subject<const Kind extends string, const Key extends string>(
-  kind: Kind,
-  key: Key,
-): Subject<Kind, Key> {
+export function subject<const Kind extends string, const Key extends string>(kind: Kind, key: Key): Subject<Kind, Key> {
   return { kind, key };
 }

@@ -17,7 +17,11 @@ export const delayExecution = operation({
     delayUntil: field.timestampMs,
     source: field.source,
   }),
-  outcome: z.object({ kind: z.literal('delayed'), executionId: echoed(field.executionId), publicState: z.literal('delayed') }),
+  outcome: z.object({
+    kind: z.literal('delayed'),
+    executionId: echoed(field.executionId),
+    publicState: z.literal('delayed'),
+  }),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],

@@ -65,4 +65,3 @@ export const executionEvents = {
   execution_promoted: event('execution_promoted', 'o', EXECUTION, {}),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
 } as const;
-

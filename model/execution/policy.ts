@@ -3,14 +3,7 @@
  * its rules. Source: spec 01 section 8, spec 04 section 4.2.
  */
 import { z } from 'zod';
-import {
-  capabilities,
-  category,
-  integer,
-  positiveDurationMs,
-  priority,
-  timestampMs,
-} from '../core/fields.js';
+import { capabilities, category, integer, positiveDurationMs, priority, timestampMs } from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 

@@ -18,7 +18,15 @@ export const updateProgress = operation({
     progressMessage: field.progressMessage.optional(),
   }),
   outcome: z.object({ kind: z.literal('updated') }),
-  rejects: ['execution_not_found', 'execution_not_active', 'lease_revoked', 'lease_expired', 'stale_lease', 'attempt_timed_out', 'execution_deadline_passed'],
+  rejects: [
+    'execution_not_found',
+    'execution_not_active',
+    'lease_revoked',
+    'lease_expired',
+    'stale_lease',
+    'attempt_timed_out',
+    'execution_deadline_passed',
+  ],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId]],
   wire: {

@@ -19,7 +19,11 @@ export const releaseLease = operation({
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
   }),
-  outcome: z.object({ kind: z.literal('released'), executionId: echoed(field.executionId), publicState: z.literal('waiting') }),
+  outcome: z.object({
+    kind: z.literal('released'),
+    executionId: echoed(field.executionId),
+    publicState: z.literal('waiting'),
+  }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'max_releases_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],

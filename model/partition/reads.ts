@@ -72,7 +72,8 @@ export const readLog = query({
     const page = view.log.read(Math.max(0, known - 1), limit + 1);
     const [first] = page;
     const cursorOf = ({ sequence, event }: LoggedEvent) => encodeCursor({ generation, sequence, time: event.at });
-    if (cursor !== undefined && cursor.generation !== '' && cursor.generation !== generation) return reject('cursor_lost');
+    if (cursor !== undefined && cursor.generation !== '' && cursor.generation !== generation)
+      return reject('cursor_lost');
     if (known > last) return reject('cursor_lost');
     const events = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
     const oldest = events[0]?.sequence ?? last + 1;
@@ -81,7 +82,8 @@ export const readLog = query({
       return reject('cursor_too_old', { earliest });
     }
     const isSeen = first !== undefined && first.sequence === known;
-    if (cursor !== undefined && cursor.time !== 0 && isSeen && first.event.at !== cursor.time) return reject('cursor_lost');
+    if (cursor !== undefined && cursor.time !== 0 && isSeen && first.event.at !== cursor.time)
+      return reject('cursor_lost');
     const newest = events.at(-1);
     return accept<LogPage>({
       events,

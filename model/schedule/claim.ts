@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { facetCodec } from '../core/codec.js';
+import { facetCodec, type FacetCodec } from '../core/codec.js';
 import { acceptAll, operation } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
@@ -31,6 +31,19 @@ export const CLAIM_KINDS = {
   resumed: 's',
 } as const;
 
+/** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
+export const PLAIN_CLAIM = 'p';
+
+/** What every such claim is. */
+const PLAIN = {
+  leaseEpoch: 1,
+  attemptIndex: 0,
+  claimKind: 'fresh',
+  attemptType: 'initial',
+  attemptTimeoutAt: undefined,
+  executionDeadlineAt: undefined,
+} as const;
+
 /** One execution in the hands of its new owner. */
 const claimedExecution = z.object({
   executionId: field.executionId,
@@ -51,6 +64,25 @@ const claimedExecution = z.object({
   tags: field.tags,
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
+
+const args = z.object({
+  partition: field.partitionKey,
+  laneId: field.laneId,
+  workerId: field.workerId,
+  workerInstanceId: field.workerInstanceId,
+  workerCapabilities: field.capabilities.default([]),
+  /** Kinds that the worker can run; any when absent (ruling 27). */
+  kinds: field.kinds.optional(),
+  leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
+  /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
+  ahead: z.boolean().default(false),
+  /** Ids for as many executions as the worker wants at most; minted by the caller. */
+  claims: z
+    .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
+    .min(1)
+    .max(LIMITS.maxClaimCount),
+});
+type ClaimArgs = z.output<typeof args>;
 
 const claimed = z.object({
   kind: z.literal('claimed'),
@@ -77,29 +109,20 @@ const offerOf = (kinds: readonly string[] | undefined, capabilities: readonly st
 
 export const claimForWorker = operation({
   name: 'claimForWorker',
-  args: z.object({
-    partition: field.partitionKey,
-    laneId: field.laneId,
-    workerId: field.workerId,
-    workerInstanceId: field.workerInstanceId,
-    workerCapabilities: field.capabilities.default([]),
-    /** Kinds that the worker can run; any when absent (ruling 27). */
-    kinds: field.kinds.optional(),
-    leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
-    /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
-    ahead: z.boolean().default(false),
-    /** Ids for as many executions as the worker wants at most; minted by the caller. */
-    claims: z
-      .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
-      .min(1)
-      .max(LIMITS.maxClaimCount),
-  }),
+  args,
   outcome,
   rejects: [],
   partition: (args) => args.partition,
   keys: ({ laneId }) => [['queues', laneId], ['timers']],
   wire: {
-    shared: [{ worker: ['workerId', 'workerInstanceId'] }, 'laneId', 'workerCapabilities', 'kinds', 'leaseTtlMs', 'ahead'],
+    shared: [
+      { worker: ['workerId', 'workerInstanceId'] },
+      'laneId',
+      'workerCapabilities',
+      'kinds',
+      'leaseTtlMs',
+      'ahead',
+    ],
     each: ['claims'],
   },
   memory: 'frees',
@@ -172,8 +195,6 @@ function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
-type ClaimArgs = z.output<typeof claimForWorker.args>;
-
 function acquire(
   view: View,
   execution: ReadonlyExecution,
@@ -241,41 +262,55 @@ function readIds(answer: AnswerReader): string[] {
   return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
 }
 
-/** The facets of an execution, as they are stored, and what the claim made of them. */
-function readExecution(answer: AnswerReader, leaseExpiresAt: number): ClaimedExecution {
+/** The facets of an execution, as they are stored, and what the claim made of them. `ids` are those of the next claim. */
+function readExecution(
+  answer: AnswerReader,
+  leaseExpiresAt: number,
+  ids: ClaimArgs['claims'][number],
+): ClaimedExecution {
   const executionId = executionIdIn(answer.partition, answer.text());
-  const facts: Record<string, unknown> = {};
-  FENCE.decode(answer.text(), facts);
   const how = answer.text();
+  const { executionKind } = decoded(NAMING, answer.text());
+  const { payloadEncoding } = decoded(GIVEN, answer.text());
+  const common = {
+    executionId,
+    leaseExpiresAt,
+    executionKind,
+    payloadEncoding,
+    inputPayload: answer.bytes() as Uint8Array,
+  };
+  if (how === PLAIN_CLAIM) return { ...common, ...PLAIN, leaseId: ids.leaseId, attemptId: ids.attemptId, tags: {} };
+  const fence = decoded(FENCE, answer.text());
   const attemptIndex = answer.number();
   const attemptTimeoutAt = answer.optionalNumber();
-  NAMING.decode(answer.text(), facts);
-  GIVEN.decode(answer.text(), facts);
-  BOUNDS.decode(answer.text(), facts);
+  const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
   const tags = answer.text();
   const claimKind = KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
-  const known = facts as unknown as ReadonlyExecution;
+  const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
   return {
-    executionId,
-    leaseId: known.currentLeaseId as string,
-    leaseEpoch: known.currentLeaseEpoch,
+    ...common,
+    leaseId: fence.currentLeaseId as string,
+    leaseEpoch: fence.currentLeaseEpoch,
     attemptIndex,
-    attemptId: known.currentAttemptId as string,
+    attemptId: fence.currentAttemptId as string,
     claimKind,
-    leaseExpiresAt,
-    executionKind: known.executionKind,
-    inputPayload: answer.bytes() as Uint8Array,
-    payloadEncoding: known.payloadEncoding,
-    attemptType:
-      claimKind === 'resumed' ? undefined : ((TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType']),
+    attemptType: claimKind === 'resumed' ? undefined : attemptType,
     attemptTimeoutAt,
-    executionDeadlineAt: known.executionDeadlineAt,
+    executionDeadlineAt,
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
   };
 }
 
-function readClaimed(answer: AnswerReader): Outcome {
+function decoded(codec: FacetCodec, text: string): ReadonlyExecution {
+  const facts: Record<string, unknown> = {};
+  codec.decode(text, facts);
+  return facts as unknown as ReadonlyExecution;
+}
+
+function readClaimed(answer: AnswerReader, { claims }: ClaimArgs): Outcome {
   const leaseExpiresAt = answer.number();
-  const executions = Array.from({ length: answer.number() }, () => readExecution(answer, leaseExpiresAt));
+  const executions = Array.from({ length: answer.number() }, (_, index) =>
+    readExecution(answer, leaseExpiresAt, claims[index] as ClaimArgs['claims'][number]),
+  );
   return { kind: 'claimed', executions, reclaimCapExceeded: readIds(answer) };
 }

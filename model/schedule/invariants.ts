@@ -44,7 +44,9 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
     name: 'the order of scores is the order of service',
     check({ state }) {
-      const waiting = [...state.tables.execution.values()].filter(({ situation }) => isClaimable(situation)).sort(byScore);
+      const waiting = [...state.tables.execution.values()]
+        .filter(({ situation }) => isClaimable(situation))
+        .sort(byScore);
       for (let i = 1; i < waiting.length; i++) {
         const [a, b] = [waiting[i - 1] as ReadonlyExecution, waiting[i] as ReadonlyExecution];
         if (!inServiceOrder(a, b)) return `${b.executionId} should be served before ${a.executionId}`;

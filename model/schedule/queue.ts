@@ -16,9 +16,7 @@ export function needsOf({ requiredCapabilities }: Pick<ReadonlyExecution, 'requi
 }
 
 /** The queue of a lane in which an execution waits: its needs and its kind. No token and no kind holds a tab. */
-export function queueNameOf(
-  execution: Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind'>,
-): string {
+export function queueNameOf(execution: Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind'>): string {
   return `${needsOf(execution)}\t${execution.executionKind}`;
 }
 

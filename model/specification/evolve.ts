@@ -18,7 +18,11 @@ export function evolve(state: PartitionState, event: Event): PartitionState {
     const id = (event as unknown as Record<string, string>)[effect.key] as string;
     const known = table.get(id);
     if (recipe.does !== 'changes' || known === undefined) applyEffect(next, event, effect);
-    else table.set(id, produce(known, (draft) => recipe.change(draft, event)));
+    else
+      table.set(
+        id,
+        produce(known, (draft) => recipe.change(draft, event)),
+      );
   }
   return next;
 }

@@ -26,9 +26,7 @@ type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
 /** Units of work that a pass took. */
 function unitsOf({ promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside }: Applied): number {
-  return (
-    promoted + leasesExpired + attemptsTimedOut.length + expired.length + setAside.length + purged * PURGE_UNITS
-  );
+  return promoted + leasesExpired + attemptsTimedOut.length + expired.length + setAside.length + purged * PURGE_UNITS;
 }
 
 const countOf = (applied: Applied): number => unitsOf(applied) - applied.purged * (PURGE_UNITS - 1);

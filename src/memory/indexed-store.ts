@@ -217,7 +217,10 @@ export class IndexedStore implements Store {
   }
 
   private logView(): LogView {
-    return { header: this.partition.header, read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit) };
+    return {
+      header: this.partition.header,
+      read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit),
+    };
   }
 
   private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {

@@ -14,9 +14,7 @@ import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
 const SHORT_LENGTH = 22;
 
 /** What follows the id in the key of bytes that are staged beside a call. */
-const STAGED = new RegExp(
-  `^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}})${STAGED_SEPARATOR}.`,
-);
+const STAGED = new RegExp(`^(?:${SUFFIXES.input}|${SUFFIXES.result}.{${SHORT_LENGTH}})${STAGED_SEPARATOR}.`);
 
 const scoredPairs = (flat: readonly string[]): [string, number][] => {
   const pairs: [string, number][] = [];
@@ -75,7 +73,9 @@ class PartitionReader {
       tables: {
         execution: this.executions,
         lane: this.lanes.sort(compareBytes).map((laneId) => ({ laneId })),
-        idempotency_key: this.keys.filter(({ expiresAt }) => expiresAt > this.now).sort((a, b) => compareBytes(a.name, b.name)),
+        idempotency_key: this.keys
+          .filter(({ expiresAt }) => expiresAt > this.now)
+          .sort((a, b) => compareBytes(a.name, b.name)),
       },
       queues: sortedRecord(this.queues),
       timers: this.timers,
@@ -86,10 +86,7 @@ class PartitionReader {
       inputs: base64Of(this.inputs),
       results: base64Of(this.results),
       header: this.header,
-      strays: [
-        ...this.strays,
-        ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id)),
-      ],
+      strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
   }
 
@@ -106,7 +103,8 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
-    else if (name.startsWith(KEYS.leaf)) this.leaves.set(name.slice(KEYS.leaf.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
+    else if (name.startsWith(KEYS.leaf))
+      this.leaves.set(name.slice(KEYS.leaf.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
     else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.scored(key, 0)]);
     else if (name.startsWith(KEYS.queues)) {
       const lane = name.slice(KEYS.queues.length);

@@ -595,7 +595,14 @@ export const conformance: readonly ConformanceScenario[] = [
       await until('work');
       assert.deepEqual(
         wakes.find(({ kind }) => kind === 'work'),
-        { kind: 'work', laneId: LANE, partition: PARTITION, executionKind: 'kind', priority: 0, requiredCapabilities: [] },
+        {
+          kind: 'work',
+          laneId: LANE,
+          partition: PARTITION,
+          executionKind: 'kind',
+          priority: 0,
+          requiredCapabilities: [],
+        },
       );
       await create(engine, { delayUntil: engine.now() + 1_000 });
       await until('timer');
