@@ -253,10 +253,10 @@ class DifferentialRun {
         now: this.now,
         settings: { retentionMs: 0 },
       }) as AnyDecision;
-      const expected = plain(visible(decision));
+      const expected = inAnyPurge(plain(visible(decision)));
       for (const subject of this.subjects) {
         const got = await settled(subject.engine.backend[name](args as never) as Promise<unknown>);
-        this.expectEqual(subject, `the answer of ${name}`, expected, plain(got));
+        this.expectEqual(subject, `the answer of ${name}`, expected, inAnyPurge(plain(got)));
       }
     }
     this.note('read', 'reads agree');
@@ -383,4 +383,14 @@ function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
   return events.every(({ type }) => type === 'execution_purged')
     ? [...events].sort((a, b) => compareBytes(idOf(a), idOf(b)))
     : events;
+}
+
+/** An answer without the ids of what was purged: a page of the log may end inside a slot, where the order is free. */
+function inAnyPurge(answer: unknown): unknown {
+  const entries = (answer as { outcome?: { events?: readonly LoggedEvent[] } }).outcome?.events;
+  if (entries === undefined) return answer;
+  const events = entries.map((entry) =>
+    entry.event.type === 'execution_purged' ? { ...entry, event: { ...entry.event, executionId: undefined } } : entry,
+  );
+  return { ...(answer as object), outcome: { ...(answer as { outcome: object }).outcome, events } };
 }

@@ -63,6 +63,9 @@ export const MAX_LEAF_IDS = 100;
 /** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
 export const SHORT_SLOT = 128;
 
+/** A call with fewer arguments has a command or two: nothing that it writes waits for more of its kind. */
+export const GATHER_FROM_ARGUMENTS = 40;
+
 /** Most arguments that wait for one index before they are written: Lua hands about 8 000 at once to a command. */
 export const MAX_UNSETTLED = 2_000;
 

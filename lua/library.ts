@@ -33,6 +33,7 @@ import {
   BYTES_HERE,
   CHANNELS,
   FIELDS,
+  GATHER_FROM_ARGUMENTS,
   HEADER_FIELDS,
   KEYS,
   MAX_FIELD_BYTES,
@@ -137,6 +138,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       staged_separator: STAGED_SEPARATOR,
       bytes_here: BYTES_HERE,
       not_staged: NOT_STAGED,
+      gather_from_arguments: GATHER_FROM_ARGUMENTS,
     },
   };
 }

@@ -3,15 +3,15 @@
 
 -- Writes what waits.
 function ff.settle_all(call)
-  local opened = call.opened
-  for i = 1, #opened do ff.settle(opened[i]) end
-  ff.settle_endings(call)
-  ff.settle_ids(call)
+  for _, index in pairs(call.indexes) do ff.settle(index) end
+  if call.ended then ff.settle_endings(call) end
+  if call.leaf then ff.settle_ids(call) end
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
 local function close(call)
   ff.settle_all(call)
+  if not call.appended then return end
   ff.close_log(call)
   ff.settle_queues(call)
   ff.announce_timers(call)
@@ -64,6 +64,7 @@ local function execute(keys, argv)
   local call, at = ff.open_call(keys, argv)
   local replies = {}
   local last = #argv
+  call.gathers = last - at > LIMIT.gather_from_arguments
   while at and at <= last do at = run_group(call, argv, at, replies) end
   close(call)
   return replies

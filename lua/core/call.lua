@@ -1,9 +1,12 @@
 -- The call in hand: where its keys are, what time it is, and the header of its partition.
 -- Absent facts and absent arguments are empty texts, everywhere.
 
--- A whole number as text. Concatenation alone would round beyond 14 digits.
+local last_number, last_text
+
+-- A whole number as text. Concatenation alone would round beyond 14 digits. The same one is often asked for again.
 function ff.digits(number)
-  return string.format('%.0f', number)
+  if number ~= last_number then last_number, last_text = number, string.format('%.0f', number) end
+  return last_text
 end
 
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
@@ -22,12 +25,6 @@ local function read_position(call)
   return '', tonumber(sequence), tonumber(time)
 end
 
--- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
-local function transition_time(clock, last)
-  if last > clock + LIMIT.max_clock_lead_ms or clock >= last then return clock end
-  return last
-end
-
 -- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when
 -- inputs that have keys of their own stay there, and what the function says besides.
 -- Answers the call, and the place of the first of its own arguments.
@@ -35,34 +32,21 @@ function ff.open_call(keys, argv)
   if not command then ff.bind() end
   local log_key = keys[1]
   local base = string.sub(log_key, 1, -1 - #KEY.log)
-  local clock, at = ff.read_clock(argv)
+  local now, now_text, at = ff.read_clock(argv)
   local call = {
     -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-    base = base,
-    log_key = log_key,
-    header_key = base .. KEY.header,
-    log_max_entries = argv[at],
-    retention_ms = tonumber(argv[at + 1]),
-    leaves_inputs = argv[at + 2] == '1',
-    -- Sorted sets that the call has in hand, by key, and in order.
-    indexes = {},
-    opened = {},
-    -- What waits to be written when the call settles.
-    appended = false,
-    ended = {},
-    leaf = false,
-    -- What ends now and says nothing else is purged then: a number and a text, once asked for.
-    purge_at = false,
-    purge_text = false,
-    generation = false,
-    sequence = 0,
-    time = 0,
-    now = 0,
-    now_text = '',
+    base = base, log_key = log_key, header_key = base .. KEY.header,
+    log_max_entries = argv[at], retention_ms = argv[at + 1], leaves_inputs = argv[at + 2] == '1',
+    now = now, now_text = now_text,
+    -- The newest entry of the log; whether this call has written one.
+    generation = '', sequence = 0, time = 0, appended = false,
+    -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
+    indexes = {}, gathers = false,
   }
-  call.generation, call.sequence, call.time = read_position(call)
-  call.now = transition_time(clock, call.time)
-  call.now_text = ff.digits(call.now)
+  local generation, sequence, time = read_position(call)
+  call.generation, call.sequence, call.time = generation, sequence, time
+  -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
+  if time > now and time <= now + LIMIT.max_clock_lead_ms then call.now, call.now_text = time, ff.digits(time) end
   return call, at + 3
 end
 

@@ -1,9 +1,11 @@
 -- The clock of a production build: the server's own. A caller cannot tell it the time.
 
--- Answers the time, and the place of the first argument.
+-- Answers the time as a number and as a text, and the place of the first argument.
 function ff.read_clock()
   local time = command('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000), 1
+  local seconds, micros = time[1], tonumber(time[2])
+  local ms = (micros - micros % 1000) / 1000
+  return seconds * 1000 + ms, seconds .. ff.three_digits(ms), 1
 end
 
 -- Keeps an idempotency entry. The time in the value decides; the server's own expiry only collects what lapsed.

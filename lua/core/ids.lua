@@ -4,15 +4,19 @@
 
 local FIRST_LEAF = '-'
 
--- The leaf that an id belongs to, and where the next one begins.
+-- The leaf that an id belongs to.
 local function find_leaf(call, id)
-  local names = call.base .. KEY.ids
-  local name = command('ZREVRANGEBYLEX', names, '[' .. id, '-', 'LIMIT', 0, 1)[1]
-  local leaf = { name = name or FIRST_LEAF, is_new = not name, key = false, up_to = false, count = 0, size = 0 }
-  leaf.key = call.base .. KEY.leaf .. leaf.name
-  leaf.up_to = command('ZRANGEBYLEX', names, '(' .. leaf.name, '+', 'LIMIT', 0, 1)[1] or false
-  leaf.count = command('LLEN', leaf.key)
-  return leaf
+  local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
+  local key = call.base .. KEY.leaf .. (name or FIRST_LEAF)
+  return { name = name or FIRST_LEAF, is_new = not name, key = key, count = command('LLEN', key), size = 0 }
+end
+
+-- Whether the leaf holds an id. Where the next one begins is asked for when a second id comes.
+local function holds(call, leaf, id)
+  if leaf.up_to == nil then
+    leaf.up_to = command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. leaf.name, '+', 'LIMIT', 0, 1)[1] or false
+  end
+  return id >= leaf.name and (not leaf.up_to or id < leaf.up_to)
 end
 
 local function settle(leaf)
@@ -25,10 +29,11 @@ end
 local function leaf_of(call, id)
   local leaf = call.leaf
   if leaf then
-    if id >= leaf.name and (not leaf.up_to or id < leaf.up_to) then return leaf end
+    if leaf.checked == id or holds(call, leaf, id) then return leaf end
     settle(leaf)
   end
   leaf = find_leaf(call, id)
+  leaf.checked = id
   call.leaf = leaf
   return leaf
 end
@@ -47,13 +52,14 @@ local function split(call, leaf)
   settle(leaf)
   local ids = command('LRANGE', leaf.key, 0, -1)
   table.sort(ids)
-  local cut = math.floor(leaf.up_to and #ids / 2 or #ids * 0.9)
+  local is_last = #command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. leaf.name, '+', 'LIMIT', 0, 1) == 0
+  local cut = math.floor(is_last and #ids * 0.9 or #ids / 2)
   local name = ids[cut + 1]
   command('UNLINK', leaf.key)
   command('RPUSH', leaf.key, unpack(ids, 1, cut))
   command('RPUSH', call.base .. KEY.leaf .. name, unpack(ids, cut + 1))
   command('ZADD', call.base .. KEY.ids, '0', name)
-  call.leaf = false
+  call.leaf = nil
 end
 
 function ff.enter_id(call, id)
@@ -66,10 +72,14 @@ function ff.enter_id(call, id)
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
   end
+  leaf.count = leaf.count + 1
+  if not call.gathers then
+    command('RPUSH', leaf.key, id)
+    return
+  end
   local size = leaf.size + 1
   leaf[size] = id
   leaf.size = size
-  leaf.count = leaf.count + 1
 end
 
 function ff.leave_id(call, id)
@@ -79,5 +89,5 @@ function ff.leave_id(call, id)
   leaf.count = leaf.count - 1
   if leaf.count > 0 or command('EXISTS', leaf.key) == 1 then return end
   command('ZREM', call.base .. KEY.ids, leaf.name)
-  call.leaf = false
+  call.leaf = nil
 end

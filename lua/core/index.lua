@@ -5,15 +5,8 @@
 function ff.index(call, key)
   local index = call.indexes[key]
   if index then return index end
-  index = {
-    key = key, verb = false, size = 0, seen = false, is_empty = false, has_left = false,
-    -- The lowest of what was added, and what is told of it when it comes to be the first of all.
-    new_score = false, new_member = false, note = false,
-    -- Of a queue: where it belongs.
-    lane_id = false, name = false, needs = false,
-  }
+  index = { key = key, size = 0, gathers = call.gathers }
   call.indexes[key] = index
-  call.opened[#call.opened + 1] = index
   return index
 end
 
@@ -27,19 +20,23 @@ function ff.settle(index)
   index.size = 0
 end
 
--- The index under a key, after a look at it: the key is what it should be.
+-- The index under a key, after a look at its first entry: the key is what it should be.
 function ff.seen_index(call, key)
   local index = ff.index(call, key)
   if not index.seen then
     ff.settle(index)
     index.seen = true
-    index.is_empty = command('ZCARD', key) == 0
+    index.first_score = tonumber(command('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
   end
   return index
 end
 
 -- The score comes as a text: the server would be given one anyway.
 function ff.add(index, score, member)
+  if not index.gathers then
+    command('ZADD', index.key, score, member)
+    return
+  end
   if index.verb ~= 'ZADD' or index.size + 2 > LIMIT.max_unsettled then
     ff.settle(index)
     index.verb = 'ZADD'
@@ -50,6 +47,11 @@ function ff.add(index, score, member)
 end
 
 function ff.remove(index, member)
+  index.has_left = true
+  if not index.gathers then
+    command('ZREM', index.key, member)
+    return
+  end
   if index.verb ~= 'ZREM' or index.size + 1 > LIMIT.max_unsettled then
     ff.settle(index)
     index.verb = 'ZREM'
@@ -64,6 +66,17 @@ function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
   local lowest = index.new_score
   if not lowest or number < lowest then index.new_score, index.new_member, index.note = number, member, note end
+end
+
+-- Whether the lowest entry that the call added is the first of all, once everything is written.
+function ff.has_new_first(index)
+  local score = index.new_score
+  if not score then return false end
+  if not index.has_left then
+    local first = index.first_score
+    return not first or score < first
+  end
+  return ff.head_of(index, 1)[1] == index.new_member
 end
 
 -- The first entries, as the server has them once everything is written.

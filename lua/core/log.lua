@@ -5,7 +5,7 @@
 local last_three = {}
 
 -- Three digits. Made when first asked for: nothing of Lua is in reach while a library is loaded.
-local function three_digits(rest)
+function ff.three_digits(rest)
   local digits = last_three[rest]
   if not digits then
     digits = string.sub(1000 + rest .. '', 2)
@@ -22,7 +22,7 @@ local function position_digits(sequence)
   local rest = sequence % 1000
   local thousand = (sequence - rest) / 1000
   if thousand ~= last_thousand then last_thousand, last_digits = thousand, ff.digits(thousand) end
-  return last_digits .. three_digits(rest)
+  return last_digits .. ff.three_digits(rest)
 end
 
 local function next_position(call)
@@ -69,7 +69,6 @@ end
 
 -- Writes the header.
 function ff.close_log(call)
-  if not call.appended then return end
   command('HSET', call.header_key, HEADER.position,
     call.generation .. '\t' .. position_digits(call.sequence) .. '\t' .. call.now_text)
 end

@@ -20,20 +20,29 @@ function ff.prepare.create_execution(call, naming, options, policy, rules_text, 
   local priority = tonumber(priority_text) or rules.priority or LIMIT.default_priority
   local delay = ff.text_of(delay_until)
   local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, rules))
-  local score = call.now - priority * LIMIT.priority_step
-  local given = (priority == 0 and '' or priority) .. '\t'
+  local score, score_text = call.now, call.now_text
+  if priority ~= 0 then
+    score = call.now - priority * LIMIT.priority_step
+    score_text = ff.digits(score)
+  end
+  local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
+  local queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind)
+  -- Nothing but what every execution has.
+  if rules_text == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
+    return {
+      is_plain = true, naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = rules,
+      encoding = payload_encoding, empty_given = empty_given, delay = '', deadline = '', namespace = namespace, lane_id = lane_id,
+      life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', ''), reply = { KIND.created, 'waiting', priority },
+      needs = '', tags = '', policy = '', rules_text = '',
+    }
+  end
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
     .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules_text ~= '' and FIELD.rules or '')
   return {
-    naming = naming, namespace = namespace, lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy,
-    rules = rules, rules_text = rules_text, priority = priority, score = score, score_text = ff.digits(score),
-    given_start = given, given_end = '\t' .. payload_encoding, empty_given = given .. '\t' .. payload_encoding,
-    delay = delay, deadline = deadline, queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind),
+    naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = rules,
+    encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
+    lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy, rules_text = rules_text,
     life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras),
-    -- Nothing but what every execution has.
-    is_plain = rules_text == '' and tags == '' and required_capabilities == '' and deadline == '' and delay == ''
-      and #naming <= LIMIT.max_field_bytes,
-    is_checked = false, lane_is_new = false,
     reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },
   }
 end
@@ -85,7 +94,8 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   local given = group.empty_given
   if input_payload_at ~= '' then
     if ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then return LIMIT.not_staged end
-    given = group.given_start .. ff.count_bytes(input_payload_at, input_payload) .. group.given_end
+    given = (group.priority == 0 and '' or group.priority) .. '\t' .. ff.count_bytes(input_payload_at, input_payload) .. '\t'
+      .. group.encoding
   end
   check_places(call, group, execution_id)
   if group.is_plain and not name then

@@ -4,9 +4,7 @@
 -- timer wait with those of the other candidates.
 function ff.apply.plain_claim(call, group, execution, fence)
   local id = execution.id
-  local queue = execution.queue
-  queue.has_left = true
-  ff.remove(queue, id)
+  ff.remove(execution.queue, id)
   command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
   local expires_at = group.expires_at
   ff.add_noted(group.timers, expires_at, group.expiry, TIMER.execution .. id, expires_at)

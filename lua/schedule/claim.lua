@@ -36,10 +36,8 @@ end
 
 -- Queues that commands of this call have put work into are not listed yet.
 local function add_opened(call, lane_id, names)
-  local opened = call.opened
   local listed
-  for i = 1, #opened do
-    local queue = opened[i]
+  for _, queue in pairs(call.indexes) do
     if queue.new_member and queue.lane_id == lane_id then
       listed = listed or set_of(names)
       if not listed[queue.name] then names[#names + 1] = queue.name end

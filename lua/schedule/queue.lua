@@ -13,7 +13,7 @@ end
 -- queue has to be entered there. Answers whether the lane is a new one.
 function ff.check_queue(call, queue)
   ff.seen_index(call, queue.key)
-  if not queue.is_empty then return false end
+  if queue.first_score then return false end
   command('SCARD', call.base .. KEY.queues .. queue.lane_id)
   return command('SISMEMBER', call.base .. KEY.lanes, queue.lane_id) == 0
 end
@@ -43,30 +43,26 @@ end
 
 -- Takes an execution out of its queue.
 function ff.dequeue(_, execution)
-  local queue = execution.queue
-  queue.has_left = true
-  ff.remove(queue, execution.id)
+  ff.remove(execution.queue, execution.id)
 end
 
 -- Once everything is written: enters queues that have work now, takes away those that have none, and wakes the workers
 -- that can do the work that came to be first.
 local function settle_queue(call, queue)
-  local first = ff.head_of(queue, 1)[1]
   local queues = call.base .. KEY.queues .. queue.lane_id
-  if not first then
+  if queue.has_left and command('EXISTS', queue.key) == 0 then
     command('SREM', queues, queue.name)
-  elseif queue.new_member then
-    if queue.is_empty then command('SADD', queues, queue.name) end
-    if first == queue.new_member then
-      ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. queue.note .. '\t' .. queue.name)
-    end
+    return
+  end
+  if not queue.new_member then return end
+  if not queue.first_score then command('SADD', queues, queue.name) end
+  if ff.has_new_first(queue) then
+    ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. queue.note .. '\t' .. queue.name)
   end
 end
 
 function ff.settle_queues(call)
-  local opened = call.opened
-  for i = 1, #opened do
-    local queue = opened[i]
+  for _, queue in pairs(call.indexes) do
     if queue.name and (queue.has_left or queue.new_member) then settle_queue(call, queue) end
   end
 end

@@ -5,13 +5,26 @@ local function slot_end(kept_until)
   return math.min(math.ceil(kept_until / LIMIT.retention_slot_ms) * LIMIT.retention_slot_ms, LIMIT.max_integer)
 end
 
+local last_slot, last_slot_text
+
+-- All that ends within a minute is mostly purged in one slot.
+local function slot_text(purge_at)
+  if purge_at ~= last_slot then last_slot, last_slot_text = purge_at, ff.digits(purge_at) end
+  return last_slot_text
+end
+
 -- Looks at what an ending writes to: it is what it should be.
 local function check_slot(call, purge_at, text)
-  if call.ended[purge_at] then return end
+  local ended = call.ended
+  if not ended then
+    ended = {}
+    call.ended = ended
+  end
+  if ended[purge_at] then return end
   local slot = { key = call.base .. KEY.slot .. text, text = text, size = 0, is_new = false }
   slot.is_new = command('LLEN', slot.key) == 0
   if slot.is_new then command('ZCARD', call.base .. KEY.retention) end
-  call.ended[purge_at] = slot
+  ended[purge_at] = slot
 end
 
 -- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
@@ -20,7 +33,7 @@ function ff.check_ending(call, execution)
   ff.timers_of(call)
   local is_plain = execution.rules == '' and execution.bounds == ''
   if is_plain and call.purge_at then return call.purge_at, call.purge_text end
-  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.retention_ms
+  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or tonumber(call.retention_ms)
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
   if execution.bounds ~= '' then
@@ -28,7 +41,7 @@ function ff.check_ending(call, execution)
     kept_until = math.max(kept_until, ff.count(execution.idempotency_expires_at))
   end
   local purge_at = slot_end(kept_until)
-  local text = ff.digits(purge_at)
+  local text = slot_text(purge_at)
   check_slot(call, purge_at, text)
   if is_plain then call.purge_at, call.purge_text = purge_at, text end
   return purge_at, text

@@ -55,8 +55,7 @@ end
 -- Once everything is written: says so when a timer came to be the first, so that no loop sleeps past it.
 function ff.announce_timers(call)
   local timers = call.indexes[call.base .. KEY.timers]
-  if not timers or not timers.new_member then return end
-  if ff.head_of(timers, 1)[1] == timers.new_member then
+  if timers and ff.has_new_first(timers) then
     ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. timers.note)
   end
 end

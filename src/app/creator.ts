@@ -82,9 +82,7 @@ export class Creator {
     // What failed in a way that passes is tried again, whatever became of the others that shared its call.
     await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
-      const results = await this.backend.execute(
-        tried.map(({ args }): Command => ({ name: 'createExecution', args })),
-      );
+      const results = await this.backend.execute(tried.map(({ args }): Command => ({ name: 'createExecution', args })));
       const faults: EngineError[] = [];
       tried.forEach((creation, index) => {
         const result = results[index] as CommandResult<'createExecution'>;
