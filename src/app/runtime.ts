@@ -15,6 +15,7 @@ import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
 import { CALL_PATIENCE_MS } from './patience.js';
+import { requestedRun } from './requested-run.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
@@ -82,17 +83,30 @@ export class AppRuntime {
   // Runs.
 
   run(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
-    return this.tracked(async () => (await this.creating()).create(task, input, options));
+    return this.tracked(async () => {
+      this.checkOpen();
+      const requested = await requestedRun(task, input, options);
+      return (await this.creating()).create(requested);
+    });
   }
 
   runMany(task: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
-    const optionsOf = (index: number): RunOptions =>
-      typeof options === 'function' ? options(inputs[index], index) : options;
-    return this.tracked(async () => (await this.creating()).createMany(task, inputs, optionsOf));
+    return this.tracked(async () => {
+      this.checkOpen();
+      const requested = await Promise.all(
+        inputs.map((input, index) =>
+          requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
+        ),
+      );
+      return (await this.creating()).createMany(requested);
+    });
+  }
+
+  private checkOpen(): void {
+    if (this.closing !== undefined) throw new AppClosedError();
   }
 
   private async creating(): Promise<Creator> {
-    if (this.closing !== undefined) throw new AppClosedError();
     return this.equipped(await this.connection.ready(CALL_PATIENCE_MS)).creator;
   }
 
@@ -151,7 +165,7 @@ export class AppRuntime {
     // A signal can come while the backend is waited for.
     if (planned.settings.handleSignals) this.handleSignals();
     const backend = await this.connection.ready();
-    if (this.closing !== undefined) throw new AppClosedError();
+    this.checkOpen();
     return this.workers.start(backend, planned);
   }
 

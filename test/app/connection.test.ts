@@ -1,6 +1,7 @@
 /** Coming to a backend that is not there yet, or never, and leaving it. */
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { app, EngineError, memory, valkey, type App, type AppOptions, type Backend } from '../../src/index.js';
 import { Lazy } from '../../src/shared/lazy.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
@@ -74,6 +75,17 @@ describe('a backend that cannot be opened for now', () => {
     const run = task.run();
     await clock.advance(0);
     expect(await run.state()).toBe('waiting');
+  });
+
+  it("does not keep a caller's mistake waiting", async () => {
+    const { open, state } = opensAfter(Infinity);
+    clockedApp({ backend: open });
+    const task = a.task('t', { input: z.string() }, () => 1);
+    expect(await rejectionOf(task.run(5 as never))).toMatchObject({ code: 'invalid_task_input' });
+    expect(await rejectionOf(task.run('x', { id: '' }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(task.runMany(['x', 5 as never]))).toMatchObject({ code: 'invalid_task_input' });
+    expect(await rejectionOf(a.worker({ slots: 0 }))).toMatchObject({ code: 'invalid_definition' });
+    expect(state.tries).toBe(0);
   });
 
   it('ends a wait for a result when its own time is over, or its signal aborts', async () => {
