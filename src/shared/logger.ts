@@ -48,7 +48,7 @@ function isPino(log: unknown): log is Pino {
   return typeof bindings === 'function' && typeof child === 'function';
 }
 
-/** Errors under the name for which pino has a serialiser; members of objects as they are; the rest as a list. */
+/** Errors under the name for which pino has a serializer; members of objects as they are; the rest as a list. */
 function mergedFor(details: readonly unknown[]): object {
   const merged: Record<string, unknown> = {};
   const rest: unknown[] = [];

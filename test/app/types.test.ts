@@ -106,7 +106,7 @@ it('what travels as JSON has the types that JSON leaves of it', async () => {
 });
 
 /** Compiled, never run. */
-export function untravelled(a: App): void {
+function untravelled(a: App): void {
   // @ts-expect-error -- a Map becomes {}
   a.task('map', () => new Map([['a', 1]]));
   // @ts-expect-error -- an Error becomes {}
@@ -137,7 +137,7 @@ export function untravelled(a: App): void {
 }
 
 /** Compiled, never run. */
-export function mistakes(a: App): void {
+function mistakes(a: App): void {
   const input = z.object({ n: z.string() });
   const output = z.object({ r: z.string() });
   a.task(
