@@ -72,8 +72,10 @@ export class Connection {
       this.opened = this.open();
       this.opened.catch(() => (this.opened = undefined));
     }
+    // Nothing is left to wait for; a race would stay with the promise of the end until then.
+    if (this.backend !== undefined) return this.opened;
     const ready = Promise.race([this.opened, this.closed]);
-    return patienceMs === undefined || this.backend !== undefined ? ready : this.within(patienceMs, ready);
+    return patienceMs === undefined ? ready : this.within(patienceMs, ready);
   }
 
   private within(patienceMs: number, ready: Promise<Backend>): Promise<Backend> {

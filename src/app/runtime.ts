@@ -107,6 +107,7 @@ export class AppRuntime {
   }
 
   private async creating(): Promise<Creator> {
+    if (this.equipment !== undefined) return this.equipment.creator;
     return this.equipped(await this.connection.ready(CALL_PATIENCE_MS)).creator;
   }
 

@@ -143,6 +143,12 @@ describe('a backend that cannot be opened for now', () => {
   });
 });
 
+it('an open backend costs no promise that stays until the app is closed', async () => {
+  clockedApp({ backend: memory() });
+  await a.backend();
+  expect(a.backend()).toBe(a.backend());
+});
+
 describe('closing', () => {
   it('ends soon and without an error when the backend never opened, and tells those who wait', async () => {
     const { state, open } = opensAfter(Infinity);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
+import { failureOf } from '../../src/app/failure.js';
 import { policyOf, policyOfRun } from '../../src/app/policy.js';
 import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
@@ -105,6 +106,24 @@ describe('schemas', () => {
     const problem = await validate(schema, { a: { b: 'x' } });
     expect(problem).toMatchObject({ ok: false });
     expect((problem as { problem: string }).problem).toMatch(/a\.b: .*; c: /);
+  });
+});
+
+describe('stored failures', () => {
+  it('have a message, and a class and details where an error was thrown', () => {
+    const details = 'TypeError: no such column\n    at run (db.js:1:2)\nCaused by Error: socket hang up';
+    expect(failureOf(`no such column: socket hang up\n\n--- details ---\n${details}`, 'handler_error')).toEqual({
+      message: 'no such column: socket hang up',
+      category: 'handler_error',
+      class: 'TypeError',
+      details,
+    });
+    expect(failureOf('max_reclaims_exceeded', 'max_reclaims_exceeded')).toEqual({
+      message: 'max_reclaims_exceeded',
+      category: 'max_reclaims_exceeded',
+      class: undefined,
+      details: '',
+    });
   });
 });
 
