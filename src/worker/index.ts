@@ -10,11 +10,5 @@ export {
 } from './outcome.js';
 export type { Fence, Handler, TaskContext, TaskHandler } from './handler.js';
 export type { WorkerSettings } from './options.js';
-export {
-  TaskWorker,
-  type FinishedOutcome,
-  type Worker,
-  type WorkerDependencies,
-  type WorkerEvents,
-  type WorkerStats,
-} from './worker.js';
+export type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';
+export { TaskWorker, type WorkerDependencies } from './worker.js';
