@@ -4,9 +4,18 @@
  */
 const BRAND = Symbol.for('flowfabric.brand');
 
-/** Gives all instances of a class, and of its subclasses, this brand. */
+/**
+ * Gives all instances of a class, and of its subclasses, this brand, and makes `instanceof` of the class go by it. For
+ * its subclasses `instanceof` stays what it is.
+ */
 export function brand(branded: { readonly prototype: object }, name: string): void {
   Object.defineProperty(branded.prototype, BRAND, { value: name });
+  Object.defineProperty(branded, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      if (this === branded) return brandOf(value) === name;
+      return Function.prototype[Symbol.hasInstance].call(this as () => unknown, value);
+    },
+  });
 }
 
 /** The brand of a value, or nothing. Never throws, whatever the value is. */
@@ -18,10 +27,4 @@ export function brandOf(value: unknown): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** `instanceof` for a branded class: by brand for the class itself, as usual for its subclasses. */
-export function isInstance(asked: unknown, branded: unknown, name: string, value: unknown): boolean {
-  if (asked === branded) return brandOf(value) === name;
-  return Function.prototype[Symbol.hasInstance].call(asked as () => unknown, value);
 }

@@ -1,4 +1,4 @@
-import { brand, isInstance } from '../util/brand.js';
+import { brand } from '../util/brand.js';
 
 /** Why a handler is told to stop. */
 export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'deadline' | 'attempt_timeout' | 'shutdown';
@@ -18,11 +18,6 @@ const SENTENCES: Record<TaskAbortCode, string> = {
 export class TaskAbort extends Error {
   static {
     brand(TaskAbort, ABORT_BRAND);
-  }
-
-  /** Whether it is such a reason, whichever copy of the package made it. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isInstance(this, TaskAbort, ABORT_BRAND, value);
   }
 
   override readonly name = 'TaskAbort';

@@ -153,7 +153,7 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
 }
 
 /** What a thrown value means. Whatever says nothing about itself may go away by itself. Never throws. */
-export function failureOf(error: unknown): Ending {
+function failureOf(error: unknown): Ending {
   const delay = delayed(error);
   if (delay !== undefined) return delay;
   const brand = brandOf(error);

@@ -4,7 +4,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { durationMs, type Duration } from '../shared/duration.js';
-import { brand, brandOf, isInstance } from '../util/brand.js';
+import { brand, brandOf } from '../util/brand.js';
 import { propertyOf } from '../util/thrown.js';
 
 /** Brands of the outcomes; part of the contract between copies of the package. */
@@ -26,11 +26,6 @@ export class RetryableError extends Error {
     brand(RetryableError, OUTCOME.retryable);
   }
 
-  /** Whether it is such an error, whichever copy of the package made it. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isInstance(this, RetryableError, OUTCOME.retryable, value);
-  }
-
   override readonly name: string = 'RetryableError';
   readonly category: string | undefined;
   readonly retryAfterMs: number | undefined;
@@ -48,11 +43,6 @@ export class NonRetryableError extends Error {
     brand(NonRetryableError, OUTCOME.non_retryable);
   }
 
-  /** Whether it is such an error, whichever copy of the package made it. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isInstance(this, NonRetryableError, OUTCOME.non_retryable, value);
-  }
-
   override readonly name: string = 'NonRetryableError';
   readonly category: string | undefined;
 
@@ -66,11 +56,6 @@ export class NonRetryableError extends Error {
 export class Delay {
   static {
     brand(Delay, OUTCOME.delay);
-  }
-
-  /** Whether it is a delay, whichever copy of the package made it. */
-  static [Symbol.hasInstance](value: unknown): boolean {
-    return isInstance(this, Delay, OUTCOME.delay, value);
   }
 
   constructor(readonly until: { readonly inMs: number } | { readonly at: number }) {}

@@ -112,6 +112,6 @@ export class ManualClock implements Clock {
 }
 
 /** Lets promises settle that wait for nothing else. */
-export async function settle(): Promise<void> {
+async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

@@ -62,10 +62,10 @@ describe('a handler that never settles', () => {
 
   it('more of them than slots: the worker claims nothing, says so, and goes on when they settle', async () => {
     h = harness();
-    const goes: { resolve: (value: void) => void }[] = [];
+    const goes: { resolve: () => void }[] = [];
     const hung = h.a.task('hung', { lane: 'l', timeout: { attempt: '5s' } }, () => {
       const go = deferred();
-      goes.push(go);
+      goes.push({ resolve: () => go.resolve() });
       return go.promise;
     });
     const sane = h.a.task('sane', { lane: 'l' }, ({ input }: TaskContext<number>) => input);
