@@ -15,7 +15,7 @@ export interface WorkerEvents {
     readonly outcome: FinishedOutcome;
     readonly durationMs: number;
     /** What the handler threw, or what was wrong with its input or result; with `failed` and `retry_scheduled`. */
-    readonly error?: unknown;
+    readonly error?: unknown | undefined;
   };
   /** The work is not this worker's any more; its handler was told. */
   leaseLost: { readonly executionId: string; readonly task: string; readonly reason: TaskAbortCode };
@@ -89,7 +89,7 @@ export interface Worker {
    * `timeout` (default: the worker's `drainTimeout`) to finish; the rest is told to stop (`shutdown`) and handed back.
    * Calling it again with less time shortens the wait.
    */
-  drain(options?: { readonly timeout?: Duration }): Promise<void>;
+  drain(options?: { readonly timeout?: Duration | undefined }): Promise<void>;
   /** The same as `drain()`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

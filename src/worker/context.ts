@@ -47,7 +47,7 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
         attempt.throwIfAborted();
         if (attempt.isOver)
           throw new EngineError('execution_not_active', 'progress: the handler of this run has ended.');
-        const facts = progressFacts(percent, message);
+        const facts = progressFacts(claimed.executionKind, percent, message);
         attempt.progress ??= new Progress(clock, (latest) => send(attempt, latest, dependencies.backend));
         await attempt.progress.say(facts);
       })();

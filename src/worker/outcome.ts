@@ -2,8 +2,8 @@
  * What a handler can end with besides a value: errors that say how to go on, and a delay. They are recognised by brand,
  * so that one made by another copy of the package, or in another realm, means the same.
  */
-import { EngineError } from '../../model/errors.js';
 import { durationMs, type Duration } from '../shared/duration.js';
+import { InvalidDefinitionError } from '../shared/errors.js';
 import { brand, brandOf } from '../util/brand.js';
 import { propertyOf } from '../util/thrown.js';
 
@@ -12,12 +12,12 @@ export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retry
 
 export interface FailureOptions extends ErrorOptions {
   /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */
-  readonly category?: string;
+  readonly category?: string | undefined;
 }
 
 export interface RetryableOptions extends FailureOptions {
   /** Replaces the backoff of the task's policy, ms. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** A failure that another try may mend. What a policy has no tries left for still ends the execution. */
@@ -65,11 +65,11 @@ export class Delay {
  * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and the same
  * attempt starts again at the time, on whichever worker is free. It can be thrown as well.
  *
- * @throws EngineError `invalid_input` for anything that is neither a duration nor a date
+ * @throws InvalidDefinitionError for anything that is neither a duration nor a date
  */
 export function delay(until: Duration | Date): Delay {
   if (until instanceof Date && Number.isNaN(until.getTime()))
-    throw new EngineError('invalid_input', 'delay: not a valid date.');
+    throw new InvalidDefinitionError('delay: the date must be valid');
   return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
 }
 

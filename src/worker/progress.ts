@@ -2,10 +2,10 @@
  * How far a run is, as its handler says. The store gets at most one call a second per run, and the latest before the
  * run ends: what comes sooner takes the place of what waits to be sent.
  */
-import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { Cancel, Clock } from '../engine/clock.js';
+import { refuse } from '../shared/checks.js';
 import { boundText } from '../util/text.js';
 
 /** What is said: percent and message, fit for the engine. */
@@ -19,12 +19,13 @@ export type ProgressArgs = ArgsOf<'updateProgress'>;
 /** Time between two calls of a run, ms. */
 const PERIOD_MS = 1_000;
 
-/** @throws EngineError `invalid_input` for what is no percentage or no text */
-export function progressFacts(percent: unknown, message: unknown): ProgressFacts {
+/** @throws InvalidDefinitionError for what is no percentage or no text */
+export function progressFacts(taskName: string, percent: unknown, message: unknown): ProgressFacts {
+  const where = `Task "${taskName}"`;
   if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
-    throw new EngineError('invalid_input', 'progress: the first argument must be a number from 0 to 100.');
+    throw refuse(where, 'progress', 'a number from 0 to 100', percent);
   if (message !== undefined && typeof message !== 'string')
-    throw new EngineError('invalid_input', 'progress: the message must be a text.');
+    throw refuse(where, 'the message of progress', 'a text', message);
   return {
     progressPct: Math.round(percent),
     progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),

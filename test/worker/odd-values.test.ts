@@ -275,7 +275,9 @@ describe('what handlers get', () => {
     await h.pass(10);
     await result;
     expect(errors).toHaveLength(6);
-    for (const error of errors) expect(error).toMatchObject({ code: 'invalid_input' });
+    for (const error of errors)
+      expect(error).toMatchObject({ code: 'invalid_definition', name: 'InvalidDefinitionError' });
+    expect((errors[1] as Error).message).toBe('Task "t": progress must be a number from 0 to 100, not 101');
     await h.close();
   });
 
