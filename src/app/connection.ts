@@ -41,6 +41,7 @@ export class Connection {
   private error: unknown;
   private wasTried = false;
   private stopWaiting: (() => void) | undefined;
+  private stopNotices: (() => void) | undefined;
   private readonly closed: Promise<never>;
   private endWaits!: (error: AppClosedError) => void;
 
@@ -120,6 +121,7 @@ export class Connection {
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
     this.backend = backend;
+    this.stopNotices = backend.onNotice?.((notice) => this.options.log.warn('The server needs attention.', notice));
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
@@ -164,6 +166,7 @@ export class Connection {
         () => undefined,
       );
     this.state = 'closed';
+    this.stopNotices?.();
     this.stopWaiting?.();
     this.endWaits(new AppClosedError());
   }

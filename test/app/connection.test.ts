@@ -149,6 +149,24 @@ it('an open backend costs no promise that stays until the app is closed', async 
   expect(a.backend()).toBe(a.backend());
 });
 
+it('what an operator should mend is said in the log, also where only a worker runs', async () => {
+  const backend = memory();
+  const listeners = new Set<(notice: EngineError) => void>();
+  backend.onNotice = (listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  const { clock, lines } = clockedApp({ backend: async () => backend });
+  a.task('t', () => 1);
+  await a.worker();
+  for (const listener of listeners) listener(new EngineError('unsafe_eviction_policy', 'allkeys-lru.'));
+  expect(lines).toEqual(['warn The server needs attention. EngineError']);
+  const closing = a.close();
+  await clock.advance(60_000);
+  await closing;
+  expect(listeners.size).toBe(0);
+});
+
 describe('closing', () => {
   it('ends soon and without an error when the backend never opened, and tells those who wait', async () => {
     const { state, open } = opensAfter(Infinity);
