@@ -107,7 +107,7 @@ class FriendlyApp implements App {
 
   constructor(private readonly options: AppOptions) {
     checkAppOptions(options);
-    // A failure is told to those who use the app, and to nobody else.
+    // Callers that use the app get the error; an app that is not used must not make it an unhandled rejection.
     if (options.backend instanceof Promise) options.backend.catch(() => undefined);
   }
 

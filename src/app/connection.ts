@@ -1,7 +1,7 @@
 /**
  * How an app comes to its backend. Nothing happens before the app is used. Then the backend is opened; a fault that can
  * pass (`retryable`) is tried again with growing pauses, for as long as the app is open. A fault that cannot, and with
- * `connect: 'fail'` any fault, is told to those who wait; the next use of the app tries once more.
+ * `connect: 'fail'` any fault, is thrown to waiting callers; the next use of the app tries once more.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend.js';
@@ -27,7 +27,7 @@ export interface ConnectionState {
 export interface ConnectionOptions {
   readonly source: BackendSource;
   readonly mode: 'wait' | 'fail';
-  /** Whether a backend that nobody waits for any more is closed. */
+  /** Whether a backend that opens after the app was closed is closed too. */
   readonly closesBackend: boolean;
   readonly clock: Clock;
   readonly log: Logger;

@@ -113,7 +113,7 @@ export class AppRuntime {
 
   /**
    * What is being stored is stored before the app closes. The promise that is kept for this is not the one that is
-   * given away: a failure of that one, with nobody to catch it, is to be an unhandled rejection.
+   * given away: a failure that no caller catches must be an unhandled rejection.
    */
   private tracked<T>(create: () => Promise<T>): Promise<T> {
     const creation = create();
@@ -201,7 +201,7 @@ export class AppRuntime {
   }
 
   private async closeNow(timeoutMs: number | undefined): Promise<void> {
-    // Those who wait for a backend that is not there wait no longer.
+    // End the waits for a backend that is not there.
     if (this.connection.current === undefined) this.connection.close();
     const hastened = new Promise<void>((resolve) => (this.stopWaiting = resolve));
     const stored = Promise.race([Promise.all(this.creations), hastened]);

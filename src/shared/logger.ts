@@ -23,8 +23,8 @@ const made = (write: (level: Level, message: string, details: unknown[]) => void
   ) as unknown as Logger;
 
 /**
- * The user's logger as the package calls it: an exception in it reaches nobody, and a pino gets what it prints. Its
- * methods take the details before the message, and of what comes behind a message it drops an error without a word.
+ * The user's logger as the package calls it: its exceptions go no further, and pino gets errors in
+ * the form that it prints: pino's methods take the details before the message, and drop an error that follows it.
  */
 export function guarded(log: Logger): Logger {
   if (log === silentLogger) return log;
