@@ -16,7 +16,7 @@ export interface AppOptions {
   /**
    * What happens when the backend cannot be opened, for a reason that can pass. `'wait'`: it is tried again with growing
    * pauses, `log` says so once, workers start when it is there, and a `run` waits for it for 10 s. `'fail'`: the error is
-   * thrown at once to those who use the app. A reason that cannot pass is always thrown at once. Default `'wait'`.
+   * thrown at once to callers of the app. A reason that cannot pass is always thrown at once. Default `'wait'`.
    */
   readonly connect?: 'wait' | 'fail' | undefined;
   /**
@@ -26,7 +26,7 @@ export interface AppOptions {
   readonly namespace?: string | undefined;
   /** Where messages go; `console` and pino fit. Default nowhere. */
   readonly log?: Logger | undefined;
-  /** Who creates executions, for those who look at them later. Default `'app'`. */
+  /** Recorded in every execution as its creator, for operators. Default `'app'`. */
   readonly creatorIdentity?: string | undefined;
   /** Whether `close` closes the backend too. Default true. */
   readonly closeBackend?: boolean | undefined;

@@ -9,11 +9,11 @@ import { silentLogger } from '../shared/logger.js';
 import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import { TaskRegistry } from './registry.js';
-import { type PendingRun } from './run.js';
+import type { PendingRun } from './run.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
@@ -107,7 +107,7 @@ class FriendlyApp implements App {
 
   constructor(private readonly options: AppOptions) {
     checkAppOptions(options);
-    // A failure is told to those who use the app, and to nobody else.
+    // Callers that use the app get the error; an app that is not used must not make it an unhandled rejection.
     if (options.backend instanceof Promise) options.backend.catch(() => undefined);
   }
 

@@ -1,7 +1,7 @@
 /**
  * How an app comes to its backend. Nothing happens before the app is used. Then the backend is opened; a fault that can
  * pass (`retryable`) is tried again with growing pauses, for as long as the app is open. A fault that cannot, and with
- * `connect: 'fail'` any fault, is told to those who wait; the next use of the app tries once more.
+ * `connect: 'fail'` any fault, is thrown to waiting callers; the next use of the app tries once more.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend.js';
@@ -27,7 +27,7 @@ export interface ConnectionState {
 export interface ConnectionOptions {
   readonly source: BackendSource;
   readonly mode: 'wait' | 'fail';
-  /** Whether a backend that nobody waits for any more is closed. */
+  /** Whether a backend that opens after the app was closed is closed too. */
   readonly closesBackend: boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -41,6 +41,7 @@ export class Connection {
   private error: unknown;
   private wasTried = false;
   private stopWaiting: (() => void) | undefined;
+  private stopNotices: (() => void) | undefined;
   private readonly closed: Promise<never>;
   private endWaits!: (error: AppClosedError) => void;
 
@@ -72,8 +73,10 @@ export class Connection {
       this.opened = this.open();
       this.opened.catch(() => (this.opened = undefined));
     }
+    // Nothing is left to wait for; a race would stay with the promise of the end until then.
+    if (this.backend !== undefined) return this.opened;
     const ready = Promise.race([this.opened, this.closed]);
-    return patienceMs === undefined || this.backend !== undefined ? ready : this.within(patienceMs, ready);
+    return patienceMs === undefined ? ready : this.within(patienceMs, ready);
   }
 
   private within(patienceMs: number, ready: Promise<Backend>): Promise<Backend> {
@@ -118,6 +121,7 @@ export class Connection {
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
     this.backend = backend;
+    this.stopNotices = backend.onNotice?.((notice) => this.options.log.warn('The server needs attention.', notice));
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
@@ -162,6 +166,7 @@ export class Connection {
         () => undefined,
       );
     this.state = 'closed';
+    this.stopNotices?.();
     this.stopWaiting?.();
     this.endWaits(new AppClosedError());
   }

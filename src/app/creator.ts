@@ -1,22 +1,18 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
 import { partitionOfExecution } from '../../model/ids.js';
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
 import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
-import { encode, type Encoded } from '../shared/codec.js';
 import { durationMs } from '../shared/duration.js';
-import { InvalidInputError } from '../shared/errors.js';
-import { validate } from '../shared/schema.js';
-import { checkSameInput, engineKeyOf, OWN_ID_TAG } from './own-ids.js';
+import { checkSameInput, OWN_ID_TAG } from './own-ids.js';
 import { policyOfRun, timeOf } from './policy.js';
 import { CALL_PATIENCE_MS } from './patience.js';
+import type { RequestedRun } from './requested-run.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
-import type { RunOptions, TaskDefinition } from './task.js';
-import { checkRunOptions } from './task-checks.js';
 
 type CreateArgs = ArgsOf<'createExecution'>;
 
@@ -27,12 +23,10 @@ export interface CreatorOptions {
   readonly ids: () => string;
 }
 
-/** A run that is to be created: the arguments of the engine, and what they were made of. */
+/** A run that is to be created: what was asked for, and the arguments of the engine that were made of it. */
 interface Creation {
   readonly args: CreateArgs;
-  readonly input: Encoded;
-  readonly options: RunOptions;
-  readonly task: TaskDefinition;
+  readonly requested: RequestedRun;
 }
 
 /** Most executions, and most bytes of their inputs, that one call carries. */
@@ -53,21 +47,17 @@ export class Creator {
     this.placer = new Placer(backend.partitions, clock.random);
   }
 
-  /** Creates one run. @throws InvalidInputError, InvalidDefinitionError, RunIdConflictError, EngineError */
-  async create(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
-    const creation = await this.creationOf(task, input, options);
+  /** Creates one run. @throws RunIdConflictError, EngineError */
+  async create(requested: RequestedRun): Promise<Run<unknown>> {
+    const creation = await this.creationOf(requested);
     // Repeating is safe: the same id again is a duplicate of itself.
     const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
     return this.runOf(creation, outcome);
   }
 
-  /** Creates many runs; in the order of the inputs. @throws the same */
-  async createMany(
-    task: TaskDefinition,
-    inputs: readonly unknown[],
-    optionsOf: (index: number) => RunOptions,
-  ): Promise<Run<unknown>[]> {
-    const all = await Promise.all(inputs.map((input, index) => this.creationOf(task, input, optionsOf(index))));
+  /** Creates many runs; in the order in which they were asked for. @throws the same */
+  async createMany(requested: readonly RequestedRun[]): Promise<Run<unknown>[]> {
+    const all = await Promise.all(requested.map((one) => this.creationOf(one)));
     const runs = new Map<Creation, Run<unknown>>();
     await Promise.all(
       [...groupByPartition(all).values()].map(async (group) => {
@@ -93,37 +83,26 @@ export class Creator {
       if (fault !== undefined) throw fault;
     });
     await Promise.all(
-      Array.from(outcomes, async ([creation, outcome]) => {
-        runs.set(creation, await this.runOf(creation, outcome));
-      }),
+      [...outcomes].map(async ([creation, outcome]) => runs.set(creation, await this.runOf(creation, outcome))),
     );
   }
 
-  private async runOf(creation: Creation, outcome: { readonly executionId: string }): Promise<Run<unknown>> {
-    const { args, input, options } = creation;
+  private async runOf({ args, requested }: Creation, outcome: { readonly executionId: string }): Promise<Run<unknown>> {
+    const { task, input, options } = requested;
+    const { surroundings } = this.options;
     const { executionId } = outcome;
     // The id of our own earlier try is no duplicate.
     const deduplicated = executionId !== args.executionId;
     const option = options.id === undefined ? 'idempotencyKey' : 'id';
-    if (deduplicated) await checkSameInput(this.options.surroundings, executionId, input, option);
-    return new KnownRun(this.options.surroundings, executionId, deduplicated, creation.task);
+    if (deduplicated) await checkSameInput(surroundings, executionId, input, option);
+    return new KnownRun(surroundings, executionId, deduplicated, task);
   }
 
-  /** The time of the store; asked for as patiently as the creation that needs it is made. */
-  private serverNow(): Promise<number> {
-    return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
-  }
-
-  private async creationOf(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Creation> {
-    checkRunOptions(task.name, options);
-    const validated = await validate(task.input, input);
-    if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
-    // The input goes as it was given: the worker applies the schema, once.
-    const encoded = encodeInput(task.name, input);
-    const { bytes, encoding } = encoded;
+  private async creationOf(requested: RequestedRun): Promise<Creation> {
+    const { task, options, input, idempotencyKey } = requested;
+    const { bytes, encoding } = input;
     const { namespace, creatorIdentity, ids } = this.options;
     const { laneId } = task;
-    const idempotencyKey = engineKeyOf(task.name, options);
     const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
     const args: CreateArgs = {
       executionId: this.placer.executionId({
@@ -145,23 +124,12 @@ export class Creator {
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
     };
-    return { args, input: encoded, options, task };
+    return { args, requested };
   }
-}
 
-function encodeInput(taskName: string, input: unknown): Encoded {
-  try {
-    return encode(input);
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    throw new InvalidInputError(
-      taskName,
-      error.message
-        .replace(/^invalid_input: payload: /, '')
-        .replace(error.hint, '')
-        .trim(),
-      'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
-    );
+  /** The time of the store; asked for as patiently as the creation that needs it is made. */
+  private serverNow(): Promise<number> {
+    return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
   }
 }
 
@@ -180,7 +148,7 @@ function* chunksOf(group: readonly Creation[]): Generator<Creation[]> {
   let chunk: Creation[] = [];
   let bytes = 0;
   for (const creation of group) {
-    const size = creation.input.bytes?.byteLength ?? 0;
+    const size = creation.args.inputPayload?.byteLength ?? 0;
     if (chunk.length === MAX_CREATIONS_PER_CALL || (chunk.length > 0 && bytes + size > MAX_BYTES_PER_CALL)) {
       yield chunk;
       chunk = [];

@@ -37,7 +37,7 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
   ]);
   if (info === undefined || snapshot === undefined) return undefined;
   const unavailable: ('input' | 'result')[] = [];
-  const valueOf = (what: 'input' | 'result', sizeBytes: number, bytes: Uint8Array | undefined, encoding?: string) => {
+  const readable = (what: 'input' | 'result', sizeBytes: number, bytes: Uint8Array | undefined, encoding?: string) => {
     if ((bytes?.byteLength ?? 0) !== sizeBytes) {
       unavailable.push(what);
       return undefined;
@@ -56,9 +56,9 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
     task: info.executionKind,
     lane: laneNameOf(info.laneId),
     tags: withoutReserved(snapshot.tags),
-    input: valueOf('input', info.payloadBytes, payload, info.payloadEncoding),
+    input: readable('input', info.payloadBytes, payload, info.payloadEncoding),
     result: (info.publicState === 'completed'
-      ? valueOf('result', info.resultBytes ?? 0, result, info.resultEncoding)
+      ? readable('result', info.resultBytes ?? 0, result, info.resultEncoding)
       : undefined) as Output | undefined,
     failure: failureReason === undefined ? undefined : failureOf(failureReason, failureCategory),
     unavailable,

@@ -61,7 +61,7 @@ export class TaskRegistry {
   }
 
   /** Puts the definitions and handlers back as they are now; for tests that share an app. */
-  savepoint(): () => void {
+  keep(): () => void {
     const saved = [...this.tasks.values()].map((task) => [task, task.handler] as const);
     return () => {
       this.tasks = new Map(saved.map(([task]) => [task.name, task]));

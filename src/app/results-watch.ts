@@ -6,8 +6,8 @@
  *   then the cost is bounded by what happens, not by how many wait.
  * - A log can lose its tail, or grow another one, when a server goes back to an earlier state. A reader beyond its end
  *   is told to begin again; and in case it is not, states are asked for now and then all the same, oldest wait first.
- * - An error that passes is waited out, and told to `onTrouble`. One that does not is told to those who wait for that
- *   run, and to nobody else.
+ * - A transient error is waited out, and told to `onTrouble`. A permanent one ends the wait for that run, and for no
+ *   other.
  */
 import { EngineError } from '../../model/errors.js';
 import { isOfExecution, type ExecutionEvent } from '../../model/events.js';
@@ -64,7 +64,7 @@ export class PartitionWatch {
     const waiters = this.waiters.get(executionId);
     if (waiters === undefined) this.waiters.set(executionId, new Set([waiter]));
     else waiters.add(waiter);
-    // It may have ended before anybody waited for it.
+    // It may have ended before this wait began.
     this.look(executionId);
     this.pollMs = FIRST_POLL_MS;
     this.schedule();

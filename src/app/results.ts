@@ -65,7 +65,7 @@ export class ResultWaiter {
     });
   }
 
-  /** How a run ended, for those who wait for it. */
+  /** Settles the waits for this run. */
   settle(ended: Ended): void {
     this.watches.get(partitionOfExecution(ended.executionId))?.settle(ended);
   }

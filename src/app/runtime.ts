@@ -8,13 +8,14 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import { onTermination } from '../worker/signals.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { Creator } from './creator.js';
 import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
 import { CALL_PATIENCE_MS } from './patience.js';
+import { requestedRun } from './requested-run.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
@@ -82,23 +83,37 @@ export class AppRuntime {
   // Runs.
 
   run(task: TaskDefinition, input: unknown, options: RunOptions): Promise<Run<unknown>> {
-    return this.tracked(async () => (await this.creating()).create(task, input, options));
+    return this.tracked(async () => {
+      this.checkOpen();
+      const requested = await requestedRun(task, input, options);
+      return (await this.creating()).create(requested);
+    });
   }
 
   runMany(task: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
-    const optionsOf = (index: number): RunOptions =>
-      typeof options === 'function' ? options(inputs[index], index) : options;
-    return this.tracked(async () => (await this.creating()).createMany(task, inputs, optionsOf));
+    return this.tracked(async () => {
+      this.checkOpen();
+      const requested = await Promise.all(
+        inputs.map((input, index) =>
+          requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
+        ),
+      );
+      return (await this.creating()).createMany(requested);
+    });
+  }
+
+  private checkOpen(): void {
+    if (this.closing !== undefined) throw new AppClosedError();
   }
 
   private async creating(): Promise<Creator> {
-    if (this.closing !== undefined) throw new AppClosedError();
+    if (this.equipment !== undefined) return this.equipment.creator;
     return this.equipped(await this.connection.ready(CALL_PATIENCE_MS)).creator;
   }
 
   /**
    * What is being stored is stored before the app closes. The promise that is kept for this is not the one that is
-   * given away: a failure of that one, with nobody to catch it, is to be an unhandled rejection.
+   * given away: a failure that no caller catches must be an unhandled rejection.
    */
   private tracked<T>(create: () => Promise<T>): Promise<T> {
     const creation = create();
@@ -151,7 +166,7 @@ export class AppRuntime {
     // A signal can come while the backend is waited for.
     if (planned.settings.handleSignals) this.handleSignals();
     const backend = await this.connection.ready();
-    if (this.closing !== undefined) throw new AppClosedError();
+    this.checkOpen();
     return this.workers.start(backend, planned);
   }
 
@@ -186,7 +201,7 @@ export class AppRuntime {
   }
 
   private async closeNow(timeoutMs: number | undefined): Promise<void> {
-    // Those who wait for a backend that is not there wait no longer.
+    // End the waits for a backend that is not there.
     if (this.connection.current === undefined) this.connection.close();
     const hastened = new Promise<void>((resolve) => (this.stopWaiting = resolve));
     const stored = Promise.race([Promise.all(this.creations), hastened]);

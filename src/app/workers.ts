@@ -1,4 +1,5 @@
 /** The workers of an app in this process, and the engine loop that goes along with them. */
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../engine/timer-loop.js';
@@ -7,7 +8,7 @@ import { laneIdOf } from '../shared/lane-names.js';
 import { silentLogger, type Logger } from '../shared/logger.js';
 import type { TaskHandler } from '../worker/handler.js';
 import type { ResolvedSettings } from '../worker/options.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { AppWorker } from './app-worker.js';
 import type { TaskRegistry } from './registry.js';
 import type { Place, StuckWaits } from './stuck-waits.js';
@@ -73,11 +74,12 @@ export class Workers {
     const removePlace = stuck.addPlace(place);
     const taskNamed = this.handlersFor(chosen, place);
     const lanes = this.lanesOf(planned);
-    // Work that it cannot run is not claimed (ruling 27).
-    const kinds = () =>
-      this.tasksOf(planned)
-        .filter(({ handler }) => handler !== undefined)
-        .map(({ name }) => name);
+    // Work that it cannot run is not claimed (ruling 27). A claim names so many kinds at most; with more tasks it takes
+    // any, and what has no handler is handed back.
+    const kinds = (): string[] | undefined => {
+      const names = this.tasksOf(planned).flatMap(({ name, handler }) => (handler === undefined ? [] : [name]));
+      return names.length > LIMITS.maxClaimKinds ? undefined : names;
+    };
     const worker = new AppWorker({ backend, settings, lanes, ids, clock, log, taskNamed, kinds }, () => {
       removePlace();
       this.all.delete(worker);

@@ -27,13 +27,13 @@ import { IndexedStore } from './indexed-store.js';
 
 export interface MemoryOptions {
   /** Partitions of this engine; 1 partition unless told otherwise. */
-  readonly partitions?: Partial<PartitionConfig>;
+  readonly partitions?: Partial<PartitionConfig> | undefined;
   /** Life of a terminal execution before it is purged, ms. Default 24 h. */
-  readonly retentionMs?: number;
+  readonly retentionMs?: number | undefined;
   /** Log entries kept per partition. Default 100 000. */
-  readonly logMaxEntries?: number;
+  readonly logMaxEntries?: number | undefined;
   /** The clock, ms since the epoch. Default `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** Calls the listeners of wakes, after the step that caused them: a listener may call the backend. */

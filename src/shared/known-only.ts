@@ -2,7 +2,7 @@
 import { InvalidDefinitionError } from './errors.js';
 
 /**
- * Refuses options that are no object, and members that nobody knows.
+ * Refuses options that are not an object, and unknown members.
  *
  * @param what whose options they are, as the message begins
  * @param names every name there is; the compiler sees to it that none is missing

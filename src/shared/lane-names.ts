@@ -15,7 +15,7 @@ const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The characters of a name that need no escaping, and every other one as `%` and two digits a byte. */
-function escape(name: string): string {
+function escaped(name: string): string {
   return name.replace(ESCAPED, (character) =>
     Array.from(utf8.encode(character), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
@@ -31,7 +31,7 @@ function escape(name: string): string {
 export function laneIdOf(name: unknown, where: string, option = 'lane'): string {
   if (typeof name !== 'string' || name === '' || !name.isWellFormed())
     throw new InvalidDefinitionError(`${where}: ${option} must be the name of a lane, and not empty`);
-  const id = escape(name);
+  const id = escaped(name);
   if (laneId.safeParse(id).success) return id;
   throw new InvalidDefinitionError(
     `${where}: ${option} may have ${LIMITS.maxLaneIdBytes} bytes at most, and has ${id.length}` +
@@ -43,13 +43,13 @@ export function laneIdOf(name: unknown, where: string, option = 'lane'): string 
 /** The name that users gave the lane with this id. An id that was not made by `laneIdOf` is given back as it is. */
 export function laneNameOf(id: string): string {
   if (!id.includes('%')) return id;
-  const name = id.replace(ESCAPE, (escaped) => {
-    const bytes = Uint8Array.from(escaped.slice(1).split('%'), (digits) => parseInt(digits, 16));
+  const name = id.replace(ESCAPE, (digits) => {
+    const bytes = Uint8Array.from(digits.slice(1).split('%'), (byte) => parseInt(byte, 16));
     try {
       return fromUtf8.decode(bytes);
     } catch {
-      return escaped;
+      return digits;
     }
   });
-  return escape(name) === id ? name : id;
+  return escaped(name) === id ? name : id;
 }

@@ -1,3 +1,6 @@
+/** Where messages go. */
+import { quietly } from '../util/quietly.js';
+
 /** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */
 export interface Logger {
   debug(message: string, ...details: unknown[]): void;
@@ -20,21 +23,16 @@ const made = (write: (level: Level, message: string, details: unknown[]) => void
   ) as unknown as Logger;
 
 /**
- * The user's logger as the package calls it: an exception in it reaches nobody, and a pino gets what it prints. Its
- * methods take the details before the message, and of what comes behind a message it drops an error without a word.
+ * The user's logger as the package calls it: its exceptions go no further, and pino gets errors in
+ * the form that it prints: pino's methods take the details before the message, and drop an error that follows it.
  */
 export function guarded(log: Logger): Logger {
   if (log === silentLogger) return log;
   const write = isPino(log)
-    ? (level: Level, message: string, details: unknown[]) => log[level](mergedFor(details), message)
-    : (level: Level, message: string, details: unknown[]) => log[level](message, ...details);
-  return made((level, message, details) => {
-    try {
-      write(level, message, details);
-    } catch {
-      // Logging must not decide what becomes of the work.
-    }
-  });
+    ? (level: Level, message: string, details: unknown[]): unknown => log[level](mergedFor(details), message)
+    : (level: Level, message: string, details: unknown[]): unknown => log[level](message, ...details);
+  // Logging must not decide what becomes of the work, whether the logger throws or its promise rejects.
+  return made((level, message, details) => quietly(() => write(level, message, details)));
 }
 
 interface Pino extends Record<Level, (details: object, message: string) => void> {
@@ -48,7 +46,7 @@ function isPino(log: unknown): log is Pino {
   return typeof bindings === 'function' && typeof child === 'function';
 }
 
-/** Errors under the name for which pino has a serialiser; members of objects as they are; the rest as a list. */
+/** Errors under the name for which pino has a serializer; members of objects as they are; the rest as a list. */
 function mergedFor(details: readonly unknown[]): object {
   const merged: Record<string, unknown> = {};
   const rest: unknown[] = [];

@@ -18,16 +18,16 @@ import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
 
 export interface TestEngineOptions {
   /** `memory`, or the address of a server or of any node of a cluster. The server gets the test build of the library beside any other. */
-  readonly backend?: 'memory' | { readonly url: string };
+  readonly backend?: 'memory' | { readonly url: string } | undefined;
   /** What keys start with on a server; every test takes its own. Default: random. */
-  readonly prefix?: string;
-  readonly partitions?: Partial<PartitionConfig>;
-  readonly retentionMs?: number;
-  readonly logMaxEntries?: number;
+  readonly prefix?: string | undefined;
+  readonly partitions?: Partial<PartitionConfig> | undefined;
+  readonly retentionMs?: number | undefined;
+  readonly logMaxEntries?: number | undefined;
   /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
-  readonly startAt?: number;
+  readonly startAt?: number | undefined;
   /** Seed of the ids. Default 'ids'. */
-  readonly seed?: string;
+  readonly seed?: string | undefined;
 }
 
 export interface TestEngine {

@@ -89,7 +89,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
       'testApp(app): the app was used before, so it has its own backend already',
       'Call testApp(app) before anything else is done with the app in this test, and close it at the end.',
     );
-  const restore = tested.tasks.savepoint();
+  const restore = tested.tasks.keep();
   tested.replaceRuntime({
     ...tested.runtimeOptions,
     source: backend,

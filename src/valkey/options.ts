@@ -14,22 +14,22 @@ export type LibraryMode =
 
 export interface ValkeyOptions extends ConnectionOptions {
   /** What every key starts with; several deployments can share one server. Default `ff:`. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** How the deployment is partitioned. Settled at its first boot; a later boot that asks for something else is refused. */
-  readonly partitions?: Partial<PartitionConfig>;
+  readonly partitions?: Partial<PartitionConfig> | undefined;
   /** Life of a terminal execution before it is purged, ms. Default 24 h. */
-  readonly retentionMs?: number;
+  readonly retentionMs?: number | undefined;
   /** Log entries kept per partition, approximately. Default 100 000. */
-  readonly logMaxEntries?: number;
+  readonly logMaxEntries?: number | undefined;
   /** Longest time a call may take, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
-  readonly callTimeoutMs?: number;
+  readonly callTimeoutMs?: number | undefined;
   /** Who puts the function library on the server. Default `load`. */
-  readonly library?: LibraryMode;
+  readonly library?: LibraryMode | undefined;
   /**
    * Told of what an operator should know while the backend works: an eviction policy that became unsafe, a library of
    * another kind. Each fault is told once until it is over. Default: nobody is told.
    */
-  readonly onNotice?: (notice: EngineError) => void;
+  readonly onNotice?: ((notice: EngineError) => void) | undefined;
 }
 
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([

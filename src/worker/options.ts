@@ -6,28 +6,34 @@ import { InvalidDefinitionError } from '../shared/errors.js';
 
 export interface WorkerSettings {
   /** Tasks that run at once. Default 1. */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   /**
    * Tasks that may wait inside the worker besides those that run. Default 0: work stays in its queue until a slot is
    * free. With more, endings are collected too, and a round trip carries many tasks; for short tasks.
    */
-  readonly claimAhead?: number;
+  readonly claimAhead?: number | undefined;
   /** What the worker can do; it gets no work that needs more. Default nothing. */
-  readonly capabilities?: readonly string[];
+  readonly capabilities?: readonly string[] | undefined;
   /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 30 000. */
-  readonly leaseTtlMs?: number;
+  readonly leaseTtlMs?: number | undefined;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
-  readonly drainTimeout?: Duration;
+  readonly drainTimeout?: Duration | undefined;
+  /**
+   * How long a handler has to end after its `signal` was aborted. One that takes longer loses its slot: it is counted
+   * (`stats().stuck`) and announced (`handlerStuck`). Beyond as many of them as it has slots the worker claims nothing
+   * more. Default `'30s'`.
+   */
+  readonly abortGrace?: Duration | undefined;
   /**
    * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. The looks are spread
    * over the time, at most 20 a second: where lanes times partitions are more than 100, a lost wake costs more than
    * `'5s'`, the default.
    */
-  readonly sweepInterval?: Duration;
+  readonly sweepInterval?: Duration | undefined;
   /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
-  readonly handleSignals?: boolean;
+  readonly handleSignals?: boolean | undefined;
   /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
-  readonly workerId?: string;
+  readonly workerId?: string | undefined;
 }
 
 export interface ResolvedSettings {
@@ -36,13 +42,14 @@ export interface ResolvedSettings {
   readonly capabilities: readonly string[];
   readonly leaseTtlMs: number;
   readonly drainTimeoutMs: number;
+  readonly abortGraceMs: number;
   readonly sweepIntervalMs: number;
   readonly handleSignals: boolean;
   readonly workerId: string;
 }
 
-export const MAX_SLOTS = 10_000;
-export const MAX_CLAIM_AHEAD = 1_000;
+const MAX_SLOTS = 10_000;
+const MAX_CLAIM_AHEAD = 1_000;
 
 /** The settings with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
 export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
@@ -56,6 +63,7 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
       LIMITS.minLeaseTtlMs,
       LIMITS.maxLeaseTtlMs,
     ),
+    abortGraceMs: durationMs(settings.abortGrace ?? '30s'),
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
     sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,

@@ -1,6 +1,7 @@
 /** Coming to a backend that is not there yet, or never, and leaving it. */
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { app, EngineError, memory, valkey, type App, type AppOptions, type Backend } from '../../src/index.js';
 import { Lazy } from '../../src/shared/lazy.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
@@ -76,6 +77,17 @@ describe('a backend that cannot be opened for now', () => {
     expect(await run.state()).toBe('waiting');
   });
 
+  it("does not keep a caller's mistake waiting", async () => {
+    const { open, state } = opensAfter(Infinity);
+    clockedApp({ backend: open });
+    const task = a.task('t', { input: z.string() }, () => 1);
+    expect(await rejectionOf(task.run(5 as never))).toMatchObject({ code: 'invalid_task_input' });
+    expect(await rejectionOf(task.run('x', { id: '' }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await rejectionOf(task.runMany(['x', 5 as never]))).toMatchObject({ code: 'invalid_task_input' });
+    expect(await rejectionOf(a.worker({ slots: 0 }))).toMatchObject({ code: 'invalid_definition' });
+    expect(state.tries).toBe(0);
+  });
+
   it('ends a wait for a result when its own time is over, or its signal aborts', async () => {
     const { open } = opensAfter(Infinity);
     const { clock } = clockedApp({ backend: open });
@@ -129,6 +141,30 @@ describe('a backend that cannot be opened for now', () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await rejectionOf(a.backend())).toMatchObject({ code: 'transport_failed' });
   });
+});
+
+it('an open backend costs no promise that stays until the app is closed', async () => {
+  clockedApp({ backend: memory() });
+  await a.backend();
+  expect(a.backend()).toBe(a.backend());
+});
+
+it('what an operator should mend is said in the log, also where only a worker runs', async () => {
+  const backend = memory();
+  const listeners = new Set<(notice: EngineError) => void>();
+  backend.onNotice = (listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  const { clock, lines } = clockedApp({ backend: async () => backend });
+  a.task('t', () => 1);
+  await a.worker();
+  for (const listener of listeners) listener(new EngineError('unsafe_eviction_policy', 'allkeys-lru.'));
+  expect(lines).toEqual(['warn The server needs attention. EngineError']);
+  const closing = a.close();
+  await clock.advance(60_000);
+  await closing;
+  expect(listeners.size).toBe(0);
 });
 
 describe('closing', () => {

@@ -70,3 +70,12 @@ it('a running worker serves a task from the moment it has its handler', async ()
   later.handle(() => 2);
   expect(await run.result({ timeout: '20s' })).toBe(2);
 });
+
+it('a worker of more tasks than one claim can name runs them all the same', async () => {
+  const a = memoryApp();
+  apps.push(a);
+  const tasks = Array.from({ length: 300 }, (_, index) => a.task(`task ${index}`, { lane: 'all' }, () => index));
+  await a.worker({ slots: 4 });
+  const runs = [0, 150, 299].map((index) => tasks[index]?.run());
+  expect(await Promise.all(runs.map((run) => run?.result({ timeout: '20s' })))).toEqual([0, 150, 299]);
+});

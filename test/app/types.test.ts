@@ -2,6 +2,7 @@
  * What the compiler says about tasks. Every expected error stands above the line that it must be reported at: a message
  * about another member would not be silenced, and the type check would fail.
  */
+import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -105,7 +106,7 @@ it('what travels as JSON has the types that JSON leaves of it', async () => {
 });
 
 /** Compiled, never run. */
-export function untravelled(a: App): void {
+function untravelled(a: App): void {
   // @ts-expect-error -- a Map becomes {}
   a.task('map', () => new Map([['a', 1]]));
   // @ts-expect-error -- an Error becomes {}
@@ -136,7 +137,7 @@ export function untravelled(a: App): void {
 }
 
 /** Compiled, never run. */
-export function mistakes(a: App): void {
+function mistakes(a: App): void {
   const input = z.object({ n: z.string() });
   const output = z.object({ r: z.string() });
   a.task(
@@ -182,4 +183,30 @@ export function mistakes(a: App): void {
 
 it('mistakes are reported where they are made', () => {
   expect([mistakes, untravelled]).toHaveLength(2);
+});
+
+it('every option may be undefined as well as absent, for users of exactOptionalPropertyTypes', () => {
+  const files = [
+    'app/app-options',
+    'app/app',
+    'app/backoff',
+    'app/run',
+    'app/task',
+    'app/worker-options',
+    'testing/test-app',
+    'testing/engine',
+    'worker/options',
+    'worker/outcome',
+    'memory/backend',
+    'valkey/options',
+    'valkey/connection/address',
+  ];
+  const options = files.flatMap((file) => {
+    const text = readFileSync(new URL(`../../src/${file}.ts`, import.meta.url), 'utf8');
+    return [...text.matchAll(/^ +readonly \w+\?:[^;{]*(?:\{[^}]*\}[^;]*)?;/gm)].map(
+      ([option]) => `${file}: ${option.trim()}`,
+    );
+  });
+  expect(options.length).toBeGreaterThan(70);
+  expect(options.filter((option) => !/\| undefined;$/.test(option))).toEqual([]);
 });

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
+import { failureOf } from '../../src/app/failure.js';
 import { policyOf, policyOfRun } from '../../src/app/policy.js';
 import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
 import { abortCodeOf } from '../../src/worker/refusal.js';
 import { resolveSettings } from '../../src/worker/options.js';
-import { boundText, categoryOf, reasonOf } from '../../src/worker/text.js';
+import { categoryOf } from '../../src/worker/text.js';
+import { reasonOf } from '../../src/util/failure-text.js';
+import { boundText } from '../../src/util/text.js';
 
 describe('durations', () => {
   it.each([
@@ -108,6 +111,24 @@ describe('schemas', () => {
   });
 });
 
+describe('stored failures', () => {
+  it('have a message, and a class and details where an error was thrown', () => {
+    const details = 'TypeError: no such column\n    at run (db.js:1:2)\nCaused by Error: socket hang up';
+    expect(failureOf(`no such column: socket hang up\n\n--- details ---\n${details}`, 'handler_error')).toEqual({
+      message: 'no such column: socket hang up',
+      category: 'handler_error',
+      class: 'TypeError',
+      details,
+    });
+    expect(failureOf('max_reclaims_exceeded', 'max_reclaims_exceeded')).toEqual({
+      message: 'max_reclaims_exceeded',
+      category: 'max_reclaims_exceeded',
+      class: undefined,
+      details: '',
+    });
+  });
+});
+
 describe('texts of failures', () => {
   it('are cut at the end of a character', () => {
     expect(boundText('abc', 3)).toBe('abc');
@@ -162,7 +183,8 @@ describe('worker options', () => {
       slots: 1,
       claimAhead: 0,
       capabilities: [],
-      leaseTtlMs: 30_000,
+      leaseTtlMs: 10_000,
+      abortGraceMs: 30_000,
       drainTimeoutMs: 25_000,
       sweepIntervalMs: 5_000,
       handleSignals: false,

@@ -4,7 +4,7 @@ import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import { EngineError } from '../../../model/errors.js';
 
 /** `host:port`, `host` (port 6379, of a Sentinel 26379), or the two as an object. IPv6 addresses stand in brackets. */
-export type NodeAddress = string | { readonly host: string; readonly port?: number };
+export type NodeAddress = string | { readonly host: string; readonly port?: number | undefined };
 
 /** Certificates and names, as `tls.connect` of Node takes them: `ca`, `cert`, `key`, `passphrase`, `servername`, ... */
 export type TlsOptions = Omit<TlsConnectionOptions, 'host' | 'port' | 'path' | 'socket' | 'lookup'>;
@@ -15,30 +15,30 @@ export interface ConnectionOptions {
    * `valkey://[user:password@]host[:port][/database]`, `valkeys://` with TLS; several nodes of a cluster are separated by
    * commas. Default the environment variable `VALKEY_URL`, or `valkey://localhost:6379`.
    */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** Nodes of a cluster, in the place of `url`: any of them that answers leads to the others. */
-  readonly nodes?: readonly NodeAddress[];
+  readonly nodes?: readonly NodeAddress[] | undefined;
   /** Sentinels, in the place of `url`: they are asked where the primary is, again after each lost connection. */
-  readonly sentinels?: readonly NodeAddress[];
+  readonly sentinels?: readonly NodeAddress[] | undefined;
   /** What the Sentinels call the primary. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** User of the server. Default that of the URL, or `default`. */
-  readonly username?: string;
+  readonly username?: string | undefined;
   /** Password of the server. Default that of the URL, or none. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Number of the database. Default that of the URL, or 0; a cluster has no other. */
-  readonly database?: number;
+  readonly database?: number | undefined;
   /** User of the Sentinels. Default none. */
-  readonly sentinelUsername?: string;
+  readonly sentinelUsername?: string | undefined;
   /** Password of the Sentinels. Default none. */
-  readonly sentinelPassword?: string;
+  readonly sentinelPassword?: string | undefined;
   /**
    * TLS, with these certificates and names. Default on for `valkeys://`, off otherwise. The certificate of a node has to
    * bear the name that the URL or the cluster gives it, or `servername`.
    */
-  readonly tls?: boolean | TlsOptions;
+  readonly tls?: boolean | TlsOptions | undefined;
   /** Resolves host names, as the option of `net.connect` does. Default `dns.lookup`. */
-  readonly lookup?: LookupFunction;
+  readonly lookup?: LookupFunction | undefined;
 }
 
 export interface HostAndPort {

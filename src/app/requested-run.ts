@@ -1,0 +1,39 @@
+/** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
+import { EngineError } from '../../model/errors.js';
+import { encode, type Encoded } from '../shared/codec.js';
+import { InvalidInputError } from '../shared/errors.js';
+import { validate } from '../shared/schema.js';
+import { engineKeyOf } from './own-ids.js';
+import type { RunOptions, TaskDefinition } from './task.js';
+import { checkRunOptions } from './task-checks.js';
+
+export interface RequestedRun {
+  readonly task: TaskDefinition;
+  readonly options: RunOptions;
+  readonly input: Encoded;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** @throws InvalidInputError, InvalidDefinitionError */
+export async function requestedRun(task: TaskDefinition, input: unknown, options: RunOptions): Promise<RequestedRun> {
+  checkRunOptions(task.name, options);
+  const idempotencyKey = engineKeyOf(task.name, options);
+  const validated = await validate(task.input, input);
+  if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
+  // The input goes as it was given: the worker applies the schema, once.
+  return { task, options, input: encodeInput(task.name, input), idempotencyKey };
+}
+
+function encodeInput(taskName: string, input: unknown): Encoded {
+  try {
+    return encode(input);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const problem = error.message.replace(/^invalid_input: payload: /, '').replace(error.hint, '');
+    throw new InvalidInputError(
+      taskName,
+      problem.trim(),
+      'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
+    );
+  }
+}
