@@ -130,7 +130,15 @@ describe('a user with the rights of aclOf', () => {
   test('in another database needs the right to go there', async () => {
     const url = `${await makeUser({ user: 'second', database: 3 })}/3`;
     await useEverything(await opened(url), '{fp:0}');
-    // Without it nothing goes to another database instead.
+    // Without it nothing goes to another database instead, neither later
+    const backend = await opened(url);
+    await admin.flushall();
+    await makeUser({ user: 'second' });
+    await admin.call('CLIENT', 'KILL', 'USER', 'second');
+    for (let i = 0; i < 5; i++) await errorOf(backend.listLanes());
+    expect(await errorOf(backend.listLanes())).toMatchObject({ code: 'server_refused' });
+    expect(await admin.dbsize()).toBe(0);
+    // nor at boot.
     const lacking = `${await makeUser({ user: 'second' })}/3`;
     await admin.flushall();
     const error = await errorOf(opened(lacking));

@@ -99,11 +99,11 @@ test('nothing is sent when the time is over', async () => {
   expect(reads).toBe(0);
 });
 
-test('a pause of the event loop does not count, before a call is sent and while it is under way', async () => {
+test('a pause of the event loop does not count', async () => {
   const deadline = deadlines.fromNow();
   // Time passes, and no timer runs.
-  vi.setSystemTime(Date.now() + 60_000);
-  await vi.advanceTimersByTimeAsync(1);
+  const now = performance.now.bind(performance);
+  performance.now = () => now() + 60_000;
   expect(await made([undefined], true, deadline)).toMatchObject({ sent: 1, outcome: 'answer' });
 });
 
