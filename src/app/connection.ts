@@ -41,6 +41,7 @@ export class Connection {
   private error: unknown;
   private wasTried = false;
   private stopWaiting: (() => void) | undefined;
+  private stopNotices: (() => void) | undefined;
   private readonly closed: Promise<never>;
   private endWaits!: (error: AppClosedError) => void;
 
@@ -118,6 +119,8 @@ export class Connection {
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
     this.backend = backend;
+    const { log } = this.options;
+    this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
@@ -163,6 +166,7 @@ export class Connection {
       );
     this.state = 'closed';
     this.stopWaiting?.();
+    this.stopNotices?.();
     this.endWaits(new AppClosedError());
   }
 
