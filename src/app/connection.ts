@@ -118,9 +118,12 @@ export class Connection {
       throw new AppClosedError();
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
+    if (this.backend !== backend) {
+      const { log } = this.options;
+      this.stopNotices?.();
+      this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
+    }
     this.backend = backend;
-    const { log } = this.options;
-    this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
