@@ -71,7 +71,10 @@ export function joined(originals: readonly ParsedCommand[]): Joined {
 function commandOf(group: Group | ParsedCommand): ParsedCommand {
   if (!('joining' in group)) return group;
   const { name, args, joining, lists } = group;
-  return { name, args: lists.length === 1 ? args : { ...args, [joining.list]: lists.flat() } } as unknown as ParsedCommand;
+  return {
+    name,
+    args: lists.length === 1 ? args : { ...args, [joining.list]: lists.flat() },
+  } as unknown as ParsedCommand;
 }
 
 function shared(

@@ -24,11 +24,7 @@ interface Fetch<Args> {
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
 
 /** A view of what was fetched, and of nothing else. */
-function viewOf(parts: {
-  executions?: Partial<ExecutionView>;
-  schedule?: Partial<ScheduleView>;
-  log?: LogView;
-}): View {
+function viewOf(parts: { executions?: Partial<ExecutionView>; schedule?: Partial<ScheduleView>; log?: LogView }): View {
   return parts as View;
 }
 
