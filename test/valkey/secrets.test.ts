@@ -11,7 +11,7 @@ import { faultOf, NotYet } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
-/** What a logger's serialiser can find: own properties and causes, also those that are hidden, at any depth. */
+/** What a logger's serializer can find: own properties and causes, also those that are hidden, at any depth. */
 function everythingIn(value: unknown, seen = new Set<unknown>()): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if (seen.has(value)) return '';
