@@ -120,6 +120,11 @@ export class Connection {
       throw new AppClosedError();
     }
     if (this.failures > 0) this.options.log.info('The backend is open.');
+    if (this.backend !== backend) {
+      const { log } = this.options;
+      this.stopNotices?.();
+      this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
+    }
     this.backend = backend;
     this.stopNotices = backend.onNotice?.((notice) => this.options.log.warn('The server needs attention.', notice));
     this.state = 'connected';
@@ -168,6 +173,7 @@ export class Connection {
     this.state = 'closed';
     this.stopNotices?.();
     this.stopWaiting?.();
+    this.stopNotices?.();
     this.endWaits(new AppClosedError());
   }
 

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { run } from '../../fuzz/actions.js';
 import { runDifferential, type Subject } from '../../fuzz/differential.js';
+import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
 import { conformance, seededUuids, testEngine } from '../../src/testing/index.js';
@@ -57,7 +58,7 @@ describe('a cluster', () => {
     await using backend = await opened('found:');
     await backend.ping();
     const libraries = await onEveryNode((node) => node.call('FUNCTION', 'LIST'));
-    for (const list of libraries) expect(JSON.stringify(list)).toContain('flowfabric_v1');
+    for (const list of libraries) expect(JSON.stringify(list)).toContain(`"${library('production').name}"`);
   });
 
   it('serves partitions of every node without a redirection, and lists the lanes of all', async () => {

@@ -224,7 +224,7 @@ describe('a server that is demoted', () => {
     await admin.call('REPLICAOF', primary.host, primary.port);
     await until(async () => /^master_link_status:up/m.test(await admin.info('replication')));
     const { error, tookMs } = await failure(create(backend));
-    expect(error.code).toBe('transport_failed');
+    expect(error.code).toBe('server_not_ready');
     expect(tookMs).toBeLessThan(CALL_TIMEOUT_MS + MARGIN_MS);
     const waiting = persistently(() => create(backend));
     await pause(100);

@@ -83,7 +83,7 @@ describe('a user with the rights of aclOf', () => {
       ['MONITOR'],
       ['EVAL', 'return 1', '0'],
       ['FUNCTION', 'FLUSH'],
-      ['FUNCTION', 'DELETE', 'flowfabric_v1'],
+      ['FUNCTION', 'DELETE', library('production').name],
       ['FUNCTION', 'LIST'],
       ['REPLICAOF', 'NO', 'ONE'],
       ['SELECT', '1'],
@@ -97,7 +97,17 @@ describe('a user with the rights of aclOf', () => {
       ['PUBLISH', 'ff:timers2', 'x'],
       ['SUBSCRIBE', 'ff:'],
       ['SUBSCRIBE', 'foreign'],
-      ['FCALL', 'flowfabric_v1_read', '2', 'other:{fp:0}:log', 'other:{fp:0}:absent', '1', '1', '0', 'list_lanes'],
+      [
+        'FCALL',
+        `${library('production').functionPrefix}read`,
+        '2',
+        'other:{fp:0}:log',
+        'other:{fp:0}:absent',
+        '1',
+        '1',
+        '0',
+        'list_lanes',
+      ],
     ];
     for (const words of denied)
       await expect(own.call(words[0] as string, words.slice(1)), words.join(' ')).rejects.toThrow(
@@ -130,7 +140,15 @@ describe('a user with the rights of aclOf', () => {
   test('in another database needs the right to go there', async () => {
     const url = `${await makeUser({ user: 'second', database: 3 })}/3`;
     await useEverything(await opened(url), '{fp:0}');
-    // Without it nothing goes to another database instead.
+    // Without it nothing goes to another database instead, neither later
+    const backend = await opened(url);
+    await admin.flushall();
+    await makeUser({ user: 'second' });
+    await admin.call('CLIENT', 'KILL', 'USER', 'second');
+    for (let i = 0; i < 5; i++) await errorOf(backend.listLanes());
+    expect(await errorOf(backend.listLanes())).toMatchObject({ code: 'server_refused' });
+    expect(await admin.dbsize()).toBe(0);
+    // nor at boot.
     const lacking = `${await makeUser({ user: 'second' })}/3`;
     await admin.flushall();
     const error = await errorOf(opened(lacking));
@@ -189,7 +207,7 @@ describe('a right that is missing', () => {
     expect(await backend.createExecution({ ...args, delayUntil: Date.now() + 60_000 })).toMatchObject({
       kind: 'created',
     });
-    const { events } = await backend.readLog({ partition: '{fp:0}', after: 0, limit: 1_000 });
+    const { events } = await backend.readLog({ partition: '{fp:0}' });
     expect(events.some(({ event }) => (event as { executionId?: string }).executionId === executionId)).toBe(true);
     expect(await backend.readExecutionState({ executionId })).toBeDefined();
     await client.close();

@@ -117,8 +117,8 @@ describe('the library', () => {
     await load(library('test').source);
     await boot();
     const names = JSON.stringify(await admin.call('FUNCTION', 'LIST'));
-    expect(names).toContain('"flowfabric_v1"');
-    expect(names).toContain('"flowfabric_v1_test"');
+    expect(names).toContain(`"${wanted.name}"`);
+    expect(names).toContain(`"${library('test').name}"`);
   });
 });
 

@@ -93,12 +93,12 @@ test('wakes arrive, also after the connection was lost', async () => {
   };
   let wakesSeen = 0;
   await woken();
-  expect(wakes[0]).toEqual({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
+  expect(wakes[0]).toMatchObject({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
   wakesSeen = 1;
   await server.restart();
   wakes.length = 0;
   await woken();
-  expect(wakes[0]).toEqual({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
+  expect(wakes[0]).toMatchObject({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
 });
 
 test('a library that is lost with the server is brought again', async () => {

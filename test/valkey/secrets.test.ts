@@ -11,7 +11,7 @@ import { faultOf, NotYet } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
-/** What a logger's serialiser can find: own properties and causes, also those that are hidden, at any depth. */
+/** What a logger's serializer can find: own properties and causes, also those that are hidden, at any depth. */
 function everythingIn(value: unknown, seen = new Set<unknown>()): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if (seen.has(value)) return '';
@@ -202,16 +202,24 @@ describe('no payload is told', () => {
   test('when a stored value does not decode', async () => {
     const executionId = `{fp:0}:${randomUUID()}`;
     await create(Buffer.from('x'), { executionId, tags: { 'team.name': 'a' } });
-    await always(async (_payload, secret) => {
-      await admin.hset(`pay:${executionId}:details`, 'tags', `{${secret}`);
-      return backend.describeExecution({ executionId });
-    });
-    await always(async (_payload, secret) => {
-      await admin.hset(`pay:${executionId}:details`, 'tags', '{}', 'policy', JSON.stringify({ [secret]: secret }));
-      await backend.describeExecution({ executionId });
-      // Tolerated: nothing to tell.
-      throw new EngineError('corruption', 'No fault.');
-    });
+    for (const key of await admin.keys(`pay:${executionId}*`)) {
+      if ((await admin.type(key)) !== 'hash') continue;
+      for (const [field, value] of Object.entries(await admin.hgetall(key))) {
+        for (const wrong of [
+          (secret: string) => secret,
+          (secret: string) => `{"a":"${secret}`,
+          (secret: string) => `5|${secret}|`,
+        ])
+          await always(async (_payload, secret) => {
+            await admin.hset(key, field, wrong(secret));
+            await backend.describeExecution({ executionId });
+            await backend.readExecutionContext({ executionId });
+            // What is read all the same tells nothing.
+            throw new EngineError('corruption', 'No fault.');
+          }, 2);
+        await admin.hset(key, field, value);
+      }
+    }
   });
 
   test('when a handle is none', async () => {

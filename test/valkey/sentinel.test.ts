@@ -58,8 +58,8 @@ beforeAll(async () => {
     client.on('error', () => undefined);
     await until(async () => {
       const facts = (await client.call('SENTINEL', 'MASTER', NAME)) as string[];
-      const valueOf = (name: string) => facts[facts.indexOf(name) + 1];
-      return valueOf('num-slaves') === '1' && valueOf('num-other-sentinels') === String(COUNT - 1);
+      const factOf = (name: string) => facts[facts.indexOf(name) + 1];
+      return factOf('num-slaves') === '1' && factOf('num-other-sentinels') === String(COUNT - 1);
     });
     client.disconnect();
   }

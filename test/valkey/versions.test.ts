@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { library } from '../../lua/library.js';
 import type { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend.js';
+import { LibraryKeeper } from '../../src/valkey/boot/library.js';
 import { DeploymentRecord } from '../../src/valkey/boot/deployment.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -19,6 +20,7 @@ const open: Backend[] = [];
 beforeEach(async () => {
   server = await startValkey();
   admin = new Valkey(server.url);
+  admin.on('error', () => undefined);
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((backend) => backend.close()));
@@ -100,10 +102,28 @@ test('a process that saw the newer build remembers it when the server has forgot
   expect(await loadedBuild()).toBeUndefined();
 });
 
+test('a newer build that comes between the look and the loading stays', async () => {
+  /** Another process is faster: between two commands of this one. */
+  const racing = new Proxy(admin, {
+    get(target, name) {
+      if (name === 'zscore')
+        return async (...args: [string, string]) => {
+          const found = await target.zscore(...args);
+          await admin.call('FUNCTION', 'LOAD', 'REPLACE', ofBuild(own.build + 1));
+          return found;
+        };
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  await new LibraryKeeper(racing, new DeploymentRecord(racing, 'ff:'), 'production').bring('load');
+  expect(await loadedBuild()).toBe(own.build + 1);
+});
+
 test('a library that takes other arguments is a mismatch at once, and no loop', async () => {
   // It looks for the bytes in another place than this process puts them, and answers that they are not there.
   const source = ofBuild(own.build + 1);
-  const other = source.replace(/('execute'), execute\)/, '$1, function() return { { 2 } } end)');
+  const other = source.replace(/('execute'), execute\)/, '$1, function() return { -2 } end)');
   expect(other).not.toBe(source);
   await admin.call('FUNCTION', 'LOAD', 'REPLACE', other);
   const backend = await opened({ callTimeoutMs: 5_000 });
@@ -177,6 +197,22 @@ test('an eviction policy that becomes unsafe is told, once until it is mended', 
   await reconnect();
   await until(() => notices.length > 1);
   expect(notices[1]?.message).toContain('volatile-ttl');
+});
+
+test('it is looked at every few minutes, also while the connection stands', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  const notices: EngineError[] = [];
+  try {
+    await opened({ onNotice: (notice) => notices.push(notice) });
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    await sleep(100);
+    expect(notices).toEqual([]);
+    vi.advanceTimersByTime(300_000);
+  } finally {
+    vi.useRealTimers();
+  }
+  await until(() => notices.length > 0);
+  expect(notices).toMatchObject([{ code: 'unsafe_eviction_policy' }]);
 });
 
 test('a deployment that was replaced by another one under the same prefix is told', async () => {

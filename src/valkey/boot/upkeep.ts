@@ -28,8 +28,6 @@ export interface UpkeepOptions {
   /** Answers what is missing of channels; throws what is missing else. */
   readonly proveRights: () => Promise<EngineError | undefined>;
   readonly connection: Connection;
-  /** For tests. Default two minutes. */
-  readonly intervalMs?: number;
 }
 
 export class Upkeep {
@@ -40,8 +38,8 @@ export class Upkeep {
   private closed = false;
 
   constructor(private readonly options: UpkeepOptions) {
-    const { client, intervalMs = INTERVAL_MS } = options;
-    this.timer = setInterval(() => void this.look(), intervalMs);
+    const { client } = options;
+    this.timer = setInterval(() => void this.look(), INTERVAL_MS);
     this.timer.unref();
     client.on('ready', () => this.lookSoon());
     client.on('+node', () => this.lookSoon());

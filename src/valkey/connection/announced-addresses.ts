@@ -55,8 +55,8 @@ export class AnnouncedAddresses {
 
   private readNode([endpoint, port, id, more = []]: AnnouncedNode, askedHost: string): AnnouncedNode {
     // "?" is a name that was not set; nothing is the address by which the node was asked.
-    const host = (endpoint === '?' ? valueOf(more, 'ip') : endpoint) || askedHost;
-    const name = valueOf(more, 'hostname');
+    const host = (endpoint === '?' ? memberOf(more, 'ip') : endpoint) || askedHost;
+    const name = memberOf(more, 'hostname');
     const { tls } = this.address;
     // A certificate bears names: connect by the name, unless the caller says what the certificate has to bear.
     const byName =
@@ -66,7 +66,7 @@ export class AnnouncedAddresses {
   }
 }
 
-function valueOf(pairs: readonly string[], name: string): string | undefined {
+function memberOf(pairs: readonly string[], name: string): string | undefined {
   const at = pairs.indexOf(name);
   return at === -1 || at % 2 === 1 ? undefined : pairs[at + 1];
 }

@@ -8,7 +8,7 @@
  */
 import { EngineError } from '../../../model/errors.js';
 import type { Deadlines } from './deadlines.js';
-import { CallTimeout, faultOf, isFunctionMissing, isNotNow, NotYet } from './faults.js';
+import { CallTimeout, faultOf, isFunctionMissing, isNotNow, isUnconnected } from './faults.js';
 
 /** Pause before a call is made again, ms: doubled each time. */
 const PAUSE_MS = 10;
@@ -76,13 +76,13 @@ export class CallRetrier {
     const { deadlines, bringLibrary, connectionFault } = this.options;
     let error = first;
     let brought = false;
-    /** Why the library is not brought, which says more than that it is missing. */
-    let awaited: NotYet | undefined;
+    /** The last fault that says more than that there is no connection, or that the library is missing. */
+    let telling: unknown;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       if (!isNotNow(error, connectionFault())) throw this.faultOf(error);
       const missing = isFunctionMissing(error);
-      if (error instanceof NotYet) awaited = error;
-      if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf((missing ? awaited : undefined) ?? error);
+      if (!missing && !isUnconnected(error)) telling = error;
+      if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf(telling ?? error);
       try {
         // A library that is missing although it was brought a moment ago gets the server a pause, too.
         if (!missing || brought) await pause(pauseMs);

@@ -73,6 +73,11 @@ export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
 }
 
+/** Whether the client library had no connection to send the call on. */
+export function isUnconnected(error: unknown): boolean {
+  return error instanceof Error && NOT_CONNECTED.test(error.message);
+}
+
 /** Why a connection cannot come about until something is changed: a refused login or certificate. */
 function lastingReason(fault: unknown): ErrorCode | undefined {
   const reason = reasonOf(fault);
