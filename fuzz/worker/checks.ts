@@ -4,7 +4,7 @@ import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
-import type { Node, NodeWorker } from './node.js';
+import { CALL_TIMEOUT_MS, type Node, type NodeWorker } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
@@ -210,10 +210,10 @@ export class Checks {
   }
 
   private lostLease(node: Node, lease: LeaseFacts, how: string): void {
-    const to = this.world.scheduler.now();
+    const to = Math.min(this.world.scheduler.now(), lease.expiresAt);
     const { leaseTtlMs } = node.setup;
     if (this.isExcused(node, lease, to)) return;
-    const { blockedMs, faultMs } = node.troubleWithin(lease.grantedAt - 5_000, to);
+    const { blockedMs, faultMs } = node.troubleWithin(this.troubleFrom(node, lease, to), to);
     this.world.broken(
       'a healthy worker loses no lease',
       `lease ${short(lease.leaseId)} of ${short(lease.executionId)}, granted at +${lease.grantedAt - 1_700_000_000_000} for ${leaseTtlMs} ms: ${how}; blocked ${blockedMs} ms, faults ${faultMs} ms`,
@@ -221,9 +221,14 @@ export class Checks {
   }
 
   /** Whether its process was held up for so long that it may have lost the lease by this time. */
-  isExcused(node: Node, { grantedAt }: LeaseFacts, to: number): boolean {
-    const { blockedMs, faultMs } = node.troubleWithin(grantedAt - 5_000, to);
+  isExcused(node: Node, lease: LeaseFacts, to: number): boolean {
+    const { blockedMs, faultMs } = node.troubleWithin(this.troubleFrom(node, lease, to), to);
     return blockedMs + faultMs >= (faultMs > 0 ? FAULTY_SHARE : BLOCKED_SHARE) * node.setup.leaseTtlMs;
+  }
+
+  /** From when on trouble can have cost the lease. Renewals that ran without an answer did its worker no good. */
+  private troubleFrom(node: Node, { claimedAt }: LeaseFacts, to: number): number {
+    return Math.max(claimedAt, to - node.setup.leaseTtlMs) - CALL_TIMEOUT_MS;
   }
 
   drained(node: Node, { worker }: NodeWorker, limitMs: number): void {
