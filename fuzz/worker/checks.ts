@@ -237,16 +237,17 @@ export class Checks {
     const { blockedMs } = node.troubleWithin(limitMs - 60_000, now);
     if (now > limitMs + blockedMs) world.broken('a drain ends in its time', `${now - limitMs} ms late`);
     if (node.wellSince > now - 15_000 || [...node.connection.inFlight].some(({ fault }) => fault !== undefined)) return;
-    for (const lease of world.facts.leases.values())
-      if (
-        lease.workerInstanceId === worker.workerInstanceId &&
-        lease.endedAt === undefined &&
-        this.received.has(lease.leaseId)
-      )
+    for (const lease of world.facts.leases.values()) {
+      const own = lease.workerInstanceId === worker.workerInstanceId && this.received.has(lease.leaseId);
+      const deadlineAt = world.facts.executions.get(lease.executionId)?.deadlineAt;
+      // What has run out of time is left to the loop.
+      const over = Math.min(lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity) <= now;
+      if (own && !over && lease.endedAt === undefined)
         world.broken(
           'a drained worker holds nothing',
           `lease ${short(lease.leaseId)} of ${short(lease.executionId)} is still its own`,
         );
+    }
   }
 
   // At rest, before time moves on.
