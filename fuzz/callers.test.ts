@@ -53,6 +53,8 @@ const intent: fc.Arbitrary<Intent> = fc.record({
     'create_with_key',
     'claim',
     'claim',
+    'claim',
+    'release',
     'complete',
     'fail',
     'renew',

@@ -241,7 +241,7 @@ export class Checks {
       const own = lease.workerInstanceId === worker.workerInstanceId && this.received.has(lease.leaseId);
       const deadlineAt = world.facts.executions.get(lease.executionId)?.deadlineAt;
       // What has run out of time is left to the loop.
-      const over = Math.min(lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity) <= now;
+      const over = Math.min(lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity) <= now;
       if (own && !over && lease.endedAt === undefined)
         world.broken(
           'a drained worker holds nothing',
