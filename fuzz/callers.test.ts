@@ -230,7 +230,7 @@ const SHRINK_LIMIT_MS = 30_000;
 async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]> {
   await server.clear();
   await server.backend.execute([...before]);
-  const { end } = await server.backend.readLog({ partition: PARTITION, after: 0, limit: 1 });
+  const { next } = await server.backend.readLog({ partition: PARTITION, limit: 1_000 });
   const sent = batches.map((batch, caller) =>
     batch.flatMap((each, position) => commandsOf(each, caller, String(position))),
   );
@@ -238,7 +238,7 @@ async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]
   const answered = await Promise.all(
     sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>),
   );
-  const { events } = await server.backend.readLog({ partition: PARTITION, after: end, limit: 1_000 });
+  const { events } = await server.backend.readLog({ partition: PARTITION, after: next, limit: 1_000 });
   return sent.map((commands, caller) => ({
     commands,
     answers: (answered[caller] ?? []).map(plain),

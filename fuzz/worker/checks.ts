@@ -82,7 +82,7 @@ export class Checks {
       if (command.name === 'renewLease') this.renewalSent(command as EndingCommand);
       if (ENDING_NAMES.has(command.name)) this.endingSent(node, command as EndingCommand);
     }
-    if (call.names.some((name) => name === 'listDue' || name === 'applyDue'))
+    if (call.names.some((name) => name === 'applyDue'))
       for (const partition of this.partitions) this.lookedAt.set(partition, this.world.scheduler.now());
   }
 
@@ -198,7 +198,7 @@ export class Checks {
 
   /** Told of every event. */
   logged(event: Event): void {
-    const execution = this.world.facts.executions.get(event.executionId);
+    const execution = 'executionId' in event ? this.world.facts.executions.get(event.executionId) : undefined;
     if (execution === undefined) return;
     const lease = event.type === 'execution_claimed' ? execution.leases.at(-2) : execution.leases.at(-1);
     const lapsed =

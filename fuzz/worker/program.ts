@@ -187,7 +187,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 
 /** Those whose faults matter most to a worker come up more often. */
 const GROUPS: readonly CallGroup[] = [
-  ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'any', 'any'] as const),
+  ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe'] as const),
 ];
 
