@@ -110,9 +110,9 @@ export class IndexedStore implements Store {
     this.partition.header.applier = applier;
   }
 
-  /** Whether this execution is the first of its queue. */
-  isHead(execution: ReadonlyExecution): boolean {
-    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first === execution;
+  /** The first of the queue that this execution is in, or was in. */
+  headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
+    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first;
   }
 
   private append(event: Event): void {
@@ -217,7 +217,10 @@ export class IndexedStore implements Store {
   }
 
   private logView(): LogView {
-    return { header: this.partition.header, read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit) };
+    return {
+      header: this.partition.header,
+      read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit),
+    };
   }
 
   private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
