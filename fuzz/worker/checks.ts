@@ -261,7 +261,8 @@ export class Checks {
     this.checkedAt = now;
     const idle = this.idleWorkers();
     for (const execution of world.facts.executions.values())
-      if (execution.situation !== 'ended') this.undone(execution, idle, next);
+      if (execution.situation === 'eligible') this.undone(execution, idle, next);
+      else if (execution.situation !== 'ended') this.late(execution, next);
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.told(call, next);
     this.loops(next);
     for (const node of world.living) this.looks(node, idle, next);
@@ -296,7 +297,6 @@ export class Checks {
   /** Work that can be done is not left while a worker that can do it is idle. */
   private undone(execution: ExecutionFacts, idle: readonly Idle[], next: number): void {
     const { world } = this;
-    if (execution.situation !== 'eligible') return this.late(execution, next);
     const now = world.scheduler.now();
     for (const { node, seen, boundMs, wellSince } of idle) {
       if (!canDo(node, execution)) continue;
@@ -329,12 +329,22 @@ export class Checks {
         // A worker that got something meanwhile was not idle, however short it took.
         if (claimed !== each.seenClaimed) each.seen.clear();
         each.seenClaimed = claimed;
-        if (state === 'running' && each.drainedAt === undefined && running + ahead < slots)
+        const stuck = this.unsettled(each) > running;
+        if (state === 'running' && !stuck && each.drainedAt === undefined && running + ahead < slots)
           idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
         else each.seen.clear();
       }
     }
     return idle;
+  }
+
+  /** Handlers of this worker that have not settled; more than it counts, when it gave up on one that does not stop. */
+  private unsettled({ worker }: NodeWorker): number {
+    const { calls, leases } = this.world.facts;
+    return calls.filter(
+      ({ endedAt, leaseId }) =>
+        endedAt === undefined && leases.get(leaseId)?.workerInstanceId === worker.workerInstanceId,
+    ).length;
   }
 
   private sweepBoundMs(node: Node): number {
