@@ -375,7 +375,7 @@ export class Checks {
   /** Since when a healthy loop runs; never, if none does. */
   private loopsSince(): number {
     const healthy = this.world.living
-      .filter(({ setup, workers }) => setup.loop && workers.length > 0)
+      .filter(({ setup, workers, closing }) => setup.loop && !closing && workers.length > 0)
       .map((node) => this.loopWellSince(node));
     return Math.min(Infinity, ...healthy);
   }

@@ -223,6 +223,7 @@ async function roomIsFree(world: World): Promise<void> {
 async function closed(world: World): Promise<void> {
   const nodes = world.living;
   const closing = nodes.map(async (node) => {
+    node.closing = true;
     await node.app.close();
     node.closed = true;
     nothingLeft(world, node);

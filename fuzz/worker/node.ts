@@ -53,6 +53,8 @@ export class Node {
   /** When it last looked for work. */
   lookedAt: number;
   probing = 0;
+  /** It has been asked to close: its loop may have ended. */
+  closing = false;
   closed = false;
   private wellAgainAt = -Infinity;
   private gate: () => void = () => undefined;
