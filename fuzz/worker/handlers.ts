@@ -34,7 +34,11 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? LAST;
     const call = begin(world, node, context, step);
     try {
-      await work(node, context, world.hurries ? { ...step, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step);
+      await work(
+        node,
+        context,
+        world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
+      );
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
