@@ -4,7 +4,7 @@ import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
-import type { Node, NodeWorker } from './node.js';
+import { CALL_TIMEOUT_MS, type Node, type NodeWorker } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
@@ -82,7 +82,7 @@ export class Checks {
       if (command.name === 'renewLease') this.renewalSent(command as EndingCommand);
       if (ENDING_NAMES.has(command.name)) this.endingSent(node, command as EndingCommand);
     }
-    if (call.names.some((name) => name === 'listDue' || name === 'applyDue'))
+    if (call.names.some((name) => name === 'applyDue'))
       for (const partition of this.partitions) this.lookedAt.set(partition, this.world.scheduler.now());
   }
 
@@ -198,7 +198,7 @@ export class Checks {
 
   /** Told of every event. */
   logged(event: Event): void {
-    const execution = this.world.facts.executions.get(event.executionId);
+    const execution = 'executionId' in event ? this.world.facts.executions.get(event.executionId) : undefined;
     if (execution === undefined) return;
     const lease = event.type === 'execution_claimed' ? execution.leases.at(-2) : execution.leases.at(-1);
     const lapsed =
@@ -210,10 +210,10 @@ export class Checks {
   }
 
   private lostLease(node: Node, lease: LeaseFacts, how: string): void {
-    const to = this.world.scheduler.now();
+    const to = Math.min(this.world.scheduler.now(), lease.expiresAt);
     const { leaseTtlMs } = node.setup;
     if (this.isExcused(node, lease, to)) return;
-    const { blockedMs, faultMs } = node.troubleWithin(lease.grantedAt - 5_000, to);
+    const { blockedMs, faultMs } = node.troubleWithin(this.troubleFrom(node, lease, to), to);
     this.world.broken(
       'a healthy worker loses no lease',
       `lease ${short(lease.leaseId)} of ${short(lease.executionId)}, granted at +${lease.grantedAt - 1_700_000_000_000} for ${leaseTtlMs} ms: ${how}; blocked ${blockedMs} ms, faults ${faultMs} ms`,
@@ -221,9 +221,14 @@ export class Checks {
   }
 
   /** Whether its process was held up for so long that it may have lost the lease by this time. */
-  isExcused(node: Node, { grantedAt }: LeaseFacts, to: number): boolean {
-    const { blockedMs, faultMs } = node.troubleWithin(grantedAt - 5_000, to);
+  isExcused(node: Node, lease: LeaseFacts, to: number): boolean {
+    const { blockedMs, faultMs } = node.troubleWithin(this.troubleFrom(node, lease, to), to);
     return blockedMs + faultMs >= (faultMs > 0 ? FAULTY_SHARE : BLOCKED_SHARE) * node.setup.leaseTtlMs;
+  }
+
+  /** From when on trouble can have cost the lease. Renewals that ran without an answer did its worker no good. */
+  private troubleFrom(node: Node, { claimedAt }: LeaseFacts, to: number): number {
+    return Math.max(claimedAt, to - node.setup.leaseTtlMs) - CALL_TIMEOUT_MS;
   }
 
   drained(node: Node, { worker }: NodeWorker, limitMs: number): void {
@@ -232,16 +237,17 @@ export class Checks {
     const { blockedMs } = node.troubleWithin(limitMs - 60_000, now);
     if (now > limitMs + blockedMs) world.broken('a drain ends in its time', `${now - limitMs} ms late`);
     if (node.wellSince > now - 15_000 || [...node.connection.inFlight].some(({ fault }) => fault !== undefined)) return;
-    for (const lease of world.facts.leases.values())
-      if (
-        lease.workerInstanceId === worker.workerInstanceId &&
-        lease.endedAt === undefined &&
-        this.received.has(lease.leaseId)
-      )
+    for (const lease of world.facts.leases.values()) {
+      const own = lease.workerInstanceId === worker.workerInstanceId && this.received.has(lease.leaseId);
+      const deadlineAt = world.facts.executions.get(lease.executionId)?.deadlineAt;
+      // What has run out of time is left to the loop.
+      const over = Math.min(lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity) <= now;
+      if (own && !over && lease.endedAt === undefined)
         world.broken(
           'a drained worker holds nothing',
           `lease ${short(lease.leaseId)} of ${short(lease.executionId)} is still its own`,
         );
+    }
   }
 
   // At rest, before time moves on.
@@ -255,7 +261,8 @@ export class Checks {
     this.checkedAt = now;
     const idle = this.idleWorkers();
     for (const execution of world.facts.executions.values())
-      if (execution.situation !== 'ended') this.undone(execution, idle, next);
+      if (execution.situation === 'eligible') this.undone(execution, idle, next);
+      else if (execution.situation !== 'ended') this.late(execution, next);
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.told(call, next);
     this.loops(next);
     for (const node of world.living) this.looks(node, idle, next);
@@ -290,7 +297,6 @@ export class Checks {
   /** Work that can be done is not left while a worker that can do it is idle. */
   private undone(execution: ExecutionFacts, idle: readonly Idle[], next: number): void {
     const { world } = this;
-    if (execution.situation !== 'eligible') return this.late(execution, next);
     const now = world.scheduler.now();
     for (const { node, seen, boundMs, wellSince } of idle) {
       if (!canDo(node, execution)) continue;
@@ -323,12 +329,22 @@ export class Checks {
         // A worker that got something meanwhile was not idle, however short it took.
         if (claimed !== each.seenClaimed) each.seen.clear();
         each.seenClaimed = claimed;
-        if (state === 'running' && each.drainedAt === undefined && running + ahead < slots)
+        const stuck = this.unsettled(each) > running;
+        if (state === 'running' && !stuck && each.drainedAt === undefined && running + ahead < slots)
           idle.push({ node, seen: each.seen, boundMs: this.sweepBoundMs(node), wellSince: node.wellSince });
         else each.seen.clear();
       }
     }
     return idle;
+  }
+
+  /** Handlers of this worker that have not settled; more than it counts, when it gave up on one that does not stop. */
+  private unsettled({ worker }: NodeWorker): number {
+    const { calls, leases } = this.world.facts;
+    return calls.filter(
+      ({ endedAt, leaseId }) =>
+        endedAt === undefined && leases.get(leaseId)?.workerInstanceId === worker.workerInstanceId,
+    ).length;
   }
 
   private sweepBoundMs(node: Node): number {
@@ -359,7 +375,7 @@ export class Checks {
   /** Since when a healthy loop runs; never, if none does. */
   private loopsSince(): number {
     const healthy = this.world.living
-      .filter(({ setup, workers }) => setup.loop && workers.length > 0)
+      .filter(({ setup, workers, closing }) => setup.loop && !closing && workers.length > 0)
       .map((node) => this.loopWellSince(node));
     return Math.min(Infinity, ...healthy);
   }

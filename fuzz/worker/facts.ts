@@ -9,7 +9,8 @@ export interface LeaseFacts {
   readonly attemptId: string;
   readonly workerInstanceId: string;
   readonly claimedAt: number;
-  readonly attemptTimeoutAt: number | undefined;
+  /** Absent while the clock of the attempt stands: its handler has not begun. */
+  attemptTimeoutAt: number | undefined;
   /** Claim and renewals, as the server carried them out. */
   grantedAt: number;
   expiresAt: number;
@@ -116,7 +117,7 @@ export class Facts {
       });
       return;
     }
-    const execution = this.executions.get(event.executionId);
+    const execution = 'executionId' in event ? this.executions.get(event.executionId) : undefined;
     if (execution === undefined) return;
     execution.events.push(event);
     this.leaseChanged(execution, event);
@@ -130,7 +131,8 @@ export class Facts {
   }
 
   private leaseChanged(execution: ExecutionFacts, event: Event): void {
-    const { executionId, at } = event;
+    const { executionId } = execution;
+    const { at } = event;
     if (event.type === 'execution_claimed' || event.type === 'execution_resumed') {
       const { leaseId, attemptId, workerInstanceId, leaseExpiresAt: expiresAt, attemptTimeoutAt } = event;
       const ends = { endedAt: undefined, endedBy: undefined };
@@ -144,6 +146,7 @@ export class Facts {
     }
     const lease = execution.leases.at(-1);
     if (lease === undefined || lease.endedAt !== undefined) return;
+    if (event.type === 'attempt_begun') lease.attemptTimeoutAt = event.attemptTimeoutAt;
     if (event.type === 'lease_renewed') Object.assign(lease, { grantedAt: at, expiresAt: event.leaseExpiresAt });
     if (ENDINGS.has(event.type)) Object.assign(lease, { endedAt: at, endedBy: event.type });
   }

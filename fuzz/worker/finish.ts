@@ -136,6 +136,7 @@ function repeated(
     return;
   const backoffMs = Math.min(MAX_BACKOFF_MS, 100 * 2 ** (unknown - 1));
   const endsAt = lease.endedAt ?? lease.expiresAt;
+  if (node.troubleWithin(lastSettledAt, endsAt).blockedMs > 0) return;
   if (lastSettledAt + backoffMs < Math.min(endsAt, lease.expiresAt) && lastSettledAt - firstSentAt < 2 * MAX_BACKOFF_MS)
     world.broken(
       'an ending whose fate is unknown is repeated',
@@ -148,6 +149,7 @@ function reported(world: World, call: HandlerCall): void {
   const { end, endedAt, leaseId } = call;
   const node = world.nodes.find(({ name }) => name === call.process);
   const lease = world.facts.leases.get(leaseId);
+  const deadlineAt = world.facts.executions.get(call.executionId)?.deadlineAt;
   if (
     !node?.alive ||
     lease === undefined ||
@@ -157,7 +159,11 @@ function reported(world: World, call: HandlerCall): void {
     call.toldAt() !== undefined
   )
     return;
-  if (endedAt + 100 >= Math.min(lease.endedAt ?? Infinity, lease.expiresAt, lease.attemptTimeoutAt ?? Infinity)) return;
+  if (
+    endedAt + 100 >=
+    Math.min(lease.endedAt ?? Infinity, lease.expiresAt, lease.attemptTimeoutAt ?? Infinity, deadlineAt ?? Infinity)
+  )
+    return;
   if (world.checks.isExcused(node, lease, endedAt)) return;
   const expected = { returned: 'completeExecution', threw: 'failExecution', delayed: 'delayExecution' }[end];
   const { names } = world.checks.endings.get(leaseId) ?? {};
@@ -215,22 +221,30 @@ async function roomIsFree(world: World): Promise<void> {
 }
 
 async function closed(world: World): Promise<void> {
-  const closing = world.living.map(async (node) => {
+  const nodes = world.living;
+  const closing = nodes.map(async (node) => {
+    node.closing = true;
     await node.app.close();
     node.closed = true;
+    nothingLeft(world, node);
   });
-  const nodes = world.living;
   await world.pass(CLOSE_MS);
-  for (const node of nodes) {
+  for (const node of nodes)
     if (!node.closed) world.broken('an app that is closed comes to its end', node.name);
-    const { connection, process } = node;
-    if (connection.leftAtClose > 0)
-      world.broken('nothing is left behind', `${node.name}: ${connection.leftAtClose} listeners of wakes`);
-    if (process.timers > 0) world.broken('nothing is left behind', `${node.name}: ${process.timers} timers`);
-    if (connection.inFlight.size > 0)
-      world.broken('nothing is left behind', `${node.name}: ${connection.inFlight.size} calls`);
-  }
+    else nothingLeft(world, node);
+  await world.pass(0);
   await Promise.all(closing);
+}
+
+/** At once, when an app says that it is closed. */
+function nothingLeft(world: World, { name, connection, process }: Node): void {
+  const left = {
+    'listeners of wakes': connection.leftAtClose,
+    timers: process.timers,
+    calls: connection.inFlight.size,
+  };
+  for (const [what, count] of Object.entries(left))
+    if (count > 0) world.broken('nothing is left behind', `${name}: ${count} ${what}`);
 }
 
 // Why everything ended as it did.

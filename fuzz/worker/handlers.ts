@@ -1,4 +1,5 @@
 /** Handlers that do what a script says, and write down what they did. */
+import type { Cancel } from '../../src/engine/index.js';
 import { delay, NonRetryableError, RetryableError, type TaskContext } from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
 import type { Input, Node } from './node.js';
@@ -33,7 +34,11 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? LAST;
     const call = begin(world, node, context, step);
     try {
-      await work(node, context, world.hurries ? { ...step, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step);
+      await work(
+        node,
+        context,
+        world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
+      );
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
@@ -90,8 +95,17 @@ async function work(node: Node, context: TaskContext<Input>, step: Step): Promis
   }
   if (step.progress === 'awaited') await context.progress(50, 'half');
   if (step.progress === 'in_passing') void context.progress(50, 'half');
-  if (step.takesMs > 0) await heeding(step, context, node.process.sleep(step.takesMs));
+  if (step.takesMs > 0) await sleeping(step, context, node);
   if (step.end === 'hang') await heeding(step, context, node.untilReleased());
+}
+
+async function sleeping(step: Step, context: TaskContext<Input>, { process }: Node): Promise<void> {
+  let cancel: Cancel = () => undefined;
+  try {
+    await heeding(step, context, new Promise((resolve) => (cancel = process.after(step.takesMs, resolve))));
+  } finally {
+    cancel();
+  }
 }
 
 /** Waits, or stops when the signal says so and the handler heeds it. */

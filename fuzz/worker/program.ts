@@ -155,7 +155,7 @@ const task: fc.Arbitrary<TaskSetup> = fc.record({
 const worker: fc.Arbitrary<WorkerSetup> = fc.record({
   slots: fc.constantFrom(1, 1, 2, 3),
   claimAhead: fc.constantFrom(0, 0, 1, 4),
-  leaseTtlMs: fc.constantFrom(3_000, 10_000, 30_000),
+  leaseTtlMs: fc.constantFrom(3_000, 3_000, 10_000, 30_000),
   sweepMs: fc.constantFrom(5_000, 5_000, 1_000),
   drainMs: fc.constantFrom(0, 2_000, 25_000),
   gpu: fc.boolean(),
@@ -163,7 +163,7 @@ const worker: fc.Arbitrary<WorkerSetup> = fc.record({
   loop: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
 });
 
-export const setup: fc.Arbitrary<Setup> = fc.record({
+const setup: fc.Arbitrary<Setup> = fc.record({
   seed: fc.nat({ max: 1_000 }),
   partitions: fc.constantFrom(1, 1, 2, 4),
   latencyMs: fc.constantFrom(0, 1, 1, 20),
@@ -185,17 +185,10 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
     : [fc.record({ kind: fc.constant('one_faulty' as const), position: choice, ran: fc.boolean() })]),
 );
 
+/** Those whose faults matter most to a worker come up more often. */
 const GROUPS: readonly CallGroup[] = [
-  'any',
-  'create',
-  'claim',
-  'renew',
-  'ending',
-  'progress',
-  'cancel',
-  'due',
-  'read',
-  'subscribe',
+  ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
+  ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -251,12 +244,65 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: moveOf('release', {}) },
 );
 
+const runMove = (steps: fc.Arbitrary<Step>): fc.Arbitrary<Move> =>
+  moveOf('run', {
+    process: choice,
+    task: choice,
+    count: fc.constantFrom(1, 2, 5),
+    run: fc.record({
+      script: fc.array(steps, { minLength: 1, maxLength: 2 }),
+      delayMs: fc.constant(undefined),
+      deadlineMs: fc.constant(undefined),
+      priority: fc.constant(0),
+    }),
+  });
+const faultOn = (on: CallGroup): fc.Arbitrary<Move> =>
+  moveOf('fault', { process: choice, on: fc.constant(on), fault, count: fc.constantFrom(1, 1, 2, 4) });
+const waitMove = (...ms: number[]): fc.Arbitrary<Move> => moveOf('wait', { ms: fc.constantFrom(...ms) });
+const jumpMove: fc.Arbitrary<Move> = moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) });
+const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
+
+/** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
+const storyline: fc.Arbitrary<Move[]> = fc.oneof(
+  // A lease that is to be renewed, and renewals that fail.
+  fc.tuple(faultOn('renew'), runMove(longStep), waitMove(2_500, 6_000, 35_000)),
+  fc.tuple(runMove(longStep), jumpMove, faultOn('renew'), waitMove(6_000, 35_000)),
+  // Endings that fail.
+  fc.tuple(faultOn('ending'), runMove(step), waitMove(700, 6_000)),
+  fc.tuple(runMove(step), jumpMove, faultOn('ending'), jumpMove, waitMove(700, 6_000)),
+  // Claims that fail, and wakes that do not come.
+  fc.tuple(faultOn('claim'), runMove(step), waitMove(20, 700)),
+  fc.tuple(moveOf('disconnect', { process: choice }), runMove(step), waitMove(700, 6_000)),
+  // Work that is taken away from those who have it.
+  fc.tuple(runMove(longStep), jumpMove, moveOf('revoke', { run: choice }), waitMove(20, 2_500)),
+  fc.tuple(runMove(longStep), jumpMove, moveOf('cancel', { process: choice, run: choice }), waitMove(20, 2_500)),
+  fc.tuple(runMove(longStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
+  // Ends in good order, with work in hand.
+  fc.tuple(
+    runMove(longStep),
+    jumpMove,
+    moveOf('drain', { process: choice, ms: fc.constantFrom(0, 500, 25_000) }),
+    waitMove(2_500),
+  ),
+);
+
 /** Many short runs, for breadth and quick shrinking; some long ones, because deep states take many moves. */
 export const program: fc.Arbitrary<Program> = fc.record({
   setup,
   moves: fc.oneof(
-    { weight: 6, arbitrary: fc.array(move, { minLength: 1, maxLength: 10 }) },
-    { weight: 4, arbitrary: fc.array(move, { minLength: 1, maxLength: 30 }) },
-    { weight: 1, arbitrary: fc.array(move, { minLength: 20, maxLength: 80 }) },
+    { weight: 5, arbitrary: fc.array(move, { minLength: 1, maxLength: 10 }) },
+    {
+      weight: 5,
+      arbitrary: fc
+        .array(fc.oneof(storyline, fc.tuple(move)), { minLength: 1, maxLength: 5 })
+        .map((parts) => parts.flat()),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .array(fc.oneof(storyline, fc.tuple(move)), { minLength: 4, maxLength: 14 })
+        .map((parts) => parts.flat()),
+    },
+    { weight: 1, arbitrary: fc.array(move, { minLength: 20, maxLength: 60 }) },
   ),
 });

@@ -45,6 +45,8 @@ const QUIET_FACTOR = 2.5;
 const PARALLEL_LOOKS = 8;
 /** Passes over one partition in a row before the others get their turn. */
 const MAX_PASSES = 20;
+/** Longest rest between two passes, ms; also what it can add to `close`. */
+const MAX_REST_MS = 1_000;
 /** Names of one report. */
 const MAX_NAMED = 5;
 
@@ -183,8 +185,9 @@ class PartitionTimerLoop implements TimerLoop {
       if (setAside.length > 0) this.report(setAsideError(place.partition, setAside));
       if (leftUntil !== undefined) return Math.max(1, leftUntil - (await this.serverClock.now()));
       if (more) {
-        // The store has others to serve: a loop rests as long as its last call took.
-        await this.rest(this.clock.now() - begun);
+        // The store has others to serve: a loop rests as long as its last call took. It may have been this process that
+        // took long, with its event loop blocked: then there is no reason to rest for as long again.
+        await this.rest(Math.min(this.clock.now() - begun, MAX_REST_MS));
         continue;
       }
       const leftMs = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - (await this.serverClock.now()));

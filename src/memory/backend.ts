@@ -89,9 +89,13 @@ class MemoryBackend {
     const partition = partitionKeyOf(index);
     const store: IndexedStore = new IndexedStore(logMaxEntries, {
       onHead: (execution) => {
-        const { laneId, executionKind, priority, requiredCapabilities } = execution;
-        const wake: Wake = { kind: 'work', laneId, partition, executionKind, priority, requiredCapabilities };
-        this.wakes.work(laneId, () => (store.isHead(execution) ? wake : undefined));
+        const { laneId, executionKind, requiredCapabilities } = execution;
+        this.wakes.work(laneId, () => {
+          // Once this one is taken, what is first behind it may never have been announced: only new heads are.
+          const head = store.headOf(execution);
+          if (head === undefined) return undefined;
+          return { kind: 'work', laneId, partition, executionKind, priority: head.priority, requiredCapabilities };
+        });
       },
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
     });

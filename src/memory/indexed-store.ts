@@ -110,9 +110,9 @@ export class IndexedStore implements Store {
     this.partition.header.applier = applier;
   }
 
-  /** Whether this execution is the first of its queue. */
-  isHead(execution: ReadonlyExecution): boolean {
-    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first === execution;
+  /** The first of the queue that this execution is in, or was in. */
+  headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
+    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first;
   }
 
   private append(event: Event): void {

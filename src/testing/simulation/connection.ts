@@ -78,8 +78,8 @@ interface Entry extends Gathered {
 const unanswered = (): EngineError => new EngineError('call_timeout', 'Simulated: no answer in time.');
 const broken = (): EngineError => new EngineError('transport_failed', 'Simulated: the connection failed.');
 
-/** Says that everything may have changed: the subscription was made again. Listeners that do not know it ignore it. */
-const RESYNC = { kind: 'resync' } as unknown as Wake;
+/** Says that anything may have changed: the subscription was made again. */
+const RESYNC: Wake = { kind: 'resync' };
 
 export class SimulatedConnection {
   readonly backend: Backend;

@@ -25,7 +25,8 @@ export const CALL_GROUPS = {
   ending: ['completeExecution', 'failExecution', 'delayExecution', 'releaseLease'],
   progress: ['updateProgress'],
   cancel: ['cancelExecution'],
-  due: ['listDue', 'applyDue', 'promoteDelayed', 'expireExecution', 'markLeaseExpiredIfDue', 'purgeExecution'],
+  due: ['applyDue'],
+  begin: ['beginAttempt'],
   read: ['readExecutionState', 'readExecutionInfo', 'getExecutionResult', 'readLog', 'serverTime'],
   subscribe: ['onWake'],
 } as const satisfies Record<string, readonly string[]>;

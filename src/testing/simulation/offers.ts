@@ -14,6 +14,8 @@ interface Listening {
 interface Arrival {
   readonly laneId: string;
   readonly requiredCapabilities: readonly string[];
+  readonly executionKind: string;
+  readonly priority: number;
   count: number;
 }
 
@@ -27,7 +29,8 @@ export function offer(
   const arrivals = arrivalsIn(gathered);
   if (arrivals.length === 0) return;
   const capable = [...listening].sort((a, b) => (a.capabilities?.length ?? 0) - (b.capabilities?.length ?? 0));
-  for (const { laneId, requiredCapabilities, count } of arrivals) {
+  for (const { count, ...head } of arrivals) {
+    const { laneId, requiredCapabilities } = head;
     const before = gathered.length;
     for (const { lanes, capabilities, listener } of capable) {
       const left = count - claimsIn(gathered.slice(before), laneId);
@@ -35,7 +38,7 @@ export function offer(
       if (!lanes.includes(laneId) || !requiredCapabilities.every((each) => capabilities?.includes(each) ?? true))
         continue;
       try {
-        listener({ kind: 'work', laneId, partition, requiredCapabilities, arriving: left });
+        listener({ kind: 'work', partition, ...head, arriving: left });
       } catch (error) {
         listenerThrew(error);
       }
@@ -47,12 +50,12 @@ function arrivalsIn(gathered: readonly Gathered[]): Arrival[] {
   const arrivals = new Map<string, Arrival>();
   for (const command of gathered.flatMap(({ commands }) => commands)) {
     if (command.name !== 'createExecution') continue;
-    const { laneId, policy, delayUntil } = command.args;
+    const { laneId, executionKind, priority = 0, policy, delayUntil } = command.args;
     if (delayUntil !== undefined) continue;
     const requiredCapabilities = [...(policy?.routingRequirements?.requiredCapabilities ?? [])].sort();
-    const key = `${laneId} ${requiredCapabilities.join()}`;
+    const key = `${laneId} ${executionKind} ${priority} ${requiredCapabilities.join()}`;
     const arrival = arrivals.get(key);
-    if (arrival === undefined) arrivals.set(key, { laneId, requiredCapabilities, count: 1 });
+    if (arrival === undefined) arrivals.set(key, { laneId, requiredCapabilities, executionKind, priority, count: 1 });
     else arrival.count++;
   }
   return [...arrivals.values()];

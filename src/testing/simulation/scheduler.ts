@@ -145,7 +145,7 @@ async function promisesRun(): Promise<void> {
     await new Promise<void>((resolve) => process.nextTick(resolve));
 }
 
-/** Resolves when nothing runs any more: promise callbacks, next ticks and immediates. */
+/** Resolves when nothing runs any more: promise callbacks, next ticks and what waits for the end of the turn. */
 async function comeToRest(): Promise<void> {
   for (let turn = 0; turn < MAX_IMMEDIATE_TURNS; turn++) {
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -16,7 +16,8 @@ export class SimulatedServer implements Loop {
   readonly dead = false;
   /** The store itself, past every connection: for operators and checks. Its answers take no time. */
   readonly store: Backend;
-  private readonly read = new Map<string, number>();
+  /** Where the log of each partition was read to. */
+  private readonly read = new Map<string, string>();
   private readonly partitions: ReadonlySet<string>;
 
   constructor(private readonly options: SimulatedServerOptions) {
@@ -43,12 +44,9 @@ export class SimulatedServer implements Loop {
   async follow(partition: string): Promise<void> {
     const { onEvent } = this.options;
     if (onEvent === undefined || !this.partitions.has(partition)) return;
-    const after = this.read.get(partition) ?? 0;
-    const { events } = await this.store.readLog({ partition, after, limit: PAGE });
-    for (const event of events) {
-      this.read.set(partition, event.sequence);
-      onEvent(event, partition);
-    }
+    const { events, next } = await this.store.readLog({ partition, after: this.read.get(partition), limit: PAGE });
+    this.read.set(partition, next);
+    for (const event of events) onEvent(event, partition);
     if (events.length === PAGE) await this.follow(partition);
   }
 }

@@ -1,0 +1,296 @@
+/**
+ * Callers at once: several of them send batches in one turn of the event loop, through one backend on a real server. What
+ * travels together must look as if it had not: there is an order of all commands, which keeps each caller's own, in which
+ * a backend that knows only one caller gives the same answers; and every answer reaches the caller that it belongs to.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Command, CommandResult, LoggedEvent } from '../src/engine/index.js';
+import { seededUuids, testEngine, type TestEngine } from '../src/testing/index.js';
+import { sharedValkey } from '../test/support/valkey/index.js';
+import { fuzzEnvironment } from './environment.js';
+
+const START_AT = 1_700_000_000_000;
+const LANE = 'lane';
+const PARTITION = '{fp:0}';
+/** Executions that are there before the callers come: some wait, some are in the hands of a worker. */
+const WAITING = 3;
+const HELD = 3;
+
+const environment = fuzzEnvironment(8);
+
+let alone: TestEngine;
+let server: TestEngine;
+beforeAll(async () => {
+  alone = await testEngine({ startAt: START_AT });
+  server = await testEngine({ startAt: START_AT, backend: { url: (await sharedValkey()).url } });
+});
+afterAll(async () => {
+  await alone.close();
+  await server.close();
+});
+
+/** What a caller sends, by choice: everything that it names follows from small numbers. */
+interface Intent {
+  readonly do:
+    | 'create'
+    | 'create_with_key'
+    | 'claim'
+    | 'complete'
+    | 'fail'
+    | 'renew'
+    | 'cancel'
+    | 'release'
+    | 'create_and_cancel';
+  readonly which: number;
+  readonly count: number;
+}
+
+const intent: fc.Arbitrary<Intent> = fc.record({
+  do: fc.constantFrom(
+    'create',
+    'create_with_key',
+    'claim',
+    'claim',
+    'claim',
+    'release',
+    'complete',
+    'fail',
+    'renew',
+    'cancel',
+    'release',
+    'create_and_cancel',
+  ),
+  which: fc.nat({ max: 5 }),
+  count: fc.integer({ min: 1, max: 3 }),
+});
+/** What each caller sends: one batch. Calls that one function makes without awaiting are callers of their own. */
+const callers = fc.array(fc.array(intent, { minLength: 1, maxLength: 2 }), { minLength: 2, maxLength: 5 });
+
+const uuidOf = (kind: string, which: number): string => seededUuids(`${kind}-${which}`)();
+const idOf = (kind: string, which: number): string => `${PARTITION}:${uuidOf(kind, which)}`;
+/** In the order in which they are claimed: they are as old as each other. */
+const heldIds = Array.from({ length: HELD }, (_, which) => idOf('held', which)).sort();
+const leaseOf = (which: number) => ({ leaseId: uuidOf('lease', which), attemptId: uuidOf('attempt', which) });
+
+const creation = (executionId: string, more: object = {}): Command => ({
+  name: 'createExecution',
+  args: { executionId, namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'c', ...more },
+});
+const claim = (worker: string, claims: readonly { leaseId: string; attemptId: string }[]): Command => ({
+  name: 'claimForWorker',
+  args: { partition: PARTITION, laneId: LANE, workerId: 'w', workerInstanceId: worker, claims: [...claims] },
+});
+
+/** The same on both sides: what is there before the callers come. */
+const before: readonly Command[] = [
+  ...heldIds.map((executionId) => creation(executionId)),
+  claim(
+    'holder',
+    Array.from({ length: HELD }, (_, which) => leaseOf(which)),
+  ),
+  ...Array.from({ length: WAITING }, (_, which) => creation(idOf('waiting', which))),
+];
+
+/** The commands of an intent; `place` makes what a caller brings its own. */
+function commandsOf({ do: what, which, count }: Intent, caller: number, place: string): Command[] {
+  const held = which % HELD;
+  const executionId = heldIds[held] as string;
+  const fence = { ...leaseOf(held), leaseEpoch: 1 };
+  const own = idOf(`new-${caller}-${place}`, which);
+  switch (what) {
+    case 'create':
+      return [creation(own, { priority: which })];
+    case 'create_with_key':
+      return [creation(own, { idempotencyKey: `key-${which % 2}` })];
+    case 'create_and_cancel':
+      return [
+        creation(own),
+        { name: 'cancelExecution', args: { executionId: own, reason: 'r', source: 'operator_override' } },
+      ];
+    case 'claim':
+      return [
+        claim(
+          `worker-${caller % 2}`,
+          Array.from({ length: count }, (_, index) => leaseOf(1_000 + hash(`${caller} ${place} ${index}`))),
+        ),
+      ];
+    case 'complete':
+      return [
+        {
+          name: 'completeExecution',
+          args: { executionId, fence, resultPayload: Buffer.from(`${caller}`), resultEncoding: 'bytes' },
+        },
+      ];
+    case 'fail':
+      return [
+        {
+          name: 'failExecution',
+          args: { executionId, fence, failureReason: `of ${caller}`, failureCategory: 'c', failureClass: 'transient' },
+        },
+      ];
+    case 'renew':
+      return [{ name: 'renewLease', args: { executionId, fence, leaseTtlMs: 10_000 + caller } }];
+    case 'release':
+      return [{ name: 'releaseLease', args: { executionId, fence } }];
+    case 'cancel':
+      return [
+        {
+          name: 'cancelExecution',
+          args: {
+            executionId: which % 2 === 0 ? executionId : idOf('waiting', which % WAITING),
+            reason: `of ${caller}`,
+            source: 'operator_override',
+          },
+        },
+      ];
+  }
+}
+
+/** A number that differs for texts that differ, as far as a test needs it. */
+const hash = (text: string): number =>
+  [...text].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 1_000_003, 7);
+
+/** What can be compared of an answer: bytes are bytes, whatever their class. */
+const plain = (result: CommandResult | undefined): unknown =>
+  withoutClasses(result?.ok === false ? { code: result.error.code, detail: result.error.detail } : result);
+
+function withoutClasses(value: unknown): unknown {
+  if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('hex')}`;
+  if (Array.isArray(value)) return value.map(withoutClasses);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]) => [key, withoutClasses(member)]),
+  );
+}
+
+interface Sequence {
+  readonly commands: readonly Command[];
+  readonly answers: readonly unknown[];
+  /** Where the log says that each command came; nothing where it does not say. */
+  readonly ranks: readonly (number | undefined)[];
+}
+
+/**
+ * An order of all commands, each caller's own kept, in which one caller alone gets the same answers; nothing if there is
+ * none. The log is the order of those that it can tell apart; where the others were is searched for.
+ */
+async function orderOf(sequences: readonly Sequence[]): Promise<number[] | undefined> {
+  let left = MAX_TRIES;
+  const search = async (order: readonly number[], places: readonly number[]): Promise<number[] | undefined> => {
+    if (places.every((place, caller) => place === sequences[caller]?.commands.length)) return [...order];
+    const ahead = sequences.flatMap(({ ranks }, caller) => ranks.slice(places[caller]));
+    const first = Math.min(...ahead.filter((rank) => rank !== undefined));
+    for (const [caller, { commands, answers, ranks }] of sequences.entries()) {
+      const place = places[caller] as number;
+      const command = commands[place];
+      if (command === undefined || (ranks[place] ?? first) !== first || left-- <= 0) continue;
+      if (!isDeepStrictEqual(await answerAfter(order, command), answers[place])) continue;
+      const found = await search([...order, caller], places.with(caller, place + 1));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  /** What the command is answered behind the commands of this order. */
+  const answerAfter = async (order: readonly number[], command: Command): Promise<unknown> => {
+    await alone.clear();
+    const sent = sequences.map(({ commands }) => commands.values());
+    const prefix = order.map((caller) => sent[caller]?.next().value as Command);
+    const results = await alone.backend.execute([...before, ...prefix, command]);
+    return plain(results.at(-1));
+  };
+  const found = await search(
+    [],
+    sequences.map(() => 0),
+  );
+  if (found === undefined && left <= 0)
+    throw new Error(`No order found in ${MAX_TRIES} tries; make the batches smaller.`);
+  return found;
+}
+
+/** Where the log has the event of a command that brings new ids. Others can be repeats of each other, so it cannot tell. */
+function rankOf(command: Command, result: CommandResult, log: readonly LoggedEvent[]): number | undefined {
+  if (!result.ok) return undefined;
+  const isOf = ({ event }: LoggedEvent): boolean =>
+    command.name === 'claimForWorker'
+      ? 'leaseId' in event && command.args.claims.some(({ leaseId }) => leaseId === event.leaseId)
+      : command.name === 'createExecution' &&
+        event.type === 'execution_created' &&
+        event.executionId === command.args.executionId;
+  return log.find(isOf)?.sequence;
+}
+
+const MAX_TRIES = 5_000;
+/** Longest time for making one failure short, ms. */
+const SHRINK_LIMIT_MS = 30_000;
+
+async function play(batches: readonly (readonly Intent[])[]): Promise<Sequence[]> {
+  await server.clear();
+  await server.backend.execute([...before]);
+  const { next } = await server.backend.readLog({ partition: PARTITION, limit: 1_000 });
+  const sent = batches.map((batch, caller) =>
+    batch.flatMap((each, position) => commandsOf(each, caller, String(position))),
+  );
+  // All of it in one turn.
+  const answered = await Promise.all(
+    sent.map((commands) => server.backend.execute(commands) as Promise<CommandResult[]>),
+  );
+  const { events } = await server.backend.readLog({ partition: PARTITION, after: next, limit: 1_000 });
+  return sent.map((commands, caller) => ({
+    commands,
+    answers: (answered[caller] ?? []).map(plain),
+    ranks: commands.map((command, index) => rankOf(command, answered[caller]?.[index] as CommandResult, events)),
+  }));
+}
+
+/** Runs that one seed stands for. */
+const PER_SEED = 20;
+
+test(
+  `what callers send at once looks as if each had been alone (FUZZ_SEED=${environment.seed})`,
+  async () => {
+    const startedAt = performance.now();
+    const over = (runs: number): boolean =>
+      runs >= environment.runs || performance.now() - startedAt >= environment.timeMs;
+    let runs = 0;
+    for (let seed = environment.seed; !over(runs); seed++, runs += PER_SEED) {
+      const details = await fc.check(
+        fc.asyncProperty(callers, async (batches) => {
+          const sequences = await play(batches);
+          for (const { commands, answers } of sequences) expect(answers.length).toBe(commands.length);
+          const order = await orderOf(sequences);
+          if (order === undefined) throw new Error(`No order explains ${JSON.stringify(sequences, undefined, 1)}`);
+        }),
+        {
+          seed,
+          numRuns: PER_SEED,
+          interruptAfterTimeLimit: SHRINK_LIMIT_MS,
+          ...(environment.path === undefined ? {} : { path: environment.path }),
+        },
+      );
+      expect(
+        details.counterexample !== null
+          ? `FUZZ_SEED=${seed}\n${fc.defaultReportMessage(details)}\n${String(details.errorInstance)}`
+          : '',
+      ).toBe('');
+      if (environment.path !== undefined) break;
+    }
+    console.log(`callers at once: FUZZ_SEED=${environment.seed}, ${runs} runs`);
+  },
+  Number.isFinite(environment.timeMs) ? environment.timeMs + 120_000 : 3_600_000,
+);
+
+test('a refusal is the error of its caller alone', async () => {
+  const sequences = await play([
+    [{ do: 'complete', which: 0, count: 1 }],
+    [{ do: 'cancel', which: 0, count: 1 }],
+    [{ do: 'create', which: 1, count: 1 }],
+  ]);
+  const [first, second, third] = sequences.map(({ answers }) => answers[0] as Record<string, unknown>);
+  expect(first).toMatchObject({ ok: true, outcome: { kind: 'completed' } });
+  expect(second).toMatchObject({ code: 'execution_not_active' });
+  expect(third).toMatchObject({ ok: true, outcome: { kind: 'created' } });
+});
