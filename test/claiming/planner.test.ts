@@ -119,6 +119,15 @@ describe('a plan', () => {
     expect(shape(s.claim())).toEqual(['p0', 'other:1']);
   });
 
+  it('ignores partitions that the deployment does not have', () => {
+    const s = new Situation();
+    s.wake('a', 'p3');
+    s.wake('a', 'garbage');
+    expect(s.claims()).toEqual([]);
+    const stranger: WorkWake = { kind: 'work', laneId: 'a', partition: 'p3', requiredCapabilities: [], arriving: 1 };
+    expect(s.planner.arriving(stranger, 0)).toBe(undefined);
+  });
+
   it('looks again where a claim ended work whose place other work behind it could have had', () => {
     const s = new Situation();
     s.wake('a', 'p0');
