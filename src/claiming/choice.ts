@@ -43,12 +43,19 @@ export class Choice {
     const place = this.search(now, undefined, onlyRaised);
     if (place === undefined) return undefined;
     const isRaised = this.open.isRaised(place);
-    // Urgent work is not hoarded: another worker may have a slot for it.
-    const most = isRaised ? Math.max(1, this.room.freeSlots) : Infinity;
-    const capacity = Math.min(this.capacityAt(place), most);
     const places = isRaised ? [place] : this.company(place);
+    const capacity = Math.min(this.capacityAt(place), this.mostAt(place, isRaised, places.length));
     this.focusOn(place);
     return this.split(places, capacity);
+  }
+
+  /** What is worth asking for of so many lanes of a partition, whatever room there is. */
+  private mostAt(place: Place, isRaised: boolean, lanes: number): number {
+    // Urgent work is not hoarded: another worker may have a slot for it.
+    if (isRaised) return Math.max(1, this.room.freeSlots);
+    // A look tells what a place has; the slots are for the best of what all looks tell.
+    if (this.standingOf(place).unseen && this.open.hasElsewhere(place.partition)) return lanes;
+    return Infinity;
   }
 
   /** The next claim of a caller with room of its own, for one place; one in the partition `near` is as good as one in focus. */

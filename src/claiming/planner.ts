@@ -276,7 +276,6 @@ export class Planner {
   /** The lead stays, and is followed again when the fault of this place or partition is old enough. */
   private metFault(place: PlaceName, key: string | undefined, now: number): void {
     if (key !== undefined) this.yields.fault(key, now);
-    this.options.leads.note(place, this.choice.abilities.need, now);
     this.choice.focus.leave(place.partition);
   }
 }
