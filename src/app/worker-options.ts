@@ -42,6 +42,7 @@ const WORKER_OPTIONS = {
   drainTimeout: true,
   sweepInterval: true,
   handleSignals: true,
+  onUnhandled: true,
   workerId: true,
 } as const;
 const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;

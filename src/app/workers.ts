@@ -75,9 +75,11 @@ export class Workers {
     const lanes = this.lanesOf(planned);
     // Work that it cannot run is not claimed (ruling 27).
     const kinds = () =>
-      this.tasksOf(planned)
-        .filter(({ handler }) => handler !== undefined)
-        .map(({ name }) => name);
+      settings.onUnhandled === 'fail'
+        ? undefined
+        : this.tasksOf(planned)
+            .filter(({ handler }) => handler !== undefined)
+            .map(({ name }) => name);
     const worker = new AppWorker({ backend, settings, lanes, ids, clock, log, taskNamed, kinds }, () => {
       removePlace();
       this.all.delete(worker);
@@ -113,9 +115,12 @@ export class Workers {
     };
   }
 
-  /** A task has its handler: workers that take all tasks serve its lane from now on. */
+  /** A task has its handler: workers that take all tasks serve its lane from now on, others its work where they serve it. */
   onHandled(task: TaskDefinition): void {
-    for (const worker of this.followers) worker.serve(task.laneId);
+    for (const worker of this.all) {
+      if (this.followers.has(worker)) worker.serve(task.laneId);
+      else worker.tasksChanged();
+    }
   }
 
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {

@@ -28,7 +28,7 @@ export interface ClaimerOptions {
   readonly capabilities: readonly string[];
   /**
    * The kinds of work that the worker can run now; undefined for work of any kind, which more than 256 are taken for.
-   * Asked again when a lane is added.
+   * Asked again by `serve` and `kindsChanged`.
    */
   readonly kinds: () => readonly string[] | undefined;
   readonly slots: number;
@@ -106,15 +106,19 @@ export class Claimer {
 
   /** Serves the lane from now on, and the kinds of work that the worker can run by now. */
   serve(laneId: string): void {
-    const now = this.options.clock.now();
-    this.claimant = this.claimantNow();
-    this.planner.become(this.abilities(), now);
     if (!this.lanes.has(laneId)) {
       this.lanes.add(laneId);
-      this.planner.serve(laneId, now);
+      this.planner.serve(laneId, this.options.clock.now());
       // What came while nobody listened was not announced.
       if (this.started) void this.subscription.add([laneId]).then(() => this.look([laneId]));
     }
+    this.kindsChanged();
+  }
+
+  /** Claims the kinds of work that the worker can run by now. */
+  kindsChanged(): void {
+    this.claimant = this.claimantNow();
+    this.planner.become(this.abilities(), this.options.clock.now());
     if (this.started) this.pump();
   }
 

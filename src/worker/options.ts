@@ -24,6 +24,11 @@ export interface WorkerSettings {
    * `'5s'`, the default.
    */
   readonly sweepInterval?: Duration;
+  /**
+   * What becomes of work on its lanes that it has no task for. `'leave'` (the default): the worker never claims it, and
+   * it waits for a worker that has. `'fail'`: the worker takes it and ends it failed, with the category `no_handler`.
+   */
+  readonly onUnhandled?: 'leave' | 'fail';
   /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
   readonly handleSignals?: boolean;
   /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
@@ -38,6 +43,7 @@ export interface ResolvedSettings {
   readonly drainTimeoutMs: number;
   readonly sweepIntervalMs: number;
   readonly handleSignals: boolean;
+  readonly onUnhandled: 'leave' | 'fail';
   readonly workerId: string;
 }
 
@@ -59,8 +65,16 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
     sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,
+    onUnhandled: unhandledChoice(settings.onUnhandled ?? 'leave'),
     workerId: settings.workerId ?? 'worker',
   };
+}
+
+function unhandledChoice(choice: string): 'leave' | 'fail' {
+  if (choice === 'leave' || choice === 'fail') return choice;
+  throw new InvalidDefinitionError(
+    `Worker option onUnhandled must be 'leave' or 'fail', not ${JSON.stringify(choice)}`,
+  );
 }
 
 function bounded(name: string, value: number, min: number, max: number): number {

@@ -12,6 +12,12 @@ const MAX_DELAY_MS = 10_000;
 /** Executions remembered; the oldest is forgotten. */
 const MAX_REMEMBERED = 1_000;
 
+/** The ending of work that the worker was told to end when it has no handler for it. */
+export const unhandled = (kind: string): ReportedEnding => {
+  const error = new Error(`No task of this worker is named "${kind}".`);
+  return { kind: 'fail', reason: error.message, category: 'no_handler', permanent: true, error };
+};
+
 export class Orphans {
   private readonly seen = new Map<string, number>();
   private readonly kinds = new Set<string>();

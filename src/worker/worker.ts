@@ -22,7 +22,7 @@ import { runHandler, type Ending, type TaskContext, type TaskHandler } from './h
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { ResolvedSettings } from './options.js';
-import { Orphans } from './orphans.js';
+import { Orphans, unhandled } from './orphans.js';
 import { Reporter, type ReportedEnding } from './reporter.js';
 import { boundText } from './text.js';
 
@@ -96,8 +96,6 @@ export interface WorkerDependencies {
   readonly taskNamed: (kind: string) => TaskHandler | undefined;
   /** The kinds that this worker has handlers for by now; it claims no others. Default: any kind. */
   readonly kinds?: () => readonly string[] | undefined;
-  /** The worker is closed: nothing more comes from it. */
-  readonly onClosed?: () => void;
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -171,6 +169,11 @@ export class TaskWorker implements Worker {
     this.claimer.serve(laneId);
   }
 
+  /** A task was defined, or got its handler, that this worker may run. */
+  tasksChanged(): void {
+    this.claimer.kindsChanged();
+  }
+
   stats(): WorkerStats {
     const now = this.deps.clock.now();
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
@@ -225,6 +228,10 @@ export class TaskWorker implements Worker {
   private begin(attempt: Attempt): void {
     const { executionId, claimed } = attempt;
     const task = this.deps.taskNamed(claimed.executionKind);
+    if (task === undefined && this.deps.settings.onUnhandled === 'fail') {
+      this.giveBack(attempt, unhandled(claimed.executionKind));
+      return;
+    }
     if (task === undefined) {
       if (this.orphans.isNews(claimed.executionKind)) {
         this.deps.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, {
@@ -440,7 +447,6 @@ export class TaskWorker implements Worker {
     this.stopListening();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
-    this.deps.onClosed?.();
   }
 
   /** Resolves when no handler runs, or at the time that `until` says; asks again when a drain is hastened. */

@@ -538,28 +538,43 @@ describe('handlers', () => {
     expect(errors).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
   });
 
-  it('of unknown tasks are not needed: the work is handed back, and done by who can', async () => {
-    const backend = memory();
-    const warnings: string[] = [];
-    const log = {
-      debug: () => undefined,
-      info: () => undefined,
-      error: () => undefined,
-      warn: (message: string) => void warnings.push(message),
-    };
-    const stranger = app({ backend, log, closeBackend: false });
+  it('of unknown tasks are not needed: the work is never claimed, holds up nothing, and is done by who can', async () => {
+    const backend = memory({ partitions: { count: 2 } });
+    const stranger = app({ backend, closeBackend: false });
     const known = stranger.task('known', { lane: 'shared' }, () => 'still served');
     const worker = await stranger.worker();
     a = app({ backend });
     const unknown = a.task('unknown', { lane: 'shared' }, () => 'done');
-    const run = await unknown.run();
-    await unknown.run();
-    await until(() => worker.stats().delayed >= 1);
-    expect(await known.run().result()).toBe('still served');
-    expect(warnings.filter((message) => message.includes('"unknown"'))).toHaveLength(1);
-    expect(worker.stats().claimed).toBeLessThan(10);
-    await a.worker();
-    expect(await run.result()).toBe('done');
+    const runs = await unknown.runMany(Array.from({ length: 300 }, () => undefined));
+    for (let i = 0; i < 5; i++) expect(await known.run().result({ timeout: '5s' })).toBe('still served');
+    expect(worker.stats()).toMatchObject({ claimed: 5, completed: 5 });
+    await a.worker({ slots: 10 });
+    expect(new Set(await Promise.all(runs.map((run) => run.result())))).toEqual(new Set(['done']));
+    expect(worker.stats().claimed).toBe(5);
+    await stranger.close();
+  });
+
+  it('that come after the worker has started are taken, also by a worker of named lanes', async () => {
+    a = memoryApp();
+    a.task('first', { lane: 'shared' }, () => 1);
+    const worker = await a.worker({ lanes: ['shared'], sweepInterval: '10m' });
+    const run = await a.task('second', { lane: 'shared' }, () => 2).run();
+    expect(await run.result({ timeout: '5s' })).toBe(2);
+    expect(worker.stats().completed).toBe(1);
+  });
+
+  it('of unknown tasks are failed by a worker that was told to', async () => {
+    const backend = memory();
+    const stranger = app({ backend, closeBackend: false });
+    stranger.task('known', { lane: 'shared' }, () => 1);
+    await stranger.worker({ onUnhandled: 'fail' });
+    a = app({ backend });
+    const run = a.task('unknown', { lane: 'shared', retry: { failures: 5 } }, () => 'done').run();
+    expect(await rejectionOf(run.result({ timeout: '5s' }))).toMatchObject({
+      code: 'run_failed',
+      category: 'no_handler',
+    });
+    await expect(stranger.worker({ onUnhandled: 'ignore' as 'leave' })).rejects.toThrow("must be 'leave' or 'fail'");
     await stranger.close();
   });
 });
