@@ -162,10 +162,11 @@ describe('worker options', () => {
       slots: 1,
       claimAhead: 0,
       capabilities: [],
-      leaseTtlMs: 30_000,
+      leaseTtlMs: 10_000,
       drainTimeoutMs: 25_000,
       sweepIntervalMs: 5_000,
       handleSignals: false,
+      onUnhandled: 'leave',
       workerId: 'worker',
     });
     for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }])

@@ -238,9 +238,9 @@ describe('round trips', () => {
     a = app({
       clock,
       backend: altered(backend, {
-        listDue: (args) => {
+        applyDue: (args) => {
           looks++;
-          return inner.listDue(args);
+          return inner.applyDue(args);
         },
       }),
     });
