@@ -1,7 +1,8 @@
 /**
- * Work of a kind that this worker has no handler for. It is never destroyed: the first few times it is handed back at
- * once, for a worker that can do it. If it keeps coming back to this worker, there may be none; then it is parked for
- * a while, longer each time, so that it is not passed round and round, and does not stand in the way of other work.
+ * Work of a kind that this worker has no handler for: a worker with more kinds than a claim can name gets it. It is never
+ * destroyed: the first few times it is handed back at once, for a worker that can do it. If it keeps coming back to this
+ * worker, there may be none; then it is parked for a while, longer each time, so that it is not passed round and round,
+ * and does not stand in the way of other work.
  */
 import type { ReportedEnding } from './reporter.js';
 
