@@ -258,7 +258,7 @@ export class Claimer {
       if (each === undefined) return;
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
-      this.stock.giveBack(ids[index] as LeaseIds[], each.executions.length);
+      this.stock.giveBack(ids[index] as LeaseIds[], each.executions);
     });
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());
