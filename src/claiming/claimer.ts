@@ -235,11 +235,13 @@ export class Claimer {
     const requestedAt = clock.now();
     const ids = claim.lanes.map(({ count }) => this.stock.take(count));
     this.calls++;
+    let results: readonly CommandResult[] | undefined;
     try {
-      this.answered(claim, ids, await backend.execute(commandsOf(claim, ids, this.claimant)), requestedAt);
+      results = await backend.execute(commandsOf(claim, ids, this.claimant));
     } catch (error) {
       this.failed(claim, error);
     }
+    if (results !== undefined) this.answered(claim, ids, results, requestedAt);
     // Others may follow the leads now, and so may this one.
     this.leads.released();
   }
