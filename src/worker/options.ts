@@ -14,7 +14,7 @@ export interface WorkerSettings {
   readonly claimAhead?: number;
   /** What the worker can do; it gets no work that needs more. Default nothing. */
   readonly capabilities?: readonly string[];
-  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 30 000. */
+  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000. */
   readonly leaseTtlMs?: number;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration;

@@ -2,7 +2,6 @@
  * What the compiler says about tasks. Every expected error stands above the line that it must be reported at: a message
  * about another member would not be silenced, and the type check would fail.
  */
-import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -183,24 +182,4 @@ export function mistakes(a: App): void {
 
 it('mistakes are reported where they are made', () => {
   expect([mistakes, untravelled]).toHaveLength(2);
-});
-
-it('every option may be undefined as well as absent, for users of exactOptionalPropertyTypes', () => {
-  const files = [
-    'app/app-options',
-    'app/app',
-    'app/backoff',
-    'app/run',
-    'app/task',
-    'app/worker-options',
-    'testing/test-app',
-  ];
-  const options = files.flatMap((file) => {
-    const text = readFileSync(new URL(`../../src/${file}.ts`, import.meta.url), 'utf8');
-    return [...text.matchAll(/^ +readonly \w+\?:[^;{]*(?:\{[^}]*\}[^;]*)?;/gm)].map(
-      ([option]) => `${file}: ${option.trim()}`,
-    );
-  });
-  expect(options.length).toBeGreaterThan(35);
-  expect(options.filter((option) => !/\| undefined;$/.test(option))).toEqual([]);
 });

@@ -164,7 +164,7 @@ describe('worker options', () => {
       slots: 1,
       claimAhead: 0,
       capabilities: [],
-      leaseTtlMs: 30_000,
+      leaseTtlMs: 10_000,
       abortGraceMs: 30_000,
       drainTimeoutMs: 25_000,
       sweepIntervalMs: 5_000,
