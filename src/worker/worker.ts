@@ -42,8 +42,6 @@ export interface WorkerDependencies {
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The worker has ended: nobody needs to keep it any more. */
-  readonly onClosed?: () => void;
 }
 
 /** Handlers that were told to stop at the end of a drain get this long before their work is handed back, ms. */
@@ -412,7 +410,6 @@ export class TaskWorker implements Worker {
     this.loopWatch?.stop();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
-    this.deps.onClosed?.();
   }
 }
 
