@@ -1,6 +1,7 @@
 /** The worker of an app: it speaks of lanes as users name them, and says when it is drained. */
 import { laneNameOf } from '../shared/lane-names.js';
-import { TaskWorker, type Worker, type WorkerDependencies, type WorkerEvents } from '../worker/worker.js';
+import type { Worker, WorkerEvents } from '../worker/api.js';
+import { TaskWorker, type WorkerDependencies } from '../worker/worker.js';
 
 export class AppWorker extends TaskWorker {
   constructor(

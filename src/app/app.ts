@@ -9,7 +9,7 @@ import { silentLogger } from '../shared/logger.js';
 import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import { TaskRegistry } from './registry.js';

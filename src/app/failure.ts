@@ -1,4 +1,5 @@
 /** A failure as it was stored, in its parts. */
+import { partsOfFailure } from '../util/failure-text.js';
 
 /** What is known about a failure. */
 export interface Failure {
@@ -12,16 +13,13 @@ export interface Failure {
   readonly details: string;
 }
 
-/** Stands between the summary of a failure and its details. */
-const DIVIDER = '\n\n--- details ---\n';
 const CLASS = /^[\p{L}_$][\p{L}\p{N}_$.]*/u;
 
 /** The parts of a stored failure. */
 export function failureOf(reason: string, category: string): Failure {
-  const at = reason.indexOf(DIVIDER);
-  const details = at === -1 ? '' : reason.slice(at + DIVIDER.length);
+  const { summary, details } = partsOfFailure(reason);
   return {
-    message: at === -1 ? reason : reason.slice(0, at),
+    message: summary,
     category,
     class: CLASS.exec(details)?.[0],
     details,

@@ -19,7 +19,7 @@ import {
   RunFailedError,
   RunNotFoundError,
 } from '../shared/errors.js';
-import { boundText } from '../worker/text.js';
+import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { runInfoOf, type RunInfo } from './info.js';

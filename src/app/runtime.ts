@@ -8,7 +8,7 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import { onTermination } from '../worker/signals.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { Creator } from './creator.js';
 import { findByOwnId } from './own-ids.js';

@@ -40,6 +40,7 @@ const WORKER_OPTIONS = {
   leaseTtl: true,
   leaseTtlMs: true,
   drainTimeout: true,
+  abortGrace: true,
   sweepInterval: true,
   handleSignals: true,
   onUnhandled: true,
@@ -62,6 +63,7 @@ export function checkWorkerOptions(options: WorkerOptions): void {
       );
   }
   checkDuration(WHERE, 'drainTimeout', options.drainTimeout, 0, LIMITS.maxDurationMs);
+  checkDuration(WHERE, 'abortGrace', options.abortGrace, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'sweepInterval', options.sweepInterval, 1, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'leaseTtl', options.leaseTtl, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
   if (options.leaseTtl !== undefined && options.leaseTtlMs !== undefined)

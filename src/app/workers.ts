@@ -7,7 +7,7 @@ import { laneIdOf } from '../shared/lane-names.js';
 import { silentLogger, type Logger } from '../shared/logger.js';
 import type { TaskHandler } from '../worker/handler.js';
 import type { ResolvedSettings } from '../worker/options.js';
-import type { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/api.js';
 import { AppWorker } from './app-worker.js';
 import type { TaskRegistry } from './registry.js';
 import type { Place, StuckWaits } from './stuck-waits.js';

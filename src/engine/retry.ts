@@ -1,5 +1,5 @@
 /** Trying again after a transport error: delays that grow, with full jitter, so that many clients do not march in step. */
-import { EngineError } from '../../model/errors.js';
+import { asEngineError } from '../util/engine-error.js';
 import { sleep, type Clock } from './clock.js';
 
 const FIRST_RETRY_MS = 100;
@@ -20,7 +20,8 @@ const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
  * outcome of the call is unknown, and every command may be repeated.
  */
 export function isRetryable(error: unknown): boolean {
-  if (error instanceof EngineError) return error.retryable;
+  const engineError = asEngineError(error);
+  if (engineError !== undefined) return engineError.retryable;
   return !MISTAKES.some((mistake) => error instanceof mistake);
 }
 

@@ -1,3 +1,6 @@
+/** Loggers of users, and how the package calls them. */
+import { quietly } from '../util/quietly.js';
+
 /** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */
 export interface Logger {
   debug(message: string, ...details: unknown[]): void;
@@ -26,15 +29,10 @@ const made = (write: (level: Level, message: string, details: unknown[]) => void
 export function guarded(log: Logger): Logger {
   if (log === silentLogger) return log;
   const write = isPino(log)
-    ? (level: Level, message: string, details: unknown[]) => log[level](mergedFor(details), message)
-    : (level: Level, message: string, details: unknown[]) => log[level](message, ...details);
-  return made((level, message, details) => {
-    try {
-      write(level, message, details);
-    } catch {
-      // Logging must not decide what becomes of the work.
-    }
-  });
+    ? (level: Level, message: string, details: unknown[]): unknown => log[level](mergedFor(details), message)
+    : (level: Level, message: string, details: unknown[]): unknown => log[level](message, ...details);
+  // Logging must not decide what becomes of the work, whether the logger throws or its promise rejects.
+  return made((level, message, details) => quietly(() => write(level, message, details)));
 }
 
 interface Pino extends Record<Level, (details: object, message: string) => void> {

@@ -1,5 +1,9 @@
+import { brand } from '../util/brand.js';
+
 /** Why a handler is told to stop. */
 export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'deadline' | 'attempt_timeout' | 'shutdown';
+
+const ABORT_BRAND = 'task_abort';
 
 const SENTENCES: Record<TaskAbortCode, string> = {
   cancelled: 'The execution was cancelled; stop and undo what should not stay.',
@@ -12,6 +16,10 @@ const SENTENCES: Record<TaskAbortCode, string> = {
 
 /** `signal.reason` of a handler. After it, whatever the handler throws counts as obedience, not as a failure. */
 export class TaskAbort extends Error {
+  static {
+    brand(TaskAbort, ABORT_BRAND);
+  }
+
   override readonly name = 'TaskAbort';
 
   constructor(

@@ -1,13 +1,25 @@
 /** One execution in a worker's hand: its lease, its clock, and the signal of its handler. */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import type { Cancel, Clock } from '../engine/clock.js';
+import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
+import { guardSignal } from './guarded-signal.js';
 import type { Ending, Fence } from './handler.js';
 import type { HeldLease } from './lease-keeper.js';
+import type { Progress } from './progress.js';
 import { abortCodeOf } from './refusal.js';
+
+/** What an attempt tells its worker. */
+export interface AttemptHooks {
+  /** The work is not this worker's any more. */
+  readonly lost: (attempt: Attempt, code: TaskAbortCode) => void;
+  /** Its handler is told to stop. */
+  readonly told: (attempt: Attempt) => void;
+  /** A listener that the handler put on its signal failed. */
+  readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
+}
 
 export class Attempt implements HeldLease {
   readonly executionId: string;
@@ -17,6 +29,8 @@ export class Attempt implements HeldLease {
   startedAt: number | undefined;
   /** Priority of the work, as far as is known: of what was claimed ahead, the highest starts first. */
   priority = 0;
+  /** How far it is; there once its handler has said so. */
+  progress: Progress | undefined;
   /** Its ending is on its way to the engine. */
   reported = false;
   /** The engine said that the work is not this worker's any more: there is nothing left to report. */
@@ -24,7 +38,9 @@ export class Attempt implements HeldLease {
   private aborted: TaskAbort | undefined;
   private controller: AbortController | undefined;
   private cancelTimer: Cancel | undefined;
+  private endsAt = Infinity;
   private left = false;
+  private stopped = false;
 
   constructor(
     readonly claimed: ClaimedExecution,
@@ -33,18 +49,21 @@ export class Attempt implements HeldLease {
     private readonly leaseTtlMs: number,
     /** When the answer of the claim was there, on the worker's clock. */
     private readonly receivedAt: number,
-    private readonly lost: (attempt: Attempt, code: TaskAbortCode) => void,
+    private readonly hooks: AttemptHooks,
   ) {
     const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
     this.executionId = executionId;
     this.partition = partitionOfExecution(executionId);
-    this.fence = { leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}/${leaseId}` };
+    // Handed to the handler, and needed unchanged for every call about this attempt.
+    this.fence = Object.freeze({ leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}/${leaseId}` });
+    this.endsAt = claimed.attemptTimeoutAt ?? Infinity;
   }
 
-  /** Made when somebody asks for it. */
+  /** Made when the handler asks for it. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
+      guardSignal(this.controller.signal, (error) => this.hooks.listenerFailed(this, error));
       if (this.aborted !== undefined) this.controller.abort(this.aborted);
     }
     return this.controller.signal;
@@ -64,18 +83,41 @@ export class Attempt implements HeldLease {
     return Math.round(this.claimed.leaseExpiresAt - this.leaseTtlMs + this.clock.now() - this.receivedAt);
   }
 
+  /** Whether its handler runs, and nothing has told it to stop. */
+  get isLive(): boolean {
+    return !this.stopped && this.aborted === undefined;
+  }
+
+  /** Whether its handler has settled, or will not be called. */
+  get isOver(): boolean {
+    return this.stopped;
+  }
+
   /** The handler is called now; from here on the attempt's own end is watched. */
   start(): void {
     this.startedAt = this.clock.now();
-    const { attemptTimeoutAt = Infinity, executionDeadlineAt = Infinity } = this.claimed;
-    const endsAt = Math.min(attemptTimeoutAt, executionDeadlineAt);
+    this.watchEnd();
+  }
+
+  /** The attempt ends at this time of the engine, as the engine said after the claim. */
+  endAt(attemptTimeoutAt: number): void {
+    this.endsAt = attemptTimeoutAt;
+    if (this.isLive) this.watchEnd();
+  }
+
+  private watchEnd(): void {
+    this.cancelTimer?.();
+    const { executionDeadlineAt = Infinity } = this.claimed;
+    const endsAt = Math.min(this.endsAt, executionDeadlineAt);
     if (endsAt === Infinity) return;
-    const code = executionDeadlineAt <= attemptTimeoutAt ? 'deadline' : 'attempt_timeout';
-    this.cancelTimer = this.clock.after(endsAt - this.serverNow(), () => this.abort(code));
+    const code = executionDeadlineAt <= this.endsAt ? 'deadline' : 'attempt_timeout';
+    // What the handler waits for may be in the socket already.
+    this.cancelTimer = afterAndIo(this.clock, endsAt - this.serverNow(), () => this.abort(code));
   }
 
   /** The handler has settled, or will not be called. */
   stop(): void {
+    this.stopped = true;
     this.cancelTimer?.();
   }
 
@@ -83,6 +125,7 @@ export class Attempt implements HeldLease {
   abort(code: TaskAbortCode, detail?: string): void {
     if (this.aborted !== undefined) return;
     this.aborted = new TaskAbort(code, detail);
+    this.hooks.told(this);
     this.controller?.abort(this.aborted);
   }
 
@@ -115,12 +158,12 @@ export class Attempt implements HeldLease {
     this.abort(code, detail);
     if (this.left) return;
     this.left = true;
-    this.lost(this, code);
+    this.hooks.lost(this, code);
   }
 
   /** Whether its attempt's time is over. */
   get timedOut(): boolean {
-    return (this.claimed.attemptTimeoutAt ?? Infinity) <= this.serverNow();
+    return this.endsAt <= this.serverNow();
   }
 
   /** The command that tells the engine how the attempt ended. `random` is the jitter of a retry. */

@@ -1,6 +1,8 @@
-/** Typed events whose listeners cannot hurt whoever emits them. */
+/** Typed events. A listener that throws, or whose promise rejects, hurts neither other listeners nor the emitter. */
+import { quietly } from '../util/quietly.js';
+
 export class Emitter<Events extends object> {
-  private readonly listeners = new Map<keyof Events, Set<(event: never) => void>>();
+  private readonly listeners = new Map<keyof Events, Set<(event: never) => unknown>>();
 
   constructor(private readonly onListenerError: (error: unknown) => void) {}
 
@@ -13,12 +15,7 @@ export class Emitter<Events extends object> {
   }
 
   emit<Type extends keyof Events>(type: Type, event: Events[Type]): void {
-    for (const listener of (this.listeners.get(type) ?? []) as Iterable<(event: Events[Type]) => void>) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.onListenerError(error);
-      }
-    }
+    for (const listener of (this.listeners.get(type) ?? []) as Iterable<(event: Events[Type]) => unknown>)
+      quietly(() => listener(event), this.onListenerError);
   }
 }

@@ -1,13 +1,16 @@
 /** Running a user's handler: what goes in, and what its value or its error means for the execution. */
-import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { decode, encode } from '../shared/codec.js';
+import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema } from '../shared/schema.js';
 import type { Travelled } from '../shared/travel.js';
-import { Delay, NonRetryableError, RetryableError } from './outcome.js';
-import { categoryOf, reasonOf } from './text.js';
+import { brandOf } from '../util/brand.js';
+import { failureTextOf, reasonOf } from '../util/failure-text.js';
+import { propertyOf, tried } from '../util/thrown.js';
+import { delayUntilOf, OUTCOME, type Delay, type DelayUntil } from './outcome.js';
+import { categoryOf } from './text.js';
 
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
 export interface Fence {
@@ -73,13 +76,13 @@ export type Ending =
       /** What was thrown, for the log and the listeners of this process. */
       readonly error: unknown;
     }
-  | { readonly kind: 'delay'; readonly until: Delay['until'] }
+  | { readonly kind: 'delay'; readonly until: DelayUntil }
   /** Given back unfinished. */
   | { readonly kind: 'release' }
   /** Nothing to say: the execution is not this worker's any more. */
   | { readonly kind: 'lost' };
 
-const permanent = (category: string, error: unknown): Ending => ({
+const permanent = (category: string, error: unknown): Extract<Ending, { kind: 'fail' }> => ({
   kind: 'fail',
   reason: reasonOf(error),
   category,
@@ -94,31 +97,45 @@ export interface Runner {
   readonly abortCode: string | undefined;
 }
 
-/** Runs the handler on a claimed execution. Never throws. */
+/** Calls a function and returns what it returns; a place to measure the call. */
+export type Caller = <T>(fn: () => T) => T;
+
+/** Runs the handler on a claimed execution. Never rejects, whatever the handler throws or returns. */
 export async function runHandler(
   task: TaskHandler,
   attempt: Runner,
   contextWith: (input: unknown) => TaskContext,
+  call: Caller = (fn) => fn(),
 ): Promise<Ending> {
-  const { claimed } = attempt;
   let input: unknown;
   try {
-    const validated = await validate(
-      task.input,
-      decode({ bytes: claimed.inputPayload, encoding: claimed.payloadEncoding }),
-    );
+    const { inputPayload, payloadEncoding } = attempt.claimed;
+    const validated = await validate(task.input, decode({ bytes: inputPayload, encoding: payloadEncoding }));
     if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
     input = validated.value;
   } catch (error) {
     return permanent('invalid_input_payload', error);
   }
+  // The validation may have taken its time.
+  if (attempt.abortCode !== undefined) return { kind: 'lost' };
   let value: unknown;
   try {
-    value = await task.handler(contextWith(input));
+    value = await call(() => task.handler(contextWith(input)));
   } catch (error) {
     return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
   }
-  return value instanceof Delay ? { kind: 'delay', until: value.until } : resultOf(task, value);
+  return delayed(value) ?? resultOf(task, value);
+}
+
+/** The ending that a delay means; nothing for any other value. */
+function delayed(value: unknown): Ending | undefined {
+  const until = delayUntilOf(value);
+  if (until === undefined) return undefined;
+  if (until !== 'invalid') return { kind: 'delay', until };
+  return permanent(
+    'invalid_result',
+    new Error('The delay says neither how long nor until when; make it with delay().'),
+  );
 }
 
 async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
@@ -135,30 +152,31 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
   }
 }
 
-/** What a thrown value means. Whatever says nothing about itself may go away by itself. */
-export function failureOf(error: unknown): Ending {
-  if (error instanceof Delay) return { kind: 'delay', until: error.until };
-  const reason = reasonOf(error);
-  if (error instanceof NonRetryableError)
-    return { kind: 'fail', reason, category: categoryOf(error.category, 'handler_error'), permanent: true, error };
-  if (error instanceof RetryableError) {
-    return {
-      kind: 'fail',
-      reason,
-      category: categoryOf(error.category, 'handler_error'),
-      permanent: false,
-      retryAfterMs: wholeMs(error.retryAfterMs),
-      error,
-    };
-  }
-  return { kind: 'fail', reason, category: 'handler_error', permanent: false, error };
+/** What a thrown value means. Whatever says nothing about itself may go away by itself. Never throws. */
+function failureOf(error: unknown): Ending {
+  const delay = delayed(error);
+  if (delay !== undefined) return delay;
+  const brand = brandOf(error);
+  const permanently = brand === OUTCOME.non_retryable;
+  const branded = permanently || brand === OUTCOME.retryable;
+  return {
+    kind: 'fail',
+    reason: failureTextOf(error),
+    category: categoryOf(branded ? propertyOf(error, 'category') : undefined, 'handler_error'),
+    permanent: permanently,
+    ...(brand === OUTCOME.retryable ? { retryAfterMs: wholeMs(propertyOf(error, 'retryAfterMs')) } : {}),
+    error,
+  };
 }
 
-function wholeMs(ms: number | undefined): number | undefined {
-  return ms === undefined || Number.isNaN(ms) ? undefined : Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
+/** Whole milliseconds within the engine's bounds, of a number or a duration; nothing of what is neither. */
+function wholeMs(wanted: unknown): number | undefined {
+  const ms = typeof wanted === 'string' ? tried(() => durationMs(wanted as Duration)) : wanted;
+  if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined;
+  return Math.round(Math.min(LIMITS.maxDurationMs, Math.max(0, ms)));
 }
 
-/** The ending that takes the place of a completion which the engine will not take as it is. */
-export function unacceptable(error: EngineError): Ending {
+/** The ending that takes the place of one which the engine will not take as it is. */
+export function unacceptable(error: unknown): Extract<Ending, { kind: 'fail' }> {
   return permanent('invalid_result', error);
 }

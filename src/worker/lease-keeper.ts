@@ -1,19 +1,28 @@
 /**
- * Keeps the leases of everything that a worker has in hand: one timer renews them all, in one call per partition. It
+ * Keeps the leases of everything that a worker has in hand: one timer renews them, those of a partition in one call. It
  * also keeps a deadline of its own for each, on the monotonic clock, so that a worker that cannot reach the engine,
- * or whose event loop stood still, knows that it lost its work before somebody else starts on it.
+ * or whose event loop stood still, knows that it lost its work before another worker starts on it.
  *
  *     0 ------------- 1/3 TTL -------------------------------- 90 % ------- TTL
  *     granted         renewal is sent                          lost          the engine may give it away
  *
- * All times count from the start of the request that got the lease, which is earlier than the engine's own count.
- * After a stall (the renewal due was never sent) the last 10 % are used to send it, so a handler that blocks the
- * event loop for less than 2/3 of the TTL loses nothing.
+ * All times count from the start of the request that got the lease, which is earlier than the engine's own count. A
+ * renewal whose answer is a fault is sent again, until the lease is over.
+ *
+ * A handler that holds the event loop for less than two thirds of the TTL loses nothing, again and again, with a single
+ * `setImmediate` in between. A turn of the loop has two places where handlers go on, behind the sockets and behind
+ * `setImmediate`; before each of them the renewals that are due leave (a timer, and `turned`), also when the answer to
+ * the one before has not been read. And no lease is judged before the answers that are there have been read. When a
+ * renewal left only just now, the last tenth is used to wait for its answer.
  */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
-import type { Backend } from '../backend.js';
-import type { Cancel, Clock } from '../engine/clock.js';
+import type { Backend, CommandResult } from '../backend.js';
+import { afterIo, type Cancel, type Clock } from '../engine/clock.js';
+import { groupBy } from '../util/group-by.js';
+import { InFlight } from '../util/in-flight.js';
+import { answerOf } from './answers.js';
+import { speaksOfOwnership } from './refusal.js';
 
 /** The proof of ownership that a claim returned. */
 export interface LeaseFence {
@@ -35,7 +44,7 @@ export interface LeaseKeeperOptions {
   readonly backend: Backend;
   readonly leaseTtlMs: number;
   readonly clock: Clock;
-  /** A renewal call failed; it is tried again. */
+  /** A renewal, or a call with renewals, met a fault; what it was for is tried again. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -43,18 +52,23 @@ interface Entry {
   readonly held: HeldLease;
   /** Start of the request that granted or last renewed the lease. */
   grantedAt: number;
-  /** Renewals tried since then. */
-  tries: number;
-  inFlight: boolean;
-  /** Start of the last renewal tried. */
+  /** When the next renewal is due, whether the last one is answered or not. */
+  renewAt: number;
+  /** Start of the last renewal. */
   sentAt: number;
+  /** Renewals under way. */
+  inFlight: number;
   /** When the worker gives the lease up for lost. */
   loseAt: number;
+  /** Called when the lease is renewed or gone. */
+  onNews: ((kept: boolean) => void) | undefined;
 }
 
 /** Shorter by up to this share, so that workers do not renew in step; never longer, see above. */
 const RENEWAL_JITTER = 0.1;
 const SAFETY_MARGIN = 0.1;
+/** Renewals that are due this soon travel along, as a share of the time between two. */
+const TOGETHER = 0.25;
 const MAX_RETRY_MS = 1_000;
 const RENEWALS_PER_CALL = 500;
 /** A renewal sent this recently when its lease is about to be given up was held back by a stall, ms. */
@@ -63,84 +77,128 @@ const STALL_NOTICE_MS = 50;
 export class LeaseKeeper {
   /** By the lease, not by its execution: work that was lost can be in hand again under another lease. */
   private readonly entries = new Map<HeldLease, Entry>();
-  private renewal: Cancel | undefined;
-  private watch: Cancel | undefined;
-  private readonly calls = new Set<Promise<void>>();
+  private readonly calls = new InFlight();
+  private timer: Cancel | undefined;
+  /** When the timer fires. */
+  private timerAt = Infinity;
   private closed = false;
 
   constructor(private readonly options: LeaseKeeperOptions) {}
 
   /** Takes care of a lease that a request which started at `requestedAt` was granted. */
   add(held: HeldLease, requestedAt: number): void {
-    const { leaseTtlMs } = this.options;
-    this.entries.set(held, {
+    const entry: Entry = {
       held,
       grantedAt: requestedAt,
-      tries: 0,
-      inFlight: false,
-      sentAt: 0,
-      loseAt: requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN),
-    });
-    this.renewal ??= this.scheduleRenewal(this.intervalMs());
-    this.watch ??= this.scheduleWatch(requestedAt + leaseTtlMs * (1 - SAFETY_MARGIN));
+      renewAt: requestedAt + this.intervalMs(),
+      sentAt: -Infinity,
+      inFlight: 0,
+      loseAt: requestedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN),
+      onNews: undefined,
+    };
+    this.entries.set(held, entry);
+    this.arm(entry.renewAt);
   }
 
   /** The work is over, or given back: its lease is not renewed any more. */
   remove(held: HeldLease): void {
+    const entry = this.entries.get(held);
     this.entries.delete(held);
+    entry?.onNews?.(false);
   }
 
-  /** Until when final calls for this lease make sense, on the worker's clock. */
+  /** Until when the lease is in force, on the worker's clock; -Infinity when it is not in hand. */
   lastsUntil(held: HeldLease): number {
     const entry = this.entries.get(held);
     return entry === undefined ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
   }
 
+  /**
+   * Whether the lease is older than it gets between two renewals: the answer that granted it was read late. Work must
+   * not start on it: a handler that holds the event loop then would lose it.
+   */
+  isStale(held: HeldLease): boolean {
+    const { clock, leaseTtlMs } = this.options;
+    return clock.now() > this.lastsUntil(held) - (leaseTtlMs * 2) / 3;
+  }
+
+  /** Renews the lease now; resolves when it is renewed (true) or gone (false). */
+  confirm(held: HeldLease): Promise<boolean> {
+    const entry = this.entries.get(held);
+    if (entry === undefined) return Promise.resolve(false);
+    const confirmed = new Promise<boolean>((resolve) => (entry.onNews = resolve));
+    if (entry.inFlight === 0) this.renew([entry]);
+    return confirmed;
+  }
+
+  /** The event loop has come to a point where handlers go on: what is due by now is not left to the timer. */
+  turned(): void {
+    if (this.options.clock.now() < this.timerAt) return;
+    this.timer?.();
+    this.tick();
+  }
+
   /** Stops renewing; resolves when no renewal is under way. */
   async close(): Promise<void> {
     this.closed = true;
-    this.renewal?.();
-    this.watch?.();
-    this.entries.clear();
-    await Promise.all(this.calls);
+    this.timer?.();
+    for (const held of [...this.entries.keys()]) this.remove(held);
+    await this.calls.settled();
   }
 
   private intervalMs(): number {
     return (this.options.leaseTtlMs / 3) * (1 - RENEWAL_JITTER * this.options.clock.random());
   }
 
-  private scheduleRenewal(ms: number): Cancel {
-    return this.options.clock.after(ms, () => {
-      this.renewal = undefined;
-      if (this.closed || this.entries.size === 0) return;
-      this.renew([...this.entries.values()].filter((entry) => !entry.inFlight));
-      this.renewal = this.scheduleRenewal(this.intervalMs());
-    });
+  /** Sees to it that the timer fires at this time at the latest. */
+  private arm(at: number): void {
+    if (this.closed || at >= this.timerAt) return;
+    const { clock } = this.options;
+    this.timer?.();
+    this.timerAt = at;
+    this.timer = clock.after(at - clock.now(), () => this.tick());
+  }
+
+  /** First sends what is due, then judges, once the answers that are there have been read. */
+  private tick(): void {
+    this.timerAt = Infinity;
+    const { clock, leaseTtlMs } = this.options;
+    const now = clock.now();
+    const soon = now + (leaseTtlMs / 3) * TOGETHER;
+    const entries = [...this.entries.values()];
+    if (entries.some(({ renewAt }) => renewAt <= now))
+      this.renew(entries.filter(({ renewAt, inFlight }) => renewAt <= (inFlight === 0 ? soon : now)));
+    // As of now: what happens until the answers are read must not count against those who wait for one.
+    if (entries.some(({ loseAt }) => loseAt <= now)) afterIo(clock, () => this.judge(now));
+    this.armForNext(now);
+  }
+
+  /** Comes back for the next renewal, and for the next verdict after the one at `judgedAt`. */
+  private armForNext(judgedAt: number): void {
+    let next = Infinity;
+    for (const { renewAt, loseAt } of this.entries.values())
+      next = Math.min(next, renewAt, loseAt > judgedAt ? loseAt : Infinity);
+    this.arm(next);
   }
 
   private renew(entries: readonly Entry[]): void {
-    const byPartition = new Map<string, Entry[]>();
-    for (const entry of entries) {
-      const group = byPartition.get(entry.held.partition);
-      if (group === undefined) byPartition.set(entry.held.partition, [entry]);
-      else group.push(entry);
-    }
-    for (const group of byPartition.values()) {
-      for (let from = 0; from < group.length; from += RENEWALS_PER_CALL) {
-        const call = this.renewGroup(group.slice(from, from + RENEWALS_PER_CALL));
-        this.calls.add(call);
-        void call.finally(() => this.calls.delete(call));
-      }
+    const now = this.options.clock.now();
+    // A lease that is over by our own clock is not asked for again: it may be renewed, and then nobody has it. Unless a
+    // renewal is under way, whose answer may only be unread.
+    const { leaseTtlMs } = this.options;
+    const live = entries.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
+    for (const group of groupBy(live, ({ held }) => held.partition).values()) {
+      for (let from = 0; from < group.length; from += RENEWALS_PER_CALL)
+        void this.calls.track(this.renewGroup(group.slice(from, from + RENEWALS_PER_CALL), now));
     }
   }
 
-  private async renewGroup(group: readonly Entry[]): Promise<void> {
-    const { backend, clock, leaseTtlMs } = this.options;
-    const requestedAt = clock.now();
+  private async renewGroup(group: readonly Entry[], requestedAt: number): Promise<void> {
+    const { backend, leaseTtlMs, onError } = this.options;
     for (const entry of group) {
-      entry.inFlight = true;
-      entry.tries++;
       entry.sentAt = requestedAt;
+      entry.renewAt = requestedAt + this.intervalMs();
+      entry.inFlight++;
     }
     const commands = group.map(
       ({ held }): Command => ({
@@ -149,61 +207,60 @@ export class LeaseKeeper {
       }),
     );
     try {
-      const results = await backend.execute(commands);
-      group.forEach((entry, index) => {
-        const result = results[index];
-        if (result?.ok) this.renewed(entry, requestedAt);
-        else if (result !== undefined) this.lose(entry, result.error);
-      });
+      const results: readonly CommandResult[] = await backend.execute(commands);
+      group.forEach((entry, index) => this.answered(entry, results[index], requestedAt));
     } catch (error) {
-      this.options.onError(error);
-      this.renewal?.();
-      if (!this.closed) this.renewal = this.scheduleRenewal(Math.min(leaseTtlMs / 10, MAX_RETRY_MS));
+      onError(error);
+      for (const entry of group) this.again(entry);
     }
-    for (const entry of group) entry.inFlight = false;
+    if (!this.closed) this.turned();
+  }
+
+  private answered(entry: Entry, result: CommandResult | undefined, requestedAt: number): void {
+    const answer = answerOf(result);
+    if (answer.kind === 'accepted') {
+      this.renewed(entry, requestedAt);
+    } else if (answer.kind === 'refused' && speaksOfOwnership(answer.error)) {
+      this.lose(entry, answer.error);
+    } else {
+      this.options.onError(answer.error);
+      this.again(entry);
+    }
   }
 
   private renewed(entry: Entry, requestedAt: number): void {
-    entry.grantedAt = requestedAt;
-    entry.tries = 0;
-    entry.loseAt = requestedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN);
+    entry.inFlight--;
+    entry.grantedAt = Math.max(entry.grantedAt, requestedAt);
+    entry.loseAt = entry.grantedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN);
+    entry.onNews?.(true);
+    entry.onNews = undefined;
+  }
+
+  /** Nothing is known of the renewal: it is sent again soon. */
+  private again(entry: Entry): void {
+    const { clock, leaseTtlMs } = this.options;
+    entry.inFlight--;
+    entry.renewAt = Math.min(entry.renewAt, clock.now() + Math.min(leaseTtlMs / 10, MAX_RETRY_MS));
+    if (this.entries.has(entry.held)) this.arm(entry.renewAt);
   }
 
   private lose(entry: Entry, refusal: EngineError | undefined): void {
     // Only if it is still this lease that is in hand: its work may have ended while the call was under way.
     if (!this.entries.delete(entry.held)) return;
+    entry.onNews?.(false);
     entry.held.onLost(refusal);
   }
 
-  private scheduleWatch(at: number): Cancel {
-    return this.options.clock.after(at - this.options.clock.now(), () => {
-      this.watch = undefined;
-      this.check();
-    });
-  }
-
-  /** Gives up leases whose time is over, and comes back when the next one's would be. */
-  private check(): void {
+  /** Gives up the leases whose time was over at `asOf`, and comes back when the next one's would be. */
+  private judge(asOf: number): void {
     if (this.closed) return;
-    const now = this.options.clock.now();
-    const unsent: Entry[] = [];
     for (const entry of [...this.entries.values()]) {
-      if (entry.loseAt > now) continue;
+      if (entry.loseAt > asOf) continue;
       const endsAt = entry.grantedAt + this.options.leaseTtlMs;
-      if (entry.loseAt < endsAt && now < endsAt && this.stalled(entry, now)) {
-        entry.loseAt = endsAt;
-        if (!entry.inFlight) unsent.push(entry);
-      } else {
-        this.lose(entry, undefined);
-      }
+      const justSent = entry.inFlight > 0 && asOf - entry.sentAt < STALL_NOTICE_MS;
+      if (justSent && entry.loseAt < endsAt && asOf < endsAt) entry.loseAt = endsAt;
+      else this.lose(entry, undefined);
     }
-    if (unsent.length > 0) this.renew(unsent);
-    const next = Math.min(...[...this.entries.values()].map(({ loseAt }) => loseAt));
-    if (Number.isFinite(next)) this.watch = this.scheduleWatch(next);
-  }
-
-  /** Whether the renewal that was due long ago has not been sent, or only just now: the event loop stood still. */
-  private stalled(entry: Entry, now: number): boolean {
-    return entry.tries === 0 || (entry.tries === 1 && entry.inFlight && now - entry.sentAt < STALL_NOTICE_MS);
+    this.armForNext(asOf);
   }
 }

@@ -14,10 +14,16 @@ export interface WorkerSettings {
   readonly claimAhead?: number;
   /** What the worker can do; it gets no work that needs more. Default nothing. */
   readonly capabilities?: readonly string[];
-  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 30 000. */
+  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000. */
   readonly leaseTtlMs?: number;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration;
+  /**
+   * How long a handler has to end after its `signal` was aborted. One that takes longer loses its slot: it is counted
+   * (`stats().stuck`) and announced (`handlerStuck`). Beyond as many of them as it has slots the worker claims nothing
+   * more. Default `'30s'`.
+   */
+  readonly abortGrace?: Duration;
   /**
    * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. The looks are spread
    * over the time, at most 20 a second: where lanes times partitions are more than 100, a lost wake costs more than
@@ -41,14 +47,15 @@ export interface ResolvedSettings {
   readonly capabilities: readonly string[];
   readonly leaseTtlMs: number;
   readonly drainTimeoutMs: number;
+  readonly abortGraceMs: number;
   readonly sweepIntervalMs: number;
   readonly handleSignals: boolean;
   readonly onUnhandled: 'leave' | 'fail';
   readonly workerId: string;
 }
 
-export const MAX_SLOTS = 10_000;
-export const MAX_CLAIM_AHEAD = 1_000;
+const MAX_SLOTS = 10_000;
+const MAX_CLAIM_AHEAD = 1_000;
 
 /** The settings with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
 export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
@@ -62,6 +69,7 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
       LIMITS.minLeaseTtlMs,
       LIMITS.maxLeaseTtlMs,
     ),
+    abortGraceMs: durationMs(settings.abortGrace ?? '30s'),
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
     sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,

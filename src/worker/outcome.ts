@@ -1,6 +1,14 @@
-/** What a handler can end with besides a value: errors that say how to go on, and a delay. */
+/**
+ * What a handler can end with besides a value: errors that say how to go on, and a delay. They are recognised by brand,
+ * so that one made by another copy of the package, or in another realm, means the same.
+ */
 import { EngineError } from '../../model/errors.js';
 import { durationMs, type Duration } from '../shared/duration.js';
+import { brand, brandOf } from '../util/brand.js';
+import { propertyOf } from '../util/thrown.js';
+
+/** Brands of the outcomes; part of the contract between copies of the package. */
+export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
 
 export interface FailureOptions extends ErrorOptions {
   /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */
@@ -14,6 +22,10 @@ export interface RetryableOptions extends FailureOptions {
 
 /** A failure that another try may mend. What a policy has no tries left for still ends the execution. */
 export class RetryableError extends Error {
+  static {
+    brand(RetryableError, OUTCOME.retryable);
+  }
+
   override readonly name: string = 'RetryableError';
   readonly category: string | undefined;
   readonly retryAfterMs: number | undefined;
@@ -27,6 +39,10 @@ export class RetryableError extends Error {
 
 /** A failure that no other try can mend: the execution ends failed whatever its policy says. */
 export class NonRetryableError extends Error {
+  static {
+    brand(NonRetryableError, OUTCOME.non_retryable);
+  }
+
   override readonly name: string = 'NonRetryableError';
   readonly category: string | undefined;
 
@@ -38,6 +54,10 @@ export class NonRetryableError extends Error {
 
 /** The attempt is parked until a time; made by `delay`. */
 export class Delay {
+  static {
+    brand(Delay, OUTCOME.delay);
+  }
+
   constructor(readonly until: { readonly inMs: number } | { readonly at: number }) {}
 }
 
@@ -51,4 +71,20 @@ export function delay(until: Duration | Date): Delay {
   if (until instanceof Date && Number.isNaN(until.getTime()))
     throw new EngineError('invalid_input', 'delay: not a valid date.');
   return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
+}
+
+/** A time until which to park an attempt: so long from now, or at a time in ms since the epoch. */
+export type DelayUntil = Delay['until'];
+
+/**
+ * What a value says as a delay: until when, or that it is one which says nothing of use; nothing when it is no delay.
+ * Never throws.
+ */
+export function delayUntilOf(value: unknown): DelayUntil | 'invalid' | undefined {
+  if (brandOf(value) !== OUTCOME.delay) return undefined;
+  const until = propertyOf(value, 'until');
+  const inMs = propertyOf(until, 'inMs');
+  if (typeof inMs === 'number' && Number.isFinite(inMs)) return { inMs };
+  const at = propertyOf(until, 'at');
+  return typeof at === 'number' && Number.isFinite(at) ? { at } : 'invalid';
 }

@@ -8,20 +8,26 @@ export interface Timeouts {
   readonly deadlinePassed: boolean;
 }
 
+/** What each refusal that speaks of ownership says; all others leave open whose the work is. */
+const OWNERSHIP: Readonly<Record<string, (error: EngineError, timeouts: Timeouts) => TaskAbortCode>> = {
+  execution_not_active: (error, timeouts) => endedCode(error.detail['terminalOutcome'], timeouts),
+  lease_revoked: () => 'lease_revoked',
+  lease_expired: () => 'lease_lost',
+  stale_lease: () => 'lease_lost',
+  execution_not_found: () => 'lease_lost',
+  // An attempt's end is judged by time, whoever noticed it.
+  attempt_timed_out: () => 'attempt_timeout',
+  execution_deadline_passed: () => 'deadline',
+};
+
+/** Whether the error says that the work is not this worker's any more. */
+export function speaksOfOwnership(error: EngineError): boolean {
+  return Object.hasOwn(OWNERSHIP, error.code);
+}
+
 /** The reason for which the handler must stop, or nothing when the error says nothing about ownership. */
 export function abortCodeOf(error: EngineError, timeouts: Timeouts): TaskAbortCode | undefined {
-  switch (error.code) {
-    case 'execution_not_active':
-      return endedCode(error.detail['terminalOutcome'], timeouts);
-    case 'lease_revoked':
-      return 'lease_revoked';
-    case 'lease_expired':
-    case 'stale_lease':
-    case 'execution_not_found':
-      return 'lease_lost';
-    default:
-      return undefined;
-  }
+  return speaksOfOwnership(error) ? OWNERSHIP[error.code]?.(error, timeouts) : undefined;
 }
 
 function endedCode(terminalOutcome: string | undefined, { attemptTimedOut, deadlinePassed }: Timeouts): TaskAbortCode {

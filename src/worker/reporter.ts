@@ -1,62 +1,82 @@
 /**
- * Final calls: says how attempts ended, and announces it, so that a claim for more work can leave in the same turn. Without claim-ahead
- * each ending is sent at once; with it, endings of one partition are collected until 50 are there, a slot stands idle,
- * or 2 ms are over. A call that fails is repeated until the leases run out: the fence makes that safe.
+ * Final calls: says how attempts ended. Without claim-ahead each ending is sent at once; with it, endings of one
+ * partition are collected until 50 are there, a slot stands idle, or 2 ms are over.
+ *
+ * An ending is kept until the engine has said a word on it: one that met a fault is sent again (the fence makes that
+ * safe), also when the lease is over by now, for the engine may have taken it the first time. After a minute, or two
+ * leases if that is longer, it is given up, however well the renewals go: a result that cannot get through in that time
+ * would hold its execution for ever. What the engine refuses to take as it is becomes a failure that says so.
  */
-import { EngineError } from '../../model/errors.js';
-import type { Command } from '../../model/machine.js';
+import type { EngineError } from '../../model/errors.js';
+import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend.js';
-import type { Cancel, Clock } from '../engine/clock.js';
-import { isRetryable, retryDelayMs } from '../engine/retry.js';
+import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
+import { retryDelayMs } from '../engine/retry.js';
+import { InFlight } from '../util/in-flight.js';
+import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
 import { unacceptable, type Ending } from './handler.js';
 
 export type ReportedEnding = Exclude<Ending, { kind: 'lost' }>;
 
+/** What became of an ending. */
+export type Settlement =
+  | { readonly kind: 'accepted'; readonly outcome: OutcomeOf<OperationName> }
+  | { readonly kind: 'refused'; readonly error: EngineError }
+  /** Its time was over, and the engine had said nothing. */
+  | { readonly kind: 'given_up'; readonly error: unknown; readonly afterMs: number };
+
 export interface ReporterOptions {
   readonly backend: Backend;
   readonly clock: Clock;
-  /** Endings leave when this turn ends; a claim for what they make room for can leave with them. */
-  readonly onLeaving: () => void;
-  /** Endings were answered, or given up. */
-  readonly onAnswered: () => void;
+  readonly leaseTtlMs: number;
   /** Collect endings into batches. */
   readonly collect: boolean;
   /** Whether a slot waits for work. */
   readonly slotIsIdle: () => boolean;
-  /** Until when a final call for this attempt makes sense, on the worker's clock. */
-  readonly lastsUntil: (attempt: Attempt) => number;
-  /** The engine's word on an ending, or the error for which it was given up. */
-  readonly onSettled: (
-    attempt: Attempt,
-    ending: ReportedEnding,
-    result: CommandResult | { readonly ok: false; readonly error: unknown },
-  ) => void;
+  /** Endings leave when this turn ends; a claim for what they make room for can leave with them. */
+  readonly onLeaving: () => void;
+  /** Such a call was answered, or failed. */
+  readonly onAnswered: () => void;
+  /** The engine's word on an ending, or that it was given up. Called once for every ending, with what was sent last. */
+  readonly onSettled: (attempt: Attempt, ending: ReportedEnding, settlement: Settlement) => void;
   readonly onError: (error: unknown) => void;
 }
 
 interface Final {
   readonly attempt: Attempt;
   readonly ending: ReportedEnding;
+  /** What goes before it in the same call, such as the latest progress. */
+  readonly before: readonly Command[];
   readonly command: Command;
+  /** When it was sent first, on the worker's clock. */
+  readonly since: number;
+  /** It is sent in a call of its own. */
+  readonly alone: boolean;
+  /** How often it took the place of an ending that the engine did not take. */
+  readonly replaced: number;
 }
 
 const MAX_COLLECTED = 50;
 const COLLECT_MS = 2;
+/** A result becomes a failure, and that the plainest one. */
+const MAX_REPLACED = 2;
+/** How long an ending is sent again, ms; two leases if that is longer. */
+const PATIENCE_MS = 60_000;
 
 export class Reporter {
   /** Calls made. */
   calls = 0;
   private readonly collected = new Map<string, Final[]>();
-  private readonly flights = new Set<Promise<void>>();
+  private readonly flights = new InFlight();
   private tick: NodeJS.Immediate | undefined;
   private timer: Cancel | undefined;
 
   constructor(private readonly options: ReporterOptions) {}
 
-  /** Sends the ending, at once or with others. */
-  report(attempt: Attempt, ending: ReportedEnding): void {
-    const final = this.finalOf(attempt, ending);
+  /** Sends the ending, at once or with others; what is to go before it in the same call goes along. */
+  report(attempt: Attempt, ending: ReportedEnding, before: readonly Command[] = []): void {
+    const final = this.finalOf(attempt, ending, { before, since: this.options.clock.now(), alone: false, replaced: 0 });
     if (!this.options.collect) {
       this.launch([final]);
       return;
@@ -78,7 +98,7 @@ export class Reporter {
   /** Resolves when every ending is settled. */
   async idle(): Promise<void> {
     this.flush();
-    while (this.flights.size > 0) await Promise.all(this.flights);
+    await this.flights.settled();
   }
 
   private tickEnded(): void {
@@ -94,83 +114,96 @@ export class Reporter {
     if (finals !== undefined) this.launch(finals);
   }
 
-  private finalOf(attempt: Attempt, ending: ReportedEnding): Final {
-    return { attempt, ending, command: attempt.finalCommand(ending, this.options.clock.random()) };
+  private finalOf(
+    attempt: Attempt,
+    ending: ReportedEnding,
+    rest: Pick<Final, 'before' | 'since' | 'alone' | 'replaced'>,
+  ): Final {
+    return { attempt, ending, ...rest, command: attempt.finalCommand(ending, this.options.clock.random()) };
   }
 
   private launch(finals: readonly Final[]): void {
+    // Before the call, which leaves when the turn ends: the claim is to leave with it.
     this.options.onLeaving();
-    const flight = this.send(finals);
-    this.flights.add(flight);
-    void flight.finally(() => this.flights.delete(flight));
+    const flight = this.send(finals).then((again) => {
+      this.options.onAnswered();
+      return again.length === 0 ? undefined : this.repeat(again);
+    });
+    void this.flights.track(flight);
   }
 
-  private async send(finals: readonly Final[]): Promise<void> {
-    const { backend, onAnswered, onError } = this.options;
+  /** Sends endings once, in one call. Returns those that have to be sent again. */
+  private async send(finals: readonly Final[]): Promise<Final[]> {
+    const { backend, onError } = this.options;
     this.calls++;
+    let results: readonly CommandResult[];
     try {
-      this.settle(finals, await backend.execute(finals.map(({ command }) => command)));
+      results = await backend.execute(finals.flatMap(({ before, command }) => [...before, command]));
     } catch (error) {
       onError(error);
-      await this.recover(finals, error);
+      return this.failed(finals, error);
     }
-    onAnswered();
+    const again: Final[] = [];
+    let place = -1;
+    for (const final of finals) {
+      const answer = answerOf(results[(place += final.before.length + 1)]);
+      if (answer.kind === 'unknown') onError(answer.error);
+      this.take(final, answer, again);
+    }
+    return again;
   }
 
-  private settle(finals: readonly Final[], results: readonly CommandResult[]): void {
-    finals.forEach(({ attempt, ending }, index) =>
-      this.options.onSettled(attempt, ending, results[index] as CommandResult),
-    );
+  /** A call failed as a whole. Of one that was refused, each ending gets a word of its own: it is sent alone. */
+  private failed(finals: readonly Final[], error: unknown): Final[] {
+    const answer = answerOfError(error);
+    const again: Final[] = [];
+    for (const final of finals) {
+      const isWhole = finals.length === 1 && final.before.length === 0;
+      if (answer.kind === 'refused' && !isWhole) again.push({ ...final, before: [], alone: true });
+      else this.take(final, answer, again);
+    }
+    return again;
   }
 
-  /** Repeats a call that failed; claims do not travel with it. */
-  private async recover(finals: readonly Final[], firstError: unknown): Promise<void> {
+  /** What an answer means for an ending: it is settled, or sent again in one form or another. */
+  private take(final: Final, answer: Answer, again: Final[]): void {
+    const replacement = answer.kind === 'refused' ? this.replacementOf(final, answer.error) : undefined;
+    if (replacement !== undefined) again.push(replacement);
+    else if (answer.kind !== 'unknown') this.options.onSettled(final.attempt, final.ending, answer);
+    else if (this.isPatient(final, answer.error)) again.push(final);
+  }
+
+  /** Sends endings again until each of them is settled. */
+  private async repeat(finals: Final[]): Promise<void> {
+    const { clock } = this.options;
     let pending = finals;
-    let error = firstError;
-    for (let failures = 1; isRetryable(error); failures++) {
-      const { backend, clock, lastsUntil, onSettled, onError } = this.options;
-      await new Promise<void>((resolve) => clock.after(retryDelayMs(clock, failures), resolve));
-      const now = clock.now();
-      const late = pending.filter(({ attempt }) => lastsUntil(attempt) <= now);
-      for (const { attempt, ending } of late) onSettled(attempt, ending, { ok: false, error });
-      pending = pending.filter(({ attempt }) => lastsUntil(attempt) > now);
-      if (pending.length === 0) return;
-      this.calls++;
-      try {
-        this.settle(pending, await backend.execute(pending.map(({ command }) => command)));
-        return;
-      } catch (again) {
-        error = again;
-        onError(again);
-      }
-    }
-    await this.isolate(pending, error);
-  }
-
-  /** A batch was refused as a whole: finds the ending that is not acceptable, so that it does not take others with it. */
-  private async isolate(finals: readonly Final[], error: unknown): Promise<void> {
-    const { onSettled } = this.options;
-    const [only] = finals;
-    if (finals.length > 1) {
-      for (const final of finals) await this.retryAlone(final);
-    } else if (
-      only !== undefined &&
-      error instanceof EngineError &&
-      error.family === 'validation' &&
-      only.ending.kind !== 'fail'
-    ) {
-      await this.retryAlone(this.finalOf(only.attempt, unacceptable(error) as ReportedEnding));
-    } else if (only !== undefined) {
-      onSettled(only.attempt, only.ending, { ok: false, error });
+    for (let failures = 1; pending.length > 0; failures++) {
+      await new Promise<void>((resolve) => afterAndIo(clock, retryDelayMs(clock, failures), resolve));
+      const together = pending.filter(({ alone }) => !alone);
+      const groups = [
+        ...(together.length > 0 ? [together] : []),
+        ...pending.filter(({ alone }) => alone).map((each) => [each]),
+      ];
+      pending = [];
+      for (const group of groups) pending.push(...(await this.send(group)));
     }
   }
 
-  private async retryAlone(final: Final): Promise<void> {
-    this.calls++;
-    try {
-      this.settle([final], await this.options.backend.execute([final.command]));
-    } catch (error) {
-      await this.recover([final], error);
-    }
+  /** What is sent in the place of an ending that the engine does not take as it is: every attempt ends somehow. */
+  private replacementOf({ attempt, ending, since, replaced }: Final, error: EngineError): Final | undefined {
+    if (error.family !== 'validation' || ending.kind === 'release' || replaced >= MAX_REPLACED) return undefined;
+    const failure = unacceptable(error);
+    // Where the failure itself was refused, the plainest one that there is.
+    const plain = ending.kind === 'fail' ? { category: 'handler_error', permanent: ending.permanent } : {};
+    return this.finalOf(attempt, { ...failure, ...plain }, { before: [], since, alone: true, replaced: replaced + 1 });
+  }
+
+  /** Whether the ending is sent again; one whose time is over is given up here. */
+  private isPatient({ attempt, ending, since }: Final, error: unknown): boolean {
+    const { clock, leaseTtlMs, onSettled } = this.options;
+    const afterMs = clock.now() - since;
+    if (afterMs < Math.max(PATIENCE_MS, 2 * leaseTtlMs)) return true;
+    onSettled(attempt, ending, { kind: 'given_up', error, afterMs });
+    return false;
   }
 }

@@ -5,6 +5,12 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** A launcher may pass on a signal that the terminal has sent already: what follows this soon is the same one, ms. */
 const SAME_SIGNAL_MS = 200;
 
+/** All that wait for a signal in this process share one listener: Node takes more than ten for a leak, and says so. */
+const waiting = new Set<(signal: NodeJS.Signals) => void>();
+const heard = (signal: NodeJS.Signals): void => {
+  for (const listener of [...waiting]) listener(signal);
+};
+
 /** Calls `first` on the first signal and `again` on every later one; the returned function takes the handlers away. */
 export function onTermination(
   first: (signal: NodeJS.Signals) => void,
@@ -19,8 +25,9 @@ export function onTermination(
       again(signal);
     }
   };
-  for (const signal of SIGNALS) process.on(signal, listener);
+  if (waiting.size === 0) for (const signal of SIGNALS) process.on(signal, heard);
+  waiting.add(listener);
   return () => {
-    for (const signal of SIGNALS) process.off(signal, listener);
+    if (waiting.delete(listener) && waiting.size === 0) for (const signal of SIGNALS) process.off(signal, heard);
   };
 }

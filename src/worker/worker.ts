@@ -5,88 +5,31 @@
  * Every claimed execution ends in exactly one way: completed, failed (for good, or to be retried), delayed, handed
  * back, or lost to another owner.
  */
-import { EngineError } from '../../model/errors.js';
+import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
-import { LIMITS } from '../../model/limits.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { durationMs, type Duration } from '../shared/duration.js';
-import { prefixed, type Logger } from '../shared/logger.js';
-import type { Backend, CommandResult } from '../backend.js';
+import type { Logger } from '../shared/logger.js';
+import type { Backend } from '../backend.js';
 import { Claimer } from '../claiming/claimer.js';
-import { within, type Clock } from '../engine/clock.js';
+import { systemClock, within, type Clock } from '../engine/clock.js';
 import { localNews, type News } from '../engine/local-news.js';
-import { TaskAbort, type TaskAbortCode } from './abort.js';
-import { Attempt } from './attempt.js';
-import { Emitter } from './emitter.js';
-import { runHandler, type Ending, type TaskContext, type TaskHandler } from './handler.js';
+import type { TaskAbortCode } from './abort.js';
+import { Ahead } from './ahead.js';
+import type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';
+import { Announcer } from './announcer.js';
+import { Attempt, type AttemptHooks } from './attempt.js';
+import { ATTEMPTS_BEGIN_LATER, Beginner } from './begin.js';
+import { contextOf, progressArgs } from './context.js';
+import { runHandler, type Ending, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { LoopWatch } from './loop-watch.js';
 import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
-import { Reporter, type ReportedEnding } from './reporter.js';
-import { boundText } from './text.js';
-
-/** How an attempt ended, as `finished` says it. */
-export type FinishedOutcome = 'completed' | 'failed' | 'retry_scheduled' | 'delayed' | 'released' | 'lost';
-
-export interface WorkerEvents {
-  /** An execution is in hand. */
-  claimed: { readonly executionId: string; readonly task: string; readonly laneId: string; readonly attempt: number };
-  /** The attempt is over and the engine knows it, or it is lost. */
-  finished: {
-    readonly executionId: string;
-    readonly task: string;
-    readonly outcome: FinishedOutcome;
-    readonly durationMs: number;
-    /** What the handler threw, or what was wrong with its input or result; with `failed` and `retry_scheduled`. */
-    readonly error?: unknown;
-  };
-  /** The work is not this worker's any more; its handler was told. */
-  leaseLost: { readonly executionId: string; readonly task: string; readonly reason: TaskAbortCode };
-  /** A call failed; it is tried again where that makes sense. */
-  error: { readonly error: unknown };
-  /** Nothing in hand, and nothing says that there is work. */
-  idle: Record<string, never>;
-}
-
-export interface WorkerStats {
-  readonly state: 'running' | 'draining' | 'closed';
-  /** What the claim loop is at: `idle`, `asking`, `full`, `backing_off` or `stopped`. */
-  readonly claiming: string;
-  /** Handlers that run. */
-  readonly running: number;
-  /** Executions claimed ahead that wait for a slot. */
-  readonly ahead: number;
-  readonly slots: number;
-  readonly claimed: number;
-  readonly completed: number;
-  /** Attempts that failed, whether another try follows or not. */
-  readonly failed: number;
-  readonly delayed: number;
-  readonly released: number;
-  readonly lost: number;
-  /** Claims and endings sent to the engine; renewals are not counted. Those of one moment travel together. */
-  readonly calls: number;
-  /** Age of the handler that has run the longest, ms; 0 when none runs. */
-  readonly oldestMs: number;
-}
-
-export interface Worker {
-  /** Minted at start; one process, one life. */
-  readonly workerInstanceId: string;
-  stats(): WorkerStats;
-  /** Calls the listener for every event of this type until the returned function is called. */
-  on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void;
-  /**
-   * Ends the worker in good order: no more claims; work claimed ahead is handed back at once; running handlers get
-   * `timeout` (default: the worker's `drainTimeout`) to finish; the rest is told to stop (`shutdown`) and handed back.
-   * Calling it again with less time shortens the wait.
-   */
-  drain(options?: { readonly timeout?: Duration }): Promise<void>;
-  /** The same as `drain()`. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+import { Patience } from './patience.js';
+import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
+import { StuckHandlers } from './stuck.js';
 
 export interface WorkerDependencies {
   readonly backend: Backend;
@@ -106,32 +49,42 @@ const STOP_GRACE_MS = 2_000;
 /** The last calls of a drain get this long, ms; an engine that cannot be reached must not hold up the exit. */
 const LAST_CALLS_MS = 5_000;
 
-type SettledResult = CommandResult | { readonly ok: false; readonly error: unknown };
-
 export class TaskWorker implements Worker {
   readonly workerInstanceId: string;
+  private readonly announcer: Announcer;
   private readonly claimer: Claimer;
   private readonly keeper: LeaseKeeper;
   private readonly reporter: Reporter;
-  private readonly emitter: Emitter<WorkerEvents>;
   private readonly orphans = new Orphans();
   private readonly attempts = new AttemptsInHand();
   private readonly running = new Set<Attempt>();
-  private ahead: Attempt[] = [];
+  private readonly ahead: Ahead;
+  private readonly beginner: Beginner | undefined;
+  private readonly stuck: StuckHandlers;
+  private readonly loopWatch: LoopWatch | undefined;
+  private readonly patience: Patience;
+  private readonly hooks: AttemptHooks;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
   private draining: Promise<void> | undefined;
-  private hasten: (() => void) | undefined;
   private waitUntil = Infinity;
-  private whenEmpty: (() => void) | undefined;
   private closed = false;
+  private watchesTurns = false;
 
   constructor(private readonly deps: WorkerDependencies) {
     const { backend, settings, clock, ids } = deps;
+    const { leaseTtlMs, slots, claimAhead } = settings;
     this.workerInstanceId = ids();
-    this.emitter = new Emitter((error) => this.deps.log.error('A listener of a worker event failed.', error));
-    const onError = (error: unknown): void => this.failedCall(error);
-    this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs: settings.leaseTtlMs, onError });
+    const announcer = (this.announcer = new Announcer(deps.log));
+    this.hooks = {
+      lost: (attempt, code) => this.lost(attempt, code),
+      told: (attempt) => {
+        if (this.running.has(attempt)) this.stuck.told(attempt);
+      },
+      listenerFailed: (attempt, error) => announcer.signalListenerFailed(attempt, error),
+    };
+    const onError = (error: unknown): void => announcer.failedCall(error);
+    this.keeper = new LeaseKeeper({ backend, clock, leaseTtlMs, onError });
     this.claimer = new Claimer({
       ...settings,
       backend,
@@ -139,8 +92,9 @@ export class TaskWorker implements Worker {
       ids,
       onError,
       lanes: deps.lanes,
-      kinds: () => deps.kinds?.(),
       workerInstanceId: this.workerInstanceId,
+      kinds: () => deps.kinds?.(),
+      beginsLater: claimAhead > 0 && ATTEMPTS_BEGIN_LATER,
       onClaimed: (claimed, laneId, requestedAt, priority) => this.accept(claimed, laneId, requestedAt, priority),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
       onIdle: () => this.becameIdle(),
@@ -148,14 +102,40 @@ export class TaskWorker implements Worker {
     this.reporter = new Reporter({
       backend,
       clock,
+      leaseTtlMs,
       onError,
+      collect: claimAhead > 0,
+      slotIsIdle: () => this.running.size < slots,
       onLeaving: () => this.claimer.pumpSoon(),
       onAnswered: () => this.claimer.pump(),
-      collect: settings.claimAhead > 0,
-      slotIsIdle: () => this.running.size < settings.slots,
-      lastsUntil: (attempt) => this.keeper.lastsUntil(attempt),
-      onSettled: (attempt, ending, result) => this.settled(attempt, ending, result),
+      onSettled: (attempt, ending, settlement) => this.settled(attempt, ending, settlement),
     });
+    this.ahead = new Ahead({
+      clock,
+      leaseTtlMs,
+      claimAhead,
+      onLimit: (count) => this.claimer.limitAhead(count),
+      onOverdue: (attempt) => this.giveBack(attempt, { kind: 'release' }),
+    });
+    this.beginner = claimAhead > 0 && ATTEMPTS_BEGIN_LATER ? new Beginner({ backend, clock, onError }) : undefined;
+    this.stuck = new StuckHandlers({
+      clock,
+      slots,
+      graceMs: settings.abortGraceMs,
+      onStuck: (attempt) => this.becameStuck(attempt),
+      onTooMany: (tooMany) => this.tooManyStuck(tooMany),
+    });
+    // A clock that a test moves says nothing of the event loop.
+    this.loopWatch =
+      clock !== systemClock
+        ? undefined
+        : new LoopWatch({
+            clock,
+            leaseTtlMs,
+            running: () => [...this.running].map(({ claimed }) => claimed.executionKind),
+            onBlocked: (forMs, tasks) => announcer.loopBlocked(forMs, tasks),
+          });
+    this.patience = new Patience(clock, () => this.running.size === 0);
     this.stopListening = localNews(backend).listen((news) => this.heard(news));
   }
 
@@ -179,9 +159,10 @@ export class TaskWorker implements Worker {
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
     return {
       state: this.closed ? 'closed' : this.draining === undefined ? 'running' : 'draining',
-      claiming: this.claimer.mode,
+      claiming: this.draining === undefined && this.stuck.tooMany ? 'resting' : this.claimer.mode,
       running: this.running.size,
-      ahead: this.ahead.length,
+      stuck: this.stuck.size,
+      ahead: this.ahead.size,
       slots: this.deps.settings.slots,
       ...this.counts,
       calls: this.claimer.calls + this.reporter.calls,
@@ -190,16 +171,14 @@ export class TaskWorker implements Worker {
   }
 
   on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {
-    return this.emitter.on(type, listener);
+    return this.announcer.on(type, listener);
   }
 
   // From a claim to a handler.
 
   private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number): void {
     const { clock, settings } = this.deps;
-    const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), (each, code) =>
-      this.lost(each, code),
-    );
+    const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), this.hooks);
     attempt.priority = priority;
     this.counts.claimed++;
     // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
@@ -208,103 +187,82 @@ export class TaskWorker implements Worker {
       if (!displaced.reported) displaced.takenAway('lease_lost');
     this.attempts.add(attempt);
     this.keeper.add(attempt, requestedAt);
-    this.emitter.emit('claimed', {
-      executionId: attempt.executionId,
-      task: claimed.executionKind,
-      laneId,
-      attempt: claimed.attemptIndex + 1,
-    });
-    if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
-    else if (this.running.size < settings.slots) this.begin(attempt);
-    else this.hold(attempt);
-  }
-
-  /** Work waits for a slot, behind what was there before it and is no less urgent. */
-  private hold(attempt: Attempt): void {
-    const before = this.ahead.findLastIndex(({ priority }) => priority >= attempt.priority);
-    this.ahead.splice(before + 1, 0, attempt);
-  }
-
-  private begin(attempt: Attempt): void {
-    const { executionId, claimed } = attempt;
+    this.announcer.claimed(attempt);
     const task = this.deps.taskNamed(claimed.executionKind);
-    if (task === undefined && this.deps.settings.onUnhandled === 'fail') {
+    if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
+    else if (task === undefined && settings.onUnhandled === 'fail')
       this.giveBack(attempt, unhandled(claimed.executionKind));
-      return;
-    }
-    if (task === undefined) {
-      if (this.orphans.isNews(claimed.executionKind)) {
-        this.deps.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, {
-          executionId,
-        });
-      }
-      this.claimer.yieldTo(attempt.laneId, attempt.partition);
-      this.giveBack(attempt, this.orphans.endingFor(executionId));
-      return;
-    }
+    else if (task === undefined) this.handBackOrphan(attempt);
+    else if (this.running.size < settings.slots) void this.run(attempt, task);
+    else this.ahead.add(attempt);
+  }
+
+  private handBackOrphan(attempt: Attempt): void {
+    const { executionId, claimed, laneId, partition } = attempt;
+    if (this.orphans.isNews(claimed.executionKind)) this.announcer.noHandler(attempt);
+    this.claimer.yieldTo(laneId, partition);
+    this.giveBack(attempt, this.orphans.endingFor(executionId));
+  }
+
+  /** Runs the handler of an attempt in a slot. Never rejects. */
+  private async run(attempt: Attempt, task: TaskHandler): Promise<void> {
     this.running.add(attempt);
-    attempt.start();
-    void runHandler(task, attempt, (input) => this.contextOf(attempt, input)).then((ending) =>
-      this.ended(attempt, ending),
-    );
-  }
-
-  private contextOf(attempt: Attempt, input: unknown): TaskContext {
-    const { executionId, claimed, fence } = attempt;
-    const { log } = this.deps;
-    return {
-      input,
-      executionId,
-      fence,
-      attempt: claimed.attemptIndex + 1,
-      // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
-      resumes: claimed.leaseEpoch - claimed.attemptIndex - 1,
-      tags: claimed.tags,
-      // Made when asked for: many handlers need neither.
-      get signal() {
-        return attempt.signal;
-      },
-      get log() {
-        return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
-      },
-      progress: (percent, message) => this.progress(attempt, percent, message),
-    };
-  }
-
-  private async progress(attempt: Attempt, percent: number, message: string | undefined): Promise<void> {
-    attempt.throwIfAborted();
-    const {
-      executionId,
-      fence: { leaseId, leaseEpoch, attemptId },
-    } = attempt;
-    try {
-      await this.deps.backend.updateProgress({
-        executionId,
-        leaseId,
-        leaseEpoch,
-        attemptId,
-        progressPct: Math.round(Math.min(100, Math.max(0, percent))),
-        progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),
-      });
-    } catch (error) {
-      const code = error instanceof EngineError ? attempt.refused(error) : undefined;
-      throw code === undefined ? error : new TaskAbort(code);
+    this.ahead.started();
+    this.watchTurns();
+    // A handler that holds the event loop would lose a lease whose grant was read so late.
+    if (this.keeper.isStale(attempt) && !(await this.keeper.confirm(attempt))) {
+      this.ended(attempt, { kind: 'lost' });
+      return;
     }
+    attempt.start();
+    // A timeout that the claim has armed runs already.
+    if (attempt.claimed.attemptTimeoutAt === undefined) this.beginner?.begin(attempt);
+    const { backend, clock } = this.deps;
+    const ending = await runHandler(
+      task,
+      attempt,
+      (input) => contextOf(attempt, input, { backend, clock, log: this.announcer.log }),
+      (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
+    );
+    this.ended(attempt, ending);
+  }
+
+  /** As long as handlers run, leases are looked after before each of them can hold the event loop again. */
+  private watchTurns(): void {
+    if (this.watchesTurns) return;
+    this.watchesTurns = true;
+    this.deps.clock.eachTurn?.(() => {
+      this.keeper.turned();
+      this.watchesTurns = this.running.size > 0 && !this.closed;
+      return this.watchesTurns;
+    });
   }
 
   // From a handler to the engine.
 
   private ended(attempt: Attempt, ending: Ending): void {
-    this.running.delete(attempt);
     attempt.stop();
+    const stuckMs = this.stuck.settled(attempt);
+    if (stuckMs === undefined) {
+      this.vacate(attempt, ending);
+      return;
+    }
+    // It lost its slot, and its attempt was over with that.
+    this.announcer.stuckSettled(attempt, stuckMs);
+  }
+
+  /** The attempt leaves its slot, and the slot goes to the next one. */
+  private vacate(attempt: Attempt, ending: Ending): void {
+    this.running.delete(attempt);
     // Handed back already, at the end of a drain.
-    if (attempt.reported) return;
-    this.claimer.finished(attempt.partition);
-    this.fill();
-    if (ending.kind !== 'lost' && !attempt.gone) this.report(attempt, ending);
-    else if (attempt.abortCode === 'shutdown' && !attempt.gone) this.report(attempt, { kind: 'release' });
-    else this.forget(attempt, 'lost');
-    if (this.running.size === 0) this.whenEmpty?.();
+    if (!attempt.reported) {
+      this.claimer.finished(attempt.partition);
+      this.fill();
+      if (ending.kind !== 'lost' && !attempt.gone) this.report(attempt, ending);
+      else if (attempt.abortCode === 'shutdown' && !attempt.gone) this.report(attempt, { kind: 'release' });
+      else this.forget(attempt, 'lost');
+    }
+    this.patience.changed();
   }
 
   private giveBack(attempt: Attempt, ending: ReportedEnding): void {
@@ -314,33 +272,44 @@ export class TaskWorker implements Worker {
 
   private report(attempt: Attempt, ending: ReportedEnding): void {
     attempt.reported = true;
-    this.reporter.report(attempt, ending);
+    const progress = attempt.progress?.take();
+    const before: Command[] =
+      progress === undefined ? [] : [{ name: 'updateProgress', args: progressArgs(attempt, progress) }];
+    this.reporter.report(attempt, ending, before);
   }
 
   /** Work that was claimed ahead takes the slots that are free. */
   private fill(): void {
     while (this.running.size < this.deps.settings.slots) {
-      const next = this.ahead.shift();
+      const next = this.ahead.next();
       if (next === undefined) return;
-      this.begin(next);
+      const task = this.deps.taskNamed(next.claimed.executionKind);
+      if (task === undefined) this.handBackOrphan(next);
+      else void this.run(next, task);
     }
   }
 
-  private settled(attempt: Attempt, ending: ReportedEnding, result: SettledResult): void {
-    if (!result.ok) {
-      const code = result.error instanceof EngineError ? attempt.refused(result.error) : undefined;
-      if (code === undefined)
-        this.deps.log.error(
-          `The ending of ${attempt.executionId} could not be reported; its lease will lapse.`,
-          result.error,
-        );
+  private settled(attempt: Attempt, ending: ReportedEnding, settlement: Settlement): void {
+    if (settlement.kind === 'accepted') {
+      this.accepted(attempt, ending, settlement.outcome);
+      return;
+    }
+    const { error } = settlement;
+    if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
+    else if (attempt.refused(settlement.error) === undefined) this.announcer.unreported(attempt, error);
+    this.forget(attempt, 'lost');
+  }
+
+  private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
+    const outcome = FINISHED[answer.kind];
+    if (outcome === undefined) {
+      this.announcer.unreported(attempt, new Error(`The answer was ${answer.kind}, which ends no attempt.`));
       this.forget(attempt, 'lost');
       return;
     }
     const { executionId } = attempt;
     const news = localNews(this.deps.backend);
-    const outcome = FINISHED[result.outcome.kind] ?? 'completed';
-    if (ending.kind === 'fail') this.warnOfFailure(attempt, ending.error, outcome);
+    if (ending.kind === 'fail') this.announcer.failedAttempt(attempt, ending.error, outcome);
     this.forget(attempt, outcome, ending.kind === 'fail' ? { error: ending.error } : {});
     if (ending.kind === 'complete')
       news.publish({ kind: 'completed', executionId, result: ending.bytes, encoding: ending.encoding });
@@ -348,36 +317,40 @@ export class TaskWorker implements Worker {
       news.publish({ kind: 'failed', executionId, reason: ending.reason, category: ending.category });
   }
 
-  private warnOfFailure({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
-    const next = outcome === 'retry_scheduled' ? 'another try follows' : 'no other try follows';
-    this.deps.log.warn(
-      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
-      error,
-    );
-  }
-
   /** The attempt is over for this worker. */
   private forget(attempt: Attempt, outcome: FinishedOutcome, failure: { readonly error?: unknown } = {}): void {
-    const { executionId, claimed, startedAt } = attempt;
+    const { startedAt } = attempt;
+    attempt.progress?.take();
     this.attempts.remove(attempt);
     this.keeper.remove(attempt);
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
-    this.emitter.emit('finished', { executionId, task: claimed.executionKind, outcome, durationMs, ...failure });
+    this.announcer.finished(attempt, outcome, durationMs, failure);
     if (this.draining === undefined && outcome === 'lost') this.claimer.pump();
   }
 
   // What others say about the work in hand.
 
   private lost(attempt: Attempt, code: TaskAbortCode): void {
-    const { executionId, claimed } = attempt;
     this.keeper.remove(attempt);
-    this.emitter.emit('leaseLost', { executionId, task: claimed.executionKind, reason: code });
+    this.announcer.leaseLost(attempt, code);
     // Work that waits for a slot is simply dropped; a running handler was told, and keeps its slot until it heeds.
-    if (!this.ahead.includes(attempt)) return;
-    this.ahead = this.ahead.filter((each) => each !== attempt);
+    if (!this.ahead.remove(attempt)) return;
     this.claimer.finished(attempt.partition);
     this.forget(attempt, 'lost');
+  }
+
+  /** A handler that was told to stop has not, and its grace is over: its slot goes to others. */
+  private becameStuck(attempt: Attempt): void {
+    const { size, tooMany } = this.stuck;
+    this.announcer.handlerStuck(attempt, size, !tooMany, this.deps.settings.abortGraceMs);
+    attempt.stop();
+    this.vacate(attempt, { kind: 'lost' });
+  }
+
+  private tooManyStuck(tooMany: boolean): void {
+    this.announcer.tooManyStuck(tooMany, this.deps.settings.slots);
+    this.claimer.rest(tooMany);
   }
 
   private heard(news: News): void {
@@ -393,20 +366,15 @@ export class TaskWorker implements Worker {
   private reclaimCapExceeded(executionIds: readonly string[]): void {
     const news = localNews(this.deps.backend);
     for (const executionId of executionIds) {
-      this.deps.log.error(`${executionId} failed: its workers were lost too often.`);
+      this.announcer.reclaimCapExceeded(executionId);
       news.publish({ kind: 'failed', executionId, reason: MAX_RECLAIMS_EXCEEDED, category: MAX_RECLAIMS_EXCEEDED });
     }
   }
 
   private becameIdle(): boolean {
     if (this.attempts.size > 0) return false;
-    this.emitter.emit('idle', {});
+    this.announcer.idle();
     return true;
-  }
-
-  private failedCall(error: unknown): void {
-    this.deps.log.warn('A call of the worker failed.', error);
-    this.emitter.emit('error', { error });
   }
 
   // The end.
@@ -415,7 +383,7 @@ export class TaskWorker implements Worker {
     const timeoutMs = timeout === undefined ? this.deps.settings.drainTimeoutMs : durationMs(timeout);
     if (this.draining !== undefined && timeout === undefined) return this.draining;
     this.waitUntil = Math.min(this.waitUntil, this.deps.clock.now() + timeoutMs);
-    this.hasten?.();
+    this.patience.changed();
     this.draining ??= Promise.resolve().then(() => this.drainNow());
     return this.draining;
   }
@@ -431,12 +399,12 @@ export class TaskWorker implements Worker {
   private async drainNow(): Promise<void> {
     const { clock } = this.deps;
     const claimsAnswered = this.claimer.stop();
-    for (const attempt of this.ahead.splice(0)) this.giveBack(attempt, { kind: 'release' });
+    for (const attempt of this.ahead.takeAll()) this.giveBack(attempt, { kind: 'release' });
     this.reporter.flush();
-    await this.untilEmpty(() => this.waitUntil);
-    for (const attempt of this.running) attempt.abort('shutdown');
+    await this.patience.wait(() => this.waitUntil);
+    for (const attempt of [...this.running]) attempt.abort('shutdown');
     const graceUntil = clock.now() + STOP_GRACE_MS;
-    await this.untilEmpty(() => graceUntil);
+    await this.patience.wait(() => graceUntil);
     for (const attempt of this.running)
       if (!attempt.gone && !attempt.reported) this.giveBack(attempt, { kind: 'release' });
     await within(
@@ -445,27 +413,15 @@ export class TaskWorker implements Worker {
       claimsAnswered.then(() => this.reporter.idle()),
     );
     this.stopListening();
+    this.stuck.close();
+    this.loopWatch?.stop();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
   }
-
-  /** Resolves when no handler runs, or at the time that `until` says; asks again when a drain is hastened. */
-  private async untilEmpty(until: () => number): Promise<void> {
-    const { clock } = this.deps;
-    while (this.running.size > 0 && until() > clock.now()) {
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(until() - clock.now(), resolve);
-        this.whenEmpty = this.hasten = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
-    this.whenEmpty = this.hasten = undefined;
-  }
 }
 
-const FINISHED: Readonly<Record<string, FinishedOutcome>> = {
+/** How an attempt ended, by the answer to what was said of it. */
+const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
   completed: 'completed',
   retry_scheduled: 'retry_scheduled',
   terminal_failed: 'failed',

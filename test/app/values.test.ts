@@ -6,7 +6,9 @@ import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
 import { abortCodeOf } from '../../src/worker/refusal.js';
 import { resolveSettings } from '../../src/worker/options.js';
-import { boundText, categoryOf, reasonOf } from '../../src/worker/text.js';
+import { categoryOf } from '../../src/worker/text.js';
+import { reasonOf } from '../../src/util/failure-text.js';
+import { boundText } from '../../src/util/text.js';
 
 describe('durations', () => {
   it.each([
@@ -163,6 +165,7 @@ describe('worker options', () => {
       claimAhead: 0,
       capabilities: [],
       leaseTtlMs: 10_000,
+      abortGraceMs: 30_000,
       drainTimeoutMs: 25_000,
       sweepIntervalMs: 5_000,
       handleSignals: false,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EngineError, type Backend } from '../../src/index.js';
+import { EngineError, type Backend, type ErrorCode } from '../../src/index.js';
 import { LeaseKeeper, type HeldLease } from '../../src/worker/lease-keeper.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -8,13 +8,13 @@ const TTL = 1_000;
 interface Call {
   readonly at: number;
   readonly executionIds: string[];
-  answer(refused?: readonly string[]): Promise<void>;
+  answer(refused?: readonly string[], code?: ErrorCode): Promise<void>;
   fail(): Promise<void>;
 }
 
 /** A keeper over a backend whose answers the test gives, or which answers at once. */
-function setUp({ atOnce = false } = {}) {
-  const clock = new ManualClock();
+function setUp({ atOnce = false, latencyMs = undefined as number | undefined, chance = 0 } = {}) {
+  const clock = new ManualClock(chance);
   const calls: Call[] = [];
   const errors: unknown[] = [];
   const settle = async (): Promise<void> => {
@@ -26,11 +26,11 @@ function setUp({ atOnce = false } = {}) {
       const call: Call = {
         at: clock.time,
         executionIds,
-        answer: (refused = []) => {
+        answer: (refused = [], code = 'stale_lease') => {
           resolve(
             executionIds.map((id) =>
               refused.includes(id)
-                ? { ok: false, error: new EngineError('stale_lease', 'x.') }
+                ? { ok: false, error: new EngineError(code, 'x.') }
                 : { ok: true, outcome: { kind: 'renewed', expiresAt: 0 } },
             ),
           );
@@ -43,6 +43,7 @@ function setUp({ atOnce = false } = {}) {
       };
       calls.push(call);
       if (atOnce) void call.answer();
+      if (latencyMs !== undefined) clock.arrives(clock.time + latencyMs, () => void call.answer());
     });
   const backend = { execute } as unknown as Backend;
   const keeper = new LeaseKeeper({ backend, clock, leaseTtlMs: TTL, onError: (error) => errors.push(error) });
@@ -170,5 +171,108 @@ describe('the lease keeper', () => {
     await calls[0]?.answer(['x']);
     expect(lost.map(([id, code]) => `${id} ${code}`)).toEqual(['x stale_lease']);
     expect(keeper.lastsUntil(first)).toBe(-Infinity);
+  });
+
+  it.each([['transport_failed', 'call_timeout', 'server_memory_full', 'server_refused']].flat() as ErrorCode[])(
+    'takes a fault of one renewal for what it is: %s is asked again',
+    async (code) => {
+      const { clock, calls, errors, lost, hold } = setUp();
+      hold('a');
+      hold('b');
+      await clock.pass(340);
+      await calls[0]?.answer(['a'], code);
+      expect(errors).toMatchObject([{ code }]);
+      await clock.pass(110);
+      // The other lease is not asked for before its time.
+      expect(calls[1]?.executionIds).toEqual(['a']);
+      await calls[1]?.answer();
+      await clock.pass(400);
+      expect(lost).toEqual([]);
+    },
+  );
+
+  it('asks again until the lease is over, and gives it up before', async () => {
+    const { clock, calls, lost, hold } = setUp();
+    hold('a');
+    await clock.pass(340);
+    for (let tries = 0; tries < 20; tries++) {
+      await calls.at(-1)?.answer(['a'], 'call_timeout');
+      await clock.pass(100);
+    }
+    expect(calls.length).toBeGreaterThanOrEqual(6);
+    expect(calls.every(({ at }) => at < TTL)).toBe(true);
+    expect(lost).toEqual([['a', 'clock', 900]]);
+    expect(clock.pending).toBe(0);
+  });
+
+  describe('when handlers hold the event loop', () => {
+    it.each([0.1, 0.3, 0.5, 0.6, 0.66])(
+      'in stretches of %f of the lease, with one turn between, loses nothing',
+      async (share) => {
+        for (const chance of [0, 0.5, 0.999]) {
+          for (const phase of [0, 0.2, 0.33, 0.34]) {
+            const { clock, lost, hold } = setUp({ latencyMs: 1, chance });
+            hold('a', '{fp:0}');
+            hold('b', '{fp:1}');
+            await clock.pass(phase * TTL);
+            for (let stretch = 0; stretch < 40; stretch++) await clock.block(share * TTL);
+            expect(lost).toEqual([]);
+          }
+        }
+      },
+    );
+
+    it('at two places of every turn, each for nearly two thirds of the lease, loses nothing', async () => {
+      const shares = [0, 0.1, 0.2, 0.33, 0.34, 0.5, 0.6, 0.65];
+      for (const first of shares)
+        for (const second of shares) {
+          for (const latencyMs of [1, 15]) {
+            const { clock, keeper, lost, hold } = setUp({ latencyMs, chance: 0.2 });
+            hold('a', '{fp:0}');
+            hold('b', '{fp:1}');
+            clock.eachTurn(() => {
+              keeper.turned();
+              return true;
+            });
+            for (let turn = 0; turn < 30; turn++) await clock.blockTwice(first * TTL, second * TTL);
+            expect([first, second, latencyMs, lost]).toEqual([first, second, latencyMs, []]);
+          }
+        }
+    });
+
+    it('does not judge by a timer what the socket says already', async () => {
+      const { clock, lost, hold } = setUp({ latencyMs: 1 });
+      hold('a');
+      await clock.block(500);
+      // Sent at 500, answered at 501, read after the timers of 1 000: by then the first grant is over.
+      await clock.block(500);
+      expect(lost).toEqual([]);
+    });
+
+    it('gives up what no answer in the socket saves', async () => {
+      const { clock, lost, hold } = setUp();
+      hold('a');
+      await clock.block(500);
+      await clock.block(500);
+      expect(lost).toEqual([['a', 'clock', 1_000]]);
+    });
+
+    it('knows a lease whose grant was read late, and renews it before work starts on it', async () => {
+      const { clock, calls, keeper, hold } = setUp();
+      const fresh = hold('fresh');
+      expect(keeper.isStale(fresh)).toBe(false);
+      await clock.pass(330);
+      expect(keeper.isStale(fresh)).toBe(false);
+      await clock.pass(70);
+      expect(keeper.isStale(fresh)).toBe(true);
+      const confirmed = keeper.confirm(fresh);
+      expect(calls).toHaveLength(1);
+      await calls[0]?.answer();
+      expect(await confirmed).toBe(true);
+      expect(keeper.isStale(fresh)).toBe(false);
+      const later = keeper.confirm(fresh);
+      await calls[1]?.answer(['fresh']);
+      expect(await later).toBe(false);
+    });
   });
 });

@@ -1,14 +1,20 @@
-/** A clock that stands still until it is told to go on. */
+/**
+ * A clock that stands still until it is told to go on, with the phases of an event loop: timers that are due fire,
+ * then the answers that have arrived are read, then what waited for that runs. Promises settle in between.
+ */
 import type { Cancel, Clock } from '../../src/engine/clock.js';
 
-interface Timer {
+interface Due {
   readonly at: number;
   readonly fn: () => void;
 }
 
 export class ManualClock implements Clock {
   time = 0;
-  private readonly timers = new Set<Timer>();
+  private readonly timers = new Set<Due>();
+  private readonly arrivals = new Set<Due>();
+  private checks: (() => void)[] = [];
+  private everyTurn: (() => boolean)[] = [];
 
   constructor(private readonly chance = 0) {}
 
@@ -21,35 +27,91 @@ export class ManualClock implements Clock {
   }
 
   after(ms: number, fn: () => void): Cancel {
-    const timer: Timer = { at: this.time + Math.max(0, ms), fn };
+    const timer: Due = { at: this.time + Math.max(0, ms), fn };
     this.timers.add(timer);
     return () => this.timers.delete(timer);
   }
 
-  /** Lets time pass, timer by timer, as an event loop does that is never late. */
+  afterIo(fn: () => void): void {
+    this.checks.push(fn);
+  }
+
+  eachTurn(fn: () => boolean): void {
+    this.everyTurn.push(fn);
+  }
+
+  /** An answer arrives at this time; it is read, and `fn` called, when the event loop next looks at its sockets. */
+  arrives(at: number, fn: () => void): void {
+    this.arrivals.add({ at, fn });
+  }
+
+  /** Timers that wait. */
+  get pending(): number {
+    return this.timers.size;
+  }
+
+  /** Lets time pass, event by event, as an event loop does that is never late. */
   async pass(ms: number): Promise<void> {
     const until = this.time + ms;
-    for (let next = this.next(until); next !== undefined; next = this.next(until)) {
-      this.time = Math.max(this.time, next.at);
-      await this.fire(next);
+    for (let at = this.nextAt(); at <= until; at = this.nextAt()) {
+      this.time = Math.max(this.time, at);
+      await this.turn();
     }
     this.time = until;
+    await settle();
   }
 
-  /** Time passes while the event loop stands still; then everything that is due fires at once, in order. */
+  /** Time passes while the event loop stands still; then it turns until nothing is due. */
   async stall(ms: number): Promise<void> {
+    await this.block(ms);
+    while (this.nextAt() <= this.time) await this.turn();
+  }
+
+  /** Time passes while the event loop stands still; then it turns once. */
+  async block(ms: number): Promise<void> {
+    await settle();
     this.time += ms;
-    for (let next = this.next(this.time); next !== undefined; next = this.next(this.time)) await this.fire(next);
+    await this.turn();
   }
 
-  private next(until: number): Timer | undefined {
-    return [...this.timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
+  /** One turn in which handlers hold the loop behind the sockets, and once more in `setImmediate`, for so long. */
+  async blockTwice(behindSocketsMs: number, inImmediateMs: number): Promise<void> {
+    await settle();
+    await this.turn(behindSocketsMs, inImmediateMs);
   }
 
-  private async fire(timer: Timer): Promise<void> {
-    this.timers.delete(timer);
-    timer.fn();
-    // Answers that are there already are taken before the next timer, as promises are.
-    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  private nextAt(): number {
+    if (this.checks.length > 0) return this.time;
+    return Math.min(Infinity, ...[...this.timers, ...this.arrivals].map(({ at }) => at));
   }
+
+  private async turn(behindSocketsMs = 0, inImmediateMs = 0): Promise<void> {
+    await this.fire(this.timers);
+    await this.fire(this.arrivals);
+    this.time += behindSocketsMs;
+    // What is left to `setImmediate` from here on comes in the next turn.
+    const checks = this.checks.splice(0);
+    this.everyTurn = this.everyTurn.filter((fn) => fn());
+    await settle();
+    this.time += inImmediateMs;
+    for (const check of checks) {
+      check();
+      await settle();
+    }
+  }
+
+  /** Calls what is due now, in order of its time; what that adds waits for the next turn. */
+  private async fire(from: Set<Due>): Promise<void> {
+    const due = [...from].filter(({ at }) => at <= this.time).sort((a, b) => a.at - b.at);
+    for (const each of due) {
+      if (!from.delete(each)) continue;
+      each.fn();
+      await settle();
+    }
+  }
+}
+
+/** Lets promises settle that wait for nothing else. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

@@ -4,7 +4,7 @@ import { Valkey } from 'iovalkey';
 import { afterEach, describe, expect, it } from 'vitest';
 import { app, backoff, type App, type AppOptions, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
-import { deferred, pause, rejectionOf, until } from '../app/support.js';
+import { block, deferred, pause, rejectionOf, until } from '../app/support.js';
 import { sharedValkey, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const apps: App[] = [];
@@ -50,6 +50,40 @@ describe('on a server', () => {
       Array.from({ length: 400 }, (_, i) => i * i),
     );
     expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('handlers that hold the event loop for less than two thirds of a lease, with one turn in between, lose nothing', async () => {
+    const open = await deployment();
+    const a = open();
+    let calls = 0;
+    const heavy = a.task('heavy', async ({ signal, progress, input }: TaskContext<number>) => {
+      calls++;
+      for (let stretch = 0; stretch < 5; stretch++) {
+        block(800);
+        if (stretch === input) await progress(stretch);
+        else await new Promise((resolve) => setImmediate(resolve));
+      }
+      return signal.aborted;
+    });
+    const worker = await a.worker({ slots: 2, leaseTtlMs: 4_000 });
+    const lost: unknown[] = [];
+    worker.on('leaseLost', (event) => lost.push(event));
+    const runs = await heavy.runMany([1, 2]);
+    expect(await Promise.all(runs.map((run) => run.result({ timeout: '60s' })))).toEqual([false, false]);
+    expect([calls, lost]).toEqual([2, []]);
+  });
+
+  it('one that holds it for longer is named', async () => {
+    const open = await deployment();
+    const a = open();
+    const task = a.task('endless', () => block(1_500));
+    const worker = await a.worker({ leaseTtlMs: 1_000 });
+    const blocked: { forMs: number; tasks: readonly string[] }[] = [];
+    worker.on('loopBlocked', (event) => blocked.push(event));
+    await task.run();
+    await until(() => blocked.length > 0);
+    expect(blocked[0]?.tasks).toEqual(['endless']);
+    expect(blocked[0]?.forMs).toBeGreaterThanOrEqual(1_400);
   });
 
   it('a result is noticed soon, and a cancellation at the next renewal', async () => {

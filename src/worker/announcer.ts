@@ -1,0 +1,116 @@
+/** What a worker tells its user: events for the program, and messages for a person. */
+import type { Logger } from '../shared/logger.js';
+import type { TaskAbortCode } from './abort.js';
+import type { FinishedOutcome, WorkerEvents } from './api.js';
+import type { Attempt } from './attempt.js';
+import { Emitter } from './emitter.js';
+import { guardedLog } from './guarded-log.js';
+import type { ReportedEnding } from './reporter.js';
+
+const nameOf = ({ claimed, executionId }: Attempt): string => `"${claimed.executionKind}", ${executionId}`;
+
+export class Announcer {
+  /** The user's logger, which cannot hurt. */
+  readonly log: Logger;
+  private readonly emitter: Emitter<WorkerEvents>;
+
+  constructor(log: Logger) {
+    this.log = guardedLog(log);
+    this.emitter = new Emitter((error) => this.log.error('A listener of a worker event failed.', error));
+  }
+
+  on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void {
+    return this.emitter.on(type, listener);
+  }
+
+  claimed({ executionId, claimed, laneId }: Attempt): void {
+    const attempt = claimed.attemptIndex + 1;
+    this.emitter.emit('claimed', { executionId, task: claimed.executionKind, laneId, attempt });
+  }
+
+  finished({ executionId, claimed }: Attempt, outcome: FinishedOutcome, durationMs: number, failure: object): void {
+    this.emitter.emit('finished', { executionId, task: claimed.executionKind, outcome, durationMs, ...failure });
+  }
+
+  leaseLost({ executionId, claimed }: Attempt, reason: TaskAbortCode): void {
+    this.emitter.emit('leaseLost', { executionId, task: claimed.executionKind, reason });
+  }
+
+  idle(): void {
+    this.emitter.emit('idle', {});
+  }
+
+  failedCall(error: unknown): void {
+    this.log.warn('A call of the worker failed.', error);
+    this.emitter.emit('error', { error });
+  }
+
+  failedAttempt({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
+    const next = outcome === 'retry_scheduled' ? 'another try follows' : 'no other try follows';
+    this.log.warn(
+      `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
+      error,
+    );
+  }
+
+  noHandler({ executionId, claimed }: Attempt): void {
+    this.log.warn(`No handler for task "${claimed.executionKind}" on this worker; its work is handed back.`, {
+      executionId,
+    });
+  }
+
+  reclaimCapExceeded(executionId: string): void {
+    this.log.error(`${executionId} failed: its workers were lost too often.`);
+  }
+
+  signalListenerFailed(attempt: Attempt, error: unknown): void {
+    this.log.error(`A listener that the handler of ${nameOf(attempt)} put on its signal failed.`, error);
+  }
+
+  /** The engine refused the ending for a reason that does not speak of ownership. */
+  unreported(attempt: Attempt, error: unknown): void {
+    this.log.error(
+      `The ending of ${nameOf(attempt)} could not be reported; its lease will lapse, and it is tried again.`,
+      error,
+    );
+  }
+
+  reportGivenUp(attempt: Attempt, ending: ReportedEnding['kind'], tookMs: number, error: unknown): void {
+    const { executionId, claimed } = attempt;
+    const afterMs = Math.round(tookMs);
+    this.log.error(
+      `The ending (${ending}) of ${nameOf(attempt)} was given up: no answer for ${afterMs} ms. Its lease will lapse, and ` +
+        'it is tried again. Look for a result that is too large for the connection.',
+      error,
+    );
+    this.emitter.emit('reportGivenUp', { executionId, task: claimed.executionKind, ending, afterMs, error });
+  }
+
+  handlerStuck(attempt: Attempt, stuck: number, claiming: boolean, graceMs: number): void {
+    const { executionId, claimed } = attempt;
+    const reason = attempt.abortCode ?? 'lease_lost';
+    this.log.error(
+      `The handler of ${nameOf(attempt)} has not ended ${graceMs} ms after its signal (${reason}); it loses its slot. ` +
+        'Pass the signal on to whatever the handler waits for.',
+    );
+    this.emitter.emit('handlerStuck', { executionId, task: claimed.executionKind, reason, stuck, claiming });
+  }
+
+  stuckSettled(attempt: Attempt, afterMs: number): void {
+    this.log.info(`The stuck handler of ${nameOf(attempt)} settled after ${Math.round(afterMs)} ms more.`);
+  }
+
+  tooManyStuck(tooMany: boolean, slots: number): void {
+    if (tooMany) this.log.error(`More handlers are stuck than the ${slots} slots: the worker claims nothing more.`);
+    else this.log.info('Stuck handlers have settled: the worker claims again.');
+  }
+
+  loopBlocked(forMs: number, tasks: readonly string[]): void {
+    const names = tasks.map((task) => `"${task}"`).join(', ');
+    this.log.warn(
+      `The event loop stood still for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
+        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter stretches.`,
+    );
+    this.emitter.emit('loopBlocked', { forMs, tasks });
+  }
+}

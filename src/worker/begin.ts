@@ -1,0 +1,87 @@
+/**
+ * The start of an attempt's time. Work that is claimed ahead waits inside the worker, and that time must not count
+ * against the attempt: such a claim (`ahead: true`) arms no attempt timeout, and `beginAttempt` arms it when the handler
+ * has been called. The begins of one turn of the event loop travel together, those of a partition in one call. A handler
+ * that has ended by then needs none: short tasks cost nothing.
+ */
+import { OPERATIONS, type Command } from '../../model/machine.js';
+import type { Backend } from '../backend.js';
+import { afterAndIo, afterIo, type Clock } from '../engine/clock.js';
+import { retryDelayMs } from '../engine/retry.js';
+import { groupBy } from '../util/group-by.js';
+import { propertyOf } from '../util/thrown.js';
+import { answerOf, answerOfError, type Answer } from './answers.js';
+import type { Attempt } from './attempt.js';
+
+/** The one switch: whether claims ahead leave the attempt's time to its worker. */
+export const ATTEMPTS_BEGIN_LATER = 'beginAttempt' in OPERATIONS;
+
+export interface BeginnerOptions {
+  readonly backend: Pick<Backend, 'execute'>;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+const BEGINS_PER_CALL = 500;
+
+export class Beginner {
+  private called: Attempt[] = [];
+
+  constructor(private readonly options: BeginnerOptions) {}
+
+  /** The handler of an attempt that was claimed ahead is called now. */
+  begin(attempt: Attempt): void {
+    this.called.push(attempt);
+    if (this.called.length === 1) afterIo(this.options.clock, () => this.flush());
+  }
+
+  private flush(): void {
+    const running = this.called.filter(({ isLive }) => isLive);
+    this.called = [];
+    for (const attempts of groupBy(running, ({ partition }) => partition).values()) {
+      for (let from = 0; from < attempts.length; from += BEGINS_PER_CALL)
+        void this.send(attempts.slice(from, from + BEGINS_PER_CALL));
+    }
+  }
+
+  /** Sends them until each is answered, or has ended. Never rejects. */
+  private async send(attempts: readonly Attempt[]): Promise<void> {
+    const { clock, onError } = this.options;
+    let pending = attempts;
+    for (let failures = 1; pending.length > 0; failures++) {
+      const answers = await this.ask(pending);
+      const faults = answers.filter((answer) => answer.kind === 'unknown');
+      pending.forEach((attempt, index) => this.take(attempt, answers[index] as Answer));
+      if (faults[0] === undefined) return;
+      onError(faults[0].error);
+      pending = pending.filter((_, index) => answers[index]?.kind === 'unknown');
+      await new Promise<void>((resolve) => afterAndIo(clock, retryDelayMs(clock, failures), resolve));
+      pending = pending.filter(({ isLive }) => isLive);
+    }
+  }
+
+  private take(attempt: Attempt, answer: Answer): void {
+    if (answer.kind === 'accepted') {
+      const endsAt = propertyOf(answer.outcome, 'attemptTimeoutAt');
+      if (typeof endsAt === 'number') attempt.endAt(endsAt);
+    } else if (answer.kind === 'refused') {
+      // One that does not speak of ownership leaves the attempt without a timeout: the deadline still holds.
+      attempt.refused(answer.error);
+    }
+  }
+
+  private async ask(attempts: readonly Attempt[]): Promise<Answer[]> {
+    const commands = attempts.map(
+      ({ executionId, fence: { leaseId, leaseEpoch, attemptId } }): Command => ({
+        name: 'beginAttempt',
+        args: { executionId, fence: { leaseId, leaseEpoch, attemptId } },
+      }),
+    );
+    try {
+      const results = await this.options.backend.execute(commands);
+      return attempts.map((_, index) => answerOf(results[index]));
+    } catch (error) {
+      return attempts.map(() => answerOfError(error));
+    }
+  }
+}

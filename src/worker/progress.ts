@@ -1,0 +1,71 @@
+/**
+ * How far a run is, as its handler says. The store gets at most one call a second per run, and the latest before the
+ * run ends: what comes sooner takes the place of what waits to be sent.
+ */
+import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
+import type { ArgsOf } from '../../model/machine.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { boundText } from '../util/text.js';
+
+/** What is said: percent and message, fit for the engine. */
+export interface ProgressFacts {
+  readonly progressPct: number;
+  readonly progressMessage: string | undefined;
+}
+
+export type ProgressArgs = ArgsOf<'updateProgress'>;
+
+/** Time between two calls of a run, ms. */
+const PERIOD_MS = 1_000;
+
+/** @throws EngineError `invalid_input` for what is no percentage or no text */
+export function progressFacts(percent: unknown, message: unknown): ProgressFacts {
+  if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
+    throw new EngineError('invalid_input', 'progress: the first argument must be a number from 0 to 100.');
+  if (message !== undefined && typeof message !== 'string')
+    throw new EngineError('invalid_input', 'progress: the message must be a text.');
+  return {
+    progressPct: Math.round(percent),
+    progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),
+  };
+}
+
+/** The progress of one run. */
+export class Progress {
+  private latest: ProgressFacts | undefined;
+  private lastSentAt = -Infinity;
+  private timer: Cancel | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    /** Sends it; rejects with what the handler is to be told. */
+    private readonly send: (facts: ProgressFacts) => Promise<void>,
+  ) {}
+
+  /** Sends it now, or keeps it for the next call of this run. Resolves when it is sent, or kept. */
+  async say(facts: ProgressFacts): Promise<void> {
+    const leftMs = this.lastSentAt + PERIOD_MS - this.clock.now();
+    if (leftMs <= 0) {
+      this.take();
+      this.lastSentAt = this.clock.now();
+      await this.send(facts);
+      return;
+    }
+    this.latest = facts;
+    this.timer ??= this.clock.after(leftMs, () => {
+      const kept = this.take();
+      // Whether it arrived, the handler hears from the next call, or from its signal.
+      if (kept !== undefined) this.say(kept).catch(() => undefined);
+    });
+  }
+
+  /** What waits to be sent, for its last chance; from here on it is not sent by this any more. */
+  take(): ProgressFacts | undefined {
+    const { latest } = this;
+    this.timer?.();
+    this.timer = undefined;
+    this.latest = undefined;
+    return latest;
+  }
+}

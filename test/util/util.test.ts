@@ -1,0 +1,188 @@
+import vm from 'node:vm';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
+import { brand, brandOf } from '../../src/util/brand.js';
+import { asEngineError } from '../../src/util/engine-error.js';
+import { failureTextOf, partsOfFailure, reasonOf } from '../../src/util/failure-text.js';
+import { groupBy } from '../../src/util/group-by.js';
+import { InFlight } from '../../src/util/in-flight.js';
+import { quietly } from '../../src/util/quietly.js';
+import { boundText } from '../../src/util/text.js';
+
+describe('bounded text', () => {
+  it('is well-formed, within its bytes, the text itself when it fits, and marked when it does not', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), fc.integer({ min: 3, max: 80 }), (text, maxBytes) => {
+        const bounded = boundText(text, maxBytes);
+        const whole = text.toWellFormed();
+        expect(bounded.isWellFormed()).toBe(true);
+        expect(Buffer.byteLength(bounded)).toBeLessThanOrEqual(maxBytes);
+        if (Buffer.byteLength(whole) <= maxBytes) {
+          expect(bounded).toBe(whole);
+        } else {
+          expect(bounded.endsWith('…')).toBe(true);
+          expect(whole.startsWith(bounded.slice(0, -1))).toBe(true);
+          // No more is cut than a character that did not fit.
+          expect(Buffer.byteLength(bounded)).toBeGreaterThan(maxBytes - 4);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('costs no more for a huge text than for one that just does not fit', () => {
+    const huge = '😀'.repeat(5_000_000);
+    const startedAt = performance.now();
+    for (let n = 0; n < 200; n++) boundText(huge, 100);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+});
+
+describe('the text of a failure', () => {
+  class CardDeclined extends Error {}
+
+  it('begins with the messages, and keeps classes, stacks and inner errors', () => {
+    const error = new CardDeclined('declined', {
+      cause: new AggregateError([new TypeError('first'), 'second'], 'both banks'),
+    });
+    const stored = failureTextOf(error);
+    const { summary, details } = partsOfFailure(stored);
+    expect(summary).toBe(reasonOf(error));
+    expect(summary).toBe('declined: both banks');
+    const lines = details.split('\n');
+    expect(lines[0]).toBe('CardDeclined: declined');
+    expect(lines[1]).toMatch(/^\s+at .*util\.test\.ts/);
+    expect(details).toContain('\nCaused by AggregateError: both banks\n');
+    expect(details).toContain('\nInner error 1 of 2: TypeError: first\n');
+    expect(details).toContain('\nInner error 2 of 2: second');
+  });
+
+  it('has no details when no error was thrown', () => {
+    expect(failureTextOf('text')).toBe('text');
+    expect(partsOfFailure('text')).toEqual({ summary: 'text', details: '' });
+    expect(partsOfFailure(failureTextOf(undefined))).toEqual({ summary: 'unknown error', details: '' });
+  });
+
+  it('is never longer than the engine takes, and says where it was cut', () => {
+    for (const error of [
+      new Error('x'.repeat(100_000)),
+      new Error('outer', { cause: new Error('y'.repeat(100_000)) }),
+      new AggregateError(
+        Array.from({ length: 1_000 }, (_, n) => new Error(`inner ${n} ${'z'.repeat(1_000)}`)),
+        'many',
+      ),
+      Object.assign(new Error('x'), { stack: `Error: x\n${'    at f (file.js:1:1)\n'.repeat(100_000)}` }),
+    ]) {
+      const stored = failureTextOf(error);
+      expect(Buffer.byteLength(stored)).toBeLessThanOrEqual(LIMITS.maxReasonBytes);
+      const { summary, details } = partsOfFailure(stored);
+      expect(details).not.toBe('');
+      expect(Buffer.byteLength(summary)).toBeLessThanOrEqual(LIMITS.maxReasonBytes / 2);
+    }
+    expect(partsOfFailure(failureTextOf(new Error('x'.repeat(100_000)))).summary.endsWith('…')).toBe(true);
+  });
+
+  it('knows errors of another realm', () => {
+    const error: unknown = vm.runInNewContext('Object.assign(new RangeError("far"), { cause: new Error("root") })');
+    expect(error instanceof Error).toBe(false);
+    expect(partsOfFailure(failureTextOf(error)).summary).toBe('far: root');
+    expect(partsOfFailure(failureTextOf(error)).details).toMatch(/^RangeError: far\n/);
+  });
+});
+
+describe('brands', () => {
+  class Own {}
+  class Other {}
+  brand(Own, 'test_brand');
+  brand(Other, 'test_brand');
+  class Sub extends Own {}
+
+  it('make instances of all copies of a class, and only of the class itself', () => {
+    expect(new Own()).toBeInstanceOf(Own);
+    expect(new Other()).toBeInstanceOf(Own);
+    expect(new Sub()).toBeInstanceOf(Own);
+    expect(new Sub()).toBeInstanceOf(Sub);
+    expect(new Other() instanceof Sub).toBe(false);
+    expect(new Own() instanceof Sub).toBe(false);
+    for (const none of [null, undefined, 1, 'test_brand', {}, () => 1])
+      expect((none as unknown) instanceof Own).toBe(false);
+  });
+
+  it('are read without harm', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    expect(brandOf(proxy)).toBeUndefined();
+    expect(brandOf(Object.create(new Own()))).toBe('test_brand');
+    expect(Object.keys(new Own())).toEqual([]);
+  });
+});
+
+describe('errors of the engine', () => {
+  it('are recognised when another copy of the package made them', () => {
+    const own = new EngineError('call_timeout', 'x.');
+    expect(asEngineError(own)).toBe(own);
+    const other = Object.assign(new Error('x'), {
+      name: 'EngineError',
+      code: 'stale_lease',
+      retryable: false,
+      detail: {},
+    });
+    expect(asEngineError(other)).toBe(other);
+    for (const none of [
+      new Error('x'),
+      { name: 'EngineError' },
+      null,
+      'EngineError',
+      Object.assign(new Error(), { code: 'ECONNRESET' }),
+    ])
+      expect(asEngineError(none)).toBeUndefined();
+  });
+});
+
+describe('small helpers', () => {
+  it('group by key, in order', () => {
+    expect([...groupBy([3, 1, 4, 1, 5, 9, 2, 6], (n) => n % 3)]).toEqual([
+      [0, [3, 9, 6]],
+      [1, [1, 4, 1]],
+      [2, [5, 2]],
+    ]);
+  });
+
+  it('wait for what is under way, and for what begins meanwhile, whatever becomes of it', async () => {
+    const flights = new InFlight();
+    const seen: string[] = [];
+    const later = async (name: string, then: () => void): Promise<void> => {
+      await Promise.resolve();
+      seen.push(name);
+      then();
+    };
+    void flights.track(later('first', () => void flights.track(later('second', () => undefined))));
+    flights.track(Promise.reject(new Error('no'))).catch(() => undefined);
+    expect(flights.size).toBe(2);
+    await flights.settled();
+    expect([seen, flights.size]).toEqual([['first', 'second'], 0]);
+  });
+
+  it('call quietly', async () => {
+    const errors: unknown[] = [];
+    const heard = (error: unknown): void => void errors.push(error);
+    quietly(() => 1, heard);
+    quietly(() => {
+      throw 'thrown';
+    }, heard);
+    quietly(() => Promise.reject('rejected'), heard);
+    quietly(
+      () =>
+        Object.defineProperty({}, 'then', {
+          get: () => {
+            throw 'touched';
+          },
+        }),
+      heard,
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(errors).toEqual(['thrown', 'rejected', 'touched']);
+  });
+});

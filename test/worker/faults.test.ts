@@ -1,0 +1,227 @@
+/** Faults of single commands and of whole calls: what is unknown is asked again, until its time is over. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { backoff, delay, EngineError, type Backend, type ErrorCode, type TaskContext } from '../../src/index.js';
+import { deferred } from '../app/support.js';
+import { answering, harness, type Commands, type Harness, type Override } from './harness.js';
+
+let h: Harness | undefined;
+afterEach(async () => {
+  await h?.close();
+  h = undefined;
+});
+
+const fault = (code: ErrorCode = 'call_timeout') => ({ ok: false, error: new EngineError(code, 'no.') }) as const;
+
+/** The first `times` commands of this name meet a fault, each alone; the others of its call are answered. */
+const faultsOf =
+  (wanted: string, times: number, code?: ErrorCode) =>
+  (inner: Backend): Override => {
+    let left = times;
+    return { execute: answering(inner, (name) => (name === wanted && left-- > 0 ? fault(code) : undefined)) };
+  };
+
+describe('a fault of one renewal', () => {
+  it.each(['call_timeout', 'transport_failed', 'server_memory_full', 'server_refused'] as const)(
+    '%s: the lease is kept, and the handler is called once and never told',
+    async (code) => {
+      h = harness(faultsOf('renewLease', 3, code));
+      let calls = 0;
+      const go = deferred();
+      const task = h.a.task('t', async ({ signal }) => {
+        calls++;
+        await go.promise;
+        return signal.aborted;
+      });
+      const worker = await h.worker({ leaseTtlMs: 3_000, slots: 2 });
+      const lost: unknown[] = [];
+      worker.on('leaseLost', (event) => lost.push(event));
+      const result = task.run().result();
+      await h.pass(60_000);
+      go.resolve();
+      await h.pass(10);
+      expect(await result).toBe(false);
+      expect([calls, lost]).toEqual([1, []]);
+    },
+  );
+
+  it('that does not end: the signal fires before another worker can have the work', async () => {
+    h = harness(faultsOf('renewLease', Infinity));
+    const { clock, inner } = h;
+    const told: { code: unknown; state: unknown }[] = [];
+    const task = h.a.task('t', async ({ signal, executionId, attempt }) => {
+      if (attempt > 1) return 'second';
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      const info = await inner.readExecutionInfo({ executionId });
+      told.push({ code: (signal.reason as { code: string }).code, state: info?.stateVector.ownershipState });
+      throw signal.reason;
+    });
+    await h.worker({ leaseTtlMs: 3_000 });
+    const startedAt = clock.now();
+    const result = task.run().result();
+    await h.pass(2_699);
+    expect(told).toEqual([]);
+    await h.pass(2);
+    expect(told).toEqual([{ code: 'lease_lost', state: 'leased' }]);
+    await h.pass(5_000);
+    expect(await result).toBe('second');
+    expect(clock.now() - startedAt).toBeLessThan(10_000);
+  });
+});
+
+describe('a fault of one ending', () => {
+  const ENDINGS = {
+    completeExecution: () => 'own',
+    failExecution: () => {
+      throw new Error('own');
+    },
+    delayExecution: () => delay('1h'),
+  } as const;
+
+  it.each([
+    ['completeExecution', 'completed'],
+    ['failExecution', 'failed'],
+    ['delayExecution', 'delayed'],
+  ] as const)('%s: it is sent again, the handler is not', async (command, state) => {
+    for (const times of [1, 5]) {
+      h = harness(faultsOf(command, times));
+      let calls = 0;
+      const task = h.a.task('t', () => {
+        calls++;
+        return ENDINGS[command]() as unknown;
+      });
+      const worker = await h.worker({ leaseTtlMs: 3_000 });
+      const run = await task.run();
+      await h.pass(30_000);
+      expect([await run.state(), calls]).toEqual([state, 1]);
+      expect(worker.stats()).toMatchObject({ [state]: 1, lost: 0, running: 0 });
+      await h.close();
+    }
+  });
+
+  it('is not that of the others in its call', async () => {
+    let calls: string[][] = [];
+    h = harness((inner) => {
+      let left = 1;
+      const execute = answering(inner, (name) => (name === 'completeExecution' && left-- > 0 ? fault() : undefined));
+      return {
+        execute: ((commands: Commands) => {
+          calls.push(commands.map(({ name }) => name));
+          return execute(commands);
+        }) as Backend['execute'],
+      };
+    });
+    const task = h.a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany([1, 2, 3, 4]);
+    calls = [];
+    const worker = await h.worker({ claimAhead: 10 });
+    await h.pass(1_000);
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual([1, 2, 3, 4]);
+    expect(worker.stats()).toMatchObject({ claimed: 4, completed: 4, lost: 0 });
+    // The one that met the fault goes again, and alone.
+    expect(calls.filter((names) => names.includes('completeExecution')).flat()).toHaveLength(5);
+  });
+
+  it('whose lease is over by now is sent all the same: the engine may have taken it', async () => {
+    let answers = false;
+    h = harness((inner) => ({
+      // Everything is done; of calls with endings and renewals, the answers are lost.
+      execute: (async (commands: Commands) => {
+        const results = await inner.execute(commands);
+        if (!answers && commands.some(({ name }) => name === 'completeExecution' || name === 'renewLease'))
+          throw new EngineError('call_timeout', 'lost.');
+        return results;
+      }) as Backend['execute'],
+    }));
+    const task = h.a.task('t', () => 'own');
+    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const outcomes: string[] = [];
+    worker.on('finished', ({ outcome }) => outcomes.push(outcome));
+    await task.run();
+    await h.pass(20_000);
+    expect(outcomes).toEqual([]);
+    answers = true;
+    await h.pass(11_000);
+    expect(outcomes).toEqual(['completed']);
+    expect(worker.stats()).toMatchObject({ completed: 1, lost: 0 });
+  });
+
+  it('that never ends is given up while renewals pass, and says so', async () => {
+    let answers = false;
+    h = harness((inner) => ({
+      execute: answering(inner, (name) => (!answers && name === 'completeExecution' ? fault() : undefined)),
+    }));
+    let calls = 0;
+    const task = h.a.task('t', () => ++calls);
+    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const given: unknown[] = [];
+    worker.on('reportGivenUp', (event) => given.push(event));
+    const run = await task.run();
+    const result = run.result();
+    await h.pass(59_000);
+    expect([given, calls]).toEqual([[], 1]);
+    await h.pass(15_000);
+    expect(given).toMatchObject([
+      { executionId: run.id, task: 't', ending: 'complete', error: { code: 'call_timeout' } },
+    ]);
+    expect((given[0] as { afterMs: number }).afterMs).toBeGreaterThanOrEqual(60_000);
+    expect(h.said.filter(([level, message]) => level === 'error' && message.includes('was given up'))).toHaveLength(1);
+    // Its lease is not renewed any more, so the work is done again.
+    answers = true;
+    await h.pass(10_000);
+    expect(await result).toBe(2);
+  });
+});
+
+describe('an ending that the engine does not take as it is', () => {
+  const invalid = fault('invalid_input');
+
+  it('becomes a failure that says why', async () => {
+    h = harness((inner) => ({
+      execute: answering(inner, (name) => (name === 'completeExecution' ? invalid : undefined)),
+    }));
+    const task = h.a.task('t', () => 1);
+    await h.worker();
+    const run = await task.run();
+    await h.pass(5_000);
+    expect(await run.info()).toMatchObject({ publicState: 'failed', failureCategory: 'invalid_result' });
+  });
+
+  it('takes no others with it when it spoils the call', async () => {
+    h = harness((inner) => ({
+      execute: ((commands: Commands) => {
+        for (const command of commands)
+          if (command.name === 'completeExecution' && command.args.resultPayload?.[0] === 0x37)
+            throw new EngineError('invalid_input', 'seven.');
+        return inner.execute(commands);
+      }) as Backend['execute'],
+    }));
+    const task = h.a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany([5, 6, 7, 8]);
+    await h.worker({ claimAhead: 10 });
+    await h.pass(5_000);
+    expect(await Promise.all(runs.map((run) => run.state()))).toEqual([
+      'completed',
+      'completed',
+      'failed',
+      'completed',
+    ]);
+  });
+
+  it('is a failure itself: the plainest one takes its place', async () => {
+    h = harness((inner) => ({
+      execute: answering(inner, (name, args) =>
+        name === 'failExecution' && (args as { failureCategory?: string }).failureCategory === 'odd'
+          ? invalid
+          : undefined,
+      ),
+    }));
+    const { RetryableError } = await import('../../src/index.js');
+    const task = h.a.task('t', { retry: { failures: 1, backoff: backoff.fixed(1) } }, () => {
+      throw new RetryableError('x', { category: 'odd' });
+    });
+    await h.worker();
+    const run = await task.run();
+    await h.pass(5_000);
+    expect(await run.info()).toMatchObject({ publicState: 'failed', failureCategory: 'handler_error', retryCount: 1 });
+  });
+});

@@ -1,0 +1,312 @@
+/**
+ * Whatever users throw, return, log to or listen with: the run ends, with some text as its reason; the slot is free, the
+ * next task is done, and nothing is unhandled.
+ */
+import vm from 'node:vm';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  delay,
+  NonRetryableError,
+  RetryableError,
+  type Logger,
+  type RunFailedError,
+  type TaskContext,
+} from '../../src/index.js';
+import { rejectionOf } from '../app/support.js';
+import { harness, type Harness } from './harness.js';
+
+const throwing = (): never => {
+  throw new Error('touched');
+};
+
+/** Throws whatever is done with it. */
+const trap = (target: object = {}): object =>
+  new Proxy(
+    target,
+    Object.fromEntries(
+      Object.getOwnPropertyNames(Reflect).map((name) => [name, throwing]),
+    ) as unknown as ProxyHandler<object>,
+  );
+
+const revoked = (target: object = {}): object => {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+};
+
+const withGetters = (base: object, ...names: string[]): object => {
+  for (const name of names) Object.defineProperty(base, name, { get: throwing });
+  return base;
+};
+
+const cyclic = (): object => {
+  const a: Record<string, unknown> = {};
+  a['self'] = a;
+  return a;
+};
+
+const causeCircle = (): Error => {
+  const a = new Error('a');
+  const b = new Error('b', { cause: a });
+  a.cause = b;
+  return b;
+};
+
+const ODD: Readonly<Record<string, () => unknown>> = {
+  undefined: () => undefined,
+  null: () => null,
+  'an empty text': () => '',
+  'a number': () => 42,
+  NaN: () => NaN,
+  'a bigint': () => 10n,
+  'a symbol': () => Symbol('odd'),
+  'a function': () => () => 'x',
+  'a class': () => class Odd {},
+  'a lone surrogate': () => 'a\ud800b',
+  'control characters': () => '\u0000\u0001\u001b[31m',
+  'a huge text': () => 'x'.repeat(5_000_000),
+  'a huge text of wide characters': () => '😀'.repeat(1_000_000),
+  'an object without prototype': () => Object.create(null) as object,
+  'a circle': cyclic,
+  'an object whose toJSON throws': () => ({ toJSON: throwing }),
+  'an object whose toString is no function': () => ({ toString: 1, valueOf: 2 }),
+  'an object with a throwing then': () => withGetters({}, 'then'),
+  'an object with a then that throws': () => ({ then: throwing }),
+  'an error with an object for its message': () =>
+    Object.assign(new Error('x', { cause: new Error('root') }), { message: { status: 500 } }),
+  'an error without a message': () => new Error(''),
+  'an error whose getters throw': () => withGetters(new Error('x'), 'message', 'stack', 'name', 'cause', 'constructor'),
+  'an error with a huge message': () => new Error('y'.repeat(3_000_000)),
+  'an error with odd members': () => Object.assign(new Error('x'), { name: 7, stack: {}, cause: Symbol('c') }),
+  'an error frozen': () => Object.freeze(new Error('cold')),
+  'a circle of causes': causeCircle,
+  'a deep chain of causes': () => {
+    let error = new Error('0');
+    for (let n = 1; n < 2_000; n++) error = new Error(String(n), { cause: error });
+    return error;
+  },
+  'an aggregate with odd members': () => new AggregateError([trap(), revoked(), 'text', causeCircle(), null], 'many'),
+  'an aggregate whose errors are no list': () => Object.assign(new AggregateError([]), { errors: trap() }),
+  'an error of another realm': () => vm.runInNewContext('new TypeError("elsewhere")'),
+  'a proxy that throws whatever is done': () => trap(),
+  'a callable proxy that throws whatever is done': () => trap(() => undefined),
+  'a proxy of an error that throws': () => trap(new Error('inside')),
+  'a revoked proxy': () => revoked(),
+  'a revoked proxy of an error': () => revoked(new Error('inside')),
+  'a non-retryable error with an odd category': () => new NonRetryableError('x', { category: 500 as never }),
+  'a non-retryable error with a proxy for a category': () => new NonRetryableError('x', { category: trap() as never }),
+  'a non-retryable error with a symbol for a message': () =>
+    Object.assign(new NonRetryableError('x'), { message: Symbol('m') }),
+  'a retryable error with a text for its time': () => new RetryableError('x', { retryAfterMs: '5s' as never }),
+  'a retryable error with a bigint for its time': () => new RetryableError('x', { retryAfterMs: 5n as never }),
+  'a retryable error with an object for its time': () => new RetryableError('x', { retryAfterMs: trap() as never }),
+  'a retryable error with NaN for its time': () => new RetryableError('x', { retryAfterMs: NaN }),
+  'a retryable error of whose time nothing is left': () => new RetryableError('x', { retryAfterMs: -Infinity }),
+  'a retryable error whose getters throw': () =>
+    withGetters(new RetryableError('x'), 'retryAfterMs', 'category', 'message'),
+  'a delay without a time': () => Object.assign(delay(0), { until: undefined }),
+  'a delay until nobody knows when': () => Object.assign(delay(0), { until: { at: NaN } }),
+  'a delay that throws': () => Object.assign(delay(0), { until: trap() }),
+  'a revoked date': () => new Date(NaN),
+};
+const odd = fc.constantFrom(...Object.keys(ODD));
+const make = (name: string): unknown => (ODD[name] as () => unknown)();
+
+const unhandled: unknown[] = [];
+const note = (error: unknown): void => void unhandled.push(error);
+beforeAll(() => {
+  process.on('unhandledRejection', note);
+  process.on('uncaughtException', note);
+});
+afterAll(() => {
+  process.off('unhandledRejection', note);
+  process.off('uncaughtException', note);
+});
+
+/** Runs a task once on a worker with one slot, then a sane one: both end, and nothing is left. */
+async function survives(handler: (context: TaskContext) => unknown, log?: Logger): Promise<Harness> {
+  unhandled.length = 0;
+  const h = harness(() => ({}), log === undefined ? {} : { log });
+  const bad = h.a.task('bad', handler as (context: TaskContext) => never);
+  const sane = h.a.task('sane', () => 'sane');
+  const worker = await h.worker({ slots: 1, leaseTtlMs: 3_000 });
+  const run = await bad.run(undefined as never);
+  await h.pass(10);
+  const next = sane.run().result();
+  await h.pass(10);
+  expect(await next).toBe('sane');
+  const info = await run.info();
+  expect(['failed', 'completed']).toContain(info.publicState);
+  if (info.publicState === 'failed') {
+    expect(info.failureReason).not.toBe('');
+    const error = (await rejectionOf(run.result())) as RunFailedError;
+    expect(error.code).toBe('run_failed');
+    expect(error.reason).not.toBe('');
+  }
+  expect(worker.stats()).toMatchObject({ running: 0, lost: 0 });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled).toEqual([]);
+  await h.close();
+  return h;
+}
+
+describe('odd values', () => {
+  it('are many', () => expect(Object.keys(ODD).length).toBeGreaterThanOrEqual(40));
+
+  it.each(Object.keys(ODD))('thrown: %s', async (name) => {
+    await survives(() => {
+      throw make(name);
+    });
+  });
+
+  it.each(Object.keys(ODD))('rejected with, late: %s', async (name) => {
+    await survives(async () => {
+      await Promise.resolve();
+      throw make(name);
+    });
+  });
+
+  it.each(Object.keys(ODD))('returned: %s', async (name) => {
+    await survives(() => make(name));
+  });
+
+  it.each(Object.keys(ODD))('as a cause, an inner error and a message: %s', async (name) => {
+    await survives(() => {
+      throw new Error('outer', { cause: make(name) });
+    });
+    await survives(() => {
+      throw new AggregateError([make(name), make(name)], 'several');
+    });
+    await survives(() => {
+      throw Object.assign(new Error('x'), { message: make(name) });
+    });
+  });
+
+  it('in every place at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(odd, odd, odd, odd, odd, async (thrown, logged, category, time, said) => {
+        const failing = (): never => {
+          throw make(logged);
+        };
+        const rejecting = (): Promise<never> => Promise.reject(make(logged));
+        for (const log of [failing, rejecting])
+          await survives(
+            ({ signal, progress, log: own }) => {
+              own.info('hello', make(said));
+              signal.addEventListener('abort', failing);
+              void progress(make(said) as never, make(thrown) as never);
+              throw Object.assign(new RetryableError('x', { cause: make(thrown) }), {
+                category: make(category),
+                retryAfterMs: make(time),
+              });
+            },
+            { debug: log, info: log, warn: log, error: log },
+          );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it.each(Object.keys(ODD))('of listeners, of events and of signals: %s', async (name) => {
+    unhandled.length = 0;
+    const h = harness();
+    const task = h.a.task('t', async ({ signal }) => {
+      const failing = (): never => {
+        throw make(name);
+      };
+      signal.addEventListener('abort', failing);
+      signal.addEventListener('abort', () => Promise.reject(make(name)));
+      signal.addEventListener('abort', { handleEvent: failing });
+      signal.onabort = failing;
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      throw signal.reason;
+    });
+    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    for (const type of ['claimed', 'finished', 'leaseLost'] as const) {
+      worker.on(type, () => {
+        throw make(name);
+      });
+      worker.on(type, (() => Promise.reject(make(name))) as () => void);
+    }
+    const run = await task.run();
+    await h.pass(10);
+    await run.cancel();
+    await h.pass(10);
+    expect(worker.stats()).toMatchObject({ running: 0, lost: 1 });
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+    await h.close();
+  });
+});
+
+describe('what handlers get', () => {
+  it('never ends the process when it is not awaited, and rejects when it is', async () => {
+    unhandled.length = 0;
+    const h = harness();
+    const errors: unknown[] = [];
+    const task = h.a.task('t', async ({ signal, progress }) => {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      void progress(50);
+      errors.push(await rejectionOf(progress(60)));
+    });
+    const worker = await h.worker();
+    const run = await task.run();
+    await h.pass(10);
+    await run.cancel('enough');
+    await h.pass(10);
+    expect(errors).toMatchObject([{ code: 'cancelled' }]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+    expect(worker.stats().running).toBe(0);
+    await h.close();
+  });
+
+  it('refuses a progress that cannot be meant', async () => {
+    const h = harness();
+    const errors: unknown[] = [];
+    const task = h.a.task('t', async ({ progress }) => {
+      for (const wrong of [-1, 101, NaN, '50', undefined]) errors.push(await rejectionOf(progress(wrong as never)));
+      errors.push(await rejectionOf(progress(50, {} as never)));
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    await result;
+    expect(errors).toHaveLength(6);
+    for (const error of errors) expect(error).toMatchObject({ code: 'invalid_input' });
+    await h.close();
+  });
+
+  it('cannot be used to change the work of the worker', async () => {
+    const h = harness();
+    const task = h.a.task('t', ({ fence, tags }) => {
+      expect(() => Object.assign(fence, { leaseId: 'x' })).toThrow(TypeError);
+      expect(() => Object.assign(tags, { 'team.name': 'x' })).toThrow(TypeError);
+    });
+    await h.worker();
+    const run = await task.run(undefined, { tags: { 'team.name': 'a' } });
+    await h.pass(10);
+    expect(await run.state()).toBe('completed');
+    await h.close();
+  });
+
+  it('warns of no leak however many wait for the signal', async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error): void => void warnings.push(warning.name);
+    process.on('warning', listen);
+    const h = harness();
+    const task = h.a.task('t', async ({ signal }) => {
+      for (let n = 0; n < 50; n++) signal.addEventListener('abort', () => undefined);
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    await result;
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', listen);
+    expect(warnings).toEqual([]);
+    await h.close();
+  });
+});

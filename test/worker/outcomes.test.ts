@@ -1,0 +1,131 @@
+/** What a handler ends with means the same whichever copy of the package, or which realm, made it. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+import { afterEach, describe, expect, it } from 'vitest';
+import * as own from '../../src/index.js';
+import { rejectionOf } from '../app/support.js';
+import { harness, type Harness } from './harness.js';
+
+let h: Harness | undefined;
+afterEach(async () => {
+  await h?.close();
+  h = undefined;
+});
+
+type Outcomes = typeof import('../../src/worker/outcome.js');
+
+/** The module a second time, with classes of its own. */
+const copy = (): Promise<Outcomes> => import(/* @vite-ignore */ `../../src/worker/outcome.js?copy=${Date.now()}`);
+
+/** Classes with the brands, made in another realm. */
+function elsewhere(): Outcomes {
+  return vm.runInNewContext(`
+    const BRAND = Symbol.for('flowfabric.brand');
+    const branded = (Class, name) => (Object.defineProperty(Class.prototype, BRAND, { value: name }), Class);
+    class RetryableError extends Error { constructor(m, o = {}) { super(m); Object.assign(this, o); } }
+    class NonRetryableError extends Error { constructor(m, o = {}) { super(m); Object.assign(this, o); } }
+    class Delay { constructor(until) { this.until = until; } }
+    branded(RetryableError, 'retryable_error');
+    branded(NonRetryableError, 'non_retryable_error');
+    branded(Delay, 'delay');
+    ({ RetryableError, NonRetryableError, Delay, delay: (ms) => new Delay({ inMs: ms }) });
+  `) as Outcomes;
+}
+
+describe.each([
+  ['another copy of the package', copy],
+  ['another realm', () => Promise.resolve(elsewhere())],
+])('outcomes of %s', (_, load) => {
+  it('are other classes, and instances of our own', async () => {
+    const other = await load();
+    expect(other.NonRetryableError).not.toBe(own.NonRetryableError);
+    const never = new other.NonRetryableError('x');
+    expect([never instanceof own.NonRetryableError, never instanceof own.RetryableError]).toEqual([true, false]);
+    expect(other.delay(1) instanceof own.Delay).toBe(true);
+  });
+
+  it('"never retry" ends the run at the first attempt, with its category', async () => {
+    const other = await load();
+    h = harness();
+    let tries = 0;
+    const task = h.a.task('t', { retry: { failures: 3, backoff: own.backoff.fixed(10) } }, () => {
+      tries++;
+      throw new other.NonRetryableError('no use', { category: 'bad_card' });
+    });
+    await h.worker();
+    const result = rejectionOf(task.run().result());
+    await h.pass(1_000);
+    expect(await result).toMatchObject({ code: 'run_failed', category: 'bad_card', reason: 'no use' });
+    expect(tries).toBe(1);
+  });
+
+  it('"retry" comes at its own time', async () => {
+    const other = await load();
+    h = harness();
+    const at: number[] = [];
+    const task = h.a.task('t', { retry: { failures: 1, backoff: own.backoff.fixed('1h') } }, () => {
+      at.push(h?.clock.now() ?? 0);
+      if (at.length === 1) throw new other.RetryableError('soon', { retryAfterMs: 50 });
+      return 'fine';
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(1_000);
+    expect(await result).toBe('fine');
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(50);
+  });
+
+  it('a delay parks', async () => {
+    const other = await load();
+    h = harness();
+    let calls = 0;
+    const task = h.a.task('t', () => (++calls === 1 ? (other.delay(200) as never) : 'done'));
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(1_000);
+    expect([await result, calls]).toEqual(['done', 2]);
+  });
+});
+
+describe('a duration as the time of a retry', () => {
+  it('is understood', async () => {
+    h = harness();
+    const at: number[] = [];
+    const task = h.a.task('t', { retry: { failures: 1, backoff: own.backoff.fixed('1h') } }, () => {
+      at.push(h?.clock.now() ?? 0);
+      if (at.length === 1) throw new own.RetryableError('soon', { retryAfterMs: '5s' as never });
+      return 'fine';
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10_000);
+    expect(await result).toBe('fine');
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(5_000);
+  });
+});
+
+describe('names of errors', () => {
+  it('do not depend on the names of classes, which a minifier changes', async () => {
+    const made: Error[] = [
+      new own.RunFailedError('x', 'r', 'c'),
+      new own.RunCancelledError('x', 'r'),
+      new own.RunExpiredError('x', 'r'),
+      new own.RunNotFoundError('x'),
+      new own.ResultTimeoutError('x', 1),
+      new own.InvalidInputError('t', 'p'),
+      new own.InvalidDefinitionError('d'),
+      new own.AppClosedError(),
+      new own.RetryableError('x'),
+      new own.NonRetryableError('x'),
+      new own.TaskAbort('cancelled'),
+      new own.EngineError('call_timeout', 'x.'),
+    ];
+    for (const error of made) expect(error.name).toBe(error.constructor.name);
+    // And none of them asks the class: its name is a letter in a minified bundle.
+    for (const file of ['src/shared/errors.ts', 'src/worker/outcome.ts', 'src/worker/abort.ts', 'model/errors.ts']) {
+      const text = readFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), 'utf8');
+      expect(text).not.toMatch(/new\.target\.name|constructor\.name/);
+    }
+  });
+});

@@ -1,0 +1,120 @@
+/** Progress goes out once a second and run at most, and the latest before the run ends. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { backoff, EngineError, type Backend, type TaskContext } from '../../src/index.js';
+import { deferred } from '../app/support.js';
+import { harness, type Commands, type Harness } from './harness.js';
+
+let h: Harness;
+afterEach(() => h.close());
+
+/** All progress that reaches the store, with its time, and the endings. */
+function watched(): { seen: [number, number | string][] } {
+  const seen: [number, number | string][] = [];
+  h = harness((inner, clock) => {
+    const startedAt = clock.now();
+    return {
+      updateProgress: (async (args: Parameters<Backend['updateProgress']>[0]) => {
+        seen.push([clock.now() - startedAt, args.progressPct as number]);
+        return inner.updateProgress(args as never);
+      }) as Backend['updateProgress'],
+      execute: (async (commands: Commands) => {
+        for (const { name, args } of commands) {
+          if (name === 'updateProgress') seen.push([clock.now() - startedAt, args.progressPct as number]);
+          else if (name === 'completeExecution' || name === 'failExecution') seen.push([clock.now() - startedAt, name]);
+        }
+        return inner.execute(commands);
+      }) as Backend['execute'],
+    };
+  });
+  return { seen };
+}
+
+describe('progress', () => {
+  it('of a flood: the first at once, one a second after it, the latest with the ending', async () => {
+    const { seen } = watched();
+    const wait = (ms: number): Promise<void> => new Promise((resolve) => void h.clock.after(ms, resolve));
+    const task = h.a.task('t', async ({ progress }) => {
+      for (let percent = 0; percent < 35; percent++) {
+        await progress(percent);
+        await wait(100);
+      }
+      await progress(99, 'last');
+    });
+    await h.worker();
+    const run = await task.run();
+    await h.pass(10_000);
+    expect(seen).toEqual([
+      [0, 0],
+      [1_000, 9],
+      [2_000, 19],
+      [3_000, 29],
+      [3_500, 99],
+      [3_500, 'completeExecution'],
+    ]);
+    expect((await run.info()).progress).toMatchObject({ percent: 99, message: 'last' });
+  });
+
+  it('is not held up by the second: a handler that waits for it goes on', async () => {
+    const { seen } = watched();
+    const task = h.a.task('t', async ({ progress }) => {
+      for (let percent = 1; percent <= 100; percent++) await progress(percent);
+    });
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(0);
+    await result;
+    expect(seen).toEqual([
+      [0, 1],
+      [0, 100],
+      [0, 'completeExecution'],
+    ]);
+  });
+
+  it('is sent before a failure too, and not after the end', async () => {
+    const { seen } = watched();
+    const late = deferred<unknown>();
+    const task = h.a.task(
+      't',
+      { retry: { failures: 1, backoff: backoff.fixed('1h') } },
+      async ({ progress }: TaskContext<undefined>) => {
+        await progress(1);
+        await progress(2);
+        setImmediate(() => progress(3).catch(late.resolve));
+        throw new Error('no');
+      },
+    );
+    await h.worker();
+    await task.run();
+    await h.pass(30_000);
+    expect(seen.map(([, what]) => what)).toEqual([1, 2, 'failExecution']);
+    expect(await late.promise).toMatchObject({ code: 'execution_not_active' });
+  });
+
+  it('that is refused tells the handler, also when it was kept first', async () => {
+    watched();
+    const heard: unknown[] = [];
+    const task = h.a.task('t', async ({ progress, signal, executionId, attempt }) => {
+      if (attempt > 1) return;
+      await progress(1);
+      await h.inner.revokeLease({ executionId });
+      await progress(2);
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      heard.push(signal.reason, await progress(3).catch((error: unknown) => error));
+    });
+    await h.worker({ leaseTtlMs: 60_000 });
+    await task.run();
+    await h.pass(1_100);
+    expect(heard).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);
+  });
+
+  it('that meets a fault rejects when it was sent, and the run goes on', async () => {
+    h = harness(() => ({
+      updateProgress: () => Promise.reject(new EngineError('call_timeout', 'no.')),
+    }));
+    const task = h.a.task('t', ({ progress }) => progress(1).catch((error: { code: string }) => error.code));
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    expect(await result).toBe('call_timeout');
+  });
+});
