@@ -101,13 +101,17 @@ export class Choice {
     }
   }
 
-  /** A claim goes to the place. The focus takes its partition when it has room, and yields when nothing in it is as urgent. */
+  /** A claim goes to the place. The focus takes its partition when it has room, and yields where its own work is less urgent. */
   private focusOn(place: Place): void {
     const { partition } = place;
-    const isInFocus = this.focus.has(partition);
-    if (!isInFocus && (this.focus.hasRoom || this.open.isAbove(place, this.focus.partitions)))
-      this.focus.enter(partition);
-    this.open.served(place, isInFocus);
+    const { focus, open } = this;
+    const isInFocus = focus.has(partition);
+    if (!isInFocus && !focus.hasRoom) {
+      const yielding = open.lessUrgent(place, focus.partitions);
+      if (yielding !== undefined) focus.leave(yielding);
+    }
+    if (!isInFocus && focus.hasRoom) focus.enter(partition);
+    open.served(place, isInFocus);
   }
 
   /** The places that one claim goes to: this one, and those of other lanes in its partition. */
