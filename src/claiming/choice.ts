@@ -95,9 +95,7 @@ export class Choice {
   private endTurns(): void {
     for (const partition of this.focus.partitions) {
       const isOver = this.focus.isTurnOver(partition) && this.open.hasElsewhere(partition);
-      if (!isOver && this.open.hasAt(partition)) continue;
-      if (isOver) this.open.passOn(partition);
-      this.focus.leave(partition);
+      if (isOver || !this.open.hasAt(partition)) this.focus.leave(partition);
     }
   }
 

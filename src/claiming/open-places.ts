@@ -102,14 +102,6 @@ export class OpenPlaces {
     if (!inFocus) toEnd(tier, partition);
   }
 
-  /** The places of a partition come up after all others of their lanes. */
-  passOn(partition: string): void {
-    for (const { laneId } of this.at(partition)) {
-      const tier = this.lanes.get(laneId)?.tierOf.get(partition);
-      if (tier !== undefined) toEnd(tier, partition);
-    }
-  }
-
   /** The open places of a partition. */
   at(partition: string): Iterable<Place> {
     return this.byPartition.get(partition) ?? [];

@@ -373,7 +373,7 @@ describe('priority', () => {
     expect(s.claims().map(shape)).toEqual([['p0', 'b:4']]);
   });
 
-  it('that is being claimed as much as may be leaves other work to a worker that waits for room to be worth a call', () => {
+  it('that cannot be claimed now does not make a worker claim other work bit by bit', () => {
     const s = new Situation({ slots: 1, claimAhead: 9 });
     s.wakeAll('a');
     for (const claim of s.claims()) s.answer(claim, claim.lanes[0]?.count ?? 0);
@@ -381,9 +381,11 @@ describe('priority', () => {
     s.wake('a', 'p2', { priority: 1 });
     const urgent = s.claim();
     expect(urgent.partition).toBe('p2');
-    // A lead of a new need lets one claim follow; that is under way.
-    s.leads.note({ laneId: 'a', partition: 'p1' }, new Abilities([]).need, 0);
+    s.planner.failed(urgent, true, s.now);
+    s.wake('a', 'p2', { priority: 2 });
     expect(s.claims()).toEqual([]);
+    s.now += 10;
+    expect(shape(s.claim())).toEqual(['p2', 'a:1']);
   });
 
   it('of a lane does not starve other lanes, whose work is all of a lower one', () => {
