@@ -189,6 +189,23 @@ describe('subscribing', () => {
     expect(s.clock.timers).toBe(0);
   });
 
+  it('is not tried any more when the claimer has stopped', async () => {
+    const s = new Setting();
+    let tries = 0;
+    s.store.backend.onWake = async () => {
+      tries++;
+      throw new EngineError('transport_failed', 'no.');
+    };
+    const claimer = s.claimer();
+    await claimer.start();
+    await s.clock.advance(500);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+    const before = tries;
+    await s.clock.advance(60_000);
+    expect(tries).toBe(before);
+  });
+
   it('ends with the claimer, also when it stands only then', async () => {
     const s = new Setting();
     let ended = 0;
