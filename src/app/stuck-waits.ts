@@ -1,9 +1,8 @@
 /**
  * Tasks that wait for each other: a handler awaits the result of a run that only its own worker could start, and keeps
  * the slot that this run needs. Nothing fails then, and nothing moves; so the log names the two. It is told by
- * counting: all slots that could start the run are taken by handlers that are older than the wait, as many results are
- * waited for as there are such handlers, and it has been so for longer than these handlers ever took. Only done where
- * there is a log to tell.
+ * counting: for a while, all slots that could start the run are taken by handlers that are older than the wait, and as
+ * many results are waited for as there are such handlers. Only done where there is a log to tell.
  */
 import type { PublicState } from '../../model/execution/situation.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -11,11 +10,8 @@ import type { Logger } from '../shared/logger.js';
 import type { TaskHandler } from '../worker/handler.js';
 import type { TaskDefinition } from './task.js';
 
-/** How often it is looked, ms. */
-const LOOK_MS = 1_000;
-/** How long it must have been so at least, ms, and how many times the longest run of the handlers in the way. */
-const LEAST_MS = 3_000;
-const TIMES_THE_LONGEST = 3;
+/** How long it must look so, and how often it is looked, ms. */
+const LOOK_MS = 2_000;
 
 /** A worker of this process. */
 export interface Place {
@@ -28,15 +24,12 @@ interface Wait {
   readonly executionId: string;
   readonly task: TaskDefinition;
   readonly since: number;
-  /** Of two, the one that began later has the greater one. */
-  readonly order: number;
 }
 
 interface Running {
   readonly taskName: string;
   readonly place: Place;
   readonly since: number;
-  readonly order: number;
 }
 
 export class StuckWaits {
@@ -44,9 +37,6 @@ export class StuckWaits {
   private readonly running = new Set<Running>();
   private readonly waits = new Set<Wait>();
   private readonly told = new Set<string>();
-  /** The longest time that a handler has taken, by task, ms. */
-  private readonly longestMs = new Map<string, number>();
-  private begun = 0;
   private timer: Cancel | undefined;
 
   constructor(
@@ -67,14 +57,12 @@ export class StuckWaits {
       input: task.input,
       output: task.output,
       handler: async (context) => {
-        const running = { taskName: task.name, place, since: this.clock.now(), order: this.begun++ };
+        const running = { taskName: task.name, place, since: this.clock.now() };
         this.running.add(running);
         try {
           return await task.handler(context);
         } finally {
           this.running.delete(running);
-          const tookMs = this.clock.now() - running.since;
-          if (tookMs > (this.longestMs.get(task.name) ?? 0)) this.longestMs.set(task.name, tookMs);
         }
       },
     };
@@ -82,7 +70,7 @@ export class StuckWaits {
 
   /** A result is waited for; returns what to call at the end of the wait. */
   add(executionId: string, task: TaskDefinition): () => void {
-    const wait: Wait = { executionId, task, since: this.clock.now(), order: this.begun++ };
+    const wait: Wait = { executionId, task, since: this.clock.now() };
     this.waits.add(wait);
     this.timer ??= this.clock.after(LOOK_MS, () => void this.look());
     return () => {
@@ -104,8 +92,8 @@ export class StuckWaits {
       this.told.add(pair);
       this.log.warn(
         `A run of task "${wait.task.name}" is waited for and cannot start: every slot that could run it is taken by ` +
-          `task ${names}. If that is what waits for it, both wait for ever: give the worker more slots than tasks that ` +
-          `wait, or run "${wait.task.name}" on a worker of its own.`,
+          `task ${names}, which seems to wait for it. Give the worker more slots than tasks that wait, or run ` +
+          `"${wait.task.name}" on a worker of its own.`,
         { executionId: wait.executionId },
       );
     }
@@ -113,17 +101,13 @@ export class StuckWaits {
   }
 
   /** The handlers that stand in the way of the run that is waited for; nothing when it has a way. */
-  private holdersAgainst({ task, since, order }: Wait): Running[] | undefined {
-    const waitedMs = this.clock.now() - since;
+  private holdersAgainst({ task, since }: Wait): Running[] | undefined {
+    if (this.clock.now() - since < LOOK_MS) return undefined;
     const places = [...this.places].filter((place) => place.runs(task));
     if (places.length === 0) return undefined;
     const holders = [...this.running].filter(({ place }) => places.includes(place));
     const slots = places.reduce((sum, place) => sum + place.slots, 0);
-    if (holders.length < slots || this.waits.size < holders.length) return undefined;
-    const inTheWay = holders.every(
-      ({ taskName, order: heldOrder }) =>
-        heldOrder < order && waitedMs >= Math.max(LEAST_MS, TIMES_THE_LONGEST * (this.longestMs.get(taskName) ?? 0)),
-    );
-    return inTheWay ? holders : undefined;
+    const allWait = this.waits.size >= holders.length && holders.every((holder) => holder.since <= since);
+    return holders.length >= slots && allWait ? holders : undefined;
   }
 }

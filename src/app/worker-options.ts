@@ -23,7 +23,7 @@ export interface WorkerOptions extends Undefinable<WorkerSettings> {
   readonly tasks?: readonly TaskReference[] | undefined;
   /**
    * The lanes that it serves, in turn. Default the lanes of its tasks, and those of tasks defined later when `tasks` is
-   * not given. Work of other tasks on these lanes is handed back.
+   * not given. Work of other tasks on these lanes is left to other workers; see `onUnhandled`.
    */
   readonly lanes?: readonly string[] | undefined;
   /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
@@ -43,6 +43,7 @@ const WORKER_OPTIONS = {
   abortGrace: true,
   sweepInterval: true,
   handleSignals: true,
+  onUnhandled: true,
   workerId: true,
 } as const;
 const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;

@@ -77,6 +77,7 @@ export class Workers {
     // Work that it cannot run is not claimed (ruling 27). A claim names so many kinds at most; with more tasks it takes
     // any, and what has no handler is handed back.
     const kinds = (): string[] | undefined => {
+      if (settings.onUnhandled === 'fail') return undefined;
       const names = this.tasksOf(planned).flatMap(({ name, handler }) => (handler === undefined ? [] : [name]));
       return names.length > LIMITS.maxClaimKinds ? undefined : names;
     };
@@ -115,9 +116,12 @@ export class Workers {
     };
   }
 
-  /** A task has its handler: workers that take all tasks serve its lane from now on. */
+  /** A task has its handler: workers that take all tasks serve its lane from now on, others its work where they serve it. */
   onHandled(task: TaskDefinition): void {
-    for (const worker of this.followers) worker.serve(task.laneId);
+    for (const worker of this.all) {
+      if (this.followers.has(worker)) worker.serve(task.laneId);
+      else worker.tasksChanged();
+    }
   }
 
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {

@@ -43,12 +43,19 @@ export class Choice {
     const place = this.search(now, undefined, onlyRaised);
     if (place === undefined) return undefined;
     const isRaised = this.open.isRaised(place);
-    // Urgent work is not hoarded: another worker may have a slot for it.
-    const most = isRaised ? Math.max(1, this.room.freeSlots) : Infinity;
-    const capacity = Math.min(this.capacityAt(place), most);
     const places = isRaised ? [place] : this.company(place);
+    const capacity = Math.min(this.capacityAt(place), this.mostAt(place, isRaised, places.length));
     this.focusOn(place);
     return this.split(places, capacity);
+  }
+
+  /** What is worth asking for of so many lanes of a partition, whatever room there is. */
+  private mostAt(place: Place, isRaised: boolean, lanes: number): number {
+    // Urgent work is not hoarded: another worker may have a slot for it.
+    if (isRaised) return Math.max(1, this.room.freeSlots);
+    // A look tells what a place has; the slots are for the best of what all looks tell.
+    if (this.standingOf(place).unseen && this.open.hasElsewhere(place.partition)) return lanes;
+    return Infinity;
   }
 
   /** The next claim of a caller with room of its own, for one place; one in the partition `near` is as good as one in focus. */
@@ -88,19 +95,21 @@ export class Choice {
   private endTurns(): void {
     for (const partition of this.focus.partitions) {
       const isOver = this.focus.isTurnOver(partition) && this.open.hasElsewhere(partition);
-      if (!isOver && this.open.hasAt(partition)) continue;
-      if (isOver) this.open.passOn(partition);
-      this.focus.leave(partition);
+      if (isOver || !this.open.hasAt(partition)) this.focus.leave(partition);
     }
   }
 
-  /** A claim goes to the place. The focus takes its partition when it has room, and yields when nothing in it is as urgent. */
+  /** A claim goes to the place. The focus takes its partition when it has room, and yields where its own work is less urgent. */
   private focusOn(place: Place): void {
     const { partition } = place;
-    const isInFocus = this.focus.has(partition);
-    if (!isInFocus && (this.focus.hasRoom || this.open.isAbove(place, this.focus.partitions)))
-      this.focus.enter(partition);
-    this.open.served(place, isInFocus);
+    const { focus, open } = this;
+    const isInFocus = focus.has(partition);
+    if (!isInFocus && !focus.hasRoom) {
+      const yielding = open.lessUrgent(place, focus.partitions);
+      if (yielding !== undefined) focus.leave(yielding);
+    }
+    if (!isInFocus && focus.hasRoom) focus.enter(partition);
+    open.served(place, isInFocus);
   }
 
   /** The places that one claim goes to: this one, and those of other lanes in its partition. */

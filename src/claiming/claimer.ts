@@ -28,7 +28,7 @@ export interface ClaimerOptions {
   readonly capabilities: readonly string[];
   /**
    * The kinds of work that the worker can run now; undefined for work of any kind, which more than 256 are taken for.
-   * Asked again when a lane is added.
+   * Asked again by `serve` and `kindsChanged`.
    */
   readonly kinds: () => readonly string[] | undefined;
   readonly slots: number;
@@ -106,15 +106,19 @@ export class Claimer {
 
   /** Serves the lane from now on, and the kinds of work that the worker can run by now. */
   serve(laneId: string): void {
-    const now = this.options.clock.now();
-    this.claimant = this.claimantNow();
-    this.planner.become(this.abilities(), now);
     if (!this.lanes.has(laneId)) {
       this.lanes.add(laneId);
-      this.planner.serve(laneId, now);
+      this.planner.serve(laneId, this.options.clock.now());
       // What came while nobody listened was not announced.
       if (this.started) void this.subscription.add([laneId]).then(() => this.look([laneId]));
     }
+    this.kindsChanged();
+  }
+
+  /** Claims the kinds of work that the worker can run by now. */
+  kindsChanged(): void {
+    this.claimant = this.claimantNow();
+    this.planner.become(this.abilities(), this.options.clock.now());
     if (this.started) this.pump();
   }
 
@@ -231,11 +235,13 @@ export class Claimer {
     const requestedAt = clock.now();
     const ids = claim.lanes.map(({ count }) => this.stock.take(count));
     this.calls++;
+    let results: readonly CommandResult[] | undefined;
     try {
-      this.answered(claim, ids, await backend.execute(commandsOf(claim, ids, this.claimant)), requestedAt);
+      results = await backend.execute(commandsOf(claim, ids, this.claimant));
     } catch (error) {
       this.failed(claim, error);
     }
+    if (results !== undefined) this.answered(claim, ids, results, requestedAt);
     // Others may follow the leads now, and so may this one.
     this.leads.released();
   }
@@ -254,7 +260,7 @@ export class Claimer {
       if (each === undefined) return;
       if (each.reclaimCapExceeded.length > 0) onReclaimCapExceeded(each.reclaimCapExceeded);
       this.sizes.came(claim.lanes[index]?.place.laneId as string, each.executions);
-      this.stock.giveBack(ids[index] as LeaseIds[], each.executions.length);
+      this.stock.giveBack(ids[index] as LeaseIds[], each.executions);
     });
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());

@@ -28,10 +28,9 @@ export class Focus {
     return (this.asked.get(partition) ?? 0) >= this.turn;
   }
 
-  /** The partition is worked from now on; when there is no room, the one that was worked longest yields. */
+  /** The partition is worked from now on, if there is room for it. */
   enter(partition: string): void {
-    if (this.has(partition)) return;
-    if (!this.hasRoom) this.leave(this.partitions[0] as string);
+    if (this.has(partition) || !this.hasRoom) return;
     this.asked.set(partition, 0);
     this.partitions = [...this.partitions, partition];
   }

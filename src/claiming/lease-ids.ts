@@ -24,9 +24,17 @@ export class LeaseIdStock {
     return ids;
   }
 
-  /** A claim used the first `used` of its ids. One whose answer is not known used them all. */
-  giveBack(ids: readonly LeaseIds[], used: number): void {
-    for (let index = used; index < ids.length && this.kept.length < MAX_KEPT; index++)
-      this.kept.push(ids[index] as LeaseIds);
+  /**
+   * A claim was answered: what it took carries the lease ids that it used, in their order. The others are kept. Ids of a
+   * claim whose answer is not known, or is out of order, are not used again.
+   */
+  giveBack(ids: readonly LeaseIds[], taken: readonly { readonly leaseId: string }[]): void {
+    let used = 0;
+    const unused = ids.filter(({ leaseId }) => {
+      const isUsed = taken[used]?.leaseId === leaseId;
+      if (isUsed) used++;
+      return !isUsed;
+    });
+    if (used === taken.length) this.kept.push(...unused.slice(0, Math.max(0, MAX_KEPT - this.kept.length)));
   }
 }

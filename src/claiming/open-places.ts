@@ -102,14 +102,6 @@ export class OpenPlaces {
     if (!inFocus) toEnd(tier, partition);
   }
 
-  /** The places of a partition come up after all others of their lanes. */
-  passOn(partition: string): void {
-    for (const { laneId } of this.at(partition)) {
-      const tier = this.lanes.get(laneId)?.tierOf.get(partition);
-      if (tier !== undefined) toEnd(tier, partition);
-    }
-  }
-
   /** The open places of a partition. */
   at(partition: string): Iterable<Place> {
     return this.byPartition.get(partition) ?? [];
@@ -141,11 +133,12 @@ export class OpenPlaces {
     return false;
   }
 
-  /** Whether the place is of a higher priority than all places of its lane in these partitions. */
-  isAbove({ laneId, partition }: Place, partitions: readonly string[]): boolean {
+  /** Of these partitions, one in which the lane has no work as urgent as at the place; none when the place is not urgent. */
+  lessUrgent({ laneId, partition }: Place, partitions: readonly string[]): string | undefined {
     const lane = this.lanes.get(laneId);
     const priority = lane?.tierOf.get(partition)?.priority ?? 0;
-    return partitions.every((other) => (lane?.tierOf.get(other)?.priority ?? -1) < priority) && priority > 0;
+    if (priority === 0) return undefined;
+    return partitions.find((other) => (lane?.tierOf.get(other)?.priority ?? -1) < priority);
   }
 
   private leave(lane: OpenLane, tier: Tier, { partition }: Place): void {

@@ -28,6 +28,7 @@ export class Planner {
   private readonly sweep: Sweep;
   private readonly yields: Yields;
   private readonly lanes: Set<string>;
+  private readonly partitions: ReadonlySet<string>;
   private readonly turn: number;
   /** Claims under way. */
   private claims = 0;
@@ -36,6 +37,7 @@ export class Planner {
   constructor(private readonly options: PlannerOptions) {
     const { lanes, chance, sweepIntervalMs: intervalMs, partitions, burst } = options;
     this.lanes = new Set(lanes);
+    this.partitions = new Set(partitions);
     this.room = new Room(options);
     this.yields = new Yields(chance);
     this.turn = options.turn ?? TURN_ROUNDS * this.room.share;
@@ -223,9 +225,11 @@ export class Planner {
     });
   }
 
-  private concerns({ laneId, requiredCapabilities, executionKind }: WorkWake): boolean {
+  /** Whether the wake is of work that this planner could claim. Channels carry what others publish: the rest is dropped. */
+  private concerns({ laneId, partition, requiredCapabilities, executionKind }: WorkWake): boolean {
     const { abilities } = this.choice;
-    return this.lanes.has(laneId) && abilities.covers(abilities.needFor(requiredCapabilities, executionKind));
+    if (!this.lanes.has(laneId) || !this.partitions.has(partition)) return false;
+    return abilities.covers(abilities.needFor(requiredCapabilities, executionKind));
   }
 
   /** Owes looks to the places whose time has come. */
@@ -272,7 +276,6 @@ export class Planner {
   /** The lead stays, and is followed again when the fault of this place or partition is old enough. */
   private metFault(place: PlaceName, key: string | undefined, now: number): void {
     if (key !== undefined) this.yields.fault(key, now);
-    this.options.leads.note(place, this.choice.abilities.need, now);
     this.choice.focus.leave(place.partition);
   }
 }

@@ -1,4 +1,4 @@
-/** Where messages go. */
+/** Loggers of users, and how the package calls them. */
 import { quietly } from '../util/quietly.js';
 
 /** Where messages go. `console` and pino satisfy it; nothing is written unless one is given. */

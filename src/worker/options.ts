@@ -14,7 +14,7 @@ export interface WorkerSettings {
   readonly claimAhead?: number | undefined;
   /** What the worker can do; it gets no work that needs more. Default nothing. */
   readonly capabilities?: readonly string[] | undefined;
-  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 30 000. */
+  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000. */
   readonly leaseTtlMs?: number | undefined;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration | undefined;
@@ -30,6 +30,11 @@ export interface WorkerSettings {
    * `'5s'`, the default.
    */
   readonly sweepInterval?: Duration | undefined;
+  /**
+   * What becomes of work on its lanes that it has no task for. `'leave'` (the default): the worker never claims it, and
+   * it waits for a worker that has. `'fail'`: the worker takes it and ends it failed, with the category `no_handler`.
+   */
+  readonly onUnhandled?: 'leave' | 'fail' | undefined;
   /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
   readonly handleSignals?: boolean | undefined;
   /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
@@ -45,6 +50,7 @@ export interface ResolvedSettings {
   readonly abortGraceMs: number;
   readonly sweepIntervalMs: number;
   readonly handleSignals: boolean;
+  readonly onUnhandled: 'leave' | 'fail';
   readonly workerId: string;
 }
 
@@ -67,8 +73,16 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
     drainTimeoutMs: durationMs(settings.drainTimeout ?? '25s'),
     sweepIntervalMs: settings.sweepInterval === undefined ? SWEEP_INTERVAL_MS : durationMs(settings.sweepInterval),
     handleSignals: settings.handleSignals ?? false,
+    onUnhandled: unhandledChoice(settings.onUnhandled ?? 'leave'),
     workerId: settings.workerId ?? 'worker',
   };
+}
+
+function unhandledChoice(choice: string): 'leave' | 'fail' {
+  if (choice === 'leave' || choice === 'fail') return choice;
+  throw new InvalidDefinitionError(
+    `Worker option onUnhandled must be 'leave' or 'fail', not ${JSON.stringify(choice)}`,
+  );
 }
 
 function bounded(name: string, value: number, min: number, max: number): number {

@@ -1,7 +1,8 @@
 /**
- * Work of a kind that this worker has no handler for. It is never destroyed: the first few times it is handed back at
- * once, for a worker that can do it. If it keeps coming back to this worker, there may be none; then it is parked for
- * a while, longer each time, so that it is not passed round and round, and does not stand in the way of other work.
+ * Work of a kind that this worker has no handler for: a worker with more kinds than a claim can name gets it. It is never
+ * destroyed: the first few times it is handed back at once, for a worker that can do it. If it keeps coming back to this
+ * worker, there may be none; then it is parked for a while, longer each time, so that it is not passed round and round,
+ * and does not stand in the way of other work.
  */
 import type { ReportedEnding } from './reporter.js';
 
@@ -11,6 +12,12 @@ const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 10_000;
 /** Executions remembered; the oldest is forgotten. */
 const MAX_REMEMBERED = 1_000;
+
+/** The ending of work that the worker was told to end when it has no handler for it. */
+export const unhandled = (kind: string): ReportedEnding => {
+  const error = new Error(`No task of this worker is named "${kind}".`);
+  return { kind: 'fail', reason: error.message, category: 'no_handler', permanent: true, error };
+};
 
 export class Orphans {
   private readonly seen = new Map<string, number>();

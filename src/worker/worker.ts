@@ -26,7 +26,7 @@ import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { LoopWatch } from './loop-watch.js';
 import type { ResolvedSettings } from './options.js';
-import { Orphans } from './orphans.js';
+import { Orphans, unhandled } from './orphans.js';
 import { Patience } from './patience.js';
 import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
 import { StuckHandlers } from './stuck.js';
@@ -42,8 +42,6 @@ export interface WorkerDependencies {
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The worker has ended: nobody needs to keep it any more. */
-  readonly onClosed?: () => void;
 }
 
 /** Handlers that were told to stop at the end of a drain get this long before their work is handed back, ms. */
@@ -151,6 +149,11 @@ export class TaskWorker implements Worker {
     this.claimer.serve(laneId);
   }
 
+  /** A task was defined, or got its handler, that this worker may run. */
+  tasksChanged(): void {
+    this.claimer.kindsChanged();
+  }
+
   stats(): WorkerStats {
     const now = this.deps.clock.now();
     const started = [...this.running].map(({ startedAt = now }) => startedAt);
@@ -187,6 +190,8 @@ export class TaskWorker implements Worker {
     this.announcer.claimed(attempt);
     const task = this.deps.taskNamed(claimed.executionKind);
     if (this.draining !== undefined) this.giveBack(attempt, { kind: 'release' });
+    else if (task === undefined && settings.onUnhandled === 'fail')
+      this.giveBack(attempt, unhandled(claimed.executionKind));
     else if (task === undefined) this.handBackOrphan(attempt);
     else if (this.running.size < settings.slots) void this.run(attempt, task);
     else this.ahead.add(attempt);
@@ -412,7 +417,6 @@ export class TaskWorker implements Worker {
     this.loopWatch?.stop();
     await within(clock, LAST_CALLS_MS, this.keeper.close());
     this.closed = true;
-    this.deps.onClosed?.();
   }
 }
 

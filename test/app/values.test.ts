@@ -188,6 +188,7 @@ describe('worker options', () => {
       drainTimeoutMs: 25_000,
       sweepIntervalMs: 5_000,
       handleSignals: false,
+      onUnhandled: 'leave',
       workerId: 'worker',
     });
     for (const wrong of [{ slots: 0 }, { slots: 1.5 }, { claimAhead: -1 }, { leaseTtlMs: 999 }])

@@ -189,6 +189,23 @@ describe('subscribing', () => {
     expect(s.clock.timers).toBe(0);
   });
 
+  it('is not tried any more when the claimer has stopped', async () => {
+    const s = new Setting();
+    let tries = 0;
+    s.store.backend.onWake = async () => {
+      tries++;
+      throw new EngineError('transport_failed', 'no.');
+    };
+    const claimer = s.claimer();
+    await claimer.start();
+    await s.clock.advance(500);
+    await claimer.stop();
+    expect(s.clock.timers).toBe(0);
+    const before = tries;
+    await s.clock.advance(60_000);
+    expect(tries).toBe(before);
+  });
+
   it('ends with the claimer, also when it stands only then', async () => {
     const s = new Setting();
     let ended = 0;
@@ -251,17 +268,8 @@ describe('workers', () => {
       await clock.advance(0);
       await starting;
       while (order.length < 100) await clock.advance(1);
-      const urgent = await task.run('urgent', { priority: 9_000 });
+      await task.run('urgent', { priority: 9_000 });
       const before = order.length;
-      // As backends tell it that know the priority of the new head.
-      store.tell({
-        kind: 'work',
-        laneId: 't',
-        partition: urgent.id.slice(0, urgent.id.indexOf('}') + 1),
-        requiredCapabilities: [],
-        priority: 9_000,
-        executionKind: 't',
-      });
       while (!order.includes('urgent')) await clock.advance(1);
       expect(order.indexOf('urgent') - before).toBeLessThanOrEqual(2 * slots);
       const closing = a.close();

@@ -127,6 +127,8 @@ it('tells those who can do least first, then the others, each in turn', () => {
     laneId: 'l',
     partition: '{fp:0}',
     requiredCapabilities,
+    executionKind: 'k',
+    priority: 0,
   });
   const listeners = new WakeListeners();
   const told: string[] = [];

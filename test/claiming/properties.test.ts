@@ -118,6 +118,39 @@ describe('whatever happens', () => {
   });
 });
 
+describe('work that never runs dry', () => {
+  it('starves no place of equal priority, however lanes, partitions and workers share it', () => {
+    fc.assert(
+      fc.property(fc.array(workerSpec, { maxLength: 2 }), chances, (others, numbers) => {
+        const world = new World({
+          workers: [able, ...others],
+          partitions: PARTITIONS,
+          telling: 'wakes and claims',
+          chance: chanceOf(numbers),
+        });
+        const refill = (): void => {
+          for (const laneId of LANES)
+            for (const partition of PARTITIONS)
+              while (world.waitingAt(laneId, partition) < 20)
+                world.create({ laneId, partition, kind: 'mail', priority: 0 });
+        };
+        world.start();
+        const round = (): void => {
+          refill();
+          while (world.flights.length > 0) world.answer(0);
+          for (const worker of world.workers) world.finish(worker);
+        };
+        for (let i = 0; i < 50; i++) round();
+        const before = world.started.length;
+        for (let i = 0; i < 400; i++) round();
+        const served = new Set(world.started.slice(before).map(({ laneId, partition }) => laneId + partition));
+        expect(served.size).toBe(LANES.length * PARTITIONS.length);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
 describe('an urgent execution', () => {
   it('starts before more than twice the room of the capable workers has been given to others', () => {
     const worker = fc.record({

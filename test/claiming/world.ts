@@ -99,6 +99,10 @@ export class World {
     return [...this.waiting.values()].reduce((sum, queue) => sum + queue.length, 0);
   }
 
+  waitingAt(laneId: string, partition: string): number {
+    return this.queue({ laneId, partition }).length;
+  }
+
   /** New work; the wake is told when the head of its queue is new and better, unless it is lost. */
   create(work: Omit<Work, 'id'>, lost = false): Work {
     const made = { ...work, id: this.created++ };
