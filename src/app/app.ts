@@ -13,7 +13,7 @@ import type { Worker } from '../worker/worker.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import { TaskRegistry } from './registry.js';
-import { type PendingRun } from './run.js';
+import type { PendingRun } from './run.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';

@@ -1,5 +1,5 @@
 /** One execution in a worker's hand: its lease, its clock, and the signal of its handler. */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';

@@ -1,5 +1,5 @@
 /** Running a user's handler: what goes in, and what its value or its error means for the execution. */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { decode, encode } from '../shared/codec.js';

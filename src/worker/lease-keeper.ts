@@ -10,7 +10,7 @@
  * After a stall (the renewal due was never sent) the last 10 % are used to send it, so a handler that blocks the
  * event loop for less than 2/3 of the TTL loses nothing.
  */
-import { EngineError } from '../../model/errors.js';
+import type { EngineError } from '../../model/errors.js';
 import type { Command } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';

@@ -42,7 +42,7 @@ const started: Record<string, () => unknown> = {
   'a look at a run, of which nothing is awaited': () => t.get('{fp:0}:00000000-0000-7000-8000-000000000000'),
   'after the end of the app': async () => {
     await a.close();
-    t.run(1);
+    void t.run(1);
   },
 };
 const told: Record<string, string[]> = {};

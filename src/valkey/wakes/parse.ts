@@ -12,7 +12,6 @@ import type { Wake } from '../../backend.js';
 const MAX_LENGTH = 16_384;
 const WHOLE = /^\d{1,16}$/;
 /** A capability, as the boundary admits it. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 const TOKEN = /^[^\s,\u0000-\u001f\u007f]+$/;
 
 export interface ParsedChannel {
