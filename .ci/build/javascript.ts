@@ -50,7 +50,7 @@ const options = (format: 'esm' | 'cjs', dir: string): BuildOptions => {
       if (level === 'warn') throw new Error(log.message);
       report(level, log);
     },
-    plugins: [inlineLua, plugin, mapsByLine()],
+    plugins: [inlineLua, plugin, mapsByLine(dir)],
     output: {
       dir,
       format,
