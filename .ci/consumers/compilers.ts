@@ -117,6 +117,11 @@ export function nodeChecks(consumer: string, name: string, node: string): Check[
 /** Compiles a file of the consumer's as an ES module, as the documentation has it, and runs it. */
 export async function compileAndRun(consumer: string, source: string): Promise<void> {
   const mode = MODES[0] as Mode;
-  const folder = await compile(consumer, '7', source, mode, { ...STRICT, skipLibCheck: true });
+  const folder = await compile(consumer, '7', source, mode, {
+    target: 'es2022',
+    types: ['node'],
+    strict: true,
+    skipLibCheck: true,
+  });
   await program(process.execPath, [source.replace(/\.ts$/, '.js')], folder);
 }
