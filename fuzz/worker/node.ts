@@ -253,7 +253,7 @@ export class Node {
 /** What a drain may take beyond the time given to handlers: their grace, the last calls, the last renewals, ms. */
 const DRAIN_BOUND_MS = 2_000 + 5_000 + 5_000 + 100;
 
-export const SHARED_LANE = 'shared';
+const SHARED_LANE = 'shared';
 export const taskName = (which: number): string => `task-${which}`;
 
 function count(counts: Map<string, number>, key: string): void {

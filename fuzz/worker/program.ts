@@ -163,7 +163,7 @@ const worker: fc.Arbitrary<WorkerSetup> = fc.record({
   loop: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
 });
 
-export const setup: fc.Arbitrary<Setup> = fc.record({
+const setup: fc.Arbitrary<Setup> = fc.record({
   seed: fc.nat({ max: 1_000 }),
   partitions: fc.constantFrom(1, 1, 2, 4),
   latencyMs: fc.constantFrom(0, 1, 1, 20),

@@ -78,5 +78,5 @@ function resultText(result: CommandResult | undefined): string {
 
 export const wakeText = (wake: Wake): string => `wake ${JSON.stringify(wake)}`;
 
-export const codeOf = (error: unknown): string =>
+const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);

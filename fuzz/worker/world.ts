@@ -8,7 +8,7 @@ import { Node, type NodeWorker } from './node.js';
 import { WITHHELD, type Move, type Program, type WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
 
-export const START_AT = 1_700_000_000_000;
+const START_AT = 1_700_000_000_000;
 /** A failed subscription is made again in this time once calls are answered, ms. */
 const RESUBSCRIBE_MS = 15_000;
 /** A jump goes to something near, ms: far timers are backstops. */
@@ -265,6 +265,6 @@ const FOREIGN = [
 ] as readonly unknown[] as readonly Wake[];
 
 /** The nth of these, counted round. */
-export function pick<T>(items: readonly T[], which: number): T | undefined {
+function pick<T>(items: readonly T[], which: number): T | undefined {
   return items[which % Math.max(1, items.length)];
 }

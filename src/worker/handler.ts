@@ -136,7 +136,7 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
 }
 
 /** What a thrown value means. Whatever says nothing about itself may go away by itself. */
-export function failureOf(error: unknown): Ending {
+function failureOf(error: unknown): Ending {
   if (error instanceof Delay) return { kind: 'delay', until: error.until };
   const reason = reasonOf(error);
   if (error instanceof NonRetryableError)

@@ -8,13 +8,11 @@ export {
   type FailureOptions,
   type RetryableOptions,
 } from './outcome.js';
-export type { Fence, Handler, TaskContext, TaskHandler } from './handler.js';
+export type { Fence, Handler, TaskContext } from './handler.js';
 export type { WorkerSettings } from './options.js';
 export {
-  TaskWorker,
   type FinishedOutcome,
   type Worker,
-  type WorkerDependencies,
   type WorkerEvents,
   type WorkerStats,
 } from './worker.js';

@@ -41,8 +41,8 @@ export interface ResolvedSettings {
   readonly workerId: string;
 }
 
-export const MAX_SLOTS = 10_000;
-export const MAX_CLAIM_AHEAD = 1_000;
+const MAX_SLOTS = 10_000;
+const MAX_CLAIM_AHEAD = 1_000;
 
 /** The settings with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
 export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
