@@ -1,7 +1,8 @@
 -- What each event of an execution does: the record, the indexes, the log entry. The twins of
 -- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
 
--- `new` is what the creation made: id, key, life, naming, given (and the same as it is logged), and further texts, each of which may be empty.
+-- `new` is what the creation made: id, key, life, naming, given (and the same as it is logged), and further texts,
+-- each of which may be empty.
 function ff.apply.execution_created(call, new)
   local key = new.key
   local change = { key, FIELD.life, new.life, FIELD.naming, ff.fit(key, FIELD.naming, new.naming), FIELD.given,

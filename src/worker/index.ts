@@ -10,9 +10,9 @@ export {
 } from './outcome.js';
 export type { Fence, Handler, TaskContext } from './handler.js';
 export type { WorkerSettings } from './options.js';
-export {
-  type FinishedOutcome,
-  type Worker,
-  type WorkerEvents,
-  type WorkerStats,
+export type {
+  FinishedOutcome,
+  Worker,
+  WorkerEvents,
+  WorkerStats,
 } from './worker.js';
