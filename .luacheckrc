@@ -1,7 +1,14 @@
--- Valkey runs the library in a Lua 5.1 sandbox with these tables added.
+-- Valkey runs the library in a Lua 5.1 sandbox with `server` added.
 std = 'lua51'
-read_globals = { 'server', 'F', 'D', 'X', 'K', 'C', 'L' }
--- All files are one chunk: `lua/library.ts` puts a header before them that declares the table they share, and `store`,
--- which calls a command of the server.
-globals = { 'ff', 'store' }
+read_globals = {
+  'server',
+  -- Tables of the model's literals, for which the linker puts the values (`literalsOf` in `lua/library.ts`).
+  'ATTEMPT', 'CHANNEL', 'CLAIM', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LIBRARY', 'LIMIT', 'NEXT', 'SITUATION',
+  'SUFFIX', 'TIMER',
+  -- Tables that are looked up while a call runs (`lookUps` there).
+  'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'SHAPE', 'TERMINAL_OUTCOME',
+}
+-- All files are one chunk: the linker puts a header before them that declares the table they share, and `command`, which
+-- calls a command of the server.
+globals = { 'ff', 'command' }
 max_line_length = 140

@@ -2,7 +2,7 @@
  * What the runs reached: operation x state class x answer. What can be answered follows from the declarations: every
  * refusal, every kind of outcome, and every value of an outcome's fields that are one of a few words.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { EVENTS } from '../model/events.js';
 import { OPERATIONS, type AnyDecision, type OperationName } from '../model/machine.js';
 import { operationNamed } from '../model/machine.js';

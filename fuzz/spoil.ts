@@ -43,7 +43,8 @@ const BAD_VALUES: readonly (readonly [string, unknown])[] = [
   ['a symbol', Symbol('bad')],
   ['a function', () => 1],
   ['an empty list', []],
-  ['a list with a hole', [, 'a']], // eslint-disable-line no-sparse-arrays -- the hole is the point
+  // biome-ignore lint/suspicious/noSparseArray: the hole is the point
+  ['a list with a hole', [, 'a']],
   ['a list of nulls', [null]],
   ['a list of numbers', [1, Number.NaN]],
   ['300 tokens', Array.from({ length: 300 }, (_, i) => `t${i}`)],

@@ -4,13 +4,16 @@ import { ENTRIES, ROOT } from './entries.js';
 
 const REFERENCE = /(?:\bfrom|\bimport\()\s*['"](\.{1,2}\/[^'"]+)\.js['"]/g;
 
+/** Examples in comments import files of their readers. */
+const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
+
 /** Every declaration file below `folder` that the entry points lead to, as paths relative to it. */
 function reached(folder: string): string[] {
   const found = new Set<string>();
   const visit = (file: string): void => {
     if (found.has(file)) return;
     found.add(file);
-    for (const [, target] of readFileSync(join(folder, file), 'utf8').matchAll(REFERENCE))
+    for (const [, target] of withoutComments(readFileSync(join(folder, file), 'utf8')).matchAll(REFERENCE))
       visit(`${join(dirname(file), target as string)}.d.ts`);
   };
   for (const entry of ENTRIES) visit(`${entry}.d.ts`);

@@ -14,3 +14,9 @@ export const ENTRIES = [
   'src/testing/index',
   'src/engine/index',
 ] as const;
+
+/**
+ * Sources in the package, files and folders from the root: what users program against, to which the source maps lead.
+ * All of them would be half of the package. `files` in package.json names the same.
+ */
+export const SHIPPED_SOURCES = ['src/index.ts', 'src/app', 'src/worker', 'src/shared', 'src/testing'] as const;

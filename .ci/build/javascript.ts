@@ -19,6 +19,9 @@ function segments(): { readonly plugin: Plugin; readonly nameOf: (id: string) =>
     name: 'segments',
     buildEnd() {
       const ids = [...this.getModuleIds()].filter((id) => !isOutside(id));
+      const copied = ids.filter((id) => id.includes('node_modules'));
+      if (copied.length > 0)
+        throw new Error(`not declared, so it would be copied into the package: ${copied.join(', ')}`);
       names = segmentsOf(ids, (id) => {
         const facts = this.getModuleInfo(id);
         if (facts === null) throw new Error(`nothing is known of the module ${id}`);
@@ -45,12 +48,12 @@ const options = (format: 'esm' | 'cjs', dir: string): BuildOptions => {
     preserveEntrySignatures: 'allow-extension',
     checks: { circularDependency: true },
     external: isOutside,
-    // A warning is a fault of the package: an import that is not declared, or modules that import each other in a circle.
+    // A warning is a fault of the package: an import that leads nowhere, or modules that import each other in a circle.
     onLog(level, log, report) {
       if (level === 'warn') throw new Error(log.message);
       report(level, log);
     },
-    plugins: [inlineLua, plugin, mapsByLine()],
+    plugins: [inlineLua, plugin, mapsByLine(dir)],
     output: {
       dir,
       format,

@@ -60,14 +60,27 @@ function checkFiles(root: string): void {
   const files = filesBelow(root);
   const wrong = files.filter((file) => NOT_SHIPPED.test(file));
   if (wrong.length > 0) fail(`these files do not belong in the package: ${wrong.join(', ')}`);
-  for (const needed of ['README.md', 'LICENSE', 'CHANGELOG.md'])
+  for (const needed of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'])
     if (!files.includes(needed)) fail(`${needed} is missing from the package`);
   for (const map of files.filter((file) => file.endsWith('.js.map'))) {
     const { sources } = JSON.parse(readFileSync(join(root, map), 'utf8')) as { sources: readonly string[] };
-    // The text of the Lua files is in the code itself, which is all that a debugger needs of it.
-    const lost = sources.filter((source) => !source.endsWith('.lua') && !existsSync(join(root, dirname(map), source)));
+    const lost = sources.filter((source) => !existsSync(join(root, dirname(map), source)));
     if (lost.length > 0) fail(`${map} leads to files that are not in the package: ${lost.join(', ')}`);
   }
+}
+
+const LINK = /\]\((?!\w+:|#)([^)#\s]+)/g;
+
+/** Links of the shipped pages to other files lead somewhere. */
+function checkLinks(root: string): void {
+  const pages = filesBelow(root).filter((file) => file.endsWith('.md'));
+  const lost = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(LINK)]
+      .map(([, target]) => target as string)
+      .filter((target) => !existsSync(join(root, dirname(page), target)))
+      .map((target) => `${page} links to ${target}`),
+  );
+  if (lost.length > 0) fail(`these links lead nowhere in the package: ${lost.join('; ')}`);
 }
 
 /** An error's stack names the line of the source, in both formats. */
@@ -79,7 +92,7 @@ async function checkStack(consumer: string): Promise<void> {
   ];
   for (const [type, source] of programs as [string, string][]) {
     const stack = await program(process.execPath, ['--enable-source-maps', type, '--eval', source], consumer);
-    if (!/src\/app\/duration\.ts:\d+/.test(stack)) fail(`the source maps do not lead to the source:\n${stack}`);
+    if (!/src\/[\w/-]+\.ts:\d+/.test(stack)) fail(`the source maps do not lead to the source:\n${stack}`);
   }
 }
 
@@ -130,6 +143,7 @@ export function limitChecks(consumer: string, tarball: string): Check[] {
       },
     },
     { name: 'files and source maps', run: async () => checkFiles(root) },
+    { name: 'links of the pages', run: async () => checkLinks(root) },
     { name: 'stacks by source', run: () => checkStack(consumer) },
     { name: 'what the main entry loads', run: () => checkLoaded(consumer) },
     { name: 'packages and install scripts', run: () => checkInstallation(consumer, tarball) },

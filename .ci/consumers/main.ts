@@ -7,10 +7,11 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compilerChecks, nestCheck, nodeChecks } from './compilers.js';
+import { compilerChecks, nestCheck, nodeChecks, versionsOf } from './compilers.js';
 import { program, runChecks, type Check } from './run.js';
 import { limitChecks } from './limits.js';
-import { bundleChecks, jestCheck } from './tools.js';
+import { readmeChecks } from './readme.js';
+import { bothFormatsCheck, bundleChecks, jestCheck } from './tools.js';
 
 const SOURCE = fileURLToPath(new URL('../../test/package/consumer', import.meta.url));
 
@@ -38,13 +39,14 @@ async function installNodes(consumer: string): Promise<Map<string, string>> {
 }
 
 async function checksOf(consumer: string, tarball: string, full: boolean): Promise<Check[]> {
-  const versions = full ? (['5.4', '5.9', '6', '7'] as const) : (['5.4', '7'] as const);
   const nodes = full ? await installNodes(consumer) : new Map<string, string>();
   return [
     ...limitChecks(consumer, tarball),
-    ...versions.flatMap((version) => compilerChecks(consumer, version, full)),
+    ...versionsOf(full).flatMap((version) => compilerChecks(consumer, version, full)),
     nestCheck(consumer, '5.9'),
     jestCheck(consumer),
+    bothFormatsCheck(consumer),
+    ...readmeChecks(consumer),
     ...bundleChecks(consumer),
     ...[...nodes].flatMap(([version, node]) => nodeChecks(consumer, `Node ${version}`, node)),
   ];

@@ -13,7 +13,7 @@ export interface Check {
 const AT_A_TIME = 2;
 
 /** Longest time of one program, in milliseconds. */
-const PROGRAM_TIMEOUT_MS = 90_000;
+const PROGRAM_TIMEOUT_MS = 180_000;
 
 /**
  * Runs a program to its end.

@@ -61,3 +61,11 @@ export function jestCheck(consumer: string): Check {
     },
   };
 }
+
+/** ES module and CommonJS of the package in one process. */
+export function bothFormatsCheck(consumer: string): Check {
+  return {
+    name: 'both formats in one program',
+    run: () => expectOutput(process.execPath, 'both-formats.mjs', 'both formats: ok', consumer),
+  };
+}

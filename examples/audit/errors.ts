@@ -50,7 +50,7 @@ export class LimitExceededError extends AuditError {
 }
 
 /** A file or folder refuses to be read (permissions, damaged disk). Permanent. */
-export class FileUnreadableError extends AuditError {
+class FileUnreadableError extends AuditError {
   readonly code = 'FILE_UNREADABLE';
   readonly retryable = false;
 }

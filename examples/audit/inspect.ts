@@ -14,7 +14,7 @@ import type { PackageAudit, PackageRef } from './schema.js';
 export type { PackageAudit } from './schema.js';
 
 /** Least time between two calls of `progress`, in milliseconds; the first call is not held back. */
-export const PROGRESS_INTERVAL_MS = 250;
+const PROGRESS_INTERVAL_MS = 250;
 
 /** How far the audit of one package is. */
 export interface AuditProgress {

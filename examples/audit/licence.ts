@@ -7,7 +7,7 @@ import type { Manifest } from './manifest.js';
 import { MAX_SPDX_LENGTH, type Licence } from './schema.js';
 
 /** SPDX's own word for "there is a licence, but which one is not known". */
-export const NO_ASSERTION = 'NOASSERTION';
+const NO_ASSERTION = 'NOASSERTION';
 
 const TEXT_BYTES = 64 * 1024;
 const FILE_NAME = /^(?:[a-z0-9.]+-)?(?:un)?(?:licen[cs]es?|copying)(?:[-_.].*)?$/i;

@@ -62,7 +62,7 @@ export class Submitter {
   }
 
   private async hasEnded(index: number): Promise<boolean> {
-    let info;
+    let info: Awaited<ReturnType<typeof this.backend.readExecutionInfo>>;
     try {
       info = await this.backend.readExecutionInfo({ executionId: this.runs.get(index) as string });
     } catch (error) {

@@ -21,8 +21,8 @@ const job = z.object({
 });
 export type Job = z.infer<typeof job>;
 
-export const LANE = 'chaos';
-export const NAMESPACE = 'chaos';
+const LANE = 'chaos';
+const NAMESPACE = 'chaos';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -53,7 +53,7 @@ export class Abilities {
     const own = this.kinds;
     if (own === undefined) return true;
     // Work of any kind: a claim that is limited to some kinds does not find all of it.
-    return kinds !== undefined && kinds.every((kind) => own.has(kind));
+    return kinds?.every((kind) => own.has(kind)) ?? false;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Callers that look for the same work: for each set of abilities the planner that serves them, as long as it is used. */
 import { Abilities } from './abilities.js';
-import { Planner } from './planner.js';
+import type { Planner } from './planner.js';
 
 /** Callers with equal abilities. */
 export interface Party {

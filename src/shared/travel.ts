@@ -50,7 +50,9 @@ export type Jsonify<T> = 0 extends 1 & T
               : T extends readonly unknown[]
                 ? { [Key in keyof T]: Jsonify<T[Key]> }
                 : {
-                    [Key in keyof T as Key & (Written<T> | ([T[Key]] extends [never] ? Key : never))]: Jsonify<T[Key]>;
+                    [Key in keyof T as Extract<Key, Written<T> | ([T[Key]] extends [never] ? Key : never)>]: Jsonify<
+                      T[Key]
+                    >;
                   };
 
 /** What arrives when this value is sent: bytes as they are, anything else by way of JSON. */

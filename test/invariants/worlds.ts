@@ -8,7 +8,7 @@ import { DEFAULTS, KEEP_FOR_GOOD } from '../../model/limits.js';
 import type { AnyDecision, Command } from '../../model/machine.js';
 import type { PartitionState } from '../../model/state.js';
 
-export const START = 1_700_000_000_000;
+const START = 1_700_000_000_000;
 const PARTITION = '{fp:0}';
 
 /** A world under test: whatever is changed in it is changed in this copy alone. */

@@ -78,8 +78,10 @@ describe('files of the package', () => {
 });
 
 describe('source maps', () => {
+  const all = (): boolean => true;
+
   test('lead to the same lines, without the columns', () => {
-    const full = encode([
+    const mappings = encode([
       [
         [0, 0, 4, 0, 1],
         [6, 0, 4, 6],
@@ -89,7 +91,7 @@ describe('source maps', () => {
       [],
       [[2, 1, 0, 0]],
     ]);
-    expect(decode(byLine(full))).toEqual([
+    expect(decode(byLine({ sources: ['a', 'b'], mappings }, all).mappings)).toEqual([
       [
         [0, 0, 4, 0],
         [12, 0, 5, 2],
@@ -97,5 +99,23 @@ describe('source maps', () => {
       [],
       [[2, 1, 0, 0]],
     ]);
+  });
+
+  test('lead nowhere from code whose source is not in the package', () => {
+    const mappings = encode([
+      [[0, 0, 1, 0]],
+      [
+        [0, 1, 7, 0],
+        [9, 1, 7, 9],
+      ],
+      [[0, 1, 8, 0]],
+      [
+        [0, 2, 3, 0],
+        [5, 1, 9, 0],
+      ],
+    ]);
+    const map = byLine({ sources: ['a', 'hidden', 'c'], mappings }, (source) => source !== 'hidden');
+    expect(map.sources).toEqual(['a', 'c']);
+    expect(decode(map.mappings)).toEqual([[[0, 0, 1, 0]], [[0]], [], [[0, 1, 3, 0], [5]]]);
   });
 });

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { ENTRIES } from '../../.ci/build/entries.js';
+import { ENTRIES, SHIPPED_SOURCES } from '../../.ci/build/entries.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -68,6 +68,10 @@ describe('fields', () => {
   test('files that it promises exist', () => {
     const promised = manifest.files.filter((name) => !name.startsWith('!') && name !== 'dist');
     expect(promised.filter((name) => !existsSync(ROOT + name))).toEqual([]);
+  });
+
+  test('sources in the package are those to which the maps lead', () => {
+    expect(manifest.files.filter((name) => name.startsWith('src/')).sort()).toEqual([...SHIPPED_SOURCES].sort());
   });
 
   test('addresses that lead nowhere are absent', () => {

@@ -1,7 +1,7 @@
 /** How NestJS compiles its users: decorators of the old kind, with the types of constructor parameters as metadata. */
 import { EngineError, memory, app, type App, type Backend } from 'flowfabric';
 import { testApp, type TestApp } from 'flowfabric/testing';
-import { Placer, startEngine } from 'flowfabric/engine';
+import { Placer, startTimerLoop } from 'flowfabric/engine';
 
 const Injectable = (): ClassDecorator => () => undefined;
 const Inject = (): ParameterDecorator => () => undefined;
@@ -11,7 +11,7 @@ export class Jobs {
   constructor(
     @Inject() readonly placer: Placer,
     @Inject() readonly failure: EngineError,
-    @Inject() readonly started: typeof startEngine,
+    @Inject() readonly started: typeof startTimerLoop,
   ) {}
 }
 
