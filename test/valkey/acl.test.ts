@@ -189,7 +189,7 @@ describe('a right that is missing', () => {
     expect(await backend.createExecution({ ...args, delayUntil: Date.now() + 60_000 })).toMatchObject({
       kind: 'created',
     });
-    const { events } = await backend.readLog({ partition: '{fp:0}', after: 0, limit: 1_000 });
+    const { events } = await backend.readLog({ partition: '{fp:0}', limit: 1_000 });
     expect(events.some(({ event }) => (event as { executionId?: string }).executionId === executionId)).toBe(true);
     expect(await backend.readExecutionState({ executionId })).toBeDefined();
     await client.close();

@@ -144,7 +144,14 @@ it('a listener that throws is heard of, and nobody else hears less', () => {
     throw new Error('mine');
   });
   listeners.add(heard);
-  listeners.tell(() => ({ kind: 'work', laneId: 'l', partition: P, requiredCapabilities: [] }));
+  listeners.tell(() => ({
+    kind: 'work',
+    laneId: 'l',
+    partition: P,
+    executionKind: 'k',
+    priority: 0,
+    requiredCapabilities: [],
+  }));
   expect(heard).toHaveBeenCalledTimes(1);
   expect(() => later.forEach((fn) => fn())).toThrow('mine');
 });

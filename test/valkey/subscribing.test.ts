@@ -6,7 +6,7 @@ import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Backend, Wake } from '../../src/backend.js';
 import { app } from '../../src/index.js';
-import { startEngine } from '../../src/engine/index.js';
+import { startTimerLoop } from '../../src/engine/index.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -189,7 +189,7 @@ test('work and timers that came while the connection for wakes was away are foun
   const way = await gate();
   const creator = await opened();
   const backend = await opened({ url: way.url, callTimeoutMs: 5_000 });
-  await using loop = await startEngine(backend, { pollIntervalMs: 60_000 });
+  await using loop = await startTimerLoop(backend, { pollIntervalMs: 60_000 });
   const heard: string[] = [];
   await backend.onWake(['lane'], ({ kind }) => heard.push(kind));
   await sleep(200);
@@ -232,23 +232,23 @@ test('a worker finds at once what was created while its connection for wakes was
 
 const STRANGE: readonly (readonly [channel: string, message: string])[] = [
   ['ff:timers', `${PARTITION} x`],
-  ['ff:timers', `${PARTITION} NaN`],
-  ['ff:timers', `${PARTITION} -Infinity`],
-  ['ff:timers', `${PARTITION} 1e999`],
-  ['ff:timers', `${PARTITION} 99999999999999999999`],
+  ['ff:timers', `${PARTITION}\tNaN`],
+  ['ff:timers', `${PARTITION}\t-Infinity`],
+  ['ff:timers', `${PARTITION}\t1e999`],
+  ['ff:timers', `${PARTITION}\t99999999999999999999`],
   ['ff:timers', `${PARTITION}`],
-  ['ff:timers', `${PARTITION} 5 6`],
-  ['ff:timers', '{fp:1} 5'],
-  ['ff:timers', '{fp:00} 5'],
+  ['ff:timers', `${PARTITION}\t5\t6`],
+  ['ff:timers', '{fp:1}\t5'],
+  ['ff:timers', '{fp:00}\t5'],
   ['ff:timers', ''],
   ['ff:wake:lane', ''],
   ['ff:wake:lane', 'garbage'],
-  ['ff:wake:lane', '{fp:1}'],
-  ['ff:wake:lane', '{fp:63}'],
-  ['ff:wake:lane', '{fp:-1}'],
-  ['ff:wake:lane', `${PARTITION} a b`],
-  ['ff:wake:lane', `${PARTITION} a,,b`],
-  ['ff:wake:lane', `${PARTITION} ${'x'.repeat(20_000)}`],
+  ['ff:wake:lane', '{fp:1}\t0\t\tk'],
+  ['ff:wake:lane', '{fp:63}\t0\t\tk'],
+  ['ff:wake:lane', '{fp:-1}\t0\t\tk'],
+  ['ff:wake:lane', `${PARTITION}\thigh\t\tk`],
+  ['ff:wake:lane', `${PARTITION}\t0\ta,,b\tk`],
+  ['ff:wake:lane', `${PARTITION}\t0\t${'x'.repeat(20_000)}\tk`],
   ['ff:wake:lane', '\u0000\uffff{}'],
 ];
 
@@ -256,7 +256,7 @@ test('what strangers publish is dropped, and ends no loop', async () => {
   const backend = await opened();
   const errors: unknown[] = [];
   const heard: Wake[] = [];
-  await using loop = await startEngine(backend, { pollIntervalMs: 60_000, onError: (error) => errors.push(error) });
+  await using loop = await startTimerLoop(backend, { pollIntervalMs: 60_000, onError: (error) => errors.push(error) });
   await backend.onWake(['lane'], (wake) => heard.push(wake));
   await sleep(200);
   for (const [channel, message] of STRANGE) await admin.publish(channel, message);
