@@ -54,7 +54,8 @@ local function settle_queue(call, queue)
   local first = ff.head_of(queue, 1)[1]
   local queues = call.base .. KEY.queues .. queue.lane_id
   if not first then
-    command('SREM', queues, queue.name)
+    -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
+    server.pcall('SREM', queues, queue.name)
   elseif queue.new_member then
     if queue.is_empty then command('SADD', queues, queue.name) end
     if first == queue.new_member then

@@ -57,7 +57,7 @@ describe('a cluster', () => {
     await using backend = await opened('found:');
     await backend.ping();
     const libraries = await onEveryNode((node) => node.call('FUNCTION', 'LIST'));
-    for (const list of libraries) expect(JSON.stringify(list)).toContain('flowfabric_v1');
+    for (const list of libraries) expect(JSON.stringify(list)).toContain(`flowfabric_v${CONTRACT}`);
   });
 
   it('serves partitions of every node without a redirection, and lists the lanes of all', async () => {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { commandsIn } from '../../lua/commands.js';
-import { library } from '../../lua/library.js';
+import { CONTRACT, library } from '../../lua/library.js';
 import type { EngineError } from '../../model/errors.js';
 import { app } from '../../src/index.js';
 import type { Backend, Wake } from '../../src/backend.js';
@@ -83,7 +83,7 @@ describe('a user with the rights of aclOf', () => {
       ['MONITOR'],
       ['EVAL', 'return 1', '0'],
       ['FUNCTION', 'FLUSH'],
-      ['FUNCTION', 'DELETE', 'flowfabric_v1'],
+      ['FUNCTION', 'DELETE', `flowfabric_v${CONTRACT}`],
       ['FUNCTION', 'LIST'],
       ['REPLICAOF', 'NO', 'ONE'],
       ['SELECT', '1'],
@@ -97,7 +97,7 @@ describe('a user with the rights of aclOf', () => {
       ['PUBLISH', 'ff:timers2', 'x'],
       ['SUBSCRIBE', 'ff:'],
       ['SUBSCRIBE', 'foreign'],
-      ['FCALL', 'flowfabric_v1_read', '2', 'other:{fp:0}:log', 'other:{fp:0}:absent', '1', '1', '0', 'list_lanes'],
+      ['FCALL', `flowfabric_v${CONTRACT}_read`, '2', 'other:{fp:0}:log', 'other:{fp:0}:absent', '1', '1', '0', 'list_lanes'],
     ];
     for (const words of denied)
       await expect(own.call(words[0] as string, words.slice(1)), words.join(' ')).rejects.toThrow(

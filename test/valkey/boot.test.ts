@@ -1,7 +1,7 @@
 /** What has to be right before the first call: the server, its library, the partitioning, the address. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Valkey } from 'iovalkey';
-import { library } from '../../lua/library.js';
+import { CONTRACT, library } from '../../lua/library.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Backend } from '../../src/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
@@ -117,8 +117,8 @@ describe('the library', () => {
     await load(library('test').source);
     await boot();
     const names = JSON.stringify(await admin.call('FUNCTION', 'LIST'));
-    expect(names).toContain('"flowfabric_v1"');
-    expect(names).toContain('"flowfabric_v1_test"');
+    expect(names).toContain(`"flowfabric_v${CONTRACT}"`);
+    expect(names).toContain(`"flowfabric_v${CONTRACT}_test"`);
   });
 });
 

@@ -4,9 +4,11 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { ReplyError, Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FIELDS } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend.js';
 import { valkey, type ValkeyOptions } from '../../src/valkey/index.js';
+import { coreKey } from '../../src/valkey/keys.js';
 import { faultOf, NotYet } from '../../src/valkey/connection/faults.js';
 import { CallLost, CallNotSent } from '../../src/valkey/connection/node-faults.js';
 import { freePort, startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -203,11 +205,14 @@ describe('no payload is told', () => {
     const executionId = `{fp:0}:${randomUUID()}`;
     await create(Buffer.from('x'), { executionId, tags: { 'team.name': 'a' } });
     await always(async (_payload, secret) => {
-      await admin.hset(`pay:${executionId}:details`, 'tags', `{${secret}`);
+      await admin.hset(coreKey('pay:', executionId), FIELDS.tags, `{${secret}`);
       return backend.describeExecution({ executionId });
     });
     await always(async (_payload, secret) => {
-      await admin.hset(`pay:${executionId}:details`, 'tags', '{}', 'policy', JSON.stringify({ [secret]: secret }));
+      await admin.hset(
+        coreKey('pay:', executionId),
+        ...[FIELDS.tags, '{}', FIELDS.policy, JSON.stringify({ [secret]: secret })],
+      );
       await backend.describeExecution({ executionId });
       // Tolerated: nothing to tell.
       throw new EngineError('corruption', 'No fault.');

@@ -103,7 +103,7 @@ test('a process that saw the newer build remembers it when the server has forgot
 test('a library that takes other arguments is a mismatch at once, and no loop', async () => {
   // It looks for the bytes in another place than this process puts them, and answers that they are not there.
   const source = ofBuild(own.build + 1);
-  const other = source.replace(/('execute'), execute\)/, '$1, function() return { { 2 } } end)');
+  const other = source.replace(/('execute'), execute\)/, '$1, function() return { -2 } end)');
   expect(other).not.toBe(source);
   await admin.call('FUNCTION', 'LOAD', 'REPLACE', other);
   const backend = await opened({ callTimeoutMs: 5_000 });
