@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { run } from '../../fuzz/actions.js';
 import { runDifferential, type Subject } from '../../fuzz/differential.js';
+import { CONTRACT } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
 import { conformance, seededUuids, testEngine } from '../../src/testing/index.js';
