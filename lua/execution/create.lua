@@ -8,28 +8,28 @@ local function deadline_of(call, rules)
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
-function ff.prepare.create_execution(call, naming, options, policy, rules_text, required_capabilities, tags)
+function ff.prepare.create_execution(call, naming, options, policy, rules, required_capabilities, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
   local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
   if options ~= '' then
     priority_text, payload_encoding, deadline_text, delay_text = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   end
-  local rules = ff.rules(rules_text)
-  local delay_until = tonumber(delay_text) or rules.delay_until
+  local parsed = ff.rules(rules)
+  local delay_until = tonumber(delay_text) or parsed.delay_until
   if delay_until and delay_until <= call.now then delay_until = nil end
-  local priority = tonumber(priority_text) or rules.priority or LIMIT.default_priority
+  local priority = tonumber(priority_text) or parsed.priority or LIMIT.default_priority
   local delay = ff.text_of(delay_until)
-  local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, rules))
+  local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, parsed))
   local score = call.now - priority * LIMIT.priority_step
   local given = (priority == 0 and '' or priority) .. '\t'
   return {
     naming = naming, namespace = namespace, lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy,
-    rules = rules, rules_text = rules_text, priority = priority, score = score, score_text = ff.digits(score),
+    rules = parsed, rules_text = rules, priority = priority, score = score, score_text = ff.digits(score),
     given_start = given, given_end = '\t' .. payload_encoding, empty_given = given .. '\t' .. payload_encoding,
     delay = delay, deadline = deadline, queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind),
     life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', ''),
     -- Nothing but what every execution has.
-    is_plain = rules_text == '' and tags == '' and required_capabilities == '' and deadline == '' and delay == ''
+    is_plain = rules == '' and tags == '' and required_capabilities == '' and deadline == '' and delay == ''
       and #naming <= LIMIT.max_field_bytes,
     is_checked = false, lane_is_new = false,
     reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },

@@ -126,7 +126,7 @@ local function reply_of(steps, broken)
   return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, aside }
 end
 
-function ff.decide.apply_due(call, limit_text, jitter_text, owner)
+function ff.decide.apply_due(call, limit, jitter, owner)
   local applier = command('HGET', call.header_key, HEADER.applier)
   if applier then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
@@ -134,7 +134,7 @@ function ff.decide.apply_due(call, limit_text, jitter_text, owner)
     local ahead_ms = other and tonumber(until_at) - call.now or 0
     if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then return { KIND.left_to_other, until_at } end
   end
-  local limit, jitter = tonumber(limit_text), tonumber(jitter_text)
+  limit, jitter = tonumber(limit), tonumber(jitter)
   local steps, broken, used, is_more = {}, {}, {}, false
   ff.timers_of(call)
   command('ZCARD', call.base .. KEY.retention)
