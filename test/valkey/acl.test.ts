@@ -97,7 +97,17 @@ describe('a user with the rights of aclOf', () => {
       ['PUBLISH', 'ff:timers2', 'x'],
       ['SUBSCRIBE', 'ff:'],
       ['SUBSCRIBE', 'foreign'],
-      ['FCALL', `flowfabric_v${CONTRACT}_read`, '2', 'other:{fp:0}:log', 'other:{fp:0}:absent', '1', '1', '0', 'list_lanes'],
+      [
+        'FCALL',
+        `flowfabric_v${CONTRACT}_read`,
+        '2',
+        'other:{fp:0}:log',
+        'other:{fp:0}:absent',
+        '1',
+        '1',
+        '0',
+        'list_lanes',
+      ],
     ];
     for (const words of denied)
       await expect(own.call(words[0] as string, words.slice(1)), words.join(' ')).rejects.toThrow(

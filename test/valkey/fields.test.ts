@@ -31,7 +31,7 @@ const creation = (engine: TestEngine) => ({
   policy: {
     priority: LIMITS.maxPriority,
     dedupWindowMs: LIMITS.maxDurationMs,
-    retentionMs: LIMITS.maxDurationMs,
+    streamPolicy: { retentionTtlMs: LIMITS.maxDurationMs },
     maxReclaimCount: LIMITS.maxReclaimCount,
     routingRequirements: { requiredCapabilities: Array.from({ length: 60 }, (_, i) => `${text(60)}${i}`) },
     timeoutPolicy: { attemptTimeoutMs: LIMITS.maxDurationMs },
@@ -128,7 +128,7 @@ it('holds for the longest values that there can be, and all of them read back', 
   const engine = await testEngine({ startAt: FAR, seed: 'fields', backend: { url }, prefix: PREFIX });
   try {
     const states: unknown[] = [];
-    await live(memory, async () => void states.push(await memory.canonicalState(PARTITION)));
+    await live(memory, async () => void states.push(structuredClone(await memory.canonicalState(PARTITION))));
     let widest = 0;
     await live(engine, async () => {
       expect(await engine.canonicalState(PARTITION)).toEqual(states.shift());
