@@ -102,7 +102,13 @@ export class CallgrindServer {
 }
 
 async function waitUntilReady(port: number): Promise<void> {
-  const client = new Valkey({ host: HOST, port, lazyConnect: true, retryStrategy: () => 100, maxRetriesPerRequest: null });
+  const client = new Valkey({
+    host: HOST,
+    port,
+    lazyConnect: true,
+    retryStrategy: () => 100,
+    maxRetriesPerRequest: null,
+  });
   client.on('error', () => undefined);
   const deadline = setTimeout(() => {
     client.disconnect();

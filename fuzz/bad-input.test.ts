@@ -96,6 +96,8 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     claims: [{ leaseId: uuid(7), attemptId: uuid(8) }],
   },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
+  beginAttempt: { ...owner },
+  applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },
   markLeaseExpiredIfDue: { executionId: RUNNING },
   revokeLease: { executionId: RUNNING, expectedLeaseId: uuid(77), reason: 'r' },
   releaseLease: { ...owner, fence: { ...FENCE, leaseId: uuid(77) } },
@@ -130,8 +132,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   findExecution: { partition: PARTITION, namespace: 'n', idempotencyKey: 'key' },
   listExecutions: { partition: PARTITION, cursor: idOf(1), limit: 5 },
   listPartitionLanes: { partition: PARTITION },
-  listDue: { partition: PARTITION, limit: 5 },
-  readLog: { partition: PARTITION, after: 1, limit: 5 },
+  readLog: { partition: PARTITION, after: '.0.0', limit: 5 },
 };
 
 const NAMES = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES)] as (OperationName | QueryName)[];
@@ -232,6 +233,7 @@ test('arguments that are no object are refused', async () => {
 
 const RENEW_LIKE = [
   'renewLease',
+  'beginAttempt',
   'releaseLease',
   'completeExecution',
   'failExecution',

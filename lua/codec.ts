@@ -2,20 +2,36 @@
  * The Lua that reads and writes facets, from the table of facts; the twin of `model/core/codec.ts`. For each facet:
  * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them.
  */
-import { LONG, type FactTable } from '../model/core/facts.js';
+import { LONG, type Fact, type Facet, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 
 const CAPTURE = '([^\\t]*)';
 
+/** What a value can be: a number that is none is damage, found where it is read. */
+const valuePattern = ({ kind, required }: Fact): string =>
+  `${kind === 'number' ? '%d' : '[^\\t]'}${required ? '+' : '*'}`;
+
+const valuePatterns = (facet: Facet): string[] => Object.values(facet).map(valuePattern);
+
+/** Patterns of the texts of an entity's facets, by facet. Values behind those that are known are passed over. */
+export function facetPatterns(table: FactTable): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(table)
+      .filter(([facet]) => facet !== LONG)
+      .map(([facet, facts]) => [facet, `^${valuePatterns(facts).join('\\t')}`]),
+  );
+}
+
 /** Whether the library calls a function. */
 type Uses = (name: string) => boolean;
 
-function facetCodec(facet: string, facts: readonly string[], uses: Uses): string[] {
+function facetCodec(facet: string, facts: Facet, uses: Uses): string[] {
   // What stands behind the facts of `life` is the library's own, see `EXTRAS`.
-  const names = [...facts.map(snakeCase), ...(facet === 'life' ? ['extras'] : [])];
+  const isLife = facet === 'life';
+  const names = [...Object.keys(facts).map(snakeCase), ...(isLife ? ['extras'] : [])];
   const targets = names.map((name) => `entity.${name}`).join(', ');
   const locals = names.map((_, i) => `v${i + 1}`).join(', ');
-  const pattern = `^${names.map(() => CAPTURE).join('\\t')}`;
+  const pattern = `^${[...valuePatterns(facts), ...(isLife ? ['%a*'] : [])].map((value) => `(${value})`).join('\\t')}`;
   const pad = '\\t'.repeat(names.length - 1);
   const read = [
     `function ff.read_${facet}(entity)`,
@@ -27,6 +43,7 @@ function facetCodec(facet: string, facts: readonly string[], uses: Uses): string
     `  local ${locals} = string.match(text, '${pattern}')`,
     // A build that knew fewer facts wrote fewer values.
     `  if not v1 then ${locals} = string.match(text .. '${pad}', '${pattern}') end`,
+    `  if not v1 then ff.damaged('${facet} is unreadable') end`,
     `  ${targets} = ${locals}`,
     'end',
     '',
@@ -46,7 +63,7 @@ export function codecFile(table: FactTable, uses: Uses): string {
   return [
     '-- Written from the table of facts (lua/codec.ts).',
     '',
-    ...facets.flatMap(([facet, facts]) => facetCodec(facet, Object.keys(facts), uses)),
+    ...facets.flatMap(([facet, facts]) => facetCodec(facet, facts, uses)),
     '-- Namespace, lane, kind and creator.',
     'function ff.split_naming(naming)',
     `  local namespace, lane_id, execution_kind, creator_identity = string.match(naming, '^${Array(4).fill(CAPTURE).join('\\t')}')`,

@@ -44,7 +44,7 @@ const domainOf = (path: string): string => path.split('/')[0]?.replace(/\.lua$/,
 /** Whether a token is a symbol. */
 const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
 
-/** Names of the shared functions that a file defines: `function ff.load(`. */
+/** Names of the shared functions that a file defines: `function ff.spilled(`. */
 function definedIn({ text }: LuaFile): string[] {
   const tokens = tokensOf(text, 'lua');
   return tokens.flatMap((token, i) => {

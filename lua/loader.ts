@@ -2,6 +2,7 @@
  * Writes out `ff.loader('naming', ...)`: a function that reads an execution's life and some facets, by one command, into
  * one table that is made in one piece. A loop over names made a table that grew five times.
  */
+import { facetPatterns } from './codec.js';
 import { LONG, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 import { EXTRAS, FIELDS, SPILLED } from './layout.js';
@@ -25,32 +26,57 @@ function fieldOf(name: string): string {
   return field;
 }
 
+/** Facets that every execution has. */
+const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
+
+/** Long enough for the values that an older build did not know. */
+const PAD = '\\t'.repeat(8);
+
 /** The text of a loader. @throws Error when a name is no field */
 export function loaderText(table: FactTable, names: readonly string[]): string {
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
+  const patterns = facetPatterns(table);
   const always = names.filter((name) => !IS_EXTRA.has(name));
   const extras = names.filter((name) => IS_EXTRA.has(name));
   const fields = ['life', ...always].map((name) => JSON.stringify(fieldOf(name))).join(', ');
+  // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
+  const checked = (name: string): string[] => {
+    const pattern = patterns.get(name);
+    if (pattern === undefined) return [];
+    const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
+    const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
+    return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
+  };
   const locals = always.flatMap((name, i) => {
     const read = `  local ${name} = values[${i + 2}] or ''`;
     if (KEPT_AS_SIGN.has(name)) return [read];
-    return [read, `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, "${fieldOf(name)}") end`];
+    const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, "${fieldOf(name)}") end`;
+    return [read, whole, ...checked(name)];
   });
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
-    `  if extras ~= '' then ${extras.join(', ')} = ff.load_extras(key, extras, ${extras.map((name) => JSON.stringify(fieldOf(name))).join(', ')}) end`,
+    "  if extras ~= '' then",
+    `    ${extras.join(', ')} = ff.load_extras(key, extras, ${extras.map((name) => JSON.stringify(fieldOf(name))).join(', ')})`,
+    ...extras.flatMap(checked).map((line) => `  ${line}`),
+    '  end',
   ];
+  const attempts = `f${facts.indexOf('total_attempt_count') + 1}`;
+  const owned = names.includes('fence')
+    ? [`  if fence == '' and ${attempts} ~= '' then ff.damaged('the fence is missing') end`]
+    : [];
   return [
     'function(call, id)',
     '  local key = call.base .. id',
-    `  local values = command('HMGET', key, ${fields})`,
+    `  local values = server.pcall('HMGET', key, ${fields})`,
+    "  if values.err then ff.damaged('the record is none') end",
     '  local life = values[1]',
     '  if not life then return ff.no_life(key) end',
     `  local ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
     "  if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
     ...locals,
     ...(extras.length > 0 ? more : []),
+    ...owned,
     '  return {',
     `    id = id, key = key, ${facts.map((fact, i) => `${fact} = f${i + 1}`).join(', ')}, extras = extras,`,
     `    ${names.map((name) => `${name} = ${name}`).join(', ')},`,

@@ -30,10 +30,8 @@ const UNJUDGED_LUA = new Set(['core/clock.lua', 'core/virtual-clock.lua', 'main.
  * there is the same change on both sides.
  */
 const MODEL_FILES = [
-  'core/recipe.ts',
   'evolve.ts',
   'execute.ts',
-  'spec-view.ts',
   'state.ts',
   'execution/cancel.ts',
   'execution/complete.ts',
@@ -48,15 +46,20 @@ const MODEL_FILES = [
   'execution/purge.ts',
   'execution/recipes.ts',
   'execution/retry.ts',
+  'execution/lifecycle.ts',
   'execution/situation.ts',
+  'execution/timeouts.ts',
+  'lease/begin.ts',
   'lease/fence.ts',
   'lease/mark-expired.ts',
   'lease/recipes.ts',
   'lease/release.ts',
   'lease/renew.ts',
   'lease/revoke.ts',
+  'schedule/apply-due.ts',
   'schedule/claim.ts',
   'schedule/queue.ts',
+  'schedule/retention.ts',
   'schedule/timers.ts',
 ];
 

@@ -64,7 +64,13 @@ end
 function ff.has_come(call, time)
   local now = call.now_text
   if #time == #now then return time <= now end
-  return tonumber(time) <= call.now
+  local at = tonumber(time) or ff.damaged('a time is missing')
+  return at <= call.now
+end
+
+-- Raises again what is no fault of one record: an index that is not what it should be concerns all of them.
+function ff.contain(why)
+  if type(why) == 'table' and string.sub(why.err, 1, 8) ~= 'DAMAGED ' then error(why) end
 end
 
 -- Raises what makes a record unreadable: it is set aside, or its command fails alone. Nothing was written yet.

@@ -8,18 +8,18 @@ local function deadline_of(call, rules)
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
-function ff.prepare.create_execution(call, naming, options, policy, rules_text, required_capabilities, tags)
+function ff.prepare.create_execution(call, naming, options, policy, rules, required_capabilities, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
   local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
   if options ~= '' then
     priority_text, payload_encoding, deadline_text, delay_text = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
   end
-  local rules = ff.rules(rules_text)
-  local delay_until = tonumber(delay_text) or rules.delay_until
+  local parsed = ff.rules(rules)
+  local delay_until = tonumber(delay_text) or parsed.delay_until
   if delay_until and delay_until <= call.now then delay_until = nil end
-  local priority = tonumber(priority_text) or rules.priority or LIMIT.default_priority
+  local priority = tonumber(priority_text) or parsed.priority or LIMIT.default_priority
   local delay = ff.text_of(delay_until)
-  local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, rules))
+  local deadline = ff.text_of(tonumber(deadline_text) or deadline_of(call, parsed))
   local score, score_text = call.now, call.now_text
   if priority ~= 0 then
     score = call.now - priority * LIMIT.priority_step
@@ -28,20 +28,20 @@ function ff.prepare.create_execution(call, naming, options, policy, rules_text, 
   local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
   local queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind)
   -- Nothing but what every execution has.
-  if rules_text == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
+  if rules == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
     return {
-      is_plain = true, naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = rules,
+      is_plain = true, naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
       encoding = payload_encoding, empty_given = empty_given, delay = '', deadline = '', namespace = namespace, lane_id = lane_id,
       life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', ''), reply = { KIND.created, 'waiting', priority },
       needs = '', tags = '', policy = '', rules_text = '',
     }
   end
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
-    .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules_text ~= '' and FIELD.rules or '')
+    .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
   return {
-    naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = rules,
+    naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
-    lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy, rules_text = rules_text,
+    lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy, rules_text = rules,
     life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras),
     reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },
   }

@@ -31,6 +31,7 @@ function ff.decide.fail_execution(call, group, execution_id, fence, failure_reas
   local delay_until = ff.next_try_at(call, execution,
     { class = group.class, category = category, jitter = tonumber(jitter), retry_after_ms = tonumber(retry_after_ms) })
   if delay_until then
+    ff.timers_of(call)
     return { KIND.retry_scheduled, delay_until, execution.total_attempt_count },
       ff.apply.retry_scheduled, execution, category, failure_reason, delay_until
   end

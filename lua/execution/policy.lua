@@ -17,7 +17,9 @@ function ff.rules(text)
   local i = 0
   for word in string.gmatch(words, '%S+') do
     i = i + 1
-    if word ~= '-' then rules[WORDS[i]] = tonumber(word) or word end
+    local number = tonumber(word)
+    if not number and word ~= '-' and WORDS[i] ~= 'backoff' then ff.damaged('the rules are unreadable') end
+    if word ~= '-' then rules[WORDS[i] or i] = number or word end
   end
   if i < #WORDS then ff.damaged('the rules are too short') end
   return rules

@@ -16,6 +16,7 @@ function ff.decide.purge_execution(call, execution_id)
   -- What has no time is kept for good.
   local purge_at = ff.time(execution.due_at)
   if not purge_at or purge_at > call.now then return { KIND.not_yet_due, execution.due_at } end
+  ff.check_slot(call, execution)
   ff.check_ids(call, execution_id)
   return KIND.purged, purge, execution
 end

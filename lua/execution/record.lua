@@ -6,7 +6,9 @@
 
 -- A value that does not fit into the core.
 function ff.spilled(key, field)
-  return command('HGET', key .. SUFFIX.details, field) or ff.damaged(field .. ' is missing')
+  local value = server.pcall('HGET', key .. SUFFIX.details, field)
+  if type(value) ~= 'string' then ff.damaged('a long value is missing') end
+  return value
 end
 
 -- Values of extras: of those that there are. Answers one for each field.
@@ -38,7 +40,13 @@ end
 -- are given as they are can look like the sign.
 function ff.fit(key, field, value)
   if #value <= LIMIT.max_field_bytes and value ~= LIMIT.spilled then return value end
-  command('HSET', key .. SUFFIX.details, field, value)
+  local details = key .. SUFFIX.details
+  local written = server.pcall('HSET', details, field, value)
+  if type(written) == 'table' then
+    -- Something else stands where only ours can stand, and what did is lost.
+    command('DEL', details)
+    command('HSET', details, field, value)
+  end
   return LIMIT.spilled
 end
 

@@ -45,6 +45,7 @@ end
 local function try(steps, broken, make, call, id, ...)
   local ran, step = pcall(make, call, id, ...)
   if not ran then
+    ff.contain(step)
     broken[#broken + 1] = { id = id, why = step }
   elseif step then
     steps[#steps + 1] = step
@@ -125,7 +126,7 @@ local function reply_of(steps, broken)
   return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, aside }
 end
 
-function ff.decide.apply_due(call, limit_text, jitter_text, owner)
+function ff.decide.apply_due(call, limit, jitter, owner)
   local applier = command('HGET', call.header_key, HEADER.applier)
   if applier then
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
@@ -133,9 +134,10 @@ function ff.decide.apply_due(call, limit_text, jitter_text, owner)
     local ahead_ms = other and tonumber(until_at) - call.now or 0
     if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then return { KIND.left_to_other, until_at } end
   end
-  local limit, jitter = tonumber(limit_text), tonumber(jitter_text)
+  limit, jitter = tonumber(limit), tonumber(jitter)
   local steps, broken, used, is_more = {}, {}, {}, false
   ff.timers_of(call)
+  command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
   local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
   for i = 1, #due do
@@ -150,6 +152,7 @@ function ff.decide.apply_due(call, limit_text, jitter_text, owner)
   else
     is_more = #due == limit
   end
+  if #broken > 0 then ff.check_quarantine(call) end
   local reply = reply_of(steps, broken)
   return reply, carry_out, reply, steps, broken, used, owner, is_more, applier ~= false
 end

@@ -102,12 +102,25 @@ local function candidates(call, group, limit)
   return ids, nil, of
 end
 
+-- What was lost cannot be worked on. Many inputs at once are left where they are, and fetched beside this call.
+local function load_input(call, execution)
+  if execution.input ~= LIMIT.spilled then return end
+  local key = execution.key .. SUFFIX.input
+  if call.leaves_inputs then
+    if command('EXISTS', key) == 0 then ff.damaged('the input is missing') end
+    execution.input = false
+    return
+  end
+  local input = server.pcall('GET', key)
+  if type(input) ~= 'string' then ff.damaged('the input is missing') end
+  execution.input = input
+end
+
 -- Loads a candidate with what its owner needs.
 local function load_candidate(call, id, queue)
   local execution = load_first(call, id) or ff.damaged('the record is missing')
   if not ff.is_claimable(execution.situation) then ff.damaged('the record is in a queue and cannot be claimed') end
   execution.queue = queue
-  if execution.naming == '' or execution.given == '' then ff.damaged('naming or given is missing') end
   execution.needs = queue.needs
   if execution.total_attempt_count == '' then
     execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
@@ -115,28 +128,7 @@ local function load_candidate(call, id, queue)
   end
   local later = load_later(call, id) or ff.damaged('the record is missing')
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
-  if execution.fence == '' then ff.damaged('the fence is missing') end
   return execution
-end
-
-local function load_all(call, ids, queue, of)
-  local found = {}
-  for i = 1, #ids do found[i] = load_candidate(call, ids[i], queue or of[i]) end
-  return found
-end
-
--- One by one: those that can be read, and what is wrong with the others.
-local function load_readable(call, ids, queue, of)
-  local found, broken = {}, {}
-  for i = 1, #ids do
-    local ran, result = pcall(load_candidate, call, ids[i], queue or of[i])
-    if ran then
-      found[#found + 1] = result
-    else
-      broken[#broken + 1] = { id = ids[i], queue = queue or of[i], why = result }
-    end
-  end
-  return found, broken
 end
 
 local function exceeds_reclaim_cap(execution)
@@ -206,6 +198,47 @@ local function take_again(call, group, execution, lease_id, attempt_id)
   return take
 end
 
+-- What comes of a candidate: it is taken, or it was lost too often. `at` is the place of the ids that are left.
+local function plan_one(call, group, id, queue, at, ...)
+  local execution = load_candidate(call, id, queue)
+  local first = execution.total_attempt_count == ''
+  if not first and exceeds_reclaim_cap(execution) then
+    local purge_at, purge_text = ff.check_ending(call, execution)
+    return { execution = execution, purge_at = purge_at, purge_text = purge_text }
+  end
+  load_input(call, execution)
+  local lease_id, attempt_id = select(at, ...)
+  if first then return take_first(call, group, execution, lease_id, attempt_id) end
+  return take_again(call, group, execution, lease_id, attempt_id)
+end
+
+local function plan_all(call, group, ids, queue, of, ...)
+  local steps, at = {}, 1
+  for i = 1, #ids do
+    local step = plan_one(call, group, ids[i], queue or of[i], at, ...)
+    steps[i] = step
+    if step.fence then at = at + 2 end
+  end
+  return steps
+end
+
+-- One by one: what comes of those that can be read, and what is wrong with the others.
+local function plan_readable(call, group, ids, queue, of, ...)
+  local steps, broken, at = {}, {}, 1
+  for i = 1, #ids do
+    local ran, step = pcall(plan_one, call, group, ids[i], queue or of[i], at, ...)
+    if ran then
+      steps[#steps + 1] = step
+      if step.fence then at = at + 2 end
+    else
+      ff.contain(step)
+      broken[#broken + 1] = { id = ids[i], queue = queue or of[i], why = step }
+    end
+  end
+  ff.check_quarantine(call)
+  return steps, broken
+end
+
 -- Carries out what a claim came to, in the order of the candidates.
 local function claim(call, group, steps, broken)
   for i = 1, #steps do
@@ -225,12 +258,10 @@ local function claim(call, group, steps, broken)
   end
 end
 
--- What the caller is told of one that it took.
-local function tell(call, reply, size, take)
+-- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
+local function tell(reply, size, take)
   local execution = take.execution
-  local input = execution.input
-  if input == LIMIT.spilled then input = not call.leaves_inputs and command('GET', execution.key .. SUFFIX.input) end
-  reply[size + 1], reply[size + 3], reply[size + 4], reply[size + 5] = execution.id, execution.naming, execution.given, input
+  reply[size + 1], reply[size + 3], reply[size + 4], reply[size + 5] = execution.id, execution.naming, execution.given, execution.input
   if take.is_plain then
     -- The caller knows the rest: it brought the ids.
     reply[size + 2] = CLAIM_ROW.plain
@@ -244,26 +275,20 @@ end
 function ff.decide.claim_for_worker(call, group, ...)
   local ids, queue, of = candidates(call, group, select('#', ...) / 2)
   if not ids[1] then return { KIND.no_work, 0 } end
-  local ran, found = pcall(load_all, call, ids, queue, of)
-  local broken
-  if not ran then found, broken = load_readable(call, ids, queue, of) end
   group.timers = ff.timers_of(call)
+  local ran, steps = pcall(plan_all, call, group, ids, queue, of, ...)
+  local broken
+  if not ran then steps, broken = plan_readable(call, group, ids, queue, of, ...) end
 
-  local steps, capped, reply = {}, {}, { KIND.claimed, group.expires_at, 0 }
+  local capped, reply = {}, { KIND.claimed, group.expires_at, 0 }
   local size, taken = 3, 0
-  for i = 1, #found do
-    local execution = found[i]
-    local first = execution.total_attempt_count == ''
-    if not first and exceeds_reclaim_cap(execution) then
-      local purge_at, purge_text = ff.check_ending(call, execution)
-      steps[i] = { execution = execution, purge_at = purge_at, purge_text = purge_text }
-      capped[#capped + 1] = execution.id
-    else
+  for i = 1, #steps do
+    local step = steps[i]
+    if step.fence then
       taken = taken + 1
-      local lease_id, attempt_id = select(2 * taken - 1, ...)
-      local take_it = first and take_first or take_again
-      steps[i] = take_it(call, group, execution, lease_id, attempt_id)
-      size = tell(call, reply, size, steps[i])
+      size = tell(reply, size, step)
+    else
+      capped[#capped + 1] = step.execution.id
     end
   end
   if taken == 0 then

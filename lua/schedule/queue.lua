@@ -51,7 +51,8 @@ end
 local function settle_queue(call, queue)
   local queues = call.base .. KEY.queues .. queue.lane_id
   if queue.has_left and command('EXISTS', queue.key) == 0 then
-    command('SREM', queues, queue.name)
+    -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
+    server.pcall('SREM', queues, queue.name)
     return
   end
   if not queue.new_member then return end

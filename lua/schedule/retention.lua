@@ -70,10 +70,16 @@ function ff.settle_endings(call)
   end
 end
 
--- Takes an execution out of the list of its slot, if that costs next to nothing.
+-- Looks at what a purge takes an execution out of.
+function ff.check_slot(call, execution)
+  execution.slot_length = command('LLEN', call.base .. KEY.slot .. execution.due_at)
+  command('ZCARD', call.base .. KEY.retention)
+end
+
+-- Takes an execution out of the list of its slot, if that costs next to nothing. Needs `ff.check_slot`.
 function ff.leave_short_slot(call, execution)
+  if execution.slot_length > LIMIT.short_slot then return end
   local key = call.base .. KEY.slot .. execution.due_at
-  if command('LLEN', key) > LIMIT.short_slot then return end
   command('LREM', key, 1, execution.id)
   if command('EXISTS', key) == 0 then command('ZREM', call.base .. KEY.retention, execution.due_at) end
 end

@@ -75,7 +75,10 @@ export const readLog = query({
     if (cursor !== undefined && cursor.generation !== '' && cursor.generation !== generation)
       return reject('cursor_lost');
     if (known > last) return reject('cursor_lost');
-    const events = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
+    const later = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
+    // A page ends before what is lost inside the log: the next one is refused, and readers are told.
+    const gap = later.findIndex(({ sequence }, i) => i > 0 && sequence !== (later[i - 1]?.sequence ?? 0) + 1);
+    const events = gap < 0 ? later : later.slice(0, gap);
     const oldest = events[0]?.sequence ?? last + 1;
     if (oldest !== known + 1) {
       const earliest = encodeCursor({ generation, sequence: oldest - 1, time: 0 });

@@ -647,7 +647,16 @@ export const conformance: readonly ConformanceScenario[] = [
       }
       assert.deepEqual(
         wakes.filter(({ kind }) => kind === 'work'),
-        [{ kind: 'work', laneId: LANE, partition: PARTITION, requiredCapabilities: ['eu', 'gpu'] }],
+        [
+          {
+            kind: 'work',
+            laneId: LANE,
+            partition: PARTITION,
+            executionKind: 'kind',
+            priority: 0,
+            requiredCapabilities: ['eu', 'gpu'],
+          },
+        ],
       );
       stop();
     },

@@ -241,6 +241,10 @@ export function decodeReply<Name extends OperationName>(
 const DAMAGED = /DAMAGED (.*)$/;
 
 function faultInside(name: string, message: string): EngineError {
+  if (message.startsWith('WRONGTYPE')) {
+    // The records of a partition are read in a way that cannot fail so: it is a key that they share.
+    return new EngineError('corruption', `${name}: an index of the partition is not what it should be.`);
+  }
   const damage = DAMAGED.exec(message)?.[1];
   return damage === undefined
     ? new EngineError('function_failed', `${name}: ${message}.`)

@@ -2,6 +2,7 @@
  * What the compiler says about tasks. Every expected error stands above the line that it must be reported at: a message
  * about another member would not be silenced, and the type check would fail.
  */
+import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {

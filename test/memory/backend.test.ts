@@ -66,13 +66,13 @@ describe('the memory backend', () => {
     );
     expect(await backend.readExecutionState({ executionId: create.executionId })).toBe('completed');
     expect(await backend.claimForWorker(claimOne())).toEqual({ kind: 'no_work', reclaimCapExceeded: [] });
-    const { events, end } = await backend.readLog({ partition: PARTITION });
+    const { events, next, end, atEnd } = await backend.readLog({ partition: PARTITION });
     expect(events.map(({ sequence, event }) => [sequence, event.type])).toEqual([
       [1, 'execution_created'],
       [2, 'execution_claimed'],
       [3, 'execution_completed'],
     ]);
-    expect(end).toBe(3);
+    expect([next, atEnd]).toEqual([end, true]);
   });
 
   it('keeps its own copy of the bytes it is given, of a Buffer too', async () => {
@@ -173,19 +173,21 @@ describe('the memory backend', () => {
     expect(cancelled).toMatchObject({ ok: true, outcome: { kind: 'cancelled' } });
   });
 
-  it('forgets the oldest log entries, and says so to who asks for them', async () => {
+  it('forgets the oldest log entries, and tells readers that ask for them where they can go on', async () => {
     const backend = memory({ logMaxEntries: 10 });
     for (let i = 0; i < 25; i++) await backend.createExecution(creation());
     const error = await errorOf(backend.readLog({ partition: PARTITION }));
     expect(error.code).toBe('cursor_too_old');
-    expect(error.detail).toEqual({ earliest: '15' });
-    const { events, end } = await backend.readLog({ partition: PARTITION, after: 15 });
+    const { earliest } = error.detail as { earliest: string };
+    const { events, end, atEnd } = await backend.readLog({ partition: PARTITION, after: earliest });
     expect(events.map(({ sequence }) => sequence)).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
-    expect(end).toBe(25);
-    expect((await backend.readLog({ partition: PARTITION, after: 23, limit: 1 })).events).toMatchObject([
-      { sequence: 24 },
+    expect(atEnd).toBe(true);
+    const first = await backend.readLog({ partition: PARTITION, after: earliest, limit: 1 });
+    expect([first.events.length, first.atEnd]).toEqual([1, false]);
+    expect((await backend.readLog({ partition: PARTITION, after: first.next, limit: 1 })).events).toMatchObject([
+      { sequence: 17 },
     ]);
-    expect((await backend.readLog({ partition: PARTITION, after: 25 })).events).toEqual([]);
+    expect((await backend.readLog({ partition: PARTITION, after: end })).events).toEqual([]);
   });
 
   it('keeps its bytes apart from those of its callers', async () => {
@@ -210,7 +212,7 @@ describe('the memory backend', () => {
     expect([...first]).toEqual([1, 2, 3]);
     first[1] = 9;
     now += 1_000;
-    await backend.execute((await backend.listDue({ partition: PARTITION })).commands);
+    expect(await backend.applyDue({ partition: PARTITION })).toMatchObject({ kind: 'applied', leasesExpired: 1 });
     expect([...(await claim())]).toEqual([1, 2, 3]);
   });
 
@@ -235,31 +237,46 @@ describe('the memory backend', () => {
     });
   });
 
-  it('lists what is due, and is empty after its purges', async () => {
+  it('applies what is due, and is empty after its purges', async () => {
     let now = 1_700_000_000_000;
     const backend = memory({ now: () => now, retentionMs: 60_000 });
     const create = { ...creation(), inputPayload: Buffer.from('x') };
     await backend.createExecution(create);
     await backend.cancelExecution({ executionId: create.executionId, reason: 'r', source: 'operator_override' });
-    const { commands, nextDueAt } = await backend.listDue({ partition: PARTITION });
-    expect(commands).toEqual([]);
-    now = nextDueAt ?? 0;
-    const due = await backend.listDue({ partition: PARTITION });
-    expect(due.commands).toEqual([{ name: 'purgeExecution', args: { executionId: create.executionId } }]);
-    await backend.execute(due.commands);
+    const early = await backend.applyDue({ partition: PARTITION });
+    expect(early).toMatchObject({ kind: 'applied', purged: 0 });
+    now = (early.kind === 'applied' ? early.nextDueAt : undefined) ?? 0;
+    expect(await backend.applyDue({ partition: PARTITION })).toEqual({
+      kind: 'applied',
+      promoted: 0,
+      leasesExpired: 0,
+      purged: 1,
+      attemptsTimedOut: [],
+      expired: [],
+      setAside: [],
+      nextDueAt: undefined,
+    });
     expect(await backend.describeExecution({ executionId: create.executionId })).toBeUndefined();
-    expect(await backend.listDue({ partition: PARTITION })).toEqual({ commands: [], nextDueAt: undefined });
-    expect(memoryStore(backend, PARTITION)?.payload(create.executionId)).toBeUndefined();
+    expect(memoryStore(backend, PARTITION)?.view.executions.input(create.executionId)).toBeUndefined();
   });
 
-  it('wakes whoever waits for work of a lane', async () => {
+  it('wakes those that wait for work of a lane', async () => {
     const backend = memory();
     const wakes: Wake[] = [];
     const stop = await backend.onWake(['default'], (wake) => wakes.push(wake));
     await backend.createExecution(creation());
     await backend.createExecution({ ...creation(), laneId: 'other' });
     await Promise.resolve();
-    expect(wakes).toEqual([{ kind: 'work', laneId: 'default', partition: PARTITION, requiredCapabilities: [] }]);
+    expect(wakes).toEqual([
+      {
+        kind: 'work',
+        laneId: 'default',
+        partition: PARTITION,
+        executionKind: 'mail',
+        priority: 0,
+        requiredCapabilities: [],
+      },
+    ]);
     stop();
   });
 

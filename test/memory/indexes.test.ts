@@ -1,17 +1,15 @@
 /** What the indexes of the memory backend answer is what the specification's view derives from the executions. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evolveInPlace } from '../../model/evolve.js';
 import { execute, type Store } from '../../model/execute.js';
 import type { ParsedCommand } from '../../model/machine.js';
-import { dueCommand, nextTimer } from '../../model/schedule/timers.js';
-import { SpecView } from '../../model/spec-view.js';
-import { emptyPartition } from '../../model/state.js';
+import { SpecMachine } from '../../model/specification/machine.js';
 import { parseCommand } from '../../src/boundary.js';
 import { IndexedStore } from '../../src/memory/indexed-store.js';
 
 const LANES = ['alpha', 'beta'] as const;
 const CAPABILITY_SETS = [[], ['gpu'], ['gpu', 'big']] as const;
+const KINDS = ['k', 'm'] as const;
 const IDS = Array.from({ length: 8 }, (_, index) => `{fp:0}:00000000-0000-7000-8000-00000000000${index}`);
 const START = 1_700_000_000_000;
 const RETENTION_MS = 90_000;
@@ -19,24 +17,11 @@ const EVERYTHING = 1_000;
 
 const uuidOf = (index: number): string => `11111111-1111-4111-8111-${index.toString(16).padStart(12, '0')}`;
 
-/** The specification's tables with the specification's view. */
-function specStore(): Store {
-  const partition = emptyPartition();
-  return {
-    view: new SpecView(partition),
-    record(event) {
-      partition.log.push({ sequence: partition.log.length + 1, event });
-      evolveInPlace(partition.state, event);
-    },
-    keepPayload: (id, bytes) => void partition.payloads.set(id, bytes),
-    keepResult: (id, bytes) => void partition.results.set(id, bytes),
-  };
-}
-
 const which = fc.nat(IDS.length - 1);
 const lane = fc.constantFrom(...LANES);
 const capabilities = fc.constantFrom(...CAPABILITY_SETS);
 const owned = fc.constantFrom(
+  'beginAttempt',
   'renewLease',
   'releaseLease',
   'completeExecution',
@@ -52,6 +37,7 @@ const step = fc.oneof(
     which,
     lane,
     capabilities,
+    kind: fc.constantFrom(...KINDS),
     priority: fc.nat(2),
     delayMs: fc.option(fc.nat(5_000)),
     deadlineMs: fc.option(fc.nat(20_000)),
@@ -62,10 +48,13 @@ const step = fc.oneof(
     lane,
     capabilities,
     count: fc.integer({ min: 1, max: 3 }),
+    kinds: fc.option(fc.subarray([...KINDS], { minLength: 1 }), { nil: undefined }),
+    ahead: fc.boolean(),
     ttlMs: fc.integer({ min: 1_000, max: 5_000 }),
   }),
   fc.record({ do: fc.constant('as owner' as const), which, operation: owned, delayMs: fc.nat(3_000) }),
-  fc.record({ do: fc.constantFrom('revoke' as const, 'cancel' as const, 'due' as const, 'purge' as const), which }),
+  fc.record({ do: fc.constantFrom('revoke' as const, 'cancel' as const, 'purge' as const), which }),
+  fc.record({ do: fc.constant('apply due' as const), limit: fc.integer({ min: 1, max: 9 }) }),
   fc.record({ do: fc.constant('wait' as const), ms: fc.oneof(fc.nat(3_000), fc.nat(200_000)) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -88,7 +77,7 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
       executionId,
       namespace: 'n',
       laneId: action.lane,
-      executionKind: 'k',
+      executionKind: action.kind,
       creatorIdentity: 'c',
       priority: action.priority,
       policy,
@@ -101,12 +90,25 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
     const worker = { workerId: 'w', workerInstanceId: 'w1', workerCapabilities: action.capabilities };
     return parseCommand(
       'claimForWorker',
-      { partition: '{fp:0}', laneId: action.lane, ...worker, leaseTtlMs: action.ttlMs, claims },
+      {
+        partition: '{fp:0}',
+        laneId: action.lane,
+        ...worker,
+        kinds: action.kinds,
+        ahead: action.ahead,
+        leaseTtlMs: action.ttlMs,
+        claims,
+      },
       'memory',
     );
   }
+  if (action.do === 'apply due') {
+    // Which of a slot are purged first is free; the step `purge` purges.
+    if (store.view.schedule.due(now, 1).length === 0) return undefined;
+    return parseCommand('applyDue', { partition: '{fp:0}', limit: action.limit, jitter: 0.5 }, 'memory');
+  }
   const executionId = IDS[action.which] as string;
-  const execution = store.view.execution(executionId);
+  const execution = store.view.executions.get(executionId);
   switch (action.do) {
     case 'revoke':
       return parseCommand('revokeLease', { executionId }, 'memory');
@@ -114,11 +116,6 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
       return parseCommand('cancelExecution', { executionId, reason: 'r', source: 'operator_override' }, 'memory');
     case 'purge':
       return parseCommand('purgeExecution', { executionId }, 'memory');
-    case 'due': {
-      const timer = execution && nextTimer(execution);
-      const due = timer && dueCommand(executionId, timer.kind);
-      return due && parseCommand(due.name, due.args, 'memory');
-    }
     case 'as owner': {
       const leaseId = execution?.currentLeaseId ?? uuidOf(0);
       const fence = {
@@ -141,27 +138,30 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
   }
 }
 
-function answersOf(store: Store, now: number): unknown {
-  const { view } = store;
+function answersOf({ view: { executions, schedule, log } }: Store, now: number): unknown {
+  const offers = CAPABILITY_SETS.flatMap((offered) =>
+    [undefined, ...KINDS].map((kind) => ({
+      capabilities: new Set<string>(offered),
+      kinds: kind === undefined ? undefined : new Set([kind]),
+    })),
+  );
   const claimable = LANES.flatMap((laneId) =>
-    CAPABILITY_SETS.flatMap((offered) =>
-      [1, 2, EVERYTHING].map((limit) =>
-        view.claimable(laneId, new Set(offered), limit).map(({ executionId }) => executionId),
-      ),
+    offers.flatMap((offer) =>
+      [1, 2, EVERYTHING].map((limit) => schedule.claimable(laneId, offer, limit).map(({ executionId }) => executionId)),
     ),
   );
   return {
     claimable,
-    due: [1, 2, EVERYTHING].map((limit) => view.due(now, limit).map(({ executionId }) => executionId)),
+    due: [1, 2, EVERYTHING].map((limit) => schedule.due(now, limit).map(({ executionId }) => executionId)),
     // Order inside a slot is free, so only whole slots can be compared.
-    purgeable: [now, now + RETENTION_MS, Infinity].map((at) => [...view.purgeable(at, EVERYTHING)].sort()),
-    purgeablePageSize: view.purgeable(Infinity, 2).length,
-    nextDueAt: view.nextDueAt(),
-    executionIds: [undefined, ...IDS].map((after) => view.executionIds(after, 3)),
-    lanes: view.lanes(),
-    executions: IDS.map((id) => view.execution(id)),
-    log: view.log(0, EVERYTHING),
-    logEnd: view.logEnd(),
+    purgeable: [now, now + RETENTION_MS, Infinity].map((at) => [...schedule.purgeable(at, EVERYTHING)].sort()),
+    purgeablePageSize: schedule.purgeable(Infinity, 2).length,
+    nextDueAt: schedule.nextDueAt(),
+    executionIds: [undefined, ...IDS].map((after) => executions.ids(after, 3)),
+    lanes: schedule.lanes(),
+    executions: IDS.map((id) => executions.get(id)),
+    log: log.read(0, EVERYTHING),
+    header: log.header,
   };
 }
 
@@ -169,21 +169,17 @@ describe('the indexes of a partition in memory', () => {
   it('answer like the view by definition after any sequence of operations', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-        const indexed = new IndexedStore(
-          EVERYTHING,
-          () => {},
-          () => {},
-        );
-        const spec = specStore();
+        const settings = { retentionMs: RETENTION_MS };
+        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {} });
+        const spec = new SpecMachine(settings);
         let now = START;
         let minted = 0;
         for (const action of steps) {
           if (action.do === 'wait') now += action.ms;
           const command = commandOf(action, spec, now, () => uuidOf(minted++));
           if (command !== undefined) {
-            const context = { now, settings: { retentionMs: RETENTION_MS } };
-            const expected = execute(spec, command, context);
-            expect(execute(indexed, command, context)).toEqual(expected);
+            const expected = spec.run(command, now);
+            expect(execute(indexed, command, { now, settings })).toEqual(expected);
           }
           expect(answersOf(indexed, now)).toEqual(answersOf(spec, now));
         }

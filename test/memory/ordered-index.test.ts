@@ -1,26 +1,37 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createdExecution } from '../../model/execution/recipes.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { fold } from '../../model/evolve.js';
+import { emptyState } from '../../model/state.js';
 import { OrderedIndex } from '../../src/memory/ordered-index.js';
 import { RetentionSlots } from '../../src/memory/retention-slots.js';
 
 const idOf = (index: number): string => `{fp:0}:00000000-0000-7000-8000-${index.toString().padStart(12, '0')}`;
 
-const executionOf = (index: number): ReadonlyExecution =>
-  createdExecution({
+function executionOf(index: number): ReadonlyExecution {
+  const executionId = idOf(index);
+  const state = emptyState();
+  fold(state, {
     type: 'execution_created',
-    executionId: idOf(index),
+    executionId,
     at: 0,
     namespace: 'n',
     laneId: 'l',
     executionKind: 'k',
     creatorIdentity: 'c',
     priority: 0,
-    requiredCapabilities: [],
-    tags: {},
     payloadBytes: 0,
+    payloadEncoding: undefined,
+    executionDeadlineAt: undefined,
+    idempotencyExpiresAt: undefined,
+    delayUntil: undefined,
+    requiredCapabilities: [],
+    idempotencyKey: undefined,
+    tags: {},
+    policy: undefined,
   });
+  return state.tables.execution.get(executionId) as ReadonlyExecution;
+}
 
 /** Every entry that a list of (score, id) pairs in order would hold. */
 function expectSame(index: OrderedIndex, reference: ReadonlyMap<number, number>): void {

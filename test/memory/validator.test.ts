@@ -129,6 +129,8 @@ const CANDIDATES: readonly unknown[] = [
   'permanent',
   'attempt_timeout',
   'été',
+  '.0.0',
+  true,
   0,
   1,
   5,

@@ -1,71 +1,122 @@
 /** Every operation has a Lua twin that says the same things by the same names. */
 import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
 import { describe, expect, test } from 'vitest';
 import { luaFiles } from '../../lua/files.js';
+import { FIELDS, HEADER_FIELDS } from '../../lua/layout.js';
 import { library } from '../../lua/library.js';
-import { fieldsOf, snakeCase, variantsOf } from '../../model/core/kinds.js';
+import { parametersOf, SHAPES } from '../../lua/parameters.js';
+import { textsOf, type EventDeclaration } from '../../model/core/event.js';
+import { snakeCase, variantsOf } from '../../model/core/kinds.js';
 import { REJECTIONS } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
+import { SITUATIONS } from '../../model/execution/situation.js';
 import { OPERATIONS, operationNamed, QUERIES, type OperationName } from '../../model/machine.js';
-import { CORE_FIELDS, DETAIL_FIELDS } from '../../lua/layout.js';
-
-const files = luaFiles();
-const all = Object.values(files).join('\n');
-
-/** Files whose functions hold refusals that several operations share, and the function of each. */
-const HELPERS = ['fence_shape', 'ownership_verdict', 'not_active'] as const;
 
 const withoutComments = (text: string): string => text.replace(/--[^\n]*/g, '');
 
-/** The file that defines an operation. */
-function twinOf(name: OperationName): string {
-  const definition = `function ff.operations.${snakeCase(name)}(`;
-  const found = Object.entries(files).filter(([, text]) => text.includes(definition));
-  expect(found, `files that define ${definition}`).toHaveLength(1);
-  return withoutComments((found[0] as [string, string])[1]);
-}
-
-const codesIn = (text: string): string[] =>
-  [...text.matchAll(/ff\.reject\('([a-z_]+)'/g)].map((match) => match[1] as string);
-
-/** The text of a shared function. */
-function helper(name: string): string {
-  const start = withoutComments(all).indexOf(`function ff.${name}(`);
-  expect(start, name).toBeGreaterThanOrEqual(0);
-  return withoutComments(all).slice(start).split('\nend')[0] as string;
-}
-
-/** The codes with which an operation's Lua can refuse, those of the shared checks included. */
-function refusalsOf(text: string, seen: ReadonlySet<string> = new Set()): Set<string> {
-  const codes = new Set(codesIn(text));
-  for (const name of HELPERS) {
-    if (seen.has(name) || !text.includes(`ff.${name}(`)) continue;
-    for (const code of refusalsOf(helper(name), new Set([...seen, name]))) codes.add(code);
-  }
-  return codes;
-}
+const files = Object.fromEntries(Object.entries(luaFiles()).map(([path, text]) => [path, withoutComments(text)]));
+const all = Object.values(files).join('\n');
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
+const DECLARED = Object.values(EVENTS) as EventDeclaration[];
+/** Logged by the log itself: it changes no entity. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['clock_stepped_back']);
+
+/** Path and text of the file that defines an operation. */
+function twinOf(name: OperationName): { path: string; text: string } {
+  const definition = `function ff.decide.${snakeCase(name)}(`;
+  const found = Object.entries(files).filter(([, text]) => text.includes(definition));
+  expect(found, `files that define ${definition}`).toHaveLength(1);
+  const [path, text] = found[0] as [string, string];
+  return { path, text };
+}
+
+/** Functions, of a file or shared, by their names; each ends with an `end` at the start of a line. */
+function functionsIn(text: string): Map<string, { parameters: string[]; body: string }> {
+  const found = [...text.matchAll(/^(?:local )?function ([\w.]+)\(([^)]*)\)([\s\S]*?)\nend$/gm)];
+  return new Map(
+    found.map(([, name, parameters, body]) => [
+      name as string,
+      {
+        parameters: (parameters as string)
+          .split(',')
+          .map((word) => word.trim())
+          .filter(Boolean),
+        body: body as string,
+      },
+    ]),
+  );
+}
+
+/** Shared functions, each with the functions of its file. */
+const shared = new Map(
+  Object.values(files).flatMap((text) => {
+    const own = functionsIn(text);
+    return [...own.keys()].filter((name) => name.startsWith('ff.')).map((name) => [name, own] as const);
+  }),
+);
+
+/** The text of a function and of every function that it calls, of its own file and shared ones. */
+function reach(file: string, start: string): string {
+  const seen = new Set<string>();
+  const texts: string[] = [];
+  const visit = (name: string, beside: ReturnType<typeof functionsIn>): void => {
+    // What `decide` gives back to be carried out cannot refuse.
+    if (seen.has(name) || name.startsWith('ff.apply.')) return;
+    seen.add(name);
+    const home = beside.has(name) ? beside : shared.get(name);
+    const body = home?.get(name)?.body;
+    if (home === undefined || body === undefined) return;
+    texts.push(body);
+    for (const [word] of body.matchAll(/\b(?:ff\.)?[a-z_]+(?:\.[a-z_]+)*/g)) visit(word, home);
+  };
+  visit(start, functionsIn(file));
+  return texts.join('\n');
+}
+
+const matchesOf = (text: string, pattern: RegExp): string[] =>
+  [...new Set([...text.matchAll(pattern)].map((match) => match[1] as string))].sort();
+
+const named = (name: OperationName) => {
+  const { text } = twinOf(name);
+  const reached = (part: string): string => reach(text, `ff.${part}.${snakeCase(name)}`);
+  return { decide: reached('decide'), both: reached('prepare') + reached('decide') };
+};
 
 describe('operations', () => {
+  test.each(NAMES)('%s: its Lua lies beside its model', (name) => {
+    const twin = new URL(`../../model/${twinOf(name).path.replace('.lua', '.ts')}`, import.meta.url);
+    expect(readFileSync(twin, 'utf8')).toContain(`name: '${name}'`);
+  });
+
+  test.each(NAMES)('%s: its Lua takes what the client sends', (name) => {
+    const { text } = twinOf(name);
+    const { prepare, decide } = parametersOf(name);
+    const own = functionsIn(text);
+    const parametersIn = (part: string): string[] | undefined => own.get(`ff.${part}.${snakeCase(name)}`)?.parameters;
+    expect(parametersIn('decide')).toEqual(decide);
+    const prepares = parametersIn('prepare');
+    if (SHAPES[name].sharedCount === 0) {
+      expect(prepares, 'nothing is shared').toBeUndefined();
+      return;
+    }
+    // What does not look at the partition has no name for it.
+    expect([prepares?.[0] === '_' ? 'call' : prepares?.[0], ...(prepares?.slice(1) ?? [])]).toEqual(prepare);
+  });
+
   test.each(NAMES)('%s: refusals of both sides are the same', (name) => {
-    expect([...refusalsOf(twinOf(name))].sort()).toEqual([...operationNamed(name).rejects].sort());
+    expect(matchesOf(named(name).decide, /ff\.reject\('([a-z_]+)'/g)).toEqual([...operationNamed(name).rejects].sort());
   });
 
   test.each(NAMES)('%s: both sides answer the same kinds of outcome', (name) => {
-    const kinds = new Set([...twinOf(name).matchAll(/ff\.accept\('([a-z_]+)'/g)].map((match) => match[1] as string));
-    expect([...kinds].sort()).toEqual([...variantsOf(operationNamed(name).outcome).keys()].sort());
-  });
-
-  test.each(NAMES)('%s: its Lua says which arguments it reads', (name) => {
-    const text = Object.values(files).find((file) => file.includes(`function ff.operations.${snakeCase(name)}(`)) ?? '';
-    expect(text.startsWith(`-- ${snakeCase(name)}: `)).toBe(true);
+    const kinds = matchesOf(named(name).both, /\bKIND\.([a-z_]+)/g);
+    expect(kinds).toEqual([...variantsOf(operationNamed(name).outcome).keys()].sort());
   });
 
   test('no Lua operation is without a declaration', () => {
-    const defined = [...all.matchAll(/function ff\.operations\.([a-z_]+)\(/g)].map((match) => match[1] as string);
-    expect(defined.sort()).toEqual(NAMES.map(snakeCase).sort());
+    expect(matchesOf(all, /function ff\.decide\.([a-z_]+)\(/g)).toEqual(NAMES.map(snakeCase).sort());
+    const prepared = NAMES.filter((name) => SHAPES[name].sharedCount > 0).map(snakeCase);
+    expect(matchesOf(all, /function ff\.prepare\.([a-z_]+)\(/g)).toEqual(prepared.sort());
   });
 
   test('every refusal of the catalogue is used by an operation or a read', () => {
@@ -77,73 +128,83 @@ describe('operations', () => {
   });
 });
 
-/** Functions by which several places log an event. */
-const SHARED_APPENDS = [
-  { name: 'append_creation', types: ['execution_created'] },
-  { name: 'append_acquisition', types: ['execution_claimed', 'execution_resumed'] },
-];
+/** The arguments of a call, from behind its opening bracket; brackets and texts inside hide their commas. */
+function argumentsFrom(text: string, at: number): string[] {
+  const found: string[] = [];
+  let [depth, from] = [0, at];
+  for (let i = at; i < text.length; i++) {
+    const c = text[i] as string;
+    if (c === "'") i = text.indexOf("'", i + 1);
+    else if ('({['.includes(c)) depth++;
+    else if (c === ',' && depth === 0) {
+      found.push(text.slice(from, i).trim());
+      from = i + 1;
+    } else if (')}]'.includes(c) && depth-- === 0) return [...found, text.slice(from, i).trim()];
+  }
+  throw new Error('A call without an end.');
+}
+
+/** Calls that write an entry of an event: how many arguments follow its letter. */
+function entriesOf(type: string): number[] {
+  const direct = [...all.matchAll(new RegExp(`(?:ff\\.append|\\bwrite)\\(call, EVENT\\.${type}\\b`, 'g'))];
+  return direct.map((match) => argumentsFrom(all, match.index + match[0].indexOf('(') + 1).length - 2);
+}
+
+/** Entries that are written by the name of a variable: `take.event` of a claim. */
+const BY_VARIABLE: ReadonlySet<string> = new Set(['execution_claimed', 'execution_resumed']);
+
+/** Short ways of the most frequent cases of an event. */
+const SHORT_WAYS: ReadonlySet<string> = new Set(['plain_claim', 'plain_completion', 'plain_creation']);
 
 describe('events', () => {
-  const logged = withoutComments(all);
-
-  const upToEnd = (start: number): string => logged.slice(start).split(/\n\s*end\b/)[0] as string;
-
-  /**
-   * The text of the call that logs an event, up to the end of its block; and of the calls of the function that makes
-   * it, where several do so through one.
-   */
-  function entryOf(type: string): string {
-    const direct = logged.indexOf(`ff.append(call, '${type}'`);
-    const shared = SHARED_APPENDS.find(({ types }) => types.includes(type));
-    if (shared === undefined) {
-      expect(direct, type).toBeGreaterThanOrEqual(0);
-      return upToEnd(direct);
+  test.each(DECLARED.map((event) => [event.type, event] as const))('%s is logged', (type, { facts }) => {
+    expect(all).toContain(`EVENT.${type}`);
+    const entries = entriesOf(type);
+    if (BY_VARIABLE.has(type) || WITHOUT_EFFECT.has(type)) return;
+    expect(entries.length, 'calls that append it').toBeGreaterThan(0);
+    // The subject, and then no more texts than there are facts; an entry is pairs.
+    for (const count of entries) {
+      expect(count).toBeLessThanOrEqual(textsOf(facts).length + 2);
+      expect(count % 2).toBe(1);
     }
-    const body = upToEnd(logged.indexOf(`local function ${shared.name}(`));
-    const calls = [...logged.matchAll(new RegExp(`(?<!function )${shared.name}\\(call,(?! event_type)`, 'g'))].map(
-      ({ index }) => upToEnd(index),
-    );
-    return [body, ...calls.filter((call) => shared.types.length === 1 || call.includes(`'${type}'`))].join('\n');
-  }
-
-  test.each(Object.values(EVENTS).map(({ type, schema }) => [type, schema] as const))(
-    '%s carries the same facts',
-    (type, schema) => {
-      const entry = entryOf(type);
-      const facts = fieldsOf(schema as unknown as z.ZodObject)
-        .map(({ name }) => snakeCase(name))
-        .filter((name) => name !== 'execution_id' && name !== 'at');
-      const names = [...entry.matchAll(/'([a-z_]+)'/g)]
-        .map((match) => match[1] as string)
-        .filter((name) => name !== type);
-      expect(new Set(names)).toEqual(new Set(facts));
-    },
-  );
-
-  test.each(Object.values(EVENTS).map(({ type }) => type))('%s has a function that applies it', (type) => {
-    expect(logged).toContain(`function ff.apply.${type}(`);
   });
 
-  test('nothing is applied that is not declared', () => {
-    const applied = [...logged.matchAll(/function ff\.apply\.([a-z_]+)\(/g)].map((match) => match[1] as string);
-    expect(applied.sort()).toEqual(
-      Object.values(EVENTS)
-        .map(({ type }) => type as string)
-        .sort(),
-    );
+  test('those that are logged by a variable are all that claims log', () => {
+    expect(matchesOf(all, /take\.event(?:, [\w., ]+)? = EVENT\.([a-z_]+)/g)).toEqual([...BY_VARIABLE].sort());
+  });
+
+  test('every event has a function that applies it, and nothing is applied that is not declared', () => {
+    const applied = matchesOf(all, /function ff\.apply\.([a-z_]+)\(/g).filter((name) => !SHORT_WAYS.has(name));
+    // Both kinds of acquisition are one function.
+    const expected = DECLARED.map(({ type }) => (BY_VARIABLE.has(type) ? 'acquired' : type));
+    expect(applied).toEqual([...new Set(expected.filter((type) => !WITHOUT_EFFECT.has(type)))].sort());
+  });
+
+  test('nothing is logged that is not declared', () => {
+    const known = new Set(DECLARED.map(({ type }) => type));
+    expect(matchesOf(all, /\bEVENT\.([a-z_]+)/g).filter((type) => !known.has(type))).toEqual([]);
   });
 });
 
 describe('the library', () => {
-  test('names of stored fields do not collide', () => {
-    for (const fields of [CORE_FIELDS, DETAIL_FIELDS])
-      expect(new Set(Object.values(fields)).size).toBe(Object.keys(fields).length);
+  test.each([
+    ['situations', Object.values(SITUATIONS).map(({ letter }) => letter)],
+    ['events', DECLARED.map(({ letter }) => letter)],
+    ['fields', Object.values(FIELDS)],
+    ['fields of the header', Object.values(HEADER_FIELDS)],
+  ] as const)('no two %s have one letter', (_, letters) => {
+    expect(letters.every((letter) => /^[A-Za-z]$/.test(letter))).toBe(true);
+    expect(new Set(letters).size).toBe(letters.length);
   });
 
   test('every stored field that the Lua names exists', () => {
-    const named = [...all.matchAll(/\bF\.([a-zA-Z]+)|\bD\.([a-zA-Z]+)/g)].map((match) => match[1] ?? match[2]);
-    const known = new Set<string>([...Object.keys(CORE_FIELDS), ...Object.keys(DETAIL_FIELDS)]);
-    expect(named.filter((name) => name !== undefined && !known.has(name))).toEqual([]);
+    const known = new Set(Object.keys(FIELDS).map(snakeCase));
+    expect(matchesOf(all, /\bFIELD\.([a-z_]+)/g).filter((name) => !known.has(name))).toEqual([]);
+    const loaded = [...all.matchAll(/ff\.loader\(([^)]*)\)/g)].flatMap((match) =>
+      [...(match[1] as string).matchAll(/'([a-z_]+)'/g)].map((word) => word[1] as string),
+    );
+    expect(loaded.length).toBeGreaterThan(20);
+    expect(loaded.filter((name) => !known.has(name))).toEqual([]);
   });
 
   test('builds differ in their clock only, and a production build cannot be told the time', () => {
@@ -151,32 +212,24 @@ describe('the library', () => {
     expect(production.name).not.toBe(test.name);
     expect(production.hash).not.toBe(test.hash);
     expect(production.source).not.toContain('virtual');
-    expect(production.source).toContain("server.call('TIME')");
-    expect(test.source).not.toContain("server.call('TIME')");
+    expect(production.source).toContain("command('TIME')");
+    expect(test.source).not.toContain("command('TIME')");
+    // The production clock takes no arguments.
+    expect(files['core/clock.lua']).toContain('function ff.read_clock()');
   });
 
   test('its text is a function of its files', () => {
     expect(library('production')).toEqual(library('production'));
     const changed = Object.fromEntries(
-      Object.entries(files).map(([path, text]) => [path, path === 'main.lua' ? `${text}\n-- more` : text]),
+      Object.entries(luaFiles()).map(([path, text]) => [path, path === 'main.lua' ? `${text}\n-- more\n` : text]),
     );
     expect(library('production', changed).hash).not.toBe(library('production').hash);
   });
 
   test('no random numbers and no time besides the clock', () => {
     const guilty = Object.entries(files).filter(
-      ([path, text]) => path !== 'core/clock.lua' && /math\.random|os\.|'TIME'/.test(withoutComments(text)),
+      ([path, text]) => path !== 'core/clock.lua' && /math\.random|\bos\.|'TIME'/.test(text),
     );
     expect(guilty.map(([path]) => path)).toEqual([]);
-  });
-
-  test('the files of the Lua lie beside those of the machine by the same names', () => {
-    for (const name of NAMES) {
-      const path = Object.keys(files).find((file) =>
-        files[file]?.includes(`function ff.operations.${snakeCase(name)}(`),
-      ) as string;
-      const twin = new URL(`../../model/${path.replace('.lua', '.ts')}`, import.meta.url);
-      expect(readFileSync(twin, 'utf8'), path).toContain(`name: '${name}'`);
-    }
   });
 });

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
+import { keyNameOf } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
@@ -11,6 +12,7 @@ import { WakeListeners } from '../../src/wake-listeners.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const P = '{fp:0}';
+const queueKey = (laneId: string): string => `ff:${P}:${keyNameOf(['queue', laneId, [], 'k'])}`;
 const deployed = deployment();
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -63,7 +65,7 @@ it('a call of very many claims takes all that it answers', async () => {
     result.ok && result.outcome.kind === 'claimed' ? result.outcome.executions : [],
   );
   expect(new Set(owned.map(({ executionId }) => executionId)).size).toBe(batches * LIMITS.maxClaimCount);
-  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(`ff:${P}:queue:l:`)]).toEqual([
+  expect([await deployed.admin.zcard(`ff:${P}:timers`), await deployed.admin.zcard(queueKey('l'))]).toEqual([
     batches * LIMITS.maxClaimCount,
     0,
   ]);
@@ -78,19 +80,19 @@ it('a batch of as many commands as there may be, of the largest size, reaches th
 
 it('an error in one command is its own, and what stands before it is written whole', async () => {
   await deployed.backend.createExecution(creation().args);
-  // What a claim with capabilities reads; nothing else looks there.
-  await deployed.admin.set(`ff:${P}:sets:l`, 'no set');
+  // What a claim reads that does not say which kinds it takes.
+  await deployed.admin.set(`ff:${P}:queues:l`, 'no set');
   const [first, second, third] = await deployed.backend.execute([
-    claim(1),
+    { name: 'claimForWorker', args: { ...claim(1).args, kinds: ['k'] } },
     claim(1, 'l', ['gpu']),
     creation({ laneId: 'm' }),
   ]);
   expect([first?.ok, second?.ok, third?.ok]).toEqual([true, false, true]);
-  expect(!second?.ok && second?.error).toMatchObject({ code: 'function_failed' });
+  expect(!second?.ok && second?.error).toMatchObject({ code: 'corruption' });
   expect([
     await deployed.admin.zcard(`ff:${P}:timers`),
-    await deployed.admin.zcard(`ff:${P}:queue:l:`),
-    await deployed.admin.zcard(`ff:${P}:queue:m:`),
+    await deployed.admin.zcard(queueKey('l')),
+    await deployed.admin.zcard(queueKey('m')),
   ]).toEqual([1, 0, 1]);
 });
 
@@ -144,7 +146,14 @@ it('a listener that throws is heard of, and nobody else hears less', () => {
     throw new Error('mine');
   });
   listeners.add(heard);
-  listeners.tell(() => ({ kind: 'work', laneId: 'l', partition: P, requiredCapabilities: [] }));
+  listeners.tell(() => ({
+    kind: 'work',
+    laneId: 'l',
+    partition: P,
+    executionKind: 'k',
+    priority: 0,
+    requiredCapabilities: [],
+  }));
   expect(heard).toHaveBeenCalledTimes(1);
   expect(() => later.forEach((fn) => fn())).toThrow('mine');
 });

@@ -89,13 +89,7 @@ const TABLE: readonly Row[] = [
   ].map((code) => row(unsent(coded(code)), 'certificate_refused', false, false, /certificate/)),
   // Defects: the same call meets them again.
   row(reply('ERR user_function:12: attempt to index a nil value'), 'function_failed', false, false, /report/),
-  row(
-    reply('WRONGTYPE Operation against a key holding the wrong kind of value'),
-    'function_failed',
-    false,
-    false,
-    /report/,
-  ),
+  row(reply('WRONGTYPE Operation against a key holding the wrong kind of value'), 'corruption', false, false, /stored/),
   row(new Error('user_function:12: attempt to compare nil with number'), 'function_failed', false, false, /report/),
   row(new Error('flowfabric: no such operation: x'), 'function_failed', false, false, /report/),
   row(new SyntaxError('Unexpected token'), 'corruption', false, false, /decode/),
@@ -205,7 +199,7 @@ describe('on a server', () => {
           delayUntil: Date.now() + 60_000,
         }),
       ),
-    ).toMatchObject({ code: 'function_failed', retryable: false });
+    ).toMatchObject({ code: 'corruption', retryable: false });
     const { source } = library('production');
     const broken = source.replace(/callback = execute/, "callback = function() error('out of order') end");
     expect(broken).not.toBe(source);

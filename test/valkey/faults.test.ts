@@ -8,6 +8,14 @@ import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 const PARTITION = '{fp:0}';
+const WAKE = {
+  kind: 'work',
+  laneId: 'lane',
+  partition: PARTITION,
+  executionKind: 'k',
+  priority: 0,
+  requiredCapabilities: [],
+};
 const LIMIT_MS = 20_000;
 const idOf = (n: number): string => `${PARTITION}:00000000-0000-4000-a000-${String(n).padStart(12, '0')}`;
 
@@ -93,12 +101,12 @@ test('wakes arrive, also after the connection was lost', async () => {
   };
   let wakesSeen = 0;
   await woken();
-  expect(wakes[0]).toMatchObject({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
+  expect(wakes[0]).toEqual(WAKE);
   wakesSeen = 1;
   await server.restart();
   wakes.length = 0;
   await woken();
-  expect(wakes[0]).toMatchObject({ kind: 'work', laneId: 'lane', partition: PARTITION, requiredCapabilities: [] });
+  expect(wakes[0]).toEqual(WAKE);
 });
 
 test('a library that is lost with the server is brought again', async () => {

@@ -1,6 +1,9 @@
 /** What the backend does when the server is full, when records are gone, and when options are wrong. */
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
+import { keyNameOf } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import { coreKey } from '../../src/valkey/keys.js';
 import { valkey } from '../../src/valkey/index.js';
 import { deployment } from '../support/valkey/deployment.js';
 
@@ -42,22 +45,24 @@ it('refuses creations with a code that says so, and finishes what there is', asy
   expect((await deployed.backend.createExecution(creation())).kind).toBe('created');
 });
 
-it('is not held up by records that something else deleted', async () => {
+it('is not held up by records that something else deleted: they are set aside', async () => {
   const gone = { ...creation(), laneId: 'lost' };
   const delayed = { ...creation(), laneId: 'lost', delayUntil: Date.now() + 150 };
   const healthy = { ...creation(), laneId: 'lost' };
   for (const args of [gone, delayed, healthy]) await deployed.backend.createExecution(args);
-  await deployed.admin.del(`ff:${gone.executionId}`, `ff:${delayed.executionId}`);
+  const coreOf = ({ executionId }: { executionId: string }) => coreKey('ff:', executionId);
+  await deployed.admin.del(coreOf(gone), coreOf(delayed));
   // A claim for one looks at the head of the queue, which is gone, and takes it away.
   const claim = async () => deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'lost' });
   const first = await claim();
   const second = first.kind === 'claimed' ? first : await claim();
   expect(second).toMatchObject({ kind: 'claimed', executions: [{ executionId: healthy.executionId }] });
   await new Promise((resolve) => setTimeout(resolve, 200));
-  const due = await deployed.backend.listDue({ partition: '{fp:0}' });
-  expect(due.commands).toEqual([{ name: 'markLeaseExpiredIfDue', args: { executionId: delayed.executionId } }]);
-  await deployed.backend.execute(due.commands);
-  expect((await deployed.backend.listDue({ partition: '{fp:0}' })).commands).toEqual([]);
+  const due = await deployed.backend.applyDue({ partition: '{fp:0}' });
+  expect(due).toMatchObject({ kind: 'applied', promoted: 0, setAside: [`execution:${delayed.executionId}`] });
+  expect(await deployed.backend.applyDue({ partition: '{fp:0}' })).toMatchObject({ promoted: 0, setAside: [] });
+  const quarantine = await deployed.admin.hkeys('ff:{fp:0}:quarantine');
+  expect(quarantine.sort()).toEqual([gone, delayed].map((args) => `execution:${memberOf(args.executionId)}`).sort());
 });
 
 it('hands nothing out twice that something else has put back into a queue', async () => {
@@ -65,9 +70,11 @@ it('hands nothing out twice that something else has put back into a queue', asyn
   await deployed.backend.createExecution(args);
   const claim = async () => (await deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'back' })).kind;
   expect(await claim()).toBe('claimed');
-  await deployed.admin.zadd('ff:{fp:0}:queue:back:', 0, args.executionId.slice('{fp:0}:'.length));
+  const queue = `ff:{fp:0}:${keyNameOf(['queue', 'back', [], 'k'])}`;
+  await deployed.admin.zadd(queue, 0, memberOf(args.executionId));
+  await deployed.admin.sadd('ff:{fp:0}:queues:back', '\tk');
   expect(await claim()).toBe('no_work');
-  expect(await deployed.admin.exists('ff:{fp:0}:queue:back:')).toBe(0);
+  expect(await deployed.admin.exists(queue)).toBe(0);
 });
 
 it('refuses options that it does not know, before it connects anywhere', async () => {

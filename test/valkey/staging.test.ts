@@ -3,6 +3,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import { MAX_FIELD_BYTES } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import { shortIdOf } from '../../model/short-id.js';
+import { coreKey, inputKey } from '../../src/valkey/keys.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
 import { deployment } from '../support/valkey/deployment.js';
@@ -38,9 +42,9 @@ const complete = ({ executionId, leaseId, leaseEpoch, attemptId }: ClaimedExecut
   deployed.backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload });
 const payloadOf = async (executionId: string) =>
   (await deployed.backend.readExecutionContext({ executionId })).inputPayload;
-/** Keys of executions by how they live: for ever, or for a while. */
-const lives = async () => {
-  const keys = (await deployed.admin.keys('ff:{fp:0}:*-*')).sort();
+/** Keys of an execution by how they live: for ever, or for a while. */
+const lives = async (executionId: string) => {
+  const keys = (await deployed.admin.keys('ff:{fp:0}:*')).filter((key) => key.includes(memberOf(executionId))).sort();
   return Promise.all(
     keys.map(async (key) => [key, (await deployed.admin.pttl(key)) > 0 ? 'for a while' : 'for ever'] as const),
   );
@@ -54,10 +58,10 @@ it('come back as they were, and stay', async () => {
   await complete(claimed as ClaimedExecution, output);
   expect(await payloadOf(executionId)).toEqual(input);
   expect(await deployed.backend.getExecutionResult({ executionId })).toEqual(output);
-  expect(await lives()).toEqual([
-    [`ff:${executionId}`, 'for ever'],
-    [`ff:${executionId}:in`, 'for ever'],
-    [`ff:${executionId}:out`, 'for ever'],
+  expect(await lives(executionId)).toEqual([
+    [coreKey('ff:', executionId), 'for ever'],
+    [inputKey('ff:', executionId), 'for ever'],
+    [`${coreKey('ff:', executionId)}:out:${shortIdOf((claimed as ClaimedExecution).attemptId)}`, 'for ever'],
   ]);
 });
 
@@ -86,9 +90,9 @@ it('of a creation that is a duplicate replace nothing and leave nothing', async 
   const { executionId } = await create(first);
   expect((await create(second, executionId)).kind).toBe('duplicate');
   expect(await payloadOf(executionId)).toEqual(first);
-  expect(await lives()).toEqual([
-    [`ff:${executionId}`, 'for ever'],
-    [`ff:${executionId}:in`, 'for ever'],
+  expect(await lives(executionId)).toEqual([
+    [coreKey('ff:', executionId), 'for ever'],
+    [inputKey('ff:', executionId), 'for ever'],
   ]);
 });
 
@@ -98,16 +102,26 @@ it('of a completion that is refused leave nothing that stays', async () => {
   await expect(complete({ ...(claimed as ClaimedExecution), leaseEpoch: 7 }, long())).rejects.toMatchObject({
     code: 'stale_lease',
   });
-  const [core, input, staged, ...rest] = await lives();
+  const [core, input, staged, ...rest] = await lives(executionId);
   expect([core?.[1], input?.[1], staged?.[1], rest]).toEqual(['for ever', 'for ever', 'for a while', []]);
-  expect(staged?.[0]).toMatch(`ff:${executionId}:out:`);
+  expect(staged?.[0]).toContain(`${coreKey('ff:', executionId)}:out:`);
 });
 
-it('an execution whose payload something else deleted is handed to nobody', async () => {
-  const [lost, kept] = [await create(long()), await create(long())];
-  await deployed.admin.del(`ff:${lost.executionId}:in`);
+it('an execution whose payload something else deleted is handed to nobody: it is set aside', async () => {
+  const quarantined = () => deployed.admin.hkeys('ff:{fp:0}:quarantine');
+  const lost = await create(long());
+  const kept = await create(randomBytes(MAX_FIELD_BYTES + 1));
+  await deployed.admin.del(inputKey('ff:', lost.executionId));
   expect((await claim(FETCHED_FROM_CLAIMS)).map(({ executionId }) => executionId)).toEqual([kept.executionId]);
+  expect(await quarantined()).toEqual([`execution:${memberOf(lost.executionId)}`]);
   const alone = await create(long());
-  await deployed.admin.del(`ff:${alone.executionId}:in`);
+  await deployed.admin.del(inputKey('ff:', alone.executionId));
   expect(await claim(1)).toEqual([]);
+  expect((await quarantined()).sort()).toEqual(
+    [lost, alone].map(({ executionId }) => `execution:${memberOf(executionId)}`).sort(),
+  );
+  // Nobody had it.
+  expect(await deployed.backend.describeExecution({ executionId: alone.executionId })).toMatchObject({
+    publicState: 'waiting',
+  });
 });

@@ -41,6 +41,8 @@ const SERVER_FAULTS: readonly ServerFault[] = [
     passes: false,
     lasts: true,
   },
+  // An index, a log or a header that is none (lua/core/call.lua): nothing was written.
+  { says: /^(WRONGTYPE|DAMAGED)\b/, code: 'corruption', passes: false },
   { says: /unknown (command|subcommand)/i, code: 'unsupported_server', passes: false },
 ];
 

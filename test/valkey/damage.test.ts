@@ -1,0 +1,351 @@
+/**
+ * Ruling 40: any field and any key of an execution may be lost or corrupt. It is set aside, or its calls are answered
+ * `corruption`; nothing happens to any other. An index or a log that is none fails the command, which wrote nothing.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FIELDS, KEYS } from '../../lua/layout.js';
+import { EngineError } from '../../model/errors.js';
+import { memberOf } from '../../model/ids.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import {
+  claimAll,
+  coreOf,
+  creation,
+  keyOf,
+  LANE,
+  LONG,
+  PARTITION,
+  RETENTION_MS,
+  smallWorld,
+  type Inhabitant,
+  type Situation,
+  type SmallWorld,
+} from './small-world.js';
+
+let server: ValkeyServer;
+let world: SmallWorld;
+beforeAll(async () => {
+  server = await startValkey();
+  world = await smallWorld(server);
+});
+afterAll(async () => {
+  await world?.close();
+  await server?.stop();
+});
+
+const of = (situation: Situation): Inhabitant =>
+  world.inhabitants.find((one) => one.situation === situation) as Inhabitant;
+
+/** The answer of a call, or the code with which it failed. */
+async function answerOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return error.code;
+  }
+}
+
+const WITHOUT_IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+/** As text; ids that a claim hands out in turn do not count. */
+const plain = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').replaceAll(WITHOUT_IDS, 'id');
+
+/** What became of the victim, and what of all others, step by step. */
+interface Story {
+  readonly victim: readonly unknown[];
+  readonly others: readonly string[];
+}
+
+/** Lives through all that can happen: claims, time, endings, purges. No step may throw for all, whatever one is. */
+async function live(victim: Inhabitant): Promise<Story> {
+  const { engine, inhabitants } = world;
+  const { backend } = engine;
+  const [own, others]: [unknown[], string[]] = [[], []];
+  const note = async (one: Inhabitant, call: Promise<unknown>): Promise<void> => {
+    const answer = await answerOf(call);
+    if (one === victim) own.push(answer);
+    else others.push(`${one.situation}: ${plain(answer)}`);
+  };
+  const look = async (): Promise<void> => {
+    for (const one of inhabitants) await note(one, backend.describeExecution({ executionId: one.executionId }));
+  };
+  const due = async (): Promise<void> => {
+    for (let pass = 0; pass < 4; pass++) await backend.applyDue({ partition: PARTITION, limit: 100, owner: 'test' });
+  };
+  await due();
+  for (const one of inhabitants) {
+    const { executionId, fence } = one;
+    if (one.situation === 'running') await note(one, backend.renewLease({ executionId, fence, leaseTtlMs: 90_000 }));
+    if (one.situation === 'parked') await note(one, backend.promoteDelayed({ executionId }));
+  }
+  const outcome = await backend.claimForWorker(claimAll(engine));
+  const claimed = outcome.kind === 'claimed' ? outcome.executions : [];
+  await look();
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimed) {
+    const one = inhabitants.find((known) => known.executionId === executionId) as Inhabitant;
+    await note(
+      one,
+      backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId }, resultPayload: LONG }),
+    );
+  }
+  const { executionId, fence } = of('running');
+  await note(of('running'), backend.failExecution({ executionId, fence, failureReason: LONG.toString() }));
+  // Delays and leases end.
+  engine.setTime(engine.now() + 100_000);
+  await due();
+  await look();
+  for (const one of inhabitants)
+    await note(
+      one,
+      backend.cancelExecution({ executionId: one.executionId, reason: 'r', source: 'operator_override' }),
+    );
+  await look();
+  engine.setTime(engine.now() + RETENTION_MS + 120_000);
+  for (const one of inhabitants.slice(0, 6)) await note(one, backend.purgeExecution({ executionId: one.executionId }));
+  await due();
+  await look();
+  // What is left is claimed, lapses, and is ended or set aside.
+  for (let round = 0; round < 3; round++) {
+    engine.setTime(engine.now() + 400_000);
+    await due();
+    await backend.claimForWorker(claimAll(engine));
+    await note(
+      victim,
+      backend.cancelExecution({ executionId: victim.executionId, reason: 'r', source: 'operator_override' }),
+    );
+  }
+  return { victim: own, others };
+}
+
+const GARBAGE = [
+  '',
+  'x',
+  '\t\t\t\t\t\t\t\t',
+  '9'.repeat(20),
+  '-1',
+  '1.5',
+  '>',
+  '\u00e9\t7',
+  `{"a`,
+  'R\t\tNaN\t\t\t',
+] as const;
+const MEMBERS = ['', ':details', ':in'] as const;
+
+const damage = fc.record({
+  victim: fc.nat(),
+  key: fc.constantFrom(...MEMBERS, ''),
+  how: fc.oneof(
+    fc.constantFrom('delete' as const, 'text' as const, 'list' as const),
+    fc.record({ field: fc.constantFrom(...Object.values(FIELDS)), to: fc.option(fc.constantFrom(...GARBAGE)) }),
+  ),
+});
+
+/** Does it; answers whether anything was there. */
+async function spoil(
+  core: string,
+  { key, how }: { key: string; how: (typeof damage extends fc.Arbitrary<infer T> ? T : never)['how'] },
+) {
+  const { admin } = world;
+  const target = core + key;
+  if ((await admin.exists(target)) === 0) return false;
+  if (typeof how === 'object') {
+    if ((await admin.type(target)) !== 'hash' || (await admin.hexists(target, how.field)) === 0) return false;
+    if (how.to === null) await admin.hdel(target, how.field);
+    else await admin.hset(target, how.field, how.to);
+    return true;
+  }
+  await admin.del(target);
+  if (how === 'text') await admin.set(target, 'no hash');
+  if (how === 'list') await admin.rpush(target, 'no hash');
+  return true;
+}
+
+test('of one execution touches no other, and holds nothing up', { timeout: 120_000 }, async () => {
+  const undamaged = new Map<Inhabitant, Story>();
+  let spoilt = 0;
+  await fc.assert(
+    fc.asyncProperty(damage, async ({ victim: index, ...what }) => {
+      const victim = world.inhabitants[index % world.inhabitants.length] as Inhabitant;
+      if (!undamaged.has(victim)) {
+        await world.reset();
+        undamaged.set(victim, await live(victim));
+      }
+      await world.reset();
+      if (!(await spoil(coreOf(victim), what))) return;
+      spoilt++;
+      const story = await live(victim);
+      expect(story.others).toEqual(undamaged.get(victim)?.others);
+      // Never an error that says nothing.
+      for (const answer of story.victim) expect(answer).not.toBe('function_failed');
+      // Nothing waits for ever in an index; what could not be read is set aside.
+      const { admin } = world;
+      expect(await admin.keys(keyOf(`${KEYS.queue}*`))).toEqual([]);
+      expect(await admin.zcard(keyOf(KEYS.timers))).toBe(0);
+      const aside = Object.keys(await admin.hgetall(keyOf(KEYS.quarantine)));
+      expect([[], [`execution:${memberOf(victim.executionId)}`]]).toContainEqual(aside);
+      // The log tells it all, without a gap and without an entry that nobody can read.
+      let after: string | undefined;
+      for (let atEnd = false; !atEnd; ) {
+        const page = await world.engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 });
+        ({ next: after, atEnd } = page);
+      }
+    }),
+    { numRuns: 80 },
+  );
+  expect(spoilt).toBeGreaterThan(20);
+});
+
+const progress = () => {
+  const { executionId, fence } = of('running');
+  return { executionId, ...(fence as NonNullable<typeof fence>), progressPct: 5 };
+};
+
+type Case = readonly [name: string, call: () => Promise<unknown>, afterMs?: number];
+
+/** Commands that between them touch every key, and how far the clock is moved before. */
+const COMMANDS: readonly Case[] = [
+  ['create', () => world.engine.backend.createExecution(creation(world.engine))],
+  ['create in a new lane', () => world.engine.backend.createExecution(creation(world.engine, { laneId: 'new' }))],
+  [
+    'create delayed',
+    () => world.engine.backend.createExecution(creation(world.engine, { delayUntil: world.engine.now() + 5_000 })),
+  ],
+  ['claim', () => world.engine.backend.claimForWorker(claimAll(world.engine))],
+  ['claim of a kind', () => world.engine.backend.claimForWorker(claimAll(world.engine, 5, ['ready']))],
+  ['renew', () => world.engine.backend.renewLease({ ...of('running'), leaseTtlMs: 90_000 })],
+  ['progress', () => world.engine.backend.updateProgress(progress())],
+  ['complete', () => world.engine.backend.completeExecution({ ...of('running'), resultPayload: LONG })],
+  [
+    'fail to retry',
+    () => world.engine.backend.failExecution({ ...of('running'), failureReason: 'r', failureClass: 'transient' }),
+  ],
+  [
+    'fail for good',
+    () => world.engine.backend.failExecution({ ...of('running'), failureReason: 'r', failureClass: 'permanent' }),
+  ],
+  ['delay', () => world.engine.backend.delayExecution({ ...of('running'), delayUntil: world.engine.now() + 5_000 })],
+  ['release', () => world.engine.backend.releaseLease(of('running'))],
+  ['revoke', () => world.engine.backend.revokeLease({ ...of('running'), reason: 'r' })],
+  ...(['ready', 'running', 'delayed', 'lease_expired'] as const).map(
+    (situation): Case => [
+      `cancel what is ${situation}`,
+      () =>
+        world.engine.backend.cancelExecution({
+          executionId: of(situation).executionId,
+          reason: 'r',
+          source: 'operator_override',
+        }),
+    ],
+  ),
+  ['promote', () => world.engine.backend.promoteDelayed({ executionId: of('delayed').executionId }), 50_000],
+  ['mark a lapsed lease', () => world.engine.backend.markLeaseExpiredIfDue(of('running')), 90_000],
+  [
+    'expire',
+    () => world.engine.backend.expireExecution({ ...of('running'), expireReason: 'attempt_timeout' }),
+    400_000,
+  ],
+  ['purge', () => world.engine.backend.purgeExecution(of('completed')), RETENTION_MS + 120_000],
+  ['apply what is due', () => world.engine.backend.applyDue({ partition: PARTITION }), 100_000],
+  ['apply purges', () => world.engine.backend.applyDue({ partition: PARTITION }), 3 * RETENTION_MS],
+];
+
+const SHARED = [KEYS.log, KEYS.header, KEYS.timers, KEYS.retention, KEYS.ids, KEYS.lanes, KEYS.quarantine];
+
+describe('of a key that many share', () => {
+  test.each(COMMANDS.map(([name, call, afterMs]) => ({ name, call, afterMs })))(
+    '$name fails and writes nothing, or has nothing to do with it',
+    async ({ name, call, afterMs = 0 }) => {
+      await world.reset();
+      const names = (await world.admin.keys(keyOf('*'))).map((key) => key.slice(keyOf('').length));
+      const families = names.filter((key) =>
+        [KEYS.queue, KEYS.queues, KEYS.slot, KEYS.leaf].some((start) => key.startsWith(start)),
+      );
+      let failures = 0;
+      for (const key of new Set([...SHARED, ...families, `${KEYS.queues}new`])) {
+        await world.reset();
+        world.engine.setTime(world.engine.now() + afterMs);
+        if (name === 'apply purges') {
+          // Timers come first.
+          for (let pass = 0; pass < 3; pass++) await world.engine.backend.applyDue({ partition: PARTITION });
+          world.engine.setTime(world.engine.now() + 3 * RETENTION_MS);
+        }
+        await world.admin.del(keyOf(key));
+        await world.admin.set(keyOf(key), 'something else');
+        const before = await world.dump();
+        const answer = await answerOf(call());
+        if (typeof answer === 'string') {
+          failures++;
+          expect(answer, key).toBe('corruption');
+          expect(await world.dump(), `${key}: a fault writes nothing`).toEqual(before);
+        } else {
+          expect(await world.admin.get(keyOf(key)), key).toBe('something else');
+        }
+      }
+      expect(failures).toBeGreaterThanOrEqual(2);
+    },
+  );
+});
+
+describe('of the log', () => {
+  const pages = (after?: string) =>
+    answerOf(world.engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 }));
+  const work = async () => {
+    expect(await world.engine.backend.createExecution(creation(world.engine))).toMatchObject({ kind: 'created' });
+    expect(await world.engine.backend.claimForWorker(claimAll(world.engine))).toMatchObject({ kind: 'claimed' });
+  };
+  const cursorAtEnd = async () => (await world.engine.backend.readLog({ partition: PARTITION, after: 'now' })).next;
+
+  test('that is gone: its readers are told, new ones read the new one, work goes on', async () => {
+    await world.reset();
+    const known = await cursorAtEnd();
+    await world.admin.del(keyOf(KEYS.log));
+    expect(await pages(known)).toBe('cursor_lost');
+    world.engine.setTime(world.engine.now() + 1_000);
+    await work();
+    expect(await pages(known)).toBe('cursor_lost');
+    const page = await pages();
+    expect(page).toMatchObject({ atEnd: true });
+    expect((page as { events: unknown[] }).events.length).toBeGreaterThan(1);
+  });
+
+  test('of which the header is gone: its readers are told, work goes on', async () => {
+    await world.reset();
+    const known = await cursorAtEnd();
+    await world.admin.del(keyOf(KEYS.header));
+    world.engine.setTime(world.engine.now() + 1_000);
+    await work();
+    expect(await pages(known)).toBe('cursor_lost');
+    expect(await pages()).toMatchObject({ atEnd: true });
+  });
+
+  test('of which the tail is gone: nobody takes that for silence', async () => {
+    await world.reset();
+    const known = await cursorAtEnd();
+    const tail = await world.admin.xrevrange(keyOf(KEYS.log), '+', '-', 'COUNT', 3);
+    await world.admin.xdel(keyOf(KEYS.log), ...tail.map(([id]) => id));
+    const first = await world.engine.backend.readLog({ partition: PARTITION, limit: 2 });
+    expect(await pages(first.next)).toSatisfy(
+      (answer) => typeof answer === 'string' || !(answer as { atEnd: boolean }).atEnd,
+    );
+    world.engine.setTime(world.engine.now() + 1_000);
+    await work();
+    for (const after of [known, first.next])
+      expect(await pages(after)).toSatisfy(
+        (answer) =>
+          ['cursor_lost', 'cursor_too_old'].includes(answer as string) ||
+          (answer as { events: { sequence: number }[] }).events.every(
+            ({ sequence }, i, all) => i === 0 || sequence === (all[i - 1]?.sequence ?? 0) + 1,
+          ),
+      );
+  });
+});
+
+test('what the test makes of the lane is what it says', async () => {
+  await world.reset();
+  const seen = await Promise.all(
+    world.inhabitants.map(({ executionId }) => world.engine.backend.describeExecution({ executionId })),
+  );
+  expect(seen.every((one) => one?.laneId === LANE)).toBe(true);
+  expect(new Set(seen.map((one) => plain(one?.publicState))).size).toBe(7);
+});

@@ -1,0 +1,154 @@
+/** What wakes say, on both backends; and that nothing but wakes is missing to a user who may not publish. */
+import { Valkey } from 'iovalkey';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plain } from '../../fuzz/plain.js';
+import type { Backend, Wake } from '../../src/backend.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+
+const PARTITION = '{fp:0}';
+let server: ValkeyServer;
+beforeAll(async () => {
+  server = await startValkey();
+});
+afterAll(() => server?.stop());
+
+const creation = (engine: TestEngine, more: object = {}) => ({
+  executionId: engine.executionId(),
+  namespace: 'n',
+  laneId: 'lane',
+  executionKind: 'a',
+  creatorIdentity: 'c',
+  ...more,
+});
+
+const claim = (engine: TestEngine, count: number, more: object = {}) => ({
+  partition: PARTITION,
+  laneId: 'lane',
+  workerId: 'w',
+  workerInstanceId: 'w1',
+  leaseTtlMs: 1_000,
+  claims: Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() })),
+  ...more,
+});
+
+/** Wakes of the store, not those of this process about what it sends; asked for once they had time to come. */
+async function listen(backend: Backend): Promise<() => Promise<Wake[]>> {
+  const heard: Wake[] = [];
+  await backend.onWake(['lane'], (wake) => {
+    if (wake.kind !== 'work' || wake.arriving === undefined) heard.push(wake);
+  });
+  return async () => {
+    await sleep(60);
+    return heard.splice(0);
+  };
+}
+
+const work = (executionKind: string, priority: number, requiredCapabilities: string[] = []): Wake => ({
+  kind: 'work',
+  laneId: 'lane',
+  partition: PARTITION,
+  executionKind,
+  priority,
+  requiredCapabilities,
+});
+const timer = (at: number): Wake => ({ kind: 'timer', partition: PARTITION, at });
+
+describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
+  let engine: TestEngine;
+  beforeAll(async () => {
+    engine = await testEngine({ backend: label === 'memory' ? 'memory' : { url: server.url } });
+  });
+  afterAll(() => engine?.close());
+
+  it('a new head is told with its priority, its kind and its needs, and nothing behind it', async () => {
+    const { backend } = engine;
+    const heard = await listen(backend);
+    const create = (more: object) => {
+      // Of two that came at one time, the smaller id is first.
+      engine.setTime(engine.now() + 1);
+      return backend.createExecution(creation(engine, more));
+    };
+    const gpu = { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } };
+    await create({});
+    expect(await heard()).toEqual([work('a', 0)]);
+    await create({ priority: 5 });
+    expect(await heard()).toEqual([work('a', 5)]);
+    await create({ priority: 5 });
+    await create({ priority: 1 });
+    expect(await heard()).toEqual([]);
+    await create({ executionKind: 'b', priority: 2, policy: gpu });
+    expect(await heard()).toEqual([work('b', 2, ['eu', 'gpu'])]);
+    await create({ executionKind: 'b', priority: 9_000, policy: gpu });
+    expect(await heard()).toEqual([work('b', 9_000, ['eu', 'gpu'])]);
+    // What comes back lapsed stands before everything.
+    await backend.claimForWorker(claim(engine, 1, { kinds: ['a'] }));
+    await heard();
+    engine.setTime(engine.now() + 1_000);
+    expect(await backend.applyDue({ partition: PARTITION })).toMatchObject({ leasesExpired: 1 });
+    expect(await heard()).toEqual([work('a', 5)]);
+  });
+
+  it('every timer that becomes the first is told', async () => {
+    await engine.clear();
+    const { backend } = engine;
+    const heard = await listen(backend);
+    const now = engine.now();
+    const delay = (ms: number) => backend.createExecution(creation(engine, { delayUntil: now + ms }));
+    await delay(50_000);
+    expect(await heard()).toEqual([timer(now + 50_000)]);
+    await delay(90_000);
+    expect(await heard()).toEqual([]);
+    await delay(30_000);
+    expect(await heard()).toEqual([timer(now + 30_000)]);
+    await backend.createExecution(creation(engine));
+    await heard();
+    await backend.claimForWorker(claim(engine, 1));
+    expect(await heard()).toEqual([timer(now + 1_000)]);
+    await backend.createExecution(creation(engine, { executionDeadlineAt: now + 500 }));
+    expect((await heard()).filter(({ kind }) => kind === 'timer')).toEqual([timer(now + 500)]);
+  });
+});
+
+/** A life of several executions; answers what was answered. */
+async function live(engine: TestEngine, meanwhile: () => Promise<unknown>): Promise<unknown[]> {
+  const { backend } = engine;
+  const answers: unknown[] = [];
+  const say = async (call: Promise<unknown>): Promise<void> => void answers.push(await call);
+  for (let i = 0; i < 6; i++) await say(backend.createExecution(creation(engine, { priority: i })));
+  await meanwhile();
+  for (let i = 0; i < 6; i++)
+    await say(
+      backend.createExecution(creation(engine, { priority: 10 + i, delayUntil: engine.now() + 100 * (i + 1) })),
+    );
+  const outcome = await backend.claimForWorker(claim(engine, 4));
+  answers.push(outcome);
+  const owned = outcome.kind === 'claimed' ? outcome.executions : [];
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of owned.slice(0, 2))
+    await say(backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } }));
+  engine.setTime(engine.now() + 2_000);
+  await say(backend.applyDue({ partition: PARTITION }));
+  await say(backend.claimForWorker(claim(engine, 40)));
+  await say(backend.claimForWorker(claim(engine, 40)));
+  return answers;
+}
+
+it('a right to publish that is taken away changes no answer, no state and no log, and strands nothing', async () => {
+  const admin = new Valkey(server.url);
+  await admin.call('ACL', 'SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all');
+  const url = `redis://mute:secret@${server.host}:${server.port}`;
+  const memory = await testEngine({ seed: 'mute' });
+  const engine = await testEngine({ seed: 'mute', backend: { url } });
+  try {
+    const expected = await live(memory, async () => undefined);
+    const answers = await live(engine, () => admin.call('ACL', 'SETUSER', 'mute', '-publish', 'resetchannels'));
+    expect(plain(answers)).toEqual(plain(expected));
+    expect(await engine.canonicalState(PARTITION)).toEqual(await memory.canonicalState(PARTITION));
+    expect(answers.at(-1)).toMatchObject({ kind: 'no_work' });
+  } finally {
+    await engine.close();
+    await memory.close();
+    admin.disconnect();
+  }
+});
