@@ -309,9 +309,12 @@ export function resolve(world: World, action: Action): Command[] {
       return action.actions.flatMap((member) => resolve(world, member));
     case 'due': {
       // Which of one slot's executions goes first is free: all that are due go at once.
-      const isDue = world.executions.some((execution) => (nextTimerAt(execution) ?? Infinity) <= world.now);
+      // What comes before this in a batch may be the last that is due: few at once only where nothing can be purged.
+      const purges = world.executions.some(
+        ({ situation, dueAt }) => isTerminal(situation) && (dueAt ?? Infinity) <= world.now,
+      );
       const { partition } = world;
-      const limit = isDue ? action.limit : LIMITS.maxPageSize;
+      const limit = purges ? LIMITS.maxPageSize : action.limit;
       const owner = `loop-${action.loop}`;
       return [{ name: 'applyDue', args: { partition, limit, owner, jitter: action.jitter ?? undefined } }];
     }

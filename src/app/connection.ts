@@ -126,7 +126,6 @@ export class Connection {
       this.stopNotices = backend.onNotice?.((notice) => log.warn('The server needs attention.', notice));
     }
     this.backend = backend;
-    this.stopNotices = backend.onNotice?.((notice) => this.options.log.warn('The server needs attention.', notice));
     this.state = 'connected';
     this.failures = 0;
     this.error = undefined;
