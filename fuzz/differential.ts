@@ -365,7 +365,7 @@ function tablesOf(state: PartitionState): unknown {
 }
 
 /** Every entry of a log. */
-export async function wholeLog({ backend }: TestEngine, partition: string): Promise<LoggedEvent[]> {
+async function wholeLog({ backend }: TestEngine, partition: string): Promise<LoggedEvent[]> {
   const log: LoggedEvent[] = [];
   let after: string | undefined;
   for (;;) {

@@ -53,7 +53,7 @@ import { SHAPES } from './parameters.js';
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
 export const CONTRACT = 2;
 /** Raised with every release that changes the Lua; a server is never taken back to a lower build. */
-export const BUILD = 2;
+const BUILD = 2;
 
 export type LibraryKind = 'production' | 'test';
 
@@ -80,9 +80,6 @@ const NAMES = Object.keys(OPERATIONS) as OperationName[];
 export const OUTCOME_KINDS: readonly string[] = [
   ...new Set(NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
 ].sort();
-
-/** The number of an outcome's kind, from 1. */
-export const numberOfKind = (kind: string): number => OUTCOME_KINDS.indexOf(kind) + 1;
 
 /** Files that others build on come first; `main.lua` comes last; the order of the rest does not matter. */
 function inOrder(paths: readonly string[]): string[] {

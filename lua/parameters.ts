@@ -22,7 +22,7 @@ export interface Shape {
 }
 
 /** Names of the texts of an argument. */
-export function textNamesOf(field: Field): readonly string[] {
+function textNamesOf(field: Field): readonly string[] {
   const name = snakeCase(field.name);
   switch (field.kind) {
     case 'form':

@@ -70,7 +70,7 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
-export function viewOf({ state, log, applier }: Small): View {
+function viewOf({ state, log, applier }: Small): View {
   const [first, last] = [log[0], log.at(-1)];
   return viewByDefinition({
     state,

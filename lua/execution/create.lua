@@ -72,7 +72,7 @@ local function check_places(call, group, id)
 end
 
 -- The record of a creation that says more than every one does.
-local function record_of(call, group, id, key, given)
+local function record_of(group, id, key, given)
   return {
     id = id, key = key, given = given, situation = group.delay == '' and SITUATION.ready or SITUATION.delayed,
     life = group.life, due_at = group.delay, execution_deadline_at = group.deadline, attempt_timeout_at = '', bounds = '',
@@ -101,7 +101,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if group.is_plain and not name then
     return group.reply, ff.apply.plain_creation, group, execution_id, key, given, input_payload_at, input_payload
   end
-  local new = record_of(call, group, execution_id, key, given)
+  local new = record_of(group, execution_id, key, given)
   new.input_at, new.input = input_payload_at, input_payload
   if name then new.idempotency_key, new.idempotency_name, new.idempotency_expires_at = idempotency_key, name, expires_at end
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end

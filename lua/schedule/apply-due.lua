@@ -135,11 +135,12 @@ function ff.decide.apply_due(call, limit, jitter, owner)
     if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then return { KIND.left_to_other, until_at } end
   end
   limit, jitter = tonumber(limit), tonumber(jitter)
-  local steps, broken, used, is_more = {}, {}, {}, false
+  local steps, broken, used = {}, {}, {}
   ff.timers_of(call)
   command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
   local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
+  local is_more = #due == limit
   for i = 1, #due do
     local id = string.sub(due[i], #TIMER.execution + 1)
     try(steps, broken, due_step, call, id, jitter)
@@ -149,8 +150,6 @@ function ff.decide.apply_due(call, limit, jitter, owner)
     local purge_limit = math.max(1, math.floor(limit / LIMIT.purge_units))
     used, looked_at = purges(call, purge_limit, steps, broken)
     is_more = looked_at >= purge_limit
-  else
-    is_more = #due == limit
   end
   if #broken > 0 then ff.check_quarantine(call) end
   local reply = reply_of(steps, broken)

@@ -7,7 +7,7 @@ import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
 import type { Facet, Fact, FactKind } from './facts.js';
 
 /** Between two values. Texts that share a facet are names and labels, which have no control characters. */
-export const SEPARATOR = '\t';
+const SEPARATOR = '\t';
 
 type Encode = (value: unknown) => string;
 type Decode = (text: string) => unknown;
@@ -96,7 +96,7 @@ function isAbsent(kind: FactKind, value: unknown): boolean {
 }
 
 /** The stored text of one value; the empty text when it is absent, or what stands while nothing is stored. */
-export function encodeFact(fact: Fact, value: unknown): string {
+function encodeFact(fact: Fact, value: unknown): string {
   if (isAbsent(fact.kind, value) || (!fact.required && fact.kind !== 'text' && value === fact.fallback)) return '';
   return codecOf(fact).encode(value);
 }

@@ -205,7 +205,7 @@ const fenceTriple = z.object({
 });
 
 /** A fence as the text in which it is stored: epoch, lease and attempt. Empty when there is none of them. */
-export function fenceText(value: { leaseId?: string; leaseEpoch?: number; attemptId?: string } | undefined): string {
+function fenceText(value: { leaseId?: string; leaseEpoch?: number; attemptId?: string } | undefined): string {
   if (value === undefined) return '';
   const { leaseId, leaseEpoch, attemptId } = value;
   if (leaseId === undefined && leaseEpoch === undefined && attemptId === undefined) return '';

@@ -9,15 +9,13 @@ export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd' } 
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
 /** Who ended an execution from outside, and the letter under which that is logged. Spec 04 section 4.3. */
-export const CANCEL_SOURCES = {
+const CANCEL_SOURCES = {
   lease_holder: 'h',
   operator_override: 'o',
   /** Of domains to come. */
   flow_cascade: 'f',
   system_timeout: 't',
 } as const;
-export type CancelSource = keyof typeof CANCEL_SOURCES;
-
 const purgeAt = fact.optionalNumber;
 
 export const executionEvents = {

@@ -42,7 +42,7 @@ export const bounds = {
 };
 
 /** What an owner proves itself by. Epoch and attempt outlive the lease, so that a repeated final call is recognised. */
-export const fence = {
+const fence = {
   /** Acquisitions so far; never decreases. */
   currentLeaseEpoch: fact.counter(),
   currentLeaseId: fact.ofOwner(fact.optionalId()),

@@ -5,8 +5,6 @@ import { EXECUTION } from '../execution/facts.js';
 
 /** Why an attempt was begun, and the letter under which that is logged. */
 export const ATTEMPT_TYPES = { initial: 'i', retry: 'r', reclaim: 'c', replay: 'p' } as const;
-export type AttemptType = keyof typeof ATTEMPT_TYPES;
-
 const fence = { leaseEpoch: fact.number(), leaseId: fact.id(), attemptId: fact.id() };
 const lease = { workerId: fact.text(), workerInstanceId: fact.text(), leaseExpiresAt: fact.number() };
 const attempt = {

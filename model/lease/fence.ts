@@ -32,7 +32,6 @@ export const FENCE_REJECTIONS = [
 
 /** The refusals of a call by which an owner works. */
 export const WORK_REJECTIONS = [...FENCE_REJECTIONS, 'attempt_timed_out', 'execution_deadline_passed'] as const;
-export type FenceRejection = (typeof FENCE_REJECTIONS)[number];
 
 function fencePresence(fence: Fence | undefined): 'none' | 'partial' | 'full' {
   if (fence === undefined) return 'none';

@@ -4,7 +4,7 @@ import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
 
 /** Partitions, as subjects of events. */
-export const PARTITION = subject('partition', 'partition');
+const PARTITION = subject('partition', 'partition');
 
 export const partitionEvents = {
   /**

@@ -27,7 +27,7 @@ const ENTRY_RULES: readonly EntryRule[] = [
 ];
 
 /** Every rule over the log. */
-export const LOG_RULES: Rules = {
+const LOG_RULES: Rules = {
   entries: ENTRY_RULES,
   lives: [...executionRules, ...leaseRules, ...scheduleRules],
 };

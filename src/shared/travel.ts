@@ -8,7 +8,6 @@ export interface CannotTravel<Reason extends string> {
   readonly __cannotTravel: Reason;
 }
 
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a value has it for its result
 type Simple = string | number | boolean | null | undefined | void;
 
 /** JSON makes `{}` of these, or nothing, without a word. */

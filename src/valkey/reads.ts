@@ -29,7 +29,7 @@ function viewOf(parts: { executions?: Partial<ExecutionView>; schedule?: Partial
 }
 
 /** A flat list of names and values as a map of texts. */
-export function pairsOf(reply: WireReply): Map<string, string> {
+function pairsOf(reply: WireReply): Map<string, string> {
   const parts = reply as WireReply[];
   const texts = new Map<string, string>();
   for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] ?? null), textOf(parts[i + 1] ?? null));

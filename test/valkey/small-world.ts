@@ -6,9 +6,9 @@ import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import type { ValkeyServer } from '../support/valkey/index.js';
 
 export const PARTITION = '{fp:0}';
-export const PREFIX = 'small:';
+const PREFIX = 'small:';
 export const LANE = 'lane';
-export const START = 1_700_000_000_000;
+const START = 1_700_000_000_000;
 export const RETENTION_MS = 600_000;
 
 /** Longer than a field of a core hash may be. */
