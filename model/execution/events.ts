@@ -8,14 +8,6 @@ import type { ExecutionPolicy } from './policy.js';
 export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd' } as const;
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
-/** Who ended an execution from outside, and the letter under which that is logged. Spec 04 section 4.3. */
-const CANCEL_SOURCES = {
-  lease_holder: 'h',
-  operator_override: 'o',
-  /** Of domains to come. */
-  flow_cascade: 'f',
-  system_timeout: 't',
-} as const;
 const purgeAt = fact.optionalNumber;
 
 export const executionEvents = {
