@@ -54,6 +54,8 @@ const claimedExecution = z.object({
   claimKind: field.wordOf(CLAIM_KINDS),
   leaseExpiresAt: field.timestampMs,
   executionKind: field.executionKind,
+  /** How urgent it is: nothing that waited for the same lane and could be claimed with it is more so. */
+  priority: field.priority,
   inputPayload: field.bytes,
   payloadEncoding: field.encoding.optional(),
   /** Absent when an attempt is resumed. */
@@ -216,6 +218,7 @@ function acquire(
     attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
     executionDeadlineAt: execution.executionDeadlineAt,
     executionKind: execution.executionKind,
+    priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
     inputPayload:
@@ -271,11 +274,12 @@ function readExecution(
   const executionId = executionIdIn(answer.partition, answer.text());
   const how = answer.text();
   const { executionKind } = decoded(NAMING, answer.text());
-  const { payloadEncoding } = decoded(GIVEN, answer.text());
+  const { priority, payloadEncoding } = decoded(GIVEN, answer.text());
   const common = {
     executionId,
     leaseExpiresAt,
     executionKind,
+    priority,
     payloadEncoding,
     inputPayload: answer.bytes() as Uint8Array,
   };

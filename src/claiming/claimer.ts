@@ -2,6 +2,7 @@
  * Claims for a worker: sends what the planner plans, and tells it what became of it. A wake says where work is; the sweep
  * of the planner finds what a lost wake did not say.
  */
+import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claim.js';
@@ -9,7 +10,7 @@ import type { Backend, CommandResult, Wake } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import { Abilities } from './abilities.js';
-import { broughtBy, CLAIMS_KNOW_AHEAD, CLAIMS_NAME_KINDS, commandsOf, MAX_KINDS, type Claimant } from './claim-call.js';
+import { broughtBy, commandsOf, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
@@ -38,7 +39,7 @@ export interface ClaimerOptions {
   readonly beginsLater?: boolean;
   readonly sweepIntervalMs: number;
   /** Work came; with its priority, as far as that is known. */
-  readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number) => void;
+  readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
   /** Executions that a claim ended because their workers were lost too often. */
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
@@ -181,14 +182,14 @@ export class Claimer {
   /** What the claims of the worker say from now on. */
   private claimantNow(): Claimant {
     const { workerId, workerInstanceId, capabilities, leaseTtlMs, beginsLater = false } = this.options;
-    const kinds = CLAIMS_NAME_KINDS ? this.options.kinds() : undefined;
+    const kinds = this.options.kinds();
     return {
       workerId,
       workerInstanceId,
       workerCapabilities: [...capabilities],
       leaseTtlMs,
-      ...(kinds === undefined || kinds.length > MAX_KINDS ? undefined : { kinds: [...kinds] }),
-      ...(CLAIMS_KNOW_AHEAD && beginsLater ? { ahead: true } : undefined),
+      ...(kinds === undefined || kinds.length > LIMITS.maxClaimKinds ? undefined : { kinds: [...kinds] }),
+      ...(beginsLater ? { ahead: true } : undefined),
     };
   }
 
@@ -265,9 +266,8 @@ export class Claimer {
     // First the books, then the work: a handler that returns at once must find its slot counted.
     this.planner.answered(claim, brought, this.options.clock.now());
     brought.forEach((each, index) => {
-      const { place, priority } = claim.lanes[index] as LaneClaim;
-      for (const claimed of each?.executions ?? [])
-        this.options.onClaimed(claimed, place.laneId, requestedAt, claimed.priority ?? priority);
+      const { place } = claim.lanes[index] as LaneClaim;
+      for (const claimed of each?.executions ?? []) this.options.onClaimed(claimed, place.laneId, requestedAt);
     });
   }
 

@@ -4,7 +4,7 @@
  * has been called. The begins of one turn of the event loop travel together, those of a partition in one call. A handler
  * that has ended by then needs none: short tasks cost nothing.
  */
-import { OPERATIONS, type Command } from '../../model/machine.js';
+import type { Command } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import { afterAndIo, afterIo, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
@@ -12,9 +12,6 @@ import { groupBy } from '../util/group-by.js';
 import { propertyOf } from '../util/thrown.js';
 import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
-
-/** The one switch: whether claims ahead leave the attempt's time to its worker. */
-export const ATTEMPTS_BEGIN_LATER = 'beginAttempt' in OPERATIONS;
 
 export interface BeginnerOptions {
   readonly backend: Pick<Backend, 'execute'>;

@@ -19,7 +19,7 @@ import { Ahead } from './ahead.js';
 import type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';
 import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
-import { ATTEMPTS_BEGIN_LATER, Beginner } from './begin.js';
+import { Beginner } from './begin.js';
 import { contextOf, progressArgs } from './context.js';
 import { runHandler, type Ending, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
@@ -94,8 +94,8 @@ export class TaskWorker implements Worker {
       lanes: deps.lanes,
       workerInstanceId: this.workerInstanceId,
       kinds: () => deps.kinds?.(),
-      beginsLater: claimAhead > 0 && ATTEMPTS_BEGIN_LATER,
-      onClaimed: (claimed, laneId, requestedAt, priority) => this.accept(claimed, laneId, requestedAt, priority),
+      beginsLater: claimAhead > 0,
+      onClaimed: (claimed, laneId, requestedAt) => this.accept(claimed, laneId, requestedAt),
       onReclaimCapExceeded: (executionIds) => this.reclaimCapExceeded(executionIds),
       onIdle: () => this.becameIdle(),
     });
@@ -117,7 +117,7 @@ export class TaskWorker implements Worker {
       onLimit: (count) => this.claimer.limitAhead(count),
       onOverdue: (attempt) => this.giveBack(attempt, { kind: 'release' }),
     });
-    this.beginner = claimAhead > 0 && ATTEMPTS_BEGIN_LATER ? new Beginner({ backend, clock, onError }) : undefined;
+    this.beginner = claimAhead > 0 ? new Beginner({ backend, clock, onError }) : undefined;
     this.stuck = new StuckHandlers({
       clock,
       slots,
@@ -176,10 +176,10 @@ export class TaskWorker implements Worker {
 
   // From a claim to a handler.
 
-  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number, priority: number): void {
+  private accept(claimed: ClaimedExecution, laneId: string, requestedAt: number): void {
     const { clock, settings } = this.deps;
     const attempt = new Attempt(claimed, laneId, clock, settings.leaseTtlMs, clock.now(), this.hooks);
-    attempt.priority = priority;
+    attempt.priority = claimed.priority;
     this.counts.claimed++;
     // An attempt of the same execution that is still here has lost it: its handler is to know before the new one runs.
     // What is reported already gets its answer from the engine.
