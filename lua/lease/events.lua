@@ -7,7 +7,7 @@ function ff.apply.plain_claim(call, group, execution, fence)
   ff.remove(execution.queue, id)
   command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
   local expires_at = group.expires_at
-  ff.add(group.timers, expires_at, TIMER.execution .. id)
+  ff.add_noted(group.timers, expires_at, group.expiry, TIMER.execution .. id, expires_at)
   ff.append(call, EVENT.execution_claimed, id, fence, group.lease)
 end
 

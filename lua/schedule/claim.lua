@@ -66,9 +66,10 @@ local function served_queues(call, lane_id, capabilities, kinds)
 end
 
 function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead)
-  local expires_at = ff.digits(call.now + lease_ttl_ms)
+  local expiry = call.now + lease_ttl_ms
+  local expires_at = ff.digits(expiry)
   return {
-    worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expires_at = expires_at,
+    worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expiry = expiry, expires_at = expires_at,
     lease = worker .. '\t' .. expires_at, ahead = ahead == '1', lane_id = lane_id, capabilities = worker_capabilities,
     kinds = kinds, timers = false,
     first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', ''),

@@ -35,17 +35,14 @@ end
 -- Writes the entry of an execution: its next timer, or none.
 function ff.set_timer(call, execution)
   read_times(execution)
-  local kind, at = ff.next_timer(execution)
+  local _, at = ff.next_timer(execution)
   local member = TIMER.execution .. execution.id
   local timers = ff.index(call, call.base .. KEY.timers)
-  if not at then
-    ff.remove(timers, member)
-  elseif kind == 'lease' then
-    -- Nobody is told of the end of a lease: loops look often enough for those that are not renewed.
-    ff.add(timers, ff.digits(at), member)
-  else
+  if at then
     local text = ff.digits(at)
     ff.add_noted(timers, text, at, member, text)
+  else
+    ff.remove(timers, member)
   end
 end
 

@@ -14,7 +14,7 @@ import { compareBytes } from '../../model/ids.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import type { LogView } from '../../model/partition/view.js';
 import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
-import { nextTimer, nextTimerAt } from '../../model/schedule/timers.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
@@ -163,8 +163,7 @@ export class IndexedStore implements Store {
 
   private addTimer(at: number, execution: ReadonlyExecution): void {
     this.timers.add(at, execution);
-    // Nobody is told of the end of a lease: loops look often enough for those that are not renewed.
-    if (this.timers.first === execution && nextTimer(execution)?.kind !== 'lease') this.listener.onTimer(at);
+    if (this.timers.first === execution) this.listener.onTimer(at);
   }
 
   private forget(executionId: string): void {
