@@ -120,7 +120,7 @@ export async function compileAndRun(consumer: string, source: string): Promise<v
   const folder = await compile(consumer, '7', source, mode, {
     target: 'es2022',
     types: ['node'],
-    strict: true,
+    ...STRICT,
     skipLibCheck: true,
   });
   await program(process.execPath, [source.replace(/\.ts$/, '.js')], folder);

@@ -66,6 +66,8 @@ const claimedExecution = z.object({
   tags: field.tags,
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
+/** A claim that took something took one at least. */
+type Taken = [ClaimedExecution, ...ClaimedExecution[]];
 
 const args = z.object({
   partition: field.partitionKey,
@@ -88,8 +90,7 @@ type ClaimArgs = z.output<typeof args>;
 
 const claimed = z.object({
   kind: z.literal('claimed'),
-  /** Never empty. */
-  executions: z.array(claimedExecution),
+  executions: z.tuple([claimedExecution], claimedExecution),
   /** Executions that this call ended `failed` because their leases lapsed too often. */
   reclaimCapExceeded: z.array(field.executionId),
 });
@@ -152,7 +153,7 @@ export const claimForWorker = operation({
     const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
     return taken === 0
       ? acceptAll({ kind: 'no_work', reclaimCapExceeded }, events)
-      : acceptAll({ kind: 'claimed', executions, reclaimCapExceeded }, events);
+      : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded }, events);
   },
 });
 
@@ -172,7 +173,7 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
     const reclaimCapExceeded = index === 0 ? joined.reclaimCapExceeded : [];
     return executions.length === 0
       ? { kind: 'no_work', reclaimCapExceeded }
-      : { kind: 'claimed', executions, reclaimCapExceeded };
+      : { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded };
   });
 }
 
@@ -316,5 +317,5 @@ function readClaimed(answer: AnswerReader, { claims }: ClaimArgs): Outcome {
   const executions = Array.from({ length: answer.number() }, (_, index) =>
     readExecution(answer, leaseExpiresAt, claims[index] as ClaimArgs['claims'][number]),
   );
-  return { kind: 'claimed', executions, reclaimCapExceeded: readIds(answer) };
+  return { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded: readIds(answer) };
 }

@@ -10,7 +10,9 @@ import { propertyOf } from '../util/thrown.js';
 /** Brands of the outcomes; part of the contract between copies of the package. */
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
 
-export interface FailureOptions extends ErrorOptions {
+export interface FailureOptions {
+  /** What it comes from; told with the failure. */
+  readonly cause?: unknown;
   /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */
   readonly category?: string | undefined;
 }
