@@ -61,22 +61,30 @@ function ff.remove(index, member)
   index.size = size
 end
 
--- Adds an entry that is told of when it comes to be the first: somebody may be waiting for it. `number` is the score.
+-- Adds an entry that is told of when it comes to be the first: somebody may be waiting for it. `number` is the score,
+-- `note` what is told. The entry may leave in the same call, and another of the new ones be the first then.
 function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
   local lowest = index.new_score
-  if not lowest or number < lowest then index.new_score, index.new_member, index.note = number, member, note end
+  if not lowest then
+    index.notes = { [member] = note }
+  else
+    index.notes[member] = note
+  end
+  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end
 
--- Whether the lowest entry that the call added is the first of all, once everything is written.
-function ff.has_new_first(index)
+-- What is told of the first entry of all, once everything is written, if it is one that the call added.
+function ff.note_of_new_first(index)
   local score = index.new_score
-  if not score then return false end
+  if not score then return nil end
   if not index.has_left then
     local first = index.first_score
-    return not first or score < first
+    if first and first <= score then return nil end
+    return index.new_note
   end
-  return ff.head_of(index, 1)[1] == index.new_member
+  local head = ff.head_of(index, 1)[1]
+  return head and index.notes[head]
 end
 
 -- The first entries, as the server has them once everything is written.

@@ -38,7 +38,7 @@ end
 local function add_opened(call, lane_id, names)
   local listed
   for _, queue in pairs(call.indexes) do
-    if queue.new_member and queue.lane_id == lane_id then
+    if queue.new_score and queue.lane_id == lane_id then
       listed = listed or set_of(names)
       if not listed[queue.name] then names[#names + 1] = queue.name end
     end

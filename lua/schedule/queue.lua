@@ -55,16 +55,15 @@ local function settle_queue(call, queue)
     server.pcall('SREM', queues, queue.name)
     return
   end
-  if not queue.new_member then return end
+  if not queue.new_score then return end
   if not queue.first_score then command('SADD', queues, queue.name) end
-  if ff.has_new_first(queue) then
-    ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. queue.note .. '\t' .. queue.name)
-  end
+  local note = ff.note_of_new_first(queue)
+  if note then ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. note .. '\t' .. queue.name) end
 end
 
 function ff.settle_queues(call)
   for _, queue in pairs(call.indexes) do
-    if queue.name and (queue.has_left or queue.new_member) then settle_queue(call, queue) end
+    if queue.name and (queue.has_left or queue.new_score) then settle_queue(call, queue) end
   end
 end
 

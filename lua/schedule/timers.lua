@@ -55,7 +55,6 @@ end
 -- Once everything is written: says so when a timer came to be the first, so that no loop sleeps past it.
 function ff.announce_timers(call)
   local timers = call.indexes[call.base .. KEY.timers]
-  if timers and ff.has_new_first(timers) then
-    ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. timers.note)
-  end
+  local note = timers and ff.note_of_new_first(timers)
+  if note then ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. note) end
 end

@@ -90,7 +90,7 @@ type ClaimArgs = z.output<typeof args>;
 
 const claimed = z.object({
   kind: z.literal('claimed'),
-  executions: z.tuple([claimedExecution], claimedExecution),
+  executions: z.array(claimedExecution).min(1) as unknown as z.ZodType<Taken>,
   /** Executions that this call ended `failed` because their leases lapsed too often. */
   reclaimCapExceeded: z.array(field.executionId),
 });

@@ -90,6 +90,23 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await heard()).toEqual([work('a', 5)]);
   });
 
+  it.each([0, 1, 2])(
+    'what is left is told when a claim of the same call takes one that came before it (%i)',
+    async (round) => {
+      await engine.clear();
+      const { backend } = engine;
+      const heard = await listen(backend);
+      const ids = [engine.executionId(), engine.executionId(), engine.executionId()].sort();
+      // Created in each order: what is first is known by the ids.
+      const order = [...ids.slice(round), ...ids.slice(0, round)];
+      await backend.execute([
+        ...order.map((executionId) => ({ name: 'createExecution' as const, args: creation(engine, { executionId }) })),
+        { name: 'claimForWorker', args: claim(engine, 2) },
+      ]);
+      expect((await heard()).filter(({ kind }) => kind === 'work')).toEqual([work('a', 0)]);
+    },
+  );
+
   it('every timer that becomes the first is told', async () => {
     await engine.clear();
     const { backend } = engine;
