@@ -103,7 +103,10 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
         ...order.map((executionId) => ({ name: 'createExecution' as const, args: creation(engine, { executionId }) })),
         { name: 'claimForWorker', args: claim(engine, 2) },
       ]);
-      expect((await heard()).filter(({ kind }) => kind === 'work')).toEqual([work('a', 0)]);
+      // To tell it twice is waste, not to tell it is a fault.
+      const told = (await heard()).filter(({ kind }) => kind === 'work');
+      expect(told.length).toBeGreaterThan(0);
+      for (const wake of told) expect(wake).toEqual(work('a', 0));
     },
   );
 
