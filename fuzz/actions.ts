@@ -4,7 +4,6 @@
  * well, and can be kept in a file. `resolve.ts` turns it into commands.
  */
 import fc from 'fast-check';
-import { MAX_CLOCK_LEAD_MS } from '../model/limits.js';
 
 export const LANES = ['alpha', 'beta'] as const;
 export const CAPABILITY_SETS = [[], ['gpu'], ['eu', 'gpu'], ['eu']] as const;
@@ -185,15 +184,6 @@ const step: fc.Arbitrary<Moment> = fc.oneof(
       from: fc.constant('now' as const),
       index: fc.constant(0),
       offsetMs: fc.integer({ min: 0, max: 1_500 }),
-    }),
-  },
-  // The clock of the store steps back: by so little that time stands still, or so far that it must have jumped.
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      from: fc.constant('now' as const),
-      index: fc.constant(0),
-      offsetMs: fc.constantFrom(-1, -500, -MAX_CLOCK_LEAD_MS, -MAX_CLOCK_LEAD_MS - 1),
     }),
   },
   {
