@@ -5,7 +5,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import { Checks } from './checks.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
-import { WITHHELD, type Move, type Program, type WorkerSetup } from './program.js';
+import type { Move, Program, WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
 
 const START_AT = 1_700_000_000_000;
@@ -256,9 +256,7 @@ const FOREIGN = [
   { kind: 'work', laneId: 'elsewhere', partition: '{fp:0}', requiredCapabilities: [] },
   { kind: 'work', laneId: 'shared', partition: '{fp:0}', requiredCapabilities: [] },
   { kind: 'work', laneId: 'task-0', partition: '{fp:3}', requiredCapabilities: ['tpu'] },
-  ...(WITHHELD.foreignPartition
-    ? []
-    : [{ kind: 'work', laneId: 'task-0', partition: '{fp:77}', requiredCapabilities: [] }]),
+  { kind: 'work', laneId: 'task-0', partition: '{fp:77}', requiredCapabilities: [] },
   { kind: 'timer', partition: '{fp:77}', at: START_AT },
   { kind: 'timer', partition: '{fp:0}', at: START_AT },
   { kind: 'news' },
