@@ -12,7 +12,8 @@ const MAX_PACKAGES = 17;
  * Loading the main entry, as a multiple of loading zod, which is most of it. A ratio, because milliseconds on a machine
  * that does other things say nothing; on a quiet one the goal is 90 ms.
  */
-const MAX_IMPORT_RATIO = 1.8;
+// Beside other work on two cores 1.5 to 2.05 were seen for the same package; 200 ms more in the entry are still found.
+const MAX_IMPORT_RATIO = 2.6;
 
 const IMPORT_RUNS = 9;
 
