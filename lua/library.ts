@@ -68,7 +68,7 @@ export interface Library {
   readonly hash: string;
   /** What FUNCTION LOAD is given. */
   readonly source: string;
-  /** The commands that it runs, lower case: whoever calls it needs the right to each. */
+  /** The commands that it runs, lower case: the user of a client needs the right to each. */
   readonly commands: readonly string[];
 }
 

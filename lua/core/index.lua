@@ -61,7 +61,7 @@ function ff.remove(index, member)
   index.size = size
 end
 
--- Adds an entry that is told of when it comes to be the first: somebody may be waiting for it. `number` is the score,
+-- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `number` is the score,
 -- `note` what is told. The entry may leave in the same call, and another of the new ones be the first then.
 function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)

@@ -77,7 +77,7 @@ function ff.wait(call, execution, situation, next_attempt, until_at, remaining_m
   ff.set_timer(call, execution)
 end
 
--- Makes an execution claimable for whoever comes. What follow are further fields and values.
+-- Makes an execution claimable by any worker that can run it. What follow are further fields and values.
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt

@@ -129,7 +129,7 @@ export interface Violation {
 
 /**
  * The invariants that do not hold. Costs one look at every execution and at every log entry that was not in the same
- * array at an earlier call. `clock` may be behind the log, as any clock may be (ruling 14), ms since the epoch.
+ * array at an earlier call. `clock` is the time of the store, which can be behind the newest log entry (ruling 14), ms since the epoch.
  */
 export function violations(state: PartitionState, log: readonly LoggedEvent[], clock: number): Violation[] {
   const now = transitionTime({ time: log.at(-1)?.event.at ?? 0 }, clock);

@@ -270,7 +270,7 @@ export class WorkFinder {
   }
 }
 
-/** Those who can do more stay free for what nobody else can do. */
+/** Workers with more capabilities stay free for work that no other worker can do. */
 function leastCapableFirst(waiters: Iterable<Waiter>): Waiter[] {
   return [...waiters].sort(
     (a, b) => (a.args.workerCapabilities?.length ?? 0) - (b.args.workerCapabilities?.length ?? 0),
