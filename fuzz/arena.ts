@@ -1,6 +1,6 @@
 /** Where runs take place: the backends that are compared, opened once and cleared for every run. */
 import { seededUuids, testEngine } from '../src/testing/index.js';
-import type { Action } from './actions.js';
+import type { Action } from './actions/index.js';
 import { runDifferential, type Step, type Subject } from './differential.js';
 
 /** The time at which every run begins, ms since the epoch. Policies in `actions.ts` name times after it. */

@@ -3,7 +3,7 @@
  * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
  */
 import fc from 'fast-check';
-import { run, type Action } from './actions.js';
+import { run, type Action } from './actions/index.js';
 import { openArena, START_AT, type Arena } from './arena.js';
 import { corpus, keep } from './corpus.js';
 import { Coverage } from './coverage.js';

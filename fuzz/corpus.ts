@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Action } from './actions.js';
+import type { Action } from './actions/index.js';
 
 const FOLDER = fileURLToPath(new URL('./corpus/', import.meta.url));
 

@@ -18,8 +18,8 @@ import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';
 import { SpecMachine } from '../model/specification/machine.js';
 import { emptyState, type PartitionState } from '../model/state.js';
-import type { Action } from './actions.js';
-import { resolve, resolveMoment, type World } from './resolve.js';
+import { readsOf, resolve, type Action } from './actions/index.js';
+import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { stateClassOf, type StateClass } from './state-class.js';
 
 /** One thing that was done, and what it came to: for the story of a failure and for coverage. */
@@ -174,6 +174,7 @@ class DifferentialRun {
     return {
       now: this.now,
       partition: PARTITION,
+      tables: this.spec.partition.state.tables,
       executions: this.created.flatMap((id) => executions.get(id) ?? []),
       fences: this.fences,
       recent: this.recent,
@@ -230,20 +231,13 @@ class DifferentialRun {
   }
 
   private async compareReads({ pick, limit }: Extract<Action, { do: 'read' }>): Promise<void> {
-    const [target] = resolve(this.world(), { do: 'mark', pick, jitter: null });
-    const { executionId } = (target as Extract<Command, { name: 'markLeaseExpiredIfDue' }>).args;
+    const world = this.world();
     const ids = this.spec.view.executions.ids(undefined, 1_000);
     const cursor = ids.length > 1 ? ids[pick.index % ids.length] : undefined;
-    const queries: [QueryName, object][] = [
-      ['describeExecution', { executionId }],
-      ['readExecutionInfo', { executionId }],
-      ['readExecutionState', { executionId }],
-      ['readExecutionContext', { executionId }],
-      ['getExecutionResult', { executionId }],
-      ['findExecution', { partition: PARTITION, namespace: 'fuzz', idempotencyKey: `key ${pick.index % 8}` }],
+    const queries: (readonly [QueryName, object])[] = [
+      ...readsOf(world, { executionId: chosenId(world, pick), index: pick.index, limit }),
       ['listExecutions', { partition: PARTITION, limit }],
       ['listExecutions', { partition: PARTITION, limit, cursor }],
-      ['listPartitionLanes', { partition: PARTITION }],
       ['readLog', { partition: PARTITION, after: this.cursorAt(pick.index), limit: Math.max(1, limit) }],
     ];
     for (const [name, args] of queries) {

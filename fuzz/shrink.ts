@@ -2,7 +2,7 @@
  * Makes a failing run short: leaves out ever smaller pieces of it for as long as it fails. Actions refer to things by
  * choice, so what is left always means something. Far fewer tries than shrinking values one by one.
  */
-import type { Action } from './actions.js';
+import type { Action } from './actions/index.js';
 
 export interface Shrunk {
   readonly actions: readonly Action[];

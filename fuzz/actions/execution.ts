@@ -1,0 +1,205 @@
+/** How random runs call the operations of `model/execution`. */
+import fc from 'fast-check';
+import { isDelayed } from '../../model/execution/situation.js';
+import type { Command } from '../../model/machine.js';
+import {
+  CAPABILITY_SETS,
+  KINDS,
+  LANES,
+  moment,
+  owner,
+  pick,
+  seldom,
+  unit,
+  type Moment,
+  type Owner,
+  type Pick,
+} from './choices.js';
+import { generator, type Reads } from './generator.js';
+import { CATEGORIES, POLICIES } from './policies.js';
+import {
+  bytesOf,
+  chosenId,
+  claimantOf,
+  fenceOf,
+  reasonFor,
+  resolveMoment,
+  withoutUndefined,
+  type World,
+} from './world.js';
+import type { FullFence } from '../../model/lease/fence.js';
+
+const TAGS = [{}, { 'team.name': 'core' }, { 'a.b': '', 'z.a': 'Größe "x"' }];
+
+interface Creation {
+  readonly lane: number;
+  readonly kind: number;
+  readonly capabilities: number;
+  readonly policy: number;
+  readonly priority: number | null;
+  readonly delay: Moment | null;
+  readonly deadline: Moment | null;
+  readonly key: number | null;
+  readonly payloadBytes: number;
+  readonly tags: number;
+  /** The id of an execution that is there. */
+  readonly again: Pick | null;
+}
+
+function creationOf(world: World, choices: Creation): Command[] {
+  const policy = POLICIES[choices.policy];
+  const requiredCapabilities = [...(CAPABILITY_SETS[choices.capabilities] as readonly string[])];
+  const wantsCapabilities = requiredCapabilities.length > 0;
+  return [
+    {
+      name: 'createExecution',
+      args: {
+        executionId: choices.again === null ? `${world.partition}:${world.uuid()}` : chosenId(world, choices.again),
+        namespace: 'fuzz',
+        laneId: LANES[choices.lane] as string,
+        executionKind: KINDS[choices.kind] as string,
+        creatorIdentity: 'fuzzer',
+        priority: choices.priority ?? undefined,
+        delayUntil: choices.delay === null ? undefined : resolveMoment(world, choices.delay),
+        executionDeadlineAt: choices.deadline === null ? undefined : resolveMoment(world, choices.deadline),
+        idempotencyKey: choices.key === null ? undefined : `key ${choices.key}`,
+        inputPayload: bytesOf(choices.payloadBytes),
+        payloadEncoding: choices.payloadBytes > 3 ? 'raw' : undefined,
+        tags: TAGS[choices.tags] as Record<string, string>,
+        policy: (policy === undefined && !wantsCapabilities
+          ? undefined
+          : {
+              ...policy,
+              ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}),
+            }) as never,
+      },
+    },
+  ];
+}
+
+const expire = (expireReason: 'attempt_timeout' | 'execution_deadline') =>
+  function resolve(world: World, choices: { readonly pick: Pick; readonly jitter: number | null }): Command[] {
+    const executionId = chosenId(world, choices.pick);
+    return [{ name: 'expireExecution', args: { executionId, expireReason, jitter: choices.jitter ?? undefined } }];
+  };
+
+export const executionActions = {
+  create: generator<Creation>({
+    weight: 9,
+    choices: {
+      lane: fc.nat(LANES.length - 1),
+      kind: fc.nat(KINDS.length - 1),
+      capabilities: fc.nat(CAPABILITY_SETS.length - 1),
+      policy: fc.nat(POLICIES.length - 1),
+      priority: fc.option(fc.constantFrom(-5, 0, 3, 9_000, 10_000)),
+      delay: seldom(moment, 4),
+      deadline: seldom(moment, 5),
+      key: seldom(fc.nat(2), 4),
+      payloadBytes: fc.constantFrom(0, 0, 1, 3, 66, 70),
+      tags: fc.nat(2),
+      again: seldom(pick('any'), 9),
+    },
+    resolve: creationOf,
+  }),
+  complete: generator({
+    weight: 4,
+    choices: { owner, resultBytes: fc.option(fc.constantFrom(0, 1, 5, 66, 80)), encoding: fc.boolean() },
+    resolve: (world, { owner, resultBytes, encoding }) => [
+      {
+        name: 'completeExecution',
+        args: {
+          ...claimantOf(world, owner).args,
+          resultPayload: resultBytes === null ? undefined : bytesOf(resultBytes),
+          resultEncoding: encoding ? 'raw' : undefined,
+        },
+      },
+    ],
+  }),
+  fail: generator({
+    weight: 5,
+    choices: {
+      owner,
+      failureClass: fc.constantFrom('transient', 'transient', 'infra_crash', 'timeout', 'permanent', 'cancelled'),
+      category: fc.option(fc.nat(CATEGORIES.length - 1)),
+      jitter: unit,
+      retryAfterMs: seldom(fc.constantFrom(0, 33), 5),
+    },
+    resolve: (world, { owner, failureClass, category, jitter, retryAfterMs }) => [
+      {
+        name: 'failExecution',
+        args: {
+          ...claimantOf(world, owner).args,
+          failureReason: reasonFor(owner.pick, `it broke (${failureClass})`),
+          failureClass,
+          failureCategory: category === null ? undefined : CATEGORIES[category],
+          jitter: jitter ?? undefined,
+          retryAfterMs: retryAfterMs ?? undefined,
+        },
+      },
+    ],
+  }),
+  cancel: generator({
+    weight: 3,
+    choices: { owner: owner.map((it): Owner => ({ ...it, attemptIndex: 'none' })) },
+    resolve(world, { owner }) {
+      const { executionId, fence, source } = claimantOf(world, owner).args;
+      const reason = reasonFor(owner.pick, 'no longer wanted');
+      return [{ name: 'cancelExecution', args: { executionId, source, reason, ...fence } }];
+    },
+  }),
+  delay: generator({
+    weight: 3,
+    choices: { owner, until: moment, again: fc.boolean() },
+    resolve(world, { owner, until, again }) {
+      const { execution, args } = claimantOf(world, owner);
+      const repeated = again && execution !== undefined && isDelayed(execution.situation) ? execution.dueAt : undefined;
+      return [{ name: 'delayExecution', args: { ...args, delayUntil: repeated ?? resolveMoment(world, until) } }];
+    },
+  }),
+  progress: generator({
+    weight: 2,
+    choices: {
+      owner,
+      percent: fc.option(fc.constantFrom(0, 50, 100)),
+      message: fc.option(fc.constantFrom('', 'half', 'größer')),
+    },
+    resolve(world, { owner, percent, message }) {
+      const { execution, args } = claimantOf(world, owner);
+      const fence = {
+        ...(fenceOf(world, execution, { ...owner, fence: 'current' }) as FullFence),
+        ...withoutUndefined(args.fence ?? {}),
+      };
+      const progress = { progressPct: percent ?? undefined, progressMessage: message ?? undefined };
+      return [{ name: 'updateProgress', args: { executionId: args.executionId, ...fence, ...progress } }];
+    },
+  }),
+  promote: generator({
+    weight: 2,
+    choices: { pick: pick('delayed', 'delayed', 'runnable', 'running') },
+    resolve: (world, { pick }) => [{ name: 'promoteDelayed', args: { executionId: chosenId(world, pick) } }],
+  }),
+  expire_attempt: generator({
+    weight: 2,
+    choices: { pick: pick('running', 'running', 'lapsed', 'terminal'), jitter: unit },
+    resolve: expire('attempt_timeout'),
+  }),
+  expire_deadline: generator({
+    weight: 2,
+    choices: { pick: pick('any', 'running', 'terminal'), jitter: fc.constant(null) },
+    resolve: expire('execution_deadline'),
+  }),
+  purge: generator({
+    weight: 2,
+    choices: { pick: pick('terminal', 'terminal', 'running') },
+    resolve: (world, { pick }) => [{ name: 'purgeExecution', args: { executionId: chosenId(world, pick) } }],
+  }),
+};
+
+export const executionReads: Reads = ({ partition }, { executionId, index }) => [
+  ['describeExecution', { executionId }],
+  ['readExecutionInfo', { executionId }],
+  ['readExecutionState', { executionId }],
+  ['readExecutionContext', { executionId }],
+  ['getExecutionResult', { executionId }],
+  ['findExecution', { partition, namespace: 'fuzz', idempotencyKey: `key ${index % 8}` }],
+];

@@ -1,0 +1,158 @@
+/**
+ * Actions: what a run is made of. An action is a name and choices; its generator turns it into commands. What is no
+ * command stands here: time, reads, repeated calls, batches.
+ */
+import fc from 'fast-check';
+import type { Command } from '../../model/machine.js';
+import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
+import { executionActions, executionReads } from './execution.js';
+import type { Generator, ReadChoices, Reads } from './generator.js';
+import { leaseActions } from './lease.js';
+import { scheduleActions, scheduleReads } from './schedule.js';
+import type { World } from './world.js';
+
+/** Every generator, by the name of what it does. */
+const GENERATORS = { ...executionActions, ...leaseActions, ...scheduleActions } as const;
+
+const READS: readonly Reads[] = [executionReads, scheduleReads];
+
+type Drawn = {
+  [Name in keyof typeof GENERATORS]: (typeof GENERATORS)[Name] extends Generator<infer Choices>
+    ? { readonly do: Name } & Readonly<Choices>
+    : never;
+}[keyof typeof GENERATORS];
+
+export type Action =
+  | Drawn
+  | { readonly do: 'time'; readonly to: Moment }
+  | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
+  /** The same call as `back` calls ago, as after a lost reply. */
+  | { readonly do: 'repeat'; readonly back: number }
+  | { readonly do: 'batch'; readonly actions: readonly Action[] };
+
+/** The commands of an action; none for actions that are not commands. */
+export function resolve(world: World, action: Action): Command[] {
+  switch (action.do) {
+    case 'time':
+    case 'read':
+      return [];
+    case 'repeat': {
+      const again = world.recent.at(-1 - action.back);
+      return again === undefined ? [] : [again];
+    }
+    case 'batch':
+      return action.actions.flatMap((member) => resolve(world, member));
+    default:
+      return (GENERATORS[action.do] as Generator<never>).resolve(world, action as never);
+  }
+}
+
+/** The reads of every domain. */
+export const readsOf: Reads = (world: World, choices: ReadChoices) => READS.flatMap((reads) => reads(world, choices));
+
+/** Actions of a generator. */
+const drawn = <Name extends keyof typeof GENERATORS>(name: Name): fc.Arbitrary<Extract<Drawn, { do: Name }>> =>
+  (GENERATORS[name].arbitrary as fc.Arbitrary<object>).map(
+    (choices) => ({ do: name, ...choices }) as Extract<Drawn, { do: Name }>,
+  );
+
+const create = drawn('create');
+const claim = drawn('claim');
+
+const NAMES = Object.keys(GENERATORS) as (keyof typeof GENERATORS)[];
+
+const simple: fc.Arbitrary<Action> = fc.oneof(
+  ...NAMES.map((name) => ({ weight: GENERATORS[name].weight, arbitrary: drawn(name) as fc.Arbitrary<Action> })),
+  { weight: 9, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('read' as const),
+      pick: pick('any', 'any'),
+      limit: fc.constantFrom(0, 1, 2, 100),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.constantFrom(0, 0, 0, 1, 2) }) },
+);
+
+const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions });
+
+/** Any calls in one batch. */
+const mixedBatch = fc
+  .array(
+    simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'),
+    { minLength: 2, maxLength: 4 },
+  )
+  .map(batchOf);
+
+/** Much work of one kind at once, and perhaps a claim behind it: index entries of one queue are written together. */
+const bulkCreation = fc
+  .tuple(create, fc.array(create, { minLength: 1, maxLength: 3 }), fc.option(claim))
+  .map(([first, more, last]) =>
+    batchOf([
+      first,
+      ...more.map((it) => ({
+        ...it,
+        lane: first.lane,
+        kind: first.kind,
+        capabilities: first.capabilities,
+        delay: null,
+      })),
+      ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }]),
+    ]),
+  );
+
+const holder = (index: number): Owner => ({
+  pick: { among: 'running', index },
+  fence: 'current',
+  source: 'lease_holder',
+  attemptIndex: 'none',
+});
+
+/** What a busy worker or the engine does with all that runs, and perhaps a claim behind it. */
+const bulkEnd = fc
+  .tuple(
+    fc.array(fc.constantFrom('complete', 'cancel', 'release', 'mark', 'revoke'), { minLength: 2, maxLength: 4 }),
+    fc.boolean(),
+    fc.option(claim),
+  )
+  .map(([kinds, alike, last]) =>
+    batchOf([
+      ...kinds.map((kind, index): Action => {
+        const owner = holder(index);
+        switch (alike ? (kinds[0] as typeof kind) : kind) {
+          case 'complete':
+            return { do: 'complete', owner, resultBytes: null, encoding: false };
+          case 'cancel':
+            return { do: 'cancel', owner };
+          case 'release':
+            return { do: 'release', owner };
+          case 'mark':
+            return { do: 'mark', pick: owner.pick };
+          case 'revoke':
+            return { do: 'revoke', pick: owner.pick, expected: 'none' };
+        }
+      }),
+      ...(last === null ? [] : [last]),
+    ]),
+  );
+
+/** One action of a run. */
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 24, arbitrary: simple },
+  { weight: 1, arbitrary: mixedBatch },
+  { weight: 1, arbitrary: bulkCreation },
+  { weight: 1, arbitrary: bulkEnd },
+);
+
+/** An action, and now and then the same call again at once, as after a lost reply. */
+const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
+  { weight: 8, arbitrary: action.map((it) => [it]) },
+  { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
+);
+
+/** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */
+export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
+  fc
+    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))
+    .map(([work, rest]) => [...work, ...rest.flat()]);

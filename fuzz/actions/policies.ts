@@ -1,0 +1,55 @@
+/** Policies that executions of a random run are created with. */
+export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
+
+/** Policies that make deep states reachable in few steps: small caps, short times, every kind of backoff. */
+export const POLICIES = [
+  undefined,
+  { retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 50 } } },
+  {
+    retryPolicy: {
+      maxRetries: 3,
+      backoff: { type: 'exponential', initialDelayMs: 10, maxDelayMs: 65, multiplier: 2.5, jitter: true },
+      retryableCategories: ['io', 'timeout'],
+    },
+  },
+  { retryPolicy: { maxRetries: 1 }, timeoutPolicy: { attemptTimeoutMs: 700 }, maxReclaimCount: 1 },
+  { timeoutPolicy: { attemptTimeoutMs: 1_500, executionDeadlineMs: 4_000 }, maxReclaimCount: 0 },
+  { maxReleaseCount: 1, priority: 7, dedupWindowMs: 900, streamPolicy: { retentionTtlMs: 0 } },
+  {
+    maxReclaimCount: 2,
+    maxReleaseCount: 0,
+    delayUntil: 1_700_000_000_900,
+    streamPolicy: { retentionTtlMs: -1 },
+    retryPolicy: { maxRetries: 0 },
+  },
+  {
+    timeoutPolicy: { executionDeadlineMs: 1_700_000_003_000 },
+    retryPolicy: { maxRetries: 5, backoff: { type: 'exponential', initialDelayMs: 0, maxDelayMs: 0, multiplier: 1 } },
+  },
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_300 },
+    retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 20 } },
+  },
+  // The backoff is cut at the second retry; attempts time out in the millisecond in which the shortest lease ends.
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_000 },
+    retryPolicy: {
+      maxRetries: 4,
+      backoff: { type: 'exponential', initialDelayMs: 7, maxDelayMs: 20, multiplier: 2.5, jitter: true },
+    },
+  },
+  // Everything is due at once.
+  {
+    timeoutPolicy: { attemptTimeoutMs: 1_000, executionDeadlineMs: 1_000 },
+    retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 1_000 }, retryableCategories: ['timeout'] },
+  },
+  // Attempts time out while their lease is good, and only some failures are worth a retry.
+  {
+    timeoutPolicy: { attemptTimeoutMs: 800 },
+    retryPolicy: {
+      maxRetries: 4,
+      backoff: { type: 'exponential', initialDelayMs: 9, maxDelayMs: 10, multiplier: 3, jitter: true },
+      retryableCategories: ['timeout', 'transient', 'io'],
+    },
+  },
+] as const;

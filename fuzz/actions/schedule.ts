@@ -1,0 +1,77 @@
+/** How random runs call the operations of `model/schedule`, and read a partition. */
+import fc from 'fast-check';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { isTerminal } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
+import { CAPABILITY_SETS, KINDS, LANES, pick, ttlMs, unit, type Pick } from './choices.js';
+import { generator, type Reads } from './generator.js';
+import { choose } from './world.js';
+
+/** The kinds that a claim names: one that it wants to take is always among them. */
+function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
+  if (chosen === null) return undefined;
+  const kinds = chosen.map((index) => KINDS[index] as string);
+  return wanted === undefined ? kinds : [...kinds, wanted.executionKind];
+}
+
+interface Claim {
+  /** The lane and the capabilities that this execution needs; else those that follow. */
+  readonly wants: Pick | null;
+  readonly lane: number;
+  readonly worker: number;
+  readonly capabilities: number;
+  readonly count: number;
+  readonly ttlMs: number;
+  readonly ahead: boolean;
+  /** Kinds that it takes; any when null. */
+  readonly kinds: readonly number[] | null;
+}
+
+export const scheduleActions = {
+  claim: generator<Claim>({
+    weight: 12,
+    choices: {
+      wants: fc.option(pick('claimable', 'claimable', 'lapsed'), { freq: 4 }),
+      lane: fc.nat(LANES.length - 1),
+      worker: fc.nat(2),
+      capabilities: fc.constantFrom(0, 1, 2, 2, 3),
+      count: fc.integer({ min: 1, max: 3 }),
+      ttlMs,
+      ahead: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      kinds: fc.option(fc.subarray([0, 1, 2], { minLength: 1 }), { freq: 2 }),
+    },
+    resolve(world, choices) {
+      const wanted = choices.wants === null ? undefined : choose(world, choices.wants);
+      const capabilities = wanted?.requiredCapabilities ?? (CAPABILITY_SETS[choices.capabilities] as readonly string[]);
+      return [
+        {
+          name: 'claimForWorker',
+          args: {
+            partition: world.partition,
+            laneId: wanted?.laneId ?? (LANES[choices.lane] as string),
+            workerId: 'pool',
+            workerInstanceId: `worker-${choices.worker}`,
+            workerCapabilities: [...capabilities],
+            leaseTtlMs: choices.ttlMs,
+            ahead: choices.ahead,
+            kinds: kindsOf(choices.kinds, wanted),
+            claims: Array.from({ length: choices.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
+          },
+        },
+      ];
+    },
+  }),
+  due: generator({
+    weight: 4,
+    choices: { limit: fc.constantFrom(1, 2, 100), loop: fc.nat(1), jitter: unit },
+    resolve({ executions, now, partition }, { limit, loop, jitter }) {
+      // Which of one slot's executions goes first is free: all that are due go at once. What comes before this in a batch
+      // may be the last that is due: few at once only where nothing can be purged.
+      const purges = executions.some(({ situation, dueAt }) => isTerminal(situation) && (dueAt ?? Infinity) <= now);
+      const args = { partition, owner: `loop-${loop}`, jitter: jitter ?? undefined };
+      return [{ name: 'applyDue', args: { ...args, limit: purges ? LIMITS.maxPageSize : limit } }];
+    },
+  }),
+};
+
+export const scheduleReads: Reads = ({ partition }) => [['listPartitionLanes', { partition }]];

@@ -1,0 +1,138 @@
+/** What a choice means in a world: which execution, whose fence, what time. */
+import {
+  isActiveSituation,
+  isClaimable,
+  isDelayed,
+  isReclaimable,
+  isRunnable,
+  isTerminal,
+} from '../../model/execution/situation.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import type { FullFence } from '../../model/lease/fence.js';
+import type { Command } from '../../model/machine.js';
+import { nextTimerAt } from '../../model/schedule/timers.js';
+import type { Tables } from '../../model/state.js';
+import type { Among, Moment, Owner, Pick } from './choices.js';
+
+/** What a resolution may look at. */
+export interface World {
+  readonly now: number;
+  readonly partition: string;
+  readonly tables: Readonly<Tables>;
+  /** In the order of their creation. */
+  readonly executions: readonly ReadonlyExecution[];
+  /** Every fence that a claim gave out, oldest first. */
+  readonly fences: ReadonlyMap<string, readonly FullFence[]>;
+  /** The last calls, oldest first. */
+  readonly recent: readonly Command[];
+  uuid(): string;
+}
+
+const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
+  any: () => true,
+  running: ({ situation }) => situation === 'running',
+  lapsed: ({ situation }) => isReclaimable(situation),
+  claimable: ({ situation }) => isClaimable(situation),
+  runnable: ({ situation }) => isRunnable(situation),
+  delayed: ({ situation }) => isDelayed(situation),
+  terminal: ({ situation }) => isTerminal(situation),
+  missing: () => false,
+};
+
+export function choose(world: World, { among, index }: Pick): ReadonlyExecution | undefined {
+  const matching = world.executions.filter(MATCHES[among]);
+  const from = matching.length > 0 || among === 'missing' ? matching : world.executions;
+  return from.length === 0 ? undefined : from[index % from.length];
+}
+
+export function chosenId(world: World, pick: Pick): string {
+  return choose(world, pick)?.executionId ?? `${world.partition}:00000000-0000-4000-a000-00000000000${pick.index}`;
+}
+
+/** Every time at which something changes by itself, ascending. */
+function momentsOf(world: World): number[] {
+  const times = world.executions.flatMap((execution) => [
+    ...(isTerminal(execution.situation) ? [execution.dueAt ?? 0] : []),
+    ...(isActiveSituation(execution.situation) ? [execution.dueAt ?? 0, execution.attemptTimeoutAt ?? 0] : []),
+    nextTimerAt(execution) ?? 0,
+    execution.executionDeadlineAt ?? 0,
+  ]);
+  return [...new Set(times)].filter((at) => at > world.now - 1_000).sort((a, b) => a - b);
+}
+
+export function resolveMoment(world: World, { from, index, offsetMs }: Moment): number {
+  const moments = from === 'timer' ? momentsOf(world) : [];
+  const base = moments.length === 0 ? world.now : (moments[index % moments.length] as number);
+  return Math.max(0, base + offsetMs);
+}
+
+export function fenceOf(
+  world: World,
+  execution: ReadonlyExecution | undefined,
+  owner: Owner,
+): Partial<FullFence> | undefined {
+  const known = execution === undefined ? [] : (world.fences.get(execution.executionId) ?? []);
+  // Whoever never owned it can still guess the epoch.
+  const latest = known.at(-1) ?? {
+    leaseId: world.uuid(),
+    leaseEpoch: execution?.currentLeaseEpoch ?? 1,
+    attemptId: world.uuid(),
+  };
+  switch (owner.fence) {
+    case 'current':
+      return latest;
+    case 'previous':
+      return known.at(-2) ?? latest;
+    case 'none':
+      return undefined;
+    case 'no_lease':
+      return { ...latest, leaseId: undefined };
+    case 'no_epoch':
+      return { ...latest, leaseEpoch: undefined };
+    case 'no_attempt':
+      return { ...latest, attemptId: undefined };
+    case 'wrong_lease':
+      return { ...latest, leaseId: world.uuid() };
+    case 'wrong_epoch':
+      return { ...latest, leaseEpoch: latest.leaseEpoch + 1 };
+    case 'wrong_attempt':
+      return { ...latest, attemptId: world.uuid() };
+  }
+}
+
+/** A reason may be empty; which is follows from the pick, so that runs stay reproducible. */
+export const reasonFor = ({ index }: Pick, reason: string): string => (index % 3 === 2 ? '' : reason);
+
+export interface Claimant {
+  readonly execution: ReadonlyExecution | undefined;
+  readonly args: {
+    executionId: string;
+    fence: Partial<FullFence> | undefined;
+    attemptIndex: number | undefined;
+    source: Owner['source'];
+  };
+}
+
+export function claimantOf(world: World, owner: Owner): Claimant {
+  const execution = choose(world, owner.pick);
+  const current = (execution?.totalAttemptCount ?? 1) - 1;
+  const attemptIndex =
+    owner.attemptIndex === 'none' ? undefined : Math.max(0, owner.attemptIndex === 'current' ? current : current + 1);
+  return {
+    execution,
+    args: {
+      executionId: chosenId(world, owner.pick),
+      fence: fenceOf(world, execution, owner),
+      attemptIndex,
+      source: owner.source,
+    },
+  };
+}
+
+/** Bytes that differ from place to place. */
+export const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 37 + 200) % 256);
+
+/** An object without the members that are not there. */
+export function withoutUndefined<Value extends object>(value: Value): Value {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Value;
+}
