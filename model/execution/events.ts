@@ -53,5 +53,14 @@ export const executionEvents = {
     delay: { delayUntil: fact.number(), attemptTimeoutRemainingMs: fact.optionalNumber() },
   }),
   execution_promoted: event('execution_promoted', 'o', EXECUTION, {}),
+  /** An operator keeps the execution from being claimed. */
+  execution_held: event('execution_held', 'A', EXECUTION, {
+    hold: { heldBy: fact.text() },
+    long: { holdReason: fact.words() },
+  }),
+  hold_released: event('hold_released', 'B', EXECUTION, {
+    hold: { releasedBy: fact.text() },
+    long: { releaseReason: fact.words() },
+  }),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
 } as const;

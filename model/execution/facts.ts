@@ -95,6 +95,11 @@ export const executionFacts = fact.factTable({
     leaseReleaseCount: fact.counter(),
     failureCategory: fact.optionalText(),
   },
+  hold: {
+    /** Since when an operator keeps it from being claimed; unset while nobody does (ruling 23). */
+    heldAt: fact.optionalNumber(),
+    heldBy: fact.optionalText(),
+  },
   progress: {
     progressPct: fact.optionalNumber(),
     progressUpdatedAt: fact.optionalNumber(),
@@ -112,6 +117,7 @@ export const executionFacts = fact.factTable({
     /** Reasons can be empty: whether there was a failure or a cancellation, category and canceller say. */
     failureReason: fact.words(),
     cancellationReason: fact.words(),
+    holdReason: fact.words(),
     progressMessage: fact.optionalText(),
     leaseRevokeReason: fact.ofOwner(fact.words()),
   },

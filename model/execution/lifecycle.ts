@@ -19,9 +19,17 @@ export function endOwnership(execution: Execution): void {
   execution.attemptTimeoutAt = undefined;
 }
 
+/** Nobody keeps the execution from being claimed any longer. */
+export function endHold(execution: Execution): void {
+  execution.heldAt = undefined;
+  execution.heldBy = undefined;
+  execution.holdReason = '';
+}
+
 /** Ends the execution. */
 export function end(execution: Execution, situation: Situation, at: number, purgeAt: number | undefined): void {
   endOwnership(execution);
+  endHold(execution);
   execution.nextAttempt = 'first';
   execution.delayUntil = undefined;
   execution.attemptTimeoutRemainingMs = undefined;

@@ -3,7 +3,7 @@ import { changes, makes, removes, type Recipe } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
-import { become, end, wait } from './lifecycle.js';
+import { become, end, endHold, wait } from './lifecycle.js';
 
 /** A recipe of the execution for an event. */
 export type ExecutionRecipe<Type extends EventType> = Recipe<Execution, EventNamed<Type>>;
@@ -42,6 +42,8 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseReclaimCount: 0,
     leaseReleaseCount: 0,
     failureCategory: undefined,
+    heldAt: undefined,
+    heldBy: undefined,
     progressPct: undefined,
     progressUpdatedAt: undefined,
     cancelledBy: undefined,
@@ -51,6 +53,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     policy: event.policy,
     failureReason: '',
     cancellationReason: '',
+    holdReason: '',
     progressMessage: undefined,
     leaseRevokeReason: '',
   };
@@ -102,5 +105,11 @@ export const executionRecipes: Recipes = {
     become(execution, 'ready', event.at, undefined);
     execution.delayUntil = undefined;
   }),
+  execution_held: changes((execution, event) => {
+    execution.heldAt = event.at;
+    execution.heldBy = event.heldBy;
+    execution.holdReason = event.holdReason;
+  }),
+  hold_released: changes(endHold),
   execution_purged: removes,
 };

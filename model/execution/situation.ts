@@ -179,16 +179,20 @@ const PENDING: Record<NextAttempt, AttemptState> = {
   replay: 'pending_replay_attempt',
 };
 
-type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount'>;
+type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount' | 'heldAt'>;
+
+/** What an operator's hold makes of work that could be claimed without it (R11). Other situations keep their vector. */
+const HELD = { eligibility: 'blocked_by_operator', blocking: 'paused_by_operator' } as const;
 
 /** The seven dimensions of an execution's state. */
 export function stateVector(execution: Placed): StateVector {
   const row: Row = SITUATIONS[execution.situation];
+  const { eligibility, blocking } = execution.situation === 'ready' && isHeld(execution) ? HELD : row;
   return {
     lifecyclePhase: row.phase,
     ownershipState: row.ownership,
-    eligibilityState: row.eligibility,
-    blockingReason: row.blocking,
+    eligibilityState: eligibility,
+    blockingReason: blocking,
     terminalOutcome: row.outcome,
     attemptState: attemptState(execution, row),
     publicState: row.publicState,
@@ -218,8 +222,16 @@ export const isDelayed = (situation: Situation): boolean =>
 /** Whether its last owner lost it. */
 export const isReclaimable = (situation: Situation): situation is 'lease_expired' | 'lease_revoked' =>
   situation === 'lease_expired' || situation === 'lease_revoked';
-/** Whether a claim may take the execution: it waits in its lane's queue, or its last owner lost it. */
+/** Whether the situation is one in which a claim takes executions: it waits for a worker, or its last owner lost it. */
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);
+/** Whether an operator keeps the execution from being claimed. While it is owned, the hold takes effect afterwards. */
+export const isHeld = ({ heldAt }: Pick<ReadonlyExecution, 'heldAt'>): boolean => heldAt !== undefined;
+/**
+ * Whether the execution stands in its queue, so that a claim may take it: its situation is one for that, and nothing
+ * beside the situation keeps it out. Queues, claims and canonical states all ask this; the Lua twin is `ff.is_queued`.
+ */
+export const isQueued = (execution: Pick<ReadonlyExecution, 'situation' | 'heldAt'>): boolean =>
+  isClaimable(execution.situation) && !isHeld(execution);
 
 /** Whether the execution has an owner, or one that was lost: then it has a lease, an attempt and a time. */
 export function isActive(execution: ReadonlyExecution): execution is ActiveExecution {
