@@ -125,6 +125,8 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   expireExecution: { executionId: idOf(4), expireReason: 'attempt_timeout', jitter: 0.5 },
   purgeExecution: { executionId: idOf(4) },
   describeExecution: { executionId: RUNNING },
+  holdExecution: { executionId: idOf(4), reason: 'r', requestedBy: 'ann' },
+  releaseHold: { executionId: RUNNING, reason: 'r', requestedBy: 'ann' },
   readExecutionInfo: { executionId: RUNNING },
   readExecutionState: { executionId: RUNNING },
   readExecutionContext: { executionId: RUNNING },

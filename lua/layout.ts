@@ -14,7 +14,7 @@ export const SPILLED = '>';
 
 /**
  * Fields of the core hash: a facet each, then facts that can be long, then what is no fact. Letters are never given to
- * something else.
+ * something else; a facet that is an extra has one letter, a long fact may have two.
  */
 export const FIELDS = {
   naming: 'n',
@@ -27,12 +27,14 @@ export const FIELDS = {
   worker: 'w',
   timing: 'c',
   retries: 'r',
+  hold: 'h',
   progress: 'p',
   ending: 'e',
   tags: 't',
   policy: 'P',
   failureReason: 'F',
   cancellationReason: 'X',
+  holdReason: 'Kh',
   progressMessage: 'M',
   leaseRevokeReason: 'V',
   /** The policy's rules, see `policyRules`. */
@@ -46,7 +48,7 @@ export const FIELDS = {
  * Facets and facts that most executions do not have. The last value of `life` names those that there are, by their
  * fields: so what an execution needs is read by one command, and what is lost is missed.
  */
-export const EXTRAS = ['bounds', 'needs', 'wait', 'timing', 'retries', 'progress', 'tags', 'rules'] as const;
+export const EXTRAS = ['bounds', 'needs', 'wait', 'timing', 'retries', 'hold', 'progress', 'tags', 'rules'] as const;
 
 /** Suffixes of the keys beside the core hash of an execution. */
 export const SUFFIXES = {

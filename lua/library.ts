@@ -153,6 +153,7 @@ function lookUps(): string[] {
   });
   return [
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
+    `local PUBLIC_STATE = ${luaTable(situations.map(({ letter, publicState }) => [letter, JSON.stringify(publicState)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
     `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,

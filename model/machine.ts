@@ -10,6 +10,7 @@ import { failExecution } from './execution/fail.js';
 import { findExecution } from './execution/find.js';
 import { updateProgress } from './execution/progress.js';
 import { promoteDelayed } from './execution/promote.js';
+import { holdExecution, releaseHold } from './execution/hold.js';
 import { purgeExecution } from './execution/purge.js';
 import {
   describeExecution,
@@ -45,6 +46,8 @@ export const OPERATIONS = {
   purgeExecution,
   beginAttempt,
   applyDue,
+  holdExecution,
+  releaseHold,
 } as const;
 
 /** Reads of one execution or one partition. */

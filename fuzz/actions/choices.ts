@@ -9,7 +9,16 @@ export const LANES = ['alpha', 'beta'] as const;
 export const CAPABILITY_SETS = [[], ['gpu'], ['eu', 'gpu'], ['eu']] as const;
 
 /** Which executions a choice is made among. */
-export type Among = 'any' | 'running' | 'lapsed' | 'claimable' | 'runnable' | 'delayed' | 'terminal' | 'missing';
+export type Among =
+  | 'any'
+  | 'running'
+  | 'lapsed'
+  | 'claimable'
+  | 'runnable'
+  | 'delayed'
+  | 'held'
+  | 'terminal'
+  | 'missing';
 export interface Pick {
   readonly among: Among;
   readonly index: number;

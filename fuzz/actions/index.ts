@@ -8,11 +8,12 @@ import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { executionActions, executionReads } from './execution.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
 import { leaseActions } from './lease.js';
+import { operatingActions } from './operating.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import type { World } from './world.js';
 
 /** Every generator, by the name of what it does. */
-const GENERATORS = { ...executionActions, ...leaseActions, ...scheduleActions } as const;
+const GENERATORS = { ...executionActions, ...leaseActions, ...scheduleActions, ...operatingActions } as const;
 
 const READS: readonly Reads[] = [executionReads, scheduleReads];
 

@@ -3,6 +3,7 @@ import {
   isActiveSituation,
   isClaimable,
   isDelayed,
+  isHeld,
   isReclaimable,
   isRunnable,
   isTerminal,
@@ -35,6 +36,7 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
   claimable: ({ situation }) => isClaimable(situation),
   runnable: ({ situation }) => isRunnable(situation),
   delayed: ({ situation }) => isDelayed(situation),
+  held: isHeld,
   terminal: ({ situation }) => isTerminal(situation),
   missing: () => false,
 };

@@ -25,6 +25,6 @@ function ff.decide.cancel_execution(call, group, execution_id, fence, reason)
     if not owner then return ff.reject('stale_lease') end
   end
   local purge_at, purge_text = ff.check_ending(call, execution)
-  if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
+  if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
   return KIND.cancelled, ff.apply.execution_cancelled, execution, group.source, reason, purge_at, purge_text
 end

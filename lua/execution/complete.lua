@@ -18,7 +18,8 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
     return LIMIT.not_staged
   end
   local purge_at, purge_text = ff.check_ending(call, execution)
-  if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == '' then
+  if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
+    and not ff.is_held(execution) then
     return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
   end
   return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,

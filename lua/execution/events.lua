@@ -56,8 +56,7 @@ function ff.apply.progress_updated(call, execution, progress_pct, progress_messa
   if progress_pct ~= '' then execution.progress_pct = progress_pct end
   local progress = ff.progress_text(execution.progress_pct, call.now_text)
   ff.note_extra(execution, FIELD.progress)
-  command('HSET', key, FIELD.life, ff.life_text(execution.situation, execution.next_attempt, execution.due_at,
-    execution.last_transition_at, execution.started_at, execution.total_attempt_count, execution.extras))
+  command('HSET', key, FIELD.life, ff.same_life(execution))
   if progress_message ~= '' then
     command('HSET', key, FIELD.progress, progress, FIELD.progress_message,
       ff.fit(key, FIELD.progress_message, progress_message))
@@ -151,6 +150,24 @@ end
 function ff.apply.execution_promoted(call, execution)
   ff.make_ready(call, execution, execution.next_attempt, ff.remaining_of(execution))
   ff.append(call, EVENT.execution_promoted, execution.id)
+end
+
+function ff.apply.execution_held(call, execution, held_by, reason)
+  local key = execution.key
+  if ff.is_queued(execution) then ff.dequeue(call, execution) end
+  ff.note_extra(execution, FIELD.hold)
+  command('HSET', key, FIELD.life, ff.same_life(execution),
+    FIELD.hold, ff.fit(key, FIELD.hold, ff.hold_text(call.now_text, held_by)),
+    FIELD.hold_reason, ff.fit(key, FIELD.hold_reason, reason))
+  ff.append(call, EVENT.execution_held, execution.id, held_by, reason)
+end
+
+-- The execution returns to its place.
+function ff.apply.hold_released(call, execution, released_by, reason)
+  ff.end_hold(execution)
+  command('HSET', execution.key, FIELD.life, ff.same_life(execution))
+  ff.enqueue(execution)
+  ff.append(call, EVENT.hold_released, execution.id, released_by, reason)
 end
 
 -- The list of a retention slot keeps the id: it counts only while a record's purge time names the slot (ruling 24).

@@ -22,7 +22,7 @@ function ff.decide.expire_execution(call, group, execution_id, jitter)
   if not execution or ff.is_terminal(execution.situation) then return KIND.already_terminal end
   local due_at = timeout_of(execution, group.reason)
   if not due_at or due_at > call.now then return KIND.not_yet_due end
-  if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
+  if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
   local apply, a, b, c = ff.timed_out(call, execution, group.reason, tonumber(jitter))
   if apply == ff.apply.retry_scheduled then
     return { KIND.retry_scheduled, c, execution.total_attempt_count }, apply, execution, a, b, c

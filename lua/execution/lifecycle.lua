@@ -12,6 +12,16 @@ function ff.is_claimable(situation)
   return situation == SITUATION.ready or ff.is_reclaimable(situation)
 end
 
+-- Whether an operator keeps an execution from being claimed: an extra that is there only while it holds.
+function ff.is_held(execution)
+  return execution.extras ~= '' and string.find(execution.extras, FIELD.hold, 1, true) ~= nil
+end
+
+-- Whether an execution stands in its queue: the one place that says so, with `isQueued` of the model.
+function ff.is_queued(execution)
+  return ff.is_claimable(execution.situation) and not ff.is_held(execution)
+end
+
 function ff.is_delayed(situation)
   return situation == SITUATION.delayed or situation == SITUATION.retry_backoff or situation == SITUATION.resume_delay
 end
@@ -50,9 +60,21 @@ end
 
 -- Takes an execution out of its queue, if it stands in one. Why its lease was revoked is told no longer.
 local function leave_queue(call, execution)
-  if not ff.is_claimable(execution.situation) then return end
-  ff.dequeue(call, execution)
+  if ff.is_queued(execution) then ff.dequeue(call, execution) end
   if execution.situation == SITUATION.lease_revoked then command('HDEL', execution.key, FIELD.lease_revoke_reason) end
+end
+
+-- The facet `life` of an execution whose situation stays as it is.
+function ff.same_life(execution)
+  return ff.life_text(execution.situation, execution.next_attempt, execution.due_at, execution.last_transition_at,
+    execution.started_at, execution.total_attempt_count, execution.extras)
+end
+
+-- Nobody keeps an execution from being claimed any longer. The caller writes `life`.
+function ff.end_hold(execution)
+  if not ff.is_held(execution) then return end
+  ff.drop_extra(execution, FIELD.hold)
+  command('HDEL', execution.key, FIELD.hold, FIELD.hold_reason)
 end
 
 -- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
@@ -60,6 +82,7 @@ end
 function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   leave_queue(call, execution)
   ff.stop_timer(call, execution)
+  ff.end_hold(execution)
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
   if purge_at then ff.retain(call, execution.id, purge_at) end
@@ -77,11 +100,11 @@ function ff.wait(call, execution, situation, next_attempt, until_at, remaining_m
   ff.set_timer(call, execution)
 end
 
--- Makes an execution claimable by any worker that can run it. What follow are further fields and values.
+-- Makes an execution wait for any worker that can run it. What follow are further fields and values.
 function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
   execution.next_attempt = next_attempt
   disown(execution, ff.become(call, execution, SITUATION.ready, ''), '', remaining_ms, ...)
-  ff.enqueue_ready(execution)
+  ff.enqueue(execution)
   ff.set_timer(call, execution)
 end

@@ -30,6 +30,13 @@ function ff.note_extra(execution, field)
   if not string.find(extras, field, 1, true) then execution.extras = extras .. field end
 end
 
+-- The extras of an execution without one that is there.
+function ff.drop_extra(execution, field)
+  local extras = execution.extras
+  local at = string.find(extras, field, 1, true)
+  execution.extras = string.sub(extras, 1, at - 1) .. string.sub(extras, at + 1)
+end
+
 -- There is no execution: or one of which the most important facet is lost.
 function ff.no_life(key)
   if command('EXISTS', key) == 0 then return nil end

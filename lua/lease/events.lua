@@ -68,7 +68,7 @@ end
 -- The lease is over for its owner; the execution waits to be reclaimed. What follow are further fields and values.
 local function lapse(call, execution, situation, ...)
   command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, execution.due_at), ...)
-  ff.enqueue_reclaimable(call, execution)
+  ff.enqueue(execution)
   ff.set_timer(call, execution)
 end
 

@@ -24,7 +24,7 @@ local function due_step(call, id, jitter)
   if not kind then ff.damaged('the record has a timer and nothing is due for it') end
   local step = { execution = execution, kind = kind }
   if kind == 'execution_deadline' or kind == 'attempt_timeout' then
-    if ff.is_claimable(execution.situation) then ff.check_queue_of(call, execution) end
+    if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
     step.apply, step.a, step.b, step.c = ff.timed_out(call, execution, kind, jitter_of(id, jitter))
     return step
   end

@@ -119,7 +119,7 @@ end
 -- Loads a candidate with what its owner needs.
 local function load_candidate(call, id, queue)
   local execution = load_first(call, id) or ff.damaged('the record is missing')
-  if not ff.is_claimable(execution.situation) then ff.damaged('the record is in a queue and cannot be claimed') end
+  if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
   execution.queue = queue
   execution.needs = queue.needs
   if execution.total_attempt_count == '' then

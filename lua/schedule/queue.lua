@@ -26,19 +26,19 @@ function ff.check_queue_of(call, execution)
   ff.check_queue(call, execution.queue)
 end
 
--- Makes an execution claimable by priority, then age. Needs given loaded, or priority and created_at.
-function ff.enqueue_ready(execution)
+-- Puts an execution into its queue, if it is to stand there: lapsed work by the time of its lapse, before everything
+-- else; other work by priority, then age. Needs given loaded, or priority and created_at.
+function ff.enqueue(execution)
+  if not ff.is_queued(execution) then return end
   if not execution.created_at then ff.read_given(execution) end
   local priority = tonumber(execution.priority) or 0
-  local score = execution.created_at - priority * LIMIT.priority_step
+  local score
+  if ff.is_reclaimable(execution.situation) then
+    score = LIMIT.reclaim_band + execution.last_transition_at
+  else
+    score = execution.created_at - priority * LIMIT.priority_step
+  end
   ff.add_noted(execution.queue, ff.digits(score), score, execution.id, priority)
-end
-
--- Makes lapsed work claimable before everything else.
-function ff.enqueue_reclaimable(call, execution)
-  if not execution.priority then ff.read_given(execution) end
-  local score = LIMIT.reclaim_band + call.now
-  ff.add_noted(execution.queue, ff.digits(score), score, execution.id, tonumber(execution.priority) or 0)
 end
 
 -- Takes an execution out of its queue.

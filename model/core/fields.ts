@@ -219,5 +219,8 @@ export const fence = withWireForm(fenceTriple, {
   encode: (value) => [fenceText(value as z.output<typeof fenceTriple> | undefined)],
 });
 
+/** Who asks for an operator's change, for the log: a person, a script, a service. */
+export const requester = creatorIdentity.default('operator');
+
 /** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */
 export const source = z.enum(['lease_holder', 'operator_override']).default('lease_holder');

@@ -45,7 +45,7 @@ export const holdExecution = operation({
     if (isHeld(execution)) return accept({ kind: 'already_satisfied', reason: 'already_held' });
     const { publicState } = SITUATIONS[execution.situation];
     return accept(
-      { kind: 'held', executionId, publicState: publicState as (typeof LIVE_PUBLIC_STATES)[number] },
+      { kind: 'held', executionId, publicState },
       { type: 'execution_held', executionId, at: now, heldBy: requestedBy, holdReason: reason },
     );
   },
@@ -74,7 +74,7 @@ export const releaseHold = operation({
     if (!isHeld(execution)) return accept({ kind: 'already_satisfied', reason: 'not_held' });
     const { publicState } = SITUATIONS[execution.situation];
     return accept(
-      { kind: 'hold_released', executionId, publicState: publicState as (typeof LIVE_PUBLIC_STATES)[number] },
+      { kind: 'hold_released', executionId, publicState },
       { type: 'hold_released', executionId, at: now, releasedBy: requestedBy, releaseReason: reason },
     );
   },

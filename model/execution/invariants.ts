@@ -2,10 +2,18 @@
 import { compareBytes } from '../ids.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
-import type { LogRule } from '../specification/replay.js';
+import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { idempotencyId } from './idempotency.js';
 import type { ReadonlyExecution } from './facts.js';
-import { isDelayed, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
+import {
+  isDelayed,
+  isHeld,
+  isRunnable,
+  isTerminal,
+  stateVector,
+  type PublicState,
+  type StateVector,
+} from './situation.js';
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
@@ -36,6 +44,7 @@ function isLegalVector(vector: StateVector): boolean {
     (lifecyclePhase === 'terminal') === (terminalOutcome !== 'none') &&
     (blockingReason === 'waiting_for_retry_backoff') === (waits && attemptState === 'pending_retry_attempt') &&
     (blockingReason === 'waiting_for_delay') === (waits && attemptState !== 'pending_retry_attempt') &&
+    (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator') &&
     (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
     (blockingReason === 'waiting_for_worker') ===
       (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
@@ -50,7 +59,9 @@ function ownershipIsNamed(it: ReadonlyExecution): boolean {
     (ownershipState === 'leased') === (it.situation === 'running') &&
     (ownershipState === 'lease_expired_reclaimable') === (it.situation === 'lease_expired') &&
     (ownershipState === 'lease_revoked') === (it.situation === 'lease_revoked') &&
-    (eligibilityState === 'eligible_now') === (it.situation === 'ready')
+    (eligibilityState === 'eligible_now' || eligibilityState === 'blocked_by_operator') ===
+      (it.situation === 'ready') &&
+    (eligibilityState === 'blocked_by_operator') === (it.situation === 'ready' && isHeld(it))
   );
 }
 
@@ -162,6 +173,21 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       (it.cancellationReason === '' || it.cancelledBy !== undefined),
   },
   {
+    name: 'a hold says since when and by whom, and ends with the execution',
+    ofTime: true,
+    holds: (it, { now }) =>
+      it.heldAt === undefined
+        ? it.heldBy === undefined && it.holdReason === ''
+        : it.heldBy !== undefined && !isTerminal(it.situation) && it.heldAt >= it.createdAt && it.heldAt <= now,
+  },
+  {
+    name: 'it is held if and only if the events say so',
+    holds: (it, { replay: { tallies } }) => {
+      const tally = tallies.get(it.executionId);
+      return tally === undefined || isHeld(it) === tally.held;
+    },
+  },
+  {
     name: 'priority is in its range',
     holds: (it) => it.priority >= LIMITS.minPriority && it.priority <= LIMITS.maxPriority,
   },
@@ -229,6 +255,17 @@ export const executionRules: readonly LogRule[] = [
     name: 'a purge follows the end of the execution and of its retention',
     holds: ({ event, past }) =>
       event.type !== 'execution_purged' || (past?.end?.purgeAt !== undefined && event.at >= past.end.purgeAt),
+  },
+  {
+    name: 'held work is not claimed',
+    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || !past.held,
+  },
+  {
+    name: 'a hold is made and released in turn',
+    holds({ event, past }) {
+      if (event.type === 'execution_held') return past?.held === false;
+      return event.type !== 'hold_released' || past?.held === true;
+    },
   },
   {
     name: 'a delay that is over was due',

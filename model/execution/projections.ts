@@ -1,6 +1,14 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
 import type { ReadonlyExecution } from './facts.js';
-import { isActive, isRunnable, isTerminal, stateVector, type PublicState, type StateVector } from './situation.js';
+import {
+  isActive,
+  isHeld,
+  isRunnable,
+  isTerminal,
+  stateVector,
+  type PublicState,
+  type StateVector,
+} from './situation.js';
 
 export interface AttemptSummary {
   readonly attemptId: string;
@@ -38,6 +46,12 @@ export interface ExecutionSnapshot {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+export interface HoldSummary {
+  readonly heldAt: number;
+  readonly heldBy: string;
+  readonly reason: string;
+}
+
 /** What readExecutionInfo answers. Times are ms since the epoch. */
 export interface ExecutionInfo {
   readonly executionId: string;
@@ -65,6 +79,8 @@ export interface ExecutionInfo {
   readonly leaseReclaimCount: number;
   readonly leaseReleaseCount: number;
   readonly blockingDetail: string;
+  /** An operator keeps it from being claimed: since when, by whom and why. */
+  readonly hold: HoldSummary | undefined;
   readonly failureReason: string | undefined;
   readonly failureCategory: string | undefined;
   readonly cancellationReason: string | undefined;
@@ -123,6 +139,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     leaseReclaimCount: execution.leaseReclaimCount,
     leaseReleaseCount: execution.leaseReleaseCount,
     blockingDetail: blockingDetail(execution),
+    hold: holdOf(execution),
     failureReason: execution.failureCategory === undefined ? undefined : execution.failureReason,
     failureCategory: execution.failureCategory,
     cancellationReason: execution.cancelledBy === undefined ? undefined : execution.cancellationReason,
@@ -142,9 +159,10 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
   };
 }
 
-/** Time of the last change of anything: of the situation, of the lease's end, of the progress. */
+/** Time of the last change of anything: of the situation, of the lease's end, of the progress, of a hold. */
 function lastMutationAt(execution: ReadonlyExecution): number {
-  return Math.max(execution.lastTransitionAt, execution.leaseLastRenewedAt ?? 0, execution.progressUpdatedAt ?? 0);
+  const { lastTransitionAt, leaseLastRenewedAt, progressUpdatedAt, heldAt } = execution;
+  return Math.max(lastTransitionAt, leaseLastRenewedAt ?? 0, progressUpdatedAt ?? 0, heldAt ?? 0);
 }
 
 function currentAttempt(execution: ReadonlyExecution): AttemptSummary | undefined {
@@ -166,7 +184,18 @@ function currentLease(execution: ReadonlyExecution): LeaseSummary | undefined {
   };
 }
 
+function holdOf({ heldAt, heldBy, holdReason }: ReadonlyExecution): HoldSummary | undefined {
+  return heldAt === undefined ? undefined : { heldAt, heldBy: heldBy ?? '', reason: holdReason };
+}
+
 function blockingDetail(execution: ReadonlyExecution): string {
+  const because = situationDetail(execution);
+  if (!isHeld(execution)) return because;
+  const held = `held by ${execution.heldBy}${execution.holdReason === '' ? '' : `: ${execution.holdReason}`}`;
+  return because === '' ? held : `${because}; ${held}`;
+}
+
+function situationDetail(execution: ReadonlyExecution): string {
   switch (execution.situation) {
     case 'delayed':
       return `delayed until ${execution.dueAt}`;

@@ -149,6 +149,15 @@ export const SITUATIONS = {
 export type Situation = keyof typeof SITUATIONS;
 export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
 
+/** Public states of executions that have not ended, of the situations that operations lead to. */
+export const LIVE_PUBLIC_STATES = [
+  ...new Set(
+    Object.values<Row>(SITUATIONS)
+      .filter((row) => row.outcome === 'none' && !row.reserved)
+      .map(({ publicState }) => publicState),
+  ),
+] as [PublicState, ...PublicState[]];
+
 /** What the next claim of a runnable execution starts, and the letter under which that is stored. */
 export const NEXT_ATTEMPTS = {
   /** Its first attempt. */

@@ -61,6 +61,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'lease_revoked':
     case 'progress_updated':
     case 'execution_promoted':
+    case 'execution_held':
+    case 'hold_released':
     case 'execution_purged':
       return undefined;
     default:

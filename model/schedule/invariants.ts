@@ -1,7 +1,7 @@
 /** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isClaimable, isReclaimable, isTerminal } from '../execution/situation.js';
+import { isClaimable, isHeld, isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { covers, needsOf, queueScore } from './queue.js';
@@ -25,8 +25,8 @@ const MAX_LOOKED_AT = 256;
 
 export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
-    name: 'nothing is stuck: what has not ended can be claimed or has a timer',
-    holds: (it) => isTerminal(it.situation) || isClaimable(it.situation) || nextTimer(it) !== undefined,
+    name: 'nothing is stuck: what has not ended can be claimed, has a timer, or is held by an operator',
+    holds: (it) => isTerminal(it.situation) || isQueued(it) || nextTimer(it) !== undefined || isHeld(it),
   },
   {
     name: 'a timer is armed for every time that matters',
@@ -40,13 +40,11 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       return nextTimer(it)?.at === (times.length === 0 ? undefined : Math.min(...times));
     },
   },
-  { name: 'queue scores are exact', holds: (it) => !isClaimable(it.situation) || Number.isSafeInteger(queueScore(it)) },
+  { name: 'queue scores are exact', holds: (it) => !isQueued(it) || Number.isSafeInteger(queueScore(it)) },
   {
     name: 'the order of scores is the order of service',
     check({ state }) {
-      const waiting = [...state.tables.execution.values()]
-        .filter(({ situation }) => isClaimable(situation))
-        .sort(byScore);
+      const waiting = [...state.tables.execution.values()].filter(isQueued).sort(byScore);
       for (let i = 1; i < waiting.length; i++) {
         const [a, b] = [waiting[i - 1] as ReadonlyExecution, waiting[i] as ReadonlyExecution];
         if (!inServiceOrder(a, b)) return `${b.executionId} should be served before ${a.executionId}`;
@@ -70,7 +68,7 @@ export const scheduleRules: readonly LogRule[] = [
           other === taken ||
           other.laneId !== taken.laneId ||
           other.executionKind !== taken.executionKind ||
-          !isClaimable(other.situation) ||
+          !isQueued(other) ||
           byScore(other, taken) > 0
         )
           continue;
@@ -80,10 +78,10 @@ export const scheduleRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'only claimable work is claimed',
+    name: 'only work that stands in its queue is claimed',
     holds({ event, before }) {
       const taken = isAcquisition(event) ? before.tables.execution.get(event.executionId) : undefined;
-      return taken === undefined || isClaimable(taken.situation);
+      return taken === undefined || isQueued(taken);
     },
   },
 ];

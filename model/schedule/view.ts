@@ -1,7 +1,7 @@
 /** What decisions and reads see of waiting and due work, and the same by definition. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isClaimable, isTerminal } from '../execution/situation.js';
+import { isQueued, isTerminal } from '../execution/situation.js';
 import type { Partition } from '../state.js';
 import { queueNameOf, queueScore, serves, type Offer } from './queue.js';
 import { nextTimerAt } from './timers.js';
@@ -39,8 +39,7 @@ export function scheduleByDefinition({ state: { tables } }: Partition): Schedule
     claimable: (laneId, offer, limit) =>
       all()
         .filter(
-          (execution) =>
-            execution.laneId === laneId && isClaimable(execution.situation) && serves(offer, queueNameOf(execution)),
+          (execution) => execution.laneId === laneId && isQueued(execution) && serves(offer, queueNameOf(execution)),
         )
         .sort((a, b) => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId))
         .slice(0, limit),

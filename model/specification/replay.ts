@@ -37,6 +37,8 @@ export interface Tally {
   remainingMs: number | undefined;
   /** End of the delay that is running. */
   delayUntil: number | undefined;
+  /** Whether an operator keeps it from being claimed. */
+  held: boolean;
   /** The event that ended the execution. */
   end: EndingEvent | undefined;
 }
@@ -176,6 +178,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     attemptTimeoutAt: undefined,
     remainingMs: undefined,
     delayUntil: created.delayUntil,
+    held: false,
     end: undefined,
   };
 }
@@ -242,6 +245,11 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'execution_expired':
       tally.end = event;
       tally.ownership = 'none';
+      tally.held = false;
+      return;
+    case 'execution_held':
+    case 'hold_released':
+      tally.held = event.type === 'execution_held';
       return;
     case 'progress_updated':
     case 'execution_created':

@@ -8,7 +8,7 @@ import { applyEffect, EFFECTS } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
-import { isClaimable, isTerminal } from '../../model/execution/situation.js';
+import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes } from '../../model/ids.js';
 import { generationOf } from '../../model/partition/cursor.js';
@@ -48,7 +48,7 @@ class Standing {
       this.purgeAt = execution.dueAt ?? NONE;
       return;
     }
-    if (isClaimable(execution.situation)) this.queueScore = queueScore(execution);
+    if (isQueued(execution)) this.queueScore = queueScore(execution);
     this.timerAt = nextTimerAt(execution) ?? NONE;
   }
 }

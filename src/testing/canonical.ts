@@ -3,7 +3,7 @@
  * from the entities by definition; a backend's is read back from its tables and indexes. They must be equal.
  */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { isClaimable, isTerminal } from '../../model/execution/situation.js';
+import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
@@ -59,7 +59,7 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
   const executions = tables.execution as readonly ReadonlyExecution[];
   for (const execution of executions) {
     const id = execution.executionId;
-    if (isClaimable(execution.situation)) {
+    if (isQueued(execution)) {
       push(queues, `${execution.laneId}\t${queueNameOf(execution)}`, [id, queueScore(execution)]);
     }
     if (isTerminal(execution.situation) && execution.dueAt !== undefined) push(slots, String(execution.dueAt), id);

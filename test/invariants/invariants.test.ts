@@ -42,6 +42,10 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a failure is named while it is the last word, and nowhere else': (it) =>
     Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
   'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
+  'a hold says since when and by whom, and ends with the execution': (it) =>
+    Object.assign(inSituation(it, 'completed'), { heldAt: it.now, heldBy: 'ann' }),
+  'it is held if and only if the events say so': (it) =>
+    Object.assign(inSituation(it, 'ready'), { heldAt: it.now, heldBy: 'ann' }),
   'priority is in its range': (it) => (inSituation(it, 'ready').priority = 9_001),
   'a terminal execution is purged at the end of the slot in which its retention ends': (it) =>
     ((inSituation(it, 'failed').dueAt as number) += RETENTION_SLOT_MS),
@@ -73,7 +77,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').currentLeaseEpoch += 1),
   'the lease in force is that of the last acquisition': (it) => (inSituation(it, 'running').currentLeaseId = UUID),
 
-  'nothing is stuck: what has not ended can be claimed or has a timer': (it) =>
+  'nothing is stuck: what has not ended can be claimed, has a timer, or is held by an operator': (it) =>
     (inSituation(it, 'retry_backoff').dueAt = undefined),
   // An attempt timeout that nobody arms: it is left on an execution that is not active.
   'a timer is armed for every time that matters': (it) => (inSituation(it, 'retry_backoff').attemptTimeoutAt = 1),
@@ -91,6 +95,19 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
   'a purge follows the end of the execution and of its retention': (it) =>
     (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
+  'held work is not claimed': (it) => {
+    const { executionId } = inSituation(it, 'ready');
+    append(it, { type: 'execution_held', executionId, at: it.now, heldBy: 'ann', holdReason: '' });
+    append(it, { ...claimOf(it, 'initial'), executionId });
+  },
+  'a hold is made and released in turn': (it) =>
+    append(it, {
+      type: 'hold_released',
+      executionId: inSituation(it, 'ready').executionId,
+      at: it.now,
+      releasedBy: 'ann',
+      releaseReason: '',
+    }),
   'a delay that is over was due': (it) => (lastOf(it, 'execution_delayed').delayUntil += 1),
   'an execution is not owned while its delay runs': (it) => remove(it, lastOf(it, 'execution_promoted')),
   'a delay that is over when it is asked for is none': (it) =>
@@ -135,7 +152,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     const [, , third] = [...it.state.tables.execution.values()];
     append(it, { ...claimOf(it, 'initial'), executionId: third?.executionId as string });
   },
-  'only claimable work is claimed': (it) =>
+  'only work that stands in its queue is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 };
 
