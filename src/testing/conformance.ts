@@ -3,101 +3,36 @@
  * use nothing but the engine's interface, so they hold for a backend of your own just as for ours.
  */
 import assert from 'node:assert/strict';
-import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { handleOf } from '../../model/handle.js';
-import { partitionKeyOf } from '../../model/ids.js';
-import type { ArgsOf, OutcomeOf } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ArgsOf } from '../../model/machine.js';
 import type { Wake } from '../backend.js';
-import type { TestEngine, TestEngineOptions } from './engine.js';
+import { operatingScenarios } from './conformance-operating.js';
+import {
+  bytes,
+  claim,
+  create,
+  eventTypes,
+  fenceOf,
+  LANE,
+  PARTITION,
+  refused,
+  stateOf,
+  take,
+  TTL_MS,
+  type ConformanceScenario,
+} from './conformance-steps.js';
 
-/** One thing that a backend must do. */
-export interface ConformanceScenario {
-  readonly name: string;
-  /** What the engine must be opened with, besides the choice of the backend. */
-  readonly options?: Pick<TestEngineOptions, 'retentionMs' | 'logMaxEntries' | 'partitions'>;
-  /** Rejects with an `AssertionError` where the backend does something else. The engine must be new or cleared. */
-  run(engine: TestEngine): Promise<void>;
-}
+export type { ConformanceScenario } from './conformance-steps.js';
 
-const LANE = 'conformance';
-const PARTITION = partitionKeyOf(0);
-const TTL_MS = 10_000;
 /** Longest wait for something that happens in real time, ms. */
 const WAKE_LIMIT_MS = 5_000;
 
 /** Whether the wake speaks of work that is there, not of work that this process is about to create. */
 const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving === undefined;
-const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
-
-async function create(engine: TestEngine, facts: Partial<ArgsOf<'createExecution'>> = {}): Promise<string> {
-  const executionId = facts.executionId ?? engine.executionId();
-  const outcome = await engine.backend.createExecution({
-    executionId,
-    namespace: 'conformance',
-    laneId: LANE,
-    executionKind: 'kind',
-    creatorIdentity: 'suite',
-    ...facts,
-  });
-  assert.equal(outcome.kind, 'created');
-  return executionId;
-}
-
-function claim(
-  engine: TestEngine,
-  facts: Partial<ArgsOf<'claimForWorker'>> = {},
-  count = 1,
-): Promise<OutcomeOf<'claimForWorker'>> {
-  const claims = Array.from({ length: count }, () => ({ leaseId: engine.uuid(), attemptId: engine.uuid() }));
-  return engine.backend.claimForWorker({
-    partition: PARTITION,
-    laneId: LANE,
-    workerId: 'worker',
-    workerInstanceId: 'worker-1',
-    leaseTtlMs: TTL_MS,
-    claims,
-    ...facts,
-  });
-}
-
-/** Claims exactly one execution. */
-async function take(engine: TestEngine, facts: Partial<ArgsOf<'claimForWorker'>> = {}): Promise<ClaimedExecution> {
-  const outcome = await claim(engine, facts);
-  assert.equal(outcome.kind, 'claimed');
-  return (outcome as Extract<typeof outcome, { kind: 'claimed' }>).executions[0] as ClaimedExecution;
-}
-
-const fenceOf = ({
-  leaseId,
-  leaseEpoch,
-  attemptId,
-}: ClaimedExecution): { leaseId: string; leaseEpoch: number; attemptId: string } => ({
-  leaseId,
-  leaseEpoch,
-  attemptId,
-});
-
-async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineError> {
-  const error = await call.then(
-    () => assert.fail(`was accepted instead of refused with ${code}`),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof EngineError, `threw ${String(error)} instead of an EngineError`);
-  assert.equal(error.code, code);
-  return error;
-}
-
-const stateOf = (engine: TestEngine, executionId: string): Promise<string | undefined> =>
-  engine.backend.readExecutionState({ executionId });
-
-async function eventTypes(engine: TestEngine): Promise<string[]> {
-  const { events } = await engine.backend.readLog({ partition: PARTITION, limit: 1_000 });
-  return events.map(({ event }) => event.type);
-}
 
 /** The scenarios. */
 export const conformance: readonly ConformanceScenario[] = [
+  ...operatingScenarios,
   {
     name: 'work is created, claimed and completed, and its bytes come back as they were',
     async run(engine) {
