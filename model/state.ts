@@ -1,10 +1,10 @@
 /** The state of one partition: what its log, folded, amounts to. A table per kind of entity. */
 import type { Applier } from './core/operation.js';
+import type { Entity, StateOfEntity } from './core/entity.js';
 import { executionEntity } from './execution/entity.js';
-import type { Execution } from './execution/facts.js';
-import { idempotencyKeyEntity, type IdempotencyEntry } from './execution/idempotency.js';
+import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
-import { laneEntity, type Lane } from './schedule/lane.js';
+import { laneEntity } from './schedule/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
 export const ENTITIES = {
@@ -15,10 +15,16 @@ export const ENTITIES = {
 
 export type EntityKind = keyof typeof ENTITIES;
 
-export interface Tables {
-  readonly execution: Map<string, Execution>;
-  readonly lane: Map<string, Lane>;
-  readonly idempotency_key: Map<string, IdempotencyEntry>;
+/** Every kind, in the order of the declarations. */
+export const ENTITY_KINDS = Object.keys(ENTITIES) as EntityKind[];
+
+export type EntityOf<Kind extends EntityKind> = StateOfEntity<(typeof ENTITIES)[Kind]>;
+
+export type Tables = { readonly [Kind in EntityKind]: Map<string, EntityOf<Kind>> };
+
+/** The declaration of a kind, with its types widened for generic code. */
+export function entityNamed(kind: EntityKind): Entity {
+  return ENTITIES[kind] as unknown as Entity;
 }
 
 export interface PartitionState {
@@ -54,7 +60,7 @@ export interface Partition {
 }
 
 export function emptyState(): PartitionState {
-  return { tables: { execution: new Map(), lane: new Map(), idempotency_key: new Map() } };
+  return { tables: Object.fromEntries(ENTITY_KINDS.map((kind) => [kind, new Map()])) as unknown as Tables };
 }
 
 export function emptyHeader(): Header {

@@ -28,16 +28,19 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
   readonly [Key in About['key']]: string;
 };
 
-export interface Entity<About extends Subject = Subject, State = unknown, Recipes = unknown> {
+export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable, Recipes = unknown> {
   readonly subject: About;
-  readonly facts: FactTable;
+  readonly facts: Table;
   /** By event type: those that it is the subject of, and those that name it among their facts. */
   readonly recipes: Recipes;
   /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
-  timerOf?(state: Readonly<State>): number | undefined;
+  timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }
 
 /** Declares an entity. */
-export const entity = <About extends Subject, State, Recipes>(
-  declaration: Entity<About, State, Recipes>,
-): Entity<About, State, Recipes> => declaration;
+export const entity = <About extends Subject, Table extends FactTable, Recipes>(
+  declaration: Entity<About, Table, Recipes>,
+): Entity<About, Table, Recipes> => declaration;
+
+/** The entity that a declaration is about. */
+export type StateOfEntity<D> = D extends Entity<infer About, infer Table> ? EntityState<About, Table> : never;

@@ -71,6 +71,8 @@ export type KeyReference =
   | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string]
   | readonly ['queues', laneId: string]
   | readonly ['idempotency', namespace: string, key: string]
+  /** The record of an entity of another kind. */
+  | readonly ['record', kind: string, id: string]
   | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine'];
 
 /** A text of a call: an argument, or several joined by tabs under a name. */

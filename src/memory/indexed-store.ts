@@ -4,7 +4,7 @@
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
-import { applyEffect, EFFECTS } from '../../model/evolve.js';
+import { applyEffect, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
@@ -21,11 +21,14 @@ import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
+import { Timers } from './timers.js';
 
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
 
-const NO_QUEUES: ReadonlyMap<string, OrderedIndex> = new Map();
+type Queue = OrderedIndex<ReadonlyExecution>;
+
+const NO_QUEUES: ReadonlyMap<string, Queue> = new Map();
 
 /** The one score of the index of ids. */
 const ID_ALONE = 0;
@@ -67,11 +70,11 @@ export class IndexedStore implements Store {
   readonly view: View;
   private readonly partition: Partition = emptyPartition();
   /** By lane, then by the name of the queue. */
-  private readonly queues = new Map<string, Map<string, OrderedIndex>>();
-  private readonly timers = new OrderedIndex();
+  private readonly queues = new Map<string, Map<string, Queue>>();
+  private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
   /** Every execution, by id alone. */
-  private readonly ids = new OrderedIndex();
+  private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
   private readonly before = new Standing();
   private readonly after = new Standing();
@@ -86,20 +89,30 @@ export class IndexedStore implements Store {
 
   record(event: Event): void {
     this.append(event);
-    const [subject, ...others] = EFFECTS[event.type];
-    if (subject === undefined) return;
-    // The subject of every event with effects is an execution: the one kind that has indexes.
+    for (const effect of EFFECTS[event.type]) {
+      if (effect.kind === 'execution') this.applyToExecution(event, effect);
+      else this.applyToOther(event, effect);
+    }
+    if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
+  }
+
+  private applyToExecution(event: Event, effect: Effect): void {
     const { executionId } = event as Extract<Event, { executionId: string }>;
     const known = this.partition.state.tables.execution.get(executionId);
     this.before.read(known);
-    const execution = applyEffect(this.partition.state, event, subject) as ReadonlyExecution;
-    for (const effect of others) applyEffect(this.partition.state, event, effect);
-    const removed = subject.recipe.does === 'removes';
+    const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
+    const removed = effect.recipe.does === 'removes';
     this.after.read(removed ? undefined : execution);
     this.reindex(execution);
-    if (known === undefined) this.ids.add(ID_ALONE, execution);
+    if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (removed) this.forget(executionId);
-    if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
+  }
+
+  private applyToOther(event: Event, effect: Effect): void {
+    const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
+    if (entity === undefined) return;
+    const id = entity[effect.key] as string;
+    this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
@@ -132,7 +145,7 @@ export class IndexedStore implements Store {
     }
     if (before.timerAt !== after.timerAt) {
       if (before.timerAt !== NONE) this.timers.remove(before.timerAt, id);
-      if (after.timerAt !== NONE) this.addTimer(after.timerAt, execution);
+      if (after.timerAt !== NONE) this.timers.add(after.timerAt, execution);
     }
     if (before.purgeAt !== after.purgeAt) {
       if (before.purgeAt !== NONE) this.slots.remove(before.purgeAt, id);
@@ -146,8 +159,8 @@ export class IndexedStore implements Store {
     if (lane === undefined) this.queues.set(laneId, (lane = new Map()));
     const name = queueNameOf(execution);
     let queue = lane.get(name);
-    if (queue === undefined) lane.set(name, (queue = new OrderedIndex()));
-    queue.add(score, execution);
+    if (queue === undefined) lane.set(name, (queue = new OrderedIndex<ReadonlyExecution>()));
+    queue.add(score, execution.executionId, execution);
     if (queue.first === execution) this.listener.onHead(execution);
   }
 
@@ -159,11 +172,6 @@ export class IndexedStore implements Store {
     if (lane === undefined || queue === undefined || queue.size > 0) return;
     // One empty queue may stay, for the common lane of one kind; more of them would pile up.
     if (lane.size > 1) lane.delete(name);
-  }
-
-  private addTimer(at: number, execution: ReadonlyExecution): void {
-    this.timers.add(at, execution);
-    if (this.timers.first === execution) this.listener.onTimer(at);
   }
 
   private forget(executionId: string): void {
@@ -206,10 +214,10 @@ export class IndexedStore implements Store {
     const lanes = this.partition.state.tables.lane;
     return {
       claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
-      due: (now, limit) => timers.head(limit, now),
+      due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
       nextDueAt() {
-        const next = Math.min(timers.firstScore ?? NONE, slots.first ?? NONE);
+        const next = Math.min(timers.firstAt, slots.first ?? NONE);
         return next === NONE ? undefined : next;
       },
       lanes: () => [...lanes.keys()].sort(compareBytes),

@@ -152,7 +152,7 @@ function answersOf({ view: { executions, schedule, log } }: Store, now: number):
   );
   return {
     claimable,
-    due: [1, 2, EVERYTHING].map((limit) => schedule.due(now, limit).map(({ executionId }) => executionId)),
+    due: [1, 2, EVERYTHING].map((limit) => schedule.due(now, limit)),
     // Order inside a slot is free, so only whole slots can be compared.
     purgeable: [now, now + RETENTION_MS, Infinity].map((at) => [...schedule.purgeable(at, EVERYTHING)].sort()),
     purgeablePageSize: schedule.purgeable(Infinity, 2).length,
