@@ -98,6 +98,8 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   renewLease: { ...owner, leaseTtlMs: 5_000 },
   beginAttempt: { ...owner },
   applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },
+  watchLog: { partition: PARTITION, after: 'g.1.1' },
+  watchEnds: { partition: PARTITION, ttlMs: 1_000 },
   markLeaseExpiredIfDue: { executionId: RUNNING },
   revokeLease: { executionId: RUNNING, expectedLeaseId: uuid(77), reason: 'r' },
   releaseLease: { ...owner, fence: { ...FENCE, leaseId: uuid(77) } },

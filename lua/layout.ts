@@ -139,8 +139,14 @@ export const TIMER_KINDS: Readonly<Record<string, string>> = Object.fromEntries(
   TIMED_KINDS.map((kind) => [kind, timerMember(kind, '')]),
 );
 
-/** Channels on which wakes are published, after the prefix: one per lane, and one for timers. */
-export const CHANNELS = { work: 'wake:', timers: 'timers' } as const;
+/**
+ * Channels after the prefix: wakes, one per lane and one for timers; and what is said of partitions to those that asked for
+ * it: that their log has more, and which executions ended.
+ */
+export const CHANNELS = { work: 'wake:', timers: 'timers', appended: 'appended', ended: 'ended' } as const;
+
+/** Most ids that one notice of ends names. */
+export const MAX_NOTICED_ENDS = 500;
 
 /** The key, after `<prefix>{fp:<n>}:`, that a reference names. */
 export function keyNameOf(reference: KeyReference): string {

@@ -39,6 +39,7 @@ import {
   KEYS,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
+  MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
   NOT_STAGED,
   RECORDS,
@@ -148,6 +149,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       staged_separator: STAGED_SEPARATOR,
       bytes_here: BYTES_HERE,
       not_staged: NOT_STAGED,
+      max_noticed_ends: MAX_NOTICED_ENDS,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
     },
   };

@@ -48,6 +48,8 @@ export const LIMITS = {
   maxReleaseCount: 100_000,
   /** Durations a caller may ask for (timeouts, retention, deduplication), ms: ten years. */
   maxDurationMs: 315_360_000_000,
+  /** How long a partition announces ends of executions to a caller that said once that it waits, ms. */
+  maxWatchTtlMs: 60_000,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;

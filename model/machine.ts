@@ -25,6 +25,7 @@ import { releaseLease } from './lease/release.js';
 import { renewLease } from './lease/renew.js';
 import { revokeLease } from './lease/revoke.js';
 import { listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { watchEnds, watchLog } from './partition/watch.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 
@@ -48,6 +49,8 @@ export const OPERATIONS = {
   applyDue,
   holdExecution,
   releaseHold,
+  watchLog,
+  watchEnds,
 } as const;
 
 /** Reads of one execution or one partition. */

@@ -4,6 +4,7 @@ import type { Entity, StateOfEntity } from './core/entity.js';
 import { executionEntity } from './execution/entity.js';
 import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
+import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { laneEntity } from './schedule/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
@@ -33,7 +34,7 @@ export interface PartitionState {
 
 /**
  * What every call knows of its partition (ruling 36). It is read and written once a call, and follows from the log,
- * but for `applier`, which is a courtesy among loops and no state.
+ * but for `applier` and `notices`, which are courtesies and no state.
  */
 export interface Header {
   /** Names this log: another one in its place has another. Empty while there is none. */
@@ -43,6 +44,7 @@ export interface Header {
   /** Time of the newest entry, 0 when nothing ever happened. */
   time: number;
   applier: Applier | undefined;
+  notices: Notices;
 }
 
 /** Bytes of executions, by execution: events name them and do not carry them. */
@@ -64,7 +66,7 @@ export function emptyState(): PartitionState {
 }
 
 export function emptyHeader(): Header {
-  return { generation: '', sequence: 0, time: 0, applier: undefined };
+  return { generation: '', sequence: 0, time: 0, applier: undefined, notices: NO_NOTICES };
 }
 
 export function emptyPartition(): Partition {

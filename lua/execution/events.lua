@@ -84,6 +84,7 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
       execution.extras))
   ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
+  if call.ends then ff.note_end(call, id) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
 end
 

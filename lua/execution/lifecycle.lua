@@ -86,6 +86,7 @@ function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
   if purge_at then ff.retain(call, execution.id, purge_at) end
+  if call.ends then ff.note_end(call, execution.id) end
 end
 
 -- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.

@@ -5,6 +5,7 @@ import { EFFECTS } from '../evolve.js';
 import { execute, transitionTime, type Store } from '../execute.js';
 import type { AnyDecision, ParsedCommand } from '../machine.js';
 import { generationOf } from '../partition/cursor.js';
+import { passNotices, type Notices } from '../partition/notices.js';
 import { emptyPartition, type Partition } from '../state.js';
 import { viewByDefinition, type View } from '../view.js';
 import { evolve } from './evolve.js';
@@ -29,6 +30,7 @@ export class SpecMachine implements Store {
     if (header.sequence === 0) header.generation = generationOf(event.at);
     header.sequence += 1;
     header.time = event.at;
+    passNotices(header, event.at);
     log.push({ sequence: header.sequence, event });
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
     for (const { kind, key, recipe } of EFFECTS[event.type]) {
@@ -48,5 +50,9 @@ export class SpecMachine implements Store {
 
   leaveTo(applier: Applier | undefined): void {
     this.partition.header.applier = applier;
+  }
+
+  announce(notices: Notices): void {
+    this.partition.header.notices = notices;
   }
 }

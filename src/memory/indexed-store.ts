@@ -12,6 +12,7 @@ import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes } from '../../model/ids.js';
 import { generationOf } from '../../model/partition/cursor.js';
+import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
@@ -41,14 +42,17 @@ class Standing {
   queueScore = NONE;
   timerAt = NONE;
   purgeAt = NONE;
+  ended = false;
 
   read(execution: ReadonlyExecution | undefined): void {
     this.queueScore = NONE;
     this.timerAt = NONE;
     this.purgeAt = NONE;
+    this.ended = false;
     if (execution === undefined) return;
     if (isTerminal(execution.situation)) {
       this.purgeAt = execution.dueAt ?? NONE;
+      this.ended = true;
       return;
     }
     if (isQueued(execution)) this.queueScore = queueScore(execution);
@@ -60,10 +64,14 @@ class Standing {
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
 
-/** What a store tells of: work that became the first of its queue, and a timer that became the first of all. */
+/** What a store tells of: work that became the first of its queue, a timer that became the first of all, and more when asked. */
 export interface StoreListener {
   onHead(execution: ReadonlyExecution): void;
   onTimer(at: number): void;
+  /** The log has an entry more; told when it was asked for. */
+  onAppended(): void;
+  /** Told while it is asked for. */
+  onEnded(executionId: string): void;
 }
 
 export class IndexedStore implements Store {
@@ -105,6 +113,8 @@ export class IndexedStore implements Store {
     this.after.read(removed ? undefined : execution);
     this.reindex(execution);
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
+    if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
+      this.listener.onEnded(executionId);
     if (removed) this.forget(executionId);
   }
 
@@ -123,6 +133,10 @@ export class IndexedStore implements Store {
     this.partition.header.applier = applier;
   }
 
+  announce(notices: Notices): void {
+    this.partition.header.notices = notices;
+  }
+
   /** The first of the queue that this execution is in, or was in. */
   headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
     return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first;
@@ -133,6 +147,10 @@ export class IndexedStore implements Store {
     if (header.sequence === 0) header.generation = generationOf(event.at);
     header.sequence += 1;
     header.time = event.at;
+    if (header.notices !== NO_NOTICES) {
+      if (header.notices.appends) this.listener.onAppended();
+      passNotices(header, event.at);
+    }
     this.log.append(event);
   }
 

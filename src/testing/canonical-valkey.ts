@@ -5,6 +5,7 @@
 import { FIELDS, HEADER_FIELDS, KEYS, SPILLED, STAGED_SEPARATOR, SUFFIXES, TIMER_KINDS } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
+import type { Notices } from '../../model/partition/notices.js';
 import { isShortId } from '../../model/short-id.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
@@ -215,14 +216,20 @@ function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
 }
 
 function headerOf(fields: Readonly<Record<string, string>>): Header {
-  const [generation = '', sequence, time] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+  const [generation = '', sequence, time, marks = ''] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
   const applier = fields[HEADER_FIELDS.applier]?.split('\t');
   return {
     generation,
     sequence: Number(sequence ?? 0),
     time: Number(time ?? 0),
     applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
+    notices: noticesOf(marks),
   };
+}
+
+function noticesOf(marks: string): Notices {
+  const [, watched, endsUntil] = /^(w?)(\d*)$/.exec(marks) ?? [];
+  return { appends: watched === 'w', endsUntil: endsUntil ? Number(endsUntil) : undefined };
 }
 
 function difference(a: readonly string[], b: readonly string[]): string[] {

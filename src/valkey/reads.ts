@@ -7,6 +7,7 @@ import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
+import { NO_NOTICES } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
@@ -104,6 +105,7 @@ export const FETCHES: Fetches = {
         sequence: Number(textOf(sequence)),
         time: Number(textOf(time)),
         applier: undefined,
+        notices: NO_NOTICES,
       };
       return viewOf({ log: { header, read: () => events } });
     },

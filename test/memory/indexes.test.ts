@@ -170,7 +170,7 @@ describe('the indexes of a partition in memory', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const settings = { retentionMs: RETENTION_MS };
-        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {} });
+        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {}, onAppended() {}, onEnded() {} });
         const spec = new SpecMachine(settings);
         let now = START;
         let minted = 0;
