@@ -95,7 +95,9 @@ export class PartitionWatch {
     }
   }
 
+  /** Notices may have been lost. Where many runs are waited for, the next poll finds what was. */
   lookAtAll(): void {
+    if (this.waiters.size > MAX_ASKED_SINGLY) return;
     for (const executionId of this.waiters.keys()) this.look(executionId);
   }
 
