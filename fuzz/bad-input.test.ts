@@ -136,6 +136,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   findExecution: { partition: PARTITION, namespace: 'n', idempotencyKey: 'key' },
   listExecutions: { partition: PARTITION, cursor: idOf(1), limit: 5 },
   listPartitionLanes: { partition: PARTITION },
+  readCounts: { partition: PARTITION, cursor: 'lane', limit: 5 },
   readLog: { partition: PARTITION, after: '.0.0', limit: 5 },
 };
 

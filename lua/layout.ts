@@ -119,6 +119,8 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** + lane: how many of its executions are in each situation, by its letter, and how many are held. */
+  counts: 'counts:',
   /** + lane + tab + needs + tab + kind */
   queue: 'queue:',
   /** + lane: the names of its queues that have work. */
@@ -130,6 +132,9 @@ export const KEYS = {
   /** `<kind>:<id>` of what could not be read -> when and why. */
   quarantine: 'quarantine',
 } as const;
+
+/** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */
+export const COUNTED_HELD = '*';
 
 /** Fields of the header. */
 export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;

@@ -33,6 +33,7 @@ import { luaFiles } from './files.js';
 import {
   BYTES_HERE,
   CHANNELS,
+  COUNTED_HELD,
   FIELDS,
   GATHER_FROM_ARGUMENTS,
   HEADER_FIELDS,
@@ -151,6 +152,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       not_staged: NOT_STAGED,
       max_noticed_ends: MAX_NOTICED_ENDS,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
+      held: COUNTED_HELD,
     },
   };
 }

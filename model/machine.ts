@@ -28,6 +28,7 @@ import { listExecutions, listPartitionLanes, readLog } from './partition/reads.j
 import { watchEnds, watchLog } from './partition/watch.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
+import { readCounts } from './schedule/read-counts.js';
 
 /** Operations change state; each is one command of one partition. */
 export const OPERATIONS = {
@@ -63,6 +64,7 @@ export const QUERIES = {
   findExecution,
   listExecutions,
   listPartitionLanes,
+  readCounts,
   readLog,
 } as const;
 

@@ -22,6 +22,7 @@ export function viewOfMoment(
       purgeable: (at) => (ended && (state.dueAt ?? Infinity) <= at ? [state.executionId] : []),
       nextDueAt: () => undefined,
       lanes: () => [],
+      tallies: () => new Map(),
     },
     log: { header: emptyHeader(), read: () => [] },
   };

@@ -2,8 +2,9 @@
 -- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
 
 -- What every creation does besides writing the record.
-local function place(call, group, id)
+local function place(call, group, id, situation)
   ff.enter_id(call, id)
+  ff.tally(call, group.lane_id, nil, situation)
   if group.lane_is_new then
     group.lane_is_new = false
     command('SADD', call.base .. KEY.lanes, group.lane_id)
@@ -19,7 +20,7 @@ function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
     command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text,
       FIELD.input, ff.keep_bytes(key .. SUFFIX.input, input_at, input))
   end
-  place(call, group, id)
+  place(call, group, id, SITUATION.ready)
   ff.append(call, EVENT.execution_created, id, group.naming, given)
 end
 
@@ -41,7 +42,7 @@ function ff.apply.execution_created(call, group, new)
   also(FIELD.tags, ff.fit(key, FIELD.tags, group.tags))
   also(FIELD.policy, ff.fit(key, FIELD.policy, group.policy))
   command('HSET', unpack(change, 1, size))
-  place(call, group, id)
+  place(call, group, id, new.situation)
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end
   if new.idempotency_name then
     ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
@@ -82,6 +83,7 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   command('HSET', execution.key, FIELD.life,
     ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count,
       execution.extras))
+  ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
@@ -157,6 +159,7 @@ function ff.apply.execution_held(call, execution, held_by, reason)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.note_extra(execution, FIELD.hold)
+  ff.tally(call, ff.lane_of(execution), nil, LIMIT.held)
   command('HSET', key, FIELD.life, ff.same_life(execution),
     FIELD.hold, ff.fit(key, FIELD.hold, ff.hold_text(call.now_text, held_by)),
     FIELD.hold_reason, ff.fit(key, FIELD.hold_reason, reason))
@@ -165,7 +168,7 @@ end
 
 -- The execution returns to its place.
 function ff.apply.hold_released(call, execution, released_by, reason)
-  ff.end_hold(execution)
+  ff.end_hold(call, execution)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   ff.enqueue(execution)
   ff.append(call, EVENT.hold_released, execution.id, released_by, reason)
@@ -175,6 +178,7 @@ end
 function ff.apply.execution_purged(call, execution)
   local key = execution.key
   ff.leave_id(call, execution.id)
+  ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

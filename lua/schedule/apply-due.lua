@@ -1,7 +1,7 @@
 -- apply_due: see model/schedule/apply-due.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
-local load_for_purge = ff.loader('fence')
+local load_for_purge = ff.loader('naming', 'fence')
 
 local JITTER_STEPS = 1000
 

@@ -4,6 +4,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isTerminal } from '../execution/situation.js';
 import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
+import { talliesByDefinition, type Tally } from './counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from './queue.js';
 import { timerMember } from './timers.js';
 
@@ -18,6 +19,8 @@ export interface ScheduleView {
   nextDueAt(): number | undefined;
   /** Lanes that ever had work here, ascending. */
   lanes(): readonly string[];
+  /** Executions by lane and situation, of these lanes at least; a lane without executions may be left out. */
+  tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
 }
 
 /** What stands in an order of times, under its name in that order. */
@@ -69,5 +72,6 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
       return times.length === 0 ? undefined : Math.min(...times);
     },
     lanes: () => [...tables.lane.keys()].sort(compareBytes),
+    tallies: () => talliesByDefinition(all()),
   };
 }

@@ -14,12 +14,14 @@ import { compareBytes } from '../../model/ids.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
+import type { Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
+import { LaneCounts } from './lane-counts.js';
 import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
 import { Timers } from './timers.js';
@@ -81,6 +83,7 @@ export class IndexedStore implements Store {
   private readonly queues = new Map<string, Map<string, Queue>>();
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
+  private readonly counts = new LaneCounts();
   /** Every execution, by id alone. */
   private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
@@ -108,9 +111,11 @@ export class IndexedStore implements Store {
     const { executionId } = event as Extract<Event, { executionId: string }>;
     const known = this.partition.state.tables.execution.get(executionId);
     this.before.read(known);
+    this.counts.before(known);
     const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
     const removed = effect.recipe.does === 'removes';
     this.after.read(removed ? undefined : execution);
+    this.counts.after(execution, removed);
     this.reindex(execution);
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
@@ -239,6 +244,7 @@ export class IndexedStore implements Store {
         return next === NONE ? undefined : next;
       },
       lanes: () => [...lanes.keys()].sort(compareBytes),
+      tallies: () => this.counts.entries(),
     };
   }
 
@@ -272,6 +278,7 @@ export class IndexedStore implements Store {
         ]),
       ),
       timers: this.timers.positions(),
+      counts: this.counts.entries(),
       slots: this.slots.entries(),
       ids: Array.from(this.ids.positions(), ({ id }) => id),
     };
@@ -283,6 +290,7 @@ export interface Inspection {
   readonly partition: Partition;
   readonly queues: ReadonlyMap<string, ReadonlyMap<string, Iterable<Position>>>;
   readonly timers: Iterable<Position>;
+  readonly counts: ReadonlyMap<string, Tally>;
   /** Time of the purge, and the ids in no order. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;
   readonly ids: Iterable<string>;

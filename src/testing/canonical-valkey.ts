@@ -7,10 +7,12 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
 import { isShortId } from '../../model/short-id.js';
+import type { Tally } from '../../model/schedule/counts.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
+import { decodeTally } from '../valkey/tally.js';
 import { decodeRecord, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
-import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
+import { base64Of, canonicalCounts, sortedRecord, type CanonicalState } from './canonical.js';
 
 const SHORT_LENGTH = 22;
 
@@ -55,6 +57,7 @@ class PartitionReader {
   private leafNames: string[] = [];
   private timers: [string, number][] = [];
   private lanes: string[] = [];
+  private readonly tallies = new Map<string, Tally>();
   private header: Header = emptyHeader();
   private logEnd: [sequence: number, time: number] = [0, 0];
 
@@ -83,6 +86,7 @@ class PartitionReader {
       },
       queues: sortedRecord(this.queues),
       timers: this.timers,
+      counts: canonicalCounts(this.tallies),
       slots: sortedRecord(
         this.slots.map(([at, members]) => [at, members.filter((id) => known.get(id)?.dueAt === Number(at))] as const),
       ),
@@ -107,7 +111,10 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
-    else if (name.startsWith(KEYS.leaf))
+    else if (name.startsWith(KEYS.counts)) {
+      const lane = name.slice(KEYS.counts.length);
+      this.tallies.set(lane, decodeTally(lane, new Map(Object.entries(await client.hgetall(key)))));
+    } else if (name.startsWith(KEYS.leaf))
       this.leaves.set(name.slice(KEYS.leaf.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
     else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.queued(key)]);
     else if (name.startsWith(KEYS.queues)) {

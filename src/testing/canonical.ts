@@ -5,6 +5,7 @@
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
+import { talliesByDefinition, type Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { timersByDefinition } from '../../model/schedule/view.js';
 import { ENTITY_KINDS, type EntityKind, type Header, type Partition } from '../../model/state.js';
@@ -16,6 +17,8 @@ export interface CanonicalState {
   readonly queues: Readonly<Record<string, readonly (readonly [string, number])[]>>;
   /** (`<kind>:<id>`, time) in order. */
   readonly timers: readonly (readonly [string, number])[];
+  /** By lane: executions by situation, and how many are held; zeros are left out. */
+  readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time of the purge -> ids in order. */
   readonly slots: Readonly<Record<string, readonly string[]>>;
   readonly ids: readonly string[];
@@ -35,6 +38,15 @@ export const base64Of = (entries: Iterable<readonly [string, Uint8Array]>): Reco
 
 const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number =>
   a[1] - b[1] || compareBytes(a[0], b[0]);
+
+/** Tallies in a comparable form: lanes and situations without executions are left out. */
+export function canonicalCounts(tallies: ReadonlyMap<string, Tally>): CanonicalState['counts'] {
+  const counts = [...tallies].map(([lane, { situations, held }]) => {
+    const numbers: [string, number][] = [...situations, ['held', held]];
+    return [lane, sortedRecord(numbers.filter(([, number]) => number !== 0))] as const;
+  });
+  return sortedRecord(counts.filter(([, numbers]) => Object.keys(numbers).length > 0));
+}
 
 /** Every table, sorted by id. */
 export function canonicalTables(
@@ -66,6 +78,7 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
     tables,
     queues: sortedRecord([...queues].map(([name, entries]) => [name, entries.sort(inScoreOrder)] as const)),
     timers: timersByDefinition(partition.state).map(({ member, at }) => [member, at]),
+    counts: canonicalCounts(talliesByDefinition(executions)),
     slots: sortedRecord(slots),
     ids: executions.map(({ executionId }) => executionId),
     inputs: base64Of(partition.bytes.input),

@@ -13,6 +13,7 @@ import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
 import { decodeEntry } from './log-entries.js';
 import { decodeRecord } from './record.js';
+import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
 
@@ -84,6 +85,18 @@ export const FETCHES: Fetches = {
     request: () => ['list_lanes'],
     view: (reply) =>
       viewOf({ schedule: { lanes: () => (reply as WireReply[]).map((lane) => textOf(lane)).sort(compareBytes) } }),
+  },
+  readCounts: {
+    request: ({ cursor, limit }) => ['read_counts', cursor ?? '', String(limit + 1)],
+    view(reply) {
+      const lanes = (reply as [WireReply, WireReply][]).map(([lane, counts]) => [textOf(lane), counts] as const);
+      return viewOf({
+        schedule: {
+          lanes: () => lanes.map(([lane]) => lane),
+          tallies: () => new Map(lanes.map(([lane, counts]) => [lane, decodeTally(lane, pairsOf(counts))])),
+        },
+      });
+    },
   },
   readLog: {
     request({ after, limit }) {
