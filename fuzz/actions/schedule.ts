@@ -74,7 +74,4 @@ export const scheduleActions = {
   }),
 };
 
-export const scheduleReads: Reads = ({ partition }, { index, limit }) => [
-  ['listPartitionLanes', { partition }],
-  ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
-];
+export const scheduleReads: Reads = ({ partition }) => [['listPartitionLanes', { partition }]];

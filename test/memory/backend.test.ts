@@ -253,7 +253,6 @@ describe('the memory backend', () => {
       purged: 1,
       attemptsTimedOut: [],
       expired: [],
-      others: {},
       setAside: [],
       nextDueAt: undefined,
     });
