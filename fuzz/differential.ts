@@ -175,6 +175,7 @@ class DifferentialRun {
       now: this.now,
       partition: PARTITION,
       tables: this.spec.partition.state.tables,
+      header: this.spec.partition.header,
       executions: this.created.flatMap((id) => executions.get(id) ?? []),
       fences: this.fences,
       recent: this.recent,

@@ -1,6 +1,7 @@
 /**
  * The Lua that reads and writes facets, from the table of facts; the twin of `model/core/codec.ts`. For each facet:
- * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them.
+ * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them. Those of
+ * kinds other than executions have the kind in their names: `ff.read_<kind>_<facet>`, `ff.<kind>_<facet>_text`.
  */
 import { LONG, type Fact, type Facet, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
@@ -25,17 +26,19 @@ export function facetPatterns(table: FactTable): ReadonlyMap<string, string> {
 /** Whether the library calls a function. */
 type Uses = (name: string) => boolean;
 
-function facetCodec(facet: string, facts: Facet, uses: Uses): string[] {
-  // What stands behind the facts of `life` is the library's own, see `EXTRAS`.
-  const isLife = facet === 'life';
+/** `prefix` stands before the name of the facet in the names of the functions. */
+function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): string[] {
+  const named = `${prefix}${snakeCase(facet)}`;
+  // What stands behind the facts of an execution's `life` is the library's own, see `EXTRAS`.
+  const isLife = prefix === '' && facet === 'life';
   const names = [...Object.keys(facts).map(snakeCase), ...(isLife ? ['extras'] : [])];
   const targets = names.map((name) => `entity.${name}`).join(', ');
   const locals = names.map((_, i) => `v${i + 1}`).join(', ');
   const pattern = `^${[...valuePatterns(facts), ...(isLife ? ['%a*'] : [])].map((value) => `(${value})`).join('\\t')}`;
   const pad = '\\t'.repeat(names.length - 1);
   const read = [
-    `function ff.read_${facet}(entity)`,
-    `  local text = entity.${facet}`,
+    `function ff.read_${named}(entity)`,
+    `  local text = entity.${snakeCase(facet)}`,
     `  if text == '' then`,
     `    ${targets} = ${names.map(() => "''").join(', ')}`,
     '    return',
@@ -49,21 +52,29 @@ function facetCodec(facet: string, facts: Facet, uses: Uses): string[] {
     '',
   ];
   const write = [
-    `function ff.${facet}_text(${locals})`,
+    `function ff.${named}_text(${locals})`,
     `  return ${names.map((_, i) => `v${i + 1}`).join(" .. '\\t' .. ")}`,
     'end',
     '',
   ];
-  return [...(uses(`ff.read_${facet}`) ? read : []), ...(uses(`ff.${facet}_text`) ? write : [])];
+  return [...(uses(`ff.read_${named}`) ? read : []), ...(uses(`ff.${named}_text`) ? write : [])];
 }
 
-/** The file of the codecs of an entity's facets, those that are used. */
+const facetsOf = (table: FactTable): [string, Facet][] => Object.entries(table).filter(([facet]) => facet !== LONG);
+
+/** The file of the codecs of a kind's facets, those that are used. */
+export function recordCodecFile(kind: string, table: FactTable, uses: Uses): string {
+  return facetsOf(table)
+    .flatMap(([facet, facts]) => facetCodec(facet, facts, `${kind}_`, uses))
+    .join('\n');
+}
+
+/** The file of the codecs of an execution's facets, those that are used. */
 export function codecFile(table: FactTable, uses: Uses): string {
-  const facets = Object.entries(table).filter(([facet]) => facet !== LONG);
   return [
     '-- Written from the table of facts (lua/codec.ts).',
     '',
-    ...facets.flatMap(([facet, facts]) => facetCodec(facet, facts, uses)),
+    ...facetsOf(table).flatMap(([facet, facts]) => facetCodec(facet, facts, '', uses)),
     '-- Namespace, lane, kind and creator.',
     'function ff.split_naming(naming)',
     `  local namespace, lane_id, execution_kind, creator_identity = string.match(naming, '^${Array(4).fill(CAPTURE).join('\\t')}')`,

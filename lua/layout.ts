@@ -5,6 +5,9 @@
  */
 import type { KeyReference } from '../model/core/operation.js';
 import { memberOf } from '../model/ids.js';
+import { TIMED_KINDS } from '../model/schedule/due.js';
+import { timerMember } from '../model/schedule/timers.js';
+import type { EntityKind } from '../model/state.js';
 
 /** Longest value of a core hash, bytes. */
 export const MAX_FIELD_BYTES = 64;
@@ -28,7 +31,6 @@ export const FIELDS = {
   timing: 'c',
   retries: 'r',
   hold: 'h',
-  edits: 'k',
   progress: 'p',
   ending: 'e',
   tags: 't',
@@ -49,18 +51,7 @@ export const FIELDS = {
  * Facets and facts that most executions do not have. The last value of `life` names those that there are, by their
  * fields: so what an execution needs is read by one command, and what is lost is missed.
  */
-export const EXTRAS = [
-  'bounds',
-  'needs',
-  'wait',
-  'timing',
-  'retries',
-  'hold',
-  'edits',
-  'progress',
-  'tags',
-  'rules',
-] as const;
+export const EXTRAS = ['bounds', 'needs', 'wait', 'timing', 'retries', 'hold', 'progress', 'tags', 'rules'] as const;
 
 /** Suffixes of the keys beside the core hash of an execution. */
 export const SUFFIXES = {
@@ -73,6 +64,24 @@ export const SUFFIXES = {
 
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
 export const MAX_LEAF_IDS = 100;
+
+/** How entities of a kind other than executions are stored: a hash each, whose fields are facets and facts that can be long. */
+export interface RecordLayout {
+  /** What their keys begin with, after `<prefix>{fp:<n>}:`; then the id. Ends in a colon, and begins like no other key. */
+  readonly key: string;
+  /** Facets, and facts of the facet `long`, and their fields. The first facet of the table is in every record. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** Kinds that have records of their own. Letters are never given to something else. */
+export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {};
+
+/** How the records of a kind are stored. @throws TypeError when they have no keys of their own */
+function recordLayoutOf(kind: string): RecordLayout {
+  const layout = RECORDS[kind as EntityKind];
+  if (layout === undefined) throw new TypeError(`Entities of the kind "${kind}" have no records of their own.`);
+  return layout;
+}
 
 /** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
 export const SHORT_SLOT = 128;
@@ -110,6 +119,8 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** + lane: how many of its executions are in each situation, by its letter, and how many are held. */
+  counts: 'counts:',
   /** + lane + tab + needs + tab + kind */
   queue: 'queue:',
   /** + lane: the names of its queues that have work. */
@@ -122,14 +133,25 @@ export const KEYS = {
   quarantine: 'quarantine',
 } as const;
 
+/** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */
+export const COUNTED_HELD = '*';
+
 /** Fields of the header. */
 export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;
 
 /** Members of the timers index: the kind of the entity, and its id. */
-export const TIMER_KINDS = { execution: 'execution:' } as const;
+export const TIMER_KINDS: Readonly<Record<string, string>> = Object.fromEntries(
+  TIMED_KINDS.map((kind) => [kind, timerMember(kind, '')]),
+);
 
-/** Channels on which wakes are published, after the prefix: one per lane, and one for timers. */
-export const CHANNELS = { work: 'wake:', timers: 'timers' } as const;
+/**
+ * Channels after the prefix: wakes, one per lane and one for timers; and what is said of partitions to those that asked for
+ * it: that their log has more, and which executions ended.
+ */
+export const CHANNELS = { work: 'wake:', timers: 'timers', appended: 'appended', ended: 'ended' } as const;
+
+/** Most ids that one notice of ends names. */
+export const MAX_NOTICED_ENDS = 500;
 
 /** The key, after `<prefix>{fp:<n>}:`, that a reference names. */
 export function keyNameOf(reference: KeyReference): string {
@@ -140,6 +162,8 @@ export function keyNameOf(reference: KeyReference): string {
       return `${KEYS.queue}${reference[1]}\t${reference[2].join(',')}\t${reference[3]}`;
     case 'queues':
       return KEYS.queues + reference[1];
+    case 'record':
+      return recordLayoutOf(reference[1]).key + reference[2];
     case 'idempotency':
       return `${KEYS.idempotency}${reference[1]}:${reference[2]}`;
     default:

@@ -23,31 +23,36 @@ import {
   RECLAIM_BAND,
   RETENTION_SLOT_MS,
 } from '../model/limits.js';
+import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
-import { codecFile } from './codec.js';
+import { codecFile, recordCodecFile } from './codec.js';
 import { commandsIn } from './commands.js';
 import { luaFiles } from './files.js';
 import {
   BYTES_HERE,
   CHANNELS,
+  COUNTED_HELD,
   FIELDS,
   GATHER_FROM_ARGUMENTS,
   HEADER_FIELDS,
   KEYS,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
+  MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
   NOT_STAGED,
+  RECORDS,
   SHORT_SLOT,
   SPILLED,
   STAGED_SEPARATOR,
   SUFFIXES,
   TIMER_KINDS,
+  type RecordLayout,
 } from './layout.js';
 import { link, type Literals, type LuaFile } from './link.js';
-import { loaderText } from './loader.js';
+import { loaderText, recordLoaderText } from './loader.js';
 import { SHAPES } from './parameters.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
@@ -94,9 +99,19 @@ const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string
 const lettersOf = (table: Readonly<Record<string, { readonly letter: string }>>): Record<string, string> =>
   Object.fromEntries(Object.entries(table).map(([name, { letter }]) => [name, letter]));
 
+/** Kinds with records of their own, and how they are stored. */
+const RECORD_KINDS = Object.entries(RECORDS) as [EntityKind, RecordLayout][];
+
+/** `<KIND>.<facet>` for the fields of a kind's records, `<KIND>.key` for what their keys begin with. */
+const recordLiterals = (): Literals =>
+  Object.fromEntries(
+    RECORD_KINDS.map(([kind, { key, fields }]) => [kind.toUpperCase(), { ...snakeKeys(fields), key }]),
+  );
+
 /** What model/ and the layout say, by the names that the Lua has for it. */
 function literalsOf(functionPrefix: string, hash: string): Literals {
   return {
+    ...recordLiterals(),
     SITUATION: lettersOf(SITUATIONS),
     EVENT: lettersOf(EVENTS),
     NEXT: NEXT_ATTEMPTS,
@@ -125,8 +140,6 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       default_priority: DEFAULTS.priority,
       default_max_reclaim_count: DEFAULTS.maxReclaimCount,
       default_max_release_count: DEFAULTS.maxReleaseCount,
-      default_max_replay_count: DEFAULTS.maxReplayCount,
-      max_tags: LIMITS.maxTags,
       default_dedup_window_ms: DEFAULTS.dedupWindowMs,
       max_reclaims_exceeded: MAX_RECLAIMS_EXCEEDED,
       max_field_bytes: MAX_FIELD_BYTES,
@@ -137,7 +150,9 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       staged_separator: STAGED_SEPARATOR,
       bytes_here: BYTES_HERE,
       not_staged: NOT_STAGED,
+      max_noticed_ends: MAX_NOTICED_ENDS,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
+      held: COUNTED_HELD,
     },
   };
 }
@@ -167,13 +182,24 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;
   const all = Object.values(files).join('\n');
+  const uses = (called: string): boolean => all.includes(`${called}(`);
   const parts: LuaFile[] = [
-    { path: 'core/codec', text: codecFile(executionFacts, (called) => all.includes(`${called}(`)) },
+    { path: 'core/codec', text: codecFile(executionFacts, uses) },
+    ...RECORD_KINDS.map(([kind]) => ({
+      path: `${kind}/codec`,
+      text: recordCodecFile(kind, entityNamed(kind).facts, uses),
+    })),
     ...inOrder(Object.keys(files))
       .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
       .map((path) => ({ path, text: files[path] as string })),
   ];
-  const loader = (names: readonly string[]): string => loaderText(executionFacts, names);
+  const loader = (writer: string, names: readonly string[]): string => {
+    if (writer === 'loader') return loaderText(executionFacts, names);
+    const [kind, ...facets] = names as [EntityKind, ...string[]];
+    const layout = RECORDS[kind];
+    if (layout === undefined) throw new Error(`lua: there are no records of the kind "${kind}"`);
+    return recordLoaderText(kind, entityNamed(kind).facts, layout, facets);
+  };
   const textWith = (hash: string): string =>
     [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash), loader), ''].join('\n');
   const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);

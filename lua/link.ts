@@ -22,7 +22,13 @@ const MAX_SHARED_LOCALS = 140;
 const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 'schedule', 'main']);
 
 /** Members of `ff` that are looked up by name while a call runs. */
-const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query']);
+const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query', 'due']);
+
+/** What loaders are written out by: of executions, and of records of a kind. */
+const LOADERS: ReadonlySet<string> = new Set(['loader', 'record']);
+
+/** The text of a loader, from the name of what writes it and what it is given. */
+export type WriteLoader = (writer: string, names: readonly string[]) => string;
 
 const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table']);
 const GLOBALS: ReadonlySet<string> = new Set([
@@ -70,17 +76,22 @@ const literal = (value: string | number): string => (typeof value === 'number' ?
 
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
-/** `ff.loader('a', 'b')` written out. */
-function withLoaders({ path, text }: LuaFile, loader: (names: readonly string[]) => string): LuaFile {
+/** `ff.loader('a', 'b')` and `ff.record('kind', 'a')` written out. */
+function withLoaders({ path, text }: LuaFile, loader: WriteLoader): LuaFile {
   const tokens = tokensOf(text, 'lua');
   let written = '';
   let at = 0;
   for (let i = 0; i + 3 < tokens.length; i++) {
     const [first, , name, open] = tokens.slice(i, i + 4) as [Token, Token, Token, Token];
-    if (first.text !== 'ff' || name.text !== 'loader' || !is(open, '(')) continue;
+    if (first.text !== 'ff' || !LOADERS.has(name.text) || !is(open, '(')) continue;
     const close = tokens.findIndex((token, place) => place > i + 3 && is(token, ')'));
     const names = tokens.slice(i + 4, close).filter(({ kind }) => kind === 'string');
-    written += text.slice(at, first.start) + loader(names.map((each) => each.text.slice(1, -1)));
+    written +=
+      text.slice(at, first.start) +
+      loader(
+        name.text,
+        names.map((each) => each.text.slice(1, -1)),
+      );
     at = (tokens[close] as Token).end;
   }
   return { path, text: written + text.slice(at) };
@@ -130,11 +141,7 @@ function linkFile({ path, text }: LuaFile, literals: Literals, places: ReadonlyM
  * The lines that declare what is shared, then the files, each in a block of its own. `ff.bind` sets what comes from the
  * server: while a library is loaded nothing of Lua is in reach, so the first call does it.
  */
-export function link(
-  sources: readonly LuaFile[],
-  literals: Literals,
-  loader: (names: readonly string[]) => string,
-): readonly string[] {
+export function link(sources: readonly LuaFile[], literals: Literals, loader: WriteLoader): readonly string[] {
   const files = sources.map((file) => withLoaders(file, loader));
   const places = placesOf(files);
   const linked = files.map((file) => ({ path: file.path, ...linkFile(file, literals, places) }));
@@ -146,7 +153,7 @@ export function link(
   const tables = [...new Set([...places.values()].flatMap((place) => place.match(/^\w+(?=\.)/) ?? []))].sort();
   const names = builtIns.map(builtInName).join(', ');
   return [
-    'local ff = { apply = {}, decide = {}, prepare = {}, query = {} }',
+    'local ff = { apply = {}, decide = {}, prepare = {}, query = {}, due = {} }',
     'local command',
     `local ${names}`,
     `local ${locals.join(', ')}`,

@@ -5,7 +5,7 @@
 import { facetPatterns } from './codec.js';
 import { LONG, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
-import { EXTRAS, FIELDS, SPILLED } from './layout.js';
+import { EXTRAS, FIELDS, SPILLED, type RecordLayout } from './layout.js';
 
 /** The field that a facet, or a fact that can be long, is stored in, by its name in the Lua. */
 const FIELD_OF: ReadonlyMap<string, string> = new Map(
@@ -32,7 +32,7 @@ const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 /** Long enough for the values that an older build did not know. */
 const PAD = '\\t'.repeat(8);
 
-/** The text of a loader. @throws Error when a name is no field */
+/** The text of a loader of executions. @throws Error when a name is no field */
 export function loaderText(table: FactTable, names: readonly string[]): string {
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
@@ -71,7 +71,7 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
     `  local values = server.pcall('HMGET', key, ${fields})`,
     "  if values.err then ff.damaged('the record is none') end",
     '  local life = values[1]',
-    '  if not life then return ff.no_life(key) end',
+    "  if not life then return ff.no_record(key, 'life') end",
     `  local ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
     "  if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
     ...locals,
@@ -81,6 +81,51 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
     `    id = id, key = key, ${facts.map((fact, i) => `${fact} = f${i + 1}`).join(', ')}, extras = extras,`,
     `    ${names.map((name) => `${name} = ${name}`).join(', ')},`,
     '  }',
+    'end',
+  ].join('\n');
+}
+
+/**
+ * The text of a loader of another kind's records, `ff.record('<kind>', ...)`: a function of a call and an id that answers
+ * the record with the named facets as texts, checked, or nil when there is none. @throws Error when a name is no field
+ */
+export function recordLoaderText(
+  kind: string,
+  table: FactTable,
+  layout: RecordLayout,
+  names: readonly string[],
+): string {
+  const first = snakeCase(Object.keys(table)[0] ?? '');
+  const fields = new Map(Object.entries(layout.fields).map(([name, field]) => [snakeCase(name), field]));
+  const patterns = new Map([...facetPatterns(table)].map(([facet, pattern]) => [snakeCase(facet), pattern]));
+  const wanted = [first, ...names.filter((name) => name !== first)];
+  const fieldNamed = (name: string): string => {
+    const field = fields.get(name);
+    if (field === undefined) throw new Error(`lua: a ${kind} has no field "${name}"`);
+    return field;
+  };
+  const read = wanted.flatMap((name, i) => {
+    const pattern = patterns.get(name);
+    return [
+      `  local ${name} = values[${i + 1}] or ''`,
+      `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, "${fieldNamed(name)}") end`,
+      ...(pattern === undefined
+        ? []
+        : [
+            `  if ${name === first ? '' : `${name} ~= '' and `}not (string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")) then`,
+            `    ff.damaged('${name} is unreadable')`,
+            '  end',
+          ]),
+    ];
+  });
+  return [
+    'function(call, id)',
+    `  local key = call.base .. "${layout.key}" .. id`,
+    `  local values = server.pcall('HMGET', key, ${wanted.map((name) => `"${fieldNamed(name)}"`).join(', ')})`,
+    "  if values.err then ff.damaged('the record is none') end",
+    `  if not values[1] then return ff.no_record(key, '${first}') end`,
+    ...read,
+    `  return { id = id, key = key, ${wanted.map((name) => `${name} = ${name}`).join(', ')} }`,
     'end',
   ].join('\n');
 }

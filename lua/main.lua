@@ -11,10 +11,12 @@ end
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
 local function close(call)
   ff.settle_all(call)
-  if not call.appended then return end
+  if call.tallies then ff.settle_tallies(call) end
+  if not (call.appended or call.marked) then return end
   ff.close_log(call)
   ff.settle_queues(call)
   ff.announce_timers(call)
+  if call.marks then ff.announce_log(call) end
 end
 
 local function handler_of(handlers, name)

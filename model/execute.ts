@@ -7,6 +7,7 @@ import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { operationNamed, partitionOfCommand, type AnyDecision, type ParsedCommand } from './machine.js';
+import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import type { View } from './view.js';
 
@@ -18,6 +19,8 @@ export interface Store {
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void;
   /** Notes which loop applies due work. */
   leaveTo(applier: Applier | undefined): void;
+  /** Notes what is to be announced. */
+  announce(notices: Notices): void;
 }
 
 /**
@@ -48,6 +51,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
     }
   }
   if ('applier' in decision) store.leaveTo(decision.applier);
+  if (decision.notices !== undefined) store.announce(decision.notices);
   if (operation.after === undefined) return decision;
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
 }

@@ -8,7 +8,6 @@ import { delayExecution } from './execution/delay.js';
 import { expireExecution } from './execution/expire.js';
 import { failExecution } from './execution/fail.js';
 import { findExecution } from './execution/find.js';
-import { changePriority } from './execution/priority.js';
 import { updateProgress } from './execution/progress.js';
 import { promoteDelayed } from './execution/promote.js';
 import { holdExecution, releaseHold } from './execution/hold.js';
@@ -20,16 +19,16 @@ import {
   readExecutionInfo,
   readExecutionState,
 } from './execution/reads.js';
-import { replayExecution } from './execution/replay.js';
-import { getExecutionTags, setExecutionTags } from './execution/tags.js';
 import { beginAttempt } from './lease/begin.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
 import { renewLease } from './lease/renew.js';
 import { revokeLease } from './lease/revoke.js';
 import { listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { watchEnds, watchLog } from './partition/watch.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
+import { readCounts } from './schedule/read-counts.js';
 
 /** Operations change state; each is one command of one partition. */
 export const OPERATIONS = {
@@ -51,9 +50,8 @@ export const OPERATIONS = {
   applyDue,
   holdExecution,
   releaseHold,
-  changePriority,
-  replayExecution,
-  setExecutionTags,
+  watchLog,
+  watchEnds,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -63,10 +61,10 @@ export const QUERIES = {
   readExecutionState,
   readExecutionContext,
   getExecutionResult,
-  getExecutionTags,
   findExecution,
   listExecutions,
   listPartitionLanes,
+  readCounts,
   readLog,
 } as const;
 

@@ -1,10 +1,11 @@
 /** The state of one partition: what its log, folded, amounts to. A table per kind of entity. */
 import type { Applier } from './core/operation.js';
+import type { Entity, StateOfEntity } from './core/entity.js';
 import { executionEntity } from './execution/entity.js';
-import type { Execution } from './execution/facts.js';
-import { idempotencyKeyEntity, type IdempotencyEntry } from './execution/idempotency.js';
+import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
-import { laneEntity, type Lane } from './schedule/lane.js';
+import { NO_NOTICES, type Notices } from './partition/notices.js';
+import { laneEntity } from './schedule/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
 export const ENTITIES = {
@@ -15,10 +16,16 @@ export const ENTITIES = {
 
 export type EntityKind = keyof typeof ENTITIES;
 
-export interface Tables {
-  readonly execution: Map<string, Execution>;
-  readonly lane: Map<string, Lane>;
-  readonly idempotency_key: Map<string, IdempotencyEntry>;
+/** Every kind, in the order of the declarations. */
+export const ENTITY_KINDS = Object.keys(ENTITIES) as EntityKind[];
+
+export type EntityOf<Kind extends EntityKind> = StateOfEntity<(typeof ENTITIES)[Kind]>;
+
+export type Tables = { readonly [Kind in EntityKind]: Map<string, EntityOf<Kind>> };
+
+/** The declaration of a kind, with its types widened for generic code. */
+export function entityNamed(kind: EntityKind): Entity {
+  return ENTITIES[kind] as unknown as Entity;
 }
 
 export interface PartitionState {
@@ -27,7 +34,7 @@ export interface PartitionState {
 
 /**
  * What every call knows of its partition (ruling 36). It is read and written once a call, and follows from the log,
- * but for `applier`, which is a courtesy among loops and no state.
+ * but for `applier` and `notices`, which are courtesies and no state.
  */
 export interface Header {
   /** Names this log: another one in its place has another. Empty while there is none. */
@@ -37,6 +44,7 @@ export interface Header {
   /** Time of the newest entry, 0 when nothing ever happened. */
   time: number;
   applier: Applier | undefined;
+  notices: Notices;
 }
 
 /** Bytes of executions, by execution: events name them and do not carry them. */
@@ -54,11 +62,11 @@ export interface Partition {
 }
 
 export function emptyState(): PartitionState {
-  return { tables: { execution: new Map(), lane: new Map(), idempotency_key: new Map() } };
+  return { tables: Object.fromEntries(ENTITY_KINDS.map((kind) => [kind, new Map()])) as unknown as Tables };
 }
 
 export function emptyHeader(): Header {
-  return { generation: '', sequence: 0, time: 0, applier: undefined };
+  return { generation: '', sequence: 0, time: 0, applier: undefined, notices: NO_NOTICES };
 }
 
 export function emptyPartition(): Partition {

@@ -99,6 +99,17 @@ export type Wake =
   /** The subscription was made anew: wakes may have been lost, and anything may have changed. */
   | { readonly kind: 'resync' };
 
+/** What a partition says of itself, once a caller has asked for it by `watchLog` or `watchEnds`. It can be lost. */
+export type Announcement =
+  /** Its log has an entry more. */
+  | { readonly kind: 'appended'; readonly partition: string }
+  /** Executions ended. */
+  | { readonly kind: 'ended'; readonly partition: string; readonly executionIds: readonly string[] }
+  /** The subscription was made anew: what was announced meanwhile is lost. */
+  | { readonly kind: 'resync' };
+export type AnnouncementKind = 'appended' | 'ended';
+export type AnnouncementListener = (announcement: Announcement) => void;
+
 export interface ListLanesPage {
   readonly lanes: readonly string[];
   readonly nextCursor: string | undefined;
@@ -131,6 +142,11 @@ export interface Backend extends OperationMethods, QueryMethods {
     listener: (wake: Wake) => void,
     capabilities?: readonly string[],
   ): Promise<() => void>;
+  /**
+   * Calls the listener for what partitions announce, those that other callers asked included; resolves when the
+   * subscription stands.
+   */
+  onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void>;
   /**
    * Calls the listener for faults that an operator should mend while the backend works: an eviction policy that became
    * unsafe, a library of another kind. Each is told once until it is over. Absent where there is nothing of the kind.

@@ -2,12 +2,16 @@
  * Those who wait for the same wakes. Whoever can do least is told first, so that those who can do more stay free for what
  * nobody else can do; among equals it goes round: whoever was told of some work is told of the next last.
  */
-import type { Wake } from './backend.js';
+import type { Announcement, Wake } from './backend.js';
 
 export type WakeListener = (wake: Wake) => void;
 
+/** What a channel says. */
+export type Heard = Wake | Announcement;
+type Listener = (heard: Heard) => void;
+
 interface Entry {
-  readonly listener: WakeListener;
+  readonly listener: Listener;
   /** Absent when it hears of everything. */
   readonly offered: ReadonlySet<string> | undefined;
 }
@@ -28,11 +32,11 @@ export class WakeListeners {
 
   /**
    * Adds one more, which hears of work that needs no more than these capabilities, or of all work; the returned function
-   * takes it away.
+   * takes it away. A channel says only what its listeners take.
    */
-  add(listener: WakeListener, capabilities?: readonly string[]): () => void {
+  add<Said extends Heard>(listener: (said: Said) => void, capabilities?: readonly string[]): () => void {
     // Each addition is one of its own, also of a listener that is there already.
-    const entry: Entry = { listener, offered: capabilities && new Set(capabilities) };
+    const entry: Entry = { listener: listener as Listener, offered: capabilities && new Set(capabilities) };
     const size = entry.offered?.size ?? 0;
     let rank = this.ranks.find((each) => each.size === size);
     if (rank === undefined) {
@@ -49,13 +53,13 @@ export class WakeListeners {
   }
 
   /** Tells one after the other as long as there is something to say. */
-  tell(wakeNow: () => Wake | undefined): void {
+  tell(wakeNow: () => Heard | undefined): void {
     for (const rank of this.ranks) if (!tellRank(rank, wakeNow)) return;
   }
 }
 
 /** False when there is nothing more to say. */
-function tellRank(rank: Rank, wakeNow: () => Wake | undefined): boolean {
+function tellRank(rank: Rank, wakeNow: () => Heard | undefined): boolean {
   const { entries, turn } = rank;
   for (let step = 0; step < entries.length; step++) {
     const wake = wakeNow();
@@ -70,7 +74,7 @@ function tellRank(rank: Rank, wakeNow: () => Wake | undefined): boolean {
 }
 
 /** Calls a listener. Its exception must not reach other listeners, nor the call that caused the wake. */
-export function told(listener: WakeListener, wake: Wake): void {
+export function told<Said>(listener: (said: Said) => void, wake: Said): void {
   try {
     listener(wake);
   } catch (error) {
@@ -80,7 +84,7 @@ export function told(listener: WakeListener, wake: Wake): void {
   }
 }
 
-function hears({ offered }: Entry, wake: Wake): boolean {
+function hears({ offered }: Entry, wake: Heard): boolean {
   return (
     offered === undefined || wake.kind !== 'work' || wake.requiredCapabilities.every((token) => offered.has(token))
   );

@@ -9,11 +9,18 @@ import { executionActions, executionReads } from './execution.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
 import { leaseActions } from './lease.js';
 import { operatingActions } from './operating.js';
+import { partitionActions } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import type { World } from './world.js';
 
 /** Every generator, by the name of what it does. */
-const GENERATORS = { ...executionActions, ...leaseActions, ...scheduleActions, ...operatingActions } as const;
+const GENERATORS = {
+  ...executionActions,
+  ...leaseActions,
+  ...scheduleActions,
+  ...operatingActions,
+  ...partitionActions,
+} as const;
 
 const READS: readonly Reads[] = [executionReads, scheduleReads];
 

@@ -74,4 +74,7 @@ export const scheduleActions = {
   }),
 };
 
-export const scheduleReads: Reads = ({ partition }) => [['listPartitionLanes', { partition }]];
+export const scheduleReads: Reads = ({ partition }, { index, limit }) => [
+  ['listPartitionLanes', { partition }],
+  ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
+];

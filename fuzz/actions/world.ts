@@ -12,7 +12,7 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import type { Command } from '../../model/machine.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import type { Tables } from '../../model/state.js';
+import type { Header, Tables } from '../../model/state.js';
 import type { Among, Moment, Owner, Pick } from './choices.js';
 
 /** What a resolution may look at. */
@@ -20,6 +20,7 @@ export interface World {
   readonly now: number;
   readonly partition: string;
   readonly tables: Readonly<Tables>;
+  readonly header: Readonly<Header>;
   /** In the order of their creation. */
   readonly executions: readonly ReadonlyExecution[];
   /** Every fence that a claim gave out, oldest first. */

@@ -181,8 +181,9 @@ class Auditor implements Audit {
       generation: first === undefined ? '' : generationOf(first.event.at),
       sequence: last?.sequence ?? 0,
       time: last?.event.at ?? 0,
-      // Which loop applies due work follows from no log.
+      // Which loop applies due work, and what is announced, follows from no log.
       applier: stored.header.applier,
+      notices: stored.header.notices,
     };
     const folded = plain(
       canonicalByDefinition({ state: timeline.state, bytes: { input, result }, log, header }, now),

@@ -17,10 +17,12 @@ export function viewOfMoment(
     executions: { get: () => state, ids: () => [], ofKey, input: () => input, result: () => undefined },
     schedule: {
       claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
-      due: (at) => (state !== undefined && (nextTimerAt(state) ?? Infinity) <= at ? [state] : []),
+      due: (at) =>
+        state !== undefined && (nextTimerAt(state) ?? Infinity) <= at ? [{ kind: 'execution', entity: state }] : [],
       purgeable: (at) => (ended && (state.dueAt ?? Infinity) <= at ? [state.executionId] : []),
       nextDueAt: () => undefined,
       lanes: () => [],
+      tallies: () => new Map(),
     },
     log: { header: emptyHeader(), read: () => [] },
   };

@@ -6,6 +6,7 @@ import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import { operationNamed, type AnyDecision, type Command, type OperationName } from '../../model/machine.js';
 import { generationOf } from '../../model/partition/cursor.js';
+import { NO_NOTICES } from '../../model/partition/notices.js';
 import { emptyState, type PartitionState } from '../../model/state.js';
 import { viewByDefinition, type View } from '../../model/view.js';
 
@@ -81,6 +82,7 @@ function viewOf({ state, log, applier }: Small): View {
       sequence: log.length,
       time: last?.event.at ?? 0,
       applier,
+      notices: NO_NOTICES,
     },
   });
 }

@@ -1,6 +1,7 @@
 /** What happened in a run, as a story that a person can follow: time, actor, what. */
-import type { CommandResult, Wake } from '../../src/engine/index.js';
+import type { CommandResult } from '../../src/engine/index.js';
 import type { Fault, ObservedCall, WakeFault } from '../../src/testing/simulation/index.js';
+import type { Heard } from '../../src/wake-listeners.js';
 
 interface Line {
   readonly at: number;
@@ -76,7 +77,7 @@ function resultText(result: CommandResult | undefined): string {
   return `claimed ${result.outcome.executions.map(({ executionId, leaseId }) => `${short(executionId)} (lease ${short(leaseId)})`).join(', ')}`;
 }
 
-export const wakeText = (wake: Wake): string => `wake ${JSON.stringify(wake)}`;
+export const wakeText = (wake: Heard): string => `wake ${JSON.stringify(wake)}`;
 
 const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);

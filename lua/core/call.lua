@@ -10,16 +10,21 @@ function ff.digits(number)
 end
 
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
--- header without its log, begins a new generation: readers are told that what they knew is lost.
+-- header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
+-- stand the marks of those that wait for news, if there are any.
 local function read_position(call)
   local text = command('HGET', call.header_key, HEADER.position)
   local length = command('XLEN', call.log_key)
   if text and length > 0 then
-    local generation, sequence, time = string.match(text, '^(%w*)\t(%d+)\t(%d+)$')
+    local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
     if not sequence then ff.damaged('the header of the partition is damaged') end
+    if marks ~= '' then ff.read_marks(call, marks) end
     return generation, tonumber(sequence), tonumber(time)
   end
-  if length == 0 then return '', 0, 0 end
+  if length == 0 then
+    if text then ff.read_marks(call, string.match(text, '^\t0\t0(.*)$') or '') end
+    return '', 0, 0
+  end
   local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
   local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
   return '', tonumber(sequence), tonumber(time)

@@ -36,6 +36,7 @@ end
 local function begin(call)
   local from = call.time
   call.appended = true
+  if call.marks then ff.pass_marks(call) end
   call.time = call.now
   if call.generation == '' then call.generation = ff.base36(call.now) end
   if from > call.now then
@@ -67,8 +68,18 @@ function ff.base36(number)
   return text
 end
 
+-- The end of the log as readers know it.
+function ff.cursor(call)
+  return call.generation .. '.' .. ff.digits(call.sequence) .. '.' .. ff.digits(call.time)
+end
+
 -- Writes the header.
 function ff.close_log(call)
+  if call.marks then
+    command('HSET', call.header_key, HEADER.position, call.generation .. '\t' .. ff.digits(call.sequence) .. '\t'
+      .. ff.digits(call.time) .. ff.marks_text(call))
+    return
+  end
   command('HSET', call.header_key, HEADER.position,
     call.generation .. '\t' .. position_digits(call.sequence) .. '\t' .. call.now_text)
 end

@@ -1,6 +1,6 @@
 -- delay_execution: see model/execution/delay.ts
 
-local load = ff.loader('bounds', 'fence', 'timing', 'wait')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait')
 
 function ff.prepare.delay_execution(_, source, attempt_index)
   return { source = source, attempt_index = attempt_index }

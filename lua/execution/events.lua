@@ -2,8 +2,9 @@
 -- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
 
 -- What every creation does besides writing the record.
-local function place(call, group, id)
+local function place(call, group, id, situation)
   ff.enter_id(call, id)
+  ff.tally(call, group.lane_id, nil, situation)
   if group.lane_is_new then
     group.lane_is_new = false
     command('SADD', call.base .. KEY.lanes, group.lane_id)
@@ -19,7 +20,7 @@ function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
     command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text,
       FIELD.input, ff.keep_bytes(key .. SUFFIX.input, input_at, input))
   end
-  place(call, group, id)
+  place(call, group, id, SITUATION.ready)
   ff.append(call, EVENT.execution_created, id, group.naming, given)
 end
 
@@ -41,7 +42,7 @@ function ff.apply.execution_created(call, group, new)
   also(FIELD.tags, ff.fit(key, FIELD.tags, group.tags))
   also(FIELD.policy, ff.fit(key, FIELD.policy, group.policy))
   command('HSET', unpack(change, 1, size))
-  place(call, group, id)
+  place(call, group, id, new.situation)
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end
   if new.idempotency_name then
     ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
@@ -82,8 +83,10 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   command('HSET', execution.key, FIELD.life,
     ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count,
       execution.extras))
+  ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
+  if call.ends then ff.note_end(call, id) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
 end
 
@@ -152,17 +155,11 @@ function ff.apply.execution_promoted(call, execution)
   ff.append(call, EVENT.execution_promoted, execution.id)
 end
 
--- Notes that something was changed beside the situation. Needs edits loaded.
-local function edited(call, execution)
-  ff.read_edits(execution)
-  ff.note_extra(execution, FIELD.edits)
-  return ff.edits_text(execution.replay_count, call.now_text)
-end
-
 function ff.apply.execution_held(call, execution, held_by, reason)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.note_extra(execution, FIELD.hold)
+  ff.tally(call, ff.lane_of(execution), nil, LIMIT.held)
   command('HSET', key, FIELD.life, ff.same_life(execution),
     FIELD.hold, ff.fit(key, FIELD.hold, ff.hold_text(call.now_text, held_by)),
     FIELD.hold_reason, ff.fit(key, FIELD.hold_reason, reason))
@@ -171,65 +168,17 @@ end
 
 -- The execution returns to its place.
 function ff.apply.hold_released(call, execution, released_by, reason)
-  ff.end_hold(execution)
-  local edits = edited(call, execution)
-  command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.edits, edits)
+  ff.end_hold(call, execution)
+  command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   ff.enqueue(execution)
   ff.append(call, EVENT.hold_released, execution.id, released_by, reason)
-end
-
-function ff.apply.priority_changed(call, execution, priority, requested_by)
-  local key = execution.key
-  execution.priority = priority
-  local edits = edited(call, execution)
-  command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.given,
-    ff.fit(key, FIELD.given, ff.given_text(priority, execution.payload_bytes, execution.payload_encoding, execution.created_at)))
-  if ff.is_queued(execution) then
-    ff.enqueue(execution)
-    -- Its new place is announced if it is the first, whatever stood there before.
-    execution.queue.has_left = true
-  end
-  ff.append(call, EVENT.priority_changed, execution.id, priority .. '\t' .. requested_by, '')
-end
-
-function ff.apply.tags_set(call, execution, merged, tags)
-  local key = execution.key
-  local edits = edited(call, execution)
-  ff.note_extra(execution, FIELD.tags)
-  command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.tags, ff.fit(key, FIELD.tags, merged))
-  ff.append(call, EVENT.tags_set, execution.id, tags, '')
-end
-
--- Facets that tell of a run and of nothing else, and the long facts.
-local OF_A_RUN = { FIELD.retries, FIELD.progress }
-
-function ff.apply.execution_replayed(call, execution, reason, requested_by)
-  local key = execution.key
-  command('UNLINK', ff.result_key(execution))
-  local deadline = execution.execution_deadline_at
-  if deadline ~= '' and tonumber(deadline) <= call.now then deadline = '' end
-  if execution.bounds ~= '' and deadline == '' and execution.idempotency_expires_at == '' then
-    ff.drop_extra(execution, FIELD.bounds)
-    command('HDEL', key, FIELD.bounds)
-  elseif deadline ~= execution.execution_deadline_at then
-    command('HSET', key, FIELD.bounds, ff.bounds_text(deadline, execution.idempotency_expires_at))
-  end
-  execution.execution_deadline_at = deadline
-  for i = 1, #OF_A_RUN do
-    if string.find(execution.extras, OF_A_RUN[i], 1, true) then ff.drop_extra(execution, OF_A_RUN[i]) end
-  end
-  command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason,
-    FIELD.cancellation_reason, FIELD.progress_message)
-  ff.note_extra(execution, FIELD.edits)
-  local count = ff.digits(ff.count(execution.replay_count) + 1)
-  ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
-  ff.append(call, EVENT.execution_replayed, execution.id, count .. '\t' .. requested_by .. '\t' .. deadline, reason)
 end
 
 -- The list of a retention slot keeps the id: it counts only while a record's purge time names the slot (ruling 24).
 function ff.apply.execution_purged(call, execution)
   local key = execution.key
   ff.leave_id(call, execution.id)
+  ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

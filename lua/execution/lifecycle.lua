@@ -34,8 +34,10 @@ function ff.is_runnable(situation)
   return PHASE[situation] == 'runnable'
 end
 
--- Moves an execution into a situation; `due_at` is a text. Answers the facet `life`, for the caller to write.
+-- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, for the caller to
+-- write.
 function ff.become(call, execution, situation, due_at)
+  ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   execution.situation = situation
   execution.due_at = due_at
   execution.last_transition_at = call.now_text
@@ -71,8 +73,9 @@ function ff.same_life(execution)
 end
 
 -- Nobody keeps an execution from being claimed any longer. The caller writes `life`.
-function ff.end_hold(execution)
+function ff.end_hold(call, execution)
   if not ff.is_held(execution) then return end
+  ff.tally(call, ff.lane_of(execution), LIMIT.held, nil)
   ff.drop_extra(execution, FIELD.hold)
   command('HDEL', execution.key, FIELD.hold, FIELD.hold_reason)
 end
@@ -82,10 +85,11 @@ end
 function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   leave_queue(call, execution)
   ff.stop_timer(call, execution)
-  ff.end_hold(execution)
+  ff.end_hold(call, execution)
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
   if purge_at then ff.retain(call, execution.id, purge_at) end
+  if call.ends then ff.note_end(call, execution.id) end
 end
 
 -- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.

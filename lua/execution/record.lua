@@ -37,10 +37,10 @@ function ff.drop_extra(execution, field)
   execution.extras = string.sub(extras, 1, at - 1) .. string.sub(extras, at + 1)
 end
 
--- There is no execution: or one of which the most important facet is lost.
-function ff.no_life(key)
+-- There is no record: or one of which the most important facet is lost.
+function ff.no_record(key, facet)
   if command('EXISTS', key) == 0 then return nil end
-  ff.damaged('life is missing')
+  ff.damaged(facet .. ' is missing')
 end
 
 -- What stands in the core for a value: itself, or, when it is too long, a sign that it is in the second hash. Facts that

@@ -5,6 +5,7 @@
 function ff.apply.plain_claim(call, group, execution, fence)
   local id = execution.id
   ff.remove(execution.queue, id)
+  ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
   command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
   local expires_at = group.expires_at
   ff.add_noted(group.timers, expires_at, group.expiry, TIMER.execution .. id, expires_at)
@@ -16,6 +17,7 @@ function ff.apply.acquired(call, owner, take)
   local execution = take.execution
   local key, situation = execution.key, execution.situation
   ff.dequeue(call, execution)
+  ff.tally(call, execution.queue.lane_id, situation, SITUATION.running)
   if take.timing ~= '' then ff.note_extra(execution, FIELD.timing) end
   if take.retries ~= '' then ff.note_extra(execution, FIELD.retries) end
   local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts,

@@ -50,3 +50,16 @@ function ff.query.read_log(call, after, limit)
     call.generation, ff.digits(call.sequence), ff.digits(call.time),
   }
 end
+
+-- read_counts: after (a lane, or nothing), limit
+-- Answers lanes in order, each with its counts as names and values.
+function ff.query.read_counts(call, after, limit_text)
+  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
+  table.sort(lanes)
+  local limit, answer = tonumber(limit_text), {}
+  for i = 1, #lanes do
+    if #answer == limit then break end
+    if lanes[i] > after then answer[#answer + 1] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
+  end
+  return answer
+end

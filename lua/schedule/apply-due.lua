@@ -1,7 +1,7 @@
 -- apply_due: see model/schedule/apply-due.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
-local load_for_purge = ff.loader('fence')
+local load_for_purge = ff.loader('naming', 'fence')
 
 local JITTER_STEPS = 1000
 
@@ -14,15 +14,16 @@ local function jitter_of(id, jitter)
   return moved
 end
 
--- What is due for an execution whose timer has come: the event, and what it needs.
-local function due_step(call, id, jitter)
+-- What is due for an entity whose timer has come, by its kind. A step has `apply`, which is given the call, `entity`, `a`,
+-- `b` and `c`, and for executions the kind of their timer; it is made before anything is written, and can fail.
+function ff.due.execution(call, id, jitter)
   local execution = load(call, id) or ff.damaged('the record is missing')
   if execution.naming == '' then ff.damaged('naming is missing') end
   ff.read_timing(execution)
   ff.read_bounds(execution)
   local kind = ff.next_timer(execution)
   if not kind then ff.damaged('the record has a timer and nothing is due for it') end
-  local step = { execution = execution, kind = kind }
+  local step = { entity = execution, kind = kind }
   if kind == 'execution_deadline' or kind == 'attempt_timeout' then
     if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
     step.apply, step.a, step.b, step.c = ff.timed_out(call, execution, kind, jitter_of(id, jitter))
@@ -38,15 +39,23 @@ local function purge_step(call, id, purge_at)
   -- An entry of the list counts only while the record's purge time names its slot.
   if not execution or not ff.is_terminal(execution.situation) or execution.due_at ~= purge_at then return nil end
   ff.check_ids(call, id)
-  return { execution = execution, kind = 'purge', apply = ff.apply.execution_purged }
+  return { entity = execution, kind = 'purge', apply = ff.apply.execution_purged }
 end
 
--- Makes a step, or sets the entity aside.
-local function try(steps, broken, make, call, id, ...)
-  local ran, step = pcall(make, call, id, ...)
+local function due_step(call, member, jitter)
+  local kind, id = string.match(member, '^([%a_]+):(.*)$')
+  local make = ff.due[kind] or ff.damaged('no such kind has timers')
+  local step = make(call, id, jitter)
+  if step and kind ~= 'execution' then step.of_other = kind end
+  return step
+end
+
+-- Makes a step, or sets the entity aside; `member` is its name in the timers index.
+local function try(steps, broken, member, make, call, ...)
+  local ran, step = pcall(make, call, ...)
   if not ran then
     ff.contain(step)
-    broken[#broken + 1] = { id = id, why = step }
+    broken[#broken + 1] = { member = member, why = step }
   elseif step then
     steps[#steps + 1] = step
   end
@@ -56,20 +65,13 @@ end
 local function purges(call, limit, steps, broken)
   local slots = command('ZRANGEBYSCORE', call.base .. KEY.retention, '-inf', call.now_text, 'LIMIT', 0, limit)
   local used = {}
-  -- What was replayed and ended again in the same minute stands in its slot twice.
-  local seen = {}
   local looked_at = 0
   for i = 1, #slots do
     local room = limit - looked_at
     if room <= 0 then break end
     local key = call.base .. KEY.slot .. slots[i]
     local ids = command('LRANGE', key, 0, room - 1)
-    for j = 1, #ids do
-      if not seen[ids[j]] then
-        seen[ids[j]] = true
-        try(steps, broken, purge_step, call, ids[j], slots[i])
-      end
-    end
+    for j = 1, #ids do try(steps, broken, TIMER.execution .. ids[j], purge_step, call, ids[j], slots[i]) end
     looked_at = looked_at + #ids
     used[i] = { key = key, at = slots[i], count = #ids }
   end
@@ -96,10 +98,10 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
   local timers = ff.timers_of(call)
   for i = 1, #steps do
     local step = steps[i]
-    step.apply(call, step.execution, step.a, step.b, step.c)
+    step.apply(call, step.entity, step.a, step.b, step.c)
   end
   for i = 1, #broken do
-    local member = TIMER.execution .. broken[i].id
+    local member = broken[i].member
     ff.remove(timers, member)
     ff.quarantine(call, member, broken[i].why)
   end
@@ -116,21 +118,28 @@ end
 -- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
 local function reply_of(steps, broken)
   local counts = { delay = 0, lease = 0, purge = 0 }
-  local timed_out, expired = {}, {}
+  local timed_out, expired, others = {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]
-    if counts[step.kind] then
+    if step.of_other then
+      others[step.of_other] = (others[step.of_other] or 0) + 1
+    elseif counts[step.kind] then
       counts[step.kind] = counts[step.kind] + 1
     elseif step.apply == ff.apply.retry_scheduled then
-      timed_out[#timed_out + 1] = step.execution.id
+      timed_out[#timed_out + 1] = step.entity.id
     else
-      expired[#expired + 1] = step.execution.id
+      expired[#expired + 1] = step.entity.id
       expired[#expired + 1] = step.a
     end
   end
   local aside = {}
-  for i = 1, #broken do aside[i] = TIMER.execution .. broken[i].id end
-  return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, aside }
+  for i = 1, #broken do aside[i] = broken[i].member end
+  local tally = {}
+  for kind, count in pairs(others) do
+    tally[#tally + 1] = kind
+    tally[#tally + 1] = ff.digits(count)
+  end
+  return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, tally, aside }
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner)
@@ -148,10 +157,7 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   ff.settle_all(call)
   local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
   local is_more = #due == limit
-  for i = 1, #due do
-    local id = string.sub(due[i], #TIMER.execution + 1)
-    try(steps, broken, due_step, call, id, jitter)
-  end
+  for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter) end
   if #due == 0 then
     local looked_at
     local purge_limit = math.max(1, math.floor(limit / LIMIT.purge_units))

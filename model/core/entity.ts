@@ -3,25 +3,24 @@
  * is a table per kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
  */
 import type { FactTable, StateOf } from './facts.js';
-import type { ByteSlot } from './operation.js';
 import type { Subject } from './subject.js';
 
 /** What an event does to one entity of a kind. */
 export type Recipe<State, Event> =
   /** Makes it, unless the recipe gives nothing. What is there already is a fault, stays, or is replaced. */
   | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
-  /** Changes it in place, or through immer; its bytes of these slots are dropped. */
-  | { readonly does: 'changes'; readonly drops?: readonly ByteSlot[]; change(state: State, event: Event): void }
+  /** Changes it in place, or through immer. */
+  | { readonly does: 'changes'; change(state: State, event: Event): void }
   | { readonly does: 'removes' };
 
 export const makes = <State, Event>(
   make: (event: Event) => State | undefined,
   ifThere: 'fail' | 'keep' | 'replace' = 'fail',
 ): Recipe<State, Event> => ({ does: 'makes', ifThere, make });
-export const changes = <State, Event>(
-  change: (state: State, event: Event) => void,
-  drops?: readonly ByteSlot[],
-): Recipe<State, Event> => ({ does: 'changes', change, ...(drops === undefined ? {} : { drops }) });
+export const changes = <State, Event>(change: (state: State, event: Event) => void): Recipe<State, Event> => ({
+  does: 'changes',
+  change,
+});
 export const removes = { does: 'removes' } as const;
 
 /** An entity of a table: its facts and its id. */
@@ -29,16 +28,19 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
   readonly [Key in About['key']]: string;
 };
 
-export interface Entity<About extends Subject = Subject, State = unknown, Recipes = unknown> {
+export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable, Recipes = unknown> {
   readonly subject: About;
-  readonly facts: FactTable;
+  readonly facts: Table;
   /** By event type: those that it is the subject of, and those that name it among their facts. */
   readonly recipes: Recipes;
   /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
-  timerOf?(state: Readonly<State>): number | undefined;
+  timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }
 
 /** Declares an entity. */
-export const entity = <About extends Subject, State, Recipes>(
-  declaration: Entity<About, State, Recipes>,
-): Entity<About, State, Recipes> => declaration;
+export const entity = <About extends Subject, Table extends FactTable, Recipes>(
+  declaration: Entity<About, Table, Recipes>,
+): Entity<About, Table, Recipes> => declaration;
+
+/** The entity that a declaration is about. */
+export type StateOfEntity<D> = D extends Entity<infer About, infer Table> ? EntityState<About, Table> : never;

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
+import type { Notices } from '../partition/notices.js';
 import type { View } from '../view.js';
 
 /** What a deployment sets and a transition may read. */
@@ -34,6 +35,7 @@ export interface Accepted<Outcome> {
   readonly events: readonly Event[];
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
+  readonly notices?: Notices;
 }
 
 /** The command was refused: nothing happened. */
@@ -71,6 +73,8 @@ export type KeyReference =
   | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string]
   | readonly ['queues', laneId: string]
   | readonly ['idempotency', namespace: string, key: string]
+  /** The record of an entity of another kind. */
+  | readonly ['record', kind: string, id: string]
   | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine'];
 
 /** A text of a call: an argument, or several joined by tabs under a name. */

@@ -166,7 +166,7 @@ export const NEXT_ATTEMPTS = {
   retry: 'r',
   /** The interrupted attempt again. */
   resume: 's',
-  /** The first attempt after a replay. */
+  /** An attempt after a replay; of a domain to come. */
   replay: 'p',
 } as const;
 export type NextAttempt = keyof typeof NEXT_ATTEMPTS;

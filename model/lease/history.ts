@@ -24,15 +24,7 @@ interface Occurrence {
   readonly at: number;
 }
 
-export type LeaseHistoryEntry =
-  | (Occurrence & {
-      /** The execution had ended and runs again: a new attempt will follow. */
-      readonly type: 'replay_initiated';
-      readonly replayCount: number;
-    })
-  | LeaseOccurrence;
-
-type LeaseOccurrence = Occurrence &
+export type LeaseHistoryEntry = Occurrence &
   LeaseIdentity &
   (
     | { readonly type: 'acquired'; readonly reason: 'claimed' | 'resumed'; readonly expiresAt: number }
@@ -71,9 +63,6 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'execution_promoted':
     case 'execution_held':
     case 'hold_released':
-    case 'priority_changed':
-    case 'tags_set':
-    case 'execution_replayed':
     case 'execution_purged':
       return undefined;
     default:
@@ -114,9 +103,6 @@ export class LeaseHistoryReader {
         reason: event.type === 'execution_claimed' ? 'claimed' : 'resumed',
         expiresAt,
       };
-    }
-    if (event.type === 'execution_replayed') {
-      return { type: 'replay_initiated', ...occurrence, replayCount: event.replayCount };
     }
     const identity = this.held.get(event.executionId);
     if (identity === undefined) return undefined;

@@ -11,11 +11,9 @@ import { acceptAll, operation, type Applier } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { EXPIRE_REASONS, type ExpireReason } from '../execution/events.js';
-import type { ReadonlyExecution } from '../execution/facts.js';
-import { timedOut } from '../execution/timeouts.js';
-import { executionIdIn, memberOf } from '../ids.js';
+import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
-import { nextTimer } from './timers.js';
+import { eventsOf, type DueEntity } from './due.js';
 
 const applied = z.object({
   kind: z.literal('applied'),
@@ -28,6 +26,8 @@ const applied = z.object({
   attemptsTimedOut: z.array(field.executionId),
   /** Executions that time ended, and why. */
   expired: z.array(z.object({ executionId: field.executionId, expireReason: field.wordOf(EXPIRE_REASONS) })),
+  /** How many entities of other kinds than executions had something due, by kind. */
+  others: z.record(z.string(), field.count),
   /** Entities whose records could not be read: they are in quarantine. `<kind>:<id>`. */
   setAside: z.array(z.string()),
   /** The earliest time at which anything is due now, ms since the epoch. */
@@ -63,13 +63,14 @@ export const applyDue = operation({
       return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
     }
     const due = view.schedule.due(now, limit);
-    const events: Event[] = due.map((execution) => dueEvent(execution, now, jitter, settings.retentionMs));
+    const context = { now, jitter, retentionMs: settings.retentionMs, view };
+    const events: Event[] = due.flatMap((entity) => eventsOf(entity, context));
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
     const purges = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
     for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
     const isMore = due.length === limit || purges.length === purgeLimit;
     return {
-      ...acceptAll(outcomeOf(events), events),
+      ...acceptAll(outcomeOf(due, events), events),
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
     };
   },
@@ -80,33 +81,7 @@ export const applyDue = operation({
 /** Whether a loop still applies. One that seems to be at it for longer was, before the clock stepped back. */
 const isAtIt = ({ until }: Applier, now: number): boolean => until > now && until <= now + APPLIER_MS;
 
-/** What is due for an execution whose timer has come. */
-function dueEvent(execution: ReadonlyExecution, now: number, jitter: number | undefined, retentionMs: number): Event {
-  const { executionId } = execution;
-  const kind = nextTimer(execution)?.kind;
-  switch (kind) {
-    case 'execution_deadline':
-    case 'attempt_timeout':
-      return timedOut(execution, kind, { now, jitter: jitterOf(executionId, jitter), retentionMs });
-    case 'delay':
-      return { type: 'execution_promoted', executionId, at: now };
-    default:
-      return { type: 'lease_expired', executionId, at: now };
-  }
-}
-
-const JITTER_STEPS = 1_000;
-
-/** An execution's share of one drawn factor, 0 to 1: the call's, moved by what the id says. */
-export function jitterOf(executionId: string, jitter: number | undefined): number | undefined {
-  if (jitter === undefined) return undefined;
-  const id = memberOf(executionId);
-  const step = (id.charCodeAt(18) * 61 + id.charCodeAt(19) * 31 + id.charCodeAt(20) * 17) % JITTER_STEPS;
-  const moved = jitter + step / JITTER_STEPS;
-  return moved > 1 ? moved - 1 : moved;
-}
-
-function outcomeOf(events: readonly Event[]): AppliedOutcome {
+function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): AppliedOutcome {
   const outcome = {
     kind: 'applied' as const,
     promoted: 0,
@@ -114,6 +89,7 @@ function outcomeOf(events: readonly Event[]): AppliedOutcome {
     purged: 0,
     attemptsTimedOut: [] as string[],
     expired: [] as AppliedOutcome['expired'],
+    others: othersAmong(due),
     setAside: [],
     nextDueAt: undefined,
   };
@@ -129,10 +105,18 @@ function outcomeOf(events: readonly Event[]): AppliedOutcome {
   return outcome;
 }
 
-/** `execution:<short id>` as callers know it. */
+function othersAmong(due: readonly DueEntity[]): Record<string, number> {
+  const others: Record<string, number> = {};
+  for (const { kind } of due) if (kind !== 'execution') others[kind] = (others[kind] ?? 0) + 1;
+  return others;
+}
+
+const EXECUTION_MEMBER = 'execution:';
+
+/** `<kind>:<id>` as callers know it: the id of an execution is short where it is stored. */
 function asideName(partition: string, member: string): string {
-  const colon = member.indexOf(':');
-  return `${member.slice(0, colon)}:${executionIdIn(partition, member.slice(colon + 1))}`;
+  if (!member.startsWith(EXECUTION_MEMBER)) return member;
+  return EXECUTION_MEMBER + executionIdIn(partition, member.slice(EXECUTION_MEMBER.length));
 }
 
 function readApplied(answer: AnswerReader): AppliedOutcome {
@@ -148,6 +132,9 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
       expireReason: pairs[i + 1] as ExpireReason,
     });
   }
+  const tally = answer.texts();
+  const others: Record<string, number> = {};
+  for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);
   const setAside = answer.texts().map((member) => asideName(partition, member));
-  return { kind: 'applied', promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside, nextDueAt };
+  return { kind: 'applied', promoted, leasesExpired, purged, attemptsTimedOut, expired, others, setAside, nextDueAt };
 }

@@ -36,5 +36,8 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
 
+/** The name of an entity in the timers index. */
+export const timerMember = (kind: string, id: string): string => `${kind}:${id}`;
+
 const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
   b === undefined || (a !== undefined && a <= b) ? a : b;

@@ -2,39 +2,61 @@
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isQueued, isTerminal } from '../execution/situation.js';
-import type { Partition } from '../state.js';
+import { entityNamed, type Partition, type PartitionState } from '../state.js';
+import { TIMED_KINDS, type DueEntity } from './due.js';
+import { talliesByDefinition, type Tally } from './counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from './queue.js';
-import { nextTimerAt } from './timers.js';
+import { timerMember } from './timers.js';
 
 export interface ScheduleView {
   /** Work of a lane that an offer can take, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
-  /** Executions with a timer at or before `now`, by (time, id), at most `limit`. */
-  due(now: number, limit: number): readonly ReadonlyExecution[];
+  /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
+  due(now: number, limit: number): readonly DueEntity[];
   /** Terminal executions whose purge is due, earliest slot first, at most `limit`; order inside a slot is free. */
   purgeable(now: number, limit: number): readonly string[];
   /** The earliest time at which anything is due. */
   nextDueAt(): number | undefined;
   /** Lanes that ever had work here, ascending. */
   lanes(): readonly string[];
+  /** Executions by lane and situation, of these lanes at least; a lane without executions may be left out. */
+  tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
 }
 
-type Timed = readonly [execution: ReadonlyExecution, at: number];
+/** What stands in an order of times, under its name in that order. */
+interface Timed<Item> {
+  readonly item: Item;
+  readonly member: string;
+  readonly at: number;
+}
 
-const inTimeOrder = (a: Timed, b: Timed): number => a[1] - b[1] || compareBytes(a[0].executionId, b[0].executionId);
+const inTimeOrder = (a: Timed<unknown>, b: Timed<unknown>): number => a.at - b.at || compareBytes(a.member, b.member);
+
+/** Every entity that has a timer, in the order of the timers index. */
+export function timersByDefinition({ tables }: PartitionState): Timed<DueEntity>[] {
+  return TIMED_KINDS.flatMap((kind) =>
+    Array.from(tables[kind] as ReadonlyMap<string, object>).flatMap(([id, entity]): Timed<DueEntity>[] => {
+      const at = entityNamed(kind).timerOf?.(entity as never);
+      return at === undefined ? [] : [{ item: { kind, entity } as DueEntity, member: timerMember(kind, id), at }];
+    }),
+  ).sort(inTimeOrder);
+}
 
 /** The view by definition: every ordered set is a filter and a sort over the executions. */
-export function scheduleByDefinition({ state: { tables } }: Partition): ScheduleView {
+export function scheduleByDefinition({ state }: Partition): ScheduleView {
+  const { tables } = state;
   const all = (): ReadonlyExecution[] => [...tables.execution.values()];
-  const timed = (timeOf: (execution: ReadonlyExecution) => number | undefined): Timed[] =>
+  const purges = (): Timed<string>[] =>
     all()
-      .flatMap((execution): Timed[] => {
-        const at = timeOf(execution);
-        return at === undefined ? [] : [[execution, at]];
-      })
+      .flatMap(({ executionId: id, situation, dueAt }): Timed<string>[] =>
+        isTerminal(situation) && dueAt !== undefined ? [{ item: id, member: id, at: dueAt }] : [],
+      )
       .sort(inTimeOrder);
-  const purgeTime = ({ situation, dueAt }: ReadonlyExecution): number | undefined =>
-    isTerminal(situation) ? dueAt : undefined;
+  const until = <Item>(timed: readonly Timed<Item>[], now: number, limit: number): Item[] =>
+    timed
+      .filter(({ at }) => at <= now)
+      .slice(0, limit)
+      .map(({ item }) => item);
   return {
     claimable: (laneId, offer, limit) =>
       all()
@@ -43,20 +65,13 @@ export function scheduleByDefinition({ state: { tables } }: Partition): Schedule
         )
         .sort((a, b) => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId))
         .slice(0, limit),
-    due: (now, limit) =>
-      timed(nextTimerAt)
-        .filter(([, at]) => at <= now)
-        .slice(0, limit)
-        .map(([execution]) => execution),
-    purgeable: (now, limit) =>
-      timed(purgeTime)
-        .filter(([, at]) => at <= now)
-        .slice(0, limit)
-        .map(([{ executionId }]) => executionId),
+    due: (now, limit) => until(timersByDefinition(state), now, limit),
+    purgeable: (now, limit) => until(purges(), now, limit),
     nextDueAt() {
-      const times = [...timed(nextTimerAt), ...timed(purgeTime)].map(([, at]) => at);
+      const times = [...timersByDefinition(state), ...purges()].map(({ at }) => at);
       return times.length === 0 ? undefined : Math.min(...times);
     },
     lanes: () => [...tables.lane.keys()].sort(compareBytes),
+    tallies: () => talliesByDefinition(all()),
   };
 }

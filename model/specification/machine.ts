@@ -1,10 +1,11 @@
 /** The specification as a machine: plain tables, the view by definition, the pure fold. What backends are compared with. */
 import type { Applier, ByteSlot, Settings } from '../core/operation.js';
 import type { Event } from '../events.js';
-import { droppedBy, EFFECTS } from '../evolve.js';
+import { EFFECTS } from '../evolve.js';
 import { execute, transitionTime, type Store } from '../execute.js';
 import type { AnyDecision, ParsedCommand } from '../machine.js';
 import { generationOf } from '../partition/cursor.js';
+import { passNotices, type Notices } from '../partition/notices.js';
 import { emptyPartition, type Partition } from '../state.js';
 import { viewByDefinition, type View } from '../view.js';
 import { evolve } from './evolve.js';
@@ -29,6 +30,7 @@ export class SpecMachine implements Store {
     if (header.sequence === 0) header.generation = generationOf(event.at);
     header.sequence += 1;
     header.time = event.at;
+    passNotices(header, event.at);
     log.push({ sequence: header.sequence, event });
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
     for (const { kind, key, recipe } of EFFECTS[event.type]) {
@@ -36,7 +38,9 @@ export class SpecMachine implements Store {
       // Code that changes an entity in place from now on throws.
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);
-      for (const slot of droppedBy(recipe)) bytes[slot].delete(id);
+      if (recipe.does !== 'removes') continue;
+      bytes.input.delete(id);
+      bytes.result.delete(id);
     }
   }
 
@@ -46,5 +50,9 @@ export class SpecMachine implements Store {
 
   leaveTo(applier: Applier | undefined): void {
     this.partition.header.applier = applier;
+  }
+
+  announce(notices: Notices): void {
+    this.partition.header.notices = notices;
   }
 }

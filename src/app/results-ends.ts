@@ -1,5 +1,7 @@
 /** How runs ended, read from the store: of one run by its state, or from an entry of the log. */
 import type { ExecutionEvent } from '../../model/events.js';
+import type { ExecutionInfo } from '../../model/execution/projections.js';
+import type { PublicState } from '../../model/execution/situation.js';
 import type { Backend } from '../backend.js';
 import type { News } from '../engine/local-news.js';
 import { ResultUnavailableError, RunNotFoundError } from '../shared/errors.js';
@@ -14,6 +16,28 @@ export async function loadEnd(backend: Backend, executionId: string, kind: Ended
     kind === 'completed' ? backend.getExecutionResult({ executionId }) : undefined,
   ]);
   if (info === undefined) throw new RunNotFoundError(executionId);
+  return endOf(info, kind, result);
+}
+
+/**
+ * The end of a run that is said to have ended, in one step; nothing when it has not.
+ * @throws RunNotFoundError, ResultUnavailableError; what the backend throws
+ */
+export async function loadToldEnd(backend: Backend, executionId: string): Promise<Ended | undefined> {
+  const [info, result] = await Promise.all([
+    backend.readExecutionInfo({ executionId }),
+    backend.getExecutionResult({ executionId }),
+  ]);
+  if (info === undefined) throw new RunNotFoundError(executionId);
+  return isEnd(info.publicState) ? endOf(info, info.publicState, result) : undefined;
+}
+
+export function isEnd(state: PublicState): state is Ended['kind'] {
+  return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
+}
+
+function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | undefined): Ended {
+  const { executionId } = info;
   switch (kind) {
     case 'completed':
       return completed(executionId, info.resultBytes, result, info.resultEncoding);

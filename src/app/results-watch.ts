@@ -1,6 +1,7 @@
 /**
  * The runs of one partition that are waited for, and how their ends are found: first each is asked for at once, then
- * after 50 ms, growing to 1 s while nothing happens, and back to 50 ms when something did.
+ * after 50 ms, growing to 1 s while nothing happens, and back to 50 ms when something did. Meanwhile the partition is
+ * asked to announce ends: polls find what such a notice did not reach.
  *
  * - While few runs are waited for, each one's state is asked for. While many are, the partition's log is read instead:
  *   then the cost is bounded by what happens, not by how many wait.
@@ -11,13 +12,12 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { isOfExecution, type ExecutionEvent } from '../../model/events.js';
-import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
 import { AppError, RunNotFoundError } from '../shared/errors.js';
-import { endTold, loadEnd, type Ended } from './results-ends.js';
+import { endTold, isEnd, loadEnd, loadToldEnd, type Ended } from './results-ends.js';
 
 export interface Waiter {
   resolve(ended: Ended): void;
@@ -30,6 +30,8 @@ export interface WatchOptions {
   readonly partition: string;
   /** Told when the store cannot be asked, and with `undefined` when it answers again. */
   readonly onTrouble: (error: unknown) => void;
+  /** Called before states are asked for: announcements are asked for by then. */
+  readonly onAsk: () => void;
 }
 
 const FIRST_POLL_MS = 50;
@@ -64,6 +66,7 @@ export class PartitionWatch {
     const waiters = this.waiters.get(executionId);
     if (waiters === undefined) this.waiters.set(executionId, new Set([waiter]));
     else waiters.add(waiter);
+    this.options.onAsk();
     // It may have ended before this wait began.
     this.look(executionId);
     this.pollMs = FIRST_POLL_MS;
@@ -81,6 +84,21 @@ export class PartitionWatch {
     if (!this.has(executionId)) return;
     this.mark(executionId);
     void this.check(executionId);
+  }
+
+  /** These runs ended: those that are waited for are asked for their ends. */
+  told(executionIds: readonly string[]): void {
+    for (const executionId of executionIds) {
+      if (!this.has(executionId)) continue;
+      this.mark(executionId);
+      void this.load(executionId);
+    }
+  }
+
+  /** Notices may have been lost. Where many runs are waited for, the next poll finds what was. */
+  lookAtAll(): void {
+    if (this.waiters.size > MAX_ASKED_SINGLY) return;
+    for (const executionId of this.waiters.keys()) this.look(executionId);
   }
 
   settle(ended: Ended): void {
@@ -135,6 +153,7 @@ export class PartitionWatch {
 
   private async poll(): Promise<void> {
     this.polling = true;
+    this.options.onAsk();
     const before = this.waiters.size;
     if (before > MAX_ASKED_SINGLY) await this.follow();
     else await this.checkAll();
@@ -162,6 +181,15 @@ export class PartitionWatch {
       if (state === undefined) this.reject(executionId, new RunNotFoundError(executionId));
       else if (isEnd(state)) this.settle(await loadEnd(this.options.backend, executionId, state));
       else if (this.unchecked.get(executionId) === mark) this.unchecked.delete(executionId);
+    });
+  }
+
+  /** Asks for the end of a run that has one, as far as is known. Never throws. */
+  private load(executionId: string): Promise<void> {
+    return this.guarded(executionId, async () => {
+      const ended = await loadToldEnd(this.options.backend, executionId);
+      this.note(undefined);
+      if (ended !== undefined && this.has(executionId)) this.settle(ended);
     });
   }
 
@@ -247,7 +275,3 @@ export class PartitionWatch {
 
 /** An error that may be gone at the next try. Those of the app itself say what is so. */
 const passes = (error: unknown): boolean => !(error instanceof AppError) && isRetryable(error);
-
-function isEnd(state: PublicState): state is Ended['kind'] {
-  return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
-}

@@ -1,16 +1,17 @@
 /**
  * Waiting for results: one waiter per app, however many runs are waited for. Whatever brings news of an end comes in
- * here: a command of this process through the local news (`settle`), and the polls of `results-watch.ts`, which find all
- * else. A hint from elsewhere that a run may have ended is `look`.
+ * here: a command of this process through the local news (`settle`), an announcement of its partition (`told`), and the
+ * polls of `results-watch.ts`, which find all else. A hint from elsewhere that a run may have ended is `look`.
  */
 import { EngineError } from '../../model/errors.js';
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
-import type { Backend } from '../backend.js';
+import type { Announcement, Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { localNews } from '../engine/local-news.js';
 import { onAbort } from '../shared/abort-listeners.js';
 import { AppClosedError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { EndsSubscription } from './ends-subscription.js';
 import type { Ended } from './results-ends.js';
 import { PartitionWatch, type Waiter } from './results-watch.js';
 
@@ -19,6 +20,7 @@ export class ResultWaiter {
   private readonly stopListening: () => void;
   /** Partitions that cannot be asked at present. */
   private readonly troubled = new Set<string>();
+  private readonly ends: EndsSubscription;
   private closed = false;
 
   constructor(
@@ -29,6 +31,7 @@ export class ResultWaiter {
     this.stopListening = localNews(backend).listen((news) => {
       if (news.kind !== 'attempt_timeout') this.settle(news);
     });
+    this.ends = new EndsSubscription(backend, clock, (announcement) => this.told(announcement));
   }
 
   /**
@@ -75,6 +78,11 @@ export class ResultWaiter {
     this.watches.get(partitionOfExecution(executionId))?.look(executionId);
   }
 
+  private told(announcement: Announcement): void {
+    if (announcement.kind === 'ended') this.watches.get(announcement.partition)?.told(announcement.executionIds);
+    else for (const watch of this.watches.values()) watch.lookAtAll();
+  }
+
   /** The fault that the store answers with at present when it is asked for this run; nothing when it answers. */
   troubleWith(executionId: string): unknown {
     return isExecutionId(executionId) ? this.watches.get(partitionOfExecution(executionId))?.trouble : undefined;
@@ -84,6 +92,7 @@ export class ResultWaiter {
   close(): void {
     this.closed = true;
     this.stopListening();
+    this.ends.close();
     for (const watch of this.watches.values()) watch.rejectAll(new AppClosedError());
   }
 
@@ -96,6 +105,7 @@ export class ResultWaiter {
         clock,
         partition,
         onTrouble: (error) => this.noteTrouble(partition, error),
+        onAsk: () => this.ends.ask(partition),
       });
       this.watches.set(partition, watch);
     }

@@ -37,8 +37,8 @@ export interface ResultOptions {
 /** What can be done with a run. */
 export interface RunActions<Output> {
   /**
-   * The result, as soon as there is one: at once when a worker of this process completes it, else within a poll of
-   * 50 ms to 1 s. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
+   * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
+   * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
    * `cause`.
    * @throws RunFailedError, RunCancelledError, RunExpiredError when it ended without one; RunNotFoundError;
    *   ResultUnavailableError when it completed and its result was lost; ResultTimeoutError when it has not ended in

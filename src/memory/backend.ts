@@ -17,12 +17,20 @@ import {
 } from '../../model/machine.js';
 import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision, Settings } from '../../model/core/operation.js';
-import type { Backend, CommandResult, ListLanesPage, Wake } from '../backend.js';
+import type {
+  AnnouncementKind,
+  AnnouncementListener,
+  Backend,
+  CommandResult,
+  ListLanesPage,
+  Wake,
+} from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { parseSettings } from '../settings.js';
 import { WakeListeners, type WakeListener } from '../wake-listeners.js';
+import { Announcer } from './announcer.js';
 import { IndexedStore } from './indexed-store.js';
 
 export interface MemoryOptions {
@@ -73,6 +81,7 @@ class MemoryBackend {
   readonly partitions: PartitionConfig;
   private readonly stores: IndexedStore[];
   private readonly wakes = new Wakes();
+  private readonly announcer = new Announcer();
   private readonly settings: Settings;
   private readonly now: () => number;
   private closed = false;
@@ -98,6 +107,8 @@ class MemoryBackend {
         });
       },
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
+      onAppended: () => this.announcer.tellAppended(partition),
+      onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),
     });
     return store;
   }
@@ -150,6 +161,11 @@ class MemoryBackend {
     return this.wakes.add(lanes, listener, capabilities);
   }
 
+  onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): () => void {
+    this.assertOpen();
+    return this.announcer.add(kind, listener);
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -196,6 +212,7 @@ export function memory(options: MemoryOptions = {}): Backend {
     ping: async () => void engine.serverTime(),
     serverTime: async () => engine.serverTime(),
     onWake: async (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
+    onAnnouncement: async (...args: Parameters<Backend['onAnnouncement']>) => engine.onAnnouncement(...args),
     close: async () => engine.close(),
     [Symbol.asyncDispose]: async () => engine.close(),
   } as unknown as Record<string | symbol, unknown>;

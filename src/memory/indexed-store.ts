@@ -4,7 +4,7 @@
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
-import { applyEffect, droppedBy, EFFECTS } from '../../model/evolve.js';
+import { applyEffect, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
@@ -12,20 +12,26 @@ import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes } from '../../model/ids.js';
 import { generationOf } from '../../model/partition/cursor.js';
+import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
+import type { Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
+import { LaneCounts } from './lane-counts.js';
 import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
+import { Timers } from './timers.js';
 
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
 
-const NO_QUEUES: ReadonlyMap<string, OrderedIndex> = new Map();
+type Queue = OrderedIndex<ReadonlyExecution>;
+
+const NO_QUEUES: ReadonlyMap<string, Queue> = new Map();
 
 /** The one score of the index of ids. */
 const ID_ALONE = 0;
@@ -38,14 +44,17 @@ class Standing {
   queueScore = NONE;
   timerAt = NONE;
   purgeAt = NONE;
+  ended = false;
 
   read(execution: ReadonlyExecution | undefined): void {
     this.queueScore = NONE;
     this.timerAt = NONE;
     this.purgeAt = NONE;
+    this.ended = false;
     if (execution === undefined) return;
     if (isTerminal(execution.situation)) {
       this.purgeAt = execution.dueAt ?? NONE;
+      this.ended = true;
       return;
     }
     if (isQueued(execution)) this.queueScore = queueScore(execution);
@@ -57,21 +66,26 @@ class Standing {
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
 
-/** What a store tells of: work that became the first of its queue, and a timer that became the first of all. */
+/** What a store tells of: work that became the first of its queue, a timer that became the first of all, and more when asked. */
 export interface StoreListener {
   onHead(execution: ReadonlyExecution): void;
   onTimer(at: number): void;
+  /** The log has an entry more; told when it was asked for. */
+  onAppended(): void;
+  /** Told while it is asked for. */
+  onEnded(executionId: string): void;
 }
 
 export class IndexedStore implements Store {
   readonly view: View;
   private readonly partition: Partition = emptyPartition();
   /** By lane, then by the name of the queue. */
-  private readonly queues = new Map<string, Map<string, OrderedIndex>>();
-  private readonly timers = new OrderedIndex();
+  private readonly queues = new Map<string, Map<string, Queue>>();
+  private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
+  private readonly counts = new LaneCounts();
   /** Every execution, by id alone. */
-  private readonly ids = new OrderedIndex();
+  private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
   private readonly before = new Standing();
   private readonly after = new Standing();
@@ -86,21 +100,34 @@ export class IndexedStore implements Store {
 
   record(event: Event): void {
     this.append(event);
-    const [subject, ...others] = EFFECTS[event.type];
-    if (subject === undefined) return;
-    // The subject of every event with effects is an execution: the one kind that has indexes.
+    for (const effect of EFFECTS[event.type]) {
+      if (effect.kind === 'execution') this.applyToExecution(event, effect);
+      else this.applyToOther(event, effect);
+    }
+    if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
+  }
+
+  private applyToExecution(event: Event, effect: Effect): void {
     const { executionId } = event as Extract<Event, { executionId: string }>;
     const known = this.partition.state.tables.execution.get(executionId);
     this.before.read(known);
-    const execution = applyEffect(this.partition.state, event, subject) as ReadonlyExecution;
-    for (const effect of others) applyEffect(this.partition.state, event, effect);
-    const removed = subject.recipe.does === 'removes';
+    this.counts.before(known);
+    const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
+    const removed = effect.recipe.does === 'removes';
     this.after.read(removed ? undefined : execution);
+    this.counts.after(execution, removed);
     this.reindex(execution);
-    if (known === undefined) this.ids.add(ID_ALONE, execution);
-    if (removed) this.ids.remove(ID_ALONE, executionId);
-    for (const slot of droppedBy(subject.recipe)) this.partition.bytes[slot].delete(executionId);
-    if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
+    if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
+    if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
+      this.listener.onEnded(executionId);
+    if (removed) this.forget(executionId);
+  }
+
+  private applyToOther(event: Event, effect: Effect): void {
+    const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
+    if (entity === undefined) return;
+    const id = entity[effect.key] as string;
+    this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
@@ -109,6 +136,10 @@ export class IndexedStore implements Store {
 
   leaveTo(applier: Applier | undefined): void {
     this.partition.header.applier = applier;
+  }
+
+  announce(notices: Notices): void {
+    this.partition.header.notices = notices;
   }
 
   /** The first of the queue that this execution is in, or was in. */
@@ -121,6 +152,10 @@ export class IndexedStore implements Store {
     if (header.sequence === 0) header.generation = generationOf(event.at);
     header.sequence += 1;
     header.time = event.at;
+    if (header.notices !== NO_NOTICES) {
+      if (header.notices.appends) this.listener.onAppended();
+      passNotices(header, event.at);
+    }
     this.log.append(event);
   }
 
@@ -133,7 +168,7 @@ export class IndexedStore implements Store {
     }
     if (before.timerAt !== after.timerAt) {
       if (before.timerAt !== NONE) this.timers.remove(before.timerAt, id);
-      if (after.timerAt !== NONE) this.addTimer(after.timerAt, execution);
+      if (after.timerAt !== NONE) this.timers.add(after.timerAt, execution);
     }
     if (before.purgeAt !== after.purgeAt) {
       if (before.purgeAt !== NONE) this.slots.remove(before.purgeAt, id);
@@ -147,8 +182,8 @@ export class IndexedStore implements Store {
     if (lane === undefined) this.queues.set(laneId, (lane = new Map()));
     const name = queueNameOf(execution);
     let queue = lane.get(name);
-    if (queue === undefined) lane.set(name, (queue = new OrderedIndex()));
-    queue.add(score, execution);
+    if (queue === undefined) lane.set(name, (queue = new OrderedIndex<ReadonlyExecution>()));
+    queue.add(score, execution.executionId, execution);
     if (queue.first === execution) this.listener.onHead(execution);
   }
 
@@ -162,9 +197,10 @@ export class IndexedStore implements Store {
     if (lane.size > 1) lane.delete(name);
   }
 
-  private addTimer(at: number, execution: ReadonlyExecution): void {
-    this.timers.add(at, execution);
-    if (this.timers.first === execution) this.listener.onTimer(at);
+  private forget(executionId: string): void {
+    this.ids.remove(ID_ALONE, executionId);
+    this.partition.bytes.input.delete(executionId);
+    this.partition.bytes.result.delete(executionId);
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
@@ -201,13 +237,14 @@ export class IndexedStore implements Store {
     const lanes = this.partition.state.tables.lane;
     return {
       claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
-      due: (now, limit) => timers.head(limit, now),
+      due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
       nextDueAt() {
-        const next = Math.min(timers.firstScore ?? NONE, slots.first ?? NONE);
+        const next = Math.min(timers.firstAt, slots.first ?? NONE);
         return next === NONE ? undefined : next;
       },
       lanes: () => [...lanes.keys()].sort(compareBytes),
+      tallies: () => this.counts.entries(),
     };
   }
 
@@ -241,6 +278,7 @@ export class IndexedStore implements Store {
         ]),
       ),
       timers: this.timers.positions(),
+      counts: this.counts.entries(),
       slots: this.slots.entries(),
       ids: Array.from(this.ids.positions(), ({ id }) => id),
     };
@@ -252,6 +290,7 @@ export interface Inspection {
   readonly partition: Partition;
   readonly queues: ReadonlyMap<string, ReadonlyMap<string, Iterable<Position>>>;
   readonly timers: Iterable<Position>;
+  readonly counts: ReadonlyMap<string, Tally>;
   /** Time of the purge, and the ids in no order. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;
   readonly ids: Iterable<string>;

@@ -1,17 +1,16 @@
 /**
- * Executions in order of a score, ties by id: what a sorted set of the server is. A list of small sorted arrays: work
+ * Items in order of a score, ties by id: what a sorted set of the server is. A list of small sorted arrays: work
  * mostly arrives at the end and leaves at the front, and both cost the same however long the list is; anything else
  * costs two binary searches and a move inside one small array. Nothing is allocated per entry.
  */
-import type { ReadonlyExecution } from '../../model/execution/facts.js';
-
 /** Entries of one array: moving half of them must stay cheap, and so must the list of arrays. */
 const MAX_CHUNK = 512;
 
-interface Chunk {
+interface Chunk<Item> {
   readonly scores: number[];
-  /** Beside the scores; apart, so that a search touches numbers only. */
-  readonly executions: ReadonlyExecution[];
+  /** Beside the scores; apart, so that a search touches numbers, and texts where they are equal. */
+  readonly ids: string[];
+  readonly items: Item[];
 }
 
 /** An entry as it is shown outside. */
@@ -20,9 +19,9 @@ export interface Position {
   readonly id: string;
 }
 
-export class OrderedIndex {
+export class OrderedIndex<Item> {
   /** Never an empty chunk. */
-  private readonly chunks: Chunk[] = [];
+  private readonly chunks: Chunk<Item>[] = [];
   private count = 0;
 
   get size(): number {
@@ -30,8 +29,8 @@ export class OrderedIndex {
   }
 
   /** The entry that comes first. */
-  get first(): ReadonlyExecution | undefined {
-    return this.chunks[0]?.executions[0];
+  get first(): Item | undefined {
+    return this.chunks[0]?.items[0];
   }
 
   /** Score of the entry that comes first. */
@@ -39,27 +38,28 @@ export class OrderedIndex {
     return this.chunks[0]?.scores[0];
   }
 
-  /** Adds an execution that is not yet in the index under this score. */
-  add(score: number, execution: ReadonlyExecution): void {
+  /** Adds an item that is not yet in the index under this score. */
+  add(score: number, id: string, item: Item): void {
     this.count += 1;
     const lastIndex = this.chunks.length - 1;
     const last = this.chunks[lastIndex];
     if (last === undefined) {
-      this.chunks.push({ scores: [score], executions: [execution] });
-    } else if (isBefore(last, last.scores.length - 1, score, execution.executionId)) {
-      if (last.scores.length < MAX_CHUNK) append(last, score, execution);
-      else this.chunks.push({ scores: [score], executions: [execution] });
+      this.chunks.push({ scores: [score], ids: [id], items: [item] });
+    } else if (isBefore(last, last.scores.length - 1, score, id)) {
+      if (last.scores.length < MAX_CHUNK) append(last, score, id, item);
+      else this.chunks.push({ scores: [score], ids: [id], items: [item] });
     } else {
-      const index = this.chunkFor(score, execution.executionId);
-      const chunk = this.chunks[index] as Chunk;
-      const at = placeIn(chunk, score, execution.executionId);
+      const index = this.chunkFor(score, id);
+      const chunk = this.chunks[index] as Chunk<Item>;
+      const at = placeIn(chunk, score, id);
       chunk.scores.splice(at, 0, score);
-      chunk.executions.splice(at, 0, execution);
+      chunk.ids.splice(at, 0, id);
+      chunk.items.splice(at, 0, item);
       if (chunk.scores.length > MAX_CHUNK) this.split(index);
     }
   }
 
-  /** Removes an execution that was added under this score; does nothing when it is not there. */
+  /** Removes an item that was added under this score; does nothing when it is not there. */
   remove(score: number, id: string): void {
     const first = this.chunks[0];
     if (first === undefined) return;
@@ -75,32 +75,44 @@ export class OrderedIndex {
     if (isAt(chunk, at, score, id)) this.removeAt(index, at);
   }
 
-  /** The first executions in order, at most `limit`, as long as their score is at most `maxScore`. */
-  head(limit: number, maxScore = Infinity): ReadonlyExecution[] {
+  /** The first items in order, at most `limit`, as long as their score is at most `maxScore`. */
+  head(limit: number, maxScore = Infinity): Item[] {
     const first = this.chunks[0];
     // The common case, without an array that grows.
     if (first !== undefined && limit <= first.scores.length && maxScore === Infinity)
-      return first.executions.slice(0, limit);
-    const head: ReadonlyExecution[] = [];
-    for (const { scores, executions } of this.chunks) {
+      return first.items.slice(0, limit);
+    const head: Item[] = [];
+    for (const { scores, items } of this.chunks) {
       for (let i = 0; i < scores.length; i++) {
         if (head.length >= limit || (scores[i] as number) > maxScore) return head;
-        head.push(executions[i] as ReadonlyExecution);
+        head.push(items[i] as Item);
       }
     }
     return head;
   }
 
-  /** Executions strictly after a position, at most `limit`. */
-  after(score: number, id: string, limit: number): ReadonlyExecution[] {
-    const found: ReadonlyExecution[] = [];
+  /** The first entries in order, at most `limit`, as long as their score is at most `maxScore`. */
+  entries(limit: number, maxScore: number): (Position & { readonly item: Item })[] {
+    const found: (Position & { readonly item: Item })[] = [];
+    for (const { scores, ids, items } of this.chunks) {
+      for (const [i, score] of scores.entries()) {
+        if (found.length >= limit || score > maxScore) return found;
+        found.push({ score, id: ids[i] as string, item: items[i] as Item });
+      }
+    }
+    return found;
+  }
+
+  /** Items strictly after a position, at most `limit`. */
+  after(score: number, id: string, limit: number): Item[] {
+    const found: Item[] = [];
     for (let index = this.chunkFor(score, id); index < this.chunks.length; index++) {
-      const chunk = this.chunks[index] as Chunk;
+      const chunk = this.chunks[index] as Chunk<Item>;
       let at = found.length === 0 ? placeIn(chunk, score, id) : 0;
-      if (chunk.scores[at] === score && chunk.executions[at]?.executionId === id) at++;
+      if (isAt(chunk, at, score, id)) at++;
       for (; at < chunk.scores.length; at++) {
         if (found.length >= limit) return found;
-        found.push(chunk.executions[at] as ReadonlyExecution);
+        found.push(chunk.items[at] as Item);
       }
     }
     return found;
@@ -108,8 +120,8 @@ export class OrderedIndex {
 
   /** Every entry, in order. */
   *positions(): Generator<Position> {
-    for (const { scores, executions } of this.chunks) {
-      for (const [i, { executionId }] of executions.entries()) yield { score: scores[i] as number, id: executionId };
+    for (const { scores, ids } of this.chunks) {
+      for (const [i, id] of ids.entries()) yield { score: scores[i] as number, id };
     }
   }
 
@@ -119,7 +131,7 @@ export class OrderedIndex {
     let high = this.chunks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const chunk = this.chunks[middle] as Chunk;
+      const chunk = this.chunks[middle] as Chunk<Item>;
       if (isBefore(chunk, chunk.scores.length - 1, score, id)) low = middle + 1;
       else high = middle;
     }
@@ -127,45 +139,52 @@ export class OrderedIndex {
   }
 
   private removeAt(index: number, at: number): void {
-    const { scores, executions } = this.chunks[index] as Chunk;
+    const { scores, ids, items } = this.chunks[index] as Chunk<Item>;
     this.count -= 1;
     if (scores.length === 1) {
       if (index === 0) this.chunks.shift();
       else this.chunks.splice(index, 1);
     } else if (at === 0) {
       scores.shift();
-      executions.shift();
+      ids.shift();
+      items.shift();
     } else {
       scores.splice(at, 1);
-      executions.splice(at, 1);
+      ids.splice(at, 1);
+      items.splice(at, 1);
     }
   }
 
   private split(index: number): void {
-    const chunk = this.chunks[index] as Chunk;
+    const chunk = this.chunks[index] as Chunk<Item>;
     const half = chunk.scores.length >>> 1;
-    this.chunks.splice(index + 1, 0, { scores: chunk.scores.splice(half), executions: chunk.executions.splice(half) });
+    this.chunks.splice(index + 1, 0, {
+      scores: chunk.scores.splice(half),
+      ids: chunk.ids.splice(half),
+      items: chunk.items.splice(half),
+    });
   }
 }
 
-function append(chunk: Chunk, score: number, execution: ReadonlyExecution): void {
+function append<Item>(chunk: Chunk<Item>, score: number, id: string, item: Item): void {
   chunk.scores.push(score);
-  chunk.executions.push(execution);
+  chunk.ids.push(id);
+  chunk.items.push(item);
 }
 
 /** Whether the entry at this place is the one of the position. */
-function isAt(chunk: Chunk, at: number, score: number, id: string): boolean {
-  return chunk.scores[at] === score && chunk.executions[at]?.executionId === id;
+function isAt(chunk: Chunk<unknown>, at: number, score: number, id: string): boolean {
+  return chunk.scores[at] === score && chunk.ids[at] === id;
 }
 
 /** Whether the entry comes strictly before the position. Ids are ASCII: the order of texts is the order of bytes. */
-function isBefore(chunk: Chunk, at: number, score: number, id: string): boolean {
+function isBefore(chunk: Chunk<unknown>, at: number, score: number, id: string): boolean {
   const entryScore = chunk.scores[at] as number;
-  return entryScore < score || (entryScore === score && (chunk.executions[at] as ReadonlyExecution).executionId < id);
+  return entryScore < score || (entryScore === score && (chunk.ids[at] as string) < id);
 }
 
 /** Index of the first entry of the chunk that is not before the position. */
-function placeIn(chunk: Chunk, score: number, id: string): number {
+function placeIn(chunk: Chunk<unknown>, score: number, id: string): number {
   let low = 0;
   let high = chunk.scores.length;
   while (low < high) {

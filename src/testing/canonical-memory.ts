@@ -1,10 +1,10 @@
 /** Reads the canonical state of a partition of the memory backend out of its tables and indexes. */
 import { compareBytes } from '../../model/ids.js';
 import type { IndexedStore } from '../memory/indexed-store.js';
-import { base64Of, canonicalTables, sortedRecord, type CanonicalState } from './canonical.js';
+import { base64Of, canonicalCounts, canonicalTables, sortedRecord, type CanonicalState } from './canonical.js';
 
 export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalState {
-  const { partition, queues, timers, slots, ids } = store.inspect();
+  const { partition, queues, timers, counts, slots, ids } = store.inspect();
   const { state, bytes, header } = partition;
   const entriesOf = (positions: Iterable<{ id: string; score: number }>): [string, number][] =>
     [...positions].map(({ id, score }) => [id, score]);
@@ -15,6 +15,7 @@ export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalSt
     tables: canonicalTables(partition, now),
     queues: sortedRecord(allQueues.filter(([, entries]) => entries.length > 0)),
     timers: entriesOf(timers),
+    counts: canonicalCounts(counts),
     slots: sortedRecord([...slots].map(([at, members]) => [String(at), [...members].sort(compareBytes)] as const)),
     ids: [...ids],
     inputs: base64Of(bytes.input),

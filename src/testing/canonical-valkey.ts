@@ -4,13 +4,15 @@
  */
 import { FIELDS, HEADER_FIELDS, KEYS, SPILLED, STAGED_SEPARATOR, SUFFIXES, TIMER_KINDS } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { isTerminal } from '../../model/execution/situation.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
+import type { Notices } from '../../model/partition/notices.js';
 import { isShortId } from '../../model/short-id.js';
-import { emptyHeader, type Header } from '../../model/state.js';
+import type { Tally } from '../../model/schedule/counts.js';
+import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
-import { decodeRecord } from '../valkey/record.js';
-import { base64Of, sortedRecord, type CanonicalState } from './canonical.js';
+import { decodeTally } from '../valkey/tally.js';
+import { decodeRecord, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
+import { base64Of, canonicalCounts, sortedRecord, type CanonicalState } from './canonical.js';
 
 const SHORT_LENGTH = 22;
 
@@ -41,6 +43,8 @@ export async function keysUnder(client: Client, start: string): Promise<string[]
 /** Reads one partition. */
 class PartitionReader {
   private readonly executions: ReadonlyExecution[] = [];
+  /** Entities of other kinds, by kind. */
+  private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
   private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
@@ -53,6 +57,7 @@ class PartitionReader {
   private leafNames: string[] = [];
   private timers: [string, number][] = [];
   private lanes: string[] = [];
+  private readonly tallies = new Map<string, Tally>();
   private header: Header = emptyHeader();
   private logEnd: [sequence: number, time: number] = [0, 0];
 
@@ -77,13 +82,13 @@ class PartitionReader {
         idempotency_key: this.keys
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
+        ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
       },
       queues: sortedRecord(this.queues),
       timers: this.timers,
+      counts: canonicalCounts(this.tallies),
       slots: sortedRecord(
-        this.slots
-          .map(([at, members]) => [at, keptIn(members, known, Number(at))] as const)
-          .filter(([, members]) => members.length > 0),
+        this.slots.map(([at, members]) => [at, members.filter((id) => known.get(id)?.dueAt === Number(at))] as const),
       ),
       ids: ids.map((id) => this.idOf(id)),
       inputs: base64Of(this.inputs),
@@ -102,13 +107,16 @@ class PartitionReader {
     const name = key.slice(this.start.length);
     if (name === KEYS.log) this.logEnd = await lastEntry(client, key);
     else if (name === KEYS.header) this.header = headerOf(await client.hgetall(key));
-    else if (name === KEYS.timers) this.timers = await this.scored(key, TIMER_KINDS.execution.length);
+    else if (name === KEYS.timers) this.timers = await this.readTimers(key);
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
-    else if (name.startsWith(KEYS.leaf))
+    else if (name.startsWith(KEYS.counts)) {
+      const lane = name.slice(KEYS.counts.length);
+      this.tallies.set(lane, decodeTally(lane, new Map(Object.entries(await client.hgetall(key)))));
+    } else if (name.startsWith(KEYS.leaf))
       this.leaves.set(name.slice(KEYS.leaf.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
-    else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.scored(key, 0)]);
+    else if (name.startsWith(KEYS.queue)) this.queues.push([name.slice(KEYS.queue.length), await this.queued(key)]);
     else if (name.startsWith(KEYS.queues)) {
       const lane = name.slice(KEYS.queues.length);
       this.listedQueues.push(...(await client.smembers(key)).map((queue) => `${lane}\t${queue}`));
@@ -124,6 +132,11 @@ class PartitionReader {
 
   private async readRecordKey(key: string, name: string): Promise<void> {
     const { client } = this;
+    const other = RECORD_KINDS.find(({ key: start }) => name.startsWith(start));
+    if (other !== undefined) {
+      await this.readOther(key, name.slice(other.key.length), other);
+      return;
+    }
     const member = name.slice(0, SHORT_LENGTH);
     const suffix = name.slice(SHORT_LENGTH);
     if (!isShortId(member)) {
@@ -132,9 +145,7 @@ class PartitionReader {
     }
     const executionId = this.idOf(member);
     if (suffix === '') {
-      const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + SUFFIXES.details)]);
-      const record = { core: new Map(Object.entries(core)), details: new Map(Object.entries(details)) };
-      const execution = decodeRecord(executionId, record);
+      const execution = decodeRecord(executionId, await this.recordAt(key));
       if (execution !== undefined) this.executions.push(execution);
       const [input, result] = await client.hmgetBuffer(key, FIELDS.input, FIELDS.result);
       if (input?.length && input.toString() !== SPILLED) this.inputs.push([executionId, input]);
@@ -152,9 +163,33 @@ class PartitionReader {
     } else this.strays.push(key);
   }
 
-  private async scored(key: string, prefixLength: number): Promise<[string, number][]> {
+  private async readOther(key: string, id: string, { kind, decode }: (typeof RECORD_KINDS)[number]): Promise<void> {
+    if (id.endsWith(SUFFIXES.details)) {
+      if ((await this.client.exists(key.slice(0, -SUFFIXES.details.length))) === 0) this.strays.push(key);
+      return;
+    }
+    const entity = decode(id, await this.recordAt(key));
+    if (entity !== undefined) this.others.get(kind)?.push(entity);
+  }
+
+  private async recordAt(key: string): Promise<StoredRecord> {
+    const { client } = this;
+    const [core, details] = await Promise.all([client.hgetall(key), client.hgetall(key + SUFFIXES.details)]);
+    return { core: new Map(Object.entries(core)), details: new Map(Object.entries(details)) };
+  }
+
+  private async readTimers(key: string): Promise<[string, number][]> {
     const pairs = scoredPairs(await this.client.zrange(key, 0, -1, 'WITHSCORES'));
-    return pairs.map(([member, score]) => [this.idOf(member.slice(prefixLength)), score]);
+    const executions = TIMER_KINDS['execution'] as string;
+    return pairs.map(([member, score]) => [
+      member.startsWith(executions) ? executions + this.idOf(member.slice(executions.length)) : member,
+      score,
+    ]);
+  }
+
+  private async queued(key: string): Promise<[string, number][]> {
+    const pairs = scoredPairs(await this.client.zrange(key, 0, -1, 'WITHSCORES'));
+    return pairs.map(([member, score]) => [this.idOf(member), score]);
   }
 
   /** Keys that repeat what others say must say the same. */
@@ -180,23 +215,28 @@ export function canonicalOfValkey(
   return new PartitionReader(client, `${prefix}${partition}:`, partition, now).read();
 }
 
-/** An entry of a slot counts only while the record's purge time names the slot (ruling 24); a replay can make two of it. */
-function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyExecution>, at: number): string[] {
-  return [...new Set(members)].filter((id) => {
-    const execution = known.get(id);
-    return execution !== undefined && isTerminal(execution.situation) && execution.dueAt === at;
-  });
+/** Entities of a kind, by id. */
+function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
+  const { key } = entityNamed(kind).subject;
+  const idOf = (entity: object): string => (entity as Record<string, string>)[key] as string;
+  return [...entities].sort((a, b) => compareBytes(idOf(a), idOf(b)));
 }
 
 function headerOf(fields: Readonly<Record<string, string>>): Header {
-  const [generation = '', sequence, time] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+  const [generation = '', sequence, time, marks = ''] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
   const applier = fields[HEADER_FIELDS.applier]?.split('\t');
   return {
     generation,
     sequence: Number(sequence ?? 0),
     time: Number(time ?? 0),
     applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
+    notices: noticesOf(marks),
   };
+}
+
+function noticesOf(marks: string): Notices {
+  const [, watched, endsUntil] = /^(w?)(\d*)$/.exec(marks) ?? [];
+  return { appends: watched === 'w', endsUntil: endsUntil ? Number(endsUntil) : undefined };
 }
 
 function difference(a: readonly string[], b: readonly string[]): string[] {

@@ -5,17 +5,20 @@
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
+import { talliesByDefinition, type Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
-import { nextTimerAt } from '../../model/schedule/timers.js';
-import { ENTITIES, type EntityKind, type Header, type Partition } from '../../model/state.js';
+import { timersByDefinition } from '../../model/schedule/view.js';
+import { ENTITY_KINDS, type EntityKind, type Header, type Partition } from '../../model/state.js';
 
 export interface CanonicalState {
   /** By kind: every entity, by id. Idempotency keys past their life are left out. */
   readonly tables: Readonly<Record<EntityKind, readonly object[]>>;
   /** `lane<tab>needs<tab>kind` -> (id, score) in order; queues without work are left out. */
   readonly queues: Readonly<Record<string, readonly (readonly [string, number])[]>>;
-  /** (id, time) in order. */
+  /** (`<kind>:<id>`, time) in order. */
   readonly timers: readonly (readonly [string, number])[];
+  /** By lane: executions by situation, and how many are held; zeros are left out. */
+  readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time of the purge -> ids in order. */
   readonly slots: Readonly<Record<string, readonly string[]>>;
   readonly ids: readonly string[];
@@ -36,6 +39,15 @@ export const base64Of = (entries: Iterable<readonly [string, Uint8Array]>): Reco
 const inScoreOrder = (a: readonly [string, number], b: readonly [string, number]): number =>
   a[1] - b[1] || compareBytes(a[0], b[0]);
 
+/** Tallies in a comparable form: lanes and situations without executions are left out. */
+export function canonicalCounts(tallies: ReadonlyMap<string, Tally>): CanonicalState['counts'] {
+  const counts = [...tallies].map(([lane, { situations, held }]) => {
+    const numbers: [string, number][] = [...situations, ['held', held]];
+    return [lane, sortedRecord(numbers.filter(([, number]) => number !== 0))] as const;
+  });
+  return sortedRecord(counts.filter(([, numbers]) => Object.keys(numbers).length > 0));
+}
+
 /** Every table, sorted by id. */
 export function canonicalTables(
   { state: { tables } }: Pick<Partition, 'state'>,
@@ -44,9 +56,8 @@ export function canonicalTables(
   const byId = (table: ReadonlyMap<string, object>): object[] =>
     [...table].sort(([a], [b]) => compareBytes(a, b)).map(([, entity]) => entity);
   const live = new Map([...tables.idempotency_key].filter(([, { expiresAt }]) => expiresAt > now));
-  const kinds = Object.keys(ENTITIES) as EntityKind[];
   return Object.fromEntries(
-    kinds.map((kind) => [kind, byId(kind === 'idempotency_key' ? live : tables[kind])]),
+    ENTITY_KINDS.map((kind) => [kind, byId(kind === 'idempotency_key' ? live : tables[kind])]),
   ) as Record<EntityKind, object[]>;
 }
 
@@ -55,7 +66,6 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
   const tables = canonicalTables(partition, now);
   const queues = new Map<string, [string, number][]>();
   const slots = new Map<string, string[]>();
-  const timers: [string, number][] = [];
   const executions = tables.execution as readonly ReadonlyExecution[];
   for (const execution of executions) {
     const id = execution.executionId;
@@ -63,13 +73,12 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
       push(queues, `${execution.laneId}\t${queueNameOf(execution)}`, [id, queueScore(execution)]);
     }
     if (isTerminal(execution.situation) && execution.dueAt !== undefined) push(slots, String(execution.dueAt), id);
-    const at = nextTimerAt(execution);
-    if (at !== undefined) timers.push([id, at]);
   }
   return {
     tables,
     queues: sortedRecord([...queues].map(([name, entries]) => [name, entries.sort(inScoreOrder)] as const)),
-    timers: timers.sort(inScoreOrder),
+    timers: timersByDefinition(partition.state).map(({ member, at }) => [member, at]),
+    counts: canonicalCounts(talliesByDefinition(executions)),
     slots: sortedRecord(slots),
     ids: executions.map(({ executionId }) => executionId),
     inputs: base64Of(partition.bytes.input),

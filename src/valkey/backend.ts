@@ -166,6 +166,10 @@ export class ValkeyBackend {
     return this.connection.wakes.add(...args);
   }
 
+  async onAnnouncement(...args: Parameters<Backend['onAnnouncement']>): Promise<() => void> {
+    return this.connection.wakes.addForAnnouncements(...args);
+  }
+
   /** The error of the interface for whatever a call met. */
   faultOf(error: unknown): EngineError {
     return this.attempts.faultOf(error);
@@ -307,6 +311,7 @@ export function asBackend(engine: ValkeyBackend): Backend {
     ping: () => engine.ping(),
     serverTime: () => engine.serverTime(),
     onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
+    onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => engine.onAnnouncement(...args),
     onNotice: (listener: (notice: EngineError) => void) => engine.onNotice(listener),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),

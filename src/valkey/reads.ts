@@ -7,11 +7,13 @@ import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
+import { NO_NOTICES } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
 import { decodeEntry } from './log-entries.js';
 import { decodeRecord } from './record.js';
+import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
 
@@ -68,7 +70,6 @@ export const FETCHES: Fetches = {
   readExecutionState: facts,
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
-  getExecutionTags: facts,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
     // The library has judged by its own clock whether the key lives.
@@ -84,6 +85,18 @@ export const FETCHES: Fetches = {
     request: () => ['list_lanes'],
     view: (reply) =>
       viewOf({ schedule: { lanes: () => (reply as WireReply[]).map((lane) => textOf(lane)).sort(compareBytes) } }),
+  },
+  readCounts: {
+    request: ({ cursor, limit }) => ['read_counts', cursor ?? '', String(limit + 1)],
+    view(reply) {
+      const lanes = (reply as [WireReply, WireReply][]).map(([lane, counts]) => [textOf(lane), counts] as const);
+      return viewOf({
+        schedule: {
+          lanes: () => lanes.map(([lane]) => lane),
+          tallies: () => new Map(lanes.map(([lane, counts]) => [lane, decodeTally(lane, pairsOf(counts))])),
+        },
+      });
+    },
   },
   readLog: {
     request({ after, limit }) {
@@ -105,6 +118,7 @@ export const FETCHES: Fetches = {
         sequence: Number(textOf(sequence)),
         time: Number(textOf(time)),
         applier: undefined,
+        notices: NO_NOTICES,
       };
       return viewOf({ log: { header, read: () => events } });
     },

@@ -1,20 +1,11 @@
-/** The record of an execution as it is stored, read by the table of facts. */
-import { FIELDS, SPILLED } from '../../lua/layout.js';
-import { facetCodec, type FacetCodec, codecOf } from '../../model/core/codec.js';
-import { factsOf, LONG, type Fact } from '../../model/core/facts.js';
+/** Records of entities as they are stored, read by their tables of facts. */
+import { FIELDS, RECORDS, SPILLED, type RecordLayout } from '../../lua/layout.js';
+import { codecOf, facetCodec } from '../../model/core/codec.js';
+import { factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isActiveSituation } from '../../model/execution/situation.js';
-
-type FieldName = keyof typeof FIELDS;
-
-const FACETS: readonly (readonly [FieldName, FacetCodec])[] = Object.entries(executionFacts)
-  .filter(([facet]) => facet !== LONG)
-  .map(([facet, facts]) => [facet as FieldName, facetCodec(facts)]);
-
-const LONG_FACTS = Object.entries<Fact>(executionFacts.long) as [FieldName, Fact][];
-
-const OWNERS_FACTS = [...factsOf(executionFacts)].filter(([, { ofOwner }]) => ofOwner);
+import { entityNamed, type EntityKind } from '../../model/state.js';
 
 /** The texts of one record: of its core, and of what did not fit there. */
 export interface StoredRecord {
@@ -22,31 +13,75 @@ export interface StoredRecord {
   readonly details: ReadonlyMap<string, string>;
 }
 
-/** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
-export function decodeRecord(executionId: string, { core, details }: StoredRecord): ReadonlyExecution | undefined {
-  if (core.size === 0) return undefined;
-  const stored = (name: FieldName): string | undefined => {
-    const value = core.get(FIELDS[name]);
-    if (value !== SPILLED) return value;
-    const spilled = details.get(FIELDS[name]);
-    if (spilled === undefined) throw new EngineError('corruption', `${executionId}: ${name}: is missing.`);
-    return spilled;
-  };
-  const execution: Record<string, unknown> = { executionId };
-  try {
-    for (const [facet, codec] of FACETS) codec.decode(stored(facet) ?? '', execution);
-    for (const [name, fact] of LONG_FACTS) {
-      const value = stored(name);
-      // A long text can be empty and still be there.
-      execution[name] = value === undefined ? fact.fallback : codecOf(fact).decode(value);
+/** Reads records of a kind: the facts of one, or nothing when there is none. @throws EngineError `corruption` that names the fact */
+type RecordReader = (id: string, record: StoredRecord) => Record<string, unknown> | undefined;
+
+/** How the records of a kind are read: its table of facts, and the fields that facets and long facts stand in. */
+function recordReader(table: FactTable, fields: Readonly<Record<string, string>>): RecordReader {
+  const facets = Object.entries(table)
+    .filter(([facet]) => facet !== LONG)
+    .map(([facet, facts]) => [facet, facetCodec(facts)] as const);
+  const long = Object.entries<Fact>(table[LONG] ?? {});
+  return (id, { core, details }) => {
+    if (core.size === 0) return undefined;
+    const stored = (name: string): string | undefined => {
+      const field = fields[name] as string;
+      const value = core.get(field);
+      if (value !== SPILLED) return value;
+      const spilled = details.get(field);
+      if (spilled === undefined) throw new EngineError('corruption', `${id}: ${name}: is missing.`);
+      return spilled;
+    };
+    const entity: Record<string, unknown> = {};
+    try {
+      for (const [facet, codec] of facets) codec.decode(stored(facet) ?? '', entity);
+      for (const [name, fact] of long) {
+        const value = stored(name);
+        // A long text can be empty and still be there.
+        entity[name] = value === undefined ? fact.fallback : codecOf(fact).decode(value);
+      }
+    } catch (error) {
+      throw new EngineError('corruption', `${id}: ${error instanceof EngineError ? error.message : 'unreadable'}`);
     }
-  } catch (error) {
-    const words = error instanceof EngineError ? error.message : 'unreadable';
-    throw new EngineError('corruption', `${executionId}: ${words}`);
-  }
+    return entity;
+  };
+}
+
+const readExecution = recordReader(executionFacts, FIELDS);
+
+const OWNERS_FACTS = [...factsOf(executionFacts)].filter(([, { ofOwner }]) => ofOwner);
+
+/** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
+export function decodeRecord(executionId: string, record: StoredRecord): ReadonlyExecution | undefined {
+  const execution = readExecution(executionId, record);
+  if (execution === undefined) return undefined;
   // What is left of the last owner means nothing.
   if (!isActiveSituation(execution['situation'] as ReadonlyExecution['situation'])) {
     for (const [name, { fallback }] of OWNERS_FACTS) execution[name] = fallback;
   }
-  return execution as ReadonlyExecution;
+  return { executionId, ...execution } as ReadonlyExecution;
+}
+
+/** Kinds of entities that have records of their own. */
+export const RECORD_KINDS: readonly RecordKind[] = (Object.entries(RECORDS) as [EntityKind, RecordLayout][]).map(
+  ([kind, { key, fields }]) => {
+    const { facts, subject } = entityNamed(kind);
+    const read = recordReader(facts, fields);
+    return {
+      kind,
+      key,
+      decode(id, record) {
+        const entity = read(`${kind} ${id}`, record);
+        return entity === undefined ? undefined : { [subject.key]: id, ...entity };
+      },
+    };
+  },
+);
+
+interface RecordKind {
+  readonly kind: EntityKind;
+  /** What the names of their keys begin with; then the id. */
+  readonly key: string;
+  /** The entity as the model knows it. @throws EngineError `corruption` that names the fact */
+  decode(id: string, record: StoredRecord): object | undefined;
 }

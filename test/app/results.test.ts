@@ -5,6 +5,7 @@ import {
   app,
   EngineError,
   memory,
+  NonRetryableError,
   ResultTimeoutError,
   ResultUnavailableError,
   type App,
@@ -97,6 +98,88 @@ describe('a result that cannot be had', () => {
     const error = (await rejectionOf(task.get(executionId).result())) as { category: string };
     expect(error.category).toBe('invalid_input_payload');
     expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+  });
+});
+
+describe('the end of a run that another process carries out', () => {
+  /** Two processes at one store; the clock of the one that waits stands still, so that nothing is polled. */
+  async function twoProcesses(changed: Partial<Backend> = {}) {
+    const inner = memory();
+    const clock = new VirtualClock(0);
+    a = app({ backend: elsewhere(inner, changed), clock, closeBackend: false });
+    const there = app({ backend: inner, closeBackend: false });
+    return { there, clock };
+  }
+
+  it.each([
+    ['its result', () => 7, 7],
+    [
+      'its failure',
+      () => {
+        throw new NonRetryableError('no');
+      },
+      'run_failed',
+    ],
+  ])('is told at once: %s', async (_what, handler, expected) => {
+    const { there } = await twoProcesses();
+    let resolve = (): void => undefined;
+    const promise = new Promise<void>((done) => (resolve = done));
+    const task = there.task('t', async () => {
+      await promise;
+      return handler();
+    });
+    await there.worker();
+    const { id } = await task.run();
+    const ends = Array.from({ length: 3 }, () =>
+      a
+        .get(id)
+        .result()
+        .catch((error: { code: string }) => error.code),
+    );
+    await new Promise((done) => setImmediate(done));
+    resolve();
+    expect(await Promise.all(ends)).toEqual([expected, expected, expected]);
+    await there.close();
+  });
+
+  it('is found by a poll when nothing is announced', async () => {
+    const { there, clock } = await twoProcesses({
+      onAnnouncement: () => Promise.reject(new EngineError('transport_failed', 'no channel')),
+      watchEnds: () => Promise.reject(new EngineError('transport_failed', 'no rights')),
+    });
+    const task = there.task('t', () => 7);
+    const { id } = await task.run();
+    const result = a.get(id).result();
+    await there.worker();
+    await task.get(id).result();
+    await clock.advance(60);
+    expect(await result).toBe(7);
+    await there.close();
+  });
+
+  it('is found when the announcement went by before the subscription stood', async () => {
+    const inner = memory();
+    let standing = (): void => undefined;
+    const late = new Promise<void>((resolve) => (standing = resolve));
+    a = app({
+      backend: elsewhere(inner, {
+        onAnnouncement: async (...args) => {
+          await late;
+          return inner.onAnnouncement(...args);
+        },
+      }),
+      clock: new VirtualClock(0),
+      closeBackend: false,
+    });
+    const there = app({ backend: inner, closeBackend: false });
+    const task = there.task('t', () => 7);
+    const { id } = await task.run();
+    const result = a.get(id).result();
+    await there.worker();
+    await task.get(id).result();
+    standing();
+    expect(await result).toBe(7);
+    await there.close();
   });
 });
 

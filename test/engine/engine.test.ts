@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { executionIdOf } from '../../model/ids.js';
 import { RETENTION_SLOT_MS } from '../../model/limits.js';
-import { jitterOf } from '../../model/schedule/apply-due.js';
+import { jitterOf } from '../../model/schedule/due-execution.js';
 import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { systemClock } from '../../src/engine/clock.js';

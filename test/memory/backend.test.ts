@@ -253,6 +253,7 @@ describe('the memory backend', () => {
       purged: 1,
       attemptsTimedOut: [],
       expired: [],
+      others: {},
       setAside: [],
       nextDueAt: undefined,
     });

@@ -152,7 +152,7 @@ function answersOf({ view: { executions, schedule, log } }: Store, now: number):
   );
   return {
     claimable,
-    due: [1, 2, EVERYTHING].map((limit) => schedule.due(now, limit).map(({ executionId }) => executionId)),
+    due: [1, 2, EVERYTHING].map((limit) => schedule.due(now, limit)),
     // Order inside a slot is free, so only whole slots can be compared.
     purgeable: [now, now + RETENTION_MS, Infinity].map((at) => [...schedule.purgeable(at, EVERYTHING)].sort()),
     purgeablePageSize: schedule.purgeable(Infinity, 2).length,
@@ -170,7 +170,7 @@ describe('the indexes of a partition in memory', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const settings = { retentionMs: RETENTION_MS };
-        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {} });
+        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {}, onAppended() {}, onEnded() {} });
         const spec = new SpecMachine(settings);
         let now = START;
         let minted = 0;

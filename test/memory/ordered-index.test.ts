@@ -34,7 +34,7 @@ function executionOf(index: number): ReadonlyExecution {
 }
 
 /** Every entry that a list of (score, id) pairs in order would hold. */
-function expectSame(index: OrderedIndex, reference: ReadonlyMap<number, number>): void {
+function expectSame(index: OrderedIndex<ReadonlyExecution>, reference: ReadonlyMap<number, number>): void {
   const sorted = [...reference]
     .map(([id, score]) => ({ score, id: idOf(id) }))
     .sort((a, b) => a.score - b.score || (a.id < b.id ? -1 : 1));
@@ -59,12 +59,12 @@ describe('an ordered index', () => {
     const operation = fc.record({ add: fc.boolean(), id: fc.nat(40), score: fc.integer({ min: -3, max: 3 }) });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
-        const index = new OrderedIndex();
+        const index = new OrderedIndex<ReadonlyExecution>();
         const reference = new Map<number, number>();
         for (const { add, id, score } of operations) {
           const present = reference.get(id);
           if (add && present === undefined) {
-            index.add(score, executionOf(id));
+            index.add(score, idOf(id), executionOf(id));
             reference.set(id, score);
           } else if (!add) {
             index.remove(present ?? score, idOf(id));
@@ -85,12 +85,12 @@ describe('an ordered index', () => {
   for (const [name, place] of Object.entries(orders)) {
     it(`grows and shrinks across its arrays, ${name}`, () => {
       const size = 2_500;
-      const index = new OrderedIndex();
+      const index = new OrderedIndex<ReadonlyExecution>();
       const reference = new Map<number, number>();
       for (let i = 0; i < size; i++) {
         const id = place(i, size);
         const score = Math.floor(id / 3);
-        index.add(score, executionOf(id));
+        index.add(score, idOf(id), executionOf(id));
         reference.set(id, score);
       }
       expectSame(index, reference);
@@ -107,9 +107,9 @@ describe('an ordered index', () => {
   }
 
   it('ignores the removal of what it does not hold', () => {
-    const index = new OrderedIndex();
+    const index = new OrderedIndex<ReadonlyExecution>();
     index.remove(1, idOf(1));
-    index.add(1, executionOf(1));
+    index.add(1, idOf(1), executionOf(1));
     index.remove(2, idOf(1));
     index.remove(1, idOf(2));
     expect(index.size).toBe(1);

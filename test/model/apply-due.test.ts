@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import { APPLIER_MS } from '../../model/limits.js';
-import { jitterOf } from '../../model/schedule/apply-due.js';
+import { jitterOf } from '../../model/schedule/due-execution.js';
 import {
   claimed,
   created,

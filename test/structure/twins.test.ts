@@ -11,6 +11,7 @@ import { REJECTIONS } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { OPERATIONS, operationNamed, QUERIES, type OperationName } from '../../model/machine.js';
+import { TIMED_KINDS } from '../../model/schedule/due.js';
 
 const withoutComments = (text: string): string => text.replace(/--[^\n]*/g, '');
 
@@ -111,6 +112,10 @@ describe('operations', () => {
   test.each(NAMES)('%s: both sides answer the same kinds of outcome', (name) => {
     const kinds = matchesOf(named(name).both, /\bKIND\.([a-z_]+)/g);
     expect(kinds).toEqual([...variantsOf(operationNamed(name).outcome).keys()].sort());
+  });
+
+  test('every kind that has timers says what is due', () => {
+    expect(matchesOf(all, /function ff\.due\.([a-z_]+)\(/g)).toEqual([...TIMED_KINDS].sort());
   });
 
   test('no Lua operation is without a declaration', () => {

@@ -3,7 +3,7 @@ import { Valkey } from 'iovalkey';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plain } from '../../fuzz/plain.js';
-import type { Backend, Wake } from '../../src/backend.js';
+import type { Announcement, AnnouncementKind, Backend, Wake } from '../../src/backend.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -39,6 +39,16 @@ async function listen(backend: Backend): Promise<() => Promise<Wake[]>> {
   await backend.onWake(['lane'], (wake) => {
     if (wake.kind !== 'work' || wake.arriving === undefined) heard.push(wake);
   });
+  return async () => {
+    await sleep(60);
+    return heard.splice(0);
+  };
+}
+
+/** What partitions announce; asked for once it had time to come. */
+async function announcements(backend: Backend, kind: AnnouncementKind): Promise<() => Promise<Announcement[]>> {
+  const heard: Announcement[] = [];
+  await backend.onAnnouncement(kind, (announcement) => heard.push(announcement));
   return async () => {
     await sleep(60);
     return heard.splice(0);
@@ -109,6 +119,54 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
       for (const wake of told) expect(wake).toEqual(work('a', 0));
     },
   );
+
+  it('a log that is watched says once that it has more, and one that is not says nothing', async () => {
+    const { backend } = engine;
+    const heard = await announcements(backend, 'appended');
+    await backend.createExecution(creation(engine));
+    expect(await heard()).toEqual([]);
+    const end = async () => (await backend.readLog({ partition: PARTITION, after: 'now' })).end;
+    const known = await end();
+    expect(await backend.watchLog({ partition: PARTITION, after: known })).toEqual({ kind: 'watching' });
+    await Promise.all([backend.createExecution(creation(engine)), backend.createExecution(creation(engine))]);
+    await backend.createExecution(creation(engine));
+    expect(await heard()).toEqual([{ kind: 'appended', partition: PARTITION }]);
+    expect(await backend.watchLog({ partition: PARTITION, after: known })).toEqual({ kind: 'behind' });
+    await backend.createExecution(creation(engine));
+    expect(await heard()).toEqual([]);
+  });
+
+  it('ends of every kind are told while they are asked for, those of one step together', async () => {
+    const { backend } = engine;
+    const heard = await announcements(backend, 'ended');
+    const create = async (more: object = {}): Promise<string> => {
+      const args = creation(engine, more);
+      await backend.createExecution(args);
+      return args.executionId;
+    };
+    const cancellation = (executionId: string) =>
+      ({ name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } }) as const;
+    const [before, first, second, third] = [await create(), await create(), await create(), await create()];
+    await backend.execute([cancellation(before)]);
+    expect(await heard()).toEqual([]);
+    await backend.watchEnds({ partition: PARTITION, ttlMs: 1_000 });
+    await backend.execute([cancellation(first), cancellation(second)]);
+    expect(await heard()).toEqual([{ kind: 'ended', partition: PARTITION, executionIds: [first, second] }]);
+    engine.setTime(engine.now() + 500);
+    const completed = await create({ laneId: 'ends' });
+    const claimed = await backend.claimForWorker(claim(engine, 1, { laneId: 'ends' }));
+    const [work] = claimed.kind === 'claimed' ? claimed.executions : [];
+    const { leaseId, leaseEpoch, attemptId } = work as NonNullable<typeof work>;
+    await backend.completeExecution({ executionId: completed, fence: { leaseId, leaseEpoch, attemptId } });
+    const overdue = await create({ executionDeadlineAt: engine.now() + 100 });
+    engine.setTime(engine.now() + 100);
+    await backend.applyDue({ partition: PARTITION });
+    expect((await heard()).map((said) => said.kind === 'ended' && said.executionIds)).toEqual([[completed], [overdue]]);
+    // The time is over.
+    engine.setTime(engine.now() + 400);
+    await backend.execute([cancellation(third)]);
+    expect(await heard()).toEqual([]);
+  });
 
   it('every timer that becomes the first is told', async () => {
     await engine.clear();

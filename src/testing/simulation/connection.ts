@@ -16,6 +16,8 @@ import {
   type Wake,
 } from '../../engine/index.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
+import type { AnnouncementKind, AnnouncementListener } from '../../backend.js';
+import type { Heard } from '../../wake-listeners.js';
 import { FaultPlan, type Fault } from './faults.js';
 import { offer, type Gathered } from './offers.js';
 import type { SimulatedProcess } from './process.js';
@@ -44,7 +46,7 @@ export interface ConnectionObserver {
   made?(call: ObservedCall): void;
   settled?(call: ObservedCall): void;
   /** A wake reaches a listener. */
-  woken?(wake: Wake): void;
+  woken?(wake: Heard): void;
   /** A listener of wakes threw, which none may. */
   listenerThrew?(error: unknown): void;
 }
@@ -60,10 +62,12 @@ export interface ConnectionOptions {
   readonly observer?: ConnectionObserver;
 }
 
+type Listener = (heard: Heard) => void;
+
 interface Subscription {
   readonly lanes: readonly string[];
   readonly capabilities: readonly string[] | undefined;
-  readonly listener: (wake: Wake) => void;
+  readonly listener: Listener;
   active: boolean;
   leave: () => void;
 }
@@ -145,6 +149,7 @@ export class SimulatedConnection {
       ping: () => this.ask('ping', '', () => server.store.ping()),
       serverTime: () => this.ask('serverTime', '', () => server.store.serverTime()),
       onWake: (...args: Parameters<Backend['onWake']>) => this.subscribe(...args),
+      onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => this.subscribeToAnnouncements(...args),
       close: async () => this.close(),
       [Symbol.asyncDispose]: async () => this.close(),
     };
@@ -333,20 +338,33 @@ export class SimulatedConnection {
 
   // Wakes.
 
-  private async subscribe(
+  private subscribe(
     lanes: readonly string[],
     listener: (wake: Wake) => void,
     capabilities?: readonly string[],
   ): Promise<() => void> {
-    const subscription: Subscription = { lanes, listener, capabilities, active: true, leave: () => undefined };
+    const { store } = this.options.server;
+    return this.stand('onWake', { lanes, capabilities, listener: listener as Listener }, (hear) =>
+      store.onWake(lanes, hear, capabilities),
+    );
+  }
+
+  private subscribeToAnnouncements(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void> {
+    const { store } = this.options.server;
+    const heard = { lanes: [], capabilities: undefined, listener: listener as Listener };
+    return this.stand('onAnnouncement', heard, (hear) => store.onAnnouncement(kind, hear));
+  }
+
+  private async stand(
+    name: string,
+    heard: Pick<Subscription, 'lanes' | 'capabilities' | 'listener'>,
+    open: (hear: Listener) => Promise<() => void>,
+  ): Promise<() => void> {
+    const subscription: Subscription = { ...heard, active: true, leave: () => undefined };
     try {
-      await this.ask('onWake', '', async () => {
+      await this.ask(name, '', async () => {
         if (!this.connected) throw broken();
-        const leave = await this.options.server.store.onWake(
-          lanes,
-          (wake) => this.wake(subscription, wake),
-          capabilities,
-        );
+        const leave = await open((wake) => this.wake(subscription, wake));
         if (!subscription.active) return leave();
         subscription.leave = leave;
         this.subscriptions.add(subscription);
@@ -364,7 +382,7 @@ export class SimulatedConnection {
     this.subscriptions.delete(subscription);
   }
 
-  private wake(subscription: Subscription, wake: Wake): void {
+  private wake(subscription: Subscription, wake: Heard): void {
     if (!this.connected) return;
     const fault = this.plan.takeForWake();
     if (fault?.kind === 'lost') return;
@@ -373,7 +391,7 @@ export class SimulatedConnection {
     if (fault?.kind === 'twice') this.deliver(subscription, wake, latencyMs);
   }
 
-  private deliver(subscription: Subscription, wake: Wake, afterMs: number): void {
+  private deliver(subscription: Subscription, wake: Heard, afterMs: number): void {
     const { scheduler, process: own, observer } = this.options;
     scheduler.at(own, 'network', scheduler.now() + afterMs, () => {
       if (!subscription.active || !this.connected) return;

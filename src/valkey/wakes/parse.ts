@@ -6,7 +6,10 @@
  */
 import { CHANNELS } from '../../../lua/layout.js';
 import { partitionIndexOf, PARTITION_KEY_PATTERN } from '../../../model/ids.js';
-import type { Wake } from '../../backend.js';
+import { executionIdIn } from '../../../model/ids.js';
+import { isShortId } from '../../../model/short-id.js';
+import type { Announcement } from '../../backend.js';
+import type { Heard } from '../../wake-listeners.js';
 
 /** Longest message that is looked at, characters. */
 const MAX_LENGTH = 16_384;
@@ -19,16 +22,18 @@ export interface ParsedChannel {
   readonly partitionCount: number;
 }
 
-/** The wake that a message says, or undefined when it says none that concerns this deployment. */
+/** What a message says, or undefined when it says nothing that concerns this deployment. */
 export function parseWake(
   { prefix, partitionCount }: ParsedChannel,
   channel: string,
   message: string,
-): Wake | undefined {
+): Heard | undefined {
   if (!channel.startsWith(prefix) || message.length > MAX_LENGTH) return undefined;
   const name = channel.slice(prefix.length);
   const [partition = '', second = '', ...others] = message.split('\t');
   if (!PARTITION_KEY_PATTERN.test(partition) || partitionIndexOf(partition) >= partitionCount) return undefined;
+  if (name === CHANNELS.appended || name === CHANNELS.ended)
+    return others.length > 0 ? undefined : announced(name, partition, second);
   // A time, or a priority.
   if (!WHOLE.test(second) || !Number.isSafeInteger(Number(second))) return undefined;
   if (name === CHANNELS.timers) {
@@ -46,4 +51,11 @@ export function parseWake(
     priority: Number(second),
     requiredCapabilities,
   };
+}
+
+function announced(name: Announcement['kind'], partition: string, ids: string): Announcement | undefined {
+  if (name === CHANNELS.appended) return ids === '' ? { kind: 'appended', partition } : undefined;
+  const members = ids.split(',');
+  if (!members.every(isShortId)) return undefined;
+  return { kind: 'ended', partition, executionIds: members.map((member) => executionIdIn(partition, member)) };
 }

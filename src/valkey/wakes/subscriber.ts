@@ -9,8 +9,8 @@
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
-import type { Wake } from '../../backend.js';
-import { told, WakeListeners, type WakeListener } from '../../wake-listeners.js';
+import type { AnnouncementKind, AnnouncementListener, Wake } from '../../backend.js';
+import { told, WakeListeners, type Heard, type WakeListener } from '../../wake-listeners.js';
 import type { Deadlines } from '../connection/deadlines.js';
 import { CallTimeout, faultOf, isLasting } from '../connection/faults.js';
 import { NodeFault } from '../connection/node-faults.js';
@@ -24,6 +24,8 @@ const RECONNECT_MS = 50;
 const MAX_RECONNECT_MS = 1_000;
 /** Dropped messages are counted up to here. */
 const MAX_DROPPED = 1_000_000_000;
+
+type Resync = Extract<Wake, { kind: 'resync' }>;
 
 export interface WakeSubscriberOptions {
   readonly prefix: string;
@@ -41,7 +43,7 @@ export class WakeSubscriber {
   private connection: WakeConnection | undefined;
   private readonly channels = new Map<string, WakeListeners>();
   /** Every listener once, however many channels it hears. */
-  private readonly listeners = new Set<{ readonly listener: WakeListener }>();
+  private readonly listeners = new Set<{ readonly listener: (resync: Resync) => void }>();
   private readonly pinging: ReturnType<typeof setInterval>;
   private reconnecting: ReturnType<typeof setTimeout> | undefined;
   /** Callers that wait for the next connection. */
@@ -61,10 +63,23 @@ export class WakeSubscriber {
    * Resolves when the server has confirmed the subscription: a wake sent from then on arrives, or a `resync` in its place.
    * @throws EngineError; the listener is then not called any more
    */
-  async add(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): Promise<() => void> {
+  add(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): Promise<() => void> {
+    return this.listen([...lanes.map((lane) => this.channelOf(lane)), this.timersChannel], listener, capabilities);
+  }
+
+  /** The same for what partitions announce. */
+  addForAnnouncements(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void> {
+    return this.listen([this.options.prefix + CHANNELS[kind]], listener);
+  }
+
+  private async listen<Said extends Heard>(
+    names: readonly string[],
+    listener: (said: Said) => void,
+    capabilities?: readonly string[],
+  ): Promise<() => void> {
     this.assertOpen();
-    const channels = [...new Set([...lanes.map((lane) => this.channelOf(lane)), this.timersChannel])];
-    const entry = { listener };
+    const channels = [...new Set(names)];
+    const entry = { listener: listener as (resync: Resync) => void };
     this.listeners.add(entry);
     const leaves = channels.map((channel) => this.listenersOf(channel).add(listener, capabilities));
     const remove = (): void => {

@@ -1,0 +1,46 @@
+-- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
+-- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
+-- until which ends of executions are. A partition without marks runs none of this.
+
+function ff.read_marks(call, marks)
+  local watched, ends_until = string.match(marks, '^\t(w?)(%d*)$')
+  if not watched then return end
+  call.marks = true
+  call.watched = watched == 'w'
+  if ends_until ~= '' then
+    call.ends_until = tonumber(ends_until)
+    call.ends = {}
+  end
+end
+
+function ff.marks_text(call)
+  if not call.watched and not call.ends_until then return '' end
+  return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '')
+end
+
+-- The first entry of a call uses a mark up, and ends one whose time is over.
+function ff.pass_marks(call)
+  if call.watched then
+    call.watched = false
+    call.is_told = true
+  end
+  if call.ends_until and call.ends_until <= call.now then call.ends_until = nil end
+end
+
+-- Notes an execution that ended. Only where ends are announced.
+function ff.note_end(call, id)
+  local ends = call.ends
+  ends[#ends + 1] = id
+end
+
+-- Once everything is written.
+function ff.announce_log(call)
+  local partition = ff.partition(call)
+  if call.is_told then ff.publish(call, CHANNEL.appended, partition) end
+  if not call.ends_until then return end
+  local ends = call.ends
+  for from = 1, #ends, LIMIT.max_noticed_ends do
+    local to = math.min(#ends, from + LIMIT.max_noticed_ends - 1)
+    ff.publish(call, CHANNEL.ended, partition .. '\t' .. table.concat(ends, ',', from, to))
+  end
+end

@@ -1,0 +1,31 @@
+-- watch_log and watch_ends: see model/partition/watch.ts. What they mark stands behind the position in the header, so that
+-- a call reads and writes it with the position, and a partition without marks has nothing of it.
+
+-- Later entries of this call are announced too: the next one begins the call's entries anew.
+local function mark(call)
+  call.appended = false
+  call.marks, call.marked = true, true
+end
+
+local function watch_appends(call)
+  call.watched = true
+  mark(call)
+end
+
+local function watch_ends(call, ends_until)
+  call.ends_until = ends_until
+  call.ends = call.ends or {}
+  mark(call)
+end
+
+function ff.decide.watch_log(call, after)
+  if after ~= ff.cursor(call) then return KIND.behind end
+  if call.watched then return KIND.watching end
+  return KIND.watching, watch_appends
+end
+
+function ff.decide.watch_ends(call, ttl_ms)
+  local ends_until = call.now + ttl_ms
+  if call.ends_until and call.ends_until >= ends_until then return KIND.watching end
+  return KIND.watching, watch_ends, ends_until
+end

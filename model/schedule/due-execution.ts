@@ -1,0 +1,37 @@
+/** What time does to an execution: delays end, lapsed leases are noticed, attempts and lives run out. */
+import type { Event } from '../events.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { timedOut } from '../execution/timeouts.js';
+import { memberOf } from '../ids.js';
+import type { DueContext } from './due.js';
+import { nextTimer } from './timers.js';
+
+/** What is due for an execution whose timer has come. */
+export function dueOfExecution(execution: ReadonlyExecution, context: DueContext): readonly Event[] {
+  return [dueEvent(execution, context)];
+}
+
+function dueEvent(execution: ReadonlyExecution, { now, jitter, retentionMs }: DueContext): Event {
+  const { executionId } = execution;
+  const kind = nextTimer(execution)?.kind;
+  switch (kind) {
+    case 'execution_deadline':
+    case 'attempt_timeout':
+      return timedOut(execution, kind, { now, jitter: jitterOf(executionId, jitter), retentionMs });
+    case 'delay':
+      return { type: 'execution_promoted', executionId, at: now };
+    default:
+      return { type: 'lease_expired', executionId, at: now };
+  }
+}
+
+const JITTER_STEPS = 1_000;
+
+/** An execution's share of one drawn factor, 0 to 1: the call's, moved by what the id says. */
+export function jitterOf(executionId: string, jitter: number | undefined): number | undefined {
+  if (jitter === undefined) return undefined;
+  const id = memberOf(executionId);
+  const step = (id.charCodeAt(18) * 61 + id.charCodeAt(19) * 31 + id.charCodeAt(20) * 17) % JITTER_STEPS;
+  const moved = jitter + step / JITTER_STEPS;
+  return moved > 1 ? moved - 1 : moved;
+}

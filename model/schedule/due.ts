@@ -1,0 +1,36 @@
+/**
+ * What happens to an entity whose time has come, by its kind. The loop that applies due work (`apply-due.ts`) knows no
+ * kinds: a kind that has timers declares `timerOf` in its entity, and what is due here. The Lua twins are `ff.due.<kind>`.
+ */
+import type { Event } from '../events.js';
+import type { EntityKind, EntityOf } from '../state.js';
+import type { View } from '../view.js';
+import { dueOfExecution } from './due-execution.js';
+
+/** What a due entity may look at. */
+export interface DueContext {
+  readonly now: number;
+  /** Factor for policies with jitter; absent when the caller drew none. */
+  readonly jitter: number | undefined;
+  readonly retentionMs: number;
+  readonly view: View;
+}
+
+type WhatIsDue<Kind extends EntityKind> = (entity: Readonly<EntityOf<Kind>>, context: DueContext) => readonly Event[];
+
+/** By kind: those that can have timers. */
+const DUE = { execution: dueOfExecution } satisfies { [Kind in EntityKind]?: WhatIsDue<Kind> };
+
+/** Kinds that can have timers. */
+export type TimedKind = keyof typeof DUE;
+export const TIMED_KINDS = Object.keys(DUE) as TimedKind[];
+
+/** An entity whose time has come. */
+export type DueEntity = {
+  [Kind in TimedKind]: { readonly kind: Kind; readonly entity: Readonly<EntityOf<Kind>> };
+}[TimedKind];
+
+/** What happens to a due entity now. */
+export function eventsOf({ kind, entity }: DueEntity, context: DueContext): readonly Event[] {
+  return (DUE[kind] as WhatIsDue<TimedKind>)(entity, context);
+}

@@ -1,0 +1,38 @@
+/** readCounts: how many executions the lanes of a partition have in each state. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import { compareBytes } from '../ids.js';
+import { countsOf, emptyTally, type LaneCounts } from './counts.js';
+
+export interface CountsPage {
+  /** Lanes ascending; every lane that ever had work in the partition. */
+  readonly lanes: readonly LaneCounts[];
+  /** Present iff more lanes follow: the `cursor` of the next page. */
+  readonly nextCursor: string | undefined;
+}
+
+const NO_TALLY = emptyTally();
+
+export const readCounts = query({
+  name: 'readCounts',
+  args: z.object({
+    partition: field.partitionKey,
+    /** A lane: the page begins behind it. */
+    cursor: field.laneId.optional(),
+    limit: field.pageSize,
+  }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  read(view, { cursor, limit }) {
+    if (limit === 0) return accept<CountsPage>({ lanes: [], nextCursor: undefined });
+    const known = view.schedule.lanes();
+    const later = cursor === undefined ? known : known.filter((lane) => compareBytes(lane, cursor) > 0);
+    const page = later.slice(0, limit);
+    const tallies = view.schedule.tallies(page);
+    return accept<CountsPage>({
+      lanes: page.map((laneId) => countsOf(laneId, tallies.get(laneId) ?? NO_TALLY)),
+      nextCursor: later.length > limit ? page.at(-1) : undefined,
+    });
+  },
+});

@@ -1,0 +1,80 @@
+/** The timers of a partition in memory: the earliest time at which something is due, for each entity that has one. */
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { compareBytes } from '../../model/ids.js';
+import type { DueEntity } from '../../model/schedule/due.js';
+import { timerMember } from '../../model/schedule/timers.js';
+import { entityNamed, type EntityKind } from '../../model/state.js';
+import { OrderedIndex, type Position } from './ordered-index.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class Timers {
+  /** Apart from the others, because there are many: by execution id. */
+  private readonly executions = new OrderedIndex<ReadonlyExecution>();
+  /** By kind and id. */
+  private readonly others = new OrderedIndex<DueEntity>();
+  private readonly timesOfOthers = new Map<string, number>();
+
+  /** `onFirst` is called when a timer comes to be the first of all. */
+  constructor(private readonly onFirst: (at: number) => void) {}
+
+  add(at: number, execution: ReadonlyExecution): void {
+    this.executions.add(at, execution.executionId, execution);
+    if (this.executions.first === execution && at < (this.others.firstScore ?? NEVER)) this.onFirst(at);
+  }
+
+  remove(at: number, executionId: string): void {
+    this.executions.remove(at, executionId);
+  }
+
+  /** Notes what an entity of another kind waits for now. `entity` is what an event made or changed; nothing when it is gone. */
+  note(kind: EntityKind, id: string, entity: object | undefined): void {
+    const declaration = entityNamed(kind);
+    if (declaration.timerOf === undefined) return;
+    const member = timerMember(kind, id);
+    const before = this.timesOfOthers.get(member) ?? NEVER;
+    const after = (entity === undefined ? undefined : declaration.timerOf(entity as never)) ?? NEVER;
+    if (before === after) return;
+    if (before !== NEVER) this.others.remove(before, member);
+    if (after === NEVER) this.timesOfOthers.delete(member);
+    else this.addOther(after, member, { kind, entity } as unknown as DueEntity);
+  }
+
+  private addOther(at: number, member: string, item: DueEntity): void {
+    this.timesOfOthers.set(member, at);
+    this.others.add(at, member, item);
+    if (this.others.first === item && at < (this.executions.firstScore ?? NEVER)) this.onFirst(at);
+  }
+
+  /** The earliest time of all. */
+  get firstAt(): number {
+    return Math.min(this.executions.firstScore ?? NEVER, this.others.firstScore ?? NEVER);
+  }
+
+  /** Entities whose time has come, by (time, kind, id), at most `limit`. */
+  due(now: number, limit: number): readonly DueEntity[] {
+    if ((this.others.firstScore ?? NEVER) > now) return this.executions.head(limit, now).map(asDue);
+    const executions = this.executions.entries(limit, now).map(({ score, id, item }) => ({
+      score,
+      id: timerMember('execution', id),
+      item: asDue(item),
+    }));
+    return [...executions, ...this.others.entries(limit, now)]
+      .sort(inOrder)
+      .slice(0, limit)
+      .map(({ item }) => item);
+  }
+
+  /** Every timer, in order. */
+  positions(): Position[] {
+    const executions = [...this.executions.positions()].map(({ id, score }) => ({
+      id: timerMember('execution', id),
+      score,
+    }));
+    return [...executions, ...this.others.positions()].sort(inOrder);
+  }
+}
+
+const asDue = (entity: ReadonlyExecution): DueEntity => ({ kind: 'execution', entity });
+
+const inOrder = (a: Position, b: Position): number => a.score - b.score || compareBytes(a.id, b.id);
