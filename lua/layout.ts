@@ -31,6 +31,7 @@ export const FIELDS = {
   timing: 'c',
   retries: 'r',
   hold: 'h',
+  edits: 'k',
   progress: 'p',
   ending: 'e',
   tags: 't',
@@ -51,7 +52,18 @@ export const FIELDS = {
  * Facets and facts that most executions do not have. The last value of `life` names those that there are, by their
  * fields: so what an execution needs is read by one command, and what is lost is missed.
  */
-export const EXTRAS = ['bounds', 'needs', 'wait', 'timing', 'retries', 'hold', 'progress', 'tags', 'rules'] as const;
+export const EXTRAS = [
+  'bounds',
+  'needs',
+  'wait',
+  'timing',
+  'retries',
+  'hold',
+  'edits',
+  'progress',
+  'tags',
+  'rules',
+] as const;
 
 /** Suffixes of the keys beside the core hash of an execution. */
 export const SUFFIXES = {

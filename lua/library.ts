@@ -140,6 +140,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       default_priority: DEFAULTS.priority,
       default_max_reclaim_count: DEFAULTS.maxReclaimCount,
       default_max_release_count: DEFAULTS.maxReleaseCount,
+      default_max_replay_count: DEFAULTS.maxReplayCount,
+      max_tags: LIMITS.maxTags,
       default_dedup_window_ms: DEFAULTS.dedupWindowMs,
       max_reclaims_exceeded: MAX_RECLAIMS_EXCEEDED,
       max_field_bytes: MAX_FIELD_BYTES,

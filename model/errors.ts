@@ -68,6 +68,18 @@ export const REJECTIONS = {
     false,
     'The execution was handed back too often; finish it or let its lease lapse.',
   ),
+  execution_not_eligible: entry(
+    'contention',
+    false,
+    'The execution is not in a state for this; the detail names it. Read it again before you decide.',
+  ),
+  execution_not_terminal: entry('state', false, 'Only what has ended can be replayed: wait for its end, or cancel it.'),
+  max_replays_exhausted: entry(
+    'state',
+    false,
+    'The execution was replayed as often as its policy allows (`maxReplayCount`); create a new one.',
+  ),
+  too_many_tags: entry('validation', false, 'Use fewer tags: those that are set stay, and tags cannot be removed.'),
   cursor_lost: entry(
     'state',
     false,

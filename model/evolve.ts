@@ -3,6 +3,7 @@
  * untouched, is `evolve` in `specification/evolve.ts`. Both run the same recipes, and a property holds that they agree.
  */
 import type { Recipe } from './core/entity.js';
+import type { ByteSlot } from './core/operation.js';
 import { EngineError } from './errors.js';
 import { EVENTS, type Event, type EventType } from './events.js';
 import { ENTITIES, type EntityKind, type PartitionState } from './state.js';
@@ -29,6 +30,15 @@ function effectsOf(type: string): readonly Effect[] {
 export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fromEntries(
   Object.keys(EVENTS).map((type) => [type, effectsOf(type)]),
 ) as Record<EventType, readonly Effect[]>;
+
+const ALL_BYTES: readonly ByteSlot[] = ['input', 'result'];
+const NO_BYTES: readonly ByteSlot[] = [];
+
+/** The bytes of an entity that a recipe drops: all of them with the entity. */
+export function droppedBy(recipe: Recipe<unknown, Event>): readonly ByteSlot[] {
+  if (recipe.does === 'removes') return ALL_BYTES;
+  return recipe.does === 'changes' ? (recipe.drops ?? NO_BYTES) : NO_BYTES;
+}
 
 /** Applies an event to the state. */
 export function fold(state: PartitionState, event: Event): void {

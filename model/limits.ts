@@ -46,6 +46,7 @@ export const LIMITS = {
   maxRetryableCategories: 32,
   maxReclaimCount: 100_000,
   maxReleaseCount: 100_000,
+  maxReplayCount: 100_000,
   /** Durations a caller may ask for (timeouts, retention, deduplication), ms: ten years. */
   maxDurationMs: 315_360_000_000,
   /** How long a partition announces ends of executions to a caller that said once that it waits, ms. */
@@ -70,6 +71,8 @@ export const DEFAULTS = {
   maxReclaimCount: 1_000,
   /** Hand-backs of one execution by draining workers before a release is refused. */
   maxReleaseCount: 1_000,
+  /** Replays of one execution before a further one is refused. */
+  maxReplayCount: 10,
   /** Life of an idempotency key, independent of retention. */
   dedupWindowMs: 86_400_000,
   /** Life of a terminal execution before it is purged. */

@@ -8,6 +8,7 @@ import { delayExecution } from './execution/delay.js';
 import { expireExecution } from './execution/expire.js';
 import { failExecution } from './execution/fail.js';
 import { findExecution } from './execution/find.js';
+import { changePriority } from './execution/priority.js';
 import { updateProgress } from './execution/progress.js';
 import { promoteDelayed } from './execution/promote.js';
 import { holdExecution, releaseHold } from './execution/hold.js';
@@ -19,6 +20,8 @@ import {
   readExecutionInfo,
   readExecutionState,
 } from './execution/reads.js';
+import { replayExecution } from './execution/replay.js';
+import { getExecutionTags, setExecutionTags } from './execution/tags.js';
 import { beginAttempt } from './lease/begin.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
@@ -52,6 +55,9 @@ export const OPERATIONS = {
   releaseHold,
   watchLog,
   watchEnds,
+  changePriority,
+  replayExecution,
+  setExecutionTags,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -61,6 +67,7 @@ export const QUERIES = {
   readExecutionState,
   readExecutionContext,
   getExecutionResult,
+  getExecutionTags,
   findExecution,
   listExecutions,
   listPartitionLanes,

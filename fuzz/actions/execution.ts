@@ -201,5 +201,6 @@ export const executionReads: Reads = ({ partition }, { executionId, index }) => 
   ['readExecutionState', { executionId }],
   ['readExecutionContext', { executionId }],
   ['getExecutionResult', { executionId }],
+  ['getExecutionTags', { executionId }],
   ['findExecution', { partition, namespace: 'fuzz', idempotencyKey: `key ${index % 8}` }],
 ];

@@ -1,11 +1,20 @@
-/** How random runs call what operators do to one execution: holds. */
+/** How random runs call what operators and users do to one execution: holds, priority, replays, tags. */
 import fc from 'fast-check';
-import { pick, type Pick } from './choices.js';
+import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
-import { chosenId, type World } from './world.js';
+import { choose, chosenId, type World } from './world.js';
 
 /** Who asks and why: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
+/** Tags that are set: values of every kind that JSON writes in another form, keys before and behind each other. */
+const TAG_SETS = [
+  { 'team.name': 'core' },
+  { 'a.b': 'Größe "x"', 'a.b_c': '\\', 'a.b.c': '"' },
+  { 'z.a': '', 'a.0': '\u2028\n\t€😀', 'a._': '\\"' },
+  Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`n.${i}`, String(i)])),
+  Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`m.${i}`, ','])),
+] as const;
+
 const REQUESTERS = [undefined, 'ann', `${'team/'.repeat(14)}ann`] as const;
 
 const asked = (
@@ -27,5 +36,37 @@ export const operatingActions = {
     weight: 4,
     choices: { pick: pick('held', 'held', 'held', 'runnable'), words: fc.nat(2) },
     resolve: (world, choices) => [{ name: 'releaseHold', args: asked(world, choices) }],
+  }),
+  priority: generator({
+    weight: 4,
+    choices: {
+      pick: pick('claimable', 'runnable', 'runnable', 'delayed', 'held', 'running', 'terminal'),
+      priority: fc.constantFrom(-1, 0, 3, 7, 9_000, 10_000),
+      words: fc.nat(2),
+    },
+    resolve(world, choices) {
+      const { executionId, requestedBy } = asked(world, choices);
+      return [{ name: 'changePriority', args: { executionId, newPriority: choices.priority, requestedBy } }];
+    },
+  }),
+  replay: generator({
+    weight: 5,
+    choices: {
+      pick: pick('terminal', 'terminal', 'terminal', 'terminal', 'any'),
+      words: fc.nat(2),
+      expected: seldom(fc.constantFrom(-1, 0), 3),
+    },
+    resolve(world, choices) {
+      const known = choose(world, choices.pick)?.replayCount ?? 0;
+      const expectedReplayCount = choices.expected === null ? undefined : Math.max(0, known + choices.expected);
+      return [{ name: 'replayExecution', args: { ...asked(world, choices), expectedReplayCount } }];
+    },
+  }),
+  tags: generator({
+    weight: 3,
+    choices: { pick: pick('any', 'running', 'terminal', 'claimable'), tags: fc.nat(TAG_SETS.length - 1) },
+    resolve: (world, { pick, tags }) => [
+      { name: 'setExecutionTags', args: { executionId: chosenId(world, pick), tags: { ...TAG_SETS[tags] } } },
+    ],
   }),
 };

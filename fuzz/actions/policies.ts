@@ -12,9 +12,9 @@ export const POLICIES = [
       retryableCategories: ['io', 'timeout'],
     },
   },
-  { retryPolicy: { maxRetries: 1 }, timeoutPolicy: { attemptTimeoutMs: 700 }, maxReclaimCount: 1 },
+  { retryPolicy: { maxRetries: 1 }, timeoutPolicy: { attemptTimeoutMs: 700 }, maxReclaimCount: 1, maxReplayCount: 0 },
   { timeoutPolicy: { attemptTimeoutMs: 1_500, executionDeadlineMs: 4_000 }, maxReclaimCount: 0 },
-  { maxReleaseCount: 1, priority: 7, dedupWindowMs: 900, streamPolicy: { retentionTtlMs: 0 } },
+  { maxReleaseCount: 1, maxReplayCount: 1, priority: 7, dedupWindowMs: 900, streamPolicy: { retentionTtlMs: 0 } },
   {
     maxReclaimCount: 2,
     maxReleaseCount: 0,

@@ -155,6 +155,13 @@ function ff.apply.execution_promoted(call, execution)
   ff.append(call, EVENT.execution_promoted, execution.id)
 end
 
+-- Notes that something was changed beside the situation. Needs edits loaded.
+local function edited(call, execution)
+  ff.read_edits(execution)
+  ff.note_extra(execution, FIELD.edits)
+  return ff.edits_text(execution.replay_count, call.now_text)
+end
+
 function ff.apply.execution_held(call, execution, held_by, reason)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
@@ -169,9 +176,58 @@ end
 -- The execution returns to its place.
 function ff.apply.hold_released(call, execution, released_by, reason)
   ff.end_hold(call, execution)
-  command('HSET', execution.key, FIELD.life, ff.same_life(execution))
+  local edits = edited(call, execution)
+  command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.edits, edits)
   ff.enqueue(execution)
   ff.append(call, EVENT.hold_released, execution.id, released_by, reason)
+end
+
+function ff.apply.priority_changed(call, execution, priority, requested_by)
+  local key = execution.key
+  execution.priority = priority
+  local edits = edited(call, execution)
+  command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.given,
+    ff.fit(key, FIELD.given, ff.given_text(priority, execution.payload_bytes, execution.payload_encoding, execution.created_at)))
+  if ff.is_queued(execution) then
+    ff.enqueue(execution)
+    -- Its new place is announced if it is the first, whatever stood there before.
+    execution.queue.has_left = true
+  end
+  ff.append(call, EVENT.priority_changed, execution.id, priority .. '\t' .. requested_by, '')
+end
+
+function ff.apply.tags_set(call, execution, merged, tags)
+  local key = execution.key
+  local edits = edited(call, execution)
+  ff.note_extra(execution, FIELD.tags)
+  command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.tags, ff.fit(key, FIELD.tags, merged))
+  ff.append(call, EVENT.tags_set, execution.id, tags, '')
+end
+
+-- Facets that tell of a run and of nothing else, and the long facts.
+local OF_A_RUN = { FIELD.retries, FIELD.progress }
+
+function ff.apply.execution_replayed(call, execution, reason, requested_by)
+  local key = execution.key
+  command('UNLINK', ff.result_key(execution))
+  local deadline = execution.execution_deadline_at
+  if deadline ~= '' and tonumber(deadline) <= call.now then deadline = '' end
+  if execution.bounds ~= '' and deadline == '' and execution.idempotency_expires_at == '' then
+    ff.drop_extra(execution, FIELD.bounds)
+    command('HDEL', key, FIELD.bounds)
+  elseif deadline ~= execution.execution_deadline_at then
+    command('HSET', key, FIELD.bounds, ff.bounds_text(deadline, execution.idempotency_expires_at))
+  end
+  execution.execution_deadline_at = deadline
+  for i = 1, #OF_A_RUN do
+    if string.find(execution.extras, OF_A_RUN[i], 1, true) then ff.drop_extra(execution, OF_A_RUN[i]) end
+  end
+  command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason,
+    FIELD.cancellation_reason, FIELD.progress_message)
+  ff.note_extra(execution, FIELD.edits)
+  local count = ff.digits(ff.count(execution.replay_count) + 1)
+  ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
+  ff.append(call, EVENT.execution_replayed, execution.id, count .. '\t' .. requested_by .. '\t' .. deadline, reason)
 end
 
 -- The list of a retention slot keeps the id: it counts only while a record's purge time names the slot (ruling 24).

@@ -1,6 +1,6 @@
 -- hold_execution, release_hold: see model/execution/hold.ts
 
-local load = ff.loader('naming', 'given', 'needs', 'fence')
+local load = ff.loader('naming', 'given', 'needs', 'fence', 'edits')
 
 function ff.decide.hold_execution(call, execution_id, reason, requested_by)
   local execution = load(call, execution_id)

@@ -1,10 +1,12 @@
--- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: fourteen words, then "|" and the
+-- The rules of a policy, as `policyRules` in model/execution/policy.ts writes them: fourteen words or more, then "|" and the
 -- retryable categories.
 
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
   'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms', 'priority', 'delay_until',
+  'max_replay_count',
 }
+local FIRST_WORDS = 14
 local NEVER_RETRIED = { permanent = true, cancelled = true }
 local NO_RULES = {}
 
@@ -21,7 +23,7 @@ function ff.rules(text)
     if not number and word ~= '-' and WORDS[i] ~= 'backoff' then ff.damaged('the rules are unreadable') end
     if word ~= '-' then rules[WORDS[i] or i] = number or word end
   end
-  if i < #WORDS then ff.damaged('the rules are too short') end
+  if i < FIRST_WORDS then ff.damaged('the rules are too short') end
   return rules
 end
 

@@ -21,9 +21,9 @@ function ff.holds_lease(execution, fence)
   return fence == execution.fence
 end
 
--- Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease.
+-- Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease. A replay parts from it.
 function ff.was_last_owner(execution, fence)
-  if fence == '' or execution.fence == '' then return false end
+  if fence == '' or execution.fence == '' or execution.next_attempt == NEXT.replay then return false end
   if fence == execution.fence then return true end
   local epoch, attempt = string.match(fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
   if not epoch then return false end
@@ -64,7 +64,16 @@ function ff.work_verdict(call, execution, fence, attempt_index)
   return ff.ownership_verdict(call, execution, fence, attempt_index) or time_verdict(call, execution)
 end
 
-local PENDING = { [''] = 'pending_first_attempt', [NEXT.retry] = 'pending_retry_attempt', [NEXT.resume] = 'attempt_interrupted' }
+-- The refusal of a call that needs an execution in another state: the detail says in which it is.
+function ff.not_eligible(execution)
+  return ff.reject('execution_not_eligible', 'lifecyclePhase', PHASE[execution.situation],
+    'publicState', PUBLIC_STATE[execution.situation])
+end
+
+local PENDING = {
+  [''] = 'pending_first_attempt', [NEXT.retry] = 'pending_retry_attempt', [NEXT.replay] = 'pending_replay_attempt',
+  [NEXT.resume] = 'attempt_interrupted',
+}
 
 -- The refusal of a call that needs an active execution, with the facts that a caller reconciles by. Needs fence loaded.
 function ff.not_active(execution)

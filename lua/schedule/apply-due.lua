@@ -65,13 +65,20 @@ end
 local function purges(call, limit, steps, broken)
   local slots = command('ZRANGEBYSCORE', call.base .. KEY.retention, '-inf', call.now_text, 'LIMIT', 0, limit)
   local used = {}
+  -- What was replayed and ended again in the same minute stands in its slot twice.
+  local seen = {}
   local looked_at = 0
   for i = 1, #slots do
     local room = limit - looked_at
     if room <= 0 then break end
     local key = call.base .. KEY.slot .. slots[i]
     local ids = command('LRANGE', key, 0, room - 1)
-    for j = 1, #ids do try(steps, broken, TIMER.execution .. ids[j], purge_step, call, ids[j], slots[i]) end
+    for j = 1, #ids do
+      if not seen[ids[j]] then
+        seen[ids[j]] = true
+        try(steps, broken, TIMER.execution .. ids[j], purge_step, call, ids[j], slots[i])
+      end
+    end
     looked_at = looked_at + #ids
     used[i] = { key = key, at = slots[i], count = #ids }
   end

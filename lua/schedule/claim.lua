@@ -6,6 +6,9 @@ local load_first = ff.loader('naming', 'given', 'bounds', 'tags', 'rules', 'inpu
 -- What only work that was claimed before needs besides.
 local load_later = ff.loader('fence', 'retries', 'timing', 'progress')
 
+-- What kind of attempt a claim begins; an initial one is said by nothing.
+local PENDING_TYPE = { [NEXT.retry] = ATTEMPT.retry, [NEXT.replay] = ATTEMPT.replay }
+
 -- Queues that are looked at without asking which of them have work.
 local FEW_KINDS = 4
 
@@ -146,17 +149,19 @@ end
 -- What the worker gets of an execution that nobody had before.
 local function take_first(call, group, execution, lease_id, attempt_id)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
+  -- It can have ended before anybody had it, and be replayed.
+  local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
   local timeout_at, remaining_ms = '', ''
   if timeout_ms then
     if group.ahead then remaining_ms = ff.digits(timeout_ms) else timeout_at = ff.digits(call.now + timeout_ms) end
   end
+  local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id,
     -- Nothing of it has another time than its lease.
     is_plain = execution.extras == '' and group.worker_fits,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
-    attempt = timeout_ms and '\t\t' .. timeout_at .. '\t' .. remaining_ms or '', index = '0', kind = CLAIM.fresh,
-    attempt_type = '',
+    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type,
   }
 end
 
@@ -188,7 +193,7 @@ local function take_again(call, group, execution, lease_id, attempt_id)
     take.attempt = index_text .. times
     return take
   end
-  local attempt_type = reclaimed and ATTEMPT.reclaim or execution.next_attempt == NEXT.retry and ATTEMPT.retry or ''
+  local attempt_type = reclaimed and ATTEMPT.reclaim or PENDING_TYPE[execution.next_attempt] or ''
   take.event, take.kind, take.attempt_type = EVENT.execution_claimed, reclaimed and CLAIM.reclaimed or CLAIM.fresh, attempt_type
   take.attempt = attempt_type .. '\t' .. index_text .. times
   if reclaimed then

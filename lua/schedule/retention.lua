@@ -80,6 +80,6 @@ end
 function ff.leave_short_slot(call, execution)
   if execution.slot_length > LIMIT.short_slot then return end
   local key = call.base .. KEY.slot .. execution.due_at
-  command('LREM', key, 1, execution.id)
+  command('LREM', key, 0, execution.id)
   if command('EXISTS', key) == 0 then command('ZREM', call.base .. KEY.retention, execution.due_at) end
 end

@@ -3,24 +3,25 @@
  * is a table per kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
  */
 import type { FactTable, StateOf } from './facts.js';
+import type { ByteSlot } from './operation.js';
 import type { Subject } from './subject.js';
 
 /** What an event does to one entity of a kind. */
 export type Recipe<State, Event> =
   /** Makes it, unless the recipe gives nothing. What is there already is a fault, stays, or is replaced. */
   | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
-  /** Changes it in place, or through immer. */
-  | { readonly does: 'changes'; change(state: State, event: Event): void }
+  /** Changes it in place, or through immer; its bytes of these slots are dropped. */
+  | { readonly does: 'changes'; readonly drops?: readonly ByteSlot[]; change(state: State, event: Event): void }
   | { readonly does: 'removes' };
 
 export const makes = <State, Event>(
   make: (event: Event) => State | undefined,
   ifThere: 'fail' | 'keep' | 'replace' = 'fail',
 ): Recipe<State, Event> => ({ does: 'makes', ifThere, make });
-export const changes = <State, Event>(change: (state: State, event: Event) => void): Recipe<State, Event> => ({
-  does: 'changes',
-  change,
-});
+export const changes = <State, Event>(
+  change: (state: State, event: Event) => void,
+  drops?: readonly ByteSlot[],
+): Recipe<State, Event> => ({ does: 'changes', change, ...(drops === undefined ? {} : { drops }) });
 export const removes = { does: 'removes' } as const;
 
 /** An entity of a table: its facts and its id. */

@@ -197,6 +197,9 @@ export const tags = z
     return keys.length < 2 ? map : Object.fromEntries(keys.sort(compareBytes).map((key) => [key, map[key] as string]));
   });
 
+/** Tags, one at least. */
+export const someTags = tags.refine((map) => Object.keys(map).length > 0, { error: 'must have a tag' });
+
 /** Members are optional so that a partial triple is refused by name. */
 const fenceTriple = z.object({
   leaseId: uuid.optional(),

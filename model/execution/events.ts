@@ -62,5 +62,22 @@ export const executionEvents = {
     hold: { releasedBy: fact.text() },
     long: { releaseReason: fact.words() },
   }),
+  /** What it was given at its creation is worth more or less now. */
+  priority_changed: event('priority_changed', 'C', EXECUTION, {
+    change: { priority: fact.counter(), requestedBy: fact.text() },
+  }),
+  /** A terminal execution runs again; what its last run left is cleared. */
+  execution_replayed: event('execution_replayed', 'D', EXECUTION, {
+    replay: {
+      /** Replays so far, this one included. */
+      replayCount: fact.number(),
+      requestedBy: fact.text(),
+      /** The deadline that holds from now on; absent when there is none or it was over. */
+      executionDeadlineAt: fact.optionalNumber(),
+    },
+    long: { replayReason: fact.words() },
+  }),
+  /** Tags that were added or replaced. */
+  tags_set: event('tags_set', 'E', EXECUTION, { long: { tags: fact.map() } }),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
 } as const;

@@ -100,6 +100,12 @@ export const executionFacts = fact.factTable({
     heldAt: fact.optionalNumber(),
     heldBy: fact.optionalText(),
   },
+  edits: {
+    /** How often it was run again after it had ended. */
+    replayCount: fact.counter(),
+    /** Last change by an operator or a user that is no transition: of priority, tags, a hold's end. */
+    editedAt: fact.optionalNumber(),
+  },
   progress: {
     progressPct: fact.optionalNumber(),
     progressUpdatedAt: fact.optionalNumber(),

@@ -77,8 +77,22 @@ function retentionHolds(it: ReadonlyExecution): boolean {
   return purgeAt >= least && (retentionMs === undefined || purgeAt < least + RETENTION_SLOT_MS);
 }
 
+/** Whether nothing is known of an execution but what it was created with, what was done to it, and that it had owners. */
+function isBlank(it: ReadonlyExecution): boolean {
+  return (
+    it.retryCount + it.leaseReclaimCount + it.leaseReleaseCount === 0 &&
+    it.failureCategory === undefined &&
+    it.cancelledBy === undefined &&
+    it.resultBytes === undefined &&
+    it.resultEncoding === undefined &&
+    it.progressUpdatedAt === undefined
+  );
+}
+
 /** Attempts are begun by the first claim, by every retry that was claimed, and by every reclaim (spec 04 invariant 12). */
 function attemptsAddUp(it: ReadonlyExecution): boolean {
+  // A replay begins the counts anew: then the events alone know.
+  if (it.replayCount > 0) return true;
   const begun = it.totalAttemptCount - Number(it.startedAt !== undefined) - it.leaseReclaimCount;
   if (!isTerminal(it.situation)) return begun === it.retryCount - Number(it.nextAttempt === 'retry');
   return begun === it.retryCount || begun === it.retryCount - 1;
@@ -110,8 +124,15 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => it.situation !== 'retry_backoff' || it.nextAttempt === 'retry',
   },
   {
-    name: 'a first attempt is pending if and only if there was none',
-    holds: (it) => !isRunnable(it.situation) || (it.nextAttempt === 'first') === (it.totalAttemptCount === 0),
+    name: 'a first attempt is pending where there was none, unless a replay is',
+    holds: (it) =>
+      !isRunnable(it.situation) ||
+      it.nextAttempt === 'replay' ||
+      (it.nextAttempt === 'first') === (it.totalAttemptCount === 0),
+  },
+  {
+    name: 'a replay is pending only where there was one, and nothing of the run before is left',
+    holds: (it) => it.nextAttempt !== 'replay' || (it.replayCount > 0 && isBlank(it)),
   },
   {
     name: 'it was started if and only if it has attempts',
@@ -131,6 +152,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
         it.retryCount,
         it.leaseReclaimCount,
         it.leaseReleaseCount,
+        it.replayCount,
         it.payloadBytes,
       ].every(isCount),
   },
@@ -222,23 +244,51 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
           it.executionKind === created.executionKind &&
           it.creatorIdentity === created.creatorIdentity &&
           it.createdAt === created.at &&
-          it.executionDeadlineAt === created.executionDeadlineAt &&
           it.payloadBytes === created.payloadBytes &&
           it.payloadEncoding === created.payloadEncoding &&
           sameText(it.policy, created.policy) &&
-          sameText(it.tags, created.tags) &&
           sameText(it.requiredCapabilities, created.requiredCapabilities))
       );
     },
   },
   {
-    name: 'attempts and retries are those that the events count',
+    name: 'attempts, retries and replays are those that the events count',
     holds: (it, { replay: { tallies } }) => {
       const tally = tallies.get(it.executionId);
-      return tally === undefined || (it.totalAttemptCount === tally.attempts && it.retryCount === tally.retries);
+      return (
+        tally === undefined ||
+        (it.totalAttemptCount === tally.attempts && it.retryCount === tally.retries && it.replayCount === tally.replays)
+      );
+    },
+  },
+  { name: 'the replay cap holds', holds: (it) => it.replayCount <= replayCapOf(it) },
+  {
+    name: 'priority, tags and deadline are those that the events gave it',
+    holds: (it, { replay: { tallies } }) => {
+      const tally = tallies.get(it.executionId);
+      return (
+        tally === undefined ||
+        (it.priority === tally.priority &&
+          it.executionDeadlineAt === tally.executionDeadlineAt &&
+          sameEntries(it.tags, tally.tags))
+      );
+    },
+  },
+  {
+    name: 'tags are in key order, and not too many',
+    holds: ({ tags }) => {
+      const keys = Object.keys(tags);
+      return (
+        keys.length <= LIMITS.maxTags && keys.every((key, i) => i === 0 || compareBytes(keys[i - 1] as string, key) < 0)
+      );
     },
   },
 ];
+
+const replayCapOf = ({ policy }: ReadonlyExecution): number => policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
+
+const sameEntries = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
+  Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value);
 
 const sameText = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
 
@@ -248,8 +298,28 @@ export const executionRules: readonly LogRule[] = [
     holds: ({ event, past }) => (event.type === 'execution_created') === (past === undefined),
   },
   {
-    name: 'an execution ends once; after its end only its purge follows',
-    holds: ({ event, past }) => past?.end === undefined || event.type === 'execution_purged',
+    name: 'an execution ends once a run; after its end only its tags change, until it is replayed or purged',
+    holds: ({ event, past }) => past?.end === undefined || AFTER_AN_END.has(event.type),
+  },
+  {
+    name: 'what is replayed had ended, and replays stay within the policy',
+    holds({ event, past }) {
+      if (event.type !== 'execution_replayed' || past === undefined) return true;
+      const cap = past.created.policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
+      return past.end !== undefined && past.replays < cap && event.replayCount === past.replays + 1;
+    },
+  },
+  {
+    name: 'a deadline that is over does not bound a replay',
+    holds({ event, past }) {
+      if (event.type !== 'execution_replayed' || past === undefined) return true;
+      const { executionDeadlineAt: known } = past;
+      return event.executionDeadlineAt === (known !== undefined && known > event.at ? known : undefined);
+    },
+  },
+  {
+    name: 'the priority of what runs, or has ended, stays as it is',
+    holds: ({ event, past }) => event.type !== 'priority_changed' || past?.ownership === 'none',
   },
   {
     name: 'a purge follows the end of the execution and of its retention',
@@ -285,8 +355,7 @@ export const executionRules: readonly LogRule[] = [
     name: 'an execution expires when its attempt or its deadline is due',
     holds({ event, past }) {
       if (event.type !== 'execution_expired' || past === undefined) return true;
-      const dueAt =
-        event.expireReason === 'execution_deadline' ? past.created.executionDeadlineAt : past.attemptTimeoutAt;
+      const dueAt = event.expireReason === 'execution_deadline' ? past.executionDeadlineAt : past.attemptTimeoutAt;
       return dueAt !== undefined && event.at >= dueAt;
     },
   },
@@ -326,6 +395,8 @@ export const executionRules: readonly LogRule[] = [
     },
   },
 ];
+
+const AFTER_AN_END: ReadonlySet<string> = new Set(['execution_purged', 'execution_replayed', 'tags_set']);
 
 const OF_OWNERS: ReadonlySet<string> = new Set([
   'execution_claimed',

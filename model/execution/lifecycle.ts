@@ -26,6 +26,22 @@ export function endHold(execution: Execution): void {
   execution.holdReason = '';
 }
 
+/** Clears what a run that has ended left behind, so that the next one begins without it. */
+export function forgetRun(execution: Execution): void {
+  execution.retryCount = 0;
+  execution.leaseReclaimCount = 0;
+  execution.leaseReleaseCount = 0;
+  execution.failureReason = '';
+  execution.failureCategory = undefined;
+  execution.cancellationReason = '';
+  execution.cancelledBy = undefined;
+  execution.resultBytes = undefined;
+  execution.resultEncoding = undefined;
+  execution.progressPct = undefined;
+  execution.progressMessage = undefined;
+  execution.progressUpdatedAt = undefined;
+}
+
 /** Ends the execution. */
 export function end(execution: Execution, situation: Situation, at: number, purgeAt: number | undefined): void {
   endOwnership(execution);

@@ -50,6 +50,8 @@ const policySchema = z.strictObject({
     .optional(),
   /** Reclaims before the execution ends failed. */
   maxReclaimCount: integer(0, LIMITS.maxReclaimCount).optional(),
+  /** Replays of the execution after it ended. */
+  maxReplayCount: integer(0, LIMITS.maxReplayCount).optional(),
   /** Hand-backs by draining workers before another one is refused. */
   maxReleaseCount: integer(0, LIMITS.maxReleaseCount).optional(),
   routingRequirements: z.strictObject({ requiredCapabilities: capabilities.default([]) }).optional(),
@@ -115,8 +117,11 @@ export function backoffDelayOf(policy: RetryPolicy, retryCount: number, jitter: 
 
 const NONE = '-';
 
+/** Words that the rules of every policy have. */
+const FIRST_WORDS = 14;
+
 /**
- * The rules of a policy in the form that the Lua library stores and reads: fourteen words, then the
+ * The rules of a policy in the form that the Lua library stores and reads: fourteen words or more, then the
  * retryable categories. No JSON has to be decoded inside the server (8 microseconds a policy).
  * The twin that reads it is `lua/execution/policy.lua`.
  */
@@ -132,7 +137,10 @@ export function policyRules(policy: ExecutionPolicy): string {
     policy.dedupWindowMs ?? NONE,
     policy.priority ?? NONE,
     policy.delayUntil ?? NONE,
+    policy.maxReplayCount ?? NONE,
   ];
+  // Words that came later stand only where they say something: most policies stay as short as they were.
+  while (words.length > FIRST_WORDS && words.at(-1) === NONE) words.pop();
   return `${words.join(' ')}|${retry?.retryableCategories.join(',') ?? ''}`;
 }
 

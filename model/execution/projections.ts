@@ -78,6 +78,8 @@ export interface ExecutionInfo {
   readonly retryCount: number;
   readonly leaseReclaimCount: number;
   readonly leaseReleaseCount: number;
+  /** How often it was run again after it had ended. */
+  readonly replayCount: number;
   readonly blockingDetail: string;
   /** An operator keeps it from being claimed: since when, by whom and why. */
   readonly hold: HoldSummary | undefined;
@@ -138,6 +140,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     retryCount: execution.retryCount,
     leaseReclaimCount: execution.leaseReclaimCount,
     leaseReleaseCount: execution.leaseReleaseCount,
+    replayCount: execution.replayCount,
     blockingDetail: blockingDetail(execution),
     hold: holdOf(execution),
     failureReason: execution.failureCategory === undefined ? undefined : execution.failureReason,
@@ -159,14 +162,15 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
   };
 }
 
-/** Time of the last change of anything: of the situation, of the lease's end, of the progress, of a hold. */
+/** Time of the last change of anything: of the situation, of the lease's end, of the progress, by operators. */
 function lastMutationAt(execution: ReadonlyExecution): number {
-  const { lastTransitionAt, leaseLastRenewedAt, progressUpdatedAt, heldAt } = execution;
-  return Math.max(lastTransitionAt, leaseLastRenewedAt ?? 0, progressUpdatedAt ?? 0, heldAt ?? 0);
+  const { lastTransitionAt, leaseLastRenewedAt, progressUpdatedAt, heldAt, editedAt } = execution;
+  return Math.max(lastTransitionAt, leaseLastRenewedAt ?? 0, progressUpdatedAt ?? 0, heldAt ?? 0, editedAt ?? 0);
 }
 
 function currentAttempt(execution: ReadonlyExecution): AttemptSummary | undefined {
-  const betweenAttempts = isRunnable(execution.situation) && execution.nextAttempt === 'retry';
+  const { nextAttempt } = execution;
+  const betweenAttempts = isRunnable(execution.situation) && (nextAttempt === 'retry' || nextAttempt === 'replay');
   if (execution.currentAttemptId === undefined || betweenAttempts) return undefined;
   return { attemptId: execution.currentAttemptId, attemptIndex: execution.totalAttemptCount - 1 };
 }

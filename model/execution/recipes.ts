@@ -3,7 +3,8 @@ import { changes, makes, removes, type Recipe } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
-import { become, end, endHold, wait } from './lifecycle.js';
+import { become, end, endHold, forgetRun, wait } from './lifecycle.js';
+import { mergedTags } from './tags.js';
 
 /** A recipe of the execution for an event. */
 export type ExecutionRecipe<Type extends EventType> = Recipe<Execution, EventNamed<Type>>;
@@ -42,6 +43,8 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseReclaimCount: 0,
     leaseReleaseCount: 0,
     failureCategory: undefined,
+    replayCount: 0,
+    editedAt: undefined,
     heldAt: undefined,
     heldBy: undefined,
     progressPct: undefined,
@@ -110,6 +113,27 @@ export const executionRecipes: Recipes = {
     execution.heldBy = event.heldBy;
     execution.holdReason = event.holdReason;
   }),
-  hold_released: changes(endHold),
+  hold_released: changes((execution, event) => {
+    endHold(execution);
+    execution.editedAt = event.at;
+  }),
+  priority_changed: changes((execution, event) => {
+    execution.priority = event.priority;
+    execution.editedAt = event.at;
+  }),
+  tags_set: changes((execution, event) => {
+    execution.tags = mergedTags(execution.tags, event.tags);
+    execution.editedAt = event.at;
+  }),
+  execution_replayed: changes(
+    (execution, event) => {
+      become(execution, 'ready', event.at, undefined);
+      execution.nextAttempt = 'replay';
+      execution.replayCount = event.replayCount;
+      execution.executionDeadlineAt = event.executionDeadlineAt;
+      forgetRun(execution);
+    },
+    ['result'],
+  ),
   execution_purged: removes,
 };

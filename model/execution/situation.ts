@@ -166,7 +166,7 @@ export const NEXT_ATTEMPTS = {
   retry: 'r',
   /** The interrupted attempt again. */
   resume: 's',
-  /** An attempt after a replay; of a domain to come. */
+  /** The first attempt after a replay. */
   replay: 'p',
 } as const;
 export type NextAttempt = keyof typeof NEXT_ATTEMPTS;

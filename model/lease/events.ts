@@ -3,8 +3,8 @@ import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION } from '../execution/facts.js';
 
-/** Why an attempt was begun, and the letter under which that is logged. `replay`, of a domain to come, will be `p`. */
-export const ATTEMPT_TYPES = { initial: 'i', retry: 'r', reclaim: 'c' } as const;
+/** Why an attempt was begun, and the letter under which that is logged. */
+export const ATTEMPT_TYPES = { initial: 'i', retry: 'r', reclaim: 'c', replay: 'p' } as const;
 const fence = { leaseEpoch: fact.number(), leaseId: fact.id(), attemptId: fact.id() };
 const lease = { workerId: fact.text(), workerInstanceId: fact.text(), leaseExpiresAt: fact.number() };
 const attempt = {

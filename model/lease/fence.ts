@@ -90,14 +90,21 @@ export function holdsLease(execution: ReadonlyExecution, fence: FullFence): bool
 
 /**
  * Whether nobody has owned the execution since this owner: epoch and attempt outlive the lease. By this a final
- * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6).
+ * call that is repeated after a lost reply is recognised (spec 03 section 7, spec 04 section 6). A replay parts from it.
  */
 export function wasLastOwner(execution: ReadonlyExecution, fence: Fence | undefined): boolean {
   return (
     fence?.attemptId !== undefined &&
+    execution.nextAttempt !== 'replay' &&
     fence.leaseEpoch === execution.currentLeaseEpoch &&
     fence.attemptId === execution.currentAttemptId
   );
+}
+
+/** The refusal of a call that needs an execution in another state: the detail says in which it is. */
+export function notEligible(execution: ReadonlyExecution): Rejected<'execution_not_eligible'> {
+  const { lifecyclePhase, publicState } = stateVector(execution);
+  return reject('execution_not_eligible', { lifecyclePhase, publicState });
 }
 
 /** The refusal of a call that needs an active execution, with the facts that a caller reconciles by. */

@@ -24,7 +24,15 @@ interface Occurrence {
   readonly at: number;
 }
 
-export type LeaseHistoryEntry = Occurrence &
+export type LeaseHistoryEntry =
+  | (Occurrence & {
+      /** The execution had ended and runs again: a new attempt will follow. */
+      readonly type: 'replay_initiated';
+      readonly replayCount: number;
+    })
+  | LeaseOccurrence;
+
+type LeaseOccurrence = Occurrence &
   LeaseIdentity &
   (
     | { readonly type: 'acquired'; readonly reason: 'claimed' | 'resumed'; readonly expiresAt: number }
@@ -63,6 +71,9 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'execution_promoted':
     case 'execution_held':
     case 'hold_released':
+    case 'priority_changed':
+    case 'tags_set':
+    case 'execution_replayed':
     case 'execution_purged':
       return undefined;
     default:
@@ -103,6 +114,9 @@ export class LeaseHistoryReader {
         reason: event.type === 'execution_claimed' ? 'claimed' : 'resumed',
         expiresAt,
       };
+    }
+    if (event.type === 'execution_replayed') {
+      return { type: 'replay_initiated', ...occurrence, replayCount: event.replayCount };
     }
     const identity = this.held.get(event.executionId);
     if (identity === undefined) return undefined;

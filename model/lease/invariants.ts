@@ -202,9 +202,7 @@ export const leaseRules: readonly LogRule[] = [
     holds({ event, past }) {
       if (past === undefined || !WORKS.has(event.type) || past.ownership !== 'held') return true;
       if (event.type === 'retry_scheduled' && timedOut(past, event.at)) return true;
-      return (
-        event.at < (past.attemptTimeoutAt ?? Infinity) && event.at < (past.created.executionDeadlineAt ?? Infinity)
-      );
+      return event.at < (past.attemptTimeoutAt ?? Infinity) && event.at < (past.executionDeadlineAt ?? Infinity);
     },
   },
   {

@@ -23,7 +23,7 @@ import type { Offer } from './queue.js';
 
 /** How a claim took an execution, and the letter under which that travels. */
 export const CLAIM_KINDS = {
-  /** A first attempt, or a retry. */
+  /** A first attempt, a retry, or the first after a replay. */
   fresh: 'f',
   /** A new attempt after a lost owner. */
   reclaimed: 'c',
@@ -192,6 +192,13 @@ function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): 
 const isResumed = (execution: ReadonlyExecution): boolean =>
   !isReclaimable(execution.situation) && execution.nextAttempt === 'resume';
 
+const PENDING_TYPES = { first: 'initial', retry: 'retry', replay: 'replay', resume: undefined } as const;
+
+/** What kind of attempt a claim begins; nothing when the interrupted one goes on. */
+function attemptTypeOf({ situation, nextAttempt }: ReadonlyExecution): ClaimedExecution['attemptType'] {
+  return isReclaimable(situation) ? 'reclaim' : PENDING_TYPES[nextAttempt];
+}
+
 /** The time that the attempt has, ms; nothing when it has no timeout. */
 function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
   if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
@@ -214,7 +221,7 @@ function acquire(
     attemptIndex: resumed ? execution.totalAttemptCount - 1 : execution.totalAttemptCount,
     attemptId: resumed ? (execution.currentAttemptId ?? ids.attemptId) : ids.attemptId,
     claimKind: reclaimed ? 'reclaimed' : resumed ? 'resumed' : 'fresh',
-    attemptType: reclaimed ? 'reclaim' : resumed ? undefined : execution.nextAttempt === 'retry' ? 'retry' : 'initial',
+    attemptType: attemptTypeOf(execution),
     leaseExpiresAt: now + args.leaseTtlMs,
     attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
     executionDeadlineAt: execution.executionDeadlineAt,

@@ -1,7 +1,7 @@
 /** The specification as a machine: plain tables, the view by definition, the pure fold. What backends are compared with. */
 import type { Applier, ByteSlot, Settings } from '../core/operation.js';
 import type { Event } from '../events.js';
-import { EFFECTS } from '../evolve.js';
+import { droppedBy, EFFECTS } from '../evolve.js';
 import { execute, transitionTime, type Store } from '../execute.js';
 import type { AnyDecision, ParsedCommand } from '../machine.js';
 import { generationOf } from '../partition/cursor.js';
@@ -38,9 +38,7 @@ export class SpecMachine implements Store {
       // Code that changes an entity in place from now on throws.
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);
-      if (recipe.does !== 'removes') continue;
-      bytes.input.delete(id);
-      bytes.result.delete(id);
+      for (const slot of droppedBy(recipe)) bytes[slot].delete(id);
     }
   }
 

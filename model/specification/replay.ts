@@ -19,6 +19,7 @@ export interface Tally {
   acquisitions: number;
   /** Attempts begun. */
   attempts: number;
+  /** Since the last replay; so are reclaims and hand-backs. */
   retries: number;
   reclaims: number;
   releases: number;
@@ -30,13 +31,18 @@ export interface Tally {
   /** How the ownership changed since the last acquisition, in order. */
   changes: OwnershipChange[];
   /** What the next acquisition has to be. */
-  next: 'initial' | 'retry' | 'resume' | 'reclaim';
+  next: 'initial' | 'retry' | 'resume' | 'reclaim' | 'replay';
   /** When the current attempt times out; unset while it is parked. */
   attemptTimeoutAt: number | undefined;
   /** The rest of a parked attempt's time, ms. */
   remainingMs: number | undefined;
   /** End of the delay that is running. */
   delayUntil: number | undefined;
+  replays: number;
+  priority: number;
+  tags: Readonly<Record<string, string>>;
+  /** The time at which the execution is over. */
+  executionDeadlineAt: number | undefined;
   /** Whether an operator keeps it from being claimed. */
   held: boolean;
   /** The event that ended the execution. */
@@ -178,6 +184,10 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     attemptTimeoutAt: undefined,
     remainingMs: undefined,
     delayUntil: created.delayUntil,
+    replays: 0,
+    priority: created.priority,
+    tags: created.tags,
+    executionDeadlineAt: created.executionDeadlineAt,
     held: false,
     end: undefined,
   };
@@ -247,6 +257,15 @@ function count(tally: Tally, event: ExecutionEvent): void {
       tally.ownership = 'none';
       tally.held = false;
       return;
+    case 'execution_replayed':
+      replayed(tally, event);
+      return;
+    case 'priority_changed':
+      tally.priority = event.priority;
+      return;
+    case 'tags_set':
+      tally.tags = { ...tally.tags, ...event.tags };
+      return;
     case 'execution_held':
     case 'hold_released':
       tally.held = event.type === 'execution_held';
@@ -258,6 +277,21 @@ function count(tally: Tally, event: ExecutionEvent): void {
     default:
       event satisfies never;
   }
+}
+
+/** The caps of a run begin anew; its end took the place of the owner's. */
+function replayed(tally: Tally, event: EventNamed<'execution_replayed'>): void {
+  tally.end = undefined;
+  tally.replays += 1;
+  tally.retries = 0;
+  tally.reclaims = 0;
+  tally.releases = 0;
+  tally.next = 'replay';
+  tally.changes = tally.acquisitions === 0 ? [] : ['released'];
+  tally.attemptTimeoutAt = undefined;
+  tally.remainingMs = undefined;
+  tally.delayUntil = undefined;
+  tally.executionDeadlineAt = event.executionDeadlineAt;
 }
 
 function park(tally: Tally, next: Tally['next']): void {

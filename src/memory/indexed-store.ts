@@ -4,7 +4,7 @@
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
-import { applyEffect, EFFECTS, type Effect } from '../../model/evolve.js';
+import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
@@ -120,7 +120,8 @@ export class IndexedStore implements Store {
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
       this.listener.onEnded(executionId);
-    if (removed) this.forget(executionId);
+    if (removed) this.ids.remove(ID_ALONE, executionId);
+    for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
   }
 
   private applyToOther(event: Event, effect: Effect): void {
@@ -195,12 +196,6 @@ export class IndexedStore implements Store {
     if (lane === undefined || queue === undefined || queue.size > 0) return;
     // One empty queue may stay, for the common lane of one kind; more of them would pile up.
     if (lane.size > 1) lane.delete(name);
-  }
-
-  private forget(executionId: string): void {
-    this.ids.remove(ID_ALONE, executionId);
-    this.partition.bytes.input.delete(executionId);
-    this.partition.bytes.result.delete(executionId);
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */

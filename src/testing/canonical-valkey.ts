@@ -4,6 +4,7 @@
  */
 import { FIELDS, HEADER_FIELDS, KEYS, SPILLED, STAGED_SEPARATOR, SUFFIXES, TIMER_KINDS } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { isTerminal } from '../../model/execution/situation.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
 import { isShortId } from '../../model/short-id.js';
@@ -88,7 +89,9 @@ class PartitionReader {
       timers: this.timers,
       counts: canonicalCounts(this.tallies),
       slots: sortedRecord(
-        this.slots.map(([at, members]) => [at, members.filter((id) => known.get(id)?.dueAt === Number(at))] as const),
+        this.slots
+          .map(([at, members]) => [at, keptIn(members, known, Number(at))] as const)
+          .filter(([, members]) => members.length > 0),
       ),
       ids: ids.map((id) => this.idOf(id)),
       inputs: base64Of(this.inputs),
@@ -220,6 +223,14 @@ function sortedById(kind: EntityKind, entities: readonly object[]): object[] {
   const { key } = entityNamed(kind).subject;
   const idOf = (entity: object): string => (entity as Record<string, string>)[key] as string;
   return [...entities].sort((a, b) => compareBytes(idOf(a), idOf(b)));
+}
+
+/** An entry of a slot counts only while the record's purge time names the slot (ruling 24); a replay can make two of it. */
+function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyExecution>, at: number): string[] {
+  return [...new Set(members)].filter((id) => {
+    const execution = known.get(id);
+    return execution !== undefined && isTerminal(execution.situation) && execution.dueAt === at;
+  });
 }
 
 function headerOf(fields: Readonly<Record<string, string>>): Header {

@@ -1,10 +1,12 @@
-/** What every backend must do when operators change the course of work: holds. */
+/** What every backend must do when operators change the course of work: holds, priority, replays, tags. */
 import assert from 'node:assert/strict';
 import {
+  bytes,
   claim,
   create,
   eventTypes,
   fenceOf,
+  refused,
   stateOf,
   take,
   TTL_MS,
@@ -55,6 +57,83 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       await engine.backend.completeExecution({ executionId, fence: fenceOf(second) });
       assert.equal(await stateOf(engine, executionId), 'completed');
       assert.equal((await engine.backend.readExecutionInfo({ executionId }))?.hold, undefined);
+    },
+  },
+  {
+    name: 'work that becomes urgent is taken first, and keeps its age among its equals',
+    async run(engine) {
+      const urgent = await create(engine, { priority: 5 });
+      engine.setTime(engine.now() + 5);
+      const plain = await create(engine);
+      const delayed = await create(engine, { delayUntil: engine.now() + 1_000 });
+      await engine.backend.changePriority({ executionId: plain, newPriority: 9 });
+      await engine.backend.changePriority({ executionId: delayed, newPriority: 5 });
+      assert.equal((await take(engine)).executionId, plain);
+      await engine.advance(1_000);
+      assert.equal((await take(engine)).executionId, urgent);
+      const last = await take(engine);
+      assert.deepEqual([last.executionId, last.priority], [delayed, 5]);
+      const change = engine.backend.changePriority({ executionId: delayed, newPriority: 1 });
+      const error = await refused(change, 'execution_not_eligible');
+      assert.equal(error.detail['publicState'], 'active');
+    },
+  },
+  {
+    name: 'what has ended runs again, without what its last run left, so often as its policy says',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine, {
+        policy: { maxReplayCount: 2, retryPolicy: { maxRetries: 1, backoff: { type: 'fixed', delayMs: 0 } } },
+      });
+      await refused(backend.replayExecution({ executionId }), 'execution_not_terminal');
+      const fail = async (failureClass: 'permanent' | 'transient') =>
+        backend.failExecution({ executionId, fence: fenceOf(await take(engine)), failureReason: 'no', failureClass });
+      await fail('permanent');
+      const replayed = await backend.replayExecution({ executionId, reason: 'mended', requestedBy: 'ann' });
+      assert.deepEqual({ ...replayed }, { kind: 'replayed', executionId, publicState: 'waiting', replayCount: 1 });
+      const info = await backend.readExecutionInfo({ executionId });
+      assert.deepEqual(
+        [info?.failureReason, info?.completedAt, info?.replayCount, info?.stateVector.attemptState],
+        [undefined, undefined, 1, 'pending_replay_attempt'],
+      );
+      assert.equal((await fail('transient')).kind, 'retry_scheduled');
+      await engine.advance(0);
+      const attempt = await take(engine);
+      assert.deepEqual([attempt.attemptType, attempt.attemptIndex, attempt.leaseEpoch], ['retry', 2, 3]);
+      await backend.completeExecution({
+        executionId,
+        fence: fenceOf(attempt),
+        resultPayload: bytes(...Array(80).keys()),
+      });
+      const again = { executionId, expectedReplayCount: 1 };
+      assert.equal((await backend.replayExecution(again)).kind, 'replayed');
+      assert.equal((await backend.replayExecution(again)).kind, 'already_satisfied');
+      assert.equal(await backend.getExecutionResult({ executionId }), undefined);
+      const last = await take(engine);
+      assert.equal(last.attemptType, 'replay');
+      await backend.completeExecution({ executionId, fence: fenceOf(last) });
+      assert.equal(await backend.getExecutionResult({ executionId }), undefined);
+      await refused(backend.replayExecution({ executionId }), 'max_replays_exhausted');
+    },
+  },
+  {
+    name: 'tags are merged, whatever became of the execution',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine, { tags: { 'team.name': 'Größe', 'a.b': '1' } });
+      await backend.setExecutionTags({ executionId, tags: { 'z.z': '"', 'a.b': '2' } });
+      await backend.cancelExecution({ executionId, reason: '', source: 'operator_override' });
+      await backend.setExecutionTags({ executionId, tags: { 'a.0': '' } });
+      assert.deepEqual(
+        { ...(await backend.getExecutionTags({ executionId })) },
+        { 'a.0': '', 'a.b': '2', 'team.name': 'Größe', 'z.z': '"' },
+      );
+      await refused(backend.setExecutionTags({ executionId, tags: {} }), 'invalid_input');
+      await refused(backend.setExecutionTags({ executionId, tags: { Nope: '' } }), 'invalid_tag_key');
+      await refused(
+        backend.setExecutionTags({ executionId: engine.executionId(), tags: { 'a.b': '' } }),
+        'execution_not_found',
+      );
     },
   },
 ];

@@ -70,6 +70,7 @@ export const FETCHES: Fetches = {
   readExecutionState: facts,
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
+  getExecutionTags: facts,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
     // The library has judged by its own clock whether the key lives.

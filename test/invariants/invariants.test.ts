@@ -26,8 +26,10 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff or ready': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
   'backoff is followed by a retry': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
-  'a first attempt is pending if and only if there was none': (it) =>
+  'a first attempt is pending where there was none, unless a replay is': (it) =>
     (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
+  'a replay is pending only where there was one, and nothing of the run before is left': (it) =>
+    (inSituation(it, 'ready', 'replayed').resultBytes = 1),
   'it was started if and only if it has attempts': (it) => (inSituation(it, 'running').startedAt = undefined),
   'it has a last attempt if and only if it was started': (it) =>
     (inSituation(it, 'completed').currentAttemptId = undefined),
@@ -54,7 +56,12 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     Object.assign(inSituation(it, 'ready'), { requiredCapabilities: ['b', 'a'] }),
   'its lane is known': (it) => it.state.tables.lane.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
-  'attempts and retries are those that the events count': (it) => (inSituation(it, 'failed').retryCount += 1),
+  'the replay cap holds': (it) => (inSituation(it, 'ready', 'replayed').replayCount = 11),
+  'priority, tags and deadline are those that the events gave it': (it) =>
+    Object.assign(inSituation(it, 'ready', 'replayed'), { tags: {} }),
+  'tags are in key order, and not too many': (it) =>
+    Object.assign(inSituation(it, 'ready', 'replayed'), { tags: { 'b.c': 'x', 'a.b': 'y' } }),
+  'attempts, retries and replays are those that the events count': (it) => (inSituation(it, 'failed').retryCount += 1),
 
   'an active execution has a lease, a worker and an attempt; no other has a lease or a worker': (it) =>
     (inSituation(it, 'completed').currentLeaseId = UUID),
@@ -91,8 +98,18 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (lastOf(it, 'lease_revoked').at += 9_999_999),
   'an execution is created once, and before anything else happens to it': (it) =>
     append(it, { ...lastOf(it, 'execution_created') }),
-  'an execution ends once; after its end only its purge follows': (it) =>
+  'an execution ends once a run; after its end only its tags change, until it is replayed or purged': (it) =>
     append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
+  'what is replayed had ended, and replays stay within the policy': (it) =>
+    append(it, { ...lastOf(it, 'execution_replayed'), at: it.now }),
+  'a deadline that is over does not bound a replay': (it) =>
+    (lastOf(it, 'execution_replayed').executionDeadlineAt = it.now),
+  'the priority of what runs, or has ended, stays as it is': (it) =>
+    append(it, {
+      ...lastOf(it, 'priority_changed'),
+      executionId: inSituation(it, 'running').executionId,
+      at: it.now,
+    }),
   'a purge follows the end of the execution and of its retention': (it) =>
     (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
   'held work is not claimed': (it) => {

@@ -108,6 +108,7 @@ export function everySituation(): Story {
   story.now += 5;
   made('main');
   made('delayed', { delayUntil: START + 9_000 });
+  operated(story, made);
 
   for (const lane of [
     'running',
@@ -184,6 +185,18 @@ export function everySituation(): Story {
   made('ahead');
   story.claim('ahead', true);
   return story;
+}
+
+/** What operators do: a replay that waits, a hold, another priority, tags. */
+function operated(story: Story, made: (laneId: string) => string): void {
+  const executionId = made('replayed');
+  const fence = story.claim('replayed');
+  const failure = { failureReason: 'it broke', failureClass: 'permanent' } as const;
+  story.run({ name: 'failExecution', args: { executionId, fence, ...failure } });
+  story.run({ name: 'replayExecution', args: { executionId, reason: 'again' } });
+  story.run({ name: 'setExecutionTags', args: { executionId, tags: { 'b.c': 'x', 'a.b': 'y' } } });
+  story.run({ name: 'changePriority', args: { executionId, newPriority: 3 } });
+  story.run({ name: 'holdExecution', args: { executionId, reason: 'not now' } });
 }
 
 /** The execution in a situation, to be changed. */

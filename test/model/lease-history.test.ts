@@ -47,7 +47,7 @@ const STORY = [
 ];
 const told = async (source: LogSource, options: object = {}): Promise<string[]> =>
   (await all(leaseHistory(source, { executionId: X, ...options }))).map(
-    ({ type, leaseEpoch }) => `${type} ${leaseEpoch}`,
+    (entry) => `${entry.type} ${entry.type === 'replay_initiated' ? entry.replayCount : entry.leaseEpoch}`,
   );
 
 describe('the lease history', () => {

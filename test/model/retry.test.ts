@@ -177,5 +177,6 @@ describe('the rules of a policy as text', () => {
         }),
       ),
     ).toBe('3 fixed 9 - - - - - 6 -1 - 8 4 5|');
+    expect(policyRules({ maxReplayCount: 2 })).toBe('- - - - - - - - - - - - - - 2|');
   });
 });

@@ -114,11 +114,27 @@ async function live(engine: TestEngine, look: () => Promise<void>): Promise<void
   await look();
   const other = { ...creation(engine), idempotencyKey: 'other' };
   await backend.createExecution(other);
+  const asked = {
+    executionId: other.executionId,
+    reason: text(LIMITS.maxReasonBytes),
+    requestedBy: text(LIMITS.maxCreatorIdentityBytes),
+  };
+  await backend.changePriority({ executionId: other.executionId, newPriority: 1, requestedBy: asked.requestedBy });
+  await backend.holdExecution(asked);
+  await look();
+  await backend.releaseHold(asked);
+  await backend.setExecutionTags({
+    executionId: other.executionId,
+    tags: { [`tag.${text(100)}0`]: text(LIMITS.maxTagValueBytes, 'y') },
+  });
+  await look();
   await backend.cancelExecution({
     executionId: other.executionId,
     reason: text(LIMITS.maxReasonBytes),
     source: 'operator_override',
   });
+  await look();
+  await backend.replayExecution(asked);
   await look();
 }
 

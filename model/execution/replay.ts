@@ -1,0 +1,69 @@
+/**
+ * replayExecution: a terminal execution runs again, as often as its policy allows. What its earlier run left is cleared:
+ * result, failure, cancellation, progress, and the counts that bound retries, reclaims and hand-backs; attempts, epochs
+ * and the start go on. A deadline that is over is dropped, one that lies ahead holds again. Spec 04 section 4.8, ruling 50.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import { partitionOfExecution } from '../ids.js';
+import { DEFAULTS } from '../limits.js';
+import type { ReadonlyExecution } from './facts.js';
+import { isTerminal } from './situation.js';
+
+export const replayExecution = operation({
+  name: 'replayExecution',
+  args: z.object({
+    executionId: field.executionId,
+    /** Why, for the log. */
+    reason: field.reason.default(''),
+    /** Who asks for it. */
+    requestedBy: field.requester,
+    /** Replays that the caller knows of: with it, a call that is repeated after a lost reply replays once. */
+    expectedReplayCount: field.count.optional(),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('replayed'),
+      executionId: echoed(field.executionId),
+      publicState: z.literal('waiting'),
+      /** Replays so far, this one included. */
+      replayCount: field.count,
+    }),
+    /** It was replayed more often than the caller knew of. */
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_replayed']), replayCount: field.count }),
+  ]),
+  rejects: ['execution_not_found', 'execution_not_terminal', 'max_replays_exhausted'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers'], ['retention']],
+  wire: { shared: [], each: ['executionId', 'reason', 'requestedBy', 'expectedReplayCount'] },
+  memory: 'adds',
+  decide(view, { executionId, reason, requestedBy, expectedReplayCount }, { now }) {
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const { replayCount } = execution;
+    if (expectedReplayCount !== undefined && replayCount > expectedReplayCount)
+      return accept({ kind: 'already_satisfied', reason: 'already_replayed', replayCount });
+    if (!isTerminal(execution.situation)) return reject('execution_not_terminal');
+    const cap = execution.policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
+    if (replayCount >= cap) return reject('max_replays_exhausted', { maxReplayCount: String(cap) });
+    return accept(
+      { kind: 'replayed', executionId, publicState: 'waiting', replayCount: replayCount + 1 },
+      {
+        type: 'execution_replayed',
+        executionId,
+        at: now,
+        replayCount: replayCount + 1,
+        requestedBy,
+        replayReason: reason,
+        executionDeadlineAt: deadlineAfter(execution, now),
+      },
+    );
+  },
+});
+
+/** The deadline that holds for the new run, ms since the epoch; none when it is over. */
+function deadlineAfter({ executionDeadlineAt }: ReadonlyExecution, now: number): number | undefined {
+  return executionDeadlineAt !== undefined && executionDeadlineAt > now ? executionDeadlineAt : undefined;
+}

@@ -1,0 +1,57 @@
+/**
+ * setExecutionTags, getExecutionTags: labels of an execution that its users own. Tags are merged: those given replace
+ * those of the same key, the others stay. Possible in every situation. Spec 04 section 4.12, spec 01 section 10.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, query, reject } from '../core/operation.js';
+import { compareBytes, partitionOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
+
+type Tags = Readonly<Record<string, string>>;
+
+/** Tags with others put over them, in key order. */
+export function mergedTags(known: Tags, given: Tags): Tags {
+  const merged = { ...known, ...given };
+  return Object.fromEntries(
+    Object.keys(merged)
+      .sort(compareBytes)
+      .map((key) => [key, merged[key] as string]),
+  );
+}
+
+export const setExecutionTags = operation({
+  name: 'setExecutionTags',
+  args: z.object({ executionId: field.executionId, tags: field.someTags }),
+  outcome: z.object({
+    kind: z.literal('tags_set'),
+    /** How many of its tags the call gave. */
+    count: field.count,
+  }),
+  rejects: ['execution_not_found', 'too_many_tags'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: { shared: [], each: ['executionId', 'tags'] },
+  memory: 'adds',
+  decide(view, { executionId, tags }, { now }) {
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const merged = mergedTags(execution.tags, tags);
+    const total = Object.keys(merged).length;
+    if (total > LIMITS.maxTags) return reject('too_many_tags', { maxTags: String(LIMITS.maxTags) });
+    const outcome = { kind: 'tags_set', count: Object.keys(tags).length } as const;
+    const isKnown = Object.entries(tags).every(([key, value]) => execution.tags[key] === value);
+    return isKnown ? accept(outcome) : accept(outcome, { type: 'tags_set', executionId, at: now, tags });
+  },
+});
+
+export const getExecutionTags = query({
+  name: 'getExecutionTags',
+  args: z.object({ executionId: field.executionId }),
+  rejects: [],
+  partition: (args) => partitionOfExecution(args.executionId),
+  /** In key order; nothing when there is no such execution. */
+  read(view, { executionId }) {
+    return accept<Tags | undefined>(view.executions.get(executionId)?.tags);
+  },
+});
