@@ -143,6 +143,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   listPartitionLanes: { partition: PARTITION },
   readCounts: { partition: PARTITION, cursor: 'lane', limit: 5 },
   readLog: { partition: PARTITION, after: '.0.0', limit: 5 },
+  listQueueHeads: { partition: PARTITION, laneIds: ['lane', 'other'] },
 };
 
 const NAMES = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES)] as (OperationName | QueryName)[];

@@ -36,6 +36,8 @@ export const LIMITS = {
   maxClaimCount: 100,
   /** Kinds that one claim may name. */
   maxClaimKinds: 256,
+  /** Lanes whose queues one read looks at. */
+  maxLanesPerRead: 256,
   maxBatchCommands: 1_000,
   /** Entries of one page of a listing, of the log, of due work. */
   maxPageSize: 1_000,

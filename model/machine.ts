@@ -31,6 +31,7 @@ import { listExecutions, listPartitionLanes, readLog } from './partition/reads.j
 import { watchEnds, watchLog } from './partition/watch.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
+import { listQueueHeads } from './schedule/queue-heads.js';
 import { readCounts } from './schedule/read-counts.js';
 
 /** Operations change state; each is one command of one partition. */
@@ -72,6 +73,7 @@ export const QUERIES = {
   listExecutions,
   listPartitionLanes,
   readCounts,
+  listQueueHeads,
   readLog,
 } as const;
 

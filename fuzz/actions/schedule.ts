@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
-import { CAPABILITY_SETS, KINDS, LANES, pick, ttlMs, unit, type Pick } from './choices.js';
+import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose } from './world.js';
 
@@ -23,6 +23,7 @@ interface Claim {
   readonly count: number;
   readonly ttlMs: number;
   readonly ahead: boolean;
+  readonly minPriority?: number | null;
   /** Kinds that it takes; any when null. */
   readonly kinds: readonly number[] | null;
 }
@@ -38,6 +39,7 @@ export const scheduleActions = {
       count: fc.integer({ min: 1, max: 3 }),
       ttlMs,
       ahead: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      minPriority: seldom(fc.constantFrom(0, 3, 7, 9_000), 4),
       kinds: fc.option(fc.subarray([0, 1, 2], { minLength: 1 }), { freq: 2 }),
     },
     resolve(world, choices) {
@@ -54,6 +56,7 @@ export const scheduleActions = {
             workerCapabilities: [...capabilities],
             leaseTtlMs: choices.ttlMs,
             ahead: choices.ahead,
+            minPriority: choices.minPriority ?? undefined,
             kinds: kindsOf(choices.kinds, wanted),
             claims: Array.from({ length: choices.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
           },
@@ -77,4 +80,5 @@ export const scheduleActions = {
 export const scheduleReads: Reads = ({ partition }, { index, limit }) => [
   ['listPartitionLanes', { partition }],
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
+  ['listQueueHeads', { partition, laneIds: [...LANES] }],
 ];

@@ -17,6 +17,7 @@ export function viewOfMoment(
     executions: { get: () => state, ids: () => [], ofKey, input: () => input, result: () => undefined },
     schedule: {
       claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
+      heads: () => [],
       due: (at) =>
         state !== undefined && (nextTimerAt(state) ?? Infinity) <= at ? [{ kind: 'execution', entity: state }] : [],
       purgeable: (at) => (ended && (state.dueAt ?? Infinity) <= at ? [state.executionId] : []),

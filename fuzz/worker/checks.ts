@@ -61,6 +61,8 @@ export class Checks {
   private readonly partitions: readonly string[];
   private checkedAt = -Infinity;
   private readonly lookedAt = new Map<string, number>();
+  /** Leases that their workers gave up as lost. */
+  private readonly givenUp = new Set<string>();
   private readonly tokens = new Set<string>();
 
   constructor(private readonly world: World) {
@@ -188,6 +190,7 @@ export class Checks {
     // What the server has ended is judged there; and an earlier attempt that is still here is the one that is lost.
     if (lease === undefined || lease.endedAt !== undefined || this.endings.has(lease.leaseId)) return;
     if ((each.finished.get(executionId) ?? 0) < own.length - 1) return;
+    this.givenUp.add(lease.leaseId);
     this.lostLease(node, lease, 'its worker gave it up');
   }
 
@@ -205,7 +208,9 @@ export class Checks {
       event.type === 'lease_expired' || (event.type === 'execution_claimed' && lease?.endedBy === 'execution_claimed');
     if (lapsed && lease !== undefined) {
       const node = this.nodeOf(lease.workerInstanceId);
-      if (node?.alive && this.received.has(lease.leaseId)) this.lostLease(node, lease, 'it lapsed');
+      // What its worker gave up was judged then, although a renewal without an answer may have made it longer.
+      const isHeld = this.received.has(lease.leaseId) && !this.givenUp.has(lease.leaseId);
+      if (node?.alive && isHeld) this.lostLease(node, lease, 'it lapsed');
     }
   }
 

@@ -239,7 +239,7 @@ export class Node {
   }
 
   private callMade(call: ObservedCall): void {
-    if (call.names.includes('claimForWorker') || call.names.includes('listLanes')) this.lookedAt = call.madeAt;
+    if (call.names.includes('claimForWorker') || call.names.includes('listQueueHeads')) this.lookedAt = call.madeAt;
     this.world.checks.callMade(this, call);
   }
 

@@ -42,6 +42,26 @@ function ff.query.list_lanes(call)
   return command('SMEMBERS', call.base .. KEY.lanes)
 end
 
+-- list_queue_heads: lane ids
+-- Answers lane, name and priority of each queue that has work.
+function ff.query.list_queue_heads(call, ...)
+  local heads = {}
+  for i = 1, select('#', ...) do
+    local lane_id = select(i, ...)
+    local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
+    for j = 1, #names do
+      local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[j], 0, 0)[1]
+      if id then
+        -- A record that cannot be read tells no priority; a claim will set it aside.
+        local given = server.pcall('HGET', call.base .. id, FIELD.given)
+        local priority = type(given) == 'string' and string.match(given, '^%d+') or ''
+        heads[#heads + 1], heads[#heads + 2], heads[#heads + 3] = lane_id, names[j], priority
+      end
+    end
+  end
+  return heads
+end
+
 -- read_log: after, limit
 -- Answers entries after the position, and the header: generation, position and time of the newest one.
 function ff.query.read_log(call, after, limit)

@@ -68,13 +68,13 @@ local function served_queues(call, lane_id, capabilities, kinds)
   return queues
 end
 
-function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead)
+function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead, min_priority)
   local expiry = call.now + lease_ttl_ms
   local expires_at = ff.digits(expiry)
   return {
     worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expiry = expiry, expires_at = expires_at,
     lease = worker .. '\t' .. expires_at, ahead = ahead == '1', lane_id = lane_id, capabilities = worker_capabilities,
-    kinds = kinds, timers = false,
+    kinds = kinds, timers = false, bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step,
     first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', ''),
   }
 end
@@ -84,11 +84,12 @@ local function by_position(a, b)
   return a.id < b.id
 end
 
--- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each.
+-- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each. Behind what is
+-- as urgent as the claim wants stands, in the fourth place, the id of what it left.
 local function candidates(call, group, limit)
   -- A command before this one in the call may have made a queue, or taken the last out of one.
   local queues = served_queues(call, group.lane_id, group.capabilities, group.kinds)
-  if #queues == 1 then
+  if #queues == 1 and not group.bound then
     local queue = queues[1]
     return ff.head_of(queue, limit), queue
   end
@@ -101,7 +102,10 @@ local function candidates(call, group, limit)
   end
   table.sort(heads, by_position)
   local ids, of = {}, {}
-  for i = 1, math.min(limit, #heads) do ids[i], of[i] = heads[i].id, heads[i].queue end
+  for i = 1, math.min(limit, #heads) do
+    if group.bound and heads[i].score > group.bound then return ids, nil, of, heads[i].id end
+    ids[i], of[i] = heads[i].id, heads[i].queue
+  end
   return ids, nil, of
 end
 
@@ -277,9 +281,17 @@ local function tell(reply, size, take)
   return size + 10
 end
 
+-- The priority of what a bounded claim left; nothing when it left nothing.
+local function priority_left(call, left)
+  local given = left and server.pcall('HGET', call.base .. left, FIELD.given)
+  if type(given) ~= 'string' then return '' end
+  local priority = string.match(given, '^%d*')
+  return priority == '' and '0' or priority
+end
+
 function ff.decide.claim_for_worker(call, group, ...)
-  local ids, queue, of = candidates(call, group, select('#', ...) / 2)
-  if not ids[1] then return { KIND.no_work, 0 } end
+  local ids, queue, of, left = candidates(call, group, select('#', ...) / 2)
+  if not ids[1] then return { KIND.no_work, 0, group.bound and priority_left(call, left) or '' } end
   group.timers = ff.timers_of(call)
   local ran, steps = pcall(plan_all, call, group, ids, queue, of, ...)
   local broken
@@ -304,5 +316,6 @@ function ff.decide.claim_for_worker(call, group, ...)
   size = size + 1
   reply[size] = #capped
   for i = 1, #capped do reply[size + i] = capped[i] end
+  if group.bound then reply[size + #capped + 1] = priority_left(call, left) end
   return reply, claim, group, steps, broken
 end

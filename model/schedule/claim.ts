@@ -15,11 +15,11 @@ import { executionFacts, namingOf, type ReadonlyExecution } from '../execution/f
 import { isReclaimable } from '../execution/situation.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import { executionIdIn } from '../ids.js';
-import { DEFAULTS, LIMITS } from '../limits.js';
+import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
 import type { View } from '../view.js';
 import { isBeyondReclaim, MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
 import { purgeAtOf } from './retention.js';
-import type { Offer } from './queue.js';
+import { queueScore, type Offer } from './queue.js';
 
 /** How a claim took an execution, and the letter under which that travels. */
 export const CLAIM_KINDS = {
@@ -80,6 +80,8 @@ const args = z.object({
   leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
   /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
   ahead: z.boolean().default(false),
+  /** Takes nothing less urgent, but for lapsed work, which comes before every priority. Absent: takes any. */
+  minPriority: field.priority.optional(),
   /** Ids for as many executions as the worker wants at most; minted by the caller. */
   claims: z
     .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
@@ -93,12 +95,18 @@ const claimed = z.object({
   executions: z.array(claimedExecution).min(1) as unknown as z.ZodType<Taken>,
   /** Executions that this call ended `failed` because their leases lapsed too often. */
   reclaimCapExceeded: z.array(field.executionId),
+  /** Priority of the best work that `minPriority` kept this claim from; absent when there is none. */
+  nextPriority: field.priority.optional(),
 });
-const noWork = z.object({ kind: z.literal('no_work'), reclaimCapExceeded: z.array(field.executionId) });
+const noWork = z.object({
+  kind: z.literal('no_work'),
+  reclaimCapExceeded: z.array(field.executionId),
+  nextPriority: field.priority.optional(),
+});
 
 const outcome = z.discriminatedUnion('kind', [
   withReader(claimed, readClaimed),
-  withReader(noWork, (answer) => ({ kind: 'no_work', reclaimCapExceeded: readIds(answer) })),
+  withReader(noWork, (answer, args) => ({ kind: 'no_work', ...readRest(answer, args as ClaimArgs) })),
 ]);
 type Outcome = z.output<typeof outcome>;
 
@@ -125,6 +133,7 @@ export const claimForWorker = operation({
       'kinds',
       'leaseTtlMs',
       'ahead',
+      'minPriority',
     ],
     each: ['claims'],
   },
@@ -134,7 +143,8 @@ export const claimForWorker = operation({
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
     const offer = offerOf(args.kinds, args.workerCapabilities);
-    const candidates = view.schedule.claimable(args.laneId, offer, args.claims.length);
+    const claimable = view.schedule.claimable(args.laneId, offer, args.claims.length);
+    const candidates = urgentOf(claimable, args.minPriority, now);
     const ended = candidates.filter(isBeyondReclaim);
     // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
     const executions = new Array<ClaimedExecution>(candidates.length - ended.length);
@@ -151,11 +161,23 @@ export const claimForWorker = operation({
       }
     }
     const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
+    const nextPriority = claimable[candidates.length]?.priority;
     return taken === 0
-      ? acceptAll({ kind: 'no_work', reclaimCapExceeded }, events)
-      : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded }, events);
+      ? acceptAll({ kind: 'no_work', reclaimCapExceeded, nextPriority }, events)
+      : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority }, events);
   },
 });
+
+/** Of work in the order of its scores, what is as urgent as that. */
+function urgentOf(
+  executions: readonly ReadonlyExecution[],
+  minPriority: number | undefined,
+  now: number,
+): readonly ReadonlyExecution[] {
+  if (minPriority === undefined) return executions;
+  const bound = now - minPriority * PRIORITY_STEP;
+  return executions.filter((execution) => queueScore(execution) <= bound);
+}
 
 /** Gives claims that were made as one their own: what a claim takes carries the lease id that was brought for it. */
 function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome[] {
@@ -171,9 +193,10 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
     }
     // What the claim ended is told once.
     const reclaimCapExceeded = index === 0 ? joined.reclaimCapExceeded : [];
+    const { nextPriority } = joined;
     return executions.length === 0
-      ? { kind: 'no_work', reclaimCapExceeded }
-      : { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded };
+      ? { kind: 'no_work', reclaimCapExceeded, nextPriority }
+      : { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority };
   });
 }
 
@@ -319,10 +342,20 @@ function decoded(codec: FacetCodec, text: string): ReadonlyExecution {
   return facts as unknown as ReadonlyExecution;
 }
 
-function readClaimed(answer: AnswerReader, { claims }: ClaimArgs): Outcome {
+/** What an answer ends with: what the claim ended, and what a bounded one was kept from. */
+function readRest(
+  answer: AnswerReader,
+  { minPriority }: ClaimArgs,
+): { reclaimCapExceeded: string[]; nextPriority: number | undefined } {
+  const reclaimCapExceeded = readIds(answer);
+  return { reclaimCapExceeded, nextPriority: minPriority === undefined ? undefined : answer.optionalNumber() };
+}
+
+function readClaimed(answer: AnswerReader, args: ClaimArgs): Outcome {
+  const { claims } = args;
   const leaseExpiresAt = answer.number();
   const executions = Array.from({ length: answer.number() }, (_, index) =>
     readExecution(answer, leaseExpiresAt, claims[index] as ClaimArgs['claims'][number]),
   );
-  return { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded: readIds(answer) };
+  return { kind: 'claimed', executions: executions as Taken, ...readRest(answer, args) };
 }

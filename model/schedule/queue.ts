@@ -21,7 +21,7 @@ export function queueNameOf(execution: Pick<ReadonlyExecution, 'requiredCapabili
 }
 
 /** The needs and the kind of a queue, by its name. */
-function partsOfQueue(name: string): { readonly needs: Needs; readonly executionKind: string } {
+export function partsOfQueue(name: string): { readonly needs: Needs; readonly executionKind: string } {
   const tab = name.indexOf('\t');
   return { needs: name.slice(0, tab), executionKind: name.slice(tab + 1) };
 }

@@ -6,11 +6,14 @@ import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from './queue.js';
+import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
 
 export interface ScheduleView {
   /** Work of a lane that an offer can take, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
+  /** What is first in each queue of a lane, in any order. */
+  heads(laneId: string): readonly QueueHead[];
   /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
   due(now: number, limit: number): readonly DueEntity[];
   /** Terminal executions whose purge is due, earliest slot first, at most `limit`; order inside a slot is free. */
@@ -21,6 +24,14 @@ export interface ScheduleView {
   lanes(): readonly string[];
   /** Executions by lane and situation, of these lanes at least; a lane without executions may be left out. */
   tallies(laneIds: readonly string[]): ReadonlyMap<string, Tally>;
+}
+
+const inQueueOrder = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
+  queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+
+/** What a queue shows of its first execution. */
+export function headOf({ laneId, requiredCapabilities, executionKind, priority }: ReadonlyExecution): QueueHead {
+  return { laneId, requiredCapabilities, executionKind, priority };
 }
 
 /** What stands in an order of times, under its name in that order. */
@@ -63,8 +74,16 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
         .filter(
           (execution) => execution.laneId === laneId && isQueued(execution) && serves(offer, queueNameOf(execution)),
         )
-        .sort((a, b) => queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId))
+        .sort(inQueueOrder)
         .slice(0, limit),
+    heads(laneId) {
+      const queued = all().filter((execution) => execution.laneId === laneId && isQueued(execution));
+      const names = new Set(queued.map(queueNameOf));
+      return [...names].map((name) => {
+        const [head] = queued.filter((execution) => queueNameOf(execution) === name).sort(inQueueOrder);
+        return headOf(head as ReadonlyExecution);
+      });
+    },
     due: (now, limit) => until(timersByDefinition(state), now, limit),
     purgeable: (now, limit) => until(purges(), now, limit),
     nextDueAt() {

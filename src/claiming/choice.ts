@@ -148,8 +148,10 @@ export class Choice {
   }
 
   private claimAt(place: Place, count: number): LaneClaim {
-    const { priority } = this.standingOf(place);
-    return { place, count, priority: Math.max(0, priority), leads: this.leads.follow(place, this.abilities) };
+    const priority = Math.max(0, this.standingOf(place).priority);
+    // What is as urgent elsewhere comes before what is less urgent here (ruling 28).
+    const minPriority = Math.min(priority, this.open.urgencyElsewhere(place));
+    return { place, count, priority, minPriority, leads: this.leads.follow(place, this.abilities) };
   }
 
   /** Executions that may still be asked for at a place: half of the room stays for others with an equal claim to it. */

@@ -30,9 +30,15 @@ export function commandsOf(
   claimant: Claimant,
 ): Command[] {
   return lanes.map(
-    ({ place }, index): Command => ({
+    ({ place, minPriority }, index): Command => ({
       name: 'claimForWorker',
-      args: { ...claimant, partition, laneId: place.laneId, claims: ids[index] as LeaseIds[] },
+      args: {
+        ...claimant,
+        partition,
+        laneId: place.laneId,
+        ...(minPriority > 0 ? { minPriority } : undefined),
+        claims: ids[index] as LeaseIds[],
+      },
     }),
   );
 }
@@ -49,6 +55,7 @@ export function broughtBy(result: CommandResult): Brought | undefined {
     reclaimCapExceeded,
     got: executions.length,
     lastPriority: executions.at(-1)?.priority,
+    nextPriority: outcome.nextPriority,
     endedOthers: reclaimCapExceeded.length > 0,
   };
 }

@@ -79,6 +79,7 @@ export class Claimer {
       partitions: Array.from({ length: backend.partitions.count }, (_, index) => partitionKeyOf(index)),
       chance: () => clock.random(),
       maxAtOnce: (laneId) => this.sizes.most(laneId),
+      looks: 'reads',
     });
     this.timer = new PollTimer(clock, () => this.pump());
     this.leave = this.leads.onRelease(() => this.pump());
@@ -152,7 +153,8 @@ export class Claimer {
   /** Sends every claim for which there is room and reason. */
   pump(): void {
     if (this.isSilent) return;
-    const { claims, pollAt } = this.planner.plan(this.options.clock.now());
+    const { claims, reads, pollAt } = this.planner.plan(this.options.clock.now());
+    if (reads.length > 0) this.track(this.read(reads));
     for (const claim of claims) this.launch(claim);
     this.timer.by(pollAt);
     if (claims.length > 0) this.wasIdle = false;
@@ -226,9 +228,31 @@ export class Claimer {
 
   private launch(claim: PlannedClaim): void {
     this.wasIdle = false;
-    const flight = this.send(claim);
+    this.track(this.send(claim));
+  }
+
+  private track(flight: Promise<void>): void {
     this.flights.add(flight);
     void flight.finally(() => this.flights.delete(flight));
+  }
+
+  /** Reads the queues of partitions, all of them before any of their work is claimed: the most urgent comes first. */
+  private async read(partitions: readonly string[]): Promise<void> {
+    const { backend, clock, onError } = this.options;
+    const lanes = [...this.lanes];
+    const pages = Array.from({ length: Math.ceil(lanes.length / LIMITS.maxLanesPerRead) }, (_, page) =>
+      lanes.slice(page * LIMITS.maxLanesPerRead, (page + 1) * LIMITS.maxLanesPerRead),
+    );
+    const reads = partitions.flatMap((partition) => pages.map((laneIds) => ({ partition, laneIds })));
+    const answers = await Promise.allSettled(reads.map((each) => backend.listQueueHeads(each)));
+    if (this.stopped) return;
+    const now = clock.now();
+    answers.forEach((answer, index) => {
+      // What could not be read is read again when the sweep comes round.
+      if (answer.status === 'rejected') onError(answer.reason);
+      else this.planner.read((reads[index] as (typeof reads)[number]).partition, answer.value, now);
+    });
+    this.pump();
   }
 
   private async send(claim: PlannedClaim): Promise<void> {

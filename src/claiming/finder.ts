@@ -215,11 +215,15 @@ export class WorkFinder {
   ): Promise<readonly ClaimedExecution[]> {
     const { partition } = claim;
     try {
-      const outcome = await this.backend.claimForWorker({ ...args, partition, laneId: this.options.laneId });
+      const minPriority = args.minPriority ?? (claim.lanes[0]?.minPriority || undefined);
+      const { laneId } = this.options;
+      const outcome = await this.backend.claimForWorker({ ...args, partition, laneId, minPriority });
       const executions = outcome.kind === 'claimed' ? outcome.executions : [];
       const got = executions.length;
       // What the claim ended took places that work behind it could have had: it looks again.
-      planner.answered(claim, [{ got, endedOthers: outcome.reclaimCapExceeded.length > 0 }], this.clock.now());
+      const { nextPriority, reclaimCapExceeded } = outcome;
+      const endedOthers = reclaimCapExceeded.length > 0;
+      planner.answered(claim, [{ got, nextPriority, endedOthers }], this.clock.now());
       planner.finished(partition, got);
       return executions;
     } catch (error) {

@@ -158,6 +158,19 @@ export class Leads {
     this.changed(place);
   }
 
+  /** A claim that knew the hints up to `number` left work of this priority: it was not urgent enough. */
+  foundLess({ laneId, partition }: PlaceName, abilities: Abilities, number: number, priority: number): void {
+    const place = this.places.get(placeKey(laneId, partition));
+    if (place === undefined) return;
+    for (const lead of place.leads.values()) {
+      if (!abilities.covers(lead.need)) continue;
+      lead.maxInFlight = 1;
+      lead.unseen = false;
+      if (lead.number <= number) lead.priority = Math.min(lead.priority, priority);
+    }
+    this.changed(place);
+  }
+
   /** Whether another planner with equal abilities looked at the place since that time, and found nothing. */
   isQuiet({ laneId, partition }: PlaceName, abilities: Abilities, since: number): boolean {
     const look = this.quiet.get(placeKey(laneId, partition) + abilities.need.key);

@@ -23,6 +23,8 @@ interface OpenLane {
   working: number;
 }
 
+const NO_TIERS: readonly Tier[] = [];
+
 export class OpenPlaces {
   /** In turn. */
   private readonly lanes = new Map<string, OpenLane>();
@@ -131,6 +133,13 @@ export class OpenPlaces {
       if (places.size > (places.has(partition) ? 1 : 0)) return true;
     }
     return false;
+  }
+
+  /** Priority of the best work that the lane has in other partitions; 0 when nothing there is urgent. */
+  urgencyElsewhere({ laneId, partition }: Place): number {
+    for (const { priority, places } of this.lanes.get(laneId)?.tiers ?? NO_TIERS)
+      if (places.size > (places.has(partition) ? 1 : 0)) return Math.max(0, priority);
+    return 0;
   }
 
   /** Of these partitions, one in which the lane has no work as urgent as at the place; none when the place is not urgent. */

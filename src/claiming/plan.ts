@@ -19,6 +19,8 @@ export interface LaneClaim {
   readonly count: number;
   /** Priority of the best work there, as far as is known. */
   readonly priority: number;
+  /** Less urgent work is left, since as urgent work waits elsewhere in the lane; 0 when nothing is. */
+  readonly minPriority: number;
   /** The leads that it follows. */
   readonly leads: readonly Lead[];
 }
@@ -40,6 +42,8 @@ export interface LaneAnswer {
   readonly got: number;
   /** Priority of the last execution that came, where the backend tells it. */
   readonly lastPriority?: number | undefined;
+  /** Priority of the best work that the claim left because it was not urgent enough. */
+  readonly nextPriority?: number | undefined;
   /** The claim ended executions in the places of which work behind them could have come: it is worth another look. */
   readonly endedOthers?: boolean;
 }
@@ -47,6 +51,8 @@ export interface LaneAnswer {
 export interface Plan {
   /** To be sent now. */
   readonly claims: readonly PlannedClaim[];
+  /** Partitions whose queues are to be read now. */
+  readonly reads: readonly string[];
   /** When to plan again although nothing happened; infinite when only an event can change anything. */
   readonly pollAt: number;
 }
@@ -64,6 +70,11 @@ export interface PlannerOptions {
   /** Executions that are asked for in a partition before others that may have work get their turn. Default 16 rounds of its share. */
   readonly turn?: number;
   readonly sweepIntervalMs: number;
+  /**
+   * How a place is looked at that nothing points to: by a claim, or by a read of all queues of a partition, which tells how
+   * urgent the work is before any of it is claimed. Default by claims.
+   */
+  readonly looks?: 'claims' | 'reads';
   /** Looks of a round that are made at once. Default 64. */
   readonly burst?: number;
   /** A number from 0 to 1. */

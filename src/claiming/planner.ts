@@ -4,6 +4,7 @@
  *
  * With every plan it comes to rest in a mode; each is described where it is entered, in `settleDown` and after it.
  */
+import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import type { Abilities } from './abilities.js';
 import { Choice } from './choice.js';
 import { placeKey, type Lead, type PlaceName } from './place.js';
@@ -19,7 +20,9 @@ const TURN_ROUNDS = 16;
 /** Places with leads beyond which rounds of looks wait. */
 const MANY_LEADS = 2_000;
 const NO_LEADS: readonly Lead[] = [];
-const NOTHING: Plan = { claims: [], pollAt: Infinity };
+const NOTHING: Plan = { claims: [], reads: [], pollAt: Infinity };
+/** Stands for all lanes of a partition, where its queues are read. */
+const ALL_LANES = '';
 
 export class Planner {
   private currentMode: ClaimingMode = 'idle';
@@ -32,6 +35,8 @@ export class Planner {
   private readonly turn: number;
   /** Claims under way. */
   private claims = 0;
+  /** Partitions whose queues are to be read. */
+  private readonly reads = new Set<string>();
   private stopListening: () => void;
 
   constructor(private readonly options: PlannerOptions) {
@@ -42,7 +47,8 @@ export class Planner {
     this.yields = new Yields(chance);
     this.turn = options.turn ?? TURN_ROUNDS * this.room.share;
     this.choice = new Choice(options.leads, this.room, this.yields, options.abilities, this.turn);
-    this.sweep = new Sweep({ lanes, partitions, intervalMs, chance, ...(burst === undefined ? {} : { burst }) });
+    const swept = this.isReading ? [ALL_LANES] : lanes;
+    this.sweep = new Sweep({ lanes: swept, partitions, intervalMs, chance, ...(burst === undefined ? {} : { burst }) });
     this.stopListening = this.listen();
   }
 
@@ -70,7 +76,9 @@ export class Planner {
     const claims: PlannedClaim[] = [];
     for (let lanes = this.choice.next(now); lanes !== undefined; lanes = this.choice.next(now))
       claims.push(this.send(lanes, false));
-    return { claims, pollAt: this.settleDown() };
+    const reads = [...this.reads];
+    this.reads.clear();
+    return { claims, reads, pollAt: this.settleDown() };
   }
 
   /** One claim at one place for so many executions, of a caller with room of its own; `near` is preferred like the focus. */
@@ -90,7 +98,7 @@ export class Planner {
     if (this.isSilent || !this.concerns(wake) || this.yields.yieldsIn(laneId, now)) return undefined;
     if (this.room.freeSlots <= 0 || this.room.allowance(laneId) <= 0) return undefined;
     const count = Math.min(this.room.capacity, arriving, this.room.allowance(laneId));
-    return this.send([{ place: { laneId, partition }, count, priority, leads: NO_LEADS }], true);
+    return this.send([{ place: { laneId, partition }, count, priority, minPriority: 0, leads: NO_LEADS }], true);
   }
 
   /** Comes to rest in a mode; answers when to plan again although nothing happened. */
@@ -130,6 +138,10 @@ export class Planner {
     this.stopListening();
   }
 
+  private get isReading(): boolean {
+    return this.options.looks === 'reads';
+  }
+
   private get isSilent(): boolean {
     return this.currentMode === 'resting' || this.currentMode === 'stopped';
   }
@@ -145,7 +157,8 @@ export class Planner {
   serve(laneId: string, now: number): void {
     if (this.lanes.has(laneId)) return;
     this.lanes.add(laneId);
-    this.sweep.add(laneId, now);
+    if (this.isReading) this.look([laneId], now);
+    else this.sweep.add(laneId, now);
   }
 
   /** Claims bring other work from now on: the lanes are worth a look. */
@@ -154,12 +167,12 @@ export class Planner {
     this.choice.abilities = abilities;
     this.stopListening();
     this.stopListening = this.listen();
-    this.sweep.look([...this.lanes], now);
+    this.look([...this.lanes], now);
   }
 
   /** Lanes are worth a look: what came while nobody listened was not announced. */
   look(laneIds: readonly string[], now: number): void {
-    this.sweep.look(laneIds, now);
+    this.sweep.look(this.isReading ? [ALL_LANES] : laneIds, now);
   }
 
   /** The subscription to wakes was made anew: anything may have changed. */
@@ -174,6 +187,11 @@ export class Planner {
     const need = this.choice.abilities.needFor(requiredCapabilities, executionKind);
     if (this.yields.yieldsIn(laneId, now)) this.yields.headStart(wake, now);
     else this.options.leads.note(wake, need, now, { priority, source: wake });
+  }
+
+  /** The queues of a partition were read: these have work. */
+  read(partition: string, heads: readonly QueueHead[], now: number): void {
+    for (const head of heads) this.woken({ kind: 'work', partition, ...head }, now);
   }
 
   /** The answer to a claim, lane by lane; nothing for a lane whose part met a fault, which says nothing of its work. */
@@ -240,6 +258,10 @@ export class Planner {
     this.yields.due(now, owe);
     if (this.sweep.nextAt > now) return;
     this.sweep.due(now, leads.size < MANY_LEADS, (place, reason) => {
+      if (this.isReading) {
+        this.reads.add(place.partition);
+        return;
+      }
       if (open.has(place.laneId, place.partition)) return;
       // Of two workers that sweep the same places each needs to look at half of them.
       if (reason === 'sweep' && leads.isQuiet(place, abilities, now - sweepIntervalMs / 2)) return;
@@ -266,9 +288,10 @@ export class Planner {
   private learn(claim: PlannedClaim, { place, count }: LaneClaim, answer: LaneAnswer, now: number): void {
     const { leads } = this.options;
     const { abilities, number, along } = claim;
-    const { got, lastPriority } = answer;
+    const { got, lastPriority, nextPriority } = answer;
     this.yields.recovered(placeKey(place.laneId, place.partition));
-    if (got < count) leads.foundShort(place, abilities, number, now);
+    if (got < count && nextPriority !== undefined) leads.foundLess(place, abilities, number, nextPriority);
+    else if (got < count) leads.foundShort(place, abilities, number, now);
     else if (!along) leads.foundAll(place, abilities, { number, got, lastPriority }, this.turn, now);
     if (answer.endedOthers === true) leads.note(place, abilities.need, now);
   }

@@ -3,9 +3,8 @@
  * *round* besides looks at some places once, soon: at the start, when a lane is added, and when the subscription was made
  * anew.
  *
- * The safety sweep is spread evenly over its interval. It makes at most twenty looks a second however many lanes are
- * served: the cost of idling must not grow with names. So with more than a hundred places in 5 s a whole sweep takes
- * longer than the interval.
+ * The safety sweep is spread evenly over its interval, and makes at most twenty looks a second. A worker's look is a read of
+ * a partition, for all of its lanes: with more than a hundred partitions in 5 s a whole sweep takes longer than the interval.
  */
 import type { PlaceName } from './place.js';
 

@@ -17,7 +17,7 @@ import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import type { ScheduleView } from '../../model/schedule/view.js';
+import { headOf, type ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
@@ -232,6 +232,10 @@ export class IndexedStore implements Store {
     const lanes = this.partition.state.tables.lane;
     return {
       claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
+      heads: (laneId) =>
+        Array.from(this.queues.get(laneId)?.values() ?? []).flatMap(({ first }) =>
+          first === undefined ? [] : [headOf(first)],
+        ),
       due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
       nextDueAt() {

@@ -9,6 +9,8 @@ import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
+import { partsOfQueue } from '../../model/schedule/queue.js';
+import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
 import { decodeEntry } from './log-entries.js';
@@ -16,6 +18,13 @@ import { decodeRecord } from './record.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
+
+/** The head of a queue, from its lane, its name and its priority. */
+function headOf([laneId = '', name = '', priority = '']: readonly string[]): QueueHead {
+  const { needs, executionKind } = partsOfQueue(name);
+  const requiredCapabilities = needs === '' ? [] : needs.split(',');
+  return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
+}
 
 /** What the library is asked, and the view made of its answer. */
 interface Fetch<Args> {
@@ -97,6 +106,14 @@ export const FETCHES: Fetches = {
           tallies: () => new Map(lanes.map(([lane, counts]) => [lane, decodeTally(lane, pairsOf(counts))])),
         },
       });
+    },
+  },
+  listQueueHeads: {
+    request: ({ laneIds }) => ['list_queue_heads', ...laneIds],
+    view(reply) {
+      const texts = (reply as WireReply[]).map(textOf);
+      const heads = Array.from({ length: texts.length / 3 }, (_, i) => headOf(texts.slice(3 * i, 3 * i + 3)));
+      return viewOf({ schedule: { heads: (laneId) => heads.filter((head) => head.laneId === laneId) } });
     },
   },
   readLog: {

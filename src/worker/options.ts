@@ -25,9 +25,8 @@ export interface WorkerSettings {
    */
   readonly abortGrace?: Duration | undefined;
   /**
-   * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. The looks are spread
-   * over the time, at most 20 a second: where lanes times partitions are more than 100, a lost wake costs more than
-   * `'5s'`, the default.
+   * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. A look is one read of
+   * the queues of up to 256 lanes; looks are spread over the time.
    */
   readonly sweepInterval?: Duration | undefined;
   /**

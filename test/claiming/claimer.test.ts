@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
-import { claimForWorker, type ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
 import { app, type App, type TaskContext } from '../../src/index.js';
 import type { CommandResult } from '../../src/backend.js';
 import { Claimer, type ClaimerOptions } from '../../src/claiming/claimer.js';
@@ -60,24 +60,38 @@ class Setting {
 }
 
 describe('an idle claimer', () => {
-  it('with 100 lanes makes at most 20 claims a second, evenly, and reuses its ids', async () => {
+  it('reads every partition once in a sweep, whatever the number of lanes, and claims nothing', async () => {
     const s = new Setting();
-    const lanes = Array.from({ length: 100 }, (_, i) => `lane${i}`);
+    const lanes = Array.from({ length: 300 }, (_, i) => `lane${i}`);
     const claimer = s.claimer({ lanes, slots: 100 });
     await claimer.start();
     await s.clock.advance(5_000);
-    expect(new Set(s.store.claims.map(({ laneId, partition }) => laneId + partition)).size).toBe(1_600);
     expect(claimer.mode).toBe('idle');
-    const { minted } = s;
-    for (let second = 0; second < 10; second++) {
-      s.store.claims.length = 0;
-      await s.clock.advance(1_000);
-      expect(s.store.claims.length).toBeLessThanOrEqual(20);
-      expect(s.store.claims.length).toBeGreaterThan(10);
+    // 300 lanes do not fit into one read.
+    const everyLane = PARTITIONS * 2;
+    for (let sweep = 0; sweep < 3; sweep++) {
+      s.store.reads.length = 0;
+      await s.clock.advance(5_000);
+      expect(new Set(s.store.reads.map(({ partition }) => partition)).size).toBe(PARTITIONS);
+      expect(s.store.reads.length).toBeGreaterThanOrEqual(everyLane);
+      expect(s.store.reads.length).toBeLessThanOrEqual(everyLane * 1.5);
     }
-    expect(s.minted).toBe(minted);
+    expect(s.store.claims).toEqual([]);
     await claimer.stop();
     expect(s.clock.timers).toBe(0);
+  });
+
+  it('finds work of any lane within a sweep, when its wake was lost', async () => {
+    const s = new Setting();
+    const lanes = Array.from({ length: 100 }, (_, i) => `lane${i}`);
+    const claimer = s.claimer({ lanes });
+    await claimer.start();
+    await s.clock.advance(10);
+    s.store.isDeaf = true;
+    const executionId = await s.create(9, 'lane77');
+    await s.clock.advance(5_000);
+    expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
+    await claimer.stop();
   });
 
   it('finds within a sweep what a lost wake did not say', async () => {
@@ -103,15 +117,12 @@ describe('an idle claimer', () => {
     await s.clock.advance(10);
     s.store.isDeaf = true;
     const executionId = await s.create(7);
-    s.store.claims.length = 0;
+    s.store.reads.length = 0;
     s.store.tell({ kind: 'resync' });
-    expect(s.store.claims.length).toBe(0);
+    expect(s.store.reads.length).toBe(0);
     await s.clock.advance(300);
     expect(s.claimed.map((each) => each.executionId)).toEqual([executionId]);
-    claimer.finished('{fp:7}');
-    claimer.pump();
-    await s.clock.advance(300);
-    expect(new Set(s.store.claims.map(({ partition }) => partition)).size).toBe(PARTITIONS);
+    expect(new Set(s.store.reads.map(({ partition }) => partition)).size).toBe(PARTITIONS);
     await claimer.stop();
     expect(s.clock.timers).toBe(0);
   });
@@ -226,23 +237,27 @@ describe('subscribing', () => {
 });
 
 describe('kinds', () => {
-  it('that the worker can run are named in its claims where claims can name kinds, those added later too', async () => {
+  it('that the worker can run are named in its claims, those added later too', async () => {
     const s = new Setting();
     const named: unknown[] = [];
     s.store.intercept = (commands) => {
-      for (const { args } of commands) named.push((args as { kinds?: unknown }).kinds);
+      for (const { name, args } of commands) if (name === 'claimForWorker') named.push(args.kinds);
       return undefined;
     };
     const kinds = ['k'];
     const claimer = s.claimer({ kinds: () => kinds });
     await claimer.start();
     await s.clock.advance(10);
-    const isNamed = 'kinds' in claimForWorker.args.shape;
-    expect(new Set(named.map((each) => JSON.stringify(each)))).toEqual(new Set([isNamed ? '["k"]' : undefined]));
+    expect(named).toEqual([]);
+    await s.create(1);
+    await s.clock.advance(10);
+    expect(named).toEqual([['k']]);
+    claimer.finished('{fp:1}');
     kinds.push('later');
     claimer.serve('l');
-    await s.clock.advance(10_000);
-    expect(named.at(-1)).toEqual(isNamed ? ['k', 'later'] : undefined);
+    await s.create(2);
+    await s.clock.advance(10);
+    expect(named.at(-1)).toEqual(['k', 'later']);
     await claimer.stop();
   });
 });
@@ -272,6 +287,39 @@ describe('workers', () => {
       const before = order.length;
       while (!order.includes('urgent')) await clock.advance(1);
       expect(order.indexOf('urgent') - before).toBeLessThanOrEqual(2 * slots);
+      const closing = a.close();
+      await clock.advance(60_000);
+      await closing;
+      a = undefined;
+    }
+  });
+
+  it('start all urgent work of a lane first that waited before they began, in whatever partitions', async () => {
+    for (const slots of [1, 10]) {
+      const clock = new CountingClock();
+      const store = watched({ partitions: { count: PARTITIONS }, now: () => clock.now() });
+      a = app({ backend: store.backend, clock });
+      const order: string[] = [];
+      const task = a.task('t', async ({ input }: TaskContext<string>) => {
+        order.push(input);
+        await new Promise<void>((resolve) => clock.after(2, resolve));
+      });
+      const created = Promise.all([
+        task.runMany(Array.from({ length: 600 }, () => 'low')),
+        task.runMany(
+          Array.from({ length: 20 }, () => 'urgent'),
+          { priority: 9_000 },
+        ),
+      ]);
+      await clock.advance(0);
+      await created;
+      const starting = a.worker({ slots, engine: false });
+      await clock.advance(0);
+      await starting;
+      const isUrgent = (each: string): boolean => each === 'urgent';
+      while (order.filter(isUrgent).length < 20) await clock.advance(1);
+      const low = order.slice(0, order.lastIndexOf('urgent')).filter((each) => !isUrgent(each));
+      expect(low.length).toBeLessThanOrEqual(2 * slots);
       const closing = a.close();
       await clock.advance(60_000);
       await closing;

@@ -646,7 +646,7 @@ describe('a worker that wants less', () => {
     const s = new Situation();
     s.wake('a', 'p0');
     s.planner.rest();
-    expect(s.planner.plan(0)).toEqual({ claims: [], pollAt: Infinity });
+    expect(s.planner.plan(0)).toEqual({ claims: [], reads: [], pollAt: Infinity });
     expect(s.mode).toBe('resting');
     s.wake('a', 'p1');
     s.planner.goOn();

@@ -43,6 +43,8 @@ export interface Watched {
   readonly backend: Backend;
   /** Places at which claims were made, in order. */
   readonly claims: { readonly laneId: string; readonly partition: string; readonly count: number }[];
+  /** Partitions whose queues were read, in order, and of how many lanes. */
+  readonly reads: { readonly partition: string; readonly lanes: number }[];
   /** Tells all listeners of a wake that the store did not send. */
   tell(wake: WorkWake | { readonly kind: 'resync' }): void;
   /** Called for every batch before it runs; what it throws is the batch's fault, what it answers is the answer. */
@@ -58,6 +60,7 @@ export function watched(options: MemoryOptions): Watched {
   const self: { -readonly [Key in keyof Watched]: Watched[Key] } = {
     backend: inner,
     claims: [],
+    reads: [],
     isDeaf: false,
     intercept: undefined,
     tell: (wake) => {
@@ -70,6 +73,10 @@ export function watched(options: MemoryOptions): Watched {
         self.claims.push({ laneId: args.laneId, partition: args.partition, count: args.claims.length });
     return self.intercept?.(commands) ?? inner.execute(commands);
   }) as Backend['execute'];
+  const listQueueHeads: Backend['listQueueHeads'] = (args) => {
+    self.reads.push({ partition: args.partition, lanes: args.laneIds.length });
+    return inner.listQueueHeads(args);
+  };
   const onWake: Backend['onWake'] = async (lanes, listener, capabilities) => {
     const end = await inner.onWake(lanes, (wake) => self.isDeaf || listener(wake), capabilities);
     listeners.add(listener);
@@ -78,6 +85,6 @@ export function watched(options: MemoryOptions): Watched {
       end();
     };
   };
-  self.backend = Object.assign(Object.create(inner) as Backend, { execute, onWake });
+  self.backend = Object.assign(Object.create(inner) as Backend, { execute, listQueueHeads, onWake });
   return self;
 }
