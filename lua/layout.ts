@@ -101,6 +101,12 @@ export const SHORT_SLOT = 128;
 /** A call with fewer arguments has a command or two: nothing that it writes waits for more of its kind. */
 export const GATHER_FROM_ARGUMENTS = 40;
 
+/** Most headers that the library remembers as it wrote them. */
+export const KNOWN_HEADERS = 1_024;
+
+/** Most texts of where executions belong that the library remembers as readable. */
+export const KNOWN_NAMINGS = 1_024;
+
 /** Most arguments that wait for one index before they are written: Lua hands about 8 000 at once to a command. */
 export const MAX_UNSETTLED = 2_000;
 

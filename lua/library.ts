@@ -38,6 +38,8 @@ import {
   GATHER_FROM_ARGUMENTS,
   HEADER_FIELDS,
   KEYS,
+  KNOWN_HEADERS,
+  KNOWN_NAMINGS,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
   MAX_NOTICED_ENDS,
@@ -155,6 +157,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       max_noticed_ends: MAX_NOTICED_ENDS,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
       held: COUNTED_HELD,
+      known_headers: KNOWN_HEADERS,
+      known_namings: KNOWN_NAMINGS,
     },
   };
 }

@@ -44,6 +44,7 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
   const checked = (name: string): string[] => {
     const pattern = patterns.get(name);
     if (pattern === undefined) return [];
+    if (name === 'naming') return ['  ff.check_naming(naming)'];
     const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
     const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
     return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
@@ -72,8 +73,11 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
     "  if values.err then ff.damaged('the record is none') end",
     '  local life = values[1]',
     "  if not life then return ff.no_record(key, 'life') end",
-    `  local ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
-    "  if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
+    `  local ${values}, extras = life, ${[...facts.slice(1), 'extras'].map(() => "''").join(', ')}`,
+    '  if life ~= SITUATION.ready then',
+    `    ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
+    "    if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
+    '  end',
     ...locals,
     ...(extras.length > 0 ? more : []),
     ...owned,

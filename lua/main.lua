@@ -23,42 +23,64 @@ local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
 
--- Runs the commands of a group: its name, how many they are, what they share, what each has. A command looks and decides,
--- which can fail and writes nothing; then what was decided is done, which cannot fail. Answers where the next group
--- begins, or nothing when the caller has to send a command again with its bytes, and what is behind it.
-local function run_group(call, argv, at, replies)
-  local name, count = argv[at], tonumber(argv[at + 1])
-  local shape, decide = handler_of(SHAPE, name), handler_of(ff.decide, name)
-  local shared, each = shape[1], shape[2]
-  at = at + 2
-  local prepared, group = true, nil
-  if shared > 0 then prepared, group = pcall(ff.prepare[name], call, unpack(argv, at, at + shared - 1)) end
-  at = at + shared
-  for _ = 1, count do
-    local length = each
+-- The group that is being run. Calls run one after another: one table does for all.
+local run = { decide = false, each = false, left = 0, at = 0, answered = 0, group = false, is_cut = false }
+
+-- Runs the commands of a group that are left. A command looks and decides, which can fail and writes nothing; then what
+-- was decided is done, which cannot fail.
+local function run_commands(call, argv, replies)
+  local decide, each, group = run.decide, run.each, run.group
+  while run.left > 0 do
+    local at, length = run.at, each
     if not length then
       length = tonumber(argv[at])
       at = at + 1
     end
     local last = at + length - 1
-    local ran, reply, apply, a, b, c, d, e, f, g
-    if not prepared then
-      ran, reply = false, group
-    elseif shared > 0 then
-      ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, group, unpack(argv, at, last))
+    -- When it fails, those behind it are left.
+    run.at, run.left, run.answered = last + 1, run.left - 1, run.answered + 1
+    local reply, apply, a, b, c, d, e, f, g
+    if group then
+      reply, apply, a, b, c, d, e, f, g = decide(call, group, unpack(argv, at, last))
     else
-      ran, reply, apply, a, b, c, d, e, f, g = pcall(decide, call, unpack(argv, at, last))
+      reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, last))
     end
-    at = last + 1
-    if not ran then
-      reply = ff.fault(reply)
-    elseif apply then
-      apply(call, a, b, c, d, e, f, g)
+    if apply then apply(call, a, b, c, d, e, f, g) end
+    replies[run.answered] = reply
+    if reply == LIMIT.not_staged then
+      run.is_cut = true
+      return
     end
-    replies[#replies + 1] = reply
-    if reply == LIMIT.not_staged then return nil end
   end
-  return at
+end
+
+-- Answers every command that is left with the same error.
+local function fail_group(argv, replies, reply)
+  for _ = 1, run.left do
+    run.at = run.at + (run.each or tonumber(argv[run.at]) + 1)
+    run.answered = run.answered + 1
+    replies[run.answered] = reply
+  end
+  run.left = 0
+end
+
+-- Runs a group: its name, how many commands it has, what they share, what each has. Answers where the next group begins,
+-- or nothing when the caller has to send a command again with its bytes, and what is behind it.
+local function run_group(call, argv, at, replies)
+  local name = argv[at]
+  local shape = handler_of(SHAPE, name)
+  local shared = shape[1]
+  run.decide, run.each, run.left, run.at = handler_of(ff.decide, name), shape[2], tonumber(argv[at + 1]), at + 2 + shared
+  run.group, run.is_cut = false, false
+  if shared > 0 then
+    local prepared, group = pcall(ff.prepare[name], call, unpack(argv, at + 2, at + 1 + shared))
+    if prepared then run.group = group else fail_group(argv, replies, ff.fault(group)) end
+  end
+  while run.left > 0 and not run.is_cut do
+    local ran, why = pcall(run_commands, call, argv, replies)
+    if not ran then replies[run.answered] = ff.fault(why) end
+  end
+  return not run.is_cut and run.at
 end
 
 -- ARGV: what `ff.open_call` takes, then groups.
@@ -66,6 +88,7 @@ local function execute(keys, argv)
   local call, at = ff.open_call(keys, argv)
   local replies = {}
   local last = #argv
+  run.answered = 0
   call.gathers = last - at > LIMIT.gather_from_arguments
   while at and at <= last do at = run_group(call, argv, at, replies) end
   close(call)

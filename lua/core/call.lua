@@ -9,6 +9,20 @@ function ff.digits(number)
   return last_text
 end
 
+-- What was written into headers, by their logs: a header that reads as it was written need not be parsed.
+local written, written_count = {}, 0
+
+-- Notes the header of a partition.
+function ff.note_header(call, text)
+  local known = written[call.log_key]
+  if not known then
+    if written_count == LIMIT.known_headers then written, written_count = {}, 0 end
+    known = {}
+    written[call.log_key], written_count = known, written_count + 1
+  end
+  known.text, known.generation, known.sequence, known.time = text, call.generation, call.sequence, call.time
+end
+
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
 -- header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
 -- stand the marks of those that wait for news, if there are any.
@@ -16,6 +30,8 @@ local function read_position(call)
   local text = command('HGET', call.header_key, HEADER.position)
   local length = command('XLEN', call.log_key)
   if text and length > 0 then
+    local known = written[call.log_key]
+    if known and known.text == text then return known.generation, known.sequence, known.time end
     local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
     if not sequence then ff.damaged('the header of the partition is damaged') end
     if marks ~= '' then ff.read_marks(call, marks) end
@@ -47,6 +63,8 @@ function ff.open_call(keys, argv)
     generation = '', sequence = 0, time = 0, appended = false,
     -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
     indexes = {}, gathers = false,
+    -- The leaf of the index of ids, and the retention slots, that the call has in hand.
+    leaf = false, ended = false,
   }
   local generation, sequence, time = read_position(call)
   call.generation, call.sequence, call.time = generation, sequence, time

@@ -59,7 +59,7 @@ local function split(call, leaf)
   command('RPUSH', leaf.key, unpack(ids, 1, cut))
   command('RPUSH', call.base .. KEY.leaf .. name, unpack(ids, cut + 1))
   command('ZADD', call.base .. KEY.ids, '0', name)
-  call.leaf = nil
+  call.leaf = false
 end
 
 function ff.enter_id(call, id)
@@ -89,5 +89,5 @@ function ff.leave_id(call, id)
   leaf.count = leaf.count - 1
   if leaf.count > 0 or command('EXISTS', leaf.key) == 1 then return end
   command('ZREM', call.base .. KEY.ids, leaf.name)
-  call.leaf = nil
+  call.leaf = false
 end

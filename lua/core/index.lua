@@ -5,7 +5,13 @@
 function ff.index(call, key)
   local index = call.indexes[key]
   if index then return index end
-  index = { key = key, size = 0, gathers = call.gathers }
+  index = {
+    key = key, gathers = call.gathers, verb = false, size = 0,
+    -- Of its first entry before the call; of the lowest that the call added. Whether any has left.
+    seen = false, first_score = false, new_score = false, new_note = false, notes = false, has_left = false,
+    -- Of a queue.
+    lane_id = false, name = false, needs = false,
+  }
   call.indexes[key] = index
   return index
 end

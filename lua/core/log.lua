@@ -16,19 +16,20 @@ end
 
 local last_thousand, last_digits
 
--- The digits of a position. All but the last three are those of the one before.
+-- The digits of a position: all but the last three, which are those of the one before mostly, and the last three.
 local function position_digits(sequence)
-  if sequence < 1000 then return sequence end
+  if sequence < 1000 then return '', sequence end
   local rest = sequence % 1000
   local thousand = (sequence - rest) / 1000
   if thousand ~= last_thousand then last_thousand, last_digits = thousand, ff.digits(thousand) end
-  return last_digits .. ff.three_digits(rest)
+  return last_digits, last_three[rest] or ff.three_digits(rest)
 end
 
 local function next_position(call)
   local sequence = call.sequence + 1
   call.sequence = sequence
-  return position_digits(sequence) .. '-' .. call.now_text
+  local thousands, rest = position_digits(sequence)
+  return thousands .. rest .. '-' .. call.now_text
 end
 
 -- Begins the entries of a call: names the log when it is a new one, says so when time steps back, and trims the log. Once
@@ -80,6 +81,8 @@ function ff.close_log(call)
       .. ff.digits(call.time) .. ff.marks_text(call))
     return
   end
-  command('HSET', call.header_key, HEADER.position,
-    call.generation .. '\t' .. position_digits(call.sequence) .. '\t' .. call.now_text)
+  local thousands, rest = position_digits(call.sequence)
+  local position = call.generation .. '\t' .. thousands .. rest .. '\t' .. call.now_text
+  command('HSET', call.header_key, HEADER.position, position)
+  ff.note_header(call, position)
 end

@@ -32,7 +32,7 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, requi
     return {
       is_plain = true, naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
       encoding = payload_encoding, empty_given = empty_given, delay = '', deadline = '', namespace = namespace, lane_id = lane_id,
-      life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', ''), reply = { KIND.created, 'waiting', priority },
+      life = SITUATION.ready, reply = { KIND.created, 'waiting', priority },
       needs = '', tags = '', policy = '', rules_text = '',
     }
   end
@@ -105,7 +105,11 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   new.input_at, new.input = input_payload_at, input_payload
   if name then new.idempotency_key, new.idempotency_name, new.idempotency_expires_at = idempotency_key, name, expires_at end
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
-  if name and group.deadline == '' then new.life = group.life .. FIELD.bounds end
+  if name and group.deadline == '' then
+    local life = group.life
+    if group.is_plain then life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', '') end
+    new.life = life .. FIELD.bounds
+  end
   return group.reply, ff.apply.execution_created, group, new
 end
 

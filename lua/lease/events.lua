@@ -2,9 +2,9 @@
 
 -- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. Queue and
 -- timer wait with those of the other candidates.
-function ff.apply.plain_claim(call, group, execution, fence)
-  local id = execution.id
-  ff.remove(execution.queue, id)
+function ff.apply.plain_claim(call, group, queue, execution)
+  local id, fence = execution.id, execution.fence
+  ff.remove(queue, id)
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
   command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
   local expires_at = group.expires_at

@@ -123,19 +123,15 @@ local function load_input(call, execution)
   execution.input = input
 end
 
--- Loads a candidate with what its owner needs.
-local function load_candidate(call, id, queue)
-  local execution = load_first(call, id) or ff.damaged('the record is missing')
-  if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
-  execution.queue = queue
-  execution.needs = queue.needs
+-- What only work that was claimed before needs, or work that has more than every execution.
+local function load_rest(call, execution, queue)
+  execution.queue, execution.needs = queue, queue.needs
   if execution.total_attempt_count == '' then
     execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
-    return execution
+    return
   end
-  local later = load_later(call, id) or ff.damaged('the record is missing')
+  local later = load_later(call, execution.id) or ff.damaged('the record is missing')
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
-  return execution
 end
 
 local function exceeds_reclaim_cap(execution)
@@ -162,8 +158,6 @@ local function take_first(call, group, execution, lease_id, attempt_id)
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id,
-    -- Nothing of it has another time than its lease.
-    is_plain = execution.extras == '' and group.worker_fits,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
     attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type,
   }
@@ -207,77 +201,89 @@ local function take_again(call, group, execution, lease_id, attempt_id)
   return take
 end
 
--- What comes of a candidate: it is taken, or it was lost too often. `at` is the place of the ids that are left.
-local function plan_one(call, group, id, queue, at, ...)
-  local execution = load_candidate(call, id, queue)
-  local first = execution.total_attempt_count == ''
-  if not first and exceeds_reclaim_cap(execution) then
-    local purge_at, purge_text = ff.check_ending(call, execution)
-    return { execution = execution, purge_at = purge_at, purge_text = purge_text }
+-- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
+-- special, its fence says it all. `tickets` are ids of leases and attempts, those that are left begin at `at`.
+local function plan_one(call, group, plan, id, queue, tickets, at)
+  local execution = load_first(call, id) or ff.damaged('the record is missing')
+  if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
+  local is_first = execution.total_attempt_count == ''
+  local take = false
+  if is_first and execution.extras == '' and execution.next_attempt == '' and group.worker_fits then
+    load_input(call, execution)
+    execution.fence = '1\t' .. tickets[at] .. '\t' .. tickets[at + 1]
+  else
+    load_rest(call, execution, queue)
+    if not is_first and exceeds_reclaim_cap(execution) then
+      local purge_at, purge_text = ff.check_ending(call, execution)
+      take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
+    else
+      load_input(call, execution)
+      local take_it = is_first and take_first or take_again
+      take = take_it(call, group, execution, tickets[at], tickets[at + 1])
+    end
   end
-  load_input(call, execution)
-  local lease_id, attempt_id = select(at, ...)
-  if first then return take_first(call, group, execution, lease_id, attempt_id) end
-  return take_again(call, group, execution, lease_id, attempt_id)
+  local size = plan.size + 1
+  plan.size = size
+  plan.executions[size], plan.queues[size], plan.takes[size] = execution, queue, take
+  return take and take.is_end and at or at + 2
 end
 
-local function plan_all(call, group, ids, queue, of, ...)
-  local steps, at = {}, 1
-  for i = 1, #ids do
-    local step = plan_one(call, group, ids[i], queue or of[i], at, ...)
-    steps[i] = step
-    if step.fence then at = at + 2 end
-  end
-  return steps
+local function new_plan()
+  return { size = 0, executions = {}, queues = {}, takes = {}, broken = {} }
+end
+
+local function plan_all(call, group, ids, queue, of, tickets)
+  local plan, at = new_plan(), 1
+  for i = 1, #ids do at = plan_one(call, group, plan, ids[i], queue or of[i], tickets, at) end
+  return plan
 end
 
 -- One by one: what comes of those that can be read, and what is wrong with the others.
-local function plan_readable(call, group, ids, queue, of, ...)
-  local steps, broken, at = {}, {}, 1
+local function plan_readable(call, group, ids, queue, of, tickets)
+  local plan, at = new_plan(), 1
+  local broken = plan.broken
   for i = 1, #ids do
-    local ran, step = pcall(plan_one, call, group, ids[i], queue or of[i], at, ...)
+    local ran, result = pcall(plan_one, call, group, plan, ids[i], queue or of[i], tickets, at)
     if ran then
-      steps[#steps + 1] = step
-      if step.fence then at = at + 2 end
+      at = result
     else
-      ff.contain(step)
-      broken[#broken + 1] = { id = ids[i], queue = queue or of[i], why = step }
+      ff.contain(result)
+      broken[#broken + 1] = { id = ids[i], queue = queue or of[i], why = result }
     end
   end
   ff.check_quarantine(call)
-  return steps, broken
+  return plan
 end
 
 -- Carries out what a claim came to, in the order of the candidates.
-local function claim(call, group, steps, broken)
-  for i = 1, #steps do
-    local step = steps[i]
-    if step.is_plain then
-      ff.apply.plain_claim(call, group, step.execution, step.fence)
-    elseif step.fence then
-      ff.apply.acquired(call, group, step)
+local function claim(call, group, plan)
+  local executions, queues, takes, broken = plan.executions, plan.queues, plan.takes, plan.broken
+  for i = 1, plan.size do
+    local take = takes[i]
+    if not take then
+      ff.apply.plain_claim(call, group, queues[i], executions[i])
+    elseif take.is_end then
+      ff.apply.execution_failed(call, executions[i], LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded,
+        take.purge_at, take.purge_text)
     else
-      ff.apply.execution_failed(call, step.execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded,
-        step.purge_at, step.purge_text)
+      ff.apply.acquired(call, group, take)
     end
   end
-  for i = 1, broken and #broken or 0 do
+  for i = 1, #broken do
     ff.dequeue(call, broken[i])
     ff.quarantine(call, TIMER.execution .. broken[i].id, broken[i].why)
   end
 end
 
 -- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
-local function tell(reply, size, take)
-  local execution = take.execution
-  reply[size + 1], reply[size + 3], reply[size + 4], reply[size + 5] = execution.id, execution.naming, execution.given, execution.input
-  if take.is_plain then
-    -- The caller knows the rest: it brought the ids.
-    reply[size + 2] = CLAIM_ROW.plain
-    return size + 5
-  end
-  reply[size + 2], reply[size + 6], reply[size + 7] = take.kind .. take.attempt_type, take.fence, take.index
-  reply[size + 8], reply[size + 9], reply[size + 10] = take.timeout_at, execution.bounds, execution.tags
+local function tell(reply, size, execution, take)
+  reply[size + 1] = execution.id
+  -- Of a plain one the caller knows the rest: it brought the ids.
+  reply[size + 2] = take and take.kind .. take.attempt_type or CLAIM_ROW.plain
+  reply[size + 3], reply[size + 4], reply[size + 5] = execution.naming, execution.given, execution.input
+  if not take then return size + 5 end
+  reply[size + 6], reply[size + 7], reply[size + 8] = take.fence, take.index, take.timeout_at
+  reply[size + 9], reply[size + 10] = execution.bounds, execution.tags
   return size + 10
 end
 
@@ -289,23 +295,17 @@ local function priority_left(call, left)
   return priority == '' and '0' or priority
 end
 
-function ff.decide.claim_for_worker(call, group, ...)
-  local ids, queue, of, left = candidates(call, group, select('#', ...) / 2)
-  if not ids[1] then return { KIND.no_work, 0, group.bound and priority_left(call, left) or '' } end
-  group.timers = ff.timers_of(call)
-  local ran, steps = pcall(plan_all, call, group, ids, queue, of, ...)
-  local broken
-  if not ran then steps, broken = plan_readable(call, group, ids, queue, of, ...) end
-
+local function answer(group, plan)
+  local executions, takes = plan.executions, plan.takes
   local capped, reply = {}, { KIND.claimed, group.expires_at, 0 }
   local size, taken = 3, 0
-  for i = 1, #steps do
-    local step = steps[i]
-    if step.fence then
-      taken = taken + 1
-      size = tell(reply, size, step)
+  for i = 1, plan.size do
+    local take = takes[i]
+    if take and take.is_end then
+      capped[#capped + 1] = executions[i].id
     else
-      capped[#capped + 1] = step.execution.id
+      taken = taken + 1
+      size = tell(reply, size, executions[i], take)
     end
   end
   if taken == 0 then
@@ -316,6 +316,18 @@ function ff.decide.claim_for_worker(call, group, ...)
   size = size + 1
   reply[size] = #capped
   for i = 1, #capped do reply[size + i] = capped[i] end
-  if group.bound then reply[size + #capped + 1] = priority_left(call, left) end
-  return reply, claim, group, steps, broken
+  return reply
+end
+
+function ff.decide.claim_for_worker(call, group, ...)
+  local tickets = { ... }
+  local ids, queue, of, left = candidates(call, group, #tickets / 2)
+  local priority = group.bound and priority_left(call, left) or ''
+  if not ids[1] then return { KIND.no_work, 0, priority } end
+  group.timers = ff.timers_of(call)
+  local ran, plan = pcall(plan_all, call, group, ids, queue, of, tickets)
+  if not ran then plan = plan_readable(call, group, ids, queue, of, tickets) end
+  local reply = answer(group, plan)
+  if group.bound then reply[#reply + 1] = priority end
+  return reply, claim, group, plan
 end

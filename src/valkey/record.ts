@@ -51,9 +51,23 @@ const readExecution = recordReader(executionFacts, FIELDS);
 
 const OWNERS_FACTS = [...factsOf(executionFacts)].filter(([, { ofOwner }]) => ofOwner);
 
+const [AT_LAST_TRANSITION, AT_CREATED] = [
+  Object.keys(executionFacts.life).indexOf('lastTransitionAt'),
+  Object.keys(executionFacts.given).indexOf('createdAt'),
+];
+
+/** A life without a time of its last change has been what it is since its creation. */
+function wholeLife(core: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const parts = core.get(FIELDS.life)?.split('\t');
+  if (parts === undefined || (parts[AT_LAST_TRANSITION] ?? '') !== '') return core;
+  while (parts.length <= AT_LAST_TRANSITION) parts.push('');
+  parts[AT_LAST_TRANSITION] = core.get(FIELDS.given)?.split('\t')[AT_CREATED] ?? '';
+  return new Map(core).set(FIELDS.life, parts.join('\t'));
+}
+
 /** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
 export function decodeRecord(executionId: string, record: StoredRecord): ReadonlyExecution | undefined {
-  const execution = readExecution(executionId, record);
+  const execution = readExecution(executionId, { ...record, core: wholeLife(record.core) });
   if (execution === undefined) return undefined;
   // What is left of the last owner means nothing.
   if (!isActiveSituation(execution['situation'] as ReadonlyExecution['situation'])) {
