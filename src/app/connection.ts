@@ -5,7 +5,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend.js';
-import type { Clock } from '../engine/clock.js';
+import { afterAndIo, type Clock } from '../engine/clock.js';
 import { isRetryable, retryDelayMs } from '../engine/retry.js';
 import { AppClosedError } from '../shared/errors.js';
 import { anew } from '../shared/lazy.js';
@@ -81,7 +81,7 @@ export class Connection {
 
   private within(patienceMs: number, ready: Promise<Backend>): Promise<Backend> {
     return new Promise((resolve, reject) => {
-      const cancel = this.options.clock.after(patienceMs, () =>
+      const cancel = afterAndIo(this.options.clock, patienceMs, () =>
         reject(
           this.error ??
             new EngineError('call_timeout', `The backend was not open within ${Math.round(patienceMs)} ms.`),

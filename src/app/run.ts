@@ -4,7 +4,7 @@ import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
-import type { Clock } from '../engine/clock.js';
+import { afterAndIo, type Clock } from '../engine/clock.js';
 import { localNews } from '../engine/local-news.js';
 import { withRetries } from '../engine/retry.js';
 import { onAbort } from '../shared/abort-listeners.js';
@@ -171,7 +171,7 @@ export class KnownRun<Output> implements Run<Output> {
   private async waitFor(timeoutMs: number, signal: AbortSignal | undefined): Promise<Ended> {
     const { clock, results } = this.surroundings;
     const controller = new AbortController();
-    const cancelTimer = clock.after(timeoutMs, () =>
+    const cancelTimer = afterAndIo(clock, timeoutMs, () =>
       controller.abort(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
     );
     if (signal?.aborted) controller.abort(signal.reason);

@@ -3,7 +3,7 @@
  * definitions of the tasks outlive it: a test gives an app another runtime, in memory and under a clock of its own.
  */
 import type { Backend } from '../backend.js';
-import { within, type Clock } from '../engine/clock.js';
+import { afterAndIo, within, type Clock } from '../engine/clock.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
@@ -194,7 +194,7 @@ export class AppRuntime {
     // A second call with less time shortens the wait.
     if (again && timeoutMs !== undefined) {
       void this.workers.drain(timeoutMs);
-      const cancel = this.options.clock.after(timeoutMs, () => this.stopWaiting());
+      const cancel = afterAndIo(this.options.clock, timeoutMs, () => this.stopWaiting());
       this.closing.then(cancel, cancel);
     }
     return this.closing;

@@ -1,7 +1,7 @@
 /** A run before it is there: while it is being created, or looked up. */
 import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
-import type { Clock } from '../engine/clock.js';
+import { afterAndIo, type Clock } from '../engine/clock.js';
 import { onAbort } from '../shared/abort-listeners.js';
 import { checkDuration } from '../shared/checks.js';
 import { durationMs } from '../shared/duration.js';
@@ -66,7 +66,7 @@ export class StartedRun<Output> implements PendingRun<Output> {
       const cancelTimer =
         timeoutMs === undefined
           ? undefined
-          : clock.after(timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
+          : afterAndIo(clock, timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
       const settled = (): void => {
         stopListening?.();
         cancelTimer?.();

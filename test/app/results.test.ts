@@ -1,5 +1,6 @@
 /** Results that cannot be had, and waiting for results while the store is away or has forgotten its log. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { stat } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import {
   app,
@@ -306,5 +307,25 @@ describe('one signal for many waits', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     process.off('warning', listener);
     expect(warnings).toEqual([]);
+  });
+});
+
+describe('a timeout', () => {
+  it('does not take away a result that has arrived while the process stood still', async () => {
+    const inner = memory();
+    const id = await completedElsewhere(inner, () => 'here');
+    // An answer that comes through the poll of the event loop, as one from a socket does, while the process stands still.
+    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
+      const answer = inner.getExecutionResult(args);
+      setImmediate(() => {
+        const until = performance.now() + 60;
+        while (performance.now() < until);
+      });
+      await stat('.');
+      return answer;
+    };
+    a = app({ backend: elsewhere(inner, { getExecutionResult }), closeBackend: false });
+    const result = a.task('t').get(id).result({ timeout: 30 });
+    await expect(result).resolves.toBe('here');
   });
 });
