@@ -4,6 +4,7 @@
  * longer value lives in a second hash, which exists only when there is one, and the core says so.
  */
 import type { KeyReference } from '../model/core/operation.js';
+import { HELD_SHELF } from '../model/listing/shelves.js';
 import { memberOf } from '../model/ids.js';
 import { TIMED_KINDS } from '../model/schedule/due.js';
 import { timerMember } from '../model/schedule/timers.js';
@@ -137,6 +138,10 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** + name of a shelf: names of its leaves. */
+  shelf: 'shelf:',
+  /** + name of a leaf + ':' + name of the shelf: the ids of the leaf. */
+  shelved: 'shelved:',
   /** + lane: how many of its executions are in each situation, by its letter, and how many are held. */
   counts: 'counts:',
   /** + lane + tab + needs + tab + kind */
@@ -152,7 +157,13 @@ export const KEYS = {
 } as const;
 
 /** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */
-export const COUNTED_HELD = '*';
+export const COUNTED_HELD = HELD_SHELF;
+
+/** A list is read off queues and timers when they hold no more than this: all of it is sorted. */
+export const MAX_LIVE = 1_000;
+
+/** Executions that one page of a list looks at. */
+export const MAX_LOOKED_AT = 500;
 
 /** Fields of the header. */
 export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;

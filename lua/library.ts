@@ -9,7 +9,8 @@ import { EVENTS } from '../model/events.js';
 import { EXPIRE_REASONS } from '../model/execution/events.js';
 import { executionFacts } from '../model/execution/facts.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
-import { NEXT_ATTEMPTS, SITUATIONS } from '../model/execution/situation.js';
+import { NEXT_ATTEMPTS, SITUATION_NAMES, SITUATIONS } from '../model/execution/situation.js';
+import { isShelved } from '../model/listing/shelves.js';
 import { ATTEMPT_TYPES } from '../model/lease/events.js';
 import {
   APPLIER_MS,
@@ -42,6 +43,8 @@ import {
   KNOWN_NAMINGS,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
+  MAX_LIVE,
+  MAX_LOOKED_AT,
   MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
   NOT_STAGED,
@@ -159,6 +162,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       held: COUNTED_HELD,
       known_headers: KNOWN_HEADERS,
       known_namings: KNOWN_NAMINGS,
+      max_live: MAX_LIVE,
+      max_looked_at: MAX_LOOKED_AT,
     },
   };
 }
@@ -175,6 +180,7 @@ function lookUps(): string[] {
     return [snakeCase(name), `{ ${sharedCount}, ${eachCount ?? 'false'} }`] as const;
   });
   return [
+    `local SHELVED = ${luaTable(SITUATION_NAMES.filter(isShelved).map((name) => [SITUATIONS[name].letter, 'true']))}`,
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
     `local PUBLIC_STATE = ${luaTable(situations.map(({ letter, publicState }) => [letter, JSON.stringify(publicState)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,

@@ -41,6 +41,8 @@ export const LIMITS = {
   maxBatchCommands: 1_000,
   /** Entries of one page of a listing, of the log, of due work. */
   maxPageSize: 1_000,
+  /** Rows of one page of a list of executions. */
+  maxListPage: 200,
   /** Retry policy. */
   maxRetries: 1_000,
   maxBackoffMs: 30 * 86_400_000,

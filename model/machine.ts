@@ -22,6 +22,7 @@ import {
 } from './execution/reads.js';
 import { replayExecution } from './execution/replay.js';
 import { getExecutionTags, setExecutionTags } from './execution/tags.js';
+import { listExecutionSummaries } from './listing/list.js';
 import { beginAttempt } from './lease/begin.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
@@ -71,6 +72,7 @@ export const QUERIES = {
   getExecutionTags,
   findExecution,
   listExecutions,
+  listExecutionSummaries,
   listPartitionLanes,
   readCounts,
   listQueueHeads,

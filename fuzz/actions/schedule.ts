@@ -5,6 +5,7 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import { CATEGORIES } from './policies.js';
 import { choose } from './world.js';
 
 /** The kinds that a claim names: one that it wants to take is always among them. */
@@ -77,7 +78,27 @@ export const scheduleActions = {
   }),
 };
 
-export const scheduleReads: Reads = ({ partition }, { index, limit }) => [
+const STATES = ['waiting', 'delayed', 'active', 'failed', 'cancelled', 'expired', 'completed', 'rate_limited'] as const;
+
+const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
+  const page = { partition, limit: Math.max(1, Math.min(limit, 2)), cursor: index % 3 === 0 ? executionId : undefined };
+  return [
+    ...STATES.map((publicState) => ['listExecutionSummaries', { ...page, publicState }] as const),
+    ['listExecutionSummaries', { partition, laneId: LANES[index % 2], publicState: STATES[index % 3] }],
+    ['listExecutionSummaries', { ...page, executionKind: KINDS[index % 3], namespace: 'fuzz' }],
+    ['listExecutionSummaries', { ...page, held: true }],
+    ['listExecutionSummaries', { ...page, failureCategory: CATEGORIES[index % CATEGORIES.length] }],
+    ['listExecutionSummaries', { ...page, tags: { 'z.a': 'Größe "x"' } }],
+    ['listExecutionSummaries', { ...page, tags: { 'team.name': 'core' }, namespace: index % 2 === 0 ? 'fuzz' : 'n' }],
+  ];
+};
+
+export const scheduleReads: Reads = (world, choices) => [
+  ...partitionReads(world, choices),
+  ...listReads(world, choices),
+];
+
+const partitionReads: Reads = ({ partition }, { index, limit }) => [
   ['listPartitionLanes', { partition }],
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
   ['listQueueHeads', { partition, laneIds: [...LANES] }],

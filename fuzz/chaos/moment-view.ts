@@ -14,7 +14,14 @@ export function viewOfMoment(
 ): View {
   const ended = state !== undefined && isTerminal(state.situation);
   return {
-    executions: { get: () => state, ids: () => [], ofKey, input: () => input, result: () => undefined },
+    executions: {
+      get: () => state,
+      ids: () => [],
+      listed: () => ({ executions: [], next: undefined }),
+      ofKey,
+      input: () => input,
+      result: () => undefined,
+    },
     schedule: {
       claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
       heads: () => [],

@@ -167,6 +167,7 @@ function ff.apply.execution_held(call, execution, held_by, reason)
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.note_extra(execution, FIELD.hold)
   ff.tally(call, ff.lane_of(execution), nil, LIMIT.held)
+  ff.shelve(call, LIMIT.held, execution.id)
   command('HSET', key, FIELD.life, ff.same_life(execution),
     FIELD.hold, ff.fit(key, FIELD.hold, ff.hold_text(call.now_text, held_by)),
     FIELD.hold_reason, ff.fit(key, FIELD.hold_reason, reason))
@@ -235,6 +236,7 @@ function ff.apply.execution_purged(call, execution)
   local key = execution.key
   ff.leave_id(call, execution.id)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
+  if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

@@ -38,6 +38,7 @@ end
 -- write.
 function ff.become(call, execution, situation, due_at)
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
+  ff.reshelve(call, execution.id, execution.situation, situation)
   execution.situation = situation
   execution.due_at = due_at
   execution.last_transition_at = call.now_text
@@ -76,6 +77,7 @@ end
 function ff.end_hold(call, execution)
   if not ff.is_held(execution) then return end
   ff.tally(call, ff.lane_of(execution), LIMIT.held, nil)
+  ff.unshelve(call, LIMIT.held, execution.id)
   ff.drop_extra(execution, FIELD.hold)
   command('HDEL', execution.key, FIELD.hold, FIELD.hold_reason)
 end

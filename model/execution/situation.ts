@@ -147,6 +147,12 @@ export const SITUATIONS = {
 } as const satisfies Record<string, Row>;
 
 export type Situation = keyof typeof SITUATIONS;
+
+/** Every public state, in the order of the table. */
+export const PUBLIC_STATES = [...new Set(Object.values<Row>(SITUATIONS).map(({ publicState }) => publicState))] as [
+  PublicState,
+  ...PublicState[],
+];
 export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
 
 /** Public states of executions that have not ended, of the situations that operations lead to. */

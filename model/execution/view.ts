@@ -1,5 +1,6 @@
 /** What decisions and reads see of executions, and the same by definition. */
 import { compareBytes } from '../ids.js';
+import { listedByDefinition, type ListedPart, type ListFilter } from '../listing/list.js';
 import type { Partition } from '../state.js';
 import type { ReadonlyExecution } from './facts.js';
 import { idempotencyId } from './idempotency.js';
@@ -8,6 +9,8 @@ export interface ExecutionView {
   get(executionId: string): ReadonlyExecution | undefined;
   /** Ids after `after`, ascending, at most `limit`. */
   ids(after: string | undefined, limit: number): readonly string[];
+  /** Executions that match, by id, highest first, behind an id of any partition; `next` when more may follow. */
+  listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart;
   /** The execution that a live idempotency key points to. */
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
@@ -23,6 +26,7 @@ export function executionsByDefinition({ state: { tables }, bytes }: Partition):
         .filter((id) => after === undefined || compareBytes(id, after) > 0)
         .sort(compareBytes)
         .slice(0, limit),
+    listed: (filter, before, limit) => listedByDefinition(tables.execution.values(), filter, before, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
       return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;

@@ -10,7 +10,8 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
-import { compareBytes } from '../../model/ids.js';
+import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
+import { listed, matches, type ListedExecution, type ListedPart, type ListFilter } from '../../model/listing/list.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
@@ -28,6 +29,9 @@ import { Timers } from './timers.js';
 
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
+
+/** Executions that one page of a list looks at. */
+const MAX_LOOKED_AT = 10_000;
 
 type Queue = OrderedIndex<ReadonlyExecution>;
 
@@ -218,6 +222,7 @@ export class IndexedStore implements Store {
         const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
         return page.map(({ executionId }) => executionId);
       },
+      listed: (filter, before, limit) => this.listed(filter, before, limit),
       ofKey(namespace, key, now) {
         const entry = keys.get(idempotencyId(namespace, key));
         return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
@@ -225,6 +230,23 @@ export class IndexedStore implements Store {
       input: (executionId) => copyOf(bytes.input.get(executionId)),
       result: (executionId) => copyOf(bytes.result.get(executionId)),
     };
+  }
+
+  private listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart {
+    const anyId = this.ids.first?.executionId;
+    if (anyId === undefined) return { executions: [], next: undefined };
+    // Ids of one partition are in the order of their UUIDs; the bound may be of another one.
+    const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
+    const executions: ListedExecution[] = [];
+    let [lookedAt, last] = [0, anyId];
+    for (const execution of this.ids.backwards(ID_ALONE, bound)) {
+      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
+      last = execution.executionId;
+      if (!matches(filter, execution)) continue;
+      if (executions.length === limit) return { executions, next: executions.at(-1)?.executionId };
+      executions.push(listed(execution));
+    }
+    return { executions, next: undefined };
   }
 
   private scheduleView(): ScheduleView {

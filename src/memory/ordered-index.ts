@@ -118,6 +118,16 @@ export class OrderedIndex<Item> {
     return found;
   }
 
+  /** Items strictly before a position, or all, last one first. */
+  *backwards(score: number, id: string | undefined): Generator<Item> {
+    const from = id === undefined ? this.chunks.length - 1 : this.chunkFor(score, id);
+    for (let index = Math.min(from, this.chunks.length - 1); index >= 0; index--) {
+      const chunk = this.chunks[index] as Chunk<Item>;
+      let at = index === from && id !== undefined ? placeIn(chunk, score, id) : chunk.scores.length;
+      while (at > 0) yield chunk.items[--at] as Item;
+    }
+  }
+
   /** Every entry, in order. */
   *positions(): Generator<Position> {
     for (const { scores, ids } of this.chunks) {

@@ -1,7 +1,15 @@
 /** Reads the canonical state of a partition of the memory backend out of its tables and indexes. */
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes } from '../../model/ids.js';
 import type { IndexedStore } from '../memory/indexed-store.js';
-import { base64Of, canonicalCounts, canonicalTables, sortedRecord, type CanonicalState } from './canonical.js';
+import {
+  base64Of,
+  canonicalCounts,
+  canonicalTables,
+  shelvesByDefinition,
+  sortedRecord,
+  type CanonicalState,
+} from './canonical.js';
 
 export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalState {
   const { partition, queues, timers, counts, slots, ids } = store.inspect();
@@ -11,12 +19,15 @@ export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalSt
   const allQueues = [...queues].flatMap(([lane, named]) =>
     [...named].map(([name, positions]) => [`${lane}\t${name}`, entriesOf(positions)] as const),
   );
+  const tables = canonicalTables(partition, now);
   return {
-    tables: canonicalTables(partition, now),
+    tables,
     queues: sortedRecord(allQueues.filter(([, entries]) => entries.length > 0)),
     timers: entriesOf(timers),
     counts: canonicalCounts(counts),
     slots: sortedRecord([...slots].map(([at, members]) => [String(at), [...members].sort(compareBytes)] as const)),
+    // This backend keeps none: its lists look at all executions.
+    shelves: shelvesByDefinition(tables.execution as readonly ReadonlyExecution[]),
     ids: [...ids],
     inputs: base64Of(bytes.input),
     results: base64Of(bytes.result),

@@ -58,6 +58,9 @@ class PartitionReader {
   private leafNames: string[] = [];
   private timers: [string, number][] = [];
   private lanes: string[] = [];
+  /** `<leaf>:<shelf>` -> ids; and the same names as the shelves have them. */
+  private readonly shelved = new Map<string, string[]>();
+  private readonly shelfLeaves: string[] = [];
   private readonly tallies = new Map<string, Tally>();
   private header: Header = emptyHeader();
   private logEnd: [sequence: number, time: number] = [0, 0];
@@ -93,12 +96,25 @@ class PartitionReader {
           .map(([at, members]) => [at, keptIn(members, known, Number(at))] as const)
           .filter(([, members]) => members.length > 0),
       ),
+      shelves: sortedRecord(
+        this.shelves().map(([name, members]) => [name, members.map((id) => this.idOf(id))] as const),
+      ),
       ids: ids.map((id) => this.idOf(id)),
       inputs: base64Of(this.inputs),
       results: base64Of(this.results),
       header: this.header,
       strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
+  }
+
+  /** By name: what stands on each shelf. */
+  private shelves(): [string, string[]][] {
+    const shelves = new Map<string, string[]>();
+    for (const [leaf, members] of [...this.shelved].sort(([a], [b]) => compareBytes(a, b))) {
+      const shelf = leaf.slice(leaf.indexOf(':') + 1);
+      shelves.set(shelf, [...(shelves.get(shelf) ?? []), ...members]);
+    }
+    return [...shelves];
   }
 
   private idOf(member: string): string {
@@ -114,6 +130,12 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
+    else if (name.startsWith(KEYS.shelf))
+      this.shelfLeaves.push(
+        ...(await client.zrange(key, 0, -1)).map((leaf) => `${leaf}:${name.slice(KEYS.shelf.length)}`),
+      );
+    else if (name.startsWith(KEYS.shelved))
+      this.shelved.set(name.slice(KEYS.shelved.length), (await client.lrange(key, 0, -1)).sort(compareBytes));
     else if (name.startsWith(KEYS.counts)) {
       const lane = name.slice(KEYS.counts.length);
       this.tallies.set(lane, decodeTally(lane, new Map(Object.entries(await client.hgetall(key)))));
@@ -204,6 +226,8 @@ class PartitionReader {
     strays.push(...difference(this.listedQueues, queues).map((queue) => `queue ${queue}`));
     const leaves = [...this.leaves.keys()];
     strays.push(...difference(this.leafNames, leaves).map((leaf) => `leaf ${leaf}`));
+    const shelved = [...this.shelved.keys()];
+    strays.push(...difference(this.shelfLeaves, shelved).map((leaf) => `leaf of a shelf ${leaf}`));
     const [sequence, time] = this.logEnd;
     if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
   }

@@ -5,6 +5,7 @@
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import { compareBytes } from '../../model/ids.js';
+import { shelvesOf } from '../../model/listing/shelves.js';
 import { talliesByDefinition, type Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { timersByDefinition } from '../../model/schedule/view.js';
@@ -21,6 +22,8 @@ export interface CanonicalState {
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time of the purge -> ids in order. */
   readonly slots: Readonly<Record<string, readonly string[]>>;
+  /** By name: the ids on each shelf, in order; empty shelves are left out. */
+  readonly shelves: Readonly<Record<string, readonly string[]>>;
   readonly ids: readonly string[];
   /** Bytes as base64, by execution. */
   readonly inputs: Readonly<Record<string, string>>;
@@ -46,6 +49,15 @@ export function canonicalCounts(tallies: ReadonlyMap<string, Tally>): CanonicalS
     return [lane, sortedRecord(numbers.filter(([, number]) => number !== 0))] as const;
   });
   return sortedRecord(counts.filter(([, numbers]) => Object.keys(numbers).length > 0));
+}
+
+/** What stands on each shelf, of executions in the order of their ids. */
+export function shelvesByDefinition(executions: readonly ReadonlyExecution[]): CanonicalState['shelves'] {
+  const shelves = new Map<string, string[]>();
+  for (const execution of executions) {
+    for (const shelf of shelvesOf(execution)) push(shelves, shelf, execution.executionId);
+  }
+  return sortedRecord(shelves);
 }
 
 /** Every table, sorted by id. */
@@ -80,6 +92,7 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
     timers: timersByDefinition(partition.state).map(({ member, at }) => [member, at]),
     counts: canonicalCounts(talliesByDefinition(executions)),
     slots: sortedRecord(slots),
+    shelves: shelvesByDefinition(executions),
     ids: executions.map(({ executionId }) => executionId),
     inputs: base64Of(partition.bytes.input),
     results: base64Of(partition.bytes.result),

@@ -1,23 +1,16 @@
-/**
- * Reads on the server. A read of the model runs on a view; here the view holds just what the read needs, fetched in
- * one call. So both backends share one meaning of every read.
- */
-import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
-import type { LogView } from '../../model/partition/view.js';
 import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
-import type { ScheduleView } from '../../model/schedule/view.js';
-import type { View } from '../../model/view.js';
 import { decodeEntry } from './log-entries.js';
 import { decodeRecord } from './record.js';
+import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { listExecutionSummaries } from './listed.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
-import type { WireArgument } from './wire.js';
 
 /** The head of a queue, from its lane, its name and its priority. */
 function headOf([laneId = '', name = '', priority = '']: readonly string[]): QueueHead {
@@ -26,26 +19,7 @@ function headOf([laneId = '', name = '', priority = '']: readonly string[]): Que
   return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
 }
 
-/** What the library is asked, and the view made of its answer. */
-interface Fetch<Args> {
-  request(args: Args): readonly WireArgument[];
-  view(reply: WireReply, args: Args): View;
-}
-
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
-
-/** A view of what was fetched, and of nothing else. */
-function viewOf(parts: { executions?: Partial<ExecutionView>; schedule?: Partial<ScheduleView>; log?: LogView }): View {
-  return parts as View;
-}
-
-/** A flat list of names and values as a map of texts. */
-function pairsOf(reply: WireReply): Map<string, string> {
-  const parts = reply as WireReply[];
-  const texts = new Map<string, string>();
-  for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] ?? null), textOf(parts[i + 1] ?? null));
-  return texts;
-}
 
 function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: string }> {
   const flag = (wanted: boolean): string => (wanted ? '1' : '0');
@@ -91,6 +65,7 @@ export const FETCHES: Fetches = {
     view: (reply, { partition }) =>
       viewOf({ executions: { ids: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) } }),
   },
+  listExecutionSummaries,
   listPartitionLanes: {
     request: () => ['list_lanes'],
     view: (reply) =>

@@ -1,0 +1,176 @@
+-- list_execution_summaries: see model/listing/list.ts
+--
+-- A list is walked from the highest id down: over a shelf where one has all that can match; over what stands in queues and
+-- timers where that is little; else over all ids. A page looks at a bounded number of executions.
+
+local load = ff.loader('naming', 'given', 'retries', 'tags')
+
+-- Ids of leaves, from a bound down. `key_of` names the list of a leaf.
+local function leaves(names, key_of, before)
+  local bound = before == '' and '+' or '(' .. before
+  local source = { ids = {}, at = 0 }
+  function source.more()
+    while source.at == 0 and bound do
+      local leaf = command('ZREVRANGEBYLEX', names, bound, '-', 'LIMIT', 0, 1)[1]
+      bound = leaf and '(' .. leaf
+      if leaf then
+        local ids = command('LRANGE', key_of(leaf), 0, -1)
+        table.sort(ids)
+        local at = #ids
+        if before ~= '' then
+          while at > 0 and ids[at] >= before do at = at - 1 end
+        end
+        source.ids, source.at = ids, at
+      end
+    end
+    return source.ids[source.at]
+  end
+  return source
+end
+
+local function all_ids(call, before)
+  return leaves(call.base .. KEY.ids, function(leaf) return call.base .. KEY.leaf .. leaf end, before)
+end
+
+local function shelf(call, name, before)
+  return leaves(ff.shelf_key(call, name), function(leaf) return ff.shelf_leaf_key(call, name, leaf) end, before)
+end
+
+-- A few ids that are in hand.
+local function array(ids, before)
+  local below = {}
+  for i = 1, #ids do
+    if before == '' or ids[i] < before then below[#below + 1] = ids[i] end
+  end
+  table.sort(below)
+  local source = { ids = below, at = #below }
+  function source.more() return source.ids[source.at] end
+  return source
+end
+
+local function append_all(to, ids)
+  for i = 1, #ids do to[#to + 1] = ids[i] end
+end
+
+-- What stands in the queues of a lane, or of all; nil when it is more than is worth a sort.
+local function queued(call, lane_id, room)
+  local ids = {}
+  local lanes = lane_id ~= '' and { lane_id } or command('SMEMBERS', call.base .. KEY.lanes)
+  if #lanes > LIMIT.max_live then return nil end
+  for i = 1, #lanes do
+    local names = command('SMEMBERS', call.base .. KEY.queues .. lanes[i])
+    for j = 1, #names do
+      local key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j]
+      room = room - command('ZCARD', key) - 1
+      if room < 0 then return nil end
+      append_all(ids, command('ZRANGE', key, 0, -1))
+    end
+  end
+  return ids
+end
+
+-- What has a timer: all that is owned or delayed, and more; nil when it is too much.
+local function timed(call)
+  local key = call.base .. KEY.timers
+  if command('ZCARD', key) > LIMIT.max_live then return nil end
+  local ids, members = {}, command('ZRANGE', key, 0, -1)
+  local size = #TIMER.execution
+  for i = 1, #members do
+    if string.sub(members[i], 1, size) == TIMER.execution then ids[#ids + 1] = string.sub(members[i], size + 1) end
+  end
+  return ids
+end
+
+-- Where to look for executions in one of these situations.
+local function sources_of(call, letters, held, lane_id, before)
+  if held == '1' then return { shelf(call, LIMIT.held, before) } end
+  if letters == '' or string.find(letters, SITUATION.completed, 1, true) then return { all_ids(call, before) } end
+  local sources, on_shelves = {}, true
+  for i = 1, #letters do
+    local letter = string.sub(letters, i, i)
+    if SHELVED[letter] then
+      sources[#sources + 1] = shelf(call, letter, before)
+    else
+      on_shelves = false
+    end
+  end
+  if on_shelves then return sources end
+  -- What is neither in a queue nor on a shelf, nor held, has a timer.
+  local live = timed(call)
+  local waiting = live and queued(call, lane_id, LIMIT.max_live)
+  if not waiting then return { all_ids(call, before) } end
+  append_all(live, waiting)
+  sources[#sources + 1] = array(live, before)
+  sources[#sources + 1] = shelf(call, LIMIT.held, before)
+  return sources
+end
+
+-- The highest id that any source has, taken from all that have it.
+local function take(sources)
+  local highest
+  for i = 1, #sources do
+    local id = sources[i].more()
+    if id and (not highest or id > highest) then highest = id end
+  end
+  if not highest then return nil end
+  for i = 1, #sources do
+    local source = sources[i]
+    while source.more() == highest do source.at = source.at - 1 end
+  end
+  return highest
+end
+
+local function is_wanted(execution, want)
+  if want.letters ~= '' and not string.find(want.letters, execution.situation, 1, true) then return false end
+  if want.held == '1' and not ff.is_held(execution) then return false end
+  local namespace, lane_id, execution_kind = ff.split_naming(execution.naming)
+  if want.namespace ~= '' and want.namespace ~= namespace then return false end
+  if want.lane_id ~= '' and want.lane_id ~= lane_id then return false end
+  if want.execution_kind ~= '' and want.execution_kind ~= execution_kind then return false end
+  for i = 1, #want.tags do
+    -- A member of a JSON object with its quotes stands nowhere else in it: inside a text, quotes are escaped.
+    if not string.find(execution.tags, want.tags[i], 1, true) then return false end
+  end
+  ff.read_retries(execution)
+  return want.category == '' or want.category == execution.failure_category
+end
+
+-- The execution of an id when it is wanted. One that cannot be read is shown elsewhere.
+local function wanted(call, id, want)
+  local ran, execution = pcall(load, call, id)
+  if not ran then
+    ff.contain(execution)
+    return nil
+  end
+  return execution and is_wanted(execution, want) and execution
+end
+
+local ROW = 8
+
+-- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, and
+-- a text for each tag
+-- Answers the id behind which the list goes on, or nothing, and rows.
+function ff.query.list_execution_summaries(call, before, limit_text, namespace, lane_id, execution_kind, letters, held,
+  category, ...)
+  local want = {
+    namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = letters, held = held,
+    category = category, tags = { ... },
+  }
+  local sources = sources_of(call, letters, held, lane_id, before)
+  local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
+  while true do
+    local id = take(sources)
+    if not id then return { false, rows } end
+    if looked_at == LIMIT.max_looked_at then return { last, rows } end
+    looked_at = looked_at + 1
+    local execution = wanted(call, id, want)
+    if execution then
+      local size = #rows
+      if size == limit * ROW then return { rows[size - ROW + 1], rows } end
+      rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
+      rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
+      rows[size + 7], rows[size + 8] = execution.failure_category, ff.is_held(execution) and '1' or ''
+    end
+    last = id
+  end
+end

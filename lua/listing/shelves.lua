@@ -1,0 +1,65 @@
+-- Shelves: executions that are few and that people look for, by id; the twin of model/listing/shelves.ts. A shelf is made
+-- of leaves, as the index of ids is (lua/core/ids.lua): a name and 24 bytes an id. Nothing is decided by them: what is
+-- written to is not looked at before, a shelf that is none holds no work up, and `verify_partition` makes it anew.
+
+local FIRST_LEAF = '-'
+
+function ff.shelf_key(call, shelf)
+  return call.base .. KEY.shelf .. shelf
+end
+
+function ff.shelf_leaf_key(call, shelf, leaf)
+  return call.base .. KEY.shelved .. leaf .. ':' .. shelf
+end
+
+-- The leaf that an id belongs to; nothing when there is none yet, false when the shelf is none.
+local function leaf_of(names, id)
+  local found = server.pcall('ZREVRANGEBYLEX', names, '[' .. id, '-', 'LIMIT', 0, 1)
+  if found.err then return false end
+  return found[1]
+end
+
+-- Makes a full leaf two. Ids mostly come in order: then the last leaf keeps nearly all, so that leaves stay full.
+local function split(call, shelf, leaf, key)
+  local names = ff.shelf_key(call, shelf)
+  local ids = command('LRANGE', key, 0, -1)
+  table.sort(ids)
+  local is_last = #command('ZRANGEBYLEX', names, '(' .. leaf, '+', 'LIMIT', 0, 1) == 0
+  local cut = math.floor(is_last and #ids * 0.9 or #ids / 2)
+  local next_leaf = ids[cut + 1]
+  local next_key = ff.shelf_leaf_key(call, shelf, next_leaf)
+  command('UNLINK', key, next_key)
+  command('RPUSH', key, unpack(ids, 1, cut))
+  command('RPUSH', next_key, unpack(ids, cut + 1))
+  command('ZADD', names, '0', next_leaf)
+end
+
+-- Puts an execution on a shelf on which it does not stand.
+function ff.shelve(call, shelf, id)
+  local names = ff.shelf_key(call, shelf)
+  local leaf = leaf_of(names, id)
+  if leaf == false then return end
+  if not leaf then
+    leaf = FIRST_LEAF
+    command('ZADD', names, '0', leaf)
+  end
+  local key = ff.shelf_leaf_key(call, shelf, leaf)
+  local count = server.pcall('RPUSH', key, id)
+  if type(count) == 'number' and count > LIMIT.leaf_ids then split(call, shelf, leaf, key) end
+end
+
+-- Takes an execution off a shelf.
+function ff.unshelve(call, shelf, id)
+  local names = ff.shelf_key(call, shelf)
+  local leaf = leaf_of(names, id)
+  if not leaf then return end
+  local key = ff.shelf_leaf_key(call, shelf, leaf)
+  server.pcall('LREM', key, 1, id)
+  if command('EXISTS', key) == 0 then command('ZREM', names, leaf) end
+end
+
+-- Moves an execution between the shelves of two situations; nil is none.
+function ff.reshelve(call, id, before, after)
+  if SHELVED[before] then ff.unshelve(call, before, id) end
+  if SHELVED[after] then ff.shelve(call, after, id) end
+end

@@ -1,0 +1,145 @@
+/** listExecutionSummaries: executions of a partition that match a filter, newest first, as rows for people to look at. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import { compareBytes, memberOf } from '../ids.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isHeld, PUBLIC_STATES, SITUATIONS, type PublicState } from '../execution/situation.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+
+/** What a row is made of. */
+export type ListedExecution = Pick<
+  ReadonlyExecution,
+  | 'executionId'
+  | 'namespace'
+  | 'laneId'
+  | 'executionKind'
+  | 'situation'
+  | 'priority'
+  | 'createdAt'
+  | 'lastTransitionAt'
+  | 'totalAttemptCount'
+  | 'failureCategory'
+> & { readonly held: boolean };
+
+/** One row of a list. Times are ms since the epoch. */
+export interface ExecutionSummary {
+  readonly executionId: string;
+  readonly namespace: string;
+  readonly laneId: string;
+  readonly executionKind: string;
+  readonly publicState: PublicState;
+  readonly priority: number;
+  readonly createdAt: number;
+  /** Last change of its state: when it ended, if it did. */
+  readonly lastTransitionAt: number;
+  readonly totalAttemptCount: number;
+  /** Of the last failure; absent when there was none, or the next attempt succeeded. */
+  readonly failureCategory: string | undefined;
+  /** Whether an operator keeps it from being claimed. */
+  readonly held: boolean;
+}
+
+/** What executions of a list have in common; what is absent does not matter. */
+export interface ListFilter {
+  readonly namespace?: string | undefined;
+  readonly laneId?: string | undefined;
+  readonly executionKind?: string | undefined;
+  readonly publicState?: PublicState | undefined;
+  readonly failureCategory?: string | undefined;
+  readonly held?: true | undefined;
+  /** All of them, with these values. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A part of a list. */
+export interface ListedPart {
+  readonly executions: readonly ListedExecution[];
+  /** The id behind which more may follow; absent at the end. */
+  readonly next: string | undefined;
+}
+
+export interface SummariesPage {
+  readonly executions: readonly ExecutionSummary[];
+  /**
+   * Present when more may follow: the `cursor` of the next page. A page looks at a bounded number of executions, so it can
+   * be short, or empty, and still not be the last.
+   */
+  readonly nextCursor: string | undefined;
+}
+
+/** Whether an execution matches. */
+export function matches(filter: ListFilter, execution: ReadonlyExecution): boolean {
+  const { namespace, laneId, executionKind, publicState, failureCategory, held, tags } = filter;
+  return (
+    (namespace === undefined || execution.namespace === namespace) &&
+    (laneId === undefined || execution.laneId === laneId) &&
+    (executionKind === undefined || execution.executionKind === executionKind) &&
+    (publicState === undefined || SITUATIONS[execution.situation].publicState === publicState) &&
+    (failureCategory === undefined || execution.failureCategory === failureCategory) &&
+    (held === undefined || isHeld(execution)) &&
+    Object.entries(tags).every(([key, value]) => execution.tags[key] === value)
+  );
+}
+
+/** An execution as a row is made of it. */
+export const listed = (execution: ReadonlyExecution): ListedExecution => ({ ...execution, held: isHeld(execution) });
+
+/** The list by definition. `before`: an id of any partition; the list goes on behind its UUID. */
+export function listedByDefinition(
+  executions: Iterable<ReadonlyExecution>,
+  filter: ListFilter,
+  before: string | undefined,
+  limit: number,
+): ListedPart {
+  const bound = before === undefined ? undefined : memberOf(before);
+  const matching = [...executions]
+    .filter((it) => matches(filter, it) && (bound === undefined || memberOf(it.executionId) < bound))
+    .sort((a, b) => compareBytes(b.executionId, a.executionId));
+  const page = matching.slice(0, limit).map(listed);
+  return { executions: page, next: matching.length > limit ? page.at(-1)?.executionId : undefined };
+}
+
+const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary => ({
+  executionId: facts.executionId,
+  namespace: facts.namespace,
+  laneId: facts.laneId,
+  executionKind: facts.executionKind,
+  publicState: SITUATIONS[situation].publicState,
+  priority: facts.priority,
+  createdAt: facts.createdAt,
+  lastTransitionAt: facts.lastTransitionAt,
+  totalAttemptCount: facts.totalAttemptCount,
+  failureCategory: facts.failureCategory,
+  held: facts.held,
+});
+
+export const listExecutionSummaries = query({
+  name: 'listExecutionSummaries',
+  args: z.object({
+    partition: field.partitionKey,
+    namespace: field.namespace.optional(),
+    laneId: field.laneId.optional(),
+    executionKind: field.executionKind.optional(),
+    publicState: z.enum(PUBLIC_STATES).optional(),
+    /** Of the last failure. */
+    failureCategory: field.category.optional(),
+    /** Only what an operator holds. */
+    held: z.literal(true).optional(),
+    /** Executions that have all of these tags, with these values. */
+    tags: field.tags.default({}),
+    /** The list goes on behind this id; it may be of another partition, so that lists of several can be merged. */
+    cursor: field.executionId.optional(),
+    limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
+  }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  /**
+   * By id, highest first: ids that the library mints are in the order of their creation, so this is newest first.
+   * Executions whose records cannot be read are left out; `listQuarantined` shows them.
+   */
+  read(view, { cursor, limit, partition: _, ...filter }) {
+    const { executions, next } = view.executions.listed(filter, cursor, limit);
+    return accept<SummariesPage>({ executions: executions.map(summaryOf), nextCursor: next });
+  },
+});

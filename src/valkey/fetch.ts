@@ -1,0 +1,30 @@
+/** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
+import type { ExecutionView } from '../../model/execution/view.js';
+import type { LogView } from '../../model/partition/view.js';
+import type { ScheduleView } from '../../model/schedule/view.js';
+import type { View } from '../../model/view.js';
+import { textOf, type WireReply } from './reply.js';
+import type { WireArgument } from './wire.js';
+
+/** What the library is asked, and the view made of its answer. */
+export interface Fetch<Args> {
+  request(args: Args): readonly WireArgument[];
+  view(reply: WireReply, args: Args): View;
+}
+
+/** A view of what was fetched, and of nothing else. */
+export function viewOf(parts: {
+  executions?: Partial<ExecutionView>;
+  schedule?: Partial<ScheduleView>;
+  log?: LogView;
+}): View {
+  return parts as View;
+}
+
+/** A flat list of names and values as a map of texts. */
+export function pairsOf(reply: WireReply): Map<string, string> {
+  const parts = reply as WireReply[];
+  const texts = new Map<string, string>();
+  for (let i = 0; i + 1 < parts.length; i += 2) texts.set(textOf(parts[i] ?? null), textOf(parts[i + 1] ?? null));
+  return texts;
+}

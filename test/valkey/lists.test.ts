@@ -1,0 +1,110 @@
+/** Lists of many executions: shelves stay compact and exact, a page looks at a bounded number, and cursors lead to the end. */
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KEYS, MAX_LEAF_IDS, MAX_LOOKED_AT } from '../../lua/layout.js';
+import type { ExecutionSummary } from '../../model/listing/list.js';
+import type { ArgsOf, Command } from '../../model/machine.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PARTITION = '{fp:0}';
+const PREFIX = `lists-${process.pid}:`;
+const START = `${PREFIX}${PARTITION}:`;
+const SIZE = 1_200;
+
+let engine: TestEngine;
+let admin: Valkey;
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  engine = await testEngine({ backend: { url }, prefix: PREFIX, retentionMs: 60_000 });
+  admin = new Valkey(url);
+  const commands = Array.from({ length: SIZE }, (_, number) => creation(number));
+  for (let i = 0; i < SIZE; i += 400) await engine.backend.execute(commands.slice(i, i + 400));
+});
+afterAll(async () => {
+  admin?.disconnect();
+  await engine?.close();
+});
+
+const idOf = (number: number): string =>
+  `${PARTITION}:00000000-0000-7000-8000-${(number * 65_537).toString(16).padStart(12, '0')}`;
+/** The lane `rare` has the oldest of all and nothing else. */
+const laneOf = (number: number): string => (number === 0 ? 'rare' : number % 3 === 0 ? 'third' : 'rest');
+const creation = (number: number): Command => ({
+  name: 'createExecution',
+  args: {
+    executionId: idOf(number),
+    namespace: 'n',
+    laneId: laneOf(number),
+    executionKind: 'k',
+    creatorIdentity: 'c',
+  },
+});
+const numbersBelow = (count: number): number[] => Array.from({ length: count }, (_, number) => number);
+
+type Filter = Omit<ArgsOf<'listExecutionSummaries'>, 'partition' | 'cursor'>;
+
+/** The whole list, page by page, and how many pages it took. */
+async function whole(filter: Filter): Promise<{ rows: ExecutionSummary[]; pages: number }> {
+  const rows: ExecutionSummary[] = [];
+  let [pages, cursor] = [0, undefined as string | undefined];
+  do {
+    const page = await engine.backend.listExecutionSummaries({ partition: PARTITION, ...filter, cursor });
+    rows.push(...page.executions);
+    cursor = page.nextCursor;
+    pages++;
+  } while (cursor !== undefined);
+  return { rows, pages };
+}
+
+const idsOf = (rows: readonly ExecutionSummary[]): string[] => rows.map(({ executionId }) => executionId);
+const newestFirst = (numbers: readonly number[]): string[] => [...numbers].sort((a, b) => b - a).map(idOf);
+
+describe('a list', () => {
+  test('has what matches, newest first, whatever it is read from', async () => {
+    const third = numbersBelow(SIZE).filter((number) => laneOf(number) === 'third');
+    expect(idsOf((await whole({ limit: 77 })).rows)).toEqual(newestFirst(numbersBelow(SIZE)));
+    expect(idsOf((await whole({ laneId: 'third', limit: 7 })).rows)).toEqual(newestFirst(third));
+    expect(idsOf((await whole({ laneId: 'third', publicState: 'waiting' })).rows)).toEqual(newestFirst(third));
+    expect(idsOf((await whole({ publicState: 'waiting', limit: 200 })).rows)).toEqual(newestFirst(numbersBelow(SIZE)));
+  });
+
+  test('of what is rare comes in bounded pages that lead to it', async () => {
+    const { rows, pages } = await whole({ laneId: 'rare' });
+    expect(idsOf(rows)).toEqual([idOf(0)]);
+    expect(pages).toBe(Math.ceil(SIZE / MAX_LOOKED_AT));
+    // What waits in a lane is read off its queues.
+    expect(await whole({ laneId: 'rare', publicState: 'waiting' })).toMatchObject({
+      pages: 1,
+      rows: [{ priority: 0 }],
+    });
+  });
+
+  test('of shelves is compact and exact, in whatever order they fill and empty', async () => {
+    const { backend } = engine;
+    // 7 and the number of executions have no common divisor: every one comes, and no two neighbours together.
+    const order = numbersBelow(SIZE).map((i) => (i * 7) % SIZE);
+    const cancelled = order.filter((number) => number % 2 === 0);
+    const cancel = (number: number): Command => ({
+      name: 'cancelExecution',
+      args: { executionId: idOf(number), reason: 'r', source: 'operator_override' },
+    });
+    for (let i = 0; i < cancelled.length; i += 100) await backend.execute(cancelled.slice(i, i + 100).map(cancel));
+    const leaves = await admin.zrange(`${START}${KEYS.shelf}X`, 0, -1);
+    expect(leaves.length).toBeGreaterThan(4);
+    for (const leaf of leaves) {
+      const key = `${START}${KEYS.shelved}${leaf}:X`;
+      expect(await admin.llen(key)).toBeLessThanOrEqual(MAX_LEAF_IDS);
+      expect(await admin.object('ENCODING', key)).toBe('listpack');
+    }
+    const { rows, pages } = await whole({ publicState: 'cancelled', limit: 100 });
+    expect(idsOf(rows)).toEqual(newestFirst(cancelled));
+    expect(pages).toBe(cancelled.length / 100);
+    engine.setTime(engine.now() + 200_000);
+    await backend.execute(
+      cancelled.map((number) => ({ name: 'purgeExecution' as const, args: { executionId: idOf(number) } })),
+    );
+    expect(await admin.keys(`${START}shel*`)).toEqual([]);
+    expect((await whole({ publicState: 'cancelled' })).rows).toEqual([]);
+  });
+});
