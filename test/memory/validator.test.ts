@@ -128,6 +128,7 @@ const CANDIDATES: readonly unknown[] = [
   'operator_override',
   'permanent',
   'attempt_timeout',
+  'failed',
   'été',
   '.0.0',
   true,
