@@ -2,15 +2,19 @@
  * A position in a log, for its readers (ruling 15): the generation of the log, the position of an entry, and the time
  * of that entry. Callers keep it as one opaque text. What is gone is never "nothing new": the three tell a log that was
  * made anew, and a tail that was lost and grew again, from the log that the reader knew.
+ *
+ * A reader of many logs keeps marks in the place of generation and time, two and three bytes long (`markedCursor`).
  */
 import { EngineError } from '../errors.js';
 
 export interface Cursor {
-  /** Empty before the first entry of a log. */
+  /** Empty before the first entry of a log. `~` and a number when it is a mark. */
   readonly generation: string;
   readonly sequence: number;
   /** Time of the entry at this position, ms since the epoch; 0 before the first one, or when it is not known. */
   readonly time: number;
+  /** Whether generation and time are marks. */
+  readonly marked?: boolean;
 }
 
 /** In the place of a cursor: the end of the log as it is. */
@@ -19,18 +23,19 @@ export const NOW = 'now';
 /** Before the first entry of any log. */
 export const BEGINNING: Cursor = { generation: '', sequence: 0, time: 0 };
 
-const PATTERN = /^([0-9a-z]{0,16})\.(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})$/;
+const PATTERN = /^(~?)([0-9a-z]{0,16})\.(0|[1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})$/;
 
-export function encodeCursor({ generation, sequence, time }: Cursor): string {
-  return `${generation}.${sequence}.${time}`;
+export function encodeCursor({ generation, sequence, time, marked }: Cursor): string {
+  return `${marked ? '~' : ''}${generation}.${sequence}.${time}`;
 }
 
 /** @throws EngineError `invalid_input` */
 export function decodeCursor(text: string): Cursor {
   const match = PATTERN.exec(text);
   if (match === null) throw new EngineError('invalid_input', 'after: must be a cursor that a read answered.');
-  const [, generation = '', sequence, time] = match;
-  return { generation, sequence: Number(sequence), time: Number(time) };
+  const [, mark, generation = '', sequence, time] = match;
+  const cursor = { generation, sequence: Number(sequence), time: Number(time) };
+  return mark === '~' ? { ...cursor, marked: true } : cursor;
 }
 
 export function isCursor(text: string): boolean {
@@ -40,4 +45,35 @@ export function isCursor(text: string): boolean {
 /** The name of a log whose first entry has this time. */
 export function generationOf(firstEntryAt: number): string {
   return firstEntryAt.toString(36);
+}
+
+/** Marks are below these; 0 marks what is not known. */
+export const GENERATION_MARKS = 2 ** 16;
+export const TIME_MARKS = 2 ** 24;
+
+/** The same position with marks: another log in the place of this one is taken for it once in 65 536 times. */
+export function markedCursor(cursor: Cursor): Cursor {
+  if (cursor.marked) return cursor;
+  const { generation, sequence, time } = cursor;
+  return { generation: markOfGeneration(generation), sequence, time: markOfTime(time), marked: true };
+}
+
+function markOfGeneration(generation: string): string {
+  if (generation === '') return '';
+  // FNV-1a.
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < generation.length; i++) hash = Math.imul(hash ^ generation.charCodeAt(i), 0x01000193) >>> 0;
+  return ((hash % (GENERATION_MARKS - 1)) + 1).toString(36);
+}
+
+const markOfTime = (time: number): number => (time === 0 ? 0 : (time % (TIME_MARKS - 1)) + 1);
+
+/** Whether the cursor is of this log, as far as it says. */
+export function isOfGeneration(cursor: Cursor, generation: string): boolean {
+  return cursor.generation === '' || cursor.generation === (cursor.marked ? markOfGeneration(generation) : generation);
+}
+
+/** Whether the entry at the cursor has this time, as far as it says. */
+export function isOfTime(cursor: Cursor, time: number): boolean {
+  return cursor.time === 0 || cursor.time === (cursor.marked ? markOfTime(time) : time);
 }

@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import type { LoggedEvent } from '../events.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { decodeCursor, encodeCursor, isCursor, NOW } from './cursor.js';
+import { decodeCursor, encodeCursor, isCursor, isOfGeneration, isOfTime, NOW } from './cursor.js';
 
 const partition = (args: { partition: string }): string => args.partition;
 
@@ -72,8 +72,7 @@ export const readLog = query({
     const page = view.log.read(Math.max(0, known - 1), limit + 1);
     const [first] = page;
     const cursorOf = ({ sequence, event }: LoggedEvent) => encodeCursor({ generation, sequence, time: event.at });
-    if (cursor !== undefined && cursor.generation !== '' && cursor.generation !== generation)
-      return reject('cursor_lost');
+    if (cursor !== undefined && !isOfGeneration(cursor, generation)) return reject('cursor_lost');
     if (known > last) return reject('cursor_lost');
     const later = known === 0 ? page.slice(0, limit) : page.filter(({ sequence }) => sequence > known).slice(0, limit);
     // A page ends before what is lost inside the log: the next one is refused, and readers are told.
@@ -85,8 +84,7 @@ export const readLog = query({
       return reject('cursor_too_old', { earliest });
     }
     const isSeen = first !== undefined && first.sequence === known;
-    if (cursor !== undefined && cursor.time !== 0 && isSeen && first.event.at !== cursor.time)
-      return reject('cursor_lost');
+    if (cursor !== undefined && isSeen && !isOfTime(cursor, first.event.at)) return reject('cursor_lost');
     const newest = events.at(-1);
     return accept<LogPage>({
       events,

@@ -8,6 +8,7 @@ import {
   encodeCursor,
   generationOf,
   isCursor,
+  markedCursor,
   type Cursor,
 } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
@@ -168,5 +169,27 @@ describe('the text of a cursor', () => {
     expect(isCursor(encodeCursor({ generation: generationOf(Number.MAX_SAFE_INTEGER), sequence: 1, time: 1 }))).toBe(
       true,
     );
+  });
+});
+
+describe('a cursor with marks', () => {
+  const marked = (sequence: number, facts: object = {}): string =>
+    encodeCursor(markedCursor(decodeCursor(at(sequence, facts))));
+
+  test('is short, and reads on like the one that it was made of', () => {
+    expect(marked(2)).toMatch(/^~[0-9a-z]{1,4}\.2\.[0-9]{1,8}$/);
+    expect(markedCursor(decodeCursor(marked(2)))).toEqual(decodeCursor(marked(2)));
+    expect(page(logOf(4), { after: marked(2) })).toMatchObject({ entries: [3, 4], next: at(4) });
+    expect(page(logOf(4), { after: marked(2, { time: 0 }) })).toMatchObject({ entries: [3, 4] });
+    expect(page(logOf(2), { after: encodeCursor(markedCursor(BEGINNING)) })).toMatchObject({ entries: [1, 2] });
+  });
+
+  test.each([
+    ['of another generation', logOf(3), marked(2, { generation: 'another' })],
+    ['whose entry has another time', logOf(3), marked(2, { time: START + 3 })],
+    ['of a log that was made anew', logOf(3, START + 50), marked(2)],
+    ['beyond the end', logOf(3), marked(4)],
+  ])('is lost when it is one %s', (_, machine, after) => {
+    expect(read(machine, { after })).toMatchObject({ ok: false, code: 'cursor_lost' });
   });
 });

@@ -1,0 +1,118 @@
+/**
+ * What all subscribers of a process that work with the same backend share: a tail for each partition, one subscription to
+ * announcements, and a look every 5 s. Only there while there are subscribers.
+ */
+import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import type { Backend } from '../backend.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { PartitionTail } from './tail.js';
+
+/** In case an announcement was lost, ms (ruling 51). */
+const LOOK_EVERY_MS = 5_000;
+
+export type TroubleListener = (error: unknown) => void;
+
+export class LogHub {
+  private readonly tails = new Map<number, PartitionTail>();
+  private readonly troubleListeners = new Set<TroubleListener>();
+  private readonly troubled = new Set<number>();
+  private users = 0;
+  private looking: Cancel | undefined;
+  private leave: Promise<(() => void) | undefined> | undefined;
+
+  constructor(
+    readonly backend: Backend,
+    readonly clock: Clock,
+  ) {}
+
+  tail(partition: number): PartitionTail {
+    let tail = this.tails.get(partition);
+    if (tail === undefined) {
+      tail = new PartitionTail({
+        backend: this.backend,
+        clock: this.clock,
+        partition: partitionKeyOf(partition),
+        onTrouble: (error) => this.noteTrouble(partition, error),
+      });
+      this.tails.set(partition, tail);
+    }
+    return tail;
+  }
+
+  /** Resolves when the subscription to announcements stands, or cannot be made at present. */
+  async standing(): Promise<void> {
+    await this.leave;
+  }
+
+  /** One subscriber more, which hears when the store stops answering and when it answers again. */
+  use(onTrouble: TroubleListener): () => void {
+    const entry: TroubleListener = (error) => onTrouble(error);
+    this.troubleListeners.add(entry);
+    if (this.users++ === 0) this.begin();
+    return () => {
+      if (!this.troubleListeners.delete(entry)) return;
+      if (--this.users === 0) this.end();
+    };
+  }
+
+  private begin(): void {
+    this.look();
+    const leave = this.subscribe();
+    this.leave = leave;
+  }
+
+  private end(): void {
+    this.looking?.();
+    this.looking = undefined;
+    void this.leave?.then((leave) => leave?.());
+    this.leave = undefined;
+    this.tails.clear();
+    this.troubled.clear();
+  }
+
+  private look(): void {
+    this.looking = this.clock.after(LOOK_EVERY_MS, () => {
+      this.look();
+      // A subscription that failed is tried again: without it, this look is all that there is.
+      this.leave ??= this.subscribe();
+      for (const tail of this.tails.values()) tail.check();
+    });
+  }
+
+  private async subscribe(): Promise<(() => void) | undefined> {
+    try {
+      const leave = await this.backend.onAnnouncement('appended', (announcement) => {
+        if (announcement.kind === 'appended') this.tails.get(partitionIndexOf(announcement.partition))?.announced();
+        else this.resync();
+      });
+      // What was announced before the subscription stood was not heard.
+      this.resync();
+      return leave;
+    } catch {
+      this.leave = undefined;
+      return undefined;
+    }
+  }
+
+  private resync(): void {
+    for (const tail of [...this.tails.values()]) tail.announced();
+  }
+
+  private noteTrouble(partition: number, error: unknown): void {
+    const before = this.troubled.size;
+    if (error === undefined) this.troubled.delete(partition);
+    else this.troubled.add(partition);
+    const after = this.troubled.size;
+    if ((before === 0) === (after === 0)) return;
+    for (const listener of [...this.troubleListeners]) listener(error);
+  }
+}
+
+const hubs = new WeakMap<Backend, LogHub>();
+
+/** The hub of a backend in this process. */
+export function hubOf(backend: Backend, clock: Clock): LogHub {
+  let hub = hubs.get(backend);
+  if (hub === undefined) hubs.set(backend, (hub = new LogHub(backend, clock)));
+  return hub;
+}

@@ -1,0 +1,137 @@
+/**
+ * Subscriptions: readers of the log. Everything that happens is in the log, in the order in which it happened, so nothing
+ * is published on the side: what a subscriber missed, it reads. Spec 13 section A5.
+ */
+import { EngineError } from '../../model/errors.js';
+import type { Event } from '../../model/events.js';
+import { partitionIndexOf } from '../../model/ids.js';
+import type { LeaseHistoryEntry } from '../../model/lease/history.js';
+import type { Backend } from '../backend.js';
+import { systemClock, type Clock } from '../engine/clock.js';
+import {
+  checkEventFilter,
+  checkMembers,
+  checkWorkFilter,
+  partitionWanted,
+  passesEventFilter,
+  type EventFilter,
+} from './filters.js';
+import { hubOf, type LogHub } from './hub.js';
+import { decodePositions } from './positions.js';
+import { Subscription, type Reading, type SubscriptionState } from './subscription.js';
+import {
+  COMPLETION_OUTCOMES,
+  LEASE_TYPES,
+  readCompletion,
+  readEvent,
+  readLeases,
+  readTags,
+  type Completion,
+  type CompletionFilter,
+  type LeaseFilter,
+  type TagFilter,
+  type TagsSet,
+} from './views.js';
+
+export interface SubscribeOptions {
+  /**
+   * Where to begin: with what happens from now on, with the oldest entry that is kept, or behind the `cursor` of a delivery.
+   * Default `now`: what happens once the subscription is there is delivered.
+   */
+  readonly from?: 'now' | 'earliest' | (string & {}) | undefined;
+  /** Ends the subscription; `next` throws its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told when the store stops answering, and when it answers again. Meanwhile the subscription waits. */
+  readonly onStateChange?: ((state: SubscriptionState, error?: unknown) => void) | undefined;
+}
+
+const OPTIONS = ['from', 'signal', 'onStateChange'] as const;
+
+/** The feeds of a backend. However many subscriptions there are, they share the connections of the backend. */
+export class Subscriptions {
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: Clock = systemClock,
+  ) {}
+
+  /**
+   * Everything that happens, or some of it.
+   * @throws EngineError `invalid_input`; what the backend throws for good
+   */
+  events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
+    checkMembers(options, ['types', 'executionId', ...OPTIONS]);
+    checkEventFilter(options);
+    return this.subscribe(options, partitionWanted(options.executionId), readEvent(passesEventFilter(options)));
+  }
+
+  /** How executions end. @throws as `events` */
+  completions(options: CompletionFilter & SubscribeOptions = {}): Promise<Subscription<Completion>> {
+    checkMembers(options, ['outcomes', 'namespace', 'lane', 'kind', ...OPTIONS]);
+    checkWorkFilter(options);
+    checkWords('outcomes', options.outcomes, COMPLETION_OUTCOMES);
+    return this.subscribe(options, undefined, readCompletion(options));
+  }
+
+  /** Who owns executions, from when to when, and why that ends. @throws as `events` */
+  leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
+    checkMembers(options, ['types', 'executionId', 'renewals', ...OPTIONS]);
+    checkEventFilter({ executionId: options.executionId });
+    checkWords('types', options.types, LEASE_TYPES);
+    return this.subscribe(options, partitionWanted(options.executionId), readLeases(options));
+  }
+
+  /** What executions are tagged with. @throws as `events` */
+  tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
+    checkMembers(options, ['tag', 'namespace', 'lane', 'kind', ...OPTIONS]);
+    checkWorkFilter(options);
+    return this.subscribe(options, undefined, readTags(options));
+  }
+
+  private async subscribe<Said>(
+    { from = 'now', signal, onStateChange }: SubscribeOptions,
+    partition: string | undefined,
+    reading: Reading<Said>,
+  ): Promise<Subscription<Said>> {
+    const [firstPartition, count] = partition === undefined ? [0, this.count] : [this.numberOf(partition), 1];
+    if (typeof from !== 'string') decodePositions('', 0, 0);
+    if (signal?.aborted) throw signal.reason;
+    const hub = hubOf(this.backend, this.clock);
+    const release = hub.use(() => undefined);
+    try {
+      await hub.standing();
+      const cursors =
+        from === 'now' || from === 'earliest'
+          ? await placesIn(hub, from as 'now' | 'earliest', firstPartition, count)
+          : decodePositions(from, firstPartition, count);
+      // The signal can have come meanwhile.
+      if (signal?.aborted) throw signal.reason;
+      const fromEarliest = from === 'earliest';
+      return new Subscription({ hub, firstPartition, cursors, fromEarliest, reading, signal, onStateChange });
+    } finally {
+      release();
+    }
+  }
+
+  private get count(): number {
+    return this.backend.partitions.count;
+  }
+
+  private numberOf(partition: string): number {
+    const number = partitionIndexOf(partition);
+    if (number < this.count) return number;
+    throw new EngineError('invalid_input', `executionId: this deployment has ${this.count} partitions.`, {
+      detail: { field: 'executionId' },
+    });
+  }
+}
+
+const placesIn = (hub: LogHub, which: 'now' | 'earliest', first: number, count: number): Promise<string[]> =>
+  Promise.all(Array.from({ length: count }, (_, i) => hub.tail(first + i).place(which)));
+
+function checkWords(field: string, words: readonly string[] | undefined, known: readonly string[]): void {
+  if (words === undefined) return;
+  if (Array.isArray(words) && words.length > 0 && words.every((word) => known.includes(word))) return;
+  throw new EngineError('invalid_input', `${field}: must be a list of some of ${known.join(', ')}.`, {
+    detail: { field },
+  });
+}

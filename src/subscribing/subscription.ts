@@ -1,0 +1,227 @@
+/**
+ * A reader of the logs of several partitions, as one async iterator. It pulls: a page is read when the one before has been
+ * taken, so that a slow consumer holds up nothing but itself, and has at most one page in hand.
+ */
+import { EngineError, type ErrorCode } from '../../model/errors.js';
+import type { LoggedEvent } from '../../model/events.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import { BEGINNING, encodeCursor } from '../../model/partition/cursor.js';
+import type { LogPage } from '../../model/partition/reads.js';
+import { onAbort } from '../shared/abort-listeners.js';
+import type { LogHub } from './hub.js';
+import { encodePositions } from './positions.js';
+import type { PartitionTail } from './tail.js';
+
+/** What an entry of a log means to a subscriber; nothing when it is not for that subscriber. */
+export type Reading<Said> = (entry: LoggedEvent, partition: number) => Said | undefined;
+
+/** Whether the store answers at present. While it does not, a subscription waits and tries again. */
+export type SubscriptionState = 'live' | 'interrupted';
+
+export interface SubscriptionSettings<Said> {
+  readonly hub: LogHub;
+  readonly firstPartition: number;
+  /** Where to begin in each partition. */
+  readonly cursors: readonly string[];
+  /** They are those of the oldest entries, wherever these are by the time that they are read. */
+  readonly fromEarliest: boolean;
+  /** Reads entries, each partition's in order. */
+  readonly reading: Reading<Said>;
+  readonly signal: AbortSignal | undefined;
+  readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
+}
+
+/** One event, and where it stands. Events of a partition come in order and are told apart by partition and sequence. */
+export class Delivery<Said> {
+  constructor(
+    readonly event: Said,
+    /** Number of the partition. */
+    readonly partition: number,
+    /** Place in the log of the partition. */
+    readonly sequence: number,
+    private readonly firstPartition: number,
+    /** Where every partition was read to by then. */
+    readonly cursors: readonly string[],
+  ) {}
+
+  /** A subscription from here goes on behind this event. At most 4 KiB at 256 partitions. */
+  get cursor(): string {
+    return encodePositions(this.firstPartition, this.cursors);
+  }
+}
+
+/** Before the first entry of any log. */
+const BEFORE_ALL = encodeCursor(BEGINNING);
+
+/** Errors of a log that is not what the reader knows. */
+const LOSSES: ReadonlySet<ErrorCode> = new Set(['cursor_too_old', 'cursor_lost']);
+
+interface Source {
+  readonly index: number;
+  readonly tail: PartitionTail;
+  /** Where it was read to. */
+  cursor: string;
+  /** Nothing was read of it, and whatever is oldest will do. */
+  fromEarliest: boolean;
+  stopWaiting: () => void;
+}
+
+export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>, AsyncDisposable {
+  private readonly sources: readonly Source[];
+  /** Sources that may have more. */
+  private readonly ready: Source[];
+  private buffer: Delivery<Said>[] = [];
+  /** Where the logs were read to, and where the last delivery was. */
+  private reached: readonly string[];
+  private delivered: readonly string[];
+  private readonly atEnd: (() => void)[] = [];
+  private over: { readonly error: unknown } | undefined;
+  /** Ends the wait for a source that may have more, and the wait for a page. */
+  private wake: () => void = () => undefined;
+  private stop: () => void = () => undefined;
+  private pulling: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly settings: SubscriptionSettings<Said>) {
+    const { hub, firstPartition, cursors, fromEarliest, signal, onStateChange } = settings;
+    this.reached = this.delivered = cursors;
+    this.sources = cursors.map((cursor, index) => {
+      const tail = hub.tail(firstPartition + index);
+      this.atEnd.push(tail.use());
+      return { index, tail, cursor, fromEarliest, stopWaiting: () => undefined };
+    });
+    this.ready = [...this.sources];
+    this.atEnd.push(
+      hub.use((error) => onStateChange?.(error === undefined ? 'live' : 'interrupted', error)),
+      signal === undefined ? () => undefined : onAbort(signal, () => this.end({ error: signal.reason })),
+    );
+  }
+
+  /** Behind what was delivered, and behind what was passed over since: where to go on later. */
+  get cursor(): string {
+    return encodePositions(this.settings.firstPartition, this.delivered);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /**
+   * The next event.
+   * @throws EngineError `cursor_too_old` or `cursor_lost` when events are gone, with `detail.earliest` to go on from; what
+   * the store refuses for good; the reason of the signal. It is over then.
+   */
+  next(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+    const next = this.pulling.then(() => this.pull());
+    this.pulling = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Ends it; a `next` that waits is done. Also what leaving a `for await` does. */
+  return(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+    this.end({ error: undefined });
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** Ends it. */
+  close(): Promise<void> {
+    this.end({ error: undefined });
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async pull(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+    for (;;) {
+      if (this.over !== undefined) return this.finish(this.over);
+      const delivery = this.buffer.shift();
+      if (delivery !== undefined) {
+        this.delivered = this.buffer.length === 0 ? this.reached : delivery.cursors;
+        return { done: false, value: delivery };
+      }
+      this.delivered = this.reached;
+      await this.fill();
+    }
+  }
+
+  /** An error is thrown once. */
+  private finish(over: { readonly error: unknown }): IteratorResult<Delivery<Said>, undefined> {
+    this.over = { error: undefined };
+    if (over.error !== undefined) throw over.error;
+    return { done: true, value: undefined };
+  }
+
+  private async fill(): Promise<void> {
+    const source = this.ready.shift();
+    if (source === undefined) return new Promise((resolve) => (this.wake = resolve));
+    try {
+      const page = await this.interrupted(source.tail.read(source.cursor));
+      if (page !== undefined) this.take(source, page);
+    } catch (error) {
+      await this.fail(source, error);
+    }
+  }
+
+  private take(source: Source, page: LogPage): void {
+    const { firstPartition, reading } = this.settings;
+    const partition = firstPartition + source.index;
+    const generation = page.end.slice(0, page.end.indexOf('.'));
+    for (const entry of page.events) {
+      const said = reading(entry, partition);
+      if (said === undefined) continue;
+      const cursor = encodeCursor({ generation, sequence: entry.sequence, time: entry.event.at });
+      this.reached = this.reached.with(source.index, cursor);
+      this.buffer.push(new Delivery(said, partition, entry.sequence, firstPartition, this.reached));
+    }
+    source.cursor = page.next;
+    source.fromEarliest = false;
+    this.reached = this.reached.with(source.index, page.next);
+    if (!page.atEnd) return void this.ready.push(source);
+    source.stopWaiting = source.tail.whenMore(page.end, () => {
+      this.ready.push(source);
+      this.wake();
+    });
+  }
+
+  /** The answer, or nothing when the subscription ends before it comes. */
+  private interrupted<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+    return new Promise((resolve, reject) => {
+      this.stop = () => resolve(undefined);
+      answer.then(resolve, reject);
+    });
+  }
+
+  private async fail(source: Source, error: unknown): Promise<void> {
+    if (this.over !== undefined) return;
+    if (!(error instanceof EngineError) || !LOSSES.has(error.code)) return this.end({ error });
+    const earliest =
+      error.detail['earliest'] ?? (await this.interrupted(source.tail.place('earliest')).catch(() => undefined));
+    if (source.fromEarliest && earliest !== undefined) {
+      // From the oldest entry that there is.
+      source.cursor = earliest;
+      this.ready.unshift(source);
+      return;
+    }
+    this.end({ error: this.lossOf(source, error, earliest) });
+  }
+
+  private lossOf(source: Source, error: EngineError, earliest = BEFORE_ALL): EngineError {
+    const { firstPartition } = this.settings;
+    const partition = partitionKeyOf(firstPartition + source.index);
+    const cursors = this.reached.with(source.index, earliest);
+    return new EngineError(error.code, `The log of ${partition} is not what the subscription knew.`, {
+      detail: { partition, earliest: encodePositions(firstPartition, cursors) },
+    });
+  }
+
+  private end(over: { readonly error: unknown }): void {
+    if (this.over !== undefined) return;
+    this.over = over;
+    this.buffer = [];
+    for (const { stopWaiting } of this.sources) stopWaiting();
+    for (const fn of this.atEnd.splice(0)) fn();
+    this.wake();
+    this.stop();
+  }
+}

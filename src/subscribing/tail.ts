@@ -1,0 +1,185 @@
+/**
+ * The log of one partition, read for all subscribers of a process: those that are at the same place share one read, and
+ * all that wait at the end share one mark in the partition (`watchLog`). Nothing is read that no subscriber asks for, and
+ * nothing is polled but a look every 5 s in case an announcement was lost.
+ */
+import { EngineError } from '../../model/errors.js';
+import { BEGINNING, encodeCursor, NOW } from '../../model/partition/cursor.js';
+import type { LogPage } from '../../model/partition/reads.js';
+import type { Backend } from '../backend.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { isRetryable, retryDelayMs } from '../engine/retry.js';
+
+/** Entries of a page: what a subscriber has in hand at most. */
+const PAGE_ENTRIES = 256;
+/** Pages kept for subscribers that come to the same place a little later. */
+const KEPT_PAGES = 4;
+const MAX_BACKOFF_MS = 5_000;
+
+export interface TailOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly partition: string;
+  /** Told of a fault that is waited out, and with `undefined` when the partition answers again. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+interface Waiter {
+  readonly more: () => void;
+}
+
+export class PartitionTail {
+  private readonly pages = new Map<string, Promise<LogPage>>();
+  private readonly waiters = new Set<Waiter>();
+  private readonly sleepers = new Set<{ readonly cancel: Cancel; readonly wake: () => void }>();
+  /** The end of the log as it was read last. */
+  private end: string | undefined;
+  private marked = false;
+  private marking = false;
+  private announcements = 0;
+  /** The user of the server may not mark, say: then the log is looked at now and then. */
+  private refusesMarks = false;
+  private users = 0;
+
+  constructor(private readonly options: TailOptions) {}
+
+  /** One subscriber more. The returned function takes it away, and with the last one all that goes on here. */
+  use(): () => void {
+    this.users += 1;
+    let used = true;
+    return () => {
+      if (!used) return;
+      used = false;
+      this.users -= 1;
+      if (this.users > 0) return;
+      this.pages.clear();
+      this.waiters.clear();
+      this.marked = false;
+      for (const { cancel, wake } of [...this.sleepers]) {
+        cancel();
+        wake();
+      }
+    };
+  }
+
+  /**
+   * The page behind a cursor. Faults that pass are waited out, as long as there are subscribers.
+   * @throws EngineError `cursor_too_old`, `cursor_lost`, and what does not pass
+   */
+  read(after: string): Promise<LogPage> {
+    const known = this.pages.get(after);
+    if (known !== undefined) return known;
+    const { backend, partition } = this.options;
+    const page = this.patiently(() => backend.readLog({ partition, after, limit: PAGE_ENTRIES }));
+    this.pages.set(after, page);
+    const forget = (): void => void (this.pages.get(after) === page && this.pages.delete(after));
+    page.then(({ events, end, atEnd }) => {
+      if (atEnd && end !== this.end) {
+        this.end = end;
+        this.marked = false;
+      }
+      if (events.length === 0) forget();
+      else for (const [oldest] of this.pages) if (this.pages.size > KEPT_PAGES) this.pages.delete(oldest);
+    }, forget);
+    return page;
+  }
+
+  /** The end of the log as it is, or the place before its oldest entry. */
+  place(which: 'now' | 'earliest'): Promise<string> {
+    const { backend, partition } = this.options;
+    return this.patiently(async () => {
+      if (which === 'now') return (await backend.readLog({ partition, after: NOW, limit: 1 })).end;
+      try {
+        await backend.readLog({ partition, limit: 1 });
+        return encodeCursor(BEGINNING);
+      } catch (error) {
+        const earliest = error instanceof EngineError ? error.detail['earliest'] : undefined;
+        if (earliest === undefined) throw error;
+        return earliest;
+      }
+    });
+  }
+
+  /**
+   * Calls `more` once there may be something behind this end of the log, which a page answered; at once when the end is
+   * another one by now. The returned function takes the wish back.
+   */
+  whenMore(end: string, more: () => void): () => void {
+    if (this.end !== end) {
+      queueMicrotask(more);
+      return () => undefined;
+    }
+    const waiter: Waiter = { more };
+    this.waiters.add(waiter);
+    void this.mark();
+    return () => void this.waiters.delete(waiter);
+  }
+
+  /** The log has more, or what was announced may have been lost. */
+  announced(): void {
+    this.marked = false;
+    this.announcements += 1;
+    const waiting = [...this.waiters];
+    this.waiters.clear();
+    for (const { more } of waiting) more();
+  }
+
+  /** Makes sure that the partition still knows that it is waited for; where it cannot be marked, reads instead. */
+  check(): void {
+    this.marked = false;
+    if (this.refusesMarks) this.announced();
+    else void this.mark();
+  }
+
+  /** Marks the partition, so that it announces the next entry. */
+  private async mark(): Promise<void> {
+    const { end, announcements } = this;
+    if (this.marked || this.marking || end === undefined || this.waiters.size === 0) return;
+    this.marking = true;
+    const isWatching = await this.watch(end);
+    this.marking = false;
+    // An announcement can overtake the answer to the mark that it used up.
+    if (isWatching && this.end === end && this.announcements === announcements) this.marked = true;
+    else this.announced();
+  }
+
+  /** Whether the log ends here, so that the next entry will be announced. */
+  private async watch(after: string): Promise<boolean> {
+    const { backend, partition } = this.options;
+    try {
+      const { kind } = await this.patiently(() => backend.watchLog({ partition, after }));
+      this.refusesMarks = false;
+      return kind === 'watching';
+    } catch {
+      this.refusesMarks = true;
+      return true;
+    }
+  }
+
+  private async patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    const { clock, onTrouble } = this.options;
+    for (let failures = 1; ; failures++) {
+      try {
+        const answer = await call();
+        onTrouble(undefined);
+        return answer;
+      } catch (error) {
+        if (!isRetryable(error) || this.users === 0) throw error;
+        onTrouble(error);
+        await this.sleep(Math.min(MAX_BACKOFF_MS, retryDelayMs(clock, failures)));
+        if (this.users === 0) throw error;
+      }
+    }
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.sleepers.delete(sleeper);
+        resolve();
+      };
+      const sleeper = { wake, cancel: this.options.clock.after(ms, wake) };
+      this.sleepers.add(sleeper);
+    });
+  }
+}

@@ -1,0 +1,137 @@
+/** Readings of the log: what its entries mean to those that follow completions, leases or tags. Spec 13 section A5. */
+import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
+import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
+import { passesWorkFilter, type WorkFilter } from './filters.js';
+import type { Reading } from './subscription.js';
+
+/** How an execution ended. */
+export interface Completion {
+  readonly executionId: string;
+  readonly outcome: 'success' | 'failed' | 'cancelled' | 'expired';
+  /** Ms since the epoch. */
+  readonly at: number;
+  readonly namespace: string;
+  readonly lane: string;
+  readonly kind: string;
+  /** Why, as it is stored; absent on success. */
+  readonly reason: string | undefined;
+  /** Category of a failure. */
+  readonly category: string | undefined;
+  /** Size of the result, bytes; absent when there is none. */
+  readonly resultBytes: number | undefined;
+  readonly resultEncoding: string | undefined;
+}
+
+/** What an execution was tagged with when it was created. */
+export interface TagsSet {
+  readonly type: 'set';
+  readonly executionId: string;
+  /** Ms since the epoch. */
+  readonly at: number;
+  readonly namespace: string;
+  readonly lane: string;
+  readonly kind: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface CompletionFilter extends WorkFilter {
+  readonly outcomes?: readonly Completion['outcome'][] | undefined;
+}
+
+export interface LeaseFilter {
+  readonly types?: readonly LeaseHistoryEntry['type'][] | undefined;
+  readonly executionId?: string | undefined;
+  /** Whether renewals are told, which are many. Default false. */
+  readonly renewals?: boolean | undefined;
+}
+
+export interface TagFilter extends WorkFilter {
+  /** Only of executions that have this tag, of any value. */
+  readonly tag?: string | undefined;
+}
+
+export const COMPLETION_OUTCOMES: readonly Completion['outcome'][] = ['success', 'failed', 'cancelled', 'expired'];
+export const LEASE_TYPES: readonly LeaseHistoryEntry['type'][] = [
+  'acquired',
+  'reclaimed',
+  'renewed',
+  'expired',
+  'revoked',
+  'released',
+];
+
+export const readEvent =
+  (passes: (event: Event) => boolean): Reading<Event> =>
+  ({ event }) =>
+    passes(event) ? event : undefined;
+
+/** How the event ends an execution, and why; nothing when it does not. */
+function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'category'> | undefined {
+  switch (event.type) {
+    case 'execution_completed':
+      return { outcome: 'success', reason: undefined, category: undefined };
+    case 'execution_failed':
+      return { outcome: 'failed', reason: event.failureReason, category: event.failureCategory };
+    case 'execution_cancelled':
+      return { outcome: 'cancelled', reason: event.cancellationReason, category: undefined };
+    case 'execution_expired':
+      return { outcome: 'expired', reason: event.expireReason, category: undefined };
+    default:
+      return undefined;
+  }
+}
+
+/** The end of an execution that an event tells; nothing when it tells none. */
+function completionOf(event: Event): Completion | undefined {
+  const ending = endingOf(event);
+  if (ending === undefined) return undefined;
+  const { executionId, at, namespace, laneId: lane, executionKind: kind } = event as Extract<Event, Ending>;
+  const result = event.type === 'execution_completed' ? event : undefined;
+  return {
+    ...{ executionId, at, namespace, lane, kind },
+    ...ending,
+    resultBytes: result?.resultBytes,
+    resultEncoding: result?.resultEncoding,
+  };
+}
+
+interface Ending {
+  readonly type: 'execution_completed' | 'execution_failed' | 'execution_cancelled' | 'execution_expired';
+}
+
+export function readCompletion({ outcomes, ...work }: CompletionFilter): Reading<Completion> {
+  const isWanted = passesWorkFilter(work);
+  const wanted = outcomes && new Set(outcomes);
+  return ({ event }) => {
+    const completion = completionOf(event);
+    if (completion === undefined || (wanted !== undefined && !wanted.has(completion.outcome))) return undefined;
+    const { namespace, lane: laneId, kind: executionKind } = completion;
+    return isWanted({ namespace, laneId, executionKind }) ? completion : undefined;
+  };
+}
+
+/** Ends of leases whose beginning came before the first entry that is read are left out. */
+export function readLeases({ types, executionId, renewals = false }: LeaseFilter): Reading<LeaseHistoryEntry> {
+  const readers = new Map<number, LeaseHistoryReader>();
+  const wanted = types && new Set(types);
+  return (entry: LoggedEvent, partition) => {
+    if (executionId !== undefined && !(isOfExecution(entry.event) && entry.event.executionId === executionId))
+      return undefined;
+    let reader = readers.get(partition);
+    if (reader === undefined) readers.set(partition, (reader = new LeaseHistoryReader()));
+    const said = reader.read(entry);
+    if (said === undefined) return undefined;
+    const isWanted = wanted === undefined ? said.type !== 'renewed' || renewals : wanted.has(said.type);
+    return isWanted ? said : undefined;
+  };
+}
+
+export function readTags({ tag, ...work }: TagFilter): Reading<TagsSet> {
+  const isWanted = passesWorkFilter(work);
+  return ({ event }) => {
+    if (event.type !== 'execution_created') return undefined;
+    const { executionId, at, namespace, laneId: lane, executionKind: kind, tags } = event;
+    if (Object.keys(tags).length === 0 || (tag !== undefined && !Object.hasOwn(tags, tag))) return undefined;
+    return isWanted(event) ? { type: 'set', executionId, at, namespace, lane, kind, tags } : undefined;
+  };
+}

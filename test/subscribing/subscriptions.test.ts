@@ -1,0 +1,313 @@
+/** Subscriptions on both backends: from where they begin, what they deliver, and how they end. */
+import { Valkey } from 'iovalkey';
+import { describe, expect, it } from 'vitest';
+import type { Backend } from '../../src/backend.js';
+import { EngineError } from '../../src/index.js';
+import { encodePositions } from '../../src/subscribing/positions.js';
+import { leakCheck } from '../support/leaks.js';
+import { sharedValkey } from '../support/valkey/index.js';
+import { cancel, feedsOn, take } from './support.js';
+
+const places = (deliveries: readonly { partition: number; sequence: number }[]): string[] =>
+  deliveries.map(({ partition, sequence }) => `${partition}:${sequence}`);
+
+describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
+  it('delivers what happens from now on, of all partitions, in the order of each', async () => {
+    const { feeds, create, engine } = await feedsOn(label);
+    await create(0);
+    const subscription = await feeds.events();
+    const ids = [await create(0), await create(2), await create(0)];
+    await cancel(engine, ids[1] as string);
+    const deliveries = await take(subscription, 4);
+    expect(places(deliveries.filter(({ partition }) => partition === 0))).toEqual(['0:2', '0:3']);
+    expect(places(deliveries.filter(({ partition }) => partition === 2))).toEqual(['2:1', '2:2']);
+    expect(deliveries.map(({ event }) => event.type).sort()).toEqual([
+      'execution_cancelled',
+      ...Array.from({ length: 3 }, () => 'execution_created'),
+    ]);
+    // One that waits is woken.
+    const waiting = take(subscription, 1);
+    await create(1);
+    expect(places(await waiting)).toEqual(['1:1']);
+    await subscription.close();
+  });
+
+  it('goes on behind any delivery, and behind what was passed over', async () => {
+    const { feeds, create } = await feedsOn(label);
+    for (let i = 0; i < 9; i++) await create(i % 3);
+    const all = await take(await feeds.events({ from: 'earliest' }), 9);
+    expect(new Set(places(all)).size).toBe(9);
+    for (const [index, { cursor }] of all.entries()) {
+      const rest = await feeds.events({ from: cursor });
+      expect(places(await take(rest, 8 - index)).sort()).toEqual(places(all.slice(index + 1)).sort());
+      await rest.close();
+    }
+    const nothing = await feeds.events({ from: 'earliest', types: ['execution_purged'] });
+    const before = nothing.cursor;
+    const waiting = nothing.next();
+    await expect.poll(() => nothing.cursor === before).toBe(false);
+    await expect.poll(() => nothing.cursor).toBe(all.at(-1)?.cursor);
+    await nothing.close();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('fifty subscribers share one read and one mark', async () => {
+    const { feeds, create, calls } = await feedsOn(label, { partitions: { count: 1 } });
+    const subscriptions = await Promise.all(Array.from({ length: 50 }, () => feeds.events()));
+    const waiting = Promise.all(subscriptions.map((subscription) => take(subscription, 1)));
+    await expect.poll(() => calls.get('watchLog')).toBe(1);
+    calls.clear();
+    await create();
+    for (const deliveries of await waiting) expect(places(deliveries)).toEqual(['0:1']);
+    expect(calls.get('readLog')).toBeLessThanOrEqual(2);
+    expect(calls.get('onAnnouncement')).toBeUndefined();
+    for (const subscription of subscriptions) await subscription.close();
+  });
+
+  it('a consumer that stops holds up nothing, and has one page in hand', async () => {
+    const { feeds, create, calls, engine } = await feedsOn(label, { partitions: { count: 1 } });
+    const [slow, fast] = [await feeds.events(), await feeds.events()];
+    await create();
+    expect(places(await take(slow, 1))).toEqual(['0:1']);
+    calls.clear();
+    for (let batch = 0; batch < 10; batch++)
+      await engine.backend.execute(
+        Array.from({ length: 100 }, () => ({
+          name: 'createExecution' as const,
+          args: {
+            ...{ executionId: engine.executionId(0), namespace: 'n', laneId: 'lane', executionKind: 'kind' },
+            creatorIdentity: 'test',
+          },
+        })),
+      );
+    expect((await take(fast, 1_001)).at(-1)?.sequence).toBe(1_001);
+    // Of its own accord, the slow one read nothing; what it asks for now, it gets whole.
+    const rest = await take(slow, 1_000);
+    expect(rest.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 2));
+    await Promise.all([slow.close(), fast.close()]);
+  });
+
+  it('says when events are gone, and from where it can go on', async () => {
+    const { feeds, create } = await feedsOn(label, { logMaxEntries: 10, partitions: { count: 2 } });
+    const subscription = await feeds.events();
+    for (let i = 0; i < 300; i++) await create(1);
+    const refused = (await take(subscription, 1).catch((error: unknown) => error)) as EngineError;
+    expect(refused).toMatchObject({ code: 'cursor_too_old', detail: { partition: '{fp:1}' } });
+    // An error is told once.
+    expect(await subscription.next()).toEqual({ done: true, value: undefined });
+    const again = await feeds.events({ from: refused.detail['earliest'] as string });
+    const [first] = await take(again, 1);
+    expect(first?.sequence).toBeGreaterThan(100);
+    const fromEarliest = await feeds.events({ from: 'earliest' });
+    expect(places(await take(fromEarliest, 1))).toEqual([`1:${first?.sequence}`]);
+    await again.close();
+    await fromEarliest.close();
+  });
+
+  it('what was announced and not heard is found by the look every 5 s', async () => {
+    const { feeds, create, clock } = await feedsOn(label, {}, () => ({
+      onAnnouncement: () => Promise.reject(new EngineError('transport_failed', 'no channel')),
+    }));
+    const subscription = await feeds.events();
+    let heard = 0;
+    const waiting = take(subscription, 1).then(() => (heard += 1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await create();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(heard).toBe(0);
+    await clock.advance(5_000);
+    await waiting;
+    expect(heard).toBe(1);
+    await subscription.close();
+  });
+
+  it('waits while the store is away, says so, and misses nothing', async () => {
+    const state = { away: false };
+    const { feeds, create, clock } = await feedsOn(label, {}, (inner) => ({
+      readLog: (async (args) => {
+        if (state.away) throw new EngineError('call_timeout', 'no answer');
+        return inner.readLog(args);
+      }) as Backend['readLog'],
+    }));
+    const said: string[] = [];
+    const subscription = await feeds.events({ onStateChange: (now) => said.push(now) });
+    const waiting = take(subscription, 3);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    state.away = true;
+    for (let partition = 0; partition < 3; partition++) await create(partition);
+    await expect.poll(() => said).toEqual(['interrupted']);
+    await clock.advance(20_000);
+    state.away = false;
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(5_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(places(await waiting).sort()).toEqual(['0:1', '1:1', '2:1']);
+    expect(said).toEqual(['interrupted', 'live']);
+    await subscription.close();
+  });
+
+  it('ends by return, by close, by its signal and by leaving the loop, and leaves nothing behind', async () => {
+    const admin = label === 'valkey' ? new Valkey((await sharedValkey()).url) : undefined;
+    const { feeds, create, clock, engine } = await feedsOn(label, { prefix: 'leaks:' });
+    await create();
+    await engine.backend.readLog({ partition: '{fp:0}' });
+    // The connection for announcements is made once, and stays as long as the backend.
+    await (await feeds.events()).close();
+    const leaks = await leakCheck({ ...(admin && { admin }), prefix: 'leaks:' });
+    const controller = new AbortController();
+    const aborted = await feeds.events({ signal: controller.signal });
+    const waiting = aborted.next();
+    controller.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+    expect(await aborted.next()).toEqual({ done: true, value: undefined });
+    await expect(feeds.events({ signal: controller.signal })).rejects.toThrow('enough');
+    for await (const { sequence } of await feeds.events({ from: 'earliest' })) {
+      expect(sequence).toBe(1);
+      break;
+    }
+    const closed = await feeds.events();
+    const last = closed.next();
+    await closed.close();
+    expect(await last).toEqual({ done: true, value: undefined });
+    expect(await leaks.left()).toEqual([]);
+    const before = clock.now();
+    await clock.advance(60_000);
+    expect(clock.now() - before).toBe(60_000);
+    admin?.disconnect();
+  });
+
+  it('reads nothing while nothing happens, but a look every 5 s', async () => {
+    const { feeds, calls, clock } = await feedsOn(label, { partitions: { count: 4 } });
+    const subscriptions = await Promise.all(Array.from({ length: 5 }, () => feeds.events()));
+    const waiting = subscriptions.map((subscription) => subscription.next());
+    await expect.poll(() => calls.get('watchLog')).toBe(4);
+    calls.clear();
+    for (let i = 0; i < 12; i++) {
+      await clock.advance(5_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(Object.fromEntries(calls)).toEqual({ watchLog: 48 });
+    for (const subscription of subscriptions) await subscription.close();
+    await Promise.all(waiting);
+  });
+});
+
+describe('an emptied server', () => {
+  it('is told of to those that had read its logs', async () => {
+    const { feeds, create, engine, clock } = await feedsOn('valkey');
+    const subscription = await feeds.events();
+    await create(1);
+    await take(subscription, 1);
+    const lost = expect(subscription.next()).rejects.toMatchObject({
+      code: 'cursor_lost',
+      detail: { partition: '{fp:1}' },
+    });
+    await engine.clear();
+    // It announces nothing: the look every 5 s finds it.
+    await clock.advance(5_000);
+    await lost;
+    const again = await feeds.events({ from: 'earliest' });
+    await create(1);
+    expect(places(await take(again, 1))).toEqual(['1:1']);
+    await again.close();
+  });
+});
+
+describe('views', () => {
+  it('completions carry what they need to be told apart, and are filtered by it', async () => {
+    const { feeds, create, engine } = await feedsOn('memory');
+    const all = await feeds.completions();
+    const some = await feeds.completions({ namespace: 'n', lane: 'other', kind: 'kind', outcomes: ['cancelled'] });
+    const [first, second] = [await create(0), await create(1, { laneId: 'other' })];
+    const claim = await engine.backend.claimForWorker({
+      partition: '{fp:0}',
+      ...{ laneId: 'lane', workerId: 'w', workerInstanceId: 'i' },
+      claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+    });
+    const { leaseId, leaseEpoch, attemptId } = (claim.kind === 'claimed' && claim.executions[0]) as never;
+    const resultPayload = Buffer.from('12');
+    await engine.backend.completeExecution({
+      ...{ executionId: first, fence: { leaseId, leaseEpoch, attemptId } },
+      ...{ resultPayload, resultEncoding: 'json' },
+    });
+    await cancel(engine, second);
+    const ends = (await take(all, 2)).map(({ event }) => event);
+    expect(ends).toEqual([
+      {
+        ...{ executionId: first, outcome: 'success', at: engine.now(), namespace: 'n', lane: 'lane', kind: 'kind' },
+        ...{ reason: undefined, category: undefined, resultBytes: 2, resultEncoding: 'json' },
+      },
+      {
+        ...{ executionId: second, outcome: 'cancelled', at: engine.now(), namespace: 'n', lane: 'other', kind: 'kind' },
+        ...{ reason: 'r', category: undefined, resultBytes: undefined, resultEncoding: undefined },
+      },
+    ]);
+    expect((await take(some, 1)).map(({ event }) => event.executionId)).toEqual([second]);
+    await Promise.all([all.close(), some.close()]);
+  });
+
+  it('the history of leases is read over all partitions, or of one execution', async () => {
+    const { feeds, create, engine } = await feedsOn('memory');
+    const all = await feeds.leaseHistory();
+    const released = await feeds.leaseHistory({ types: ['released'] });
+    const ids = [await create(0), await create(1)];
+    for (const [index, executionId] of ids.entries()) {
+      await engine.backend.claimForWorker({
+        partition: `{fp:${index}}`,
+        ...{ laneId: 'lane', workerId: 'w', workerInstanceId: 'i' },
+        claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+      });
+      await cancel(engine, executionId);
+    }
+    const types = (await take(all, 4)).map(({ event }) => `${event.executionId} ${event.type}`);
+    expect(types.sort()).toEqual(ids.flatMap((id) => [`${id} acquired`, `${id} released`]));
+    expect((await take(released, 2)).map(({ event }) => event.type)).toEqual(['released', 'released']);
+    const one = await feeds.leaseHistory({ executionId: ids[1], from: 'earliest' });
+    expect((await take(one, 2)).map(({ event }) => event.executionId)).toEqual([ids[1], ids[1]]);
+    await Promise.all([all.close(), released.close(), one.close()]);
+  });
+
+  it('tags are told with what they were set on', async () => {
+    const { feeds, create } = await feedsOn('memory');
+    const [all, teams] = [await feeds.tags(), await feeds.tags({ tag: 'a.team', lane: 'lane' })];
+    await create(0);
+    const first = await create(0, { tags: { 'a.size': 'xl' } });
+    const second = await create(0, { tags: { 'a.team': 'core' } });
+    expect((await take(all, 2)).map(({ event }) => [event.executionId, event.tags])).toEqual([
+      [first, { 'a.size': 'xl' }],
+      [second, { 'a.team': 'core' }],
+    ]);
+    expect((await take(teams, 1)).map(({ event }) => event.executionId)).toEqual([second]);
+    await Promise.all([all.close(), teams.close()]);
+  });
+});
+
+describe('what is asked for', () => {
+  it.each<[string, object]>([
+    ['types', { types: ['execution_exploded'] }],
+    ['types', { types: [] }],
+    ['executionId', { executionId: 'x' }],
+    ['executionId', { executionId: '{fp:9}:00000000-0000-4000-8000-000000000001' }],
+    ['lane', { lane: 'a' }],
+    ['from', { from: 'yesterday' }],
+    ['from', { from: 'AQAC' }],
+    ['from', { from: 7 }],
+    ['from', { from: encodePositions(0, ['g.1.1']) }],
+    ['from', { from: encodePositions(1, ['g.1.1', 'g.1.1', 'g.1.1']) }],
+  ])('is refused when it is wrong: %s %j', async (field, options) => {
+    const { feeds } = await feedsOn('memory');
+    await expect((async () => feeds.events(options as Parameters<typeof feeds.events>[0]))()).rejects.toMatchObject({
+      code: 'invalid_input',
+      detail: { field },
+    });
+  });
+
+  it('takes at most 4 KiB to say where 256 partitions were read to, however long their logs are', () => {
+    const cursors = Array.from(
+      { length: 256 },
+      (_, i) => `${(1.8e12 + i * 1e9).toString(36)}.${2 ** 42 - 1 - i}.${1.9e12 + i}`,
+    );
+    expect(Buffer.byteLength(encodePositions(0, cursors))).toBeLessThanOrEqual(4_096);
+  });
+});
