@@ -6,7 +6,7 @@ read_globals = {
   'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LIBRARY', 'LIMIT', 'NEXT', 'SITUATION',
   'SUFFIX', 'TIMER',
   -- Tables that are looked up while a call runs (`lookUps` there).
-  'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'TERMINAL_OUTCOME',
+  'BLOCK', 'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'TERMINAL_OUTCOME',
 }
 -- All files are one chunk: the linker puts a header before them that declares the table they share, and `command`, which
 -- calls a command of the server.

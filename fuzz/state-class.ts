@@ -1,9 +1,10 @@
 /** The state classes of the contract: what a table row of the lifecycle is about. */
 import type { ReadonlyExecution } from '../model/execution/facts.js';
-import { isTerminal } from '../model/execution/situation.js';
+import { isHeld, isTerminal } from '../model/execution/situation.js';
 
 /**
- * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), owned (AL), lapsed and not yet noticed
+ * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), blocked (BW), blocked before it could be
+ * resumed (BI), ready and held by an operator (BO), owned (AL), lapsed and not yet noticed
  * (AX), lapsed (AE), revoked (AR), terminal by outcome (T...), and no execution at all.
  */
 export const STATE_CLASSES = [
@@ -12,6 +13,9 @@ export const STATE_CLASSES = [
   'RI',
   'DW',
   'DI',
+  'BW',
+  'BI',
+  'BO',
   'AL',
   'AX',
   'AE',
@@ -30,10 +34,16 @@ export function stateClassOf(execution: ReadonlyExecution | undefined, now: numb
   if (isTerminal(situation)) return `T${situation as 'completed' | 'failed' | 'cancelled' | 'expired'}`;
   switch (situation) {
     case 'ready':
+      if (isHeld(execution)) return 'BO';
       return nextAttempt === 'resume' ? 'RI' : 'RW';
     case 'delayed':
     case 'retry_backoff':
       return nextAttempt === 'resume' ? 'DI' : 'DW';
+    case 'blocked_budget':
+    case 'blocked_quota':
+    case 'blocked_route':
+    case 'blocked_lane':
+      return nextAttempt === 'resume' ? 'BI' : 'BW';
     case 'lease_expired':
       return 'AE';
     case 'lease_revoked':

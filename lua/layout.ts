@@ -40,6 +40,7 @@ export const FIELDS = {
   failureReason: 'F',
   cancellationReason: 'X',
   holdReason: 'Kh',
+  blockingDetail: 'Kb',
   progressMessage: 'M',
   leaseRevokeReason: 'V',
   /** The policy's rules, see `policyRules`. */

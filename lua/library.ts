@@ -9,7 +9,7 @@ import { EVENTS } from '../model/events.js';
 import { EXPIRE_REASONS } from '../model/execution/events.js';
 import { executionFacts } from '../model/execution/facts.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
-import { NEXT_ATTEMPTS, SITUATION_NAMES, SITUATIONS } from '../model/execution/situation.js';
+import { BLOCKS, NEXT_ATTEMPTS, SITUATION_NAMES, SITUATIONS } from '../model/execution/situation.js';
 import { isShelved } from '../model/listing/shelves.js';
 import { ATTEMPT_TYPES } from '../model/lease/events.js';
 import {
@@ -184,6 +184,7 @@ function lookUps(): string[] {
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
     `local PUBLIC_STATE = ${luaTable(situations.map(({ letter, publicState }) => [letter, JSON.stringify(publicState)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
+    `local BLOCK = ${luaTable(Object.entries(BLOCKS).map(([reason, situation]) => [reason, JSON.stringify(SITUATIONS[situation].letter)]))}`,
     `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,
   ];

@@ -1,6 +1,7 @@
 /** The registry: every operation and every read, once. Backends, boundary, fuzzer and docs are loops over it. */
 import type { z } from 'zod';
 import type { Accepted, Decision, Operation, Query } from './core/operation.js';
+import { blockExecutionForAdmission, blockRoute, unblockExecution } from './execution/block.js';
 import { cancelExecution } from './execution/cancel.js';
 import { completeExecution } from './execution/complete.js';
 import { createExecution } from './execution/create.js';
@@ -60,6 +61,9 @@ export const OPERATIONS = {
   changePriority,
   replayExecution,
   setExecutionTags,
+  blockExecutionForAdmission,
+  blockRoute,
+  unblockExecution,
 } as const;
 
 /** Reads of one execution or one partition. */

@@ -17,6 +17,7 @@ export type Among =
   | 'runnable'
   | 'delayed'
   | 'held'
+  | 'blocked'
   | 'terminal'
   | 'missing';
 export interface Pick {

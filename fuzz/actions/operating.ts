@@ -1,11 +1,14 @@
-/** How random runs call what operators and users do to one execution: holds, priority, replays, tags. */
+/** How random runs call what operators and users do to one execution: holds, blocks, priority, replays, tags. */
 import fc from 'fast-check';
+import { BLOCKS, type BlockReason } from '../../model/execution/situation.js';
 import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
 
 /** Who asks and why: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
+const REASONS = Object.keys(BLOCKS) as BlockReason[];
+
 /** Tags that are set: values of every kind that JSON writes in another form, keys before and behind each other. */
 const TAG_SETS = [
   { 'team.name': 'core' },
@@ -28,17 +31,48 @@ const asked = (
 
 export const operatingActions = {
   hold: generator({
-    weight: 4,
+    weight: 3,
     choices: { pick: pick('claimable', 'claimable', 'running', 'runnable', 'held', 'terminal'), words: fc.nat(2) },
     resolve: (world, choices) => [{ name: 'holdExecution', args: asked(world, choices) }],
   }),
   release_hold: generator({
-    weight: 4,
+    weight: 3,
     choices: { pick: pick('held', 'held', 'held', 'runnable'), words: fc.nat(2) },
     resolve: (world, choices) => [{ name: 'releaseHold', args: asked(world, choices) }],
   }),
+  block: generator({
+    weight: 3,
+    choices: {
+      pick: pick('claimable', 'claimable', 'claimable', 'blocked', 'running', 'delayed', 'terminal'),
+      reason: fc.constantFrom(...REASONS),
+      words: fc.nat(2),
+    },
+    resolve(world, { pick, reason, words }) {
+      const args = { executionId: chosenId(world, pick), blockingReason: reason, blockingDetail: WORDS[words] };
+      return [{ name: 'blockExecutionForAdmission', args }];
+    },
+  }),
+  block_route: generator({
+    weight: 1,
+    choices: { pick: pick('claimable', 'claimable', 'claimable', 'blocked', 'delayed', 'terminal'), words: fc.nat(2) },
+    resolve: (world, { pick, words }) => [
+      { name: 'blockRoute', args: { executionId: chosenId(world, pick), reasonDetail: WORDS[words] } },
+    ],
+  }),
+  unblock: generator({
+    weight: 3,
+    choices: {
+      pick: pick('blocked', 'blocked', 'blocked', 'runnable', 'terminal'),
+      expected: fc.constantFrom('none', 'its', 'its', ...REASONS),
+    },
+    resolve(world, { pick, expected }) {
+      const its = REASONS.find((reason) => BLOCKS[reason] === choose(world, pick)?.situation);
+      const expectedBlockingReason = expected === 'none' ? undefined : expected === 'its' ? its : expected;
+      return [{ name: 'unblockExecution', args: { executionId: chosenId(world, pick), expectedBlockingReason } }];
+    },
+  }),
   priority: generator({
-    weight: 4,
+    weight: 2,
     choices: {
       pick: pick('claimable', 'runnable', 'runnable', 'delayed', 'held', 'running', 'terminal'),
       priority: fc.constantFrom(-1, 0, 3, 7, 9_000, 10_000),
@@ -50,7 +84,7 @@ export const operatingActions = {
     },
   }),
   replay: generator({
-    weight: 5,
+    weight: 4,
     choices: {
       pick: pick('terminal', 'terminal', 'terminal', 'terminal', 'any'),
       words: fc.nat(2),
@@ -63,7 +97,7 @@ export const operatingActions = {
     },
   }),
   tags: generator({
-    weight: 3,
+    weight: 2,
     choices: { pick: pick('any', 'running', 'terminal', 'claimable'), tags: fc.nat(TAG_SETS.length - 1) },
     resolve: (world, { pick, tags }) => [
       { name: 'setExecutionTags', args: { executionId: chosenId(world, pick), tags: { ...TAG_SETS[tags] } } },

@@ -1,6 +1,7 @@
 /** What a choice means in a world: which execution, whose fence, what time. */
 import {
   isActiveSituation,
+  isBlocked,
   isClaimable,
   isDelayed,
   isHeld,
@@ -38,6 +39,7 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
   runnable: ({ situation }) => isRunnable(situation),
   delayed: ({ situation }) => isDelayed(situation),
   held: isHeld,
+  blocked: ({ situation }) => isBlocked(situation),
   terminal: ({ situation }) => isTerminal(situation),
   missing: () => false,
 };

@@ -231,6 +231,22 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by)
   ff.append(call, EVENT.execution_replayed, execution.id, count .. '\t' .. requested_by .. '\t' .. deadline, reason)
 end
 
+-- What follows it, and its time, stay as they are.
+function ff.apply.execution_blocked(call, execution, situation, detail)
+  local key = execution.key
+  ff.dequeue(call, execution)
+  command('HSET', key, FIELD.life, ff.become(call, execution, situation, ''),
+    FIELD.blocking_detail, ff.fit(key, FIELD.blocking_detail, detail))
+  ff.append(call, EVENT.execution_blocked, execution.id, situation, detail)
+end
+
+function ff.apply.execution_unblocked(call, execution)
+  command('HDEL', execution.key, FIELD.blocking_detail)
+  command('HSET', execution.key, FIELD.life, ff.become(call, execution, SITUATION.ready, ''))
+  ff.enqueue(execution)
+  ff.append(call, EVENT.execution_unblocked, execution.id)
+end
+
 -- The list of a retention slot keeps the id: it counts only while a record's purge time names the slot (ruling 24).
 function ff.apply.execution_purged(call, execution)
   local key = execution.key

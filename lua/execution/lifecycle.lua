@@ -26,6 +26,11 @@ function ff.is_delayed(situation)
   return situation == SITUATION.delayed or situation == SITUATION.retry_backoff or situation == SITUATION.resume_delay
 end
 
+function ff.is_blocked(situation)
+  return situation == SITUATION.blocked_budget or situation == SITUATION.blocked_quota
+    or situation == SITUATION.blocked_route or situation == SITUATION.blocked_lane
+end
+
 function ff.is_terminal(situation)
   return PHASE[situation] == 'terminal'
 end
@@ -61,10 +66,15 @@ local function disown(execution, life, delay_until, remaining_ms, ...)
   command('HSET', unpack(change))
 end
 
--- Takes an execution out of its queue, if it stands in one. Why its lease was revoked is told no longer.
+-- Takes an execution out of its queue, if it stands in one. Why its lease was revoked, or it was blocked, is told no longer.
 local function leave_queue(call, execution)
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
-  if execution.situation == SITUATION.lease_revoked then command('HDEL', execution.key, FIELD.lease_revoke_reason) end
+  local situation = execution.situation
+  if situation == SITUATION.lease_revoked then
+    command('HDEL', execution.key, FIELD.lease_revoke_reason)
+  elseif ff.is_blocked(situation) then
+    command('HDEL', execution.key, FIELD.blocking_detail)
+  end
 end
 
 -- The facet `life` of an execution whose situation stays as it is.

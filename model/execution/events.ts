@@ -3,10 +3,16 @@ import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { bounds, EXECUTION, given, naming } from './facts.js';
 import type { ExecutionPolicy } from './policy.js';
+import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
 /** Why time ended an execution, and the letter under which that is logged. */
 export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd' } as const;
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
+
+/** Reasons of a block are logged under the letters of their situations. */
+const BLOCK_LETTERS = Object.fromEntries(
+  Object.entries(BLOCKS).map(([reason, situation]) => [reason, SITUATIONS[situation].letter]),
+) as Readonly<Record<BlockReason, string>>;
 
 const purgeAt = fact.optionalNumber;
 
@@ -79,5 +85,11 @@ export const executionEvents = {
   }),
   /** Tags that were added or replaced. */
   tags_set: event('tags_set', 'E', EXECUTION, { long: { tags: fact.map() } }),
+  /** A scheduler took it out of its queue. */
+  execution_blocked: event('execution_blocked', 'F', EXECUTION, {
+    block: { blockingReason: fact.word(BLOCK_LETTERS) },
+    long: { blockingDetail: fact.words() },
+  }),
+  execution_unblocked: event('execution_unblocked', 'G', EXECUTION, {}),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
 } as const;

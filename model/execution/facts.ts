@@ -124,6 +124,8 @@ export const executionFacts = fact.factTable({
     failureReason: fact.words(),
     cancellationReason: fact.words(),
     holdReason: fact.words(),
+    /** Why it is blocked, in the words of the scheduler; kept while it is. */
+    blockingDetail: fact.words(),
     progressMessage: fact.optionalText(),
     leaseRevokeReason: fact.ofOwner(fact.words()),
   },

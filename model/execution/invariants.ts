@@ -6,11 +6,16 @@ import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { idempotencyId } from './idempotency.js';
 import type { ReadonlyExecution } from './facts.js';
 import {
+  BLOCKS,
+  isBlocked,
   isDelayed,
   isHeld,
   isRunnable,
   isTerminal,
   stateVector,
+  type BlockingReason,
+  type BlockReason,
+  type EligibilityState,
   type PublicState,
   type StateVector,
 } from './situation.js';
@@ -29,8 +34,18 @@ const PUBLIC_STATES: Readonly<Record<Exclude<StateVector['terminalOutcome'], 'no
 function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: StateVector): PublicState {
   if (terminalOutcome !== 'none') return PUBLIC_STATES[terminalOutcome];
   if (lifecyclePhase === 'active') return 'active';
+  if (eligibilityState === 'blocked_by_budget' || eligibilityState === 'blocked_by_quota') return 'rate_limited';
   return eligibilityState === 'not_eligible_until_time' ? 'delayed' : 'waiting';
 }
+
+/** What a scheduler blocks by, by the eligibility that comes of it (spec 01 section 3.5). */
+const BLOCKED_BY: Readonly<Partial<Record<EligibilityState, BlockReason>>> = {
+  blocked_by_budget: 'waiting_for_budget',
+  blocked_by_quota: 'waiting_for_quota',
+  blocked_by_route: 'waiting_for_capable_worker',
+  blocked_by_lane_state: 'paused_by_policy',
+};
+const isBlockReason = (reason: BlockingReason): reason is BlockReason => Object.hasOwn(BLOCKS, reason);
 
 /** Whether the seven dimensions agree with each other (spec 01 invariants 1 to 7). */
 function isLegalVector(vector: StateVector): boolean {
@@ -44,6 +59,7 @@ function isLegalVector(vector: StateVector): boolean {
     (lifecyclePhase === 'terminal') === (terminalOutcome !== 'none') &&
     (blockingReason === 'waiting_for_retry_backoff') === (waits && attemptState === 'pending_retry_attempt') &&
     (blockingReason === 'waiting_for_delay') === (waits && attemptState !== 'pending_retry_attempt') &&
+    BLOCKED_BY[eligibilityState] === (isBlockReason(blockingReason) ? blockingReason : undefined) &&
     (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator') &&
     (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
     (blockingReason === 'waiting_for_worker') ===
@@ -104,20 +120,26 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it),
   },
   {
-    name: 'a time belongs to every situation but ready and, when it is kept for good, terminal',
-    holds: (it) => isTerminal(it.situation) || (it.dueAt === undefined) === (it.situation === 'ready'),
+    name: 'a time belongs to every situation but ready, blocked and, when it is kept for good, terminal',
+    holds: (it) =>
+      isTerminal(it.situation) || (it.dueAt === undefined) === (it.situation === 'ready' || isBlocked(it.situation)),
   },
   {
     name: 'a delay is kept while it is waited for, and no longer',
     holds: (it) => it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
   },
   {
-    name: 'an interrupted attempt waits only while ready or delayed',
-    holds: (it) => it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed',
+    name: 'an interrupted attempt waits only while ready, delayed or blocked',
+    holds: (it) =>
+      it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed' || isBlocked(it.situation),
   },
   {
-    name: 'a retry waits only in backoff or ready',
-    holds: (it) => it.nextAttempt !== 'retry' || it.situation === 'retry_backoff' || it.situation === 'ready',
+    name: 'a retry waits only in backoff, ready or blocked',
+    holds: (it) =>
+      it.nextAttempt !== 'retry' ||
+      it.situation === 'retry_backoff' ||
+      it.situation === 'ready' ||
+      isBlocked(it.situation),
   },
   {
     name: 'backoff is followed by a retry',
@@ -201,6 +223,17 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       it.heldAt === undefined
         ? it.heldBy === undefined && it.holdReason === ''
         : it.heldBy !== undefined && !isTerminal(it.situation) && it.heldAt >= it.createdAt && it.heldAt <= now,
+  },
+  {
+    name: 'why it is blocked is kept only while it is',
+    holds: (it) => it.blockingDetail === '' || isBlocked(it.situation),
+  },
+  {
+    name: 'it is blocked if and only if the events say so',
+    holds: (it, { replay: { tallies } }) => {
+      const tally = tallies.get(it.executionId);
+      return tally === undefined || isBlocked(it.situation) === tally.blocked;
+    },
   },
   {
     name: 'it is held if and only if the events say so',
@@ -327,8 +360,16 @@ export const executionRules: readonly LogRule[] = [
       event.type !== 'execution_purged' || (past?.end?.purgeAt !== undefined && event.at >= past.end.purgeAt),
   },
   {
-    name: 'held work is not claimed',
-    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || !past.held,
+    name: 'neither held nor blocked work is claimed',
+    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || !(past.held || past.blocked),
+  },
+  {
+    name: 'only work that could be claimed is blocked, and only what is blocked is unblocked',
+    holds({ event, past }) {
+      if (event.type === 'execution_unblocked') return past?.blocked === true;
+      if (event.type !== 'execution_blocked' || past === undefined) return true;
+      return past.ownership === 'none' && past.delayUntil === undefined && !past.held && !past.blocked;
+    },
   },
   {
     name: 'a hold is made and released in turn',

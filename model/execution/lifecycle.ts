@@ -47,6 +47,7 @@ export function end(execution: Execution, situation: Situation, at: number, purg
   endOwnership(execution);
   endHold(execution);
   execution.nextAttempt = 'first';
+  execution.blockingDetail = '';
   execution.delayUntil = undefined;
   execution.attemptTimeoutRemainingMs = undefined;
   become(execution, situation, at, purgeAt);

@@ -205,6 +205,11 @@ function situationDetail(execution: ReadonlyExecution): string {
       return `delayed until ${execution.dueAt}`;
     case 'retry_backoff':
       return `retry backoff until ${execution.dueAt} (attempt ${execution.totalAttemptCount - 1} failed)`;
+    case 'blocked_budget':
+    case 'blocked_quota':
+    case 'blocked_route':
+    case 'blocked_lane':
+      return execution.blockingDetail;
     case 'lease_expired':
       return 'lease expired, awaiting reclaim';
     case 'lease_revoked':

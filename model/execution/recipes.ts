@@ -4,6 +4,7 @@ import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
 import { become, end, endHold, forgetRun, wait } from './lifecycle.js';
+import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
 
 /** A recipe of the execution for an event. */
@@ -57,6 +58,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     failureReason: '',
     cancellationReason: '',
     holdReason: '',
+    blockingDetail: '',
     progressMessage: undefined,
     leaseRevokeReason: '',
   };
@@ -135,5 +137,13 @@ export const executionRecipes: Recipes = {
     },
     ['result'],
   ),
+  execution_blocked: changes((execution, event) => {
+    become(execution, BLOCKS[event.blockingReason], event.at, undefined);
+    execution.blockingDetail = event.blockingDetail;
+  }),
+  execution_unblocked: changes((execution, event) => {
+    become(execution, 'ready', event.at, undefined);
+    execution.blockingDetail = '';
+  }),
   execution_purged: removes,
 };

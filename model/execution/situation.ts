@@ -120,13 +120,13 @@ export const SITUATIONS = {
   /** Waits for executions that it depends on (R6). */
   blocked_dependencies: reserved(runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children')),
   /** Waits for a budget (R7). */
-  blocked_budget: reserved(runnable('g', 'blocked_by_budget', 'waiting_for_budget', 'rate_limited')),
+  blocked_budget: runnable('g', 'blocked_by_budget', 'waiting_for_budget', 'rate_limited'),
   /** Waits for a quota (R8). */
-  blocked_quota: reserved(runnable('q', 'blocked_by_quota', 'waiting_for_quota', 'rate_limited')),
+  blocked_quota: runnable('q', 'blocked_by_quota', 'waiting_for_quota', 'rate_limited'),
   /** Waits for a worker with its capabilities to be registered (R9). */
-  blocked_route: reserved(runnable('w', 'blocked_by_route', 'waiting_for_capable_worker', 'waiting')),
+  blocked_route: runnable('w', 'blocked_by_route', 'waiting_for_capable_worker', 'waiting'),
   /** Waits for its lane (R10). */
-  blocked_lane: reserved(runnable('l', 'blocked_by_lane_state', 'paused_by_policy', 'waiting')),
+  blocked_lane: runnable('l', 'blocked_by_lane_state', 'paused_by_policy', 'waiting'),
   /** A worker holds its lease (A1). The lease may have lapsed unnoticed: time decides, not this word. */
   running: active('a', 'leased', 'none'),
   /** Its lease ran out and that was noticed; waits to be reclaimed (A2). */
@@ -154,6 +154,15 @@ export const PUBLIC_STATES = [...new Set(Object.values<Row>(SITUATIONS).map(({ p
   ...PublicState[],
 ];
 export const SITUATION_NAMES = Object.keys(SITUATIONS) as Situation[];
+
+/** What a scheduler can block work by, and the situation that the work is in then (spec 01 section 3.5). */
+export const BLOCKS = {
+  waiting_for_budget: 'blocked_budget',
+  waiting_for_quota: 'blocked_quota',
+  waiting_for_capable_worker: 'blocked_route',
+  paused_by_policy: 'blocked_lane',
+} as const satisfies Partial<Record<BlockingReason, Situation>>;
+export type BlockReason = keyof typeof BLOCKS;
 
 /** Public states of executions that have not ended, of the situations that operations lead to. */
 export const LIVE_PUBLIC_STATES = [
@@ -234,6 +243,12 @@ export const isRunnable = (situation: Situation): boolean =>
 /** Whether the situation ends by itself at a time that was asked for. */
 export const isDelayed = (situation: Situation): boolean =>
   situation === 'delayed' || situation === 'retry_backoff' || situation === 'resume_delay';
+/** Whether a scheduler keeps it out of its queue until it says otherwise. */
+export const isBlocked = (situation: Situation): situation is (typeof BLOCKS)[BlockReason] =>
+  situation === 'blocked_budget' ||
+  situation === 'blocked_quota' ||
+  situation === 'blocked_route' ||
+  situation === 'blocked_lane';
 /** Whether its last owner lost it. */
 export const isReclaimable = (situation: Situation): situation is 'lease_expired' | 'lease_revoked' =>
   situation === 'lease_expired' || situation === 'lease_revoked';

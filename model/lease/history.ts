@@ -73,6 +73,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'hold_released':
     case 'priority_changed':
     case 'tags_set':
+    case 'execution_blocked':
+    case 'execution_unblocked':
     case 'execution_replayed':
     case 'execution_purged':
       return undefined;

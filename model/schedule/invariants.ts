@@ -1,7 +1,7 @@
 /** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isClaimable, isHeld, isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
+import { isBlocked, isClaimable, isHeld, isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { covers, needsOf, queueScore } from './queue.js';
@@ -25,8 +25,9 @@ const MAX_LOOKED_AT = 256;
 
 export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
-    name: 'nothing is stuck: what has not ended can be claimed, has a timer, or is held by an operator',
-    holds: (it) => isTerminal(it.situation) || isQueued(it) || nextTimer(it) !== undefined || isHeld(it),
+    name: 'nothing is stuck: what has not ended can be claimed, has a timer, or is held or blocked by somebody',
+    holds: (it) =>
+      isTerminal(it.situation) || isQueued(it) || nextTimer(it) !== undefined || isHeld(it) || isBlocked(it.situation),
   },
   {
     name: 'a timer is armed for every time that matters',

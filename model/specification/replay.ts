@@ -43,6 +43,8 @@ export interface Tally {
   tags: Readonly<Record<string, string>>;
   /** The time at which the execution is over. */
   executionDeadlineAt: number | undefined;
+  /** Whether a scheduler keeps it out of its queue. */
+  blocked: boolean;
   /** Whether an operator keeps it from being claimed. */
   held: boolean;
   /** The event that ended the execution. */
@@ -188,6 +190,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     priority: created.priority,
     tags: created.tags,
     executionDeadlineAt: created.executionDeadlineAt,
+    blocked: false,
     held: false,
     end: undefined,
   };
@@ -256,6 +259,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
       tally.end = event;
       tally.ownership = 'none';
       tally.held = false;
+      tally.blocked = false;
       return;
     case 'execution_replayed':
       replayed(tally, event);
@@ -265,6 +269,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
       return;
     case 'tags_set':
       tally.tags = { ...tally.tags, ...event.tags };
+      return;
+    case 'execution_blocked':
+    case 'execution_unblocked':
+      tally.blocked = event.type === 'execution_blocked';
       return;
     case 'execution_held':
     case 'hold_released':

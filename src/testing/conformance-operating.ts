@@ -1,4 +1,4 @@
-/** What every backend must do when operators change the course of work: holds, priority, replays, tags. */
+/** What every backend must do when operators change the course of work: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
 import {
   bytes,
@@ -57,6 +57,34 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       await engine.backend.completeExecution({ executionId, fence: fenceOf(second) });
       assert.equal(await stateOf(engine, executionId), 'completed');
       assert.equal((await engine.backend.readExecutionInfo({ executionId }))?.hold, undefined);
+    },
+  },
+  {
+    name: 'blocked work is not claimed, reads as what blocks it, and is lifted by those who know why',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const blockingReason = 'waiting_for_quota';
+      await backend.blockExecutionForAdmission({ executionId, blockingReason, blockingDetail: '5 of 5 run' });
+      const snapshot = await backend.describeExecution({ executionId });
+      assert.deepEqual(
+        [snapshot?.publicState, snapshot?.blockingReason, snapshot?.blockingDetail],
+        ['rate_limited', 'waiting_for_quota', '5 of 5 run'],
+      );
+      assert.equal((await claim(engine)).kind, 'no_work');
+      assert.deepEqual(
+        { ...(await backend.blockRoute({ executionId })) },
+        { kind: 'not_blocked', reason: 'execution_not_eligible' },
+      );
+      await refused(
+        backend.unblockExecution({ executionId, expectedBlockingReason: 'waiting_for_budget' }),
+        'execution_not_eligible',
+      );
+      await backend.unblockExecution({ executionId, expectedBlockingReason: 'waiting_for_quota' });
+      assert.equal((await backend.blockRoute({ executionId, reasonDetail: 'nobody has a gpu' })).kind, 'blocked');
+      assert.equal(await stateOf(engine, executionId), 'waiting');
+      await backend.unblockExecution({ executionId });
+      assert.equal((await take(engine)).executionId, executionId);
     },
   },
   {

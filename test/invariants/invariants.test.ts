@@ -19,12 +19,12 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     it.state.tables.execution.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
 
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
-  'a time belongs to every situation but ready and, when it is kept for good, terminal': (it) =>
+  'a time belongs to every situation but ready, blocked and, when it is kept for good, terminal': (it) =>
     (inSituation(it, 'delayed').dueAt = undefined),
   'a delay is kept while it is waited for, and no longer': (it) => (inSituation(it, 'ready').delayUntil = it.now + 1),
-  'an interrupted attempt waits only while ready or delayed': (it) =>
+  'an interrupted attempt waits only while ready, delayed or blocked': (it) =>
     (inSituation(it, 'running').nextAttempt = 'resume'),
-  'a retry waits only in backoff or ready': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
+  'a retry waits only in backoff, ready or blocked': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
   'backoff is followed by a retry': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
   'a first attempt is pending where there was none, unless a replay is': (it) =>
     (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
@@ -46,6 +46,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),
   'a hold says since when and by whom, and ends with the execution': (it) =>
     Object.assign(inSituation(it, 'completed'), { heldAt: it.now, heldBy: 'ann' }),
+  'why it is blocked is kept only while it is': (it) => (inSituation(it, 'ready').blockingDetail = 'why'),
+  'it is blocked if and only if the events say so': (it) => (inSituation(it, 'blocked_quota').situation = 'ready'),
   'it is held if and only if the events say so': (it) =>
     Object.assign(inSituation(it, 'ready'), { heldAt: it.now, heldBy: 'ann' }),
   'priority is in its range': (it) => (inSituation(it, 'ready').priority = 9_001),
@@ -84,7 +86,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').currentLeaseEpoch += 1),
   'the lease in force is that of the last acquisition': (it) => (inSituation(it, 'running').currentLeaseId = UUID),
 
-  'nothing is stuck: what has not ended can be claimed, has a timer, or is held by an operator': (it) =>
+  'nothing is stuck: what has not ended can be claimed, has a timer, or is held or blocked by somebody': (it) =>
     (inSituation(it, 'retry_backoff').dueAt = undefined),
   // An attempt timeout that nobody arms: it is left on an execution that is not active.
   'a timer is armed for every time that matters': (it) => (inSituation(it, 'retry_backoff').attemptTimeoutAt = 1),
@@ -112,11 +114,13 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     }),
   'a purge follows the end of the execution and of its retention': (it) =>
     (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
-  'held work is not claimed': (it) => {
+  'neither held nor blocked work is claimed': (it) => {
     const { executionId } = inSituation(it, 'ready');
     append(it, { type: 'execution_held', executionId, at: it.now, heldBy: 'ann', holdReason: '' });
     append(it, { ...claimOf(it, 'initial'), executionId });
   },
+  'only work that could be claimed is blocked, and only what is blocked is unblocked': (it) =>
+    append(it, { type: 'execution_unblocked', executionId: inSituation(it, 'ready').executionId, at: it.now }),
   'a hold is made and released in turn': (it) =>
     append(it, {
       type: 'hold_released',

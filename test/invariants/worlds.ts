@@ -187,8 +187,13 @@ export function everySituation(): Story {
   return story;
 }
 
-/** What operators do: a replay that waits, a hold, another priority, tags. */
+/** What operators and schedulers do: a block, a replay that waits, a hold, another priority, tags. */
 function operated(story: Story, made: (laneId: string) => string): void {
+  const blockingReason = 'waiting_for_quota' as const;
+  story.run({
+    name: 'blockExecutionForAdmission',
+    args: { executionId: made('blocked'), blockingReason, blockingDetail: 'too many at once' },
+  });
   const executionId = made('replayed');
   const fence = story.claim('replayed');
   const failure = { failureReason: 'it broke', failureClass: 'permanent' } as const;

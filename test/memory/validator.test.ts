@@ -128,6 +128,7 @@ const CANDIDATES: readonly unknown[] = [
   'operator_override',
   'permanent',
   'attempt_timeout',
+  'waiting_for_quota',
   'failed',
   'été',
   '.0.0',

@@ -21,16 +21,23 @@ const HELD = event('execution_held', { at: NOW, heldBy: 'ann', holdReason: 'why'
 const hold = { executionId: X, reason: 'why', requestedBy: 'ann' };
 const Y = idOf(2);
 
-const PUBLIC_STATES: Readonly<Record<string, string>> = { R: 'waiting', D: 'delayed', A: 'active' };
+const PUBLIC_STATES: Readonly<Record<string, string>> = {
+  R: 'waiting',
+  D: 'delayed',
+  A: 'active',
+  BW: 'rate_limited',
+  BI: 'waiting',
+};
 
 describe('holdExecution', () => {
   test.each(CLASSES)('in %s', (state) => {
     const result = given(...IN_CLASS[state]).when('holdExecution', hold);
     if (state === 'none') result.refuses('execution_not_found');
     else if (state.startsWith('T')) result.refuses('execution_not_active', { lifecyclePhase: 'terminal' });
+    else if (state === 'BO') result.answers({ kind: 'already_satisfied', reason: 'already_held' }).nothingHappens();
     else {
       result
-        .answers({ kind: 'held', executionId: X, publicState: PUBLIC_STATES[state.charAt(0)] })
+        .answers({ kind: 'held', executionId: X, publicState: PUBLIC_STATES[state] ?? PUBLIC_STATES[state.charAt(0)] })
         .then({ type: 'execution_held', heldBy: 'ann', holdReason: 'why' })
         .leaves({ heldAt: NOW, heldBy: 'ann', holdReason: 'why' });
       // Whatever it was, nobody can take it.
@@ -97,9 +104,10 @@ describe('holdExecution', () => {
 });
 
 describe('releaseHold', () => {
-  test.each(CLASSES)('in %s, where nobody holds it', (state) => {
+  test.each(CLASSES)('in %s', (state) => {
     const result = given(...IN_CLASS[state]).when('releaseHold', hold);
     if (state === 'none') result.refuses('execution_not_found');
+    else if (state === 'BO') result.answers({ kind: 'hold_released', publicState: 'waiting' });
     else result.answers({ kind: 'already_satisfied', reason: 'not_held' }).nothingHappens();
   });
 

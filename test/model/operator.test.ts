@@ -19,6 +19,8 @@ import {
 } from './dsl.js';
 
 const isTerminal = (state: StateClass): boolean => state.startsWith('T');
+/** Nobody has ever owned it. */
+const isFresh = (state: StateClass): boolean => ['RW', 'DW', 'BW', 'BO'].includes(state);
 const isActive = (state: StateClass): boolean => state.startsWith('A');
 
 describe('cancelExecution', () => {
@@ -48,7 +50,7 @@ describe('cancelExecution', () => {
         })
         .leavesState({
           terminalOutcome: 'cancelled',
-          attemptState: state === 'RW' || state === 'DW' ? 'none' : 'attempt_terminal',
+          attemptState: isFresh(state) ? 'none' : 'attempt_terminal',
         });
     }
   });
@@ -60,7 +62,7 @@ describe('cancelExecution', () => {
     else if (isTerminal(state)) result.refuses('execution_not_active');
     else if (state === 'AR') result.refuses('lease_revoked');
     // Nobody ever owned it.
-    else if (state === 'RW' || state === 'DW') result.refuses('stale_lease');
+    else if (isFresh(state)) result.refuses('stale_lease');
     else result.answers({ kind: 'cancelled' }).then({ type: 'execution_cancelled', cancelledBy: 'lease_holder' });
   });
 
@@ -145,8 +147,7 @@ describe('promoteDelayed', () => {
   test.each(CLASSES)('in %s, when the delay is over', (state) => {
     const result = given(...IN_CLASS[state]).when('promoteDelayed', { executionId: X }, DELAYED_UNTIL);
     if (state === 'none') result.answers({ kind: 'already_satisfied', reason: 'not_found' }).nothingHappens();
-    else if (state === 'RW' || state === 'RI')
-      result.answers({ kind: 'already_satisfied', reason: 'not_delayed' }).nothingHappens();
+    else if (/^[RB]/.test(state)) result.answers({ kind: 'already_satisfied', reason: 'not_delayed' }).nothingHappens();
     else if (state !== 'DW' && state !== 'DI')
       result.answers({ kind: 'already_satisfied', reason: 'not_runnable' }).nothingHappens();
     else {

@@ -1,0 +1,115 @@
+/**
+ * blockExecutionForAdmission, blockRoute, unblockExecution: a scheduler outside the engine takes work out of its queue,
+ * because a budget, a quota, the lack of a capable worker or a lane's state keeps it from being run, and puts it back.
+ * Only what could be claimed can be blocked, so that nothing is forgotten: neither a delay nor a dependency.
+ * Spec 01 section 3.5, spec 04 section 5.1; rulings 19 and 23.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject, type Rejected } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { echoed } from '../core/wire-form.js';
+import { partitionOfExecution } from '../ids.js';
+import { notActive, notEligible } from '../lease/fence.js';
+import type { ReadonlyExecution } from './facts.js';
+import { BLOCKS, isBlocked, isQueued, isReclaimable, isTerminal, SITUATIONS, type BlockReason } from './situation.js';
+
+const REJECTIONS = ['execution_not_found', 'execution_not_active', 'execution_not_eligible'] as const;
+type Refusal = Rejected<(typeof REJECTIONS)[number]>;
+
+/** Why an execution cannot be blocked, if it cannot. What an operator holds could not be claimed either. */
+function refusalOf(execution: ReadonlyExecution | undefined): Refusal | undefined {
+  if (execution === undefined) return reject('execution_not_found');
+  if (isTerminal(execution.situation)) return notActive(execution);
+  return isQueued(execution) && !isReclaimable(execution.situation) ? undefined : notEligible(execution);
+}
+
+function blocked(executionId: string, at: number, blockingReason: BlockReason, blockingDetail: string): Event {
+  return { type: 'execution_blocked', executionId, at, blockingReason, blockingDetail };
+}
+
+export const blockExecutionForAdmission = operation({
+  name: 'blockExecutionForAdmission',
+  args: z.object({
+    executionId: field.executionId,
+    blockingReason: field.wordOf(BLOCKS),
+    /** The same in words, for those who ask. */
+    blockingDetail: field.reason.default(''),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('blocked'), executionId: echoed(field.executionId) }),
+    /** It was blocked for this reason before; its detail stays as it is. */
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_blocked']) }),
+  ]),
+  rejects: REJECTIONS,
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: { shared: [], each: ['executionId', 'blockingReason', 'blockingDetail'] },
+  memory: 'frees',
+  decide(view, { executionId, blockingReason, blockingDetail }, { now }) {
+    const execution = view.executions.get(executionId);
+    if (execution?.situation === BLOCKS[blockingReason])
+      return accept({ kind: 'already_satisfied', reason: 'already_blocked' });
+    const refusal = refusalOf(execution);
+    if (refusal !== undefined) return refusal;
+    return accept({ kind: 'blocked', executionId }, blocked(executionId, now, blockingReason, blockingDetail));
+  },
+});
+
+export const blockRoute = operation({
+  name: 'blockRoute',
+  args: z.object({
+    executionId: field.executionId,
+    /** Which capabilities nobody offers, for those who ask. */
+    reasonDetail: field.reason.default(''),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('blocked'), executionId: echoed(field.executionId) }),
+    /** It moved on between the look at it and this call: a scheduler goes on to the next one. */
+    z.object({ kind: z.literal('not_blocked'), reason: z.enum(REJECTIONS) }),
+  ]),
+  rejects: [],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: { shared: [], each: ['executionId', 'reasonDetail'] },
+  memory: 'frees',
+  decide(view, { executionId, reasonDetail }, { now }) {
+    const execution = view.executions.get(executionId);
+    const outcome = { kind: 'blocked', executionId } as const;
+    if (execution?.situation === 'blocked_route') return accept(outcome);
+    const refusal = refusalOf(execution);
+    if (refusal !== undefined) return accept({ kind: 'not_blocked', reason: refusal.code });
+    return accept(outcome, blocked(executionId, now, 'waiting_for_capable_worker', reasonDetail));
+  },
+});
+
+export const unblockExecution = operation({
+  name: 'unblockExecution',
+  args: z.object({
+    executionId: field.executionId,
+    /** Refuse unless this blocks it: a caller that looked at something else does not lift it. */
+    expectedBlockingReason: field.wordOf(BLOCKS).optional(),
+  }),
+  outcome: z.object({
+    kind: z.literal('unblocked'),
+    executionId: echoed(field.executionId),
+    publicState: z.literal('waiting'),
+  }),
+  rejects: ['execution_not_found', 'execution_not_eligible'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: { shared: [], each: ['executionId', 'expectedBlockingReason'] },
+  memory: 'frees',
+  decide(view, { executionId, expectedBlockingReason }, { now }) {
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const { situation } = execution;
+    if (!isBlocked(situation)) return notEligible(execution);
+    if (expectedBlockingReason !== undefined && SITUATIONS[situation].blocking !== expectedBlockingReason)
+      return notEligible(execution);
+    return accept(
+      { kind: 'unblocked', executionId, publicState: 'waiting' },
+      { type: 'execution_unblocked', executionId, at: now },
+    );
+  },
+});
