@@ -3,7 +3,7 @@
 -- A list is walked from the highest id down: over a shelf where one has all that can match; over what stands in queues and
 -- timers where that is little; else over all ids. A page looks at a bounded number of executions.
 
-local load = ff.loader('naming', 'given', 'retries', 'tags')
+local load = ff.loader('naming', 'given', 'retries', 'edits', 'tags')
 
 -- Ids of leaves, from a bound down. `key_of` names the list of a leaf.
 local function leaves(names, key_of, before)
@@ -145,7 +145,7 @@ local function wanted(call, id, want)
   return execution and is_wanted(execution, want) and execution
 end
 
-local ROW = 8
+local ROW = 9
 
 -- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, and
 -- a text for each tag
@@ -169,7 +169,9 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
       if size == limit * ROW then return { rows[size - ROW + 1], rows } end
       rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
       rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
-      rows[size + 7], rows[size + 8] = execution.failure_category, ff.is_held(execution) and '1' or ''
+      ff.read_edits(execution)
+      rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
+      rows[size + 9] = ff.is_held(execution) and '1' or ''
     end
     last = id
   end

@@ -20,6 +20,7 @@ export type ListedExecution = Pick<
   | 'lastTransitionAt'
   | 'totalAttemptCount'
   | 'failureCategory'
+  | 'replayCount'
 > & { readonly held: boolean };
 
 /** One row of a list. Times are ms since the epoch. */
@@ -36,6 +37,8 @@ export interface ExecutionSummary {
   readonly totalAttemptCount: number;
   /** Of the last failure; absent when there was none, or the next attempt succeeded. */
   readonly failureCategory: string | undefined;
+  /** How often it was replayed; `replayExecution` takes it as `expectedReplayCount`. */
+  readonly replayCount: number;
   /** Whether an operator keeps it from being claimed. */
   readonly held: boolean;
 }
@@ -111,6 +114,7 @@ const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary =
   lastTransitionAt: facts.lastTransitionAt,
   totalAttemptCount: facts.totalAttemptCount,
   failureCategory: facts.failureCategory,
+  replayCount: facts.replayCount,
   held: facts.held,
 });
 

@@ -12,8 +12,11 @@ import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
+import type { RunCounts } from './counts.js';
+import { deadLettersOf, type DeadLetters } from './dead-letters.js';
 import { TaskRegistry } from './registry.js';
 import type { PendingRun } from './run.js';
+import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
@@ -78,6 +81,24 @@ export interface App {
 
   /** A run of any task by its execution id. Its result is not typed: `task.get` knows the type. */
   get(executionId: string): PendingRun<unknown>;
+
+  /**
+   * Runs of this app's namespace that match, newest first; without a filter, all. The list is read as it is iterated, a
+   * bounded part of each partition at a time. A run that stays as it is meanwhile is told once.
+   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * @example
+   * for await (const { id, failure } of app.runs({ state: 'failed', lane: 'mail' })) console.log(id, failure);
+   */
+  runs(filter?: RunFilter): AsyncIterable<RunRow>;
+
+  /**
+   * How many runs there are in each state, and of each lane: exact, and cheap however many there are. Lanes belong to the
+   * deployment: runs of other namespaces are counted too. A partition is counted at a moment of its own.
+   */
+  counts(): Promise<RunCounts>;
+
+  /** Runs that failed for good. */
+  readonly deadLetters: DeadLetters;
 
   /** The engine interface under this app; opens the backend if it is not open. */
   backend(): Promise<Backend>;
@@ -178,6 +199,20 @@ class FriendlyApp implements App {
   async worker(options?: WorkerOptions): Promise<Worker> {
     return this.used.worker(options);
   }
+
+  async *runs(filter: RunFilter = {}): AsyncGenerator<RunRow, void, undefined> {
+    for await (const row of this.used.rows('runs', [undefined], filter)) yield runRowOf(row);
+  }
+
+  counts(): Promise<RunCounts> {
+    return this.used.counts();
+  }
+
+  readonly deadLetters = deadLettersOf({
+    rows: (...args) => this.used.rows(...args),
+    backend: () => this.used.backend(),
+    call: (command) => this.used.call(command),
+  });
 
   backend(): Promise<Backend> {
     return this.used.backend();

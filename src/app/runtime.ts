@@ -2,7 +2,11 @@
  * What an app does once it is used: it comes to its backend, creates runs, starts workers, and ends all of it. The
  * definitions of the tasks outlive it: a test gives an app another runtime, in memory and under a clock of its own.
  */
+import type { PublicState } from '../../model/execution/situation.js';
+import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
+import { newestFirst } from '../engine/newest-first.js';
+import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
@@ -10,12 +14,14 @@ import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import { onTermination } from '../worker/signals.js';
 import type { Worker } from '../worker/api.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
+import { countRuns, type RunCounts } from './counts.js';
 import { Creator } from './creator.js';
 import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { requestedRun } from './requested-run.js';
+import { queryOf, type RunFilter } from './run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits } from './stuck-waits.js';
 import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
@@ -143,6 +149,30 @@ export class AppRuntime {
     const { executionKind } = await run.facts();
     if (executionKind !== task.name) throw new RunOfAnotherTaskError(executionId, executionKind, task.name);
     return run;
+  }
+
+  // Lists.
+
+  /** Executions that match, in one of these states or in any, newest first. @throws InvalidDefinitionError */
+  async *rows(
+    where: string,
+    states: readonly (PublicState | undefined)[],
+    filter: RunFilter,
+  ): AsyncGenerator<ExecutionSummary, void, undefined> {
+    const query = queryOf(where, this.options.namespace, filter);
+    const queries = states.map((publicState) => ({ ...query, publicState: publicState ?? query.publicState }));
+    const backend = await this.connection.ready();
+    yield* newestFirst(backend, queries, { after: filter.after, call: (read) => this.call(read) });
+  }
+
+  async counts(): Promise<RunCounts> {
+    return countRuns(await this.connection.ready(), (read) => this.call(read));
+  }
+
+  /** Makes a call that can be repeated, and repeats it for a while when the store cannot be reached. */
+  call<T>(command: () => Promise<T>): Promise<T> {
+    this.checkOpen();
+    return withRetries(this.options.clock, CALL_PATIENCE_MS, command);
   }
 
   private equipped(backend: Backend): Equipment {

@@ -66,6 +66,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
         priority: 3,
         totalAttemptCount: 1,
         failureCategory: 'broken',
+        replayCount: 0,
         held: false,
       });
       const first = await backend.listExecutionSummaries({ partition: PARTITION, limit: 3 });

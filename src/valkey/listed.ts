@@ -21,11 +21,12 @@ const lettersOf = (state: PublicState): string =>
     .map((situation) => SITUATIONS[situation].letter)
     .join('');
 
-/** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, held. */
-const ROW = 8;
+/** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held. */
+const ROW = 9;
 
 function rowOf(partition: string, texts: readonly string[]): ListedExecution {
-  const [id, naming, given, letter, lastTransitionAt, attempts, failureCategory, held] = texts as [
+  const [id, naming, given, letter, lastTransitionAt, attempts, failureCategory, replays, held] = texts as [
+    string,
     string,
     string,
     string,
@@ -45,6 +46,7 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     lastTransitionAt: Number(lastTransitionAt),
     totalAttemptCount: Number(attempts),
     failureCategory: failureCategory || undefined,
+    replayCount: Number(replays),
     held: held === '1',
   };
 }

@@ -1,0 +1,83 @@
+/** Runs as lists show them: what is asked for in the words of the app, and the rows in these words. */
+import type { ExecutionSummary } from '../../model/listing/list.js';
+import { PUBLIC_STATES, type PublicState } from '../../model/execution/situation.js';
+import { isExecutionId } from '../../model/ids.js';
+import type { ListQuery } from '../engine/newest-first.js';
+import { refuse } from '../shared/checks.js';
+import { knownOnly } from '../shared/known-only.js';
+import { laneIdOf, laneNameOf } from '../shared/lane-names.js';
+
+/** What runs of a list have in common; what is absent does not matter. */
+export interface RunFilter {
+  readonly state?: PublicState | undefined;
+  /** Name of the lane. */
+  readonly lane?: string | undefined;
+  /** Name of the task. */
+  readonly kind?: string | undefined;
+  /** Tags that a run must have, with these values. */
+  readonly tag?: Readonly<Record<string, string>> | undefined;
+  /** Category of the last failure: `handler_error`, `timeout`, or the handler's own. */
+  readonly failure?: string | undefined;
+  /** Only what an operator holds. */
+  readonly held?: true | undefined;
+  /** An execution id: the list goes on behind it. */
+  readonly after?: string | undefined;
+}
+
+const FILTER = { state: true, lane: true, kind: true, tag: true, failure: true, held: true, after: true } as const;
+
+/** One run of a list. Times are ms since the epoch. */
+export interface RunRow {
+  /** Its execution id: `app.get(id)` is the run. */
+  readonly id: string;
+  /** Name of its task. */
+  readonly task: string;
+  /** The lane that it waits in, as its task names it. */
+  readonly lane: string;
+  readonly state: PublicState;
+  readonly priority: number;
+  readonly createdAt: number;
+  /** Last change of its state: when it ended, if it did. */
+  readonly changedAt: number;
+  readonly attempts: number;
+  readonly replays: number;
+  /** Category of its last failure; absent when there was none, or a later attempt succeeded. */
+  readonly failure: string | undefined;
+  readonly held: boolean;
+}
+
+/** What the engine is asked for. @throws InvalidDefinitionError for what is no filter */
+export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
+  knownOnly<RunFilter>(where, filter, FILTER);
+  const { state, lane, kind, tag = {}, failure, held, after } = filter;
+  if (after !== undefined && (typeof after !== 'string' || !isExecutionId(after)))
+    throw refuse(where, 'after', 'the id of a run', after);
+  if (state !== undefined && !PUBLIC_STATES.includes(state))
+    throw refuse(where, 'state', `one of ${PUBLIC_STATES.join(', ')}`, state);
+  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  if (typeof tag !== 'object' || tag === null)
+    throw refuse(where, 'tag', 'an object, like { "team.name": "core" }', tag);
+  return {
+    namespace,
+    laneId: lane === undefined ? undefined : laneIdOf(lane, where),
+    executionKind: kind,
+    publicState: state,
+    failureCategory: failure,
+    held,
+    tags: { ...tag },
+  };
+}
+
+export const runRowOf = (summary: ExecutionSummary): RunRow => ({
+  id: summary.executionId,
+  task: summary.executionKind,
+  lane: laneNameOf(summary.laneId),
+  state: summary.publicState,
+  priority: summary.priority,
+  createdAt: summary.createdAt,
+  changedAt: summary.lastTransitionAt,
+  attempts: summary.totalAttemptCount,
+  replays: summary.replayCount,
+  failure: summary.failureCategory,
+  held: summary.held,
+});
