@@ -77,7 +77,10 @@ export const SUFFIXES = {
 } as const;
 
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
-export const MAX_LEAF_IDS = 100;
+export const MAX_LEAF_IDS = 120;
+
+/** How many a leaf has when ids that come in order begin the next one. */
+export const LEAF_IDS_IN_ORDER = 100;
 
 /** How entities of a kind other than executions are stored: a hash each, whose fields are facets and facts that can be long. */
 export interface RecordLayout {
@@ -102,6 +105,15 @@ export const SHORT_SLOT = 128;
 
 /** A call with fewer arguments has a command or two: nothing that it writes waits for more of its kind. */
 export const GATHER_FROM_ARGUMENTS = 40;
+
+/** Entries of a log after which it is trimmed. */
+export const TRIM_EVERY = 64;
+
+/** Most executions of a claim whose tables are left to the next one. */
+export const KEPT_CLAIMS = 64;
+
+/** Most tables of indexes that a call leaves to the next one. */
+export const KEPT_INDEXES = 16;
 
 /** Most headers that the library remembers as it wrote them. */
 export const KNOWN_HEADERS = 1_024;

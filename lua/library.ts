@@ -38,9 +38,12 @@ import {
   FIELDS,
   GATHER_FROM_ARGUMENTS,
   HEADER_FIELDS,
+  KEPT_CLAIMS,
+  KEPT_INDEXES,
   KEYS,
   KNOWN_HEADERS,
   KNOWN_NAMINGS,
+  LEAF_IDS_IN_ORDER,
   MAX_FIELD_BYTES,
   MAX_LEAF_IDS,
   MAX_LIVE,
@@ -54,10 +57,11 @@ import {
   STAGED_SEPARATOR,
   SUFFIXES,
   TIMER_KINDS,
+  TRIM_EVERY,
   type RecordLayout,
 } from './layout.js';
 import { link, type Literals, type LuaFile } from './link.js';
-import { loaderText, recordLoaderText } from './loader.js';
+import { lifeParser, loaderText, recordLoaderText } from './loader.js';
 import { SHAPES } from './parameters.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
@@ -153,6 +157,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       spilled: SPILLED,
       max_unsettled: MAX_UNSETTLED,
       leaf_ids: MAX_LEAF_IDS,
+      leaf_ids_in_order: LEAF_IDS_IN_ORDER,
       short_slot: SHORT_SLOT,
       staged_separator: STAGED_SEPARATOR,
       bytes_here: BYTES_HERE,
@@ -160,6 +165,9 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       max_noticed_ends: MAX_NOTICED_ENDS,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
       held: COUNTED_HELD,
+      trim_every: TRIM_EVERY,
+      kept_claims: KEPT_CLAIMS,
+      kept_indexes: KEPT_INDEXES,
       known_headers: KNOWN_HEADERS,
       known_namings: KNOWN_NAMINGS,
       max_live: MAX_LIVE,
@@ -197,7 +205,7 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const all = Object.values(files).join('\n');
   const uses = (called: string): boolean => all.includes(`${called}(`);
   const parts: LuaFile[] = [
-    { path: 'core/codec', text: codecFile(executionFacts, uses) },
+    { path: 'core/codec', text: codecFile(executionFacts, uses) + lifeParser(executionFacts) },
     ...RECORD_KINDS.map(([kind]) => ({
       path: `${kind}/codec`,
       text: recordCodecFile(kind, entityNamed(kind).facts, uses),

@@ -32,6 +32,34 @@ const ALWAYS_THERE: ReadonlySet<string> = new Set(['naming', 'given']);
 /** Long enough for the values that an older build did not know. */
 const PAD = '\\t'.repeat(8);
 
+/**
+ * `ff.parse_life(text)` answers the facts of `life`, and the extras. Executions that were claimed in one call have one life,
+ * and are mostly ended in one: the last text is not parsed again. One letter is a life as its creation left it.
+ */
+export function lifeParser(table: FactTable): string {
+  const facts = Object.keys(table['life'] ?? {});
+  const values = [...facts.map((_, i) => `f${i + 1}`), 'extras'].join(', ');
+  const absent = facts.map(() => "''").join(', ');
+  return [
+    'local last_life',
+    `local ${values}`,
+    'function ff.parse_life(life)',
+    '  if life ~= last_life then',
+    '    last_life = nil',
+    '    if life == SITUATION.ready then',
+    `      ${values} = life, ${absent}`,
+    '    else',
+    `      ${values} = string.match(life, '${lifePattern(facts.length)}')`,
+    "      if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
+    '    end',
+    '    last_life = life',
+    '  end',
+    `  return ${values}`,
+    'end',
+    '',
+  ].join('\n');
+}
+
 /** The text of a loader of executions. @throws Error when a name is no field */
 export function loaderText(table: FactTable, names: readonly string[]): string {
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
@@ -73,11 +101,7 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
     "  if values.err then ff.damaged('the record is none') end",
     '  local life = values[1]',
     "  if not life then return ff.no_record(key, 'life') end",
-    `  local ${values}, extras = life, ${[...facts.slice(1), 'extras'].map(() => "''").join(', ')}`,
-    '  if life ~= SITUATION.ready then',
-    `    ${values}, extras = string.match(life, '${lifePattern(facts.length)}')`,
-    "    if not (f1 and PHASE[f1]) then ff.damaged('life is unreadable') end",
-    '  end',
+    `  local ${values}, extras = ff.parse_life(life)`,
     ...locals,
     ...(extras.length > 0 ? more : []),
     ...owned,

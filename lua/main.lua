@@ -11,7 +11,7 @@ end
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
 local function close(call)
   ff.settle_all(call)
-  if call.tallies then ff.settle_tallies(call) end
+  ff.settle_tallies(call)
   if not (call.appended or call.marked) then return end
   ff.close_log(call)
   ff.settle_queues(call)

@@ -43,6 +43,7 @@ const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
 
 const PARTITION = 0;
 const LANE = 'bench';
+const KIND = 'job';
 
 /**
  * Instructions of the whole server process for one lifecycle: a creation, then its completion together with the claim
@@ -124,7 +125,7 @@ async function create(backend: Backend, size: number, inputPayload: Buffer): Pro
       executionId: executionIdOf(PARTITION, newId()),
       namespace: 'bench',
       laneId: LANE,
-      executionKind: 'job',
+      executionKind: KIND,
       creatorIdentity: 'bench',
       inputPayload,
     },
@@ -143,6 +144,8 @@ async function completeAndClaim(
     laneId: LANE,
     workerId: 'bench',
     workerInstanceId: 'bench',
+    // As the product's worker does (ruling 27).
+    kinds: [KIND],
     claims: Array.from({ length: size }, () => ({ leaseId: newId(), attemptId: newId() })),
   };
   const results = await backend.execute([

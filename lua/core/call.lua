@@ -9,7 +9,8 @@ function ff.digits(number)
   return last_text
 end
 
--- What was written into headers, by their logs: a header that reads as it was written need not be parsed.
+-- What was written into headers, by their logs, and what else was known then. Every call that changes a partition writes
+-- its header: one that reads as it was written need not be parsed, and what was known then still holds.
 local written, written_count = {}, 0
 
 -- Notes the header of a partition.
@@ -21,6 +22,7 @@ function ff.note_header(call, text)
     written[call.log_key], written_count = known, written_count + 1
   end
   known.text, known.generation, known.sequence, known.time = text, call.generation, call.sequence, call.time
+  known.newest_leaf, known.highest_id, known.trimmed_at = call.newest_leaf, call.highest_id, call.trimmed_at
 end
 
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
@@ -31,7 +33,10 @@ local function read_position(call)
   local length = command('XLEN', call.log_key)
   if text and length > 0 then
     local known = written[call.log_key]
-    if known and known.text == text then return known.generation, known.sequence, known.time end
+    if known and known.text == text then
+      call.newest_leaf, call.highest_id, call.trimmed_at = known.newest_leaf, known.highest_id, known.trimmed_at
+      return known.generation, known.sequence, known.time
+    end
     local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
     if not sequence then ff.damaged('the header of the partition is damaged') end
     if marks ~= '' then ff.read_marks(call, marks) end
@@ -46,30 +51,41 @@ local function read_position(call)
   return '', tonumber(sequence), tonumber(time)
 end
 
+-- The call in hand. Calls run one after another, and a table that is made anew for each costs more than its commands: one
+-- does for all, and `begin` sets everything that it has (a test holds all files to that).
+local in_hand = {}
+
+local function begin(call, log_key, argv, at)
+  local base = string.sub(log_key, 1, -1 - #KEY.log)
+  -- "<prefix>{fp:<n>}:", the start of every key of the partition.
+  call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
+  call.log_max_entries, call.retention_ms, call.leaves_inputs = argv[at], argv[at + 1], argv[at + 2] == '1'
+  -- The newest entry of the log; whether this call has written one; when the log was trimmed last.
+  call.generation, call.sequence, call.time, call.appended, call.trimmed_at = '', 0, 0, false, false
+  -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
+  call.indexes, call.gathers = ff.no_indexes(call), false
+  -- The leaf of the index of ids, the retention slots, and the timers, that the call has in hand.
+  call.leaf, call.ended, call.timers = false, false, false
+  -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
+  call.newest_leaf, call.highest_id = false, false
+  ff.no_moves()
+  -- What is announced, see lua/core/notices.lua.
+  call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
+end
+
 -- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when
 -- inputs that have keys of their own stay there, and what the function says besides.
 -- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
   if not command then ff.bind() end
-  local log_key = keys[1]
-  local base = string.sub(log_key, 1, -1 - #KEY.log)
   local now, now_text, at = ff.read_clock(argv)
-  local call = {
-    -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-    base = base, log_key = log_key, header_key = base .. KEY.header,
-    log_max_entries = argv[at], retention_ms = argv[at + 1], leaves_inputs = argv[at + 2] == '1',
-    now = now, now_text = now_text,
-    -- The newest entry of the log; whether this call has written one.
-    generation = '', sequence = 0, time = 0, appended = false,
-    -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
-    indexes = {}, gathers = false,
-    -- The leaf of the index of ids, and the retention slots, that the call has in hand.
-    leaf = false, ended = false,
-  }
+  local call = in_hand
+  begin(call, keys[1], argv, at)
   local generation, sequence, time = read_position(call)
   call.generation, call.sequence, call.time = generation, sequence, time
   -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
-  if time > now and time <= now + LIMIT.max_clock_lead_ms then call.now, call.now_text = time, ff.digits(time) end
+  if time > now and time <= now + LIMIT.max_clock_lead_ms then now, now_text = time, ff.digits(time) end
+  call.now, call.now_text = now, now_text
   return call, at + 3
 end
 

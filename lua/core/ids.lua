@@ -1,21 +1,47 @@
 -- The index of all executions of a partition. It is a list of leaves; a leaf is named after the lowest id that it can
 -- hold, and the first one is named `-`, which comes before all ids. Inside a leaf ids stand as they came: a listing sorts
--- what it reads. So an id takes 24 bytes instead of 130, and entering one costs the end of a list.
+-- what it reads. So an id takes 24 bytes instead of 130, and entering one costs the end of a list. Ids mostly come in
+-- order: where the last leaf and the highest id are known (lua/core/call.lua), no leaf has to be looked for.
 
 local FIRST_LEAF = '-'
 
+local function next_leaf(call, name)
+  return command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. name, '+', 'LIMIT', 0, 1)[1]
+end
+
+-- `up_to` is the name of the next leaf: false for the last one, nil when that was not asked for yet.
+local function open_leaf(call, name, up_to, is_new)
+  local key = call.base .. KEY.leaf .. name
+  return { name = name, key = key, count = command('LLEN', key), is_new = is_new, up_to = up_to, size = 0, checked = false }
+end
+
+-- Learns which leaf is the last, and which id the highest.
+local function learn_highest(call, leaf)
+  if call.newest_leaf then return end
+  leaf.up_to = next_leaf(call, leaf.name) or false
+  if leaf.up_to then return end
+  local highest = ''
+  local ids = command('LRANGE', leaf.key, 0, -1)
+  for i = 1, #ids do
+    if ids[i] > highest then highest = ids[i] end
+  end
+  call.newest_leaf, call.highest_id = leaf.name, highest
+end
+
 -- The leaf that an id belongs to.
 local function find_leaf(call, id)
+  local newest = call.newest_leaf
+  if newest and id > call.highest_id then return open_leaf(call, newest, false, false) end
   local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
-  local key = call.base .. KEY.leaf .. (name or FIRST_LEAF)
-  return { name = name or FIRST_LEAF, is_new = not name, key = key, count = command('LLEN', key), size = 0 }
+  if not name then return open_leaf(call, FIRST_LEAF, nil, true) end
+  local leaf = open_leaf(call, name, nil, false)
+  learn_highest(call, leaf)
+  return leaf
 end
 
 -- Whether the leaf holds an id. Where the next one begins is asked for when a second id comes.
 local function holds(call, leaf, id)
-  if leaf.up_to == nil then
-    leaf.up_to = command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. leaf.name, '+', 'LIMIT', 0, 1)[1] or false
-  end
+  if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
   return id >= leaf.name and (not leaf.up_to or id < leaf.up_to)
 end
 
@@ -38,39 +64,63 @@ local function leaf_of(call, id)
   return leaf
 end
 
+-- Whether a new leaf can begin with an id: it comes behind all that there are.
+local function is_behind_all(call, leaf, id)
+  return leaf.up_to == false and leaf.name == call.newest_leaf and id > call.highest_id
+end
+
 -- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be.
 function ff.check_ids(call, id)
-  leaf_of(call, id)
+  local leaf = leaf_of(call, id)
+  if leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new then return end
+  command('ZCARD', call.base .. KEY.ids)
+  command('LLEN', call.base .. KEY.leaf .. id)
 end
 
 function ff.settle_ids(call)
   if call.leaf then settle(call.leaf) end
 end
 
--- Makes a full leaf two. Ids mostly come in order: then the last leaf keeps nearly all, so that leaves stay full.
+-- Makes a full leaf two. What comes behind the last one mostly goes on: it keeps nearly all.
 local function split(call, leaf)
   settle(leaf)
   local ids = command('LRANGE', leaf.key, 0, -1)
   table.sort(ids)
-  local is_last = #command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. leaf.name, '+', 'LIMIT', 0, 1) == 0
+  local is_last = not next_leaf(call, leaf.name)
   local cut = math.floor(is_last and #ids * 0.9 or #ids / 2)
   local name = ids[cut + 1]
   command('UNLINK', leaf.key)
   command('RPUSH', leaf.key, unpack(ids, 1, cut))
   command('RPUSH', call.base .. KEY.leaf .. name, unpack(ids, cut + 1))
   command('ZADD', call.base .. KEY.ids, '0', name)
+  if is_last then call.newest_leaf, call.highest_id = name, ids[#ids] end
   call.leaf = false
+end
+
+-- Begins a leaf behind all others. Those before it have room for ids that come late.
+local function begin_leaf(call, leaf, id)
+  settle(leaf)
+  local new = open_leaf(call, id, false, true)
+  new.checked = id
+  call.leaf = new
+  return new
 end
 
 function ff.enter_id(call, id)
   local leaf = leaf_of(call, id)
-  if leaf.count >= LIMIT.leaf_ids then
+  if leaf.count >= LIMIT.leaf_ids_in_order and is_behind_all(call, leaf, id) then
+    leaf = begin_leaf(call, leaf, id)
+  elseif leaf.count >= LIMIT.leaf_ids then
     split(call, leaf)
     leaf = leaf_of(call, id)
   end
   if leaf.is_new then
+    if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
+    if not leaf.up_to then call.newest_leaf, call.highest_id = leaf.name, id end
+  elseif call.newest_leaf and id > call.highest_id then
+    call.highest_id = id
   end
   leaf.count = leaf.count + 1
   if not call.gathers then
@@ -90,4 +140,5 @@ function ff.leave_id(call, id)
   if leaf.count > 0 or command('EXISTS', leaf.key) == 1 then return end
   command('ZREM', call.base .. KEY.ids, leaf.name)
   call.leaf = false
+  if leaf.name == call.newest_leaf then call.newest_leaf = false end
 end

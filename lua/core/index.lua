@@ -1,17 +1,42 @@
 -- Sorted sets in the hands of a call. What is added and removed waits, so that commands of one kind write together: one
 -- large command is cheaper than many small ones. A read settles first.
 
+-- Tables of calls before this one, which its indexes take.
+local pool = {}
+local indexes, count = {}, 0
+
+-- A call begins with none. What a call of very many indexes has left is not kept.
+function ff.no_indexes()
+  if count > LIMIT.kept_indexes then
+    indexes = {}
+  else
+    for key in pairs(indexes) do indexes[key] = nil end
+  end
+  count = 0
+  return indexes
+end
+
+local function new_index()
+  count = count + 1
+  local index = pool[count]
+  if index then return index end
+  index = {}
+  if count <= LIMIT.kept_indexes then pool[count] = index end
+  return index
+end
+
 -- The index under a key.
 function ff.index(call, key)
   local index = call.indexes[key]
   if index then return index end
-  index = {
-    key = key, gathers = call.gathers, verb = false, size = 0,
-    -- Of its first entry before the call; of the lowest that the call added. Whether any has left.
-    seen = false, first_score = false, new_score = false, new_note = false, notes = false, has_left = false,
-    -- Of a queue.
-    lane_id = false, name = false, needs = false,
-  }
+  index = new_index()
+  index.key, index.gathers, index.verb, index.size = key, call.gathers, false, 0
+  -- Of its first entry before the call. Whether any has left.
+  index.seen, index.first_score, index.has_left = false, false, false
+  -- Of the lowest that the call added, and what is to be told of the others.
+  index.new_score, index.new_note, index.new_member, index.notes, index.alike = false, false, false, false, false
+  -- Of a queue. Whether it is known to have something left.
+  index.lane_id, index.name, index.needs, index.stays = false, false, false, false
   call.indexes[key] = index
   return index
 end
@@ -53,7 +78,7 @@ function ff.add(index, score, member)
 end
 
 function ff.remove(index, member)
-  index.has_left = true
+  index.has_left, index.stays = true, false
   if not index.gathers then
     command('ZREM', index.key, member)
     return
@@ -67,17 +92,45 @@ function ff.remove(index, member)
   index.size = size
 end
 
+-- Adds entries that have one score and are told of alike. `entries` are scores and members, `size` of both.
+function ff.add_alike(index, entries, size, number, note)
+  ff.settle(index)
+  command('ZADD', index.key, unpack(entries, 1, size))
+  index.alike = { entries = entries, note = note, before = index.alike }
+  local lowest = index.new_score
+  if not lowest or number < lowest then
+    if index.new_member then
+      index.notes = index.notes or {}
+      index.notes[index.new_member] = index.new_note
+    end
+    index.new_score, index.new_note, index.new_member = number, note, false
+  end
+end
+
+-- Removes the first entries of a list of members.
+function ff.remove_all(index, members, size)
+  ff.settle(index)
+  index.has_left, index.stays = true, false
+  command('ZREM', index.key, unpack(members, 1, size))
+end
+
 -- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `number` is the score,
 -- `note` what is told. The entry may leave in the same call, and another of the new ones be the first then.
 function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
   local lowest = index.new_score
   if not lowest then
-    index.notes = { [member] = note }
-  else
-    index.notes[member] = note
+    index.new_score, index.new_note, index.new_member = number, note, member
+    return
   end
-  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
+  local notes = index.notes
+  if not notes then
+    notes = {}
+    if index.new_member then notes[index.new_member] = index.new_note end
+    index.notes = notes
+  end
+  notes[member] = note
+  if number < lowest then index.new_score, index.new_note, index.new_member = number, note, member end
 end
 
 -- What is told of the first entry of all, once everything is written, if it is one that the call added.
@@ -90,11 +143,22 @@ function ff.note_of_new_first(index)
     return index.new_note
   end
   local head = ff.head_of(index, 1)[1]
-  return head and index.notes[head]
+  if not head then return nil end
+  if head == index.new_member then return index.new_note end
+  local note = index.notes and index.notes[head]
+  if note then return note end
+  local alike = index.alike
+  while alike do
+    local entries = alike.entries
+    for i = 2, #entries, 2 do
+      if entries[i] == head then return alike.note end
+    end
+    alike = alike.before
+  end
 end
 
 -- The first entries, as the server has them once everything is written.
-function ff.head_of(index, count)
+function ff.head_of(index, limit)
   ff.settle(index)
-  return command('ZRANGE', index.key, 0, count - 1)
+  return command('ZRANGE', index.key, 0, limit - 1)
 end

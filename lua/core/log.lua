@@ -14,14 +14,17 @@ function ff.three_digits(rest)
   return digits
 end
 
-local last_thousand, last_digits
+local last_from, last_digits = 0, ''
 
 -- The digits of a position: all but the last three, which are those of the one before mostly, and the last three.
 local function position_digits(sequence)
   if sequence < 1000 then return '', sequence end
-  local rest = sequence % 1000
-  local thousand = (sequence - rest) / 1000
-  if thousand ~= last_thousand then last_thousand, last_digits = thousand, ff.digits(thousand) end
+  local rest = sequence - last_from
+  if rest < 0 or rest >= 1000 then
+    rest = sequence % 1000
+    last_from = sequence - rest
+    last_digits = ff.digits(last_from / 1000)
+  end
   return last_digits, last_three[rest] or ff.three_digits(rest)
 end
 
@@ -32,8 +35,7 @@ local function next_position(call)
   return thousands .. rest .. '-' .. call.now_text
 end
 
--- Begins the entries of a call: names the log when it is a new one, says so when time steps back, and trims the log. Once
--- a call is enough: it appends far fewer entries than a log may have.
+-- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
 local function begin(call)
   local from = call.time
   call.appended = true
@@ -46,12 +48,15 @@ local function begin(call)
   end
 end
 
--- Appends an event about a subject. What follow are its texts, an even number of them.
+-- Appends an event about a subject. What follow are its texts, an even number of them. The log is trimmed now and then: the
+-- server takes whole nodes away anyway.
 function ff.append(call, event, subject, ...)
-  if call.appended then
+  if not call.appended then begin(call) end
+  local trimmed_at = call.trimmed_at
+  if trimmed_at and call.sequence - trimmed_at < LIMIT.trim_every then
     command('XADD', call.log_key, next_position(call), event, subject, ...)
   else
-    begin(call)
+    call.trimmed_at = call.sequence
     command('XADD', call.log_key, 'MAXLEN', '~', call.log_max_entries, next_position(call), event, subject, ...)
   end
 end

@@ -24,7 +24,7 @@ function ff.pass_marks(call)
     call.watched = false
     call.is_told = true
   end
-  if call.ends_until and call.ends_until <= call.now then call.ends_until = nil end
+  if call.ends_until and call.ends_until <= call.now then call.ends_until = false end
 end
 
 -- Notes an execution that ended. Only where ends are announced.

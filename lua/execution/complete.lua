@@ -2,8 +2,12 @@
 
 local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
 
+-- What completions share: one table for all groups, which run one after another.
+local shared = { source = '', attempt_index = '', result_encoding = '' }
+
 function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
-  return { source = source, attempt_index = attempt_index, result_encoding = result_encoding }
+  shared.source, shared.attempt_index, shared.result_encoding = source, attempt_index, result_encoding
+  return shared
 end
 
 function ff.decide.complete_execution(call, group, execution_id, fence, result_payload_at, result_payload)

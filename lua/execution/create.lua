@@ -7,9 +7,27 @@ local function deadline_of(call, rules)
   return math.min(call.now + deadline_ms, LIMIT.max_integer)
 end
 
+-- What creations share that have nothing but what every execution has: most do, so one table does for all of them.
+local plain = {
+  is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
+  needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready, reply = { KIND.created, 'waiting', LIMIT.default_priority },
+  naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
+  lane_is_new = false,
+}
+
+local function plain_group(call, naming, namespace, lane_id, queue)
+  plain.naming, plain.namespace, plain.lane_id, plain.queue = naming, namespace, lane_id, queue
+  plain.score, plain.score_text, plain.is_checked, plain.lane_is_new = call.now, call.now_text, false, false
+  return plain
+end
+
 -- What all creations of a group share: who, what, where, and the policy.
 function ff.prepare.create_execution(call, naming, options, policy, rules, required_capabilities, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
+  local queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind)
+  if rules == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
+    return plain_group(call, naming, namespace, lane_id, queue)
+  end
   local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
   if options ~= '' then
     priority_text, payload_encoding, deadline_text, delay_text = string.match(options, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
@@ -26,16 +44,6 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, requi
     score_text = ff.digits(score)
   end
   local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
-  local queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind)
-  -- Nothing but what every execution has.
-  if rules == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
-    return {
-      is_plain = true, naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
-      encoding = payload_encoding, empty_given = empty_given, delay = '', deadline = '', namespace = namespace, lane_id = lane_id,
-      life = SITUATION.ready, reply = { KIND.created, 'waiting', priority },
-      needs = '', tags = '', policy = '', rules_text = '',
-    }
-  end
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
     .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
   return {

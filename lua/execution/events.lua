@@ -84,7 +84,7 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
     ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count,
       execution.extras))
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
-  ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. id)
+  ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)

@@ -1,15 +1,12 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. Queue and
--- timer wait with those of the other candidates.
-function ff.apply.plain_claim(call, group, queue, execution)
-  local id, fence = execution.id, execution.fence
-  ff.remove(queue, id)
+-- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. The claim
+-- takes it out of its queue and sets its timer, with those of the other candidates.
+function ff.apply.plain_claim(call, group, execution)
+  local fence = execution.fence
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
   command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
-  local expires_at = group.expires_at
-  ff.add_noted(group.timers, expires_at, group.expiry, TIMER.execution .. id, expires_at)
-  ff.append(call, EVENT.execution_claimed, id, fence, group.lease)
+  ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease)
 end
 
 -- Makes a worker the owner of a candidate, see lua/schedule/claim.lua: `take` says what the claim gave it.

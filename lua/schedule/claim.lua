@@ -68,15 +68,20 @@ local function served_queues(call, lane_id, capabilities, kinds)
   return queues
 end
 
+-- What the claims of a group share: one table for all groups, which run one after another.
+local offer = {}
+
 function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead, min_priority)
   local expiry = call.now + lease_ttl_ms
   local expires_at = ff.digits(expiry)
-  return {
-    worker = worker, worker_fits = #worker <= LIMIT.max_field_bytes, expiry = expiry, expires_at = expires_at,
-    lease = worker .. '\t' .. expires_at, ahead = ahead == '1', lane_id = lane_id, capabilities = worker_capabilities,
-    kinds = kinds, timers = false, bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step,
-    first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', ''),
-  }
+  offer.worker, offer.worker_fits = worker, #worker <= LIMIT.max_field_bytes
+  offer.expiry, offer.expires_at, offer.lease = expiry, expires_at, worker .. '\t' .. expires_at
+  offer.ahead, offer.lane_id, offer.capabilities, offer.kinds = ahead == '1', lane_id, worker_capabilities, kinds
+  offer.bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step
+  offer.first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', '')
+  -- The only queue, and whether the claim leaves something there.
+  offer.queue, offer.leaves_some = false, false
+  return offer
 end
 
 local function by_position(a, b)
@@ -84,14 +89,26 @@ local function by_position(a, b)
   return a.id < b.id
 end
 
+-- The only queue that a worker can serve, where that is known without a look.
+local function only_queue(call, group)
+  local kinds = group.kinds
+  if group.capabilities ~= '' or kinds == '' or string.find(kinds, '\t', 1, true) then return nil end
+  return ff.queue_of(call, group.lane_id, '', kinds)
+end
+
 -- The best work that an offer can take, at most `limit`, in the order of its scores: ids, and the queue of each. Behind what is
 -- as urgent as the claim wants stands, in the fourth place, the id of what it left.
 local function candidates(call, group, limit)
   -- A command before this one in the call may have made a queue, or taken the last out of one.
-  local queues = served_queues(call, group.lane_id, group.capabilities, group.kinds)
-  if #queues == 1 and not group.bound then
+  local only = only_queue(call, group)
+  local queues = not only and served_queues(call, group.lane_id, group.capabilities, group.kinds) or { only }
+  if not group.bound and #queues == 1 then
     local queue = queues[1]
-    return ff.head_of(queue, limit), queue
+    -- One more tells whether the claim leaves anything.
+    local ids = ff.head_of(queue, limit + 1)
+    group.leaves_some, group.queue = ids[limit + 1] ~= nil, queue
+    ids[limit + 1] = nil
+    return ids, queue
   end
   local heads = {}
   for i = 1, #queues do
@@ -201,15 +218,26 @@ local function take_again(call, group, execution, lease_id, attempt_id)
   return take
 end
 
+-- What comes of the candidates: of each its execution and what is taken of it, `false` when it is plain; and what is broken.
+-- One table for all claims, but for the lists that a claim of very many has made.
+local plan = { size = 0, executions = {}, takes = {}, broken = {} }
+
+local function begin_plan()
+  if plan.size > LIMIT.kept_claims then plan.executions, plan.takes = {}, {} end
+  if plan.broken[1] then plan.broken = {} end
+  plan.size = 0
+end
+
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
 -- special, its fence says it all. `tickets` are ids of leases and attempts, those that are left begin at `at`.
-local function plan_one(call, group, plan, id, queue, tickets, at)
+local function plan_one(call, group, id, queue, tickets, at)
   local execution = load_first(call, id) or ff.damaged('the record is missing')
   if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
   local is_first = execution.total_attempt_count == ''
   local take = false
   if is_first and execution.extras == '' and execution.next_attempt == '' and group.worker_fits then
     load_input(call, execution)
+    if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at] .. '\t' .. tickets[at + 1]
   else
     load_rest(call, execution, queue)
@@ -224,26 +252,22 @@ local function plan_one(call, group, plan, id, queue, tickets, at)
   end
   local size = plan.size + 1
   plan.size = size
-  plan.executions[size], plan.queues[size], plan.takes[size] = execution, queue, take
+  plan.executions[size], plan.takes[size] = execution, take
   return take and take.is_end and at or at + 2
 end
 
-local function new_plan()
-  return { size = 0, executions = {}, queues = {}, takes = {}, broken = {} }
-end
-
 local function plan_all(call, group, ids, queue, of, tickets)
-  local plan, at = new_plan(), 1
-  for i = 1, #ids do at = plan_one(call, group, plan, ids[i], queue or of[i], tickets, at) end
-  return plan
+  begin_plan()
+  local at = 1
+  for i = 1, #ids do at = plan_one(call, group, ids[i], queue or of[i], tickets, at) end
 end
 
 -- One by one: what comes of those that can be read, and what is wrong with the others.
 local function plan_readable(call, group, ids, queue, of, tickets)
-  local plan, at = new_plan(), 1
-  local broken = plan.broken
+  begin_plan()
+  local broken, at = plan.broken, 1
   for i = 1, #ids do
-    local ran, result = pcall(plan_one, call, group, plan, ids[i], queue or of[i], tickets, at)
+    local ran, result = pcall(plan_one, call, group, ids[i], queue or of[i], tickets, at)
     if ran then
       at = result
     else
@@ -252,27 +276,46 @@ local function plan_readable(call, group, ids, queue, of, tickets)
     end
   end
   ff.check_quarantine(call)
-  return plan
 end
 
--- Carries out what a claim came to, in the order of the candidates.
-local function claim(call, group, plan)
-  local executions, queues, takes, broken = plan.executions, plan.queues, plan.takes, plan.broken
+local function claim_plain(call, group, execution)
+  ff.remove(group.queue or execution.queue, execution.id)
+  ff.add_noted(call.timers, group.expires_at, group.expiry, TIMER.execution .. execution.id, group.expires_at)
+  ff.apply.plain_claim(call, group, execution)
+end
+
+-- Plain ones leave their queue together, and get their timers together.
+local function claim_many(call, group)
+  local executions, takes = plan.executions, plan.takes
+  local leaving, timed, plain = {}, {}, 0
   for i = 1, plan.size do
-    local take = takes[i]
+    local execution, take = executions[i], takes[i]
     if not take then
-      ff.apply.plain_claim(call, group, queues[i], executions[i])
+      plain = plain + 1
+      if group.queue then leaving[plain] = execution.id else ff.dequeue(call, execution) end
+      timed[2 * plain - 1], timed[2 * plain] = group.expires_at, TIMER.execution .. execution.id
+      ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
-      ff.apply.execution_failed(call, executions[i], LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded,
-        take.purge_at, take.purge_text)
+      ff.apply.execution_failed(call, execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, take.purge_at,
+        take.purge_text)
     else
       ff.apply.acquired(call, group, take)
     end
   end
+  if plain == 0 then return end
+  if group.queue then ff.remove_all(group.queue, leaving, plain) end
+  ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
+end
+
+-- Carries out what a claim came to, in the order of the candidates.
+local function claim(call, group)
+  if plan.size == 1 and not plan.takes[1] then claim_plain(call, group, plan.executions[1]) else claim_many(call, group) end
+  local broken = plan.broken
   for i = 1, #broken do
     ff.dequeue(call, broken[i])
     ff.quarantine(call, TIMER.execution .. broken[i].id, broken[i].why)
   end
+  if group.leaves_some then group.queue.stays = true end
 end
 
 -- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
@@ -295,15 +338,12 @@ local function priority_left(call, left)
   return priority == '' and '0' or priority
 end
 
-local function answer(group, plan)
+local function answer(group)
   local executions, takes = plan.executions, plan.takes
-  local capped, reply = {}, { KIND.claimed, group.expires_at, 0 }
-  local size, taken = 3, 0
+  local reply, size, taken = { KIND.claimed, group.expires_at, 0 }, 3, 0
   for i = 1, plan.size do
     local take = takes[i]
-    if take and take.is_end then
-      capped[#capped + 1] = executions[i].id
-    else
+    if not (take and take.is_end) then
       taken = taken + 1
       size = tell(reply, size, executions[i], take)
     end
@@ -313,10 +353,17 @@ local function answer(group, plan)
   else
     reply[3] = taken
   end
-  size = size + 1
-  reply[size] = #capped
-  for i = 1, #capped do reply[size + i] = capped[i] end
-  return reply
+  local capped_at = size + 1
+  reply[capped_at], size = plan.size - taken, capped_at
+  if taken < plan.size then
+    for i = 1, plan.size do
+      if takes[i] and takes[i].is_end then
+        size = size + 1
+        reply[size] = executions[i].id
+      end
+    end
+  end
+  return reply, size
 end
 
 function ff.decide.claim_for_worker(call, group, ...)
@@ -324,10 +371,11 @@ function ff.decide.claim_for_worker(call, group, ...)
   local ids, queue, of, left = candidates(call, group, #tickets / 2)
   local priority = group.bound and priority_left(call, left) or ''
   if not ids[1] then return { KIND.no_work, 0, priority } end
-  group.timers = ff.timers_of(call)
-  local ran, plan = pcall(plan_all, call, group, ids, queue, of, tickets)
-  if not ran then plan = plan_readable(call, group, ids, queue, of, tickets) end
-  local reply = answer(group, plan)
-  if group.bound then reply[#reply + 1] = priority end
-  return reply, claim, group, plan
+  ff.timers_of(call)
+  if not pcall(plan_all, call, group, ids, queue, of, tickets) then
+    plan_readable(call, group, ids, queue, of, tickets)
+  end
+  local reply, size = answer(group)
+  if group.bound then reply[size + 1] = priority end
+  return reply, claim, group
 end

@@ -14,31 +14,50 @@ function ff.lane_of(execution)
   return last_lane_id
 end
 
+-- The moves of the call: lanes, situations before and behind, and how many moved so. Commands of one kind mostly follow each
+-- other: their moves are one entry.
+local lanes, sources, targets, counts, size = {}, {}, {}, {}, 0
+
+-- A call begins with none.
+function ff.no_moves()
+  size = 0
+end
+
 -- An execution of a lane leaves one situation for another: it comes from nil when it is new, and goes to nil when it is
 -- purged.
-function ff.tally(call, lane_id, from, to)
-  local lanes = call.tallies
-  if not lanes then
-    lanes = {}
-    call.tallies = lanes
+function ff.tally(_, lane_id, from, to)
+  if size > 0 and targets[size] == to and sources[size] == from and lanes[size] == lane_id then
+    counts[size] = counts[size] + 1
+    return
   end
-  local counts = lanes[lane_id]
-  if not counts then
-    counts = {}
-    lanes[lane_id] = counts
-  end
-  if from then counts[from] = (counts[from] or 0) - 1 end
-  if to then counts[to] = (counts[to] or 0) + 1 end
+  size = size + 1
+  lanes[size], sources[size], targets[size], counts[size] = lane_id, from, to, 1
 end
 
 local TEXTS = { [-1] = '-1', [1] = '1' }
+local sums = {}
+
+local function add(situation, count)
+  if situation then sums[situation] = (sums[situation] or 0) + count end
+end
 
 -- Writes what changed.
 function ff.settle_tallies(call)
-  for lane_id, counts in pairs(call.tallies) do
-    local key = call.base .. KEY.counts .. lane_id
-    for letter, change in pairs(counts) do
-      if change ~= 0 then server.pcall('HINCRBY', key, letter, TEXTS[change] or change) end
+  for i = 1, size do
+    local lane_id = lanes[i]
+    for j = lane_id and i or size + 1, size do
+      if lanes[j] == lane_id then
+        add(sources[j], -counts[j])
+        add(targets[j], counts[j])
+        lanes[j] = false
+      end
+    end
+    for letter, change in pairs(sums) do
+      if change ~= 0 then
+        server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, TEXTS[change] or change)
+      end
+      sums[letter] = nil
     end
   end
+  size = 0
 end

@@ -50,7 +50,7 @@ end
 -- that can do the work that came to be first.
 local function settle_queue(call, queue)
   local queues = call.base .. KEY.queues .. queue.lane_id
-  if queue.has_left and command('EXISTS', queue.key) == 0 then
+  if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then
     -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
     server.pcall('SREM', queues, queue.name)
     return

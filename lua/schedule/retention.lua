@@ -13,19 +13,25 @@ local function slot_text(purge_at)
   return last_slot_text
 end
 
+-- The slots that the call has in hand, by their times, and what most executions that end now have in common. Most calls
+-- need one slot: its table is kept for the next call.
+local ended = { slots = {}, first = { size = 0 }, count = 0, plain_at = false, plain_text = false }
+
+local function begin_endings(call)
+  for purge_at in pairs(ended.slots) do ended.slots[purge_at] = nil end
+  ended.count, ended.plain_at = 0, false
+  call.ended = ended
+end
+
 -- Looks at what an ending writes to: it is what it should be.
 local function check_slot(call, purge_at, text)
-  local ended = call.ended
-  if not ended then
-    -- Slots by their times; what most executions that end now have in common.
-    ended = { slots = {}, plain_at = false, plain_text = false }
-    call.ended = ended
-  end
+  if not call.ended then begin_endings(call) end
   if ended.slots[purge_at] then return end
-  local slot = { key = call.base .. KEY.slot .. text, text = text, size = 0, is_new = false }
+  local slot = ended.count == 0 and ended.first or {}
+  slot.key, slot.text, slot.size = call.base .. KEY.slot .. text, text, 0
   slot.is_new = command('LLEN', slot.key) == 0
   if slot.is_new then command('ZCARD', call.base .. KEY.retention) end
-  ended.slots[purge_at] = slot
+  ended.slots[purge_at], ended.count = slot, ended.count + 1
 end
 
 -- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
@@ -33,8 +39,7 @@ end
 function ff.check_ending(call, execution)
   ff.timers_of(call)
   local is_plain = execution.rules == '' and execution.bounds == ''
-  local ended = call.ended
-  if is_plain and ended and ended.plain_at then return ended.plain_at, ended.plain_text end
+  if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
   local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or tonumber(call.retention_ms)
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
@@ -45,7 +50,7 @@ function ff.check_ending(call, execution)
   local purge_at = slot_end(kept_until)
   local text = slot_text(purge_at)
   check_slot(call, purge_at, text)
-  if is_plain then call.ended.plain_at, call.ended.plain_text = purge_at, text end
+  if is_plain then ended.plain_at, ended.plain_text = purge_at, text end
   return purge_at, text
 end
 
@@ -60,14 +65,14 @@ end
 
 -- Files a terminal execution under the time of its purge, when the call settles.
 function ff.retain(call, id, purge_at)
-  local slot = call.ended.slots[purge_at]
+  local slot = ended.slots[purge_at]
   slot.size = slot.size + 1
   slot[slot.size] = id
   if slot.size >= LIMIT.max_unsettled then settle_slot(call, slot) end
 end
 
 function ff.settle_endings(call)
-  for _, slot in pairs(call.ended.slots) do
+  for _, slot in pairs(ended.slots) do
     if slot.size > 0 then settle_slot(call, slot) end
   end
 end

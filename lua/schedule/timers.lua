@@ -23,7 +23,11 @@ end
 
 -- The timers in the hands of the call, after a look at them.
 function ff.timers_of(call)
-  return ff.seen_index(call, call.base .. KEY.timers)
+  local timers = call.timers
+  if timers then return timers end
+  timers = ff.seen_index(call, call.base .. KEY.timers)
+  call.timers = timers
+  return timers
 end
 
 -- Reads what the next timer depends on, where it was loaded and not read.
@@ -37,7 +41,7 @@ function ff.set_timer(call, execution)
   read_times(execution)
   local _, at = ff.next_timer(execution)
   local member = TIMER.execution .. execution.id
-  local timers = ff.index(call, call.base .. KEY.timers)
+  local timers = ff.timers_of(call)
   if at then
     local text = ff.digits(at)
     ff.add_noted(timers, text, at, member, text)
@@ -49,12 +53,12 @@ end
 -- Takes the entry of an execution that ends away, if it can have one.
 function ff.stop_timer(call, execution)
   if execution.situation == SITUATION.ready and execution.bounds == '' then return end
-  ff.remove(ff.index(call, call.base .. KEY.timers), TIMER.execution .. execution.id)
+  ff.remove(ff.timers_of(call), TIMER.execution .. execution.id)
 end
 
 -- Once everything is written: says so when a timer came to be the first, so that no loop sleeps past it.
 function ff.announce_timers(call)
-  local timers = call.indexes[call.base .. KEY.timers]
+  local timers = call.timers
   local note = timers and ff.note_of_new_first(timers)
   if note then ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. note) end
 end

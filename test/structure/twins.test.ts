@@ -238,3 +238,10 @@ describe('the library', () => {
     expect(guilty.map(([path]) => path)).toEqual([]);
   });
 });
+
+test('a call begins with everything that any file says of calls', () => {
+  const begun = new Set(matchesOf(files['core/call.lua'] ?? '', /\bcall\.(\w+)[^=\n]* = /g));
+  for (const [, names] of (files['core/call.lua'] ?? '').matchAll(/^ +((?:call\.\w+, )*call\.\w+) = /gm))
+    for (const [, name] of (names as string).matchAll(/call\.(\w+)/g)) begun.add(name as string);
+  expect(matchesOf(all, /\bcall\.(\w+)/g).filter((name) => !begun.has(name))).toEqual([]);
+});
