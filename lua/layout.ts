@@ -118,6 +118,9 @@ export const KEPT_INDEXES = 16;
 /** Most headers that the library remembers as it wrote them. */
 export const KNOWN_HEADERS = 1_024;
 
+/** Most settings of deployments that the library remembers as it read them. */
+export const KNOWN_SETTINGS = 64;
+
 /** Most texts of where executions belong that the library remembers as readable. */
 export const KNOWN_NAMINGS = 1_024;
 

@@ -100,6 +100,19 @@ end
 server.register_function(LIBRARY.prefix .. 'execute', execute)
 server.register_function({ function_name = LIBRARY.prefix .. 'advance', callback = execute, flags = { 'allow-oom' } })
 
+-- KEYS[1] is the record of the deployment. ARGV: its text as the caller knows it, its text from now on.
+-- Answers 1, or 0 when the record is another one: nothing was done.
+server.register_function({
+  function_name = LIBRARY.prefix .. 'configure',
+  callback = function(keys, argv)
+    if not command then ff.bind() end
+    if command('GET', keys[1]) ~= argv[1] then return 0 end
+    command('SET', keys[1], argv[2])
+    return 1
+  end,
+  flags = { 'allow-oom' },
+})
+
 -- ARGV: what `ff.open_call` takes, then the name of the read and its arguments.
 server.register_function({
   function_name = LIBRARY.prefix .. 'read',

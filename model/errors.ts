@@ -180,6 +180,16 @@ export const BOUNDARY_ERRORS = {
     false,
     'Open the backend with the partition configuration that was chosen at first boot.',
   ),
+  settings_mismatch: entry(
+    'unavailable',
+    false,
+    'Leave the option out, or change the deployment for all its processes by `configureDeployment`.',
+  ),
+  settings_changed: entry(
+    'unavailable',
+    true,
+    'The settings of the deployment changed while they were read; the call did not run. Repeat it.',
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type RejectionCode = keyof typeof REJECTIONS;

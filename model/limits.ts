@@ -23,6 +23,8 @@ export const LIMITS = {
   maxTags: 64,
   maxTagKeyBytes: 128,
   maxTagValueBytes: 1_024,
+  /** Keys of tags by which a deployment indexes executions (ruling 17). */
+  maxIndexedTags: 16,
   /** Capabilities of one execution or worker: tokens, and bytes of the comma-joined list. */
   maxCapabilities: 256,
   maxCapabilityListBytes: 4_096,

@@ -37,6 +37,7 @@ import type { EngineError } from '../model/errors.js';
 import type { BackendLabel } from '../model/handle.js';
 import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../model/machine.js';
 import type { PartitionConfig } from '../model/partition.js';
+import type { DeploymentSettings, GivenSettings } from './settings.js';
 
 /** The answer to one command of a batch. */
 export type CommandResult<Name extends OperationName = OperationName> =
@@ -120,6 +121,15 @@ export interface Backend extends OperationMethods, QueryMethods {
   readonly label: BackendLabel;
   /** How the deployment is partitioned, as stored at its first boot. */
   readonly partitions: PartitionConfig;
+  /** What all processes of the deployment share, as this one knows it: a process learns of a change with its next call. */
+  readonly settings: DeploymentSettings;
+  /**
+   * Changes settings for all processes of the deployment, running ones included, and answers them. What stays out stays as
+   * it is; the same change again changes nothing, and brings partitions that were not reached up to date.
+   * @throws EngineError `invalid_input`, and what calls throw
+   * @example await backend.configureDeployment({ retentionMs: 3 * 86_400_000 });
+   */
+  configureDeployment(changes: GivenSettings): Promise<DeploymentSettings>;
   /**
    * Carries out commands of one partition in order, each with its own answer, in one atomic step and one round
    * trip. Commands that others send at the same moment can share the step, and run between these. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,

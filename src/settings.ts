@@ -1,29 +1,90 @@
-/** What a deployment sets, whichever backend it is on. */
+/**
+ * What a deployment sets, whichever backend it is on. What changes shared state is settled once for all processes
+ * (ruling 17); how long a call may take is each process's own.
+ */
 import { z } from 'zod';
-import { durationMs, integer } from '../model/core/fields.js';
+import { durationMs, integer, tagKey } from '../model/core/fields.js';
 import { EngineError } from '../model/errors.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 
-const settings = z.object({
+const shared = {
   retentionMs: durationMs.default(DEFAULTS.retentionMs),
   logMaxEntries: integer(1, LIMITS.maxInteger).default(DEFAULTS.logMaxEntries),
+  indexedTags: z
+    .array(tagKey)
+    .max(LIMITS.maxIndexedTags, { error: `must name at most ${LIMITS.maxIndexedTags} tags` })
+    .transform((keys) => [...new Set(keys)].sort())
+    .default([]),
+};
+const sharedSettings = z.object(shared);
+const settings = z.object({
+  ...shared,
   callTimeoutMs: integer(1, LIMITS.maxLeaseTtlMs).default(DEFAULTS.callTimeoutMs),
 });
 
-export interface BackendSettings {
-  /** Life of a terminal execution before it is purged, ms. */
+/** Settings that all processes of a deployment share. */
+export interface SharedSettings {
+  /** Life of a terminal execution before it is purged, ms; 24 h unless set. */
   readonly retentionMs: number;
-  /** Log entries kept per partition. */
+  /** Log entries kept per partition, approximately; 100,000 unless set. */
   readonly logMaxEntries: number;
+  /** Keys of tags by which executions are indexed when they get them, ascending; at most 16, none unless set. */
+  readonly indexedTags: readonly string[];
+}
+
+/** The settings of a deployment, and how often they were changed. */
+export interface DeploymentSettings extends SharedSettings {
+  /** 1 at first boot; raised by every change. */
+  readonly version: number;
+}
+
+export interface BackendSettings extends SharedSettings {
   /** Longest time a call may take, ms. */
   readonly callTimeoutMs: number;
 }
 
-/** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */
-export function parseSettings(options: Partial<BackendSettings>): BackendSettings {
-  const parsed = settings.safeParse(options);
+/** Settings as callers give them. */
+export type GivenSettings = { readonly [Name in keyof SharedSettings]?: SharedSettings[Name] | undefined };
+
+export const SHARED_SETTINGS = [
+  'retentionMs',
+  'logMaxEntries',
+  'indexedTags',
+] as const satisfies readonly (keyof SharedSettings)[];
+
+/** The text of a setting: equal ones have equal texts. */
+export const settingText = (value: SharedSettings[keyof SharedSettings] | undefined): string => String(value ?? '');
+
+function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = String(issue?.path[0] ?? 'options');
   throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
 }
+
+/** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */
+export function parseSettings(
+  options: GivenSettings & { readonly callTimeoutMs?: number | undefined },
+): BackendSettings {
+  return checked(settings.safeParse(options));
+}
+
+/** The shared settings of a record, or of options, with their defaults. @throws EngineError `invalid_input` */
+export function parseSharedSettings(given: unknown): SharedSettings {
+  return checked(sharedSettings.safeParse(given));
+}
+
+/** Settings after a change. @throws EngineError `invalid_input` for a name that is no setting, or a value that cannot be */
+export function changedSettings(now: SharedSettings, changes: GivenSettings): SharedSettings {
+  for (const name of Object.keys(changes)) {
+    if (!(SHARED_SETTINGS as readonly string[]).includes(name))
+      throw new EngineError('invalid_input', `${name}: is no setting; there are ${SHARED_SETTINGS.join(', ')}.`, {
+        detail: { field: name },
+      });
+  }
+  const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+  return parseSharedSettings({ ...now, ...given });
+}
+
+export const sameSettings = (a: SharedSettings, b: SharedSettings): boolean =>
+  SHARED_SETTINGS.every((name) => settingText(a[name]) === settingText(b[name]));

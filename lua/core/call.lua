@@ -9,6 +9,27 @@ function ff.digits(number)
   return last_text
 end
 
+-- What the deployment sets, by the text that calls carry; the same text comes again and again.
+local known_settings, settings_count = {}, 0
+
+-- What a call says of the deployment's settings: version, most entries of a log, retention, and the indexed tags.
+local function settings_of(text)
+  local settings = known_settings[text]
+  if settings then return settings end
+  local version, log_max_entries, retention_ms, tags = string.match(text, '^(%d+)\t(%d+)\t(%d+)\t([^\t]*)$')
+  if not version then error({ err = 'ERR flowfabric: the settings of the call are unreadable' }) end
+  local indexed_tags = {}
+  for key in string.gmatch(tags, '[^,]+') do indexed_tags[key] = true end
+  settings = {
+    version = tonumber(version), log_max_entries = log_max_entries, retention_ms = tonumber(retention_ms),
+    -- By key; nothing when there are none.
+    indexed_tags = tags ~= '' and indexed_tags or nil,
+  }
+  if settings_count == LIMIT.known_settings then known_settings, settings_count = {}, 0 end
+  known_settings[text], settings_count = settings, settings_count + 1
+  return settings
+end
+
 -- What was written into headers, by their logs, and what else was known then. Every call that changes a partition writes
 -- its header: one that reads as it was written need not be parsed, and what was known then still holds.
 local written, written_count = {}, 0
@@ -23,6 +44,7 @@ function ff.note_header(call, text)
   end
   known.text, known.generation, known.sequence, known.time = text, call.generation, call.sequence, call.time
   known.newest_leaf, known.highest_id, known.trimmed_at = call.newest_leaf, call.highest_id, call.trimmed_at
+  known.standing, known.version = call.standing, call.version
 end
 
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
@@ -35,6 +57,7 @@ local function read_position(call)
     local known = written[call.log_key]
     if known and known.text == text then
       call.newest_leaf, call.highest_id, call.trimmed_at = known.newest_leaf, known.highest_id, known.trimmed_at
+      call.standing, call.version = known.standing, known.version
       return known.generation, known.sequence, known.time
     end
     local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
@@ -59,7 +82,9 @@ local function begin(call, log_key, argv, at)
   local base = string.sub(log_key, 1, -1 - #KEY.log)
   -- "<prefix>{fp:<n>}:", the start of every key of the partition.
   call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
-  call.log_max_entries, call.retention_ms, call.leaves_inputs = argv[at], argv[at + 1], argv[at + 2] == '1'
+  call.settings, call.leaves_inputs = settings_of(argv[at]), argv[at + 1] == '1'
+  -- The newest version of the settings that the partition has seen, and what stands of it in the header.
+  call.version, call.standing = 1, ''
   -- The newest entry of the log; whether this call has written one; when the log was trimmed last.
   call.generation, call.sequence, call.time, call.appended, call.trimmed_at = '', 0, 0, false, false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
@@ -73,7 +98,16 @@ local function begin(call, log_key, argv, at)
   call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
 end
 
--- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], log_max_entries, retention_ms, `1` when
+-- A call of a process that knows older settings than the partition has seen does not run: it reads them and comes again.
+-- One that knows newer ones brings them (ruling 17).
+local function compare_settings(call)
+  local version = call.settings.version
+  if version < call.version then error({ err = 'SETTINGS are of version ' .. call.version }) end
+  call.version = version
+  ff.stand(call)
+end
+
+-- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], the settings of the deployment, `1` when
 -- inputs that have keys of their own stay there, and what the function says besides.
 -- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
@@ -86,7 +120,8 @@ function ff.open_call(keys, argv)
   -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
   if time > now and time <= now + LIMIT.max_clock_lead_ms then now, now_text = time, ff.digits(time) end
   call.now, call.now_text = now, now_text
-  return call, at + 3
+  if call.settings.version ~= call.version then compare_settings(call) end
+  return call, at + 2
 end
 
 -- The wire form of the partition, "{fp:<n>}".

@@ -57,7 +57,7 @@ function ff.append(call, event, subject, ...)
     command('XADD', call.log_key, next_position(call), event, subject, ...)
   else
     call.trimmed_at = call.sequence
-    command('XADD', call.log_key, 'MAXLEN', '~', call.log_max_entries, next_position(call), event, subject, ...)
+    command('XADD', call.log_key, 'MAXLEN', '~', call.settings.log_max_entries, next_position(call), event, subject, ...)
   end
 end
 
@@ -88,6 +88,7 @@ function ff.close_log(call)
   end
   local thousands, rest = position_digits(call.sequence)
   local position = call.generation .. '\t' .. thousands .. rest .. '\t' .. call.now_text
+  if call.standing ~= '' then position = position .. '\t' .. call.standing end
   command('HSET', call.header_key, HEADER.position, position)
   ff.note_header(call, position)
 end

@@ -1,10 +1,13 @@
 -- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
 -- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
--- until which ends of executions are. A partition without marks runs none of this.
+-- until which ends of executions are. A partition without marks runs none of this. Behind the marks stands what lasts: the
+-- version of the deployment's settings, once they were changed.
 
 function ff.read_marks(call, marks)
-  local watched, ends_until = string.match(marks, '^\t(w?)(%d*)$')
+  local watched, ends_until, standing, version = string.match(marks, '^\t(w?)(%d*)(\t?v?(%d*))$')
   if not watched then return end
+  call.standing, call.version = standing, tonumber(version) or 1
+  if watched == '' and ends_until == '' then return end
   call.marks = true
   call.watched = watched == 'w'
   if ends_until ~= '' then
@@ -14,8 +17,15 @@ function ff.read_marks(call, marks)
 end
 
 function ff.marks_text(call)
-  if not call.watched and not call.ends_until then return '' end
-  return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '')
+  local standing = call.standing
+  if not call.watched and not call.ends_until and standing == '' then return '' end
+  return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '') .. standing
+end
+
+-- What lasts has changed: the header is written, whatever else the call does.
+function ff.stand(call)
+  call.standing = call.version > 1 and '\tv' .. ff.digits(call.version) or ''
+  call.marks, call.marked = true, true
 end
 
 -- The first entry of a call uses a mark up, and ends one whose time is over.

@@ -40,7 +40,7 @@ function ff.check_ending(call, execution)
   ff.timers_of(call)
   local is_plain = execution.rules == '' and execution.bounds == ''
   if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
-  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or tonumber(call.retention_ms)
+  local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.settings.retention_ms
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
   if execution.bounds ~= '' then

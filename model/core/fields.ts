@@ -183,14 +183,13 @@ export const kinds = withWireForm(
   { texts: ['kinds'], encode: (value) => [((value as readonly string[] | undefined) ?? []).join('\t')] },
 );
 
+export const tagKey = z.string().refine((key) => key.length <= LIMITS.maxTagKeyBytes && TAG_KEY_PATTERN.test(key), {
+  error: `must match ${TAG_KEY_PATTERN.source} and have at most ${LIMITS.maxTagKeyBytes} characters`,
+});
+
 /** A map of tags; keys are kept in byte order so that two equal maps are one text. */
 export const tags = z
-  .record(
-    z.string().refine((key) => key.length <= LIMITS.maxTagKeyBytes && TAG_KEY_PATTERN.test(key), {
-      error: `must match ${TAG_KEY_PATTERN.source} and have at most ${LIMITS.maxTagKeyBytes} characters`,
-    }),
-    text(LIMITS.maxTagValueBytes),
-  )
+  .record(tagKey, text(LIMITS.maxTagValueBytes))
   .refine((map) => Object.keys(map).length <= LIMITS.maxTags, { error: `must have at most ${LIMITS.maxTags} tags` })
   .transform((map) => {
     const keys = Object.keys(map);

@@ -16,7 +16,7 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
-import type { Context, Decision, Settings } from '../../model/core/operation.js';
+import type { Context, Decision } from '../../model/core/operation.js';
 import type {
   AnnouncementKind,
   AnnouncementListener,
@@ -28,7 +28,13 @@ import type {
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
-import { parseSettings } from '../settings.js';
+import {
+  changedSettings,
+  parseSharedSettings,
+  sameSettings,
+  type DeploymentSettings,
+  type GivenSettings,
+} from '../settings.js';
 import { WakeListeners, type WakeListener } from '../wake-listeners.js';
 import { Announcer } from './announcer.js';
 import { IndexedStore } from './indexed-store.js';
@@ -40,6 +46,8 @@ export interface MemoryOptions {
   readonly retentionMs?: number | undefined;
   /** Log entries kept per partition. Default 100 000. */
   readonly logMaxEntries?: number | undefined;
+  /** Keys of tags by which executions are indexed, at most 16. Default none. */
+  readonly indexedTags?: readonly string[] | undefined;
   /** The clock, ms since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -82,21 +90,21 @@ class MemoryBackend {
   private readonly stores: IndexedStore[];
   private readonly wakes = new Wakes();
   private readonly announcer = new Announcer();
-  private readonly settings: Settings;
+  settings: DeploymentSettings;
   private readonly now: () => number;
   private closed = false;
 
   constructor(options: MemoryOptions) {
     this.partitions = parsePartitionConfig({ count: 1, ...options.partitions });
-    const { retentionMs, logMaxEntries } = parseSettings(options);
-    this.settings = { retentionMs };
+    const { retentionMs, logMaxEntries, indexedTags } = options;
+    this.settings = { version: 1, ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) };
     this.now = options.now ?? Date.now;
-    this.stores = Array.from({ length: this.partitions.count }, (_, index) => this.newStore(index, logMaxEntries));
+    this.stores = Array.from({ length: this.partitions.count }, (_, index) => this.newStore(index));
   }
 
-  private newStore(index: number, logMaxEntries: number): IndexedStore {
+  private newStore(index: number): IndexedStore {
     const partition = partitionKeyOf(index);
-    const store: IndexedStore = new IndexedStore(logMaxEntries, {
+    const store: IndexedStore = new IndexedStore(this.settings.logMaxEntries, {
       onHead: (execution) => {
         const { laneId, executionKind, requiredCapabilities } = execution;
         this.wakes.work(laneId, () => {
@@ -111,6 +119,16 @@ class MemoryBackend {
       onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),
     });
     return store;
+  }
+
+  configureDeployment(changes: GivenSettings): DeploymentSettings {
+    this.assertOpen();
+    const { version, ...now } = this.settings;
+    const next = changedSettings(now, changes);
+    if (sameSettings(now, next)) return this.settings;
+    this.settings = { version: version + 1, ...next };
+    for (const store of this.stores) store.limitLog(next.logMaxEntries);
+    return this.settings;
   }
 
   run(name: OperationName, args: unknown): unknown {
@@ -207,6 +225,10 @@ export function memory(options: MemoryOptions = {}): Backend {
   const backend = {
     label: engine.label,
     partitions: engine.partitions,
+    get settings() {
+      return engine.settings;
+    },
+    configureDeployment: async (changes: GivenSettings) => engine.configureDeployment(changes),
     execute: async (commands: readonly Command[]) => engine.runBatch(commands),
     listLanes: async (page = {}) => engine.listLanes(page),
     ping: async () => void engine.serverTime(),

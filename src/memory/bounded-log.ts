@@ -2,16 +2,26 @@
 import type { Event, LoggedEvent } from '../../model/events.js';
 
 export class BoundedLog {
-  /** A ring: the event with sequence `s` sits at `(s - 1) % maxEntries`. */
-  private readonly ring: Event[] = [];
+  /** A ring: the event with sequence `s` sits at `(s - 1 - first) % maxEntries`. */
+  private ring: Event[] = [];
   private last = 0;
+  /** Position before the one that sits at the start of the ring. */
+  private first = 0;
 
   /** `maxEntries`: entries kept, at least 1; `Infinity` keeps all. */
-  constructor(private readonly maxEntries: number) {}
+  constructor(private maxEntries: number) {}
+
+  /** Keeps so many entries from now on; what is more is forgotten at once. */
+  limit(maxEntries: number): void {
+    const kept = this.read(this.last - Math.min(maxEntries, this.ring.length), maxEntries);
+    this.maxEntries = maxEntries;
+    this.ring = kept.map(({ event }) => event);
+    this.first = this.last - this.ring.length;
+  }
 
   append(event: Event): void {
     // While the ring is not full, this is its end.
-    this.ring[this.last % this.maxEntries] = event;
+    this.ring[(this.last - this.first) % this.maxEntries] = event;
     this.last += 1;
   }
 
@@ -21,7 +31,7 @@ export class BoundedLog {
     const to = Math.min(this.last, from + limit - 1);
     const entries: LoggedEvent[] = [];
     for (let sequence = from; sequence <= to; sequence++) {
-      entries.push({ sequence, event: this.ring[(sequence - 1) % this.maxEntries] as Event });
+      entries.push({ sequence, event: this.ring[(sequence - 1 - this.first) % this.maxEntries] as Event });
     }
     return entries;
   }

@@ -139,6 +139,11 @@ export class IndexedStore implements Store {
     this.partition.bytes[slot].set(executionId, Buffer.from(bytes));
   }
 
+  /** How many entries the log keeps from now on. */
+  limitLog(maxEntries: number): void {
+    this.log.limit(maxEntries);
+  }
+
   leaveTo(applier: Applier | undefined): void {
     this.partition.header.applier = applier;
   }

@@ -15,6 +15,30 @@ import {
 
 export const operatingScenarios: readonly ConformanceScenario[] = [
   {
+    name: 'the settings of a deployment are changed for all that comes',
+    options: { retentionMs: 60_000 },
+    async run(engine) {
+      const { backend } = engine;
+      assert.equal(backend.settings.retentionMs, 60_000);
+      const end = async (): Promise<string> => {
+        const executionId = await create(engine);
+        await backend.completeExecution({ executionId, fence: fenceOf(await take(engine)) });
+        return executionId;
+      };
+      const before = await end();
+      const { version } = backend.settings;
+      const changed = await backend.configureDeployment({ retentionMs: 600_000, logMaxEntries: 500 });
+      assert.deepEqual(changed, { version: version + 1, retentionMs: 600_000, logMaxEntries: 500, indexedTags: [] });
+      assert.deepEqual(backend.settings, changed);
+      assert.equal((await backend.configureDeployment({ retentionMs: 600_000 })).version, version + 1);
+      await refused(backend.configureDeployment({ logMaxEntries: 0 }), 'invalid_input');
+      const after = await end();
+      await engine.advance(300_000);
+      assert.equal(await backend.describeExecution({ executionId: before }), undefined);
+      assert.equal(await stateOf(engine, after), 'completed');
+    },
+  },
+  {
     name: 'held work keeps its place and is not claimed until it is released',
     async run(engine) {
       const { backend } = engine;

@@ -18,7 +18,8 @@ import type { Backend, CommandResult, ListLanesPage } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage } from '../lanes.js';
 import { refusal } from '../refusal.js';
-import type { BackendSettings } from '../settings.js';
+import type { DeploymentSettings, GivenSettings } from '../settings.js';
+import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
 import { primariesOf } from './connection/clients.js';
 import type { CallRetrier } from './connection/call-retrier.js';
@@ -63,33 +64,50 @@ interface Commands extends StagingClient {
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]>;
 }
 
+export interface BackendParts {
+  readonly connection: Connection;
+  readonly partitions: PartitionConfig;
+  readonly prefix: string;
+  readonly kind: LibraryKind;
+  /** Settled. */
+  readonly record: DeploymentRecord;
+  readonly clock: TestClock | undefined;
+  readonly sizes: Sizes;
+}
+
+/** Partitions that are told of changed settings at once. */
+const TOLD_AT_ONCE = 64;
+
 export class ValkeyBackend {
   readonly label = 'valkey';
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
   private readonly functionRead: string;
-  private readonly settings: readonly string[];
+  readonly partitions: PartitionConfig;
   private readonly calls: Coalescer;
   private readonly client: Client;
   private readonly attempts: CallRetrier;
   private closed = false;
 
-  constructor(
-    private readonly connection: Connection,
-    readonly partitions: PartitionConfig,
-    private readonly prefix: string,
-    kind: LibraryKind,
-    { retentionMs, logMaxEntries }: BackendSettings,
-    private readonly clock: TestClock | undefined,
-    private readonly sizes: Sizes,
-  ) {
+  private readonly connection: Connection;
+  private readonly prefix: string;
+  private readonly record: DeploymentRecord;
+  private readonly clock: TestClock | undefined;
+  private readonly sizes: Sizes;
+
+  constructor({ connection, partitions, prefix, kind, record, clock, sizes }: BackendParts) {
+    this.connection = connection;
+    this.partitions = partitions;
+    this.prefix = prefix;
+    this.record = record;
+    this.clock = clock;
+    this.sizes = sizes;
     this.client = connection.client;
     this.attempts = connection.retrier;
     const { functionPrefix } = library(kind);
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
-    this.settings = [String(logMaxEntries), String(retentionMs)];
     this.calls = new Coalescer({
       send: (partition, commands) =>
         this.decide(partition, commands, {
@@ -156,6 +174,26 @@ export class ValkeyBackend {
       (primariesOf(this.client)[0] as NonNullable<ReturnType<typeof primariesOf>[0]>).time(),
     );
     return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  }
+
+  get settings(): DeploymentSettings {
+    return this.record.settings;
+  }
+
+  /** Changes the record, then brings the new settings to every partition: a call without commands does it. */
+  async configureDeployment(changes: GivenSettings): Promise<DeploymentSettings> {
+    await this.attempts.make(() => this.record.change(changes));
+    const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
+    for (let from = 0; from < partitions.length; from += TOLD_AT_ONCE) {
+      await Promise.all(
+        partitions
+          .slice(from, from + TOLD_AT_ONCE)
+          .map((partition) =>
+            this.call(this.functionAdvance, callKeys(this.prefix, partition), this.header(), this.attempts.fromNow()),
+          ),
+      );
+    }
+    return this.settings;
   }
 
   async ping(): Promise<void> {
@@ -269,7 +307,7 @@ export class ValkeyBackend {
   }
 
   private header(leavesPayloads = false): WireArgument[] {
-    const header = [...this.settings, leavesPayloads ? '1' : '0'];
+    const header = [this.record.settingsText, leavesPayloads ? '1' : '0'];
     return this.clock === undefined ? header : [String(this.clock.now()), ...header];
   }
 
@@ -289,12 +327,15 @@ export class ValkeyBackend {
   private call(
     name: string,
     keys: readonly string[],
-    argv: readonly WireArgument[],
+    argv: WireArgument[],
     deadline: number,
     staging?: Staging,
   ): Promise<WireReply> {
+    const settingsAt = this.clock === undefined ? 0 : 1;
     return this.attempts.make(() => {
       staging?.send(this.commands);
+      // They may have been read anew since the call was made the first time.
+      argv[settingsAt] = this.record.settingsText;
       // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
       return this.commands.fcallBuffer(name, keys.length, keys, argv);
     }, deadline);
@@ -307,6 +348,10 @@ export function asBackend(engine: ValkeyBackend): Backend {
     label: engine.label,
     partitions: engine.partitions,
     execute: (commands: readonly Command[]) => engine.runBatch(commands),
+    get settings() {
+      return engine.settings;
+    },
+    configureDeployment: (changes: GivenSettings) => engine.configureDeployment(changes),
     listLanes: (page = {}) => engine.listLanes(page),
     ping: () => engine.ping(),
     serverTime: () => engine.serverTime(),

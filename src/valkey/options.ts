@@ -17,10 +17,16 @@ export interface ValkeyOptions extends ConnectionOptions {
   readonly prefix?: string | undefined;
   /** How the deployment is partitioned. Settled at its first boot; a later boot that asks for something else is refused. */
   readonly partitions?: Partial<PartitionConfig> | undefined;
-  /** Life of a terminal execution before it is purged, ms. Default 24 h. */
+  /**
+   * Life of a terminal execution before it is purged, ms. Default 24 h. Like the other settings that all processes share,
+   * settled at the first boot of the deployment: a later boot that asks for something else is refused, and
+   * `configureDeployment` changes it for all.
+   */
   readonly retentionMs?: number | undefined;
-  /** Log entries kept per partition, approximately. Default 100 000. */
+  /** Log entries kept per partition, approximately. Default 100 000. Shared, like `retentionMs`. */
   readonly logMaxEntries?: number | undefined;
+  /** Keys of tags by which executions are indexed, at most 16. Default none. Shared, like `retentionMs`. */
+  readonly indexedTags?: readonly string[] | undefined;
   /** Longest time a call may take, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
   readonly callTimeoutMs?: number | undefined;
   /** Who puts the function library on the server. Default `load`. */
@@ -38,6 +44,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([
   'partitions',
   'retentionMs',
   'logMaxEntries',
+  'indexedTags',
   'callTimeoutMs',
   'library',
   'onNotice',

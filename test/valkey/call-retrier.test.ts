@@ -22,6 +22,7 @@ beforeEach(() => {
   retrier = new CallRetrier({
     label: 'node:1',
     deadlines,
+    refreshSettings: () => Promise.resolve(),
     bringLibrary: () => bringing(),
     connectionFault: () => connection,
   });

@@ -37,7 +37,9 @@ async function opened(options: ValkeyOptions = {}): Promise<Backend> {
 /** The library as a process of another version brings it. */
 function ofBuild(build: number): string {
   const { source, hash } = own;
-  const other = source.replace(/(return \{ \d+, )\d+(?=, )/, `$1${build}`).replaceAll(hash, `build-${build}`);
+  const other = source
+    .replace(new RegExp(`(return \\{ \\d+, )\\d+(?=, "${hash}")`), `$1${build}`)
+    .replaceAll(hash, `build-${build}`);
   expect(other).not.toBe(source);
   return other;
 }
@@ -222,4 +224,68 @@ test('a deployment that was replaced by another one under the same prefix is tol
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await until(() => notices.length > 0);
   expect(notices[0]).toMatchObject({ code: 'partition_mismatch', detail: { stored: '6', config: '5' } });
+});
+
+test('processes learn of changed settings with their next call, whoever changes them', async () => {
+  const first = await opened({ partitions: { count: 3 }, retentionMs: 60_000 });
+  const second = await opened();
+  expect(second.settings).toEqual({ version: 1, retentionMs: 60_000, logMaxEntries: 100_000, indexedTags: [] });
+  const changed = await first.configureDeployment({ retentionMs: 120_000, indexedTags: ['team.name', 'a.b'] });
+  expect(changed).toEqual({ ...second.settings, version: 2, retentionMs: 120_000, indexedTags: ['a.b', 'team.name'] });
+  expect(second.settings.version).toBe(1);
+  expect((await create(second, `{fp:2}:${randomUUID()}`)).kind).toBe('created');
+  expect(second.settings).toEqual(changed);
+  // The same again is no change, and a read tells as much as a command.
+  expect((await second.configureDeployment({ retentionMs: 120_000 })).version).toBe(2);
+  await second.configureDeployment({ logMaxEntries: 5_000 });
+  expect((await first.readCounts({ partition: '{fp:1}' })).lanes).toEqual([]);
+  expect(first.settings).toEqual({ ...changed, version: 3, logMaxEntries: 5_000 });
+  expect(await codeOf(opened({ retentionMs: 60_000 }))).toBe('settings_mismatch');
+  expect((await opened({ retentionMs: 120_000, indexedTags: ['team.name', 'a.b'] })).settings.version).toBe(3);
+});
+
+test('calls of stale processes do not run, and changes that meet do not lose each other', async () => {
+  const processes = await Promise.all([1, 2, 3, 4].map(() => opened({ partitions: { count: 2 } })));
+  const changes = [
+    { retentionMs: 61_000 },
+    { logMaxEntries: 7_000 },
+    { indexedTags: ['x.y'] },
+    { retentionMs: 62_000 },
+  ];
+  await Promise.all(processes.map((each, i) => each.configureDeployment(changes[i] as object)));
+  const [last] = processes as [Backend];
+  await create(last);
+  expect(last.settings).toMatchObject({ version: 5, logMaxEntries: 7_000, indexedTags: ['x.y'] });
+  // The record of a version that no partition has seen, and a partition that is ahead of the record.
+  const position = await admin.hget('ff:{fp:0}:header', 'p');
+  expect(position).toMatch(/\tv5$/);
+  await admin.hset('ff:{fp:0}:header', 'p', (position ?? '').replace(/5$/, '6'));
+  const events = await admin.xlen('ff:{fp:0}:log');
+  expect(await codeOf(create(last))).toBe('settings_changed');
+  expect(await admin.xlen('ff:{fp:0}:log')).toBe(events);
+});
+
+test('a server that comes back empty gets the newest settings that a living process knows', async () => {
+  const stale = await opened({ callTimeoutMs: 5_000 });
+  const fresh = await opened({ callTimeoutMs: 5_000 });
+  await fresh.configureDeployment({ retentionMs: 90_000 });
+  await server.restart();
+  await until(async () => JSON.parse((await admin.get('ff:deployment').catch(() => null)) ?? '{}').version === 2);
+  await create(fresh);
+  await create(stale);
+  expect([stale.settings, fresh.settings]).toMatchObject([{ retentionMs: 90_000 }, { retentionMs: 90_000 }]);
+});
+
+test('settings are checked', async () => {
+  const backend = await opened();
+  expect(await codeOf(backend.configureDeployment({ retention: 1 } as object))).toBe('invalid_input');
+  expect(await codeOf(backend.configureDeployment({ indexedTags: ['Team'] }))).toBe('invalid_input');
+  const many = Array.from({ length: 17 }, (_, i) => `a.k${i}`);
+  expect(await codeOf(backend.configureDeployment({ indexedTags: many }))).toBe('invalid_input');
+  expect(backend.settings.version).toBe(1);
+  await admin.set(
+    'bad:deployment',
+    JSON.stringify({ count: 1, placement: 'spread', contract: own.contract, version: 'x' }),
+  );
+  expect(await codeOf(opened({ prefix: 'bad:' }))).toBe('corruption');
 });

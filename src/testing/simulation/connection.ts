@@ -143,6 +143,9 @@ export class SimulatedConnection {
     const backend: Record<string | symbol, unknown> = {
       label: 'valkey',
       partitions: server.store.partitions,
+      settings: server.store.settings,
+      configureDeployment: (...args: Parameters<Backend['configureDeployment']>) =>
+        this.ask('configureDeployment', '', () => server.store.configureDeployment(...args)),
       execute: (commands: readonly Command[]) => this.send([...commands]),
       listLanes: (page?: { cursor?: string; limit?: number }) =>
         this.ask('listLanes', '', () => server.store.listLanes(page)),

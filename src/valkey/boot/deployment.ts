@@ -1,80 +1,152 @@
 /**
- * The record of a deployment, which the first process writes and every later one agrees with: how it is partitioned, and
- * the contract of its data. Beside it, the newest build of the library that the deployment ever had. Both are written
- * again when a server comes back empty while processes live.
+ * The record of a deployment, which the first process writes and every later one agrees with: how it is partitioned, the
+ * contract of its data, and the settings that all processes share (ruling 17). Beside it, the newest build of the library
+ * that the deployment ever had. Both are written again when a server comes back empty while processes live.
  */
 import { CONTRACT } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import { parsePartitionConfig, partitionConfig, type PartitionConfig } from '../../../model/partition.js';
+import {
+  changedSettings,
+  parseSharedSettings,
+  sameSettings,
+  SHARED_SETTINGS,
+  settingText,
+  type DeploymentSettings,
+  type GivenSettings,
+} from '../../settings.js';
 import type { Client } from '../connection/clients.js';
 import { buildsKey, deploymentKey } from '../keys.js';
 
 /** Records that were written before they named it are of this contract. */
 const FIRST_CONTRACT = 1;
+/** Settings of a record that names no version. */
+const FIRST_VERSION = 1;
+/** A change meets another one at most so often. */
+const MAX_CHANGES = 16;
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** What the record says: its text, and what was read in it. */
+interface Known {
+  /** Members that this process does not know included. */
+  readonly text: string;
+  readonly partitions: PartitionConfig;
+  readonly settings: DeploymentSettings;
+  /** The settings as calls carry them. */
+  readonly settingsText: string;
+}
+
+/** Changes the record where it is as it is known. Answers whether it was. */
+export type ReplaceRecord = (key: string, known: string, text: string) => Promise<boolean>;
 
 export class DeploymentRecord {
-  /** The text of the record, as this process found or wrote it: members that it does not know included. */
-  private text: string | undefined;
+  private known: Known | undefined;
   /** The newest build that this process knows of, by library. */
   private readonly newest = new Map<string, number>();
+  private readonly key: string;
 
   constructor(
     private readonly client: Client,
     private readonly prefix: string,
     /** The contract that this process speaks. */
     private readonly contract = CONTRACT,
-  ) {}
+    private readonly replace: ReplaceRecord = () => Promise.resolve(false),
+  ) {
+    this.key = deploymentKey(prefix);
+  }
 
-  /**
-   * Settles the partitioning: the first process writes it, every later one must agree.
-   * @throws EngineError `partition_mismatch`, `library_mismatch`, `invalid_input`, `corruption`
-   */
-  async settle(wanted: Partial<PartitionConfig> | undefined): Promise<PartitionConfig> {
-    const key = deploymentKey(this.prefix);
-    const config = parsePartitionConfig(wanted ?? {});
-    await this.client.set(key, JSON.stringify({ ...config, contract: this.contract }), 'NX');
-    const text = (await this.client.get(key)) ?? '';
-    const record = recordOf(text);
-    const stored = partitionConfig.safeParse(record);
-    if (!stored.success) throw new EngineError('corruption', `${key} does not hold a partition configuration.`);
-    const contract = record?.['contract'] ?? FIRST_CONTRACT;
-    if (contract !== this.contract) {
-      throw new EngineError(
-        'library_mismatch',
-        `${key} is of contract ${String(contract)}, this process speaks contract ${this.contract}; one prefix has data of one contract.`,
-        { detail: { field: 'contract', stored: String(contract), config: String(this.contract) } },
-      );
-    }
-    for (const name of ['count', 'placement'] as const) {
-      const value = wanted?.[name];
-      if (value !== undefined && value !== stored.data[name]) {
-        throw new EngineError('partition_mismatch', `${name}: stored=${stored.data[name]}, config=${value}.`, {
-          detail: { field: name, stored: String(stored.data[name]), config: String(value) },
-        });
-      }
-    }
-    this.text = text;
-    return stored.data;
+  /** The settings as this process knows them. */
+  get settings(): DeploymentSettings {
+    return this.current.settings;
+  }
+
+  get settingsText(): string {
+    return this.current.settingsText;
   }
 
   /**
-   * Writes the record again where it is gone.
+   * Settles partitioning and settings: the first process writes them, every later one must agree with what it names.
+   * @throws EngineError `partition_mismatch`, `settings_mismatch`, `library_mismatch`, `invalid_input`, `corruption`
+   */
+  async settle(wanted: Partial<PartitionConfig> | undefined, given: GivenSettings = {}): Promise<PartitionConfig> {
+    const { key, client, contract } = this;
+    const config = { ...parsePartitionConfig(wanted ?? {}), contract, ...parseSharedSettings(given) };
+    await client.set(key, JSON.stringify(config), 'NX');
+    const known = this.read((await client.get(key)) ?? '');
+    for (const name of ['count', 'placement'] as const) {
+      const value = wanted?.[name];
+      if (value !== undefined && value !== known.partitions[name])
+        throw mismatch('partition_mismatch', name, String(known.partitions[name]), String(value));
+    }
+    for (const name of SHARED_SETTINGS) {
+      const [stored, value] = [settingText(known.settings[name]), settingText(config[name])];
+      if (given[name] !== undefined && stored !== value) throw mismatch('settings_mismatch', name, stored, value);
+    }
+    this.known = known;
+    return known.partitions;
+  }
+
+  /** Reads the record anew. @throws EngineError `settings_changed` when it is not newer than what is known */
+  async refresh(): Promise<void> {
+    const found = this.read((await this.client.get(this.key)) ?? '');
+    if (found.settings.version <= this.settings.version)
+      throw new EngineError(
+        'settings_changed',
+        `${this.key} is of version ${found.settings.version}, and the partition has seen newer settings.`,
+      );
+    this.known = found;
+  }
+
+  /**
+   * Changes settings for all processes. Those that know older ones learn of it with their next call.
+   * @throws EngineError `invalid_input`, `settings_changed` when others change them all the time
+   */
+  async change(changes: GivenSettings): Promise<void> {
+    for (let tries = 0; tries < MAX_CHANGES; tries++) {
+      const text = (await this.client.get(this.key)) ?? '';
+      const found = this.read(text);
+      const { version, ...now } = found.settings;
+      const next = changedSettings(now, changes);
+      if (sameSettings(now, next)) {
+        this.known = found;
+        return;
+      }
+      const changed = JSON.stringify({ ...membersOf(text), ...next, version: version + 1 });
+      if (await this.replace(this.key, text, changed)) {
+        this.known = this.read(changed);
+        return;
+      }
+    }
+    throw new EngineError('settings_changed', `${this.key} was changed ${MAX_CHANGES} times meanwhile.`);
+  }
+
+  /**
+   * Writes the record again where it is gone, or of older settings; takes newer ones over.
    * @throws EngineError `partition_mismatch` when another one is there by now
    */
   async restore(): Promise<void> {
-    if (this.text === undefined) return;
-    const key = deploymentKey(this.prefix);
-    await this.client.set(key, this.text, 'NX');
-    const found = recordOf((await this.client.get(key)) ?? '');
-    const own = recordOf(this.text);
+    const own = this.known;
+    if (own === undefined) return;
+    await this.client.set(this.key, own.text, 'NX');
+    const text = (await this.client.get(this.key)) ?? '';
+    const found = membersOf(text);
+    const members = membersOf(own.text);
     for (const name of ['count', 'placement', 'contract']) {
       const stored = String(found?.[name] ?? (name === 'contract' ? FIRST_CONTRACT : ''));
-      const config = String(own?.[name] ?? (name === 'contract' ? FIRST_CONTRACT : ''));
+      const config = String(members?.[name] ?? (name === 'contract' ? FIRST_CONTRACT : ''));
       if (stored !== config)
-        throw new EngineError('partition_mismatch', `${key} changed: ${name}: stored=${stored}, config=${config}.`, {
-          detail: { field: name, stored, config },
-        });
+        throw new EngineError(
+          'partition_mismatch',
+          `${this.key} changed: ${name}: stored=${stored}, config=${config}.`,
+          {
+            detail: { field: name, stored, config },
+          },
+        );
     }
+    const there = this.read(text);
+    if (there.settings.version > own.settings.version) this.known = there;
+    else if (there.settings.version < own.settings.version) await this.replace(this.key, text, own.text);
   }
 
   /** The newest build of a library that this deployment ever had, 0 when it had none. */
@@ -89,13 +161,59 @@ export class DeploymentRecord {
     this.newest.set(library, newest);
     await this.client.zadd(buildsKey(this.prefix), 'GT', newest, library);
   }
+
+  private get current(): Known {
+    if (this.known === undefined) throw new EngineError('invariant_violation', 'The deployment is not settled.');
+    return this.known;
+  }
+
+  /** @throws EngineError `corruption`, `library_mismatch` */
+  private read(text: string): Known {
+    const { key } = this;
+    const members = membersOf(text);
+    const stored = partitionConfig.safeParse(members);
+    if (!stored.success) throw new EngineError('corruption', `${key} does not hold a partition configuration.`);
+    const contract = members?.['contract'] ?? FIRST_CONTRACT;
+    if (contract !== this.contract) {
+      throw new EngineError(
+        'library_mismatch',
+        `${key} is of contract ${String(contract)}, this process speaks contract ${this.contract}; one prefix has data of one contract.`,
+        { detail: { field: 'contract', stored: String(contract), config: String(this.contract) } },
+      );
+    }
+    const settings = settingsIn(key, members);
+    return { text, partitions: stored.data, settings, settingsText: textOf(settings) };
+  }
 }
 
+function settingsIn(key: string, members: Members | undefined): DeploymentSettings {
+  const version = members?.['version'] ?? FIRST_VERSION;
+  if (!Number.isSafeInteger(version) || (version as number) < FIRST_VERSION)
+    throw new EngineError('corruption', `${key} has no version of its settings.`);
+  try {
+    return { version: version as number, ...parseSharedSettings(members) };
+  } catch (error) {
+    throw new EngineError('corruption', `${key} does not hold settings.`, { cause: error });
+  }
+}
+
+/** The settings as the library reads them. */
+const textOf = ({ version, logMaxEntries, retentionMs, indexedTags }: DeploymentSettings): string =>
+  [version, logMaxEntries, retentionMs, indexedTags.join(',')].join('\t');
+
+const mismatch = (
+  code: 'partition_mismatch' | 'settings_mismatch',
+  field: string,
+  stored: string,
+  config: string,
+): EngineError =>
+  new EngineError(code, `${field}: stored=${stored}, config=${config}.`, { detail: { field, stored, config } });
+
 /** The members of a record; nothing when it is none. */
-function recordOf(text: string): Record<string, unknown> | undefined {
+function membersOf(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value !== null ? (value as Members) : undefined;
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@
  */
 import type { Valkey } from 'iovalkey';
 import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
-import type { LibraryKind } from '../../../lua/library.js';
+import { CONTRACT, library, type LibraryKind } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import type { Backend } from '../../backend.js';
 import { parseSettings } from '../../settings.js';
@@ -25,7 +25,7 @@ import { faultOf, NotYet } from '../connection/faults.js';
 import { connectionFault, nameOf } from '../connection/node-faults.js';
 import { checkOptionNames, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
 import { WakeSubscriber } from '../wakes/subscriber.js';
-import { DeploymentRecord } from './deployment.js';
+import { DeploymentRecord, type ReplaceRecord } from './deployment.js';
 import { LibraryKeeper } from './library.js';
 import { proveRights } from './rights.js';
 import { checkServer, serverInfo } from './server-check.js';
@@ -38,7 +38,7 @@ import { Upkeep } from './upkeep.js';
  *
  * @throws EngineError `transport_failed`, `call_timeout`, `certificate_refused`, `server_refused`, `server_clients_full`,
  * `server_not_ready`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch`, `partition_mismatch`,
- * `invalid_input`
+ * `settings_mismatch`, `invalid_input`
  * @example const backend = await valkey({ url: 'valkey://localhost:6379' });
  * @example const backend = await valkey({ url: 'valkeys://cache.example:6379', tls: { ca: await readFile('ca.pem') } });
  * @example const backend = await valkey({ sentinels: ['s1:26379', 's2:26379', 's3:26379'], name: 'main' });
@@ -65,15 +65,15 @@ async function open(
 ): Promise<ValkeyBackend> {
   const address = addressOf(options);
   const prefix = parsePrefix(options.prefix);
-  const settings = parseSettings(options);
-  const deadlines = new Deadlines(settings.callTimeoutMs);
+  const { callTimeoutMs } = parseSettings(options);
+  const deadlines = new Deadlines(callTimeoutMs);
   let client: Client | undefined;
   try {
     client = await connected(address, deadlines);
     const boot = new Boot(client, address.label, deadlines, prefix, kind, options);
     const partitions = await boot.run();
     const connection = boot.connection();
-    return new ValkeyBackend(connection, partitions, prefix, kind, settings, clock, sizes);
+    return new ValkeyBackend({ connection, partitions, prefix, kind, record: boot.record, clock, sizes });
   } catch (error) {
     client?.disconnect();
     deadlines.close();
@@ -139,7 +139,7 @@ async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> 
 
 /** The steps behind the connection. Each is made again within its time when the server cannot take it for a moment. */
 class Boot {
-  private readonly record: DeploymentRecord;
+  readonly record: DeploymentRecord;
   private readonly keeper: LibraryKeeper;
   private readonly retrier: CallRetrier;
   private readonly mode: LibraryMode;
@@ -155,13 +155,17 @@ class Boot {
     private readonly options: ValkeyOptions,
   ) {
     this.mode = options.library ?? 'load';
-    this.record = new DeploymentRecord(client, prefix);
+    const configure = `${library(kind).functionPrefix}configure`;
+    const replace = async (...[key, known, text]: Parameters<ReplaceRecord>): Promise<boolean> =>
+      (await client.fcall(configure, 1, key, known, text)) === 1;
+    this.record = new DeploymentRecord(client, prefix, CONTRACT, replace);
     this.keeper = new LibraryKeeper(client, this.record, kind);
     const { mode, keeper } = this;
     this.retrier = new CallRetrier({
       label,
       deadlines,
       bringLibrary: () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
+      refreshSettings: () => this.record.refresh(),
       connectionFault: () => connectionFault(client),
     });
   }
@@ -172,7 +176,7 @@ class Boot {
       for (const node of primariesOf(client)) checkServer(await retrier.make(() => serverInfo(node)), nameOf(node));
     }
     // Refused before the library changes anything for those who use the deployment already.
-    const partitions = await retrier.make(() => record.settle(options.partitions));
+    const partitions = await retrier.make(() => record.settle(options.partitions, options));
     await retrier.make(() => this.bringOnce());
     this.partitionCount = partitions.count;
     this.missing = await retrier.make(() => this.proveRights());

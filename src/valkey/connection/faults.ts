@@ -41,6 +41,8 @@ const SERVER_FAULTS: readonly ServerFault[] = [
     passes: false,
     lasts: true,
   },
+  // The partition has seen newer settings of the deployment (lua/core/call.lua): the call did not run.
+  { says: /^SETTINGS\b/, code: 'settings_changed', passes: true },
   // An index, a log or a header that is none (lua/core/call.lua): nothing was written.
   { says: /^(WRONGTYPE|DAMAGED)\b/, code: 'corruption', passes: false },
   { says: /unknown (command|subcommand)/i, code: 'unsupported_server', passes: false },
@@ -73,6 +75,11 @@ const serverFault = (error: unknown): ServerFault | undefined => {
 
 export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
+}
+
+/** Whether the call knew older settings of the deployment than the partition. */
+export function areSettingsStale(error: unknown): boolean {
+  return isReply(error) && /^SETTINGS\b/.test(error.message);
 }
 
 /** Whether the client library had no connection to send the call on. */
