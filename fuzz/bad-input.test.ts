@@ -55,6 +55,28 @@ async function populate({ backend }: TestEngine): Promise<void> {
 
 const owner = { executionId: RUNNING, fence: FENCE, attemptIndex: 0 };
 
+const GRANT = {
+  grantId: uuid(80),
+  laneId: 'lane',
+  workerId: 'w',
+  workerInstanceId: 'w-1',
+  strict: true,
+  workerCapabilities: [SECRET],
+  kinds: ['k'],
+  grantTtlMs: 1_000,
+  capabilityHash: 'hash',
+  routeSnapshotJson: '{}',
+  admissionSummary: 'admitted',
+};
+const CLAIM = {
+  grantId: uuid(80),
+  laneId: 'lane',
+  workerId: 'w',
+  workerInstanceId: 'w-1',
+  leaseId: uuid(81),
+  leaseTtlMs: 5_000,
+};
+
 /** Valid arguments of everything that can be called. */
 const VALID: { [Name in OperationName | QueryName]: object } = {
   createExecution: {
@@ -137,6 +159,26 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   getExecutionTags: { executionId: RUNNING },
   holdExecution: { executionId: idOf(4), reason: 'r', requestedBy: 'ann' },
   releaseHold: { executionId: RUNNING, reason: 'r', requestedBy: 'ann' },
+  issueClaimGrant: { executionId: RUNNING, ...GRANT },
+  issueReclaimGrant: { executionId: RUNNING, ...GRANT },
+  claimExecution: { executionId: idOf(3), ...CLAIM, attemptId: uuid(82) },
+  claimResumedExecution: { executionId: idOf(3), ...CLAIM },
+  reclaimExecution: { executionId: RUNNING, ...CLAIM, attemptId: uuid(82), maxReclaimCount: 3 },
+  issueGrantAndClaim: {
+    executionId: idOf(4),
+    laneId: 'lane',
+    leaseDurationMs: 5_000,
+    leaseId: uuid(81),
+    attemptId: uuid(82),
+  },
+  scanEligibleExecutions: {
+    partition: PARTITION,
+    laneId: 'lane',
+    among: 'lost',
+    workerCapabilities: [SECRET],
+    kinds: ['k'],
+    limit: 5,
+  },
   readExecutionInfo: { executionId: RUNNING },
   readExecutionState: { executionId: RUNNING },
   readExecutionContext: { executionId: RUNNING },

@@ -12,7 +12,15 @@ import { fold } from '../model/evolve.js';
 import { compareBytes, partitionKeyOf } from '../model/ids.js';
 import { encodeCursor } from '../model/partition/cursor.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
-import { QUERIES, type AnyDecision, type Command, type QueryName } from '../model/machine.js';
+import {
+  QUERIES,
+  type AnyDecision,
+  type Command,
+  type OperationName,
+  type OutcomeOf,
+  type QueryName,
+} from '../model/machine.js';
+import type { ClaimedExecution } from '../model/schedule/claim.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';
@@ -313,8 +321,7 @@ class DifferentialRun {
     if (!decision.ok) return;
     if (command.name === 'createExecution' && decision.outcome.kind === 'created')
       this.created.push(command.args.executionId);
-    if (decision.outcome.kind !== 'claimed') return;
-    for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) {
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of claimsOf(decision.outcome)) {
       this.fences.set(executionId, [...(this.fences.get(executionId) ?? []), { leaseId, leaseEpoch, attemptId }]);
     }
   }
@@ -345,6 +352,12 @@ class DifferentialRun {
   private expectEqual(subject: Subject, what: string, expected: unknown, got: unknown): void {
     if (!isDeepStrictEqual(expected, got)) throw new Divergence(subject.name, what, expected, got, this.steps);
   }
+}
+
+/** What a worker owns by an answer. */
+function claimsOf(outcome: OutcomeOf<OperationName>): readonly ClaimedExecution[] {
+  if (outcome.kind === 'claimed') return outcome.executions;
+  return outcome.kind === 'acquired' ? [outcome] : [];
 }
 
 /** Every execution that a claim took or, at its cap, ended. */

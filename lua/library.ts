@@ -27,6 +27,7 @@ import {
 import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
+import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { codecFile, recordCodecFile } from './codec.js';
 import { commandsIn } from './commands.js';
@@ -141,6 +142,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       max_clock_lead_ms: MAX_CLOCK_LEAD_MS,
       priority_step: PRIORITY_STEP,
       reclaim_band: RECLAIM_BAND,
+      first_waiting_score: `${FIRST_WAITING_SCORE}`,
       retention_slot_ms: RETENTION_SLOT_MS,
       min_retention_ms: MIN_RETENTION_MS,
       keep_for_good: KEEP_FOR_GOOD,

@@ -26,6 +26,8 @@ const entry = (family: ErrorFamily, retryable: boolean, hint: string): Catalogue
 
 /** Codes with which a transition refuses a command. A refusal changes nothing and writes no event. */
 export const REJECTIONS = {
+  /** Mostly the boundary's; a transition refuses an argument that contradicts what is stored. */
+  invalid_input: entry('validation', false, 'Correct the named argument.'),
   execution_not_found: entry(
     'not_found',
     false,
@@ -68,6 +70,11 @@ export const REJECTIONS = {
     false,
     'The execution was handed back too often; finish it or let its lease lapse.',
   ),
+  capability_mismatch: entry(
+    'validation',
+    false,
+    'The worker lacks what the detail names; grant the execution to another worker, or take another execution.',
+  ),
   execution_not_eligible: entry(
     'contention',
     false,
@@ -80,6 +87,32 @@ export const REJECTIONS = {
     'The execution was replayed as often as its policy allows (`maxReplayCount`); create a new one.',
   ),
   too_many_tags: entry('validation', false, 'Use fewer tags: those that are set stay, and tags cannot be removed.'),
+  grant_already_exists: entry(
+    'state',
+    false,
+    'Another worker may take the execution; skip it. It returns to its queue when the grant lapses unused.',
+  ),
+  execution_not_leaseable: entry(
+    'contention',
+    false,
+    'The execution does not wait for a worker any more; drop the grant and ask for other work.',
+  ),
+  use_claim_resumed_execution: entry(
+    'contention',
+    false,
+    'An interrupted attempt goes on: call claimResumedExecution; the grant is good for it.',
+  ),
+  not_a_resumed_execution: entry(
+    'contention',
+    false,
+    'No attempt was interrupted: call claimExecution; the grant is good for it.',
+  ),
+  invalid_claim_grant: entry(
+    'contention',
+    false,
+    'There is no such grant for this worker: it was used, it lapsed, or it is of another worker. Ask for a new one.',
+  ),
+  claim_grant_expired: entry('contention', false, 'The grant was not used in time; ask for a new one.'),
   cursor_lost: entry(
     'state',
     false,
@@ -94,7 +127,6 @@ export const REJECTIONS = {
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
-  invalid_input: entry('validation', false, 'Correct the named argument.'),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
   invalid_capabilities: entry(
     'validation',

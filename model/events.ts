@@ -4,10 +4,11 @@
  */
 import type { EventDeclaration, EventOf } from './core/event.js';
 import { executionEvents } from './execution/events.js';
+import { grantEvents } from './grant/events.js';
 import { leaseEvents } from './lease/events.js';
 import { partitionEvents } from './partition/events.js';
 
-export const EVENTS = { ...executionEvents, ...leaseEvents, ...partitionEvents } as const;
+export const EVENTS = { ...executionEvents, ...leaseEvents, ...grantEvents, ...partitionEvents } as const;
 
 export type EventType = keyof typeof EVENTS;
 export type Event = { [Type in EventType]: EventOf<(typeof EVENTS)[Type]> }[EventType];

@@ -14,9 +14,13 @@ const VERSION = 'h1';
 const BACKEND_LABELS = ['memory', 'valkey'] as const;
 export type BackendLabel = (typeof BACKEND_LABELS)[number];
 
+/** How the owner that a handle stands for came to own. `suspended` is reserved: of work that waits for a signal. */
+export const HANDLE_KINDS = ['fresh', 'reclaimed', 'resumed', 'suspended'] as const;
+export type HandleKind = (typeof HANDLE_KINDS)[number];
+
 const handlePayload = z.object({
   backend: z.enum(BACKEND_LABELS),
-  kind: z.enum(['fresh', 'reclaimed', 'resumed']),
+  kind: z.enum(HANDLE_KINDS),
   executionId: field.executionId,
   attemptIndex: field.attemptIndex,
   attemptId: field.uuid,

@@ -34,6 +34,8 @@ export const LIMITS = {
   /** Lease length, ms. */
   minLeaseTtlMs: 1_000,
   maxLeaseTtlMs: 86_400_000,
+  /** For how long a grant can be used, ms. */
+  maxGrantTtlMs: 60_000,
   /** Executions that one claim call may take, and commands that one call may carry. */
   maxClaimCount: 100,
   /** Kinds that one claim may name. */
@@ -68,6 +70,8 @@ export const DEFAULTS = {
   partitionCount: 16,
   /** Length of a lease: how soon the work of a worker that died is taken over (ruling 51). */
   leaseTtlMs: 10_000,
+  /** For how long a grant can be used, ms (spec 05 section 8.1). */
+  grantTtlMs: 5_000,
   maxRetries: 3,
   backoffInitialDelayMs: 1_000,
   backoffMaxDelayMs: 60_000,

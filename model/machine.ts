@@ -24,6 +24,11 @@ import {
 import { replayExecution } from './execution/replay.js';
 import { getExecutionTags, setExecutionTags } from './execution/tags.js';
 import { listExecutionSummaries } from './listing/list.js';
+import { claimExecution, claimResumedExecution } from './grant/claim.js';
+import { issueClaimGrant, issueReclaimGrant } from './grant/issue.js';
+import { issueGrantAndClaim } from './grant/operator-claim.js';
+import { reclaimExecution } from './grant/reclaim.js';
+import { scanEligibleExecutions } from './grant/scan.js';
 import { beginAttempt } from './lease/begin.js';
 import { markLeaseExpiredIfDue } from './lease/mark-expired.js';
 import { releaseLease } from './lease/release.js';
@@ -64,6 +69,12 @@ export const OPERATIONS = {
   blockExecutionForAdmission,
   blockRoute,
   unblockExecution,
+  issueClaimGrant,
+  issueReclaimGrant,
+  claimExecution,
+  claimResumedExecution,
+  reclaimExecution,
+  issueGrantAndClaim,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -80,6 +91,7 @@ export const QUERIES = {
   listPartitionLanes,
   readCounts,
   listQueueHeads,
+  scanEligibleExecutions,
   readLog,
 } as const;
 

@@ -18,6 +18,7 @@ export type Among =
   | 'delayed'
   | 'held'
   | 'blocked'
+  | 'granted'
   | 'terminal'
   | 'missing';
 export interface Pick {

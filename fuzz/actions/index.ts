@@ -7,6 +7,7 @@ import type { Command } from '../../model/machine.js';
 import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { executionActions, executionReads } from './execution.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
+import { grantActions, grantReads } from './grant.js';
 import { leaseActions } from './lease.js';
 import { operatingActions } from './operating.js';
 import { partitionActions } from './partition.js';
@@ -19,10 +20,11 @@ const GENERATORS = {
   ...leaseActions,
   ...scheduleActions,
   ...operatingActions,
+  ...grantActions,
   ...partitionActions,
 } as const;
 
-const READS: readonly Reads[] = [executionReads, scheduleReads];
+const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads];
 
 type Drawn = {
   [Name in keyof typeof GENERATORS]: (typeof GENERATORS)[Name] extends Generator<infer Choices>

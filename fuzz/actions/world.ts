@@ -4,6 +4,7 @@ import {
   isBlocked,
   isClaimable,
   isDelayed,
+  isGranted,
   isHeld,
   isReclaimable,
   isRunnable,
@@ -40,6 +41,7 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
   delayed: ({ situation }) => isDelayed(situation),
   held: isHeld,
   blocked: ({ situation }) => isBlocked(situation),
+  granted: isGranted,
   terminal: ({ situation }) => isTerminal(situation),
   missing: () => false,
 };

@@ -25,6 +25,7 @@ export function viewOfMoment(
     schedule: {
       claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
       heads: () => [],
+      eligible: () => [],
       due: (at) =>
         state !== undefined && (nextTimerAt(state) ?? Infinity) <= at ? [{ kind: 'execution', entity: state }] : [],
       purgeable: (at) => (ended && (state.dueAt ?? Infinity) <= at ? [state.executionId] : []),

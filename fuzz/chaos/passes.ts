@@ -5,7 +5,10 @@ import type { OutcomeOf } from '../../model/machine.js';
 type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
 /** The part of a pass's outcome that follows from its events. */
-export type PassSummary = Pick<Applied, 'promoted' | 'leasesExpired' | 'purged' | 'attemptsTimedOut' | 'expired'>;
+export type PassSummary = Pick<
+  Applied,
+  'promoted' | 'leasesExpired' | 'grantsLapsed' | 'purged' | 'attemptsTimedOut' | 'expired'
+>;
 
 /** What a pass would say that made these entries. */
 export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
@@ -14,6 +17,7 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
   return {
     promoted: count('execution_promoted'),
     leasesExpired: count('lease_expired'),
+    grantsLapsed: count('grant_lapsed'),
     purged: count('execution_purged'),
     attemptsTimedOut: events.flatMap((event) => (event.type === 'retry_scheduled' ? [event.executionId] : [])),
     expired: events.flatMap((event) =>
@@ -23,11 +27,13 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
 }
 
 /** What a pass said that it did. */
-export function summaryOfAnswer({ promoted, leasesExpired, purged, attemptsTimedOut, expired }: Applied): PassSummary {
-  return { promoted, leasesExpired, purged, attemptsTimedOut, expired };
+export function summaryOfAnswer(applied: Applied): PassSummary {
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired } = applied;
+  return { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired };
 }
 
 /** How many entries a pass made, by what it said. */
-export function entriesOf({ promoted, leasesExpired, purged, attemptsTimedOut, expired }: PassSummary): number {
-  return promoted + leasesExpired + purged + attemptsTimedOut.length + expired.length;
+export function entriesOf(pass: PassSummary): number {
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired } = pass;
+  return promoted + leasesExpired + grantsLapsed + purged + attemptsTimedOut.length + expired.length;
 }

@@ -1,12 +1,12 @@
 -- block_execution_for_admission, block_route, unblock_execution: see model/execution/block.ts
 
-local load = ff.loader('naming', 'given', 'needs', 'fence')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing')
 
 -- Why an execution cannot be blocked, if it cannot.
 local function obstacle_of(execution)
   if not execution then return 'execution_not_found' end
   if ff.is_terminal(execution.situation) then return 'execution_not_active' end
-  if not ff.is_queued(execution) or ff.is_reclaimable(execution.situation) then return 'execution_not_eligible' end
+  if execution.situation ~= SITUATION.ready or ff.is_held(execution) then return 'execution_not_eligible' end
   return nil
 end
 

@@ -165,6 +165,7 @@ end
 function ff.apply.execution_held(call, execution, held_by, reason)
   local key = execution.key
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
+  ff.withdraw_grant(call, execution)
   ff.note_extra(execution, FIELD.hold)
   ff.tally(call, ff.lane_of(execution), nil, LIMIT.held)
   ff.shelve(call, LIMIT.held, execution.id)
@@ -234,7 +235,8 @@ end
 -- What follows it, and its time, stay as they are.
 function ff.apply.execution_blocked(call, execution, situation, detail)
   local key = execution.key
-  ff.dequeue(call, execution)
+  if ff.is_queued(execution) then ff.dequeue(call, execution) end
+  ff.withdraw_grant(call, execution)
   command('HSET', key, FIELD.life, ff.become(call, execution, situation, ''),
     FIELD.blocking_detail, ff.fit(key, FIELD.blocking_detail, detail))
   ff.append(call, EVENT.execution_blocked, execution.id, situation, detail)

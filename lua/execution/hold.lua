@@ -1,6 +1,6 @@
 -- hold_execution, release_hold: see model/execution/hold.ts
 
-local load = ff.loader('naming', 'given', 'needs', 'fence', 'edits')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'edits')
 
 function ff.decide.hold_execution(call, execution_id, reason, requested_by)
   local execution = load(call, execution_id)
@@ -8,6 +8,7 @@ function ff.decide.hold_execution(call, execution_id, reason, requested_by)
   if ff.is_terminal(execution.situation) then return ff.not_active(execution) end
   if ff.is_held(execution) then return { KIND.already_satisfied, 'already_held' } end
   if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
+  if ff.is_granted(execution) then ff.timers_of(call) end
   return { KIND.held, PUBLIC_STATE[execution.situation] }, ff.apply.execution_held, execution, requested_by, reason
 end
 

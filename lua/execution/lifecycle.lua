@@ -17,9 +17,14 @@ function ff.is_held(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.hold, 1, true) ~= nil
 end
 
+-- Whether a worker has a grant to take an execution, and no other claim takes it: an extra too.
+function ff.is_granted(execution)
+  return execution.extras ~= '' and string.find(execution.extras, FIELD.grant, 1, true) ~= nil
+end
+
 -- Whether an execution stands in its queue: the one place that says so, with `isQueued` of the model.
 function ff.is_queued(execution)
-  return ff.is_claimable(execution.situation) and not ff.is_held(execution)
+  return ff.is_claimable(execution.situation) and not ff.is_held(execution) and not ff.is_granted(execution)
 end
 
 function ff.is_delayed(situation)
@@ -92,12 +97,28 @@ function ff.end_hold(call, execution)
   command('HDEL', execution.key, FIELD.hold, FIELD.hold_reason)
 end
 
+-- Nobody in particular may take an execution any longer. The caller writes `life`, and the timer.
+function ff.end_grant(execution)
+  if not ff.is_granted(execution) then return end
+  ff.drop_extra(execution, FIELD.grant)
+  execution.grant, execution.grant_expires_at = '', ''
+  command('HDEL', execution.key, FIELD.grant)
+end
+
+-- Takes a grant away before its time. The caller writes `life`. Needs bounds and timing loaded.
+function ff.withdraw_grant(call, execution)
+  if not ff.is_granted(execution) then return end
+  ff.end_grant(execution)
+  ff.set_timer(call, execution)
+end
+
 -- Ends an execution: one routine for every ending. Needs naming, bounds, needs, wait and timing loaded; `purge_at` is a
 -- number or nil, `purge_text` the same as a text. What follow are further fields and values.
 function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   leave_queue(call, execution)
   ff.stop_timer(call, execution)
   ff.end_hold(call, execution)
+  ff.end_grant(execution)
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
   if purge_at then ff.retain(call, execution.id, purge_at) end
@@ -107,6 +128,7 @@ end
 -- Makes an execution wait until a time; `until_at` is a number. What follow are further fields and values.
 function ff.wait(call, execution, situation, next_attempt, until_at, remaining_ms, ...)
   leave_queue(call, execution)
+  ff.end_grant(execution)
   execution.next_attempt = next_attempt
   local text = ff.digits(until_at)
   ff.note_extra(execution, FIELD.wait)

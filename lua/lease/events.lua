@@ -13,7 +13,8 @@ end
 function ff.apply.acquired(call, owner, take)
   local execution = take.execution
   local key, situation = execution.key, execution.situation
-  ff.dequeue(call, execution)
+  if ff.is_queued(execution) then ff.dequeue(call, execution) end
+  ff.end_grant(execution)
   ff.tally(call, execution.queue.lane_id, situation, SITUATION.running)
   if take.timing ~= '' then ff.note_extra(execution, FIELD.timing) end
   if take.retries ~= '' then ff.note_extra(execution, FIELD.retries) end
@@ -27,14 +28,21 @@ function ff.apply.acquired(call, owner, take)
   end
   if take.retries ~= execution.retries then
     change[size + 1], change[size + 2] = FIELD.retries, ff.fit(key, FIELD.retries, take.retries)
+    size = size + 2
   end
+  -- An operator takes up parked or blocked work before its time.
+  if (execution.wait or '') ~= '' then change[size + 1], change[size + 2] = FIELD.wait, '' end
   command('HSET', unpack(change))
   -- Progress belongs to an attempt, not to the execution.
   if take.event == EVENT.execution_claimed and execution.progress ~= '' then
     command('HSET', key, FIELD.progress, '')
     command('HDEL', key, FIELD.progress_message)
   end
-  if situation == SITUATION.lease_revoked then command('HDEL', key, FIELD.lease_revoke_reason) end
+  if situation == SITUATION.lease_revoked then
+    command('HDEL', key, FIELD.lease_revoke_reason)
+  elseif ff.is_blocked(situation) then
+    command('HDEL', key, FIELD.blocking_detail)
+  end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
   if take.attempt == '' then

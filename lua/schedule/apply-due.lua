@@ -1,7 +1,10 @@
 -- apply_due: see model/schedule/apply-due.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant')
 local load_for_purge = ff.loader('naming', 'fence')
+
+-- What happens when one of these is due.
+local EVENT_OF = { delay = 'execution_promoted', lease = 'lease_expired', grant = 'grant_lapsed' }
 
 local JITTER_STEPS = 1000
 
@@ -21,6 +24,7 @@ function ff.due.execution(call, id, jitter)
   if execution.naming == '' then ff.damaged('naming is missing') end
   ff.read_timing(execution)
   ff.read_bounds(execution)
+  ff.read_grant(execution)
   local kind = ff.next_timer(execution)
   if not kind then ff.damaged('the record has a timer and nothing is due for it') end
   local step = { entity = execution, kind = kind }
@@ -30,7 +34,7 @@ function ff.due.execution(call, id, jitter)
     return step
   end
   ff.check_queue_of(call, execution)
-  step.apply = kind == 'delay' and ff.apply.execution_promoted or ff.apply.lease_expired
+  step.apply = ff.apply[EVENT_OF[kind]]
   return step
 end
 
@@ -124,7 +128,7 @@ end
 
 -- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
 local function reply_of(steps, broken)
-  local counts = { delay = 0, lease = 0, purge = 0 }
+  local counts = { delay = 0, lease = 0, grant = 0, purge = 0 }
   local timed_out, expired, others = {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]
@@ -146,7 +150,7 @@ local function reply_of(steps, broken)
     tally[#tally + 1] = kind
     tally[#tally + 1] = ff.digits(count)
   end
-  return { KIND.applied, '', counts.delay, counts.lease, counts.purge, timed_out, expired, tally, aside }
+  return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.purge, timed_out, expired, tally, aside }
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner)

@@ -12,7 +12,8 @@ local PENDING_TYPE = { [NEXT.retry] = ATTEMPT.retry, [NEXT.replay] = ATTEMPT.rep
 -- Queues that are looked at without asking which of them have work.
 local FEW_KINDS = 4
 
-local function tokens_of(text, pattern)
+-- The tokens of a list, as a set.
+function ff.tokens_of(text, pattern)
   local tokens = {}
   for token in string.gmatch(text, pattern) do tokens[token] = true end
   return tokens
@@ -24,7 +25,8 @@ local function set_of(list)
   return set
 end
 
-local function covers(offered, needs)
+-- Whether a worker that offers these tokens can do what needs those.
+function ff.covers(offered, needs)
   for token in string.gmatch(needs, '[^,]+') do
     if not offered[token] then return false end
   end
@@ -51,17 +53,17 @@ end
 -- The queues of a lane that a worker can serve.
 local function served_queues(call, lane_id, capabilities, kinds)
   local queues = {}
-  local wanted = kinds ~= '' and tokens_of(kinds, '[^\t]+')
+  local wanted = kinds ~= '' and ff.tokens_of(kinds, '[^\t]+')
   if wanted and capabilities == '' and count_of(wanted) <= FEW_KINDS then
     for kind in string.gmatch(kinds, '[^\t]+') do queues[#queues + 1] = ff.queue_of(call, lane_id, '', kind) end
     return queues
   end
-  local offered = tokens_of(capabilities, '[^,]+')
+  local offered = ff.tokens_of(capabilities, '[^,]+')
   local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
   add_opened(call, lane_id, names)
   for i = 1, #names do
     local needs, kind = string.match(names[i], '^([^\t]*)\t(.*)$')
-    if needs and (not wanted or wanted[kind]) and covers(offered, needs) then
+    if needs and (not wanted or wanted[kind]) and ff.covers(offered, needs) then
       queues[#queues + 1] = ff.queue_of(call, lane_id, needs, kind)
     end
   end
@@ -84,7 +86,8 @@ function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities,
   return offer
 end
 
-local function by_position(a, b)
+-- The order of a queue, for entries of several.
+function ff.by_position(a, b)
   if a.score ~= b.score then return a.score < b.score end
   return a.id < b.id
 end
@@ -117,7 +120,7 @@ local function candidates(call, group, limit)
     local entries = command('ZRANGE', queue.key, 0, limit - 1, 'WITHSCORES')
     for j = 1, #entries, 2 do heads[#heads + 1] = { id = entries[j], score = tonumber(entries[j + 1]), queue = queue } end
   end
-  table.sort(heads, by_position)
+  table.sort(heads, ff.by_position)
   local ids, of = {}, {}
   for i = 1, math.min(limit, #heads) do
     if group.bound and heads[i].score > group.bound then return ids, nil, of, heads[i].id end
@@ -151,10 +154,12 @@ local function load_rest(call, execution, queue)
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
 end
 
-local function exceeds_reclaim_cap(execution)
-  if not ff.is_reclaimable(execution.situation) then return false end
+-- Whether a lapsed execution has been reclaimed as often as it may be: as its policy says, or `or_cap`. One that
+-- `lapses` counts as lapsed. Needs retries and rules.
+function ff.exceeds_reclaim_cap(execution, or_cap, lapses)
+  if not (lapses or ff.is_reclaimable(execution.situation)) then return false end
   ff.read_retries(execution)
-  local cap = ff.rules(execution.rules).max_reclaim_count or LIMIT.default_max_reclaim_count
+  local cap = ff.rules(execution.rules).max_reclaim_count or or_cap or LIMIT.default_max_reclaim_count
   return ff.count(execution.lease_reclaim_count) >= cap
 end
 
@@ -164,7 +169,7 @@ local function timing_of(timeout_at, remaining_ms)
 end
 
 -- What the worker gets of an execution that nobody had before.
-local function take_first(call, group, execution, lease_id, attempt_id)
+function ff.take_first(call, group, execution, lease_id, attempt_id)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
   -- It can have ended before anybody had it, and be replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
@@ -181,7 +186,7 @@ local function take_first(call, group, execution, lease_id, attempt_id)
 end
 
 -- What the worker gets of an execution that was claimed before.
-local function take_again(call, group, execution, lease_id, attempt_id)
+function ff.take_again(call, group, execution, lease_id, attempt_id)
   local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
   if not epoch then ff.damaged('the fence is unreadable') end
   ff.read_retries(execution)
@@ -241,12 +246,12 @@ local function plan_one(call, group, id, queue, tickets, at)
     execution.fence = '1\t' .. tickets[at] .. '\t' .. tickets[at + 1]
   else
     load_rest(call, execution, queue)
-    if not is_first and exceeds_reclaim_cap(execution) then
+    if not is_first and ff.exceeds_reclaim_cap(execution) then
       local purge_at, purge_text = ff.check_ending(call, execution)
       take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
     else
       load_input(call, execution)
-      local take_it = is_first and take_first or take_again
+      local take_it = is_first and ff.take_first or ff.take_again
       take = take_it(call, group, execution, tickets[at], tickets[at + 1])
     end
   end
@@ -319,7 +324,7 @@ local function claim(call, group)
 end
 
 -- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
-local function tell(reply, size, execution, take)
+function ff.tell_claim(reply, size, execution, take)
   reply[size + 1] = execution.id
   -- Of a plain one the caller knows the rest: it brought the ids.
   reply[size + 2] = take and take.kind .. take.attempt_type or CLAIM_ROW.plain
@@ -345,7 +350,7 @@ local function answer(group)
     local take = takes[i]
     if not (take and take.is_end) then
       taken = taken + 1
-      size = tell(reply, size, executions[i], take)
+      size = ff.tell_claim(reply, size, executions[i], take)
     end
   end
   if taken == 0 then

@@ -1,8 +1,8 @@
 -- What happens by itself; the twin of model/schedule/timers.ts. An entity has at most one entry in the timers index: the
 -- earliest time at which something is due for it.
 
--- The next timer of an execution as kind and time, or nil. Needs life read, and attempt_timeout_at and
--- execution_deadline_at where they can be set.
+-- The next timer of an execution as kind and time, or nil. Needs life read, and attempt_timeout_at,
+-- execution_deadline_at and grant_expires_at where they can be set.
 function ff.next_timer(execution)
   local situation = execution.situation
   local kind, at
@@ -13,6 +13,9 @@ function ff.next_timer(execution)
   elseif ff.is_terminal(situation) then
     return nil
   end
+  -- A grant is good up to and including its last millisecond.
+  local grant_until = tonumber(execution.grant_expires_at)
+  if grant_until and (not at or grant_until + 1 <= at) then kind, at = 'grant', grant_until + 1 end
   -- Of two that are due at once, the one that ends more comes first.
   local timeout_at = tonumber(execution.attempt_timeout_at)
   if timeout_at and (not at or timeout_at <= at) and ff.is_active(situation) then kind, at = 'attempt_timeout', timeout_at end
@@ -34,6 +37,7 @@ end
 local function read_times(execution)
   if not execution.attempt_timeout_at and execution.timing then ff.read_timing(execution) end
   if not execution.execution_deadline_at and execution.bounds then ff.read_bounds(execution) end
+  if not execution.grant_expires_at and execution.grant then ff.read_grant(execution) end
 end
 
 -- Writes the entry of an execution: its next timer, or none.
@@ -52,7 +56,7 @@ end
 
 -- Takes the entry of an execution that ends away, if it can have one.
 function ff.stop_timer(call, execution)
-  if execution.situation == SITUATION.ready and execution.bounds == '' then return end
+  if execution.situation == SITUATION.ready and execution.bounds == '' and not ff.is_granted(execution) then return end
   ff.remove(ff.timers_of(call), TIMER.execution .. execution.id)
 end
 

@@ -12,16 +12,16 @@ import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { notActive, notEligible } from '../lease/fence.js';
 import type { ReadonlyExecution } from './facts.js';
-import { BLOCKS, isBlocked, isQueued, isReclaimable, isTerminal, SITUATIONS, type BlockReason } from './situation.js';
+import { BLOCKS, isBlocked, isHeld, isTerminal, SITUATIONS, type BlockReason } from './situation.js';
 
 const REJECTIONS = ['execution_not_found', 'execution_not_active', 'execution_not_eligible'] as const;
 type Refusal = Rejected<(typeof REJECTIONS)[number]>;
 
-/** Why an execution cannot be blocked, if it cannot. What an operator holds could not be claimed either. */
+/** Why an execution cannot be blocked, if it cannot. A block ends a grant; a hold keeps its work from being blocked. */
 function refusalOf(execution: ReadonlyExecution | undefined): Refusal | undefined {
   if (execution === undefined) return reject('execution_not_found');
   if (isTerminal(execution.situation)) return notActive(execution);
-  return isQueued(execution) && !isReclaimable(execution.situation) ? undefined : notEligible(execution);
+  return execution.situation === 'ready' && !isHeld(execution) ? undefined : notEligible(execution);
 }
 
 function blocked(executionId: string, at: number, blockingReason: BlockReason, blockingDetail: string): Event {
@@ -43,7 +43,7 @@ export const blockExecutionForAdmission = operation({
   ]),
   rejects: REJECTIONS,
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'blockingReason', 'blockingDetail'] },
   memory: 'frees',
   decide(view, { executionId, blockingReason, blockingDetail }, { now }) {
@@ -70,7 +70,7 @@ export const blockRoute = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'reasonDetail'] },
   memory: 'frees',
   decide(view, { executionId, reasonDetail }, { now }) {

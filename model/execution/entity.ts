@@ -1,5 +1,6 @@
 /** The execution as an entity: its facts, its recipes, its timer. */
 import { entity } from '../core/entity.js';
+import { grantRecipes } from '../grant/recipes.js';
 import { leaseRecipes } from '../lease/recipes.js';
 import { nextTimerAt } from '../schedule/timers.js';
 import { EXECUTION, executionFacts, type ReadonlyExecution } from './facts.js';
@@ -8,6 +9,6 @@ import { executionRecipes } from './recipes.js';
 export const executionEntity = entity({
   subject: EXECUTION,
   facts: executionFacts,
-  recipes: { ...executionRecipes, ...leaseRecipes },
+  recipes: { ...executionRecipes, ...leaseRecipes, ...grantRecipes },
   timerOf: (execution: ReadonlyExecution) => nextTimerAt(execution),
 });

@@ -106,6 +106,16 @@ export const executionFacts = fact.factTable({
     /** Last change by an operator or a user that is no transition: of priority, tags, a hold's end. */
     editedAt: fact.optionalNumber(),
   },
+  /** Who may take it, and until when; there is one only while nobody else can (spec 05 section 8.1). */
+  grant: {
+    /** The last millisecond in which it may be taken; unset while there is no grant. */
+    grantExpiresAt: fact.optionalNumber(),
+    grantId: fact.optionalId(),
+    grantWorkerId: fact.optionalText(),
+    grantWorkerInstanceId: fact.optionalText(),
+    /** Whether no other instance of the worker may take it. */
+    grantIsStrict: fact.flag(),
+  },
   progress: {
     progressPct: fact.optionalNumber(),
     progressUpdatedAt: fact.optionalNumber(),

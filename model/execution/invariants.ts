@@ -3,6 +3,7 @@ import { compareBytes } from '../ids.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS, MIN_RETENTION_MS, RETENTION_SLOT_MS } from '../limits.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
+import { OPERATOR } from '../grant/operator-claim.js';
 import { idempotencyId } from './idempotency.js';
 import type { ReadonlyExecution } from './facts.js';
 import {
@@ -385,7 +386,11 @@ export const executionRules: readonly LogRule[] = [
   },
   {
     name: 'an execution is not owned while its delay runs',
-    holds: ({ event, past }) => past?.delayUntil === undefined || !OF_OWNERS.has(event.type),
+    // An operator may take up an interrupted attempt before its time.
+    holds: ({ event, past }) =>
+      past?.delayUntil === undefined ||
+      !OF_OWNERS.has(event.type) ||
+      (event.type === 'execution_resumed' && past.grant?.workerId === OPERATOR),
   },
   {
     name: 'a delay that is over when it is asked for is none',

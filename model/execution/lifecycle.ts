@@ -2,8 +2,12 @@
 import type { Execution } from './facts.js';
 import type { Situation } from './situation.js';
 
-/** Moves the execution into a situation. `dueAt` is the time that belongs to it, see `Execution.dueAt`. */
+/**
+ * Moves the execution into a situation. `dueAt` is the time that belongs to it, see `Execution.dueAt`. A grant was given
+ * for the situation before.
+ */
 export function become(execution: Execution, situation: Situation, at: number, dueAt: number | undefined): void {
+  endGrant(execution);
   execution.situation = situation;
   execution.dueAt = dueAt;
   execution.lastTransitionAt = at;
@@ -40,6 +44,16 @@ export function forgetRun(execution: Execution): void {
   execution.progressPct = undefined;
   execution.progressMessage = undefined;
   execution.progressUpdatedAt = undefined;
+}
+
+/** Nobody in particular may take the execution any longer. */
+export function endGrant(execution: Execution): void {
+  if (execution.grantExpiresAt === undefined) return;
+  execution.grantExpiresAt = undefined;
+  execution.grantId = undefined;
+  execution.grantWorkerId = undefined;
+  execution.grantWorkerInstanceId = undefined;
+  execution.grantIsStrict = false;
 }
 
 /** Ends the execution. */

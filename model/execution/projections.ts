@@ -52,6 +52,14 @@ export interface HoldSummary {
   readonly reason: string;
 }
 
+export interface GrantSummary {
+  readonly grantId: string;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  /** The last millisecond in which it may be used. */
+  readonly expiresAt: number;
+}
+
 /** What readExecutionInfo answers. Times are ms since the epoch. */
 export interface ExecutionInfo {
   readonly executionId: string;
@@ -83,6 +91,8 @@ export interface ExecutionInfo {
   readonly blockingDetail: string;
   /** An operator keeps it from being claimed: since when, by whom and why. */
   readonly hold: HoldSummary | undefined;
+  /** One worker may take it, and no other does. */
+  readonly grant: GrantSummary | undefined;
   readonly failureReason: string | undefined;
   readonly failureCategory: string | undefined;
   readonly cancellationReason: string | undefined;
@@ -143,6 +153,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     replayCount: execution.replayCount,
     blockingDetail: blockingDetail(execution),
     hold: holdOf(execution),
+    grant: grantOf(execution),
     failureReason: execution.failureCategory === undefined ? undefined : execution.failureReason,
     failureCategory: execution.failureCategory,
     cancellationReason: execution.cancelledBy === undefined ? undefined : execution.cancellationReason,
@@ -192,11 +203,28 @@ function holdOf({ heldAt, heldBy, holdReason }: ReadonlyExecution): HoldSummary 
   return heldAt === undefined ? undefined : { heldAt, heldBy: heldBy ?? '', reason: holdReason };
 }
 
+function grantOf(execution: ReadonlyExecution): GrantSummary | undefined {
+  const { grantExpiresAt, grantId, grantWorkerId, grantWorkerInstanceId } = execution;
+  if (grantExpiresAt === undefined) return undefined;
+  return {
+    grantId: grantId as string,
+    workerId: grantWorkerId as string,
+    workerInstanceId: grantWorkerInstanceId as string,
+    expiresAt: grantExpiresAt,
+  };
+}
+
 function blockingDetail(execution: ReadonlyExecution): string {
-  const because = situationDetail(execution);
+  const because = besides(situationDetail(execution), grantDetail(execution));
   if (!isHeld(execution)) return because;
   const held = `held by ${execution.heldBy}${execution.holdReason === '' ? '' : `: ${execution.holdReason}`}`;
-  return because === '' ? held : `${because}; ${held}`;
+  return besides(because, held);
+}
+
+const besides = (because: string, also: string): string => [because, also].filter((part) => part !== '').join('; ');
+
+function grantDetail({ grantExpiresAt, grantWorkerId }: ReadonlyExecution): string {
+  return grantExpiresAt === undefined ? '' : `granted to ${grantWorkerId} until ${grantExpiresAt}`;
 }
 
 function situationDetail(execution: ReadonlyExecution): string {

@@ -3,7 +3,7 @@ import { changes, makes, removes, type Recipe } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
-import { become, end, endHold, forgetRun, wait } from './lifecycle.js';
+import { become, end, endGrant, endHold, forgetRun, wait } from './lifecycle.js';
 import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
 
@@ -48,6 +48,11 @@ function created(event: EventNamed<'execution_created'>): Execution {
     editedAt: undefined,
     heldAt: undefined,
     heldBy: undefined,
+    grantExpiresAt: undefined,
+    grantId: undefined,
+    grantWorkerId: undefined,
+    grantWorkerInstanceId: undefined,
+    grantIsStrict: false,
     progressPct: undefined,
     progressUpdatedAt: undefined,
     cancelledBy: undefined,
@@ -111,6 +116,7 @@ export const executionRecipes: Recipes = {
     execution.delayUntil = undefined;
   }),
   execution_held: changes((execution, event) => {
+    endGrant(execution);
     execution.heldAt = event.at;
     execution.heldBy = event.heldBy;
     execution.holdReason = event.holdReason;

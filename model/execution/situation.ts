@@ -256,12 +256,15 @@ export const isReclaimable = (situation: Situation): situation is 'lease_expired
 export const isClaimable = (situation: Situation): boolean => situation === 'ready' || isReclaimable(situation);
 /** Whether an operator keeps the execution from being claimed. While it is owned, the hold takes effect afterwards. */
 export const isHeld = ({ heldAt }: Pick<ReadonlyExecution, 'heldAt'>): boolean => heldAt !== undefined;
+/** Whether a worker has a grant to take the execution, and no other claim takes it. */
+export const isGranted = ({ grantExpiresAt }: Pick<ReadonlyExecution, 'grantExpiresAt'>): boolean =>
+  grantExpiresAt !== undefined;
 /**
  * Whether the execution stands in its queue, so that a claim may take it: its situation is one for that, and nothing
  * beside the situation keeps it out. Queues, claims and canonical states all ask this; the Lua twin is `ff.is_queued`.
  */
-export const isQueued = (execution: Pick<ReadonlyExecution, 'situation' | 'heldAt'>): boolean =>
-  isClaimable(execution.situation) && !isHeld(execution);
+export const isQueued = (execution: Pick<ReadonlyExecution, 'situation' | 'heldAt' | 'grantExpiresAt'>): boolean =>
+  isClaimable(execution.situation) && !isHeld(execution) && !isGranted(execution);
 
 /** Whether the execution has an owner, or one that was lost: then it has a lease, an attempt and a time. */
 export function isActive(execution: ReadonlyExecution): execution is ActiveExecution {

@@ -70,6 +70,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'progress_updated':
     case 'execution_promoted':
     case 'execution_held':
+    case 'grant_issued':
+    case 'grant_lapsed':
     case 'hold_released':
     case 'priority_changed':
     case 'tags_set':

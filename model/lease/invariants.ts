@@ -209,7 +209,9 @@ export const leaseRules: readonly LogRule[] = [
     name: 'a lost execution fails only at the reclaim cap',
     holds({ event, past }) {
       if (event.type !== 'execution_failed' || past === undefined || past.ownership === 'held') return true;
-      return event.failureCategory === MAX_RECLAIMS_EXCEEDED && past.reclaims >= reclaimCapOf(past.created);
+      // Where its policy says nothing, a caller of reclaimExecution may say less than the default.
+      const cap = past.created.policy?.maxReclaimCount ?? 0;
+      return event.failureCategory === MAX_RECLAIMS_EXCEEDED && past.reclaims >= cap;
     },
   },
   {

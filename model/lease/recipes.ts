@@ -10,6 +10,9 @@ import type { leaseEvents } from './events.js';
 function acquire(execution: Execution, event: EventNamed<'execution_claimed' | 'execution_resumed'>): void {
   become(execution, 'running', event.at, event.leaseExpiresAt);
   execution.nextAttempt = 'first';
+  // An operator takes up parked or blocked work before its time.
+  execution.delayUntil = undefined;
+  execution.blockingDetail = '';
   execution.attemptTimeoutAt = event.attemptTimeoutAt;
   execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
   execution.currentAttemptId = event.attemptId;

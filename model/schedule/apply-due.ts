@@ -21,6 +21,8 @@ const applied = z.object({
   promoted: field.count,
   /** Leases that ran out. */
   leasesExpired: field.count,
+  /** Grants that nobody used in time. */
+  grantsLapsed: field.count,
   purged: field.count,
   /** Executions whose attempt ran out of time; another one follows. */
   attemptsTimedOut: z.array(field.executionId),
@@ -86,6 +88,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     kind: 'applied' as const,
     promoted: 0,
     leasesExpired: 0,
+    grantsLapsed: 0,
     purged: 0,
     attemptsTimedOut: [] as string[],
     expired: [] as AppliedOutcome['expired'],
@@ -96,6 +99,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
   for (const event of events) {
     if (event.type === 'execution_promoted') outcome.promoted++;
     else if (event.type === 'lease_expired') outcome.leasesExpired++;
+    else if (event.type === 'grant_lapsed') outcome.grantsLapsed++;
     else if (event.type === 'execution_purged') outcome.purged++;
     else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
     else if (event.type === 'execution_expired') {
@@ -119,10 +123,12 @@ function asideName(partition: string, member: string): string {
   return EXECUTION_MEMBER + executionIdIn(partition, member.slice(EXECUTION_MEMBER.length));
 }
 
+type Counts = [promoted: number, leasesExpired: number, grantsLapsed: number, purged: number];
+
 function readApplied(answer: AnswerReader): AppliedOutcome {
   const { partition } = answer;
   const nextDueAt = answer.optionalNumber();
-  const [promoted, leasesExpired, purged] = [answer.number(), answer.number(), answer.number()];
+  const [promoted, leasesExpired, grantsLapsed, purged] = Array.from({ length: 4 }, () => answer.number()) as Counts;
   const attemptsTimedOut = answer.texts().map((id) => executionIdIn(partition, id));
   const pairs = answer.texts();
   const expired: AppliedOutcome['expired'] = [];
@@ -136,5 +142,16 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   const others: Record<string, number> = {};
   for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);
   const setAside = answer.texts().map((member) => asideName(partition, member));
-  return { kind: 'applied', promoted, leasesExpired, purged, attemptsTimedOut, expired, others, setAside, nextDueAt };
+  return {
+    kind: 'applied',
+    promoted,
+    leasesExpired,
+    grantsLapsed,
+    purged,
+    attemptsTimedOut,
+    expired,
+    others,
+    setAside,
+    nextDueAt,
+  };
 }

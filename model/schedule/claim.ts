@@ -45,7 +45,7 @@ const PLAIN = {
 } as const;
 
 /** One execution in the hands of its new owner. */
-const claimedExecution = z.object({
+export const claimedExecution = z.object({
   executionId: field.executionId,
   leaseId: field.uuid,
   leaseEpoch: field.leaseEpoch,
@@ -145,7 +145,7 @@ export const claimForWorker = operation({
     const offer = offerOf(args.kinds, args.workerCapabilities);
     const claimable = view.schedule.claimable(args.laneId, offer, args.claims.length);
     const candidates = urgentOf(claimable, args.minPriority, now);
-    const ended = candidates.filter(isBeyondReclaim);
+    const ended = candidates.filter((execution) => isBeyondReclaim(execution));
     // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
     const executions = new Array<ClaimedExecution>(candidates.length - ended.length);
     const events = new Array<Event>(candidates.length);
@@ -200,7 +200,8 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
   });
 }
 
-function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
+/** Ends an execution that was lost too often. */
+export function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
   return {
     type: 'execution_failed',
     executionId: execution.executionId,
@@ -210,6 +211,11 @@ function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): 
     failureCategory: MAX_RECLAIMS_EXCEEDED,
     purgeAt: purgeAtOf(execution, now, retentionMs),
   };
+}
+
+/** How a claim takes the execution now. */
+function claimKindOf(execution: ReadonlyExecution): ClaimedExecution['claimKind'] {
+  return isReclaimable(execution.situation) ? 'reclaimed' : isResumed(execution) ? 'resumed' : 'fresh';
 }
 
 const isResumed = (execution: ReadonlyExecution): boolean =>
@@ -223,19 +229,22 @@ function attemptTypeOf({ situation, nextAttempt }: ReadonlyExecution): ClaimedEx
 }
 
 /** The time that the attempt has, ms; nothing when it has no timeout. */
-function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
+export function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
   if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
   return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
 }
 
-function acquire(
+/** What a claim says of its new owner. */
+type Owner = Pick<ClaimArgs, 'workerId' | 'workerInstanceId' | 'leaseTtlMs' | 'ahead' | 'claims'>;
+
+/** What an owner gets of the execution that it takes. */
+export function acquire(
   view: View,
   execution: ReadonlyExecution,
-  args: ClaimArgs,
+  args: Owner,
   { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
 ): ClaimedExecution {
   const ids = args.claims[position] as ClaimArgs['claims'][number];
-  const reclaimed = isReclaimable(execution.situation);
   const resumed = isResumed(execution);
   return {
     executionId: execution.executionId,
@@ -243,7 +252,7 @@ function acquire(
     leaseEpoch: execution.currentLeaseEpoch + 1,
     attemptIndex: resumed ? execution.totalAttemptCount - 1 : execution.totalAttemptCount,
     attemptId: resumed ? (execution.currentAttemptId ?? ids.attemptId) : ids.attemptId,
-    claimKind: reclaimed ? 'reclaimed' : resumed ? 'resumed' : 'fresh',
+    claimKind: claimKindOf(execution),
     attemptType: attemptTypeOf(execution),
     leaseExpiresAt: now + args.leaseTtlMs,
     attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
@@ -257,9 +266,10 @@ function acquire(
   };
 }
 
-function acquisitionOf(
+/** The event by which an owner takes an execution. */
+export function acquisitionOf(
   claimed: ClaimedExecution,
-  args: ClaimArgs,
+  args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
   now: number,
   attemptTimeoutRemainingMs: number | undefined,
 ): Event {
@@ -288,7 +298,8 @@ const FENCE = facetCodec(executionFacts.fence);
 
 const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
   new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
-const KIND_OF = wordsOf(CLAIM_KINDS);
+/** Kinds of claims by their letters. */
+export const CLAIM_KIND_OF = wordsOf(CLAIM_KINDS);
 const TYPE_OF = wordsOf(ATTEMPT_TYPES);
 
 /** Ids that an answer ends with, after how many they are. */
@@ -297,7 +308,7 @@ function readIds(answer: AnswerReader): string[] {
 }
 
 /** The facets of an execution, as they are stored, and what the claim made of them. `ids` are those of the next claim. */
-function readExecution(
+export function readExecution(
   answer: AnswerReader,
   leaseExpiresAt: number,
   ids: ClaimArgs['claims'][number],
@@ -320,7 +331,7 @@ function readExecution(
   const attemptTimeoutAt = answer.optionalNumber();
   const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
   const tags = answer.text();
-  const claimKind = KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
+  const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
   const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
   return {
     ...common,

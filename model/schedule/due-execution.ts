@@ -1,4 +1,4 @@
-/** What time does to an execution: delays end, lapsed leases are noticed, attempts and lives run out. */
+/** What time does to an execution: delays end, lapsed leases are noticed, grants lapse, attempts and lives run out. */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { timedOut } from '../execution/timeouts.js';
@@ -20,6 +20,8 @@ function dueEvent(execution: ReadonlyExecution, { now, jitter, retentionMs }: Du
       return timedOut(execution, kind, { now, jitter: jitterOf(executionId, jitter), retentionMs });
     case 'delay':
       return { type: 'execution_promoted', executionId, at: now };
+    case 'grant':
+      return { type: 'grant_lapsed', executionId, at: now };
     default:
       return { type: 'lease_expired', executionId, at: now };
   }

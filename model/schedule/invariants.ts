@@ -1,7 +1,15 @@
 /** What holds for waiting work: its order, and that nothing waits for ever. Source: spec 02, 04 and 05, the sections named Invariants. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isBlocked, isClaimable, isHeld, isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
+import {
+  isBlocked,
+  isClaimable,
+  isGranted,
+  isHeld,
+  isQueued,
+  isReclaimable,
+  isTerminal,
+} from '../execution/situation.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { covers, needsOf, queueScore } from './queue.js';
@@ -37,6 +45,7 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
         it.executionDeadlineAt,
         it.attemptTimeoutAt,
         isClaimable(it.situation) ? undefined : it.dueAt,
+        it.grantExpiresAt === undefined ? undefined : it.grantExpiresAt + 1,
       ].filter((at) => at !== undefined);
       return nextTimer(it)?.at === (times.length === 0 ? undefined : Math.min(...times));
     },
@@ -61,7 +70,8 @@ export const scheduleRules: readonly LogRule[] = [
     holds({ event, before }) {
       if (!isAcquisition(event) || before.tables.execution.size > MAX_LOOKED_AT) return true;
       const taken = before.tables.execution.get(event.executionId);
-      if (taken === undefined) return true;
+      // What a worker was granted it takes by name.
+      if (taken === undefined || isGranted(taken)) return true;
       // What the worker offered is not known, but it covers the kind and the capabilities of the work that it took.
       const offered = new Set(taken.requiredCapabilities);
       for (const other of before.tables.execution.values()) {
@@ -79,10 +89,10 @@ export const scheduleRules: readonly LogRule[] = [
     },
   },
   {
-    name: 'only work that stands in its queue is claimed',
+    name: 'only work that stands in its queue, or that is granted, is claimed',
     holds({ event, before }) {
       const taken = isAcquisition(event) ? before.tables.execution.get(event.executionId) : undefined;
-      return taken === undefined || isQueued(taken);
+      return taken === undefined || isQueued(taken) || isGranted(taken);
     },
   },
 ];

@@ -6,7 +6,7 @@
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
-import { PRIORITY_STEP, RECLAIM_BAND } from '../limits.js';
+import { LIMITS, PRIORITY_STEP, RECLAIM_BAND } from '../limits.js';
 
 /** The capability set of a queue as one text: the tokens joined by commas. */
 export type Needs = string;
@@ -42,6 +42,23 @@ export function serves({ kinds, capabilities }: Offer, name: string): boolean {
   const { needs, executionKind } = partsOfQueue(name);
   return (kinds === undefined || kinds.has(executionKind)) && covers(capabilities, needs);
 }
+
+/** What a scheduler looks for: kinds (any, when absent), and work that needs no more than these capabilities (or any). */
+export interface Wanted {
+  readonly kinds: ReadonlySet<string> | undefined;
+  readonly capabilities: ReadonlySet<string> | undefined;
+}
+
+/** Whether the work of a queue is what is looked for. */
+export function fits({ kinds, capabilities }: Wanted, name: string): boolean {
+  const { needs, executionKind } = partsOfQueue(name);
+  return (
+    (kinds === undefined || kinds.has(executionKind)) && (capabilities === undefined || covers(capabilities, needs))
+  );
+}
+
+/** The score that lies between lost work and everything else: whatever waits has it or a higher one. */
+export const FIRST_WAITING_SCORE = -LIMITS.maxPriority * PRIORITY_STEP;
 
 /** Lower is served first: lapsed work by the time of its lapse, then higher priority, then older. */
 export function queueScore(execution: ReadonlyExecution): number {

@@ -6,7 +6,13 @@ import { DEFAULTS } from '../limits.js';
 /** Category and reason of an execution that ended for its reclaims. */
 export const MAX_RECLAIMS_EXCEEDED = 'max_reclaims_exceeded';
 
-/** Whether a lapsed execution has been reclaimed as often as it may be. */
-export function isBeyondReclaim({ situation, leaseReclaimCount, policy }: ReadonlyExecution): boolean {
-  return isReclaimable(situation) && leaseReclaimCount >= (policy?.maxReclaimCount ?? DEFAULTS.maxReclaimCount);
+/**
+ * Whether a lapsed execution has been reclaimed as often as it may be. What its policy says counts before what a caller
+ * says.
+ */
+export function isBeyondReclaim(
+  { situation, leaseReclaimCount, policy }: ReadonlyExecution,
+  cap: number = DEFAULTS.maxReclaimCount,
+): boolean {
+  return isReclaimable(situation) && leaseReclaimCount >= (policy?.maxReclaimCount ?? cap);
 }

@@ -4,9 +4,9 @@
  * Terminal executions are due in retention slots instead (`retention.ts`).
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActiveSituation, isDelayed, isTerminal } from '../execution/situation.js';
+import { isActiveSituation, isDelayed, isGranted, isTerminal } from '../execution/situation.js';
 
-export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'delay' | 'lease';
+export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'grant' | 'delay' | 'lease';
 
 export interface Timer {
   readonly kind: TimerKind;
@@ -19,6 +19,7 @@ export function nextTimerAt(execution: ReadonlyExecution): number | undefined {
   if (isTerminal(situation)) return undefined;
   let at = execution.executionDeadlineAt;
   if (isActiveSituation(situation)) at = earlier(at, execution.attemptTimeoutAt);
+  if (isGranted(execution)) at = earlier(at, lapseOf(execution));
   return situation === 'running' || isDelayed(situation) ? earlier(at, execution.dueAt) : at;
 }
 
@@ -33,8 +34,12 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
   if (isActiveSituation(execution.situation) && execution.attemptTimeoutAt === at) {
     return { kind: 'attempt_timeout', at };
   }
+  if (isGranted(execution) && lapseOf(execution) === at) return { kind: 'grant', at };
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
+
+/** When a grant is over: it is good up to and including its last millisecond (spec 05 section 8.1). */
+const lapseOf = ({ grantExpiresAt }: ReadonlyExecution): number => (grantExpiresAt as number) + 1;
 
 /** The name of an entity in the timers index. */
 export const timerMember = (kind: string, id: string): string => `${kind}:${id}`;

@@ -1,19 +1,24 @@
 /** What decisions and reads see of waiting and due work, and the same by definition. */
 import { compareBytes } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isQueued, isTerminal } from '../execution/situation.js';
+import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
-import { queueNameOf, queueScore, serves, type Offer } from './queue.js';
+import { fits, queueNameOf, queueScore, serves, type Offer, type Wanted } from './queue.js';
 import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
+
+/** Whether a scheduler looks for work that waits for its first owner or the next, or for what an owner lost. */
+export type Among = 'waiting' | 'lost';
 
 export interface ScheduleView {
   /** Work of a lane that an offer can take, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
   /** What is first in each queue of a lane, in any order. */
   heads(laneId: string): readonly QueueHead[];
+  /** Ids of work that waits, or that its last owner lost, in the same order, at most `limit`. */
+  eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[];
   /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
   due(now: number, limit: number): readonly DueEntity[];
   /** Terminal executions whose purge is due, earliest slot first, at most `limit`; order inside a slot is free. */
@@ -84,6 +89,18 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
         return headOf(head as ReadonlyExecution);
       });
     },
+    eligible: (laneId, wanted, among, limit) =>
+      all()
+        .filter(
+          (execution) =>
+            execution.laneId === laneId &&
+            isQueued(execution) &&
+            isReclaimable(execution.situation) === (among === 'lost') &&
+            fits(wanted, queueNameOf(execution)),
+        )
+        .sort(inQueueOrder)
+        .slice(0, limit)
+        .map(({ executionId }) => executionId),
     due: (now, limit) => until(timersByDefinition(state), now, limit),
     purgeable: (now, limit) => until(purges(), now, limit),
     nextDueAt() {

@@ -7,6 +7,7 @@ import type { ExecutionInvariant, Invariant, World } from './invariant.js';
 import type { LoggedEvent } from '../events.js';
 import { executionInvariants, executionRules } from '../execution/invariants.js';
 import { SITUATIONS } from '../execution/situation.js';
+import { grantInvariants, grantRules } from '../grant/invariants.js';
 import { leaseInvariants, leaseRules } from '../lease/invariants.js';
 import { partitionOfExecution } from '../ids.js';
 import { replay, type EntryRule, type Rules } from './replay.js';
@@ -29,7 +30,7 @@ const ENTRY_RULES: readonly EntryRule[] = [
 /** Every rule over the log. */
 const LOG_RULES: Rules = {
   entries: ENTRY_RULES,
-  lives: [...executionRules, ...leaseRules, ...scheduleRules],
+  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules],
 };
 
 function asked({ name, ofTime = false, holds }: ExecutionInvariant): Invariant {
@@ -113,7 +114,7 @@ const knownSituations = asked({
 export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
-  ...[...executionInvariants, ...leaseInvariants, ...scheduleInvariants].map((invariant) =>
+  ...[...executionInvariants, ...leaseInvariants, ...grantInvariants, ...scheduleInvariants].map((invariant) =>
     'holds' in invariant ? asked(invariant) : invariant,
   ),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({

@@ -47,6 +47,8 @@ export interface Tally {
   blocked: boolean;
   /** Whether an operator keeps it from being claimed. */
   held: boolean;
+  /** The grant that may be used now. */
+  grant: { readonly workerId: string; readonly expiresAt: number } | undefined;
   /** The event that ended the execution. */
   end: EndingEvent | undefined;
 }
@@ -192,6 +194,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     executionDeadlineAt: created.executionDeadlineAt,
     blocked: false,
     held: false,
+    grant: undefined,
     end: undefined,
   };
 }
@@ -204,7 +207,20 @@ export function isAcquisition(event: ExecutionEvent): event is EventNamed<'execu
   return ACQUISITIONS.has(event.type);
 }
 
+/** The events that end a grant: its use, its time, and whatever takes the execution out of where it could be used. */
+const END_GRANT: ReadonlySet<EventType> = new Set<EventType>([
+  ...ACQUISITIONS,
+  'grant_lapsed',
+  'execution_held',
+  'execution_blocked',
+  'retry_scheduled',
+  'execution_failed',
+  'execution_cancelled',
+  'execution_expired',
+]);
+
 function count(tally: Tally, event: ExecutionEvent): void {
+  if (END_GRANT.has(event.type)) tally.grant = undefined;
   switch (event.type) {
     case 'execution_claimed':
     case 'execution_resumed':
@@ -221,6 +237,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
         expiresAt: event.leaseExpiresAt,
       };
       tally.changes = [];
+      tally.delayUntil = undefined;
       tally.attemptTimeoutAt = event.attemptTimeoutAt;
       tally.remainingMs = event.attemptTimeoutRemainingMs;
       return;
@@ -278,6 +295,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'hold_released':
       tally.held = event.type === 'execution_held';
       return;
+    case 'grant_issued':
+      tally.grant = { workerId: event.grantWorkerId, expiresAt: event.grantExpiresAt };
+      return;
+    case 'grant_lapsed':
     case 'progress_updated':
     case 'execution_created':
     case 'execution_purged':

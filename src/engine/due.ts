@@ -25,8 +25,11 @@ export interface DuePass {
 type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
 /** Units of work that a pass took. */
-function unitsOf({ promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside }: Applied): number {
-  return promoted + leasesExpired + attemptsTimedOut.length + expired.length + setAside.length + purged * PURGE_UNITS;
+function unitsOf(applied: Applied): number {
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, others, setAside } = applied;
+  const named = attemptsTimedOut.length + expired.length + setAside.length;
+  const ofOthers = Object.values(others).reduce((sum, count) => sum + count, 0);
+  return promoted + leasesExpired + grantsLapsed + named + ofOthers + purged * PURGE_UNITS;
 }
 
 const countOf = (applied: Applied): number => unitsOf(applied) - applied.purged * (PURGE_UNITS - 1);

@@ -16,9 +16,17 @@ import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
-import { queueNameOf, queueScore, serves, type Offer } from '../../model/schedule/queue.js';
+import {
+  FIRST_WAITING_SCORE,
+  fits,
+  queueNameOf,
+  queueScore,
+  serves,
+  type Offer,
+  type Wanted,
+} from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import { headOf, type ScheduleView } from '../../model/schedule/view.js';
+import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
@@ -263,6 +271,7 @@ export class IndexedStore implements Store {
         Array.from(this.queues.get(laneId)?.values() ?? []).flatMap(({ first }) =>
           first === undefined ? [] : [headOf(first)],
         ),
+      eligible: (laneId, wanted, among, limit) => this.eligible(laneId, wanted, among, limit),
       due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
       nextDueAt() {
@@ -291,6 +300,20 @@ export class IndexedStore implements Store {
     }
     if (sources < 2) return claimable;
     return claimable.sort(byQueueScore).slice(0, limit);
+  }
+
+  private eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[] {
+    const found: ReadonlyExecution[] = [];
+    for (const [name, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
+      if (!fits(wanted, name)) continue;
+      const page =
+        among === 'lost' ? queue.head(limit, FIRST_WAITING_SCORE - 1) : queue.after(FIRST_WAITING_SCORE, '', limit);
+      found.push(...page);
+    }
+    return found
+      .sort(byQueueScore)
+      .slice(0, limit)
+      .map(({ executionId }) => executionId);
   }
 
   /** The tables and indexes as they are, for the canonical state. */

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { handleOf } from '../../model/handle.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { Wake } from '../backend.js';
+import { grantScenarios } from './conformance-grants.js';
 import { listScenarios } from './conformance-lists.js';
 import { operatingScenarios } from './conformance-operating.js';
 import {
@@ -35,6 +36,7 @@ const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving 
 export const conformance: readonly ConformanceScenario[] = [
   ...operatingScenarios,
   ...listScenarios,
+  ...grantScenarios,
   {
     name: 'work is created, claimed and completed, and its bytes come back as they were',
     async run(engine) {

@@ -126,8 +126,9 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
 
 /** How much one pass over due work did. */
 function countOf(due: Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>): number {
-  const { promoted, leasesExpired, purged, attemptsTimedOut, expired, setAside } = due;
-  return promoted + leasesExpired + purged + attemptsTimedOut.length + expired.length + setAside.length;
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, setAside } = due;
+  const executions = promoted + leasesExpired + grantsLapsed + purged + attemptsTimedOut.length + expired.length;
+  return executions + setAside.length;
 }
 
 interface Opened {

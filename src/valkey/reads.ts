@@ -91,6 +91,21 @@ export const FETCHES: Fetches = {
       return viewOf({ schedule: { heads: (laneId) => heads.filter((head) => head.laneId === laneId) } });
     },
   },
+  scanEligibleExecutions: {
+    // Capabilities and kinds behind a sign that they were given: an empty list is not the same as none.
+    request: ({ laneId, among, workerCapabilities, kinds, limit }) => [
+      'scan_eligible_executions',
+      laneId,
+      among,
+      workerCapabilities === undefined ? '*' : `=${workerCapabilities.join(',')}`,
+      (kinds ?? []).join('\t'),
+      String(limit),
+    ],
+    view: (reply, { partition }) =>
+      viewOf({
+        schedule: { eligible: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) },
+      }),
+  },
   readLog: {
     request({ after, limit }) {
       if (after === NOW) return ['read_log', String(LIMITS.maxInteger), '1'];

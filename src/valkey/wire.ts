@@ -257,7 +257,9 @@ function decodeRefusal(name: string, parts: readonly WireReply[]): Decision<neve
   const detail: Record<string, string> = {};
   for (let i = 2; i + 1 < parts.length; i += 2) {
     const value = textOf(parts[i + 1] as WireReply);
-    detail[textOf(parts[i] as WireReply)] = isShortId(value) ? uuidOf(value) : value;
+    const name = textOf(parts[i] as WireReply);
+    // Other words can look like one.
+    detail[name] = name.endsWith('Id') && isShortId(value) ? uuidOf(value) : value;
   }
   return { ok: false, code, detail };
 }

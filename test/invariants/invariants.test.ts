@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventNamed } from '../../model/events.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
-import { MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
+import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
 
 const UUID = '00000000-0000-4000-a000-000000000000';
@@ -173,8 +173,26 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     const [, , third] = [...it.state.tables.execution.values()];
     append(it, { ...claimOf(it, 'initial'), executionId: third?.executionId as string });
   },
-  'only work that stands in its queue is claimed': (it) =>
+  'only work that stands in its queue, or that is granted, is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
+
+  'a grant says for whom it is': (it) => (inSituation(it, 'ready', 'granted').grantId = undefined),
+  'only work that waits for a worker, or was lost, is granted, and not while it is held': (it) =>
+    (inSituation(it, 'running').grantExpiresAt = it.now),
+  'it is granted if and only if the events say so': (it) =>
+    (inSituation(it, 'ready', 'granted').grantWorkerId = 'another'),
+  'a grant is issued only where none is live': (it) => append(it, { ...lastOf(it, 'grant_issued'), at: it.now }),
+  'a grant is issued only for what can be claimed, or by an operator for an interrupted attempt': (it) =>
+    append(it, { ...lastOf(it, 'grant_issued'), executionId: inSituation(it, 'running').executionId, at: it.now }),
+  'a grant is good for a legal time': (it) => (lastOf(it, 'grant_issued').grantExpiresAt += LIMITS.maxGrantTtlMs),
+  'a grant lapses only once it is over': (it) =>
+    append(it, { type: 'grant_lapsed', executionId: inSituation(it, 'ready', 'granted').executionId, at: it.now }),
+  'granted work is claimed by the worker that was granted it, in time, and no grant is used twice': (it) =>
+    append(it, {
+      ...claimOf(it, 'initial'),
+      executionId: inSituation(it, 'ready', 'granted').executionId,
+      workerId: 'another',
+    }),
 };
 
 const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): EventNamed<'execution_claimed'> => ({

@@ -184,6 +184,11 @@ export function everySituation(): Story {
   story.run({ name: 'beginAttempt', args: { executionId: begun, fence } });
   made('ahead');
   story.claim('ahead', true);
+  const granted = made('granted');
+  story.run({
+    name: 'issueClaimGrant',
+    args: { executionId: granted, grantId: story.uuid(), workerId: 'pool', workerInstanceId: 'one' },
+  });
   return story;
 }
 

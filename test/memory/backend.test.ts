@@ -250,6 +250,7 @@ describe('the memory backend', () => {
       kind: 'applied',
       promoted: 0,
       leasesExpired: 0,
+      grantsLapsed: 0,
       purged: 1,
       attemptsTimedOut: [],
       expired: [],

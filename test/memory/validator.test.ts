@@ -132,6 +132,7 @@ const CANDIDATES: readonly unknown[] = [
   'failed',
   'été',
   '.0.0',
+  'waiting',
   true,
   0,
   1,

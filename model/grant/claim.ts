@@ -1,0 +1,82 @@
+/**
+ * claimExecution, claimResumedExecution: a worker uses its grant and owns the execution: with a new attempt, or with the
+ * interrupted one, which goes on. Spec 04 section 3.3, spec 05 section 7.1.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { operation, reject } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isHeld } from '../execution/situation.js';
+import { partitionOfExecution } from '../ids.js';
+import {
+  CLAIM_WIRE_SHARED,
+  claimantShape,
+  grantVerdict,
+  isOwnedBy,
+  takenBefore,
+  takenFresh,
+  takenUp,
+  takeOver,
+} from './take.js';
+
+/** Whether the execution waits for a worker, and no operator keeps it. */
+const isWaiting = (execution: ReadonlyExecution): boolean => execution.situation === 'ready' && !isHeld(execution);
+
+export const claimExecution = operation({
+  name: 'claimExecution',
+  args: z.object({ ...claimantShape, attemptId: field.uuid }),
+  outcome: takenFresh,
+  rejects: [
+    'execution_not_found',
+    'invalid_input',
+    'execution_not_leaseable',
+    'use_claim_resumed_execution',
+    'invalid_claim_grant',
+    'claim_grant_expired',
+  ],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: CLAIM_WIRE_SHARED, each: ['executionId', 'grantId', 'leaseId', 'attemptId'] },
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const execution = view.executions.get(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    if (args.laneId !== undefined && args.laneId !== execution.laneId)
+      return reject('invalid_input', { field: 'laneId' });
+    if (isOwnedBy(execution, args.leaseId, now) && execution.currentAttemptId === args.attemptId) {
+      return takenBefore(view, execution, 'fresh');
+    }
+    if (!isWaiting(execution)) return reject('execution_not_leaseable');
+    if (execution.nextAttempt === 'resume') return reject('use_claim_resumed_execution');
+    return grantVerdict(execution, args, now) ?? takeOver(view, execution, args, now);
+  },
+});
+
+export const claimResumedExecution = operation({
+  name: 'claimResumedExecution',
+  args: z.object(claimantShape),
+  outcome: takenUp,
+  rejects: [
+    'execution_not_found',
+    'invalid_input',
+    'execution_not_leaseable',
+    'not_a_resumed_execution',
+    'invalid_claim_grant',
+    'claim_grant_expired',
+  ],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: CLAIM_WIRE_SHARED, each: ['executionId', 'grantId', 'leaseId'] },
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const execution = view.executions.get(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    if (args.laneId !== undefined && args.laneId !== execution.laneId)
+      return reject('invalid_input', { field: 'laneId' });
+    if (isOwnedBy(execution, args.leaseId, now)) return takenBefore(view, execution, 'resumed');
+    if (!isWaiting(execution)) return reject('execution_not_leaseable');
+    if (execution.nextAttempt !== 'resume') return reject('not_a_resumed_execution');
+    const attemptId = execution.currentAttemptId as string;
+    return grantVerdict(execution, args, now) ?? takeOver(view, execution, { ...args, attemptId }, now);
+  },
+});

@@ -1,0 +1,25 @@
+/** What can happen to a grant: a permission for one worker to take one execution (spec 05 section 8.1). */
+import { event } from '../core/event.js';
+import * as fact from '../core/facts.js';
+import { EXECUTION } from '../execution/facts.js';
+
+export const grantEvents = {
+  /** A worker may take the execution, and no other claim does. The claim that uses it is logged as any other. */
+  grant_issued: event('grant_issued', 'M', EXECUTION, {
+    grant: {
+      grantExpiresAt: fact.number(),
+      grantId: fact.id(),
+      grantWorkerId: fact.text(),
+      grantWorkerInstanceId: fact.text(),
+      grantIsStrict: fact.flag(),
+    },
+    /** What the scheduler that asked for it wants to be remembered. */
+    long: {
+      capabilityHash: fact.optionalText(),
+      routeSnapshotJson: fact.optionalText(),
+      admissionSummary: fact.optionalText(),
+    },
+  }),
+  /** Nobody used it in time: the execution returns to its place. */
+  grant_lapsed: event('grant_lapsed', 'N', EXECUTION, {}),
+} as const;

@@ -1,0 +1,68 @@
+/**
+ * issueGrantAndClaim: an operator, or whatever drives the engine from outside, takes one execution in one step: it waits
+ * for a worker, or its attempt was interrupted, however long it was to be so. What a worker can do is not asked. Logged
+ * as a grant and a claim. Spec 04 section 3.5.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { acceptAll, operation, reject } from '../core/operation.js';
+import { isHeld, isRunnable } from '../execution/situation.js';
+import { partitionOfExecution } from '../ids.js';
+import { DEFAULTS } from '../limits.js';
+import { notEligible } from '../lease/fence.js';
+import { hasLiveGrant } from './grant.js';
+import { isOwnedBy, takenAnyhow, takenBefore, takeOver } from './take.js';
+
+/** Who owns what is taken so. */
+export const OPERATOR = 'operator';
+
+export const issueGrantAndClaim = operation({
+  name: 'issueGrantAndClaim',
+  args: z.object({
+    executionId: field.executionId,
+    /** Refused as `invalid_input` when it is not the lane of the execution. */
+    laneId: field.laneId.optional(),
+    leaseDurationMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
+    /** Minted by the caller, like the attempt. The same ones again, after a lost reply, are the same claim. */
+    leaseId: field.uuid,
+    attemptId: field.uuid,
+  }),
+  outcome: takenAnyhow,
+  rejects: ['execution_not_found', 'invalid_input', 'execution_not_eligible', 'grant_already_exists'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['laneId', 'leaseDurationMs'], each: ['executionId', 'leaseId', 'attemptId'] },
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const { executionId, leaseId, attemptId, leaseDurationMs: leaseTtlMs } = args;
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    if (args.laneId !== undefined && args.laneId !== execution.laneId)
+      return reject('invalid_input', { field: 'laneId' });
+    if (isOwnedBy(execution, leaseId, now)) {
+      return takenBefore(view, execution, execution.currentAttemptId === attemptId ? 'fresh' : 'resumed');
+    }
+    const isOpen = execution.situation === 'ready' || execution.nextAttempt === 'resume';
+    if (!isRunnable(execution.situation) || !isOpen || isHeld(execution)) return notEligible(execution);
+    if (hasLiveGrant(execution, now)) return reject('grant_already_exists');
+    const owner = { workerId: OPERATOR, workerInstanceId: OPERATOR, leaseTtlMs, leaseId, attemptId };
+    const { outcome, events } = takeOver<z.output<typeof takenAnyhow>>(view, execution, owner, now);
+    return acceptAll(outcome, [
+      {
+        type: 'grant_issued',
+        executionId,
+        at: now,
+        grantExpiresAt: now,
+        // Used at once: the lease names it.
+        grantId: leaseId,
+        grantWorkerId: OPERATOR,
+        grantWorkerInstanceId: OPERATOR,
+        grantIsStrict: false,
+        capabilityHash: undefined,
+        routeSnapshotJson: undefined,
+        admissionSummary: undefined,
+      },
+      ...events,
+    ]);
+  },
+});

@@ -1,0 +1,156 @@
+/**
+ * How a worker takes an execution by its id. Capabilities and admission were settled when the grant was issued. A call
+ * that is repeated after a lost reply, with the same ids, gets its lease again. Spec 04 section 3.3, spec 05 section 8.1.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, reject, type Accepted, type Rejected } from '../core/operation.js';
+import { withReader, type AnswerReader } from '../core/wire-form.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isGranted } from '../execution/situation.js';
+import { DEFAULTS } from '../limits.js';
+import {
+  acquire,
+  acquisitionOf,
+  attemptTimeOf,
+  claimedExecution,
+  readExecution,
+  type ClaimedExecution,
+} from '../schedule/claim.js';
+import type { View } from '../view.js';
+
+/** What every claim by an execution's id takes. */
+export const claimantShape = {
+  executionId: field.executionId,
+  /** The grant that is used; when absent, whichever the worker has. */
+  grantId: field.uuid.optional(),
+  /** Refused as `invalid_input` when it is not the lane of the execution. */
+  laneId: field.laneId.optional(),
+  workerId: field.workerId,
+  workerInstanceId: field.workerInstanceId,
+  /** Minted by the caller, like the attempt. */
+  leaseId: field.uuid,
+  leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
+};
+
+/** How they travel. */
+export const CLAIM_WIRE_SHARED = [{ worker: ['workerId', 'workerInstanceId'] }, 'laneId', 'leaseTtlMs'] as const;
+
+/** An execution in the hands of its new owner. */
+type Taken = ClaimedExecution & { readonly kind: 'acquired' };
+
+const NO_IDS = { leaseId: '', attemptId: '' };
+
+function readTaken(answer: AnswerReader): object {
+  const leaseExpiresAt = answer.number();
+  return { kind: 'acquired', ...readExecution(answer, leaseExpiresAt, NO_IDS) };
+}
+
+/** The outcomes of claims by id: how they take the execution, and what attempt they begin. */
+const begun = <const Kind extends string, const Type extends string>(kinds: readonly Kind[], types: readonly Type[]) =>
+  withReader(
+    claimedExecution.extend({
+      kind: z.literal('acquired'),
+      claimKind: z.enum(kinds),
+      attemptType: z.enum(types).optional(),
+    }),
+    readTaken,
+  );
+const FRESH_TYPES = ['initial', 'retry', 'replay'] as const;
+export const takenFresh = begun(['fresh'], FRESH_TYPES);
+export const takenAgain = begun(['reclaimed'], ['reclaim']);
+export const takenAnyhow = begun(['fresh', 'resumed'], FRESH_TYPES);
+/** The attempt goes on: none begins. */
+export const takenUp = withReader(
+  claimedExecution.omit({ attemptType: true }).extend({ kind: z.literal('acquired'), claimKind: z.enum(['resumed']) }),
+  readTaken,
+);
+
+interface Claimant {
+  readonly grantId?: string | undefined;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+}
+
+/** Refuses a claimant that has no grant, or had one. */
+export function grantVerdict(
+  execution: ReadonlyExecution,
+  { grantId, workerId, workerInstanceId }: Claimant,
+  now: number,
+): Rejected<'invalid_claim_grant' | 'claim_grant_expired'> | undefined {
+  if (
+    !isGranted(execution) ||
+    execution.grantWorkerId !== workerId ||
+    (grantId !== undefined && grantId !== execution.grantId) ||
+    (execution.grantIsStrict && workerInstanceId !== execution.grantWorkerInstanceId)
+  )
+    return reject('invalid_claim_grant');
+  return (execution.grantExpiresAt as number) < now ? reject('claim_grant_expired') : undefined;
+}
+
+interface NewOwner {
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  readonly leaseTtlMs: number;
+  readonly leaseId: string;
+  /** Of the attempt that begins; one that goes on has its own. */
+  readonly attemptId: string;
+}
+
+/** Makes the claimant the owner. */
+export function takeOver<Outcome extends object>(
+  view: View,
+  execution: ReadonlyExecution,
+  owner: NewOwner,
+  now: number,
+): Accepted<Outcome> {
+  const { leaseId, attemptId } = owner;
+  const claim = { ...owner, ahead: false, claims: [{ leaseId, attemptId }] };
+  const remainingMs = attemptTimeOf(execution);
+  const claimed = acquire(view, execution, claim, { position: 0, now, remainingMs });
+  return accept(acquired(claimed) as Outcome, acquisitionOf(claimed, claim, now, undefined));
+}
+
+const acquired = (claimed: ClaimedExecution): object => ({ kind: 'acquired', ...claimed }) satisfies Taken;
+
+/** Whether this very call took the execution before: its lease is in force. */
+export const isOwnedBy = (execution: ReadonlyExecution, leaseId: string, now: number): boolean =>
+  execution.situation === 'running' && execution.currentLeaseId === leaseId && (execution.dueAt ?? 0) > now;
+
+/** What that call was answered. */
+export function takenBefore<Outcome extends object>(
+  view: View,
+  execution: ReadonlyExecution,
+  claimKind: ClaimedExecution['claimKind'],
+): Accepted<Outcome> {
+  const { executionId, totalAttemptCount } = execution;
+  const claimed: ClaimedExecution = {
+    executionId,
+    leaseId: execution.currentLeaseId as string,
+    leaseEpoch: execution.currentLeaseEpoch,
+    attemptIndex: totalAttemptCount - 1,
+    attemptId: execution.currentAttemptId as string,
+    claimKind,
+    attemptType: typeOf(execution, claimKind),
+    leaseExpiresAt: execution.dueAt as number,
+    attemptTimeoutAt: execution.attemptTimeoutAt,
+    executionDeadlineAt: execution.executionDeadlineAt,
+    executionKind: execution.executionKind,
+    priority: execution.priority,
+    payloadEncoding: execution.payloadEncoding,
+    tags: execution.tags,
+    inputPayload: view.executions.input(executionId) ?? new Uint8Array(0),
+  };
+  return accept(acquired(claimed) as Outcome);
+}
+
+/** The type of the attempt that the last claim began. The counts of a run begin anew with every replay. */
+function typeOf(
+  { retryCount, replayCount }: ReadonlyExecution,
+  claimKind: ClaimedExecution['claimKind'],
+): ClaimedExecution['attemptType'] {
+  if (claimKind === 'resumed') return undefined;
+  if (claimKind === 'reclaimed') return 'reclaim';
+  if (retryCount > 0) return 'retry';
+  return replayCount > 0 ? 'replay' : 'initial';
+}

@@ -1,0 +1,100 @@
+/**
+ * What a worker does with a grant that a scheduler gave it: one call, whatever the grant is for. The scheduler and the
+ * worker may be different processes; a grant is plain data and can travel as JSON.
+ */
+import { EngineError, type ErrorCode } from '../../model/errors.js';
+import type { Grant } from '../../model/grant/grant.js';
+import { handleOf } from '../../model/handle.js';
+import { DEFAULTS } from '../../model/limits.js';
+import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { Backend } from '../backend.js';
+import { newId } from './ids.js';
+
+/** A grant in the hands of the worker that it is for. */
+export interface GrantToken {
+  /** What `issueClaimGrant` or `issueReclaimGrant` answered. */
+  readonly grant: Grant;
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  /** How long the lease lasts without a renewal, ms. Default 10 s. */
+  readonly leaseTtlMs?: number;
+}
+
+/** What a worker owns now. */
+export interface GrantedWork {
+  readonly execution: ClaimedExecution;
+  /** Stands for the execution and its fence in calls of the owner. */
+  readonly handle: string;
+}
+
+const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): boolean =>
+  error instanceof EngineError && codes.includes(error.code);
+
+/**
+ * Claims the execution that was granted: a new attempt, an interrupted one that goes on, or a reclaim.
+ *
+ * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more; `execution_not_leaseable`
+ * or `execution_not_found`: the work is gone; and what the backend throws
+ * @example
+ * const { execution, handle } = await claimFromGrant(backend, { grant, workerId: 'mailer', workerInstanceId: 'mailer-1' });
+ * await backend.completeExecution({ handle });
+ */
+export async function claimFromGrant(backend: Backend, token: GrantToken): Promise<GrantedWork> {
+  const { grant, workerId, workerInstanceId, leaseTtlMs = DEFAULTS.leaseTtlMs } = token;
+  const { executionId, grantId, laneId, claimKind } = grant;
+  const claimant = { executionId, grantId, laneId, workerId, workerInstanceId, leaseTtlMs, leaseId: newId() };
+  const execution =
+    claimKind === 'reclaimed'
+      ? await reclaim(backend, { ...claimant, attemptId: newId() })
+      : await claim(backend, { ...claimant, attemptId: newId() }, claimKind);
+  return { execution, handle: handleOf(execution, { backend: backend.label, laneId, workerInstanceId, leaseTtlMs }) };
+}
+
+/**
+ * Claims the execution whose interrupted attempt was granted; nothing when there is none to go on with any more.
+ *
+ * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more; and what the backend throws
+ */
+export async function claimFromResumeGrant(backend: Backend, token: GrantToken): Promise<GrantedWork | undefined> {
+  const { grant, workerId, workerInstanceId, leaseTtlMs = DEFAULTS.leaseTtlMs } = token;
+  const { executionId, grantId, laneId } = grant;
+  const args = { executionId, grantId, laneId, workerId, workerInstanceId, leaseTtlMs, leaseId: newId() };
+  try {
+    const execution = await backend.claimResumedExecution(args);
+    return { execution, handle: handleOf(execution, { backend: backend.label, laneId, workerInstanceId, leaseTtlMs }) };
+  } catch (error) {
+    if (hasCode(error, 'execution_not_found', 'execution_not_leaseable', 'not_a_resumed_execution')) return undefined;
+    throw error;
+  }
+}
+
+type ClaimArgs = Parameters<Backend['claimExecution']>[0];
+
+/** The grant says how it was when it was issued: it may have been interrupted since, or replayed. */
+async function claim(
+  backend: Backend,
+  { attemptId, ...args }: ClaimArgs,
+  claimKind: 'fresh' | 'resumed',
+): Promise<ClaimedExecution> {
+  const fresh = (): Promise<ClaimedExecution> => backend.claimExecution({ ...args, attemptId });
+  const resumed = (): Promise<ClaimedExecution> => backend.claimResumedExecution(args);
+  const [first, second] = claimKind === 'fresh' ? [fresh, resumed] : [resumed, fresh];
+  try {
+    return await first();
+  } catch (error) {
+    if (hasCode(error, 'use_claim_resumed_execution', 'not_a_resumed_execution')) return second();
+    throw error;
+  }
+}
+
+async function reclaim(backend: Backend, args: ClaimArgs): Promise<ClaimedExecution> {
+  const outcome = await backend.reclaimExecution(args);
+  switch (outcome.kind) {
+    case 'acquired':
+      return outcome;
+    case 'grant_not_found':
+      throw new EngineError('invalid_claim_grant', `${args.executionId} is not granted to ${args.workerId}.`);
+    default:
+      throw new EngineError('execution_not_leaseable', `${args.executionId}: ${outcome.kind}.`);
+  }
+}
