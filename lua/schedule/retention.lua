@@ -79,6 +79,8 @@ end
 
 -- Looks at what a purge takes an execution out of.
 function ff.check_slot(call, execution)
+  -- It may have ended in this very call: then the list does not have it yet.
+  if call.ended then ff.settle_endings(call) end
   execution.slot_length = command('LLEN', call.base .. KEY.slot .. execution.due_at)
   command('ZCARD', call.base .. KEY.retention)
 end
