@@ -219,7 +219,7 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
       .map((path) => ({ path, text: files[path] as string })),
   ];
   const loader = (writer: string, names: readonly string[]): string => {
-    if (writer === 'loader') return loaderText(executionFacts, names);
+    if (writer !== 'record') return loaderText(executionFacts, names, writer === 'refilling_loader');
     const [kind, ...facets] = names as [EntityKind, ...string[]];
     const layout = RECORDS[kind];
     if (layout === undefined) throw new Error(`lua: there are no records of the kind "${kind}"`);

@@ -24,8 +24,8 @@ const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 
 /** Members of `ff` that are looked up by name while a call runs. */
 const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query', 'due']);
 
-/** What loaders are written out by: of executions, and of records of a kind. */
-const LOADERS: ReadonlySet<string> = new Set(['loader', 'record']);
+/** What loaders are written out by: of executions, the same with tables of before, and of records of a kind. */
+const LOADERS: ReadonlySet<string> = new Set(['loader', 'refilling_loader', 'record']);
 
 /** The text of a loader, from the name of what writes it and what it is given. */
 export type WriteLoader = (writer: string, names: readonly string[]) => string;

@@ -60,8 +60,10 @@ export function lifeParser(table: FactTable): string {
   ].join('\n');
 }
 
-/** The text of a loader of executions. @throws Error when a name is no field */
-export function loaderText(table: FactTable, names: readonly string[]): string {
+/**
+ * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that
+ * got no more facts since; the fence is left to be checked by what compares it. @throws Error when a name is no field */
+export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
   const patterns = facetPatterns(table);
@@ -71,7 +73,7 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
   // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
   const checked = (name: string): string[] => {
     const pattern = patterns.get(name);
-    if (pattern === undefined) return [];
+    if (pattern === undefined || (refills && name === 'fence')) return [];
     if (name === 'naming') return ['  ff.check_naming(naming)'];
     const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
     const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
@@ -94,8 +96,19 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
   const owned = names.includes('fence')
     ? [`  if fence == '' and ${attempts} ~= '' then ff.damaged('the fence is missing') end`]
     : [];
+  const members = [
+    ...['id', 'key'].map((name) => [name, name] as const),
+    ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
+    ...['extras', ...names].map((name) => [name, name] as const),
+  ];
+  const refill = [
+    '  if record then',
+    `    ${members.map(([name]) => `record.${name}`).join(', ')} = ${members.map(([, value]) => value).join(', ')}`,
+    '    return record',
+    '  end',
+  ];
   return [
-    'function(call, id)',
+    refills ? 'function(call, id, record)' : 'function(call, id)',
     '  local key = call.base .. id',
     `  local values = server.pcall('HMGET', key, ${fields})`,
     "  if values.err then ff.damaged('the record is none') end",
@@ -105,10 +118,8 @@ export function loaderText(table: FactTable, names: readonly string[]): string {
     ...locals,
     ...(extras.length > 0 ? more : []),
     ...owned,
-    '  return {',
-    `    id = id, key = key, ${facts.map((fact, i) => `${fact} = f${i + 1}`).join(', ')}, extras = extras,`,
-    `    ${names.map((name) => `${name} = ${name}`).join(', ')},`,
-    '  }',
+    ...(refills ? refill : []),
+    `  return { ${members.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
     'end',
   ].join('\n');
 }

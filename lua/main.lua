@@ -23,22 +23,21 @@ local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
 
--- The group that is being run. Calls run one after another: one table does for all.
-local run = { decide = false, each = false, left = 0, at = 0, answered = 0, group = false, is_cut = false }
+-- Of the group that is being run: where its next command begins, how many are left, how many of the call are answered, and
+-- whether the caller has to send the rest again. When a command fails, the group goes on from here.
+local next_at, left, answered, is_cut = 0, 0, 0, false
 
 -- Runs the commands of a group that are left. A command looks and decides, which can fail and writes nothing; then what
 -- was decided is done, which cannot fail.
-local function run_commands(call, argv, replies)
-  local decide, each, group = run.decide, run.each, run.group
-  while run.left > 0 do
-    local at, length = run.at, each
+local function run_commands(call, argv, replies, decide, each, group)
+  while left > 0 do
+    local at, length = next_at, each
     if not length then
       length = tonumber(argv[at])
       at = at + 1
     end
     local last = at + length - 1
-    -- When it fails, those behind it are left.
-    run.at, run.left, run.answered = last + 1, run.left - 1, run.answered + 1
+    next_at, left, answered = last + 1, left - 1, answered + 1
     local reply, apply, a, b, c, d, e, f, g
     if group then
       reply, apply, a, b, c, d, e, f, g = decide(call, group, unpack(argv, at, last))
@@ -46,41 +45,41 @@ local function run_commands(call, argv, replies)
       reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, last))
     end
     if apply then apply(call, a, b, c, d, e, f, g) end
-    replies[run.answered] = reply
+    replies[answered] = reply
     if reply == LIMIT.not_staged then
-      run.is_cut = true
+      is_cut = true
       return
     end
   end
 end
 
 -- Answers every command that is left with the same error.
-local function fail_group(argv, replies, reply)
-  for _ = 1, run.left do
-    run.at = run.at + (run.each or tonumber(argv[run.at]) + 1)
-    run.answered = run.answered + 1
-    replies[run.answered] = reply
+local function fail_group(argv, replies, each, reply)
+  for _ = 1, left do
+    next_at = next_at + (each or tonumber(argv[next_at]) + 1)
+    answered = answered + 1
+    replies[answered] = reply
   end
-  run.left = 0
+  left = 0
 end
 
--- Runs a group: its name, how many commands it has, what they share, what each has. Answers where the next group begins,
--- or nothing when the caller has to send a command again with its bytes, and what is behind it.
-local function run_group(call, argv, at, replies)
+-- Runs the group that begins at `next_at`: its name, how many commands it has, what they share, what each has.
+local function run_group(call, argv, replies)
+  local at = next_at
   local name = argv[at]
-  local shape = handler_of(SHAPE, name)
-  local shared = shape[1]
-  run.decide, run.each, run.left, run.at = handler_of(ff.decide, name), shape[2], tonumber(argv[at + 1]), at + 2 + shared
-  run.group, run.is_cut = false, false
+  local shape, decide = handler_of(SHAPE, name), handler_of(ff.decide, name)
+  local shared, each = shape[1], shape[2]
+  next_at, left = at + 2 + shared, tonumber(argv[at + 1])
+  local group
   if shared > 0 then
-    local prepared, group = pcall(ff.prepare[name], call, unpack(argv, at + 2, at + 1 + shared))
-    if prepared then run.group = group else fail_group(argv, replies, ff.fault(group)) end
+    local prepared
+    prepared, group = pcall(ff.prepare[name], call, unpack(argv, at + 2, next_at - 1))
+    if not prepared then fail_group(argv, replies, each, ff.fault(group)) end
   end
-  while run.left > 0 and not run.is_cut do
-    local ran, why = pcall(run_commands, call, argv, replies)
-    if not ran then replies[run.answered] = ff.fault(why) end
+  while left > 0 and not is_cut do
+    local ran, why = pcall(run_commands, call, argv, replies, decide, each, group)
+    if not ran then replies[answered] = ff.fault(why) end
   end
-  return not run.is_cut and run.at
 end
 
 -- ARGV: what `ff.open_call` takes, then groups.
@@ -88,9 +87,9 @@ local function execute(keys, argv)
   local call, at = ff.open_call(keys, argv)
   local replies = {}
   local last = #argv
-  run.answered = 0
   call.gathers = last - at > LIMIT.gather_from_arguments
-  while at and at <= last do at = run_group(call, argv, at, replies) end
+  next_at, answered, is_cut = at, 0, false
+  while next_at <= last and not is_cut do run_group(call, argv, replies) end
   close(call)
   return replies
 end

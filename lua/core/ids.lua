@@ -55,7 +55,11 @@ end
 local function leaf_of(call, id)
   local leaf = call.leaf
   if leaf then
-    if leaf.checked == id or holds(call, leaf, id) then return leaf end
+    if leaf.checked == id then return leaf end
+    if holds(call, leaf, id) then
+      leaf.checked = id
+      return leaf
+    end
     settle(leaf)
   end
   leaf = find_leaf(call, id)

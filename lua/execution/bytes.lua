@@ -20,15 +20,17 @@ function ff.count_bytes(place, text)
   return tonumber(text) or 0
 end
 
--- Keeps bytes in a key of their own, unless they are so short that they go into the record: answers them then.
-function ff.keep_bytes(key, place, text)
+-- Keeps bytes in a key of their own, which is named by two texts, unless they are so short that they go into the record:
+-- answers them then.
+function ff.keep_bytes(key, suffix, place, text)
   if place == LIMIT.bytes_here then
     if #text <= LIMIT.max_field_bytes and text ~= LIMIT.spilled then return text end
-    command('SET', key, text)
+    command('SET', key .. suffix, text)
     return LIMIT.spilled
   end
-  command('RENAME', staged_key(key, place), key)
-  command('PERSIST', key)
+  local own = key .. suffix
+  command('RENAME', staged_key(own, place), own)
+  command('PERSIST', own)
   return LIMIT.spilled
 end
 

@@ -1,6 +1,6 @@
 -- complete_execution: see model/execution/complete.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
+local load = ff.refilling_loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
 
 -- What completions share: one table for all groups, which run one after another.
 local shared = { source = '', attempt_index = '', result_encoding = '' }
@@ -10,9 +10,15 @@ function ff.prepare.complete_execution(_, source, attempt_index, result_encoding
   return shared
 end
 
+-- The record of the last completion, if it got no facts but those that its loader gave it.
+local plain_record = false
+
 function ff.decide.complete_execution(call, group, execution_id, fence, result_payload_at, result_payload)
-  local execution = load(call, execution_id)
+  local record = plain_record
+  plain_record = false
+  local execution = load(call, execution_id, record)
   if not execution then return ff.reject('execution_not_found') end
+  if fence ~= execution.fence then ff.check_fence(execution) end
   local malformed = ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
@@ -24,6 +30,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   local purge_at, purge_text = ff.check_ending(call, execution)
   if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
     and not ff.is_held(execution) then
+    if execution.extras == '' then plain_record = execution end
     return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
   end
   return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,

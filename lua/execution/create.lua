@@ -12,12 +12,12 @@ local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
   needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready, reply = { KIND.created, 'waiting', LIMIT.default_priority },
   naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
-  lane_is_new = false,
+  lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
 }
 
 local function plain_group(call, naming, namespace, lane_id, queue)
   plain.naming, plain.namespace, plain.lane_id, plain.queue = naming, namespace, lane_id, queue
-  plain.score, plain.score_text, plain.is_checked, plain.lane_is_new = call.now, call.now_text, false, false
+  plain.score, plain.score_text, plain.is_checked, plain.lane_is_new, plain.given = call.now, call.now_text, false, false, false
   return plain
 end
 
@@ -88,6 +88,15 @@ local function record_of(group, id, key, given)
   }
 end
 
+-- What is given with an input of so many bytes: mostly as many as before.
+local function given_of(group, bytes)
+  if bytes ~= group.bytes then
+    group.bytes = bytes
+    group.given_with_bytes = (group.priority == 0 and '' or group.priority) .. '\t' .. bytes .. '\t' .. group.encoding
+  end
+  return group.given_with_bytes
+end
+
 function ff.decide.create_execution(call, group, execution_id, input_payload_at, input_payload, idempotency_key)
   local key = call.base .. execution_id
   local name, expires_at = nil, ''
@@ -101,9 +110,10 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
   local given = group.empty_given
   if input_payload_at ~= '' then
-    if ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then return LIMIT.not_staged end
-    given = (group.priority == 0 and '' or group.priority) .. '\t' .. ff.count_bytes(input_payload_at, input_payload) .. '\t'
-      .. group.encoding
+    if input_payload_at ~= LIMIT.bytes_here and ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then
+      return LIMIT.not_staged
+    end
+    given = given_of(group, ff.count_bytes(input_payload_at, input_payload))
   end
   check_places(call, group, execution_id)
   if group.is_plain and not name then

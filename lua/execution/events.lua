@@ -14,11 +14,12 @@ end
 
 -- A creation without anything that only some have: most are so.
 function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
+  if group.given ~= given then group.given, group.stored_given = given, given .. '\t' .. call.now_text end
   if input_at == '' then
-    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text)
+    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given)
   else
-    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, given .. '\t' .. call.now_text,
-      FIELD.input, ff.keep_bytes(key .. SUFFIX.input, input_at, input))
+    command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given,
+      FIELD.input, ff.keep_bytes(key, SUFFIX.input, input_at, input))
   end
   place(call, group, id, SITUATION.ready)
   ff.append(call, EVENT.execution_created, id, group.naming, given)
@@ -34,7 +35,7 @@ function ff.apply.execution_created(call, group, new)
     change[size + 1], change[size + 2] = field, value
     size = size + 2
   end
-  if new.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key .. SUFFIX.input, new.input_at, new.input)) end
+  if new.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key, SUFFIX.input, new.input_at, new.input)) end
   also(FIELD.bounds, new.bounds)
   also(FIELD.wait, group.delay)
   also(FIELD.needs, ff.fit(key, FIELD.needs, group.needs))
@@ -77,12 +78,25 @@ local function forget_failure(execution)
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, execution.lease_release_count, ''))
 end
 
+local last_started, last_attempts, last_now, last_purge, last_life
+
+-- The life of a completed execution. Executions that were claimed together and end together have one.
+local function completed_life(call, execution, purge_text)
+  local started, attempts, now = execution.started_at, execution.total_attempt_count, call.now_text
+  if execution.extras ~= '' then
+    return ff.life_text(SITUATION.completed, '', purge_text, now, started, attempts, execution.extras)
+  end
+  if now ~= last_now or started ~= last_started or attempts ~= last_attempts or purge_text ~= last_purge then
+    last_started, last_attempts, last_now, last_purge = started, attempts, now, purge_text
+    last_life = ff.life_text(SITUATION.completed, '', purge_text, now, started, attempts, '')
+  end
+  return last_life
+end
+
 -- A completion that leaves nothing but its time: most are so.
 function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   local id = execution.id
-  command('HSET', execution.key, FIELD.life,
-    ff.life_text(SITUATION.completed, '', purge_text, call.now_text, execution.started_at, execution.total_attempt_count,
-      execution.extras))
+  command('HSET', execution.key, FIELD.life, completed_life(call, execution, purge_text))
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
@@ -97,7 +111,7 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
   if result_at == '' then
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending)
   else
-    local kept = ff.keep_bytes(ff.result_key(execution), result_at, result)
+    local kept = ff.keep_bytes(ff.result_key(execution), '', result_at, result)
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending, FIELD.result, kept)
   end
   ff.append(call, EVENT.execution_completed, execution.id, execution.naming,

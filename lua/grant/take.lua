@@ -74,9 +74,9 @@ function ff.take_over(call, execution, owner, lease_id, attempt_id)
   execution.queue = ff.queue_of(call, lane_id, execution.needs, execution_kind)
   local take
   if execution.total_attempt_count == '' then
-    take = ff.take_first(call, owner, execution, lease_id, attempt_id)
+    take = ff.take_first(call, owner, execution, lease_id .. '\t' .. attempt_id)
   else
-    take = ff.take_again(call, owner, execution, lease_id, attempt_id)
+    take = ff.take_again(call, owner, execution, lease_id .. '\t' .. attempt_id)
   end
   local reply = { KIND.acquired, owner.expires_at }
   ff.tell_claim(reply, 2, execution, take)

@@ -7,6 +7,12 @@ local function presence_of(fence)
   return string.find(fence, '^%d+\t[^\t]+\t[^\t]+$') and 'full' or 'partial'
 end
 
+-- A stored fence that is not the one of the caller may be unreadable.
+function ff.check_fence(execution)
+  local fence = execution.fence
+  if fence ~= '' and not string.find(fence, '^%d*\t[^\t]*\t[^\t]*') then ff.damaged('fence is unreadable') end
+end
+
 -- Refuses a fence that is incomplete, or absent without an operator's authority. One that is stored is neither.
 function ff.fence_shape(fence, source, execution)
   if fence ~= '' and fence == execution.fence then return nil end
@@ -31,13 +37,21 @@ function ff.was_last_owner(execution, fence)
   return epoch == current_epoch and attempt == current_attempt
 end
 
+local last_index, last_attempts
+
+-- How many attempts there are while the one with an index is the last. Mostly asked for the same one.
+local function attempts_with(index)
+  if index ~= last_index then last_index, last_attempts = index, ff.digits(index + 1) end
+  return last_attempts
+end
+
 -- Refuses a claimant that does not own the execution at this moment. Needs fence loaded.
 function ff.ownership_verdict(call, execution, fence, attempt_index)
   local situation = execution.situation
   if not ff.is_active(situation) then return ff.not_active(execution) end
   if situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
   if ff.has_come(call, execution.due_at) then return ff.reject('lease_expired') end
-  if attempt_index ~= '' and tonumber(attempt_index) ~= ff.count(execution.total_attempt_count) - 1 then
+  if attempt_index ~= '' and execution.total_attempt_count ~= attempts_with(attempt_index) then
     return ff.reject('stale_lease')
   end
   if fence ~= execution.fence and presence_of(fence) == 'full' then return ff.reject('stale_lease') end

@@ -2,7 +2,7 @@
 --
 -- Everything is read before anything is written: the queues, and the executions that they name.
 
-local load_first = ff.loader('naming', 'given', 'bounds', 'tags', 'rules', 'input')
+local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'input')
 -- What only work that was claimed before needs besides.
 local load_later = ff.loader('fence', 'retries', 'timing', 'progress')
 
@@ -169,7 +169,7 @@ local function timing_of(timeout_at, remaining_ms)
 end
 
 -- What the worker gets of an execution that nobody had before.
-function ff.take_first(call, group, execution, lease_id, attempt_id)
+function ff.take_first(call, group, execution, ticket)
   local timeout_ms = execution.rules ~= '' and ff.rules(execution.rules).attempt_timeout_ms
   -- It can have ended before anybody had it, and be replayed.
   local attempt_type = execution.next_attempt == NEXT.replay and ATTEMPT.replay or ''
@@ -179,14 +179,15 @@ function ff.take_first(call, group, execution, lease_id, attempt_id)
   end
   local attempt = (timeout_ms or attempt_type ~= '') and attempt_type .. '\t\t' .. timeout_at .. '\t' .. remaining_ms or ''
   return {
-    execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. lease_id .. '\t' .. attempt_id,
+    execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. ticket,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, timing = timing_of(timeout_at, remaining_ms), retries = '',
     attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type,
   }
 end
 
 -- What the worker gets of an execution that was claimed before.
-function ff.take_again(call, group, execution, lease_id, attempt_id)
+function ff.take_again(call, group, execution, ticket)
+  local lease_id, attempt_id = string.match(ticket, '^([^\t]*)\t([^\t]*)$')
   local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
   if not epoch then ff.damaged('the fence is unreadable') end
   ff.read_retries(execution)
@@ -234,16 +235,18 @@ local function begin_plan()
 end
 
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
--- special, its fence says it all. `tickets` are ids of leases and attempts, those that are left begin at `at`.
+-- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
-  local execution = load_first(call, id) or ff.damaged('the record is missing')
+  local size = plan.size + 1
+  -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
+  local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
   if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
   local is_first = execution.total_attempt_count == ''
   local take = false
   if is_first and execution.extras == '' and execution.next_attempt == '' and group.worker_fits then
     load_input(call, execution)
     if not group.queue then execution.queue = queue end
-    execution.fence = '1\t' .. tickets[at] .. '\t' .. tickets[at + 1]
+    execution.fence = '1\t' .. tickets[at]
   else
     load_rest(call, execution, queue)
     if not is_first and ff.exceeds_reclaim_cap(execution) then
@@ -252,13 +255,12 @@ local function plan_one(call, group, id, queue, tickets, at)
     else
       load_input(call, execution)
       local take_it = is_first and ff.take_first or ff.take_again
-      take = take_it(call, group, execution, tickets[at], tickets[at + 1])
+      take = take_it(call, group, execution, tickets[at])
     end
   end
-  local size = plan.size + 1
   plan.size = size
   plan.executions[size], plan.takes[size] = execution, take
-  return take and take.is_end and at or at + 2
+  return take and take.is_end and at or at + 1
 end
 
 local function plan_all(call, group, ids, queue, of, tickets)
@@ -373,7 +375,7 @@ end
 
 function ff.decide.claim_for_worker(call, group, ...)
   local tickets = { ... }
-  local ids, queue, of, left = candidates(call, group, #tickets / 2)
+  local ids, queue, of, left = candidates(call, group, #tickets)
   local priority = group.bound and priority_left(call, left) or ''
   if not ids[1] then return { KIND.no_work, 0, priority } end
   ff.timers_of(call)

@@ -77,9 +77,9 @@ function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot>>): 
   const { name } = field;
   if (field.kind === 'bytes') return bytesEncoder(field, slots[name] as ByteSlot);
   if (field.kind === 'rows') {
-    const encoders = field.fields.map((member) => fieldEncoder(member, slots));
+    const encodeRow = joinedEncoder(field.fields);
     return (argv, args, stage) => {
-      for (const row of args[name] as Args[]) for (const encode of encoders) encode(argv, row, stage);
+      for (const row of args[name] as Args[]) encodeRow(argv, row, stage);
     };
   }
   if (field.kind === 'form' && (field.form.texts?.length ?? 1) > 1) {
