@@ -172,6 +172,8 @@ export const KEYS = {
   idempotency: 'idem:',
   /** `<kind>:<id>` of what could not be read -> when and why. */
   quarantine: 'quarantine',
+  /** Id of a reader -> where it is. */
+  readers: 'readers',
 } as const;
 
 /** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */

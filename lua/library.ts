@@ -23,6 +23,7 @@ import {
   PURGE_UNITS,
   RECLAIM_BAND,
   RETENTION_SLOT_MS,
+  HELD_LOG_FACTOR,
 } from '../model/limits.js';
 import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
@@ -166,6 +167,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       bytes_here: BYTES_HERE,
       not_staged: NOT_STAGED,
       max_noticed_ends: MAX_NOTICED_ENDS,
+      max_readers: LIMITS.maxReaders,
+      held_log_factor: HELD_LOG_FACTOR,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
       held: COUNTED_HELD,
       trim_every: TRIM_EVERY,

@@ -65,6 +65,11 @@ export const REJECTIONS = {
     false,
     'Another worker owns the execution now; stop work at once and discard the result.',
   ),
+  too_many_readers: entry(
+    'state',
+    false,
+    'The partition knows as many readers as it may; forget those that do not come back (forgetReader).',
+  ),
   max_releases_exceeded: entry(
     'state',
     false,

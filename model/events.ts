@@ -7,8 +7,15 @@ import { executionEvents } from './execution/events.js';
 import { grantEvents } from './grant/events.js';
 import { leaseEvents } from './lease/events.js';
 import { partitionEvents } from './partition/events.js';
+import { readerEvents } from './reader/entity.js';
 
-export const EVENTS = { ...executionEvents, ...leaseEvents, ...grantEvents, ...partitionEvents } as const;
+export const EVENTS = {
+  ...executionEvents,
+  ...leaseEvents,
+  ...grantEvents,
+  ...partitionEvents,
+  ...readerEvents,
+} as const;
 
 export type EventType = keyof typeof EVENTS;
 export type Event = { [Type in EventType]: EventOf<(typeof EVENTS)[Type]> }[EventType];

@@ -59,6 +59,9 @@ export const LIMITS = {
   maxDurationMs: 315_360_000_000,
   /** How long a partition announces ends of executions to a caller that said once that it waits, ms. */
   maxWatchTtlMs: 60_000,
+  /** Readers of the log that a partition knows, and the bytes of their names. */
+  maxReaders: 32,
+  maxReaderIdBytes: 128,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;
@@ -108,6 +111,9 @@ export const KEEP_FOR_GOOD = -1;
 
 /** Time steps back when the last entry of the log is further ahead of the clock than this, ms (ruling 14). */
 export const MAX_CLOCK_LEAD_MS = 60_000;
+
+/** A reader that falls behind can make the log of a partition so many times as long as it is otherwise. */
+export const HELD_LOG_FACTOR = 10;
 
 /** How long other loops leave due work to the one that is at it, ms. */
 export const APPLIER_MS = 1_000;

@@ -36,6 +36,9 @@ import { renewLease } from './lease/renew.js';
 import { revokeLease } from './lease/revoke.js';
 import { listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
 import { watchEnds, watchLog } from './partition/watch.js';
+import { commitReader } from './reader/commit.js';
+import { forgetReader } from './reader/forget.js';
+import { listReaders } from './reader/reads.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 import { listQueueHeads } from './schedule/queue-heads.js';
@@ -63,6 +66,8 @@ export const OPERATIONS = {
   releaseHold,
   watchLog,
   watchEnds,
+  commitReader,
+  forgetReader,
   changePriority,
   replayExecution,
   setExecutionTags,
@@ -93,6 +98,7 @@ export const QUERIES = {
   listQueueHeads,
   scanEligibleExecutions,
   readLog,
+  listReaders,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;

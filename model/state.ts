@@ -5,6 +5,7 @@ import { executionEntity } from './execution/entity.js';
 import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
 import { NO_NOTICES, type Notices } from './partition/notices.js';
+import { readerEntity } from './reader/entity.js';
 import { laneEntity } from './schedule/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
@@ -12,6 +13,7 @@ export const ENTITIES = {
   execution: executionEntity,
   lane: laneEntity,
   idempotency_key: idempotencyKeyEntity,
+  reader: readerEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;

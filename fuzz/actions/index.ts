@@ -3,6 +3,7 @@
  * command stands here: time, reads, repeated calls, batches.
  */
 import fc from 'fast-check';
+import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { executionActions, executionReads } from './execution.js';
@@ -10,7 +11,7 @@ import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
 import { leaseActions } from './lease.js';
 import { operatingActions } from './operating.js';
-import { partitionActions } from './partition.js';
+import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import type { World } from './world.js';
 
@@ -24,7 +25,7 @@ const GENERATORS = {
   ...partitionActions,
 } as const;
 
-const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads];
+const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads, partitionReads];
 
 type Drawn = {
   [Name in keyof typeof GENERATORS]: (typeof GENERATORS)[Name] extends Generator<infer Choices>
@@ -147,12 +148,20 @@ const bulkEnd = fc
     ]),
   );
 
+/** One reader more than a partition knows. */
+const crowdOfReaders = fc.constant(
+  batchOf(
+    Array.from({ length: LIMITS.maxReaders + 1 }, (_, reader) => ({ do: 'commit', reader, back: 0, log: 'this' })),
+  ),
+);
+
 /** One action of a run. */
 const action: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 24, arbitrary: simple },
-  { weight: 1, arbitrary: mixedBatch },
-  { weight: 1, arbitrary: bulkCreation },
-  { weight: 1, arbitrary: bulkEnd },
+  { weight: 48, arbitrary: simple },
+  { weight: 2, arbitrary: mixedBatch },
+  { weight: 2, arbitrary: bulkCreation },
+  { weight: 2, arbitrary: bulkEnd },
+  { weight: 1, arbitrary: crowdOfReaders },
 );
 
 /** An action, and now and then the same call again at once, as after a lost reply. */

@@ -33,6 +33,6 @@ export function viewOfMoment(
       lanes: () => [],
       tallies: () => new Map(),
     },
-    log: { header: emptyHeader(), read: () => [] },
+    log: { header: emptyHeader(), readers: new Map(), read: () => [] },
   };
 }

@@ -57,7 +57,7 @@ function ff.append(call, event, subject, ...)
     command('XADD', call.log_key, next_position(call), event, subject, ...)
   else
     call.trimmed_at = call.sequence
-    command('XADD', call.log_key, 'MAXLEN', '~', call.settings.log_max_entries, next_position(call), event, subject, ...)
+    command('XADD', call.log_key, 'MAXLEN', '~', ff.log_limit(call), next_position(call), event, subject, ...)
   end
 end
 

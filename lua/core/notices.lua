@@ -1,10 +1,10 @@
 -- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
 -- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
 -- until which ends of executions are. A partition without marks runs none of this. Behind the marks stands what lasts: the
--- version of the deployment's settings, once they were changed.
+-- version of the deployment's settings, once they were changed, and the position up to which no reader needs the log.
 
 function ff.read_marks(call, marks)
-  local watched, ends_until, standing, version = string.match(marks, '^\t(w?)(%d*)(\t?v?(%d*))$')
+  local watched, ends_until, standing, version = string.match(marks, '^\t(w?)(%d*)(\t?v?(%d*)\t?f?%d*)$')
   if not watched then return end
   call.standing, call.version = standing, tonumber(version) or 1
   if watched == '' and ends_until == '' then return end
@@ -22,10 +22,35 @@ function ff.marks_text(call)
   return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '') .. standing
 end
 
--- What lasts has changed: the header is written, whatever else the call does.
+-- What lasts has changed: the header is written, whatever else the call does. `floor` is a text that can be empty.
+local function stand(call, floor)
+  local standing = call.version > 1 and '\tv' .. ff.digits(call.version) or ''
+  if floor ~= '' then standing = standing .. '\tf' .. floor end
+  call.standing, call.marks, call.marked = standing, true, true
+end
+
+local function floor_of(call)
+  return string.match(call.standing, '\tf(%d+)$') or ''
+end
+
+-- The settings of the deployment are of another version.
 function ff.stand(call)
-  call.standing = call.version > 1 and '\tv' .. ff.digits(call.version) or ''
-  call.marks, call.marked = true, true
+  stand(call, floor_of(call))
+end
+
+-- Readers need the log behind this position; nil when there are none.
+function ff.hold_back(call, floor)
+  stand(call, floor and ff.digits(floor) or '')
+end
+
+-- Most entries of the log: what readers still need is not trimmed, up to a bound.
+function ff.log_limit(call)
+  local max_entries = call.settings.log_max_entries
+  if call.standing == '' then return max_entries end
+  local floor = floor_of(call)
+  if floor == '' then return max_entries end
+  local needed = math.min(call.sequence + 1 - floor, max_entries * LIMIT.held_log_factor)
+  return needed > tonumber(max_entries) and ff.digits(needed) or max_entries
 end
 
 -- The first entry of a call uses a mark up, and ends one whose time is over.

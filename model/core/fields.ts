@@ -77,6 +77,7 @@ const integer = (min: number, max: number) =>
 export const laneId = name(LIMITS.maxLaneIdBytes);
 export const namespace = name(LIMITS.maxNamespaceBytes);
 export const workerId = name(LIMITS.maxWorkerIdBytes);
+export const readerId = name(LIMITS.maxReaderIdBytes);
 export const workerInstanceId = name(LIMITS.maxWorkerIdBytes);
 export const executionKind = label(LIMITS.maxExecutionKindBytes);
 export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);

@@ -42,6 +42,11 @@ export function isCursor(text: string): boolean {
   return PATTERN.test(text);
 }
 
+/** Whether it is a cursor without marks. */
+export function isExactCursor(text: string): boolean {
+  return isCursor(text) && !text.startsWith('~');
+}
+
 /** The name of a log whose first entry has this time. */
 export function generationOf(firstEntryAt: number): string {
   return firstEntryAt.toString(36);

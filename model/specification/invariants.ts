@@ -13,6 +13,7 @@ import { partitionOfExecution } from '../ids.js';
 import { replay, type EntryRule, type Rules } from './replay.js';
 import { transitionTime } from '../execute.js';
 import { MAX_CLOCK_LEAD_MS } from '../limits.js';
+import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
 
@@ -114,6 +115,7 @@ const knownSituations = asked({
 export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
+  ...readerInvariants,
   ...[...executionInvariants, ...leaseInvariants, ...grantInvariants, ...scheduleInvariants].map((invariant) =>
     'holds' in invariant ? asked(invariant) : invariant,
   ),

@@ -25,6 +25,7 @@ import {
   type Offer,
   type Wanted,
 } from '../../model/schedule/queue.js';
+import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
 import { emptyPartition, type Partition } from '../../model/state.js';
@@ -141,6 +142,13 @@ export class IndexedStore implements Store {
     if (entity === undefined) return;
     const id = entity[effect.key] as string;
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
+    if (effect.kind === 'reader') this.holdBack();
+  }
+
+  /** What readers still need of the log stays. */
+  private holdBack(): void {
+    const { header, state } = this.partition;
+    this.log.holdBack(trimFloor(state.tables.reader.values(), header.generation));
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
@@ -286,6 +294,7 @@ export class IndexedStore implements Store {
   private logView(): LogView {
     return {
       header: this.partition.header,
+      readers: this.partition.state.tables.reader,
       read: (after, limit): readonly LoggedEvent[] => this.log.read(after, limit),
     };
   }

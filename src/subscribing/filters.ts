@@ -6,7 +6,7 @@ import { shown } from '../shared/checks.js';
 
 /** Filters of everything that happens. */
 export interface EventFilter {
-  /** Only events of these types. */
+  /** Only events of these types. Default all but those of readers, which only tell how far subscribers are. */
   readonly types?: readonly EventType[] | undefined;
   /** Only what is about this execution. One partition is read then. */
   readonly executionId?: string | undefined;
@@ -46,10 +46,13 @@ export function checkWorkFilter(filter: WorkFilter): void {
   }
 }
 
+/** Whether events of this type tell how far a reader is. */
+export const isOfReader = (type: EventType): boolean => EVENTS[type].subject.kind === 'reader';
+
 export function passesEventFilter({ types, executionId }: EventFilter): (event: Event) => boolean {
   const wanted = types && new Set<string>(types);
   return (event) =>
-    (wanted === undefined || wanted.has(event.type)) &&
+    (wanted === undefined ? !isOfReader(event.type) : wanted.has(event.type)) &&
     (executionId === undefined || (isOfExecution(event) && event.executionId === executionId));
 }
 

@@ -4,7 +4,7 @@
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
-import { partitionIndexOf } from '../../model/ids.js';
+import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { LeaseHistoryEntry } from '../../model/lease/history.js';
 import type { Backend } from '../backend.js';
 import { systemClock, type Clock } from '../engine/clock.js';
@@ -12,13 +12,15 @@ import {
   checkEventFilter,
   checkMembers,
   checkWorkFilter,
+  isOfReader,
   partitionWanted,
   passesEventFilter,
   type EventFilter,
 } from './filters.js';
+import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
 import { decodePositions } from './positions.js';
-import { Subscription, type Reading, type SubscriptionState } from './subscription.js';
+import { Subscription, type Beginning, type Reading, type SubscriptionState } from './subscription.js';
 import {
   COMPLETION_OUTCOMES,
   LEASE_TYPES,
@@ -39,13 +41,19 @@ export interface SubscribeOptions {
    * Default `now`: what happens once the subscription is there is delivered.
    */
   readonly from?: 'now' | 'earliest' | (string & {}) | undefined;
+  /**
+   * Name of a durable group, printable ASCII without `{ } : ,`. It goes on where it committed last, and holds back the trim
+   * of the logs, up to ten times their length. `from` is where it begins when it is not known yet. One subscription of a
+   * group at a time: each hears everything.
+   */
+  readonly group?: string | undefined;
   /** Ends the subscription; `next` throws its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Told when the store stops answering, and when it answers again. Meanwhile the subscription waits. */
   readonly onStateChange?: ((state: SubscriptionState, error?: unknown) => void) | undefined;
 }
 
-const OPTIONS = ['from', 'signal', 'onStateChange'] as const;
+const OPTIONS = ['from', 'group', 'signal', 'onStateChange'] as const;
 
 /** The feeds of a backend. However many subscriptions there are, they share the connections of the backend. */
 export class Subscriptions {
@@ -61,6 +69,7 @@ export class Subscriptions {
   events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
     checkMembers(options, ['types', 'executionId', ...OPTIONS]);
     checkEventFilter(options);
+    checkNoEcho(options);
     return this.subscribe(options, partitionWanted(options.executionId), readEvent(passesEventFilter(options)));
   }
 
@@ -82,13 +91,20 @@ export class Subscriptions {
 
   /** What executions are tagged with. @throws as `events` */
   tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
-    checkMembers(options, ['tag', 'namespace', 'lane', 'kind', ...OPTIONS]);
-    checkWorkFilter(options);
-    return this.subscribe(options, undefined, readTags(options));
+    checkMembers(options, ['tag', 'executionId', ...OPTIONS]);
+    checkEventFilter({ executionId: options.executionId });
+    return this.subscribe(options, partitionWanted(options.executionId), readTags(options));
+  }
+
+  /** Takes a durable group away: its place holds back the logs no longer. @throws what the backend throws */
+  async forget(group: string): Promise<void> {
+    const { backend, count } = this;
+    const partitions = Array.from({ length: count }, (_, i) => partitionKeyOf(i));
+    await Promise.all(partitions.map((partition) => backend.forgetReader({ partition, readerId: group })));
   }
 
   private async subscribe<Said>(
-    { from = 'now', signal, onStateChange }: SubscribeOptions,
+    { from = 'now', group: name, signal, onStateChange }: SubscribeOptions,
     partition: string | undefined,
     reading: Reading<Said>,
   ): Promise<Subscription<Said>> {
@@ -99,14 +115,16 @@ export class Subscriptions {
     const release = hub.use(() => undefined);
     try {
       await hub.standing();
-      const cursors =
-        from === 'now' || from === 'earliest'
-          ? await placesIn(hub, from as 'now' | 'earliest', firstPartition, count)
-          : decodePositions(from, firstPartition, count);
+      const { backend, clock } = this;
+      const wanted = beginningsIn(hub, from, firstPartition, count);
+      const beginnings = await (name === undefined
+        ? Promise.all(wanted.map((beginning) => beginning()))
+        : joinGroup({ backend, firstPartition, name }, wanted));
       // The signal can have come meanwhile.
       if (signal?.aborted) throw signal.reason;
-      const fromEarliest = from === 'earliest';
-      return new Subscription({ hub, firstPartition, cursors, fromEarliest, reading, signal, onStateChange });
+      const cursors = beginnings.map(({ cursor }) => cursor);
+      const group = name === undefined ? undefined : new Group({ backend, clock, name, firstPartition, cursors });
+      return new Subscription({ hub, firstPartition, beginnings, reading, group, signal, onStateChange });
     } finally {
       release();
     }
@@ -125,8 +143,23 @@ export class Subscriptions {
   }
 }
 
-const placesIn = (hub: LogHub, which: 'now' | 'earliest', first: number, count: number): Promise<string[]> =>
-  Promise.all(Array.from({ length: count }, (_, i) => hub.tail(first + i).place(which)));
+/** How to find where to begin in each partition. @throws EngineError `invalid_input` */
+function beginningsIn(hub: LogHub, from: string, first: number, count: number): (() => Promise<Beginning>)[] {
+  if (from === 'now' || from === 'earliest') {
+    const isEarliest = from === 'earliest';
+    return Array.from({ length: count }, (_, i) => async () => ({
+      cursor: await hub.tail(first + i).place(from),
+      isEarliest,
+    }));
+  }
+  return decodePositions(from, first, count).map((cursor) => () => Promise.resolve({ cursor, isEarliest: false }));
+}
+
+/** A group that heard of its own commits would commit them, and so on. */
+function checkNoEcho({ types, group }: EventFilter & SubscribeOptions): void {
+  if (group === undefined || !types?.some(isOfReader)) return;
+  throw new EngineError('invalid_input', 'types: a group does not hear of commits.', { detail: { field: 'types' } });
+}
 
 function checkWords(field: string, words: readonly string[] | undefined, known: readonly string[]): void {
   if (words === undefined) return;

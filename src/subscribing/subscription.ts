@@ -8,6 +8,7 @@ import { partitionKeyOf } from '../../model/ids.js';
 import { BEGINNING, encodeCursor } from '../../model/partition/cursor.js';
 import type { LogPage } from '../../model/partition/reads.js';
 import { onAbort } from '../shared/abort-listeners.js';
+import type { Group } from './group.js';
 import type { LogHub } from './hub.js';
 import { encodePositions } from './positions.js';
 import type { PartitionTail } from './tail.js';
@@ -18,15 +19,22 @@ export type Reading<Said> = (entry: LoggedEvent, partition: number) => Said | un
 /** Whether the store answers at present. While it does not, a subscription waits and tries again. */
 export type SubscriptionState = 'live' | 'interrupted';
 
+/** Where a subscription begins in a partition. */
+export interface Beginning {
+  readonly cursor: string;
+  /** It is that of the oldest entry, whichever that is by the time that it is read. */
+  readonly isEarliest: boolean;
+}
+
 export interface SubscriptionSettings<Said> {
   readonly hub: LogHub;
   readonly firstPartition: number;
   /** Where to begin in each partition. */
-  readonly cursors: readonly string[];
-  /** They are those of the oldest entries, wherever these are by the time that they are read. */
-  readonly fromEarliest: boolean;
+  readonly beginnings: readonly Beginning[];
   /** Reads entries, each partition's in order. */
   readonly reading: Reading<Said>;
+  /** Keeps in the engine what is done with. */
+  readonly group: Group | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
 }
@@ -80,14 +88,16 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private wake: () => void = () => undefined;
   private stop: () => void = () => undefined;
   private pulling: Promise<unknown> = Promise.resolve();
+  /** The partition of the delivery that the consumer has in hand. */
+  private inHand: number | undefined;
 
   constructor(private readonly settings: SubscriptionSettings<Said>) {
-    const { hub, firstPartition, cursors, fromEarliest, signal, onStateChange } = settings;
-    this.reached = this.delivered = cursors;
-    this.sources = cursors.map((cursor, index) => {
+    const { hub, firstPartition, beginnings, signal, onStateChange } = settings;
+    this.reached = this.delivered = beginnings.map(({ cursor }) => cursor);
+    this.sources = beginnings.map(({ cursor, isEarliest }, index) => {
       const tail = hub.tail(firstPartition + index);
       this.atEnd.push(tail.use());
-      return { index, tail, cursor, fromEarliest, stopWaiting: () => undefined };
+      return { index, tail, cursor, fromEarliest: isEarliest, stopWaiting: () => undefined };
     });
     this.ready = [...this.sources];
     this.atEnd.push(
@@ -116,16 +126,30 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     return next;
   }
 
-  /** Ends it; a `next` that waits is done. Also what leaving a `for await` does. */
-  return(): Promise<IteratorResult<Delivery<Said>, undefined>> {
-    this.end({ error: undefined });
-    return Promise.resolve({ done: true, value: undefined });
+  /**
+   * Of a group: everything that was delivered is done with, and the engine knows it once this resolves. Without it, what was
+   * delivered is done with when the next event is asked for, and committed within a second.
+   * @throws what the backend throws
+   */
+  async commit(): Promise<void> {
+    const { group } = this.settings;
+    if (group === undefined) throw new EngineError('invalid_input', 'commit: only a subscription of a group commits.');
+    group.note(this.delivered, this.inHand);
+    this.inHand = undefined;
+    await group.commit();
   }
 
-  /** Ends it. */
-  close(): Promise<void> {
+  /** Ends it; a `next` that waits is done. Also what leaving a `for await` does. */
+  async return(): Promise<IteratorResult<Delivery<Said>, undefined>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  /** Ends it. What a group is done with is committed; the event in hand is not done with, unless `commit` said so. */
+  async close(): Promise<void> {
     this.end({ error: undefined });
-    return Promise.resolve();
+    // What is not committed now is delivered again.
+    await this.settings.group?.commit().catch(() => undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -135,9 +159,13 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private async pull(): Promise<IteratorResult<Delivery<Said>, undefined>> {
     for (;;) {
       if (this.over !== undefined) return this.finish(this.over);
+      // Who asks for the next one is done with the one before.
+      this.settings.group?.reach(this.delivered, this.inHand, (error) => this.end({ error }));
+      this.inHand = undefined;
       const delivery = this.buffer.shift();
       if (delivery !== undefined) {
         this.delivered = this.buffer.length === 0 ? this.reached : delivery.cursors;
+        this.inHand = delivery.partition;
         return { done: false, value: delivery };
       }
       this.delivered = this.reached;

@@ -22,15 +22,12 @@ export interface Completion {
   readonly resultEncoding: string | undefined;
 }
 
-/** What an execution was tagged with when it was created. */
+/** What an execution was tagged with, when it was created or later. */
 export interface TagsSet {
   readonly type: 'set';
   readonly executionId: string;
   /** Ms since the epoch. */
   readonly at: number;
-  readonly namespace: string;
-  readonly lane: string;
-  readonly kind: string;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -45,9 +42,10 @@ export interface LeaseFilter {
   readonly renewals?: boolean | undefined;
 }
 
-export interface TagFilter extends WorkFilter {
-  /** Only of executions that have this tag, of any value. */
+export interface TagFilter {
+  /** Only where this tag is among them, with any value. */
   readonly tag?: string | undefined;
+  readonly executionId?: string | undefined;
 }
 
 export const COMPLETION_OUTCOMES: readonly Completion['outcome'][] = ['success', 'failed', 'cancelled', 'expired'];
@@ -126,12 +124,11 @@ export function readLeases({ types, executionId, renewals = false }: LeaseFilter
   };
 }
 
-export function readTags({ tag, ...work }: TagFilter): Reading<TagsSet> {
-  const isWanted = passesWorkFilter(work);
+export function readTags({ tag, executionId: wanted }: TagFilter): Reading<TagsSet> {
   return ({ event }) => {
-    if (event.type !== 'execution_created') return undefined;
-    const { executionId, at, namespace, laneId: lane, executionKind: kind, tags } = event;
+    if (event.type !== 'execution_created' && event.type !== 'tags_set') return undefined;
+    const { executionId, at, tags } = event;
     if (Object.keys(tags).length === 0 || (tag !== undefined && !Object.hasOwn(tags, tag))) return undefined;
-    return isWanted(event) ? { type: 'set', executionId, at, namespace, lane, kind, tags } : undefined;
+    return wanted === undefined || wanted === executionId ? { type: 'set', executionId, at, tags } : undefined;
   };
 }

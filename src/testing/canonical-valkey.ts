@@ -7,12 +7,13 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
+import { trimFloor, type Reader } from '../../model/reader/entity.js';
 import { isShortId } from '../../model/short-id.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import { decodeTally } from '../valkey/tally.js';
-import { decodeRecord, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
+import { decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
 import { base64Of, canonicalCounts, sortedRecord, type CanonicalState } from './canonical.js';
 
 const SHORT_LENGTH = 22;
@@ -58,6 +59,9 @@ class PartitionReader {
   private leafNames: string[] = [];
   private timers: [string, number][] = [];
   private lanes: string[] = [];
+  private readers: ReadonlyMap<string, Reader> = new Map();
+  /** The position up to which no reader needs the log, as the header has it. */
+  private floor: number | undefined;
   /** `<leaf>:<shelf>` -> ids; and the same names as the shelves have them. */
   private readonly shelved = new Map<string, string[]>();
   private readonly shelfLeaves: string[] = [];
@@ -86,6 +90,7 @@ class PartitionReader {
         idempotency_key: this.keys
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
+        reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
       },
       queues: sortedRecord(this.queues),
@@ -125,11 +130,12 @@ class PartitionReader {
     const { client } = this;
     const name = key.slice(this.start.length);
     if (name === KEYS.log) this.logEnd = await lastEntry(client, key);
-    else if (name === KEYS.header) this.header = headerOf(await client.hgetall(key));
+    else if (name === KEYS.header) this.readHeader(await client.hgetall(key));
     else if (name === KEYS.timers) this.timers = await this.readTimers(key);
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
+    else if (name === KEYS.readers) this.readers = readersOf(new Map(Object.entries(await client.hgetall(key))));
     else if (name.startsWith(KEYS.shelf))
       this.shelfLeaves.push(
         ...(await client.zrange(key, 0, -1)).map((leaf) => `${leaf}:${name.slice(KEYS.shelf.length)}`),
@@ -188,6 +194,20 @@ class PartitionReader {
     } else this.strays.push(key);
   }
 
+  private readHeader(fields: Readonly<Record<string, string>>): void {
+    const [generation = '', sequence, time, marks = '', ...lasting] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+    const applier = fields[HEADER_FIELDS.applier]?.split('\t');
+    const floor = lasting.find((text) => text.startsWith('f'));
+    this.floor = floor === undefined ? undefined : Number(floor.slice(1));
+    this.header = {
+      generation,
+      sequence: Number(sequence ?? 0),
+      time: Number(time ?? 0),
+      applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
+      notices: noticesOf(marks),
+    };
+  }
+
   private async readOther(key: string, id: string, { kind, decode }: (typeof RECORD_KINDS)[number]): Promise<void> {
     if (id.endsWith(SUFFIXES.details)) {
       if ((await this.client.exists(key.slice(0, -SUFFIXES.details.length))) === 0) this.strays.push(key);
@@ -228,6 +248,8 @@ class PartitionReader {
     strays.push(...difference(this.leafNames, leaves).map((leaf) => `leaf ${leaf}`));
     const shelved = [...this.shelved.keys()];
     strays.push(...difference(this.shelfLeaves, shelved).map((leaf) => `leaf of a shelf ${leaf}`));
+    if (this.floor !== trimFloor(this.readers.values(), this.header.generation))
+      strays.push(`the trim floor ${this.floor} is not that of the readers`);
     const [sequence, time] = this.logEnd;
     if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
   }
@@ -255,18 +277,6 @@ function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyE
     const execution = known.get(id);
     return execution !== undefined && isTerminal(execution.situation) && execution.dueAt === at;
   });
-}
-
-function headerOf(fields: Readonly<Record<string, string>>): Header {
-  const [generation = '', sequence, time, marks = ''] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
-  const applier = fields[HEADER_FIELDS.applier]?.split('\t');
-  return {
-    generation,
-    sequence: Number(sequence ?? 0),
-    time: Number(time ?? 0),
-    applier: applier === undefined ? undefined : { owner: applier[0] as string, until: Number(applier[1]) },
-    notices: noticesOf(marks),
-  };
 }
 
 function noticesOf(marks: string): Notices {

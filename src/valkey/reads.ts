@@ -3,10 +3,11 @@ import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
+import { emptyHeader } from '../../model/state.js';
 import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
-import { decodeRecord } from './record.js';
+import { decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
 import { decodeTally } from './tally.js';
@@ -128,7 +129,15 @@ export const FETCHES: Fetches = {
         applier: undefined,
         notices: NO_NOTICES,
       };
-      return viewOf({ log: { header, read: () => events } });
+      return viewOf({ log: { header, readers: new Map(), read: () => events } });
+    },
+  },
+  listReaders: {
+    request: () => ['list_readers'],
+    view(reply) {
+      const [places, generation, sequence] = reply as [WireReply, WireReply, WireReply];
+      const header = { ...emptyHeader(), generation: textOf(generation), sequence: Number(textOf(sequence)) };
+      return viewOf({ log: { header, readers: readersOf(pairsOf(places)), read: () => [] } });
     },
   },
 };

@@ -5,6 +5,7 @@ import { factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts
 import { EngineError } from '../../model/errors.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isActiveSituation } from '../../model/execution/situation.js';
+import { readerFacts, type Reader } from '../../model/reader/entity.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
 
 /** The texts of one record: of its core, and of what did not fit there. */
@@ -98,4 +99,17 @@ interface RecordKind {
   readonly key: string;
   /** The entity as the model knows it. @throws EngineError `corruption` that names the fact */
   decode(id: string, record: StoredRecord): object | undefined;
+}
+
+const readerCodec = facetCodec(readerFacts.position);
+
+/** Readers of a partition, from their hash. */
+export function readersOf(places: ReadonlyMap<string, string>): Map<string, Reader> {
+  return new Map(
+    [...places].map(([readerId, place]) => {
+      const reader: Record<string, unknown> = { readerId };
+      readerCodec.decode(place, reader);
+      return [readerId, reader as unknown as Reader];
+    }),
+  );
 }

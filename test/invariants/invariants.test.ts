@@ -3,11 +3,20 @@ import type { EventNamed } from '../../model/events.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
+import { generationOf } from '../../model/partition/cursor.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
 
 const UUID = '00000000-0000-4000-a000-000000000000';
 
 const LEGAL_VECTOR = 'the state vector is a legal combination';
+
+/** A reader of the log of the world. */
+function addReader({ state, log }: Broken, number: number, facts: object = {}): void {
+  const readerId = `reader-${number}`;
+  const at = log[0]?.event.at ?? 0;
+  const place = { generation: generationOf(at), sequence: 1, time: at, committedAt: at };
+  state.tables.reader.set(readerId, { readerId, ...place, ...facts });
+}
 
 /** Breaks a good world so that the invariant of this name does not hold in it. */
 const BREAKS: Record<string, (world: Broken) => void> = {
@@ -94,6 +103,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   // Two creations so far apart that age outweighs a step of priority.
   'the order of scores is the order of service': (it) =>
     Object.assign(inSituation(it, 'ready'), { priority: 2, createdAt: 9e12 }),
+
+  'no reader is ahead of the log': (it) => addReader(it, 0, { sequence: 1_000_000 }),
+  'a partition knows no more readers than it may': (it) => {
+    for (let i = 0; i <= LIMITS.maxReaders; i++) addReader(it, i);
+  },
 
   'positions in the log are dense': (it) => it.log.splice(3, 1),
   'time does not go back in the log, unless an entry says that it does': (it) =>

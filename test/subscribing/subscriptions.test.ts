@@ -269,16 +269,18 @@ describe('views', () => {
   });
 
   it('tags are told with what they were set on', async () => {
-    const { feeds, create } = await feedsOn('memory');
-    const [all, teams] = [await feeds.tags(), await feeds.tags({ tag: 'a.team', lane: 'lane' })];
+    const { feeds, create, engine } = await feedsOn('memory');
+    const [all, teams] = [await feeds.tags(), await feeds.tags({ tag: 'a.team' })];
     await create(0);
     const first = await create(0, { tags: { 'a.size': 'xl' } });
     const second = await create(0, { tags: { 'a.team': 'core' } });
-    expect((await take(all, 2)).map(({ event }) => [event.executionId, event.tags])).toEqual([
+    await engine.backend.setExecutionTags({ executionId: first, tags: { 'a.team': 'edge' } });
+    expect((await take(all, 3)).map(({ event }) => [event.executionId, event.tags])).toEqual([
       [first, { 'a.size': 'xl' }],
       [second, { 'a.team': 'core' }],
+      [first, { 'a.team': 'edge' }],
     ]);
-    expect((await take(teams, 1)).map(({ event }) => event.executionId)).toEqual([second]);
+    expect((await take(teams, 2)).map(({ event }) => event.executionId)).toEqual([second, first]);
     await Promise.all([all.close(), teams.close()]);
   });
 });

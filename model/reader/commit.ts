@@ -1,0 +1,42 @@
+/**
+ * commitReader: a reader says how far it is with the log of a partition. It never goes back: a late or repeated commit
+ * changes nothing. The first commit makes the reader known. Spec 13 section A5.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { LIMITS } from '../limits.js';
+import { decodeCursor, isExactCursor } from '../partition/cursor.js';
+import { knowsLog } from './entity.js';
+
+export const commitReader = operation({
+  name: 'commitReader',
+  args: z.object({
+    partition: field.partitionKey,
+    readerId: field.readerId,
+    /** A cursor of this partition, as `readLog` answers them. */
+    position: z.string().refine(isExactCursor, { error: 'must be a cursor that a read of this partition answered' }),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('committed') }),
+    /** The reader was there before, or further on. */
+    z.object({ kind: z.literal('unchanged') }),
+  ]),
+  rejects: ['cursor_lost', 'too_many_readers'],
+  partition: (args) => args.partition,
+  keys: () => [['readers']],
+  wire: { shared: [], each: ['readerId', 'position'] },
+  memory: 'frees',
+  decide(view, { readerId, position }, { now }) {
+    const { header, readers } = view.log;
+    const { generation, sequence, time } = decodeCursor(position);
+    const isBeginning = generation === '' && sequence === 0;
+    if ((generation !== header.generation && !isBeginning) || sequence > header.sequence) return reject('cursor_lost');
+    const known = readers.get(readerId);
+    if (known === undefined && readers.size >= LIMITS.maxReaders)
+      return reject('too_many_readers', { maxReaders: String(LIMITS.maxReaders) });
+    if (known !== undefined && knowsLog(known, header.generation) && known.sequence >= sequence)
+      return accept({ kind: 'unchanged' });
+    return accept({ kind: 'committed' }, { type: 'reader_committed', readerId, at: now, generation, sequence, time });
+  },
+});

@@ -1,0 +1,57 @@
+/**
+ * Readers: those that follow the log of a partition from where they left off, across their own deaths. Where each is holds
+ * back the trim of the log, up to a bound. Spec 13 section A5.
+ */
+import { entity, makes, removes, type EntityState } from '../core/entity.js';
+import { event } from '../core/event.js';
+import * as fact from '../core/facts.js';
+import { subject } from '../core/subject.js';
+import type { EventNamed } from '../events.js';
+import { encodeCursor } from '../partition/cursor.js';
+
+export const READER = subject('reader', 'readerId');
+
+/** A place in the log, see `Cursor`. */
+const position = { generation: fact.words(), sequence: fact.number(), time: fact.number() };
+
+export const readerFacts = fact.factTable({ position: { ...position, committedAt: fact.number() } });
+
+export type Reader = EntityState<typeof READER, typeof readerFacts>;
+
+export const readerEvents = {
+  /** Everything up to this place is done with, as far as this reader goes. */
+  reader_committed: event('reader_committed', 'I', READER, { position }),
+  reader_forgotten: event('reader_forgotten', 'J', READER, {}),
+} as const;
+
+export const readerEntity = entity({
+  subject: READER,
+  facts: readerFacts,
+  recipes: {
+    reader_committed: makes(
+      ({ readerId, generation, sequence, time, at }: EventNamed<'reader_committed'>): Reader => ({
+        ...{ readerId, generation, sequence, time, committedAt: at },
+      }),
+      'replace',
+    ),
+    reader_forgotten: removes,
+  },
+});
+
+/** Whether the reader knows the log of this generation: one that stands before all entries knows any. */
+export const knowsLog = (reader: Readonly<Reader>, generation: string): boolean =>
+  reader.generation === '' || reader.generation === generation;
+
+/** The position up to which no reader needs the log any more; nothing when there is no reader. */
+export function trimFloor(readers: Iterable<Readonly<Reader>>, generation: string): number | undefined {
+  let floor: number | undefined;
+  for (const reader of readers) {
+    if (!knowsLog(reader, generation)) continue;
+    floor = Math.min(floor ?? reader.sequence, reader.sequence);
+  }
+  return floor;
+}
+
+/** Where a reader goes on. */
+export const cursorOf = ({ generation, sequence, time }: Readonly<Reader>): string =>
+  encodeCursor({ generation, sequence, time });

@@ -1,0 +1,23 @@
+/** forgetReader: a reader is not coming back; its place holds the log back no longer. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation } from '../core/operation.js';
+
+export const forgetReader = operation({
+  name: 'forgetReader',
+  args: z.object({ partition: field.partitionKey, readerId: field.readerId }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('forgotten') }),
+    /** There was no such reader. */
+    z.object({ kind: z.literal('unknown') }),
+  ]),
+  rejects: [],
+  partition: (args) => args.partition,
+  keys: () => [['readers']],
+  wire: { shared: [], each: ['readerId'] },
+  memory: 'frees',
+  decide(view, { readerId }, { now }) {
+    if (!view.log.readers.has(readerId)) return accept({ kind: 'unknown' });
+    return accept({ kind: 'forgotten' }, { type: 'reader_forgotten', readerId, at: now });
+  },
+});

@@ -1,0 +1,26 @@
+/** What holds for readers of the log. Source: spec 13 section A5. */
+import { generationOf } from '../partition/cursor.js';
+import { LIMITS } from '../limits.js';
+import type { Invariant } from '../specification/invariant.js';
+
+export const readerInvariants: readonly Invariant[] = [
+  {
+    name: 'no reader is ahead of the log',
+    check({ state, log }) {
+      const [first, last] = [log[0], log.at(-1)];
+      if (first === undefined || last === undefined) return undefined;
+      for (const { readerId, generation, sequence } of state.tables.reader.values()) {
+        // What a log that was trimmed is called does not show.
+        const isOfLog = first.sequence === 1 ? generation === generationOf(first.event.at) : true;
+        if (isOfLog && sequence > last.sequence)
+          return `${readerId} is at ${sequence}, the log ends at ${last.sequence}`;
+      }
+      return undefined;
+    },
+  },
+  {
+    name: 'a partition knows no more readers than it may',
+    check: ({ state }) =>
+      state.tables.reader.size <= LIMITS.maxReaders ? undefined : `${state.tables.reader.size} readers`,
+  },
+];

@@ -1,0 +1,36 @@
+/** Reads of the readers of a partition. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import { compareBytes } from '../ids.js';
+import { cursorOf, knowsLog } from './entity.js';
+
+export interface ReaderPlace {
+  readonly readerId: string;
+  /** The cursor behind which it goes on. */
+  readonly position: string;
+  /** Ms since the epoch. */
+  readonly committedAt: number;
+  /** Entries that it has not committed; absent when the log is another one by now. */
+  readonly lagEntries: number | undefined;
+}
+
+export const listReaders = query({
+  name: 'listReaders',
+  args: z.object({ partition: field.partitionKey }),
+  rejects: [],
+  partition: (args) => args.partition,
+  /** In the order of their ids. */
+  read(view) {
+    const { header, readers } = view.log;
+    const places = [...readers.values()].sort((a, b) => compareBytes(a.readerId, b.readerId));
+    return accept<readonly ReaderPlace[]>(
+      places.map((reader) => ({
+        readerId: reader.readerId,
+        position: cursorOf(reader),
+        committedAt: reader.committedAt,
+        lagEntries: knowsLog(reader, header.generation) ? header.sequence - reader.sequence : undefined,
+      })),
+    );
+  },
+});

@@ -1,0 +1,112 @@
+/**
+ * A durable reader: where it is in each partition is kept in the engine (`commitReader`), so that it goes on there after
+ * its death, and holds back the trim of the logs meanwhile.
+ *
+ * A commit is an event of the log that it is about. So what only was passed over is committed seldom: a reader that
+ * committed every commit would never come to rest.
+ */
+import type { Backend } from '../backend.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { isRetryable } from '../engine/retry.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import { decodeCursor, isExactCursor } from '../../model/partition/cursor.js';
+import type { Beginning } from './subscription.js';
+
+/** Entries that are passed over before their place is committed. */
+const PASSED_OVER_ENTRIES = 1_000;
+/** Between two commits, ms. */
+const COMMIT_EVERY_MS = 1_000;
+
+interface Place {
+  /** Up to here everything is done with. */
+  cursor: string;
+  committed: string;
+  /** Something was delivered since the last commit. */
+  isDelivered: boolean;
+}
+
+export interface GroupOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly name: string;
+  readonly firstPartition: number;
+  /** Where it is in each partition. */
+  readonly cursors: readonly string[];
+}
+
+export class Group {
+  private readonly places: readonly Place[];
+  private timer: Cancel | undefined;
+
+  constructor(private readonly options: GroupOptions) {
+    this.places = options.cursors.map((cursor) => ({ cursor, committed: cursor, isDelivered: false }));
+  }
+
+  /**
+   * Everything up to these cursors is done with; `partition` is the one of which something was delivered, if that is why.
+   * Committed within a second; `onFault` is told of what does not pass.
+   */
+  reach(cursors: readonly string[], partition: number | undefined, onFault: (error: unknown) => void): void {
+    this.note(cursors, partition);
+    if (this.timer !== undefined || !this.places.some(isDue)) return;
+    this.timer = this.options.clock.after(COMMIT_EVERY_MS, () => {
+      this.timer = undefined;
+      this.commit().catch((error: unknown) => {
+        // What passes is tried again when something more is done with, or at the end.
+        if (!isRetryable(error)) onFault(error);
+      });
+    });
+  }
+
+  note(cursors: readonly string[], partition: number | undefined): void {
+    this.places.forEach((place, index) => {
+      place.cursor = cursors[index] as string;
+      if (partition === this.options.firstPartition + index) place.isDelivered = true;
+    });
+  }
+
+  /** Commits what is worth a commit. @throws what the backend throws */
+  async commit(): Promise<void> {
+    this.timer?.();
+    this.timer = undefined;
+    await Promise.all(this.places.map((place, index) => this.commitPlace(place, index)));
+  }
+
+  private async commitPlace(place: Place, index: number): Promise<void> {
+    if (!isDue(place)) return;
+    const { backend, firstPartition, name } = this.options;
+    const position = place.cursor;
+    place.isDelivered = false;
+    try {
+      await backend.commitReader({ partition: partitionKeyOf(firstPartition + index), readerId: name, position });
+      place.committed = position;
+    } catch (error) {
+      place.isDelivered = true;
+      throw error;
+    }
+  }
+}
+
+/** A cursor with marks is where the reader began: nothing was read behind it. */
+const isDue = ({ cursor, committed, isDelivered }: Place): boolean =>
+  cursor !== committed &&
+  isExactCursor(cursor) &&
+  (isDelivered || decodeCursor(cursor).sequence - decodeCursor(committed).sequence >= PASSED_OVER_ENTRIES);
+
+/** Where a group is in each partition, or is to begin: there it is made known, so that the log waits for it. */
+export function joinGroup(
+  { backend, firstPartition, name }: Pick<GroupOptions, 'backend' | 'firstPartition' | 'name'>,
+  beginnings: readonly (() => Promise<Beginning>)[],
+): Promise<Beginning[]> {
+  return Promise.all(
+    beginnings.map(async (beginning, index) => {
+      const partition = partitionKeyOf(firstPartition + index);
+      const known = (await backend.listReaders({ partition })).find(({ readerId }) => readerId === name);
+      if (known !== undefined) return { cursor: known.position, isEarliest: false };
+      const place = await beginning();
+      if (isExactCursor(place.cursor))
+        await backend.commitReader({ partition, readerId: name, position: place.cursor });
+      return place;
+    }),
+  );
+}

@@ -1,0 +1,148 @@
+/** Durable groups: they go on where they were, hold the logs back, and come to rest. */
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../model/limits.js';
+import { BoundedLog } from '../../src/memory/bounded-log.js';
+import { feedsOn, take } from './support.js';
+
+const sequences = (deliveries: readonly { sequence: number }[]): number[] => deliveries.map(({ sequence }) => sequence);
+const types = ['execution_created'] as const;
+
+describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
+  const single = { partitions: { count: 1 } };
+
+  it('gets again what it had in hand when it died, and nothing that it was done with', async () => {
+    const { feeds, create } = await feedsOn(label);
+    const first = await feeds.events({ group: 'billing' });
+    for (let i = 0; i < 6; i++) await create(i % 3);
+    const done = await take(first, 3);
+    await first.close();
+    const second = await feeds.events({ group: 'billing', from: 'earliest' });
+    const rest = await take(second, 4);
+    const idsOf = (deliveries: typeof rest) => deliveries.map(({ partition, sequence }) => `${partition}:${sequence}`);
+    expect(idsOf([...done.slice(0, 2), ...rest]).sort()).toEqual(expect.arrayContaining(idsOf(done)));
+    expect(new Set(idsOf([...done.slice(0, 2), ...rest])).size).toBe(6);
+    await second.commit();
+    await second.close();
+    const third = await feeds.events({ group: 'billing' });
+    await create(1);
+    expect((await take(third, 1)).map(({ event }) => event.type)).toEqual(['execution_created']);
+    await third.close();
+    // Another group knows nothing of it.
+    const other = await feeds.events({ group: 'search', from: 'earliest' });
+    expect(await take(other, 7)).toHaveLength(7);
+    await other.close();
+  });
+
+  it('holds the log back while it is away, up to ten times its length', async () => {
+    const { feeds, create, engine } = await feedsOn(label, { ...single, logMaxEntries: 60 });
+    await (await feeds.events({ group: 'slow' })).close();
+    for (let i = 0; i < 400; i++) await create();
+    const back = await feeds.events({ group: 'slow', types });
+    const all = await take(back, 400);
+    expect(all).toHaveLength(400);
+    // Once it is done with them, they can go.
+    await back.commit();
+    for (let i = 0; i < 5; i++) await create();
+    const [oldest] = await take(await feeds.events({ from: 'earliest', types }), 1);
+    expect(oldest?.sequence).toBeGreaterThan(200);
+    await back.close();
+    for (let i = 0; i < 1_000; i++) await create();
+    const tooLate = await feeds.events({ group: 'slow', types });
+    await expect(take(tooLate, 1)).rejects.toMatchObject({ code: 'cursor_too_old' });
+    // What is left of it is forgotten, and it begins where the log does.
+    await feeds.forget('slow');
+    expect(await engine.backend.listReaders({ partition: '{fp:0}' })).toEqual([]);
+    const anew = await feeds.events({ group: 'slow', types, from: 'earliest' });
+    expect(await take(anew, 50)).toHaveLength(50);
+    await anew.close();
+  });
+
+  it('comes to rest: commits are no reason to commit', async () => {
+    const { feeds, create, clock, calls } = await feedsOn(label, single);
+    const subscriptions = await Promise.all(['a', 'b'].map((group) => feeds.events({ group })));
+    const waiting = subscriptions.map((subscription) => take(subscription, 3));
+    await create();
+    await create();
+    const settle = async (): Promise<void> => {
+      for (let i = 0; i < 4; i++) {
+        await clock.advance(1_000);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    await settle();
+    calls.clear();
+    await settle();
+    expect(calls.get('commitReader')).toBeUndefined();
+    await create();
+    expect((await Promise.all(waiting)).map((deliveries) => deliveries.length)).toEqual([3, 3]);
+    for (const subscription of subscriptions) await subscription.close();
+  });
+
+  it('passes over what is not for it, and does not hold the log back for it', async () => {
+    const { feeds, create, engine, clock } = await feedsOn(label, single);
+    const nothing = await feeds.events({ group: 'rare', types: ['execution_purged'] });
+    const waiting = nothing.next();
+    const lag = async () => (await engine.backend.listReaders({ partition: '{fp:0}' }))[0]?.lagEntries as number;
+    for (let i = 0; i < 1_100; i++) await create();
+    for (let i = 0; i < 3; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await clock.advance(1_000);
+    }
+    await expect.poll(lag).toBeLessThan(200);
+    await nothing.close();
+    await waiting;
+  });
+
+  it('is refused when the partition knows too many, and when it would hear itself', async () => {
+    const { feeds, engine } = await feedsOn(label, single);
+    for (let i = 0; i < LIMITS.maxReaders; i++)
+      await engine.backend.commitReader({ partition: '{fp:0}', readerId: `r${i}`, position: '.0.0' });
+    await expect(feeds.events({ group: 'one-more' })).rejects.toMatchObject({ code: 'too_many_readers' });
+    await expect((async () => feeds.events({ group: 'echo', types: ['reader_committed'] }))()).rejects.toMatchObject({
+      code: 'invalid_input',
+      detail: { field: 'types' },
+    });
+    const commits = await feeds.events({ types: ['reader_committed'], from: 'earliest' });
+    expect(sequences(await take(commits, 2))).toEqual([1, 2]);
+    await expect(commits.commit()).rejects.toMatchObject({ code: 'invalid_input' });
+    await commits.close();
+  });
+});
+
+describe('the log in memory', () => {
+  const logOf = (maxEntries: number) => {
+    const log = new BoundedLog(maxEntries);
+    let count = 0;
+    return {
+      log,
+      append: (times: number) => {
+        for (let i = 0; i < times; i++)
+          log.append({ type: 'execution_promoted', executionId: `${++count}`, at: count });
+      },
+      kept: () =>
+        log.read(0, 1_000).map(({ sequence, event }) => [sequence, (event as { executionId: string }).executionId]),
+    };
+  };
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i) => [from + i, String(from + i)]);
+
+  it('keeps so many entries, and more while a reader needs them', () => {
+    const { log, append, kept } = logOf(5);
+    append(7);
+    expect(kept()).toEqual(range(3, 7));
+    log.holdBack(6);
+    append(4);
+    expect(kept()).toEqual(range(7, 11));
+    append(3);
+    expect(kept()).toEqual(range(7, 14));
+    append(100);
+    expect(kept()).toEqual(range(65, 114));
+    log.holdBack(110);
+    expect(kept()).toEqual(range(110, 114));
+    append(1);
+    expect(kept()).toEqual(range(111, 115));
+    log.holdBack(undefined);
+    append(3);
+    expect(kept()).toEqual(range(114, 118));
+  });
+});
