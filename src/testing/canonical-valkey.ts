@@ -195,7 +195,9 @@ class PartitionReader {
   }
 
   private readHeader(fields: Readonly<Record<string, string>>): void {
-    const [generation = '', sequence, time, marks = '', ...lasting] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+    const [generation = '', sequence, time, marks = '', ...lasting] = (fields[HEADER_FIELDS.position] ?? '').split(
+      '\t',
+    );
     const applier = fields[HEADER_FIELDS.applier]?.split('\t');
     const floor = lasting.find((text) => text.startsWith('f'));
     this.floor = floor === undefined ? undefined : Number(floor.slice(1));
