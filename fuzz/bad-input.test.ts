@@ -189,6 +189,9 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   findExecution: { partition: PARTITION, namespace: 'n', idempotencyKey: 'key' },
   listExecutions: { partition: PARTITION, cursor: idOf(1), limit: 5 },
   listPartitionLanes: { partition: PARTITION },
+  listQuarantined: { partition: PARTITION, cursor: '0', limit: 5 },
+  retryQuarantined: { partition: PARTITION, name: `execution:${RUNNING}` },
+  dropQuarantined: { partition: PARTITION, name: `execution:${RUNNING}`, reason: SECRET, requestedBy: 'ann' },
   listExecutionSummaries: {
     partition: PARTITION,
     namespace: 'n',

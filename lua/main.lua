@@ -12,8 +12,9 @@ end
 local function close(call)
   ff.settle_all(call)
   ff.settle_tallies(call)
-  if not (call.appended or call.marked) then return end
-  ff.close_log(call)
+  local is_logged = call.appended or call.marked
+  if not (is_logged or call.mended) then return end
+  if is_logged then ff.close_log(call) end
   ff.settle_queues(call)
   ff.announce_timers(call)
   if call.marks then ff.announce_log(call) end

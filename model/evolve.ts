@@ -59,6 +59,7 @@ export function applyEffect(state: PartitionState, event: Event, { kind, key, re
   }
   const id = (event as unknown as Record<string, string>)[key] as string;
   const known = table.get(id);
+  if (known === undefined && recipe.does === 'removes' && recipe.ifGone === 'keep') return undefined;
   if (known === undefined) throw broken(event, `names a ${kind} that does not exist`);
   if (recipe.does === 'removes') table.delete(id);
   else recipe.change(known, event);

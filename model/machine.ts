@@ -39,6 +39,7 @@ import { watchEnds, watchLog } from './partition/watch.js';
 import { commitReader } from './reader/commit.js';
 import { forgetReader } from './reader/forget.js';
 import { listReaders } from './reader/reads.js';
+import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 import { listQueueHeads } from './schedule/queue-heads.js';
@@ -62,6 +63,8 @@ export const OPERATIONS = {
   purgeExecution,
   beginAttempt,
   applyDue,
+  retryQuarantined,
+  dropQuarantined,
   holdExecution,
   releaseHold,
   watchLog,
@@ -97,6 +100,7 @@ export const QUERIES = {
   readCounts,
   listQueueHeads,
   scanEligibleExecutions,
+  listQuarantined,
   readLog,
   listReaders,
 } as const;

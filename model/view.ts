@@ -3,6 +3,7 @@
  * backend answers from indexes that the same events keep. That both agree is an invariant.
  */
 import { executionsByDefinition, type ExecutionView } from './execution/view.js';
+import { quarantineByDefinition, type QuarantineView } from './partition/quarantine.js';
 import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
 import type { Partition } from './state.js';
@@ -11,6 +12,7 @@ export interface View {
   readonly executions: ExecutionView;
   readonly schedule: ScheduleView;
   readonly log: LogView;
+  readonly quarantine: QuarantineView;
 }
 
 /** The view by definition: slow, and obviously right. What indexes are measured against. */
@@ -19,5 +21,6 @@ export function viewByDefinition(partition: Partition): View {
     executions: executionsByDefinition(partition),
     schedule: scheduleByDefinition(partition),
     log: logByDefinition(partition),
+    quarantine: quarantineByDefinition(),
   };
 }

@@ -6,7 +6,7 @@ import { LIMITS } from '../../model/limits.js';
 import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { CATEGORIES } from './policies.js';
-import { choose } from './world.js';
+import { choose, chosenId } from './world.js';
 
 /** The kinds that a claim names: one that it wants to take is always among them. */
 function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
@@ -65,6 +65,20 @@ export const scheduleActions = {
       ];
     },
   }),
+  retry_quarantined: generator({
+    weight: 1,
+    choices: { pick: pick('any') },
+    resolve: (world, { pick }) => [
+      { name: 'retryQuarantined', args: { partition: world.partition, name: `execution:${chosenId(world, pick)}` } },
+    ],
+  }),
+  drop_quarantined: generator({
+    weight: 1,
+    choices: { pick: pick('any') },
+    resolve: (world, { pick }) => [
+      { name: 'dropQuarantined', args: { partition: world.partition, name: `execution:${chosenId(world, pick)}` } },
+    ],
+  }),
   due: generator({
     weight: 4,
     choices: { limit: fc.constantFrom(1, 2, 100), loop: fc.nat(1), jitter: unit },
@@ -100,6 +114,7 @@ export const scheduleReads: Reads = (world, choices) => [
 
 const partitionReads: Reads = ({ partition }, { index, limit }) => [
   ['listPartitionLanes', { partition }],
+  ['listQuarantined', { partition }],
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
   ['listQueueHeads', { partition, laneIds: [...LANES] }],
 ];

@@ -1,6 +1,7 @@
 /** What a decision sees of a partition when only one execution is looked at, as it was in a stretch of its life. */
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
+import { quarantineByDefinition } from '../../model/partition/quarantine.js';
 import { queueNameOf, serves } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { emptyHeader } from '../../model/state.js';
@@ -34,5 +35,6 @@ export function viewOfMoment(
       tallies: () => new Map(),
     },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
+    quarantine: quarantineByDefinition(),
   };
 }

@@ -58,6 +58,12 @@ function ff.unshelve(call, shelf, id)
   if command('EXISTS', key) == 0 then command('ZREM', names, leaf) end
 end
 
+-- Whether an execution stands on a shelf.
+function ff.is_on_shelf(call, shelf, id)
+  local leaf = leaf_of(ff.shelf_key(call, shelf), id)
+  return leaf and type(server.pcall('LPOS', ff.shelf_leaf_key(call, shelf, leaf), id)) == 'number' or false
+end
+
 -- Moves an execution between the shelves of two situations; nil is none.
 function ff.reshelve(call, id, before, after)
   if SHELVED[before] then ff.unshelve(call, before, id) end

@@ -5,7 +5,13 @@ function ff.check_quarantine(call)
   command('HLEN', call.base .. KEY.quarantine)
 end
 
-function ff.quarantine(call, member, why)
+-- What is wrong with a record, in words.
+function ff.words_of(why)
   local words = type(why) == 'table' and why.err or tostring(why)
-  command('HSET', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. words)
+  return string.match(words, 'DAMAGED (.*)$') or words
+end
+
+function ff.quarantine(call, member, why)
+  call.mended = true
+  command('HSET', call.base .. KEY.quarantine, member, call.now_text .. '\t' .. ff.words_of(why))
 end

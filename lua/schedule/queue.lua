@@ -26,18 +26,19 @@ function ff.check_queue_of(call, execution)
   ff.check_queue(call, execution.queue)
 end
 
--- Puts an execution into its queue, if it is to stand there: lapsed work by the time of its lapse, before everything
--- else; other work by priority, then age. Needs given loaded, or priority and created_at.
-function ff.enqueue(execution)
-  if not ff.is_queued(execution) then return end
+-- The place of an execution in its queue, and its priority: lapsed work by the time of its lapse, before everything else;
+-- other work by priority, then age. Needs given loaded, or priority and created_at.
+function ff.queue_score(execution)
   if not execution.created_at then ff.read_given(execution) end
   local priority = tonumber(execution.priority) or 0
-  local score
-  if ff.is_reclaimable(execution.situation) then
-    score = LIMIT.reclaim_band + execution.last_transition_at
-  else
-    score = execution.created_at - priority * LIMIT.priority_step
-  end
+  if ff.is_reclaimable(execution.situation) then return LIMIT.reclaim_band + execution.last_transition_at, priority end
+  return execution.created_at - priority * LIMIT.priority_step, priority
+end
+
+-- Puts an execution into its queue, if it is to stand there. Needs given loaded, or priority and created_at.
+function ff.enqueue(execution)
+  if not ff.is_queued(execution) then return end
+  local score, priority = ff.queue_score(execution)
   ff.add_noted(execution.queue, ff.digits(score), score, execution.id, priority)
 end
 

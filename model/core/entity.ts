@@ -12,7 +12,7 @@ export type Recipe<State, Event> =
   | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
   /** Changes it in place, or through immer; its bytes of these slots are dropped. */
   | { readonly does: 'changes'; readonly drops?: readonly ByteSlot[]; change(state: State, event: Event): void }
-  | { readonly does: 'removes' };
+  | { readonly does: 'removes'; readonly ifGone?: 'keep' };
 
 export const makes = <State, Event>(
   make: (event: Event) => State | undefined,
@@ -23,6 +23,8 @@ export const changes = <State, Event>(
   drops?: readonly ByteSlot[],
 ): Recipe<State, Event> => ({ does: 'changes', change, ...(drops === undefined ? {} : { drops }) });
 export const removes = { does: 'removes' } as const;
+/** What is gone already stays so. */
+export const removesIfThere = { does: 'removes', ifGone: 'keep' } as const;
 
 /** An entity of a table: its facts and its id. */
 export type EntityState<About extends Subject, Table extends FactTable> = StateOf<Table> & {

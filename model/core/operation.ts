@@ -139,6 +139,8 @@ export interface Operation<
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
   /** Arguments that the caller's edge draws when they are absent. */
   readonly edge?: Readonly<Record<string, 'unit'>>;
+  /** Kinds of outcomes that only damaged records lead to: the model, which has none, never answers them. */
+  readonly ofDamage?: readonly string[];
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;
   /** Completes an outcome that says something of the state after the events. */
   after?(view: View, outcome: z.output<Outcome>): z.output<Outcome>;

@@ -92,4 +92,9 @@ export const executionEvents = {
   }),
   execution_unblocked: event('execution_unblocked', 'G', EXECUTION, {}),
   execution_purged: event('execution_purged', 'g', EXECUTION, {}),
+  /** It could not be read any more, and an operator gave it up. It can be gone already, as records are that were lost. */
+  execution_dropped: event('execution_dropped', 'K', EXECUTION, {
+    request: { requestedBy: fact.text() },
+    long: { dropReason: fact.words() },
+  }),
 } as const;

@@ -442,7 +442,12 @@ export const executionRules: readonly LogRule[] = [
   },
 ];
 
-const AFTER_AN_END: ReadonlySet<string> = new Set(['execution_purged', 'execution_replayed', 'tags_set']);
+const AFTER_AN_END: ReadonlySet<string> = new Set([
+  'execution_purged',
+  'execution_dropped',
+  'execution_replayed',
+  'tags_set',
+]);
 
 const OF_OWNERS: ReadonlySet<string> = new Set([
   'execution_claimed',

@@ -1,5 +1,5 @@
 /** What each event of an execution does to it. The Lua twins are in `lua/execution/events.lua`. */
-import { changes, makes, removes, type Recipe } from '../core/entity.js';
+import { changes, makes, removes, removesIfThere, type Recipe } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
@@ -152,4 +152,5 @@ export const executionRecipes: Recipes = {
     execution.blockingDetail = '';
   }),
   execution_purged: removes,
+  execution_dropped: removesIfThere,
 };

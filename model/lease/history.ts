@@ -79,6 +79,7 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'execution_unblocked':
     case 'execution_replayed':
     case 'execution_purged':
+    case 'execution_dropped':
       return undefined;
     default:
       return event satisfies never;

@@ -137,7 +137,8 @@ class Reader implements Replay {
       return;
     }
     if (event.type === 'execution_created') this.tallies.set(event.executionId, tallyOf(event));
-    else if (event.type === 'execution_purged') this.tallies.delete(event.executionId);
+    else if (event.type === 'execution_purged' || event.type === 'execution_dropped')
+      this.tallies.delete(event.executionId);
     else if (past !== undefined && isOfExecution(event)) count(past, event);
   }
 
@@ -302,6 +303,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'progress_updated':
     case 'execution_created':
     case 'execution_purged':
+    case 'execution_dropped':
       return;
     default:
       event satisfies never;

@@ -1,4 +1,6 @@
 /** Dead letters: runs that failed for good. They are listed by reason, and replayed one by one or by filter. */
+import { partitionKeyOf } from '../../model/ids.js';
+import type { Quarantined } from '../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
 import { replayMany, type ReplayReport } from '../engine/replay-many.js';
@@ -25,6 +27,12 @@ export interface ReplayOptions {
 const REPLAY_OPTIONS = { dryRun: true, limit: true, reason: true, requestedBy: true, signal: true } as const;
 const MAX_REPLAYED = 1_000_000;
 
+/** Something whose record could not be read: it is set aside until an operator mends it or gives it up. */
+export interface QuarantinedRow extends Quarantined {
+  /** Key of its partition, for `retryQuarantined` and `dropQuarantined` of `app.backend()`. */
+  readonly partition: string;
+}
+
 export interface DeadLetters {
   /**
    * Runs that failed, or ran out of their time, newest first.
@@ -39,6 +47,8 @@ export interface DeadLetters {
    * @throws InvalidDefinitionError, AppClosedError, the signal's reason
    */
   replay(filter?: DeadLetterFilter, options?: ReplayOptions): Promise<ReplayReport>;
+  /** What is set aside because it could not be read; mostly nothing. It is not among the dead letters. */
+  quarantined(): AsyncIterable<QuarantinedRow>;
 }
 
 /** What dead letters need of their app. */
@@ -55,6 +65,18 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
   return {
     async *list(filter = {}) {
       for await (const row of source.rows('deadLetters.list', DEAD, filter)) yield runRowOf(row);
+    },
+    async *quarantined() {
+      const backend = await source.backend();
+      for (let index = 0; index < backend.partitions.count; index++) {
+        const partition = partitionKeyOf(index);
+        let cursor: string | undefined;
+        do {
+          const page = await source.call(() => backend.listQuarantined({ partition, cursor }));
+          for (const entry of page.entries) yield { ...entry, partition };
+          cursor = page.nextCursor;
+        } while (cursor !== undefined);
+      }
     },
     async replay(filter = {}, options = {}) {
       const where = 'deadLetters.replay';

@@ -4,7 +4,7 @@ export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export type { BackendSource, ConnectionState } from './connection.js';
 export type { RunCounts, StateCounts } from './counts.js';
-export type { DeadLetterFilter, DeadLetters, ReplayOptions } from './dead-letters.js';
+export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './dead-letters.js';
 export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { RunFilter, RunRow } from './run-list.js';
 export type { Failure } from './failure.js';

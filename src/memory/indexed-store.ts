@@ -16,6 +16,7 @@ import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
+import { quarantineByDefinition } from '../../model/partition/quarantine.js';
 import {
   FIRST_WAITING_SCORE,
   fits,
@@ -108,7 +109,12 @@ export class IndexedStore implements Store {
     private readonly listener: StoreListener,
   ) {
     this.log = new BoundedLog(logMaxEntries);
-    this.view = { executions: this.executionView(), schedule: this.scheduleView(), log: this.logView() };
+    this.view = {
+      executions: this.executionView(),
+      schedule: this.scheduleView(),
+      log: this.logView(),
+      quarantine: quarantineByDefinition(),
+    };
   }
 
   record(event: Event): void {

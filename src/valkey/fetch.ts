@@ -1,5 +1,6 @@
 /** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
 import type { ExecutionView } from '../../model/execution/view.js';
+import type { QuarantineView } from '../../model/partition/quarantine.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { View } from '../../model/view.js';
@@ -17,6 +18,7 @@ export function viewOf(parts: {
   executions?: Partial<ExecutionView>;
   schedule?: Partial<ScheduleView>;
   log?: LogView;
+  quarantine?: QuarantineView;
 }): View {
   return parts as View;
 }

@@ -1,4 +1,5 @@
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
+import { entityNameIn, type Quarantined } from '../../model/partition/quarantine.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
@@ -18,6 +19,12 @@ function headOf([laneId = '', name = '', priority = '']: readonly string[]): Que
   const { needs, executionKind } = partsOfQueue(name);
   const requiredCapabilities = needs === '' ? [] : needs.split(',');
   return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
+}
+
+/** An entry of the quarantine: its name as callers know it, when it was set aside, and why. */
+function quarantinedOf(partition: string, member: string, value: string): Quarantined {
+  const tab = value.indexOf('\t');
+  return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)), reason: value.slice(tab + 1) };
 }
 
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
@@ -71,6 +78,15 @@ export const FETCHES: Fetches = {
     request: () => ['list_lanes'],
     view: (reply) =>
       viewOf({ schedule: { lanes: () => (reply as WireReply[]).map((lane) => textOf(lane)).sort(compareBytes) } }),
+  },
+  listQuarantined: {
+    request: ({ cursor, limit }) => ['list_quarantined', cursor ?? '0', String(Math.max(1, limit))],
+    view(reply, { partition }) {
+      const [next, pairs] = reply as [WireReply, WireReply];
+      const entries = [...pairsOf(pairs)].map(([name, value]) => quarantinedOf(partition, name, value));
+      const cursor = textOf(next);
+      return viewOf({ quarantine: { list: () => ({ entries, nextCursor: cursor === '0' ? undefined : cursor }) } });
+    },
   },
   readCounts: {
     request: ({ cursor, limit }) => ['read_counts', cursor ?? '', String(limit + 1)],

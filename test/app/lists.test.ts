@@ -104,6 +104,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     const dry = await a.deadLetters.replay(filter, { dryRun: true });
     expect(dry).toMatchObject({ matched: 10, replayed: 0, failed: 0, complete: true, categories: { declined: 10 } });
     expect(await all(a.deadLetters.list())).toHaveLength(20);
+    for await (const { name } of a.deadLetters.quarantined()) expect.fail(`${name} is set aside`);
     mended.is = true;
     const part = await a.deadLetters.replay(filter, { limit: 4, reason: 'the bank is back' });
     expect(part).toMatchObject({ matched: 4, replayed: 4, complete: false });
