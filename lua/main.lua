@@ -14,7 +14,7 @@ local function close(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
   if not (is_logged or call.mended) then return end
-  if is_logged then ff.close_log(call) end
+  if is_logged then ff.close_log(call) else ff.forget_header(call) end
   ff.settle_queues(call)
   ff.announce_timers(call)
   if call.marks then ff.announce_log(call) end

@@ -47,6 +47,11 @@ function ff.note_header(call, text)
   known.standing, known.version = call.standing, call.version
 end
 
+-- What is known of a partition counts no longer: something was written without its header.
+function ff.forget_header(call)
+  written[call.log_key] = nil
+end
+
 -- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
 -- header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
 -- stand the marks of those that wait for news, if there are any.
@@ -95,6 +100,7 @@ local function begin(call, log_key, argv, at)
   call.newest_leaf, call.highest_id = false, false
   ff.no_moves()
   -- What is announced, see lua/core/notices.lua.
+  call.mended = false
   call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
 end
 

@@ -130,6 +130,8 @@ const CANDIDATES: readonly unknown[] = [
   'attempt_timeout',
   'waiting_for_quota',
   'failed',
+  'execution:{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
+  '12',
   'été',
   '.0.0',
   'waiting',
