@@ -141,6 +141,21 @@ function remembering(accepts: (text: string) => boolean): (text: string) => bool
 
 const isDigit = (unit: number): boolean => unit >= ZERO && unit <= ZERO + 9;
 
+/** The 16 bytes of a UUID, as they are hashed to place things. */
+export function uuidBytes(uuid: string): Uint8Array {
+  return Uint8Array.from(uuid.replaceAll('-', '').match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+}
+
+const FNV_OFFSET = 0xcbf29ce484222325n;
+const FNV_PRIME = 0x100000001b3n;
+
+/** FNV-1a, 64 bits, of a text's UTF-8 bytes. */
+export function fnv1a64(text: string): bigint {
+  let hash = FNV_OFFSET;
+  for (const byte of utf8.encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * FNV_PRIME);
+  return hash;
+}
+
 /** CRC-16/XMODEM (the cluster's own slot hash), used to place work: check value of "123456789" is 0x31C3. */
 export function crc16(bytes: Uint8Array): number {
   let crc = 0;

@@ -20,3 +20,50 @@ export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken
 export type { Grant } from '../../model/grant/grant.js';
 export type { ClaimedExecution } from '../../model/schedule/claim.js';
 export type { HandleArgs, OwnerOperation } from '../backend.js';
+
+// The vocabulary of the contract as pure values: ids, partitions, cursors, states, capabilities, errors.
+export {
+  flowExecutionId,
+  formatExecutionId,
+  parseExecutionId,
+  parseLaneId,
+  soloExecutionId,
+  type ExecutionIdParts,
+} from '../../model/vocabulary/ids.js';
+export {
+  formatPartitionKey,
+  parsePartitionKey,
+  PARTITION_FAMILIES,
+  partitionOfBudget,
+  partitionOfFlow,
+  partitionOfLane,
+  partitionOfQuotaPolicy,
+  scanStartOf,
+  type PartitionFamily,
+  type PartitionName,
+} from '../../model/vocabulary/partitions.js';
+export {
+  formatStreamCursor,
+  isConcrete,
+  parseStreamCursor,
+  STREAM_BEGINNING,
+  type StreamCursor,
+} from '../../model/vocabulary/stream-cursor.js';
+export { derivePublicState, isConsistent, type PublicDimensions } from '../../model/vocabulary/state.js';
+export type { PublicState, StateVector } from '../../model/execution/situation.js';
+export {
+  capabilityDigest,
+  coversCapabilities,
+  missingCapabilities,
+  parseCapabilities,
+} from '../../model/vocabulary/capabilities.js';
+export {
+  classOfError,
+  CONTRACT_CODES,
+  ERROR_CLASSES,
+  ERROR_FAMILIES,
+  meaningOfCode,
+  type ContractFamily,
+  type ErrorClass,
+  type ErrorMeaning,
+} from '../../model/vocabulary/errors.js';

@@ -1,0 +1,86 @@
+/**
+ * Partition keys and the functions that say which partition something belongs to, as pure values: for callers that mint
+ * ids themselves, or that have to know where something is kept. Source: spec 02 sections 1 to 3.
+ */
+import { EngineError } from '../errors.js';
+import { crc16, fnv1a64, isUuid, uuidBytes } from '../ids.js';
+import { LIMITS } from '../limits.js';
+
+/** Families of partitions, and the prefix in the key of each. Executions live with their flows: both share `fp`. */
+export const PARTITION_FAMILIES = { flow: 'fp', execution: 'fp', budget: 'b', quota: 'q' } as const;
+export type PartitionFamily = keyof typeof PARTITION_FAMILIES;
+
+/** A partition as its parts. */
+export interface PartitionName {
+  readonly family: PartitionFamily;
+  /** From 0. */
+  readonly index: number;
+}
+
+const FAMILY_OF: Readonly<Record<string, PartitionFamily>> = { fp: 'flow', b: 'budget', q: 'quota' };
+
+const invalid = (message: string): EngineError =>
+  new EngineError('invalid_input', `partitionKey: ${message}.`, { detail: { field: 'partitionKey' } });
+
+/** The wire form of a partition: `{fp:3}`, `{b:0}`, `{q:7}`. */
+export function formatPartitionKey({ family, index }: PartitionName): string {
+  return `{${PARTITION_FAMILIES[family]}:${index}}`;
+}
+
+/**
+ * The partition that a key names. `execution` reads back as `flow`: both are the same partitions.
+ * @throws EngineError `invalid_input`: missing braces, malformed body, unknown family prefix, or invalid index
+ */
+export function parsePartitionKey(text: string): PartitionName {
+  if (!text.startsWith('{') || !text.endsWith('}') || text.length < 2) throw invalid('missing braces');
+  const body = text.slice(1, -1);
+  const colon = body.indexOf(':');
+  if (colon < 0) throw invalid('malformed body');
+  const prefix = body.slice(0, colon);
+  const family = Object.hasOwn(FAMILY_OF, prefix) ? FAMILY_OF[prefix] : undefined;
+  if (family === undefined) throw invalid(`unknown family prefix ${JSON.stringify(prefix.slice(0, 40))}`);
+  const digits = body.slice(colon + 1);
+  const index = Number(digits);
+  if (!/^(0|[1-9][0-9]{0,4})$/.test(digits) || index > LIMITS.maxPartitions) {
+    throw invalid(`invalid index ${JSON.stringify(digits.slice(0, 40))}`);
+  }
+  return { family, index };
+}
+
+const utf8 = new TextEncoder();
+
+function checkedCount(count: number): number {
+  if (!Number.isInteger(count) || count < 1 || count > LIMITS.maxPartitions) {
+    throw new EngineError('invalid_input', `count: must be an integer from 1 to ${LIMITS.maxPartitions}.`);
+  }
+  return count;
+}
+
+function partitionOfUuid(name: string, uuid: string, count: number): number {
+  if (!isUuid(uuid)) throw new EngineError('invalid_input', `${name}: must be a lower-case UUID with hyphens.`);
+  return crc16(uuidBytes(uuid)) % checkedCount(count);
+}
+
+/** The partition of a flow, and of everything in it, of so many. @throws EngineError `invalid_input` */
+export const partitionOfFlow = (flowId: string, count: number): number => partitionOfUuid('flowId', flowId, count);
+
+/** The partition of a budget. @throws EngineError `invalid_input` */
+export const partitionOfBudget = (budgetId: string, count: number): number =>
+  partitionOfUuid('budgetId', budgetId, count);
+
+/** The partition of a quota policy. @throws EngineError `invalid_input` */
+export const partitionOfQuotaPolicy = (quotaPolicyId: string, count: number): number =>
+  partitionOfUuid('quotaPolicyId', quotaPolicyId, count);
+
+/** The partition of all standalone executions of a lane, where a deployment places by lane. @throws EngineError `invalid_input` */
+export function partitionOfLane(laneId: string, count: number): number {
+  return crc16(utf8.encode(laneId)) % checkedCount(count);
+}
+
+/**
+ * The partition at which a scheduler begins its scan, so that many of them do not begin at the same one. No routing: any
+ * other start is as right. @throws EngineError `invalid_input`
+ */
+export function scanStartOf(workerInstanceId: string, count: number): number {
+  return Number(fnv1a64(workerInstanceId) & 0xffffn) % checkedCount(count);
+}
