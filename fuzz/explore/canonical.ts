@@ -51,12 +51,15 @@ const PAST: ReadonlySet<string> = new Set<FactName>([
 /** Names of facts that count for less than their kind says. */
 export const LESSENED: ReadonlySet<string> = new Set([...UNCAPPED, ...GIVEN, ...PAST]);
 
+/** Times that are good up to and including themselves: they are over a millisecond later. */
+const INCLUSIVE: ReadonlySet<string> = new Set<FactName>(['grantExpiresAt']);
+
 const isTime = (name: string): boolean => name.endsWith('At') || name.endsWith('Until');
 
 function textOf(name: string, kind: FactKind, value: unknown, now: number): unknown {
   if (value === undefined) return '';
   if (kind === 'id') return '+';
-  if (kind === 'number') return isTime(name) ? ahead(value as number, now) : value;
+  if (kind === 'number') return isTime(name) ? ahead((value as number) + Number(INCLUSIVE.has(name)), now) : value;
   return typeof value === 'object' ? JSON.stringify(value) : value;
 }
 

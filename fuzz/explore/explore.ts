@@ -4,7 +4,7 @@
  */
 import { isActive } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
-import { operationNamed, type AnyDecision } from '../../model/machine.js';
+import { operationNamed, type AnyDecision, type Command } from '../../model/machine.js';
 import { canonicalOf } from './canonical.js';
 import { movesOf, type CommandMove, type Move } from './moves.js';
 import { apply, decide, pathTo, rootNode, type Held, type Node, type Registry } from './node.js';
@@ -72,12 +72,20 @@ function faultOf(
 }
 
 function withClaims(fences: Node['fences'], decision: AnyDecision, worker: string): Node['fences'] {
-  if (!decision.ok || decision.outcome.kind !== 'claimed') return fences;
+  if (!decision.ok || decision.events.length === 0) return fences;
+  const { outcome } = decision;
+  const claimed = outcome.kind === 'claimed' ? outcome.executions : outcome.kind === 'acquired' ? [outcome] : [];
   const next = new Map<string, readonly Held[]>(fences);
-  for (const { executionId, leaseId, leaseEpoch, attemptId } of decision.outcome.executions) {
+  for (const { executionId, leaseId, leaseEpoch, attemptId } of claimed) {
     next.set(executionId, [...(next.get(executionId) ?? []), { worker, fence: { leaseId, leaseEpoch, attemptId } }]);
   }
   return next;
+}
+
+/** Ids that a claim brought. One by an execution's id that took nothing used none. */
+function mintedBy({ name, args }: Command, decision: AnyDecision): number {
+  if (name === 'claimForWorker') return 2 * args.claims.length;
+  return decision.ok && decision.outcome.kind === 'acquired' && decision.events.length > 0 ? 2 : 0;
 }
 
 /** Makes one move: what was decided, nothing when time passed, and where it led. */
@@ -90,7 +98,7 @@ export function step(node: Node, move: Move, registry: Registry): { decision: An
     ...apply(node, decision),
     answer: decision.ok ? decision.outcome.kind : decision.code,
     fences: move.worker === undefined ? node.fences : withClaims(node.fences, decision, move.worker),
-    minted: node.minted + (move.command.name === 'claimForWorker' ? 2 * move.command.args.claims.length : 0),
+    minted: node.minted + mintedBy(move.command, decision),
     created: node.created + (decision.ok && decision.outcome.kind === 'created' ? 1 : 0),
   };
   return { decision, to };

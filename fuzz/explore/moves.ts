@@ -4,6 +4,7 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { executionOf, idOf, PARTITION, START_AT, type Node } from './node.js';
+import { outsideMoves, watches } from './outside-moves.js';
 import type { Scenario } from './scenarios.js';
 
 const WORKERS = ['A', 'B'] as const;
@@ -34,10 +35,24 @@ const OTHER_ID = idOf(0xffff);
 export function* movesOf(node: Node, scenario: Scenario): Generator<Move> {
   yield* creations(node, scenario);
   yield* claims(node, scenario);
-  for (let n = 1; n <= Math.max(1, node.created); n++)
-    yield* movesOn(node, n, scenario.creations.length > 1 ? ` ${n}` : '');
+  for (let n = 1; n <= Math.max(1, node.created); n++) yield* movesOn(node, n, suffixOf(scenario, n));
+  yield* outside(node, scenario);
   yield* passes(scenario);
   yield* times(node);
+}
+
+const suffixOf = ({ creations }: Scenario, n: number): string => (creations.length > 1 ? ` ${n}` : '');
+
+/** What schedulers, operators and readers do. */
+function* outside(node: Node, scenario: Scenario): Generator<Move> {
+  const { outside = [] } = scenario;
+  for (let n = 1; n <= Math.max(1, node.created); n++) {
+    for (const { words, command, worker } of outsideMoves(node, n, outside)) {
+      const move = engine(`${words}${suffixOf(scenario, n)}`, command);
+      yield worker === undefined ? move : { ...move, worker };
+    }
+  }
+  if (outside.includes('watches')) for (const { words, command } of watches(node)) yield engine(words, command);
 }
 
 const engine = (words: string, command: Command): CommandMove => ({
@@ -220,7 +235,8 @@ const repeatedDelay = (execution: ReadonlyExecution | undefined): number | undef
 /** Future times at which something changes by itself, ascending. */
 function momentsOf({ state, now }: Pick<Node, 'state' | 'now'>): number[] {
   const running = [...state.tables.execution.values()].filter(({ situation }) => !isTerminal(situation));
-  const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt }) => [
+  const times = running.flatMap(({ dueAt, attemptTimeoutAt, executionDeadlineAt, grantExpiresAt }) => [
+    grantExpiresAt === undefined ? undefined : grantExpiresAt + 1,
     dueAt,
     attemptTimeoutAt,
     executionDeadlineAt,

@@ -129,6 +129,32 @@ const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
     step.from.applier?.owner === step.move.command.args.owner,
   'a key that lapsed makes a second execution': (step) =>
     happens(step, 'execution_created') && step.from.created === 1 && step.from.state.tables.idempotency_key.size === 1,
+  'a grant lapses unused, and the work returns to its queue': (step) => happens(step, 'grant_lapsed'),
+  'a grant is used in its last millisecond': (step) =>
+    step.move.command.name === 'claimExecution' &&
+    happens(step, 'execution_claimed') &&
+    targetOf(step)?.grantExpiresAt === step.from.now,
+  'a worker that waited too long for its grant is told so before anybody noticed': (step) =>
+    refuses(step, 'claim_grant_expired') && (targetOf(step)?.grantExpiresAt ?? 0) < step.from.now,
+  'a hold takes a grant away': (step) =>
+    happens(step, 'execution_held') && targetOf(step)?.grantExpiresAt !== undefined,
+  'a block takes a grant away': (step) =>
+    happens(step, 'execution_blocked') && targetOf(step)?.grantExpiresAt !== undefined,
+  'a scheduler notices a lapse and grants in one step': (step) =>
+    happens(step, 'lease_expired', 'grant_issued') && eventsOf(step).length === 2,
+  'granted work that was lost is claimed by nobody else': (step) =>
+    step.move.command.name === 'claimForWorker' &&
+    step.decision.ok &&
+    step.decision.outcome.kind === 'no_work' &&
+    executionsOf(step.from).some((it) => it.situation === 'lease_expired' && it.grantExpiresAt !== undefined),
+  'an attempt times out while its execution is granted': (step) =>
+    happens(step, 'retry_scheduled') && targetOf(step)?.grantExpiresAt !== undefined,
+  'an operator takes up a parked attempt before its time': (step) =>
+    step.move.command.name === 'issueGrantAndClaim' &&
+    targetOf(step)?.situation === 'delayed' &&
+    happens(step, 'execution_resumed'),
+  'a claim by a grant that is repeated gets its lease again': ({ move, decision }) =>
+    move.words.startsWith('the claim comes again') && decision.ok && decision.events.length === 0,
   'both executions have ended': ({ to }) =>
     to.created === 2 && [...to.state.tables.execution.values()].every(({ situation }) => isTerminal(situation)),
 };

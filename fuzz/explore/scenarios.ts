@@ -1,5 +1,6 @@
 /** The small worlds: what is created in them, and who works. Short times and low caps, so that few steps reach far. */
-import { KEEP_FOR_GOOD } from '../../model/limits.js';
+import { KEEP_FOR_GOOD, LIMITS } from '../../model/limits.js';
+import type { Outside } from './outside-moves.js';
 import type { ArgsOf } from '../../model/machine.js';
 
 export interface Scenario {
@@ -14,6 +15,8 @@ export interface Scenario {
   readonly ahead?: boolean;
   /** Loops that apply due work, and how much one pass of theirs applies at most. Default one that applies everything. */
   readonly loops?: { readonly owners: readonly string[]; readonly limit: number };
+  /** What is done from outside the workers. Default nothing. */
+  readonly outside?: readonly Outside[];
   /** Moves from the beginning that `npm test` looks at. */
   readonly depth: number;
 }
@@ -90,5 +93,31 @@ export const SCENARIOS: readonly Scenario[] = [
     capabilities: NONE,
     loops: { owners: ['L1', 'L2'], limit: 1 },
     depth: 7,
+  },
+  {
+    name: 'one execution that is granted, held and taken',
+    creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 1_200 } }) }],
+    capabilities: NONE,
+    outside: ['grants', 'holds'],
+    depth: 6,
+  },
+  {
+    name: 'two executions that are granted and claimed',
+    creations: [{ policy: policy(CAPS) }, { policy: policy({ ...CAPS, maxReclaimCount: 0 }) }],
+    capabilities: NONE,
+    outside: ['grants'],
+    depth: 5,
+  },
+  {
+    name: 'one execution that is blocked, edited, watched and replayed',
+    creations: [
+      {
+        policy: policy({ ...CAPS, maxReplayCount: 1 }),
+        tags: Object.fromEntries(Array.from({ length: LIMITS.maxTags }, (_, i) => [`tag.t${i}`, ''])),
+      },
+    ],
+    capabilities: NONE,
+    outside: ['blocks', 'holds', 'edits', 'watches', 'replays', 'grants'],
+    depth: 5,
   },
 ];

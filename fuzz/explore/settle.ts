@@ -2,7 +2,7 @@
  * The property of the kind "eventually": from any state, when time passes, the engine applies what is due, and one
  * honest worker takes what it can and completes it, every execution ends.
  */
-import { isTerminal } from '../../model/execution/situation.js';
+import { isBlocked, isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { nextTimer } from '../../model/schedule/timers.js';
@@ -24,6 +24,11 @@ export function unsettled(node: Node, registry: Registry): string | undefined {
     const open = [...world.state.tables.execution.values()].filter(({ situation }) => !isTerminal(situation));
     if (open.length === 0) return undefined;
     const before = world.state;
+    // What operators and schedulers keep back they let go in the end.
+    for (const { executionId, situation, heldAt } of open) {
+      if (heldAt !== undefined) run({ name: 'releaseHold', args: { executionId } });
+      if (isBlocked(situation)) run({ name: 'unblockExecution', args: { executionId } });
+    }
     run({ name: 'applyDue', args: { partition: PARTITION, owner: 'honest' } });
     const claims = open.map(() => ({ leaseId: idOf(++minted), attemptId: idOf(++minted) }));
     const decision = decide(

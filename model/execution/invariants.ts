@@ -361,8 +361,12 @@ export const executionRules: readonly LogRule[] = [
       event.type !== 'execution_purged' || (past?.end?.purgeAt !== undefined && event.at >= past.end.purgeAt),
   },
   {
-    name: 'neither held nor blocked work is claimed',
-    holds: ({ event, past }) => !isAcquisition(event) || past === undefined || !(past.held || past.blocked),
+    name: 'neither held nor blocked work is claimed, but for an interrupted attempt that an operator takes up',
+    holds({ event, past }) {
+      if (!isAcquisition(event) || past === undefined) return true;
+      const isTakenUp = event.type === 'execution_resumed' && past.grant?.workerId === OPERATOR;
+      return !past.held && (isTakenUp || !past.blocked);
+    },
   },
   {
     name: 'only work that could be claimed is blocked, and only what is blocked is unblocked',

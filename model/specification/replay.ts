@@ -238,7 +238,9 @@ function count(tally: Tally, event: ExecutionEvent): void {
         expiresAt: event.leaseExpiresAt,
       };
       tally.changes = [];
+      // An operator takes up what is parked or blocked before its time.
       tally.delayUntil = undefined;
+      tally.blocked = false;
       tally.attemptTimeoutAt = event.attemptTimeoutAt;
       tally.remainingMs = event.attemptTimeoutRemainingMs;
       return;

@@ -128,7 +128,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     }),
   'a purge follows the end of the execution and of its retention': (it) =>
     (lastOf(it, 'execution_purged').at -= RETENTION_SLOT_MS),
-  'neither held nor blocked work is claimed': (it) => {
+  'neither held nor blocked work is claimed, but for an interrupted attempt that an operator takes up': (it) => {
     const { executionId } = inSituation(it, 'ready');
     append(it, { type: 'execution_held', executionId, at: it.now, heldBy: 'ann', holdReason: '' });
     append(it, { ...claimOf(it, 'initial'), executionId });
