@@ -15,10 +15,11 @@ export interface Arena {
 /** Steps between two comparisons of the whole state: often enough to name the guilty step, seldom enough to be fast. */
 const CHECKPOINT_EVERY = 12;
 
-/** The memory backend and a server, side by side. */
+/** The memory backend, the embedded one on a disk in memory, and a server, side by side. */
 export async function openArena(url: string): Promise<Arena> {
   const subjects: Subject[] = [
     { name: 'memory', engine: await testEngine({ startAt: START_AT }) },
+    { name: 'embedded', engine: await testEngine({ startAt: START_AT, backend: 'embedded' }), restarts: true },
     { name: 'valkey', engine: await testEngine({ startAt: START_AT, backend: { url } }) },
   ];
   return {

@@ -328,7 +328,7 @@ test('damaged handles are corruption, foreign ones are named', async () => {
       laneId: 'lane',
       workerInstanceId: 'w-1',
     });
-  const foreign = { memory: handleFrom('valkey'), valkey: handleFrom('memory') };
+  const foreign = { memory: handleFrom('valkey'), embedded: handleFrom('memory'), valkey: handleFrom('memory') };
   const own = handleFrom('memory');
   for (const name of RENEW_LIKE) {
     for (const { label, engine } of engines) {

@@ -61,6 +61,8 @@ export class Divergence extends Error {
 export interface Subject {
   readonly name: string;
   readonly engine: TestEngine;
+  /** Whether it can die and be started anew in the middle of a run. */
+  readonly restarts?: true;
 }
 
 export interface RunOptions {
@@ -163,6 +165,9 @@ class DifferentialRun {
       case 'read':
         await this.compareReads(action);
         break;
+      case 'restart':
+        await this.restart();
+        break;
       case 'batch':
         await this.command(action, resolve(this.world(), action), true);
         break;
@@ -175,6 +180,12 @@ class DifferentialRun {
   async finish(): Promise<void> {
     await this.checkpoint();
     await this.compareReplay();
+  }
+
+  /** What was answered is there afterwards. */
+  private async restart(): Promise<void> {
+    for (const { engine, restarts } of this.subjects) if (restarts) await engine.restart();
+    this.note('restart', 'started anew');
   }
 
   private world(): World {

@@ -190,6 +190,26 @@ export const BOUNDARY_ERRORS = {
     true,
     'The server cannot write its data to disk and refuses writes: see its log, free disk space, then retry.',
   ),
+  storage_full: entry(
+    'resource_exhausted',
+    true,
+    'There is no room on the disk: free some. Nothing was done, nothing is lost; the same call can be repeated. Work in hand can still be ended while the room that was taken ahead lasts.',
+  ),
+  storage_failed: entry(
+    'unavailable',
+    true,
+    'The disk failed; see the cause. What was not answered may or may not have been done; repeating the same call is safe. If every call fails, mend the disk and open the store again.',
+  ),
+  storage_locked: entry(
+    'unavailable',
+    true,
+    'The store is open elsewhere: close it there, or use another `path`. To share work between programs, use a server.',
+  ),
+  storage_tail_cut: entry(
+    'unavailable',
+    false,
+    'What was being written when the program or the machine stopped was cut off. If the program died, nothing is missing that had been answered; after a loss of power, what `fsync` allows.',
+  ),
   server_refused: entry(
     'unavailable',
     false,

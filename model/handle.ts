@@ -11,7 +11,7 @@ import type { ClaimedExecution } from './schedule/claim.js';
 
 const VERSION = 'h1';
 
-const BACKEND_LABELS = ['memory', 'valkey'] as const;
+const BACKEND_LABELS = ['memory', 'embedded', 'valkey'] as const;
 export type BackendLabel = (typeof BACKEND_LABELS)[number];
 
 /** How the owner that a handle stands for came to own. `suspended` is reserved: of work that waits for a signal. */

@@ -1,5 +1,6 @@
 /** `flowfabric`: durable execution. Tasks, runs and workers over a backend; the engine itself is `flowfabric/engine`. */
 import type { Backend } from './backend.js';
+import type { EmbeddedOptions } from './embedded/index.js';
 import { Lazy } from './shared/lazy.js';
 import type { ValkeyOptions } from './valkey/index.js';
 
@@ -13,6 +14,18 @@ import type { ValkeyOptions } from './valkey/index.js';
  */
 export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
   return new Lazy(async () => (await import('./valkey/index.js')).valkey(options));
+}
+
+/**
+ * The engine in this process, with its state in a folder: `app({ backend: embedded({ path: './jobs' }) })`. No server is
+ * needed, and one process has the folder open at a time. It is opened when the app is used first or the promise is
+ * awaited.
+ *
+ * @throws EngineError `storage_locked`, `corruption`, `library_mismatch`, `partition_mismatch`, `storage_full`,
+ *   `storage_failed` or `invalid_input`, by rejecting
+ */
+export function embedded(options: EmbeddedOptions): Promise<Backend> {
+  return new Lazy(async () => (await import('./embedded/index.js')).embedded(options));
 }
 
 export * from './app/index.js';
@@ -35,6 +48,7 @@ export {
   type WorkerStats,
 } from './worker/index.js';
 export { memory, type MemoryOptions } from './memory/index.js';
+export type { EmbeddedOptions, FsyncMode } from './embedded/index.js';
 export type { ValkeyOptions } from './valkey/index.js';
 export { EngineError, type ErrorCode } from '../model/errors.js';
 export type { ExecutionInfo } from '../model/execution/projections.js';

@@ -1,4 +1,4 @@
-/** The code of the README is executed as it stands; only the package's name becomes its source. */
+/** The code of the README and of pages is executed as it stands; only the package's name becomes its source. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,32 +12,39 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(root, 'node_modules', '.readme-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
-  (match) => match[1] as string,
-);
+/** What each block of each page prints, in their order. */
+const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
+  'README.md': [
+    /^Hello, World!$/,
+    /^Hello, World!$/,
+    /^o1 paid as \S+, owner 1$/,
+    /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
+    /^3 completed$/,
+    /^completed\nacquired 1\nreleased 1$/,
+  ],
+  'docs/embedded.md': [/^Hello, World!$/],
+};
 
-/** What each block prints, in their order. */
-const EXPECTED: readonly RegExp[] = [
-  /^Hello, World!$/,
-  /^o1 paid as \S+, owner 1$/,
-  /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
-  /^3 completed$/,
-  /^completed\nacquired 1\nreleased 1$/,
-];
+const blocksOf = (page: string): string[] =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
 
 const ENTRIES: Record<string, string> = {
   '': 'index',
   '/memory': 'memory/index',
+  '/embedded': 'embedded/index',
   '/valkey': 'valkey/index',
   '/testing': 'testing/index',
   '/engine': 'engine/index',
 };
 
-describe('the code of the README', () => {
-  it('has the blocks that are expected here', () => expect(blocks).toHaveLength(EXPECTED.length));
+describe.each(Object.entries(PAGES))('the code of %s', (page, expected) => {
+  const blocks = blocksOf(page);
+
+  it('has the blocks that are expected here', () => expect(blocks).toHaveLength(expected.length));
 
   it.each(blocks.map((code, index) => ({ index, code })))('runs: block $index', async ({ index, code }) => {
-    const file = join(folder, `block-${index}.mts`);
+    const home = mkdtempSync(join(folder, 'block-'));
+    const file = join(home, 'block.mts');
     writeFileSync(
       file,
       code.replace(
@@ -47,11 +54,11 @@ describe('the code of the README', () => {
     );
     const { url } = await sharedValkey();
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
-      cwd: root,
+      cwd: home,
       env: { ...process.env, VALKEY_URL: url },
       timeout: 30_000,
     });
-    expect(stdout.trim()).toMatch(EXPECTED[index] as RegExp);
+    expect(stdout.trim()).toMatch(expected[index] as RegExp);
   });
 });
 

@@ -11,6 +11,7 @@ export const ENTRIES = [
   'src/index',
   'src/valkey/index',
   'src/memory/index',
+  'src/embedded/index',
   'src/testing/index',
   'src/engine/index',
 ] as const;

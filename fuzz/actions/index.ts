@@ -37,6 +37,8 @@ export type Action =
   | Drawn
   | { readonly do: 'time'; readonly to: Moment }
   | { readonly do: 'read'; readonly pick: Pick; readonly limit: number }
+  /** The process that has its state in files dies and is started anew. */
+  | { readonly do: 'restart' }
   /** The same call as `back` calls ago, as after a lost reply. */
   | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'batch'; readonly actions: readonly Action[] };
@@ -46,6 +48,7 @@ export function resolve(world: World, action: Action): Command[] {
   switch (action.do) {
     case 'time':
     case 'read':
+    case 'restart':
       return [];
     case 'repeat': {
       const again = world.recent.at(-1 - action.back);
@@ -83,6 +86,7 @@ const simple: fc.Arbitrary<Action> = fc.oneof(
       limit: fc.constantFrom(0, 1, 2, 100),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.constantFrom(0, 0, 0, 1, 2) }) },
 );
 
@@ -91,7 +95,7 @@ const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions 
 /** Any calls in one batch. */
 const mixedBatch = fc
   .array(
-    simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read'),
+    simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read' && it.do !== 'restart'),
     { minLength: 2, maxLength: 4 },
   )
   .map(batchOf);

@@ -95,23 +95,28 @@ function isAbsent(kind: FactKind, value: unknown): boolean {
   return kind !== 'tree' && typeof value === 'object' && Object.keys(value as object).length === 0;
 }
 
-/** The stored text of one value; the empty text when it is absent, or what stands while nothing is stored. */
-function encodeFact(fact: Fact, value: unknown): string {
-  if (isAbsent(fact.kind, value) || (!fact.required && fact.kind !== 'text' && value === fact.fallback)) return '';
-  return codecOf(fact).encode(value);
-}
-
-/** The value of a stored text. @throws EngineError `corruption` */
-export function decodeFact(name: string, fact: Fact, text: string): unknown {
-  if (text === '') {
-    if (fact.required) throw corrupt(`${name}: is missing`);
-    return fact.fallback;
-  }
-  try {
-    return codecOf(fact).decode(text);
-  } catch (cause) {
-    throw new EngineError('corruption', `${name}: ${cause instanceof EngineError ? cause.message : 'unreadable'}`);
-  }
+/**
+ * How a fact is written and read, made once: the empty text stands for what is absent, and for what stands while
+ * nothing is stored. Reading throws EngineError `corruption`.
+ */
+export function factCodec(name: string, fact: Fact): ValueCodec {
+  const { kind, required, fallback } = fact;
+  const { encode, decode } = codecOf(fact);
+  const skipsFallback = !required && kind !== 'text';
+  return {
+    encode: (value) => (isAbsent(kind, value) || (skipsFallback && value === fallback) ? '' : encode(value)),
+    decode(text) {
+      if (text === '') {
+        if (required) throw corrupt(`${name}: is missing`);
+        return fallback;
+      }
+      try {
+        return decode(text);
+      } catch (cause) {
+        throw new EngineError('corruption', `${name}: ${cause instanceof EngineError ? cause.message : 'unreadable'}`);
+      }
+    },
+  };
 }
 
 export interface FacetCodec {
@@ -127,14 +132,14 @@ export interface FacetCodec {
 export function facetCodec(facet: Facet): FacetCodec {
   const names = Object.keys(facet);
   const facts = Object.values(facet);
+  const codecs = names.map((name) => factCodec(name, facet[name] as Fact));
   const isFreeText = facts.length === 1 && facts[0]?.kind === 'text';
   return {
-    encode: (entity) => facts.map((fact, i) => encodeFact(fact, entity[names[i] as string])).join(SEPARATOR),
+    encode: (entity) => codecs.map(({ encode }, i) => encode(entity[names[i] as string])).join(SEPARATOR),
     decode(text, entity) {
       const values = isFreeText ? [text] : text.split(SEPARATOR);
       for (let i = 0; i < names.length; i++) {
-        const name = names[i] as string;
-        entity[name] = decodeFact(name, facts[i] as Fact, values[i] ?? '');
+        entity[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');
       }
     },
   };

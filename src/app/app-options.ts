@@ -9,8 +9,8 @@ import type { BackendSource } from './connection.js';
 
 export interface AppOptions {
   /**
-   * Where work is kept: `memory()` or `valkey(...)`; a promise of a backend, or a function that opens one, will do. It is
-   * opened when the app is used first.
+   * Where work is kept: `memory()`, `embedded(...)` or `valkey(...)`; a promise of a backend, or a function that opens
+   * one, will do. It is opened when the app is used first.
    */
   readonly backend: BackendSource;
   /**

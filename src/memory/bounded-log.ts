@@ -33,6 +33,29 @@ export class BoundedLog {
     this.last += 1;
   }
 
+  /** How many entries there is room for. */
+  get room(): number {
+    return this.size;
+  }
+
+  /** Makes the room that there was. */
+  restoreRoom(room: number): void {
+    this.resize(room);
+  }
+
+  /** Puts back an entry that was stored; where it does not follow the last one, the log begins with it. */
+  restore({ sequence, event }: LoggedEvent): void {
+    this.endAt(sequence - 1);
+    this.append(event);
+  }
+
+  /** Puts back where the log ended: where that is not where it ends, none of its entries is kept. */
+  endAt(sequence: number): void {
+    if (this.last === sequence) return;
+    this.last = sequence;
+    this.forgotten = sequence;
+  }
+
   /** Keeps what is behind this position, within bounds; nothing when no reader needs more than others do. */
   holdBack(floor: number | undefined): void {
     this.floor = floor;

@@ -29,7 +29,7 @@ import {
 import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
-import { emptyPartition, type Partition } from '../../model/state.js';
+import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { LaneCounts } from './lane-counts.js';
@@ -90,9 +90,15 @@ export interface StoreListener {
   onEnded(executionId: string): void;
 }
 
+/** What is stored of the header and of the log beside its entries. */
+export interface StoredHeader extends Pick<Header, 'generation' | 'sequence' | 'time'> {
+  /** How many entries the log has room for: readers can have held it back. */
+  readonly room: number;
+}
+
 export class IndexedStore implements Store {
   readonly view: View;
-  private readonly partition: Partition = emptyPartition();
+  protected readonly partition: Partition = emptyPartition();
   /** By lane, then by the name of the queue. */
   private readonly queues = new Map<string, Map<string, Queue>>();
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
@@ -129,18 +135,28 @@ export class IndexedStore implements Store {
   private applyToExecution(event: Event, effect: Effect): void {
     const { executionId } = event as Extract<Event, { executionId: string }>;
     const known = this.partition.state.tables.execution.get(executionId);
-    this.before.read(known);
-    this.counts.before(known);
+    this.standBefore(known);
     const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
     const removed = effect.recipe.does === 'removes';
-    this.after.read(removed ? undefined : execution);
-    this.counts.after(execution, removed);
-    this.reindex(execution);
+    this.standAfter(execution, removed);
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
       this.listener.onEnded(executionId);
     if (removed) this.ids.remove(ID_ALONE, executionId);
     for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
+  }
+
+  /** Notes where an execution stands before it changes; nothing when there is none yet. */
+  private standBefore(known: ReadonlyExecution | undefined): void {
+    this.before.read(known);
+    this.counts.before(known);
+  }
+
+  /** Brings the indexes to where it stands then. */
+  private standAfter(execution: ReadonlyExecution, removed: boolean): void {
+    this.after.read(removed ? undefined : execution);
+    this.counts.after(execution, removed);
+    this.reindex(execution);
   }
 
   private applyToOther(event: Event, effect: Effect): void {
@@ -164,6 +180,43 @@ export class IndexedStore implements Store {
   /** How many entries the log keeps from now on. */
   limitLog(maxEntries: number): void {
     this.log.limit(maxEntries);
+  }
+
+  /** Puts back an entity that was stored, with its place in the indexes. */
+  restore(kind: EntityKind, id: string, entity: object): void {
+    const table = this.partition.state.tables[kind] as Map<string, object>;
+    if (table.has(id)) return;
+    table.set(id, entity);
+    if (kind !== 'execution') {
+      this.timers.note(kind, id, entity);
+      return;
+    }
+    const execution = entity as ReadonlyExecution;
+    this.standBefore(undefined);
+    this.standAfter(execution, false);
+    this.ids.add(ID_ALONE, id, execution);
+  }
+
+  /** Puts back an entry of the log that was stored. */
+  restoreEntry(entry: LoggedEvent): void {
+    this.log.restore(entry);
+  }
+
+  /** Puts back what the header said, and how much room the log had. */
+  restoreHeader({ generation, sequence, time, room }: StoredHeader): void {
+    Object.assign(this.partition.header, { generation, sequence, time });
+    this.log.restoreRoom(room);
+  }
+
+  /** Everything was put back. */
+  restored(): void {
+    this.log.endAt(this.partition.header.sequence);
+    this.holdBack();
+  }
+
+  get storedHeader(): StoredHeader {
+    const { generation, sequence, time } = this.partition.header;
+    return { generation, sequence, time, room: this.log.room };
   }
 
   leaveTo(applier: Applier | undefined): void {

@@ -6,19 +6,26 @@ import { createHash } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
+import type { Header } from '../../model/state.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
-import { memory, memoryStore } from '../memory/backend.js';
+import { abandon } from '../embedded/backend.js';
+import { memory } from '../memory/backend.js';
+import { memoryStore } from '../memory/machine.js';
 import { valkeyUnderTest } from '../valkey/boot/open.js';
 import { addressOf } from '../valkey/connection/address.js';
 import { connectCluster, established, type Client } from '../valkey/connection/clients.js';
 import type { CanonicalState } from './canonical.js';
 import { canonicalOfMemory } from './canonical-memory.js';
 import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
+import { inFolder, onSimulatedDisk, type Place } from './embedded-places.js';
 
 export interface TestEngineOptions {
-  /** `memory`, or the address of a server or of any node of a cluster. The server gets the test build of the library beside any other. */
-  readonly backend?: 'memory' | { readonly url: string } | undefined;
+  /**
+   * `memory`; `embedded`, on a disk in memory or in a folder, which `close` removes; or the address of a server or of any
+   * node of a cluster. The server gets the test build of the library beside any other.
+   */
+  readonly backend?: 'memory' | 'embedded' | { readonly path: string } | { readonly url: string } | undefined;
   /** What keys start with on a server; every test takes its own. Default: random. */
   readonly prefix?: string | undefined;
   readonly partitions?: Partial<PartitionConfig> | undefined;
@@ -46,6 +53,11 @@ export interface TestEngine {
   canonicalState(partition: string): Promise<CanonicalState>;
   /** Forgets everything that is stored, as if the engine were new; the clock stays. Faster than another engine. */
   clear(): Promise<void>;
+  /**
+   * Ends the backend as the death of its process does, and opens it anew from what is stored. Only where that is this
+   * process's own: with `embedded` and with a folder.
+   */
+  restart(): Promise<void>;
   /** Closes the backend and removes what it stored. */
   close(): Promise<void>;
 }
@@ -74,10 +86,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     retentionMs: options.retentionMs,
     logMaxEntries: options.logMaxEntries,
   };
-  const opened =
-    target === 'memory'
-      ? openMemory({ ...shared, now }, now)
-      : await openServer(target.url, options.prefix, shared, now);
+  const opened = await openTarget(target, options.prefix, shared, now);
   const partitions = Array.from({ length: opened.backend.partitions.count }, (_, index) => partitionKeyOf(index));
 
   /** Applies what is due now; answers how much that was, and when the next thing is due. */
@@ -120,8 +129,24 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     executionId: (partition = 0) => executionIdOf(partition, uuid()),
     canonicalState: (partition) => opened.canonicalState(partition),
     clear: () => opened.clear(),
+    restart: () => opened.restart(),
     close: () => opened.close(),
   };
+}
+
+type Shared = Pick<TestEngineOptions, 'partitions' | 'retentionMs' | 'logMaxEntries'>;
+
+function openTarget(
+  target: NonNullable<TestEngineOptions['backend']>,
+  prefix: string | undefined,
+  shared: Shared,
+  now: () => number,
+): Promise<Opened> {
+  if (target === 'memory') return Promise.resolve(openMemory({ ...shared, now }, now));
+  if (target === 'embedded') return openEmbedded(onSimulatedDisk({ ...shared, now }), now);
+  return 'path' in target
+    ? openEmbedded(inFolder(target.path, { ...shared, now }), now)
+    : openServer(target.url, prefix, shared, now);
 }
 
 /** How much one pass over due work did. */
@@ -135,7 +160,48 @@ interface Opened {
   readonly backend: Backend;
   canonicalState(partition: string): Promise<CanonicalState>;
   clear(): Promise<void>;
+  restart(): Promise<void>;
   close(): Promise<void>;
+}
+
+const noRestart = (): Promise<void> => {
+  throw new TypeError('Only an embedded backend can be started anew.');
+};
+
+const canonicalOf = async (backend: Backend, partition: string, now: number): Promise<CanonicalState> =>
+  canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now);
+
+const headersOf = (backend: Backend): Header[] =>
+  Array.from(
+    { length: backend.partitions.count },
+    (_, index) => memoryStore(backend, partitionKeyOf(index))?.inspect().partition.header as Header,
+  );
+
+async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
+  let backend = await place.open();
+  return {
+    get backend() {
+      return backend;
+    },
+    canonicalState: (partition) => canonicalOf(backend, partition, now()),
+    async clear() {
+      await backend.close();
+      place.remove();
+      backend = await place.open();
+    },
+    async restart() {
+      const courtesies = headersOf(backend).map(({ applier, notices }) => ({ applier, notices }));
+      place.died();
+      abandon(backend);
+      backend = await place.open();
+      // They are no state, and gone with the process. Carried over, the machine can be compared with others.
+      headersOf(backend).forEach((header, index) => void Object.assign(header, courtesies[index]));
+    },
+    async close() {
+      await backend.close();
+      place.remove();
+    },
+  };
 }
 
 function openMemory(options: Parameters<typeof memory>[0], now: () => number): Opened {
@@ -144,12 +210,12 @@ function openMemory(options: Parameters<typeof memory>[0], now: () => number): O
     get backend() {
       return backend;
     },
-    canonicalState: async (partition) =>
-      canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now()),
+    canonicalState: (partition) => canonicalOf(backend, partition, now()),
     async clear() {
       await backend.close();
       backend = memory(options);
     },
+    restart: noRestart,
     close: () => backend.close(),
   };
 }
@@ -170,6 +236,7 @@ async function openServer(
     backend,
     canonicalState: (partition) => canonicalOfValkey(reader, prefix, partition, now()),
     clear,
+    restart: noRestart,
     async close() {
       await clear();
       await Promise.all([reader.unlink(`${prefix}deployment`), reader.unlink(`${prefix}builds`)]);

@@ -1,7 +1,6 @@
 /** Log entries as events. An entry is the letter of its event, its subject, and its facts as texts (lua/core/log.lua). */
-import { decodeFact } from '../../model/core/codec.js';
+import { factCodec, type ValueCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
-import type { Fact } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';
@@ -11,7 +10,7 @@ interface EventCodec {
   readonly type: string;
   readonly key: string;
   readonly isExecution: boolean;
-  readonly texts: readonly { readonly names: readonly string[]; readonly facts: readonly Fact[] }[];
+  readonly texts: readonly { readonly names: readonly string[]; readonly codecs: readonly ValueCodec[] }[];
 }
 
 const CODECS: ReadonlyMap<string, EventCodec> = new Map(
@@ -21,7 +20,10 @@ const CODECS: ReadonlyMap<string, EventCodec> = new Map(
       type,
       key: subject.key,
       isExecution: subject.kind === 'execution',
-      texts: textsOf(facts).map((text) => ({ names: Object.keys(text.facts), facts: Object.values(text.facts) })),
+      texts: textsOf(facts).map((text) => ({
+        names: Object.keys(text.facts),
+        codecs: Object.entries(text.facts).map(([name, fact]) => factCodec(name, fact)),
+      })),
     },
   ]),
 );
@@ -40,13 +42,13 @@ export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: st
     [codec.key]: codec.isExecution ? executionIdIn(partition, subject) : subject,
     at: Number(at),
   };
-  codec.texts.forEach(({ names, facts }, index) => {
+  codec.texts.forEach(({ names, codecs }, index) => {
     const part = pairs[index + 2];
     const text = part === undefined ? '' : textOf(part);
     // A fact alone is a text that can hold anything.
     const values = names.length === 1 ? [text] : text.split('\t');
     for (let i = 0; i < names.length; i++) {
-      event[names[i] as string] = decodeFact(names[i] as string, facts[i] as Fact, values[i] ?? '');
+      event[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');
     }
   });
   return { sequence: Number(sequence), event: event as unknown as Event };

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import type { Wake } from '../../src/backend.js';
 import { memory } from '../../src/memory/index.js';
-import { memoryStore } from '../../src/memory/backend.js';
+import { memoryStore } from '../../src/memory/machine.js';
 
 const PARTITION = '{fp:0}';
 const newId = (): string => `${PARTITION}:${randomUUID()}`;

@@ -98,7 +98,7 @@ describe('imports', () => {
   });
 
   test('backends know nothing of workers and apps', () => {
-    const upward = ['memory', 'valkey'].flatMap((folder) =>
+    const upward = ['memory', 'embedded', 'valkey'].flatMap((folder) =>
       sourcesIn(`src/${folder}`)
         .flatMap(importsOf)
         .filter(({ target }) => /^src\/(engine|claiming|worker|app|testing)\//.test(target)),

@@ -14,12 +14,16 @@ import {
   type Worker,
 } from 'flowfabric';
 import { leaseHistory, systemClock, WorkFinder, type Backend, type LoggedEvent } from 'flowfabric/engine';
+import { compact, embedded, type EmbeddedOptions } from 'flowfabric/embedded';
 import { memory as memoryBackend, type MemoryOptions } from 'flowfabric/memory';
 import { canonicalByDefinition, seededUuids, testApp, testEngine, type TestApp } from 'flowfabric/testing';
 import { valkey, type ValkeyOptions } from 'flowfabric/valkey';
 
 const memoryOptions: MemoryOptions = {};
 const valkeyOptions: ValkeyOptions = { url: 'valkey://127.0.0.1:6379', prefix: 'consumer:' };
+
+/** Compiled: a store in a folder. */
+export const inFiles = (options: EmbeddedOptions): Promise<Backend> => embedded({ fsync: 'always', ...options });
 
 /** Compiled, and run only with a server. */
 export const onServer = (): Promise<Backend> => valkey(valkeyOptions);
@@ -65,7 +69,17 @@ export async function main(): Promise<void> {
   if ((await inMemory()) !== 'Hello, World!') throw new Error('the task did not run');
   const seen = await inVirtualTime();
   if (seen !== '3 completed') throw new Error(`virtual time: ${seen}`);
-  for (const value of [leaseHistory, WorkFinder, canonicalByDefinition, seededUuids, testEngine, memory, valkey])
+  for (const value of [
+    leaseHistory,
+    WorkFinder,
+    canonicalByDefinition,
+    seededUuids,
+    testEngine,
+    memory,
+    embedded,
+    compact,
+    valkey,
+  ])
     if (typeof value !== 'function') throw new Error('an entry point lacks an export');
   if (typeof systemClock !== 'object' || !(EngineError.prototype instanceof Error))
     throw new Error('an export is wrong');

@@ -1,0 +1,122 @@
+/** `embedded()`: the engine in this process, with its state in files. */
+import { EngineError } from '../../model/errors.js';
+import type { PartitionConfig } from '../../model/partition.js';
+import type { Backend } from '../backend.js';
+import { Lazy } from '../shared/lazy.js';
+import { nodeDisk, type Disk } from './disk.js';
+import { EmbeddedEngine } from './engine.js';
+import { openingFailureOf } from './failures.js';
+import type { FsyncMode } from './journal.js';
+import { takeLock, type Lock } from './lock.js';
+import { Wanted } from './wanted.js';
+
+export interface EmbeddedOptions {
+  /** The folder of the store; it is made if it is not there. One process at a time has it open. */
+  readonly path: string;
+  /**
+   * What an answer promises. `'always'`: it outlives a loss of power. `'everysec'`: it outlives the death of the
+   * process, and with the power at most a second is lost. `'never'`: it outlives the death of the process, and the
+   * operating system decides what outlives a loss of power. Default `'everysec'`.
+   */
+  readonly fsync?: FsyncMode | undefined;
+  /** Partitions. This and the next three are written down when the store is made, and checked when they are given later. Default one. */
+  readonly partitions?: Partial<PartitionConfig> | undefined;
+  /** Life of a terminal execution before it is purged, ms; `configureDeployment` changes it. Default 24 h. */
+  readonly retentionMs?: number | undefined;
+  /** Log entries kept per partition; `configureDeployment` changes it. Default 100 000. */
+  readonly logMaxEntries?: number | undefined;
+  /** Keys of tags by which executions are indexed, at most 16; `configureDeployment` changes them. Default none. */
+  readonly indexedTags?: readonly string[] | undefined;
+  /** How much the journal grows at least before a snapshot takes its place, bytes. Default 32 MiB. */
+  readonly snapshotEveryBytes?: number | undefined;
+  /** The clock, ms since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+const MODES: readonly FsyncMode[] = ['always', 'everysec', 'never'];
+const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
+
+const engines = new WeakMap<Backend, EmbeddedEngine>();
+
+function invalid(field: string, what: string): EngineError {
+  return new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
+}
+
+function checkOptions({ path, fsync, snapshotEveryBytes }: EmbeddedOptions): void {
+  if (typeof path !== 'string' || path === '') throw invalid('path', 'must name a folder');
+  if (fsync !== undefined && !MODES.includes(fsync)) throw invalid('fsync', 'must be "always", "everysec" or "never"');
+  if (snapshotEveryBytes !== undefined && !(Number.isSafeInteger(snapshotEveryBytes) && snapshotEveryBytes > 0))
+    throw invalid('snapshotEveryBytes', 'must be a whole number of bytes, at least 1');
+}
+
+/** Opens a store on a disk; the lock is the caller's. @throws EngineError `corruption`, `library_mismatch`, `partition_mismatch`, `storage_failed` */
+export function openOn(disk: Disk, options: EmbeddedOptions, onClosed: () => void = () => undefined): Backend {
+  const wanted = new Wanted(options);
+  let engine: EmbeddedEngine;
+  try {
+    engine = new EmbeddedEngine(
+      {
+        disk,
+        folder: options.path,
+        fsync: options.fsync ?? 'everysec',
+        wanted,
+        snapshotEveryBytes: options.snapshotEveryBytes ?? SNAPSHOT_EVERY_BYTES,
+        now: options.now ?? Date.now,
+      },
+      onClosed,
+    );
+  } catch (error) {
+    throw openingFailureOf(error, options.path);
+  }
+  engines.set(engine.backend, engine);
+  return engine.backend;
+}
+
+async function open(options: EmbeddedOptions): Promise<Backend> {
+  checkOptions(options);
+  let lock: Lock | undefined;
+  let engine: EmbeddedEngine | undefined;
+  try {
+    nodeDisk.makeFolder(options.path);
+    lock = await takeLock(options.path, () => engine?.lostLock());
+    const backend = openOn(nodeDisk, options, () => lock?.release());
+    engine = engines.get(backend);
+    return backend;
+  } catch (error) {
+    lock?.release();
+    throw openingFailureOf(error, options.path);
+  }
+}
+
+/**
+ * The engine in this process, with its state in a folder: what was answered is still there when the process is started
+ * again. The folder is opened when the app is used first or the promise is awaited.
+ *
+ * @example
+ * const a = app({ backend: embedded({ path: './jobs' }) });
+ * @throws EngineError by rejecting: `storage_locked` while another process has the store open, `corruption` when what is
+ *   stored does not read, `library_mismatch` when a newer package wrote it, `partition_mismatch`,
+ *   `settings_mismatch`, `storage_full`, `storage_failed`, `invalid_input`
+ */
+export function embedded(options: EmbeddedOptions): Promise<Backend> {
+  return new Lazy(() => open(options));
+}
+
+function engineOf(backend: Backend): EmbeddedEngine {
+  const engine = engines.get(backend);
+  if (engine === undefined) throw invalid('backend', 'must be one that embedded() opened');
+  return engine;
+}
+
+/**
+ * Writes a snapshot of everything now, and removes the journal before it: what is stored takes the least room, and
+ * reading it back the least time. It happens by itself as the journal grows.
+ */
+export async function compact(backend: Backend): Promise<void> {
+  await engineOf(backend).compact();
+}
+
+/** Ends a backend as the death of its process does: what was not written is gone. For tests. */
+export function abandon(backend: Backend): void {
+  engineOf(backend).abandon();
+}

@@ -1,0 +1,249 @@
+/** The machine of the memory backend with its journal: what happens, when it is answered, and what becomes of it at an end. */
+import { join } from 'node:path';
+import { EngineError } from '../../model/errors.js';
+import { operationNamed, type ParsedCommand } from '../../model/machine.js';
+import type { Backend } from '../backend.js';
+import type { StoreListener } from '../memory/indexed-store.js';
+import { backendOf, Machine } from '../memory/machine.js';
+import type { DeploymentSettings } from '../settings.js';
+import { Compaction } from './compaction.js';
+import type { Disk } from './disk.js';
+import { failureOf } from './failures.js';
+import { beginFile, filesOf, nameFile, type Deployment } from './files.js';
+import { MAX_BODY_BYTES } from './frames.js';
+import { Journal, type FsyncMode, type JournalOwner } from './journal.js';
+import { recover, storedDeployment, type Recovered } from './recovery.js';
+import { JournaledStore, type Records } from './store.js';
+import type { Wanted } from './wanted.js';
+
+export interface EngineOptions {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly fsync: FsyncMode;
+  /** As asked for: what a store that is there already says must agree with it. */
+  readonly wanted: Wanted;
+  readonly snapshotEveryBytes: number;
+  readonly now: () => number;
+}
+
+/** Payloads of one step: it is written in one piece. */
+const MAX_STEP_BYTES = MAX_BODY_BYTES / 2;
+
+type NoticeListener = (notice: EngineError) => void;
+
+export class EmbeddedEngine implements JournalOwner, Records {
+  readonly backend: Backend;
+  private readonly machine: Machine;
+  private readonly journal: Journal;
+  private readonly compaction: Compaction;
+  private stores: JournaledStore[] = [];
+  /** While stores are filled from files, nobody is woken. */
+  private isReading = true;
+  private readonly noticeListeners = new Set<NoticeListener>();
+  private readonly notices = new Map<string, EngineError>();
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly options: EngineOptions,
+    /** Called once the files are closed. */
+    private readonly onClosed: () => void,
+  ) {
+    const { disk, folder, now, fsync, snapshotEveryBytes, wanted } = options;
+    const { partitions, settings } = storedDeployment(disk, folder) ?? begin(disk, folder, wanted.deployment);
+    this.machine = new Machine({
+      label: 'embedded',
+      partitions,
+      settings,
+      now,
+      store: (index, logMaxEntries, listener) => {
+        const store = new JournaledStore(logMaxEntries, this.unlessReading(listener), index, this);
+        this.stores[index] = store;
+        return store;
+      },
+      admit: (commands) => this.admit(commands),
+      configured: (changed) => this.journal.settings(changed),
+    });
+    const recovered = this.read(true);
+    try {
+      wanted.agreesWith(this.deployment);
+    } catch (error) {
+      disk.close(recovered.segment.file);
+      throw error;
+    }
+    this.journal = new Journal(disk, fsync, this, recovered.segment);
+    this.compaction = new Compaction(
+      {
+        disk,
+        folder,
+        deployment: () => this.deployment,
+        stores: () => this.stores,
+        leastBytes: snapshotEveryBytes,
+      },
+      this.journal,
+      recovered.snapshotBytes,
+      recovered.journalBytes,
+    );
+    if (recovered.torn !== undefined) this.notice(tailCut(recovered.torn));
+    this.backend = backendOf(
+      this.machine,
+      (call) => this.answer(call),
+      () => this.close(),
+      (listener) => this.onNotice(listener),
+    );
+  }
+
+  private get deployment(): Deployment {
+    return { partitions: this.machine.partitions, settings: this.machine.settings };
+  }
+
+  private unlessReading(listener: StoreListener): StoreListener {
+    return {
+      onHead: (execution) => this.isReading || listener.onHead(execution),
+      onTimer: (at) => this.isReading || listener.onTimer(at),
+      onAppended: () => this.isReading || listener.onAppended(),
+      onEnded: (executionId) => this.isReading || listener.onEnded(executionId),
+    };
+  }
+
+  private read(mends: boolean): Recovered {
+    this.isReading = true;
+    try {
+      const use = (settings: DeploymentSettings): void => this.machine.use(settings);
+      return recover(this.options.disk, this.options.folder, { stores: this.stores, use }, mends);
+    } finally {
+      this.isReading = false;
+    }
+  }
+
+  // Calls.
+
+  private async answer<Value>(call: () => Value): Promise<Value> {
+    this.journal.check();
+    try {
+      return call();
+    } finally {
+      // Also a refusal tells of what happened before.
+      const { settled } = this.journal;
+      if (settled !== undefined) await settled;
+    }
+  }
+
+  private admit(commands: readonly ParsedCommand[]): void {
+    let bytes = 0;
+    let adds = false;
+    for (const { name, args } of commands) {
+      const operation = operationNamed(name);
+      adds ||= operation.memory === 'adds';
+      if (operation.bytes === undefined) continue;
+      for (const argument of Object.keys(operation.bytes)) {
+        bytes += (args as unknown as Record<string, Uint8Array | undefined>)[argument]?.byteLength ?? 0;
+      }
+    }
+    if (bytes > MAX_STEP_BYTES)
+      throw new EngineError('invalid_input', `commands: their payloads come to more than ${MAX_STEP_BYTES} bytes.`);
+    try {
+      this.journal.makeRoom(bytes, adds);
+      if (adds) this.notices.delete('storage_full');
+    } catch (error) {
+      if (error instanceof EngineError) this.notice(error);
+      throw error;
+    }
+  }
+
+  event: Records['event'] = (partition, event) => this.journal.event(partition, event);
+  bytes: Records['bytes'] = (partition, slot, subject, bytes) => this.journal.bytes(partition, slot, subject, bytes);
+
+  // What the journal tells.
+
+  readBack(): void {
+    this.compaction.abort(new EngineError('storage_failed', 'The store is read back.'));
+    this.machine.forget();
+    const { segment } = this.read(false);
+    this.options.disk.close(segment.file);
+    if (segment.position !== this.journal.position)
+      throw new EngineError('storage_failed', 'The journal does not end where it was written to.');
+  }
+
+  wantsRest(): boolean {
+    return this.compaction.isDue;
+  }
+
+  rest(): void {
+    this.compaction.begin();
+  }
+
+  stopped(failure: EngineError): void {
+    this.notice(failure);
+  }
+
+  // Notices.
+
+  private notice(notice: EngineError): void {
+    if (this.notices.has(notice.code)) return;
+    this.notices.set(notice.code, notice);
+    for (const listener of this.noticeListeners) listener(notice);
+  }
+
+  private onNotice(listener: NoticeListener): () => void {
+    this.noticeListeners.add(listener);
+    for (const notice of this.notices.values()) listener(notice);
+    return () => void this.noticeListeners.delete(listener);
+  }
+
+  // The end.
+
+  /** Makes a snapshot now. */
+  async compact(): Promise<void> {
+    this.journal.check();
+    const done = this.compaction.compact();
+    this.journal.restIfWanted();
+    await done;
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
+    this.machine.close();
+    this.compaction.abort(new EngineError('backend_closed', 'The embedded backend is closed.'));
+    try {
+      await this.journal.close();
+    } finally {
+      this.onClosed();
+    }
+  }
+
+  /** Another process took the store over, while this one stood still. */
+  lostLock(): void {
+    this.journal.stop(new EngineError('storage_locked', 'Another process took the store over.'));
+  }
+
+  /** Leaves everything as it is, as the death of the process does. */
+  abandon(): void {
+    this.closing ??= Promise.resolve();
+    this.machine.close();
+    this.compaction.abandon();
+    this.journal.abandon();
+    this.onClosed();
+  }
+}
+
+/** Begins a store in a folder that has none. */
+function begin(disk: Disk, folder: string, deployment: Deployment): Deployment {
+  try {
+    for (const name of filesOf(disk.list(folder)).unfinished) disk.remove(join(folder, name));
+    const { file } = beginFile(disk, folder, { kind: 'journal', number: 1, ...deployment });
+    disk.sync(file);
+    disk.close(file);
+    nameFile(disk, folder, 'journal', 1);
+    return deployment;
+  } catch (error) {
+    throw failureOf(error);
+  }
+}
+
+function tailCut({ file, at }: { readonly file: string; readonly at: number }): EngineError {
+  return new EngineError('storage_tail_cut', `${file} was cut at byte ${at}.`, { detail: { file, at: String(at) } });
+}

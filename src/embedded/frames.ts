@@ -1,0 +1,182 @@
+/**
+ * Frames: what files are made of. A frame is written in one piece and read whole or not at all.
+ *
+ *     u32 checksum (of all that follows, from the salt of the file on)
+ *     u32 length of the body
+ *     u32 number: 1, 2, 3, ... in its file
+ *     u32 how much of the file was on the medium for certain when this frame was written, bytes
+ *     u8  what it is
+ *     body: u32 length of the text, the text in UTF-8, bytes
+ *
+ * Numbers are little-endian. A file begins with a preamble of 16 bytes: eight that say what it is, the version of the
+ * format (u32) and the salt (u32), which is random: bytes of a payload cannot pass for a frame.
+ */
+import { EngineError } from '../../model/errors.js';
+import { crc32 } from './crc32.js';
+import type { Disk } from './disk.js';
+
+const FORMAT_VERSION = 1;
+const MAGIC = Buffer.from('FFabric\n', 'latin1');
+export const PREAMBLE_BYTES = 16;
+
+const HEAD_BYTES = 17;
+const TEXT_LENGTH_BYTES = 4;
+/** Bytes of a frame beside its text and its bytes. */
+const FRAME_BYTES = HEAD_BYTES + TEXT_LENGTH_BYTES;
+/** A frame is never longer: what is read as a length can be anything. */
+export const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+/** Bytes read at a time. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/** What a frame is, and the code under which it is stored. */
+export const FRAME = { header: 1, records: 2, end: 3 } as const;
+
+export interface Frame {
+  readonly type: number;
+  readonly number: number;
+  readonly synced: number;
+  readonly text: string;
+  /** Part of a buffer that is used again. */
+  readonly bytes: Buffer;
+  /** Bytes of all of it. */
+  readonly size: number;
+}
+
+export function preambleOf(salt: number): Buffer {
+  const preamble = Buffer.alloc(PREAMBLE_BYTES);
+  MAGIC.copy(preamble);
+  preamble.writeUInt32LE(FORMAT_VERSION, 8);
+  preamble.writeUInt32LE(salt, 12);
+  return preamble;
+}
+
+/** The salt of a file. @throws EngineError `corruption`, or `library_mismatch` for another version of the format */
+function saltIn(preamble: Buffer, name: string): number {
+  if (preamble.length < PREAMBLE_BYTES || !preamble.subarray(0, 8).equals(MAGIC))
+    throw new EngineError('corruption', `${name} does not begin as a file of this store does.`);
+  const version = preamble.readUInt32LE(8);
+  if (version !== FORMAT_VERSION)
+    throw new EngineError('library_mismatch', `${name} has format ${version}; this package reads ${FORMAT_VERSION}.`);
+  return preamble.readUInt32LE(12);
+}
+
+/** Makes frames in a buffer that grows and is used again. */
+export class FrameBuilder {
+  private buffer: Buffer = Buffer.allocUnsafe(64 * 1024);
+
+  constructor(private readonly salt: number) {}
+
+  /** The frame: valid until the next one is made. */
+  frame(type: number, number: number, synced: number, text: string, bytes: readonly Uint8Array[]): Buffer {
+    let size = 0;
+    for (const part of bytes) size += part.byteLength;
+    const buffer = this.room(FRAME_BYTES + text.length * 3 + size);
+    const textBytes = buffer.write(text, FRAME_BYTES, 'utf8');
+    let end = FRAME_BYTES + textBytes;
+    for (const part of bytes) {
+      buffer.set(part, end);
+      end += part.byteLength;
+    }
+    buffer.writeUInt32LE(end - HEAD_BYTES, 4);
+    buffer.writeUInt32LE(number, 8);
+    buffer.writeUInt32LE(synced, 12);
+    buffer[16] = type;
+    buffer.writeUInt32LE(textBytes, HEAD_BYTES);
+    buffer.writeUInt32LE(crc32(buffer.subarray(4, end), this.salt), 0);
+    return buffer.subarray(0, end);
+  }
+
+  private room(size: number): Buffer {
+    if (this.buffer.length < size) this.buffer = Buffer.allocUnsafe(Math.max(size, this.buffer.length * 2));
+    return this.buffer;
+  }
+}
+
+/** Reads the frames of a file one after the other. */
+export class FrameReader {
+  /** Where the next frame begins. */
+  position = PREAMBLE_BYTES;
+  readonly salt: number;
+  readonly size: number;
+  private window: Buffer = Buffer.alloc(0);
+  private windowAt = 0;
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly file: number,
+    readonly name: string,
+  ) {
+    this.size = disk.size(file);
+    this.salt = saltIn(this.bytesAt(0, PREAMBLE_BYTES), name);
+  }
+
+  /** The next frame, or nothing where none is that reads. */
+  next(): Frame | undefined {
+    const frame = this.frameAt(this.position);
+    if (frame === undefined) return undefined;
+    this.position += frame.size;
+    return frame;
+  }
+
+  /** Whether nothing but zeros follows: room that was taken ahead. */
+  isBlankFrom(position: number): boolean {
+    for (let at = position; at < this.size; at += WINDOW_BYTES) {
+      if (this.bytesAt(at, Math.min(WINDOW_BYTES, this.size - at)).some((byte) => byte !== 0)) return false;
+    }
+    return true;
+  }
+
+  /** Frames of these numbers or later ones that read, wherever they begin, from a position on. */
+  *search(from: number, number: number): Generator<Frame & { readonly at: number }> {
+    // Numbers are consecutive: what says another one is no frame, and need not be summed.
+    const last = number + Math.ceil((this.size - from) / FRAME_BYTES);
+    let at = from;
+    while (at + FRAME_BYTES <= this.size) {
+      const candidate = this.bytesAt(at, FRAME_BYTES).readUInt32LE(8);
+      const frame = candidate < number || candidate > last ? undefined : this.frameAt(at);
+      if (frame === undefined) at += 1;
+      else {
+        yield { ...frame, at };
+        at += frame.size;
+      }
+    }
+  }
+
+  private frameAt(position: number): Frame | undefined {
+    const head = this.bytesAt(position, FRAME_BYTES);
+    if (head.length < FRAME_BYTES) return undefined;
+    const length = head.readUInt32LE(4);
+    const textBytes = head.readUInt32LE(HEAD_BYTES);
+    if (length < TEXT_LENGTH_BYTES + textBytes || length > MAX_BODY_BYTES) return undefined;
+    if (position + HEAD_BYTES + length > this.size) return undefined;
+    const whole = this.bytesAt(position, HEAD_BYTES + length);
+    if (whole.length < HEAD_BYTES + length) return undefined;
+    if (crc32(whole.subarray(4), this.salt) !== whole.readUInt32LE(0)) return undefined;
+    return {
+      type: whole[16] as number,
+      number: whole.readUInt32LE(8),
+      synced: whole.readUInt32LE(12),
+      text: whole.toString('utf8', FRAME_BYTES, FRAME_BYTES + textBytes),
+      bytes: whole.subarray(FRAME_BYTES + textBytes),
+      size: whole.length,
+    };
+  }
+
+  /** Bytes of the file; fewer where it ends. Valid until the next call. */
+  private bytesAt(position: number, length: number): Buffer {
+    if (position < this.windowAt || position + length > this.windowAt + this.window.length) {
+      const wanted = Math.min(Math.max(length, WINDOW_BYTES), Math.max(0, this.size - position));
+      const window = Buffer.allocUnsafe(wanted);
+      let read = 0;
+      while (read < wanted) {
+        const count = this.disk.read(this.file, window.subarray(read), wanted - read, position + read);
+        if (count === 0) break;
+        read += count;
+      }
+      this.window = window.subarray(0, read);
+      this.windowAt = position;
+    }
+    const start = position - this.windowAt;
+    return this.window.subarray(start, start + length);
+  }
+}

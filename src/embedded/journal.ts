@@ -1,0 +1,365 @@
+/**
+ * The journal: what happened in a turn is one frame, written when the turn is over; then its callers are answered, as
+ * soon as what `fsync` promises is true.
+ *
+ * - `always`: what was answered is on the medium. One fsync serves all turns that came in while the last one ran.
+ * - `everysec`: it is with the operating system, and at most a second old when it is not on the medium yet.
+ * - `never`: it is with the operating system.
+ *
+ * Room is taken ahead, so that a full disk is met before a step begins and not when its frame is written. Should a
+ * frame fail all the same, its turn never happened: the machine reads itself back from the files, which do not have it.
+ */
+import type { ByteSlot } from '../../model/core/operation.js';
+import { EngineError } from '../../model/errors.js';
+import type { Event } from '../../model/events.js';
+import type { DeploymentSettings } from '../settings.js';
+import type { Disk } from './disk.js';
+import { FRAME } from './frames.js';
+import type { OpenFile } from './files.js';
+import { failureOf } from './failures.js';
+import { writeBytes, writeEvent } from './records.js';
+import type { Records } from './store.js';
+
+export type FsyncMode = 'always' | 'everysec' | 'never';
+
+/** Room is taken for as much again as there is, within these bounds. */
+const LEAST_AHEAD_BYTES = 16 * 1024;
+const MOST_AHEAD_BYTES = 1024 * 1024;
+/** New work is refused when less than this part of it is left and no more can be had: it is kept for the end of what runs. */
+const RESERVE = 0.25;
+/** A turn is written before it is over when it has come to so much. */
+const TURN_BYTES = 4 * 1024 * 1024;
+/** With `everysec`: the time between two fsyncs, and the age at which answers wait for one, ms. */
+const SYNC_EVERY_MS = 500;
+const MAX_UNSYNCED_MS = 1_000;
+
+const ZEROS = new Uint8Array(64 * 1024);
+
+/** Callers that wait for the same frame. */
+class Turn {
+  readonly done: Promise<void>;
+  resolve!: () => void;
+  reject!: (error: EngineError) => void;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Every caller has a promise of its own that says so.
+    this.done.catch(() => undefined);
+  }
+}
+
+/** What a journal tells the machine that it belongs to. */
+export interface JournalOwner {
+  /** The turn that was under way never happened. @throws when the machine cannot be read back */
+  readBack(): void;
+  /** Nothing is carried out any more. */
+  stopped(failure: EngineError): void;
+  /** Whether a new segment is wanted, as soon as nothing is under way. */
+  wantsRest(): boolean;
+  /** Nothing is under way: a new segment can be begun. */
+  rest(): void;
+}
+
+export class Journal implements Records {
+  /** Bytes written since the journal was opened. */
+  written = 0;
+  private text = '';
+  private partition = 0;
+  private parts: Uint8Array[] = [];
+  private partBytes = 0;
+  private turn: Turn | undefined;
+  /** Written, and not answered before the next fsync; and before the one that runs. */
+  private waiting: Turn[] = [];
+  private syncing: Turn[] = [];
+  /** What must be over before anything that is seen now may be told. */
+  private last: Turn | undefined;
+  private allocated: number;
+  private synced: number;
+  private isSyncing = false;
+  /** Since when something waits for the next fsync; and since when, what the one that runs is for. */
+  private unsyncedSince: number | undefined;
+  private syncingSince: number | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private failure: EngineError | undefined;
+  private flushIsDue = false;
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly mode: FsyncMode,
+    private readonly owner: JournalOwner,
+    private segment: OpenFile,
+  ) {
+    this.allocated = Math.max(disk.size(segment.file), segment.position);
+    // Whatever was read back was there when the process began, and an fsync of now makes sure of it.
+    if (mode !== 'never') disk.sync(segment.file);
+    this.synced = segment.position;
+  }
+
+  // Records of the turn.
+
+  event(partition: number, event: Event): void {
+    this.line(partition, writeEvent(event));
+  }
+
+  bytes(partition: number, slot: ByteSlot, subject: string, bytes: Uint8Array): void {
+    this.line(partition, writeBytes(slot, subject, bytes.byteLength));
+    this.parts.push(bytes);
+    this.partBytes += bytes.byteLength;
+  }
+
+  settings(settings: DeploymentSettings): void {
+    this.line(this.partition, `$${JSON.stringify(settings)}`);
+  }
+
+  private line(partition: number, line: string): void {
+    if (this.text === '') {
+      this.partition = 0;
+      this.turn = new Turn();
+      this.last = this.turn;
+      this.later();
+    }
+    if (partition !== this.partition) {
+      this.text += `@${partition}\n`;
+      this.partition = partition;
+    }
+    this.text += `${line}\n`;
+  }
+
+  private later(): void {
+    if (this.flushIsDue) return;
+    this.flushIsDue = true;
+    setImmediate(() => {
+      this.flushIsDue = false;
+      this.flush();
+    });
+  }
+
+  /** Resolves when everything that can be seen now may be told; nothing when that is so already. */
+  get settled(): Promise<void> | undefined {
+    return this.last?.done;
+  }
+
+  /**
+   * Makes sure of room for a step before it begins.
+   * @param bytes of its payloads
+   * @param adds whether it adds to the store, and so can wait
+   * @throws EngineError `storage_full`, `storage_failed`
+   */
+  makeRoom(bytes: number, adds: boolean): void {
+    if (this.text.length + this.partBytes > TURN_BYTES) this.flush();
+    const end = this.segment.position + this.text.length + this.partBytes + bytes;
+    const ahead = Math.min(Math.max(end, LEAST_AHEAD_BYTES), MOST_AHEAD_BYTES);
+    const needed = end + ahead * RESERVE;
+    if (this.allocated >= needed) return;
+    try {
+      this.allocate(end + ahead);
+    } catch (error) {
+      // A part of it may be there now.
+      if (this.allocated < (adds ? needed : end)) throw failureOf(error);
+    }
+  }
+
+  private allocate(end: number): void {
+    const { file } = this.segment;
+    try {
+      while (this.allocated < end) {
+        const length = Math.min(ZEROS.length, end - this.allocated);
+        this.disk.write(file, ZEROS, length, this.allocated);
+        this.allocated += length;
+      }
+    } catch (error) {
+      // A part of it may have been written.
+      this.allocated = Math.max(this.allocated, this.disk.size(file));
+      throw error;
+    }
+  }
+
+  // Frames.
+
+  /** Writes what happened so far. */
+  flush(): void {
+    if (this.text === '' || this.failure !== undefined) return;
+    this.writeFrame();
+    this.restIfWanted();
+  }
+
+  /** What a new segment needs: everything is written, and no fsync runs. */
+  restIfWanted(): void {
+    if (this.isSyncing || this.failure !== undefined || !this.owner.wantsRest()) return;
+    if (this.text !== '') this.writeFrame();
+    if (this.failure === undefined) this.owner.rest();
+  }
+
+  private writeFrame(): void {
+    const { segment, turn, text, parts } = this;
+    this.text = '';
+    this.parts = [];
+    this.partBytes = 0;
+    this.turn = undefined;
+    const frame = segment.builder.frame(FRAME.records, segment.frames + 1, this.synced, text, parts);
+    try {
+      this.disk.write(segment.file, frame, frame.length, segment.position);
+    } catch (error) {
+      this.undo(turn as Turn, failureOf(error));
+      return;
+    }
+    segment.position += frame.length;
+    segment.frames += 1;
+    this.written += frame.length;
+    this.allocated = Math.max(this.allocated, segment.position);
+    this.promise(turn as Turn);
+  }
+
+  /** Takes back what was written of a frame, and what it said. */
+  private undo(turn: Turn, failure: EngineError): void {
+    try {
+      this.disk.truncate(this.segment.file, this.segment.position);
+      this.allocated = this.segment.position;
+      this.owner.readBack();
+    } catch (error) {
+      this.stop(failureOf(error));
+    }
+    turn.reject(this.failure ?? failure);
+    if (this.last === turn) this.last = this.waiting.at(-1) ?? this.syncing.at(-1);
+  }
+
+  /** Answers the callers of a turn as soon as what was promised to them is true. */
+  private promise(turn: Turn): void {
+    const now = performance.now();
+    this.unsyncedSince ??= now;
+    if (this.mode === 'always') {
+      this.waiting.push(turn);
+      // With a new segment that is wanted, this one is brought to the medium anyway.
+      if (!this.owner.wantsRest()) this.startSync();
+      return;
+    }
+    const ageMs = now - (this.syncingSince ?? this.unsyncedSince);
+    if (this.mode === 'everysec' && ageMs > MAX_UNSYNCED_MS) this.waiting.push(turn);
+    else this.resolve(turn);
+    if (this.mode === 'everysec') this.syncSoon(now - this.unsyncedSince);
+  }
+
+  private resolve(turn: Turn): void {
+    if (this.last === turn) this.last = undefined;
+    turn.resolve();
+  }
+
+  // The medium.
+
+  private syncSoon(ageMs: number): void {
+    if (ageMs > SYNC_EVERY_MS) this.startSync();
+    else this.timer ??= setTimeout(() => this.startSync(), SYNC_EVERY_MS).unref();
+  }
+
+  private startSync(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.isSyncing || this.unsyncedSince === undefined || this.failure !== undefined) return;
+    this.isSyncing = true;
+    this.syncingSince = this.unsyncedSince;
+    this.unsyncedSince = undefined;
+    const { file, position } = this.segment;
+    this.syncing = this.waiting;
+    this.waiting = [];
+    this.disk.syncLater(file, (error) => this.endSync(error, position));
+  }
+
+  private endSync(error: Error | null, position: number): void {
+    this.isSyncing = false;
+    this.syncingSince = undefined;
+    if (error !== null) this.stop(failureOf(error));
+    if (this.failure !== undefined) return;
+    this.synced = position;
+    const { syncing } = this;
+    this.syncing = [];
+    for (const turn of syncing) this.resolve(turn);
+    this.restIfWanted();
+    if (this.waiting.length > 0) this.startSync();
+  }
+
+  /** Ends the segment, which is on the medium then, and goes on in the next one. Only when nothing is under way. */
+  goOnIn(next: OpenFile): void {
+    const { file, position } = this.segment;
+    try {
+      this.disk.truncate(file, position);
+      this.disk.sync(file);
+    } catch (error) {
+      this.stop(failureOf(error));
+      return;
+    }
+    this.disk.close(file);
+    this.segment = next;
+    this.synced = next.position;
+    this.allocated = next.position;
+    this.unsyncedSince = undefined;
+    const { waiting } = this;
+    this.waiting = [];
+    for (const turn of waiting) this.resolve(turn);
+  }
+
+  /** The number of the segment. */
+  get number(): number {
+    return this.segment.number;
+  }
+
+  get position(): number {
+    return this.segment.position;
+  }
+
+  // The end.
+
+  /** Nothing is carried out any more: what is on the disk is not known. */
+  stop(failure: EngineError): void {
+    if (this.failure !== undefined) return;
+    this.failure = failure;
+    clearTimeout(this.timer);
+    for (const turn of [...this.syncing, ...this.waiting]) turn.reject(failure);
+    this.turn?.reject(failure);
+    this.syncing = [];
+    this.waiting = [];
+    this.last = undefined;
+    this.owner.stopped(failure);
+  }
+
+  /** @throws the failure that stopped the journal */
+  check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Writes everything, makes sure that it is on the medium, and closes the file. */
+  async close(): Promise<void> {
+    this.flush();
+    while (this.last !== undefined) await this.last.done.catch(() => undefined);
+    while (this.isSyncing) await new Promise<void>((resolve) => setImmediate(resolve));
+    clearTimeout(this.timer);
+    try {
+      if (this.failure === undefined) this.seal();
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** Says that everything before is there, so that damage to it is told from a torn tail. */
+  private seal(): void {
+    const { file, position, frames, builder } = this.segment;
+    this.disk.truncate(file, position);
+    this.disk.sync(file);
+    try {
+      const end = builder.frame(FRAME.end, frames + 1, position, '', []);
+      this.disk.write(file, end, end.length, position);
+      this.disk.sync(file);
+    } catch {
+      // Nothing that was promised is in it: it is a torn tail then, or not there.
+    }
+  }
+
+  /** Lets go of the file as it is. */
+  abandon(): void {
+    clearTimeout(this.timer);
+    this.failure ??= new EngineError('backend_closed', 'The embedded backend is closed.');
+    this.disk.close(this.segment.file);
+  }
+}

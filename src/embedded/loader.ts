@@ -1,0 +1,121 @@
+/** Puts the frames of a store back into memory. */
+import type { ByteSlot } from '../../model/core/operation.js';
+import { EngineError } from '../../model/errors.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { EntityKind } from '../../model/state.js';
+import { parseSharedSettings, type DeploymentSettings } from '../settings.js';
+import type { Frame } from './frames.js';
+import { integerOf, readBytes, readEntity, readEvent, UNIT } from './records.js';
+import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';
+import type { JournaledStore } from './store.js';
+
+/** What is read into. */
+export interface Target {
+  readonly stores: readonly JournaledStore[];
+  /** Takes the settings that are in force from here on. */
+  use(settings: DeploymentSettings): void;
+}
+
+export class Loader {
+  /** Events that were applied. */
+  events = 0;
+  private store!: JournaledStore;
+  private partition = '';
+  private bytes!: Buffer;
+  private bytesAt = 0;
+  /** In a snapshot: the position of the next entry of the log. */
+  private nextEntry = 0;
+
+  constructor(
+    private readonly target: Target,
+    private readonly codecs: SchemaCodecs,
+    /** Whether what is read is a snapshot: its events are entries of the log, and change nothing. */
+    private readonly isSnapshot: boolean,
+  ) {}
+
+  /** @throws EngineError `corruption` when it says what cannot be, `library_mismatch` when it says what is not known */
+  load({ text, bytes }: Frame): void {
+    this.use(0);
+    this.bytes = bytes;
+    this.bytesAt = 0;
+    let start = 0;
+    while (start < text.length) {
+      let end = text.indexOf('\n', start);
+      if (end < 0) end = text.length;
+      this.line(text.slice(start, end));
+      start = end + 1;
+    }
+  }
+
+  private use(index: number): void {
+    const store = this.target.stores[index];
+    if (store === undefined) throw new EngineError('corruption', `A record names partition ${index}, which is none.`);
+    if (store === this.store) return;
+    this.store = store;
+    this.partition = partitionKeyOf(index);
+  }
+
+  private line(line: string): void {
+    const parts = line.split(UNIT);
+    const first = parts[0] as string;
+    switch (line.charCodeAt(0)) {
+      case 0x40: // @
+        this.use(integerOf(first.slice(1)));
+        return;
+      case 0x3d: // =
+        this.keep(parts);
+        return;
+      case 0x23: // #
+        this.entity(integerOf(first.slice(1)), parts);
+        return;
+      case 0x24: // $
+        this.target.use(settingsIn(first.slice(1)));
+        return;
+      case 0x5e: // ^
+        this.nextEntry = integerOf(first.slice(1));
+        return;
+      case 0x21: // !
+        this.store.restoreHeader({
+          generation: first.slice(1),
+          sequence: integerOf(parts[1]),
+          time: integerOf(parts[2]),
+          room: integerOf(parts[3]),
+        });
+        return;
+      case 0x2e: // .
+        this.store.restored();
+        return;
+      default:
+        this.event(first, parts);
+    }
+  }
+
+  private event(letter: string, parts: readonly string[]): void {
+    const event = readEvent(eventCodec(this.codecs, letter), parts, this.partition);
+    this.events += 1;
+    if (this.isSnapshot) this.store.restoreEntry({ sequence: this.nextEntry++, event });
+    else this.store.replay(event);
+  }
+
+  private entity(kindIndex: number, parts: readonly string[]): void {
+    const codec = this.codecs.entities[kindIndex] as RecordCodec | undefined;
+    if (codec === undefined) throw new EngineError('corruption', `An entity has the kind ${kindIndex}, which is none.`);
+    const [id, entity] = readEntity(codec, parts, this.partition);
+    this.store.restore(codec.name as EntityKind, id, entity);
+  }
+
+  private keep(parts: readonly string[]): void {
+    const { slot, subject, length } = readBytes(parts, this.partition);
+    const end = this.bytesAt + length;
+    if (end > this.bytes.length) throw new EngineError('corruption', 'A frame has fewer bytes than its records say.');
+    if (!Object.hasOwn(this.store.contents.bytes, slot))
+      throw new EngineError('library_mismatch', `The store was written by a newer package: it has bytes "${slot}".`);
+    this.store.restoreBytes(slot as ByteSlot, subject, this.bytes.subarray(this.bytesAt, end));
+    this.bytesAt = end;
+  }
+}
+
+function settingsIn(text: string): DeploymentSettings {
+  const { version, ...settings } = JSON.parse(text) as DeploymentSettings;
+  return { version, ...parseSharedSettings(settings) };
+}

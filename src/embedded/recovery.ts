@@ -1,0 +1,174 @@
+/**
+ * Reading a store back: the newest snapshot, then every segment of the journal from the same number on.
+ *
+ * What was being written when the process or the machine stopped may be there in part. Every frame says how much of its
+ * file was on the medium for certain when it was written: what does not read behind the last such place is a torn tail,
+ * was never promised, and is cut off. What does not read before it is damage, and the store is not opened.
+ */
+import { join } from 'node:path';
+import { EngineError } from '../../model/errors.js';
+import type { Disk } from './disk.js';
+import { filesOf, headerOf, nameOf, type Deployment, type FileHeader, type FileKind, type OpenFile } from './files.js';
+import { FRAME, FrameBuilder, FrameReader } from './frames.js';
+import { Loader, type Target } from './loader.js';
+import { codecsOf } from './schema.js';
+
+/** A tail that was cut off. */
+export interface TornTail {
+  readonly file: string;
+  /** Where the file ends now. */
+  readonly at: number;
+}
+
+export interface Recovered {
+  /** The last segment, to go on with. */
+  readonly segment: OpenFile;
+  readonly torn: TornTail | undefined;
+  /** Bytes of the newest snapshot; 0 without one. */
+  readonly snapshotBytes: number;
+  /** Bytes of the segments behind it. */
+  readonly journalBytes: number;
+  /** Events that were applied from the segments. */
+  readonly events: number;
+}
+
+/** What the newest file says of the store; nothing when there is no store yet. */
+export function storedDeployment(disk: Disk, folder: string): Deployment | undefined {
+  const number = filesOf(disk.list(folder)).journal.at(-1);
+  if (number === undefined) return undefined;
+  const file = disk.open(join(folder, nameOf('journal', number)));
+  try {
+    return headerOf(new FrameReader(disk, file, nameOf('journal', number)));
+  } finally {
+    disk.close(file);
+  }
+}
+
+/** The files that count, and those that are left over. @throws EngineError `corruption` when one is missing */
+function planOf(names: readonly string[]): {
+  readonly snapshot: number | undefined;
+  readonly segments: readonly number[];
+  readonly leftOver: readonly string[];
+} {
+  const files = filesOf(names);
+  const snapshot = files.snapshot.at(-1);
+  const first = snapshot ?? 1;
+  const segments = files.journal.filter((number) => number >= first);
+  segments.forEach((number, index) => {
+    if (number !== first + index) throw missing(first + index);
+  });
+  if (segments.length === 0) throw missing(first);
+  return {
+    snapshot,
+    segments,
+    leftOver: [
+      ...files.unfinished,
+      ...files.snapshot.slice(0, -1).map((number) => nameOf('snapshot', number)),
+      ...files.journal.filter((number) => number < first).map((number) => nameOf('journal', number)),
+    ],
+  };
+}
+
+const missing = (number: number): EngineError =>
+  new EngineError('corruption', `${nameOf('journal', number)} is missing from the store.`);
+
+/**
+ * Reads everything into what is empty.
+ * @param mends whether leftover files are removed and a torn tail is cut: the first time a process opens the store
+ * @throws EngineError `corruption`, `library_mismatch`; errors of the disk
+ */
+export function recover(disk: Disk, folder: string, target: Target, mends: boolean): Recovered {
+  const { snapshot, segments, leftOver } = planOf(disk.list(folder));
+  if (mends && leftOver.length > 0) {
+    for (const name of leftOver) disk.remove(join(folder, name));
+    disk.syncFolder(folder);
+  }
+  const snapshotBytes = snapshot === undefined ? 0 : readSnapshot(disk, folder, target, snapshot);
+  let journalBytes = 0;
+  let events = 0;
+  let last: ReturnType<typeof readSegment> | undefined;
+  for (const number of segments) {
+    if (last !== undefined) disk.close(last.segment.file);
+    last = readSegment(disk, folder, target, number, number === segments.at(-1), mends);
+    journalBytes += last.segment.position;
+    events += last.events;
+  }
+  const { segment, torn } = last as ReturnType<typeof readSegment>;
+  return { segment, torn, snapshotBytes, journalBytes, events };
+}
+
+function openedAs(reader: FrameReader, kind: FileKind, number: number, target: Target): FileHeader {
+  const header = headerOf(reader);
+  if (header.kind !== kind || header.number !== number)
+    throw new EngineError('corruption', `${reader.name} says that it is ${nameOf(header.kind, header.number)}.`);
+  target.use(header.settings);
+  return header;
+}
+
+function readSnapshot(disk: Disk, folder: string, target: Target, number: number): number {
+  const name = nameOf('snapshot', number);
+  const file = disk.open(join(folder, name));
+  try {
+    const reader = new FrameReader(disk, file, name);
+    const loader = new Loader(target, codecsOf(openedAs(reader, 'snapshot', number, target).schema), true);
+    for (let count = 2; ; count++) {
+      const at = reader.position;
+      const frame = reader.next();
+      if (frame === undefined || frame.number !== count) throw damaged(name, at);
+      if (frame.type === FRAME.end) return reader.position;
+      loader.load(frame);
+    }
+  } finally {
+    disk.close(file);
+  }
+}
+
+function readSegment(
+  disk: Disk,
+  folder: string,
+  target: Target,
+  number: number,
+  isLast: boolean,
+  mends: boolean,
+): { readonly segment: OpenFile; readonly torn: TornTail | undefined; readonly events: number } {
+  const name = nameOf('journal', number);
+  const file = disk.open(join(folder, name));
+  try {
+    const reader = new FrameReader(disk, file, name);
+    const loader = new Loader(target, codecsOf(openedAs(reader, 'journal', number, target).schema), false);
+    let frames = 1;
+    let synced = 0;
+    for (;;) {
+      const at = reader.position;
+      const frame = reader.next();
+      if (frame === undefined || frame.number !== frames + 1) {
+        reader.position = at;
+        break;
+      }
+      frames += 1;
+      synced = frame.synced;
+      if (frame.type === FRAME.records) loader.load(frame);
+    }
+    const end = reader.position;
+    let torn: TornTail | undefined;
+    if (!reader.isBlankFrom(end)) {
+      for (const later of reader.search(end, frames + 1)) synced = Math.max(synced, later.synced);
+      if (!isLast || synced > end) throw damaged(name, end);
+      torn = { file: name, at: end };
+    }
+    if (mends && isLast && torn !== undefined) {
+      disk.truncate(file, end);
+      disk.sync(file);
+    }
+    const segment = { file, number, builder: new FrameBuilder(reader.salt), position: end, frames };
+    return { segment, torn, events: loader.events };
+  } catch (error) {
+    disk.close(file);
+    throw error;
+  }
+}
+
+const damaged = (name: string, at: number): EngineError =>
+  new EngineError('corruption', `${name} does not read at byte ${at}, which was written and kept.`, {
+    detail: { file: name, at: String(at) },
+  });

@@ -1,0 +1,133 @@
+/**
+ * What the texts of a file mean: the facts of every event and every entity, by name, in the order in which they stand.
+ * A file carries the schema that it was written with, and is read by it: facts that came later have their fallback.
+ * What only a newer package knows is not understood by halves: such a file is refused (`library_mismatch`).
+ */
+import { factCodec, type ValueCodec } from '../../model/core/codec.js';
+import { textsOf, type EventDeclaration } from '../../model/core/event.js';
+import { factsOf, type Facet, type FactTable } from '../../model/core/facts.js';
+import { EngineError } from '../../model/errors.js';
+import { EVENTS } from '../../model/events.js';
+import { entityNamed, ENTITY_KINDS, type EntityKind } from '../../model/state.js';
+
+/** Names of the facts of each text, in their order. */
+type Texts = readonly (readonly string[])[];
+
+/** As it is stored, JSON. */
+export interface Schema {
+  /** By the letter of the event. */
+  readonly events: Readonly<Record<string, { readonly type: string; readonly texts: Texts }>>;
+  /** In the order of the numbers under which they are stored. */
+  readonly entities: readonly { readonly kind: string; readonly texts: Texts }[];
+}
+
+const namesOf = (texts: readonly { readonly facts: Facet }[]): Texts => texts.map(({ facts }) => Object.keys(facts));
+
+/** The texts of an entity: a facet each, and each long fact alone. */
+const textsOfEntity = (facts: FactTable): readonly { readonly facts: Facet }[] => textsOf(facts);
+
+const DECLARED = Object.values(EVENTS) as readonly EventDeclaration[];
+
+/** The schema of this package. */
+export const SCHEMA: Schema = {
+  events: Object.fromEntries(
+    DECLARED.map(({ type, letter, facts }) => [letter, { type, texts: namesOf(textsOf(facts)) }]),
+  ),
+  entities: ENTITY_KINDS.map((kind) => ({ kind, texts: namesOf(textsOfEntity(entityNamed(kind).facts)) })),
+};
+
+/** A fact of a text, and how it is read and written. */
+export interface FactCodec extends ValueCodec {
+  readonly name: string;
+  /** What stands for it while nothing is stored; a fact that is required has nothing. */
+  readonly fallback: unknown;
+  readonly required: boolean;
+}
+
+/** The facts of one text. */
+export interface TextCodec {
+  readonly facts: readonly FactCodec[];
+  /** Whether one of them must be there. */
+  readonly required: boolean;
+}
+
+/** How an event or an entity of a file is read. */
+export interface RecordCodec {
+  /** The type of the event, or the kind of the entity. */
+  readonly name: string;
+  /** The fact that holds the id of its subject. */
+  readonly key: string;
+  /** Whether the subject is an execution, whose id is stored in its short form. */
+  readonly isExecution: boolean;
+  readonly texts: readonly TextCodec[];
+  /** Every fact with what stands for it while nothing is stored: what a record is made from. */
+  readonly blank: Readonly<Record<string, unknown>>;
+}
+
+interface Declaration {
+  readonly subject: { readonly kind: string; readonly key: string };
+  readonly facts: FactTable;
+}
+
+function codecOfRecord(name: string, { subject, facts }: Declaration, texts: Texts): RecordCodec {
+  const declared = factsOf(facts);
+  const codecOf = (fact: string): FactCodec => {
+    const known = declared.get(fact);
+    if (known === undefined) throw newer(`the fact "${fact}" of ${name}`);
+    const { required, fallback } = known;
+    return { name: fact, required, fallback, ...factCodec(fact, known) };
+  };
+  return {
+    name,
+    key: subject.key,
+    isExecution: subject.kind === 'execution',
+    texts: texts.map((names) => {
+      const codecs = names.map(codecOf);
+      return { facts: codecs, required: codecs.some(({ required }) => required) };
+    }),
+    blank: Object.fromEntries([...declared].map(([fact, { fallback }]) => [fact, fallback])),
+  };
+}
+
+function newer(what: string): EngineError {
+  return new EngineError('library_mismatch', `The store was written by a newer package: it has ${what}.`);
+}
+
+export interface SchemaCodecs {
+  /** By letter. An event that this package does not know has none: see `eventCodec`. */
+  readonly events: ReadonlyMap<string, RecordCodec>;
+  readonly entities: readonly RecordCodec[];
+}
+
+const SCHEMA_TEXT = JSON.stringify(SCHEMA);
+
+/** How what was written with a schema is read. @throws EngineError `library_mismatch` for what only a newer package knows */
+export function codecsOf(schema: Schema): SchemaCodecs {
+  return JSON.stringify(schema) === SCHEMA_TEXT ? OWN_CODECS : made(schema);
+}
+
+function made({ events, entities }: Schema): SchemaCodecs {
+  const byLetter = new Map(DECLARED.map((declaration) => [declaration.letter, declaration]));
+  return {
+    events: new Map(
+      Object.entries(events).flatMap(([letter, { type, texts }]) => {
+        const declared = byLetter.get(letter);
+        return declared === undefined ? [] : [[letter, codecOfRecord(type, declared, texts)] as const];
+      }),
+    ),
+    entities: entities.map(({ kind, texts }) => {
+      if (!ENTITY_KINDS.includes(kind as EntityKind)) throw newer(`entities "${kind}"`);
+      return codecOfRecord(kind, entityNamed(kind as EntityKind), texts);
+    }),
+  };
+}
+
+/** The codec of a letter. @throws EngineError `library_mismatch` for an event that this package does not know */
+export function eventCodec(codecs: SchemaCodecs, letter: string): RecordCodec {
+  const codec = codecs.events.get(letter);
+  if (codec === undefined) throw newer(`an event "${letter.slice(0, 4)}"`);
+  return codec;
+}
+
+/** How this package writes. */
+export const OWN_CODECS: SchemaCodecs = made(SCHEMA);

@@ -1,0 +1,220 @@
+/**
+ * Writes the state of all partitions as it was at one moment, in small pieces, while the machine goes on. An entity that
+ * is about to change and was not written yet is written first, as it was. Entries of the log never change; those that
+ * are trimmed meanwhile would be trimmed by what the journal says next.
+ */
+import type { ByteSlot } from '../../model/core/operation.js';
+import type { Event } from '../../model/events.js';
+import { EFFECTS } from '../../model/evolve.js';
+import { ENTITY_KINDS, type EntityKind } from '../../model/state.js';
+import type { Disk } from './disk.js';
+import { beginFile, dropFile, nameFile, type Deployment, type OpenFile } from './files.js';
+import { FRAME } from './frames.js';
+import { UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
+import type { JournaledStore } from './store.js';
+
+/** Texts and bytes of one frame, about. */
+const FRAME_TEXT = 256 * 1024;
+const FRAME_BYTES = 1024 * 1024;
+/** Entries of a log read at a time. */
+const LOG_PAGE = 256;
+/** The machine goes on after so long, ms. */
+const SLICE_MS = 2;
+/** Records written between two looks at the clock. */
+const STEPS = 32;
+
+type Seen = ReadonlyMap<EntityKind, Set<string>>;
+
+interface Part {
+  readonly store: JournaledStore;
+  /** The header at the moment of the snapshot. */
+  readonly header: string;
+  readonly sequence: number;
+  /** Entities that changed since. */
+  readonly changed: Seen;
+}
+
+export class Snapshot {
+  private readonly file: OpenFile;
+  private readonly parts: readonly Part[];
+  private readonly steps: Iterator<void>;
+  private text = '';
+  private partition = 0;
+  private bytes: Uint8Array[] = [];
+  private bytesLength = 0;
+  private failure: unknown;
+  private isOver = false;
+
+  /** `done` is called once: with what went wrong, or with the size of the file when it stands. */
+  constructor(
+    private readonly disk: Disk,
+    private readonly folder: string,
+    private readonly number: number,
+    deployment: Deployment,
+    stores: readonly JournaledStore[],
+    private readonly done: (failure: unknown, bytes: number) => void,
+  ) {
+    this.file = beginFile(disk, folder, { kind: 'snapshot', number, ...deployment });
+    this.parts = stores.map((store) => {
+      const { generation, sequence, time, room } = store.storedHeader;
+      const changed = new Map(ENTITY_KINDS.map((kind) => [kind, new Set<string>()] as const));
+      const part = { store, header: `!${[generation, sequence, time, room].join(UNIT)}`, sequence, changed };
+      store.watcher = (event) => this.keepBefore(part, event);
+      return part;
+    });
+    this.steps = this.everything();
+    this.later();
+  }
+
+  private later(): void {
+    setImmediate(() => this.slice());
+  }
+
+  private slice(): void {
+    if (this.isOver) return;
+    try {
+      if (this.failure !== undefined) throw this.failure;
+      const end = performance.now() + SLICE_MS;
+      while (performance.now() < end) {
+        for (let step = 0; step < STEPS; step++) {
+          if (this.steps.next().done) {
+            this.finish();
+            return;
+          }
+        }
+      }
+      this.later();
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  private *everything(): Generator<void> {
+    for (const part of this.parts) {
+      const { store, changed } = part;
+      this.line(store.index, part.header);
+      for (const kind of ENTITY_KINDS) {
+        for (const [id, entity] of store.contents.state.tables[kind] as Map<string, object>) {
+          if (!changed.get(kind)?.has(id)) this.entity(store, kind, id, entity);
+          yield;
+        }
+      }
+      yield* this.log(part);
+      this.line(store.index, '.');
+      store.watcher = undefined;
+    }
+  }
+
+  private *log({ store, sequence }: Part): Generator<void> {
+    for (let after = 0; ; ) {
+      const page = store.view.log.read(after, LOG_PAGE).filter((entry) => entry.sequence <= sequence);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      this.entries(store.index, page);
+      after = last.sequence;
+      yield;
+    }
+  }
+
+  private entries(partition: number, entries: readonly { readonly sequence: number; readonly event: Event }[]): void {
+    this.line(partition, `^${entries[0]?.sequence}`);
+    for (const { event } of entries) this.line(partition, writeEvent(event), false);
+    this.writeIfLarge();
+  }
+
+  /** Writes what the event is about to change, unless it was changed, and so written, before. */
+  private keepBefore({ store, changed }: Part, event: Event): void {
+    try {
+      for (const { kind, key, recipe } of EFFECTS[event.type]) {
+        const named = recipe.does === 'makes' ? recipe.make(event) : event;
+        const id = (named as Record<string, string> | undefined)?.[key];
+        const ids = changed.get(kind) as Set<string>;
+        if (id === undefined || ids.has(id)) continue;
+        ids.add(id);
+        const entity: object | undefined = store.contents.state.tables[kind].get(id);
+        if (entity !== undefined) this.entity(store, kind, id, entity);
+      }
+    } catch (error) {
+      // The step that is under way must not meet it.
+      this.failure ??= error;
+    }
+  }
+
+  private entity({ index, contents }: JournaledStore, kind: EntityKind, id: string, entity: object): void {
+    this.line(index, writeEntity(ENTITY_KINDS.indexOf(kind), id, entity), false);
+    for (const slot of Object.keys(contents.bytes) as ByteSlot[]) {
+      const bytes = contents.bytes[slot].get(id);
+      if (bytes === undefined) continue;
+      this.line(index, writeBytes(slot, id, bytes.byteLength), false);
+      this.bytes.push(bytes);
+      this.bytesLength += bytes.byteLength;
+    }
+    this.writeIfLarge();
+  }
+
+  private line(partition: number, line: string, canEnd = true): void {
+    if (partition !== this.partition) {
+      this.text += `@${partition}\n`;
+      this.partition = partition;
+    }
+    this.text += `${line}\n`;
+    if (canEnd) this.writeIfLarge();
+  }
+
+  private writeIfLarge(): void {
+    if (this.text.length >= FRAME_TEXT || this.bytesLength >= FRAME_BYTES) this.write(FRAME.records);
+  }
+
+  private write(type: number): void {
+    const { file, text, bytes } = this;
+    this.text = '';
+    this.bytes = [];
+    this.bytesLength = 0;
+    this.partition = 0;
+    const frame = file.builder.frame(type, file.frames + 1, file.position, text, bytes);
+    this.disk.write(file.file, frame, frame.length, file.position);
+    file.frames += 1;
+    file.position += frame.length;
+  }
+
+  private finish(): void {
+    if (this.text !== '') this.write(FRAME.records);
+    this.write(FRAME.end);
+    this.disk.syncLater(this.file.file, (error) => {
+      if (this.isOver) return;
+      if (error !== null) {
+        this.abort(error);
+        return;
+      }
+      try {
+        nameFile(this.disk, this.folder, 'snapshot', this.number);
+      } catch (failure) {
+        this.abort(failure);
+        return;
+      }
+      this.isOver = true;
+      this.disk.close(this.file.file);
+      this.done(undefined, this.file.position);
+    });
+  }
+
+  /** Gives it up; what was written of it is removed. */
+  abort(reason: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    for (const { store } of this.parts) store.watcher = undefined;
+    try {
+      dropFile(this.disk, this.folder, 'snapshot', this.file);
+    } catch {
+      // It is removed when the store is opened next.
+    }
+    this.done(reason, 0);
+  }
+
+  /** Lets go of the file as it is. */
+  abandon(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.disk.close(this.file.file);
+  }
+}

@@ -1,0 +1,55 @@
+/** A partition in memory whose events and bytes go into the journal. */
+import type { ByteSlot } from '../../model/core/operation.js';
+import type { Event } from '../../model/events.js';
+import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
+import type { Partition } from '../../model/state.js';
+
+/** Where what happens is noted. */
+export interface Records {
+  event(partition: number, event: Event): void;
+  bytes(partition: number, slot: ByteSlot, subject: string, bytes: Uint8Array): void;
+}
+
+/** Looks at a partition before an event changes it. */
+export type Watcher = (event: Event) => void;
+
+export class JournaledStore extends IndexedStore {
+  watcher: Watcher | undefined;
+
+  constructor(
+    logMaxEntries: number,
+    listener: StoreListener,
+    readonly index: number,
+    private readonly records: Records,
+  ) {
+    super(logMaxEntries, listener);
+  }
+
+  override record(event: Event): void {
+    this.watcher?.(event);
+    super.record(event);
+    // After it was applied: what cannot be applied is not written.
+    this.records.event(this.index, event);
+  }
+
+  override keep(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
+    super.keep(slot, subject, bytes);
+    // The copy: what the caller does to its bytes must not reach the file.
+    this.records.bytes(this.index, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
+  }
+
+  /** Applies an event that is in the journal already. */
+  replay(event: Event): void {
+    super.record(event);
+  }
+
+  /** Keeps bytes that are in the journal already. */
+  restoreBytes(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
+    super.keep(slot, subject, bytes);
+  }
+
+  /** The tables themselves. */
+  get contents(): Partition {
+    return this.partition;
+  }
+}

@@ -1,0 +1,47 @@
+/** What the options ask of a store: it is written down when the store is made, and agreed with ever after. */
+import { EngineError } from '../../model/errors.js';
+import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
+import { parseSharedSettings, SHARED_SETTINGS, settingText, type GivenSettings } from '../settings.js';
+import type { Deployment } from './files.js';
+
+export interface WantedOptions extends GivenSettings {
+  readonly partitions?: Partial<PartitionConfig> | undefined;
+}
+
+export class Wanted {
+  /** What a new store is made with. */
+  readonly deployment: Deployment;
+
+  /** @throws EngineError `invalid_input` */
+  constructor(private readonly options: WantedOptions) {
+    const { retentionMs, logMaxEntries, indexedTags } = options;
+    this.deployment = {
+      partitions: parsePartitionConfig({ count: 1, ...options.partitions }),
+      settings: { version: 1, ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
+    };
+  }
+
+  /** @throws EngineError `partition_mismatch`, `settings_mismatch` when an option says something else than the store */
+  agreesWith(stored: Deployment): void {
+    for (const name of ['count', 'placement'] as const) {
+      if (this.options.partitions?.[name] === undefined) continue;
+      check('partition_mismatch', name, stored.partitions[name], this.deployment.partitions[name]);
+    }
+    for (const name of SHARED_SETTINGS) {
+      if (this.options[name] === undefined) continue;
+      check('settings_mismatch', name, settingText(stored.settings[name]), settingText(this.deployment.settings[name]));
+    }
+  }
+}
+
+function check(
+  code: 'partition_mismatch' | 'settings_mismatch',
+  field: string,
+  stored: string | number,
+  config: string | number,
+): void {
+  if (stored === config) return;
+  throw new EngineError(code, `${field}: stored=${stored}, config=${config}.`, {
+    detail: { field, stored: String(stored), config: String(config) },
+  });
+}

@@ -1,0 +1,231 @@
+/**
+ * The model with its indexes as a backend, all in this process: commands are carried out in the turn in which they are
+ * called. What keeps them, and when their callers are answered, is left to the backends that are made of it.
+ */
+import { EngineError } from '../../model/errors.js';
+import { execute, transitionTime } from '../../model/execute.js';
+import type { BackendLabel } from '../../model/handle.js';
+import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import {
+  OPERATIONS,
+  partitionOfCommand,
+  QUERIES,
+  queryNamed,
+  type Command,
+  type OperationName,
+  type ParsedCommand,
+  type QueryName,
+} from '../../model/machine.js';
+import type { PartitionConfig } from '../../model/partition.js';
+import type { Context, Decision } from '../../model/core/operation.js';
+import type { AnnouncementKind, AnnouncementListener, Backend, CommandResult, ListLanesPage } from '../backend.js';
+import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { pageOfLanes, parseLanesPage } from '../lanes.js';
+import { refusal } from '../refusal.js';
+import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
+import type { WakeListener } from '../wake-listeners.js';
+import { Announcer } from './announcer.js';
+import type { IndexedStore, StoreListener } from './indexed-store.js';
+import { Wakes } from './wakes.js';
+
+/** What a machine in memory is made of. */
+export interface MachineOptions {
+  readonly label: BackendLabel;
+  readonly partitions: PartitionConfig;
+  readonly settings: DeploymentSettings;
+  readonly now: () => number;
+  /** Makes the store of a partition, whose log keeps so many entries. */
+  store(index: number, logMaxEntries: number, listener: StoreListener): IndexedStore;
+  /** Called when settings have changed. */
+  configured?(settings: DeploymentSettings): void;
+  /** Called with the commands of a step before it begins. @throws EngineError when they cannot be carried out now */
+  admit?(commands: readonly ParsedCommand[]): void;
+}
+
+/** The model with its indexes, in this process: commands are carried out at once. */
+export class Machine {
+  readonly label: BackendLabel;
+  readonly partitions: PartitionConfig;
+  private stores: readonly IndexedStore[];
+  private readonly wakes = new Wakes();
+  private readonly announcer = new Announcer();
+  settings: DeploymentSettings;
+  private readonly now: () => number;
+  private closed = false;
+
+  constructor(private readonly options: MachineOptions) {
+    this.label = options.label;
+    this.partitions = options.partitions;
+    this.settings = options.settings;
+    this.now = options.now;
+    this.stores = this.newStores();
+  }
+
+  private newStores(): readonly IndexedStore[] {
+    return Array.from({ length: this.partitions.count }, (_, index) => this.newStore(index));
+  }
+
+  /** Forgets all state: the stores are made anew. */
+  forget(): void {
+    this.stores = this.newStores();
+  }
+
+  private newStore(index: number): IndexedStore {
+    const partition = partitionKeyOf(index);
+    const store: IndexedStore = this.options.store(index, this.settings.logMaxEntries, {
+      onHead: (execution) => {
+        const { laneId, executionKind, requiredCapabilities } = execution;
+        this.wakes.work(laneId, () => {
+          // Once this one is taken, what is first behind it may never have been announced: only new heads are.
+          const head = store.headOf(execution);
+          if (head === undefined) return undefined;
+          return { kind: 'work', laneId, partition, executionKind, priority: head.priority, requiredCapabilities };
+        });
+      },
+      onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
+      onAppended: () => this.announcer.tellAppended(partition),
+      onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),
+    });
+    return store;
+  }
+
+  configureDeployment(changes: GivenSettings): DeploymentSettings {
+    this.assertOpen();
+    const { version, ...now } = this.settings;
+    const next = changedSettings(now, changes);
+    if (sameSettings(now, next)) return this.settings;
+    this.use({ version: version + 1, ...next });
+    this.options.configured?.(this.settings);
+    return this.settings;
+  }
+
+  /** Takes settings as they are. */
+  use(settings: DeploymentSettings): void {
+    this.settings = settings;
+    for (const store of this.stores) store.limitLog(settings.logMaxEntries);
+  }
+
+  run(name: OperationName, args: unknown): unknown {
+    const command = parseCommand(name, args, this.label);
+    const store = this.store(partitionOfCommand(command));
+    this.options.admit?.([command]);
+    const decision = execute(store, command, this.context(store));
+    if (!decision.ok) throw refusal(name, decision);
+    return decision.outcome;
+  }
+
+  read(name: QueryName, args: never): unknown {
+    const parsed = parseQuery(name, args) as never;
+    const declaration = queryNamed(name);
+    const store = this.store(declaration.partition(parsed));
+    const decision = declaration.read(store.view, parsed, this.context(store)) as Decision<unknown>;
+    if (!decision.ok) throw refusal(name, decision);
+    return decision.outcome;
+  }
+
+  runBatch(commands: readonly Command[]): CommandResult[] {
+    const parsed = parseBatch(commands, this.label);
+    const store = this.store(partitionOfCommand(parsed[0] as ParsedCommand));
+    this.options.admit?.(parsed);
+    // One step, so one time for all of it.
+    const context = this.context(store);
+    return parsed.map((command) => {
+      const decision = execute(store, command, context);
+      return decision.ok
+        ? { ok: true, outcome: decision.outcome }
+        : { ok: false, error: refusal(command.name, decision) };
+    });
+  }
+
+  listLanes(page: unknown): ListLanesPage {
+    this.assertOpen();
+    return pageOfLanes(
+      this.stores.map(({ view }) => view.schedule.lanes()),
+      parseLanesPage(page),
+    );
+  }
+
+  serverTime(): number {
+    this.assertOpen();
+    return this.now();
+  }
+
+  onWake(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): () => void {
+    this.assertOpen();
+    return this.wakes.add(lanes, listener, capabilities);
+  }
+
+  onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): () => void {
+    this.assertOpen();
+    return this.announcer.add(kind, listener);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** The store of a partition, for the canonical state reader. */
+  store(partition: string): IndexedStore {
+    this.assertOpen();
+    const store = this.stores[partitionIndexOf(partition)];
+    if (store === undefined) {
+      throw new EngineError(
+        'invalid_input',
+        `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`,
+        { detail: { field: 'partition' } },
+      );
+    }
+    return store;
+  }
+
+  private context({ view }: IndexedStore): Context {
+    return { now: transitionTime(view.log.header, this.now()), settings: this.settings };
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new EngineError('backend_closed', `The ${this.label} backend is closed.`);
+  }
+}
+
+const machines = new WeakMap<Backend, Machine>();
+
+/** How a caller comes to the answer of a call: at once, or when what it promises is true. */
+export type Answering = <Value>(call: () => Value) => Promise<Value>;
+
+/** A machine as a backend. */
+export function backendOf(
+  machine: Machine,
+  answering: Answering,
+  close: () => Promise<void>,
+  onNotice?: Backend['onNotice'],
+): Backend {
+  const backend = {
+    label: machine.label,
+    partitions: machine.partitions,
+    get settings() {
+      return machine.settings;
+    },
+    configureDeployment: (changes: GivenSettings) => answering(() => machine.configureDeployment(changes)),
+    execute: (commands: readonly Command[]) => answering(() => machine.runBatch(commands)),
+    listLanes: (page = {}) => answering(() => machine.listLanes(page)),
+    ping: () => answering(() => void machine.serverTime()),
+    serverTime: async () => machine.serverTime(),
+    onWake: async (...args: Parameters<Backend['onWake']>) => machine.onWake(...args),
+    onAnnouncement: async (...args: Parameters<Backend['onAnnouncement']>) => machine.onAnnouncement(...args),
+    ...(onNotice === undefined ? {} : { onNotice }),
+    close,
+    [Symbol.asyncDispose]: close,
+  } as unknown as Record<string | symbol, unknown>;
+  for (const name of Object.keys(OPERATIONS) as OperationName[])
+    backend[name] = (args: unknown) => answering(() => machine.run(name, args));
+  for (const name of Object.keys(QUERIES) as QueryName[])
+    backend[name] = (args: never) => answering(() => machine.read(name, args));
+  const typed = backend as unknown as Backend;
+  machines.set(typed, machine);
+  return typed;
+}
+
+/** The tables and indexes behind a backend in this process, or nothing when the backend is of another kind. */
+export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
+  return machines.get(backend)?.store(partition);
+}

@@ -1,0 +1,322 @@
+/**
+ * A disk in memory that can be full, be stopped after any byte, and lose its power: what was written since the last
+ * fsync is then there in parts, in any of them.
+ */
+import type { Disk } from '../../embedded/disk.js';
+
+/** A page of the medium: it holds all of what was written to it, or nothing. */
+const PAGE_BYTES = 512;
+
+type Change =
+  | { readonly at: number; readonly bytes: Buffer }
+  /** The file ends here. */
+  | { readonly size: number };
+
+/** Contents of a file that grows. */
+class Content {
+  bytes = Buffer.alloc(0);
+  size = 0;
+
+  apply(change: Change): void {
+    if ('size' in change) this.resize(change.size);
+    else {
+      if (change.at + change.bytes.length > this.size) this.resize(change.at + change.bytes.length);
+      change.bytes.copy(this.bytes, change.at);
+    }
+  }
+
+  private resize(size: number): void {
+    if (size > this.bytes.length) {
+      const larger = Buffer.alloc(Math.max(size, this.bytes.length * 2));
+      this.bytes.copy(larger, 0, 0, this.size);
+      this.bytes = larger;
+    }
+    if (size < this.size) this.bytes.fill(0, size, this.size);
+    this.size = size;
+  }
+
+  copy(): Content {
+    const copy = new Content();
+    copy.apply({ at: 0, bytes: Buffer.from(this.bytes.subarray(0, this.size)) });
+    copy.size = this.size;
+    return copy;
+  }
+}
+
+class File {
+  readonly now = new Content();
+  readonly onMedium = new Content();
+  unsynced: Change[] = [];
+
+  change(change: Change): void {
+    this.now.apply(change);
+    this.unsynced.push(change);
+  }
+
+  sync(): void {
+    for (const change of this.unsynced) this.onMedium.apply(change);
+    this.unsynced = [];
+  }
+}
+
+type NameChange = (names: Map<string, File>) => void;
+
+/** The disk stopped: nothing can be done on it any more. */
+export class DiskStopped extends Error {
+  override readonly name = 'DiskStopped';
+}
+
+function fault(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: the disk said so`), { code });
+}
+
+export interface SimulatedDiskOptions {
+  /** Bytes of all files together. Default no bound. */
+  readonly capacity?: number;
+}
+
+export class SimulatedDisk implements Disk {
+  /** Bytes written and other changes made so far: where it can be stopped. */
+  done = 0;
+  /** Stops after so much was done. */
+  stopAt = Number.POSITIVE_INFINITY;
+  capacity: number;
+  /** What every write meets while it is set. */
+  writesFail: string | undefined;
+  /** What every fsync meets while it is set. */
+  syncsFail: string | undefined;
+  private names = new Map<string, File>();
+  private namesOnMedium = new Map<string, File>();
+  private nameChanges: NameChange[] = [];
+  private readonly handles = new Map<number, File>();
+  private nextFile = 3;
+  private isStopped = false;
+  private tellStopped!: () => void;
+  /** Resolves when it stops: an fsync that was under way is never answered. */
+  readonly stopped = new Promise<void>((resolve) => (this.tellStopped = resolve));
+
+  constructor({ capacity = Number.POSITIVE_INFINITY }: SimulatedDiskOptions = {}) {
+    this.capacity = capacity;
+  }
+
+  private get used(): number {
+    let used = 0;
+    for (const { now } of this.names.values()) used += now.size;
+    return used;
+  }
+
+  /** One change: counts, unless the disk stops before it. */
+  private step(): void {
+    if (this.isStopped) throw new DiskStopped('The disk has stopped.');
+    if (this.done >= this.stopAt) this.stop();
+    this.done += 1;
+  }
+
+  /** Stops now, as for a process that is killed. */
+  stop(): never {
+    this.halt();
+    throw new DiskStopped('The disk stops here.');
+  }
+
+  /** Stops for what was using it; its files can be had by `afterKill` or `afterPowerLoss`. */
+  halt(): void {
+    this.isStopped = true;
+    this.tellStopped();
+  }
+
+  private file(file: number): File {
+    const found = this.handles.get(file);
+    if (found === undefined) throw fault('EBADF');
+    return found;
+  }
+
+  makeFolder(): void {
+    if (this.isStopped) throw new DiskStopped('The disk has stopped.');
+  }
+
+  list(folder: string): readonly string[] {
+    return [...this.names.keys()]
+      .filter((path) => path.startsWith(`${folder}/`))
+      .map((path) => path.slice(folder.length + 1));
+  }
+
+  private changeNames(change: NameChange): void {
+    change(this.names);
+    this.nameChanges.push(change);
+  }
+
+  create(path: string): number {
+    if (this.names.has(path)) throw fault('EEXIST');
+    this.step();
+    const file = new File();
+    this.changeNames((names) => names.set(path, file));
+    return this.opened(file);
+  }
+
+  open(path: string): number {
+    if (this.isStopped) throw new DiskStopped('The disk has stopped.');
+    const file = this.names.get(path);
+    if (file === undefined) throw fault('ENOENT');
+    return this.opened(file);
+  }
+
+  private opened(file: File): number {
+    const number = this.nextFile++;
+    this.handles.set(number, file);
+    return number;
+  }
+
+  close(file: number): void {
+    this.handles.delete(file);
+  }
+
+  size(file: number): number {
+    return this.file(file).now.size;
+  }
+
+  read(file: number, into: Uint8Array, length: number, position: number): number {
+    if (this.isStopped) throw new DiskStopped('The disk has stopped.');
+    const { bytes, size } = this.file(file).now;
+    const end = Math.min(size, position + length);
+    if (end <= position) return 0;
+    into.set(bytes.subarray(position, end));
+    return end - position;
+  }
+
+  write(file: number, from: Uint8Array, length: number, position: number): void {
+    if (this.isStopped) throw new DiskStopped('The disk has stopped.');
+    if (this.writesFail !== undefined) throw fault(this.writesFail);
+    const target = this.file(file);
+    const grows = Math.max(0, position + length - target.now.size);
+    const room = this.capacity - this.used;
+    const fits = grows <= room ? length : Math.max(0, target.now.size + room - position);
+    const lives = Math.min(fits, this.stopAt - this.done);
+    if (lives > 0) target.change({ at: position, bytes: Buffer.from(from.subarray(0, lives)) });
+    this.done += lives;
+    if (lives < fits) this.stop();
+    if (fits < length) throw fault('ENOSPC');
+  }
+
+  truncate(file: number, size: number): void {
+    const target = this.file(file);
+    if (target.now.size === size) return;
+    this.step();
+    target.change({ size });
+  }
+
+  sync(file: number): void {
+    this.step();
+    if (this.syncsFail !== undefined) throw fault(this.syncsFail);
+    this.file(file).sync();
+  }
+
+  syncLater(file: number, done: (error: Error | null) => void): void {
+    const target = this.file(file);
+    // What is written while it runs need not be on the medium when it ends.
+    const { length } = target.unsynced;
+    setImmediate(() => {
+      if (this.isStopped) return;
+      try {
+        this.step();
+      } catch {
+        return;
+      }
+      if (this.syncsFail !== undefined) {
+        done(fault(this.syncsFail));
+        return;
+      }
+      for (const change of target.unsynced.splice(0, length)) target.onMedium.apply(change);
+      done(null);
+    });
+  }
+
+  syncFolder(): void {
+    this.step();
+    for (const change of this.nameChanges) change(this.namesOnMedium);
+    this.nameChanges = [];
+  }
+
+  rename(from: string, to: string): void {
+    const file = this.names.get(from);
+    if (file === undefined) throw fault('ENOENT');
+    this.step();
+    this.changeNames((names) => {
+      names.delete(from);
+      names.set(to, file);
+    });
+  }
+
+  remove(path: string): void {
+    if (!this.names.has(path)) throw fault('ENOENT');
+    this.step();
+    this.changeNames((names) => names.delete(path));
+  }
+
+  /** The same files, as the next process finds them. */
+  afterKill(): SimulatedDisk {
+    return this.with([...this.names].map(([path, { now }]) => [path, now.copy()]));
+  }
+
+  /**
+   * The files as they are found after a loss of power.
+   * @param random a number from 0 up to 1
+   */
+  afterPowerLoss(random: () => number): SimulatedDisk {
+    const names = new Map(this.namesOnMedium);
+    for (const change of this.nameChanges.slice(0, Math.floor(random() * (this.nameChanges.length + 1)))) change(names);
+    return this.with([...names].map(([path, file]) => [path, afterLoss(file, random)]));
+  }
+
+  private with(files: readonly (readonly [string, Content])[]): SimulatedDisk {
+    const disk = new SimulatedDisk();
+    for (const [path, content] of files) {
+      const file = new File();
+      file.change({ at: 0, bytes: Buffer.from(content.bytes.subarray(0, content.size)) });
+      file.sync();
+      disk.names.set(path, file);
+      disk.namesOnMedium.set(path, file);
+    }
+    return disk;
+  }
+
+  /** The bytes of a file, which can be changed in place. */
+  bytesOf(path: string): Buffer {
+    const { bytes, size } = (this.names.get(path) as File).now;
+    return bytes.subarray(0, size);
+  }
+
+  /** Paths of all files, in order. */
+  get paths(): readonly string[] {
+    return [...this.names.keys()].sort();
+  }
+}
+
+/** What was synced, and any part of what came later: of all of it, of a beginning, or of single pages. */
+function afterLoss({ onMedium, unsynced }: File, random: () => number): Content {
+  const content = onMedium.copy();
+  const how = random();
+  const share = random();
+  const count = Math.floor(random() * (unsynced.length + 1));
+  unsynced.forEach((change, index) => {
+    if (how < 0.3 && index >= count) return;
+    if (how >= 0.3 && random() > share) {
+      if ('size' in change) return;
+      // The file can have grown without what was written into it.
+      if (random() < 0.5 && change.at + change.bytes.length > content.size)
+        content.apply({ size: change.at + change.bytes.length });
+      return;
+    }
+    if ('size' in change || how < 0.6) content.apply(change);
+    else for (const page of pagesOf(change)) if (random() < share) content.apply(page);
+  });
+  return content;
+}
+
+function* pagesOf({ at, bytes }: { readonly at: number; readonly bytes: Buffer }): Generator<Change> {
+  let from = 0;
+  while (from < bytes.length) {
+    const to = Math.min(bytes.length, from + PAGE_BYTES - ((at + from) % PAGE_BYTES));
+    yield { at: at + from, bytes: bytes.subarray(from, to) };
+    from = to;
+  }
+}

@@ -1,0 +1,151 @@
+/** What is found in the files is read, mended or refused. */
+import { describe, expect, test } from 'vitest';
+import type { EngineError } from '../../model/errors.js';
+import { abandon, compact, openOn } from '../../src/embedded/backend.js';
+import { SimulatedDisk } from '../../src/testing/simulation/index.js';
+import { openStore, scriptOf } from './script.js';
+
+const JOURNAL = 'store/00000001.journal';
+
+/** A store in which a script ran, left as a killed process leaves it, or closed. */
+async function storeOf(end: 'killed' | 'closed', fsync: 'always' | 'never' = 'never', turns = 12) {
+  const script = await scriptOf(5, turns, 2);
+  const disk = new SimulatedDisk();
+  const store = openStore(disk, script, { fsync });
+  for (const turn of script.turns) await store.turn(turn);
+  if (end === 'closed') await store.backend.close();
+  else abandon(store.backend);
+  const last = script.turns.at(-1)?.at;
+  return { script, disk: disk.afterKill(), reopen: (found: SimulatedDisk) => openStore(found, script, {}, last) };
+}
+
+const noticesOf = (backend: ReturnType<typeof openStore>['backend']): string[] => {
+  const codes: string[] = [];
+  backend.onNotice?.((notice: EngineError) => codes.push(notice.code))();
+  return codes;
+};
+
+/** Where the frames of a journal end: behind them stands room that was taken ahead. */
+const endOf = (disk: SimulatedDisk, path = JOURNAL): number => {
+  const bytes = disk.bytesOf(path);
+  return bytes.length - [...bytes].reverse().findIndex((byte) => byte !== 0);
+};
+
+describe('a torn tail', () => {
+  test('is cut off and said, once', async () => {
+    const { disk, script, reopen } = await storeOf('killed');
+    disk.bytesOf(JOURNAL).fill(0, endOf(disk) - 5);
+    const store = reopen(disk);
+    expect(noticesOf(store.backend)).toEqual(['storage_tail_cut']);
+    expect(script.states).toContain(store.state());
+    abandon(store.backend);
+    const again = reopen(disk.afterKill());
+    expect(noticesOf(again.backend)).toEqual([]);
+  });
+
+  test('may have a hole, behind what was on the medium', async () => {
+    const { disk, script, reopen } = await storeOf('killed');
+    const end = endOf(disk);
+    disk.bytesOf(JOURNAL).fill(0, end - 900, end - 700);
+    const store = reopen(disk);
+    expect(noticesOf(store.backend)).toEqual(['storage_tail_cut']);
+    expect(script.states.indexOf(store.state())).toBeGreaterThan(0);
+  });
+});
+
+describe('damage is refused, with its place', () => {
+  test.each([
+    ['in the middle of what was on the medium', 'killed', 'always'],
+    ['at the end of a store that was closed', 'closed', 'never'],
+  ] as const)('%s', async (_, end, fsync) => {
+    const { disk, reopen } = await storeOf(end, fsync);
+    const bytes = disk.bytesOf(JOURNAL);
+    const at = end === 'closed' ? endOf(disk) - 40 : endOf(disk) - 1_500;
+    bytes[at] = (bytes[at] as number) ^ 1;
+    expect(() => reopen(disk)).toThrow(/corruption: 00000001\.journal does not read at byte \d+/);
+  });
+
+  test('every flipped bit of a store that was closed is found', async () => {
+    const { disk, reopen } = await storeOf('closed', 'never', 2);
+    const { length } = disk.bytesOf(JOURNAL);
+    // The last frame says that the store was closed. Without it, the store is one that was not.
+    const closing = length - 21;
+    for (let at = 0; at < closing; at++) {
+      const damaged = disk.afterKill();
+      const bytes = damaged.bytesOf(JOURNAL);
+      bytes[at] = (bytes[at] as number) ^ (1 << (at % 8));
+      expect(() => reopen(damaged), `byte ${at}`).toThrow(/^(corruption|library_mismatch)/);
+    }
+  });
+
+  test('a segment that is missing', async () => {
+    const { disk, script, reopen } = await storeOf('killed');
+    const store = openStore(disk, script, { snapshotEveryBytes: 1 });
+    await store.turn(script.turns[0] as never);
+    await compact(store.backend);
+    abandon(store.backend);
+    const found = disk.afterKill();
+    expect(found.paths.some((path) => path.endsWith('.snapshot'))).toBe(true);
+    for (const path of found.paths) if (path.endsWith('.journal')) found.remove(path);
+    expect(() => reopen(found)).toThrow(/^corruption: \d+\.journal is missing/);
+  });
+
+  test('a snapshot that does not read', async () => {
+    const { disk, script, reopen } = await storeOf('killed');
+    const store = openStore(disk, script);
+    await compact(store.backend);
+    abandon(store.backend);
+    const found = disk.afterKill();
+    const path = found.paths.find((name) => name.endsWith('.snapshot')) as string;
+    const bytes = found.bytesOf(path);
+    bytes[bytes.length - 100] = (bytes[bytes.length - 100] as number) ^ 1;
+    expect(() => reopen(found)).toThrow(/^corruption: \d+\.snapshot does not read/);
+  });
+});
+
+test('a snapshot says what the journal said', async () => {
+  const { disk, script, reopen } = await storeOf('killed', 'never', 80);
+  const store = reopen(disk);
+  await compact(store.backend);
+  expect(store.state()).toBe(script.states.at(-1));
+  abandon(store.backend);
+  const found = disk.afterKill();
+  expect(found.paths.map((path) => path.replace(/.*\./, ''))).toEqual(['journal', 'snapshot']);
+  const again = reopen(found);
+  expect(again.state()).toBe(script.states.at(-1));
+  await again.backend.close();
+});
+
+test('a store keeps its partitions', async () => {
+  const disk = new SimulatedDisk();
+  const first = openOn(disk, { path: 'store', partitions: { count: 3, placement: 'lane' } });
+  await first.close();
+  const second = openOn(disk, { path: 'store' });
+  expect(second.partitions).toEqual({ count: 3, placement: 'lane' });
+  await second.close();
+  expect(() => openOn(disk, { path: 'store', partitions: { count: 2 } })).toThrow(
+    /^partition_mismatch: count: stored=3, config=2/,
+  );
+});
+
+test('settings are changed for good, and a process cannot differ from them', async () => {
+  const disk = new SimulatedDisk();
+  const first = openOn(disk, { path: 'store', retentionMs: 1_000, logMaxEntries: 50 });
+  await first.configureDeployment({ retentionMs: 90_000 });
+  await compact(first);
+  await first.configureDeployment({ logMaxEntries: 7 });
+  const { settings } = first;
+  expect(settings).toMatchObject({ version: 3, retentionMs: 90_000, logMaxEntries: 7 });
+  abandon(first);
+  const second = openOn(disk.afterKill(), { path: 'store' });
+  expect(second.settings).toEqual(settings);
+  abandon(second);
+  expect(() => openOn(disk.afterKill(), { path: 'store', logMaxEntries: 50 })).toThrow(/^settings_mismatch/);
+});
+
+test('what was never finished is removed', async () => {
+  const disk = new SimulatedDisk();
+  for (const name of ['00000001.journal.new', '00000002.snapshot.new', 'notes.txt']) disk.create(`store/${name}`);
+  await openOn(disk, { path: 'store' }).close();
+  expect(disk.paths).toEqual(['store/00000001.journal', 'store/notes.txt']);
+});
