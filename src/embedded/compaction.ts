@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Disk } from './disk.js';
+import { failureOf } from './failures.js';
 import { beginFile, dropFile, filesOf, nameFile, nameOf, type Deployment, type OpenFile } from './files.js';
 import type { Journal } from './journal.js';
 import { Snapshot } from './snapshot.js';
@@ -72,11 +73,19 @@ export class Compaction {
     try {
       next = beginFile(disk, folder, { kind: 'journal', number, ...deployment() });
       disk.sync(next.file);
-      nameFile(disk, folder, 'journal', number);
-      return next;
     } catch (error) {
       // The journal goes on where it is, and it is tried again when it has grown.
       if (next !== undefined) dropFile(disk, folder, 'journal', next);
+      this.tell(error);
+      return undefined;
+    }
+    try {
+      nameFile(disk, folder, 'journal', number);
+      return next;
+    } catch (error) {
+      // Whether it has its name is not known: nothing may be written to the segment before it any more.
+      disk.close(next.file);
+      this.journal.stop(failureOf(error));
       this.tell(error);
       return undefined;
     }

@@ -61,7 +61,10 @@ export interface OpenFile {
 
 /** Begins a file under the name of an unfinished one, with its preamble and its header. */
 export function beginFile(disk: Disk, folder: string, header: Omit<FileHeader, 'schema'>): OpenFile {
-  const path = join(folder, nameOf(header.kind, header.number) + UNFINISHED);
+  const name = nameOf(header.kind, header.number) + UNFINISHED;
+  const path = join(folder, name);
+  // What an earlier try left.
+  if (disk.list(folder).includes(name)) disk.remove(path);
   const file = disk.create(path);
   try {
     const salt = randomBytes(4).readUInt32LE(0);
@@ -71,8 +74,7 @@ export function beginFile(disk: Disk, folder: string, header: Omit<FileHeader, '
     disk.write(file, frame, frame.length, PREAMBLE_BYTES);
     return { file, number: header.number, builder, position: PREAMBLE_BYTES + frame.length, frames: 1 };
   } catch (error) {
-    disk.close(file);
-    disk.remove(path);
+    dropFile(disk, folder, header.kind, { file, number: header.number });
     throw error;
   }
 }
@@ -84,10 +86,19 @@ export function nameFile(disk: Disk, folder: string, kind: FileKind, number: num
   disk.syncFolder(folder);
 }
 
-/** Removes a file that was begun and will not be finished. */
-export function dropFile(disk: Disk, folder: string, kind: FileKind, { file, number }: OpenFile): void {
+/** Removes a file that was begun and will not be finished. What cannot be removed now is when the store is opened next. */
+export function dropFile(
+  disk: Disk,
+  folder: string,
+  kind: FileKind,
+  { file, number }: Pick<OpenFile, 'file' | 'number'>,
+): void {
   disk.close(file);
-  disk.remove(join(folder, nameOf(kind, number) + UNFINISHED));
+  try {
+    disk.remove(join(folder, nameOf(kind, number) + UNFINISHED));
+  } catch {
+    // It counts for nothing under this name.
+  }
 }
 
 /** The header of a file that begins here. @throws EngineError `corruption` */

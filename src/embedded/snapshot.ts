@@ -203,11 +203,7 @@ export class Snapshot {
     if (this.isOver) return;
     this.isOver = true;
     for (const { store } of this.parts) store.watcher = undefined;
-    try {
-      dropFile(this.disk, this.folder, 'snapshot', this.file);
-    } catch {
-      // It is removed when the store is opened next.
-    }
+    dropFile(this.disk, this.folder, 'snapshot', this.file);
     this.done(reason, 0);
   }
 
