@@ -101,6 +101,7 @@ export class Machine {
 
   /** Takes settings as they are. */
   use(settings: DeploymentSettings): void {
+    if (settings.version === this.settings.version && sameSettings(settings, this.settings)) return;
     this.settings = settings;
     for (const store of this.stores) store.limitLog(settings.logMaxEntries);
   }
