@@ -3,7 +3,7 @@ std = 'lua51'
 read_globals = {
   'server',
   -- Tables of the model's literals, for which the linker puts the values (`literalsOf` in `lua/library.ts`).
-  'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LIBRARY', 'LIMIT', 'NEXT', 'SITUATION',
+  'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LANE', 'LANE_STATE', 'LIBRARY', 'LIMIT', 'NEXT', 'SITUATION',
   'SUFFIX', 'TIMER',
   -- Tables that are looked up while a call runs (`lookUps` there).
   'BLOCK', 'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'TERMINAL_OUTCOME',

@@ -93,7 +93,10 @@ export interface RecordLayout {
 }
 
 /** Kinds that have records of their own. Letters are never given to something else. */
-export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {};
+export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
+  /** Only of lanes that were ever paused or drained. */
+  lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
+};
 
 /** How the records of a kind are stored. @throws TypeError when they have no keys of their own */
 function recordLayoutOf(kind: string): RecordLayout {

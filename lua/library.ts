@@ -28,6 +28,7 @@ import {
 import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
+import { LANE_STATES } from '../model/lane/lane.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { codecFile, recordCodecFile } from './codec.js';
@@ -126,6 +127,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     ...recordLiterals(),
     SITUATION: lettersOf(SITUATIONS),
     EVENT: lettersOf(EVENTS),
+    LANE_STATE: LANE_STATES,
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,

@@ -118,6 +118,11 @@ export const REJECTIONS = {
     'There is no such grant for this worker: it was used, it lapsed, or it is of another worker. Ask for a new one.',
   ),
   claim_grant_expired: entry('contention', false, 'The grant was not used in time; ask for a new one.'),
+  lane_draining: entry(
+    'state',
+    true,
+    'The lane is being drained and takes no new executions; create it on another lane, or resume the lane.',
+  ),
   cursor_lost: entry(
     'state',
     false,

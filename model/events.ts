@@ -8,6 +8,7 @@ import { grantEvents } from './grant/events.js';
 import { leaseEvents } from './lease/events.js';
 import { partitionEvents } from './partition/events.js';
 import { readerEvents } from './reader/entity.js';
+import { laneEvents } from './lane/lane.js';
 
 export const EVENTS = {
   ...executionEvents,
@@ -15,6 +16,7 @@ export const EVENTS = {
   ...grantEvents,
   ...partitionEvents,
   ...readerEvents,
+  ...laneEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

@@ -42,6 +42,7 @@ import { listReaders } from './reader/reads.js';
 import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
+import { drainLane, pauseLane, readLane, resumeLane } from './lane/state.js';
 import { listQueueHeads } from './schedule/queue-heads.js';
 import { readCounts } from './schedule/read-counts.js';
 
@@ -71,6 +72,9 @@ export const OPERATIONS = {
   watchEnds,
   commitReader,
   forgetReader,
+  pauseLane,
+  drainLane,
+  resumeLane,
   changePriority,
   replayExecution,
   setExecutionTags,
@@ -98,6 +102,7 @@ export const QUERIES = {
   listExecutionSummaries,
   listPartitionLanes,
   readCounts,
+  readLane,
   listQueueHeads,
   scanEligibleExecutions,
   listQuarantined,

@@ -6,7 +6,7 @@ import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
 import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { readerEntity } from './reader/entity.js';
-import { laneEntity } from './schedule/lane.js';
+import { laneEntity } from './lane/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
 export const ENTITIES = {

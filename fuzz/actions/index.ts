@@ -9,6 +9,7 @@ import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { executionActions, executionReads } from './execution.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
+import { laneActions, laneReads } from './lanes.js';
 import { leaseActions } from './lease.js';
 import { operatingActions } from './operating.js';
 import { partitionActions, partitionReads } from './partition.js';
@@ -23,9 +24,10 @@ const GENERATORS = {
   ...operatingActions,
   ...grantActions,
   ...partitionActions,
+  ...laneActions,
 } as const;
 
-const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads, partitionReads];
+const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads, partitionReads, laneReads];
 
 type Drawn = {
   [Name in keyof typeof GENERATORS]: (typeof GENERATORS)[Name] extends Generator<infer Choices>

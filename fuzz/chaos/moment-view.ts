@@ -24,6 +24,8 @@ export function viewOfMoment(
       result: () => undefined,
     },
     schedule: {
+      // Nothing is paused there.
+      lane: () => undefined,
       claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
       heads: () => [],
       eligible: () => [],

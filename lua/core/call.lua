@@ -44,7 +44,7 @@ function ff.note_header(call, text)
   end
   known.text, known.generation, known.sequence, known.time = text, call.generation, call.sequence, call.time
   known.newest_leaf, known.highest_id, known.trimmed_at = call.newest_leaf, call.highest_id, call.trimmed_at
-  known.standing, known.version = call.standing, call.version
+  known.standing, known.version, known.stated = call.standing, call.version, call.stated
 end
 
 -- What is known of a partition counts no longer: something was written without its header.
@@ -62,7 +62,7 @@ local function read_position(call)
     local known = written[call.log_key]
     if known and known.text == text then
       call.newest_leaf, call.highest_id, call.trimmed_at = known.newest_leaf, known.highest_id, known.trimmed_at
-      call.standing, call.version = known.standing, known.version
+      call.standing, call.version, call.stated = known.standing, known.version, known.stated
       return known.generation, known.sequence, known.time
     end
     local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
@@ -71,11 +71,13 @@ local function read_position(call)
     return generation, tonumber(sequence), tonumber(time)
   end
   if length == 0 then
-    if text then ff.read_marks(call, string.match(text, '^\t0\t0(.*)$') or '') end
+    local marks = text and string.match(text, '^\t0\t0(.*)$')
+    if marks then ff.read_marks(call, marks) elseif text then ff.count_stated(call) end
     return '', 0, 0
   end
   local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
   local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
+  ff.count_stated(call)
   return '', tonumber(sequence), tonumber(time)
 end
 
@@ -88,8 +90,9 @@ local function begin(call, log_key, argv, at)
   -- "<prefix>{fp:<n>}:", the start of every key of the partition.
   call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
   call.settings, call.leaves_inputs = settings_of(argv[at]), argv[at + 1] == '1'
-  -- The newest version of the settings that the partition has seen, and what stands of it in the header.
-  call.version, call.standing = 1, ''
+  -- The newest version of the settings that the partition has seen, how many lanes are paused or draining, and what stands
+  -- of both in the header.
+  call.version, call.stated, call.standing = 1, 0, ''
   -- The newest entry of the log; whether this call has written one; when the log was trimmed last.
   call.generation, call.sequence, call.time, call.appended, call.trimmed_at = '', 0, 0, false, false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.

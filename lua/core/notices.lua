@@ -1,12 +1,13 @@
 -- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
 -- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
 -- until which ends of executions are. A partition without marks runs none of this. Behind the marks stands what lasts: the
--- version of the deployment's settings, once they were changed, and the position up to which no reader needs the log.
+-- version of the deployment's settings, once they were changed; how many lanes are paused or draining, while some are; and the
+-- position up to which no reader needs the log.
 
 function ff.read_marks(call, marks)
-  local watched, ends_until, standing, version = string.match(marks, '^\t(w?)(%d*)(\t?v?(%d*)\t?f?%d*)$')
+  local watched, ends_until, standing, stated, version = string.match(marks, '^\t(w?)(%d*)(\t?l?(%d*)v?(%d*)\t?f?%d*)$')
   if not watched then return end
-  call.standing, call.version = standing, tonumber(version) or 1
+  call.standing, call.version, call.stated = standing, tonumber(version) or 1, tonumber(stated) or 0
   if watched == '' and ends_until == '' then return end
   call.marks = true
   call.watched = watched == 'w'
@@ -24,7 +25,9 @@ end
 
 -- What lasts has changed: the header is written, whatever else the call does. `floor` is a text that can be empty.
 local function stand(call, floor)
-  local standing = call.version > 1 and '\tv' .. ff.digits(call.version) or ''
+  local lanes = call.stated > 0 and 'l' .. ff.digits(call.stated) or ''
+  local standing = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
+  if standing ~= '' then standing = '\t' .. standing end
   if floor ~= '' then standing = standing .. '\tf' .. floor end
   call.standing, call.marks, call.marked = standing, true, true
 end
@@ -33,7 +36,7 @@ local function floor_of(call)
   return string.match(call.standing, '\tf(%d+)$') or ''
 end
 
--- The settings of the deployment are of another version.
+-- The settings of the deployment are of another version, or lanes got another state.
 function ff.stand(call)
   stand(call, floor_of(call))
 end

@@ -108,6 +108,10 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
   if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
+  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.draining then
+    ff.discard_bytes(key .. SUFFIX.input, input_payload_at)
+    return ff.reject('lane_draining', 'laneId', group.lane_id)
+  end
   local given = group.empty_given
   if input_payload_at ~= '' then
     if input_payload_at ~= LIMIT.bytes_here and ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then

@@ -8,6 +8,7 @@ function ff.query.scan_eligible_executions(call, lane_id, among, capabilities, k
   local low, high = LIMIT.first_waiting_score, '+inf'
   if among == 'lost' then low, high = '-inf', '(' .. LIMIT.first_waiting_score end
   local found = {}
+  if ff.is_silent(call, lane_id) then return found end
   local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
   for i = 1, #names do
     local needs, kind = string.match(names[i], '^([^\t]*)\t(.*)$')

@@ -48,7 +48,7 @@ function ff.query.list_queue_heads(call, ...)
   local heads = {}
   for i = 1, select('#', ...) do
     local lane_id = select(i, ...)
-    local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
+    local names = ff.is_silent(call, lane_id) and {} or command('SMEMBERS', call.base .. KEY.queues .. lane_id)
     for j = 1, #names do
       local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[j], 0, 0)[1]
       if id then

@@ -374,6 +374,7 @@ local function answer(group)
 end
 
 function ff.decide.claim_for_worker(call, group, ...)
+  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, '' } end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)
   local priority = group.bound and priority_left(call, left) or ''

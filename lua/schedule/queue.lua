@@ -59,7 +59,8 @@ local function settle_queue(call, queue)
   if not queue.new_score then return end
   if not queue.first_score then command('SADD', queues, queue.name) end
   local note = ff.note_of_new_first(queue)
-  if note then ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. note .. '\t' .. queue.name) end
+  if not note or ff.is_silent(call, queue.lane_id) then return end
+  ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. note .. '\t' .. queue.name)
 end
 
 function ff.settle_queues(call)

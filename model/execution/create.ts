@@ -1,7 +1,7 @@
 /** createExecution: makes a new execution, runnable at once or after a delay. Spec 04 section 3.1. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation } from '../core/operation.js';
+import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
@@ -43,7 +43,7 @@ export const createExecution = operation({
     /** The execution that the key, or the id, already names. */
     z.object({ kind: z.literal('duplicate'), executionId: field.executionId }),
   ]),
-  rejects: [],
+  rejects: ['lane_draining'],
   partition: (args) => partitionOfExecution(args.executionId),
   keys({ executionId, namespace, laneId, executionKind, idempotencyKey, policy }) {
     const own = [
@@ -80,6 +80,8 @@ export const createExecution = operation({
       return accept({ kind: 'duplicate', executionId: first });
     }
     if (view.executions.get(executionId) !== undefined) return accept({ kind: 'duplicate', executionId });
+    if (view.schedule.lane(args.laneId)?.laneState === 'draining')
+      return reject('lane_draining', { laneId: args.laneId });
 
     const wantedDelay = args.delayUntil ?? policy?.delayUntil;
     const delayUntil = wantedDelay !== undefined && wantedDelay > now ? wantedDelay : undefined;

@@ -89,6 +89,11 @@ export const scheduleRules: readonly LogRule[] = [
     },
   },
   {
+    name: 'a draining lane takes no new executions',
+    holds: ({ event, before }) =>
+      event.type !== 'execution_created' || before.tables.lane.get(event.laneId)?.laneState !== 'draining',
+  },
+  {
     name: 'only work that stands in its queue, or that is granted, is claimed',
     holds({ event, before }) {
       const taken = isAcquisition(event) ? before.tables.execution.get(event.executionId) : undefined;

@@ -6,6 +6,7 @@ import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
 import { fits, queueNameOf, queueScore, serves, type Offer, type Wanted } from './queue.js';
+import type { Lane } from '../lane/lane.js';
 import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
 
@@ -13,11 +14,13 @@ import { timerMember } from './timers.js';
 export type Among = 'waiting' | 'lost';
 
 export interface ScheduleView {
-  /** Work of a lane that an offer can take, in the order of the queue scores, at most `limit`. */
+  /** A lane that ever had work or a state here. */
+  lane(laneId: string): Readonly<Lane> | undefined;
+  /** Work of a lane that an offer can take, none when the lane is paused, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
-  /** What is first in each queue of a lane, in any order. */
+  /** What is first in each queue of a lane that gives work, in any order. */
   heads(laneId: string): readonly QueueHead[];
-  /** Ids of work that waits, or that its last owner lost, in the same order, at most `limit`. */
+  /** Ids of work that waits, or that its last owner lost, in the same order, at most `limit`; none of a paused lane. */
   eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[];
   /** Entities with a timer at or before `now`, by (time, kind, id), at most `limit`. */
   due(now: number, limit: number): readonly DueEntity[];
@@ -68,20 +71,27 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
         isTerminal(situation) && dueAt !== undefined ? [{ item: id, member: id, at: dueAt }] : [],
       )
       .sort(inTimeOrder);
+  const isPaused = (laneId: string): boolean => tables.lane.get(laneId)?.laneState === 'paused';
   const until = <Item>(timed: readonly Timed<Item>[], now: number, limit: number): Item[] =>
     timed
       .filter(({ at }) => at <= now)
       .slice(0, limit)
       .map(({ item }) => item);
   return {
+    lane: (laneId) => tables.lane.get(laneId),
     claimable: (laneId, offer, limit) =>
       all()
         .filter(
-          (execution) => execution.laneId === laneId && isQueued(execution) && serves(offer, queueNameOf(execution)),
+          (execution) =>
+            execution.laneId === laneId &&
+            isQueued(execution) &&
+            serves(offer, queueNameOf(execution)) &&
+            !isPaused(laneId),
         )
         .sort(inQueueOrder)
         .slice(0, limit),
     heads(laneId) {
+      if (isPaused(laneId)) return [];
       const queued = all().filter((execution) => execution.laneId === laneId && isQueued(execution));
       const names = new Set(queued.map(queueNameOf));
       return [...names].map((name) => {
@@ -95,6 +105,7 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
           (execution) =>
             execution.laneId === laneId &&
             isQueued(execution) &&
+            !isPaused(laneId) &&
             isReclaimable(execution.situation) === (among === 'lost') &&
             fits(wanted, queueNameOf(execution)),
         )

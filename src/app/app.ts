@@ -13,6 +13,7 @@ import type { Worker } from '../worker/api.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
+import { LaneOfApp, type AppLane } from './lane.js';
 import { deadLettersOf, type DeadLetters } from './dead-letters.js';
 import { TaskRegistry } from './registry.js';
 import type { PendingRun } from './run.js';
@@ -96,6 +97,13 @@ export interface App {
    * deployment: runs of other namespaces are counted too. A partition is counted at a moment of its own.
    */
   counts(): Promise<RunCounts>;
+
+  /**
+   * A lane, to pause, drain and resume it for all processes. Lanes belong to the deployment, like `counts`.
+   * @throws InvalidDefinitionError when it cannot be the name of a lane
+   * @example await app.lane('mail').pause({ reason: 'the provider is down' });
+   */
+  lane(name: string): AppLane;
 
   /** Runs that failed for good. */
   readonly deadLetters: DeadLetters;
@@ -206,6 +214,14 @@ class FriendlyApp implements App {
 
   counts(): Promise<RunCounts> {
     return this.used.counts();
+  }
+
+  lane(name: string): AppLane {
+    const source = {
+      backend: () => this.used.backend(),
+      call: <T>(command: () => Promise<T>) => this.used.call(command),
+    };
+    return new LaneOfApp(name, source);
   }
 
   readonly deadLetters = deadLettersOf({

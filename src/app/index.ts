@@ -3,6 +3,7 @@ export { app, type App, type CloseOptions } from './app.js';
 export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export type { BackendSource, ConnectionState } from './connection.js';
+export type { AppLane, AppLaneState, LaneRequest } from './lane.js';
 export type { RunCounts, StateCounts } from './counts.js';
 export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './dead-letters.js';
 export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';

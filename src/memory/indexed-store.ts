@@ -163,6 +163,7 @@ export class IndexedStore implements Store {
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
     const id = entity[effect.key] as string;
+    if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
     if (effect.kind === 'reader') this.holdBack();
   }
@@ -171,6 +172,11 @@ export class IndexedStore implements Store {
   private holdBack(): void {
     const { header, state } = this.partition;
     this.log.holdBack(trimFloor(state.tables.reader.values(), header.generation));
+  }
+
+  /** The state of a lane changed: what waits there came while it gave nothing, and none was told of it. */
+  private announceLane(laneId: string): void {
+    for (const { first } of this.queuesOf(laneId).values()) if (first !== undefined) this.listener.onHead(first);
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
@@ -269,7 +275,7 @@ export class IndexedStore implements Store {
     let queue = lane.get(name);
     if (queue === undefined) lane.set(name, (queue = new OrderedIndex<ReadonlyExecution>()));
     queue.add(score, execution.executionId, execution);
-    if (queue.first === execution) this.listener.onHead(execution);
+    if (queue.first === execution && this.gives(laneId)) this.listener.onHead(execution);
   }
 
   private leaveQueue(score: number, execution: ReadonlyExecution): void {
@@ -333,11 +339,10 @@ export class IndexedStore implements Store {
     const { timers, slots } = this;
     const lanes = this.partition.state.tables.lane;
     return {
+      lane: (laneId) => lanes.get(laneId),
       claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
       heads: (laneId) =>
-        Array.from(this.queues.get(laneId)?.values() ?? []).flatMap(({ first }) =>
-          first === undefined ? [] : [headOf(first)],
-        ),
+        Array.from(this.queuesOf(laneId).values()).flatMap(({ first }) => (first === undefined ? [] : [headOf(first)])),
       eligible: (laneId, wanted, among, limit) => this.eligible(laneId, wanted, among, limit),
       due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
@@ -358,10 +363,19 @@ export class IndexedStore implements Store {
     };
   }
 
+  private gives(laneId: string): boolean {
+    return this.partition.state.tables.lane.get(laneId)?.laneState !== 'paused';
+  }
+
+  /** The queues of a lane that gives work. */
+  private queuesOf(laneId: string): ReadonlyMap<string, Queue> {
+    return (this.gives(laneId) ? this.queues.get(laneId) : undefined) ?? NO_QUEUES;
+  }
+
   private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
     let claimable: ReadonlyExecution[] = [];
     let sources = 0;
-    for (const [name, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
+    for (const [name, queue] of this.queuesOf(laneId)) {
       if (queue.size === 0 || !serves(offer, name)) continue;
       const head = queue.head(limit);
       claimable = sources++ === 0 ? head : claimable.concat(head);
@@ -372,7 +386,7 @@ export class IndexedStore implements Store {
 
   private eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[] {
     const found: ReadonlyExecution[] = [];
-    for (const [name, queue] of this.queues.get(laneId) ?? NO_QUEUES) {
+    for (const [name, queue] of this.queuesOf(laneId)) {
       if (!fits(wanted, name)) continue;
       const page =
         among === 'lost' ? queue.head(limit, FIRST_WAITING_SCORE - 1) : queue.after(FIRST_WAITING_SCORE, '', limit);

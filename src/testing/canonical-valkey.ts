@@ -10,6 +10,7 @@ import type { Notices } from '../../model/partition/notices.js';
 import { trimFloor, type Reader } from '../../model/reader/entity.js';
 import { isShortId } from '../../model/short-id.js';
 import type { Tally } from '../../model/schedule/counts.js';
+import { openLane, type Lane } from '../../model/lane/lane.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import { decodeTally } from '../valkey/tally.js';
@@ -67,6 +68,8 @@ class PartitionReader {
   private readonly shelfLeaves: string[] = [];
   private readonly tallies = new Map<string, Tally>();
   private header: Header = emptyHeader();
+  /** How many lanes are paused or draining, as the header says. */
+  private statedLanes = 0;
   private logEnd: [sequence: number, time: number] = [0, 0];
 
   constructor(
@@ -86,12 +89,12 @@ class PartitionReader {
     return {
       tables: {
         execution: this.executions,
-        lane: this.lanes.sort(compareBytes).map((laneId) => ({ laneId })),
         idempotency_key: this.keys
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
+        lane: this.allLanes(),
       },
       queues: sortedRecord(this.queues),
       timers: this.timers,
@@ -110,6 +113,15 @@ class PartitionReader {
       header: this.header,
       strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
+  }
+
+  /** Those with a record, and those that were always open. */
+  private allLanes(): readonly object[] {
+    const stated = new Map((this.others.get('lane') as Lane[]).map((lane) => [lane.laneId, lane]));
+    this.strays.push(...[...stated.keys()].filter((id) => !this.lanes.includes(id)).map((id) => `lane ${id}`));
+    const count = [...stated.values()].filter(({ laneState }) => laneState !== 'open').length;
+    if (count !== this.statedLanes) this.strays.push(`the header counts ${this.statedLanes} lanes with a state`);
+    return this.lanes.sort(compareBytes).map((laneId) => stated.get(laneId) ?? openLane(laneId));
   }
 
   /** By name: what stands on each shelf. */
@@ -200,6 +212,7 @@ class PartitionReader {
     );
     const applier = fields[HEADER_FIELDS.applier]?.split('\t');
     const floor = lasting.find((text) => text.startsWith('f'));
+    this.statedLanes = Number(/^l(\d+)/.exec(lasting.join('\t'))?.[1] ?? 0);
     this.floor = floor === undefined ? undefined : Number(floor.slice(1));
     this.header = {
       generation,

@@ -6,6 +6,8 @@ import {
   create,
   eventTypes,
   fenceOf,
+  LANE,
+  PARTITION,
   refused,
   stateOf,
   take,
@@ -13,7 +15,52 @@ import {
   type ConformanceScenario,
 } from './conformance-steps.js';
 
+/** A wake that takes longer is lost, ms. */
+const WAKE_LIMIT_MS = 5_000;
+
 export const operatingScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'a paused lane takes work and gives none, a draining one gives what it has and takes none',
+    async run(engine) {
+      const { backend } = engine;
+      const wakes: string[] = [];
+      const leave = await backend.onWake([LANE], (wake) => {
+        if (wake.kind === 'work' && wake.arriving === undefined) wakes.push(wake.executionKind);
+      });
+      const lane = { partition: PARTITION, laneId: LANE, requestedBy: 'ann' };
+      const before = await create(engine);
+      const paused = await backend.pauseLane({ ...lane, reason: 'the shop is closed' });
+      assert.deepEqual({ ...paused }, { kind: 'lane_paused', laneId: LANE, previousState: 'open' });
+      const during = await create(engine);
+      assert.equal((await claim(engine)).kind, 'no_work');
+      assert.deepEqual(await backend.listQueueHeads({ partition: PARTITION, laneIds: [LANE] }), []);
+      const told = wakes.length;
+      assert.equal((await backend.drainLane(lane)).kind, 'lane_drained');
+      const deadline = performance.now() + WAKE_LIMIT_MS;
+      while (wakes.length === told) {
+        assert.ok(performance.now() < deadline, 'work of the lane is not announced when it gives work again');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await refused(create(engine), 'lane_draining');
+      const owner = await take(engine);
+      assert.equal(owner.executionId, before);
+      await backend.failExecution({
+        executionId: before,
+        fence: fenceOf(owner),
+        failureReason: 'once more',
+        failureCategory: 'any',
+      });
+      assert.equal((await take(engine)).executionId, during);
+      const known = await backend.readLane({ partition: PARTITION, laneId: LANE });
+      assert.deepEqual([known.laneState, known.stateChangedBy, known.stateReason], ['draining', 'ann', '']);
+      assert.equal((await backend.resumeLane(lane)).kind, 'lane_resumed');
+      assert.equal((await backend.resumeLane(lane)).kind, 'already_satisfied');
+      await create(engine);
+      const types = (await eventTypes(engine)).filter((type) => type.startsWith('lane_'));
+      assert.deepEqual(types, ['lane_paused', 'lane_drained', 'lane_resumed']);
+      leave();
+    },
+  },
   {
     name: 'the settings of a deployment are changed for all that comes',
     options: { retentionMs: 60_000 },

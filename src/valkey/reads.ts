@@ -5,10 +5,11 @@ import { LIMITS } from '../../model/limits.js';
 import { decodeCursor, NOW } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import { emptyHeader } from '../../model/state.js';
+import type { Lane } from '../../model/lane/lane.js';
 import { partsOfQueue } from '../../model/schedule/queue.js';
 import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
-import { decodeRecord, readersOf } from './record.js';
+import { decodeEntity, decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
 import { decodeTally } from './tally.js';
@@ -98,6 +99,14 @@ export const FETCHES: Fetches = {
           tallies: () => new Map(lanes.map(([lane, counts]) => [lane, decodeTally(lane, pairsOf(counts))])),
         },
       });
+    },
+  },
+  readLane: {
+    request: ({ laneId }) => ['read_lane', laneId],
+    view(reply, { laneId }) {
+      const [core, details] = reply as [WireReply, WireReply];
+      const lane = decodeEntity('lane', laneId, { core: pairsOf(core), details: pairsOf(details) });
+      return viewOf({ schedule: { lane: () => lane as Lane | undefined } });
     },
   },
   listQueueHeads: {

@@ -93,6 +93,11 @@ export const RECORD_KINDS: readonly RecordKind[] = (Object.entries(RECORDS) as [
   },
 );
 
+/** An entity of a kind with records of its own. @throws EngineError `corruption` that names the fact */
+export function decodeEntity(kind: EntityKind, id: string, record: StoredRecord): object | undefined {
+  return RECORD_KINDS.find((declared) => declared.kind === kind)?.decode(id, record);
+}
+
 interface RecordKind {
   readonly kind: EntityKind;
   /** What the names of their keys begin with; then the id. */

@@ -187,6 +187,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     const [, , third] = [...it.state.tables.execution.values()];
     append(it, { ...claimOf(it, 'initial'), executionId: third?.executionId as string });
   },
+  'a draining lane takes no new executions': (it) => {
+    const created = lastOf(it, 'execution_created');
+    append(it, { type: 'lane_drained', laneId: created.laneId, at: it.now, requestedBy: '', reason: '' });
+    append(it, { ...created, executionId: `{fp:0}:${UUID}`, at: it.now });
+  },
   'only work that stands in its queue, or that is granted, is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 

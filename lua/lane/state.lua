@@ -1,0 +1,110 @@
+-- pause_lane, drain_lane, resume_lane: see model/lane/state.ts. A lane has a record only if it ever had a state. The
+-- header says how many lanes are paused or draining: where none is, no call looks for a record.
+
+local load = ff.record('lane', 'state')
+
+local WORD = { [LANE_STATE.open] = 'open', [LANE_STATE.paused] = 'paused', [LANE_STATE.draining] = 'draining' }
+
+local function is_stated(letter)
+  return letter == LANE_STATE.paused or letter == LANE_STATE.draining
+end
+
+-- The letter of a lane's state; nothing when it is open. Asked where some lane has one.
+function ff.state_of_lane(call, lane_id)
+  local lane = load(call, lane_id)
+  if not lane then return '' end
+  ff.read_lane_state(lane)
+  return lane.lane_state
+end
+
+-- The letter as it stands; what is damaged is nothing. For hints, and for counting.
+local function stored_letter(call, lane_id)
+  local text = server.pcall('HGET', call.base .. LANE.key .. lane_id, LANE.state)
+  return type(text) == 'string' and string.match(text, '^[^\t]*') or ''
+end
+
+-- Whether a lane gives no work, so that no worker is told of it.
+function ff.is_silent(call, lane_id)
+  return call.stated > 0 and stored_letter(call, lane_id) == LANE_STATE.paused
+end
+
+-- How many lanes are paused or draining is counted anew where the header that said it is lost.
+function ff.count_stated(call)
+  local lanes, count = command('SMEMBERS', call.base .. KEY.lanes), 0
+  for i = 1, #lanes do
+    if is_stated(stored_letter(call, lanes[i])) then count = count + 1 end
+  end
+  call.stated = count
+  if count > 0 then ff.stand(call) end
+end
+
+-- Tells of all work of a lane that gave none.
+local function wake(call, lane_id)
+  local names = server.pcall('SMEMBERS', call.base .. KEY.queues .. lane_id)
+  for i = 1, #names do
+    local head = server.pcall('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
+    local given = head and server.pcall('HGET', call.base .. head, FIELD.given)
+    local priority = type(given) == 'string' and string.match(given, '^%d+') or '0'
+    if head then ff.publish(call, CHANNEL.work .. lane_id, ff.partition(call) .. '\t' .. priority .. '\t' .. names[i]) end
+  end
+end
+
+-- The state of the lane is written, and the header says how many have one.
+local function change(call, lane_id, from, to, requested_by, reason)
+  local key = call.base .. LANE.key .. lane_id
+  -- What a longer text of before left there.
+  command('DEL', key .. SUFFIX.details)
+  command('HSET', key, LANE.state, ff.lane_state_text(is_stated(to) and to or '', call.now_text),
+    LANE.state_changed_by, ff.fit(key, LANE.state_changed_by, requested_by), LANE.state_reason, ff.fit(key, LANE.state_reason, reason))
+  command('SADD', call.base .. KEY.lanes, lane_id)
+  call.stated = call.stated + (is_stated(to) and 1 or 0) - (is_stated(from) and 1 or 0)
+  ff.stand(call)
+  if from == LANE_STATE.paused then wake(call, lane_id) end
+end
+
+function ff.apply.lane_paused(call, lane_id, from, requested_by, reason)
+  ff.append(call, EVENT.lane_paused, lane_id, requested_by, reason)
+  change(call, lane_id, from, LANE_STATE.paused, requested_by, reason)
+end
+
+function ff.apply.lane_drained(call, lane_id, from, requested_by, reason)
+  ff.append(call, EVENT.lane_drained, lane_id, requested_by, reason)
+  change(call, lane_id, from, LANE_STATE.draining, requested_by, reason)
+end
+
+function ff.apply.lane_resumed(call, lane_id, from, requested_by, reason)
+  ff.append(call, EVENT.lane_resumed, lane_id, requested_by, reason)
+  change(call, lane_id, from, LANE_STATE.open, requested_by, reason)
+end
+
+-- The state that a lane has, after a look at all that its change writes to.
+local function state_before(call, lane_id)
+  command('SISMEMBER', call.base .. KEY.lanes, lane_id)
+  local state = ff.state_of_lane(call, lane_id)
+  return is_stated(state) and state or LANE_STATE.open
+end
+
+function ff.decide.pause_lane(call, lane_id, reason, requested_by)
+  local from = state_before(call, lane_id)
+  if from == LANE_STATE.paused then return { KIND.already_satisfied, 'already_paused' } end
+  return { KIND.lane_paused, WORD[from] }, ff.apply.lane_paused, lane_id, from, requested_by, reason
+end
+
+function ff.decide.drain_lane(call, lane_id, reason, requested_by)
+  local from = state_before(call, lane_id)
+  if from == LANE_STATE.draining then return { KIND.already_satisfied, 'already_draining' } end
+  return { KIND.lane_drained, WORD[from] }, ff.apply.lane_drained, lane_id, from, requested_by, reason
+end
+
+function ff.decide.resume_lane(call, lane_id, reason, requested_by)
+  local from = state_before(call, lane_id)
+  if from == LANE_STATE.open then return { KIND.already_satisfied, 'already_open' } end
+  return { KIND.lane_resumed, WORD[from] }, ff.apply.lane_resumed, lane_id, from, requested_by, reason
+end
+
+-- read_lane: lane_id
+-- Answers the pairs of its record, and those of its long values.
+function ff.query.read_lane(call, lane_id)
+  local key = call.base .. LANE.key .. lane_id
+  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details) }
+end

@@ -1,0 +1,109 @@
+/**
+ * pauseLane, drainLane, resumeLane: what operators do to a lane in one partition, and readLane. Over all partitions they
+ * are made by compositions (ruling 43). A lane need not have had work before.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, query, type Accepted } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import type { EventType } from '../events.js';
+import type { View } from '../view.js';
+import { openLane, type Lane, type laneEvents, type LaneState } from './lane.js';
+
+const args = z.object({
+  partition: field.partitionKey,
+  laneId: field.laneId,
+  /** Why, for the log and for those who ask. */
+  reason: field.reason.default(''),
+  /** Who asks for it. */
+  requestedBy: field.requester,
+});
+type Args = z.output<typeof args>;
+
+const unchanged = <const Reason extends string>(reason: Reason) =>
+  z.object({ kind: z.literal('already_satisfied'), reason: z.literal(reason) });
+
+const declared = {
+  args,
+  rejects: [],
+  partition: ({ partition }: Args) => partition,
+  keys: ({ laneId }: Args) => [['record', 'lane', laneId], ['lanes'], ['queues', laneId]] as const,
+  wire: { shared: [], each: ['laneId', 'reason', 'requestedBy'] },
+} as const;
+
+/** The lane becomes what it is not. */
+function changed<const Kind extends string, From extends LaneState>(
+  { laneId, reason, requestedBy }: Args,
+  now: number,
+  { kind, type, from }: { kind: Kind; type: EventType & keyof typeof laneEvents; from: From },
+): Accepted<{ kind: Kind; laneId: string; previousState: From }> {
+  return accept({ kind, laneId, previousState: from }, { type, laneId, at: now, requestedBy, reason });
+}
+
+const stateOf = (view: View, laneId: string): LaneState => view.schedule.lane(laneId)?.laneState ?? 'open';
+
+export const pauseLane = operation({
+  ...declared,
+  name: 'pauseLane',
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('lane_paused'),
+      laneId: echoed(field.laneId),
+      previousState: z.enum(['open', 'draining']),
+    }),
+    unchanged('already_paused'),
+  ]),
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const from = stateOf(view, args.laneId);
+    if (from === 'paused') return accept({ kind: 'already_satisfied', reason: 'already_paused' });
+    return changed(args, now, { kind: 'lane_paused', type: 'lane_paused', from });
+  },
+});
+
+export const drainLane = operation({
+  ...declared,
+  name: 'drainLane',
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('lane_drained'),
+      laneId: echoed(field.laneId),
+      previousState: z.enum(['open', 'paused']),
+    }),
+    unchanged('already_draining'),
+  ]),
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const from = stateOf(view, args.laneId);
+    if (from === 'draining') return accept({ kind: 'already_satisfied', reason: 'already_draining' });
+    return changed(args, now, { kind: 'lane_drained', type: 'lane_drained', from });
+  },
+});
+
+export const resumeLane = operation({
+  ...declared,
+  name: 'resumeLane',
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('lane_resumed'),
+      laneId: echoed(field.laneId),
+      previousState: z.enum(['paused', 'draining']),
+    }),
+    unchanged('already_open'),
+  ]),
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const from = stateOf(view, args.laneId);
+    if (from === 'open') return accept({ kind: 'already_satisfied', reason: 'already_open' });
+    return changed(args, now, { kind: 'lane_resumed', type: 'lane_resumed', from });
+  },
+});
+
+/** The state of a lane in one partition, and who gave it that, when and why. One that is not known is open. */
+export const readLane = query({
+  name: 'readLane',
+  args: z.object({ partition: field.partitionKey, laneId: field.laneId }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  read: (view, { laneId }) => accept<Lane>(view.schedule.lane(laneId) ?? openLane(laneId)),
+});
