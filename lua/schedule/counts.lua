@@ -41,8 +41,18 @@ local function add(situation, count)
   if situation then sums[situation] = (sums[situation] or 0) + count end
 end
 
+local function write(call, lane_id, letter, change)
+  server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, TEXTS[change] or change)
+end
+
 -- Writes what changed.
 function ff.settle_tallies(call)
+  if size == 1 then
+    if sources[1] then write(call, lanes[1], sources[1], -counts[1]) end
+    if targets[1] then write(call, lanes[1], targets[1], counts[1]) end
+    size = 0
+    return
+  end
   for i = 1, size do
     local lane_id = lanes[i]
     for j = lane_id and i or size + 1, size do
@@ -53,9 +63,7 @@ function ff.settle_tallies(call)
       end
     end
     for letter, change in pairs(sums) do
-      if change ~= 0 then
-        server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, TEXTS[change] or change)
-      end
+      if change ~= 0 then write(call, lane_id, letter, change) end
       sums[letter] = nil
     end
   end
