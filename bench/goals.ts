@@ -1,4 +1,5 @@
 import {
+  asideRows,
   groups,
   instructionRows,
   labels,
@@ -210,4 +211,14 @@ export const goals: readonly Goal[] = [
   absolute('idle-slots', '100 idle slots: commands/s', groups.idleCommands, names.subjectWorker, { atMost: 25 }),
   absolute('idle-slots', '100 idle slots: connections', groups.idleClients, names.subjectWorker, { atMost: 2 }),
   ...routing,
+  ratio(
+    'aside',
+    'claims, a tenth granted, held or blocked / nothing aside',
+    groups.aside,
+    asideRows.tenth,
+    [asideRows.none],
+    {
+      atLeast: 0.95,
+    },
+  ),
 ];

@@ -73,6 +73,7 @@ export const groups = {
   idleCpu: '100 idle worker slots: server CPU',
   idleClients: '100 idle worker slots: connections',
   coldImport: 'Cold import, beyond starting Node',
+  aside: 'Claim and complete, 16 a call, with work aside',
 } as const;
 
 /** Rows of the count of instructions, by the number of commands of a kind in a call. */
@@ -85,6 +86,9 @@ export const instructionRows = {
 
 /** Row name of the memory backend with so many executions stored. */
 export const storedExecutions = { few: '1 000 executions', many: '1 000 000 executions' } as const;
+
+/** Rows of the claims beside work that nobody may claim. */
+export const asideRows = { none: 'nothing aside', tenth: 'a tenth granted, held or blocked' } as const;
 
 /** The three crowds of the routing scenario. */
 export const routingModes = ['happy', 'partial', 'scarce'] as const;

@@ -1,4 +1,5 @@
 import type { Scenario } from '../scenario.js';
+import { asideScenario } from './aside.js';
 import { bytesScenario } from './bytes.js';
 import { coldImportScenario } from './cold-import.js';
 import { aofScenario, drainScenario, tiny16Scenario, tinyScenario } from './drain.js';
@@ -26,4 +27,5 @@ export const scenarios: readonly Scenario[] = [
   coldImportScenario,
   idleSlotsScenario,
   routingScenario,
+  asideScenario,
 ];
