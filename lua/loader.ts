@@ -60,10 +60,17 @@ export function lifeParser(table: FactTable): string {
   ].join('\n');
 }
 
+/** `ff.loader('*')`: all that can matter to where an execution belongs, whatever facets there will be. */
+const EVERYTHING = '*';
+
+const everyName = (table: FactTable): string[] =>
+  [...Object.keys(table).filter((facet) => facet !== 'life' && facet !== LONG), 'tags', 'rules'].map(snakeCase);
+
 /**
  * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that
  * got no more facts since; the fence is left to be checked by what compares it. @throws Error when a name is no field */
 export function loaderText(table: FactTable, names: readonly string[], refills: boolean): string {
+  if (names[0] === EVERYTHING) return loaderText(table, everyName(table), refills);
   const facts = Object.keys(table['life'] ?? {}).map(snakeCase);
   const values = facts.map((_, i) => `f${i + 1}`).join(', ');
   const patterns = facetPatterns(table);

@@ -9,7 +9,7 @@ function ff.settle_all(call)
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
-local function close(call)
+function ff.close(call)
   ff.settle_all(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
@@ -91,7 +91,7 @@ local function execute(keys, argv)
   call.gathers = last - at > LIMIT.gather_from_arguments
   next_at, answered, is_cut = at, 0, false
   while next_at <= last and not is_cut do run_group(call, argv, replies) end
-  close(call)
+  ff.close(call)
   return replies
 end
 

@@ -116,6 +116,27 @@ export interface ListLanesPage {
   readonly nextCursor: string | undefined;
 }
 
+/** An index that did not agree with the records, and was mended. */
+export interface VerifyFinding {
+  /** Name of the index, as the server has it after the partition: `timers`, `queue:mail`, `counts:mail`. */
+  readonly index: string;
+  /** Of another type, so that it was deleted and made anew; or with entries that were missing, wrong or too many. */
+  readonly problem: 'wrong_type' | 'entries';
+  readonly count: number;
+}
+
+/** What `verifyPartition` found. */
+export interface VerifyReport {
+  /** Executions that were looked at. */
+  readonly executions: number;
+  /** What was mended; empty when all agreed. */
+  readonly findings: readonly VerifyFinding[];
+  /** Entities whose records could not be read: they are in quarantine now. */
+  readonly setAside: readonly string[];
+  /** Whether the counts were compared; false when the partition was too busy for it. */
+  readonly countsVerified: boolean;
+}
+
 export interface Backend extends OperationMethods, QueryMethods {
   /** Which kind of backend this is; part of every handle it issues. */
   readonly label: BackendLabel;
@@ -138,6 +159,13 @@ export interface Backend extends OperationMethods, QueryMethods {
   execute<const Commands extends readonly Command[]>(commands: Commands): Promise<CommandResults<Commands>>;
   /** Lanes that ever had work, ascending, strictly after the cursor. */
   listLanes(page?: { cursor?: string; limit?: number }): Promise<ListLanesPage>;
+  /**
+   * Rebuilds the indexes of a partition from its records, after damage: queues, timers, slots, lists, counts. It goes
+   * step by step, each a few milliseconds, while work goes on; ended halfway, it can be begun again. A lost log cannot be
+   * made again: its readers are told. On a server it needs the right to `SCAN` (`aclOf({ verify: true })`).
+   * @throws EngineError `server_refused` without that right
+   */
+  verifyPartition(args: { readonly partition: string }): Promise<VerifyReport>;
   /** Resolves when the store answers. */
   ping(): Promise<void>;
   /** The clock of the store, ms since the epoch. */

@@ -1,7 +1,6 @@
 -- list_quarantined, retry_quarantined, drop_quarantined: see model/partition/quarantine.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'edits', 'progress', 'tags', 'rules',
-  'wait')
+local load = ff.loader('*')
 
 local function quarantine_key(call)
   return call.base .. KEY.quarantine

@@ -398,6 +398,10 @@ export class IndexedStore implements Store {
       .map(({ executionId }) => executionId);
   }
 
+  get executionCount(): number {
+    return this.partition.state.tables.execution.size;
+  }
+
   /** The tables and indexes as they are, for the canonical state. */
   inspect(): Inspection {
     return {

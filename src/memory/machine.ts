@@ -18,9 +18,16 @@ import {
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Context, Decision } from '../../model/core/operation.js';
-import type { AnnouncementKind, AnnouncementListener, Backend, CommandResult, ListLanesPage } from '../backend.js';
+import type {
+  AnnouncementKind,
+  AnnouncementListener,
+  Backend,
+  CommandResult,
+  ListLanesPage,
+  VerifyReport,
+} from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
-import { pageOfLanes, parseLanesPage } from '../lanes.js';
+import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
 import type { WakeListener } from '../wake-listeners.js';
@@ -146,6 +153,12 @@ export class Machine {
     );
   }
 
+  /** Nothing can be damaged here: indexes follow from what is in the tables. */
+  verifyPartition(args: unknown): VerifyReport {
+    const executions = this.store(parsePartitionArgs('verifyPartition', args)).executionCount;
+    return { executions, findings: [], setAside: [], countsVerified: true };
+  }
+
   serverTime(): number {
     this.assertOpen();
     return this.now();
@@ -209,6 +222,7 @@ export function backendOf(
     configureDeployment: (changes: GivenSettings) => answering(() => machine.configureDeployment(changes)),
     execute: (commands: readonly Command[]) => answering(() => machine.runBatch(commands)),
     listLanes: (page = {}) => answering(() => machine.listLanes(page)),
+    verifyPartition: (args: unknown) => answering(() => machine.verifyPartition(args)),
     ping: () => answering(() => void machine.serverTime()),
     serverTime: async () => machine.serverTime(),
     onWake: async (...args: Parameters<Backend['onWake']>) => machine.onWake(...args),

@@ -35,6 +35,8 @@ export interface AclOptions {
   readonly user?: string;
   /** As in the options of `valkey()`: with `verify`, the user may not load the library. Default `load`. */
   readonly library?: LibraryMode;
+  /** Lets the user run `verifyPartition`, which lists keys: with `SCAN` it sees the names of all keys of the server. Default false. */
+  readonly verify?: boolean;
   /** Database, as in the URL; another than 0 needs one right more. Default 0. */
   readonly database?: number;
 }
@@ -71,7 +73,7 @@ const escaped = (text: string): string => text.replace(/[*?[\]\\]/g, '\\$&');
  * await admin.call('ACL', 'SETUSER', user, ...rules, '>password');
  */
 export function aclOf(options: AclOptions = {}): Acl {
-  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0 } = options;
+  const { cluster = false, user = 'flowfabric', library: mode = 'load', database = 0, verify = false } = options;
   const prefix = parsePrefix(options.prefix);
   if (!/^[\x21-\x7e]{1,256}$/.test(user))
     throw new EngineError('invalid_input', 'user: must be printable and without spaces.', {
@@ -82,6 +84,7 @@ export function aclOf(options: AclOptions = {}): Acl {
     ...CLIENT_COMMANDS,
     ...(cluster ? CLUSTER_COMMANDS : []),
     ...(mode === 'verify' ? [] : ['function|load']),
+    ...(verify ? ['scan'] : []),
     ...(database === 0 ? [] : ['select']),
   ]);
   const { keys, channels } = aclPatterns(prefix);

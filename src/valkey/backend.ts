@@ -14,9 +14,9 @@ import {
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type LibraryKind } from '../../lua/library.js';
-import type { Backend, CommandResult, ListLanesPage } from '../backend.js';
+import type { Backend, CommandResult, ListLanesPage, VerifyReport } from '../backend.js';
 import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
-import { pageOfLanes, parseLanesPage } from '../lanes.js';
+import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
 import type { DeploymentRecord } from './boot/deployment.js';
@@ -26,11 +26,12 @@ import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
 import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
-import { bytesKey, callKeys, declaredKeys } from './keys.js';
+import { bytesKey, callKeys, declaredKeys, partitionStart } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import type { WireReply } from './reply.js';
 import { Staging, STAGED_FROM_BYTES, type StagingClient } from './staging.js';
+import { Verification } from './verify.js';
 import { CallWriter, decodeReply, isNotStaged, type WireArgument } from './wire.js';
 
 /** What a test build needs besides: the time of every call. */
@@ -43,6 +44,9 @@ export interface Sizes {
   readonly stagedFromBytes: number;
   readonly fetchedFromClaims: number;
 }
+
+/** Keys that one look of the server at its key space goes over. */
+const SCANNED_AT_ONCE = 1_000;
 
 /** How bytes of a call travel, and until when it may last. */
 interface Attempt {
@@ -83,6 +87,7 @@ export class ValkeyBackend {
   private readonly functionExecute: string;
   private readonly functionAdvance: string;
   private readonly functionRead: string;
+  private readonly functionVerify: string;
   readonly partitions: PartitionConfig;
   private readonly calls: Coalescer;
   private readonly client: Client;
@@ -108,6 +113,7 @@ export class ValkeyBackend {
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
+    this.functionVerify = `${functionPrefix}verify`;
     this.calls = new Coalescer({
       send: (partition, commands) =>
         this.decide(partition, commands, {
@@ -166,6 +172,30 @@ export class ValkeyBackend {
       ),
     );
     return pageOfLanes(lanes, wanted);
+  }
+
+  verifyPartition(args: unknown): Promise<VerifyReport> {
+    const partition = this.checked(parsePartitionArgs('verifyPartition', args));
+    const step = (name: string, ...more: readonly string[]): Promise<WireReply> => {
+      const argv = [...this.header(), name, ...more];
+      return this.call(this.functionVerify, callKeys(this.prefix, partition), argv, this.attempts.fromNow());
+    };
+    return new Verification({ keys: () => this.keysOf(partition), step }, partition).run();
+  }
+
+  /** Names of the keys of a partition, behind what all begin with, page by page. */
+  private async *keysOf(partition: string): AsyncGenerator<readonly string[]> {
+    const start = partitionStart(this.prefix, partition);
+    const pattern = `${start.replace(/[[\]?*\\]/g, (character) => `\\${character}`)}*`;
+    for (const node of primariesOf(this.client)) {
+      let cursor = '0';
+      do {
+        const at = cursor;
+        const [next, page] = await this.attempts.make(() => node.scan(at, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE));
+        yield page.map((key) => key.slice(start.length));
+        cursor = next;
+      } while (cursor !== '0');
+    }
   }
 
   async serverTime(): Promise<number> {
@@ -353,6 +383,10 @@ export function asBackend(engine: ValkeyBackend): Backend {
     },
     configureDeployment: (changes: GivenSettings) => engine.configureDeployment(changes),
     listLanes: (page = {}) => engine.listLanes(page),
+    verifyPartition: (args: unknown) =>
+      engine.verifyPartition(args).catch((error: unknown) => {
+        throw engine.faultOf(error);
+      }),
     ping: () => engine.ping(),
     serverTime: () => engine.serverTime(),
     onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),

@@ -5,11 +5,12 @@ import { memberOf, partitionOfExecution } from '../../model/ids.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { shortIdOf } from '../../model/short-id.js';
 
-const base = (prefix: string, partition: string): string => `${prefix}${partition}:`;
+/** What the names of all keys of a partition begin with. */
+export const partitionStart = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 
 /** The keys that every call declares, the log first. */
 export function callKeys(prefix: string, partition: string): string[] {
-  const start = base(prefix, partition);
+  const start = partitionStart(prefix, partition);
   return [start + KEYS.log, start + KEYS.header, start + KEYS.absent];
 }
 
@@ -52,7 +53,7 @@ export function bytesKey(
  * is derived in the library, in the same slot.
  */
 export function declaredKeys(prefix: string, partition: string, commands: readonly ParsedCommand[]): string[] {
-  const start = base(prefix, partition);
+  const start = partitionStart(prefix, partition);
   const keys = callKeys(prefix, partition);
   for (const { name, args } of commands) {
     for (const reference of operationNamed(name).keys(args as never)) keys.push(start + keyNameOf(reference));

@@ -116,6 +116,14 @@ describe('a user with the rights of aclOf', () => {
     own.disconnect();
   });
 
+  test('can rebuild the indexes of a partition where it was given the right to list keys, and not else', async () => {
+    const able = await opened(await makeUser({ prefix: 'ff:', user: 'able', verify: true }));
+    expect(await able.verifyPartition({ partition: '{fp:0}' })).toMatchObject({ executions: 0, findings: [] });
+    expect(await denials()).toBe('[]');
+    const unable = await opened(await makeUser({ prefix: 'ff:', user: 'unable' }));
+    expect((await errorOf(unable.verifyPartition({ partition: '{fp:0}' }))).code).toBe('server_refused');
+  });
+
   test('of a prefix that is a pattern has that prefix only', async () => {
     const prefix = 'a*[b]?\\';
     const url = await makeUser({ prefix, user: 'pattern' });

@@ -1,0 +1,251 @@
+-- The steps of `verifyPartition` (src/valkey/verify.ts): each looks at a few keys or records, and mends what does not agree
+-- with the records. A step is one call, so nothing changes while it looks.
+
+local load = ff.loader('*')
+
+local steps = {}
+
+-- zset, then names of leaves and of their keys. Leaves that their zset does not name are taken away; their ids are entered
+-- anew. Answers how many.
+function steps.leaves(call, names, ...)
+  local found = { ... }
+  local orphans = 0
+  for i = 1, #found, 2 do
+    if not command('ZSCORE', call.base .. names, found[i]) then
+      command('UNLINK', call.base .. found[i + 1])
+      orphans = orphans + 1
+    end
+  end
+  return orphans
+end
+
+-- zset, first rank, count, what keys begin and end with. Names whose keys are not there are taken away. Answers how many
+-- were looked at, and how many taken away.
+function steps.names(call, names, from, count, before, behind)
+  local members = command('ZRANGE', call.base .. names, from, from + count - 1)
+  local gone = 0
+  for i = 1, #members do
+    if command('EXISTS', call.base .. before .. members[i] .. behind) == 0 then
+      command('ZREM', call.base .. names, members[i])
+      gone = gone + 1
+    end
+  end
+  return { #members, gone }
+end
+
+local function belongs(call, names, leaf, shelf, id)
+  local home = command('ZREVRANGEBYLEX', call.base .. names, '[' .. id, '-', 'LIMIT', 0, 1)[1]
+  if home ~= leaf then return false end
+  local ran, execution = pcall(load, call, id)
+  if not ran or shelf == '' then return not ran or execution ~= nil end
+  if not execution then return false end
+  if shelf == LIMIT.held then return ff.is_held(execution) end
+  return execution.situation == shelf
+end
+
+-- zset, name of a leaf, its key, name of the shelf or nothing. Takes away what does not belong there, and what is there
+-- twice. Answers how many.
+function steps.leaf(call, names, leaf, key, shelf)
+  local ids, seen, wrong = command('LRANGE', call.base .. key, 0, -1), {}, 0
+  for i = 1, #ids do
+    local id = ids[i]
+    if seen[id] or not belongs(call, names, leaf, shelf, id) then
+      command('LREM', call.base .. key, 1, id)
+      wrong = wrong + 1
+    end
+    seen[id] = true
+  end
+  if command('EXISTS', call.base .. key) == 0 then command('ZREM', call.base .. names, leaf) end
+  return wrong
+end
+
+-- Whether an entry of a queue, or of the timers when there is none, can be right. Its place in the order is looked at with
+-- its record.
+local function can_stand(call, queue, member)
+  local id = member
+  if queue == '' then
+    if string.sub(member, 1, #TIMER.execution) ~= TIMER.execution then return true end
+    id = string.sub(member, #TIMER.execution + 1)
+  end
+  local ran, execution = pcall(load, call, id)
+  if not ran then return true end
+  if not execution then return false end
+  if queue == '' then return true end
+  local _, lane_id, execution_kind = ff.split_naming(execution.naming)
+  return ff.is_queued(execution) and queue == KEY.queue .. lane_id .. '\t' .. execution.needs .. '\t' .. execution_kind
+end
+
+-- Name of a queue's key or nothing, first rank, count. Takes away what cannot stand there. Answers how many were looked at,
+-- and how many taken away.
+function steps.scored(call, queue, from, count)
+  local key = call.base .. (queue == '' and KEY.timers or queue)
+  local members, wrong = command('ZRANGE', key, from, from + count - 1), 0
+  for i = 1, #members do
+    if not can_stand(call, queue, members[i]) then
+      command('ZREM', key, members[i])
+      wrong = wrong + 1
+    end
+  end
+  return { #members, wrong }
+end
+
+-- Times of slots that there are: each is known where purges begin. Answers how many were not.
+function steps.slots(call, ...)
+  local times, mended = { ... }, 0
+  for i = 1, #times do mended = mended + command('ZADD', call.base .. KEY.retention, times[i], times[i]) end
+  return mended
+end
+
+-- Lane, and names of its queues that there are. Answers how many names were missing or too many.
+function steps.queues(call, lane_id, ...)
+  local key, names, wrong = call.base .. KEY.queues .. lane_id, { ... }, 0
+  for i = 1, #names do wrong = wrong + command('SADD', key, names[i]) end
+  local listed = command('SMEMBERS', key)
+  for i = 1, #listed do
+    if command('EXISTS', call.base .. KEY.queue .. lane_id .. '\t' .. listed[i]) == 0 then
+      command('SREM', key, listed[i])
+      wrong = wrong + 1
+    end
+  end
+  return wrong
+end
+
+-- Slot, first place, count. Answers ids.
+function steps.slot(call, at, from, count)
+  return command('LRANGE', call.base .. KEY.slot .. at, from, from + count - 1)
+end
+
+-- Slot and ids that are missing in it. Answers how many were.
+function steps.file(call, at, ...)
+  local ids, filed = { ... }, 0
+  for i = 1, #ids do
+    local ran, execution = pcall(load, call, ids[i])
+    if ran and execution and ff.is_terminal(execution.situation) and execution.due_at == at then
+      command('RPUSH', call.base .. KEY.slot .. at, ids[i])
+      filed = filed + 1
+    end
+  end
+  if filed > 0 then command('ZADD', call.base .. KEY.retention, at, at) end
+  return filed
+end
+
+-- What counts see of an execution: id, lane, situation, held.
+local function count_row(rows, id, execution)
+  local size = #rows
+  local _, lane_id = ff.split_naming(execution.naming)
+  rows[size + 1], rows[size + 2], rows[size + 3] = id, lane_id, execution.situation
+  rows[size + 4] = ff.is_held(execution) and '1' or ''
+end
+
+local function mend_one(call, id, rows, mended, unsure)
+  local execution = load(call, id)
+  if not execution then return end
+  ff.check_reindex(call, execution)
+  count_row(rows, id, execution)
+  local names = ff.reindex(call, execution)
+  for i = 1, #names do mended[#mended + 1] = names[i] end
+  if execution.slot_length and execution.slot_length > LIMIT.short_slot then
+    local size = #unsure
+    unsure[size + 1], unsure[size + 2], unsure[size + 3] = id, execution.due_at, execution.last_transition_at
+  end
+end
+
+-- Ids of records. Each is put where it belongs; what cannot be read is set aside. Answers the position of the log, rows for
+-- the counts, the indexes that were mended, what was set aside, and what may be missing in a long slot (ids, slots, times of
+-- their ends), and the time.
+function steps.records(call, ...)
+  local ids, rows, mended, aside, unsure = { ... }, {}, {}, {}, {}
+  for i = 1, #ids do
+    local ran, why = pcall(mend_one, call, ids[i], rows, mended, unsure)
+    if not ran then
+      ff.contain(why)
+      ff.quarantine(call, TIMER.execution .. ids[i], why)
+      aside[#aside + 1] = TIMER.execution .. ids[i]
+    end
+  end
+  return { ff.digits(call.sequence), rows, mended, aside, unsure, call.now_text }
+end
+
+-- Lanes. Answers how many were not known.
+function steps.lanes(call, ...)
+  return command('SADD', call.base .. KEY.lanes, ...)
+end
+
+local function entries_behind(call, position, count)
+  local entries = command('XRANGE', call.log_key, '(' .. position .. '-18446744073709551615', '+', 'COUNT', count)
+  local first = entries[1] and string.match(entries[1][1], '^(%d+)')
+  return entries, not first or tonumber(first) == position + 1
+end
+
+-- A position of the log, and how many entries behind it. Answers the position of the last of them, the executions that they
+-- are about, and `1` when none is missing between.
+function steps.changed(call, position, count)
+  local entries, is_whole = entries_behind(call, position, count)
+  local ids = {}
+  for i = 1, #entries do
+    if #entries[i][2][2] == 22 then ids[#ids + 1] = entries[i][2][2] end
+  end
+  local last = entries[#entries] and string.match(entries[#entries][1], '^(%d+)') or position
+  return { last, ids, is_whole and '1' or '' }
+end
+
+-- A position of the log, and the most entries behind it. Answers nothing when there are more, or some are
+-- missing; else the position now, rows of
+-- the executions of these entries, ids of those that are gone, and the counts of every lane: all of one moment.
+function steps.recount(call, position, most)
+  local entries, is_whole = entries_behind(call, position, most + 1)
+  if not is_whole or #entries > tonumber(most) then return false end
+  local rows, gone, counts, seen = {}, {}, {}, {}
+  for i = 1, #entries do
+    local id = entries[i][2][2]
+    if not seen[id] and #id == 22 then
+      seen[id] = true
+      local ran, execution = pcall(load, call, id)
+      if ran and execution then count_row(rows, id, execution) else gone[#gone + 1] = id end
+    end
+  end
+  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
+  for i = 1, #lanes do
+    counts[i] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) }
+  end
+  return { ff.digits(call.sequence), rows, gone, counts }
+end
+
+-- Lanes, letters of situations, and by how much their counts are wrong.
+function steps.correct(call, ...)
+  local parts = { ... }
+  for i = 1, #parts, 3 do command('HINCRBY', call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]) end
+  return #parts / 3
+end
+
+-- Names of keys and the types that they should have. Keys of another type are deleted. Answers their names. Nothing else can
+-- be done while the log or the header is one of them.
+local function mend_types(keys, argv, at)
+  local base = string.sub(keys[1], 1, -1 - #KEY.log)
+  local wrong = {}
+  for i = at, #argv, 2 do
+    local found = command('TYPE', base .. argv[i]).ok
+    if found ~= 'none' and found ~= argv[i + 1] then
+      command('DEL', base .. argv[i])
+      wrong[#wrong + 1] = argv[i]
+    end
+  end
+  return wrong
+end
+
+-- ARGV: what `ff.open_call` takes, then the name of the step and what it takes.
+server.register_function({
+  function_name = LIBRARY.prefix .. 'verify',
+  callback = function(keys, argv)
+    if not command then ff.bind() end
+    local _, _, at = ff.read_clock(argv)
+    at = at + 2
+    if argv[at] == 'types' then return mend_types(keys, argv, at + 1) end
+    local call = ff.open_call(keys, argv)
+    local answer = steps[argv[at]](call, unpack(argv, at + 1))
+    call.mended = true
+    ff.close(call)
+    return answer
+  end,
+  flags = { 'allow-oom' },
+})

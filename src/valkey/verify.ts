@@ -1,0 +1,291 @@
+/**
+ * Rebuilds the indexes of a partition from its records (ruling 40). Keys are listed by the server (`SCAN`), then looked at
+ * a few at a time: each step is one short call that compares and mends in one moment, so work goes on meanwhile. Counts
+ * are compared at one moment too: what was read before is corrected by what the log tells since.
+ */
+import { COUNTED_HELD, KEYS, SHORT_SLOT } from '../../lua/layout.js';
+import { entityNameIn } from '../../model/partition/quarantine.js';
+import { isShortId } from '../../model/short-id.js';
+import type { VerifyFinding, VerifyReport } from '../backend.js';
+import { familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
+import { textOf, type WireReply } from './reply.js';
+
+/** What the steps need of the backend. */
+export interface VerifyLink {
+  /** Names of the keys of the partition, without what all begin with; each once at least. */
+  keys(): AsyncIterable<readonly string[]>;
+  step(name: string, ...args: readonly string[]): Promise<WireReply>;
+}
+
+/** Keys, or records, of one step: a few milliseconds at most. */
+const AT_ONCE = 40;
+/** Entries of one step, where a look at one is short. */
+const ENTRIES_AT_ONCE = 200;
+/** Ids that a step reads. */
+const IDS_AT_ONCE = 1_000;
+/** Log entries between two looks, at most, when the counts are compared; and how often that is tried. */
+const MAX_BETWEEN = 200;
+const ROUNDS = 50;
+
+const textsOf = (reply: WireReply): string[] => (reply as WireReply[]).map(textOf);
+const numberOf = (reply: WireReply): number => Number(textOf(reply));
+
+function* chunksOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
+
+export class Verification {
+  private readonly findings = new Map<string, VerifyFinding>();
+  private readonly byFamily = new Map<KeyFamily, string[]>();
+  private readonly records: string[] = [];
+  private readonly setAside: string[] = [];
+  /** Ids in long slots, by slot: a list of many is not searched by the server. */
+  private readonly longSlots = new Map<string, Set<string>>();
+  /** `<lane><tab><letter><tab><held>` of each record. */
+  private readonly counted = new Map<string, string>();
+  private position = 0;
+  private slotsReadAt = 0;
+
+  constructor(
+    private readonly link: VerifyLink,
+    private readonly partition: string,
+  ) {}
+
+  async run(): Promise<VerifyReport> {
+    await this.sortKeys();
+    await this.mendTypes();
+    this.records.length = 0;
+    this.byFamily.clear();
+    // What comes while the records are listed is told by the log.
+    [this.position] = await this.now();
+    await this.sortKeys();
+    await this.mendLeaves(KEYS.ids, '');
+    const leaves = this.named('shelved').map((rest) => rest.slice(rest.indexOf(':') + 1));
+    for (const shelf of new Set([...this.named('shelf'), ...leaves])) await this.mendLeaves(KEYS.shelf + shelf, shelf);
+    await this.mendSlots();
+    await this.mendLanes();
+    await this.mendQueues();
+    await this.mendRecords();
+    const counts = await this.mendCounts();
+    return {
+      executions: this.counted.size,
+      findings: [...this.findings.values()],
+      setAside: this.setAside.map((member) => entityNameIn(this.partition, member)),
+      countsVerified: counts,
+    };
+  }
+
+  private named(family: KeyFamily): readonly string[] {
+    return this.byFamily.get(family) ?? [];
+  }
+
+  private find(index: string, problem: VerifyFinding['problem'], count: number): void {
+    if (count === 0) return;
+    const key = `${problem} ${index}`;
+    const known = this.findings.get(key);
+    this.findings.set(key, { index, problem, count: (known?.count ?? 0) + count });
+  }
+
+  /** The position of the log and the time, from a look at no record. */
+  private async now(): Promise<readonly [position: number, time: number]> {
+    const answer = (await this.link.step('records')) as WireReply[];
+    return [numberOf(answer[0] ?? null), numberOf(answer[5] ?? null)];
+  }
+
+  /** Which keys there are: records by their ids, indexes by family and by what is special about each. */
+  private async sortKeys(): Promise<void> {
+    const records = new Set<string>();
+    const names = new Map<KeyFamily, Set<string>>();
+    for await (const page of this.link.keys()) {
+      for (const name of page) {
+        const found = familyOf(name);
+        if (found === undefined) {
+          if (isShortId(name)) records.add(name);
+          continue;
+        }
+        const known = names.get(found.family) ?? new Set();
+        names.set(found.family, known.add(found.rest));
+      }
+    }
+    this.records.push(...[...records].sort());
+    for (const [family, rests] of names) this.byFamily.set(family, [...rests].sort());
+  }
+
+  private async mendTypes(): Promise<void> {
+    const pairs = [...this.byFamily].flatMap(([family, rests]) => rests.map((rest) => [family, rest] as const));
+    for (const some of chunksOf(pairs, ENTRIES_AT_ONCE)) {
+      const wrong = textsOf(
+        await this.link.step(
+          'types',
+          ...some.flatMap(([family, rest]) => [keyNameIn({ family, rest }), typeOf(family)]),
+        ),
+      );
+      for (const name of wrong) {
+        this.find(name, 'wrong_type', 1);
+      }
+    }
+  }
+
+  /** Leaves of the index of ids, or of a shelf: what their zset does not name goes, and so do names without leaves. */
+  private async mendLeaves(zset: string, shelf: string): Promise<void> {
+    const [before, behind] = shelf === '' ? [KEYS.leaf, ''] : [KEYS.shelved, `:${shelf}`];
+    const all = this.named(shelf === '' ? 'leaf' : 'shelved');
+    const leaves = all
+      .filter((rest) => rest.endsWith(behind))
+      .map((rest) => rest.slice(0, rest.length - behind.length));
+    for (const some of chunksOf(leaves, ENTRIES_AT_ONCE)) {
+      const args = some.flatMap((leaf) => [leaf, before + leaf + behind]);
+      this.find(zset, 'entries', numberOf(await this.link.step('leaves', zset, ...args)));
+    }
+    await this.mendNames(zset, before, behind);
+    for (const leaf of leaves) {
+      this.find(zset, 'entries', numberOf(await this.link.step('leaf', zset, leaf, before + leaf + behind, shelf)));
+    }
+  }
+
+  private async mendNames(zset: string, before: string, behind: string): Promise<void> {
+    for (let from = 0; ; ) {
+      const args = [zset, String(from), String(ENTRIES_AT_ONCE), before, behind];
+      const [looked, gone] = textsOf(await this.link.step('names', ...args)).map(Number) as [number, number];
+      this.find(zset, 'entries', gone);
+      if (looked < ENTRIES_AT_ONCE) return;
+      from += looked - gone;
+    }
+  }
+
+  private async mendSlots(): Promise<void> {
+    for (const some of chunksOf(this.named('slot'), ENTRIES_AT_ONCE))
+      this.find(KEYS.retention, 'entries', numberOf(await this.link.step('slots', ...some)));
+    await this.mendNames(KEYS.retention, KEYS.slot, '');
+    [, this.slotsReadAt] = await this.now();
+    for (const slot of this.named('slot')) {
+      const ids = new Set<string>();
+      for (let from = 0; ; from += IDS_AT_ONCE) {
+        const page = textsOf(await this.link.step('slot', slot, String(from), String(IDS_AT_ONCE)));
+        for (const id of page) ids.add(id);
+        if (page.length < IDS_AT_ONCE) break;
+      }
+      if (ids.size > SHORT_SLOT) this.longSlots.set(slot, ids);
+    }
+  }
+
+  /** A lane of which no execution is left is known by its counts alone. */
+  private async mendLanes(): Promise<void> {
+    for (const lanes of chunksOf(this.named('counts'), ENTRIES_AT_ONCE))
+      this.find(KEYS.lanes, 'entries', numberOf(await this.link.step('lanes', ...lanes)));
+  }
+
+  private async mendQueues(): Promise<void> {
+    const byLane = new Map<string, string[]>(this.named('queues').map((lane) => [lane, []]));
+    for (const queue of this.named('queue')) {
+      const tab = queue.indexOf('\t');
+      const lane = queue.slice(0, tab);
+      byLane.set(lane, [...(byLane.get(lane) ?? []), queue.slice(tab + 1)]);
+    }
+    for (const [lane, names] of byLane) {
+      this.find(KEYS.queues + lane, 'entries', numberOf(await this.link.step('queues', lane, ...names)));
+      for (const name of names) await this.mendScored(`${KEYS.queue}${lane}\t${name}`);
+    }
+    await this.mendScored('');
+  }
+
+  private async mendScored(queue: string): Promise<void> {
+    for (let from = 0; ; ) {
+      const answer = await this.link.step('scored', queue, String(from), String(AT_ONCE));
+      const [looked, wrong] = textsOf(answer).map(Number) as [number, number];
+      this.find(queue === '' ? KEYS.timers : queue.slice(0, queue.indexOf('\t')), 'entries', wrong);
+      if (looked < AT_ONCE) return;
+      from += looked - wrong;
+    }
+  }
+
+  private async mendRecords(): Promise<void> {
+    for (const ids of chunksOf(this.records, AT_ONCE)) {
+      const [, rows, mended, aside, unsure] = (await this.link.step('records', ...ids)) as [
+        WireReply,
+        WireReply,
+        WireReply,
+        WireReply,
+        WireReply,
+      ];
+      this.countRows(textsOf(rows));
+      for (const index of textsOf(mended)) this.find(index, 'entries', 1);
+      this.setAside.push(...textsOf(aside));
+      await this.fileUnsure(textsOf(unsure));
+    }
+  }
+
+  /** Files what a long slot does not have. What ended after the slots were read stands there by itself. */
+  private async fileUnsure(unsure: readonly string[]): Promise<void> {
+    const missing = new Map<string, string[]>();
+    for (let i = 0; i + 2 < unsure.length; i += 3) {
+      const [id, slot, endedAt] = unsure.slice(i, i + 3) as [string, string, string];
+      if (Number(endedAt) >= this.slotsReadAt || this.longSlots.get(slot)?.has(id) === true) continue;
+      missing.set(slot, [...(missing.get(slot) ?? []), id]);
+    }
+    for (const [slot, ids] of missing)
+      this.find(KEYS.retention, 'entries', numberOf(await this.link.step('file', slot, ...ids)));
+  }
+
+  private countRows(rows: readonly string[]): void {
+    for (let i = 0; i + 3 < rows.length; i += 4)
+      this.counted.set(rows[i] as string, `${rows[i + 1]}\t${rows[i + 2]}\t${rows[i + 3]}`);
+  }
+
+  /** Compares the counts with the records at one moment, and corrects them. Whether a quiet enough moment was found. */
+  private async mendCounts(): Promise<boolean> {
+    for (let round = 0; round < ROUNDS; round++) {
+      const answer = await this.link.step('recount', String(this.position), String(MAX_BETWEEN));
+      if (answer === null) {
+        // Too much happened: what it happened to is read again, from the log, a part at a time.
+        if (!(await this.catchUp())) return false;
+        continue;
+      }
+      const [position, rows, gone, counts] = answer as [WireReply, WireReply, WireReply, [WireReply, WireReply][]];
+      this.position = numberOf(position);
+      this.countRows(textsOf(rows));
+      for (const id of textsOf(gone)) this.counted.delete(id);
+      await this.correct(counts);
+      return true;
+    }
+    return false;
+  }
+
+  /** Reads what changed since the position again. False when the log was trimmed past it. */
+  private async catchUp(): Promise<boolean> {
+    const [position, ids, isWhole] = (await this.link.step('changed', String(this.position), String(IDS_AT_ONCE))) as [
+      WireReply,
+      WireReply,
+      WireReply,
+    ];
+    if (textOf(isWhole) !== '1') return false;
+    for (const some of chunksOf([...new Set(textsOf(ids))], AT_ONCE)) {
+      for (const id of some) this.counted.delete(id);
+      this.countRows(textsOf(((await this.link.step('records', ...some)) as WireReply[])[1] ?? null));
+    }
+    this.position = numberOf(position);
+    return true;
+  }
+
+  private async correct(counts: readonly [WireReply, WireReply][]): Promise<void> {
+    const expected = new Map<string, number>();
+    const add = (lane: string, letter: string, number: number): void => {
+      const key = `${lane}\t${letter}`;
+      expected.set(key, (expected.get(key) ?? 0) + number);
+    };
+    for (const row of this.counted.values()) {
+      const [lane, letter, held] = row.split('\t') as [string, string, string];
+      add(lane, letter, 1);
+      if (held === '1') add(lane, COUNTED_HELD, 1);
+    }
+    for (const [lane, pairs] of counts) {
+      const parts = textsOf(pairs);
+      for (let i = 0; i + 1 < parts.length; i += 2) add(textOf(lane), parts[i] as string, -(Number(parts[i + 1]) || 0));
+    }
+    const wrong = [...expected].filter(([, number]) => number !== 0);
+    for (const some of chunksOf(wrong, AT_ONCE)) {
+      await this.link.step('correct', ...some.flatMap(([key, number]) => [...key.split('\t'), String(number)]));
+      for (const [key] of some) this.find(KEYS.counts + (key.split('\t')[0] as string), 'entries', 1);
+    }
+  }
+}

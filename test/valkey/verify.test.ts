@@ -1,0 +1,164 @@
+/**
+ * Ruling 40: indexes that are lost, of a wrong type or wrong are rebuilt from the records by explicit call. Any of them, and
+ * all at once; while work goes on; and what cannot be read is set aside.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FIELDS, KEYS, SHORT_SLOT } from '../../lua/layout.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { talliesByDefinition } from '../../model/schedule/counts.js';
+import { canonicalCounts } from '../../src/testing/canonical.js';
+import { familyOf } from '../../src/valkey/key-families.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { claimAll, coreOf, creation, keyOf, PARTITION, smallWorld, type SmallWorld } from './small-world.js';
+
+let server: ValkeyServer;
+let world: SmallWorld;
+let indexes: readonly string[];
+beforeAll(async () => {
+  server = await startValkey();
+  world = await smallWorld(server);
+  const { backend } = world.engine;
+  await world.reset();
+  // What is held stands on a shelf of its own.
+  const waiting = world.inhabitants.find(({ situation }) => situation === 'ready');
+  expect(waiting).toBeDefined();
+  indexes = await indexNames();
+  expect(await backend.verifyPartition({ partition: PARTITION })).toEqual(clean());
+});
+afterAll(async () => {
+  await world?.close();
+  await server?.stop();
+});
+
+const clean = () => ({
+  executions: world.inhabitants.length,
+  findings: [],
+  setAside: [],
+  countsVerified: true,
+});
+
+async function indexNames(): Promise<string[]> {
+  const names = (await world.admin.keys(keyOf('*'))).map((key) => key.slice(keyOf('').length));
+  return names.filter((name) => {
+    const family = familyOf(name)?.family;
+    return family !== undefined && family !== 'log' && family !== 'header' && family !== 'quarantine';
+  });
+}
+
+const state = () => world.engine.canonicalState(PARTITION);
+const verify = () => world.engine.backend.verifyPartition({ partition: PARTITION });
+
+const DAMAGES = {
+  lost: async (name: string) => void (await world.admin.del(keyOf(name))),
+  'of a wrong type': async (name: string) => {
+    await world.admin.del(keyOf(name));
+    await world.admin.set(keyOf(name), 'something else');
+  },
+};
+
+describe.each(Object.entries(DAMAGES))('an index that is %s', (_, spoil) => {
+  test('is rebuilt and named', { timeout: 60_000 }, async () => {
+    await world.reset();
+    const before = await state();
+    expect(indexes.length).toBeGreaterThan(15);
+    for (const name of indexes) {
+      await world.reset();
+      await spoil(name);
+      const { findings, countsVerified } = await verify();
+      expect(findings.length, name).toBeGreaterThan(0);
+      expect(countsVerified).toBe(true);
+      expect(await state(), name).toEqual(before);
+      expect(await verify(), name).toEqual(clean());
+    }
+  });
+
+  test('is rebuilt when all of them are', async () => {
+    await world.reset();
+    const before = await state();
+    for (const name of indexes) await spoil(name);
+    await verify();
+    expect(await state()).toEqual(before);
+    expect(await verify()).toEqual(clean());
+  });
+});
+
+test('entries that belong to nothing are taken away', async () => {
+  await world.reset();
+  const before = await state();
+  const { admin } = world;
+  const stranger = 'A'.repeat(21) + '-';
+  await admin.zadd(keyOf(KEYS.timers), 5, `execution:${stranger}`);
+  for (const name of indexes) {
+    const family = familyOf(name)?.family;
+    if (family === 'queue') await admin.zadd(keyOf(name), 5, stranger);
+    if (family === 'leaf' || family === 'shelved') await admin.rpush(keyOf(name), stranger);
+    if (family === 'queues') await admin.sadd(keyOf(name), 'no\tsuch queue');
+    if (family === 'counts') await admin.hincrby(keyOf(name), 'r', 7);
+    if (family === 'ids' || family === 'shelf') await admin.zadd(keyOf(name), 0, stranger);
+  }
+  await admin.zadd(keyOf(KEYS.retention), 9, '9');
+  expect((await verify()).findings.length).toBeGreaterThan(5);
+  expect(await state()).toEqual(before);
+  expect(await verify()).toEqual(clean());
+});
+
+test('the log and the header of a wrong type are named, and work goes on', async () => {
+  for (const name of [KEYS.log, KEYS.header]) {
+    await world.reset();
+    await DAMAGES['of a wrong type'](name);
+    expect((await verify()).findings).toContainEqual({ index: name, problem: 'wrong_type', count: 1 });
+    expect(await world.engine.backend.createExecution(creation(world.engine))).toMatchObject({ kind: 'created' });
+    expect(await world.engine.backend.claimForWorker(claimAll(world.engine))).toMatchObject({ kind: 'claimed' });
+  }
+});
+
+test('what cannot be read is set aside, and named', async () => {
+  await world.reset();
+  const [one] = world.inhabitants as [SmallWorld['inhabitants'][number]];
+  await world.admin.hdel(coreOf(one), FIELDS.naming);
+  expect((await verify()).setAside).toEqual([`execution:${one.executionId}`]);
+  const { entries } = await world.engine.backend.listQuarantined({ partition: PARTITION });
+  expect(entries.map(({ name }) => name)).toEqual([`execution:${one.executionId}`]);
+});
+
+test('a long slot is filed again, and counts come right while work goes on', { timeout: 60_000 }, async () => {
+  await world.reset();
+  const { backend } = world.engine;
+  const { admin } = world;
+  const finish = async (count: number): Promise<void> => {
+    await backend.execute(
+      Array.from({ length: count }, () => ({
+        name: 'createExecution' as const,
+        args: creation(world.engine, { laneId: 'many', policy: undefined }),
+      })),
+    );
+    const outcome = await backend.claimForWorker({ ...claimAll(world.engine, count), laneId: 'many' });
+    if (outcome.kind !== 'claimed') return;
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of outcome.executions)
+      await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
+  };
+  for (let i = 0; i < 4; i++) await finish(100);
+  world.engine.setTime(world.engine.now() + 10);
+  const before = await state();
+  const slot = (await admin.keys(keyOf(`${KEYS.slot}*`))).toSorted();
+  const lengths = await Promise.all(slot.map((key) => admin.llen(key)));
+  expect(Math.max(...lengths)).toBeGreaterThan(SHORT_SLOT * 2);
+  for (const key of slot) await admin.del(key);
+  await verify();
+  expect(await state()).toEqual(before);
+  await admin.hincrby(keyOf(`${KEYS.counts}many`), 'C', 5);
+  await admin.hincrby(keyOf(`${KEYS.counts}lane`), 'F', -3);
+  let busy = true;
+  const work = (async () => {
+    while (busy) await finish(7);
+  })();
+  const report = await verify();
+  busy = false;
+  await work;
+  expect(report.countsVerified).toBe(true);
+  const after = await state();
+  expect(after.counts).toEqual(
+    canonicalCounts(talliesByDefinition(after.tables.execution as readonly ReadonlyExecution[])),
+  );
+  expect(after.strays).toEqual([]);
+});
