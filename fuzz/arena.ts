@@ -1,10 +1,12 @@
 /** Where runs take place: the backends that are compared, opened once and cleared for every run. */
 import { seededUuids, testEngine } from '../src/testing/index.js';
 import type { Action } from './actions/index.js';
-import { runDifferential, type Step, type Subject } from './differential.js';
+import { INDEXED_TAGS, runDifferential, type Step, type Subject } from './differential.js';
 
 /** The time at which every run begins, ms since the epoch. Policies in `actions.ts` name times after it. */
 export const START_AT = 1_700_000_000_000;
+
+const DEPLOYMENT = { startAt: START_AT, indexedTags: INDEXED_TAGS };
 
 export interface Arena {
   /** One run, from nothing. @throws Divergence */
@@ -18,9 +20,9 @@ const CHECKPOINT_EVERY = 12;
 /** The memory backend, the embedded one on a disk in memory, and a server, side by side. */
 export async function openArena(url: string): Promise<Arena> {
   const subjects: Subject[] = [
-    { name: 'memory', engine: await testEngine({ startAt: START_AT }) },
-    { name: 'embedded', engine: await testEngine({ startAt: START_AT, backend: 'embedded' }), restarts: true },
-    { name: 'valkey', engine: await testEngine({ startAt: START_AT, backend: { url } }) },
+    { name: 'memory', engine: await testEngine({ ...DEPLOYMENT }) },
+    { name: 'embedded', engine: await testEngine({ ...DEPLOYMENT, backend: 'embedded' }), restarts: true },
+    { name: 'valkey', engine: await testEngine({ ...DEPLOYMENT, backend: { url } }) },
   ];
   return {
     async run(actions) {

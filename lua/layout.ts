@@ -159,6 +159,8 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** The version of the settings for which the shelves of tags have all, once they changed. */
+  tagged: 'tagged',
   /** + name of a shelf: names of its leaves. */
   shelf: 'shelf:',
   /** + name of a leaf + ':' + name of the shelf: the ids of the leaf. */

@@ -10,7 +10,7 @@ import { EXPIRE_REASONS } from '../model/execution/events.js';
 import { executionFacts } from '../model/execution/facts.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { BLOCKS, NEXT_ATTEMPTS, SITUATION_NAMES, SITUATIONS } from '../model/execution/situation.js';
-import { isShelved } from '../model/listing/shelves.js';
+import { isShelved, TAG_SHELF } from '../model/listing/shelves.js';
 import { ATTEMPT_TYPES } from '../model/lease/events.js';
 import {
   APPLIER_MS,
@@ -173,6 +173,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       held_log_factor: HELD_LOG_FACTOR,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
       held: COUNTED_HELD,
+      tag_shelf: TAG_SHELF,
       trim_every: TRIM_EVERY,
       kept_claims: KEPT_CLAIMS,
       kept_indexes: KEPT_INDEXES,

@@ -9,7 +9,7 @@ function ff.settle_all(call)
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
-function ff.close(call)
+local function close(call)
   ff.settle_all(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
@@ -91,7 +91,7 @@ local function execute(keys, argv)
   call.gathers = last - at > LIMIT.gather_from_arguments
   next_at, answered, is_cut = at, 0, false
   while next_at <= last and not is_cut do run_group(call, argv, replies) end
-  ff.close(call)
+  close(call)
   return replies
 end
 
@@ -121,6 +121,23 @@ server.register_function({
     return handler_of(ff.query, argv[at])(call, unpack(argv, at + 1))
   end,
   flags = { 'no-writes' },
+})
+
+-- A step of `verifyPartition` (lua/partition/verify.lua). ARGV: what `ff.open_call` takes, then the name of the step and what
+-- it takes.
+server.register_function({
+  function_name = LIBRARY.prefix .. 'verify',
+  callback = function(keys, argv)
+    if not command then ff.bind() end
+    local _, _, clock_end = ff.read_clock(argv)
+    local at = clock_end + 2
+    if argv[at] == 'types' then return ff.mend_types(keys, argv, at + 1) end
+    local call = ff.open_call(keys, argv)
+    local answer = ff.verify_step(call, unpack(argv, at))
+    close(call)
+    return answer
+  end,
+  flags = { 'allow-oom' },
 })
 
 -- Answers the contract, the build and the content hash of this library.

@@ -44,6 +44,7 @@ function ff.apply.execution_created(call, group, new)
   also(FIELD.policy, ff.fit(key, FIELD.policy, group.policy))
   command('HSET', unpack(change, 1, size))
   place(call, group, id, new.situation)
+  if group.tags ~= '' then ff.reshelve_tags(call, id, '', group.tags) end
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end
   if new.idempotency_name then
     ff.remember(new.idempotency_name, new.idempotency_expires_at .. '\t' .. id, new.idempotency_expires_at)
@@ -213,6 +214,7 @@ function ff.apply.priority_changed(call, execution, priority, requested_by)
 end
 
 function ff.apply.tags_set(call, execution, merged, tags)
+  ff.reshelve_tags(call, execution.id, execution.tags, merged)
   local key = execution.key
   local edits = edited(call, execution)
   ff.note_extra(execution, FIELD.tags)
@@ -269,6 +271,7 @@ function ff.apply.execution_purged(call, execution)
   ff.leave_id(call, execution.id)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
+  if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

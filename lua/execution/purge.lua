@@ -1,6 +1,6 @@
 -- purge_execution: see model/execution/purge.ts
 
-local load = ff.loader('naming', 'fence')
+local load = ff.loader('naming', 'fence', 'tags')
 
 -- The execution leaves the list of its slot at once when that is short. In a long one the entry stays: it counts only
 -- while a record's purge time names the slot.

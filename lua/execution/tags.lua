@@ -5,31 +5,6 @@
 
 local load = ff.loader('tags', 'edits')
 
--- Where the text that begins at a place ends: at a quotation mark that no backslash stands before.
-local function end_of_text(json, from)
-  local at = from + 1
-  while true do
-    local place = string.find(json, '["\\]', at)
-    if not place then ff.damaged('tags are unreadable') end
-    if string.sub(json, place, place) == '"' then return place end
-    at = place + 2
-  end
-end
-
--- The tags of a JSON text: their keys in order, and the texts of the values by key, quotation marks included.
-local function tags_of(json)
-  local keys, values, at = {}, {}, 2
-  if json == '' then return keys, values end
-  while true do
-    local _, last, key = string.find(json, '^"([%l%d_.]+)":', at)
-    if not last then ff.damaged('tags are unreadable') end
-    local stop = end_of_text(json, last + 1)
-    keys[#keys + 1], values[key] = key, string.sub(json, last + 1, stop)
-    if string.sub(json, stop + 1, stop + 1) ~= ',' then return keys, values end
-    at = stop + 2
-  end
-end
-
 -- Order by bytes, whatever the locale of the server.
 local function before(a, b)
   for i = 1, math.min(#a, #b) do
@@ -48,8 +23,8 @@ end
 function ff.decide.set_execution_tags(call, execution_id, tags)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local keys, values = tags_of(execution.tags)
-  local given, news = tags_of(tags)
+  local keys, values = ff.tags_of(execution.tags)
+  local given, news = ff.tags_of(tags)
   local changes = false
   for i = 1, #given do
     local key = given[i]

@@ -81,8 +81,23 @@ local function timed(call)
   return ids
 end
 
+-- The shelf of one of these tags, if one is indexed and its shelves have all: they have from the first boot on, and after a
+-- change of the settings once `verify_partition` went over the records.
+local function tag_shelf_of(call, tags)
+  local indexed, version = call.settings.indexed_tags, ff.digits(call.settings.version)
+  for i = 1, indexed and #tags or 0 do
+    local key, value = string.match(tags[i], '^"([^"]*)":(.*)$')
+    if key and indexed[key] and (version == '1' or command('GET', call.base .. KEY.tagged) == version) then
+      return ff.tag_shelf(key, value)
+    end
+  end
+  return nil
+end
+
 -- Where to look for executions in one of these situations.
-local function sources_of(call, letters, held, lane_id, before)
+local function sources_of(call, letters, held, lane_id, before, tags)
+  local of_tag = tag_shelf_of(call, tags)
+  if of_tag then return { shelf(call, of_tag, before) } end
   if held == '1' then return { shelf(call, LIMIT.held, before) } end
   if letters == '' or string.find(letters, SITUATION.completed, 1, true) then return { all_ids(call, before) } end
   local sources, on_shelves = {}, true
@@ -156,7 +171,7 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
     namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = letters, held = held,
     category = category, tags = { ... },
   }
-  local sources = sources_of(call, letters, held, lane_id, before)
+  local sources = sources_of(call, letters, held, lane_id, before, want.tags)
   local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
   while true do
     local id = take(sources)

@@ -62,6 +62,8 @@ function ff.reindex(call, execution)
   mend_slot(call, execution, mended)
   if SHELVED[execution.situation] then mend_shelf(call, execution.situation, id, true, mended) end
   mend_shelf(call, LIMIT.held, id, ff.is_held(execution), mended)
+  local shelves = ff.tag_shelves(call, execution.tags)
+  for i = 1, #shelves do mend_shelf(call, shelves[i], id, true, mended) end
   call.mended = true
   return mended
 end

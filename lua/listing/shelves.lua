@@ -69,3 +69,41 @@ function ff.reshelve(call, id, before, after)
   if SHELVED[before] then ff.unshelve(call, before, id) end
   if SHELVED[after] then ff.shelve(call, after, id) end
 end
+
+-- The shelf of a tag: its key, and its value as it stands in JSON.
+function ff.tag_shelf(key, value)
+  return LIMIT.tag_shelf .. key .. '=' .. value
+end
+
+local NONE = {}
+
+-- Values of the tags of a JSON text by key; none when it cannot be read, which is found where it is read for itself.
+local function values_of(json)
+  if not json or json == '' then return NONE end
+  local ran, _, values = pcall(ff.tags_of, json)
+  return ran and values or NONE
+end
+
+-- The shelves of the indexed tags of a JSON text.
+function ff.tag_shelves(call, json)
+  local shelves, indexed = {}, call.settings.indexed_tags
+  if not indexed then return shelves end
+  for key, value in pairs(values_of(json)) do
+    if indexed[key] then shelves[#shelves + 1] = ff.tag_shelf(key, value) end
+  end
+  return shelves
+end
+
+-- Moves an execution between the shelves of its tags before and behind a change, both as JSON texts; only tags that the
+-- deployment has indexed have shelves.
+function ff.reshelve_tags(call, id, before, after)
+  local indexed = call.settings.indexed_tags
+  if not indexed then return end
+  local was, is = values_of(before), values_of(after)
+  for key in pairs(indexed) do
+    if was[key] ~= is[key] then
+      if was[key] then ff.unshelve(call, ff.tag_shelf(key, was[key]), id) end
+      if is[key] then ff.shelve(call, ff.tag_shelf(key, is[key]), id) end
+    end
+  end
+end

@@ -54,6 +54,7 @@ local function forget(call, id, execution)
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, id) end
+  ff.reshelve_tags(call, id, execution.tags, '')
   if ff.is_held(execution) then
     ff.tally(call, ff.lane_of(execution), LIMIT.held, nil)
     ff.unshelve(call, LIMIT.held, id)

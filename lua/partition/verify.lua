@@ -40,6 +40,13 @@ local function belongs(call, names, leaf, shelf, id)
   if not ran or shelf == '' then return not ran or execution ~= nil end
   if not execution then return false end
   if shelf == LIMIT.held then return ff.is_held(execution) end
+  if string.sub(shelf, 1, #LIMIT.tag_shelf) == LIMIT.tag_shelf then
+    local shelves = ff.tag_shelves(call, execution.tags)
+    for i = 1, #shelves do
+      if shelves[i] == shelf then return true end
+    end
+    return false
+  end
   return execution.situation == shelf
 end
 
@@ -163,7 +170,7 @@ function steps.records(call, ...)
       aside[#aside + 1] = TIMER.execution .. ids[i]
     end
   end
-  return { ff.digits(call.sequence), rows, mended, aside, unsure, call.now_text }
+  return { ff.digits(call.sequence), rows, mended, aside, unsure, call.now_text, ff.digits(call.settings.version) }
 end
 
 -- Lanes. Answers how many were not known.
@@ -218,9 +225,15 @@ function steps.correct(call, ...)
   return #parts / 3
 end
 
+-- The version of the settings under which all records were gone over. Lists of tags are read off their shelves from now on.
+function steps.tagged(call, version)
+  if ff.digits(call.settings.version) == version then command('SET', call.base .. KEY.tagged, version) end
+  return 0
+end
+
 -- Names of keys and the types that they should have. Keys of another type are deleted. Answers their names. Nothing else can
 -- be done while the log or the header is one of them.
-local function mend_types(keys, argv, at)
+function ff.mend_types(keys, argv, at)
   local base = string.sub(keys[1], 1, -1 - #KEY.log)
   local wrong = {}
   for i = at, #argv, 2 do
@@ -233,19 +246,8 @@ local function mend_types(keys, argv, at)
   return wrong
 end
 
--- ARGV: what `ff.open_call` takes, then the name of the step and what it takes.
-server.register_function({
-  function_name = LIBRARY.prefix .. 'verify',
-  callback = function(keys, argv)
-    if not command then ff.bind() end
-    local _, _, at = ff.read_clock(argv)
-    at = at + 2
-    if argv[at] == 'types' then return mend_types(keys, argv, at + 1) end
-    local call = ff.open_call(keys, argv)
-    local answer = steps[argv[at]](call, unpack(argv, at + 1))
-    call.mended = true
-    ff.close(call)
-    return answer
-  end,
-  flags = { 'allow-oom' },
-})
+-- The answer of a step, by its name.
+function ff.verify_step(call, name, ...)
+  call.mended = true
+  return steps[name](call, ...)
+end

@@ -1,7 +1,7 @@
 -- apply_due: see model/schedule/apply-due.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant')
-local load_for_purge = ff.loader('naming', 'fence')
+local load_for_purge = ff.loader('naming', 'fence', 'tags')
 
 -- What happens when one of these is due.
 local EVENT_OF = { delay = 'execution_promoted', lease = 'lease_expired', grant = 'grant_lapsed' }

@@ -11,7 +11,11 @@ import {
   type CanonicalState,
 } from './canonical.js';
 
-export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalState {
+export function canonicalOfMemory(
+  store: IndexedStore,
+  now: number,
+  indexedTags: readonly string[] = [],
+): CanonicalState {
   const { partition, queues, timers, counts, slots, ids } = store.inspect();
   const { state, bytes, header } = partition;
   const entriesOf = (positions: Iterable<{ id: string; score: number }>): [string, number][] =>
@@ -27,7 +31,7 @@ export function canonicalOfMemory(store: IndexedStore, now: number): CanonicalSt
     counts: canonicalCounts(counts),
     slots: sortedRecord([...slots].map(([at, members]) => [String(at), [...members].sort(compareBytes)] as const)),
     // This backend keeps none: its lists look at all executions.
-    shelves: shelvesByDefinition(tables.execution as readonly ReadonlyExecution[]),
+    shelves: shelvesByDefinition(tables.execution as readonly ReadonlyExecution[], indexedTags),
     ids: [...ids],
     inputs: base64Of(bytes.input),
     results: base64Of(bytes.result),

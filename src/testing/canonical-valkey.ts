@@ -146,6 +146,7 @@ class PartitionReader {
     else if (name === KEYS.timers) this.timers = await this.readTimers(key);
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
+    else if (name === KEYS.tagged) return;
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
     else if (name === KEYS.readers) this.readers = readersOf(new Map(Object.entries(await client.hgetall(key))));
     else if (name.startsWith(KEYS.shelf))

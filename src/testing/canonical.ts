@@ -52,10 +52,13 @@ export function canonicalCounts(tallies: ReadonlyMap<string, Tally>): CanonicalS
 }
 
 /** What stands on each shelf, of executions in the order of their ids. */
-export function shelvesByDefinition(executions: readonly ReadonlyExecution[]): CanonicalState['shelves'] {
+export function shelvesByDefinition(
+  executions: readonly ReadonlyExecution[],
+  indexedTags: readonly string[],
+): CanonicalState['shelves'] {
   const shelves = new Map<string, string[]>();
   for (const execution of executions) {
-    for (const shelf of shelvesOf(execution)) push(shelves, shelf, execution.executionId);
+    for (const shelf of shelvesOf(execution, indexedTags)) push(shelves, shelf, execution.executionId);
   }
   return sortedRecord(shelves);
 }
@@ -74,7 +77,11 @@ export function canonicalTables(
 }
 
 /** The canonical state of a partition by definition: indexes are derived from the entities. */
-export function canonicalByDefinition(partition: Partition, now: number): CanonicalState {
+export function canonicalByDefinition(
+  partition: Partition,
+  now: number,
+  indexedTags: readonly string[] = [],
+): CanonicalState {
   const tables = canonicalTables(partition, now);
   const queues = new Map<string, [string, number][]>();
   const slots = new Map<string, string[]>();
@@ -92,7 +99,7 @@ export function canonicalByDefinition(partition: Partition, now: number): Canoni
     timers: timersByDefinition(partition.state).map(({ member, at }) => [member, at]),
     counts: canonicalCounts(talliesByDefinition(executions)),
     slots: sortedRecord(slots),
-    shelves: shelvesByDefinition(executions),
+    shelves: shelvesByDefinition(executions, indexedTags),
     ids: executions.map(({ executionId }) => executionId),
     inputs: base64Of(partition.bytes.input),
     results: base64Of(partition.bytes.result),

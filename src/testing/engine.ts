@@ -31,6 +31,8 @@ export interface TestEngineOptions {
   readonly partitions?: Partial<PartitionConfig> | undefined;
   readonly retentionMs?: number | undefined;
   readonly logMaxEntries?: number | undefined;
+  /** Tags that lists are read off an index of. Default none. */
+  readonly indexedTags?: readonly string[] | undefined;
   /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
   readonly startAt?: number | undefined;
   /** Seed of the ids. Default 'ids'. */
@@ -85,6 +87,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     partitions: { count: 1, ...options.partitions },
     retentionMs: options.retentionMs,
     logMaxEntries: options.logMaxEntries,
+    indexedTags: options.indexedTags,
   };
   const opened = await openTarget(target, options.prefix, shared, now);
   const partitions = Array.from({ length: opened.backend.partitions.count }, (_, index) => partitionKeyOf(index));
@@ -134,7 +137,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   };
 }
 
-type Shared = Pick<TestEngineOptions, 'partitions' | 'retentionMs' | 'logMaxEntries'>;
+type Shared = Pick<TestEngineOptions, 'partitions' | 'retentionMs' | 'logMaxEntries' | 'indexedTags'>;
 
 function openTarget(
   target: NonNullable<TestEngineOptions['backend']>,
@@ -169,7 +172,11 @@ const noRestart = (): Promise<void> => {
 };
 
 const canonicalOf = async (backend: Backend, partition: string, now: number): Promise<CanonicalState> =>
-  canonicalOfMemory(memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>, now);
+  canonicalOfMemory(
+    memoryStore(backend, partition) as NonNullable<ReturnType<typeof memoryStore>>,
+    now,
+    backend.settings.indexedTags,
+  );
 
 const headersOf = (backend: Backend): Header[] =>
   Array.from(

@@ -10,6 +10,7 @@ const TYPE_OF = {
   ids: 'zset',
   lanes: 'set',
   quarantine: 'hash',
+  tagged: 'string',
   leaf: 'list',
   queue: 'zset',
   queues: 'set',

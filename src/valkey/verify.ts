@@ -57,7 +57,8 @@ export class Verification {
     this.records.length = 0;
     this.byFamily.clear();
     // What comes while the records are listed is told by the log.
-    [this.position] = await this.now();
+    const [position, , settingsVersion] = await this.now();
+    this.position = position;
     await this.sortKeys();
     await this.mendLeaves(KEYS.ids, '');
     const leaves = this.named('shelved').map((rest) => rest.slice(rest.indexOf(':') + 1));
@@ -66,6 +67,7 @@ export class Verification {
     await this.mendLanes();
     await this.mendQueues();
     await this.mendRecords();
+    await this.link.step('tagged', String(settingsVersion));
     const counts = await this.mendCounts();
     return {
       executions: this.counted.size,
@@ -86,10 +88,10 @@ export class Verification {
     this.findings.set(key, { index, problem, count: (known?.count ?? 0) + count });
   }
 
-  /** The position of the log and the time, from a look at no record. */
-  private async now(): Promise<readonly [position: number, time: number]> {
+  /** The position of the log, the time, and the version of the settings, from a look at no record. */
+  private async now(): Promise<readonly [position: number, time: number, settingsVersion: number]> {
     const answer = (await this.link.step('records')) as WireReply[];
-    return [numberOf(answer[0] ?? null), numberOf(answer[5] ?? null)];
+    return [numberOf(answer[0] ?? null), numberOf(answer[5] ?? null), numberOf(answer[6] ?? null)];
   }
 
   /** Which keys there are: records by their ids, indexes by family and by what is special about each. */
