@@ -13,6 +13,8 @@ async function carryOut(task: ChildTask): Promise<unknown> {
       return measureResult(task);
     case 'serve':
       return serve(task);
+    case 'embedded':
+      return (await import('./embedded.js')).measureEmbedded(task);
     case 'population':
       // Loads this engine, which the others need not wait for.
       return (await import('./population.js')).measurePopulation(task);

@@ -168,6 +168,9 @@ const storage: readonly Goal[] = [
     [storedExecutions.few],
     { atMost: 2 },
   ),
+  absolute('embedded', 'embedded, everysec, lifecycles/s', groups.embeddedRate, names.subject, { atLeast: 60_000 }),
+  absolute('embedded', 'embedded, a million events read back, s', groups.embeddedOpen, names.subject, { atMost: 4 }),
+  absolute('embedded', 'embedded, bytes per stored execution', groups.embeddedBytes, names.subject, { atMost: 400 }),
   ratio('stored', 'rate with 1 000 000 terminal stored / empty', groups.stored, names.fullStore, [names.emptyStore], {
     atLeast: 0.9,
   }),

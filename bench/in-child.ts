@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { EmbeddedResult, EmbeddedTask } from './embedded.js';
 import type { LatencyResult, LatencyTask, ResultTask, ServeTask } from './latency.js';
 import type { LifecycleResult, LifecycleTask } from './lifecycle.js';
 import type { PopulationResult, PopulationTask } from './population.js';
@@ -11,6 +12,7 @@ interface Results {
   readonly latency: { readonly task: LatencyTask; readonly result: LatencyResult[] };
   readonly result: { readonly task: ResultTask; readonly result: LatencyResult[] };
   readonly serve: { readonly task: ServeTask; readonly result: undefined };
+  readonly embedded: { readonly task: EmbeddedTask; readonly result: EmbeddedResult };
   readonly population: { readonly task: PopulationTask; readonly result: PopulationResult };
 }
 

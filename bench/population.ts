@@ -8,7 +8,7 @@ const PARTITION = '{fp:0}';
 const LANE = 'default';
 
 /** Transitions of one lifecycle: create, claim, complete. */
-const TRANSITIONS_PER_LIFECYCLE = 3;
+export const TRANSITIONS_PER_LIFECYCLE = 3;
 
 /** Asynchronous workers in one process. */
 const WORKERS = 16;
@@ -86,7 +86,7 @@ interface Ids {
   readonly attemptId: string;
 }
 
-const mint = (count: number): Ids[] =>
+export const mint = (count: number): Ids[] =>
   Array.from({ length: count }, () => ({
     executionId: flat(`${PARTITION}:${uuidv7()}`),
     leaseId: flat(randomUUID()),
@@ -97,7 +97,7 @@ const mint = (count: number): Ids[] =>
 const flat = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
 
 /** Creates, claims and completes one execution per entry, by workers that share the entries. Gives the duration, ms. */
-async function runLifecycles(backend: Backend, ids: readonly Ids[]): Promise<number> {
+export async function runLifecycles(backend: Backend, ids: readonly Ids[]): Promise<number> {
   const entries = ids.values();
   const start = performance.now();
   await Promise.all(Array.from({ length: WORKERS }, (_, index) => work(backend, entries, `worker-${index}`)));

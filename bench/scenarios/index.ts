@@ -3,6 +3,7 @@ import { asideScenario } from './aside.js';
 import { bytesScenario } from './bytes.js';
 import { coldImportScenario } from './cold-import.js';
 import { aofScenario, drainScenario, tiny16Scenario, tinyScenario } from './drain.js';
+import { embeddedScenario } from './embedded.js';
 import { idleLanesScenario, idleSlotsScenario } from './idle.js';
 import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
@@ -22,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   resultScenario,
   bytesScenario,
   memoryBackendScenario,
+  embeddedScenario,
   storedScenario,
   idleLanesScenario,
   coldImportScenario,

@@ -56,7 +56,7 @@ function noServer(host: string): string {
     `No server answers at ${host}. Start one, with one of these:`,
     `  valkey-server --port ${port}`,
     `  docker run --rm -p ${port}:6379 valkey/valkey:8`,
-    'Or leave --backend out: the audit then runs in memory.',
+    'Or leave --backend out: the audit then needs no server.',
     '',
   ].join('\n');
 }

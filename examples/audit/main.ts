@@ -1,11 +1,11 @@
 /**
  * The demo: audits every package installed under a folder, as durable work. `npm start` runs it in this process and
- * in memory; with `--backend valkey://host:port` the work is on a server, and processes of their own do it: kill any
+ * keeps it in a folder; with `--backend valkey://host:port` the work is on a server, and processes of their own do it: kill any
  * of them, or all, start again, and what is done stays done. `npm start -- --help` lists the options.
  */
 import { fileURLToPath } from 'node:url';
 
-import { memory, valkey, type BackendSource, type Worker } from '../../src/index.js';
+import { embedded, memory, valkey, type BackendSource, type Worker } from '../../src/index.js';
 import { collect, endedAmong } from './collect.js';
 import { connectionLog, reached } from './connect.js';
 import { readOptions, USAGE, type AuditOptions } from './options.js';
@@ -20,7 +20,10 @@ const SLOTS = 4;
 const REFRESH_MS = 250;
 const SAME_SIGNAL_MS = 200;
 
-const open = (backend: string): BackendSource => (backend === 'memory' ? memory() : valkey(backend));
+function open({ backend, store }: AuditOptions): BackendSource {
+  if (backend === 'memory') return memory();
+  return backend === 'embedded' ? embedded({ path: store }) : valkey(backend);
+}
 
 async function main(): Promise<void> {
   const options = await readOptions(process.argv.slice(2));
@@ -30,8 +33,8 @@ async function main(): Promise<void> {
 }
 
 /** One of the worker processes: works until it is told to stop, or its parent is gone. */
-async function work({ backend }: AuditOptions): Promise<void> {
-  const { app } = auditApp(open(backend));
+async function work(options: AuditOptions): Promise<void> {
+  const { app } = auditApp(open(options));
   process.once('disconnect', () => void app.close());
   // The parent can have gone while this process was starting.
   if (process.connected === false) return app.close();
@@ -41,11 +44,12 @@ async function work({ backend }: AuditOptions): Promise<void> {
 
 async function audit(options: AuditOptions): Promise<void> {
   const { backend, root, run, workers } = options;
-  const inMemory = backend === 'memory';
-  // Until it is connected, `reached` says how it stands.
-  const log = connectionLog(() => app.connection().state === 'connected');
-  const { app, audit: task } = auditApp(open(backend), inMemory ? undefined : log);
-  if (!inMemory) await reached(app, backend);
+  const isServer = backend !== 'memory' && backend !== 'embedded';
+  // Of a server, `reached` says how it stands until it is connected.
+  const log = connectionLog(() => !isServer || app.connection().state === 'connected');
+  const { app, audit: task } = auditApp(open(options), log);
+  if (isServer) await reached(app, backend);
+  else await app.backend();
   const startedAt = performance.now();
   const packages = await findPackages(root);
   if (packages.length === 0) throw new Error(`No installed packages under ${root}`);
@@ -59,8 +63,8 @@ async function audit(options: AuditOptions): Promise<void> {
     `${packages.length} packages under ${root}, run "${run}"${before.size > 0 ? ` (${before.size} done before)` : ''}\n`,
   );
 
-  const worker = inMemory ? await app.worker({ slots: SLOTS }) : undefined;
-  const needsProcesses = !inMemory && before.size < runs.length;
+  const worker = isServer ? undefined : await app.worker({ slots: SLOTS });
+  const needsProcesses = isServer && before.size < runs.length;
   const processes = !needsProcesses
     ? undefined
     : startProcesses(fileURLToPath(import.meta.url), ['--worker', '--backend', backend], workers);
@@ -86,7 +90,7 @@ async function audit(options: AuditOptions): Promise<void> {
     display.stop();
     if (collected === undefined) {
       process.stderr.write(
-        `Interrupted. ${inMemory ? 'Nothing is kept in memory.' : 'Start it again to go on where it stopped.'}\n`,
+        `Interrupted. ${backend === 'memory' ? 'Nothing is kept in memory.' : 'Start it again to go on where it stopped.'}\n`,
       );
       process.exitCode = 130;
       await interruption.handled;

@@ -43,9 +43,17 @@ describe('the audit', () => {
   });
 
   it('runs in memory and reports what it found and what failed', async () => {
-    const { stdout } = await run('examples/audit/main.ts', '--root', root);
+    const { stdout } = await run('examples/audit/main.ts', '--root', root, '--backend', 'memory');
     expect(stdout).toMatch(/Packages\s+2\s+1 failed/);
     expect(stdout).toMatch(/bare@2\.0\.0\s+LICENCE_MISSING/);
+  });
+
+  it('is kept in a folder unless told otherwise, and does nothing twice when it is run again', async () => {
+    const args = ['examples/audit/main.ts', '--root', root, '--store', join(root, 'store')];
+    expect((await run(...args)).stderr).not.toContain('done before');
+    const second = await run(...args);
+    expect(second.stderr).toContain('(2 done before)');
+    expect(second.stdout).toMatch(/Packages\s+2\s+1 failed, 2 done before/);
   });
 
   it('runs on a server with processes, and does nothing twice when it is run again', async () => {

@@ -7,6 +7,12 @@ import { abandon } from '../../src/embedded/backend.js';
 import { SimulatedDisk, seededRandom } from '../../src/testing/simulation/index.js';
 import { openStore, scriptOf, type Opened, type Script } from './script.js';
 
+/** `npm run prove -- embedded` does it a thousand times, and stops at every byte. */
+const KILLS = Number(process.env['EMBEDDED_KILLS'] ?? 60);
+const TIMEOUT_MS = 240_000 * Math.max(1, KILLS / 100);
+/** Every byte in the long form; in the short one every so many, another place in every file. */
+const STRIDE = KILLS >= 1_000 ? 1 : 23;
+
 type Options = NonNullable<Parameters<typeof openStore>[2]>;
 
 interface Died {
@@ -17,13 +23,13 @@ interface Died {
 }
 
 /** Runs a script until the disk stops, or to its end. */
-async function runUntilStop(disk: SimulatedDisk, script: Script, options: Options): Promise<Died> {
-  let answered = 0;
-  let begun = 0;
+async function runUntilStop(disk: SimulatedDisk, script: Script, options: Options, from = 0): Promise<Died> {
+  let answered = from;
+  let begun = from;
   let store: Opened | undefined;
   try {
     store = openStore(disk, script, options);
-    for (const turn of script.turns) {
+    for (const turn of script.turns.slice(from)) {
       begun += 1;
       if (!(await Promise.race([store.turn(turn), disk.stopped.then(() => false)]))) break;
       answered += 1;
@@ -48,6 +54,63 @@ function found(disk: SimulatedDisk, script: Script, options: Options, between: D
   for (let turns = between.begun; turns >= 0; turns--) if (script.states[turns] === state) return turns;
   throw new Error(`what was found was never there; ${between.answered} turns were answered, ${between.begun} begun`);
 }
+
+/** Every byte at which a run of the script can stop; of long runs of zeros, which are room taken ahead, a few. */
+async function stops(script: Script, options: Options): Promise<number[]> {
+  const disk = new SimulatedDisk();
+  const zeros: [from: number, to: number][] = [];
+  const write = disk.write.bind(disk);
+  disk.write = (file, from, length, position) => {
+    if (length > 512 && from.subarray(0, length).every((byte) => byte === 0))
+      zeros.push([disk.done, disk.done + length]);
+    write(file, from, length, position);
+  };
+  await runUntilStop(disk, script, options);
+  const all = Array.from({ length: disk.done + 1 }, (_, at) => at);
+  const inZeros = (at: number): boolean => zeros.some(([from, to]) => at > from + 2 && at < to - 2 && at % 9_973 !== 0);
+  return all.filter((at) => !inZeros(at));
+}
+
+describe.each([
+  ['without a snapshot', { snapshotEveryBytes: 1_000_000 }],
+  ['with snapshots', { snapshotEveryBytes: 600 }],
+] as const)('killed at every byte, %s', (_, options) => {
+  test('what was answered is there, and nothing by halves', { timeout: TIMEOUT_MS }, async () => {
+    const script = await scriptOf(3, 4, 2);
+    const places = await stops(script, options);
+    expect(places.length).toBeGreaterThan(3_000);
+    for (let place = 0; place < places.length; place += STRIDE) {
+      const stopAt = places[place] as number;
+      const disk = new SimulatedDisk();
+      disk.stopAt = stopAt;
+      const died = await runUntilStop(disk, script, options);
+      expect(found(disk.afterKill(), script, options, died), `stopped at ${stopAt}`).toBeGreaterThanOrEqual(
+        died.answered,
+      );
+    }
+  });
+});
+
+test(`killed ${KILLS} times in a long run, and started anew each time`, { timeout: TIMEOUT_MS }, async () => {
+  const script = await scriptOf(7, Math.ceil(KILLS * 2.2), 2);
+  const random = seededRandom(11);
+  const options = { snapshotEveryBytes: 20_000 };
+  let disk = new SimulatedDisk();
+  let turns = 0;
+  let kills = 0;
+  while (turns < script.turns.length && kills < KILLS) {
+    // Some while room is taken ahead, most soon afterwards.
+    const isEarly = random() < 0.3;
+    disk.stopAt = disk.done + Math.floor(isEarly ? random() * 17_000 : 16_400 + random() ** 2 * 4_000);
+    const died = await runUntilStop(disk, script, options, turns);
+    disk = disk.afterKill();
+    turns = found(disk, script, options, died);
+    expect(turns).toBeGreaterThanOrEqual(died.answered);
+    disk = disk.afterKill();
+    kills += 1;
+  }
+  expect(kills).toBeGreaterThan(KILLS * 0.7);
+});
 
 describe('a loss of power', () => {
   test.each(['always', 'everysec', 'never'] as const)('with fsync %s', { timeout: 240_000 }, async (fsync) => {

@@ -1,0 +1,86 @@
+/** One process at a time has a store open. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { takeLock } from '../../src/embedded/lock.js';
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lock-'));
+  path = join(folder, 'lock');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const nothing = (): void => undefined;
+const holder = (): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+
+/** The pid of a process that has ended. */
+function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ['--eval', '']);
+  return new Promise((resolve) => child.once('exit', () => resolve(child.pid as number)));
+}
+
+test('it names its holder, is readable by its user only, and goes with it', async () => {
+  const lock = await takeLock(folder, nothing);
+  expect(holder()).toMatchObject({ pid: process.pid });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  await expect(takeLock(folder, nothing)).rejects.toMatchObject({ code: 'storage_locked', retryable: true });
+  lock.release();
+  expect(existsSync(path)).toBe(false);
+  (await takeLock(folder, nothing)).release();
+});
+
+test('that of a process that died is taken over', async () => {
+  (await takeLock(folder, nothing)).release();
+  const lock = await takeLock(folder, nothing);
+  writeFileSync(path, JSON.stringify({ ...holder(), pid: await deadPid() }));
+  const next = await takeLock(folder, nothing);
+  expect(holder()['pid']).toBe(process.pid);
+  // The one that was written over is not this one's to remove.
+  lock.release();
+  expect(existsSync(path)).toBe(true);
+  next.release();
+});
+
+test.runIf(existsSync('/proc/self/stat'))(
+  'that of a process whose pid another one has by now is taken over',
+  async () => {
+    await takeLock(folder, nothing);
+    writeFileSync(path, JSON.stringify({ ...holder(), started: '1' }));
+    const next = await takeLock(folder, nothing);
+    expect(holder()['started']).not.toBe('1');
+    next.release();
+  },
+);
+
+test('a lock that was never written to its end is taken over', async () => {
+  writeFileSync(path, '{"pid":');
+  const next = await takeLock(folder, nothing);
+  expect(holder()['pid']).toBe(process.pid);
+  next.release();
+});
+
+test('a holder elsewhere is believed while it shows signs of life', { timeout: 30_000 }, async () => {
+  (await takeLock(folder, nothing)).release();
+  const elsewhere = JSON.stringify({ pid: 1, started: '1', place: 'another machine' });
+  writeFileSync(path, elsewhere);
+  const life = setInterval(() => utimesSync(path, new Date(), new Date()), 300);
+  await expect(takeLock(folder, nothing)).rejects.toMatchObject({ code: 'storage_locked' });
+  clearInterval(life);
+  const next = await takeLock(folder, nothing);
+  expect(holder()['pid']).toBe(process.pid);
+  next.release();
+});
+
+test('of many that want a stale one, one gets it', async () => {
+  (await takeLock(folder, nothing)).release();
+  const first = await takeLock(folder, nothing);
+  writeFileSync(path, JSON.stringify({ ...holder(), pid: await deadPid() }));
+  first.release();
+  const tries = await Promise.allSettled(Array.from({ length: 12 }, () => takeLock(folder, nothing)));
+  expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
