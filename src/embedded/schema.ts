@@ -5,10 +5,11 @@
  */
 import { factCodec, type ValueCodec } from '../../model/core/codec.js';
 import { textsOf, type EventDeclaration } from '../../model/core/event.js';
-import { factsOf, type Facet, type FactTable } from '../../model/core/facts.js';
+import { factsOf, LONG, type Facet, type FactTable } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS } from '../../model/events.js';
 import { entityNamed, ENTITY_KINDS, type EntityKind } from '../../model/state.js';
+import { interned } from './interned.js';
 
 /** Names of the facts of each text, in their order. */
 type Texts = readonly (readonly string[])[];
@@ -75,7 +76,15 @@ function codecOfRecord(name: string, { subject, facts }: Declaration, texts: Tex
     const known = declared.get(fact);
     if (known === undefined) throw newer(`the fact "${fact}" of ${name}`);
     const { required, fallback } = known;
-    return { name: fact, required, fallback, ...factCodec(fact, known) };
+    const { encode, decode } = factCodec(fact, known);
+    const isName = known.kind === 'text' && !Object.hasOwn(facts[LONG] ?? {}, fact);
+    return {
+      name: fact,
+      required,
+      fallback,
+      encode,
+      decode: isName ? (text) => interned(decode(text) as string) : decode,
+    };
   };
   return {
     name,
