@@ -73,13 +73,13 @@ const create: Choice = (random, uuid, partition) => ({
   args: {
     executionId: `${partition}:${uuid()}`,
     namespace: 'crash',
-    laneId: random() < 0.7 ? 'mail' : 'größer',
+    laneId: random() < 0.7 ? 'mail' : 'bulk',
     executionKind: 'kind',
     creatorIdentity: 'test',
     inputPayload: bytesOf(random),
     tags: random() < 0.3 ? { 'a.b': 'with\ttab\nand line \\ \x1f' } : {},
     ...(random() < 0.3 ? { idempotencyKey: `key ${Math.floor(random() * 5)}` } : {}),
-    ...(random() < 0.3 ? { policy: { maxRetries: 2, retentionMs: 0 } } : {}),
+    ...(random() < 0.3 ? { policy: { retryPolicy: { maxRetries: 2 }, streamPolicy: { retentionTtlMs: 0 } } } : {}),
   } as never,
 });
 
@@ -87,10 +87,10 @@ const claim: Choice = (random, uuid, partition) => ({
   name: 'claimForWorker',
   args: {
     partition,
-    laneId: random() < 0.7 ? 'mail' : 'größer',
+    laneId: random() < 0.7 ? 'mail' : 'bulk',
     workerId: 'worker',
     workerInstanceId: 'worker-1',
-    leaseTtlMs: 2_000,
+    leaseTtlMs: 40_000,
     claims: Array.from({ length: 1 + Math.floor(random() * 3) }, () => ({ leaseId: uuid(), attemptId: uuid() })),
   },
 });
