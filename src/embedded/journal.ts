@@ -93,8 +93,8 @@ export class Journal implements Records {
     private segment: OpenFile,
   ) {
     this.allocated = Math.max(disk.size(segment.file), segment.position);
-    // Whatever was read back was there when the process began, and an fsync of now makes sure of it.
-    if (mode !== 'never') disk.sync(segment.file);
+    // What the last process wrote need not be on the medium yet.
+    disk.sync(segment.file);
     this.synced = segment.position;
   }
 

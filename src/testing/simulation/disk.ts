@@ -44,9 +44,17 @@ class Content {
 }
 
 class File {
-  readonly now = new Content();
-  readonly onMedium = new Content();
+  now = new Content();
+  onMedium = new Content();
   unsynced: Change[] = [];
+
+  copy(): File {
+    const copy = new File();
+    copy.now = this.now.copy();
+    copy.onMedium = this.onMedium.copy();
+    copy.unsynced = [...this.unsynced];
+    return copy;
+  }
 
   change(change: Change): void {
     this.now.apply(change);
@@ -59,7 +67,16 @@ class File {
   }
 }
 
-type NameChange = (names: Map<string, File>) => void;
+/** A name that goes, and a file that gets one. */
+interface NameChange {
+  readonly goes?: string;
+  readonly comes?: { readonly path: string; readonly file: File };
+}
+
+function applyTo(names: Map<string, File>, { goes, comes }: NameChange): void {
+  if (goes !== undefined) names.delete(goes);
+  if (comes !== undefined) names.set(comes.path, comes.file);
+}
 
 /** The disk stopped: nothing can be done on it any more. */
 export class DiskStopped extends Error {
@@ -141,7 +158,7 @@ export class SimulatedDisk implements Disk {
   }
 
   private changeNames(change: NameChange): void {
-    change(this.names);
+    applyTo(this.names, change);
     this.nameChanges.push(change);
   }
 
@@ -149,7 +166,7 @@ export class SimulatedDisk implements Disk {
     if (this.names.has(path)) throw fault('EEXIST');
     this.step();
     const file = new File();
-    this.changeNames((names) => names.set(path, file));
+    this.changeNames({ comes: { path, file } });
     return this.opened(file);
   }
 
@@ -232,7 +249,7 @@ export class SimulatedDisk implements Disk {
 
   syncFolder(): void {
     this.step();
-    for (const change of this.nameChanges) change(this.namesOnMedium);
+    for (const change of this.nameChanges) applyTo(this.namesOnMedium, change);
     this.nameChanges = [];
   }
 
@@ -240,21 +257,31 @@ export class SimulatedDisk implements Disk {
     const file = this.names.get(from);
     if (file === undefined) throw fault('ENOENT');
     this.step();
-    this.changeNames((names) => {
-      names.delete(from);
-      names.set(to, file);
-    });
+    this.changeNames({ goes: from, comes: { path: to, file } });
   }
 
   remove(path: string): void {
     if (!this.names.has(path)) throw fault('ENOENT');
     this.step();
-    this.changeNames((names) => names.delete(path));
+    this.changeNames({ goes: path });
   }
 
-  /** The same files, as the next process finds them. */
+  /** The same files, as the next process finds them: what was not on the medium is not there yet either. */
   afterKill(): SimulatedDisk {
-    return this.with([...this.names].map(([path, { now }]) => [path, now.copy()]));
+    const copies = new Map<File, File>();
+    const copyOf = (file: File): File => {
+      const copy = copies.get(file) ?? file.copy();
+      copies.set(file, copy);
+      return copy;
+    };
+    const disk = new SimulatedDisk();
+    for (const [path, file] of this.names) disk.names.set(path, copyOf(file));
+    for (const [path, file] of this.namesOnMedium) disk.namesOnMedium.set(path, copyOf(file));
+    disk.nameChanges = this.nameChanges.map(({ goes, comes }) => ({
+      ...(goes === undefined ? {} : { goes }),
+      ...(comes === undefined ? {} : { comes: { path: comes.path, file: copyOf(comes.file) } }),
+    }));
+    return disk;
   }
 
   /**
@@ -263,7 +290,8 @@ export class SimulatedDisk implements Disk {
    */
   afterPowerLoss(random: () => number): SimulatedDisk {
     const names = new Map(this.namesOnMedium);
-    for (const change of this.nameChanges.slice(0, Math.floor(random() * (this.nameChanges.length + 1)))) change(names);
+    const count = Math.floor(random() * (this.nameChanges.length + 1));
+    for (const change of this.nameChanges.slice(0, count)) applyTo(names, change);
     return this.with([...names].map(([path, file]) => [path, afterLoss(file, random)]));
   }
 
