@@ -134,3 +134,18 @@ describe('a loss of power', () => {
     }
   });
 });
+
+test('a loss of power after a process was killed and another one went on', { timeout: 120_000 }, async () => {
+  const options: Options = { fsync: 'never', snapshotEveryBytes: 1_000_000 };
+  const script = await scriptOf(2, 12, 2);
+  const disk = new SimulatedDisk();
+  const half = { ...script, turns: script.turns.slice(0, 6) };
+  await runUntilStop(disk, half, options);
+  const next = disk.afterKill();
+  const died = await runUntilStop(next, script, options, 6);
+  expect(died.answered).toBe(12);
+  for (let seed = 0; seed < 200; seed++) {
+    // All that the first process wrote is on the medium since the second one opened it.
+    expect(found(next.afterPowerLoss(seededRandom(seed)), script, options, died)).toBeGreaterThanOrEqual(6);
+  }
+});
