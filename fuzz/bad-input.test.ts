@@ -116,6 +116,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     workerInstanceId: 'w-1',
     workerCapabilities: [SECRET],
     leaseTtlMs: 5_000,
+    handles: true,
     claims: [{ leaseId: uuid(7), attemptId: uuid(8) }],
   },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
@@ -141,6 +142,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     ...owner,
     fence: { ...FENCE, leaseId: uuid(77) },
     failureReason: 'r',
+    failureDetail: text(SECRET),
     failureCategory: 'io',
     failureClass: 'transient',
     jitter: 0.5,
@@ -278,7 +280,10 @@ afterAll(() => Promise.all((engines ?? []).map(({ engine }) => engine.close())))
 test('the arguments that the tests start from are valid', async () => {
   for (const name of NAMES) {
     const answer = await bothAnswer(({ backend }) => backend[name](VALID[name] as never));
-    if (!answer.ok) expect(answer.code, name).toMatch(/^(stale_lease|execution_not_active)$/);
+    if (!answer.ok)
+      expect(answer.code, name).toMatch(
+        /^(stale_lease|execution_not_active|execution_not_eligible|execution_not_terminal)$/,
+      );
     if (answer.ok) await reset();
   }
 });

@@ -39,6 +39,7 @@ export const FIELDS = {
   tags: 't',
   policy: 'P',
   failureReason: 'F',
+  failureDetail: 'Kf',
   cancellationReason: 'X',
   holdReason: 'Kh',
   blockingDetail: 'Kb',

@@ -80,6 +80,11 @@ export const REJECTIONS = {
     false,
     'The worker lacks what the detail names; grant the execution to another worker, or take another execution.',
   ),
+  override_not_allowed: entry(
+    'validation',
+    false,
+    "Only an operator (`source: 'operator_override'`) can bring a retry policy; set it when the execution is created.",
+  ),
   execution_not_eligible: entry(
     'contention',
     false,
@@ -137,6 +142,11 @@ export const REJECTIONS = {
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
+  not_supported_yet: entry(
+    'validation',
+    false,
+    'Leave the named member out: this version does not act on it, and what it does not act on it does not take.',
+  ),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
   invalid_capabilities: entry(
     'validation',

@@ -16,6 +16,8 @@ export const LIMITS = {
   /** Free texts, bytes. */
   maxReasonBytes: 4_096,
   maxCategoryBytes: 128,
+  /** Bytes that explain a failure to programs. */
+  maxFailureDetailBytes: 4_096,
   maxProgressMessageBytes: 1_024,
   /** Payload and result, bytes. */
   maxPayloadBytes: 8 * 1024 * 1024,

@@ -9,6 +9,7 @@ import { decodeHandle, type BackendLabel } from '../model/handle.js';
 import { LIMITS } from '../model/limits.js';
 import {
   OPERATIONS,
+  operationNamed,
   partitionOfCommand,
   QUERIES,
   type ArgsOf,
@@ -63,6 +64,12 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel): P
   return parsed;
 }
 
+/** An outcome with what the backend adds to it: handles, for those who asked for them. */
+export function issued<Outcome>(command: ParsedCommand, outcome: Outcome, label: BackendLabel): Outcome {
+  const { issue } = operationNamed(command.name);
+  return issue === undefined ? outcome : (issue(command.args as never, outcome as never, label) as Outcome);
+}
+
 /** Characters of a caller's own words that a message repeats. */
 const MAX_QUOTED = 300;
 
@@ -99,7 +106,7 @@ function inputError(name: string, error: z.ZodError): EngineError {
   const issue = error.issues[0];
   const path = issue?.path.map(String) ?? [];
   const field = bounded(path.join('.') || 'arguments');
-  return new EngineError(codeOf(path, issue?.code), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, {
+  return new EngineError(codeOf(path, issue), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, {
     detail: { field },
   });
 }
@@ -107,9 +114,14 @@ function inputError(name: string, error: z.ZodError): EngineError {
 /** A name that a caller made up can be of any length; a message must not be. */
 const bounded = (text: string): string => (text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
 
-function codeOf(path: readonly string[], fault: string | undefined): ErrorCode {
+/** Codes that a declaration names itself. */
+const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>(['not_supported_yet']);
+
+function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {
+  const own: unknown = issue?.code === 'custom' ? issue.params?.['code'] : undefined;
+  if (OWN_CODES.has(own)) return own as ErrorCode;
   if (path.includes('requiredCapabilities')) return 'invalid_capabilities';
   if (path[0] === 'policy') return 'invalid_policy_json';
-  if (path[0] === 'tags' && fault === 'invalid_key') return 'invalid_tag_key';
+  if (path[0] === 'tags' && issue?.code === 'invalid_key') return 'invalid_tag_key';
   return 'invalid_input';
 }

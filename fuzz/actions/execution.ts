@@ -16,7 +16,7 @@ import {
   type Pick,
 } from './choices.js';
 import { generator, type Reads } from './generator.js';
-import { CATEGORIES, POLICIES } from './policies.js';
+import { CATEGORIES, OVERRIDES, POLICIES } from './policies.js';
 import {
   bytesOf,
   chosenId,
@@ -123,8 +123,10 @@ export const executionActions = {
       category: fc.option(fc.nat(CATEGORIES.length - 1)),
       jitter: unit,
       retryAfterMs: seldom(fc.constantFrom(0, 33), 5),
+      detailBytes: fc.constantFrom(0, 0, 2, 70),
+      override: seldom(fc.nat(OVERRIDES.length - 1), 5),
     },
-    resolve: (world, { owner, failureClass, category, jitter, retryAfterMs }) => [
+    resolve: (world, { owner, failureClass, category, jitter, retryAfterMs, detailBytes, override }) => [
       {
         name: 'failExecution',
         args: {
@@ -134,15 +136,21 @@ export const executionActions = {
           failureCategory: category === null ? undefined : CATEGORIES[category],
           jitter: jitter ?? undefined,
           retryAfterMs: retryAfterMs ?? undefined,
+          failureDetail: bytesOf(detailBytes),
+          retryPolicy: override === null ? undefined : OVERRIDES[override],
         },
       },
     ],
   }),
   cancel: generator({
     weight: 3,
-    choices: { owner: owner.map((it): Owner => ({ ...it, attemptIndex: 'none' })) },
-    resolve(world, { owner }) {
-      const { executionId, fence, source } = claimantOf(world, owner).args;
+    choices: {
+      owner: owner.map((it): Owner => ({ ...it, attemptIndex: 'none' })),
+      engine: seldom(fc.constantFrom('flow_cascade', 'system_timeout'), 6),
+    },
+    resolve(world, { owner, engine }) {
+      const { executionId, fence, source: caller } = claimantOf(world, owner).args;
+      const source = engine ?? caller;
       const reason = reasonFor(owner.pick, 'no longer wanted');
       return [{ name: 'cancelExecution', args: { executionId, source, reason, ...fence } }];
     },

@@ -54,7 +54,8 @@ export function resolve(world: World, action: Action): Command[] {
       return [];
     case 'repeat': {
       const again = world.recent.at(-1 - action.back);
-      return again === undefined ? [] : [again];
+      // How many are due is looked at when a pass is drawn, see `due`: one of before can be of another world.
+      return again === undefined || again.name === 'applyDue' ? [] : [again];
     }
     case 'batch':
       return action.actions.flatMap((member) => resolve(world, member));
@@ -141,7 +142,7 @@ const bulkEnd = fc
           case 'complete':
             return { do: 'complete', owner, resultBytes: null, encoding: false };
           case 'cancel':
-            return { do: 'cancel', owner };
+            return { do: 'cancel', owner, engine: null };
           case 'release':
             return { do: 'release', owner };
           case 'mark':
@@ -170,10 +171,34 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: crowdOfReaders },
 );
 
+const toTimer = (index: number): Action => ({ do: 'time', to: { from: 'timer', index, offsetMs: 0 } });
+
+/** What the owner of something asks for in the millisecond in which something is due: often its own lease or attempt. */
+const late = fc
+  .tuple(
+    fc.nat(2),
+    fc.oneof(drawn('renew'), drawn('begin'), drawn('complete'), drawn('fail'), drawn('delay'), drawn('progress')),
+    fc.nat(2),
+  )
+  .map(([timer, act, index]): Action[] => [toTimer(timer), { ...act, owner: holder(index) }]);
+
+/** An execution that fails, is tried again, and fails otherwise: what the first failure left meets the second. */
+const twice = fc
+  .tuple(drawn('fail'), claim, drawn('fail'))
+  .map(([first, again, second]): Action[] => [
+    { ...first, owner: holder(0) },
+    toTimer(0),
+    { do: 'due', limit: 100, loop: 0, jitter: null },
+    { ...again, wants: { among: 'claimable', index: 0 }, kinds: null, count: 3 },
+    { ...second, owner: holder(0) },
+  ]);
+
 /** An action, and now and then the same call again at once, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
   { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
+  { weight: 1, arbitrary: late },
+  { weight: 1, arbitrary: twice },
 );
 
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */

@@ -1,6 +1,13 @@
 /** Policies that executions of a random run are created with. */
 export const CATEGORIES = ['io', 'rate', 'permanent'] as const;
 
+/** Retry policies that operators bring. */
+export const OVERRIDES = [
+  { maxRetries: 0 },
+  { maxRetries: 9, backoff: { type: 'fixed' as const, delayMs: 15 } },
+  { maxRetries: 3, retryableCategories: ['io'] },
+];
+
 /** Policies that make deep states reachable in few steps: small caps, short times, every kind of backoff. */
 export const POLICIES = [
   undefined,

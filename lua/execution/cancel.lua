@@ -9,7 +9,7 @@ end
 function ff.decide.cancel_execution(call, group, execution_id, fence, reason)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
-  local operator = group.source == 'operator_override'
+  local operator = group.source ~= 'lease_holder'
   local malformed = not operator and ff.fence_shape(fence, group.source, execution)
   if malformed then return malformed end
   local last_owner = ff.was_last_owner(execution, fence)

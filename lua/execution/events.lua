@@ -74,7 +74,7 @@ local function forget_failure(execution)
   if execution.retries == '' then return end
   ff.read_retries(execution)
   if execution.failure_category == '' then return end
-  command('HDEL', execution.key, FIELD.failure_reason)
+  command('HDEL', execution.key, FIELD.failure_reason, FIELD.failure_detail)
   command('HSET', execution.key, FIELD.retries,
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, execution.lease_release_count, ''))
 end
@@ -124,16 +124,33 @@ local function fitted_retries(execution, retry_count, failure_category)
     execution.lease_release_count, failure_category))
 end
 
-function ff.apply.retry_scheduled(call, execution, failure_category, failure_reason, delay_until)
+-- What a failure says for programs takes the place of what the one before said, if it said something: then, and where
+-- that was not looked at, it is taken away.
+local function note_detail(execution, failure_detail)
+  if failure_detail and failure_detail ~= '' then
+    command('HSET', execution.key, FIELD.failure_detail, ff.fit(execution.key, FIELD.failure_detail, failure_detail))
+  elseif execution.failure_detail ~= '' then
+    command('HDEL', execution.key, FIELD.failure_detail)
+  end
+end
+
+function ff.apply.retry_scheduled(call, execution, failure_category, failure_reason, delay_until, failure_detail, overridden)
+  note_detail(execution, failure_detail)
   ff.read_retries(execution)
   ff.note_extra(execution, FIELD.retries)
   ff.wait(call, execution, SITUATION.retry_backoff, NEXT.retry, delay_until, '',
     FIELD.retries, fitted_retries(execution, ff.count(execution.retry_count) + 1, failure_category),
     FIELD.failure_reason, ff.fit(execution.key, FIELD.failure_reason, failure_reason))
-  ff.append(call, EVENT.retry_scheduled, execution.id, failure_category .. '\t' .. ff.digits(delay_until), failure_reason)
+  local failure = failure_category .. '\t' .. ff.digits(delay_until) .. (overridden and '\t1' or '')
+  if failure_detail and failure_detail ~= '' then
+    ff.append(call, EVENT.retry_scheduled, execution.id, failure, failure_reason, failure_detail, '')
+  else
+    ff.append(call, EVENT.retry_scheduled, execution.id, failure, failure_reason)
+  end
 end
 
-local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason)
+local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason, failure_detail)
+  note_detail(execution, failure_detail)
   ff.read_retries(execution)
   ff.note_extra(execution, FIELD.retries)
   ff.finish(call, execution, situation, purge_at, purge_text,
@@ -141,10 +158,10 @@ local function fail(call, execution, situation, purge_at, purge_text, failure_ca
     FIELD.failure_reason, ff.fit(execution.key, FIELD.failure_reason, failure_reason))
 end
 
-function ff.apply.execution_failed(call, execution, failure_category, failure_reason, purge_at, purge_text)
-  fail(call, execution, SITUATION.failed, purge_at, purge_text, failure_category, failure_reason)
+function ff.apply.execution_failed(call, execution, failure_category, failure_reason, purge_at, purge_text, failure_detail)
+  fail(call, execution, SITUATION.failed, purge_at, purge_text, failure_category, failure_reason, failure_detail)
   ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. purge_text,
-    failure_reason, '')
+    failure_reason, failure_detail or '')
 end
 
 function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
@@ -240,7 +257,7 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by)
   for i = 1, #OF_A_RUN do
     if string.find(execution.extras, OF_A_RUN[i], 1, true) then ff.drop_extra(execution, OF_A_RUN[i]) end
   end
-  command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason,
+  command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason, FIELD.failure_detail,
     FIELD.cancellation_reason, FIELD.progress_message)
   ff.note_extra(execution, FIELD.edits)
   local count = ff.digits(ff.count(execution.replay_count) + 1)

@@ -1,9 +1,11 @@
 -- fail_execution: see model/execution/fail.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait', 'failure_detail')
 
-function ff.prepare.fail_execution(_, source, attempt_index, failure_class)
-  return { source = source, attempt_index = attempt_index, class = failure_class }
+function ff.prepare.fail_execution(_, source, attempt_index, failure_class, retry_rules)
+  return {
+    source = source, attempt_index = attempt_index, class = failure_class, rules = retry_rules ~= '' and retry_rules or nil,
+  }
 end
 
 -- What this very call answered when it ran before, if it did.
@@ -17,7 +19,9 @@ local function earlier_outcome(execution, fence)
   return nil
 end
 
-function ff.decide.fail_execution(call, group, execution_id, fence, failure_reason, failure_category, jitter, retry_after_ms)
+function ff.decide.fail_execution(call, group, execution_id, fence, failure_reason, failure_detail, failure_category, jitter,
+  retry_after_ms)
+  if group.rules and group.source ~= 'operator_override' then return ff.reject('override_not_allowed') end
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local malformed = ff.fence_shape(fence, group.source, execution)
@@ -29,12 +33,13 @@ function ff.decide.fail_execution(call, group, execution_id, fence, failure_reas
 
   local category = failure_category ~= '' and failure_category or group.class
   local delay_until = ff.next_try_at(call, execution,
-    { class = group.class, category = category, jitter = tonumber(jitter), retry_after_ms = tonumber(retry_after_ms) })
+    { class = group.class, category = category, jitter = tonumber(jitter), retry_after_ms = tonumber(retry_after_ms),
+      rules = group.rules })
   if delay_until then
     ff.timers_of(call)
     return { KIND.retry_scheduled, delay_until, execution.total_attempt_count },
-      ff.apply.retry_scheduled, execution, category, failure_reason, delay_until
+      ff.apply.retry_scheduled, execution, category, failure_reason, delay_until, failure_detail, group.rules ~= nil
   end
   local purge_at, purge_text = ff.check_ending(call, execution)
-  return KIND.terminal_failed, ff.apply.execution_failed, execution, category, failure_reason, purge_at, purge_text
+  return KIND.terminal_failed, ff.apply.execution_failed, execution, category, failure_reason, purge_at, purge_text, failure_detail
 end

@@ -55,10 +55,10 @@ local function backoff_delay(rules, retry_count, jitter)
   return math.floor(delay)
 end
 
--- Time of the next try after a failure {class, category, jitter, retry_after_ms}, or nil when none is left. Needs rules
--- and retries loaded.
+-- Time of the next try after a failure {class, category, jitter, retry_after_ms, rules}, or nil when none is left. Needs
+-- rules and retries loaded; `rules`, when there are any, stand in the place of the execution's.
 function ff.next_try_at(call, execution, failure)
-  local rules = ff.rules(execution.rules)
+  local rules = ff.rules(failure.rules or execution.rules)
   if not rules.max_retries then return nil end
   ff.read_retries(execution)
   local retry_count = ff.count(execution.retry_count)

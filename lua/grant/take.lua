@@ -57,7 +57,7 @@ function ff.taken_before(execution, kind)
   local reply = { KIND.acquired, execution.due_at }
   ff.tell_claim(reply, 2, execution, {
     kind = kind, attempt_type = type_of(execution, kind), fence = execution.fence, index = ff.digits(index),
-    timeout_at = execution.attempt_timeout_at,
+    timeout_at = execution.attempt_timeout_at, remaining_ms = execution.attempt_timeout_remaining_ms,
   })
   return reply
 end

@@ -1,6 +1,7 @@
 -- apply_due: see model/schedule/apply-due.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant',
+  'failure_detail')
 local load_for_purge = ff.loader('naming', 'fence', 'tags')
 
 -- What happens when one of these is due.

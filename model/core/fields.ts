@@ -58,7 +58,7 @@ const name = (maxBytes: number) =>
   });
 
 /** A printable label that never becomes part of a key, 1 to `maxBytes` bytes. */
-const label = (maxBytes: number) =>
+export const label = (maxBytes: number) =>
   z.string().refine((text) => isLabel(text, maxBytes), {
     error: `must be 1 to ${maxBytes} bytes of well-formed text without control characters`,
   });
@@ -227,3 +227,21 @@ export const requester = creatorIdentity.default('operator');
 
 /** Who asks for a change of somebody's work (spec 04 section 2.3; the default fails closed). */
 export const source = z.enum(['lease_holder', 'operator_override']).default('lease_holder');
+
+/** Who cancels: also the cascade of a flow that is cancelled, and a timeout of the system. Both act like an operator. */
+export const cancelSource = z
+  .enum(['lease_holder', 'operator_override', 'flow_cascade', 'system_timeout'])
+  .default('lease_holder');
+
+/** Bytes as the text in which they are stored; nothing when there are none. */
+export const base64Of = (bytes: Uint8Array | undefined): string | undefined =>
+  bytes === undefined || bytes.byteLength === 0 ? undefined : Buffer.from(bytes).toString('base64');
+
+/** A few bytes that are kept in the record, as text: `maxBytes` at most. */
+export const smallBytes = (maxBytes: number) =>
+  withWireForm(
+    z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength <= maxBytes, {
+      error: `must be a Uint8Array of at most ${maxBytes} bytes`,
+    }),
+    { encode: (value) => [base64Of(value as Uint8Array | undefined) ?? ''] },
+  );

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
+import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
 import type { View } from '../view.js';
 
@@ -142,6 +143,8 @@ export interface Operation<
   /** Kinds of outcomes that only damaged records lead to: the model, which has none, never answers them. */
   readonly ofDamage?: readonly string[];
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;
+  /** Adds to an outcome what its backend issues: handles. */
+  issue?(args: z.output<Args>, outcome: z.output<Outcome>, backend: BackendLabel): z.output<Outcome>;
   /** Completes an outcome that says something of the state after the events. */
   after?(view: View, outcome: z.output<Outcome>): z.output<Outcome>;
 }

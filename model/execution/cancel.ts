@@ -14,7 +14,7 @@ export const cancelExecution = operation({
   args: z.object({
     executionId: field.executionId,
     reason: field.reason,
-    source: field.source,
+    source: field.cancelSource,
     leaseId: field.uuid.optional(),
     leaseEpoch: field.leaseEpoch.optional(),
     attemptId: field.uuid.optional(),
@@ -39,8 +39,9 @@ export const cancelExecution = operation({
   decide(view, args, { now, settings }) {
     const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
-    const operator = args.source === 'operator_override';
-    const malformed = operator ? undefined : fenceShape({ fence: args, source: args.source });
+    // The engine's own cascades have an operator's authority; the log keeps their name.
+    const operator = args.source !== 'lease_holder';
+    const malformed = operator ? undefined : fenceShape({ fence: args, source: 'lease_holder' });
     if (malformed !== undefined) return malformed;
     const outcome = { kind: 'cancelled', executionId: args.executionId, publicState: 'cancelled' } as const;
     const lastOwner = wasLastOwner(execution, args);

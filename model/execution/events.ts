@@ -36,14 +36,15 @@ export const executionEvents = {
   }),
   /** An attempt ended in failure and another one will follow. */
   retry_scheduled: event('retry_scheduled', 'r', EXECUTION, {
-    failure: { failureCategory: fact.text(), delayUntil: fact.number() },
-    long: { failureReason: fact.words() },
+    /** `overridden`: an operator brought the retry policy. */
+    failure: { failureCategory: fact.text(), delayUntil: fact.number(), overridden: fact.flag() },
+    long: { failureReason: fact.words(), failureDetail: fact.optionalText() },
   }),
   /** The execution ended in failure: no try is left, or its lease lapsed too often. */
   execution_failed: event('execution_failed', 'f', EXECUTION, {
     naming,
     failure: { failureCategory: fact.text(), purgeAt: purgeAt() },
-    long: { failureReason: fact.words() },
+    long: { failureReason: fact.words(), failureDetail: fact.optionalText() },
   }),
   execution_cancelled: event('execution_cancelled', 'x', EXECUTION, {
     naming,

@@ -132,6 +132,8 @@ export const executionFacts = fact.factTable({
     policy: fact.tree<ExecutionPolicy>(),
     /** Reasons can be empty: whether there was a failure or a cancellation, category and canceller say. */
     failureReason: fact.words(),
+    /** Bytes for programs beside the reason, as base64. */
+    failureDetail: fact.optionalText(),
     cancellationReason: fact.words(),
     holdReason: fact.words(),
     /** Why it is blocked, in the words of the scheduler; kept while it is. */

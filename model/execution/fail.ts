@@ -3,10 +3,11 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner, type Fence } from '../lease/fence.js';
 import { purgeAtOf } from '../schedule/retention.js';
 import { namingOf, type ReadonlyExecution } from './facts.js';
-import { FAILURE_CLASSES } from './policy.js';
+import { FAILURE_CLASSES, retryPolicyOverride } from './policy.js';
 import { retryOf } from './retry.js';
 import { isRunnable } from './situation.js';
 
@@ -22,6 +23,8 @@ export const failExecution = operation({
     fence: field.fence.optional(),
     attemptIndex: field.attemptIndex.optional(),
     failureReason: field.reason,
+    /** What programs need to know of it, kept as it is. */
+    failureDetail: field.smallBytes(LIMITS.maxFailureDetailBytes).optional(),
     /** What kind of failure it was; the class name when absent. */
     failureCategory: field.category.optional(),
     failureClass: z.enum(FAILURE_CLASSES).default('transient'),
@@ -29,19 +32,22 @@ export const failExecution = operation({
     jitter: field.unitFactor.optional(),
     /** Replaces the policy's backoff, never its count of retries. */
     retryAfterMs: field.durationMs.optional(),
+    /** Instead of the stored policy's, for this failure: an operator may bring one. */
+    retryPolicy: retryPolicyOverride.optional(),
     source: field.source,
   }),
   outcome,
-  rejects: ['execution_not_found', ...WORK_REJECTIONS],
+  rejects: ['override_not_allowed', 'execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
-    shared: ['source', 'attemptIndex', 'failureClass'],
-    each: ['executionId', 'fence', 'failureReason', 'failureCategory', 'jitter', 'retryAfterMs'],
+    shared: ['source', 'attemptIndex', 'failureClass', 'retryPolicy'],
+    each: ['executionId', 'fence', 'failureReason', 'failureDetail', 'failureCategory', 'jitter', 'retryAfterMs'],
   },
   memory: 'frees',
   edge: { jitter: 'unit' },
   decide(view, args, { now, settings }) {
+    if (args.retryPolicy !== undefined && args.source !== 'operator_override') return reject('override_not_allowed');
     const execution = view.executions.get(args.executionId);
     if (execution === undefined) return reject('execution_not_found');
     const malformed = fenceShape(args);
@@ -53,7 +59,9 @@ export const failExecution = operation({
 
     const category = args.failureCategory ?? args.failureClass;
     const { failureClass, failureReason, jitter, retryAfterMs } = args;
-    const retry = retryOf(execution, { failureClass, category, reason: failureReason, jitter, retryAfterMs }, now);
+    const failureDetail = field.base64Of(args.failureDetail);
+    const failure = { failureClass, category, reason: failureReason, detail: failureDetail, jitter, retryAfterMs };
+    const retry = retryOf(execution, failure, now, args.retryPolicy);
     if (retry !== undefined) {
       return accept(
         { kind: 'retry_scheduled', delayUntil: retry.delayUntil, nextAttemptIndex: execution.totalAttemptCount },
@@ -68,6 +76,7 @@ export const failExecution = operation({
         at: now,
         ...namingOf(execution),
         failureReason,
+        failureDetail,
         failureCategory: category,
         purgeAt: purgeAtOf(execution, now, settings.retentionMs),
       },

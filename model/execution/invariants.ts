@@ -187,7 +187,13 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       (it.startedAt ?? it.createdAt) <= it.lastTransitionAt &&
       it.lastTransitionAt <= now,
   },
-  { name: 'the retry cap holds', holds: (it) => it.retryCount <= (it.policy?.retryPolicy?.maxRetries ?? 0) },
+  {
+    name: 'the retry cap holds, but for what operators allowed',
+    holds: (it, { replay: { tallies } }) => {
+      const overrides = tallies.get(it.executionId)?.overrides ?? Infinity;
+      return it.retryCount - overrides <= (it.policy?.retryPolicy?.maxRetries ?? 0);
+    },
+  },
   {
     name: 'a backoff ends when it began or later',
     ofTime: true,
@@ -200,8 +206,8 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       (it.situation === 'completed' && (it.resultBytes ?? 0) <= LIMITS.maxPayloadBytes),
   },
   {
-    name: 'a failure that has a reason has a category',
-    holds: (it) => it.failureReason === '' || it.failureCategory !== undefined,
+    name: 'a failure that has a reason or a detail has a category',
+    holds: (it) => (it.failureReason === '' && it.failureDetail === undefined) || it.failureCategory !== undefined,
   },
   {
     name: 'a failure is named while it is the last word, and nowhere else',
@@ -412,7 +418,7 @@ export const executionRules: readonly LogRule[] = [
   {
     name: 'retries stay within the policy',
     holds({ event, past }) {
-      if (event.type !== 'retry_scheduled') return true;
+      if (event.type !== 'retry_scheduled' || event.overridden) return true;
       const retryPolicy = past?.created.policy?.retryPolicy;
       if (
         past === undefined ||

@@ -36,6 +36,7 @@ export function forgetRun(execution: Execution): void {
   execution.leaseReclaimCount = 0;
   execution.leaseReleaseCount = 0;
   execution.failureReason = '';
+  execution.failureDetail = undefined;
   execution.failureCategory = undefined;
   execution.cancellationReason = '';
   execution.cancelledBy = undefined;

@@ -3,7 +3,16 @@
  * its rules. Source: spec 01 section 8, spec 04 section 4.2.
  */
 import { z } from 'zod';
-import { capabilities, category, integer, positiveDurationMs, priority, timestampMs } from '../core/fields.js';
+import {
+  capabilities,
+  category,
+  integer,
+  label,
+  positiveDurationMs,
+  priority,
+  timestampMs,
+  uuid,
+} from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 
@@ -34,6 +43,21 @@ export const retryPolicy = z.strictObject({
   retryableCategories: z.array(category).max(LIMITS.maxRetryableCategories).default([]),
 });
 
+/** A retry policy that travels with a call, as its rules. */
+export const retryPolicyOverride = withWireForm(retryPolicy, {
+  texts: ['retry_rules'],
+  encode: (value) => [value === undefined ? '' : policyRules({ retryPolicy: value as RetryPolicy })],
+});
+
+/**
+ * A member of a domain to come: declared as the contracts have it, and refused, so that nobody relies on what nothing
+ * acts on (ruling 42).
+ */
+const notYet = <Schema extends z.ZodType>(schema: Schema) =>
+  schema.refine(() => false, { error: 'is not supported yet', params: { code: 'not_supported_yet' } }).optional();
+
+const hint = label(LIMITS.maxCategoryBytes);
+
 const policySchema = z.strictObject({
   /** Used when the create call gives none. */
   priority: priority.optional(),
@@ -46,6 +70,8 @@ const policySchema = z.strictObject({
       attemptTimeoutMs: positiveDurationMs.optional(),
       /** Below 10^12 a duration from creation, else an absolute time (the contract allows both readings). */
       executionDeadlineMs: integer(1, LIMITS.maxInteger).optional(),
+      /** The contracts repeat it here and read it nowhere: `maxReclaimCount` of the policy counts. */
+      maxReclaimCount: notYet(integer(0, LIMITS.maxReclaimCount)),
     })
     .optional(),
   /** Reclaims before the execution ends failed. */
@@ -54,13 +80,34 @@ const policySchema = z.strictObject({
   maxReplayCount: integer(0, LIMITS.maxReplayCount).optional(),
   /** Hand-backs by draining workers before another one is refused. */
   maxReleaseCount: integer(0, LIMITS.maxReleaseCount).optional(),
-  routingRequirements: z.strictObject({ requiredCapabilities: capabilities.default([]) }).optional(),
+  suspensionPolicy: notYet(
+    z.strictObject({
+      defaultTimeoutMs: positiveDurationMs.optional(),
+      timeoutBehavior: z.enum(['fail', 'cancel']).default('fail'),
+    }),
+  ),
+  fallbackPolicy: notYet(
+    z.strictObject({
+      tiers: z.array(z.strictObject({ provider: hint, model: hint, timeoutMs: positiveDurationMs.optional() })),
+    }),
+  ),
+  budgetIds: notYet(z.array(uuid)),
+  maxSignalsPerExecution: notYet(integer(0, LIMITS.maxInteger)),
+  routingRequirements: z
+    .strictObject({
+      requiredCapabilities: capabilities.default([]),
+      preferredLocality: notYet(hint),
+      isolationLevel: notYet(hint),
+    })
+    .optional(),
   /** Life of the idempotency key, ms. */
   dedupWindowMs: positiveDurationMs.optional(),
   streamPolicy: z
     .strictObject({
       /** Overrides the deployment's retention of this execution, ms after it ended; -1 keeps it. */
       retentionTtlMs: integer(KEEP_FOR_GOOD, LIMITS.maxDurationMs).optional(),
+      durabilityMode: notYet(z.enum(['buffered', 'durable'])),
+      retentionMaxlen: notYet(integer(1, LIMITS.maxInteger)),
     })
     .optional(),
 });

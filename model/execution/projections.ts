@@ -95,6 +95,8 @@ export interface ExecutionInfo {
   readonly grant: GrantSummary | undefined;
   readonly failureReason: string | undefined;
   readonly failureCategory: string | undefined;
+  /** What the failure said for programs. */
+  readonly failureDetail: Uint8Array | undefined;
   readonly cancellationReason: string | undefined;
   readonly cancelledBy: string | undefined;
   readonly progress:
@@ -156,6 +158,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     grant: grantOf(execution),
     failureReason: execution.failureCategory === undefined ? undefined : execution.failureReason,
     failureCategory: execution.failureCategory,
+    failureDetail: execution.failureDetail === undefined ? undefined : Buffer.from(execution.failureDetail, 'base64'),
     cancellationReason: execution.cancelledBy === undefined ? undefined : execution.cancellationReason,
     cancelledBy: execution.cancelledBy,
     progress:

@@ -61,6 +61,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     tags: event.tags,
     policy: event.policy,
     failureReason: '',
+    failureDetail: undefined,
     cancellationReason: '',
     holdReason: '',
     blockingDetail: '',
@@ -81,6 +82,7 @@ export const executionRecipes: Recipes = {
   execution_completed: changes((execution, event) => {
     end(execution, 'completed', event.at, event.purgeAt);
     execution.failureReason = '';
+    execution.failureDetail = undefined;
     execution.failureCategory = undefined;
     execution.resultBytes = event.resultBytes;
     execution.resultEncoding = event.resultEncoding;
@@ -90,11 +92,13 @@ export const executionRecipes: Recipes = {
     execution.attemptTimeoutRemainingMs = undefined;
     execution.retryCount += 1;
     execution.failureReason = event.failureReason;
+    execution.failureDetail = event.failureDetail;
     execution.failureCategory = event.failureCategory;
   }),
   execution_failed: changes((execution, event) => {
     end(execution, 'failed', event.at, event.purgeAt);
     execution.failureReason = event.failureReason;
+    execution.failureDetail = event.failureDetail;
     execution.failureCategory = event.failureCategory;
   }),
   execution_cancelled: changes((execution, event) => {
@@ -105,6 +109,7 @@ export const executionRecipes: Recipes = {
   execution_expired: changes((execution, event) => {
     end(execution, 'expired', event.at, event.purgeAt);
     execution.failureReason = event.expireReason;
+    execution.failureDetail = undefined;
     execution.failureCategory = 'timeout';
   }),
   execution_delayed: changes((execution, event) => {

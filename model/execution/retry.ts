@@ -6,6 +6,8 @@ import { backoffDelayOf, mayRetry, type Failure, type RetryPolicy } from './poli
 
 export interface FailedAttempt extends Failure {
   readonly reason: string;
+  /** Bytes for programs, as base64. */
+  readonly detail?: string | undefined;
   /** Drawn by the caller, 0..1; all of the backoff when absent. */
   readonly jitter: number | undefined;
   /** What the handler asked for instead of the policy's backoff, ms. */
@@ -17,8 +19,9 @@ export function retryOf(
   execution: ReadonlyExecution,
   failure: FailedAttempt,
   now: number,
-  policy: RetryPolicy | undefined = execution.policy?.retryPolicy,
+  override?: RetryPolicy,
 ): Extract<Event, { type: 'retry_scheduled' }> | undefined {
+  const policy = override ?? execution.policy?.retryPolicy;
   if (!mayRetry(policy, execution.retryCount, failure)) return undefined;
   const delayMs = failure.retryAfterMs ?? backoffDelayOf(policy, execution.retryCount, failure.jitter ?? 1);
   return {
@@ -26,7 +29,9 @@ export function retryOf(
     executionId: execution.executionId,
     at: now,
     failureReason: failure.reason,
+    failureDetail: failure.detail,
     failureCategory: failure.category,
+    overridden: override !== undefined,
     delayUntil: Math.min(now + delayMs, LIMITS.maxInteger),
   };
 }

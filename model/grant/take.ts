@@ -108,7 +108,7 @@ export function takeOver<Outcome extends object>(
   const claim = { ...owner, ahead: false, claims: [{ leaseId, attemptId }] };
   const remainingMs = attemptTimeOf(execution);
   const claimed = acquire(view, execution, claim, { position: 0, now, remainingMs });
-  return accept(acquired(claimed) as Outcome, acquisitionOf(claimed, claim, now, undefined));
+  return accept(acquired(claimed) as Outcome, acquisitionOf(claimed, claim, now));
 }
 
 const acquired = (claimed: ClaimedExecution): object => ({ kind: 'acquired', ...claimed }) satisfies Taken;
@@ -134,6 +134,7 @@ export function takenBefore<Outcome extends object>(
     attemptType: typeOf(execution, claimKind),
     leaseExpiresAt: execution.dueAt as number,
     attemptTimeoutAt: execution.attemptTimeoutAt,
+    attemptTimeoutRemainingMs: execution.attemptTimeoutRemainingMs,
     executionDeadlineAt: execution.executionDeadlineAt,
     executionKind: execution.executionKind,
     priority: execution.priority,

@@ -1,10 +1,13 @@
 /** renewLease: a lease holder stays the owner for longer. Spec 05 section 4.1. */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
+import { withReader } from '../core/wire-form.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
-import { WORK_REJECTIONS, fenceShape, workVerdict } from './fence.js';
+import { WORK_REJECTIONS, fenceShape, workVerdict, type Fence } from './fence.js';
+
+const renewed = z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs, leaseEpoch: field.leaseEpoch });
 
 export const renewLease = operation({
   name: 'renewLease',
@@ -14,7 +17,12 @@ export const renewLease = operation({
     fence: field.fence.optional(),
     leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
   }),
-  outcome: z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs }),
+  outcome: withReader(renewed, (answer, { fence }: { fence?: Fence }) => ({
+    kind: 'renewed',
+    expiresAt: answer.number(),
+    // Whoever could renew the lease has named it.
+    leaseEpoch: fence?.leaseEpoch,
+  })),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],
@@ -29,7 +37,7 @@ export const renewLease = operation({
     // A renewal never shortens a lease.
     const expiresAt = Math.max(execution.dueAt ?? 0, now + args.leaseTtlMs);
     return accept(
-      { kind: 'renewed', expiresAt },
+      { kind: 'renewed', expiresAt, leaseEpoch: execution.currentLeaseEpoch },
       { type: 'lease_renewed', executionId: args.executionId, at: now, leaseExpiresAt: expiresAt },
     );
   },

@@ -14,6 +14,7 @@ import type { Event } from '../events.js';
 import { executionFacts, namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
+import { handleOf } from '../handle.js';
 import { executionIdIn } from '../ids.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
 import type { View } from '../view.js';
@@ -41,6 +42,7 @@ const PLAIN = {
   claimKind: 'fresh',
   attemptType: 'initial',
   attemptTimeoutAt: undefined,
+  attemptTimeoutRemainingMs: undefined,
   executionDeadlineAt: undefined,
 } as const;
 
@@ -62,8 +64,15 @@ export const claimedExecution = z.object({
   attemptType: field.wordOf(ATTEMPT_TYPES).optional(),
   /** Absent when the attempt has no timeout, or was claimed ahead: its time runs from `beginAttempt` on. */
   attemptTimeoutAt: field.timestampMs.optional(),
+  /**
+   * Of a claim that was made ahead: the time of the attempt, ms, which runs from `beginAttempt` on. Absent when the
+   * attempt has no timeout, and so need not be begun.
+   */
+  attemptTimeoutRemainingMs: field.durationMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),
   tags: field.tags,
+  /** Stands for the execution and its fence in every owner operation; there when the claim asked for handles. */
+  handle: z.string().optional(),
 });
 export type ClaimedExecution = z.output<typeof claimedExecution>;
 /** A claim that took something took one at least. */
@@ -80,6 +89,8 @@ const args = z.object({
   leaseTtlMs: field.leaseTtlMs.default(DEFAULTS.leaseTtlMs),
   /** The handlers begin later: `beginAttempt` starts the time of each attempt (ruling 25). */
   ahead: z.boolean().default(false),
+  /** Whether what is claimed comes with handles. */
+  handles: z.boolean().default(false),
   /** Takes nothing less urgent, but for lapsed work, which comes before every priority. Absent: takes any. */
   minPriority: field.priority.optional(),
   /** Ids for as many executions as the worker wants at most; minted by the caller. */
@@ -140,6 +151,12 @@ export const claimForWorker = operation({
   memory: 'frees',
   order: 'last',
   takes: ({ laneId, claims }) => ({ laneId, count: claims.length }),
+  issue({ handles, laneId, workerInstanceId, leaseTtlMs }, outcome, backend) {
+    if (!handles || outcome.kind !== 'claimed') return outcome;
+    const issuer = { backend, laneId, workerInstanceId, leaseTtlMs };
+    const executions = outcome.executions.map((claimed) => ({ ...claimed, handle: handleOf(claimed, issuer) }));
+    return { ...outcome, executions: executions as Taken };
+  },
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
     const offer = offerOf(args.kinds, args.workerCapabilities);
@@ -157,7 +174,7 @@ export const claimForWorker = operation({
         const remainingMs = attemptTimeOf(execution);
         const claimed = acquire(view, execution, args, { position: taken, now, remainingMs });
         executions[taken++] = claimed;
-        events[position] = acquisitionOf(claimed, args, now, args.ahead ? remainingMs : undefined);
+        events[position] = acquisitionOf(claimed, args, now);
       }
     }
     const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
@@ -208,6 +225,7 @@ export function endOf(execution: ReadonlyExecution, now: number, retentionMs: nu
     at: now,
     ...namingOf(execution),
     failureReason: MAX_RECLAIMS_EXCEEDED,
+    failureDetail: undefined,
     failureCategory: MAX_RECLAIMS_EXCEEDED,
     purgeAt: purgeAtOf(execution, now, retentionMs),
   };
@@ -256,6 +274,7 @@ export function acquire(
     attemptType: attemptTypeOf(execution),
     leaseExpiresAt: now + args.leaseTtlMs,
     attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
+    attemptTimeoutRemainingMs: args.ahead ? remainingMs : undefined,
     executionDeadlineAt: execution.executionDeadlineAt,
     executionKind: execution.executionKind,
     priority: execution.priority,
@@ -271,7 +290,6 @@ export function acquisitionOf(
   claimed: ClaimedExecution,
   args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
   now: number,
-  attemptTimeoutRemainingMs: number | undefined,
 ): Event {
   // One literal for both types: this is made for every claim. A resumed attempt has no type.
   return {
@@ -287,7 +305,7 @@ export function acquisitionOf(
     workerId: args.workerId,
     workerInstanceId: args.workerInstanceId,
     attemptTimeoutAt: claimed.attemptTimeoutAt,
-    attemptTimeoutRemainingMs,
+    attemptTimeoutRemainingMs: claimed.attemptTimeoutRemainingMs,
   } as Event;
 }
 
@@ -329,6 +347,7 @@ export function readExecution(
   const fence = decoded(FENCE, answer.text());
   const attemptIndex = answer.number();
   const attemptTimeoutAt = answer.optionalNumber();
+  const attemptTimeoutRemainingMs = answer.optionalNumber();
   const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
   const tags = answer.text();
   const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
@@ -342,6 +361,7 @@ export function readExecution(
     claimKind,
     attemptType: claimKind === 'resumed' ? undefined : attemptType,
     attemptTimeoutAt,
+    attemptTimeoutRemainingMs,
     executionDeadlineAt,
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
   };

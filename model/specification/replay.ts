@@ -39,6 +39,8 @@ export interface Tally {
   /** End of the delay that is running. */
   delayUntil: number | undefined;
   replays: number;
+  /** Retries of this run that an operator's policy allowed. */
+  overrides: number;
   priority: number;
   tags: Readonly<Record<string, string>>;
   /** The time at which the execution is over. */
@@ -190,6 +192,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     remainingMs: undefined,
     delayUntil: created.delayUntil,
     replays: 0,
+    overrides: 0,
     priority: created.priority,
     tags: created.tags,
     executionDeadlineAt: created.executionDeadlineAt,
@@ -266,6 +269,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
       return;
     case 'retry_scheduled':
       tally.retries += 1;
+      if (event.overridden) tally.overrides += 1;
       tally.delayUntil = event.delayUntil;
       park(tally, 'retry');
       return;
@@ -317,6 +321,7 @@ function replayed(tally: Tally, event: EventNamed<'execution_replayed'>): void {
   tally.end = undefined;
   tally.replays += 1;
   tally.retries = 0;
+  tally.overrides = 0;
   tally.reclaims = 0;
   tally.releases = 0;
   tally.next = 'replay';

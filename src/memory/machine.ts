@@ -26,7 +26,7 @@ import type {
   ListLanesPage,
   VerifyReport,
 } from '../backend.js';
-import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { issued, parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
@@ -119,7 +119,7 @@ export class Machine {
     this.options.admit?.([command]);
     const decision = execute(store, command, this.context(store));
     if (!decision.ok) throw refusal(name, decision);
-    return decision.outcome;
+    return issued(command, decision.outcome, this.label);
   }
 
   read(name: QueryName, args: never): unknown {
@@ -140,7 +140,7 @@ export class Machine {
     return parsed.map((command) => {
       const decision = execute(store, command, context);
       return decision.ok
-        ? { ok: true, outcome: decision.outcome }
+        ? { ok: true, outcome: issued(command, decision.outcome, this.label) }
         : { ok: false, error: refusal(command.name, decision) };
     });
   }

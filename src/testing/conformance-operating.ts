@@ -235,4 +235,54 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       );
     },
   },
+  {
+    name: 'a claim that asks for handles gets them, and they stand for the fence',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine, { policy: { timeoutPolicy: { attemptTimeoutMs: 5_000 } } });
+      const { handle, attemptTimeoutRemainingMs } = await take(engine, { handles: true, ahead: true });
+      assert.equal(attemptTimeoutRemainingMs, 5_000);
+      assert.ok(handle !== undefined);
+      const renewed = await backend.renewLease({ handle, leaseTtlMs: 2 * TTL_MS });
+      assert.deepEqual({ ...renewed }, { kind: 'renewed', expiresAt: engine.now() + 2 * TTL_MS, leaseEpoch: 1 });
+      await backend.completeExecution({ handle });
+      assert.equal(await stateOf(engine, executionId), 'completed');
+      await create(engine);
+      const [result] = await backend.execute([
+        {
+          name: 'claimForWorker',
+          args: {
+            partition: PARTITION,
+            laneId: LANE,
+            workerId: 'worker',
+            workerInstanceId: 'worker-1',
+            handles: true,
+            claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+          },
+        },
+      ]);
+      assert.ok(result.ok && result.outcome.kind === 'claimed');
+      const [claimed] = result.outcome.executions;
+      assert.equal(claimed.attemptTimeoutRemainingMs, undefined);
+      await backend.failExecution({ handle: claimed.handle as string, failureReason: 'no' });
+    },
+  },
+  {
+    name: 'a failure tells programs what it was in bytes, and an operator can give it other retries',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const fence = fenceOf(await take(engine));
+      const failure = { executionId, fence, failureReason: 'no', failureDetail: bytes(0, 255, 10) };
+      const retryPolicy = { maxRetries: 1, backoff: { type: 'fixed', delayMs: 0 } } as const;
+      await refused(backend.failExecution({ ...failure, retryPolicy }), 'override_not_allowed');
+      const outcome = await backend.failExecution({ ...failure, retryPolicy, source: 'operator_override' });
+      assert.equal(outcome.kind, 'retry_scheduled');
+      const detail = async () => (await backend.readExecutionInfo({ executionId }))?.failureDetail;
+      assert.deepEqual(Uint8Array.from((await detail()) ?? []), bytes(0, 255, 10));
+      await engine.advance(0);
+      await backend.completeExecution({ executionId, fence: fenceOf(await take(engine)) });
+      assert.equal(await detail(), undefined);
+    },
+  },
 ];

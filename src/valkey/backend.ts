@@ -15,7 +15,7 @@ import {
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, VerifyReport } from '../backend.js';
-import { parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { issued, parseBatch, parseCommand, parseQuery } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
@@ -136,7 +136,7 @@ export class ValkeyBackend {
     const command = parseCommand(name, args, this.label);
     const [answer] = (await this.calls.run(this.checked(partitionOfCommand(command)), [command])) as [Answer];
     if (!answer.ok) throw errorOf(answer, (rejected) => refusal(name, rejected));
-    return answer.outcome;
+    return issued(command, answer.outcome, this.label);
   }
 
   async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
@@ -144,7 +144,7 @@ export class ValkeyBackend {
     const answers = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
     return answers.map((answer, i) =>
       answer.ok
-        ? { ok: true, outcome: answer.outcome }
+        ? { ok: true, outcome: issued(parsed[i] as ParsedCommand, answer.outcome, this.label) }
         : { ok: false, error: errorOf(answer, (rejected) => refusal((parsed[i] as ParsedCommand).name, rejected)) },
     );
   }

@@ -215,8 +215,8 @@ export class TaskWorker implements Worker {
       return;
     }
     attempt.start();
-    // A timeout that the claim has armed runs already.
-    if (attempt.claimed.attemptTimeoutAt === undefined) this.beginner?.begin(attempt);
+    // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
+    if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
     const { backend, clock } = this.deps;
     const ending = await runHandler(
       task,

@@ -46,10 +46,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').totalAttemptCount += 1),
   'counters are counts': (it) => (inSituation(it, 'ready').leaseReleaseCount = -1),
   'times are in order: created, started, changed, now': (it) => (inSituation(it, 'running').lastTransitionAt = 0),
-  'the retry cap holds': (it) => (inSituation(it, 'retry_backoff').retryCount = 3),
+  'the retry cap holds, but for what operators allowed': (it) => (inSituation(it, 'retry_backoff').retryCount = 3),
   'a backoff ends when it began or later': (it) => (inSituation(it, 'retry_backoff').dueAt = 0),
   'a result belongs to a completed execution': (it) => (inSituation(it, 'failed').resultBytes = 1),
-  'a failure that has a reason has a category': (it) => (inSituation(it, 'failed').failureCategory = undefined),
+  'a failure that has a reason or a detail has a category': (it) =>
+    (inSituation(it, 'failed').failureCategory = undefined),
   'a failure is named while it is the last word, and nowhere else': (it) =>
     Object.assign(inSituation(it, 'completed'), { failureReason: 'why', failureCategory: 'what' }),
   'a cancellation says why and by whom': (it) => (inSituation(it, 'cancelled').cancelledBy = undefined),

@@ -28,7 +28,10 @@ describe('a claim ahead', () => {
   test('arms no attempt timeout, and keeps the time for later', () => {
     given(created({ policy }))
       .when('claimForWorker', claimArgs({ ahead: true }))
-      .answers({ kind: 'claimed', executions: [{ attemptTimeoutAt: undefined, claimKind: 'fresh' }] })
+      .answers({
+        kind: 'claimed',
+        executions: [{ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: TIMEOUT_MS, claimKind: 'fresh' }],
+      })
       .then({ type: 'execution_claimed', attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: TIMEOUT_MS })
       .leaves({ attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: TIMEOUT_MS, dueAt: NOW + 5_000 });
   });
@@ -36,6 +39,7 @@ describe('a claim ahead', () => {
   test('of work without a timeout keeps nothing', () => {
     given(created())
       .when('claimForWorker', claimArgs({ ahead: true }))
+      .answers({ kind: 'claimed', executions: [{ attemptTimeoutRemainingMs: undefined }] })
       .then({ type: 'execution_claimed', attemptTimeoutAt: undefined, attemptTimeoutRemainingMs: undefined });
   });
 

@@ -66,6 +66,14 @@ describe('cancelExecution', () => {
     else result.answers({ kind: 'cancelled' }).then({ type: 'execution_cancelled', cancelledBy: 'lease_holder' });
   });
 
+  test.each(['flow_cascade', 'system_timeout'] as const)('%s needs no fence, and is named', (source) => {
+    for (const state of ['RW', 'DW', 'AL', 'AR', 'BO'] as const) {
+      given(...IN_CLASS[state])
+        .when('cancelExecution', { executionId: X, reason: 'why', source })
+        .then({ type: 'execution_cancelled', cancelledBy: source });
+    }
+  });
+
   test('needs the whole triple when it is not an operator', () => {
     for (const state of ['AL', 'AX', 'RI', 'Tcompleted'] as const) {
       given(...IN_CLASS[state])

@@ -10,7 +10,10 @@ import {
   type RetryPolicy,
 } from '../../model/execution/policy.js';
 import type { ArgsOf } from '../../model/machine.js';
-import { claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, X } from './dsl.js';
+import { claimArgs, claimed, created, event, FENCE, given, NOW, RETENTION_MS, slotEnd, START, uuid, X } from './dsl.js';
+
+/** What `claimArgs` claims with, the second time. */
+const SECOND = { leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202) };
 
 const policyOf = (input: object): ExecutionPolicy =>
   executionPolicy.parse({ retryPolicy: { backoff: { type: 'fixed', delayMs: 40 }, ...input } });
@@ -27,6 +30,41 @@ const fail = (policy: ExecutionPolicy | undefined, facts: Partial<ArgsOf<'failEx
     ...facts,
   });
 };
+
+describe('what an operator can change of a failure', () => {
+  const operator = { source: 'operator_override', fence: undefined } as const;
+  const once = { maxRetries: 1, backoff: { type: 'fixed', delayMs: 5 } } as const;
+
+  test('a retry policy in the place of the stored one, and the log says so', () => {
+    fail(undefined, { ...operator, retryPolicy: once })
+      .answers({ kind: 'retry_scheduled', delayUntil: NOW + 5 })
+      .then({ type: 'retry_scheduled', overridden: true });
+    fail(policyOf({}), { ...operator, retryPolicy: { maxRetries: 0 } }).answers({ kind: 'terminal_failed' });
+    fail(policyOf({}), operator).then({ type: 'retry_scheduled', overridden: false });
+  });
+
+  test('is not for owners: none gives itself retries', () => {
+    fail(policyOf({}), { retryPolicy: once }).refuses('override_not_allowed');
+  });
+});
+
+describe('what a failure says for programs', () => {
+  const failureDetail = Uint8Array.of(0, 255, 7);
+  const detailOf = (info: unknown) => (info as { outcome: { failureDetail?: Uint8Array } }).outcome.failureDetail;
+
+  test('is kept with it, and forgotten with it', () => {
+    const failed = fail(undefined, { failureDetail }).then({ type: 'execution_failed', failureDetail: 'AP8H' });
+    expect([...(detailOf(failed.reads('readExecutionInfo', { executionId: X }, NOW)) ?? [])]).toEqual([0, 255, 7]);
+    failed.when('replayExecution', { executionId: X }, NOW).leaves({ failureDetail: undefined });
+    fail(policyOf({}), { failureDetail })
+      .leaves({ failureDetail: 'AP8H' })
+      .when('promoteDelayed', { executionId: X }, NOW + 40)
+      .when('claimForWorker', claimArgs(), NOW + 40)
+      .when('failExecution', { executionId: X, fence: SECOND, failureReason: 'why' }, NOW + 41)
+      .leaves({ failureDetail: undefined });
+    fail(policyOf({}), { failureDetail: new Uint8Array(0) }).leaves({ failureDetail: undefined });
+  });
+});
 
 describe('whether a failure is retried', () => {
   test('without a retry policy, never', () => {

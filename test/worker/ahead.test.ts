@@ -5,7 +5,7 @@ import type { Command } from '../../model/machine.js';
 import { Ahead } from '../../src/worker/ahead.js';
 import { Beginner } from '../../src/worker/begin.js';
 import { deferred } from '../app/support.js';
-import { harness, type Harness } from './harness.js';
+import { answering, harness, type Harness } from './harness.js';
 import { ManualClock } from './manual-clock.js';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Attempt } from '../../src/worker/attempt.js';
@@ -181,6 +181,26 @@ describe('the begin of an attempt that was claimed ahead', () => {
     for (const attempt of attempts) beginner.begin(attempt as unknown as Attempt);
     return { clock, sent, commands, errors, seen, attempts };
   }
+
+  it('is sent for attempts that have a timeout, and for no others', async () => {
+    const begun: string[] = [];
+    h = harness((inner) => ({
+      execute: answering(inner, (name, args) => {
+        if (name === 'beginAttempt') begun.push((args as { executionId: string }).executionId);
+        return undefined;
+      }),
+    }));
+    const go = deferred();
+    const slow = h.a.task('slow', async () => go.promise);
+    const bounded = h.a.task('bounded', { timeout: { attempt: '1m' } }, async () => go.promise);
+    await h.worker({ claimAhead: 4, slots: 4 });
+    await slow.run(undefined);
+    const run = await bounded.run(undefined);
+    await h.pass(100);
+    expect(begun).toEqual([run.id]);
+    go.resolve();
+    await h.pass(10);
+  });
 
   const begun = (attemptTimeoutAt?: number) => ({ ok: true, outcome: { kind: 'begun', attemptTimeoutAt } });
   const refused = (code: ErrorCode) => ({ ok: false, error: new EngineError(code, 'x.') });

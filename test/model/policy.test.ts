@@ -1,0 +1,38 @@
+/** What a policy can hold, and what it cannot hold yet. */
+import { describe, expect, test } from 'vitest';
+import { EngineError } from '../../model/errors.js';
+import { parseCommand } from '../../src/boundary.js';
+import { X } from './dsl.js';
+
+const codeOf = (policy: object): unknown => {
+  const args = { executionId: X, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c', policy };
+  try {
+    parseCommand('createExecution', args, 'memory');
+    return 'taken';
+  } catch (error) {
+    return error instanceof EngineError ? [error.code, error.detail['field']] : error;
+  }
+};
+
+describe('members of domains to come', () => {
+  test.each([
+    ['suspensionPolicy', { suspensionPolicy: { timeoutBehavior: 'cancel' } }],
+    ['fallbackPolicy', { fallbackPolicy: { tiers: [{ provider: 'p', model: 'm' }] } }],
+    ['budgetIds', { budgetIds: [] }],
+    ['maxSignalsPerExecution', { maxSignalsPerExecution: 5 }],
+    ['timeoutPolicy.maxReclaimCount', { timeoutPolicy: { maxReclaimCount: 5 } }],
+    ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],
+    ['routingRequirements.isolationLevel', { routingRequirements: { isolationLevel: 'vm' } }],
+    ['streamPolicy.durabilityMode', { streamPolicy: { durabilityMode: 'durable' } }],
+    ['streamPolicy.retentionMaxlen', { streamPolicy: { retentionMaxlen: 5 } }],
+  ])('%s is refused, and the error says that it is known', (member, policy) => {
+    expect(codeOf(policy)).toEqual(['not_supported_yet', `policy.${member}`]);
+  });
+
+  test('a member that nobody knows, or of another form, is a mistake', () => {
+    expect(codeOf({ maxRetires: 1 })).toEqual(['invalid_policy_json', 'policy']);
+    expect(codeOf({ budgetIds: 5 })).toEqual(['invalid_policy_json', 'policy.budgetIds']);
+    expect(codeOf({ maxReplayCount: -1 })).toEqual(['invalid_policy_json', 'policy.maxReplayCount']);
+    expect(codeOf({ maxReplayCount: 0 })).toBe('taken');
+  });
+});
