@@ -23,6 +23,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^completed\nacquired 1\nreleased 1$/,
   ],
   'docs/embedded.md': [/^Hello, World!$/],
+  'docs/operating.md': [/^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/],
 };
 
 const blocksOf = (page: string): string[] =>

@@ -10,6 +10,8 @@ export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { RunFilter, RunRow } from './run-list.js';
 export type { Failure } from './failure.js';
 export type { RunInfo } from './info.js';
+export type { OperatorOptions, RunOperating } from './operating.js';
+export type { RunStateProblem } from '../shared/errors.js';
 export type { WorkerOptions } from './worker-options.js';
 export { durationMs, type Duration, type DurationUnit } from '../shared/duration.js';
 export {
@@ -26,6 +28,7 @@ export {
   RunIdConflictError,
   RunNotFoundError,
   RunOfAnotherTaskError,
+  RunStateError,
   type AppErrorCode,
 } from '../shared/errors.js';
 export type { Logger } from '../shared/logger.js';

@@ -21,6 +21,7 @@ import {
 } from '../shared/errors.js';
 import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
+import { Operating, type RunOperating } from './operating.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from './results-ends.js';
@@ -35,7 +36,7 @@ export interface ResultOptions {
 }
 
 /** What can be done with a run. */
-export interface RunActions<Output> {
+export interface RunActions<Output> extends RunOperating {
   /**
    * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
    * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
@@ -50,7 +51,7 @@ export interface RunActions<Output> {
    * more than 4 096 bytes is cut, and marked with "…".
    */
   cancel(reason?: string): Promise<boolean>;
-  /** `waiting`, `delayed`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
+  /** `waiting`, `delayed`, `rate_limited`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
    * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It
@@ -87,19 +88,21 @@ export interface RunSurroundings {
 }
 
 /** A run by its id. */
-export class KnownRun<Output> implements Run<Output> {
+export class KnownRun<Output> extends Operating implements Run<Output> {
   constructor(
     private readonly surroundings: RunSurroundings,
     readonly id: string,
     readonly deduplicated: boolean,
     private readonly task?: TaskDefinition | undefined,
-  ) {}
+  ) {
+    super(surroundings, id);
+  }
 
   async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
     checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
     const waitEnded = this.surroundings.onWait(this.id, this.task);
     try {
-      return this.valueOf(
+      return this.outputOf(
         await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal)),
       );
     } finally {
@@ -107,7 +110,7 @@ export class KnownRun<Output> implements Run<Output> {
     }
   }
 
-  private valueOf(ended: Ended): Output {
+  private outputOf(ended: Ended): Output {
     switch (ended.kind) {
       case 'completed':
         return this.decoded(ended.result, ended.encoding);

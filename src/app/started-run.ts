@@ -7,6 +7,7 @@ import { checkDuration } from '../shared/checks.js';
 import { durationMs } from '../shared/duration.js';
 import { ResultTimeoutError } from '../shared/errors.js';
 import type { RunInfo } from './info.js';
+import type { OperatorOptions } from './operating.js';
 import type { PendingRun, ResultOptions, Run } from './run.js';
 
 /** What a wait for a run needs before there is one. */
@@ -77,6 +78,26 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async cancel(reason?: string): Promise<boolean> {
     return (await this.run).cancel(reason);
+  }
+
+  async hold(options?: OperatorOptions): Promise<void> {
+    return (await this.run).hold(options);
+  }
+
+  async release(options?: OperatorOptions): Promise<void> {
+    return (await this.run).release(options);
+  }
+
+  async setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void> {
+    return (await this.run).setPriority(priority, options);
+  }
+
+  async replay(options?: OperatorOptions): Promise<number> {
+    return (await this.run).replay(options);
+  }
+
+  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    return (await this.run).setTags(tags);
   }
 
   async state(): Promise<PublicState> {

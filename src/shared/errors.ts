@@ -8,6 +8,7 @@ export type AppErrorCode =
   | 'run_expired'
   | 'run_not_found'
   | 'run_of_another_task'
+  | 'run_state'
   | 'run_id_conflict'
   | 'result_timeout'
   | 'result_unavailable'
@@ -87,6 +88,30 @@ export class RunNotFoundError extends RunError {
   /** @param executionId the execution, or the own id, that was looked for */
   constructor(executionId: string) {
     super(executionId, '', 'does not exist');
+  }
+}
+
+/** Why something is not possible: the run runs, has ended, has not ended, or was replayed as often as its policy allows. */
+export type RunStateProblem = 'running' | 'ended' | 'not_ended' | 'replayed_too_often';
+
+const STATE_PROBLEMS: Readonly<Record<RunStateProblem, string>> = {
+  running: 'runs, and only what waits can be changed so',
+  ended: 'has ended',
+  not_ended: 'has not ended, and only what has can be replayed',
+  replayed_too_often: 'was replayed as often as its policy allows',
+};
+
+/** `run_state`: the run is in a state in which this is not possible. Nothing happened. */
+export class RunStateError extends RunError {
+  override readonly name = 'RunStateError';
+  readonly code = 'run_state';
+  readonly hint = 'Look at `state()`: what waits can be held and made urgent, what has ended can be replayed.';
+
+  constructor(
+    executionId: string,
+    readonly problem: RunStateProblem,
+  ) {
+    super(executionId, '', STATE_PROBLEMS[problem]);
   }
 }
 

@@ -1,0 +1,93 @@
+/** What operators do to runs, in the words of the app, on memory and on a server. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { app, memory, type App, type TaskContext } from '../../src/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+let a: App;
+afterEach(() => a?.close());
+
+const start = async (backend: 'memory' | 'valkey'): Promise<void> => {
+  const prefix = `operating-${process.pid}-${Math.random()}:`;
+  a = app({ backend: backend === 'memory' ? memory() : valkey({ url: (await sharedValkey()).url, prefix }) });
+};
+
+describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
+  it('a held run is not started, says who holds it and why, and goes on when it is released', async () => {
+    await start(backend);
+    const started: string[] = [];
+    const task = a.task('t', ({ input }: TaskContext<string>) => void started.push(input));
+    const [held, other] = await task.runMany(['held', 'other']);
+    await held?.hold({ reason: 'why', requestedBy: 'ann' });
+    await held?.hold({ requestedBy: 'bob' });
+    const info = await held?.info();
+    expect(info).toMatchObject({ publicState: 'waiting', blockingDetail: 'held by ann: why', hold: { heldBy: 'ann' } });
+    await a.worker();
+    await other?.result();
+    expect(started).toEqual(['other']);
+    await held?.release();
+    await held?.release();
+    await held?.result();
+    expect(started).toEqual(['other', 'held']);
+    await expect(held?.hold()).rejects.toMatchObject({ code: 'run_state', problem: 'ended' });
+  });
+
+  it('a run that becomes urgent starts first', async () => {
+    await start(backend);
+    const started: number[] = [];
+    const task = a.task('t', ({ input }: TaskContext<number>) => void started.push(input));
+    const runs = await task.runMany([1, 2, 3]);
+    await runs[2]?.setPriority(9);
+    await a.worker({ slots: 1, claimAhead: 0 });
+    await Promise.all(runs.map((run) => run.result()));
+    expect(started).toEqual([3, 1, 2]);
+    await expect(runs[0]?.setPriority(1)).rejects.toMatchObject({ problem: 'ended' });
+    await expect(runs[0]?.setPriority(0.5)).rejects.toMatchObject({ code: 'invalid_definition' });
+  });
+
+  it('a run that failed is replayed: its result is that of the new run', async () => {
+    await start(backend);
+    let mended = false;
+    const task = a.task('t', ({ input }: TaskContext<string>) => {
+      if (!mended) throw new Error('no');
+      return input;
+    });
+    await a.worker();
+    const run = task.run('x', { id: 'own' });
+    await expect(run.result()).rejects.toMatchObject({ code: 'run_failed' });
+    mended = true;
+    expect(await run.replay({ reason: 'mended' })).toBe(1);
+    expect(await run.result()).toBe('x');
+    expect(await task.get({ id: 'own' }).info()).toMatchObject({ replayCount: 1, failure: undefined, result: 'x' });
+    await run.setTags({ 'team.name': 'core' });
+    expect((await run.info()).tags).toEqual({ 'team.name': 'core' });
+    await expect(run.setTags({ 'team.name': 5 as never })).rejects.toMatchObject({ code: 'invalid_definition' });
+    for (let n = 2; n <= 10; n++) {
+      expect(await run.replay()).toBe(n);
+      await run.result();
+    }
+    await expect(run.replay()).rejects.toMatchObject({ code: 'run_state', problem: 'replayed_too_often' });
+  });
+
+  it('what is not possible in the state of a run is told as such', async () => {
+    await start(backend);
+    let go = (): void => undefined;
+    const gone = new Promise<void>((resolve) => (go = resolve));
+    let running = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (running = resolve));
+    const task = a.task('t', async () => {
+      running();
+      await gone;
+    });
+    const run = await task.run(undefined);
+    await a.worker();
+    await begun;
+    await expect(run.replay()).rejects.toMatchObject({ name: 'RunStateError', problem: 'not_ended' });
+    await expect(run.setPriority(5)).rejects.toMatchObject({ problem: 'running' });
+    go();
+    await run.result();
+    const nobody = a.get('{fp:0}:00000000-0000-4000-a000-000000000000');
+    await expect(nobody.hold()).rejects.toMatchObject({ code: 'run_not_found' });
+    await expect(nobody.replay()).rejects.toMatchObject({ code: 'run_not_found' });
+  });
+});
