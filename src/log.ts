@@ -60,7 +60,7 @@ export async function* leaseHistory(
 }
 
 /** The cursor from which a trimmed log can be read; nothing when it is whole. */
-async function earliestOf(backend: LogSource, partition: string): Promise<string | undefined> {
+export async function earliestOf(backend: LogSource, partition: string): Promise<string | undefined> {
   try {
     await backend.readLog({ partition, limit: 1 });
     return undefined;

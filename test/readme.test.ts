@@ -24,6 +24,12 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'docs/embedded.md': [/^Hello, World!$/],
   'docs/operating.md': [/^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/],
+  'docs/subscribing.md': [
+    // Listeners and iterators hear of it side by side.
+    /^(completed charge charge\n)?execution_created\n(completed charge charge\n)?execution_claimed\n(completed charge charge\n)?execution_completed(\ncompleted charge charge)?$/,
+    /^success mail\nsuccess\nsuccess$/,
+    /^order success\nsuccess$/,
+  ],
 };
 
 const blocksOf = (page: string): string[] =>

@@ -16,6 +16,7 @@ import type { RunCounts } from './counts.js';
 import { LaneOfApp, type AppLane } from './lane.js';
 import { deadLettersOf, type DeadLetters } from './dead-letters.js';
 import { TaskRegistry } from './registry.js';
+import type { AppEventListener, AppEvents } from './end-listeners.js';
 import type { PendingRun } from './run.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
@@ -104,6 +105,16 @@ export interface App {
    * @example await app.lane('mail').pause({ reason: 'the provider is down' });
    */
   lane(name: string): AppLane;
+
+  /**
+   * Calls the listener when a run of this app's namespace ends, in whichever process; resolves, with a function that takes
+   * the listener away, when every run that ends from then on is told. Nothing is missed while connections are away. What a
+   * listener throws goes to the log. For what must survive this process, see `Subscriptions` in `flowfabric/engine`.
+   * @throws InvalidDefinitionError for another name, and when the listener is no function; AppClosedError
+   * @example
+   * await app.on('failed', ({ id, task, failure }) => alert(`${task} ${id}: ${failure.message}`));
+   */
+  on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void>;
 
   /** Runs that failed for good. */
   readonly deadLetters: DeadLetters;
@@ -222,6 +233,10 @@ class FriendlyApp implements App {
       call: <T>(command: () => Promise<T>) => this.used.call(command),
     };
     return new LaneOfApp(name, source);
+  }
+
+  async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {
+    return this.used.on(name, listener);
   }
 
   readonly deadLetters = deadLettersOf({

@@ -26,6 +26,7 @@ import { CALL_PATIENCE_MS } from './patience.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from './results-ends.js';
 import type { ResultWaiter } from './results.js';
+import { runEvents, type RunEvent, type RunEventsOptions } from './run-events.js';
 import type { TaskDefinition } from './task.js';
 
 export interface ResultOptions {
@@ -59,6 +60,15 @@ export interface RunActions<Output> extends RunOperating {
    * @throws RunNotFoundError
    */
   info(): Promise<RunInfo<Output>>;
+  /**
+   * Everything that happened to it and happens, as far back as the log is kept, until it has ended. Connections that break
+   * are made anew, and nothing is missed.
+   * @throws RunNotFoundError; EngineError `cursor_too_old` or `cursor_lost` when events that were to come are gone; the
+   *   signal's reason
+   * @example
+   * for await (const event of run.events()) console.log(event.type, new Date(event.at));
+   */
+  events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
 }
 
 /** A run that the engine knows. */
@@ -155,6 +165,10 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
 
   async info(): Promise<RunInfo<Output>> {
     return this.known(await runInfoOf<Output>(this.surroundings.backend, this.id));
+  }
+
+  events(options: RunEventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
+    return runEvents(this.surroundings.backend, this.surroundings.clock, this.id, options);
   }
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */

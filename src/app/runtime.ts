@@ -8,6 +8,7 @@ import type { Backend } from '../backend.js';
 import { newestFirst } from '../engine/newest-first.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
+import { refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
@@ -16,6 +17,7 @@ import type { Worker } from '../worker/api.js';
 import { Connection, type BackendSource, type ConnectionState } from './connection.js';
 import { countRuns, type RunCounts } from './counts.js';
 import { Creator } from './creator.js';
+import { APP_EVENTS, EndListeners, type AppEventListener, type AppEvents } from './end-listeners.js';
 import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
@@ -55,6 +57,7 @@ export class AppRuntime {
   private readonly log: Logger;
   private readonly connection: Connection;
   private readonly stuck: StuckWaits;
+  private readonly ends: EndListeners;
   private equipment: Equipment | undefined;
   private stopSignals: (() => void) | undefined;
   private closing: Promise<void> | undefined;
@@ -71,6 +74,8 @@ export class AppRuntime {
     this.stuck = new StuckWaits(clock, this.log, async (executionId) =>
       this.connection.current?.readExecutionState({ executionId }),
     );
+    const { namespace } = options;
+    this.ends = new EndListeners({ backend: () => this.connection.ready(), clock, log: this.log, namespace });
     this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock });
   }
 
@@ -189,6 +194,15 @@ export class AppRuntime {
     return this.equipment;
   }
 
+  // Ends of runs.
+
+  on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {
+    if (!APP_EVENTS.includes(name)) throw refuse('on', 'the name', `one of ${APP_EVENTS.join(', ')}`, name);
+    if (typeof listener !== 'function') throw refuse('on', 'the listener', 'a function', listener);
+    this.checkOpen();
+    return this.ends.add(name, listener);
+  }
+
   // Workers.
 
   async worker(options: WorkerOptions = {}): Promise<Worker> {
@@ -241,6 +255,7 @@ export class AppRuntime {
     ]);
     await this.workers.stopEngine();
     this.equipment?.results.close();
+    this.ends.close();
     this.stopSignals?.();
     const backend = this.connection.current;
     this.connection.close();

@@ -9,6 +9,7 @@ import { ResultTimeoutError } from '../shared/errors.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
 import type { PendingRun, ResultOptions, Run } from './run.js';
+import type { RunEvent, RunEventsOptions } from './run-events.js';
 
 /** What a wait for a run needs before there is one. */
 export interface WaitingFor {
@@ -106,6 +107,10 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async info(): Promise<RunInfo<Output>> {
     return (await this.run).info();
+  }
+
+  async *events(options?: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
+    yield* (await this.run).events(options);
   }
 
   then<Value = Run<Output>, Reason = never>(
