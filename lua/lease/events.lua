@@ -42,6 +42,7 @@ function ff.apply.acquired(call, owner, take)
     command('HDEL', key, FIELD.lease_revoke_reason)
   elseif ff.is_blocked(situation) then
     command('HDEL', key, FIELD.blocking_detail)
+    ff.unshelve(call, situation, execution.id)
   end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
