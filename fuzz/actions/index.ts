@@ -155,6 +155,15 @@ const bulkEnd = fc
     ]),
   );
 
+/** A mark that is set behind an entry of the same batch, and the entry behind it. */
+const watchedBatch = fc.tuple(create, create).map(([first, second]) =>
+  batchOf([
+    { ...first, again: null, key: null },
+    { do: 'watch_log', ahead: 1 },
+    { ...second, again: null, key: null },
+  ]),
+);
+
 /** One reader more than a partition knows. */
 const crowdOfReaders = fc.constant(
   batchOf(
@@ -169,6 +178,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: bulkCreation },
   { weight: 2, arbitrary: bulkEnd },
   { weight: 1, arbitrary: crowdOfReaders },
+  { weight: 2, arbitrary: watchedBatch },
 );
 
 const toTimer = (index: number): Action => ({ do: 'time', to: { from: 'timer', index, offsetMs: 0 } });

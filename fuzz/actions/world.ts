@@ -64,6 +64,7 @@ function momentsOf(world: World): number[] {
     nextTimerAt(execution) ?? 0,
     execution.executionDeadlineAt ?? 0,
   ]);
+  times.push(world.header.notices.endsUntil ?? 0);
   return [...new Set(times)].filter((at) => at > world.now - 1_000).sort((a, b) => a - b);
 }
 
