@@ -16,6 +16,11 @@ local function issue(call, group, execution, grant_id)
     group.capability_hash, group.route_snapshot_json, group.admission_summary)
 end
 
+-- Whether the lane of an execution gives no work now.
+local function is_paused(call, execution)
+  return call.stated > 0 and ff.state_of_lane(call, ff.lane_of(execution)) == LANE_STATE.paused
+end
+
 function ff.prepare.issue_claim_grant(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash,
     route_snapshot_json, admission_summary)
   return group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash, route_snapshot_json,
@@ -27,6 +32,7 @@ function ff.decide.issue_claim_grant(call, group, execution_id, grant_id)
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   if execution.situation ~= SITUATION.ready or ff.is_held(execution) then return ff.not_eligible(execution) end
+  if is_paused(call, execution) then return ff.reject('execution_not_eligible', 'laneState', 'paused') end
   if ff.has_live_grant(call, execution) then
     if not ff.is_of_same(execution, group.worker) then return ff.reject('grant_already_exists') end
     return ff.granted(execution, execution.grant_id, execution.grant_expires_at)
@@ -69,6 +75,7 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id)
   if not (lapses or ff.is_reclaimable(execution.situation)) or ff.is_held(execution) then
     return { KIND.not_reclaimable, 'execution_not_reclaimable' }
   end
+  if is_paused(call, execution) then return { KIND.not_reclaimable, 'lane_paused' } end
   if ff.exceeds_reclaim_cap(execution, nil, lapses) then
     local purge_at, purge_text = ff.check_ending(call, execution)
     ff.check_queue_of(call, execution)

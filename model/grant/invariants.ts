@@ -55,6 +55,14 @@ export const grantRules: readonly LogRule[] = [
     },
   },
   {
+    name: 'a paused lane gives no grants, but to operators',
+    holds({ event, before }) {
+      const granted = event.type === 'grant_issued' ? before.tables.execution.get(event.executionId) : undefined;
+      if (event.type !== 'grant_issued' || granted === undefined || event.grantWorkerId === OPERATOR) return true;
+      return before.tables.lane.get(granted.laneId)?.laneState !== 'paused';
+    },
+  },
+  {
     name: 'a grant is good for a legal time',
     holds: ({ event }) =>
       event.type !== 'grant_issued' ||

@@ -25,6 +25,7 @@ import {
   mismatchOf,
   type IssueArgs,
 } from './grant.js';
+import type { View } from '../view.js';
 
 /** The event that issues the grant that is asked for. */
 function issuanceOf(args: IssueArgs, now: number): Extract<Event, { type: 'grant_issued' }> {
@@ -47,6 +48,10 @@ function issuanceOf(args: IssueArgs, now: number): Extract<Event, { type: 'grant
 const isOfSame = (execution: ReadonlyExecution, { workerId, workerInstanceId }: IssueArgs): boolean =>
   execution.grantWorkerId === workerId && execution.grantWorkerInstanceId === workerInstanceId;
 
+/** Whether the lane of the execution gives no work now. What was granted before can still be claimed. */
+const isPaused = (view: View, { laneId }: ReadonlyExecution): boolean =>
+  view.schedule.lane(laneId)?.laneState === 'paused';
+
 export const issueClaimGrant = operation({
   name: 'issueClaimGrant',
   args: issueArgs,
@@ -68,6 +73,7 @@ export const issueClaimGrant = operation({
     if (args.laneId !== undefined && args.laneId !== execution.laneId)
       return reject('invalid_input', { field: 'laneId' });
     if (execution.situation !== 'ready' || isHeld(execution)) return notEligible(execution);
+    if (isPaused(view, execution)) return reject('execution_not_eligible', { laneState: 'paused' });
     const claimKind = execution.nextAttempt === 'resume' ? 'resumed' : 'fresh';
     if (hasLiveGrant(execution, now)) {
       return isOfSame(execution, args)
@@ -85,7 +91,7 @@ export const issueClaimGrant = operation({
 const notReclaimable = z.object({
   kind: z.literal('not_reclaimable'),
   executionId: echoed(field.executionId),
-  /** `execution_not_reclaimable`, or `capability_mismatch: ` and what the worker lacks. */
+  /** `execution_not_reclaimable`, `lane_paused`, or `capability_mismatch: ` and what the worker lacks. */
   detail: z.string(),
 });
 
@@ -121,6 +127,7 @@ export const issueReclaimGrant = operation({
     if (!(lapses || isReclaimable(execution.situation)) || isHeld(execution)) {
       return accept({ kind: 'not_reclaimable', executionId, detail: 'execution_not_reclaimable' });
     }
+    if (isPaused(view, execution)) return accept({ kind: 'not_reclaimable', executionId, detail: 'lane_paused' });
     const marks: Event[] = lapses ? [{ type: 'lease_expired', executionId, at: now }] : [];
     const lost: ReadonlyExecution = lapses ? { ...execution, situation: 'lease_expired' } : execution;
     if (isBeyondReclaim(lost)) {

@@ -3,7 +3,7 @@
  * of domains that are not built yet are here too, so that a caller can write down today what it will do. Source: spec 03
  * sections 1, 2 and 4.
  */
-import type { EngineError } from '../errors.js';
+import { BOUNDARY_ERRORS, REJECTIONS, type EngineError, type ErrorFamily } from '../errors.js';
 
 /** Every family of the contract. */
 export const ERROR_FAMILIES = [
@@ -129,14 +129,24 @@ const MEANINGS: ReadonlyMap<string, ErrorMeaning> = new Map(
   ),
 );
 
-/** What a code means; nothing for one that the contract does not have. */
+/** Codes of ours that the contract does not have, by what our catalogue says of them. */
+const OURS: Readonly<Record<string, { readonly family: ErrorFamily; readonly retryable: boolean }>> = {
+  ...REJECTIONS,
+  ...BOUNDARY_ERRORS,
+};
+
+/** What a code means; nothing for one that neither the contract nor this version has. */
 export function meaningOfCode(code: string): ErrorMeaning | undefined {
-  return MEANINGS.get(code);
+  const known = MEANINGS.get(code);
+  if (known !== undefined || !Object.hasOwn(OURS, code)) return known;
+  const { family, retryable } = OURS[code] as (typeof OURS)[string];
+  const errorClass = family === 'bug' ? 'bug' : retryable ? 'retryable' : 'terminal';
+  return { family, errorClass, idempotent: false };
 }
 
 /** What an error means for its caller. One that this version has no word for is a bug. */
 export function classOfError({ code }: Pick<EngineError, 'code'>): ErrorClass {
-  return MEANINGS.get(code)?.errorClass ?? 'bug';
+  return meaningOfCode(code)?.errorClass ?? 'bug';
 }
 
 /** Every code of the contract, ascending. */

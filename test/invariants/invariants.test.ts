@@ -204,6 +204,12 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a grant is issued only where none is live': (it) => append(it, { ...lastOf(it, 'grant_issued'), at: it.now }),
   'a grant is issued only for what can be claimed, or by an operator for an interrupted attempt': (it) =>
     append(it, { ...lastOf(it, 'grant_issued'), executionId: inSituation(it, 'running').executionId, at: it.now }),
+  'a paused lane gives no grants, but to operators': (it) => {
+    const { executionId, laneId } = inSituation(it, 'ready', 'granted');
+    append(it, { type: 'grant_lapsed', executionId, at: it.now });
+    append(it, { type: 'lane_paused', laneId, at: it.now, requestedBy: 'ann', reason: '' });
+    append(it, { ...lastOf(it, 'grant_issued'), at: it.now });
+  },
   'a grant is good for a legal time': (it) => (lastOf(it, 'grant_issued').grantExpiresAt += LIMITS.maxGrantTtlMs),
   'a grant lapses only once it is over': (it) =>
     append(it, { type: 'grant_lapsed', executionId: inSituation(it, 'ready', 'granted').executionId, at: it.now }),

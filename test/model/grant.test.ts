@@ -1,5 +1,6 @@
 /** Grants: a scheduler lets one worker take one execution, by its id, and nobody else takes it meanwhile. */
 import { describe, expect, test } from 'vitest';
+import type { Event } from '../../model/events.js';
 import type { ArgsOf } from '../../model/machine.js';
 import {
   claimArgs,
@@ -126,6 +127,21 @@ describe('issueClaimGrant', () => {
     given(created())
       .when('issueClaimGrant', issue({ laneId: 'lane' }))
       .answers({ kind: 'granted' });
+  });
+
+  test('grants nothing in a paused lane; what was granted before can still be claimed', () => {
+    const paused: Event = { type: 'lane_paused', laneId: 'lane', at: NOW, requestedBy: 'ann', reason: '' };
+    given(created(), paused)
+      .when('issueClaimGrant', issue())
+      .refuses('execution_not_eligible', { laneState: 'paused' });
+    given(...IN_CLASS.AX, paused)
+      .when('issueReclaimGrant', issue())
+      .answers({ kind: 'not_reclaimable', detail: 'lane_paused' })
+      .nothingHappens();
+    given(created(), ISSUED, paused).when('claimExecution', take()).answers({ kind: 'acquired' });
+    given(created(), paused)
+      .when('issueGrantAndClaim', { executionId: X, leaseId: uuid(102), attemptId: uuid(202) })
+      .answers({ kind: 'acquired' });
   });
 
   test('notes by what the scheduler decided', () => {
