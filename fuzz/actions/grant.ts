@@ -45,7 +45,7 @@ const issueChoices = {
   capable: fc.constantFrom(true, true, true, true, false),
   capabilities: fc.nat(CAPABILITY_SETS.length - 1),
   kinds: seldom(fc.subarray([0, 1, 2], { minLength: 1 }), 5),
-  ttlMs: fc.constantFrom(1, 300, 2_000, 60_000),
+  ttlMs: fc.constantFrom(1, 300, 2_000, 60_000, 60_000),
   notes: fc.nat(NOTES.length - 1),
 };
 
@@ -142,7 +142,7 @@ export const grantActions = {
       lane: fc.constantFrom('none', 'none', 'own', 'own', 'other'),
       granted: fc.constantFrom(true, true, true, true, true, false),
       worker: fc.nat(POOLS.length - 1),
-      instance: fc.constantFrom(0, 0, 0, 1),
+      instance: fc.constantFrom(0, 0, 1, 2),
       fitting: fc.constantFrom(true, true, true, true, false),
       way: fc.constantFrom('claimExecution', 'claimResumedExecution', 'reclaimExecution'),
       ttlMs,

@@ -203,12 +203,20 @@ const twice = fc
     { ...second, owner: holder(0) },
   ]);
 
+/** A grant, and a claim by it or beside it; a parking, and an operator who takes up what is parked. */
+const inTurn: fc.Arbitrary<readonly Action[]> = fc.oneof(
+  { weight: 4, arbitrary: fc.tuple(drawn('issue_grant'), drawn('claim_granted')) },
+  { weight: 3, arbitrary: fc.tuple(drawn('issue_reclaim'), drawn('claim_granted')) },
+  { weight: 1, arbitrary: fc.tuple(drawn('delay'), drawn('operator_claim')) },
+);
+
 /** An action, and now and then the same call again at once, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
   { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
   { weight: 1, arbitrary: late },
   { weight: 1, arbitrary: twice },
+  { weight: 1, arbitrary: inTurn },
 );
 
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */

@@ -24,7 +24,9 @@ end
 
 -- Whether an execution stands in its queue: the one place that says so, with `isQueued` of the model.
 function ff.is_queued(execution)
-  return ff.is_claimable(execution.situation) and not ff.is_held(execution) and not ff.is_granted(execution)
+  if not ff.is_claimable(execution.situation) then return false end
+  -- Both are extras: most executions have none.
+  return execution.extras == '' or not (ff.is_held(execution) or ff.is_granted(execution))
 end
 
 function ff.is_delayed(situation)
