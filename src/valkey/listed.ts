@@ -43,7 +43,8 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     ...(facts as Pick<ListedExecution, 'namespace' | 'laneId' | 'executionKind' | 'priority' | 'createdAt'>),
     executionId: executionIdIn(partition, id),
     situation: SITUATION_OF.get(letter) as Situation,
-    lastTransitionAt: Number(lastTransitionAt),
+    // What nothing has happened to since its creation has no other time.
+    lastTransitionAt: lastTransitionAt === '' ? (facts['createdAt'] as number) : Number(lastTransitionAt),
     totalAttemptCount: Number(attempts),
     failureCategory: failureCategory || undefined,
     replayCount: Number(replays),
