@@ -4,7 +4,7 @@ import { isHeld, isTerminal } from '../model/execution/situation.js';
 
 /**
  * Ready (RW), ready to resume (RI), delayed (DW), parked until a time (DI), blocked (BW), blocked before it could be
- * resumed (BI), ready and held by an operator (BO), owned (AL), lapsed and not yet noticed
+ * resumed (BI), ready and held by an operator (BO), suspended (SW), owned (AL), lapsed and not yet noticed
  * (AX), lapsed (AE), revoked (AR), terminal by outcome (T...), and no execution at all.
  */
 export const STATE_CLASSES = [
@@ -16,6 +16,7 @@ export const STATE_CLASSES = [
   'BW',
   'BI',
   'BO',
+  'SW',
   'AL',
   'AX',
   'AE',
@@ -38,12 +39,15 @@ export function stateClassOf(execution: ReadonlyExecution | undefined, now: numb
       return nextAttempt === 'resume' ? 'RI' : 'RW';
     case 'delayed':
     case 'retry_backoff':
+    case 'resume_delay':
       return nextAttempt === 'resume' ? 'DI' : 'DW';
     case 'blocked_budget':
     case 'blocked_quota':
     case 'blocked_route':
     case 'blocked_lane':
       return nextAttempt === 'resume' ? 'BI' : 'BW';
+    case 'suspended':
+      return 'SW';
     case 'lease_expired':
       return 'AE';
     case 'lease_revoked':

@@ -3,7 +3,7 @@
  * `ff.read_<facet>(entity)` sets its facts, absent ones to the empty text; `ff.<facet>_text(...)` joins them. Those of
  * kinds other than executions have the kind in their names: `ff.read_<kind>_<facet>`, `ff.<kind>_<facet>_text`.
  */
-import { LONG, type Fact, type Facet, type FactTable } from '../model/core/facts.js';
+import { facetsOf, type Fact, type Facet, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 
 const CAPTURE = '([^\\t]*)';
@@ -16,11 +16,7 @@ const valuePatterns = (facet: Facet): string[] => Object.values(facet).map(value
 
 /** Patterns of the texts of an entity's facets, by facet. Values behind those that are known are passed over. */
 export function facetPatterns(table: FactTable): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(table)
-      .filter(([facet]) => facet !== LONG)
-      .map(([facet, facts]) => [facet, `^${valuePatterns(facts).join('\\t')}`]),
-  );
+  return new Map(facetsOf(table).map(([facet, facts]) => [facet, `^${valuePatterns(facts).join('\\t')}`]));
 }
 
 /** Whether the library calls a function. */
@@ -59,8 +55,6 @@ function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): st
   ];
   return [...(uses(`ff.read_${named}`) ? read : []), ...(uses(`ff.${named}_text`) ? write : [])];
 }
-
-const facetsOf = (table: FactTable): [string, Facet][] => Object.entries(table).filter(([facet]) => facet !== LONG);
 
 /** The file of the codecs of a kind's facets, those that are used. */
 export function recordCodecFile(kind: string, table: FactTable, uses: Uses): string {

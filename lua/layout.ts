@@ -35,6 +35,7 @@ export const FIELDS = {
   edits: 'k',
   grant: 'G',
   progress: 'p',
+  pause: 'u',
   ending: 'e',
   tags: 't',
   policy: 'P',
@@ -66,6 +67,7 @@ export const EXTRAS = [
   'edits',
   'grant',
   'progress',
+  'pause',
   'tags',
   'rules',
 ] as const;
@@ -77,6 +79,26 @@ export const SUFFIXES = {
   input: ':in',
   /** + the attempt id: the result, when it is long. Only the owner of an attempt can name it (ruling 37). */
   result: ':out:',
+  /** What it waits for, and waited for: exists once it was suspended. */
+  waits: ':waits',
+} as const;
+
+/** Fields of what an execution waits for, see `model/suspension/facts.ts`. Those that end in a colon are continued. */
+export const WAITS_FIELDS = {
+  suspension: 's',
+  /** Ids of the waitpoints of the suspension, in order. */
+  waitpoints: 'b',
+  condition: 'c',
+  progress: 'p',
+  satisfiers: 'f',
+  closing: 'o',
+  signal_count: 'n',
+  /** + waitpoint id */
+  waitpoint: 'w:',
+  /** + signal id */
+  signal: 'g:',
+  /** + waitpoint id + ':' + the sender's key: a signal id. */
+  signal_key: 'k:',
 } as const;
 
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
@@ -97,7 +119,11 @@ export interface RecordLayout {
 export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   /** Only of lanes that were ever paused or drained. */
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
+  signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
 };
+
+/** Fields of a signing key beside its facts: its secret, with the two paddings of HMAC. */
+export const SIGNING_FIELDS = { inner: 'i', outer: 'o' } as const;
 
 /** How the records of a kind are stored. @throws TypeError when they have no keys of their own */
 function recordLayoutOf(kind: string): RecordLayout {
@@ -145,6 +171,8 @@ export const BYTES_HERE = '=';
 /** Names of the keys of a partition, after `<prefix>{fp:<n>}:`. Those that end in a colon are continued. */
 export const KEYS = {
   log: 'log',
+  /** Signing keys by id, and until when each verifies; nothing for the current one. */
+  kids: 'kids',
   /** What every call knows of its partition (ruling 36). */
   header: 'header',
   /**

@@ -29,8 +29,18 @@ import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
 import { LANE_STATES } from '../model/lane/lane.js';
+import { FINGERPRINT_LENGTH } from '../model/signing/token.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
+import {
+  RESUME_TRIGGERS,
+  SIGNAL_EFFECTS,
+  SUSPEND_REASONS,
+  SUSPEND_REQUESTERS,
+  TIMEOUT_BEHAVIORS,
+  WAITPOINT_STATES,
+  waitsFacts,
+} from '../model/suspension/facts.js';
 import { codecFile, recordCodecFile } from './codec.js';
 import { commandsIn } from './commands.js';
 import { luaFiles } from './files.js';
@@ -57,9 +67,11 @@ import {
   NOT_STAGED,
   RECORDS,
   SHORT_SLOT,
+  SIGNING_FIELDS,
   SPILLED,
   STAGED_SEPARATOR,
   SUFFIXES,
+  WAITS_FIELDS,
   TIMER_KINDS,
   TRIM_EVERY,
   type RecordLayout,
@@ -135,6 +147,10 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     KIND: Object.fromEntries(OUTCOME_KINDS.map((kind, i) => [kind, i + 1])),
     FIELD: snakeKeys(FIELDS),
     SUFFIX: SUFFIXES,
+    WAITS: WAITS_FIELDS,
+    SIGNING: { ...SIGNING_FIELDS, fingerprint_length: FINGERPRINT_LENGTH },
+    WAITPOINT_STATE: { ...WAITPOINT_STATES, active: '' },
+    TRIGGER: Object.fromEntries(Object.keys(RESUME_TRIGGERS).map((word) => [word, word])),
     KEY: KEYS,
     HEADER: HEADER_FIELDS,
     TIMER: TIMER_KINDS,
@@ -189,6 +205,13 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
 const luaTable = (entries: Iterable<readonly [string, string]>): string =>
   `{ ${Array.from(entries, ([key, value]) => `[${JSON.stringify(key)}] = ${value}`).join(', ')} }`;
 
+/** The words of a choice and what stands for each where it is stored: nothing for the first. */
+const stored = (letters: Readonly<Record<string, string>>): string =>
+  luaTable(Object.entries(letters).map(([word, letter], i) => [word, JSON.stringify(i === 0 ? '' : letter)]));
+
+const words = (letters: Readonly<Record<string, string>>): string =>
+  luaTable(Object.entries(letters).map(([word, letter], i) => [i === 0 ? '' : letter, JSON.stringify(word)]));
+
 /** Tables that are looked up while a call runs. */
 function lookUps(): string[] {
   const situations = Object.values(SITUATIONS);
@@ -204,6 +227,16 @@ function lookUps(): string[] {
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
     `local BLOCK = ${luaTable(Object.entries(BLOCKS).map(([reason, situation]) => [reason, JSON.stringify(SITUATIONS[situation].letter)]))}`,
     `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
+    `local WORDS = { ${Object.entries({
+      reason: stored(SUSPEND_REASONS),
+      requester: stored(SUSPEND_REQUESTERS),
+      behavior: stored(TIMEOUT_BEHAVIORS),
+      behavior_word: words(TIMEOUT_BEHAVIORS),
+      effect: stored(SIGNAL_EFFECTS),
+      effect_word: words(SIGNAL_EFFECTS),
+    })
+      .map(([name, table]) => `${name} = ${table}`)
+      .join(', ')} }`,
     `local SHAPE = ${luaTable(shapes)}`,
   ];
 }
@@ -216,6 +249,7 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const uses = (called: string): boolean => all.includes(`${called}(`);
   const parts: LuaFile[] = [
     { path: 'core/codec', text: codecFile(executionFacts, uses) + lifeParser(executionFacts) },
+    { path: 'suspension/codec', text: recordCodecFile('waits', waitsFacts, uses) },
     ...RECORD_KINDS.map(([kind]) => ({
       path: `${kind}/codec`,
       text: recordCodecFile(kind, entityNamed(kind).facts, uses),

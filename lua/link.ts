@@ -18,7 +18,10 @@ export interface LuaFile {
 /** Lua allows 200 locals in the body of a library. The rest are those of the files, and built-in functions. */
 const MAX_SHARED_LOCALS = 140;
 
-/** Domains whose shared functions are locals; those of others are members of one local table each. */
+/** The table of the shared functions that are no locals: one for all, since locals are scarce. */
+const COLD = 'cold';
+
+/** Domains whose shared functions are locals; those of others are members of one table. */
 const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 'schedule', 'main']);
 
 /** Members of `ff` that are looked up by name while a call runs. */
@@ -30,7 +33,7 @@ const LOADERS: ReadonlySet<string> = new Set(['loader', 'refilling_loader', 'rec
 /** The text of a loader, from the name of what writes it and what it is given. */
 export type WriteLoader = (writer: string, names: readonly string[]) => string;
 
-const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table']);
+const LIBRARIES: ReadonlySet<string> = new Set(['string', 'math', 'table', 'bit']);
 const GLOBALS: ReadonlySet<string> = new Set([
   'tonumber',
   'tostring',
@@ -66,7 +69,7 @@ function placesOf(files: readonly LuaFile[]): Map<string, string> {
     const domain = domainOf(file.path);
     for (const name of definedIn(file)) {
       if (places.has(name)) throw new Error(`lua: ${file.path} defines ff.${name}, which is defined already`);
-      places.set(name, HOT_DOMAINS.has(domain) ? `ff_${name}` : `${domain}_functions.${name}`);
+      places.set(name, HOT_DOMAINS.has(domain) ? `ff_${name}` : `${COLD}.${name}`);
     }
   }
   return places;

@@ -3,7 +3,7 @@
  * one table that is made in one piece. A loop over names made a table that grew five times.
  */
 import { facetPatterns } from './codec.js';
-import { LONG, type FactTable } from '../model/core/facts.js';
+import { facetsOf, LONG, type FactTable } from '../model/core/facts.js';
 import { snakeCase } from '../model/core/kinds.js';
 import { EXTRAS, FIELDS, SPILLED, type RecordLayout } from './layout.js';
 
@@ -64,7 +64,13 @@ export function lifeParser(table: FactTable): string {
 const EVERYTHING = '*';
 
 const everyName = (table: FactTable): string[] =>
-  [...Object.keys(table).filter((facet) => facet !== 'life' && facet !== LONG), 'tags', 'rules'].map(snakeCase);
+  [
+    ...facetsOf(table)
+      .map(([facet]) => facet)
+      .filter((facet) => facet !== 'life'),
+    'tags',
+    'rules',
+  ].map(snakeCase);
 
 /**
  * The text of a loader of executions. One that refills takes as its third argument a table that it filled before and that

@@ -9,6 +9,7 @@ export type ErrorFamily =
   | 'not_found'
   | 'validation'
   | 'contention'
+  | 'conflict'
   | 'state'
   | 'bug'
   | 'transport'
@@ -127,6 +128,33 @@ export const REJECTIONS = {
     'state',
     true,
     'The lane is being drained and takes no new executions; create it on another lane, or resume the lane.',
+  ),
+  missing_token: entry('validation', false, 'Pass the token that was handed out for the waitpoint.'),
+  invalid_token: entry(
+    'validation',
+    false,
+    'The token is not that of this waitpoint of this execution; use the one that was handed out for it.',
+  ),
+  token_expired: entry(
+    'validation',
+    false,
+    'The key of the token was replaced, and its grace is over; read the token of the waitpoint again.',
+  ),
+  hmac_secret_not_initialized: entry(
+    'validation',
+    false,
+    'The partition has no signing key: install one with rotateWaitpointHmacSecret.',
+  ),
+  rotation_conflict: entry('conflict', false, 'The key id is known with another secret; choose another id.'),
+  execution_not_suspended: entry('state', false, 'It waits for nothing: it went on, or ended, already.'),
+  waitpoint_not_found: entry('contention', false, 'Check the waitpoint id, and that it is of this execution.'),
+  waitpoint_already_exists: entry('conflict', false, 'Mint a new id for every waitpoint.'),
+  waitpoint_closed: entry('state', false, 'What the signal was for is over: the execution went on without it.'),
+  target_not_signalable: entry('state', false, 'The execution has ended: nothing waits for the signal any more.'),
+  signal_limit_exceeded: entry(
+    'validation',
+    false,
+    'The execution took as many signals as it may; wait for fewer, or allow more (`maxSignalsPerExecution`).',
   ),
   cursor_lost: entry(
     'state',

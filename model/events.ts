@@ -9,6 +9,8 @@ import { leaseEvents } from './lease/events.js';
 import { partitionEvents } from './partition/events.js';
 import { readerEvents } from './reader/entity.js';
 import { laneEvents } from './lane/lane.js';
+import { signingEvents } from './signing/entity.js';
+import { suspensionEvents } from './suspension/events.js';
 
 export const EVENTS = {
   ...executionEvents,
@@ -17,6 +19,8 @@ export const EVENTS = {
   ...partitionEvents,
   ...readerEvents,
   ...laneEvents,
+  ...suspensionEvents,
+  ...signingEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

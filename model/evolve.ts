@@ -31,7 +31,7 @@ export const EFFECTS: Readonly<Record<EventType, readonly Effect[]>> = Object.fr
   Object.keys(EVENTS).map((type) => [type, effectsOf(type)]),
 ) as Record<EventType, readonly Effect[]>;
 
-const ALL_BYTES: readonly ByteSlot[] = ['input', 'result'];
+const ALL_BYTES: readonly ByteSlot[] = ['input', 'result', 'secret'];
 const NO_BYTES: readonly ByteSlot[] = [];
 
 /** The bytes of an entity that a recipe drops: all of them with the entity. */

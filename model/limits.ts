@@ -64,6 +64,22 @@ export const LIMITS = {
   /** Readers of the log that a partition knows, and the bytes of their names. */
   maxReaders: 32,
   maxReaderIdBytes: 128,
+  /** Waitpoints of one suspension. */
+  maxWaitpoints: 64,
+  /** Parts of one condition, and satisfiers of one of them. */
+  maxConditionNodes: 256,
+  maxCountedSignals: 10_000,
+  /** Names, sources and keys of signals and waitpoints, bytes. */
+  maxSignalTextBytes: 256,
+  /** Ids of signing keys, their secrets and tokens, bytes. */
+  maxKidBytes: 64,
+  minSecretBytes: 32,
+  maxSecretBytes: 256,
+  maxTokenBytes: 256,
+  /** How long tokens of a key that was current may verify, ms: 366 days. */
+  maxTokenGraceMs: 31_622_400_000,
+  /** Signals of one execution. */
+  maxSignals: 10_000,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;
@@ -95,6 +111,10 @@ export const DEFAULTS = {
   /** Log entries kept per partition (approximately: whole stream nodes are trimmed). */
   logMaxEntries: 100_000,
   pageSize: 100,
+  /** How long tokens of a signing key that was current verify, ms. */
+  tokenGraceMs: 86_400_000,
+  /** How long the sender's key of a signal is known, ms. */
+  signalDedupTtlMs: 86_400_000,
   /** Longest time a call to a server may take, ms. */
   callTimeoutMs: 5_000,
 } as const;

@@ -40,6 +40,14 @@ import { commitReader } from './reader/commit.js';
 import { forgetReader } from './reader/forget.js';
 import { listReaders } from './reader/reads.js';
 import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
+import { deliverApprovalSignal } from './suspension/approve.js';
+import { expireSuspension } from './suspension/expire.js';
+import { describeSuspension, listSignals, observeSignals } from './suspension/reads.js';
+import { resumeExecution } from './suspension/resume.js';
+import { listWaitpointHmacKids, readWaitpointToken } from './signing/reads.js';
+import { rotateWaitpointHmacSecret } from './signing/rotate.js';
+import { deliverSignal } from './suspension/signal.js';
+import { suspendExecution } from './suspension/suspend.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 import { drainLane, pauseLane, readLane, resumeLane } from './lane/state.js';
@@ -87,6 +95,12 @@ export const OPERATIONS = {
   claimResumedExecution,
   reclaimExecution,
   issueGrantAndClaim,
+  suspendExecution,
+  deliverApprovalSignal,
+  resumeExecution,
+  expireSuspension,
+  deliverSignal,
+  rotateWaitpointHmacSecret,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -97,6 +111,11 @@ export const QUERIES = {
   readExecutionContext,
   getExecutionResult,
   getExecutionTags,
+  readWaitpointToken,
+  listWaitpointHmacKids,
+  describeSuspension,
+  observeSignals,
+  listSignals,
   findExecution,
   listExecutions,
   listExecutionSummaries,

@@ -6,6 +6,7 @@ import { idempotencyKeyEntity } from './execution/idempotency.js';
 import type { LoggedEvent } from './events.js';
 import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { readerEntity } from './reader/entity.js';
+import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
@@ -14,6 +15,7 @@ export const ENTITIES = {
   lane: laneEntity,
   idempotency_key: idempotencyKeyEntity,
   reader: readerEntity,
+  signing_key: signingKeyEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;
@@ -53,6 +55,8 @@ export interface Header {
 export interface ByteStore {
   readonly input: Map<string, Uint8Array>;
   readonly result: Map<string, Uint8Array>;
+  /** By signing key. */
+  readonly secret: Map<string, Uint8Array>;
 }
 
 /** State, and what lives beside it: bytes, the log itself, the header. */
@@ -74,7 +78,7 @@ export function emptyHeader(): Header {
 export function emptyPartition(): Partition {
   return {
     state: emptyState(),
-    bytes: { input: new Map(), result: new Map() },
+    bytes: { input: new Map(), result: new Map(), secret: new Map() },
     log: [],
     header: emptyHeader(),
   };

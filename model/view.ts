@@ -6,12 +6,14 @@ import { executionsByDefinition, type ExecutionView } from './execution/view.js'
 import { quarantineByDefinition, type QuarantineView } from './partition/quarantine.js';
 import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
+import { signingByDefinition, type SigningView } from './signing/view.js';
 import type { Partition } from './state.js';
 
 export interface View {
   readonly executions: ExecutionView;
   readonly schedule: ScheduleView;
   readonly log: LogView;
+  readonly signing: SigningView;
   readonly quarantine: QuarantineView;
 }
 
@@ -21,6 +23,7 @@ export function viewByDefinition(partition: Partition): View {
     executions: executionsByDefinition(partition),
     schedule: scheduleByDefinition(partition),
     log: logByDefinition(partition),
+    signing: signingByDefinition(partition),
     quarantine: quarantineByDefinition(),
   };
 }

@@ -107,8 +107,14 @@ function inputError(name: string, error: z.ZodError): EngineError {
   const path = issue?.path.map(String) ?? [];
   const field = bounded(path.join('.') || 'arguments');
   return new EngineError(codeOf(path, issue), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, {
-    detail: { field },
+    detail: { field, ...reasonOf(issue) },
   });
+}
+
+/** What is wrong in words that are part of the contract. */
+function reasonOf(issue: z.core.$ZodIssue | undefined): { readonly reason?: string } {
+  const reason: unknown = issue?.code === 'custom' ? issue.params?.['reason'] : undefined;
+  return typeof reason === 'string' ? { reason: bounded(reason) } : {};
 }
 
 /** A name that a caller made up can be of any length; a message must not be. */

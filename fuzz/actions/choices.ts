@@ -17,6 +17,8 @@ export type Among =
   | 'runnable'
   | 'delayed'
   | 'held'
+  | 'suspended'
+  | 'waited'
   | 'blocked'
   | 'granted'
   | 'terminal'

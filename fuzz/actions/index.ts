@@ -14,6 +14,8 @@ import { leaseActions } from './lease.js';
 import { operatingActions } from './operating.js';
 import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
+import { signingActions, signingReads } from './signing.js';
+import { suspensionActions, suspensionReads } from './suspension.js';
 import type { World } from './world.js';
 
 /** Every generator, by the name of what it does. */
@@ -24,10 +26,20 @@ const GENERATORS = {
   ...operatingActions,
   ...grantActions,
   ...partitionActions,
+  ...suspensionActions,
+  ...signingActions,
   ...laneActions,
 } as const;
 
-const READS: readonly Reads[] = [executionReads, scheduleReads, grantReads, partitionReads, laneReads];
+const READS: readonly Reads[] = [
+  executionReads,
+  scheduleReads,
+  grantReads,
+  partitionReads,
+  laneReads,
+  suspensionReads,
+  signingReads,
+];
 
 type Drawn = {
   [Name in keyof typeof GENERATORS]: (typeof GENERATORS)[Name] extends Generator<infer Choices>
@@ -210,6 +222,46 @@ const inTurn: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(drawn('delay'), drawn('operator_claim')) },
 );
 
+/** Work that is suspended, and what becomes of it: signals, time, an operator. */
+const waitingWork: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    create,
+    claim,
+    drawn('suspend'),
+    fc.array(
+      fc.oneof(
+        { weight: 4, arbitrary: drawn('approve') },
+        { weight: 4, arbitrary: drawn('signal') },
+        { weight: 1, arbitrary: drawn('rotate') },
+        { weight: 1, arbitrary: drawn('resume') },
+        { weight: 1, arbitrary: drawn('expire_suspension') },
+        { weight: 1, arbitrary: drawn('hold') },
+        { weight: 1, arbitrary: drawn('cancel') },
+        { weight: 1, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
+        { weight: 1, arbitrary: drawn('due') },
+      ),
+      { minLength: 1, maxLength: 6 },
+    ),
+    fc.boolean(),
+    fc.constantFrom(0, 0, 1, 700),
+  )
+  .map(([work, claimed, suspended, rest, isOver, offsetMs]): Action[] => [
+    { ...work, delay: null },
+    { ...claimed, wants: { among: 'claimable', index: 5 }, minPriority: null, kinds: null, ahead: false },
+    {
+      ...suspended,
+      owner: holder(5),
+      ...(isOver ? { timeout: { from: 'now', index: 0, offsetMs } } : {}),
+    },
+    ...(isOver
+      ? ([
+          { do: 'time', to: { from: 'now', index: 0, offsetMs } },
+          { do: 'expire_suspension', pick: { among: 'suspended', index: 0 } },
+        ] as const)
+      : []),
+    ...rest,
+  ]);
+
 /** An action, and now and then the same call again at once, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
@@ -217,6 +269,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: late },
   { weight: 1, arbitrary: twice },
   { weight: 1, arbitrary: inTurn },
+  { weight: 1, arbitrary: waitingWork },
 );
 
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */

@@ -40,6 +40,8 @@ const MATCHES: Record<Among, (execution: ReadonlyExecution) => boolean> = {
   runnable: ({ situation }) => isRunnable(situation),
   delayed: ({ situation }) => isDelayed(situation),
   held: isHeld,
+  suspended: ({ situation }) => situation === 'suspended',
+  waited: ({ waiting }) => waiting !== undefined,
   blocked: ({ situation }) => isBlocked(situation),
   granted: isGranted,
   terminal: ({ situation }) => isTerminal(situation),

@@ -36,6 +36,7 @@ export function viewOfMoment(
       lanes: () => [],
       tallies: () => new Map(),
     },
+    signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
   };

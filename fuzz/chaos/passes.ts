@@ -21,7 +21,9 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
     purged: count('execution_purged'),
     attemptsTimedOut: events.flatMap((event) => (event.type === 'retry_scheduled' ? [event.executionId] : [])),
     expired: events.flatMap((event) =>
-      event.type === 'execution_expired' ? [{ executionId: event.executionId, expireReason: event.expireReason }] : [],
+      event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout'
+        ? [{ executionId: event.executionId, expireReason: event.expireReason }]
+        : [],
     ),
   };
 }

@@ -75,7 +75,7 @@ function viewOf({ state, log, applier }: Small): View {
   const [first, last] = [log[0], log.at(-1)];
   return viewByDefinition({
     state,
-    bytes: { input: NOTHING, result: NOTHING },
+    bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
     log: log as LoggedEvent[],
     header: {
       generation: first === undefined ? '' : generationOf(first.event.at),

@@ -165,6 +165,7 @@ function ff.apply.execution_failed(call, execution, failure_category, failure_re
 end
 
 function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
+  if execution.suspension then ff.close_suspension(call, execution.suspension, 'cancelled', '', '') end
   ff.finish(call, execution, SITUATION.cancelled, purge_at, purge_text,
     FIELD.ending, ff.ending_text(cancelled_by, '', ''),
     FIELD.cancellation_reason, ff.fit(execution.key, FIELD.cancellation_reason, cancellation_reason))
@@ -173,6 +174,7 @@ function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellatio
 end
 
 function ff.apply.execution_expired(call, execution, reason, purge_at, purge_text)
+  if execution.suspension then ff.close_suspension(call, execution.suspension, 'expired:' .. reason, '', '') end
   fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
   ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
 end
@@ -289,6 +291,7 @@ function ff.apply.execution_purged(call, execution)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
+  if ff.has_waited(execution) then command('UNLINK', key .. SUFFIX.waits) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

@@ -148,3 +148,12 @@ function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   ff.enqueue(execution)
   ff.set_timer(call, execution)
 end
+
+-- Makes an execution wait for what satisfies its condition; `timeout_at` is a text. What follow are further fields and values.
+function ff.suspend(call, execution, timeout_at, remaining_ms, ...)
+  if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
+  ff.note_extra(execution, FIELD.pause)
+  execution.next_attempt = NEXT.resume
+  disown(execution, ff.become(call, execution, SITUATION.suspended, timeout_at), '', remaining_ms, ...)
+  ff.set_timer(call, execution)
+end

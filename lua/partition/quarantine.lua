@@ -64,7 +64,7 @@ end
 function ff.apply.execution_dropped(call, name, id, execution, requested_by, reason)
   local key = call.base .. id
   forget(call, id, execution)
-  command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input)
+  command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), name)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)

@@ -34,6 +34,10 @@ function ff.due.execution(call, id, jitter)
     step.apply, step.a, step.b, step.c = ff.timed_out(call, execution, kind, jitter_of(id, jitter))
     return step
   end
+  if kind == 'suspension' then
+    step.apply, step.a, step.b = ff.suspension_timeout(call, execution)
+    return step
+  end
   ff.check_queue_of(call, execution)
   step.apply = ff.apply[EVENT_OF[kind]]
   return step
@@ -130,11 +134,13 @@ end
 -- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
 local function reply_of(steps, broken)
   local counts = { delay = 0, lease = 0, grant = 0, purge = 0 }
-  local timed_out, expired, others = {}, {}, {}
+  local timed_out, expired, suspended, others = {}, {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]
     if step.of_other then
       others[step.of_other] = (others[step.of_other] or 0) + 1
+    elseif step.kind == 'suspension' then
+      suspended[#suspended + 1] = step.entity.id
     elseif counts[step.kind] then
       counts[step.kind] = counts[step.kind] + 1
     elseif step.apply == ff.apply.retry_scheduled then
@@ -151,7 +157,8 @@ local function reply_of(steps, broken)
     tally[#tally + 1] = kind
     tally[#tally + 1] = ff.digits(count)
   end
-  return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.purge, timed_out, expired, tally, aside }
+  return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.purge, timed_out, expired, suspended,
+    tally, aside }
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner)

@@ -38,6 +38,7 @@ end
 -- Needs rules and bounds loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
+  if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
   local is_plain = execution.rules == '' and execution.bounds == ''
   if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
   local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.settings.retention_ms

@@ -12,6 +12,8 @@ function ff.next_timer(execution)
     kind, at = 'delay', tonumber(execution.due_at)
   elseif ff.is_terminal(situation) then
     return nil
+  elseif situation == SITUATION.suspended then
+    kind, at = 'suspension', tonumber(execution.due_at)
   end
   -- A grant is good up to and including its last millisecond.
   local grant_until = tonumber(execution.grant_expires_at)

@@ -130,3 +130,10 @@ export function factsOf(table: FactTable): ReadonlyMap<string, Fact> {
 
 /** The facet whose facts are each kept by themselves. */
 export const LONG = 'long';
+
+/** The facet whose facts are kept beside the record, in a form of their own. */
+export const BESIDE = 'beside';
+
+/** The facets of a table that are texts of the record. */
+export const facetsOf = (table: FactTable): [string, Facet][] =>
+  Object.entries(table).filter(([facet]) => facet !== LONG && facet !== BESIDE);

@@ -88,6 +88,28 @@ export const idempotencyKey = z.string().refine((text) => text === '' || isLabel
 });
 export const reason = text(LIMITS.maxReasonBytes);
 export const progressMessage = text(LIMITS.maxProgressMessageBytes);
+/** A label that can be empty, where an empty one is refused in other words. */
+export const looseLabel = z.string().refine((value) => value === '' || isLabel(value, LIMITS.maxSignalTextBytes), {
+  error: `must be at most ${LIMITS.maxSignalTextBytes} bytes of well-formed text without control characters`,
+});
+/** A label of a signal: its name, its category, its source, its sender's key. */
+export const signalText = label(LIMITS.maxSignalTextBytes);
+/** The name of a signal. Those that begin with two underscores are the engine's own. */
+export const signalName = signalText.refine((name) => !name.startsWith('__'), { error: 'must not begin with "__"' });
+/** The id of a signing key: a name, which is all that stands before the colon of its tokens. */
+export const kid = name(LIMITS.maxKidBytes);
+/** A secret by which tokens are signed. */
+export const secret = z.custom<Uint8Array>(
+  (value) =>
+    value instanceof Uint8Array &&
+    value.byteLength >= LIMITS.minSecretBytes &&
+    value.byteLength <= LIMITS.maxSecretBytes,
+  { error: `must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes` },
+);
+/** A token as it was handed out, or what is taken for one. */
+export const token = text(LIMITS.maxTokenBytes);
+/** A UUID that is stored as it is. */
+export const plainUuid = z.string().refine(isUuid, { error: 'must be a lower-case UUID with hyphens' });
 /** A failure category: a label without comma, so that lists of them can be joined. */
 export const category = label(LIMITS.maxCategoryBytes).refine((value) => !value.includes(',') && !value.includes('|'), {
   error: 'must not contain "," or "|"',

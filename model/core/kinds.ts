@@ -58,6 +58,9 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
   }
 }
 
+/** Sizes of which bytes of every kind may have one: secrets cannot be empty. */
+const SIZES = [0, 64] as const;
+
 function kindOf(schema: z.ZodType): FieldKind {
   const form = wireFormOf(schema);
   if (form !== undefined) return { kind: 'form', form };
@@ -84,7 +87,7 @@ function kindOf(schema: z.ZodType): FieldKind {
     }
     case 'custom':
       // A check written by hand says nothing of its type: ask it.
-      if (schema.safeParse(new Uint8Array(0)).success) return { kind: 'bytes' };
+      if (SIZES.some((size) => schema.safeParse(new Uint8Array(size)).success)) return { kind: 'bytes' };
       return schema.safeParse(1).success ? { kind: 'number' } : { kind: 'text' };
     default:
       throw new TypeError(`No wire form for a schema of type ${definition.type}.`);

@@ -81,8 +81,8 @@ export type KeyReference =
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;
 
-/** Bytes of an execution that live beside its facts. */
-export type ByteSlot = 'input' | 'result';
+/** Bytes of an execution, or of a signing key, that live beside its facts. */
+export type ByteSlot = 'input' | 'result' | 'secret';
 
 /** Work of one kind, as far as its takers must know. */
 export interface OfferedWork {

@@ -3,12 +3,13 @@ import { entity } from '../core/entity.js';
 import { grantRecipes } from '../grant/recipes.js';
 import { leaseRecipes } from '../lease/recipes.js';
 import { nextTimerAt } from '../schedule/timers.js';
+import { suspensionRecipes } from '../suspension/recipes.js';
 import { EXECUTION, executionFacts, type ReadonlyExecution } from './facts.js';
 import { executionRecipes } from './recipes.js';
 
 export const executionEntity = entity({
   subject: EXECUTION,
   facts: executionFacts,
-  recipes: { ...executionRecipes, ...leaseRecipes, ...grantRecipes },
+  recipes: { ...executionRecipes, ...leaseRecipes, ...grantRecipes, ...suspensionRecipes },
   timerOf: (execution: ReadonlyExecution) => nextTimerAt(execution),
 });

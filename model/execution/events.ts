@@ -6,7 +6,7 @@ import type { ExecutionPolicy } from './policy.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
 /** Why time ended an execution, and the letter under which that is logged. */
-export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd' } as const;
+export const EXPIRE_REASONS = { attempt_timeout: 'a', execution_deadline: 'd', suspension_timeout: 's' } as const;
 export type ExpireReason = keyof typeof EXPIRE_REASONS;
 
 /** Reasons of a block are logged under the letters of their situations. */

@@ -7,7 +7,6 @@ import * as field from '../core/fields.js';
 import { accept, operation } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
-import { EXPIRE_REASONS } from './events.js';
 import { isTerminal } from './situation.js';
 import { timedOut, timeoutOf } from './timeouts.js';
 
@@ -15,7 +14,8 @@ export const expireExecution = operation({
   name: 'expireExecution',
   args: z.object({
     executionId: field.executionId,
-    expireReason: field.wordOf(EXPIRE_REASONS),
+    /** A suspension that is over is `expireSuspension`'s. */
+    expireReason: z.enum(['attempt_timeout', 'execution_deadline']),
     /** Factor for a policy with jitter, drawn by the caller. */
     jitter: field.unitFactor.optional(),
   }),

@@ -5,6 +5,7 @@
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
+import { SUSPEND_REASONS, type Waiting } from '../suspension/facts.js';
 import type { ExecutionPolicy } from './policy.js';
 import { NEXT_ATTEMPTS, SITUATIONS } from './situation.js';
 
@@ -120,6 +121,10 @@ export const executionFacts = fact.factTable({
     progressPct: fact.optionalNumber(),
     progressUpdatedAt: fact.optionalNumber(),
   },
+  pause: {
+    /** Why its worker suspended it last. */
+    suspendReason: fact.choice(SUSPEND_REASONS),
+  },
   ending: {
     cancelledBy: fact.optionalText(),
     /** Size of the result, bytes; unset when the execution completed without one. */
@@ -140,6 +145,10 @@ export const executionFacts = fact.factTable({
     blockingDetail: fact.words(),
     progressMessage: fact.optionalText(),
     leaseRevokeReason: fact.ofOwner(fact.words()),
+  },
+  beside: {
+    /** What it waits for, and waited for: see `model/suspension/facts.ts`. Nothing when it never did. */
+    waiting: fact.tree<Waiting>(),
   },
 });
 

@@ -34,7 +34,7 @@ const PUBLIC_STATES: Readonly<Record<Exclude<StateVector['terminalOutcome'], 'no
 /** The public state as a function of three dimensions (spec 01 section 3.9). */
 function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: StateVector): PublicState {
   if (terminalOutcome !== 'none') return PUBLIC_STATES[terminalOutcome];
-  if (lifecyclePhase === 'active') return 'active';
+  if (lifecyclePhase === 'active' || lifecyclePhase === 'suspended') return lifecyclePhase;
   if (eligibilityState === 'blocked_by_budget' || eligibilityState === 'blocked_by_quota') return 'rate_limited';
   return eligibilityState === 'not_eligible_until_time' ? 'delayed' : 'waiting';
 }
@@ -48,6 +48,14 @@ const BLOCKED_BY: Readonly<Partial<Record<EligibilityState, BlockReason>>> = {
 };
 const isBlockReason = (reason: BlockingReason): reason is BlockReason => Object.hasOwn(BLOCKS, reason);
 
+/** Whether what is blocked says by what. */
+function isBlockedAsNamed({ eligibilityState, blockingReason }: StateVector): boolean {
+  return (
+    BLOCKED_BY[eligibilityState] === (isBlockReason(blockingReason) ? blockingReason : undefined) &&
+    (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator')
+  );
+}
+
 /** Whether the seven dimensions agree with each other (spec 01 invariants 1 to 7). */
 function isLegalVector(vector: StateVector): boolean {
   const { lifecyclePhase, ownershipState, eligibilityState, terminalOutcome, attemptState, blockingReason } = vector;
@@ -59,9 +67,9 @@ function isLegalVector(vector: StateVector): boolean {
     (lifecyclePhase === 'runnable') === (eligibilityState !== 'not_applicable') &&
     (lifecyclePhase === 'terminal') === (terminalOutcome !== 'none') &&
     (blockingReason === 'waiting_for_retry_backoff') === (waits && attemptState === 'pending_retry_attempt') &&
-    (blockingReason === 'waiting_for_delay') === (waits && attemptState !== 'pending_retry_attempt') &&
-    BLOCKED_BY[eligibilityState] === (isBlockReason(blockingReason) ? blockingReason : undefined) &&
-    (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator') &&
+    (blockingReason === 'waiting_for_delay' || blockingReason === 'waiting_for_resume_delay') ===
+      (waits && attemptState !== 'pending_retry_attempt') &&
+    (lifecyclePhase === 'suspended' || isBlockedAsNamed(vector)) &&
     (blockingReason === 'none') === (ownershipState === 'leased' || lifecyclePhase === 'terminal') &&
     (blockingReason === 'waiting_for_worker') ===
       (eligibilityState === 'eligible_now' || (lifecyclePhase === 'active' && ownershipState !== 'leased')) &&
@@ -121,18 +129,25 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) => isLegalVector(stateVector(it)) && ownershipIsNamed(it),
   },
   {
-    name: 'a time belongs to every situation but ready, blocked and, when it is kept for good, terminal',
+    name: 'a time belongs to every situation but ready, blocked and, when it lasts for good, suspended or terminal',
     holds: (it) =>
-      isTerminal(it.situation) || (it.dueAt === undefined) === (it.situation === 'ready' || isBlocked(it.situation)),
+      isTerminal(it.situation) ||
+      it.situation === 'suspended' ||
+      (it.dueAt === undefined) === (it.situation === 'ready' || isBlocked(it.situation)),
   },
   {
     name: 'a delay is kept while it is waited for, and no longer',
     holds: (it) => it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
   },
   {
-    name: 'an interrupted attempt waits only while ready, delayed or blocked',
+    name: 'an interrupted attempt waits only while suspended, ready, delayed or blocked',
     holds: (it) =>
-      it.nextAttempt !== 'resume' || it.situation === 'ready' || it.situation === 'delayed' || isBlocked(it.situation),
+      it.nextAttempt !== 'resume' ||
+      it.situation === 'suspended' ||
+      it.situation === 'ready' ||
+      it.situation === 'delayed' ||
+      it.situation === 'resume_delay' ||
+      isBlocked(it.situation),
   },
   {
     name: 'a retry waits only in backoff, ready or blocked',
@@ -411,6 +426,8 @@ export const executionRules: readonly LogRule[] = [
     name: 'an execution expires when its attempt or its deadline is due',
     holds({ event, past }) {
       if (event.type !== 'execution_expired' || past === undefined) return true;
+      // What was due was its suspension, which the entry before this one closed.
+      if (event.expireReason === 'suspension_timeout') return past.ownership === 'none';
       const dueAt = event.expireReason === 'execution_deadline' ? past.executionDeadlineAt : past.attemptTimeoutAt;
       return dueAt !== undefined && event.at >= dueAt;
     },
@@ -472,4 +489,5 @@ const OF_OWNERS: ReadonlySet<string> = new Set([
   'execution_failed',
   'retry_scheduled',
   'execution_delayed',
+  'execution_suspended',
 ]);

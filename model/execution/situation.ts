@@ -4,6 +4,7 @@
  * written down, and every dimension is a lookup. Rows of domains to come are here as data, marked reserved: no
  * operation leads to them yet.
  */
+import type { SuspendReason } from '../suspension/facts.js';
 import type { ActiveExecution, ReadonlyExecution } from './facts.js';
 
 export type LifecyclePhase = 'runnable' | 'active' | 'suspended' | 'terminal';
@@ -29,6 +30,9 @@ export type BlockingReason =
   | 'waiting_for_quota'
   | 'waiting_for_capable_worker'
   | 'waiting_for_signal'
+  | 'waiting_for_approval'
+  | 'waiting_for_callback'
+  | 'waiting_for_tool_result'
   | 'paused_by_policy'
   | 'paused_by_operator';
 export type TerminalOutcome = 'none' | 'success' | 'failed' | 'cancelled' | 'expired' | 'skipped';
@@ -116,7 +120,7 @@ export const SITUATIONS = {
   /** Waits until its next try is due (R4). */
   retry_backoff: runnable('b', 'not_eligible_until_time', 'waiting_for_retry_backoff', 'delayed'),
   /** Was resumed, and waits until its resume policy lets it go on (R5). */
-  resume_delay: reserved(runnable('s', 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed')),
+  resume_delay: runnable('s', 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed'),
   /** Waits for executions that it depends on (R6). */
   blocked_dependencies: reserved(runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children')),
   /** Waits for a budget (R7). */
@@ -134,10 +138,10 @@ export const SITUATIONS = {
   /** An operator took the lease away; waits to be reclaimed (A3). */
   lease_revoked: active('v', 'lease_revoked', 'waiting_for_worker'),
   /** Waits for signals (S1). */
-  suspended: reserved({
+  suspended: {
     ...runnable('u', 'not_applicable', 'waiting_for_signal', 'suspended'),
     phase: 'suspended',
-  }),
+  },
   completed: terminal('C', 'success', 'completed'),
   failed: terminal('F', 'failed', 'failed'),
   cancelled: terminal('X', 'cancelled', 'cancelled'),
@@ -203,10 +207,24 @@ const PENDING: Record<NextAttempt, AttemptState> = {
   replay: 'pending_replay_attempt',
 };
 
-type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount' | 'heldAt'>;
+type Placed = Pick<ReadonlyExecution, 'situation' | 'nextAttempt' | 'totalAttemptCount' | 'heldAt'> &
+  Partial<Pick<ReadonlyExecution, 'suspendReason'>>;
 
 /** What an operator's hold makes of work that could be claimed without it (R11). Other situations keep their vector. */
 const HELD = { eligibility: 'blocked_by_operator', blocking: 'paused_by_operator' } as const;
+
+/** What a suspended execution waits for, by the reason that its worker gave (spec 01 section 3.6). */
+const WAITS_FOR: Readonly<Record<SuspendReason, BlockingReason>> = {
+  waiting_for_signal: 'waiting_for_signal',
+  waiting_for_approval: 'waiting_for_approval',
+  waiting_for_callback: 'waiting_for_callback',
+  waiting_for_tool_result: 'waiting_for_tool_result',
+  waiting_for_operator_review: 'paused_by_operator',
+  manual_pause: 'paused_by_operator',
+  paused_by_policy: 'paused_by_policy',
+  paused_by_budget: 'waiting_for_budget',
+  step_boundary: 'waiting_for_signal',
+};
 
 /** The seven dimensions of an execution's state. */
 export function stateVector(execution: Placed): StateVector {
@@ -216,7 +234,8 @@ export function stateVector(execution: Placed): StateVector {
     lifecyclePhase: row.phase,
     ownershipState: row.ownership,
     eligibilityState: eligibility,
-    blockingReason: blocking,
+    blockingReason:
+      execution.situation === 'suspended' ? WAITS_FOR[execution.suspendReason ?? 'waiting_for_signal'] : blocking,
     terminalOutcome: row.outcome,
     attemptState: attemptState(execution, row),
     publicState: row.publicState,

@@ -6,8 +6,10 @@ import { namingOf, type ReadonlyExecution } from './facts.js';
 import { retryOf } from './retry.js';
 import { isActiveSituation } from './situation.js';
 
+type TimeoutReason = Exclude<ExpireReason, 'suspension_timeout'>;
+
 /** The time at which the execution is over for a reason; nothing when it cannot be. */
-export function timeoutOf(execution: ReadonlyExecution, reason: ExpireReason): number | undefined {
+export function timeoutOf(execution: ReadonlyExecution, reason: TimeoutReason): number | undefined {
   if (reason === 'execution_deadline') return execution.executionDeadlineAt;
   return isActiveSituation(execution.situation) ? execution.attemptTimeoutAt : undefined;
 }
@@ -15,7 +17,7 @@ export function timeoutOf(execution: ReadonlyExecution, reason: ExpireReason): n
 /** An attempt that timed out is a failure and may be retried; the deadline always ends the execution. */
 export function timedOut(
   execution: ReadonlyExecution,
-  reason: ExpireReason,
+  reason: TimeoutReason,
   { now, jitter, retentionMs }: { now: number; jitter: number | undefined; retentionMs: number },
 ): Extract<Event, { type: 'retry_scheduled' | 'execution_expired' }> {
   if (reason === 'attempt_timeout') {

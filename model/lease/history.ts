@@ -56,6 +56,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
       return 'failed_retry_scheduled';
     case 'execution_delayed':
       return 'worker_delay';
+    case 'execution_suspended':
+      return 'suspend';
     case 'execution_expired':
       return `expired:${event.expireReason}`;
     case 'lease_released':
@@ -77,6 +79,9 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'tags_set':
     case 'execution_blocked':
     case 'execution_unblocked':
+    case 'signal_accepted':
+    case 'suspension_closed':
+    case 'suspension_escalated':
     case 'execution_replayed':
     case 'execution_purged':
     case 'execution_dropped':

@@ -4,6 +4,8 @@ import { isActive } from '../execution/situation.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isAcquisition, type LogRule, type OwnershipChange, type Tally } from '../specification/replay.js';
+import { SUSPENSION_TIMEOUT } from '../suspension/timeout.js';
+import type { EventNamed } from '../events.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../schedule/reclaim-cap.js';
 
 const owned = ({ currentLeaseId, currentWorkerId, currentWorkerInstanceId }: ReadonlyExecution): number =>
@@ -102,6 +104,7 @@ const WORKS: ReadonlySet<string> = new Set<string>([
   'execution_failed',
   'retry_scheduled',
   'execution_delayed',
+  'execution_suspended',
 ]);
 
 /** What may lie between two acquisitions (spec 05 invariant 22). */
@@ -112,6 +115,13 @@ const SUCCESSIONS: ReadonlySet<string> = new Set<string>([
   'expired,released',
   'revoked,released',
 ]);
+
+/** By which an owner parks its attempt. */
+const PARKS: ReadonlySet<string> = new Set<string>(['lease_released', 'execution_delayed', 'execution_suspended']);
+
+/** Whether time ended a suspension, for which nobody is the owner. */
+const endsSuspension = ({ ownership }: Tally, { failureCategory }: EventNamed<'execution_failed'>): boolean =>
+  ownership === 'none' && failureCategory === SUSPENSION_TIMEOUT;
 
 const lastChange = ({ changes }: Tally): OwnershipChange | undefined => changes.at(-1);
 
@@ -183,6 +193,7 @@ export const leaseRules: readonly LogRule[] = [
         case 'progress_updated':
         case 'execution_completed':
         case 'execution_delayed':
+        case 'execution_suspended':
         case 'lease_released':
           return past !== undefined && inForce(past, event.at);
         case 'retry_scheduled':
@@ -190,7 +201,10 @@ export const leaseRules: readonly LogRule[] = [
         case 'execution_failed':
           return (
             past !== undefined &&
-            (inForce(past, event.at) || past.ownership === 'expired' || past.ownership === 'revoked')
+            (inForce(past, event.at) ||
+              past.ownership === 'expired' ||
+              past.ownership === 'revoked' ||
+              endsSuspension(past, event))
           );
         default:
           return true;
@@ -209,6 +223,7 @@ export const leaseRules: readonly LogRule[] = [
     name: 'a lost execution fails only at the reclaim cap',
     holds({ event, past }) {
       if (event.type !== 'execution_failed' || past === undefined || past.ownership === 'held') return true;
+      if (endsSuspension(past, event)) return true;
       // Where its policy says nothing, a caller of reclaimExecution may say less than the default.
       const cap = past.created.policy?.maxReclaimCount ?? 0;
       return event.failureCategory === MAX_RECLAIMS_EXCEEDED && past.reclaims >= cap;
@@ -235,11 +250,10 @@ export const leaseRules: readonly LogRule[] = [
     name: 'a parked attempt keeps the rest of its time, and gets it back',
     holds({ event, past }) {
       if (past === undefined) return true;
-      if (event.type === 'lease_released' || event.type === 'execution_delayed') {
+      if (PARKS.has(event.type)) {
         const { attemptTimeoutAt: endsAt, remainingMs } = past;
-        return (
-          event.attemptTimeoutRemainingMs === (endsAt === undefined ? remainingMs : Math.max(0, endsAt - event.at))
-        );
+        const kept = (event as EventNamed<'execution_delayed'>).attemptTimeoutRemainingMs;
+        return kept === (endsAt === undefined ? remainingMs : Math.max(0, endsAt - event.at));
       }
       if (event.type === 'attempt_begun') return event.attemptTimeoutAt === event.at + (past.remainingMs ?? Number.NaN);
       if (!isAcquisition(event)) return true;

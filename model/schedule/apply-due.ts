@@ -10,7 +10,6 @@ import * as field from '../core/fields.js';
 import { acceptAll, operation, type Applier } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
-import { EXPIRE_REASONS, type ExpireReason } from '../execution/events.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { eventsOf, type DueEntity } from './due.js';
@@ -27,7 +26,11 @@ const applied = z.object({
   /** Executions whose attempt ran out of time; another one follows. */
   attemptsTimedOut: z.array(field.executionId),
   /** Executions that time ended, and why. */
-  expired: z.array(z.object({ executionId: field.executionId, expireReason: field.wordOf(EXPIRE_REASONS) })),
+  expired: z.array(
+    z.object({ executionId: field.executionId, expireReason: z.enum(['attempt_timeout', 'execution_deadline']) }),
+  ),
+  /** Executions whose suspension ran out of time, whatever came of it. */
+  suspensionsTimedOut: z.array(field.executionId),
   /** How many entities of other kinds than executions had something due, by kind. */
   others: z.record(z.string(), field.count),
   /** Entities whose records could not be read: they are in quarantine. `<kind>:<id>`. */
@@ -92,6 +95,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     purged: 0,
     attemptsTimedOut: [] as string[],
     expired: [] as AppliedOutcome['expired'],
+    suspensionsTimedOut: [] as string[],
     others: othersAmong(due),
     setAside: [],
     nextDueAt: undefined,
@@ -102,7 +106,9 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     else if (event.type === 'grant_lapsed') outcome.grantsLapsed++;
     else if (event.type === 'execution_purged') outcome.purged++;
     else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
-    else if (event.type === 'execution_expired') {
+    else if (event.type === 'suspension_escalated' || event.type === 'suspension_closed') {
+      outcome.suspensionsTimedOut.push(event.executionId);
+    } else if (event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout') {
       outcome.expired.push({ executionId: event.executionId, expireReason: event.expireReason });
     }
   }
@@ -135,9 +141,10 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   for (let i = 0; i + 1 < pairs.length; i += 2) {
     expired.push({
       executionId: executionIdIn(partition, pairs[i] as string),
-      expireReason: pairs[i + 1] as ExpireReason,
+      expireReason: pairs[i + 1] as AppliedOutcome['expired'][number]['expireReason'],
     });
   }
+  const suspensionsTimedOut = answer.texts().map((id) => executionIdIn(partition, id));
   const tally = answer.texts();
   const others: Record<string, number> = {};
   for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);
@@ -150,6 +157,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
     purged,
     attemptsTimedOut,
     expired,
+    suspensionsTimedOut,
     others,
     setAside,
     nextDueAt,

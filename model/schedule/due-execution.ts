@@ -3,11 +3,13 @@ import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { timedOut } from '../execution/timeouts.js';
 import { memberOf } from '../ids.js';
+import { suspensionTimeout } from '../suspension/timeout.js';
 import type { DueContext } from './due.js';
 import { nextTimer } from './timers.js';
 
 /** What is due for an execution whose timer has come. */
 export function dueOfExecution(execution: ReadonlyExecution, context: DueContext): readonly Event[] {
+  if (nextTimer(execution)?.kind === 'suspension') return suspensionTimeout(execution, context);
   return [dueEvent(execution, context)];
 }
 

@@ -33,9 +33,14 @@ const MAX_LOOKED_AT = 256;
 
 export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
   {
-    name: 'nothing is stuck: what has not ended can be claimed, has a timer, or is held or blocked by somebody',
+    name: 'nothing is stuck: what has not ended can be claimed, has a timer, waits for signals, or is held or blocked by somebody',
     holds: (it) =>
-      isTerminal(it.situation) || isQueued(it) || nextTimer(it) !== undefined || isHeld(it) || isBlocked(it.situation),
+      isTerminal(it.situation) ||
+      isQueued(it) ||
+      nextTimer(it) !== undefined ||
+      it.situation === 'suspended' ||
+      isHeld(it) ||
+      isBlocked(it.situation),
   },
   {
     name: 'a timer is armed for every time that matters',

@@ -6,7 +6,7 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isActiveSituation, isDelayed, isGranted, isTerminal } from '../execution/situation.js';
 
-export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'grant' | 'delay' | 'lease';
+export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'grant' | 'delay' | 'lease' | 'suspension';
 
 export interface Timer {
   readonly kind: TimerKind;
@@ -20,7 +20,9 @@ export function nextTimerAt(execution: ReadonlyExecution): number | undefined {
   let at = execution.executionDeadlineAt;
   if (isActiveSituation(situation)) at = earlier(at, execution.attemptTimeoutAt);
   if (isGranted(execution)) at = earlier(at, lapseOf(execution));
-  return situation === 'running' || isDelayed(situation) ? earlier(at, execution.dueAt) : at;
+  return situation === 'running' || isDelayed(situation) || situation === 'suspended'
+    ? earlier(at, execution.dueAt)
+    : at;
 }
 
 /**
@@ -35,6 +37,7 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
     return { kind: 'attempt_timeout', at };
   }
   if (isGranted(execution) && lapseOf(execution) === at) return { kind: 'grant', at };
+  if (execution.situation === 'suspended') return { kind: 'suspension', at };
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }
 

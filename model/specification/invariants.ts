@@ -15,6 +15,8 @@ import { transitionTime } from '../execute.js';
 import { MAX_CLOCK_LEAD_MS } from '../limits.js';
 import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
+import { signingInvariants } from '../signing/invariants.js';
+import { suspensionInvariants, suspensionRules } from '../suspension/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
 
 const ENTRY_RULES: readonly EntryRule[] = [
@@ -31,7 +33,7 @@ const ENTRY_RULES: readonly EntryRule[] = [
 /** Every rule over the log. */
 const LOG_RULES: Rules = {
   entries: ENTRY_RULES,
-  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules],
+  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules, ...suspensionRules],
 };
 
 function asked({ name, ofTime = false, holds }: ExecutionInvariant): Invariant {
@@ -116,9 +118,14 @@ export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
   ...readerInvariants,
-  ...[...executionInvariants, ...leaseInvariants, ...grantInvariants, ...scheduleInvariants].map((invariant) =>
-    'holds' in invariant ? asked(invariant) : invariant,
-  ),
+  ...signingInvariants,
+  ...[
+    ...executionInvariants,
+    ...leaseInvariants,
+    ...grantInvariants,
+    ...scheduleInvariants,
+    ...suspensionInvariants,
+  ].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
     name,
     check: (world: World) => world.replay.faults.get(name),

@@ -45,6 +45,8 @@ export interface Tally {
   tags: Readonly<Record<string, string>>;
   /** The time at which the execution is over. */
   executionDeadlineAt: number | undefined;
+  /** The suspension that is open, and when it is over. */
+  suspension: { readonly dueAt: number | undefined } | undefined;
   /** Whether a scheduler keeps it out of its queue. */
   blocked: boolean;
   /** Whether an operator keeps it from being claimed. */
@@ -196,6 +198,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     priority: created.priority,
     tags: created.tags,
     executionDeadlineAt: created.executionDeadlineAt,
+    suspension: undefined,
     blocked: false,
     held: false,
     grant: undefined,
@@ -260,6 +263,18 @@ function count(tally: Tally, event: ExecutionEvent): void {
       tally.changes.push(tally.ownership);
       tally.next = 'reclaim';
       return;
+    case 'execution_suspended':
+      park(tally, 'resume');
+      tally.remainingMs = event.attemptTimeoutRemainingMs;
+      tally.suspension = { dueAt: event.timeoutAt };
+      return;
+    case 'suspension_closed':
+      tally.suspension = undefined;
+      tally.delayUntil = event.delayUntil;
+      return;
+    case 'suspension_escalated':
+      tally.suspension = { dueAt: undefined };
+      return;
     case 'lease_released':
     case 'execution_delayed':
       if (event.type === 'lease_released') tally.releases += 1;
@@ -284,6 +299,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
       tally.ownership = 'none';
       tally.held = false;
       tally.blocked = false;
+      tally.suspension = undefined;
       return;
     case 'execution_replayed':
       replayed(tally, event);
@@ -307,6 +323,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
       return;
     case 'grant_lapsed':
     case 'progress_updated':
+    case 'signal_accepted':
     case 'execution_created':
     case 'execution_purged':
     case 'execution_dropped':

@@ -36,6 +36,8 @@ export function isEnd(state: PublicState): state is Ended['kind'] {
   return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
 }
 
+const REASONS = ['attempt_timeout', 'execution_deadline', 'suspension_timeout'] as const;
+
 function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | undefined): Ended {
   const { executionId } = info;
   switch (kind) {
@@ -49,7 +51,7 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
       return {
         kind,
         executionId,
-        reason: info.failureReason === 'attempt_timeout' ? 'attempt_timeout' : 'execution_deadline',
+        reason: REASONS.find((reason) => reason === info.failureReason) ?? 'execution_deadline',
       };
   }
 }

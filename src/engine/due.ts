@@ -26,8 +26,18 @@ type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 
 /** Units of work that a pass took. */
 function unitsOf(applied: Applied): number {
-  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, others, setAside } = applied;
-  const named = attemptsTimedOut.length + expired.length + setAside.length;
+  const {
+    promoted,
+    leasesExpired,
+    grantsLapsed,
+    purged,
+    attemptsTimedOut,
+    expired,
+    suspensionsTimedOut,
+    others,
+    setAside,
+  } = applied;
+  const named = attemptsTimedOut.length + expired.length + suspensionsTimedOut.length + setAside.length;
   const ofOthers = Object.values(others).reduce((sum, count) => sum + count, 0);
   return promoted + leasesExpired + grantsLapsed + named + ofOthers + purged * PURGE_UNITS;
 }

@@ -18,7 +18,7 @@ export type News =
   | {
       readonly kind: 'expired';
       readonly executionId: string;
-      readonly reason: 'attempt_timeout' | 'execution_deadline';
+      readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout';
     }
   /** The attempt ran out of time; another one follows. */
   | { readonly kind: 'attempt_timeout'; readonly executionId: string };

@@ -29,6 +29,7 @@ import {
 import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
+import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
@@ -116,6 +117,8 @@ export class IndexedStore implements Store {
   ) {
     this.log = new BoundedLog(logMaxEntries);
     this.view = {
+      // A partition has a few keys.
+      signing: signingByDefinition(this.partition),
       executions: this.executionView(),
       schedule: this.scheduleView(),
       log: this.logView(),
@@ -164,6 +167,7 @@ export class IndexedStore implements Store {
     if (entity === undefined) return;
     const id = entity[effect.key] as string;
     if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
+    if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
     if (effect.kind === 'reader') this.holdBack();
   }

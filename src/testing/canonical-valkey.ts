@@ -8,12 +8,14 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
 import { trimFloor, type Reader } from '../../model/reader/entity.js';
+import type { SigningKey } from '../../model/signing/entity.js';
 import { isShortId } from '../../model/short-id.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import { openLane, type Lane } from '../../model/lane/lane.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import { decodeTally } from '../valkey/tally.js';
+import { decodeWaits } from '../valkey/waits.js';
 import { decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
 import { base64Of, canonicalCounts, sortedRecord, type CanonicalState } from './canonical.js';
 
@@ -67,6 +69,10 @@ class PartitionReader {
   private readonly shelved = new Map<string, string[]>();
   private readonly shelfLeaves: string[] = [];
   private readonly tallies = new Map<string, Tally>();
+  /** What executions wait for, by id. */
+  private readonly waits = new Map<string, ReadonlyMap<string, string>>();
+  /** Signing keys, and until when each verifies. */
+  private kids: Readonly<Record<string, string>> = {};
   private header: Header = emptyHeader();
   /** How many lanes are paused or draining, as the header says. */
   private statedLanes = 0;
@@ -83,6 +89,12 @@ class PartitionReader {
     // All at once: the client sends the reads of one turn together.
     await Promise.all((await keysUnder(this.client, this.start)).map((key) => this.readKey(key)));
     this.executions.sort((a, b) => compareBytes(a.executionId, b.executionId));
+    for (const [id, fields] of this.waits) {
+      const at = this.executions.findIndex(({ executionId }) => executionId === id);
+      const execution = this.executions[at];
+      if (execution === undefined) this.strays.push(`what ${id} waits for`);
+      else this.executions[at] = { ...execution, waiting: decodeWaits(fields) };
+    }
     this.checkAgreement();
     const known = new Map(this.executions.map((execution) => [execution.executionId, execution]));
     const ids = [...this.leaves].sort(([a], [b]) => compareBytes(a, b)).flatMap(([, members]) => members);
@@ -92,6 +104,7 @@ class PartitionReader {
         idempotency_key: this.keys
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
+        signing_key: [],
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
         lane: this.allLanes(),
@@ -147,6 +160,7 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.tagged) return;
+    else if (name === KEYS.kids) this.kids = await client.hgetall(key);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
     else if (name === KEYS.readers) this.readers = readersOf(new Map(Object.entries(await client.hgetall(key))));
     else if (name.startsWith(KEYS.shelf))
@@ -199,6 +213,7 @@ class PartitionReader {
     // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
     if (STAGED.test(suffix) === (await client.pttl(key)) < 0) this.strays.push(key);
     else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
+    else if (suffix === SUFFIXES.waits) this.waits.set(executionId, new Map(Object.entries(await client.hgetall(key))));
     else if (suffix === SUFFIXES.details) {
       if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
     } else if (STAGED.test(suffix)) return;
@@ -266,6 +281,14 @@ class PartitionReader {
     strays.push(...difference(this.shelfLeaves, shelved).map((leaf) => `leaf of a shelf ${leaf}`));
     if (this.floor !== trimFloor(this.readers.values(), this.header.generation))
       strays.push(`the trim floor ${this.floor} is not that of the readers`);
+    const keys = (this.others.get('signing_key') ?? []) as readonly SigningKey[];
+    const known = Object.entries(this.kids).map(([kid, at]) => `${kid} ${at}`);
+    strays.push(
+      ...difference(
+        known,
+        keys.map(({ kid, expiresAt }) => `${kid} ${expiresAt ?? ''}`),
+      ),
+    );
     const [sequence, time] = this.logEnd;
     if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
   }

@@ -9,6 +9,7 @@ import type { Wake } from '../backend.js';
 import { grantScenarios } from './conformance-grants.js';
 import { listScenarios } from './conformance-lists.js';
 import { operatingScenarios } from './conformance-operating.js';
+import { waitingScenarios } from './conformance-waiting.js';
 import {
   bytes,
   claim,
@@ -37,6 +38,7 @@ export const conformance: readonly ConformanceScenario[] = [
   ...operatingScenarios,
   ...listScenarios,
   ...grantScenarios,
+  ...waitingScenarios,
   {
     name: 'work is created, claimed and completed, and its bytes come back as they were',
     async run(engine) {

@@ -40,6 +40,7 @@ export function bytesKey(
   slot: ByteSlot,
   args: { readonly executionId: string; readonly fence?: { readonly attemptId?: string | undefined } | undefined },
 ): string | undefined {
+  if (slot === 'secret') return undefined;
   if (slot === 'input') return inputKey(prefix, args.executionId);
   // The key of a result carries the attempt id, so that only the owner of the attempt can write it (ruling 37).
   const attemptId = args.fence?.attemptId;

@@ -14,6 +14,8 @@ import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
+import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
+import { decodeWaits } from './waits.js';
 
 /** The head of a queue, from its lane, its name and its priority. */
 function headOf([laneId = '', name = '', priority = '']: readonly string[]): QueueHead {
@@ -27,6 +29,7 @@ function quarantinedOf(partition: string, member: string, value: string): Quaran
   const tab = value.indexOf('\t');
   return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)), reason: value.slice(tab + 1) };
 }
+type Pairs = ReadonlyMap<string, string>;
 
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
 
@@ -46,6 +49,17 @@ function executionFetch(input: boolean, result: boolean): Fetch<{ executionId: s
 
 const facts = executionFetch(false, false);
 
+/** An execution with what it waits for. */
+const waiting: Fetch<{ executionId: string }> = {
+  request: ({ executionId }) => ['read_waiting', memberOf(executionId)],
+  view(reply, { executionId }) {
+    const [core, details, waits] = (reply as WireReply[]).map(pairsOf) as unknown as [Pairs, Pairs, Pairs];
+    const execution = decodeRecord(executionId, { core, details });
+    const whole = execution && { ...execution, waiting: decodeWaits(waits) };
+    return viewOf({ executions: { get: () => whole } });
+  },
+};
+
 /** Sorts after every short id. */
 const AFTER_ALL = '~';
 
@@ -63,6 +77,11 @@ export const FETCHES: Fetches = {
   readExecutionContext: executionFetch(true, false),
   getExecutionResult: executionFetch(false, true),
   getExecutionTags: facts,
+  readWaitpointToken,
+  listWaitpointHmacKids,
+  describeSuspension: waiting,
+  observeSignals: waiting,
+  listSignals: waiting,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
     // The library has judged by its own clock whether the key lives.

@@ -1,7 +1,7 @@
 /** Records of entities as they are stored, read by their tables of facts. */
 import { FIELDS, RECORDS, SPILLED, type RecordLayout } from '../../lua/layout.js';
 import { codecOf, facetCodec } from '../../model/core/codec.js';
-import { factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts.js';
+import { BESIDE, facetsOf, factsOf, LONG, type Fact, type FactTable } from '../../model/core/facts.js';
 import { EngineError } from '../../model/errors.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isActiveSituation } from '../../model/execution/situation.js';
@@ -19,9 +19,8 @@ type RecordReader = (id: string, record: StoredRecord) => Record<string, unknown
 
 /** How the records of a kind are read: its table of facts, and the fields that facets and long facts stand in. */
 function recordReader(table: FactTable, fields: Readonly<Record<string, string>>): RecordReader {
-  const facets = Object.entries(table)
-    .filter(([facet]) => facet !== LONG)
-    .map(([facet, facts]) => [facet, facetCodec(facts)] as const);
+  const facets = facetsOf(table).map(([facet, facts]) => [facet, facetCodec(facts)] as const);
+  const beside = Object.entries<Fact>(table[BESIDE] ?? {});
   const long = Object.entries<Fact>(table[LONG] ?? {});
   return (id, { core, details }) => {
     if (core.size === 0) return undefined;
@@ -34,6 +33,7 @@ function recordReader(table: FactTable, fields: Readonly<Record<string, string>>
       return spilled;
     };
     const entity: Record<string, unknown> = {};
+    for (const [name, { fallback }] of beside) entity[name] = fallback;
     try {
       for (const [facet, codec] of facets) codec.decode(stored(facet) ?? '', entity);
       for (const [name, fact] of long) {

@@ -28,10 +28,10 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     it.state.tables.execution.set(`{fp:1}:${UUID}`, { ...inSituation(it, 'ready'), executionId: `{fp:1}:${UUID}` }),
 
   'the situation is one of the table': (it) => (inSituation(it, 'ready').situation = 'asleep' as never),
-  'a time belongs to every situation but ready, blocked and, when it is kept for good, terminal': (it) =>
+  'a time belongs to every situation but ready, blocked and, when it lasts for good, suspended or terminal': (it) =>
     (inSituation(it, 'delayed').dueAt = undefined),
   'a delay is kept while it is waited for, and no longer': (it) => (inSituation(it, 'ready').delayUntil = it.now + 1),
-  'an interrupted attempt waits only while ready, delayed or blocked': (it) =>
+  'an interrupted attempt waits only while suspended, ready, delayed or blocked': (it) =>
     (inSituation(it, 'running').nextAttempt = 'resume'),
   'a retry waits only in backoff, ready or blocked': (it) => (inSituation(it, 'delayed').nextAttempt = 'retry'),
   'backoff is followed by a retry': (it) => (inSituation(it, 'retry_backoff').nextAttempt = 'first'),
@@ -96,8 +96,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'completed').currentLeaseEpoch += 1),
   'the lease in force is that of the last acquisition': (it) => (inSituation(it, 'running').currentLeaseId = UUID),
 
-  'nothing is stuck: what has not ended can be claimed, has a timer, or is held or blocked by somebody': (it) =>
-    (inSituation(it, 'retry_backoff').dueAt = undefined),
+  'nothing is stuck: what has not ended can be claimed, has a timer, waits for signals, or is held or blocked by somebody':
+    (it) => (inSituation(it, 'retry_backoff').dueAt = undefined),
   // An attempt timeout that nobody arms: it is left on an execution that is not active.
   'a timer is armed for every time that matters': (it) => (inSituation(it, 'retry_backoff').attemptTimeoutAt = 1),
   'queue scores are exact': (it) => (inSituation(it, 'ready').priority = 0.000_000_000_000_1),
@@ -193,6 +193,39 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     append(it, { type: 'lane_drained', laneId: created.laneId, at: it.now, requestedBy: '', reason: '' });
     append(it, { ...created, executionId: `{fp:0}:${UUID}`, at: it.now });
   },
+  'an execution is suspended if and only if it has an open suspension': (it) =>
+    (inSituation(it, 'suspended').situation = 'ready'),
+  'a waitpoint is active if and only if it is of the open suspension': (it) =>
+    (waitsOf(it, 'resumed_later').waitpoint.waitpointState = 'active'),
+  'what is closed says when and why': (it) => (waitsOf(it, 'resumed_later').waitpoint.closeReason = undefined),
+  'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
+  'the reason of a suspension is what the execution waits for': (it) =>
+    (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
+  'a condition is satisfied by its meaning if and only if a signal closed its suspension': (it) =>
+    (waitsOf(it, 'waiting').suspension.condition = 'g\t0\t1\t\tkey'),
+  'the closer is the last of the satisfiers: without it the condition is not satisfied': (it) =>
+    waitsOf(it, 'resumed_later').suspension.satisfierSignalIds.reverse(),
+  'satisfiers are signals of the suspension, each once': (it) =>
+    waitsOf(it, 'waiting').suspension.satisfierSignalIds.push(UUID),
+  'signals are counted, by execution and by waitpoint': (it) =>
+    (waitsOf(it, 'waiting').waitpoint.matchedSignalCount = 0),
+  "a sender's key names the last signal that came with it": (it) => (waitsOf(it, 'waiting').signal.signalKey = 'other'),
+  'what has ended waits for nothing': (it) => (waitsOf(it, 'waited_out').suspension.closing = undefined),
+  'a suspended execution is not claimed': (it) =>
+    append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'suspended').executionId }),
+  'only an open suspension is closed, escalated, or signalled': (it) =>
+    append(it, {
+      type: 'suspension_escalated',
+      executionId: inSituation(it, 'running').executionId,
+      at: it.now,
+    }),
+  'one signing key is current, where there are any': (it) => {
+    for (const key of it.state.tables.signing_key.values()) key.expiresAt = it.now;
+  },
+  'a key id stands for one secret as long as it is known': (it) =>
+    append(it, { ...lastOf(it, 'signing_key_installed'), fingerprint: 'another' }),
+  'a suspension times out when it is due': (it) =>
+    (lastOf(it, 'suspension_closed', ({ closeReason }) => closeReason === 'timed_out_fail').at -= 1),
   'only work that stands in its queue, or that is granted, is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 
@@ -219,6 +252,16 @@ const BREAKS: Record<string, (world: Broken) => void> = {
       executionId: inSituation(it, 'ready', 'granted').executionId,
       workerId: 'another',
     }),
+};
+
+const waitsOf = (it: Broken, laneId: string) => {
+  const waiting = [...it.state.tables.execution.values()].find((execution) => execution.laneId === laneId)?.waiting;
+  const suspension = waiting?.suspension;
+  if (waiting === undefined || suspension === undefined) throw new Error(`Nothing waited on ${laneId}.`);
+  const [waitpoint] = Object.values(waiting.waitpoints);
+  const [signal] = Object.values(waiting.signals);
+  if (waitpoint === undefined || signal === undefined) throw new Error(`Nothing came on ${laneId}.`);
+  return { waiting, suspension, waitpoint, signal };
 };
 
 const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): EventNamed<'execution_claimed'> => ({

@@ -199,6 +199,7 @@ function operated(story: Story, made: (laneId: string) => string): void {
     name: 'blockExecutionForAdmission',
     args: { executionId: made('blocked'), blockingReason, blockingDetail: 'too many at once' },
   });
+  waited(story, made);
   const executionId = made('replayed');
   const fence = story.claim('replayed');
   const failure = { failureReason: 'it broke', failureClass: 'permanent' } as const;
@@ -207,6 +208,47 @@ function operated(story: Story, made: (laneId: string) => string): void {
   story.run({ name: 'setExecutionTags', args: { executionId, tags: { 'b.c': 'x', 'a.b': 'y' } } });
   story.run({ name: 'changePriority', args: { executionId, newPriority: 3 } });
   story.run({ name: 'holdExecution', args: { executionId, reason: 'not now' } });
+}
+
+/** What waits: for a second person, for nothing but an operator, for its delay after a signal; and what time ended. */
+function waited(story: Story, made: (laneId: string) => string): void {
+  const suspend = (
+    laneId: string,
+    timeoutAt?: number,
+    resumeDelayMs = 0,
+  ): { executionId: string; waitpointId: string } => {
+    const [executionId, waitpointId] = [made(laneId), story.uuid()];
+    story.run({
+      name: 'suspendExecution',
+      args: {
+        executionId,
+        fence: story.claim(laneId),
+        suspensionId: story.uuid(),
+        waitpoints: [{ waitpointId, waitpointKey: 'key' }],
+        resumeCondition: { type: 'count', n: 2, countKind: 'distinct_sources', waitpoints: ['key'] },
+        timeoutAt,
+        resumeDelayMs,
+      },
+    });
+    return { executionId, waitpointId };
+  };
+  const approve = (target: { executionId: string; waitpointId: string }, decidedBy: string): void =>
+    void story.run({
+      name: 'deliverApprovalSignal',
+      args: { ...target, signalId: story.uuid(), signalName: 'go', idempotencySuffix: decidedBy, decidedBy },
+    });
+  story.run({
+    name: 'rotateWaitpointHmacSecret',
+    args: { partition: PARTITION, newKid: 'k1', newSecret: new Uint8Array(32) },
+  });
+  const over = suspend('waited_out', story.now + 1);
+  approve(over, 'ann');
+  story.now += 1;
+  story.run({ name: 'expireSuspension', args: { executionId: over.executionId } });
+  approve(suspend('waiting', story.now + 80_000), 'ann');
+  const resumed = suspend('resumed_later', undefined, 90_000);
+  approve(resumed, 'ann');
+  approve(resumed, 'bob');
 }
 
 /** The execution in a situation, to be changed. */

@@ -254,6 +254,7 @@ describe('the memory backend', () => {
       purged: 1,
       attemptsTimedOut: [],
       expired: [],
+      suspensionsTimedOut: [],
       others: {},
       setAside: [],
       nextDueAt: undefined,

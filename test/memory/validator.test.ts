@@ -129,6 +129,9 @@ const CANDIDATES: readonly unknown[] = [
   'permanent',
   'attempt_timeout',
   'waiting_for_quota',
+  'waiting_for_signal',
+  'worker',
+  'fail',
   'failed',
   'execution:{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
   '12',
@@ -151,9 +154,12 @@ const CANDIDATES: readonly unknown[] = [
   { priority: 10_000, retryPolicy: {} },
   { routingRequirements: { requiredCapabilities: ['b', 'a'] } },
   new Uint8Array([1]),
+  new Uint8Array(32),
   [{ leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', attemptId: '0190b0f0-1234-7abc-8def-0123456789ab', extra: 1 }],
   { leaseId: '0190b0f0-1234-7abc-8def-0123456789ab', leaseEpoch: 1, attemptId: '0190b0f0-1234-7abc-8def-0123456789ab' },
   { leaseEpoch: 2 },
+  [{ waitpointId: '0190b0f0-1234-7abc-8def-0123456789ab', waitpointKey: 'a' }],
+  { type: 'operator_only' },
 ];
 
 /** Arguments that are good in most members, so that every single fault and every good whole comes up. */

@@ -73,6 +73,7 @@ const PURGE_AT = START + 1_000_000_000;
 /** Time at which commands of `inClass` worlds come. */
 export const NOW = START + 5_000;
 export const DELAYED_UNTIL = START + 10_000;
+export const SUSPENDED_UNTIL = START + 20_000;
 
 /** Events that bring X into each state class, as of NOW; the last owner's fence is FENCE. */
 export const IN_CLASS = {
@@ -89,6 +90,21 @@ export const IN_CLASS = {
     event('execution_blocked', { blockingReason: 'waiting_for_capable_worker', blockingDetail: 'why' }),
   ],
   BO: [created(), event('execution_held', { heldBy: 'ann', holdReason: 'why' })],
+  SW: [
+    created(),
+    claimed(),
+    event('execution_suspended', {
+      suspensionId: uuid(500),
+      attemptIndex: 0,
+      reasonCode: 'waiting_for_signal',
+      suspendedBy: 'worker',
+      timeoutAt: SUSPENDED_UNTIL,
+      timeoutBehavior: 'fail',
+      resumeDelayMs: 0,
+      waitpoints: `${uuid(501)}\twpk:a`,
+      condition: 's\t0\t1\tgo\twpk:a',
+    }),
+  ],
   AL: [created(), claimed()],
   AX: [created(), claimed({ leaseExpiresAt: NOW })],
   AE: [created(), claimed({ leaseExpiresAt: START + 1_000 }), event('lease_expired', { at: START + 2_000 })],

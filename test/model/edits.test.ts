@@ -11,6 +11,7 @@ describe('changePriority', () => {
     const result = given(...IN_CLASS[state]).when('changePriority', change);
     if (state === 'none') result.refuses('execution_not_found');
     else if (state.startsWith('T')) result.refuses('execution_not_eligible', { lifecyclePhase: 'terminal' });
+    else if (state.startsWith('S')) result.refuses('execution_not_eligible', { publicState: 'suspended' });
     else if (state.startsWith('A')) result.refuses('execution_not_eligible', { publicState: 'active' });
     else {
       result

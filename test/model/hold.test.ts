@@ -27,6 +27,7 @@ const PUBLIC_STATES: Readonly<Record<string, string>> = {
   A: 'active',
   BW: 'rate_limited',
   BI: 'waiting',
+  S: 'suspended',
 };
 
 describe('holdExecution', () => {

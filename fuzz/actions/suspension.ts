@@ -1,0 +1,181 @@
+/** How random runs suspend executions, send them signals and let them go on. */
+import fc from 'fast-check';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import type { Command } from '../../model/machine.js';
+import type { ResumeCondition } from '../../model/suspension/condition.js';
+import {
+  SUSPEND_REASONS,
+  TIMEOUT_BEHAVIORS,
+  type SuspendReason,
+  type TimeoutBehavior,
+} from '../../model/suspension/facts.js';
+import { moment, owner, pick, seldom, type Moment, type Owner, type Pick } from './choices.js';
+import { generator, type Reads } from './generator.js';
+import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
+
+const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
+/** Of waitpoints: one looks like the beginning of another, one is as long as can be. */
+const KEYS = ['wpk:a', 'wpk:a|b', 'w'.repeat(256)] as const;
+const DECIDERS = ['', 'ann', 'ann:b', 'b'] as const;
+
+const byName = (index: number) => ({ type: 'by_name', name: NAMES[index % NAMES.length] as string }) as const;
+const any = { type: 'wildcard' } as const;
+const of = (key: number) => ({ type: 'single', waitpointKey: KEYS[key] as string, matcher: byName(key) }) as const;
+
+interface Shape {
+  readonly condition: ResumeCondition;
+  /** How many waitpoints it has. */
+  readonly keys: number;
+}
+
+const counted = (countKind: 'distinct_waitpoints' | 'distinct_signals' | 'distinct_sources', n: number, keys: number) =>
+  ({ type: 'count', n, countKind, waitpoints: KEYS.slice(0, keys) }) as const;
+
+/** Conditions of every kind, some inside others. */
+const SHAPES: readonly Shape[] = [
+  { condition: of(0), keys: 1 },
+  { condition: { ...of(0), matcher: any }, keys: 1 },
+  { condition: { type: 'operator_only' }, keys: 1 },
+  { condition: { type: 'timeout_only' }, keys: 1 },
+  { condition: { type: 'all_of', members: [of(0), of(1), of(2)] }, keys: 3 },
+  { condition: { ...counted('distinct_waitpoints', 2, 3), matcher: byName(0) }, keys: 3 },
+  { condition: counted('distinct_signals', 3, 2), keys: 2 },
+  { condition: counted('distinct_sources', 2, 1), keys: 1 },
+  {
+    condition: {
+      type: 'all_of',
+      members: [
+        { type: 'all_of', members: [{ ...counted('distinct_sources', 1, 2), matcher: byName(0) }] },
+        { ...counted('distinct_sources', 1, 2), matcher: byName(1) },
+        { type: 'all_of', members: [of(2), counted('distinct_signals', 2, 3)] },
+      ],
+    },
+    keys: 3,
+  },
+];
+
+/** Ids of the waitpoints that an execution has had. */
+const waitpointsOf = (execution: ReadonlyExecution | undefined): string[] =>
+  Object.keys(execution?.waiting?.waitpoints ?? {});
+
+interface Suspend {
+  readonly owner: Owner;
+  readonly shape: number;
+  readonly reason: number;
+  readonly timeout: Moment | null;
+  readonly behavior: number;
+  readonly delayMs: number;
+  /** Uses a waitpoint again. */
+  readonly reuse: true | null;
+}
+
+const REASON_NAMES = Object.keys(SUSPEND_REASONS) as SuspendReason[];
+const BEHAVIOR_NAMES = Object.keys(TIMEOUT_BEHAVIORS) as TimeoutBehavior[];
+
+interface Approve {
+  readonly pick: Pick;
+  readonly waitpoint: number;
+  readonly name: number;
+  readonly suffix: number;
+  readonly decider: number;
+  readonly known: true | null;
+  readonly cap: 1 | 2 | null;
+  readonly ttlMs: number;
+}
+
+/** A signal to a waitpoint of an execution: mostly one that is open. */
+function approval(world: World, choices: Approve): Command {
+  const execution = choose(world, choices.pick);
+  const open = execution?.waiting?.suspension?.waitpointIds ?? [];
+  const all = waitpointsOf(execution);
+  const ids = choices.waitpoint < 6 && open.length > 0 ? open : all;
+  const sent = Object.keys(execution?.waiting?.signals ?? {});
+  const known = choices.known === null ? undefined : sent[choices.waitpoint % Math.max(1, sent.length)];
+  return {
+    name: 'deliverApprovalSignal',
+    args: {
+      executionId: chosenId(world, choices.pick),
+      waitpointId: ids[choices.waitpoint % Math.max(1, ids.length)] ?? world.uuid(),
+      signalId: known ?? world.uuid(),
+      signalName: NAMES[choices.name] as string,
+      idempotencySuffix: `s${choices.suffix}`,
+      signalDedupTtlMs: choices.ttlMs,
+      maxSignalsPerExecution: choices.cap ?? undefined,
+      decidedBy: DECIDERS[choices.decider] as string,
+    },
+  };
+}
+
+export const suspensionActions = {
+  suspend: generator<Suspend>({
+    weight: 9,
+    choices: {
+      owner,
+      shape: fc.nat(SHAPES.length - 1),
+      reason: fc.nat(REASON_NAMES.length - 1),
+      timeout: fc.option(moment, { freq: 3 }),
+      behavior: fc.nat(BEHAVIOR_NAMES.length - 1),
+      delayMs: fc.constantFrom(0, 0, 0, 1, 700),
+      reuse: seldom(fc.constant(true as const), 8),
+    },
+    resolve(world, { owner, shape, reason, timeout, behavior, delayMs, reuse }) {
+      const { execution, args } = claimantOf(world, owner);
+      const { condition, keys } = SHAPES[shape] as Shape;
+      const [used] = waitpointsOf(execution);
+      const timeoutAt = timeout === null ? undefined : resolveMoment(world, timeout);
+      const isTimed = condition.type !== 'timeout_only' || timeoutAt !== undefined;
+      return [
+        {
+          name: 'suspendExecution',
+          args: {
+            executionId: args.executionId,
+            fence: args.fence,
+            attemptIndex: args.attemptIndex,
+            suspensionId: world.uuid(),
+            waitpoints: KEYS.slice(0, keys).map((waitpointKey, i) => ({
+              waitpointId: i === 0 && reuse !== null && used !== undefined ? used : world.uuid(),
+              waitpointKey,
+            })),
+            resumeCondition: isTimed ? condition : { type: 'operator_only' },
+            reasonCode: REASON_NAMES[reason],
+            timeoutAt,
+            timeoutBehavior: BEHAVIOR_NAMES[behavior],
+            resumeDelayMs: delayMs,
+          },
+        },
+      ];
+    },
+  }),
+  approve: generator<Approve>({
+    weight: 12,
+    choices: {
+      pick: pick('suspended', 'suspended', 'suspended', 'suspended', 'waited', 'waited', 'terminal'),
+      waitpoint: fc.nat(8),
+      name: fc.constantFrom(0, 0, 1, 1, 2),
+      suffix: fc.nat(3),
+      decider: fc.nat(DECIDERS.length - 1),
+      known: seldom(fc.constant(true as const), 10),
+      cap: seldom(fc.constantFrom(1 as const, 2 as const), 6),
+      ttlMs: fc.constantFrom(1, 500, 86_400_000),
+    },
+    resolve: (world, choices) => [approval(world, choices)],
+  }),
+  resume: generator({
+    weight: 3,
+    choices: { pick: pick('suspended', 'suspended', 'running', 'terminal'), delayMs: fc.constantFrom(0, 0, 1, 900) },
+    resolve: (world, { pick, delayMs }) => [
+      { name: 'resumeExecution', args: { executionId: chosenId(world, pick), resumeDelayMs: delayMs } },
+    ],
+  }),
+  expire_suspension: generator({
+    weight: 4,
+    choices: { pick: pick('suspended', 'suspended', 'suspended', 'running', 'terminal') },
+    resolve: (world, { pick }) => [{ name: 'expireSuspension', args: { executionId: chosenId(world, pick) } }],
+  }),
+};
+
+export const suspensionReads: Reads = (_, { executionId, index }) => [
+  ['describeSuspension', { executionId }],
+  ['listSignals', { executionId }],
+  ['observeSignals', { executionId, attemptIndex: index % 2 }],
+];

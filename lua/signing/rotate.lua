@@ -1,0 +1,45 @@
+-- rotate_waitpoint_hmac_secret: see model/signing/rotate.ts
+
+local load = ff.record('signing_key', 'identity')
+
+-- Applies what a rotation comes to: the new key, then the one whose place it takes, then those that are dropped.
+local function rotate(call, new, current, expires_at, dropped)
+  ff.apply.signing_key_installed(call, new)
+  if current then ff.apply.signing_key_retired(call, current, expires_at) end
+  for i = 1, #dropped do ff.apply.signing_key_dropped(call, dropped[i]) end
+end
+
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- Keys whose grace is over, in order.
+local function lapsed(call, kids, new_kid)
+  local found = {}
+  for kid, expires_at in pairs(kids) do
+    if kid ~= new_kid and expires_at ~= '' and tonumber(expires_at) < call.now then found[#found + 1] = kid end
+  end
+  table.sort(found, before)
+  return found
+end
+
+function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, new_secret, grace_ms)
+  if new_secret_at ~= LIMIT.bytes_here then ff.damaged('the secret did not come with the call') end
+  local fingerprint = string.sub(server.sha1hex(new_secret), 1, SIGNING.fingerprint_length)
+  local known = load(call, new_kid)
+  if known then
+    ff.read_signing_key_identity(known)
+    if known.fingerprint ~= fingerprint then return ff.reject('rotation_conflict', 'kid', new_kid) end
+  end
+  local kids, current = ff.known_kids(call)
+  if current == new_kid then return { KIND.already_satisfied, 'already_current' } end
+  local dropped = lapsed(call, kids, new_kid)
+  local inner, outer = ff.key_blocks(new_secret)
+  local expires_at = ff.digits(math.min(call.now + tonumber(grace_ms), LIMIT.max_integer))
+  return { KIND.rotated, new_kid, current or '', #dropped }, rotate,
+    { kid = new_kid, fingerprint = fingerprint, inner = inner, outer = outer }, current, expires_at, dropped
+end

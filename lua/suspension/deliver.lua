@@ -1,0 +1,57 @@
+-- What becomes of a signal whose sender may send it; the twin of model/suspension/deliver.ts.
+
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait')
+
+-- The id under which a signal was taken before.
+local function earlier_id(call, key, signal)
+  local of_key = command('HGET', key, WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key)
+  local earlier = of_key and command('HGET', key, WAITS.signal .. of_key)
+  if earlier then
+    local known = { signal = earlier }
+    ff.read_waits_signal(known)
+    local expires_at = ff.time(known.signal_key_expires_at)
+    if expires_at and expires_at > call.now then return of_key end
+  end
+  return command('HEXISTS', key, WAITS.signal .. signal.id) == 1 and signal.id or nil
+end
+
+local function accept(call, execution, suspension, signal)
+  ff.apply.signal_accepted(call, execution, suspension, signal)
+  if signal.effect ~= WORDS.effect.resume_condition_satisfied then return end
+  -- What the signal was counted at stands in the waitpoint that is closed now.
+  if signal.added ~= '' then
+    suspension.satisfiers = suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id
+  end
+  local delay_ms = ff.count(suspension.resume_delay_ms)
+  local delay_until = delay_ms > 0 and math.min(call.now + delay_ms, LIMIT.max_integer) or nil
+  ff.apply.suspension_closed(call, execution, suspension, 'resumed', TRIGGER.signal, signal.id, delay_until)
+end
+
+-- The execution that a signal is for, and its waitpoint; nil for what there is not.
+function ff.signal_target(call, execution_id, waitpoint_id)
+  local execution = load(call, execution_id)
+  if not execution or not ff.has_waited(execution) then return execution, nil end
+  return execution, ff.waitpoint_of(execution, waitpoint_id)
+end
+
+-- A signal has id, name, category, source_type, source_identity, key, key_ttl_ms, waitpoint_id and max_signals.
+function ff.deliver(call, execution, waitpoint, signal)
+  local existing = earlier_id(call, execution.key .. SUFFIX.waits, signal)
+  if existing then return { KIND.duplicate, existing } end
+  if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
+  if waitpoint.waitpoint_state == WAITPOINT_STATE.closed then return ff.reject('waitpoint_closed') end
+  local suspension = ff.check_suspension(execution)
+  if suspension.signal_count >= signal.max_signals then return ff.reject('signal_limit_exceeded') end
+  for i = 1, #suspension.waitpoints do
+    if suspension.waitpoints[i].field == WAITS.waitpoint .. signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
+  end
+  if not signal.waitpoint then ff.damaged('the waitpoint is of no suspension') end
+  signal.waitpoint_key = waitpoint.waitpoint_key
+  signal.effect, signal.added = ff.evaluate(suspension.condition, suspension.progress, signal)
+  signal.is_matched = signal.effect ~= WORDS.effect.no_op and signal.effect ~= WORDS.effect.signal_ignored_matcher_failed
+  local expires_at = ff.digits(math.min(call.now + signal.key_ttl_ms, LIMIT.max_integer))
+  signal.text = signal.waitpoint_id .. '\t' .. signal.name .. '\t' .. signal.category .. '\t' .. signal.source_type .. '\t'
+    .. signal.source_identity .. '\t' .. signal.key .. '\t' .. (signal.key == '' and '' or expires_at) .. '\t' .. signal.effect
+  ff.check_queue_of(call, execution)
+  return { KIND.accepted, WORDS.effect_word[signal.effect] }, accept, execution, suspension, signal
+end

@@ -1,0 +1,23 @@
+-- deliver_signal: see model/suspension/signal.ts
+
+-- The refusals of a token.
+local function refused(fault)
+  if fault == 'missing_token' then return ff.reject('missing_token') end
+  if fault == 'hmac_secret_not_initialized' then return ff.reject('hmac_secret_not_initialized') end
+  if fault == 'token_expired' then return ff.reject('token_expired') end
+  return ff.reject('invalid_token')
+end
+
+function ff.decide.deliver_signal(call, execution_id, waitpoint_id, waitpoint_token, signal_id, signal_name, signal_category,
+  source_type, source_identity, idempotency_key, dedup_ttl_ms, max_signals_per_execution)
+  local fault, kid, digest = ff.token_fault(call, waitpoint_token)
+  if fault then return refused(fault) end
+  local execution, waitpoint = ff.signal_target(call, execution_id, waitpoint_id)
+  local expected = waitpoint and ff.digest(call, kid, ff.token_message(waitpoint))
+  if not (expected and ff.is_same_digest(digest, expected)) then return refused('invalid_token') end
+  return ff.deliver(call, execution, waitpoint, {
+    id = signal_id, waitpoint_id = waitpoint_id, name = signal_name, category = signal_category, source_type = source_type,
+    source_identity = source_identity, key = idempotency_key, key_ttl_ms = tonumber(dedup_ttl_ms),
+    max_signals = tonumber(max_signals_per_execution),
+  })
+end

@@ -1,0 +1,60 @@
+-- What comes of a suspension that ran out of time; the twin of model/suspension/timeout.ts.
+
+local TIMEOUT = 'suspension_timeout'
+
+local ENDS = {}
+ENDS[WORDS.behavior.fail] = function(call, execution, ending)
+  ff.apply.execution_failed(call, execution, TIMEOUT, TIMEOUT .. ':fail', ending.purge_at, ending.purge_text)
+end
+ENDS[WORDS.behavior.cancel] = function(call, execution, ending)
+  ff.apply.execution_cancelled(call, execution, TIMEOUT, TIMEOUT .. ':cancel', ending.purge_at, ending.purge_text)
+end
+ENDS[WORDS.behavior.expire] = function(call, execution, ending)
+  ff.apply.execution_expired(call, execution, TIMEOUT, ending.purge_at, ending.purge_text)
+end
+local REASONS = {}
+REASONS[WORDS.behavior.fail] = 'timed_out_fail'
+REASONS[WORDS.behavior.cancel] = 'timed_out_cancel'
+REASONS[WORDS.behavior.expire] = 'timed_out_expire'
+
+local function end_it(call, execution, suspension, ending)
+  local behavior = suspension.timeout_behavior
+  ff.apply.suspension_closed(call, execution, suspension, REASONS[behavior], '', '', nil)
+  ENDS[behavior](call, execution, ending)
+end
+
+-- The signal that says that no other one came.
+local function timeout_signal(suspension)
+  local first = suspension.waitpoints[1]
+  local waitpoint_id = string.sub(first.field, #WAITS.waitpoint + 1)
+  return {
+    id = suspension.suspension_id, waitpoint_id = waitpoint_id, waitpoint = first, key = '', added = '', is_matched = false,
+    text = waitpoint_id .. '\t__timeout__\ttimeout\tengine\t' .. TIMEOUT .. '\t\t\t' .. WORDS.effect.no_op,
+  }
+end
+
+local function go_on(call, execution, suspension)
+  local closer = ''
+  if suspension.timeout_behavior == WORDS.behavior.auto_resume_with_timeout_signal then
+    closer = suspension.suspension_id
+    ff.apply.signal_accepted(call, execution, suspension, timeout_signal(suspension))
+  end
+  ff.apply.suspension_closed(call, execution, suspension, 'timed_out_auto_resume', TRIGGER.timeout, closer, nil)
+end
+
+-- Decides it: what is to be done, what for, and with what. Needs naming, given, bounds, needs, timing, retries, rules and wait
+-- loaded.
+function ff.suspension_timeout(call, execution)
+  local suspension = ff.check_suspension(execution)
+  local behavior = suspension.timeout_behavior
+  if behavior == WORDS.behavior.escalate then
+    ff.timers_of(call)
+    return ff.apply.suspension_escalated, suspension
+  end
+  if ENDS[behavior] then
+    local purge_at, purge_text = ff.check_ending(call, execution)
+    return end_it, suspension, { purge_at = purge_at, purge_text = purge_text }
+  end
+  ff.check_queue_of(call, execution)
+  return go_on, suspension
+end

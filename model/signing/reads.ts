@@ -1,0 +1,56 @@
+/** Reads of signing keys, and of a waitpoint's token. No secret is ever among them. Spec 06 sections 13 and 14. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { messageOf, WaitpointToken } from './token.js';
+
+/** A key as operators see it. */
+export interface KidSummary {
+  readonly kid: string;
+  /** Of its secret. */
+  readonly fingerprint: string;
+  readonly current: boolean;
+  readonly installedAt: number;
+  /** Until when its tokens verify, ms since the epoch; absent while it is current. */
+  readonly expiresAt: number | undefined;
+}
+
+export const listWaitpointHmacKids = query({
+  name: 'listWaitpointHmacKids',
+  args: z.object({ partition: field.partitionKey }),
+  rejects: [],
+  partition: (args) => args.partition,
+  /** Keys whose tokens verify now, by id. */
+  read(view, _, { now }) {
+    return accept<readonly KidSummary[]>(
+      view.signing
+        .all()
+        .filter(({ expiresAt }) => expiresAt === undefined || expiresAt >= now)
+        .map(({ kid, fingerprint, installedAt, expiresAt }) => ({
+          kid,
+          fingerprint,
+          current: expiresAt === undefined,
+          installedAt,
+          expiresAt,
+        })),
+    );
+  },
+});
+
+export const readWaitpointToken = query({
+  name: 'readWaitpointToken',
+  args: z.object({ executionId: field.executionId, waitpointId: field.plainUuid }),
+  rejects: ['hmac_secret_not_initialized'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  /** The token of an open waitpoint under the current key; nothing when there is no such waitpoint, or it is closed. */
+  read(view, { executionId, waitpointId }) {
+    const waitpoint = view.executions.get(executionId)?.waiting?.waitpoints[waitpointId];
+    if (waitpoint === undefined || waitpoint.waitpointState === 'closed')
+      return accept<WaitpointToken | undefined>(undefined);
+    const kid = view.signing.current()?.kid;
+    const digest = kid === undefined ? undefined : view.signing.digest(kid, messageOf({ waitpointId, ...waitpoint }));
+    if (kid === undefined || digest === undefined) return reject('hmac_secret_not_initialized');
+    return accept<WaitpointToken | undefined>(new WaitpointToken(`${kid}:${digest}`));
+  },
+});

@@ -1,0 +1,58 @@
+/**
+ * rotateWaitpointHmacSecret: a new signing key takes the place of the current one, whose tokens verify for a grace. The
+ * first one of a partition takes nobody's place. A key that is known comes back with its own secret only. Safe to repeat.
+ * Spec 06 section 13, ruling 30.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { fingerprintOf } from './token.js';
+
+export const rotateWaitpointHmacSecret = operation({
+  name: 'rotateWaitpointHmacSecret',
+  args: z.object({
+    partition: field.partitionKey,
+    newKid: field.kid,
+    /** The secret itself, 32 bytes or more of chance. */
+    newSecret: field.secret,
+    /** How long tokens of the key that was current verify from now on, ms. */
+    graceMs: field.integer(0, LIMITS.maxTokenGraceMs).default(DEFAULTS.tokenGraceMs),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('rotated'),
+      newKid: field.kid,
+      /** Absent when this is the first key. */
+      previousKid: field.kid.optional(),
+      /** Keys that were dropped, because their grace was over. */
+      gcCount: field.count,
+    }),
+    /** It is the current key already. */
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_current']) }),
+  ]),
+  rejects: ['rotation_conflict'],
+  partition: (args) => args.partition,
+  keys: ({ newKid }) => [['record', 'signing_key', newKid]],
+  wire: { shared: [], each: ['newKid', 'newSecret', 'graceMs'] },
+  bytes: { newSecret: 'secret' },
+  memory: 'adds',
+  decide(view, { newKid, newSecret, graceMs }, { now }) {
+    const fingerprint = fingerprintOf(newSecret);
+    const known = view.signing.get(newKid);
+    if (known !== undefined && known.fingerprint !== fingerprint) return reject('rotation_conflict', { kid: newKid });
+    const current = view.signing.current();
+    if (current?.kid === newKid) return accept({ kind: 'already_satisfied', reason: 'already_current' });
+    const over = view.signing.all().filter(({ kid, expiresAt }) => kid !== newKid && (expiresAt ?? now) < now);
+    const events: Event[] = [
+      { type: 'signing_key_installed', kid: newKid, at: now, fingerprint, algorithm: 'hmac_sha1' },
+    ];
+    if (current !== undefined) {
+      const expiresAt = Math.min(now + graceMs, LIMITS.maxInteger);
+      events.push({ type: 'signing_key_retired', kid: current.kid, at: now, expiresAt });
+    }
+    for (const { kid } of over) events.push({ type: 'signing_key_dropped', kid, at: now });
+    return acceptAll({ kind: 'rotated', newKid, previousKid: current?.kid, gcCount: over.length }, events);
+  },
+});

@@ -1,0 +1,82 @@
+/** Tokens of waitpoints: `<kid>:<40 hex digits>`. The Lua twin is `lua/signing/token.lua`. Spec 06 section 3. */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { View } from '../view.js';
+
+/** Characters of the digest that a listing shows. */
+export const FINGERPRINT_LENGTH = 16;
+
+/** What a token is bound to: the waitpoint, its key and its creation. */
+export interface Bound {
+  readonly waitpointId: string;
+  readonly waitpointKey: string;
+  readonly createdAt: number;
+}
+
+export const messageOf = ({ waitpointId, waitpointKey, createdAt }: Bound): string =>
+  `${waitpointId}|${waitpointKey}|${createdAt}`;
+
+export const digestOf = (secret: Uint8Array, message: string): string =>
+  createHmac('sha1', secret).update(message).digest('hex');
+
+/** What is shown of a secret. */
+export const fingerprintOf = (secret: Uint8Array): string =>
+  createHash('sha1').update(secret).digest('hex').slice(0, FINGERPRINT_LENGTH);
+
+const FORM = /^([^:]+):(.{40})$/su;
+
+/** The parts of a token; nothing when it is none. */
+function partsOfToken(token: string): { readonly kid: string; readonly digest: string } | undefined {
+  const match = FORM.exec(token);
+  return match === null ? undefined : { kid: match[1] as string, digest: match[2] as string };
+}
+
+/** Whether two digests are the same, in a time that does not say where they differ. */
+function isSameDigest(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/** Why a token says nothing of a waitpoint, whatever waitpoint that is. */
+export function tokenFault(view: View, token: string, now: number) {
+  if (token === '') return 'missing_token';
+  const parts = partsOfToken(token);
+  if (parts === undefined) return 'invalid_token';
+  if (view.signing.current() === undefined) return 'hmac_secret_not_initialized';
+  const key = view.signing.get(parts.kid);
+  if (key === undefined) return 'invalid_token';
+  return key.expiresAt !== undefined && key.expiresAt < now ? 'token_expired' : undefined;
+}
+
+/** Whether the token is that of the waitpoint. Needs a token without fault. */
+export function isTokenOf(view: View, token: string, bound: Bound): boolean {
+  const parts = partsOfToken(token);
+  const expected = parts && view.signing.digest(parts.kid, messageOf(bound));
+  return parts !== undefined && expected !== undefined && isSameDigest(parts.digest, expected);
+}
+
+/** A token in the hands of a program: it prints redacted, and gives itself away only when it is asked to. */
+export class WaitpointToken {
+  readonly #token: string;
+
+  constructor(token: string) {
+    this.#token = token;
+  }
+
+  /** The token itself: whoever has it can send the signal. */
+  reveal(): string {
+    return this.#token;
+  }
+
+  toString(): string {
+    const parts = partsOfToken(this.#token);
+    return parts === undefined ? '<REDACTED:malformed>' : `${parts.kid}:<REDACTED:len=40>`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What a suspended execution waits for. A condition is compiled to a flat list of nodes, parents first, which the Lua
+ * (`lua/suspension/condition.lua`) walks as well: no JSON is decoded on the server. Progress is a list of entries, one
+ * for each satisfier that a node has; nothing is ever taken back. Spec 06 section 5.
+ */
+import { z } from 'zod';
+import { LIMITS } from '../limits.js';
+
+/** Which signals a part takes: those of a name, or any. */
+const matcher = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('by_name'), name: z.string() }),
+  z.strictObject({ type: z.literal('wildcard') }),
+]);
+type Matcher = z.output<typeof matcher>;
+
+/** What makes two satisfiers of a count distinct. */
+const COUNT_KINDS = { distinct_waitpoints: 'w', distinct_signals: 'g', distinct_sources: 'r' } as const;
+
+const single = z.strictObject({ type: z.literal('single'), waitpointKey: z.string(), matcher });
+const count = z.strictObject({
+  type: z.literal('count'),
+  /** How many distinct satisfiers it takes. */
+  n: z.number().int().min(0).max(LIMITS.maxCountedSignals),
+  countKind: z.enum(Object.keys(COUNT_KINDS) as [keyof typeof COUNT_KINDS, ...(keyof typeof COUNT_KINDS)[]]),
+  /** Any signal when absent. */
+  matcher: matcher.optional(),
+  /** Keys of the waitpoints whose signals count. */
+  waitpoints: z.array(z.string()).max(LIMITS.maxConditionNodes),
+});
+const operatorOnly = z.strictObject({ type: z.literal('operator_only') });
+const timeoutOnly = z.strictObject({ type: z.literal('timeout_only') });
+
+/** A condition as callers write it. */
+export type ResumeCondition =
+  | z.output<typeof single>
+  | z.output<typeof count>
+  | z.output<typeof operatorOnly>
+  | z.output<typeof timeoutOnly>
+  | { readonly type: 'all_of'; readonly members: readonly ResumeCondition[] };
+
+/** Deeper ones are refused by name; beyond this a condition is not even looked at. */
+const MAX_PARSED_DEPTH = 16;
+
+const allOfAt = (depth: number): z.ZodType<ResumeCondition> =>
+  depth === 0
+    ? z.discriminatedUnion('type', [single, count, operatorOnly, timeoutOnly])
+    : z.discriminatedUnion('type', [
+        single,
+        count,
+        operatorOnly,
+        timeoutOnly,
+        z.strictObject({
+          type: z.literal('all_of'),
+          members: z.array(z.lazy(() => allOfAt(depth - 1))).max(LIMITS.maxConditionNodes),
+        }),
+      ]);
+
+export const resumeConditionSchema = allOfAt(MAX_PARSED_DEPTH);
+
+/** One part of a condition. */
+interface Node {
+  readonly type: 's' | 'o' | 't' | 'a' | 'w' | 'g' | 'r';
+  /** Place of the part that it belongs to, from 1; 0 for the whole. */
+  readonly parent: number;
+  /** How many satisfiers, or members, it takes. */
+  readonly n: number;
+  /** Empty: any. */
+  readonly name: string;
+  readonly keys: readonly string[];
+}
+
+const nameOf = (it: Matcher | undefined): string => (it?.type === 'by_name' ? it.name : '');
+
+function nodesOf(condition: ResumeCondition, parent: number, nodes: Node[]): Node[] {
+  const place = nodes.length + 1;
+  switch (condition.type) {
+    case 'single':
+      nodes.push({ type: 's', parent, n: 1, name: nameOf(condition.matcher), keys: [condition.waitpointKey] });
+      return nodes;
+    case 'count':
+      nodes.push({
+        type: COUNT_KINDS[condition.countKind],
+        parent,
+        n: condition.n,
+        name: nameOf(condition.matcher),
+        keys: condition.waitpoints,
+      });
+      return nodes;
+    case 'all_of':
+      nodes.push({ type: 'a', parent, n: condition.members.length, name: '', keys: [] });
+      for (const member of condition.members) nodesOf(member, place, nodes);
+      return nodes;
+    default:
+      nodes.push({ type: condition.type === 'operator_only' ? 'o' : 't', parent, n: 1, name: '', keys: [] });
+      return nodes;
+  }
+}
+
+/** The condition as it is stored: a line for each node. */
+export function compileCondition(condition: ResumeCondition): string {
+  return nodesOf(condition, 0, [])
+    .map(({ type, parent, n, name, keys }) => [type, parent, n, name, ...keys].join('\t'))
+    .join('\n');
+}
+
+/** How many nodes a condition has. */
+export const nodeCountOf = (condition: ResumeCondition): number => nodesOf(condition, 0, []).length;
+
+function parse(condition: string): Node[] {
+  return condition.split('\n').map((line) => {
+    const [type, parent, n, name = '', ...keys] = line.split('\t');
+    return { type: type as Node['type'], parent: Number(parent), n: Number(n), name, keys };
+  });
+}
+
+/** What a condition sees of a signal. */
+export interface Evidence {
+  readonly signalId: string;
+  readonly signalName: string;
+  readonly sourceType: string;
+  readonly sourceIdentity: string;
+  readonly waitpointId: string;
+  readonly waitpointKey: string;
+}
+
+function satisfierOf({ type }: Node, evidence: Evidence): string {
+  if (type === 'w') return evidence.waitpointId;
+  if (type === 'g') return evidence.signalId;
+  return type === 'r' ? `${evidence.sourceType}\t${evidence.sourceIdentity}` : '';
+}
+
+/** Whether the entries satisfy the whole: from the last node to the first, so that members come before what they are of. */
+function isSatisfied(condition: string, progress: Iterable<string>): boolean {
+  const nodes = parse(condition);
+  const counts = nodes.map(() => 0);
+  for (const entry of progress) {
+    const place = Number(entry.slice(0, entry.indexOf('\t')));
+    counts[place - 1] = (counts[place - 1] ?? 0) + 1;
+  }
+  for (let i = nodes.length - 1; i > 0; i--) {
+    const { n, parent, type } = nodes[i] as Node;
+    if ((counts[i] as number) >= n && type !== 'o' && type !== 't') counts[parent - 1] = (counts[parent - 1] ?? 0) + 1;
+  }
+  const whole = nodes[0] as Node;
+  return whole.type !== 'o' && whole.type !== 't' && (counts[0] as number) >= whole.n;
+}
+
+export interface Evaluation {
+  readonly effect:
+    | 'no_op'
+    | 'signal_ignored_matcher_failed'
+    | 'appended_to_waitpoint_duplicate'
+    | 'appended_to_waitpoint'
+    | 'resume_condition_satisfied';
+  /** Entries that the signal adds to the progress. */
+  readonly added: readonly string[];
+}
+
+/** What one more signal means for a condition that is not satisfied yet. */
+export function evaluate(condition: string, progress: readonly string[], evidence: Evidence): Evaluation {
+  const nodes = parse(condition);
+  const known = new Set(progress);
+  const added: string[] = [];
+  let isTaken = false;
+  nodes.forEach((node, index) => {
+    if (!node.keys.includes(evidence.waitpointKey)) return;
+    if (node.name !== '' && node.name !== evidence.signalName) return;
+    isTaken = true;
+    const entry = `${index + 1}\t${satisfierOf(node, evidence)}`;
+    if (!known.has(entry)) added.push(entry);
+  });
+  if (!isTaken) {
+    const isComposite = nodes.length > 1 || !['s', 'o', 't'].includes((nodes[0] as Node).type);
+    return { effect: isComposite ? 'signal_ignored_matcher_failed' : 'no_op', added };
+  }
+  if (added.length === 0) return { effect: 'appended_to_waitpoint_duplicate', added };
+  return {
+    effect: isSatisfied(condition, [...progress, ...added]) ? 'resume_condition_satisfied' : 'appended_to_waitpoint',
+    added,
+  };
+}

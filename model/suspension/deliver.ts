@@ -1,0 +1,79 @@
+/** What becomes of a signal whose sender may send it. Spec 06 section 7. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, acceptAll, reject, type Context } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import type { Event } from '../events.js';
+import { isTerminal } from '../execution/situation.js';
+import { LIMITS } from '../limits.js';
+import type { View } from '../view.js';
+import { evaluate } from './condition.js';
+import { SIGNAL_EFFECTS, signalKeyOf, type Waiting } from './facts.js';
+import { resumption } from './resumption.js';
+
+export const deliveryOutcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('accepted'), signalId: echoed(field.plainUuid), effect: field.wordOf(SIGNAL_EFFECTS) }),
+  /** It was taken before, under this id. */
+  z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
+]);
+
+export interface Delivery {
+  readonly executionId: string;
+  readonly waitpointId: string;
+  readonly signalId: string;
+  readonly signalName: string;
+  readonly signalCategory: string;
+  readonly sourceType: string;
+  readonly sourceIdentity: string;
+  /** The sender's own name for it; none when empty. */
+  readonly signalKey: string;
+  readonly keyTtlMs: number;
+  readonly maxSignals: number;
+}
+
+/** The id under which a signal was taken before. */
+function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Delivery, now: number): string | undefined {
+  const ofKey = signalKey === '' ? undefined : waiting.signalKeys[signalKeyOf(waitpointId, signalKey)];
+  const expiresAt = ofKey === undefined ? undefined : waiting.signals[ofKey]?.signalKeyExpiresAt;
+  if (expiresAt !== undefined && expiresAt > now) return ofKey;
+  return waiting.signals[signalId] === undefined ? undefined : signalId;
+}
+
+export function deliver(view: View, delivery: Delivery, { now }: Context) {
+  const { executionId, waitpointId, signalId, signalKey } = delivery;
+  const execution = view.executions.get(executionId);
+  if (execution === undefined) return reject('execution_not_found');
+  const { waiting } = execution;
+  const waitpoint = waiting?.waitpoints[waitpointId];
+  if (waiting === undefined || waitpoint === undefined) return reject('waitpoint_not_found');
+  const existingSignalId = earlierId(waiting, delivery, now);
+  if (existingSignalId !== undefined) return accept({ kind: 'duplicate', existingSignalId });
+  if (isTerminal(execution.situation)) return reject('target_not_signalable');
+  const { suspension } = waiting;
+  if (waitpoint.waitpointState === 'closed' || suspension === undefined) return reject('waitpoint_closed');
+  if (waiting.signalCount >= delivery.maxSignals) return reject('signal_limit_exceeded');
+  const { effect, added } = evaluate(suspension.condition, suspension.progress, {
+    ...delivery,
+    waitpointKey: waitpoint.waitpointKey,
+  });
+  const accepted: Event = {
+    type: 'signal_accepted',
+    executionId,
+    at: now,
+    signalId,
+    waitpointId,
+    signalName: delivery.signalName,
+    signalCategory: delivery.signalCategory,
+    sourceType: delivery.sourceType,
+    sourceIdentity: delivery.sourceIdentity,
+    signalKey,
+    signalKeyExpiresAt: signalKey === '' ? undefined : Math.min(now + delivery.keyTtlMs, LIMITS.maxInteger),
+    effect,
+    added: added.join('\n'),
+  };
+  const events =
+    effect === 'resume_condition_satisfied'
+      ? [accepted, resumption(executionId, now, suspension.resumeDelayMs, { trigger: 'signal', signalId })]
+      : [accepted];
+  return acceptAll({ kind: 'accepted', signalId, effect }, events);
+}

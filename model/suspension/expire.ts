@@ -1,0 +1,39 @@
+/**
+ * expireSuspension: nothing came in time. The same transition as the one that `applyDue` makes when it is due; safe at any
+ * time, because it looks again whether it is due. Spec 06 section 10.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, acceptAll, operation } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { TIMEOUT_BEHAVIORS } from './facts.js';
+import { suspensionIn, suspensionTimeout } from './timeout.js';
+
+export const expireSuspension = operation({
+  name: 'expireSuspension',
+  args: z.object({ executionId: field.executionId }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('suspension_expired'), behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
+    z.object({
+      kind: z.literal('already_satisfied'),
+      reason: z.enum(['not_found_cleaned', 'not_suspended_cleaned', 'not_yet_due']),
+    }),
+  ]),
+  rejects: [],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: [], each: ['executionId'] },
+  memory: 'frees',
+  decide(view, { executionId }, { now, settings }) {
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found_cleaned' });
+    const suspension = suspensionIn(execution);
+    if (suspension === undefined) return accept({ kind: 'already_satisfied', reason: 'not_suspended_cleaned' });
+    if (execution.dueAt === undefined || execution.dueAt > now)
+      return accept({ kind: 'already_satisfied', reason: 'not_yet_due' });
+    return acceptAll(
+      { kind: 'suspension_expired', behaviorApplied: suspension.timeoutBehavior },
+      suspensionTimeout(execution, { now, retentionMs: settings.retentionMs }),
+    );
+  },
+});

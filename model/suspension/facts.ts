@@ -1,0 +1,134 @@
+/**
+ * What is stored of the waiting of an execution, beside its record: its last suspension, its waitpoints, its signals.
+ * Most executions never wait, and have none of it. All of it goes with the execution when that is purged.
+ *
+ * A suspension stays readable after it closed, until the next one replaces it; waitpoints and signals stay for good, so
+ * that a late or repeated signal is told what became of it. Spec 06 section 1.
+ */
+import * as fact from '../core/facts.js';
+
+/** Why a worker suspends its execution, and the letter under which that is stored. The first one is the common one. */
+export const SUSPEND_REASONS = {
+  waiting_for_signal: 's',
+  waiting_for_approval: 'a',
+  waiting_for_callback: 'c',
+  waiting_for_tool_result: 't',
+  waiting_for_operator_review: 'o',
+  manual_pause: 'm',
+  paused_by_policy: 'p',
+  paused_by_budget: 'b',
+  step_boundary: 'x',
+} as const;
+export type SuspendReason = keyof typeof SUSPEND_REASONS;
+
+export const SUSPEND_REQUESTERS = { worker: 'w', operator: 'o', policy: 'p', system_timeout_policy: 's' } as const;
+
+/** What happens when nothing came in time. `auto_resume` goes on with no signal, the other one with one that says so. */
+export const TIMEOUT_BEHAVIORS = {
+  fail: 'f',
+  cancel: 'c',
+  expire: 'e',
+  auto_resume: 'r',
+  auto_resume_with_timeout_signal: 's',
+  escalate: 'o',
+} as const;
+export type TimeoutBehavior = keyof typeof TIMEOUT_BEHAVIORS;
+
+/** What made an execution go on. */
+export const RESUME_TRIGGERS = { signal: 's', operator: 'o', timeout: 't' } as const;
+
+export const WAITPOINT_STATES = { active: 'a', closed: 'c' } as const;
+
+/** What a signal did. */
+export const SIGNAL_EFFECTS = {
+  /** It is not the one that is waited for. */
+  no_op: 'n',
+  /** No part of the condition takes a signal of this name. */
+  signal_ignored_matcher_failed: 'm',
+  /** It satisfied nothing that was not satisfied before. */
+  appended_to_waitpoint_duplicate: 'd',
+  /** It satisfied a part of the condition. */
+  appended_to_waitpoint: 'a',
+  /** It satisfied the condition: the execution goes on. */
+  resume_condition_satisfied: 's',
+} as const;
+export type SignalEffect = keyof typeof SIGNAL_EFFECTS;
+
+/** What a suspension is made with; repeated by its event. */
+export const suspensionGiven = {
+  suspensionId: fact.text(),
+  /** Of the attempt that waits. */
+  attemptIndex: fact.counter(),
+  reasonCode: fact.choice(SUSPEND_REASONS),
+  suspendedBy: fact.choice(SUSPEND_REQUESTERS),
+  timeoutAt: fact.optionalNumber(),
+  timeoutBehavior: fact.choice(TIMEOUT_BEHAVIORS),
+  /** How long what was resumed waits before it can be claimed, ms. */
+  resumeDelayMs: fact.counter(),
+};
+
+/** What a signal is; repeated by its event. */
+export const signalGiven = {
+  waitpointId: fact.text(),
+  signalName: fact.text(),
+  signalCategory: fact.text(),
+  sourceType: fact.text(),
+  sourceIdentity: fact.words(),
+  /** The sender's own name for it, and until when that is known. */
+  signalKey: fact.words(),
+  signalKeyExpiresAt: fact.optionalNumber(),
+  effect: fact.choice(SIGNAL_EFFECTS),
+};
+
+/** The stored texts, by what they are of. A waitpoint and a signal have one each. */
+export const waitsFacts = {
+  suspension: { ...suspensionGiven, suspendedAt: fact.number() },
+  /** Absent while the suspension is open. */
+  closing: {
+    closedAt: fact.number(),
+    closeReason: fact.text(),
+    /** Absent when the execution did not go on. */
+    resumeTrigger: fact.words(),
+    closerSignalId: fact.words(),
+  },
+  waitpoint: {
+    waitpointKey: fact.text(),
+    waitpointState: fact.choice(WAITPOINT_STATES),
+    createdAt: fact.number(),
+    closedAt: fact.optionalNumber(),
+    closeReason: fact.optionalText(),
+    signalCount: fact.counter(),
+    matchedSignalCount: fact.counter(),
+    lastSignalAt: fact.optionalNumber(),
+  },
+  signal: { ...signalGiven, acceptedAt: fact.number() },
+} as const;
+
+export type SuspensionFacts = fact.StateOf<{ readonly suspension: typeof waitsFacts.suspension }>;
+export type ClosingFacts = fact.StateOf<{ readonly closing: typeof waitsFacts.closing }>;
+export type Waitpoint = fact.StateOf<{ readonly waitpoint: typeof waitsFacts.waitpoint }>;
+export type Signal = fact.StateOf<{ readonly signal: typeof waitsFacts.signal }>;
+
+export interface Suspension extends SuspensionFacts {
+  /** In the order in which they were given; the first is the primary one. */
+  waitpointIds: string[];
+  /** As it is walked, see `condition.ts`. */
+  condition: string;
+  /** What satisfied which part of the condition, in order. */
+  progress: string[];
+  /** Signals that satisfied something, in the order of their acceptance. */
+  satisfierSignalIds: string[];
+  closing: ClosingFacts | undefined;
+}
+
+export interface Waiting {
+  suspension: Suspension | undefined;
+  waitpoints: Record<string, Waitpoint>;
+  signals: Record<string, Signal>;
+  /** The last signal of a sender's key, by `signalKeyOf`. */
+  signalKeys: Record<string, string>;
+  signalCount: number;
+}
+
+/** A sender's key belongs to a waitpoint. */
+export const signalKeyOf = (waitpointId: string, signalKey: string): string => `${waitpointId}:${signalKey}`;

@@ -1,0 +1,173 @@
+/** What holds for suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isTerminal } from '../execution/situation.js';
+import type { ExecutionInvariant } from '../specification/invariant.js';
+import { isAcquisition, type LogRule } from '../specification/replay.js';
+import type { Signal, Suspension } from './facts.js';
+import { signalKeyOf } from './facts.js';
+import { TIMEOUT_SIGNAL } from './timeout.js';
+
+const suspensionOf = ({ waiting }: ReadonlyExecution): Suspension | undefined => waiting?.suspension;
+const isOpen = (it: ReadonlyExecution): boolean => {
+  const suspension = suspensionOf(it);
+  return suspension !== undefined && suspension.closing === undefined;
+};
+
+const isOfTime = ({ signalName }: Signal): boolean => signalName === TIMEOUT_SIGNAL;
+
+/** Signals that came to the waitpoints of the last suspension, in the order of their acceptance. */
+function signalsOf({ waiting }: ReadonlyExecution): [string, Signal][] {
+  const ids = new Set(waiting?.suspension?.waitpointIds);
+  return Object.entries(waiting?.signals ?? {}).filter(
+    ([, signal]) => ids.has(signal.waitpointId) && !isOfTime(signal),
+  );
+}
+
+/** Whether signals satisfy a condition, by its meaning: node by node from the whole down, each over all signals. */
+function isSatisfiedBy(it: ReadonlyExecution, signals: readonly [string, Signal][]): boolean {
+  const { waiting } = it;
+  const nodes = (suspensionOf(it)?.condition ?? '').split('\n').map((line) => line.split('\t'));
+  const keyOf = ({ waitpointId }: Signal): string => waiting?.waitpoints[waitpointId]?.waitpointKey ?? '';
+  const distinct: Readonly<Record<string, (id: string, signal: Signal) => string>> = {
+    s: () => 'one',
+    w: (_, { waitpointId }) => waitpointId,
+    g: (id) => id,
+    r: (_, { sourceType, sourceIdentity }) => JSON.stringify([sourceType, sourceIdentity]),
+  };
+  const holds = (place: number): boolean => {
+    const [type = '', , n, name, ...keys] = nodes[place - 1] as string[];
+    if (type === 'a') return nodes.every(([, parent], i) => Number(parent) !== place || holds(i + 1));
+    const satisfier = distinct[type];
+    if (satisfier === undefined) return false;
+    const taken = signals.filter(
+      ([, signal]) => keys.includes(keyOf(signal)) && (name === '' || name === signal.signalName),
+    );
+    return new Set(taken.map(([id, signal]) => satisfier(id, signal))).size >= Number(n);
+  };
+  return holds(1);
+}
+
+export const suspensionInvariants: readonly ExecutionInvariant[] = [
+  {
+    name: 'an execution is suspended if and only if it has an open suspension',
+    holds: (it) => (it.situation === 'suspended') === isOpen(it),
+  },
+  {
+    name: 'a waitpoint is active if and only if it is of the open suspension',
+    holds(it) {
+      const open = isOpen(it) ? (suspensionOf(it)?.waitpointIds ?? []) : [];
+      const active = Object.entries(it.waiting?.waitpoints ?? {}).flatMap(([id, { waitpointState }]) =>
+        waitpointState === 'active' ? [id] : [],
+      );
+      return active.length === open.length && open.every((id) => active.includes(id));
+    },
+  },
+  {
+    name: 'what is closed says when and why',
+    holds: (it) =>
+      Object.values(it.waiting?.waitpoints ?? {}).every(
+        ({ waitpointState, closedAt, closeReason }) =>
+          (waitpointState === 'closed') === (closedAt !== undefined) &&
+          (closedAt !== undefined) === (closeReason !== undefined),
+      ),
+  },
+  {
+    name: 'a suspension is over when its worker said, or never',
+    holds: (it) => it.situation !== 'suspended' || it.dueAt === suspensionOf(it)?.timeoutAt,
+  },
+  {
+    name: 'the reason of a suspension is what the execution waits for',
+    holds: (it) => it.situation !== 'suspended' || it.suspendReason === suspensionOf(it)?.reasonCode,
+  },
+  {
+    name: 'a condition is satisfied by its meaning if and only if a signal closed its suspension',
+    holds(it) {
+      const suspension = suspensionOf(it);
+      if (suspension === undefined) return true;
+      return isSatisfiedBy(it, signalsOf(it)) === (suspension.closing?.resumeTrigger === 'signal');
+    },
+  },
+  {
+    name: 'the closer is the last of the satisfiers: without it the condition is not satisfied',
+    holds(it) {
+      const suspension = suspensionOf(it);
+      if (suspension?.closing?.resumeTrigger !== 'signal') return true;
+      const { closerSignalId } = suspension.closing;
+      return (
+        suspension.satisfierSignalIds.at(-1) === closerSignalId &&
+        !isSatisfiedBy(
+          it,
+          signalsOf(it).filter(([id]) => id !== closerSignalId),
+        )
+      );
+    },
+  },
+  {
+    name: 'satisfiers are signals of the suspension, each once',
+    holds(it) {
+      const suspension = suspensionOf(it);
+      const ids = suspension?.satisfierSignalIds ?? [];
+      const accepted = new Set(suspension?.waitpointIds);
+      return (
+        new Set(ids).size === ids.length && ids.every((id) => accepted.has(it.waiting?.signals[id]?.waitpointId ?? ''))
+      );
+    },
+  },
+  {
+    name: 'signals are counted, by execution and by waitpoint',
+    holds({ waiting }) {
+      if (waiting === undefined) return true;
+      const signals = Object.values(waiting.signals);
+      return (
+        waiting.signalCount === signals.length &&
+        Object.entries(waiting.waitpoints).every(([id, { signalCount, matchedSignalCount }]) => {
+          const own = signals.filter(({ waitpointId }) => waitpointId === id);
+          const matched = own.filter(({ effect }) => effect !== 'no_op' && !effect.startsWith('signal_ignored'));
+          return signalCount === own.length && matchedSignalCount === matched.length;
+        })
+      );
+    },
+  },
+  {
+    name: "a sender's key names the last signal that came with it",
+    holds({ waiting }) {
+      const last = new Map<string, string>();
+      for (const [id, { waitpointId, signalKey }] of Object.entries(waiting?.signals ?? {}))
+        if (signalKey !== '') last.set(signalKeyOf(waitpointId, signalKey), id);
+      const keys = Object.entries(waiting?.signalKeys ?? {});
+      return keys.length === last.size && keys.every(([key, id]) => last.get(key) === id);
+    },
+  },
+  {
+    name: 'what has ended waits for nothing',
+    holds: (it) => !isTerminal(it.situation) || !isOpen(it),
+  },
+];
+
+export const suspensionRules: readonly LogRule[] = [
+  {
+    name: 'a suspended execution is not claimed',
+    holds: ({ event, past }) => !isAcquisition(event) || past?.suspension === undefined,
+  },
+  {
+    name: 'only an open suspension is closed, escalated, or signalled',
+    holds({ event, past }) {
+      if (
+        event.type === 'suspension_closed' ||
+        event.type === 'suspension_escalated' ||
+        event.type === 'signal_accepted'
+      )
+        return past?.suspension !== undefined;
+      return true;
+    },
+  },
+  {
+    name: 'a suspension times out when it is due',
+    holds({ event, past }) {
+      const isTimeout =
+        event.type === 'suspension_escalated' ||
+        (event.type === 'suspension_closed' && event.closeReason.startsWith('timed_out_'));
+      return !isTimeout || event.at >= (past?.suspension?.dueAt ?? Infinity);
+    },
+  },
+];

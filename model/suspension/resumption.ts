@@ -1,0 +1,22 @@
+/** How a suspended execution goes on. Spec 06 sections 7 and 9. */
+import type { Event } from '../events.js';
+import { LIMITS } from '../limits.js';
+import type { RESUME_TRIGGERS } from './facts.js';
+
+/** The event by which it goes on, after a delay when there is one, ms. */
+export function resumption(
+  executionId: string,
+  now: number,
+  delayMs: number,
+  { trigger, signalId = '' }: { trigger: keyof typeof RESUME_TRIGGERS; signalId?: string },
+): Event {
+  return {
+    type: 'suspension_closed',
+    executionId,
+    at: now,
+    closeReason: 'resumed',
+    resumeTrigger: trigger,
+    closerSignalId: signalId,
+    delayUntil: delayMs === 0 ? undefined : Math.min(now + delayMs, LIMITS.maxInteger),
+  };
+}

@@ -1,0 +1,84 @@
+/** What comes of a suspension that ran out of time, by what its worker asked for. Spec 06 section 10. */
+import type { Event } from '../events.js';
+import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import type { TimeoutBehavior } from './facts.js';
+
+/** Category and source of what a suspension that ran out of time ends with, and the name of the signal it stands for. */
+export const SUSPENSION_TIMEOUT = 'suspension_timeout';
+export const TIMEOUT_SIGNAL = '__timeout__';
+
+/** What a suspended execution has in its hands. */
+export function suspensionIn({ situation, waiting }: ReadonlyExecution) {
+  return situation === 'suspended' ? waiting?.suspension : undefined;
+}
+
+/** The events of a timeout. For a suspended execution. */
+export function suspensionTimeout(
+  execution: ReadonlyExecution,
+  { now, retentionMs }: { now: number; retentionMs: number },
+): readonly Event[] {
+  const { executionId } = execution;
+  const suspension = suspensionIn(execution);
+  const behavior: TimeoutBehavior = suspension?.timeoutBehavior ?? 'fail';
+  const purgeAt = purgeAtOf(execution, now, retentionMs);
+  const closed = (closeReason: string, resumeTrigger = '', closerSignalId = ''): Event => ({
+    type: 'suspension_closed',
+    executionId,
+    at: now,
+    closeReason,
+    resumeTrigger,
+    closerSignalId,
+    delayUntil: undefined,
+  });
+  const ending = { executionId, at: now, ...namingOf(execution), purgeAt };
+  const reason = `${SUSPENSION_TIMEOUT}:${behavior}`;
+  switch (behavior) {
+    case 'fail':
+      return [
+        closed('timed_out_fail'),
+        {
+          type: 'execution_failed',
+          ...ending,
+          failureReason: reason,
+          failureCategory: SUSPENSION_TIMEOUT,
+          failureDetail: undefined,
+        },
+      ];
+    case 'cancel':
+      return [
+        closed('timed_out_cancel'),
+        { type: 'execution_cancelled', ...ending, cancellationReason: reason, cancelledBy: SUSPENSION_TIMEOUT },
+      ];
+    case 'expire':
+      return [closed('timed_out_expire'), { type: 'execution_expired', ...ending, expireReason: SUSPENSION_TIMEOUT }];
+    case 'auto_resume':
+      return [closed('timed_out_auto_resume', 'timeout')];
+    case 'auto_resume_with_timeout_signal':
+      return [
+        timeoutSignal(executionId, now, suspension?.suspensionId ?? '', suspension?.waitpointIds[0] ?? ''),
+        closed('timed_out_auto_resume', 'timeout', suspension?.suspensionId ?? ''),
+      ];
+    case 'escalate':
+      return [{ type: 'suspension_escalated', executionId, at: now }];
+  }
+}
+
+/** The signal that says that no other one came: its id is the suspension's. */
+function timeoutSignal(executionId: string, at: number, signalId: string, waitpointId: string): Event {
+  return {
+    type: 'signal_accepted',
+    executionId,
+    at,
+    signalId,
+    waitpointId,
+    signalName: TIMEOUT_SIGNAL,
+    signalCategory: 'timeout',
+    sourceType: 'engine',
+    sourceIdentity: SUSPENSION_TIMEOUT,
+    signalKey: '',
+    signalKeyExpiresAt: undefined,
+    effect: 'no_op',
+    added: '',
+  };
+}

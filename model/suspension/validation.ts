@@ -1,0 +1,107 @@
+/** What is wrong with a suspension before anything is stored: the first fault, by its exact words. Spec 06 section 5.2. */
+import { LIMITS } from '../limits.js';
+import { nodeCountOf, type ResumeCondition } from './condition.js';
+
+export interface Binding {
+  readonly waitpointId: string;
+  readonly waitpointKey: string;
+}
+
+export interface SuspensionRequest {
+  readonly waitpoints: readonly Binding[];
+  readonly resumeCondition: ResumeCondition;
+  readonly timeoutAt?: number | undefined;
+}
+
+/** Composites inside each other. */
+const MAX_DEPTH = 4;
+const EMPTY_NAME = 'resume_condition: empty signal name (use Wildcard instead)';
+/** Names that begin so are the engine's own. */
+const RESERVED = '__';
+
+/** The first fault of a request, or nothing. */
+export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRequest): string | undefined {
+  if (waitpoints.length === 0) return 'waitpoints_empty';
+  const [primary] = waitpoints as readonly [Binding];
+  if (resumeCondition.type === 'single' && resumeCondition.waitpointKey !== primary.waitpointKey)
+    return 'waitpoint_key_mismatch';
+  return (
+    faultOfBindings(waitpoints) ??
+    faultOfReferences(waitpoints, resumeCondition) ??
+    (resumeCondition.type === 'timeout_only' && timeoutAt === undefined
+      ? 'timeout_only_without_deadline'
+      : undefined) ??
+    faultOfNames(resumeCondition) ??
+    faultOfStructure(resumeCondition)
+  );
+}
+
+function faultOfBindings(waitpoints: readonly Binding[]): string | undefined {
+  const empty = waitpoints.findIndex(({ waitpointKey }) => waitpointKey === '');
+  if (empty >= 0) return `additional_waitpoint_binding_empty_key at waitpoints[${empty}]`;
+  const seen = new Set<string>();
+  for (const { waitpointId, waitpointKey } of waitpoints) {
+    if (seen.has(waitpointId) || seen.has(`\t${waitpointKey}`)) return `duplicate_waitpoint_binding: ${waitpointKey}`;
+    seen.add(waitpointId).add(`\t${waitpointKey}`);
+  }
+  return undefined;
+}
+
+/** Keys in the order of the tree. */
+function keysOf(condition: ResumeCondition): readonly string[] {
+  if (condition.type === 'single') return [condition.waitpointKey];
+  if (condition.type === 'count') return condition.waitpoints;
+  return condition.type === 'all_of' ? condition.members.flatMap(keysOf) : [];
+}
+
+/** Every key that is waited for has a waitpoint, and every waitpoint is waited for. One that only time or an operator ends has one waitpoint all the same. */
+function faultOfReferences(waitpoints: readonly Binding[], condition: ResumeCondition): string | undefined {
+  const used = new Set(keysOf(condition));
+  const bound = new Set(waitpoints.map(({ waitpointKey }) => waitpointKey));
+  const missing = [...used].find((key) => !bound.has(key));
+  if (missing !== undefined) return `referenced_waitpoint_key_missing_binding: ${missing}`;
+  if (used.size === 0 && waitpoints.length === 1) return undefined;
+  const extra = [...bound].find((key) => !used.has(key));
+  return extra === undefined ? undefined : `extra_binding_not_referenced_by_condition: ${extra}`;
+}
+
+function faultOfNames(condition: ResumeCondition): string | undefined {
+  if (condition.type === 'all_of') return firstFault(condition.members, faultOfNames);
+  const matcher = condition.type === 'single' || condition.type === 'count' ? condition.matcher : undefined;
+  if (matcher?.type !== 'by_name') return undefined;
+  if (matcher.name === '') return EMPTY_NAME;
+  return matcher.name.startsWith(RESERVED) ? `resume_condition: reserved signal name: ${matcher.name}` : undefined;
+}
+
+function firstFault<Item>(items: readonly Item[], fault: (item: Item, index: number) => string | undefined) {
+  for (const [index, item] of items.entries()) {
+    const found = fault(item, index);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function faultOfStructure(condition: ResumeCondition): string | undefined {
+  if (nodeCountOf(condition) > LIMITS.maxConditionNodes) return `condition exceeds ${LIMITS.maxConditionNodes} nodes`;
+  return faultOfNode(condition, 1, '<root>');
+}
+
+function faultOfNode(condition: ResumeCondition, depth: number, path: string): string | undefined {
+  const isRoot = path === '<root>';
+  if (condition.type === 'single') return undefined;
+  if (condition.type === 'operator_only' || condition.type === 'timeout_only')
+    return isRoot ? undefined : `leaf_never_satisfiable at path ${path}`;
+  if (depth > MAX_DEPTH) return `depth ${depth} exceeds cap ${MAX_DEPTH} at path ${path}`;
+  if (condition.type === 'all_of') {
+    if (condition.members.length === 0) return `allof_empty_members at path ${path}`;
+    return firstFault(condition.members, (member, index) =>
+      faultOfNode(member, depth + 1, `${isRoot ? '' : `${path}.`}members[${index}]`),
+    );
+  }
+  if (condition.n === 0) return `count_n_zero at path ${path}`;
+  if (condition.waitpoints.length === 0) return `count_waitpoints_empty at path ${path}`;
+  const distinct = new Set(condition.waitpoints).size;
+  if (condition.countKind === 'distinct_waitpoints' && condition.n > distinct)
+    return `count_exceeds_waitpoint_set: n=${condition.n} > waitpoints.len()=${distinct} at path ${path}`;
+  return undefined;
+}

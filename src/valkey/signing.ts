@@ -1,0 +1,47 @@
+/** Reads of signing keys and tokens, as the library answers them. */
+import { facetCodec } from '../../model/core/codec.js';
+import { compareBytes, memberOf } from '../../model/ids.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import { signingKeyFacts, type SigningKey } from '../../model/signing/entity.js';
+import { waitsFacts, type Waitpoint } from '../../model/suspension/facts.js';
+import { viewOf, type Fetch } from './fetch.js';
+import { textOf, type WireReply } from './reply.js';
+
+const IDENTITY = facetCodec(signingKeyFacts.identity);
+const EXPIRY = facetCodec(signingKeyFacts.expiry);
+const WAITPOINT = facetCodec(waitsFacts.waitpoint);
+
+function keyOf(row: WireReply): SigningKey {
+  const [kid = '', identity = '', expiry = ''] = (row as WireReply[]).map(textOf);
+  const facts: Record<string, unknown> = { kid };
+  IDENTITY.decode(identity, facts);
+  EXPIRY.decode(expiry, facts);
+  return facts as unknown as SigningKey;
+}
+
+export const listWaitpointHmacKids: Fetch<ParsedArgsOf<'listWaitpointHmacKids'>> = {
+  request: () => ['list_kids'],
+  view(reply) {
+    const keys = (reply as WireReply[]).map(keyOf).sort((a, b) => compareBytes(a.kid, b.kid));
+    // The library has judged by its own clock which of them verify.
+    return viewOf({ signing: { all: () => keys } });
+  },
+};
+
+export const readWaitpointToken: Fetch<ParsedArgsOf<'readWaitpointToken'>> = {
+  request: ({ executionId, waitpointId }) => ['read_token', memberOf(executionId), waitpointId],
+  view(reply, { waitpointId }) {
+    const [text, kid, digest] = (reply as WireReply[]).map(textOf);
+    const facts: Record<string, unknown> = {};
+    if (text !== undefined) WAITPOINT.decode(text, facts);
+    const waitpoints = text === undefined ? {} : { [waitpointId]: facts as unknown as Waitpoint };
+    return viewOf({
+      executions: { get: () => ({ waiting: { waitpoints } }) as never },
+      // The secret stays where it is: the library has made the digest of the one message that is asked for.
+      signing: {
+        current: () => (kid === undefined ? undefined : ({ kid } as SigningKey)),
+        digest: () => digest || undefined,
+      },
+    });
+  },
+};

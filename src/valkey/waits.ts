@@ -1,0 +1,66 @@
+/** What an execution waits for, as it is stored beside its record: see `model/suspension/facts.ts`. */
+import { WAITS_FIELDS } from '../../lua/layout.js';
+import { facetCodec } from '../../model/core/codec.js';
+import { EngineError } from '../../model/errors.js';
+import {
+  waitsFacts,
+  type ClosingFacts,
+  type Signal,
+  type Suspension,
+  type SuspensionFacts,
+  type Waiting,
+  type Waitpoint,
+} from '../../model/suspension/facts.js';
+
+const CODECS = {
+  suspension: facetCodec(waitsFacts.suspension),
+  closing: facetCodec(waitsFacts.closing),
+  waitpoint: facetCodec(waitsFacts.waitpoint),
+  signal: facetCodec(waitsFacts.signal),
+};
+
+function read<Facts>(codec: keyof typeof CODECS, text: string): Facts {
+  const facts: Record<string, unknown> = {};
+  CODECS[codec].decode(text, facts);
+  return facts as Facts;
+}
+
+const partsOf = (text: string | undefined, separator: string): string[] =>
+  text === undefined || text === '' ? [] : text.split(separator);
+
+/** Fields that begin with a text: what follows it, and the value. */
+function under(fields: ReadonlyMap<string, string>, start: string): [string, string][] {
+  return [...fields].flatMap(([name, value]): [string, string][] =>
+    name.startsWith(start) ? [[name.slice(start.length), value]] : [],
+  );
+}
+
+function suspensionOf(fields: ReadonlyMap<string, string>): Suspension | undefined {
+  const text = fields.get(WAITS_FIELDS.suspension);
+  if (text === undefined) return undefined;
+  const condition = fields.get(WAITS_FIELDS.condition);
+  if (condition === undefined) throw new EngineError('corruption', 'The condition of a suspension is missing.');
+  const closing = fields.get(WAITS_FIELDS.closing);
+  return {
+    ...read<SuspensionFacts>('suspension', text),
+    waitpointIds: partsOf(fields.get(WAITS_FIELDS.waitpoints), ','),
+    condition,
+    progress: partsOf(fields.get(WAITS_FIELDS.progress), '\n'),
+    satisfierSignalIds: partsOf(fields.get(WAITS_FIELDS.satisfiers), ','),
+    closing: closing === undefined ? undefined : read<ClosingFacts>('closing', closing),
+  };
+}
+
+/** What an execution waits for; nothing when it never did. @throws EngineError `corruption` */
+export function decodeWaits(fields: ReadonlyMap<string, string>): Waiting | undefined {
+  if (fields.size === 0) return undefined;
+  const all = <Facts>(codec: keyof typeof CODECS, start: string): Record<string, Facts> =>
+    Object.fromEntries(under(fields, start).map(([id, text]) => [id, read<Facts>(codec, text)]));
+  return {
+    suspension: suspensionOf(fields),
+    waitpoints: all<Waitpoint>('waitpoint', WAITS_FIELDS.waitpoint),
+    signals: all<Signal>('signal', WAITS_FIELDS.signal),
+    signalKeys: Object.fromEntries(under(fields, WAITS_FIELDS.signal_key)),
+    signalCount: Number(fields.get(WAITS_FIELDS.signal_count) ?? 0),
+  };
+}

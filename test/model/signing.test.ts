@@ -1,0 +1,166 @@
+/** Tokens: whoever holds the one of a waitpoint can send it a signal, until its key's grace is over. */
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import type { ArgsOf } from '../../model/machine.js';
+import { digestOf, messageOf, WaitpointToken } from '../../model/signing/token.js';
+import { CLASSES, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X, type Then } from './dsl.js';
+
+const SECRET = new Uint8Array(32).fill(1);
+const OTHER = new Uint8Array(70).fill(2);
+const W = uuid(501);
+
+const rotate = (newKid = 'k1', newSecret = SECRET, graceMs = 1_000): ArgsOf<'rotateWaitpointHmacSecret'> => ({
+  partition: PARTITION,
+  newKid,
+  newSecret,
+  graceMs,
+});
+
+const tokenOf = (kid: string, secret: Uint8Array, bound = {}): string =>
+  `${kid}:${digestOf(secret, messageOf({ waitpointId: W, waitpointKey: 'wpk:a', createdAt: START, ...bound }))}`;
+
+const signal = (args: Partial<ArgsOf<'deliverSignal'>> = {}): ArgsOf<'deliverSignal'> => ({
+  executionId: X,
+  waitpointId: W,
+  waitpointToken: tokenOf('k1', SECRET),
+  signalId: uuid(700),
+  signalName: 'go',
+  ...args,
+});
+
+/** A suspended execution in a partition with a key. */
+const signed = (): Then => given(...IN_CLASS.SW).when('rotateWaitpointHmacSecret', rotate());
+
+describe('digests', () => {
+  test.each([
+    ['ab'.repeat(32), '11111111-1111-4111-8111-111111111111', 'wpk:a', 'bfbdb08cba167f486aba20c6a6f129485b050532'],
+    ['ab'.repeat(70), '11111111-1111-4111-8111-111111111111', 'wpk:a|b', '3b641a7143d56080953ab28a9215008ba291470d'],
+    [
+      `${'00'.repeat(31)}01`,
+      '11111111-1111-1111-1111-111111111111',
+      'wpk:abc',
+      '7066f3b871fe6e99955568cd37fb5fadfcee3eb3',
+    ],
+  ])('are those of the contract: %s', (secret, waitpointId, waitpointKey, digest) => {
+    const message = messageOf({ waitpointId, waitpointKey, createdAt: 1_700_000_000_000 });
+    expect(digestOf(Buffer.from(secret, 'hex'), message)).toBe(digest);
+  });
+});
+
+describe('deliverSignal', () => {
+  test.each(CLASSES)('in %s, with a token of another waitpoint', (state) => {
+    given(...IN_CLASS[state])
+      .when('rotateWaitpointHmacSecret', rotate())
+      .when('deliverSignal', signal({ waitpointToken: tokenOf('k1', SECRET, { waitpointId: uuid(999) }) }), NOW)
+      .refuses('invalid_token');
+  });
+
+  test('resumes what waits for it', () => {
+    signed()
+      .when('deliverSignal', signal({ sourceIdentity: 'web' }), NOW)
+      .answers({ kind: 'accepted', effect: 'resume_condition_satisfied' })
+      .then({ type: 'signal_accepted', sourceType: 'external', sourceIdentity: 'web' }, { type: 'suspension_closed' });
+  });
+
+  test('is a duplicate when it comes again, and late when another one came', () => {
+    const done = signed().when('deliverSignal', signal({ idempotencyKey: 'once' }), NOW);
+    done
+      .when('deliverSignal', signal({ idempotencyKey: 'once', signalId: uuid(701) }), NOW)
+      .answers({ kind: 'duplicate', existingSignalId: uuid(700) });
+    done.when('deliverSignal', signal({ signalId: uuid(702) }), NOW).refuses('waitpoint_closed');
+    done
+      .when('cancelExecution', { executionId: X, reason: '', source: 'operator_override' }, NOW)
+      .when('deliverSignal', signal({ signalId: uuid(703) }), NOW)
+      .refuses('target_not_signalable');
+  });
+
+  test('stops at the cap', () => {
+    signed()
+      .when('deliverSignal', signal({ signalName: 'no' }), NOW)
+      .answers({ effect: 'no_op' })
+      .when('deliverSignal', signal({ signalId: uuid(701), maxSignalsPerExecution: 1 }), NOW)
+      .refuses('signal_limit_exceeded');
+  });
+
+  test.each([
+    ['', 'missing_token'],
+    ['k1', 'invalid_token'],
+    [':x', 'invalid_token'],
+    ['k1:short', 'invalid_token'],
+    [tokenOf('k9', SECRET), 'invalid_token'],
+    [tokenOf('k1', OTHER), 'invalid_token'],
+    [tokenOf('k1', SECRET).toUpperCase().replace('K1', 'k1'), 'invalid_token'],
+    [tokenOf('k1', SECRET, { createdAt: START + 1 }), 'invalid_token'],
+    [tokenOf('k1', SECRET, { waitpointKey: 'wpk:b' }), 'invalid_token'],
+  ] as const)('with the token %s is refused', (waitpointToken, code) => {
+    signed().when('deliverSignal', signal({ waitpointToken }), NOW).refuses(code);
+  });
+
+  test('without a key in the partition is refused', () => {
+    given(...IN_CLASS.SW)
+      .when('deliverSignal', signal())
+      .refuses('hmac_secret_not_initialized');
+  });
+});
+
+describe('rotateWaitpointHmacSecret', () => {
+  test('lets tokens of the key before verify until its grace is over, that millisecond included', () => {
+    const rotated = signed().when('rotateWaitpointHmacSecret', rotate('k2', OTHER), NOW);
+    rotated.answers({ kind: 'rotated', newKid: 'k2', previousKid: 'k1', gcCount: 0 });
+    rotated.when('deliverSignal', signal({ signalName: 'no' }), NOW + 1_000).answers({ kind: 'accepted' });
+    rotated.when('deliverSignal', signal({ signalId: uuid(701) }), NOW + 1_001).refuses('token_expired');
+    rotated
+      .when('rotateWaitpointHmacSecret', rotate('k3', new Uint8Array(32).fill(3)), NOW + 1_001)
+      .answers({ gcCount: 1 })
+      .when('deliverSignal', signal({ signalId: uuid(702) }), NOW + 1_001)
+      .refuses('invalid_token');
+  });
+
+  test('can be repeated, and brings a key back with its own secret only', () => {
+    const first = signed();
+    first
+      .when('rotateWaitpointHmacSecret', rotate(), NOW)
+      .answers({ kind: 'already_satisfied', reason: 'already_current' })
+      .nothingHappens();
+    first.when('rotateWaitpointHmacSecret', rotate('k1', OTHER), NOW).refuses('rotation_conflict', { kid: 'k1' });
+    const back = first
+      .when('rotateWaitpointHmacSecret', rotate('k2', OTHER), NOW)
+      .when('rotateWaitpointHmacSecret', rotate(), NOW);
+    back.answers({ kind: 'rotated', newKid: 'k1', previousKid: 'k2' });
+    expect(back.reads('listWaitpointHmacKids', { partition: PARTITION }, NOW)).toMatchObject({
+      outcome: [
+        { kid: 'k1', current: true, expiresAt: undefined },
+        { kid: 'k2', current: false, expiresAt: NOW + 1_000 },
+      ],
+    });
+  });
+});
+
+describe('a token', () => {
+  const read = (then: Then) =>
+    then.reads('readWaitpointToken', { executionId: X, waitpointId: W }, NOW) as {
+      outcome?: WaitpointToken;
+      code?: string;
+    };
+
+  test('is read under the current key while its waitpoint is open', () => {
+    const open = signed();
+    expect(read(open).outcome?.reveal()).toBe(tokenOf('k1', SECRET));
+    open.when('rotateWaitpointHmacSecret', rotate('k2', OTHER), NOW);
+    expect(read(open).outcome?.reveal()).toBe(tokenOf('k2', OTHER));
+    open.when('resumeExecution', { executionId: X }, NOW);
+    expect(read(open).outcome).toBeUndefined();
+    expect(read(given(...IN_CLASS.SW).when('renewLease', { executionId: X, fence: FENCE }, NOW)).code).toBe(
+      'hmac_secret_not_initialized',
+    );
+  });
+
+  test('prints redacted', () => {
+    const token = new WaitpointToken(tokenOf('k1', SECRET));
+    for (const shown of [String(token), inspect(token), inspect({ token }), JSON.stringify({ token })]) {
+      expect(shown).toContain('k1:<REDACTED:len=40>');
+      expect(shown).not.toContain(tokenOf('k1', SECRET).slice(3, 12));
+    }
+    expect(String(new WaitpointToken('nothing'))).toBe('<REDACTED:malformed>');
+  });
+});
