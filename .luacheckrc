@@ -6,7 +6,7 @@ read_globals = {
   'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LANE', 'LANE_STATE', 'LIBRARY', 'LIMIT', 'NEXT', 'SITUATION',
   'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'SIGNING', 'SIGNING_KEY',
   -- Tables that are looked up while a call runs (`lookUps` there).
-  'BLOCK', 'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'TERMINAL_OUTCOME', 'WORDS',
+  'BLOCK', 'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'SIGNATURE', 'TERMINAL_OUTCOME', 'WORDS',
 }
 -- All files are one chunk: the linker puts a header before them that declares the table they share, and `command`, which
 -- calls a command of the server.

@@ -79,6 +79,7 @@ import {
 import { link, type Literals, type LuaFile } from './link.js';
 import { lifeParser, loaderText, recordLoaderText } from './loader.js';
 import { SHAPES } from './parameters.js';
+import { outcomeNumber, SIGNATURES } from './signatures.js';
 
 /** Major version of what client and library say to each other. Two contracts can live on one server. */
 export const CONTRACT = 2;
@@ -106,8 +107,8 @@ const CLOCKS: Record<LibraryKind, string> = { production: 'core/clock.lua', test
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];
 
-/** Kinds of outcomes by their numbers: what travels instead of the word. The same word has the same number everywhere. */
-export const OUTCOME_KINDS: readonly string[] = [
+/** Kinds of outcomes, which travel as numbers. */
+const OUTCOME_KINDS: readonly string[] = [
   ...new Set(NAMES.flatMap((name) => [...variantsOf(operationNamed(name).outcome as z.ZodType).keys()])),
 ].sort();
 
@@ -116,6 +117,13 @@ function inOrder(paths: readonly string[]): string[] {
   const rank = (path: string): number =>
     path === 'main.lua' ? 3 : path.startsWith('core/') ? 0 : path === 'execution/record.lua' ? 1 : 2;
   return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+/** @throws Error when two words have one number: then one of them needs another name */
+function numbersOfKinds(): Record<string, number> {
+  const numbers = Object.fromEntries(OUTCOME_KINDS.map((kind) => [kind, outcomeNumber(kind)]));
+  if (new Set(Object.values(numbers)).size < OUTCOME_KINDS.length) throw new Error('lua: two outcomes have one number');
+  return numbers;
 }
 
 const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string, Value> =>
@@ -144,7 +152,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
     CLAIM_ROW: { plain: PLAIN_CLAIM },
-    KIND: Object.fromEntries(OUTCOME_KINDS.map((kind, i) => [kind, i + 1])),
+    KIND: numbersOfKinds(),
     FIELD: snakeKeys(FIELDS),
     SUFFIX: SUFFIXES,
     WAITS: WAITS_FIELDS,
@@ -218,7 +226,7 @@ function lookUps(): string[] {
   const terminal = situations.filter(({ outcome }) => outcome !== 'none');
   const shapes = NAMES.map((name) => {
     const { sharedCount, eachCount } = SHAPES[name];
-    return [snakeCase(name), `{ ${sharedCount}, ${eachCount ?? 'false'} }`] as const;
+    return [SIGNATURES[name], `{ ${sharedCount}, ${eachCount ?? 'false'}, "${snakeCase(name)}" }`] as const;
   });
   return [
     `local SHELVED = ${luaTable(SITUATION_NAMES.filter(isShelved).map((name) => [SITUATIONS[name].letter, 'true']))}`,
@@ -238,6 +246,7 @@ function lookUps(): string[] {
       .map(([name, table]) => `${name} = ${table}`)
       .join(', ')} }`,
     `local SHAPE = ${luaTable(shapes)}`,
+    `local SIGNATURE = ${luaTable(NAMES.map((name) => [snakeCase(name), JSON.stringify(SIGNATURES[name])]))}`,
   ];
 }
 

@@ -64,17 +64,50 @@ local function fail_group(argv, replies, each, reply)
   left = 0
 end
 
--- Runs the group that begins at `next_at`: its name, how many commands it has, what they share, what each has.
+-- A function that is called with fewer texts than it takes: those at the end are empty. `first` arguments are no texts.
+local function filled_up(call_it, first, count)
+  return function(...)
+    local given, arguments = select('#', ...), { ... }
+    for i = given + 1, first + count do arguments[i] = '' end
+    return call_it(unpack(arguments, 1, first + count))
+  end
+end
+
+local function refuse(name)
+  return function() error({ err = 'MISMATCH of ' .. name }) end
+end
+
+-- How a group is run that a client of another build sends: its operation may have got optional arguments since, which are
+-- empty then. Anything else is a mismatch of each of its commands. Nothing when the text is no signature.
+local function shape_of_other(signature)
+  local name, hash, shared, each = string.match(signature, '^([%l_]+):(%x+):(%d+):([%d*]+)$')
+  if not name then return nil end
+  local shape = { tonumber(shared), tonumber(each) or false, name, false, false }
+  local own = SIGNATURE[name]
+  local own_hash, own_shared, own_each = string.match(own or '', ':(%x+):(%d+):([%d*]+)$')
+  own_shared, own_each = tonumber(own_shared), tonumber(own_each) or false
+  local fits = own and own_hash == hash and shape[1] <= own_shared and (shape[1] > 0) == (own_shared > 0)
+    and (shape[2] == own_each or shape[2] and own_each and shape[2] <= own_each)
+  if not fits then
+    shape[4], shape[5] = refuse(name), refuse(name)
+    return shape
+  end
+  shape[4] = shape[2] and filled_up(ff.decide[name], own_shared > 0 and 2 or 1, own_each) or ff.decide[name]
+  shape[5] = own_shared > 0 and filled_up(ff.prepare[name], 1, own_shared)
+  return shape
+end
+
+-- Runs the group that begins at `next_at`: its signature, how many commands it has, what they share, what each has.
 local function run_group(call, argv, replies)
   local at = next_at
-  local name = argv[at]
-  local shape, decide = handler_of(SHAPE, name), handler_of(ff.decide, name)
-  local shared, each = shape[1], shape[2]
+  local shape = SHAPE[argv[at]] or shape_of_other(argv[at]) or error({ err = 'MISMATCH of ' .. tostring(argv[at]) })
+  local shared, each, name = shape[1], shape[2], shape[3]
+  local decide = shape[4] or ff.decide[name]
   next_at, left = at + 2 + shared, tonumber(argv[at + 1])
   local group
   if shared > 0 then
     local prepared
-    prepared, group = pcall(ff.prepare[name], call, unpack(argv, at + 2, next_at - 1))
+    prepared, group = pcall(shape[5] or ff.prepare[name], call, unpack(argv, at + 2, next_at - 1))
     if not prepared then fail_group(argv, replies, each, ff.fault(group)) end
   end
   while left > 0 and not is_cut do
@@ -140,9 +173,14 @@ server.register_function({
   flags = { 'allow-oom' },
 })
 
--- Answers the contract, the build and the content hash of this library.
+-- Answers the contract, the build and the content hash of this library, and the signatures of its operations.
 server.register_function({
   function_name = LIBRARY.prefix .. 'version',
-  callback = function() return { LIBRARY.contract, LIBRARY.build, LIBRARY.hash } end,
+  callback = function()
+    if not command then ff.bind() end
+    local signatures = {}
+    for _, signature in pairs(SIGNATURE) do signatures[#signatures + 1] = signature end
+    return { LIBRARY.contract, LIBRARY.build, LIBRARY.hash, signatures }
+  end,
   flags = { 'no-writes', 'allow-stale' },
 })

@@ -23,7 +23,11 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^completed\nacquired 1\nreleased 1$/,
   ],
   'docs/embedded.md': [/^Hello, World!$/],
-  'docs/operating.md': [/^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/],
+  'docs/operating.md': [
+    /^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/,
+    /^paused by ann because the provider is down\n\{ waiting: 1 \}\nsent to bob\nlane_draining$/,
+    /^2 3600000 \[ 'customer.id' \]$/,
+  ],
   'docs/subscribing.md': [
     // Listeners and iterators hear of it side by side.
     /^(completed charge charge\n)?execution_created\n(completed charge charge\n)?execution_claimed\n(completed charge charge\n)?execution_completed(\ncompleted charge charge)?$/,

@@ -1,6 +1,6 @@
 /**
  * What travels between client and server, derived from the declarations. Commands of a call that follow each other and
- * agree in what they share are a group: the name of the operation, how many they are, what they share, what each has.
+ * agree in what they share are a group: the signature of the operation, how many they are, what they share, what each has.
  * Every argument is one text, an absent one is empty; bytes are two, where they are, and themselves or, when they travel
  * beside the call, how many (lua/execution/bytes.lua). An answer is a number, the kind of its outcome, or a list that
  * begins with it.
@@ -8,9 +8,9 @@
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
 import { BYTES_HERE, NOT_STAGED } from '../../lua/layout.js';
-import { OUTCOME_KINDS } from '../../lua/library.js';
 import { SHAPES, type WirePart } from '../../lua/parameters.js';
-import { fieldsOf, snakeCase, variantSchemasOf, type Field } from '../../model/core/kinds.js';
+import { outcomeNumber, SIGNATURES } from '../../lua/signatures.js';
+import { fieldsOf, variantSchemasOf, type Field } from '../../model/core/kinds.js';
 import type { ByteSlot, Decision } from '../../model/core/operation.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
@@ -115,7 +115,6 @@ function encoderOf(name: OperationName, parts: readonly WirePart[]): Encoder {
   };
 }
 
-const LUA_NAMES = byName(snakeCase);
 const SHARED = byName((name) => encoderOf(name, SHAPES[name].shared));
 const EACH = byName((name) => encoderOf(name, SHAPES[name].each));
 
@@ -140,7 +139,7 @@ export class CallWriter {
       this.name = name;
       this.shared = shared;
       this.count = 1;
-      this.countAt = argv.push(LUA_NAMES[name], '1') - 1;
+      this.countAt = argv.push(SIGNATURES[name], '1') - 1;
       for (const text of shared) argv.push(text);
     }
     if (SHAPES[name].eachCount !== undefined) {
@@ -198,9 +197,9 @@ function outcomeDecoder(kind: string, schema: z.ZodObject): Decoder {
 
 /** Decoders of an operation's outcomes, by the number of their kind. */
 const OUTCOMES = byName((name) => {
-  const decoders: (Decoder | undefined)[] = [];
+  const decoders = new Map<number, Decoder>();
   for (const [kind, schema] of variantSchemasOf(operationNamed(name).outcome)) {
-    decoders[OUTCOME_KINDS.indexOf(kind) + 1] = outcomeDecoder(kind, schema);
+    decoders.set(outcomeNumber(kind), outcomeDecoder(kind, schema));
   }
   return decoders;
 });
@@ -231,7 +230,7 @@ export function decodeReply<Name extends OperationName>(
   const number = typeof reply === 'number' ? reply : (parts[0] as number);
   if (number === FAULT) throw faultInside(name, textOf(parts[1] ?? null));
   if (number === REFUSED) return decodeRefusal(name, parts);
-  const decode = OUTCOMES[name][number];
+  const decode = OUTCOMES[name].get(number);
   if (decode === undefined) throw new EngineError('unknown_code', `${name} answered kind ${number}.`);
   const outcome = decode(new ReplyReader(parts, 1, partition), args) as OutcomeOf<Name>;
   return { ok: true, outcome, events: NO_EVENTS };
@@ -245,6 +244,8 @@ function faultInside(name: string, message: string): EngineError {
     // The records of a partition are read in a way that cannot fail so: it is a key that they share.
     return new EngineError('corruption', `${name}: an index of the partition is not what it should be.`);
   }
+  if (message.startsWith('MISMATCH'))
+    return new EngineError('library_mismatch', `${name}: the library on the server has it in another form.`);
   const damage = DAMAGED.exec(message)?.[1];
   return damage === undefined
     ? new EngineError('function_failed', `${name}: ${message}.`)

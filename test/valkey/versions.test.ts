@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Valkey } from 'iovalkey';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { library } from '../../lua/library.js';
+import { SIGNATURES } from '../../lua/signatures.js';
 import type { EngineError } from '../../model/errors.js';
 import type { Backend } from '../../src/backend.js';
 import { LibraryKeeper } from '../../src/valkey/boot/library.js';
@@ -288,4 +289,63 @@ test('settings are checked', async () => {
     JSON.stringify({ count: 1, placement: 'spread', contract: own.contract, version: 'x' }),
   );
   expect(await codeOf(opened({ prefix: 'bad:' }))).toBe('corruption');
+});
+
+/** A newer library in which an operation has another signature. */
+function ofOtherShape(signature: string, other: string): string {
+  const source = ofBuild(own.build + 1);
+  expect(source).toContain(signature);
+  return source.replaceAll(signature, other);
+}
+
+test('a library that speaks another form of an operation is a mismatch at once, at boot and in a running process', async () => {
+  const running = await opened({ callTimeoutMs: 5_000 });
+  const signature = SIGNATURES.createExecution;
+  const other = signature.replace(/:\w{6}:/, ':000000:');
+  await admin.zadd('ff:builds', 'GT', own.build + 1, own.name);
+  await admin.call('FUNCTION', 'LOAD', 'REPLACE', ofOtherShape(signature, other));
+  await admin.config('RESETSTAT');
+  const executionId = `{fp:0}:${randomUUID()}`;
+  expect(await codeOf(create(running, executionId))).toBe('library_mismatch');
+  expect(Number(/cmdstat_fcall:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1])).toBe(1);
+  expect(await admin.exists(`ff:${executionId}`)).toBe(0);
+  // What it has in the same form goes on, in the same call too.
+  const answers = await running.execute([
+    { name: 'pauseLane', args: { partition: '{fp:0}', laneId: 'l' } },
+    {
+      name: 'createExecution',
+      args: { executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' },
+    },
+    { name: 'resumeLane', args: { partition: '{fp:0}', laneId: 'l' } },
+  ]);
+  expect(answers.map((answer) => (answer.ok ? answer.outcome.kind : (answer.error as EngineError).code))).toEqual([
+    'lane_paused',
+    'library_mismatch',
+    'lane_resumed',
+  ]);
+  await expect(opened()).rejects.toMatchObject({
+    code: 'library_mismatch',
+    detail: { operations: 'create_execution' },
+  });
+});
+
+test('a library whose operation got optional arguments takes calls of processes that do not know them', async () => {
+  const running = await opened({ callTimeoutMs: 5_000 });
+  const signature = SIGNATURES.pauseLane;
+  const [name, hash, shared, each] = signature.split(':') as [string, string, string, string];
+  const more = [name, hash, shared, String(Number(each) + 1)].join(':');
+  await admin.zadd('ff:builds', 'GT', own.build + 1, own.name);
+  const source = ofOtherShape(signature, more).replace(
+    `{ ${shared}, ${each}, "${name}" }`,
+    `{ ${shared}, ${Number(each) + 1}, "${name}" }`,
+  );
+  await admin.call('FUNCTION', 'LOAD', 'REPLACE', source);
+  const lane = { partition: '{fp:0}', laneId: 'l', reason: 'why', requestedBy: 'ann' };
+  expect((await running.pauseLane(lane)).kind).toBe('lane_paused');
+  expect(await running.readLane(lane)).toMatchObject({ stateReason: 'why', stateChangedBy: 'ann' });
+  expect((await create(await opened())).kind).toBe('created');
+  // The other way round, a text would be lost: that is refused.
+  const fewer = [name, hash, shared, String(Number(each) - 1)].join(':');
+  await admin.call('FUNCTION', 'LOAD', 'REPLACE', ofOtherShape(signature, fewer));
+  expect(await codeOf(running.pauseLane(lane))).toBe('library_mismatch');
 });

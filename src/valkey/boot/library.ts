@@ -3,6 +3,7 @@
  * one. A server is never taken back to an older build, also not after its functions were flushed.
  */
 import type { Valkey } from 'iovalkey';
+import { unlike } from '../../../lua/signatures.js';
 import { library, type Library, type LibraryKind } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
 import { primariesOf, type Client } from '../connection/clients.js';
@@ -12,9 +13,14 @@ import { nameOf } from '../connection/node-faults.js';
 import type { LibraryMode } from '../options.js';
 import type { DeploymentRecord } from './deployment.js';
 
+/** Operations that an error names. */
+const MAX_NAMED = 5;
+
 interface Installed {
   readonly build: number;
   readonly hash: string;
+  /** Of its operations. */
+  readonly signatures: readonly string[];
 }
 
 export class LibraryKeeper {
@@ -58,7 +64,10 @@ export class LibraryKeeper {
     if (found === undefined)
       throw new NotYet(new EngineError('library_mismatch', `${host} has no library ${wanted.name}.`));
     // A newer build of the same contract speaks our language: leave it there.
-    if (found.build > wanted.build) return found.build;
+    if (found.build > wanted.build) {
+      checkSignatures(found, host);
+      return found.build;
+    }
     throw new EngineError(
       'library_mismatch',
       `${host} has ${wanted.name} build ${found.build} (${found.hash}); this process brings build ${wanted.build} (${wanted.hash}).`,
@@ -99,11 +108,22 @@ export class LibraryKeeper {
   private async installedOn(node: Valkey): Promise<Installed | undefined> {
     try {
       const version = await node.call('FCALL', `${this.wanted.functionPrefix}version`, 0);
-      const [, build, hash] = version as [number, number, string];
-      return { build: Number(build), hash };
+      const [, build, hash, signatures] = version as [number, number, string, string[]];
+      return { build: Number(build), hash, signatures };
     } catch (error) {
       if (isFunctionMissing(error)) return undefined;
       throw error;
     }
   }
+}
+
+/** @throws EngineError `library_mismatch` when the library has an operation of this process not, or in another form */
+function checkSignatures({ build, signatures }: Installed, host: string): void {
+  const others = unlike(signatures);
+  if (others.length === 0) return;
+  throw new EngineError(
+    'library_mismatch',
+    `${host} has build ${build}, which does not speak with this process of ${others.slice(0, MAX_NAMED).join(', ')}.`,
+    { detail: { operations: others.join(' ') } },
+  );
 }

@@ -157,7 +157,7 @@ class Boot {
     this.mode = options.library ?? 'load';
     const configure = `${library(kind).functionPrefix}configure`;
     const replace = async (...[key, known, text]: Parameters<ReplaceRecord>): Promise<boolean> =>
-      (await client.fcall(configure, 1, key, known, text)) === 1;
+      (await this.retrier.make(() => client.fcall(configure, 1, key, known, text))) === 1;
     this.record = new DeploymentRecord(client, prefix, CONTRACT, replace);
     this.keeper = new LibraryKeeper(client, this.record, kind);
     const { mode, keeper } = this;

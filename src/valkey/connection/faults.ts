@@ -43,6 +43,7 @@ const SERVER_FAULTS: readonly ServerFault[] = [
   },
   // The partition has seen newer settings of the deployment (lua/core/call.lua): the call did not run.
   { says: /^SETTINGS\b/, code: 'settings_changed', passes: true },
+  { says: /^MISMATCH\b/, code: 'library_mismatch', passes: false },
   // An index, a log or a header that is none (lua/core/call.lua): nothing was written.
   { says: /^(WRONGTYPE|DAMAGED)\b/, code: 'corruption', passes: false },
   { says: /unknown (command|subcommand)/i, code: 'unsupported_server', passes: false },

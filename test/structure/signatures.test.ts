@@ -1,0 +1,33 @@
+/** What a client and a library agree on, operation by operation: it changes with what must be given and what is answered. */
+import { expect, test } from 'vitest';
+import { describeOperation, outcomeNumber, SIGNATURES, unlike } from '../../lua/signatures.js';
+
+const OWN = ['pause_lane:abc123:0:3', 'claim:abc123:7:*'];
+
+test('a library is like a client when it has its operations in the same form', () => {
+  expect(unlike(OWN, OWN)).toEqual([]);
+  expect(unlike([...OWN, 'further:000000:1:1'], OWN)).toEqual([]);
+  expect(unlike(['pause_lane:abc123:0:4', 'claim:abc123:8:*'], OWN)).toEqual([]);
+});
+
+test.each([
+  [['claim:abc123:7:*'], ['pause_lane']],
+  [['pause_lane:abc124:0:3', 'claim:abc123:7:*'], ['pause_lane']],
+  [['pause_lane:abc123:0:2', 'claim:abc123:7:*'], ['pause_lane']],
+  [['pause_lane:abc123:0:3', 'claim:abc123:7:4'], ['claim']],
+  [[], ['pause_lane', 'claim']],
+])('unlike: %j', (found, names) => expect(unlike(found, OWN)).toEqual(names));
+
+test('what is optional at the end is no part of it, what must be given is', () => {
+  expect(describeOperation('pauseLane')).toBe(
+    '|laneId:text reason:text requestedBy:text|already_satisfied{reason:literal} lane_paused{previousState:text}',
+  );
+  // Between those that must be given, a place counts, whatever stands in it.
+  expect(describeOperation('createExecution')).toContain('naming[namespace:text,');
+  expect(describeOperation('createExecution')).not.toContain('idempotencyKey');
+});
+
+test('kinds of outcomes have numbers of their own', () => {
+  expect(outcomeNumber('claimed')).not.toBe(outcomeNumber('created'));
+  expect(Object.values(SIGNATURES).every((text) => /^[a-z_]+:[0-9a-f]{6}:\d+:(\d+|\*)$/.test(text))).toBe(true);
+});
