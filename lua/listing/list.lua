@@ -3,7 +3,9 @@
 -- A list is walked from the highest id down: over a shelf where one has all that can match; over what stands in queues and
 -- timers where that is little; else over all ids. A page looks at a bounded number of executions.
 
-local load = ff.loader('naming', 'given', 'retries', 'edits', 'tags')
+local load = ff.loader('naming', 'given')
+-- What only some have: looked at when the rest matches.
+local load_more = ff.loader('retries', 'edits', 'tags')
 
 -- Ids of leaves, from a bound down. `key_of` names the list of a leaf.
 local function leaves(names, key_of, before)
@@ -135,29 +137,48 @@ local function take(sources)
   return highest
 end
 
-local function is_wanted(execution, want)
+-- Whether what every execution has is as it should be.
+local function is_alike(execution, want)
   if want.letters ~= '' and not string.find(want.letters, execution.situation, 1, true) then return false end
   if want.held == '1' and not ff.is_held(execution) then return false end
   local namespace, lane_id, execution_kind = ff.split_naming(execution.naming)
   if want.namespace ~= '' and want.namespace ~= namespace then return false end
   if want.lane_id ~= '' and want.lane_id ~= lane_id then return false end
-  if want.execution_kind ~= '' and want.execution_kind ~= execution_kind then return false end
+  return want.execution_kind == '' or want.execution_kind == execution_kind
+end
+
+local function has_all(execution, want)
   for i = 1, #want.tags do
     -- A member of a JSON object with its quotes stands nowhere else in it: inside a text, quotes are escaped.
     if not string.find(execution.tags, want.tags[i], 1, true) then return false end
   end
-  ff.read_retries(execution)
   return want.category == '' or want.category == execution.failure_category
 end
 
--- The execution of an id when it is wanted. One that cannot be read is shown elsewhere.
+-- The execution of an id when it is wanted.
+local function wanted_of(call, id, want)
+  local execution = load(call, id)
+  if not execution or not is_alike(execution, want) then return nil end
+  local more = execution
+  if execution.extras == '' then
+    more.retries, more.edits, more.tags = '', '', ''
+  else
+    more = load_more(call, id)
+    more.naming, more.given = execution.naming, execution.given
+  end
+  ff.read_retries(more)
+  ff.read_edits(more)
+  return has_all(more, want) and more
+end
+
+-- One that cannot be read is shown elsewhere.
 local function wanted(call, id, want)
-  local ran, execution = pcall(load, call, id)
+  local ran, execution = pcall(wanted_of, call, id, want)
   if not ran then
     ff.contain(execution)
     return nil
   end
-  return execution and is_wanted(execution, want) and execution
+  return execution
 end
 
 local ROW = 9
@@ -184,7 +205,6 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
       if size == limit * ROW then return { rows[size - ROW + 1], rows } end
       rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
       rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
-      ff.read_edits(execution)
       rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
       rows[size + 9] = ff.is_held(execution) and '1' or ''
     end
