@@ -41,6 +41,8 @@ const SHAPES: readonly Shape[] = [
   { condition: { ...counted('distinct_waitpoints', 2, 3), matcher: byName(0) }, keys: 3 },
   { condition: counted('distinct_signals', 3, 2), keys: 2 },
   { condition: counted('distinct_sources', 2, 1), keys: 1 },
+  // One signal is enough, and the inner parts are what the outer ones are made of.
+  { condition: { type: 'all_of', members: [{ type: 'all_of', members: [{ ...of(0), matcher: any }] }] }, keys: 1 },
   {
     condition: {
       type: 'all_of',
