@@ -272,6 +272,9 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   },
   readCounts: { partition: PARTITION, cursor: 'lane', limit: 5 },
   readLog: { partition: PARTITION, after: '.0.0', limit: 5 },
+  appendFrame: { executionId: RUNNING, fence: FENCE, attemptIndex: 0, payload: text(SECRET), frameType: 'chunk' },
+  readStream: { executionId: RUNNING, attemptIndex: 0, from: 'start', to: 'end', limit: 5 },
+  readSummary: { executionId: RUNNING, attemptIndex: 0 },
   listQueueHeads: { partition: PARTITION, laneIds: ['lane', 'other'] },
 };
 

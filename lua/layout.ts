@@ -32,6 +32,7 @@ export const FIELDS = {
   timing: 'c',
   retries: 'r',
   hold: 'h',
+  streams: 'm',
   edits: 'k',
   grant: 'G',
   progress: 'p',
@@ -64,6 +65,7 @@ export const EXTRAS = [
   'timing',
   'retries',
   'hold',
+  'streams',
   'edits',
   'grant',
   'progress',
@@ -120,10 +122,18 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   /** Only of lanes that were ever paused or drained. */
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
   signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
+  /** Counters and rate are beside the state (ruling 39): they are no facts. */
+  stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
 
 /** Fields of a signing key beside its facts: its secret, with the two paddings of HMAC. */
 export const SIGNING_FIELDS = { inner: 'i', outer: 'o' } as const;
+
+/** Attempts of an execution that cannot be read, among which its streams are looked for. */
+export const MAX_PROBED_STREAMS = 100;
+
+/** Suffixes of the keys beside the record of a stream: frames by their mode, and the summary. */
+export const STREAM_SUFFIXES = { durable: ':d', summary: ':s', best_effort: ':b', document: ':doc' } as const;
 
 /** How the records of a kind are stored. @throws TypeError when they have no keys of their own */
 function recordLayoutOf(kind: string): RecordLayout {

@@ -31,6 +31,9 @@ import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
 import { LANE_STATES } from '../model/lane/lane.js';
 import { FINGERPRINT_LENGTH } from '../model/signing/token.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
+import { MAX_MEMBERS } from '../model/stream/canonical-json.js';
+import { CLOSED_REASONS } from '../model/stream/facts.js';
+import { SUMMARY_FRAMES } from '../model/stream/retention.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import {
   RESUME_TRIGGERS,
@@ -64,12 +67,14 @@ import {
   MAX_LOOKED_AT,
   MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
+  MAX_PROBED_STREAMS,
   NOT_STAGED,
   RECORDS,
   SHORT_SLOT,
   SIGNING_FIELDS,
   SPILLED,
   STAGED_SEPARATOR,
+  STREAM_SUFFIXES,
   SUFFIXES,
   WAITS_FIELDS,
   TIMER_KINDS,
@@ -159,6 +164,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     SIGNING: { ...SIGNING_FIELDS, fingerprint_length: FINGERPRINT_LENGTH },
     WAITPOINT_STATE: { ...WAITPOINT_STATES, active: '' },
     TRIGGER: Object.fromEntries(Object.keys(RESUME_TRIGGERS).map((word) => [word, word])),
+    STREAM_SUFFIX: STREAM_SUFFIXES,
+    CLOSED: CLOSED_REASONS,
     KEY: KEYS,
     HEADER: HEADER_FIELDS,
     TIMER: TIMER_KINDS,
@@ -201,6 +208,13 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       trim_every: TRIM_EVERY,
       kept_claims: KEPT_CLAIMS,
       kept_indexes: KEPT_INDEXES,
+      max_frame_bytes: LIMITS.maxFrameBytes,
+      max_summary_bytes: LIMITS.maxSummaryBytes,
+      max_members: MAX_MEMBERS,
+      summary_frames: SUMMARY_FRAMES,
+      max_probed_streams: MAX_PROBED_STREAMS,
+      stream_maxlen: DEFAULTS.streamMaxlen,
+      stream_max_bytes: DEFAULTS.streamMaxBytes,
       known_headers: KNOWN_HEADERS,
       known_settings: KNOWN_SETTINGS,
       known_namings: KNOWN_NAMINGS,
@@ -245,6 +259,7 @@ function lookUps(): string[] {
     })
       .map(([name, table]) => `${name} = ${table}`)
       .join(', ')} }`,
+    `local CLOSED_WORD = ${luaTable(Object.entries(CLOSED_REASONS).map(([word, letter]) => [letter, JSON.stringify(word)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,
     `local SIGNATURE = ${luaTable(NAMES.map((name) => [snakeCase(name), JSON.stringify(SIGNATURES[name])]))}`,
   ];

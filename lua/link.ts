@@ -15,14 +15,18 @@ export interface LuaFile {
   readonly text: string;
 }
 
-/** Lua allows 200 locals in the body of a library. The rest are those of the files, and built-in functions. */
-const MAX_SHARED_LOCALS = 140;
+/** Lua allows 200 locals in the body of a library. The rest are those of the file with the most, tables, and built-in functions. */
+const MAX_SHARED_LOCALS = 100;
 
 /** The table of the shared functions that are no locals: one for all, since locals are scarce. */
 const COLD = 'cold';
 
-/** Domains whose shared functions are locals; those of others are members of one table. */
-const HOT_DOMAINS: ReadonlySet<string> = new Set(['core', 'execution', 'lease', 'schedule', 'main']);
+/**
+ * What runs in every call, and in the life of every execution: the shared functions that these files mention most are
+ * locals.
+ */
+const HOT_FILES =
+  /^(?:core\/|main\.|execution\/(?:bytes|complete|create|events|lifecycle|record)\.|lease\/(?:events|fence|renew)\.|schedule\/(?:claim|counts|queue|retention|timers)\.)/;
 
 /** Members of `ff` that are looked up by name while a call runs. */
 const DISPATCHED: ReadonlySet<string> = new Set(['decide', 'prepare', 'apply', 'query', 'due']);
@@ -48,8 +52,6 @@ const GLOBALS: ReadonlySet<string> = new Set([
 /** Made here, not defined in a file. */
 const BIND = 'bind';
 
-const domainOf = (path: string): string => path.split('/')[0]?.replace(/\.lua$/, '') ?? path;
-
 /** Whether a token is a symbol. */
 const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
 
@@ -62,14 +64,32 @@ function definedIn({ text }: LuaFile): string[] {
   });
 }
 
+/** Names of the shared functions that a file calls or hands on; where it defines one is no mention. */
+function namedIn({ text }: LuaFile): string[] {
+  const tokens = tokensOf(text, 'lua');
+  return tokens.flatMap((token, i) => {
+    const isMention = token.text === 'ff' && is(tokens[i + 1], '.') && tokens[i - 1]?.text !== 'function';
+    return isMention ? [tokens[i + 2]?.text ?? ''] : [];
+  });
+}
+
+/** The shared functions that are locals. */
+function hotOf(files: readonly LuaFile[]): ReadonlySet<string> {
+  const mentions = new Map<string, number>();
+  for (const name of files.filter(({ path }) => HOT_FILES.test(path)).flatMap(namedIn))
+    mentions.set(name, (mentions.get(name) ?? 0) + 1);
+  const names = [...mentions].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([name]) => name);
+  return new Set(names.slice(0, MAX_SHARED_LOCALS));
+}
+
 /** Where each shared function is found, by its name. */
 function placesOf(files: readonly LuaFile[]): Map<string, string> {
+  const hot = hotOf(files);
   const places = new Map<string, string>([[BIND, `ff_${BIND}`]]);
   for (const file of files) {
-    const domain = domainOf(file.path);
     for (const name of definedIn(file)) {
       if (places.has(name)) throw new Error(`lua: ${file.path} defines ff.${name}, which is defined already`);
-      places.set(name, HOT_DOMAINS.has(domain) ? `ff_${name}` : `${COLD}.${name}`);
+      places.set(name, hot.has(name) ? `ff_${name}` : `${COLD}.${name}`);
     }
   }
   return places;
@@ -150,9 +170,6 @@ export function link(sources: readonly LuaFile[], literals: Literals, loader: Wr
   const linked = files.map((file) => ({ path: file.path, ...linkFile(file, literals, places) }));
   const builtIns = [...new Set(linked.flatMap((file) => [...file.builtIns]))].sort();
   const locals = [...places.values()].filter((place) => !place.includes('.')).sort();
-  if (locals.length > MAX_SHARED_LOCALS) {
-    throw new Error(`lua: ${locals.length} shared functions; ${MAX_SHARED_LOCALS} are possible`);
-  }
   const tables = [...new Set([...places.values()].flatMap((place) => place.match(/^\w+(?=\.)/) ?? []))].sort();
   const names = builtIns.map(builtInName).join(', ');
   return [

@@ -21,14 +21,14 @@ export interface Shape {
   readonly eachCount: number | undefined;
 }
 
-/** Names of the texts of an argument. */
-function textNamesOf(field: Field): readonly string[] {
+/** Names of the texts of an argument. Bytes of a slot are two: where they are, and what they are. */
+function textNamesOf(field: Field, slots: Readonly<Record<string, unknown>>): readonly string[] {
   const name = snakeCase(field.name);
   switch (field.kind) {
     case 'form':
       return field.form.texts ?? [name];
     case 'bytes':
-      return [`${name}_at`, name];
+      return Object.hasOwn(slots, field.name) ? [`${name}_at`, name] : [name];
     case 'rows':
       return ['...'];
     default:
@@ -36,11 +36,11 @@ function textNamesOf(field: Field): readonly string[] {
   }
 }
 
-const namesOf = (parts: readonly WirePart[]): string[] =>
-  parts.flatMap((part) => (part.kind === 'joined' ? [part.name] : textNamesOf(part.field)));
+const namesOf = (parts: readonly WirePart[], slots: Readonly<Record<string, unknown>>): string[] =>
+  parts.flatMap((part) => (part.kind === 'joined' ? [part.name] : textNamesOf(part.field, slots)));
 
 function shapeOf(name: OperationName): Shape {
-  const { args, wire } = operationNamed(name);
+  const { args, wire, bytes: slots = {} } = operationNamed(name);
   const fields = new Map(fieldsOf(args as unknown as z.ZodObject).map((field) => [field.name, field]));
   const fieldNamed = (argument: string): Field => {
     const field = fields.get(argument);
@@ -56,11 +56,11 @@ function shapeOf(name: OperationName): Shape {
           fields: members.map(fieldNamed),
         }));
   const [shared, each] = [wire.shared.flatMap(partOf), wire.each.flatMap(partOf)];
-  const eachNames = namesOf(each);
+  const eachNames = namesOf(each, slots);
   return {
     shared,
     each,
-    sharedCount: namesOf(shared).length,
+    sharedCount: namesOf(shared, slots).length,
     eachCount: eachNames.includes('...') ? undefined : eachNames.length,
   };
 }
@@ -72,9 +72,10 @@ export const SHAPES: Readonly<Record<OperationName, Shape>> = Object.fromEntries
 /** Parameters of an operation's Lua: of `prepare`, which sees what is shared, and of `decide`, which sees each command. */
 export function parametersOf(name: OperationName): { readonly prepare: string[]; readonly decide: string[] } {
   const { shared, each } = SHAPES[name];
-  const prepared = namesOf(shared);
+  const slots = operationNamed(name).bytes ?? {};
+  const prepared = namesOf(shared, slots);
   return {
     prepare: ['call', ...prepared],
-    decide: ['call', ...(prepared.length > 0 ? ['group'] : []), ...namesOf(each)],
+    decide: ['call', ...(prepared.length > 0 ? ['group'] : []), ...namesOf(each, slots)],
   };
 }

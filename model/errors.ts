@@ -156,6 +156,22 @@ export const REJECTIONS = {
     false,
     'The execution took as many signals as it may; wait for fewer, or allow more (`maxSignalsPerExecution`).',
   ),
+  stream_closed: entry('state', false, 'The attempt is over: nothing can be appended to its stream any more.'),
+  stale_owner_cannot_append: entry(
+    'state',
+    false,
+    'The caller does not own the attempt any more; stop work and discard what was not appended.',
+  ),
+  retention_limit_exceeded: entry(
+    'validation',
+    false,
+    'The frame, the stream or its summary would be too large: append less at once, or raise `streamPolicy.maxBytes`.',
+  ),
+  frame_seq_out_of_order: entry(
+    'validation',
+    false,
+    'Number the frames of a stream upwards: the detail names the newest number that was accepted.',
+  ),
   cursor_lost: entry(
     'state',
     false,

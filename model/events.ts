@@ -11,6 +11,7 @@ import { readerEvents } from './reader/entity.js';
 import { laneEvents } from './lane/lane.js';
 import { signingEvents } from './signing/entity.js';
 import { suspensionEvents } from './suspension/events.js';
+import { streamEvents } from './stream/events.js';
 
 export const EVENTS = {
   ...executionEvents,
@@ -21,6 +22,7 @@ export const EVENTS = {
   ...laneEvents,
   ...suspensionEvents,
   ...signingEvents,
+  ...streamEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

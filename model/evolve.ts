@@ -6,23 +6,30 @@ import type { Recipe } from './core/entity.js';
 import type { ByteSlot } from './core/operation.js';
 import { EngineError } from './errors.js';
 import { EVENTS, type Event, type EventType } from './events.js';
-import { ENTITIES, type EntityKind, type PartitionState } from './state.js';
+import { ENTITIES, entityNamed, type EntityKind, type PartitionState } from './state.js';
 
 /** One thing that an event does. */
 export interface Effect {
   readonly kind: EntityKind;
   /** Name of the fact that holds the entity's id, in the entity. */
   readonly key: string;
+  /** The id of the entity, from an event that changes or removes it. */
+  readonly idIn: (event: Event) => string;
   readonly recipe: Recipe<unknown, Event>;
 }
 
 type AnyRecipes = Readonly<Record<string, Recipe<unknown, Event>>>;
 
+const factNamed =
+  (key: string) =>
+  (event: object): string =>
+    (event as Record<string, string>)[key] as string;
+
 function effectsOf(type: string): readonly Effect[] {
   return (Object.keys(ENTITIES) as EntityKind[]).flatMap((kind) => {
-    const { recipes, subject } = ENTITIES[kind];
+    const { recipes, subject, idIn = factNamed(subject.key) } = entityNamed(kind);
     const recipe = (recipes as unknown as AnyRecipes)[type];
-    return recipe === undefined ? [] : [{ kind, key: subject.key, recipe }];
+    return recipe === undefined ? [] : [{ kind, key: subject.key, idIn, recipe }];
   });
 }
 
@@ -46,7 +53,7 @@ export function fold(state: PartitionState, event: Event): void {
 }
 
 /** Applies one effect to its table, and gives the entity that it made, changed or removed. */
-export function applyEffect(state: PartitionState, event: Event, { kind, key, recipe }: Effect): unknown {
+export function applyEffect(state: PartitionState, event: Event, { kind, key, idIn, recipe }: Effect): unknown {
   const table = state.tables[kind] as Map<string, unknown>;
   if (recipe.does === 'makes') {
     const made = recipe.make(event);
@@ -57,7 +64,7 @@ export function applyEffect(state: PartitionState, event: Event, { kind, key, re
     else if (recipe.ifThere === 'fail') throw broken(event, `names a ${kind} that exists`);
     return there ?? made;
   }
-  const id = (event as unknown as Record<string, string>)[key] as string;
+  const id = idIn(event);
   const known = table.get(id);
   if (known === undefined && recipe.does === 'removes' && recipe.ifGone === 'keep') return undefined;
   if (known === undefined) throw broken(event, `names a ${kind} that does not exist`);

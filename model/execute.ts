@@ -9,6 +9,8 @@ import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { operationNamed, partitionOfCommand, type AnyDecision, type ParsedCommand } from './machine.js';
 import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
+import { closedBy, removedBefore } from './stream/closing.js';
+import type { Append } from './stream/contents.js';
 import type { View } from './view.js';
 
 export interface Store {
@@ -17,6 +19,8 @@ export interface Store {
   record(event: Event): void;
   /** Keeps bytes of an execution. */
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void;
+  /** Appends a frame to a stream. */
+  appendFrame(frame: Append): void;
   /** Notes which loop applies due work. */
   leaveTo(applier: Applier | undefined): void;
   /** Notes what is to be announced. */
@@ -44,16 +48,25 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   if (first !== undefined) {
     const { time } = store.view.log.header;
     if (time > first.at) store.record(steppedBack(command, time, first.at));
-    for (const event of decision.events) store.record(event);
+    for (const event of decision.events) recordWithConsequences(store, event);
     for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
       const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
       if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
     }
   }
+  if (decision.append !== undefined) store.appendFrame(decision.append);
   if ('applier' in decision) store.leaveTo(decision.applier);
   if (decision.notices !== undefined) store.announce(decision.notices);
   if (operation.after === undefined) return decision;
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
+}
+
+/** Records an event, and what it brings with it. */
+function recordWithConsequences(store: Store, event: Event): void {
+  for (const earlier of removedBefore(store.view, event)) store.record(earlier);
+  const later = closedBy(store.view, event);
+  store.record(event);
+  for (const consequence of later) store.record(consequence);
 }
 
 function steppedBack(command: ParsedCommand, from: number, to: number): Event {

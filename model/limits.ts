@@ -45,6 +45,21 @@ export const LIMITS = {
   /** Lanes whose queues one read looks at. */
   maxLanesPerRead: 256,
   maxBatchCommands: 1_000,
+  /** Frames: payload and labels, bytes. */
+  maxFrameBytes: 65_536,
+  maxFrameLabelBytes: 256,
+  /** Frames of one read. */
+  maxFramesPerRead: 10_000,
+  defaultFramesPerRead: 100,
+  /** A rolling summary in its canonical form, bytes. */
+  maxSummaryBytes: 262_144,
+  /** Durable frames that a stream may keep, and bytes that it may be given. */
+  maxStreamMaxlen: 100_000,
+  maxStreamBytes: 1024 * 1024 * 1024,
+  /** Best-effort frames: how long they matter, ms, and how many are kept. */
+  minBestEffortTtlMs: 100,
+  maxBestEffortTtlMs: 3_600_000,
+  maxBestEffortFrames: 65_536,
   /** Entries of one page of a listing, of the log, of due work. */
   maxPageSize: 1_000,
   /** Rows of one page of a list of executions. */
@@ -87,6 +102,9 @@ export const LIMITS = {
 /** What applies when a caller or a policy says nothing. */
 export const DEFAULTS = {
   priority: 0,
+  /** Durable frames that a stream keeps, and bytes that it may be given. */
+  streamMaxlen: 10_000,
+  streamMaxBytes: 64 * 1024 * 1024,
   /** Partitions of a deployment, see docs/benchmarks.md. */
   partitionCount: 16,
   /** Length of a lease: how soon the work of a worker that died is taken over (ruling 51). */

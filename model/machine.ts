@@ -48,6 +48,8 @@ import { listWaitpointHmacKids, readWaitpointToken } from './signing/reads.js';
 import { rotateWaitpointHmacSecret } from './signing/rotate.js';
 import { deliverSignal } from './suspension/signal.js';
 import { suspendExecution } from './suspension/suspend.js';
+import { appendFrame } from './stream/append.js';
+import { readStream, readSummary } from './stream/reads.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 import { drainLane, pauseLane, readLane, resumeLane } from './lane/state.js';
@@ -83,6 +85,7 @@ export const OPERATIONS = {
   pauseLane,
   drainLane,
   resumeLane,
+  appendFrame,
   changePriority,
   replayExecution,
   setExecutionTags,
@@ -119,6 +122,8 @@ export const QUERIES = {
   findExecution,
   listExecutions,
   listExecutionSummaries,
+  readStream,
+  readSummary,
   listPartitionLanes,
   readCounts,
   readLane,

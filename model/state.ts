@@ -8,6 +8,8 @@ import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { readerEntity } from './reader/entity.js';
 import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
+import type { StreamTable } from './stream/contents.js';
+import { streamEntity } from './stream/entity.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
 export const ENTITIES = {
@@ -16,6 +18,7 @@ export const ENTITIES = {
   idempotency_key: idempotencyKeyEntity,
   reader: readerEntity,
   signing_key: signingKeyEntity,
+  stream: streamEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;
@@ -63,6 +66,8 @@ export interface ByteStore {
 export interface Partition {
   readonly state: PartitionState;
   readonly bytes: ByteStore;
+  /** Frames of streams, by stream. */
+  readonly streams: StreamTable;
   readonly log: LoggedEvent[];
   readonly header: Header;
 }
@@ -79,6 +84,7 @@ export function emptyPartition(): Partition {
   return {
     state: emptyState(),
     bytes: { input: new Map(), result: new Map(), secret: new Map() },
+    streams: new Map(),
     log: [],
     header: emptyHeader(),
   };

@@ -8,10 +8,12 @@ import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
 import { signingByDefinition, type SigningView } from './signing/view.js';
 import type { Partition } from './state.js';
+import { streamsByDefinition, type StreamView } from './stream/view.js';
 
 export interface View {
   readonly executions: ExecutionView;
   readonly schedule: ScheduleView;
+  readonly streams: StreamView;
   readonly log: LogView;
   readonly signing: SigningView;
   readonly quarantine: QuarantineView;
@@ -22,6 +24,7 @@ export function viewByDefinition(partition: Partition): View {
   return {
     executions: executionsByDefinition(partition),
     schedule: scheduleByDefinition(partition),
+    streams: streamsByDefinition(partition),
     log: logByDefinition(partition),
     signing: signingByDefinition(partition),
     quarantine: quarantineByDefinition(),

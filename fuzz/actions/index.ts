@@ -16,6 +16,7 @@ import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import { signingActions, signingReads } from './signing.js';
 import { suspensionActions, suspensionReads } from './suspension.js';
+import { streamActions, streamReads } from './stream.js';
 import type { World } from './world.js';
 
 /** Every generator, by the name of what it does. */
@@ -23,6 +24,7 @@ const GENERATORS = {
   ...executionActions,
   ...leaseActions,
   ...scheduleActions,
+  ...streamActions,
   ...operatingActions,
   ...grantActions,
   ...partitionActions,
@@ -37,6 +39,7 @@ const READS: readonly Reads[] = [
   grantReads,
   partitionReads,
   laneReads,
+  streamReads,
   suspensionReads,
   signingReads,
 ];

@@ -186,7 +186,10 @@ class Auditor implements Audit {
       notices: stored.header.notices,
     };
     const folded = plain(
-      canonicalByDefinition({ state: timeline.state, bytes: { input, result, secret: new Map() }, log, header }, now),
+      canonicalByDefinition(
+        { state: timeline.state, bytes: { input, result, secret: new Map() }, streams: new Map(), log, header },
+        now,
+      ),
     ) as Record<string, unknown>;
     const found = plain(stored) as Record<string, unknown>;
     for (const part of Object.keys(folded)) {

@@ -37,6 +37,7 @@ export function viewOfMoment(
       tallies: () => new Map(),
     },
     signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
+    streams: { get: () => undefined, contents: () => undefined, retained: () => 0 },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
   };

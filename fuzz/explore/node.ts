@@ -76,6 +76,7 @@ function viewOf({ state, log, applier }: Small): View {
   return viewByDefinition({
     state,
     bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
+    streams: new Map(),
     log: log as LoggedEvent[],
     header: {
       generation: first === undefined ? '' : generationOf(first.event.at),

@@ -11,6 +11,11 @@ function ff.read_clock()
   return last_ms + ms, seconds .. ff.three_digits(ms), 1
 end
 
+-- Lets the server collect a key once its time is over; what is shown is decided by the time alone. Nothing: it stays.
+function ff.collect_at(key, at)
+  if at then command('PEXPIREAT', key, at) else command('PERSIST', key) end
+end
+
 -- Keeps an idempotency entry. The time in the value decides; the server's own expiry only collects what lapsed.
 function ff.remember(key, value, expires_at)
   command('SET', key, value, 'PXAT', expires_at)

@@ -1,6 +1,6 @@
 -- cancel_execution: see model/execution/cancel.ts
 
-local load = ff.loader('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait')
+local load = ff.loader('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait', 'streams')
 
 function ff.prepare.cancel_execution(_, source)
   return { source = source }

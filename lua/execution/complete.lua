@@ -1,6 +1,6 @@
 -- complete_execution: see model/execution/complete.ts
 
-local load = ff.refilling_loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules')
+local load = ff.refilling_loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'streams')
 
 -- What completions share: one table for all groups, which run one after another.
 local shared = { source = '', attempt_index = '', result_encoding = '' }
@@ -29,7 +29,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   end
   local purge_at, purge_text = ff.check_ending(call, execution)
   if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
-    and not ff.is_held(execution) then
+    and not ff.is_held(execution) and not execution.stream then
     if execution.extras == '' then plain_record = execution end
     return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
   end

@@ -117,6 +117,7 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
   end
   ff.append(call, EVENT.execution_completed, execution.id, execution.naming,
     purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
+  ff.close_stream(call, execution, CLOSED.attempt_success)
 end
 
 local function fitted_retries(execution, retry_count, failure_category)
@@ -147,6 +148,7 @@ function ff.apply.retry_scheduled(call, execution, failure_category, failure_rea
   else
     ff.append(call, EVENT.retry_scheduled, execution.id, failure, failure_reason)
   end
+  ff.close_stream(call, execution, CLOSED.attempt_failure)
 end
 
 local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason, failure_detail)
@@ -162,6 +164,7 @@ function ff.apply.execution_failed(call, execution, failure_category, failure_re
   fail(call, execution, SITUATION.failed, purge_at, purge_text, failure_category, failure_reason, failure_detail)
   ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. purge_text,
     failure_reason, failure_detail or '')
+  ff.close_stream(call, execution, CLOSED.attempt_failure)
 end
 
 function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
@@ -171,12 +174,14 @@ function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellatio
     FIELD.cancellation_reason, ff.fit(execution.key, FIELD.cancellation_reason, cancellation_reason))
   ff.append(call, EVENT.execution_cancelled, execution.id, execution.naming, cancelled_by .. '\t' .. purge_text,
     cancellation_reason, '')
+  ff.close_stream(call, execution, CLOSED.attempt_cancelled)
 end
 
 function ff.apply.execution_expired(call, execution, reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'expired:' .. reason, '', '') end
   fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
   ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
+  ff.close_stream(call, execution, CLOSED.expired)
 end
 
 function ff.apply.execution_delayed(call, execution, delay_until, remaining_ms)
@@ -287,6 +292,7 @@ end
 -- The list of a retention slot keeps the id: it counts only while a record's purge time names the slot (ruling 24).
 function ff.apply.execution_purged(call, execution)
   local key = execution.key
+  ff.remove_streams(call, execution, execution.all_streams)
   ff.leave_id(call, execution.id)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end

@@ -1,6 +1,6 @@
 -- expire_execution: see model/execution/expire.ts
 
-local load = ff.loader('naming', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'failure_detail')
+local load = ff.loader('naming', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'failure_detail', 'streams')
 
 function ff.prepare.expire_execution(_, expire_reason)
   return { reason = expire_reason }

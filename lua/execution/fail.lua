@@ -1,6 +1,6 @@
 -- fail_execution: see model/execution/fail.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait', 'failure_detail')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'wait', 'failure_detail', 'streams')
 
 function ff.prepare.fail_execution(_, source, attempt_index, failure_class, retry_rules)
   return {
@@ -37,6 +37,7 @@ function ff.decide.fail_execution(call, group, execution_id, fence, failure_reas
       rules = group.rules })
   if delay_until then
     ff.timers_of(call)
+    ff.check_stream(call, execution)
     return { KIND.retry_scheduled, delay_until, execution.total_attempt_count },
       ff.apply.retry_scheduled, execution, category, failure_reason, delay_until, failure_detail, group.rules ~= nil
   end

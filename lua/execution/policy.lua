@@ -4,7 +4,7 @@
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
   'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms', 'priority', 'delay_until',
-  'max_replay_count',
+  'max_replay_count', 'stream_maxlen', 'stream_max_bytes',
 }
 local FIRST_WORDS = 14
 local NEVER_RETRIED = { permanent = true, cancelled = true }

@@ -1,6 +1,6 @@
 -- purge_execution: see model/execution/purge.ts
 
-local load = ff.loader('naming', 'fence', 'tags')
+local load = ff.loader('naming', 'fence', 'tags', 'streams')
 
 -- The execution leaves the list of its slot at once when that is short. In a long one the entry stays: it counts only
 -- while a record's purge time names the slot.
@@ -18,5 +18,6 @@ function ff.decide.purge_execution(call, execution_id)
   if not purge_at or purge_at > call.now then return { KIND.not_yet_due, execution.due_at } end
   ff.check_slot(call, execution)
   ff.check_ids(call, execution_id)
+  ff.check_streams(call, execution)
   return KIND.purged, purge, execution
 end

@@ -6,6 +6,7 @@ function ff.timed_out(call, execution, reason, jitter)
     local delay_until = ff.next_try_at(call, execution, { class = 'timeout', category = 'timeout', jitter = jitter })
     if delay_until then
       ff.timers_of(call)
+      ff.check_stream(call, execution)
       return ff.apply.retry_scheduled, 'timeout', reason, delay_until
     end
   end

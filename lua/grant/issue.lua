@@ -1,6 +1,6 @@
 -- issue_claim_grant, issue_reclaim_grant: see model/grant/issue.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait', 'grant')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait', 'grant', 'streams')
 
 local function group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, ...)
   local capability_hash, route_snapshot_json, admission_summary = ...
@@ -89,6 +89,7 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id)
   local missing, kind = ff.mismatch(execution, group.capabilities, group.kinds)
   if missing then return { KIND.not_reclaimable, 'capability_mismatch: ' .. in_words(missing, kind) } end
   ff.check_queue_of(call, execution)
+  if lapses then ff.check_stream(call, execution) end
   local answer = ff.granted(execution, grant_id, group.expires_at)
   answer[3] = CLAIM.reclaimed
   return answer, mark_and_issue, lapses, group, execution, grant_id

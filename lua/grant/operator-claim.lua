@@ -1,7 +1,7 @@
 -- issue_grant_and_claim: see model/grant/operator-claim.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'tags', 'rules', 'input', 'fence', 'retries', 'timing',
-  'progress', 'edits', 'wait', 'grant')
+  'progress', 'edits', 'wait', 'grant', 'streams')
 
 local OPERATOR = 'operator\toperator'
 

@@ -1,7 +1,7 @@
 -- reclaim_execution: see model/grant/reclaim.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'tags', 'rules', 'input', 'fence', 'retries', 'timing',
-  'progress', 'edits', 'wait', 'grant')
+  'progress', 'edits', 'wait', 'grant', 'streams')
 
 function ff.prepare.reclaim_execution(call, worker, lane_id, lease_ttl_ms)
   return ff.new_owner(call, worker, lane_id, lease_ttl_ms)

@@ -51,6 +51,7 @@ function ff.apply.acquired(call, owner, take)
   else
     ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, '')
   end
+  ff.close_stream(call, execution, CLOSED.reclaimed)
 end
 
 function ff.apply.attempt_begun(call, execution, timeout_at)
@@ -83,6 +84,7 @@ end
 function ff.apply.lease_expired(call, execution)
   lapse(call, execution, SITUATION.lease_expired)
   ff.append(call, EVENT.lease_expired, execution.id)
+  ff.close_stream(call, execution, CLOSED.lease_expired)
 end
 
 function ff.apply.lease_revoked(call, execution, reason)

@@ -59,7 +59,7 @@ function ff.ownership_verdict(call, execution, fence, attempt_index)
 end
 
 -- Time ends an attempt and an execution, whether that was noticed or not. Needs timing and bounds loaded.
-local function time_verdict(call, execution)
+function ff.time_verdict(call, execution)
   if execution.timing ~= '' then
     ff.read_timing(execution)
     local at = execution.attempt_timeout_at
@@ -75,7 +75,7 @@ end
 
 -- Refuses a claimant that may not work on the execution: it is not the owner, or its time is over.
 function ff.work_verdict(call, execution, fence, attempt_index)
-  return ff.ownership_verdict(call, execution, fence, attempt_index) or time_verdict(call, execution)
+  return ff.ownership_verdict(call, execution, fence, attempt_index) or ff.time_verdict(call, execution)
 end
 
 -- The refusal of a call that needs an execution in another state: the detail says in which it is.

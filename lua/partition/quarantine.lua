@@ -61,8 +61,9 @@ local function forget(call, id, execution)
   end
 end
 
-function ff.apply.execution_dropped(call, name, id, execution, requested_by, reason)
+function ff.apply.execution_dropped(call, name, id, execution, requested_by, reason, streams)
   local key = call.base .. id
+  ff.remove_streams(call, { id = id }, streams)
   forget(call, id, execution)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits)
   if execution then command('UNLINK', ff.result_key(execution)) end
@@ -86,5 +87,5 @@ function ff.decide.drop_quarantined(call, name, reason, requested_by)
     execution = nil
   end
   if execution and ff.is_queued(execution) then ff.check_queue_of(call, execution) end
-  return KIND.dropped, ff.apply.execution_dropped, name, id, execution, requested_by, reason
+  return KIND.dropped, ff.apply.execution_dropped, name, id, execution, requested_by, reason, ff.streams_of_damaged(call, id)
 end

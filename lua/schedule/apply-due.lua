@@ -1,8 +1,8 @@
 -- apply_due: see model/schedule/apply-due.ts
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'grant',
-  'failure_detail')
-local load_for_purge = ff.loader('naming', 'fence', 'tags')
+  'failure_detail', 'streams')
+local load_for_purge = ff.loader('naming', 'fence', 'tags', 'streams')
 
 -- What happens when one of these is due.
 local EVENT_OF = { delay = 'execution_promoted', lease = 'lease_expired', grant = 'grant_lapsed' }
@@ -39,6 +39,7 @@ function ff.due.execution(call, id, jitter)
     return step
   end
   ff.check_queue_of(call, execution)
+  if kind == 'lease' then ff.check_stream(call, execution) end
   step.apply = ff.apply[EVENT_OF[kind]]
   return step
 end
@@ -48,6 +49,7 @@ local function purge_step(call, id, purge_at)
   -- An entry of the list counts only while the record's purge time names its slot.
   if not execution or not ff.is_terminal(execution.situation) or execution.due_at ~= purge_at then return nil end
   ff.check_ids(call, id)
+  ff.check_streams(call, execution)
   return { entity = execution, kind = 'purge', apply = ff.apply.execution_purged }
 end
 

@@ -4,7 +4,7 @@
 
 local load_first = ff.refilling_loader('naming', 'given', 'bounds', 'tags', 'rules', 'input')
 -- What only work that was claimed before needs besides.
-local load_later = ff.loader('fence', 'retries', 'timing', 'progress')
+local load_later = ff.loader('fence', 'retries', 'timing', 'progress', 'streams')
 
 -- What kind of attempt a claim begins; an initial one is said by nothing.
 local PENDING_TYPE = { [NEXT.retry] = ATTEMPT.retry, [NEXT.replay] = ATTEMPT.replay }
@@ -147,11 +147,12 @@ end
 local function load_rest(call, execution, queue)
   execution.queue, execution.needs = queue, queue.needs
   if execution.total_attempt_count == '' then
-    execution.fence, execution.retries, execution.timing, execution.progress = '', '', '', ''
+    execution.fence, execution.retries, execution.timing, execution.progress, execution.streams = '', '', '', '', ''
     return
   end
   local later = load_later(call, execution.id) or ff.damaged('the record is missing')
   execution.fence, execution.retries, execution.timing, execution.progress = later.fence, later.retries, later.timing, later.progress
+  execution.streams = later.streams
 end
 
 -- Whether a lapsed execution has been reclaimed as often as it may be: as its policy says, or `or_cap`. One that
@@ -195,6 +196,7 @@ function ff.take_again(call, group, execution, ticket)
   ff.read_timing(execution)
   local attempts = ff.count(execution.total_attempt_count)
   local reclaimed = ff.is_reclaimable(execution.situation)
+  if reclaimed then ff.check_stream(call, execution) end
   local resumed = not reclaimed and execution.next_attempt == NEXT.resume
   local time_ms
   if resumed then time_ms = ff.time(execution.attempt_timeout_remaining_ms) else time_ms = ff.rules(execution.rules).attempt_timeout_ms end

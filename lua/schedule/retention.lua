@@ -35,10 +35,11 @@ local function check_slot(call, purge_at, text)
 end
 
 -- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
--- Needs rules and bounds loaded.
+-- Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
+  if execution.streams ~= '' then ff.check_stream(call, execution) end
   local is_plain = execution.rules == '' and execution.bounds == ''
   if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
   local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.settings.retention_ms

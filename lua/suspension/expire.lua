@@ -1,6 +1,6 @@
 -- expire_suspension: see model/suspension/expire.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'retries', 'rules', 'wait', 'streams')
 
 function ff.decide.expire_suspension(call, execution_id)
   local execution = load(call, execution_id)

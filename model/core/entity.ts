@@ -36,6 +36,8 @@ export interface Entity<About extends Subject = Subject, Table extends FactTable
   readonly facts: Table;
   /** By event type: those that it is the subject of, and those that name it among their facts. */
   readonly recipes: Recipes;
+  /** The id of the entity that an event changes or removes. Default the fact of the event that bears the subject's key. */
+  idIn?(event: object): string;
   /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
   timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }

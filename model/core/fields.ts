@@ -81,6 +81,8 @@ export const readerId = name(LIMITS.maxReaderIdBytes);
 export const workerInstanceId = name(LIMITS.maxWorkerIdBytes);
 export const executionKind = label(LIMITS.maxExecutionKindBytes);
 export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);
+/** A word for what a frame is, or what it belongs to. */
+export const frameLabel = label(LIMITS.maxFrameLabelBytes);
 export const encoding = label(LIMITS.maxEncodingBytes);
 /** An empty key is no key (spec 04 section 3.1). */
 export const idempotencyKey = z.string().refine((text) => text === '' || isLabel(text, LIMITS.maxIdempotencyKeyBytes), {

@@ -8,6 +8,7 @@ import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
+import type { Append } from '../stream/contents.js';
 import type { View } from '../view.js';
 
 /** What a deployment sets and a transition may read. */
@@ -34,6 +35,8 @@ export interface Accepted<Outcome> {
   readonly ok: true;
   readonly outcome: Outcome;
   readonly events: readonly Event[];
+  /** A frame that is appended to a stream, beside the state. */
+  readonly append?: Append;
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
   readonly notices?: Notices;

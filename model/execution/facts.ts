@@ -101,6 +101,10 @@ export const executionFacts = fact.factTable({
     heldAt: fact.optionalNumber(),
     heldBy: fact.optionalText(),
   },
+  streams: {
+    /** Index of the newest attempt that has a stream. */
+    lastStreamIndex: fact.optionalNumber(),
+  },
   edits: {
     /** How often it was run again after it had ended. */
     replayCount: fact.counter(),

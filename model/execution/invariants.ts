@@ -353,7 +353,7 @@ export const executionRules: readonly LogRule[] = [
     holds: ({ event, past }) => (event.type === 'execution_created') === (past === undefined),
   },
   {
-    name: 'an execution ends once a run; after its end only its tags change, until it is replayed or purged',
+    name: 'an execution ends once a run; after its end only its tags change and its streams close, until it is replayed or purged',
     holds: ({ event, past }) => past?.end === undefined || AFTER_AN_END.has(event.type),
   },
   {
@@ -474,6 +474,8 @@ const AFTER_AN_END: ReadonlySet<string> = new Set([
   'execution_dropped',
   'execution_replayed',
   'tags_set',
+  'stream_closed',
+  'stream_removed',
 ]);
 
 const OF_OWNERS: ReadonlySet<string> = new Set([

@@ -107,7 +107,10 @@ const policySchema = z.strictObject({
       /** Overrides the deployment's retention of this execution, ms after it ended; -1 keeps it. */
       retentionTtlMs: integer(KEEP_FOR_GOOD, LIMITS.maxDurationMs).optional(),
       durabilityMode: notYet(z.enum(['buffered', 'durable'])),
-      retentionMaxlen: notYet(integer(1, LIMITS.maxInteger)),
+      /** Durable frames that a stream of it keeps, the newest ones. */
+      retentionMaxlen: integer(1, LIMITS.maxStreamMaxlen).optional(),
+      /** Bytes that a stream of it may be given in all. */
+      maxBytes: integer(1, LIMITS.maxStreamBytes).optional(),
     })
     .optional(),
 });
@@ -185,6 +188,8 @@ export function policyRules(policy: ExecutionPolicy): string {
     policy.priority ?? NONE,
     policy.delayUntil ?? NONE,
     policy.maxReplayCount ?? NONE,
+    policy.streamPolicy?.retentionMaxlen ?? NONE,
+    policy.streamPolicy?.maxBytes ?? NONE,
   ];
   // Words that came later stand only where they say something: most policies stay as short as they were.
   while (words.length > FIRST_WORDS && words.at(-1) === NONE) words.pop();

@@ -45,6 +45,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseReclaimCount: 0,
     leaseReleaseCount: 0,
     failureCategory: undefined,
+    lastStreamIndex: undefined,
     replayCount: 0,
     editedAt: undefined,
     heldAt: undefined,
@@ -73,7 +74,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
   };
 }
 
-type Recipes = { [Type in keyof typeof executionEvents]: ExecutionRecipe<Type> };
+type Recipes = { [Type in keyof typeof executionEvents | 'stream_opened']: ExecutionRecipe<Type> };
 
 export const executionRecipes: Recipes = {
   execution_created: makes(created),
@@ -160,6 +161,9 @@ export const executionRecipes: Recipes = {
   execution_unblocked: changes((execution, event) => {
     become(execution, 'ready', event.at, undefined);
     execution.blockingDetail = '';
+  }),
+  stream_opened: changes((execution, event) => {
+    execution.lastStreamIndex = event.attemptIndex;
   }),
   execution_purged: removes,
   execution_dropped: removesIfThere,

@@ -74,7 +74,7 @@ export function workVerdict(execution: ReadonlyExecution, claimant: Claimant, no
 }
 
 /** Time ends an attempt and an execution, whether that was noticed or not (ruling 32). */
-function timeVerdict(
+export function timeVerdict(
   { attemptTimeoutAt, executionDeadlineAt }: ReadonlyExecution,
   now: number,
 ): Rejected<'attempt_timed_out' | 'execution_deadline_passed'> | undefined {

@@ -85,6 +85,10 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'execution_replayed':
     case 'execution_purged':
     case 'execution_dropped':
+    case 'stream_opened':
+    case 'summary_patched':
+    case 'stream_closed':
+    case 'stream_removed':
       return undefined;
     default:
       return event satisfies never;

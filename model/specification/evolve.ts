@@ -15,7 +15,7 @@ export function evolve(state: PartitionState, event: Event): PartitionState {
     const table = new Map(tables[effect.kind]);
     tables[effect.kind] = table;
     const { recipe } = effect;
-    const id = (event as unknown as Record<string, string>)[effect.key] as string;
+    const id = effect.idIn(event);
     const known = table.get(id);
     if (recipe.does !== 'changes' || known === undefined) applyEffect(next, event, effect);
     else

@@ -17,6 +17,7 @@ import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { signingInvariants } from '../signing/invariants.js';
 import { suspensionInvariants, suspensionRules } from '../suspension/invariants.js';
+import { streamInvariants } from '../stream/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
 
 const ENTRY_RULES: readonly EntryRule[] = [
@@ -118,6 +119,7 @@ export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
   ...readerInvariants,
+  ...streamInvariants,
   ...signingInvariants,
   ...[
     ...executionInvariants,

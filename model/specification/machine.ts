@@ -6,6 +6,7 @@ import { execute, transitionTime, type Store } from '../execute.js';
 import type { AnyDecision, ParsedCommand } from '../machine.js';
 import { generationOf } from '../partition/cursor.js';
 import { passNotices, type Notices } from '../partition/notices.js';
+import { append, type Append } from '../stream/contents.js';
 import { emptyPartition, type Partition } from '../state.js';
 import { viewByDefinition, type View } from '../view.js';
 import { evolve } from './evolve.js';
@@ -33,17 +34,22 @@ export class SpecMachine implements Store {
     passNotices(header, event.at);
     log.push({ sequence: header.sequence, event });
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
-    for (const { kind, key, recipe } of EFFECTS[event.type]) {
-      const id = (event as unknown as Record<string, string>)[key] as string;
+    for (const { kind, idIn, recipe } of EFFECTS[event.type]) {
+      const id = idIn(event);
       // Code that changes an entity in place from now on throws.
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);
       for (const slot of droppedBy(recipe)) bytes[slot].delete(id);
+      if (kind === 'stream' && recipe.does === 'removes') this.partition.streams.delete(id);
     }
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
     this.partition.bytes[slot].set(executionId, bytes);
+  }
+
+  appendFrame(frame: Append): void {
+    append(this.partition.streams, frame);
   }
 
   leaveTo(applier: Applier | undefined): void {

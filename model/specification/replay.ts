@@ -327,6 +327,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'execution_created':
     case 'execution_purged':
     case 'execution_dropped':
+    case 'stream_opened':
+    case 'summary_patched':
+    case 'stream_closed':
+    case 'stream_removed':
       return;
     default:
       event satisfies never;

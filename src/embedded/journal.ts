@@ -9,7 +9,6 @@
  * Room is taken ahead, so that a full disk is met before a step begins and not when its frame is written. Should a
  * frame fail all the same, its turn never happened: the machine reads itself back from the files, which do not have it.
  */
-import type { ByteSlot } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
 import type { DeploymentSettings } from '../settings.js';
@@ -104,7 +103,7 @@ export class Journal implements Records {
     this.line(partition, writeEvent(event));
   }
 
-  bytes(partition: number, slot: ByteSlot, subject: string, bytes: Uint8Array): void {
+  bytes(partition: number, slot: string, subject: string, bytes: Uint8Array): void {
     this.line(partition, writeBytes(slot, subject, bytes.byteLength));
     this.parts.push(bytes);
     this.partBytes += bytes.byteLength;

@@ -8,6 +8,7 @@ import type { Frame } from './frames.js';
 import { integerOf, readBytes, readEntity, readEvent, UNIT } from './records.js';
 import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';
 import type { JournaledStore } from './store.js';
+import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js';
 
 /** What is read into. */
 export interface Target {
@@ -108,10 +109,12 @@ export class Loader {
     const { slot, subject, length } = readBytes(parts, this.partition);
     const end = this.bytesAt + length;
     if (end > this.bytes.length) throw new EngineError('corruption', 'A frame has fewer bytes than its records say.');
-    if (!Object.hasOwn(this.store.contents.bytes, slot))
-      throw new EngineError('library_mismatch', `The store was written by a newer package: it has bytes "${slot}".`);
-    this.store.restoreBytes(slot as ByteSlot, subject, this.bytes.subarray(this.bytesAt, end));
+    const bytes = this.bytes.subarray(this.bytesAt, end);
     this.bytesAt = end;
+    if (slot === APPEND_SLOT) this.store.restoreAppend(readAppend(bytes));
+    else if (slot === STREAM_SLOT) this.store.restoreStream(subject, readContents(bytes));
+    else if (Object.hasOwn(this.store.contents.bytes, slot)) this.store.restoreBytes(slot as ByteSlot, subject, bytes);
+    else throw new EngineError('library_mismatch', `The store was written by a newer package: it has bytes "${slot}".`);
   }
 }
 

@@ -12,6 +12,7 @@ import { beginFile, dropFile, nameFile, type Deployment, type OpenFile } from '.
 import { FRAME } from './frames.js';
 import { UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
 import type { JournaledStore } from './store.js';
+import { STREAM_SLOT, writeContents } from './streams.js';
 
 /** Texts and bytes of one frame, about. */
 const FRAME_TEXT = 256 * 1024;
@@ -60,6 +61,7 @@ export class Snapshot {
       const changed = new Map(ENTITY_KINDS.map((kind) => [kind, new Set<string>()] as const));
       const part = { store, header: `!${[generation, sequence, time, room].join(UNIT)}`, sequence, changed };
       store.watcher = (event) => this.keepBefore(part, event);
+      store.appendWatcher = (streamId) => this.keepEntity(part, 'stream', streamId);
       return part;
     });
     this.steps = this.everything();
@@ -102,6 +104,7 @@ export class Snapshot {
       yield* this.log(part);
       this.line(store.index, '.');
       store.watcher = undefined;
+      store.appendWatcher = undefined;
     }
   }
 
@@ -123,19 +126,27 @@ export class Snapshot {
   }
 
   /** Writes what the event is about to change, unless it was changed, and so written, before. */
-  private keepBefore({ store, changed }: Part, event: Event): void {
+  private keepBefore(part: Part, event: Event): void {
     try {
-      for (const { kind, key, recipe } of EFFECTS[event.type]) {
-        const named = recipe.does === 'makes' ? recipe.make(event) : event;
-        const id = (named as Record<string, string> | undefined)?.[key];
-        const ids = changed.get(kind) as Set<string>;
-        if (id === undefined || ids.has(id)) continue;
-        ids.add(id);
-        const entity: object | undefined = store.contents.state.tables[kind].get(id);
-        if (entity !== undefined) this.entity(store, kind, id, entity);
+      for (const { kind, key, idIn, recipe } of EFFECTS[event.type]) {
+        const made = recipe.does === 'makes' ? (recipe.make(event) as Record<string, string> | undefined) : undefined;
+        const id = recipe.does === 'makes' ? made?.[key] : idIn(event);
+        if (id !== undefined) this.keepEntity(part, kind, id);
       }
     } catch (error) {
       // The step that is under way must not meet it.
+      this.failure ??= error;
+    }
+  }
+
+  private keepEntity({ store, changed }: Part, kind: EntityKind, id: string): void {
+    const ids = changed.get(kind) as Set<string>;
+    if (ids.has(id)) return;
+    ids.add(id);
+    try {
+      const entity: object | undefined = store.contents.state.tables[kind].get(id);
+      if (entity !== undefined) this.entity(store, kind, id, entity);
+    } catch (error) {
       this.failure ??= error;
     }
   }
@@ -145,11 +156,17 @@ export class Snapshot {
     for (const slot of Object.keys(contents.bytes) as ByteSlot[]) {
       const bytes = contents.bytes[slot].get(id);
       if (bytes === undefined) continue;
-      this.line(index, writeBytes(slot, id, bytes.byteLength), false);
-      this.bytes.push(bytes);
-      this.bytesLength += bytes.byteLength;
+      this.bytesOf(index, slot, id, bytes);
     }
+    const held = kind === 'stream' ? contents.streams.get(id) : undefined;
+    if (held !== undefined) this.bytesOf(index, STREAM_SLOT, id, writeContents(held));
     this.writeIfLarge();
+  }
+
+  private bytesOf(partition: number, slot: string, id: string, bytes: Uint8Array): void {
+    this.line(partition, writeBytes(slot, id, bytes.byteLength), false);
+    this.bytes.push(bytes);
+    this.bytesLength += bytes.byteLength;
   }
 
   private line(partition: number, line: string, canEnd = true): void {
@@ -202,7 +219,10 @@ export class Snapshot {
   abort(reason: unknown): void {
     if (this.isOver) return;
     this.isOver = true;
-    for (const { store } of this.parts) store.watcher = undefined;
+    for (const { store } of this.parts) {
+      store.watcher = undefined;
+      store.appendWatcher = undefined;
+    }
     dropFile(this.disk, this.folder, 'snapshot', this.file);
     this.done(reason, 0);
   }

@@ -3,11 +3,13 @@ import type { ByteSlot } from '../../model/core/operation.js';
 import type { Event } from '../../model/events.js';
 import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
 import type { Partition } from '../../model/state.js';
+import type { Append, StreamContents } from '../../model/stream/contents.js';
+import { APPEND_SLOT, writeAppend } from './streams.js';
 
 /** Where what happens is noted. */
 export interface Records {
   event(partition: number, event: Event): void;
-  bytes(partition: number, slot: ByteSlot, subject: string, bytes: Uint8Array): void;
+  bytes(partition: number, slot: string, subject: string, bytes: Uint8Array): void;
 }
 
 /** Looks at a partition before an event changes it. */
@@ -15,6 +17,8 @@ export type Watcher = (event: Event) => void;
 
 export class JournaledStore extends IndexedStore {
   watcher: Watcher | undefined;
+  /** Called with the id of a stream before a frame is appended to it. */
+  appendWatcher: ((streamId: string) => void) | undefined;
 
   constructor(
     logMaxEntries: number,
@@ -36,6 +40,22 @@ export class JournaledStore extends IndexedStore {
     super.keep(slot, subject, bytes);
     // The copy: what the caller does to its bytes must not reach the file.
     this.records.bytes(this.index, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
+  }
+
+  override appendFrame(frame: Append): void {
+    this.appendWatcher?.(frame.streamId);
+    super.appendFrame(frame);
+    this.records.bytes(this.index, APPEND_SLOT, frame.streamId, writeAppend(frame));
+  }
+
+  /** Appends a frame that is in the journal already. */
+  restoreAppend(frame: Append): void {
+    super.appendFrame(frame);
+  }
+
+  /** Puts back what a stream held. */
+  restoreStream(streamId: string, contents: StreamContents): void {
+    this.partition.streams.set(streamId, contents);
   }
 
   /** Applies an event that is in the journal already. */

@@ -31,6 +31,8 @@ import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
+import { append, type Append } from '../../model/stream/contents.js';
+import { streamsByDefinition } from '../../model/stream/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { LaneCounts } from './lane-counts.js';
@@ -121,6 +123,7 @@ export class IndexedStore implements Store {
       signing: signingByDefinition(this.partition),
       executions: this.executionView(),
       schedule: this.scheduleView(),
+      streams: streamsByDefinition(this.partition),
       log: this.logView(),
       quarantine: quarantineByDefinition(),
     };
@@ -168,6 +171,7 @@ export class IndexedStore implements Store {
     const id = entity[effect.key] as string;
     if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
     if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);
+    if (effect.kind === 'stream' && effect.recipe.does === 'removes') this.partition.streams.delete(id);
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
     if (effect.kind === 'reader') this.holdBack();
   }
@@ -181,6 +185,10 @@ export class IndexedStore implements Store {
   /** The state of a lane changed: what waits there came while it gave nothing, and none was told of it. */
   private announceLane(laneId: string): void {
     for (const { first } of this.queuesOf(laneId).values()) if (first !== undefined) this.listener.onHead(first);
+  }
+
+  appendFrame(frame: Append): void {
+    append(this.partition.streams, frame);
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {

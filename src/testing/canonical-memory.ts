@@ -5,6 +5,7 @@ import type { IndexedStore } from '../memory/indexed-store.js';
 import {
   base64Of,
   canonicalCounts,
+  canonicalStreams,
   canonicalTables,
   shelvesByDefinition,
   sortedRecord,
@@ -35,6 +36,7 @@ export function canonicalOfMemory(
     ids: [...ids],
     inputs: base64Of(bytes.input),
     results: base64Of(bytes.result),
+    streams: canonicalStreams(partition.streams),
     header,
     strays: [...bytes.input.keys(), ...bytes.result.keys()].filter((id) => !state.tables.execution.has(id)),
   };

@@ -2,9 +2,19 @@
  * Reads the canonical state of a partition back from a server, key by key. It looks at every key of the partition,
  * so a key that nothing accounts for is found too. Slow; for tests and inspection only.
  */
-import { FIELDS, HEADER_FIELDS, KEYS, SPILLED, STAGED_SEPARATOR, SUFFIXES, TIMER_KINDS } from '../../lua/layout.js';
+import {
+  FIELDS,
+  HEADER_FIELDS,
+  KEYS,
+  SPILLED,
+  STAGED_SEPARATOR,
+  STREAM_SUFFIXES,
+  SUFFIXES,
+  TIMER_KINDS,
+} from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
+import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../model/stream/contents.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
 import { trimFloor, type Reader } from '../../model/reader/entity.js';
@@ -14,10 +24,11 @@ import type { Tally } from '../../model/schedule/counts.js';
 import { openLane, type Lane } from '../../model/lane/lane.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
+import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { decodeTally } from '../valkey/tally.js';
 import { decodeWaits } from '../valkey/waits.js';
 import { decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
-import { base64Of, canonicalCounts, sortedRecord, type CanonicalState } from './canonical.js';
+import { base64Of, canonicalCounts, canonicalStreams, sortedRecord, type CanonicalState } from './canonical.js';
 
 const SHORT_LENGTH = 22;
 
@@ -50,6 +61,7 @@ class PartitionReader {
   private readonly executions: ReadonlyExecution[] = [];
   /** Entities of other kinds, by kind. */
   private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
+  private readonly streams = new Map<string, StreamContents>();
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
   private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
@@ -101,6 +113,7 @@ class PartitionReader {
     return {
       tables: {
         execution: this.executions,
+        stream: [],
         idempotency_key: this.keys
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
@@ -123,6 +136,7 @@ class PartitionReader {
       ids: ids.map((id) => this.idOf(id)),
       inputs: base64Of(this.inputs),
       results: base64Of(this.results),
+      streams: canonicalStreams(this.streams),
       header: this.header,
       strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
@@ -239,13 +253,52 @@ class PartitionReader {
     };
   }
 
-  private async readOther(key: string, id: string, { kind, decode }: (typeof RECORD_KINDS)[number]): Promise<void> {
+  private async readOther(key: string, stored: string, { kind, decode }: (typeof RECORD_KINDS)[number]): Promise<void> {
+    const id = this.idOfOther(kind, stored);
+    if (kind === 'stream' && (await this.readStreamKey(key, id))) return;
     if (id.endsWith(SUFFIXES.details)) {
       if ((await this.client.exists(key.slice(0, -SUFFIXES.details.length))) === 0) this.strays.push(key);
       return;
     }
     const entity = decode(id, await this.recordAt(key));
     if (entity !== undefined) this.others.get(kind)?.push(entity);
+  }
+
+  /** The id of an entity, as the model knows it: a stream is named after its execution. */
+  private idOfOther(kind: EntityKind, stored: string): string {
+    if (kind !== 'stream') return stored;
+    return this.idOf(stored.slice(0, SHORT_LENGTH)) + stored.slice(SHORT_LENGTH);
+  }
+
+  /** Frames and the summary of a stream, and what its record holds beside facts. Answers false for what is a record too. */
+  private async readStreamKey(key: string, id: string): Promise<boolean> {
+    const { client } = this;
+    const suffix = Object.values(STREAM_SUFFIXES).find((each) => id.endsWith(each));
+    if (suffix !== undefined) {
+      if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
+      return true;
+    }
+    if (id.endsWith(SUFFIXES.details)) return false;
+    const [counters, rate] = await client.hmget(key, 'c', 'e');
+    const frames = Object.fromEntries(
+      await Promise.all(
+        FRAME_MODES.map(async (mode) => [mode, await this.framesAt(key + STREAM_SUFFIXES[mode], mode)]),
+      ),
+    ) as StreamContents['frames'];
+    this.streams.set(id, {
+      counters: countersOf(counters ?? undefined),
+      ...rateOf(rate ?? undefined),
+      frames,
+      document: (await client.get(key + STREAM_SUFFIXES.document)) ?? '',
+    });
+    return false;
+  }
+
+  private async framesAt(key: string, mode: FrameMode): Promise<Frame[]> {
+    const entries = (await this.client.xrangeBuffer(key, '-', '+')) as unknown as [Buffer, Buffer[]][];
+    return entries.map(([id, pairs]) =>
+      frameOf(id.toString(), mode, (pairs[1] as Buffer).toString(), pairs[3] as Buffer),
+    );
   }
 
   private async recordAt(key: string): Promise<StoredRecord> {

@@ -9,6 +9,7 @@ import { shelvesOf } from '../../model/listing/shelves.js';
 import { talliesByDefinition, type Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { timersByDefinition } from '../../model/schedule/view.js';
+import { FRAME_MODES, type Frame, type StreamContents } from '../../model/stream/contents.js';
 import { ENTITY_KINDS, type EntityKind, type Header, type Partition } from '../../model/state.js';
 
 export interface CanonicalState {
@@ -28,6 +29,8 @@ export interface CanonicalState {
   /** Bytes as base64, by execution. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly results: Readonly<Record<string, string>>;
+  /** What streams hold, by stream; payloads as base64. */
+  readonly streams: Readonly<Record<string, object>>;
   readonly header: Readonly<Header>;
   /** Things that are stored and belong to nothing. */
   readonly strays: readonly string[];
@@ -103,9 +106,24 @@ export function canonicalByDefinition(
     ids: executions.map(({ executionId }) => executionId),
     inputs: base64Of(partition.bytes.input),
     results: base64Of(partition.bytes.result),
+    streams: canonicalStreams(partition.streams),
     header: partition.header,
     strays: [],
   };
+}
+
+/** Contents of streams in a comparable form. */
+export function canonicalStreams(streams: ReadonlyMap<string, StreamContents>): Record<string, object> {
+  const framed = ({ payload, ...labels }: Frame): object => ({
+    ...labels,
+    payload: Buffer.from(payload).toString('base64'),
+  });
+  return sortedRecord(
+    [...streams].map(([id, { frames, ...rest }]) => [
+      id,
+      { ...rest, frames: Object.fromEntries(FRAME_MODES.map((mode) => [mode, frames[mode].map(framed)])) },
+    ]),
+  );
 }
 
 function push<Value>(map: Map<string, Value[]>, key: string, value: Value): void {

@@ -8,6 +8,7 @@ import type { ArgsOf } from '../../model/machine.js';
 import type { Wake } from '../backend.js';
 import { grantScenarios } from './conformance-grants.js';
 import { listScenarios } from './conformance-lists.js';
+import { streamScenarios } from './conformance-streams.js';
 import { operatingScenarios } from './conformance-operating.js';
 import { waitingScenarios } from './conformance-waiting.js';
 import {
@@ -37,6 +38,7 @@ const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving 
 export const conformance: readonly ConformanceScenario[] = [
   ...operatingScenarios,
   ...listScenarios,
+  ...streamScenarios,
   ...grantScenarios,
   ...waitingScenarios,
   {

@@ -12,6 +12,7 @@ import { decodeEntry } from './log-entries.js';
 import { decodeEntity, decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
+import { streamFrames, streamSummary } from './streams.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
@@ -151,6 +152,8 @@ export const FETCHES: Fetches = {
         schedule: { eligible: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) },
       }),
   },
+  readStream: streamFrames,
+  readSummary: streamSummary,
   readLog: {
     request({ after, limit }) {
       if (after === NOW) return ['read_log', String(LIMITS.maxInteger), '1'];

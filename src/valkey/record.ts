@@ -66,6 +66,15 @@ function wholeLife(core: ReadonlyMap<string, string>): ReadonlyMap<string, strin
   return new Map(core).set(FIELDS.life, parts.join('\t'));
 }
 
+const LIFE = facetCodec(executionFacts.life);
+
+/** Where an execution is in its life, from the fields `life` and `given`. @throws EngineError `corruption` */
+export function lifeOf(core: ReadonlyMap<string, string>): Record<string, unknown> {
+  const facts: Record<string, unknown> = {};
+  LIFE.decode(wholeLife(core).get(FIELDS.life) ?? '', facts);
+  return facts;
+}
+
 /** An execution as the model knows it. @throws EngineError `corruption` that names the fact */
 export function decodeRecord(executionId: string, record: StoredRecord): ReadonlyExecution | undefined {
   const execution = readExecution(executionId, { ...record, core: wholeLife(record.core) });

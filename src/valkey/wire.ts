@@ -37,6 +37,9 @@ const TEXT_MAX_BYTES = 16 * 1024;
 const asText = (buffer: Buffer): WireArgument =>
   buffer.length <= TEXT_MAX_BYTES && isAscii(buffer) ? buffer.toString('latin1') : buffer;
 
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
 /** Bytes as arguments; the client library would write an array that is no Buffer as text. */
 function bytesEncoder({ name, optional }: Field, slot: ByteSlot): Encoder {
   return (argv, args, stage) => {
@@ -45,10 +48,18 @@ function bytesEncoder({ name, optional }: Field, slot: ByteSlot): Encoder {
       argv.push('', '');
       return;
     }
-    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const buffer = bufferOf(bytes);
     const place = stage(slot, buffer);
     if (place === undefined) argv.push(BYTES_HERE, asText(buffer));
     else argv.push(place, String(buffer.length));
+  };
+}
+
+/** Bytes that belong to no slot: they travel in the call, as they are. */
+function inlineEncoder({ name }: Field): Encoder {
+  return (argv, args) => {
+    const bytes = args[name] as Uint8Array | undefined;
+    argv.push(bytes === undefined ? '' : asText(bufferOf(bytes)));
   };
 }
 
@@ -75,7 +86,10 @@ function textEncoder(field: Field): (value: unknown) => string {
 
 function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot>>): Encoder {
   const { name } = field;
-  if (field.kind === 'bytes') return bytesEncoder(field, slots[name] as ByteSlot);
+  if (field.kind === 'bytes') {
+    const slot = slots[name];
+    return slot === undefined ? inlineEncoder(field) : bytesEncoder(field, slot);
+  }
   if (field.kind === 'rows') {
     const encodeRow = joinedEncoder(field.fields);
     return (argv, args, stage) => {

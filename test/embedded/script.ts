@@ -38,7 +38,7 @@ function stateOf(backend: Backend, now: number): string {
     const { idempotency_key: keys, ...others } = tables;
     // Members in one order, whoever made the object.
     return {
-      ...rest,
+      ...(sorted(rest) as object),
       tables: [sorted(others), sorted(keys)],
       header: { generation, sequence, time },
       log: sorted(log),
@@ -62,6 +62,7 @@ type Choice = (random: () => number, uuid: () => string, partition: string, runn
 
 interface Owned {
   readonly executionId: string;
+  readonly attemptIndex: number;
   readonly fence: { readonly leaseId: string; readonly leaseEpoch: number; readonly attemptId: string };
 }
 
@@ -106,9 +107,21 @@ const end: Choice = (random, uuid, partition, running) => {
   return { name: 'completeExecution', args: { ...owned, resultPayload: bytesOf(random) } as never };
 };
 
+/** A frame of each mode; its writer stays the owner. */
+const append: Choice = (random, uuid, partition, running) => {
+  const owned = running[Math.floor(random() * running.length)];
+  if (owned === undefined) return create(random, uuid, partition, running);
+  const draw = random();
+  const content =
+    draw < 0.3
+      ? { patch: `{"n":${Math.floor(random() * 9)},"größe":{"k${Math.floor(random() * 3)}":null}}` }
+      : { payload: bytesOf(random), ...(draw < 0.5 ? { bestEffort: { ttlMs: 1_000, maxlenFloor: 2 } } : {}) };
+  return { name: 'appendFrame', args: { ...owned, attemptIndex: owned.attemptIndex, ...content } as never };
+};
+
 const due: Choice = (_random, _uuid, partition) => ({ name: 'applyDue', args: { partition, jitter: 0.5 } });
 
-const CHOICES: readonly Choice[] = [create, create, claim, claim, claim, end, end, end, due, due];
+const CHOICES: readonly Choice[] = [create, create, claim, claim, claim, end, end, end, append, append, due, due];
 
 /** A script of so many turns; the same seed gives the same. */
 export async function scriptOf(seed: number, turns: number, partitions = 1): Promise<Script> {
@@ -142,8 +155,9 @@ export async function scriptOf(seed: number, turns: number, partitions = 1): Pro
 function ownedBy(outcome: unknown): Owned[] {
   const { kind, executions } = (outcome ?? {}) as { kind?: string; executions?: readonly Record<string, never>[] };
   if (kind !== 'claimed') return [];
-  return (executions ?? []).map(({ executionId, leaseId, leaseEpoch, attemptId }) => ({
+  return (executions ?? []).map(({ executionId, attemptIndex, leaseId, leaseEpoch, attemptId }) => ({
     executionId: executionId as unknown as string,
+    attemptIndex: attemptIndex as unknown as number,
     fence: { leaseId, leaseEpoch, attemptId } as unknown as Owned['fence'],
   }));
 }

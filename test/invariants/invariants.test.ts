@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventNamed } from '../../model/events.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
+import { streamIdOf, type Stream } from '../../model/stream/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
@@ -16,6 +17,19 @@ function addReader({ state, log }: Broken, number: number, facts: object = {}): 
   const at = log[0]?.event.at ?? 0;
   const place = { generation: generationOf(at), sequence: 1, time: at, committedAt: at };
   state.tables.reader.set(readerId, { readerId, ...place, ...facts });
+}
+
+const CLOSED = { closedReason: 'attempt_success', frameCount: 1, totalBytes: 1, lastFrameId: '1-0' };
+
+/** The stream of the execution that is in a situation. */
+function streamOf(it: Broken, situation: 'running' | 'completed'): Stream {
+  const { executionId } = inSituation(it, situation);
+  return it.state.tables.stream.get(streamIdOf(executionId, 0)) as Stream;
+}
+
+function rename({ state }: Broken, stream: Stream, streamId: string): void {
+  state.tables.stream.delete(stream.streamId);
+  state.tables.stream.set(streamId, { ...stream, streamId });
 }
 
 /** Breaks a good world so that the invariant of this name does not hold in it. */
@@ -66,6 +80,14 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'progress belongs to an attempt': (it) => (inSituation(it, 'ready').progressPct = 5),
   'required capabilities are a set in byte order': (it) =>
     Object.assign(inSituation(it, 'ready'), { requiredCapabilities: ['b', 'a'] }),
+  'a stream belongs to an attempt that began': (it) =>
+    rename(it, streamOf(it, 'running'), `${inSituation(it, 'running').executionId}:7`),
+  'the stream of an attempt is closed if and only if the attempt is over': (it) =>
+    Object.assign(streamOf(it, 'running'), { ...CLOSED, closedAt: it.now }),
+  'a closed stream says why, and with what it was closed': (it) => (streamOf(it, 'completed').closedReason = undefined),
+  'a summary has a digest and times if and only if it has a version': (it) =>
+    (streamOf(it, 'running').summaryVersion = 0),
+  'an execution names its newest stream': (it) => (inSituation(it, 'running').lastStreamIndex = 3),
   'its lane is known': (it) => it.state.tables.lane.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'the replay cap holds': (it) => (inSituation(it, 'ready', 'replayed').replayCount = 11),
@@ -115,8 +137,8 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (lastOf(it, 'lease_revoked').at += 9_999_999),
   'an execution is created once, and before anything else happens to it': (it) =>
     append(it, { ...lastOf(it, 'execution_created') }),
-  'an execution ends once a run; after its end only its tags change, until it is replayed or purged': (it) =>
-    append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
+  'an execution ends once a run; after its end only its tags change and its streams close, until it is replayed or purged':
+    (it) => append(it, { ...lastOf(it, 'execution_cancelled'), at: it.now }),
   'what is replayed had ended, and replays stay within the policy': (it) =>
     append(it, { ...lastOf(it, 'execution_replayed'), at: it.now }),
   'a deadline that is over does not bound a replay': (it) =>

@@ -138,6 +138,8 @@ export function everySituation(): Story {
     }
     const fence = story.claim(lane);
     story.run({ name: 'updateProgress', args: { executionId, ...fence, progressPct: 5, progressMessage: 'on it' } });
+    if (lane === 'running' || lane === 'completed' || lane === 'purged')
+      story.run({ name: 'appendFrame', args: { executionId, fence, attemptIndex: 0, patch: '{"a":1}' } });
     if (lane === 'completed' || lane === 'purged')
       story.run({
         name: 'completeExecution',

@@ -137,6 +137,9 @@ const CANDIDATES: readonly unknown[] = [
   '12',
   'été',
   '.0.0',
+  'start',
+  'all',
+  '{"a":null}',
   'waiting',
   true,
   0,
@@ -160,6 +163,7 @@ const CANDIDATES: readonly unknown[] = [
   { leaseEpoch: 2 },
   [{ waitpointId: '0190b0f0-1234-7abc-8def-0123456789ab', waitpointKey: 'a' }],
   { type: 'operator_only' },
+  { ttlMs: 0, maxlenFloor: 1 },
 ];
 
 /** Arguments that are good in most members, so that every single fault and every good whole comes up. */
@@ -210,7 +214,7 @@ describe('compiled validation', () => {
         fc.property(argsOf(args), (input) => void (accepted += Number(expectLikeZod(args, validate, input)))),
         { numRuns: 400 },
       );
-      expect(accepted).toBeGreaterThan(40);
+      expect(accepted).toBeGreaterThan(20);
     });
   }
 

@@ -24,7 +24,6 @@ describe('members of domains to come', () => {
     ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],
     ['routingRequirements.isolationLevel', { routingRequirements: { isolationLevel: 'vm' } }],
     ['streamPolicy.durabilityMode', { streamPolicy: { durabilityMode: 'durable' } }],
-    ['streamPolicy.retentionMaxlen', { streamPolicy: { retentionMaxlen: 5 } }],
   ])('%s is refused, and the error says that it is known', (member, policy) => {
     expect(codeOf(policy)).toEqual(['not_supported_yet', `policy.${member}`]);
   });

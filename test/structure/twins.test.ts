@@ -159,7 +159,13 @@ function entriesOf(type: string): number[] {
 const BY_VARIABLE: ReadonlySet<string> = new Set(['execution_claimed', 'execution_resumed']);
 
 /** Short ways of the most frequent cases of an event. */
-const SHORT_WAYS: ReadonlySet<string> = new Set(['plain_claim', 'plain_completion', 'plain_creation']);
+/** Ways of an event for what is common, and what is done beside the state. */
+const SHORT_WAYS: ReadonlySet<string> = new Set([
+  'frame_appended',
+  'plain_claim',
+  'plain_completion',
+  'plain_creation',
+]);
 
 describe('events', () => {
   test.each(DECLARED.map((event) => [event.type, event] as const))('%s is logged', (type, { facts }) => {

@@ -1,0 +1,76 @@
+/** How random runs call the operations of `model/stream`. */
+import fc from 'fast-check';
+import { owner, seldom } from './choices.js';
+import { generator, type Reads } from './generator.js';
+import { bytesOf, claimantOf } from './world.js';
+
+/** Patches that make, change and remove members of every kind, in few words, so that runs meet the same members. */
+const PATCHES = [
+  '{"a":1}',
+  '{"a":null,"b":{"c":[1,null,"__ff_null__"]}}',
+  '{"b":{"c":null,"d":"__ff_null__"}}',
+  '{ "é" : "\\n\\u0007", "b": {} }',
+  '{"a":{"b":{"c":1e20}}}',
+  '{}',
+] as const;
+
+/** Times to live of best-effort frames, and the bounds of their window. */
+const BEST_EFFORT = [
+  { ttlMs: 100, maxlenFloor: 1, maxlenCeiling: 3 },
+  { ttlMs: 0, maxlenFloor: 2, maxlenCeiling: 2, emaAlpha: 1 },
+  { ttlMs: 700 },
+] as const;
+
+/** Longer than any frame may be. */
+const TOO_LONG = 65_537;
+
+export const streamActions = {
+  append: generator({
+    weight: 7,
+    choices: {
+      owner,
+      what: fc.oneof(
+        { weight: 4, arbitrary: fc.constantFrom(0, 1, 3, 70) },
+        { weight: 1, arbitrary: fc.constant(TOO_LONG) },
+      ),
+      patch: seldom(fc.nat(PATCHES.length - 1), 3),
+      bestEffort: seldom(fc.nat(BEST_EFFORT.length - 1), 3),
+      seq: seldom(fc.nat(2), 3),
+      labels: fc.boolean(),
+    },
+    resolve(world, { owner, what, patch, bestEffort, seq, labels }) {
+      const {
+        executionId,
+        fence = {},
+        attemptIndex = 0,
+      } = claimantOf(world, {
+        ...owner,
+        attemptIndex: owner.attemptIndex === 'none' ? 'current' : owner.attemptIndex,
+      }).args;
+      const content =
+        patch === null
+          ? { payload: bytesOf(what), bestEffort: bestEffort === null ? undefined : BEST_EFFORT[bestEffort] }
+          : { patch: PATCHES[patch] };
+      const said = labels ? { frameType: 'größe', ts: 5, encoding: 'raw', correlationId: 'c,1' } : {};
+      return [
+        {
+          name: 'appendFrame',
+          args: { executionId, fence, attemptIndex, ...content, ...said, seq: seq ?? undefined },
+        },
+      ];
+    },
+  }),
+};
+
+const CURSORS = ['start', 'end', '1700000000000', '1700000000100-1', '0'] as const;
+
+export const streamReads: Reads = (_, { executionId, index, limit }) => {
+  const attempt = { executionId, attemptIndex: index % 3 };
+  const page = { limit: Math.max(1, limit), from: CURSORS[index % CURSORS.length], to: CURSORS[(index + 1) % 2] };
+  return [
+    ['readStream', attempt],
+    ['readStream', { ...attempt, visibility: 'exclude_best_effort' }],
+    ['readStream', { ...attempt, ...page }],
+    ['readSummary', attempt],
+  ];
+};

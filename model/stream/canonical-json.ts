@@ -1,0 +1,180 @@
+/**
+ * JSON in one canonical form: what equals is one text, so that the server can merge documents without reading a number
+ * or a text of theirs. Keys ascend by their UTF-8 bytes, numbers are written as ECMAScript writes them, there is no white
+ * space. Source: spec 07 section 4.2.
+ */
+import { compareBytes } from '../ids.js';
+
+/** The members of an object, ascending by key. */
+export type Members = readonly (readonly [key: string, value: Node])[];
+
+/** A value: the text of what is no object, or the members of one. */
+export type Node = string | Members;
+
+export const isMembers = (node: Node | undefined): node is Members => typeof node === 'object';
+
+/** Stands for a null that a patch sets, where a null alone would remove the member. */
+const NULL_SENTINEL = '__ff_null__';
+export const SENTINEL_TEXT = JSON.stringify(NULL_SENTINEL);
+
+/** Levels of objects, and of objects and arrays together, the root counted; members of one object. */
+const MAX_OBJECT_LEVELS = 17;
+const MAX_LEVELS = 32;
+export const MAX_MEMBERS = 4_096;
+
+/** Why a text is no document: the words of the contract. */
+export class JsonFault extends Error {
+  override readonly name = 'JsonFault';
+}
+
+const NOT_JSON = 'patch payload is not valid JSON';
+const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+const WORD = /true|false|null/y;
+const WHITE_SPACE = /[ \t\n\r]*/y;
+/** A string up to its end; what it holds is looked at afterwards. */
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+
+/** Reads a text from front to back. */
+class Parser {
+  private at = 0;
+  /** Objects, and objects and arrays, around the place. */
+  private objects = 0;
+  private levels = 0;
+  private arrays = 0;
+
+  constructor(
+    private readonly text: string,
+    /** Whether it is canonical already: whole numbers that were written with an exponent are there in full. */
+    private readonly isCanonical: boolean,
+  ) {}
+
+  document(): Members {
+    this.skipSpace();
+    const node = this.value();
+    this.skipSpace();
+    if (this.at < this.text.length) throw new JsonFault(NOT_JSON);
+    if (!isMembers(node)) throw new JsonFault('patch must be a JSON object');
+    return node;
+  }
+
+  private value(): Node {
+    switch (this.text[this.at]) {
+      case '{':
+        return this.object();
+      case '[':
+        return this.array();
+      case '"':
+        return this.string();
+      default:
+        return this.scalar();
+    }
+  }
+
+  private object(): Members {
+    this.enter(1);
+    const members = new Map<string, Node>();
+    this.list('}', () => {
+      if (this.text[this.at] !== '"') throw new JsonFault(NOT_JSON);
+      const key = JSON.parse(this.string(false)) as string;
+      this.skipSpace();
+      if (this.text[this.at++] !== ':') throw new JsonFault(NOT_JSON);
+      this.skipSpace();
+      // The last of equal keys counts, wholly.
+      members.set(key, this.value());
+      if (members.size > MAX_MEMBERS) throw new JsonFault(`an object has more than ${MAX_MEMBERS} members`);
+    });
+    this.leave(1);
+    const sorted = [...members].sort(([a], [b]) => compareBytes(a, b));
+    // Inside an array nothing is merged: what stands there is a text.
+    return this.arrays > 0 ? (printed(sorted) as unknown as Members) : sorted;
+  }
+
+  private array(): string {
+    this.enter(0);
+    this.arrays++;
+    const items: string[] = [];
+    this.list(']', () => items.push(printed(this.value())));
+    this.arrays--;
+    this.leave(0);
+    return `[${items.join(',')}]`;
+  }
+
+  /** What stands between brackets, separated by commas. */
+  private list(end: string, item: () => void): void {
+    this.at++;
+    this.skipSpace();
+    if (this.text[this.at] === end) {
+      this.at++;
+      return;
+    }
+    for (;;) {
+      item();
+      this.skipSpace();
+      const next = this.text[this.at++];
+      if (next === end) return;
+      if (next !== ',') throw new JsonFault(NOT_JSON);
+      this.skipSpace();
+    }
+  }
+
+  /** The canonical text of a string. A sentinel in an array is a null. */
+  private string(isValue = true): string {
+    const raw = this.match(STRING)?.[0];
+    if (raw === undefined) throw new JsonFault(NOT_JSON);
+    const value = JSON.parse(raw) as string;
+    if (!value.isWellFormed()) throw new JsonFault(NOT_JSON);
+    return isValue && this.arrays > 0 && value === NULL_SENTINEL ? 'null' : JSON.stringify(value);
+  }
+
+  private scalar(): string {
+    const word = this.match(WORD)?.[0];
+    if (word !== undefined) return word;
+    const match = this.match(NUMBER);
+    if (match === undefined) throw new JsonFault(NOT_JSON);
+    const [text, fraction, exponent] = match;
+    const value = Number(text);
+    const isWhole = fraction === undefined && exponent === undefined;
+    if (!Number.isFinite(value) || (isWhole && !this.isCanonical && !Number.isSafeInteger(value)))
+      throw new JsonFault('number_out_of_range');
+    return JSON.stringify(value === 0 ? 0 : value);
+  }
+
+  private enter(objects: 0 | 1): void {
+    this.objects += objects;
+    this.levels++;
+    if (this.objects > MAX_OBJECT_LEVELS || this.levels > MAX_LEVELS) throw new JsonFault('patch_depth_exceeded');
+  }
+
+  private leave(objects: 0 | 1): void {
+    this.objects -= objects;
+    this.levels--;
+  }
+
+  private skipSpace(): void {
+    this.match(WHITE_SPACE);
+  }
+
+  private match(pattern: RegExp): RegExpExecArray | undefined {
+    pattern.lastIndex = this.at;
+    const match = pattern.exec(this.text);
+    if (match === null) return undefined;
+    this.at = pattern.lastIndex;
+    return match;
+  }
+}
+
+/** The members of a JSON object. @throws JsonFault when it is none, or beyond a limit */
+export function parseObject(text: string): Members {
+  return new Parser(text, false).document();
+}
+
+/** The members of a document that is stored in its canonical form. */
+export function parseCanonical(text: string): Members {
+  return new Parser(text, true).document();
+}
+
+/** The canonical text of a value. */
+export function printed(node: Node): string {
+  if (!isMembers(node)) return node;
+  return `{${node.map(([key, value]) => `${JSON.stringify(key)}:${printed(value)}`).join(',')}}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * What the end of an attempt, and of an execution, does to streams: an attempt that ended has no open stream, whatever
+ * ended it; an execution that is purged has none at all. Spec 07 sections 6 and 7.
+ */
+import type { Event, EventType } from '../events.js';
+import type { View } from '../view.js';
+import { frameIdOf } from './contents.js';
+import { streamIdOf, type ClosedReason } from './facts.js';
+
+/** Events that end an attempt, and what its stream is closed with. */
+const CLOSES: Partial<Record<EventType, ClosedReason>> = {
+  execution_completed: 'attempt_success',
+  retry_scheduled: 'attempt_failure',
+  execution_failed: 'attempt_failure',
+  execution_cancelled: 'attempt_cancelled',
+  execution_expired: 'expired',
+  lease_expired: 'lease_expired',
+  execution_claimed: 'reclaimed',
+};
+
+const NONE: readonly Event[] = [];
+
+/** What an event brings with it, once it is recorded; judged by the state before it. */
+export function closedBy(view: View, event: Event): readonly Event[] {
+  const closedReason = CLOSES[event.type];
+  if (closedReason === undefined) return NONE;
+  const { executionId, at } = event as Extract<Event, { executionId: string }>;
+  const attemptIndex = view.executions.get(executionId)?.lastStreamIndex;
+  if (attemptIndex === undefined) return NONE;
+  const streamId = streamIdOf(executionId, attemptIndex);
+  const contents = view.streams.contents(streamId);
+  if (contents === undefined || view.streams.get(streamId)?.closedAt !== undefined) return NONE;
+  const { counters } = contents;
+  const { frameCount, totalBytes } = counters;
+  const lastFrameId = frameIdOf(counters);
+  return [{ type: 'stream_closed', executionId, at, attemptIndex, closedReason, frameCount, totalBytes, lastFrameId }];
+}
+
+/** What has to happen before an event. */
+export function removedBefore(view: View, event: Event): readonly Event[] {
+  if (event.type !== 'execution_purged') return NONE;
+  const { executionId, at } = event;
+  const last = view.executions.get(executionId)?.lastStreamIndex;
+  if (last === undefined) return NONE;
+  return Array.from({ length: last + 1 }, (_, attemptIndex) => attemptIndex)
+    .filter((attemptIndex) => view.streams.get(streamIdOf(executionId, attemptIndex)) !== undefined)
+    .map((attemptIndex) => ({ type: 'stream_removed', executionId, at, attemptIndex }));
+}

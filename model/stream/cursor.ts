@@ -1,0 +1,42 @@
+/** Positions in a stream as callers write them (spec 07 section 5): `start`, `end`, `<ms>` or `<ms>-<seq>`. */
+
+/** The id of a frame, as two whole numbers: they can be larger than what a number holds. */
+export interface Position {
+  readonly ms: bigint;
+  readonly seq: bigint;
+}
+
+const CONCRETE = /^(\d+)(?:-(\d+))?$/;
+/** The largest number of a frame's id. */
+const MAX = 2n ** 64n - 1n;
+
+/** Before every frame, and behind every one. */
+const FIRST: Position = { ms: 0n, seq: 0n };
+const LAST: Position = { ms: MAX, seq: MAX };
+
+/** What is wrong with a cursor, in the words of the contract; nothing when it is one. */
+export function cursorFault(text: string): string | undefined {
+  if (text === '') return 'stream cursor must not be empty';
+  if (text === '-' || text === '+') {
+    return `bare marker '${text}' is not a valid stream cursor; use 'start' or 'end'`;
+  }
+  if (text === 'start' || text === 'end') return undefined;
+  const match = CONCRETE.exec(text);
+  if (match === null) return `invalid stream cursor '${text}' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')`;
+  const isLarge = [match[1], match[2]].some((part) => part !== undefined && (part.length > 20 || BigInt(part) > MAX));
+  return isLarge ? `invalid stream cursor '${text}': its numbers go up to ${MAX}` : undefined;
+}
+
+/** The position of a cursor that has no fault; one without a sequence number begins, or ends, with its millisecond. */
+export function positionOf(text: string, side: 'from' | 'to'): Position {
+  if (text === 'start') return FIRST;
+  if (text === 'end') return LAST;
+  const [, ms = '0', seq] = CONCRETE.exec(text) ?? [];
+  return { ms: BigInt(ms), seq: seq === undefined ? (side === 'from' ? 0n : MAX) : BigInt(seq) };
+}
+
+export const comparePositions = (a: Position, b: Position): number =>
+  a.ms === b.ms ? (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0) : a.ms < b.ms ? -1 : 1;
+
+/** A position as the id of a frame. */
+export const textOfPosition = ({ ms, seq }: Position): string => `${ms}-${seq}`;

@@ -1,0 +1,50 @@
+/**
+ * What is stored of an attempt's stream (spec 07). Frames, and the counters of an open stream, are beside the state
+ * (`contents.ts`, ruling 39): the log says that a stream was opened, how its summary changed, and with what it was closed.
+ */
+import type { EntityState } from '../core/entity.js';
+import * as fact from '../core/facts.js';
+import { subject } from '../core/subject.js';
+
+export const STREAM = subject('stream', 'streamId');
+
+/** Why a stream was closed, and the letter under which that is stored: what ended its attempt. */
+export const CLOSED_REASONS = {
+  attempt_success: 's',
+  attempt_failure: 'f',
+  attempt_cancelled: 'c',
+  expired: 'e',
+  lease_expired: 'l',
+  reclaimed: 'r',
+} as const;
+export type ClosedReason = keyof typeof CLOSED_REASONS;
+
+export const streamFacts = fact.factTable({
+  given: { attemptId: fact.id(), openedAt: fact.number() },
+  summary: {
+    /** Patches that were accepted. */
+    summaryVersion: fact.counter(),
+    /** Size of the document in its canonical form, bytes. */
+    summaryBytes: fact.counter(),
+    /** SHA-1 of the document. */
+    summaryDigest: fact.optionalText(),
+    firstAppliedAt: fact.optionalNumber(),
+    lastUpdatedAt: fact.optionalNumber(),
+  },
+  closing: {
+    closedAt: fact.optionalNumber(),
+    closedReason: fact.optionalText(),
+    /** Frames that were ever appended, and bytes of their payloads. */
+    frameCount: fact.optionalNumber(),
+    totalBytes: fact.optionalNumber(),
+    lastFrameId: fact.optionalText(),
+  },
+});
+
+export type Stream = EntityState<typeof STREAM, typeof streamFacts>;
+export type ReadonlyStream = Readonly<Stream>;
+
+/** The id of the stream of an attempt. */
+export function streamIdOf(executionId: string, attemptIndex: number): string {
+  return `${executionId}:${attemptIndex}`;
+}

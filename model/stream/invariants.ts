@@ -1,0 +1,69 @@
+/** What holds for streams, by the state and by the log. Frames are beside both: backends are compared for them. Spec 07, Invariants. */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isTerminal } from '../execution/situation.js';
+import type { Invariant, World } from '../specification/invariant.js';
+import { streamIdOf, type ReadonlyStream } from './facts.js';
+
+/** Whether an attempt of an execution is over. */
+function isOver(execution: ReadonlyExecution, attemptIndex: number): boolean {
+  const { situation, nextAttempt, totalAttemptCount } = execution;
+  if (attemptIndex < totalAttemptCount - 1 || isTerminal(situation)) return true;
+  return situation === 'lease_expired' || nextAttempt === 'retry' || nextAttempt === 'replay';
+}
+
+/** Every stream with its execution and the index of its attempt. */
+function* streamsOf({ state: { tables } }: World): Generator<[ReadonlyStream, ReadonlyExecution | undefined, number]> {
+  for (const [id, stream] of tables.stream) {
+    const colon = id.lastIndexOf(':');
+    yield [stream, tables.execution.get(id.slice(0, colon)), Number(id.slice(colon + 1))];
+  }
+}
+
+function each(
+  name: string,
+  holds: (stream: ReadonlyStream, execution: ReadonlyExecution | undefined, attemptIndex: number) => boolean,
+): Invariant {
+  return {
+    name,
+    check(world) {
+      for (const [stream, execution, attemptIndex] of streamsOf(world))
+        if (!holds(stream, execution, attemptIndex)) return `${stream.streamId}: ${JSON.stringify(stream)}`;
+      return undefined;
+    },
+  };
+}
+
+export const streamInvariants: readonly Invariant[] = [
+  each(
+    'a stream belongs to an attempt that began',
+    (_, execution, attemptIndex) => execution !== undefined && attemptIndex < execution.totalAttemptCount,
+  ),
+  each(
+    'the stream of an attempt is closed if and only if the attempt is over',
+    ({ closedAt }, execution, attemptIndex) =>
+      execution === undefined || (closedAt !== undefined) === isOver(execution, attemptIndex),
+  ),
+  each(
+    'a closed stream says why, and with what it was closed',
+    ({ closedAt, closedReason, frameCount, totalBytes, lastFrameId }) =>
+      [closedReason, frameCount, totalBytes, lastFrameId].every(
+        (fact) => (fact === undefined) === (closedAt === undefined),
+      ),
+  ),
+  each(
+    'a summary has a digest and times if and only if it has a version',
+    ({ summaryVersion, summaryDigest, firstAppliedAt, lastUpdatedAt }) =>
+      summaryVersion === 0
+        ? summaryDigest === undefined && firstAppliedAt === undefined
+        : summaryDigest !== undefined && (firstAppliedAt ?? Infinity) <= (lastUpdatedAt ?? -Infinity),
+  ),
+  {
+    name: 'an execution names its newest stream',
+    check({ state: { tables } }) {
+      for (const [id, { lastStreamIndex }] of tables.execution)
+        if (lastStreamIndex !== undefined && !tables.stream.has(streamIdOf(id, lastStreamIndex)))
+          return `${id} names the stream of attempt ${lastStreamIndex}`;
+      return undefined;
+    },
+  },
+];

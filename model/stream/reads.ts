@@ -1,0 +1,110 @@
+/** Reads of streams: their frames, and the rolling summary. They need no lease, and go on when the stream is closed. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isTerminal } from '../execution/situation.js';
+import { partitionOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
+import { areOver, type Frame, type StreamContents } from './contents.js';
+import { comparePositions, positionOf } from './cursor.js';
+import { streamIdOf } from './facts.js';
+import { streamCursor } from './fields.js';
+
+const ofAttempt = { executionId: field.executionId, attemptIndex: field.attemptIndex };
+const partition = ({ executionId }: { executionId: string }): string => partitionOfExecution(executionId);
+
+export interface StreamFrames {
+  /** Ascending by id. */
+  readonly frames: readonly Frame[];
+  /** Whether nothing will be appended any more: the attempt is over. */
+  readonly isClosed: boolean;
+  /** When a stream that had frames was closed, ms since the epoch, and why. */
+  readonly closedAt: number | undefined;
+  readonly closedReason: string | undefined;
+  /** The id of the last frame of the page: the next one begins behind it. Absent when no frame follows. */
+  readonly nextCursor: string | undefined;
+  /** Frames that are not kept any more. */
+  readonly droppedFrames: number;
+}
+
+export const readStream = query({
+  name: 'readStream',
+  args: z.object({
+    ...ofAttempt,
+    /** Inclusive: `start`, `end`, `<ms>` or `<ms>-<seq>`. */
+    from: streamCursor.default('start'),
+    to: streamCursor.default('end'),
+    limit: field.integer(1, LIMITS.maxFramesPerRead).default(LIMITS.defaultFramesPerRead),
+    visibility: z.enum(['all', 'exclude_best_effort']).default('all'),
+  }),
+  rejects: [],
+  partition,
+  read(view, { executionId, attemptIndex, from, to, limit, visibility }, { now }) {
+    const streamId = streamIdOf(executionId, attemptIndex);
+    const contents = view.streams.contents(streamId);
+    const stream = view.streams.get(streamId);
+    const [first, last] = [positionOf(from, 'from'), positionOf(to, 'to')];
+    const shown = visible(contents, visibility === 'all', now).filter(({ id }) => {
+      const position = positionOf(id, 'from');
+      return comparePositions(position, first) >= 0 && comparePositions(position, last) <= 0;
+    });
+    const frames = shown.slice(0, limit);
+    return accept<StreamFrames>({
+      frames,
+      isClosed: stream?.closedAt !== undefined || isOver(view.executions.get(executionId), attemptIndex),
+      closedAt: stream?.closedAt,
+      closedReason: stream?.closedReason,
+      nextCursor: shown.length > limit ? frames.at(-1)?.id : undefined,
+      droppedFrames: contents === undefined ? 0 : contents.counters.frameCount - view.streams.retained(streamId, now),
+    });
+  },
+});
+
+/** Frames that can be seen, ascending by id. */
+function visible(contents: Readonly<StreamContents> | undefined, all: boolean, now: number): readonly Frame[] {
+  if (contents === undefined) return [];
+  const { durable, summary, best_effort } = contents.frames;
+  const shown = all && !areOver(contents, now) ? best_effort : [];
+  return [...durable, ...summary, ...shown].sort((a, b) =>
+    comparePositions(positionOf(a.id, 'from'), positionOf(b.id, 'from')),
+  );
+}
+
+/** Whether an attempt without a stream will never have one. */
+function isOver(execution: ReadonlyExecution | undefined, attemptIndex: number): boolean {
+  if (execution === undefined) return false;
+  const current = execution.totalAttemptCount - 1;
+  if (attemptIndex < current || isTerminal(execution.situation)) return attemptIndex <= current;
+  return attemptIndex === current && (execution.nextAttempt === 'retry' || execution.nextAttempt === 'replay');
+}
+
+export interface StreamSummary {
+  /** The document in its canonical form: a JSON object. */
+  readonly documentJson: string;
+  /** Patches that were accepted. */
+  readonly version: number;
+  readonly patchKind: 'json-merge-patch';
+  readonly firstAppliedAt: number;
+  readonly lastUpdatedAt: number;
+}
+
+export const readSummary = query({
+  name: 'readSummary',
+  args: z.object(ofAttempt),
+  rejects: [],
+  partition,
+  /** Nothing before the first patch. */
+  read(view, { executionId, attemptIndex }) {
+    const streamId = streamIdOf(executionId, attemptIndex);
+    const stream = view.streams.get(streamId);
+    if (stream === undefined || stream.summaryVersion === 0) return accept<StreamSummary | undefined>(undefined);
+    return accept<StreamSummary | undefined>({
+      documentJson: view.streams.contents(streamId)?.document ?? '{}',
+      version: stream.summaryVersion,
+      patchKind: 'json-merge-patch',
+      firstAppliedAt: stream.firstAppliedAt as number,
+      lastUpdatedAt: stream.lastUpdatedAt as number,
+    });
+  },
+});

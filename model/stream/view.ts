@@ -1,0 +1,21 @@
+/** What decisions and reads see of streams, and the same by definition. */
+import type { Partition } from '../state.js';
+import { retainedOf, type StreamContents } from './contents.js';
+import type { ReadonlyStream } from './facts.js';
+
+export interface StreamView {
+  get(streamId: string): ReadonlyStream | undefined;
+  /** What it holds; all frames that are stored, also those whose time is over. */
+  contents(streamId: string): Readonly<StreamContents> | undefined;
+  /** How many frames can be seen. */
+  retained(streamId: string, now: number): number;
+}
+
+/** The view by definition. */
+export function streamsByDefinition({ state: { tables }, streams }: Partition): StreamView {
+  return {
+    get: (streamId) => tables.stream.get(streamId),
+    contents: (streamId) => streams.get(streamId),
+    retained: (streamId, now) => retainedOf(streams.get(streamId), now),
+  };
+}

@@ -1,0 +1,143 @@
+/** Streams as they are stored, and as the reads of the model see them. */
+import { FIELDS as EXECUTION_FIELDS, RECORDS } from '../../lua/layout.js';
+import { EngineError } from '../../model/errors.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { memberOf } from '../../model/ids.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import {
+  FRAME_MODES,
+  type Counters,
+  type Frame,
+  type FrameMode,
+  type StreamContents,
+} from '../../model/stream/contents.js';
+import { positionOf, textOfPosition } from '../../model/stream/cursor.js';
+import { streamIdOf, type ReadonlyStream } from '../../model/stream/facts.js';
+import type { Rate } from '../../model/stream/retention.js';
+import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { lifeOf, RECORD_KINDS } from './record.js';
+import { textOf, type WireReply } from './reply.js';
+
+const FIELDS = RECORDS.stream?.fields ?? {};
+const NO_DETAILS: ReadonlyMap<string, string> = new Map();
+
+const STREAMS = RECORD_KINDS.find(({ kind }) => kind === 'stream');
+
+const optional = (text: string | undefined): number | undefined =>
+  text === undefined || text === '' ? undefined : Number(text);
+
+/** The counters of a stream, from their field. @throws EngineError `corruption` */
+export function countersOf(text: string | undefined): Counters {
+  const parts = (text ?? '').split('\t');
+  const [frameCount, totalBytes, lastMs, lastSeq, writerSeq, lastFrameAt] = parts;
+  if (parts.length !== 6 || frameCount === '')
+    throw new EngineError('corruption', 'The counters of a stream are lost.');
+  return {
+    frameCount: Number(frameCount),
+    totalBytes: Number(totalBytes),
+    lastMs: Number(lastMs),
+    lastSeq: Number(lastSeq),
+    writerSeq: optional(writerSeq),
+    lastFrameAt: Number(lastFrameAt),
+  };
+}
+
+/** The rate of best-effort frames, and from when on they are not shown. */
+export function rateOf(text: string | undefined): Pick<StreamContents, 'rate' | 'bestEffortExpiresAt'> {
+  if (text === undefined) return { rate: undefined, bestEffortExpiresAt: undefined };
+  const [hz, lastAppendAt, maxlen, expiresAt] = text.split('\t');
+  const rate: Rate = { hz: Number(hz), lastAppendAt: Number(lastAppendAt), maxlen: Number(maxlen) };
+  return { rate, bestEffortExpiresAt: optional(expiresAt) };
+}
+
+/** A frame, from its labels and its payload. */
+export function frameOf(id: string, mode: FrameMode, labels: string, payload: Uint8Array): Frame {
+  const [frameType = '', ts, encoding = '', correlationId, summaryVersion, ttlMs] = labels.split('\t');
+  return {
+    id,
+    mode,
+    frameType,
+    ts: Number(ts),
+    encoding,
+    payload,
+    correlationId: correlationId === '' ? undefined : correlationId,
+    summaryVersion: optional(summaryVersion),
+    ttlMs: optional(ttlMs),
+  };
+}
+
+const bytesOf = (reply: WireReply): Buffer => (Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply)));
+
+function framesOf(reply: WireReply | undefined, mode: FrameMode): Frame[] {
+  return ((reply ?? []) as [WireReply, WireReply[]][]).map(([id, pairs]) =>
+    frameOf(textOf(id), mode, textOf(pairs[1] ?? null), bytesOf(pairs[3] ?? null)),
+  );
+}
+
+interface OfAttempt {
+  readonly executionId: string;
+  readonly attemptIndex: number;
+}
+
+/** Where an execution is in its life: all that is read of it beside its stream. */
+function executionOf(
+  executionId: string,
+  [life, given]: readonly (WireReply | undefined)[],
+): ReadonlyExecution | undefined {
+  if (life === null || life === undefined) return undefined;
+  const core = new Map([
+    [EXECUTION_FIELDS.life, textOf(life)],
+    [EXECUTION_FIELDS.given, textOf(given ?? null)],
+  ]);
+  return { executionId, ...lifeOf(core) } as unknown as ReadonlyExecution;
+}
+
+const streamIn = (id: string, core: ReadonlyMap<string, string>): ReadonlyStream | undefined =>
+  STREAMS?.decode(id, { core, details: NO_DETAILS }) as ReadonlyStream | undefined;
+
+/** How `readStream` is answered. */
+export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
+  request({ executionId, attemptIndex, from, to, limit, visibility }) {
+    const [first, last] = [textOfPosition(positionOf(from, 'from')), textOfPosition(positionOf(to, 'to'))];
+    const wanted = [String(limit + 1), visibility === 'all' ? '1' : ''];
+    return ['read_stream', memberOf(executionId), String(attemptIndex), first, last, ...wanted];
+  },
+  view(reply, { executionId, attemptIndex }) {
+    const [execution, record = null, durable, summary, bestEffort, retained] = reply as WireReply[];
+    const fields = pairsOf(record);
+    const streamId = streamIdOf(executionId, attemptIndex);
+    const stream = streamIn(streamId, fields);
+    const answers = [durable, summary, bestEffort];
+    const frames = Object.fromEntries(FRAME_MODES.map((mode, index) => [mode, framesOf(answers[index], mode)]));
+    const contents =
+      stream === undefined
+        ? undefined
+        : ({
+            counters: countersOf(fields.get(FIELDS['counters'] as string)),
+            // The server has judged by its own clock what is still shown.
+            rate: undefined,
+            bestEffortExpiresAt: undefined,
+            frames,
+            document: '',
+          } as unknown as StreamContents);
+    return viewOf({
+      executions: { get: () => executionOf(executionId, execution as WireReply[]) },
+      streams: { get: () => stream, contents: () => contents, retained: () => Number(retained) },
+    });
+  },
+};
+
+/** How `readSummary` is answered. */
+export const streamSummary: Fetch<OfAttempt> = {
+  request: ({ executionId, attemptIndex }) => ['read_summary', memberOf(executionId), String(attemptIndex)],
+  view(reply, { executionId, attemptIndex }) {
+    const [record = null, document = null] = reply as WireReply[];
+    const streamId = streamIdOf(executionId, attemptIndex);
+    const stream = streamIn(streamId, pairsOf(record));
+    if (stream !== undefined && stream.summaryVersion > 0 && document === null) {
+      throw new EngineError('corruption', `${streamId}: the summary is missing.`);
+    }
+    const text = document === null ? '' : textOf(document);
+    return viewOf({ streams: { get: () => stream, contents: () => ({ document: text }) as StreamContents } });
+  },
+};

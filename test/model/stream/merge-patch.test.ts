@@ -1,0 +1,116 @@
+/** Canonical JSON and merge patches: every row of the corner cases of spec 07 section 4.3, and properties. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonFault, parseCanonical, parseObject, printed } from '../../../model/stream/canonical-json.js';
+import { merged } from '../../../model/stream/merge-patch.js';
+
+const apply = (document: string, patch: string): string => printed(merged(parseObject(document), parseObject(patch)));
+
+const faultOf = (text: string): string => {
+  try {
+    parseObject(text);
+  } catch (error) {
+    if (error instanceof JsonFault) return error.message;
+    throw error;
+  }
+  return 'none';
+};
+
+const nested = (levels: number, inner = '1'): string => `${'{"a":'.repeat(levels)}${inner}${'}'.repeat(levels)}`;
+
+const ROWS: readonly (readonly [document: string, patch: string, expected: string])[] = [
+  ['{}', '{"b":1,"a":2}', '{"a":2,"b":1}'],
+  ['{"a":1,"b":2}', '{"a":null}', '{"b":2}'],
+  ['{"a":1}', '{"b":null}', '{"a":1}'],
+  ['{"a":1}', '{"a":null}', '{}'],
+  ['{"a":{"x":1,"y":2}}', '{"a":{"x":null,"z":3}}', '{"a":{"y":2,"z":3}}'],
+  ['{"a":{"x":1}}', '{"a":{}}', '{"a":{"x":1}}'],
+  ['{"a":5}', '{"a":{}}', '{"a":{}}'],
+  ['{}', '{"a":{}}', '{"a":{}}'],
+  ['{}', '{"a":{"b":{"c":null}}}', '{"a":{"b":{}}}'],
+  ['{"a":5}', '{"a":{"b":null}}', '{"a":{}}'],
+  ['{"a":[1,2]}', '{"a":{"b":1}}', '{"a":{"b":1}}'],
+  ['{"a":{"b":1}}', '{"a":[1]}', '{"a":[1]}'],
+  ['{"a":[1,2,3]}', '{"a":[9]}', '{"a":[9]}'],
+  ['{"a":[1]}', '{"a":[]}', '{"a":[]}'],
+  ['{"a":[]}', '{"b":1}', '{"a":[],"b":1}'],
+  ['{}', '{"a":[[],[[]],{}]}', '{"a":[[],[[]],{}]}'],
+  ['{}', '{"a":[1,null,{"b":null}]}', '{"a":[1,null,{"b":null}]}'],
+  ['{"a":1}', '{"a":"__ff_null__"}', '{"a":null}'],
+  ['{"a":{"b":1}}', '{"a":"__ff_null__"}', '{"a":null}'],
+  ['{"a":null}', '{"a":{"b":1}}', '{"a":{"b":1}}'],
+  ['{"a":null}', '{"a":null}', '{}'],
+  ['{"a":null}', '{"b":1}', '{"a":null,"b":1}'],
+  ['{}', '{"a":["__ff_null__",{"b":"__ff_null__"}]}', '{"a":[null,{"b":null}]}'],
+  ['{}', '{"a":"x__ff_null__"}', '{"a":"x__ff_null__"}'],
+  ['{}', '{"__ff_null__":1}', '{"__ff_null__":1}'],
+  ['{"a":1}', '{}', '{"a":1}'],
+  ['{}', '{"a":1,"a":2}', '{"a":2}'],
+  ['{}', '{"a":{"x":1},"a":{"y":2}}', '{"a":{"y":2}}'],
+  ['{}', '{"b":1,"10":2,"9":3,"":5}', '{"":5,"10":2,"9":3,"b":1}'],
+  ['{"__proto__":{"x":1}}', '{"__proto__":{"y":2}}', '{"__proto__":{"x":1,"y":2}}'],
+  ['{}', '{"a":1.0,"b":1e3,"c":-0,"d":1e21,"e":1e-7}', '{"a":1,"b":1000,"c":0,"d":1e+21,"e":1e-7}'],
+  ['{}', '{"a":1e20}', '{"a":100000000000000000000}'],
+  ['{}', '{"a":9007199254740991}', '{"a":9007199254740991}'],
+  ['{}', '{"a":1700000000000000}', '{"a":1700000000000000}'],
+  ['{}', '{"a":"\\/"}', '{"a":"/"}'],
+  ['{}', '{"a":"\\ud83d\\ude00"}', '{"a":"😀"}'],
+  ['{}', ' { "a" : [ 1 , { "c" : 2 , "b" : 1 } ] } ', '{"a":[1,{"b":1,"c":2}]}'],
+  ['{}', '{"\\n":1,"a":2,"\\u0000":3}', '{"\\u0000":3,"\\n":1,"a":2}'],
+  ['{}', '{"\u{1F600}":1,"\ue000":2}', '{"\ue000":2,"\u{1F600}":1}'],
+];
+
+describe('a merge patch', () => {
+  it.each(ROWS)('%s, patched by %s, is %s', (document, patch, expected) => {
+    expect(apply(document, patch)).toBe(expected);
+    expect(printed(parseCanonical(expected))).toBe(expected);
+  });
+
+  it.each([
+    ['[]', 'patch must be a JSON object'],
+    ['[1]', 'patch must be a JSON object'],
+    ['5', 'patch must be a JSON object'],
+    ['"x"', 'patch must be a JSON object'],
+    ['null', 'patch must be a JSON object'],
+    ['true', 'patch must be a JSON object'],
+    ['', 'patch payload is not valid JSON'],
+    ['{"a":1}x', 'patch payload is not valid JSON'],
+    ['{"a":1,}', 'patch payload is not valid JSON'],
+    ["{'a':1}", 'patch payload is not valid JSON'],
+    ['{"a":NaN}', 'patch payload is not valid JSON'],
+    ['{"a":01}', 'patch payload is not valid JSON'],
+    ['{"a":0x10}', 'patch payload is not valid JSON'],
+    ['{"a":+1}', 'patch payload is not valid JSON'],
+    ['{"a":1.}', 'patch payload is not valid JSON'],
+    ['{"a":"\\ud800"}', 'patch payload is not valid JSON'],
+    ['{"a":"\u0007"}', 'patch payload is not valid JSON'],
+    ['\ufeff{}', 'patch payload is not valid JSON'],
+    ['{"a" 1}', 'patch payload is not valid JSON'],
+    ['{a:1}', 'patch payload is not valid JSON'],
+    ['{"a":[1 2]}', 'patch payload is not valid JSON'],
+    ['{"a":9007199254740993}', 'number_out_of_range'],
+    ['{"a":1e400}', 'number_out_of_range'],
+    [nested(18), 'patch_depth_exceeded'],
+    [nested(17, '{}'), 'patch_depth_exceeded'],
+    [`{"a":${'['.repeat(32)}${']'.repeat(32)}}`, 'patch_depth_exceeded'],
+  ])('%s is refused: %s', (patch, why) => {
+    expect(faultOf(patch)).toBe(why);
+  });
+
+  it('may nest to its limits', () => {
+    expect(faultOf(nested(17))).toBe('none');
+    expect(faultOf(`{"a":${'['.repeat(31)}${']'.repeat(31)}}`)).toBe('none');
+  });
+
+  it('is read like JSON.parse reads it, whatever stands in it', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()), (value) => {
+        const text = JSON.stringify(value);
+        fc.pre(faultOf(text) === 'none' && !text.includes('__ff_null__'));
+        const again = printed(parseObject(text));
+        expect(JSON.parse(again)).toEqual(JSON.parse(text));
+        expect(printed(parseCanonical(again))).toBe(again);
+      }),
+    );
+  });
+});
