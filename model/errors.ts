@@ -141,7 +141,7 @@ export const REJECTIONS = {
     'The key of the token was replaced, and its grace is over; read the token of the waitpoint again.',
   ),
   hmac_secret_not_initialized: entry(
-    'validation',
+    'unavailable',
     false,
     'The partition has no signing key: install one with rotateWaitpointHmacSecret.',
   ),

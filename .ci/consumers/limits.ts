@@ -2,8 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { dirname, join } from 'node:path';
 import { program, type Check } from './run.js';
 
-/** Bytes of the packed file. */
-const MAX_PACKED_BYTES = 400_000;
+/**
+ * Bytes of the packed file. The same modules in two formats, their declarations, and the sources that maps lead to:
+ * 653 kB were seen when lanes, lists, subscriptions, the embedded store, suspensions and streams had come in.
+ */
+const MAX_PACKED_BYTES = 700_000;
 
 /** Packages that a user gets by installing this one, itself included. */
 const MAX_PACKAGES = 17;

@@ -200,6 +200,10 @@ function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
     name: 'failExecution',
     args: { ...operator, failureReason: 'by hand' },
   });
+  yield engine(`somebody else chooses the retries${suffix}`, {
+    name: 'failExecution',
+    args: { executionId, failureReason: 'it broke', retryPolicy: { maxRetries: 9 } },
+  });
   yield engine(`an operator parks${suffix}`, { name: 'delayExecution', args: { ...operator, delayUntil: node.now } });
   yield engine(`an operator cancels${suffix}`, { name: 'cancelExecution', args: { ...operator, reason: 'by hand' } });
   yield engine(`an operator revokes${suffix}`, { name: 'revokeLease', args: { executionId } });

@@ -173,10 +173,38 @@ const newHolders = ({ to, move: { command } }: Transition): string[] =>
     ? [...to.fences.values()].flatMap((held) => held.slice(-2).map(({ worker }) => worker))
     : [];
 
+/**
+ * Operations for which no world has a move yet. Random runs reach every answer of theirs, or the build fails
+ * (`fuzz/differential.test.ts`); what is missing here is the proof that no short sequence of them breaks a rule.
+ */
+const UNEXPLORED: readonly OperationName[] = [
+  'suspendExecution',
+  'deliverSignal',
+  'deliverApprovalSignal',
+  'resumeExecution',
+  'expireSuspension',
+  'rotateWaitpointHmacSecret',
+  'appendFrame',
+  'pauseLane',
+  'drainLane',
+  'resumeLane',
+  'retryQuarantined',
+  'dropQuarantined',
+  'commitReader',
+  'forgetReader',
+];
+
+/** What only the operations above lead to. */
+const UNREACHED: readonly string[] = [
+  'an execution is suspended',
+  'an execution is resume_delay',
+  'createExecution is refused with lane_draining',
+];
+
 /** What follows from the declarations: every situation, every answer and every refusal of every operation. */
 function declared(): string[] {
-  const names = Object.keys(OPERATIONS) as OperationName[];
-  return [
+  const names = (Object.keys(OPERATIONS) as OperationName[]).filter((name) => !UNEXPLORED.includes(name));
+  const properties = [
     // Situations of domains to come cannot be reached yet.
     ...SITUATION_NAMES.filter((situation) => !SITUATIONS[situation].reserved).map(
       (situation) => `an execution is ${situation}`,
@@ -186,6 +214,7 @@ function declared(): string[] {
     ),
     ...names.flatMap((name) => OPERATIONS[name].rejects.map((code) => `${name} is refused with ${code}`)),
   ];
+  return properties.filter((property) => !UNREACHED.includes(property));
 }
 
 /** Everything that must be reached, by name. */

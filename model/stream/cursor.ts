@@ -22,9 +22,9 @@ export function cursorFault(text: string): string | undefined {
   }
   if (text === 'start' || text === 'end') return undefined;
   const match = CONCRETE.exec(text);
-  if (match === null) return `invalid stream cursor '${text}' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')`;
+  if (match === null) return "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')";
   const isLarge = [match[1], match[2]].some((part) => part !== undefined && (part.length > 20 || BigInt(part) > MAX));
-  return isLarge ? `invalid stream cursor '${text}': its numbers go up to ${MAX}` : undefined;
+  return isLarge ? `invalid stream cursor: its numbers go up to ${MAX}` : undefined;
 }
 
 /** The position of a cursor that has no fault; one without a sequence number begins, or ends, with its millisecond. */

@@ -31,7 +31,7 @@ export function parseStreamCursor(text: string): StreamCursor {
   const ms = BigInt(match?.[1] ?? -1);
   const sequence = match?.[2] === undefined ? undefined : BigInt(match[2]);
   if (match === null || ms > MAX || (sequence ?? 0n) > MAX) {
-    throw invalid(`invalid stream cursor '${text.slice(0, 64)}' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')`);
+    throw invalid("invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')");
   }
   return { at: 'id', ms, sequence };
 }

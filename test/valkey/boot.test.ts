@@ -32,9 +32,9 @@ async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineE
 /** The library as another build would bring it. */
 function otherBuild(build: number): string {
   const source = wanted.source
-    .replace(/(return \{ \d+, )\d+(?=, )/, `$1${build}`)
+    .replace(`return { ${wanted.contract}, ${wanted.build}, "${wanted.hash}"`, `return { ${wanted.contract}, ${build}, "${wanted.hash}"`)
     .replaceAll(wanted.hash, '0123456789abcdef');
-  expect(source).not.toBe(wanted.source);
+  expect(source).toContain(`return { ${wanted.contract}, ${build}, "0123456789abcdef"`);
   return source;
 }
 
@@ -60,7 +60,7 @@ afterAll(async () => {
 describe('the library', () => {
   test('is brought when it is missing', async () => {
     await boot();
-    expect(await loaded()).toEqual([wanted.contract, wanted.build, wanted.hash]);
+    expect((await loaded()).slice(0, 3)).toEqual([wanted.contract, wanted.build, wanted.hash]);
   });
 
   test('is left alone when it is the same', async () => {

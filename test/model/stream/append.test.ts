@@ -233,9 +233,9 @@ describe('readStream', () => {
   it.each([
     ['', 'stream cursor must not be empty'],
     ['-', "bare marker '-' is not a valid stream cursor; use 'start' or 'end'"],
-    ['Start', "invalid stream cursor 'Start' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
-    ['1-', "invalid stream cursor '1-' (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
-    ['18446744073709551616', "invalid stream cursor '18446744073709551616': its numbers go up to 18446744073709551615"],
+    ['Start', "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
+    ['1-', "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
+    ['18446744073709551616', "invalid stream cursor: its numbers go up to 18446744073709551615"],
   ])('refuses %j', (from, message) => {
     const parsed = QUERIES.readStream.args.safeParse({ executionId: X, attemptIndex: 0, from });
     expect(parsed.error?.issues[0]?.message).toBe(message);
