@@ -32,7 +32,10 @@ async function refused(call: Promise<unknown>, code: ErrorCode): Promise<EngineE
 /** The library as another build would bring it. */
 function otherBuild(build: number): string {
   const source = wanted.source
-    .replace(`return { ${wanted.contract}, ${wanted.build}, "${wanted.hash}"`, `return { ${wanted.contract}, ${build}, "${wanted.hash}"`)
+    .replace(
+      `return { ${wanted.contract}, ${wanted.build}, "${wanted.hash}"`,
+      `return { ${wanted.contract}, ${build}, "${wanted.hash}"`,
+    )
     .replaceAll(wanted.hash, '0123456789abcdef');
   expect(source).toContain(`return { ${wanted.contract}, ${build}, "0123456789abcdef"`);
   return source;

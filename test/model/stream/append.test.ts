@@ -235,7 +235,7 @@ describe('readStream', () => {
     ['-', "bare marker '-' is not a valid stream cursor; use 'start' or 'end'"],
     ['Start', "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
     ['1-', "invalid stream cursor (expected 'start', 'end', '<ms>', or '<ms>-<seq>')"],
-    ['18446744073709551616', "invalid stream cursor: its numbers go up to 18446744073709551615"],
+    ['18446744073709551616', 'invalid stream cursor: its numbers go up to 18446744073709551615'],
   ])('refuses %j', (from, message) => {
     const parsed = QUERIES.readStream.args.safeParse({ executionId: X, attemptIndex: 0, from });
     expect(parsed.error?.issues[0]?.message).toBe(message);
