@@ -88,11 +88,11 @@ export class Coverage {
   private readonly counts = new Map<OperationName, Map<Answer, Map<StateClass | '-', number>>>();
   private readonly events = new Map<string, number>();
 
-  note({ command, situation, decision, taken }: Step): void {
+  note({ command, situation, decision, events, taken }: Step): void {
     if (command === undefined || decision === undefined) return;
     for (const answer of answersOf(command.name, decision)) this.add(command.name, answer, situation);
     for (const [, before] of taken) this.add(command.name, decision.ok ? decision.outcome.kind : decision.code, before);
-    if (decision.ok) for (const { type } of decision.events) this.events.set(type, (this.events.get(type) ?? 0) + 1);
+    for (const { type } of events) this.events.set(type, (this.events.get(type) ?? 0) + 1);
   }
 
   /** Declared answers and events that no run reached. */

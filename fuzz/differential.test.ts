@@ -9,10 +9,10 @@ import { fuzzEnvironment } from './environment.js';
 
 const DEFAULT_SECONDS = 40;
 /** Time for opening, the corpus, and shrinking what is found, ms. */
-const SLACK_MS = 180_000;
+const SLACK_MS = 300_000;
 
 /** How much longer to look for what is declared and was not reached yet, ms. */
-const PATIENCE_MS = 100_000;
+const PATIENCE_MS = 200_000;
 
 const environment = fuzzEnvironment(DEFAULT_SECONDS);
 

@@ -40,6 +40,8 @@ export interface Step {
   /** The kind of the outcome, or the code of the refusal. */
   readonly result: string;
   readonly decision: AnyDecision | undefined;
+  /** What it recorded: the events of its decision, and what they brought with them. */
+  readonly events: readonly Event[];
   /** Classes of the executions that a claim took or ended, before it. */
   readonly taken: readonly (readonly [string, StateClass])[];
 }
@@ -216,6 +218,7 @@ class DifferentialRun {
     const expected = commands.map((command) => {
       const before = this.classOf(command);
       const classes = command.name === 'claimForWorker' ? this.classes() : undefined;
+      const logged = this.spec.partition.log.length;
       const decision = this.spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
       this.remember(command, decision);
       this.steps.push({
@@ -225,6 +228,7 @@ class DifferentialRun {
         situation: before,
         result: decision.ok ? decision.outcome.kind : decision.code,
         decision,
+        events: this.spec.partition.log.slice(logged).map(({ event }) => event as Event),
         taken: classes === undefined ? [] : takenBy(decision).map((id) => [id, classes.get(id) ?? 'none'] as const),
       });
       return plain(visible(decision));
@@ -362,6 +366,7 @@ class DifferentialRun {
       situation: '-',
       result,
       decision: undefined,
+      events: [],
       taken: [],
     });
   }
@@ -401,21 +406,24 @@ async function wholeLog({ backend }: TestEngine, partition: string): Promise<Log
   }
 }
 
-/** Events as they are compared: which of one slot's executions is purged first is free. */
+/** What a purge records: the streams that go, and the execution. Which of one slot's executions goes first is free. */
+const isOfPurge = ({ type }: Event): boolean => type === 'execution_purged' || type === 'stream_removed';
+
+/** Events as they are compared: what purges record comes last, by execution. */
 function inAnyPurgeOrder(log: readonly LoggedEvent[]): unknown[] {
   const events = log.map(({ event }) => event);
-  const idOf = (event: Event): string => (event.type === 'execution_purged' ? event.executionId : '');
-  const purges = events.filter(({ type }) => type === 'execution_purged');
-  const others = events.filter(({ type }) => type !== 'execution_purged');
+  const idOf = (event: Event): string => ('executionId' in event ? event.executionId : '');
+  const purges = events.filter(isOfPurge);
+  const others = events.filter((event) => !isOfPurge(event));
   return [...others, ...purges.sort((a, b) => compareBytes(idOf(a), idOf(b)))];
 }
 
-/** An answer without the ids of what was purged: a page of the log may end inside a slot, where the order is free. */
+/** An answer without what purges recorded: a page of the log may end inside a slot, where the order is free. */
 function inAnyPurge(answer: unknown): unknown {
   const entries = (answer as { outcome?: { events?: readonly LoggedEvent[] } }).outcome?.events;
   if (entries === undefined) return answer;
   const events = entries.map((entry) =>
-    entry.event.type === 'execution_purged' ? { ...entry, event: { ...entry.event, executionId: undefined } } : entry,
+    isOfPurge(entry.event) ? { sequence: entry.sequence, event: { type: 'of a purge', at: entry.event.at } } : entry,
   );
   return { ...(answer as object), outcome: { ...(answer as { outcome: object }).outcome, events } };
 }

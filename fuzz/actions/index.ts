@@ -225,6 +225,30 @@ const inTurn: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(drawn('delay'), drawn('operator_claim')) },
 );
 
+/** Frames that the owner of something writes, and how it comes to its end: after the last of them, or by its purge. */
+const writing: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    create,
+    claim,
+    fc.array(fc.tuple(drawn('append'), fc.constantFrom(null, 0, 1, 2)), { minLength: 2, maxLength: 4 }),
+    fc.oneof(drawn('complete'), drawn('fail'), drawn('cancel'), drawn('purge')),
+    fc.boolean(),
+  )
+  .map(([work, claimed, frames, end, isPurged]): Action[] => [
+    { ...work, delay: null },
+    { ...claimed, wants: { among: 'claimable', index: 5 }, minPriority: null, kinds: null, ahead: false },
+    ...frames.map(
+      ([frame, seq]): Action => ({
+        ...frame,
+        what: frame.what > LIMITS.maxFrameBytes ? 1 : frame.what,
+        seq,
+        owner: holder(5),
+      }),
+    ),
+    'owner' in end ? { ...end, owner: holder(5) } : end,
+    ...(isPurged ? [toTimer(0), { do: 'due', limit: 100, loop: 0, jitter: null } as const] : []),
+  ]);
+
 /** Work that is suspended, and what becomes of it: signals, time, an operator. */
 const waitingWork: fc.Arbitrary<readonly Action[]> = fc
   .tuple(
@@ -273,6 +297,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: twice },
   { weight: 1, arbitrary: inTurn },
   { weight: 1, arbitrary: waitingWork },
+  { weight: 1, arbitrary: writing },
 );
 
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */

@@ -10,7 +10,8 @@ import type { Clock } from '../engine/clock.js';
 const TTL_MS = Math.min(20_000, LIMITS.maxWatchTtlMs);
 
 export class EndsSubscription {
-  private leave: Promise<(() => void) | undefined> | undefined;
+  private standing: Promise<void> | undefined;
+  private leave: (() => void) | undefined;
   /** By partition: when it is to be asked again. */
   private readonly askAgainAt = new Map<string, number>();
   private closed = false;
@@ -27,7 +28,7 @@ export class EndsSubscription {
    * read that finds a run not ended is made before its end is announced.
    */
   ask(partition: string): void {
-    this.leave ??= this.subscribe();
+    this.standing ??= this.subscribe();
     const now = this.clock.now();
     if (now < (this.askAgainAt.get(partition) ?? 0)) return;
     this.askAgainAt.set(partition, now + TTL_MS / 2);
@@ -37,23 +38,23 @@ export class EndsSubscription {
 
   close(): void {
     this.closed = true;
-    void this.leave?.then((leave) => leave?.());
+    this.leave?.();
   }
 
-  private async subscribe(): Promise<(() => void) | undefined> {
+  private async subscribe(): Promise<void> {
     try {
       const leave = await this.backend.onAnnouncement('ended', (announcement) => {
         if (this.closed) return;
         if (announcement.kind === 'resync') this.askAgainAt.clear();
         this.heard(announcement);
       });
+      if (this.closed) return leave();
+      this.leave = leave;
       // What was announced before the subscription stood was not heard.
-      if (!this.closed) this.heard({ kind: 'resync' });
-      return leave;
+      this.heard({ kind: 'resync' });
     } catch {
       // Tried again with the next run that is waited for.
-      this.leave = undefined;
-      return undefined;
+      this.standing = undefined;
     }
   }
 }

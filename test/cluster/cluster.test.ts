@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
 import { run } from '../../fuzz/actions/index.js';
-import { runDifferential, type Subject } from '../../fuzz/differential.js';
+import { INDEXED_TAGS, runDifferential, type Subject } from '../../fuzz/differential.js';
 import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend, Wake } from '../../src/backend.js';
@@ -138,7 +138,10 @@ describe('a cluster', () => {
 
   it('is the machine of the specification, wherever a partition lives', async () => {
     const subjects: Subject[] = [
-      { name: 'cluster', engine: await testEngine({ startAt: START_AT, backend: { url: urlOf(0) } }) },
+      {
+        name: 'cluster',
+        engine: await testEngine({ startAt: START_AT, indexedTags: INDEXED_TAGS, backend: { url: urlOf(0) } }),
+      },
     ];
     const { engine } = subjects[0] as Subject;
     const slot = slotOf(0);
