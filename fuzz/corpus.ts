@@ -1,4 +1,4 @@
-/** Runs that once found something, kept as files and replayed before anything new is tried. */
+/** Runs that once found something, or that reach what random runs seldom do: replayed before anything new is tried. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
