@@ -5,7 +5,7 @@ import { pick, seldom, type Pick } from './choices.js';
 import { generator } from './generator.js';
 import { choose, chosenId, type World } from './world.js';
 
-/** Who asks and why: short, or too long for the core of a record. */
+/** What callers pass as `requestedBy` and `reason`: short, or too long for the core of a record. */
 const WORDS = ['', 'shop is closed', 'because '.repeat(12)] as const;
 const REASONS = Object.keys(BLOCKS) as BlockReason[];
 

@@ -4,7 +4,7 @@ import * as fact from '../core/facts.js';
 import { EXECUTION } from '../execution/facts.js';
 
 export const grantEvents = {
-  /** A worker may take the execution, and no other claim does. The claim that uses it is logged as any other. */
+  /** One worker may claim the execution until the grant lapses; all other claims pass over it. Its claim is logged like any claim. */
   grant_issued: event('grant_issued', 'M', EXECUTION, {
     grant: {
       grantExpiresAt: fact.number(),
