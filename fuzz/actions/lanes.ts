@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { LANES } from './choices.js';
 import { generator, type Reads } from './generator.js';
 
-/** Two lanes that runs create work in, one that they seldom do, and one that stays empty. */
+/** The lanes that runs create work in, and one that stays empty. */
 const NAMES = [...LANES, 'a-lane-without-any-work'] as const;
 const WORDS = ['', 'the shop is closed', 'because '.repeat(12)] as const;
 const REQUESTERS = [undefined, 'ann', `${'team/'.repeat(14)}ann`] as const;
