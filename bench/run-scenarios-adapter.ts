@@ -5,7 +5,7 @@
  */
 import { partitionOfExecution } from '../model/ids.js';
 import type { Command } from '../model/machine.js';
-import type { ClaimedExecution } from '../model/schedule/claim.js';
+import type { ClaimedExecution } from '../model/schedule/claimed.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../src/engine/index.js';
 import { valkey } from '../src/valkey/index.js';
 import { Valkey } from 'iovalkey';

@@ -20,7 +20,7 @@ import {
   type OutcomeOf,
   type QueryName,
 } from '../model/machine.js';
-import type { ClaimedExecution } from '../model/schedule/claim.js';
+import type { ClaimedExecution } from '../model/schedule/claimed.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';

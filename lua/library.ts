@@ -27,7 +27,8 @@ import {
 } from '../model/limits.js';
 import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
-import { CLAIM_KINDS, PLAIN_CLAIM } from '../model/schedule/claim.js';
+import { PLAIN_CLAIM } from '../model/schedule/claim-answer.js';
+import { CLAIM_KINDS } from '../model/schedule/claimed.js';
 import { LANE_STATES } from '../model/lane/lane.js';
 import { FINGERPRINT_LENGTH } from '../model/signing/token.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import * as field from './core/fields.js';
 import { EngineError } from './errors.js';
-import type { ClaimedExecution } from './schedule/claim.js';
+import type { ClaimedExecution } from './schedule/claimed.js';
 
 const VERSION = 'h1';
 

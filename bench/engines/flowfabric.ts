@@ -1,7 +1,7 @@
 import { partitionOfExecution } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App } from '../../src/app/app.js';
 import type { Task } from '../../src/app/task.js';
 import type { Backend } from '../../src/backend.js';

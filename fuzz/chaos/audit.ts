@@ -10,7 +10,7 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { partitionOfCommand } from '../../model/machine.js';
 import { isAcquisition } from '../../model/specification/replay.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { readEvents } from '../../src/log.js';
 import type { Backend } from '../../src/backend.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';

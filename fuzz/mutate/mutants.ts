@@ -57,6 +57,7 @@ const MODEL_FILES = [
   'lease/renew.ts',
   'lease/revoke.ts',
   'schedule/apply-due.ts',
+  'schedule/acquire.ts',
   'schedule/claim.ts',
   'schedule/queue.ts',
   'schedule/retention.ts',

@@ -14,7 +14,8 @@ import { isGranted } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { uuidOf } from '../short-id.js';
-import { CLAIM_KIND_OF, type ClaimedExecution } from '../schedule/claim.js';
+import { CLAIM_KIND_OF } from '../schedule/claim-answer.js';
+import type { ClaimedExecution } from '../schedule/claimed.js';
 
 /** What both ways to issue a grant take. */
 export const issueArgs = z.object({

@@ -13,7 +13,7 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld, isReclaimable } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { notEligible } from '../lease/fence.js';
-import { endOf } from '../schedule/claim.js';
+import { endOf } from '../schedule/acquire.js';
 import { isBeyondReclaim } from '../schedule/reclaim-cap.js';
 import {
   grantedToClaim,

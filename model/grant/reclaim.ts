@@ -9,7 +9,7 @@ import { echoed } from '../core/wire-form.js';
 import { isHeld, isReclaimable } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
-import { endOf } from '../schedule/claim.js';
+import { endOf } from '../schedule/acquire.js';
 import { isBeyondReclaim } from '../schedule/reclaim-cap.js';
 import { capExceeded } from './issue.js';
 import {

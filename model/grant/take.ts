@@ -9,14 +9,9 @@ import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isGranted } from '../execution/situation.js';
 import { DEFAULTS } from '../limits.js';
-import {
-  acquire,
-  acquisitionOf,
-  attemptTimeOf,
-  claimedExecution,
-  readExecution,
-  type ClaimedExecution,
-} from '../schedule/claim.js';
+import { acquire, acquisitionOf, attemptTimeOf } from '../schedule/acquire.js';
+import { readExecution } from '../schedule/claim-answer.js';
+import { claimedExecution, type ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
 
 /** What every claim by an execution's id takes. */

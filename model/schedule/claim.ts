@@ -7,74 +7,18 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { facetCodec, type FacetCodec } from '../core/codec.js';
 import { acceptAll, operation } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
-import { executionFacts, namingOf, type ReadonlyExecution } from '../execution/facts.js';
-import { isReclaimable } from '../execution/situation.js';
-import { ATTEMPT_TYPES } from '../lease/events.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { handleOf } from '../handle.js';
-import { executionIdIn } from '../ids.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
-import type { View } from '../view.js';
-import { isBeyondReclaim, MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
-import { purgeAtOf } from './retention.js';
+import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
+import { readExecution, readIds } from './claim-answer.js';
+import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
 import { queueScore, type Offer } from './queue.js';
+import { isBeyondReclaim } from './reclaim-cap.js';
 
-/** How a claim took an execution, and the letter under which that travels. */
-export const CLAIM_KINDS = {
-  /** A first attempt, a retry, or the first after a replay. */
-  fresh: 'f',
-  /** A new attempt after a lost owner. */
-  reclaimed: 'c',
-  /** The same attempt goes on. */
-  resumed: 's',
-} as const;
-
-/** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
-export const PLAIN_CLAIM = 'p';
-
-/** What every such claim is. */
-const PLAIN = {
-  leaseEpoch: 1,
-  attemptIndex: 0,
-  claimKind: 'fresh',
-  attemptType: 'initial',
-  attemptTimeoutAt: undefined,
-  attemptTimeoutRemainingMs: undefined,
-  executionDeadlineAt: undefined,
-} as const;
-
-/** One execution in the hands of its new owner. */
-export const claimedExecution = z.object({
-  executionId: field.executionId,
-  leaseId: field.uuid,
-  leaseEpoch: field.leaseEpoch,
-  attemptIndex: field.attemptIndex,
-  attemptId: field.uuid,
-  claimKind: field.wordOf(CLAIM_KINDS),
-  leaseExpiresAt: field.timestampMs,
-  executionKind: field.executionKind,
-  /** How urgent it is: nothing that waited for the same lane and could be claimed with it is more so. */
-  priority: field.priority,
-  inputPayload: field.bytes,
-  payloadEncoding: field.encoding.optional(),
-  /** Absent when an attempt is resumed. */
-  attemptType: field.wordOf(ATTEMPT_TYPES).optional(),
-  /** Absent when the attempt has no timeout, or was claimed ahead: its time runs from `beginAttempt` on. */
-  attemptTimeoutAt: field.timestampMs.optional(),
-  /**
-   * Of a claim that was made ahead: the time of the attempt, ms, which runs from `beginAttempt` on. Absent when the
-   * attempt has no timeout, and so need not be begun.
-   */
-  attemptTimeoutRemainingMs: field.durationMs.optional(),
-  executionDeadlineAt: field.timestampMs.optional(),
-  tags: field.tags,
-  /** Stands for the execution and its fence in every owner operation; there when the claim asked for handles. */
-  handle: z.string().optional(),
-});
-export type ClaimedExecution = z.output<typeof claimedExecution>;
 /** A claim that took something took one at least. */
 type Taken = [ClaimedExecution, ...ClaimedExecution[]];
 
@@ -94,10 +38,7 @@ const args = z.object({
   /** Takes nothing less urgent, but for lapsed work, which comes before every priority. Absent: takes any. */
   minPriority: field.priority.optional(),
   /** Ids for as many executions as the worker wants at most; minted by the caller. */
-  claims: z
-    .array(z.object({ leaseId: field.uuid, attemptId: field.uuid }))
-    .min(1)
-    .max(LIMITS.maxClaimCount),
+  claims: z.array(claimIds).min(1).max(LIMITS.maxClaimCount),
 });
 type ClaimArgs = z.output<typeof args>;
 
@@ -120,8 +61,6 @@ const outcome = z.discriminatedUnion('kind', [
   withReader(noWork, (answer, args) => ({ kind: 'no_work', ...readRest(answer, args as ClaimArgs) })),
 ]);
 type Outcome = z.output<typeof outcome>;
-
-const NO_PAYLOAD = new Uint8Array(0);
 
 const NONE: ReadonlySet<string> = new Set();
 const offerOf = (kinds: readonly string[] | undefined, capabilities: readonly string[]): Offer => ({
@@ -217,162 +156,6 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
   });
 }
 
-/** Ends an execution that was lost too often. */
-export function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
-  return {
-    type: 'execution_failed',
-    executionId: execution.executionId,
-    at: now,
-    ...namingOf(execution),
-    failureReason: MAX_RECLAIMS_EXCEEDED,
-    failureDetail: undefined,
-    failureCategory: MAX_RECLAIMS_EXCEEDED,
-    purgeAt: purgeAtOf(execution, now, retentionMs),
-  };
-}
-
-/** How a claim takes the execution now. */
-function claimKindOf(execution: ReadonlyExecution): ClaimedExecution['claimKind'] {
-  return isReclaimable(execution.situation) ? 'reclaimed' : isResumed(execution) ? 'resumed' : 'fresh';
-}
-
-const isResumed = (execution: ReadonlyExecution): boolean =>
-  !isReclaimable(execution.situation) && execution.nextAttempt === 'resume';
-
-const PENDING_TYPES = { first: 'initial', retry: 'retry', replay: 'replay', resume: undefined } as const;
-
-/** What kind of attempt a claim begins; nothing when the interrupted one goes on. */
-function attemptTypeOf({ situation, nextAttempt }: ReadonlyExecution): ClaimedExecution['attemptType'] {
-  return isReclaimable(situation) ? 'reclaim' : PENDING_TYPES[nextAttempt];
-}
-
-/** The time that the attempt has, ms; nothing when it has no timeout. */
-export function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
-  if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
-  return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
-}
-
-/** What a claim says of its new owner. */
-type Owner = Pick<ClaimArgs, 'workerId' | 'workerInstanceId' | 'leaseTtlMs' | 'ahead' | 'claims'>;
-
-/** What an owner gets of the execution that it takes. */
-export function acquire(
-  view: View,
-  execution: ReadonlyExecution,
-  args: Owner,
-  { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
-): ClaimedExecution {
-  const ids = args.claims[position] as ClaimArgs['claims'][number];
-  const resumed = isResumed(execution);
-  return {
-    executionId: execution.executionId,
-    leaseId: ids.leaseId,
-    leaseEpoch: execution.currentLeaseEpoch + 1,
-    attemptIndex: resumed ? execution.totalAttemptCount - 1 : execution.totalAttemptCount,
-    attemptId: resumed ? (execution.currentAttemptId ?? ids.attemptId) : ids.attemptId,
-    claimKind: claimKindOf(execution),
-    attemptType: attemptTypeOf(execution),
-    leaseExpiresAt: now + args.leaseTtlMs,
-    attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
-    attemptTimeoutRemainingMs: args.ahead ? remainingMs : undefined,
-    executionDeadlineAt: execution.executionDeadlineAt,
-    executionKind: execution.executionKind,
-    priority: execution.priority,
-    payloadEncoding: execution.payloadEncoding,
-    tags: execution.tags,
-    inputPayload:
-      execution.payloadBytes === 0 ? NO_PAYLOAD : (view.executions.input(execution.executionId) ?? NO_PAYLOAD),
-  };
-}
-
-/** The event by which an owner takes an execution. */
-export function acquisitionOf(
-  claimed: ClaimedExecution,
-  args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
-  now: number,
-): Event {
-  // One literal for both types: this is made for every claim. A resumed attempt has no type.
-  return {
-    type: claimed.attemptType === undefined ? 'execution_resumed' : 'execution_claimed',
-    executionId: claimed.executionId,
-    at: now,
-    attemptType: claimed.attemptType,
-    attemptId: claimed.attemptId,
-    attemptIndex: claimed.attemptIndex,
-    leaseId: claimed.leaseId,
-    leaseEpoch: claimed.leaseEpoch,
-    leaseExpiresAt: claimed.leaseExpiresAt,
-    workerId: args.workerId,
-    workerInstanceId: args.workerInstanceId,
-    attemptTimeoutAt: claimed.attemptTimeoutAt,
-    attemptTimeoutRemainingMs: claimed.attemptTimeoutRemainingMs,
-  } as Event;
-}
-
-const NAMING = facetCodec(executionFacts.naming);
-const GIVEN = facetCodec(executionFacts.given);
-const BOUNDS = facetCodec(executionFacts.bounds);
-const FENCE = facetCodec(executionFacts.fence);
-
-const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
-  new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
-/** Kinds of claims by their letters. */
-export const CLAIM_KIND_OF = wordsOf(CLAIM_KINDS);
-const TYPE_OF = wordsOf(ATTEMPT_TYPES);
-
-/** Ids that an answer ends with, after how many they are. */
-function readIds(answer: AnswerReader): string[] {
-  return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
-}
-
-/** The facets of an execution, as they are stored, and what the claim made of them. `ids` are those of the next claim. */
-export function readExecution(
-  answer: AnswerReader,
-  leaseExpiresAt: number,
-  ids: ClaimArgs['claims'][number],
-): ClaimedExecution {
-  const executionId = executionIdIn(answer.partition, answer.text());
-  const how = answer.text();
-  const { executionKind } = decoded(NAMING, answer.text());
-  const { priority, payloadEncoding } = decoded(GIVEN, answer.text());
-  const common = {
-    executionId,
-    leaseExpiresAt,
-    executionKind,
-    priority,
-    payloadEncoding,
-    inputPayload: answer.bytes() as Uint8Array,
-  };
-  if (how === PLAIN_CLAIM) return { ...common, ...PLAIN, leaseId: ids.leaseId, attemptId: ids.attemptId, tags: {} };
-  const fence = decoded(FENCE, answer.text());
-  const attemptIndex = answer.number();
-  const attemptTimeoutAt = answer.optionalNumber();
-  const attemptTimeoutRemainingMs = answer.optionalNumber();
-  const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
-  const tags = answer.text();
-  const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
-  const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
-  return {
-    ...common,
-    leaseId: fence.currentLeaseId as string,
-    leaseEpoch: fence.currentLeaseEpoch,
-    attemptIndex,
-    attemptId: fence.currentAttemptId as string,
-    claimKind,
-    attemptType: claimKind === 'resumed' ? undefined : attemptType,
-    attemptTimeoutAt,
-    attemptTimeoutRemainingMs,
-    executionDeadlineAt,
-    tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
-  };
-}
-
-function decoded(codec: FacetCodec, text: string): ReadonlyExecution {
-  const facts: Record<string, unknown> = {};
-  codec.decode(text, facts);
-  return facts as unknown as ReadonlyExecution;
-}
-
 /** What an answer ends with: what the claim ended, and what a bounded one was kept from. */
 function readRest(
   answer: AnswerReader,
@@ -386,7 +169,7 @@ function readClaimed(answer: AnswerReader, args: ClaimArgs): Outcome {
   const { claims } = args;
   const leaseExpiresAt = answer.number();
   const executions = Array.from({ length: answer.number() }, (_, index) =>
-    readExecution(answer, leaseExpiresAt, claims[index] as ClaimArgs['claims'][number]),
+    readExecution(answer, leaseExpiresAt, claims[index] as ClaimIds),
   );
   return { kind: 'claimed', executions: executions as Taken, ...readRest(answer, args) };
 }

@@ -1,6 +1,6 @@
 /** One claim as commands, and what its answers mean. */
 import type { Command } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { CommandResult } from '../backend.js';
 import type { LeaseIds } from './lease-ids.js';
 import type { LaneAnswer, PlannedClaim } from './plan.js';

@@ -5,7 +5,7 @@
 import { LIMITS } from '../../model/limits.js';
 import { EngineError } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, CommandResult, Wake } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';

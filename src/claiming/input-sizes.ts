@@ -2,7 +2,7 @@
  * How many executions of a lane may be asked for at once, so that an answer is not too large for the time of a call:
  * by the size of the inputs that came before. A lane that nothing is known of begins with few.
  */
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 
 /** Bytes of inputs that are asked for at once, by estimate. */
 const MAX_BYTES_AT_ONCE = 16 * 1024 * 1024;

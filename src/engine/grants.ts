@@ -6,7 +6,7 @@ import { EngineError, type ErrorCode } from '../../model/errors.js';
 import type { Grant } from '../../model/grant/grant.js';
 import { handleOf } from '../../model/handle.js';
 import { DEFAULTS } from '../../model/limits.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend.js';
 import { newId } from './ids.js';
 

@@ -18,7 +18,7 @@ export type { Completion, CompletionFilter, LeaseFilter, TagFilter, TagsSet } fr
 export { handleOf, HANDLE_KINDS, type HandleIssuer, type HandleKind } from '../../model/handle.js';
 export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken } from './grants.js';
 export type { Grant } from '../../model/grant/grant.js';
-export type { ClaimedExecution } from '../../model/schedule/claim.js';
+export type { ClaimedExecution } from '../../model/schedule/claimed.js';
 export type { HandleArgs, OwnerOperation } from '../backend.js';
 
 // The vocabulary of the contract as pure values: ids, partitions, cursors, states, capabilities, errors.

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { EngineError, type ErrorCode } from '../../model/errors.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ArgsOf, OutcomeOf } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { TestEngine, TestEngineOptions } from './engine.js';
 
 /** One thing that a backend must do. */

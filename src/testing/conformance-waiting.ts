@@ -1,7 +1,7 @@
 /** What every backend must do with executions that wait for signals. */
 import assert from 'node:assert/strict';
 import type { ArgsOf } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import {
   claim,
   create,

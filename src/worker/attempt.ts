@@ -2,7 +2,7 @@
 import type { EngineError } from '../../model/errors.js';
 import { partitionOfExecution } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { guardSignal } from './guarded-signal.js';

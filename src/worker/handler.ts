@@ -1,6 +1,6 @@
 /** Running a user's handler: what goes in, and what its value or its error means for the execution. */
 import { LIMITS } from '../../model/limits.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { decode, encode } from '../shared/codec.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';

@@ -6,7 +6,7 @@
  * back, or lost to another owner.
  */
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App, type TaskContext } from '../../src/index.js';
 import type { CommandResult } from '../../src/backend.js';
 import { Claimer, type ClaimerOptions } from '../../src/claiming/claimer.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { InputSizes } from '../../src/claiming/input-sizes.js';
 
 const MIB = 1024 * 1024;

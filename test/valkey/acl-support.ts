@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { EngineError } from '../../model/errors.js';
 import { OPERATIONS, QUERIES } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type TaskContext } from '../../src/index.js';
 import type { Backend, Wake } from '../../src/backend.js';
 

@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { keyNameOf } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
 import { WakeListeners } from '../../src/wake-listeners.js';

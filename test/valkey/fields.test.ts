@@ -3,7 +3,7 @@ import { Valkey } from 'iovalkey';
 import { expect, it } from 'vitest';
 import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { isShortId } from '../../model/short-id.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';

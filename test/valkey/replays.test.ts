@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SHORT_SLOT, FIELDS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 

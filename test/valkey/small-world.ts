@@ -1,7 +1,7 @@
 /** A small partition with an execution in every situation, on a server, as bytes that can be put back again and again. */
 import { Valkey } from 'iovalkey';
 import { memberOf } from '../../model/ids.js';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import type { ValkeyServer } from '../support/valkey/index.js';
 

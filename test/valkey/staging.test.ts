@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
-import type { ClaimedExecution } from '../../model/schedule/claim.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_FIELD_BYTES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { shortIdOf } from '../../model/short-id.js';

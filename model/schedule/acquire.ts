@@ -1,0 +1,111 @@
+/**
+ * How a worker comes to own an execution: what kind of claim it is, what the owner gets, and the event that says so.
+ * Claims of a lane and claims by id share it. Spec 04 sections 3.2 to 3.4.
+ */
+import type { Event } from '../events.js';
+import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
+import { isReclaimable } from '../execution/situation.js';
+import type { View } from '../view.js';
+import type { ClaimedExecution, ClaimIds } from './claimed.js';
+import { MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
+import { purgeAtOf } from './retention.js';
+
+const NO_PAYLOAD = new Uint8Array(0);
+
+/** Ends an execution that was lost too often. */
+export function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
+  return {
+    type: 'execution_failed',
+    executionId: execution.executionId,
+    at: now,
+    ...namingOf(execution),
+    failureReason: MAX_RECLAIMS_EXCEEDED,
+    failureDetail: undefined,
+    failureCategory: MAX_RECLAIMS_EXCEEDED,
+    purgeAt: purgeAtOf(execution, now, retentionMs),
+  };
+}
+
+/** How a claim takes the execution now. */
+function claimKindOf(execution: ReadonlyExecution): ClaimedExecution['claimKind'] {
+  return isReclaimable(execution.situation) ? 'reclaimed' : isResumed(execution) ? 'resumed' : 'fresh';
+}
+
+const isResumed = (execution: ReadonlyExecution): boolean =>
+  !isReclaimable(execution.situation) && execution.nextAttempt === 'resume';
+
+const PENDING_TYPES = { first: 'initial', retry: 'retry', replay: 'replay', resume: undefined } as const;
+
+/** What kind of attempt a claim begins; nothing when the interrupted one goes on. */
+function attemptTypeOf({ situation, nextAttempt }: ReadonlyExecution): ClaimedExecution['attemptType'] {
+  return isReclaimable(situation) ? 'reclaim' : PENDING_TYPES[nextAttempt];
+}
+
+/** The time that the attempt has, ms; nothing when it has no timeout. */
+export function attemptTimeOf(execution: ReadonlyExecution): number | undefined {
+  if (isResumed(execution)) return execution.attemptTimeoutRemainingMs;
+  return execution.policy?.timeoutPolicy?.attemptTimeoutMs;
+}
+
+/** What a claim says of its new owner. */
+interface Owner {
+  readonly workerId: string;
+  readonly workerInstanceId: string;
+  readonly leaseTtlMs: number;
+  readonly ahead: boolean;
+  readonly claims: readonly ClaimIds[];
+}
+
+/** What an owner gets of the execution that it takes. */
+export function acquire(
+  view: View,
+  execution: ReadonlyExecution,
+  args: Owner,
+  { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
+): ClaimedExecution {
+  const ids = args.claims[position] as ClaimIds;
+  const resumed = isResumed(execution);
+  return {
+    executionId: execution.executionId,
+    leaseId: ids.leaseId,
+    leaseEpoch: execution.currentLeaseEpoch + 1,
+    attemptIndex: resumed ? execution.totalAttemptCount - 1 : execution.totalAttemptCount,
+    attemptId: resumed ? (execution.currentAttemptId ?? ids.attemptId) : ids.attemptId,
+    claimKind: claimKindOf(execution),
+    attemptType: attemptTypeOf(execution),
+    leaseExpiresAt: now + args.leaseTtlMs,
+    attemptTimeoutAt: remainingMs === undefined || args.ahead ? undefined : now + remainingMs,
+    attemptTimeoutRemainingMs: args.ahead ? remainingMs : undefined,
+    executionDeadlineAt: execution.executionDeadlineAt,
+    executionKind: execution.executionKind,
+    priority: execution.priority,
+    payloadEncoding: execution.payloadEncoding,
+    tags: execution.tags,
+    inputPayload:
+      execution.payloadBytes === 0 ? NO_PAYLOAD : (view.executions.input(execution.executionId) ?? NO_PAYLOAD),
+  };
+}
+
+/** The event by which an owner takes an execution. */
+export function acquisitionOf(
+  claimed: ClaimedExecution,
+  args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
+  now: number,
+): Event {
+  // One literal for both types: this is made for every claim. A resumed attempt has no type.
+  return {
+    type: claimed.attemptType === undefined ? 'execution_resumed' : 'execution_claimed',
+    executionId: claimed.executionId,
+    at: now,
+    attemptType: claimed.attemptType,
+    attemptId: claimed.attemptId,
+    attemptIndex: claimed.attemptIndex,
+    leaseId: claimed.leaseId,
+    leaseEpoch: claimed.leaseEpoch,
+    leaseExpiresAt: claimed.leaseExpiresAt,
+    workerId: args.workerId,
+    workerInstanceId: args.workerInstanceId,
+    attemptTimeoutAt: claimed.attemptTimeoutAt,
+    attemptTimeoutRemainingMs: claimed.attemptTimeoutRemainingMs,
+  } as Event;
+}
