@@ -125,6 +125,12 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     idempotencyKey: SECRET,
     dedupTtlMs: 1_000,
     maxSignalsPerExecution: 5,
+    resumeDelayMs: 5,
+    correlationId: SECRET,
+    createdAt: 7,
+    targetScope: 'execution',
+    payloadEncoding: 'json',
+    payload: text(SECRET),
   },
   rotateWaitpointHmacSecret: {
     partition: PARTITION,
@@ -137,8 +143,8 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   resumeExecution: { executionId: SUSPENDED, resumeDelayMs: 0 },
   expireSuspension: { executionId: SUSPENDED },
   describeSuspension: { executionId: SUSPENDED },
-  observeSignals: { executionId: SUSPENDED, attemptIndex: 0 },
-  listSignals: { executionId: SUSPENDED },
+  observeSignals: { executionId: SUSPENDED, attemptIndex: 0, cursor: uuid(303), limit: 5 },
+  listSignals: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
   createExecution: {
     executionId: idOf(50),
     namespace: 'n',

@@ -83,6 +83,8 @@ export const SUFFIXES = {
   result: ':out:',
   /** What it waits for, and waited for: exists once it was suspended. */
   waits: ':waits',
+  /** By signal id: what signals brought with them. */
+  payloads: ':payloads',
 } as const;
 
 /** Fields of what an execution waits for, see `model/suspension/facts.ts`. Those that end in a colon are continued. */
@@ -95,6 +97,8 @@ export const WAITS_FIELDS = {
   satisfiers: 'f',
   closing: 'o',
   signal_count: 'n',
+  /** Of all payloads of signals together; absent while there are none. */
+  payload_bytes: 'y',
   /** + waitpoint id */
   waitpoint: 'w:',
   /** + signal id */

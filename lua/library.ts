@@ -39,6 +39,7 @@ import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import {
   RESUME_TRIGGERS,
   SIGNAL_EFFECTS,
+  SIGNAL_SCOPES,
   SUSPEND_REASONS,
   SUSPEND_REQUESTERS,
   TIMEOUT_BEHAVIORS,
@@ -209,6 +210,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       trim_every: TRIM_EVERY,
       kept_claims: KEPT_CLAIMS,
       kept_indexes: KEPT_INDEXES,
+      max_signal_payloads_bytes: LIMITS.maxSignalPayloadsBytes,
+      max_signal_page_bytes: LIMITS.maxSignalPageBytes,
       max_frame_bytes: LIMITS.maxFrameBytes,
       max_summary_bytes: LIMITS.maxSummaryBytes,
       max_members: MAX_MEMBERS,
@@ -255,6 +258,7 @@ function lookUps(): string[] {
       requester: stored(SUSPEND_REQUESTERS),
       behavior: stored(TIMEOUT_BEHAVIORS),
       behavior_word: words(TIMEOUT_BEHAVIORS),
+      scope: stored(SIGNAL_SCOPES),
       effect: stored(SIGNAL_EFFECTS),
       effect_word: words(SIGNAL_EFFECTS),
     })

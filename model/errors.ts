@@ -191,6 +191,7 @@ export const BOUNDARY_ERRORS = {
     false,
     'Leave the named member out: this version does not act on it, and what it does not act on it does not take.',
   ),
+  payload_too_large: entry('validation', false, 'Send less: keep what is large elsewhere, and send where it is.'),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
   invalid_capabilities: entry(
     'validation',

@@ -11,6 +11,7 @@ import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import { closedBy, removedBefore } from './stream/closing.js';
 import type { Append } from './stream/contents.js';
+import type { SignalPayload } from './suspension/payloads.js';
 import type { View } from './view.js';
 
 export interface Store {
@@ -21,6 +22,8 @@ export interface Store {
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void;
   /** Appends a frame to a stream. */
   appendFrame(frame: Append): void;
+  /** Keeps what a signal brings with it. */
+  keepPayload(payload: SignalPayload): void;
   /** Notes which loop applies due work. */
   leaveTo(applier: Applier | undefined): void;
   /** Notes what is to be announced. */
@@ -55,6 +58,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
     }
   }
   if (decision.append !== undefined) store.appendFrame(decision.append);
+  if (decision.payload !== undefined) store.keepPayload(decision.payload);
   if ('applier' in decision) store.leaveTo(decision.applier);
   if (decision.notices !== undefined) store.announce(decision.notices);
   if (operation.after === undefined) return decision;

@@ -93,8 +93,12 @@ export const LIMITS = {
   maxTokenBytes: 256,
   /** How long tokens of a key that was current may verify, ms: 366 days. */
   maxTokenGraceMs: 31_622_400_000,
-  /** Signals of one execution. */
+  /** Signals of one execution, the bytes that one brings, and those that all of them bring together. */
   maxSignals: 10_000,
+  maxSignalPayloadBytes: 65_536,
+  maxSignalPayloadsBytes: 64 * 1024 * 1024,
+  /** Payloads of one page of signals, bytes; one signal is always on it. */
+  maxSignalPageBytes: 4 * 1024 * 1024,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;

@@ -10,6 +10,7 @@ import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
 import type { StreamTable } from './stream/contents.js';
 import { streamEntity } from './stream/entity.js';
+import type { PayloadTable } from './suspension/payloads.js';
 
 /** Every kind of entity, by the wire literal of its kind. */
 export const ENTITIES = {
@@ -68,6 +69,8 @@ export interface Partition {
   readonly bytes: ByteStore;
   /** Frames of streams, by stream. */
   readonly streams: StreamTable;
+  /** What signals brought with them. */
+  readonly payloads: PayloadTable;
   readonly log: LoggedEvent[];
   readonly header: Header;
 }
@@ -85,6 +88,7 @@ export function emptyPartition(): Partition {
     state: emptyState(),
     bytes: { input: new Map(), result: new Map(), secret: new Map() },
     streams: new Map(),
+    payloads: new Map(),
     log: [],
     header: emptyHeader(),
   };

@@ -58,10 +58,14 @@ export type OwnerOperation =
   | 'completeExecution'
   | 'failExecution'
   | 'cancelExecution'
-  | 'delayExecution';
+  | 'delayExecution'
+  | 'suspendExecution';
+
+/** Reads of an owner, which take a handle likewise. */
+export type OwnerQuery = 'observeSignals';
 
 /** Arguments with a handle (see `handleOf`) in the place of the execution and its fence. */
-export type HandleArgs<Name extends OwnerOperation> = Omit<
+export type HandleArgs<Name extends OwnerOperation | OwnerQuery> = Omit<
   ArgsOf<Name>,
   'executionId' | 'fence' | 'leaseId' | 'leaseEpoch' | 'attemptId' | 'attemptIndex'
 > & { readonly handle: string };
@@ -74,7 +78,11 @@ export type OperationMethods = {
 };
 
 /** Every read as a method. */
-export type QueryMethods = { [Name in QueryName]: (args: ArgsOf<Name>) => Promise<AnswerOf<Name>> };
+export type QueryMethods = {
+  [Name in QueryName]: (
+    args: ArgsOf<Name> | (Name extends OwnerQuery ? HandleArgs<Name> : never),
+  ) => Promise<AnswerOf<Name>>;
+};
 
 /** Says that something may have become possible. It can be lost; whoever waits for it must also poll. */
 export type Wake =

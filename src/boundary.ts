@@ -40,8 +40,12 @@ export function parseCommand(name: OperationName, args: unknown, label: BackendL
 }
 
 /** Arguments of a read, validated. @throws EngineError with the code of the first fault. */
-export function parseQuery<Name extends QueryName>(name: Name, args: ArgsOf<Name>): ParsedArgsOf<Name> {
-  const parsed = validateQuery[name](args);
+export function parseQuery<Name extends QueryName>(
+  name: Name,
+  args: ArgsOf<Name>,
+  label: BackendLabel,
+): ParsedArgsOf<Name> {
+  const parsed = validateQuery[name](withoutHandle(args, label));
   if (!parsed.success) throw inputError(name, parsed.error);
   return parsed.data as ParsedArgsOf<Name>;
 }
@@ -121,7 +125,7 @@ function reasonOf(issue: z.core.$ZodIssue | undefined): { readonly reason?: stri
 const bounded = (text: string): string => (text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
 
 /** Codes that a declaration names itself. */
-const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>(['not_supported_yet']);
+const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>(['not_supported_yet', 'payload_too_large']);
 
 function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {
   const own: unknown = issue?.code === 'custom' ? issue.params?.['code'] : undefined;

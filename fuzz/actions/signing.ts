@@ -25,6 +25,10 @@ interface Signal {
   readonly source: number;
   readonly key: number;
   readonly cap: 1 | null;
+  /** Bytes that it brings. */
+  readonly bytes: number;
+  readonly carries: true | null;
+  readonly delayMs: number;
 }
 
 const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
@@ -109,6 +113,9 @@ export const signingActions = {
       source: fc.nat(SOURCES.length - 1),
       key: fc.nat(KEYS.length - 1),
       cap: seldom(fc.constant(1 as const), 8),
+      bytes: fc.constantFrom(0, 0, 1, 40, 300),
+      carries: seldom(fc.constant(true as const), 3),
+      delayMs: fc.constantFrom(0, 0, 0, 0, 400),
     },
     resolve(world, choices) {
       const execution = choose(world, choices.pick);
@@ -126,6 +133,14 @@ export const signingActions = {
             idempotencyKey: KEYS[choices.key] as string,
             dedupTtlMs: 500,
             maxSignalsPerExecution: choices.cap ?? undefined,
+            resumeDelayMs: choices.delayMs,
+            payload: bytesOf(choices.bytes),
+            ...(choices.carries && {
+              correlationId: 'Fall 7',
+              createdAt: world.now - 7,
+              targetScope: 'execution',
+              payloadEncoding: 'raw',
+            }),
           },
         },
       ];

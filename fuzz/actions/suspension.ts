@@ -176,8 +176,16 @@ export const suspensionActions = {
   }),
 };
 
-export const suspensionReads: Reads = (_, { executionId, index }) => [
-  ['describeSuspension', { executionId }],
-  ['listSignals', { executionId }],
-  ['observeSignals', { executionId, attemptIndex: index % 2 }],
-];
+export const suspensionReads: Reads = (world, { executionId, index, limit }) => {
+  const execution = world.tables.execution.get(executionId);
+  const signals = Object.keys(execution?.waiting?.signals ?? {});
+  const cursor = index === 2 ? world.uuid() : signals[index % Math.max(1, signals.length)];
+  const attemptIndex = execution?.waiting?.suspension?.attemptIndex ?? 0;
+  return [
+    ['describeSuspension', { executionId }],
+    ['listSignals', { executionId }],
+    ['listSignals', { executionId, cursor, limit: Math.max(1, limit) }],
+    ['observeSignals', { executionId, attemptIndex: attemptIndex + (index % 2) }],
+    ['observeSignals', { executionId, attemptIndex, cursor, limit: Math.max(1, limit) }],
+  ];
+};

@@ -187,7 +187,14 @@ class Auditor implements Audit {
     };
     const folded = plain(
       canonicalByDefinition(
-        { state: timeline.state, bytes: { input, result, secret: new Map() }, streams: new Map(), log, header },
+        {
+          state: timeline.state,
+          bytes: { input, result, secret: new Map() },
+          streams: new Map(),
+          payloads: new Map(),
+          log,
+          header,
+        },
         now,
       ),
     ) as Record<string, unknown>;

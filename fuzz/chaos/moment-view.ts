@@ -22,6 +22,7 @@ export function viewOfMoment(
       ofKey,
       input: () => input,
       result: () => undefined,
+      payload: () => undefined,
     },
     schedule: {
       // Nothing is paused there.

@@ -77,6 +77,7 @@ function viewOf({ state, log, applier }: Small): View {
     state,
     bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
     streams: new Map(),
+    payloads: new Map(),
     log: log as LoggedEvent[],
     header: {
       generation: first === undefined ? '' : generationOf(first.event.at),

@@ -297,7 +297,7 @@ function ff.apply.execution_purged(call, execution)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
-  if ff.has_waited(execution) then command('UNLINK', key .. SUFFIX.waits) end
+  if ff.has_waited(execution) then command('UNLINK', key .. SUFFIX.waits, key .. SUFFIX.payloads) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

@@ -65,7 +65,8 @@ function ff.apply.execution_dropped(call, name, id, execution, requested_by, rea
   local key = call.base .. id
   ff.remove_streams(call, { id = id }, streams)
   forget(call, id, execution)
-  command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits)
+  command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
+    key .. SUFFIX.payloads)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), name)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)

@@ -9,5 +9,6 @@ function ff.decide.deliver_approval_signal(call, execution_id, waitpoint_id, sig
     id = signal_id, waitpoint_id = waitpoint_id, name = signal_name, category = 'approval', source_type = 'operator',
     source_identity = decided_by, key = 'approval:' .. signal_name .. ':' .. idempotency_suffix,
     key_ttl_ms = tonumber(signal_dedup_ttl_ms), max_signals = tonumber(max_signals_per_execution),
+    resume_delay_ms = 0, payload = '', carried = '\t\t\t' .. WORDS.scope.execution .. '\t',
   })
 end

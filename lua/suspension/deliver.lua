@@ -22,7 +22,7 @@ local function accept(call, execution, suspension, signal)
   if signal.added ~= '' then
     suspension.satisfiers = suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id
   end
-  local delay_ms = ff.count(suspension.resume_delay_ms)
+  local delay_ms = signal.resume_delay_ms > 0 and signal.resume_delay_ms or ff.count(suspension.resume_delay_ms)
   local delay_until = delay_ms > 0 and math.min(call.now + delay_ms, LIMIT.max_integer) or nil
   ff.apply.suspension_closed(call, execution, suspension, 'resumed', TRIGGER.signal, signal.id, delay_until)
 end
@@ -34,14 +34,18 @@ function ff.signal_target(call, execution_id, waitpoint_id)
   return execution, ff.waitpoint_of(execution, waitpoint_id)
 end
 
--- A signal has id, name, category, source_type, source_identity, key, key_ttl_ms, waitpoint_id and max_signals.
+-- A signal has id, name, category, source_type, source_identity, key, key_ttl_ms, waitpoint_id, max_signals,
+-- resume_delay_ms, payload, and what it carries besides, as a text.
 function ff.deliver(call, execution, waitpoint, signal)
   local existing = earlier_id(call, execution.key .. SUFFIX.waits, signal)
   if existing then return { KIND.duplicate, existing } end
   if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
   if waitpoint.waitpoint_state == WAITPOINT_STATE.closed then return ff.reject('waitpoint_closed') end
   local suspension = ff.check_suspension(execution)
-  if suspension.signal_count >= signal.max_signals then return ff.reject('signal_limit_exceeded') end
+  if suspension.signal_count >= signal.max_signals then return ff.reject('signal_limit_exceeded', 'limit', 'signals') end
+  if signal.payload ~= '' and suspension.payload_bytes + #signal.payload > LIMIT.max_signal_payloads_bytes then
+    return ff.reject('signal_limit_exceeded', 'limit', 'payload_bytes')
+  end
   for i = 1, #suspension.waitpoints do
     if suspension.waitpoints[i].field == WAITS.waitpoint .. signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
   end

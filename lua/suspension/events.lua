@@ -33,7 +33,7 @@ end
 function ff.apply.signal_accepted(call, execution, suspension, signal)
   local waitpoint, key = signal.waitpoint, suspension.key
   local change = {
-    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text,
+    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text .. (signal.carried == '' and '' or '\t' .. signal.carried),
     WAITS.signal_count, ff.digits(suspension.signal_count + 1),
   }
   local matched = ff.count(waitpoint.matched_signal_count)
@@ -52,8 +52,12 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     also(WAITS.progress, suspension.progress == '' and signal.added or suspension.progress .. '\n' .. signal.added)
     also(WAITS.satisfiers, suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id)
   end
+  if signal.payload ~= '' then
+    also(WAITS.payload_bytes, ff.digits(suspension.payload_bytes + #signal.payload))
+    command('HSET', execution.key .. SUFFIX.payloads, signal.id, signal.payload)
+  end
   command('HSET', unpack(change))
-  ff.append(call, EVENT.signal_accepted, execution.id, signal.id, signal.text, signal.added, '')
+  ff.append(call, EVENT.signal_accepted, execution.id, signal.id, signal.text, signal.added, signal.carried)
 end
 
 -- The execution goes on when there is a trigger; without one it is ended behind this.

@@ -4,3 +4,109 @@ function ff.query.read_waiting(call, execution_id)
   local key = call.base .. execution_id
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), command('HGETALL', key .. SUFFIX.waits) }
 end
+
+-- Adds a field of what an execution waits for to an answer, where there is one.
+local function also(answer, field, value)
+  if not value then return end
+  answer[#answer + 1] = field
+  answer[#answer + 1] = value
+end
+
+-- Adds fields of the hash to an answer.
+local function add_fields(answer, key, names)
+  if #names == 0 then return end
+  local values = ff.fields_of_waits(key, unpack(names))
+  for i = 1, #names do also(answer, names[i], values[i]) end
+end
+
+-- Of ids in their order, those of the page that begins behind one of them: where it begins, where it ends.
+local function page_of(ids, cursor, limit)
+  local first = 1
+  if cursor ~= '' then
+    first = #ids + 1
+    for i = 1, #ids do
+      if ids[i] == cursor then first = i + 1 end
+    end
+  end
+  return first, math.min(#ids, first + tonumber(limit) - 1)
+end
+
+-- Adds to an answer what signals brought: of a page as long as its bytes fit. Signals are known by their ids.
+local function add_payloads(answer, key, ids, first, last, size_of)
+  local names, bytes = {}, 0
+  for i = first, last do
+    local size = size_of(ids[i])
+    bytes = bytes + size
+    if i > first and bytes > LIMIT.max_signal_page_bytes then break end
+    if size > 0 then names[#names + 1] = ids[i] end
+  end
+  if #names == 0 then return end
+  local values = server.pcall('HMGET', key .. SUFFIX.payloads, unpack(names))
+  if values.err then ff.damaged('what signals brought is unreadable') end
+  for i = 1, #names do also(answer, names[i], values[i]) end
+end
+
+local function size_in(text)
+  if not text then return 0 end
+  local signal = { signal = text }
+  ff.read_waits_signal(signal)
+  return ff.count(signal.payload_bytes), ff.count(signal.accepted_at)
+end
+
+local function ids_in(text)
+  local ids = {}
+  for id in string.gmatch(text or '', '[^,]+') do ids[#ids + 1] = id end
+  return ids
+end
+
+-- observe_signals: execution_id, cursor, limit
+-- Answers pairs of the last suspension and of a page of the signals that satisfied it, and pairs of what these brought.
+function ff.query.observe_signals(call, execution_id, cursor, limit)
+  local key = call.base .. execution_id
+  local waits, pairs_of_waits, payloads = key .. SUFFIX.waits, {}, {}
+  local names = { WAITS.suspension, WAITS.closing, WAITS.condition, WAITS.waitpoints, WAITS.satisfiers }
+  local values = ff.fields_of_waits(waits, unpack(names))
+  for i = 1, #names do also(pairs_of_waits, names[i], values[i]) end
+  local ids, wanted = ids_in(values[5] or ''), {}
+  local first, last = page_of(ids, cursor, limit)
+  for i = first, last do wanted[#wanted + 1] = WAITS.signal .. ids[i] end
+  add_fields(pairs_of_waits, waits, wanted)
+  local sizes = {}
+  for i = 1, #pairs_of_waits, 2 do sizes[pairs_of_waits[i]] = pairs_of_waits[i + 1] end
+  add_payloads(payloads, key, ids, first, last, function(id) return (size_in(sizes[WAITS.signal .. id])) end)
+  local waitpoints = ids_in(values[4])
+  for i = 1, #waitpoints do waitpoints[i] = WAITS.waitpoint .. waitpoints[i] end
+  add_fields(pairs_of_waits, waits, waitpoints)
+  return { pairs_of_waits, payloads }
+end
+
+-- list_signals: execution_id, cursor, limit
+-- Answers pairs of the waitpoints, of a page of signals, of the one before it and of the one behind it; and pairs of what
+-- these brought.
+function ff.query.list_signals(call, execution_id, cursor, limit)
+  local key = call.base .. execution_id
+  local all = server.pcall('HGETALL', key .. SUFFIX.waits)
+  if all.err then ff.damaged('what it waits for is unreadable') end
+  local found, texts, answer, payloads = {}, {}, {}, {}
+  for i = 1, #all, 2 do
+    local name = all[i]
+    if string.sub(name, 1, #WAITS.signal) == WAITS.signal then
+      local id = string.sub(name, #WAITS.signal + 1)
+      local size, at = size_in(all[i + 1])
+      found[#found + 1] = { id = id, score = at, size = size }
+      texts[id] = all[i + 1]
+    elseif string.sub(name, 1, #WAITS.waitpoint) == WAITS.waitpoint then
+      also(answer, name, all[i + 1])
+    end
+  end
+  table.sort(found, ff.by_position)
+  local ids, sizes = {}, {}
+  for i = 1, #found do
+    ids[i] = found[i].id
+    sizes[ids[i]] = found[i].size
+  end
+  local first, last = page_of(ids, cursor, limit)
+  for i = math.max(1, first - 1), math.min(#ids, last + 1) do also(answer, WAITS.signal .. ids[i], texts[ids[i]]) end
+  add_payloads(payloads, key, ids, first, last, function(id) return sizes[id] end)
+  return { answer, payloads }
+end

@@ -6,7 +6,7 @@ local function waits_key(execution)
 end
 
 -- Fields of the hash, false where there is none.
-local function fields(key, ...)
+function ff.fields_of_waits(key, ...)
   local values = server.pcall('HMGET', key, ...)
   if values.err then ff.damaged('what it waits for is unreadable') end
   return values
@@ -19,7 +19,7 @@ end
 
 -- The waitpoint of an id, with its facts read; nil when there is none.
 function ff.waitpoint_of(execution, waitpoint_id)
-  local text = fields(waits_key(execution), WAITS.waitpoint .. waitpoint_id)[1]
+  local text = ff.fields_of_waits(waits_key(execution), WAITS.waitpoint .. waitpoint_id)[1]
   if not text then return nil end
   local waitpoint = { id = waitpoint_id, waitpoint = text }
   ff.read_waits_waitpoint(waitpoint)
@@ -30,13 +30,14 @@ end
 function ff.suspension_of(execution)
   if not ff.has_waited(execution) then return nil end
   local key = waits_key(execution)
-  local values = fields(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
-    WAITS.signal_count, WAITS.closing)
+  local values = ff.fields_of_waits(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
+    WAITS.signal_count, WAITS.closing, WAITS.payload_bytes)
   local suspension = {
     key = key, suspension = values[1] or ff.damaged('the suspension is missing'),
     waitpoint_ids = values[2] or ff.damaged('the waitpoints of the suspension are missing'),
     condition = values[3] or ff.damaged('the condition is missing'), progress = values[4] or '', satisfiers = values[5] or '',
     signal_count = ff.count(values[6] or ''), is_closed = values[7] and true or false,
+    payload_bytes = ff.count(values[8] or ''),
   }
   ff.read_waits_suspension(suspension)
   return suspension
@@ -46,7 +47,7 @@ end
 local function load_waitpoints(suspension)
   local names = {}
   for id in string.gmatch(suspension.waitpoint_ids, '[^,]+') do names[#names + 1] = WAITS.waitpoint .. id end
-  local texts = fields(suspension.key, unpack(names))
+  local texts = ff.fields_of_waits(suspension.key, unpack(names))
   local waitpoints = {}
   for i = 1, #names do
     local waitpoint = { field = names[i], waitpoint = texts[i] or ff.damaged('a waitpoint is missing') }

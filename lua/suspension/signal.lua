@@ -8,8 +8,17 @@ local function refused(fault)
   return ff.reject('invalid_token')
 end
 
+-- What is stored of what a signal brings; nothing of what brings nothing.
+local function carried_of(correlation_id, payload, payload_encoding, target_scope, created_at)
+  local size, encoding = '', ''
+  if payload ~= '' then size, encoding = ff.digits(#payload), payload_encoding end
+  local text = correlation_id .. '\t' .. size .. '\t' .. encoding .. '\t' .. WORDS.scope[target_scope] .. '\t' .. created_at
+  return text == '\t\t\t\t' and '' or text
+end
+
 function ff.decide.deliver_signal(call, execution_id, waitpoint_id, waitpoint_token, signal_id, signal_name, signal_category,
-  source_type, source_identity, idempotency_key, dedup_ttl_ms, max_signals_per_execution)
+  source_type, source_identity, idempotency_key, dedup_ttl_ms, max_signals_per_execution, resume_delay_ms, correlation_id, created_at,
+  target_scope, payload_encoding, payload)
   local fault, kid, digest = ff.token_fault(call, waitpoint_token)
   if fault then return refused(fault) end
   local execution, waitpoint = ff.signal_target(call, execution_id, waitpoint_id)
@@ -18,6 +27,7 @@ function ff.decide.deliver_signal(call, execution_id, waitpoint_id, waitpoint_to
   return ff.deliver(call, execution, waitpoint, {
     id = signal_id, waitpoint_id = waitpoint_id, name = signal_name, category = signal_category, source_type = source_type,
     source_identity = source_identity, key = idempotency_key, key_ttl_ms = tonumber(dedup_ttl_ms),
-    max_signals = tonumber(max_signals_per_execution),
+    max_signals = tonumber(max_signals_per_execution), resume_delay_ms = tonumber(resume_delay_ms), payload = payload,
+    carried = carried_of(correlation_id, payload, payload_encoding, target_scope, created_at),
   })
 end

@@ -29,6 +29,7 @@ local function timeout_signal(suspension)
   local waitpoint_id = string.sub(first.field, #WAITS.waitpoint + 1)
   return {
     id = suspension.suspension_id, waitpoint_id = waitpoint_id, waitpoint = first, key = '', added = '', is_matched = false,
+    payload = '', carried = '',
     text = waitpoint_id .. '\t__timeout__\ttimeout\tengine\t' .. TIMEOUT .. '\t\t\t' .. WORDS.effect.no_op,
   }
 end

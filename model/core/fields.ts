@@ -171,6 +171,14 @@ export const bytes = z.custom<Uint8Array>(
   { error: `must be a Uint8Array of at most ${LIMITS.maxPayloadBytes} bytes` },
 );
 
+/** Bytes of a signal. */
+export const signalPayload = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a Uint8Array' })
+  .refine((value) => value.byteLength <= LIMITS.maxSignalPayloadBytes, {
+    error: `must be at most ${LIMITS.maxSignalPayloadBytes} bytes`,
+    params: { code: 'payload_too_large' },
+  });
+
 const capability = z
   .string()
   .refine(

@@ -9,6 +9,7 @@ import type { Event } from '../events.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
 import type { Append } from '../stream/contents.js';
+import type { SignalPayload } from '../suspension/payloads.js';
 import type { View } from '../view.js';
 
 /** What a deployment sets and a transition may read. */
@@ -37,6 +38,8 @@ export interface Accepted<Outcome> {
   readonly events: readonly Event[];
   /** A frame that is appended to a stream, beside the state. */
   readonly append?: Append;
+  /** What a signal brings with it, beside the state. */
+  readonly payload?: SignalPayload;
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
   readonly notices?: Notices;

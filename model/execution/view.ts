@@ -15,10 +15,12 @@ export interface ExecutionView {
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
   result(executionId: string): Uint8Array | undefined;
+  /** What a signal brought with it. */
+  payload(executionId: string, signalId: string): Uint8Array | undefined;
 }
 
 /** The view by definition. */
-export function executionsByDefinition({ state: { tables }, bytes }: Partition): ExecutionView {
+export function executionsByDefinition({ state: { tables }, bytes, payloads }: Partition): ExecutionView {
   return {
     get: (executionId) => tables.execution.get(executionId),
     ids: (after, limit) =>
@@ -33,5 +35,6 @@ export function executionsByDefinition({ state: { tables }, bytes }: Partition):
     },
     input: (executionId) => bytes.input.get(executionId),
     result: (executionId) => bytes.result.get(executionId),
+    payload: (executionId, signalId) => payloads.get(executionId)?.get(signalId),
   };
 }

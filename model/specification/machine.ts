@@ -8,6 +8,7 @@ import { generationOf } from '../partition/cursor.js';
 import { passNotices, type Notices } from '../partition/notices.js';
 import { append, type Append } from '../stream/contents.js';
 import { emptyPartition, type Partition } from '../state.js';
+import { keepPayload, type SignalPayload } from '../suspension/payloads.js';
 import { viewByDefinition, type View } from '../view.js';
 import { evolve } from './evolve.js';
 
@@ -40,6 +41,7 @@ export class SpecMachine implements Store {
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);
       for (const slot of droppedBy(recipe)) bytes[slot].delete(id);
+      if (kind === 'execution' && recipe.does === 'removes') this.partition.payloads.delete(id);
       if (kind === 'stream' && recipe.does === 'removes') this.partition.streams.delete(id);
     }
   }
@@ -50,6 +52,10 @@ export class SpecMachine implements Store {
 
   appendFrame(frame: Append): void {
     append(this.partition.streams, frame);
+  }
+
+  keepPayload(payload: SignalPayload): void {
+    keepPayload(this.partition.payloads, payload);
   }
 
   leaveTo(applier: Applier | undefined): void {

@@ -7,7 +7,7 @@ import * as field from '../core/fields.js';
 import { operation } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
-import { deliver, deliveryOutcome } from './deliver.js';
+import { deliver, deliveryOutcome, NOTHING_SENT } from './deliver.js';
 
 /** The sender's key of a decision. */
 const approvalKey = (signalName: string, suffix: string): string => `approval:${signalName}:${suffix}`;
@@ -73,6 +73,9 @@ export const deliverApprovalSignal = operation({
         signalKey: approvalKey(args.signalName, args.idempotencySuffix),
         keyTtlMs: args.signalDedupTtlMs,
         maxSignals: args.maxSignalsPerExecution,
+        resumeDelayMs: 0,
+        ...NOTHING_SENT,
+        targetScope: 'execution',
       },
       context,
     ),

@@ -8,7 +8,7 @@ import { isTerminal } from '../execution/situation.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import { evaluate } from './condition.js';
-import { SIGNAL_EFFECTS, signalKeyOf, type Waiting } from './facts.js';
+import { SIGNAL_EFFECTS, signalKeyOf, type SIGNAL_SCOPES, type Waiting } from './facts.js';
 import { resumption } from './resumption.js';
 
 export const deliveryOutcome = z.discriminatedUnion('kind', [
@@ -29,7 +29,23 @@ export interface Delivery {
   readonly signalKey: string;
   readonly keyTtlMs: number;
   readonly maxSignals: number;
+  /** How long what it resumes waits before it can be claimed, ms; what the suspension says when 0. */
+  readonly resumeDelayMs: number;
+  /** None when empty. */
+  readonly correlationId: string;
+  readonly payload: Uint8Array | undefined;
+  readonly payloadEncoding: string;
+  readonly targetScope: keyof typeof SIGNAL_SCOPES;
+  readonly createdAt: number | undefined;
 }
+
+/** What a signal brings whose sender gives nothing with it. */
+export const NOTHING_SENT = {
+  correlationId: '',
+  payload: undefined,
+  payloadEncoding: '',
+  createdAt: undefined,
+} as const;
 
 /** The id under which a signal was taken before. */
 function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Delivery, now: number): string | undefined {
@@ -51,7 +67,10 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
   if (isTerminal(execution.situation)) return reject('target_not_signalable');
   const { suspension } = waiting;
   if (waitpoint.waitpointState === 'closed' || suspension === undefined) return reject('waitpoint_closed');
-  if (waiting.signalCount >= delivery.maxSignals) return reject('signal_limit_exceeded');
+  const payloadBytes = delivery.payload?.byteLength ?? 0;
+  if (waiting.signalCount >= delivery.maxSignals) return reject('signal_limit_exceeded', { limit: 'signals' });
+  if (payloadBytes > 0 && waiting.payloadBytes + payloadBytes > LIMITS.maxSignalPayloadsBytes)
+    return reject('signal_limit_exceeded', { limit: 'payload_bytes' });
   const { effect, added } = evaluate(suspension.condition, suspension.progress, {
     ...delivery,
     waitpointKey: waitpoint.waitpointKey,
@@ -70,10 +89,18 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
     signalKeyExpiresAt: signalKey === '' ? undefined : Math.min(now + delivery.keyTtlMs, LIMITS.maxInteger),
     effect,
     added: added.join('\n'),
+    correlationId: delivery.correlationId,
+    payloadBytes,
+    payloadEncoding: payloadBytes === 0 ? undefined : delivery.payloadEncoding,
+    targetScope: delivery.targetScope,
+    createdAt: delivery.createdAt,
   };
+  const delayMs = delivery.resumeDelayMs || suspension.resumeDelayMs;
   const events =
     effect === 'resume_condition_satisfied'
-      ? [accepted, resumption(executionId, now, suspension.resumeDelayMs, { trigger: 'signal', signalId })]
+      ? [accepted, resumption(executionId, now, delayMs, { trigger: 'signal', signalId })]
       : [accepted];
-  return acceptAll({ kind: 'accepted', signalId, effect }, events);
+  const decision = acceptAll({ kind: 'accepted', signalId, effect }, events);
+  if (payloadBytes === 0) return decision;
+  return { ...decision, payload: { executionId, signalId, bytes: delivery.payload as Uint8Array } };
 }

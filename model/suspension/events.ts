@@ -2,7 +2,7 @@
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION } from '../execution/facts.js';
-import { signalGiven, suspensionGiven } from './facts.js';
+import { signalCarried, signalGiven, suspensionGiven } from './facts.js';
 
 export const suspensionEvents = {
   /** The worker let go of its attempt until a condition is satisfied, an operator says so, or time is over. */
@@ -17,6 +17,7 @@ export const suspensionEvents = {
     target: { signalId: fact.text() },
     signal: signalGiven,
     long: { added: fact.words() },
+    carried: signalCarried,
   }),
   /** A suspension is over, and all of its waitpoints. The execution goes on, or is ended by the entry behind this one. */
   suspension_closed: event('suspension_closed', 'V', EXECUTION, {

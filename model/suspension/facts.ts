@@ -80,6 +80,30 @@ export const signalGiven = {
   effect: fact.choice(SIGNAL_EFFECTS),
 };
 
+/** What a signal was sent to: a waitpoint by its token, or an execution by an operator. */
+export const SIGNAL_SCOPES = { waitpoint: 'w', execution: 'e' } as const;
+
+/** What a signal brings with it; repeated by its event, which does not carry the payload itself. */
+export const signalCarried = {
+  /** The sender's word for what it belongs to. */
+  correlationId: fact.words(),
+  /** Size of the payload, bytes; none when 0. */
+  payloadBytes: fact.counter(),
+  payloadEncoding: fact.optionalText(),
+  targetScope: fact.choice(SIGNAL_SCOPES),
+  /** When its sender says that it was made; when it was accepted, if the sender says nothing. */
+  createdAt: fact.optionalNumber(),
+};
+
+/** What a signal brings that brings nothing. */
+export const NOTHING_CARRIED = {
+  correlationId: '',
+  payloadBytes: 0,
+  payloadEncoding: undefined,
+  targetScope: 'waitpoint',
+  createdAt: undefined,
+} as const;
+
 /** The stored texts, by what they are of. A waitpoint and a signal have one each. */
 export const waitsFacts = {
   suspension: { ...suspensionGiven, suspendedAt: fact.number() },
@@ -101,7 +125,7 @@ export const waitsFacts = {
     matchedSignalCount: fact.counter(),
     lastSignalAt: fact.optionalNumber(),
   },
-  signal: { ...signalGiven, acceptedAt: fact.number() },
+  signal: { ...signalGiven, acceptedAt: fact.number(), ...signalCarried },
 } as const;
 
 export type SuspensionFacts = fact.StateOf<{ readonly suspension: typeof waitsFacts.suspension }>;
@@ -128,6 +152,8 @@ export interface Waiting {
   /** The last signal of a sender's key, by `signalKeyOf`. */
   signalKeys: Record<string, string>;
   signalCount: number;
+  /** Of all payloads together. */
+  payloadBytes: number;
 }
 
 /** A sender's key belongs to a waitpoint. */

@@ -4,7 +4,9 @@ import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import type { SignalEffect, SuspendReason, TimeoutBehavior } from './facts.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import type { View } from '../view.js';
+import type { Signal, SIGNAL_SCOPES, SignalEffect, SuspendReason, TimeoutBehavior, Waiting } from './facts.js';
 
 const byId = z.object({ executionId: field.executionId });
 const partition = (args: { executionId: string }): string => partitionOfExecution(args.executionId);
@@ -16,7 +18,66 @@ export interface ResumeSignal {
   readonly signalCategory: string;
   readonly sourceType: string;
   readonly sourceIdentity: string;
+  /** The waitpoint that it came to. */
+  readonly waitpointId: string;
+  readonly waitpointKey: string;
+  /** The sender's word for what it belongs to. */
+  readonly correlationId: string | undefined;
+  readonly targetScope: keyof typeof SIGNAL_SCOPES;
+  /** When its sender says that it was made. Times are ms since the epoch. */
+  readonly createdAt: number;
   readonly acceptedAt: number;
+  readonly payload: Uint8Array | undefined;
+  readonly payloadEncoding: string | undefined;
+}
+
+/** Signals in the order of their acceptance. */
+export interface SignalPage<Each> {
+  readonly signals: readonly Each[];
+  /** What the next page begins behind; absent on the last one. */
+  readonly nextCursor: string | undefined;
+}
+
+const pageArgs = {
+  /** The `nextCursor` of the page before. */
+  cursor: field.plainUuid.optional(),
+  /** Signals of a page. A page ends earlier when their payloads come to 4 MiB. */
+  limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
+};
+
+/** The ids of a page, of all in their order; a cursor that is none of them has nothing behind it. */
+function pageOf(
+  ids: readonly string[],
+  { cursor, limit }: { readonly cursor?: string | undefined; readonly limit: number },
+  bytesOf: (id: string) => number,
+): { readonly page: readonly string[]; readonly nextCursor: string | undefined } {
+  const start = cursor === undefined ? 0 : ids.indexOf(cursor) + 1 || ids.length;
+  let [end, bytes] = [start, 0];
+  while (end < ids.length && end - start < limit) {
+    bytes += bytesOf(ids[end] as string);
+    if (end > start && bytes > LIMITS.maxSignalPageBytes) break;
+    end += 1;
+  }
+  return { page: ids.slice(start, end), nextCursor: end < ids.length ? ids[end - 1] : undefined };
+}
+
+/** A signal with what it brought. */
+function signalOf(view: View, executionId: string, waiting: Waiting, signalId: string): ResumeSignal[] {
+  const signal = waiting.signals[signalId];
+  if (signal === undefined) return [];
+  const { signalName, signalCategory, sourceType, sourceIdentity, waitpointId, acceptedAt, payloadBytes } = signal;
+  return [
+    {
+      ...{ signalId, signalName, signalCategory, sourceType, sourceIdentity, waitpointId },
+      waitpointKey: waiting.waitpoints[waitpointId]?.waitpointKey ?? '',
+      correlationId: signal.correlationId || undefined,
+      targetScope: signal.targetScope,
+      createdAt: signal.createdAt ?? acceptedAt,
+      acceptedAt,
+      payload: payloadBytes === 0 ? undefined : view.executions.payload(executionId, signalId),
+      payloadEncoding: signal.payloadEncoding,
+    },
+  ];
 }
 
 /** One waitpoint. Times are ms since the epoch. */
@@ -91,51 +152,60 @@ function summaryOf(execution: ReadonlyExecution | undefined): SuspensionSummary 
   };
 }
 
+/** What a worker that was resumed goes on with. */
+export interface ObservedSignals extends SignalPage<ResumeSignal> {
+  /** What made it go on: `signal`, `operator` or `timeout`; absent while it has not. */
+  readonly resumeTrigger: string | undefined;
+}
+
 export const observeSignals = query({
   name: 'observeSignals',
   args: z.object({
     executionId: field.executionId,
     /** Of the attempt that goes on: signals of an earlier one are not its own. */
     attemptIndex: field.attemptIndex,
+    ...pageArgs,
   }),
   rejects: [],
   partition,
-  /** Signals that satisfied the last suspension of the attempt, in the order of their acceptance; none before it went on. */
-  read(view, { executionId, attemptIndex }) {
+  /** Signals that satisfied the last suspension of the attempt, with what they brought; none before it went on. */
+  read(view, { executionId, attemptIndex, ...page }) {
     const waiting = view.executions.get(executionId)?.waiting;
     const suspension = waiting?.suspension;
-    const isOver = (suspension?.closing?.resumeTrigger ?? '') !== '';
-    if (waiting === undefined || suspension?.attemptIndex !== attemptIndex || !isOver)
-      return accept<readonly ResumeSignal[]>([]);
-    return accept<readonly ResumeSignal[]>(
-      suspension.satisfierSignalIds.flatMap((signalId): ResumeSignal[] => {
-        const signal = waiting.signals[signalId];
-        if (signal === undefined) return [];
-        const { signalName, signalCategory, sourceType, sourceIdentity, acceptedAt } = signal;
-        return [{ signalId, signalName, signalCategory, sourceType, sourceIdentity, acceptedAt }];
-      }),
-    );
+    const resumeTrigger = suspension?.closing?.resumeTrigger || undefined;
+    if (waiting === undefined || suspension?.attemptIndex !== attemptIndex || resumeTrigger === undefined)
+      return accept<ObservedSignals>({ signals: [], nextCursor: undefined, resumeTrigger: undefined });
+    const bytesOf = (id: string): number => waiting.signals[id]?.payloadBytes ?? 0;
+    const { page: ids, nextCursor } = pageOf(suspension.satisfierSignalIds, page, bytesOf);
+    const signals = ids.flatMap((id) => signalOf(view, executionId, waiting, id));
+    return accept<ObservedSignals>({ signals, nextCursor, resumeTrigger });
   },
 });
 
 /** A signal as operators see it. */
 export interface SignalSummary extends ResumeSignal {
-  readonly waitpointId: string;
   readonly effect: SignalEffect;
 }
 
 export const listSignals = query({
   name: 'listSignals',
-  args: byId,
+  args: byId.extend(pageArgs),
   rejects: [],
   partition,
-  /** Every signal of the execution, by acceptance and id. */
-  read(view, { executionId }) {
-    const signals = Object.entries(view.executions.get(executionId)?.waiting?.signals ?? {});
-    return accept<readonly SignalSummary[]>(
-      signals
-        .map(([signalId, { signalKey, signalKeyExpiresAt, ...facts }]) => ({ signalId, ...facts }))
-        .sort((a, b) => a.acceptedAt - b.acceptedAt || compareBytes(a.signalId, b.signalId)),
+  /** Every signal of the execution with what it brought, by acceptance and id. */
+  read(view, { executionId, ...page }) {
+    const waiting = view.executions.get(executionId)?.waiting;
+    if (waiting === undefined) return accept<SignalPage<SignalSummary>>({ signals: [], nextCursor: undefined });
+    const inOrder = Object.entries(waiting.signals)
+      .sort(([a, { acceptedAt: x }], [b, { acceptedAt: y }]) => x - y || compareBytes(a, b))
+      .map(([id]) => id);
+    const { page: ids, nextCursor } = pageOf(inOrder, page, (id) => waiting.signals[id]?.payloadBytes ?? 0);
+    const signals = ids.flatMap((id) =>
+      signalOf(view, executionId, waiting, id).map((signal) => ({
+        ...signal,
+        effect: (waiting.signals[id] as Signal).effect,
+      })),
     );
+    return accept<SignalPage<SignalSummary>>({ signals, nextCursor });
   },
 });

@@ -49,6 +49,7 @@ const nothingYet = (): Waiting => ({
   signals: {},
   signalKeys: {},
   signalCount: 0,
+  payloadBytes: 0,
 });
 
 function suspensionOf(event: EventNamed<'execution_suspended'>): Suspension {
@@ -81,7 +82,13 @@ function take(waiting: Waiting, event: EventNamed<'signal_accepted'>): void {
     signalKeyExpiresAt: event.signalKeyExpiresAt,
     effect,
     acceptedAt: at,
+    correlationId: event.correlationId,
+    payloadBytes: event.payloadBytes,
+    payloadEncoding: event.payloadEncoding,
+    targetScope: event.targetScope,
+    createdAt: event.createdAt,
   };
+  waiting.payloadBytes += event.payloadBytes;
   if (signalKey !== '') waiting.signalKeys[signalKeyOf(waitpointId, signalKey)] = signalId;
   waiting.signalCount += 1;
   const waitpoint = waiting.waitpoints[waitpointId];

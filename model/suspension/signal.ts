@@ -9,6 +9,7 @@ import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { isTokenOf, tokenFault } from '../signing/token.js';
 import { deliver, deliveryOutcome } from './deliver.js';
+import { SIGNAL_SCOPES } from './facts.js';
 
 export const deliverSignal = operation({
   name: 'deliverSignal',
@@ -29,6 +30,17 @@ export const deliverSignal = operation({
     dedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
     /** Signals of the execution from which on a further one is refused. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
+    /** How long what it resumes waits before it can be claimed, ms; what the suspension says when 0. */
+    resumeDelayMs: field.durationMs.default(0),
+    /** The sender's word for what it belongs to: a request, a case. */
+    correlationId: field.looseLabel.default(''),
+    /** When its sender says that it was made, ms since the epoch. Default: when it is accepted. */
+    createdAt: field.timestampMs.optional(),
+    /** What it was sent to; kept, and nothing follows from it. */
+    targetScope: field.wordOf(SIGNAL_SCOPES).default('waitpoint'),
+    payloadEncoding: field.encoding.default('json'),
+    /** What the handler is given, at most 64 KiB; an empty one is none. */
+    payload: field.signalPayload.optional(),
   }),
   outcome: deliveryOutcome,
   rejects: [
@@ -56,6 +68,12 @@ export const deliverSignal = operation({
       'idempotencyKey',
       'dedupTtlMs',
       'maxSignalsPerExecution',
+      'resumeDelayMs',
+      'correlationId',
+      'createdAt',
+      'targetScope',
+      'payloadEncoding',
+      'payload',
     ],
   },
   memory: 'adds',
@@ -67,6 +85,7 @@ export const deliverSignal = operation({
     if (waitpoint === undefined || !isTokenOf(view, waitpointToken, { waitpointId, ...waitpoint }))
       return reject('invalid_token');
     const { signalId, signalName, signalCategory, sourceType, sourceIdentity } = args;
+    const { correlationId, payload, payloadEncoding, targetScope, createdAt } = args;
     const decision = deliver(
       view,
       {
@@ -74,6 +93,8 @@ export const deliverSignal = operation({
         signalKey: args.idempotencyKey,
         keyTtlMs: args.dedupTtlMs,
         maxSignals: args.maxSignalsPerExecution,
+        resumeDelayMs: args.resumeDelayMs,
+        ...{ correlationId, payload, payloadEncoding, targetScope, createdAt },
       },
       context,
     );

@@ -2,7 +2,7 @@
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { purgeAtOf } from '../schedule/retention.js';
-import type { TimeoutBehavior } from './facts.js';
+import { NOTHING_CARRIED, type TimeoutBehavior } from './facts.js';
 
 /** Category and source of what a suspension that ran out of time ends with, and the name of the signal it stands for. */
 export const SUSPENSION_TIMEOUT = 'suspension_timeout';
@@ -80,5 +80,6 @@ function timeoutSignal(executionId: string, at: number, signalId: string, waitpo
     signalKeyExpiresAt: undefined,
     effect: 'no_op',
     added: '',
+    ...NOTHING_CARRIED,
   };
 }

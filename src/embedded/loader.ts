@@ -8,6 +8,7 @@ import type { Frame } from './frames.js';
 import { integerOf, readBytes, readEntity, readEvent, UNIT } from './records.js';
 import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';
 import type { JournaledStore } from './store.js';
+import { PAYLOAD_SLOT, readPayload } from './payloads.js';
 import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js';
 
 /** What is read into. */
@@ -113,6 +114,7 @@ export class Loader {
     this.bytesAt = end;
     if (slot === APPEND_SLOT) this.store.restoreAppend(readAppend(bytes));
     else if (slot === STREAM_SLOT) this.store.restoreStream(subject, readContents(bytes));
+    else if (slot === PAYLOAD_SLOT) this.store.restorePayload({ executionId: subject, ...readPayload(bytes) });
     else if (Object.hasOwn(this.store.contents.bytes, slot)) this.store.restoreBytes(slot as ByteSlot, subject, bytes);
     else throw new EngineError('library_mismatch', `The store was written by a newer package: it has bytes "${slot}".`);
   }

@@ -12,6 +12,7 @@ import { beginFile, dropFile, nameFile, type Deployment, type OpenFile } from '.
 import { FRAME } from './frames.js';
 import { UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
 import type { JournaledStore } from './store.js';
+import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { STREAM_SLOT, writeContents } from './streams.js';
 
 /** Texts and bytes of one frame, about. */
@@ -160,6 +161,10 @@ export class Snapshot {
     }
     const held = kind === 'stream' ? contents.streams.get(id) : undefined;
     if (held !== undefined) this.bytesOf(index, STREAM_SLOT, id, writeContents(held));
+    if (kind === 'execution') {
+      for (const [signalId, bytes] of contents.payloads.get(id) ?? [])
+        this.bytesOf(index, PAYLOAD_SLOT, id, writePayload(signalId, bytes));
+    }
     this.writeIfLarge();
   }
 

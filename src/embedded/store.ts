@@ -4,6 +4,8 @@ import type { Event } from '../../model/events.js';
 import { IndexedStore, type StoreListener } from '../memory/indexed-store.js';
 import type { Partition } from '../../model/state.js';
 import type { Append, StreamContents } from '../../model/stream/contents.js';
+import type { SignalPayload } from '../../model/suspension/payloads.js';
+import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { APPEND_SLOT, writeAppend } from './streams.js';
 
 /** Where what happens is noted. */
@@ -46,6 +48,16 @@ export class JournaledStore extends IndexedStore {
     this.appendWatcher?.(frame.streamId);
     super.appendFrame(frame);
     this.records.bytes(this.index, APPEND_SLOT, frame.streamId, writeAppend(frame));
+  }
+
+  override keepPayload(payload: SignalPayload): void {
+    super.keepPayload(payload);
+    this.records.bytes(this.index, PAYLOAD_SLOT, payload.executionId, writePayload(payload.signalId, payload.bytes));
+  }
+
+  /** Keeps a payload that is in the journal already. */
+  restorePayload(payload: SignalPayload): void {
+    super.keepPayload(payload);
   }
 
   /** Appends a frame that is in the journal already. */

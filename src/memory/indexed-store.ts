@@ -33,6 +33,7 @@ import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { append, type Append } from '../../model/stream/contents.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
+import { keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { LaneCounts } from './lane-counts.js';
@@ -150,6 +151,7 @@ export class IndexedStore implements Store {
       this.listener.onEnded(executionId);
     if (removed) this.ids.remove(ID_ALONE, executionId);
     for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
+    if (removed) this.partition.payloads.delete(executionId);
   }
 
   /** Notes where an execution stands before it changes; nothing when there is none yet. */
@@ -189,6 +191,10 @@ export class IndexedStore implements Store {
 
   appendFrame(frame: Append): void {
     append(this.partition.streams, frame);
+  }
+
+  keepPayload({ bytes, ...of }: SignalPayload): void {
+    keepPayload(this.partition.payloads, { ...of, bytes: Buffer.from(bytes) });
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {
@@ -312,7 +318,7 @@ export class IndexedStore implements Store {
   }
 
   private executionView(): ExecutionView {
-    const { state, bytes } = this.partition;
+    const { state, bytes, payloads } = this.partition;
     const { execution: executions, idempotency_key: keys } = state.tables;
     return {
       get: (executionId) => executions.get(executionId),
@@ -327,6 +333,7 @@ export class IndexedStore implements Store {
       },
       input: (executionId) => copyOf(bytes.input.get(executionId)),
       result: (executionId) => copyOf(bytes.result.get(executionId)),
+      payload: (executionId, signalId) => copyOf(payloads.get(executionId)?.get(signalId)),
     };
   }
 

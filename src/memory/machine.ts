@@ -123,7 +123,7 @@ export class Machine {
   }
 
   read(name: QueryName, args: never): unknown {
-    const parsed = parseQuery(name, args) as never;
+    const parsed = parseQuery(name, args, this.label) as never;
     const declaration = queryNamed(name);
     const store = this.store(declaration.partition(parsed));
     const decision = declaration.read(store.view, parsed, this.context(store)) as Decision<unknown>;

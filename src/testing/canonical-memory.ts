@@ -5,6 +5,7 @@ import type { IndexedStore } from '../memory/indexed-store.js';
 import {
   base64Of,
   canonicalCounts,
+  canonicalPayloads,
   canonicalStreams,
   canonicalTables,
   shelvesByDefinition,
@@ -37,7 +38,10 @@ export function canonicalOfMemory(
     inputs: base64Of(bytes.input),
     results: base64Of(bytes.result),
     streams: canonicalStreams(partition.streams),
+    payloads: canonicalPayloads(partition.payloads),
     header,
-    strays: [...bytes.input.keys(), ...bytes.result.keys()].filter((id) => !state.tables.execution.has(id)),
+    strays: [...bytes.input.keys(), ...bytes.result.keys(), ...partition.payloads.keys()].filter(
+      (id) => !state.tables.execution.has(id),
+    ),
   };
 }

@@ -28,7 +28,14 @@ import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { decodeTally } from '../valkey/tally.js';
 import { decodeWaits } from '../valkey/waits.js';
 import { decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
-import { base64Of, canonicalCounts, canonicalStreams, sortedRecord, type CanonicalState } from './canonical.js';
+import {
+  base64Of,
+  canonicalCounts,
+  canonicalPayloads,
+  canonicalStreams,
+  sortedRecord,
+  type CanonicalState,
+} from './canonical.js';
 
 const SHORT_LENGTH = 22;
 
@@ -83,6 +90,8 @@ class PartitionReader {
   private readonly tallies = new Map<string, Tally>();
   /** What executions wait for, by id. */
   private readonly waits = new Map<string, ReadonlyMap<string, string>>();
+  /** What signals brought with them, by execution. */
+  private readonly payloads = new Map<string, ReadonlyMap<string, Uint8Array>>();
   /** Signing keys, and until when each verifies. */
   private kids: Readonly<Record<string, string>> = {};
   private header: Header = emptyHeader();
@@ -137,6 +146,7 @@ class PartitionReader {
       inputs: base64Of(this.inputs),
       results: base64Of(this.results),
       streams: canonicalStreams(this.streams),
+      payloads: canonicalPayloads(this.payloads),
       header: this.header,
       strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
@@ -228,6 +238,8 @@ class PartitionReader {
     if (STAGED.test(suffix) === (await client.pttl(key)) < 0) this.strays.push(key);
     else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
     else if (suffix === SUFFIXES.waits) this.waits.set(executionId, new Map(Object.entries(await client.hgetall(key))));
+    else if (suffix === SUFFIXES.payloads)
+      this.payloads.set(executionId, new Map(Object.entries(await client.hgetallBuffer(key))));
     else if (suffix === SUFFIXES.details) {
       if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
     } else if (STAGED.test(suffix)) return;

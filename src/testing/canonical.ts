@@ -31,6 +31,8 @@ export interface CanonicalState {
   readonly results: Readonly<Record<string, string>>;
   /** What streams hold, by stream; payloads as base64. */
   readonly streams: Readonly<Record<string, object>>;
+  /** What signals brought with them, by execution and signal, as base64. */
+  readonly payloads: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly header: Readonly<Header>;
   /** Things that are stored and belong to nothing. */
   readonly strays: readonly string[];
@@ -107,10 +109,17 @@ export function canonicalByDefinition(
     inputs: base64Of(partition.bytes.input),
     results: base64Of(partition.bytes.result),
     streams: canonicalStreams(partition.streams),
+    payloads: canonicalPayloads(partition.payloads),
     header: partition.header,
     strays: [],
   };
 }
+
+/** Payloads of signals in a comparable form. */
+export const canonicalPayloads = (
+  payloads: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>,
+): CanonicalState['payloads'] =>
+  sortedRecord([...payloads].map(([id, ofSignals]) => [id, base64Of(ofSignals)] as const));
 
 /** Contents of streams in a comparable form. */
 export function canonicalStreams(streams: ReadonlyMap<string, StreamContents>): Record<string, object> {

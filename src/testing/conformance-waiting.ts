@@ -1,5 +1,6 @@
 /** What every backend must do with executions that wait for signals. */
 import assert from 'node:assert/strict';
+import { handleOf } from '../../model/handle.js';
 import type { ArgsOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import {
@@ -72,6 +73,72 @@ const SECRETS = [new Uint8Array(32).fill(7), new Uint8Array(80).fill(9)] as cons
 
 export const waitingScenarios: readonly ConformanceScenario[] = [
   {
+    name: 'what signals bring is given to the worker that goes on, page by page, and goes with the execution',
+    options: { retentionMs: 1_000 },
+    async run(engine) {
+      const { backend } = engine;
+      const target = await suspended(engine, {
+        resumeCondition: { type: 'count', n: 3, countKind: 'distinct_signals', waitpoints: [KEY] },
+      });
+      const { executionId, waitpointId } = target;
+      await backend.rotateWaitpointHmacSecret({ partition: PARTITION, newKid: 'k1', newSecret: SECRETS[0] });
+      const token = await backend.readWaitpointToken({ executionId, waitpointId });
+      const payloads = [Uint8Array.from([0, 255, 10]), new Uint8Array(65_536).fill(7), new Uint8Array(0)];
+      for (const [i, payload] of payloads.entries()) {
+        const waitpointToken = token?.reveal() ?? '';
+        const facts = { correlationId: `case-${i}`, createdAt: 5 + i, payloadEncoding: 'raw', resumeDelayMs: 300 };
+        const signalId = engine.uuid();
+        await backend.deliverSignal({
+          ...{ executionId, waitpointId, waitpointToken, signalId },
+          ...facts,
+          signalName: 'done',
+          payload,
+        });
+      }
+      const tooLong = backend.deliverSignal({
+        ...{ executionId, waitpointId, waitpointToken: 'k1:x', signalId: engine.uuid(), signalName: 'done' },
+        payload: new Uint8Array(65_537),
+      });
+      await refused(tooLong, 'payload_too_large');
+      assert.equal(await stateOf(engine, executionId), 'delayed');
+      await engine.advance(300);
+      const owner = await resumed(engine);
+      const handle = handleOf(owner, {
+        backend: backend.label,
+        laneId: 'lane',
+        workerInstanceId: 'w',
+        leaseTtlMs: 1_000,
+      });
+      const first = await backend.observeSignals({ handle, limit: 2 });
+      assert.deepEqual(
+        first.signals.map(({ payload, payloadEncoding, correlationId, createdAt, waitpointKey }) => [
+          payload && Buffer.from(payload),
+          ...[payloadEncoding, correlationId, createdAt, waitpointKey],
+        ]),
+        [
+          [Buffer.from(payloads[0] as Uint8Array), 'raw', 'case-0', 5, KEY],
+          [Buffer.from(payloads[1] as Uint8Array), 'raw', 'case-1', 6, KEY],
+        ],
+      );
+      const cursor = first.nextCursor as string;
+      const rest = await backend.observeSignals({ handle, cursor });
+      assert.deepEqual(
+        rest.signals.map(({ payload, payloadEncoding, correlationId }) => [payload, payloadEncoding, correlationId]),
+        [[undefined, undefined, 'case-2']],
+      );
+      assert.equal(rest.nextCursor, undefined);
+      const listed = await backend.listSignals({ executionId, limit: 2 });
+      const others = await backend.listSignals({ executionId, cursor: listed.nextCursor as string });
+      assert.deepEqual(
+        [...listed.signals, ...others.signals].map(({ payload }) => payload?.length ?? 0).sort((a, b) => a - b),
+        [0, 3, 65_536],
+      );
+      await backend.completeExecution({ handle });
+      await engine.advance(200_000);
+      assert.deepEqual((await engine.canonicalState(PARTITION)).payloads, {});
+    },
+  },
+  {
     name: 'who holds the token of a waitpoint can signal it, until its key is replaced and the grace is over',
     async run(engine) {
       const { backend } = engine;
@@ -138,12 +205,13 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       );
       const next = await resumed(engine);
       assert.deepEqual([next.attemptId, next.leaseEpoch, next.attemptIndex], [owner.attemptId, 2, 0]);
-      const signals = await backend.observeSignals({ executionId, attemptIndex: 0 });
+      const observed = await backend.observeSignals({ executionId, attemptIndex: 0 });
+      assert.equal(observed.resumeTrigger, 'signal');
       assert.deepEqual(
-        signals.map(({ sourceIdentity }) => sourceIdentity),
+        observed.signals.map(({ sourceIdentity }) => sourceIdentity),
         ['ann', 'bob'],
       );
-      assert.equal((await backend.listSignals({ executionId })).length, 3);
+      assert.equal((await backend.listSignals({ executionId })).signals.length, 3);
       await refused(backend.completeExecution({ executionId, fence: fenceOf(owner) }), 'stale_lease');
       await backend.completeExecution({ executionId, fence: fenceOf(next) });
       const late = approve(engine, target, 'cleo');
@@ -162,7 +230,12 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const states = await Promise.all(targets.map(({ executionId }) => stateOf(engine, executionId)));
       assert.deepEqual(states, ['failed', 'cancelled', 'expired', 'waiting', 'suspended']);
       const next = await resumed(engine);
-      const [signal] = await backend.observeSignals({ executionId: next.executionId, attemptIndex: 0 });
+      const { signals, resumeTrigger } = await backend.observeSignals({
+        executionId: next.executionId,
+        attemptIndex: 0,
+      });
+      assert.equal(resumeTrigger, 'timeout');
+      const [signal] = signals;
       assert.deepEqual([signal?.signalName, signal?.sourceType], ['__timeout__', 'engine']);
       const escalated = targets.at(-1) as Target;
       const shown = await backend.describeSuspension(escalated);
@@ -184,7 +257,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual([closed?.closeReason, closed?.waitpoints[0]?.state], ['cancelled', 'closed']);
       await engine.advance(200_000);
       assert.equal(await backend.describeSuspension({ executionId }), undefined);
-      assert.deepEqual(await backend.listSignals({ executionId }), []);
+      assert.deepEqual((await backend.listSignals({ executionId })).signals, []);
     },
   },
   {

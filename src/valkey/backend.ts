@@ -150,7 +150,7 @@ export class ValkeyBackend {
   }
 
   async read(name: QueryName, args: never): Promise<unknown> {
-    const parsed = parseQuery(name, args) as never;
+    const parsed = parseQuery(name, args, this.label) as never;
     const declaration = queryNamed(name);
     const partition = this.checked(declaration.partition(parsed));
     const fetch = FETCHES[name];

@@ -1,4 +1,5 @@
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { entityNameIn, type Quarantined } from '../../model/partition/quarantine.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
@@ -61,6 +62,24 @@ const waiting: Fetch<{ executionId: string }> = {
   },
 };
 
+/** A page of signals, with what they brought. */
+const signals = (name: string): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
+  request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
+  view(reply) {
+    const [waits, payloads] = reply as [WireReply, WireReply[]];
+    const fields = pairsOf(waits);
+    const brought = new Map<string, Buffer>();
+    for (let i = 0; i + 1 < payloads.length; i += 2)
+      brought.set(textOf(payloads[i] as WireReply), payloads[i + 1] as Buffer);
+    return viewOf({
+      executions: {
+        get: () => ({ waiting: decodeWaits(fields) }) as ReadonlyExecution,
+        payload: (_, signalId) => brought.get(signalId),
+      },
+    });
+  },
+});
+
 /** Sorts after every short id. */
 const AFTER_ALL = '~';
 
@@ -81,8 +100,8 @@ export const FETCHES: Fetches = {
   readWaitpointToken,
   listWaitpointHmacKids,
   describeSuspension: waiting,
-  observeSignals: waiting,
-  listSignals: waiting,
+  observeSignals: signals('observe_signals'),
+  listSignals: signals('list_signals'),
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
     // The library has judged by its own clock whether the key lives.

@@ -62,5 +62,6 @@ export function decodeWaits(fields: ReadonlyMap<string, string>): Waiting | unde
     signals: all<Signal>('signal', WAITS_FIELDS.signal),
     signalKeys: Object.fromEntries(under(fields, WAITS_FIELDS.signal_key)),
     signalCount: Number(fields.get(WAITS_FIELDS.signal_count) ?? 0),
+    payloadBytes: Number(fields.get(WAITS_FIELDS.payload_bytes) ?? 0),
   };
 }

@@ -3,7 +3,8 @@ import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { ArgsOf } from '../../model/machine.js';
 import { digestOf, messageOf, WaitpointToken } from '../../model/signing/token.js';
-import { CLASSES, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X, type Then } from './dsl.js';
+import { LIMITS } from '../../model/limits.js';
+import { CLASSES, event, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X, type Then } from './dsl.js';
 
 const SECRET = new Uint8Array(32).fill(1);
 const OTHER = new Uint8Array(70).fill(2);
@@ -60,6 +61,38 @@ describe('deliverSignal', () => {
       .when('deliverSignal', signal({ sourceIdentity: 'web' }), NOW)
       .answers({ kind: 'accepted', effect: 'resume_condition_satisfied' })
       .then({ type: 'signal_accepted', sourceType: 'external', sourceIdentity: 'web' }, { type: 'suspension_closed' });
+  });
+
+  test('brings bytes, and its own delay', () => {
+    const payload = new Uint8Array([1, 2]);
+    const facts = { correlationId: 'case', createdAt: 5, targetScope: 'execution', payloadEncoding: 'raw' } as const;
+    const done = signed()
+      .when('deliverSignal', signal({ payload, resumeDelayMs: 70, ...facts }), NOW)
+      .then(
+        { type: 'signal_accepted', payloadBytes: 2, ...facts },
+        { type: 'suspension_closed', delayUntil: NOW + 70 },
+      );
+    expect(done.reads('observeSignals', { executionId: X, attemptIndex: 0 }, NOW)).toMatchObject({
+      outcome: { resumeTrigger: 'signal', signals: [{ ...facts, payload, acceptedAt: NOW, waitpointKey: 'wpk:a' }] },
+    });
+  });
+
+  test('brings no more than all signals of an execution may bring', () => {
+    const full = event('signal_accepted', {
+      signalId: uuid(699),
+      waitpointId: W,
+      signalName: 'no',
+      payloadBytes: LIMITS.maxSignalPayloadsBytes - 1,
+      added: '',
+    });
+    const it = given(...IN_CLASS.SW, full).when('rotateWaitpointHmacSecret', rotate());
+    it.when('deliverSignal', signal({ payload: new Uint8Array(2) }), NOW).refuses('signal_limit_exceeded', {
+      limit: 'payload_bytes',
+    });
+    it.when('deliverSignal', signal({ payload: new Uint8Array(1) }), NOW).answers({ kind: 'accepted' });
+    expect(() => signed().when('deliverSignal', signal({ payload: new Uint8Array(65_537) }), NOW)).toThrow(
+      'payload_too_large',
+    );
   });
 
   test('is a duplicate when it comes again, and late when another one came', () => {

@@ -280,9 +280,11 @@ describe('deliverApprovalSignal', () => {
       'resume_condition_satisfied',
     ]);
     const read = it.reads('observeSignals', { executionId: X, attemptIndex: 0 }, NOW);
-    expect(read).toMatchObject({ outcome: [{ signalId: uuid(601) }, { signalId: uuid(604) }] });
-    expect(it.reads('observeSignals', { executionId: X, attemptIndex: 1 }, NOW)).toMatchObject({ outcome: [] });
-    expect(it.reads('listSignals', { executionId: X }, NOW)).toMatchObject({ outcome: { length: 4 } });
+    expect(read).toMatchObject({ outcome: { signals: [{ signalId: uuid(601) }, { signalId: uuid(604) }] } });
+    expect(it.reads('observeSignals', { executionId: X, attemptIndex: 1 }, NOW)).toMatchObject({
+      outcome: { signals: [] },
+    });
+    expect(it.reads('listSignals', { executionId: X }, NOW)).toMatchObject({ outcome: { signals: { length: 4 } } });
   });
 
   test('satisfies conditions inside conditions, each for itself', () => {
@@ -355,15 +357,18 @@ describe('expireSuspension', () => {
       SUSPENDED_UNTIL,
     );
     expect(over.reads('observeSignals', { executionId: X, attemptIndex: 0 }, SUSPENDED_UNTIL)).toMatchObject({
-      outcome: [
-        {
-          signalId: uuid(500),
-          signalName: '__timeout__',
-          signalCategory: 'timeout',
-          sourceType: 'engine',
-          sourceIdentity: 'suspension_timeout',
-        },
-      ],
+      outcome: {
+        resumeTrigger: 'timeout',
+        signals: [
+          {
+            signalId: uuid(500),
+            signalName: '__timeout__',
+            signalCategory: 'timeout',
+            sourceType: 'engine',
+            sourceIdentity: 'suspension_timeout',
+          },
+        ],
+      },
     });
   });
 

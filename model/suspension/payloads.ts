@@ -1,0 +1,18 @@
+/** What signals bring with them: bytes beside the state, which events name and do not carry (ruling 39). */
+
+/** The payload of a signal. */
+export interface SignalPayload {
+  readonly executionId: string;
+  readonly signalId: string;
+  readonly bytes: Uint8Array;
+}
+
+/** By execution, then by signal. They go with their execution when that is purged. */
+export type PayloadTable = Map<string, Map<string, Uint8Array>>;
+
+/** Keeps a payload. */
+export function keepPayload(table: PayloadTable, { executionId, signalId, bytes }: SignalPayload): void {
+  const known = table.get(executionId);
+  if (known === undefined) table.set(executionId, new Map([[signalId, bytes]]));
+  else known.set(signalId, bytes);
+}

@@ -1,0 +1,19 @@
+/** Payloads of signals as bytes of the store: the id of the signal, then what it brought. Their subject is the execution. */
+import { EngineError } from '../../model/errors.js';
+import { isUuid } from '../../model/ids.js';
+
+/** Slot of the bytes of signals, beside those of executions. */
+export const PAYLOAD_SLOT = 'payload';
+
+const ID_LENGTH = 36;
+
+export function writePayload(signalId: string, bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(signalId, 'latin1'), bytes]);
+}
+
+/** @throws EngineError `corruption` */
+export function readPayload(bytes: Uint8Array): { readonly signalId: string; readonly bytes: Uint8Array } {
+  const signalId = Buffer.from(bytes.subarray(0, ID_LENGTH)).toString('latin1');
+  if (!isUuid(signalId)) throw new EngineError('corruption', 'What a signal brought does not say of which it is.');
+  return { signalId, bytes: bytes.subarray(ID_LENGTH) };
+}
