@@ -131,7 +131,7 @@ async function endOf(step: Step, call: HandlerCall, { input }: TaskContext<Input
     case 'throw_for_good':
       throw new NonRetryableError(`call ${call.number}`);
     case 'retry_after':
-      throw new RetryableError(`call ${call.number}`, { retryAfterMs: RETRY_AFTER_MS });
+      throw new RetryableError(`call ${call.number}`, { retryAfter: RETRY_AFTER_MS });
     case 'delay':
       return delay(DELAY_MS);
     case 'return':

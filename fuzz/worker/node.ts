@@ -119,7 +119,7 @@ export class Node {
       `starts a worker: ${slots} slots, ${claimAhead} ahead, lease ${leaseTtlMs} ms${gpu ? ', gpu' : ''}`,
     );
     const started = this.app.worker({
-      ...{ slots, claimAhead, leaseTtlMs, sweepInterval: sweepMs, drainTimeout: drainMs, engine: loop },
+      ...{ slots, claimAhead, leaseTtl: leaseTtlMs, sweepInterval: sweepMs, drainTimeout: drainMs, engine: loop },
       capabilities: gpu ? ['gpu'] : [],
       tasks: [...this.tasks.filter((_, which) => which !== this.setup.without), this.probe],
     });

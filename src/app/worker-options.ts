@@ -15,8 +15,8 @@ type Undefinable<Members> = { readonly [Name in keyof Members]?: Members[Name] |
 export interface WorkerOptions extends Undefinable<WorkerSettings> {
   /**
    * How long a lease lasts, 1 s to 1 day: when a worker dies, its work is taken over after this time at the latest. It is
-   * renewed every third of it; a handler that blocks the event loop for longer than two thirds loses its work. Default as
-   * for `leaseTtlMs`, which is the same in milliseconds.
+   * renewed every third of it; a handler that blocks the event loop for longer than two thirds loses its work.
+   * Default `'10s'`.
    */
   readonly leaseTtl?: Duration | undefined;
   /** The tasks that it runs. Default all tasks of the app, those defined later too; every one needs its handler. */

@@ -89,3 +89,15 @@ export async function eventTypes(engine: TestEngine): Promise<string[]> {
   const { events } = await engine.backend.readLog({ partition: PARTITION, limit: 1_000 });
   return events.map(({ event }) => event.type);
 }
+
+/** Longest wait for something that happens in real time, ms: a wake that takes longer is lost. */
+const WAKE_LIMIT_MS = 5_000;
+
+/** Resolves when it holds; fails in these words when it does not soon. */
+export async function soon(holds: () => boolean, otherwise: string): Promise<void> {
+  const deadline = performance.now() + WAKE_LIMIT_MS;
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, otherwise);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -20,6 +20,7 @@ import {
   LANE,
   PARTITION,
   refused,
+  soon,
   stateOf,
   take,
   TTL_MS,
@@ -27,9 +28,6 @@ import {
 } from './conformance-steps.js';
 
 export type { ConformanceScenario } from './conformance-steps.js';
-
-/** Longest wait for something that happens in real time, ms. */
-const WAKE_LIMIT_MS = 5_000;
 
 /** Whether the wake speaks of work that is there, not of work that this process is about to create. */
 const isStored = (wake: Wake): boolean => wake.kind !== 'work' || wake.arriving === undefined;
@@ -518,21 +516,11 @@ export const conformance: readonly ConformanceScenario[] = [
     name: 'whoever waits for a lane is woken by its work, and by timers',
     async run(engine) {
       const wakes: Wake[] = [];
-      let woken: () => void = () => undefined;
       const stop = await engine.backend.onWake([LANE], (wake) => {
         if (isStored(wake)) wakes.push(wake);
-        woken();
       });
-      const until = async (kind: Wake['kind']): Promise<void> => {
-        const deadline = performance.now() + WAKE_LIMIT_MS;
-        while (!wakes.some((wake) => wake.kind === kind)) {
-          assert.ok(performance.now() < deadline, `no wake of kind ${kind}`);
-          await new Promise<void>((resolve) => {
-            woken = resolve;
-            setTimeout(resolve, 50);
-          });
-        }
-      };
+      const until = (kind: Wake['kind']): Promise<void> =>
+        soon(() => wakes.some((wake) => wake.kind === kind), `no wake of kind ${kind}`);
       await create(engine, { laneId: 'other' });
       await create(engine);
       await until('work');
@@ -583,11 +571,7 @@ export const conformance: readonly ConformanceScenario[] = [
         },
       ]);
       await create(engine, { policy: { routingRequirements: { requiredCapabilities: ['gpu', 'eu'] } } });
-      const deadline = performance.now() + WAKE_LIMIT_MS;
-      while (!wakes.some(({ kind }) => kind === 'work')) {
-        assert.ok(performance.now() < deadline, 'no wake');
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await soon(() => wakes.some(({ kind }) => kind === 'work'), 'no wake');
       assert.deepEqual(
         wakes.filter(({ kind }) => kind === 'work'),
         [

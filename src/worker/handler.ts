@@ -164,10 +164,13 @@ function failureOf(error: unknown): Ending {
     reason: failureTextOf(error),
     category: categoryOf(branded ? propertyOf(error, 'category') : undefined, 'handler_error'),
     permanent: permanently,
-    ...(brand === OUTCOME.retryable ? { retryAfterMs: wholeMs(propertyOf(error, 'retryAfterMs')) } : {}),
+    ...(brand === OUTCOME.retryable ? { retryAfterMs: wholeMs(retryAfterOf(error)) } : {}),
     error,
   };
 }
+
+/** When an error says to try again. Those of a copy of the package that is older than the option say it in milliseconds. */
+const retryAfterOf = (error: unknown): unknown => propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
 
 /** Whole milliseconds within the engine's bounds, of a number or a duration; nothing of what is neither. */
 function wholeMs(wanted: unknown): number | undefined {

@@ -14,7 +14,10 @@ export interface WorkerSettings {
   readonly claimAhead?: number | undefined;
   /** What the worker can do; it gets no work that needs more. Default nothing. */
   readonly capabilities?: readonly string[] | undefined;
-  /** Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000. */
+  /**
+   * Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000.
+   * @deprecated Use `leaseTtl`, which takes `'10s'` and milliseconds.
+   */
   readonly leaseTtlMs?: number | undefined;
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration | undefined;

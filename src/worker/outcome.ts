@@ -18,7 +18,9 @@ export interface FailureOptions {
 }
 
 export interface RetryableOptions extends FailureOptions {
-  /** Replaces the backoff of the task's policy, ms. */
+  /** When to try again, in the place of the backoff of the task: `'30s'`. */
+  readonly retryAfter?: Duration | undefined;
+  /** @deprecated Use `retryAfter`, which takes `'30s'` and milliseconds. */
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -30,12 +32,12 @@ export class RetryableError extends Error {
 
   override readonly name: string = 'RetryableError';
   readonly category: string | undefined;
-  readonly retryAfterMs: number | undefined;
+  readonly retryAfter: Duration | undefined;
 
-  constructor(message: string, { category, retryAfterMs, ...options }: RetryableOptions = {}) {
+  constructor(message: string, { category, retryAfter, retryAfterMs, ...options }: RetryableOptions = {}) {
     super(message, options);
     this.category = category;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfter = retryAfter ?? retryAfterMs;
   }
 }
 

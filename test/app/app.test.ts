@@ -185,7 +185,7 @@ describe('failures', () => {
     const times: number[] = [];
     const polite = a.task('polite', { retry: { failures: 1, backoff: backoff.fixed('1h') } }, () => {
       times.push(Date.now());
-      if (times.length === 1) throw new RetryableError('busy', { retryAfterMs: 60 });
+      if (times.length === 1) throw new RetryableError('busy', { retryAfter: '60ms' });
       return 'done';
     });
     await a.worker();

@@ -205,7 +205,7 @@ describe('a server that is gone', () => {
       await pause(20);
       return input * 2;
     });
-    await tasks.worker({ slots: 2, leaseTtlMs: 1_000, engine: { pollIntervalMs: 200 } });
+    await tasks.worker({ slots: 2, leaseTtl: '1s', engine: { pollIntervalMs: 200 } });
     const runs = await task.runMany(Array.from({ length: 40 }, (_, index) => index));
     await pause(100);
     await gone.restart();

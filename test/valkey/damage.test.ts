@@ -3,11 +3,10 @@
  * `corruption`; nothing happens to any other. An index or a log that is none fails the command, which wrote nothing.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { FIELDS, KEYS } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
-import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import {
   claimAll,
   coreOf,
@@ -17,25 +16,18 @@ import {
   LONG,
   PARTITION,
   RETENTION_MS,
-  smallWorld,
+  worldOfFile,
+  inhabitantOf,
   type Inhabitant,
   type Situation,
   type SmallWorld,
 } from './small-world.js';
 
-let server: ValkeyServer;
+const worldNow = worldOfFile();
 let world: SmallWorld;
-beforeAll(async () => {
-  server = await startValkey();
-  world = await smallWorld(server);
-});
-afterAll(async () => {
-  await world?.close();
-  await server?.stop();
-});
+beforeAll(() => void (world = worldNow()));
 
-const of = (situation: Situation): Inhabitant =>
-  world.inhabitants.find((one) => one.situation === situation) as Inhabitant;
+const of = (situation: Situation): Inhabitant => inhabitantOf(world, situation);
 
 /** The answer of a call, or the code with which it failed. */
 async function answerOf(call: Promise<unknown>): Promise<unknown> {

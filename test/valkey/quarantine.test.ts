@@ -1,32 +1,24 @@
 /** What is set aside is shown, takes its places again once its record is mended, and can be given up whole. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIELDS } from '../../lua/layout.js';
 import type { Quarantined } from '../../model/partition/quarantine.js';
-import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 import {
   claimAll,
   coreOf,
   PARTITION,
-  smallWorld,
+  worldOfFile,
+  inhabitantOf,
   type Inhabitant,
   type Situation,
   type SmallWorld,
 } from './small-world.js';
 
-let server: ValkeyServer;
+const worldNow = worldOfFile();
 let world: SmallWorld;
-beforeAll(async () => {
-  server = await startValkey();
-  world = await smallWorld(server);
-});
+beforeAll(() => void (world = worldNow()));
 beforeEach(() => world.reset());
-afterAll(async () => {
-  await world?.close();
-  await server?.stop();
-});
 
-const of = (situation: Situation): Inhabitant =>
-  world.inhabitants.find((one) => one.situation === situation) as Inhabitant;
+const of = (situation: Situation): Inhabitant => inhabitantOf(world, situation);
 const nameOf = ({ executionId }: Inhabitant): string => `execution:${executionId}`;
 const quarantined = async (): Promise<readonly Quarantined[]> =>
   (await world.engine.backend.listQuarantined({ partition: PARTITION })).entries;

@@ -1,9 +1,10 @@
 /** A small partition with an execution in every situation, on a server, as bytes that can be put back again and again. */
 import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll } from 'vitest';
 import { memberOf } from '../../model/ids.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
-import type { ValkeyServer } from '../support/valkey/index.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
 export const PARTITION = '{fp:0}';
 const PREFIX = 'small:';
@@ -142,8 +143,7 @@ async function populate(engine: TestEngine): Promise<Inhabitant[]> {
   return inhabitants;
 }
 
-/** Makes the world on a server of the caller's own. */
-export async function smallWorld(server: ValkeyServer): Promise<SmallWorld> {
+async function smallWorld(server: ValkeyServer): Promise<SmallWorld> {
   const engine = await testEngine({
     backend: { url: server.url },
     prefix: PREFIX,
@@ -180,3 +180,22 @@ export async function smallWorld(server: ValkeyServer): Promise<SmallWorld> {
     },
   };
 }
+
+/** The small world of a test file, on a server of its own: made before its tests, and closed after them. */
+export function worldOfFile(): () => SmallWorld {
+  let server: ValkeyServer | undefined;
+  let world: SmallWorld | undefined;
+  beforeAll(async () => {
+    server = await startValkey();
+    world = await smallWorld(server);
+  });
+  afterAll(async () => {
+    await world?.close();
+    await server?.stop();
+  });
+  return () => world as SmallWorld;
+}
+
+/** The inhabitant of a situation. */
+export const inhabitantOf = ({ inhabitants }: SmallWorld, situation: Situation): Inhabitant =>
+  inhabitants.find((one) => one.situation === situation) as Inhabitant;

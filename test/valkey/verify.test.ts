@@ -2,21 +2,19 @@
  * Ruling 40: indexes that are lost, of a wrong type or wrong are rebuilt from the records by explicit call. Any of them, and
  * all at once; while work goes on; and what cannot be read is set aside.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { FIELDS, KEYS, SHORT_SLOT } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { talliesByDefinition } from '../../model/schedule/counts.js';
 import { canonicalCounts } from '../../src/testing/canonical.js';
 import { familyOf } from '../../src/valkey/key-families.js';
-import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
-import { claimAll, coreOf, creation, keyOf, PARTITION, smallWorld, type SmallWorld } from './small-world.js';
+import { claimAll, coreOf, creation, keyOf, PARTITION, worldOfFile, type SmallWorld } from './small-world.js';
 
-let server: ValkeyServer;
+const worldNow = worldOfFile();
 let world: SmallWorld;
 let indexes: readonly string[];
 beforeAll(async () => {
-  server = await startValkey();
-  world = await smallWorld(server);
+  world = worldNow();
   const { backend } = world.engine;
   await world.reset();
   // What is held stands on a shelf of its own.
@@ -24,10 +22,6 @@ beforeAll(async () => {
   expect(waiting).toBeDefined();
   indexes = await indexNames();
   expect(await backend.verifyPartition({ partition: PARTITION })).toEqual(clean());
-});
-afterAll(async () => {
-  await world?.close();
-  await server?.stop();
 });
 
 const clean = () => ({
@@ -86,7 +80,7 @@ test('entries that belong to nothing are taken away', async () => {
   await world.reset();
   const before = await state();
   const { admin } = world;
-  const stranger = 'A'.repeat(21) + '-';
+  const stranger = `${'A'.repeat(21)}-`;
   await admin.zadd(keyOf(KEYS.timers), 5, `execution:${stranger}`);
   for (const name of indexes) {
     const family = familyOf(name)?.family;

@@ -30,7 +30,7 @@ describe('work claimed ahead', () => {
         return input;
       });
       other.task('t', ({ input }: TaskContext<number>) => byOther.push(input));
-      const worker = await h.worker({ claimAhead: 10, leaseTtlMs });
+      const worker = await h.worker({ claimAhead: 10, leaseTtl: leaseTtlMs });
       const runs = await task.runMany([0, 1, 2, 3]);
       await h.pass(1);
       expect(worker.stats()).toMatchObject({ running: 1, ahead: 3 });
@@ -54,7 +54,7 @@ describe('work claimed ahead', () => {
       await seconds(input);
       return input;
     });
-    const worker = await h.worker({ claimAhead: 50, leaseTtlMs: 30_000 });
+    const worker = await h.worker({ claimAhead: 50, leaseTtl: '30s' });
     const runs = await task.runMany([600_000, ...Array.from({ length: 100 }, () => 1_000)]);
     await h.pass(590_000);
     // Everything that was held was handed back once, and left to others since.

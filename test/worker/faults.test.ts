@@ -32,7 +32,7 @@ describe('a fault of one renewal', () => {
         await go.promise;
         return signal.aborted;
       });
-      const worker = await h.worker({ leaseTtlMs: 3_000, slots: 2 });
+      const worker = await h.worker({ leaseTtl: 3_000, slots: 2 });
       const lost: unknown[] = [];
       worker.on('leaseLost', (event) => lost.push(event));
       const result = task.run().result();
@@ -55,7 +55,7 @@ describe('a fault of one renewal', () => {
       told.push({ code: (signal.reason as { code: string }).code, state: info?.stateVector.ownershipState });
       throw signal.reason;
     });
-    await h.worker({ leaseTtlMs: 3_000 });
+    await h.worker({ leaseTtl: 3_000 });
     const startedAt = clock.now();
     const result = task.run().result();
     await h.pass(2_699);
@@ -89,7 +89,7 @@ describe('a fault of one ending', () => {
         calls++;
         return ENDINGS[command]() as unknown;
       });
-      const worker = await h.worker({ leaseTtlMs: 3_000 });
+      const worker = await h.worker({ leaseTtl: 3_000 });
       const run = await task.run();
       await h.pass(30_000);
       expect([await run.state(), calls]).toEqual([state, 1]);
@@ -133,7 +133,7 @@ describe('a fault of one ending', () => {
       }) as Backend['execute'],
     }));
     const task = h.a.task('t', () => 'own');
-    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const worker = await h.worker({ leaseTtl: 3_000 });
     const outcomes: string[] = [];
     worker.on('finished', ({ outcome }) => outcomes.push(outcome));
     await task.run();
@@ -152,7 +152,7 @@ describe('a fault of one ending', () => {
     }));
     let calls = 0;
     const task = h.a.task('t', () => ++calls);
-    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const worker = await h.worker({ leaseTtl: 3_000 });
     const given: unknown[] = [];
     worker.on('reportGivenUp', (event) => given.push(event));
     const run = await task.run();

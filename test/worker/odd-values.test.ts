@@ -130,7 +130,7 @@ async function survives(handler: (context: TaskContext) => unknown, log?: Logger
   const h = harness(() => ({}), log === undefined ? {} : { log });
   const bad = h.a.task('bad', handler as (context: TaskContext) => never);
   const sane = h.a.task('sane', () => 'sane');
-  const worker = await h.worker({ slots: 1, leaseTtlMs: 3_000 });
+  const worker = await h.worker({ slots: 1, leaseTtl: 3_000 });
   const run = await bad.run(undefined as never);
   await h.pass(10);
   const next = sane.run().result();
@@ -222,7 +222,7 @@ describe('odd values', () => {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       throw signal.reason;
     });
-    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const worker = await h.worker({ leaseTtl: 3_000 });
     for (const type of ['claimed', 'finished', 'leaseLost'] as const) {
       worker.on(type, () => {
         throw make(name);

@@ -94,7 +94,7 @@ describe('a duration as the time of a retry', () => {
     const at: number[] = [];
     const task = h.a.task('t', { retry: { failures: 1, backoff: own.backoff.fixed('1h') } }, () => {
       at.push(h?.clock.now() ?? 0);
-      if (at.length === 1) throw new own.RetryableError('soon', { retryAfterMs: '5s' as never });
+      if (at.length === 1) throw new own.RetryableError('soon', { retryAfter: '5s' });
       return 'fine';
     });
     await h.worker();

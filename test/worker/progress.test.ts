@@ -101,7 +101,7 @@ describe('progress', () => {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       heard.push(signal.reason, await progress(3).catch((error: unknown) => error));
     });
-    await h.worker({ leaseTtlMs: 60_000 });
+    await h.worker({ leaseTtl: 60_000 });
     await task.run();
     await h.pass(1_100);
     expect(heard).toMatchObject([{ code: 'lease_revoked' }, { code: 'lease_revoked' }]);

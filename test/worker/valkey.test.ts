@@ -66,7 +66,7 @@ describe('on a server', () => {
       }
       return signal.aborted;
     });
-    const worker = await a.worker({ slots: 2, leaseTtlMs: 4_000 });
+    const worker = await a.worker({ slots: 2, leaseTtl: 4_000 });
     const lost: unknown[] = [];
     worker.on('leaseLost', (event) => lost.push(event));
     const runs = await heavy.runMany([1, 2]);
@@ -78,7 +78,7 @@ describe('on a server', () => {
     const open = await deployment();
     const a = open();
     const task = a.task('endless', () => block(1_500));
-    const worker = await a.worker({ leaseTtlMs: 1_000 });
+    const worker = await a.worker({ leaseTtl: 1_000 });
     const blocked: { forMs: number; tasks: readonly string[] }[] = [];
     worker.on('loopBlocked', (event) => blocked.push(event));
     await task.run();
@@ -102,7 +102,7 @@ describe('on a server', () => {
     const producer = define(open());
     const worker = open();
     define(worker);
-    await worker.worker({ slots: 2, leaseTtlMs: 1_000 });
+    await worker.worker({ slots: 2, leaseTtl: 1_000 });
     expect(await producer.echo.run('warm').result({ timeout: '10s' })).toBe('warm');
     const startedAt = performance.now();
     expect(await producer.echo.run('soon').result({ timeout: '10s' })).toBe('soon');
@@ -173,7 +173,7 @@ describe('on a server', () => {
       done.push(input);
     });
     const runs = await task.runMany(Array.from({ length: 120 }, (_, i) => i));
-    await a.worker({ slots: 2, leaseTtlMs: 2_000 });
+    await a.worker({ slots: 2, leaseTtl: 2_000 });
     await until(() => done.length > 20);
     await own.restart();
     await Promise.all(runs.map((run) => run.result({ timeout: '25s' })));

@@ -297,7 +297,7 @@ describe('leases', () => {
       aborts.push(signal.reason);
       return 'late';
     });
-    const worker = await a.worker({ leaseTtlMs: 1_000 });
+    const worker = await a.worker({ leaseTtl: 1_000 });
     const outcomes: FinishedOutcome[] = [];
     const lost: string[] = [];
     worker.on('finished', ({ outcome }) => outcomes.push(outcome));
@@ -314,7 +314,7 @@ describe('leases', () => {
     const calls: string[][] = [];
     const { flow, sleep } = virtual(counted(calls));
     const task = a.task('t', () => sleep(1_600).then(() => 'kept'));
-    await a.worker({ leaseTtlMs: 1_000, slots: 3 });
+    await a.worker({ leaseTtl: 1_000, slots: 3 });
     const runs = await task.runMany([undefined, undefined, undefined]);
     expect(await flow(Promise.all(runs.map((run) => run.result())))).toEqual(['kept', 'kept', 'kept']);
     const renewals = calls.filter((names) => names.includes('renewLease'));
@@ -340,7 +340,7 @@ describe('leases', () => {
       }
       return 'second';
     });
-    await a.worker({ leaseTtlMs: 1_000 });
+    await a.worker({ leaseTtl: 1_000 });
     const run = task.run();
     const { code, afterMs } = await flow(heard.promise);
     expect([code, afterMs]).toEqual(['lease_lost', 900]);
@@ -364,7 +364,7 @@ describe('leases', () => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       heard.resolve(signal.reason);
     });
-    await a.worker({ leaseTtlMs: 1_000 });
+    await a.worker({ leaseTtl: 1_000 });
     await task.run();
     await take(await a.backend(), await flow(started.promise));
     expect(await flow(heard.promise)).toMatchObject({ code });
@@ -381,7 +381,7 @@ describe('leases', () => {
       signal.throwIfAborted();
     });
     // No renewal within the time of the test: only the new claim tells.
-    const worker = await a.worker({ slots: 2, leaseTtlMs: 60_000 });
+    const worker = await a.worker({ slots: 2, leaseTtl: 60_000 });
     const lost: string[] = [];
     const outcomes: string[] = [];
     worker.on('leaseLost', ({ reason }) => lost.push(reason));
@@ -566,7 +566,7 @@ describe('errors', () => {
     }));
     const task = a.task('t', ({ executionId }) => void done.set(executionId, (done.get(executionId) ?? 0) + 1));
     const errors: unknown[] = [];
-    const worker = await a.worker({ slots: 2, leaseTtlMs: 60_000 });
+    const worker = await a.worker({ slots: 2, leaseTtl: 60_000 });
     worker.on('error', ({ error }) => errors.push(error));
     const runs = await flow(Promise.all(Array.from({ length: 12 }, () => task.run())));
     await flow(Promise.all(runs.map((run) => run.result())));
