@@ -190,6 +190,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },
   watchLog: { partition: PARTITION, after: 'g.1.1' },
   watchEnds: { partition: PARTITION, ttlMs: 1_000 },
+  watchStream: { executionId: RUNNING, ttlMs: 1_000 },
   commitReader: { partition: PARTITION, readerId: 'reader', position: '.0.0' },
   forgetReader: { partition: PARTITION, readerId: 'reader' },
   listReaders: { partition: PARTITION },

@@ -218,6 +218,8 @@ export const KEYS = {
   slot: 'slot:',
   /** + namespace + ":" + key */
   idempotency: 'idem:',
+  /** + id: until when the streams of an execution are watched. */
+  watch: 'watch:',
   /** `<kind>:<id>` of what could not be read -> when and why. */
   quarantine: 'quarantine',
   /** Id of a reader -> where it is. */
@@ -243,9 +245,15 @@ export const TIMER_KINDS: Readonly<Record<string, string>> = Object.fromEntries(
 
 /**
  * Channels after the prefix: wakes, one per lane and one for timers; and what is said of partitions to those that asked for
- * it: that their log has more, and which executions ended.
+ * it: that their log has more, which executions ended, and, one per execution, that its streams have more.
  */
-export const CHANNELS = { work: 'wake:', timers: 'timers', appended: 'appended', ended: 'ended' } as const;
+export const CHANNELS = {
+  work: 'wake:',
+  timers: 'timers',
+  appended: 'appended',
+  ended: 'ended',
+  frames: 'frames:',
+} as const;
 
 /** Most ids that one notice of ends names. */
 export const MAX_NOTICED_ENDS = 500;

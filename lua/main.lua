@@ -13,7 +13,10 @@ local function close(call)
   ff.settle_all(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
-  if not (is_logged or call.mended) then return end
+  if not (is_logged or call.mended) then
+    if call.told_streams then ff.announce_streams(call) end
+    return
+  end
   if is_logged then ff.close_log(call) else ff.forget_header(call) end
   ff.settle_queues(call)
   ff.announce_timers(call)

@@ -245,6 +245,11 @@ export const BOUNDARY_ERRORS = {
     true,
     'The server has as many clients as `maxclients` allows: close connections or raise the limit, then retry.',
   ),
+  too_many_tails: entry(
+    'resource_exhausted',
+    true,
+    'Too many readers of streams wait in one program: end some of them, or spread them over more programs.',
+  ),
   server_cannot_persist: entry(
     'resource_exhausted',
     true,

@@ -28,6 +28,8 @@ export interface Store {
   leaveTo(applier: Applier | undefined): void;
   /** Notes what is to be announced. */
   announce(notices: Notices): void;
+  /** Notes until when the streams of an execution are watched. */
+  watch(executionId: string, until: number): void;
 }
 
 /**
@@ -61,6 +63,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   if (decision.payload !== undefined) store.keepPayload(decision.payload);
   if ('applier' in decision) store.leaveTo(decision.applier);
   if (decision.notices !== undefined) store.announce(decision.notices);
+  if (decision.watch !== undefined) store.watch(decision.watch.executionId, decision.watch.until);
   if (operation.after === undefined) return decision;
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
 }

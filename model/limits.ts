@@ -51,6 +51,9 @@ export const LIMITS = {
   /** Frames of one read. */
   maxFramesPerRead: 10_000,
   defaultFramesPerRead: 100,
+  /** Longest wait of a tail, ms; and tails that wait in one process. */
+  maxTailBlockMs: 30_000,
+  maxTails: 10_000,
   /** A rolling summary in its canonical form, bytes. */
   maxSummaryBytes: 262_144,
   /** Durable frames that a stream may keep, and bytes that it may be given. */

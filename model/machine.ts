@@ -50,6 +50,7 @@ import { deliverSignal } from './suspension/signal.js';
 import { suspendExecution } from './suspension/suspend.js';
 import { appendFrame } from './stream/append.js';
 import { readStream, readSummary } from './stream/reads.js';
+import { watchStream } from './stream/watch.js';
 import { applyDue } from './schedule/apply-due.js';
 import { claimForWorker } from './schedule/claim.js';
 import { drainLane, pauseLane, readLane, resumeLane } from './lane/state.js';
@@ -86,6 +87,7 @@ export const OPERATIONS = {
   drainLane,
   resumeLane,
   appendFrame,
+  watchStream,
   changePriority,
   replayExecution,
   setExecutionTags,

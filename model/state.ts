@@ -71,6 +71,8 @@ export interface Partition {
   readonly streams: StreamTable;
   /** What signals brought with them. */
   readonly payloads: PayloadTable;
+  /** Until when the streams of an execution are watched, ms since the epoch: a courtesy, and no state. */
+  readonly watches: Map<string, number>;
   readonly log: LoggedEvent[];
   readonly header: Header;
 }
@@ -89,6 +91,7 @@ export function emptyPartition(): Partition {
     bytes: { input: new Map(), result: new Map(), secret: new Map() },
     streams: new Map(),
     payloads: new Map(),
+    watches: new Map(),
     log: [],
     header: emptyHeader(),
   };

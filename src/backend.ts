@@ -117,6 +117,13 @@ export type Announcement =
   /** The subscription was made anew: what was announced meanwhile is lost. */
   | { readonly kind: 'resync' };
 export type AnnouncementKind = 'appended' | 'ended';
+
+/** What an execution says of its streams while it is watched (`watchStream`). It can be lost. */
+export type StreamNotice =
+  /** A stream has a frame more, or an attempt ended. */
+  | { readonly kind: 'frames'; readonly executionId: string }
+  /** The subscription was made anew: what was announced meanwhile is lost. */
+  | { readonly kind: 'resync' };
 export type AnnouncementListener = (announcement: Announcement) => void;
 
 export interface ListLanesPage {
@@ -193,6 +200,12 @@ export interface Backend extends OperationMethods, QueryMethods {
    * subscription stands.
    */
   onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void>;
+  /**
+   * Calls the listener when the streams of an execution have more, or an attempt of it ended, while a caller watches it
+   * (`watchStream`); resolves when the subscription stands.
+   * @throws EngineError `invalid_input`
+   */
+  onFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void>;
   /**
    * Calls the listener for faults that an operator should mend while the backend works: an eviction policy that became
    * unsafe, a library of another kind. Each is told once until it is over. Absent where there is nothing of the kind.

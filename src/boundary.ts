@@ -50,6 +50,11 @@ export function parseQuery<Name extends QueryName>(
   return parsed.data as ParsedArgsOf<Name>;
 }
 
+/** The partition of an execution whose streams are to be listened to. @throws EngineError `invalid_input` */
+export function partitionOfWatched(executionId: string, label: BackendLabel): string {
+  return QUERIES.readExecutionState.partition(parseQuery('readExecutionState', { executionId }, label));
+}
+
 /** A batch, validated whole before any of it runs. */
 export function parseBatch(commands: readonly Command[], label: BackendLabel): ParsedCommand[] {
   if (!Array.isArray(commands) || commands.length === 0 || commands.length > LIMITS.maxBatchCommands) {

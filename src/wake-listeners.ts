@@ -2,12 +2,12 @@
  * Those who wait for the same wakes. Whoever can do least is told first, so that those who can do more stay free for what
  * nobody else can do; among equals it goes round: whoever was told of some work is told of the next last.
  */
-import type { Announcement, Wake } from './backend.js';
+import type { Announcement, StreamNotice, Wake } from './backend.js';
 
 export type WakeListener = (wake: Wake) => void;
 
 /** What a channel says. */
-export type Heard = Wake | Announcement;
+export type Heard = Wake | Announcement | StreamNotice;
 type Listener = (heard: Heard) => void;
 
 interface Entry {

@@ -1,8 +1,8 @@
 /** How random runs call the operations of `model/stream`. */
 import fc from 'fast-check';
-import { owner, seldom } from './choices.js';
+import { owner, pick, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
-import { bytesOf, claimantOf } from './world.js';
+import { bytesOf, chosenId, claimantOf } from './world.js';
 
 /** Patches that make, change and remove members of every kind, in few words, so that runs meet the same members. */
 const PATCHES = [
@@ -60,8 +60,14 @@ export const streamActions = {
       ];
     },
   }),
+  watch_stream: generator({
+    weight: 2,
+    choices: { pick: pick('running', 'running', 'any'), ttlMs: fc.constantFrom(1, 700, 2_000) },
+    resolve: (world, { pick, ttlMs }) => [{ name: 'watchStream', args: { executionId: chosenId(world, pick), ttlMs } }],
+  }),
 };
 
+const AFTER = ['0-0', '1700000000000-0', '1700000000100', '1700000000100-18446744073709551615'] as const;
 const CURSORS = ['start', 'end', '1700000000000', '1700000000100-1', '0'] as const;
 
 export const streamReads: Reads = (_, { executionId, index, limit }) => {
@@ -71,6 +77,7 @@ export const streamReads: Reads = (_, { executionId, index, limit }) => {
     ['readStream', attempt],
     ['readStream', { ...attempt, visibility: 'exclude_best_effort' }],
     ['readStream', { ...attempt, ...page }],
+    ['readStream', { ...attempt, limit: page.limit, after: AFTER[index % AFTER.length] }],
     ['readSummary', attempt],
   ];
 };

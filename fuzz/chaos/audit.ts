@@ -192,6 +192,7 @@ class Auditor implements Audit {
           bytes: { input, result, secret: new Map() },
           streams: new Map(),
           payloads: new Map(),
+          watches: new Map(),
           log,
           header,
         },

@@ -38,7 +38,7 @@ export function viewOfMoment(
       tallies: () => new Map(),
     },
     signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
-    streams: { get: () => undefined, contents: () => undefined, retained: () => 0 },
+    streams: { get: () => undefined, contents: () => undefined, retained: () => 0, watchedUntil: () => undefined },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
   };

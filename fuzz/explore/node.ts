@@ -78,6 +78,7 @@ function viewOf({ state, log, applier }: Small): View {
     bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
     streams: new Map(),
     payloads: new Map(),
+    watches: new Map(),
     log: log as LoggedEvent[],
     header: {
       generation: first === undefined ? '' : generationOf(first.event.at),

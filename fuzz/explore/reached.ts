@@ -185,6 +185,7 @@ const UNEXPLORED: readonly OperationName[] = [
   'expireSuspension',
   'rotateWaitpointHmacSecret',
   'appendFrame',
+  'watchStream',
   'pauseLane',
   'drainLane',
   'resumeLane',

@@ -105,6 +105,7 @@ local function begin(call, log_key, argv, at)
   -- What is announced, see lua/core/notices.lua.
   call.mended = false
   call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
+  call.streams_until, call.told_streams = false, false
 end
 
 -- A call of a process that knows older settings than the partition has seen does not run: it reads them and comes again.

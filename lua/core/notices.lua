@@ -1,26 +1,29 @@
 -- What a partition tells of itself without being asked, to those that said so; the twin of model/partition/notices.ts.
 -- Their marks stand behind the position in the header: `w` when the next entry of the log is to be announced, then the time
--- until which ends of executions are. A partition without marks runs none of this. Behind the marks stands what lasts: the
--- version of the deployment's settings, once they were changed; how many lanes are paused or draining, while some are; and the
--- position up to which no reader needs the log.
+-- until which ends of executions are, then `s` and the time until which streams of some execution are. A partition without
+-- marks runs none of this. Behind the marks stands what lasts: the version of the deployment's settings, once they were
+-- changed; how many lanes are paused or draining, while some are; and the position up to which no reader needs the log.
 
 function ff.read_marks(call, marks)
-  local watched, ends_until, standing, stated, version = string.match(marks, '^\t(w?)(%d*)(\t?l?(%d*)v?(%d*)\t?f?%d*)$')
+  local watched, ends_until, streams_until, standing, stated, version =
+    string.match(marks, '^\t(w?)(%d*)s?(%d*)(\t?l?(%d*)v?(%d*)\t?f?%d*)$')
   if not watched then return end
   call.standing, call.version, call.stated = standing, tonumber(version) or 1, tonumber(stated) or 0
-  if watched == '' and ends_until == '' then return end
+  if watched == '' and ends_until == '' and streams_until == '' then return end
   call.marks = true
   call.watched = watched == 'w'
   if ends_until ~= '' then
     call.ends_until = tonumber(ends_until)
     call.ends = {}
   end
+  call.streams_until = tonumber(streams_until) or false
 end
 
 function ff.marks_text(call)
   local standing = call.standing
-  if not call.watched and not call.ends_until and standing == '' then return '' end
-  return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '') .. standing
+  if not call.watched and not call.ends_until and not call.streams_until and standing == '' then return '' end
+  return '\t' .. (call.watched and 'w' or '') .. (call.ends_until and ff.digits(call.ends_until) or '')
+    .. (call.streams_until and 's' .. ff.digits(call.streams_until) or '') .. standing
 end
 
 -- What lasts has changed: the header is written, whatever else the call does. `floor` is a text that can be empty.
@@ -63,6 +66,7 @@ function ff.pass_marks(call)
     call.is_told = true
   end
   if call.ends_until and call.ends_until <= call.now then call.ends_until = false end
+  if call.streams_until and call.streams_until <= call.now then call.streams_until = false end
 end
 
 -- Notes an execution that ended. Only where ends are announced.
@@ -73,6 +77,7 @@ end
 
 -- Once everything is written.
 function ff.announce_log(call)
+  if call.told_streams then ff.announce_streams(call) end
   local partition = ff.partition(call)
   if call.is_told then ff.publish(call, CHANNEL.appended, partition) end
   if not call.ends_until then return end

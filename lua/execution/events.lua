@@ -102,6 +102,7 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   ff.remove(call.timers, TIMER.execution .. id)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
+  if call.streams_until then ff.note_stream(call, id) end
   ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
 end
 

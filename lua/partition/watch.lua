@@ -2,20 +2,20 @@
 -- a call reads and writes it with the position, and a partition without marks has nothing of it.
 
 -- Later entries of this call are announced too: the next one begins the call's entries anew.
-local function mark(call)
+function ff.mark(call)
   call.appended = false
   call.marks, call.marked = true, true
 end
 
 local function watch_appends(call)
   call.watched = true
-  mark(call)
+  ff.mark(call)
 end
 
 local function watch_ends(call, ends_until)
   call.ends_until = ends_until
   call.ends = call.ends or {}
-  mark(call)
+  ff.mark(call)
 end
 
 function ff.decide.watch_log(call, after)

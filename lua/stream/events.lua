@@ -77,6 +77,7 @@ function ff.apply.frame_appended(call, execution, stream, frame, attempt_index)
   local writer_seq = frame.seq == '' and stream.writer_seq or frame.seq
   command('HSET', stream.key, STREAM.counters, ff.digits(stream.frames + 1) .. '\t' .. ff.digits(stream.bytes + #frame.payload)
     .. '\t' .. ff.digits(frame.ms) .. '\t' .. ff.digits(frame.number) .. '\t' .. writer_seq .. '\t' .. call.now_text)
+  if call.streams_until then ff.note_stream(call, execution.id) end
 end
 
 local load_closing = ff.record('stream', 'closing', 'counters')
@@ -102,6 +103,7 @@ end
 
 -- Closes the stream of an attempt that ended, if it has an open one. Needs `ff.check_stream`.
 function ff.close_stream(call, execution, reason)
+  if call.streams_until then ff.note_stream(call, execution.id) end
   local stream = execution.stream
   if not stream then return end
   execution.stream = nil

@@ -43,6 +43,8 @@ export interface Accepted<Outcome> {
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
   readonly notices?: Notices;
+  /** Until when the streams of an execution are watched. */
+  readonly watch?: { readonly executionId: string; readonly until: number };
 }
 
 /** The command was refused: nothing happened. */

@@ -65,4 +65,8 @@ export class SpecMachine implements Store {
   announce(notices: Notices): void {
     this.partition.header.notices = notices;
   }
+
+  watch(executionId: string, until: number): void {
+    this.partition.watches.set(executionId, until);
+  }
 }

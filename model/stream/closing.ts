@@ -3,6 +3,8 @@
  * ended it; an execution that is purged has none at all. Spec 07 sections 6 and 7.
  */
 import type { Event, EventType } from '../events.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isTerminal } from '../execution/situation.js';
 import type { View } from '../view.js';
 import { frameIdOf } from './contents.js';
 import { streamIdOf, type ClosedReason } from './facts.js';
@@ -19,6 +21,18 @@ const CLOSES: Partial<Record<EventType, ClosedReason>> = {
 };
 
 const NONE: readonly Event[] = [];
+
+/** Whether an attempt of an execution is over: nothing is appended to its stream any more. False before it began. */
+export function isAttemptOver(execution: ReadonlyExecution, attemptIndex: number): boolean {
+  const { situation, nextAttempt, totalAttemptCount } = execution;
+  const current = totalAttemptCount - 1;
+  if (attemptIndex < current || isTerminal(situation)) return attemptIndex <= current;
+  const isInterrupted = situation === 'lease_expired' || nextAttempt === 'retry' || nextAttempt === 'replay';
+  return attemptIndex === current && isInterrupted;
+}
+
+/** Whether an attempt, or its execution, ends by an event. */
+export const endsAttempt = ({ type }: Event): boolean => CLOSES[type] !== undefined;
 
 /** What an event brings with it, once it is recorded; judged by the state before it. */
 export function closedBy(view: View, event: Event): readonly Event[] {

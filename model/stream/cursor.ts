@@ -35,6 +35,16 @@ export function positionOf(text: string, side: 'from' | 'to'): Position {
   return { ms: BigInt(ms), seq: seq === undefined ? (side === 'from' ? 0n : MAX) : BigInt(seq) };
 }
 
+/** Whether a cursor that has no fault names the place of a frame. */
+export const isConcreteCursor = (text: string): boolean => CONCRETE.test(text);
+
+/** The first position behind a cursor that names the place of a frame. */
+export function positionAfter(text: string): Position {
+  const { ms, seq } = positionOf(text, 'from');
+  if (seq < MAX) return { ms, seq: seq + 1n };
+  return ms < MAX ? { ms: ms + 1n, seq: 0n } : LAST;
+}
+
 export const comparePositions = (a: Position, b: Position): number =>
   a.ms === b.ms ? (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0) : a.ms < b.ms ? -1 : 1;
 

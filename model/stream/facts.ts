@@ -48,3 +48,8 @@ export type ReadonlyStream = Readonly<Stream>;
 export function streamIdOf(executionId: string, attemptIndex: number): string {
   return `${executionId}:${attemptIndex}`;
 }
+
+/** The execution of a stream. */
+export function executionOfStream(streamId: string): string {
+  return streamId.slice(0, streamId.lastIndexOf(':'));
+}

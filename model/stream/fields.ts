@@ -4,7 +4,7 @@ import { integer } from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
 import { LIMITS } from '../limits.js';
 import { JsonFault, parseObject, printed } from './canonical-json.js';
-import { cursorFault } from './cursor.js';
+import { cursorFault, isConcreteCursor } from './cursor.js';
 import type { BestEffort } from './retention.js';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -72,4 +72,9 @@ export const bestEffort = withWireForm(
 export const streamCursor = z.string().superRefine((text, context) => {
   const fault = cursorFault(text);
   if (fault !== undefined) context.addIssue(fault);
+});
+
+/** The place of a frame, behind which a reader goes on. */
+export const framePosition = streamCursor.refine((text) => cursorFault(text) !== undefined || isConcreteCursor(text), {
+  error: "must be the id of a frame, '<ms>' or '<ms>-<seq>'; '0-0' stands before every frame",
 });

@@ -1,15 +1,8 @@
 /** What holds for streams, by the state and by the log. Frames are beside both: backends are compared for them. Spec 07, Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isTerminal } from '../execution/situation.js';
 import type { Invariant, World } from '../specification/invariant.js';
+import { isAttemptOver } from './closing.js';
 import { streamIdOf, type ReadonlyStream } from './facts.js';
-
-/** Whether an attempt of an execution is over. */
-function isOver(execution: ReadonlyExecution, attemptIndex: number): boolean {
-  const { situation, nextAttempt, totalAttemptCount } = execution;
-  if (attemptIndex < totalAttemptCount - 1 || isTerminal(situation)) return true;
-  return situation === 'lease_expired' || nextAttempt === 'retry' || nextAttempt === 'replay';
-}
 
 /** Every stream with its execution and the index of its attempt. */
 function* streamsOf({ state: { tables } }: World): Generator<[ReadonlyStream, ReadonlyExecution | undefined, number]> {
@@ -41,7 +34,7 @@ export const streamInvariants: readonly Invariant[] = [
   each(
     'the stream of an attempt is closed if and only if the attempt is over',
     ({ closedAt }, execution, attemptIndex) =>
-      execution === undefined || (closedAt !== undefined) === isOver(execution, attemptIndex),
+      execution === undefined || (closedAt !== undefined) === isAttemptOver(execution, attemptIndex),
   ),
   each(
     'a closed stream says why, and with what it was closed',

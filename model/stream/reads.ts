@@ -2,14 +2,14 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
-import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { areOver, type Frame, type StreamContents } from './contents.js';
-import { comparePositions, positionOf } from './cursor.js';
+import { isAttemptOver } from './closing.js';
+import { comparePositions, positionAfter, positionOf, type Position } from './cursor.js';
 import { streamIdOf } from './facts.js';
-import { streamCursor } from './fields.js';
+import { framePosition, streamCursor } from './fields.js';
 
 const ofAttempt = { executionId: field.executionId, attemptIndex: field.attemptIndex };
 const partition = ({ executionId }: { executionId: string }): string => partitionOfExecution(executionId);
@@ -24,6 +24,10 @@ export interface StreamFrames {
   readonly closedReason: string | undefined;
   /** The id of the last frame of the page: the next one begins behind it. Absent when no frame follows. */
   readonly nextCursor: string | undefined;
+  /** Attempts of the execution that began; absent where there is no such execution. */
+  readonly attemptCount: number | undefined;
+  /** Whether the execution has ended: no attempt follows, unless it is replayed. */
+  readonly isEnded: boolean;
   /** Frames that are not kept any more. */
   readonly droppedFrames: number;
 }
@@ -35,16 +39,19 @@ export const readStream = query({
     /** Inclusive: `start`, `end`, `<ms>` or `<ms>-<seq>`. */
     from: streamCursor.default('start'),
     to: streamCursor.default('end'),
+    /** Exclusive, the place of a frame: only what is behind it. A page's `nextCursor` goes here. */
+    after: framePosition.optional(),
     limit: field.integer(1, LIMITS.maxFramesPerRead).default(LIMITS.defaultFramesPerRead),
     visibility: z.enum(['all', 'exclude_best_effort']).default('all'),
   }),
   rejects: [],
   partition,
-  read(view, { executionId, attemptIndex, from, to, limit, visibility }, { now }) {
+  read(view, { executionId, attemptIndex, to, limit, visibility, ...args }, { now }) {
     const streamId = streamIdOf(executionId, attemptIndex);
     const contents = view.streams.contents(streamId);
     const stream = view.streams.get(streamId);
-    const [first, last] = [positionOf(from, 'from'), positionOf(to, 'to')];
+    const execution = view.executions.get(executionId);
+    const [first, last] = [firstOf(args), positionOf(to, 'to')];
     const shown = visible(contents, visibility === 'all', now).filter(({ id }) => {
       const position = positionOf(id, 'from');
       return comparePositions(position, first) >= 0 && comparePositions(position, last) <= 0;
@@ -52,10 +59,12 @@ export const readStream = query({
     const frames = shown.slice(0, limit);
     return accept<StreamFrames>({
       frames,
-      isClosed: stream?.closedAt !== undefined || isOver(view.executions.get(executionId), attemptIndex),
+      isClosed: stream?.closedAt !== undefined || (execution !== undefined && isAttemptOver(execution, attemptIndex)),
       closedAt: stream?.closedAt,
       closedReason: stream?.closedReason,
       nextCursor: shown.length > limit ? frames.at(-1)?.id : undefined,
+      attemptCount: execution?.totalAttemptCount,
+      isEnded: execution !== undefined && isTerminal(execution.situation),
       droppedFrames: contents === undefined ? 0 : contents.counters.frameCount - view.streams.retained(streamId, now),
     });
   },
@@ -71,12 +80,11 @@ function visible(contents: Readonly<StreamContents> | undefined, all: boolean, n
   );
 }
 
-/** Whether an attempt without a stream will never have one. */
-function isOver(execution: ReadonlyExecution | undefined, attemptIndex: number): boolean {
-  if (execution === undefined) return false;
-  const current = execution.totalAttemptCount - 1;
-  if (attemptIndex < current || isTerminal(execution.situation)) return attemptIndex <= current;
-  return attemptIndex === current && (execution.nextAttempt === 'retry' || execution.nextAttempt === 'replay');
+/** The first position of a read. */
+export function firstOf({ from, after }: { readonly from: string; readonly after?: string | undefined }): Position {
+  const first = positionOf(from, 'from');
+  const behind = after === undefined ? first : positionAfter(after);
+  return comparePositions(first, behind) > 0 ? first : behind;
 }
 
 export interface StreamSummary {

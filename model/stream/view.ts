@@ -9,13 +9,16 @@ export interface StreamView {
   contents(streamId: string): Readonly<StreamContents> | undefined;
   /** How many frames can be seen. */
   retained(streamId: string, now: number): number;
+  /** Until when the streams of an execution are watched. */
+  watchedUntil(executionId: string): number | undefined;
 }
 
 /** The view by definition. */
-export function streamsByDefinition({ state: { tables }, streams }: Partition): StreamView {
+export function streamsByDefinition({ state: { tables }, streams, watches }: Partition): StreamView {
   return {
     get: (streamId) => tables.stream.get(streamId),
     contents: (streamId) => streams.get(streamId),
     retained: (streamId, now) => retainedOf(streams.get(streamId), now),
+    watchedUntil: (executionId) => watches.get(executionId),
   };
 }

@@ -102,6 +102,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       onTimer: (at) => this.isReading || listener.onTimer(at),
       onAppended: () => this.isReading || listener.onAppended(),
       onEnded: (executionId) => this.isReading || listener.onEnded(executionId),
+      onFrames: (executionId) => this.isReading || listener.onFrames(executionId),
     };
   }
 

@@ -12,6 +12,8 @@ export { leaseHistory, readEvents } from '../log.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
 export type { Event, LoggedEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';
+export { tailStream, type TailPage, type TailStreamArgs } from '../streaming/tails.js';
+export type { Frame } from '../../model/stream/contents.js';
 export { Delivery, Subscription, type SubscriptionState } from '../subscribing/subscription.js';
 export type { EventFilter, WorkFilter } from '../subscribing/filters.js';
 export type { Completion, CompletionFilter, LeaseFilter, TagFilter, TagsSet } from '../subscribing/views.js';

@@ -1,9 +1,11 @@
 /** Tells those that asked what happened to a partition, after the step in which it did: a listener may call the backend. */
-import type { Announcement, AnnouncementListener, AnnouncementKind } from '../backend.js';
+import type { Announcement, AnnouncementListener, AnnouncementKind, StreamNotice } from '../backend.js';
 import { told } from '../wake-listeners.js';
 
 export class Announcer {
   private readonly listeners = { appended: new Set<Entry>(), ended: new Set<Entry>() } as const;
+  private readonly frames = new Map<string, Set<{ readonly listener: (notice: StreamNotice) => void }>>();
+  private readonly toldFrames = new Set<string>();
   /** By partition: what ended since the last turn. */
   private readonly ended = new Map<string, string[]>();
 
@@ -11,6 +13,26 @@ export class Announcer {
     const entry: Entry = { listener };
     this.listeners[kind].add(entry);
     return () => void this.listeners[kind].delete(entry);
+  }
+
+  addForFrames(executionId: string, listener: (notice: StreamNotice) => void): () => void {
+    const entry = { listener };
+    const known = this.frames.get(executionId) ?? new Set();
+    this.frames.set(executionId, known.add(entry));
+    return () => {
+      if (known.delete(entry) && known.size === 0) this.frames.delete(executionId);
+    };
+  }
+
+  /** What happens to a stream in one step is told once. */
+  tellFrames(executionId: string): void {
+    if (!this.frames.has(executionId) || this.toldFrames.has(executionId)) return;
+    this.toldFrames.add(executionId);
+    queueMicrotask(() => {
+      this.toldFrames.delete(executionId);
+      for (const { listener } of [...(this.frames.get(executionId) ?? [])])
+        told(listener, { kind: 'frames', executionId });
+    });
   }
 
   tellAppended(partition: string): void {

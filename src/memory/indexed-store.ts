@@ -32,6 +32,8 @@ import { headOf, type Among, type ScheduleView } from '../../model/schedule/view
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { append, type Append } from '../../model/stream/contents.js';
+import { endsAttempt } from '../../model/stream/closing.js';
+import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
 import { keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import type { View } from '../../model/view.js';
@@ -43,6 +45,9 @@ import { Timers } from './timers.js';
 
 /** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
 const IDEMPOTENCY_SWEEP = 2;
+
+/** Watches looked at, and dropped when lapsed, per call. */
+const WATCHES_SWEPT = 2;
 
 /** Executions that one page of a list looks at. */
 const MAX_LOOKED_AT = 10_000;
@@ -92,6 +97,8 @@ export interface StoreListener {
   onAppended(): void;
   /** Told while it is asked for. */
   onEnded(executionId: string): void;
+  /** The same of an execution whose streams have more, or of which an attempt ended. */
+  onFrames(executionId: string): void;
 }
 
 /** What is stored of the header and of the log beside its entries. */
@@ -149,6 +156,7 @@ export class IndexedStore implements Store {
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
       this.listener.onEnded(executionId);
+    if (this.partition.watches.size > 0 && endsAttempt(event)) this.tellFrames(executionId, event.at);
     if (removed) this.ids.remove(ID_ALONE, executionId);
     for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
     if (removed) this.partition.payloads.delete(executionId);
@@ -191,6 +199,26 @@ export class IndexedStore implements Store {
 
   appendFrame(frame: Append): void {
     append(this.partition.streams, frame);
+    const { streamId, counters } = frame;
+    if (this.partition.watches.size > 0) this.tellFrames(executionOfStream(streamId), counters.lastFrameAt);
+  }
+
+  watch(executionId: string, until: number): void {
+    const { watches } = this.partition;
+    // The map is in the order of the calls: those that lapsed come round, so they cannot pile up.
+    watches.delete(executionId);
+    let looked = 0;
+    for (const [other, otherUntil] of watches) {
+      if (looked++ === WATCHES_SWEPT) break;
+      watches.delete(other);
+      if (otherUntil > this.partition.header.time) watches.set(other, otherUntil);
+    }
+    watches.set(executionId, until);
+  }
+
+  private tellFrames(executionId: string, at: number): void {
+    const until = this.partition.watches.get(executionId);
+    if (until !== undefined && until > at) this.listener.onFrames(executionId);
   }
 
   keepPayload({ bytes, ...of }: SignalPayload): void {

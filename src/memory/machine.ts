@@ -24,9 +24,10 @@ import type {
   Backend,
   CommandResult,
   ListLanesPage,
+  StreamNotice,
   VerifyReport,
 } from '../backend.js';
-import { issued, parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
@@ -92,6 +93,7 @@ export class Machine {
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
       onAppended: () => this.announcer.tellAppended(partition),
       onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),
+      onFrames: (executionId) => this.announcer.tellFrames(executionId),
     });
     return store;
   }
@@ -174,6 +176,11 @@ export class Machine {
     return this.announcer.add(kind, listener);
   }
 
+  onFrames(executionId: string, listener: (notice: StreamNotice) => void): () => void {
+    this.store(partitionOfWatched(executionId, this.label));
+    return this.announcer.addForFrames(executionId, listener);
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -227,6 +234,7 @@ export function backendOf(
     serverTime: async () => machine.serverTime(),
     onWake: async (...args: Parameters<Backend['onWake']>) => machine.onWake(...args),
     onAnnouncement: async (...args: Parameters<Backend['onAnnouncement']>) => machine.onAnnouncement(...args),
+    onFrames: async (...args: Parameters<Backend['onFrames']>) => machine.onFrames(...args),
     ...(onNotice === undefined ? {} : { onNotice }),
     close,
     [Symbol.asyncDispose]: close,

@@ -183,7 +183,7 @@ class PartitionReader {
     else if (name === KEYS.timers) this.timers = await this.readTimers(key);
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
-    else if (name === KEYS.tagged) return;
+    else if (name === KEYS.tagged || name.startsWith(KEYS.watch)) return;
     else if (name === KEYS.kids) this.kids = await client.hgetall(key);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
     else if (name === KEYS.readers) this.readers = readersOf(new Map(Object.entries(await client.hgetall(key))));
@@ -384,8 +384,9 @@ function keptIn(members: readonly string[], known: ReadonlyMap<string, ReadonlyE
 }
 
 function noticesOf(marks: string): Notices {
-  const [, watched, endsUntil] = /^(w?)(\d*)$/.exec(marks) ?? [];
-  return { appends: watched === 'w', endsUntil: endsUntil ? Number(endsUntil) : undefined };
+  const [, watched, endsUntil, streamsUntil] = /^(w?)(\d*)s?(\d*)$/.exec(marks) ?? [];
+  const until = (text: string | undefined): number | undefined => (text ? Number(text) : undefined);
+  return { appends: watched === 'w', endsUntil: until(endsUntil), streamsUntil: until(streamsUntil) };
 }
 
 function difference(a: readonly string[], b: readonly string[]): string[] {

@@ -1,8 +1,12 @@
 /** Conformance of streams: frames, the rolling summary, what ends of attempts do. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tailStream, type TailPage } from '../streaming/tails.js';
 import { create, fenceOf, take, type ConformanceScenario } from './conformance-steps.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** Lets tails come to wait. */
+const settled = (): Promise<void> => sleep(30);
 const textOf = (payload: Uint8Array): string => new TextDecoder().decode(payload);
 
 export const streamScenarios: readonly ConformanceScenario[] = [
@@ -37,6 +41,39 @@ export const streamScenarios: readonly ConformanceScenario[] = [
       const closed = await backend.readStream({ executionId, attemptIndex });
       assert.deepEqual([closed.isClosed, closed.closedReason], [true, 'attempt_success']);
       await assert.rejects(backend.appendFrame({ ...owner, payload: bytes('late') }), { code: 'stream_closed' });
+    },
+  },
+  {
+    name: 'a tail waits for frames, for those that it wants to see, and for the end of the attempt',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const place = { executionId, attemptIndex, blockMs: 20_000 };
+      const textsOf = ({ frames }: TailPage): string[] => frames.map(({ payload }) => textOf(payload));
+      assert.deepEqual(textsOf(await tailStream(backend, { ...place, blockMs: 0 })), []);
+      const [first, durable] = [
+        tailStream(backend, place),
+        tailStream(backend, { ...place, visibility: 'exclude_best_effort' }),
+      ];
+      await settled();
+      await backend.appendFrame({ ...owner, payload: bytes('soon gone'), bestEffort: { ttlMs: 60_000 } });
+      const seen = await first;
+      assert.deepEqual(textsOf(seen), ['soon gone']);
+      const second = tailStream(backend, { ...place, after: seen.nextCursor });
+      await backend.appendFrame({ ...owner, payload: bytes('kept') });
+      assert.deepEqual(textsOf(await durable), ['kept']);
+      const last = await second;
+      assert.deepEqual(textsOf(last), ['kept']);
+      const end = tailStream(backend, { ...place, after: last.nextCursor });
+      await settled();
+      await backend.completeExecution({ executionId, fence: owner.fence });
+      const { isClosed, closedReason, nextCursor, isEnded } = await end;
+      assert.deepEqual([isClosed, closedReason, nextCursor, isEnded], [true, 'attempt_success', last.nextCursor, true]);
+      // What is closed is answered at once; so is what another reader left behind.
+      assert.deepEqual(textsOf(await tailStream(backend, { ...place, limit: 1 })), ['soon gone']);
     },
   },
   {

@@ -14,8 +14,8 @@ import {
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type LibraryKind } from '../../lua/library.js';
-import type { Backend, CommandResult, ListLanesPage, VerifyReport } from '../backend.js';
-import { issued, parseBatch, parseCommand, parseQuery } from '../boundary.js';
+import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend.js';
+import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
@@ -238,6 +238,11 @@ export class ValkeyBackend {
     return this.connection.wakes.addForAnnouncements(...args);
   }
 
+  async onFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void> {
+    this.checked(partitionOfWatched(executionId, this.label));
+    return this.connection.wakes.addForFrames(executionId, listener);
+  }
+
   /** The error of the interface for whatever a call met. */
   faultOf(error: unknown): EngineError {
     return this.attempts.faultOf(error);
@@ -391,6 +396,7 @@ export function asBackend(engine: ValkeyBackend): Backend {
     serverTime: () => engine.serverTime(),
     onWake: (...args: Parameters<Backend['onWake']>) => engine.onWake(...args),
     onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => engine.onAnnouncement(...args),
+    onFrames: (...args: Parameters<Backend['onFrames']>) => engine.onFrames(...args),
     onNotice: (listener: (notice: EngineError) => void) => engine.onNotice(listener),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),

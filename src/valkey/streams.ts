@@ -13,6 +13,7 @@ import {
 } from '../../model/stream/contents.js';
 import { positionOf, textOfPosition } from '../../model/stream/cursor.js';
 import { streamIdOf, type ReadonlyStream } from '../../model/stream/facts.js';
+import { firstOf } from '../../model/stream/reads.js';
 import type { Rate } from '../../model/stream/retention.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { lifeOf, RECORD_KINDS } from './record.js';
@@ -97,8 +98,8 @@ const streamIn = (id: string, core: ReadonlyMap<string, string>): ReadonlyStream
 
 /** How `readStream` is answered. */
 export const streamFrames: Fetch<ParsedArgsOf<'readStream'>> = {
-  request({ executionId, attemptIndex, from, to, limit, visibility }) {
-    const [first, last] = [textOfPosition(positionOf(from, 'from')), textOfPosition(positionOf(to, 'to'))];
+  request({ executionId, attemptIndex, from, after, to, limit, visibility }) {
+    const [first, last] = [textOfPosition(firstOf({ from, after })), textOfPosition(positionOf(to, 'to'))];
     const wanted = [String(limit + 1), visibility === 'all' ? '1' : ''];
     return ['read_stream', memberOf(executionId), String(attemptIndex), first, last, ...wanted];
   },

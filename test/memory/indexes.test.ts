@@ -170,7 +170,13 @@ describe('the indexes of a partition in memory', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const settings = { retentionMs: RETENTION_MS };
-        const indexed = new IndexedStore(EVERYTHING, { onHead() {}, onTimer() {}, onAppended() {}, onEnded() {} });
+        const indexed = new IndexedStore(EVERYTHING, {
+          onHead() {},
+          onTimer() {},
+          onAppended() {},
+          onEnded() {},
+          onFrames() {},
+        });
         const spec = new SpecMachine(settings);
         let now = START;
         let minted = 0;

@@ -3,7 +3,7 @@ import { Valkey } from 'iovalkey';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plain } from '../../fuzz/plain.js';
-import type { Announcement, AnnouncementKind, Backend, Wake } from '../../src/backend.js';
+import type { Announcement, AnnouncementKind, Backend, StreamNotice, Wake } from '../../src/backend.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
 
@@ -166,6 +166,53 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     engine.setTime(engine.now() + 400);
     await backend.execute([cancellation(third)]);
     expect(await heard()).toEqual([]);
+  });
+
+  it('streams of an execution say that they have more, and that an attempt ended, while they are watched', async () => {
+    const { backend } = engine;
+    const owned = async () => {
+      const { executionId } = (await backend.createExecution(creation(engine, { laneId: 'frames' }))) as {
+        executionId: string;
+      };
+      const claimed = await backend.claimForWorker(claim(engine, 1, { laneId: 'frames' }));
+      const [work] = claimed.kind === 'claimed' ? claimed.executions : [];
+      const { leaseId, leaseEpoch, attemptId } = work as NonNullable<typeof work>;
+      return { executionId, fence: { leaseId, leaseEpoch, attemptId } };
+    };
+    const [one, other] = [await owned(), await owned()];
+    const heard: StreamNotice[] = [];
+    await backend.onFrames(one.executionId, (notice) => heard.push(notice));
+    await backend.onFrames(other.executionId, (notice) => heard.push(notice));
+    const said = async () => {
+      await sleep(60);
+      return heard.splice(0);
+    };
+    const append = (owner: typeof one) =>
+      backend.appendFrame({ ...owner, attemptIndex: 0, payload: new Uint8Array(3) });
+    const notice = { kind: 'frames', executionId: one.executionId };
+    await append(one);
+    expect(await said()).toEqual([]);
+    await backend.watchStream({ executionId: one.executionId, ttlMs: 500 });
+    // Those of one call are told together, and nothing of an execution that nobody watches.
+    await Promise.all([append(one), append(one), append(other)]);
+    expect(await said()).toEqual([notice]);
+    await append(other);
+    expect(await said()).toEqual([]);
+    engine.setTime(engine.now() + 500);
+    await append(one);
+    expect(await said()).toEqual([]);
+    await backend.watchStream({ executionId: one.executionId, ttlMs: 500 });
+    await backend.watchStream({ executionId: other.executionId, ttlMs: 500 });
+    await backend.completeExecution(one);
+    expect(await said()).toEqual([notice]);
+    await backend.failExecution({ ...other, failureReason: 'r' });
+    expect(await said()).toEqual([{ kind: 'frames', executionId: other.executionId }]);
+    // An attempt without a stream ends, too.
+    const quiet = await owned();
+    await backend.onFrames(quiet.executionId, (notice) => heard.push(notice));
+    await backend.watchStream({ executionId: quiet.executionId, ttlMs: 500 });
+    await backend.completeExecution(quiet);
+    expect(await said()).toEqual([{ kind: 'frames', executionId: quiet.executionId }]);
   });
 
   it('every timer that becomes the first is told', async () => {

@@ -30,6 +30,11 @@ export function parseWake(
 ): Heard | undefined {
   if (!channel.startsWith(prefix) || message.length > MAX_LENGTH) return undefined;
   const name = channel.slice(prefix.length);
+  if (name.startsWith(CHANNELS.frames)) {
+    const executionId = name.slice(CHANNELS.frames.length);
+    if (message.includes('\t') || !executionId.startsWith(`${message}:`)) return undefined;
+    return framesOf(message, executionId.slice(message.length + 1), partitionCount);
+  }
   const [partition = '', second = '', ...others] = message.split('\t');
   if (!PARTITION_KEY_PATTERN.test(partition) || partitionIndexOf(partition) >= partitionCount) return undefined;
   if (name === CHANNELS.appended || name === CHANNELS.ended)
@@ -51,6 +56,11 @@ export function parseWake(
     priority: Number(second),
     requiredCapabilities,
   };
+}
+
+function framesOf(partition: string, member: string, partitionCount: number): Heard | undefined {
+  const isKnown = PARTITION_KEY_PATTERN.test(partition) && partitionIndexOf(partition) < partitionCount;
+  return isKnown && isShortId(member) ? { kind: 'frames', executionId: executionIdIn(partition, member) } : undefined;
 }
 
 function announced(name: Announcement['kind'], partition: string, ids: string): Announcement | undefined {

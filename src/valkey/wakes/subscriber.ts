@@ -9,7 +9,8 @@
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
-import type { AnnouncementKind, AnnouncementListener, Wake } from '../../backend.js';
+import { memberOf, partitionOfExecution } from '../../../model/ids.js';
+import type { AnnouncementKind, AnnouncementListener, StreamNotice, Wake } from '../../backend.js';
 import { told, WakeListeners, type Heard, type WakeListener } from '../../wake-listeners.js';
 import type { Deadlines } from '../connection/deadlines.js';
 import { CallTimeout, faultOf, isLasting } from '../connection/faults.js';
@@ -70,6 +71,12 @@ export class WakeSubscriber {
   /** The same for what partitions announce. */
   addForAnnouncements(kind: AnnouncementKind, listener: AnnouncementListener): Promise<() => void> {
     return this.listen([this.options.prefix + CHANNELS[kind]], listener);
+  }
+
+  /** The same for the streams of an execution. */
+  addForFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void> {
+    const name = `${partitionOfExecution(executionId)}:${memberOf(executionId)}`;
+    return this.listen([this.options.prefix + CHANNELS.frames + name], listener);
   }
 
   private async listen<Said extends Heard>(

@@ -1,0 +1,46 @@
+-- watch_stream: see model/stream/watch.ts. Until when an execution is watched stands under a key of its own, which the server
+-- collects. The header says until when any execution of the partition is: where none is, nobody looks for the keys.
+
+local function watch_key(call, id)
+  return call.base .. KEY.watch .. id
+end
+
+-- Until when the streams of an execution are watched; the empty text when they are not.
+local function watched_until(call, id)
+  local at = server.pcall('GET', watch_key(call, id))
+  return type(at) == 'string' and at or ''
+end
+
+local function watch_stream(call, id, until_ms)
+  local digits = ff.digits(until_ms)
+  ff.remember(watch_key(call, id), digits, digits)
+  if (call.streams_until or 0) < until_ms then
+    call.streams_until = until_ms
+    ff.mark(call)
+  end
+end
+
+function ff.decide.watch_stream(call, execution_id, ttl_ms)
+  if command('EXISTS', call.base .. execution_id) == 0 then return ff.reject('execution_not_found') end
+  local until_ms = call.now + ttl_ms
+  local known = watched_until(call, execution_id)
+  if known ~= '' and tonumber(known) >= until_ms then until_ms = tonumber(known) end
+  return KIND.watching, watch_stream, execution_id, until_ms
+end
+
+-- Notes that the streams of an execution have more, or that an attempt of it ended. Only where streams are watched.
+function ff.note_stream(call, id)
+  local told = call.told_streams or {}
+  call.told_streams = told
+  if told[id] ~= nil then return end
+  local at = watched_until(call, id)
+  told[id] = at ~= '' and not ff.has_come(call, at)
+end
+
+-- Once everything is written.
+function ff.announce_streams(call)
+  local partition = ff.partition(call)
+  for id, is_watched in pairs(call.told_streams) do
+    if is_watched then ff.publish(call, CHANNEL.frames .. partition .. ':' .. id, partition) end
+  end
+end
