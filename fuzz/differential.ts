@@ -9,10 +9,12 @@ import type { TestEngine } from '../src/testing/engine.js';
 import { EngineError, isRejectionCode } from '../model/errors.js';
 import type { Event, LoggedEvent } from '../model/events.js';
 import { fold } from '../model/evolve.js';
+import { partitionIn, type Family } from '../model/families.js';
 import { compareBytes, partitionKeyOf } from '../model/ids.js';
 import { encodeCursor } from '../model/partition/cursor.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 import {
+  partitionOfCommand,
   QUERIES,
   type AnyDecision,
   type Command,
@@ -25,7 +27,16 @@ import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';
 import { SpecMachine } from '../model/specification/machine.js';
-import { emptyState, type PartitionState } from '../model/state.js';
+import { ONE_OF_EACH } from '../model/partition.js';
+import {
+  emptyState,
+  ENTITY_KINDS,
+  entityNamed,
+  type EntityKind,
+  type Partition,
+  type PartitionState,
+  type Tables,
+} from '../model/state.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
 import { stateClassOf, type StateClass } from './state-class.js';
@@ -73,7 +84,16 @@ export interface RunOptions {
   readonly retentionMs?: number;
 }
 
+/** Where executions of runs live. */
 const PARTITION = partitionKeyOf(0);
+
+/** What the arena has: one partition of each family. */
+const ARENA: Readonly<Record<Family, string>> = {
+  flow: PARTITION,
+  budget: partitionIn('budget', 0),
+  quota: partitionIn('quota', 0),
+  worker: partitionIn('worker', 'n'),
+};
 
 /** Tags that the deployments of runs have indexed. */
 export const INDEXED_TAGS = ['team.name', 'z.a'] as const;
@@ -142,13 +162,19 @@ export async function runDifferential(
 
 class DifferentialRun {
   readonly steps: Step[] = [];
+  /** By partition. */
+  private readonly specs = new Map<string, SpecMachine>();
+  /** That of executions. */
   private readonly spec: SpecMachine;
+  /** Partitions that commands ran in: these are compared. */
+  private readonly used = new Set([PARTITION]);
   private readonly fences = new Map<string, FullFence[]>();
   private readonly created: string[] = [];
   private readonly recent: Command[] = [];
-  /** Where each subject's log was read to. */
+  /** Where each subject's log was read to, by partition. */
   private readonly cursors = new Map<string, string>();
-  private seen = 0;
+  /** Entries that were compared, by partition. */
+  private readonly seen = new Map<string, number>();
   private sinceCheckpoint = 0;
 
   constructor(
@@ -157,7 +183,11 @@ class DifferentialRun {
     private now: number,
     private readonly uuid: () => string,
   ) {
-    this.spec = new SpecMachine({ retentionMs: options.retentionMs ?? DEFAULTS.retentionMs });
+    for (const partition of Object.values(ARENA)) {
+      const settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs };
+      this.specs.set(partition, new SpecMachine(settings, partition));
+    }
+    this.spec = this.specOf(PARTITION);
     this.setTime(now);
   }
 
@@ -174,7 +204,7 @@ class DifferentialRun {
         await this.restart();
         break;
       case 'batch':
-        await this.command(action, resolve(this.world(), action), true);
+        for (const commands of byPartition(resolve(this.world(), action))) await this.command(action, commands, true);
         break;
       default:
         await this.command(action, resolve(this.world(), action), false);
@@ -193,13 +223,24 @@ class DifferentialRun {
     this.note('restart', 'started anew');
   }
 
+  private specOf(partition: string): SpecMachine {
+    const spec = this.specs.get(partition);
+    if (spec === undefined) throw new TypeError(`The arena has no partition ${partition}.`);
+    return spec;
+  }
+
   private world(): World {
     const executions = this.spec.partition.state.tables.execution;
     return {
       now: this.now,
       partition: PARTITION,
-      tables: this.spec.partition.state.tables,
-      header: this.spec.partition.header,
+      places: Object.values(ARENA),
+      // Of each kind, the table of its family; what lives in every family is that of executions here.
+      tables: Object.fromEntries(
+        ENTITY_KINDS.map((kind) => [kind, this.specOf(arenaOf(kind)).partition.state.tables[kind]]),
+      ) as unknown as Tables,
+      headerOf: (partition) => this.specOf(partition).partition.header,
+      readersOf: (partition) => [...this.specOf(partition).partition.state.tables.reader.keys()],
       executions: this.created.flatMap((id) => executions.get(id) ?? []),
       fences: this.fences,
       recent: this.recent,
@@ -215,11 +256,14 @@ class DifferentialRun {
   /** Runs commands everywhere: one by one, or as one batch. */
   private async command(action: Action, commands: readonly Command[], asBatch: boolean): Promise<void> {
     if (commands.length === 0) return;
+    const partition = partitionOf(commands[0] as Command);
+    const spec = this.specOf(partition);
+    this.used.add(partition);
     const expected = commands.map((command) => {
       const before = this.classOf(command);
       const classes = command.name === 'claimForWorker' ? this.classes() : undefined;
-      const logged = this.spec.partition.log.length;
-      const decision = this.spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
+      const logged = spec.partition.log.length;
+      const decision = spec.run(parseCommand(command.name, command.args, 'memory'), this.now);
       this.remember(command, decision);
       this.steps.push({
         at: this.now,
@@ -228,24 +272,25 @@ class DifferentialRun {
         situation: before,
         result: decision.ok ? decision.outcome.kind : decision.code,
         decision,
-        events: this.spec.partition.log.slice(logged).map(({ event }) => event as Event),
+        events: spec.partition.log.slice(logged).map(({ event }) => event as Event),
         taken: classes === undefined ? [] : takenBy(decision).map((id) => [id, classes.get(id) ?? 'none'] as const),
       });
       return plain(visible(decision));
     });
-    const logged = this.spec.partition.log.slice(this.seen);
+    const seen = this.seen.get(partition) ?? 0;
+    const logged = spec.partition.log.slice(seen);
     await this.onEach(async (subject) => {
       // Both are sent at once and run in this order: one connection, one round trip.
       const [got, entries] = await Promise.all([
         asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command),
-        this.newEvents(subject),
+        this.newEvents(subject, partition),
       ]);
       got.forEach((result, i) =>
         this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)),
       );
       this.expectEqual(subject, 'the events', plain(inAnyPurgeOrder(logged)), plain(inAnyPurgeOrder(entries)));
     });
-    this.seen += logged.length;
+    this.seen.set(partition, seen + logged.length);
   }
 
   private async runOne({ engine }: Subject, { name, args }: Command): Promise<unknown[]> {
@@ -265,12 +310,16 @@ class DifferentialRun {
       ...readsOf(world, { executionId: chosenId(world, pick), index: pick.index, limit }),
       ['listExecutions', { partition: PARTITION, limit }],
       ['listExecutions', { partition: PARTITION, limit, cursor }],
-      ['readLog', { partition: PARTITION, after: this.cursorAt(pick.index), limit: Math.max(1, limit) }],
+      ...[...this.used].map((partition) => {
+        const after = this.cursorAt(partition, pick.index);
+        return ['readLog', { partition, after, limit: Math.max(1, limit) }] as const;
+      }),
     ];
     for (const [name, args] of queries) {
       const declaration = QUERIES[name];
       const parsed = declaration.args.parse(args);
-      const decision = declaration.read(this.spec.view, parsed as never, {
+      const spec = this.specOf(declaration.partition(parsed as never, ONE_OF_EACH));
+      const decision = declaration.read(spec.view, parsed as never, {
         now: this.now,
         settings: { retentionMs: 0 },
       }) as AnyDecision;
@@ -284,20 +333,21 @@ class DifferentialRun {
   }
 
   /** Log entries that the specification has not been compared with yet. */
-  private async newEvents(subject: Subject): Promise<readonly LoggedEvent[]> {
-    const after = this.cursors.get(subject.name);
+  private async newEvents(subject: Subject, partition: string): Promise<readonly LoggedEvent[]> {
+    const place = `${subject.name} ${partition}`;
+    const after = this.cursors.get(place);
     const { events, next } = await subject.engine.backend.readLog({
-      partition: PARTITION,
+      partition,
       after,
       limit: LIMITS.maxPageSize,
     });
-    this.cursors.set(subject.name, next);
+    this.cursors.set(place, next);
     return events;
   }
 
   /** A cursor as the specification would have given it: of an entry, or past the end. */
-  private cursorAt(sequence: number): string {
-    const { log, header } = this.spec.partition;
+  private cursorAt(partition: string, sequence: number): string {
+    const { log, header } = this.specOf(partition).partition;
     const time = log[sequence - 1]?.event.at ?? 0;
     return encodeCursor({ generation: header.generation, sequence, time });
   }
@@ -309,25 +359,30 @@ class DifferentialRun {
 
   private async checkpoint(): Promise<void> {
     this.sinceCheckpoint = 0;
-    const expected = plain(canonicalByDefinition(this.spec.partition, this.now, INDEXED_TAGS)) as Record<
-      string,
-      unknown
-    >;
-    for (const broken of violations(this.spec.partition.state, this.spec.partition.log as LoggedEvent[], this.now)) {
+    for (const partition of this.used) await this.compareState(partition, this.specOf(partition).partition);
+  }
+
+  private async compareState(name: string, partition: Partition): Promise<void> {
+    const expected = plain(canonicalByDefinition(partition, this.now, INDEXED_TAGS)) as Record<string, unknown>;
+    for (const broken of violations(partition.state, partition.log, this.now)) {
       throw new Divergence('the specification', `invariant "${broken.name}"`, 'to hold', broken.because, this.steps);
     }
     await this.onEach(async (subject) => {
-      const got = plain(await subject.engine.canonicalState(PARTITION)) as Record<string, unknown>;
+      const got = plain(await subject.engine.canonicalState(name)) as Record<string, unknown>;
       for (const part of Object.keys(expected))
-        this.expectEqual(subject, `the stored ${part}`, expected[part], got[part]);
+        this.expectEqual(subject, `the stored ${part} of ${name}`, expected[part], got[part]);
     });
   }
 
   /** The log of a backend, read back and folded, is its state: by recipes in place and by immer alike. */
   private async compareReplay(): Promise<void> {
-    const expected = plain(tablesOf(this.spec.partition.state));
+    for (const partition of this.used) await this.compareReplayOf(partition);
+  }
+
+  private async compareReplayOf(partition: string): Promise<void> {
+    const expected = plain(tablesOf(this.specOf(partition).partition.state));
     await this.onEach(async (subject) => {
-      const log = await wholeLog(subject.engine, PARTITION);
+      const log = await wholeLog(subject.engine, partition);
       const inPlace = emptyState();
       for (const { event } of log) fold(inPlace, event);
       this.expectEqual(subject, 'the state that its log folds to', expected, plain(tablesOf(inPlace)));
@@ -374,6 +429,27 @@ class DifferentialRun {
   private expectEqual(subject: Subject, what: string, expected: unknown, got: unknown): void {
     if (!isDeepStrictEqual(expected, got)) throw new Divergence(subject.name, what, expected, got, this.steps);
   }
+}
+
+/** Where entities of a kind are, in the arena. */
+function arenaOf(kind: EntityKind): string {
+  const { family = 'flow' } = entityNamed(kind);
+  return ARENA[family === 'any' ? 'flow' : family];
+}
+
+const partitionOf = ({ name, args }: Command): string =>
+  partitionOfCommand(parseCommand(name, args, 'memory'), ONE_OF_EACH);
+
+/** Commands that can be one batch: as long as they stay in one partition. */
+function byPartition(commands: readonly Command[]): readonly (readonly Command[])[] {
+  const runs: { readonly partition: string; readonly commands: Command[] }[] = [];
+  for (const command of commands) {
+    const partition = partitionOf(command);
+    const last = runs.at(-1);
+    if (last?.partition === partition) last.commands.push(command);
+    else runs.push({ partition, commands: [command] });
+  }
+  return runs.map((run) => run.commands);
 }
 
 /** What a worker owns by an answer. */

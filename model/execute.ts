@@ -6,7 +6,7 @@
 import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
-import { operationNamed, partitionOfCommand, type AnyDecision, type ParsedCommand } from './machine.js';
+import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
 import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import { closedBy, removedBefore } from './stream/closing.js';
@@ -15,6 +15,8 @@ import type { SignalPayload } from './suspension/payloads.js';
 import type { View } from './view.js';
 
 export interface Store {
+  /** The partition whose store it is. */
+  readonly partitionKey: string;
   readonly view: View;
   /** Appends the event to the log and applies it to the state. */
   record(event: Event): void;
@@ -52,7 +54,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   const [first] = decision.events;
   if (first !== undefined) {
     const { time } = store.view.log.header;
-    if (time > first.at) store.record(steppedBack(command, time, first.at));
+    if (time > first.at) store.record(steppedBack(store.partitionKey, time, first.at));
     for (const event of decision.events) recordWithConsequences(store, event);
     for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
       const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
@@ -76,6 +78,6 @@ function recordWithConsequences(store: Store, event: Event): void {
   for (const consequence of later) store.record(consequence);
 }
 
-function steppedBack(command: ParsedCommand, from: number, to: number): Event {
-  return { type: 'clock_stepped_back', partition: partitionOfCommand(command), at: to, from, to };
+function steppedBack(partition: string, from: number, to: number): Event {
+  return { type: 'clock_stepped_back', partition, at: to, from, to };
 }

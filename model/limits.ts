@@ -114,6 +114,8 @@ export const DEFAULTS = {
   streamMaxBytes: 64 * 1024 * 1024,
   /** Partitions of a deployment, see docs/benchmarks.md. */
   partitionCount: 16,
+  /** Partitions of budgets, and of quota policies. */
+  meterPartitionCount: 16,
   /** Length of a lease: how soon the work of a worker that died is taken over (ruling 51). */
   leaseTtlMs: 10_000,
   /** For how long a grant can be used, ms (spec 05 section 8.1). */

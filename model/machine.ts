@@ -4,6 +4,7 @@ import type { Accepted, Decision, Operation, Query } from './core/operation.js';
 import { blockExecutionForAdmission, blockRoute, unblockExecution } from './execution/block.js';
 import { cancelExecution } from './execution/cancel.js';
 import { completeExecution } from './execution/complete.js';
+import type { FamilyCounts } from './families.js';
 import { createExecution } from './execution/create.js';
 import { delayExecution } from './execution/delay.js';
 import { expireExecution } from './execution/expire.js';
@@ -167,6 +168,6 @@ export function queryNamed(name: QueryName): Query {
 }
 
 /** The partition in which a command runs. */
-export function partitionOfCommand(command: ParsedCommand): string {
-  return operationNamed(command.name).partition(command.args as never);
+export function partitionOfCommand(command: ParsedCommand, counts: FamilyCounts): string {
+  return operationNamed(command.name).partition(command.args as never, counts);
 }

@@ -16,8 +16,18 @@ export const partitionConfig = z.object({
    * one partition, so that its order is total. Keyed executions go where their key points to, in both.
    */
   placement: z.enum(['spread', 'lane']).default('spread'),
+  /** Partitions of budgets. They cost nothing while there are none. */
+  budgets: integer(1, LIMITS.maxPartitions).default(DEFAULTS.meterPartitionCount),
+  /** Partitions of quota policies; likewise. */
+  quotas: integer(1, LIMITS.maxPartitions).default(DEFAULTS.meterPartitionCount),
 });
 export type PartitionConfig = z.output<typeof partitionConfig>;
+
+/** What is settled once and for all, by its name in the record. */
+export const PARTITION_SETTINGS = Object.keys(partitionConfig.shape) as readonly (keyof PartitionConfig)[];
+
+/** A store in one process has one partition of each family unless told otherwise. */
+export const ONE_OF_EACH = { count: 1, budgets: 1, quotas: 1 } as const;
 
 /** The configuration that a caller asks for. @throws EngineError `invalid_input` */
 export function parsePartitionConfig(wanted: unknown): PartitionConfig {
@@ -41,7 +51,10 @@ export interface Placed {
  * The partition that a new standalone execution has to go to, or undefined when it may go to any. A key decides before
  * everything else, so that a retry meets its first try.
  */
-export function placementOf(config: PartitionConfig, execution: Placed): number | undefined {
+export function placementOf(
+  config: Pick<PartitionConfig, 'count' | 'placement'>,
+  execution: Placed,
+): number | undefined {
   if (execution.idempotencyKey)
     return partitionOfText(`${execution.namespace}:${execution.idempotencyKey}`, config.count);
   return config.placement === 'lane' ? partitionOfText(execution.laneId, config.count) : undefined;

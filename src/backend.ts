@@ -167,6 +167,12 @@ export interface Backend extends OperationMethods, QueryMethods {
    */
   configureDeployment(changes: GivenSettings): Promise<DeploymentSettings>;
   /**
+   * The partitions in which something can be due, as far as this process knows: all of executions and flows, those of
+   * families that the deployment uses (budgets, quota policies), and of workers those of the namespaces that this process
+   * writes to. The same array until there are more.
+   */
+  partitionsInUse(): readonly string[];
+  /**
    * Carries out commands of one partition in order, each with its own answer, in one atomic step and one round
    * trip. Commands that others send at the same moment can share the step, and run between these. @throws EngineError `invalid_input` before anything ran when a command is malformed, the batch is empty,
    * too long, or spans partitions.

@@ -5,6 +5,8 @@
 import type { z } from 'zod';
 import { validator } from '../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../model/errors.js';
+import type { FamilyCounts } from '../model/families.js';
+import { partitionOfExecution } from '../model/ids.js';
 import { decodeHandle, type BackendLabel } from '../model/handle.js';
 import { LIMITS } from '../model/limits.js';
 import {
@@ -52,11 +54,11 @@ export function parseQuery<Name extends QueryName>(
 
 /** The partition of an execution whose streams are to be listened to. @throws EngineError `invalid_input` */
 export function partitionOfWatched(executionId: string, label: BackendLabel): string {
-  return QUERIES.readExecutionState.partition(parseQuery('readExecutionState', { executionId }, label));
+  return partitionOfExecution(parseQuery('readExecutionState', { executionId }, label).executionId);
 }
 
 /** A batch, validated whole before any of it runs. */
-export function parseBatch(commands: readonly Command[], label: BackendLabel): ParsedCommand[] {
+export function parseBatch(commands: readonly Command[], label: BackendLabel, counts: FamilyCounts): ParsedCommand[] {
   if (!Array.isArray(commands) || commands.length === 0 || commands.length > LIMITS.maxBatchCommands) {
     throw new EngineError('invalid_input', `commands: must be 1 to ${LIMITS.maxBatchCommands} commands.`);
   }
@@ -66,8 +68,8 @@ export function parseBatch(commands: readonly Command[], label: BackendLabel): P
     }
     return parseCommand(command.name, command.args, label);
   });
-  const partition = partitionOfCommand(parsed[0] as ParsedCommand);
-  if (parsed.some((command) => partitionOfCommand(command) !== partition)) {
+  const partition = partitionOfCommand(parsed[0] as ParsedCommand, counts);
+  if (parsed.some((command) => partitionOfCommand(command, counts) !== partition)) {
     throw new EngineError('invalid_input', 'commands: all commands of a batch must run in one partition.');
   }
   return parsed;

@@ -1,5 +1,5 @@
 /** Listing lanes: every partition knows its own; a page merges them. */
-import { partitionKey } from '../model/core/fields.js';
+import { anyPartitionKey } from '../model/core/fields.js';
 import { EngineError } from '../model/errors.js';
 import { compareBytes } from '../model/ids.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
@@ -28,10 +28,14 @@ export function parseLanesPage(page: unknown): LanesPage {
 /** The partition that is the one argument of a call. @throws EngineError `invalid_input` */
 export function parsePartitionArgs(name: string, args: unknown): string {
   const partition = (args as { partition?: unknown } | null | undefined)?.partition;
-  if (partitionKey.safeParse(partition).success) return partition as string;
-  throw new EngineError('invalid_input', `${name}: partition: must look like "{fp:<partition>}".`, {
-    detail: { field: 'partition' },
-  });
+  if (anyPartitionKey.safeParse(partition).success) return partition as string;
+  throw new EngineError(
+    'invalid_input',
+    `${name}: partition: must look like "{fp:<partition>}", or be one of another family.`,
+    {
+      detail: { field: 'partition' },
+    },
+  );
 }
 
 /** One page of lanes, merged from what the partitions know. */

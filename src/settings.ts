@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { durationMs, integer, tagKey } from '../model/core/fields.js';
 import { EngineError } from '../model/errors.js';
+import { NOTED_FAMILIES, type Family } from '../model/families.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 
 const shared = {
@@ -36,6 +37,8 @@ export interface SharedSettings {
 export interface DeploymentSettings extends SharedSettings {
   /** 1 at first boot; raised by every change. */
   readonly version: number;
+  /** Families of partitions that are in use besides executions and flows; they only become more. */
+  readonly families: readonly Family[];
 }
 
 export interface BackendSettings extends SharedSettings {
@@ -73,6 +76,10 @@ export function parseSettings(
 export function parseSharedSettings(given: unknown): SharedSettings {
   return checked(sharedSettings.safeParse(given));
 }
+
+/** The families that a record names as in use; what this process does not know is left out. */
+export const familiesIn = (named: unknown): readonly Family[] =>
+  Array.isArray(named) ? NOTED_FAMILIES.filter((family) => named.includes(family)) : [];
 
 /** Settings after a change. @throws EngineError `invalid_input` for a name that is no setting, or a value that cannot be */
 export function changedSettings(now: SharedSettings, changes: GivenSettings): SharedSettings {

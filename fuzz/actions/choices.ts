@@ -124,5 +124,7 @@ export const owner: fc.Arbitrary<Owner> = fc.record({
 export const seldom = <Value>(arbitrary: fc.Arbitrary<Value>, oneIn: number): fc.Arbitrary<Value | null> =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
 
+/** Where what can run in any partition runs: mostly where executions are. */
+export const on = fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 2, 3);
 export const ttlMs = fc.constantFrom(1_000, 1_000, 1_001, 3_000);
 export const unit = fc.option(fc.constantFrom(0, 0.25, 1 / 3, 1));

@@ -1,39 +1,51 @@
 /** How random runs call the operations of `model/partition` and `model/reader`. */
 import fc from 'fast-check';
 import { encodeCursor } from '../../model/partition/cursor.js';
+import { on } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import { placeOf } from './world.js';
+
+/** Which partition; that of executions when absent. */
+interface On {
+  readonly on?: number;
+}
 
 export const partitionActions = {
-  watch_log: generator({
+  watch_log: generator<{ ahead: number } & On>({
     weight: 3,
     // The end as it is, and beside it: one entry back, or where it may be once a call before this one in a batch has run.
-    choices: { ahead: fc.constantFrom(0, 0, 0, -1, 1) },
-    resolve({ partition, header, now }, { ahead }) {
-      const { generation, sequence, time } = header;
+    choices: { ahead: fc.constantFrom(0, 0, 0, -1, 1), on },
+    resolve(world, { ahead, on }) {
+      const { now } = world;
+      const partition = placeOf(world, on);
+      const { generation, sequence, time } = world.headerOf(partition);
       const position = { generation, sequence: Math.max(0, sequence + ahead), time: ahead > 0 ? now : time };
       return [{ name: 'watchLog', args: { partition, after: encodeCursor(position) } }];
     },
   }),
-  commit: generator({
+  commit: generator<{ reader: number; back: number; log: 'this' | 'other' } & On>({
     weight: 3,
     choices: {
       reader: fc.nat(2),
       back: fc.constantFrom(0, 0, 1, 3, 100, -1),
       log: fc.constantFrom('this', 'this', 'this', 'this', 'other'),
+      on,
     },
-    resolve({ partition, header }, { reader, back, log }) {
+    resolve(world, { reader, back, log, on }) {
+      const partition = placeOf(world, on);
+      const header = world.headerOf(partition);
       const sequence = Math.max(0, header.sequence - back);
       const generation = log === 'other' ? 'other' : sequence === 0 && back > 3 ? '' : header.generation;
       const position = encodeCursor({ generation, sequence, time: header.time });
       return [{ name: 'commitReader', args: { partition, readerId: `reader-${reader}`, position } }];
     },
   }),
-  forget: generator({
+  forget: generator<{ reader: number } & On>({
     weight: 2,
-    choices: { reader: fc.nat(3) },
-    resolve({ partition, tables }, { reader }) {
-      const known = [...tables.reader.keys()];
-      const readerId = known[reader] ?? `reader-${reader}`;
+    choices: { reader: fc.nat(3), on },
+    resolve(world, { reader, on }) {
+      const partition = placeOf(world, on);
+      const readerId = world.readersOf(partition)[reader] ?? `reader-${reader}`;
       return [{ name: 'forgetReader', args: { partition, readerId } }];
     },
   }),
@@ -44,4 +56,4 @@ export const partitionActions = {
   }),
 };
 
-export const partitionReads: Reads = ({ partition }) => [['listReaders', { partition }]];
+export const partitionReads: Reads = ({ places }) => places.map((partition) => ['listReaders', { partition }] as const);

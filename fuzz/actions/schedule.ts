@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
-import { CAPABILITY_SETS, KINDS, LANES, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
+import { CAPABILITY_SETS, KINDS, LANES, on, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { CATEGORIES } from './policies.js';
-import { choose, chosenId } from './world.js';
+import { choose, chosenId, placeOf } from './world.js';
 
 /** The kinds that a claim names: one that it wants to take is always among them. */
 function kindsOf(chosen: readonly number[] | null, wanted: ReadonlyExecution | undefined): string[] | undefined {
@@ -27,6 +27,14 @@ interface Claim {
   readonly minPriority?: number | null;
   /** Kinds that it takes; any when null. */
   readonly kinds: readonly number[] | null;
+}
+
+interface Due {
+  readonly limit: number;
+  readonly loop: number;
+  readonly jitter: number | null;
+  /** Which partition; that of executions when absent. */
+  readonly on?: number;
 }
 
 export const scheduleActions = {
@@ -79,10 +87,12 @@ export const scheduleActions = {
       { name: 'dropQuarantined', args: { partition: world.partition, name: `execution:${chosenId(world, pick)}` } },
     ],
   }),
-  due: generator({
+  due: generator<Due>({
     weight: 4,
-    choices: { limit: fc.constantFrom(1, 2, 100), loop: fc.nat(1), jitter: unit },
-    resolve({ executions, now, partition }, { limit, loop, jitter }) {
+    choices: { limit: fc.constantFrom(1, 2, 100), loop: fc.nat(1), jitter: unit, on },
+    resolve(world, { limit, loop, jitter, on }) {
+      const { executions, now } = world;
+      const partition = placeOf(world, on);
       // Which of one slot's executions goes first is free: all that are due go at once. What comes before this in a batch
       // may be the last that is due: few at once only where nothing can be purged.
       const purges = executions.some(({ situation, dueAt }) => isTerminal(situation) && (dueAt ?? Infinity) <= now);
@@ -112,9 +122,9 @@ export const scheduleReads: Reads = (world, choices) => [
   ...listReads(world, choices),
 ];
 
-const partitionReads: Reads = ({ partition }, { index, limit }) => [
+const partitionReads: Reads = ({ partition, places }, { index, limit }) => [
+  ...places.map((place) => ['listQuarantined', { partition: place }] as const),
   ['listPartitionLanes', { partition }],
-  ['listQuarantined', { partition }],
   ['readCounts', { partition, limit, cursor: index % 2 === 0 ? undefined : LANES[0] }],
   ['listQueueHeads', { partition, laneIds: [...LANES] }],
 ];

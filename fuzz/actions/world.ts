@@ -14,7 +14,7 @@ import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import type { Command } from '../../model/machine.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import type { Header, Tables } from '../../model/state.js';
+import { ENTITY_KINDS, entityNamed, type Header, type Tables } from '../../model/state.js';
 import type { Among, Moment, Owner, Pick } from './choices.js';
 
 /** What a resolution may look at. */
@@ -22,7 +22,11 @@ export interface World {
   readonly now: number;
   readonly partition: string;
   readonly tables: Readonly<Tables>;
-  readonly header: Readonly<Header>;
+  /** One partition of each family, that of executions first. */
+  readonly places: readonly string[];
+  headerOf(partition: string): Readonly<Header>;
+  /** Ids of the readers of a partition. */
+  readersOf(partition: string): readonly string[];
   /** In the order of their creation. */
   readonly executions: readonly ReadonlyExecution[];
   /** Every fence that a claim gave out, oldest first. */
@@ -58,6 +62,10 @@ export function chosenId(world: World, pick: Pick): string {
   return choose(world, pick)?.executionId ?? `${world.partition}:00000000-0000-4000-a000-00000000000${pick.index}`;
 }
 
+/** A partition: mostly that of executions. What was kept before there were others names none. */
+export const placeOf = ({ partition, places }: World, on: number | undefined): string =>
+  places[(on ?? 0) % places.length] ?? partition;
+
 /** Every time at which something changes by itself, ascending. */
 function momentsOf(world: World): number[] {
   const times = world.executions.flatMap((execution) => [
@@ -66,7 +74,12 @@ function momentsOf(world: World): number[] {
     nextTimerAt(execution) ?? 0,
     execution.executionDeadlineAt ?? 0,
   ]);
-  times.push(world.header.notices.endsUntil ?? 0);
+  for (const kind of ENTITY_KINDS) {
+    const { timerOf } = entityNamed(kind);
+    if (timerOf === undefined) continue;
+    for (const entity of world.tables[kind].values()) times.push(timerOf(entity as never) ?? 0);
+  }
+  times.push(world.headerOf(world.partition).notices.endsUntil ?? 0);
   return [...new Set(times)].filter((at) => at > world.now - 1_000).sort((a, b) => a - b);
 }
 

@@ -76,7 +76,7 @@ class Auditor implements Audit {
   constructor(private readonly options: AuditOptions) {
     const byPartition = new Map<string, Deed[]>();
     for (const deed of deedsOf(options.calls)) {
-      const partition = partitionOfCommand(deed.command);
+      const partition = partitionOfCommand(deed.command, options.backend.partitions);
       const deeds = byPartition.get(partition);
       if (deeds === undefined) byPartition.set(partition, [deed]);
       else deeds.push(deed);

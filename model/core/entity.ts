@@ -2,6 +2,7 @@
  * How an entity is declared: what is stored of it, what each event does to it, and when something is due for it. State
  * is a table per kind; folding, replaying, indexes, timers and the canonical form are loops over these declarations.
  */
+import type { FamilyScope } from '../families.js';
 import type { FactTable, StateOf } from './facts.js';
 import type { ByteSlot } from './operation.js';
 import type { Subject } from './subject.js';
@@ -33,6 +34,8 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
 
 export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable, Recipes = unknown> {
   readonly subject: About;
+  /** The family of the partitions that hold entities of the kind. Default that of executions and flows. */
+  readonly family?: FamilyScope;
   readonly facts: Table;
   /** By event type: those that it is the subject of, and those that name it among their facts. */
   readonly recipes: Recipes;

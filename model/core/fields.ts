@@ -3,6 +3,7 @@
  * made of these, so that both backends refuse the same input with the same code.
  */
 import { z } from 'zod';
+import { isPartitionOfAnyFamily } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 import { withWireForm } from './wire-form.js';
@@ -126,6 +127,8 @@ export const uuid = withWireForm(z.string().refine(isUuid, { error: 'must be a l
   decode: (text) => uuidOf(text),
 });
 
+/** The index in the key of a counted family. */
+const indexOf = (key: string): number => Number(key.slice(key.indexOf(':') + 1, -1));
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
 const rangeError = { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` };
 
@@ -143,6 +146,14 @@ export const partitionKey = z
   .string()
   .refine(isPartitionKey, { error: 'must look like "{fp:<partition>}"' })
   .refine(inRange, rangeError);
+
+/** A partition of any family. */
+export const anyPartitionKey = z
+  .string()
+  .refine(isPartitionOfAnyFamily, {
+    error: 'must look like "{fp:<partition>}", "{b:<partition>}" or "{w:<namespace>}"',
+  })
+  .refine((key) => key.startsWith('{w:') || indexOf(key) <= LIMITS.maxPartitions, rangeError);
 
 export const timestampMs = integer(0, LIMITS.maxInteger);
 export const count = integer(0, LIMITS.maxInteger);

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
+import type { FamilyCounts, FamilyScope } from '../families.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
 import type { Append } from '../stream/contents.js';
@@ -123,8 +124,10 @@ export interface Operation<
   readonly outcome: Outcome;
   /** Every code with which `decide` can refuse. */
   readonly rejects: readonly Code[];
-  /** Key of the partition in which the operation runs. */
-  partition(args: z.output<Args>): string;
+  /** The family of the partitions in which it runs. Default those of executions and flows. */
+  readonly family?: FamilyScope;
+  /** Key of the partition in which the operation runs. What is placed by its id is found by the counts. */
+  partition(args: z.output<Args>, counts: FamilyCounts): string;
   /** Keys that the command is known to touch. */
   keys(args: z.output<Args>): readonly KeyReference[];
   /**
@@ -172,7 +175,9 @@ export interface Query<
   readonly name: string;
   readonly args: Args;
   readonly rejects: readonly Code[];
-  partition(args: z.output<Args>): string;
+  /** As of an operation. */
+  readonly family?: FamilyScope;
+  partition(args: z.output<Args>, counts: FamilyCounts): string;
   read(view: View, args: z.output<Args>, context: Context): Decision<Answer, Code>;
 }
 

@@ -62,7 +62,7 @@ function memberNameOf(name: string): string {
 }
 
 const args = z.object({
-  partition: field.partitionKey,
+  partition: field.anyPartitionKey,
   name: entityName,
 });
 
@@ -70,8 +70,9 @@ const notQuarantined = z.object({ kind: z.literal('already_satisfied'), reason: 
 
 export const listQuarantined = query({
   name: 'listQuarantined',
+  family: 'any',
   args: z.object({
-    partition: field.partitionKey,
+    partition: field.anyPartitionKey,
     cursor: z
       .string()
       .refine((text) => /^\d{1,20}$/.test(text), { error: 'must be a cursor that a page answered' })
@@ -88,6 +89,7 @@ export const listQuarantined = query({
 /** retryQuarantined: the record was mended; what can be read now takes its places in queues, timers and lists again. */
 export const retryQuarantined = operation({
   name: 'retryQuarantined',
+  family: 'any',
   args,
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('retried'), publicState: z.enum(PUBLIC_STATES).optional() }),
@@ -107,6 +109,7 @@ export const retryQuarantined = operation({
 /** dropQuarantined: what was set aside is given up, with all that is left of it. */
 export const dropQuarantined = operation({
   name: 'dropQuarantined',
+  family: 'any',
   args: args.extend({
     /** Why, for the log. */
     reason: field.reason.default(''),

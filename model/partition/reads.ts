@@ -51,8 +51,9 @@ export interface LogPage {
 
 export const readLog = query({
   name: 'readLog',
+  family: 'any',
   args: z.object({
-    partition: field.partitionKey,
+    partition: field.anyPartitionKey,
     /** A cursor that a page answered; `now` for the end as it is; absent starts at the first entry that there ever was. */
     after: z
       .string()

@@ -10,8 +10,9 @@ import { encodeCursor, isCursor } from './cursor.js';
 
 export const watchLog = operation({
   name: 'watchLog',
+  family: 'any',
   args: z.object({
-    partition: field.partitionKey,
+    partition: field.anyPartitionKey,
     /** The end of the log as the reader knows it: `end` of a page. */
     after: z.string().refine(isCursor, { error: 'must be a cursor that a read answered' }),
   }),

@@ -11,8 +11,9 @@ import { knowsLog } from './entity.js';
 
 export const commitReader = operation({
   name: 'commitReader',
+  family: 'any',
   args: z.object({
-    partition: field.partitionKey,
+    partition: field.anyPartitionKey,
     readerId: field.readerId,
     /** A cursor of this partition, as `readLog` answers them. */
     position: z.string().refine(isExactCursor, { error: 'must be a cursor that a read of this partition answered' }),

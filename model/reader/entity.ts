@@ -26,6 +26,7 @@ export const readerEvents = {
 
 export const readerEntity = entity({
   subject: READER,
+  family: 'any',
   facts: readerFacts,
   recipes: {
     reader_committed: makes(

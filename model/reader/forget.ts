@@ -5,7 +5,8 @@ import { accept, operation } from '../core/operation.js';
 
 export const forgetReader = operation({
   name: 'forgetReader',
-  args: z.object({ partition: field.partitionKey, readerId: field.readerId }),
+  family: 'any',
+  args: z.object({ partition: field.anyPartitionKey, readerId: field.readerId }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('forgotten') }),
     /** There was no such reader. */

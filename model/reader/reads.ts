@@ -17,7 +17,8 @@ export interface ReaderPlace {
 
 export const listReaders = query({
   name: 'listReaders',
-  args: z.object({ partition: field.partitionKey }),
+  family: 'any',
+  args: z.object({ partition: field.anyPartitionKey }),
   rejects: [],
   partition: (args) => args.partition,
   /** In the order of their ids. */

@@ -42,8 +42,9 @@ type AppliedOutcome = z.output<typeof applied>;
 
 export const applyDue = operation({
   name: 'applyDue',
+  family: 'any',
   args: z.object({
-    partition: field.partitionKey,
+    partition: field.anyPartitionKey,
     /** Units of work of this pass at most: a purge costs four, anything else one. */
     limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
     /** Factor for policies with jitter, drawn by the caller; each execution's is derived from it and the id. */

@@ -15,7 +15,10 @@ import { evolve } from './evolve.js';
 export class SpecMachine implements Store {
   partition: Partition = emptyPartition();
 
-  constructor(private readonly settings: Settings) {}
+  constructor(
+    private readonly settings: Settings,
+    readonly partitionKey = '{fp:0}',
+  ) {}
 
   get view(): View {
     return viewByDefinition(this.partition);

@@ -53,7 +53,11 @@ function checked(uuid: string): string {
  * Of one UUID there is one id, as long as the deployment keeps its count of partitions.
  * @throws EngineError `invalid_input`
  */
-export function soloExecutionId(config: PartitionConfig, placed: Placed, uuid: string): string {
+export function soloExecutionId(
+  config: Pick<PartitionConfig, 'count' | 'placement'>,
+  placed: Placed,
+  uuid: string,
+): string {
   const anywhere = crc16(uuidBytes(checked(uuid))) % config.count;
   return executionIdOf(placementOf(config, placed) ?? anywhere, uuid);
 }

@@ -1,6 +1,7 @@
 /** The machine of the memory backend with its journal: what happens, when it is answered, and what becomes of it at an end. */
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
+import { hasPartition } from '../../model/families.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import type { StoreListener } from '../memory/indexed-store.js';
@@ -36,7 +37,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   private readonly machine: Machine;
   private readonly journal: Journal;
   private readonly compaction: Compaction;
-  private stores: JournaledStore[] = [];
+  private readonly stores = new Map<string, JournaledStore>();
   /** While stores are filled from files, nobody is woken. */
   private isReading = true;
   private readonly noticeListeners = new Set<NoticeListener>();
@@ -55,9 +56,9 @@ export class EmbeddedEngine implements JournalOwner, Records {
       partitions,
       settings,
       now,
-      store: (index, logMaxEntries, listener) => {
-        const store = new JournaledStore(logMaxEntries, this.unlessReading(listener), index, this);
-        this.stores[index] = store;
+      store: (partition, logMaxEntries, listener) => {
+        const store = new JournaledStore(partition, logMaxEntries, this.unlessReading(listener), this);
+        this.stores.set(partition, store);
         return store;
       },
       admit: (commands) => this.admit(commands),
@@ -76,7 +77,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
         disk,
         folder,
         deployment: () => this.deployment,
-        stores: () => this.stores,
+        stores: () => [...this.stores.values()],
         leastBytes: snapshotEveryBytes,
       },
       this.journal,
@@ -96,6 +97,11 @@ export class EmbeddedEngine implements JournalOwner, Records {
     return { partitions: this.machine.partitions, settings: this.machine.settings };
   }
 
+  private storeOf(partition: string): JournaledStore | undefined {
+    if (!hasPartition(this.machine.partitions, partition)) return undefined;
+    return this.machine.store(partition) as JournaledStore;
+  }
+
   private unlessReading(listener: StoreListener): StoreListener {
     return {
       onHead: (execution) => this.isReading || listener.onHead(execution),
@@ -110,7 +116,12 @@ export class EmbeddedEngine implements JournalOwner, Records {
     this.isReading = true;
     try {
       const use = (settings: DeploymentSettings): void => this.machine.use(settings);
-      return recover(this.options.disk, this.options.folder, { stores: this.stores, use }, mends);
+      return recover(
+        this.options.disk,
+        this.options.folder,
+        { store: (partition) => this.storeOf(partition), use },
+        mends,
+      );
     } finally {
       this.isReading = false;
     }
@@ -151,13 +162,14 @@ export class EmbeddedEngine implements JournalOwner, Records {
     }
   }
 
-  event: Records['event'] = (partition, event) => this.journal.event(partition, event);
-  bytes: Records['bytes'] = (partition, slot, subject, bytes) => this.journal.bytes(partition, slot, subject, bytes);
+  event: Records['event'] = (place, event) => this.journal.event(place, event);
+  bytes: Records['bytes'] = (place, slot, subject, bytes) => this.journal.bytes(place, slot, subject, bytes);
 
   // What the journal tells.
 
   readBack(): void {
     this.compaction.abort(new EngineError('storage_failed', 'The store is read back.'));
+    this.stores.clear();
     this.machine.forget();
     const { segment } = this.read(false);
     this.options.disk.close(segment.file);

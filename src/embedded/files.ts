@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EngineError } from '../../model/errors.js';
-import type { PartitionConfig } from '../../model/partition.js';
-import type { DeploymentSettings } from '../settings.js';
+import { ONE_OF_EACH, type PartitionConfig } from '../../model/partition.js';
+import { familiesIn, type DeploymentSettings } from '../settings.js';
 import type { Disk } from './disk.js';
 import { FRAME, FrameBuilder, PREAMBLE_BYTES, preambleOf, type FrameReader } from './frames.js';
 import { SCHEMA, type Schema } from './schema.js';
@@ -106,5 +106,11 @@ export function headerOf(reader: FrameReader): FileHeader {
   const frame = reader.next();
   if (frame === undefined || frame.type !== FRAME.header || frame.number !== 1)
     throw new EngineError('corruption', `${reader.name} has no header that reads.`);
-  return JSON.parse(frame.text) as FileHeader;
+  const header = JSON.parse(frame.text) as FileHeader;
+  // Files of before there were families say nothing of them.
+  return {
+    ...header,
+    partitions: { ...ONE_OF_EACH, ...header.partitions },
+    settings: { ...header.settings, families: familiesIn(header.settings.families) },
+  };
 }

@@ -16,7 +16,7 @@ import type { Disk } from './disk.js';
 import { FRAME } from './frames.js';
 import type { OpenFile } from './files.js';
 import { failureOf } from './failures.js';
-import { writeBytes, writeEvent } from './records.js';
+import { FIRST_PLACE, writeBytes, writeEvent } from './records.js';
 import type { Records } from './store.js';
 
 export type FsyncMode = 'always' | 'everysec' | 'never';
@@ -66,7 +66,7 @@ export class Journal implements Records {
   /** Bytes written since the journal was opened. */
   written = 0;
   private text = '';
-  private partition = 0;
+  private place = FIRST_PLACE;
   private parts: Uint8Array[] = [];
   private partBytes = 0;
   private turn: Turn | undefined;
@@ -99,30 +99,30 @@ export class Journal implements Records {
 
   // Records of the turn.
 
-  event(partition: number, event: Event): void {
-    this.line(partition, writeEvent(event));
+  event(place: string, event: Event): void {
+    this.line(place, writeEvent(event));
   }
 
-  bytes(partition: number, slot: string, subject: string, bytes: Uint8Array): void {
-    this.line(partition, writeBytes(slot, subject, bytes.byteLength));
+  bytes(place: string, slot: string, subject: string, bytes: Uint8Array): void {
+    this.line(place, writeBytes(slot, subject, bytes.byteLength));
     this.parts.push(bytes);
     this.partBytes += bytes.byteLength;
   }
 
   settings(settings: DeploymentSettings): void {
-    this.line(this.partition, `$${JSON.stringify(settings)}`);
+    this.line(this.place, `$${JSON.stringify(settings)}`);
   }
 
-  private line(partition: number, line: string): void {
+  private line(place: string, line: string): void {
     if (this.text === '') {
-      this.partition = 0;
+      this.place = FIRST_PLACE;
       this.turn = new Turn();
       this.last = this.turn;
       this.later();
     }
-    if (partition !== this.partition) {
-      this.text += `@${partition}\n`;
-      this.partition = partition;
+    if (place !== this.place) {
+      this.text += `@${place}\n`;
+      this.place = place;
     }
     this.text += `${line}\n`;
   }

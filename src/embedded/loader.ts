@@ -1,11 +1,10 @@
 /** Puts the frames of a store back into memory. */
 import type { ByteSlot } from '../../model/core/operation.js';
 import { EngineError } from '../../model/errors.js';
-import { partitionKeyOf } from '../../model/ids.js';
 import type { EntityKind } from '../../model/state.js';
-import { parseSharedSettings, type DeploymentSettings } from '../settings.js';
+import { familiesIn, parseSharedSettings, type DeploymentSettings } from '../settings.js';
 import type { Frame } from './frames.js';
-import { integerOf, readBytes, readEntity, readEvent, UNIT } from './records.js';
+import { FIRST_PLACE, integerOf, partitionAt, readBytes, readEntity, readEvent, UNIT } from './records.js';
 import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';
 import type { JournaledStore } from './store.js';
 import { PAYLOAD_SLOT, readPayload } from './payloads.js';
@@ -13,7 +12,8 @@ import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js
 
 /** What is read into. */
 export interface Target {
-  readonly stores: readonly JournaledStore[];
+  /** The store of a partition; nothing when the deployment has no such one. */
+  store(partition: string): JournaledStore | undefined;
   /** Takes the settings that are in force from here on. */
   use(settings: DeploymentSettings): void;
 }
@@ -23,6 +23,7 @@ export class Loader {
   events = 0;
   private store!: JournaledStore;
   private partition = '';
+  private place: string | undefined;
   private bytes!: Buffer;
   private bytesAt = 0;
   /** In a snapshot: the position of the next entry of the log. */
@@ -37,7 +38,7 @@ export class Loader {
 
   /** @throws EngineError `corruption` when it says what cannot be, `library_mismatch` when it says what is not known */
   load({ text, bytes }: Frame): void {
-    this.use(0);
+    this.use(FIRST_PLACE);
     this.bytes = bytes;
     this.bytesAt = 0;
     let start = 0;
@@ -49,12 +50,14 @@ export class Loader {
     }
   }
 
-  private use(index: number): void {
-    const store = this.target.stores[index];
-    if (store === undefined) throw new EngineError('corruption', `A record names partition ${index}, which is none.`);
-    if (store === this.store) return;
+  private use(place: string): void {
+    if (place === this.place) return;
+    const partition = partitionAt(place);
+    const store = this.target.store(partition);
+    if (store === undefined) throw new EngineError('corruption', `A record names ${partition}, which is none.`);
     this.store = store;
-    this.partition = partitionKeyOf(index);
+    this.partition = partition;
+    this.place = place;
   }
 
   private line(line: string): void {
@@ -62,7 +65,7 @@ export class Loader {
     const first = parts[0] as string;
     switch (line.charCodeAt(0)) {
       case 0x40: // @
-        this.use(integerOf(first.slice(1)));
+        this.use(first.slice(1));
         return;
       case 0x3d: // =
         this.keep(parts);
@@ -121,6 +124,6 @@ export class Loader {
 }
 
 function settingsIn(text: string): DeploymentSettings {
-  const { version, ...settings } = JSON.parse(text) as DeploymentSettings;
-  return { version, ...parseSharedSettings(settings) };
+  const { version, families, ...settings } = JSON.parse(text) as Partial<DeploymentSettings>;
+  return { version: version as number, families: familiesIn(families), ...parseSharedSettings(settings) };
 }

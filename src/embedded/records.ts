@@ -1,7 +1,7 @@
 /**
  * Records: the lines of a frame. Each is a list of texts; the first one says what it is.
  *
- *     @7                              what follows is of partition 7; a frame begins with partition 0
+ *     @7                              what follows is of partition 7 of executions, `@b:7` of budgets; a frame begins with `@0`
  *     c|<subject>|<time>|<facts>...   an event, by its letter
  *     #0|<id>|<facts>...              an entity as a snapshot has it, by the number of its kind
  *     =input|<subject>|<length>       bytes, which follow the text of the frame in this order
@@ -15,7 +15,8 @@
  */
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event } from '../../model/events.js';
-import { executionIdIn, isExecutionIdForm, memberOf } from '../../model/ids.js';
+import { isPartitionOfAnyFamily } from '../../model/families.js';
+import { executionIdIn, isExecutionIdForm, isPartitionKey, memberOf } from '../../model/ids.js';
 import { isShortId } from '../../model/short-id.js';
 import { OWN_CODECS, type FactCodec, type RecordCodec, type TextCodec } from './schema.js';
 
@@ -30,6 +31,21 @@ const escaped = (text: string): string =>
 
 const plain = (text: string): string =>
   text.includes('\\') ? text.replace(/\\[\\nu]/g, (pair) => ESCAPED[pair] as string) : text;
+
+/** A partition as files name it: the index of one of executions, what stands in the braces of another. */
+export function placeOf(partition: string): string {
+  return isPartitionKey(partition) ? partition.slice('{fp:'.length, -1) : partition.slice(1, -1);
+}
+
+/** The place that every frame begins in. */
+export const FIRST_PLACE = '0';
+
+/** The partition of a place. @throws EngineError `corruption` */
+export function partitionAt(place: string): string {
+  const partition = place.includes(':') ? `{${place}}` : `{fp:${place}}`;
+  if (!isPartitionOfAnyFamily(partition)) throw unreadable('the partition that it names');
+  return partition;
+}
 
 type Facts = Readonly<Record<string, unknown>>;
 

@@ -10,7 +10,7 @@ import { ENTITY_KINDS, type EntityKind } from '../../model/state.js';
 import type { Disk } from './disk.js';
 import { beginFile, dropFile, nameFile, type Deployment, type OpenFile } from './files.js';
 import { FRAME } from './frames.js';
-import { UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
+import { FIRST_PLACE, UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
 import type { JournaledStore } from './store.js';
 import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { STREAM_SLOT, writeContents } from './streams.js';
@@ -41,7 +41,7 @@ export class Snapshot {
   private readonly parts: readonly Part[];
   private readonly steps: Iterator<void>;
   private text = '';
-  private partition = 0;
+  private place = FIRST_PLACE;
   private bytes: Uint8Array[] = [];
   private bytesLength = 0;
   private failure: unknown;
@@ -95,7 +95,7 @@ export class Snapshot {
   private *everything(): Generator<void> {
     for (const part of this.parts) {
       const { store, changed } = part;
-      this.line(store.index, part.header);
+      this.line(store.place, part.header);
       for (const kind of ENTITY_KINDS) {
         for (const [id, entity] of store.contents.state.tables[kind] as Map<string, object>) {
           if (!changed.get(kind)?.has(id)) this.entity(store, kind, id, entity);
@@ -103,7 +103,7 @@ export class Snapshot {
         }
       }
       yield* this.log(part);
-      this.line(store.index, '.');
+      this.line(store.place, '.');
       store.watcher = undefined;
       store.appendWatcher = undefined;
     }
@@ -114,15 +114,15 @@ export class Snapshot {
       const page = store.view.log.read(after, LOG_PAGE).filter((entry) => entry.sequence <= sequence);
       const last = page.at(-1);
       if (last === undefined) return;
-      this.entries(store.index, page);
+      this.entries(store.place, page);
       after = last.sequence;
       yield;
     }
   }
 
-  private entries(partition: number, entries: readonly { readonly sequence: number; readonly event: Event }[]): void {
-    this.line(partition, `^${entries[0]?.sequence}`);
-    for (const { event } of entries) this.line(partition, writeEvent(event), false);
+  private entries(place: string, entries: readonly { readonly sequence: number; readonly event: Event }[]): void {
+    this.line(place, `^${entries[0]?.sequence}`);
+    for (const { event } of entries) this.line(place, writeEvent(event), false);
     this.writeIfLarge();
   }
 
@@ -152,32 +152,32 @@ export class Snapshot {
     }
   }
 
-  private entity({ index, contents }: JournaledStore, kind: EntityKind, id: string, entity: object): void {
-    this.line(index, writeEntity(ENTITY_KINDS.indexOf(kind), id, entity), false);
+  private entity({ place, contents }: JournaledStore, kind: EntityKind, id: string, entity: object): void {
+    this.line(place, writeEntity(ENTITY_KINDS.indexOf(kind), id, entity), false);
     for (const slot of Object.keys(contents.bytes) as ByteSlot[]) {
       const bytes = contents.bytes[slot].get(id);
       if (bytes === undefined) continue;
-      this.bytesOf(index, slot, id, bytes);
+      this.bytesOf(place, slot, id, bytes);
     }
     const held = kind === 'stream' ? contents.streams.get(id) : undefined;
-    if (held !== undefined) this.bytesOf(index, STREAM_SLOT, id, writeContents(held));
+    if (held !== undefined) this.bytesOf(place, STREAM_SLOT, id, writeContents(held));
     if (kind === 'execution') {
       for (const [signalId, bytes] of contents.payloads.get(id) ?? [])
-        this.bytesOf(index, PAYLOAD_SLOT, id, writePayload(signalId, bytes));
+        this.bytesOf(place, PAYLOAD_SLOT, id, writePayload(signalId, bytes));
     }
     this.writeIfLarge();
   }
 
-  private bytesOf(partition: number, slot: string, id: string, bytes: Uint8Array): void {
-    this.line(partition, writeBytes(slot, id, bytes.byteLength), false);
+  private bytesOf(place: string, slot: string, id: string, bytes: Uint8Array): void {
+    this.line(place, writeBytes(slot, id, bytes.byteLength), false);
     this.bytes.push(bytes);
     this.bytesLength += bytes.byteLength;
   }
 
-  private line(partition: number, line: string, canEnd = true): void {
-    if (partition !== this.partition) {
-      this.text += `@${partition}\n`;
-      this.partition = partition;
+  private line(place: string, line: string, canEnd = true): void {
+    if (place !== this.place) {
+      this.text += `@${place}\n`;
+      this.place = place;
     }
     this.text += `${line}\n`;
     if (canEnd) this.writeIfLarge();
@@ -192,7 +192,7 @@ export class Snapshot {
     this.text = '';
     this.bytes = [];
     this.bytesLength = 0;
-    this.partition = 0;
+    this.place = FIRST_PLACE;
     const frame = file.builder.frame(type, file.frames + 1, file.position, text, bytes);
     this.disk.write(file.file, frame, frame.length, file.position);
     file.frames += 1;

@@ -6,12 +6,13 @@ import type { Partition } from '../../model/state.js';
 import type { Append, StreamContents } from '../../model/stream/contents.js';
 import type { SignalPayload } from '../../model/suspension/payloads.js';
 import { PAYLOAD_SLOT, writePayload } from './payloads.js';
+import { placeOf } from './records.js';
 import { APPEND_SLOT, writeAppend } from './streams.js';
 
 /** Where what happens is noted. */
 export interface Records {
-  event(partition: number, event: Event): void;
-  bytes(partition: number, slot: string, subject: string, bytes: Uint8Array): void;
+  event(place: string, event: Event): void;
+  bytes(place: string, slot: string, subject: string, bytes: Uint8Array): void;
 }
 
 /** Looks at a partition before an event changes it. */
@@ -22,37 +23,41 @@ export class JournaledStore extends IndexedStore {
   /** Called with the id of a stream before a frame is appended to it. */
   appendWatcher: ((streamId: string) => void) | undefined;
 
+  /** The partition as files name it. */
+  readonly place: string;
+
   constructor(
+    partition: string,
     logMaxEntries: number,
     listener: StoreListener,
-    readonly index: number,
     private readonly records: Records,
   ) {
-    super(logMaxEntries, listener);
+    super(partition, logMaxEntries, listener);
+    this.place = placeOf(partition);
   }
 
   override record(event: Event): void {
     this.watcher?.(event);
     super.record(event);
     // After it was applied: what cannot be applied is not written.
-    this.records.event(this.index, event);
+    this.records.event(this.place, event);
   }
 
   override keep(slot: ByteSlot, subject: string, bytes: Uint8Array): void {
     super.keep(slot, subject, bytes);
     // The copy: what the caller does to its bytes must not reach the file.
-    this.records.bytes(this.index, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
+    this.records.bytes(this.place, slot, subject, this.partition.bytes[slot].get(subject) as Uint8Array);
   }
 
   override appendFrame(frame: Append): void {
     this.appendWatcher?.(frame.streamId);
     super.appendFrame(frame);
-    this.records.bytes(this.index, APPEND_SLOT, frame.streamId, writeAppend(frame));
+    this.records.bytes(this.place, APPEND_SLOT, frame.streamId, writeAppend(frame));
   }
 
   override keepPayload(payload: SignalPayload): void {
     super.keepPayload(payload);
-    this.records.bytes(this.index, PAYLOAD_SLOT, payload.executionId, writePayload(payload.signalId, payload.bytes));
+    this.records.bytes(this.place, PAYLOAD_SLOT, payload.executionId, writePayload(payload.signalId, payload.bytes));
   }
 
   /** Keeps a payload that is in the journal already. */

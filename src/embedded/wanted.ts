@@ -1,6 +1,6 @@
 /** What the options ask of a store: it is written down when the store is made, and agreed with ever after. */
 import { EngineError } from '../../model/errors.js';
-import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
+import { ONE_OF_EACH, PARTITION_SETTINGS, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import { parseSharedSettings, SHARED_SETTINGS, settingText, type GivenSettings } from '../settings.js';
 import type { Deployment } from './files.js';
 
@@ -16,14 +16,14 @@ export class Wanted {
   constructor(private readonly options: WantedOptions) {
     const { retentionMs, logMaxEntries, indexedTags } = options;
     this.deployment = {
-      partitions: parsePartitionConfig({ count: 1, ...options.partitions }),
-      settings: { version: 1, ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
+      partitions: parsePartitionConfig({ ...ONE_OF_EACH, ...options.partitions }),
+      settings: { version: 1, families: [], ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
     };
   }
 
   /** @throws EngineError `partition_mismatch`, `settings_mismatch` when an option says something else than the store */
   agreesWith(stored: Deployment): void {
-    for (const name of ['count', 'placement'] as const) {
+    for (const name of PARTITION_SETTINGS) {
       if (this.options.partitions?.[name] === undefined) continue;
       check('partition_mismatch', name, stored.partitions[name], this.deployment.partitions[name]);
     }

@@ -1,5 +1,4 @@
 /** One pass over what is due in a partition: the store selects it and applies it, in one step. */
-import { partitionKeyOf } from '../../model/ids.js';
 import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
@@ -89,8 +88,8 @@ export interface RunDueOptions {
 export async function runDue(backend: Backend, options: RunDueOptions = {}): Promise<number> {
   const { limitPerPartition: limit = DUE_LIMIT, random = systemClock.random } = options;
   let applied = 0;
-  for (let index = 0; index < backend.partitions.count; index++) {
-    const pass = await applyDuePass(backend, partitionKeyOf(index), { limit, owner: 'run-due', random });
+  for (const partition of backend.partitionsInUse()) {
+    const pass = await applyDuePass(backend, partition, { limit, owner: 'run-due', random });
     applied += pass.applied;
   }
   return applied;

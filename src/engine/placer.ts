@@ -30,7 +30,7 @@ export class Placer {
 
   /** @param partitions those of the backend, `backend.partitions` */
   constructor(
-    private readonly partitions: PartitionConfig,
+    private readonly partitions: Pick<PartitionConfig, 'count' | 'placement'>,
     random: () => number = Math.random,
   ) {
     // Processes that start together begin at different places.

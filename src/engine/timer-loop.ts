@@ -7,7 +7,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
-import { partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
@@ -63,7 +62,9 @@ interface Place {
 class PartitionTimerLoop implements TimerLoop {
   applied = 0;
   private readonly owner = `timers-${randomUUID()}`;
-  private readonly places: Place[];
+  private readonly places = new Map<string, Place>();
+  /** What the places were made of: the backend tells when there are more. */
+  private known: readonly string[] = [];
   private readonly clock: Clock;
   private readonly serverClock: ServerClock;
   private readonly pollIntervalMs: number;
@@ -79,23 +80,31 @@ class PartitionTimerLoop implements TimerLoop {
     this.clock = options.clock ?? systemClock;
     this.serverClock = new ServerClock(backend, this.clock);
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
-    const now = this.clock.now();
-    this.places = Array.from({ length: backend.partitions.count }, (_, index) => ({
-      partition: partitionKeyOf(index),
-      lookAt: now,
-      failures: 0,
-      looking: false,
-      wokenFor: undefined,
-    }));
+    this.findPlaces();
+  }
+
+  /** A partition that came into use is looked at from then on. */
+  private findPlaces(): void {
+    const partitions = this.backend.partitionsInUse();
+    if (partitions === this.known) return;
+    this.known = partitions;
+    for (const partition of partitions) this.placeOf(partition);
+  }
+
+  private placeOf(partition: string): Place {
+    const known = this.places.get(partition);
+    if (known !== undefined) return known;
+    const place = { partition, lookAt: this.clock.now(), failures: 0, looking: false, wokenFor: undefined };
+    this.places.set(partition, place);
+    return place;
   }
 
   async start(): Promise<void> {
-    const byPartition = new Map(this.places.map((place) => [place.partition, place]));
     try {
       this.unsubscribe = await this.backend.onWake([], (wake) => {
         if (wake.kind === 'resync') this.lookEverywhere();
-        const place = wake.kind === 'timer' ? byPartition.get(wake.partition) : undefined;
-        if (place !== undefined && wake.kind === 'timer') this.bringForward(place, wake.at);
+        // Also of a partition that this process has not used: a family can have come into use elsewhere.
+        if (wake.kind === 'timer') this.bringForward(this.placeOf(wake.partition), wake.at);
       });
     } catch (error) {
       // Wakes only make it faster: the poll finds everything.
@@ -119,7 +128,7 @@ class PartitionTimerLoop implements TimerLoop {
   /** Timer wakes may have been lost. */
   private lookEverywhere(): void {
     const now = this.clock.now();
-    for (const place of this.places) {
+    for (const place of this.places.values()) {
       if (place.looking) place.wokenFor = -Infinity;
       else place.lookAt = Math.min(place.lookAt, now);
     }
@@ -145,10 +154,12 @@ class PartitionTimerLoop implements TimerLoop {
   private turn(): void {
     this.timer?.();
     if (this.closing) return;
+    this.findPlaces();
     const now = this.clock.now();
-    const waiting = this.places.filter((place) => !place.looking);
+    const places = [...this.places.values()];
+    const waiting = places.filter((place) => !place.looking);
     const due = waiting.filter((place) => place.lookAt <= now).sort((a, b) => a.lookAt - b.lookAt);
-    const room = PARALLEL_LOOKS - this.places.filter((place) => place.looking).length;
+    const room = PARALLEL_LOOKS - places.filter((place) => place.looking).length;
     for (const place of due.slice(0, Math.max(0, room))) this.track(this.look(place));
     // Those that found no room are looked at when a look ends: every end of a look is a turn.
     const next = Math.min(...waiting.filter((place) => place.lookAt > now).map((place) => place.lookAt));

@@ -1,7 +1,7 @@
 /**
  * The memory backend: the model itself, with indexes. For unit tests and for work that need not outlive the process.
  */
-import { parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
+import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
 import { parseSharedSettings } from '../settings.js';
 import { IndexedStore } from './indexed-store.js';
@@ -33,10 +33,10 @@ export function memory(options: MemoryOptions = {}): Backend {
   const { retentionMs, logMaxEntries, indexedTags } = options;
   const machine = new Machine({
     label: 'memory',
-    partitions: parsePartitionConfig({ count: 1, ...options.partitions }),
-    settings: { version: 1, ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
+    partitions: parsePartitionConfig({ ...ONE_OF_EACH, ...options.partitions }),
+    settings: { version: 1, families: [], ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
     now: options.now ?? Date.now,
-    store: (_index, maxEntries, listener) => new IndexedStore(maxEntries, listener),
+    store: (partition, maxEntries, listener) => new IndexedStore(partition, maxEntries, listener),
   });
   return backendOf(machine, atOnce, async () => machine.close());
 }

@@ -122,6 +122,7 @@ export class IndexedStore implements Store {
   private readonly after = new Standing();
 
   constructor(
+    readonly partitionKey: string,
     logMaxEntries: number,
     private readonly listener: StoreListener,
   ) {

@@ -5,7 +5,7 @@
 import { EngineError } from '../../model/errors.js';
 import { execute, transitionTime } from '../../model/execute.js';
 import type { BackendLabel } from '../../model/handle.js';
-import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
 import {
   OPERATIONS,
   partitionOfCommand,
@@ -27,14 +27,18 @@ import type {
   StreamNotice,
   VerifyReport,
 } from '../backend.js';
+import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
 import type { WakeListener } from '../wake-listeners.js';
 import { Announcer } from './announcer.js';
-import type { IndexedStore, StoreListener } from './indexed-store.js';
+import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';
+
+/** Of a store that is only looked at. */
+const SILENT: StoreListener = { onHead() {}, onTimer() {}, onAppended() {}, onEnded() {}, onFrames() {} };
 
 /** What a machine in memory is made of. */
 export interface MachineOptions {
@@ -43,7 +47,7 @@ export interface MachineOptions {
   readonly settings: DeploymentSettings;
   readonly now: () => number;
   /** Makes the store of a partition, whose log keeps so many entries. */
-  store(index: number, logMaxEntries: number, listener: StoreListener): IndexedStore;
+  store(partition: string, logMaxEntries: number, listener: StoreListener): IndexedStore;
   /** Called when settings have changed. */
   configured?(settings: DeploymentSettings): void;
   /** Called with the commands of a step before it begins. @throws EngineError when they cannot be carried out now */
@@ -54,7 +58,8 @@ export interface MachineOptions {
 export class Machine {
   readonly label: BackendLabel;
   readonly partitions: PartitionConfig;
-  private stores: readonly IndexedStore[];
+  private readonly stores = new Map<string, IndexedStore>();
+  private readonly inUse: PartitionsInUse;
   private readonly wakes = new Wakes();
   private readonly announcer = new Announcer();
   settings: DeploymentSettings;
@@ -66,21 +71,23 @@ export class Machine {
     this.partitions = options.partitions;
     this.settings = options.settings;
     this.now = options.now;
-    this.stores = this.newStores();
+    this.inUse = new PartitionsInUse(this.partitions);
+    this.makeStores();
   }
 
-  private newStores(): readonly IndexedStore[] {
-    return Array.from({ length: this.partitions.count }, (_, index) => this.newStore(index));
+  /** Those of executions; a store of another family is made when it is first written to. */
+  private makeStores(): void {
+    for (const partition of partitionsOf('flow', this.partitions)) this.stores.set(partition, this.newStore(partition));
   }
 
   /** Forgets all state: the stores are made anew. */
   forget(): void {
-    this.stores = this.newStores();
+    this.stores.clear();
+    this.makeStores();
   }
 
-  private newStore(index: number): IndexedStore {
-    const partition = partitionKeyOf(index);
-    const store: IndexedStore = this.options.store(index, this.settings.logMaxEntries, {
+  private newStore(partition: string): IndexedStore {
+    const store: IndexedStore = this.options.store(partition, this.settings.logMaxEntries, {
       onHead: (execution) => {
         const { laneId, executionKind, requiredCapabilities } = execution;
         this.wakes.work(laneId, () => {
@@ -100,10 +107,10 @@ export class Machine {
 
   configureDeployment(changes: GivenSettings): DeploymentSettings {
     this.assertOpen();
-    const { version, ...now } = this.settings;
+    const { version, families, ...now } = this.settings;
     const next = changedSettings(now, changes);
     if (sameSettings(now, next)) return this.settings;
-    this.use({ version: version + 1, ...next });
+    this.use({ version: version + 1, families, ...next });
     this.options.configured?.(this.settings);
     return this.settings;
   }
@@ -112,13 +119,12 @@ export class Machine {
   use(settings: DeploymentSettings): void {
     if (settings.version === this.settings.version && sameSettings(settings, this.settings)) return;
     this.settings = settings;
-    for (const store of this.stores) store.limitLog(settings.logMaxEntries);
+    for (const store of this.stores.values()) store.limitLog(settings.logMaxEntries);
   }
 
   run(name: OperationName, args: unknown): unknown {
     const command = parseCommand(name, args, this.label);
-    const store = this.store(partitionOfCommand(command));
-    this.options.admit?.([command]);
+    const store = this.storeFor([command]);
     const decision = execute(store, command, this.context(store));
     if (!decision.ok) throw refusal(name, decision);
     return issued(command, decision.outcome, this.label);
@@ -127,16 +133,15 @@ export class Machine {
   read(name: QueryName, args: never): unknown {
     const parsed = parseQuery(name, args, this.label) as never;
     const declaration = queryNamed(name);
-    const store = this.store(declaration.partition(parsed));
+    const store = this.readable(declaration.partition(parsed, this.partitions));
     const decision = declaration.read(store.view, parsed, this.context(store)) as Decision<unknown>;
     if (!decision.ok) throw refusal(name, decision);
     return decision.outcome;
   }
 
   runBatch(commands: readonly Command[]): CommandResult[] {
-    const parsed = parseBatch(commands, this.label);
-    const store = this.store(partitionOfCommand(parsed[0] as ParsedCommand));
-    this.options.admit?.(parsed);
+    const parsed = parseBatch(commands, this.label, this.partitions);
+    const store = this.storeFor(parsed);
     // One step, so one time for all of it.
     const context = this.context(store);
     return parsed.map((command) => {
@@ -150,14 +155,14 @@ export class Machine {
   listLanes(page: unknown): ListLanesPage {
     this.assertOpen();
     return pageOfLanes(
-      this.stores.map(({ view }) => view.schedule.lanes()),
+      [...this.stores.values()].map(({ view }) => view.schedule.lanes()),
       parseLanesPage(page),
     );
   }
 
   /** Nothing can be damaged here: indexes follow from what is in the tables. */
   verifyPartition(args: unknown): VerifyReport {
-    const executions = this.store(parsePartitionArgs('verifyPartition', args)).executionCount;
+    const executions = this.readable(parsePartitionArgs('verifyPartition', args)).executionCount;
     return { executions, findings: [], setAside: [], countsVerified: true };
   }
 
@@ -185,18 +190,51 @@ export class Machine {
     this.closed = true;
   }
 
-  /** The store of a partition, for the canonical state reader. */
-  store(partition: string): IndexedStore {
+  partitionsInUse(): readonly string[] {
+    return this.inUse.partitions(this.settings.families);
+  }
+
+  /** The store in which commands run. */
+  private storeFor(commands: readonly ParsedCommand[]): IndexedStore {
     this.assertOpen();
-    const store = this.stores[partitionIndexOf(partition)];
-    if (store === undefined) {
-      throw new EngineError(
-        'invalid_input',
-        `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`,
-        { detail: { field: 'partition' } },
-      );
-    }
-    return store;
+    const partition = partitionOfCommand(commands[0] as ParsedCommand, this.partitions);
+    // A partition of executions is there: the others are looked at more closely.
+    const known = this.stores.get(partition);
+    if (known === undefined) this.assertHas(partition);
+    const family = familyToNote(partition, commands, this.settings.families);
+    this.options.admit?.(commands);
+    if (family !== undefined) this.noteFamily(family);
+    return known ?? this.store(partition);
+  }
+
+  private noteFamily(family: Family): void {
+    const { version, families } = this.settings;
+    this.use({ ...this.settings, version: version + 1, families: [...families, family] });
+    this.options.configured?.(this.settings);
+  }
+
+  /** The store of a partition, to be read: nothing is kept of one that was never written to. */
+  readable(partition: string): IndexedStore {
+    const known = this.stores.get(partition);
+    if (known === undefined) this.assertHas(partition);
+    else this.assertOpen();
+    return known ?? new IndexedStore(partition, this.settings.logMaxEntries, SILENT);
+  }
+
+  /** The store of a partition; made where there is none yet. */
+  store(partition: string): IndexedStore {
+    const known = this.stores.get(partition);
+    if (known !== undefined) return known;
+    this.assertHas(partition);
+    const made = this.newStore(partition);
+    this.stores.set(partition, made);
+    this.inUse.note(partition);
+    return made;
+  }
+
+  private assertHas(partition: string): void {
+    this.assertOpen();
+    if (!hasPartition(this.partitions, partition)) throw outOfRange(partition, this.partitions);
   }
 
   private context({ view }: IndexedStore): Context {
@@ -227,6 +265,7 @@ export function backendOf(
       return machine.settings;
     },
     configureDeployment: (changes: GivenSettings) => answering(() => machine.configureDeployment(changes)),
+    partitionsInUse: () => machine.partitionsInUse(),
     execute: (commands: readonly Command[]) => answering(() => machine.runBatch(commands)),
     listLanes: (page = {}) => answering(() => machine.listLanes(page)),
     verifyPartition: (args: unknown) => answering(() => machine.verifyPartition(args)),
@@ -250,5 +289,5 @@ export function backendOf(
 
 /** The tables and indexes behind a backend in this process, or nothing when the backend is of another kind. */
 export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
-  return machines.get(backend)?.store(partition);
+  return machines.get(backend)?.readable(partition);
 }

@@ -2,7 +2,7 @@
  * What all subscribers of a process that work with the same backend share: a tail for each partition, one subscription to
  * announcements, and a look every 5 s. Only there while there are subscribers.
  */
-import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import { isPartitionKey, partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { PartitionTail } from './tail.js';
@@ -82,7 +82,8 @@ export class LogHub {
   private async subscribe(): Promise<(() => void) | undefined> {
     try {
       const leave = await this.backend.onAnnouncement('appended', (announcement) => {
-        if (announcement.kind === 'appended') this.tails.get(partitionIndexOf(announcement.partition))?.announced();
+        if (announcement.kind === 'appended' && isPartitionKey(announcement.partition))
+          this.tails.get(partitionIndexOf(announcement.partition))?.announced();
         else this.resync();
       });
       // What was announced before the subscription stood was not heard.

@@ -2,9 +2,10 @@
  * An engine for tests: either backend, under a clock that stands still until it is moved, with ids from a seed. The
  * same seed and the same calls give the same run, on both backends.
  */
+import { ONE_OF_EACH } from '../../model/partition.js';
 import { createHash } from 'node:crypto';
 import { Valkey } from 'iovalkey';
-import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
+import { executionIdOf } from '../../model/ids.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Header } from '../../model/state.js';
 import type { PartitionConfig } from '../../model/partition.js';
@@ -84,19 +85,18 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const uuid = seededUuids(options.seed ?? 'ids');
   const target = options.backend ?? 'memory';
   const shared = {
-    partitions: { count: 1, ...options.partitions },
+    partitions: { ...ONE_OF_EACH, ...options.partitions },
     retentionMs: options.retentionMs,
     logMaxEntries: options.logMaxEntries,
     indexedTags: options.indexedTags,
   };
   const opened = await openTarget(target, options.prefix, shared, now);
-  const partitions = Array.from({ length: opened.backend.partitions.count }, (_, index) => partitionKeyOf(index));
 
   /** Applies what is due now; answers how much that was, and when the next thing is due. */
   const applyDue = async (): Promise<{ applied: number; nextDueAt: number | undefined }> => {
     let applied = 0;
     let nextDueAt: number | undefined;
-    for (const partition of partitions) {
+    for (const partition of opened.backend.partitionsInUse()) {
       const due = await opened.backend.applyDue({ partition, jitter: 1, owner: 'test engine' });
       if (due.kind !== 'applied') continue;
       applied += countOf(due);
@@ -179,10 +179,7 @@ const canonicalOf = async (backend: Backend, partition: string, now: number): Pr
   );
 
 const headersOf = (backend: Backend): Header[] =>
-  Array.from(
-    { length: backend.partitions.count },
-    (_, index) => memoryStore(backend, partitionKeyOf(index))?.inspect().partition.header as Header,
-  );
+  backend.partitionsInUse().map((partition) => memoryStore(backend, partition)?.inspect().partition.header as Header);
 
 async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
   let backend = await place.open();
@@ -236,7 +233,7 @@ async function openServer(
   const backend = await valkeyUnderTest({ ...options, url, prefix }, { now });
   const reader = await openReader(url);
   const clear = async (): Promise<void> => {
-    const keys = await keysUnder(reader, `${prefix}{fp:`);
+    const keys = await keysUnder(reader, `${prefix}{`);
     await Promise.all(keys.map((key) => reader.unlink(key)));
   };
   return {

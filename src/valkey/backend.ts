@@ -1,7 +1,7 @@
 /** The Valkey backend: every operation is one function call on one partition. */
 import type { Decision } from '../../model/core/operation.js';
-import { EngineError } from '../../model/errors.js';
-import { partitionIndexOf, partitionKeyOf } from '../../model/ids.js';
+import type { EngineError } from '../../model/errors.js';
+import { hasPartition, partitionsOf, type Family } from '../../model/families.js';
 import {
   OPERATIONS,
   partitionOfCommand,
@@ -15,6 +15,7 @@ import {
 import type { PartitionConfig } from '../../model/partition.js';
 import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend.js';
+import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
@@ -93,6 +94,8 @@ export class ValkeyBackend {
   private readonly client: Client;
   private readonly attempts: CallRetrier;
   private closed = false;
+  private readonly inUse: PartitionsInUse;
+  private readonly noting = new Map<Family, Promise<void>>();
 
   private readonly connection: Connection;
   private readonly prefix: string;
@@ -103,6 +106,7 @@ export class ValkeyBackend {
   constructor({ connection, partitions, prefix, kind, record, clock, sizes }: BackendParts) {
     this.connection = connection;
     this.partitions = partitions;
+    this.inUse = new PartitionsInUse(partitions);
     this.prefix = prefix;
     this.record = record;
     this.clock = clock;
@@ -134,14 +138,14 @@ export class ValkeyBackend {
 
   async run(name: OperationName, args: unknown): Promise<unknown> {
     const command = parseCommand(name, args, this.label);
-    const [answer] = (await this.calls.run(this.checked(partitionOfCommand(command)), [command])) as [Answer];
+    const [answer] = (await this.send([command])) as [Answer];
     if (!answer.ok) throw errorOf(answer, (rejected) => refusal(name, rejected));
     return issued(command, answer.outcome, this.label);
   }
 
   async runBatch(commands: readonly Command[]): Promise<CommandResult[]> {
-    const parsed = parseBatch(commands, this.label);
-    const answers = await this.calls.run(this.checked(partitionOfCommand(parsed[0] as ParsedCommand)), parsed);
+    const parsed = parseBatch(commands, this.label, this.partitions);
+    const answers = await this.send(parsed);
     return answers.map((answer, i) =>
       answer.ok
         ? { ok: true, outcome: issued(parsed[i] as ParsedCommand, answer.outcome, this.label) }
@@ -149,10 +153,39 @@ export class ValkeyBackend {
     );
   }
 
+  /** Commands of one partition, to the server. The first use of a family is noted before it is used. */
+  private send(commands: readonly ParsedCommand[]): Promise<readonly Answer[]> {
+    const partition = this.checked(partitionOfCommand(commands[0] as ParsedCommand, this.partitions));
+    const family = familyToNote(partition, commands, this.settings.families);
+    if (family === undefined) {
+      this.inUse.note(partition);
+      return this.calls.run(partition, commands);
+    }
+    return this.noteFamily(family).then(() => this.calls.run(partition, commands));
+  }
+
+  /** Once in the life of a deployment: its processes learn of it with their next calls, and look at what is due there. */
+  private async noteFamily(family: Family): Promise<void> {
+    const noting = this.noting.get(family) ?? this.attempts.make(() => this.record.noteFamily(family));
+    this.noting.set(family, noting);
+    try {
+      await noting;
+      await this.tellSettings();
+    } catch (error) {
+      throw this.attempts.faultOf(error);
+    } finally {
+      this.noting.delete(family);
+    }
+  }
+
+  partitionsInUse(): readonly string[] {
+    return this.inUse.partitions(this.settings.families);
+  }
+
   async read(name: QueryName, args: never): Promise<unknown> {
     const parsed = parseQuery(name, args, this.label) as never;
     const declaration = queryNamed(name);
-    const partition = this.checked(declaration.partition(parsed));
+    const partition = this.checked(declaration.partition(parsed, this.partitions));
     const fetch = FETCHES[name];
     const view = fetch.view(await this.fetch(partition, fetch.request(parsed)), parsed);
     const decision = declaration.read(view, parsed, {
@@ -165,7 +198,7 @@ export class ValkeyBackend {
 
   async listLanes(page: unknown): Promise<ListLanesPage> {
     const wanted = parseLanesPage(page);
-    const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
+    const partitions = partitionsOf('flow', this.partitions);
     const lanes = await Promise.all(
       partitions.map(
         (partition) => this.read('listPartitionLanes', { partition } as never) as Promise<readonly string[]>,
@@ -213,7 +246,13 @@ export class ValkeyBackend {
   /** Changes the record, then brings the new settings to every partition: a call without commands does it. */
   async configureDeployment(changes: GivenSettings): Promise<DeploymentSettings> {
     await this.attempts.make(() => this.record.change(changes));
-    const partitions = Array.from({ length: this.partitions.count }, (_, index) => partitionKeyOf(index));
+    await this.tellSettings();
+    return this.settings;
+  }
+
+  /** Brings the settings to every partition in use. */
+  private async tellSettings(): Promise<void> {
+    const partitions = this.partitionsInUse();
     for (let from = 0; from < partitions.length; from += TOLD_AT_ONCE) {
       await Promise.all(
         partitions
@@ -223,7 +262,6 @@ export class ValkeyBackend {
           ),
       );
     }
-    return this.settings;
   }
 
   async ping(): Promise<void> {
@@ -347,12 +385,8 @@ export class ValkeyBackend {
   }
 
   private checked(partition: string): string {
-    if (partitionIndexOf(partition) < this.partitions.count) return partition;
-    throw new EngineError(
-      'invalid_input',
-      `partition: ${partition} is out of range; this deployment has ${this.partitions.count} partitions.`,
-      { detail: { field: 'partition' } },
-    );
+    if (hasPartition(this.partitions, partition)) return partition;
+    throw outOfRange(partition, this.partitions);
   }
 
   private get commands(): Commands {
@@ -387,6 +421,7 @@ export function asBackend(engine: ValkeyBackend): Backend {
       return engine.settings;
     },
     configureDeployment: (changes: GivenSettings) => engine.configureDeployment(changes),
+    partitionsInUse: () => engine.partitionsInUse(),
     listLanes: (page = {}) => engine.listLanes(page),
     verifyPartition: (args: unknown) =>
       engine.verifyPartition(args).catch((error: unknown) => {

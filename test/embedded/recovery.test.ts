@@ -121,7 +121,7 @@ test('a store keeps its partitions', async () => {
   const first = openOn(disk, { path: 'store', partitions: { count: 3, placement: 'lane' } });
   await first.close();
   const second = openOn(disk, { path: 'store' });
-  expect(second.partitions).toEqual({ count: 3, placement: 'lane' });
+  expect(second.partitions).toEqual({ count: 3, placement: 'lane', budgets: 1, quotas: 1 });
   await second.close();
   expect(() => openOn(disk, { path: 'store', partitions: { count: 2 } })).toThrow(
     /^partition_mismatch: count: stored=3, config=2/,

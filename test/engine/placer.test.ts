@@ -4,7 +4,7 @@ import { partitionIndexOf, partitionOfExecution } from '../../model/ids.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import { Placer, type NewExecution } from '../../src/engine/placer.js';
 
-const SPREAD: PartitionConfig = { count: 4, placement: 'spread' };
+const SPREAD: Pick<PartitionConfig, 'count' | 'placement'> = { count: 4, placement: 'spread' };
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function places(placer: Placer, count: number, more: Partial<NewExecution> = {}): number[] {

@@ -170,7 +170,7 @@ describe('the indexes of a partition in memory', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const settings = { retentionMs: RETENTION_MS };
-        const indexed = new IndexedStore(EVERYTHING, {
+        const indexed = new IndexedStore('{fp:0}', EVERYTHING, {
           onHead() {},
           onTimer() {},
           onAppended() {},

@@ -1,4 +1,5 @@
 /** Time in a partition: it never goes back, unless the clock had jumped, and then an event says so. */
+import { ONE_OF_EACH } from '../../model/partition.js';
 import { describe, expect, test } from 'vitest';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
@@ -85,7 +86,7 @@ describe('a batch', () => {
       name: 'cancelExecution' as const,
       args: { executionId: idOf(n), reason: 'r', source: 'operator_override' as const },
     }));
-    for (const command of parseBatch(cancels, 'memory')) machine.run(command, at);
+    for (const command of parseBatch(cancels, 'memory', ONE_OF_EACH)) machine.run(command, at);
     const { state, log } = machine.partition;
     expect(violations(state, log, at)).toEqual([]);
     return log.slice(3).map(({ event }) => `${event.type} ${event.at - START}`);

@@ -230,7 +230,13 @@ test('a deployment that was replaced by another one under the same prefix is tol
 test('processes learn of changed settings with their next call, whoever changes them', async () => {
   const first = await opened({ partitions: { count: 3 }, retentionMs: 60_000 });
   const second = await opened();
-  expect(second.settings).toEqual({ version: 1, retentionMs: 60_000, logMaxEntries: 100_000, indexedTags: [] });
+  expect(second.settings).toEqual({
+    version: 1,
+    families: [],
+    retentionMs: 60_000,
+    logMaxEntries: 100_000,
+    indexedTags: [],
+  });
   const changed = await first.configureDeployment({ retentionMs: 120_000, indexedTags: ['team.name', 'a.b'] });
   expect(changed).toEqual({ ...second.settings, version: 2, retentionMs: 120_000, indexedTags: ['a.b', 'team.name'] });
   expect(second.settings.version).toBe(1);

@@ -5,6 +5,7 @@
  * What a caller may rely on holds here too, and nothing more: every call settles by its deadline, and an error that says
  * "retryable" leaves open whether the call ran. Wakes can be lost.
  */
+import type { FamilyCounts } from '../../../model/families.js';
 import {
   EngineError,
   type Backend,
@@ -144,6 +145,7 @@ export class SimulatedConnection {
       label: 'valkey',
       partitions: server.store.partitions,
       settings: server.store.settings,
+      partitionsInUse: () => server.store.partitionsInUse(),
       configureDeployment: (...args: Parameters<Backend['configureDeployment']>) =>
         this.ask('configureDeployment', '', () => server.store.configureDeployment(...args)),
       execute: (commands: readonly Command[]) => this.send([...commands]),
@@ -165,7 +167,7 @@ export class SimulatedConnection {
     }
     for (const name of Object.keys(QUERIES) as QueryName[]) {
       backend[name] = (args: unknown) => {
-        const partition = queryNamed(name).partition(args as never);
+        const partition = queryNamed(name).partition(args as never, server.store.partitions);
         this.flush(partition);
         return this.ask(name, partition, () => (server.store[name] as (args: unknown) => Promise<unknown>)(args));
       };
@@ -213,7 +215,7 @@ export class SimulatedConnection {
       commands.map(({ name }) => name),
       commands,
     );
-    const partition = partitionOf(commands);
+    const partition = partitionOf(commands, this.options.server.store.partitions);
     return new Promise((resolve, reject) => {
       const entry: Entry = { call, commands, resolve, reject };
       const gathered = this.gathering.get(partition);
@@ -430,9 +432,9 @@ function withFault(
 }
 
 /** The partition of a batch; none for one that is malformed, which the server refuses. */
-function partitionOf([first]: readonly Command[]): string {
+function partitionOf([first]: readonly Command[], counts: FamilyCounts): string {
   try {
-    return first === undefined ? '' : partitionOfCommand(first as ParsedCommand);
+    return first === undefined ? '' : partitionOfCommand(first as ParsedCommand, counts);
   } catch {
     return '';
   }

@@ -5,9 +5,17 @@
  */
 import { CONTRACT } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
-import { parsePartitionConfig, partitionConfig, type PartitionConfig } from '../../../model/partition.js';
+import {
+  parsePartitionConfig,
+  PARTITION_SETTINGS,
+  partitionConfig,
+  type PartitionConfig,
+} from '../../../model/partition.js';
+import type { Family } from '../../../model/families.js';
+import { DEFAULTS } from '../../../model/limits.js';
 import {
   changedSettings,
+  familiesIn,
   parseSharedSettings,
   sameSettings,
   SHARED_SETTINGS,
@@ -20,6 +28,11 @@ import { buildsKey, deploymentKey } from '../keys.js';
 
 /** Records that were written before they named it are of this contract. */
 const FIRST_CONTRACT = 1;
+/** Partitions of a record that does not name them. */
+const FIRST_PARTITIONS: Partial<PartitionConfig> = {
+  budgets: DEFAULTS.meterPartitionCount,
+  quotas: DEFAULTS.meterPartitionCount,
+};
 /** Settings of a record that names no version. */
 const FIRST_VERSION = 1;
 /** A change meets another one at most so often. */
@@ -74,7 +87,7 @@ export class DeploymentRecord {
     const config = { ...parsePartitionConfig(wanted ?? {}), contract, ...parseSharedSettings(given) };
     await client.set(key, JSON.stringify(config), 'NX');
     const known = this.read((await client.get(key)) ?? '');
-    for (const name of ['count', 'placement'] as const) {
+    for (const name of PARTITION_SETTINGS) {
       const value = wanted?.[name];
       if (value !== undefined && value !== known.partitions[name])
         throw mismatch('partition_mismatch', name, String(known.partitions[name]), String(value));
@@ -106,7 +119,7 @@ export class DeploymentRecord {
     for (let tries = 0; tries < MAX_CHANGES; tries++) {
       const text = (await this.client.get(this.key)) ?? '';
       const found = this.read(text);
-      const { version, ...now } = found.settings;
+      const { version, families: _, ...now } = found.settings;
       const next = changedSettings(now, changes);
       if (sameSettings(now, next)) {
         this.known = found;
@@ -115,6 +128,28 @@ export class DeploymentRecord {
       const changed = JSON.stringify({ ...membersOf(text), ...next, version: version + 1 });
       if (await this.replace(this.key, text, changed)) {
         this.known = this.read(changed);
+        return;
+      }
+    }
+    throw new EngineError('settings_changed', `${this.key} was changed ${MAX_CHANGES} times meanwhile.`);
+  }
+
+  /**
+   * Notes that a family of partitions is in use. It raises the version, like a change of settings: so every process
+   * learns of it. @throws EngineError `settings_changed` when others change the record all the time
+   */
+  async noteFamily(family: Family): Promise<void> {
+    for (let tries = 0; tries < MAX_CHANGES; tries++) {
+      const text = (await this.client.get(this.key)) ?? '';
+      const found = this.read(text);
+      const { version, families } = found.settings;
+      if (families.includes(family)) {
+        this.known = found;
+        return;
+      }
+      const noted = JSON.stringify({ ...membersOf(text), families: [...families, family], version: version + 1 });
+      if (await this.replace(this.key, text, noted)) {
+        this.known = this.read(noted);
         return;
       }
     }
@@ -132,9 +167,9 @@ export class DeploymentRecord {
     const text = (await this.client.get(this.key)) ?? '';
     const found = membersOf(text);
     const members = membersOf(own.text);
-    for (const name of ['count', 'placement', 'contract']) {
-      const stored = String(found?.[name] ?? (name === 'contract' ? FIRST_CONTRACT : ''));
-      const config = String(members?.[name] ?? (name === 'contract' ? FIRST_CONTRACT : ''));
+    for (const name of [...PARTITION_SETTINGS, 'contract']) {
+      const stored = settledIn(found, name);
+      const config = settledIn(members, name);
       if (stored !== config)
         throw new EngineError(
           'partition_mismatch',
@@ -186,12 +221,18 @@ export class DeploymentRecord {
   }
 }
 
+/** What a record says of something that is settled, as text; records of before it was have what they were made with. */
+function settledIn(members: Members | undefined, name: string): string {
+  const fallback: unknown = name === 'contract' ? FIRST_CONTRACT : FIRST_PARTITIONS[name as keyof PartitionConfig];
+  return String(members?.[name] ?? (members === undefined ? '' : fallback));
+}
+
 function settingsIn(key: string, members: Members | undefined): DeploymentSettings {
   const version = members?.['version'] ?? FIRST_VERSION;
   if (!Number.isSafeInteger(version) || (version as number) < FIRST_VERSION)
     throw new EngineError('corruption', `${key} has no version of its settings.`);
   try {
-    return { version: version as number, ...parseSharedSettings(members) };
+    return { version: version as number, families: familiesIn(members?.['families']), ...parseSharedSettings(members) };
   } catch (error) {
     throw new EngineError('corruption', `${key} does not hold settings.`, { cause: error });
   }

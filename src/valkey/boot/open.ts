@@ -2,6 +2,8 @@
  * What happens before the first call: is this a server that can be trusted with work, is the library on it, may the user
  * do what it needs, and is it partitioned as this process thinks. Each refusal says what to do. Source: spec 13 part B.
  */
+import type { FamilyCounts } from '../../../model/families.js';
+import { ONE_OF_EACH } from '../../../model/partition.js';
 import type { Valkey } from 'iovalkey';
 import { MAX_FIELD_BYTES } from '../../../lua/layout.js';
 import { CONTRACT, library, type LibraryKind } from '../../../lua/library.js';
@@ -143,7 +145,7 @@ class Boot {
   private readonly keeper: LibraryKeeper;
   private readonly retrier: CallRetrier;
   private readonly mode: LibraryMode;
-  private partitionCount = 0;
+  private counts: FamilyCounts = ONE_OF_EACH;
   private missing: EngineError | undefined;
 
   constructor(
@@ -178,15 +180,15 @@ class Boot {
     // Refused before the library changes anything for those who use the deployment already.
     const partitions = await retrier.make(() => record.settle(options.partitions, options));
     await retrier.make(() => this.bringOnce());
-    this.partitionCount = partitions.count;
+    this.counts = partitions;
     this.missing = await retrier.make(() => this.proveRights());
     return partitions;
   }
 
   /** Answers what is missing of channels. @throws EngineError `server_refused` for any other right */
   private async proveRights(): Promise<EngineError | undefined> {
-    const { client, prefix, partitionCount, keeper } = this;
-    const options = { prefix, partitionCount, isCluster: client.isCluster, library: keeper.wanted };
+    const { client, prefix, counts, keeper } = this;
+    const options = { prefix, partitionCount: counts.count, isCluster: client.isCluster, library: keeper.wanted };
     const missing = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
     return missing.find((notice) => notice !== undefined);
   }
@@ -201,9 +203,9 @@ class Boot {
   }
 
   connection(): Connection {
-    const { client, label, deadlines, prefix, partitionCount, retrier, record, keeper, mode, missing, options } = this;
+    const { client, label, deadlines, prefix, counts, retrier, record, keeper, mode, missing, options } = this;
     const connect = () => connectForWakes(client, deadlines);
-    const wakes = new WakeSubscriber({ prefix, partitionCount, label, deadlines, connect });
+    const wakes = new WakeSubscriber({ prefix, counts, label, deadlines, connect });
     wakes.enable(missing === undefined);
     const connection = new Connection({ label, client, deadlines, retrier, wakes });
     if (options.onNotice !== undefined) connection.onNotice(options.onNotice);

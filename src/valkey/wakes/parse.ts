@@ -5,8 +5,8 @@
  * can cause is a claim or a look that finds nothing.
  */
 import { CHANNELS } from '../../../lua/layout.js';
-import { partitionIndexOf, PARTITION_KEY_PATTERN } from '../../../model/ids.js';
-import { executionIdIn } from '../../../model/ids.js';
+import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } from '../../../model/families.js';
+import { executionIdIn, isPartitionKey } from '../../../model/ids.js';
 import { isShortId } from '../../../model/short-id.js';
 import type { Announcement } from '../../backend.js';
 import type { Heard } from '../../wake-listeners.js';
@@ -19,24 +19,20 @@ const TOKEN = /^[^\s,\u0000-\u001f\u007f]+$/;
 
 export interface ParsedChannel {
   readonly prefix: string;
-  readonly partitionCount: number;
+  readonly counts: FamilyCounts;
 }
 
 /** What a message says, or undefined when it says nothing that concerns this deployment. */
-export function parseWake(
-  { prefix, partitionCount }: ParsedChannel,
-  channel: string,
-  message: string,
-): Heard | undefined {
+export function parseWake({ prefix, counts }: ParsedChannel, channel: string, message: string): Heard | undefined {
   if (!channel.startsWith(prefix) || message.length > MAX_LENGTH) return undefined;
   const name = channel.slice(prefix.length);
   if (name.startsWith(CHANNELS.frames)) {
     const executionId = name.slice(CHANNELS.frames.length);
     if (message.includes('\t') || !executionId.startsWith(`${message}:`)) return undefined;
-    return framesOf(message, executionId.slice(message.length + 1), partitionCount);
+    return framesOf(message, executionId.slice(message.length + 1), counts);
   }
   const [partition = '', second = '', ...others] = message.split('\t');
-  if (!PARTITION_KEY_PATTERN.test(partition) || partitionIndexOf(partition) >= partitionCount) return undefined;
+  if (!isPartitionOfAnyFamily(partition) || !hasPartition(counts, partition)) return undefined;
   if (name === CHANNELS.appended || name === CHANNELS.ended)
     return others.length > 0 ? undefined : announced(name, partition, second);
   // A time, or a priority.
@@ -44,7 +40,7 @@ export function parseWake(
   if (name === CHANNELS.timers) {
     return others.length > 0 ? undefined : { kind: 'timer', partition, at: Number(second) };
   }
-  if (!name.startsWith(CHANNELS.work) || others.length !== 2) return undefined;
+  if (!name.startsWith(CHANNELS.work) || others.length !== 2 || familyOf(partition) !== 'flow') return undefined;
   const [needs, executionKind] = others as [string, string];
   const requiredCapabilities = needs === '' ? [] : needs.split(',');
   if (executionKind === '' || !requiredCapabilities.every((token) => TOKEN.test(token))) return undefined;
@@ -58,14 +54,14 @@ export function parseWake(
   };
 }
 
-function framesOf(partition: string, member: string, partitionCount: number): Heard | undefined {
-  const isKnown = PARTITION_KEY_PATTERN.test(partition) && partitionIndexOf(partition) < partitionCount;
+function framesOf(partition: string, member: string, counts: FamilyCounts): Heard | undefined {
+  const isKnown = isPartitionKey(partition) && hasPartition(counts, partition);
   return isKnown && isShortId(member) ? { kind: 'frames', executionId: executionIdIn(partition, member) } : undefined;
 }
 
 function announced(name: Announcement['kind'], partition: string, ids: string): Announcement | undefined {
   if (name === CHANNELS.appended) return ids === '' ? { kind: 'appended', partition } : undefined;
   const members = ids.split(',');
-  if (!members.every(isShortId)) return undefined;
+  if (familyOf(partition) !== 'flow' || !members.every(isShortId)) return undefined;
   return { kind: 'ended', partition, executionIds: members.map((member) => executionIdIn(partition, member)) };
 }

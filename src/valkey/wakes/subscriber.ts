@@ -6,6 +6,7 @@
  * A listener is added wholly or not at all: `add` resolves when the server has confirmed all its channels, and removes
  * the listener when that fails or takes too long.
  */
+import type { FamilyCounts } from '../../../model/families.js';
 import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import { EngineError } from '../../../model/errors.js';
@@ -30,7 +31,7 @@ type Resync = Extract<Wake, { kind: 'resync' }>;
 
 export interface WakeSubscriberOptions {
   readonly prefix: string;
-  readonly partitionCount: number;
+  readonly counts: FamilyCounts;
   /** What errors call the server. */
   readonly label: string;
   readonly deadlines: Deadlines;
