@@ -226,7 +226,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   blockRoute: { executionId: idOf(4), reasonDetail: 'd' },
   unblockExecution: { executionId: idOf(4), expectedBlockingReason: 'waiting_for_quota' },
   changePriority: { executionId: idOf(4), newPriority: 5, requestedBy: 'ann' },
-  replayExecution: { executionId: RUNNING, reason: 'r', requestedBy: 'ann', expectedReplayCount: 0 },
+  replayExecution: { executionId: RUNNING, reason: 'r', requestedBy: 'ann', expectedReplayCount: 0, steps: 'keep' },
   setExecutionTags: { executionId: RUNNING, tags: { 'a.b': SECRET } },
   getExecutionTags: { executionId: RUNNING },
   holdExecution: { executionId: idOf(4), reason: 'r', requestedBy: 'ann' },
@@ -282,6 +282,17 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   appendFrame: { executionId: RUNNING, fence: FENCE, attemptIndex: 0, payload: text(SECRET), frameType: 'chunk' },
   readStream: { executionId: RUNNING, attemptIndex: 0, from: 'start', to: 'end', limit: 5 },
   readSummary: { executionId: RUNNING, attemptIndex: 0 },
+  recordStep: {
+    executionId: RUNNING,
+    fence: FENCE,
+    stepName: 'pay',
+    stepIndex: 0,
+    stepKind: 'step',
+    failed: false,
+    value: text(SECRET),
+    encoding: 'json',
+  },
+  readSteps: { executionId: RUNNING, from: 0, limit: 5, values: true },
   listQueueHeads: { partition: PARTITION, laneIds: ['lane', 'other'] },
 };
 

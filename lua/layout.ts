@@ -33,6 +33,7 @@ export const FIELDS = {
   retries: 'r',
   hold: 'h',
   streams: 'm',
+  steps: 'S',
   edits: 'k',
   grant: 'G',
   progress: 'p',
@@ -66,6 +67,7 @@ export const EXTRAS = [
   'retries',
   'hold',
   'streams',
+  'steps',
   'edits',
   'grant',
   'progress',
@@ -85,6 +87,8 @@ export const SUFFIXES = {
   waits: ':waits',
   /** By signal id: what signals brought with them. */
   payloads: ':payloads',
+  /** Its recorded steps: exists once it has one. */
+  steps: ':steps',
 } as const;
 
 /** Fields of what an execution waits for, see `model/suspension/facts.ts`. Those that end in a colon are continued. */
@@ -105,6 +109,17 @@ export const WAITS_FIELDS = {
   signal: 'g:',
   /** + waitpoint id + ':' + the sender's key: a signal id. */
   signal_key: 'k:',
+} as const;
+
+/**
+ * Fields of the steps of an execution, see `model/step/facts.ts`. What is said of a step stands under its place in the order
+ * of recording, a number.
+ */
+export const STEP_FIELDS = {
+  /** + `stepKeyOf`: its place. */
+  key: 'k',
+  /** + its place: its value, when it has one. */
+  value: 'v',
 } as const;
 
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */

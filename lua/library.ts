@@ -36,6 +36,7 @@ import { MAX_MEMBERS } from '../model/stream/canonical-json.js';
 import { CLOSED_REASONS } from '../model/stream/facts.js';
 import { SUMMARY_FRAMES } from '../model/stream/retention.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
+import { STEP_KINDS, stepFacts } from '../model/step/facts.js';
 import {
   RESUME_TRIGGERS,
   SIGNAL_EFFECTS,
@@ -75,6 +76,7 @@ import {
   SHORT_SLOT,
   SIGNING_FIELDS,
   SPILLED,
+  STEP_FIELDS,
   STAGED_SEPARATOR,
   STREAM_SUFFIXES,
   SUFFIXES,
@@ -167,6 +169,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     WAITPOINT_STATE: { ...WAITPOINT_STATES, active: '' },
     TRIGGER: Object.fromEntries(Object.keys(RESUME_TRIGGERS).map((word) => [word, word])),
     STREAM_SUFFIX: STREAM_SUFFIXES,
+    STEP: STEP_FIELDS,
     CLOSED: CLOSED_REASONS,
     KEY: KEYS,
     HEADER: HEADER_FIELDS,
@@ -219,6 +222,9 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       max_probed_streams: MAX_PROBED_STREAMS,
       stream_maxlen: DEFAULTS.streamMaxlen,
       stream_max_bytes: DEFAULTS.streamMaxBytes,
+      max_steps: LIMITS.maxSteps,
+      max_steps_bytes: LIMITS.maxStepsBytes,
+      max_step_bytes_per_read: LIMITS.maxStepBytesPerRead,
       known_headers: KNOWN_HEADERS,
       known_settings: KNOWN_SETTINGS,
       known_namings: KNOWN_NAMINGS,
@@ -261,6 +267,8 @@ function lookUps(): string[] {
       scope: stored(SIGNAL_SCOPES),
       effect: stored(SIGNAL_EFFECTS),
       effect_word: words(SIGNAL_EFFECTS),
+      step_kind: stored(STEP_KINDS),
+      step_kind_word: words(STEP_KINDS),
     })
       .map(([name, table]) => `${name} = ${table}`)
       .join(', ')} }`,
@@ -278,6 +286,7 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const uses = (called: string): boolean => all.includes(`${called}(`);
   const parts: LuaFile[] = [
     { path: 'core/codec', text: codecFile(executionFacts, uses) + lifeParser(executionFacts) },
+    { path: 'step/codec', text: recordCodecFile('steps', stepFacts, uses) },
     { path: 'suspension/codec', text: recordCodecFile('waits', waitsFacts, uses) },
     ...RECORD_KINDS.map(([kind]) => ({
       path: `${kind}/codec`,

@@ -172,6 +172,16 @@ export const REJECTIONS = {
     false,
     'Number the frames of a stream upwards: the detail names the newest number that was accepted.',
   ),
+  step_changed: entry(
+    'validation',
+    false,
+    'What is under way goes on with the names that it began with: keep the name for what it was, and give the new step a name of its own. Or run it from its beginning: replay it with `steps: "discard"`.',
+  ),
+  step_limit_exceeded: entry(
+    'validation',
+    false,
+    'Record fewer or smaller steps: several effects in one step, or a reference in the place of a large value. Work with more parts than that is several executions.',
+  ),
   cursor_lost: entry(
     'state',
     false,

@@ -11,6 +11,7 @@ import { readerEvents } from './reader/entity.js';
 import { laneEvents } from './lane/lane.js';
 import { signingEvents } from './signing/entity.js';
 import { suspensionEvents } from './suspension/events.js';
+import { stepEvents } from './step/events.js';
 import { streamEvents } from './stream/events.js';
 
 export const EVENTS = {
@@ -23,6 +24,7 @@ export const EVENTS = {
   ...suspensionEvents,
   ...signingEvents,
   ...streamEvents,
+  ...stepEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

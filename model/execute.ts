@@ -10,6 +10,7 @@ import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.
 import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import { closedBy, removedBefore } from './stream/closing.js';
+import type { Recording } from './step/contents.js';
 import type { Append } from './stream/contents.js';
 import type { SignalPayload } from './suspension/payloads.js';
 import type { View } from './view.js';
@@ -26,6 +27,8 @@ export interface Store {
   appendFrame(frame: Append): void;
   /** Keeps what a signal brings with it. */
   keepPayload(payload: SignalPayload): void;
+  /** Adds a step to those of its execution. */
+  addStep(recording: Recording): void;
   /** Notes which loop applies due work. */
   leaveTo(applier: Applier | undefined): void;
   /** Notes what is to be announced. */
@@ -63,6 +66,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   }
   if (decision.append !== undefined) store.appendFrame(decision.append);
   if (decision.payload !== undefined) store.keepPayload(decision.payload);
+  if (decision.recording !== undefined) store.addStep(decision.recording);
   if ('applier' in decision) store.leaveTo(decision.applier);
   if (decision.notices !== undefined) store.announce(decision.notices);
   if (decision.watch !== undefined) store.watch(decision.watch.executionId, decision.watch.until);

@@ -102,6 +102,13 @@ export const LIMITS = {
   maxSignalPayloadsBytes: 64 * 1024 * 1024,
   /** Payloads of one page of signals, bytes; one signal is always on it. */
   maxSignalPageBytes: 4 * 1024 * 1024,
+  /** Steps of one execution, their names, their values, and all of its values together, bytes. */
+  maxSteps: 10_000,
+  maxStepNameBytes: 128,
+  maxStepsBytes: 64 * 1024 * 1024,
+  /** Steps of one read, and bytes of their values beyond which it has no further one. */
+  maxStepsPerRead: 1_000,
+  maxStepBytesPerRead: 1024 * 1024,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;

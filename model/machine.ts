@@ -49,6 +49,8 @@ import { listWaitpointHmacKids, readWaitpointToken } from './signing/reads.js';
 import { rotateWaitpointHmacSecret } from './signing/rotate.js';
 import { deliverSignal } from './suspension/signal.js';
 import { suspendExecution } from './suspension/suspend.js';
+import { readSteps } from './step/reads.js';
+import { recordStep } from './step/record.js';
 import { appendFrame } from './stream/append.js';
 import { readStream, readSummary } from './stream/reads.js';
 import { watchStream } from './stream/watch.js';
@@ -89,6 +91,7 @@ export const OPERATIONS = {
   resumeLane,
   appendFrame,
   watchStream,
+  recordStep,
   changePriority,
   replayExecution,
   setExecutionTags,
@@ -127,6 +130,7 @@ export const QUERIES = {
   listExecutionSummaries,
   readStream,
   readSummary,
+  readSteps,
   listPartitionLanes,
   readCounts,
   readLane,

@@ -8,6 +8,7 @@ import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { readerEntity } from './reader/entity.js';
 import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
+import type { StepTable } from './step/contents.js';
 import type { StreamTable } from './stream/contents.js';
 import { streamEntity } from './stream/entity.js';
 import type { PayloadTable } from './suspension/payloads.js';
@@ -73,6 +74,8 @@ export interface Partition {
   readonly payloads: PayloadTable;
   /** Until when the streams of an execution are watched, ms since the epoch: a courtesy, and no state. */
   readonly watches: Map<string, number>;
+  /** Recorded steps, by execution. */
+  readonly steps: StepTable;
   readonly log: LoggedEvent[];
   readonly header: Header;
 }
@@ -92,6 +95,7 @@ export function emptyPartition(): Partition {
     streams: new Map(),
     payloads: new Map(),
     watches: new Map(),
+    steps: new Map(),
     log: [],
     header: emptyHeader(),
   };

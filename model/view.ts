@@ -8,12 +8,14 @@ import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
 import { signingByDefinition, type SigningView } from './signing/view.js';
 import type { Partition } from './state.js';
+import { stepsByDefinition, type StepView } from './step/view.js';
 import { streamsByDefinition, type StreamView } from './stream/view.js';
 
 export interface View {
   readonly executions: ExecutionView;
   readonly schedule: ScheduleView;
   readonly streams: StreamView;
+  readonly steps: StepView;
   readonly log: LogView;
   readonly signing: SigningView;
   readonly quarantine: QuarantineView;
@@ -25,6 +27,7 @@ export function viewByDefinition(partition: Partition): View {
     executions: executionsByDefinition(partition),
     schedule: scheduleByDefinition(partition),
     streams: streamsByDefinition(partition),
+    steps: stepsByDefinition(partition),
     log: logByDefinition(partition),
     signing: signingByDefinition(partition),
     quarantine: quarantineByDefinition(),

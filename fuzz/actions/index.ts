@@ -16,6 +16,7 @@ import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import { signingActions, signingReads } from './signing.js';
 import { suspensionActions, suspensionReads } from './suspension.js';
+import { stepActions, stepReads } from './step.js';
 import { streamActions, streamReads } from './stream.js';
 import type { World } from './world.js';
 
@@ -25,6 +26,7 @@ const GENERATORS = {
   ...leaseActions,
   ...scheduleActions,
   ...streamActions,
+  ...stepActions,
   ...operatingActions,
   ...grantActions,
   ...partitionActions,
@@ -40,6 +42,7 @@ const READS: readonly Reads[] = [
   partitionReads,
   laneReads,
   streamReads,
+  stepReads,
   suspensionReads,
   signingReads,
 ];
@@ -202,7 +205,15 @@ const toTimer = (index: number): Action => ({ do: 'time', to: { from: 'timer', i
 const late = fc
   .tuple(
     fc.nat(2),
-    fc.oneof(drawn('renew'), drawn('begin'), drawn('complete'), drawn('fail'), drawn('delay'), drawn('progress')),
+    fc.oneof(
+      drawn('renew'),
+      drawn('begin'),
+      drawn('complete'),
+      drawn('fail'),
+      drawn('delay'),
+      drawn('progress'),
+      drawn('record_step'),
+    ),
     fc.nat(2),
   )
   .map(([timer, act, index]): Action[] => [toTimer(timer), { ...act, owner: holder(index) }]);
@@ -248,6 +259,38 @@ const writing: fc.Arbitrary<readonly Action[]> = fc
     'owner' in end ? { ...end, owner: holder(5) } : end,
     ...(isPurged ? [toTimer(0), { do: 'due', limit: 100, loop: 0, jitter: null } as const] : []),
   ]);
+
+/** Steps that the owner of something records, an end of its run, and the run after it, which finds them or does not. */
+const stepping: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    create,
+    claim,
+    fc.array(drawn('record_step'), { minLength: 2, maxLength: 4 }),
+    fc.oneof(drawn('complete'), drawn('fail'), drawn('cancel'), drawn('release')),
+    drawn('replay'),
+    fc.array(drawn('record_step'), { minLength: 1, maxLength: 3 }),
+    fc.boolean(),
+  )
+  .map(([work, claimed, first, end, replayed, second, isPurged]): Action[] => {
+    const claims: Action = {
+      ...claimed,
+      wants: { among: 'claimable', index: 5 },
+      minPriority: null,
+      kinds: null,
+      ahead: false,
+    };
+    const mine = (it: (typeof first)[number]): Action => ({ ...it, owner: holder(5) });
+    return [
+      { ...work, delay: null },
+      claims,
+      ...first.map(mine),
+      { ...end, owner: holder(5) },
+      { ...replayed, pick: { among: 'terminal', index: 5 } },
+      claims,
+      ...second.map(mine),
+      ...(isPurged ? [toTimer(0), { do: 'due', limit: 100, loop: 0, jitter: null } as const] : []),
+    ];
+  });
 
 /** Work that is suspended, and what becomes of it: signals, time, an operator. */
 const waitingWork: fc.Arbitrary<readonly Action[]> = fc
@@ -298,6 +341,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: inTurn },
   { weight: 1, arbitrary: waitingWork },
   { weight: 1, arbitrary: writing },
+  { weight: 1, arbitrary: stepping },
 );
 
 /** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */

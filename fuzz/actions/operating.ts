@@ -89,11 +89,17 @@ export const operatingActions = {
       pick: pick('terminal', 'terminal', 'terminal', 'terminal', 'any'),
       words: fc.nat(2),
       expected: seldom(fc.constantFrom(-1, 0), 3),
+      steps: seldom(fc.constantFrom('keep' as const, 'discard' as const), 2),
     },
     resolve(world, choices) {
       const known = choose(world, choices.pick)?.replayCount ?? 0;
       const expectedReplayCount = choices.expected === null ? undefined : Math.max(0, known + choices.expected);
-      return [{ name: 'replayExecution', args: { ...asked(world, choices), expectedReplayCount } }];
+      return [
+        {
+          name: 'replayExecution',
+          args: { ...asked(world, choices), expectedReplayCount, steps: choices.steps ?? undefined },
+        },
+      ];
     },
   }),
   tags: generator({

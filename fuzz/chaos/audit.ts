@@ -193,6 +193,7 @@ class Auditor implements Audit {
           streams: new Map(),
           payloads: new Map(),
           watches: new Map(),
+          steps: new Map(),
           log,
           header,
         },

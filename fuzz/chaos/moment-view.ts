@@ -39,6 +39,7 @@ export function viewOfMoment(
     },
     signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
     streams: { get: () => undefined, contents: () => undefined, retained: () => 0, watchedUntil: () => undefined },
+    steps: { of: () => undefined, page: () => ({ steps: [], stepCount: 0 }) },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
   };

@@ -103,11 +103,14 @@ function order(executions: readonly ReadonlyExecution[]): string {
 
 /** The canonical text of a state. */
 export function canonicalOf(node: Node): string {
-  const { state, now, applier } = node;
+  const { state, now, applier, steps } = node;
   const parts = Array.from({ length: node.created }, (_, i) => ofExecution(node, i + 1));
   const keys = [...state.tables.idempotency_key.values()].map(
     ({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, now)}`,
   );
   const applies = applier === undefined ? '' : `${applier.owner}@${ahead(applier.until, now)}`;
-  return `${parts.join('|')}|${order([...state.tables.execution.values()])}|${keys.join()}|${applies}`;
+  const recorded = [...steps.values()].map(({ records }) =>
+    records.map(({ stepName, stepKind, stepFailed, value }) => [stepName, stepKind, stepFailed, value?.[0]]),
+  );
+  return `${JSON.stringify(recorded)}|${parts.join('|')}|${order([...state.tables.execution.values()])}|${keys.join()}|${applies}`;
 }

@@ -6,6 +6,7 @@ import type { Command } from '../../model/machine.js';
 import { executionOf, idOf, PARTITION, START_AT, type Node } from './node.js';
 import { outsideMoves, watches } from './outside-moves.js';
 import type { Scenario } from './scenarios.js';
+import { stepMoves } from './step-moves.js';
 
 const WORKERS = ['A', 'B'] as const;
 
@@ -35,7 +36,7 @@ const OTHER_ID = idOf(0xffff);
 export function* movesOf(node: Node, scenario: Scenario): Generator<Move> {
   yield* creations(node, scenario);
   yield* claims(node, scenario);
-  for (let n = 1; n <= Math.max(1, node.created); n++) yield* movesOn(node, n, suffixOf(scenario, n));
+  for (let n = 1; n <= Math.max(1, node.created); n++) yield* movesOn(node, n, suffixOf(scenario, n), scenario);
   yield* outside(node, scenario);
   yield* passes(scenario);
   yield* times(node);
@@ -157,7 +158,7 @@ function claimantsOf(node: Node, executionId: string, execution: ReadonlyExecuti
   return claimants;
 }
 
-function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
+function* movesOn(node: Node, n: number, suffix: string, { outside = [] }: Scenario): Generator<Move> {
   const executionId = executionOf(n);
   const execution = node.state.tables.execution.get(executionId);
   for (const { words, fence, attemptIndex, proof } of claimantsOf(node, executionId, execution)) {
@@ -185,6 +186,8 @@ function* movesOn(node: Node, n: number, suffix: string): Generator<Move> {
     });
     yield by('hands back', { name: 'releaseLease', args });
     if (attemptIndex !== undefined) continue;
+    if (outside.includes('steps'))
+      for (const [doing, command] of stepMoves(executionId, fence)) yield by(doing, command);
     yield by('begins', { name: 'beginAttempt', args: { executionId, fence } });
     yield by('cancels', { name: 'cancelExecution', args: { executionId, reason: 'no need', ...fence } });
     if (fence?.leaseId === undefined || fence.leaseEpoch === undefined || fence.attemptId === undefined) continue;

@@ -8,6 +8,7 @@ import { operationNamed, type AnyDecision, type Command, type OperationName } fr
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import { emptyState, type PartitionState } from '../../model/state.js';
+import { addStep, dropSteps, type StepTable } from '../../model/step/contents.js';
 import { viewByDefinition, type View } from '../../model/view.js';
 
 /** A fence as a worker keeps it. */
@@ -22,6 +23,7 @@ export interface Small {
   readonly log: readonly LoggedEvent[];
   /** The loop that is at the due work. */
   readonly applier: Applier | undefined;
+  readonly steps: StepTable;
 }
 
 export interface Node extends Small {
@@ -63,6 +65,7 @@ export function rootNode(): Node {
     state: emptyState(),
     log: [],
     applier: undefined,
+    steps: new Map(),
     fences: new Map(),
     minted: 0,
     created: 0,
@@ -71,7 +74,7 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
-function viewOf({ state, log, applier }: Small): View {
+function viewOf({ state, log, applier, steps }: Small): View {
   const [first, last] = [log[0], log.at(-1)];
   return viewByDefinition({
     state,
@@ -79,6 +82,7 @@ function viewOf({ state, log, applier }: Small): View {
     streams: new Map(),
     payloads: new Map(),
     watches: new Map(),
+    steps,
     log: log as LoggedEvent[],
     header: {
       generation: first === undefined ? '' : generationOf(first.event.at),
@@ -104,10 +108,10 @@ export function decide(
 }
 
 /** What the partition amounts to after a decision. */
-export function apply({ state, log, applier }: Small, decision: AnyDecision): Small {
-  if (!decision.ok) return { state, log, applier };
+export function apply({ state, log, applier, steps }: Small, decision: AnyDecision): Small {
+  if (!decision.ok) return { state, log, applier, steps };
   const next = 'applier' in decision ? decision.applier : applier;
-  if (decision.events.length === 0) return { state, log, applier: next };
+  if (decision.events.length === 0) return { state, log, applier: next, steps };
   const entries = decision.events.map((event, i): LoggedEvent => ({ sequence: log.length + i + 1, event }));
   let after = state;
   for (const { event } of entries) {
@@ -116,7 +120,18 @@ export function apply({ state, log, applier }: Small, decision: AnyDecision): Sm
     const execution = isOfExecution(event) ? after.tables.execution.get(event.executionId) : undefined;
     if (execution !== undefined) Object.freeze(execution);
   }
-  return { state: after, log: [...log, ...entries], applier: next };
+  return { state: after, log: [...log, ...entries], applier: next, steps: stepsAfter(steps, decision) };
+}
+
+/** The recorded steps after a decision: a copy where they changed. */
+function stepsAfter(steps: StepTable, { events, recording }: AnyDecision & { ok: true }): StepTable {
+  if (steps.size === 0 && recording === undefined) return steps;
+  const after: StepTable = new Map(
+    [...steps].map(([id, { records, places }]) => [id, { records: [...records], places: new Map(places) }]),
+  );
+  for (const event of events) dropSteps(after, event);
+  if (recording !== undefined) addStep(after, recording);
+  return after;
 }
 
 /** The way from the beginning to a node, one line a move. */

@@ -9,7 +9,7 @@ import { encodeCursor } from '../../model/partition/cursor.js';
 import { executionOf, idOf, PARTITION, type Node } from './node.js';
 
 /** What callers outside do in a world. */
-export type Outside = 'grants' | 'holds' | 'blocks' | 'edits' | 'replays' | 'watches';
+export type Outside = 'steps' | 'grants' | 'holds' | 'blocks' | 'edits' | 'replays' | 'watches';
 
 /** One of their calls: what it is, in words, and whose claim it would be. */
 export interface OutsideMove {
@@ -40,6 +40,8 @@ export function* outsideMoves(node: Node, n: number, outside: readonly Outside[]
     yield { words: 'an operator replays', command: { name: 'replayExecution', args: { executionId } } };
     const once = { executionId, expectedReplayCount: 0 };
     yield { words: 'an operator replays once', command: { name: 'replayExecution', args: once } };
+    const anew = { executionId, steps: 'discard' } as const;
+    yield { words: 'an operator replays from the beginning', command: { name: 'replayExecution', args: anew } };
   }
   if (outside.includes('edits')) yield* edits(executionId);
 }

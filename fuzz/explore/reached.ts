@@ -155,6 +155,15 @@ const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
     happens(step, 'execution_resumed'),
   'a claim by a grant that is repeated gets its lease again': ({ move, decision }) =>
     move.words.startsWith('the claim comes again') && decision.ok && decision.events.length === 0,
+  'a step that is recorded again after a lost reply gets its first answer': (step) =>
+    answersAgain(step) && step.move.command.name === 'recordStep',
+  'the owner after meets the steps of the owner before': (step) =>
+    step.move.command.name === 'recordStep' &&
+    (targetOf(step)?.stepCount ?? 0) > 0 &&
+    (targetOf(step)?.leaseReclaimCount ?? 0) > 0 &&
+    step.decision.ok,
+  'a replay discards the steps, and the run after it records anew': (step) =>
+    happens(step, 'step_recorded') && (targetOf(step)?.replayCount ?? 0) > 0 && (targetOf(step)?.stepCount ?? 0) === 0,
   'both executions have ended': ({ to }) =>
     to.created === 2 && [...to.state.tables.execution.values()].every(({ situation }) => isTerminal(situation)),
 };

@@ -95,6 +95,21 @@ export const SCENARIOS: readonly Scenario[] = [
     depth: 7,
   },
   {
+    name: 'one execution whose handler has steps, and which is replayed',
+    creations: [
+      {
+        policy: policy({
+          ...CAPS,
+          maxReplayCount: 1,
+          timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 900 },
+        }),
+      },
+    ],
+    capabilities: NONE,
+    outside: ['steps', 'replays'],
+    depth: 6,
+  },
+  {
     name: 'one execution that is granted, held and taken',
     creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 1_200 } }) }],
     capabilities: NONE,

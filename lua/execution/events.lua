@@ -250,7 +250,7 @@ end
 -- Facets that tell of a run and of nothing else, and the long facts.
 local OF_A_RUN = { FIELD.retries, FIELD.progress }
 
-function ff.apply.execution_replayed(call, execution, reason, requested_by)
+function ff.apply.execution_replayed(call, execution, reason, requested_by, discards)
   local key = execution.key
   command('UNLINK', ff.result_key(execution))
   local deadline = execution.execution_deadline_at
@@ -267,10 +267,12 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by)
   end
   command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason, FIELD.failure_detail,
     FIELD.cancellation_reason, FIELD.progress_message)
+  if discards then ff.discard_steps(execution) end
   ff.note_extra(execution, FIELD.edits)
   local count = ff.digits(ff.count(execution.replay_count) + 1)
   ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
-  ff.append(call, EVENT.execution_replayed, execution.id, count .. '\t' .. requested_by .. '\t' .. deadline, reason)
+  local facts = count .. '\t' .. requested_by .. '\t' .. deadline .. (discards and '\t1' or '')
+  ff.append(call, EVENT.execution_replayed, execution.id, facts, reason)
 end
 
 -- What follows it, and its time, stay as they are.
@@ -299,6 +301,7 @@ function ff.apply.execution_purged(call, execution)
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
   if ff.has_waited(execution) then command('UNLINK', key .. SUFFIX.waits, key .. SUFFIX.payloads) end
+  if ff.has_steps(execution) then command('UNLINK', key .. SUFFIX.steps) end
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, ff.result_key(execution))
   ff.append(call, EVENT.execution_purged, execution.id)
 end

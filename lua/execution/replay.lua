@@ -3,12 +3,12 @@
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'edits', 'progress', 'rules', 'wait')
 
 -- The execution leaves the list of its slot at once when that is short, see `execution_purged`.
-local function replay(call, execution, reason, requested_by)
+local function replay(call, execution, reason, requested_by, discards)
   if execution.slot_length then ff.leave_short_slot(call, execution) end
-  ff.apply.execution_replayed(call, execution, reason, requested_by)
+  ff.apply.execution_replayed(call, execution, reason, requested_by, discards)
 end
 
-function ff.decide.replay_execution(call, execution_id, reason, requested_by, expected_replay_count)
+function ff.decide.replay_execution(call, execution_id, reason, requested_by, expected_replay_count, steps)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   ff.read_edits(execution)
@@ -23,5 +23,6 @@ function ff.decide.replay_execution(call, execution_id, reason, requested_by, ex
   if execution.due_at ~= '' then ff.check_slot(call, execution) end
   ff.read_bounds(execution)
   ff.read_given(execution)
-  return { KIND.replayed, replays + 1 }, replay, execution, reason, requested_by
+  local discards = steps == 'discard' and ff.has_steps(execution)
+  return { KIND.replayed, replays + 1 }, replay, execution, reason, requested_by, discards
 end

@@ -66,7 +66,7 @@ function ff.apply.execution_dropped(call, name, id, execution, requested_by, rea
   ff.remove_streams(call, { id = id }, streams)
   forget(call, id, execution)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
-    key .. SUFFIX.payloads)
+    key .. SUFFIX.payloads, key .. SUFFIX.steps)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), name)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)

@@ -85,6 +85,8 @@ export const creatorIdentity = label(LIMITS.maxCreatorIdentityBytes);
 /** A word for what a frame is, or what it belongs to. */
 export const frameLabel = label(LIMITS.maxFrameLabelBytes);
 export const encoding = label(LIMITS.maxEncodingBytes);
+/** The name of a step. */
+export const stepName = label(LIMITS.maxStepNameBytes);
 /** An empty key is no key (spec 04 section 3.1). */
 export const idempotencyKey = z.string().refine((text) => text === '' || isLabel(text, LIMITS.maxIdempotencyKeyBytes), {
   error: `must be at most ${LIMITS.maxIdempotencyKeyBytes} bytes of well-formed text without control characters`,

@@ -9,6 +9,7 @@ import type { Event } from '../events.js';
 import type { FamilyCounts, FamilyScope } from '../families.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
+import type { Recording } from '../step/contents.js';
 import type { Append } from '../stream/contents.js';
 import type { SignalPayload } from '../suspension/payloads.js';
 import type { View } from '../view.js';
@@ -41,6 +42,8 @@ export interface Accepted<Outcome> {
   readonly append?: Append;
   /** What a signal brings with it, beside the state. */
   readonly payload?: SignalPayload;
+  /** A step that is added beside the state. */
+  readonly recording?: Recording;
   /** Beside the state, see the header of a partition. */
   readonly applier?: Applier | undefined;
   readonly notices?: Notices;

@@ -105,6 +105,11 @@ export const executionFacts = fact.factTable({
     /** Index of the newest attempt that has a stream. */
     lastStreamIndex: fact.optionalNumber(),
   },
+  steps: {
+    /** Recorded steps, and the bytes of their values (ruling 47). */
+    stepCount: fact.counter(),
+    stepBytes: fact.counter(),
+  },
   edits: {
     /** How often it was run again after it had ended. */
     replayCount: fact.counter(),

@@ -487,6 +487,7 @@ const OF_OWNERS: ReadonlySet<string> = new Set([
   'lease_revoked',
   'lease_released',
   'progress_updated',
+  'step_recorded',
   'execution_completed',
   'execution_failed',
   'retry_scheduled',

@@ -46,6 +46,8 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseReleaseCount: 0,
     failureCategory: undefined,
     lastStreamIndex: undefined,
+    stepCount: 0,
+    stepBytes: 0,
     replayCount: 0,
     editedAt: undefined,
     heldAt: undefined,
@@ -151,6 +153,10 @@ export const executionRecipes: Recipes = {
       execution.replayCount = event.replayCount;
       execution.executionDeadlineAt = event.executionDeadlineAt;
       forgetRun(execution);
+      if (event.stepsDiscarded) {
+        execution.stepCount = 0;
+        execution.stepBytes = 0;
+      }
     },
     ['result'],
   ),

@@ -1,7 +1,7 @@
 /**
  * replayExecution: a terminal execution runs again, as often as its policy allows. What its earlier run left is cleared:
  * result, failure, cancellation, progress, and the counts that bound retries, reclaims and hand-backs; attempts, epochs
- * and the start go on. A deadline that is over is dropped, one that lies ahead holds again. Spec 04 section 4.8, ruling 50.
+ * and the start go on; so do recorded steps, unless the caller discards them. A deadline that is over is dropped, one that lies ahead holds again. Spec 04 section 4.8, ruling 50.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -22,6 +22,8 @@ export const replayExecution = operation({
     requestedBy: field.requester,
     /** Replays that the caller knows of: with it, a call that is repeated after a lost reply replays once. */
     expectedReplayCount: field.count.optional(),
+    /** Whether the new run finds the recorded steps, and so does not run them again (ruling 47). */
+    steps: z.enum(['keep', 'discard']).default('keep'),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
@@ -37,9 +39,9 @@ export const replayExecution = operation({
   rejects: ['execution_not_found', 'execution_not_terminal', 'max_replays_exhausted'],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers'], ['retention']],
-  wire: { shared: [], each: ['executionId', 'reason', 'requestedBy', 'expectedReplayCount'] },
+  wire: { shared: [], each: ['executionId', 'reason', 'requestedBy', 'expectedReplayCount', 'steps'] },
   memory: 'adds',
-  decide(view, { executionId, reason, requestedBy, expectedReplayCount }, { now }) {
+  decide(view, { executionId, reason, requestedBy, expectedReplayCount, steps }, { now }) {
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
     const { replayCount } = execution;
@@ -58,6 +60,7 @@ export const replayExecution = operation({
         requestedBy,
         replayReason: reason,
         executionDeadlineAt: deadlineAfter(execution, now),
+        stepsDiscarded: steps === 'discard' && execution.stepCount > 0,
       },
     );
   },

@@ -70,6 +70,7 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'lease_expired':
     case 'lease_revoked':
     case 'progress_updated':
+    case 'step_recorded':
     case 'execution_promoted':
     case 'execution_held':
     case 'grant_issued':

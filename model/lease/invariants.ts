@@ -100,6 +100,7 @@ const WORKS: ReadonlySet<string> = new Set<string>([
   'lease_renewed',
   'attempt_begun',
   'progress_updated',
+  'step_recorded',
   'execution_completed',
   'execution_failed',
   'retry_scheduled',
@@ -191,6 +192,7 @@ export const leaseRules: readonly LogRule[] = [
         case 'lease_renewed':
         case 'attempt_begun':
         case 'progress_updated':
+        case 'step_recorded':
         case 'execution_completed':
         case 'execution_delayed':
         case 'execution_suspended':

@@ -17,6 +17,7 @@ import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { signingInvariants } from '../signing/invariants.js';
 import { suspensionInvariants, suspensionRules } from '../suspension/invariants.js';
+import { stepInvariants, stepRules } from '../step/invariants.js';
 import { streamInvariants } from '../stream/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
 
@@ -34,7 +35,7 @@ const ENTRY_RULES: readonly EntryRule[] = [
 /** Every rule over the log. */
 const LOG_RULES: Rules = {
   entries: ENTRY_RULES,
-  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules, ...suspensionRules],
+  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules, ...suspensionRules, ...stepRules],
 };
 
 function asked({ name, ofTime = false, holds }: ExecutionInvariant): Invariant {
@@ -127,6 +128,7 @@ export const INVARIANTS: readonly Invariant[] = [
     ...grantInvariants,
     ...scheduleInvariants,
     ...suspensionInvariants,
+    ...stepInvariants,
   ].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
     name,

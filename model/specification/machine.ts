@@ -6,6 +6,7 @@ import { execute, transitionTime, type Store } from '../execute.js';
 import type { AnyDecision, ParsedCommand } from '../machine.js';
 import { generationOf } from '../partition/cursor.js';
 import { passNotices, type Notices } from '../partition/notices.js';
+import { addStep, dropSteps, type Recording } from '../step/contents.js';
 import { append, type Append } from '../stream/contents.js';
 import { emptyPartition, type Partition } from '../state.js';
 import { keepPayload, type SignalPayload } from '../suspension/payloads.js';
@@ -37,6 +38,7 @@ export class SpecMachine implements Store {
     header.time = event.at;
     passNotices(header, event.at);
     log.push({ sequence: header.sequence, event });
+    dropSteps(this.partition.steps, event);
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
     for (const { kind, idIn, recipe } of EFFECTS[event.type]) {
       const id = idIn(event);
@@ -59,6 +61,10 @@ export class SpecMachine implements Store {
 
   keepPayload(payload: SignalPayload): void {
     keepPayload(this.partition.payloads, payload);
+  }
+
+  addStep(recording: Recording): void {
+    addStep(this.partition.steps, recording);
   }
 
   leaveTo(applier: Applier | undefined): void {

@@ -6,6 +6,7 @@
 import { fold } from '../evolve.js';
 import { isOfExecution, type EventNamed, type EventType, type ExecutionEvent, type LoggedEvent } from '../events.js';
 import { emptyState, type PartitionState } from '../state.js';
+import { stepKeyOf } from '../step/facts.js';
 
 /** Whose an execution is, by its events: nobody's, an owner's, or a lost owner's. */
 export type Ownership = 'none' | 'held' | 'expired' | 'revoked';
@@ -53,6 +54,8 @@ export interface Tally {
   held: boolean;
   /** The grant that may be used now. */
   grant: { readonly workerId: string; readonly expiresAt: number } | undefined;
+  /** Recorded steps, by their keys, and the bytes of their values. */
+  steps: { readonly keys: Set<string>; bytes: number };
   /** The event that ended the execution. */
   end: EndingEvent | undefined;
 }
@@ -198,6 +201,7 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     priority: created.priority,
     tags: created.tags,
     executionDeadlineAt: created.executionDeadlineAt,
+    steps: { keys: new Set(), bytes: 0 },
     suspension: undefined,
     blocked: false,
     held: false,
@@ -321,6 +325,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'grant_issued':
       tally.grant = { workerId: event.grantWorkerId, expiresAt: event.grantExpiresAt };
       return;
+    case 'step_recorded':
+      tally.steps.keys.add(stepKeyOf(event));
+      tally.steps.bytes += event.valueBytes ?? 0;
+      return;
     case 'grant_lapsed':
     case 'progress_updated':
     case 'signal_accepted':
@@ -351,6 +359,7 @@ function replayed(tally: Tally, event: EventNamed<'execution_replayed'>): void {
   tally.remainingMs = undefined;
   tally.delayUntil = undefined;
   tally.executionDeadlineAt = event.executionDeadlineAt;
+  if (event.stepsDiscarded) tally.steps = { keys: new Set(), bytes: 0 };
 }
 
 function park(tally: Tally, next: Tally['next']): void {

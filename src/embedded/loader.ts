@@ -8,6 +8,7 @@ import { FIRST_PLACE, integerOf, partitionAt, readBytes, readEntity, readEvent, 
 import { eventCodec, type RecordCodec, type SchemaCodecs } from './schema.js';
 import type { JournaledStore } from './store.js';
 import { PAYLOAD_SLOT, readPayload } from './payloads.js';
+import { readStep, STEP_SLOT } from './steps.js';
 import { APPEND_SLOT, readAppend, readContents, STREAM_SLOT } from './streams.js';
 
 /** What is read into. */
@@ -116,6 +117,7 @@ export class Loader {
     const bytes = this.bytes.subarray(this.bytesAt, end);
     this.bytesAt = end;
     if (slot === APPEND_SLOT) this.store.restoreAppend(readAppend(bytes));
+    else if (slot === STEP_SLOT) this.store.restoreStep({ executionId: subject, record: readStep(bytes) });
     else if (slot === STREAM_SLOT) this.store.restoreStream(subject, readContents(bytes));
     else if (slot === PAYLOAD_SLOT) this.store.restorePayload({ executionId: subject, ...readPayload(bytes) });
     else if (Object.hasOwn(this.store.contents.bytes, slot)) this.store.restoreBytes(slot as ByteSlot, subject, bytes);

@@ -6,6 +6,7 @@
 import type { ByteSlot } from '../../model/core/operation.js';
 import type { Event } from '../../model/events.js';
 import { EFFECTS } from '../../model/evolve.js';
+import type { StepRecord } from '../../model/step/facts.js';
 import { ENTITY_KINDS, type EntityKind } from '../../model/state.js';
 import type { Disk } from './disk.js';
 import { beginFile, dropFile, nameFile, type Deployment, type OpenFile } from './files.js';
@@ -13,6 +14,7 @@ import { FRAME } from './frames.js';
 import { FIRST_PLACE, UNIT, writeBytes, writeEntity, writeEvent } from './records.js';
 import type { JournaledStore } from './store.js';
 import { PAYLOAD_SLOT, writePayload } from './payloads.js';
+import { STEP_SLOT, writeStep } from './steps.js';
 import { STREAM_SLOT, writeContents } from './streams.js';
 
 /** Texts and bytes of one frame, about. */
@@ -165,7 +167,16 @@ export class Snapshot {
       for (const [signalId, bytes] of contents.payloads.get(id) ?? [])
         this.bytesOf(place, PAYLOAD_SLOT, id, writePayload(signalId, bytes));
     }
+    if (kind === 'execution') this.stepsOf(place, contents.steps.get(id)?.records ?? [], id);
     this.writeIfLarge();
+  }
+
+  /** Together they can be many times as large as a frame should be. */
+  private stepsOf(place: string, steps: readonly StepRecord[], id: string): void {
+    for (const step of steps) {
+      this.bytesOf(place, STEP_SLOT, id, writeStep(step));
+      this.writeIfLarge();
+    }
   }
 
   private bytesOf(place: string, slot: string, id: string, bytes: Uint8Array): void {

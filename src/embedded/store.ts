@@ -7,6 +7,8 @@ import type { Append, StreamContents } from '../../model/stream/contents.js';
 import type { SignalPayload } from '../../model/suspension/payloads.js';
 import { PAYLOAD_SLOT, writePayload } from './payloads.js';
 import { placeOf } from './records.js';
+import type { Recording } from '../../model/step/contents.js';
+import { STEP_SLOT, writeStep } from './steps.js';
 import { APPEND_SLOT, writeAppend } from './streams.js';
 
 /** Where what happens is noted. */
@@ -63,6 +65,16 @@ export class JournaledStore extends IndexedStore {
   /** Keeps a payload that is in the journal already. */
   restorePayload(payload: SignalPayload): void {
     super.keepPayload(payload);
+  }
+
+  override addStep(recording: Recording): void {
+    super.addStep(recording);
+    this.records.bytes(this.place, STEP_SLOT, recording.executionId, writeStep(recording.record));
+  }
+
+  /** Adds a step that is in the journal already. */
+  restoreStep(recording: Recording): void {
+    super.addStep(recording);
   }
 
   /** Appends a frame that is in the journal already. */

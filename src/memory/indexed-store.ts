@@ -31,6 +31,8 @@ import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
+import { addStep, dropSteps, type Recording } from '../../model/step/contents.js';
+import { stepsByDefinition } from '../../model/step/view.js';
 import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
@@ -133,6 +135,7 @@ export class IndexedStore implements Store {
       executions: this.executionView(),
       schedule: this.scheduleView(),
       streams: streamsByDefinition(this.partition),
+      steps: stepsByDefinition(this.partition),
       log: this.logView(),
       quarantine: quarantineByDefinition(),
     };
@@ -144,6 +147,7 @@ export class IndexedStore implements Store {
       if (effect.kind === 'execution') this.applyToExecution(event, effect);
       else this.applyToOther(event, effect);
     }
+    dropSteps(this.partition.steps, event);
     if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
   }
 
@@ -224,6 +228,11 @@ export class IndexedStore implements Store {
 
   keepPayload({ bytes, ...of }: SignalPayload): void {
     keepPayload(this.partition.payloads, { ...of, bytes: Buffer.from(bytes) });
+  }
+
+  /** Keeps a copy of the value: what the caller does to its bytes must not reach the next attempt. */
+  addStep({ executionId, record }: Recording): void {
+    addStep(this.partition.steps, { executionId, record: { ...record, value: copyOf(record.value) } });
   }
 
   keep(slot: ByteSlot, executionId: string, bytes: Uint8Array): void {

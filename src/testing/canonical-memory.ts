@@ -6,6 +6,7 @@ import {
   base64Of,
   canonicalCounts,
   canonicalPayloads,
+  canonicalSteps,
   canonicalStreams,
   canonicalTables,
   shelvesByDefinition,
@@ -39,6 +40,7 @@ export function canonicalOfMemory(
     results: base64Of(bytes.result),
     streams: canonicalStreams(partition.streams),
     payloads: canonicalPayloads(partition.payloads),
+    steps: canonicalSteps(partition.steps),
     header,
     strays: [...bytes.input.keys(), ...bytes.result.keys(), ...partition.payloads.keys()].filter(
       (id) => !state.tables.execution.has(id),

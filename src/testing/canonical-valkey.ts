@@ -8,6 +8,7 @@ import {
   KEYS,
   SPILLED,
   STAGED_SEPARATOR,
+  STEP_FIELDS,
   STREAM_SUFFIXES,
   SUFFIXES,
   TIMER_KINDS,
@@ -24,6 +25,9 @@ import type { Tally } from '../../model/schedule/counts.js';
 import { openLane, type Lane } from '../../model/lane/lane.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
+import type { StepRecord } from '../../model/step/facts.js';
+import { stepKeyOf } from '../../model/step/facts.js';
+import { stepOf } from '../valkey/steps.js';
 import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { decodeTally } from '../valkey/tally.js';
 import { decodeWaits } from '../valkey/waits.js';
@@ -32,6 +36,7 @@ import {
   base64Of,
   canonicalCounts,
   canonicalPayloads,
+  canonicalSteps,
   canonicalStreams,
   sortedRecord,
   type CanonicalState,
@@ -69,6 +74,7 @@ class PartitionReader {
   /** Entities of other kinds, by kind. */
   private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
   private readonly streams = new Map<string, StreamContents>();
+  private readonly steps = new Map<string, { readonly records: StepRecord[] }>();
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
   private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
@@ -147,6 +153,7 @@ class PartitionReader {
       results: base64Of(this.results),
       streams: canonicalStreams(this.streams),
       payloads: canonicalPayloads(this.payloads),
+      steps: canonicalSteps(this.steps),
       header: this.header,
       strays: [...this.strays, ...[...this.inputs, ...this.results].map(([id]) => id).filter((id) => !known.has(id))],
     };
@@ -240,12 +247,30 @@ class PartitionReader {
     else if (suffix === SUFFIXES.waits) this.waits.set(executionId, new Map(Object.entries(await client.hgetall(key))));
     else if (suffix === SUFFIXES.payloads)
       this.payloads.set(executionId, new Map(Object.entries(await client.hgetallBuffer(key))));
+    else if (suffix === SUFFIXES.steps) await this.readStepsOf(executionId, key);
     else if (suffix === SUFFIXES.details) {
       if ((await client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
     } else if (STAGED.test(suffix)) return;
     else if (suffix.startsWith(SUFFIXES.result)) {
       this.results.push([executionId, (await client.getBuffer(key)) as Buffer]);
     } else this.strays.push(key);
+  }
+
+  private async readStepsOf(executionId: string, key: string): Promise<void> {
+    if ((await this.client.exists(key.slice(0, -SUFFIXES.steps.length))) === 0) this.strays.push(key);
+    const fields = await this.client.hgetallBuffer(key);
+    const places = Object.keys(fields).filter((name) => /^\d+$/.test(name));
+    const records = places
+      .sort((a, b) => Number(a) - Number(b))
+      .map((place) => stepOf(fields[place]?.toString(), fields[STEP_FIELDS.value + place]));
+    this.steps.set(executionId, { records });
+    const names = records.flatMap((step, place) => [
+      `${place}`,
+      STEP_FIELDS.key + stepKeyOf(step),
+      ...(step.valueBytes === undefined ? [] : [STEP_FIELDS.value + place]),
+    ]);
+    const odd = records.filter((step, place) => fields[STEP_FIELDS.key + stepKeyOf(step)]?.toString() !== `${place}`);
+    this.strays.push(...difference(Object.keys(fields), names), ...odd.map(stepKeyOf));
   }
 
   private readHeader(fields: Readonly<Record<string, string>>): void {

@@ -9,6 +9,7 @@ import { shelvesOf } from '../../model/listing/shelves.js';
 import { talliesByDefinition, type Tally } from '../../model/schedule/counts.js';
 import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { timersByDefinition } from '../../model/schedule/view.js';
+import type { Steps } from '../../model/step/contents.js';
 import { FRAME_MODES, type Frame, type StreamContents } from '../../model/stream/contents.js';
 import { ENTITY_KINDS, type EntityKind, type Header, type Partition } from '../../model/state.js';
 
@@ -33,6 +34,8 @@ export interface CanonicalState {
   readonly streams: Readonly<Record<string, object>>;
   /** What signals brought with them, by execution and signal, as base64. */
   readonly payloads: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Recorded steps by execution, in their order; values as base64. */
+  readonly steps: Readonly<Record<string, readonly object[]>>;
   readonly header: Readonly<Header>;
   /** Things that are stored and belong to nothing. */
   readonly strays: readonly string[];
@@ -110,6 +113,7 @@ export function canonicalByDefinition(
     results: base64Of(partition.bytes.result),
     streams: canonicalStreams(partition.streams),
     payloads: canonicalPayloads(partition.payloads),
+    steps: canonicalSteps(partition.steps),
     header: partition.header,
     strays: [],
   };
@@ -131,6 +135,16 @@ export function canonicalStreams(streams: ReadonlyMap<string, StreamContents>): 
     [...streams].map(([id, { frames, ...rest }]) => [
       id,
       { ...rest, frames: Object.fromEntries(FRAME_MODES.map((mode) => [mode, frames[mode].map(framed)])) },
+    ]),
+  );
+}
+
+/** Recorded steps in a comparable form. */
+export function canonicalSteps(steps: ReadonlyMap<string, Pick<Steps, 'records'>>): Record<string, object[]> {
+  return sortedRecord(
+    [...steps].map(([id, { records }]) => [
+      id,
+      records.map((step) => ({ ...step, value: step.value && Buffer.from(step.value).toString('base64') })),
     ]),
   );
 }

@@ -8,6 +8,7 @@ import type { ArgsOf } from '../../model/machine.js';
 import type { Wake } from '../backend.js';
 import { grantScenarios } from './conformance-grants.js';
 import { listScenarios } from './conformance-lists.js';
+import { stepScenarios } from './conformance-checkpoints.js';
 import { streamScenarios } from './conformance-streams.js';
 import { operatingScenarios } from './conformance-operating.js';
 import { waitingScenarios } from './conformance-waiting.js';
@@ -37,6 +38,7 @@ export const conformance: readonly ConformanceScenario[] = [
   ...operatingScenarios,
   ...listScenarios,
   ...streamScenarios,
+  ...stepScenarios,
   ...grantScenarios,
   ...waitingScenarios,
   {

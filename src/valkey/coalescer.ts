@@ -8,6 +8,7 @@
  * then travels behind the creations and finds them.
  */
 import type { OfferedWork } from '../../model/core/operation.js';
+import { SHAPES } from '../../lua/parameters.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { queueNameOf } from '../../model/schedule/queue.js';
 import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../together.js';
@@ -42,11 +43,19 @@ interface Gathering {
   announced: boolean;
 }
 
+/** Arguments that are bytes, by operation. */
+const BYTE_ARGUMENTS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries(SHAPES).map(([name, { each }]) => [
+    name,
+    each.flatMap((part) => (part.kind === 'argument' && part.field.kind === 'bytes' ? [part.field.name] : [])),
+  ]),
+);
+
 /** Bytes that commands carry beside their facts. */
 function bytesOf(commands: readonly ParsedCommand[]): number {
   let bytes = 0;
   for (const { name, args } of commands) {
-    for (const argument in operationNamed(name).bytes) {
+    for (const argument of BYTE_ARGUMENTS[name] ?? []) {
       bytes += (args as unknown as Record<string, Uint8Array | undefined>)[argument]?.byteLength ?? 0;
     }
   }

@@ -4,6 +4,7 @@ import type { QuarantineView } from '../../model/partition/quarantine.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { SigningView } from '../../model/signing/view.js';
+import type { StepView } from '../../model/step/view.js';
 import type { StreamView } from '../../model/stream/view.js';
 import type { View } from '../../model/view.js';
 import { textOf, type WireReply } from './reply.js';
@@ -20,6 +21,7 @@ export function viewOf(parts: {
   executions?: Partial<ExecutionView>;
   schedule?: Partial<ScheduleView>;
   streams?: Partial<StreamView>;
+  steps?: Partial<StepView>;
   log?: LogView;
   signing?: Partial<SigningView>;
   quarantine?: QuarantineView;

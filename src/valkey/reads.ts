@@ -13,6 +13,7 @@ import { decodeEntry } from './log-entries.js';
 import { decodeEntity, decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
+import { recordedSteps } from './steps.js';
 import { streamFrames, streamSummary } from './streams.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
@@ -173,6 +174,7 @@ export const FETCHES: Fetches = {
   },
   readStream: streamFrames,
   readSummary: streamSummary,
+  readSteps: recordedSteps,
   readLog: {
     request({ after, limit }) {
       if (after === NOW) return ['read_log', String(LIMITS.maxInteger), '1'];

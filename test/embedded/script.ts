@@ -119,9 +119,38 @@ const append: Choice = (random, uuid, partition, running) => {
   return { name: 'appendFrame', args: { ...owned, attemptIndex: owned.attemptIndex, ...content } as never };
 };
 
+/** A step, and perhaps one that was recorded before. */
+const recordStep: Choice = (random, uuid, partition, running) => {
+  const owned = running[Math.floor(random() * running.length)];
+  if (owned === undefined) return create(random, uuid, partition, running);
+  const { executionId, fence } = owned;
+  const value = random() < 0.2 ? {} : { value: bytesOf(random), encoding: 'bytes' };
+  const step = {
+    stepName: random() < 0.5 ? 'größe' : 'pay',
+    stepIndex: Math.floor(random() * 4),
+    failed: random() < 0.2,
+  };
+  return { name: 'recordStep', args: { executionId, fence, ...step, ...value } as never };
+};
+
 const due: Choice = (_random, _uuid, partition) => ({ name: 'applyDue', args: { partition, jitter: 0.5 } });
 
-const CHOICES: readonly Choice[] = [create, create, claim, claim, claim, end, end, end, append, append, due, due];
+const CHOICES: readonly Choice[] = [
+  create,
+  create,
+  claim,
+  claim,
+  claim,
+  end,
+  end,
+  end,
+  append,
+  append,
+  recordStep,
+  recordStep,
+  due,
+  due,
+];
 
 /** A script of so many turns; the same seed gives the same. */
 export async function scriptOf(seed: number, turns: number, partitions = 1): Promise<Script> {

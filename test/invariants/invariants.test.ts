@@ -88,6 +88,12 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a summary has a digest and times if and only if it has a version': (it) =>
     (streamOf(it, 'running').summaryVersion = 0),
   'an execution names its newest stream': (it) => (inSituation(it, 'running').lastStreamIndex = 3),
+  'an execution counts its steps and the bytes of their values': (it) => (inSituation(it, 'running').stepBytes = 2),
+  'steps stay within their limits': (it) => (inSituation(it, 'running').stepCount = LIMITS.maxSteps + 1),
+  'a step is recorded once, until the steps of its execution are discarded': (it) =>
+    append(it, { ...lastOf(it, 'step_recorded'), at: it.now }),
+  'what is discarded was there': (it) =>
+    append(it, { ...lastOf(it, 'execution_replayed'), at: it.now, stepsDiscarded: true }),
   'its lane is known': (it) => it.state.tables.lane.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'the replay cap holds': (it) => (inSituation(it, 'ready', 'replayed').replayCount = 11),

@@ -140,6 +140,11 @@ export function everySituation(): Story {
     story.run({ name: 'updateProgress', args: { executionId, ...fence, progressPct: 5, progressMessage: 'on it' } });
     if (lane === 'running' || lane === 'completed' || lane === 'purged')
       story.run({ name: 'appendFrame', args: { executionId, fence, attemptIndex: 0, patch: '{"a":1}' } });
+    if (lane === 'running' || lane === 'completed' || lane === 'purged')
+      story.run({
+        name: 'recordStep',
+        args: { executionId, fence, stepName: 'pay', stepIndex: 0, value: new Uint8Array(3), encoding: 'bytes' },
+      });
     if (lane === 'completed' || lane === 'purged')
       story.run({
         name: 'completeExecution',

@@ -139,6 +139,8 @@ const CANDIDATES: readonly unknown[] = [
   '.0.0',
   'start',
   'all',
+  'step',
+  'keep',
   '{"a":null}',
   'waiting',
   true,

@@ -1,0 +1,94 @@
+/**
+ * recordStep: the owner of an attempt stores with what a checkpoint of its handler was passed, before the handler goes on.
+ * Of two records of one step the first stands: the later one is told so, unless it says the same. Rulings 32, 39 and 47.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution } from '../ids.js';
+import { fenceShape, workVerdict, WORK_REJECTIONS } from '../lease/fence.js';
+import { LIMITS } from '../limits.js';
+import { stepIn } from './contents.js';
+import { STEP_KINDS, stepKeyOf, type StepRecord } from './facts.js';
+
+const args = z
+  .object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    stepName: field.stepName,
+    /** Which use of the name it is, from 0, in the order of the handler's calls. */
+    stepIndex: field.count,
+    stepKind: field.wordOf(STEP_KINDS).default('step'),
+    /** Whether the value is an error, as data. */
+    failed: z.boolean().default(false),
+    /** What is given back to a handler that is run again. Absent and empty differ. */
+    value: field.bytes.optional(),
+    /** Goes with a value, and only with one. */
+    encoding: field.encoding.optional(),
+  })
+  .refine((it) => (it.value === undefined) === (it.encoding === undefined), {
+    error: 'give value and encoding, or neither',
+    path: ['encoding'],
+  });
+type RecordArgs = z.output<typeof args>;
+
+export const recordStep = operation({
+  name: 'recordStep',
+  args,
+  outcome: z.discriminatedUnion('kind', [
+    /** It stands: by this call, or by the same one before. */
+    z.object({ kind: z.literal('recorded') }),
+    /** The step was recorded before with something else, which stands: read it (`readSteps`). */
+    z.object({ kind: z.literal('already_recorded') }),
+  ]),
+  rejects: ['execution_not_found', ...WORK_REJECTIONS, 'step_changed', 'step_limit_exceeded'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId]],
+  wire: {
+    shared: [],
+    each: ['executionId', 'fence', 'stepName', 'stepIndex', 'stepKind', 'failed', 'encoding', 'value'],
+  },
+  memory: 'adds',
+  decide(view, args, { now }) {
+    const { executionId, stepName, stepIndex, stepKind } = args;
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const refusal = fenceShape(args) ?? workVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+    const known = stepIn(view.steps.of(executionId), stepKeyOf(args));
+    if (known !== undefined) {
+      if (known.stepKind !== stepKind)
+        return reject('step_changed', {
+          stepName,
+          stepIndex: String(stepIndex),
+          recorded: known.stepKind,
+          asked: stepKind,
+        });
+      return accept({ kind: saysTheSame(known, args) ? 'recorded' : 'already_recorded' });
+    }
+    const valueBytes = args.value?.byteLength;
+    if (stepIndex >= LIMITS.maxSteps || execution.stepCount >= LIMITS.maxSteps)
+      return reject('step_limit_exceeded', { maxSteps: String(LIMITS.maxSteps) });
+    if (execution.stepBytes + (valueBytes ?? 0) > LIMITS.maxStepsBytes)
+      return reject('step_limit_exceeded', { maxBytes: String(LIMITS.maxStepsBytes) });
+    const step = {
+      stepName,
+      stepIndex,
+      stepKind,
+      stepFailed: args.failed,
+      valueBytes,
+      valueEncoding: args.encoding,
+    };
+    return {
+      ...accept({ kind: 'recorded' as const }, { type: 'step_recorded', executionId, at: now, ...step }),
+      recording: { executionId, record: { ...step, recordedAt: now, value: args.value } },
+    };
+  },
+});
+
+/** Whether a step was recorded with just this: a call that is repeated after a lost reply. */
+function saysTheSame(known: StepRecord, { failed, value, encoding }: RecordArgs): boolean {
+  if (known.stepFailed !== failed || known.valueEncoding !== encoding) return false;
+  if (known.value === undefined || value === undefined) return known.value === value;
+  return Buffer.compare(known.value, value) === 0;
+}

@@ -1,0 +1,84 @@
+/** Recorded steps on a server: what is lost of them is missed (ruling 40), and what a call may carry. */
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
+import { memberOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { create, fenceOf, PARTITION, refused, take } from '../../src/testing/conformance-steps.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PREFIX = `steps-${process.pid}:`;
+
+let engine: TestEngine;
+let admin: Valkey;
+let taken: ClaimedExecution;
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  admin = new Valkey(url);
+  engine = await testEngine({ backend: { url }, prefix: PREFIX });
+});
+afterAll(async () => {
+  admin?.disconnect();
+  await engine?.close();
+});
+beforeEach(async () => {
+  await engine.clear();
+  await create(engine);
+  taken = await take(engine);
+});
+
+const record = (stepName: string, value = Uint8Array.of(1)) =>
+  engine.backend.recordStep({
+    executionId: taken.executionId,
+    fence: fenceOf(taken),
+    stepName,
+    stepIndex: 0,
+    value,
+    encoding: 'bytes',
+  });
+const read = () => engine.backend.readSteps({ executionId: taken.executionId });
+const key = (): string => `${PREFIX}${PARTITION}:${memberOf(taken.executionId)}${SUFFIXES.steps}`;
+
+test('steps that are lost, or are none, are missed by the next one; nothing is written', async () => {
+  await record('a');
+  const core = await admin.hgetall(key().slice(0, -SUFFIXES.steps.length));
+  for (const damage of [
+    () => admin.del(key()),
+    () => admin.hdel(key(), '0'),
+    async () => {
+      await admin.del(key());
+      await admin.set(key(), 'something else');
+    },
+  ]) {
+    await damage();
+    await refused(record('b'), 'corruption');
+    await expect(read()).rejects.toThrow();
+    expect(await admin.hgetall(key().slice(0, -SUFFIXES.steps.length))).toEqual(core);
+  }
+});
+
+test('a value that is lost is corruption of what reads it, and of nothing else', async () => {
+  await record('a');
+  await admin.hdel(key(), `${STEP_FIELDS.value}0`);
+  await refused(read(), 'corruption');
+  expect(await record('b')).toEqual({ kind: 'recorded' });
+  await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
+});
+
+test('what stands where the steps of an execution begin gives way to them', async () => {
+  await admin.set(key(), 'something else');
+  expect(await record('a')).toEqual({ kind: 'recorded' });
+  expect((await read()).stepCount).toBe(1);
+});
+
+test('the largest values, many in one turn, up to all that an execution may have', async () => {
+  const large = new Uint8Array(LIMITS.maxPayloadBytes).fill(7);
+  const outcomes = await Promise.all(Array.from({ length: 8 }, (_, i) => record(`s${i}`, large)));
+  expect(outcomes.every(({ kind }) => kind === 'recorded')).toBe(true);
+  await refused(record('one more'), 'step_limit_exceeded');
+  const { steps, next } = await read();
+  expect([steps.length, next]).toEqual([1, 1]);
+  expect(Buffer.compare(steps[0]?.value as Uint8Array, large)).toBe(0);
+});
