@@ -69,7 +69,13 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       const before = await end();
       const { version } = backend.settings;
       const changed = await backend.configureDeployment({ retentionMs: 600_000, logMaxEntries: 500 });
-      assert.deepEqual(changed, { version: version + 1, retentionMs: 600_000, logMaxEntries: 500, indexedTags: [] });
+      assert.deepEqual(changed, {
+        version: version + 1,
+        families: [],
+        retentionMs: 600_000,
+        logMaxEntries: 500,
+        indexedTags: [],
+      });
       assert.deepEqual(backend.settings, changed);
       assert.equal((await backend.configureDeployment({ retentionMs: 600_000 })).version, version + 1);
       await refused(backend.configureDeployment({ logMaxEntries: 0 }), 'invalid_input');
