@@ -23,7 +23,7 @@ local function learn_highest(call, leaf)
   local highest = ''
   local ids = command('LRANGE', leaf.key, 0, -1)
   for i = 1, #ids do
-    if ids[i] > highest then highest = ids[i] end
+    if ff.is_before(highest, ids[i]) then highest = ids[i] end
   end
   call.newest_leaf, call.highest_id = leaf.name, highest
 end
@@ -31,7 +31,7 @@ end
 -- The leaf that an id belongs to.
 local function find_leaf(call, id)
   local newest = call.newest_leaf
-  if newest and id > call.highest_id then return open_leaf(call, newest, false, false) end
+  if newest and ff.is_before(call.highest_id, id) then return open_leaf(call, newest, false, false) end
   local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
   if not name then return open_leaf(call, FIRST_LEAF, nil, true) end
   local leaf = open_leaf(call, name, nil, false)
@@ -42,7 +42,7 @@ end
 -- Whether the leaf holds an id. Where the next one begins is asked for when a second id comes.
 local function holds(call, leaf, id)
   if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
-  return id >= leaf.name and (not leaf.up_to or id < leaf.up_to)
+  return not ff.is_before(id, leaf.name) and (not leaf.up_to or ff.is_before(id, leaf.up_to))
 end
 
 local function settle(leaf)
@@ -70,7 +70,7 @@ end
 
 -- Whether a new leaf can begin with an id: it comes behind all that there are.
 local function is_behind_all(call, leaf, id)
-  return leaf.up_to == false and leaf.name == call.newest_leaf and id > call.highest_id
+  return leaf.up_to == false and leaf.name == call.newest_leaf and ff.is_before(call.highest_id, id)
 end
 
 -- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be.
@@ -89,7 +89,7 @@ end
 local function split(call, leaf)
   settle(leaf)
   local ids = command('LRANGE', leaf.key, 0, -1)
-  table.sort(ids)
+  ff.sort(ids)
   local is_last = not next_leaf(call, leaf.name)
   local cut = math.floor(is_last and #ids * 0.9 or #ids / 2)
   local name = ids[cut + 1]
@@ -123,7 +123,7 @@ function ff.enter_id(call, id)
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
     if not leaf.up_to then call.newest_leaf, call.highest_id = leaf.name, id end
-  elseif call.newest_leaf and id > call.highest_id then
+  elseif call.newest_leaf and ff.is_before(call.highest_id, id) then
     call.highest_id = id
   end
   leaf.count = leaf.count + 1

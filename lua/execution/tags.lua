@@ -5,15 +5,6 @@
 
 local load = ff.loader('tags', 'edits')
 
--- Order by bytes, whatever the locale of the server.
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 local function json_of(keys, values)
   local parts = {}
   for i = 1, #keys do parts[i] = '"' .. keys[i] .. '":' .. values[keys[i]] end
@@ -34,6 +25,6 @@ function ff.decide.set_execution_tags(call, execution_id, tags)
   if #keys > LIMIT.max_tags then return ff.reject('too_many_tags', 'maxTags', ff.digits(LIMIT.max_tags)) end
   local reply = { KIND.tags_set, #given }
   if not changes then return reply end
-  table.sort(keys, before)
+  ff.sort(keys)
   return reply, ff.apply.tags_set, execution, json_of(keys, values), tags
 end

@@ -17,10 +17,10 @@ local function leaves(names, key_of, before)
       bound = leaf and '(' .. leaf
       if leaf then
         local ids = command('LRANGE', key_of(leaf), 0, -1)
-        table.sort(ids)
+        ff.sort(ids)
         local at = #ids
         if before ~= '' then
-          while at > 0 and ids[at] >= before do at = at - 1 end
+          while at > 0 and not ff.is_before(ids[at], before) do at = at - 1 end
         end
         source.ids, source.at = ids, at
       end
@@ -42,9 +42,9 @@ end
 local function array(ids, before)
   local below = {}
   for i = 1, #ids do
-    if before == '' or ids[i] < before then below[#below + 1] = ids[i] end
+    if before == '' or ff.is_before(ids[i], before) then below[#below + 1] = ids[i] end
   end
-  table.sort(below)
+  ff.sort(below)
   local source = { ids = below, at = #below }
   function source.more() return source.ids[source.at] end
   return source
@@ -127,7 +127,7 @@ local function take(sources)
   local highest
   for i = 1, #sources do
     local id = sources[i].more()
-    if id and (not highest or id > highest) then highest = id end
+    if id and (not highest or ff.is_before(highest, id)) then highest = id end
   end
   if not highest then return nil end
   for i = 1, #sources do

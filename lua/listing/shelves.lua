@@ -23,7 +23,7 @@ end
 local function split(call, shelf, leaf, key)
   local names = ff.shelf_key(call, shelf)
   local ids = command('LRANGE', key, 0, -1)
-  table.sort(ids)
+  ff.sort(ids)
   local is_last = #command('ZRANGEBYLEX', names, '(' .. leaf, '+', 'LIMIT', 0, 1) == 0
   local cut = math.floor(is_last and #ids * 0.9 or #ids / 2)
   local next_leaf = ids[cut + 1]

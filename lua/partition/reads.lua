@@ -28,9 +28,9 @@ function ff.query.list_executions(call, after, limit_text)
   local ids = {}
   for i = 1, #leaves do
     local leaf = command('LRANGE', call.base .. KEY.leaf .. leaves[i], 0, -1)
-    table.sort(leaf)
+    ff.sort(leaf)
     for j = 1, #leaf do
-      if leaf[j] > after then ids[#ids + 1] = leaf[j] end
+      if ff.is_before(after, leaf[j]) then ids[#ids + 1] = leaf[j] end
       if #ids == limit then return ids end
     end
   end
@@ -75,11 +75,11 @@ end
 -- Answers lanes in order, each with its counts as names and values.
 function ff.query.read_counts(call, after, limit_text)
   local lanes = command('SMEMBERS', call.base .. KEY.lanes)
-  table.sort(lanes)
+  ff.sort(lanes)
   local limit, answer = tonumber(limit_text), {}
   for i = 1, #lanes do
     if #answer == limit then break end
-    if lanes[i] > after then answer[#answer + 1] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
+    if ff.is_before(after, lanes[i]) then answer[#answer + 1] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) } end
   end
   return answer
 end

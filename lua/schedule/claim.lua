@@ -89,7 +89,7 @@ end
 -- The order of a queue, for entries of several.
 function ff.by_position(a, b)
   if a.score ~= b.score then return a.score < b.score end
-  return a.id < b.id
+  return ff.is_before(a.id, b.id)
 end
 
 -- The only queue that a worker can serve, where that is known without a look.

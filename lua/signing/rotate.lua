@@ -9,21 +9,13 @@ local function rotate(call, new, current, expires_at, dropped)
   for i = 1, #dropped do ff.apply.signing_key_dropped(call, dropped[i]) end
 end
 
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 -- Keys whose grace is over, in order.
 local function lapsed(call, kids, new_kid)
   local found = {}
   for kid, expires_at in pairs(kids) do
     if kid ~= new_kid and expires_at ~= '' and tonumber(expires_at) < call.now then found[#found + 1] = kid end
   end
-  table.sort(found, before)
+  ff.sort(found)
   return found
 end
 

@@ -45,16 +45,6 @@ local function key_of(text)
   return text
 end
 
--- Whether a key comes before another one, byte by byte: the order of texts in Lua is that of the server's locale.
-local function comes_before(a, b)
-  local length = math.min(#a, #b)
-  for i = 1, length do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 local parse_object
 
 -- A value that begins at a place: its members, or its text; and the place behind it.
@@ -85,7 +75,7 @@ function parse_object(text, at)
     members.quoted[size] = string.sub(text, at, behind - 1)
     members.keys[size] = key_of(string.sub(text, at + 1, behind - 2))
     if string.byte(text, behind) ~= 58 then not_canonical() end
-    if size > 1 and not comes_before(members.keys[size - 1], members.keys[size]) then not_canonical() end
+    if size > 1 and not ff.is_before(members.keys[size - 1], members.keys[size]) then not_canonical() end
     members.values[size], at = parse_value(text, behind + 1)
     local byte = string.byte(text, at)
     at = at + 1
@@ -119,7 +109,7 @@ local function merge(document, patch)
   local at = 1
   for i = 1, patch.size do
     local key, value = patch.keys[i], patch.values[i]
-    while at <= document.size and comes_before(document.keys[at], key) do
+    while at <= document.size and ff.is_before(document.keys[at], key) do
       add(result, document.keys[at], document.quoted[at], document.values[at])
       at = at + 1
     end

@@ -1,5 +1,6 @@
 /** createExecution: makes a new execution, runnable at once or after a delay. Spec 04 section 3.1. */
 import { z } from 'zod';
+import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
@@ -7,7 +8,6 @@ import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
 
-const NO_PAYLOAD = new Uint8Array(0);
 const NO_NEEDS: readonly string[] = Object.freeze([]);
 
 const needsOf = (policy: ExecutionPolicy | undefined): readonly string[] =>
@@ -21,7 +21,7 @@ export const createExecution = operation({
     laneId: field.laneId,
     executionKind: field.executionKind,
     creatorIdentity: field.creatorIdentity,
-    inputPayload: field.bytes.default(NO_PAYLOAD),
+    inputPayload: field.bytes.default(NO_BYTES),
     payloadEncoding: field.encoding.optional(),
     /** Clamped into 0..9000; the policy's applies when absent. */
     priority: field.priority.optional(),

@@ -1,5 +1,6 @@
 /** Reads of one execution. A missing execution is an answer (`undefined`), not an error, except where work needs it. */
 import { z } from 'zod';
+import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
@@ -58,7 +59,7 @@ export const readExecutionContext = query({
   read(view, { executionId }) {
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
-    const inputPayload = view.executions.input(executionId) ?? new Uint8Array(0);
+    const inputPayload = view.executions.input(executionId) ?? NO_BYTES;
     return accept<ExecutionContext>({ inputPayload, executionKind: execution.executionKind, tags: execution.tags });
   },
 });

@@ -3,6 +3,7 @@
  * that is repeated after a lost reply, with the same ids, gets its lease again. Spec 04 section 3.3, spec 05 section 8.1.
  */
 import { z } from 'zod';
+import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
 import { accept, reject, type Accepted, type Rejected } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
@@ -135,7 +136,7 @@ export function takenBefore<Outcome extends object>(
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
-    inputPayload: view.executions.input(executionId) ?? new Uint8Array(0),
+    inputPayload: view.executions.input(executionId) ?? NO_BYTES,
   };
   return accept(acquired(claimed) as Outcome);
 }

@@ -2,6 +2,7 @@
  * How a worker comes to own an execution: what kind of claim it is, what the owner gets, and the event that says so.
  * Claims of a lane and claims by id share it. Spec 04 sections 3.2 to 3.4.
  */
+import { NO_BYTES } from '../core/bytes.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
@@ -9,8 +10,6 @@ import type { View } from '../view.js';
 import type { ClaimedExecution, ClaimIds } from './claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
 import { purgeAtOf } from './retention.js';
-
-const NO_PAYLOAD = new Uint8Array(0);
 
 /** Ends an execution that was lost too often. */
 export function endOf(execution: ReadonlyExecution, now: number, retentionMs: number): Event {
@@ -81,8 +80,7 @@ export function acquire(
     priority: execution.priority,
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
-    inputPayload:
-      execution.payloadBytes === 0 ? NO_PAYLOAD : (view.executions.input(execution.executionId) ?? NO_PAYLOAD),
+    inputPayload: execution.payloadBytes === 0 ? NO_BYTES : (view.executions.input(execution.executionId) ?? NO_BYTES),
   };
 }
 

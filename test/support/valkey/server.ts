@@ -21,6 +21,8 @@ export interface StartValkeyOptions {
   dir?: string;
   /** Further arguments of `valkey-server`, which win over the ones set here. */
   args?: string[];
+  /** Further variables of the server's environment, where it runs without Docker; default: none. */
+  env?: Readonly<Record<string, string>>;
   /** The primary to replicate from; default: none. */
   replicaOf?: { host: string; port: number };
 }
@@ -52,7 +54,11 @@ interface Run {
   signal: (signal: NodeJS.Signals) => void;
 }
 
-const launch = async (program: ValkeyProgram, args: string[], dir: string, ownsDir: boolean): Promise<Run> => {
+const launch = async (
+  program: ValkeyProgram,
+  args: string[],
+  { dir, ownsDir, env = {} }: { dir: string; ownsDir: boolean; env: StartValkeyOptions['env'] },
+): Promise<Run> => {
   const container = `flowfabric-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
   const [file, ...argv] =
@@ -66,6 +72,7 @@ const launch = async (program: ValkeyProgram, args: string[], dir: string, ownsD
   try {
     const child = spawn(file as string, argv, {
       stdio: ['ignore', log.fd, log.fd],
+      env: { ...process.env, ...env },
       // Its own process group: on Ctrl-C the test decides when its server ends.
       detached: true,
     });
@@ -156,7 +163,7 @@ const attempt = async (options: StartValkeyOptions, port: number): Promise<Valke
     run.watchdog.disarm();
   };
   const begin = async (): Promise<void> => {
-    run = await launch(program, args, dir, ownsDir);
+    run = await launch(program, args, { dir, ownsDir, env: options.env });
     try {
       await waitUntilReady(program, run, port, dir);
     } catch (error) {
