@@ -145,6 +145,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   describeSuspension: { executionId: SUSPENDED },
   observeSignals: { executionId: SUSPENDED, attemptIndex: 0, cursor: uuid(303), limit: 5 },
   listSignals: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
+  readWaits: { executionId: SUSPENDED },
   createExecution: {
     executionId: idOf(50),
     namespace: 'n',

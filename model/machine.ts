@@ -43,6 +43,7 @@ import { listReaders } from './reader/reads.js';
 import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
 import { deliverApprovalSignal } from './suspension/approve.js';
 import { expireSuspension } from './suspension/expire.js';
+import { readWaits } from './suspension/read-waits.js';
 import { describeSuspension, listSignals, observeSignals } from './suspension/reads.js';
 import { resumeExecution } from './suspension/resume.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing/reads.js';
@@ -125,6 +126,7 @@ export const QUERIES = {
   describeSuspension,
   observeSignals,
   listSignals,
+  readWaits,
   findExecution,
   listExecutions,
   listExecutionSummaries,

@@ -183,6 +183,7 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
   const attemptIndex = execution?.waiting?.suspension?.attemptIndex ?? 0;
   return [
     ['describeSuspension', { executionId }],
+    ['readWaits', { executionId }],
     ['listSignals', { executionId }],
     ['listSignals', { executionId, cursor, limit: Math.max(1, limit) }],
     ['observeSignals', { executionId, attemptIndex: attemptIndex + (index % 2) }],

@@ -124,7 +124,8 @@ export const describeSuspension = query({
   },
 });
 
-function summaryOf(execution: ReadonlyExecution | undefined): SuspensionSummary | undefined {
+/** What is told of the last suspension of an execution. */
+export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionSummary | undefined {
   const waiting = execution?.waiting;
   const suspension = waiting?.suspension;
   if (waiting === undefined || suspension === undefined) return undefined;

@@ -52,7 +52,7 @@ export interface RunActions<Output> extends RunOperating {
    * more than 4 096 bytes is cut, and marked with "…".
    */
   cancel(reason?: string): Promise<boolean>;
-  /** `waiting`, `delayed`, `rate_limited`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
+  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
    * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It

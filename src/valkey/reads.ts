@@ -103,6 +103,7 @@ export const FETCHES: Fetches = {
   describeSuspension: waiting,
   observeSignals: signals('observe_signals'),
   listSignals: signals('list_signals'),
+  readWaits: waiting,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],
     // The library has judged by its own clock whether the key lives.

@@ -3,7 +3,14 @@ import type { Duration } from '../shared/duration.js';
 import type { TaskAbortCode } from './abort.js';
 
 /** How an attempt ended, as `finished` says it. */
-export type FinishedOutcome = 'completed' | 'failed' | 'retry_scheduled' | 'delayed' | 'released' | 'lost';
+export type FinishedOutcome =
+  | 'completed'
+  | 'failed'
+  | 'retry_scheduled'
+  | 'delayed'
+  | 'suspended'
+  | 'released'
+  | 'lost';
 
 export interface WorkerEvents {
   /** An execution is in hand. */
@@ -23,7 +30,7 @@ export interface WorkerEvents {
   reportGivenUp: {
     readonly executionId: string;
     readonly task: string;
-    readonly ending: 'complete' | 'fail' | 'delay' | 'release';
+    readonly ending: 'complete' | 'fail' | 'delay' | 'suspend' | 'release';
     /** How long it was tried, ms. */
     readonly afterMs: number;
     readonly error: unknown;
@@ -70,6 +77,8 @@ export interface WorkerStats {
   /** Attempts that failed, whether another try follows or not. */
   readonly failed: number;
   readonly delayed: number;
+  /** Runs of handlers that ended because they wait. */
+  readonly suspended: number;
   readonly released: number;
   readonly lost: number;
   /** Claims and endings sent to the engine; renewals are not counted. Those of one moment travel together. */

@@ -10,6 +10,7 @@ import type { Ending, Fence } from './handler.js';
 import type { HeldLease } from './lease-keeper.js';
 import type { Progress } from './progress.js';
 import { abortCodeOf } from './refusal.js';
+import { Suspension, type SuspensionRequest } from './waits/suspension.js';
 
 /** What an attempt tells its worker. */
 export interface AttemptHooks {
@@ -41,6 +42,8 @@ export class Attempt implements HeldLease {
   private endsAt = Infinity;
   private left = false;
   private stopped = false;
+  private suspended = false;
+  private endRun: ((suspension: Suspension) => void) | undefined;
 
   constructor(
     readonly claimed: ClaimedExecution,
@@ -91,6 +94,26 @@ export class Attempt implements HeldLease {
   /** Whether its handler has settled, or will not be called. */
   get isOver(): boolean {
     return this.stopped;
+  }
+
+  /** Whether its run ended because its handler waits. What is left of that run is held up for good. */
+  get isSuspended(): boolean {
+    return this.suspended;
+  }
+
+  /** Ends the run of the handler, which waits and does not settle by itself. */
+  suspend(request: SuspensionRequest): void {
+    if (!this.isLive || this.suspended) return;
+    this.suspended = true;
+    this.endRun?.(new Suspension(request));
+  }
+
+  /** Settles as the value of the handler does, or with the suspension of its run, whichever is first. */
+  settles(value: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.endRun = resolve;
+      Promise.resolve(value).then(resolve, reject);
+    });
   }
 
   /** The handler is called now; from here on the attempt's own end is watched. */
@@ -196,6 +219,11 @@ export class Attempt implements HeldLease {
         const at = 'at' in ending.until ? ending.until.at : this.serverNow() + ending.until.inMs;
         return { name: 'delayExecution', args: { executionId, fence, delayUntil: Math.max(0, Math.round(at)) } };
       }
+      case 'suspend':
+        return {
+          name: 'suspendExecution',
+          args: { executionId, fence, ...ending.request, timeoutBehavior: 'auto_resume' },
+        };
       case 'release':
         return { name: 'releaseLease', args: { executionId, fence } };
     }

@@ -7,12 +7,15 @@ import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
 import type { TaskContext } from './handler.js';
+import { waitingOf, type WaitingContext } from './waits/context.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
 
 export interface ContextDependencies {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Mints ids. */
+  readonly ids: () => string;
 }
 
 /** The arguments of a progress call of this attempt. */
@@ -25,6 +28,8 @@ export function progressArgs({ executionId, fence }: Attempt, facts: ProgressFac
 export function contextOf(attempt: Attempt, input: unknown, dependencies: ContextDependencies): TaskContext {
   const { executionId, claimed, fence } = attempt;
   const { log, clock } = dependencies;
+  let made: WaitingContext | undefined;
+  const waiting = (): WaitingContext => (made ??= waitingOf(attempt, dependencies));
   return {
     input,
     executionId,
@@ -41,6 +46,12 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     },
     get log() {
       return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
+    },
+    get sleep() {
+      return waiting().sleep;
+    },
+    get sleepUntil() {
+      return waiting().sleepUntil;
     },
     progress: (percent, message) => {
       const said = (async () => {

@@ -11,6 +11,8 @@ import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import { delayUntilOf, OUTCOME, type Delay, type DelayUntil } from './outcome.js';
 import { categoryOf } from './text.js';
+import type { WaitingContext } from './waits/context.js';
+import { Suspension, type SuspensionRequest } from './waits/suspension.js';
 
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
 export interface Fence {
@@ -30,7 +32,7 @@ export interface Fence {
  * What a handler is called with: one object, to be destructured. `TaskContext<X>` is that of a task whose callers pass
  * an X: the handler gets what arrives of it, a text where they passed a `Date`.
  */
-export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> {
+export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends WaitingContext {
   /** What the `input` schema made of the value, or without one the value as it arrived. */
   readonly input: Parsed;
   /** Aborted when the work must stop; `signal.reason` is a `TaskAbort` that says why. */
@@ -77,6 +79,8 @@ export type Ending =
       readonly error: unknown;
     }
   | { readonly kind: 'delay'; readonly until: DelayUntil }
+  /** Its handler waits, and runs again when the wait may be over. */
+  | { readonly kind: 'suspend'; readonly request: SuspensionRequest }
   /** Given back unfinished. */
   | { readonly kind: 'release' }
   /** Nothing to say: the execution is not this worker's any more. */
@@ -95,6 +99,8 @@ export interface Runner {
   readonly claimed: ClaimedExecution;
   /** Why the handler was told to stop, if it was. */
   readonly abortCode: string | undefined;
+  /** Settles as the handler's value does, or with its suspension. */
+  settles(value: unknown): Promise<unknown>;
 }
 
 /** Calls a function and returns what it returns; a place to measure the call. */
@@ -120,10 +126,12 @@ export async function runHandler(
   if (attempt.abortCode !== undefined) return { kind: 'lost' };
   let value: unknown;
   try {
-    value = await call(() => task.handler(contextWith(input)));
+    value = await attempt.settles(call(() => task.handler(contextWith(input))));
   } catch (error) {
     return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
   }
+  if (value instanceof Suspension)
+    return attempt.abortCode === undefined ? { kind: 'suspend', request: value.request } : { kind: 'lost' };
   return delayed(value) ?? resultOf(task, value);
 }
 

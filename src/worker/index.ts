@@ -8,6 +8,8 @@ export {
   type FailureOptions,
   type RetryableOptions,
 } from './outcome.js';
+export type { Sleep, SleepOptions, SleepUntil } from './waits/sleep.js';
+export type { WaitingContext } from './waits/context.js';
 export type { Fence, Handler, TaskContext } from './handler.js';
 export type { WorkerSettings } from './options.js';
 export type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';

@@ -64,7 +64,7 @@ export class TaskWorker implements Worker {
   private readonly loopWatch: LoopWatch | undefined;
   private readonly patience: Patience;
   private readonly hooks: AttemptHooks;
-  private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, released: 0, lost: 0 };
+  private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
   private draining: Promise<void> | undefined;
   private waitUntil = Infinity;
@@ -217,11 +217,11 @@ export class TaskWorker implements Worker {
     attempt.start();
     // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
-    const { backend, clock } = this.deps;
+    const { backend, clock, ids } = this.deps;
     const ending = await runHandler(
       task,
       attempt,
-      (input) => contextOf(attempt, input, { backend, clock, log: this.announcer.log }),
+      (input) => contextOf(attempt, input, { backend, clock, ids, log: this.announcer.log }),
       (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
     );
     this.ended(attempt, ending);
@@ -426,5 +426,6 @@ const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
   retry_scheduled: 'retry_scheduled',
   terminal_failed: 'failed',
   delayed: 'delayed',
+  suspended: 'suspended',
   released: 'released',
 };

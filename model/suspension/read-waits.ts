@@ -1,0 +1,28 @@
+/** readWaits: all that an execution waited for, in one read: what a handler that runs again has to know. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import { compareBytes, partitionOfExecution } from '../ids.js';
+import { summaryOf, type SuspensionSummary, type WaitpointSummary } from './reads.js';
+
+export interface WaitsRead {
+  /** The last suspension; nothing when there was none. */
+  readonly suspension: SuspensionSummary | undefined;
+  /** Every waitpoint that the execution ever had, by its creation and its id. */
+  readonly waitpoints: readonly WaitpointSummary[];
+}
+
+export const readWaits = query({
+  name: 'readWaits',
+  args: z.object({ executionId: field.executionId }),
+  rejects: [],
+  partition: ({ executionId }) => partitionOfExecution(executionId),
+  /** Nothing of an execution that never waited, or does not exist. */
+  read(view, { executionId }) {
+    const execution = view.executions.get(executionId);
+    const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
+      .map(([waitpointId, { waitpointState: state, ...facts }]): WaitpointSummary => ({ waitpointId, state, ...facts }))
+      .sort((a, b) => a.createdAt - b.createdAt || compareBytes(a.waitpointId, b.waitpointId));
+    return accept<WaitsRead>({ suspension: summaryOf(execution), waitpoints });
+  },
+});

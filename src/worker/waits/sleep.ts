@@ -1,0 +1,49 @@
+/** `sleep` and `sleepUntil`, as a handler's context has them. */
+import { LIMITS } from '../../../model/limits.js';
+import { checkDuration, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { checkWaitName } from './names.js';
+import type { Waits } from './waits.js';
+
+export interface SleepOptions {
+  /**
+   * Tells this sleep from the others of the handler, when the handler runs again. Default `sleep`; of one name the first
+   * use is the first one, and so on. Give names where the order can change from one version of the handler to the next.
+   */
+  readonly name?: string | undefined;
+}
+
+/** Sleeps for so long, without a slot and without a process. A sleep that a run has behind it is not slept again. */
+export type Sleep = (duration: Duration, options?: SleepOptions) => Promise<void>;
+/** Sleeps until a time. */
+export type SleepUntil = (date: Date, options?: SleepOptions) => Promise<void>;
+
+const OPTIONS = { name: true } as const;
+
+function nameIn(what: string, options: SleepOptions): string {
+  knownOnly<SleepOptions>(what, options, OPTIONS);
+  const { name = 'sleep' } = options;
+  checkWaitName(what, name);
+  return name;
+}
+
+/** @throws InvalidDefinitionError for what is no duration */
+export function sleepOf(waits: () => Waits): Sleep {
+  return (duration, options = {}) => {
+    if (duration === undefined) throw refuse('sleep', 'the duration', 'given', duration);
+    checkDuration('sleep', 'the duration', duration, 0, LIMITS.maxDurationMs);
+    const ms = durationMs(duration);
+    return waits().sleep(nameIn('sleep', options), (now) => now + ms);
+  };
+}
+
+/** @throws InvalidDefinitionError for what is no date */
+export function sleepUntilOf(waits: () => Waits): SleepUntil {
+  return (date, options = {}) => {
+    if (!(date instanceof Date) || Number.isNaN(date.getTime()))
+      throw refuse('sleepUntil', 'the date', 'a valid Date', date);
+    const at = date.getTime();
+    return waits().sleep(nameIn('sleepUntil', options), () => at);
+  };
+}

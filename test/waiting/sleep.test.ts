@@ -1,0 +1,290 @@
+/** Handlers that sleep: without a slot, without a process, and nothing twice. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { backoff, EngineError, InvalidDefinitionError, type TaskContext } from '../../src/index.js';
+import { testApp, type TestApp } from '../../src/testing/index.js';
+import { answering, harness, type Harness } from '../worker/harness.js';
+
+const DAY_MS = 86_400_000;
+
+let t: TestApp | undefined;
+let h: Harness | undefined;
+afterEach(async () => {
+  await t?.close();
+  await h?.close();
+  t = h = undefined;
+});
+
+/** A task whose handler writes down what it does, in days since the start. */
+function noted(body: (context: TaskContext<unknown>, note: (what: string) => void) => Promise<unknown>) {
+  const it = (t = testApp());
+  const startedAt = it.now();
+  const notes: string[] = [];
+  const task = it.app.task(
+    't',
+    { retry: { failures: 2, backoff: backoff.fixed('1s') } },
+    (context: TaskContext<unknown>) =>
+      body(context, (what) => notes.push(`${(it.now() - startedAt) / DAY_MS}: ${what}`)),
+  );
+  return { task, notes, it };
+}
+
+describe('sleep', () => {
+  it('takes no slot and no process, and a handler that goes on passes it at once', async () => {
+    const { task, notes, it } = noted(async ({ sleep, resumes }, note) => {
+      note(`run ${resumes}`);
+      await sleep('14d');
+      note('slept');
+      await sleep('7d');
+      return 'rested';
+    });
+    const other = it.app.task('other', () => 'done');
+    const first = await it.app.worker({ slots: 1 });
+    const run = task.run('x');
+    await it.advance('1d');
+    expect(await run.state()).toBe('suspended');
+    expect(first.stats()).toMatchObject({ running: 0, suspended: 1 });
+    const meanwhile = other.run(undefined);
+    await it.advance(10);
+    expect(await meanwhile.state()).toBe('completed');
+    const drained = first.drain();
+    await it.advance('1m');
+    await drained;
+    await it.advance('10d');
+    await it.app.worker();
+    await it.advance('30d');
+    expect(await run.result()).toBe('rested');
+    expect(notes).toEqual(['0: run 0', '14: run 1', '14: slept', '21: run 2', '21: slept']);
+  });
+
+  it('is not seen by try, catch and finally, and the run goes on inside them', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      try {
+        await sleep('1d');
+        note('slept');
+      } catch (error) {
+        note(`caught ${String(error)}`);
+      } finally {
+        note('finally');
+      }
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('2d');
+    expect(await run.state()).toBe('completed');
+    expect(notes).toEqual(['1: slept', '1: finally']);
+  });
+
+  it('side by side: the run is suspended on all of them, and goes on at the first', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      const winner = await Promise.race([sleep('3d').then(() => 'long'), sleep('1d').then(() => 'short')]);
+      note(winner);
+      await Promise.all([sleep('1d'), sleep('2d')]);
+      note('both');
+    });
+    const worker = await it.app.worker();
+    const run = task.run('x');
+    await it.advance('10d');
+    expect(await run.state()).toBe('completed');
+    expect(notes).toEqual(['1: short', '2: short', '3: short', '3: both']);
+    expect(worker.stats()).toMatchObject({ suspended: 3, completed: 1 });
+  });
+
+  it('does nothing until it is awaited, and its time runs from its call on', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      const [never, later] = [sleep('1000d'), sleep('2d')];
+      note('called');
+      await sleep('1d');
+      await later;
+      note(`slept ${typeof never}`);
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('5d');
+    expect(await run.state()).toBe('completed');
+    expect(notes.at(-1)).toBe('3: slept object');
+  });
+
+  it('is over where an earlier attempt has slept it', async () => {
+    const { task, notes, it } = noted(async ({ sleep, attempt }, note) => {
+      await sleep('3d');
+      note(`attempt ${attempt}`);
+      if (attempt < 3) throw new Error('again');
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('4d');
+    expect(await run.state()).toBe('completed');
+    expect(notes.map((note) => note.split(': ')[1])).toEqual(['attempt 1', 'attempt 2', 'attempt 3']);
+    expect(notes.every((note) => note.startsWith('3'))).toBe(true);
+    await run.replay();
+    await it.advance('1h');
+    expect(await run.state()).toBe('completed');
+  });
+
+  it('that ended with its execution is slept anew when that is replayed', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      await sleep('3d');
+      note('slept');
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('1d');
+    expect(await run.cancel('no more')).toBe(true);
+    expect(await run.state()).toBe('cancelled');
+    await it.advance('10d');
+    await run.replay();
+    await it.advance('2d');
+    expect(await run.state()).toBe('suspended');
+    await it.advance('2d');
+    expect(await run.state()).toBe('completed');
+    expect(notes).toEqual(['14: slept']);
+  });
+
+  it('until a time, and one that is over goes on at once', async () => {
+    const { task, notes, it } = noted(async ({ sleepUntil }, note) => {
+      await sleepUntil(new Date(0));
+      await sleepUntil(new Date(1_700_000_000_000 + DAY_MS));
+      note('woke');
+    });
+    const worker = await it.app.worker();
+    const run = task.run('x');
+    await it.advance('2d');
+    expect(await run.state()).toBe('completed');
+    expect(notes).toEqual(['1: woke']);
+    expect(worker.stats()).toMatchObject({ suspended: 1 });
+  });
+
+  it('ends when an operator lets the execution go on, and is not slept later either', async () => {
+    const { task, notes, it } = noted(async ({ sleep }, note) => {
+      await sleep('30d');
+      note('one');
+      await sleep('1d');
+      note('two');
+    });
+    await it.app.worker();
+    const run = await task.run('x');
+    await it.advance('2d');
+    await it.backend.resumeExecution({ executionId: run.id });
+    await it.advance('2d');
+    expect(await run.state()).toBe('completed');
+    expect(notes.filter((note) => note.endsWith('two'))).toEqual(['3: two']);
+  });
+
+  it('does not use up the time of the attempt, and ends with that of the execution', async () => {
+    const it = (t = testApp());
+    const patient = it.app.task('patient', { timeout: { attempt: '1m' } }, async ({ sleep }: TaskContext) => {
+      await sleep('1d');
+      await sleep('1d');
+    });
+    const bounded = it.app.task('bounded', { timeout: { total: '1d' } }, ({ sleep }: TaskContext) => sleep('2d'));
+    await it.app.worker();
+    const [one, two] = [patient.run(undefined), bounded.run(undefined)];
+    await it.advance('3d');
+    expect([await one.state(), await two.state()]).toEqual(['completed', 'expired']);
+  });
+
+  it('is refused where it cannot be meant', async () => {
+    const { task, it } = noted(async ({ sleep, sleepUntil }, note) => {
+      const mistakes: (() => unknown)[] = [
+        () => sleep(undefined as never),
+        () => sleep('-1d'),
+        () => sleep('4000d'),
+        () => sleep('1d', { name: 'a#b' }),
+        () => sleep('1d', { name: '__own' }),
+        () => sleep('1d', { nam: 'a' } as never),
+        () => sleepUntil('tomorrow' as never),
+        () => sleepUntil(new Date(NaN)),
+      ];
+      for (const mistake of mistakes) {
+        try {
+          await mistake();
+          note('taken');
+        } catch (error) {
+          expect(error).toBeInstanceOf(InvalidDefinitionError);
+        }
+      }
+      await Promise.all(Array.from({ length: 65 }, () => sleep('1d')));
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('1h');
+    const { failure } = await run.info();
+    expect(failure?.message).toMatch(/waits at 65 places at once; 64 are possible/);
+  });
+
+  it('holds up for good what is left of a run that was suspended', async () => {
+    const { task, notes, it } = noted(async ({ sleep, progress }, note) => {
+      const beside = (async () => {
+        await Promise.resolve();
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+        note('beside');
+        await sleep('5d');
+        await progress(50);
+        note('never twice');
+      })();
+      await Promise.all([sleep('1d'), beside]);
+    });
+    await it.app.worker();
+    const run = task.run('x');
+    await it.advance('10d');
+    expect(await run.state()).toBe('completed');
+    expect(notes.filter((note) => note.endsWith('never twice'))).toHaveLength(1);
+  });
+});
+
+describe('a suspension', () => {
+  it('whose answer was lost is asked for again, and is the same one', async () => {
+    for (const times of [1, 5]) {
+      let left = times;
+      const asked = new Set<string>();
+      h = harness((inner) => ({
+        execute: (async (commands: Parameters<typeof inner.execute>[0]) => {
+          const results = await inner.execute(commands);
+          for (const { name, args } of commands) {
+            if (name !== 'suspendExecution') continue;
+            asked.add((args as { suspensionId: string }).suspensionId);
+            if (left-- > 0) throw new EngineError('call_timeout', 'lost.');
+          }
+          return results;
+        }) as typeof inner.execute,
+      }));
+      let calls = 0;
+      const task = h.a.task('t', async ({ sleep }: TaskContext) => {
+        calls++;
+        await sleep('1h');
+        return 'rested';
+      });
+      const worker = await h.worker({ leaseTtlMs: 3_000 });
+      const run = await task.run();
+      await h.pass(60_000);
+      expect([await run.state(), calls, asked.size]).toEqual(['suspended', 1, 1]);
+      expect(worker.stats()).toMatchObject({ suspended: 1, lost: 0, running: 0 });
+      await h.pass(3_600_000);
+      expect([await run.result(), calls]).toEqual(['rested', 2]);
+      await h.close();
+      h = undefined;
+    }
+  });
+
+  it('that never arrives costs the lease, and nothing else', async () => {
+    let isCut = true;
+    h = harness((inner) => ({
+      execute: answering(inner, (name) =>
+        isCut && (name === 'suspendExecution' || name === 'renewLease')
+          ? { ok: false, error: new EngineError('transport_failed', 'cut.') }
+          : undefined,
+      ),
+    }));
+    const task = h.a.task('t', async ({ sleep }: TaskContext) => {
+      await sleep('1h');
+      return 'rested';
+    });
+    const worker = await h.worker({ leaseTtlMs: 3_000 });
+    const run = await task.run();
+    await h.pass(100_000);
+    isCut = false;
+    await h.pass(2 * 3_600_000);
+    expect(await run.result()).toBe('rested');
+    expect(worker.stats().running).toBe(0);
+  });
+});
