@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EngineError } from '../model/errors.js';
 import { encodeHandle, type BackendLabel } from '../model/handle.js';
 import { OPERATIONS, QUERIES, type Command, type OperationName, type QueryName } from '../model/machine.js';
+import { meterSetOf, metersOf } from '../model/metering/meters.js';
 import { meaningOfCode } from '../model/vocabulary/errors.js';
 import { memory } from '../src/memory/index.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
@@ -100,6 +101,8 @@ const CLAIM = {
   leaseTtlMs: 5_000,
 };
 
+const METERS = meterSetOf(metersOf({ quotaPolicyIds: [uuid(400)] }));
+
 /** Valid arguments of everything that can be called. */
 const VALID: { [Name in OperationName | QueryName]: object } = {
   suspendExecution: { ...owner, ...suspension },
@@ -184,8 +187,12 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     workerCapabilities: [SECRET],
     leaseTtlMs: 5_000,
     handles: true,
+    meters: METERS,
     claims: [{ leaseId: uuid(7), attemptId: uuid(8) }],
   },
+  voidAdmission: { partition: PARTITION, admissionId: uuid(401) },
+  settleAdmissions: { partition: PARTITION, admissionIds: [uuid(402)] },
+  listMeteredHeads: { partition: PARTITION, laneId: 'nothing', cursor: 'a', limit: 5 },
   renewLease: { ...owner, leaseTtlMs: 5_000 },
   beginAttempt: { ...owner },
   applyDue: { partition: PARTITION, limit: 5, jitter: 0.5, owner: 'loop' },

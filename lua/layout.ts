@@ -6,6 +6,7 @@
 import type { KeyReference } from '../model/core/operation.js';
 import { HELD_SHELF } from '../model/listing/shelves.js';
 import { memberOf } from '../model/ids.js';
+import { queueNameOf } from '../model/schedule/queue.js';
 import { TIMED_KINDS } from '../model/schedule/due.js';
 import { timerMember } from '../model/schedule/timers.js';
 import type { EntityKind } from '../model/state.js';
@@ -225,10 +226,14 @@ export const KEYS = {
   shelved: 'shelved:',
   /** + lane: how many of its executions are in each situation, by its letter, and how many are held. */
   counts: 'counts:',
-  /** + lane + tab + needs + tab + kind */
+  /** + lane + tab + needs + tab + (meter set + tab, where there is one) + kind */
   queue: 'queue:',
-  /** + lane: the names of its queues that have work. */
+  /** + lane: the names of its unmetered queues that have work. */
   queues: 'queues:',
+  /** + lane: its metered queues that have work, by meter set, needs and kind. */
+  metered: 'metered:',
+  /** Short lease id -> what became of the admission, see `model/metering/entity.ts`. */
+  admissions: 'admissions',
   /** + time of the purge */
   slot: 'slot:',
   /** + namespace + ":" + key */
@@ -279,9 +284,14 @@ export function keyNameOf(reference: KeyReference): string {
     case 'execution':
       return memberOf(reference[1]);
     case 'queue':
-      return `${KEYS.queue}${reference[1]}\t${reference[2].join(',')}\t${reference[3]}`;
+      return `${KEYS.queue}${reference[1]}\t${queueNameOf({
+        requiredCapabilities: reference[2],
+        executionKind: reference[3],
+        meters: reference[4] ?? [],
+      })}`;
     case 'queues':
-      return KEYS.queues + reference[1];
+    case 'metered':
+      return KEYS[reference[0]] + reference[1];
     case 'record':
       return recordLayoutOf(reference[1]).key + reference[2];
     case 'idempotency':

@@ -19,16 +19,19 @@ import {
   LIMITS,
   MAX_CLOCK_LEAD_MS,
   MIN_RETENTION_MS,
+  OFFER_AGAIN_MS,
   PRIORITY_STEP,
   PURGE_UNITS,
   RECLAIM_BAND,
   RETENTION_SLOT_MS,
   HELD_LOG_FACTOR,
+  VOID_MEMORY_MS,
 } from '../model/limits.js';
 import { entityNamed, type EntityKind } from '../model/state.js';
 import { OPERATIONS, operationNamed, type OperationName } from '../model/machine.js';
 import { PLAIN_CLAIM } from '../model/schedule/claim-answer.js';
 import { CLAIM_KINDS } from '../model/schedule/claimed.js';
+import { ADMISSION_STATES } from '../model/metering/entity.js';
 import { LANE_STATES } from '../model/lane/lane.js';
 import { FINGERPRINT_LENGTH } from '../model/signing/token.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
@@ -157,6 +160,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     SITUATION: lettersOf(SITUATIONS),
     EVENT: lettersOf(EVENTS),
     LANE_STATE: LANE_STATES,
+    ADMISSION_STATE: ADMISSION_STATES,
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
@@ -186,6 +190,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       min_retention_ms: MIN_RETENTION_MS,
       keep_for_good: KEEP_FOR_GOOD,
       applier_ms: APPLIER_MS,
+      offer_again_ms: OFFER_AGAIN_MS,
+      void_memory_ms: VOID_MEMORY_MS,
       purge_units: PURGE_UNITS,
       absolute_time_from: ABSOLUTE_TIME_FROM,
       default_priority: DEFAULTS.priority,

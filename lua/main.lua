@@ -49,6 +49,7 @@ local function run_commands(call, argv, replies, decide, each, group)
       reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, last))
     end
     if apply then apply(call, a, b, c, d, e, f, g) end
+    if call.let_go then ff.return_admissions(call) end
     replies[answered] = reply
     if reply == LIMIT.not_staged then
       is_cut = true

@@ -66,6 +66,11 @@ export const REJECTIONS = {
     false,
     'Another worker owns the execution now; stop work at once and discard the result.',
   ),
+  admission_void: entry(
+    'contention',
+    true,
+    'The admission is good for no claim any more: it was used, or lapsed. Have a new one admitted and claim with that.',
+  ),
   too_many_readers: entry(
     'state',
     false,

@@ -12,6 +12,7 @@ import { laneEvents } from './lane/lane.js';
 import { signingEvents } from './signing/entity.js';
 import { suspensionEvents } from './suspension/events.js';
 import { stepEvents } from './step/events.js';
+import { meteringEvents } from './metering/entity.js';
 import { streamEvents } from './stream/events.js';
 
 export const EVENTS = {
@@ -25,6 +26,7 @@ export const EVENTS = {
   ...signingEvents,
   ...streamEvents,
   ...stepEvents,
+  ...meteringEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

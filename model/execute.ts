@@ -7,6 +7,7 @@ import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
+import { ownershipBefore, returnedAfter, type MeteredOwnership } from './metering/returning.js';
 import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import { closedBy, removedBefore } from './stream/closing.js';
@@ -58,7 +59,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   if (first !== undefined) {
     const { time } = store.view.log.header;
     if (time > first.at) store.record(steppedBack(store.partitionKey, time, first.at));
-    for (const event of decision.events) recordWithConsequences(store, event);
+    recordAll(store, decision.events);
     for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
       const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
       if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
@@ -72,6 +73,20 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   if (decision.watch !== undefined) store.watch(decision.watch.executionId, decision.watch.until);
   if (operation.after === undefined) return decision;
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
+}
+
+/** Records events, and behind them what became of the metered ownerships that they ended. */
+function recordAll(store: Store, events: readonly Event[]): void {
+  let ownerships: MeteredOwnership[] | undefined;
+  for (const event of events) {
+    const ownership = ownershipBefore(store.view, event);
+    if (ownership !== undefined) (ownerships ??= []).push(ownership);
+    recordWithConsequences(store, event);
+  }
+  for (const ownership of ownerships ?? []) {
+    const returned = returnedAfter(store.view, ownership, (events[0] as Event).at);
+    if (returned !== undefined) store.record(returned);
+  }
 }
 
 /** Records an event, and what it brings with it. */

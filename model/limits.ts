@@ -109,6 +109,13 @@ export const LIMITS = {
   /** Steps of one read, and bytes of their values beyond which it has no further one. */
   maxStepsPerRead: 1_000,
   maxStepBytesPerRead: 1024 * 1024,
+  /** Meters of one execution. */
+  maxBudgetsPerExecution: 64,
+  maxQuotaPoliciesPerExecution: 4,
+  /** Admissions that one call names. */
+  maxAdmissions: 100,
+  /** Metered queues of one page. */
+  maxMeteredHeads: 200,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;
@@ -188,3 +195,9 @@ export const PRIORITY_STEP = 1_000_000_000_000;
  * work is taken first, oldest first; still above -(2^53 - 1).
  */
 export const RECLAIM_BAND = -9_005_000_000_000_000;
+
+/** After this time the loop that applies due work is told of a returned admission again, ms: delivery is at least once. */
+export const OFFER_AGAIN_MS = 5_000;
+
+/** How long a voided admission is known, ms: no call is on its way for longer. */
+export const VOID_MEMORY_MS = 86_400_000;

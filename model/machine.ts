@@ -56,6 +56,9 @@ import { appendFrame } from './stream/append.js';
 import { readStream, readSummary } from './stream/reads.js';
 import { watchStream } from './stream/watch.js';
 import { applyDue } from './schedule/apply-due.js';
+import { listMeteredHeads } from './metering/reads.js';
+import { settleAdmissions } from './metering/settle.js';
+import { voidAdmission } from './metering/void.js';
 import { claimForWorker } from './schedule/claim.js';
 import { drainLane, pauseLane, readLane, resumeLane } from './lane/state.js';
 import { listQueueHeads } from './schedule/queue-heads.js';
@@ -65,6 +68,8 @@ import { readCounts } from './schedule/read-counts.js';
 export const OPERATIONS = {
   createExecution,
   claimForWorker,
+  voidAdmission,
+  settleAdmissions,
   renewLease,
   markLeaseExpiredIfDue,
   revokeLease,
@@ -137,6 +142,7 @@ export const QUERIES = {
   readCounts,
   readLane,
   listQueueHeads,
+  listMeteredHeads,
   scanEligibleExecutions,
   listQuarantined,
   readLog,

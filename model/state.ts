@@ -9,6 +9,7 @@ import { readerEntity } from './reader/entity.js';
 import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
 import type { StepTable } from './step/contents.js';
+import { admissionEntity } from './metering/entity.js';
 import type { StreamTable } from './stream/contents.js';
 import { streamEntity } from './stream/entity.js';
 import type { PayloadTable } from './suspension/payloads.js';
@@ -21,6 +22,7 @@ export const ENTITIES = {
   reader: readerEntity,
   signing_key: signingKeyEntity,
   stream: streamEntity,
+  admission: admissionEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;

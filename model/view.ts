@@ -3,6 +3,7 @@
  * backend answers from indexes that the same events keep. That both agree is an invariant.
  */
 import { executionsByDefinition, type ExecutionView } from './execution/view.js';
+import { meteringByDefinition, type MeteringView } from './metering/view.js';
 import { quarantineByDefinition, type QuarantineView } from './partition/quarantine.js';
 import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
@@ -19,6 +20,7 @@ export interface View {
   readonly log: LogView;
   readonly signing: SigningView;
   readonly quarantine: QuarantineView;
+  readonly metering: MeteringView;
 }
 
 /** The view by definition: slow, and obviously right. What indexes are measured against. */
@@ -31,5 +33,6 @@ export function viewByDefinition(partition: Partition): View {
     log: logByDefinition(partition),
     signing: signingByDefinition(partition),
     quarantine: quarantineByDefinition(),
+    metering: meteringByDefinition(partition),
   };
 }

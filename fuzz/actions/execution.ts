@@ -28,6 +28,7 @@ import {
   type World,
 } from './world.js';
 import type { FullFence } from '../../model/lease/fence.js';
+import { METERS, meters } from './metering.js';
 
 const TAGS = [{}, { 'team.name': 'core' }, { 'a.b': '', 'z.a': 'Größe "x"' }];
 
@@ -36,6 +37,8 @@ interface Creation {
   readonly kind: number;
   readonly capabilities: number;
   readonly policy: number;
+  /** What it is metered by: `METERS`; nothing when null, or absent as in runs of before. */
+  readonly meters?: number | null;
   readonly priority: number | null;
   readonly delay: Moment | null;
   readonly deadline: Moment | null;
@@ -49,6 +52,7 @@ interface Creation {
 function creationOf(world: World, choices: Creation): Command[] {
   const policy = POLICIES[choices.policy];
   const requiredCapabilities = [...(CAPABILITY_SETS[choices.capabilities] as readonly string[])];
+  const metered = typeof choices.meters === 'number' ? METERS[choices.meters] : undefined;
   const wantsCapabilities = requiredCapabilities.length > 0;
   return [
     {
@@ -66,10 +70,11 @@ function creationOf(world: World, choices: Creation): Command[] {
         inputPayload: bytesOf(choices.payloadBytes),
         payloadEncoding: choices.payloadBytes > 3 ? 'raw' : undefined,
         tags: TAGS[choices.tags] as Record<string, string>,
-        policy: (policy === undefined && !wantsCapabilities
+        policy: (policy === undefined && !wantsCapabilities && metered === undefined
           ? undefined
           : {
               ...policy,
+              ...metered,
               ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}),
             }) as never,
       },
@@ -91,6 +96,7 @@ export const executionActions = {
       kind: fc.nat(KINDS.length - 1),
       capabilities: fc.nat(CAPABILITY_SETS.length - 1),
       policy: fc.nat(POLICIES.length - 1),
+      meters,
       priority: fc.option(fc.constantFrom(-5, 0, 3, 9_000, 10_000)),
       delay: seldom(moment, 4),
       deadline: seldom(moment, 5),

@@ -11,6 +11,7 @@ import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
 import { laneActions, laneReads } from './lanes.js';
 import { leaseActions } from './lease.js';
+import { meteringActions, meteringReads } from './metering.js';
 import { operatingActions } from './operating.js';
 import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
@@ -33,6 +34,7 @@ const GENERATORS = {
   ...suspensionActions,
   ...signingActions,
   ...laneActions,
+  ...meteringActions,
 } as const;
 
 const READS: readonly Reads[] = [
@@ -45,6 +47,7 @@ const READS: readonly Reads[] = [
   stepReads,
   suspensionReads,
   signingReads,
+  meteringReads,
 ];
 
 type Drawn = {
@@ -132,6 +135,7 @@ const bulkCreation = fc
         lane: first.lane,
         kind: first.kind,
         capabilities: first.capabilities,
+        meters: first.meters,
         delay: null,
       })),
       ...(last === null ? [] : [{ ...last, wants: null, lane: first.lane }]),

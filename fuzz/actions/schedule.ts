@@ -5,6 +5,7 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import { CAPABILITY_SETS, KINDS, LANES, on, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
+import { meterSetFor } from './metering.js';
 import { CATEGORIES } from './policies.js';
 import { choose, chosenId, placeOf } from './world.js';
 
@@ -67,6 +68,7 @@ export const scheduleActions = {
             ahead: choices.ahead,
             minPriority: choices.minPriority ?? undefined,
             kinds: kindsOf(choices.kinds, wanted),
+            meters: meterSetFor(wanted),
             claims: Array.from({ length: choices.count }, () => ({ leaseId: world.uuid(), attemptId: world.uuid() })),
           },
         },

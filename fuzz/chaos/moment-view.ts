@@ -42,5 +42,7 @@ export function viewOfMoment(
     steps: { of: () => undefined, page: () => ({ steps: [], stepCount: 0 }) },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
+    // Nothing is metered there.
+    metering: { admission: () => undefined, heads: () => [] },
   };
 }

@@ -29,6 +29,7 @@ const GIVEN: ReadonlySet<string> = new Set<FactName>([
   'payloadBytes',
   'payloadEncoding',
   'requiredCapabilities',
+  'meters',
   'tags',
   'policy',
 ]);

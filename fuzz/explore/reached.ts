@@ -202,6 +202,8 @@ const UNEXPLORED: readonly OperationName[] = [
   'dropQuarantined',
   'commitReader',
   'forgetReader',
+  'voidAdmission',
+  'settleAdmissions',
 ];
 
 /** What only the operations above lead to. */
@@ -209,6 +211,7 @@ const UNREACHED: readonly string[] = [
   'an execution is suspended',
   'an execution is resume_delay',
   'createExecution is refused with lane_draining',
+  'claimForWorker is refused with admission_void',
 ];
 
 /** What follows from the declarations: every situation, every answer and every refusal of every operation. */

@@ -101,6 +101,8 @@ local function begin(call, log_key, argv, at)
   call.leaf, call.ended, call.timers = false, false, false
   -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
   call.newest_leaf, call.highest_id = false, false
+  -- Metered ownerships that the command ended.
+  call.let_go = false
   ff.no_moves()
   -- What is announced, see lua/core/notices.lua.
   call.mended = false

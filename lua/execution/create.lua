@@ -22,10 +22,10 @@ local function plain_group(call, naming, namespace, lane_id, queue)
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
-function ff.prepare.create_execution(call, naming, options, policy, rules, required_capabilities, tags)
+function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
-  local queue = ff.queue_of(call, lane_id, required_capabilities, execution_kind)
-  if rules == '' and tags == '' and required_capabilities == '' and options == '' and #naming <= LIMIT.max_field_bytes then
+  local queue = ff.queue_of(call, lane_id, needs, execution_kind)
+  if rules == '' and tags == '' and needs == '' and options == '' and #naming <= LIMIT.max_field_bytes then
     return plain_group(call, naming, namespace, lane_id, queue)
   end
   local priority_text, payload_encoding, deadline_text, delay_text = '', '', '', ''
@@ -45,11 +45,11 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, requi
   end
   local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
-    .. (required_capabilities ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
+    .. (needs ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
   return {
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
-    lane_id = lane_id, needs = required_capabilities, tags = tags, policy = policy, rules_text = rules,
+    lane_id = lane_id, needs = needs, tags = tags, policy = policy, rules_text = rules,
     life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras),
     reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },
   }

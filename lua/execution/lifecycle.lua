@@ -51,6 +51,7 @@ end
 function ff.become(call, execution, situation, due_at)
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   ff.reshelve(call, execution.id, execution.situation, situation)
+  if execution.extras ~= '' and execution.situation == SITUATION.running then ff.note_let_go(call, execution) end
   execution.situation = situation
   execution.due_at = due_at
   execution.last_transition_at = call.now_text

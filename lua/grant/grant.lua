@@ -36,7 +36,7 @@ end
 function ff.mismatch(execution, capabilities, kinds)
   local missing = {}
   local offered = ff.tokens_of(capabilities, '[^,]+')
-  for token in string.gmatch(execution.needs, '[^,]+') do
+  for token in string.gmatch(ff.capabilities_of(execution.needs), '[^,]+') do
     if not offered[token] then missing[#missing + 1] = token end
   end
   local lacks = table.concat(missing, ',')

@@ -41,6 +41,8 @@ end
 -- Tells of all work of a lane that gave none.
 local function wake(call, lane_id)
   local names = server.pcall('SMEMBERS', call.base .. KEY.queues .. lane_id)
+  local metered = ff.metered_names(call, lane_id)
+  for i = 1, #metered do names[#names + 1] = metered[i] end
   for i = 1, #names do
     local head = server.pcall('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
     local given = head and server.pcall('HGET', call.base .. head, FIELD.given)
@@ -80,6 +82,7 @@ end
 -- The state that a lane has, after a look at all that its change writes to.
 local function state_before(call, lane_id)
   command('SISMEMBER', call.base .. KEY.lanes, lane_id)
+  command('ZCARD', call.base .. KEY.metered .. lane_id)
   local state = ff.state_of_lane(call, lane_id)
   return is_stated(state) and state or LANE_STATE.open
 end

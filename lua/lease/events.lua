@@ -46,10 +46,12 @@ function ff.apply.acquired(call, owner, take)
   end
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
-  if take.attempt == '' then
+  local admitted = owner.meters and owner.meters ~= '' and '1' or ''
+  if admitted ~= '' then ff.bind_admission(call, execution, take.fence) end
+  if take.attempt == '' and admitted == '' then
     ff.append(call, take.event, execution.id, take.fence, owner.lease)
   else
-    ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, '')
+    ff.append(call, take.event, execution.id, take.fence, owner.lease, take.attempt, admitted)
   end
   ff.close_stream(call, execution, CLOSED.reclaimed)
 end

@@ -61,6 +61,7 @@ local function queued(call, lane_id, room)
   if #lanes > LIMIT.max_live then return nil end
   for i = 1, #lanes do
     local names = command('SMEMBERS', call.base .. KEY.queues .. lanes[i])
+    append_all(names, ff.metered_names(call, lanes[i]))
     for j = 1, #names do
       local key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j]
       room = room - command('ZCARD', key) - 1

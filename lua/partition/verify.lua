@@ -105,8 +105,16 @@ end
 
 -- Lane, and names of its queues that there are. Answers how many names were missing or too many.
 function steps.queues(call, lane_id, ...)
-  local key, names, wrong = call.base .. KEY.queues .. lane_id, { ... }, 0
-  for i = 1, #names do wrong = wrong + command('SADD', key, names[i]) end
+  local key, metered = call.base .. KEY.queues .. lane_id, call.base .. KEY.metered .. lane_id
+  local names, wrong = { ... }, 0
+  for i = 1, #names do
+    local needs, kind = string.match(names[i], '^(.*)\t([^\t]*)$')
+    if ff.meters_of(needs) then
+      wrong = wrong + command('ZADD', metered, '0', ff.metered_place(needs, kind))
+    else
+      wrong = wrong + command('SADD', key, names[i])
+    end
+  end
   local listed = command('SMEMBERS', key)
   for i = 1, #listed do
     if command('EXISTS', call.base .. KEY.queue .. lane_id .. '\t' .. listed[i]) == 0 then
@@ -114,7 +122,25 @@ function steps.queues(call, lane_id, ...)
       wrong = wrong + 1
     end
   end
+  local places = command('ZRANGE', metered, 0, -1)
+  for i = 1, #places do
+    local needs, kind = ff.parts_of_place(places[i])
+    if not needs or command('EXISTS', call.base .. KEY.queue .. lane_id .. '\t' .. needs .. '\t' .. kind) == 0 then
+      command('ZREM', metered, places[i])
+      wrong = wrong + 1
+    end
+  end
   return wrong
+end
+
+-- Admissions for which something is due have a timer. Answers how many had none.
+function steps.admissions(call)
+  local entries, mended = command('HGETALL', call.base .. KEY.admissions), 0
+  for i = 1, #entries, 2 do
+    local due_at = string.match(entries[i + 1], '\t(%d+)$')
+    if due_at then mended = mended + command('ZADD', call.base .. KEY.timers, 'NX', due_at, TIMER.admission .. entries[i]) end
+  end
+  return mended
 end
 
 -- Slot, first place, count. Answers ids.

@@ -57,7 +57,7 @@ local function due_step(call, member, jitter)
   local kind, id = string.match(member, '^([%a_]+):(.*)$')
   local make = ff.due[kind] or ff.damaged('no such kind has timers')
   local step = make(call, id, jitter)
-  if step and kind ~= 'execution' then step.of_other = kind end
+  if step and kind ~= 'execution' then step.of_other, step.id = kind, id end
   return step
 end
 
@@ -129,6 +129,8 @@ local function carry_out(call, reply, steps, broken, used, owner, is_more, was_l
   elseif was_left then
     command('HDEL', call.header_key, HEADER.applier)
   end
+  -- What was let go has a timer too.
+  if call.let_go then ff.return_admissions(call) end
   ff.settle_all(call)
   reply[2] = next_due_at(call)
 end
@@ -136,11 +138,15 @@ end
 -- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
 local function reply_of(steps, broken)
   local counts = { delay = 0, lease = 0, grant = 0, purge = 0 }
-  local timed_out, expired, suspended, others = {}, {}, {}, {}
+  local timed_out, expired, suspended, others, deliveries = {}, {}, {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]
     if step.of_other then
       others[step.of_other] = (others[step.of_other] or 0) + 1
+      for j = 1, step.owed and #step.owed or 0 do
+        local size = #deliveries
+        deliveries[size + 1], deliveries[size + 2], deliveries[size + 3] = step.of_other, step.id, step.owed[j]
+      end
     elseif step.kind == 'suspension' then
       suspended[#suspended + 1] = step.entity.id
     elseif counts[step.kind] then
@@ -160,7 +166,7 @@ local function reply_of(steps, broken)
     tally[#tally + 1] = ff.digits(count)
   end
   return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.purge, timed_out, expired, suspended,
-    tally, aside }
+    tally, deliveries, aside }
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner)

@@ -43,11 +43,43 @@ end
 local function add_opened(call, lane_id, names)
   local listed
   for _, queue in pairs(call.indexes) do
-    if queue.new_score and queue.lane_id == lane_id then
+    if queue.new_score and queue.lane_id == lane_id and not ff.meters_of(queue.needs) then
       listed = listed or set_of(names)
       if not listed[queue.name] then names[#names + 1] = queue.name end
     end
   end
+end
+
+-- Metered queues of a lane and a meter set that have work, those that commands of this call have opened among them, as needs
+-- and kinds.
+local function metered_queues(call, lane_id, meters)
+  local places = command('ZRANGEBYLEX', call.base .. KEY.metered .. lane_id, '[' .. meters .. '\t', '(' .. meters .. '\n')
+  local listed, found = set_of(places), {}
+  for _, queue in pairs(call.indexes) do
+    if queue.new_score and queue.lane_id == lane_id and ff.meters_of(queue.needs) == meters then
+      local kind = string.match(queue.name, '[^\t]*$')
+      if not listed[ff.metered_place(queue.needs, kind)] then found[#found + 1] = { needs = queue.needs, kind = kind } end
+    end
+  end
+  for i = 1, #places do
+    local needs, kind = ff.parts_of_place(places[i])
+    if needs then found[#found + 1] = { needs = needs, kind = kind } end
+  end
+  return found
+end
+
+-- The queues of a lane and a meter set that a worker can serve.
+local function served_metered(call, group)
+  local wanted = group.kinds ~= '' and ff.tokens_of(group.kinds, '[^\t]+')
+  local offered, queues = ff.tokens_of(group.capabilities, '[^,]+'), {}
+  local found = metered_queues(call, group.lane_id, group.meters)
+  for i = 1, #found do
+    local needs, kind = found[i].needs, found[i].kind
+    if (not wanted or wanted[kind]) and ff.covers(offered, ff.capabilities_of(needs)) then
+      queues[#queues + 1] = ff.queue_of(call, group.lane_id, needs, kind)
+    end
+  end
+  return queues
 end
 
 -- The queues of a lane that a worker can serve.
@@ -73,12 +105,13 @@ end
 -- What the claims of a group share: one table for all groups, which run one after another.
 local offer = {}
 
-function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead, min_priority)
+function ff.prepare.claim_for_worker(call, worker, lane_id, worker_capabilities, kinds, lease_ttl_ms, ahead, min_priority, meters)
   local expiry = call.now + lease_ttl_ms
   local expires_at = ff.digits(expiry)
   offer.worker, offer.worker_fits = worker, #worker <= LIMIT.max_field_bytes
   offer.expiry, offer.expires_at, offer.lease = expiry, expires_at, worker .. '\t' .. expires_at
   offer.ahead, offer.lane_id, offer.capabilities, offer.kinds = ahead == '1', lane_id, worker_capabilities, kinds
+  offer.meters = meters
   offer.bound = min_priority ~= '' and call.now - min_priority * LIMIT.priority_step
   offer.first_life = ff.life_text(SITUATION.running, '', expires_at, call.now_text, call.now_text, '1', '')
   -- The only queue, and whether the claim leaves something there.
@@ -95,7 +128,7 @@ end
 -- The only queue that a worker can serve, where that is known without a look.
 local function only_queue(call, group)
   local kinds = group.kinds
-  if group.capabilities ~= '' or kinds == '' or string.find(kinds, '\t', 1, true) then return nil end
+  if group.capabilities ~= '' or kinds == '' or group.meters ~= '' or string.find(kinds, '\t', 1, true) then return nil end
   return ff.queue_of(call, group.lane_id, '', kinds)
 end
 
@@ -104,7 +137,14 @@ end
 local function candidates(call, group, limit)
   -- A command before this one in the call may have made a queue, or taken the last out of one.
   local only = only_queue(call, group)
-  local queues = not only and served_queues(call, group.lane_id, group.capabilities, group.kinds) or { only }
+  local queues
+  if only then
+    queues = { only }
+  elseif group.meters ~= '' then
+    queues = served_metered(call, group)
+  else
+    queues = served_queues(call, group.lane_id, group.capabilities, group.kinds)
+  end
   if not group.bound and #queues == 1 then
     local queue = queues[1]
     -- One more tells whether the claim leaves anything.
@@ -376,7 +416,16 @@ local function answer(group)
   return reply, size
 end
 
+-- Whether one of the lease ids was an admission before, or was voided.
+local function names_used_admission(call, tickets)
+  for i = 1, #tickets do
+    if command('HEXISTS', call.base .. KEY.admissions, string.match(tickets[i], '^[^\t]*')) == 1 then return true end
+  end
+  return false
+end
+
 function ff.decide.claim_for_worker(call, group, ...)
+  if group.meters ~= '' and names_used_admission(call, { ... }) then return ff.reject('admission_void') end
   if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, '' } end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)

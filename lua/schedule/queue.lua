@@ -1,5 +1,38 @@
 -- Where claimable work waits; the twin of model/schedule/queue.ts. A queue is named by its needs and its kind, inside its
--- lane. The set `queues:<lane>` has the names of those that have work.
+-- lane; what metered work is metered by stands behind a tab in its needs, and so between the two. The set `queues:<lane>`
+-- has the names of unmetered queues that have work; `metered:<lane>` has the others, by meter set first.
+
+-- The meter set that needs end with; nothing of unmetered work.
+function ff.meters_of(needs)
+  return string.match(needs, '\t(.*)$')
+end
+
+-- The capabilities that needs begin with.
+function ff.capabilities_of(needs)
+  return string.match(needs, '^[^\t]*')
+end
+
+-- The place of a metered queue among those of its lane, and the needs and the kind that a place says.
+function ff.metered_place(needs, execution_kind)
+  local capabilities, meters = string.match(needs, '^(.*)\t(.*)$')
+  return meters .. '\t' .. capabilities .. '\t' .. execution_kind
+end
+
+function ff.parts_of_place(place)
+  local meters, capabilities, kind = string.match(place, '^([^\t]*)\t([^\t]*)\t(.*)$')
+  if not meters then return nil end
+  return capabilities .. '\t' .. meters, kind
+end
+
+-- The names of the metered queues of a lane that have work.
+function ff.metered_names(call, lane_id)
+  local places, names = command('ZRANGE', call.base .. KEY.metered .. lane_id, 0, -1), {}
+  for i = 1, #places do
+    local needs, kind = ff.parts_of_place(places[i])
+    if needs then names[#names + 1] = needs .. '\t' .. kind end
+  end
+  return names
+end
 
 -- A queue of a lane in the hands of the call.
 function ff.queue_of(call, lane_id, needs, execution_kind)
@@ -14,7 +47,11 @@ end
 function ff.check_queue(call, queue)
   ff.seen_index(call, queue.key)
   if queue.first_score then return false end
-  command('SCARD', call.base .. KEY.queues .. queue.lane_id)
+  if ff.meters_of(queue.needs) then
+    command('ZCARD', call.base .. KEY.metered .. queue.lane_id)
+  else
+    command('SCARD', call.base .. KEY.queues .. queue.lane_id)
+  end
   return command('SISMEMBER', call.base .. KEY.lanes, queue.lane_id) == 0
 end
 
@@ -47,17 +84,28 @@ function ff.dequeue(_, execution)
   ff.remove(execution.queue, execution.id)
 end
 
+local function place_of(queue)
+  return ff.metered_place(queue.needs, string.match(queue.name, '[^\t]*$'))
+end
+
 -- Once everything is written: enters queues that have work now, takes away those that have none, and wakes the workers
 -- that can do the work that came to be first.
 local function settle_queue(call, queue)
-  local queues = call.base .. KEY.queues .. queue.lane_id
+  local is_metered = ff.meters_of(queue.needs)
+  local queues = call.base .. (is_metered and KEY.metered or KEY.queues) .. queue.lane_id
   if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then
     -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
-    server.pcall('SREM', queues, queue.name)
+    if is_metered then
+      server.pcall('ZREM', queues, place_of(queue))
+    else
+      server.pcall('SREM', queues, queue.name)
+    end
     return
   end
   if not queue.new_score then return end
-  if not queue.first_score then command('SADD', queues, queue.name) end
+  if not queue.first_score then
+    if is_metered then command('ZADD', queues, '0', place_of(queue)) else command('SADD', queues, queue.name) end
+  end
   local note = ff.note_of_new_first(queue)
   if not note or ff.is_silent(call, queue.lane_id) then return end
   ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. note .. '\t' .. queue.name)

@@ -83,12 +83,12 @@ type ObjectSchema = z.ZodObject;
  */
 export type KeyReference =
   | readonly ['execution', executionId: string]
-  | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string]
-  | readonly ['queues', laneId: string]
+  | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string, meters?: readonly string[]]
+  | readonly ['queues' | 'metered', laneId: string]
   | readonly ['idempotency', namespace: string, key: string]
   /** The record of an entity of another kind. */
   | readonly ['record', kind: string, id: string]
-  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine' | 'readers'];
+  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine' | 'readers' | 'admissions'];
 
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;
@@ -96,7 +96,7 @@ export type WireText = string | Readonly<Record<string, readonly string[]>>;
 /** Bytes of an execution, or of a signing key, that live beside its facts. */
 export type ByteSlot = 'input' | 'result' | 'secret';
 
-/** Work of one kind, as far as its takers must know. */
+/** Unmetered work of one kind, as far as its takers must know. */
 export interface OfferedWork {
   readonly laneId: string;
   readonly executionKind: string;
@@ -150,7 +150,7 @@ export interface Operation<
   /** Work that it makes claimable at once. */
   offers?(args: z.output<Args>): OfferedWork | undefined;
   /** Work that it may take. */
-  takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number };
+  takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number } | undefined;
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
   /** Arguments that the caller's edge draws when they are absent. */
   readonly edge?: Readonly<Record<string, 'unit'>>;

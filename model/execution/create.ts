@@ -6,6 +6,7 @@ import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
+import { metersOf } from '../metering/meters.js';
 import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
 
 const NO_NEEDS: readonly string[] = Object.freeze([]);
@@ -49,7 +50,7 @@ export const createExecution = operation({
     const own = [
       ['execution', executionId],
       ['ids'],
-      ['queue', laneId, needsOf(policy), executionKind],
+      ['queue', laneId, needsOf(policy), executionKind, metersOf(policy)],
       ['queues', laneId],
     ] as const;
     return idempotencyKey ? [...own, ['idempotency', namespace, idempotencyKey]] : own;
@@ -68,6 +69,7 @@ export const createExecution = operation({
   order: 'first',
   offers({ laneId, executionKind, policy, priority, delayUntil }) {
     if (delayUntil !== undefined || policy?.delayUntil !== undefined) return undefined;
+    if (metersOf(policy).length > 0) return undefined;
     const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
     return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
   },
@@ -105,6 +107,7 @@ export const createExecution = operation({
           idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
         delayUntil,
         requiredCapabilities: needsOf(policy),
+        meters: metersOf(policy),
         idempotencyKey,
         tags: args.tags,
         policy,

@@ -22,7 +22,7 @@ export const executionEvents = {
     given,
     bounds,
     delay: { delayUntil: fact.optionalNumber() },
-    needs: { requiredCapabilities: fact.list() },
+    needs: { requiredCapabilities: fact.list(), meters: fact.list() },
     long: { idempotencyKey: fact.optionalText(), tags: fact.map(), policy: fact.tree<ExecutionPolicy>() },
   }),
   progress_updated: event('progress_updated', 'p', EXECUTION, {

@@ -57,6 +57,8 @@ export const executionFacts = fact.factTable({
   needs: {
     /** Ascending by bytes. A worker may run the execution if it offers all of them. */
     requiredCapabilities: fact.list(),
+    /** Tokens of what it is metered by, see `model/metering/meters.ts`. Most executions have none. */
+    meters: fact.list(),
   },
   life: {
     situation: fact.word(lettersOf(SITUATIONS)),

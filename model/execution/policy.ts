@@ -14,7 +14,9 @@ import {
   uuid,
 } from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
+import { compareBytes } from '../ids.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
+import { meterSetOf, metersOf } from '../metering/meters.js';
 
 const backoffDelayMs = integer(0, LIMITS.maxBackoffMs);
 
@@ -91,7 +93,20 @@ const policySchema = z.strictObject({
       tiers: z.array(z.strictObject({ provider: hint, model: hint, timeoutMs: positiveDurationMs.optional() })),
     }),
   ),
-  budgetIds: notYet(z.array(uuid)),
+  /** Budgets that its work is charged to: it waits while one of them is exhausted. */
+  budgetIds: z
+    .array(uuid)
+    .max(LIMITS.maxBudgetsPerExecution)
+    .transform((ids) => [...new Set(ids)])
+    .optional(),
+  /** Quota policies that admit it before a claim takes it; all of them, or none. */
+  quotaPolicyIds: z
+    .array(uuid)
+    .transform((ids) => [...new Set(ids)].sort(compareBytes))
+    .refine((ids) => ids.length <= LIMITS.maxQuotaPoliciesPerExecution, {
+      error: `must have at most ${LIMITS.maxQuotaPoliciesPerExecution} policies`,
+    })
+    .optional(),
   maxSignalsPerExecution: notYet(integer(0, LIMITS.maxInteger)),
   routingRequirements: z
     .strictObject({
@@ -115,14 +130,18 @@ const policySchema = z.strictObject({
     .optional(),
 });
 
-/** A policy travels as itself, which is only kept; its rules, which are read; and the capabilities that it asks for. */
+/**
+ * A policy travels as itself, which is only kept; its rules, which are read; and where its work waits: the capabilities that
+ * it asks for, and behind a tab what it is metered by, if it is.
+ */
 export const executionPolicy = withWireForm(policySchema, {
-  texts: ['policy', 'rules', 'required_capabilities'],
+  texts: ['policy', 'rules', 'needs'],
   encode(value) {
     const policy = value as ExecutionPolicy | undefined;
     if (policy === undefined) return ['', '', ''];
     const needs = policy.routingRequirements?.requiredCapabilities.join(',') ?? '';
-    return [JSON.stringify(policy), policyRules(policy), needs];
+    const meters = meterSetOf(metersOf(policy));
+    return [JSON.stringify(policy), policyRules(policy), meters === '' ? needs : `${needs}\t${meters}`];
   },
 });
 

@@ -25,6 +25,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     executionDeadlineAt: event.executionDeadlineAt,
     idempotencyExpiresAt: event.idempotencyExpiresAt,
     requiredCapabilities: event.requiredCapabilities,
+    meters: event.meters,
     situation: event.delayUntil === undefined ? 'ready' : 'delayed',
     nextAttempt: 'first',
     dueAt: event.delayUntil,

@@ -15,15 +15,19 @@ const attempt = {
   attemptTimeoutRemainingMs: fact.optionalNumber(),
 };
 
+/** Whether the lease id is an admission: of a claim of metered work. */
+const metering = { admitted: fact.flag() };
+
 export const leaseEvents = {
   /** A worker took the execution and began a new attempt. */
   execution_claimed: event('execution_claimed', 'k', EXECUTION, {
     fence,
     lease,
     attempt: { attemptType: fact.choice(ATTEMPT_TYPES), ...attempt },
+    metering,
   }),
   /** A worker took the execution and goes on with its interrupted attempt. */
-  execution_resumed: event('execution_resumed', 's', EXECUTION, { fence, lease, attempt }),
+  execution_resumed: event('execution_resumed', 's', EXECUTION, { fence, lease, attempt, metering }),
   /** The handler of an attempt that was claimed ahead began: its time runs from now. */
   attempt_begun: event('attempt_begun', 'b', EXECUTION, { attempt: { attemptTimeoutAt: fact.number() } }),
   lease_renewed: event('lease_renewed', 'n', EXECUTION, { lease: { leaseExpiresAt: fact.number() } }),

@@ -89,6 +89,7 @@ export function acquisitionOf(
   claimed: ClaimedExecution,
   args: Pick<Owner, 'workerId' | 'workerInstanceId'>,
   now: number,
+  admitted = false,
 ): Event {
   // One literal for both types: this is made for every claim. A resumed attempt has no type.
   return {
@@ -105,5 +106,6 @@ export function acquisitionOf(
     workerInstanceId: args.workerInstanceId,
     attemptTimeoutAt: claimed.attemptTimeoutAt,
     attemptTimeoutRemainingMs: claimed.attemptTimeoutRemainingMs,
+    admitted,
   } as Event;
 }

@@ -12,7 +12,7 @@ import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
-import { eventsOf, type DueEntity } from './due.js';
+import { deliveriesOf, eventsOf, type DueEntity } from './due.js';
 
 const applied = z.object({
   kind: z.literal('applied'),
@@ -33,6 +33,8 @@ const applied = z.object({
   suspensionsTimedOut: z.array(field.executionId),
   /** How many entities of other kinds than executions had something due, by kind. */
   others: z.record(z.string(), field.count),
+  /** What is to be told to other partitions, by the kind of the entity that owes it: at least once, until it is settled. */
+  deliveries: z.array(z.object({ kind: z.string(), id: z.string(), text: z.string() })),
   /** Entities whose records could not be read: they are in quarantine. `<kind>:<id>`. */
   setAside: z.array(z.string()),
   /** The earliest time at which anything is due now, ms since the epoch. */
@@ -98,6 +100,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     expired: [] as AppliedOutcome['expired'],
     suspensionsTimedOut: [] as string[],
     others: othersAmong(due),
+    deliveries: due.flatMap(deliveriesOf),
     setAside: [],
     nextDueAt: undefined,
   };
@@ -149,6 +152,11 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
   const tally = answer.texts();
   const others: Record<string, number> = {};
   for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);
+  const owed = answer.texts();
+  const deliveries: AppliedOutcome['deliveries'] = [];
+  for (let i = 0; i + 2 < owed.length; i += 3) {
+    deliveries.push({ kind: owed[i] as string, id: owed[i + 1] as string, text: owed[i + 2] as string });
+  }
   const setAside = answer.texts().map((member) => asideName(partition, member));
   return {
     kind: 'applied',
@@ -160,6 +168,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
     expired,
     suspensionsTimedOut,
     others,
+    deliveries,
     setAside,
     nextDueAt,
   };

@@ -3,16 +3,20 @@
  * and lease. Lapsed work comes first and starts a new attempt; interrupted work goes on with its attempt.
  * Spec 04 sections 3.2 to 3.4, spec 05 sections 6 to 9.
  *
- * Budget and quota admission belong in the loop, before `acquire`.
+ * Metered work is claimed by its meter set, with lease ids that every quota policy of the set has admitted before
+ * (ruling 19); a claim without a set takes none of it.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { acceptAll, operation } from '../core/operation.js';
+import { acceptAll, operation, reject } from '../core/operation.js';
 import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { handleOf } from '../handle.js';
 import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
+import { meterSet } from '../metering/meters.js';
+import { shortIdOf } from '../short-id.js';
+import type { View } from '../view.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
 import { readExecution, readIds } from './claim-answer.js';
 import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
@@ -37,6 +41,8 @@ const args = z.object({
   handles: z.boolean().default(false),
   /** Takes nothing less urgent, but for lapsed work, which comes before every priority. Absent: takes any. */
   minPriority: field.priority.optional(),
+  /** Takes work of this meter set only, with lease ids that its policies have admitted; absent: unmetered work only. */
+  meters: meterSet.optional(),
   /** Ids for as many executions as the worker wants at most; minted by the caller. */
   claims: z.array(claimIds).min(1).max(LIMITS.maxClaimCount),
 });
@@ -63,7 +69,8 @@ const outcome = z.discriminatedUnion('kind', [
 type Outcome = z.output<typeof outcome>;
 
 const NONE: ReadonlySet<string> = new Set();
-const offerOf = (kinds: readonly string[] | undefined, capabilities: readonly string[]): Offer => ({
+const offerOf = ({ kinds, workerCapabilities: capabilities, meters }: ClaimArgs): Offer => ({
+  meters: meters ?? '',
   kinds: kinds === undefined ? undefined : new Set(kinds),
   capabilities: capabilities.length === 0 ? NONE : new Set(capabilities),
 });
@@ -72,9 +79,10 @@ export const claimForWorker = operation({
   name: 'claimForWorker',
   args,
   outcome,
-  rejects: [],
+  rejects: ['admission_void'],
   partition: (args) => args.partition,
-  keys: ({ laneId }) => [['queues', laneId], ['timers']],
+  keys: ({ laneId, meters }) =>
+    meters === undefined ? [['queues', laneId], ['timers']] : [['metered', laneId], ['admissions'], ['timers']],
   wire: {
     shared: [
       { worker: ['workerId', 'workerInstanceId'] },
@@ -84,12 +92,13 @@ export const claimForWorker = operation({
       'leaseTtlMs',
       'ahead',
       'minPriority',
+      'meters',
     ],
     each: ['claims'],
   },
   memory: 'frees',
   order: 'last',
-  takes: ({ laneId, claims }) => ({ laneId, count: claims.length }),
+  takes: ({ laneId, claims, meters }) => (meters === undefined ? { laneId, count: claims.length } : undefined),
   issue({ handles, laneId, workerInstanceId, leaseTtlMs }, outcome, backend) {
     if (!handles || outcome.kind !== 'claimed') return outcome;
     const issuer = { backend, laneId, workerInstanceId, leaseTtlMs };
@@ -98,7 +107,8 @@ export const claimForWorker = operation({
   },
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
-    const offer = offerOf(args.kinds, args.workerCapabilities);
+    if (args.meters !== undefined && namesUsedAdmission(view, args.claims)) return reject('admission_void');
+    const offer = offerOf(args);
     const claimable = view.schedule.claimable(args.laneId, offer, args.claims.length);
     const candidates = urgentOf(claimable, args.minPriority, now);
     const ended = candidates.filter((execution) => isBeyondReclaim(execution));
@@ -113,7 +123,7 @@ export const claimForWorker = operation({
         const remainingMs = attemptTimeOf(execution);
         const claimed = acquire(view, execution, args, { position: taken, now, remainingMs });
         executions[taken++] = claimed;
-        events[position] = acquisitionOf(claimed, args, now);
+        events[position] = acquisitionOf(claimed, args, now, args.meters !== undefined);
       }
     }
     const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
@@ -123,6 +133,11 @@ export const claimForWorker = operation({
       : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority }, events);
   },
 });
+
+/** Whether one of these admissions is known here: it was used before, or voided. An admission is good once. */
+function namesUsedAdmission(view: View, claims: readonly ClaimIds[]): boolean {
+  return claims.some(({ leaseId }) => view.metering.admission(shortIdOf(leaseId)) !== undefined);
+}
 
 /** Of work in the order of its scores, what is as urgent as that. */
 function urgentOf(

@@ -5,6 +5,7 @@
 import type { Event } from '../events.js';
 import type { EntityKind, EntityOf } from '../state.js';
 import type { View } from '../view.js';
+import { dueOfAdmission, owedOfAdmission } from '../metering/due.js';
 import { dueOfExecution } from './due-execution.js';
 
 /** What a due entity may look at. */
@@ -19,7 +20,9 @@ export interface DueContext {
 type WhatIsDue<Kind extends EntityKind> = (entity: Readonly<EntityOf<Kind>>, context: DueContext) => readonly Event[];
 
 /** By kind: those that can have timers. */
-const DUE = { execution: dueOfExecution } satisfies { [Kind in EntityKind]?: WhatIsDue<Kind> };
+const DUE = { execution: dueOfExecution, admission: dueOfAdmission } satisfies {
+  [Kind in EntityKind]?: WhatIsDue<Kind>;
+};
 
 /** Kinds that can have timers. */
 export type TimedKind = keyof typeof DUE;
@@ -29,6 +32,19 @@ export const TIMED_KINDS = Object.keys(DUE) as TimedKind[];
 export type DueEntity = {
   [Kind in TimedKind]: { readonly kind: Kind; readonly entity: Readonly<EntityOf<Kind>> };
 }[TimedKind];
+
+/** What an entity whose time has come owes to other partitions. */
+export interface Delivery {
+  readonly kind: EntityKind;
+  readonly id: string;
+  /** What is owed, in the words of the kind. */
+  readonly text: string;
+}
+
+/** What a due entity owes to other partitions, judged before what is due happens. */
+export function deliveriesOf({ kind, entity }: DueEntity): Delivery[] {
+  return kind === 'admission' ? owedOfAdmission(entity).map((text) => ({ kind, id: entity.admissionId, text })) : [];
+}
 
 /** What happens to a due entity now. */
 export function eventsOf({ kind, entity }: DueEntity, context: DueContext): readonly Event[] {

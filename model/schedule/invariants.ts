@@ -10,6 +10,7 @@ import {
   isReclaimable,
   isTerminal,
 } from '../execution/situation.js';
+import { meterSetOf } from '../metering/meters.js';
 import type { ExecutionInvariant, Invariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { covers, needsOf, queueScore } from './queue.js';
@@ -84,6 +85,7 @@ export const scheduleRules: readonly LogRule[] = [
           other === taken ||
           other.laneId !== taken.laneId ||
           other.executionKind !== taken.executionKind ||
+          meterSetOf(other.meters) !== meterSetOf(taken.meters) ||
           !isQueued(other) ||
           byScore(other, taken) > 0
         )

@@ -18,7 +18,7 @@ export interface ScheduleView {
   lane(laneId: string): Readonly<Lane> | undefined;
   /** Work of a lane that an offer can take, none when the lane is paused, in the order of the queue scores, at most `limit`. */
   claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[];
-  /** What is first in each queue of a lane that gives work, in any order. */
+  /** What is first in each unmetered queue of a lane that gives work, in any order. */
   heads(laneId: string): readonly QueueHead[];
   /** Ids of work that waits, or that its last owner lost, in the same order, at most `limit`; none of a paused lane. */
   eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[];
@@ -92,7 +92,9 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
         .slice(0, limit),
     heads(laneId) {
       if (isPaused(laneId)) return [];
-      const queued = all().filter((execution) => execution.laneId === laneId && isQueued(execution));
+      const queued = all().filter(
+        (execution) => execution.laneId === laneId && execution.meters.length === 0 && isQueued(execution),
+      );
       const names = new Set(queued.map(queueNameOf));
       return [...names].map((name) => {
         const [head] = queued.filter((execution) => queueNameOf(execution) === name).sort(inQueueOrder);

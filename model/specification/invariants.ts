@@ -13,6 +13,7 @@ import { partitionOfExecution } from '../ids.js';
 import { replay, type EntryRule, type Rules } from './replay.js';
 import { transitionTime } from '../execute.js';
 import { MAX_CLOCK_LEAD_MS } from '../limits.js';
+import { meteringInvariants, meteringRules } from '../metering/invariants.js';
 import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { signingInvariants } from '../signing/invariants.js';
@@ -35,7 +36,15 @@ const ENTRY_RULES: readonly EntryRule[] = [
 /** Every rule over the log. */
 const LOG_RULES: Rules = {
   entries: ENTRY_RULES,
-  lives: [...executionRules, ...leaseRules, ...grantRules, ...scheduleRules, ...suspensionRules, ...stepRules],
+  lives: [
+    ...executionRules,
+    ...leaseRules,
+    ...grantRules,
+    ...scheduleRules,
+    ...suspensionRules,
+    ...stepRules,
+    ...meteringRules,
+  ],
 };
 
 function asked({ name, ofTime = false, holds }: ExecutionInvariant): Invariant {
@@ -129,6 +138,7 @@ export const INVARIANTS: readonly Invariant[] = [
     ...scheduleInvariants,
     ...suspensionInvariants,
     ...stepInvariants,
+    ...meteringInvariants,
   ].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
     name,

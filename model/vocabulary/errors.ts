@@ -60,7 +60,7 @@ const CATALOGUE: Readonly<Record<ContractFamily, Codes>> = {
       'use_claim_resumed_execution not_a_resumed_execution execution_not_leaseable lease_conflict ' +
       'invalid_claim_grant claim_grant_expired no_eligible_execution waitpoint_not_found ' +
       'waitpoint_pending_use_buffer_script stale_graph_revision rate_limit_exceeded concurrency_limit_exceeded ' +
-      'retry_exhausted',
+      'retry_exhausted admission_void',
     terminal: 'execution_not_active',
     informational: 'execution_not_eligible execution_not_in_eligible_set execution_not_reclaimable no_active_lease',
   },

@@ -26,6 +26,8 @@ import {
   type Offer,
   type Wanted,
 } from '../../model/schedule/queue.js';
+import { meterSetOf } from '../../model/metering/meters.js';
+import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
@@ -87,6 +89,12 @@ class Standing {
   }
 }
 
+const NO_PLACES: ReadonlySet<string> = new Set();
+
+/** The key under which the queue of an execution is kept, among those of its lane and meter set. */
+const placeOf = ({ laneId, meters }: ReadonlyExecution): string =>
+  meters.length === 0 ? laneId : `${laneId}\t${meterSetOf(meters)}`;
+
 /** A copy: what a caller does to its bytes must not reach the next attempt. */
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
@@ -112,8 +120,10 @@ export interface StoredHeader extends Pick<Header, 'generation' | 'sequence' | '
 export class IndexedStore implements Store {
   readonly view: View;
   protected readonly partition: Partition = emptyPartition();
-  /** By lane, then by the name of the queue. */
+  /** By lane, and by lane, tab and meter set where work is metered; then by the name of the queue. */
   private readonly queues = new Map<string, Map<string, Queue>>();
+  /** Meter sets of each lane that have queues, as keys of `queues`. */
+  private readonly metered = new Map<string, Set<string>>();
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
@@ -138,6 +148,7 @@ export class IndexedStore implements Store {
       steps: stepsByDefinition(this.partition),
       log: this.logView(),
       quarantine: quarantineByDefinition(),
+      metering: this.meteringView(),
     };
   }
 
@@ -200,6 +211,7 @@ export class IndexedStore implements Store {
   /** The state of a lane changed: what waits there came while it gave nothing, and none was told of it. */
   private announceLane(laneId: string): void {
     for (const { first } of this.queuesOf(laneId).values()) if (first !== undefined) this.listener.onHead(first);
+    for (const first of this.meteredHeads(laneId)) this.listener.onHead(first);
   }
 
   appendFrame(frame: Append): void {
@@ -291,7 +303,7 @@ export class IndexedStore implements Store {
 
   /** The first of the queue that this execution is in, or was in. */
   headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
-    return this.queues.get(execution.laneId)?.get(queueNameOf(execution))?.first;
+    return this.queues.get(placeOf(execution))?.get(queueNameOf(execution))?.first;
   }
 
   private append(event: Event): void {
@@ -325,8 +337,12 @@ export class IndexedStore implements Store {
 
   private joinQueue(score: number, execution: ReadonlyExecution): void {
     const { laneId } = execution;
-    let lane = this.queues.get(laneId);
-    if (lane === undefined) this.queues.set(laneId, (lane = new Map()));
+    const place = placeOf(execution);
+    let lane = this.queues.get(place);
+    if (lane === undefined) {
+      this.queues.set(place, (lane = new Map()));
+      if (place !== laneId) this.metered.set(laneId, (this.metered.get(laneId) ?? new Set()).add(place));
+    }
     const name = queueNameOf(execution);
     let queue = lane.get(name);
     if (queue === undefined) lane.set(name, (queue = new OrderedIndex<ReadonlyExecution>()));
@@ -335,13 +351,39 @@ export class IndexedStore implements Store {
   }
 
   private leaveQueue(score: number, execution: ReadonlyExecution): void {
-    const lane = this.queues.get(execution.laneId);
+    const place = placeOf(execution);
+    const lane = this.queues.get(place);
     const name = queueNameOf(execution);
     const queue = lane?.get(name);
     queue?.remove(score, execution.executionId);
     if (lane === undefined || queue === undefined || queue.size > 0) return;
     // One empty queue may stay, for the common lane of one kind; more of them would pile up.
     if (lane.size > 1) lane.delete(name);
+    else if (place !== execution.laneId) this.forgetMeterSet(execution.laneId, place);
+  }
+
+  /** Work of this meter set is gone from the lane: there can be many sets, and most come once. */
+  private forgetMeterSet(laneId: string, place: string): void {
+    this.queues.delete(place);
+    const sets = this.metered.get(laneId);
+    sets?.delete(place);
+    if (sets?.size === 0) this.metered.delete(laneId);
+  }
+
+  /** The first of each metered queue of a lane that gives work. */
+  private meteredHeads(laneId: string): ReadonlyExecution[] {
+    if (!this.gives(laneId)) return [];
+    return Array.from(this.metered.get(laneId) ?? NO_PLACES).flatMap((place) =>
+      Array.from(this.queues.get(place)?.values() ?? []).flatMap(({ first }) => (first === undefined ? [] : [first])),
+    );
+  }
+
+  private meteringView(): MeteringView {
+    const { admission: admissions } = this.partition.state.tables;
+    return {
+      admission: (admissionId) => admissions.get(admissionId),
+      heads: (laneId, after, limit) => placed(this.meteredHeads(laneId), after, limit),
+    };
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
@@ -425,14 +467,15 @@ export class IndexedStore implements Store {
   }
 
   /** The queues of a lane that gives work. */
-  private queuesOf(laneId: string): ReadonlyMap<string, Queue> {
-    return (this.gives(laneId) ? this.queues.get(laneId) : undefined) ?? NO_QUEUES;
+  private queuesOf(laneId: string, place = laneId): ReadonlyMap<string, Queue> {
+    return (this.gives(laneId) ? this.queues.get(place) : undefined) ?? NO_QUEUES;
   }
 
   private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
     let claimable: ReadonlyExecution[] = [];
     let sources = 0;
-    for (const [name, queue] of this.queuesOf(laneId)) {
+    const { meters } = offer;
+    for (const [name, queue] of this.queuesOf(laneId, meters === '' ? laneId : `${laneId}\t${meters}`)) {
       if (queue.size === 0 || !serves(offer, name)) continue;
       const head = queue.head(limit);
       claimable = sources++ === 0 ? head : claimable.concat(head);
@@ -443,11 +486,13 @@ export class IndexedStore implements Store {
 
   private eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[] {
     const found: ReadonlyExecution[] = [];
-    for (const [name, queue] of this.queuesOf(laneId)) {
-      if (!fits(wanted, name)) continue;
-      const page =
-        among === 'lost' ? queue.head(limit, FIRST_WAITING_SCORE - 1) : queue.after(FIRST_WAITING_SCORE, '', limit);
-      found.push(...page);
+    for (const place of [laneId, ...(this.metered.get(laneId) ?? NO_PLACES)]) {
+      for (const [name, queue] of this.queuesOf(laneId, place)) {
+        if (!fits(wanted, name)) continue;
+        const page =
+          among === 'lost' ? queue.head(limit, FIRST_WAITING_SCORE - 1) : queue.after(FIRST_WAITING_SCORE, '', limit);
+        found.push(...page);
+      }
     }
     return found
       .sort(byQueueScore)
@@ -464,8 +509,8 @@ export class IndexedStore implements Store {
     return {
       partition: this.partition,
       queues: new Map(
-        Array.from(this.queues, ([lane, queues]) => [
-          lane,
+        Array.from(this.queues, ([place, queues]) => [
+          place,
           new Map(Array.from(queues, ([name, queue]) => [name, queue.positions()])),
         ]),
       ),

@@ -23,8 +23,8 @@ export function canonicalOfMemory(
   const { state, bytes, header } = partition;
   const entriesOf = (positions: Iterable<{ id: string; score: number }>): [string, number][] =>
     [...positions].map(({ id, score }) => [id, score]);
-  const allQueues = [...queues].flatMap(([lane, named]) =>
-    [...named].map(([name, positions]) => [`${lane}\t${name}`, entriesOf(positions)] as const),
+  const allQueues = [...queues].flatMap(([place, named]) =>
+    [...named].map(([name, positions]) => [`${place.split('\t')[0]}\t${name}`, entriesOf(positions)] as const),
   );
   const tables = canonicalTables(partition, now);
   return {

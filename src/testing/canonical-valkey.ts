@@ -18,6 +18,7 @@ import { isTerminal } from '../../model/execution/situation.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../model/stream/contents.js';
 import { compareBytes, executionIdIn } from '../../model/ids.js';
 import type { Notices } from '../../model/partition/notices.js';
+import type { Admission } from '../../model/metering/entity.js';
 import { trimFloor, type Reader } from '../../model/reader/entity.js';
 import type { SigningKey } from '../../model/signing/entity.js';
 import { isShortId } from '../../model/short-id.js';
@@ -31,7 +32,7 @@ import { stepOf } from '../valkey/steps.js';
 import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { decodeTally } from '../valkey/tally.js';
 import { decodeWaits } from '../valkey/waits.js';
-import { decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
+import { admissionsOf, decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
 import {
   base64Of,
   canonicalCounts,
@@ -87,6 +88,7 @@ class PartitionReader {
   private leafNames: string[] = [];
   private timers: [string, number][] = [];
   private lanes: string[] = [];
+  private admissions: readonly Admission[] = [];
   private readers: ReadonlyMap<string, Reader> = new Map();
   /** The position up to which no reader needs the log, as the header has it. */
   private floor: number | undefined;
@@ -133,6 +135,7 @@ class PartitionReader {
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
         signing_key: [],
+        admission: sortedById('admission', this.admissions),
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
         lane: this.allLanes(),
@@ -193,6 +196,8 @@ class PartitionReader {
     else if (name === KEYS.tagged || name.startsWith(KEYS.watch)) return;
     else if (name === KEYS.kids) this.kids = await client.hgetall(key);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
+    else if (name === KEYS.admissions)
+      this.admissions = admissionsOf(new Map(Object.entries(await client.hgetall(key))));
     else if (name === KEYS.readers) this.readers = readersOf(new Map(Object.entries(await client.hgetall(key))));
     else if (name.startsWith(KEYS.shelf))
       this.shelfLeaves.push(
@@ -209,6 +214,12 @@ class PartitionReader {
     else if (name.startsWith(KEYS.queues)) {
       const lane = name.slice(KEYS.queues.length);
       this.listedQueues.push(...(await client.smembers(key)).map((queue) => `${lane}\t${queue}`));
+    } else if (name.startsWith(KEYS.metered)) {
+      const lane = name.slice(KEYS.metered.length);
+      for (const place of await client.zrange(key, 0, -1)) {
+        const [meters, needs, kind] = place.split('\t');
+        this.listedQueues.push(`${lane}\t${needs}\t${meters}\t${kind}`);
+      }
     } else if (name.startsWith(KEYS.slot)) {
       const members = (await client.lrange(key, 0, -1)).map((id) => this.idOf(id));
       this.slots.push([name.slice(KEYS.slot.length), members.sort(compareBytes)]);

@@ -197,7 +197,7 @@ function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; 
     for (const { name, args } of commands) {
       const work = operationNamed(name).offers?.(args as never);
       if (work === undefined) continue;
-      const key = `${work.laneId}\t${queueNameOf(work)}`;
+      const key = `${work.laneId}\t${queueNameOf({ ...work, meters: [] })}`;
       const known = arrivals.get(key);
       if (known === undefined) arrivals.set(key, { work, count: 1 });
       else known.count++;

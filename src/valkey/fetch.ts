@@ -1,5 +1,6 @@
 /** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
 import type { ExecutionView } from '../../model/execution/view.js';
+import type { MeteringView } from '../../model/metering/view.js';
 import type { QuarantineView } from '../../model/partition/quarantine.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
@@ -25,6 +26,7 @@ export function viewOf(parts: {
   log?: LogView;
   signing?: Partial<SigningView>;
   quarantine?: QuarantineView;
+  metering?: Partial<MeteringView>;
 }): View {
   return parts as View;
 }

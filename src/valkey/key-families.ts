@@ -14,6 +14,8 @@ const TYPE_OF = {
   leaf: 'list',
   queue: 'zset',
   queues: 'set',
+  metered: 'zset',
+  admissions: 'hash',
   slot: 'list',
   shelf: 'zset',
   shelved: 'list',

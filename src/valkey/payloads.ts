@@ -13,7 +13,7 @@ export const FETCHED_FROM_CLAIMS = 20;
 /** Executions that the commands ask for at most. */
 export function claimsIn(commands: readonly ParsedCommand[]): number {
   let claims = 0;
-  for (const { name, args } of commands) claims += operationNamed(name).takes?.(args as never).count ?? 0;
+  for (const { name, args } of commands) claims += operationNamed(name).takes?.(args as never)?.count ?? 0;
   return claims;
 }
 

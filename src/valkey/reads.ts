@@ -27,11 +27,27 @@ function headOf([laneId = '', name = '', priority = '']: readonly string[]): Que
   return { laneId, requiredCapabilities, executionKind, priority: Number(priority) };
 }
 
+/** What the head of a metered queue shows, from the name of the queue and its priority. */
+function meteredHeadOf(laneId: string, name: string, priority: string): MeteredHeadFacts {
+  const { needs, meters, executionKind } = partsOfQueue(name);
+  return {
+    laneId,
+    requiredCapabilities: needs === '' ? [] : needs.split(','),
+    executionKind,
+    priority: Number(priority),
+    meters: meters.split(','),
+  };
+}
+
 /** An entry of the quarantine: its name as callers know it, when it was set aside, and why. */
 function quarantinedOf(partition: string, member: string, value: string): Quarantined {
   const tab = value.indexOf('\t');
   return { name: entityNameIn(partition, member), at: Number(value.slice(0, tab)), reason: value.slice(tab + 1) };
 }
+type MeteredHeadFacts = Pick<
+  ReadonlyExecution,
+  'laneId' | 'requiredCapabilities' | 'executionKind' | 'priority' | 'meters'
+>;
 type Pairs = ReadonlyMap<string, string>;
 
 type Fetches = { [Name in QueryName]: Fetch<ParsedArgsOf<Name>> };
@@ -156,6 +172,18 @@ export const FETCHES: Fetches = {
       const texts = (reply as WireReply[]).map(textOf);
       const heads = Array.from({ length: texts.length / 3 }, (_, i) => headOf(texts.slice(3 * i, 3 * i + 3)));
       return viewOf({ schedule: { heads: (laneId) => heads.filter((head) => head.laneId === laneId) } });
+    },
+  },
+  listMeteredHeads: {
+    request: ({ laneId, cursor, limit }) => ['list_metered_heads', laneId, cursor ?? '', String(limit)],
+    view(reply, { laneId }) {
+      const texts = (reply as WireReply[]).map(textOf);
+      const heads = Array.from({ length: texts.length / 2 }, (_, i) =>
+        meteredHeadOf(laneId, texts[2 * i] as string, texts[2 * i + 1] as string),
+      );
+      return viewOf({
+        metering: { heads: () => heads as readonly MeteredHeadFacts[] as readonly ReadonlyExecution[] },
+      });
     },
   },
   scanEligibleExecutions: {

@@ -5,6 +5,7 @@ import { BESIDE, facetsOf, factsOf, LONG, type Fact, type FactTable } from '../.
 import { EngineError } from '../../model/errors.js';
 import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
 import { isActiveSituation } from '../../model/execution/situation.js';
+import { admissionFacts, type Admission } from '../../model/metering/entity.js';
 import { readerFacts, type Reader } from '../../model/reader/entity.js';
 import { entityNamed, type EntityKind } from '../../model/state.js';
 
@@ -116,6 +117,17 @@ interface RecordKind {
 }
 
 const readerCodec = facetCodec(readerFacts.position);
+
+const admissionCodec = facetCodec(admissionFacts.holding);
+
+/** Admissions of a partition, from their hash. */
+export function admissionsOf(holdings: ReadonlyMap<string, string>): Admission[] {
+  return [...holdings].map(([admissionId, holding]) => {
+    const admission: Record<string, unknown> = { admissionId };
+    admissionCodec.decode(holding, admission);
+    return admission as unknown as Admission;
+  });
+}
 
 /** Readers of a partition, from their hash. */
 export function readersOf(places: ReadonlyMap<string, string>): Map<string, Reader> {

@@ -178,7 +178,9 @@ export class Verification {
   }
 
   private async mendQueues(): Promise<void> {
-    const byLane = new Map<string, string[]>(this.named('queues').map((lane) => [lane, []]));
+    const byLane = new Map<string, string[]>(
+      [...this.named('queues'), ...this.named('metered')].map((lane) => [lane, []]),
+    );
     for (const queue of this.named('queue')) {
       const tab = queue.indexOf('\t');
       const lane = queue.slice(0, tab);
@@ -189,6 +191,7 @@ export class Verification {
       for (const name of names) await this.mendScored(`${KEYS.queue}${lane}\t${name}`);
     }
     await this.mendScored('');
+    this.find(KEYS.timers, 'entries', numberOf(await this.link.step('admissions')));
   }
 
   private async mendScored(queue: string): Promise<void> {

@@ -257,6 +257,18 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'only work that stands in its queue, or that is granted, is claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'delayed').executionId }),
 
+  'meters are a set in byte order': (it) => {
+    const metered = inSituation(it, 'running', 'metered');
+    metered.meters = [...metered.meters].reverse();
+  },
+  'an admission is bound if and only if metered work is owned by it: no slot outlives its holder': (it) =>
+    (inSituation(it, 'running', 'metered').situation = 'ready'),
+  'something is due for every admission but those that are bound': (it) => {
+    for (const admission of it.state.tables.admission.values()) admission.dueAt = undefined;
+  },
+  'an admission is good for one claim, of metered work, and for none once it was voided': (it) =>
+    append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'ready').executionId, admitted: true }),
+
   'a grant says for whom it is': (it) => (inSituation(it, 'ready', 'granted').grantId = undefined),
   'only work that waits for a worker, or was lost, is granted, and not while it is held': (it) =>
     (inSituation(it, 'running').grantExpiresAt = it.now),

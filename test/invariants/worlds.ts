@@ -1,5 +1,6 @@
 /** Good worlds to break: a machine that went through every situation, and the log that led there. */
 import { parseCommand } from '../../src/boundary.js';
+import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import type { Event, EventNamed, EventType, LoggedEvent } from '../../model/events.js';
 import type { Execution } from '../../model/execution/facts.js';
@@ -47,7 +48,7 @@ export class Story {
     return executionId;
   }
 
-  claim(laneId = 'main', ahead = false): Fence {
+  claim(laneId = 'main', ahead = false, meters?: string): Fence {
     const claims = [{ leaseId: this.uuid(), attemptId: this.uuid() }];
     const decision = this.run({
       name: 'claimForWorker',
@@ -58,6 +59,7 @@ export class Story {
         workerInstanceId: 'one',
         leaseTtlMs: 1_000,
         ahead,
+        meters,
         claims,
       },
     });
@@ -189,6 +191,10 @@ export function everySituation(): Story {
   const fence = story.claim('begun', true);
   story.now += 10;
   story.run({ name: 'beginAttempt', args: { executionId: begun, fence } });
+  const metered = { ...POLICY, quotaPolicyIds: [story.uuid(), story.uuid()] };
+  made('metered', { policy: metered });
+  story.claim('metered', false, meterSetOf(metersOf(metered)));
+  story.run({ name: 'voidAdmission', args: { partition: PARTITION, admissionId: story.uuid() } });
   made('ahead');
   story.claim('ahead', true);
   const granted = made('granted');

@@ -256,6 +256,7 @@ describe('the memory backend', () => {
       expired: [],
       suspensionsTimedOut: [],
       others: {},
+      deliveries: [],
       setAside: [],
       nextDueAt: undefined,
     });

@@ -141,6 +141,7 @@ function commandOf(action: Step, store: Store, now: number, serial: () => string
 function answersOf({ view: { executions, schedule, log } }: Store, now: number): unknown {
   const offers = CAPABILITY_SETS.flatMap((offered) =>
     [undefined, ...KINDS].map((kind) => ({
+      meters: '',
       capabilities: new Set<string>(offered),
       kinds: kind === undefined ? undefined : new Set([kind]),
     })),

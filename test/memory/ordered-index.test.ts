@@ -26,6 +26,7 @@ function executionOf(index: number): ReadonlyExecution {
     idempotencyExpiresAt: undefined,
     delayUntil: undefined,
     requiredCapabilities: [],
+    meters: [],
     idempotencyKey: undefined,
     tags: {},
     policy: undefined,

@@ -18,7 +18,6 @@ describe('members of domains to come', () => {
   test.each([
     ['suspensionPolicy', { suspensionPolicy: { timeoutBehavior: 'cancel' } }],
     ['fallbackPolicy', { fallbackPolicy: { tiers: [{ provider: 'p', model: 'm' }] } }],
-    ['budgetIds', { budgetIds: [] }],
     ['maxSignalsPerExecution', { maxSignalsPerExecution: 5 }],
     ['timeoutPolicy.maxReclaimCount', { timeoutPolicy: { maxReclaimCount: 5 } }],
     ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],

@@ -1,0 +1,157 @@
+/** Metered work: queues of its own, claims by meter set with admissions, and what becomes of these. */
+import { describe, expect, test } from 'vitest';
+import { OFFER_AGAIN_MS, VOID_MEMORY_MS } from '../../model/limits.js';
+import { isMeterSet, meterSetOf, metersOf, partsOfMeterSet } from '../../model/metering/meters.js';
+import { shortIdOf } from '../../model/short-id.js';
+import { claimArgs, created, given, idOf, NOW, PARTITION, START, uuid, X } from './dsl.js';
+
+const [POLICY, BUDGET, LEASE] = [uuid(700), uuid(701), uuid(102)];
+const METERS = metersOf({ quotaPolicyIds: [POLICY] });
+const SET = meterSetOf(METERS);
+const ID = shortIdOf(LEASE);
+
+const metered = created({ meters: METERS });
+const claim = claimArgs({ meters: SET });
+const FENCE = { leaseId: LEASE, leaseEpoch: 1, attemptId: uuid(202) };
+const voided = { partition: PARTITION, admissionId: LEASE };
+const settled = { partition: PARTITION, admissionIds: [LEASE] };
+const due = { partition: PARTITION };
+
+describe('meter sets', () => {
+  test('name every meter once, in one order', () => {
+    const set = meterSetOf(metersOf({ budgetIds: [BUDGET, BUDGET], quotaPolicyIds: [POLICY] }));
+    expect(set).toBe(meterSetOf(metersOf({ quotaPolicyIds: [POLICY], budgetIds: [BUDGET] })));
+    expect(partsOfMeterSet(set)).toEqual({ budgetIds: [BUDGET], quotaPolicyIds: [POLICY] });
+    expect(partsOfMeterSet('')).toEqual({ budgetIds: [], quotaPolicyIds: [] });
+    expect(metersOf(undefined)).toEqual([]);
+  });
+
+  test.each(['', 'q', `x${ID}`, `q${ID},q${ID}`, `q${ID},b${ID}`, `${SET}\t`])('are not: %j', (text) => {
+    expect(isMeterSet(text)).toBe(false);
+  });
+});
+
+describe('claimForWorker', () => {
+  test('takes no metered work without its set, and nothing else with it', () => {
+    const other = created({ executionId: idOf(2) });
+    const unmetered = given(metered, other).when('claimForWorker', claimArgs());
+    unmetered.answers({ kind: 'claimed', executions: [{ executionId: idOf(2) }] });
+    const bySet = given(metered, other).when('claimForWorker', claim);
+    bySet.answers({ kind: 'claimed', executions: [{ executionId: X }] });
+    bySet.then({ type: 'execution_claimed', admitted: true });
+    const wrong = claimArgs({ meters: meterSetOf(metersOf({ quotaPolicyIds: [BUDGET] })) });
+    given(metered).when('claimForWorker', wrong).answers({ kind: 'no_work' });
+    given(metered).when('claimForWorker', claimArgs()).answers({ kind: 'no_work' });
+  });
+
+  test('is refused with an admission that was used, or voided', () => {
+    const world = given(metered, created({ executionId: idOf(2), meters: METERS }));
+    const first = world.when('claimForWorker', claim);
+    first.when('claimForWorker', claim, NOW).refuses('admission_void');
+    const late = given(metered).when('voidAdmission', voided);
+    late.when('claimForWorker', claim, NOW).refuses('admission_void');
+    late.when('claimForWorker', claimArgs(), NOW).answers({ kind: 'no_work' });
+  });
+});
+
+describe('an ownership that ends', () => {
+  const held = () => given(metered).when('claimForWorker', claim);
+  const returned = { type: 'admission_returned', admissionId: ID, meters: METERS } as const;
+
+  test.each([
+    ['completeExecution', { executionId: X, fence: FENCE }, 'execution_completed'],
+    [
+      'failExecution',
+      { executionId: X, fence: FENCE, failureReason: 'r', failureClass: 'permanent' },
+      'execution_failed',
+    ],
+    ['cancelExecution', { executionId: X, reason: 'r', ...FENCE }, 'execution_cancelled'],
+    ['delayExecution', { executionId: X, fence: FENCE, delayUntil: NOW + 9 }, 'execution_delayed'],
+    ['releaseLease', { executionId: X, fence: FENCE }, 'lease_released'],
+    ['revokeLease', { executionId: X }, 'lease_revoked'],
+  ] as const)('by %s gives its slots back, once', (name, args, type) => {
+    const ended = held().when(name, args as never, NOW + 1);
+    ended.then({ type } as never, returned);
+    ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
+  });
+
+  test('by its lapse too; reclaimed work holds another slot', () => {
+    const lapsed = held().when('applyDue', due, NOW + 5_000);
+    lapsed.then({ type: 'lease_expired' }, returned);
+    const again = { ...claim, claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] };
+    lapsed.when('claimForWorker', again, NOW + 5_000).answers({ kind: 'claimed' });
+  });
+
+  test('is told until it is settled', () => {
+    const ended = held().when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
+    ended
+      .when('applyDue', due, NOW + 1)
+      .then({ type: 'admission_offered' })
+      .answers({ others: { admission: 1 } });
+    ended.when('applyDue', due, NOW + OFFER_AGAIN_MS).answers({ deliveries: [] });
+    ended.when('applyDue', due, NOW + 1 + OFFER_AGAIN_MS).answers({ deliveries: [{ id: ID }] });
+    ended.when('settleAdmissions', settled, NOW + 9_000).answers({ kind: 'settled', settled: 1 });
+    ended
+      .when('settleAdmissions', settled, NOW + 9_000)
+      .answers({ kind: 'settled', settled: 0 })
+      .nothingHappens();
+    ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
+  });
+
+  test('of work that was claimed by a grant holds no slot', () => {
+    const grant = { grantId: uuid(800), workerId: 'w2', workerInstanceId: 'w2-1' };
+    const granted = given(metered).when('issueClaimGrant', { executionId: X, ...grant });
+    const owner = { workerId: 'w2', workerInstanceId: 'w2-1', laneId: 'lane', leaseTtlMs: 5_000 };
+    granted.when('claimExecution', { executionId: X, ...owner, leaseId: LEASE, attemptId: uuid(202) }, NOW);
+    granted.when('completeExecution', { executionId: X, fence: FENCE }, NOW).then({ type: 'execution_completed' });
+  });
+});
+
+describe('voidAdmission', () => {
+  test('makes an admission good for nothing, for a day', () => {
+    const first = given(metered).when('voidAdmission', voided);
+    first.answers({ kind: 'voided' }).then({ type: 'admission_voided', admissionId: ID });
+    first.when('voidAdmission', voided, NOW).answers({ kind: 'voided' }).nothingHappens();
+    first
+      .when('applyDue', due, NOW + VOID_MEMORY_MS)
+      .then({ type: 'admission_forgotten' })
+      .answers({ deliveries: [] });
+  });
+
+  test('says of one that was used by what, or that it is on its way back', () => {
+    const held = given(metered).when('claimForWorker', claim);
+    held.when('voidAdmission', voided, NOW).answers({ kind: 'in_use', executionId: X }).nothingHappens();
+    held.when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
+    held
+      .when('voidAdmission', voided, NOW + 1)
+      .answers({ kind: 'returned' })
+      .nothingHappens();
+  });
+});
+
+describe('listMeteredHeads', () => {
+  test('pages over what is first in each queue, by meter set', () => {
+    const other = metersOf({ quotaPolicyIds: [BUDGET] });
+    const world = given(
+      created({ executionId: idOf(1), at: START, meters: METERS }),
+      created({ executionId: idOf(2), at: START + 1, meters: METERS, priority: 5 }),
+      created({ executionId: idOf(3), meters: other, executionKind: 'k2' }),
+      created({ executionId: idOf(4) }),
+    ).when('settleAdmissions', settled);
+    const page = { partition: PARTITION, laneId: 'lane', limit: 1 };
+    const head = { laneId: 'lane', requiredCapabilities: [] };
+    const cursor = `${SET}\t\tkind`;
+    expect(world.reads('listMeteredHeads', page, NOW)).toMatchObject({
+      outcome: { heads: [{ ...head, executionKind: 'kind', priority: 5, meters: SET }], nextCursor: cursor },
+    });
+    expect(world.reads('listMeteredHeads', { ...page, cursor, limit: 9 }, NOW)).toMatchObject({
+      outcome: {
+        heads: [{ ...head, executionKind: 'k2', priority: 0, meters: meterSetOf(other) }],
+        nextCursor: undefined,
+      },
+    });
+    expect(world.reads('listQueueHeads', { partition: PARTITION, laneIds: ['lane'] }, NOW)).toMatchObject({
+      outcome: [{ executionKind: 'kind' }],
+    });
+  });
+});
