@@ -5,7 +5,9 @@ local load_stream = ff.record('stream', 'summary', 'closing', 'counters', 'rate'
 
 -- Refuses a writer that does not own the attempt at this moment.
 local function writer_verdict(call, execution, fence, attempt_index)
-  if ff.is_terminal(execution.situation) then return ff.reject('stream_closed') end
+  if ff.is_terminal(execution.situation) then
+    return ff.reject('stream_closed', 'terminalOutcome', TERMINAL_OUTCOME[execution.situation])
+  end
   local is_owner = execution.situation == SITUATION.running and not ff.has_come(call, execution.due_at)
     and tonumber(attempt_index) == ff.count(execution.total_attempt_count) - 1 and ff.holds_lease(execution, fence)
   if not is_owner then return ff.reject('stale_owner_cannot_append') end

@@ -8,7 +8,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject, type Accepted, type Rejected } from '../core/operation.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActive, isTerminal } from '../execution/situation.js';
+import { isActive, isTerminal, stateVector } from '../execution/situation.js';
 import { partitionOfExecution } from '../ids.js';
 import { holdsLease, timeVerdict, type FullFence } from '../lease/fence.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
@@ -139,7 +139,9 @@ function writerVerdict(
   { fence, attemptIndex }: AppendArgs,
   now: number,
 ): Refusal | undefined {
-  if (isTerminal(execution.situation)) return reject('stream_closed');
+  if (isTerminal(execution.situation)) {
+    return reject('stream_closed', { terminalOutcome: stateVector(execution).terminalOutcome });
+  }
   const isOwner =
     isActive(execution) &&
     execution.situation === 'running' &&

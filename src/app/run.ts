@@ -27,6 +27,9 @@ import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from './results-ends.js';
 import type { ResultWaiter } from './results.js';
 import { runEvents, type RunEvent, type RunEventsOptions } from './run-events.js';
+import { checkStreamOptions, readRun, type RunStreamOptions } from './run-reading.js';
+import { FramesOfRun, type RunStream } from './run-stream.js';
+import { readRunSummary, type RunSummary, type RunSummaryOptions } from './run-summary.js';
 import type { TaskDefinition } from './task.js';
 
 export interface ResultOptions {
@@ -69,6 +72,15 @@ export interface RunActions<Output> extends RunOperating {
    * for await (const event of run.events()) console.log(event.type, new Date(event.at));
    */
   events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
+  /**
+   * What its handler says while it runs, to the end of the run: all attempts, each marked where it begins.
+   * @throws RunNotFoundError and the signal's reason, as it is iterated; InvalidDefinitionError, EngineError `invalid_input`
+   * @example
+   * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
+   */
+  stream(options?: RunStreamOptions): RunStream;
+  /** The rolling summary of its newest attempt, or of another one; nothing before the first patch. @throws RunNotFoundError */
+  summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
 }
 
 /** A run that the engine knows. */
@@ -93,6 +105,8 @@ export interface RunSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly results: ResultWaiter;
+  /** Aborts when the app closes. */
+  readonly closing: AbortSignal;
   /** Told of every wait for a result; returns what to call at its end. */
   readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
 }
@@ -169,6 +183,17 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
 
   events(options: RunEventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
     return runEvents(this.surroundings.backend, this.surroundings.clock, this.id, options);
+  }
+
+  stream(options: RunStreamOptions = {}): RunStream {
+    checkStreamOptions(options);
+    const { backend, clock, closing } = this.surroundings;
+    const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
+    return new FramesOfRun(open, () => [options.signal, closing]);
+  }
+
+  summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
+    return readRunSummary(this.surroundings.backend, this.id, options);
   }
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */

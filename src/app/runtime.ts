@@ -59,6 +59,8 @@ export class AppRuntime {
   private readonly stuck: StuckWaits;
   private readonly ends: EndListeners;
   private equipment: Equipment | undefined;
+  /** Ends those that read what runs say. */
+  private readonly readers = new AbortController();
   private stopSignals: (() => void) | undefined;
   private closing: Promise<void> | undefined;
   /** Ends the wait for runs that are being stored. */
@@ -188,7 +190,7 @@ export class AppRuntime {
       this.log === silentLogger
         ? () => () => undefined
         : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
-    const surroundings = { backend, clock, results, onWait };
+    const surroundings = { backend, clock, results, closing: this.readers.signal, onWait };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
     this.equipment = { surroundings, creator, results };
     return this.equipment;
@@ -255,6 +257,7 @@ export class AppRuntime {
     ]);
     await this.workers.stopEngine();
     this.equipment?.results.close();
+    this.readers.abort(new AppClosedError());
     this.ends.close();
     this.stopSignals?.();
     const backend = this.connection.current;

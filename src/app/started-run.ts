@@ -10,6 +10,10 @@ import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
 import type { PendingRun, ResultOptions, Run } from './run.js';
 import type { RunEvent, RunEventsOptions } from './run-events.js';
+import type { RunFrame } from './run-frames.js';
+import { checkStreamOptions, type RunStreamOptions } from './run-reading.js';
+import { FramesOfRun, type RunStream } from './run-stream.js';
+import type { RunSummary, RunSummaryOptions } from './run-summary.js';
 
 /** What a wait for a run needs before there is one. */
 export interface WaitingFor {
@@ -111,6 +115,22 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async *events(options?: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
     yield* (await this.run).events(options);
+  }
+
+  stream(options: RunStreamOptions = {}): RunStream {
+    checkStreamOptions(options);
+    return new FramesOfRun(
+      (signal) => this.framesOf({ ...options, signal }),
+      () => [options.signal],
+    );
+  }
+
+  private async *framesOf(options: RunStreamOptions): AsyncGenerator<RunFrame, void, undefined> {
+    yield* (await this.run).stream(options);
+  }
+
+  async summary(options?: RunSummaryOptions): Promise<RunSummary | undefined> {
+    return (await this.run).summary(options);
   }
 
   then<Value = Run<Output>, Reason = never>(

@@ -73,6 +73,7 @@ export class ExecutionTails {
     const { blockMs, signal } = wanted;
     if (blockMs === 0) return this.read(wanted).then((page) => pageOf(page, wanted));
     return new Promise<TailPage>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
       const undo: (() => void)[] = [];
       const over = (then: () => void): void => {
         if (!this.waiters.delete(waiter)) return;

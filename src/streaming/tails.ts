@@ -76,7 +76,7 @@ export interface StreamReader {
 const byBackend = new WeakMap<Backend, StreamTails>();
 
 /** The tails of a backend in this process. */
-function tailsOf(backend: Backend, clock: Clock): StreamTails {
+export function tailsOf(backend: Backend, clock: Clock): StreamTails {
   let tails = byBackend.get(backend);
   if (tails === undefined) byBackend.set(backend, (tails = new StreamTails(backend, clock)));
   return tails;

@@ -9,6 +9,7 @@ import { guardSignal } from './guarded-signal.js';
 import type { Ending, Fence } from './handler.js';
 import type { HeldLease } from './lease-keeper.js';
 import type { Progress } from './progress.js';
+import type { FrameWriter } from './streaming/frame-writer.js';
 import { abortCodeOf } from './refusal.js';
 import { Suspension, type SuspensionRequest } from './waits/suspension.js';
 
@@ -32,6 +33,8 @@ export class Attempt implements HeldLease {
   priority = 0;
   /** How far it is; there once its handler has said so. */
   progress: Progress | undefined;
+  /** What it says; there once its handler has asked for its stream. */
+  frames: FrameWriter | undefined;
   /** Its ending is on its way to the engine. */
   reported = false;
   /** The engine said that the work is not this worker's any more: there is nothing left to report. */

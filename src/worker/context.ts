@@ -8,6 +8,7 @@ import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
 import type { TaskContext } from './handler.js';
 import { waitingOf, type WaitingContext } from './waits/context.js';
+import { streamOf } from './streaming/index.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
 
 export interface ContextDependencies {
@@ -43,6 +44,9 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     },
     get signal() {
       return attempt.signal;
+    },
+    get stream() {
+      return streamOf(attempt, dependencies.backend, clock);
     },
     get log() {
       return prefixed(log, `[${claimed.executionKind} ${executionId}]`);

@@ -10,6 +10,7 @@ import { brandOf } from '../util/brand.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import { delayUntilOf, OUTCOME, type Delay, type DelayUntil } from './outcome.js';
+import type { TaskStream } from './streaming/task-stream.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
 import { Suspension, type SuspensionRequest } from './waits/suspension.js';
@@ -42,6 +43,8 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends
    * @throws TaskAbort when the work is not this worker's any more
    */
   readonly progress: (percent: number, message?: string) => Promise<void>;
+  /** What the run says while it runs: text, JSON, bytes, and a rolling summary. Readers: `run.stream()`. */
+  readonly stream: TaskStream;
   readonly log: Logger;
   readonly fence: Fence;
   /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */

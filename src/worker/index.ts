@@ -10,6 +10,14 @@ export {
 } from './outcome.js';
 export type { Sleep, SleepOptions, SleepUntil } from './waits/sleep.js';
 export type { WaitingContext } from './waits/context.js';
+export {
+  SET_NULL,
+  type BestEffortOptions,
+  type FrameOptions,
+  type SummaryPatch,
+  type SummaryValue,
+  type TaskStream,
+} from './streaming/task-stream.js';
 export type { Fence, Handler, TaskContext } from './handler.js';
 export type { WorkerSettings } from './options.js';
 export type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';

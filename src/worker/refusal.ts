@@ -15,6 +15,9 @@ const OWNERSHIP: Readonly<Record<string, (error: EngineError, timeouts: Timeouts
   lease_expired: () => 'lease_lost',
   stale_lease: () => 'lease_lost',
   execution_not_found: () => 'lease_lost',
+  // What a frame is told.
+  stale_owner_cannot_append: (_, timeouts) => endedCode(undefined, timeouts),
+  stream_closed: (error, timeouts) => endedCode(error.detail['terminalOutcome'], timeouts),
   // An attempt's end is judged by time, whoever noticed it.
   attempt_timed_out: () => 'attempt_timeout',
   execution_deadline_passed: () => 'deadline',

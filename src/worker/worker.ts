@@ -29,6 +29,7 @@ import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
 import { Patience } from './patience.js';
 import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
+import { endingBehind } from './streaming/index.js';
 import { StuckHandlers } from './stuck.js';
 
 export interface WorkerDependencies {
@@ -224,7 +225,8 @@ export class TaskWorker implements Worker {
       (input) => contextOf(attempt, input, { backend, clock, ids, log: this.announcer.log }),
       (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
     );
-    this.ended(attempt, ending);
+    const { frames } = attempt;
+    this.ended(attempt, frames === undefined ? ending : await endingBehind(frames, ending, attempt));
   }
 
   /** As long as handlers run, leases are looked after before each of them can hold the event loop again. */

@@ -1,0 +1,177 @@
+/**
+ * Sends the frames of one attempt, in the order in which its handler wrote them: one call at a time, with all that was
+ * written meanwhile. Each frame has a number, so a call whose answer was lost can be repeated: what is there already is
+ * not appended again.
+ */
+import { EngineError } from '../../../model/errors.js';
+import type { ArgsOf, Command } from '../../../model/machine.js';
+import type { Backend, CommandResult } from '../../backend.js';
+import { afterAndIo, type Clock } from '../../engine/clock.js';
+import { isRetryable, retryDelayMs } from '../../engine/retry.js';
+import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../../together.js';
+import { asEngineError } from '../../util/engine-error.js';
+import { TaskAbort } from '../abort.js';
+import type { Attempt } from '../attempt.js';
+
+type FrameArgs = Omit<ArgsOf<'appendFrame'>, 'executionId' | 'fence' | 'attemptIndex' | 'seq'>;
+
+/** What a handler wrote, and how large it is. */
+export interface WrittenFrame {
+  readonly args: FrameArgs;
+  readonly bytes: number;
+}
+
+interface Queued extends WrittenFrame {
+  readonly seq: number | undefined;
+}
+
+/** What may wait to be stored before a writer has to wait itself. */
+const HIGH_WATER_BYTES = 256 * 1024;
+const HIGH_WATER_FRAMES = 1_000;
+/** How long a call is repeated that the store does not answer, ms. */
+const PATIENCE_MS = 60_000;
+/** Numbers of frames that one lease has: those of the next one are above all of them. */
+const NUMBERS_PER_LEASE = 2 ** 32;
+
+export class FrameWriter {
+  private queue: Queued[] = [];
+  private waitingBytes = 0;
+  private waitingFrames = 0;
+  private written = 0;
+  private sending = false;
+  /** Why nothing is taken any more. */
+  private failure: { readonly error: unknown } | undefined;
+  private over = false;
+  /** Those that wait for room, or until all is stored. */
+  private waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly attempt: Attempt,
+    private readonly backend: Backend,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Takes frames; resolves when there is room for more.
+   * @throws TaskAbort when the work is not this worker's any more; what an earlier frame met
+   */
+  async write(frames: readonly WrittenFrame[]): Promise<void> {
+    this.throwIfFailed();
+    if (this.over) throw new EngineError('execution_not_active', 'stream: the handler of this run has ended.');
+    for (const frame of frames) {
+      this.queue.push({ ...frame, seq: this.nextNumber() });
+      this.waitingBytes += frame.bytes;
+      this.waitingFrames++;
+    }
+    if (!this.sending) {
+      this.sending = true;
+      // What else is written in this turn goes along.
+      process.nextTick(() => void this.send());
+    }
+    while (this.waitingBytes > HIGH_WATER_BYTES || this.waitingFrames > HIGH_WATER_FRAMES) {
+      await this.progress();
+      this.throwIfFailed();
+    }
+  }
+
+  /** Resolves when all that was written is stored. @throws the same as `write` */
+  async flush(): Promise<void> {
+    while (this.waitingFrames > 0 && this.failure === undefined) await this.progress();
+    this.throwIfFailed();
+  }
+
+  /** The handler has ended: stores what is left, and takes no more. */
+  close(): Promise<void> {
+    this.over = true;
+    return this.flush();
+  }
+
+  /** Numbers rise with the lease: one that took the attempt up again goes on above those of the one before. */
+  private nextNumber(): number | undefined {
+    const number = this.attempt.fence.leaseEpoch * NUMBERS_PER_LEASE + this.written++;
+    return Number.isSafeInteger(number) && this.written < NUMBERS_PER_LEASE ? number : undefined;
+  }
+
+  private throwIfFailed(): void {
+    if (this.failure !== undefined) throw this.failure.error;
+    this.attempt.throwIfAborted();
+  }
+
+  private progress(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private async send(): Promise<void> {
+    while (this.queue.length > 0 && this.failure === undefined) {
+      const batch = this.batch();
+      try {
+        await this.store(batch);
+      } catch (error) {
+        this.fail(error);
+      }
+      for (const { bytes } of batch) this.waitingBytes -= bytes;
+      this.waitingFrames -= batch.length;
+      for (const resolve of this.waiting.splice(0)) resolve();
+    }
+    this.sending = false;
+  }
+
+  private fail(error: unknown): void {
+    this.failure = { error };
+    this.queue = [];
+    this.waitingBytes = 0;
+    this.waitingFrames = 0;
+  }
+
+  /** The next frames, as many as one call takes. */
+  private batch(): readonly Queued[] {
+    let bytes = 0;
+    let count = 0;
+    for (const frame of this.queue) {
+      bytes += frame.bytes;
+      if (count === MAX_TOGETHER || (count > 0 && bytes > MAX_BYTES_TOGETHER)) break;
+      count++;
+    }
+    return this.queue.splice(0, count);
+  }
+
+  /** Appends frames in one call, again and again until the store has answered. @throws what refuses one of them */
+  private async store(batch: readonly Queued[]): Promise<void> {
+    const { executionId, claimed, fence } = this.attempt;
+    const { leaseId, leaseEpoch, attemptId } = fence;
+    const owner = { executionId, attemptIndex: claimed.attemptIndex, fence: { leaseId, leaseEpoch, attemptId } };
+    const commands: Command[] = batch.map(({ args, seq }) => ({
+      name: 'appendFrame',
+      args: { ...owner, ...args, seq },
+    }));
+    const until = this.clock.now() + PATIENCE_MS;
+    for (let failures = 0; ; ) {
+      try {
+        const results = await this.backend.execute(commands);
+        results.forEach((result, index) => this.check(result, batch[index] as Queued, failures > 0));
+        return;
+      } catch (error) {
+        const engineError = asEngineError(error);
+        if (!isRetryable(error) || this.clock.now() > until) throw this.meaning(engineError, error);
+        failures++;
+        await new Promise<void>((resolve) => afterAndIo(this.clock, retryDelayMs(this.clock, failures), resolve));
+        this.attempt.throwIfAborted();
+      }
+    }
+  }
+
+  /** @throws EngineError when a frame was refused */
+  private check(result: CommandResult, { seq }: Queued, isRepeated: boolean): void {
+    if (result.ok) return;
+    const { error } = result;
+    // It is there since a call before this one.
+    const isThere = isRepeated && error.code === 'frame_seq_out_of_order' && seq !== undefined;
+    if (!isThere) throw error;
+  }
+
+  /** What a refusal means for the handler: that it has to stop, or the refusal itself. */
+  private meaning(refusal: EngineError | undefined, error: unknown): unknown {
+    const code = refusal === undefined ? undefined : this.attempt.refused(refusal);
+    return code === undefined ? error : new TaskAbort(code);
+  }
+}

@@ -1,0 +1,210 @@
+/** What a handler says while it runs: `stream` of its context. */
+import { EngineError } from '../../../model/errors.js';
+import { LIMITS } from '../../../model/limits.js';
+import * as field from '../../../model/core/fields.js';
+import { JsonFault, parseObject, printed } from '../../../model/stream/canonical-json.js';
+import { checkDuration, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { WrittenFrame } from './frame-writer.js';
+
+/** How a frame is kept that matters for moments only. */
+export interface BestEffortOptions {
+  /** How long it matters: 100 ms to an hour, or 0 until newer ones push it out. Default 30 s. */
+  readonly ttl?: Duration | undefined;
+}
+
+export interface FrameOptions {
+  /** What kind of frame it is, in your words, up to 256 bytes. Default `text`, `json` or `bytes`. */
+  readonly type?: string | undefined;
+  /** Keeps it for moments only: what comes fast pushes out what came before. Default: it is kept with the newest. */
+  readonly bestEffort?: boolean | BestEffortOptions | undefined;
+  /** What it belongs to, in your words, up to 256 bytes. */
+  readonly correlationId?: string | undefined;
+}
+
+/** A value that a summary can hold: JSON. */
+export type SummaryValue = string | number | boolean | null | readonly SummaryValue[] | SummaryPatch;
+
+/** Changes of a summary: members are merged, `null` removes one, `SET_NULL` sets a null. */
+export interface SummaryPatch {
+  readonly [member: string]: SummaryValue | undefined;
+}
+
+/** In a patch of a summary: sets a null, where a null alone would remove the member. */
+export const SET_NULL = '__ff_null__';
+
+/**
+ * The stream of an attempt. What is written in one turn travels together, in its order. A promise resolves when there is
+ * room for more (await it, and a fast writer waits for a slow store), and rejects with what an earlier frame met. All is
+ * stored before the run ends: a run whose frames were refused fails with the category `stream_refused`.
+ */
+export interface TaskStream {
+  /** A piece of text: a token, a line. One of more than 64 KiB becomes several frames. */
+  text(chunk: string, options?: FrameOptions): Promise<void>;
+  /** A JSON value of up to 64 KiB. @throws EngineError `retention_limit_exceeded`, `invalid_input` */
+  json(value: unknown, options?: FrameOptions): Promise<void>;
+  /** Up to 64 KiB. @throws EngineError `retention_limit_exceeded` */
+  write(bytes: Uint8Array, options?: FrameOptions): Promise<void>;
+  /**
+   * Merges changes into the summary of the attempt, a JSON object of up to 256 KiB that readers get whole.
+   * @throws EngineError `invalid_input` for what is no patch; `retention_limit_exceeded`
+   * @example await stream.summary({ done: 3, plan: { draft: 'ready', outline: null } });
+   */
+  summary(patch: SummaryPatch): Promise<void>;
+  /** Resolves when all that was written is stored. */
+  flush(): Promise<void>;
+  /** The same as a sink, for pipes: texts and bytes become frames. Closing it flushes. */
+  writable(options?: FrameOptions): WritableStream<string | Uint8Array>;
+}
+
+/** Where frames go. */
+export interface FrameSink {
+  write(frames: readonly WrittenFrame[]): Promise<void>;
+  flush(): Promise<void>;
+}
+
+const DEFAULT_TTL: Duration = '30s';
+const OPTIONS = { type: true, bestEffort: true, correlationId: true } as const;
+const UTF8 = new TextEncoder();
+
+export class StreamOfTask implements TaskStream {
+  constructor(
+    private readonly taskName: string,
+    private readonly sink: FrameSink,
+  ) {}
+
+  text(chunk: string, options?: FrameOptions): Promise<void> {
+    return this.put(() => {
+      if (typeof chunk !== 'string') throw this.refuse('text', 'a text', chunk);
+      const labels = this.labelsOf('text', 'utf8', options);
+      return partsOf(UTF8.encode(chunk)).map((payload) => ({
+        args: { ...labels, payload },
+        bytes: payload.byteLength,
+      }));
+    });
+  }
+
+  json(value: unknown, options?: FrameOptions): Promise<void> {
+    return this.put(() => {
+      const payload = UTF8.encode(jsonOf(value));
+      checkSize('json', payload);
+      return [{ args: { ...this.labelsOf('json', 'json', options), payload }, bytes: payload.byteLength }];
+    });
+  }
+
+  write(bytes: Uint8Array, options?: FrameOptions): Promise<void> {
+    return this.put(() => {
+      if (!(bytes instanceof Uint8Array)) throw this.refuse('write', 'a Uint8Array', bytes);
+      checkSize('write', bytes);
+      // The copy: what the handler does to its bytes must not reach the frame.
+      const payload = Uint8Array.from(bytes);
+      return [{ args: { ...this.labelsOf('bytes', 'binary', options), payload }, bytes: payload.byteLength }];
+    });
+  }
+
+  summary(patch: SummaryPatch): Promise<void> {
+    return this.put(() => {
+      const text = canonicalPatch(patch);
+      const payload = UTF8.encode(text);
+      checkSize('summary', payload);
+      return [{ args: { patch: text, frameType: 'summary', encoding: 'json' }, bytes: payload.byteLength }];
+    });
+  }
+
+  flush(): Promise<void> {
+    return quiet(this.sink.flush());
+  }
+
+  writable(options?: FrameOptions): WritableStream<string | Uint8Array> {
+    return new WritableStream<string | Uint8Array>({
+      write: (chunk) => (typeof chunk === 'string' ? this.text(chunk, options) : this.write(chunk, options)),
+      close: () => this.flush(),
+    });
+  }
+
+  /** A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told. */
+  private put(frames: () => readonly WrittenFrame[]): Promise<void> {
+    return quiet((async () => this.sink.write(frames()))());
+  }
+
+  private labelsOf(defaultType: string, encoding: string, options: FrameOptions = {}) {
+    knownOnly<FrameOptions>(`Task "${this.taskName}": stream`, options, OPTIONS);
+    const { type = defaultType, correlationId } = options;
+    for (const [name, label] of [
+      ['type', type],
+      ['correlationId', correlationId],
+    ] as const) {
+      if (label !== undefined && !field.frameLabel.safeParse(label).success)
+        throw this.refuse(name, `a text of 1 to ${LIMITS.maxFrameLabelBytes} bytes without control characters`, label);
+    }
+    return { frameType: type, encoding, correlationId, bestEffort: this.bestEffortOf(options.bestEffort) };
+  }
+
+  private bestEffortOf(wanted: FrameOptions['bestEffort'] = false): { readonly ttlMs: number } | undefined {
+    if (wanted === false) return undefined;
+    const { ttl = DEFAULT_TTL } = wanted === true ? {} : wanted;
+    const where = `Task "${this.taskName}": stream`;
+    checkDuration(where, 'bestEffort.ttl', ttl, 0, LIMITS.maxBestEffortTtlMs);
+    const ttlMs = durationMs(ttl);
+    if (ttlMs > 0) checkDuration(where, 'bestEffort.ttl', ttl, LIMITS.minBestEffortTtlMs, LIMITS.maxBestEffortTtlMs);
+    return { ttlMs };
+  }
+
+  private refuse(what: string, rule: string, value: unknown): Error {
+    return refuse(`Task "${this.taskName}": stream`, what, rule, value);
+  }
+}
+
+function quiet(said: Promise<void>): Promise<void> {
+  said.catch(() => undefined);
+  return said;
+}
+
+function jsonOf(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // Not the fault itself, as the cause: it can quote the value.
+  }
+  if (text === undefined)
+    throw new EngineError(
+      'invalid_input',
+      'stream: the value cannot be written as JSON (a cycle, a bigint, a function).',
+    );
+  return text;
+}
+
+function canonicalPatch(patch: SummaryPatch): string {
+  try {
+    return printed(parseObject(jsonOf(patch)));
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    throw new EngineError('invalid_input', `stream.summary: ${error.message}.`, { detail: { field: 'patch' } });
+  }
+}
+
+/** @throws EngineError `retention_limit_exceeded` */
+function checkSize(what: string, { byteLength }: Uint8Array): void {
+  if (byteLength <= LIMITS.maxFrameBytes) return;
+  throw new EngineError(
+    'retention_limit_exceeded',
+    `stream.${what}: ${byteLength} bytes are more than the ${LIMITS.maxFrameBytes} of a frame.`,
+    { detail: { limit: String(LIMITS.maxFrameBytes) } },
+  );
+}
+
+/** A text in parts that fit a frame each, cut between characters. An empty text is one empty frame. */
+function partsOf(bytes: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  do {
+    let to = Math.min(bytes.length, from + LIMITS.maxFrameBytes);
+    // Bytes of the form 10xxxxxx go on with a character.
+    while (to < bytes.length && ((bytes[to] as number) & 0xc0) === 0x80) to--;
+    parts.push(bytes.subarray(from, to));
+    from = to;
+  } while (from < bytes.length);
+  return parts;
+}

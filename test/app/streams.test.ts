@@ -1,0 +1,226 @@
+/** What runs say while they run: written by handlers, followed by readers, on memory and on a server. */
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest';
+import {
+  app,
+  backoff,
+  memory,
+  SET_NULL,
+  valkey,
+  type App,
+  type RunFrame,
+  type TaskContext,
+  type TextFrame,
+} from '../../src/index.js';
+import { testApp } from '../../src/testing/index.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { deferred, rejectionOf } from './support.js';
+
+let server: ValkeyServer;
+beforeAll(async () => {
+  server = await startValkey();
+});
+afterAll(() => server?.stop());
+
+/** A frame in a word. */
+function wordOf(frame: RunFrame): unknown {
+  switch (frame.kind) {
+    case 'text':
+      return frame.text;
+    case 'json':
+      return frame.value;
+    case 'bytes':
+      return [...frame.bytes];
+    case 'summary':
+      return { [`v${frame.version}`]: frame.patch };
+    case 'attempt':
+      return `attempt ${frame.attempt} after ${frame.previousEnded}`;
+  }
+}
+
+async function collected(frames: AsyncIterable<RunFrame>): Promise<RunFrame[]> {
+  const all: RunFrame[] = [];
+  for await (const frame of frames) all.push(frame);
+  return all;
+}
+
+describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
+  const open = (): App =>
+    app({ backend: label === 'memory' ? memory() : valkey({ url: server.url, prefix: `s${performance.now()}:` }) });
+
+  it('readers get text, JSON, bytes and patches in their order, while the handler runs and behind its end', async () => {
+    await using a = open();
+    const go = deferred();
+    const task = a.task('say', async ({ stream }: TaskContext<null>) => {
+      void stream.text('Once upon ');
+      void stream.text('a time', { type: 'token', correlationId: 'c-1' });
+      await go.promise;
+      await stream.json({ n: 1 });
+      await stream.write(Uint8Array.of(0, 255));
+      await stream.summary({ words: 4, gone: 1, nothing: SET_NULL });
+      await stream.summary({ gone: null });
+      return 'done';
+    });
+    await a.worker();
+    const run = task.run(null);
+    const frames = run.stream()[Symbol.asyncIterator]();
+    const first = (await frames.next()).value as RunFrame;
+    expect(first).toMatchObject({ kind: 'text', text: 'Once upon ', type: 'text', attempt: 1, bestEffort: false });
+    if (first.kind === 'text') expectTypeOf(first).toEqualTypeOf<TextFrame>();
+    expect((await frames.next()).value).toMatchObject({ text: 'a time', type: 'token', correlationId: 'c-1' });
+    go.resolve();
+    const rest = await collected({ [Symbol.asyncIterator]: () => frames });
+    const patches = [{ v1: { gone: 1, nothing: '__ff_null__', words: 4 } }, { v2: { gone: null } }];
+    expect(rest.map(wordOf)).toEqual([{ n: 1 }, [0, 255], ...patches]);
+    expect(await run.summary()).toMatchObject({ document: { words: 4, nothing: null }, version: 2, attempt: 1 });
+    // Another reader, later; and one that goes on behind a frame.
+    expect((await collected(run.stream())).map(wordOf)).toEqual(['Once upon ', 'a time', ...rest.map(wordOf)]);
+    expect((await collected(run.stream({ from: first.cursor }))).map(wordOf)).toEqual(['a time', ...rest.map(wordOf)]);
+    expect(await new Response(run.stream().toTextStream()).text()).toBe('Once upon a time');
+    const events = await new Response(run.stream().toEventStream()).text();
+    expect(events).toContain(`id: ${first.cursor}\nevent: text\ndata: {"attempt":1,`);
+  });
+
+  it('a run that is tried again goes on with the stream of its next attempt, which is marked', async () => {
+    await using a = open();
+    const retry = { failures: 1, backoff: backoff.fixed('1ms') };
+    const task = a.task('twice', { retry }, async ({ stream, attempt }: TaskContext<null>) => {
+      await stream.text(`try ${attempt}`);
+      if (attempt === 1) throw new Error('once more');
+    });
+    await a.worker();
+    const run = task.run(null);
+    const all = await collected(run.stream());
+    expect(all.map(wordOf)).toEqual(['try 1', 'attempt 2 after attempt_failure', 'try 2']);
+    expect((await collected(run.stream({ attempt: 1 }))).map(wordOf)).toEqual(['try 1']);
+    expect((await collected(run.stream({ attempt: 'latest' }))).map(wordOf)).toEqual(['try 2']);
+    expect((await collected(run.stream({ from: (all[1] as RunFrame).cursor }))).map(wordOf)).toEqual(['try 2']);
+  });
+
+  it('many small writes of one turn travel together, and a fast writer waits for a slow store', async () => {
+    await using a = open();
+    const backend = await a.backend();
+    let calls = 0;
+    const execute = backend.execute.bind(backend);
+    backend.execute = ((commands: Parameters<typeof execute>[0]) => {
+      if (commands.some(({ name }) => name === 'appendFrame')) calls++;
+      return execute(commands);
+    }) as typeof execute;
+    let room = false;
+    const task = a.task('many', async ({ stream }: TaskContext<null>) => {
+      for (let i = 0; i < 60; i++) void stream.text(`${i} `);
+      await stream.flush();
+      expect(calls).toBe(1);
+      const waits = stream.write(new Uint8Array(60_000)).then(() => (room = true));
+      for (let i = 0; i < 5; i++) void stream.write(new Uint8Array(60_000));
+      const last = stream.write(new Uint8Array(60_000));
+      await waits;
+      expect(room).toBe(true);
+      await last;
+      return 'x'.repeat(3);
+    });
+    await a.worker();
+    const run = task.run(null);
+    expect(await run.result()).toBe('xxx');
+    let text = '';
+    for await (const piece of run.stream().text()) text += piece;
+    expect(text).toBe(Array.from({ length: 60 }, (_, i) => `${i} `).join(''));
+  });
+
+  it('a reader that leaves is gone at once, and one of a run that nobody knows is told', async () => {
+    await using a = open();
+    const go = deferred();
+    const task = a.task('quiet', async () => go.promise);
+    await a.worker();
+    const run = await task.run(null);
+    const reader = run.stream().toReadableStream().getReader();
+    const waiting = reader.read();
+    await reader.cancel();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    const controller = new AbortController();
+    const aborted = collected(run.stream({ signal: controller.signal }));
+    controller.abort(new Error('enough'));
+    expect(await rejectionOf(aborted)).toMatchObject({ message: 'enough' });
+    const unknown = a.get('{fp:0}:00000000-0000-4000-a000-000000000009');
+    expect(await rejectionOf(collected(unknown.stream()))).toMatchObject({ name: 'RunNotFoundError' });
+    go.resolve();
+    expect(await collected(run.stream())).toEqual([]);
+  });
+});
+
+describe('under a virtual clock', () => {
+  it('an attempt that goes on after a delay goes on with its stream; best-effort frames are gone after their time', async () => {
+    await using t = testApp();
+    const { delay } = await import('../../src/index.js');
+    const task = t.app.task('parked', async ({ stream, resumes }: TaskContext<null>) => {
+      await stream.text(`part ${resumes}`);
+      await stream.text('passing', { bestEffort: { ttl: '1m' } });
+      return resumes === 0 ? delay('1d') : 'done';
+    });
+    await t.app.worker();
+    const run = task.run(null);
+    const live: unknown[] = [];
+    const reading = (async () => {
+      for await (const frame of run.stream()) live.push(wordOf(frame));
+    })();
+    await t.advance('2d');
+    await reading;
+    expect(live).toEqual(['part 0', 'passing', 'part 1', 'passing']);
+    expect((await collected(run.stream())).map(wordOf)).toEqual(['part 0', 'part 1']);
+    expect((await collected(run.stream({ durableOnly: true }))).map(wordOf)).toEqual(['part 0', 'part 1']);
+  });
+
+  it('a reader that waits for another try is told when there is none', async () => {
+    await using t = testApp();
+    const retry = { failures: 3, backoff: backoff.fixed('1d') };
+    const task = t.app.task('given up', { retry }, async ({ stream }: TaskContext<null>) => {
+      await stream.text('try');
+      throw new Error('no');
+    });
+    await t.app.worker();
+    const run = await task.run(null);
+    const reading = collected(run.stream());
+    await t.advance('1h');
+    await run.cancel();
+    await t.advance('1s');
+    expect((await reading).map(wordOf)).toEqual(['try']);
+  });
+
+  it('frames that are refused make a failure of a run that says it went well, and are told to one that asks', async () => {
+    await using t = testApp();
+    const told: unknown[] = [];
+    const task = t.app.task('large', async ({ stream, input }: TaskContext<boolean>) => {
+      for (const write of [
+        () => stream.write(new Uint8Array(65_537)),
+        () => stream.json(1n),
+        () => stream.summary([] as never),
+        () => stream.text('x', { type: '' }),
+        () => stream.text('x', { kind: 'y' } as never),
+      ])
+        told.push(await rejectionOf(write()));
+      if (input) for (let i = 0; i < 6; i++) void stream.summary({ [`k${i}`]: 'x'.repeat(60_000) });
+      return 'fine';
+    });
+    await t.app.worker();
+    const [good, bad] = [task.run(false), task.run(true)];
+    await t.advance('1s');
+    expect(await good.result()).toBe('fine');
+    expect(await rejectionOf(bad.result())).toMatchObject({ name: 'RunFailedError', category: 'stream_refused' });
+    expect(told.slice(0, 5)).toMatchObject([
+      { code: 'retention_limit_exceeded' },
+      { code: 'invalid_input' },
+      { code: 'invalid_input', message: expect.stringContaining('patch must be a JSON object') },
+      { name: 'InvalidDefinitionError' },
+      { name: 'InvalidDefinitionError' },
+    ]);
+  });
+
+  it('closing the app ends its readers', async () => {
+    const t = testApp();
+    const task = t.app.task('long', () => new Promise<void>(() => undefined));
+    const run = await task.run(null);
+    const reading = rejectionOf(collected(run.stream()));
+    await t.advance('1s');
+    await t.close();
+    expect(await reading).toMatchObject({ name: 'AppClosedError' });
+  });
+});

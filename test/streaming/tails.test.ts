@@ -1,0 +1,125 @@
+/** Tails of one process: what they share, and what they do when notices do not come. */
+import { Valkey } from 'iovalkey';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineError, memory, type Backend } from '../../src/index.js';
+import { tailStream } from '../../src/engine/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { until } from '../app/support.js';
+
+let server: ValkeyServer;
+beforeAll(async () => {
+  server = await startValkey();
+});
+afterAll(() => server?.stop());
+
+const uuid = (n: number): string => `00000000-0000-4000-a000-${n.toString(16).padStart(12, '0')}`;
+const EXECUTION = `{fp:0}:${uuid(1)}`;
+
+/** The owner of the attempt of a new execution. */
+async function owned(backend: Backend) {
+  const names = { namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c' };
+  await backend.createExecution({ executionId: EXECUTION, ...names });
+  const fence = { leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3) };
+  const claims = [{ leaseId: fence.leaseId, attemptId: fence.attemptId }];
+  const worker = { workerId: 'w', workerInstanceId: 'w1', leaseTtlMs: 60_000 };
+  await backend.claimForWorker({ partition: '{fp:0}', laneId: 'lane', ...worker, claims });
+  return { executionId: EXECUTION, attemptIndex: 0, fence };
+}
+
+const frame = (n: number) => ({ payload: new TextEncoder().encode(String(n)) });
+
+/** Follows the stream to its end, and answers the texts. */
+async function followed(backend: Backend): Promise<string[]> {
+  const texts: string[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = await tailStream(backend, { executionId: EXECUTION, attemptIndex: 0, after, blockMs: 30_000 });
+    for (const { payload } of page.frames) texts.push(new TextDecoder().decode(payload));
+    after = page.nextCursor;
+    if (page.isClosed && !page.hasMore) return texts;
+  }
+}
+
+describe('tails', () => {
+  it('two hundred of one stream use the two connections of the backend, and share their reads', async () => {
+    const writer = await valkey({ url: server.url, partitions: { count: 1 } });
+    const reader = await valkey({ url: server.url });
+    const admin = new Valkey(server.url);
+    try {
+      const owner = await owned(writer);
+      const clients = async () =>
+        String(await admin.call('CLIENT', 'LIST'))
+          .trim()
+          .split('\n').length;
+      let reads = 0;
+      const { readStream } = reader;
+      reader.readStream = (args) => {
+        reads++;
+        return readStream(args);
+      };
+      const before = await clients();
+      const all = Array.from({ length: 200 }, () => followed(reader));
+      const channels = async () => (await admin.call('PUBSUB', 'CHANNELS', 'ff:frames:*')) as string[];
+      await until(async () => (await channels()).length === 1);
+      await sleep(50);
+      // The connection for notices is made with the first tail; the one for calls was there.
+      expect((await clients()) - before).toBe(1);
+      reads = 0;
+      for (let n = 0; n < 10; n++) {
+        await writer.appendFrame({ ...owner, ...frame(n) });
+        await sleep(5);
+      }
+      await writer.completeExecution(owner);
+      for (const texts of await Promise.all(all))
+        expect(texts).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+      // One for a frame, or two where the readers did not come back together.
+      expect(reads).toBeLessThan(60);
+    } finally {
+      admin.disconnect();
+      await writer.close();
+      await reader.close();
+    }
+  });
+
+  it('see all where notices are lost or refused, and where calls fail for a while', async () => {
+    const backend = memory();
+    const owner = await owned(backend);
+    const failing = { reads: 2 };
+    const deaf: Backend = Object.assign(Object.create(backend) as Backend, {
+      onFrames: () => Promise.reject(new EngineError('server_refused', 'no rights')),
+      watchStream: () => Promise.reject(new EngineError('server_refused', 'no rights')),
+      readStream: (args: Parameters<Backend['readStream']>[0]) =>
+        failing.reads-- > 0 ? Promise.reject(new EngineError('transport_failed', 'gone')) : backend.readStream(args),
+    });
+    const texts = followed(deaf);
+    for (let n = 0; n < 3; n++) {
+      await backend.appendFrame({ ...owner, ...frame(n) });
+      await sleep(20);
+    }
+    await backend.completeExecution(owner);
+    expect(await texts).toEqual(['0', '1', '2']);
+  });
+
+  it('end with their time: with nothing, or with the fault that the store answers with', async () => {
+    const backend = memory();
+    await owned(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    expect(await tailStream(backend, { ...place, blockMs: 20 })).toMatchObject({ frames: [], nextCursor: '0-0' });
+    expect(await tailStream(backend, { ...place, attemptIndex: 3, blockMs: 20 })).toMatchObject({ isClosed: false });
+    const gone: Backend = Object.assign(Object.create(backend) as Backend, {
+      readStream: () => Promise.reject(new EngineError('transport_failed', 'gone')),
+    });
+    await expect(tailStream(gone, { ...place, blockMs: 20 })).rejects.toMatchObject({ code: 'transport_failed' });
+    await expect(tailStream(backend, { ...place, blockMs: 30_001 })).rejects.toMatchObject({ code: 'invalid_input' });
+    await expect(tailStream(backend, { ...place, after: 'start' })).rejects.toMatchObject({ code: 'invalid_input' });
+    await expect(tailStream(backend, { ...place, blockMs: 5, limit: 10_001 })).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
+    const signal = AbortSignal.timeout(20);
+    await expect(tailStream(backend, { ...place, blockMs: 30_000, signal })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    });
+  });
+});

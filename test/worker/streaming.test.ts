@@ -1,0 +1,81 @@
+/** What a worker does with the frames of its handlers when calls fail, and when the work is lost. */
+import { afterEach, expect, it } from 'vitest';
+import { EngineError, type Backend, type TaskContext } from '../../src/index.js';
+import { rejectionOf } from '../app/support.js';
+import { harness, type Commands, type Harness } from './harness.js';
+
+let h: Harness;
+afterEach(() => h.close());
+
+/** A harness in which calls with frames meet faults, in this order; `lost` carries them out all the same. */
+function withFaults(...faults: ('fails' | 'lost' | 'passes')[]): { calls: Commands[] } {
+  const calls: Commands[] = [];
+  h = harness((inner) => ({
+    execute: (async (commands: Commands) => {
+      if (!commands.some(({ name }) => name === 'appendFrame')) return inner.execute(commands);
+      calls.push(commands);
+      const fault = faults.shift();
+      if (fault === 'fails') throw new EngineError('transport_failed', 'gone');
+      const results = await inner.execute(commands);
+      if (fault === 'lost') throw new EngineError('call_timeout', 'no answer');
+      return results;
+    }) as Backend['execute'],
+  }));
+  return { calls };
+}
+
+async function textOf(run: { stream(): { text(): AsyncIterable<string> } }): Promise<string> {
+  let text = '';
+  for await (const piece of run.stream().text()) text += piece;
+  return text;
+}
+
+it('frames whose call failed or whose answer was lost are there once, in their order', async () => {
+  const { calls } = withFaults('lost', 'fails', 'lost');
+  const task = h.a.task('t', async ({ stream }: TaskContext<null>) => {
+    for (const letter of 'abc') void stream.text(letter);
+    await stream.flush();
+    void stream.text('d');
+    void stream.text('e');
+    return 'ok';
+  });
+  await h.worker();
+  const run = task.run(null);
+  expect(await h.flow(run.result())).toBe('ok');
+  expect(await h.flow(textOf(run))).toBe('abcde');
+  expect(calls.map(({ length }) => length)).toEqual([3, 3, 3, 3, 2]);
+});
+
+it('a handler whose work is lost is told by its writes, and nothing of it is stored', async () => {
+  withFaults();
+  const told: unknown[] = [];
+  const task = h.a.task('t', async ({ stream, signal, executionId }: TaskContext<null>) => {
+    await stream.text('mine');
+    await stream.flush();
+    await h.inner.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+    void stream.text('late');
+    told.push(await rejectionOf(stream.flush()), signal.reason, await rejectionOf(stream.text('later')));
+  });
+  await h.worker();
+  const run = await task.run(null);
+  await h.until(() => told.length === 3);
+  expect(told).toMatchObject([{ code: 'cancelled' }, { code: 'cancelled' }, { code: 'cancelled' }]);
+  expect(await h.flow(textOf(run))).toBe('mine');
+});
+
+it('what is left when the handler ends is stored before its ending, and what it writes later is refused', async () => {
+  const { calls } = withFaults();
+  let kept: TaskContext<null>['stream'] | undefined;
+  const task = h.a.task('t', ({ stream }: TaskContext<null>) => {
+    kept = stream;
+    void stream.text('last words');
+    return 'ok';
+  });
+  await h.worker();
+  const run = task.run(null);
+  expect(await h.flow(run.result())).toBe('ok');
+  const late = kept?.text('from the grave') as Promise<void>;
+  expect(await rejectionOf(late)).toMatchObject({ code: 'execution_not_active' });
+  expect(await h.flow(textOf(run))).toBe('last words');
+  expect(calls).toHaveLength(1);
+});
