@@ -28,6 +28,12 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^paused by ann because the provider is down\n\{ waiting: 1 \}\nsent to bob\nlane_draining$/,
     /^2 3600000 \[ 'customer.id' \]$/,
   ],
+  'docs/streaming.md': [
+    /^1 Forty\n1 -\n1 two\nscore \{ confidence: 0.9 \}\n\{ state: 'done', tokens: 3 \}$/,
+    /^text attempt 1\nattempt\s*\nwent on: attempt 2$/,
+    /^id: 0\/…-0\nevent: text\ndata: \{"attempt":1,"at":0,"type":"text","bestEffort":false,"text":"one "\}\n\[ '"text":"two "', '"text":"three"' \]$/,
+    /^durable Once upon \nsummary \{"plan":\{"draft":"done"\},"words":2\}\n\{"plan":\{"draft":"done"\},"words":2\}$/,
+  ],
   'docs/subscribing.md': [
     // Listeners and iterators hear of it side by side.
     /^(completed charge charge\n)?execution_created\n(completed charge charge\n)?execution_claimed\n(completed charge charge\n)?execution_completed(\ncompleted charge charge)?$/,
