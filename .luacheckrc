@@ -5,7 +5,7 @@ read_globals = {
   -- Tables of the model's literals, for which the linker puts the values (`literalsOf` in `lua/library.ts`).
   'ADMISSION_STATE',
   'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'CLOSED', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LANE', 'LANE_STATE', 'LIBRARY',
-  'LIMIT', 'NEXT', 'SITUATION', 'STEP', 'STREAM', 'STREAM_SUFFIX', 'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'SIGNING', 'SIGNING_KEY',
+  'LIMIT', 'NEXT', 'SITUATION', 'STEP', 'STREAM', 'STREAM_SUFFIX', 'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'SIGNING', 'SIGNING_KEY', 'WORKER',
   -- Tables that are looked up while a call runs (`lookUps` there).
   'BLOCK', 'CLOSED_WORD', 'EXPIRE_REASON', 'FIELD_NAMED', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'SIGNATURE', 'TERMINAL_OUTCOME',
   'WORDS',

@@ -143,6 +143,7 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
   signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
   /** Counters and rate are beside the state (ruling 39): they are no facts. */
+  worker: { key: 'worker:', fields: { identity: 'i', offer: 'o', beat: 'b' } },
   stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
 
@@ -244,6 +245,8 @@ export const KEYS = {
   quarantine: 'quarantine',
   /** Id of a reader -> where it is. */
   readers: 'readers',
+  /** Instance ids of workers, all with one score: in order. */
+  workers: 'workers',
 } as const;
 
 /** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */

@@ -212,6 +212,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       not_staged: NOT_STAGED,
       max_noticed_ends: MAX_NOTICED_ENDS,
       max_readers: LIMITS.maxReaders,
+      max_workers: LIMITS.maxWorkers,
       held_log_factor: HELD_LOG_FACTOR,
       gather_from_arguments: GATHER_FROM_ARGUMENTS,
       held: COUNTED_HELD,

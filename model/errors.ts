@@ -76,6 +76,11 @@ export const REJECTIONS = {
     false,
     'The partition knows as many readers as it may; forget those that do not come back (forgetReader).',
   ),
+  too_many_workers: entry(
+    'resource_exhausted',
+    true,
+    'The namespace knows as many workers as it may; wait for dead ones to lapse, or use another namespace.',
+  ),
   max_releases_exceeded: entry(
     'state',
     false,

@@ -13,6 +13,7 @@ import { signingEvents } from './signing/entity.js';
 import { suspensionEvents } from './suspension/events.js';
 import { stepEvents } from './step/events.js';
 import { meteringEvents } from './metering/entity.js';
+import { workerEvents } from './worker/entity.js';
 import { streamEvents } from './stream/events.js';
 
 export const EVENTS = {
@@ -27,6 +28,7 @@ export const EVENTS = {
   ...streamEvents,
   ...stepEvents,
   ...meteringEvents,
+  ...workerEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

@@ -82,6 +82,11 @@ export const LIMITS = {
   /** Readers of the log that a partition knows, and the bytes of their names. */
   maxReaders: 32,
   maxReaderIdBytes: 128,
+  /** Workers that a namespace knows at once. */
+  maxWorkers: 10_000,
+  /** For how long a worker can count as alive unheard, ms. */
+  minLivenessTtlMs: 1_000,
+  maxLivenessTtlMs: 86_400_000,
   /** Waitpoints of one suspension. */
   maxWaitpoints: 64,
   /** Parts of one condition, and satisfiers of one of them. */
@@ -132,6 +137,8 @@ export const DEFAULTS = {
   meterPartitionCount: 16,
   /** Length of a lease: how soon the work of a worker that died is taken over (ruling 51). */
   leaseTtlMs: 10_000,
+  /** For how long a worker counts as alive unheard, ms (spec 11 section B6). */
+  livenessTtlMs: 30_000,
   /** For how long a grant can be used, ms (spec 05 section 8.1). */
   grantTtlMs: 5_000,
   maxRetries: 3,

@@ -55,6 +55,10 @@ import { recordStep } from './step/record.js';
 import { appendFrame } from './stream/append.js';
 import { readStream, readSummary } from './stream/reads.js';
 import { watchStream } from './stream/watch.js';
+import { heartbeatWorker } from './worker/heartbeat.js';
+import { markWorkerDead } from './worker/mark-dead.js';
+import { listWorkers } from './worker/reads.js';
+import { registerWorker } from './worker/register.js';
 import { applyDue } from './schedule/apply-due.js';
 import { listMeteredHeads } from './metering/reads.js';
 import { settleAdmissions } from './metering/settle.js';
@@ -116,6 +120,9 @@ export const OPERATIONS = {
   expireSuspension,
   deliverSignal,
   rotateWaitpointHmacSecret,
+  registerWorker,
+  heartbeatWorker,
+  markWorkerDead,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -147,6 +154,7 @@ export const QUERIES = {
   listQuarantined,
   readLog,
   listReaders,
+  listWorkers,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;

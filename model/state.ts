@@ -10,6 +10,7 @@ import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
 import type { StepTable } from './step/contents.js';
 import { admissionEntity } from './metering/entity.js';
+import { workerEntity } from './worker/entity.js';
 import type { StreamTable } from './stream/contents.js';
 import { streamEntity } from './stream/entity.js';
 import type { PayloadTable } from './suspension/payloads.js';
@@ -23,6 +24,7 @@ export const ENTITIES = {
   signing_key: signingKeyEntity,
   stream: streamEntity,
   admission: admissionEntity,
+  worker: workerEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;

@@ -12,6 +12,8 @@ import type { Partition } from './state.js';
 import { stepsByDefinition, type StepView } from './step/view.js';
 import { streamsByDefinition, type StreamView } from './stream/view.js';
 
+import { workersByDefinition, type WorkerView } from './worker/view.js';
+
 export interface View {
   readonly executions: ExecutionView;
   readonly schedule: ScheduleView;
@@ -21,6 +23,7 @@ export interface View {
   readonly signing: SigningView;
   readonly quarantine: QuarantineView;
   readonly metering: MeteringView;
+  readonly workers: WorkerView;
 }
 
 /** The view by definition: slow, and obviously right. What indexes are measured against. */
@@ -34,5 +37,6 @@ export function viewByDefinition(partition: Partition): View {
     signing: signingByDefinition(partition),
     quarantine: quarantineByDefinition(),
     metering: meteringByDefinition(partition),
+    workers: workersByDefinition(partition),
   };
 }

@@ -19,6 +19,7 @@ import { signingActions, signingReads } from './signing.js';
 import { suspensionActions, suspensionReads } from './suspension.js';
 import { stepActions, stepReads } from './step.js';
 import { streamActions, streamReads } from './stream.js';
+import { workerActions, workerReads } from './workers.js';
 import type { World } from './world.js';
 
 /** Every generator, by the name of what it does. */
@@ -35,6 +36,7 @@ const GENERATORS = {
   ...signingActions,
   ...laneActions,
   ...meteringActions,
+  ...workerActions,
 } as const;
 
 const READS: readonly Reads[] = [
@@ -48,6 +50,7 @@ const READS: readonly Reads[] = [
   suspensionReads,
   signingReads,
   meteringReads,
+  workerReads,
 ];
 
 type Drawn = {

@@ -44,5 +44,6 @@ export function viewOfMoment(
     quarantine: quarantineByDefinition(),
     // Nothing is metered there.
     metering: { admission: () => undefined, heads: () => [] },
+    workers: { get: () => undefined, count: 0, alive: () => ({ workers: [], next: undefined }) },
   };
 }

@@ -76,6 +76,12 @@ const integer = (min: number, max: number) =>
   });
 
 export const laneId = name(LIMITS.maxLaneIdBytes);
+/** Lanes that something serves: duplicates removed, ascending by bytes. */
+export const lanes = z
+  .array(laneId)
+  .min(1)
+  .max(LIMITS.maxLanesPerRead)
+  .transform((names) => (names.length < 2 ? names : [...new Set(names)].sort(compareBytes)));
 export const namespace = name(LIMITS.maxNamespaceBytes);
 export const workerId = name(LIMITS.maxWorkerIdBytes);
 export const readerId = name(LIMITS.maxReaderIdBytes);

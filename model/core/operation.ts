@@ -88,7 +88,7 @@ export type KeyReference =
   | readonly ['idempotency', namespace: string, key: string]
   /** The record of an entity of another kind. */
   | readonly ['record', kind: string, id: string]
-  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine' | 'readers' | 'admissions'];
+  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine' | 'readers' | 'admissions' | 'workers'];
 
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;

@@ -6,6 +6,7 @@ import type { Event } from '../events.js';
 import type { EntityKind, EntityOf } from '../state.js';
 import type { View } from '../view.js';
 import { dueOfAdmission, owedOfAdmission } from '../metering/due.js';
+import { dueOfWorker } from '../worker/entity.js';
 import { dueOfExecution } from './due-execution.js';
 
 /** What a due entity may look at. */
@@ -20,7 +21,7 @@ export interface DueContext {
 type WhatIsDue<Kind extends EntityKind> = (entity: Readonly<EntityOf<Kind>>, context: DueContext) => readonly Event[];
 
 /** By kind: those that can have timers. */
-const DUE = { execution: dueOfExecution, admission: dueOfAdmission } satisfies {
+const DUE = { execution: dueOfExecution, admission: dueOfAdmission, worker: dueOfWorker } satisfies {
   [Kind in EntityKind]?: WhatIsDue<Kind>;
 };
 

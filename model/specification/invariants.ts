@@ -20,6 +20,7 @@ import { signingInvariants } from '../signing/invariants.js';
 import { suspensionInvariants, suspensionRules } from '../suspension/invariants.js';
 import { stepInvariants, stepRules } from '../step/invariants.js';
 import { streamInvariants } from '../stream/invariants.js';
+import { workerInvariants } from '../worker/invariants.js';
 import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
 
 const ENTRY_RULES: readonly EntryRule[] = [
@@ -131,6 +132,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...readerInvariants,
   ...streamInvariants,
   ...signingInvariants,
+  ...workerInvariants,
   ...[
     ...executionInvariants,
     ...leaseInvariants,

@@ -40,6 +40,7 @@ import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
 import { keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
+import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { LaneCounts } from './lane-counts.js';
@@ -149,6 +150,7 @@ export class IndexedStore implements Store {
       log: this.logView(),
       quarantine: quarantineByDefinition(),
       metering: this.meteringView(),
+      workers: workersByDefinition(this.partition),
     };
   }
 

@@ -34,16 +34,17 @@ export class Timers {
     const member = timerMember(kind, id);
     const before = this.timesOfOthers.get(member) ?? NEVER;
     const after = (entity === undefined ? undefined : declaration.timerOf(entity as never)) ?? NEVER;
-    if (before === after) return;
     if (before !== NEVER) this.others.remove(before, member);
-    if (after === NEVER) this.timesOfOthers.delete(member);
-    else this.addOther(after, member, { kind, entity } as unknown as DueEntity);
-  }
-
-  private addOther(at: number, member: string, item: DueEntity): void {
-    this.timesOfOthers.set(member, at);
-    this.others.add(at, member, item);
-    if (this.others.first === item && at < (this.executions.firstScore ?? NEVER)) this.onFirst(at);
+    if (after === NEVER) {
+      this.timesOfOthers.delete(member);
+      return;
+    }
+    // Another entity can stand in the place of the one before, also at the same time.
+    const item = { kind, entity } as unknown as DueEntity;
+    this.timesOfOthers.set(member, after);
+    this.others.add(after, member, item);
+    const isFirst = this.others.first === item && after < (this.executions.firstScore ?? NEVER);
+    if (isFirst && before !== after) this.onFirst(after);
   }
 
   /** The earliest time of all. */

@@ -23,6 +23,7 @@ import { trimFloor, type Reader } from '../../model/reader/entity.js';
 import type { SigningKey } from '../../model/signing/entity.js';
 import { isShortId } from '../../model/short-id.js';
 import type { Tally } from '../../model/schedule/counts.js';
+import type { WorkerRecord } from '../../model/worker/facts.js';
 import { openLane, type Lane } from '../../model/lane/lane.js';
 import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../model/state.js';
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
@@ -102,6 +103,8 @@ class PartitionReader {
   private readonly payloads = new Map<string, ReadonlyMap<string, Uint8Array>>();
   /** Signing keys, and until when each verifies. */
   private kids: Readonly<Record<string, string>> = {};
+  /** Instance ids as they are listed. */
+  private workerIds: string[] = [];
   private header: Header = emptyHeader();
   /** How many lanes are paused or draining, as the header says. */
   private statedLanes = 0;
@@ -136,6 +139,7 @@ class PartitionReader {
           .sort((a, b) => compareBytes(a.name, b.name)),
         signing_key: [],
         admission: sortedById('admission', this.admissions),
+        worker: [],
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
         lane: this.allLanes(),
@@ -194,6 +198,7 @@ class PartitionReader {
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.tagged || name.startsWith(KEYS.watch)) return;
+    else if (name === KEYS.workers) this.workerIds = await client.zrange(key, 0, -1);
     else if (name === KEYS.kids) this.kids = await client.hgetall(key);
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
     else if (name === KEYS.admissions)
@@ -390,6 +395,9 @@ class PartitionReader {
         keys.map(({ kid, expiresAt }) => `${kid} ${expiresAt ?? ''}`),
       ),
     );
+    const workers = (this.others.get('worker') ?? []) as readonly WorkerRecord[];
+    const ids = workers.map(({ workerInstanceId }) => workerInstanceId);
+    strays.push(...difference(this.workerIds, ids).map((id) => `worker ${id}`));
     const [sequence, time] = this.logEnd;
     if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
   }

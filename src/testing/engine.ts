@@ -12,6 +12,7 @@ import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
 import { abandon } from '../embedded/backend.js';
 import { memory } from '../memory/backend.js';
+import { encodeCursor } from '../../model/partition/cursor.js';
 import { memoryStore } from '../memory/machine.js';
 import { valkeyUnderTest } from '../valkey/boot/open.js';
 import { addressOf } from '../valkey/connection/address.js';
@@ -178,8 +179,11 @@ const canonicalOf = async (backend: Backend, partition: string, now: number): Pr
     backend.settings.indexedTags,
   );
 
-const headersOf = (backend: Backend): Header[] =>
-  backend.partitionsInUse().map((partition) => memoryStore(backend, partition)?.inspect().partition.header as Header);
+const headerOf = (backend: Backend, partition: string): Header =>
+  memoryStore(backend, partition)?.inspect().partition.header as Header;
+
+/** The cursor before all entries. */
+const BEGINNING = encodeCursor({ generation: '', sequence: 0, time: 0 });
 
 async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
   let backend = await place.open();
@@ -194,12 +198,18 @@ async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
       backend = await place.open();
     },
     async restart() {
-      const courtesies = headersOf(backend).map(({ applier, notices }) => ({ applier, notices }));
+      const courtesies = backend
+        .partitionsInUse()
+        .map((partition) => [partition, headerOf(backend, partition)] as const);
       place.died();
       abandon(backend);
       backend = await place.open();
       // They are no state, and gone with the process. Carried over, the machine can be compared with others.
-      headersOf(backend).forEach((header, index) => void Object.assign(header, courtesies[index]));
+      for (const [partition, { applier, notices }] of courtesies) {
+        // What was never written to is not there any more.
+        await backend.watchLog({ partition, after: BEGINNING });
+        Object.assign(headerOf(backend, partition), { applier, notices });
+      }
     },
     async close() {
       await backend.close();

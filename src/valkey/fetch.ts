@@ -7,6 +7,7 @@ import type { ScheduleView } from '../../model/schedule/view.js';
 import type { SigningView } from '../../model/signing/view.js';
 import type { StepView } from '../../model/step/view.js';
 import type { StreamView } from '../../model/stream/view.js';
+import type { WorkerView } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { textOf, type WireReply } from './reply.js';
 import type { WireArgument } from './wire.js';
@@ -27,6 +28,7 @@ export function viewOf(parts: {
   signing?: Partial<SigningView>;
   quarantine?: QuarantineView;
   metering?: Partial<MeteringView>;
+  workers?: Partial<WorkerView>;
 }): View {
   return parts as View;
 }

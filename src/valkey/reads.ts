@@ -18,6 +18,7 @@ import { streamFrames, streamSummary } from './streams.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
+import { listWorkers } from './workers.js';
 import { decodeWaits } from './waits.js';
 
 /** The head of a queue, from its lane, its name and its priority. */
@@ -229,6 +230,7 @@ export const FETCHES: Fetches = {
       return viewOf({ log: { header, readers: new Map(), read: () => events } });
     },
   },
+  listWorkers,
   listReaders: {
     request: () => ['list_readers'],
     view(reply) {

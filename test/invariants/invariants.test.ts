@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EventNamed } from '../../model/events.js';
+import type { Event, EventNamed } from '../../model/events.js';
+import type { WorkerRecord } from '../../model/worker/facts.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
 import { streamIdOf, type Stream } from '../../model/stream/facts.js';
@@ -18,6 +19,15 @@ function addReader({ state, log }: Broken, number: number, facts: object = {}): 
   const place = { generation: generationOf(at), sequence: 1, time: at, committedAt: at };
   state.tables.reader.set(readerId, { readerId, ...place, ...facts });
 }
+
+const WORKER: WorkerRecord = {
+  ...{ workerInstanceId: 'w-1', workerId: 'pool', registeredAt: 1, livenessTtlMs: 1_000, lastHeartbeatAt: 1 },
+  ...{ lanes: ['main'], capabilities: [], kinds: undefined, slots: undefined, running: 0, draining: false },
+};
+const registered = ({ now: at }: Broken, registeredAt = at): Event => ({
+  type: 'worker_registered',
+  ...{ ...WORKER, at, registeredAt },
+});
 
 const CLOSED = { closedReason: 'attempt_success', frameCount: 1, totalBytes: 1, lastFrameId: '1-0' };
 
@@ -252,6 +262,24 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   },
   'a key id stands for one secret as long as it is known': (it) =>
     append(it, { ...lastOf(it, 'signing_key_installed'), fingerprint: 'another' }),
+  'a namespace has no more workers than it may': (it) => {
+    for (let i = 0; i <= LIMITS.maxWorkers; i++) it.state.tables.worker.set(`w-${i}`, WORKER);
+  },
+  'a worker is filed under its id, and was heard when it registered or later': (it) =>
+    it.state.tables.worker.set('w-1', { ...WORKER, registeredAt: WORKER.lastHeartbeatAt + 1 }),
+  'a worker that is dead is heard again only once it registered': (it) => {
+    append(it, registered(it));
+    append(it, { type: 'worker_marked_dead', workerInstanceId: 'w-1', at: it.now, requestedBy: 'ann', reason: '' });
+    append(it, { type: 'worker_heard', workerInstanceId: 'w-1', at: it.now, running: 0, draining: false });
+  },
+  'a worker keeps its age while it lives, and begins anew when it does not': (it) => {
+    append(it, registered(it));
+    append(it, registered(it, it.now - 1));
+  },
+  'a worker lapses only once it was not heard for its time': (it) => {
+    append(it, registered(it));
+    append(it, { type: 'worker_lapsed', workerInstanceId: 'w-1', at: it.now });
+  },
   'a suspension times out when it is due': (it) =>
     (lastOf(it, 'suspension_closed', ({ closeReason }) => closeReason === 'timed_out_fail').at -= 1),
   'only work that stands in its queue, or that is granted, is claimed': (it) =>

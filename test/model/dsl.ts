@@ -199,11 +199,16 @@ function commanded<Name extends OperationName>(machine: SpecMachine, name: Name,
   return new Then(machine.run(parseCommand(name, args, 'memory'), at), machine, before);
 }
 
-/** A world in which these events happened. */
-export function given(...events: readonly Event[]): {
+interface Given {
   when<Name extends OperationName>(name: Name, args: ArgsOf<Name>, at?: number): Then;
-} {
-  const machine = new SpecMachine({ retentionMs: RETENTION_MS });
+}
+
+/** A world in which these events happened. */
+export const given = (...events: readonly Event[]): Given => givenIn(PARTITION, ...events);
+
+/** The same for a partition of any family. */
+export function givenIn(partition: string, ...events: readonly Event[]): Given {
+  const machine = new SpecMachine({ retentionMs: RETENTION_MS }, partition);
   for (const happened of events) machine.record(happened);
   return { when: (name, args, at = NOW) => commanded(machine, name, args, at) };
 }

@@ -1,0 +1,56 @@
+/** Workers as entities: what can happen to one, and what that does to its record. A worker that is dead has none. */
+import { changes, entity, makes, removes } from '../core/entity.js';
+import { event } from '../core/event.js';
+import * as fact from '../core/facts.js';
+import type { Event, EventNamed } from '../events.js';
+import { expiryOf, HEARD, REGISTERED, WORKER, workerFacts, type WorkerRecord } from './facts.js';
+
+export const workerEvents = {
+  /** It said what it takes: for the first time, or anew. `registeredAt` stays while it lives. */
+  worker_registered: event('worker_registered', 'wr', WORKER, REGISTERED),
+  worker_heard: event('worker_heard', 'wh', WORKER, HEARD),
+  /** It ended in good order, or an operator knows that it is gone. */
+  worker_marked_dead: event('worker_marked_dead', 'wd', WORKER, {
+    request: { requestedBy: fact.words() },
+    long: { reason: fact.words() },
+  }),
+  /** It was not heard in time. */
+  worker_lapsed: event('worker_lapsed', 'wl', WORKER, {}),
+} as const;
+
+const registered = (event: EventNamed<'worker_registered'>): WorkerRecord => ({
+  workerInstanceId: event.workerInstanceId,
+  workerId: event.workerId,
+  registeredAt: event.registeredAt,
+  livenessTtlMs: event.livenessTtlMs,
+  lanes: event.lanes,
+  capabilities: event.capabilities,
+  kinds: event.kinds,
+  slots: event.slots,
+  lastHeartbeatAt: event.at,
+  running: 0,
+  draining: false,
+});
+
+export const workerEntity = entity({
+  subject: WORKER,
+  family: 'worker',
+  facts: workerFacts,
+  recipes: {
+    worker_registered: makes(registered, 'replace'),
+    worker_heard: changes((worker: WorkerRecord, { at, running, draining }: EventNamed<'worker_heard'>) => {
+      worker.lastHeartbeatAt = at;
+      worker.running = running;
+      worker.draining = draining;
+    }),
+    worker_marked_dead: removes,
+    worker_lapsed: removes,
+  },
+  timerOf: expiryOf,
+});
+
+/** What is due for a worker that was not heard. */
+export const dueOfWorker = (
+  { workerInstanceId }: WorkerRecord,
+  { now }: { readonly now: number },
+): readonly Event[] => [{ type: 'worker_lapsed', workerInstanceId, at: now }];

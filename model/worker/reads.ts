@@ -1,0 +1,67 @@
+/** listWorkers: the workers of a namespace that live. Spec 05 section 12. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import { partitionIn } from '../families.js';
+import { LIMITS, DEFAULTS } from '../limits.js';
+import { expiryOf, type ReadonlyWorker } from './facts.js';
+
+/** A worker that lives. Times are ms since the epoch. */
+export interface WorkerInfo {
+  readonly workerInstanceId: string;
+  /** The pool that it is of. */
+  readonly workerId: string;
+  readonly lanes: readonly string[];
+  readonly capabilities: readonly string[];
+  /** Kinds that it can run; any when absent. */
+  readonly kinds: readonly string[] | undefined;
+  /** Executions that it runs at once at most; absent when it did not say. */
+  readonly slots: number | undefined;
+  /** Executions in hand, when it was heard last. */
+  readonly running: number;
+  /** Whether it finishes what it has and takes nothing more. */
+  readonly draining: boolean;
+  readonly registeredAt: number;
+  readonly lastHeartbeatAt: number;
+  /** It counts as dead from then on, unless it is heard before. */
+  readonly expiresAt: number;
+}
+
+export interface WorkersPage {
+  /** By instance id, ascending. */
+  readonly workers: readonly WorkerInfo[];
+  /** Present when more may follow: the `cursor` of the next page. A page can be short and not the last. */
+  readonly nextCursor: string | undefined;
+}
+
+const infoOf = (worker: ReadonlyWorker): WorkerInfo => ({
+  workerInstanceId: worker.workerInstanceId,
+  workerId: worker.workerId,
+  lanes: worker.lanes,
+  capabilities: worker.capabilities,
+  kinds: worker.kinds,
+  slots: worker.slots,
+  running: worker.running,
+  draining: worker.draining,
+  registeredAt: worker.registeredAt,
+  lastHeartbeatAt: worker.lastHeartbeatAt,
+  expiresAt: expiryOf(worker),
+});
+
+export const listWorkers = query({
+  name: 'listWorkers',
+  args: z.object({
+    namespace: field.namespace,
+    /** The list goes on behind this instance id. */
+    cursor: field.workerInstanceId.optional(),
+    limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
+  }),
+  rejects: [],
+  family: 'worker',
+  partition: ({ namespace }) => partitionIn('worker', namespace),
+  /** Workers that were not heard in time are left out, noticed or not. */
+  read(view, { cursor, limit }, { now }) {
+    const { workers, next } = view.workers.alive(cursor, limit, now);
+    return accept<WorkersPage>({ workers: workers.map(infoOf), nextCursor: next });
+  },
+});

@@ -1,0 +1,24 @@
+/** Reads of workers, as the library answers them. */
+import { facetCodec } from '../../model/core/codec.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import { workerFacts, type WorkerRecord } from '../../model/worker/facts.js';
+import { viewOf, type Fetch } from './fetch.js';
+import { textOf, type WireReply } from './reply.js';
+
+const FACETS = [workerFacts.identity, workerFacts.offer, workerFacts.beat].map(facetCodec);
+
+function workerOf(row: WireReply): WorkerRecord {
+  const [workerInstanceId, ...texts] = (row as WireReply[]).map(textOf);
+  const facts: Record<string, unknown> = { workerInstanceId };
+  FACETS.forEach((facet, i) => facet.decode(texts[i] ?? '', facts));
+  return facts as unknown as WorkerRecord;
+}
+
+export const listWorkers: Fetch<ParsedArgsOf<'listWorkers'>> = {
+  request: ({ cursor, limit }) => ['list_workers', cursor ?? '', String(limit)],
+  view(reply) {
+    const [rows, next] = reply as [WireReply[], WireReply];
+    // The library has judged by its own clock which of them live.
+    return viewOf({ workers: { alive: () => ({ workers: rows.map(workerOf), next: textOf(next) || undefined }) } });
+  },
+};
