@@ -106,6 +106,15 @@ const METERS = meterSetOf(metersOf({ quotaPolicyIds: [uuid(400)] }));
 /** Valid arguments of everything that can be called. */
 const VALID: { [Name in OperationName | QueryName]: object } = {
   suspendExecution: { ...owner, ...suspension },
+  createPendingWaitpoint: {
+    ...owner,
+    waitpointId: uuid(304),
+    waitpointKey: SECRET,
+    expiresInMs: 1_000,
+    maxWaitpointsPerExecution: 5,
+  },
+  closeWaitpoint: { ...owner, waitpointId: uuid(304), reason: SECRET },
+  expirePendingWaitpoint: { executionId: RUNNING, waitpointId: uuid(304) },
   deliverApprovalSignal: {
     executionId: SUSPENDED,
     waitpointId: uuid(301),

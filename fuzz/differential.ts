@@ -22,6 +22,7 @@ import {
   type OutcomeOf,
   type QueryName,
 } from '../model/machine.js';
+import { WaitpointToken } from '../model/signing/token.js';
 import type { ClaimedExecution } from '../model/schedule/claimed.js';
 import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
@@ -104,7 +105,9 @@ const MAX_RECENT = 8;
 /** Plain data: bytes as text, no undefined members, no prototypes. */
 export function plain(value: unknown): unknown {
   return JSON.parse(
-    JSON.stringify(value, (_key, member: unknown) => {
+    JSON.stringify(value, function (this: Record<string, unknown>, key, member: unknown) {
+      const raw = this[key];
+      if (raw instanceof WaitpointToken) return raw.reveal();
       if (member instanceof Uint8Array) return `bytes:${Buffer.from(member).toString('hex')}`;
       if (typeof member === 'object' && member !== null && (member as { type?: unknown }).type === 'Buffer')
         return `bytes:${Buffer.from((member as unknown as { data: number[] }).data).toString('hex')}`;

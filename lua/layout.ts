@@ -104,6 +104,12 @@ export const WAITS_FIELDS = {
   signal_count: 'n',
   /** Of all payloads of signals together; absent while there are none. */
   payload_bytes: 'y',
+  /** How many waitpoints there ever were. */
+  waitpoint_count: 'm',
+  /** Ids of waitpoints that no suspension has used yet, in order. */
+  pending: 'q',
+  /** + the name of a suspension: what it answered. */
+  suspend_key: 'i:',
   /** + waitpoint id */
   waitpoint: 'w:',
   /** + signal id */

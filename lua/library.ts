@@ -38,6 +38,7 @@ import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
 import { MAX_MEMBERS } from '../model/stream/canonical-json.js';
 import { CLOSED_REASONS } from '../model/stream/facts.js';
 import { SUMMARY_FRAMES } from '../model/stream/retention.js';
+import { SUSPEND_KEY_AFTER_MS } from '../model/suspension/once.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../model/schedule/reclaim-cap.js';
 import { STEP_KINDS, stepFacts } from '../model/step/facts.js';
 import {
@@ -221,6 +222,11 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       kept_claims: KEPT_CLAIMS,
       kept_indexes: KEPT_INDEXES,
       max_signal_payloads_bytes: LIMITS.maxSignalPayloadsBytes,
+      max_buffered_signals: LIMITS.maxBufferedSignals,
+      max_pending_waitpoints: LIMITS.maxPendingWaitpoints,
+      max_suspend_key_ms: LIMITS.maxSuspendKeyMs,
+      suspend_key_after_ms: SUSPEND_KEY_AFTER_MS,
+      first_effect: Object.values(SIGNAL_EFFECTS)[0] ?? '',
       max_signal_page_bytes: LIMITS.maxSignalPageBytes,
       max_frame_bytes: LIMITS.maxFrameBytes,
       max_summary_bytes: LIMITS.maxSummaryBytes,

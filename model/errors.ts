@@ -159,6 +159,14 @@ export const REJECTIONS = {
   execution_not_suspended: entry('state', false, 'It waits for nothing: it went on, or ended, already.'),
   waitpoint_not_found: entry('contention', false, 'Check the waitpoint id, and that it is of this execution.'),
   waitpoint_already_exists: entry('conflict', false, 'Mint a new id for every waitpoint.'),
+  waitpoint_not_pending: entry('state', false, 'A suspension used the waitpoint, or it was closed: make another one.'),
+  pending_waitpoint_expired: entry('state', false, 'No suspension used the waitpoint in time: make another one.'),
+  waitpoint_limit_exceeded: entry(
+    'validation',
+    false,
+    'The execution has as many waitpoints as it may: the detail says which limit. Close those that are not needed, or go on in another execution.',
+  ),
+  idempotency_conflict: entry('conflict', false, 'The key was used for something else; choose another one.'),
   waitpoint_closed: entry('state', false, 'What the signal was for is over: the execution went on without it.'),
   target_not_signalable: entry('state', false, 'The execution has ended: nothing waits for the signal any more.'),
   signal_limit_exceeded: entry(

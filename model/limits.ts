@@ -87,8 +87,17 @@ export const LIMITS = {
   /** For how long a worker can count as alive unheard, ms. */
   minLivenessTtlMs: 1_000,
   maxLivenessTtlMs: 86_400_000,
-  /** Waitpoints of one suspension. */
+  /** Waitpoints of one suspension, and those of an execution that no suspension has used yet. */
   maxWaitpoints: 64,
+  maxPendingWaitpoints: 64,
+  /** Waitpoints of one execution over its life. */
+  maxWaitpointsOfExecution: 10_000,
+  /** How long a waitpoint may wait for a suspension to use it, ms: seven days. */
+  maxPendingMs: 604_800_000,
+  /** Signals that are kept for a waitpoint that no suspension has used yet. */
+  maxBufferedSignals: 1_000,
+  /** How long the name of a suspension is known, ms: seven days. */
+  maxSuspendKeyMs: 604_800_000,
   /** Parts of one condition, and satisfiers of one of them. */
   maxConditionNodes: 256,
   maxCountedSignals: 10_000,

@@ -41,6 +41,9 @@ import { commitReader } from './reader/commit.js';
 import { forgetReader } from './reader/forget.js';
 import { listReaders } from './reader/reads.js';
 import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
+import { closeWaitpoint } from './suspension/close-waitpoint.js';
+import { createPendingWaitpoint } from './suspension/create-pending.js';
+import { expirePendingWaitpoint } from './suspension/expire-pending.js';
 import { deliverApprovalSignal } from './suspension/approve.js';
 import { expireSuspension } from './suspension/expire.js';
 import { readWaits } from './suspension/read-waits.js';
@@ -114,6 +117,9 @@ export const OPERATIONS = {
   claimResumedExecution,
   reclaimExecution,
   issueGrantAndClaim,
+  createPendingWaitpoint,
+  closeWaitpoint,
+  expirePendingWaitpoint,
   suspendExecution,
   deliverApprovalSignal,
   resumeExecution,

@@ -59,7 +59,9 @@ export type OwnerOperation =
   | 'failExecution'
   | 'cancelExecution'
   | 'delayExecution'
-  | 'suspendExecution';
+  | 'suspendExecution'
+  | 'createPendingWaitpoint'
+  | 'closeWaitpoint';
 
 /** Reads of an owner, which take a handle likewise. */
 export type OwnerQuery = 'observeSignals';

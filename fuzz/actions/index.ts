@@ -16,7 +16,7 @@ import { operatingActions } from './operating.js';
 import { partitionActions, partitionReads } from './partition.js';
 import { scheduleActions, scheduleReads } from './schedule.js';
 import { signingActions, signingReads } from './signing.js';
-import { suspensionActions, suspensionReads } from './suspension.js';
+import { pendingActions, suspensionActions, suspensionReads } from './suspension.js';
 import { stepActions, stepReads } from './step.js';
 import { streamActions, streamReads } from './stream.js';
 import { workerActions, workerReads } from './workers.js';
@@ -33,6 +33,7 @@ const GENERATORS = {
   ...grantActions,
   ...partitionActions,
   ...suspensionActions,
+  ...pendingActions,
   ...signingActions,
   ...laneActions,
   ...meteringActions,
@@ -339,6 +340,67 @@ const waitingWork: fc.Arbitrary<readonly Action[]> = fc
     ...rest,
   ]);
 
+const waited: Pick = { among: 'waited', index: 5 };
+
+/** A waitpoint that is made before its suspension, what comes to it meanwhile, and what uses it. */
+const prepared: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    create,
+    claim,
+    drawn('rotate'),
+    fc.array(drawn('create_pending'), { minLength: 1, maxLength: 2 }),
+    fc.array(fc.oneof({ weight: 4, arbitrary: drawn('signal') }, { weight: 4, arbitrary: drawn('approve') }), {
+      maxLength: 4,
+    }),
+    fc.oneof(
+      { weight: 6, arbitrary: drawn('suspend') },
+      { weight: 1, arbitrary: drawn('complete') },
+      { weight: 1, arbitrary: drawn('close_waitpoint') },
+      { weight: 1, arbitrary: drawn('fail') },
+      { weight: 1, arbitrary: drawn('release') },
+    ),
+    fc.array(
+      fc.oneof(
+        drawn('signal'),
+        drawn('approve'),
+        drawn('due'),
+        drawn('expire_pending'),
+        drawn('close_waitpoint').map((it) => ({ ...it, owner: { ...it.owner, pick: waited }, known: true })),
+        drawn('close_waitpoint').map((it) => ({ ...it, owner: { ...it.owner, pick: waited }, known: true })),
+        fc.constant<Action>({ do: 'revoke', pick: holder(5).pick, expected: 'none' }),
+      ),
+      { maxLength: 3 },
+    ),
+    fc.boolean(),
+  )
+  .map(([work, claimed, key, made, signals, then, rest, isLate]): Action[] => [
+    { ...key, wrong: null },
+    { ...work, delay: null },
+    { ...claimed, wants: { among: 'claimable', index: 5 }, minPriority: null, kinds: null, ahead: false },
+    ...made.map((it): Action => ({ ...it, owner: holder(5) })),
+    ...signals.map((it): Action => ({ ...it, pick: waited, waitpoint: it.waitpoint % 6 })),
+    ...(isLate ? [toTimer(0)] : []),
+    'pending' in then ? { ...then, owner: holder(5), pending: 'waiting' } : { ...then, owner: holder(5) },
+    ...rest,
+  ]);
+
+/** One waitpoint more than may wait for a suspension. */
+const crowdOfWaitpoints: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(create, claim, drawn('rotate'), drawn('create_pending'))
+  .map(([work, claimed, key, made]): Action[] => [
+    { ...key, wrong: null },
+    { ...work, delay: null },
+    { ...claimed, wants: { among: 'claimable', index: 5 }, minPriority: null, kinds: null, ahead: false },
+    batchOf(
+      Array.from({ length: LIMITS.maxPendingWaitpoints + 1 }, () => ({
+        ...made,
+        owner: holder(5),
+        again: null,
+        cap: null,
+      })),
+    ),
+  ]);
+
 /** An action, and now and then the same call again at once, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
@@ -347,6 +409,10 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 1, arbitrary: twice },
   { weight: 1, arbitrary: inTurn },
   { weight: 1, arbitrary: waitingWork },
+  {
+    weight: 2,
+    arbitrary: fc.oneof({ weight: 60, arbitrary: prepared }, { weight: 1, arbitrary: crowdOfWaitpoints }),
+  },
   { weight: 1, arbitrary: writing },
   { weight: 1, arbitrary: stepping },
 );

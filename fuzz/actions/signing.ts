@@ -37,7 +37,8 @@ const KEYS = ['', 'once', 'a:b'] as const;
 
 /** A waitpoint of an execution, by choice: mostly one that is open. */
 function waitpointOf(execution: ReadonlyExecution | undefined, index: number): string | undefined {
-  const open = execution?.waiting?.suspension?.waitpointIds ?? [];
+  const { suspension, pendingIds = [] } = execution?.waiting ?? {};
+  const open = [...pendingIds, ...(suspension?.closing === undefined ? (suspension?.waitpointIds ?? []) : [])];
   const all = Object.keys(execution?.waiting?.waitpoints ?? {});
   const ids = index < 6 && open.length > 0 ? open : all;
   return ids[index % Math.max(1, ids.length)];

@@ -69,6 +69,39 @@ interface Suspend {
   readonly delayMs: number;
   /** Uses a waitpoint again. */
   readonly reuse: true | null;
+  /** Uses a waitpoint that was made before: one that waits for it, or any. */
+  readonly pending: 'waiting' | 'any' | null;
+  /** The name that the caller gives it. */
+  readonly key: number;
+  readonly tokens: true | null;
+  readonly cap: 1 | 2 | null;
+}
+
+const SUSPEND_KEYS = ['', '', '', 'key', 'k|2'] as const;
+
+/** Conditions on one waitpoint, by its key. */
+const ON_ONE: readonly ((key: string) => ResumeCondition)[] = [
+  (waitpointKey) => ({ type: 'single', waitpointKey, matcher: byName(0) }),
+  (waitpointKey) => ({ type: 'single', waitpointKey, matcher: any }),
+  (key) => ({ type: 'count', n: 2, countKind: 'distinct_sources', waitpoints: [key] }),
+  (key) => ({
+    type: 'all_of',
+    members: [
+      { type: 'count', n: 1, countKind: 'distinct_sources', matcher: byName(0), waitpoints: [key, key] },
+      { type: 'single', waitpointKey: key, matcher: byName(1) },
+    ],
+  }),
+  () => ({ type: 'operator_only' }),
+];
+
+/** A waitpoint that was made before, and a condition on its key or, now and then, on another one. */
+function ofPending(world: World, execution: ReadonlyExecution | undefined, { pending, shape, key }: Suspend) {
+  const { pendingIds = [], waitpoints = {} } = execution?.waiting ?? {};
+  const ids = pending === 'waiting' && pendingIds.length > 0 ? pendingIds : Object.keys(waitpoints);
+  const id = ids[shape % Math.max(1, ids.length)] ?? world.uuid();
+  const waitpointKey = key === 4 ? (KEYS[shape % 3] as string) : (waitpoints[id]?.waitpointKey ?? KEYS[0]);
+  const condition = (ON_ONE[shape % ON_ONE.length] as (typeof ON_ONE)[number])(waitpointKey);
+  return { waitpoints: [{ waitpointId: id, usePending: true as const }], condition };
 }
 
 const REASON_NAMES = Object.keys(SUSPEND_REASONS) as SuspendReason[];
@@ -88,7 +121,8 @@ interface Approve {
 /** A signal to a waitpoint of an execution: mostly one that is open. */
 function approval(world: World, choices: Approve): Command {
   const execution = choose(world, choices.pick);
-  const open = execution?.waiting?.suspension?.waitpointIds ?? [];
+  const { suspension, pendingIds = [] } = execution?.waiting ?? {};
+  const open = [...pendingIds, ...(suspension?.closing === undefined ? (suspension?.waitpointIds ?? []) : [])];
   const all = waitpointsOf(execution);
   const ids = choices.waitpoint < 6 && open.length > 0 ? open : all;
   const sent = Object.keys(execution?.waiting?.signals ?? {});
@@ -119,12 +153,23 @@ export const suspensionActions = {
       behavior: fc.nat(BEHAVIOR_NAMES.length - 1),
       delayMs: fc.constantFrom(0, 0, 0, 1, 700),
       reuse: seldom(fc.constant(true as const), 8),
+      pending: fc.constantFrom(null, null, null, 'waiting', 'waiting', 'any'),
+      key: fc.nat(SUSPEND_KEYS.length - 1),
+      tokens: seldom(fc.constant(true as const), 3),
+      cap: seldom(fc.constantFrom(1 as const, 2 as const), 6),
     },
-    resolve(world, { owner, shape, reason, timeout, behavior, delayMs, reuse }) {
+    resolve(world, choices) {
+      const { owner, shape, reason, timeout, behavior, delayMs, reuse, pending, key, tokens } = choices;
       const { execution, args } = claimantOf(world, owner);
-      const { condition, keys } = SHAPES[shape] as Shape;
+      const { condition: onFresh, keys } = SHAPES[shape] as Shape;
       const [used] = waitpointsOf(execution);
       const timeoutAt = timeout === null ? undefined : resolveMoment(world, timeout);
+      const fresh = KEYS.slice(0, keys).map((waitpointKey, i) => ({
+        waitpointId: i === 0 && reuse !== null && used !== undefined ? used : world.uuid(),
+        waitpointKey,
+      }));
+      const { waitpoints, condition } =
+        (pending ?? null) === null ? { waitpoints: fresh, condition: onFresh } : ofPending(world, execution, choices);
       const isTimed = condition.type !== 'timeout_only' || timeoutAt !== undefined;
       return [
         {
@@ -134,15 +179,15 @@ export const suspensionActions = {
             fence: args.fence,
             attemptIndex: args.attemptIndex,
             suspensionId: world.uuid(),
-            waitpoints: KEYS.slice(0, keys).map((waitpointKey, i) => ({
-              waitpointId: i === 0 && reuse !== null && used !== undefined ? used : world.uuid(),
-              waitpointKey,
-            })),
+            waitpoints,
             resumeCondition: isTimed ? condition : { type: 'operator_only' },
             reasonCode: REASON_NAMES[reason],
             timeoutAt,
             timeoutBehavior: BEHAVIOR_NAMES[behavior],
             resumeDelayMs: delayMs,
+            idempotencyKey: SUSPEND_KEYS[key ?? 0] as string,
+            tokens: tokens ?? false,
+            maxWaitpointsPerExecution: choices.cap ?? undefined,
           },
         },
       ];
@@ -173,6 +218,80 @@ export const suspensionActions = {
     weight: 4,
     choices: { pick: pick('suspended', 'suspended', 'suspended', 'running', 'terminal') },
     resolve: (world, { pick }) => [{ name: 'expireSuspension', args: { executionId: chosenId(world, pick) } }],
+  }),
+};
+
+interface OfWaitpoint {
+  readonly owner: Owner;
+  readonly index: number;
+  /** One that there is, or was. */
+  readonly known: boolean;
+}
+
+/** A waitpoint that waits for a suspension, or another one. */
+function pendingOf(
+  world: World,
+  execution: ReadonlyExecution | undefined,
+  { index, known }: Omit<OfWaitpoint, 'owner'>,
+) {
+  const { pendingIds = [], waitpoints = {} } = execution?.waiting ?? {};
+  const ids = known && pendingIds.length > 0 ? pendingIds : Object.keys(waitpoints);
+  return ids[index % Math.max(1, ids.length)] ?? world.uuid();
+}
+
+interface CreatePending extends OfWaitpoint {
+  readonly key: number;
+  readonly again: true | null;
+  readonly inMs: number;
+  readonly cap: 1 | null;
+}
+
+export const pendingActions = {
+  create_pending: generator<CreatePending>({
+    weight: 9,
+    choices: {
+      owner,
+      index: fc.nat(4),
+      known: fc.boolean(),
+      key: fc.nat(KEYS.length - 1),
+      again: seldom(fc.constant(true as const), 6),
+      inMs: fc.constantFrom(1, 400, 5_000, 604_800_000),
+      cap: seldom(fc.constant(1 as const), 6),
+    },
+    resolve(world, { owner, key, again, inMs, cap, ...which }) {
+      const { execution, args } = claimantOf(world, owner);
+      const { executionId, fence, attemptIndex } = args;
+      const waitpointId = again === null ? world.uuid() : pendingOf(world, execution, which);
+      const known = execution?.waiting?.waitpoints[waitpointId]?.waitpointKey;
+      const waitpointKey = which.index > 0 && known !== undefined ? known : (KEYS[key] as string);
+      return [
+        {
+          name: 'createPendingWaitpoint',
+          args: {
+            ...{ executionId, fence, attemptIndex, waitpointId, waitpointKey, expiresInMs: inMs },
+            maxWaitpointsPerExecution: cap ?? undefined,
+          },
+        },
+      ];
+    },
+  }),
+  close_waitpoint: generator<OfWaitpoint>({
+    weight: 3,
+    choices: { owner, index: fc.nat(4), known: fc.boolean() },
+    resolve(world, { owner, ...which }) {
+      const { execution, args } = claimantOf(world, owner);
+      const { executionId, fence, attemptIndex } = args;
+      const waitpointId = pendingOf(world, execution, which);
+      return [{ name: 'closeWaitpoint', args: { executionId, fence, attemptIndex, waitpointId } }];
+    },
+  }),
+  expire_pending: generator({
+    weight: 3,
+    choices: { pick: pick('waited', 'waited', 'running', 'terminal'), index: fc.nat(4), known: fc.boolean() },
+    resolve(world, { pick, ...which }) {
+      const waitpointId = pendingOf(world, choose(world, pick), which);
+      return [{ name: 'expirePendingWaitpoint', args: { executionId: chosenId(world, pick), waitpointId } }];
+    },
   }),
 };
 

@@ -187,6 +187,9 @@ const newHolders = ({ to, move: { command } }: Transition): string[] =>
  * (`fuzz/differential.test.ts`); what is missing here is the proof that no short sequence of them breaks a rule.
  */
 const UNEXPLORED: readonly OperationName[] = [
+  'createPendingWaitpoint',
+  'closeWaitpoint',
+  'expirePendingWaitpoint',
   'suspendExecution',
   'deliverSignal',
   'deliverApprovalSignal',

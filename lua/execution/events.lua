@@ -171,6 +171,7 @@ end
 
 function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'cancelled', '', '') end
+  if execution.kept then ff.close_pending(call, execution, 'cancelled') end
   ff.finish(call, execution, SITUATION.cancelled, purge_at, purge_text,
     FIELD.ending, ff.ending_text(cancelled_by, '', ''),
     FIELD.cancellation_reason, ff.fit(execution.key, FIELD.cancellation_reason, cancellation_reason))
@@ -181,6 +182,7 @@ end
 
 function ff.apply.execution_expired(call, execution, reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'expired:' .. reason, '', '') end
+  if execution.kept then ff.close_pending(call, execution, 'expired:' .. reason) end
   fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
   ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
   ff.close_stream(call, execution, CLOSED.expired)
@@ -260,7 +262,7 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by, disc
     ff.drop_extra(execution, FIELD.bounds)
     command('HDEL', key, FIELD.bounds)
   elseif deadline ~= execution.execution_deadline_at then
-    command('HSET', key, FIELD.bounds, ff.bounds_text(deadline, execution.idempotency_expires_at))
+    command('HSET', key, FIELD.bounds, ff.bounds_text(deadline, execution.idempotency_expires_at, ''))
   end
   execution.execution_deadline_at = deadline
   for i = 1, #OF_A_RUN do

@@ -122,6 +122,7 @@ function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   ff.stop_timer(call, execution)
   ff.end_hold(call, execution)
   ff.end_grant(execution)
+  if execution.kept then ff.close_pending(call, execution, 'attempt_ended') end
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
   if purge_at then ff.retain(call, execution.id, purge_at) end

@@ -18,6 +18,10 @@ local function jitter_of(id, jitter)
   return moved
 end
 
+local function expire_waitpoints(call, execution, kept, lapsed)
+  for i = 1, #lapsed do ff.apply.pending_waitpoint_expired(call, execution, kept, lapsed[i]) end
+end
+
 -- What is due for an entity whose timer has come, by its kind. A step has `apply`, which is given the call, `entity`, `a`,
 -- `b` and `c`, and for executions the kind of their timer; it is made before anything is written, and can fail.
 function ff.due.execution(call, id, jitter)
@@ -36,6 +40,11 @@ function ff.due.execution(call, id, jitter)
   end
   if kind == 'suspension' then
     step.apply, step.a, step.b = ff.suspension_timeout(call, execution)
+    return step
+  end
+  if kind == 'waitpoint' then
+    step.apply = expire_waitpoints
+    step.a, step.b = ff.lapsed_pending(call, execution)
     return step
   end
   ff.check_queue_of(call, execution)
@@ -137,7 +146,7 @@ end
 
 -- Counts, then what the caller's side needs to know by name. The first place is for the time of what is due next.
 local function reply_of(steps, broken)
-  local counts = { delay = 0, lease = 0, grant = 0, purge = 0 }
+  local counts = { delay = 0, lease = 0, grant = 0, waitpoint = 0, purge = 0 }
   local timed_out, expired, suspended, others, deliveries = {}, {}, {}, {}, {}
   for i = 1, #steps do
     local step = steps[i]
@@ -150,7 +159,7 @@ local function reply_of(steps, broken)
     elseif step.kind == 'suspension' then
       suspended[#suspended + 1] = step.entity.id
     elseif counts[step.kind] then
-      counts[step.kind] = counts[step.kind] + 1
+      counts[step.kind] = counts[step.kind] + (step.kind == 'waitpoint' and #step.b or 1)
     elseif step.apply == ff.apply.retry_scheduled then
       timed_out[#timed_out + 1] = step.entity.id
     else
@@ -165,7 +174,7 @@ local function reply_of(steps, broken)
     tally[#tally + 1] = kind
     tally[#tally + 1] = ff.digits(count)
   end
-  return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.purge, timed_out, expired, suspended,
+  return { KIND.applied, '', counts.delay, counts.lease, counts.grant, counts.waitpoint, counts.purge, timed_out, expired, suspended,
     tally, deliveries, aside }
 end
 

@@ -39,6 +39,10 @@ end
 function ff.check_ending(call, execution)
   ff.timers_of(call)
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
+  if execution.bounds ~= '' then
+    ff.read_bounds(execution)
+    if execution.pending_expires_at ~= '' then execution.kept = ff.kept_of(execution) end
+  end
   if execution.streams ~= '' then ff.check_stream(call, execution) end
   local is_plain = execution.rules == '' and execution.bounds == ''
   if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
@@ -46,7 +50,6 @@ function ff.check_ending(call, execution)
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
   if execution.bounds ~= '' then
-    ff.read_bounds(execution)
     kept_until = math.max(kept_until, ff.count(execution.idempotency_expires_at))
   end
   local purge_at = slot_end(kept_until)

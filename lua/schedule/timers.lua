@@ -2,7 +2,7 @@
 -- earliest time at which something is due for it.
 
 -- The next timer of an execution as kind and time, or nil. Needs life read, and attempt_timeout_at,
--- execution_deadline_at and grant_expires_at where they can be set.
+-- execution_deadline_at, pending_expires_at and grant_expires_at where they can be set.
 function ff.next_timer(execution)
   local situation = execution.situation
   local kind, at
@@ -15,6 +15,8 @@ function ff.next_timer(execution)
   elseif situation == SITUATION.suspended then
     kind, at = 'suspension', tonumber(execution.due_at)
   end
+  local pending_until = tonumber(execution.pending_expires_at)
+  if pending_until and (not at or pending_until < at) then kind, at = 'waitpoint', pending_until end
   -- A grant is good up to and including its last millisecond.
   local grant_until = tonumber(execution.grant_expires_at)
   if grant_until and (not at or grant_until + 1 <= at) then kind, at = 'grant', grant_until + 1 end

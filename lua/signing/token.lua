@@ -68,3 +68,10 @@ function ff.token_fault(call, token)
   if expires_at ~= '' and tonumber(expires_at) < call.now then return 'token_expired' end
   return nil, kid, digest
 end
+
+-- The token of a waitpoint under the current key; nil while there is none.
+function ff.current_token(call, waitpoint)
+  local _, current = ff.known_kids(call)
+  local digest = current and ff.digest(call, current, ff.token_message(waitpoint))
+  return digest and current .. ':' .. digest or nil
+end

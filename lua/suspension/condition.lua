@@ -31,20 +31,20 @@ end
 
 -- Whether the whole is satisfied: from the last node to the first, so that members come before what they are of.
 local function is_satisfied(nodes)
+  for i = 1, #nodes do nodes[i].sum = nodes[i].count end
   for i = #nodes, 2, -1 do
     local node = nodes[i]
-    if node.count >= node.n and not NEVER[node.kind] then
+    if node.sum >= node.n and not NEVER[node.kind] then
       local parent = nodes[node.parent] or damaged()
-      parent.count = parent.count + 1
+      parent.sum = parent.sum + 1
     end
   end
   local whole = nodes[1]
-  return not NEVER[whole.kind] and whole.count >= whole.n
+  return not NEVER[whole.kind] and whole.sum >= whole.n
 end
 
--- What one more signal means for a condition that is not satisfied yet: its effect, and the lines that it adds. A signal has
--- id, name, source_type, source_identity, waitpoint_id and waitpoint_key.
-function ff.evaluate(condition, progress, signal)
+-- A condition on its way: `ff.take_signal` gives it one signal after the other, until it is satisfied.
+function ff.condition_of(condition, progress)
   local nodes, known = parse(condition), {}
   for line in string.gmatch(progress, '[^\n]+') do
     known[line] = true
@@ -52,6 +52,13 @@ function ff.evaluate(condition, progress, signal)
     local node = nodes[place] or damaged()
     node.count = node.count + 1
   end
+  return { nodes = nodes, known = known }
+end
+
+-- What one more signal means for a condition that is not satisfied yet: its effect, and the lines that it adds. A signal has
+-- id, name, source_type, source_identity, waitpoint_id and waitpoint_key.
+function ff.take_signal(state, signal)
+  local nodes, known = state.nodes, state.known
   local added, is_taken = {}, false
   local key = '\t' .. signal.waitpoint_key .. '\t'
   for i = 1, #nodes do
@@ -61,6 +68,7 @@ function ff.evaluate(condition, progress, signal)
       local line = i .. '\t' .. satisfier_of(node.kind, signal)
       if not known[line] then
         added[#added + 1] = line
+        known[line] = true
         node.count = node.count + 1
       end
     end
@@ -72,4 +80,18 @@ function ff.evaluate(condition, progress, signal)
   if #added == 0 then return WORDS.effect.appended_to_waitpoint_duplicate, '' end
   local lines = table.concat(added, '\n')
   return is_satisfied(nodes) and WORDS.effect.resume_condition_satisfied or WORDS.effect.appended_to_waitpoint, lines
+end
+
+-- What is wrong with a condition on the key of the one waitpoint that there is; nil when nothing is.
+function ff.fault_of_key(condition, waitpoint_key)
+  local nodes = parse(condition)
+  for i = 1, #nodes do
+    for key in string.gmatch(nodes[i].keys, '\t([^\t]+)') do
+      if key ~= waitpoint_key then
+        if nodes[1].kind == 's' then return 'waitpoint_key_mismatch' end
+        return 'referenced_waitpoint_key_missing_binding: ' .. key
+      end
+    end
+  end
+  return nil
 end

@@ -34,28 +34,54 @@ function ff.signal_target(call, execution_id, waitpoint_id)
   return execution, ff.waitpoint_of(execution, waitpoint_id)
 end
 
+-- Which limit a further signal would exceed. `kept` is how many wait for a suspension to use their waitpoint.
+local function limit_reached(known, signal, kept)
+  if known.signal_count >= signal.max_signals then return 'signals' end
+  if signal.payload ~= '' and known.payload_bytes + #signal.payload > LIMIT.max_signal_payloads_bytes then
+    return 'payload_bytes'
+  end
+  return kept >= LIMIT.max_buffered_signals and 'buffered' or nil
+end
+
+-- What a signal does to an open suspension.
+local function evaluate(suspension, waitpoint, signal)
+  for i = 1, #suspension.waitpoints do
+    if suspension.waitpoints[i].id == signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
+  end
+  if not signal.waitpoint then ff.damaged('the waitpoint is of no suspension') end
+  signal.waitpoint_key = waitpoint.waitpoint_key
+  signal.effect, signal.added = ff.take_signal(ff.condition_of(suspension.condition, suspension.progress), signal)
+  signal.is_matched = signal.effect ~= WORDS.effect.no_op and signal.effect ~= WORDS.effect.signal_ignored_matcher_failed
+end
+
 -- A signal has id, name, category, source_type, source_identity, key, key_ttl_ms, waitpoint_id, max_signals,
 -- resume_delay_ms, payload, and what it carries besides, as a text.
 function ff.deliver(call, execution, waitpoint, signal)
   local existing = earlier_id(call, execution.key .. SUFFIX.waits, signal)
   if existing then return { KIND.duplicate, existing } end
   if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
-  if waitpoint.waitpoint_state == WAITPOINT_STATE.closed then return ff.reject('waitpoint_closed') end
-  local suspension = ff.check_suspension(execution)
-  if suspension.signal_count >= signal.max_signals then return ff.reject('signal_limit_exceeded', 'limit', 'signals') end
-  if signal.payload ~= '' and suspension.payload_bytes + #signal.payload > LIMIT.max_signal_payloads_bytes then
-    return ff.reject('signal_limit_exceeded', 'limit', 'payload_bytes')
+  local state = waitpoint.waitpoint_state
+  if state == WAITPOINT_STATE.closed or state == WAITPOINT_STATE.expired then return ff.reject('waitpoint_closed') end
+  local is_pending = state == WAITPOINT_STATE.pending
+  if is_pending and ff.has_come(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
+  local suspension
+  if is_pending then
+    suspension = ff.kept_of(execution)
+    suspension.progress, suspension.satisfiers = '', ''
+  else
+    suspension = ff.check_suspension(execution)
   end
-  for i = 1, #suspension.waitpoints do
-    if suspension.waitpoints[i].field == WAITS.waitpoint .. signal.waitpoint_id then signal.waitpoint = suspension.waitpoints[i] end
+  local limit = limit_reached(suspension, signal, is_pending and ff.count(waitpoint.signal_count) or 0)
+  if limit then return ff.reject('signal_limit_exceeded', 'limit', limit) end
+  if is_pending then
+    signal.waitpoint, signal.effect, signal.added = waitpoint, WORDS.effect.buffered_for_pending_waitpoint, ''
+    signal.is_matched = false
+  else
+    evaluate(suspension, waitpoint, signal)
+    ff.check_queue_of(call, execution)
   end
-  if not signal.waitpoint then ff.damaged('the waitpoint is of no suspension') end
-  signal.waitpoint_key = waitpoint.waitpoint_key
-  signal.effect, signal.added = ff.evaluate(suspension.condition, suspension.progress, signal)
-  signal.is_matched = signal.effect ~= WORDS.effect.no_op and signal.effect ~= WORDS.effect.signal_ignored_matcher_failed
   local expires_at = ff.digits(math.min(call.now + signal.key_ttl_ms, LIMIT.max_integer))
   signal.text = signal.waitpoint_id .. '\t' .. signal.name .. '\t' .. signal.category .. '\t' .. signal.source_type .. '\t'
     .. signal.source_identity .. '\t' .. signal.key .. '\t' .. (signal.key == '' and '' or expires_at) .. '\t' .. signal.effect
-  ff.check_queue_of(call, execution)
   return { KIND.accepted, WORDS.effect_word[signal.effect] }, accept, execution, suspension, signal
 end

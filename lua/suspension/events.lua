@@ -1,39 +1,150 @@
 -- What each event does to an execution and to its waiting; the twins of model/suspension/recipes.ts.
 
+-- A waitpoint is over.
+local function over(call, it, state, reason)
+  it.waitpoint_state, it.closed_at, it.close_reason = state, call.now_text, reason
+  return ff.waitpoint_text(it)
+end
+
 -- Closes a suspension and all of its waitpoints. Needs `ff.check_suspension`.
 function ff.close_suspension(call, suspension, reason, trigger, closer)
   local change = { suspension.key, WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer) }
   for i = 1, #suspension.waitpoints do
     local it = suspension.waitpoints[i]
     change[#change + 1] = it.field
-    change[#change + 1] = ff.waits_waitpoint_text(it.waitpoint_key, WAITPOINT_STATE.closed, it.created_at, call.now_text, reason,
-      it.signal_count, it.matched_signal_count, it.last_signal_at)
+    change[#change + 1] = over(call, it, WAITPOINT_STATE.closed, reason)
   end
   command('HSET', unpack(change))
 end
 
--- `ask` is what the command gave: see lua/suspension/suspend.lua.
-function ff.apply.execution_suspended(call, execution, ask)
-  local key = execution.key .. SUFFIX.waits
+-- Writes which waitpoints no suspension has used yet: in the hash of what it waits for, and when the next is over. Needs bounds
+-- loaded; what follow are further fields and values of the record.
+local function write_pending(execution, key, ids, next_at, ...)
+  ff.read_bounds(execution)
+  execution.pending_expires_at = next_at
+  execution.bounds = ff.bounds_text(execution.execution_deadline_at, execution.idempotency_expires_at, next_at)
+  command('HSET', execution.key, FIELD.bounds, execution.bounds, ...)
+  if ids == '' then command('HDEL', key, WAITS.pending) else command('HSET', key, WAITS.pending, ids) end
+end
+
+-- Closes all waitpoints that no suspension has used, of an execution that ends. Needs `ff.check_ending`.
+function ff.close_pending(call, execution, reason)
+  local kept = execution.kept
+  execution.kept = nil
+  local change = { kept.key }
+  for i = 1, #kept.pending do
+    change[2 * i], change[2 * i + 1] = kept.pending[i].field, over(call, kept.pending[i], WAITPOINT_STATE.closed, reason)
+  end
+  command('HSET', unpack(change))
+  write_pending(execution, kept.key, '', '')
+end
+
+-- Needs bounds loaded, `ff.kept_of`, and the timers.
+function ff.apply.pending_waitpoint_created(call, execution, kept, id, waitpoint_key, expires_at)
+  local ids = {}
+  for i = 1, #kept.pending do ids[i] = kept.pending[i].id end
+  ids[#ids + 1] = id
+  ff.read_bounds(execution)
+  local known = ff.time(execution.pending_expires_at)
+  local next_at = ff.digits(known and math.min(known, tonumber(expires_at)) or expires_at)
+  command('HSET', kept.key, WAITS.waitpoint .. id, ff.waitpoint_text({
+    waitpoint_key = waitpoint_key, waitpoint_state = WAITPOINT_STATE.pending, created_at = call.now_text, closed_at = '',
+    close_reason = '', signal_count = '', matched_signal_count = '', last_signal_at = '', expires_at = expires_at,
+    activated_at = '',
+  }), WAITS.waitpoint_count, ff.digits(kept.count + 1))
+  ff.note_extra(execution, FIELD.bounds)
+  if ff.has_waited(execution) then
+    write_pending(execution, kept.key, table.concat(ids, ','), next_at, FIELD.life, ff.same_life(execution))
+  else
+    ff.note_extra(execution, FIELD.pause)
+    write_pending(execution, kept.key, table.concat(ids, ','), next_at, FIELD.life, ff.same_life(execution), FIELD.pause, '')
+  end
+  ff.set_timer(call, execution)
+  ff.append(call, EVENT.pending_waitpoint_created, execution.id, id .. '\t' .. waitpoint_key .. '\t' .. expires_at, '')
+end
+
+local function end_pending(call, execution, kept, waitpoint, state, reason)
+  command('HSET', kept.key, waitpoint.field, over(call, waitpoint, state, reason))
+  local ids, next_at = ff.leave_pending(kept, waitpoint)
+  write_pending(execution, kept.key, ids, next_at)
+  ff.set_timer(call, execution)
+end
+
+function ff.apply.pending_waitpoint_closed(call, execution, kept, waitpoint, reason)
+  end_pending(call, execution, kept, waitpoint, WAITPOINT_STATE.closed, reason)
+  ff.append(call, EVENT.pending_waitpoint_closed, execution.id, waitpoint.id .. '\t' .. reason, '')
+end
+
+function ff.apply.pending_waitpoint_expired(call, execution, kept, waitpoint)
+  end_pending(call, execution, kept, waitpoint, WAITPOINT_STATE.expired, 'never_committed')
+  ff.append(call, EVENT.pending_waitpoint_expired, execution.id, waitpoint.id, '')
+end
+
+-- Writes a suspension that takes the place of the last one. `ask` is what the command gave: see lua/suspension/suspend.lua.
+local function begin(call, execution, ask)
+  local key, kept = ask.kept.key, ask.kept
   local change = {
-    key, WAITS.suspension, ask.given .. '\t' .. call.now_text, WAITS.waitpoints, table.concat(ask.ids, ','),
-    WAITS.condition, ask.condition,
+    key, WAITS.suspension, ask.given .. '\t' .. call.now_text, WAITS.condition, ask.condition,
   }
-  for i = 1, #ask.ids do
-    change[#change + 1] = WAITS.waitpoint .. ask.ids[i]
-    change[#change + 1] = ff.waits_waitpoint_text(ask.keys[i], '', call.now_text, '', '', '', '', '')
+  local function also(field, value)
+    change[#change + 1] = field
+    change[#change + 1] = value
+  end
+  local ids = {}
+  for i = 1, #ask.waitpoints do
+    local it = ask.waitpoints[i]
+    ids[i] = it.id
+    it.waitpoint_state = WAITPOINT_STATE.active
+    also(WAITS.waitpoint .. it.id, ff.waitpoint_text(it))
+  end
+  also(WAITS.waitpoints, table.concat(ids, ','))
+  if ask.is_fresh then also(WAITS.waitpoint_count, ff.digits(kept.count + #ids)) end
+  for i = 1, #ask.folded do also(WAITS.signal .. ask.folded[i].id, ask.folded[i].text) end
+  if ask.progress ~= '' then also(WAITS.progress, ask.progress) end
+  if ask.satisfiers ~= '' then also(WAITS.satisfiers, ask.satisfiers) end
+  if ask.suspend_key ~= '' then
+    also(WAITS.suspend_key .. ask.suspend_key, ff.waits_suspend_key_text(ask.digest, ask.suspension_id, ask.key_expires_at,
+      ask.is_satisfied and '1' or '', table.concat(ids, ',')))
   end
   command('HDEL', key, WAITS.closing, WAITS.progress, WAITS.satisfiers)
   command('HSET', unpack(change))
+  if not ask.is_fresh then write_pending(execution, key, ff.leave_pending(kept, ask.waitpoints[1])) end
+end
+
+local function once_text(ask)
+  if ask.suspend_key == '' then return '' end
+  return ask.suspend_key .. '\t' .. ask.digest .. '\t' .. ask.key_expires_at
+end
+
+function ff.apply.execution_suspended(call, execution, ask)
+  begin(call, execution, ask)
   ff.suspend(call, execution, ask.timeout_at, ask.remaining_ms, FIELD.pause, ask.reason)
-  ff.append(call, EVENT.execution_suspended, execution.id, ask.given, ask.remaining_ms, ask.waitpoints, ask.condition)
+  local once = once_text(ask)
+  if once == '' and #ask.folded == 0 then
+    ff.append(call, EVENT.execution_suspended, execution.id, ask.given, ask.remaining_ms, ask.bindings, ask.condition)
+  else
+    ff.append(call, EVENT.execution_suspended, execution.id, ask.given, ask.remaining_ms, ask.bindings, ask.condition,
+      ask.progress, ask.folded_text, once, '')
+  end
+end
+
+-- The owner goes on as before; only the timer of the waitpoint that was used is gone.
+function ff.apply.suspension_skipped(call, execution, ask)
+  begin(call, execution, ask)
+  local used = ask.waitpoints[1]
+  command('HSET', ask.kept.key, used.field, over(call, used, WAITPOINT_STATE.closed, 'resumed'),
+    WAITS.closing, ff.waits_closing_text(call.now_text, 'resumed', TRIGGER.signal, ask.closer))
+  ff.set_timer(call, execution)
+  ff.append(call, EVENT.suspension_skipped, execution.id, ask.given, ask.bindings, ask.condition, ask.progress, ask.folded_text,
+    once_text(ask))
 end
 
 -- `signal` as lua/suspension/deliver.lua makes it; `text` is what its event says of it.
 function ff.apply.signal_accepted(call, execution, suspension, signal)
   local waitpoint, key = signal.waitpoint, suspension.key
   local change = {
-    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text .. (signal.carried == '' and '' or '\t' .. signal.carried),
+    key, WAITS.signal .. signal.id, signal.text .. '\t' .. call.now_text .. '\t' .. ff.digits(suspension.signal_count + 1)
+      .. (signal.carried == '' and '' or '\t' .. signal.carried),
     WAITS.signal_count, ff.digits(suspension.signal_count + 1),
   }
   local matched = ff.count(waitpoint.matched_signal_count)
@@ -45,8 +156,7 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     change[#change + 1] = field
     change[#change + 1] = value
   end
-  also(waitpoint.field, ff.waits_waitpoint_text(waitpoint.waitpoint_key, waitpoint.waitpoint_state, waitpoint.created_at,
-    waitpoint.closed_at, waitpoint.close_reason, waitpoint.signal_count, waitpoint.matched_signal_count, call.now_text))
+  also(waitpoint.field, ff.waitpoint_text(waitpoint))
   if signal.key ~= '' then also(WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, signal.id) end
   if signal.added ~= '' then
     also(WAITS.progress, suspension.progress == '' and signal.added or suspension.progress .. '\n' .. signal.added)

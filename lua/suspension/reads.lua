@@ -50,7 +50,7 @@ local function size_in(text)
   if not text then return 0 end
   local signal = { signal = text }
   ff.read_waits_signal(signal)
-  return ff.count(signal.payload_bytes), ff.count(signal.accepted_at)
+  return ff.count(signal.payload_bytes), ff.count(signal.place)
 end
 
 local function ids_in(text)
@@ -92,8 +92,8 @@ function ff.query.list_signals(call, execution_id, cursor, limit)
     local name = all[i]
     if string.sub(name, 1, #WAITS.signal) == WAITS.signal then
       local id = string.sub(name, #WAITS.signal + 1)
-      local size, at = size_in(all[i + 1])
-      found[#found + 1] = { id = id, score = at, size = size }
+      local size, place = size_in(all[i + 1])
+      found[#found + 1] = { id = id, score = place, size = size }
       texts[id] = all[i + 1]
     elseif string.sub(name, 1, #WAITS.waitpoint) == WAITS.waitpoint then
       also(answer, name, all[i + 1])

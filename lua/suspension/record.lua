@@ -17,13 +17,57 @@ function ff.has_waited(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.pause, 1, true) ~= nil
 end
 
+local function waitpoint_in(id, text)
+  local waitpoint = { id = id, field = WAITS.waitpoint .. id, waitpoint = text }
+  ff.read_waits_waitpoint(waitpoint)
+  return waitpoint
+end
+
 -- The waitpoint of an id, with its facts read; nil when there is none.
 function ff.waitpoint_of(execution, waitpoint_id)
   local text = ff.fields_of_waits(waits_key(execution), WAITS.waitpoint .. waitpoint_id)[1]
-  if not text then return nil end
-  local waitpoint = { id = waitpoint_id, waitpoint = text }
-  ff.read_waits_waitpoint(waitpoint)
-  return waitpoint
+  return text and waitpoint_in(waitpoint_id, text) or nil
+end
+
+-- The text of a waitpoint.
+function ff.waitpoint_text(it)
+  local text = ff.waits_waitpoint_text(it.waitpoint_key, it.waitpoint_state, it.created_at, it.closed_at, it.close_reason,
+    it.signal_count, it.matched_signal_count, it.last_signal_at, it.expires_at, it.activated_at)
+  return (string.gsub(text, '\t+$', ''))
+end
+
+-- What is counted of an execution that can have waited: signals, their bytes, waitpoints; and the waitpoints that no suspension
+-- has used yet, with their facts, oldest first.
+function ff.kept_of(execution)
+  local kept = { key = waits_key(execution), signal_count = 0, payload_bytes = 0, count = 0, pending = {} }
+  if not ff.has_waited(execution) then return kept end
+  local values = ff.fields_of_waits(kept.key, WAITS.signal_count, WAITS.payload_bytes, WAITS.waitpoint_count, WAITS.pending)
+  kept.signal_count, kept.payload_bytes = ff.count(values[1] or ''), ff.count(values[2] or '')
+  kept.count = ff.count(values[3] or '')
+  local ids, names = {}, {}
+  for id in string.gmatch(values[4] or '', '[^,]+') do
+    ids[#ids + 1], names[#names + 1] = id, WAITS.waitpoint .. id
+  end
+  if #ids == 0 then return kept end
+  local texts = ff.fields_of_waits(kept.key, unpack(names))
+  for i = 1, #ids do kept.pending[i] = waitpoint_in(ids[i], texts[i] or ff.damaged('a waitpoint is missing')) end
+  return kept
+end
+
+-- One of the waitpoints that no suspension has used is no longer one. Answers what is written of the others: their ids, and
+-- the earliest time at which one of them is over.
+function ff.leave_pending(kept, waitpoint)
+  local left, ids, next_at = {}, {}, nil
+  for i = 1, #kept.pending do
+    local it = kept.pending[i]
+    if it.id ~= waitpoint.id then
+      left[#left + 1], ids[#ids + 1] = it, it.id
+      local at = ff.time(it.expires_at)
+      if at and (not next_at or at < next_at) then next_at = at end
+    end
+  end
+  kept.pending = left
+  return table.concat(ids, ','), ff.text_of(next_at)
 end
 
 -- The last suspension, with its facts read; nil when there is none.
@@ -32,6 +76,8 @@ function ff.suspension_of(execution)
   local key = waits_key(execution)
   local values = ff.fields_of_waits(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
     WAITS.signal_count, WAITS.closing, WAITS.payload_bytes)
+  -- It can have made waitpoints and never let go.
+  if not (values[1] or values[2] or values[3]) then return nil end
   local suspension = {
     key = key, suspension = values[1] or ff.damaged('the suspension is missing'),
     waitpoint_ids = values[2] or ff.damaged('the waitpoints of the suspension are missing'),
@@ -44,22 +90,19 @@ function ff.suspension_of(execution)
 end
 
 -- The waitpoints of a suspension, read so that they can be closed.
-local function load_waitpoints(suspension)
-  local names = {}
-  for id in string.gmatch(suspension.waitpoint_ids, '[^,]+') do names[#names + 1] = WAITS.waitpoint .. id end
-  local texts = ff.fields_of_waits(suspension.key, unpack(names))
-  local waitpoints = {}
-  for i = 1, #names do
-    local waitpoint = { field = names[i], waitpoint = texts[i] or ff.damaged('a waitpoint is missing') }
-    ff.read_waits_waitpoint(waitpoint)
-    waitpoints[i] = waitpoint
+function ff.waitpoints_of(suspension)
+  local ids, names = {}, {}
+  for id in string.gmatch(suspension.waitpoint_ids, '[^,]+') do
+    ids[#ids + 1], names[#names + 1] = id, WAITS.waitpoint .. id
   end
+  local texts, waitpoints = ff.fields_of_waits(suspension.key, unpack(names)), {}
+  for i = 1, #ids do waitpoints[i] = waitpoint_in(ids[i], texts[i] or ff.damaged('a waitpoint is missing')) end
   return waitpoints
 end
 
 -- The open suspension of a suspended execution, with all that is written when it closes.
 function ff.check_suspension(execution)
   local suspension = ff.suspension_of(execution) or ff.damaged('the suspension is missing')
-  suspension.waitpoints = load_waitpoints(suspension)
+  suspension.waitpoints = ff.waitpoints_of(suspension)
   return suspension
 end

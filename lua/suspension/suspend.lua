@@ -2,49 +2,191 @@
 
 local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait')
 
--- Ids and keys of the waitpoints, a line for each.
-local function bindings_of(text)
-  local ids, keys = {}, {}
-  for id, key in string.gmatch(text, '([^\t\n]+)\t([^\n]+)') do
-    ids[#ids + 1], keys[#keys + 1] = id, key
+-- What a suspension answers: nothing more of a new one of new waitpoints without tokens.
+local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
+  local texts = {}
+  for i = 1, #waitpoints do
+    local it = waitpoints[i]
+    texts[3 * i - 2], texts[3 * i - 1] = it.id, it.waitpoint_key
+    texts[3 * i] = tokens ~= '' and ff.current_token(call, it) or ''
   end
-  return ids, keys
+  return { kind, suspension_id, superseded and '1' or '', texts }
 end
 
--- The first of the ids that a waitpoint has had.
-local function known_id(execution, ids)
-  if not ff.has_waited(execution) then return nil end
-  for i = 1, #ids do
-    if ff.waitpoint_of(execution, ids[i]) then return ids[i] end
-  end
-  return nil
+-- What was asked for, as a digest: what the caller minted is no part of it. The twin of `digestOfRequest`.
+local function digest_of(asked, bindings, condition)
+  local keys = {}
+  for key in string.gmatch(bindings, '[^\n\t]+\t([^\n]*)') do keys[#keys + 1] = key end
+  return server.sha1hex(asked .. '\t' .. table.concat(keys, '\t') .. '\n' .. condition)
 end
 
--- Whether this very suspension was made before.
-local function is_repeated(execution, fence, suspension_id)
-  if execution.situation ~= SITUATION.suspended then return false end
-  return ff.suspension_of(execution).suspension_id == suspension_id and ff.was_last_owner(execution, fence)
+local function waitpoints_named(execution, ids)
+  local waitpoints = {}
+  for id in string.gmatch(ids, '[^,]+') do
+    waitpoints[#waitpoints + 1] = ff.waitpoint_of(execution, id) or ff.damaged('a waitpoint is missing')
+  end
+  return waitpoints
+end
+
+-- The answer to a name that is known, or nil.
+local function known_answer(call, execution, name, digest, tokens)
+  if name == '' or not ff.has_waited(execution) then return nil end
+  local text = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.suspend_key .. name)[1]
+  if not text then return nil end
+  local known = { suspend_key = text }
+  ff.read_waits_suspend_key(known)
+  if ff.has_come(call, known.key_expires_at) then return nil end
+  if known.digest ~= digest then return ff.reject('idempotency_conflict') end
+  local suspension = ff.suspension_of(execution)
+  local is_over = not suspension or suspension.suspension_id ~= known.suspension_id
+  if known.is_skipped ~= '' then
+    is_over = is_over or execution.situation ~= SITUATION.running
+  else
+    is_over = is_over or suspension.is_closed
+  end
+  local kind = known.is_skipped ~= '' and KIND.already_satisfied or KIND.suspended
+  return answer(call, kind, known.suspension_id, is_over, waitpoints_named(execution, known.waitpoint_ids), tokens)
+end
+
+-- What this very call was answered before, or nil.
+local function earlier_answer(call, execution, fence, suspension_id, tokens)
+  local situation = execution.situation
+  if situation ~= SITUATION.suspended and situation ~= SITUATION.running then return nil end
+  if not ff.was_last_owner(execution, fence) then return nil end
+  local suspension = ff.suspension_of(execution)
+  if not suspension or suspension.suspension_id ~= suspension_id then return nil end
+  -- Who resumed it has another epoch: this owner never let go.
+  local kind = situation == SITUATION.suspended and KIND.suspended or KIND.already_satisfied
+  return answer(call, kind, suspension_id, false, ff.waitpoints_of(suspension), tokens)
+end
+
+-- New waitpoints, or the refusal.
+local function bind_fresh(call, execution, kept, bindings, most)
+  local waitpoints = {}
+  for id, key in string.gmatch(bindings, '([^\t\n]+)\t([^\n]+)') do
+    if ff.has_waited(execution) and ff.waitpoint_of(execution, id) then
+      return nil, ff.reject('waitpoint_already_exists', 'waitpointId', id)
+    end
+    waitpoints[#waitpoints + 1] = {
+      id = id, waitpoint_key = key, created_at = call.now_text, closed_at = '', close_reason = '', signal_count = '',
+      matched_signal_count = '', last_signal_at = '', expires_at = '', activated_at = '',
+    }
+  end
+  if kept.count + #waitpoints > tonumber(most) then
+    return nil, ff.reject('waitpoint_limit_exceeded', 'limit', 'execution')
+  end
+  return waitpoints
+end
+
+-- The waitpoint that was made before, or the refusal.
+local function bind_pending(call, execution, id, condition)
+  local waitpoint = ff.has_waited(execution) and ff.waitpoint_of(execution, id)
+  if not waitpoint then return nil, ff.reject('waitpoint_not_found') end
+  if waitpoint.waitpoint_state ~= WAITPOINT_STATE.pending then return nil, ff.reject('waitpoint_not_pending') end
+  if ff.has_come(call, waitpoint.expires_at) then return nil, ff.reject('pending_waitpoint_expired') end
+  local fault = ff.fault_of_key(condition, waitpoint.waitpoint_key)
+  if fault then return nil, ff.reject('invalid_input', 'field', 'resumeCondition', 'reason', fault) end
+  waitpoint.activated_at = call.now_text
+  return { waitpoint }
+end
+
+-- The signals that were kept for a waitpoint, in the order of their acceptance.
+local function kept_signals(key, waitpoint)
+  if waitpoint.signal_count == '' then return {} end
+  local all, found = command('HGETALL', key), {}
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, #WAITS.signal) == WAITS.signal then
+      local signal = { id = string.sub(all[i], #WAITS.signal + 1), signal = all[i + 1] }
+      ff.read_waits_signal(signal)
+      if signal.waitpoint_id == waitpoint.id then
+        signal.score, signal.name, signal.waitpoint_key = ff.count(signal.place), signal.signal_name, waitpoint.waitpoint_key
+        found[#found + 1] = signal
+      end
+    end
+  end
+  table.sort(found, ff.by_position)
+  return found
+end
+
+-- What signals that were kept mean for the condition: notes it in `ask`.
+local function fold(ask)
+  local waitpoint, progress, lines, satisfiers, matched = ask.waitpoints[1], {}, {}, {}, 0
+  local signals = kept_signals(ask.kept.key, waitpoint)
+  local state = #signals > 0 and ff.condition_of(ask.condition, '')
+  for i = 1, #signals do
+    local signal = signals[i]
+    local effect, added = ff.take_signal(state, signal)
+    signal.effect = effect
+    signal.text = ff.waits_signal_text(signal.waitpoint_id, signal.signal_name, signal.signal_category, signal.source_type,
+      signal.source_identity, signal.signal_key, signal.signal_key_expires_at, effect, signal.accepted_at, signal.place,
+      signal.correlation_id, signal.payload_bytes, signal.payload_encoding, signal.target_scope, signal.created_at)
+    lines[i], ask.folded[i] = signal.id .. '\t' .. (effect == '' and LIMIT.first_effect or effect), signal
+    if effect ~= WORDS.effect.no_op and effect ~= WORDS.effect.signal_ignored_matcher_failed then matched = matched + 1 end
+    if added ~= '' then
+      progress[#progress + 1], satisfiers[#satisfiers + 1] = added, signal.id
+    end
+    if effect == WORDS.effect.resume_condition_satisfied then
+      ask.is_satisfied, ask.closer = true, signal.id
+      break
+    end
+  end
+  ask.progress, ask.folded_text = table.concat(progress, '\n'), table.concat(lines, '\n')
+  ask.satisfiers = table.concat(satisfiers, ',')
+  if matched > 0 then waitpoint.matched_signal_count = ff.digits(matched) end
+end
+
+-- The lines of waitpoints as events carry them.
+local function lines_of(waitpoints)
+  local lines = {}
+  for i = 1, #waitpoints do lines[i] = waitpoints[i].id .. '\t' .. waitpoints[i].waitpoint_key end
+  return table.concat(lines, '\n')
+end
+
+-- Until when the name of a suspension is known.
+local function key_expiry(call, timeout_at)
+  local wait_ms = LIMIT.max_suspend_key_ms
+  if timeout_at ~= '' then wait_ms = math.min(wait_ms, math.max(tonumber(timeout_at) - call.now, 0) + LIMIT.suspend_key_after_ms) end
+  return ff.digits(math.min(call.now + wait_ms, LIMIT.max_integer))
 end
 
 function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, suspension_id, waitpoints, condition, reason_code,
-  requested_by, timeout_at, timeout_behavior, resume_delay_ms)
+  requested_by, timeout_at, timeout_behavior, resume_delay_ms, idempotency_key, tokens, max_waitpoints_per_execution)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
+  local reason = WORDS.reason[reason_code]
+  local policy = reason .. '\t' .. WORDS.requester[requested_by] .. '\t' .. timeout_at .. '\t' .. WORDS.behavior[timeout_behavior]
+    .. '\t' .. (resume_delay_ms == '0' and '' or resume_delay_ms)
+  local digest = idempotency_key ~= '' and digest_of(policy, waitpoints, condition) or ''
+  local known = known_answer(call, execution, idempotency_key, digest, tokens)
+  if known then return known end
   local malformed = ff.fence_shape(fence, '', execution)
   if malformed then return malformed end
-  if is_repeated(execution, fence, suspension_id) then return KIND.suspended end
+  local earlier = earlier_answer(call, execution, fence, suspension_id, tokens)
+  if earlier then return earlier end
   local refusal = ff.work_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
-  local ids, keys = bindings_of(waitpoints)
-  local known = known_id(execution, ids)
-  if known then return ff.reject('waitpoint_already_exists', 'waitpointId', known) end
+  local kept = ff.kept_of(execution)
+  local used = string.match(waitpoints, '^([^\t]+)\t$')
+  local bound
+  if used then
+    bound, refusal = bind_pending(call, execution, used, condition)
+  else
+    bound, refusal = bind_fresh(call, execution, kept, waitpoints, max_waitpoints_per_execution)
+  end
+  if refusal then return refusal end
+  if tokens ~= '' and not ff.current_token(call, bound[1]) then return ff.reject('hmac_secret_not_initialized') end
   ff.timers_of(call)
   local index = ff.count(execution.total_attempt_count) - 1
-  local reason = WORDS.reason[reason_code]
-  return KIND.suspended, ff.apply.execution_suspended, execution, {
-    ids = ids, keys = keys, waitpoints = waitpoints, condition = condition, timeout_at = timeout_at, reason = reason,
-    remaining_ms = ff.remaining_at(call, execution),
-    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. reason .. '\t' .. WORDS.requester[requested_by]
-      .. '\t' .. timeout_at .. '\t' .. WORDS.behavior[timeout_behavior] .. '\t' .. (resume_delay_ms == '0' and '' or resume_delay_ms),
+  local ask = {
+    kept = kept, waitpoints = bound, is_fresh = not used, condition = condition, timeout_at = timeout_at, reason = reason,
+    suspension_id = suspension_id, suspend_key = idempotency_key, digest = digest, key_expires_at = key_expiry(call, timeout_at),
+    remaining_ms = ff.remaining_at(call, execution), folded = {}, folded_text = '', progress = '', satisfiers = '',
+    bindings = used and lines_of(bound) or waitpoints, is_satisfied = false,
+    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. policy,
   }
+  if used then fold(ask) end
+  local kind = ask.is_satisfied and KIND.already_satisfied or KIND.suspended
+  local reply = kind
+  if used or tokens ~= '' then reply = answer(call, kind, suspension_id, false, bound, tokens) end
+  return reply, ask.is_satisfied and ff.apply.suspension_skipped or ff.apply.execution_suspended, execution, ask
 end

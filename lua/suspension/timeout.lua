@@ -26,7 +26,7 @@ end
 -- The signal that says that no other one came.
 local function timeout_signal(suspension)
   local first = suspension.waitpoints[1]
-  local waitpoint_id = string.sub(first.field, #WAITS.waitpoint + 1)
+  local waitpoint_id = first.id
   return {
     id = suspension.suspension_id, waitpoint_id = waitpoint_id, waitpoint = first, key = '', added = '', is_matched = false,
     payload = '', carried = '',

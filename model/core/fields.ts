@@ -107,6 +107,8 @@ export const looseLabel = z.string().refine((value) => value === '' || isLabel(v
 export const signalText = label(LIMITS.maxSignalTextBytes);
 /** The name of a signal. Those that begin with two underscores are the engine's own. */
 export const signalName = signalText.refine((name) => !name.startsWith('__'), { error: 'must not begin with "__"' });
+/** How many waitpoints an execution may have over its life. */
+export const maxWaitpoints = integer(1, LIMITS.maxWaitpointsOfExecution).default(LIMITS.maxWaitpointsOfExecution);
 /** The id of a signing key: a name, which is all that stands before the colon of its tokens. */
 export const kid = name(LIMITS.maxKidBytes);
 /** A secret by which tokens are signed. */
@@ -193,7 +195,7 @@ export const bytes = z.custom<Uint8Array>(
 /** Bytes of a signal. */
 export const signalPayload = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a Uint8Array' })
-  .refine((value) => value.byteLength <= LIMITS.maxSignalPayloadBytes, {
+  .refine((value) => !(value instanceof Uint8Array) || value.byteLength <= LIMITS.maxSignalPayloadBytes, {
     error: `must be at most ${LIMITS.maxSignalPayloadBytes} bytes`,
     params: { code: 'payload_too_large' },
   });

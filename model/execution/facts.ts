@@ -53,7 +53,11 @@ const fence = {
 export const executionFacts = fact.factTable({
   naming,
   given: { ...given, createdAt: fact.number() },
-  bounds,
+  bounds: {
+    ...bounds,
+    /** When the next waitpoint that no suspension has used yet is over; unset while there is none. */
+    pendingExpiresAt: fact.optionalNumber(),
+  },
   needs: {
     /** Ascending by bytes. A worker may run the execution if it offers all of them. */
     requiredCapabilities: fact.list(),

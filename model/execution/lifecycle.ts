@@ -1,4 +1,5 @@
 /** The few moves that recipes are made of. The Lua twins are in `lua/execution/lifecycle.lua`. */
+import { closePending } from '../suspension/pending.js';
 import type { Execution } from './facts.js';
 import type { Situation } from './situation.js';
 
@@ -61,6 +62,7 @@ export function endGrant(execution: Execution): void {
 export function end(execution: Execution, situation: Situation, at: number, purgeAt: number | undefined): void {
   endOwnership(execution);
   endHold(execution);
+  if (execution.pendingExpiresAt !== undefined) closePending(execution, at, 'attempt_ended');
   execution.nextAttempt = 'first';
   execution.blockingDetail = '';
   execution.delayUntil = undefined;

@@ -3,7 +3,7 @@ import { changes, makes, removes, removesIfThere, type Recipe } from '../core/en
 import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
-import { closeWaits } from '../suspension/recipes.js';
+import { closeAll } from '../suspension/recipes.js';
 import { become, end, endGrant, endHold, forgetRun, wait } from './lifecycle.js';
 import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
@@ -24,6 +24,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     payloadEncoding: event.payloadEncoding,
     executionDeadlineAt: event.executionDeadlineAt,
     idempotencyExpiresAt: event.idempotencyExpiresAt,
+    pendingExpiresAt: undefined,
     requiredCapabilities: event.requiredCapabilities,
     meters: event.meters,
     situation: event.delayUntil === undefined ? 'ready' : 'delayed',
@@ -109,13 +110,13 @@ export const executionRecipes: Recipes = {
     execution.failureCategory = event.failureCategory;
   }),
   execution_cancelled: changes((execution, event) => {
-    closeWaits(execution, event.at, 'cancelled');
+    closeAll(execution, event.at, 'cancelled');
     end(execution, 'cancelled', event.at, event.purgeAt);
     execution.cancellationReason = event.cancellationReason;
     execution.cancelledBy = event.cancelledBy;
   }),
   execution_expired: changes((execution, event) => {
-    closeWaits(execution, event.at, `expired:${event.expireReason}`);
+    closeAll(execution, event.at, `expired:${event.expireReason}`);
     end(execution, 'expired', event.at, event.purgeAt);
     execution.failureReason = event.expireReason;
     execution.failureDetail = undefined;

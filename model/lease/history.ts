@@ -81,6 +81,10 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'execution_blocked':
     case 'execution_unblocked':
     case 'signal_accepted':
+    case 'suspension_skipped':
+    case 'pending_waitpoint_created':
+    case 'pending_waitpoint_closed':
+    case 'pending_waitpoint_expired':
     case 'suspension_closed':
     case 'suspension_escalated':
     case 'execution_replayed':

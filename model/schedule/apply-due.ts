@@ -22,6 +22,8 @@ const applied = z.object({
   leasesExpired: field.count,
   /** Grants that nobody used in time. */
   grantsLapsed: field.count,
+  /** Waitpoints that no suspension used in time. */
+  waitpointsExpired: field.count,
   purged: field.count,
   /** Executions whose attempt ran out of time; another one follows. */
   attemptsTimedOut: z.array(field.executionId),
@@ -95,6 +97,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     promoted: 0,
     leasesExpired: 0,
     grantsLapsed: 0,
+    waitpointsExpired: 0,
     purged: 0,
     attemptsTimedOut: [] as string[],
     expired: [] as AppliedOutcome['expired'],
@@ -108,6 +111,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     if (event.type === 'execution_promoted') outcome.promoted++;
     else if (event.type === 'lease_expired') outcome.leasesExpired++;
     else if (event.type === 'grant_lapsed') outcome.grantsLapsed++;
+    else if (event.type === 'pending_waitpoint_expired') outcome.waitpointsExpired++;
     else if (event.type === 'execution_purged') outcome.purged++;
     else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
     else if (event.type === 'suspension_escalated' || event.type === 'suspension_closed') {
@@ -133,12 +137,20 @@ function asideName(partition: string, member: string): string {
   return EXECUTION_MEMBER + executionIdIn(partition, member.slice(EXECUTION_MEMBER.length));
 }
 
-type Counts = [promoted: number, leasesExpired: number, grantsLapsed: number, purged: number];
+type Counts = [
+  promoted: number,
+  leasesExpired: number,
+  grantsLapsed: number,
+  waitpointsExpired: number,
+  purged: number,
+];
 
 function readApplied(answer: AnswerReader): AppliedOutcome {
   const { partition } = answer;
   const nextDueAt = answer.optionalNumber();
-  const [promoted, leasesExpired, grantsLapsed, purged] = Array.from({ length: 4 }, () => answer.number()) as Counts;
+  const [promoted, leasesExpired, grantsLapsed, waitpointsExpired, purged] = Array.from({ length: 5 }, () =>
+    answer.number(),
+  ) as Counts;
   const attemptsTimedOut = answer.texts().map((id) => executionIdIn(partition, id));
   const pairs = answer.texts();
   const expired: AppliedOutcome['expired'] = [];
@@ -163,6 +175,7 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
     promoted,
     leasesExpired,
     grantsLapsed,
+    waitpointsExpired,
     purged,
     attemptsTimedOut,
     expired,

@@ -3,14 +3,27 @@ import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { timedOut } from '../execution/timeouts.js';
 import { memberOf } from '../ids.js';
+import { lapsedPending } from '../suspension/pending.js';
 import { suspensionTimeout } from '../suspension/timeout.js';
 import type { DueContext } from './due.js';
 import { nextTimer } from './timers.js';
 
 /** What is due for an execution whose timer has come. */
 export function dueOfExecution(execution: ReadonlyExecution, context: DueContext): readonly Event[] {
-  if (nextTimer(execution)?.kind === 'suspension') return suspensionTimeout(execution, context);
+  const kind = nextTimer(execution)?.kind;
+  if (kind === 'suspension') return suspensionTimeout(execution, context);
+  if (kind === 'waitpoint') return expiries(execution, context);
   return [dueEvent(execution, context)];
+}
+
+function expiries(execution: ReadonlyExecution, { now }: DueContext): readonly Event[] {
+  const { executionId } = execution;
+  return lapsedPending(execution, now).map((waitpointId) => ({
+    type: 'pending_waitpoint_expired',
+    executionId,
+    at: now,
+    waitpointId,
+  }));
 }
 
 function dueEvent(execution: ReadonlyExecution, { now, jitter, retentionMs }: DueContext): Event {

@@ -50,6 +50,7 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       const times = [
         it.executionDeadlineAt,
         it.attemptTimeoutAt,
+        it.pendingExpiresAt,
         isClaimable(it.situation) ? undefined : it.dueAt,
         it.grantExpiresAt === undefined ? undefined : it.grantExpiresAt + 1,
       ].filter((at) => at !== undefined);

@@ -4,9 +4,16 @@
  * Terminal executions are due in retention slots instead (`retention.ts`).
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActiveSituation, isDelayed, isGranted, isTerminal } from '../execution/situation.js';
+import { isActiveSituation, isDelayed, isGranted, isTerminal, type Situation } from '../execution/situation.js';
 
-export type TimerKind = 'execution_deadline' | 'attempt_timeout' | 'grant' | 'delay' | 'lease' | 'suspension';
+export type TimerKind =
+  | 'execution_deadline'
+  | 'attempt_timeout'
+  | 'grant'
+  | 'delay'
+  | 'lease'
+  | 'suspension'
+  | 'waitpoint';
 
 export interface Timer {
   readonly kind: TimerKind;
@@ -20,10 +27,13 @@ export function nextTimerAt(execution: ReadonlyExecution): number | undefined {
   let at = execution.executionDeadlineAt;
   if (isActiveSituation(situation)) at = earlier(at, execution.attemptTimeoutAt);
   if (isGranted(execution)) at = earlier(at, lapseOf(execution));
-  return situation === 'running' || isDelayed(situation) || situation === 'suspended'
-    ? earlier(at, execution.dueAt)
-    : at;
+  if (execution.pendingExpiresAt !== undefined) at = earlier(at, execution.pendingExpiresAt);
+  return isTimed(situation) ? earlier(at, execution.dueAt) : at;
 }
+
+/** Whether the time of a situation is one at which something happens by itself. */
+const isTimed = (situation: Situation): boolean =>
+  situation === 'running' || isDelayed(situation) || situation === 'suspended';
 
 /**
  * The next timer of an execution. On equal times the deadline wins, then the attempt timeout, then the rest: what
@@ -37,6 +47,7 @@ export function nextTimer(execution: ReadonlyExecution): Timer | undefined {
     return { kind: 'attempt_timeout', at };
   }
   if (isGranted(execution) && lapseOf(execution) === at) return { kind: 'grant', at };
+  if (!isTimed(execution.situation) || execution.dueAt !== at) return { kind: 'waitpoint', at };
   if (execution.situation === 'suspended') return { kind: 'suspension', at };
   return { kind: isDelayed(execution.situation) ? 'delay' : 'lease', at };
 }

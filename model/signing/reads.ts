@@ -3,7 +3,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import { partitionOfExecution } from '../ids.js';
-import { messageOf, WaitpointToken } from './token.js';
+import { currentTokenOf, type WaitpointToken } from './token.js';
 
 /** A key as operators see it. */
 export interface KidSummary {
@@ -46,11 +46,9 @@ export const readWaitpointToken = query({
   /** The token of an open waitpoint under the current key; nothing when there is no such waitpoint, or it is closed. */
   read(view, { executionId, waitpointId }) {
     const waitpoint = view.executions.get(executionId)?.waiting?.waitpoints[waitpointId];
-    if (waitpoint === undefined || waitpoint.waitpointState === 'closed')
+    if (waitpoint === undefined || waitpoint.closedAt !== undefined)
       return accept<WaitpointToken | undefined>(undefined);
-    const kid = view.signing.current()?.kid;
-    const digest = kid === undefined ? undefined : view.signing.digest(kid, messageOf({ waitpointId, ...waitpoint }));
-    if (kid === undefined || digest === undefined) return reject('hmac_secret_not_initialized');
-    return accept<WaitpointToken | undefined>(new WaitpointToken(`${kid}:${digest}`));
+    const token = currentTokenOf(view, { waitpointId, ...waitpoint });
+    return token === undefined ? reject('hmac_secret_not_initialized') : accept<WaitpointToken | undefined>(token);
   },
 });

@@ -1,5 +1,7 @@
 /** Tokens of waitpoints: `<kid>:<40 hex digits>`. The Lua twin is `lua/signing/token.lua`. Spec 06 section 3. */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { withWireForm } from '../core/wire-form.js';
 import type { View } from '../view.js';
 
 /** Characters of the digest that a listing shows. */
@@ -54,6 +56,13 @@ export function isTokenOf(view: View, token: string, bound: Bound): boolean {
   return parts !== undefined && expected !== undefined && isSameDigest(parts.digest, expected);
 }
 
+/** The token of a waitpoint under the current key; nothing while there is no key. */
+export function currentTokenOf(view: View, bound: Bound): WaitpointToken | undefined {
+  const kid = view.signing.current()?.kid;
+  const digest = kid === undefined ? undefined : view.signing.digest(kid, messageOf(bound));
+  return kid === undefined || digest === undefined ? undefined : new WaitpointToken(`${kid}:${digest}`);
+}
+
 /** A token in the hands of a program: it prints redacted, and gives itself away only when it is asked to. */
 export class WaitpointToken {
   readonly #token: string;
@@ -80,3 +89,9 @@ export class WaitpointToken {
     return this.toString();
   }
 }
+
+/** A token in an answer. */
+export const handedOut = withWireForm(z.instanceof(WaitpointToken), {
+  encode: (token) => [(token as WaitpointToken).reveal()],
+  decode: (text) => new WaitpointToken(text),
+});

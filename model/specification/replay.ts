@@ -332,6 +332,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'grant_lapsed':
     case 'progress_updated':
     case 'signal_accepted':
+    case 'suspension_skipped':
+    case 'pending_waitpoint_created':
+    case 'pending_waitpoint_closed':
+    case 'pending_waitpoint_expired':
     case 'execution_created':
     case 'execution_purged':
     case 'execution_dropped':

@@ -41,6 +41,7 @@ export const deliverApprovalSignal = operation({
     'waitpoint_not_found',
     'target_not_signalable',
     'waitpoint_closed',
+    'pending_waitpoint_expired',
     'signal_limit_exceeded',
   ],
   partition: (args) => partitionOfExecution(args.executionId),

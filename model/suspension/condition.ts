@@ -129,14 +129,9 @@ function satisfierOf({ type }: Node, evidence: Evidence): string {
   return type === 'r' ? `${evidence.sourceType}\t${evidence.sourceIdentity}` : '';
 }
 
-/** Whether the entries satisfy the whole: from the last node to the first, so that members come before what they are of. */
-function isSatisfied(condition: string, progress: Iterable<string>): boolean {
-  const nodes = parse(condition);
-  const counts = nodes.map(() => 0);
-  for (const entry of progress) {
-    const place = Number(entry.slice(0, entry.indexOf('\t')));
-    counts[place - 1] = (counts[place - 1] ?? 0) + 1;
-  }
+/** Whether the whole is satisfied: from the last node to the first, so that members come before what they are of. */
+function isSatisfied(nodes: readonly Node[], satisfiers: readonly number[]): boolean {
+  const counts = [...satisfiers];
   for (let i = nodes.length - 1; i > 0; i--) {
     const { n, parent, type } = nodes[i] as Node;
     if ((counts[i] as number) >= n && type !== 'o' && type !== 't') counts[parent - 1] = (counts[parent - 1] ?? 0) + 1;
@@ -156,26 +151,73 @@ export interface Evaluation {
   readonly added: readonly string[];
 }
 
-/** What one more signal means for a condition that is not satisfied yet. */
-export function evaluate(condition: string, progress: readonly string[], evidence: Evidence): Evaluation {
-  const nodes = parse(condition);
-  const known = new Set(progress);
-  const added: string[] = [];
-  let isTaken = false;
-  nodes.forEach((node, index) => {
-    if (!node.keys.includes(evidence.waitpointKey)) return;
-    if (node.name !== '' && node.name !== evidence.signalName) return;
-    isTaken = true;
-    const entry = `${index + 1}\t${satisfierOf(node, evidence)}`;
-    if (!known.has(entry)) added.push(entry);
-  });
-  if (!isTaken) {
-    const isComposite = nodes.length > 1 || !['s', 'o', 't'].includes((nodes[0] as Node).type);
-    return { effect: isComposite ? 'signal_ignored_matcher_failed' : 'no_op', added };
+/** A condition on its way: it takes one signal after the other, until it is satisfied. */
+class Progress {
+  private readonly nodes: readonly Node[];
+  private readonly known: Set<string>;
+  /** How many satisfiers each node has. */
+  private readonly counts: number[];
+
+  constructor(condition: string, progress: readonly string[]) {
+    this.nodes = parse(condition);
+    this.known = new Set(progress);
+    this.counts = this.nodes.map(() => 0);
+    for (const entry of progress) this.note(entry);
   }
-  if (added.length === 0) return { effect: 'appended_to_waitpoint_duplicate', added };
-  return {
-    effect: isSatisfied(condition, [...progress, ...added]) ? 'resume_condition_satisfied' : 'appended_to_waitpoint',
-    added,
-  };
+
+  private note(entry: string): void {
+    const place = Number(entry.slice(0, entry.indexOf('\t')));
+    this.counts[place - 1] = (this.counts[place - 1] ?? 0) + 1;
+  }
+
+  take(evidence: Evidence): Evaluation {
+    const { nodes, known } = this;
+    const added: string[] = [];
+    let isTaken = false;
+    nodes.forEach((node, index) => {
+      if (!node.keys.includes(evidence.waitpointKey)) return;
+      if (node.name !== '' && node.name !== evidence.signalName) return;
+      isTaken = true;
+      const entry = `${index + 1}\t${satisfierOf(node, evidence)}`;
+      if (!known.has(entry)) added.push(entry);
+    });
+    if (!isTaken) {
+      const isComposite = nodes.length > 1 || !['s', 'o', 't'].includes((nodes[0] as Node).type);
+      return { effect: isComposite ? 'signal_ignored_matcher_failed' : 'no_op', added };
+    }
+    if (added.length === 0) return { effect: 'appended_to_waitpoint_duplicate', added };
+    for (const entry of added) {
+      known.add(entry);
+      this.note(entry);
+    }
+    return { effect: isSatisfied(nodes, this.counts) ? 'resume_condition_satisfied' : 'appended_to_waitpoint', added };
+  }
 }
+
+/** What one more signal means for a condition that is not satisfied yet. */
+export const evaluate = (condition: string, progress: readonly string[], evidence: Evidence): Evaluation =>
+  new Progress(condition, progress).take(evidence);
+
+export interface Fold {
+  /** What became of each signal that was looked at, in order: the first one that satisfies the condition is the last. */
+  readonly effects: readonly (readonly [signalId: string, effect: Evaluation['effect']])[];
+  readonly progress: readonly string[];
+  readonly isSatisfied: boolean;
+}
+
+/** What signals that were kept mean for a condition, in the order of their acceptance. */
+export function foldSignals(condition: string, signals: readonly Evidence[]): Fold {
+  const state = new Progress(condition, []);
+  const effects: [string, Evaluation['effect']][] = [];
+  const progress: string[] = [];
+  for (const evidence of signals) {
+    const { effect, added } = state.take(evidence);
+    effects.push([evidence.signalId, effect]);
+    progress.push(...added);
+    if (effect === 'resume_condition_satisfied') return { effects, progress, isSatisfied: true };
+  }
+  return { effects, progress, isSatisfied: false };
+}
+
+/** Keys that a compiled condition names, in the order of the tree. */
+export const keysOfCompiled = (condition: string): readonly string[] => parse(condition).flatMap(({ keys }) => keys);

@@ -55,6 +55,21 @@ function earlierId(waiting: Waiting, { waitpointId, signalId, signalKey }: Deliv
   return waiting.signals[signalId] === undefined ? undefined : signalId;
 }
 
+/** What becomes of a signal to a waitpoint that no suspension has used yet. */
+const KEPT = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly string[] } as const;
+
+/** Which limit a further signal would exceed. */
+function limitReached(
+  { signalCount, payloadBytes: known }: Waiting,
+  { maxSignals }: Delivery,
+  payloadBytes: number,
+  kept: number,
+): string | undefined {
+  if (signalCount >= maxSignals) return 'signals';
+  if (payloadBytes > 0 && known + payloadBytes > LIMITS.maxSignalPayloadsBytes) return 'payload_bytes';
+  return kept >= LIMITS.maxBufferedSignals ? 'buffered' : undefined;
+}
+
 export function deliver(view: View, delivery: Delivery, { now }: Context) {
   const { executionId, waitpointId, signalId, signalKey } = delivery;
   const execution = view.executions.get(executionId);
@@ -66,15 +81,17 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
   if (existingSignalId !== undefined) return accept({ kind: 'duplicate', existingSignalId });
   if (isTerminal(execution.situation)) return reject('target_not_signalable');
   const { suspension } = waiting;
-  if (waitpoint.waitpointState === 'closed' || suspension === undefined) return reject('waitpoint_closed');
+  const { waitpointState } = waitpoint;
+  if (waitpointState === 'closed' || waitpointState === 'expired') return reject('waitpoint_closed');
+  const isPending = waitpointState === 'pending';
+  if (isPending && (waitpoint.expiresAt ?? Infinity) <= now) return reject('pending_waitpoint_expired');
   const payloadBytes = delivery.payload?.byteLength ?? 0;
-  if (waiting.signalCount >= delivery.maxSignals) return reject('signal_limit_exceeded', { limit: 'signals' });
-  if (payloadBytes > 0 && waiting.payloadBytes + payloadBytes > LIMITS.maxSignalPayloadsBytes)
-    return reject('signal_limit_exceeded', { limit: 'payload_bytes' });
-  const { effect, added } = evaluate(suspension.condition, suspension.progress, {
-    ...delivery,
-    waitpointKey: waitpoint.waitpointKey,
-  });
+  const limit = limitReached(waiting, delivery, payloadBytes, isPending ? waitpoint.signalCount : 0);
+  if (limit !== undefined) return reject('signal_limit_exceeded', { limit });
+  const { effect, added } =
+    isPending || suspension === undefined
+      ? KEPT
+      : evaluate(suspension.condition, suspension.progress, { ...delivery, waitpointKey: waitpoint.waitpointKey });
   const accepted: Event = {
     type: 'signal_accepted',
     executionId,
@@ -95,7 +112,7 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
     targetScope: delivery.targetScope,
     createdAt: delivery.createdAt,
   };
-  const delayMs = delivery.resumeDelayMs || suspension.resumeDelayMs;
+  const delayMs = delivery.resumeDelayMs || (suspension?.resumeDelayMs ?? 0);
   const events =
     effect === 'resume_condition_satisfied'
       ? [accepted, resumption(executionId, now, delayMs, { trigger: 'signal', signalId })]

@@ -37,7 +37,15 @@ export type TimeoutBehavior = keyof typeof TIMEOUT_BEHAVIORS;
 /** What made an execution go on. */
 export const RESUME_TRIGGERS = { signal: 's', operator: 'o', timeout: 't' } as const;
 
-export const WAITPOINT_STATES = { active: 'a', closed: 'c' } as const;
+export const WAITPOINT_STATES = {
+  /** Of the open suspension: its signals are evaluated. */
+  active: 'a',
+  closed: 'c',
+  /** Made before the suspension that will use it: its signals are kept. */
+  pending: 'p',
+  /** No suspension used it in time. */
+  expired: 'x',
+} as const;
 
 /** What a signal did. */
 export const SIGNAL_EFFECTS = {
@@ -51,6 +59,8 @@ export const SIGNAL_EFFECTS = {
   appended_to_waitpoint: 'a',
   /** It satisfied the condition: the execution goes on. */
   resume_condition_satisfied: 's',
+  /** It is kept for the suspension that will use its waitpoint. */
+  buffered_for_pending_waitpoint: 'b',
 } as const;
 export type SignalEffect = keyof typeof SIGNAL_EFFECTS;
 
@@ -124,13 +134,31 @@ export const waitsFacts = {
     signalCount: fact.counter(),
     matchedSignalCount: fact.counter(),
     lastSignalAt: fact.optionalNumber(),
+    /** Until when a suspension can use it; only of one that was made before its suspension. */
+    expiresAt: fact.optionalNumber(),
+    /** When a suspension came to use such a one. */
+    activatedAt: fact.optionalNumber(),
   },
-  signal: { ...signalGiven, acceptedAt: fact.number(), ...signalCarried },
+  /** `place`: its number among the signals of the execution, from 1. */
+  signal: { ...signalGiven, acceptedAt: fact.number(), place: fact.number(), ...signalCarried },
+  /** What a suspension answered whose caller gave it a name. */
+  suspendKey: {
+    /** Of what its caller asked for. */
+    digest: fact.text(),
+    suspensionId: fact.text(),
+    /** Until when the name is known. */
+    keyExpiresAt: fact.number(),
+    /** Signals were there already: nothing was suspended. */
+    isSkipped: fact.flag(),
+    /** In the order in which they were given. */
+    waitpointIds: fact.list(),
+  },
 } as const;
 
 export type SuspensionFacts = fact.StateOf<{ readonly suspension: typeof waitsFacts.suspension }>;
 export type ClosingFacts = fact.StateOf<{ readonly closing: typeof waitsFacts.closing }>;
 export type Waitpoint = fact.StateOf<{ readonly waitpoint: typeof waitsFacts.waitpoint }>;
+export type SuspendKey = fact.StateOf<{ readonly suspendKey: typeof waitsFacts.suspendKey }>;
 export type Signal = fact.StateOf<{ readonly signal: typeof waitsFacts.signal }>;
 
 export interface Suspension extends SuspensionFacts {
@@ -148,9 +176,15 @@ export interface Suspension extends SuspensionFacts {
 export interface Waiting {
   suspension: Suspension | undefined;
   waitpoints: Record<string, Waitpoint>;
+  /** How many there ever were. */
+  waitpointCount: number;
+  /** Those that wait for a suspension to use them, oldest first. */
+  pendingIds: string[];
   signals: Record<string, Signal>;
   /** The last signal of a sender's key, by `signalKeyOf`. */
   signalKeys: Record<string, string>;
+  /** By the name that the caller of a suspension gave it. */
+  suspendKeys: Record<string, SuspendKey>;
   signalCount: number;
   /** Of all payloads together. */
   payloadBytes: number;

@@ -3,7 +3,8 @@ import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
-import type { Signal, Suspension } from './facts.js';
+import { LIMITS } from '../limits.js';
+import type { Signal, SignalEffect, Suspension } from './facts.js';
 import { signalKeyOf } from './facts.js';
 import { TIMEOUT_SIGNAL } from './timeout.js';
 
@@ -13,13 +14,20 @@ const isOpen = (it: ReadonlyExecution): boolean => {
   return suspension !== undefined && suspension.closing === undefined;
 };
 
+const MATCHING: ReadonlySet<SignalEffect> = new Set([
+  'appended_to_waitpoint_duplicate',
+  'appended_to_waitpoint',
+  'resume_condition_satisfied',
+]);
+
 const isOfTime = ({ signalName }: Signal): boolean => signalName === TIMEOUT_SIGNAL;
 
-/** Signals that came to the waitpoints of the last suspension, in the order of their acceptance. */
+/** Signals that were evaluated for the last suspension, in the order of their acceptance. */
 function signalsOf({ waiting }: ReadonlyExecution): [string, Signal][] {
   const ids = new Set(waiting?.suspension?.waitpointIds);
   return Object.entries(waiting?.signals ?? {}).filter(
-    ([, signal]) => ids.has(signal.waitpointId) && !isOfTime(signal),
+    ([, signal]) =>
+      ids.has(signal.waitpointId) && !isOfTime(signal) && signal.effect !== 'buffered_for_pending_waitpoint',
   );
 }
 
@@ -63,13 +71,59 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'what is closed says when and why',
+    name: 'what is closed or expired says when and why',
     holds: (it) =>
       Object.values(it.waiting?.waitpoints ?? {}).every(
         ({ waitpointState, closedAt, closeReason }) =>
-          (waitpointState === 'closed') === (closedAt !== undefined) &&
+          (waitpointState === 'closed' || waitpointState === 'expired') === (closedAt !== undefined) &&
           (closedAt !== undefined) === (closeReason !== undefined),
       ),
+  },
+  {
+    name: 'a waitpoint is pending if and only if it waits for a suspension to use it, until a time',
+    holds({ waiting, pendingExpiresAt }) {
+      const pending = Object.entries(waiting?.waitpoints ?? {}).filter(([, it]) => it.waitpointState === 'pending');
+      const times = pending.map(([, { expiresAt }]) => expiresAt ?? Number.NaN);
+      const ids = waiting?.pendingIds ?? [];
+      return (
+        ids.length === pending.length &&
+        pending.every(([id]) => ids.includes(id)) &&
+        pendingExpiresAt === (times.length === 0 ? undefined : Math.min(...times))
+      );
+    },
+  },
+  {
+    name: 'a waitpoint that was made before its suspension was used, or never',
+    holds: (it) =>
+      Object.values(it.waiting?.waitpoints ?? {}).every(({ waitpointState, expiresAt, activatedAt }) =>
+        waitpointState === 'active'
+          ? (expiresAt !== undefined) === (activatedAt !== undefined)
+          : activatedAt === undefined || (waitpointState === 'closed' && expiresAt !== undefined),
+      ),
+  },
+  {
+    name: 'waitpoints are counted, and stay within their limits',
+    holds: ({ waiting }) =>
+      waiting === undefined ||
+      (waiting.waitpointCount === Object.keys(waiting.waitpoints).length &&
+        waiting.waitpointCount <= LIMITS.maxWaitpointsOfExecution &&
+        waiting.pendingIds.length <= LIMITS.maxPendingWaitpoints),
+  },
+  {
+    name: 'a signal is kept as it came only while no suspension has looked at it',
+    holds: (it) =>
+      Object.values(it.waiting?.signals ?? {}).every(
+        ({ waitpointId, effect }) =>
+          it.waiting?.waitpoints[waitpointId]?.waitpointState !== 'pending' ||
+          effect === 'buffered_for_pending_waitpoint',
+      ),
+  },
+  {
+    name: 'every signal has a place of its own',
+    holds({ waiting }) {
+      const places = Object.values(waiting?.signals ?? {}).map(({ place }) => place);
+      return places.sort((a, b) => a - b).every((place, i) => place === i + 1);
+    },
   },
   {
     name: 'a suspension is over when its worker said, or never',
@@ -122,7 +176,7 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
         waiting.signalCount === signals.length &&
         Object.entries(waiting.waitpoints).every(([id, { signalCount, matchedSignalCount }]) => {
           const own = signals.filter(({ waitpointId }) => waitpointId === id);
-          const matched = own.filter(({ effect }) => effect !== 'no_op' && !effect.startsWith('signal_ignored'));
+          const matched = own.filter(({ effect }) => MATCHING.has(effect));
           return signalCount === own.length && matchedSignalCount === matched.length;
         })
       );
@@ -139,8 +193,8 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'what has ended waits for nothing',
-    holds: (it) => !isTerminal(it.situation) || !isOpen(it),
+    name: 'what has ended waits for nothing, and has no waitpoint that waits for it',
+    holds: (it) => !isTerminal(it.situation) || (!isOpen(it) && it.pendingExpiresAt === undefined),
   },
 ];
 
@@ -150,16 +204,21 @@ export const suspensionRules: readonly LogRule[] = [
     holds: ({ event, past }) => !isAcquisition(event) || past?.suspension === undefined,
   },
   {
-    name: 'only an open suspension is closed, escalated, or signalled',
+    name: 'only an open suspension is closed, escalated, or signalled; other signals are kept',
     holds({ event, past }) {
-      if (
-        event.type === 'suspension_closed' ||
-        event.type === 'suspension_escalated' ||
-        event.type === 'signal_accepted'
-      )
+      if (event.type === 'suspension_closed' || event.type === 'suspension_escalated')
         return past?.suspension !== undefined;
-      return true;
+      if (event.type !== 'signal_accepted' || event.effect === 'buffered_for_pending_waitpoint') return true;
+      return past?.suspension !== undefined;
     },
+  },
+  {
+    name: 'only the owner makes and gives up waitpoints, or is answered without letting go',
+    holds: ({ event, past }) =>
+      (event.type !== 'pending_waitpoint_created' &&
+        event.type !== 'pending_waitpoint_closed' &&
+        event.type !== 'suspension_skipped') ||
+      past?.ownership === 'held',
   },
   {
     name: 'a suspension times out when it is due',

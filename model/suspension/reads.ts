@@ -2,11 +2,20 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
-import { compareBytes, partitionOfExecution } from '../ids.js';
+import { partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import type { Signal, SIGNAL_SCOPES, SignalEffect, SuspendReason, TimeoutBehavior, Waiting } from './facts.js';
+import type {
+  Signal,
+  SIGNAL_SCOPES,
+  SignalEffect,
+  SuspendReason,
+  TimeoutBehavior,
+  Waiting,
+  Waitpoint,
+  WAITPOINT_STATES,
+} from './facts.js';
 
 const byId = z.object({ executionId: field.executionId });
 const partition = (args: { executionId: string }): string => partitionOfExecution(args.executionId);
@@ -84,8 +93,12 @@ function signalOf(view: View, executionId: string, waiting: Waiting, signalId: s
 export interface WaitpointSummary {
   readonly waitpointId: string;
   readonly waitpointKey: string;
-  readonly state: 'active' | 'closed';
+  readonly state: keyof typeof WAITPOINT_STATES;
   readonly createdAt: number;
+  /** When a suspension came to use it; absent while none has. */
+  readonly activatedAt: number | undefined;
+  /** Until when a suspension can use it; only of one that was made before its suspension. */
+  readonly expiresAt: number | undefined;
   readonly closedAt: number | undefined;
   readonly closeReason: string | undefined;
   readonly signalCount: number;
@@ -144,12 +157,23 @@ export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionS
     satisfierSignalIds: suspension.satisfierSignalIds,
     waitpoints: suspension.waitpointIds.flatMap((waitpointId) => {
       const waitpoint = waiting.waitpoints[waitpointId];
-      if (waitpoint === undefined) return [];
-      const { waitpointState: state, waitpointKey, createdAt, closedAt, closeReason } = waitpoint;
-      const { signalCount, matchedSignalCount, lastSignalAt } = waitpoint;
-      const counts = { signalCount, matchedSignalCount, lastSignalAt };
-      return [{ waitpointId, waitpointKey, state, createdAt, closedAt, closeReason, ...counts }];
+      return waitpoint === undefined ? [] : [waitpointSummary(waitpointId, waitpoint)];
     }),
+  };
+}
+
+function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointSummary {
+  const { waitpointState: state, activatedAt, expiresAt, createdAt, ...facts } = waitpoint;
+  return {
+    ...{ waitpointId, waitpointKey: facts.waitpointKey, state, createdAt },
+    // What was made with its suspension has no time of its own.
+    activatedAt: expiresAt === undefined ? createdAt : activatedAt,
+    expiresAt,
+    closedAt: facts.closedAt,
+    closeReason: facts.closeReason,
+    signalCount: facts.signalCount,
+    matchedSignalCount: facts.matchedSignalCount,
+    lastSignalAt: facts.lastSignalAt,
   };
 }
 
@@ -193,12 +217,12 @@ export const listSignals = query({
   args: byId.extend(pageArgs),
   rejects: [],
   partition,
-  /** Every signal of the execution with what it brought, by acceptance and id. */
+  /** Every signal of the execution with what it brought, in the order of their acceptance. */
   read(view, { executionId, ...page }) {
     const waiting = view.executions.get(executionId)?.waiting;
     if (waiting === undefined) return accept<SignalPage<SignalSummary>>({ signals: [], nextCursor: undefined });
     const inOrder = Object.entries(waiting.signals)
-      .sort(([a, { acceptedAt: x }], [b, { acceptedAt: y }]) => x - y || compareBytes(a, b))
+      .sort(([, { place: a }], [, { place: b }]) => a - b)
       .map(([id]) => id);
     const { page: ids, nextCursor } = pageOf(inOrder, page, (id) => waiting.signals[id]?.payloadBytes ?? 0);
     const signals = ids.flatMap((id) =>

@@ -5,11 +5,20 @@ import type { Execution } from '../execution/facts.js';
 import { become, endOwnership } from '../execution/lifecycle.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
 import type { suspensionEvents } from './events.js';
-import { signalKeyOf, type Suspension, type Waiting } from './facts.js';
+import {
+  SIGNAL_EFFECTS,
+  signalKeyOf,
+  type SignalEffect,
+  type Suspension,
+  type Waiting,
+  type Waitpoint,
+} from './facts.js';
+import { closePending, leavePending, noteNextExpiry } from './pending.js';
 
 /** Bindings as events carry them: a line for each. */
-export const bindingsText = (waitpoints: readonly { waitpointId: string; waitpointKey: string }[]): string =>
-  waitpoints.map(({ waitpointId, waitpointKey }) => `${waitpointId}\t${waitpointKey}`).join('\n');
+export const bindingsText = (
+  waitpoints: readonly { waitpointId: string; waitpointKey?: string | undefined }[],
+): string => waitpoints.map(({ waitpointId, waitpointKey = '' }) => `${waitpointId}\t${waitpointKey}`).join('\n');
 
 function bindingsOf(text: string): { waitpointId: string; waitpointKey: string }[] {
   return text.split('\n').map((line) => {
@@ -18,14 +27,25 @@ function bindingsOf(text: string): { waitpointId: string; waitpointKey: string }
   });
 }
 
-const EFFECTS_THAT_MATCH: ReadonlySet<string> = new Set([
-  'appended_to_waitpoint_duplicate',
-  'appended_to_waitpoint',
-  'resume_condition_satisfied',
-]);
+const SATISFYING: ReadonlySet<string> = new Set(['appended_to_waitpoint', 'resume_condition_satisfied']);
+const MATCHING: ReadonlySet<string> = new Set([...SATISFYING, 'appended_to_waitpoint_duplicate']);
+
+const EFFECT_OF = new Map<string, SignalEffect>(
+  Object.entries(SIGNAL_EFFECTS).map(([effect, letter]) => [letter, effect as SignalEffect]),
+);
+
+/** What became of kept signals as events carry it: a line for each. */
+export const foldedText = (effects: readonly (readonly [string, SignalEffect])[]): string =>
+  effects.map(([id, effect]) => `${id}\t${SIGNAL_EFFECTS[effect]}`).join('\n');
+
+/** Closes all that an ended execution waits for: its suspension, and waitpoints that no suspension has used. */
+export function closeAll(execution: Execution, at: number, closeReason: string): void {
+  closeWaits(execution, at, closeReason);
+  closePending(execution, at, closeReason);
+}
 
 /** Closes what an execution waits for, if it waits: its suspension, and every waitpoint of it. */
-export function closeWaits(
+function closeWaits(
   { waiting }: Execution,
   at: number,
   closeReason: string,
@@ -35,25 +55,45 @@ export function closeWaits(
   if (waiting === undefined || suspension === undefined || suspension.closing !== undefined) return;
   suspension.closing = { closedAt: at, closeReason, resumeTrigger, closerSignalId };
   for (const id of suspension.waitpointIds) {
-    const waitpoint = waiting.waitpoints[id];
-    if (waitpoint === undefined) continue;
-    waitpoint.waitpointState = 'closed';
-    waitpoint.closedAt = at;
-    waitpoint.closeReason = closeReason;
+    end(waiting.waitpoints[id], 'closed', at, closeReason);
   }
 }
 
 const nothingYet = (): Waiting => ({
   suspension: undefined,
   waitpoints: {},
+  waitpointCount: 0,
+  pendingIds: [],
   signals: {},
   signalKeys: {},
+  suspendKeys: {},
   signalCount: 0,
   payloadBytes: 0,
 });
 
-function suspensionOf(event: EventNamed<'execution_suspended'>): Suspension {
-  return {
+const made = (waitpointKey: string, at: number): Waitpoint => ({
+  waitpointKey,
+  waitpointState: 'active',
+  createdAt: at,
+  closedAt: undefined,
+  closeReason: undefined,
+  signalCount: 0,
+  matchedSignalCount: 0,
+  lastSignalAt: undefined,
+  expiresAt: undefined,
+  activatedAt: undefined,
+});
+
+type Suspending = EventNamed<'execution_suspended' | 'suspension_skipped'>;
+
+const linesOf = (text: string): string[] => (text === '' ? [] : text.split('\n'));
+
+/** The suspension that takes the place of the last one, with its waitpoints, and with what signals that were kept did. */
+function begin(execution: Execution, event: Suspending): void {
+  execution.waiting ??= nothingYet();
+  const { waiting } = execution;
+  const bindings = bindingsOf(event.waitpoints);
+  waiting.suspension = {
     suspensionId: event.suspensionId,
     attemptIndex: event.attemptIndex,
     reasonCode: event.reasonCode,
@@ -62,11 +102,49 @@ function suspensionOf(event: EventNamed<'execution_suspended'>): Suspension {
     timeoutBehavior: event.timeoutBehavior,
     resumeDelayMs: event.resumeDelayMs,
     suspendedAt: event.at,
-    waitpointIds: bindingsOf(event.waitpoints).map(({ waitpointId }) => waitpointId),
+    waitpointIds: bindings.map(({ waitpointId }) => waitpointId),
     condition: event.condition,
-    progress: [],
+    progress: linesOf(event.progress),
     satisfierSignalIds: [],
     closing: undefined,
+  };
+  for (const { waitpointId, waitpointKey } of bindings) {
+    const pending = leavePending(execution, waitpointId);
+    if (pending === undefined) {
+      waiting.waitpoints[waitpointId] = made(waitpointKey, event.at);
+      waiting.waitpointCount += 1;
+    } else {
+      pending.waitpointState = 'active';
+      pending.activatedAt = event.at;
+    }
+  }
+  foldIn(waiting, waiting.suspension, event.folded);
+  noteKey(waiting, event);
+}
+
+/** What became of the signals that were kept. */
+function foldIn(waiting: Waiting, suspension: Suspension, folded: string): void {
+  for (const line of linesOf(folded)) {
+    const [id = '', letter = ''] = line.split('\t');
+    const signal = waiting.signals[id];
+    const effect = EFFECT_OF.get(letter);
+    if (signal === undefined || effect === undefined) continue;
+    signal.effect = effect;
+    const waitpoint = waiting.waitpoints[signal.waitpointId];
+    if (MATCHING.has(effect) && waitpoint !== undefined) waitpoint.matchedSignalCount += 1;
+    if (SATISFYING.has(effect)) suspension.satisfierSignalIds.push(id);
+  }
+}
+
+/** Notes under the name that its caller gave it what a suspension answered. */
+function noteKey(waiting: Waiting, event: Suspending): void {
+  if (event.suspendKey === '') return;
+  waiting.suspendKeys[event.suspendKey] = {
+    digest: event.suspendDigest,
+    suspensionId: event.suspensionId,
+    keyExpiresAt: event.suspendKeyExpiresAt as number,
+    isSkipped: event.type === 'suspension_skipped',
+    waitpointIds: bindingsOf(event.waitpoints).map(({ waitpointId }) => waitpointId),
   };
 }
 
@@ -82,6 +160,7 @@ function take(waiting: Waiting, event: EventNamed<'signal_accepted'>): void {
     signalKeyExpiresAt: event.signalKeyExpiresAt,
     effect,
     acceptedAt: at,
+    place: waiting.signalCount + 1,
     correlationId: event.correlationId,
     payloadBytes: event.payloadBytes,
     payloadEncoding: event.payloadEncoding,
@@ -94,12 +173,24 @@ function take(waiting: Waiting, event: EventNamed<'signal_accepted'>): void {
   const waitpoint = waiting.waitpoints[waitpointId];
   if (waitpoint !== undefined) {
     waitpoint.signalCount += 1;
-    if (EFFECTS_THAT_MATCH.has(effect)) waitpoint.matchedSignalCount += 1;
+    if (MATCHING.has(effect)) waitpoint.matchedSignalCount += 1;
     waitpoint.lastSignalAt = at;
   }
   if (event.added === '' || waiting.suspension === undefined) return;
   waiting.suspension.progress.push(...event.added.split('\n'));
   waiting.suspension.satisfierSignalIds.push(signalId);
+}
+
+function end(
+  waitpoint: Waitpoint | undefined,
+  state: Waitpoint['waitpointState'],
+  at: number,
+  closeReason: string,
+): void {
+  if (waitpoint === undefined) return;
+  waitpoint.waitpointState = state;
+  waitpoint.closedAt = at;
+  waitpoint.closeReason = closeReason;
 }
 
 type Recipes = { [Type in keyof typeof suspensionEvents]: ExecutionRecipe<Type> };
@@ -111,20 +202,27 @@ export const suspensionRecipes: Recipes = {
     execution.nextAttempt = 'resume';
     execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
     execution.suspendReason = event.reasonCode;
+    begin(execution, event);
+  }),
+  suspension_skipped: changes((execution, event) => {
+    begin(execution, event);
+    const closerSignalId = execution.waiting?.suspension?.satisfierSignalIds.at(-1) ?? '';
+    closeWaits(execution, event.at, 'resumed', { resumeTrigger: 'signal', closerSignalId });
+  }),
+  pending_waitpoint_created: changes((execution, event) => {
+    const { waitpointId, waitpointKey, expiresAt, at } = event;
     execution.waiting ??= nothingYet();
-    execution.waiting.suspension = suspensionOf(event);
-    for (const { waitpointId, waitpointKey } of bindingsOf(event.waitpoints)) {
-      execution.waiting.waitpoints[waitpointId] = {
-        waitpointKey,
-        waitpointState: 'active',
-        createdAt: event.at,
-        closedAt: undefined,
-        closeReason: undefined,
-        signalCount: 0,
-        matchedSignalCount: 0,
-        lastSignalAt: undefined,
-      };
-    }
+    const { waiting } = execution;
+    waiting.waitpoints[waitpointId] = { ...made(waitpointKey, at), waitpointState: 'pending', expiresAt };
+    waiting.waitpointCount += 1;
+    waiting.pendingIds = [...waiting.pendingIds, waitpointId];
+    noteNextExpiry(execution);
+  }),
+  pending_waitpoint_closed: changes((execution, event) => {
+    end(leavePending(execution, event.waitpointId), 'closed', event.at, event.closeReason);
+  }),
+  pending_waitpoint_expired: changes((execution, event) => {
+    end(leavePending(execution, event.waitpointId), 'expired', event.at, 'never_committed');
   }),
   signal_accepted: changes((execution, event) => {
     if (execution.waiting !== undefined) take(execution.waiting, event);

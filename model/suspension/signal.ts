@@ -50,6 +50,7 @@ export const deliverSignal = operation({
     'token_expired',
     'target_not_signalable',
     'waitpoint_closed',
+    'pending_waitpoint_expired',
     'signal_limit_exceeded',
   ],
   partition: (args) => partitionOfExecution(args.executionId),

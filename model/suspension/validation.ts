@@ -1,11 +1,11 @@
 /** What is wrong with a suspension before anything is stored: the first fault, by its exact words. Spec 06 section 5.2. */
 import { LIMITS } from '../limits.js';
-import { nodeCountOf, type ResumeCondition } from './condition.js';
+import { keysOfCompiled, nodeCountOf, type ResumeCondition } from './condition.js';
 
-export interface Binding {
-  readonly waitpointId: string;
-  readonly waitpointKey: string;
-}
+/** A waitpoint that is made with its suspension, or one that was made before. */
+export type Binding =
+  | { readonly waitpointId: string; readonly waitpointKey: string; readonly usePending?: undefined }
+  | { readonly waitpointId: string; readonly usePending: true; readonly waitpointKey?: undefined };
 
 export interface SuspensionRequest {
   readonly waitpoints: readonly Binding[];
@@ -23,11 +23,13 @@ const RESERVED = '__';
 export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRequest): string | undefined {
   if (waitpoints.length === 0) return 'waitpoints_empty';
   const [primary] = waitpoints as readonly [Binding];
-  if (resumeCondition.type === 'single' && resumeCondition.waitpointKey !== primary.waitpointKey)
+  const isFresh = primary.usePending === undefined;
+  if (isFresh && resumeCondition.type === 'single' && resumeCondition.waitpointKey !== primary.waitpointKey)
     return 'waitpoint_key_mismatch';
   return (
     faultOfBindings(waitpoints) ??
-    faultOfReferences(waitpoints, resumeCondition) ??
+    // The key of one that was made before is looked at where it is known.
+    (isFresh ? faultOfReferences(waitpoints, resumeCondition) : undefined) ??
     (resumeCondition.type === 'timeout_only' && timeoutAt === undefined
       ? 'timeout_only_without_deadline'
       : undefined) ??
@@ -37,14 +39,26 @@ export function faultOf({ waitpoints, resumeCondition, timeoutAt }: SuspensionRe
 }
 
 function faultOfBindings(waitpoints: readonly Binding[]): string | undefined {
+  const [primary, ...others] = waitpoints as readonly [Binding, ...Binding[]];
+  const used = others.findIndex(({ usePending }) => usePending === true);
+  if (used >= 0) return `additional_waitpoint_binding_must_be_fresh at waitpoints[${used + 1}]`;
+  if (primary.usePending === true && others.length > 0) return 'use_pending_with_extras_unsupported';
   const empty = waitpoints.findIndex(({ waitpointKey }) => waitpointKey === '');
   if (empty >= 0) return `additional_waitpoint_binding_empty_key at waitpoints[${empty}]`;
   const seen = new Set<string>();
-  for (const { waitpointId, waitpointKey } of waitpoints) {
+  for (const { waitpointId, waitpointKey = '' } of waitpoints) {
     if (seen.has(waitpointId) || seen.has(`\t${waitpointKey}`)) return `duplicate_waitpoint_binding: ${waitpointKey}`;
     seen.add(waitpointId).add(`\t${waitpointKey}`);
   }
   return undefined;
+}
+
+/** What is wrong with a condition on the key of the one waitpoint that there is. */
+export function faultOfKey(condition: string, waitpointKey: string): string | undefined {
+  const missing = keysOfCompiled(condition).find((key) => key !== waitpointKey);
+  if (missing === undefined) return undefined;
+  const isSingle = condition.startsWith('s\t');
+  return isSingle ? 'waitpoint_key_mismatch' : `referenced_waitpoint_key_missing_binding: ${missing}`;
 }
 
 /** Keys in the order of the tree. */
@@ -57,7 +71,7 @@ function keysOf(condition: ResumeCondition): readonly string[] {
 /** Every key that is waited for has a waitpoint, and every waitpoint is waited for. One that only time or an operator ends has one waitpoint all the same. */
 function faultOfReferences(waitpoints: readonly Binding[], condition: ResumeCondition): string | undefined {
   const used = new Set(keysOf(condition));
-  const bound = new Set(waitpoints.map(({ waitpointKey }) => waitpointKey));
+  const bound = new Set(waitpoints.map(({ waitpointKey = '' }) => waitpointKey));
   const missing = [...used].find((key) => !bound.has(key));
   if (missing !== undefined) return `referenced_waitpoint_key_missing_binding: ${missing}`;
   if (used.size === 0 && waitpoints.length === 1) return undefined;

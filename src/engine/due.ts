@@ -29,6 +29,7 @@ function unitsOf(applied: Applied): number {
     promoted,
     leasesExpired,
     grantsLapsed,
+    waitpointsExpired,
     purged,
     attemptsTimedOut,
     expired,
@@ -38,7 +39,7 @@ function unitsOf(applied: Applied): number {
   } = applied;
   const named = attemptsTimedOut.length + expired.length + suspensionsTimedOut.length + setAside.length;
   const ofOthers = Object.values(others).reduce((sum, count) => sum + count, 0);
-  return promoted + leasesExpired + grantsLapsed + named + ofOthers + purged * PURGE_UNITS;
+  return promoted + leasesExpired + grantsLapsed + waitpointsExpired + named + ofOthers + purged * PURGE_UNITS;
 }
 
 const countOf = (applied: Applied): number => unitsOf(applied) - applied.purged * (PURGE_UNITS - 1);

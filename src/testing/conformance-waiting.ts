@@ -38,7 +38,7 @@ async function suspended(engine: TestEngine, facts: Waiting = {}) {
     reasonCode: 'waiting_for_approval',
     ...facts,
   };
-  assert.equal((await engine.backend.suspendExecution(args)).publicState, 'suspended');
+  assert.equal((await engine.backend.suspendExecution(args)).kind, 'suspended');
   return { executionId, owner, waitpointId, suspensionId, args };
 }
 
@@ -286,6 +286,67 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       await refused(approve(engine, target, 'cleo'), 'waitpoint_closed');
       const shown = await backend.describeSuspension({ executionId });
       assert.deepEqual([shown?.suspensionId, shown?.satisfierSignalIds], [again.suspensionId, []]);
+    },
+  },
+  {
+    name: 'a token can be handed out before the suspension: early signals are kept, also when the worker is lost meanwhile',
+    options: { retentionMs: 1_000 },
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const owner = await take(engine);
+      await backend.rotateWaitpointHmacSecret({ partition: PARTITION, newKid: 'k1', newSecret: SECRETS[0] });
+      const make = (fence: object, expiresInMs: number) => {
+        const args = { executionId, fence, waitpointId: engine.uuid(), waitpointKey: KEY, expiresInMs };
+        return backend.createPendingWaitpoint(args);
+      };
+      const [used, unused, given] = [
+        await make(fenceOf(owner), 600_000),
+        await make(fenceOf(owner), 90_000),
+        await make(fenceOf(owner), 600_000),
+      ];
+      const send = ({ waitpointId, token }: typeof used, text: string) =>
+        backend.deliverSignal({
+          ...{ executionId, waitpointId, waitpointToken: token.reveal(), signalId: engine.uuid(), signalName: 'done' },
+          payload: Buffer.from(text),
+        });
+      const kept = await send(used, '"yes"');
+      assert.equal(kept.kind === 'accepted' && kept.effect, 'buffered_for_pending_waitpoint');
+      await send(given, '"no use"');
+      // The worker is lost, and with it its lease.
+      await engine.advance(60_000);
+      const next = await take(engine);
+      assert.equal(next.claimKind, 'reclaimed');
+      await backend.closeWaitpoint({ executionId, fence: fenceOf(next), waitpointId: given.waitpointId });
+      await refused(send(given, '1'), 'waitpoint_closed');
+      const answer = await backend.suspendExecution({
+        ...{ executionId, fence: fenceOf(next), suspensionId: engine.uuid(), idempotencyKey: 'gate', tokens: true },
+        waitpoints: [{ waitpointId: used.waitpointId, usePending: true }],
+        resumeCondition: { type: 'single', waitpointKey: KEY, matcher: { type: 'by_name', name: 'done' } },
+      });
+      assert.deepEqual(
+        [answer.kind, answer.waitpoints[0]?.token?.reveal()],
+        ['already_satisfied', used.token.reveal()],
+      );
+      const { signals } = await backend.observeSignals({ executionId, attemptIndex: next.attemptIndex });
+      assert.deepEqual(
+        signals.map(({ payload }) => Buffer.from(payload ?? []).toString()),
+        ['"yes"'],
+      );
+      assert.equal(await stateOf(engine, executionId), 'active');
+      // Nobody used the other one in time.
+      await backend.renewLease({ executionId, fence: fenceOf(next), leaseTtlMs: 86_400_000 });
+      await engine.advance(31_000);
+      await refused(send(unused, '1'), 'waitpoint_closed');
+      await make(fenceOf(next), 600_000);
+      await backend.completeExecution({ executionId, fence: fenceOf(next) });
+      const { timers, tables } = await engine.canonicalState(PARTITION);
+      assert.deepEqual(timers, []);
+      const [ended] = tables.execution as readonly { waiting: { pendingIds: readonly string[] } }[];
+      assert.deepEqual(ended?.waiting.pendingIds, []);
+      await engine.advance(200_000);
+      const left = await engine.canonicalState(PARTITION);
+      assert.deepEqual([left.payloads, left.tables.execution, left.strays], [{}, [], []]);
     },
   },
 ];

@@ -6,6 +6,7 @@ import {
   waitsFacts,
   type ClosingFacts,
   type Signal,
+  type SuspendKey,
   type Suspension,
   type SuspensionFacts,
   type Waiting,
@@ -17,6 +18,7 @@ const CODECS = {
   closing: facetCodec(waitsFacts.closing),
   waitpoint: facetCodec(waitsFacts.waitpoint),
   signal: facetCodec(waitsFacts.signal),
+  suspendKey: facetCodec(waitsFacts.suspendKey),
 };
 
 function read<Facts>(codec: keyof typeof CODECS, text: string): Facts {
@@ -59,7 +61,10 @@ export function decodeWaits(fields: ReadonlyMap<string, string>): Waiting | unde
   return {
     suspension: suspensionOf(fields),
     waitpoints: all<Waitpoint>('waitpoint', WAITS_FIELDS.waitpoint),
+    waitpointCount: Number(fields.get(WAITS_FIELDS.waitpoint_count) ?? 0),
+    pendingIds: partsOf(fields.get(WAITS_FIELDS.pending), ','),
     signals: all<Signal>('signal', WAITS_FIELDS.signal),
+    suspendKeys: all<SuspendKey>('suspendKey', WAITS_FIELDS.suspend_key),
     signalKeys: Object.fromEntries(under(fields, WAITS_FIELDS.signal_key)),
     signalCount: Number(fields.get(WAITS_FIELDS.signal_count) ?? 0),
     payloadBytes: Number(fields.get(WAITS_FIELDS.payload_bytes) ?? 0),

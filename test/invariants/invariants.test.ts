@@ -3,6 +3,7 @@ import type { Event, EventNamed } from '../../model/events.js';
 import type { WorkerRecord } from '../../model/worker/facts.js';
 import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
+import type { Waitpoint } from '../../model/suspension/facts.js';
 import { streamIdOf, type Stream } from '../../model/stream/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { generationOf } from '../../model/partition/cursor.js';
@@ -235,7 +236,24 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (inSituation(it, 'suspended').situation = 'ready'),
   'a waitpoint is active if and only if it is of the open suspension': (it) =>
     (waitsOf(it, 'resumed_later').waitpoint.waitpointState = 'active'),
-  'what is closed says when and why': (it) => (waitsOf(it, 'resumed_later').waitpoint.closeReason = undefined),
+  'what is closed or expired says when and why': (it) =>
+    (waitsOf(it, 'resumed_later').waitpoint.closeReason = undefined),
+  'a waitpoint is pending if and only if it waits for a suspension to use it, until a time': (it) =>
+    (inSituation(it, 'running', 'prepared').pendingExpiresAt = undefined),
+  'a waitpoint that was made before its suspension was used, or never': (it) =>
+    ((Object.values(waitsOf(it, 'prepared').waiting.waitpoints).at(-1) as Waitpoint).activatedAt = it.now),
+  'waitpoints are counted, and stay within their limits': (it) => (waitsOf(it, 'prepared').waiting.waitpointCount += 1),
+  'a signal is kept as it came only while no suspension has looked at it': (it) => {
+    const { signals } = waitsOf(it, 'prepared').waiting;
+    for (const signal of Object.values(signals)) signal.effect = 'no_op';
+  },
+  'every signal has a place of its own': (it) => (waitsOf(it, 'waiting').signal.place = 2),
+  'only the owner makes and gives up waitpoints, or is answered without letting go': (it) =>
+    append(it, {
+      ...lastOf(it, 'pending_waitpoint_created'),
+      executionId: inSituation(it, 'ready').executionId,
+      at: it.now,
+    }),
   'a suspension is over when its worker said, or never': (it) => (inSituation(it, 'suspended').dueAt = undefined),
   'the reason of a suspension is what the execution waits for': (it) =>
     (inSituation(it, 'suspended').suspendReason = 'manual_pause'),
@@ -248,10 +266,11 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'signals are counted, by execution and by waitpoint': (it) =>
     (waitsOf(it, 'waiting').waitpoint.matchedSignalCount = 0),
   "a sender's key names the last signal that came with it": (it) => (waitsOf(it, 'waiting').signal.signalKey = 'other'),
-  'what has ended waits for nothing': (it) => (waitsOf(it, 'waited_out').suspension.closing = undefined),
+  'what has ended waits for nothing, and has no waitpoint that waits for it': (it) =>
+    (inSituation(it, 'failed', 'waited_out').pendingExpiresAt = it.now),
   'a suspended execution is not claimed': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'suspended').executionId }),
-  'only an open suspension is closed, escalated, or signalled': (it) =>
+  'only an open suspension is closed, escalated, or signalled; other signals are kept': (it) =>
     append(it, {
       type: 'suspension_escalated',
       executionId: inSituation(it, 'running').executionId,

@@ -177,6 +177,7 @@ export function everySituation(): Story {
       story.run({ name: 'purgeExecution', args: { executionId } });
     }
   }
+  prepared(story, made);
   // Only now does the running one begin to lapse; an attempt that was parked goes on.
   const resumed = story.create({ laneId: 'resumed', policy: POLICY as never });
   const first = story.claim('resumed');
@@ -223,6 +224,13 @@ function operated(story: Story, made: (laneId: string) => string): void {
   story.run({ name: 'holdExecution', args: { executionId, reason: 'not now' } });
 }
 
+function approve(story: Story, target: { executionId: string; waitpointId: string }, decidedBy: string): void {
+  story.run({
+    name: 'deliverApprovalSignal',
+    args: { ...target, signalId: story.uuid(), signalName: 'go', idempotencySuffix: decidedBy, decidedBy },
+  });
+}
+
 /** What waits: for a second person, for nothing but an operator, for its delay after a signal; and what time ended. */
 function waited(story: Story, made: (laneId: string) => string): void {
   const suspend = (
@@ -245,23 +253,43 @@ function waited(story: Story, made: (laneId: string) => string): void {
     });
     return { executionId, waitpointId };
   };
-  const approve = (target: { executionId: string; waitpointId: string }, decidedBy: string): void =>
-    void story.run({
-      name: 'deliverApprovalSignal',
-      args: { ...target, signalId: story.uuid(), signalName: 'go', idempotencySuffix: decidedBy, decidedBy },
-    });
   story.run({
     name: 'rotateWaitpointHmacSecret',
     args: { partition: PARTITION, newKid: 'k1', newSecret: new Uint8Array(32) },
   });
   const over = suspend('waited_out', story.now + 1);
-  approve(over, 'ann');
+  approve(story, over, 'ann');
   story.now += 1;
   story.run({ name: 'expireSuspension', args: { executionId: over.executionId } });
-  approve(suspend('waiting', story.now + 80_000), 'ann');
+  approve(story, suspend('waiting', story.now + 80_000), 'ann');
   const resumed = suspend('resumed_later', undefined, 90_000);
-  approve(resumed, 'ann');
-  approve(resumed, 'bob');
+  approve(story, resumed, 'ann');
+  approve(story, resumed, 'bob');
+}
+
+/** Waitpoints before their suspensions: one that was used and satisfied at once, one that waits with a signal. */
+function prepared(story: Story, made: (laneId: string) => string): void {
+  const executionId = made('prepared');
+  const fence = story.claim('prepared');
+  for (const isUsed of [true, false]) {
+    const waitpointId = story.uuid();
+    const owner = { executionId, fence };
+    story.run({
+      name: 'createPendingWaitpoint',
+      args: { ...owner, waitpointId, waitpointKey: 'key', expiresInMs: 80_000 },
+    });
+    approve(story, { executionId, waitpointId }, isUsed ? 'ann' : 'bob');
+    if (!isUsed) continue;
+    story.run({
+      name: 'suspendExecution',
+      args: {
+        ...owner,
+        suspensionId: story.uuid(),
+        waitpoints: [{ waitpointId, usePending: true }],
+        resumeCondition: { type: 'single', waitpointKey: 'key', matcher: { type: 'wildcard' } },
+      },
+    });
+  }
 }
 
 /** The execution in a situation, to be changed. */

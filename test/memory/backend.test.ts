@@ -251,6 +251,7 @@ describe('the memory backend', () => {
       promoted: 0,
       leasesExpired: 0,
       grantsLapsed: 0,
+      waitpointsExpired: 0,
       purged: 1,
       attemptsTimedOut: [],
       expired: [],

@@ -105,6 +105,9 @@ export const IN_CLASS = {
       resumeDelayMs: 0,
       waitpoints: `${uuid(501)}\twpk:a`,
       condition: 's\t0\t1\tgo\twpk:a',
+      progress: '',
+      folded: '',
+      suspendKey: '',
     }),
   ],
   AL: [created(), claimed()],
@@ -167,6 +170,11 @@ export class Then {
   leaves(facts: Partial<Execution>, executionId = X): this {
     expect(this.machine.partition.state.tables.execution.get(executionId)).toMatchObject(facts);
     return this;
+  }
+
+  /** The execution afterwards. */
+  get execution(): Execution | undefined {
+    return this.machine.partition.state.tables.execution.get(X);
   }
 
   /** The vector of the contract afterwards. */
