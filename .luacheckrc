@@ -3,7 +3,7 @@ std = 'lua51'
 read_globals = {
   'server', 'bit',
   -- Tables of the model's literals, for which the linker puts the values (`literalsOf` in `lua/library.ts`).
-  'ADMISSION_STATE',
+  'ADMISSION_STATE', 'QUOTA_POLICY', 'QUOTA_SUFFIX',
   'ATTEMPT', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'CLOSED', 'EVENT', 'FIELD', 'HEADER', 'KEY', 'KIND', 'LANE', 'LANE_STATE', 'LIBRARY',
   'LIMIT', 'NEXT', 'SITUATION', 'STEP', 'STREAM', 'STREAM_SUFFIX', 'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'SIGNING', 'SIGNING_KEY', 'WORKER',
   -- Tables that are looked up while a call runs (`lookUps` there).

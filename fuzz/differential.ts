@@ -283,11 +283,11 @@ class DifferentialRun {
     const seen = this.seen.get(partition) ?? 0;
     const logged = spec.partition.log.slice(seen);
     await this.onEach(async (subject) => {
+      const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command);
+      // The first use of a family is noted before the command is sent.
+      if (partition !== PARTITION) await answers;
       // Both are sent at once and run in this order: one connection, one round trip.
-      const [got, entries] = await Promise.all([
-        asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command),
-        this.newEvents(subject, partition),
-      ]);
+      const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
       got.forEach((result, i) =>
         this.expectEqual(subject, `the outcome of ${(commands[i] as Command).name}`, expected[i], plain(result)),
       );

@@ -147,11 +147,18 @@ export interface RecordLayout {
 export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   /** Only of lanes that were ever paused or drained. */
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
+  quota_policy: { key: 'quota:', fields: { limits: 'l', use: 'u' } },
   signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
   /** Counters and rate are beside the state (ruling 39): they are no facts. */
   worker: { key: 'worker:', fields: { identity: 'i', offer: 'o', beat: 'b' } },
   stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
+
+/** Stands in a wake of a lane in the place of a priority: there is room for a claimer of metered work. */
+export const ADMIT = 'admit';
+
+/** Suffixes of the keys beside the record of a quota policy: holders of slots, when each is asked, the window, who waits. */
+export const QUOTA_SUFFIXES = { slots: ':s', checks: ':c', window: ':w', waiters: ':q' } as const;
 
 /** Fields of a signing key beside its facts: its secret, with the two paddings of HMAC. */
 export const SIGNING_FIELDS = { inner: 'i', outer: 'o' } as const;

@@ -66,6 +66,7 @@ export const REJECTIONS = {
     false,
     'Another worker owns the execution now; stop work at once and discard the result.',
   ),
+  quota_policy_not_found: entry('not_found', false, 'Create the quota policy first, or check its id.'),
   admission_void: entry(
     'contention',
     true,
@@ -214,6 +215,7 @@ export const REJECTIONS = {
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
+  invalid_quota_spec: entry('validation', false, 'A rate limit needs a window: give both, or neither.'),
   not_supported_yet: entry(
     'validation',
     false,

@@ -12,6 +12,7 @@ import { laneEvents } from './lane/lane.js';
 import { signingEvents } from './signing/entity.js';
 import { suspensionEvents } from './suspension/events.js';
 import { stepEvents } from './step/events.js';
+import { quotaEvents } from './quota/entity.js';
 import { meteringEvents } from './metering/entity.js';
 import { workerEvents } from './worker/entity.js';
 import { streamEvents } from './stream/events.js';
@@ -29,6 +30,7 @@ export const EVENTS = {
   ...stepEvents,
   ...meteringEvents,
   ...workerEvents,
+  ...quotaEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

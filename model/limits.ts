@@ -126,6 +126,16 @@ export const LIMITS = {
   /** Meters of one execution. */
   maxBudgetsPerExecution: 64,
   maxQuotaPoliciesPerExecution: 4,
+  /** Admissions of a quota policy in one window, and at once; and the length of a window, s. */
+  maxQuotaRate: 100_000,
+  maxQuotaConcurrency: 100_000,
+  maxQuotaWindowSeconds: 86_400,
+  /** How long a slot waits for its claim before it is asked whether it was used, ms. */
+  minSlotTtlMs: 1_000,
+  maxSlotTtlMs: 3_600_000,
+  /** Refused claimers that a quota policy remembers, and for how long, ms. */
+  maxQuotaWaiters: 1_000,
+  maxWaiterTtlMs: 60_000,
   /** Admissions that one call names. */
   maxAdmissions: 100,
   /** Metered queues of one page. */
@@ -172,6 +182,10 @@ export const DEFAULTS = {
   tokenGraceMs: 86_400_000,
   /** How long the sender's key of a signal is known, ms. */
   signalDedupTtlMs: 86_400_000,
+  /** How long a slot waits for its claim before it is asked whether it was used, ms. */
+  slotTtlMs: 5_000,
+  /** How long a quota policy remembers a claimer that it refused, ms. */
+  waiterTtlMs: 10_000,
   /** Longest time a call to a server may take, ms. */
   callTimeoutMs: 5_000,
 } as const;
@@ -217,3 +231,12 @@ export const OFFER_AGAIN_MS = 5_000;
 
 /** How long a voided admission is known, ms: no call is on its way for longer. */
 export const VOID_MEMORY_MS = 86_400_000;
+
+/** After this time a slot is asked again whether it is in use, ms: so none outlives its holder. */
+export const SLOT_CHECK_MS = 15_000;
+
+/** Slots that one pass asks. */
+export const SLOTS_PER_CHECK = 100;
+
+/** How long a policy that was made for a key is kept after its last use, ms. */
+export const IDLE_QUOTA_MS = 3_600_000;

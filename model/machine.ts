@@ -63,6 +63,10 @@ import { markWorkerDead } from './worker/mark-dead.js';
 import { listWorkers } from './worker/reads.js';
 import { registerWorker } from './worker/register.js';
 import { applyDue } from './schedule/apply-due.js';
+import { checkAdmission } from './quota/check.js';
+import { createQuotaPolicy } from './quota/create.js';
+import { readQuotaPolicyLimits } from './quota/reads.js';
+import { releaseAdmission } from './quota/release.js';
 import { listMeteredHeads } from './metering/reads.js';
 import { settleAdmissions } from './metering/settle.js';
 import { voidAdmission } from './metering/void.js';
@@ -77,6 +81,9 @@ export const OPERATIONS = {
   claimForWorker,
   voidAdmission,
   settleAdmissions,
+  createQuotaPolicy,
+  checkAdmission,
+  releaseAdmission,
   renewLease,
   markLeaseExpiredIfDue,
   revokeLease,
@@ -156,6 +163,7 @@ export const QUERIES = {
   readLane,
   listQueueHeads,
   listMeteredHeads,
+  readQuotaPolicyLimits,
   scanEligibleExecutions,
   listQuarantined,
   readLog,

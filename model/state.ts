@@ -9,6 +9,7 @@ import { readerEntity } from './reader/entity.js';
 import { signingKeyEntity } from './signing/entity.js';
 import { laneEntity } from './lane/lane.js';
 import type { StepTable } from './step/contents.js';
+import { quotaPolicyEntity } from './quota/entity.js';
 import { admissionEntity } from './metering/entity.js';
 import { workerEntity } from './worker/entity.js';
 import type { StreamTable } from './stream/contents.js';
@@ -25,6 +26,7 @@ export const ENTITIES = {
   stream: streamEntity,
   admission: admissionEntity,
   worker: workerEntity,
+  quota_policy: quotaPolicyEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;

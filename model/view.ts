@@ -3,6 +3,7 @@
  * backend answers from indexes that the same events keep. That both agree is an invariant.
  */
 import { executionsByDefinition, type ExecutionView } from './execution/view.js';
+import { quotasByDefinition, type QuotaView } from './quota/view.js';
 import { meteringByDefinition, type MeteringView } from './metering/view.js';
 import { quarantineByDefinition, type QuarantineView } from './partition/quarantine.js';
 import { logByDefinition, type LogView } from './partition/view.js';
@@ -24,6 +25,7 @@ export interface View {
   readonly quarantine: QuarantineView;
   readonly metering: MeteringView;
   readonly workers: WorkerView;
+  readonly quotas: QuotaView;
 }
 
 /** The view by definition: slow, and obviously right. What indexes are measured against. */
@@ -38,5 +40,6 @@ export function viewByDefinition(partition: Partition): View {
     quarantine: quarantineByDefinition(),
     metering: meteringByDefinition(partition),
     workers: workersByDefinition(partition),
+    quotas: quotasByDefinition(partition),
   };
 }

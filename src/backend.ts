@@ -105,6 +105,25 @@ export type Wake =
        */
       readonly arriving?: number;
     }
+  | {
+      /** The same for metered work: claimers that have admissions for its meter set take it. */
+      readonly kind: 'metered';
+      readonly laneId: string;
+      readonly partition: string;
+      readonly requiredCapabilities: readonly string[];
+      readonly executionKind: string;
+      readonly priority: number;
+      readonly meters: string;
+    }
+  | {
+      /** A quota policy has room for a claimer that it refused: for this worker instance, and so many admissions. */
+      readonly kind: 'room_for';
+      readonly laneId: string;
+      readonly partition: string;
+      readonly meters: string;
+      readonly workerInstanceId: string;
+      readonly wanted: number;
+    }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number }
   /** The subscription was made anew: wakes may have been lost, and anything may have changed. */

@@ -132,7 +132,11 @@ function reasonOf(issue: z.core.$ZodIssue | undefined): { readonly reason?: stri
 const bounded = (text: string): string => (text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
 
 /** Codes that a declaration names itself. */
-const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>(['not_supported_yet', 'payload_too_large']);
+const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
+  'not_supported_yet',
+  'invalid_quota_spec',
+  'payload_too_large',
+]);
 
 function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {
   const own: unknown = issue?.code === 'custom' ? issue.params?.['code'] : undefined;

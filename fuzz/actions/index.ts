@@ -11,6 +11,7 @@ import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
 import { laneActions, laneReads } from './lanes.js';
 import { leaseActions } from './lease.js';
+import { quotaActions, quotaReads } from './quota.js';
 import { meteringActions, meteringReads } from './metering.js';
 import { operatingActions } from './operating.js';
 import { partitionActions, partitionReads } from './partition.js';
@@ -38,6 +39,7 @@ const GENERATORS = {
   ...laneActions,
   ...meteringActions,
   ...workerActions,
+  ...quotaActions,
 } as const;
 
 const READS: readonly Reads[] = [
@@ -52,6 +54,7 @@ const READS: readonly Reads[] = [
   signingReads,
   meteringReads,
   workerReads,
+  quotaReads,
 ];
 
 type Drawn = {
@@ -123,7 +126,9 @@ const batchOf = (actions: readonly Action[]): Action => ({ do: 'batch', actions 
 /** Any calls in one batch. */
 const mixedBatch = fc
   .array(
-    simple.filter((it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'read' && it.do !== 'restart'),
+    simple.filter(
+      (it) => it.do !== 'time' && it.do !== 'due' && it.do !== 'quota_due' && it.do !== 'read' && it.do !== 'restart',
+    ),
     { minLength: 2, maxLength: 4 },
   )
   .map(batchOf);

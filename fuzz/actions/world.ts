@@ -13,6 +13,7 @@ import {
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import type { Command } from '../../model/machine.js';
+import { quotaTimerAt } from '../../model/quota/room.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { ENTITY_KINDS, entityNamed, type Header, type Tables } from '../../model/state.js';
 import type { Among, Moment, Owner, Pick } from './choices.js';
@@ -80,6 +81,7 @@ function momentsOf(world: World): number[] {
     for (const entity of world.tables[kind].values()) times.push(timerOf(entity as never) ?? 0);
   }
   times.push(world.headerOf(world.partition).notices.endsUntil ?? 0);
+  for (const quota of world.tables.quota_policy.values()) times.push(quotaTimerAt(quota) ?? 0);
   return [...new Set(times)].filter((at) => at > world.now - 1_000).sort((a, b) => a - b);
 }
 

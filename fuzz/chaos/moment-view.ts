@@ -43,6 +43,7 @@ export function viewOfMoment(
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     quarantine: quarantineByDefinition(),
     // Nothing is metered there.
+    quotas: { policy: () => undefined },
     metering: { admission: () => undefined, heads: () => [] },
     workers: { get: () => undefined, count: 0, alive: () => ({ workers: [], next: undefined }) },
   };

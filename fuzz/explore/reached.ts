@@ -207,6 +207,9 @@ const UNEXPLORED: readonly OperationName[] = [
   'forgetReader',
   'voidAdmission',
   'settleAdmissions',
+  'createQuotaPolicy',
+  'checkAdmission',
+  'releaseAdmission',
 ];
 
 /** What only the operations above lead to. */

@@ -80,7 +80,7 @@ export const applyDue = operation({
     for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
     const isMore = due.length === limit || purges.length === purgeLimit;
     return {
-      ...acceptAll(outcomeOf(due, events), events),
+      ...acceptAll(outcomeOf(due, events, now), events),
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
     };
   },
@@ -91,7 +91,7 @@ export const applyDue = operation({
 /** Whether a loop still applies. One that seems to be at it for longer was, before the clock stepped back. */
 const isAtIt = ({ until }: Applier, now: number): boolean => until > now && until <= now + APPLIER_MS;
 
-function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): AppliedOutcome {
+function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: number): AppliedOutcome {
   const outcome = {
     kind: 'applied' as const,
     promoted: 0,
@@ -103,7 +103,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[]): Applied
     expired: [] as AppliedOutcome['expired'],
     suspensionsTimedOut: [] as string[],
     others: othersAmong(due),
-    deliveries: due.flatMap(deliveriesOf),
+    deliveries: due.flatMap((entity) => deliveriesOf(entity, now)),
     setAside: [],
     nextDueAt: undefined,
   };

@@ -5,6 +5,7 @@
 import type { Event } from '../events.js';
 import type { EntityKind, EntityOf } from '../state.js';
 import type { View } from '../view.js';
+import { dueOfQuotaPolicy, owedOfQuotaPolicy } from '../quota/due.js';
 import { dueOfAdmission, owedOfAdmission } from '../metering/due.js';
 import { dueOfWorker } from '../worker/entity.js';
 import { dueOfExecution } from './due-execution.js';
@@ -21,7 +22,12 @@ export interface DueContext {
 type WhatIsDue<Kind extends EntityKind> = (entity: Readonly<EntityOf<Kind>>, context: DueContext) => readonly Event[];
 
 /** By kind: those that can have timers. */
-const DUE = { execution: dueOfExecution, admission: dueOfAdmission, worker: dueOfWorker } satisfies {
+const DUE = {
+  execution: dueOfExecution,
+  admission: dueOfAdmission,
+  worker: dueOfWorker,
+  quota_policy: dueOfQuotaPolicy,
+} satisfies {
   [Kind in EntityKind]?: WhatIsDue<Kind>;
 };
 
@@ -43,8 +49,10 @@ export interface Delivery {
 }
 
 /** What a due entity owes to other partitions, judged before what is due happens. */
-export function deliveriesOf({ kind, entity }: DueEntity): Delivery[] {
-  return kind === 'admission' ? owedOfAdmission(entity).map((text) => ({ kind, id: entity.admissionId, text })) : [];
+export function deliveriesOf({ kind, entity }: DueEntity, now: number): Delivery[] {
+  if (kind === 'admission') return owedOfAdmission(entity).map((text) => ({ kind, id: entity.admissionId, text }));
+  if (kind !== 'quota_policy') return [];
+  return owedOfQuotaPolicy(entity, now).map((text) => ({ kind, id: entity.quotaPolicyId, text }));
 }
 
 /** What happens to a due entity now. */

@@ -13,6 +13,7 @@ import { partitionOfExecution } from '../ids.js';
 import { replay, type EntryRule, type Rules } from './replay.js';
 import { transitionTime } from '../execute.js';
 import { MAX_CLOCK_LEAD_MS } from '../limits.js';
+import { quotaInvariants } from '../quota/invariants.js';
 import { meteringInvariants, meteringRules } from '../metering/invariants.js';
 import { readerInvariants } from '../reader/invariants.js';
 import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
@@ -141,6 +142,7 @@ export const INVARIANTS: readonly Invariant[] = [
     ...suspensionInvariants,
     ...stepInvariants,
     ...meteringInvariants,
+    ...quotaInvariants,
   ].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
     name,

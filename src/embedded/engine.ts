@@ -107,6 +107,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       onHead: (execution) => this.isReading || listener.onHead(execution),
       onTimer: (at) => this.isReading || listener.onTimer(at),
       onAppended: () => this.isReading || listener.onAppended(),
+      onRoom: (waiter, wanted) => this.isReading || listener.onRoom(waiter, wanted),
       onEnded: (executionId) => this.isReading || listener.onEnded(executionId),
       onFrames: (executionId) => this.isReading || listener.onFrames(executionId),
     };

@@ -26,7 +26,9 @@ import {
   type Offer,
   type Wanted,
 } from '../../model/schedule/queue.js';
+import { namesIn } from '../../model/quota/entity.js';
 import { meterSetOf } from '../../model/metering/meters.js';
+import { quotasByDefinition } from '../../model/quota/view.js';
 import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
@@ -106,6 +108,8 @@ export interface StoreListener {
   onTimer(at: number): void;
   /** The log has an entry more; told when it was asked for. */
   onAppended(): void;
+  /** There is room for a claimer of metered work that waits. */
+  onRoom(waiter: string, wanted: number): void;
   /** Told while it is asked for. */
   onEnded(executionId: string): void;
   /** The same of an execution whose streams have more, or of which an attempt ended. */
@@ -151,6 +155,7 @@ export class IndexedStore implements Store {
       quarantine: quarantineByDefinition(),
       metering: this.meteringView(),
       workers: workersByDefinition(this.partition),
+      quotas: quotasByDefinition(this.partition),
     };
   }
 
@@ -193,7 +198,15 @@ export class IndexedStore implements Store {
     this.reindex(execution);
   }
 
+  /** Tells the claimers that an event of a quota policy wakes; before it, for it forgets them. */
+  private wakeWaiters(event: Event): void {
+    if (event.type !== 'quota_released' && event.type !== 'quota_window_moved') return;
+    const { waiters } = this.partition.state.tables.quota_policy.get(event.quotaPolicyId) ?? {};
+    for (const name of namesIn(event.woken)) this.listener.onRoom(name, waiters?.[name]?.wanted ?? 1);
+  }
+
   private applyToOther(event: Event, effect: Effect): void {
+    if (effect.kind === 'quota_policy') this.wakeWaiters(event);
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
     const id = entity[effect.key] as string;

@@ -2,6 +2,7 @@
  * The model with its indexes as a backend, all in this process: commands are carried out in the turn in which they are
  * called. What keeps them, and when their callers are answered, is left to the backends that are made of it.
  */
+import { meterSetOf } from '../../model/metering/meters.js';
 import { EngineError } from '../../model/errors.js';
 import { execute, transitionTime } from '../../model/execute.js';
 import type { BackendLabel } from '../../model/handle.js';
@@ -38,7 +39,7 @@ import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';
 
 /** Of a store that is only looked at. */
-const SILENT: StoreListener = { onHead() {}, onTimer() {}, onAppended() {}, onEnded() {}, onFrames() {} };
+const SILENT: StoreListener = { onHead() {}, onTimer() {}, onAppended() {}, onRoom() {}, onEnded() {}, onFrames() {} };
 
 /** What a machine in memory is made of. */
 export interface MachineOptions {
@@ -89,13 +90,20 @@ export class Machine {
   private newStore(partition: string): IndexedStore {
     const store: IndexedStore = this.options.store(partition, this.settings.logMaxEntries, {
       onHead: (execution) => {
-        const { laneId, executionKind, requiredCapabilities } = execution;
+        const { laneId, executionKind, requiredCapabilities, meters } = execution;
         this.wakes.work(laneId, () => {
           // Once this one is taken, what is first behind it may never have been announced: only new heads are.
           const head = store.headOf(execution);
           if (head === undefined) return undefined;
-          return { kind: 'work', laneId, partition, executionKind, priority: head.priority, requiredCapabilities };
+          const work = { laneId, partition, executionKind, priority: head.priority, requiredCapabilities };
+          return meters.length === 0
+            ? { kind: 'work', ...work }
+            : { kind: 'metered', ...work, meters: meterSetOf(meters) };
         });
+      },
+      onRoom: (waiter, wanted) => {
+        const [laneId = '', holder = '', meters = '', workerInstanceId = ''] = waiter.split('\t');
+        this.wakes.all(laneId, { kind: 'room_for', laneId, partition: holder, meters, workerInstanceId, wanted });
       },
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
       onAppended: () => this.announcer.tellAppended(partition),

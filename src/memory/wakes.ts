@@ -23,6 +23,12 @@ export class Wakes {
     if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(wakeNow));
   }
 
+  /** Tells every listener of a lane: what is said is meant for one of them. */
+  all(laneId: string, wake: Wake): void {
+    const listeners = this.lanes.get(laneId);
+    if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(() => wake));
+  }
+
   timer(wake: Wake): void {
     if (!this.timers.isEmpty) queueMicrotask(() => this.timers.tell(() => wake));
   }

@@ -9,6 +9,7 @@ import {
   SPILLED,
   STAGED_SEPARATOR,
   STEP_FIELDS,
+  QUOTA_SUFFIXES,
   STREAM_SUFFIXES,
   SUFFIXES,
   TIMER_KINDS,
@@ -31,6 +32,7 @@ import type { StepRecord } from '../../model/step/facts.js';
 import { stepKeyOf } from '../../model/step/facts.js';
 import { stepOf } from '../valkey/steps.js';
 import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
+import { quotaSetsOf, type QuotaSets } from '../valkey/quotas.js';
 import { decodeTally } from '../valkey/tally.js';
 import { decodeWaits } from '../valkey/waits.js';
 import { admissionsOf, decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
@@ -138,6 +140,7 @@ class PartitionReader {
           .filter(({ expiresAt }) => expiresAt > this.now)
           .sort((a, b) => compareBytes(a.name, b.name)),
         signing_key: [],
+        quota_policy: [],
         admission: sortedById('admission', this.admissions),
         worker: [],
         reader: sortedById('reader', [...this.readers.values()]),
@@ -313,8 +316,31 @@ class PartitionReader {
       if ((await this.client.exists(key.slice(0, -SUFFIXES.details.length))) === 0) this.strays.push(key);
       return;
     }
+    if (kind === 'quota_policy' && (await this.isBesideQuota(key, id))) return;
     const entity = decode(id, await this.recordAt(key));
-    if (entity !== undefined) this.others.get(kind)?.push(entity);
+    const beside = kind === 'quota_policy' ? await this.quotaSetsAt(key) : {};
+    if (entity !== undefined) this.others.get(kind)?.push({ ...entity, ...beside });
+  }
+
+  /** Whether a key is one of those beside the record of a quota policy. */
+  private async isBesideQuota(key: string, id: string): Promise<boolean> {
+    const suffix = Object.values(QUOTA_SUFFIXES).find((each) => id.endsWith(each));
+    if (suffix === undefined) return false;
+    if ((await this.client.exists(key.slice(0, -suffix.length))) === 0) this.strays.push(key);
+    return true;
+  }
+
+  private async quotaSetsAt(key: string): Promise<QuotaSets> {
+    const { client } = this;
+    const [holders, checks, window, waiters] = await Promise.all([
+      client.hgetall(key + QUOTA_SUFFIXES.slots),
+      client.zrange(key + QUOTA_SUFFIXES.checks, 0, -1, 'WITHSCORES'),
+      client.zrange(key + QUOTA_SUFFIXES.window, 0, -1, 'WITHSCORES'),
+      client.hgetall(key + QUOTA_SUFFIXES.waiters),
+    ]);
+    const times = new Map(scoredPairs(checks));
+    this.strays.push(...difference(Object.keys(holders), [...times.keys()]).map((id) => `slot ${id}`));
+    return quotaSetsOf(holders, times, scoredPairs(window), waiters);
   }
 
   /** The id of an entity, as the model knows it: a stream is named after its execution. */

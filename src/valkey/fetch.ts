@@ -3,6 +3,7 @@ import type { ExecutionView } from '../../model/execution/view.js';
 import type { MeteringView } from '../../model/metering/view.js';
 import type { QuarantineView } from '../../model/partition/quarantine.js';
 import type { LogView } from '../../model/partition/view.js';
+import type { QuotaView } from '../../model/quota/view.js';
 import type { ScheduleView } from '../../model/schedule/view.js';
 import type { SigningView } from '../../model/signing/view.js';
 import type { StepView } from '../../model/step/view.js';
@@ -29,6 +30,7 @@ export function viewOf(parts: {
   quarantine?: QuarantineView;
   metering?: Partial<MeteringView>;
   workers?: Partial<WorkerView>;
+  quotas?: QuotaView;
 }): View {
   return parts as View;
 }

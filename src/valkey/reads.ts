@@ -15,6 +15,7 @@ import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { listExecutionSummaries } from './listed.js';
 import { recordedSteps } from './steps.js';
 import { streamFrames, streamSummary } from './streams.js';
+import { policyAnswered } from './quotas.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
@@ -174,6 +175,11 @@ export const FETCHES: Fetches = {
       const heads = Array.from({ length: texts.length / 3 }, (_, i) => headOf(texts.slice(3 * i, 3 * i + 3)));
       return viewOf({ schedule: { heads: (laneId) => heads.filter((head) => head.laneId === laneId) } });
     },
+  },
+  readQuotaPolicyLimits: {
+    request: ({ quotaPolicyId }) => ['read_quota_policy_limits', quotaPolicyId],
+    view: (reply, { quotaPolicyId }) =>
+      viewOf({ quotas: { policy: () => (reply === null ? undefined : policyAnswered(quotaPolicyId, reply)) } }),
   },
   listMeteredHeads: {
     request: ({ laneId, cursor, limit }) => ['list_metered_heads', laneId, cursor ?? '', String(limit)],

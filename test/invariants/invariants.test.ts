@@ -5,6 +5,7 @@ import { SITUATIONS } from '../../model/execution/situation.js';
 import { INVARIANTS, violations } from '../../model/specification/invariants.js';
 import type { Waitpoint } from '../../model/suspension/facts.js';
 import { streamIdOf, type Stream } from '../../model/stream/facts.js';
+import type { QuotaPolicy } from '../../model/quota/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
@@ -316,6 +317,19 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'an admission is good for one claim, of metered work, and for none once it was voided': (it) =>
     append(it, { ...claimOf(it, 'initial'), executionId: inSituation(it, 'ready').executionId, admitted: true }),
 
+  'there are no more slots than the cap allows': (it) =>
+    Object.assign(quotaOf(it).slots ?? {}, { other: { holder: '{fp:0}', checkAt: it.now + 9_999 } }),
+  'at every admission fewer than the rate were admitted in the window before': (it) =>
+    append(it, { ...lastOf(it, 'quota_admitted'), admissions: ['other'], at: it.now }),
+  'a slot is of an admission that was granted and not given back': (it) =>
+    (lastOf(it, 'quota_admitted').admissions = ['other']),
+  'every slot is asked in time whether it is in use, so none outlives its holder': (it) =>
+    Object.assign(quotaOf(it).slots ?? {}, { other: { holder: '{fp:0}', checkAt: Number.NaN } }),
+  'what is in the window was granted in it': (it) => (quotaOf(it).lastUsedAt = 0),
+  'a claimer that waits wants something, until a time': (it) => {
+    for (const waiter of Object.values(quotaOf(it).waiters ?? {})) Object.assign(waiter, { wanted: 0 });
+  },
+
   'a grant says for whom it is': (it) => (inSituation(it, 'ready', 'granted').grantId = undefined),
   'only work that waits for a worker, or was lost, is granted, and not while it is held': (it) =>
     (inSituation(it, 'running').grantExpiresAt = it.now),
@@ -350,6 +364,8 @@ const waitsOf = (it: Broken, laneId: string) => {
   if (waitpoint === undefined || signal === undefined) throw new Error(`Nothing came on ${laneId}.`);
   return { waiting, suspension, waitpoint, signal };
 };
+
+const quotaOf = (it: Broken): QuotaPolicy => [...it.state.tables.quota_policy.values()][0] as QuotaPolicy;
 
 const claimOf = (it: Broken, attemptType: 'initial' | 'reclaim'): EventNamed<'execution_claimed'> => ({
   ...lastOf(it, 'execution_claimed'),

@@ -25,6 +25,8 @@ interface Fence {
   readonly attemptId: string;
 }
 
+const METER_SET = meterSetOf(metersOf({ quotaPolicyIds: ['00000000-0000-4000-8000-0000000000ff'] }));
+
 /** A machine with short calls for the commands of a story. */
 export class Story {
   readonly machine = new SpecMachine({ retentionMs: DEFAULTS.retentionMs });
@@ -196,6 +198,12 @@ export function everySituation(): Story {
   made('metered', { policy: metered });
   story.claim('metered', false, meterSetOf(metersOf(metered)));
   story.run({ name: 'voidAdmission', args: { partition: PARTITION, admissionId: story.uuid() } });
+  const quotaPolicyId = story.uuid();
+  const limits = { windowSeconds: 60, maxRequestsPerWindow: 1, maxConcurrent: 1 };
+  story.run({ name: 'createQuotaPolicy', args: { quotaPolicyId, limits } });
+  const asked = { quotaPolicyId, partition: PARTITION, laneId: 'metered', workerInstanceId: 'one', meters: METER_SET };
+  story.run({ name: 'checkAdmission', args: { ...asked, admissionIds: [story.uuid()] } });
+  story.run({ name: 'checkAdmission', args: { ...asked, admissionIds: [story.uuid()] } });
   made('ahead');
   story.claim('ahead', true);
   const granted = made('granted');

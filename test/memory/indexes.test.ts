@@ -175,6 +175,7 @@ describe('the indexes of a partition in memory', () => {
           onHead() {},
           onTimer() {},
           onAppended() {},
+          onRoom() {},
           onEnded() {},
           onFrames() {},
         });

@@ -154,6 +154,7 @@ const CANDIDATES: readonly unknown[] = [
   Date.UTC(2030, 1),
   ['b', 'a', 'b'],
   ['gpu'],
+  { maxConcurrent: 5 },
   ['0190b0f0-1234-7abc-8def-0123456789ab'],
   [],
   { 'b.b': '2', 'a.a': '1' },

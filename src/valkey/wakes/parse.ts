@@ -4,9 +4,10 @@
  * it has the exact form and speaks of a partition that this deployment has; everything else is dropped. What a stranger
  * can cause is a claim or a look that finds nothing.
  */
-import { CHANNELS } from '../../../lua/layout.js';
+import { ADMIT, CHANNELS } from '../../../lua/layout.js';
 import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } from '../../../model/families.js';
 import { executionIdIn, isPartitionKey } from '../../../model/ids.js';
+import { isMeterSet } from '../../../model/metering/meters.js';
 import { isShortId } from '../../../model/short-id.js';
 import type { Announcement } from '../../backend.js';
 import type { Heard } from '../../wake-listeners.js';
@@ -35,23 +36,35 @@ export function parseWake({ prefix, counts }: ParsedChannel, channel: string, me
   if (!isPartitionOfAnyFamily(partition) || !hasPartition(counts, partition)) return undefined;
   if (name === CHANNELS.appended || name === CHANNELS.ended)
     return others.length > 0 ? undefined : announced(name, partition, second);
+  if (second === ADMIT) return roomIn(name, partition, others);
   // A time, or a priority.
   if (!WHOLE.test(second) || !Number.isSafeInteger(Number(second))) return undefined;
   if (name === CHANNELS.timers) {
     return others.length > 0 ? undefined : { kind: 'timer', partition, at: Number(second) };
   }
-  if (!name.startsWith(CHANNELS.work) || others.length !== 2 || familyOf(partition) !== 'flow') return undefined;
-  const [needs, executionKind] = others as [string, string];
+  if (!name.startsWith(CHANNELS.work) || others.length < 2 || familyOf(partition) !== 'flow') return undefined;
+  const [needs, executionKind] = [others[0] as string, others.at(-1) as string];
   const requiredCapabilities = needs === '' ? [] : needs.split(',');
   if (executionKind === '' || !requiredCapabilities.every((token) => TOKEN.test(token))) return undefined;
-  return {
-    kind: 'work',
+  const work = {
     laneId: name.slice(CHANNELS.work.length),
     partition,
     executionKind,
     priority: Number(second),
     requiredCapabilities,
   };
+  if (others.length === 2) return { kind: 'work', ...work };
+  const [, meters = ''] = others;
+  return others.length === 3 && isMeterSet(meters) ? { kind: 'metered', ...work, meters } : undefined;
+}
+
+/** Room for a claimer that a quota policy refused. */
+function roomIn(name: string, partition: string, said: readonly string[]): Heard | undefined {
+  const [meters = '', workerInstanceId = '', wanted = ''] = said;
+  if (!name.startsWith(CHANNELS.work) || said.length !== 3 || familyOf(partition) !== 'flow') return undefined;
+  if (!isMeterSet(meters) || workerInstanceId === '' || !WHOLE.test(wanted)) return undefined;
+  const laneId = name.slice(CHANNELS.work.length);
+  return { kind: 'room_for', laneId, partition, meters, workerInstanceId, wanted: Number(wanted) };
 }
 
 function framesOf(partition: string, member: string, counts: FamilyCounts): Heard | undefined {

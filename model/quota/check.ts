@@ -1,0 +1,128 @@
+/**
+ * checkAdmission: admits as many of these admissions as fit, in their order, and takes a slot for each. An admission that
+ * has a slot keeps it. A claimer that is refused, and says that it waits, is remembered: the next room that there is wakes
+ * as many as fit. Spec 09 section 5.2, ruling 19.
+ *
+ * The limits are those of the policy; a policy for a key is made by the first call that brings them.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { acceptAll, operation, reject } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { partitionOfId } from '../families.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { admissionIds } from '../metering/fields.js';
+import { meterSet } from '../metering/meters.js';
+import { shortIdOf } from '../short-id.js';
+import type { ReadonlyQuotaPolicy } from './facts.js';
+import { keyedLimits, limitsOf, quotaPolicyId } from './fields.js';
+import { inWindow, rateRetryMs, roomOf, slotsOf, waitersOf } from './room.js';
+
+const args = z.object({
+  quotaPolicyId,
+  /** Ids that the caller minted: the lease ids of the claims to come. */
+  admissionIds,
+  /** Where they will be used. */
+  partition: field.partitionKey,
+  /** Limits by which the policy is made if there is none. */
+  limits: keyedLimits.optional(),
+  /** The claimer waits when none fits: it is told at once when there is room again. */
+  laneId: field.laneId.optional(),
+  workerInstanceId: field.workerInstanceId.optional(),
+  meters: meterSet.optional(),
+  waiterTtlMs: field.integer(1, LIMITS.maxWaiterTtlMs).default(DEFAULTS.waiterTtlMs),
+  jitter: field.unitFactor.optional(),
+});
+type CheckArgs = z.output<typeof args>;
+
+/** The claimer that waits, as policies remember it; nothing when it does not say all of what it is. */
+function waiterOf({ laneId, partition, meters, workerInstanceId }: CheckArgs): string | undefined {
+  if (laneId === undefined || meters === undefined || workerInstanceId === undefined) return undefined;
+  return `${laneId}\t${partition}\t${meters}\t${workerInstanceId}`;
+}
+
+export const checkAdmission = operation({
+  name: 'checkAdmission',
+  family: 'quota',
+  args,
+  outcome: z.discriminatedUnion('kind', [
+    /** The first of the admissions have slots: so many. */
+    z.object({ kind: z.literal('admitted'), count: field.count }),
+    /** The rate is used up; after this time there is room again, ms. */
+    z.object({ kind: z.literal('rate_exceeded'), retryAfterMs: field.durationMs }),
+    /** Every slot is taken. */
+    z.object({ kind: z.literal('concurrency_exceeded') }),
+  ]),
+  rejects: ['quota_policy_not_found'],
+  partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
+  keys: (args) => [['record', 'quota_policy', args.quotaPolicyId], ['timers']],
+  wire: {
+    shared: [],
+    each: [
+      'quotaPolicyId',
+      'admissionIds',
+      'partition',
+      'limits',
+      'laneId',
+      'workerInstanceId',
+      'meters',
+      'waiterTtlMs',
+      'jitter',
+    ],
+  },
+  memory: 'adds',
+  edge: { jitter: 'unit' },
+  decide(view, args, { now }) {
+    const { quotaPolicyId, limits, partition } = args;
+    const known = view.quotas.policy(quotaPolicyId);
+    if (known === undefined && limits === undefined) return reject('quota_policy_not_found', { quotaPolicyId });
+    const made = limits === undefined ? undefined : limitsOf(limits, true);
+    const policy = known ?? ({ ...made, createdAt: now, lastUsedAt: now } as ReadonlyQuotaPolicy);
+    const events: Event[] =
+      known !== undefined || made === undefined
+        ? []
+        : [{ type: 'quota_policy_created', quotaPolicyId, at: now, ...made }];
+    const ids = args.admissionIds.map((id) => shortIdOf(id));
+    const { count, fresh, limit } = admissible(policy, ids, now);
+    if (fresh.length > 0) {
+      events.push({ type: 'quota_admitted', quotaPolicyId, at: now, holder: partition, admissions: fresh });
+    }
+    if (count > 0) return acceptAll({ kind: 'admitted', count }, events);
+    const waiter = waiterOf(args);
+    if (waiter !== undefined && mayWait(policy, waiter, now)) {
+      const expiresAt = now + args.waiterTtlMs;
+      events.push({ type: 'quota_refused', quotaPolicyId, at: now, wanted: ids.length, expiresAt, waiter });
+    }
+    if (limit === 'cap') return acceptAll({ kind: 'concurrency_exceeded' }, events);
+    const jitterMs = Math.floor(policy.jitterMs * (args.jitter ?? 0));
+    return acceptAll({ kind: 'rate_exceeded', retryAfterMs: rateRetryMs(policy, now) + jitterMs }, events);
+  },
+});
+
+/** How many of the first admissions have slots or fit, those that need one, and what keeps the next one out. */
+function admissible(
+  policy: ReadonlyQuotaPolicy,
+  ids: readonly string[],
+  now: number,
+): { readonly count: number; readonly fresh: readonly string[]; readonly limit: 'rate' | 'cap' | undefined } {
+  const slots = slotsOf(policy);
+  const { rate, cap } = roomOf(policy, now);
+  // An admission that counts already does not count against itself.
+  const counted = new Set(inWindow(policy, now).map(([id]) => id));
+  const fresh: string[] = [];
+  let added = 0;
+  for (const [count, id] of ids.entries()) {
+    if (slots[id] !== undefined) continue;
+    if (!counted.has(id) && policy.maxRequests > 0 && added >= rate) return { count, fresh, limit: 'rate' };
+    if (fresh.length >= cap) return { count, fresh, limit: 'cap' };
+    if (!counted.has(id)) added += 1;
+    fresh.push(id);
+  }
+  return { count: ids.length, fresh, limit: undefined };
+}
+
+/** A policy remembers a bounded number of claimers; those beyond it come again by themselves. */
+function mayWait(policy: ReadonlyQuotaPolicy, waiter: string, now: number): boolean {
+  const live = Object.entries(waitersOf(policy)).filter(([name, { expiresAt }]) => name !== waiter && expiresAt > now);
+  return live.length < LIMITS.maxQuotaWaiters;
+}

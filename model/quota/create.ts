@@ -1,0 +1,36 @@
+/** createQuotaPolicy: limits on how many admissions there are at once, and in any window of time. Spec 09 section 5.1. */
+import { z } from 'zod';
+import { accept, operation } from '../core/operation.js';
+import { partitionOfId } from '../families.js';
+import type { QuotaLimits, ReadonlyQuotaPolicy } from './facts.js';
+import { limitsOf, namedLimits, quotaPolicyId } from './fields.js';
+
+/** Whether a policy has other limits. */
+const differs = (policy: ReadonlyQuotaPolicy, wanted: QuotaLimits): boolean =>
+  (Object.keys(wanted) as (keyof QuotaLimits)[]).some((name) => policy[name] !== wanted[name]);
+
+export const createQuotaPolicy = operation({
+  name: 'createQuotaPolicy',
+  family: 'quota',
+  args: z.object({ quotaPolicyId, limits: namedLimits }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('created') }),
+    /** There is a policy of this id: it stays as it is. */
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_exists', 'definition_differs']) }),
+  ]),
+  rejects: [],
+  partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
+  keys: (args) => [['record', 'quota_policy', args.quotaPolicyId], ['timers']],
+  wire: { shared: [], each: ['quotaPolicyId', 'limits'] },
+  memory: 'adds',
+  decide(view, args, { now }) {
+    const wanted = limitsOf(args.limits, false);
+    const known = view.quotas.policy(args.quotaPolicyId);
+    if (known !== undefined) {
+      const reason = differs(known, wanted) ? 'definition_differs' : 'already_exists';
+      return accept({ kind: 'already_satisfied', reason });
+    }
+    const event = { type: 'quota_policy_created', quotaPolicyId: args.quotaPolicyId, at: now, ...wanted } as const;
+    return accept({ kind: 'created' }, event);
+  },
+});

@@ -1,0 +1,82 @@
+/** How much room a quota policy has, which claimers it wakes, and when something is due for it. */
+import { compareBytes } from '../ids.js';
+import { IDLE_QUOTA_MS } from '../limits.js';
+import type { QuotaPolicy, ReadonlyQuotaPolicy, Slot, Waiter } from './facts.js';
+
+export const slotsOf = ({ slots }: ReadonlyQuotaPolicy): Record<string, Slot> => slots ?? {};
+export const windowOf = ({ window }: ReadonlyQuotaPolicy): Record<string, number> => window ?? {};
+export const waitersOf = ({ waiters }: ReadonlyQuotaPolicy): Record<string, Waiter> => waiters ?? {};
+
+const sizeOf = (record: object): number => Object.keys(record).length;
+
+/** Admissions that are in the window now. */
+export const inWindow = (policy: ReadonlyQuotaPolicy, now: number): [string, number][] =>
+  Object.entries(windowOf(policy)).filter(([, at]) => at > now - policy.windowMs);
+
+/** How many more admissions fit: by the rate, and by the cap. */
+export function roomOf(policy: ReadonlyQuotaPolicy, now: number): { readonly rate: number; readonly cap: number } {
+  const { maxRequests, concurrencyCap } = policy;
+  return {
+    rate: maxRequests === 0 ? Infinity : maxRequests - inWindow(policy, now).length,
+    cap: concurrencyCap === 0 ? Infinity : concurrencyCap - sizeOf(slotsOf(policy)),
+  };
+}
+
+/** When the rate has room again, ms from now; 0 when it has. */
+export function rateRetryMs(policy: ReadonlyQuotaPolicy, now: number): number {
+  const times = inWindow(policy, now).map(([, at]) => at);
+  return times.length === 0 ? 0 : Math.max(0, Math.min(...times) + policy.windowMs - now);
+}
+
+/** Takes what left the window out of it. */
+export function trim(policy: QuotaPolicy, now: number): void {
+  policy.window = Object.fromEntries(inWindow(policy, now));
+}
+
+const inTurn = ([a, { since: x }]: [string, Waiter], [b, { since: y }]: [string, Waiter]): number =>
+  x - y || compareBytes(a, b);
+
+/** Waiting claimers that fit now, those that wait longest first: as many as there is room for, and no more. */
+export function fitting(policy: ReadonlyQuotaPolicy, now: number): string[] {
+  const { rate, cap } = roomOf(policy, now);
+  let room = Math.min(rate, cap);
+  const woken: string[] = [];
+  for (const [name, { wanted, expiresAt }] of Object.entries(waitersOf(policy)).sort(inTurn)) {
+    if (room <= 0) break;
+    if (expiresAt <= now) continue;
+    woken.push(name);
+    room -= wanted;
+  }
+  return woken;
+}
+
+/** Those that were woken, and those that wait no longer, are forgotten. */
+export function forgetWaiters(policy: QuotaPolicy, woken: readonly string[], now: number): void {
+  policy.waiters = Object.fromEntries(
+    Object.entries(waitersOf(policy)).filter(([name, { expiresAt }]) => expiresAt > now && !woken.includes(name)),
+  );
+}
+
+/** When the window has room for claimers that wait, where it is full. */
+export function windowMovesAt(policy: ReadonlyQuotaPolicy): number | undefined {
+  const window = Object.values(windowOf(policy));
+  if (policy.maxRequests === 0 || window.length < policy.maxRequests || sizeOf(waitersOf(policy)) === 0)
+    return undefined;
+  return Math.min(...window) + policy.windowMs;
+}
+
+/** When a policy that was made for a key is forgotten, if nothing uses it. */
+export function forgottenAt(policy: ReadonlyQuotaPolicy): number | undefined {
+  if (!policy.keyed || sizeOf(slotsOf(policy)) > 0) return undefined;
+  return policy.lastUsedAt + policy.windowMs + IDLE_QUOTA_MS;
+}
+
+/** When something is due for a policy: a slot is asked, the window moves, it is forgotten. */
+export function quotaTimerAt(policy: ReadonlyQuotaPolicy): number | undefined {
+  const times = [
+    ...Object.values(slotsOf(policy)).map(({ checkAt }) => checkAt),
+    windowMovesAt(policy),
+    forgottenAt(policy),
+  ].filter((at) => at !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
