@@ -222,6 +222,11 @@ export const BOUNDARY_ERRORS = {
     'Leave the named member out: this version does not act on it, and what it does not act on it does not take.',
   ),
   payload_too_large: entry('validation', false, 'Send less: keep what is large elsewhere, and send where it is.'),
+  step_misused: entry(
+    'validation',
+    false,
+    'Give steps that run at the same time names of their own (`step(`pay ${order}`, ...)`), and call steps, sleeps and waits in the handler itself, not inside the function of a step.',
+  ),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
   invalid_capabilities: entry(
     'validation',

@@ -19,6 +19,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^would replay 3 \{ bank_down: 3 \}\nreplayed 3 failed 0 true\n\[ 1, 2, 3 \]$/,
     /^0 indexes mended$/,
   ],
+  steps: [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
   waiting: [/^reminded Ann twice 2$/],
 };
 

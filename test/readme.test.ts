@@ -16,6 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'README.md': [
     /^Hello, World!$/,
+    /^\{ card: 'visa', paid: true \}$/,
     /^Hello, World!$/,
     /^o1 paid as \S+, owner 1$/,
     /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,

@@ -16,7 +16,7 @@ export type { AttemptFrame, BytesFrame, JsonFrame, RunFrame, SummaryFrame, TextF
 export type { RunStreamOptions } from './run-reading.js';
 export type { RunStream } from './run-stream.js';
 export type { RunSummary, RunSummaryOptions } from './run-summary.js';
-export type { OperatorOptions, RunOperating } from './operating.js';
+export type { OperatorOptions, RunOperating, RunReplayOptions } from './operating.js';
 export type { RunStateProblem } from '../shared/errors.js';
 export type { WorkerOptions } from './worker-options.js';
 export { durationMs, type Duration, type DurationUnit } from '../shared/duration.js';

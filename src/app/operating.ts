@@ -19,6 +19,14 @@ export interface OperatorOptions {
   readonly requestedBy?: string | undefined;
 }
 
+export interface RunReplayOptions extends OperatorOptions {
+  /**
+   * Whether the handler finds the steps that earlier runs passed, and does not run them again: `keep`, the default. After
+   * `discard` all of it is run.
+   */
+  readonly steps?: 'keep' | 'discard' | undefined;
+}
+
 /** What can be done to a run besides waiting for it and cancelling it. */
 export interface RunOperating {
   /**
@@ -37,10 +45,11 @@ export interface RunOperating {
   /**
    * Runs it again, under the same id, with the input that it had: ten times at most. Its result or failure is forgotten,
    * and it has all its tries again; a deadline that is over is dropped. `result()` waits for the new end.
+   * Steps that it passed are kept, unless `steps: 'discard'`.
    * @returns how often it was replayed, this time included
    * @throws RunStateError `not_ended` or `replayed_too_often`; RunNotFoundError
    */
-  replay(options?: OperatorOptions): Promise<number>;
+  replay(options?: RunReplayOptions): Promise<number>;
   /** Adds tags; those of the same key are replaced, also after its end. @throws RunNotFoundError, InvalidDefinitionError */
   setTags(tags: Readonly<Record<string, string>>): Promise<void>;
 }
@@ -85,14 +94,15 @@ export class Operating implements RunOperating {
     );
   }
 
-  async replay(options: OperatorOptions = {}): Promise<number> {
+  async replay({ steps = 'keep', ...options }: RunReplayOptions = {}): Promise<number> {
     const asked = askedBy('replay', options);
+    if (steps !== 'keep' && steps !== 'discard') throw refuse('replay', 'steps', '"keep" or "discard"', steps);
     const info = await this.ask((backend, executionId) => backend.readExecutionInfo({ executionId }));
     if (info === undefined) throw new RunNotFoundError(this.runId);
     // A call that is made again after a lost answer replays once.
     const expectedReplayCount = info.replayCount;
     const { replayCount } = await this.ask((backend, executionId) =>
-      backend.replayExecution({ executionId, expectedReplayCount, ...asked }),
+      backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
     );
     return replayCount;
   }

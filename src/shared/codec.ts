@@ -21,8 +21,25 @@ const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
  * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function) or too large
  */
 export function encode(value: unknown): Encoded {
+  return encodeWithin(value, 'payload', (bytes) => {
+    throw new EngineError(
+      'invalid_input',
+      `payload: ${bytes} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`,
+    );
+  });
+}
+
+/**
+ * `encode` in the words of the caller.
+ *
+ * @param what is written, as a message begins
+ * @param tooLarge throws for so many bytes
+ */
+export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: number) => never): Encoded {
   if (value === undefined) return NOTHING;
-  if (value instanceof Uint8Array) return { bytes: withinLimit(value), encoding: BYTES_ENCODING };
+  const within = (bytes: Uint8Array): Uint8Array =>
+    bytes.byteLength <= LIMITS.maxPayloadBytes ? bytes : tooLarge(bytes.byteLength);
+  if (value instanceof Uint8Array) return { bytes: within(value), encoding: BYTES_ENCODING };
   let json: string | undefined;
   try {
     json = JSON.stringify(value);
@@ -30,20 +47,12 @@ export function encode(value: unknown): Encoded {
     // Not the fault itself, as the cause: it can quote the value.
     throw new EngineError(
       'invalid_input',
-      'payload: the value cannot be written as JSON (a cycle, a bigint, a toJSON).',
+      `${what}: the value cannot be written as JSON (a cycle, a bigint, a toJSON).`,
     );
   }
   if (json === undefined)
-    throw new EngineError('invalid_input', `payload: a ${typeof value} cannot be written as JSON.`);
-  return { bytes: withinLimit(utf8.encode(json)), encoding: JSON_ENCODING };
-}
-
-function withinLimit(bytes: Uint8Array): Uint8Array {
-  if (bytes.byteLength <= LIMITS.maxPayloadBytes) return bytes;
-  throw new EngineError(
-    'invalid_input',
-    `payload: ${bytes.byteLength} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`,
-  );
+    throw new EngineError('invalid_input', `${what}: a ${typeof value} cannot be written as JSON.`);
+  return { bytes: within(utf8.encode(json)), encoding: JSON_ENCODING };
 }
 
 /**

@@ -8,6 +8,7 @@ import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { guardSignal } from './guarded-signal.js';
 import type { Ending, Fence } from './handler.js';
 import type { HeldLease } from './lease-keeper.js';
+import type { Checkpoints } from './checkpoints/checkpoints.js';
 import type { Progress } from './progress.js';
 import type { FrameWriter } from './streaming/frame-writer.js';
 import { abortCodeOf } from './refusal.js';
@@ -35,6 +36,8 @@ export class Attempt implements HeldLease {
   progress: Progress | undefined;
   /** What it says; there once its handler has asked for its stream. */
   frames: FrameWriter | undefined;
+  /** What its handler passes once; there once the handler has asked for it. */
+  checkpoints: Checkpoints | undefined;
   /** Its ending is on its way to the engine. */
   reported = false;
   /** The engine said that the work is not this worker's any more: there is nothing left to report. */

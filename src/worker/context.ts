@@ -7,6 +7,7 @@ import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
 import type { TaskContext } from './handler.js';
+import { stepOf } from './steps/step.js';
 import { waitingOf, type WaitingContext } from './waits/context.js';
 import { streamOf } from './streaming/index.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
@@ -50,6 +51,9 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     },
     get log() {
       return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
+    },
+    get step() {
+      return stepOf(attempt, dependencies);
     },
     get sleep() {
       return waiting().sleep;

@@ -6,11 +6,12 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema } from '../shared/schema.js';
 import type { Travelled } from '../shared/travel.js';
-import { brandOf } from '../util/brand.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
-import { delayUntilOf, OUTCOME, type Delay, type DelayUntil } from './outcome.js';
 import type { TaskStream } from './streaming/task-stream.js';
+import { delayUntilOf, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
+import { outcomeBrandOf } from './steps/failure.js';
+import type { Step } from './steps/step.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
 import { Suspension, type SuspensionRequest } from './waits/suspension.js';
@@ -45,6 +46,8 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends
   readonly progress: (percent: number, message?: string) => Promise<void>;
   /** What the run says while it runs: text, JSON, bytes, and a rolling summary. Readers: `run.stream()`. */
   readonly stream: TaskStream;
+  /** Runs a part of the handler once, however often the handler is run: see docs/steps.md. */
+  readonly step: Step;
   readonly log: Logger;
   readonly fence: Fence;
   /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */
@@ -102,6 +105,8 @@ export interface Runner {
   readonly claimed: ClaimedExecution;
   /** Why the handler was told to stop, if it was. */
   readonly abortCode: string | undefined;
+  /** What its handler passes once, if it asked for it. */
+  readonly checkpoints: { close(): Promise<void> } | undefined;
   /** Settles as the handler's value does, or with its suspension. */
   settles(value: unknown): Promise<unknown>;
 }
@@ -131,10 +136,12 @@ export async function runHandler(
   try {
     value = await attempt.settles(call(() => task.handler(contextWith(input))));
   } catch (error) {
+    if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
     return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
   }
   if (value instanceof Suspension)
     return attempt.abortCode === undefined ? { kind: 'suspend', request: value.request } : { kind: 'lost' };
+  if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
   return delayed(value) ?? resultOf(task, value);
 }
 
@@ -167,7 +174,7 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
 function failureOf(error: unknown): Ending {
   const delay = delayed(error);
   if (delay !== undefined) return delay;
-  const brand = brandOf(error);
+  const brand = outcomeBrandOf(error);
   const permanently = brand === OUTCOME.non_retryable;
   const branded = permanently || brand === OUTCOME.retryable;
   return {
@@ -179,9 +186,6 @@ function failureOf(error: unknown): Ending {
     error,
   };
 }
-
-/** When an error says to try again. Those of a copy of the package that is older than the option say it in milliseconds. */
-const retryAfterOf = (error: unknown): unknown => propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
 
 /** Whole milliseconds within the engine's bounds, of a number or a duration; nothing of what is neither. */
 function wholeMs(wanted: unknown): number | undefined {

@@ -19,5 +19,9 @@ export {
   type TaskStream,
 } from './streaming/task-stream.js';
 export type { Fence, Handler, TaskContext } from './handler.js';
+export { StepError } from './steps/failure.js';
+export type { StepOptions, StepRetryOptions } from './steps/options.js';
+export type { Step } from './steps/step.js';
+export type { StepContext } from './steps/tries.js';
 export type { WorkerSettings } from './options.js';
 export type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.js';

@@ -41,6 +41,10 @@ export class RetryableError extends Error {
   }
 }
 
+/** When an error says to try again. Those of a copy of the package that is older than the option say it in milliseconds. */
+export const retryAfterOf = (error: unknown): unknown =>
+  propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
+
 /** A failure that no other try can mend: the execution ends failed whatever its policy says. */
 export class NonRetryableError extends Error {
   static {

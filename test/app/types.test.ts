@@ -43,6 +43,21 @@ it('types flow from schemas, or from the handler', async () => {
   >();
 });
 
+it('a step gives what arrives of its value, or what its schema makes of it', async () => {
+  await using a = memoryApp();
+  a.task('steps', async ({ step }) => {
+    expectTypeOf(await step('date', () => new Date())).toEqualTypeOf<string>();
+    expectTypeOf(await step('nothing', () => undefined)).toEqualTypeOf<undefined>();
+    expectTypeOf(await step('async', async ({ attempt }) => ({ attempt }))).toEqualTypeOf<{ attempt: number }>();
+    expectTypeOf(await step('bytes', () => new Uint8Array(1))).toEqualTypeOf<Uint8Array>();
+    expectTypeOf(
+      await step('schema', () => new Date(), { schema: z.coerce.date(), timeout: '1s' }),
+    ).toEqualTypeOf<Date>();
+    // @ts-expect-error -- a bigint does not travel
+    await step('bigint', () => 1n);
+  });
+});
+
 it('what travels as JSON has the types that JSON leaves of it', async () => {
   interface Order {
     readonly id: string;
@@ -197,6 +212,8 @@ it('every option may be undefined as well as absent, for users of exactOptionalP
     'testing/engine',
     'worker/options',
     'worker/outcome',
+    'worker/steps/options',
+    'app/operating',
     'memory/backend',
     'valkey/options',
     'valkey/connection/address',

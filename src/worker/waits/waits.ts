@@ -13,6 +13,7 @@ import { withRetries } from '../../engine/retry.js';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
+import { refuseInside } from '../checkpoints/inside.js';
 import type { WaitId, WaitKey } from './keys.js';
 import { KnownWaits } from './known.js';
 import { whenAwaited } from './lazy-promise.js';
@@ -71,6 +72,7 @@ export class Waits {
 
   /** The next use of a name, counted in the order of the calls. */
   private next(name: string): WaitId {
+    refuseInside(this.attempt, `A wait ("${name}")`);
     const use = this.uses.get(name) ?? 0;
     this.uses.set(name, use + 1);
     return { name, use };
@@ -127,6 +129,11 @@ export class Waits {
   /** Lets the wait go that was over first; when none is over, the run ends here. */
   private decide(): void {
     if (!this.attempt.isLive || this.blocked.size === 0) return;
+    const { checkpoints } = this.attempt;
+    if (checkpoints?.isBusy) {
+      void checkpoints.settled().then(() => this.decideSoon());
+      return;
+    }
     const first = this.firstOver();
     if (first !== undefined) {
       this.blocked.delete(first);

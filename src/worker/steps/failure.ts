@@ -1,0 +1,101 @@
+/** Failures of steps: as data, and as the errors that handlers get. */
+import { LIMITS } from '../../../model/limits.js';
+import { brand, brandOf } from '../../util/brand.js';
+import { reasonOf } from '../../util/failure-text.js';
+import { boundText } from '../../util/text.js';
+import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
+import { NonRetryableError, OUTCOME, retryAfterOf } from '../outcome.js';
+import { categoryOf } from '../text.js';
+
+const STEP_ERROR = 'step_error';
+const MAX_NAME_BYTES = 128;
+
+/** What is stored of an error. */
+export interface FailureData {
+  readonly name: string;
+  readonly message: string;
+  readonly category: string;
+  /** The brand of an error that says how to go on. */
+  readonly outcome?: string | undefined;
+}
+
+/** The step ran out of its time. */
+export class StepTimeoutError extends Error {
+  override readonly name = 'StepTimeoutError';
+  readonly category = 'step_timeout';
+
+  constructor(stepName: string, timeoutMs: number) {
+    super(`step ${JSON.stringify(stepName)} took longer than ${timeoutMs} ms`);
+  }
+}
+
+/**
+ * A step failed. It has the `name`, the `message` and the `category` of what its function threw, in this run and in every
+ * later one; the error itself is its `cause` in the run in which it was thrown. Tell failures apart by name or category.
+ */
+export class StepError extends Error {
+  static {
+    brand(StepError, STEP_ERROR);
+  }
+
+  override readonly name: string;
+  readonly category: string;
+  /** What a retryable error asked for. */
+  readonly retryAfter: unknown;
+  /** Whether it is stored: then every later run gets it, and trying again mends nothing. */
+  isStored: boolean;
+
+  constructor(
+    readonly stepName: string,
+    { name, message, category }: FailureData,
+    options: { readonly cause?: unknown; readonly isStored: boolean },
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = name;
+    this.category = category;
+    this.retryAfter = retryAfterOf(options.cause);
+    this.isStored = options.isStored;
+  }
+}
+
+/** What is stored of an error. Never throws, whatever was thrown. */
+export function dataOf(error: unknown): FailureData {
+  const outcome = brandOf(error);
+  return {
+    name: boundText(isErrorLike(error) ? errorName(error) : 'Error', MAX_NAME_BYTES),
+    message: boundText(reasonOf(error), LIMITS.maxReasonBytes),
+    category: categoryOf(propertyOf(error, 'category'), 'handler_error'),
+    outcome: outcome === OUTCOME.retryable || outcome === OUTCOME.non_retryable ? outcome : undefined,
+  };
+}
+
+/** The error that stands for a stored failure. One that no try can mend is one of its kind again. */
+export function errorOf(stepName: string, stored: unknown): Error {
+  const data = dataIn(stored);
+  if (data.outcome === OUTCOME.non_retryable) {
+    const { message, category, name } = data;
+    const error = new NonRetryableError(message, { category });
+    return name === error.name ? error : Object.defineProperty(error, 'name', { value: name });
+  }
+  return new StepError(stepName, data, { isStored: true });
+}
+
+function dataIn(stored: unknown): FailureData {
+  const text = (key: string, fallback: string): string => {
+    const value = propertyOf(stored, key);
+    return typeof value === 'string' ? value : fallback;
+  };
+  return {
+    name: text('name', 'Error'),
+    message: text('message', 'unknown error'),
+    category: text('category', 'handler_error'),
+    outcome: text('outcome', '') || undefined,
+  };
+}
+
+/** The brand by which an error says how its run ends: of a step's error, that of what it stands for. */
+export function outcomeBrandOf(error: unknown): string | undefined {
+  const own = brandOf(error);
+  if (own !== STEP_ERROR) return own;
+  return propertyOf(error, 'isStored') === true ? OUTCOME.non_retryable : OUTCOME.retryable;
+}

@@ -1,0 +1,79 @@
+/** What can be said of a step. */
+import { LIMITS } from '../../../model/limits.js';
+import { retryPolicy, type RetryPolicy } from '../../../model/execution/policy.js';
+import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { propertyOf } from '../../util/thrown.js';
+
+/** Longest wait between two tries of a step, ms: the slot is held meanwhile. */
+export const MAX_WAIT_MS = 300_000;
+
+export interface StepRetryOptions {
+  /** Tries after the first one. Default 3, at most 1 000. */
+  readonly failures?: number | undefined;
+  /**
+   * Wait between tries, made by `backoff`: 5 minutes at most, for the slot is held meanwhile. Default exponential from
+   * 200 ms to 10 s.
+   */
+  readonly backoff?: RetryPolicy['backoff'] | undefined;
+}
+
+export interface StepOptions {
+  /** Tries of this step, in this run of the handler. Without it, what the step throws goes to the handler at once. */
+  readonly retry?: StepRetryOptions | undefined;
+  /** Longest time of one try. Its `signal` aborts then, and the try counts as failed (`step_timeout`). Default none. */
+  readonly timeout?: Duration | undefined;
+}
+
+/** The same, with all that was left out. */
+export interface StepRules {
+  /** Nothing when the step is tried once. */
+  readonly retry: RetryPolicy | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+const STEP_OPTIONS = { retry: true, timeout: true, schema: true } as const;
+const RETRY_OPTIONS = { failures: true, backoff: true } as const;
+
+const DEFAULT_BACKOFF: RetryPolicy['backoff'] = {
+  type: 'exponential',
+  initialDelayMs: 200,
+  maxDelayMs: 10_000,
+  multiplier: 2,
+  jitter: true,
+};
+
+const ONCE: StepRules = { retry: undefined, timeoutMs: undefined };
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function rulesOf(
+  name: string,
+  fn: unknown,
+  options: (StepOptions & { readonly schema?: unknown }) | undefined,
+): StepRules {
+  const where = `step ${JSON.stringify(name)}`;
+  if (typeof fn !== 'function') throw refuse(where, 'the function', 'a function', fn);
+  if (options === undefined) return ONCE;
+  knownOnly<StepOptions & { readonly schema?: unknown }>(where, options, STEP_OPTIONS);
+  const { retry, timeout, schema } = options;
+  if (schema !== undefined && typeof propertyOf(propertyOf(schema, '~standard'), 'validate') !== 'function')
+    throw refuse(where, 'schema', 'a schema (zod, valibot, arktype or another Standard Schema)', schema);
+  checkDuration(where, 'timeout', timeout, 1, LIMITS.maxDurationMs);
+  return {
+    retry: retry === undefined ? undefined : retryOf(where, retry),
+    timeoutMs: timeout === undefined ? undefined : durationMs(timeout),
+  };
+}
+
+function retryOf(where: string, retry: StepRetryOptions): RetryPolicy {
+  knownOnly<StepRetryOptions>(`${where}, retry`, retry, RETRY_OPTIONS);
+  const { failures = 3, backoff = DEFAULT_BACKOFF } = retry;
+  checkWhole(where, 'retry.failures', failures, 0, LIMITS.maxRetries);
+  if (!retryPolicy.shape.backoff.safeParse(backoff).success)
+    throw refuse(where, 'retry.backoff', 'made by backoff.fixed(...) or backoff.exponential(...)', backoff);
+  const longestMs = backoff.type === 'fixed' ? backoff.delayMs : backoff.maxDelayMs;
+  if (longestMs > MAX_WAIT_MS)
+    throw refuse(where, 'retry.backoff', `5 minutes at most: for longer, let the task retry, or sleep`, longestMs);
+  return { maxRetries: failures, backoff, retryableCategories: [] };
+}

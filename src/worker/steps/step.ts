@@ -1,0 +1,121 @@
+/** `step`, as a handler's context has it. */
+import type { Clock } from '../../engine/clock.js';
+import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
+import type { IfSendable, Travelled } from '../../shared/travel.js';
+import { brandOf } from '../../util/brand.js';
+import type { Attempt } from '../attempt.js';
+import {
+  checkpointsOf,
+  type Checkpoint,
+  type Checkpoints,
+  type CheckpointsDependencies,
+} from '../checkpoints/checkpoints.js';
+import { NonRetryableError, OUTCOME } from '../outcome.js';
+import { dataOf, errorOf, StepError } from './failure.js';
+import { rulesOf, type StepOptions } from './options.js';
+import { tryStep, type StepContext, type StepFunction } from './tries.js';
+
+/**
+ * Runs a part of a handler once: what it gives is stored, under the name, before the handler goes on. A handler that is
+ * run again (after a crash, a retry, a wait, a replay) gets what is stored, and the function is not called.
+ *
+ * What it throws goes to the handler, as a `StepError` (a `NonRetryableError` as it is). A handler that ends with it is
+ * tried again by the policy of its task, and the step with it; of one that goes on to another step or wait, the failure
+ * is stored first, and every later run gets it.
+ *
+ * @throws StepError, NonRetryableError for what the function throws
+ * @throws TaskAbort when the work is not this worker's any more, or must stop
+ * @throws EngineError `step_changed` when the name stands for something else in an earlier run, `step_misused` inside
+ *   another step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all, `invalid_input` for what is no JSON
+ * @throws InvalidDefinitionError for a name that is none, or options that cannot be meant
+ * @example const receipt = await step('pay', ({ idempotencyKey, signal }) => pay(order, { idempotencyKey, signal }));
+ */
+export interface Step {
+  /** With a schema, which checks the value as it is stored, in every run. */
+  <Value, In, Out>(
+    name: string,
+    fn: ((step: StepContext) => Value | Promise<Value>) & IfSendable<Value>,
+    options: StepOptions & { readonly schema: Schema<In, Out> },
+  ): Promise<Out>;
+  <Value>(
+    name: string,
+    fn: ((step: StepContext) => Value | Promise<Value>) & IfSendable<Value>,
+    options?: StepOptions,
+  ): Promise<Travelled<Value>>;
+}
+
+interface AnyOptions extends StepOptions {
+  readonly schema?: AnySchema | undefined;
+}
+
+/** The step function of an attempt. */
+export function stepOf(attempt: Attempt, deps: CheckpointsDependencies): Step {
+  const step = (name: string, fn: StepFunction, options?: AnyOptions): Promise<unknown> => {
+    const checkpoints = checkpointsOf(attempt, deps);
+    const passed = checkpoints.during(() => pass(attempt, deps.clock, checkpoints, { name, fn, options }));
+    // A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told.
+    passed.catch(() => undefined);
+    return passed;
+  };
+  return step as unknown as Step;
+}
+
+interface Asked {
+  readonly name: string;
+  readonly fn: StepFunction;
+  readonly options: AnyOptions | undefined;
+}
+
+async function pass(attempt: Attempt, clock: Clock, checkpoints: Checkpoints, asked: Asked): Promise<unknown> {
+  const { name, fn, options } = asked;
+  // Before the use is counted: a call that cannot be meant is none.
+  const rules = rulesOf(name, fn, options);
+  const checkpoint = await checkpoints.use('step', name);
+  try {
+    const { passed, idempotencyKey } = checkpoint;
+    if (passed?.failed === true) throw errorOf(name, passed.value);
+    if (passed !== undefined) return await checked(asked, passed.value);
+    let value: unknown;
+    try {
+      value = await tryStep(attempt, clock, { name, idempotencyKey, fn, rules }, () => checkpoints.throwIfClosed(name));
+      if (brandOf(value) === OUTCOME.delay) throw value;
+      // What does not match is not stored.
+      if (options?.schema !== undefined) await checked(asked, checkpoints.travelled(checkpoint, value));
+    } catch (error) {
+      throw failed(attempt, checkpoints, checkpoint, error);
+    }
+    const recorded = await checkpoints.record(checkpoint, { failed: false, value });
+    attempt.throwIfAborted();
+    if (recorded.failed) throw errorOf(name, recorded.value);
+    return await checked(asked, recorded.value);
+  } finally {
+    checkpoints.leave(checkpoint);
+  }
+}
+
+/** What the handler is told of a failure, which is stored if it goes on. */
+function failed(attempt: Attempt, checkpoints: Checkpoints, checkpoint: Checkpoint, error: unknown): unknown {
+  // A handler that must stop, or that parks, does not go on.
+  if (attempt.abortCode !== undefined || brandOf(error) === OUTCOME.delay) return error;
+  const data = dataOf(error);
+  const told =
+    data.outcome === OUTCOME.non_retryable
+      ? error
+      : new StepError(checkpoint.name, data, { cause: error, isStored: false });
+  const onStored = (): void => {
+    if (told instanceof StepError) told.isStored = true;
+  };
+  checkpoints.fail({ checkpoint, passed: { failed: true, value: data }, onStored });
+  return told;
+}
+
+/** The value as the schema makes it. What was stored is checked again: the schema can have changed since. */
+async function checked({ name, options }: Asked, value: unknown): Promise<unknown> {
+  if (options?.schema === undefined) return value;
+  const validated = await validate(options.schema, value);
+  if (validated.ok) return validated.value;
+  throw new NonRetryableError(
+    `The value of step ${JSON.stringify(name)} does not match its schema: ${validated.problem}`,
+    { category: 'invalid_step_value' },
+  );
+}

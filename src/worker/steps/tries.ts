@@ -1,0 +1,126 @@
+/** The tries of a step's function, in one run of the handler. Nothing is stored between them. */
+import { backoffDelayOf } from '../../../model/execution/policy.js';
+import type { Clock } from '../../engine/clock.js';
+import { onAbort } from '../../shared/abort-listeners.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { brandOf } from '../../util/brand.js';
+import { tried } from '../../util/thrown.js';
+import type { Attempt } from '../attempt.js';
+import { runInside } from '../checkpoints/inside.js';
+import { OUTCOME, retryAfterOf } from '../outcome.js';
+import { StepTimeoutError } from './failure.js';
+import { MAX_WAIT_MS, type StepRules } from './options.js';
+
+/** What the function of a step is called with. */
+export interface StepContext {
+  /** Aborts when the work must stop, and when the time of this try is over. */
+  readonly signal: AbortSignal;
+  /**
+   * The same for every try of this step, in every run of the handler and after a replay; no other step has it. For
+   * services that take an idempotency key. ASCII.
+   */
+  readonly idempotencyKey: string;
+  /** Number of this try in this run of the handler, from 1. */
+  readonly attempt: number;
+}
+
+export type StepFunction = (step: StepContext) => unknown;
+
+export interface Tried {
+  readonly name: string;
+  readonly idempotencyKey: string;
+  readonly fn: StepFunction;
+  readonly rules: StepRules;
+}
+
+/**
+ * Calls the function until a try succeeds or none is left.
+ *
+ * @param check throws when no further try may begin
+ * @throws what the last try threw; TaskAbort
+ */
+export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check: () => void): Promise<unknown> {
+  for (let number = 1; ; number++) {
+    attempt.throwIfAborted();
+    check();
+    try {
+      return await tryOnce(attempt, clock, step, number);
+    } catch (error) {
+      attempt.throwIfAborted();
+      const waitMs = waitAfter(clock, step.rules, error, number);
+      if (waitMs === undefined) throw error;
+      await pause(attempt, clock, waitMs);
+    }
+  }
+}
+
+/** How long to wait for the next try, ms; nothing when there is none. */
+function waitAfter(clock: Clock, { retry }: StepRules, error: unknown, failures: number): number | undefined {
+  const brand = brandOf(error);
+  if (retry === undefined || failures > retry.maxRetries) return undefined;
+  if (brand === OUTCOME.non_retryable || brand === OUTCOME.delay) return undefined;
+  const asked = brand === OUTCOME.retryable ? msOf(retryAfterOf(error)) : undefined;
+  // For what takes longer the slot is not held: the handler is told.
+  if (asked !== undefined && asked > MAX_WAIT_MS) return undefined;
+  return asked ?? backoffDelayOf(retry, failures - 1, clock.random());
+}
+
+function msOf(wanted: unknown): number | undefined {
+  if (wanted === undefined) return undefined;
+  const ms = tried(() => durationMs(wanted as Duration));
+  return ms === undefined || Number.isNaN(ms) ? undefined : ms;
+}
+
+/** Resolves after `ms`. @throws TaskAbort when the work must stop meanwhile */
+function pause(attempt: Attempt, clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => {
+      stopListening();
+      resolve();
+    });
+    const stopListening = onAbort(attempt.signal, () => {
+      cancel();
+      reject(attempt.signal.reason as Error);
+    });
+  });
+}
+
+function tryOnce(attempt: Attempt, clock: Clock, step: Tried, number: number): unknown {
+  const { name, idempotencyKey, fn, rules } = step;
+  if (rules.timeoutMs !== undefined) return tryInTime(attempt, clock, step, number, rules.timeoutMs);
+  const context = {
+    idempotencyKey,
+    attempt: number,
+    get signal() {
+      return attempt.signal;
+    },
+  };
+  return runInside(attempt, name, () => fn(context));
+}
+
+/** A try that is over after so long, whether its function has settled or not. */
+async function tryInTime(
+  attempt: Attempt,
+  clock: Clock,
+  { name, idempotencyKey, fn }: Tried,
+  number: number,
+  timeoutMs: number,
+): Promise<unknown> {
+  const controller = new AbortController();
+  const stopListening = onAbort(attempt.signal, () => controller.abort(attempt.signal.reason));
+  let cancel: (() => void) | undefined;
+  const late = new Promise<never>((_, reject) => {
+    cancel = clock.after(timeoutMs, () => {
+      const error = new StepTimeoutError(name, timeoutMs);
+      controller.abort(error);
+      reject(error);
+    });
+  });
+  const context = { idempotencyKey, attempt: number, signal: controller.signal };
+  try {
+    return await Promise.race([runInside(attempt, name, async () => fn(context)), late]);
+  } finally {
+    cancel?.();
+    stopListening();
+  }
+}

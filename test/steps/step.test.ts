@@ -1,0 +1,613 @@
+/** Steps of handlers: what is stored, what runs again, and what handlers are told. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  backoff,
+  delay,
+  EngineError,
+  InvalidDefinitionError,
+  NonRetryableError,
+  RetryableError,
+  StepError,
+  TaskAbort,
+  type Step,
+  type TaskContext,
+} from '../../src/index.js';
+import { testApp, type TestApp } from '../../src/testing/index.js';
+import { rejectionOf } from '../app/support.js';
+import { harness, type Harness } from '../worker/harness.js';
+
+let t: TestApp | undefined;
+let h: Harness | undefined;
+afterEach(async () => {
+  await t?.close();
+  await h?.close();
+  t = h = undefined;
+});
+
+type Body = (context: TaskContext<unknown>, note: (what: string) => void) => unknown;
+
+/** A task that is tried three times, a second apart, and what its handler writes down. */
+function noted(body: Body) {
+  const it = (t = testApp());
+  const notes: string[] = [];
+  const task = it.app.task(
+    't',
+    { retry: { failures: 2, backoff: backoff.fixed('1s') } },
+    async (context: TaskContext<unknown>) => (await body(context, (what) => notes.push(what))) as string,
+  );
+  /** The result of a run, or what it ended with. */
+  const run = async () => {
+    await it.app.worker();
+    const run = task.run('x');
+    const result = run.result().catch((error: unknown) => error);
+    await it.advance('1h');
+    return { run, result: await result };
+  };
+  return { notes, it, task, run };
+}
+
+/** Fails so many times, then succeeds. */
+function failing(times: number): () => void {
+  let left = times;
+  return () => {
+    if (left-- > 0) throw new Error('not yet');
+  };
+}
+
+describe('a step', () => {
+  it('that has passed is not run again: the handler is tried again behind it, and gets what is stored', async () => {
+    const again = failing(2);
+    const { run, notes } = noted(async ({ step, attempt }, note) => {
+      const order = await step('order', () => {
+        note('order');
+        return { id: 7, at: new Date(5), bytes: undefined };
+      });
+      note(`${attempt}: ${JSON.stringify(order)}`);
+      again();
+      return step('ship', () => `ship ${order.id}`);
+    });
+    expect((await run()).result).toBe('ship 7');
+    const stored = '{"id":7,"at":"1970-01-01T00:00:00.005Z"}';
+    expect(notes).toEqual(['order', `1: ${stored}`, `2: ${stored}`, `3: ${stored}`]);
+  });
+
+  it('can give anything that travels: nothing, null, bytes', async () => {
+    const again = failing(1);
+    const { run, notes } = noted(async ({ step }, note) => {
+      const values = [
+        await step('nothing', () => undefined),
+        await step('null', () => null),
+        await step('bytes', () => Uint8Array.of(1, 2)),
+        await step('none', () => new Uint8Array(0)),
+      ];
+      note(values.map((value) => (value instanceof Uint8Array ? `bytes ${[...value]}` : String(value))).join());
+      again();
+    });
+    expect((await run()).result).toBeUndefined();
+    expect(notes).toEqual(Array(2).fill('undefined,null,bytes 1,2,bytes '));
+  });
+
+  it('finds the n-th value of a name at its n-th use', async () => {
+    const again = failing(1);
+    const { run } = noted(async ({ step }) => {
+      let count = 0;
+      const values: number[] = [];
+      for (let i = 0; i < 3; i++) values.push(await step('count', () => ++count));
+      again();
+      return values.join();
+    });
+    expect((await run()).result).toBe('1,2,3');
+  });
+
+  it('gives its function a key that is the same in every run, a signal, and the number of the try', async () => {
+    const { run, notes } = noted(async ({ step, attempt }, note) => {
+      await step('größe: 1', ({ idempotencyKey, signal, attempt: tried }) => {
+        note(`${idempotencyKey.slice(idempotencyKey.indexOf('/'))} ${signal.aborted} ${tried}`);
+        if (attempt < 2) throw new Error('not yet');
+      });
+      await step('größe: 1', ({ idempotencyKey }) => note(idempotencyKey.slice(idempotencyKey.indexOf('/'))));
+    });
+    const { run: it } = await run();
+    const first = '/gr%C3%B6%C3%9Fe%3A%201/0 false 1';
+    expect(notes).toEqual([first, first, '/gr%C3%B6%C3%9Fe%3A%201/1']);
+    expect((await it).id).toMatch(/^\{fp:\d+\}:/);
+  });
+
+  it('runs beside others of other names; they are stored each, and together', async () => {
+    const again = failing(1);
+    const { run, notes } = noted(async ({ step }, note) => {
+      const all = await Promise.all(
+        [1, 2, 3].map((n) =>
+          step(`part ${n}`, () => {
+            note(`part ${n}`);
+            return n * n;
+          }),
+        ),
+      );
+      again();
+      return all.join();
+    });
+    expect((await run()).result).toBe('1,4,9');
+    expect(notes).toEqual(['part 1', 'part 2', 'part 3']);
+  });
+
+  it('is kept by a replay, and discarded on demand', async () => {
+    const { it, run, notes } = noted(async ({ step }, note) => {
+      await step('once', () => note('once'));
+      note('run');
+    });
+    const { run: first } = await run();
+    const { id: executionId } = await first;
+    await it.backend.replayExecution({ executionId });
+    await it.advance('1m');
+    expect(notes).toEqual(['once', 'run', 'run']);
+    await it.backend.replayExecution({ executionId, steps: 'discard' });
+    await it.advance('1m');
+    expect(notes).toEqual(['once', 'run', 'run', 'once', 'run']);
+  });
+
+  it('is passed by an owner that takes over, and the owner before stores nothing any more', async () => {
+    h = harness();
+    const told: unknown[] = [];
+    const ran: string[] = [];
+    let release = (): void => undefined;
+    const task = h.a.task('t', async ({ step, attempt }: TaskContext<unknown>) => {
+      await step('first', () => void ran.push(`first ${attempt}`));
+      const slow = step('slow', async () => {
+        ran.push(`slow ${attempt}`);
+        if (ran.length === 2) await new Promise<void>((resolve) => (release = resolve));
+        return attempt;
+      });
+      slow.catch((error: unknown) => told.push(error));
+      return slow;
+    });
+    await h.worker({ leaseTtl: '10s' });
+    const run = task.run('x');
+    await h.until(() => ran.length === 2);
+    const { id: executionId } = await run;
+    await h.inner.revokeLease({ executionId });
+    await h.pass(20_000);
+    release();
+    await h.until(() => told.length > 0);
+    const result = await h.flow(run.result());
+    expect(ran.slice(0, 2)).toEqual(['first 1', 'slow 1']);
+    expect(ran.filter((what) => what.startsWith('first'))).toEqual(['first 1']);
+    expect(result).toBe(2);
+    expect(told[0]).toBeInstanceOf(TaskAbort);
+  });
+
+  it('is recorded again when the answer is lost, and asked for until it is there', async () => {
+    let lost = 0;
+    let reads = 0;
+    h = harness((inner) => ({
+      recordStep: async (args) => {
+        const outcome = await inner.recordStep(args);
+        if (lost++ < 2) throw new EngineError('call_timeout', 'no answer.');
+        return outcome;
+      },
+      readSteps: async (args) => {
+        if (reads++ < 2) throw new EngineError('transport_failed', 'gone.');
+        return inner.readSteps(args);
+      },
+    }));
+    let count = 0;
+    const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
+      const value = await step('count', () => ++count);
+      if (attempt === 1) throw new Error('again');
+      return value;
+    });
+    await h.worker();
+    expect(await h.flow(task.run('x').result())).toBe(1);
+    expect([count, lost, reads]).toEqual([1, 3, 3]);
+  });
+
+  it('that a worker which shuts down has under way is stored before the work is handed back', async () => {
+    h = harness();
+    let finish = (): void => undefined;
+    const ran: string[] = [];
+    const task = h.a.task('t', async ({ step }: TaskContext<unknown>) => {
+      const value = await step('slow', async () => {
+        ran.push('slow');
+        await new Promise<void>((resolve) => (finish = resolve));
+        return 'done';
+      });
+      ran.push('behind');
+      return value;
+    });
+    const worker = await h.worker();
+    const run = task.run('x');
+    await h.until(() => ran.length === 1);
+    const drained = worker.drain({ timeout: '1s' });
+    await h.pass(2_000);
+    finish();
+    await h.flow(drained);
+    expect(ran).toEqual(['slow']);
+    await h.worker();
+    expect(await h.flow(run.result())).toBe('done');
+    expect(ran).toEqual(['slow', 'behind']);
+  });
+});
+
+describe('the failure of a step', () => {
+  it('ends the attempt when the handler ends with it: the policy of the task tries the step again', async () => {
+    const again = failing(2);
+    const { run, notes } = noted(async ({ step }, note) => {
+      await step('before', () => note('before'));
+      return step('pay', () => {
+        note('pay');
+        again();
+        return 'paid';
+      });
+    });
+    expect((await run()).result).toBe('paid');
+    expect(notes).toEqual(['before', 'pay', 'pay', 'pay']);
+  });
+
+  it('is stored when the handler goes on: every later run gets it, by name, message and category', async () => {
+    class CardDeclined extends Error {
+      override readonly name = 'CardDeclined';
+      readonly category = 'card';
+    }
+    const again = failing(1);
+    const seen: unknown[] = [];
+    const { run, notes } = noted(async ({ step }, note) => {
+      try {
+        await step('pay', () => {
+          note('pay');
+          throw new CardDeclined('no cover');
+        });
+      } catch (error) {
+        seen.push(error);
+        await step('tell', () => note('tell'));
+      }
+      again();
+      return 'unpaid';
+    });
+    expect((await run()).result).toBe('unpaid');
+    expect(notes).toEqual(['pay', 'tell']);
+    expect(seen).toHaveLength(2);
+    for (const error of seen) {
+      expect(error).toBeInstanceOf(StepError);
+      expect(error).toMatchObject({ name: 'CardDeclined', message: 'no cover', category: 'card', stepName: 'pay' });
+    }
+    expect((seen[0] as Error).cause).toBeInstanceOf(CardDeclined);
+  });
+
+  it('that is stored and thrown on ends the run: no try would change it', async () => {
+    const { run, notes } = noted(async ({ step }, note) => {
+      try {
+        await step('pay', () => {
+          note('pay');
+          throw new RetryableError('busy', { category: 'busy' });
+        });
+      } catch (error) {
+        await step('undo', () => note('undo'));
+        throw error;
+      }
+    });
+    expect((await run()).result).toMatchObject({ code: 'run_failed', category: 'busy', reason: 'busy' });
+    expect(notes).toEqual(['pay', 'undo']);
+  });
+
+  it('that says that no try mends it goes through as it is, in every run', async () => {
+    const { run, notes } = noted(({ step }, note) =>
+      step(
+        'pay',
+        () => {
+          note('pay');
+          throw new NonRetryableError('stolen card', { category: 'fraud' });
+        },
+        { retry: { failures: 5 } },
+      ),
+    );
+    expect((await run()).result).toMatchObject({ code: 'run_failed', category: 'fraud' });
+    expect(notes).toEqual(['pay']);
+    await t?.close();
+    const again = failing(1);
+    const caught: unknown[] = [];
+    const other = noted(async ({ step }) => {
+      await step('pay', () => {
+        throw new NonRetryableError('stolen card', { category: 'fraud' });
+      }).catch((error: unknown) => caught.push(error));
+      await step('behind', () => 1);
+      again();
+    });
+    expect((await other.run()).result).toBeUndefined();
+    expect(caught.map((error) => error instanceof NonRetryableError)).toEqual([true, true]);
+    expect(caught[1]).toMatchObject({ message: 'stolen card', category: 'fraud' });
+  });
+
+  it('asks for its own wait where it is the end of the attempt', async () => {
+    const { run, it, notes } = noted(async ({ step }, note) => {
+      note(`${Math.round((it.now() - startedAt) / 1_000)}`);
+      await step('busy', () => {
+        throw new RetryableError('busy', { retryAfter: '20s' });
+      });
+    });
+    const startedAt = it.now();
+    await run();
+    expect(notes).toEqual(['0', '20', '40']);
+  });
+
+  it('beside steps that run ends the attempt when they have come to their end: they are stored', async () => {
+    h = harness();
+    const ran: string[] = [];
+    const { sleep } = h;
+    const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
+      const chain = async (): Promise<void> => {
+        await step('slow', async () => {
+          ran.push('slow');
+          await sleep(500);
+        });
+        // The handler has ended by now.
+        await step('behind', () => void ran.push('behind'));
+      };
+      await Promise.all([
+        step('fails', () => {
+          ran.push('fails');
+          if (attempt === 1) throw new Error('not yet');
+        }),
+        chain(),
+      ]);
+      return 'both';
+    });
+    await h.worker();
+    expect(await h.flow(task.run('x').result())).toBe('both');
+    expect(ran).toEqual(['fails', 'slow', 'fails', 'behind']);
+  });
+
+  it('can be a delay: the attempt is parked, and the step is run again', async () => {
+    let count = 0;
+    const { run } = noted(({ step }) =>
+      step('ready', () => {
+        count++;
+        if (count === 1) return delay('1m') as never;
+        if (count === 2) throw delay('1m');
+        return 'ready';
+      }),
+    );
+    expect((await run()).result).toBe('ready');
+    expect(count).toBe(3);
+  });
+});
+
+describe('tries of a step', () => {
+  it('are made in the run, with waits between them; nothing of them is stored', async () => {
+    const { run, it, notes } = noted(async ({ step, attempt }, note) => {
+      const again = failing(2);
+      const value = await step(
+        'pay',
+        ({ attempt: tried }) => {
+          note(`${attempt}.${tried} at ${it.now() - startedAt}`);
+          again();
+          return 'paid';
+        },
+        { retry: { failures: 2, backoff: backoff.fixed('5s') } },
+      );
+      if (attempt === 1) throw new Error('again');
+      return value;
+    });
+    const startedAt = it.now();
+    expect((await run()).result).toBe('paid');
+    expect(notes).toEqual(['1.1 at 0', '1.2 at 5000', '1.3 at 10000']);
+  });
+
+  it('end with the last failure, and begin anew in the next attempt', async () => {
+    const { run, notes } = noted(({ step, attempt }, note) =>
+      step(
+        'pay',
+        ({ attempt: tried }) => {
+          note(`${attempt}.${tried}`);
+          throw new RetryableError('no', { retryAfter: 10 });
+        },
+        { retry: { failures: 1 } },
+      ),
+    );
+    expect((await run()).result).toMatchObject({ code: 'run_failed', reason: 'no' });
+    expect(notes).toEqual(['1.1', '1.2', '2.1', '2.2', '3.1', '3.2']);
+  });
+
+  it('are over after their time, whether the function stops or not', async () => {
+    const { run, notes } = noted(({ step }, note) =>
+      step(
+        'slow',
+        async ({ signal, attempt }) => {
+          signal.addEventListener('abort', () => note(`${attempt}: ${(signal.reason as Error).name}`));
+          if (attempt === 2) return 'in time';
+          await new Promise(() => undefined);
+          return 'never';
+        },
+        { timeout: '30s', retry: { failures: 1, backoff: backoff.fixed(0) } },
+      ),
+    );
+    expect((await run()).result).toBe('in time');
+    expect(notes).toEqual(['1: StepTimeoutError']);
+    await t?.close();
+    const late = noted(({ step }) => step('slow', () => new Promise<void>(() => undefined), { timeout: 5 }));
+    expect((await late.run()).result).toMatchObject({
+      category: 'step_timeout',
+      reason: 'step "slow" took longer than 5 ms',
+    });
+  });
+
+  it('stop when the work must stop', async () => {
+    h = harness();
+    const tries: number[] = [];
+    const ended: unknown[] = [];
+    const task = h.a.task('t', ({ step }: TaskContext<unknown>) => {
+      const pay = step(
+        'pay',
+        ({ attempt }) => {
+          tries.push(attempt);
+          throw new Error('no');
+        },
+        { retry: { failures: 9, backoff: backoff.fixed('1m') } },
+      );
+      pay.catch((error: unknown) => ended.push(error));
+      return pay;
+    });
+    await h.worker();
+    const run = task.run('x');
+    await h.until(() => tries.length === 2);
+    await run.cancel('changed my mind');
+    await h.until(() => ended.length > 0);
+    await h.pass(300_000);
+    expect(tries).toEqual([1, 2]);
+    expect(ended[0]).toMatchObject({ name: 'TaskAbort', code: 'cancelled' });
+  });
+});
+
+describe('a step that cannot be meant', () => {
+  /** What a step is refused with. */
+  async function refusalOf(use: (step: Step) => Promise<unknown>): Promise<unknown> {
+    let refusal: unknown;
+    const { run } = noted(async ({ step }) => {
+      refusal = await rejectionOf(use(step));
+    });
+    await run();
+    return refusal;
+  }
+
+  it.each<[string, (step: Step) => Promise<unknown>, string]>([
+    ['no name', (step) => step('', () => 1), 'the name must be'],
+    ['a long name', (step) => step('n'.repeat(129), () => 1), 'the name must be'],
+    ['a tab in its name', (step) => step('a\tb', () => 1), 'the name must be'],
+    ['an unknown option', (step) => step('a', () => 1, { retries: 1 } as never), 'no option "retries"'],
+    ['a timeout of nothing', (step) => step('a', () => 1, { timeout: 0 }), 'timeout must be'],
+    ['tries below none', (step) => step('a', () => 1, { retry: { failures: -1 } }), 'retry.failures must be'],
+    [
+      'a backoff of its own',
+      (step) => step('a', () => 1, { retry: { backoff: {} as never } }),
+      'retry.backoff must be',
+    ],
+    [
+      'a long backoff',
+      (step) => step('a', () => 1, { retry: { backoff: backoff.fixed('6m') } }),
+      'retry.backoff must be 5 minutes at most',
+    ],
+    ['no schema', (step) => step('a', () => 1, { schema: {} as never }), 'schema must be'],
+    ['no function', (step) => step('a', 1 as never), 'the function must be'],
+  ])('is refused: %s', async (_, use, message) => {
+    const refusal = await refusalOf(use);
+    expect(refusal).toBeInstanceOf(InvalidDefinitionError);
+    expect((refusal as Error).message).toContain(message);
+  });
+
+  it('is refused: inside another one, and beside one of its name', async () => {
+    expect(
+      await refusalOf((step) =>
+        step('outer', async () => {
+          await Promise.resolve();
+          await step('inner', () => 1);
+        }),
+      ),
+    ).toMatchObject({ message: expect.stringContaining('step "inner" is called inside the function of step "outer"') });
+    await t?.close();
+    expect(await refusalOf((step) => Promise.all([step('a', () => 1), step('a', () => 2)]))).toMatchObject({
+      code: 'step_misused',
+      message: expect.stringContaining('step "a" is called while the one before of this name is under way'),
+    });
+    await t?.close();
+    let refusal: unknown;
+    const sleeping = noted(({ step, sleep }) =>
+      step('outer', async () => {
+        refusal = await rejectionOf((async () => sleep('1s'))());
+      }),
+    );
+    await sleeping.run();
+    expect(refusal).toMatchObject({ code: 'step_misused' });
+  });
+
+  it('is refused: a value that cannot travel, or is too large', async () => {
+    expect(await refusalOf((step) => step('a', () => 1n as never))).toMatchObject({
+      code: 'invalid_input',
+      message: expect.stringContaining('step "a": the value cannot be written as JSON'),
+    });
+    await t?.close();
+    expect(await refusalOf((step) => step('a', () => new Uint8Array(8 * 1024 * 1024 + 1)))).toMatchObject({
+      code: 'step_limit_exceeded',
+      message: expect.stringContaining('The value of step "a" has 8388609 bytes'),
+    });
+  });
+
+  it('is refused: one that was something else in an earlier run, with what was stored, what is asked, and what to do', async () => {
+    h = harness((inner) => ({
+      readSteps: async (args) => {
+        const page = await inner.readSteps(args);
+        return { ...page, steps: page.steps.map((step) => ({ ...step, stepKind: 'wait' as const })) };
+      },
+    }));
+    let refusal: unknown;
+    const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
+      if (attempt === 1) {
+        await step('approval', () => 1);
+        throw new Error('again');
+      }
+      refusal = await rejectionOf(step('approval', () => 1));
+    });
+    await h.worker();
+    await h.flow(task.run('x').result());
+    expect(refusal).toMatchObject({
+      code: 'step_changed',
+      detail: { stepName: 'approval', stepIndex: '0', recorded: 'wait', asked: 'step' },
+      message: expect.stringMatching(
+        /^step_changed: step "approval" \(use 1 of the name\) is stored as a wait of an earlier run .* asks for a step now\. .*give the new step a name of its own/,
+      ),
+    });
+  });
+
+  it('is refused once the handler has ended', async () => {
+    let kept: Step | undefined;
+    const { run } = noted(({ step }) => {
+      kept = step;
+    });
+    await run();
+    expect(await rejectionOf((kept as Step)('late', () => 1))).toMatchObject({ code: 'execution_not_active' });
+  });
+});
+
+describe('a schema of a step', () => {
+  it('makes the value in every run; what does not match is not stored', async () => {
+    const again = failing(1);
+    const counts = failing(1);
+    const { run, notes } = noted(async ({ step }, note) => {
+      const { at } = await step('when', () => ({ at: new Date(5) }), {
+        schema: z.object({ at: z.coerce.date() }),
+      });
+      note(`${at instanceof Date} ${at.getTime()}`);
+      again();
+      const wrong = await step('count', () => 'seven', { schema: z.number() }).catch((error: unknown) => error);
+      note(String((wrong as { category?: string }).category));
+      counts();
+    });
+    await run();
+    expect(notes.slice(0, 3)).toEqual(['true 5', 'true 5', 'invalid_step_value']);
+  });
+});
+
+describe('a step beside a sleep', () => {
+  it('is not cut off by it: the run is suspended when the step is stored', async () => {
+    h = harness();
+    const ran: string[] = [];
+    const { sleep: real } = h;
+    const task = h.a.task('t', async ({ step, sleep }: TaskContext<unknown>) => {
+      const [value] = await Promise.all([
+        step('slow', async () => {
+          ran.push('slow');
+          await real(5_000);
+          return 'done';
+        }),
+        sleep('1s'),
+      ]);
+      ran.push('behind');
+      await sleep('1d');
+      return value;
+    });
+    await h.worker();
+    const run = task.run('x');
+    await h.pass(2 * 86_400_000);
+    expect(await h.flow(run.result())).toBe('done');
+    expect(ran.filter((what) => what === 'slow')).toEqual(['slow']);
+  });
+});
