@@ -10,6 +10,7 @@ end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.
 local function close(call)
+  if call.stream then ff.settle_stream(call) end
   ff.settle_all(call)
   ff.settle_tallies(call)
   local is_logged = call.appended or call.marked
@@ -103,6 +104,7 @@ end
 
 -- Runs the group that begins at `next_at`: its signature, how many commands it has, what they share, what each has.
 local function run_group(call, argv, replies)
+  if call.stream then ff.settle_stream(call) end
   local at = next_at
   local shape = SHAPE[argv[at]] or shape_of_other(argv[at]) or error({ err = 'MISMATCH of ' .. tostring(argv[at]) })
   local shared, each, name = shape[1], shape[2], shape[3]

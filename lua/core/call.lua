@@ -108,6 +108,8 @@ local function begin(call, log_key, argv, at)
   call.mended = false
   call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
   call.streams_until, call.told_streams = false, false
+  -- A stream whose record has not been written yet.
+  call.stream = false
 end
 
 -- A call of a process that knows older settings than the partition has seen does not run: it reads them and comes again.

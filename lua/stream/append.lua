@@ -28,6 +28,25 @@ local function stream_of(call, execution, attempt_index)
   }
 end
 
+-- The appends of a group share the owner and the stream: each finds the stream as the one before it left it.
+function ff.prepare.append_frame(_, execution_id, fence, attempt_index)
+  return { execution_id = execution_id, fence = fence, attempt_index = attempt_index, stream = false }
+end
+
+-- The stream of the group for its first append, or why there is none.
+local function owned_stream(call, group)
+  local attempt_index = group.attempt_index
+  local execution = load(call, group.execution_id)
+  if not execution then return nil, ff.reject('execution_not_found') end
+  local refusal = writer_verdict(call, execution, group.fence, attempt_index)
+  if refusal then return nil, refusal end
+  local rules = ff.rules(execution.rules)
+  local stream = stream_of(call, execution, attempt_index)
+  stream.index, stream.execution = attempt_index, execution
+  stream.max_bytes, stream.keep = rules.stream_max_bytes or LIMIT.stream_max_bytes, rules.stream_maxlen or LIMIT.stream_maxlen
+  return stream
+end
+
 -- The number of patches so far.
 local function version_of(stream)
   if stream.summary == '' then return 0 end
@@ -47,9 +66,9 @@ end
 
 -- The summary after a patch, or nothing when it would be too large.
 local function patched(stream, patch)
-  local document = '{}'
+  local document = stream.document or '{}'
   local version = version_of(stream)
-  if version > 0 then
+  if version > 0 and not stream.document then
     document = server.pcall('GET', stream.key .. STREAM_SUFFIX.document)
     if type(document) ~= 'string' then ff.damaged('the summary is missing') end
   end
@@ -75,21 +94,20 @@ local function rate_after(call, stream, best_effort)
   return { hz = hz, maxlen = maxlen, ttl_ms = ttl_ms, expires_at = ttl_ms > 0 and call.now + 2 * ttl_ms or nil }
 end
 
-function ff.decide.append_frame(call, execution_id, fence, attempt_index, best_effort, seq, labels, patch, payload)
-  local execution = load(call, execution_id)
-  if not execution then return ff.reject('execution_not_found') end
-  local refusal = writer_verdict(call, execution, fence, attempt_index)
-  if refusal then return refusal end
-  local stream = stream_of(call, execution, attempt_index)
+function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, payload)
+  if not group.stream then
+    local owned, refusal = owned_stream(call, group)
+    if refusal then return refusal end
+    group.stream = owned
+  end
+  local stream = group.stream
   local repeated = seq_verdict(stream, seq, patch)
   if repeated then return repeated end
   local bytes = patch ~= '' and patch or payload
-  local rules = ff.rules(execution.rules)
-  if #bytes > LIMIT.max_frame_bytes or stream.bytes + #bytes > (rules.stream_max_bytes or LIMIT.stream_max_bytes) then
+  if #bytes > LIMIT.max_frame_bytes or stream.bytes + #bytes > stream.max_bytes then
     return ff.reject('retention_limit_exceeded')
   end
-  local frame = { payload = bytes, seq = seq, labels = labels, suffix = STREAM_SUFFIX.durable,
-    keep = rules.stream_maxlen or LIMIT.stream_maxlen }
+  local frame = { payload = bytes, seq = seq, labels = labels, suffix = STREAM_SUFFIX.durable, keep = stream.keep }
   if patch ~= '' then
     frame.summary = patched(stream, patch)
     if not frame.summary then return ff.reject('retention_limit_exceeded') end
@@ -103,5 +121,5 @@ function ff.decide.append_frame(call, execution_id, fence, attempt_index, best_e
   frame.number = frame.ms == stream.last_ms and stream.last_seq + 1 or 0
   frame.id = ff.digits(frame.ms) .. '-' .. ff.digits(frame.number)
   return { KIND.appended, frame.id, stream.frames + 1, frame.summary and ff.digits(frame.summary.version) or '' },
-    ff.apply.frame_appended, execution, stream, frame, attempt_index
+    ff.apply.frame_appended, stream, frame
 end

@@ -39,9 +39,9 @@ end
 function ff.apply.summary_patched(call, execution, stream, summary, attempt_index)
   local first_at = stream.summary ~= '' and stream.first_applied_at or call.now_text
   local version, bytes = ff.digits(summary.version), ff.digits(#summary.document)
-  command('SET', stream.key .. STREAM_SUFFIX.document, summary.document)
-  command('HSET', stream.key, STREAM.summary,
-    ff.stream_summary_text(version, bytes, summary.digest, first_at, call.now_text))
+  stream.document = summary.document
+  stream.summary = ff.stream_summary_text(version, bytes, summary.digest, first_at, call.now_text)
+  stream.has_summary = true
   ff.append(call, EVENT.summary_patched, execution.id,
     (attempt_index == '0' and '' or attempt_index) .. '\t' .. version .. '\t' .. bytes .. '\t' .. summary.digest, '')
 end
@@ -59,12 +59,36 @@ local function keep_for_moments(call, stream, frame)
   local expires_at = string.match(stream.rate, '\t(%d+)$')
   if expires_at and ff.has_come(call, expires_at) then command('UNLINK', key) end
   local rate = frame.rate
-  command('HSET', stream.key, STREAM.rate, string.format('%.17g', rate.hz) .. '\t' .. call.now_text .. '\t'
-    .. ff.digits(rate.maxlen) .. '\t' .. ff.text_of(rate.expires_at))
+  stream.rate = string.format('%.17g', rate.hz) .. '\t' .. call.now_text .. '\t' .. ff.digits(rate.maxlen) .. '\t'
+    .. ff.text_of(rate.expires_at)
+  stream.has_rate = true
 end
 
-function ff.apply.frame_appended(call, execution, stream, frame, attempt_index)
-  if stream.is_new then ff.apply.stream_opened(call, execution, stream, attempt_index) end
+-- Writes what appends of a group left: counters, the rate and the summary, once for all of them.
+function ff.settle_stream(call)
+  local stream = call.stream
+  call.stream = false
+  local counters = ff.digits(stream.frames) .. '\t' .. ff.digits(stream.bytes) .. '\t' .. ff.digits(stream.last_ms) .. '\t'
+    .. ff.digits(stream.last_seq) .. '\t' .. stream.writer_seq .. '\t' .. call.now_text
+  if not (stream.has_summary or stream.has_rate) then
+    command('HSET', stream.key, STREAM.counters, counters)
+    return
+  end
+  local values = { STREAM.counters, counters }
+  if stream.has_rate then values[3], values[4] = STREAM.rate, stream.rate end
+  if stream.has_summary then
+    values[#values + 1], values[#values + 2] = STREAM.summary, stream.summary
+    command('SET', stream.key .. STREAM_SUFFIX.document, stream.document)
+  end
+  command('HSET', stream.key, unpack(values))
+end
+
+function ff.apply.frame_appended(call, stream, frame)
+  local execution, attempt_index = stream.execution, stream.index
+  if stream.is_new then
+    ff.apply.stream_opened(call, execution, stream, attempt_index)
+    stream.is_new = false
+  end
   if frame.summary then ff.apply.summary_patched(call, execution, stream, frame.summary, attempt_index) end
   if frame.rate then keep_for_moments(call, stream, frame) end
   local key = stream.key .. frame.suffix
@@ -74,9 +98,10 @@ function ff.apply.frame_appended(call, execution, stream, frame, attempt_index)
     command('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
   end
   if frame.rate then ff.collect_at(key, frame.rate.expires_at) end
-  local writer_seq = frame.seq == '' and stream.writer_seq or frame.seq
-  command('HSET', stream.key, STREAM.counters, ff.digits(stream.frames + 1) .. '\t' .. ff.digits(stream.bytes + #frame.payload)
-    .. '\t' .. ff.digits(frame.ms) .. '\t' .. ff.digits(frame.number) .. '\t' .. writer_seq .. '\t' .. call.now_text)
+  if frame.seq ~= '' then stream.writer_seq = frame.seq end
+  stream.frames, stream.bytes = stream.frames + 1, stream.bytes + #frame.payload
+  stream.last_ms, stream.last_seq = frame.ms, frame.number
+  call.stream = stream
   if call.streams_until then ff.note_stream(call, execution.id) end
 end
 

@@ -79,11 +79,8 @@ export const appendFrame = operation({
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId]],
   wire: {
-    shared: [],
+    shared: ['executionId', 'fence', 'attemptIndex'],
     each: [
-      'executionId',
-      'fence',
-      'attemptIndex',
       'bestEffort',
       'seq',
       { labels: ['frameType', 'ts', 'encoding', 'correlationId'] },
