@@ -209,8 +209,10 @@ class DifferentialRun {
       case 'batch':
         for (const commands of byPartition(resolve(this.world(), action))) await this.command(action, commands, true);
         break;
-      default:
-        await this.command(action, resolve(this.world(), action), false);
+      default: {
+        const commands = resolve(this.world(), action);
+        await this.command(action, commands, commands.length > 1);
+      }
     }
     if (++this.sinceCheckpoint >= this.options.checkpointEvery) await this.checkpoint();
   }

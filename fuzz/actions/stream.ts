@@ -1,5 +1,6 @@
 /** How random runs call the operations of `model/stream`. */
 import fc from 'fast-check';
+import type { Command } from '../../model/machine.js';
 import { owner, pick, seldom } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { bytesOf, chosenId, claimantOf } from './world.js';
@@ -21,6 +22,13 @@ const BEST_EFFORT = [
   { ttlMs: 700 },
 ] as const;
 
+/** Frames that follow another one in its call. */
+const MORE = [
+  { payload: bytesOf(3) },
+  { patch: PATCHES[1] },
+  { payload: bytesOf(1), bestEffort: BEST_EFFORT[0] },
+] as const;
+
 /** Longer than any frame may be. */
 const TOO_LONG = 65_537;
 
@@ -37,8 +45,11 @@ export const streamActions = {
       bestEffort: seldom(fc.nat(BEST_EFFORT.length - 1), 3),
       seq: seldom(fc.nat(2), 3),
       labels: fc.boolean(),
+      // More frames of the same call, by their modes, and whether the attempt ends with it.
+      more: seldom(fc.array(fc.nat(2), { minLength: 1, maxLength: 4 }), 3),
+      ends: seldom(fc.constant(true), 8),
     },
-    resolve(world, { owner, what, patch, bestEffort, seq, labels }) {
+    resolve(world, { owner, what, patch, bestEffort, seq, labels, more, ends }) {
       const {
         executionId,
         fence = {},
@@ -52,11 +63,14 @@ export const streamActions = {
           ? { payload: bytesOf(what), bestEffort: bestEffort === null ? undefined : BEST_EFFORT[bestEffort] }
           : { patch: PATCHES[patch] };
       const said = labels ? { frameType: 'größe', ts: 5, encoding: 'raw', correlationId: 'c,1' } : {};
+      const of = { executionId, fence, attemptIndex };
+      const frames = [
+        { ...of, ...content, ...said, seq: seq ?? undefined },
+        ...(more ?? []).map((mode) => ({ ...of, ...MORE[mode] })),
+      ];
       return [
-        {
-          name: 'appendFrame',
-          args: { executionId, fence, attemptIndex, ...content, ...said, seq: seq ?? undefined },
-        },
+        ...frames.map((args): Command => ({ name: 'appendFrame', args })),
+        ...(ends ? [{ name: 'completeExecution', args: { executionId, fence } } as const] : []),
       ];
     },
   }),
