@@ -28,6 +28,7 @@ import type { FullFence } from '../model/lease/fence.js';
 import { evolve } from '../model/specification/evolve.js';
 import { violations } from '../model/specification/invariants.js';
 import { SpecMachine } from '../model/specification/machine.js';
+import { contentViolations } from '../model/stream/content-invariants.js';
 import { ONE_OF_EACH } from '../model/partition.js';
 import {
   emptyState,
@@ -372,6 +373,9 @@ class DifferentialRun {
     for (const broken of violations(partition.state, partition.log, this.now)) {
       throw new Divergence('the specification', `invariant "${broken.name}"`, 'to hold', broken.because, this.steps);
     }
+    const [broken] = contentViolations(partition.state, partition.streams);
+    if (broken !== undefined)
+      throw new Divergence('the specification', `an invariant of streams`, 'to hold', broken, this.steps);
     await this.onEach(async (subject) => {
       const got = plain(await subject.engine.canonicalState(name)) as Record<string, unknown>;
       for (const part of Object.keys(expected))

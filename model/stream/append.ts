@@ -80,13 +80,7 @@ export const appendFrame = operation({
   keys: ({ executionId }) => [['execution', executionId]],
   wire: {
     shared: ['executionId', 'fence', 'attemptIndex'],
-    each: [
-      'bestEffort',
-      'seq',
-      { labels: ['frameType', 'ts', 'encoding', 'correlationId'] },
-      'patch',
-      'payload',
-    ],
+    each: ['bestEffort', 'seq', { labels: ['frameType', 'ts', 'encoding', 'correlationId'] }, 'patch', 'payload'],
   },
   memory: 'adds',
   decide(view, args, { now }) {
