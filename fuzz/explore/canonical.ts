@@ -104,7 +104,7 @@ function order(executions: readonly ReadonlyExecution[]): string {
 
 /** The canonical text of a state. */
 export function canonicalOf(node: Node): string {
-  const { state, now, applier, steps } = node;
+  const { state, now, applier, steps, streams } = node;
   const parts = Array.from({ length: node.created }, (_, i) => ofExecution(node, i + 1));
   const keys = [...state.tables.idempotency_key.values()].map(
     ({ executionId, expiresAt }) => `${executionId.slice(-1)}@${ahead(expiresAt, now)}`,
@@ -113,5 +113,11 @@ export function canonicalOf(node: Node): string {
   const recorded = [...steps.values()].map(({ records }) =>
     records.map(({ stepName, stepKind, stepFailed, value }) => [stepName, stepKind, stepFailed, value?.[0]]),
   );
-  return `${JSON.stringify(recorded)}|${parts.join('|')}|${order([...state.tables.execution.values()])}|${keys.join()}|${applies}`;
+  // Ids and times of frames do not matter to what can happen: how much there is, and what the summary says, does.
+  const said = [...streams.values()].map(({ counters, document, frames: { best_effort }, bestEffortExpiresAt }) => {
+    const { totalBytes, writerSeq } = counters;
+    return [totalBytes, writerSeq, document, best_effort.length, ahead(bestEffortExpiresAt, now)];
+  });
+  const closed = [...state.tables.stream.values()].map(({ closedReason }) => closedReason);
+  return `${JSON.stringify([said, closed])}|${JSON.stringify(recorded)}|${parts.join('|')}|${order([...state.tables.execution.values()])}|${keys.join()}|${applies}`;
 }

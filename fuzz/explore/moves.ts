@@ -6,6 +6,7 @@ import type { Command } from '../../model/machine.js';
 import { executionOf, idOf, PARTITION, START_AT, type Node } from './node.js';
 import { outsideMoves, watches } from './outside-moves.js';
 import type { Scenario } from './scenarios.js';
+import { streamMoves } from './stream-moves.js';
 import { stepMoves } from './step-moves.js';
 
 const WORKERS = ['A', 'B'] as const;
@@ -161,6 +162,7 @@ function claimantsOf(node: Node, executionId: string, execution: ReadonlyExecuti
 function* movesOn(node: Node, n: number, suffix: string, { outside = [] }: Scenario): Generator<Move> {
   const executionId = executionOf(n);
   const execution = node.state.tables.execution.get(executionId);
+  const current = Math.max(0, (execution?.totalAttemptCount ?? 0) - 1);
   for (const { words, fence, attemptIndex, proof } of claimantsOf(node, executionId, execution)) {
     const by = (doing: string, command: Command): Move => ({
       kind: 'command',
@@ -185,6 +187,8 @@ function* movesOn(node: Node, n: number, suffix: string, { outside = [] }: Scena
       args: { ...args, delayUntil: repeatedDelay(execution) ?? node.now + DELAY_MS },
     });
     yield by('hands back', { name: 'releaseLease', args });
+    if (outside.includes('streams') && fence !== undefined)
+      for (const [doing, command] of streamMoves(executionId, fence, attemptIndex ?? current)) yield by(doing, command);
     if (attemptIndex !== undefined) continue;
     if (outside.includes('steps'))
       for (const [doing, command] of stepMoves(executionId, fence)) yield by(doing, command);

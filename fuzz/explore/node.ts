@@ -2,13 +2,16 @@
 import { parseCommand } from '../../src/boundary.js';
 import type { Applier, Operation } from '../../model/core/operation.js';
 import { evolve } from '../../model/specification/evolve.js';
-import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';
 import { operationNamed, type AnyDecision, type Command, type OperationName } from '../../model/machine.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
 import { emptyState, type PartitionState } from '../../model/state.js';
 import { addStep, dropSteps, type StepTable } from '../../model/step/contents.js';
+import { closedBy, removedBefore } from '../../model/stream/closing.js';
+import { append, type StreamTable } from '../../model/stream/contents.js';
+import { streamIdOf } from '../../model/stream/facts.js';
 import { viewByDefinition, type View } from '../../model/view.js';
 
 /** A fence as a worker keeps it. */
@@ -24,6 +27,8 @@ export interface Small {
   /** The loop that is at the due work. */
   readonly applier: Applier | undefined;
   readonly steps: StepTable;
+  /** What streams hold. */
+  readonly streams: StreamTable;
 }
 
 export interface Node extends Small {
@@ -66,6 +71,7 @@ export function rootNode(): Node {
     log: [],
     applier: undefined,
     steps: new Map(),
+    streams: new Map(),
     fences: new Map(),
     minted: 0,
     created: 0,
@@ -74,12 +80,18 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
-function viewOf({ state, log, applier, steps }: Small): View {
+function viewOf({
+  state,
+  log,
+  applier,
+  steps,
+  streams,
+}: Omit<Small, 'applier'> & Partial<Pick<Small, 'applier'>>): View {
   const [first, last] = [log[0], log.at(-1)];
   return viewByDefinition({
     state,
     bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
-    streams: new Map(),
+    streams,
     payloads: new Map(),
     watches: new Map(),
     steps,
@@ -108,19 +120,43 @@ export function decide(
 }
 
 /** What the partition amounts to after a decision. */
-export function apply({ state, log, applier, steps }: Small, decision: AnyDecision): Small {
-  if (!decision.ok) return { state, log, applier, steps };
+export function apply({ state, log, applier, steps, streams }: Small, decision: AnyDecision): Small {
+  if (!decision.ok) return { state, log, applier, steps, streams };
   const next = 'applier' in decision ? decision.applier : applier;
-  if (decision.events.length === 0) return { state, log, applier: next, steps };
-  const entries = decision.events.map((event, i): LoggedEvent => ({ sequence: log.length + i + 1, event }));
+  const kept = streamsAfter(streams, decision);
+  if (decision.events.length === 0) return { state, log, applier: next, steps, streams: kept };
+  const entries: LoggedEvent[] = [];
   let after = state;
-  for (const { event } of entries) {
+  const record = (event: Event): void => {
+    entries.push({ sequence: log.length + entries.length + 1, event });
     after = evolve(after, event);
+    if (event.type === 'stream_removed') kept.delete(streamIdOf(event.executionId, event.attemptIndex));
     // A decision that changed what it looked at would be seen at once: everything is frozen.
     const execution = isOfExecution(event) ? after.tables.execution.get(event.executionId) : undefined;
     if (execution !== undefined) Object.freeze(execution);
+  };
+  for (const event of decision.events) {
+    // What an event brings with it is judged by the state before it.
+    const view = viewOf({ state: after, log, steps, streams });
+    removedBefore(view, event).forEach(record);
+    const later = closedBy(view, event);
+    record(event);
+    later.forEach(record);
   }
-  return { state: after, log: [...log, ...entries], applier: next, steps: stepsAfter(steps, decision) };
+  return { state: after, log: [...log, ...entries], applier: next, steps: stepsAfter(steps, decision), streams: kept };
+}
+
+/** What streams hold after a decision: a copy where it changed. */
+function streamsAfter(streams: StreamTable, { append: frame }: AnyDecision & { ok: true }): StreamTable {
+  if (streams.size === 0 && frame === undefined) return streams;
+  const after: StreamTable = new Map(
+    [...streams].map(([id, { frames, ...rest }]) => {
+      const { durable, summary, best_effort } = frames;
+      return [id, { ...rest, frames: { durable: [...durable], summary: [...summary], best_effort: [...best_effort] } }];
+    }),
+  );
+  if (frame !== undefined) append(after, frame);
+  return after;
 }
 
 /** The recorded steps after a decision: a copy where they changed. */

@@ -9,7 +9,7 @@ import { encodeCursor } from '../../model/partition/cursor.js';
 import { executionOf, idOf, PARTITION, type Node } from './node.js';
 
 /** What callers outside do in a world. */
-export type Outside = 'steps' | 'grants' | 'holds' | 'blocks' | 'edits' | 'replays' | 'watches';
+export type Outside = 'steps' | 'streams' | 'grants' | 'holds' | 'blocks' | 'edits' | 'replays' | 'watches';
 
 /** One of their calls: what it is, in words, and whose claim it would be. */
 export interface OutsideMove {

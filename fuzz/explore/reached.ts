@@ -164,6 +164,11 @@ const STORIES: Readonly<Record<string, (step: Transition) => boolean>> = {
     step.decision.ok,
   'a replay discards the steps, and the run after it records anew': (step) =>
     happens(step, 'step_recorded') && (targetOf(step)?.replayCount ?? 0) > 0 && (targetOf(step)?.stepCount ?? 0) === 0,
+  'the end of an execution closes what its owner said': ({ to }) =>
+    [...to.state.tables.stream.values()].some(({ closedReason }) => closedReason === 'attempt_success'),
+  'an attempt that runs out of its time closes its stream, and another one is due': (step) =>
+    happens(step, 'retry_scheduled') &&
+    [...step.to.state.tables.stream.values()].some(({ closedReason }) => closedReason === 'attempt_failure'),
   'both executions have ended': ({ to }) =>
     to.created === 2 && [...to.state.tables.execution.values()].every(({ situation }) => isTerminal(situation)),
 };
@@ -196,8 +201,6 @@ const UNEXPLORED: readonly OperationName[] = [
   'resumeExecution',
   'expireSuspension',
   'rotateWaitpointHmacSecret',
-  'appendFrame',
-  'watchStream',
   'pauseLane',
   'drainLane',
   'resumeLane',

@@ -110,6 +110,21 @@ export const SCENARIOS: readonly Scenario[] = [
     depth: 6,
   },
   {
+    name: 'one execution that says things, is tried again, and is purged',
+    creations: [
+      {
+        policy: policy({
+          ...ONE_RETRY,
+          timeoutPolicy: { attemptTimeoutMs: 600, executionDeadlineMs: 900 },
+          streamPolicy: { maxBytes: 3, retentionTtlMs: 0 },
+        }),
+      },
+    ],
+    capabilities: NONE,
+    outside: ['streams'],
+    depth: 5,
+  },
+  {
     name: 'one execution that is granted, held and taken',
     creations: [{ policy: policy({ ...CAPS, ...ONE_RETRY, timeoutPolicy: { attemptTimeoutMs: 1_200 } }) }],
     capabilities: NONE,
