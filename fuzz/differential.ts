@@ -404,8 +404,7 @@ class DifferentialRun {
     this.recent.push(command);
     if (this.recent.length > MAX_RECENT) this.recent.shift();
     if (!decision.ok) return;
-    if (command.name === 'createExecution' && decision.outcome.kind === 'created')
-      this.created.push(command.args.executionId);
+    for (const event of decision.events) if (event.type === 'execution_created') this.created.push(event.executionId);
     for (const { executionId, leaseId, leaseEpoch, attemptId } of claimsOf(decision.outcome)) {
       this.fences.set(executionId, [...(this.fences.get(executionId) ?? []), { leaseId, leaseEpoch, attemptId }]);
     }

@@ -39,6 +39,8 @@ export const FIELDS = {
   grant: 'G',
   progress: 'p',
   pause: 'u',
+  membership: 'a',
+  group: 'j',
   ending: 'e',
   tags: 't',
   policy: 'P',
@@ -73,6 +75,8 @@ export const EXTRAS = [
   'grant',
   'progress',
   'pause',
+  'membership',
+  'group',
   'tags',
   'rules',
 ] as const;
@@ -90,6 +94,10 @@ export const SUFFIXES = {
   payloads: ':payloads',
   /** Its recorded steps: exists once it has one. */
   steps: ':steps',
+  /** What it depends on: id of the edge -> its facts. */
+  dependencies: ':deps',
+  /** What leads out of it: the id of the edge and of the downstream, in one text. */
+  leading: ':next',
 } as const;
 
 /** Fields of what an execution waits for, see `model/suspension/facts.ts`. Those that end in a colon are continued. */
@@ -151,6 +159,8 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
   /** Counters and rate are beside the state (ruling 39): they are no facts. */
   worker: { key: 'worker:', fields: { identity: 'i', offer: 'o', beat: 'b' } },
+  flow: { key: 'flow:', fields: { given: 'g', life: 'l', cancel: 'c', cancelReason: 'r', tags: 't' } },
+  walk: { key: 'walk:', fields: { walk: 'w' } },
   stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
 
@@ -232,6 +242,12 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** Ids of flows. */
+  flows: 'flows',
+  /** + flow: its members by rank. */
+  members: 'members:',
+  /** + flow: id of the edge -> its downstream. */
+  edges: 'edges:',
   /** The version of the settings for which the shelves of tags have all, once they changed. */
   tagged: 'tagged',
   /** + name of a shelf: names of its leaves. */
@@ -261,6 +277,9 @@ export const KEYS = {
   /** Instance ids of workers, all with one score: in order. */
   workers: 'workers',
 } as const;
+
+/** Behind `counts` and this stands a flow: how many of its members are in each situation. No lane has such a name. */
+export const COUNTED_FLOW = 'flow:';
 
 /** Field of a lane's counts, beside the letters of situations: how many are held. No situation has such a letter. */
 export const COUNTED_HELD = HELD_SHELF;

@@ -6,6 +6,18 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
+import { UNITS_AT_ONCE, UNITS_OF_A_WALK, WALKER } from '../model/flow/cascade.js';
+import { BUCKETS } from '../model/flow/events.js';
+import {
+  CANCELLATION_POLICIES,
+  dependencyFacts,
+  EDGE_STATES,
+  FLOW_STATES,
+  GROUP_POLICIES,
+  GROUP_STATES,
+  ON_SATISFIED,
+  WALK_KINDS,
+} from '../model/flow/facts.js';
 import { EXPIRE_REASONS } from '../model/execution/events.js';
 import { executionFacts } from '../model/execution/facts.js';
 import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
@@ -60,6 +72,7 @@ import { luaFiles } from './files.js';
 import {
   BYTES_HERE,
   CHANNELS,
+  COUNTED_FLOW,
   COUNTED_HELD,
   FIELDS,
   GATHER_FROM_ARGUMENTS,
@@ -150,6 +163,10 @@ const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string
 const lettersOf = (table: Readonly<Record<string, { readonly letter: string }>>): Record<string, string> =>
   Object.fromEntries(Object.entries(table).map(([name, { letter }]) => [name, letter]));
 
+/** Letters as they are stored: nothing for the first word. */
+const storedLetters = <Word extends string>(letters: Readonly<Record<Word, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries<string>(letters).map(([word, letter], i) => [word, i === 0 ? '' : letter]));
+
 /** Kinds with records of their own, and how they are stored. */
 const RECORD_KINDS = Object.entries(RECORDS) as [EntityKind, RecordLayout][];
 
@@ -167,6 +184,16 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     EVENT: lettersOf(EVENTS),
     LANE_STATE: LANE_STATES,
     ADMISSION_STATE: ADMISSION_STATES,
+    FLOW_STATE: storedLetters(FLOW_STATES),
+    CANCELLATION: storedLetters(CANCELLATION_POLICIES),
+    CANCELLATION_LETTER: CANCELLATION_POLICIES,
+    GROUP_POLICY: storedLetters(GROUP_POLICIES),
+    GROUP_POLICY_LETTER: GROUP_POLICIES,
+    ON_SATISFIED: storedLetters(ON_SATISFIED),
+    GROUP_STATE: storedLetters(GROUP_STATES),
+    EDGE_STATE: storedLetters(EDGE_STATES),
+    BUCKET: BUCKETS,
+    WALK_KIND: WALK_KINDS,
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
@@ -252,6 +279,15 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       known_headers: KNOWN_HEADERS,
       known_settings: KNOWN_SETTINGS,
       known_namings: KNOWN_NAMINGS,
+      counted_flow: COUNTED_FLOW,
+      units_at_once: UNITS_AT_ONCE,
+      units_of_a_walk: UNITS_OF_A_WALK,
+      walker: WALKER,
+      max_flow_members: LIMITS.maxFlowMembers,
+      max_flow_edges: LIMITS.maxFlowEdges,
+      max_group_edges: LIMITS.maxGroupEdges,
+      max_searched_members: LIMITS.maxSearchedMembers,
+      max_searched_edges: LIMITS.maxSearchedEdges,
       max_live: MAX_LIVE,
       max_looked_at: MAX_LOOKED_AT,
     },
@@ -278,11 +314,13 @@ function lookUps(): string[] {
   });
   return [
     `local SHELVED = ${luaTable(SITUATION_NAMES.filter(isShelved).map((name) => [SITUATIONS[name].letter, 'true']))}`,
+    `local LIVE = { ${situations.flatMap(({ letter, outcome }) => (outcome === 'none' ? [JSON.stringify(letter)] : [])).join(', ')} }`,
     `local PHASE = ${luaTable(situations.map(({ letter, phase }) => [letter, JSON.stringify(phase)]))}`,
     `local PUBLIC_STATE = ${luaTable(situations.map(({ letter, publicState }) => [letter, JSON.stringify(publicState)]))}`,
     `local TERMINAL_OUTCOME = ${luaTable(terminal.map(({ letter, outcome }) => [letter, JSON.stringify(outcome)]))}`,
     `local BLOCK = ${luaTable(Object.entries(BLOCKS).map(([reason, situation]) => [reason, JSON.stringify(SITUATIONS[situation].letter)]))}`,
     `local EXPIRE_REASON = ${luaTable(Object.entries(EXPIRE_REASONS).map(([word, letter]) => [word, JSON.stringify(letter)]))}`,
+    `local CANCELLATION_WORD = ${luaTable(Object.entries(CANCELLATION_POLICIES).map(([word, letter], i) => [i === 0 ? '' : letter, JSON.stringify(word)]))}`,
     `local WORDS = { ${Object.entries({
       reason: stored(SUSPEND_REASONS),
       requester: stored(SUSPEND_REQUESTERS),
@@ -311,6 +349,7 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
   const parts: LuaFile[] = [
     { path: 'core/codec', text: codecFile(executionFacts, uses) + lifeParser(executionFacts) },
     { path: 'step/codec', text: recordCodecFile('steps', stepFacts, uses) },
+    { path: 'flow/edge-codec', text: recordCodecFile('edge', { dependency: dependencyFacts }, uses) },
     { path: 'suspension/codec', text: recordCodecFile('waits', waitsFacts, uses) },
     ...RECORD_KINDS.map(([kind]) => ({
       path: `${kind}/codec`,

@@ -140,6 +140,47 @@ export const REJECTIONS = {
     true,
     'The lane is being drained and takes no new executions; create it on another lane, or resume the lane.',
   ),
+  flow_not_found: entry('not_found', false, 'Check the flow id; a flow is forgotten after all its members have ended.'),
+  flow_already_terminal: entry(
+    'state',
+    false,
+    'The flow was cancelled: it takes no further members, edges or replays.',
+  ),
+  flow_closed: entry('state', false, 'The flow was closed: it takes no further members and edges.'),
+  flow_exists_differently: entry(
+    'conflict',
+    false,
+    'Another flow has this id: its kind or namespace differs. Mint a new id.',
+  ),
+  flow_limit_exceeded: entry(
+    'validation',
+    false,
+    'The flow would have too many members or edges (the detail names the limit); divide the work into several flows.',
+  ),
+  execution_not_in_flow: entry('state', false, 'Both ends of an edge must be members of the flow: add them first.'),
+  execution_already_in_flow: entry(
+    'conflict',
+    false,
+    'The execution belongs to another flow (the detail names it), and does so for ever.',
+  ),
+  self_referencing_edge: entry('conflict', false, 'An execution cannot depend on itself.'),
+  cycle_detected: entry(
+    'conflict',
+    false,
+    'The edge would close a cycle, or the graph is too large to rule one out (the detail says which); give a large graph in topological order.',
+  ),
+  dependency_already_exists: entry('conflict', false, 'Another edge of the flow has this id; mint a new one.'),
+  stale_graph_revision: entry(
+    'contention',
+    true,
+    'The graph has changed since it was read: read it again (describeFlow) and decide anew.',
+  ),
+  edge_group_policy_fixed: entry(
+    'conflict',
+    false,
+    'Edges lead to this execution already: set the policy of a group before its first edge.',
+  ),
+  invalid_dependency: entry('validation', false, 'There is no such edge; stage it first (addDependency).'),
   missing_token: entry('validation', false, 'Pass the token that was handed out for the waitpoint.'),
   invalid_token: entry(
     'validation',

@@ -4,6 +4,7 @@
  */
 import type { EventDeclaration, EventOf } from './core/event.js';
 import { executionEvents } from './execution/events.js';
+import { flowEvents } from './flow/events.js';
 import { grantEvents } from './grant/events.js';
 import { leaseEvents } from './lease/events.js';
 import { partitionEvents } from './partition/events.js';
@@ -31,6 +32,7 @@ export const EVENTS = {
   ...meteringEvents,
   ...workerEvents,
   ...quotaEvents,
+  ...flowEvents,
 } as const;
 
 export type EventType = keyof typeof EVENTS;

@@ -6,6 +6,8 @@
 import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
+import { UNITS_AT_ONCE, type CascadeContext } from './flow/cascade.js';
+import { isEnd, settle, settleEnd } from './flow/settle.js';
 import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
 import { ownershipBefore, returnedAfter, type MeteredOwnership } from './metering/returning.js';
 import type { Notices } from './partition/notices.js';
@@ -56,15 +58,23 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   const decision = operation.decide(store.view, command.args as never, context) as AnyDecision;
   if (!decision.ok) return decision;
   const [first] = decision.events;
-  if (first !== undefined) {
+  const recorder = new Recorder(store, context);
+  if (first !== undefined || decision.aftermath !== undefined) {
     const { time } = store.view.log.header;
-    if (time > first.at) store.record(steppedBack(store.partitionKey, time, first.at));
-    recordAll(store, decision.events);
+    if (time > context.now) store.record(steppedBack(store.partitionKey, time, context.now));
+  }
+  if (first !== undefined) {
+    recorder.recordAll(decision.events, operation.cascadesLater ? 0 : UNITS_AT_ONCE);
     for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
       const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
       if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
     }
   }
+  for (const [executionId, input] of decision.inputs ?? []) {
+    if (isKept('input', input)) store.keep('input', executionId, input);
+  }
+  if (decision.aftermath !== undefined) settle(recorder.cascade(), decision.aftermath);
+  recorder.finish();
   if (decision.append !== undefined) store.appendFrame(decision.append);
   if (decision.payload !== undefined) store.keepPayload(decision.payload);
   if (decision.recording !== undefined) store.addStep(decision.recording);
@@ -75,17 +85,47 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
 }
 
-/** Records events, and behind them what became of the metered ownerships that they ended. */
-function recordAll(store: Store, events: readonly Event[]): void {
-  let ownerships: MeteredOwnership[] | undefined;
-  for (const event of events) {
-    const ownership = ownershipBefore(store.view, event);
-    if (ownership !== undefined) (ownerships ??= []).push(ownership);
-    recordWithConsequences(store, event);
+/** Records the events of a command, and behind all of them what became of the metered ownerships that they ended. */
+class Recorder {
+  private ownerships: MeteredOwnership[] | undefined;
+
+  constructor(
+    private readonly store: Store,
+    private readonly context: Context,
+  ) {}
+
+  readonly record = (event: Event): void => {
+    const ownership = ownershipBefore(this.store.view, event);
+    if (ownership !== undefined) (this.ownerships ??= []).push(ownership);
+    recordWithConsequences(this.store, event);
+  };
+
+  /** What ends mean for others in their flows: `units` of it are done at once. */
+  recordAll(events: readonly Event[], units: number): void {
+    for (const event of events) {
+      this.record(event);
+      if (isEnd(event)) settleEnd(this.cascade(), event.executionId, units);
+    }
   }
-  for (const ownership of ownerships ?? []) {
-    const returned = returnedAfter(store.view, ownership, (events[0] as Event).at);
-    if (returned !== undefined) store.record(returned);
+
+  cascade(): CascadeContext {
+    const { store, context, record } = this;
+    return {
+      // The specification makes a new view of every state.
+      get view() {
+        return store.view;
+      },
+      now: context.now,
+      retentionMs: context.settings.retentionMs,
+      record,
+    };
+  }
+
+  finish(): void {
+    for (const ownership of this.ownerships ?? []) {
+      const returned = returnedAfter(this.store.view, ownership, this.context.now);
+      if (returned !== undefined) this.store.record(returned);
+    }
   }
 }
 

@@ -36,6 +36,11 @@ export function memberOf(executionId: string): string {
   return shortIdOf(executionId.slice(-UUID_LENGTH));
 }
 
+/** The UUID inside a well-formed execution id, or flow id. */
+export function uuidOfExecution(executionId: string): string {
+  return executionId.slice(-UUID_LENGTH);
+}
+
 /** The partition key inside a well-formed execution id. */
 export function partitionOfExecution(executionId: string): string {
   return executionId.slice(0, executionId.indexOf('}') + 1);

@@ -140,6 +140,18 @@ export const LIMITS = {
   maxAdmissions: 100,
   /** Metered queues of one page. */
   maxMeteredHeads: 200,
+  /** Members and edges of a flow, and edges that lead to one member (ruling 29). */
+  maxFlowMembers: 10_000,
+  maxFlowEdges: 50_000,
+  maxGroupEdges: 10_000,
+  /** Members and edges that one call brings. */
+  maxMembersPerCall: 500,
+  maxEdgesPerCall: 2_000,
+  /** Members, and edges, that one call looks at to find out whether an edge closes a cycle. */
+  maxSearchedMembers: 1_000,
+  maxSearchedEdges: 10_000,
+  maxFlowKindBytes: 128,
+  maxDataPassingRefBytes: 256,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;

@@ -24,6 +24,22 @@ import {
 } from './execution/reads.js';
 import { replayExecution } from './execution/replay.js';
 import { getExecutionTags, setExecutionTags } from './execution/tags.js';
+import { addExecutionToFlow } from './flow/add-member.js';
+import { cancelFlowHeader } from './flow/cancel.js';
+import { createFlow } from './flow/create.js';
+import { addDependency, applyDependencyToChild, stageDependencyEdge } from './flow/dependency.js';
+import { setEdgeGroupPolicy } from './flow/policy.js';
+import {
+  describeEdge,
+  describeFlow,
+  evaluateFlowEligibility,
+  listEdges,
+  listFlowMembers,
+  listFlows,
+  resolveExecutionFlowId,
+} from './flow/reads.js';
+import { closeFlow, sealFlow } from './flow/seal.js';
+import { getFlowTag, setFlowTags } from './flow/tags.js';
 import { listExecutionSummaries } from './listing/list.js';
 import { claimExecution, claimResumedExecution } from './grant/claim.js';
 import { issueClaimGrant, issueReclaimGrant } from './grant/issue.js';
@@ -136,6 +152,16 @@ export const OPERATIONS = {
   registerWorker,
   heartbeatWorker,
   markWorkerDead,
+  createFlow,
+  addExecutionToFlow,
+  stageDependencyEdge,
+  addDependency,
+  applyDependencyToChild,
+  setEdgeGroupPolicy,
+  sealFlow,
+  closeFlow,
+  cancelFlowHeader,
+  setFlowTags,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -169,6 +195,14 @@ export const QUERIES = {
   readLog,
   listReaders,
   listWorkers,
+  describeFlow,
+  getFlowTag,
+  describeEdge,
+  listEdges,
+  listFlows,
+  listFlowMembers,
+  resolveExecutionFlowId,
+  evaluateFlowEligibility,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;

@@ -3,6 +3,7 @@ import type { Applier } from './core/operation.js';
 import type { Entity, StateOfEntity } from './core/entity.js';
 import { executionEntity } from './execution/entity.js';
 import { idempotencyKeyEntity } from './execution/idempotency.js';
+import { flowEntity, walkEntity } from './flow/entity.js';
 import type { LoggedEvent } from './events.js';
 import { NO_NOTICES, type Notices } from './partition/notices.js';
 import { readerEntity } from './reader/entity.js';
@@ -27,6 +28,8 @@ export const ENTITIES = {
   admission: admissionEntity,
   worker: workerEntity,
   quota_policy: quotaPolicyEntity,
+  flow: flowEntity,
+  walk: walkEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;

@@ -5,6 +5,7 @@
 import { executionsByDefinition, type ExecutionView } from './execution/view.js';
 import { quotasByDefinition, type QuotaView } from './quota/view.js';
 import { meteringByDefinition, type MeteringView } from './metering/view.js';
+import { flowsByDefinition, type FlowView } from './flow/view.js';
 import { quarantineByDefinition, type QuarantineView } from './partition/quarantine.js';
 import { logByDefinition, type LogView } from './partition/view.js';
 import { scheduleByDefinition, type ScheduleView } from './schedule/view.js';
@@ -22,6 +23,7 @@ export interface View {
   readonly steps: StepView;
   readonly log: LogView;
   readonly signing: SigningView;
+  readonly flows: FlowView;
   readonly quarantine: QuarantineView;
   readonly metering: MeteringView;
   readonly workers: WorkerView;
@@ -37,6 +39,7 @@ export function viewByDefinition(partition: Partition): View {
     steps: stepsByDefinition(partition),
     log: logByDefinition(partition),
     signing: signingByDefinition(partition),
+    flows: flowsByDefinition(partition),
     quarantine: quarantineByDefinition(),
     metering: meteringByDefinition(partition),
     workers: workersByDefinition(partition),

@@ -7,6 +7,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { executionActions, executionReads } from './execution.js';
+import { flowActions, flowReads } from './flows.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
 import { laneActions, laneReads } from './lanes.js';
@@ -40,6 +41,7 @@ const GENERATORS = {
   ...meteringActions,
   ...workerActions,
   ...quotaActions,
+  ...flowActions,
 } as const;
 
 const READS: readonly Reads[] = [
@@ -55,6 +57,7 @@ const READS: readonly Reads[] = [
   meteringReads,
   workerReads,
   quotaReads,
+  flowReads,
 ];
 
 type Drawn = {

@@ -46,5 +46,15 @@ export function viewOfMoment(
     quotas: { policy: () => undefined },
     metering: { admission: () => undefined, heads: () => [] },
     workers: { get: () => undefined, count: 0, alive: () => ({ workers: [], next: undefined }) },
+    // Nothing that a moment explains looks at flows.
+    flows: {
+      get: () => undefined,
+      walk: () => undefined,
+      ids: () => [],
+      members: () => [],
+      tally: () => new Map(),
+      outgoing: () => [],
+      downstreamOf: () => undefined,
+    },
   };
 }

@@ -29,7 +29,8 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   end
   local purge_at, purge_text = ff.check_ending(call, execution)
   if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
-    and not ff.is_held(execution) and not execution.stream and not execution.kept then
+    and (execution.extras == '' or not (ff.is_held(execution) or ff.is_member(execution)))
+    and not execution.stream and not execution.kept then
     if execution.extras == '' then plain_record = execution end
     return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
   end

@@ -120,6 +120,7 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
   ff.append(call, EVENT.execution_completed, execution.id, execution.naming,
     purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
   ff.close_stream(call, execution, CLOSED.attempt_success)
+  if execution.extras ~= '' then ff.settle_end(call, execution) end
 end
 
 local function fitted_retries(execution, retry_count, failure_category)
@@ -167,9 +168,11 @@ function ff.apply.execution_failed(call, execution, failure_category, failure_re
   ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. purge_text,
     failure_reason, failure_detail or '')
   ff.close_stream(call, execution, CLOSED.attempt_failure)
+  if execution.extras ~= '' then ff.settle_end(call, execution) end
 end
 
-function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
+-- A cancellation, without what it means for others.
+function ff.cancel_quietly(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'cancelled', '', '') end
   if execution.kept then ff.close_pending(call, execution, 'cancelled') end
   ff.finish(call, execution, SITUATION.cancelled, purge_at, purge_text,
@@ -180,12 +183,18 @@ function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellatio
   ff.close_stream(call, execution, CLOSED.attempt_cancelled)
 end
 
+function ff.apply.execution_cancelled(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
+  ff.cancel_quietly(call, execution, cancelled_by, cancellation_reason, purge_at, purge_text)
+  if execution.extras ~= '' then ff.settle_end(call, execution) end
+end
+
 function ff.apply.execution_expired(call, execution, reason, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'expired:' .. reason, '', '') end
   if execution.kept then ff.close_pending(call, execution, 'expired:' .. reason) end
   fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
   ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
   ff.close_stream(call, execution, CLOSED.expired)
+  if execution.extras ~= '' then ff.settle_end(call, execution) end
 end
 
 function ff.apply.execution_delayed(call, execution, delay_until, remaining_ms)
@@ -273,7 +282,11 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by, disc
   if discards then ff.discard_steps(execution) end
   ff.note_extra(execution, FIELD.edits)
   local count = ff.digits(ff.count(execution.replay_count) + 1)
-  ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
+  if execution.awaits_others then
+    ff.wait_for_others(call, execution, NEXT.replay, FIELD.edits, ff.edits_text(count, execution.edited_at))
+  else
+    ff.make_ready(call, execution, NEXT.replay, '', FIELD.edits, ff.edits_text(count, execution.edited_at))
+  end
   local facts = count .. '\t' .. requested_by .. '\t' .. deadline .. (discards and '\t1' or '')
   ff.append(call, EVENT.execution_replayed, execution.id, facts, reason)
 end
@@ -301,6 +314,7 @@ function ff.apply.execution_purged(call, execution)
   ff.remove_streams(call, execution, execution.all_streams)
   ff.leave_id(call, execution.id)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
+  if ff.is_member(execution) then ff.forget_member(call, execution) end
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, execution.id) end
   if execution.tags ~= '' then ff.reshelve_tags(call, execution.id, execution.tags, '') end
   if ff.has_waited(execution) then command('UNLINK', key .. SUFFIX.waits, key .. SUFFIX.payloads) end

@@ -29,6 +29,11 @@ function ff.is_queued(execution)
   return execution.extras == '' or not (ff.is_held(execution) or ff.is_granted(execution))
 end
 
+-- Whether an execution is in a flow: an extra too.
+function ff.is_member(execution)
+  return execution.extras ~= '' and string.find(execution.extras, FIELD.membership, 1, true) ~= nil
+end
+
 function ff.is_delayed(situation)
   return situation == SITUATION.delayed or situation == SITUATION.retry_backoff or situation == SITUATION.resume_delay
 end
@@ -50,6 +55,7 @@ end
 -- write.
 function ff.become(call, execution, situation, due_at)
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
+  if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)
   if execution.extras ~= '' and execution.situation == SITUATION.running then ff.note_let_go(call, execution) end
   execution.situation = situation
@@ -125,7 +131,8 @@ function ff.finish(call, execution, situation, purge_at, purge_text, ...)
   if execution.kept then ff.close_pending(call, execution, 'attempt_ended') end
   execution.next_attempt = ''
   disown(execution, ff.become(call, execution, situation, purge_text), '', '', ...)
-  if purge_at then ff.retain(call, execution.id, purge_at) end
+  -- What is in a flow is forgotten with it.
+  if purge_at and not ff.is_member(execution) then ff.retain(call, execution.id, purge_at) end
   if call.ends then ff.note_end(call, execution.id) end
 end
 

@@ -11,10 +11,10 @@ local function json_of(keys, values)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
-function ff.decide.set_execution_tags(call, execution_id, tags)
-  local execution = load(call, execution_id)
-  if not execution then return ff.reject('execution_not_found') end
-  local keys, values = ff.tags_of(execution.tags)
+-- Tags with others put over them: how many were given, whether that changes anything, and what comes of it; nil when these
+-- are too many.
+function ff.merged_tags(stored, tags)
+  local keys, values = ff.tags_of(stored)
   local given, news = ff.tags_of(tags)
   local changes = false
   for i = 1, #given do
@@ -22,9 +22,20 @@ function ff.decide.set_execution_tags(call, execution_id, tags)
     if not values[key] then keys[#keys + 1] = key end
     if values[key] ~= news[key] then changes, values[key] = true, news[key] end
   end
-  if #keys > LIMIT.max_tags then return ff.reject('too_many_tags', 'maxTags', ff.digits(LIMIT.max_tags)) end
-  local reply = { KIND.tags_set, #given }
-  if not changes then return reply end
-  ff.sort(keys)
-  return reply, ff.apply.tags_set, execution, json_of(keys, values), tags
+  if #keys > LIMIT.max_tags then return nil end
+  if changes then ff.sort(keys) end
+  return #given, changes, changes and json_of(keys, values)
+end
+
+function ff.too_many_tags()
+  return ff.reject('too_many_tags', 'maxTags', ff.digits(LIMIT.max_tags))
+end
+
+function ff.decide.set_execution_tags(call, execution_id, tags)
+  local execution = load(call, execution_id)
+  if not execution then return ff.reject('execution_not_found') end
+  local count, changes, merged = ff.merged_tags(execution.tags, tags)
+  if not count then return ff.too_many_tags() end
+  if not changes then return { KIND.tags_set, count } end
+  return { KIND.tags_set, count }, ff.apply.tags_set, execution, merged, tags
 end

@@ -24,7 +24,10 @@ function ff.decide.issue_grant_and_claim(call, group, execution_id, lease_id, at
   local owned, attempt = ff.is_owned_by(call, execution, lease_id)
   if owned then return ff.taken_before(execution, attempt == attempt_id and CLAIM.fresh or CLAIM.resumed) end
   local is_open = execution.situation == SITUATION.ready or execution.next_attempt == NEXT.resume
-  if not ff.is_runnable(execution.situation) or not is_open or ff.is_held(execution) then return ff.not_eligible(execution) end
+  local is_waiting = execution.situation == SITUATION.blocked_dependencies
+  if not ff.is_runnable(execution.situation) or is_waiting or not is_open or ff.is_held(execution) then
+    return ff.not_eligible(execution)
+  end
   if ff.has_live_grant(call, execution) then return ff.reject('grant_already_exists') end
   local reply, _, owner, take = ff.take_over(call, execution, group, lease_id, attempt_id)
   if ff.is_queued(execution) then ff.check_queue_of(call, execution) end

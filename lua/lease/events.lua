@@ -16,6 +16,7 @@ function ff.apply.acquired(call, owner, take)
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.end_grant(execution)
   ff.tally(call, execution.queue.lane_id, situation, SITUATION.running)
+  if execution.extras ~= '' then ff.tally_member(call, execution, situation, SITUATION.running) end
   if take.timing ~= '' then ff.note_extra(execution, FIELD.timing) end
   if take.retries ~= '' then ff.note_extra(execution, FIELD.retries) end
   local life = ff.life_text(SITUATION.running, '', owner.expires_at, call.now_text, take.started_at, take.attempts,

@@ -53,6 +53,7 @@ local function forget(call, id, execution)
   if not execution then return end
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
+  if ff.is_member(execution) then ff.forget_member(call, execution) end
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, id) end
   ff.reshelve_tags(call, id, execution.tags, '')
   if ff.is_held(execution) then

@@ -62,10 +62,10 @@ local function purge_step(call, id, purge_at)
   return { entity = execution, kind = 'purge', apply = ff.apply.execution_purged }
 end
 
-local function due_step(call, member, jitter)
+local function due_step(call, member, jitter, limit)
   local kind, id = string.match(member, '^([%a_]+):(.*)$')
   local make = ff.due[kind] or ff.damaged('no such kind has timers')
-  local step = make(call, id, jitter)
+  local step = make(call, id, jitter, limit)
   if step and kind ~= 'execution' then step.of_other, step.id = kind, id end
   return step
 end
@@ -79,6 +79,20 @@ local function try(steps, broken, member, make, call, ...)
   elseif step then
     steps[#steps + 1] = step
   end
+end
+
+-- Kinds of which one alone is looked at in a pass, for what it does can change what else is due.
+local ALONE = { flow = true, walk = true }
+
+-- Leaves what belongs to one pass; the twin of `ofOnePass`. Answers whether anything is left for the next one.
+local function of_one_pass(due)
+  for i = 1, #due do
+    if ALONE[string.match(due[i], '^[%a_]+')] then
+      for j = #due, math.max(2, i), -1 do due[j] = nil end
+      return true
+    end
+  end
+  return false
 end
 
 -- Steps of executions that nobody keeps any longer, and how much of each slot they are.
@@ -123,10 +137,12 @@ end
 
 local function carry_out(call, reply, steps, broken, used, owner, is_more, was_left)
   local timers = ff.timers_of(call)
+  ff.settle_later(true)
   for i = 1, #steps do
     local step = steps[i]
     step.apply(call, step.entity, step.a, step.b, step.c)
   end
+  ff.settle_later(false)
   for i = 1, #broken do
     local member = broken[i].member
     ff.remove(timers, member)
@@ -156,6 +172,7 @@ local function reply_of(steps, broken)
         local size = #deliveries
         deliveries[size + 1], deliveries[size + 2], deliveries[size + 3] = step.of_other, step.id, step.owed[j]
       end
+      counts.purge = counts.purge + (step.purged or 0)
     elseif step.kind == 'suspension' then
       suspended[#suspended + 1] = step.entity.id
     elseif counts[step.kind] then
@@ -192,8 +209,8 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
   local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
-  local is_more = #due == limit
-  for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter) end
+  local is_more = of_one_pass(due) or #due == limit
+  for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter, limit) end
   if #due == 0 then
     local looked_at
     local purge_limit = math.max(1, math.floor(limit / LIMIT.purge_units))

@@ -346,8 +346,10 @@ local function claim_many(call, group)
       timed[2 * plain - 1], timed[2 * plain] = group.expires_at, TIMER.execution .. execution.id
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
+      ff.settle_later(true)
       ff.apply.execution_failed(call, execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, take.purge_at,
         take.purge_text)
+      ff.settle_later(false)
     else
       ff.apply.acquired(call, group, take)
     end

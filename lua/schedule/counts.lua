@@ -34,6 +34,25 @@ function ff.tally(_, lane_id, from, to)
   lanes[size], sources[size], targets[size], counts[size] = lane_id, from, to, 1
 end
 
+-- The same for the members of a flow.
+function ff.tally_member(call, execution, from, to)
+  if not ff.is_member(execution) then return end
+  local flow = ff.flow_of(execution)
+  if flow then ff.tally(call, LIMIT.counted_flow .. flow, from, to) end
+end
+
+-- What moved so far among the situations of what is counted under a name: how many more have not ended.
+function ff.live_moves(name)
+  local live = 0
+  for i = 1, size do
+    if lanes[i] == name then
+      if targets[i] and not ff.is_terminal(targets[i]) then live = live + counts[i] end
+      if sources[i] and not ff.is_terminal(sources[i]) then live = live - counts[i] end
+    end
+  end
+  return live
+end
+
 local TEXTS = { [-1] = '-1', [1] = '1' }
 local sums = {}
 

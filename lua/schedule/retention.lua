@@ -59,6 +59,13 @@ function ff.check_ending(call, execution)
   return purge_at, text
 end
 
+-- When something that ends now, and has no rules of its own, is forgotten; the empty text when it is kept for good.
+function ff.plain_purge_time(call)
+  local retention_ms = call.settings.retention_ms
+  if retention_ms == LIMIT.keep_for_good then return '' end
+  return ff.digits(slot_end(call.now + math.max(retention_ms, LIMIT.min_retention_ms)))
+end
+
 local function settle_slot(call, slot)
   command('RPUSH', slot.key, unpack(slot, 1, slot.size))
   slot.size = 0

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { isPartitionOfAnyFamily } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
-import { withWireForm } from './wire-form.js';
+import { withWireForm, type WireForm } from './wire-form.js';
 import {
   executionIdIn,
   memberOf,
@@ -142,16 +142,20 @@ const indexOf = (key: string): number => Number(key.slice(key.indexOf(':') + 1, 
 const inRange = (key: string): boolean => partitionIndexOf(key) <= LIMITS.maxPartitions;
 const rangeError = { error: `must name a partition from 0 to ${LIMITS.maxPartitions}` };
 
+const executionIdForm: WireForm = {
+  encode: (value) => [value === undefined ? '' : memberOf(value as string)],
+  decode: (text, partition) => executionIdIn(partition, text),
+};
+
 export const executionId = withWireForm(
   z
     .string()
     .refine(isExecutionIdForm, { error: 'must look like "{fp:<partition>}:<uuid>"' })
     .refine(inRange, rangeError),
-  {
-    encode: (value) => [value === undefined ? '' : memberOf(value as string)],
-    decode: (text, partition) => executionIdIn(partition, text),
-  },
+  executionIdForm,
 );
+/** The id of a flow, in the form of an execution's: it names the partition of the flow and of all its members. */
+export const flowId = withWireForm(executionId.clone(), executionIdForm);
 export const partitionKey = z
   .string()
   .refine(isPartitionKey, { error: 'must look like "{fp:<partition>}"' })

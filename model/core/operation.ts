@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
 import type { FamilyCounts, FamilyScope } from '../families.js';
+import type { Aftermath } from '../flow/settle.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
 import type { Recording } from '../step/contents.js';
@@ -49,6 +50,10 @@ export interface Accepted<Outcome> {
   readonly notices?: Notices;
   /** Until when the streams of an execution are watched. */
   readonly watch?: { readonly executionId: string; readonly until: number };
+  /** Inputs of executions that the command makes besides the one that its first event is about. */
+  readonly inputs?: readonly (readonly [executionId: string, input: Uint8Array])[];
+  /** What it means for others of a flow. */
+  readonly aftermath?: Aftermath;
 }
 
 /** The command was refused: nothing happened. */
@@ -154,6 +159,8 @@ export interface Operation<
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;
   /** Arguments that the caller's edge draws when they are absent. */
   readonly edge?: Readonly<Record<string, 'unit'>>;
+  /** What it ends means nothing for others before a later call: it looked at several executions before it changed one. */
+  readonly cascadesLater?: true;
   /** Kinds of outcomes that only damaged records lead to: the model, which has none, never answers them. */
   readonly ofDamage?: readonly string[];
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;

@@ -5,10 +5,13 @@
 import type { z } from 'zod';
 
 export interface WireForm {
-  /** Names of its texts, in snake_case: the parameters of the Lua. Absent: one text, named after the argument. */
+  /**
+   * Names of its texts, in snake_case: the parameters of the Lua. Absent: one text, named after the argument. `...`: any
+   * number of them.
+   */
   readonly texts?: readonly string[];
-  /** The texts of a value; as many empty ones when it is absent. */
-  encode(value: unknown): readonly string[];
+  /** The texts of a value; as many empty ones when it is absent. Bytes only where there can be any number. */
+  encode(value: unknown): readonly (string | Uint8Array)[];
   /** The value of a text in an answer of a partition. */
   decode?(text: string, partition: string): unknown;
 }

@@ -4,6 +4,7 @@ import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
+import type { EventNamed } from '../events.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { metersOf } from '../metering/meters.js';
@@ -74,7 +75,7 @@ export const createExecution = operation({
     return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
   },
   decide(view, args, { now }) {
-    const { executionId, namespace, policy } = args;
+    const { executionId, namespace } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
     // A key outlives its execution only where the clock has jumped: then it names nothing.
@@ -85,36 +86,56 @@ export const createExecution = operation({
     if (view.schedule.lane(args.laneId)?.laneState === 'draining')
       return reject('lane_draining', { laneId: args.laneId });
 
-    const wantedDelay = args.delayUntil ?? policy?.delayUntil;
-    const delayUntil = wantedDelay !== undefined && wantedDelay > now ? wantedDelay : undefined;
-    const priority = args.priority ?? policy?.priority ?? DEFAULTS.priority;
-    const publicState = delayUntil === undefined ? 'waiting' : 'delayed';
-    return accept(
-      { kind: 'created', executionId, publicState, priority },
-      {
-        type: 'execution_created',
-        executionId,
-        at: now,
-        namespace,
-        laneId: args.laneId,
-        executionKind: args.executionKind,
-        creatorIdentity: args.creatorIdentity,
-        priority,
-        payloadBytes: args.inputPayload.byteLength,
-        payloadEncoding: args.payloadEncoding,
-        executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
-        idempotencyExpiresAt:
-          idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
-        delayUntil,
-        requiredCapabilities: needsOf(policy),
-        meters: metersOf(policy),
-        idempotencyKey,
-        tags: args.tags,
-        policy,
-      },
-    );
+    const event = creationOf(args, now);
+    const publicState = event.delayUntil === undefined ? 'waiting' : 'delayed';
+    return accept({ kind: 'created', executionId, publicState, priority: event.priority }, event);
   },
 });
+
+/** What an execution is given when it is made. */
+type Creation = Pick<
+  z.output<typeof createExecution.args>,
+  | 'executionId'
+  | 'namespace'
+  | 'laneId'
+  | 'executionKind'
+  | 'creatorIdentity'
+  | 'inputPayload'
+  | 'payloadEncoding'
+  | 'priority'
+  | 'delayUntil'
+  | 'executionDeadlineAt'
+  | 'tags'
+  | 'policy'
+> & { readonly idempotencyKey?: string | undefined };
+
+/** The event by which an execution comes to be. An empty key is none. */
+export function creationOf(args: Creation, now: number): EventNamed<'execution_created'> {
+  const { executionId, namespace, laneId, executionKind, creatorIdentity, policy, tags } = args;
+  const idempotencyKey = args.idempotencyKey || undefined;
+  const wantedDelay = args.delayUntil ?? policy?.delayUntil;
+  return {
+    type: 'execution_created',
+    executionId,
+    at: now,
+    namespace,
+    laneId,
+    executionKind,
+    creatorIdentity,
+    priority: args.priority ?? policy?.priority ?? DEFAULTS.priority,
+    payloadBytes: args.inputPayload.byteLength,
+    payloadEncoding: args.payloadEncoding,
+    executionDeadlineAt: args.executionDeadlineAt ?? deadlineOf(policy, now),
+    idempotencyExpiresAt:
+      idempotencyKey === undefined ? undefined : now + (policy?.dedupWindowMs ?? DEFAULTS.dedupWindowMs),
+    delayUntil: wantedDelay !== undefined && wantedDelay > now ? wantedDelay : undefined,
+    requiredCapabilities: needsOf(policy),
+    meters: metersOf(policy),
+    idempotencyKey,
+    tags,
+    policy,
+  };
+}
 
 function deadlineOf(policy: ExecutionPolicy | undefined, now: number): number | undefined {
   const deadlineMs = policy?.timeoutPolicy?.executionDeadlineMs;

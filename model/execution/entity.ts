@@ -1,5 +1,6 @@
 /** The execution as an entity: its facts, its recipes, its timer. */
 import { entity } from '../core/entity.js';
+import { flowRecipes } from '../flow/recipes.js';
 import { grantRecipes } from '../grant/recipes.js';
 import { leaseRecipes } from '../lease/recipes.js';
 import { nextTimerAt } from '../schedule/timers.js';
@@ -11,6 +12,13 @@ import { executionRecipes } from './recipes.js';
 export const executionEntity = entity({
   subject: EXECUTION,
   facts: executionFacts,
-  recipes: { ...executionRecipes, ...leaseRecipes, ...grantRecipes, ...suspensionRecipes, ...stepRecipes },
+  recipes: {
+    ...executionRecipes,
+    ...leaseRecipes,
+    ...grantRecipes,
+    ...suspensionRecipes,
+    ...stepRecipes,
+    ...flowRecipes,
+  },
   timerOf: (execution: ReadonlyExecution) => nextTimerAt(execution),
 });

@@ -5,6 +5,7 @@
 import type { EntityState } from '../core/entity.js';
 import * as fact from '../core/facts.js';
 import { subject } from '../core/subject.js';
+import { groupFacet, membershipFacet, type Dependencies } from '../flow/facts.js';
 import { SUSPEND_REASONS, type Waiting } from '../suspension/facts.js';
 import type { ExecutionPolicy } from './policy.js';
 import { NEXT_ATTEMPTS, SITUATIONS } from './situation.js';
@@ -140,6 +141,8 @@ export const executionFacts = fact.factTable({
     /** Why its worker suspended it last. */
     suspendReason: fact.choice(SUSPEND_REASONS),
   },
+  membership: membershipFacet,
+  group: groupFacet,
   ending: {
     cancelledBy: fact.optionalText(),
     /** Size of the result, bytes; unset when the execution completed without one. */
@@ -164,6 +167,8 @@ export const executionFacts = fact.factTable({
   beside: {
     /** What it waits for, and waited for: see `model/suspension/facts.ts`. Nothing when it never did. */
     waiting: fact.tree<Waiting>(),
+    /** What it depends on, by edge: see `model/flow/facts.ts`. Nothing when no edge ever led to it. */
+    dependencies: fact.tree<Dependencies>(),
   },
 });
 

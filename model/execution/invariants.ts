@@ -36,6 +36,7 @@ function publicStateOf({ lifecyclePhase, eligibilityState, terminalOutcome }: St
   if (terminalOutcome !== 'none') return PUBLIC_STATES[terminalOutcome];
   if (lifecyclePhase === 'active' || lifecyclePhase === 'suspended') return lifecyclePhase;
   if (eligibilityState === 'blocked_by_budget' || eligibilityState === 'blocked_by_quota') return 'rate_limited';
+  if (eligibilityState === 'blocked_by_dependencies') return 'waiting_children';
   return eligibilityState === 'not_eligible_until_time' ? 'delayed' : 'waiting';
 }
 
@@ -52,7 +53,8 @@ const isBlockReason = (reason: BlockingReason): reason is BlockReason => Object.
 function isBlockedAsNamed({ eligibilityState, blockingReason }: StateVector): boolean {
   return (
     BLOCKED_BY[eligibilityState] === (isBlockReason(blockingReason) ? blockingReason : undefined) &&
-    (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator')
+    (blockingReason === 'paused_by_operator') === (eligibilityState === 'blocked_by_operator') &&
+    (blockingReason === 'waiting_for_children') === (eligibilityState === 'blocked_by_dependencies')
   );
 }
 
@@ -133,11 +135,14 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
     holds: (it) =>
       isTerminal(it.situation) ||
       it.situation === 'suspended' ||
-      (it.dueAt === undefined) === (it.situation === 'ready' || isBlocked(it.situation)),
+      (it.dueAt === undefined) ===
+        (it.situation === 'ready' || it.situation === 'blocked_dependencies' || isBlocked(it.situation)),
   },
   {
     name: 'a delay is kept while it is waited for, and no longer',
-    holds: (it) => it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
+    // What waits for others keeps its own time.
+    holds: (it) =>
+      it.situation === 'blocked_dependencies' || it.delayUntil === (isDelayed(it.situation) ? it.dueAt : undefined),
   },
   {
     name: 'an interrupted attempt waits only while suspended, ready, delayed or blocked',
@@ -147,6 +152,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       it.situation === 'ready' ||
       it.situation === 'delayed' ||
       it.situation === 'resume_delay' ||
+      it.situation === 'blocked_dependencies' ||
       isBlocked(it.situation),
   },
   {
@@ -155,6 +161,7 @@ export const executionInvariants: readonly ExecutionInvariant[] = [
       it.nextAttempt !== 'retry' ||
       it.situation === 'retry_backoff' ||
       it.situation === 'ready' ||
+      it.situation === 'blocked_dependencies' ||
       isBlocked(it.situation),
   },
   {
@@ -476,6 +483,9 @@ const AFTER_AN_END: ReadonlySet<string> = new Set([
   'tags_set',
   'stream_closed',
   'stream_removed',
+  // Its upstreams end whatever it did.
+  'dependency_resolved',
+  'edge_group_fired',
 ]);
 
 const OF_OWNERS: ReadonlySet<string> = new Set([

@@ -23,6 +23,9 @@ export const purgeExecution = operation({
     const execution = view.executions.get(executionId);
     if (execution === undefined) return accept({ kind: 'already_satisfied', reason: 'not_found' });
     if (!isTerminal(execution.situation)) return accept({ kind: 'already_satisfied', reason: 'not_terminal' });
+    // What is in a flow is forgotten with it.
+    const { flow } = execution;
+    if (flow !== undefined) return accept({ kind: 'not_yet_due', purgeAt: view.flows.get(flow)?.purgeAt });
     const purgeAt = execution.dueAt;
     if (purgeAt === undefined || purgeAt > now) return accept({ kind: 'not_yet_due', purgeAt });
     return accept({ kind: 'purged' }, { type: 'execution_purged', executionId, at: now });

@@ -7,6 +7,7 @@ import { closeAll } from '../suspension/recipes.js';
 import { become, end, endGrant, endHold, forgetRun, wait } from './lifecycle.js';
 import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
+import { awaitsOthers } from '../flow/group.js';
 
 /** A recipe of the execution for an event. */
 export type ExecutionRecipe<Type extends EventType> = Recipe<Execution, EventNamed<Type>>;
@@ -75,6 +76,20 @@ function created(event: EventNamed<'execution_created'>): Execution {
     leaseRevokeReason: '',
     suspendReason: 'waiting_for_signal',
     waiting: undefined,
+    flow: undefined,
+    rank: 0,
+    groupPolicy: 'all_of',
+    onSatisfied: 'none',
+    quorumK: 0,
+    dependencyCount: 0,
+    succeededCount: 0,
+    failedCount: 0,
+    skippedCount: 0,
+    groupState: 'none',
+    satisfiedAt: undefined,
+    isParent: false,
+    groupRound: 0,
+    dependencies: undefined,
   };
 }
 
@@ -150,7 +165,8 @@ export const executionRecipes: Recipes = {
   }),
   execution_replayed: changes(
     (execution, event) => {
-      become(execution, 'ready', event.at, undefined);
+      // What it depends on may still be undecided: it was cancelled, or its time was over.
+      become(execution, awaitsOthers(execution) ? 'blocked_dependencies' : 'ready', event.at, undefined);
       execution.nextAttempt = 'replay';
       execution.replayCount = event.replayCount;
       execution.executionDeadlineAt = event.executionDeadlineAt;

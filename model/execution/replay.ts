@@ -5,10 +5,15 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
+import { endOf, walkIdOf } from '../flow/cascade.js';
+import { awaitsOthers } from '../flow/group.js';
+import { reopening } from '../flow/members.js';
+import { notEligible } from '../lease/fence.js';
 import { DEFAULTS } from '../limits.js';
+import type { View } from '../view.js';
 import type { ReadonlyExecution } from './facts.js';
 import { isTerminal } from './situation.js';
 
@@ -29,14 +34,21 @@ export const replayExecution = operation({
     z.object({
       kind: z.literal('replayed'),
       executionId: echoed(field.executionId),
-      publicState: z.literal('waiting'),
+      /** `waiting_children` when what it depends on is undecided. */
+      publicState: z.enum(['waiting', 'waiting_children']),
       /** Replays so far, this one included. */
       replayCount: field.count,
     }),
     /** It was replayed more often than the caller knew of. */
     z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_replayed']), replayCount: field.count }),
   ]),
-  rejects: ['execution_not_found', 'execution_not_terminal', 'max_replays_exhausted'],
+  rejects: [
+    'execution_not_found',
+    'execution_not_terminal',
+    'max_replays_exhausted',
+    'flow_already_terminal',
+    'execution_not_eligible',
+  ],
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers'], ['retention']],
   wire: { shared: [], each: ['executionId', 'reason', 'requestedBy', 'expectedReplayCount', 'steps'] },
@@ -50,8 +62,12 @@ export const replayExecution = operation({
     if (!isTerminal(execution.situation)) return reject('execution_not_terminal');
     const cap = execution.policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
     if (replayCount >= cap) return reject('max_replays_exhausted', { maxReplayCount: String(cap) });
-    return accept(
-      { kind: 'replayed', executionId, publicState: 'waiting', replayCount: replayCount + 1 },
+    const refusal = flowRefusal(view, execution);
+    if (refusal !== undefined) return refusal;
+    const flow = execution.flow === undefined ? undefined : view.flows.get(execution.flow);
+    const publicState = awaitsOthers(execution) ? 'waiting_children' : 'waiting';
+    return acceptAll({ kind: 'replayed', executionId, publicState, replayCount: replayCount + 1 }, [
+      ...(flow === undefined ? [] : reopening(flow, now)),
       {
         type: 'execution_replayed',
         executionId,
@@ -62,9 +78,19 @@ export const replayExecution = operation({
         executionDeadlineAt: deadlineAfter(execution, now),
         stepsDiscarded: steps === 'discard' && execution.stepCount > 0,
       },
-    );
+    ]);
   },
 });
+
+/** Why a member of a flow cannot run again, if it cannot (spec 08 section 10, ruling 50). */
+function flowRefusal(view: View, execution: ReadonlyExecution) {
+  if (execution.flow === undefined) return undefined;
+  const flow = view.flows.get(execution.flow);
+  if (flow?.flowState === 'cancelled' || flow?.isPurging) return reject('flow_already_terminal');
+  // What its end means for others is still to be done; its flow is not sealed; what it depends on cannot be any more.
+  const isOpen = view.flows.walk(walkIdOf(endOf(execution))) === undefined && !flow?.isBuilding;
+  return isOpen && execution.groupState !== 'impossible' ? undefined : notEligible(execution);
+}
 
 /** The deadline that holds for the new run, ms since the epoch; none when it is over. */
 function deadlineAfter({ executionDeadlineAt }: ReadonlyExecution, now: number): number | undefined {

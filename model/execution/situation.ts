@@ -1,8 +1,7 @@
 /**
  * The situations an execution can be in. The contract describes state by a vector of seven dimensions; only the
  * combinations of spec 01 section 4 are legal. We store the row, not the dimensions: an illegal vector cannot be
- * written down, and every dimension is a lookup. Rows of domains to come are here as data, marked reserved: no
- * operation leads to them yet.
+ * written down, and every dimension is a lookup.
  */
 import type { SuspendReason } from '../suspension/facts.js';
 import type { ActiveExecution, ReadonlyExecution } from './facts.js';
@@ -66,8 +65,6 @@ interface Row {
   readonly blocking: BlockingReason;
   readonly outcome: TerminalOutcome;
   readonly publicState: PublicState;
-  /** Belongs to a domain to come: no operation leads here yet. */
-  readonly reserved: boolean;
 }
 
 const runnable = (
@@ -83,7 +80,6 @@ const runnable = (
   blocking,
   outcome: 'none',
   publicState,
-  reserved: false,
 });
 const active = (letter: string, ownership: OwnershipState, blocking: BlockingReason): Row => ({
   letter,
@@ -93,7 +89,6 @@ const active = (letter: string, ownership: OwnershipState, blocking: BlockingRea
   blocking,
   outcome: 'none',
   publicState: 'active',
-  reserved: false,
 });
 const terminal = (letter: string, outcome: TerminalOutcome, publicState: PublicState): Row => ({
   letter,
@@ -103,9 +98,7 @@ const terminal = (letter: string, outcome: TerminalOutcome, publicState: PublicS
   blocking: 'none',
   outcome,
   publicState,
-  reserved: false,
 });
-const reserved = (row: Row): Row => ({ ...row, reserved: true });
 
 /**
  * Every situation and its row in the table of legal combinations. Two rows have no situation of their own: a delay asked
@@ -122,7 +115,7 @@ export const SITUATIONS = {
   /** Was resumed, and waits until its resume policy lets it go on (R5). */
   resume_delay: runnable('s', 'not_eligible_until_time', 'waiting_for_resume_delay', 'delayed'),
   /** Waits for executions that it depends on (R6). */
-  blocked_dependencies: reserved(runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children')),
+  blocked_dependencies: runnable('e', 'blocked_by_dependencies', 'waiting_for_children', 'waiting_children'),
   /** Waits for a budget (R7). */
   blocked_budget: runnable('g', 'blocked_by_budget', 'waiting_for_budget', 'rate_limited'),
   /** Waits for a quota (R8). */
@@ -147,7 +140,7 @@ export const SITUATIONS = {
   cancelled: terminal('X', 'cancelled', 'cancelled'),
   expired: terminal('E', 'expired', 'expired'),
   /** Ended because what it depended on can no longer be (T5). */
-  skipped: reserved(terminal('S', 'skipped', 'skipped')),
+  skipped: terminal('S', 'skipped', 'skipped'),
 } as const satisfies Record<string, Row>;
 
 export type Situation = keyof typeof SITUATIONS;
@@ -168,11 +161,11 @@ export const BLOCKS = {
 } as const satisfies Partial<Record<BlockingReason, Situation>>;
 export type BlockReason = keyof typeof BLOCKS;
 
-/** Public states of executions that have not ended, of the situations that operations lead to. */
+/** Public states of executions that have not ended. */
 export const LIVE_PUBLIC_STATES = [
   ...new Set(
     Object.values<Row>(SITUATIONS)
-      .filter((row) => row.outcome === 'none' && !row.reserved)
+      .filter((row) => row.outcome === 'none')
       .map(({ publicState }) => publicState),
   ),
 ] as [PublicState, ...PublicState[]];

@@ -43,7 +43,8 @@ export const issueGrantAndClaim = operation({
       return takenBefore(view, execution, execution.currentAttemptId === attemptId ? 'fresh' : 'resumed');
     }
     const isOpen = execution.situation === 'ready' || execution.nextAttempt === 'resume';
-    if (!isRunnable(execution.situation) || !isOpen || isHeld(execution)) return notEligible(execution);
+    const isWaiting = execution.situation === 'blocked_dependencies';
+    if (!isRunnable(execution.situation) || isWaiting || !isOpen || isHeld(execution)) return notEligible(execution);
     if (hasLiveGrant(execution, now)) return reject('grant_already_exists');
     const owner = { workerId: OPERATOR, workerInstanceId: OPERATOR, leaseTtlMs, leaseId, attemptId };
     const { outcome, events } = takeOver<z.output<typeof takenAnyhow>>(view, execution, owner, now);

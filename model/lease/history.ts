@@ -60,6 +60,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
       return 'suspend';
     case 'execution_expired':
       return `expired:${event.expireReason}`;
+    case 'execution_skipped':
+      return 'dependency_impossible';
     case 'lease_released':
       return 'handed_back';
     case 'execution_created':
@@ -94,6 +96,12 @@ function releaseReason(event: ExecutionEvent): string | undefined {
     case 'summary_patched':
     case 'stream_closed':
     case 'stream_removed':
+    case 'flow_member_added':
+    case 'dependency_staged':
+    case 'edge_group_policy_set':
+    case 'dependency_resolved':
+    case 'edge_group_fired':
+    case 'dependencies_met':
       return undefined;
     default:
       return event satisfies never;

@@ -12,7 +12,8 @@ import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
-import { deliveriesOf, eventsOf, type DueEntity } from './due.js';
+import { forgetting, walkOn } from '../flow/due.js';
+import { deliveriesOf, eventsOf, ofOnePass, type DueEntity } from './due.js';
 
 const applied = z.object({
   kind: z.literal('applied'),
@@ -66,21 +67,29 @@ export const applyDue = operation({
   keys: () => [['timers'], ['retention']],
   wire: { shared: [], each: ['limit', 'jitter', 'owner'] },
   memory: 'frees',
+  cascadesLater: true,
   edge: { jitter: 'unit' },
-  decide(view, { limit, jitter, owner }, { now, settings }) {
+  decide(view, { partition, limit, jitter, owner }, { now, settings }) {
     const { applier } = view.log.header;
     if (applier !== undefined && applier.owner !== owner && isAtIt(applier, now)) {
       return acceptAll({ kind: 'left_to_other', until: applier.until }, []);
     }
-    const due = view.schedule.due(now, limit);
+    const listed = view.schedule.due(now, limit);
+    const due = ofOnePass(listed);
     const context = { now, jitter, retentionMs: settings.retentionMs, view };
-    const events: Event[] = due.flatMap((entity) => eventsOf(entity, context));
+    const [first] = due;
+    const events: Event[] =
+      first?.kind === 'flow'
+        ? [...forgetting(view, first.entity, { now }, limit)]
+        : due.flatMap((entity) => eventsOf(entity, context));
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
     const purges = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
     for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
-    const isMore = due.length === limit || purges.length === purgeLimit;
+    const isAlone = first?.kind === 'flow' || first?.kind === 'walk';
+    const isMore = listed.length === limit || isAlone || due.length < listed.length || purges.length === purgeLimit;
     return {
       ...acceptAll(outcomeOf(due, events, now), events),
+      ...(first?.kind === 'walk' ? { aftermath: walkOn(first.entity, partition, limit) } : {}),
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
     };
   },

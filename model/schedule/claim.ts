@@ -97,6 +97,7 @@ export const claimForWorker = operation({
     each: ['claims'],
   },
   memory: 'frees',
+  cascadesLater: true,
   order: 'last',
   takes: ({ laneId, claims, meters }) => (meters === undefined ? { laneId, count: claims.length } : undefined),
   issue({ handles, laneId, workerInstanceId, leaseTtlMs }, outcome, backend) {

@@ -27,9 +27,21 @@ const DUE = {
   admission: dueOfAdmission,
   worker: dueOfWorker,
   quota_policy: dueOfQuotaPolicy,
+  flow: () => [],
+  walk: () => [],
 } satisfies {
   [Kind in EntityKind]?: WhatIsDue<Kind>;
 };
+
+/** Kinds of which one alone is looked at in a pass, for what it does can change what else is due: see `flow/due.ts`. */
+const ALONE: ReadonlySet<string> = new Set<keyof typeof DUE>(['flow', 'walk']);
+
+/** Of due entities in order, those of one pass. */
+export function ofOnePass(due: readonly DueEntity[]): readonly DueEntity[] {
+  const first = due.findIndex(({ kind }) => ALONE.has(kind));
+  if (first === -1) return due;
+  return due.slice(0, Math.max(1, first));
+}
 
 /** Kinds that can have timers. */
 export type TimedKind = keyof typeof DUE;

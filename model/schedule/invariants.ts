@@ -41,6 +41,8 @@ export const scheduleInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       nextTimer(it) !== undefined ||
       it.situation === 'suspended' ||
       isHeld(it) ||
+      // What it waits for is told by `flow/invariants.ts`.
+      it.situation === 'blocked_dependencies' ||
       isBlocked(it.situation),
   },
   {

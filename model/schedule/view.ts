@@ -67,8 +67,8 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
   const all = (): ReadonlyExecution[] => [...tables.execution.values()];
   const purges = (): Timed<string>[] =>
     all()
-      .flatMap(({ executionId: id, situation, dueAt }): Timed<string>[] =>
-        isTerminal(situation) && dueAt !== undefined ? [{ item: id, member: id, at: dueAt }] : [],
+      .flatMap(({ executionId: id, situation, dueAt, flow }): Timed<string>[] =>
+        isTerminal(situation) && dueAt !== undefined && flow === undefined ? [{ item: id, member: id, at: dueAt }] : [],
       )
       .sort(inTimeOrder);
   const isPaused = (laneId: string): boolean => tables.lane.get(laneId)?.laneState === 'paused';

@@ -7,6 +7,7 @@ import type { ExecutionInvariant, Invariant, World } from './invariant.js';
 import type { LoggedEvent } from '../events.js';
 import { executionInvariants, executionRules } from '../execution/invariants.js';
 import { SITUATIONS } from '../execution/situation.js';
+import { flowInvariants } from '../flow/invariants.js';
 import { grantInvariants, grantRules } from '../grant/invariants.js';
 import { leaseInvariants, leaseRules } from '../lease/invariants.js';
 import { partitionOfExecution } from '../ids.js';
@@ -143,6 +144,7 @@ export const INVARIANTS: readonly Invariant[] = [
     ...stepInvariants,
     ...meteringInvariants,
     ...quotaInvariants,
+    ...flowInvariants,
   ].map((invariant) => ('holds' in invariant ? asked(invariant) : invariant)),
   ...[...LOG_RULES.entries, ...LOG_RULES.lives].map(({ name }) => ({
     name,

@@ -62,7 +62,7 @@ export interface Tally {
 
 /** The events that end an execution. */
 export type EndingEvent = EventNamed<
-  'execution_completed' | 'execution_failed' | 'execution_cancelled' | 'execution_expired'
+  'execution_completed' | 'execution_failed' | 'execution_cancelled' | 'execution_expired' | 'execution_skipped'
 >;
 
 /** A rule over any two entries that follow each other. */
@@ -228,6 +228,8 @@ const END_GRANT: ReadonlySet<EventType> = new Set<EventType>([
   'execution_failed',
   'execution_cancelled',
   'execution_expired',
+  'execution_skipped',
+  'dependency_staged',
 ]);
 
 function count(tally: Tally, event: ExecutionEvent): void {
@@ -299,6 +301,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'execution_failed':
     case 'execution_cancelled':
     case 'execution_expired':
+    case 'execution_skipped':
       tally.end = event;
       tally.ownership = 'none';
       tally.held = false;
@@ -321,6 +324,19 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'execution_held':
     case 'hold_released':
       tally.held = event.type === 'execution_held';
+      return;
+    case 'flow_member_added':
+      if (event.awaitsSeal) awaitOthers(tally);
+      return;
+    case 'dependency_staged':
+      awaitOthers(tally);
+      return;
+    case 'dependencies_met':
+      if (tally.delayUntil !== undefined && tally.delayUntil <= event.at) tally.delayUntil = undefined;
+      return;
+    case 'edge_group_policy_set':
+    case 'dependency_resolved':
+    case 'edge_group_fired':
       return;
     case 'grant_issued':
       tally.grant = { workerId: event.grantWorkerId, expiresAt: event.grantExpiresAt };
@@ -364,6 +380,13 @@ function replayed(tally: Tally, event: EventNamed<'execution_replayed'>): void {
   tally.delayUntil = undefined;
   tally.executionDeadlineAt = event.executionDeadlineAt;
   if (event.stepsDiscarded) tally.steps = { keys: new Set(), bytes: 0 };
+}
+
+/** Work that could be run, or waited for its time, waits for others: a scheduler's block is over. */
+function awaitOthers(tally: Tally): void {
+  if (tally.ownership !== 'none' || tally.suspension !== undefined || tally.end !== undefined) return;
+  tally.blocked = false;
+  tally.grant = undefined;
 }
 
 function park(tally: Tally, next: Tally['next']): void {

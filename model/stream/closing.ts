@@ -16,6 +16,7 @@ const CLOSES: Partial<Record<EventType, ClosedReason>> = {
   execution_failed: 'attempt_failure',
   execution_cancelled: 'attempt_cancelled',
   execution_expired: 'expired',
+  execution_skipped: 'dependency_impossible',
   lease_expired: 'lease_expired',
   execution_claimed: 'reclaimed',
 };

@@ -16,6 +16,8 @@ export const CLOSED_REASONS = {
   expired: 'e',
   lease_expired: 'l',
   reclaimed: 'r',
+  /** What its execution depends on can no longer be. */
+  dependency_impossible: 'd',
 } as const;
 export type ClosedReason = keyof typeof CLOSED_REASONS;
 

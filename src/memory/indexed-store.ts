@@ -45,6 +45,7 @@ import { keepPayload, type SignalPayload } from '../../model/suspension/payloads
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
+import { FlowIndex } from './flow-index.js';
 import { LaneCounts } from './lane-counts.js';
 import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
@@ -83,7 +84,8 @@ class Standing {
     this.ended = false;
     if (execution === undefined) return;
     if (isTerminal(execution.situation)) {
-      this.purgeAt = execution.dueAt ?? NONE;
+      // What is in a flow is forgotten with it.
+      this.purgeAt = execution.flow === undefined ? (execution.dueAt ?? NONE) : NONE;
       this.ended = true;
       return;
     }
@@ -132,6 +134,7 @@ export class IndexedStore implements Store {
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
+  private readonly flows = new FlowIndex();
   /** Every execution, by id alone. */
   private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
@@ -156,6 +159,7 @@ export class IndexedStore implements Store {
       metering: this.meteringView(),
       workers: workersByDefinition(this.partition),
       quotas: quotasByDefinition(this.partition),
+      flows: this.flows.view(this.partition.state),
     };
   }
 
@@ -175,7 +179,7 @@ export class IndexedStore implements Store {
     this.standBefore(known);
     const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
     const removed = effect.recipe.does === 'removes';
-    this.standAfter(execution, removed);
+    this.standAfter(execution, removed, event);
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
     if (this.after.ended && !this.before.ended && this.partition.header.notices.endsUntil !== undefined)
       this.listener.onEnded(executionId);
@@ -189,12 +193,14 @@ export class IndexedStore implements Store {
   private standBefore(known: ReadonlyExecution | undefined): void {
     this.before.read(known);
     this.counts.before(known);
+    this.flows.before(known);
   }
 
   /** Brings the indexes to where it stands then. */
-  private standAfter(execution: ReadonlyExecution, removed: boolean): void {
+  private standAfter(execution: ReadonlyExecution, removed: boolean, event?: Event): void {
     this.after.read(removed ? undefined : execution);
     this.counts.after(execution, removed);
+    this.flows.after(execution, removed, event);
     this.reindex(execution);
   }
 
@@ -215,6 +221,7 @@ export class IndexedStore implements Store {
     if (effect.kind === 'stream' && effect.recipe.does === 'removes') this.partition.streams.delete(id);
     this.timers.note(effect.kind, id, effect.recipe.does === 'removes' ? undefined : entity);
     if (effect.kind === 'reader') this.holdBack();
+    if (effect.kind === 'flow' && effect.recipe.does === 'removes') this.flows.drop(id);
   }
 
   /** What readers still need of the log stays. */
@@ -283,6 +290,7 @@ export class IndexedStore implements Store {
     const execution = entity as ReadonlyExecution;
     this.standBefore(undefined);
     this.standAfter(execution, false);
+    this.flows.restore(execution);
     this.ids.add(ID_ALONE, id, execution);
   }
 

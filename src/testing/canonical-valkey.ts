@@ -22,7 +22,7 @@ import type { Notices } from '../../model/partition/notices.js';
 import type { Admission } from '../../model/metering/entity.js';
 import { trimFloor, type Reader } from '../../model/reader/entity.js';
 import type { SigningKey } from '../../model/signing/entity.js';
-import { isShortId } from '../../model/short-id.js';
+import { isShortId, uuidOf } from '../../model/short-id.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import type { WorkerRecord } from '../../model/worker/facts.js';
 import { openLane, type Lane } from '../../model/lane/lane.js';
@@ -34,6 +34,7 @@ import { stepOf } from '../valkey/steps.js';
 import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { quotaSetsOf, type QuotaSets } from '../valkey/quotas.js';
 import { decodeTally } from '../valkey/tally.js';
+import { decodeDependencies } from '../valkey/dependencies.js';
 import { decodeWaits } from '../valkey/waits.js';
 import { admissionsOf, decodeRecord, readersOf, RECORD_KINDS, type StoredRecord } from '../valkey/record.js';
 import {
@@ -45,6 +46,8 @@ import {
   sortedRecord,
   type CanonicalState,
 } from './canonical.js';
+import { FlowIndexes } from './canonical-flows.js';
+import type { Flow } from '../../model/flow/facts.js';
 
 const SHORT_LENGTH = 22;
 
@@ -103,6 +106,8 @@ class PartitionReader {
   private readonly waits = new Map<string, ReadonlyMap<string, string>>();
   /** What signals brought with them, by execution. */
   private readonly payloads = new Map<string, ReadonlyMap<string, Uint8Array>>();
+  private readonly dependencies = new Map<string, ReadonlyMap<string, string>>();
+  private readonly flowIndexes = new FlowIndexes();
   /** Signing keys, and until when each verifies. */
   private kids: Readonly<Record<string, string>> = {};
   /** Instance ids as they are listed. */
@@ -129,6 +134,14 @@ class PartitionReader {
       if (execution === undefined) this.strays.push(`what ${id} waits for`);
       else this.executions[at] = { ...execution, waiting: decodeWaits(fields) };
     }
+    for (const [id, fields] of this.dependencies) {
+      const at = this.executions.findIndex(({ executionId }) => executionId === id);
+      const execution = this.executions[at];
+      if (execution === undefined) this.strays.push(`what ${id} depends on`);
+      else this.executions[at] = { ...execution, dependencies: decodeDependencies(fields) };
+    }
+    const flows = (this.others.get('flow') ?? []) as readonly Flow[];
+    this.strays.push(...this.flowIndexes.strays(this.executions, flows, this.tallies));
     this.checkAgreement();
     const known = new Map(this.executions.map((execution) => [execution.executionId, execution]));
     const ids = [...this.leaves].sort(([a], [b]) => compareBytes(a, b)).flatMap(([, members]) => members);
@@ -143,6 +156,8 @@ class PartitionReader {
         quota_policy: [],
         admission: sortedById('admission', this.admissions),
         worker: [],
+        flow: [],
+        walk: [],
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
         lane: this.allLanes(),
@@ -203,6 +218,14 @@ class PartitionReader {
     else if (name === KEYS.tagged || name.startsWith(KEYS.watch)) return;
     else if (name === KEYS.workers) this.workerIds = await client.zrange(key, 0, -1);
     else if (name === KEYS.kids) this.kids = await client.hgetall(key);
+    else if (name === KEYS.flows) this.flowIndexes.flows = await client.zrange(key, 0, -1);
+    else if (name.startsWith(KEYS.members))
+      this.flowIndexes.members.set(
+        name.slice(KEYS.members.length),
+        scoredPairs(await client.zrange(key, 0, -1, 'WITHSCORES')),
+      );
+    else if (name.startsWith(KEYS.edges))
+      this.flowIndexes.edges.set(name.slice(KEYS.edges.length), await client.hgetall(key));
     else if (name === KEYS.lanes) this.lanes = await client.smembers(key);
     else if (name === KEYS.admissions)
       this.admissions = admissionsOf(new Map(Object.entries(await client.hgetall(key))));
@@ -263,6 +286,9 @@ class PartitionReader {
     // Of all that belongs to an execution, only bytes that no call took over go away by themselves.
     if (STAGED.test(suffix) === (await client.pttl(key)) < 0) this.strays.push(key);
     else if (suffix === SUFFIXES.input) this.inputs.push([executionId, (await client.getBuffer(key)) as Buffer]);
+    else if (suffix === SUFFIXES.dependencies)
+      this.dependencies.set(executionId, new Map(Object.entries(await client.hgetall(key))));
+    else if (suffix === SUFFIXES.leading) this.flowIndexes.leading.set(member, await client.zrange(key, 0, -1));
     else if (suffix === SUFFIXES.waits) this.waits.set(executionId, new Map(Object.entries(await client.hgetall(key))));
     else if (suffix === SUFFIXES.payloads)
       this.payloads.set(executionId, new Map(Object.entries(await client.hgetallBuffer(key))));
@@ -345,6 +371,7 @@ class PartitionReader {
 
   /** The id of an entity, as the model knows it: a stream is named after its execution. */
   private idOfOther(kind: EntityKind, stored: string): string {
+    if (entityNamed(kind).subject.shortId && isShortId(stored)) return uuidOf(stored);
     if (kind !== 'stream') return stored;
     return this.idOf(stored.slice(0, SHORT_LENGTH)) + stored.slice(SHORT_LENGTH);
   }
@@ -389,10 +416,12 @@ class PartitionReader {
   private async readTimers(key: string): Promise<[string, number][]> {
     const pairs = scoredPairs(await this.client.zrange(key, 0, -1, 'WITHSCORES'));
     const executions = TIMER_KINDS['execution'] as string;
-    return pairs.map(([member, score]) => [
-      member.startsWith(executions) ? executions + this.idOf(member.slice(executions.length)) : member,
-      score,
-    ]);
+    const flows = TIMER_KINDS['flow'] as string;
+    return pairs.map(([member, score]) => {
+      if (member.startsWith(executions)) return [executions + this.idOf(member.slice(executions.length)), score];
+      if (member.startsWith(flows)) return [flows + uuidOf(member.slice(flows.length)), score];
+      return [member, score];
+    });
   }
 
   private async queued(key: string): Promise<[string, number][]> {

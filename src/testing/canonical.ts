@@ -99,7 +99,8 @@ export function canonicalByDefinition(
     if (isQueued(execution)) {
       push(queues, `${execution.laneId}\t${queueNameOf(execution)}`, [id, queueScore(execution)]);
     }
-    if (isTerminal(execution.situation) && execution.dueAt !== undefined) push(slots, String(execution.dueAt), id);
+    const { situation, dueAt, flow } = execution;
+    if (isTerminal(situation) && dueAt !== undefined && flow === undefined) push(slots, String(dueAt), id);
   }
   return {
     tables,

@@ -1,6 +1,7 @@
 /** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
 import type { ExecutionView } from '../../model/execution/view.js';
 import type { MeteringView } from '../../model/metering/view.js';
+import type { FlowView } from '../../model/flow/view.js';
 import type { QuarantineView } from '../../model/partition/quarantine.js';
 import type { LogView } from '../../model/partition/view.js';
 import type { QuotaView } from '../../model/quota/view.js';
@@ -31,6 +32,7 @@ export function viewOf(parts: {
   metering?: Partial<MeteringView>;
   workers?: Partial<WorkerView>;
   quotas?: QuotaView;
+  flows?: Partial<FlowView>;
 }): View {
   return parts as View;
 }

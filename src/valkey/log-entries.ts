@@ -4,12 +4,14 @@ import { textsOf, type EventDeclaration } from '../../model/core/event.js';
 import { EngineError } from '../../model/errors.js';
 import { EVENTS, type Event, type LoggedEvent } from '../../model/events.js';
 import { executionIdIn } from '../../model/ids.js';
+import { uuidOf } from '../../model/short-id.js';
 import { textOf, type WireReply } from './reply.js';
 
 interface EventCodec {
   readonly type: string;
   readonly key: string;
   readonly isExecution: boolean;
+  readonly isShort: boolean;
   readonly texts: readonly { readonly names: readonly string[]; readonly codecs: readonly ValueCodec[] }[];
 }
 
@@ -20,6 +22,7 @@ const CODECS: ReadonlyMap<string, EventCodec> = new Map(
       type,
       key: subject.key,
       isExecution: subject.kind === 'execution',
+      isShort: subject.shortId === true,
       texts: textsOf(facts).map((text) => ({
         names: Object.keys(text.facts),
         codecs: Object.entries(text.facts).map(([name, fact]) => factCodec(name, fact)),
@@ -39,7 +42,7 @@ export function decodeEntry([id, pairs]: [WireReply, WireReply[]], partition: st
   const subject = textOf(pairs[1] ?? null);
   const event: Record<string, unknown> = {
     type: codec.type,
-    [codec.key]: codec.isExecution ? executionIdIn(partition, subject) : subject,
+    [codec.key]: codec.isExecution ? executionIdIn(partition, subject) : codec.isShort ? uuidOf(subject) : subject,
     at: Number(at),
   };
   codec.texts.forEach(({ names, codecs }, index) => {

@@ -12,6 +12,7 @@ import type { QueueHead } from '../../model/schedule/queue-heads.js';
 import { decodeEntry } from './log-entries.js';
 import { decodeEntity, decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { describeEdge, describeFlow, listEdges, listFlowMembers, listFlows } from './flows.js';
 import { listExecutionSummaries } from './listed.js';
 import { recordedSteps } from './steps.js';
 import { streamFrames, streamSummary } from './streams.js';
@@ -237,6 +238,14 @@ export const FETCHES: Fetches = {
     },
   },
   listWorkers,
+  describeFlow,
+  getFlowTag: describeFlow,
+  describeEdge,
+  listEdges,
+  listFlows,
+  listFlowMembers,
+  resolveExecutionFlowId: facts,
+  evaluateFlowEligibility: facts,
   listReaders: {
     request: () => ['list_readers'],
     view(reply) {

@@ -78,7 +78,7 @@ function textEncoder(field: Field): (value: unknown) => string {
     case 'map':
       return (value) => (Object.keys(value as object).length === 0 ? '' : JSON.stringify(value));
     case 'form':
-      return (value) => field.form.encode(value)[0] ?? '';
+      return (value) => (field.form.encode(value)[0] as string | undefined) ?? '';
     default:
       throw new TypeError(`An argument of kind ${field.kind} is not one text.`);
   }
@@ -96,9 +96,12 @@ function fieldEncoder(field: Field, slots: Readonly<Record<string, ByteSlot>>): 
       for (const row of args[name] as Args[]) encodeRow(argv, row, stage);
     };
   }
-  if (field.kind === 'form' && (field.form.texts?.length ?? 1) > 1) {
+  const { texts = [] } = field.kind === 'form' ? field.form : {};
+  if (field.kind === 'form' && (texts.length > 1 || texts[0] === '...')) {
     const { form } = field;
-    return (argv, args) => argv.push(...form.encode(args[name]));
+    return (argv, args) => {
+      for (const text of form.encode(args[name])) argv.push(typeof text === 'string' ? text : asText(bufferOf(text)));
+    };
   }
   const encode = textEncoder(field);
   return (argv, args) => argv.push(encode(args[name]));
@@ -266,6 +269,13 @@ function faultInside(name: string, message: string): EngineError {
     : new EngineError('corruption', `${name}: ${damage}.`);
 }
 
+/** An id as callers know it. Other texts stay as they are. */
+function wholeIdOf(value: string): string {
+  const at = value.lastIndexOf(':') + 1;
+  const id = value.slice(at);
+  return isShortId(id) ? value.slice(0, at) + uuidOf(id) : value;
+}
+
 function decodeRefusal(name: string, parts: readonly WireReply[]): Decision<never> {
   const code = textOf(parts[1] ?? null);
   if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
@@ -274,7 +284,7 @@ function decodeRefusal(name: string, parts: readonly WireReply[]): Decision<neve
     const value = textOf(parts[i + 1] as WireReply);
     const name = textOf(parts[i] as WireReply);
     // Other words can look like one.
-    detail[name] = name.endsWith('Id') && isShortId(value) ? uuidOf(value) : value;
+    detail[name] = name.endsWith('Id') ? wholeIdOf(value) : value;
   }
   return { ok: false, code, detail };
 }

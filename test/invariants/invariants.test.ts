@@ -8,6 +8,7 @@ import { streamIdOf, type Stream } from '../../model/stream/facts.js';
 import type { QuotaPolicy } from '../../model/quota/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { generationOf } from '../../model/partition/cursor.js';
+import { FLOW_BREAKS } from './flows.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
 
 const UUID = '00000000-0000-4000-a000-000000000000';
@@ -46,6 +47,7 @@ function rename({ state }: Broken, stream: Stream, streamId: string): void {
 
 /** Breaks a good world so that the invariant of this name does not hold in it. */
 const BREAKS: Record<string, (world: Broken) => void> = {
+  ...FLOW_BREAKS,
   'the log can be folded': (it) =>
     append(it, { type: 'execution_promoted', executionId: `{fp:0}:${UUID}`, at: it.now }),
   'nothing in the log is much later than now': (it) => (it.now -= MAX_CLOCK_LEAD_MS + 1),

@@ -1,5 +1,6 @@
 /** Good worlds to break: a machine that went through every situation, and the log that led there. */
 import { parseCommand } from '../../src/boundary.js';
+import { flowing } from './flows.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import type { Event, EventNamed, EventType, LoggedEvent } from '../../model/events.js';
@@ -211,6 +212,7 @@ export function everySituation(): Story {
     name: 'issueClaimGrant',
     args: { executionId: granted, grantId: story.uuid(), workerId: 'pool', workerInstanceId: 'one' },
   });
+  flowing(story);
   return story;
 }
 

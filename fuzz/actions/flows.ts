@@ -1,0 +1,282 @@
+/** How random runs call the operations of `model/flow`: flows that come whole or grow, edges, groups, cancellations. */
+import fc from 'fast-check';
+import type { ReadonlyFlow } from '../../model/flow/facts.js';
+import type { Command } from '../../model/machine.js';
+import { KINDS, LANES, pick, seldom, type Pick } from './choices.js';
+import { generator, type Reads } from './generator.js';
+import { bytesOf, choose, chosenId, type World } from './world.js';
+
+/** Which flow: the n-th that there is, or one that is not there. */
+type FlowPick = number | null;
+
+const flowPick: fc.Arbitrary<FlowPick> = fc.oneof(
+  { weight: 14, arbitrary: fc.nat(3) },
+  { weight: 1, arbitrary: fc.constant(null) },
+);
+
+function flowOf(world: World, choice: FlowPick): ReadonlyFlow | undefined {
+  const flows = [...world.tables.flow.values()];
+  return choice === null || flows.length === 0 ? undefined : flows[choice % flows.length];
+}
+
+const flowIdOf = (world: World, choice: FlowPick): string =>
+  `${world.partition}:${flowOf(world, choice)?.flow ?? '00000000-0000-4000-b000-000000000000'}`;
+
+const POLICIES = [
+  { kind: 'all_of' },
+  { kind: 'any_of', onSatisfied: 'cancel_remaining' },
+  { kind: 'any_of', onSatisfied: 'let_run' },
+  { kind: 'quorum', k: 2, onSatisfied: 'cancel_remaining' },
+  { kind: 'quorum', k: 2, onSatisfied: 'let_run' },
+] as const;
+const policy = fc.nat(POLICIES.length - 1);
+
+interface Row {
+  readonly lane: number;
+  readonly kind: number;
+  /** Which of those before it lead to it. */
+  readonly from: readonly number[];
+  readonly policy: number | null;
+  readonly bytes: number;
+  readonly delayMs: number | null;
+  readonly deadlineMs: number | null;
+}
+
+const row: fc.Arbitrary<Row> = fc.record({
+  lane: fc.constantFrom(0, 0, 1),
+  kind: fc.constantFrom(0, 0, 0, 1),
+  from: fc.uniqueArray(fc.nat(5), { maxLength: 3 }),
+  policy: fc.option(policy),
+  bytes: fc.constantFrom(0, 0, 1, 70),
+  delayMs: seldom(fc.constantFrom(1, 500, 5_000), 6),
+  deadlineMs: seldom(fc.constantFrom(800, 4_000), 10),
+});
+
+/** A graph of members that are minted now; edges lead from earlier ones, or from members of a flow that is there. */
+function graphOf(world: World, rows: readonly Row[], others: readonly string[]) {
+  const ids = rows.map(() => `${world.partition}:${world.uuid()}`);
+  const edges = rows.flatMap(({ from }, at) =>
+    from.flatMap((source) => {
+      const before = [...others, ...ids.slice(0, at)];
+      const upstream = before[before.length - 1 - (source % Math.max(1, before.length))];
+      return upstream === undefined
+        ? []
+        : [{ edgeId: world.uuid(), upstreamExecutionId: upstream, downstreamExecutionId: ids[at] as string }];
+    }),
+  );
+  const counts = new Map<string, number>();
+  for (const { downstreamExecutionId: to } of edges) counts.set(to, (counts.get(to) ?? 0) + 1);
+  return {
+    members: rows.map(({ lane, kind, bytes, delayMs, deadlineMs }, at) => ({
+      executionId: ids[at] as string,
+      laneId: LANES[lane] as string,
+      executionKind: KINDS[kind] as string,
+      inputPayload: bytesOf(bytes),
+      delayUntil: delayMs === null ? undefined : world.now + delayMs,
+      executionDeadlineAt: deadlineMs === null ? undefined : world.now + deadlineMs,
+      tags: (at % 3 === 2 ? { 'team.name': 'red' } : {}) as Record<string, string>,
+      priority: at % 4 === 3 ? 5 : undefined,
+    })),
+    edges: edges.map((edge, at) => (at % 3 === 1 ? { ...edge, dataPassingRef: 'result' } : edge)),
+    groups: rows.flatMap(({ policy }, at) => {
+      const wanted = policy === null ? undefined : POLICIES[policy];
+      const count = counts.get(ids[at] as string) ?? 0;
+      if (wanted === undefined || count === 0 || (wanted.kind === 'quorum' && wanted.k > count)) return [];
+      return [{ downstreamExecutionId: ids[at] as string, policy: wanted }];
+    }),
+  };
+}
+
+const isMember = (world: World, id: string, flow: ReadonlyFlow | undefined): boolean =>
+  flow !== undefined && world.tables.execution.get(id)?.flow === flow.flow;
+
+/** An execution of a flow, or any other one. */
+function memberId(world: World, flow: ReadonlyFlow | undefined, choice: Pick): string {
+  const members = world.executions.filter(({ executionId }) => isMember(world, executionId, flow));
+  const found = members.length === 0 ? choose(world, choice) : members[choice.index % members.length];
+  return choice.among === 'missing' ? chosenId(world, choice) : (found?.executionId ?? chosenId(world, choice));
+}
+
+const anyMember = pick('any', 'any', 'any', 'any', 'any', 'any');
+
+interface Depend {
+  readonly flow: FlowPick;
+  readonly upstream: Pick;
+  readonly downstream: Pick;
+  /** The id of an edge that is there, and its ends. */
+  readonly again: 'no' | 'same' | 'other';
+  readonly revision: 'none' | 'current' | 'old';
+  readonly way: 'addDependency' | 'stageDependencyEdge' | 'applyDependencyToChild';
+  readonly ref: boolean;
+  readonly outside: boolean;
+}
+
+function depend(world: World, choices: Depend): Command[] {
+  const flow = flowOf(world, choices.flow);
+  const known = world.executions.flatMap(({ executionId, flow: of, dependencies = {} }) =>
+    of !== flow?.flow
+      ? []
+      : Object.entries(dependencies).map(([edgeId, { upstream, dataPassingRef }]) => ({
+          edgeId,
+          upstreamExecutionId: `${world.partition}:${upstream}`,
+          downstreamExecutionId: executionId,
+          dataPassingRef: dataPassingRef === '' ? undefined : dataPassingRef,
+        })),
+  );
+  const edge = choices.again === 'no' ? undefined : known[choices.upstream.index % Math.max(1, known.length)];
+  const fresh = {
+    upstreamExecutionId: choices.outside ? chosenId(world, choices.upstream) : memberId(world, flow, choices.upstream),
+    downstreamExecutionId: memberId(world, flow, choices.downstream),
+    dataPassingRef: choices.ref ? 'it' : undefined,
+  };
+  const ends = edge !== undefined && choices.again === 'same' ? edge : fresh;
+  const args = { ...ends, flowId: flowIdOf(world, choices.flow), edgeId: edge?.edgeId ?? world.uuid() };
+  const revision = flow?.graphRevision ?? 0;
+  const expected = choices.revision === 'none' ? undefined : choices.revision === 'current' ? revision : revision + 1;
+  if (choices.way === 'applyDependencyToChild') {
+    const { flowId, edgeId, upstreamExecutionId, downstreamExecutionId } = args;
+    return [{ name: choices.way, args: { flowId, edgeId, upstreamExecutionId, downstreamExecutionId } }];
+  }
+  if (choices.way === 'stageDependencyEdge')
+    return [{ name: choices.way, args: { ...args, expectedGraphRevision: expected ?? revision } }];
+  return [{ name: choices.way, args: { ...args, expectedGraphRevision: expected } }];
+}
+
+export const flowActions = {
+  create_flow: generator({
+    weight: 7,
+    choices: {
+      again: seldom(flowPick, 10),
+      like: fc.boolean(),
+      rows: fc.array(row, { maxLength: 6 }),
+      building: seldom(fc.constant(true), 4),
+      closed: seldom(fc.constant(true), 4),
+      tags: fc.boolean(),
+      taken: seldom(pick('any'), 12),
+    },
+    resolve(world, { again, like, rows, building, closed, tags, taken }) {
+      const known = again === null ? undefined : flowOf(world, again);
+      const graph = graphOf(world, rows, []);
+      const [first] = graph.members;
+      const there = taken === null ? undefined : choose(world, taken);
+      if (first !== undefined && there !== undefined && graph.edges.length === 0) first.executionId = there.executionId;
+      return [
+        {
+          name: 'createFlow',
+          args: {
+            flowId: `${world.partition}:${known?.flow ?? world.uuid()}`,
+            flowKind: like ? 'race' : 'nightly',
+            namespace: 'n',
+            building: building ?? false,
+            closed: closed ?? false,
+            tags: (tags ? { 'team.name': 'blue' } : {}) as Record<string, string>,
+            graph,
+          },
+        },
+      ];
+    },
+  }),
+  join_flow: generator({
+    weight: 4,
+    choices: { flow: flowPick, pick: pick('any', 'runnable', 'claimable', 'running', 'terminal', 'delayed') },
+    resolve: (world, { flow, pick }) => [
+      { name: 'addExecutionToFlow', args: { flowId: flowIdOf(world, flow), executionId: chosenId(world, pick) } },
+    ],
+  }),
+  depend: generator<Depend>({
+    weight: 7,
+    choices: {
+      flow: flowPick,
+      upstream: anyMember,
+      downstream: anyMember,
+      again: fc.constantFrom('no' as const, 'no' as const, 'no' as const, 'same' as const, 'other' as const),
+      revision: fc.constantFrom('none' as const, 'current' as const, 'current' as const, 'old' as const),
+      way: fc.constantFrom(
+        'addDependency' as const,
+        'addDependency' as const,
+        'stageDependencyEdge' as const,
+        'applyDependencyToChild' as const,
+      ),
+      ref: fc.boolean(),
+      outside: fc.constantFrom(false, false, false, false, true),
+    },
+    resolve: depend,
+  }),
+  group_policy: generator({
+    weight: 4,
+    choices: { flow: flowPick, downstream: anyMember, policy, outside: fc.constantFrom(false, false, false, true) },
+    resolve(world, { flow, downstream, policy, outside }) {
+      const known = flowOf(world, flow);
+      return [
+        {
+          name: 'setEdgeGroupPolicy',
+          args: {
+            flowId: flowIdOf(world, flow),
+            downstreamExecutionId: outside ? chosenId(world, downstream) : memberId(world, known, downstream),
+            policy: POLICIES[policy] as (typeof POLICIES)[number],
+          },
+        },
+      ];
+    },
+  }),
+  seal_flow: generator({
+    weight: 2,
+    choices: { flow: flowPick },
+    resolve: (world, { flow }) => [{ name: 'sealFlow', args: { flowId: flowIdOf(world, flow) } }],
+  }),
+  close_flow: generator({
+    weight: 1,
+    choices: { flow: flowPick },
+    resolve: (world, { flow }) => [{ name: 'closeFlow', args: { flowId: flowIdOf(world, flow) } }],
+  }),
+  tag_flow: generator({
+    weight: 1,
+    choices: { flow: flowPick, count: fc.constantFrom(1, 2, 64), from: fc.constantFrom(0, 0, 1) },
+    resolve: (world, { flow, count, from }) => [
+      {
+        name: 'setFlowTags',
+        args: {
+          flowId: flowIdOf(world, flow),
+          tags: Object.fromEntries(Array.from({ length: count }, (_, i) => [`t.${i + from}`, 'x'])),
+        },
+      },
+    ],
+  }),
+  cancel_flow: generator({
+    weight: 2,
+    choices: {
+      flow: flowPick,
+      policy: fc.constantFrom(
+        'cancel_all' as const,
+        'cancel_all' as const,
+        'cancel_pending' as const,
+        'flow_only' as const,
+      ),
+      reason: fc.constantFrom('', 'enough', 'x'.repeat(80)),
+    },
+    resolve: (world, { flow, policy, reason }) => [
+      { name: 'cancelFlowHeader', args: { flowId: flowIdOf(world, flow), cancellationPolicy: policy, reason } },
+    ],
+  }),
+};
+
+export const flowReads: Reads = (world, { executionId, index, limit }) => {
+  const flowId = flowIdOf(world, index);
+  const rows = Math.max(1, limit);
+  const flow = flowOf(world, index);
+  const edges = world.executions.flatMap((it) => (it.flow === flow?.flow ? Object.keys(it.dependencies ?? {}) : []));
+  const edgeId = edges[index % Math.max(1, edges.length)] ?? '00000000-0000-4000-b000-000000000000';
+  return [
+    ['describeFlow', { flowId }],
+    ['getFlowTag', { flowId, key: index % 2 === 0 ? 'team.name' : 't.1' }],
+    ['describeEdge', { flowId, edgeId }],
+    ['listEdges', { executionId, direction: 'outgoing', limit: rows }],
+    ['listEdges', { executionId, direction: 'incoming', limit: rows, cursor: index % 2 === 0 ? undefined : edgeId }],
+    ['listEdges', { executionId, direction: 'outgoing', limit: rows, cursor: edgeId }],
+    ['listFlows', { partition: world.partition, limit: rows }],
+    ['listFlows', { partition: world.partition, limit: rows, cursor: flowId, status: 'blocked' }],
+    ['listFlowMembers', { flowId, limit: rows, cursor: index % 3 }],
+    ['resolveExecutionFlowId', { executionId }],
+    ['evaluateFlowEligibility', { executionId }],
+  ];
+};

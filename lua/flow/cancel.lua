@@ -1,0 +1,28 @@
+-- cancel_flow_header: see model/flow/cancel.ts
+
+function ff.apply.flow_cancelled(call, flow, reason, letter)
+  local key = flow.key
+  flow.flow_state, flow.last_mutation_at = FLOW_STATE.cancelled, call.now_text
+  flow.cancellation_policy = letter == CANCELLATION_LETTER.flow_only and CANCELLATION.flow_only or letter
+  command('HSET', key, FLOW.cancel, ff.flow_cancel_text(call.now_text, flow.cancellation_policy),
+    FLOW.cancel_reason, ff.fit(key, FLOW.cancel_reason, reason))
+  ff.write_flow(call, flow)
+  ff.append(call, EVENT.flow_cancelled, flow.id, letter, reason)
+  local is_for_members = flow.cancellation_policy ~= CANCELLATION.flow_only and flow.is_purging == ''
+  ff.settle_flow(call, flow, {}, is_for_members and { ff.cancellation_of(flow) } or {})
+end
+
+local LETTERS = {
+  flow_only = CANCELLATION_LETTER.flow_only, cancel_all = CANCELLATION_LETTER.cancel_all,
+  cancel_pending = CANCELLATION_LETTER.cancel_pending,
+}
+
+function ff.decide.cancel_flow_header(call, flow_id, reason, cancellation_policy)
+  local flow = ff.load_flow(call, flow_id)
+  if not flow then return ff.reject('flow_not_found') end
+  if flow.flow_state == FLOW_STATE.cancelled then
+    return { KIND.already_terminal, CANCELLATION_WORD[flow.cancellation_policy], flow.nodes }
+  end
+  ff.timers_of(call)
+  return { KIND.cancelled, flow.nodes }, ff.apply.flow_cancelled, flow, reason, LETTERS[cancellation_policy]
+end

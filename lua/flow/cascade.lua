@@ -1,0 +1,314 @@
+-- What an end means for others in its flow; the twin of model/flow/cascade.ts and model/flow/settle.ts. One stack of things
+-- to do, of which a call does a bounded part; the rest is left as walks. Each step looks at one execution, and writes what
+-- it decides before the next one looks: a record that cannot be read is set aside alone.
+
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait', 'streams', 'grant', 'group')
+
+-- Of a call that looked at several executions before it changes one: what ends means nothing for others before a later one.
+local later = false
+
+function ff.settle_later(is_later)
+  later = is_later
+end
+
+local function is_of_flow(kind)
+  return kind == WALK_KIND.cancel or kind == WALK_KIND.evaluate
+end
+
+local function walk_of(task)
+  local of_flow = is_of_flow(task.kind)
+  return {
+    id = task.kind .. (of_flow and task.flow.id or task.about), kind = task.kind, flow = task.flow.id,
+    of = of_flow and '' or task.about, cursor = task.cursor,
+  }
+end
+
+local function end_of(flow, id)
+  return { kind = WALK_KIND.resolve, flow = flow, about = id, cursor = '' }
+end
+
+-- How groups count the end of an execution; nil when it has not ended.
+local function bucket_of(call, id)
+  local life = server.pcall('HGET', call.base .. id, FIELD.life)
+  local situation = type(life) == 'string' and string.sub(life, 1, 1)
+  if not situation or PHASE[situation] ~= 'terminal' then return nil end
+  if situation == SITUATION.completed then return BUCKET.succeeded end
+  return situation == SITUATION.skipped and BUCKET.skipped or BUCKET.failed
+end
+
+local ID_LENGTH = 22
+
+-- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
+local function leading_steps(call, task, limit)
+  if task.bucket == nil then task.bucket = bucket_of(call, task.about) or false end
+  local from = task.cursor == '' and '-' or '(' .. task.cursor .. '~'
+  local found = command('ZRANGEBYLEX', call.base .. task.about .. SUFFIX.leading, from, '+', 'LIMIT', 0, limit)
+  local steps = {}
+  for i = 1, #found do
+    local edge_id = string.sub(found[i], 1, ID_LENGTH)
+    steps[i] = { cursor = edge_id, edge = edge_id, id = string.sub(found[i], ID_LENGTH + 1) }
+  end
+  return steps
+end
+
+local function by_cursor(a, b)
+  return a.cursor < b.cursor
+end
+
+local function sibling_steps(call, task, limit)
+  local key = call.base .. task.about
+  local group = { group = command('HGET', key, FIELD.group) or '' }
+  ff.read_group(group)
+  task.outcome = group.group_state
+  local pairs_of = command('HGETALL', key .. SUFFIX.dependencies)
+  local steps = {}
+  for i = 1, #pairs_of, 2 do
+    if pairs_of[i] > task.cursor then
+      local edge = { dependency = pairs_of[i + 1] }
+      ff.read_edge_dependency(edge)
+      if edge.edge_round == group.group_round then
+        steps[#steps + 1] = { cursor = pairs_of[i], edge = pairs_of[i], id = edge.upstream }
+      end
+    end
+  end
+  table.sort(steps, by_cursor)
+  for i = #steps, limit + 1, -1 do steps[i] = nil end
+  return steps
+end
+
+local function member_steps(call, task, limit)
+  local members = call.base .. KEY.members .. task.flow.id
+  local found
+  if task.kind == WALK_KIND.cancel then
+    found = command('ZREVRANGEBYSCORE', members, task.cursor == '' and '+inf' or '(' .. task.cursor, '-inf', 'WITHSCORES',
+      'LIMIT', 0, limit)
+  else
+    found = command('ZRANGEBYSCORE', members, task.cursor == '' and '-inf' or '(' .. task.cursor, '+inf', 'WITHSCORES',
+      'LIMIT', 0, limit)
+  end
+  local steps = {}
+  for i = 1, #found, 2 do steps[#steps + 1] = { cursor = found[i + 1], id = found[i] } end
+  return steps
+end
+
+-- One more than what can be done tells whether anything is left.
+local function read_ahead(call, task, units)
+  local steps
+  if task.kind == WALK_KIND.resolve then
+    steps = leading_steps(call, task, units + 1)
+  elseif task.kind == WALK_KIND.siblings then
+    steps = sibling_steps(call, task, units + 1)
+  else
+    steps = member_steps(call, task, units + 1)
+  end
+  return { task = task, steps = steps, at = 1, is_cut = #steps > units }
+end
+
+-- Looks at all that an ending writes to.
+local function check_ending(call, execution)
+  local purge_at, purge_text = ff.check_ending(call, execution)
+  if ff.is_queued(execution) then ff.check_queue_of(call, execution) end
+  return purge_at, purge_text
+end
+
+local function cancel(call, flow, execution, reason)
+  local purge_at, purge_text = check_ending(call, execution)
+  ff.cancel_quietly(call, execution, LIMIT.walker, reason, purge_at, purge_text)
+  return end_of(flow, execution.id)
+end
+
+local function meet(call, execution)
+  ff.check_queue_of(call, execution)
+  ff.apply.dependencies_met(call, execution)
+end
+
+-- What becomes of a member whose group was decided. Answers what its end means for others, if it ends.
+local function go_on(call, flow, execution, outcome)
+  local situation = execution.situation
+  if outcome == GROUP_STATE.impossible and execution.is_parent == '' then
+    if ff.is_terminal(situation) then return nil end
+    local purge_at, purge_text = check_ending(call, execution)
+    ff.apply.execution_skipped(call, execution, purge_at, purge_text)
+    return end_of(flow, execution.id)
+  end
+  if situation ~= SITUATION.blocked_dependencies then return nil end
+  if ff.owes_cancel(flow, situation) then return cancel(call, flow, execution, ff.cancel_reason_of(flow)) end
+  meet(call, execution)
+  return nil
+end
+
+-- The group of a member decides, if it can. Answers at most two tasks.
+local function decide(call, flow, execution)
+  local outcome = ff.group_decision(execution, flow)
+  if not outcome then return nil end
+  ff.apply.edge_group_fired(call, execution, outcome)
+  local siblings
+  if execution.on_satisfied == ON_SATISFIED.cancel_remaining then
+    siblings = { kind = WALK_KIND.siblings, flow = flow, about = execution.id, cursor = '' }
+  end
+  return siblings, go_on(call, flow, execution, outcome)
+end
+
+local function resolve_edge(call, flow, bucket, execution, edge_id)
+  if not bucket then return nil end
+  local edge = ff.edge_of(execution.key, edge_id)
+  if not edge or edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
+  local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
+  ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
+  return decide(call, flow, execution)
+end
+
+local function evaluate(call, flow, execution)
+  if execution.situation == SITUATION.blocked_dependencies and execution.leading == 0 then
+    if ff.owes_cancel(flow, execution.situation) then
+      return cancel(call, flow, execution, ff.cancel_reason_of(flow))
+    end
+    meet(call, execution)
+    return nil
+  end
+  return decide(call, flow, execution)
+end
+
+local function carry_out(call, task, step)
+  local execution = load(call, step.id)
+  if not execution then return nil end
+  ff.count_group(execution)
+  if execution.grant ~= '' then ff.read_grant(execution) end
+  local flow = task.flow
+  if task.kind == WALK_KIND.resolve then return resolve_edge(call, flow, task.bucket, execution, step.edge) end
+  if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
+  if task.kind == WALK_KIND.siblings then
+    if ff.is_terminal(execution.situation) then return nil end
+    local outcome = task.outcome == GROUP_STATE.satisfied and 'satisfied' or 'impossible'
+    return cancel(call, flow, execution, 'sibling_quorum_' .. outcome)
+  end
+  if not ff.owes_cancel(flow, execution.situation) then return nil end
+  return cancel(call, flow, execution, ff.cancel_reason_of(flow))
+end
+
+-- A step that meets a record that cannot be read sets it aside, and goes on with the others.
+local function try(call, task, step)
+  local ran, first, second = pcall(carry_out, call, task, step)
+  if ran then return first, second end
+  ff.contain(first)
+  ff.quarantine(call, TIMER.execution .. step.id, first)
+  return nil
+end
+
+local function push(call, stack, task, units)
+  if task then stack[#stack + 1] = read_ahead(call, task, units) end
+end
+
+-- Does what is to be done, at most so many units of it. Answers what is left, the last one first.
+local function cascade(call, tasks, units)
+  local stack = {}
+  for i = 1, #tasks do push(call, stack, tasks[i], units) end
+  local left = units
+  while #stack > 0 do
+    local top = stack[#stack]
+    local step = top.steps[top.at]
+    if not step and not top.is_cut then
+      stack[#stack] = nil
+    elseif left == 0 then
+      break
+    elseif not step then
+      stack[#stack] = read_ahead(call, top.task, left)
+    else
+      left = left - 1
+      top.at = top.at + 1
+      top.task.cursor = step.cursor
+      local first, second = try(call, top.task, step)
+      push(call, stack, first, left)
+      push(call, stack, second, left)
+    end
+  end
+  local rest = {}
+  for i = 1, #stack do
+    local entry = stack[i]
+    if entry.at <= #entry.steps or entry.is_cut then rest[#rest + 1] = entry.task end
+  end
+  return rest
+end
+
+-- Leaves what a call could not do.
+local function leave(call, tasks)
+  for i = 1, #tasks do
+    local task = tasks[i]
+    local walk = walk_of(task)
+    local is_there = command('EXISTS', call.base .. WALK.key .. walk.id) == 1
+    if not is_there then
+      ff.apply.walk_begun(call, task.flow, walk)
+    elseif task.kind == WALK_KIND.evaluate then
+      ff.apply.walk_advanced(call, task.flow, walk)
+    end
+  end
+end
+
+-- Says so when a flow has come to its end.
+local function finish(call, flow)
+  if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
+  local is_open = flow.flow_state == FLOW_STATE.open
+  if flow.is_building ~= '' and is_open then return end
+  if flow.nodes == 0 and is_open and flow.is_closed == '' then return end
+  if ff.live_members(call, flow.id) > 0 then return end
+  ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
+end
+
+-- A flow that can be read; nil when it cannot: it is set aside.
+local function readable_flow(call, id)
+  local ran, flow = pcall(ff.load_flow, call, id)
+  if ran then return flow end
+  ff.contain(flow)
+  ff.quarantine(call, TIMER.flow .. id, flow)
+  return nil
+end
+
+-- What the end of an execution means for others, if it is in a flow.
+function ff.settle_end(call, execution)
+  if not ff.is_member(execution) then return end
+  local id = ff.flow_of(execution)
+  local flow = id and readable_flow(call, id)
+  if not flow then return end
+  leave(call, cascade(call, { end_of(flow, execution.id) }, later and 0 or LIMIT.units_at_once))
+  finish(call, flow)
+end
+
+-- What a command left to be done: edges whose upstreams have ended already (edge, upstream, downstream), and tasks.
+function ff.settle_flow(call, flow, meetings, tasks)
+  local all = tasks or {}
+  for i = 1, #meetings do
+    local meeting = meetings[i]
+    local task = { kind = WALK_KIND.resolve, flow = flow, bucket = bucket_of(call, meeting.upstream) or false }
+    local first, second = try(call, task, { id = meeting.downstream, edge = meeting.edge })
+    all[#all + 1] = first
+    all[#all + 1] = second
+  end
+  leave(call, cascade(call, all, LIMIT.units_at_once))
+  finish(call, flow)
+end
+
+-- Members that have the flow's state to wait for are asked anew.
+function ff.evaluation_of(flow)
+  return { kind = WALK_KIND.evaluate, flow = flow, about = flow.id, cursor = '' }
+end
+
+function ff.cancellation_of(flow)
+  return { kind = WALK_KIND.cancel, flow = flow, about = flow.id, cursor = '' }
+end
+
+-- A walk goes on.
+function ff.walk_on(call, flow, walk, units)
+  local task = { kind = walk.walk_kind, flow = flow, about = walk.walk_of ~= '' and walk.walk_of or flow.id, cursor = walk.cursor }
+  local rest = cascade(call, { task }, units)
+  local others, more = {}, false
+  for i = 1, #rest do
+    if rest[i] == task then more = true else others[#others + 1] = rest[i] end
+  end
+  if more then
+    ff.apply.walk_advanced(call, flow, walk_of(task))
+  else
+    ff.apply.walk_ended(call, flow, walk_of(task))
+  end
+  leave(call, others)
+  finish(call, flow)
+end

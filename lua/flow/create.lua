@@ -1,0 +1,37 @@
+-- create_flow: see model/flow/create.ts
+
+function ff.apply.flow_created(call, flow, given, tags, phase, graph)
+  local key = flow.key
+  command('HSET', key, FLOW.given, ff.fit(key, FLOW.given, given .. '\t' .. call.now_text))
+  if tags ~= '' then command('HSET', key, FLOW.tags, ff.fit(key, FLOW.tags, tags)) end
+  command('ZADD', call.base .. KEY.flows, '0', flow.id)
+  ff.append(call, EVENT.flow_created, flow.id, given, phase, tags, '')
+  ff.grow(call, flow, graph)
+  ff.write_flow(call, flow)
+  ff.settle_flow(call, flow, graph.meetings)
+end
+
+function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, tags, ...)
+  local known = ff.load_flow(call, flow_id)
+  local flow_kind, namespace = string.match(given, '^([^\t]*)\t([^\t]*)$')
+  if known then
+    ff.read_flow_given(known)
+    if known.flow_kind ~= flow_kind or known.namespace ~= namespace then return ff.reject('flow_exists_differently') end
+    return { KIND.already_satisfied, known.revision }
+  end
+  local graph = ff.read_graph(call, namespace, creator_identity, ...)
+  local refusal = ff.graph_refusal(call, flow_id, 0, 0, graph)
+  if refusal then return refusal end
+  command('ZCARD', call.base .. KEY.flows)
+  local is_building, is_closed = string.match(phase, '^([^\t]*)\t([^\t]*)$')
+  local flow = {
+    id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 0, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
+    is_building = is_building or '', is_closed = is_closed or '', is_unordered = '', last_mutation_at = call.now_text,
+    purge_at = '', is_purging = '', owing_groups = '', cancellation_policy = CANCELLATION.flow_only,
+  }
+  local revision = #graph.members + #graph.edges
+  for i = 1, #graph.members do
+    if graph.members[i].policy then revision = revision + 1 end
+  end
+  return { KIND.created, revision }, ff.apply.flow_created, flow, given, tags, phase, graph
+end

@@ -1,0 +1,123 @@
+-- stage_dependency_edge, add_dependency, apply_dependency_to_child: see model/flow/dependency.ts
+
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'grant', 'membership', 'group')
+
+local ID_LENGTH = 22
+
+-- Why an edge from one execution to another cannot be, if a path leads back; the twin of `cycleOf`.
+local function cycle_of(call, from, to)
+  local met, waiting, count, edges = { [from] = true }, { from }, 1, 0
+  local at = 1
+  while waiting[at] do
+    local leading = command('ZRANGEBYLEX', call.base .. waiting[at] .. SUFFIX.leading, '-', '+', 'LIMIT', 0,
+      LIMIT.max_searched_edges - edges + 1)
+    edges = edges + #leading
+    if edges > LIMIT.max_searched_edges then return 'too_large' end
+    for i = 1, #leading do
+      local downstream = string.sub(leading[i], ID_LENGTH + 1)
+      if downstream == to then return 'cycle' end
+      if not met[downstream] then
+        if count == LIMIT.max_searched_members then return 'too_large' end
+        met[downstream], count = true, count + 1
+        waiting[count] = downstream
+      end
+    end
+    at = at + 1
+  end
+  return nil
+end
+
+-- Whether an edge of this id is the one that is asked for.
+local function is_same(call, edge, downstream)
+  if downstream ~= edge.downstream then return false end
+  local known = ff.edge_of(call.base .. downstream, edge.id)
+  return known ~= nil and known.upstream == edge.upstream and known.data_passing_ref == edge.ref
+end
+
+function ff.apply.dependency_staged(call, flow, execution, edge, is_backward, has_ended)
+  if flow.purge_at ~= '' then ff.apply.flow_reopened(call, flow) end
+  local round = execution.group_round
+  command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.staged_edge(call, edge, round))
+  command('ZADD', call.base .. edge.upstream .. SUFFIX.leading, '0', edge.id .. edge.downstream)
+  command('HSET', call.base .. KEY.edges .. flow.id, edge.id, edge.downstream)
+  execution.leading = execution.leading + 1
+  execution.group_state = GROUP_STATE.pending
+  ff.note_extra(execution, FIELD.group)
+  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  if not ff.block_for_others(call, execution) then command('HSET', execution.key, FIELD.life, ff.same_life(execution)) end
+  flow.edges, flow.revision, flow.last_mutation_at = flow.edges + 1, flow.revision + 1, call.now_text
+  if is_backward then flow.is_unordered = '1' end
+  ff.write_flow(call, flow)
+  ff.log_edge(call, flow.id, edge.downstream, edge, is_backward and '1' or '', '', round)
+  local meetings = {}
+  if has_ended then meetings[1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream } end
+  ff.settle_flow(call, flow, meetings)
+end
+
+local function rank_of(execution)
+  ff.read_membership(execution)
+  return ff.count(execution.rank)
+end
+
+-- Whether an edge can be staged, and what of it is there already; the twin of `verdictOn`.
+local function decide(call, kind, flow_id, edge, expected_graph_revision)
+  if edge.upstream == edge.downstream then return ff.reject('self_referencing_edge') end
+  local flow = ff.load_flow(call, flow_id)
+  if not flow then return ff.reject('flow_not_found') end
+  if flow.flow_state == FLOW_STATE.cancelled or flow.is_purging ~= '' then return ff.reject('flow_already_terminal') end
+  local known = ff.downstream_of(call, flow_id, edge.id)
+  if known then
+    if is_same(call, edge, known) then return { kind, flow.revision } end
+    return ff.reject('dependency_already_exists')
+  end
+  if expected_graph_revision ~= '' and tonumber(expected_graph_revision) ~= flow.revision then
+    return ff.reject('stale_graph_revision', 'graphRevision', ff.digits(flow.revision))
+  end
+  if flow.is_closed ~= '' then return ff.reject('flow_closed') end
+  local upstream, downstream = load(call, edge.upstream), load(call, edge.downstream)
+  if not (upstream and ff.is_member(upstream) and ff.flow_of(upstream) == flow_id) then
+    return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.upstream))
+  end
+  if not (downstream and ff.is_member(downstream) and ff.flow_of(downstream) == flow_id) then
+    return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.downstream))
+  end
+  ff.count_group(downstream)
+  local state = downstream.group_state
+  if not ff.is_runnable(downstream.situation) or state == GROUP_STATE.satisfied or state == GROUP_STATE.impossible then
+    return ff.not_eligible(downstream)
+  end
+  if flow.edges >= LIMIT.max_flow_edges then return ff.reject('flow_limit_exceeded', 'limit', 'maxFlowEdges') end
+  if downstream.leading >= LIMIT.max_group_edges then return ff.reject('flow_limit_exceeded', 'limit', 'maxGroupEdges') end
+  local is_backward = rank_of(upstream) > rank_of(downstream)
+  if is_backward or flow.is_unordered ~= '' then
+    local reason = cycle_of(call, edge.downstream, edge.upstream)
+    if reason then return ff.reject('cycle_detected', 'reason', reason) end
+  end
+  downstream.flow = flow_id
+  ff.check_queue_of(call, downstream)
+  return { kind, flow.revision + 1 }, ff.apply.dependency_staged, flow, downstream, edge, is_backward, ff.is_terminal(upstream.situation)
+end
+
+function ff.decide.stage_dependency_edge(call, flow_id, edge_id, upstream_execution_id, downstream_execution_id,
+  data_passing_ref, expected_graph_revision)
+  local edge = { id = edge_id, upstream = upstream_execution_id, downstream = downstream_execution_id, ref = data_passing_ref }
+  return decide(call, KIND.staged, flow_id, edge, expected_graph_revision)
+end
+
+function ff.decide.add_dependency(call, flow_id, edge_id, upstream_execution_id, downstream_execution_id,
+  data_passing_ref, expected_graph_revision)
+  local edge = { id = edge_id, upstream = upstream_execution_id, downstream = downstream_execution_id, ref = data_passing_ref }
+  return decide(call, KIND.added, flow_id, edge, expected_graph_revision)
+end
+
+function ff.decide.apply_dependency_to_child(call, flow_id, edge_id, upstream_execution_id, downstream_execution_id)
+  local execution = load(call, downstream_execution_id)
+  if not execution then return ff.reject('execution_not_found') end
+  local other = ff.is_member(execution) and ff.flow_of(execution)
+  if other and other ~= flow_id then
+    return ff.reject('execution_already_in_flow', 'flowId', ff.execution_name(call, other))
+  end
+  local edge = ff.edge_of(execution.key, edge_id)
+  if not edge or edge.upstream ~= upstream_execution_id then return ff.reject('invalid_dependency') end
+  return KIND.already_applied
+end

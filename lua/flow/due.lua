@@ -1,0 +1,45 @@
+-- What time does to flows; the twin of model/flow/due.ts.
+
+local load_walk = ff.record('walk', 'walk')
+local load_member = ff.loader('naming', 'fence', 'tags', 'streams')
+
+local function go_on(call, walk, flow, units)
+  ff.walk_on(call, flow, walk, units)
+end
+
+function ff.due.walk(call, id, _, limit)
+  local walk = load_walk(call, id) or ff.damaged('the record is missing')
+  ff.read_walk_walk(walk)
+  local flow = ff.load_flow(call, walk.walk_flow) or ff.damaged('its flow is missing')
+  ff.timers_of(call)
+  return { entity = walk, kind = 'walk', apply = go_on, a = flow, b = math.min(limit, LIMIT.units_of_a_walk) }
+end
+
+local function forget(call, flow, members, kept_until)
+  if members[1] and flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
+  for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
+  -- Another one is to be kept for longer, or for good.
+  if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
+end
+
+-- Some members of a flow that has finished, the last that joined first; or, when there is none left, the flow.
+function ff.due.flow(call, id, _, limit)
+  local flow = ff.load_flow(call, id) or ff.damaged('the record is missing')
+  ff.timers_of(call)
+  local count = math.max(1, math.floor(limit / LIMIT.purge_units))
+  local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
+  if not ids[1] then return { entity = flow, kind = 'flow', apply = ff.apply.flow_purged } end
+  local members, kept_until = {}, nil
+  for i = 1, #ids do
+    local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
+    if member.due_at == '' or not ff.has_come(call, member.due_at) then
+      kept_until = member.due_at
+      break
+    end
+    member.flow = id
+    ff.check_ids(call, ids[i])
+    ff.check_streams(call, member)
+    members[i] = member
+  end
+  return { entity = flow, kind = 'flow', apply = forget, a = members, b = kept_until, purged = #members }
+end

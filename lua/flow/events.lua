@@ -1,0 +1,145 @@
+-- What the events of flows do: records, indexes, log entries; the twins of model/flow/recipes.ts and model/flow/entity.ts.
+
+function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
+  command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, outcome,
+    edge.edge_round, edge.staged_at, call.now_text, edge.data_passing_ref))
+  if edge.edge_round == execution.group_round then
+    if bucket == BUCKET.succeeded then
+      execution.succeeded = execution.succeeded + 1
+    elseif bucket == BUCKET.skipped then
+      execution.skipped = execution.skipped + 1
+    else
+      execution.failed = execution.failed + 1
+    end
+    command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  end
+  ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
+end
+
+function ff.apply.edge_group_fired(call, execution, outcome)
+  execution.group_state = outcome
+  if outcome == GROUP_STATE.satisfied then execution.satisfied_at = call.now_text end
+  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  ff.append(call, EVENT.edge_group_fired, execution.id, outcome, '')
+end
+
+-- Nothing keeps it from being run any more but its own time. Its queue was looked at.
+function ff.apply.dependencies_met(call, execution)
+  local until_at = execution.wait
+  if until_at ~= '' and not ff.has_come(call, until_at) then
+    local situation = execution.next_attempt == NEXT.retry and SITUATION.retry_backoff or SITUATION.delayed
+    command('HSET', execution.key, FIELD.life, ff.become(call, execution, situation, until_at))
+    ff.set_timer(call, execution)
+  else
+    local life = ff.become(call, execution, SITUATION.ready, '')
+    if until_at ~= '' then
+      command('HSET', execution.key, FIELD.life, life, FIELD.wait, '')
+    else
+      command('HSET', execution.key, FIELD.life, life)
+    end
+    execution.wait = ''
+    ff.enqueue(execution)
+  end
+  ff.append(call, EVENT.dependencies_met, execution.id)
+end
+
+function ff.apply.execution_skipped(call, execution, purge_at, purge_text)
+  if execution.suspension then ff.close_suspension(call, execution.suspension, 'dependency_impossible', '', '') end
+  if execution.kept then ff.close_pending(call, execution, 'dependency_impossible') end
+  ff.finish(call, execution, SITUATION.skipped, purge_at, purge_text)
+  ff.append(call, EVENT.execution_skipped, execution.id, execution.naming, purge_text)
+  ff.close_stream(call, execution, CLOSED.dependency_impossible)
+end
+
+-- An execution that could be run, or waited for its time, waits for others; its own time goes on. What follow are further
+-- fields and values.
+function ff.wait_for_others(call, execution, next_attempt, ...)
+  execution.next_attempt = next_attempt
+  command('HSET', execution.key, FIELD.life, ff.become(call, execution, SITUATION.blocked_dependencies, ''), ...)
+  ff.set_timer(call, execution)
+end
+
+-- Does the same to an execution of any situation, where it is one for that.
+function ff.block_for_others(call, execution)
+  local situation = execution.situation
+  if not ff.is_runnable(situation) or situation == SITUATION.blocked_dependencies then return false end
+  if ff.is_queued(execution) then ff.dequeue(call, execution) end
+  if ff.is_blocked(situation) then command('HDEL', execution.key, FIELD.blocking_detail) end
+  ff.end_grant(execution)
+  ff.wait_for_others(call, execution, execution.next_attempt)
+  return true
+end
+
+-- A member that is purged. What leads to it is forgotten by its upstreams and by the flow when those are.
+function ff.forget_member(call, execution)
+  local flow = ff.flow_of(execution)
+  ff.tally_member(call, execution, execution.situation, nil)
+  command('UNLINK', execution.key .. SUFFIX.dependencies, execution.key .. SUFFIX.leading)
+  if flow then command('ZREM', call.base .. KEY.members .. flow, execution.id) end
+end
+
+-- Walks.
+
+local function walk_text(walk, at)
+  return ff.walk_walk_text(walk.kind, walk.flow, walk.of, at, walk.cursor)
+end
+
+local function facts_of(walk)
+  return walk.kind .. '\t' .. walk.flow .. '\t' .. walk.of .. '\t' .. walk.cursor
+end
+
+local function owe(call, flow, change)
+  flow.owing_groups = ff.count(flow.owing_groups) + change
+  flow.owing_groups = flow.owing_groups == 0 and '' or ff.digits(flow.owing_groups)
+  ff.write_flow(call, flow)
+end
+
+function ff.apply.walk_begun(call, flow, walk)
+  command('HSET', call.base .. WALK.key .. walk.id, WALK.walk, walk_text(walk, call.now_text))
+  ff.add_noted(ff.timers_of(call), call.now_text, call.now, TIMER.walk .. walk.id, call.now_text)
+  if walk.kind == WALK_KIND.siblings then owe(call, flow, 1) end
+  ff.append(call, EVENT.walk_begun, walk.id, facts_of(walk), '')
+end
+
+function ff.apply.walk_advanced(call, _, walk)
+  command('HSET', call.base .. WALK.key .. walk.id, WALK.walk, walk_text(walk, call.now_text))
+  ff.add_noted(ff.timers_of(call), call.now_text, call.now, TIMER.walk .. walk.id, call.now_text)
+  ff.append(call, EVENT.walk_advanced, walk.id, facts_of(walk), '')
+end
+
+function ff.apply.walk_ended(call, flow, walk)
+  command('UNLINK', call.base .. WALK.key .. walk.id)
+  ff.remove(ff.timers_of(call), TIMER.walk .. walk.id)
+  if walk.kind == WALK_KIND.siblings then owe(call, flow, -1) end
+  ff.append(call, EVENT.walk_ended, walk.id, facts_of(walk), '')
+end
+
+-- The flow itself.
+
+function ff.apply.flow_finished(call, flow, purge_at)
+  ff.set_flow_timer(call, flow, purge_at)
+  ff.write_flow(call, flow)
+  ff.append(call, EVENT.flow_finished, flow.id, purge_at, '')
+end
+
+-- The caller writes the flow.
+function ff.apply.flow_reopened(call, flow)
+  ff.set_flow_timer(call, flow, '')
+  ff.append(call, EVENT.flow_reopened, flow.id)
+end
+
+function ff.apply.flow_purge_begun(call, flow)
+  flow.is_purging = '1'
+  ff.write_flow(call, flow)
+  ff.append(call, EVENT.flow_purge_begun, flow.id)
+end
+
+function ff.apply.flow_purged(call, flow)
+  local base, id = call.base, flow.id
+  ff.settle_tallies(call)
+  command('UNLINK', flow.key, flow.key .. SUFFIX.details, base .. KEY.members .. id, base .. KEY.edges .. id,
+    base .. KEY.counts .. LIMIT.counted_flow .. id)
+  command('ZREM', base .. KEY.flows, id)
+  ff.remove(ff.timers_of(call), TIMER.flow .. id)
+  ff.append(call, EVENT.flow_purged, id)
+end

@@ -1,0 +1,253 @@
+-- Members and edges that join a flow; the twin of model/flow/graph.ts and model/flow/members.ts. They come as texts: how many
+-- members and edges there are, then eight of each member, one of each edge, one of each group.
+
+local TEXTS_OF_MEMBER = 8
+
+-- What the creations of members share that are alike. The table that plain creations share is copied.
+local function creation_of(call, known, naming, options, policy, rules, capabilities, tags)
+  local name = naming .. '\n' .. options .. '\n' .. policy .. '\n' .. tags
+  local shared = known[name]
+  if shared then return shared end
+  local prepared = ff.prepare.create_execution(call, naming, options, policy, rules, capabilities, tags)
+  shared = {}
+  for key, value in pairs(prepared) do shared[key] = value end
+  shared.queue = prepared.queue
+  known[name] = shared
+  return shared
+end
+
+local function text_of_given(creation, input_at, input)
+  if input_at == '' then return creation.empty_given end
+  return (creation.priority == 0 and '' or creation.priority) .. '\t' .. #input .. '\t' .. creation.encoding
+end
+
+local function read_member(call, known, namespace, creator_identity, at, ...)
+  local id, place, options, policy, rules, capabilities, tags, input = select(at, ...)
+  local naming = namespace .. '\t' .. place .. '\t' .. creator_identity
+  local input_at = input == '' and '' or LIMIT.bytes_here
+  local creation = creation_of(call, known, naming, options, policy, rules, capabilities, tags)
+  return {
+    id = id, key = call.base .. id, creation = creation, naming = naming, given = text_of_given(creation, input_at, input),
+    input_at = input_at, input = input, edges = {}, policy = false, is_new = true,
+  }
+end
+
+-- Reads a graph. Answers members in order and by id, and edges.
+function ff.read_graph(call, namespace, creator_identity, ...)
+  local member_count, edge_count = tonumber((select(1, ...))), tonumber((select(2, ...)))
+  local members, by_id, edges, known = {}, {}, {}, {}
+  local at = 3
+  for i = 1, member_count do
+    local member = read_member(call, known, namespace, creator_identity, at, ...)
+    members[i], by_id[member.id] = member, member
+    at = at + TEXTS_OF_MEMBER
+  end
+  for i = 1, edge_count do
+    local edge = {}
+    edge.id, edge.upstream, edge.downstream, edge.ref = string.match((select(at, ...)), '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
+    edges[i] = edge
+    local list = by_id[edge.downstream].edges
+    list[#list + 1] = edge
+    at = at + 1
+  end
+  for i = at, select('#', ...) do
+    local id, policy = string.match((select(i, ...)), '^([^\t]*)\t(.*)$')
+    by_id[id].policy = policy
+  end
+  return { members = members, by_id = by_id, edges = edges }
+end
+
+-- The downstream of an edge; nil when there is none.
+function ff.downstream_of(call, flow_id, edge_id)
+  return command('HGET', call.base .. KEY.edges .. flow_id, edge_id) or nil
+end
+
+-- Whether an execution is a member of a flow. Answers its membership too.
+function ff.is_in_flow(call, id, flow_id)
+  local text = server.pcall('HGET', call.base .. id, FIELD.membership)
+  return type(text) == 'string' and string.match(text, '^[^\t]*') == flow_id
+end
+
+local function has_ended(call, id)
+  local life = server.pcall('HGET', call.base .. id, FIELD.life)
+  return type(life) == 'string' and PHASE[string.sub(life, 1, 1)] == 'terminal'
+end
+
+local function limit_exceeded(name)
+  return ff.reject('flow_limit_exceeded', 'limit', name)
+end
+
+-- Why a part of a graph cannot join a flow, if it cannot. Looks at all that it writes to, and notes edges whose upstreams have
+-- ended already.
+function ff.graph_refusal(call, flow_id, nodes, edge_count, graph)
+  local members, edges = graph.members, graph.edges
+  if nodes + #members > LIMIT.max_flow_members then return limit_exceeded('maxFlowMembers') end
+  if edge_count + #edges > LIMIT.max_flow_edges then return limit_exceeded('maxFlowEdges') end
+  for i = 1, #members do
+    local member = members[i]
+    if command('EXISTS', member.key) == 1 then
+      return ff.reject('invalid_input', 'field', 'graph.members', 'reason', 'execution_exists')
+    end
+    local lane_id = member.creation.lane_id
+    if call.stated > 0 and ff.state_of_lane(call, lane_id) == LANE_STATE.draining then
+      return ff.reject('lane_draining', 'laneId', lane_id)
+    end
+  end
+  graph.meetings = {}
+  for i = 1, #edges do
+    local edge = edges[i]
+    if ff.downstream_of(call, flow_id, edge.id) then return ff.reject('dependency_already_exists') end
+    if not graph.by_id[edge.upstream] then
+      if not ff.is_in_flow(call, edge.upstream, flow_id) then
+        return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.upstream))
+      end
+      if has_ended(call, edge.upstream) then
+        graph.meetings[#graph.meetings + 1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
+      end
+    end
+  end
+  ff.timers_of(call)
+  for i = 1, #members do
+    local member = members[i]
+    ff.check_ids(call, member.id)
+    local creation = member.creation
+    if not creation.is_checked then
+      creation.lane_is_new = ff.check_queue(call, creation.queue)
+      creation.is_checked = true
+    end
+  end
+  return nil
+end
+
+-- The id of an execution as callers know it.
+function ff.execution_name(call, id)
+  return ff.partition(call) .. ':' .. id
+end
+
+-- Writes many entries of an index at once.
+local function add_all(key, entries)
+  for from = 1, #entries, LIMIT.max_unsettled do
+    command('ZADD', key, unpack(entries, from, math.min(#entries, from + LIMIT.max_unsettled - 1)))
+  end
+end
+
+local function set_all(key, entries)
+  for from = 1, #entries, LIMIT.max_unsettled do
+    command('HSET', key, unpack(entries, from, math.min(#entries, from + LIMIT.max_unsettled - 1)))
+  end
+end
+
+-- What leads out of each upstream.
+local function lead(call, edges)
+  local leading = {}
+  for i = 1, #edges do
+    local edge = edges[i]
+    local list = leading[edge.upstream]
+    if not list then
+      list = {}
+      leading[edge.upstream] = list
+    end
+    list[#list + 1] = '0'
+    list[#list + 1] = edge.id .. edge.downstream
+  end
+  for upstream, list in pairs(leading) do add_all(call.base .. upstream .. SUFFIX.leading, list) end
+end
+
+-- The entry of an edge beside its downstream.
+function ff.staged_edge(call, edge, round)
+  return ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', edge.ref)
+end
+
+function ff.log_edge(call, flow_id, downstream, edge, is_backward, is_child, round)
+  ff.append(call, EVENT.dependency_staged, downstream,
+    flow_id .. '\t' .. edge.id .. '\t' .. edge.upstream .. '\t' .. is_backward .. '\t' .. is_child .. '\t' .. round, edge.ref)
+end
+
+local function group_of(member)
+  local policy, on_satisfied, quorum_k = '', '', ''
+  if member.policy then policy, on_satisfied, quorum_k = string.match(member.policy, '^([^\t]*)\t([^\t]*)\t([^\t]*)$') end
+  if policy == GROUP_POLICY_LETTER.all_of then policy = '' end
+  return ff.group_text(policy, on_satisfied, quorum_k, ff.digits(#member.edges), '', '', '', GROUP_STATE.pending, '', '', '')
+end
+
+-- Makes a member: its record as it is once all that comes with it is known, then the entries of the log.
+local function make_member(call, flow_id, rank, awaits_seal, member)
+  local creation, key, id = member.creation, member.key, member.id
+  local has_group = member.edges[1] ~= nil
+  local waits = awaits_seal ~= '' or has_group
+  local situation = waits and SITUATION.blocked_dependencies or creation.delay == '' and SITUATION.ready or SITUATION.delayed
+  local extras = FIELD.membership .. (has_group and FIELD.group or '') .. (creation.deadline ~= '' and FIELD.bounds or '')
+    .. (creation.delay ~= '' and FIELD.wait or '') .. (creation.tags ~= '' and FIELD.tags or '')
+    .. (creation.needs ~= '' and FIELD.needs or '') .. (creation.rules_text ~= '' and FIELD.rules or '')
+  local due_at = situation == SITUATION.delayed and creation.delay or ''
+  local rank_text = rank == 0 and '' or ff.digits(rank)
+  local bounds = creation.deadline == '' and '' or creation.deadline .. '\t'
+  local change = { key, FIELD.life, ff.life_text(situation, '', due_at, call.now_text, '', '', extras),
+    FIELD.naming, ff.fit(key, FIELD.naming, member.naming), FIELD.given, ff.fit(key, FIELD.given, member.given .. '\t' .. call.now_text),
+    FIELD.membership, flow_id .. '\t' .. rank_text }
+  local size = 9
+  local function also(field, value)
+    if value == '' then return end
+    change[size + 1], change[size + 2] = field, value
+    size = size + 2
+  end
+  if member.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key, SUFFIX.input, member.input_at, member.input)) end
+  if has_group then also(FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
+  also(FIELD.bounds, bounds)
+  also(FIELD.wait, creation.delay)
+  also(FIELD.needs, ff.fit(key, FIELD.needs, creation.needs))
+  also(FIELD.rules, ff.fit(key, FIELD.rules, creation.rules_text))
+  also(FIELD.tags, ff.fit(key, FIELD.tags, creation.tags))
+  also(FIELD.policy, ff.fit(key, FIELD.policy, creation.policy))
+  command('HSET', unpack(change, 1, size))
+  ff.enter_id(call, id)
+  ff.tally(call, creation.lane_id, nil, situation)
+  ff.tally(call, LIMIT.counted_flow .. flow_id, nil, situation)
+  if creation.lane_is_new then
+    creation.lane_is_new = false
+    command('SADD', call.base .. KEY.lanes, creation.lane_id)
+  end
+  if situation == SITUATION.ready then
+    ff.add_noted(creation.queue, creation.score_text, creation.score, id, creation.priority)
+  elseif waits then
+    ff.shelve(call, situation, id)
+  end
+  if creation.tags ~= '' then ff.reshelve_tags(call, id, '', creation.tags) end
+  if due_at ~= '' or creation.deadline ~= '' then
+    local times = { id = id, situation = situation, due_at = due_at, attempt_timeout_at = '' }
+    times.execution_deadline_at = creation.deadline
+    ff.set_timer(call, times)
+  end
+  ff.append(call, EVENT.execution_created, id, member.naming, member.given, bounds, creation.delay, creation.needs, '',
+    creation.tags, creation.policy)
+  ff.append(call, EVENT.flow_member_added, id, flow_id .. '\t' .. rank_text .. '\t' .. awaits_seal, '')
+  if member.policy then ff.append(call, EVENT.edge_group_policy_set, id, flow_id .. '\t' .. member.policy, '') end
+  if not has_group then return end
+  local entries = {}
+  for i = 1, #member.edges do
+    local edge = member.edges[i]
+    entries[2 * i - 1], entries[2 * i] = edge.id, ff.staged_edge(call, edge, '')
+    ff.log_edge(call, flow_id, id, edge, '', '', '')
+  end
+  set_all(key .. SUFFIX.dependencies, entries)
+end
+
+-- A part of a graph joins a flow: the flow's own counts are the caller's to write.
+function ff.grow(call, flow, graph)
+  local members, edges = graph.members, graph.edges
+  local ranks, leads = {}, {}
+  local awaits_seal = flow.is_building
+  for i = 1, #members do
+    local rank = flow.nodes
+    make_member(call, flow.id, rank, awaits_seal, members[i])
+    flow.nodes, flow.revision = rank + 1, flow.revision + 1
+    if members[i].policy then flow.revision = flow.revision + 1 end
+    ranks[2 * i - 1], ranks[2 * i] = ff.digits(rank), members[i].id
+  end
+  for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, edges[i].downstream end
+  add_all(call.base .. KEY.members .. flow.id, ranks)
+  set_all(call.base .. KEY.edges .. flow.id, leads)
+  lead(call, edges)
+  flow.edges, flow.revision = flow.edges + #edges, flow.revision + #edges
+  flow.last_mutation_at = call.now_text
+end

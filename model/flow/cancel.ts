@@ -1,0 +1,51 @@
+/**
+ * cancelFlowHeader: a flow is cancelled, and with it, as the policy says, all members that have not ended, or those that
+ * do not run. Its first members are ended at once, the last that joined first; the others are left to `applyDue`, and until
+ * then no claim starts them. Spec 08 section 9, rulings 29 and 43.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { partitionOfExecution, uuidOfExecution } from '../ids.js';
+import { CANCELLATION_POLICIES } from './facts.js';
+
+export const cancelFlowHeader = operation({
+  name: 'cancelFlowHeader',
+  args: z.object({
+    flowId: field.flowId,
+    reason: field.reason.default(''),
+    cancellationPolicy: field.wordOf(CANCELLATION_POLICIES).default('cancel_all'),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('cancelled'), memberCount: field.count }),
+    /** It was cancelled before, as the policy that is told says. */
+    z.object({
+      kind: z.literal('already_terminal'),
+      storedCancellationPolicy: field.wordOf(CANCELLATION_POLICIES),
+      memberCount: field.count,
+    }),
+  ]),
+  rejects: ['flow_not_found'],
+  partition: ({ flowId }) => partitionOfExecution(flowId),
+  keys: () => [['timers']],
+  wire: { shared: [], each: ['flowId', 'reason', 'cancellationPolicy'] },
+  memory: 'frees',
+  decide(view, { flowId, reason, cancellationPolicy }, { now }) {
+    const flow = uuidOfExecution(flowId);
+    const known = view.flows.get(flow);
+    if (known === undefined) return reject('flow_not_found');
+    const memberCount = known.nodeCount;
+    if (known.flowState === 'cancelled')
+      return accept({
+        kind: 'already_terminal',
+        storedCancellationPolicy: known.cancellationPolicy,
+        memberCount,
+      });
+    const cancelled = { type: 'flow_cancelled', flow, at: now, cancellationPolicy, cancelReason: reason } as const;
+    const isForMembers = cancellationPolicy !== 'flow_only' && !known.isPurging;
+    return {
+      ...accept({ kind: 'cancelled', memberCount }, cancelled),
+      aftermath: { flow, tasks: isForMembers ? [{ kind: 'cancel', flow, about: flowId, cursor: '' }] : [] },
+    };
+  },
+});

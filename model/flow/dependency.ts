@@ -1,0 +1,235 @@
+/**
+ * addDependency, stageDependencyEdge, applyDependencyToChild: an execution waits for another one. An edge holds from the
+ * moment at which it is staged, so the last of the three has nothing to do: it is there for callers that know the two
+ * steps of the contract. Spec 08 sections 3.3 and 3.5, ruling 29.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, acceptAll, operation, reject, type Accepted, type Context, type Rejected } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import type { RejectionCode } from '../errors.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isRunnable, isTerminal } from '../execution/situation.js';
+import { partitionOfExecution, uuidOfExecution } from '../ids.js';
+import { notEligible } from '../lease/fence.js';
+import { LIMITS } from '../limits.js';
+import type { View } from '../view.js';
+import type { ReadonlyFlow } from './facts.js';
+import { dataPassingRef } from './graph.js';
+import { meetingOf, reopening, stagingOf } from './members.js';
+
+const edgeArgs = {
+  flowId: field.flowId,
+  /** Minted by the caller, like every id. */
+  edgeId: field.uuid,
+  upstreamExecutionId: field.executionId,
+  downstreamExecutionId: field.executionId,
+};
+
+type Ends = Readonly<Record<'flowId' | 'upstreamExecutionId' | 'downstreamExecutionId', string>>;
+
+const inOnePartition = [
+  ({ flowId, upstreamExecutionId, downstreamExecutionId }: Ends) =>
+    partitionOfExecution(flowId) === partitionOfExecution(upstreamExecutionId) &&
+    partitionOfExecution(flowId) === partitionOfExecution(downstreamExecutionId),
+  { error: 'must be in the partition of the flow', path: ['upstreamExecutionId'] },
+] as [(args: Ends) => boolean, { error: string; path: string[] }];
+
+const stageArgs = {
+  ...edgeArgs,
+  /** The only kind there is: the downstream needs the success of its upstream. */
+  dependencyKind: z.literal('success_only').default('success_only'),
+  /** What the upstream gives the downstream. */
+  dataPassingRef: dataPassingRef.optional(),
+};
+
+const STAGE_REJECTIONS = [
+  'self_referencing_edge',
+  'flow_not_found',
+  'flow_already_terminal',
+  'dependency_already_exists',
+  'stale_graph_revision',
+  'flow_closed',
+  'execution_not_in_flow',
+  'execution_not_eligible',
+  'flow_limit_exceeded',
+  'cycle_detected',
+] as const;
+
+interface StageArgs {
+  readonly flowId: string;
+  readonly edgeId: string;
+  readonly upstreamExecutionId: string;
+  readonly downstreamExecutionId: string;
+  readonly dataPassingRef?: string | undefined;
+  readonly expectedGraphRevision?: number | undefined;
+}
+
+type Verdict =
+  | { readonly there: ReadonlyFlow }
+  | {
+      readonly flow: ReadonlyFlow;
+      readonly upstream: ReadonlyExecution;
+      readonly downstream: ReadonlyExecution;
+      readonly isBackward: boolean;
+    };
+
+/** Whether an edge can be staged, and what of it is there already. */
+function verdictOn(view: View, args: StageArgs): Verdict | Rejected<(typeof STAGE_REJECTIONS)[number]> {
+  const { upstreamExecutionId, downstreamExecutionId, expectedGraphRevision } = args;
+  if (upstreamExecutionId === downstreamExecutionId) return reject('self_referencing_edge');
+  const flow = view.flows.get(uuidOfExecution(args.flowId));
+  if (flow === undefined) return reject('flow_not_found');
+  if (flow.flowState === 'cancelled' || flow.isPurging) return reject('flow_already_terminal');
+  const known = view.flows.downstreamOf(flow.flow, args.edgeId);
+  if (known !== undefined) return isSame(view, args, known) ? { there: flow } : reject('dependency_already_exists');
+  if (expectedGraphRevision !== undefined && expectedGraphRevision !== flow.graphRevision)
+    return reject('stale_graph_revision', { graphRevision: String(flow.graphRevision) });
+  if (flow.isClosed) return reject('flow_closed');
+  const ends = [upstreamExecutionId, downstreamExecutionId].map((id) => view.executions.get(id));
+  const [upstream, downstream] = ends;
+  if (upstream?.flow !== flow.flow) return reject('execution_not_in_flow', { executionId: upstreamExecutionId });
+  if (downstream?.flow !== flow.flow) return reject('execution_not_in_flow', { executionId: downstreamExecutionId });
+  const { groupState } = downstream;
+  if (!isRunnable(downstream.situation) || groupState === 'satisfied' || groupState === 'impossible')
+    return notEligible(downstream);
+  if (flow.edgeCount >= LIMITS.maxFlowEdges) return reject('flow_limit_exceeded', { limit: 'maxFlowEdges' });
+  if (downstream.dependencyCount >= LIMITS.maxGroupEdges)
+    return reject('flow_limit_exceeded', { limit: 'maxGroupEdges' });
+  const isBackward = upstream.rank > downstream.rank;
+  const closes = isBackward || flow.isUnordered ? cycleOf(view, downstreamExecutionId, upstreamExecutionId) : undefined;
+  return closes === undefined
+    ? { flow, upstream, downstream, isBackward }
+    : reject('cycle_detected', { reason: closes });
+}
+
+/** Whether an edge of this id is the one that is asked for. */
+function isSame(view: View, args: StageArgs, downstreamId: string): boolean {
+  const edge = view.executions.get(downstreamId)?.dependencies?.[args.edgeId];
+  return (
+    downstreamId === args.downstreamExecutionId &&
+    edge?.upstream === uuidOfExecution(args.upstreamExecutionId) &&
+    edge.dataPassingRef === (args.dataPassingRef ?? '')
+  );
+}
+
+/**
+ * Whether a path leads from one execution to another: breadth first, in the order of the edges. A graph that is too large
+ * to be looked at is taken for one that has it.
+ */
+function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | undefined {
+  const met = new Set([from]);
+  const waiting = [from];
+  let edges = 0;
+  for (let at = 0; at < waiting.length; at++) {
+    const leading = view.flows.outgoing(waiting[at] as string, '', LIMITS.maxSearchedEdges - edges + 1);
+    edges += leading.length;
+    if (edges > LIMITS.maxSearchedEdges) return 'too_large';
+    for (const { downstream } of leading) {
+      if (downstream === to) return 'cycle';
+      if (met.has(downstream)) continue;
+      if (met.size === LIMITS.maxSearchedMembers) return 'too_large';
+      met.add(downstream);
+      waiting.push(downstream);
+    }
+  }
+  return undefined;
+}
+
+/** Stages an edge, and resolves it at once when its upstream has ended. */
+function stage<Outcome>(
+  view: View,
+  args: StageArgs,
+  { now }: Context,
+  outcomeOf: (graphRevision: number) => Outcome,
+): Accepted<Outcome> | Rejected<RejectionCode & (typeof STAGE_REJECTIONS)[number]> {
+  const verdict = verdictOn(view, args);
+  if ('ok' in verdict) return verdict;
+  if ('there' in verdict) return accept(outcomeOf(verdict.there.graphRevision));
+  const { flow, upstream, downstream, isBackward } = verdict;
+  const edgeRound = downstream.groupRound;
+  const event = stagingOf({ ...args, flow: flow.flow, at: now, isBackward, isChild: false, edgeRound });
+  return {
+    ...acceptAll(outcomeOf(flow.graphRevision + 1), [...reopening(flow, now), event]),
+    aftermath: { flow: flow.flow, meetings: isTerminal(upstream.situation) ? [meetingOf(args)] : [] },
+  };
+}
+
+const declared = {
+  partition: ({ flowId }: { flowId: string }) => partitionOfExecution(flowId),
+  keys: ({ downstreamExecutionId }: { downstreamExecutionId: string }) =>
+    [['execution', downstreamExecutionId], ['timers']] as const,
+  memory: 'adds',
+} as const;
+
+const STAGE_TEXTS = [
+  'flowId',
+  'edgeId',
+  'upstreamExecutionId',
+  'downstreamExecutionId',
+  'dataPassingRef',
+  'expectedGraphRevision',
+] as const;
+
+export const stageDependencyEdge = operation({
+  ...declared,
+  name: 'stageDependencyEdge',
+  args: z
+    .object({
+      ...stageArgs,
+      /** Refuse unless the graph is as it was when the caller looked at it. */
+      expectedGraphRevision: field.count,
+    })
+    .refine(...inOnePartition),
+  outcome: z.object({
+    kind: z.literal('staged'),
+    edgeId: echoed(field.uuid),
+    /** The one that holds now, also when the edge was there. */
+    newGraphRevision: field.count,
+  }),
+  rejects: STAGE_REJECTIONS,
+  wire: { shared: [], each: STAGE_TEXTS },
+  decide: (view, args, context) =>
+    stage(view, args, context, (newGraphRevision) => ({
+      kind: 'staged' as const,
+      edgeId: args.edgeId,
+      newGraphRevision,
+    })),
+});
+
+export const addDependency = operation({
+  ...declared,
+  name: 'addDependency',
+  args: z.object({ ...stageArgs, expectedGraphRevision: field.count.optional() }).refine(...inOnePartition),
+  outcome: z.object({
+    kind: z.literal('added'),
+    edgeId: echoed(field.uuid),
+    newGraphRevision: field.count,
+  }),
+  rejects: STAGE_REJECTIONS,
+  wire: { shared: [], each: STAGE_TEXTS },
+  decide: (view, args, context) =>
+    stage(view, args, context, (newGraphRevision) => ({
+      kind: 'added' as const,
+      edgeId: args.edgeId,
+      newGraphRevision,
+    })),
+});
+
+export const applyDependencyToChild = operation({
+  ...declared,
+  name: 'applyDependencyToChild',
+  args: z.object(edgeArgs).refine(...inOnePartition),
+  outcome: z.object({ kind: z.literal('already_applied'), edgeId: echoed(field.uuid) }),
+  rejects: ['execution_not_found', 'execution_already_in_flow', 'invalid_dependency'],
+  wire: { shared: [], each: ['flowId', 'edgeId', 'upstreamExecutionId', 'downstreamExecutionId'] },
+  decide(view, { flowId, edgeId, upstreamExecutionId, downstreamExecutionId }) {
+    const execution = view.executions.get(downstreamExecutionId);
+    if (execution === undefined) return reject('execution_not_found');
+    if (execution.flow !== undefined && execution.flow !== uuidOfExecution(flowId))
+      return reject('execution_already_in_flow', { flowId: `${partitionOfExecution(flowId)}:${execution.flow}` });
+    if (execution.dependencies?.[edgeId]?.upstream !== uuidOfExecution(upstreamExecutionId))
+      return reject('invalid_dependency');
+    return accept({ kind: 'already_applied', edgeId });
+  },
+});

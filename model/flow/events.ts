@@ -1,0 +1,83 @@
+/** What can happen to a flow, and to its members as such. */
+import { event } from '../core/event.js';
+import * as fact from '../core/facts.js';
+import { EXECUTION, naming } from '../execution/facts.js';
+import { CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
+
+/** Letters of what an edge, and a group, can come to. */
+const OUTCOMES = { satisfied: 's', impossible: 'i' } as const;
+
+/** How an upstream ended, as groups count it (spec 08 section 5). */
+export const BUCKETS = { succeeded: 's', failed: 'f', skipped: 'k' } as const;
+export type Bucket = keyof typeof BUCKETS;
+
+const walkFacet = {
+  walkKind: fact.word(WALK_KINDS),
+  flow: fact.id(),
+  walkOf: fact.optionalId(),
+  cursor: fact.words(),
+};
+
+export const flowEvents = {
+  flow_created: event('flow_created', 'af', FLOW, {
+    given: { flowKind: fact.text(), namespace: fact.text() },
+    phase: { isBuilding: fact.flag(), isClosed: fact.flag() },
+    long: { tags: fact.map() },
+  }),
+  flow_sealed: event('flow_sealed', 'al', FLOW, {}),
+  flow_closed: event('flow_closed', 'ac', FLOW, {}),
+  flow_cancelled: event('flow_cancelled', 'ax', FLOW, {
+    cancel: { cancellationPolicy: fact.word(CANCELLATION_POLICIES) },
+    long: { cancelReason: fact.words() },
+  }),
+  flow_tags_set: event('flow_tags_set', 'at', FLOW, { long: { tags: fact.map() } }),
+  /** All members have ended. They are forgotten from then on; never when there is no time. */
+  flow_finished: event('flow_finished', 'az', FLOW, { finish: { purgeAt: fact.optionalNumber() } }),
+  /** A member begins anew, or another one joined. */
+  flow_reopened: event('flow_reopened', 'ao', FLOW, {}),
+  flow_purge_begun: event('flow_purge_begun', 'aq', FLOW, {}),
+  flow_purged: event('flow_purged', 'ak', FLOW, {}),
+
+  /** An execution belongs to a flow from now on. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
+  flow_member_added: event('flow_member_added', 'am', EXECUTION, {
+    membership: { flow: fact.id(), rank: fact.counter(), awaitsSeal: fact.flag() },
+  }),
+  /** An edge leads to the execution from now on; it waits for it if it waited for a worker or a time. */
+  dependency_staged: event('dependency_staged', 'ad', EXECUTION, {
+    edge: {
+      flow: fact.id(),
+      edgeId: fact.id(),
+      upstream: fact.id(),
+      isBackward: fact.flag(),
+      /** The upstream is a child that the execution has spawned. */
+      isChild: fact.flag(),
+      edgeRound: fact.counter(),
+    },
+    long: { dataPassingRef: fact.words() },
+  }),
+  edge_group_policy_set: event('edge_group_policy_set', 'ap', EXECUTION, {
+    policy: {
+      flow: fact.id(),
+      groupPolicy: fact.word(GROUP_POLICIES),
+      onSatisfied: fact.choice(ON_SATISFIED),
+      quorumK: fact.counter(),
+    },
+  }),
+  /** An upstream ended: the edge is what it will be. */
+  dependency_resolved: event('dependency_resolved', 'ar', EXECUTION, {
+    edge: { edgeId: fact.id(), edgeOutcome: fact.word(OUTCOMES), bucket: fact.word(BUCKETS) },
+  }),
+  edge_group_fired: event('edge_group_fired', 'ae', EXECUTION, { group: { groupOutcome: fact.word(OUTCOMES) } }),
+  /** What it waited for is there: it waits for a worker, or for its time. */
+  dependencies_met: event('dependencies_met', 'au', EXECUTION, {}),
+  /** It ended because what it depends on can no longer be. */
+  execution_skipped: event('execution_skipped', 'as', EXECUTION, {
+    naming,
+    skip: { purgeAt: fact.optionalNumber() },
+  }),
+
+  /** A call left work to be done later. */
+  walk_begun: event('walk_begun', 'aw', WALK, { walk: walkFacet }),
+  walk_advanced: event('walk_advanced', 'av', WALK, { walk: walkFacet }),
+  walk_ended: event('walk_ended', 'ay', WALK, { walk: walkFacet }),
+} as const;

@@ -1,0 +1,50 @@
+/** What a group comes to. Spec 08 section 5. */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { SITUATIONS, type Situation } from '../execution/situation.js';
+import type { Bucket } from './events.js';
+import type { ReadonlyFlow } from './facts.js';
+
+type Group = Pick<
+  ReadonlyExecution,
+  'groupPolicy' | 'quorumK' | 'dependencyCount' | 'succeededCount' | 'failedCount' | 'skippedCount'
+>;
+
+/** How many successes a group needs. */
+function neededOf({ groupPolicy, quorumK, dependencyCount }: Group): number {
+  if (groupPolicy === 'all_of') return dependencyCount;
+  return groupPolicy === 'any_of' ? 1 : Math.max(1, quorumK);
+}
+
+/**
+ * What a group of these counts is. With fewer edges than it needs it is undecided for as long as edges can come:
+ * `isClosed` says that none will.
+ */
+export function verdictOf(group: Group, isClosed: boolean): 'pending' | 'satisfied' | 'impossible' {
+  const { dependencyCount, succeededCount, failedCount, skippedCount } = group;
+  if (dependencyCount === 0) return 'pending';
+  const needed = neededOf(group);
+  if (succeededCount >= needed) return 'satisfied';
+  if (dependencyCount < needed) return isClosed ? 'impossible' : 'pending';
+  return failedCount + skippedCount > dependencyCount - needed ? 'impossible' : 'pending';
+}
+
+/** What the group of a member comes to now: nothing while it is undecided, or was decided before. */
+export function decisionOf(
+  execution: ReadonlyExecution,
+  { isBuilding, isClosed }: ReadonlyFlow,
+): 'satisfied' | 'impossible' | undefined {
+  if (isBuilding || execution.groupState !== 'pending') return undefined;
+  const verdict = verdictOf(execution, isClosed);
+  return verdict === 'pending' ? undefined : verdict;
+}
+
+/** How groups count an end. */
+export function bucketOf(situation: Situation): Bucket {
+  const { outcome } = SITUATIONS[situation];
+  if (outcome === 'success') return 'succeeded';
+  return outcome === 'skipped' ? 'skipped' : 'failed';
+}
+
+/** Whether what leads to an execution is undecided. */
+export const awaitsOthers = ({ groupState, dependencyCount }: ReadonlyExecution): boolean =>
+  groupState === 'pending' && dependencyCount > 0;

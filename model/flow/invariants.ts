@@ -1,0 +1,238 @@
+/** What holds for every flow, and for what waits in it. Source: spec 08, the section named Invariants. */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isActiveSituation, isTerminal } from '../execution/situation.js';
+import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
+import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
+import { endOf, walkIdOf, type Task } from './cascade.js';
+import { verdictOf } from './group.js';
+import type { Dependency, ReadonlyFlow } from './facts.js';
+
+const upstreamOf = (it: ReadonlyExecution, { upstream }: Dependency, { state }: World): ReadonlyExecution | undefined =>
+  state.tables.execution.get(executionIdOf(partitionIndexOf(it.executionId), upstream));
+
+const flowOf = (it: ReadonlyExecution, { state }: World): ReadonlyFlow | undefined =>
+  it.flow === undefined ? undefined : state.tables.flow.get(it.flow);
+
+const edgesOf = (it: ReadonlyExecution): readonly (readonly [string, Dependency])[] =>
+  Object.entries(it.dependencies ?? {});
+
+/** Edges of the group that counts now. */
+const counted = (it: ReadonlyExecution): readonly Dependency[] =>
+  edgesOf(it)
+    .map(([, edge]) => edge)
+    .filter(({ edgeRound }) => edgeRound === it.groupRound);
+
+const hasWalk = ({ state }: World, task: Task): boolean => state.tables.walk.has(walkIdOf(task));
+
+/** What a member that is blocked waits for: one of these will let it go on, or end it. */
+function isAwaited(it: ReadonlyExecution, world: World): boolean {
+  const flow = flowOf(it, world);
+  if (flow === undefined) return false;
+  if (flow.isBuilding) return true;
+  if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
+  if (hasWalk(world, { kind: 'cancel', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
+  const isComing = counted(it).some((edge) => {
+    if (edge.edgeState !== 'unsatisfied') return false;
+    const upstream = upstreamOf(it, edge, world);
+    return upstream !== undefined && (!isTerminal(upstream.situation) || hasWalk(world, endOf(upstream)));
+  });
+  // Fewer edges than it needs: others may come.
+  return isComing || (!flow.isClosed && verdictOf(it, false) !== verdictOf(it, true));
+}
+
+/** Members of a flow by their states add up to what joined and was not purged. */
+function membersOf(flow: ReadonlyFlow, { state }: World): readonly ReadonlyExecution[] {
+  return [...state.tables.execution.values()].filter((it) => it.flow === flow.flow);
+}
+
+const isLimited = (flow: ReadonlyFlow): boolean =>
+  flow.nodeCount <= LIMITS.maxFlowMembers && flow.edgeCount <= LIMITS.maxFlowEdges;
+
+/** Whether no path leads from an execution back to it. */
+function isAcyclic(members: readonly ReadonlyExecution[]): boolean {
+  const leading = new Map(
+    members.map((it) => [uuidOfExecution(it.executionId), edgesOf(it).map(([, { upstream }]) => upstream)]),
+  );
+  const done = new Set<string>();
+  const path = new Set<string>();
+  const visit = (id: string): boolean => {
+    if (done.has(id)) return true;
+    if (path.has(id)) return false;
+    path.add(id);
+    const isFine = (leading.get(id) ?? []).every(visit);
+    path.delete(id);
+    done.add(id);
+    return isFine;
+  };
+  return [...leading.keys()].every(visit);
+}
+
+function eachFlow(name: string, holds: (flow: ReadonlyFlow, world: World) => boolean): Invariant {
+  return {
+    name,
+    check(world) {
+      for (const flow of world.state.tables.flow.values())
+        if (!holds(flow, world)) return `flow ${flow.flow}: ${JSON.stringify(flow)}`;
+      return undefined;
+    },
+  };
+}
+
+export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
+  {
+    name: 'a member has a flow, a flow knows its members: ranks are given once',
+    check(world) {
+      const ranks = new Set<string>();
+      for (const it of world.state.tables.execution.values()) {
+        if (it.flow === undefined) continue;
+        const flow = flowOf(it, world);
+        const rank = `${it.flow} ${it.rank}`;
+        if (flow === undefined || it.rank >= flow.nodeCount || it.namespace !== flow.namespace || ranks.has(rank))
+          return `${it.executionId} has rank ${it.rank}`;
+        ranks.add(rank);
+      }
+      return undefined;
+    },
+  },
+  eachFlow('the revision of a graph is what joined it, and policies that were set', (flow) => {
+    return flow.graphRevision >= flow.nodeCount + flow.edgeCount && isLimited(flow);
+  }),
+  eachFlow(
+    'until its members are forgotten a flow has all that joined it, and all edges',
+    (flow, world) =>
+      flow.isPurging ||
+      (membersOf(flow, world).length === flow.nodeCount &&
+        membersOf(flow, world).reduce((sum, it) => sum + edgesOf(it).length, 0) === flow.edgeCount),
+  ),
+  eachFlow('no path leads from a member back to it', (flow, world) => isAcyclic(membersOf(flow, world))),
+  eachFlow(
+    'in a flow without edges against the order of its members, ranks are a topological order',
+    (flow, world) =>
+      flow.isUnordered ||
+      membersOf(flow, world).every((it) =>
+        edgesOf(it).every(([, edge]) => (upstreamOf(it, edge, world)?.rank ?? -1) < it.rank),
+      ),
+  ),
+  {
+    name: 'both ends of an edge are members of its flow, and differ',
+    holds: (it, world) =>
+      edgesOf(it).every(([, edge]) => {
+        const upstream = upstreamOf(it, edge, world);
+        return upstream === undefined
+          ? flowOf(it, world)?.isPurging === true
+          : upstream.flow === it.flow && upstream.executionId !== it.executionId;
+      }),
+  },
+  {
+    name: 'the id of an edge is that of one edge of its flow',
+    check({ state }) {
+      const seen = new Set<string>();
+      for (const it of state.tables.execution.values()) {
+        for (const [edgeId] of edgesOf(it)) {
+          const id = `${it.flow} ${edgeId}`;
+          if (seen.has(id)) return id;
+          seen.add(id);
+        }
+      }
+      return undefined;
+    },
+  },
+  {
+    name: 'the counts of a group are those of its edges',
+    holds(it) {
+      const edges = counted(it);
+      const resolved = edges.filter(({ edgeState }) => edgeState !== 'unsatisfied');
+      const satisfied = edges.filter(({ edgeState }) => edgeState === 'satisfied');
+      return (
+        it.dependencyCount === edges.length &&
+        it.succeededCount === satisfied.length &&
+        it.succeededCount + it.failedCount + it.skippedCount === resolved.length &&
+        (it.groupState === 'none' ? edges.length === 0 : true)
+      );
+    },
+  },
+  {
+    name: 'an edge is resolved if and only if it says when',
+    holds: (it) =>
+      edgesOf(it).every(
+        ([, { edgeState, resolvedAt }]) => (edgeState === 'unsatisfied') === (resolvedAt === undefined),
+      ),
+  },
+  {
+    name: 'a group is satisfied with as many successes as it needs, and impossible without hope of them',
+    holds(it, world) {
+      if (it.groupState === 'none' || it.groupState === 'pending') return it.satisfiedAt === undefined;
+      const isClosed = flowOf(it, world)?.isClosed ?? true;
+      return (
+        verdictOf(it, isClosed) === it.groupState && (it.groupState === 'satisfied') === (it.satisfiedAt !== undefined)
+      );
+    },
+  },
+  {
+    name: 'a group that can decide has decided, but for what is being built or asked anew',
+    holds(it, world) {
+      const flow = flowOf(it, world);
+      if (flow === undefined || flow.isBuilding || it.groupState !== 'pending') return true;
+      if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
+      return verdictOf(it, flow.isClosed) === 'pending';
+    },
+  },
+  {
+    name: 'an execution whose group is undecided is neither claimable nor owned, unless it spawned what it waits for',
+    holds: (it) =>
+      it.groupState !== 'pending' ||
+      it.dependencyCount === 0 ||
+      it.isParent ||
+      it.situation === 'blocked_dependencies' ||
+      isTerminal(it.situation),
+  },
+  {
+    name: 'what waits for others waits for something that will come: nobody has to look for what was forgotten',
+    holds: (it, world) => it.situation !== 'blocked_dependencies' || isAwaited(it, world),
+  },
+  {
+    name: 'an execution is skipped only because its group is impossible',
+    holds: (it) => it.situation !== 'skipped' || (it.groupState === 'impossible' && !it.isParent),
+  },
+  {
+    name: 'an edge from what has ended is resolved, or will be by a walk; it is satisfied by success alone',
+    holds: (it, world) =>
+      edgesOf(it).every(([, edge]) => {
+        const upstream = upstreamOf(it, edge, world);
+        if (upstream === undefined || !isTerminal(upstream.situation)) return true;
+        return edge.edgeState !== 'unsatisfied' || hasWalk(world, endOf(upstream));
+      }),
+  },
+  eachFlow(
+    'a cancelled flow says when, and an open one does not',
+    ({ flowState, cancelledAt }) => (flowState === 'cancelled') === (cancelledAt !== undefined),
+  ),
+  eachFlow(
+    'what a cancelled flow owes its members is being done',
+    (flow, world) =>
+      flow.flowState !== 'cancelled' ||
+      flow.cancellationPolicy === 'flow_only' ||
+      world.state.tables.walk.has(walkIdOf({ kind: 'cancel', flow: flow.flow, about: flow.flow, cursor: '' })) ||
+      membersOf(flow, world).every(
+        ({ situation }) =>
+          isTerminal(situation) ||
+          (flow.cancellationPolicy === 'cancel_pending' && (isActiveSituation(situation) || situation === 'suspended')),
+      ),
+  ),
+  eachFlow('groups that owe cancellations are those whose walks go on', ({ flow, owingGroups }, { state }) => {
+    const walks = [...state.tables.walk.values()];
+    return owingGroups === walks.filter((walk) => walk.walkFlow === flow && walk.walkKind === 'siblings').length;
+  }),
+  eachFlow('a flow is forgotten only after all its members have ended', (flow, world) => {
+    if (flow.purgeAt === undefined && !flow.isPurging) return true;
+    return membersOf(flow, world).every(({ situation }) => isTerminal(situation));
+  }),
+  {
+    name: 'a walk is of a flow that is there',
+    check({ state }) {
+      for (const walk of state.tables.walk.values()) if (!state.tables.flow.has(walk.walkFlow)) return walk.walkId;
+      return undefined;
+    },
+  },
+];

@@ -1,0 +1,130 @@
+/** How members and edges join a flow: what can be wrong with them, and the events that say so. */
+import { reject, type Rejected } from '../core/operation.js';
+import type { Event } from '../events.js';
+import { creationOf } from '../execution/create.js';
+import { isTerminal } from '../execution/situation.js';
+import { uuidOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
+import type { View } from '../view.js';
+import type { Meeting } from './cascade.js';
+import type { ReadonlyFlow } from './facts.js';
+import { policyFacts, type Graph } from './graph.js';
+
+/** The flow as a graph joins it. */
+type Growing = Pick<ReadonlyFlow, 'flow' | 'namespace' | 'isBuilding' | 'nodeCount' | 'edgeCount'>;
+
+export const GRAPH_REJECTIONS = [
+  'invalid_input',
+  'lane_draining',
+  'flow_limit_exceeded',
+  'execution_not_in_flow',
+  'dependency_already_exists',
+] as const;
+type Refusal = Rejected<(typeof GRAPH_REJECTIONS)[number]>;
+
+/** Why a part of a graph cannot join a flow, if it cannot. */
+export function graphRefusal(view: View, flow: Growing, { members, edges }: Graph): Refusal | undefined {
+  if (flow.nodeCount + members.length > LIMITS.maxFlowMembers)
+    return reject('flow_limit_exceeded', { limit: 'maxFlowMembers' });
+  if (flow.edgeCount + edges.length > LIMITS.maxFlowEdges)
+    return reject('flow_limit_exceeded', { limit: 'maxFlowEdges' });
+  const own = new Set<string>();
+  for (const { executionId, laneId } of members) {
+    if (view.executions.get(executionId) !== undefined)
+      return reject('invalid_input', { field: 'graph.members', reason: 'execution_exists' });
+    if (view.schedule.lane(laneId)?.laneState === 'draining') return reject('lane_draining', { laneId });
+    own.add(executionId);
+  }
+  for (const { edgeId, upstreamExecutionId } of edges) {
+    if (view.flows.downstreamOf(flow.flow, edgeId) !== undefined) return reject('dependency_already_exists');
+    if (own.has(upstreamExecutionId)) continue;
+    if (view.executions.get(upstreamExecutionId)?.flow !== flow.flow)
+      return reject('execution_not_in_flow', { executionId: upstreamExecutionId });
+  }
+  return undefined;
+}
+
+/** What a part of a graph brings: what happens, the inputs, and edges whose upstreams have ended already. */
+export interface Growth {
+  readonly events: readonly Event[];
+  readonly inputs: readonly (readonly [executionId: string, input: Uint8Array])[];
+  readonly meetings: readonly Meeting[];
+}
+
+/** The events by which a part of a graph joins a flow: each member, what it needs, what leads to it. */
+export function growthOf(
+  view: View,
+  { flow, namespace, isBuilding, nodeCount }: Growing,
+  { members, edges, groups }: Graph,
+  creatorIdentity: string,
+  now: number,
+): Growth {
+  const leading = new Map<string, Edge[]>(members.map(({ executionId }) => [executionId, []]));
+  for (const edge of edges) leading.get(edge.downstreamExecutionId)?.push(edge);
+  const policies = new Map(groups.map(({ downstreamExecutionId, policy }) => [downstreamExecutionId, policy]));
+  const events = members.flatMap((member, index): Event[] => {
+    const { executionId } = member;
+    const policy = policies.get(executionId);
+    return [
+      creationOf({ ...member, namespace, creatorIdentity }, now),
+      { type: 'flow_member_added', executionId, at: now, flow, rank: nodeCount + index, awaitsSeal: isBuilding },
+      ...(policy === undefined
+        ? []
+        : [{ type: 'edge_group_policy_set' as const, executionId, at: now, flow, ...policyFacts(policy) }]),
+      ...(leading.get(executionId) ?? []).map((edge) =>
+        stagingOf({ ...edge, flow, at: now, isBackward: false, isChild: false, edgeRound: 0 }),
+      ),
+    ];
+  });
+  return {
+    events,
+    inputs: members.map(({ executionId, inputPayload }) => [executionId, inputPayload] as const),
+    meetings: edges.filter((edge) => hasEnded(view, edge.upstreamExecutionId)).map(meetingOf),
+  };
+}
+
+const hasEnded = (view: View, executionId: string): boolean => {
+  const execution = view.executions.get(executionId);
+  return execution !== undefined && isTerminal(execution.situation);
+};
+
+export interface Edge {
+  readonly edgeId: string;
+  readonly upstreamExecutionId: string;
+  readonly downstreamExecutionId: string;
+  readonly dataPassingRef?: string | undefined;
+}
+
+export const meetingOf = ({ edgeId, upstreamExecutionId, downstreamExecutionId }: Edge): Meeting => ({
+  edgeId,
+  upstream: upstreamExecutionId,
+  downstream: downstreamExecutionId,
+});
+
+/** The event by which an edge comes to be. */
+export function stagingOf(
+  edge: Edge & {
+    readonly flow: string;
+    readonly at: number;
+    readonly isBackward: boolean;
+    readonly isChild: boolean;
+    readonly edgeRound: number;
+  },
+): Extract<Event, { type: 'dependency_staged' }> {
+  return {
+    type: 'dependency_staged',
+    executionId: edge.downstreamExecutionId,
+    at: edge.at,
+    flow: edge.flow,
+    edgeId: edge.edgeId,
+    upstream: uuidOfExecution(edge.upstreamExecutionId),
+    isBackward: edge.isBackward,
+    isChild: edge.isChild,
+    edgeRound: edge.edgeRound,
+    dataPassingRef: edge.dataPassingRef ?? '',
+  };
+}
+
+/** A flow begins anew: what forgets its members is put off. */
+export const reopening = (flow: ReadonlyFlow, now: number): readonly Event[] =>
+  flow.purgeAt === undefined ? [] : [{ type: 'flow_reopened', flow: flow.flow, at: now }];

@@ -1,0 +1,318 @@
+/**
+ * Reads of flows: describeFlow, describeEdge, listEdges, listFlows, listFlowMembers, resolveExecutionFlowId,
+ * evaluateFlowEligibility. Spec 08 sections 3.7 and 11.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isRunnable, isTerminal, stateVector, type PublicState } from '../execution/situation.js';
+import { partitionIndexOf, partitionOfExecution, executionIdOf, uuidOfExecution } from '../ids.js';
+import { LIMITS } from '../limits.js';
+import type { View } from '../view.js';
+import type { CancellationPolicy, EdgeState, GroupPolicy, ReadonlyFlow } from './facts.js';
+import { memberCountsOf, PUBLIC_FLOW_STATES, publicStateOf, type MemberCounts, type PublicFlowState } from './state.js';
+import { besideOf } from './view.js';
+
+/** A flow as callers see it. Times are ms since the epoch. */
+export interface FlowSnapshot {
+  readonly flowId: string;
+  readonly flowKind: string;
+  readonly namespace: string;
+  /** Derived from the members; `cancelled` once it was cancelled, whatever they do. */
+  readonly publicFlowState: PublicFlowState;
+  readonly building: boolean;
+  readonly closed: boolean;
+  readonly graphRevision: number;
+  readonly nodeCount: number;
+  readonly edgeCount: number;
+  /** Members by public state, exact; those that were forgotten are not counted. */
+  readonly members: MemberCounts;
+  readonly createdAt: number;
+  readonly lastMutationAt: number;
+  readonly cancelledAt: number | undefined;
+  readonly cancelReason: string | undefined;
+  readonly cancellationPolicy: CancellationPolicy | undefined;
+  /** When its members are forgotten; absent while some have not ended, and when they are kept for good. */
+  readonly purgeAt: number | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+function snapshotOf(view: View, flowId: string, flow: ReadonlyFlow): FlowSnapshot {
+  const members = memberCountsOf(view.flows.tally(flow.flow));
+  const isCancelled = flow.flowState === 'cancelled';
+  return {
+    flowId,
+    flowKind: flow.flowKind,
+    namespace: flow.namespace,
+    publicFlowState: publicStateOf(flow, members),
+    building: flow.isBuilding,
+    closed: flow.isClosed,
+    graphRevision: flow.graphRevision,
+    nodeCount: flow.nodeCount,
+    edgeCount: flow.edgeCount,
+    members,
+    createdAt: flow.createdAt,
+    lastMutationAt: flow.lastMutationAt,
+    cancelledAt: flow.cancelledAt,
+    cancelReason: isCancelled ? flow.cancelReason : undefined,
+    cancellationPolicy: isCancelled ? flow.cancellationPolicy : undefined,
+    purgeAt: flow.purgeAt,
+    tags: flow.tags,
+  };
+}
+
+const partitionOfFlow = ({ flowId }: { flowId: string }): string => partitionOfExecution(flowId);
+
+export const describeFlow = query({
+  name: 'describeFlow',
+  args: z.object({ flowId: field.flowId }),
+  rejects: [],
+  partition: partitionOfFlow,
+  /** Nothing when there is no such flow. */
+  read(view, { flowId }) {
+    const flow = view.flows.get(uuidOfExecution(flowId));
+    return accept<FlowSnapshot | undefined>(flow && snapshotOf(view, flowId, flow));
+  },
+});
+
+/** An edge as callers see it. */
+export interface EdgeSnapshot {
+  readonly edgeId: string;
+  readonly flowId: string;
+  readonly upstreamExecutionId: string;
+  readonly downstreamExecutionId: string;
+  readonly dependencyKind: 'success_only';
+  readonly dataPassingRef: string | undefined;
+  readonly edgeState: EdgeState;
+  readonly createdAt: number;
+  readonly resolvedAt: number | undefined;
+}
+
+function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot | undefined {
+  const downstream = view.executions.get(downstreamId);
+  const edge = downstream?.dependencies?.[edgeId];
+  if (downstream?.flow === undefined || edge === undefined) return undefined;
+  return {
+    edgeId,
+    flowId: besideOf(downstreamId, downstream.flow),
+    upstreamExecutionId: besideOf(downstreamId, edge.upstream),
+    downstreamExecutionId: downstreamId,
+    dependencyKind: 'success_only',
+    dataPassingRef: edge.dataPassingRef || undefined,
+    edgeState: edge.edgeState,
+    createdAt: edge.stagedAt,
+    resolvedAt: edge.resolvedAt,
+  };
+}
+
+export const describeEdge = query({
+  name: 'describeEdge',
+  args: z.object({ flowId: field.flowId, edgeId: field.plainUuid }),
+  rejects: [],
+  partition: partitionOfFlow,
+  /** Nothing when the flow has no such edge. */
+  read(view, { flowId, edgeId }) {
+    const downstream = view.flows.downstreamOf(uuidOfExecution(flowId), edgeId);
+    return accept<EdgeSnapshot | undefined>(downstream === undefined ? undefined : edgeOf(view, edgeId, downstream));
+  },
+});
+
+/** A page of edges, by id. */
+export interface EdgePage {
+  readonly edges: readonly EdgeSnapshot[];
+  /** Where the next page begins; absent on the last one. */
+  readonly nextCursor: string | undefined;
+}
+
+const rowLimit = field.integer(1, LIMITS.maxListPage).default(100);
+
+export const listEdges = query({
+  name: 'listEdges',
+  args: z.object({
+    executionId: field.executionId,
+    /** Edges that lead out of it, or that lead to it. */
+    direction: z.enum(['outgoing', 'incoming']),
+    cursor: field.plainUuid.optional(),
+    limit: rowLimit,
+  }),
+  rejects: [],
+  partition: ({ executionId }) => partitionOfExecution(executionId),
+  read(view, { executionId, direction, cursor = '', limit }) {
+    const found =
+      direction === 'outgoing'
+        ? view.flows.outgoing(executionId, cursor, limit + 1)
+        : Object.keys(view.executions.get(executionId)?.dependencies ?? {})
+            .filter((edgeId) => edgeId > cursor)
+            .sort()
+            .slice(0, limit + 1)
+            .map((edgeId) => ({ edgeId, downstream: executionId }));
+    const page = found.slice(0, limit);
+    return accept<EdgePage>({
+      edges: page.flatMap(({ edgeId, downstream }) => edgeOf(view, edgeId, downstream) ?? []),
+      nextCursor: found.length > limit ? page.at(-1)?.edgeId : undefined,
+    });
+  },
+});
+
+/** A flow in a list. */
+export interface FlowSummary {
+  readonly flowId: string;
+  readonly flowKind: string;
+  readonly namespace: string;
+  readonly createdAt: number;
+  readonly publicFlowState: PublicFlowState;
+}
+
+export interface FlowPage {
+  readonly flows: readonly FlowSummary[];
+  /** Where the next page begins; absent on the last one. */
+  readonly nextCursor: string | undefined;
+}
+
+export const listFlows = query({
+  name: 'listFlows',
+  args: z.object({
+    partition: field.partitionKey,
+    /** Flows behind this one. */
+    cursor: field.flowId.optional(),
+    limit: rowLimit,
+    /** Only flows of this state: a page may then hold fewer, or none, and the next one still follow. */
+    status: z.enum(PUBLIC_FLOW_STATES).optional(),
+  }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  read(view, { partition, cursor, limit, status }) {
+    const after = cursor === undefined ? undefined : uuidOfExecution(cursor);
+    const ids = view.flows.ids(after, limit + 1);
+    const idOf = (flow: string): string => executionIdOf(partitionIndexOf(partition), flow);
+    const rows = ids.slice(0, limit).flatMap((id): FlowSummary[] => {
+      const flow = view.flows.get(id);
+      if (flow === undefined) return [];
+      const { flowKind, namespace, createdAt } = flow;
+      const publicFlowState = publicStateOf(flow, memberCountsOf(view.flows.tally(id)));
+      return [{ flowId: idOf(id), flowKind, namespace, createdAt, publicFlowState }];
+    });
+    const last = ids[limit - 1];
+    return accept<FlowPage>({
+      flows: status === undefined ? rows : rows.filter(({ publicFlowState }) => publicFlowState === status),
+      nextCursor: ids.length > limit && last !== undefined ? idOf(last) : undefined,
+    });
+  },
+});
+
+/** What a member waits for, counted (spec 08 section 11). */
+export interface EdgeGroupSnapshot {
+  readonly policy: GroupPolicy;
+  readonly k: number | undefined;
+  readonly onSatisfied: 'cancel_remaining' | 'let_run' | undefined;
+  readonly totalDeps: number;
+  readonly satisfiedCount: number;
+  readonly failedCount: number;
+  readonly skippedCount: number;
+  /** Upstreams that have not ended. */
+  readonly runningCount: number;
+  readonly groupState: 'pending' | 'satisfied' | 'impossible';
+  readonly satisfiedAt: number | undefined;
+}
+
+export interface FlowMember {
+  readonly executionId: string;
+  /** Its place in the order in which members joined. */
+  readonly rank: number;
+  readonly laneId: string;
+  readonly executionKind: string;
+  readonly publicState: PublicState;
+  /** Absent when nothing leads to it. */
+  readonly group: EdgeGroupSnapshot | undefined;
+}
+
+export interface MemberPage {
+  readonly members: readonly FlowMember[];
+  /** Where the next page begins; absent on the last one. */
+  readonly nextCursor: number | undefined;
+}
+
+function groupOf(it: ReadonlyExecution): EdgeGroupSnapshot | undefined {
+  if (it.groupState === 'none') return undefined;
+  const resolved = it.succeededCount + it.failedCount + it.skippedCount;
+  return {
+    policy: it.groupPolicy,
+    k: it.groupPolicy === 'quorum' ? it.quorumK : undefined,
+    onSatisfied: it.onSatisfied === 'none' ? undefined : it.onSatisfied,
+    totalDeps: it.dependencyCount,
+    satisfiedCount: it.succeededCount,
+    failedCount: it.failedCount,
+    skippedCount: it.skippedCount,
+    runningCount: it.dependencyCount - resolved,
+    groupState: it.groupState,
+    satisfiedAt: it.satisfiedAt,
+  };
+}
+
+export const listFlowMembers = query({
+  name: 'listFlowMembers',
+  args: z.object({
+    flowId: field.flowId,
+    /** Members from this rank on. */
+    cursor: field.count.default(0),
+    limit: rowLimit,
+  }),
+  rejects: [],
+  partition: partitionOfFlow,
+  read(view, { flowId, cursor, limit }) {
+    const found = view.flows.members(uuidOfExecution(flowId), cursor, limit + 1, false);
+    return accept<MemberPage>({
+      members: found.slice(0, limit).map((it) => ({
+        executionId: it.executionId,
+        rank: it.rank,
+        laneId: it.laneId,
+        executionKind: it.executionKind,
+        publicState: stateVector(it).publicState,
+        group: groupOf(it),
+      })),
+      nextCursor: found[limit]?.rank,
+    });
+  },
+});
+
+export const resolveExecutionFlowId = query({
+  name: 'resolveExecutionFlowId',
+  args: z.object({ executionId: field.executionId }),
+  rejects: [],
+  partition: ({ executionId }) => partitionOfExecution(executionId),
+  /** Nothing when the execution is in no flow, or is not there. */
+  read(view, { executionId }) {
+    const flow = view.executions.get(executionId)?.flow;
+    return accept<string | undefined>(flow === undefined ? undefined : besideOf(executionId, flow));
+  },
+});
+
+/** Whether what leads to an execution lets it run. */
+export type FlowEligibility =
+  | 'not_found'
+  | 'not_runnable'
+  | 'owned'
+  | 'terminal'
+  | 'eligible'
+  | 'impossible'
+  | 'blocked_by_dependencies';
+
+export const evaluateFlowEligibility = query({
+  name: 'evaluateFlowEligibility',
+  args: z.object({ executionId: field.executionId }),
+  rejects: [],
+  partition: ({ executionId }) => partitionOfExecution(executionId),
+  read(view, { executionId }) {
+    const execution = view.executions.get(executionId);
+    return accept<FlowEligibility>(execution === undefined ? 'not_found' : eligibilityOf(execution));
+  },
+});
+
+function eligibilityOf(execution: ReadonlyExecution): FlowEligibility {
+  const { situation, groupState } = execution;
+  if (isTerminal(situation)) return 'terminal';
+  if (!isRunnable(situation)) return situation === 'suspended' ? 'not_runnable' : 'owned';
+  if (groupState === 'impossible' && !execution.isParent) return 'impossible';
+  return situation === 'blocked_dependencies' ? 'blocked_by_dependencies' : 'eligible';
+}

@@ -1,0 +1,93 @@
+/** What the events of flows do to executions. The Lua twins are in `lua/flow/events.lua`. */
+import { changes } from '../core/entity.js';
+import type { Execution } from '../execution/facts.js';
+import { become, end } from '../execution/lifecycle.js';
+import { isRunnable } from '../execution/situation.js';
+import { closeAll } from '../suspension/recipes.js';
+import type { ExecutionRecipe } from '../execution/recipes.js';
+import type { flowEvents } from './events.js';
+
+type OfExecution =
+  | 'flow_member_added'
+  | 'dependency_staged'
+  | 'edge_group_policy_set'
+  | 'dependency_resolved'
+  | 'edge_group_fired'
+  | 'dependencies_met'
+  | 'execution_skipped';
+type Recipes = { [Type in OfExecution & keyof typeof flowEvents]: ExecutionRecipe<Type> };
+
+/** It waits for others: its own time goes on, and counts when they are done. */
+function block(execution: Execution, at: number): void {
+  if (!isRunnable(execution.situation) || execution.situation === 'blocked_dependencies') return;
+  become(execution, 'blocked_dependencies', at, undefined);
+  execution.blockingDetail = '';
+}
+
+/** Nothing keeps it from being run any more but its own time. */
+function unblock(execution: Execution, at: number): void {
+  const { delayUntil, nextAttempt } = execution;
+  if (delayUntil !== undefined && delayUntil > at) {
+    become(execution, nextAttempt === 'retry' ? 'retry_backoff' : 'delayed', at, delayUntil);
+    return;
+  }
+  become(execution, 'ready', at, undefined);
+  execution.delayUntil = undefined;
+}
+
+export const flowRecipes: Recipes = {
+  flow_member_added: changes((execution, event) => {
+    execution.flow = event.flow;
+    execution.rank = event.rank;
+    if (event.awaitsSeal) block(execution, event.at);
+  }),
+  dependency_staged: changes((execution, event) => {
+    if (event.edgeRound > execution.groupRound) {
+      execution.groupRound = event.edgeRound;
+      execution.dependencyCount = 0;
+      execution.succeededCount = 0;
+      execution.failedCount = 0;
+      execution.skippedCount = 0;
+      execution.groupState = 'pending';
+      execution.satisfiedAt = undefined;
+    }
+    execution.dependencies ??= {};
+    execution.dependencies[event.edgeId] = {
+      upstream: event.upstream,
+      edgeState: 'unsatisfied',
+      edgeRound: event.edgeRound,
+      stagedAt: event.at,
+      resolvedAt: undefined,
+      dataPassingRef: event.dataPassingRef,
+    };
+    execution.dependencyCount += 1;
+    execution.groupState = 'pending';
+    if (event.isChild) execution.isParent = true;
+    block(execution, event.at);
+  }),
+  edge_group_policy_set: changes((execution, event) => {
+    execution.groupPolicy = event.groupPolicy;
+    execution.onSatisfied = event.onSatisfied;
+    execution.quorumK = event.quorumK;
+    execution.groupState = 'pending';
+  }),
+  dependency_resolved: changes((execution, event) => {
+    const dependency = execution.dependencies?.[event.edgeId];
+    if (dependency === undefined) return;
+    dependency.edgeState = event.edgeOutcome;
+    dependency.resolvedAt = event.at;
+    if (dependency.edgeRound !== execution.groupRound) return;
+    if (event.bucket === 'succeeded') execution.succeededCount += 1;
+    else if (event.bucket === 'skipped') execution.skippedCount += 1;
+    else execution.failedCount += 1;
+  }),
+  edge_group_fired: changes((execution, event) => {
+    execution.groupState = event.groupOutcome;
+    if (event.groupOutcome === 'satisfied') execution.satisfiedAt = event.at;
+  }),
+  dependencies_met: changes((execution, event) => unblock(execution, event.at)),
+  execution_skipped: changes((execution, event) => {
+    closeAll(execution, event.at, 'dependency_impossible');
+    end(execution, 'skipped', event.at, event.purgeAt);
+  }),
+};

@@ -1,0 +1,66 @@
+/**
+ * sealFlow: a flow that was being built is complete enough to run: its members wait for nothing but what leads to them.
+ * closeFlow: it takes no further members and edges, so a group that waits for more edges than there are waits in vain.
+ * Each member is asked anew; what a call cannot do is left to `applyDue`. Ruling 29.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import { partitionOfExecution, uuidOfExecution } from '../ids.js';
+import type { Task } from './cascade.js';
+
+const declared = {
+  args: z.object({ flowId: field.flowId }),
+  partition: ({ flowId }: { flowId: string }) => partitionOfExecution(flowId),
+  keys: () => [['timers']] as const,
+  wire: { shared: [], each: ['flowId'] },
+  memory: 'frees',
+} as const;
+
+const evaluation = (flowId: string): Task => ({
+  kind: 'evaluate',
+  flow: uuidOfExecution(flowId),
+  about: flowId,
+  cursor: '',
+});
+
+export const sealFlow = operation({
+  ...declared,
+  name: 'sealFlow',
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('sealed'), flowId: echoed(field.flowId) }),
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_sealed']) }),
+  ]),
+  rejects: ['flow_not_found'],
+  decide(view, { flowId }, { now }) {
+    const flow = uuidOfExecution(flowId);
+    const known = view.flows.get(flow);
+    if (known === undefined) return reject('flow_not_found');
+    if (!known.isBuilding) return accept({ kind: 'already_satisfied', reason: 'already_sealed' });
+    return {
+      ...accept({ kind: 'sealed', flowId }, { type: 'flow_sealed', flow, at: now }),
+      aftermath: { flow, tasks: [evaluation(flowId)] },
+    };
+  },
+});
+
+export const closeFlow = operation({
+  ...declared,
+  name: 'closeFlow',
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('closed'), flowId: echoed(field.flowId) }),
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_closed']) }),
+  ]),
+  rejects: ['flow_not_found'],
+  decide(view, { flowId }, { now }) {
+    const flow = uuidOfExecution(flowId);
+    const known = view.flows.get(flow);
+    if (known === undefined) return reject('flow_not_found');
+    if (known.isClosed) return accept({ kind: 'already_satisfied', reason: 'already_closed' });
+    return {
+      ...accept({ kind: 'closed', flowId }, { type: 'flow_closed', flow, at: now }),
+      aftermath: { flow, tasks: known.isBuilding ? [] : [evaluation(flowId)] },
+    };
+  },
+});

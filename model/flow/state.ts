@@ -1,0 +1,34 @@
+/** What a flow is, derived from its members whenever it is asked for. Spec 08 section 2. */
+import { SITUATIONS, type PublicState, type Situation } from '../execution/situation.js';
+import type { ReadonlyFlow } from './facts.js';
+
+/** States of a flow, as callers see them. */
+export const PUBLIC_FLOW_STATES = ['open', 'running', 'blocked', 'completed', 'failed', 'cancelled'] as const;
+export type PublicFlowState = (typeof PUBLIC_FLOW_STATES)[number];
+
+/** How many members are in each public state; states in which there are none are left out. */
+export type MemberCounts = Readonly<Partial<Record<PublicState, number>>>;
+
+export function memberCountsOf(tally: ReadonlyMap<Situation, number>): MemberCounts {
+  const counts: Partial<Record<PublicState, number>> = {};
+  for (const [situation, { publicState }] of Object.entries(SITUATIONS)) {
+    const count = tally.get(situation as Situation) ?? 0;
+    if (count > 0) counts[publicState] = (counts[publicState] ?? 0) + count;
+  }
+  return counts;
+}
+
+const ENDED_WELL: readonly PublicState[] = ['completed', 'skipped'];
+const ENDED_BADLY: readonly PublicState[] = ['failed', 'cancelled', 'expired'];
+const WAITING: readonly PublicState[] = ['suspended', 'delayed', 'rate_limited', 'waiting_children'];
+
+/** The first rule that fits. */
+export function publicStateOf({ flowState }: Pick<ReadonlyFlow, 'flowState'>, counts: MemberCounts): PublicFlowState {
+  if (flowState === 'cancelled') return 'cancelled';
+  const any = (states: readonly PublicState[]): boolean => states.some((state) => counts[state] !== undefined);
+  const states = Object.keys(counts) as PublicState[];
+  const hasEnded = states.every((state) => ENDED_WELL.includes(state) || ENDED_BADLY.includes(state));
+  if (states.length > 0 && hasEnded) return any(ENDED_BADLY) ? 'failed' : 'completed';
+  if (any(['active'])) return 'running';
+  return any(WAITING) ? 'blocked' : 'open';
+}

@@ -1,0 +1,88 @@
+/** What decisions and reads see of flows, and the same by definition. */
+import { compareBytes, executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { isTerminal, type Situation } from '../execution/situation.js';
+import type { Partition } from '../state.js';
+import type { ReadonlyFlow, Walk } from './facts.js';
+
+/** An edge, seen from its upstream. */
+export interface Outgoing {
+  readonly edgeId: string;
+  readonly downstream: string;
+}
+
+export interface FlowView {
+  /** By UUID. */
+  get(flow: string): ReadonlyFlow | undefined;
+  walk(walkId: string): Readonly<Walk> | undefined;
+  /** UUIDs of flows after one, ascending, at most `limit`. */
+  ids(after: string | undefined, limit: number): readonly string[];
+  /** Members in the order in which they joined, from a rank on, at most `limit`; backwards, those before it. */
+  members(flow: string, from: number, limit: number, backwards: boolean): readonly ReadonlyExecution[];
+  /** How many of its members are in each situation; those that were purged are not counted. */
+  tally(flow: string): ReadonlyMap<Situation, number>;
+  /** Edges that lead out of an execution, in the order of their ids, after one, at most `limit`. */
+  outgoing(executionId: string, after: string, limit: number): readonly Outgoing[];
+  /** The downstream of an edge, by the UUIDs of both. */
+  downstreamOf(flow: string, edgeId: string): string | undefined;
+}
+
+/** The id of an execution beside another one. */
+export const besideOf = (executionId: string, uuid: string): string =>
+  executionIdOf(partitionIndexOf(executionId), uuid);
+
+/** How many members have not ended. */
+export function liveCountOf(tally: ReadonlyMap<Situation, number>): number {
+  let live = 0;
+  for (const [situation, count] of tally) if (!isTerminal(situation)) live += count;
+  return live;
+}
+
+/** How many executions are in each situation. */
+export function countSituations(executions: readonly ReadonlyExecution[]): Map<Situation, number> {
+  const tally = new Map<Situation, number>();
+  for (const { situation } of executions) tally.set(situation, (tally.get(situation) ?? 0) + 1);
+  return tally;
+}
+
+/** The view by definition: every list is a filter and a sort. */
+export function flowsByDefinition({ state: { tables } }: Partition): FlowView {
+  const all = (): ReadonlyExecution[] => [...tables.execution.values()];
+  const membersOf = (flow: string): ReadonlyExecution[] =>
+    all()
+      .filter((execution) => execution.flow === flow)
+      .sort((a, b) => a.rank - b.rank);
+  return {
+    get: (flow) => tables.flow.get(flow),
+    walk: (walkId) => tables.walk.get(walkId),
+    ids: (after, limit) =>
+      [...tables.flow.keys()]
+        .filter((id) => after === undefined || compareBytes(id, after) > 0)
+        .sort(compareBytes)
+        .slice(0, limit),
+    members: (flow, from, limit, backwards) =>
+      backwards
+        ? membersOf(flow)
+            .filter(({ rank }) => rank < from)
+            .reverse()
+            .slice(0, limit)
+        : membersOf(flow)
+            .filter(({ rank }) => rank >= from)
+            .slice(0, limit),
+    tally: (flow) => countSituations(membersOf(flow)),
+    outgoing(executionId, after, limit) {
+      const uuid = uuidOfExecution(executionId);
+      return all()
+        .flatMap(({ executionId: downstream, dependencies = {} }) =>
+          Object.entries(dependencies)
+            .filter(([, { upstream }]) => upstream === uuid)
+            .map(([edgeId]) => ({ edgeId, downstream })),
+        )
+        .filter(({ edgeId }) => compareBytes(edgeId, after) > 0)
+        .sort((a, b) => compareBytes(a.edgeId, b.edgeId))
+        .slice(0, limit);
+    },
+    downstreamOf: (flow, edgeId) =>
+      all().find((execution) => execution.flow === flow && execution.dependencies?.[edgeId] !== undefined)?.executionId,
+  };
+}

@@ -1,0 +1,131 @@
+/** What leads where, and who belongs to what, in memory: kept as the events come, so that nothing looks at all executions. */
+import type { Event } from '../../model/events.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import type { Situation } from '../../model/execution/situation.js';
+import { besideOf, type FlowView, type Outgoing } from '../../model/flow/view.js';
+import { compareBytes } from '../../model/ids.js';
+import type { PartitionState } from '../../model/state.js';
+
+/** Members of a flow, by rank; those that were purged are gaps. */
+interface Members {
+  readonly byRank: (ReadonlyExecution | undefined)[];
+  readonly tally: Map<Situation, number>;
+  /** Downstream of each edge, by the id of the edge. */
+  readonly edges: Map<string, string>;
+}
+
+const NO_TALLY: ReadonlyMap<Situation, number> = new Map();
+
+export class FlowIndex {
+  private readonly flows = new Map<string, Members>();
+  /** By upstream: its edges, in the order of their ids once they were asked for. */
+  private readonly leading = new Map<string, { edges: Outgoing[]; isSorted: boolean }>();
+  private situation: Situation | undefined;
+  private flow: string | undefined;
+
+  /** Remembers what an execution is before an event; nothing when there is none yet. */
+  before(execution: ReadonlyExecution | undefined): void {
+    this.situation = execution?.situation;
+    this.flow = execution?.flow;
+  }
+
+  /** Notes what it is after it. `removed`: there is none any more. */
+  after(execution: ReadonlyExecution, removed: boolean, event?: Event): void {
+    if (execution.flow === undefined) return;
+    const members = this.of(execution.flow);
+    const before = this.flow === undefined ? undefined : this.situation;
+    const after = removed ? undefined : execution.situation;
+    if (before !== after) {
+      if (before !== undefined) count(members.tally, before, -1);
+      if (after !== undefined) count(members.tally, after, 1);
+    }
+    members.byRank[execution.rank] = removed ? undefined : execution;
+    if (removed) this.forget(execution, members);
+    else if (event?.type === 'dependency_staged') this.lead(execution, members, event.edgeId, event.upstream);
+  }
+
+  /** Takes up an execution that was stored. */
+  restore(execution: ReadonlyExecution): void {
+    if (execution.flow === undefined) return;
+    for (const [edgeId, { upstream }] of Object.entries(execution.dependencies ?? {}))
+      this.lead(execution, this.of(execution.flow), edgeId, upstream);
+  }
+
+  /** A flow is gone. */
+  drop(flow: string): void {
+    this.flows.delete(flow);
+  }
+
+  view({ tables }: PartitionState): FlowView {
+    return {
+      get: (flow) => tables.flow.get(flow),
+      walk: (walkId) => tables.walk.get(walkId),
+      ids: (after, limit) =>
+        [...tables.flow.keys()]
+          .filter((id) => after === undefined || compareBytes(id, after) > 0)
+          .sort(compareBytes)
+          .slice(0, limit),
+      members: (flow, from, limit, backwards) => this.members(flow, from, limit, backwards),
+      tally: (flow) => this.flows.get(flow)?.tally ?? NO_TALLY,
+      outgoing: (executionId, after, limit) => this.outgoing(executionId, after, limit),
+      downstreamOf: (flow, edgeId) => this.flows.get(flow)?.edges.get(edgeId),
+    };
+  }
+
+  private members(flow: string, from: number, limit: number, backwards: boolean): readonly ReadonlyExecution[] {
+    const byRank = this.flows.get(flow)?.byRank ?? [];
+    const found: ReadonlyExecution[] = [];
+    const step = backwards ? -1 : 1;
+    let rank = backwards ? Math.min(from, byRank.length) - 1 : from;
+    for (; found.length < limit && rank >= 0 && rank < byRank.length; rank += step) {
+      const member = byRank[rank];
+      if (member !== undefined) found.push(member);
+    }
+    return found;
+  }
+
+  private outgoing(executionId: string, after: string, limit: number): readonly Outgoing[] {
+    const leading = this.leading.get(executionId);
+    if (leading === undefined) return [];
+    const { edges } = leading;
+    if (!leading.isSorted) edges.sort((a, b) => compareBytes(a.edgeId, b.edgeId));
+    leading.isSorted = true;
+    let [low, high] = [0, edges.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compareBytes((edges[middle] as Outgoing).edgeId, after) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return edges.slice(low, low + limit);
+  }
+
+  private lead({ executionId }: ReadonlyExecution, { edges }: Members, edgeId: string, upstream: string): void {
+    edges.set(edgeId, executionId);
+    const from = besideOf(executionId, upstream);
+    const leading = this.leading.get(from) ?? { edges: [], isSorted: true };
+    this.leading.set(from, leading);
+    leading.edges.push({ edgeId, downstream: executionId });
+    leading.isSorted = false;
+  }
+
+  private forget({ executionId, dependencies = {} }: ReadonlyExecution, members: Members): void {
+    this.leading.delete(executionId);
+    for (const [edgeId, { upstream }] of Object.entries(dependencies)) {
+      members.edges.delete(edgeId);
+      const leading = this.leading.get(besideOf(executionId, upstream));
+      if (leading !== undefined) leading.edges = leading.edges.filter((edge) => edge.edgeId !== edgeId);
+    }
+  }
+
+  private of(flow: string): Members {
+    let members = this.flows.get(flow);
+    if (members === undefined) this.flows.set(flow, (members = { byRank: [], tally: new Map(), edges: new Map() }));
+    return members;
+  }
+}
+
+function count(tally: Map<Situation, number>, situation: Situation, change: 1 | -1): void {
+  const counted = (tally.get(situation) ?? 0) + change;
+  if (counted === 0) tally.delete(situation);
+  else tally.set(situation, counted);
+}

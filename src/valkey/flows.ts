@@ -1,0 +1,98 @@
+/** Flows as they are stored, and as the reads of the model see them. */
+import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
+import { facetCodec } from '../../model/core/codec.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import type { Situation } from '../../model/execution/situation.js';
+import { dependencyFacts, membershipFacet, type Dependency, type ReadonlyFlow } from '../../model/flow/facts.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import { shortIdOf, uuidOf } from '../../model/short-id.js';
+import type { View } from '../../model/view.js';
+import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { decodeEntity, decodeRecord } from './record.js';
+import { textOf, type WireReply } from './reply.js';
+import { decodeTally } from './tally.js';
+
+interface Stored {
+  readonly flow: ReadonlyFlow | undefined;
+  readonly tally: ReadonlyMap<Situation, number>;
+}
+
+function flowFrom(reply: WireReply): readonly [uuid: string, stored: Stored] {
+  const [id, core, details, counts] = reply as [WireReply, WireReply, WireReply, WireReply];
+  const uuid = uuidOf(textOf(id));
+  const flow = decodeEntity('flow', uuid, { core: pairsOf(core), details: pairsOf(details) });
+  return [uuid, { flow: flow as ReadonlyFlow | undefined, tally: decodeTally(uuid, pairsOf(counts)).situations }];
+}
+
+function flowsFrom(replies: readonly WireReply[]): Partial<View['flows']> {
+  const flows = new Map(replies.map(flowFrom));
+  return {
+    get: (uuid) => flows.get(uuid)?.flow,
+    tally: (uuid) => flows.get(uuid)?.tally ?? new Map(),
+    ids: () => [...flows.keys()].sort(compareBytes),
+  };
+}
+
+export const describeFlow: Fetch<{ flowId: string }> = {
+  request: ({ flowId }) => ['read_flow', memberOf(flowId)],
+  view: (reply) => viewOf({ flows: flowsFrom([reply]) }),
+};
+
+export const listFlows: Fetch<ParsedArgsOf<'listFlows'>> = {
+  request: ({ cursor, limit }) => ['list_flows', cursor === undefined ? '' : memberOf(cursor), String(limit + 1)],
+  view: (reply) => viewOf({ flows: flowsFrom(reply as WireReply[]) }),
+};
+
+export const listFlowMembers: Fetch<ParsedArgsOf<'listFlowMembers'>> = {
+  request: ({ flowId, cursor, limit }) => ['list_flow_members', memberOf(flowId), String(cursor), String(limit + 1)],
+  view(reply, { flowId }) {
+    const members = (reply as [WireReply, WireReply, WireReply][]).map(([id, core, details]) => {
+      const executionId = executionIdIn(partitionOfExecution(flowId), textOf(id));
+      return decodeRecord(executionId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyExecution;
+    });
+    return viewOf({ flows: { members: () => members } });
+  },
+};
+
+const EDGE = facetCodec(dependencyFacts);
+const MEMBERSHIP = facetCodec(membershipFacet);
+
+/** Edges beside their executions, of which no more is known. */
+function edgesFrom(partition: string, rows: readonly WireReply[][]) {
+  const executions = new Map<string, Record<string, unknown>>();
+  const edges = rows.map(([edge = null, downstream = null, membership = null, text = null]) => {
+    const [edgeId, executionId] = [uuidOf(textOf(edge)), executionIdIn(partition, textOf(downstream))];
+    const known: Record<string, unknown> = executions.get(executionId) ?? { executionId, dependencies: {} };
+    executions.set(executionId, known);
+    MEMBERSHIP.decode(textOf(membership), known);
+    const facts: Record<string, unknown> = {};
+    EDGE.decode(textOf(text), facts);
+    (known['dependencies'] as Record<string, Dependency>)[edgeId] = facts as unknown as Dependency;
+    return { edgeId, downstream: executionId };
+  });
+  const get = (id: string): ReadonlyExecution | undefined => executions.get(id) as ReadonlyExecution | undefined;
+  return { edges, get };
+}
+
+export const describeEdge: Fetch<{ flowId: string; edgeId: string }> = {
+  request: ({ flowId, edgeId }) => ['read_edge', memberOf(flowId), shortIdOf(edgeId)],
+  view(reply, { flowId }) {
+    const row = reply as WireReply[];
+    const { edges, get } = edgesFrom(partitionOfExecution(flowId), row.length === 0 ? [] : [row]);
+    return viewOf({ executions: { get }, flows: { downstreamOf: () => edges[0]?.downstream } });
+  },
+};
+
+export const listEdges: Fetch<ParsedArgsOf<'listEdges'>> = {
+  request: ({ executionId, direction, cursor, limit }) => [
+    'list_edges',
+    memberOf(executionId),
+    direction,
+    cursor === undefined ? '' : shortIdOf(cursor),
+    String(limit + 1),
+  ],
+  view(reply, { executionId }) {
+    const { edges, get } = edgesFrom(partitionOfExecution(executionId), reply as WireReply[][]);
+    return viewOf({ executions: { get }, flows: { outgoing: () => edges } });
+  },
+};

@@ -1,0 +1,452 @@
+/** Flows: members, edges and groups, what an end means for others, cancellation, and the end of a flow. */
+import { describe, expect, test } from 'vitest';
+import type { Event } from '../../model/events.js';
+import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
+import { violations } from '../../model/specification/invariants.js';
+import { SpecMachine } from '../../model/specification/machine.js';
+import { parseCommand } from '../../src/boundary.js';
+import { idOf, PARTITION, RETENTION_MS, START, uuid } from './dsl.js';
+
+const FLOW = idOf(900);
+
+/** A partition in the specification. Whatever happens, every rule holds. */
+class Story {
+  private readonly machine = new SpecMachine({ retentionMs: RETENTION_MS });
+  now = START;
+  events: readonly Event[] = [];
+  private leases = 5_000;
+
+  run<Name extends OperationName>(name: Name, args: ArgsOf<Name>): AnyDecision {
+    const logged = this.machine.partition.log.length;
+    const decision = this.machine.run(parseCommand(name, args, 'memory'), this.now);
+    this.events = this.machine.partition.log.slice(logged).map(({ event }) => event);
+    const { state, log } = this.machine.partition;
+    expect([...violations(state, log, this.now)]).toEqual([]);
+    return decision;
+  }
+
+  /** What a command answers. */
+  answer<Name extends OperationName>(name: Name, args: ArgsOf<Name>): unknown {
+    const decision = this.run(name, args);
+    return decision.ok ? decision.outcome : `${decision.code} ${JSON.stringify(decision.detail)}`;
+  }
+
+  execution(n: number) {
+    return this.machine.partition.state.tables.execution.get(idOf(n));
+  }
+
+  get flow() {
+    return this.machine.partition.state.tables.flow.get(uuid(900));
+  }
+
+  get walks() {
+    return [...this.machine.partition.state.tables.walk.values()];
+  }
+
+  states(...numbers: number[]): (string | undefined)[] {
+    return numbers.map((n) => this.execution(n)?.situation);
+  }
+
+  claim(): string[] {
+    const claims = Array.from({ length: 10 }, () => ({ leaseId: uuid(this.leases++), attemptId: uuid(this.leases++) }));
+    const decision = this.run('claimForWorker', {
+      partition: PARTITION,
+      laneId: 'lane',
+      workerId: 'w',
+      workerInstanceId: 'w-1',
+      claims,
+    });
+    if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
+    return decision.outcome.executions.map(({ executionId }) => executionId);
+  }
+
+  end(n: number, how: 'completeExecution' | 'cancelExecution' = 'completeExecution'): void {
+    if (how === 'cancelExecution') this.run(how, { executionId: idOf(n), reason: 'r', source: 'operator_override' });
+    else this.run(how, { executionId: idOf(n), source: 'operator_override' });
+  }
+
+  due(): void {
+    this.run('applyDue', { partition: PARTITION });
+  }
+}
+
+const member = (n: number, more: object = {}) => ({
+  executionId: idOf(n),
+  laneId: 'lane',
+  executionKind: 'k',
+  ...more,
+});
+const edge = (from: number, to: number, more: object = {}) => ({
+  edgeId: uuid(from * 1_000 + to),
+  upstreamExecutionId: idOf(from),
+  downstreamExecutionId: idOf(to),
+  ...more,
+});
+
+type Graph = NonNullable<ArgsOf<'createFlow'>['graph']>;
+const flowOf = (graph: Graph, more: object = {}): ArgsOf<'createFlow'> => ({
+  flowId: FLOW,
+  flowKind: 'race',
+  namespace: 'n',
+  graph,
+  ...more,
+});
+
+/** `count` upstreams and one downstream with the number 999. */
+function fan(
+  count: number,
+  policy: Graph['groups'] extends (infer G)[] | undefined ? (G extends { policy: infer P } ? P : never) : never,
+): Story {
+  const story = new Story();
+  const numbers = Array.from({ length: count }, (_, i) => i + 1);
+  story.run(
+    'createFlow',
+    flowOf({
+      members: [...numbers, 999].map((n) => member(n)),
+      edges: numbers.map((n) => edge(n, 999)),
+      groups: [{ downstreamExecutionId: idOf(999), policy }],
+    }),
+  );
+  return story;
+}
+
+describe('createFlow', () => {
+  test('makes all of a flow in one step: what waits for others cannot be claimed', () => {
+    const story = new Story();
+    const graph = { members: [member(1), member(2)], edges: [edge(1, 2)] };
+    expect(story.answer('createFlow', flowOf(graph))).toEqual({ kind: 'created', flowId: FLOW, graphRevision: 3 });
+    expect(story.states(1, 2)).toEqual(['ready', 'blocked_dependencies']);
+    expect(story.claim()).toEqual([idOf(1)]);
+    story.end(1);
+    expect(story.events.map(({ type }) => type)).toEqual([
+      'execution_completed',
+      'dependency_resolved',
+      'edge_group_fired',
+      'dependencies_met',
+    ]);
+    expect(story.claim()).toEqual([idOf(2)]);
+    expect(story.answer('createFlow', flowOf(graph))).toMatchObject({ kind: 'already_satisfied' });
+    expect(story.answer('createFlow', flowOf(graph, { flowKind: 'other' }))).toMatch(/^flow_exists_differently/);
+  });
+
+  test('refuses what cannot be', () => {
+    const story = new Story();
+    const refuse = (graph: Graph): string => {
+      try {
+        return String(story.answer('createFlow', flowOf(graph)));
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(refuse({ members: [member(1), member(2)], edges: [edge(2, 1)] })).toMatch(/earlier member/);
+    expect(refuse({ members: [member(1)], edges: [edge(1, 1)] })).toMatch(/earlier member/);
+    expect(refuse({ members: [member(1), member(1)] })).toMatch(/twice/);
+    expect(refuse({ members: [member(1)], edges: [edge(5, 1)] })).toMatch(/^execution_not_in_flow/);
+    story.run('createExecution', { ...member(7), namespace: 'n', creatorIdentity: 'c' });
+    expect(refuse({ members: [member(7)] })).toMatch(/^invalid_input/);
+    story.run('drainLane', { partition: PARTITION, laneId: 'lane' });
+    expect(refuse({ members: [member(1)] })).toMatch(/^lane_draining/);
+  });
+
+  test('keeps the delay and the deadline of what waits for others', () => {
+    const story = new Story();
+    const late = member(2, { delayUntil: START + 5_000, executionDeadlineAt: START + 9_000 });
+    story.run('createFlow', flowOf({ members: [member(1), late, member(3)], edges: [edge(1, 2), edge(2, 3)] }));
+    story.claim();
+    story.end(1);
+    expect(story.states(2)).toEqual(['delayed']);
+    story.now += 9_000;
+    story.due();
+    story.due();
+    expect(story.states(2, 3)).toEqual(['expired', 'blocked_dependencies']);
+    story.due();
+    expect(story.states(3)).toEqual(['skipped']);
+  });
+});
+
+describe('groups', () => {
+  test('all_of is satisfied by all, and impossible without one', () => {
+    const story = fan(3, { kind: 'all_of' });
+    story.claim();
+    story.end(1);
+    story.end(2);
+    expect(story.states(999)).toEqual(['blocked_dependencies']);
+    story.end(3, 'cancelExecution');
+    expect(story.states(999)).toEqual(['skipped']);
+    expect(story.flow?.purgeAt).toBeGreaterThan(START);
+  });
+
+  test('any_of is satisfied by the first, and cancels the others', () => {
+    const story = fan(3, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+    story.claim();
+    story.end(2);
+    expect(story.states(1, 2, 3, 999)).toEqual(['cancelled', 'completed', 'cancelled', 'ready']);
+    expect(story.execution(1)).toMatchObject({
+      cancelledBy: 'flow_cascade',
+      cancellationReason: 'sibling_quorum_satisfied',
+    });
+  });
+
+  test('a quorum lets the others run when it is told to', () => {
+    const story = fan(3, { kind: 'quorum', k: 2, onSatisfied: 'let_run' });
+    story.claim();
+    story.end(1);
+    expect(story.states(999)).toEqual(['blocked_dependencies']);
+    story.end(3);
+    expect(story.states(2, 999)).toEqual(['running', 'ready']);
+    story.end(2, 'cancelExecution');
+    expect(story.execution(999)).toMatchObject({ succeededCount: 2, failedCount: 1, groupState: 'satisfied' });
+  });
+
+  test('a quorum that cannot be reached skips what waits for it, and cancels the rest', () => {
+    const story = fan(4, { kind: 'quorum', k: 3, onSatisfied: 'cancel_remaining' });
+    story.claim();
+    story.end(1, 'cancelExecution');
+    story.end(2, 'cancelExecution');
+    expect(story.states(1, 2, 3, 4, 999)).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled', 'skipped']);
+    expect(story.execution(3)?.cancellationReason).toBe('sibling_quorum_impossible');
+  });
+
+  test('what a call cannot do at once is done by walks', () => {
+    const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+    story.claim();
+    story.end(1);
+    expect(story.walks.length).toBeGreaterThan(0);
+    expect(story.states(999)).not.toEqual(['blocked_dependencies']);
+    for (let i = 0; i < 10; i++) story.due();
+    expect(story.walks).toEqual([]);
+    expect(story.states(2, 100, 200)).toEqual(['cancelled', 'cancelled', 'cancelled']);
+  });
+});
+
+describe('growing', () => {
+  const grown = (building: boolean): Story => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1), member(2)] }, { building }));
+    return story;
+  };
+  const depend = (from: number, to: number, more: object = {}): ArgsOf<'addDependency'> => ({
+    flowId: FLOW,
+    ...edge(from, to),
+    ...more,
+  });
+
+  test('addDependency makes an execution wait; the same call again changes nothing', () => {
+    const story = grown(false);
+    expect(story.answer('addDependency', depend(1, 2))).toMatchObject({ kind: 'added', newGraphRevision: 3 });
+    expect(story.answer('addDependency', depend(1, 2))).toMatchObject({ kind: 'added', newGraphRevision: 3 });
+    expect(story.states(1, 2)).toEqual(['ready', 'blocked_dependencies']);
+    const staged = { ...depend(1, 2), expectedGraphRevision: 0 };
+    expect(story.answer('stageDependencyEdge', staged)).toMatchObject({ kind: 'staged', newGraphRevision: 3 });
+    expect(story.answer('applyDependencyToChild', depend(1, 2))).toMatchObject({ kind: 'already_applied' });
+    expect(story.answer('applyDependencyToChild', depend(2, 1))).toMatch(/^invalid_dependency/);
+    expect(story.answer('applyDependencyToChild', depend(1, 44))).toMatch(/^execution_not_found/);
+  });
+
+  test('refuses edges that cannot be', () => {
+    const story = grown(false);
+    story.run('addDependency', depend(1, 2));
+    expect(story.answer('addDependency', depend(1, 1))).toMatch(/^self_referencing_edge/);
+    expect(story.answer('addDependency', depend(2, 1))).toMatch(/^cycle_detected .*cycle/);
+    expect(story.answer('addDependency', { ...depend(2, 1), edgeId: edge(1, 2).edgeId })).toMatch(
+      /^dependency_already_exists/,
+    );
+    expect(story.answer('addDependency', depend(3, 2))).toMatch(/^execution_not_in_flow/);
+    expect(story.answer('addDependency', { ...depend(1, 2), flowId: idOf(901), edgeId: uuid(5) })).toMatch(
+      /^flow_not_found/,
+    );
+    const stale = { ...depend(1, 2), edgeId: uuid(5), expectedGraphRevision: 1 };
+    expect(story.answer('stageDependencyEdge', stale)).toMatch(/^stale_graph_revision/);
+    story.claim();
+    expect(story.answer('addDependency', { ...depend(2, 1), edgeId: uuid(6) })).toMatch(/^execution_not_eligible/);
+    story.run('closeFlow', { flowId: FLOW });
+    expect(story.answer('addDependency', { ...depend(1, 2), edgeId: uuid(7) })).toMatch(/^flow_closed/);
+  });
+
+  test('an edge from what has ended is resolved at once', () => {
+    const story = grown(false);
+    story.claim();
+    story.end(1);
+    story.run('createExecution', { ...member(3), namespace: 'n', creatorIdentity: 'c' });
+    expect(story.answer('addExecutionToFlow', { flowId: FLOW, executionId: idOf(3) })).toMatchObject({
+      kind: 'added',
+      newNodeCount: 3,
+    });
+    expect(story.answer('addExecutionToFlow', { flowId: FLOW, executionId: idOf(3) })).toMatchObject({
+      kind: 'already_member',
+    });
+    story.run('addDependency', depend(1, 3));
+    expect(story.execution(3)).toMatchObject({ situation: 'ready', groupState: 'satisfied' });
+    story.run('createExecution', { ...member(4), namespace: 'n', creatorIdentity: 'c' });
+    story.run('addExecutionToFlow', { flowId: FLOW, executionId: idOf(4) });
+    story.end(2, 'cancelExecution');
+    story.run('addDependency', depend(2, 4));
+    expect(story.states(4)).toEqual(['skipped']);
+  });
+
+  test('addExecutionToFlow refuses what belongs elsewhere', () => {
+    const story = grown(false);
+    story.run('createFlow', { ...flowOf({}), flowId: idOf(901) });
+    const join = (n: number, flowId = idOf(901)) =>
+      story.answer('addExecutionToFlow', { flowId, executionId: idOf(n) });
+    expect(join(1)).toMatch(/^execution_already_in_flow .*0900/);
+    expect(join(44)).toMatch(/^execution_not_found/);
+    expect(join(1, idOf(902))).toMatch(/^flow_not_found/);
+    story.run('createExecution', { ...member(5), namespace: 'other', creatorIdentity: 'c' });
+    expect(join(5)).toMatch(/^invalid_input .*namespace/);
+    story.run('createExecution', { ...member(6), namespace: 'n', creatorIdentity: 'c' });
+    story.end(6, 'cancelExecution');
+    expect(join(6)).toMatch(/^execution_not_eligible/);
+    story.run('cancelFlowHeader', { flowId: idOf(901) });
+    expect(join(6)).toMatch(/^flow_already_terminal/);
+  });
+
+  test('setEdgeGroupPolicy holds until the first edge', () => {
+    const story = grown(false);
+    const set = (policy: ArgsOf<'setEdgeGroupPolicy'>['policy'], flowId = FLOW, n = 2) =>
+      story.answer('setEdgeGroupPolicy', { flowId, downstreamExecutionId: idOf(n), policy });
+    expect(set({ kind: 'any_of' })).toEqual({ kind: 'set' });
+    expect(set({ kind: 'any_of' })).toEqual({ kind: 'already_set' });
+    expect(set({ kind: 'quorum', k: 1 })).toEqual({ kind: 'set' });
+    expect(set({ kind: 'all_of' }, idOf(901))).toMatch(/^flow_not_found/);
+    expect(set({ kind: 'all_of' }, FLOW, 44)).toMatch(/^execution_not_in_flow/);
+    story.run('addDependency', depend(1, 2));
+    expect(set({ kind: 'all_of' })).toMatch(/^edge_group_policy_fixed/);
+    story.claim();
+    expect(set({ kind: 'any_of' }, FLOW, 1)).toMatch(/^execution_not_eligible/);
+    story.run('closeFlow', { flowId: FLOW });
+    expect(set({ kind: 'any_of' }, FLOW, 1)).toMatch(/^flow_closed/);
+    story.run('cancelFlowHeader', { flowId: FLOW });
+    expect(set({ kind: 'any_of' })).toMatch(/^flow_already_terminal/);
+  });
+
+  test('nothing of a flow that is being built can be claimed before it is sealed', () => {
+    const story = grown(true);
+    story.run('addDependency', depend(1, 2));
+    expect(story.claim()).toEqual([]);
+    expect(story.answer('sealFlow', { flowId: FLOW })).toEqual({ kind: 'sealed', flowId: FLOW });
+    expect(story.answer('sealFlow', { flowId: FLOW })).toMatchObject({ reason: 'already_sealed' });
+    expect(story.answer('sealFlow', { flowId: idOf(901) })).toMatch(/^flow_not_found/);
+    expect(story.claim()).toEqual([idOf(1)]);
+  });
+
+  test('closing a flow ends what waits for more edges than can come', () => {
+    const story = grown(false);
+    story.run('setEdgeGroupPolicy', {
+      flowId: FLOW,
+      downstreamExecutionId: idOf(2),
+      policy: { kind: 'quorum', k: 2, onSatisfied: 'let_run' },
+    });
+    story.run('addDependency', depend(1, 2));
+    story.claim();
+    story.end(1);
+    expect(story.states(2)).toEqual(['blocked_dependencies']);
+    expect(story.answer('closeFlow', { flowId: FLOW })).toEqual({ kind: 'closed', flowId: FLOW });
+    expect(story.answer('closeFlow', { flowId: FLOW })).toMatchObject({ reason: 'already_closed' });
+    expect(story.states(2)).toEqual(['skipped']);
+  });
+});
+
+describe('cancelFlowHeader', () => {
+  const chain = (): Story => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1), member(2), member(3)], edges: [edge(1, 2)] }));
+    return story;
+  };
+
+  test('cancel_all ends every member that has not ended', () => {
+    const story = chain();
+    story.claim();
+    story.end(3);
+    expect(story.answer('cancelFlowHeader', { flowId: FLOW, reason: 'enough' })).toEqual({
+      kind: 'cancelled',
+      memberCount: 3,
+    });
+    expect(story.states(1, 2, 3)).toEqual(['cancelled', 'cancelled', 'completed']);
+    expect(story.answer('cancelFlowHeader', { flowId: FLOW })).toEqual({
+      kind: 'already_terminal',
+      storedCancellationPolicy: 'cancel_all',
+      memberCount: 3,
+    });
+    expect(story.answer('cancelFlowHeader', { flowId: idOf(901) })).toMatch(/^flow_not_found/);
+    expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatch(/^flow_already_terminal/);
+  });
+
+  test('cancel_pending leaves what runs, and nothing begins after it', () => {
+    const story = chain();
+    story.claim();
+    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
+    expect(story.states(1, 2, 3)).toEqual(['running', 'cancelled', 'running']);
+    story.end(1);
+    expect(story.states(2)).toEqual(['cancelled']);
+  });
+
+  test('flow_only freezes the graph and nothing else', () => {
+    const story = chain();
+    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only' });
+    story.claim();
+    story.end(1);
+    expect(story.states(2)).toEqual(['ready']);
+  });
+});
+
+describe('setFlowTags', () => {
+  test('puts tags over those that there are, up to a number', () => {
+    const story = new Story();
+    story.run('createFlow', { ...flowOf({}), tags: { 'a.b': '1' } });
+    const set = (tags: Record<string, string>, flowId = FLOW) => story.answer('setFlowTags', { flowId, tags });
+    expect(set({ 'a.c': '2' })).toEqual({ kind: 'tags_set', count: 1 });
+    expect(story.flow?.tags).toEqual({ 'a.b': '1', 'a.c': '2' });
+    set({ 'a.c': '2' });
+    expect(story.events).toEqual([]);
+    expect(set({ 'a.c': '2' }, idOf(901))).toMatch(/^flow_not_found/);
+    expect(set(Object.fromEntries(Array.from({ length: 63 }, (_, i) => [`t.${i}`, 'x'])))).toMatch(/^too_many_tags/);
+  });
+});
+
+describe('the end of a flow', () => {
+  test('members are forgotten with their flow, and not before', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1), member(2)], edges: [edge(1, 2)] }));
+    story.claim();
+    story.end(1);
+    story.now += 10 * RETENTION_MS;
+    story.due();
+    expect(story.execution(1)).toBeDefined();
+    expect(story.answer('purgeExecution', { executionId: idOf(1) })).toMatchObject({ kind: 'not_yet_due' });
+    story.claim();
+    story.end(2);
+    const purgeAt = story.flow?.purgeAt as number;
+    expect(purgeAt).toBeGreaterThan(story.now);
+    story.now = purgeAt;
+    story.due();
+    expect([story.execution(1), story.execution(2)]).toEqual([undefined, undefined]);
+    story.due();
+    expect(story.flow).toBeUndefined();
+  });
+
+  test('a member that is replayed puts it off', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1)] }));
+    story.claim();
+    story.end(1);
+    expect(story.flow?.purgeAt).toBeDefined();
+    story.run('replayExecution', { executionId: idOf(1) });
+    expect(story.events.map(({ type }) => type)).toEqual(['flow_reopened', 'execution_replayed']);
+    expect(story.flow?.purgeAt).toBeUndefined();
+  });
+
+  test('a member that was cancelled while it waited waits again when it is replayed; a skipped one cannot be', () => {
+    const story = new Story();
+    const members = [member(1), member(2), member(3)];
+    story.run('createFlow', flowOf({ members, edges: [edge(1, 2), edge(1, 3)] }));
+    story.end(2, 'cancelExecution');
+    expect(story.answer('replayExecution', { executionId: idOf(2) })).toMatchObject({
+      publicState: 'waiting_children',
+    });
+    expect(story.states(2)).toEqual(['blocked_dependencies']);
+    story.end(1, 'cancelExecution');
+    expect(story.states(2, 3)).toEqual(['skipped', 'skipped']);
+    expect(story.answer('replayExecution', { executionId: idOf(3) })).toMatch(/^execution_not_eligible/);
+  });
+});
