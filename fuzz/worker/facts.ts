@@ -34,6 +34,8 @@ export interface HandlerCall {
   end: 'returned' | 'threw' | 'delayed' | 'heeded' | undefined;
   /** The message of what it threw. */
   reason: string | undefined;
+  /** Frames that it has written. */
+  frames: number;
 }
 
 export interface ExecutionFacts {

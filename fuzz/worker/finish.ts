@@ -8,6 +8,7 @@ import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';
 import type { Result } from './handlers.js';
 import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
 import type { WorkerSetup } from './program.js';
+import { said } from './said.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
@@ -41,6 +42,7 @@ export async function finish(world: World): Promise<void> {
   await untilEnded(world);
   await world.pass(QUIET_MS);
   for (const execution of world.facts.executions.values()) await explained(world, execution);
+  for (const execution of world.facts.executions.values()) await said(world, execution);
   for (const run of world.facts.runs) promiseSettled(world, run);
   for (const endings of world.checks.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);
@@ -305,6 +307,8 @@ function failureProblem(
   attemptTimeoutAt: number | undefined,
 ): string | undefined {
   if (failureCategory === 'max_reclaims_exceeded') return undefined;
+  // One frame of a call met a fault, and those behind it are there: its place is gone.
+  if (failureCategory === 'stream_refused' && (call?.frames ?? 0) > 1) return undefined;
   if (failureCategory === 'handler_error')
     return call?.end === 'threw' && failureReason.includes(call.reason ?? '')
       ? undefined

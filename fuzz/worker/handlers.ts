@@ -37,6 +37,7 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
       await work(
         node,
         context,
+        call,
         world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
       );
       const value = await endOf(step, call, context);
@@ -77,6 +78,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     endedAt: undefined,
     end: undefined,
     reason: undefined,
+    frames: 0,
   };
   world.tell(
     node.name,
@@ -88,7 +90,14 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
   return call;
 }
 
-async function work(node: Node, context: TaskContext<Input>, step: Step): Promise<void> {
+/** Writes frames that say which call of a handler wrote them, and which of it they are. */
+function say(context: TaskContext<Input>, call: HandlerCall, until: number): void {
+  while (call.frames < until) void context.stream.text(`${call.number}.${call.frames++}`);
+}
+
+async function work(node: Node, context: TaskContext<Input>, call: HandlerCall, step: Step): Promise<void> {
+  const { frames = 0 } = step;
+  say(context, call, Math.ceil(frames / 2));
   for (let stretch = 0; stretch < step.stretches; stretch++) {
     await node.block(Math.round(step.stretchShare * node.setup.leaseTtlMs));
     await node.process.turn();
@@ -97,6 +106,7 @@ async function work(node: Node, context: TaskContext<Input>, step: Step): Promis
   if (step.progress === 'in_passing') void context.progress(50, 'half');
   if (step.takesMs > 0) await sleeping(step, context, node);
   if (step.end === 'hang') await heeding(step, context, node.untilReleased());
+  say(context, call, frames);
 }
 
 async function sleeping(step: Step, context: TaskContext<Input>, { process }: Node): Promise<void> {

@@ -19,6 +19,8 @@ export interface Step {
   readonly stretchShare: number;
   /** Progress that it tells; in passing, without waiting for the answer. */
   readonly progress: 'none' | 'awaited' | 'in_passing';
+  /** Frames that it writes, half of them before it does anything else. */
+  readonly frames?: number;
 }
 
 export interface TaskSetup {
@@ -125,6 +127,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     { weight: 1, arbitrary: fc.constant('awaited' as const) },
     { weight: 1, arbitrary: fc.constant('in_passing' as const) },
   ),
+  frames: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 9 }) }),
 });
 
 const task: fc.Arbitrary<TaskSetup> = fc.record({

@@ -132,7 +132,7 @@ function ff.close_stream(call, execution, reason)
   local stream = execution.stream
   if not stream then return end
   execution.stream = nil
-  ff.apply.stream_closed(call, execution, stream, reason)
+  ff.apply.stream_closed(call, execution, stream, execution.closes_with or reason)
 end
 
 -- The streams of an execution, up to that of an attempt.

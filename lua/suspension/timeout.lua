@@ -20,6 +20,7 @@ REASONS[WORDS.behavior.expire] = 'timed_out_expire'
 local function end_it(call, execution, suspension, ending)
   local behavior = suspension.timeout_behavior
   ff.apply.suspension_closed(call, execution, suspension, REASONS[behavior], '', '', nil)
+  execution.closes_with = CLOSED.suspension_timeout
   ENDS[behavior](call, execution, ending)
 end
 

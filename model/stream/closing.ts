@@ -35,13 +35,21 @@ export function isAttemptOver(execution: ReadonlyExecution, attemptIndex: number
 /** Whether an attempt, or its execution, ends by an event. */
 export const endsAttempt = ({ type }: Event): boolean => CLOSES[type] !== undefined;
 
+/** Whether a wait that ran out of its time ends an execution by this: nothing else fails one that waits. */
+const isTimeout = (event: Event): boolean =>
+  event.type === 'execution_failed' ||
+  (event.type === 'execution_cancelled' && event.cancelledBy === 'suspension_timeout') ||
+  (event.type === 'execution_expired' && event.expireReason === 'suspension_timeout');
+
 /** What an event brings with it, once it is recorded; judged by the state before it. */
 export function closedBy(view: View, event: Event): readonly Event[] {
-  const closedReason = CLOSES[event.type];
-  if (closedReason === undefined) return NONE;
+  const closes = CLOSES[event.type];
+  if (closes === undefined) return NONE;
   const { executionId, at } = event as Extract<Event, { executionId: string }>;
-  const attemptIndex = view.executions.get(executionId)?.lastStreamIndex;
+  const execution = view.executions.get(executionId);
+  const attemptIndex = execution?.lastStreamIndex;
   if (attemptIndex === undefined) return NONE;
+  const closedReason = execution?.situation === 'suspended' && isTimeout(event) ? 'suspension_timeout' : closes;
   const streamId = streamIdOf(executionId, attemptIndex);
   const contents = view.streams.contents(streamId);
   if (contents === undefined || view.streams.get(streamId)?.closedAt !== undefined) return NONE;

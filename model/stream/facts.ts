@@ -18,6 +18,7 @@ export const CLOSED_REASONS = {
   reclaimed: 'r',
   /** What its execution depends on can no longer be. */
   dependency_impossible: 'd',
+  suspension_timeout: 't',
 } as const;
 export type ClosedReason = keyof typeof CLOSED_REASONS;
 

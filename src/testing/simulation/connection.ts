@@ -17,7 +17,7 @@ import {
   type Wake,
 } from '../../engine/index.js';
 import { OPERATIONS, partitionOfCommand, QUERIES, queryNamed, type ParsedCommand } from '../../../model/machine.js';
-import type { AnnouncementKind, AnnouncementListener } from '../../backend.js';
+import type { AnnouncementKind, AnnouncementListener, StreamNotice } from '../../backend.js';
 import type { Heard } from '../../wake-listeners.js';
 import { FaultPlan, type Fault } from './faults.js';
 import { offer, type Gathered } from './offers.js';
@@ -155,6 +155,7 @@ export class SimulatedConnection {
       serverTime: () => this.ask('serverTime', '', () => server.store.serverTime()),
       onWake: (...args: Parameters<Backend['onWake']>) => this.subscribe(...args),
       onAnnouncement: (...args: Parameters<Backend['onAnnouncement']>) => this.subscribeToAnnouncements(...args),
+      onFrames: (...args: Parameters<Backend['onFrames']>) => this.subscribeToFrames(...args),
       close: async () => this.close(),
       [Symbol.asyncDispose]: async () => this.close(),
     };
@@ -358,6 +359,12 @@ export class SimulatedConnection {
     const { store } = this.options.server;
     const heard = { lanes: [], capabilities: undefined, listener: listener as Listener };
     return this.stand('onAnnouncement', heard, (hear) => store.onAnnouncement(kind, hear));
+  }
+
+  private subscribeToFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void> {
+    const { store } = this.options.server;
+    const heard = { lanes: [], capabilities: undefined, listener: listener as Listener };
+    return this.stand('onFrames', heard, (hear) => store.onFrames(executionId, hear));
   }
 
   private async stand(

@@ -28,7 +28,7 @@ export const CALL_GROUPS = {
   due: ['applyDue'],
   begin: ['beginAttempt'],
   read: ['readExecutionState', 'readExecutionInfo', 'getExecutionResult', 'readLog', 'serverTime'],
-  subscribe: ['onWake', 'onAnnouncement'],
+  subscribe: ['onWake', 'onAnnouncement', 'onFrames'],
 } as const satisfies Record<string, readonly string[]>;
 export type CallGroup = keyof typeof CALL_GROUPS;
 

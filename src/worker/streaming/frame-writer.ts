@@ -137,41 +137,56 @@ export class FrameWriter {
 
   /** Appends frames in one call, again and again until the store has answered. @throws what refuses one of them */
   private async store(batch: readonly Queued[]): Promise<void> {
-    const { executionId, claimed, fence } = this.attempt;
-    const { leaseId, leaseEpoch, attemptId } = fence;
-    const owner = { executionId, attemptIndex: claimed.attemptIndex, fence: { leaseId, leaseEpoch, attemptId } };
-    const commands: Command[] = batch.map(({ args, seq }) => ({
-      name: 'appendFrame',
-      args: { ...owner, ...args, seq },
-    }));
     const until = this.clock.now() + PATIENCE_MS;
+    let left = batch;
     for (let failures = 0; ; ) {
       try {
-        const results = await this.backend.execute(commands);
-        results.forEach((result, index) => this.check(result, batch[index] as Queued, failures > 0));
-        return;
+        left = left.slice(this.storedOf(left, await this.backend.execute(this.commandsOf(left)), failures > 0));
+        if (left.length === 0) return;
       } catch (error) {
-        const engineError = asEngineError(error);
-        if (!isRetryable(error) || this.clock.now() > until) throw this.meaning(engineError, error);
-        failures++;
-        await new Promise<void>((resolve) => afterAndIo(this.clock, retryDelayMs(this.clock, failures), resolve));
-        this.attempt.throwIfAborted();
+        if (error instanceof Refused) throw this.meaning(error.refusal);
+        if (!isRetryable(error) || this.clock.now() > until) throw this.meaning(error);
       }
+      failures++;
+      await new Promise<void>((resolve) => afterAndIo(this.clock, retryDelayMs(this.clock, failures), resolve));
+      this.attempt.throwIfAborted();
     }
   }
 
-  /** @throws EngineError when a frame was refused */
-  private check(result: CommandResult, { seq }: Queued, isRepeated: boolean): void {
-    if (result.ok) return;
-    const { error } = result;
-    // It is there since a call before this one.
-    const isThere = isRepeated && error.code === 'frame_seq_out_of_order' && seq !== undefined;
-    if (!isThere) throw error;
+  private commandsOf(batch: readonly Queued[]): Command[] {
+    const { executionId, claimed, fence } = this.attempt;
+    const { leaseId, leaseEpoch, attemptId } = fence;
+    const owner = { executionId, attemptIndex: claimed.attemptIndex, fence: { leaseId, leaseEpoch, attemptId } };
+    return batch.map(({ args, seq }) => ({ name: 'appendFrame', args: { ...owner, ...args, seq } }));
+  }
+
+  /** How many frames are stored, from the first on; what follows them is sent again. @throws Refused, or a fault of all */
+  private storedOf(batch: readonly Queued[], results: readonly CommandResult[], isRepeated: boolean): number {
+    const isThere = (result: CommandResult, index: number): boolean =>
+      result.ok ||
+      // Since a call before this one.
+      (isRepeated && result.error.code === 'frame_seq_out_of_order' && batch[index]?.seq !== undefined);
+    const faulty = results.findIndex((result, index) => !isThere(result, index));
+    const fault = results[faulty];
+    if (fault === undefined || fault.ok) return batch.length;
+    // One behind it that is there leaves no room for it: what comes again would be out of order.
+    const leavesGap = results.some((result, index) => index > faulty && isThere(result, index));
+    if (leavesGap || !isRetryable(fault.error)) throw new Refused(fault.error);
+    if (faulty === 0) throw fault.error;
+    return faulty;
   }
 
   /** What a refusal means for the handler: that it has to stop, or the refusal itself. */
-  private meaning(refusal: EngineError | undefined, error: unknown): unknown {
+  private meaning(error: unknown): unknown {
+    const refusal = asEngineError(error);
     const code = refusal === undefined ? undefined : this.attempt.refused(refusal);
     return code === undefined ? error : new TaskAbort(code);
+  }
+}
+
+/** A frame will not be taken, however often it is sent. */
+class Refused extends Error {
+  constructor(readonly refusal: EngineError) {
+    super(refusal.message);
   }
 }

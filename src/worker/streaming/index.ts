@@ -1,6 +1,7 @@
 /** The stream of an attempt: what its handler gets of it, and how an ending waits for it. */
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { isRetryable } from '../../engine/retry.js';
 import { failureTextOf } from '../../util/failure-text.js';
 import type { Attempt } from '../attempt.js';
 import type { Ending } from '../handler.js';
@@ -23,6 +24,7 @@ export async function endingBehind(frames: FrameWriter, ending: Ending, attempt:
     return ending;
   } catch (error) {
     if (attempt.abortCode !== undefined || ending.kind === 'fail' || ending.kind === 'lost') return ending;
-    return { kind: 'fail', reason: failureTextOf(error), category: 'stream_refused', permanent: true, error };
+    const permanent = !isRetryable(error);
+    return { kind: 'fail', reason: failureTextOf(error), category: 'stream_refused', permanent, error };
   }
 }

@@ -312,3 +312,23 @@ describe('the end of an attempt closes its stream', () => {
     expect(world.machine.partition.state.tables.stream.size).toBe(0);
   });
 });
+
+describe('a wait that runs out of its time', () => {
+  it.each(['fail', 'cancel', 'expire'] as const)('closes the stream with that as its reason: %s', (timeoutBehavior) => {
+    const world = new World();
+    world.append();
+    world.run('suspendExecution', {
+      executionId: X,
+      fence: FENCE,
+      suspensionId: uuid(300),
+      waitpoints: [{ waitpointId: uuid(301), waitpointKey: 'wpk:k' }],
+      resumeCondition: { type: 'single', waitpointKey: 'wpk:k', matcher: { type: 'wildcard' } },
+      timeoutAt: world.now + 100,
+      timeoutBehavior,
+    } as never);
+    expect(world.frames().isClosed).toBe(false);
+    world.now += 100;
+    world.run('expireSuspension', { executionId: X });
+    expect(world.frames()).toMatchObject({ isClosed: true, closedReason: 'suspension_timeout' });
+  });
+});
