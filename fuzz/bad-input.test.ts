@@ -19,6 +19,7 @@ import { pathsOf, SECRET, spoil, spoiling, type Spoiling } from './spoil.js';
 
 const { seed } = fuzzEnvironment(0);
 const PARTITION = '{fp:0}';
+const BUDGET = 'b0b0b0b0-0000-4000-a000-000000000001';
 const LIMIT_MS = 10_000;
 /** Tries for every member of the arguments of an operation. */
 const RUNS_PER_MEMBER = Number(process.env['FUZZ_BAD_INPUT'] ?? 6);
@@ -401,6 +402,43 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   resolveExecutionFlowId: { executionId: RUNNING },
   evaluateFlowEligibility: { executionId: RUNNING },
   cancelFlowHeader: { flowId: idOf(60), reason: SECRET, cancellationPolicy: 'cancel_pending' },
+  createBudget: {
+    budgetId: BUDGET,
+    scopeType: 'tenant',
+    scopeId: SECRET,
+    enforcementMode: 'strict',
+    onHardLimit: 'fail',
+    onSoftLimit: 'warn',
+    resetIntervalMs: 1_000,
+    limits: { tokens: { hard: 10, soft: 5 } },
+  },
+  updateBudgetLimits: { budgetId: BUDGET, limits: { tokens: { hard: 20, soft: 5 } }, requestedBy: 'ann' },
+  reportUsage: {
+    budgetId: BUDGET,
+    executionId: RUNNING,
+    leaseEpoch: 1,
+    usage: { inputTokens: 1, outputTokens: 2, wallMs: 3, custom: { tokens: 1 } },
+    dedupKey: SECRET,
+  },
+  reportUsageAdmin: { budgetId: BUDGET, deltas: { tokens: 1 }, dedupKey: SECRET },
+  recordSpend: { budgetId: BUDGET, executionId: RUNNING, leaseEpoch: 1, deltas: { tokens: 1 }, idempotencyKey: SECRET },
+  releaseBudget: { budgetId: BUDGET, executionId: RUNNING },
+  resetBudget: { budgetId: BUDGET, expectedNextResetAt: 5, requestedBy: 'ann' },
+  reserveBudget: {
+    budgetId: BUDGET,
+    reservationId: uuid(901),
+    amounts: { tokens: 1 },
+    ttlMs: 5_000,
+    executionId: RUNNING,
+    leaseEpoch: 1,
+  },
+  renewReservation: { budgetId: BUDGET, reservationId: uuid(901), ttlMs: 5_000 },
+  settleReservation: { budgetId: BUDGET, reservationId: uuid(901), usage: { tokens: 1 }, leaseEpoch: 1 },
+  releaseReservation: { budgetId: BUDGET, reservationId: uuid(901) },
+  getBudgetStatus: { budgetId: BUDGET },
+  readBudgetRoom: { budgetId: BUDGET },
+  readBudgetBill: { budgetId: BUDGET, fromDay: 1, days: 2 },
+  listBudgets: { partition: '{b:0}', cursor: BUDGET, limit: 5 },
 };
 
 const NAMES = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES)] as (OperationName | QueryName)[];

@@ -411,7 +411,7 @@ class DifferentialRun {
   }
 
   private classOf(command: Command): StateClass | '-' {
-    if (!('executionId' in command.args)) return '-';
+    if (!('executionId' in command.args) || command.args.executionId === undefined) return '-';
     return stateClassOf(this.spec.partition.state.tables.execution.get(command.args.executionId), this.now);
   }
 

@@ -157,6 +157,13 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
   quota_policy: { key: 'quota:', fields: { limits: 'l', use: 'u' } },
   signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
+  budget: {
+    key: 'budget:',
+    fields: { given: 'g', limits: 'l', usage: 'u', breaches: 'b', resets: 'r', today: 'd', touched: 't', scopeId: 's' },
+  },
+  reservation: { key: 'rsv:', fields: { given: 'g', state: 's' } },
+  ledger: { key: 'ledger:', fields: { totals: 't' } },
+  bill: { key: 'bill:', fields: { totals: 't' } },
   /** Counters and rate are beside the state (ruling 39): they are no facts. */
   worker: { key: 'worker:', fields: { identity: 'i', offer: 'o', beat: 'b' } },
   flow: { key: 'flow:', fields: { given: 'g', life: 'l', cancel: 'c', cancelReason: 'r', tags: 't' } },
@@ -270,6 +277,10 @@ export const KEYS = {
   idempotency: 'idem:',
   /** + id: until when the streams of an execution are watched. */
   watch: 'watch:',
+  /** Ids of budgets. */
+  budgets: 'budgets',
+  /** + budget + ':' + a key under which usage was reported: until when it counts. */
+  usage: 'usage:',
   /** `<kind>:<id>` of what could not be read -> when and why. */
   quarantine: 'quarantine',
   /** Id of a reader -> where it is. */

@@ -24,8 +24,13 @@ import { ABSOLUTE_TIME_FROM } from '../model/execution/policy.js';
 import { BLOCKS, NEXT_ATTEMPTS, SITUATION_NAMES, SITUATIONS } from '../model/execution/situation.js';
 import { isShelved, TAG_SHELF } from '../model/listing/shelves.js';
 import { ATTEMPT_TYPES } from '../model/lease/events.js';
+import { HARD_LIMIT_ACTIONS, RESERVATION_STATES } from '../model/budget/facts.js';
 import {
   APPLIER_MS,
+  BILL_KEPT_DAYS,
+  LEDGER_KEPT_DAYS,
+  RESERVATION_KEPT_MS,
+  USAGE_KEY_MS,
   DEFAULTS,
   KEEP_FOR_GOOD,
   LIMITS,
@@ -194,6 +199,8 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     EDGE_STATE: storedLetters(EDGE_STATES),
     BUCKET: BUCKETS,
     WALK_KIND: WALK_KINDS,
+    RESERVATION_STATE: RESERVATION_STATES,
+    HARD_LIMIT: HARD_LIMIT_ACTIONS,
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
@@ -276,6 +283,11 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
       max_steps: LIMITS.maxSteps,
       max_steps_bytes: LIMITS.maxStepsBytes,
       max_step_bytes_per_read: LIMITS.maxStepBytesPerRead,
+      max_dimensions: LIMITS.maxDimensions,
+      usage_key_ms: USAGE_KEY_MS,
+      reservation_kept_ms: RESERVATION_KEPT_MS,
+      ledger_kept_days: LEDGER_KEPT_DAYS,
+      bill_kept_days: BILL_KEPT_DAYS,
       known_headers: KNOWN_HEADERS,
       known_settings: KNOWN_SETTINGS,
       known_namings: KNOWN_NAMINGS,

@@ -6,6 +6,7 @@ function ff.settle_all(call)
   for _, index in pairs(call.indexes) do ff.settle(index) end
   if call.ended then ff.settle_endings(call) end
   if call.leaf then ff.settle_ids(call) end
+  if call.budgets then ff.settle_budgets(call) end
 end
 
 -- What ends a call: what waits is written, then those are told that wait for it. A hint goes last.

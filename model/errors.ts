@@ -29,6 +29,17 @@ const entry = (family: ErrorFamily, retryable: boolean, hint: string): Catalogue
 export const REJECTIONS = {
   /** Mostly the boundary's; a transition refuses an argument that contradicts what is stored. */
   invalid_input: entry('validation', false, 'Correct the named argument.'),
+  budget_not_found: entry('not_found', false, 'Create the budget first, or check its id.'),
+  reservation_not_found: entry(
+    'not_found',
+    false,
+    'Reserve first. A reservation that was closed a day ago is forgotten: report its usage with reportUsageAdmin.',
+  ),
+  reservation_closed: entry(
+    'state',
+    false,
+    'Reserve anew under another id; settle the old one by what was used of it.',
+  ),
   execution_not_found: entry(
     'not_found',
     false,

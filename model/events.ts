@@ -3,6 +3,7 @@
  * is its state.
  */
 import type { EventDeclaration, EventOf } from './core/event.js';
+import { budgetEvents } from './budget/events.js';
 import { executionEvents } from './execution/events.js';
 import { flowEvents } from './flow/events.js';
 import { grantEvents } from './grant/events.js';
@@ -28,6 +29,7 @@ export const EVENTS = {
   ...suspensionEvents,
   ...signingEvents,
   ...streamEvents,
+  ...budgetEvents,
   ...stepEvents,
   ...meteringEvents,
   ...workerEvents,

@@ -55,6 +55,7 @@ export function fold(state: PartitionState, event: Event): void {
 /** Applies one effect to its table, and gives the entity that it made, changed or removed. */
 export function applyEffect(state: PartitionState, event: Event, { kind, key, idIn, recipe }: Effect): unknown {
   const table = state.tables[kind] as Map<string, unknown>;
+  if (recipe.does === 'enters') return enter(table, event, key, idIn(event), recipe);
   if (recipe.does === 'makes') {
     const made = recipe.make(event);
     if (made === undefined) return undefined;
@@ -71,6 +72,23 @@ export function applyEffect(state: PartitionState, event: Event, { kind, key, id
   if (recipe.does === 'removes') table.delete(id);
   else recipe.change(known, event);
   return known;
+}
+
+function enter(
+  table: Map<string, unknown>,
+  event: Event,
+  key: string,
+  id: string,
+  recipe: Extract<Recipe<unknown, Event>, { does: 'enters' }>,
+): unknown {
+  const known = table.get(id);
+  if (known !== undefined) {
+    recipe.change(known, event);
+    return known;
+  }
+  const made = recipe.make(event);
+  if (made !== undefined) table.set((made as Record<string, string>)[key] as string, made);
+  return made;
 }
 
 function broken(event: Event, what: string): EngineError {

@@ -81,6 +81,15 @@ export const LIMITS = {
   maxWatchTtlMs: 60_000,
   /** Readers of the log that a partition knows, and the bytes of their names. */
   maxReaders: 32,
+  /** Dimensions of a budget. */
+  maxDimensions: 64,
+  maxScopeTypeBytes: 64,
+  maxScopeIdBytes: 512,
+  /** How long a reservation can be held without being renewed, ms. */
+  minReservationTtlMs: 1_000,
+  maxReservationTtlMs: 86_400_000,
+  /** Days that one read of a bill goes over: as many as are kept. */
+  maxBilledDays: 400,
   maxReaderIdBytes: 128,
   /** Workers that a namespace knows at once. */
   maxWorkers: 10_000,
@@ -192,6 +201,8 @@ export const DEFAULTS = {
   pageSize: 100,
   /** How long tokens of a signing key that was current verify, ms. */
   tokenGraceMs: 86_400_000,
+  /** How long a reservation is held unless it is renewed, ms. */
+  reservationTtlMs: 60_000,
   /** How long the sender's key of a signal is known, ms. */
   signalDedupTtlMs: 86_400_000,
   /** How long a slot waits for its claim before it is asked whether it was used, ms. */
@@ -252,3 +263,11 @@ export const SLOTS_PER_CHECK = 100;
 
 /** How long a policy that was made for a key is kept after its last use, ms. */
 export const IDLE_QUOTA_MS = 3_600_000;
+/** For how long a key under which usage was reported counts, ms (spec 09 section 3.2). */
+export const USAGE_KEY_MS = 86_400_000;
+/** For how long it is known how a reservation was closed, ms. */
+export const RESERVATION_KEPT_MS = 86_400_000;
+/** Days for which a ledger that is not written to is kept. */
+export const LEDGER_KEPT_DAYS = 7;
+/** Days for which the totals of a day are kept (ruling 49). */
+export const BILL_KEPT_DAYS = 400;

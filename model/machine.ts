@@ -1,6 +1,10 @@
 /** The registry: every operation and every read, once. Backends, boundary, fuzzer and docs are loops over it. */
 import type { z } from 'zod';
 import type { Accepted, Decision, Operation, Query } from './core/operation.js';
+import { createBudget, releaseBudget, resetBudget, updateBudgetLimits } from './budget/budget.js';
+import { getBudgetStatus, listBudgets, readBudgetBill, readBudgetRoom } from './budget/reads.js';
+import { recordSpend, reportUsage, reportUsageAdmin } from './budget/report.js';
+import { releaseReservation, renewReservation, reserveBudget, settleReservation } from './budget/reservation.js';
 import { blockExecutionForAdmission, blockRoute, unblockExecution } from './execution/block.js';
 import { cancelExecution } from './execution/cancel.js';
 import { completeExecution } from './execution/complete.js';
@@ -162,6 +166,17 @@ export const OPERATIONS = {
   closeFlow,
   cancelFlowHeader,
   setFlowTags,
+  createBudget,
+  updateBudgetLimits,
+  reportUsage,
+  reportUsageAdmin,
+  recordSpend,
+  releaseBudget,
+  resetBudget,
+  reserveBudget,
+  renewReservation,
+  settleReservation,
+  releaseReservation,
 } as const;
 
 /** Reads of one execution or one partition. */
@@ -203,6 +218,10 @@ export const QUERIES = {
   listFlowMembers,
   resolveExecutionFlowId,
   evaluateFlowEligibility,
+  getBudgetStatus,
+  readBudgetRoom,
+  readBudgetBill,
+  listBudgets,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;

@@ -1,6 +1,7 @@
 /** The state of one partition: what its log, folded, amounts to. A table per kind of entity. */
 import type { Applier } from './core/operation.js';
 import type { Entity, StateOfEntity } from './core/entity.js';
+import { billEntity, budgetEntity, ledgerEntity, reservationEntity, usageKeyEntity } from './budget/entities.js';
 import { executionEntity } from './execution/entity.js';
 import { idempotencyKeyEntity } from './execution/idempotency.js';
 import { flowEntity, walkEntity } from './flow/entity.js';
@@ -30,6 +31,11 @@ export const ENTITIES = {
   quota_policy: quotaPolicyEntity,
   flow: flowEntity,
   walk: walkEntity,
+  budget: budgetEntity,
+  reservation: reservationEntity,
+  ledger: ledgerEntity,
+  usage_key: usageKeyEntity,
+  bill: billEntity,
 } as const;
 
 export type EntityKind = keyof typeof ENTITIES;
@@ -44,6 +50,13 @@ export type Tables = { readonly [Kind in EntityKind]: Map<string, EntityOf<Kind>
 /** The declaration of a kind, with its types widened for generic code. */
 export function entityNamed(kind: EntityKind): Entity {
   return ENTITIES[kind] as unknown as Entity;
+}
+
+/** Entities of a table that count: one that lapsed may be dropped at any moment. */
+export function live(kind: EntityKind, table: ReadonlyMap<string, object>, now: number): ReadonlyMap<string, object> {
+  const { lapsesAt } = entityNamed(kind);
+  if (lapsesAt === undefined) return table;
+  return new Map([...table].filter(([, entity]) => lapsesAt(entity as never) > now));
 }
 
 export interface PartitionState {

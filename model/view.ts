@@ -2,6 +2,7 @@
  * What decisions and reads see of a partition, by domain. Each domain says what its part means by definition; the memory
  * backend answers from indexes that the same events keep. That both agree is an invariant.
  */
+import { budgetsByDefinition, type BudgetView } from './budget/view.js';
 import { executionsByDefinition, type ExecutionView } from './execution/view.js';
 import { quotasByDefinition, type QuotaView } from './quota/view.js';
 import { meteringByDefinition, type MeteringView } from './metering/view.js';
@@ -24,6 +25,7 @@ export interface View {
   readonly log: LogView;
   readonly signing: SigningView;
   readonly flows: FlowView;
+  readonly budgets: BudgetView;
   readonly quarantine: QuarantineView;
   readonly metering: MeteringView;
   readonly workers: WorkerView;
@@ -40,6 +42,7 @@ export function viewByDefinition(partition: Partition): View {
     log: logByDefinition(partition),
     signing: signingByDefinition(partition),
     flows: flowsByDefinition(partition),
+    budgets: budgetsByDefinition(partition),
     quarantine: quarantineByDefinition(),
     metering: meteringByDefinition(partition),
     workers: workersByDefinition(partition),

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
+import { budgetActions, budgetReads } from './budget.js';
 import { executionActions, executionReads } from './execution.js';
 import { flowActions, flowReads } from './flows.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
@@ -42,6 +43,7 @@ const GENERATORS = {
   ...workerActions,
   ...quotaActions,
   ...flowActions,
+  ...budgetActions,
 } as const;
 
 const READS: readonly Reads[] = [
@@ -58,6 +60,7 @@ const READS: readonly Reads[] = [
   workerReads,
   quotaReads,
   flowReads,
+  budgetReads,
 ];
 
 type Drawn = {
@@ -409,6 +412,39 @@ const crowdOfWaitpoints: fc.Arbitrary<readonly Action[]> = fc
     ),
   ]);
 
+/** A budget and those that spend on it, for a while: what one leaves is what the next one meets. */
+const spending: fc.Arbitrary<readonly Action[]> = fc
+  .tuple(
+    drawn('create_budget'),
+    fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: drawn('report_usage') },
+        { weight: 3, arbitrary: drawn('report_usage_admin') },
+        { weight: 4, arbitrary: drawn('record_spend') },
+        { weight: 3, arbitrary: drawn('release_budget') },
+        { weight: 2, arbitrary: drawn('update_limits') },
+        { weight: 2, arbitrary: drawn('reset_budget') },
+        { weight: 5, arbitrary: drawn('reserve') },
+        { weight: 2, arbitrary: drawn('renew_reservation') },
+        { weight: 5, arbitrary: drawn('settle_reservation') },
+        { weight: 3, arbitrary: drawn('release_reservation') },
+        { weight: 3, arbitrary: fc.record({ do: fc.constant('time' as const), to: step }) },
+        { weight: 3, arbitrary: drawn('due').map((it) => ({ ...it, on: 1 })) },
+      ),
+      { minLength: 6, maxLength: 16 },
+    ),
+    fc.integer({ min: -1, max: 3 }),
+  )
+  .map(([made, rest, days]): Action[] => [
+    { ...made, budget: 0 },
+    ...rest,
+    // Days later, what was kept long enough is dropped.
+    ...Array.from({ length: Math.max(0, days) }, (): Action[] => [
+      { do: 'time', to: { from: 'timer', index: 0, offsetMs: 0 } },
+      { do: 'due', limit: 100, loop: 0, jitter: null, on: 1 },
+    ]).flat(),
+  ]);
+
 /** An action, and now and then the same call again at once, as after a lost reply. */
 const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
   { weight: 8, arbitrary: action.map((it) => [it]) },
@@ -422,6 +458,7 @@ const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
     arbitrary: fc.oneof({ weight: 60, arbitrary: prepared }, { weight: 1, arbitrary: crowdOfWaitpoints }),
   },
   { weight: 1, arbitrary: writing },
+  { weight: 2, arbitrary: spending },
   { weight: 1, arbitrary: stepping },
 );
 

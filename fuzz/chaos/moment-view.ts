@@ -1,4 +1,6 @@
 /** What a decision sees of a partition when only one execution is looked at, as it was in a stretch of its life. */
+import { budgetsByDefinition } from '../../model/budget/view.js';
+import { emptyPartition } from '../../model/state.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { quarantineByDefinition } from '../../model/partition/quarantine.js';
@@ -41,6 +43,7 @@ export function viewOfMoment(
     streams: { get: () => undefined, contents: () => undefined, retained: () => 0, watchedUntil: () => undefined },
     steps: { of: () => undefined, page: () => ({ steps: [], stepCount: 0 }) },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
+    budgets: budgetsByDefinition(emptyPartition()),
     quarantine: quarantineByDefinition(),
     // Nothing is metered there.
     quotas: { policy: () => undefined },

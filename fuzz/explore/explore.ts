@@ -53,7 +53,10 @@ function faultOf(
       : { property: 'an operation refuses only with codes that it declares', because: decision.code };
   }
   if (!move.fenced || decision.events.length === 0) return undefined;
-  const execution = 'executionId' in args ? node.state.tables.execution.get(args.executionId) : undefined;
+  const execution =
+    'executionId' in args && args.executionId !== undefined
+      ? node.state.tables.execution.get(args.executionId)
+      : undefined;
   const held = execution !== undefined && isActive(execution);
   if (move.proof !== 'newest' && (held || move.proof === 'none'))
     return {

@@ -67,7 +67,7 @@ export function callText(call: ObservedCall): string {
 function commandText(command: ObservedCall['commands'][number]): string {
   if (command.name === 'claimForWorker')
     return `claim ${command.args.claims.length} of ${command.args.laneId} at ${command.args.partition.replace(/\D/g, '')}`;
-  return `${command.name}${'executionId' in command.args ? ` ${short(command.args.executionId)}` : ''}`;
+  return `${command.name}${'executionId' in command.args && command.args.executionId !== undefined ? ` ${short(command.args.executionId)}` : ''}`;
 }
 
 function resultText(result: CommandResult | undefined): string {

@@ -99,6 +99,8 @@ local function begin(call, log_key, argv, at)
   call.indexes, call.gathers = ff.no_indexes(call), false
   -- The leaf of the index of ids, the retention slots, and the timers, that the call has in hand.
   call.leaf, call.ended, call.timers = false, false, false
+  -- Budgets by id, see lua/budget/record.lua.
+  call.budgets = false
   -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
   call.newest_leaf, call.highest_id = false, false
   -- Metered ownerships that the command ended.

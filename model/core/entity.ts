@@ -13,6 +13,8 @@ export type Recipe<State, Event> =
   | { readonly does: 'makes'; readonly ifThere: 'fail' | 'keep' | 'replace'; make(event: Event): State | undefined }
   /** Changes it in place, or through immer; its bytes of these slots are dropped. */
   | { readonly does: 'changes'; readonly drops?: readonly ByteSlot[]; change(state: State, event: Event): void }
+  /** Changes the one that there is, or makes it, unless it gives nothing. */
+  | { readonly does: 'enters'; make(event: Event): State | undefined; change(state: State, event: Event): void }
   | { readonly does: 'removes'; readonly ifGone?: 'keep' };
 
 export const makes = <State, Event>(
@@ -23,6 +25,10 @@ export const changes = <State, Event>(
   change: (state: State, event: Event) => void,
   drops?: readonly ByteSlot[],
 ): Recipe<State, Event> => ({ does: 'changes', change, ...(drops === undefined ? {} : { drops }) });
+export const makesOrChanges = <State, Event>(
+  make: (event: Event) => State | undefined,
+  change: (state: State, event: Event) => void,
+): Recipe<State, Event> => ({ does: 'enters', make, change });
 export const removes = { does: 'removes' } as const;
 /** What is gone already stays so. */
 export const removesIfThere = { does: 'removes', ifGone: 'keep' } as const;
@@ -41,6 +47,8 @@ export interface Entity<About extends Subject = Subject, Table extends FactTable
   readonly recipes: Recipes;
   /** The id of the entity that an event changes or removes. Default the fact of the event that bears the subject's key. */
   idIn?(event: object): string;
+  /** The time from which on it counts as absent, ms since the epoch: it may be dropped at any moment then. */
+  lapsesAt?(state: Readonly<EntityState<About, Table>>): number;
   /** The time at which something is due for it, ms since the epoch; nothing when nothing is. */
   timerOf?(state: Readonly<EntityState<About, Table>>): number | undefined;
 }

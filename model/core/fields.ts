@@ -169,6 +169,11 @@ export const anyPartitionKey = z
   })
   .refine((key) => key.startsWith('{w:') || indexOf(key) <= LIMITS.maxPartitions, rangeError);
 
+/** A partition of budgets. */
+export const budgetPartition = anyPartitionKey.refine((key) => key.startsWith('{b:'), {
+  error: 'must look like "{b:<partition>}"',
+});
+
 export const timestampMs = integer(0, LIMITS.maxInteger);
 export const count = integer(0, LIMITS.maxInteger);
 export const durationMs = integer(0, LIMITS.maxDurationMs);

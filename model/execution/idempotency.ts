@@ -23,6 +23,7 @@ export function idempotencyId(namespace: string, key: string): string {
 export const idempotencyKeyEntity = entity({
   subject: IDEMPOTENCY_KEY,
   facts: idempotencyFacts,
+  lapsesAt: ({ expiresAt }) => expiresAt,
   recipes: {
     execution_created: makes((event: EventNamed<'execution_created'>): IdempotencyEntry | undefined => {
       const { namespace, idempotencyKey, idempotencyExpiresAt, executionId } = event;

@@ -2,6 +2,7 @@
  * What happens to an entity whose time has come, by its kind. The loop that applies due work (`apply-due.ts`) knows no
  * kinds: a kind that has timers declares `timerOf` in its entity, and what is due here. The Lua twins are `ff.due.<kind>`.
  */
+import { dueOfBill, dueOfBudget, dueOfLedger, dueOfReservation } from '../budget/due.js';
 import type { Event } from '../events.js';
 import type { EntityKind, EntityOf } from '../state.js';
 import type { View } from '../view.js';
@@ -29,6 +30,10 @@ const DUE = {
   quota_policy: dueOfQuotaPolicy,
   flow: () => [],
   walk: () => [],
+  budget: dueOfBudget,
+  reservation: dueOfReservation,
+  ledger: dueOfLedger,
+  bill: dueOfBill,
 } satisfies {
   [Kind in EntityKind]?: WhatIsDue<Kind>;
 };

@@ -17,7 +17,8 @@ export function evolve(state: PartitionState, event: Event): PartitionState {
     const { recipe } = effect;
     const id = effect.idIn(event);
     const known = table.get(id);
-    if (recipe.does !== 'changes' || known === undefined) applyEffect(next, event, effect);
+    if ((recipe.does !== 'changes' && recipe.does !== 'enters') || known === undefined)
+      applyEffect(next, event, effect);
     else
       table.set(
         id,

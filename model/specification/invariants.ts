@@ -5,6 +5,7 @@
  */
 import type { ExecutionInvariant, Invariant, World } from './invariant.js';
 import type { LoggedEvent } from '../events.js';
+import { budgetInvariants } from '../budget/invariants.js';
 import { executionInvariants, executionRules } from '../execution/invariants.js';
 import { SITUATIONS } from '../execution/situation.js';
 import { flowInvariants } from '../flow/invariants.js';
@@ -23,7 +24,7 @@ import { suspensionInvariants, suspensionRules } from '../suspension/invariants.
 import { stepInvariants, stepRules } from '../step/invariants.js';
 import { streamInvariants } from '../stream/invariants.js';
 import { workerInvariants } from '../worker/invariants.js';
-import { ENTITIES, type EntityKind, type PartitionState } from '../state.js';
+import { ENTITIES, live, type EntityKind, type PartitionState } from '../state.js';
 
 const ENTRY_RULES: readonly EntryRule[] = [
   { name: 'positions in the log are dense', holds: (entry, previous) => entry.sequence === previous.sequence + 1 },
@@ -72,12 +73,6 @@ function differences(a: object, b: object): string[] {
     const [x, y] = [left[key], right[key]];
     return x !== y && (typeof x !== 'object' || typeof y !== 'object' || JSON.stringify(x) !== JSON.stringify(y));
   });
-}
-
-/** Entries that count: a lapsed idempotency key may be dropped at any moment. */
-function live(kind: EntityKind, table: ReadonlyMap<string, object>, now: number): ReadonlyMap<string, object> {
-  if (kind !== 'idempotency_key') return table;
-  return new Map([...table].filter(([, entry]) => (entry as { expiresAt: number }).expiresAt > now));
 }
 
 const partitionInvariants: readonly Invariant[] = [
@@ -132,6 +127,7 @@ export const INVARIANTS: readonly Invariant[] = [
   knownSituations,
   ...partitionInvariants,
   ...readerInvariants,
+  ...budgetInvariants,
   ...streamInvariants,
   ...signingInvariants,
   ...workerInvariants,

@@ -3,6 +3,7 @@
  * executions there are. Indexes follow from the execution before and after an event, so no event knows of them.
  */
 import type { Applier, ByteSlot } from '../../model/core/operation.js';
+import { budgetsByDefinition } from '../../model/budget/view.js';
 import type { Event, LoggedEvent } from '../../model/events.js';
 import { applyEffect, droppedBy, EFFECTS, type Effect } from '../../model/evolve.js';
 import type { Store } from '../../model/execute.js';
@@ -51,8 +52,8 @@ import { OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
 import { Timers } from './timers.js';
 
-/** Idempotency entries looked at, and dropped when lapsed, per keyed creation. */
-const IDEMPOTENCY_SWEEP = 2;
+/** Keys looked at, and dropped when lapsed, with each new one. */
+const LAPSED_SWEEP = 2;
 
 /** Watches looked at, and dropped when lapsed, per call. */
 const WATCHES_SWEPT = 2;
@@ -155,6 +156,8 @@ export class IndexedStore implements Store {
       streams: streamsByDefinition(this.partition),
       steps: stepsByDefinition(this.partition),
       log: this.logView(),
+      // Found by name; only their list is a look at all.
+      budgets: budgetsByDefinition(this.partition),
       quarantine: quarantineByDefinition(),
       metering: this.meteringView(),
       workers: workersByDefinition(this.partition),
@@ -170,7 +173,9 @@ export class IndexedStore implements Store {
       else this.applyToOther(event, effect);
     }
     dropSteps(this.partition.steps, event);
-    if (event.type === 'execution_created' && event.idempotencyKey !== undefined) this.sweepIdempotency(event.at);
+    if (event.type === 'execution_created' && event.idempotencyKey !== undefined)
+      this.sweep('idempotency_key', event.at);
+    if ('usageKey' in event && event.usageKey !== undefined) this.sweep('usage_key', event.at);
   }
 
   private applyToExecution(event: Event, effect: Effect): void {
@@ -410,11 +415,11 @@ export class IndexedStore implements Store {
   }
 
   /** Looks at the entries that waited longest for a look; each comes round again, so lapsed ones cannot pile up. */
-  private sweepIdempotency(now: number): void {
-    const table = this.partition.state.tables.idempotency_key;
+  private sweep(kind: 'idempotency_key' | 'usage_key', now: number): void {
+    const table = this.partition.state.tables[kind] as Map<string, { readonly expiresAt: number }>;
     let looked = 0;
     for (const [name, entry] of table) {
-      if (looked++ === IDEMPOTENCY_SWEEP) break;
+      if (looked++ === LAPSED_SWEEP) break;
       table.delete(name);
       if (entry.expiresAt > now) table.set(name, entry);
     }

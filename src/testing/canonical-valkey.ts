@@ -14,6 +14,7 @@ import {
   SUFFIXES,
   TIMER_KINDS,
 } from '../../lua/layout.js';
+import type { ReadonlyBudget } from '../../model/budget/facts.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../model/stream/contents.js';
@@ -85,6 +86,8 @@ class PartitionReader {
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
   private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
+  private readonly usageKeys: { name: string; expiresAt: number }[] = [];
+  private budgetIds: string[] = [];
   private readonly inputs: [string, Uint8Array][] = [];
   private readonly results: [string, Uint8Array][] = [];
   private readonly leaves = new Map<string, string[]>();
@@ -158,6 +161,13 @@ class PartitionReader {
         worker: [],
         flow: [],
         walk: [],
+        budget: [],
+        reservation: [],
+        ledger: [],
+        bill: [],
+        usage_key: this.usageKeys
+          .filter(({ expiresAt }) => expiresAt > this.now)
+          .sort((a, b) => compareBytes(a.name, b.name)),
         reader: sortedById('reader', [...this.readers.values()]),
         ...Object.fromEntries([...this.others].map(([kind, entities]) => [kind, sortedById(kind, entities)])),
         lane: this.allLanes(),
@@ -258,6 +268,10 @@ class PartitionReader {
       const [expiresAt, member = ''] = ((await client.get(key)) ?? '').split('\t');
       const executionId = this.idOf(member);
       this.keys.push({ name: name.slice(KEYS.idempotency.length), executionId, expiresAt: Number(expiresAt) });
+    } else if (name === KEYS.budgets) this.budgetIds = await client.zrange(key, 0, -1);
+    else if (name.startsWith(KEYS.usage)) {
+      const expiresAt = Number(await client.get(key));
+      this.usageKeys.push({ name: name.slice(KEYS.usage.length), expiresAt });
     } else await this.readRecordKey(key, name);
   }
 
@@ -453,6 +467,9 @@ class PartitionReader {
     const workers = (this.others.get('worker') ?? []) as readonly WorkerRecord[];
     const ids = workers.map(({ workerInstanceId }) => workerInstanceId);
     strays.push(...difference(this.workerIds, ids).map((id) => `worker ${id}`));
+    const budgets = (this.others.get('budget') ?? []) as readonly ReadonlyBudget[];
+    const budgetIds = budgets.map(({ budgetId }) => budgetId);
+    strays.push(...difference(this.budgetIds, budgetIds).map((id) => `budget ${id}`));
     const [sequence, time] = this.logEnd;
     if (sequence !== this.header.sequence || time !== this.header.time) strays.push('the header differs from the log');
   }

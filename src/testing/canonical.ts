@@ -11,7 +11,7 @@ import { queueNameOf, queueScore } from '../../model/schedule/queue.js';
 import { timersByDefinition } from '../../model/schedule/view.js';
 import type { Steps } from '../../model/step/contents.js';
 import { FRAME_MODES, type Frame, type StreamContents } from '../../model/stream/contents.js';
-import { ENTITY_KINDS, type EntityKind, type Header, type Partition } from '../../model/state.js';
+import { ENTITY_KINDS, live, type EntityKind, type Header, type Partition } from '../../model/state.js';
 
 export interface CanonicalState {
   /** By kind: every entity, by id. Idempotency keys past their life are left out. */
@@ -78,10 +78,10 @@ export function canonicalTables(
 ): CanonicalState['tables'] {
   const byId = (table: ReadonlyMap<string, object>): object[] =>
     [...table].sort(([a], [b]) => compareBytes(a, b)).map(([, entity]) => entity);
-  const live = new Map([...tables.idempotency_key].filter(([, { expiresAt }]) => expiresAt > now));
-  return Object.fromEntries(
-    ENTITY_KINDS.map((kind) => [kind, byId(kind === 'idempotency_key' ? live : tables[kind])]),
-  ) as Record<EntityKind, object[]>;
+  return Object.fromEntries(ENTITY_KINDS.map((kind) => [kind, byId(live(kind, tables[kind], now))])) as Record<
+    EntityKind,
+    object[]
+  >;
 }
 
 /** The canonical state of a partition by definition: indexes are derived from the entities. */

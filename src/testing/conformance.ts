@@ -9,6 +9,7 @@ import type { Wake } from '../backend.js';
 import { grantScenarios } from './conformance-grants.js';
 import { listScenarios } from './conformance-lists.js';
 import { stepScenarios } from './conformance-checkpoints.js';
+import { budgetScenarios } from './conformance-budgets.js';
 import { streamScenarios } from './conformance-streams.js';
 import { operatingScenarios } from './conformance-operating.js';
 import { waitingScenarios } from './conformance-waiting.js';
@@ -38,6 +39,7 @@ export const conformance: readonly ConformanceScenario[] = [
   ...operatingScenarios,
   ...listScenarios,
   ...streamScenarios,
+  ...budgetScenarios,
   ...stepScenarios,
   ...grantScenarios,
   ...waitingScenarios,

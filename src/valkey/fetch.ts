@@ -1,4 +1,5 @@
 /** How a read fetches what it needs from the server: what it asks, and the view that it makes of the answer. */
+import type { BudgetView } from '../../model/budget/view.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import type { MeteringView } from '../../model/metering/view.js';
 import type { FlowView } from '../../model/flow/view.js';
@@ -28,6 +29,7 @@ export function viewOf(parts: {
   steps?: Partial<StepView>;
   log?: LogView;
   signing?: Partial<SigningView>;
+  budgets?: Partial<BudgetView>;
   quarantine?: QuarantineView;
   metering?: Partial<MeteringView>;
   workers?: Partial<WorkerView>;

@@ -20,6 +20,7 @@ const TYPE_OF = {
   shelf: 'zset',
   shelved: 'list',
   counts: 'hash',
+  budgets: 'zset',
 } as const satisfies Partial<Record<keyof typeof KEYS, string>>;
 
 export type KeyFamily = keyof typeof TYPE_OF;

@@ -1,3 +1,4 @@
+import { budget, budgetBill, budgetList } from './budgets.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { entityNameIn, type Quarantined } from '../../model/partition/quarantine.js';
@@ -209,6 +210,10 @@ export const FETCHES: Fetches = {
         schedule: { eligible: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) },
       }),
   },
+  getBudgetStatus: budget,
+  readBudgetRoom: budget,
+  readBudgetBill: budgetBill,
+  listBudgets: budgetList,
   readStream: streamFrames,
   readSummary: streamSummary,
   readSteps: recordedSteps,

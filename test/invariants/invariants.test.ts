@@ -9,6 +9,7 @@ import type { QuotaPolicy } from '../../model/quota/facts.js';
 import { LIMITS, MAX_CLOCK_LEAD_MS, RETENTION_SLOT_MS } from '../../model/limits.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { FLOW_BREAKS } from './flows.js';
+import { BUDGET_BREAKS, budgetWorld } from './budget-worlds.js';
 import { append, everySituation, inSituation, lastOf, POLICY, remove, Story, type Broken } from './worlds.js';
 
 const UUID = '00000000-0000-4000-a000-000000000000';
@@ -385,11 +386,24 @@ describe('invariants', () => {
   });
 
   it('each have a name of their own, and a world that breaks them', () => {
-    expect([...Object.keys(BREAKS), LEGAL_VECTOR].sort()).toEqual(INVARIANTS.map(({ name }) => name).sort());
+    expect([...Object.keys(BREAKS), ...Object.keys(BUDGET_BREAKS), LEGAL_VECTOR].sort()).toEqual(
+      INVARIANTS.map(({ name }) => name).sort(),
+    );
   });
 
   it.each(Object.entries(BREAKS))('see when this does not hold: %s', (name, breakIt) => {
     const world = story.world();
+    breakIt(world);
+    expect(namesOf(world)).toContain(name);
+  });
+
+  it('hold in a good world of budgets', () => {
+    const { state, log, now } = budgetWorld();
+    expect(violations(state, log, now)).toEqual([]);
+  });
+
+  it.each(Object.entries(BUDGET_BREAKS))('see when this does not hold of budgets: %s', (name, breakIt) => {
+    const world = budgetWorld();
     breakIt(world);
     expect(namesOf(world)).toContain(name);
   });

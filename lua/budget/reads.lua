@@ -1,0 +1,22 @@
+-- read_budget: budget_id, first day of its bill or nothing, days
+-- Answers the pairs of its record, those of its long values, and the totals of days, nothing where there are none.
+function ff.query.read_budget(call, budget_id, from_day, days)
+  local key = call.base .. BUDGET.key .. budget_id
+  local bills = {}
+  for i = 1, tonumber(days) do
+    bills[i] = command('HGET', call.base .. BILL.key .. budget_id .. ':' .. ff.digits(from_day + i - 1), BILL.totals)
+  end
+  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), bills }
+end
+
+-- list_budgets: after? (an id), limit
+-- Answers each with the pairs of its record, and those of its long values.
+function ff.query.list_budgets(call, after, limit)
+  local ids = command('ZRANGEBYLEX', call.base .. KEY.budgets, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
+  local found = {}
+  for i = 1, #ids do
+    local key = call.base .. BUDGET.key .. ids[i]
+    found[i] = { ids[i], command('HGETALL', key), command('HGETALL', key .. SUFFIX.details) }
+  end
+  return found
+end

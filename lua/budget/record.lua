@@ -1,0 +1,164 @@
+-- The budgets in the hands of a call; the twin of what model/budget/recipes.ts does. Many reports on one budget come in one
+-- call: it is read once, and written once, when the call ends. What is due at one moment can concern one budget twice:
+-- both find it as the first has left it.
+
+local load = ff.record('budget', 'limits', 'usage', 'breaches', 'resets', 'today', 'touched', 'scope_id')
+
+local DAY_MS = 86400000
+
+function ff.day_of(at)
+  return math.floor(at / DAY_MS)
+end
+
+-- A counter as it is stored: nothing for 0.
+function ff.counter_text(number)
+  return number == 0 and '' or ff.digits(number)
+end
+
+local function read(budget)
+  ff.read_budget_given(budget)
+  ff.read_budget_limits(budget)
+  ff.read_budget_usage(budget)
+  ff.read_budget_breaches(budget)
+  ff.read_budget_resets(budget)
+  ff.read_budget_today(budget)
+  ff.read_budget_touched(budget)
+  budget.is_strict = budget.enforcement_mode == '' and budget.on_hard_limit ~= HARD_LIMIT.none
+  budget.hard, budget.soft = ff.read_amounts(budget.hard_limits), ff.read_amounts(budget.soft_limits)
+  budget.used, budget.held = ff.read_amounts(budget.usage), ff.read_amounts(budget.reserved)
+  budget.over = ff.read_amounts(budget.overrun)
+  budget.refusals = ff.read_amounts(budget.refused)
+  budget.spent, budget.over_day = ff.read_amounts(budget.spent_today), ff.read_amounts(budget.overrun_today)
+  budget.back = ff.read_amounts(budget.released_today)
+  budget.breach_count, budget.soft_breach_count = ff.count(budget.breach_count), ff.count(budget.soft_breach_count)
+  budget.reset_count, budget.bill_day = ff.count(budget.reset_count), ff.count(budget.bill_day)
+  budget.interval = ff.count(budget.reset_interval_ms)
+  budget.is_changed = false
+end
+
+-- A budget, or nil when there is none.
+function ff.budget_of(call, id)
+  local budgets = call.budgets
+  if budgets and budgets[id] then return budgets[id] end
+  local budget = load(call, id)
+  if not budget then return nil end
+  read(budget)
+  if not budgets then
+    budgets = {}
+    call.budgets = budgets
+  end
+  budgets[id] = budget
+  return budget
+end
+
+-- Writes what changed.
+function ff.settle_budgets(call)
+  for _, budget in pairs(call.budgets) do
+    if budget.is_changed then
+      budget.is_changed = false
+      command('HSET', budget.key,
+        BUDGET.usage, ff.budget_usage_text(ff.amounts_text(budget.used), ff.amounts_text(budget.held), ff.amounts_text(budget.over)),
+        BUDGET.breaches, ff.budget_breaches_text(ff.counter_text(budget.breach_count),
+          ff.counter_text(budget.soft_breach_count), budget.last_breach_at, budget.last_breach_dim, ff.amounts_text(budget.refusals)),
+        BUDGET.resets, ff.budget_resets_text(ff.counter_text(budget.reset_count), budget.last_reset_at, budget.next_reset_at),
+        BUDGET.today, ff.budget_today_text(ff.counter_text(budget.bill_day), ff.amounts_text(budget.spent),
+          ff.amounts_text(budget.over_day), ff.amounts_text(budget.back)),
+        BUDGET.touched, budget.last_updated_at)
+    end
+  end
+end
+
+-- The totals of a day begin with the first that happens on it.
+function ff.touch_budget(call, budget)
+  budget.last_updated_at = call.now_text
+  budget.bill_day = math.max(budget.bill_day, ff.day_of(call.now))
+  budget.is_changed = true
+end
+
+-- The first dimension in which so much more does not fit.
+function ff.offending(budget, amounts)
+  for i = 1, #amounts.names do
+    local name = amounts.names[i]
+    local hard = budget.hard.of[name] or 0
+    if hard > 0 and (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + amounts.of[name] > hard then return name end
+  end
+  return nil
+end
+
+-- Dimensions with room for what was refused last are exhausted no longer.
+function ff.clear_refusals(budget)
+  local refusals = budget.refusals
+  local kept = ff.no_amounts()
+  for i = 1, #refusals.names do
+    local name = refusals.names[i]
+    local hard = budget.hard.of[name] or 0
+    if hard > 0 and (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + refusals.of[name] > hard then
+      ff.set_amount(kept, name, refusals.of[name])
+    end
+  end
+  budget.refusals = kept
+end
+
+-- Whether nothing that is counted becomes too large to be stored exactly.
+function ff.fits_numbers(budget, deltas, overrun)
+  local more = ff.same_amounts(deltas)
+  ff.add_amounts(more, overrun)
+  local counted = ff.same_amounts(budget.used)
+  ff.add_amounts(counted, budget.held)
+  ff.add_amounts(counted, budget.over)
+  ff.add_amounts(counted, more)
+  local today = ff.same_amounts(budget.spent)
+  ff.add_amounts(today, budget.over_day)
+  ff.add_amounts(today, more)
+  return ff.are_exact(counted) and ff.are_exact(today)
+end
+
+function ff.are_exact(amounts)
+  for i = 1, #amounts.names do
+    if amounts.of[amounts.names[i]] > LIMIT.max_integer then return false end
+  end
+  return true
+end
+
+-- Looks at where the totals of a day that is over go; nothing when there is none.
+function ff.check_day(call, budget)
+  if ff.day_of(call.now) <= budget.bill_day then return false end
+  if #budget.spent.names + #budget.over_day.names + #budget.back.names == 0 then return false end
+  command('HLEN', call.base .. BILL.key .. budget.id .. ':' .. ff.digits(budget.bill_day))
+  ff.timers_of(call)
+  return true
+end
+
+function ff.apply.budget_day_closed(call, budget)
+  local name = budget.id .. ':' .. ff.digits(budget.bill_day)
+  local totals = ff.bill_totals_text(ff.digits(budget.bill_day), ff.amounts_text(budget.spent),
+    ff.amounts_text(budget.over_day), ff.amounts_text(budget.back))
+  command('HSET', call.base .. BILL.key .. name, BILL.totals, totals)
+  local at = (budget.bill_day + 1 + LIMIT.bill_kept_days) * DAY_MS
+  local text = ff.digits(at)
+  ff.add_noted(ff.timers_of(call), text, at, TIMER.bill .. name, text)
+  ff.append(call, EVENT.budget_day_closed, budget.id, totals, '')
+  budget.spent, budget.over_day, budget.back = ff.no_amounts(), ff.no_amounts(), ff.no_amounts()
+  budget.is_changed = true
+end
+
+function ff.breach_budget(call, budget, dimension)
+  budget.breach_count = budget.breach_count + 1
+  budget.last_breach_at, budget.last_breach_dim = call.now_text, dimension
+  budget.is_changed = true
+end
+
+function ff.apply.budget_hard_breached(call, budget, dimension, amount, spender, epoch)
+  ff.breach_budget(call, budget, dimension)
+  ff.set_amount(budget.refusals, dimension, amount)
+  budget.last_updated_at = call.now_text
+  ff.append(call, EVENT.budget_hard_breached, budget.id,
+    dimension .. '\t' .. ff.digits(amount) .. '\t' .. spender .. '\t' .. epoch, '')
+end
+
+-- The answer of a refusal, and what is noted of it.
+function ff.hard_breach(budget, dimension, amounts, spender, epoch)
+  return { KIND.hard_breach, dimension, ff.digits(budget.used.of[dimension] or 0), ff.digits(budget.held.of[dimension] or 0),
+    ff.digits(budget.hard.of[dimension]) },
+    ff.apply.budget_hard_breached, budget, dimension, amounts.of[dimension], spender, epoch
+end

@@ -1,0 +1,164 @@
+/** Reads of budgets. Spec 09 sections 3.6 and 3.7, ruling 49. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query, reject } from '../core/operation.js';
+import { partitionOfId } from '../families.js';
+import { LIMITS } from '../limits.js';
+import { amountOf, dimensionsOf } from './amounts.js';
+import { isStrict } from './charge.js';
+import type { Amounts, ReadonlyBudget } from './facts.js';
+
+const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
+  partitionOfId('budget', budgetId, counts);
+
+/** Dimensions in which there is no room: something was refused and would be again, or everything is used or held. */
+function exhaustedIn(budget: ReadonlyBudget): readonly string[] {
+  if (!isStrict(budget)) return [];
+  return dimensionsOf(budget.hardLimits).filter((dimension) => {
+    const hard = amountOf(budget.hardLimits, dimension);
+    const taken = amountOf(budget.usage, dimension) + amountOf(budget.reserved, dimension);
+    return hard > 0 && (Object.hasOwn(budget.refused, dimension) || taken >= hard);
+  });
+}
+
+export interface BudgetStatus
+  extends Pick<
+    ReadonlyBudget,
+    | 'budgetId'
+    | 'scopeType'
+    | 'scopeId'
+    | 'enforcementMode'
+    | 'onHardLimit'
+    | 'onSoftLimit'
+    | 'usage'
+    | 'reserved'
+    | 'overrun'
+    | 'hardLimits'
+    | 'softLimits'
+    | 'breachCount'
+    | 'softBreachCount'
+    | 'lastBreachAt'
+    | 'lastBreachDim'
+    | 'resetIntervalMs'
+    | 'resetCount'
+    | 'lastResetAt'
+    | 'nextResetAt'
+    | 'createdAt'
+    | 'lastUpdatedAt'
+  > {
+  /** Dimensions in which nothing more is taken. */
+  readonly exhausted: readonly string[];
+}
+
+function statusOf(budget: ReadonlyBudget): BudgetStatus {
+  const {
+    refused: _,
+    billDay: _day,
+    spentToday: _spent,
+    overrunToday: _over,
+    releasedToday: _back,
+    ...status
+  } = budget;
+  return { ...status, exhausted: exhaustedIn(budget) };
+}
+
+export const getBudgetStatus = query({
+  name: 'getBudgetStatus',
+  family: 'budget',
+  args: z.object({ budgetId: field.plainUuid }),
+  rejects: ['budget_not_found'],
+  partition,
+  read(view, { budgetId }) {
+    const budget = view.budgets.get(budgetId);
+    return budget === undefined ? reject('budget_not_found') : accept<BudgetStatus>(statusOf(budget));
+  },
+});
+
+/** What a claimer has to know before it takes work that spends on a budget. */
+export interface BudgetRoom {
+  /** Dimensions in which there is none; work may be taken when it is empty. */
+  readonly exhausted: readonly string[];
+  /** When there will be some again at the latest. */
+  readonly nextResetAt: number | undefined;
+}
+
+export const readBudgetRoom = query({
+  name: 'readBudgetRoom',
+  family: 'budget',
+  args: z.object({ budgetId: field.plainUuid }),
+  rejects: ['budget_not_found'],
+  partition,
+  read(view, { budgetId }) {
+    const budget = view.budgets.get(budgetId);
+    if (budget === undefined) return reject('budget_not_found');
+    return accept<BudgetRoom>({ exhausted: exhaustedIn(budget), nextResetAt: budget.nextResetAt });
+  },
+});
+
+/** What was spent on a day (UTC). */
+export interface BilledDay {
+  /** Days since 1970-01-01. */
+  readonly day: number;
+  readonly spent: Amounts;
+  /** Spent beside: it fitted under no limit. */
+  readonly overrun: Amounts;
+  /** Taken back, of this day or an earlier one. */
+  readonly released: Amounts;
+}
+
+export interface BudgetBill {
+  readonly scopeType: string;
+  readonly scopeId: string;
+  /** Days on which something happened, ascending. */
+  readonly days: readonly BilledDay[];
+}
+
+export const readBudgetBill = query({
+  name: 'readBudgetBill',
+  family: 'budget',
+  args: z.object({
+    budgetId: field.plainUuid,
+    /** The first day, since 1970-01-01 in UTC. Days are kept for 400 days. */
+    fromDay: field.count,
+    days: field.integer(1, LIMITS.maxBilledDays).default(31),
+  }),
+  rejects: ['budget_not_found'],
+  partition,
+  read(view, { budgetId, fromDay, days }) {
+    const budget = view.budgets.get(budgetId);
+    if (budget === undefined) return reject('budget_not_found');
+    const { scopeType, scopeId } = budget;
+    const rows = Array.from({ length: days }, (_, i) =>
+      rowOf(budget, fromDay + i, view.budgets.bill(budgetId, fromDay + i)),
+    );
+    return accept<BudgetBill>({ scopeType, scopeId, days: rows.flatMap((row) => row ?? []) });
+  },
+});
+
+/** A day that is over, or the one that is not. */
+function rowOf(budget: ReadonlyBudget, day: number, bill: BilledDay | undefined): BilledDay | undefined {
+  if (bill !== undefined) return { day, spent: bill.spent, overrun: bill.overrun, released: bill.released };
+  const { billDay, spentToday: spent, overrunToday: overrun, releasedToday: released } = budget;
+  const isEmpty = [spent, overrun, released].every((amounts) => dimensionsOf(amounts).length === 0);
+  return billDay === day && !isEmpty ? { day, spent, overrun, released } : undefined;
+}
+
+export interface BudgetsPage {
+  readonly budgets: readonly Pick<ReadonlyBudget, 'budgetId' | 'scopeType' | 'scopeId'>[];
+  /** Present iff more follow. */
+  readonly nextCursor: string | undefined;
+}
+
+export const listBudgets = query({
+  name: 'listBudgets',
+  family: 'budget',
+  args: z.object({ partition: field.budgetPartition, cursor: field.plainUuid.optional(), limit: field.pageSize }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  read(view, { cursor, limit }) {
+    const found = view.budgets.list(cursor, limit + 1);
+    const budgets = found.slice(0, limit).map(({ budgetId, scopeType, scopeId }) => ({ budgetId, scopeType, scopeId }));
+    const nextCursor = limit > 0 && found.length > limit ? budgets.at(-1)?.budgetId : undefined;
+    return accept<BudgetsPage>({ budgets, nextCursor });
+  },
+});

@@ -1,0 +1,179 @@
+/**
+ * Reservations: an amount that is held for its holder, for a time. What is recorded and what is held never come to more
+ * than a hard limit. A reservation is settled by what was used of it, released unused, renewed with the lease of its
+ * holder, or lapses. What was used beyond it, or after it, is recorded as far as there is room, and the rest as overrun:
+ * never lost. Ruling 49.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { partitionOfId } from '../families.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { amountOf, dimensionsOf, isExact, plus, positive } from './amounts.js';
+import { breach, closedDay, fitsNumbers, hardBreach, isStale, isStrict, offending } from './charge.js';
+import type { Amounts, ReadonlyBudget } from './facts.js';
+import { amounts, answeredAmounts, someAmounts, spender } from './fields.js';
+
+const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
+  partitionOfId('budget', budgetId, counts);
+
+const touched = ({ budgetId }: { readonly budgetId: string }) => [['record', 'budget', budgetId], ['timers']] as const;
+
+const ttlMs = field.integer(LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs).default(DEFAULTS.reservationTtlMs);
+
+export const reserveBudget = operation({
+  name: 'reserveBudget',
+  family: 'budget',
+  args: z.object({
+    budgetId: field.plainUuid,
+    /** Minted by the caller: the same one again is the same reservation. */
+    reservationId: field.plainUuid,
+    amounts: someAmounts,
+    /** How long it is held unless it is renewed, ms. Default one minute. */
+    ttlMs,
+    /** The execution that it is held for. */
+    executionId: spender.optional(),
+    leaseEpoch: field.leaseEpoch.optional(),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('reserved'), expiresAt: field.timestampMs }),
+    /** It is held already. */
+    z.object({
+      kind: z.literal('already_satisfied'),
+      reason: z.enum(['already_reserved']),
+      expiresAt: field.timestampMs,
+    }),
+    hardBreach,
+  ]),
+  rejects: ['budget_not_found', 'reservation_closed', 'invalid_input'],
+  partition,
+  keys: touched,
+  wire: { shared: [], each: ['budgetId', 'reservationId', 'amounts', 'ttlMs', 'executionId', 'leaseEpoch'] },
+  memory: 'adds',
+  decide(view, { budgetId, reservationId, amounts, ttlMs, executionId: spender, leaseEpoch }, { now }) {
+    const budget = view.budgets.get(budgetId);
+    if (budget === undefined) return reject('budget_not_found');
+    const known = view.budgets.reservation(budgetId, reservationId);
+    if (known?.reservationState === 'open')
+      return accept({ kind: 'already_satisfied', reason: 'already_reserved', expiresAt: known.endsAt });
+    if (known !== undefined) return reject('reservation_closed', { state: known.reservationState });
+    const over = offending(budget, amounts);
+    if (over !== undefined && isStrict(budget)) return breach(budget, over, amounts, { spender, leaseEpoch }, now);
+    if (!isExact(plus(plus(budget.usage, budget.reserved), amounts)))
+      return reject('invalid_input', { field: 'amounts' });
+    const endsAt = now + ttlMs;
+    return accept(
+      { kind: 'reserved', expiresAt: endsAt },
+      { type: 'reservation_made', budgetId, at: now, reservationId, amounts, spender, leaseEpoch, endsAt },
+    );
+  },
+});
+
+export const renewReservation = operation({
+  name: 'renewReservation',
+  family: 'budget',
+  args: z.object({ budgetId: field.plainUuid, reservationId: field.plainUuid, ttlMs }),
+  outcome: z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs }),
+  rejects: ['reservation_not_found', 'reservation_closed'],
+  partition,
+  keys: touched,
+  wire: { shared: [], each: ['budgetId', 'reservationId', 'ttlMs'] },
+  memory: 'frees',
+  decide(view, { budgetId, reservationId, ttlMs }, { now }) {
+    const known = view.budgets.reservation(budgetId, reservationId);
+    if (known === undefined) return reject('reservation_not_found');
+    // Until its end is applied, what it holds is held: it goes on.
+    if (known.reservationState !== 'open') return reject('reservation_closed', { state: known.reservationState });
+    const endsAt = now + ttlMs;
+    return accept(
+      { kind: 'renewed', expiresAt: endsAt },
+      { type: 'reservation_renewed', budgetId, at: now, reservationId, endsAt },
+    );
+  },
+});
+
+export const releaseReservation = operation({
+  name: 'releaseReservation',
+  family: 'budget',
+  args: z.object({ budgetId: field.plainUuid, reservationId: field.plainUuid }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('reservation_released') }),
+    /** It was closed before, in one way or another. */
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['not_open']) }),
+  ]),
+  rejects: ['budget_not_found', 'reservation_not_found'],
+  partition,
+  keys: touched,
+  wire: { shared: [], each: ['budgetId', 'reservationId'] },
+  memory: 'frees',
+  decide(view, { budgetId, reservationId }, { now }) {
+    if (view.budgets.get(budgetId) === undefined) return reject('budget_not_found');
+    const known = view.budgets.reservation(budgetId, reservationId);
+    if (known === undefined) return reject('reservation_not_found');
+    if (known.reservationState !== 'open') return accept({ kind: 'already_satisfied', reason: 'not_open' });
+    const event = { type: 'reservation_released', budgetId, at: now, reservationId, held: known.amounts } as const;
+    return accept({ kind: 'reservation_released' }, event);
+  },
+});
+
+/** What of a settlement is covered by the budget, and what is not. */
+function split(budget: ReadonlyBudget, used: Amounts, held: Amounts): { deltas: Amounts; overrun: Amounts } {
+  const rows = dimensionsOf(used).map((dimension) => {
+    const amount = amountOf(used, dimension);
+    const hard = amountOf(budget.hardLimits, dimension);
+    const own = amountOf(held, dimension);
+    const taken = amountOf(budget.usage, dimension) + amountOf(budget.reserved, dimension) - own;
+    const room = hard === 0 || !isStrict(budget) ? amount : Math.max(0, hard - taken);
+    // What was held for it is covered whatever became of the limit since.
+    return [dimension, amount, Math.min(amount, Math.max(own, room))] as const;
+  });
+  return {
+    deltas: positive(rows.map(([dimension, , covered]) => [dimension, covered])),
+    overrun: positive(rows.map(([dimension, amount, covered]) => [dimension, amount - covered])),
+  };
+}
+
+export const settleReservation = operation({
+  name: 'settleReservation',
+  family: 'budget',
+  args: z.object({
+    budgetId: field.plainUuid,
+    reservationId: field.plainUuid,
+    /** What was used: less than was held, or more; nothing at all is nothing. */
+    usage: amounts,
+    leaseEpoch: field.leaseEpoch.optional(),
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('settled'),
+      /** What fitted under no limit; nothing mostly. */
+      overrun: answeredAmounts,
+      /** What the reservation was until now. */
+      was: z.enum(['open', 'released', 'lapsed']),
+    }),
+    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_settled']) }),
+  ]),
+  rejects: ['budget_not_found', 'reservation_not_found', 'invalid_input'],
+  partition,
+  keys: touched,
+  wire: { shared: [], each: ['budgetId', 'reservationId', 'usage', 'leaseEpoch'] },
+  memory: 'frees',
+  decide(view, { budgetId, reservationId, usage, leaseEpoch: given }, { now }) {
+    const budget = view.budgets.get(budgetId);
+    if (budget === undefined) return reject('budget_not_found');
+    const known = view.budgets.reservation(budgetId, reservationId);
+    if (known === undefined) return reject('reservation_not_found');
+    const { reservationState: was, spender } = known;
+    if (was === 'settled') return accept({ kind: 'already_satisfied', reason: 'already_settled' });
+    const held = was === 'open' ? known.amounts : {};
+    const { deltas, overrun } = split(budget, usage, held);
+    if (!fitsNumbers(budget, deltas, overrun)) return reject('invalid_input', { field: 'usage' });
+    const leaseEpoch = given ?? known.leaseEpoch;
+    const ledger = spender === undefined ? undefined : view.budgets.ledger(budgetId, spender);
+    const by = { spender, leaseEpoch, isStale: isStale(ledger, leaseEpoch), generation: budget.resetCount };
+    return acceptAll({ kind: 'settled', overrun, was }, [
+      ...closedDay(budget, now),
+      { type: 'reservation_settled', budgetId, at: now, reservationId, held, deltas, overrun, ...by },
+    ]);
+  },
+});

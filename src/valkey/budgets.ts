@@ -1,0 +1,53 @@
+/** Reads of budgets from the server. */
+import type { Bill, ReadonlyBudget } from '../../model/budget/facts.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { decodeEntity } from './record.js';
+import { textOf, type WireReply } from './reply.js';
+
+const budgetOf = (budgetId: string, core: WireReply, details: WireReply): ReadonlyBudget | undefined =>
+  decodeEntity('budget', budgetId, { core: pairsOf(core), details: pairsOf(details) }) as ReadonlyBudget | undefined;
+
+const BILL_TOTALS = 't';
+
+/** The totals of a day, from their text. */
+const billOf = (text: string): Bill =>
+  decodeEntity('bill', '', { core: new Map([[BILL_TOTALS, text]]), details: new Map() }) as unknown as Bill;
+
+function budgetFetch<Args extends { readonly budgetId: string }>(
+  daysOf: (args: Args) => readonly [fromDay: number, days: number],
+): Fetch<Args> {
+  return {
+    request(args) {
+      const [fromDay, days] = daysOf(args);
+      return ['read_budget', args.budgetId, String(fromDay), String(days)];
+    },
+    view(reply, args) {
+      const [core, details, bills] = reply as [WireReply, WireReply, WireReply[]];
+      const [fromDay] = daysOf(args);
+      return viewOf({
+        budgets: {
+          get: () => budgetOf(args.budgetId, core, details),
+          bill(_, day) {
+            const totals = bills[day - fromDay] ?? null;
+            return totals === null ? undefined : billOf(textOf(totals));
+          },
+        },
+      });
+    },
+  };
+}
+
+export const budget: Fetch<{ readonly budgetId: string }> = budgetFetch(() => [0, 0]);
+
+export const budgetBill: Fetch<ParsedArgsOf<'readBudgetBill'>> = budgetFetch(({ fromDay, days }) => [fromDay, days]);
+
+export const budgetList: Fetch<ParsedArgsOf<'listBudgets'>> = {
+  request: ({ cursor, limit }) => ['list_budgets', cursor ?? '', String(limit + 1)],
+  view(reply) {
+    const found = (reply as [WireReply, WireReply, WireReply][]).flatMap(
+      ([id, core, details]) => budgetOf(textOf(id), core, details) ?? [],
+    );
+    return viewOf({ budgets: { list: () => found } });
+  },
+};
