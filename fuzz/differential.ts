@@ -14,6 +14,7 @@ import { compareBytes, partitionKeyOf } from '../model/ids.js';
 import { encodeCursor } from '../model/partition/cursor.js';
 import { DEFAULTS, LIMITS } from '../model/limits.js';
 import {
+  operationNamed,
   partitionOfCommand,
   QUERIES,
   type AnyDecision,
@@ -288,7 +289,7 @@ class DifferentialRun {
     await this.onEach(async (subject) => {
       const answers = asBatch ? this.runBatch(subject, commands) : this.runOne(subject, commands[0] as Command);
       // The first use of a family is noted before the command is sent.
-      if (partition !== PARTITION) await answers;
+      if (partition !== PARTITION || commands.some(needsFamily)) await answers;
       // Both are sent at once and run in this order: one connection, one round trip.
       const [got, entries] = await Promise.all([answers, this.newEvents(subject, partition)]);
       got.forEach((result, i) =>
@@ -511,3 +512,6 @@ function inAnyPurge(answer: unknown): unknown {
   );
   return { ...(answer as object), outcome: { ...(answer as { outcome: object }).outcome, events } };
 }
+
+/** Whether what a command makes needs another family, whose first use is noted before. */
+const needsFamily = ({ name, args }: Command): boolean => operationNamed(name).needs?.(args as never) !== undefined;

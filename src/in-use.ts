@@ -10,8 +10,18 @@ export function familyToNote(
   noted: readonly Family[],
 ): Family | undefined {
   const family = familyOf(partition);
-  if (family === 'flow' || !NOTED_FAMILIES.includes(family) || noted.includes(family)) return undefined;
+  if (family === 'flow') return noted.includes('quota') ? undefined : neededBy(commands);
+  if (!NOTED_FAMILIES.includes(family) || noted.includes(family)) return undefined;
   return commands.some(({ name }) => operationNamed(name).memory === 'adds') ? family : undefined;
+}
+
+/** A family that what these commands make needs. */
+function neededBy(commands: readonly ParsedCommand[]): Family | undefined {
+  for (const { name, args } of commands) {
+    const family = operationNamed(name).needs?.(args as never);
+    if (family !== undefined) return family;
+  }
+  return undefined;
 }
 
 /** A partition that this deployment does not have. */

@@ -14,6 +14,7 @@ export const METERS = [
   { quotaPolicyIds: [meterId(1)] },
   { quotaPolicyIds: [meterId(2), meterId(1)] },
   { budgetIds: [meterId(3)], quotaPolicyIds: [meterId(1)] },
+  { keyedQuotas: [{ quotaPolicyId: meterId(7), windowSeconds: 1, maxRequestsPerWindow: 2 }] },
   { budgetIds: [meterId(5), meterId(4), meterId(5), meterId(6)] },
 ] as const;
 

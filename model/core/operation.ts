@@ -6,8 +6,8 @@
 import type { z } from 'zod';
 import type { ErrorDetail, RejectionCode } from '../errors.js';
 import type { Event } from '../events.js';
-import type { FamilyCounts, FamilyScope } from '../families.js';
 import type { Aftermath } from '../flow/settle.js';
+import type { Family, FamilyCounts, FamilyScope } from '../families.js';
 import type { BackendLabel } from '../handle.js';
 import type { Notices } from '../partition/notices.js';
 import type { Recording } from '../step/contents.js';
@@ -154,6 +154,8 @@ export interface Operation<
   readonly order?: 'first' | 'any' | 'last';
   /** Work that it makes claimable at once. */
   offers?(args: z.output<Args>): OfferedWork | undefined;
+  /** The family, beside that of its partition, of which what it makes needs the partitions. */
+  needs?(args: z.output<Args>): Family | undefined;
   /** Work that it may take. */
   takes?(args: z.output<Args>): { readonly laneId: string; readonly count: number } | undefined;
   readonly joins?: Joining<z.output<Args>, z.output<Outcome>>;

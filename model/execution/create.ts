@@ -74,6 +74,7 @@ export const createExecution = operation({
     const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
     return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
   },
+  needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
   decide(view, args, { now }) {
     const { executionId, namespace } = args;
     const idempotencyKey = args.idempotencyKey || undefined;

@@ -107,6 +107,24 @@ const policySchema = z.strictObject({
       error: `must have at most ${LIMITS.maxQuotaPoliciesPerExecution} policies`,
     })
     .optional(),
+  /** The same for policies that are made for a key: the first claimer that needs one makes it by these limits. */
+  keyedQuotas: z
+    .array(
+      z.strictObject({
+        quotaPolicyId: uuid,
+        windowSeconds: integer(0, LIMITS.maxQuotaWindowSeconds).default(0),
+        maxRequestsPerWindow: integer(0, LIMITS.maxQuotaRate).default(0),
+        maxConcurrent: integer(0, LIMITS.maxQuotaConcurrency).default(0),
+      }),
+    )
+    .max(LIMITS.maxQuotaPoliciesPerExecution)
+    .refine((quotas) => new Set(quotas.map(({ quotaPolicyId }) => quotaPolicyId)).size === quotas.length, {
+      error: 'must name no policy twice',
+    })
+    .refine((quotas) => quotas.every((quota) => quota.maxRequestsPerWindow === 0 || quota.windowSeconds > 0), {
+      error: 'a rate limit needs a window of at least a second',
+    })
+    .optional(),
   maxSignalsPerExecution: notYet(integer(0, LIMITS.maxInteger)),
   routingRequirements: z
     .strictObject({

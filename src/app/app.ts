@@ -1,5 +1,6 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
 import type { Backend } from '../backend.js';
+import { quotasOfApp, type AppQuotas } from './quotas.js';
 import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
 import { shown } from '../shared/checks.js';
@@ -119,6 +120,9 @@ export interface App {
   /** Runs that failed for good. */
   readonly deadLetters: DeadLetters;
 
+  /** How it stands with the limits of tasks, see `TaskOptions.quota`. */
+  readonly quotas: AppQuotas;
+
   /** The engine interface under this app; opens the backend if it is not open. */
   backend(): Promise<Backend>;
 
@@ -237,6 +241,15 @@ class FriendlyApp implements App {
 
   async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {
     return this.used.on(name, listener);
+  }
+
+  get quotas(): AppQuotas {
+    return quotasOfApp({
+      tasks: this.tasks,
+      namespace: this.runtimeOptions.namespace,
+      backend: () => this.used.backend(),
+      call: (command) => this.used.call(command),
+    });
   }
 
   readonly deadLetters = deadLettersOf({

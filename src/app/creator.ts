@@ -2,6 +2,7 @@
 import { partitionOfExecution } from '../../model/ids.js';
 import type { EngineError } from '../../model/errors.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
+import type { KeyedQuota } from '../../model/metering/meters.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
@@ -9,7 +10,8 @@ import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
 import { durationMs } from '../shared/duration.js';
 import { checkSameInput, OWN_ID_TAG } from './own-ids.js';
-import { policyOfRun, timeOf } from './policy.js';
+import { policyOfRun, timeOf, type PolicyInput } from './policy.js';
+import { keyedQuotasOf } from './quota.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import type { RequestedRun } from './requested-run.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
@@ -120,7 +122,7 @@ export class Creator {
       priority: options.priority ?? task.priority,
       idempotencyKey,
       ...(Object.keys(tags).length === 0 ? {} : { tags }),
-      policy: policyOfRun(task.policy, options),
+      policy: metered(policyOfRun(task.policy, options), keyedQuotasOf(namespace, requested.quotas)),
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
     };
@@ -132,6 +134,10 @@ export class Creator {
     return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
   }
 }
+
+/** A policy with limits, if there are any. */
+const metered = (policy: PolicyInput | undefined, keyedQuotas: KeyedQuota[]): PolicyInput | undefined =>
+  keyedQuotas.length === 0 ? policy : { ...policy, keyedQuotas };
 
 function groupByPartition(all: readonly Creation[]): Map<string, Creation[]> {
   const groups = new Map<string, Creation[]>();

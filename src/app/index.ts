@@ -7,6 +7,8 @@ export type { AppLane, AppLaneState, LaneRequest } from './lane.js';
 export type { RunCounts, StateCounts } from './counts.js';
 export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './dead-letters.js';
 export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
+export type { QuotaUse, TaskQuota } from './quota.js';
+export type { AppQuotas } from './quotas.js';
 export type { RunFilter, RunRow } from './run-list.js';
 export type { AppEventListener, AppEvents, EndedRun } from './end-listeners.js';
 export type { Failure } from './failure.js';

@@ -4,6 +4,7 @@ import { laneIdOf } from '../shared/lane-names.js';
 import type { AnySchema } from '../shared/schema.js';
 import type { Handler } from '../worker/handler.js';
 import { policyOf } from './policy.js';
+import { quotasOf } from './quota.js';
 import type { TaskDefinition, TaskOptions } from './task.js';
 import { checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
 
@@ -29,6 +30,7 @@ export class TaskRegistry {
       output: options.output,
       priority: options.priority,
       policy: policyOf(options),
+      quotas: quotasOf(taskNamed(name), name, options.quota),
       handler: undefined,
     };
     if (handler !== undefined) checkHandler(name, handler);

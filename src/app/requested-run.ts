@@ -4,6 +4,7 @@ import { encode, type Encoded } from '../shared/codec.js';
 import { InvalidInputError } from '../shared/errors.js';
 import { validate } from '../shared/schema.js';
 import { engineKeyOf } from './own-ids.js';
+import { quotasOfRun, type RunQuota } from './quota.js';
 import type { RunOptions, TaskDefinition } from './task.js';
 import { checkRunOptions } from './task-checks.js';
 
@@ -12,6 +13,7 @@ export interface RequestedRun {
   readonly options: RunOptions;
   readonly input: Encoded;
   readonly idempotencyKey: string | undefined;
+  readonly quotas: readonly RunQuota[];
 }
 
 /** @throws InvalidInputError, InvalidDefinitionError */
@@ -21,7 +23,8 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
   const validated = await validate(task.input, input);
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
   // The input goes as it was given: the worker applies the schema, once.
-  return { task, options, input: encodeInput(task.name, input), idempotencyKey };
+  const quotas = quotasOfRun(task.name, task.quotas, input);
+  return { task, options, input: encodeInput(task.name, input), idempotencyKey, quotas };
 }
 
 function encodeInput(taskName: string, input: unknown): Encoded {

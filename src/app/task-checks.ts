@@ -19,6 +19,7 @@ const TASK_OPTIONS = {
   timeout: true,
   priority: true,
   retention: true,
+  quota: true,
 } as const;
 const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;
 const TIMEOUT_OPTIONS = { attempt: true, total: true } as const;

@@ -5,6 +5,7 @@ import type { IfSendable } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
 import type { Backoff } from './backoff.js';
 import type { PolicyInput } from './policy.js';
+import type { QuotaDefinition, QuotaInput, TaskQuota } from './quota.js';
 import type { PendingRun, Run } from './run.js';
 
 export interface RetryOptions {
@@ -53,6 +54,11 @@ export interface TaskOptions<Input extends AnySchema | undefined, Output extends
   readonly input?: Input | undefined;
   /** Checked when the handler returns; what it makes of the value travels as JSON, or as bytes for a `Uint8Array`. */
   readonly output?: Output | undefined;
+  /**
+   * How many runs may be in the hands of workers at once, or start in any window of time; for each key by itself with
+   * `per`. Up to four limits, all of which must have room. What is over a limit waits, and costs nothing while it does.
+   */
+  readonly quota?: TaskQuota<NoInfer<QuotaInput<Input>>> | readonly TaskQuota<NoInfer<QuotaInput<Input>>>[] | undefined;
 }
 
 /** Choices of one run. */
@@ -140,4 +146,5 @@ export interface TaskDefinition {
   handler: Handler<unknown, unknown> | undefined;
   readonly priority: number | undefined;
   readonly policy: PolicyInput | undefined;
+  readonly quotas: readonly QuotaDefinition[];
 }

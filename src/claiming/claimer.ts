@@ -14,6 +14,7 @@ import { broughtBy, commandsOf, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
 import { LeaseIdStock, type LeaseIds } from './lease-ids.js';
 import { leadsOf, type Leads } from './leads.js';
+import { MeteredClaims } from './metered-claims.js';
 import type { LaneClaim, PlannedClaim } from './plan.js';
 import { Planner, type ClaimingMode } from './planner.js';
 import { PollTimer } from './poll-timer.js';
@@ -60,6 +61,7 @@ export class Claimer {
   private claimant: Claimant;
   private readonly leave: () => void;
   private readonly timer: PollTimer;
+  private readonly metered: MeteredClaims;
   private started = false;
   private stopped = false;
   private wasIdle = false;
@@ -83,6 +85,15 @@ export class Claimer {
     });
     this.timer = new PollTimer(clock, () => this.pump());
     this.leave = this.leads.onRelease(() => this.pump());
+    this.metered = new MeteredClaims({
+      ...options,
+      lanes: () => [...this.lanes],
+      claimant: () => this.claimant,
+      abilities: () => this.abilities(),
+      reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
+      settle: ({ partition, laneId }, count, got) => this.planner.settleAside(partition, laneId, count, got),
+      track: (flight) => this.track(flight),
+    });
     this.subscription = new WakeSubscription({
       backend,
       clock,
@@ -103,6 +114,7 @@ export class Claimer {
     await this.subscription.add([...this.lanes]);
     if (this.stopped) return;
     this.planner.start(this.options.clock.now());
+    this.metered.start();
     this.pump();
   }
 
@@ -153,6 +165,8 @@ export class Claimer {
   /** Sends every claim for which there is room and reason. */
   pump(): void {
     if (this.isSilent) return;
+    // Metered work takes what its policies admit; the rest of the room is for all others.
+    this.metered.pump();
     const { claims, reads, pollAt } = this.planner.plan(this.options.clock.now());
     if (reads.length > 0) this.track(this.read(reads));
     for (const claim of claims) this.launch(claim);
@@ -175,6 +189,7 @@ export class Claimer {
   async stop(): Promise<void> {
     this.stopped = true;
     this.planner.stop();
+    this.metered.stop();
     this.leave();
     this.timer.cancel();
     this.subscription.close();
@@ -215,6 +230,7 @@ export class Claimer {
     const now = this.options.clock.now();
     // Backends tell of a subscription that was made anew by a wake of its own.
     if ((wake.kind as string) === 'resync') this.planner.resynced(now);
+    else if (wake.kind === 'metered' || wake.kind === 'room_for') this.metered.woken(wake);
     else if (wake.kind !== 'work') return;
     else if (wake.arriving === undefined) this.planner.woken(wake, now);
     else {

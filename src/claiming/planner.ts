@@ -101,6 +101,19 @@ export class Planner {
     return this.send([{ place: { laneId, partition }, count, priority, minPriority: 0, leads: NO_LEADS }], true);
   }
 
+  /** Takes room for so many executions of a lane that are claimed beside the plan; answers how many there is room for. */
+  reserve(partition: string, laneId: string, wanted: number): number {
+    if (this.isSilent || this.room.freeSlots <= 0) return 0;
+    const count = Math.max(0, Math.min(wanted, this.room.capacity, this.room.allowance(laneId)));
+    if (count > 0) this.room.reserve(partition, laneId, count);
+    return count;
+  }
+
+  /** What was claimed with that room came: so many. */
+  settleAside(partition: string, laneId: string, count: number, got: number): void {
+    this.room.settle(partition, laneId, count, got);
+  }
+
   /** Comes to rest in a mode; answers when to plan again although nothing happened. */
   private settleDown(): number {
     const hasRoom = this.room.isWorthAClaim;

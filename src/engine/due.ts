@@ -3,6 +3,7 @@ import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import { systemClock } from './clock.js';
+import { deliver } from './deliveries.js';
 import { localNews } from './local-news.js';
 
 /** Units of work of one pass. */
@@ -60,6 +61,7 @@ export async function applyDuePass(
   for (const { executionId, expireReason } of outcome.expired) {
     news.publish({ kind: 'expired', executionId, reason: expireReason });
   }
+  if (outcome.deliveries.length > 0) await deliver(backend, partition, outcome.deliveries);
   const { nextDueAt, setAside } = outcome;
   // A pass that has room left found all there was; purges wait until nothing else is due.
   const foundOthers = countOf(outcome) > outcome.purged;

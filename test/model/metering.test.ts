@@ -21,8 +21,10 @@ describe('meter sets', () => {
   test('name every meter once, in one order', () => {
     const set = meterSetOf(metersOf({ budgetIds: [BUDGET, BUDGET], quotaPolicyIds: [POLICY] }));
     expect(set).toBe(meterSetOf(metersOf({ quotaPolicyIds: [POLICY], budgetIds: [BUDGET] })));
-    expect(partsOfMeterSet(set)).toEqual({ budgetIds: [BUDGET], quotaPolicyIds: [POLICY] });
-    expect(partsOfMeterSet('')).toEqual({ budgetIds: [], quotaPolicyIds: [] });
+    expect(partsOfMeterSet(set)).toEqual({ budgetIds: [BUDGET], quotaPolicyIds: [POLICY], keyedQuotas: [] });
+    expect(partsOfMeterSet('')).toEqual({ budgetIds: [], quotaPolicyIds: [], keyedQuotas: [] });
+    const keyed = { quotaPolicyId: POLICY, windowSeconds: 60, maxRequestsPerWindow: 100, maxConcurrent: 5 };
+    expect(partsOfMeterSet(meterSetOf(metersOf({ keyedQuotas: [keyed] }))).keyedQuotas).toEqual([keyed]);
     expect(metersOf(undefined)).toEqual([]);
   });
 

@@ -1,0 +1,70 @@
+/**
+ * Obtains admissions for a meter set, in one call per quota policy and for several claims at once: all policies of the set
+ * admit, or none keeps a slot.
+ */
+import { EngineError } from '../../model/errors.js';
+import { partsOfMeterSet } from '../../model/metering/meters.js';
+import type { Backend } from '../backend.js';
+import { policiesOf, released } from '../engine/deliveries.js';
+
+/** A meter set of a lane in a partition: what a claim of metered work names. */
+export interface MeteredPlace {
+  readonly laneId: string;
+  readonly partition: string;
+  readonly meters: string;
+}
+
+/** What came of asking: how many of the ids are admitted by all; or how long to leave the set alone, ms. */
+export type Admitted = { readonly count: number } | { readonly count: 0; readonly retryAfterMs: number };
+
+/** How long a policy remembers a claimer that it refused, ms: it wakes it when there is room. */
+const WAITER_TTL_MS = 60_000;
+/** Limits of a policy that is made for a key. */
+const limitsOf = (meters: string): ReadonlyMap<string, object> =>
+  new Map(partsOfMeterSet(meters).keyedQuotas.map(({ quotaPolicyId, ...limits }) => [quotaPolicyId, limits]));
+
+/** Asks every policy of a set, one after the other, for as many as those before it admitted. */
+export async function admit(
+  backend: Backend,
+  { laneId, partition, meters }: MeteredPlace,
+  workerInstanceId: string,
+  ids: readonly string[],
+): Promise<Admitted> {
+  const limits = limitsOf(meters);
+  const asked: string[] = [];
+  let count = ids.length;
+  for (const quotaPolicyId of policiesOf(meters)) {
+    const admissionIds = ids.slice(0, count);
+    const waiter = { laneId, meters, workerInstanceId, waiterTtlMs: WAITER_TTL_MS };
+    const args = { quotaPolicyId, admissionIds, partition, limits: limits.get(quotaPolicyId), ...waiter };
+    const outcome = await checked(backend, args);
+    // A policy that nobody created limits nothing.
+    if (outcome === undefined) continue;
+    if (outcome.kind !== 'admitted') {
+      await handBack(backend, asked, admissionIds);
+      const retryAfterMs = outcome.kind === 'rate_exceeded' ? outcome.retryAfterMs : WAITER_TTL_MS;
+      return { count: 0, retryAfterMs: Math.max(1, Math.min(retryAfterMs, WAITER_TTL_MS)) };
+    }
+    if (outcome.count < count) await handBack(backend, asked, ids.slice(outcome.count, count));
+    asked.push(quotaPolicyId);
+    count = outcome.count;
+  }
+  return { count };
+}
+
+type CheckArgs = Parameters<Backend['checkAdmission']>[0];
+
+async function checked(backend: Backend, args: CheckArgs) {
+  try {
+    return await backend.checkAdmission(args);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'quota_policy_not_found') return undefined;
+    throw error;
+  }
+}
+
+/** Gives back admissions that no claim used, and none will. */
+export async function handBack(backend: Backend, policies: readonly string[], ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await Promise.all(policies.map((quotaPolicyId) => released(backend, quotaPolicyId, [...ids], true)));
+}

@@ -1,0 +1,108 @@
+/** Limits of tasks at the user's level: how many at once, how many in a window, per key; in memory and on a server. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { app, memory, type App, type TaskContext } from '../../src/index.js';
+import { valkey } from '../../src/valkey/index.js';
+import { InvalidDefinitionError, InvalidInputError } from '../../src/shared/errors.js';
+import { sharedValkey } from '../support/valkey/index.js';
+import { deferred, rejectionOf, until } from './support.js';
+
+interface Mail {
+  readonly tenant: string;
+}
+
+const opened: App[] = [];
+let prefixes = 0;
+
+const BACKENDS = {
+  memory: () => memory(),
+  valkey: async () => valkey({ url: (await sharedValkey()).url, prefix: `quota-${process.pid}-${prefixes++}:` }),
+} as const;
+
+async function appOn(name: keyof typeof BACKENDS): Promise<App> {
+  const made = app({ backend: await BACKENDS[name]() });
+  opened.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((each) => each.close()));
+});
+
+describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tasks on %s', (name) => {
+  test('no key has more at once than it may, and each end lets the next one start', async () => {
+    const it = await appOn(name);
+    const [running, most] = [new Map<string, number>(), new Map<string, number>()];
+    const send = it.task(
+      'send',
+      { quota: { per: ({ tenant }: Mail) => tenant, concurrency: 2 } },
+      async ({ input }: TaskContext<Mail>) => {
+        const now = (running.get(input.tenant) ?? 0) + 1;
+        running.set(input.tenant, now);
+        most.set(input.tenant, Math.max(most.get(input.tenant) ?? 0, now));
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        running.set(input.tenant, (running.get(input.tenant) ?? 0) - 1);
+      },
+    );
+    await it.worker({ slots: 10 });
+    const runs = await send.runMany(Array.from({ length: 24 }, (_, i) => ({ tenant: `t${i % 3}` })));
+    await Promise.all(runs.map((run) => run.result()));
+    expect(most.size).toBe(3);
+    expect(Math.max(...most.values())).toBeLessThanOrEqual(2);
+    await until(async () => (await it.quotas.of(send, { tenant: 't1' }))[0]?.held === 0);
+  });
+
+  test('a tenant at its limit keeps no other one waiting', async () => {
+    const it = await appOn(name);
+    const gate = deferred();
+    const send = it.task(
+      'send',
+      { quota: { per: ({ tenant }: Mail) => tenant, concurrency: 1 } },
+      async ({ input }: TaskContext<Mail>) => {
+        if (input.tenant === 'slow') await gate.promise;
+        return input.tenant;
+      },
+    );
+    await it.worker({ slots: 4 });
+    const slow = await send.runMany(Array.from({ length: 5 }, () => ({ tenant: 'slow' })));
+    expect(await send.run({ tenant: 'fast' }).result()).toBe('fast');
+    expect(await it.quotas.of(send, { tenant: 'slow' })).toMatchObject([{ key: 'slow', concurrency: 1, held: 1 }]);
+    gate.resolve();
+    await Promise.all(slow.map((run) => run.result()));
+  });
+
+  test('no window sees more starts than it may', async () => {
+    const it = await appOn(name);
+    const starts: number[] = [];
+    const poll = it.task(
+      'poll',
+      { quota: [{ rate: { limit: 2, window: '1s' } }, { concurrency: 5 }] },
+      () => void starts.push(Date.now()),
+    );
+    await it.worker({ slots: 5 });
+    const runs = await poll.runMany([undefined, undefined, undefined]);
+    await Promise.all(runs.map((run) => run.result()));
+    expect((starts[2] as number) - (starts[0] as number)).toBeGreaterThanOrEqual(980);
+  });
+});
+
+describe('what a limit can be', () => {
+  test.each([
+    [{}, 'a concurrency, a rate, or both'],
+    [{ concurrency: 0 }, 'concurrency'],
+    [{ rate: { limit: 5 } }, 'rate.window'],
+    [{ rate: { limit: 5, window: 1_500 } }, 'whole seconds'],
+    [{ concurrency: 1, per: 'tenant' }, 'function'],
+    [{ concurrency: 1, cap: 2 }, 'cap'],
+  ])('not %j', (quota, message) => {
+    const it = app({ backend: memory() });
+    expect(() => it.task('t', { quota } as never, () => 1)).toThrow(InvalidDefinitionError);
+    expect(() => it.task('t', { quota } as never, () => 1)).toThrow(message);
+  });
+
+  test('an input without a key is refused where the run is created', async () => {
+    const it = await appOn('memory');
+    const send = it.task('send', { quota: { per: ({ tenant }: Mail) => tenant, concurrency: 1 } }, () => 1);
+    expect(await rejectionOf(send.run({} as never))).toBeInstanceOf(InvalidInputError);
+    expect(await rejectionOf(send.run(undefined as never))).toBeInstanceOf(InvalidInputError);
+  });
+});
