@@ -14,6 +14,8 @@ import type { Worker } from '../worker/api.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
+import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
+import { StartedFlow } from './flow/started-flow.js';
 import { LaneOfApp, type AppLane } from './lane.js';
 import { deadLettersOf, type DeadLetters } from './dead-letters.js';
 import { TaskRegistry } from './registry.js';
@@ -75,6 +77,18 @@ export interface App {
     options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & IfAcceptable<Input, Parsed>,
     handler: Handler<Input, NoInfer<Out>, Parsed> & IfDescribed<Out>,
   ): Task<Input, Travelled<Output>>;
+
+  /**
+   * Defines a flow: a graph of runs of this app's tasks, in which results are inputs of others. The declaration is called for
+   * every run of the flow, with its input, and may make as many nodes as that asks for.
+   * @throws InvalidDefinitionError when the name is taken
+   * @example
+   * const race = a.flow('race', (f, input: { prompt: string }) => {
+   *   const answers = models.map((model) => f.run(ask, { model, prompt: input.prompt }));
+   *   return f.run(judge, { answers: f.quorum(3, answers) });
+   * });
+   */
+  flow<Input, Output>(name: string, declare: FlowDeclaration<Input, Output>): Flow<Input, Output>;
 
   /**
    * Starts a worker in this process; resolves when it is told of new work.
@@ -190,6 +204,16 @@ class FriendlyApp implements App {
     if (rest.length > 1 && handler === undefined)
       throw new InvalidDefinitionError(`Task "${name}" has no handler: leave the argument out, or pass a function`);
     return this.taskOf(this.tasks.define(name, options === undefined ? {} : options, handler)) as never;
+  }
+
+  flow<Input, Output>(name: string, declare: FlowDeclaration<Input, Output>): Flow<Input, Output> {
+    const flow = this.tasks.defineFlow(name, declare as FlowDeclaration<unknown, unknown>);
+    return {
+      name,
+      run: (input?: Input, options: FlowRunOptions = {}) =>
+        new StartedFlow(this.used.runFlow(flow, input, options)) as PendingFlowRun<Output>,
+      get: (run) => new StartedFlow(() => this.used.knownFlow(flow, run)) as PendingFlowRun<Output>,
+    };
   }
 
   private taskOf(task: TaskDefinition): UnhandledTask<unknown, unknown, unknown, unknown> {

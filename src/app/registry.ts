@@ -6,12 +6,14 @@ import type { Handler } from '../worker/handler.js';
 import { policyOf } from './policy.js';
 import { quotasOf } from './quota.js';
 import type { TaskDefinition, TaskOptions } from './task.js';
-import { checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
+import type { FlowDefinition } from './flow/requested-flow.js';
+import { checkFlowName, checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
 
 type AnyHandler = Handler<unknown, unknown>;
 
 export class TaskRegistry {
   private tasks = new Map<string, TaskDefinition>();
+  private flows = new Map<string, FlowDefinition>();
 
   /** @param onHandled called for every task that gets its handler */
   constructor(private readonly onHandled: (task: TaskDefinition) => void) {}
@@ -47,6 +49,17 @@ export class TaskRegistry {
     this.onHandled(task);
   }
 
+  /** @throws InvalidDefinitionError for a name that is taken, or cannot be one */
+  defineFlow(name: unknown, declare: FlowDefinition['declare']): FlowDefinition {
+    checkFlowName(name);
+    if (this.flows.has(name)) throw new InvalidDefinitionError(`Flow "${name}" is defined twice`);
+    if (typeof declare !== 'function')
+      throw new InvalidDefinitionError(`Flow "${name}": its declaration must be a function`);
+    const flow = { name, declare };
+    this.flows.set(name, flow);
+    return flow;
+  }
+
   find(name: string): TaskDefinition | undefined {
     return this.tasks.get(name);
   }
@@ -65,7 +78,9 @@ export class TaskRegistry {
   /** Puts the definitions and handlers back as they are now; for tests that share an app. */
   keep(): () => void {
     const saved = [...this.tasks.values()].map((task) => [task, task.handler] as const);
+    const flows = new Map(this.flows);
     return () => {
+      this.flows = new Map(flows);
       this.tasks = new Map(saved.map(([task]) => [task.name, task]));
       for (const [task, handler] of saved) task.handler = handler;
     };

@@ -27,7 +27,7 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
   return { task, options, input: encodeInput(task.name, input), idempotencyKey, quotas };
 }
 
-function encodeInput(taskName: string, input: unknown): Encoded {
+export function encodeInput(taskName: string, input: unknown): Encoded {
   try {
     return encode(input);
   } catch (error) {

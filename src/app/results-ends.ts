@@ -33,7 +33,9 @@ export async function loadToldEnd(backend: Backend, executionId: string): Promis
 }
 
 export function isEnd(state: PublicState): state is Ended['kind'] {
-  return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
+  return (
+    state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired' || state === 'skipped'
+  );
 }
 
 const REASONS = ['attempt_timeout', 'execution_deadline', 'suspension_timeout'] as const;
@@ -53,6 +55,8 @@ function endOf(info: ExecutionInfo, kind: Ended['kind'], result: Uint8Array | un
         executionId,
         reason: REASONS.find((reason) => reason === info.failureReason) ?? 'execution_deadline',
       };
+    case 'skipped':
+      return { kind, executionId };
   }
 }
 
@@ -71,6 +75,8 @@ export async function endTold(backend: Backend, event: ExecutionEvent): Promise<
       return { kind: 'cancelled', executionId, reason: event.cancellationReason };
     case 'execution_expired':
       return { kind: 'expired', executionId, reason: event.expireReason };
+    case 'execution_skipped':
+      return { kind: 'skipped', executionId };
     default:
       return undefined;
   }

@@ -18,6 +18,7 @@ import {
   RunExpiredError,
   RunFailedError,
   RunNotFoundError,
+  RunSkippedError,
 } from '../shared/errors.js';
 import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
@@ -45,7 +46,7 @@ export interface RunActions<Output> extends RunOperating {
    * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
    * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
    * `cause`.
-   * @throws RunFailedError, RunCancelledError, RunExpiredError when it ended without one; RunNotFoundError;
+   * @throws RunFailedError, RunCancelledError, RunExpiredError, RunSkippedError when it ended without one; RunNotFoundError;
    *   ResultUnavailableError when it completed and its result was lost; ResultTimeoutError when it has not ended in
    *   time; AppClosedError; the signal's reason
    */
@@ -55,7 +56,7 @@ export interface RunActions<Output> extends RunOperating {
    * more than 4 096 bytes is cut, and marked with "…".
    */
   cancel(reason?: string): Promise<boolean>;
-  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled` or `expired`. @throws RunNotFoundError */
+  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
    * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It
@@ -144,6 +145,8 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
         throw new RunCancelledError(this.id, ended.reason);
       case 'expired':
         throw new RunExpiredError(this.id, ended.reason);
+      case 'skipped':
+        throw new RunSkippedError(this.id);
     }
   }
 

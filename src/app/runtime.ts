@@ -18,6 +18,10 @@ import { Connection, type BackendSource, type ConnectionState } from './connecti
 import { countRuns, type RunCounts } from './counts.js';
 import { Creator } from './creator.js';
 import { APP_EVENTS, EndListeners, type AppEventListener, type AppEvents } from './end-listeners.js';
+import type { FlowRunOptions } from './flow/flow.js';
+import { FlowCreator } from './flow/flow-creator.js';
+import { KnownFlowRun } from './flow/flow-run.js';
+import { requestedFlow, type FlowDefinition } from './flow/requested-flow.js';
 import { findByOwnId } from './own-ids.js';
 import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
@@ -26,7 +30,7 @@ import { requestedRun } from './requested-run.js';
 import { queryOf, type RunFilter } from './run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits } from './stuck-waits.js';
-import type { ManyRunOptions, RunOptions, TaskDefinition } from './task.js';
+import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './task.js';
 import { checkOwnId } from './task-checks.js';
 import type { WorkerOptions } from './worker-options.js';
 import { Workers } from './workers.js';
@@ -48,6 +52,7 @@ export interface RuntimeOptions {
 interface Equipment {
   readonly surroundings: RunSurroundings;
   readonly creator: Creator;
+  readonly flows: FlowCreator;
   readonly results: ResultWaiter;
 }
 
@@ -68,7 +73,7 @@ export class AppRuntime {
 
   constructor(
     private readonly options: RuntimeOptions,
-    tasks: TaskRegistry,
+    private readonly tasks: TaskRegistry,
   ) {
     const { source, connect, closesBackend, clock } = options;
     this.log = guarded(options.log);
@@ -158,6 +163,31 @@ export class AppRuntime {
     return run;
   }
 
+  // Flows.
+
+  runFlow(flow: FlowDefinition, input: unknown, options: FlowRunOptions): Promise<KnownFlowRun<unknown>> {
+    return this.tracked(async () => {
+      this.checkOpen();
+      const requested = await requestedFlow(flow, input, options, (name) => this.tasks.named(name));
+      const { flows } = this.equipment ?? this.equipped(await this.connection.ready(CALL_PATIENCE_MS));
+      return flows.create(requested);
+    });
+  }
+
+  /** A run of a flow, by its id or by the one that its caller gave it. @throws RunNotFoundError */
+  async knownFlow(flow: FlowDefinition, run: string | OwnId): Promise<KnownFlowRun<unknown>> {
+    const { surroundings, flows } = this.equipped(await this.connection.ready());
+    if (typeof run !== 'string') checkOwnId(`Run of flow "${flow.name}"`, run.id);
+    const known = new KnownFlowRun(
+      surroundings,
+      typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id),
+      true,
+    );
+    const info = await known.info();
+    if (info.flow !== flow.name) throw new RunOfAnotherTaskError(known.id, info.flow, flow.name);
+    return known;
+  }
+
   // Lists.
 
   /** Executions that match, in one of these states or in any, newest first. @throws InvalidDefinitionError */
@@ -192,7 +222,8 @@ export class AppRuntime {
         : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
     const surroundings = { backend, clock, results, closing: this.readers.signal, onWait };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
-    this.equipment = { surroundings, creator, results };
+    const flows = new FlowCreator({ surroundings, namespace, creatorIdentity, ids });
+    this.equipment = { surroundings, creator, flows, results };
     return this.equipment;
   }
 

@@ -1,5 +1,5 @@
 /** What a task and a run can be told: anything else is refused where it is written, in the words in which it is written. */
-import { capabilities, executionKind, TAG_KEY_PATTERN } from '../../model/core/fields.js';
+import { capabilities, executionKind, label, TAG_KEY_PATTERN } from '../../model/core/fields.js';
 import { retryPolicy } from '../../model/execution/policy.js';
 import { utf8Bytes } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
@@ -33,6 +33,8 @@ const RUN_OPTIONS = {
   deadline: true,
 } as const;
 
+const flowKind = label(LIMITS.maxFlowKindBytes);
+
 /** Tags that begin so are the library's own. */
 export const RESERVED_TAGS = 'flowfabric.';
 
@@ -45,6 +47,15 @@ export function checkTaskName(name: unknown): asserts name is string {
   throw new InvalidDefinitionError(
     `A task needs a name: 1 to ${LIMITS.maxExecutionKindBytes} bytes of text without control characters, not ${shown(name)}`,
     "Name the task for what it does: app.task('mail:send', ...).",
+  );
+}
+
+/** @throws InvalidDefinitionError for a name that cannot be one */
+export function checkFlowName(name: unknown): asserts name is string {
+  if (typeof name === 'string' && flowKind.safeParse(name).success) return;
+  throw new InvalidDefinitionError(
+    `A flow needs a name: 1 to ${LIMITS.maxFlowKindBytes} bytes of text without control characters, not ${shown(name)}`,
+    "Name the flow for what it does: app.flow('nightly', ...).",
   );
 }
 

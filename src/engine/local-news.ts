@@ -20,6 +20,8 @@ export type News =
       readonly executionId: string;
       readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout';
     }
+  /** What it depends on in its flow did not complete. */
+  | { readonly kind: 'skipped'; readonly executionId: string }
   /** The attempt ran out of time; another one follows. */
   | { readonly kind: 'attempt_timeout'; readonly executionId: string };
 

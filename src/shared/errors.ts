@@ -6,6 +6,9 @@ export type AppErrorCode =
   | 'run_failed'
   | 'run_cancelled'
   | 'run_expired'
+  | 'run_skipped'
+  | 'flow_failed'
+  | 'flow_cancelled'
   | 'run_not_found'
   | 'run_of_another_task'
   | 'run_state'
@@ -76,6 +79,43 @@ export class RunExpiredError extends RunError {
 
   constructor(executionId: string, reason: string) {
     super(executionId, reason, 'expired');
+  }
+}
+
+/** `run_skipped`: it never began, for what it depends on in its flow can no longer be. */
+export class RunSkippedError extends RunError {
+  override readonly name = 'RunSkippedError';
+  readonly code = 'run_skipped';
+  readonly hint = 'Look for the member of its flow that failed: `children` of the flow lists them with their states.';
+
+  constructor(executionId: string) {
+    super(executionId, '', 'was skipped: what it depends on did not complete');
+  }
+}
+
+/** `flow_failed`: all members of a flow that gives no value have ended, and not all of them well. */
+export class FlowFailedError extends RunError {
+  override readonly name = 'FlowFailedError';
+  readonly code = 'flow_failed';
+  readonly hint = 'Mend what the members name and run the flow again, or replay them: what failed first, first.';
+
+  constructor(
+    flowId: string,
+    /** Members that ended badly, ten at most. */
+    readonly members: readonly { readonly id: string; readonly task: string; readonly state: string }[],
+  ) {
+    super(flowId, members.map(({ task, state }) => `${task} ${state}`).join(', '), 'failed');
+  }
+}
+
+/** `flow_cancelled`: the flow was cancelled before it gave anything. */
+export class FlowCancelledError extends RunError {
+  override readonly name = 'FlowCancelledError';
+  readonly code = 'flow_cancelled';
+  readonly hint = 'Run the flow again if the work is still wanted.';
+
+  constructor(flowId: string, reason: string) {
+    super(flowId, reason, 'was cancelled');
   }
 }
 

@@ -1,11 +1,13 @@
 /** Running a user's handler: what goes in, and what its value or its error means for the execution. */
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import { decode, encode } from '../shared/codec.js';
+import { decode, encode, JSON_ENCODING } from '../shared/codec.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema } from '../shared/schema.js';
+import { fill, TEMPLATE_ENCODING, templateOf } from '../shared/template.js';
 import type { Travelled } from '../shared/travel.js';
+import { asEngineError } from '../util/engine-error.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
@@ -119,15 +121,21 @@ export async function runHandler(
   task: TaskHandler,
   attempt: Runner,
   contextWith: (input: unknown) => TaskContext,
+  /** The results that belong in its input; asked for where some do. */
+  results: () => Promise<ReadonlyMap<string, unknown>>,
   call: Caller = (fn) => fn(),
 ): Promise<Ending> {
   let input: unknown;
   try {
-    const { inputPayload, payloadEncoding } = attempt.claimed;
-    const validated = await validate(task.input, decode({ bytes: inputPayload, encoding: payloadEncoding }));
+    const { inputPayload: bytes, payloadEncoding: encoding } = attempt.claimed;
+    const given = encoding === TEMPLATE_ENCODING ? await filled(bytes, results) : decode({ bytes, encoding });
+    const validated = await validate(task.input, given);
     if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
     input = validated.value;
   } catch (error) {
+    // The store could not be asked: another worker may be able to.
+    if (asEngineError(error)?.retryable === true)
+      return attempt.abortCode === undefined ? { kind: 'release' } : { kind: 'lost' };
     return permanent('invalid_input_payload', error);
   }
   // The validation may have taken its time.
@@ -143,6 +151,12 @@ export async function runHandler(
     return attempt.abortCode === undefined ? { kind: 'suspend', request: value.request } : { kind: 'lost' };
   if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
   return delayed(value) ?? resultOf(task, value);
+}
+
+/** An input with results in it. @throws EngineError what asking for them throws, and `corruption` */
+async function filled(bytes: Uint8Array, results: () => Promise<ReadonlyMap<string, unknown>>): Promise<unknown> {
+  const template = templateOf(decode({ bytes, encoding: JSON_ENCODING }));
+  return template.holes.length === 0 ? template.value : fill(template, await results());
 }
 
 /** The ending that a delay means; nothing for any other value. */

@@ -29,6 +29,7 @@ import type { ResolvedSettings } from './options.js';
 import { Orphans, unhandled } from './orphans.js';
 import { Patience } from './patience.js';
 import { Reporter, type ReportedEnding, type Settlement } from './reporter.js';
+import { resultsFor } from './results.js';
 import { endingBehind } from './streaming/index.js';
 import { StuckHandlers } from './stuck.js';
 
@@ -223,6 +224,7 @@ export class TaskWorker implements Worker {
       task,
       attempt,
       (input) => contextOf(attempt, input, { backend, clock, ids, log: this.announcer.log }),
+      () => resultsFor(attempt, backend, clock),
       (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
     );
     const { frames } = attempt;

@@ -1,0 +1,167 @@
+/** A flow that the engine knows. */
+import { partitionIndexOf, uuidOfExecution } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { AnswerOf } from '../../../model/machine.js';
+import { cancelFlow } from '../../engine/cancel-flow.js';
+import { spread, type Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
+import { onAbort } from '../../shared/abort-listeners.js';
+import { checkDuration, refuse } from '../../shared/checks.js';
+import { durationMs } from '../../shared/duration.js';
+import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { fill, labelsOf } from '../../shared/template.js';
+import { boundText } from '../../util/text.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import { KnownRun, type ResultOptions, type RunSurroundings } from '../run.js';
+import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState } from './flow.js';
+import { memberId } from './members.js';
+import { ownTags, storedIn } from './stored.js';
+
+const CANCEL_OPTIONS = { reason: true, running: true, wait: true } as const;
+
+/** Between two looks at a flow that is waited for as a whole, ms: each is longer than the one before. */
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 1_000;
+/** Members that one call lists. */
+const PAGE = 100;
+/** Members that an error names. */
+const MAX_NAMED = 10;
+
+type Snapshot = NonNullable<AnswerOf<'describeFlow'>>;
+
+const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'cancelled', 'expired']);
+const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS]);
+
+/** Whether something of it may still happen. */
+const isLive = ({ members, building }: Snapshot): boolean =>
+  building || Object.keys(members).some((state) => !ENDS.has(state));
+
+/** A flow by its id. */
+export class KnownFlowRun<Output> implements FlowRun<Output> {
+  constructor(
+    private readonly surroundings: RunSurroundings,
+    readonly id: string,
+    readonly deduplicated: boolean,
+  ) {}
+
+  async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
+    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
+    const { clock } = this.surroundings;
+    const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
+    const startedAt = clock.now();
+    const left = () => timeoutMs && Math.max(0, timeoutMs - (clock.now() - startedAt));
+    const { output } = storedIn((await this.snapshot()).tags);
+    if (output === undefined) return this.ended(left, timeoutMs, signal) as Promise<Output>;
+    const place = { uuid: uuidOfExecution(this.id), partition: partitionIndexOf(this.id) };
+    const results = await Promise.all(
+      labelsOf(output).map(async (label): Promise<[string, unknown]> => {
+        const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
+        return [label, await run.result({ signal, timeout: left() })];
+      }),
+    );
+    return fill(output, new Map(results)) as Output;
+  }
+
+  /** Waits for the end of all members. */
+  private async ended(
+    left: () => number | undefined,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<undefined> {
+    const { clock } = this.surroundings;
+    for (let look = FIRST_LOOK_MS; ; look = Math.min(2 * look, LAST_LOOK_MS)) {
+      const flow = await this.snapshot();
+      if (!isLive(flow)) return this.judged(flow);
+      signal?.throwIfAborted();
+      const leftMs = left();
+      if (leftMs === 0) throw new ResultTimeoutError(this.id, timeoutMs ?? 0);
+      await pause(clock, Math.min(spread(clock, look, 0.2), leftMs ?? Infinity), signal);
+    }
+  }
+
+  private async judged({ publicFlowState, cancelReason }: Snapshot): Promise<undefined> {
+    if (publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, cancelReason ?? '');
+    if (publicFlowState !== 'failed') return undefined;
+    const failed: FlowChild[] = [];
+    for await (const child of this.children) {
+      if (BAD_ENDS.has(child.state) && failed.push(child) === MAX_NAMED) break;
+    }
+    throw new FlowFailedError(this.id, failed);
+  }
+
+  async cancel(options: FlowCancelOptions = {}): Promise<boolean> {
+    const where = 'cancel of a flow';
+    knownOnly<FlowCancelOptions>(where, options, CANCEL_OPTIONS);
+    const { reason = '', running = 'cancel', wait = false } = options;
+    if (typeof reason !== 'string') throw refuse(where, 'reason', 'a text', reason);
+    if (running !== 'cancel' && running !== 'let_run') throw refuse(where, 'running', 'cancel or let_run', running);
+    if (typeof wait !== 'boolean') checkDuration(where, 'wait', wait, 0, LIMITS.maxDurationMs);
+    const { backend, clock } = this.surroundings;
+    const cancelled = await cancelFlow(backend, {
+      flowId: this.id,
+      reason: boundText(reason, LIMITS.maxReasonBytes),
+      cancellationPolicy: running === 'cancel' ? 'cancel_all' : 'cancel_pending',
+      wait: typeof wait === 'boolean' ? wait : durationMs(wait),
+      clock,
+    });
+    return cancelled.kind !== 'already_terminal';
+  }
+
+  async state(): Promise<FlowState> {
+    return (await this.snapshot()).publicFlowState;
+  }
+
+  async info(): Promise<FlowInfo> {
+    const flow = await this.snapshot();
+    return {
+      id: this.id,
+      ownId: storedIn(flow.tags).ownId,
+      flow: flow.flowKind,
+      state: flow.publicFlowState,
+      tags: ownTags(flow.tags),
+      members: flow.members,
+      createdAt: new Date(flow.createdAt),
+      cancelledAt: flow.cancelledAt === undefined ? undefined : new Date(flow.cancelledAt),
+      cancelReason: flow.cancelReason,
+    };
+  }
+
+  get children(): AsyncIterable<FlowChild> {
+    return { [Symbol.asyncIterator]: () => this.listed() };
+  }
+
+  private async *listed(): AsyncGenerator<FlowChild, void, undefined> {
+    const { backend } = this.surroundings;
+    let cursor: number | undefined;
+    do {
+      const page = await this.call(() => backend.listFlowMembers({ flowId: this.id, cursor, limit: PAGE }));
+      for (const { executionId, executionKind, publicState } of page.members)
+        yield { id: executionId, task: executionKind, state: publicState };
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+  }
+
+  private async snapshot(): Promise<Snapshot> {
+    const flow = await this.call(() => this.surroundings.backend.describeFlow({ flowId: this.id }));
+    if (flow === undefined) throw new RunNotFoundError(this.id);
+    return flow;
+  }
+
+  private call<T>(read: () => Promise<T>): Promise<T> {
+    return withRetries(this.surroundings.clock, CALL_PATIENCE_MS, read);
+  }
+}
+
+/** Resolves after `ms`, or as soon as the signal aborts. */
+function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      cancel();
+      stopListening?.();
+      resolve();
+    };
+    const cancel = clock.after(ms, over);
+    const stopListening = signal && onAbort(signal, over);
+  });
+}

@@ -1,0 +1,175 @@
+/** A flow as its builder wrote it: the nodes in their order, and what each waits for. */
+import { checkList, checkWhole, shown } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { Hole, Path, Template } from '../../shared/template.js';
+import type { TaskDefinition, TaskReference } from '../task.js';
+import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
+
+/** How many of the nodes that a node waits for must complete. */
+export type Policy =
+  | { readonly kind: 'all_of' }
+  | { readonly kind: 'any_of'; readonly onSatisfied: OnSatisfied }
+  | { readonly kind: 'quorum'; readonly k: number; readonly onSatisfied: OnSatisfied };
+
+export interface GraphNode {
+  readonly task: TaskDefinition;
+  readonly template: Template;
+  readonly options: Omit<NodeOptions, 'after'>;
+  /** The nodes that it waits for, by their numbers; each once. Results are labelled with these numbers. */
+  readonly upstreams: readonly number[];
+  readonly policy: Policy;
+}
+
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  /** What the flow gives: a value in which results of nodes stand; nothing when its builder gave nothing. */
+  readonly output: Template | undefined;
+}
+
+/** Stands for the result of one node, or of a group. */
+class Reference {
+  constructor(
+    readonly graph: GraphBuilder,
+    readonly nodes: readonly number[],
+    readonly policy: Policy,
+    readonly task = '',
+  ) {}
+}
+
+const NODE_OPTIONS = { after: true, delay: true, priority: true, tags: true } as const;
+const GROUP_OPTIONS = { onSatisfied: true } as const;
+const ALL: Policy = { kind: 'all_of' };
+
+/** Runs a builder. @throws InvalidDefinitionError, and what the builder throws */
+export function graphOf<Input>(
+  name: string,
+  build: (builder: FlowBuilder, input: Input) => unknown,
+  input: Input,
+  taskNamed: (name: unknown) => TaskDefinition,
+): Graph {
+  const builder = new GraphBuilder(`Flow ${shown(name)}`, taskNamed);
+  const output = build(builder, input);
+  if (typeof (output as PromiseLike<unknown> | undefined)?.then === 'function')
+    throw new InvalidDefinitionError(
+      `${builder.where}: its builder must not be asynchronous`,
+      'Fetch what it needs before, and give it to the flow as its input.',
+    );
+  return builder.finished(output);
+}
+
+class GraphBuilder implements FlowBuilder {
+  private readonly nodes: GraphNode[] = [];
+
+  constructor(
+    readonly where: string,
+    private readonly taskNamed: (name: unknown) => TaskDefinition,
+  ) {}
+
+  run(task: TaskReference, ...[input, options = {}]: [unknown?, NodeOptions?]): FlowNode<never> {
+    const definition = this.taskNamed(task?.name);
+    const where = `${this.where}, node ${this.nodes.length + 1} (task ${shown(definition.name)})`;
+    knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
+    const { after = [], ...rest } = options;
+    checkList(where, 'after', after);
+    const { template, references } = this.read(where, input);
+    references.push(...after.map((node) => this.own(where, node)));
+    this.nodes.push({ task: definition, template, options: rest, ...waitingFor(where, references) });
+    return this.reference([this.nodes.length - 1], ALL, definition.name);
+  }
+
+  any(nodes: readonly FlowNode<unknown>[], options: GroupOptions = {}): never {
+    return this.group('any', nodes, options, (onSatisfied) => ({ kind: 'any_of', onSatisfied }));
+  }
+
+  quorum(k: number, nodes: readonly FlowNode<unknown>[], options: GroupOptions = {}): never {
+    checkList(`${this.where}, quorum`, 'the nodes', nodes);
+    checkWhole(`${this.where}, quorum`, 'k', k, 1, nodes.length);
+    return this.group('quorum', nodes, options, (onSatisfied) => ({ kind: 'quorum', k, onSatisfied }));
+  }
+
+  finished(output: unknown): Graph {
+    if (this.nodes.length === 0)
+      throw new InvalidDefinitionError(`${this.where} has no nodes: call run of the builder`);
+    if (output === undefined) return { nodes: this.nodes, output: undefined };
+    const { template, references } = this.read(`${this.where}, what its builder returns`, output);
+    if (references.some(({ policy }) => policy.kind !== 'all_of'))
+      throw new InvalidDefinitionError(
+        `${this.where}: its builder returns a group`,
+        'Give the group to a task, and return its node.',
+      );
+    return { nodes: this.nodes, output: template };
+  }
+
+  private group(
+    name: string,
+    nodes: readonly FlowNode<unknown>[],
+    options: GroupOptions,
+    policyWith: (onSatisfied: OnSatisfied) => Policy,
+  ): never {
+    const where = `${this.where}, ${name}`;
+    checkList(where, 'the nodes', nodes);
+    knownOnly<GroupOptions>(where, options, GROUP_OPTIONS);
+    const { onSatisfied = 'cancel_remaining' } = options;
+    if (onSatisfied !== 'cancel_remaining' && onSatisfied !== 'let_run')
+      throw new InvalidDefinitionError(`${where}: onSatisfied must be cancel_remaining or let_run`);
+    const numbers = nodes.flatMap((node) => this.own(where, node).nodes);
+    if (numbers.length === 0) throw new InvalidDefinitionError(`${where}: it needs a node at least`);
+    if (new Set(numbers).size < numbers.length) throw new InvalidDefinitionError(`${where}: it has a node twice`);
+    return this.reference(numbers, policyWith(onSatisfied));
+  }
+
+  private own(where: string, node: unknown): Reference {
+    if (node instanceof Reference && node.graph === this && node.policy.kind === 'all_of') return node;
+    throw new InvalidDefinitionError(
+      `${where}: ${node instanceof Reference ? 'a group, or a node of another flow,' : shown(node)} is no node of this flow`,
+    );
+  }
+
+  private reference(nodes: readonly number[], policy: Policy, task?: string): never {
+    return new Reference(this, nodes, policy, task) as never;
+  }
+
+  /** Takes the references out of a value. */
+  private read(where: string, value: unknown): { readonly template: Template; readonly references: Reference[] } {
+    const references: Reference[] = [];
+    const holes: Hole[] = [];
+    const within: unknown[] = [];
+    const walk = (part: unknown, at: Path): unknown => {
+      if (part instanceof Reference) {
+        if (part.graph !== this) throw new InvalidDefinitionError(`${where}: a node of another flow stands in it`);
+        references.push(part);
+        holes.push({ at, take: part.policy.kind === 'quorum' ? 'each' : 'one', of: part.nodes.map(String) });
+        return null;
+      }
+      if (!isPlain(part) || within.includes(part)) return part;
+      within.push(part);
+      const copy = Array.isArray(part)
+        ? part.map((item: unknown, index) => walk(item, [...at, index]))
+        : Object.fromEntries(Object.entries(part).map(([name, member]) => [name, walk(member, [...at, name])]));
+      within.pop();
+      return copy;
+    };
+    return { template: { value: walk(value, []), holes }, references };
+  }
+}
+
+/** What JSON writes as it stands: lists, and objects without a class. */
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function waitingFor(where: string, references: readonly Reference[]): Pick<GraphNode, 'upstreams' | 'policy'> {
+  const upstreams = [...new Set(references.flatMap(({ nodes }) => nodes))];
+  const group = references.find(({ policy }) => policy.kind !== 'all_of');
+  if (group === undefined) return { upstreams, policy: ALL };
+  if (references.some((other) => other.policy !== group.policy))
+    throw new InvalidDefinitionError(
+      `${where}: it waits for a group and for something else`,
+      'Give the group to a task of its own, and wait for its node.',
+    );
+  return { upstreams, policy: group.policy };
+}

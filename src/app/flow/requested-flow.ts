@@ -1,0 +1,55 @@
+/** A flow as it was asked for: its graph made, and its inputs checked and written, before a backend is needed. */
+import { shown } from '../../shared/checks.js';
+import type { Encoded } from '../../shared/codec.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { Template } from '../../shared/template.js';
+import { checkOwnId, checkTags } from '../task-checks.js';
+import type { TaskDefinition } from '../task.js';
+import type { FlowDeclaration, FlowRunOptions } from './flow.js';
+import { graphOf, type Graph } from './graph.js';
+import { inputJson, inputsOf } from './members.js';
+import { inputDigest, tagsOf } from './stored.js';
+
+export interface FlowDefinition {
+  readonly name: string;
+  readonly declare: FlowDeclaration<unknown, unknown>;
+}
+
+export interface RequestedFlow {
+  readonly flow: string;
+  readonly ownId: string | undefined;
+  readonly graph: Graph;
+  readonly inputs: readonly Encoded[];
+  /** All tags that are stored with it. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** A digest of its input. */
+  readonly digest: string;
+}
+
+const FLOW_RUN_OPTIONS = { id: true, tags: true } as const;
+
+/** @throws InvalidInputError, InvalidDefinitionError, and what the declaration throws */
+export async function requestedFlow(
+  { name, declare }: FlowDefinition,
+  input: unknown,
+  options: FlowRunOptions,
+  taskNamed: (name: unknown) => TaskDefinition,
+): Promise<RequestedFlow> {
+  const where = `Run of flow ${shown(name)}`;
+  knownOnly<FlowRunOptions>(where, options, FLOW_RUN_OPTIONS);
+  if (options.id !== undefined) checkOwnId(where, options.id);
+  checkTags(where, options.tags);
+  // What the declaration sees is what every later call with this id is compared with.
+  const digest = inputDigest(inputJson(name, input));
+  const graph = graphOf(name, declare, input, taskNamed);
+  const inputs = await inputsOf(graph);
+  const stored = { output: graph.output as Template | undefined, input: digest, ownId: options.id };
+  return {
+    flow: name,
+    ownId: options.id,
+    graph,
+    inputs,
+    tags: { ...options.tags, ...tagsOf(where, stored) },
+    digest,
+  };
+}

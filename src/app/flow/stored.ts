@@ -1,0 +1,56 @@
+/** What a flow keeps of itself in its tags, for callers who come later or from elsewhere. */
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../../../model/limits.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { templateOf, type Template } from '../../shared/template.js';
+import { RESERVED_TAGS } from '../task-checks.js';
+
+const OUTPUT = `${RESERVED_TAGS}output`;
+const INPUT = `${RESERVED_TAGS}input`;
+const OWN_ID = `${RESERVED_TAGS}id`;
+
+export interface StoredOfFlow {
+  readonly output: Template | undefined;
+  /** A digest of the input; two inputs with one digest are the same. */
+  readonly input: string;
+  readonly ownId: string | undefined;
+}
+
+/** @throws InvalidDefinitionError when the output is too large to be kept */
+export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): Record<string, string> {
+  const tags: Record<string, string> = { [INPUT]: input };
+  if (ownId !== undefined) tags[OWN_ID] = ownId;
+  if (output === undefined) return tags;
+  const text = JSON.stringify(output);
+  if (Buffer.byteLength(text) > LIMITS.maxTagValueBytes)
+    throw new InvalidDefinitionError(
+      `${where}: what its builder returns takes more than ${LIMITS.maxTagValueBytes} bytes`,
+      'Let a last task join the results, and return its node.',
+    );
+  return { ...tags, [OUTPUT]: text };
+}
+
+/** @throws EngineError `corruption` when what is stored is no template */
+export function storedIn(tags: Readonly<Record<string, string>>): StoredOfFlow {
+  const text = tags[OUTPUT];
+  return {
+    output: text === undefined ? undefined : templateOf(JSON.parse(text)),
+    input: tags[INPUT] ?? '',
+    ownId: tags[OWN_ID],
+  };
+}
+
+/** A digest of an input: the order of members does not matter. */
+export function inputDigest(json: string): string {
+  const canonical = JSON.stringify(JSON.parse(json), inKeyOrder);
+  return createHash('sha256').update(canonical).digest('base64url').slice(0, 22);
+}
+
+function inKeyOrder(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The tags that its caller gave a flow. */
+export const ownTags = (tags: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith(RESERVED_TAGS)));

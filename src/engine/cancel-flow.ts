@@ -1,0 +1,72 @@
+/**
+ * cancelFlow: cancels a flow and, if its caller wants that, waits until every member that is cancelled has ended. A composition:
+ * the header is one command, after which no member that is owed a cancel can begin; what it leaves to be done is done by the
+ * timer loops of the deployment, whatever becomes of this process. Spec 08 section 9, ruling 43.
+ */
+import type { AnswerOf, OutcomeOf } from '../../model/machine.js';
+import type { Backend } from '../backend.js';
+import { sleep, spread, systemClock, type Clock } from './clock.js';
+import { withRetries } from './retry.js';
+
+export interface CancelFlowOptions {
+  readonly flowId: string;
+  readonly reason?: string | undefined;
+  /**
+   * `cancel_all`: every member that has not ended. `cancel_pending`: those that do not run and are not suspended. `flow_only`:
+   * none; the flow takes no further members. Default `cancel_all`.
+   */
+  readonly cancellationPolicy?: 'cancel_all' | 'cancel_pending' | 'flow_only' | undefined;
+  /** Whether to wait until what is cancelled has ended, or for how long at most, ms. Default: not at all. */
+  readonly wait?: boolean | number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export type CancelFlowOutcome = OutcomeOf<'cancelFlowHeader'> & {
+  /** Whether all that was to be cancelled has ended, as far as this call has waited. */
+  readonly complete: boolean;
+};
+
+/** How long a call is tried again that cannot reach the store, ms. */
+const PATIENCE_MS = 10_000;
+/** Longest wait of a call that is told no limit, ms (spec 08 section 9.3). */
+const MAX_WAIT_MS = 300_000;
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 500;
+
+const NOT_BEGUN = ['waiting', 'delayed', 'rate_limited', 'waiting_children'];
+const BEGUN = ['active', 'suspended', 'resumable'];
+
+/**
+ * Cancels a flow. Repeating it is safe.
+ * @throws EngineError `flow_not_found`, and what calls throw
+ * @example await cancelFlow(backend, { flowId, reason: 'not wanted any more', wait: 30_000 });
+ */
+export async function cancelFlow(backend: Backend, options: CancelFlowOptions): Promise<CancelFlowOutcome> {
+  const { flowId, reason, cancellationPolicy = 'cancel_all', wait = false, clock = systemClock } = options;
+  const header = await withRetries(clock, PATIENCE_MS, () =>
+    backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
+  );
+  // The policy that was told first stands.
+  const policy = header.kind === 'already_terminal' ? header.storedCancellationPolicy : cancellationPolicy;
+  const isOver = async (): Promise<boolean> =>
+    hasEnded(policy, await withRetries(clock, PATIENCE_MS, () => backend.describeFlow({ flowId })));
+  if (wait === false) return { ...header, complete: await isOver() };
+  const endsAt = clock.now() + (wait === true ? MAX_WAIT_MS : Math.min(wait, MAX_WAIT_MS));
+  for (let look = FIRST_LOOK_MS; ; look = Math.min(2 * look, LAST_LOOK_MS)) {
+    if (await isOver()) return { ...header, complete: true };
+    const left = endsAt - clock.now();
+    if (left <= 0) return { ...header, complete: false };
+    await sleep(clock, Math.min(spread(clock, look, 0.2), left));
+  }
+}
+
+/** Whether no member is left that the policy ends. A flow that is gone has none. */
+function hasEnded(
+  policy: NonNullable<CancelFlowOptions['cancellationPolicy']>,
+  flow: AnswerOf<'describeFlow'>,
+): boolean {
+  if (flow === undefined || policy === 'flow_only') return true;
+  const states: Readonly<Record<string, number>> = flow.members;
+  const live = policy === 'cancel_all' ? [...NOT_BEGUN, ...BEGUN] : NOT_BEGUN;
+  return live.every((state) => (states[state] ?? 0) === 0);
+}

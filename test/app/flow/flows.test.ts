@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testApp, type TestApp } from '../../../src/testing/index.js';
+import { z } from 'zod';
+import { NonRetryableError, type TaskContext } from '../../../src/index.js';
+import { FlowFailedError, RunIdConflictError, RunNotFoundError, RunSkippedError } from '../../../src/shared/errors.js';
+
+describe('flows in memory, under a virtual clock', () => {
+  let t: TestApp;
+  beforeAll(() => {
+    t = testApp();
+  });
+  afterAll(() => t[Symbol.asyncDispose]());
+
+  test('results are the inputs of what comes after', async () => {
+    const split = t.app.task('split', ({ input }: TaskContext<{ text: string }>) => input.text.split(' '));
+    const count = t.app.task('count', ({ input }: TaskContext<{ words: string[]; label: string }>) => ({
+      [input.label]: input.words.length,
+    }));
+    const join = t.app.task('join', ({ input }: TaskContext<{ all: Record<string, number>[]; by: string }>) => input);
+    const words = t.app.flow('words', (f, input: { texts: string[] }) => {
+      const counts = input.texts.map((text, index) =>
+        f.run(count, { words: f.run(split, { text }), label: `text ${index}` }),
+      );
+      return f.run(join, { all: counts, by: 'me' });
+    });
+    await t.app.worker();
+    const run = words.run({ texts: ['a b c', 'd'] });
+    await t.advance('1s');
+    expect(await run.result()).toEqual({ all: [{ 'text 0': 3 }, { 'text 1': 1 }], by: 'me' });
+    expect(await run.state()).toBe('completed');
+    expect(await run.info()).toMatchObject({ flow: 'words', members: { completed: 5 } });
+    const tasks: string[] = [];
+    for await (const { task, state } of run.children) tasks.push(`${task} ${state}`);
+    expect(tasks).toEqual([
+      'split completed',
+      'count completed',
+      'split completed',
+      'count completed',
+      'join completed',
+    ]);
+  });
+
+  test('the first three answers are taken, and the rest is cancelled', async () => {
+    const asked: number[] = [];
+    const ask = t.app.task('ask', async ({ input, signal }: TaskContext<{ model: number }>) => {
+      asked.push(input.model);
+      if (input.model >= 3)
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+      return `answer ${input.model}`;
+    });
+    const judge = t.app.task('judge', ({ input }: TaskContext<{ answers: string[] }>) => input.answers);
+    const race = t.app.flow('race', (f, input: { models: number }) => {
+      const answers = Array.from({ length: input.models }, (_, model) => f.run(ask, { model }));
+      return f.run(judge, { answers: f.quorum(3, answers) });
+    });
+    await t.app.worker({ slots: 30 });
+    const run = race.run({ models: 20 });
+    await t.advance('5s');
+    expect(await run.result()).toEqual(['answer 0', 'answer 1', 'answer 2']);
+    expect(asked).toHaveLength(20);
+    expect((await run.info()).members).toEqual({ completed: 4, cancelled: 17 });
+  });
+
+  test('what depends on a failure is skipped; what does not goes on', async () => {
+    const bad = t.app.task('bad', (): number => {
+      throw new NonRetryableError('no');
+    });
+    const good = t.app.task('good', ({ input }: TaskContext<number>) => input + 1);
+    const nightly = t.app.flow('nightly', (f) => {
+      const broken = f.run(bad, undefined as never);
+      f.run(good, f.run(good, broken));
+      f.run(good, 1);
+    });
+    const value = t.app.flow('with a value', (f) => f.run(good, f.run(bad, undefined as never)));
+    await t.app.worker();
+    const [whole, single] = [nightly.run(), value.run()];
+    await t.advance('5s');
+    const failure = await whole.result().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).toBeInstanceOf(FlowFailedError);
+    expect((failure as FlowFailedError).members).toMatchObject([{ task: 'bad', state: 'failed' }]);
+    expect((await whole.info()).members).toEqual({ failed: 1, skipped: 2, completed: 1 });
+    expect(await whole.state()).toBe('failed');
+    await expect(single.result()).rejects.toThrow(RunSkippedError);
+  });
+
+  test('a flow with an id is one flow, wherever it is asked for', async () => {
+    const add = t.app.task('add', ({ input }: TaskContext<{ to: number }>) => input.to + 1);
+    const twice = t.app.flow('twice', (f, input: { to: number }) => ({
+      once: f.run(add, input),
+      same: f.run(add, input),
+    }));
+    const first = await twice.run({ to: 1 }, { id: 'one', tags: { 'team.name': 'docs' } });
+    expect(await twice.run({ to: 1 }, { id: 'one' })).toMatchObject({ id: first.id, deduplicated: true });
+    await expect(twice.run({ to: 2 }, { id: 'one' })).rejects.toThrow(RunIdConflictError);
+    await t.app.worker();
+    await t.advance('1s');
+    const found = twice.get({ id: 'one' });
+    expect(await found.result()).toEqual({ once: 2, same: 2 });
+    expect(await found.info()).toMatchObject({ ownId: 'one', tags: { 'team.name': 'docs' }, state: 'completed' });
+    expect(await twice.get(first.id).id).toBe(first.id);
+    await expect(twice.get({ id: 'two' })).rejects.toThrow(RunNotFoundError);
+  });
+
+  test('a cancelled flow ends what waits and what runs, and can be waited for', async () => {
+    const wait = t.app.task(
+      'wait',
+      ({ signal }: TaskContext<number>) =>
+        new Promise<number>((_, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+        ),
+    );
+    const long = t.app.flow('long', (f) => f.run(wait, f.run(wait, 1)));
+    await t.app.worker();
+    const run = await long.run();
+    await t.advance('1s');
+    expect(await run.state()).toBe('running');
+    const cancelled = run.cancel({ reason: 'not wanted', wait: true });
+    await t.advance('1s');
+    expect(await cancelled).toBe(true);
+    expect(await run.info()).toMatchObject({
+      state: 'cancelled',
+      cancelReason: 'not wanted',
+      members: { cancelled: 2 },
+    });
+    expect(await run.cancel()).toBe(false);
+    await expect(run.result()).rejects.toThrow(/was cancelled/);
+  });
+
+  test('a node fails when what its schema wants is not what came', async () => {
+    const text = t.app.task('text', () => 'no number');
+    const number = t.app.task('number', { input: z.number() }, ({ input }) => input * 2);
+    const mixed = t.app.flow('mixed', (f) => f.run(number, f.run(text, undefined as never) as never));
+    await t.app.worker();
+    const run = mixed.run();
+    await t.advance('1s');
+    await expect(run.result()).rejects.toThrow(/invalid_input|expected number/i);
+  });
+
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      'a name twice',
+      () => {
+        t.app.flow('again', () => undefined);
+        t.app.flow('again', () => undefined);
+      },
+      /defined twice/,
+    ],
+    ['an empty name', () => t.app.flow('', () => undefined), /A flow needs a name/],
+    ['no declaration', () => t.app.flow('none', undefined as never), /must be a function/],
+  ])('refuses %s', (_, define, message) => {
+    expect(define).toThrow(message);
+  });
+
+  test('refuses options, inputs and outputs that cannot be meant', async () => {
+    const one = t.app.task('one', () => 1);
+    const flow = t.app.flow('options', (f, input: { wide?: number } | undefined) =>
+      Array.from({ length: input?.wide ?? 1 }, () => f.run(one, undefined as never)),
+    );
+    await expect(flow.run(undefined, { retry: 1 } as never)).rejects.toThrow(/no option "retry"/);
+    await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a text/);
+    await expect(flow.run({ wide: 1n as never })).rejects.toThrow(/cannot be written as JSON/);
+    await expect(flow.run({ wide: 100 })).rejects.toThrow(/more than 1024 bytes/);
+    await expect(flow.run().cancel({ wait: 'soon' as never })).rejects.toThrow(/wait must be a duration/);
+  });
+});

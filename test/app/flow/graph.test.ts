@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest';
+import { app, memory } from '../../../src/index.js';
+import { graphOf, type Graph } from '../../../src/app/flow/graph.js';
+import type { FlowBuilder } from '../../../src/app/flow/nodes.js';
+import { insideOf } from '../../../src/app/app.js';
+import { fill, templateOf } from '../../../src/shared/template.js';
+
+const a = app({ backend: memory() });
+const fetch = a.task('fetch', ({ input }: { input: { url: string } }) => input.url.length);
+const sum = a.task('sum', ({ input }: { input: { parts: number[]; note?: string } }) => input.parts.length);
+const double = a.task('double', ({ input }: { input: number }) => input * 2);
+
+function graph(build: (f: FlowBuilder) => unknown): Graph {
+  const tasks = insideOf(a)?.tasks;
+  return graphOf('test', build, undefined, (name) => tasks?.named(name) as never);
+}
+
+describe('a flow as it is written', () => {
+  test('a node waits for the nodes that stand in its input, wherever they stand', () => {
+    const { nodes, output } = graph((f) => {
+      const one = f.run(fetch, { url: 'a' });
+      const two = f.run(fetch, { url: 'b' });
+      return f.run(sum, { parts: [one, two, one], note: 'both' });
+    });
+    expect(nodes.map(({ upstreams }) => upstreams)).toEqual([[], [], [0, 1]]);
+    expect(nodes[2]?.template).toEqual({
+      value: { parts: [null, null, null], note: 'both' },
+      holes: [
+        { at: ['parts', 0], take: 'one', of: ['0'] },
+        { at: ['parts', 1], take: 'one', of: ['1'] },
+        { at: ['parts', 2], take: 'one', of: ['0'] },
+      ],
+    });
+    expect(output).toEqual({ value: null, holes: [{ at: [], take: 'one', of: ['2'] }] });
+  });
+
+  test('an order without a result is an edge too', () => {
+    const { nodes } = graph((f) => {
+      const first = f.run(double, 1);
+      f.run(double, 2, { after: [first], priority: 3 });
+    });
+    expect(nodes[1]).toMatchObject({ upstreams: [0], policy: { kind: 'all_of' }, options: { priority: 3 } });
+    expect(nodes[1]?.options).not.toHaveProperty('after');
+  });
+
+  test('a quorum gives a list, and the first of any one result', () => {
+    const { nodes } = graph((f) => {
+      const urls = ['a', 'b', 'c'].map((url) => f.run(fetch, { url }));
+      f.run(sum, { parts: f.quorum(2, urls) });
+      f.run(double, f.any(urls, { onSatisfied: 'let_run' }));
+    });
+    expect(nodes[3]).toMatchObject({
+      upstreams: [0, 1, 2],
+      policy: { kind: 'quorum', k: 2, onSatisfied: 'cancel_remaining' },
+      template: { holes: [{ at: ['parts'], take: 'each', of: ['0', '1', '2'] }] },
+    });
+    expect(nodes[4]).toMatchObject({
+      policy: { kind: 'any_of', onSatisfied: 'let_run' },
+      template: { value: null, holes: [{ at: [], take: 'one', of: ['0', '1', '2'] }] },
+    });
+  });
+
+  const one = (f: FlowBuilder) => f.run(double, 1);
+  test.each<[string, (f: FlowBuilder) => unknown, RegExp]>([
+    ['no nodes', () => undefined, /has no nodes/],
+    [
+      'a group beside a node',
+      (f) => f.run(sum, { parts: [f.any([one(f)]), one(f)] }),
+      /a group and for something else/,
+    ],
+    ['two groups', (f) => f.run(sum, { parts: [f.any([one(f)]), f.any([one(f)])] }), /a group and for something else/],
+    ['a group as its output', (f) => f.any([one(f)]), /returns a group/],
+    [
+      'a node twice in a group',
+      (f) => {
+        const node = one(f);
+        return f.any([node, node]);
+      },
+      /a node twice/,
+    ],
+    ['an empty group', (f) => f.any([]), /a node at least/],
+    ['a quorum of too many', (f) => f.quorum(2, [one(f)]), /k must be a whole number from 1 to 1/],
+    ['what is no node', (f) => f.run(double, 1, { after: [3 as never] }), /3 is no node of this flow/],
+    ['a promise', async () => undefined, /must not be asynchronous/],
+    ['a task that is none', (f) => f.run({ name: 'gone' } as never), /Task "gone" is not a task of this app/],
+    ['an unknown option', (f) => f.run(double, 1, { retry: 1 } as never), /no option "retry"/],
+  ])('refuses %s', (_, build, message) => {
+    expect(() => graph(build)).toThrow(message);
+  });
+
+  test('a node of another flow is refused, in an input and in a group', () => {
+    let strange: never;
+    graph((f) => {
+      strange = one(f) as never;
+    });
+    expect(() => graph((f) => f.run(double, strange))).toThrow(/another flow/);
+    expect(() =>
+      graph((f) => {
+        one(f);
+        f.any([strange]);
+      }),
+    ).toThrow(/no node of this flow/);
+  });
+
+  test('an object that contains itself is left to the refusal of what cannot be written', () => {
+    const round: { parts: number[]; self?: unknown } = { parts: [] };
+    round.self = round;
+    expect(graph((f) => f.run(sum, round as never)).nodes).toHaveLength(1);
+  });
+});
+
+describe('a template', () => {
+  test('is filled in every place', () => {
+    const template = templateOf({
+      value: { parts: [null, 7], best: null, all: null },
+      holes: [
+        { at: ['parts', 0], take: 'one', of: ['4'] },
+        { at: ['best'], take: 'one', of: ['9', '4'] },
+        { at: ['all'], take: 'each', of: ['9', '4', '5'] },
+      ],
+    });
+    const results = new Map<string, unknown>([
+      ['4', 'four'],
+      ['5', 'five'],
+    ]);
+    expect(fill(template, results)).toEqual({ parts: ['four', 7], best: 'four', all: ['four', 'five'] });
+  });
+
+  test('a hole at the top is the whole value', () => {
+    expect(fill({ value: null, holes: [{ at: [], take: 'one', of: ['0'] }] }, new Map([['0', 5]]))).toBe(5);
+  });
+
+  test('a member called __proto__ is a member', () => {
+    const value = JSON.parse('{"__proto__":null}') as object;
+    const filled = fill(
+      { value, holes: [{ at: ['__proto__'], take: 'one', of: ['0'] }] },
+      new Map([['0', { bad: 1 }]]),
+    ) as object;
+    expect(Object.getPrototypeOf(filled)).toBe(Object.prototype);
+    expect(Object.getOwnPropertyDescriptor(filled, '__proto__')?.value).toEqual({ bad: 1 });
+  });
+
+  test.each<[string, unknown]>([
+    ['no object', 3],
+    ['without a value', { holes: [] }],
+    ['without holes', { value: 1 }],
+    ['with a hole that is none', { value: 1, holes: [{ at: [], take: 'two', of: [] }] }],
+  ])('%s is damage', (_, read) => {
+    expect(() => templateOf(read)).toThrow(/is called a template/);
+  });
+
+  test('a missing result, and a place that is not there, are damage', () => {
+    const hole = { at: ['a'], take: 'one', of: ['0'] } as const;
+    expect(() => fill({ value: { a: null }, holes: [hole] }, new Map())).toThrow(/is missing/);
+    expect(() => fill({ value: {}, holes: [hole] }, new Map([['0', 1]]))).toThrow(/no place for it/);
+    expect(() => fill({ value: 'text', holes: [hole] }, new Map([['0', 1]]))).toThrow(/no place for it/);
+  });
+});
