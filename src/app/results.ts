@@ -11,7 +11,7 @@ import { localNews } from '../engine/local-news.js';
 import { onAbort } from '../shared/abort-listeners.js';
 import { AppClosedError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { EndsSubscription } from './ends-subscription.js';
+import { EndsSubscription } from '../engine/ends-subscription.js';
 import type { Ended } from './results-ends.js';
 import { PartitionWatch, type Waiter } from './results-watch.js';
 

@@ -131,6 +131,12 @@ export class LeaseKeeper {
     return confirmed;
   }
 
+  /** These may be gone: asks for them now, those of a partition in one call. */
+  doubt(helds: Iterable<HeldLease>): void {
+    const entries = [...helds].flatMap((held) => this.entries.get(held) ?? []);
+    this.renew(entries.filter(({ inFlight }) => inFlight === 0));
+  }
+
   /** The event loop has come to a point where handlers go on: what is due by now is not left to the timer. */
   turned(): void {
     if (this.options.clock.now() < this.timerAt) return;

@@ -21,6 +21,7 @@ import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
 import { contextOf, progressArgs } from './context.js';
+import { EndsWatch } from './ends-watch.js';
 import { runHandler, type Ending, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -65,6 +66,7 @@ export class TaskWorker implements Worker {
   private readonly stuck: StuckHandlers;
   private readonly loopWatch: LoopWatch | undefined;
   private readonly patience: Patience;
+  private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
@@ -138,6 +140,13 @@ export class TaskWorker implements Worker {
             onBlocked: (forMs, tasks) => announcer.loopBlocked(forMs, tasks),
           });
     this.patience = new Patience(clock, () => this.running.size === 0);
+    this.endsWatch = new EndsWatch({
+      backend,
+      clock,
+      running: this.running,
+      attemptsOf: (executionId) => this.attempts.of(executionId),
+      doubt: (attempts) => this.keeper.doubt(attempts),
+    });
     this.stopListening = localNews(backend).listen((news) => this.heard(news));
   }
 
@@ -217,6 +226,7 @@ export class TaskWorker implements Worker {
       return;
     }
     attempt.start();
+    this.endsWatch.started();
     // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
     const { backend, clock, ids } = this.deps;
@@ -417,6 +427,7 @@ export class TaskWorker implements Worker {
       claimsAnswered.then(() => this.reporter.idle()),
     );
     this.stopListening();
+    this.endsWatch.close();
     this.stuck.close();
     this.loopWatch?.stop();
     await within(clock, LAST_CALLS_MS, this.keeper.close());

@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../../model/limits.js';
 import type { Announcement, Backend } from '../backend.js';
-import type { Clock } from '../engine/clock.js';
+import type { Clock } from './clock.js';
 
 /** How long a partition is asked to announce ends, ms. */
 const TTL_MS = Math.min(20_000, LIMITS.maxWatchTtlMs);

@@ -1,0 +1,71 @@
+/**
+ * Word that work in hand has ended elsewhere: it was cancelled by an operator, or by its flow, whose group has what it needs.
+ * Without it, a handler is told with the next renewal of its lease, up to a third of that later. Only handlers that have run
+ * for a while are watched for: a partition that is asked announces the ends of all its executions.
+ */
+import { EndsSubscription } from '../engine/ends-subscription.js';
+import type { Announcement, Backend } from '../backend.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import type { Attempt } from './attempt.js';
+
+/** How long a handler runs before it is watched for, and how often it is looked for such ones, ms. */
+const WATCHED_FROM_MS = 250;
+
+export interface EndsWatchOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly running: ReadonlySet<Attempt>;
+  /** The attempts of an execution. */
+  readonly attemptsOf: (executionId: string) => readonly Attempt[];
+  /** Work may be gone: its leases are to be asked for. */
+  readonly doubt: (attempts: readonly Attempt[]) => void;
+}
+
+export class EndsWatch {
+  private readonly ends: EndsSubscription;
+  private readonly watched = new WeakSet<Attempt>();
+  private timer: Cancel | undefined;
+  private closed = false;
+
+  constructor(private readonly options: EndsWatchOptions) {
+    this.ends = new EndsSubscription(options.backend, options.clock, (announcement) => this.heard(announcement));
+  }
+
+  /** A handler was started. */
+  started(): void {
+    if (this.timer !== undefined || this.closed) return;
+    this.timer = this.options.clock.after(WATCHED_FROM_MS, () => this.look());
+  }
+
+  close(): void {
+    this.closed = true;
+    this.timer?.();
+    this.ends.close();
+  }
+
+  private look(): void {
+    this.timer = undefined;
+    const { clock, running, doubt } = this.options;
+    const since = clock.now() - WATCHED_FROM_MS;
+    const asked = new Set<string>();
+    const doubted: Attempt[] = [];
+    for (const attempt of running) {
+      if (attempt.startedAt === undefined || attempt.startedAt > since) continue;
+      if (!asked.has(attempt.partition)) this.ends.ask(attempt.partition);
+      asked.add(attempt.partition);
+      if (this.watched.has(attempt)) continue;
+      this.watched.add(attempt);
+      // It may have ended before its partition was asked to tell.
+      doubted.push(attempt);
+    }
+    if (doubted.length > 0) doubt(doubted);
+    if (running.size > 0) this.started();
+  }
+
+  private heard(announcement: Announcement): void {
+    if (announcement.kind !== 'ended') return;
+    const { attemptsOf, doubt } = this.options;
+    const ended = announcement.executionIds.flatMap(attemptsOf).filter(({ reported }) => !reported);
+    if (ended.length > 0) doubt(ended);
+  }
+}
