@@ -13,6 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What each block of a page prints, in their order. */
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
+  flows: [/^words: 3\ncount completed\ncount completed\nsum completed$/, /^answer 0, answer 1, answer 2$/],
   lists: [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,
     /^mail waiting \{ to: 'ann' \}$/,

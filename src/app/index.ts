@@ -2,6 +2,27 @@
 export { app, type App, type CloseOptions } from './app.js';
 export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
+export type {
+  Flow,
+  FlowCancelOptions,
+  FlowChild,
+  FlowDeclaration,
+  FlowInfo,
+  FlowRun,
+  FlowRunActions,
+  FlowRunOptions,
+  FlowState,
+  PendingFlowRun,
+} from './flow/flow.js';
+export type {
+  FlowBuilder,
+  FlowNode,
+  GroupOptions,
+  Later,
+  NodeOptions,
+  OnSatisfied,
+  WithResults,
+} from './flow/nodes.js';
 export type { BackendSource, ConnectionState } from './connection.js';
 export type { AppLane, AppLaneState, LaneRequest } from './lane.js';
 export type { RunCounts, StateCounts } from './counts.js';
@@ -25,6 +46,8 @@ export { durationMs, type Duration, type DurationUnit } from '../shared/duration
 export {
   AppClosedError,
   AppError,
+  FlowCancelledError,
+  FlowFailedError,
   InvalidDefinitionError,
   InvalidInputError,
   ResultTimeoutError,
@@ -36,6 +59,7 @@ export {
   RunIdConflictError,
   RunNotFoundError,
   RunOfAnotherTaskError,
+  RunSkippedError,
   RunStateError,
   type AppErrorCode,
 } from '../shared/errors.js';

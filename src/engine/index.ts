@@ -4,6 +4,7 @@ export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';
 export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from '../claiming/finder.js';
 export { newId } from './ids.js';
+export { cancelFlow, type CancelFlowOptions, type CancelFlowOutcome } from './cancel-flow.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
 export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';

@@ -1,11 +1,13 @@
 /** Creating flows: where each goes, and how much of it goes in one call. */
 import { executionIdOf } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { ServerClock } from '../../engine/server-clock.js';
-import { RunIdConflictError } from '../../shared/errors.js';
+import { shown } from '../../shared/checks.js';
+import { InvalidDefinitionError, RunIdConflictError } from '../../shared/errors.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../run.js';
 import { KnownFlowRun } from './flow-run.js';
@@ -43,7 +45,9 @@ export class FlowCreator {
     const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
     const partition = partitionOfFlow(uuid, this.backend.partitions.count);
     const parts = partsOf(graph, requested.inputs, { uuid, partition, now });
-    const isNew = await this.begin(flowId, requested, parts);
+    const [whole] = parts as [Part];
+    if (parts.length > 1) throw tooLarge(flow, requested.graph.nodes.length);
+    const isNew = await this.begin(flowId, requested, whole);
     if (!isNew) await this.checkSame(flowId, requested);
     return new KnownFlowRun(this.options.surroundings, flowId, !isNew);
   }
@@ -58,10 +62,9 @@ export class FlowCreator {
   }
 
   /** Creates the flow; false when it was there before. */
-  private async begin(flowId: string, requested: RequestedFlow, parts: readonly Part[]): Promise<boolean> {
+  private async begin(flowId: string, requested: RequestedFlow, graph: Part): Promise<boolean> {
     const { namespace, creatorIdentity } = this.options;
     const { flow, tags, ownId } = requested;
-    const [graph] = parts;
     const outcome = await this.call(() =>
       this.backend.createFlow({
         flowId,
@@ -84,4 +87,11 @@ export class FlowCreator {
   private call<T>(command: () => Promise<T>): Promise<T> {
     return withRetries(this.clock, CALL_PATIENCE_MS, command);
   }
+}
+
+function tooLarge(flow: string, nodes: number): InvalidDefinitionError {
+  return new InvalidDefinitionError(
+    `Run of flow ${shown(flow)}: ${nodes} nodes, or their inputs, are more than one call takes`,
+    `A flow has at most ${LIMITS.maxMembersPerCall} nodes, ${LIMITS.maxEdgesPerCall} edges and 4 MiB of inputs: make several flows of it.`,
+  );
 }

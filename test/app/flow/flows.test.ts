@@ -163,6 +163,8 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a text/);
     await expect(flow.run({ wide: 1n as never })).rejects.toThrow(/cannot be written as JSON/);
     await expect(flow.run({ wide: 100 })).rejects.toThrow(/more than 1024 bytes/);
+    const many = t.app.flow('many', (f) => void Array.from({ length: 501 }, () => f.run(one, undefined as never)));
+    await expect(many.run()).rejects.toThrow(/501 nodes/);
     await expect(flow.run().cancel({ wait: 'soon' as never })).rejects.toThrow(/wait must be a duration/);
   });
 });
