@@ -15,6 +15,7 @@ import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
 import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
+import type { FlowOutput } from './flow/nodes.js';
 import { StartedFlow } from './flow/started-flow.js';
 import { LaneOfApp, type AppLane } from './lane.js';
 import { deadLettersOf, type DeadLetters } from './dead-letters.js';
@@ -88,7 +89,10 @@ export interface App {
    *   return f.run(judge, { answers: f.quorum(3, answers) });
    * });
    */
-  flow<Input, Output>(name: string, declare: FlowDeclaration<Input, Output>): Flow<Input, Output>;
+  flow<Input = undefined, Declared = unknown>(
+    name: string,
+    declare: FlowDeclaration<Input, Declared>,
+  ): Flow<Input, FlowOutput<Declared>>;
 
   /**
    * Starts a worker in this process; resolves when it is told of new work.
@@ -206,13 +210,13 @@ class FriendlyApp implements App {
     return this.taskOf(this.tasks.define(name, options === undefined ? {} : options, handler)) as never;
   }
 
-  flow<Input, Output>(name: string, declare: FlowDeclaration<Input, Output>): Flow<Input, Output> {
+  flow<Input, Declared>(name: string, declare: FlowDeclaration<Input, Declared>): Flow<Input, FlowOutput<Declared>> {
     const flow = this.tasks.defineFlow(name, declare as FlowDeclaration<unknown, unknown>);
     return {
       name,
       run: (input?: Input, options: FlowRunOptions = {}) =>
-        new StartedFlow(this.used.runFlow(flow, input, options)) as PendingFlowRun<Output>,
-      get: (run) => new StartedFlow(() => this.used.knownFlow(flow, run)) as PendingFlowRun<Output>,
+        new StartedFlow(this.used.runFlow(flow, input, options)) as PendingFlowRun<FlowOutput<Declared>>,
+      get: (run) => new StartedFlow(() => this.used.knownFlow(flow, run)) as PendingFlowRun<FlowOutput<Declared>>,
     };
   }
 

@@ -1,13 +1,13 @@
 /** A flow, as its users see it. */
 import type { Duration } from '../../shared/duration.js';
 import type { ResultOptions } from '../run.js';
-import type { FlowBuilder, WithResults } from './nodes.js';
+import type { FlowBuilder } from './nodes.js';
 
 /**
  * Declares the nodes of a flow for an input, and returns what the flow gives: a node, or a value in which nodes stand. It is
  * called once for every run, and must give the same nodes for the same input.
  */
-export type FlowDeclaration<Input, Output> = (builder: FlowBuilder, input: Input) => WithResults<Output> | void;
+export type FlowDeclaration<Input, Declared> = (builder: FlowBuilder, input: Input) => Declared;
 
 export interface FlowRunOptions {
   /**

@@ -21,6 +21,19 @@ export type WithResults<T> =
   | Later<T>
   | (T extends Uint8Array ? never : T extends object ? { readonly [Key in keyof T]: WithResults<T[Key]> } : never);
 
+/** A value with the results in it, in the place of nodes and groups. */
+type ResultsIn<T> =
+  T extends Later<infer Output>
+    ? Output
+    : T extends Uint8Array
+      ? T
+      : T extends object
+        ? { -readonly [Key in keyof T]: ResultsIn<T[Key]> }
+        : T;
+
+/** What a flow gives whose declaration returns this: the results in its places, or nothing. */
+export type FlowOutput<Declared> = [Declared] extends [void] ? undefined : ResultsIn<Declared>;
+
 /** What becomes of the nodes of a group that still run when it has what it waits for, or can have it no more. */
 export type OnSatisfied = 'cancel_remaining' | 'let_run';
 
