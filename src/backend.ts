@@ -9,6 +9,7 @@
  * - attempt: one try of an execution; one that goes on after a delay or a hand-back is the same attempt
  * - worker: a loop in a process that claims executions and runs handlers
  * - slot: room for one running handler in a worker
+ * - flow: a graph of executions, its members, in which results are inputs of others
  * - lane: a queue of executions, by name; a worker serves one or several
  * - capability: a word that a worker has and an execution may need: gpu, eu
  * - priority: 0 to 9 000; of what waits in a lane, higher ones start first

@@ -20,6 +20,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^Hello, World!$/,
     /^o1 paid as \S+, owner 1$/,
     /^o1 paid\no1 eu \{ order: 'o1' \} completed$/,
+    /^3$/,
     /^3 completed$/,
     /^completed\nacquired 1\nreleased 1$/,
   ],

@@ -132,8 +132,8 @@ export class LeaseKeeper {
   }
 
   /** These may be gone: asks for them now, those of a partition in one call. */
-  doubt(helds: Iterable<HeldLease>): void {
-    const entries = [...helds].flatMap((held) => this.entries.get(held) ?? []);
+  doubt(leases: Iterable<HeldLease>): void {
+    const entries = [...leases].flatMap((held) => this.entries.get(held) ?? []);
     this.renew(entries.filter(({ inFlight }) => inFlight === 0));
   }
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 
 /** A UUID (version 8) made of a text; the same for the same text. */
-export function uuidFrom(text: string): string {
+function uuidFrom(text: string): string {
   const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
