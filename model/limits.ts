@@ -95,7 +95,7 @@ export const LIMITS = {
   maxWorkers: 10_000,
   /** For how long a worker can count as alive unheard, ms. */
   minLivenessTtlMs: 1_000,
-  maxLivenessTtlMs: 86_400_000,
+  maxLivenessTtlMs: 30 * 86_400_000,
   /** Waitpoints of one suspension, and those of an execution that no suspension has used yet. */
   maxWaitpoints: 64,
   maxPendingWaitpoints: 64,

@@ -113,6 +113,7 @@ const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
     ['listExecutionSummaries', { partition, laneId: LANES[index % 2], publicState: STATES[index % 3] }],
     ['listExecutionSummaries', { ...page, executionKind: KINDS[index % 3], namespace: 'fuzz' }],
     ['listExecutionSummaries', { ...page, held: true }],
+    ['listExecutionSummaries', { ...page, workerInstanceId: `worker-${index % 2}` }],
     ['listExecutionSummaries', { ...page, failureCategory: CATEGORIES[index % CATEGORIES.length] }],
     ['listExecutionSummaries', { ...page, tags: { 'z.a': 'Größe "x"' } }],
     ['listExecutionSummaries', { ...page, tags: { 'team.name': 'core' }, namespace: index % 2 === 0 ? 'fuzz' : 'n' }],

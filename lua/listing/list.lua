@@ -6,6 +6,8 @@
 local load = ff.loader('naming', 'given')
 -- What only some have: looked at when the rest matches.
 local load_more = ff.loader('retries', 'edits', 'tags')
+-- Of what is active.
+local load_owner = ff.loader('worker', 'fence')
 
 -- Ids of leaves, from a bound down. `key_of` names the list of a leaf.
 local function leaves(names, key_of, before)
@@ -153,6 +155,7 @@ local function has_all(execution, want)
     -- A member of a JSON object with its quotes stands nowhere else in it: inside a text, quotes are escaped.
     if not string.find(execution.tags, want.tags[i], 1, true) then return false end
   end
+  if want.worker ~= '' and want.worker ~= execution.current_worker_instance_id then return false end
   return want.category == '' or want.category == execution.failure_category
 end
 
@@ -169,6 +172,12 @@ local function wanted_of(call, id, want)
   end
   ff.read_retries(more)
   ff.read_edits(more)
+  more.worker, more.fence = '', ''
+  if ff.is_active(execution.situation) then
+    local owner = load_owner(call, id)
+    ff.read_worker(owner)
+    more.worker, more.fence, more.current_worker_instance_id = owner.worker, owner.fence, owner.current_worker_instance_id
+  end
   return has_all(more, want) and more
 end
 
@@ -182,16 +191,16 @@ local function wanted(call, id, want)
   return execution
 end
 
-local ROW = 9
+local ROW = 11
 
--- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, and
--- a text for each tag
+-- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, a
+-- worker instance, and a text for each tag
 -- Answers the id behind which the list goes on, or nothing, and rows.
 function ff.query.list_execution_summaries(call, before, limit_text, namespace, lane_id, execution_kind, letters, held,
-  category, ...)
+  category, worker, ...)
   local want = {
     namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = letters, held = held,
-    category = category, tags = { ... },
+    category = category, worker = worker, tags = { ... },
   }
   local sources = sources_of(call, letters, held, lane_id, before, want.tags)
   local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
@@ -208,6 +217,7 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
       rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
       rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
       rows[size + 9] = ff.is_held(execution) and '1' or ''
+      rows[size + 10], rows[size + 11] = execution.worker, execution.fence
     end
     last = id
   end

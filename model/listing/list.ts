@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
 import { compareBytes, memberOf } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isHeld, PUBLIC_STATES, SITUATIONS, type PublicState } from '../execution/situation.js';
+import { isActiveSituation, isHeld, PUBLIC_STATES, SITUATIONS, type PublicState } from '../execution/situation.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 
 /** What a row is made of. */
@@ -21,7 +21,11 @@ export type ListedExecution = Pick<
   | 'totalAttemptCount'
   | 'failureCategory'
   | 'replayCount'
-> & { readonly held: boolean };
+> & {
+  readonly held: boolean;
+  readonly workerInstanceId: string | undefined;
+  readonly leaseId: string | undefined;
+};
 
 /** One row of a list. Times are ms since the epoch. */
 export interface ExecutionSummary {
@@ -41,6 +45,10 @@ export interface ExecutionSummary {
   readonly replayCount: number;
   /** Whether an operator keeps it from being claimed. */
   readonly held: boolean;
+  /** While it is `active`: the worker instance that owns it, or lost it. */
+  readonly workerInstanceId: string | undefined;
+  /** The lease of that owner. */
+  readonly leaseId: string | undefined;
 }
 
 /** What executions of a list have in common; what is absent does not matter. */
@@ -51,6 +59,7 @@ export interface ListFilter {
   readonly publicState?: PublicState | undefined;
   readonly failureCategory?: string | undefined;
   readonly held?: true | undefined;
+  readonly workerInstanceId?: string | undefined;
   /** All of them, with these values. */
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -73,7 +82,7 @@ export interface SummariesPage {
 
 /** Whether an execution matches. */
 export function matches(filter: ListFilter, execution: ReadonlyExecution): boolean {
-  const { namespace, laneId, executionKind, publicState, failureCategory, held, tags } = filter;
+  const { namespace, laneId, executionKind, publicState, failureCategory, held, workerInstanceId, tags } = filter;
   return (
     (namespace === undefined || execution.namespace === namespace) &&
     (laneId === undefined || execution.laneId === laneId) &&
@@ -81,12 +90,23 @@ export function matches(filter: ListFilter, execution: ReadonlyExecution): boole
     (publicState === undefined || SITUATIONS[execution.situation].publicState === publicState) &&
     (failureCategory === undefined || execution.failureCategory === failureCategory) &&
     (held === undefined || isHeld(execution)) &&
+    (workerInstanceId === undefined || ownerOf(execution).workerInstanceId === workerInstanceId) &&
     Object.entries(tags).every(([key, value]) => execution.tags[key] === value)
   );
 }
 
+/** The owner of an execution, or the one that lost it, while it is active. */
+const ownerOf = (execution: ReadonlyExecution): Pick<ListedExecution, 'workerInstanceId' | 'leaseId'> =>
+  isActiveSituation(execution.situation)
+    ? { workerInstanceId: execution.currentWorkerInstanceId, leaseId: execution.currentLeaseId }
+    : { workerInstanceId: undefined, leaseId: undefined };
+
 /** An execution as a row is made of it. */
-export const listed = (execution: ReadonlyExecution): ListedExecution => ({ ...execution, held: isHeld(execution) });
+export const listed = (execution: ReadonlyExecution): ListedExecution => ({
+  ...execution,
+  held: isHeld(execution),
+  ...ownerOf(execution),
+});
 
 /** The list by definition. `before`: an id of any partition; the list goes on behind its UUID. */
 export function listedByDefinition(
@@ -116,6 +136,8 @@ const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary =
   failureCategory: facts.failureCategory,
   replayCount: facts.replayCount,
   held: facts.held,
+  workerInstanceId: facts.workerInstanceId,
+  leaseId: facts.leaseId,
 });
 
 export const listExecutionSummaries = query({
@@ -130,6 +152,8 @@ export const listExecutionSummaries = query({
     failureCategory: field.category.optional(),
     /** Only what an operator holds. */
     held: z.literal(true).optional(),
+    /** Only what this worker instance owns, or lost and nobody took over. Such work is `active`. */
+    workerInstanceId: field.workerInstanceId.optional(),
     /** Executions that have all of these tags, with these values. */
     tags: field.tags.default({}),
     /** The list goes on behind this id; it may be of another partition, so that lists of several can be merged. */

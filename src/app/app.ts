@@ -3,6 +3,7 @@ import type { Backend } from '../backend.js';
 import { quotasOfApp, type AppQuotas } from './quotas.js';
 import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
+import type { DeadWorkerReport } from '../engine/workers.js';
 import { shown } from '../shared/checks.js';
 import type { Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
@@ -26,6 +27,14 @@ import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
+import {
+  markWorkerDead,
+  workerRows,
+  type MarkDeadOptions,
+  type WorkerFilter,
+  type WorkerRow,
+  type WorkerSource,
+} from './worker-list.js';
 import type { WorkerOptions } from './worker-options.js';
 
 export interface CloseOptions {
@@ -134,6 +143,23 @@ export interface App {
    * await app.on('failed', ({ id, task, failure }) => alert(`${task} ${id}: ${failure.message}`));
    */
   on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void>;
+
+  /**
+   * The workers that live, in whichever process, by id: what they take, since when, and how much they have in hand. With a
+   * filter, those that take such work. They are told as they are heard, every ten seconds by default.
+   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * @example
+   * for await (const { id, lanes, running, slots } of app.workers({ lane: 'mail' })) console.log(id, lanes, running, slots);
+   */
+  workers(filter?: WorkerFilter): AsyncIterable<WorkerRow>;
+
+  /**
+   * Gives up a worker that is known to be gone, so that `workers()` does not show it any longer. With `revoke` its leases
+   * are taken away and others go on with its runs at once. Repeating it does nothing twice. A worker that lives after all
+   * is told that its leases are lost, and registers again with its next heartbeat.
+   * @throws InvalidDefinitionError, AppClosedError, EngineError
+   */
+  markWorkerDead(id: string, options?: MarkDeadOptions): Promise<DeadWorkerReport>;
 
   /** Runs that failed for good. */
   readonly deadLetters: DeadLetters;
@@ -265,6 +291,22 @@ class FriendlyApp implements App {
       call: <T>(command: () => Promise<T>) => this.used.call(command),
     };
     return new LaneOfApp(name, source);
+  }
+
+  workers(filter: WorkerFilter = {}): AsyncIterable<WorkerRow> {
+    return workerRows(this.workerSource, filter);
+  }
+
+  async markWorkerDead(id: string, options: MarkDeadOptions = {}): Promise<DeadWorkerReport> {
+    return markWorkerDead(this.workerSource, id, options);
+  }
+
+  private get workerSource(): WorkerSource {
+    return {
+      namespace: this.runtimeOptions.namespace,
+      backend: () => this.used.backend(),
+      call: (command) => this.used.call(command),
+    };
   }
 
   async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {

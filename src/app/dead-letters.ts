@@ -1,5 +1,4 @@
 /** Dead letters: runs that failed for good. They are listed by reason, and replayed one by one or by filter. */
-import { partitionKeyOf } from '../../model/ids.js';
 import type { Quarantined } from '../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
@@ -9,7 +8,7 @@ import { knownOnly } from '../shared/known-only.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
 /** Which dead letters are meant. */
-export type DeadLetterFilter = Omit<RunFilter, 'state' | 'held'>;
+export type DeadLetterFilter = Omit<RunFilter, 'state' | 'held' | 'worker'>;
 
 export interface ReplayOptions {
   /** Tells what would be replayed, and replays nothing. Default false. */
@@ -68,8 +67,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
     },
     async *quarantined() {
       const backend = await source.backend();
-      for (let index = 0; index < backend.partitions.count; index++) {
-        const partition = partitionKeyOf(index);
+      for (const partition of backend.partitionsInUse()) {
         let cursor: string | undefined;
         do {
           const page = await source.call(() => backend.listQuarantined({ partition, cursor }));

@@ -31,6 +31,8 @@ export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { QuotaUse, TaskQuota } from './quota.js';
 export type { AppQuotas } from './quotas.js';
 export type { RunFilter, RunRow } from './run-list.js';
+export type { MarkDeadOptions, WorkerFilter, WorkerRow } from './worker-list.js';
+export type { DeadWorkerReport } from '../engine/workers.js';
 export type { AppEventListener, AppEvents, EndedRun } from './end-listeners.js';
 export type { Failure } from './failure.js';
 export type { RunEvent, RunEventsOptions } from './run-events.js';

@@ -20,11 +20,22 @@ export interface RunFilter {
   readonly failure?: string | undefined;
   /** Only what an operator holds. */
   readonly held?: true | undefined;
+  /** The id of a worker: only what it has in hand, or lost and nobody took over. */
+  readonly worker?: string | undefined;
   /** An execution id: the list goes on behind it. */
   readonly after?: string | undefined;
 }
 
-const FILTER = { state: true, lane: true, kind: true, tag: true, failure: true, held: true, after: true } as const;
+const FILTER = {
+  state: true,
+  lane: true,
+  kind: true,
+  tag: true,
+  failure: true,
+  held: true,
+  worker: true,
+  after: true,
+} as const;
 
 /** One run of a list. Times are ms since the epoch. */
 export interface RunRow {
@@ -44,17 +55,21 @@ export interface RunRow {
   /** Category of its last failure; absent when there was none, or a later attempt succeeded. */
   readonly failure: string | undefined;
   readonly held: boolean;
+  /** While it is `active`: the id of the worker that has it, or lost it. */
+  readonly worker: string | undefined;
 }
 
 /** What the engine is asked for. @throws InvalidDefinitionError for what is no filter */
 export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
   knownOnly<RunFilter>(where, filter, FILTER);
-  const { state, lane, kind, tag = {}, failure, held, after } = filter;
+  const { state, lane, kind, tag = {}, failure, held, worker, after } = filter;
   if (after !== undefined && (typeof after !== 'string' || !isExecutionId(after)))
     throw refuse(where, 'after', 'the id of a run', after);
   if (state !== undefined && !PUBLIC_STATES.includes(state))
     throw refuse(where, 'state', `one of ${PUBLIC_STATES.join(', ')}`, state);
   if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  if (worker !== undefined && (typeof worker !== 'string' || worker === ''))
+    throw refuse(where, 'worker', 'the id of a worker', worker);
   if (typeof tag !== 'object' || tag === null)
     throw refuse(where, 'tag', 'an object, like { "team.name": "core" }', tag);
   return {
@@ -64,6 +79,7 @@ export function queryOf(where: string, namespace: string, filter: RunFilter): Li
     publicState: state,
     failureCategory: failure,
     held,
+    workerInstanceId: worker,
     tags: { ...tag },
   };
 }
@@ -80,4 +96,5 @@ export const runRowOf = (summary: ExecutionSummary): RunRow => ({
   replays: summary.replayCount,
   failure: summary.failureCategory,
   held: summary.held,
+  worker: summary.workerInstanceId,
 });

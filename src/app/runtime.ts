@@ -83,7 +83,7 @@ export class AppRuntime {
     );
     const { namespace } = options;
     this.ends = new EndListeners({ backend: () => this.connection.ready(), clock, log: this.log, namespace });
-    this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock });
+    this.workers = new Workers({ tasks, stuck: this.stuck, log: this.log, ids: options.ids, clock, namespace });
   }
 
   get clock(): Clock {

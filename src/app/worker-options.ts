@@ -1,6 +1,6 @@
 /** What a worker of an app can be told. */
 import { capabilities as capabilitySet } from '../../model/core/fields.js';
-import { LIMITS } from '../../model/limits.js';
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import type { TimerLoopOptions } from '../engine/timer-loop.js';
 import { checkDuration, checkList, checkWhole } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
@@ -26,6 +26,11 @@ export interface WorkerOptions extends Undefinable<WorkerSettings> {
    * not given. Work of other tasks on these lanes is left to other workers; see `onUnhandled`.
    */
   readonly lanes?: readonly string[] | undefined;
+  /**
+   * For how long the worker counts as alive when it is not heard, 1 s to 30 days; it is heard every third of that, in one
+   * call for all workers of the process. So `app.workers()` knows who lives. `false`: it does not register. Default `'30s'`.
+   */
+  readonly liveness?: Duration | false | undefined;
   /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
   readonly engine?: boolean | TimerLoopOptions | undefined;
 }
@@ -34,6 +39,7 @@ const WORKER_OPTIONS = {
   tasks: true,
   lanes: true,
   engine: true,
+  liveness: true,
   slots: true,
   claimAhead: true,
   capabilities: true,
@@ -65,6 +71,8 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   checkDuration(WHERE, 'drainTimeout', options.drainTimeout, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'abortGrace', options.abortGrace, 0, LIMITS.maxDurationMs);
   checkDuration(WHERE, 'sweepInterval', options.sweepInterval, 1, LIMITS.maxDurationMs);
+  if (options.liveness !== false)
+    checkDuration(WHERE, 'liveness', options.liveness, LIMITS.minLivenessTtlMs, LIMITS.maxLivenessTtlMs);
   checkDuration(WHERE, 'leaseTtl', options.leaseTtl, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
   if (options.leaseTtl !== undefined && options.leaseTtlMs !== undefined)
     throw new InvalidDefinitionError(`${WHERE}: give leaseTtl or leaseTtlMs, not both`);
@@ -80,4 +88,9 @@ export function settingsOf(options: WorkerOptions): ResolvedSettings {
   ) as WorkerSettings;
   const ttl = leaseTtl === undefined ? leaseTtlMs : durationMs(leaseTtl);
   return resolveSettings(ttl === undefined ? given : { ...given, leaseTtlMs: ttl });
+}
+
+/** For how long the worker counts as alive unheard, ms; nothing when it does not register. */
+export function livenessOf({ liveness = DEFAULTS.livenessTtlMs }: WorkerOptions): number | undefined {
+  return liveness === false ? undefined : durationMs(liveness);
 }

@@ -10,11 +10,12 @@ import type { TaskHandler } from '../worker/handler.js';
 import type { ResolvedSettings } from '../worker/options.js';
 import type { Worker } from '../worker/api.js';
 import { AppWorker } from './app-worker.js';
+import { Registrar } from './registrar.js';
 import type { TaskRegistry } from './registry.js';
 import type { Place, StuckWaits } from './stuck-waits.js';
 import type { TaskDefinition } from './task.js';
 import { taskNamed } from './task-checks.js';
-import { checkWorkerOptions, settingsOf, type WorkerOptions } from './worker-options.js';
+import { checkWorkerOptions, livenessOf, settingsOf, type WorkerOptions } from './worker-options.js';
 
 export interface WorkersOptions {
   readonly tasks: TaskRegistry;
@@ -22,6 +23,7 @@ export interface WorkersOptions {
   readonly log: Logger;
   readonly ids: () => string;
   readonly clock: Clock;
+  readonly namespace: string;
 }
 
 /** A worker as it was asked for: what it runs, and where. */
@@ -32,6 +34,8 @@ export interface PlannedWorker {
   /** The ids of the lanes that it serves; absent for those of its tasks. */
   readonly laneIds: readonly string[] | undefined;
   readonly engine: boolean | TimerLoopOptions;
+  /** For how long it counts as alive unheard, ms; absent when it does not register. */
+  readonly livenessTtlMs: number | undefined;
 }
 
 export class Workers {
@@ -39,8 +43,11 @@ export class Workers {
   /** Workers that serve the lane of every task, also of those to come. */
   private readonly followers = new Set<AppWorker>();
   private engine: Promise<TimerLoop> | undefined;
+  private readonly registrar: Registrar;
 
-  constructor(private readonly options: WorkersOptions) {}
+  constructor(private readonly options: WorkersOptions) {
+    this.registrar = new Registrar(options);
+  }
 
   /** What the options ask for. @throws InvalidDefinitionError when it cannot work, or a handler is missing */
   plan(options: WorkerOptions): PlannedWorker {
@@ -48,7 +55,13 @@ export class Workers {
     const { tasks } = this.options;
     const chosen = options.tasks?.map((task) => tasks.named((task as { name?: unknown } | undefined)?.name));
     const laneIds = options.lanes?.map((lane) => laneIdOf(lane, 'The worker', 'lanes'));
-    const planned = { settings: settingsOf(options), chosen, laneIds, engine: options.engine ?? true };
+    const planned: PlannedWorker = {
+      settings: settingsOf(options),
+      chosen,
+      laneIds,
+      engine: options.engine ?? true,
+      livenessTtlMs: livenessOf(options),
+    };
     checkHandlers(chosen ?? tasks.all(), laneIds);
     if (this.lanesOf(planned).length === 0)
       throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
@@ -81,21 +94,52 @@ export class Workers {
       const names = this.tasksOf(planned).flatMap(({ name, handler }) => (handler === undefined ? [] : [name]));
       return names.length > LIMITS.maxClaimKinds ? undefined : names;
     };
-    const worker = new AppWorker({ backend, settings, lanes, ids, clock, log, taskNamed, kinds }, () => {
-      removePlace();
-      this.all.delete(worker);
-      this.followers.delete(worker);
-    });
+    const worker = new AppWorker(
+      { backend, settings, lanes, ids, clock, log, taskNamed, kinds },
+      this.registrar,
+      () => {
+        removePlace();
+        this.all.delete(worker);
+        this.followers.delete(worker);
+      },
+    );
     this.all.add(worker);
     if (chosen === undefined && laneIds === undefined) this.followers.add(worker);
     try {
       if (engine !== false) await this.startEngine(backend, typeof engine === 'object' ? engine : {});
-      await worker.start();
+      await Promise.all([worker.start(), this.register(backend, worker, planned, kinds)]);
     } catch (error) {
       void worker.drain({ timeout: 0 });
       throw error;
     }
     return worker;
+  }
+
+  /** Makes the worker known in its namespace, and what it takes as that changes. */
+  private async register(
+    backend: Backend,
+    worker: AppWorker,
+    planned: PlannedWorker,
+    kinds: () => readonly string[] | undefined,
+  ): Promise<void> {
+    const { settings, livenessTtlMs } = planned;
+    if (livenessTtlMs === undefined) return;
+    const { workerId, capabilities, slots } = settings;
+    await this.registrar.add(backend, {
+      workerInstanceId: worker.workerInstanceId,
+      registration: () => {
+        const taken = kinds();
+        return {
+          ...{ workerId, capabilities: [...capabilities], slots, livenessTtlMs, lanes: this.lanesOf(planned) },
+          // None yet is as good as any: it gets its tasks later.
+          kinds: taken === undefined || taken.length === 0 ? undefined : [...taken],
+        };
+      },
+      load() {
+        const { running, ahead, state } = worker.stats();
+        return { running: running + ahead, draining: state !== 'running' };
+      },
+    });
   }
 
   /** The handlers of a worker by the kind of execution; where there is a log, seen while they run. */
@@ -121,6 +165,7 @@ export class Workers {
     for (const worker of this.all) {
       if (this.followers.has(worker)) worker.serve(task.laneId);
       else worker.tasksChanged();
+      this.registrar.changed(worker.workerInstanceId);
     }
   }
 

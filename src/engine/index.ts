@@ -22,6 +22,16 @@ export { handleOf, HANDLE_KINDS, type HandleIssuer, type HandleKind } from '../.
 export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken } from './grants.js';
 export type { Grant } from '../../model/grant/grant.js';
 export type { ClaimedExecution } from '../../model/schedule/claimed.js';
+export {
+  livingWorkers,
+  markDead,
+  takersOf,
+  type DeadWorker,
+  type DeadWorkerReport,
+  type Takers,
+  type WantedWork,
+} from './workers.js';
+export type { WorkerInfo } from '../../model/worker/reads.js';
 export type { HandleArgs, OwnerOperation } from '../backend.js';
 
 // The vocabulary of the contract as pure values: ids, partitions, cursors, states, capabilities, errors.

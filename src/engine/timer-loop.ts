@@ -7,6 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
+import { familyOf } from '../../model/families.js';
 import type { Backend } from '../backend.js';
 import { spread, systemClock, type Cancel, type Clock } from './clock.js';
 import { applyDuePass, DUE_LIMIT } from './due.js';
@@ -202,7 +203,9 @@ class PartitionTimerLoop implements TimerLoop {
         continue;
       }
       const leftMs = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - (await this.serverClock.now()));
-      const pollMs = this.pollIntervalMs * (leftMs > QUIET_FROM_MS ? QUIET_FACTOR : 1);
+      // Work waits for no worker that lapses: reads tell by the time who lives.
+      const isQuiet = leftMs > QUIET_FROM_MS || familyOf(place.partition) === 'worker';
+      const pollMs = this.pollIntervalMs * (isQuiet ? QUIET_FACTOR : 1);
       return Math.min(spread(this.clock, pollMs, POLL_SPREAD), leftMs);
     }
     return 0;

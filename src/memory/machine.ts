@@ -59,7 +59,7 @@ export interface MachineOptions {
 export class Machine {
   readonly label: BackendLabel;
   readonly partitions: PartitionConfig;
-  private readonly stores = new Map<string, IndexedStore>();
+  readonly stores = new Map<string, IndexedStore>();
   private readonly inUse: PartitionsInUse;
   private readonly wakes = new Wakes();
   private readonly announcer = new Announcer();
@@ -298,4 +298,9 @@ export function backendOf(
 /** The tables and indexes behind a backend in this process, or nothing when the backend is of another kind. */
 export function memoryStore(backend: Backend, partition: string): IndexedStore | undefined {
   return machines.get(backend)?.readable(partition);
+}
+
+/** The partitions of a backend in this process that anything was ever asked to note; none when it is of another kind. */
+export function memoryPartitions(backend: Backend): readonly string[] {
+  return [...(machines.get(backend)?.stores.keys() ?? [])];
 }

@@ -68,6 +68,8 @@ export const listScenarios: readonly ConformanceScenario[] = [
         failureCategory: 'broken',
         replayCount: 0,
         held: false,
+        workerInstanceId: undefined,
+        leaseId: undefined,
       });
       const first = await backend.listExecutionSummaries({ partition: PARTITION, limit: 3 });
       assert.equal(first.nextCursor, newest[2]);

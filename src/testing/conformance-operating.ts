@@ -1,5 +1,6 @@
 /** What every backend must do when operators change the course of work: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
+import { markDead, takersOf } from '../engine/workers.js';
 import {
   bytes,
   claim,
@@ -17,6 +18,65 @@ import {
 } from './conformance-steps.js';
 
 export const operatingScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'a worker is known as long as it is heard, and lapses as due work; what it takes can be read',
+    async run(engine) {
+      const { backend } = engine;
+      const worker = { namespace: 'n', workerInstanceId: 'w-1' };
+      const offer = { workerId: 'pool', lanes: [LANE], capabilities: ['gpu'], kinds: ['a,b'], livenessTtlMs: 5_000 };
+      const list = async (): Promise<readonly string[]> =>
+        (await backend.listWorkers({ namespace: 'n' })).workers.map(({ workerInstanceId }) => workerInstanceId);
+      assert.equal((await backend.heartbeatWorker(worker)).kind, 'not_registered');
+      assert.equal((await backend.registerWorker({ ...worker, ...offer })).kind, 'registered');
+      assert.equal((await backend.registerWorker({ ...worker, ...offer })).kind, 'refreshed');
+      await refused(backend.registerWorker({ ...worker, ...offer, workerId: 'other' }), 'invalid_input');
+      await backend.registerWorker({ ...worker, ...offer, workerInstanceId: 'w-2', livenessTtlMs: 60_000 });
+      assert.deepEqual(await list(), ['w-1', 'w-2']);
+      const work = { laneId: LANE, executionKind: 'a,b', requiredCapabilities: ['eu', 'gpu'] };
+      assert.deepEqual(await takersOf(backend, 'n', work), {
+        live: 2,
+        onLane: 2,
+        ofKind: 2,
+        capable: 0,
+        missing: ['eu'],
+      });
+      assert.equal((await takersOf(backend, 'n', { ...work, requiredCapabilities: ['gpu'] })).capable, 2);
+      assert.equal((await takersOf(backend, 'n', { ...work, executionKind: 'other' })).ofKind, 0);
+      assert.equal((await takersOf(backend, 'other', work)).live, 0);
+      await engine.advance(3_000);
+      assert.equal((await backend.heartbeatWorker({ ...worker, running: 2, draining: true })).kind, 'refreshed');
+      assert.equal((await takersOf(backend, 'n', { laneId: LANE })).live, 1);
+      await engine.advance(4_999);
+      assert.deepEqual(await list(), ['w-1', 'w-2']);
+      await engine.advance(1);
+      assert.deepEqual(await list(), ['w-2']);
+      assert.equal((await backend.heartbeatWorker(worker)).kind, 'not_registered');
+      assert.equal((await backend.markWorkerDead({ ...worker, workerInstanceId: 'w-2' })).kind, 'marked');
+      const { events } = await backend.readLog({ partition: '{w:n}', limit: 100 });
+      assert.deepEqual(
+        events.map(({ event }) => event.type),
+        [...Array<string>(3).fill('worker_registered'), 'worker_heard', 'worker_lapsed', 'worker_marked_dead'],
+      );
+    },
+  },
+  {
+    name: 'the work of a worker that is given up is revoked, and no other',
+    async run(engine) {
+      const { backend } = engine;
+      for (let i = 0; i < 5; i++) await create(engine);
+      await claim(engine, { workerInstanceId: 'dead' }, 3);
+      await claim(engine, { workerInstanceId: 'alive' }, 1);
+      const owned = async (workerInstanceId: string): Promise<number> =>
+        (await backend.listExecutionSummaries({ partition: PARTITION, workerInstanceId })).executions.length;
+      assert.deepEqual([await owned('dead'), await owned('alive'), await owned('other')], [3, 1, 0]);
+      const dead = { namespace: 'n', workerInstanceId: 'dead', reason: 'burned', revoke: true };
+      assert.deepEqual(await markDead(backend, dead), { wasRegistered: false, revoked: 3, complete: true });
+      assert.deepEqual(await markDead(backend, dead), { wasRegistered: false, revoked: 0, complete: true });
+      const taken = await claim(engine, { workerInstanceId: 'alive' }, 5);
+      assert.equal(taken.kind === 'claimed' && taken.executions.length, 4);
+      assert.equal(await owned('dead'), 0);
+    },
+  },
   {
     name: 'a paused lane takes work and gives none, a draining one gives what it has and takes none',
     async run(engine) {

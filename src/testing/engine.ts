@@ -13,7 +13,7 @@ import type { Backend } from '../backend.js';
 import { abandon } from '../embedded/backend.js';
 import { memory } from '../memory/backend.js';
 import { encodeCursor } from '../../model/partition/cursor.js';
-import { memoryStore } from '../memory/machine.js';
+import { memoryPartitions, memoryStore } from '../memory/machine.js';
 import { valkeyUnderTest } from '../valkey/boot/open.js';
 import { addressOf } from '../valkey/connection/address.js';
 import { connectCluster, established, type Client } from '../valkey/connection/clients.js';
@@ -198,9 +198,9 @@ async function openEmbedded(place: Place, now: () => number): Promise<Opened> {
       backend = await place.open();
     },
     async restart() {
-      const courtesies = backend
-        .partitionsInUse()
-        .map((partition) => [partition, headerOf(backend, partition)] as const);
+      const courtesies = memoryPartitions(backend).map(
+        (partition) => [partition, headerOf(backend, partition)] as const,
+      );
       place.died();
       abandon(backend);
       backend = await place.open();

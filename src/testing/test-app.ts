@@ -98,7 +98,7 @@ export function testApp(first: App | TestAppOptions = {}, second: TestAppOptions
     ids: seededUuids(String(seed)),
     ...(options.log === undefined ? {} : { log: options.log }),
     // Wakes inside one process are not lost, so nothing has to be polled for; and every poll costs time that does not pass.
-    workerDefaults: { sweepInterval: RARELY, engine: { pollIntervalMs: durationMs(RARELY) } },
+    workerDefaults: { sweepInterval: RARELY, liveness: '21d', engine: { pollIntervalMs: durationMs(RARELY) } },
   });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {

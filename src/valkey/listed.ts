@@ -10,35 +10,43 @@ import { textOf, type WireReply } from './reply.js';
 
 const NAMING = facetCodec(executionFacts.naming);
 const GIVEN = facetCodec(executionFacts.given);
+const WORKER = facetCodec(executionFacts.worker);
+const FENCE = facetCodec(executionFacts.fence);
 
 const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
   SITUATION_NAMES.map((situation) => [SITUATIONS[situation].letter, situation]),
 );
 
-/** Letters of the situations that read as a public state. */
-const lettersOf = (state: PublicState): string =>
+/** Letters of the situations that read as a public state; none for any. What a worker owns is active. */
+const lettersOf = (state: PublicState | undefined): string =>
   SITUATION_NAMES.filter((situation) => SITUATIONS[situation].publicState === state)
     .map((situation) => SITUATIONS[situation].letter)
     .join('');
 
-/** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held. */
-const ROW = 9;
+/** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence. */
+const ROW = 11;
 
 function rowOf(partition: string, texts: readonly string[]): ListedExecution {
-  const [id, naming, given, letter, lastTransitionAt, attempts, failureCategory, replays, held] = texts as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
+  const [
+    id = '',
+    naming = '',
+    given = '',
+    letter = '',
+    lastTransitionAt = '',
+    attempts,
+    failureCategory,
+    replays,
+    held,
+  ] = texts;
+  const [worker = '', fence = ''] = texts.slice(9);
   const facts: Record<string, unknown> = {};
   NAMING.decode(naming, facts);
   GIVEN.decode(given, facts);
+  const owner: Record<string, unknown> = {};
+  if (worker !== '') {
+    WORKER.decode(worker, owner);
+    FENCE.decode(fence, owner);
+  }
   return {
     ...(facts as Pick<ListedExecution, 'namespace' | 'laneId' | 'executionKind' | 'priority' | 'createdAt'>),
     executionId: executionIdIn(partition, id),
@@ -49,20 +57,34 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     failureCategory: failureCategory || undefined,
     replayCount: Number(replays),
     held: held === '1',
+    workerInstanceId: owner['currentWorkerInstanceId'] as string | undefined,
+    leaseId: owner['currentLeaseId'] as string | undefined,
   };
 }
 
 export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'>> = {
-  request: ({ cursor, limit, namespace, laneId, executionKind, publicState, held, failureCategory, tags }) => [
+  request: ({
+    cursor,
+    limit,
+    namespace,
+    laneId,
+    executionKind,
+    publicState,
+    held,
+    failureCategory,
+    workerInstanceId,
+    tags,
+  }) => [
     'list_execution_summaries',
     cursor === undefined ? '' : memberOf(cursor),
     String(limit),
     namespace ?? '',
     laneId ?? '',
     executionKind ?? '',
-    publicState === undefined ? '' : lettersOf(publicState),
+    lettersOf(publicState ?? (workerInstanceId === undefined ? undefined : 'active')),
     held === undefined ? '' : '1',
     failureCategory ?? '',
+    workerInstanceId ?? '',
     // A member as it stands in the stored JSON.
     ...Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1)),
   ],

@@ -129,7 +129,7 @@ describe('on a server', () => {
     const costOf = async (count: number, slots: number): Promise<number> => {
       await task.runMany(Array.from({ length: count }, (_, i) => i));
       const before = await calls();
-      const worker = await a.worker({ slots, engine: false });
+      const worker = await a.worker({ slots, engine: false, liveness: false });
       await until(() => worker.stats().completed === count);
       await worker.close();
       return (await calls()) - before;

@@ -1,0 +1,148 @@
+/**
+ * Workers of a namespace as people and schedulers ask for them: who lives, whether any of them can take some work, and what
+ * is done about one that is known to be gone (rulings 43 and 44).
+ */
+import { coversCapabilities } from '../../model/vocabulary/capabilities.js';
+import { partitionsOf } from '../../model/families.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Command } from '../../model/machine.js';
+import type { ExecutionSummary, SummariesPage } from '../../model/listing/list.js';
+import type { WorkerInfo } from '../../model/worker/reads.js';
+import type { Backend } from '../backend.js';
+
+/** Makes a call that can be repeated. */
+type Call = <T>(command: () => Promise<T>) => Promise<T>;
+const once: Call = (command) => command();
+
+/** The workers that live, by instance id; a page at a time. */
+export async function* livingWorkers(
+  backend: Backend,
+  namespace: string,
+  call: Call = once,
+): AsyncGenerator<WorkerInfo, void, undefined> {
+  let cursor: string | undefined;
+  do {
+    const args = { namespace, cursor, limit: LIMITS.maxListPage };
+    const page = await call(() => backend.listWorkers(args));
+    yield* page.workers;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}
+
+/** Work as far as its takers must know; what is absent does not matter. */
+export interface WantedWork {
+  readonly laneId?: string | undefined;
+  readonly executionKind?: string | undefined;
+  readonly requiredCapabilities?: readonly string[] | undefined;
+}
+
+/** Whether a worker takes such work. One that drains takes nothing. */
+export function takes(worker: WorkerInfo, { laneId, executionKind, requiredCapabilities = [] }: WantedWork): boolean {
+  return (
+    !worker.draining &&
+    (laneId === undefined || worker.lanes.includes(laneId)) &&
+    (executionKind === undefined || worker.kinds === undefined || worker.kinds.includes(executionKind)) &&
+    coversCapabilities(worker.capabilities, requiredCapabilities)
+  );
+}
+
+/** Who could take some work: each number counts those that the one before it counts and that fit further. */
+export interface Takers {
+  /** Workers that live and do not drain. */
+  readonly live: number;
+  /** Those that serve the lane. */
+  readonly onLane: number;
+  /** Those that run the kind. */
+  readonly ofKind: number;
+  /** Those that have all that it needs: these can take it. */
+  readonly capable: number;
+  /** Of what it needs, what none has that serves the lane and runs the kind. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * How many registered workers can take some work, and where the others fall short. Workers need not register: `capable` 0
+ * says that no registered one can.
+ */
+export async function takersOf(backend: Backend, namespace: string, work: WantedWork, call?: Call): Promise<Takers> {
+  const { laneId, executionKind, requiredCapabilities = [] } = work;
+  let [live, onLane, ofKind, capable] = [0, 0, 0, 0];
+  const found = new Set<string>();
+  for await (const worker of livingWorkers(backend, namespace, call)) {
+    if (!takes(worker, {})) continue;
+    live++;
+    if (!takes(worker, { laneId })) continue;
+    onLane++;
+    if (!takes(worker, { laneId, executionKind })) continue;
+    ofKind++;
+    for (const capability of worker.capabilities) found.add(capability);
+    if (takes(worker, work)) capable++;
+  }
+  return { live, onLane, ofKind, capable, missing: requiredCapabilities.filter((needed) => !found.has(needed)) };
+}
+
+export interface DeadWorkerReport {
+  /** Whether it was registered. */
+  readonly wasRegistered: boolean;
+  /** Leases that were taken away from it: their executions are taken over by others. */
+  readonly revoked: number;
+  /** Whether all partitions were gone through. When not, do it again: what is done is not done twice. */
+  readonly complete: boolean;
+}
+
+export interface DeadWorker {
+  readonly namespace: string;
+  readonly workerInstanceId: string;
+  readonly reason: string;
+  readonly requestedBy?: string | undefined;
+  /** Whether its leases are revoked, so that others take its work over at once. Else they lapse in their time. */
+  readonly revoke: boolean;
+}
+
+/** Partitions that are gone through at a time. */
+const TOGETHER = 16;
+
+/**
+ * Gives a worker up, and takes its work away if that is wanted. Its running work is looked for partition by partition, a
+ * page at a time. @throws what `call` throws when the worker cannot be marked
+ */
+export async function markDead(backend: Backend, dead: DeadWorker, call: Call = once): Promise<DeadWorkerReport> {
+  const { namespace, workerInstanceId, reason, requestedBy, revoke } = dead;
+  const { kind } = await call(() => backend.markWorkerDead({ namespace, workerInstanceId, reason, requestedBy }));
+  const wasRegistered = kind === 'marked';
+  if (!revoke) return { wasRegistered, revoked: 0, complete: true };
+  let [revoked, complete] = [0, true];
+  const partitions = partitionsOf('flow', backend.partitions);
+  for (let at = 0; at < partitions.length; at += TOGETHER) {
+    const some = partitions.slice(at, at + TOGETHER);
+    const counts = await Promise.allSettled(some.map((partition) => revokeIn(backend, partition, dead, call)));
+    for (const count of counts) {
+      if (count.status === 'fulfilled') revoked += count.value;
+      else complete = false;
+    }
+  }
+  return { wasRegistered, revoked, complete };
+}
+
+/** Revokes what a worker owns in a partition, of whichever namespace. A lease that another worker has by now is left alone. */
+async function revokeIn(backend: Backend, partition: string, dead: DeadWorker, call: Call): Promise<number> {
+  const { workerInstanceId, reason } = dead;
+  let cursor: string | undefined;
+  let revoked = 0;
+  do {
+    const args = { partition, workerInstanceId, cursor, limit: LIMITS.maxListPage };
+    const page: SummariesPage = await call(() => backend.listExecutionSummaries(args));
+    const commands = page.executions.map(
+      ({ executionId, leaseId }: ExecutionSummary): Command => ({
+        name: 'revokeLease',
+        args: { executionId, expectedLeaseId: leaseId, reason },
+      }),
+    );
+    if (commands.length > 0) {
+      const results = await call(() => backend.execute(commands));
+      revoked += results.filter((result) => result.ok && result.outcome.kind === 'revoked').length;
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return revoked;
+}
