@@ -64,6 +64,8 @@ export class Checks {
   /** Leases that their workers gave up as lost. */
   private readonly givenUp = new Set<string>();
   private readonly tokens = new Set<string>();
+  /** What steps gave, once it was stored. */
+  private readonly given = new Map<string, string>();
 
   constructor(private readonly world: World) {
     this.partitions = Array.from({ length: world.program.setup.partitions }, (_, index) => partitionKeyOf(index));
@@ -181,6 +183,37 @@ export class Checks {
           `call ${earlier.number} for ${short(call.executionId)} runs on, untold`,
         );
     }
+  }
+
+  /** An owner that has the steps of those before it runs none of them again. One that was overtaken cannot know. */
+  stepCalled(call: HandlerCall, name: string): void {
+    if (this.owns(call) && this.isRecorded(call.executionId, name))
+      this.world.broken(
+        'no step is run again after its value was stored',
+        `call ${call.number} for ${short(call.executionId)} runs ${name}`,
+      );
+  }
+
+  /** What a step has given once, when it is stored, it gives in every later call. */
+  stepGave(call: HandlerCall, name: string, key: string, value: string): void {
+    if (!this.owns(call) || !this.isRecorded(call.executionId, name)) return;
+    const known = this.given.get(key) ?? value;
+    this.given.set(key, known);
+    if (known !== value)
+      this.world.broken(
+        'a step gives one value in all calls of its handler',
+        `${name} of ${short(call.executionId)} gave ${known}, and ${value} to call ${call.number}`,
+      );
+  }
+
+  private owns({ leaseId }: HandlerCall): boolean {
+    const lease = this.world.facts.leases.get(leaseId);
+    return lease !== undefined && lease.endedAt === undefined && this.world.scheduler.now() < lease.expiresAt;
+  }
+
+  private isRecorded(executionId: string, name: string): boolean {
+    const events = this.world.facts.executions.get(executionId)?.events ?? [];
+    return events.some((event) => event.type === 'step_recorded' && event.stepName === name);
   }
 
   leaseLost(node: Node, each: NodeWorker, { executionId, reason }: WorkerEvents['leaseLost']): void {

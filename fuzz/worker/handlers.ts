@@ -1,9 +1,9 @@
 /** Handlers that do what a script says, and write down what they did. */
 import type { Cancel } from '../../src/engine/index.js';
-import { delay, NonRetryableError, RetryableError, type TaskContext } from '../../src/index.js';
+import { delay, NonRetryableError, RetryableError, StepError, type TaskContext } from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
 import type { Input, Node } from './node.js';
-import type { Step } from './program.js';
+import type { Step, StepsSetup } from './program.js';
 import type { World } from './world.js';
 
 /** What a handler does once its script is at its end. */
@@ -34,6 +34,8 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? LAST;
     const call = begin(world, node, context, step);
     try {
+      // The same ones in every call, as handlers do.
+      await pass(world, node, context, call, run?.setup.script[0]?.steps);
       await work(
         node,
         context,
@@ -88,6 +90,36 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
   world.checks.handlerCalled(call);
   world.facts.calls.push(call);
   return call;
+}
+
+/** Passes the steps of a script: what they do, and what they give, is looked at. */
+async function pass(
+  world: World,
+  node: Node,
+  { step, executionId }: TaskContext<Input>,
+  call: HandlerCall,
+  setup: StepsSetup | undefined,
+): Promise<void> {
+  if (setup === undefined) return;
+  const { count, takesMs, together, fails } = setup;
+  const one = async (index: number): Promise<void> => {
+    const name = `s${index}`;
+    const fn = async (): Promise<number> => {
+      world.checks.stepCalled(call, name);
+      world.tell(node.name, () => `step ${name} of handler call ${call.number}`);
+      if (takesMs > 0) await new Promise<void>((resolve) => node.process.after(takesMs, resolve));
+      if (fails && index === 0) throw new Error(`${call.number}`);
+      return call.number;
+    };
+    const given = await step(name, fn).catch((error: Error) => {
+      if (error instanceof StepError) return error.message;
+      throw error;
+    });
+    world.checks.stepGave(call, name, `${executionId}/${name}`, String(given));
+  };
+  const indexes = Array.from({ length: count }, (_, index) => index);
+  if (together) await Promise.all(indexes.map(one));
+  else for (const index of indexes) await one(index);
 }
 
 /** Writes frames that say which call of a handler wrote them, and which of it they are. */

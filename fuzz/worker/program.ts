@@ -6,6 +6,16 @@
 import fc from 'fast-check';
 import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
 
+/** Steps that a handler passes before anything else. They have one name each in every call of a handler. */
+export interface StepsSetup {
+  readonly count: number;
+  readonly takesMs: number;
+  /** Whether they are begun together. */
+  readonly together: boolean;
+  /** Whether the first of them fails, and the handler goes on all the same. */
+  readonly fails: boolean;
+}
+
 /** What a handler does when it is called. */
 export interface Step {
   /** How long it takes, ms of virtual time. */
@@ -21,6 +31,8 @@ export interface Step {
   readonly progress: 'none' | 'awaited' | 'in_passing';
   /** Frames that it writes, half of them before it does anything else. */
   readonly frames?: number;
+  /** Absent in programs that are older than steps. */
+  readonly steps?: StepsSetup | undefined;
 }
 
 export interface TaskSetup {
@@ -128,6 +140,15 @@ const step: fc.Arbitrary<Step> = fc.record({
     { weight: 1, arbitrary: fc.constant('in_passing' as const) },
   ),
   frames: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 9 }) }),
+  steps: maybe(
+    fc.record({
+      count: fc.integer({ min: 1, max: 3 }),
+      takesMs: fc.constantFrom(0, 0, 5, 1_000),
+      together: fc.boolean(),
+      fails: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    }),
+    2,
+  ),
 });
 
 const task: fc.Arbitrary<TaskSetup> = fc.record({
@@ -174,7 +195,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 /** Those whose faults matter most to a worker come up more often. */
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
-  ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe'] as const),
+  ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -246,6 +267,9 @@ const faultOn = (on: CallGroup): fc.Arbitrary<Move> =>
   moveOf('fault', { process: choice, on: fc.constant(on), fault, count: fc.constantFrom(1, 1, 2, 4) });
 const waitMove = (...ms: number[]): fc.Arbitrary<Move> => moveOf('wait', { ms: fc.constantFrom(...ms) });
 const jumpMove: fc.Arbitrary<Move> = moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) });
+const steppingStep = fc
+  .tuple(step, fc.integer({ min: 1, max: 3 }), fc.boolean())
+  .map(([each, count, together]): Step => ({ ...each, steps: { count, takesMs: 5, together, fails: each.heeds } }));
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
 
 /** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
@@ -256,6 +280,17 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   // Endings that fail.
   fc.tuple(faultOn('ending'), runMove(step), waitMove(700, 6_000)),
   fc.tuple(runMove(step), jumpMove, faultOn('ending'), jumpMove, waitMove(700, 6_000)),
+  // Steps whose records fail, and handlers that are called again behind them.
+  fc.tuple(faultOn('step'), runMove(steppingStep), waitMove(700, 6_000)),
+  fc.tuple(
+    runMove(steppingStep),
+    jumpMove,
+    faultOn('step'),
+    jumpMove,
+    moveOf('revoke', { run: choice }),
+    waitMove(6_000),
+  ),
+  fc.tuple(runMove(steppingStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
   // Claims that fail, and wakes that do not come.
   fc.tuple(faultOn('claim'), runMove(step), waitMove(20, 700)),
   fc.tuple(moveOf('disconnect', { process: choice }), runMove(step), waitMove(700, 6_000)),

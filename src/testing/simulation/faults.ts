@@ -27,6 +27,7 @@ export const CALL_GROUPS = {
   cancel: ['cancelExecution'],
   due: ['applyDue'],
   begin: ['beginAttempt'],
+  step: ['recordStep', 'readSteps'],
   read: ['readExecutionState', 'readExecutionInfo', 'getExecutionResult', 'readLog', 'serverTime'],
   subscribe: ['onWake', 'onAnnouncement', 'onFrames'],
 } as const satisfies Record<string, readonly string[]>;

@@ -96,7 +96,7 @@ export class Checkpoints {
     if (attempt.isSuspended) return NEVER;
     attempt.throwIfAborted();
     this.throwIfClosed(what);
-    if (this.failures.length > 0) await this.storeFailures();
+    await this.goOn();
     const { kind, name, index } = use;
     const record = await this.stored.take(stepKeyOf({ stepName: name, stepIndex: index }));
     if (record !== undefined && record.stepKind !== kind) throw changed(use, what, record.stepKind);
@@ -197,7 +197,9 @@ export class Checkpoints {
     }
   }
 
-  private async storeFailures(): Promise<void> {
+  /** The handler goes on: what it has behind it is stored. */
+  async goOn(): Promise<void> {
+    if (this.failures.length === 0) return;
     await Promise.all(
       this.failures.splice(0).map(async ({ checkpoint, passed, onStored }) => {
         await this.record(checkpoint, passed);
