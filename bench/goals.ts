@@ -8,6 +8,7 @@ import {
   peerForms,
   routingGroups,
   routingModes,
+  stepRows,
   storedExecutions,
 } from './names.js';
 
@@ -183,6 +184,12 @@ const routing: readonly Goal[] = routingModes.flatMap((mode) => [
   }),
 ]);
 
+const steps: readonly Goal[] = [
+  ratio('steps', 'a step / a function of one HSET', groups.stepAlone, stepRows.step, [stepRows.bare], { atMost: 1.5 }),
+  ratio('steps', 'the same, 16 in flight', groups.stepInFlight, stepRows.step, [stepRows.bare], { atMost: 2.5 }),
+  ratio('steps', 'ten steps at once / one', groups.stepsAtOnce, stepRows.ten, [stepRows.one], { atMost: 3 }),
+];
+
 /** The goals. Throughput and latency are judged in a warm process. */
 export const goals: readonly Goal[] = [
   ...(
@@ -214,6 +221,7 @@ export const goals: readonly Goal[] = [
   absolute('idle-slots', '100 idle slots: commands/s', groups.idleCommands, names.subjectWorker, { atMost: 25 }),
   absolute('idle-slots', '100 idle slots: connections', groups.idleClients, names.subjectWorker, { atMost: 2 }),
   ...routing,
+  ...steps,
   ratio(
     'aside',
     'claims, a tenth granted, held or blocked / nothing aside',

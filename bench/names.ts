@@ -77,6 +77,9 @@ export const groups = {
   idleClients: '100 idle worker slots: connections',
   coldImport: 'Cold import, beyond starting Node',
   aside: 'Claim and complete, 16 a call, with work aside',
+  stepAlone: 'A step, one after the other',
+  stepInFlight: 'A step, 16 in flight',
+  stepsAtOnce: 'Steps begun together',
 } as const;
 
 /** Rows of the count of instructions, by the number of commands of a kind in a call. */
@@ -89,6 +92,14 @@ export const instructionRows = {
 
 /** Row name of the memory backend with so many executions stored. */
 export const storedExecutions = { few: '1 000 executions', many: '1 000 000 executions' } as const;
+
+/** Rows of the steps of handlers. */
+export const stepRows = {
+  step: 'a step of a handler',
+  bare: 'a function of one HSET',
+  ten: 'ten at once',
+  one: 'one alone',
+} as const;
 
 /** Rows of the claims beside work that nobody may claim. */
 export const asideRows = { none: 'nothing aside', tenth: 'a tenth granted, held or blocked' } as const;

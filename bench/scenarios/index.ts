@@ -9,6 +9,7 @@ import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
 import { memoryBackendScenario } from './memory-backend.js';
 import { routingScenario } from './routing.js';
+import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
 
 /** Every scenario, in the order in which they run. */
@@ -30,4 +31,5 @@ export const scenarios: readonly Scenario[] = [
   idleSlotsScenario,
   routingScenario,
   asideScenario,
+  stepsScenario,
 ];
