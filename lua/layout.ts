@@ -34,7 +34,6 @@ export const FIELDS = {
   retries: 'r',
   hold: 'h',
   streams: 'm',
-  steps: 'S',
   edits: 'k',
   grant: 'G',
   progress: 'p',
@@ -53,6 +52,8 @@ export const FIELDS = {
   leaseRevokeReason: 'V',
   /** The policy's rules, see `policyRules`. */
   rules: 'R',
+  /** Never a field: an extra by this name says that there are steps beside the record. */
+  steps: 'S',
   /** The input and the result, when they are short. */
   input: 'i',
   result: 'o',
@@ -70,7 +71,6 @@ export const EXTRAS = [
   'retries',
   'hold',
   'streams',
-  'steps',
   'edits',
   'grant',
   'progress',
@@ -131,10 +131,10 @@ export const WAITS_FIELDS = {
  * of recording, a number.
  */
 export const STEP_FIELDS = {
-  /** + `stepKeyOf`: its place. */
+  /** How many there are, and the bytes of their values. */
+  totals: 't',
+  /** + `stepKeyOf`: its place, a line's end, its value. */
   key: 'k',
-  /** + its place: its value, when it has one. */
-  value: 'v',
 } as const;
 
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */

@@ -6,11 +6,13 @@ function ff.has_steps(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.steps, 1, true) ~= nil
 end
 
--- The place of a step that was recorded, or nil. The last of the steps is looked for too: what is lost is missed.
-function ff.place_of_step(key, id, count)
-  local values = server.pcall('HMGET', key, STEP.key .. id, ff.digits(count - 1))
-  if values.err or not values[2] then ff.damaged('the steps are missing') end
-  return values[1]
+-- What stands under the key of a step, or nil; how many steps there are, and the bytes of their values.
+function ff.find_step(execution, key, id)
+  if not ff.has_steps(execution) then return nil, 0, 0 end
+  local values = server.pcall('HMGET', key, STEP.totals, STEP.key .. id)
+  local count, bytes = string.match(not values.err and values[1] or '', '^(%d+)\t(%d+)$')
+  if not count then ff.damaged('the steps are missing') end
+  return values[2], tonumber(count), tonumber(bytes)
 end
 
 -- What is said of a step beside its value and the time.
@@ -19,19 +21,15 @@ function ff.steps_given_text(name, index, kind, failed, bytes, encoding)
 end
 
 function ff.apply.step_recorded(call, execution, key, id, text, value, count, bytes)
-  local place = ff.digits(count)
-  local change = { key, STEP.key .. id, place, place, text .. '\t' .. call.now_text }
-  -- What has an encoding has a value.
-  if string.sub(text, -1) ~= '\t' then change[6], change[7] = STEP.value .. place, value end
   if count == 0 then
     -- Nothing of ours is there yet.
     command('UNLINK', key)
     ff.note_extra(execution, FIELD.steps)
-    command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.steps, ff.steps_text('1', ff.digits(bytes)))
-  else
-    command('HSET', execution.key, FIELD.steps, ff.steps_text(ff.digits(count + 1), ff.digits(bytes)))
+    command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   end
-  command('HSET', unpack(change))
+  local place = ff.digits(count)
+  command('HSET', key, STEP.totals, ff.digits(count + 1) .. '\t' .. ff.digits(bytes), STEP.key .. id, place .. '\n' .. value,
+    place, text .. '\t' .. call.now_text)
   ff.append(call, EVENT.step_recorded, execution.id, text, '')
 end
 
@@ -39,5 +37,4 @@ end
 function ff.discard_steps(execution)
   command('UNLINK', execution.key .. SUFFIX.steps)
   ff.drop_extra(execution, FIELD.steps)
-  command('HDEL', execution.key, FIELD.steps)
 end

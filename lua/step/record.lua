@@ -1,17 +1,17 @@
 -- record_step: see model/step/record.ts
 
-local load = ff.loader('bounds', 'fence', 'timing', 'steps')
+local load = ff.loader('bounds', 'fence', 'timing')
 
 -- What a step that was recorded before is to a call that records it again.
-local function recorded_before(key, place, kind, failed, encoding, value, name, index)
-  local values = command('HMGET', key, place, STEP.value .. place)
-  local known = { step = values[1] or ff.damaged('a step is missing') }
-  ff.read_steps_step(known)
-  if known.step_kind ~= kind then
-    return ff.reject('step_changed', 'stepName', name, 'stepIndex', index, 'recorded', WORDS.step_kind_word[known.step_kind],
+local function recorded_before(key, known, kind, failed, encoding, value, name, index)
+  local place, known_value = string.match(known, '^(%d+)\n(.*)$')
+  local step = { step = place and command('HGET', key, place) or ff.damaged('a step is missing') }
+  ff.read_steps_step(step)
+  if step.step_kind ~= kind then
+    return ff.reject('step_changed', 'stepName', name, 'stepIndex', index, 'recorded', WORDS.step_kind_word[step.step_kind],
       'asked', WORDS.step_kind_word[kind])
   end
-  if known.step_failed == failed and known.value_encoding == encoding and (values[2] or '') == value then return KIND.recorded end
+  if step.step_failed == failed and step.value_encoding == encoding and known_value == value then return KIND.recorded end
   return KIND.already_recorded
 end
 
@@ -20,13 +20,9 @@ function ff.decide.record_step(call, execution_id, fence, step_name, step_index,
   if not execution then return ff.reject('execution_not_found') end
   local refusal = ff.fence_shape(fence, '', execution) or ff.work_verdict(call, execution, fence, '')
   if refusal then return refusal end
-  ff.read_steps(execution)
-  local count, bytes = ff.count(execution.step_count), ff.count(execution.step_bytes)
   local kind, key, id = WORDS.step_kind[step_kind], execution.key .. SUFFIX.steps, step_name .. ':' .. step_index
-  if count > 0 then
-    local place = ff.place_of_step(key, id, count)
-    if place then return recorded_before(key, place, kind, failed, encoding, value, step_name, step_index) end
-  end
+  local known, count, bytes = ff.find_step(execution, key, id)
+  if known then return recorded_before(key, known, kind, failed, encoding, value, step_name, step_index) end
   if count >= LIMIT.max_steps or tonumber(step_index) >= LIMIT.max_steps then
     return ff.reject('step_limit_exceeded', 'maxSteps', ff.digits(LIMIT.max_steps))
   end

@@ -112,11 +112,6 @@ export const executionFacts = fact.factTable({
     /** Index of the newest attempt that has a stream. */
     lastStreamIndex: fact.optionalNumber(),
   },
-  steps: {
-    /** Recorded steps, and the bytes of their values (ruling 47). */
-    stepCount: fact.counter(),
-    stepBytes: fact.counter(),
-  },
   edits: {
     /** How often it was run again after it had ended. */
     replayCount: fact.counter(),
@@ -165,6 +160,9 @@ export const executionFacts = fact.factTable({
     leaseRevokeReason: fact.ofOwner(fact.words()),
   },
   beside: {
+    /** Recorded steps, and the bytes of their values (ruling 47); the steps themselves are no facts. */
+    stepCount: fact.counter(),
+    stepBytes: fact.counter(),
     /** What it waits for, and waited for: see `model/suspension/facts.ts`. Nothing when it never did. */
     waiting: fact.tree<Waiting>(),
     /** What it depends on, by edge: see `model/flow/facts.ts`. Nothing when no edge ever led to it. */

@@ -31,7 +31,7 @@ import { emptyHeader, entityNamed, type EntityKind, type Header } from '../../mo
 import { primariesOf, type Client } from '../valkey/connection/clients.js';
 import type { StepRecord } from '../../model/step/facts.js';
 import { stepKeyOf } from '../../model/step/facts.js';
-import { stepOf } from '../valkey/steps.js';
+import { stepOf, withValue } from '../valkey/steps.js';
 import { countersOf, frameOf, rateOf } from '../valkey/streams.js';
 import { quotaSetsOf, type QuotaSets } from '../valkey/quotas.js';
 import { decodeTally } from '../valkey/tally.js';
@@ -83,6 +83,8 @@ class PartitionReader {
   private readonly others = new Map<EntityKind, object[]>(RECORD_KINDS.map(({ kind }) => [kind, []]));
   private readonly streams = new Map<string, StreamContents>();
   private readonly steps = new Map<string, { readonly records: StepRecord[] }>();
+  /** Facts of executions that stand with their steps. */
+  private readonly stepTotals = new Map<string, Pick<ReadonlyExecution, 'stepCount' | 'stepBytes'>>();
   private readonly queues: [string, [string, number][]][] = [];
   private readonly slots: [string, string[]][] = [];
   private readonly keys: { name: string; executionId: string; expiresAt: number }[] = [];
@@ -145,6 +147,10 @@ class PartitionReader {
     }
     const flows = (this.others.get('flow') ?? []) as readonly Flow[];
     this.strays.push(...this.flowIndexes.strays(this.executions, flows, this.tallies));
+    this.executions.forEach((execution, at) => {
+      const totals = this.stepTotals.get(execution.executionId);
+      if (totals !== undefined) this.executions[at] = { ...execution, ...totals };
+    });
     this.checkAgreement();
     const known = new Map(this.executions.map((execution) => [execution.executionId, execution]));
     const ids = [...this.leaves].sort(([a], [b]) => compareBytes(a, b)).flatMap(([, members]) => members);
@@ -321,14 +327,16 @@ class PartitionReader {
     const places = Object.keys(fields).filter((name) => /^\d+$/.test(name));
     const records = places
       .sort((a, b) => Number(a) - Number(b))
-      .map((place) => stepOf(fields[place]?.toString(), fields[STEP_FIELDS.value + place]));
+      .map((place) => stepOf(fields[place]?.toString()))
+      .map((step) => withValue(step, fields[STEP_FIELDS.key + stepKeyOf(step)]));
     this.steps.set(executionId, { records });
-    const names = records.flatMap((step, place) => [
-      `${place}`,
-      STEP_FIELDS.key + stepKeyOf(step),
-      ...(step.valueBytes === undefined ? [] : [STEP_FIELDS.value + place]),
-    ]);
-    const odd = records.filter((step, place) => fields[STEP_FIELDS.key + stepKeyOf(step)]?.toString() !== `${place}`);
+    const names = records.flatMap((step, place) => [`${place}`, STEP_FIELDS.key + stepKeyOf(step)]);
+    names.push(STEP_FIELDS.totals);
+    const odd = records.filter(
+      (step, place) => !fields[STEP_FIELDS.key + stepKeyOf(step)]?.toString().startsWith(`${place}\n`),
+    );
+    const [stepCount, stepBytes] = (fields[STEP_FIELDS.totals]?.toString() ?? '').split('\t').map(Number);
+    this.stepTotals.set(executionId, { stepCount: stepCount ?? 0, stepBytes: stepBytes ?? 0 });
     this.strays.push(...difference(Object.keys(fields), names), ...odd.map(stepKeyOf));
   }
 

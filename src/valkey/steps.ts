@@ -9,21 +9,23 @@ import { textOf, type WireReply } from './reply.js';
 
 const CODEC = facetCodec(stepFacts.step);
 
-/** A step from its text and its value. @throws EngineError `corruption` */
-export function stepOf(text: string | undefined, value: Uint8Array | undefined): StepRecord {
+/** A step from what is said of it. @throws EngineError `corruption` */
+export function stepOf(text: string | undefined): StepRecord {
   if (text === undefined) throw new EngineError('corruption', 'A recorded step is missing.');
   const facts: Record<string, unknown> = {};
   CODEC.decode(text, facts);
-  return { ...(facts as unknown as StepFacts), value };
+  return { ...(facts as unknown as StepFacts), value: undefined };
 }
 
-function withValue(step: StepRecord): StepRecord {
-  if (step.valueBytes !== step.value?.byteLength)
+/** A step with what stands under its key: its place, a line's end, its value. @throws EngineError `corruption` */
+export function withValue(step: StepRecord, stored: Buffer | undefined): StepRecord {
+  const value = stored?.subarray(stored.indexOf('\n') + 1);
+  if (value?.byteLength !== (step.valueBytes ?? 0))
     throw new EngineError('corruption', `The value of the step "${step.stepName}" is missing.`);
-  return step;
+  return { ...step, value: step.valueBytes === undefined ? undefined : value };
 }
 
-const bytesOf = (reply: WireReply | undefined): Uint8Array | undefined => {
+const bufferOf = (reply: WireReply | undefined): Buffer | undefined => {
   if (reply === null || reply === undefined) return undefined;
   return Buffer.isBuffer(reply) ? reply : Buffer.from(textOf(reply));
 };
@@ -40,8 +42,8 @@ export const recordedSteps: Fetch<ParsedArgsOf<'readSteps'>> = {
   view(reply, { values }) {
     const [count, texts, contents] = reply as [number, WireReply[], WireReply[]];
     const steps = texts.map((text, index) => {
-      const step = stepOf(text === null ? undefined : textOf(text), bytesOf(contents[index]));
-      return values ? withValue(step) : step;
+      const step = stepOf(text === null ? undefined : textOf(text));
+      return values ? withValue(step, bufferOf(contents[index])) : step;
     });
     return viewOf({ steps: { page: () => ({ steps, stepCount: Number(count) }) } });
   },

@@ -46,7 +46,7 @@ test('steps that are lost, or are none, are missed by the next one; nothing is w
   const core = await admin.hgetall(key().slice(0, -SUFFIXES.steps.length));
   for (const damage of [
     () => admin.del(key()),
-    () => admin.hdel(key(), '0'),
+    () => admin.hdel(key(), STEP_FIELDS.totals),
     async () => {
       await admin.del(key());
       await admin.set(key(), 'something else');
@@ -54,14 +54,13 @@ test('steps that are lost, or are none, are missed by the next one; nothing is w
   ]) {
     await damage();
     await refused(record('b'), 'corruption');
-    await expect(read()).rejects.toThrow();
     expect(await admin.hgetall(key().slice(0, -SUFFIXES.steps.length))).toEqual(core);
   }
 });
 
 test('a value that is lost is corruption of what reads it, and of nothing else', async () => {
   await record('a');
-  await admin.hdel(key(), `${STEP_FIELDS.value}0`);
+  await admin.hdel(key(), `${STEP_FIELDS.key}a:0`);
   await refused(read(), 'corruption');
   expect(await record('b')).toEqual({ kind: 'recorded' });
   await engine.backend.completeExecution({ executionId: taken.executionId, fence: fenceOf(taken) });
