@@ -150,6 +150,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     newKid: 'k1',
     newSecret: text(SECRET.padEnd(32, 's')),
     graceMs: 5,
+    onlyFirst: true,
   },
   registerWorker: {
     namespace: 'n',
@@ -170,6 +171,15 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   expireSuspension: { executionId: SUSPENDED },
   describeSuspension: { executionId: SUSPENDED },
   observeSignals: { executionId: SUSPENDED, attemptIndex: 0, cursor: uuid(303), limit: 5 },
+  listSuspended: {
+    partition: PARTITION,
+    reason: 'manual_pause',
+    namespace: 'n',
+    laneId: 'lane',
+    cursor: SUSPENDED,
+    limit: 5,
+  },
+  listPendingWaitpoints: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
   listSignals: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },
   readWaits: { executionId: SUSPENDED },
   createExecution: {

@@ -273,6 +273,11 @@ export const BOUNDARY_ERRORS = {
     false,
     'Leave the named member out: this version does not act on it, and what it does not act on it does not take.',
   ),
+  already_suspended: entry(
+    'state',
+    false,
+    'The handle is that of a suspended attempt, which cannot be suspended again: wait until the execution is claimed anew.',
+  ),
   payload_too_large: entry('validation', false, 'Send less: keep what is large elsewhere, and send where it is.'),
   step_misused: entry(
     'validation',

@@ -14,7 +14,7 @@ const VERSION = 'h1';
 const BACKEND_LABELS = ['memory', 'embedded', 'valkey'] as const;
 export type BackendLabel = (typeof BACKEND_LABELS)[number];
 
-/** How the owner that a handle stands for came to own. `suspended` is reserved: of work that waits for a signal. */
+/** How the owner that a handle stands for came to own. `suspended`: of work that waits for a signal. */
 export const HANDLE_KINDS = ['fresh', 'reclaimed', 'resumed', 'suspended'] as const;
 export type HandleKind = (typeof HANDLE_KINDS)[number];
 

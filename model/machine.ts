@@ -62,6 +62,7 @@ import { forgetReader } from './reader/forget.js';
 import { listReaders } from './reader/reads.js';
 import { dropQuarantined, listQuarantined, retryQuarantined } from './partition/quarantine.js';
 import { closeWaitpoint } from './suspension/close-waitpoint.js';
+import { listPendingWaitpoints, listSuspended } from './suspension/listings.js';
 import { createPendingWaitpoint } from './suspension/create-pending.js';
 import { expirePendingWaitpoint } from './suspension/expire-pending.js';
 import { deliverApprovalSignal } from './suspension/approve.js';
@@ -192,6 +193,8 @@ export const QUERIES = {
   describeSuspension,
   observeSignals,
   listSignals,
+  listSuspended,
+  listPendingWaitpoints,
   readWaits,
   findExecution,
   listExecutions,

@@ -90,7 +90,7 @@ const STANDS_FOR = ['executionId', 'fence', 'leaseId', 'leaseEpoch', 'attemptId'
 /** A handle stands for the fence it was made of: expands it, where a caller passes one. */
 function withoutHandle(args: unknown, label: BackendLabel): unknown {
   if (typeof args !== 'object' || args === null || (args as { handle?: unknown }).handle === undefined) return args;
-  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex } = decodeHandle(
+  const { executionId, leaseId, leaseEpoch, attemptId, attemptIndex, kind } = decodeHandle(
     (args as { handle: unknown }).handle,
     label,
   );
@@ -106,6 +106,7 @@ function withoutHandle(args: unknown, label: BackendLabel): unknown {
     ...args,
     executionId,
     attemptIndex,
+    handleKind: kind,
     fence: { leaseId, leaseEpoch, attemptId },
     leaseId,
     leaseEpoch,
@@ -136,6 +137,7 @@ const OWN_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
   'not_supported_yet',
   'invalid_quota_spec',
   'payload_too_large',
+  'already_suspended',
 ]);
 
 function codeOf(path: readonly string[], issue: z.core.$ZodIssue | undefined): ErrorCode {

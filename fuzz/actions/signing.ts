@@ -82,11 +82,17 @@ export const signingActions = {
       kid: fc.nat(KIDS.length - 1),
       wrong: seldom(fc.constant(true as const), 8),
       graceMs: fc.constantFrom(0, 500, 100_000),
+      onlyFirst: seldom(fc.constant(true as const), 4),
     },
-    resolve(world, { kid, wrong, graceMs }) {
+    resolve(world, { kid, wrong, graceMs, onlyFirst }) {
       const newKid = KIDS[kid] as string;
       const newSecret = wrong === null ? (SECRETS[newKid] as Uint8Array) : bytesOf(33);
-      return [{ name: 'rotateWaitpointHmacSecret', args: { partition: world.partition, newKid, newSecret, graceMs } }];
+      return [
+        {
+          name: 'rotateWaitpointHmacSecret',
+          args: { partition: world.partition, newKid, newSecret, graceMs, onlyFirst: onlyFirst ?? false },
+        },
+      ];
     },
   }),
   signal: generator<Signal>({

@@ -300,7 +300,13 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
   const signals = Object.keys(execution?.waiting?.signals ?? {});
   const cursor = index === 2 ? world.uuid() : signals[index % Math.max(1, signals.length)];
   const attemptIndex = execution?.waiting?.suspension?.attemptIndex ?? 0;
+  const reason = index === 0 ? undefined : REASON_NAMES[index % REASON_NAMES.length];
+  const { partition } = world;
+  const open = execution?.waiting?.suspension?.waitpointIds[0];
   return [
+    ['listSuspended', { partition, reason, limit: Math.max(1, Math.min(limit, 200)) }],
+    ['listSuspended', { partition, cursor: executionId, limit: 1, laneId: index === 1 ? 'alpha' : undefined }],
+    ['listPendingWaitpoints', { executionId, cursor: index === 0 ? undefined : open, limit: Math.max(1, limit) }],
     ['describeSuspension', { executionId }],
     ['readWaits', { executionId }],
     ['listSignals', { executionId }],

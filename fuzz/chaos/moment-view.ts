@@ -25,6 +25,7 @@ export function viewOfMoment(
       input: () => input,
       result: () => undefined,
       payload: () => undefined,
+      suspended: () => ({ executions: [], next: undefined }),
     },
     schedule: {
       // Nothing is paused there.

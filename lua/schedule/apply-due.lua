@@ -175,6 +175,7 @@ local function reply_of(steps, broken)
       counts.purge = counts.purge + (step.purged or 0)
     elseif step.kind == 'suspension' then
       suspended[#suspended + 1] = step.entity.id
+      suspended[#suspended + 1] = WORDS.behavior_word[step.a.timeout_behavior]
     elseif counts[step.kind] then
       counts[step.kind] = counts[step.kind] + (step.kind == 'waitpoint' and #step.b or 1)
     elseif step.apply == ff.apply.retry_scheduled then

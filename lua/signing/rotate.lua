@@ -19,7 +19,7 @@ local function lapsed(call, kids, new_kid)
   return found
 end
 
-function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, new_secret, grace_ms)
+function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, new_secret, grace_ms, only_first)
   if new_secret_at ~= LIMIT.bytes_here then ff.damaged('the secret did not come with the call') end
   local fingerprint = string.sub(server.sha1hex(new_secret), 1, SIGNING.fingerprint_length)
   local known = load(call, new_kid)
@@ -28,7 +28,8 @@ function ff.decide.rotate_waitpoint_hmac_secret(call, new_kid, new_secret_at, ne
     if known.fingerprint ~= fingerprint then return ff.reject('rotation_conflict', 'kid', new_kid) end
   end
   local kids, current = ff.known_kids(call)
-  if current == new_kid then return { KIND.already_satisfied, 'already_current' } end
+  if current == new_kid then return { KIND.already_satisfied, 'already_current', current } end
+  if only_first ~= '' and current then return { KIND.already_satisfied, 'other_current', current } end
   local dropped = lapsed(call, kids, new_kid)
   local inner, outer = ff.key_blocks(new_secret)
   local expires_at = ff.digits(math.min(call.now + tonumber(grace_ms), LIMIT.max_integer))

@@ -110,3 +110,27 @@ function ff.query.list_signals(call, execution_id, cursor, limit)
   add_payloads(payloads, key, ids, first, last, function(id) return sizes[id] end)
   return { answer, payloads }
 end
+
+-- list_waitpoints: execution_id
+-- Answers whether there is such an execution, pairs of its open waitpoints and of its suspension, the current key, and pairs of
+-- waitpoint and digest.
+function ff.query.list_waitpoints(call, execution_id)
+  local key = call.base .. execution_id
+  if command('EXISTS', key) == 0 then return { 0 } end
+  local waits, answer, digests = key .. SUFFIX.waits, {}, {}
+  local names = { WAITS.suspension, WAITS.closing, WAITS.condition, WAITS.waitpoints, WAITS.pending }
+  local values = ff.fields_of_waits(waits, unpack(names))
+  for i = 1, #names do also(answer, names[i], values[i]) end
+  local ids, wanted = ids_in(values[5]), {}
+  if not values[2] then
+    for id in string.gmatch(values[4] or '', '[^,]+') do ids[#ids + 1] = id end
+  end
+  for i = 1, #ids do wanted[i] = WAITS.waitpoint .. ids[i] end
+  add_fields(answer, waits, wanted)
+  local _, current = ff.known_kids(call)
+  for i = 1, current and #ids or 0 do
+    local waitpoint = ff.waitpoint_of({ key = key }, ids[i])
+    if waitpoint then also(digests, ids[i], ff.digest(call, current, ff.token_message(waitpoint))) end
+  end
+  return { 1, answer, current or '', digests }
+end

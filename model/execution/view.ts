@@ -2,6 +2,7 @@
 import { compareBytes } from '../ids.js';
 import { listedByDefinition, type ListedPart, type ListFilter } from '../listing/list.js';
 import type { Partition } from '../state.js';
+import { suspendedByDefinition, type SuspendedFilter, type SuspendedPart } from '../suspension/listings.js';
 import type { ReadonlyExecution } from './facts.js';
 import { idempotencyId } from './idempotency.js';
 
@@ -11,6 +12,8 @@ export interface ExecutionView {
   ids(after: string | undefined, limit: number): readonly string[];
   /** Executions that match, by id, highest first, behind an id of any partition; `next` when more may follow. */
   listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart;
+  /** Suspended executions that match, by id, highest first, behind an id of any partition. */
+  suspended(filter: SuspendedFilter, before: string | undefined, limit: number): SuspendedPart;
   /** The execution that a live idempotency key points to. */
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
@@ -29,6 +32,7 @@ export function executionsByDefinition({ state: { tables }, bytes, payloads }: P
         .sort(compareBytes)
         .slice(0, limit),
     listed: (filter, before, limit) => listedByDefinition(tables.execution.values(), filter, before, limit),
+    suspended: (filter, before, limit) => suspendedByDefinition(tables.execution.values(), filter, before, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
       return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;

@@ -13,7 +13,9 @@ import type { Event } from '../events.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { forgetting, walkOn } from '../flow/due.js';
+import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
 import { deliveriesOf, eventsOf, ofOnePass, type DueEntity } from './due.js';
+import { nextTimer } from './timers.js';
 
 const applied = z.object({
   kind: z.literal('applied'),
@@ -33,7 +35,9 @@ const applied = z.object({
     z.object({ executionId: field.executionId, expireReason: z.enum(['attempt_timeout', 'execution_deadline']) }),
   ),
   /** Executions whose suspension ran out of time, whatever came of it. */
-  suspensionsTimedOut: z.array(field.executionId),
+  suspensionsTimedOut: z.array(
+    z.object({ executionId: field.executionId, behaviorApplied: field.wordOf(TIMEOUT_BEHAVIORS) }),
+  ),
   /** How many entities of other kinds than executions had something due, by kind. */
   others: z.record(z.string(), field.count),
   /** What is to be told to other partitions, by the kind of the entity that owes it: at least once, until it is settled. */
@@ -110,7 +114,7 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: num
     purged: 0,
     attemptsTimedOut: [] as string[],
     expired: [] as AppliedOutcome['expired'],
-    suspensionsTimedOut: [] as string[],
+    suspensionsTimedOut: due.flatMap(suspensionIn),
     others: othersAmong(due),
     deliveries: due.flatMap((entity) => deliveriesOf(entity, now)),
     setAside: [],
@@ -123,13 +127,18 @@ function outcomeOf(due: readonly DueEntity[], events: readonly Event[], now: num
     else if (event.type === 'pending_waitpoint_expired') outcome.waitpointsExpired++;
     else if (event.type === 'execution_purged') outcome.purged++;
     else if (event.type === 'retry_scheduled') outcome.attemptsTimedOut.push(event.executionId);
-    else if (event.type === 'suspension_escalated' || event.type === 'suspension_closed') {
-      outcome.suspensionsTimedOut.push(event.executionId);
-    } else if (event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout') {
+    else if (event.type === 'execution_expired' && event.expireReason !== 'suspension_timeout') {
       outcome.expired.push({ executionId: event.executionId, expireReason: event.expireReason });
     }
   }
   return outcome;
+}
+
+/** A suspension that is over, and what comes of it. */
+function suspensionIn({ kind, entity }: DueEntity): AppliedOutcome['suspensionsTimedOut'] {
+  if (kind !== 'execution' || nextTimer(entity)?.kind !== 'suspension') return [];
+  const behaviorApplied = entity.waiting?.suspension?.timeoutBehavior ?? 'fail';
+  return [{ executionId: entity.executionId, behaviorApplied }];
 }
 
 function othersAmong(due: readonly DueEntity[]): Record<string, number> {
@@ -169,7 +178,14 @@ function readApplied(answer: AnswerReader): AppliedOutcome {
       expireReason: pairs[i + 1] as AppliedOutcome['expired'][number]['expireReason'],
     });
   }
-  const suspensionsTimedOut = answer.texts().map((id) => executionIdIn(partition, id));
+  const behaviors = answer.texts();
+  const suspensionsTimedOut: AppliedOutcome['suspensionsTimedOut'] = [];
+  for (let i = 0; i + 1 < behaviors.length; i += 2) {
+    suspensionsTimedOut.push({
+      executionId: executionIdIn(partition, behaviors[i] as string),
+      behaviorApplied: behaviors[i + 1] as TimeoutBehavior,
+    });
+  }
   const tally = answer.texts();
   const others: Record<string, number> = {};
   for (let i = 0; i + 1 < tally.length; i += 2) others[tally[i] as string] = Number(tally[i + 1]);

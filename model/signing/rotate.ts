@@ -19,6 +19,8 @@ export const rotateWaitpointHmacSecret = operation({
     newSecret: field.secret,
     /** How long tokens of the key that was current verify from now on, ms. */
     graceMs: field.integer(0, LIMITS.maxTokenGraceMs).default(DEFAULTS.tokenGraceMs),
+    /** Installs it only where there is no key yet: what a process does when it starts. */
+    onlyFirst: z.boolean().default(false),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
@@ -29,21 +31,28 @@ export const rotateWaitpointHmacSecret = operation({
       /** Keys that were dropped, because their grace was over. */
       gcCount: field.count,
     }),
-    /** It is the current key already. */
-    z.object({ kind: z.literal('already_satisfied'), reason: z.enum(['already_current']) }),
+    /** It is the current key already; or another one is, which `onlyFirst` leaves. */
+    z.object({
+      kind: z.literal('already_satisfied'),
+      reason: z.enum(['already_current', 'other_current']),
+      currentKid: field.kid,
+    }),
   ]),
   rejects: ['rotation_conflict'],
   partition: (args) => args.partition,
   keys: ({ newKid }) => [['record', 'signing_key', newKid]],
-  wire: { shared: [], each: ['newKid', 'newSecret', 'graceMs'] },
+  wire: { shared: [], each: ['newKid', 'newSecret', 'graceMs', 'onlyFirst'] },
   bytes: { newSecret: 'secret' },
   memory: 'adds',
-  decide(view, { newKid, newSecret, graceMs }, { now }) {
+  decide(view, { newKid, newSecret, graceMs, onlyFirst }, { now }) {
     const fingerprint = fingerprintOf(newSecret);
     const known = view.signing.get(newKid);
     if (known !== undefined && known.fingerprint !== fingerprint) return reject('rotation_conflict', { kid: newKid });
     const current = view.signing.current();
-    if (current?.kid === newKid) return accept({ kind: 'already_satisfied', reason: 'already_current' });
+    if (current?.kid === newKid)
+      return accept({ kind: 'already_satisfied', reason: 'already_current', currentKid: newKid });
+    if (onlyFirst && current !== undefined)
+      return accept({ kind: 'already_satisfied', reason: 'other_current', currentKid: current.kid });
     const over = view.signing.all().filter(({ kid, expiresAt }) => kid !== newKid && (expiresAt ?? now) < now);
     const events: Event[] = [
       { type: 'signing_key_installed', kid: newKid, at: now, fingerprint, algorithm: 'hmac_sha1' },

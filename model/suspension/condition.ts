@@ -221,3 +221,15 @@ export function foldSignals(condition: string, signals: readonly Evidence[]): Fo
 
 /** Keys that a compiled condition names, in the order of the tree. */
 export const keysOfCompiled = (condition: string): readonly string[] => parse(condition).flatMap(({ keys }) => keys);
+
+/** What stands for the names of signals where none is waited for. */
+const NO_SIGNAL: Readonly<Record<string, string>> = { o: '__operator_only__', t: '__timeout_only__' };
+
+/** Names of signals that a compiled condition takes at a waitpoint, in the order of the tree, each once; none: any. */
+export function signalNamesOf(condition: string, waitpointKey: string): readonly string[] {
+  const nodes = parse(condition);
+  const none = NO_SIGNAL[nodes[0]?.type ?? ''];
+  if (none !== undefined) return [none];
+  const names = nodes.filter(({ keys }) => keys.includes(waitpointKey)).map(({ name }) => name);
+  return [...new Set(names.filter((name) => name !== ''))];
+}

@@ -4,6 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, reject, type Context } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { Event } from '../events.js';
+import { namingOf } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
@@ -111,6 +112,7 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
     payloadEncoding: payloadBytes === 0 ? undefined : delivery.payloadEncoding,
     targetScope: delivery.targetScope,
     createdAt: delivery.createdAt,
+    ...namingOf(execution),
   };
   const delayMs = delivery.resumeDelayMs || (suspension?.resumeDelayMs ?? 0);
   const events =

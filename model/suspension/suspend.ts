@@ -10,6 +10,7 @@ import { accept, operation, reject } from '../core/operation.js';
 import { echoed, withReader, withWireForm, type AnswerReader } from '../core/wire-form.js';
 import { attemptTimeRemaining } from '../execution/parking.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
+import { decodeHandle, encodeHandle, HANDLE_KINDS } from '../handle.js';
 import { partitionOfExecution } from '../ids.js';
 import { fenceShape, wasLastOwner, WORK_REJECTIONS, workVerdict } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
@@ -60,8 +61,16 @@ const args = z
     maxWaitpointsPerExecution: field.maxWaitpoints,
     /** Answers the tokens of the waitpoints, under the key that is current. */
     tokens: z.boolean().default(false),
+    /** Of the owner, where the caller passed one: it is answered in its suspended form. */
+    handle: z.string().optional(),
+    handleKind: z.enum(HANDLE_KINDS).optional(),
   })
   .superRefine((request, context) => {
+    if (request.handleKind === 'suspended') {
+      const message = 'is of work that is suspended';
+      context.addIssue({ code: 'custom', path: ['handle'], message, params: { code: 'already_suspended' } });
+      return;
+    }
     const fault = faultOf(request);
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault, params: { reason: fault } });
   });
@@ -74,6 +83,8 @@ const answered = {
   waitpoints: z.array(
     z.object({ waitpointId: z.string(), waitpointKey: z.string(), token: z.instanceof(WaitpointToken).optional() }),
   ),
+  /** For `observeSignals` once the attempt goes on; where the caller passed a handle and let go. */
+  handle: z.string().optional(),
   /** A repeated request whose suspension is over. */
   superseded: z.boolean(),
 };
@@ -214,6 +225,10 @@ export const suspendExecution = operation({
     ],
   },
   memory: 'adds',
+  issue({ handle }, outcome, backend) {
+    if (handle === undefined || outcome.kind !== 'suspended') return outcome;
+    return { ...outcome, handle: encodeHandle({ ...decodeHandle(handle, backend), kind: 'suspended' }) };
+  },
   decide(view, args, { now }) {
     const { executionId, suspensionId, tokens } = args;
     const execution = view.executions.get(executionId);

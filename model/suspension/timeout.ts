@@ -56,7 +56,7 @@ export function suspensionTimeout(
       return [closed('timed_out_auto_resume', 'timeout')];
     case 'auto_resume_with_timeout_signal':
       return [
-        timeoutSignal(executionId, now, suspension?.suspensionId ?? '', suspension?.waitpointIds[0] ?? ''),
+        timeoutSignal(execution, now, suspension?.suspensionId ?? '', suspension?.waitpointIds[0] ?? ''),
         closed('timed_out_auto_resume', 'timeout', suspension?.suspensionId ?? ''),
       ];
     case 'escalate':
@@ -65,10 +65,10 @@ export function suspensionTimeout(
 }
 
 /** The signal that says that no other one came: its id is the suspension's. */
-function timeoutSignal(executionId: string, at: number, signalId: string, waitpointId: string): Event {
+function timeoutSignal(execution: ReadonlyExecution, at: number, signalId: string, waitpointId: string): Event {
   return {
     type: 'signal_accepted',
-    executionId,
+    executionId: execution.executionId,
     at,
     signalId,
     waitpointId,
@@ -81,5 +81,6 @@ function timeoutSignal(executionId: string, at: number, signalId: string, waitpo
     effect: 'no_op',
     added: '',
     ...NOTHING_CARRIED,
+    ...namingOf(execution),
   };
 }

@@ -1,10 +1,12 @@
 /** One pass over what is due in a partition: the store selects it and applies it, in one step. */
 import { DEFAULTS, PURGE_UNITS } from '../../model/limits.js';
 import type { OutcomeOf } from '../../model/machine.js';
+import type { TimeoutBehavior } from '../../model/suspension/facts.js';
+import { SUSPENSION_TIMEOUT } from '../../model/suspension/timeout.js';
 import type { Backend } from '../backend.js';
 import { systemClock } from './clock.js';
 import { deliver } from './deliveries.js';
-import { localNews } from './local-news.js';
+import { localNews, type News } from './local-news.js';
 
 /** Units of work of one pass. */
 export const DUE_LIMIT = DEFAULTS.pageSize;
@@ -61,6 +63,10 @@ export async function applyDuePass(
   for (const { executionId, expireReason } of outcome.expired) {
     news.publish({ kind: 'expired', executionId, reason: expireReason });
   }
+  for (const { executionId, behaviorApplied } of outcome.suspensionsTimedOut) {
+    const said = endOfSuspension(executionId, behaviorApplied);
+    if (said !== undefined) news.publish(said);
+  }
   if (outcome.deliveries.length > 0) await deliver(backend, partition, outcome.deliveries);
   const { nextDueAt, setAside } = outcome;
   // A pass that has room left found all there was; purges wait until nothing else is due.
@@ -72,6 +78,14 @@ export async function applyDuePass(
     leftUntil: undefined,
     setAside,
   };
+}
+
+/** How a suspension that ran out of time ended its execution; nothing when it did not. */
+function endOfSuspension(executionId: string, behavior: TimeoutBehavior): News | undefined {
+  const reason = `${SUSPENSION_TIMEOUT}:${behavior}`;
+  if (behavior === 'fail') return { kind: 'failed', executionId, reason, category: SUSPENSION_TIMEOUT };
+  if (behavior === 'cancel') return { kind: 'cancelled', executionId, reason };
+  return behavior === 'expire' ? { kind: 'expired', executionId, reason: SUSPENSION_TIMEOUT } : undefined;
 }
 
 export interface RunDueOptions {

@@ -2,6 +2,14 @@
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';
+export {
+  rotateWaitpointHmacSecretAll,
+  seedWaitpointHmacSecret,
+  type PartitionRotation,
+  type RotateAllArgs,
+  type RotationReport,
+  type SeedReport,
+} from './signing-keys.js';
 export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOptions } from '../claiming/finder.js';
 export { newId } from './ids.js';
 export { cancelFlow, type CancelFlowOptions, type CancelFlowOutcome } from './cancel-flow.js';
@@ -17,7 +25,15 @@ export { tailStream, type TailPage, type TailStreamArgs } from '../streaming/tai
 export type { Frame } from '../../model/stream/contents.js';
 export { Delivery, Subscription, type SubscriptionState } from '../subscribing/subscription.js';
 export type { EventFilter, WorkFilter } from '../subscribing/filters.js';
-export type { Completion, CompletionFilter, LeaseFilter, TagFilter, TagsSet } from '../subscribing/views.js';
+export type {
+  Completion,
+  CompletionFilter,
+  LeaseFilter,
+  SignalFilter,
+  SignalTold,
+  TagFilter,
+  TagsSet,
+} from '../subscribing/views.js';
 export { handleOf, HANDLE_KINDS, type HandleIssuer, type HandleKind } from '../../model/handle.js';
 export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken } from './grants.js';
 export type { Grant } from '../../model/grant/grant.js';

@@ -12,7 +12,7 @@ import { idempotencyId } from '../../model/execution/idempotency.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
-import { listed, matches, type ListedExecution, type ListedPart, type ListFilter } from '../../model/listing/list.js';
+import { listed, matches, type ListedPart, type ListFilter } from '../../model/listing/list.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
@@ -42,6 +42,7 @@ import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
+import { suspendedRow } from '../../model/suspension/listings.js';
 import { keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
@@ -435,6 +436,11 @@ export class IndexedStore implements Store {
         return page.map(({ executionId }) => executionId);
       },
       listed: (filter, before, limit) => this.listed(filter, before, limit),
+      suspended: (filter, before, limit) => {
+        const wanted = (execution: ReadonlyExecution) => suspendedRow(execution, filter);
+        const { found, next } = this.backwards(wanted, before, limit);
+        return { executions: found, next };
+      },
       ofKey(namespace, key, now) {
         const entry = keys.get(idempotencyId(namespace, key));
         return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
@@ -446,20 +452,32 @@ export class IndexedStore implements Store {
   }
 
   private listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart {
+    const wanted = (execution: ReadonlyExecution) => (matches(filter, execution) ? listed(execution) : undefined);
+    const { found, next } = this.backwards(wanted, before, limit);
+    return { executions: found, next };
+  }
+
+  /** Rows of executions from the highest id down, behind an id; a page looks at a bounded number of them. */
+  private backwards<Row extends { readonly executionId: string }>(
+    rowOf: (execution: ReadonlyExecution) => Row | undefined,
+    before: string | undefined,
+    limit: number,
+  ): { readonly found: readonly Row[]; readonly next: string | undefined } {
     const anyId = this.ids.first?.executionId;
-    if (anyId === undefined) return { executions: [], next: undefined };
+    if (anyId === undefined) return { found: [], next: undefined };
     // Ids of one partition are in the order of their UUIDs; the bound may be of another one.
     const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
-    const executions: ListedExecution[] = [];
+    const found: Row[] = [];
     let [lookedAt, last] = [0, anyId];
     for (const execution of this.ids.backwards(ID_ALONE, bound)) {
-      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
+      if (lookedAt++ === MAX_LOOKED_AT) return { found, next: last };
       last = execution.executionId;
-      if (!matches(filter, execution)) continue;
-      if (executions.length === limit) return { executions, next: executions.at(-1)?.executionId };
-      executions.push(listed(execution));
+      const row = rowOf(execution);
+      if (row === undefined) continue;
+      if (found.length === limit) return { found, next: found.at(-1)?.executionId };
+      found.push(row);
     }
-    return { executions, next: undefined };
+    return { found, next: undefined };
   }
 
   private scheduleView(): ScheduleView {

@@ -27,10 +27,14 @@ import {
   readCompletion,
   readEvent,
   readLeases,
+  readSignals,
+  SIGNALS_SAID,
   readTags,
   type Completion,
   type CompletionFilter,
   type LeaseFilter,
+  type SignalFilter,
+  type SignalTold,
   type TagFilter,
   type TagsSet,
 } from './views.js';
@@ -94,6 +98,15 @@ export class Subscriptions {
     checkMembers(options, ['tag', 'executionId', ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
     return this.subscribe(options, partitionWanted(options.executionId), readTags(options));
+  }
+
+  /** Signals that were accepted, and what they did. @throws as `events` */
+  signals(options: SignalFilter & SubscribeOptions = {}): Promise<Subscription<SignalTold>> {
+    checkMembers(options, ['effects', 'executionId', 'namespace', 'lane', 'kind', ...OPTIONS]);
+    checkEventFilter({ executionId: options.executionId });
+    checkWorkFilter(options);
+    checkWords('effects', options.effects, SIGNALS_SAID);
+    return this.subscribe(options, partitionWanted(options.executionId), readSignals(options));
   }
 
   /** Takes a durable group away: its place holds back the logs no longer. @throws what the backend throws */

@@ -1,6 +1,7 @@
 /** Readings of the log: what its entries mean to those that follow completions, leases or tags. Spec 13 section A5. */
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import { LeaseHistoryReader, type LeaseHistoryEntry } from '../../model/lease/history.js';
+import type { SignalEffect } from '../../model/suspension/facts.js';
 import { passesWorkFilter, type WorkFilter } from './filters.js';
 import type { Reading } from './subscription.js';
 
@@ -29,6 +30,64 @@ export interface TagsSet {
   /** Ms since the epoch. */
   readonly at: number;
   readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What a signal did: `satisfied` when the work goes on by it, `buffered` when it is kept for a suspension to come. */
+export type SignalSaid =
+  | 'satisfied'
+  | 'buffered'
+  | Exclude<SignalEffect, 'resume_condition_satisfied' | 'buffered_for_pending_waitpoint'>;
+
+/** A signal that was accepted. One that came again is not told: it changed nothing. */
+export interface SignalTold {
+  readonly signalId: string;
+  readonly executionId: string;
+  readonly waitpointId: string;
+  readonly signalName: string;
+  readonly category: string;
+  readonly sourceType: string;
+  readonly sourceIdentity: string;
+  readonly correlationId: string | undefined;
+  readonly effect: SignalSaid;
+  /** Ms since the epoch. */
+  readonly at: number;
+  /** Size of what it brought, bytes; `listSignals` reads it. */
+  readonly payloadBytes: number;
+  readonly namespace: string;
+  readonly lane: string;
+  readonly kind: string;
+}
+
+export interface SignalFilter extends WorkFilter {
+  readonly effects?: readonly SignalSaid[] | undefined;
+  readonly executionId?: string | undefined;
+}
+
+const SAID: Readonly<Record<SignalEffect, SignalSaid>> = {
+  resume_condition_satisfied: 'satisfied',
+  buffered_for_pending_waitpoint: 'buffered',
+  no_op: 'no_op',
+  signal_ignored_matcher_failed: 'signal_ignored_matcher_failed',
+  appended_to_waitpoint_duplicate: 'appended_to_waitpoint_duplicate',
+  appended_to_waitpoint: 'appended_to_waitpoint',
+};
+export const SIGNALS_SAID = Object.values(SAID);
+
+export function readSignals({ effects, executionId, ...work }: SignalFilter): Reading<SignalTold> {
+  const isWanted = passesWorkFilter(work);
+  const wanted = effects && new Set(effects);
+  return ({ event }) => {
+    if (event.type !== 'signal_accepted' || (executionId !== undefined && event.executionId !== executionId))
+      return undefined;
+    const effect = SAID[event.effect];
+    if ((wanted !== undefined && !wanted.has(effect)) || !isWanted(event)) return undefined;
+    const { signalId, waitpointId, signalName, sourceType, sourceIdentity, at, payloadBytes, namespace } = event;
+    return {
+      ...{ signalId, executionId: event.executionId, waitpointId, signalName, category: event.signalCategory },
+      ...{ sourceType, sourceIdentity, correlationId: event.correlationId || undefined, effect, at, payloadBytes },
+      ...{ namespace, lane: event.laneId, kind: event.executionKind },
+    };
+  };
 }
 
 export interface CompletionFilter extends WorkFilter {

@@ -349,4 +349,62 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual([left.payloads, left.tables.execution, left.strays], [{}, [], []]);
     },
   },
+  {
+    name: 'operators see what is suspended and what can be signalled, and a suspended handle is for reading',
+    async run(engine) {
+      const { backend } = engine;
+      await backend.rotateWaitpointHmacSecret({ partition: PARTITION, newKid: 'k1', newSecret: SECRETS[0] });
+      const executionId = await create(engine);
+      const owner = await take(engine);
+      const issuer = { backend: backend.label, laneId: 'lane', workerInstanceId: 'w', leaseTtlMs: 1_000 };
+      const handle = handleOf(owner, issuer);
+      const pending = { handle, waitpointId: engine.uuid(), waitpointKey: 'later', expiresInMs: 600_000 };
+      await backend.createPendingWaitpoint(pending);
+      const ask: Omit<ArgsOf<'suspendExecution'>, 'executionId'> = {
+        suspensionId: engine.uuid(),
+        waitpoints: [{ waitpointId: engine.uuid(), waitpointKey: KEY }],
+        resumeCondition: { type: 'single', waitpointKey: KEY, matcher: { type: 'by_name', name: 'done' } },
+        reasonCode: 'waiting_for_approval',
+        timeoutAt: engine.now() + 5_000,
+      };
+      const answer = await backend.suspendExecution({ handle, ...ask, tokens: true });
+      const suspendedHandle = answer.kind === 'suspended' ? (answer.handle ?? '') : '';
+      await refused(backend.suspendExecution({ handle: suspendedHandle, ...ask }), 'already_suspended');
+      const other = await suspended(engine);
+      const all = await backend.listSuspended({ partition: PARTITION });
+      assert.deepEqual(
+        all.executions.map(({ executionId: id, reason, timeoutAt }) => [id, reason, timeoutAt]).sort(),
+        [
+          [executionId, 'waiting_for_approval', ask.timeoutAt],
+          [other.executionId, 'waiting_for_approval', undefined],
+        ].sort(),
+      );
+      const first = await backend.listSuspended({ partition: PARTITION, limit: 1 });
+      const second = await backend.listSuspended({
+        partition: PARTITION,
+        limit: 1,
+        cursor: first.nextCursor as string,
+      });
+      assert.equal(second.nextCursor, undefined);
+      assert.equal(
+        (await backend.listSuspended({ partition: PARTITION, reason: 'manual_pause' })).executions.length,
+        0,
+      );
+      const { waitpoints } = await backend.listPendingWaitpoints({ executionId });
+      const shown = waitpoints.map(({ waitpointKey, state, requiredSignalNames, tokenKid }) => [
+        ...[waitpointKey, state, tokenKid],
+        requiredSignalNames.join(),
+      ]);
+      assert.deepEqual(shown.sort(), [
+        ['later', 'pending', 'k1', ''],
+        [KEY, 'active', 'k1', 'done'],
+      ]);
+      const active = waitpoints.find(({ state }) => state === 'active');
+      const token = answer.waitpoints[0]?.token?.reveal() ?? '';
+      assert.equal(token.slice(3, 19), active?.tokenFingerprint);
+      assert.equal(JSON.stringify(waitpoints).includes(token.slice(3)), false);
+      await backend.resumeExecution({ executionId });
+      assert.equal((await backend.observeSignals({ handle: suspendedHandle })).resumeTrigger, 'operator');
+    },
+  },
 ];

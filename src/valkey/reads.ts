@@ -1,6 +1,6 @@
 import { budget, budgetBill, budgetList } from './budgets.js';
-import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import { entityNameIn, type Quarantined } from '../../model/partition/quarantine.js';
 import type { ParsedArgsOf, QueryName } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
@@ -22,6 +22,7 @@ import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
 import { listWorkers } from './workers.js';
+import { listPendingWaitpoints, listSuspended, signalPage } from './waiting.js';
 import { decodeWaits } from './waits.js';
 
 /** The head of a queue, from its lane, its name and its priority. */
@@ -83,24 +84,6 @@ const waiting: Fetch<{ executionId: string }> = {
   },
 };
 
-/** A page of signals, with what they brought. */
-const signals = (name: string): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
-  request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
-  view(reply) {
-    const [waits, payloads] = reply as [WireReply, WireReply[]];
-    const fields = pairsOf(waits);
-    const brought = new Map<string, Buffer>();
-    for (let i = 0; i + 1 < payloads.length; i += 2)
-      brought.set(textOf(payloads[i] as WireReply), payloads[i + 1] as Buffer);
-    return viewOf({
-      executions: {
-        get: () => ({ waiting: decodeWaits(fields) }) as ReadonlyExecution,
-        payload: (_, signalId) => brought.get(signalId),
-      },
-    });
-  },
-});
-
 /** Sorts after every short id. */
 const AFTER_ALL = '~';
 
@@ -121,8 +104,10 @@ export const FETCHES: Fetches = {
   readWaitpointToken,
   listWaitpointHmacKids,
   describeSuspension: waiting,
-  observeSignals: signals('observe_signals'),
-  listSignals: signals('list_signals'),
+  observeSignals: signalPage('observe_signals'),
+  listSignals: signalPage('list_signals'),
+  listSuspended,
+  listPendingWaitpoints,
   readWaits: waiting,
   findExecution: {
     request: ({ namespace, idempotencyKey }) => ['find_execution', namespace, idempotencyKey],

@@ -130,6 +130,8 @@ const CANDIDATES: readonly unknown[] = [
   'attempt_timeout',
   'waiting_for_quota',
   'waiting_for_signal',
+  'waitpoint',
+  'fresh',
   'worker',
   'fail',
   'failed',

@@ -346,7 +346,11 @@ describe('expireSuspension', () => {
     const again = suspended({ timeoutAt: SUSPENDED_UNTIL, timeoutBehavior });
     again
       .when('applyDue', { partition: '{fp:0}' }, SUSPENDED_UNTIL)
-      .answers({ kind: 'applied', suspensionsTimedOut: [X], expired: [] })
+      .answers({
+        kind: 'applied',
+        suspensionsTimedOut: [{ executionId: X, behaviorApplied: timeoutBehavior }],
+        expired: [],
+      })
       .leaves(facts);
   });
 

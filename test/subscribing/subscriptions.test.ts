@@ -32,6 +32,40 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     await subscription.close();
   });
 
+  it('delivers signals with what they did, filtered by their work', async () => {
+    const { feeds, engine, create } = await feedsOn(label);
+    const { backend } = engine;
+    const signals = await feeds.signals({ effects: ['satisfied', 'no_op'] });
+    const elsewhere = await feeds.signals({ lane: 'another' });
+    const executionId = await create(1);
+    const lane = (await backend.describeExecution({ executionId }))?.laneId ?? '';
+    const claimed = await backend.claimForWorker({
+      ...{ partition: '{fp:1}', laneId: lane, workerId: 'w', workerInstanceId: 'w', leaseTtlMs: 5_000 },
+      claims: [{ leaseId: engine.uuid(), attemptId: engine.uuid() }],
+    });
+    const [owner] = claimed.kind === 'claimed' ? claimed.executions : [];
+    const waitpointId = engine.uuid();
+    await backend.suspendExecution({
+      ...{ executionId, fence: owner, suspensionId: engine.uuid() },
+      waitpoints: [{ waitpointId, waitpointKey: 'k' }],
+      resumeCondition: { type: 'single', waitpointKey: 'k', matcher: { type: 'by_name', name: 'go' } },
+    });
+    for (const signalName of ['no', 'go'])
+      await backend.deliverApprovalSignal({
+        ...{ executionId, waitpointId, signalId: engine.uuid(), signalName, idempotencySuffix: signalName },
+        decidedBy: 'ann',
+      });
+    const told = await take(signals, 2);
+    expect(told.map(({ event }) => event)).toMatchObject([
+      { executionId, waitpointId, signalName: 'no', effect: 'no_op', lane, sourceIdentity: 'ann' },
+      { executionId, signalName: 'go', effect: 'satisfied', category: 'approval', payloadBytes: 0 },
+    ]);
+    expect(() => feeds.signals({ tag: 'a.b' } as never)).toThrow('invalid_input');
+    expect(() => feeds.signals({ effects: ['deduped' as never] })).toThrow('invalid_input');
+    await signals.close();
+    await elsewhere.close();
+  });
+
   it('goes on behind any delivery, and behind what was passed over', async () => {
     const { feeds, create } = await feedsOn(label);
     for (let i = 0; i < 9; i++) await create(i % 3);

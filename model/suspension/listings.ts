@@ -1,0 +1,163 @@
+/** Lists of what waits: suspended executions of a partition, and open waitpoints of an execution. Spec 06 section 14. */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, query, reject } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { compareBytes, memberOf, partitionOfExecution } from '../ids.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
+import { FINGERPRINT_LENGTH, messageOf } from '../signing/token.js';
+import { signalNamesOf } from './condition.js';
+import { SUSPEND_REASONS, type SuspendReason, type TimeoutBehavior, type Waiting } from './facts.js';
+
+/** A suspended execution. Times are ms since the epoch. */
+export interface SuspendedExecution {
+  readonly executionId: string;
+  readonly namespace: string;
+  readonly laneId: string;
+  readonly executionKind: string;
+  readonly suspensionId: string;
+  readonly reason: SuspendReason;
+  readonly suspendedAt: number;
+  /** When waiting is over; absent when it waits for ever. */
+  readonly timeoutAt: number | undefined;
+  readonly timeoutBehavior: TimeoutBehavior;
+}
+
+export interface SuspendedFilter {
+  readonly reason?: SuspendReason | undefined;
+  readonly namespace?: string | undefined;
+  readonly laneId?: string | undefined;
+}
+
+/** A part of the list; `next`: the id behind which more may follow. */
+export interface SuspendedPart {
+  readonly executions: readonly SuspendedExecution[];
+  readonly next: string | undefined;
+}
+
+/** A suspended execution as a row, when the filter wants it. */
+export function suspendedRow(it: ReadonlyExecution, filter: SuspendedFilter): SuspendedExecution | undefined {
+  const suspension = it.waiting?.suspension;
+  if (it.situation !== 'suspended' || suspension === undefined) return undefined;
+  const { reason, namespace, laneId } = filter;
+  if (reason !== undefined && reason !== suspension.reasonCode) return undefined;
+  if (namespace !== undefined && namespace !== it.namespace) return undefined;
+  if (laneId !== undefined && laneId !== it.laneId) return undefined;
+  return {
+    ...{ executionId: it.executionId, namespace: it.namespace, laneId: it.laneId, executionKind: it.executionKind },
+    suspensionId: suspension.suspensionId,
+    reason: suspension.reasonCode,
+    suspendedAt: suspension.suspendedAt,
+    timeoutAt: suspension.timeoutAt,
+    timeoutBehavior: suspension.timeoutBehavior,
+  };
+}
+
+/** The list by definition: by id, highest first. */
+export function suspendedByDefinition(
+  executions: Iterable<ReadonlyExecution>,
+  filter: SuspendedFilter,
+  before: string | undefined,
+  limit: number,
+): SuspendedPart {
+  const bound = before === undefined ? undefined : memberOf(before);
+  const rows = [...executions]
+    .filter(({ executionId }) => bound === undefined || memberOf(executionId) < bound)
+    .flatMap((execution) => suspendedRow(execution, filter) ?? [])
+    .sort((a, b) => compareBytes(b.executionId, a.executionId));
+  const page = rows.slice(0, limit);
+  return { executions: page, next: rows.length > limit ? page.at(-1)?.executionId : undefined };
+}
+
+export interface SuspendedPage {
+  readonly executions: readonly SuspendedExecution[];
+  /** Present when more may follow: the `cursor` of the next page. A page can be short, or empty, and still not be the last. */
+  readonly nextCursor: string | undefined;
+}
+
+export const listSuspended = query({
+  name: 'listSuspended',
+  args: z.object({
+    partition: field.partitionKey,
+    reason: field.wordOf(SUSPEND_REASONS).optional(),
+    namespace: field.namespace.optional(),
+    laneId: field.laneId.optional(),
+    /** The list goes on behind this id; it may be of another partition, so that lists of several can be merged. */
+    cursor: field.executionId.optional(),
+    limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
+  }),
+  rejects: [],
+  partition: ({ partition }) => partition,
+  /** By id, highest first, like all lists of executions: newest first where the library minted the ids. */
+  read(view, { cursor, limit, partition: _, ...filter }) {
+    const { executions, next } = view.executions.suspended(filter, cursor, limit);
+    return accept<SuspendedPage>({ executions, nextCursor: next });
+  },
+});
+
+/** A waitpoint to which signals can be sent. Its token is not among this. Times are ms since the epoch. */
+export interface OpenWaitpoint {
+  readonly executionId: string;
+  readonly waitpointId: string;
+  readonly waitpointKey: string;
+  readonly state: 'pending' | 'active';
+  /** Names of the signals that its condition takes; none: any, or its condition is not known yet. */
+  readonly requiredSignalNames: readonly string[];
+  readonly createdAt: number;
+  /** When its suspension began; absent while none uses it. */
+  readonly activatedAt: number | undefined;
+  readonly expiresAt: number | undefined;
+  /** The key under which its token would be read now, and the start of that token's digest; absent without a key. */
+  readonly tokenKid: string | undefined;
+  readonly tokenFingerprint: string | undefined;
+}
+
+export interface OpenWaitpointsPage {
+  readonly waitpoints: readonly OpenWaitpoint[];
+  readonly nextCursor: string | undefined;
+}
+
+/** Ids of open waitpoints, ascending. */
+function openIds({ suspension, pendingIds }: Waiting): string[] {
+  const active = suspension !== undefined && suspension.closing === undefined ? suspension.waitpointIds : [];
+  return [...active, ...pendingIds].sort(compareBytes);
+}
+
+export const listPendingWaitpoints = query({
+  name: 'listPendingWaitpoints',
+  args: z.object({
+    executionId: field.executionId,
+    /** The `nextCursor` of the page before. */
+    cursor: field.plainUuid.optional(),
+    limit: field.integer(1, LIMITS.maxPageSize).default(DEFAULTS.pageSize),
+  }),
+  rejects: ['execution_not_found'],
+  partition: (args) => partitionOfExecution(args.executionId),
+  /** Waitpoints that wait for a suspension, and those of the open one, by id. */
+  read(view, { executionId, cursor, limit }) {
+    const execution = view.executions.get(executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const { waiting } = execution;
+    const kid = view.signing.current()?.kid;
+    const ids = waiting === undefined ? [] : openIds(waiting).filter((id) => cursor === undefined || id > cursor);
+    const waitpoints = ids.slice(0, limit).flatMap((waitpointId): OpenWaitpoint[] => {
+      const it = waiting?.waitpoints[waitpointId];
+      if (it === undefined) return [];
+      const { waitpointKey, createdAt, expiresAt } = it;
+      const isActive = it.waitpointState === 'active';
+      const digest = kid && view.signing.digest(kid, messageOf({ waitpointId, ...it }));
+      return [
+        {
+          ...{ executionId, waitpointId, waitpointKey, state: isActive ? 'active' : 'pending' },
+          requiredSignalNames: isActive ? signalNamesOf(waiting?.suspension?.condition ?? '', waitpointKey) : [],
+          createdAt,
+          activatedAt: isActive ? (it.activatedAt ?? createdAt) : undefined,
+          expiresAt,
+          tokenKid: kid,
+          tokenFingerprint: digest?.slice(0, FINGERPRINT_LENGTH),
+        },
+      ];
+    });
+    return accept<OpenWaitpointsPage>({ waitpoints, nextCursor: ids.length > limit ? ids[limit - 1] : undefined });
+  },
+});

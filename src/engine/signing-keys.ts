@@ -1,0 +1,99 @@
+/**
+ * Signing keys of all partitions (ruling 43, spec 06 section 13). Every partition has keys of its own, all meant to be equal.
+ * A partition changes at a moment of its own; the same call again changes nothing where it was made, so what failed in some
+ * partitions is made by making it again. The report says what became of each.
+ */
+import { EngineError } from '../../model/errors.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import type { OutcomeOf } from '../../model/machine.js';
+import type { Backend } from '../backend.js';
+
+/** Partitions that are changed at once. */
+const AT_ONCE = 16;
+
+export interface RotateAllArgs {
+  /** Id of the new key: a name without `:`. */
+  readonly newKid: string;
+  /** The secret itself, 32 bytes or more of chance. */
+  readonly newSecret: Uint8Array;
+  /** How long tokens of the key that was current verify, ms. Default a day. */
+  readonly graceMs?: number;
+}
+
+/** What became of one partition. */
+export type PartitionRotation =
+  | { readonly partition: string; readonly ok: true; readonly outcome: OutcomeOf<'rotateWaitpointHmacSecret'> }
+  | { readonly partition: string; readonly ok: false; readonly error: EngineError };
+
+export interface RotationReport {
+  /** By partition, in their order. */
+  readonly entries: readonly PartitionRotation[];
+  /** Whether the key is the current one everywhere: else make the call again for the others. */
+  readonly complete: boolean;
+}
+
+async function inEach(
+  { partitions: { count } }: Backend,
+  call: (partition: string) => Promise<OutcomeOf<'rotateWaitpointHmacSecret'>>,
+): Promise<PartitionRotation[]> {
+  const entries: PartitionRotation[] = [];
+  for (let from = 0; from < count; from += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => partitionKeyOf(from + i));
+    const answers = await Promise.allSettled(some.map(call));
+    for (const [i, answer] of answers.entries()) {
+      const partition = some[i] as string;
+      if (answer.status === 'fulfilled') entries.push({ partition, ok: true, outcome: answer.value });
+      else if (answer.reason instanceof EngineError) entries.push({ partition, ok: false, error: answer.reason });
+      else throw answer.reason;
+    }
+  }
+  return entries;
+}
+
+/**
+ * A new key takes the place of the current one in every partition; tokens of the one before verify for a grace.
+ * @returns what became of each partition: the call does not fail when some do
+ * @throws EngineError `invalid_input`
+ * @example
+ * const { complete, entries } = await rotateWaitpointHmacSecretAll(backend, { newKid: '2030-01', newSecret: randomBytes(32) });
+ */
+export async function rotateWaitpointHmacSecretAll(backend: Backend, args: RotateAllArgs): Promise<RotationReport> {
+  const entries = await inEach(backend, (partition) => backend.rotateWaitpointHmacSecret({ partition, ...args }));
+  const refused = entries.find((entry) => !entry.ok && entry.error.code === 'invalid_input');
+  if (refused !== undefined && !refused.ok) throw refused.error;
+  return { entries, complete: entries.every(({ ok }) => ok) };
+}
+
+export interface SeedReport {
+  /** Partitions that had no key and have this one now. */
+  readonly installed: number;
+  /** Partitions whose current key is another one: it was left. */
+  readonly different: readonly { readonly partition: string; readonly currentKid: string }[];
+  /** Partitions that could not be asked, or that know the id with another secret (`rotation_conflict`). */
+  readonly failed: readonly { readonly partition: string; readonly error: EngineError }[];
+  /** Whether the key is the current one everywhere. */
+  readonly complete: boolean;
+}
+
+/**
+ * Installs a key in every partition that has none: what a process does when it starts. Keys that are there stay.
+ * @throws EngineError `invalid_input`
+ */
+export async function seedWaitpointHmacSecret(
+  backend: Backend,
+  { kid, secret }: { readonly kid: string; readonly secret: Uint8Array },
+): Promise<SeedReport> {
+  const entries = await inEach(backend, (partition) =>
+    backend.rotateWaitpointHmacSecret({ partition, newKid: kid, newSecret: secret, onlyFirst: true }),
+  );
+  const failed = entries.flatMap((entry) => (entry.ok ? [] : [{ partition: entry.partition, error: entry.error }]));
+  const invalid = failed.find(({ error }) => error.code === 'invalid_input');
+  if (invalid !== undefined) throw invalid.error;
+  const different = entries.flatMap((entry) =>
+    entry.ok && entry.outcome.kind === 'already_satisfied' && entry.outcome.reason === 'other_current'
+      ? [{ partition: entry.partition, currentKid: entry.outcome.currentKid }]
+      : [],
+  );
+  const installed = entries.filter((entry) => entry.ok && entry.outcome.kind === 'rotated').length;
+  return { installed, different, failed, complete: failed.length === 0 && different.length === 0 };
+}

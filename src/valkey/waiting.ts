@@ -1,0 +1,83 @@
+/** Reads of what waits, as the library answers them. */
+import { facetCodec } from '../../model/core/codec.js';
+import { executionFacts, type ReadonlyExecution } from '../../model/execution/facts.js';
+import { executionIdIn, memberOf } from '../../model/ids.js';
+import type { ParsedArgsOf } from '../../model/machine.js';
+import type { SigningKey } from '../../model/signing/entity.js';
+import { type SUSPEND_REASONS, waitsFacts } from '../../model/suspension/facts.js';
+import { suspendedRow, type SuspendedExecution } from '../../model/suspension/listings.js';
+import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { textOf, type WireReply } from './reply.js';
+import { decodeWaits } from './waits.js';
+
+const NAMING = facetCodec(executionFacts.naming);
+const SUSPENSION = facetCodec(waitsFacts.suspension);
+const REASON = facetCodec({ reasonCode: waitsFacts.suspension.reasonCode });
+
+/** A page of signals, with what they brought. */
+export const signalPage = (
+  name: string,
+): Fetch<{ executionId: string; cursor?: string | undefined; limit: number }> => ({
+  request: ({ executionId, cursor, limit }) => [name, memberOf(executionId), cursor ?? '', String(limit)],
+  view(reply) {
+    const [waits, payloads] = reply as [WireReply, WireReply[]];
+    const fields = pairsOf(waits);
+    const brought = new Map<string, Buffer>();
+    for (let i = 0; i + 1 < payloads.length; i += 2)
+      brought.set(textOf(payloads[i] as WireReply), payloads[i + 1] as Buffer);
+    return viewOf({
+      executions: {
+        get: () => ({ waiting: decodeWaits(fields) }) as ReadonlyExecution,
+        payload: (_, signalId) => brought.get(signalId),
+      },
+    });
+  },
+});
+
+function rowOf(executionId: string, naming: string, text: string): SuspendedExecution[] {
+  const [names, suspension]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
+  NAMING.decode(naming, names);
+  SUSPENSION.decode(text, suspension);
+  const execution = { executionId, situation: 'suspended', ...names, waiting: { suspension } };
+  return [suspendedRow(execution as unknown as ReadonlyExecution, {}) ?? []].flat();
+}
+
+export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
+  request: ({ cursor, limit, reason, namespace, laneId }) => [
+    'list_suspended',
+    cursor === undefined ? '' : memberOf(cursor),
+    String(limit),
+    reason === undefined ? '' : `=${REASON.encode({ reasonCode: reason satisfies keyof typeof SUSPEND_REASONS })}`,
+    namespace ?? '',
+    laneId ?? '',
+  ],
+  view(reply, { partition }) {
+    const [next, parts] = reply as [WireReply, WireReply[]];
+    const executions: SuspendedExecution[] = [];
+    for (let i = 0; i + 2 < parts.length; i += 3) {
+      const [id, naming, text] = parts.slice(i, i + 3).map(textOf) as [string, string, string];
+      executions.push(...rowOf(executionIdIn(partition, id), naming, text));
+    }
+    const behind = next === null ? undefined : executionIdIn(partition, textOf(next));
+    return viewOf({ executions: { suspended: () => ({ executions, next: behind }) } });
+  },
+};
+
+export const listPendingWaitpoints: Fetch<ParsedArgsOf<'listPendingWaitpoints'>> = {
+  request: ({ executionId }) => ['list_waitpoints', memberOf(executionId)],
+  view(reply) {
+    const [isThere, waits, kid, digests] = reply as [number, WireReply, WireReply, WireReply];
+    if (isThere === 0) return viewOf({ executions: { get: () => undefined } });
+    const execution = { waiting: decodeWaits(pairsOf(waits)) } as ReadonlyExecution;
+    const current = textOf(kid);
+    const digestOf = pairsOf(digests);
+    return viewOf({
+      executions: { get: () => execution },
+      signing: {
+        current: () => (current === '' ? undefined : ({ kid: current } as SigningKey)),
+        // A message begins with the id of its waitpoint.
+        digest: (_, message) => digestOf.get(message.slice(0, message.indexOf('|'))),
+      },
+    });
+  },
+};
