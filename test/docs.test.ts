@@ -20,6 +20,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^would replay 3 \{ bank_down: 3 \}\nreplayed 3 failed 0 true\n\[ 1, 2, 3 \]$/,
     /^0 indexes mended$/,
   ],
+  quotas: [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   steps: [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
   waiting: [/^reminded Ann twice 2$/],
 };

@@ -1,4 +1,5 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
+import { meterSetOf } from '../metering/meters.js';
 import type { ReadonlyExecution } from './facts.js';
 import {
   isActive,
@@ -69,6 +70,8 @@ export interface ExecutionInfo {
   readonly executionKind: string;
   readonly creatorIdentity: string;
   readonly requiredCapabilities: readonly string[];
+  /** The meter set by which it is claimed; empty when it is not metered. */
+  readonly meters: string;
   readonly stateVector: StateVector;
   readonly publicState: PublicState;
   readonly createdAt: number;
@@ -137,6 +140,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     executionKind: execution.executionKind,
     creatorIdentity: execution.creatorIdentity,
     requiredCapabilities: execution.requiredCapabilities,
+    meters: meterSetOf(execution.meters),
     stateVector: vector,
     publicState: vector.publicState,
     createdAt: execution.createdAt,

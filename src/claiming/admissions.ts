@@ -19,6 +19,8 @@ export type Admitted = { readonly count: number } | { readonly count: 0; readonl
 
 /** How long a policy remembers a claimer that it refused, ms: it wakes it when there is room. */
 const WAITER_TTL_MS = 60_000;
+/** How long work on an exhausted budget is left alone, ms. */
+const EXHAUSTED_MS = 1_000;
 /** Limits of a policy that is made for a key. */
 const limitsOf = (meters: string): ReadonlyMap<string, object> =>
   new Map(partsOfMeterSet(meters).keyedQuotas.map(({ quotaPolicyId, ...limits }) => [quotaPolicyId, limits]));
@@ -30,6 +32,9 @@ export async function admit(
   workerInstanceId: string,
   ids: readonly string[],
 ): Promise<Admitted> {
+  const { budgetIds } = partsOfMeterSet(meters);
+  const left = await Promise.all(budgetIds.map((budgetId) => hasLeft(backend, budgetId)));
+  if (left.includes(false)) return { count: 0, retryAfterMs: EXHAUSTED_MS };
   const limits = limitsOf(meters);
   const asked: string[] = [];
   let count = ids.length;
@@ -50,6 +55,16 @@ export async function admit(
     count = outcome.count;
   }
   return { count };
+}
+
+/** Whether a budget has something left; one that nobody created limits nothing (spec 09 section 2). */
+async function hasLeft(backend: Backend, budgetId: string): Promise<boolean> {
+  try {
+    return (await backend.readBudgetRoom({ budgetId })).exhausted.length === 0;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'budget_not_found') return true;
+    throw error;
+  }
 }
 
 type CheckArgs = Parameters<Backend['checkAdmission']>[0];
