@@ -10,6 +10,8 @@ import {
   routingModes,
   stepRows,
   storedExecutions,
+  streamGroups,
+  streamRows,
 } from './names.js';
 
 /** Rows of one group, by name. */
@@ -232,4 +234,30 @@ export const goals: readonly Goal[] = [
       atLeast: 0.95,
     },
   ),
+  ratio(
+    'streams',
+    'a durable frame of 200 bytes / one XADD, one in flight',
+    streamGroups.one,
+    streamRows.durable,
+    [streamRows.bare],
+    { atLeast: 0.8 },
+  ),
+  ratio(
+    'streams',
+    'a durable frame of 200 bytes / one XADD, 16 in flight',
+    streamGroups.sixteen,
+    streamRows.durable,
+    [streamRows.bare],
+    { atLeast: 0.5 },
+  ),
+  ratio(
+    'streams',
+    'a patch of a 4 KiB summary / a durable frame, 16 in flight',
+    streamGroups.sixteen,
+    streamRows.summary,
+    [streamRows.durable],
+    { atLeast: 0.25 },
+  ),
+  absolute('streams', 'an append seen by 200 readers, p50, ms', streamGroups.p50, streamRows.readers, { atMost: 3 }),
+  absolute('streams', '200 readers: connections', streamGroups.connections, streamRows.readers, { atMost: 2 }),
 ];

@@ -115,3 +115,18 @@ export const routingGroups = {
   p99: (mode: RoutingMode) => `Routing, ${mode}: submit to claim, p99`,
   routed: (mode: RoutingMode) => `Routing, ${mode}: routed right`,
 } as const;
+
+/** Contestants and groups of the scenario of streams. */
+export const streamRows = {
+  bare: 'a function with one XADD',
+  durable: 'durable frame',
+  summary: 'patch of a 4 KiB summary',
+  readers: '200 readers of one stream',
+} as const;
+export const streamGroups = {
+  one: 'Frames of 200 bytes, one in flight',
+  sixteen: 'Frames of 200 bytes, 16 in flight',
+  p50: 'From an append to its readers, p50',
+  p99: 'From an append to its readers, p99',
+  connections: 'Connections of the readers',
+} as const;

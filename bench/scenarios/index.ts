@@ -11,6 +11,7 @@ import { memoryBackendScenario } from './memory-backend.js';
 import { routingScenario } from './routing.js';
 import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
+import { streamsScenario } from './streams.js';
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -32,4 +33,5 @@ export const scenarios: readonly Scenario[] = [
   routingScenario,
   asideScenario,
   stepsScenario,
+  streamsScenario,
 ];

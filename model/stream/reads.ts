@@ -52,10 +52,7 @@ export const readStream = query({
     const stream = view.streams.get(streamId);
     const execution = view.executions.get(executionId);
     const [first, last] = [firstOf(args), positionOf(to, 'to')];
-    const shown = visible(contents, visibility === 'all', now).filter(({ id }) => {
-      const position = positionOf(id, 'from');
-      return comparePositions(position, first) >= 0 && comparePositions(position, last) <= 0;
-    });
+    const shown = visible(contents, { all: visibility === 'all', now, first, last, count: limit + 1 });
     const frames = shown.slice(0, limit);
     return accept<StreamFrames>({
       frames,
@@ -70,14 +67,42 @@ export const readStream = query({
   },
 });
 
-/** Frames that can be seen, ascending by id. */
-function visible(contents: Readonly<StreamContents> | undefined, all: boolean, now: number): readonly Frame[] {
+interface Wanted {
+  /** Whether frames that are kept for moments are. */
+  readonly all: boolean;
+  readonly now: number;
+  readonly first: Position;
+  readonly last: Position;
+  readonly count: number;
+}
+
+/** The first frames that can be seen between two positions, ascending by id. */
+function visible(contents: Readonly<StreamContents> | undefined, wanted: Wanted): readonly Frame[] {
   if (contents === undefined) return [];
   const { durable, summary, best_effort } = contents.frames;
-  const shown = all && !areOver(contents, now) ? best_effort : [];
-  return [...durable, ...summary, ...shown].sort((a, b) =>
-    comparePositions(positionOf(a.id, 'from'), positionOf(b.id, 'from')),
-  );
+  const shown = wanted.all && !areOver(contents, wanted.now) ? best_effort : [];
+  return [durable, summary, shown]
+    .flatMap((frames) => between(frames, wanted))
+    .sort((a, b) => comparePositions(a.position, b.position))
+    .slice(0, wanted.count)
+    .map(({ frame }) => frame);
+}
+
+/** The first frames of a mode between two positions: what is before them is not looked at one by one. */
+function between(
+  frames: readonly Frame[],
+  { first, last, count }: Wanted,
+): readonly { readonly frame: Frame; readonly position: Position }[] {
+  let [low, high] = [0, frames.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (comparePositions(positionOf((frames[middle] as Frame).id, 'from'), first) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return frames
+    .slice(low, low + count)
+    .map((frame) => ({ frame, position: positionOf(frame.id, 'from') }))
+    .filter(({ position }) => comparePositions(position, last) <= 0);
 }
 
 /** The first position of a read. */

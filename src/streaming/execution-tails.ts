@@ -21,16 +21,25 @@ export interface Wanted extends TailPlace {
   readonly isNews: (page: StreamFrames) => boolean;
 }
 
-interface Waiter {
-  readonly wanted: Wanted;
-  readonly settle: (page: TailPage) => void;
-  readonly fail: (error: unknown) => void;
+/** Tails at one place, which want the same: they are served together. */
+interface Spot {
+  readonly key: string;
+  readonly place: TailPlace;
+  readonly isNews: (page: StreamFrames) => boolean;
+  readonly waiters: Set<Waiter>;
+  /** Takes no more waiters: those that come now have a spot of their own. */
+  readonly shut: () => void;
   /** What was there at the last look, and why the last look failed. */
   last: StreamFrames | undefined;
   trouble: unknown;
   failures: number;
   /** Goes on, while it rests. */
   wake: (() => void) | undefined;
+}
+
+interface Waiter {
+  readonly settle: (page: TailPage) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 export interface ExecutionTailsOptions {
@@ -42,8 +51,9 @@ export interface ExecutionTailsOptions {
 }
 
 export class ExecutionTails {
-  private readonly waiters = new Set<Waiter>();
-  private readonly reads = new Map<string, Promise<StreamFrames>>();
+  /** By what they want to be told of, then by place. */
+  private readonly spots = new Map<Spot['isNews'], Map<string, Spot>>();
+  private readonly reads = new Map<string, { readonly at: number; readonly page: Promise<StreamFrames> }>();
   /** By place: what was read there while notices stood, and of which notice that was. */
   private readonly ends = new Map<string, { readonly at: number; readonly page: StreamFrames }>();
   /** Notices so far. */
@@ -71,68 +81,93 @@ export class ExecutionTails {
   /** The page behind a place, as soon as there is news or the time is over. Faults that pass are waited out till then. */
   next(wanted: Wanted): Promise<TailPage> {
     const { blockMs, signal } = wanted;
-    if (blockMs === 0) return this.read(wanted).then((page) => pageOf(page, wanted));
+    if (blockMs === 0) return this.read(wanted, placeKey(wanted)).then((page) => pageOf(page, wanted));
     return new Promise<TailPage>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const undo: (() => void)[] = [];
-      const over = (then: () => void): void => {
-        if (!this.waiters.delete(waiter)) return;
-        for (const each of undo) each();
-        waiter.wake?.();
-        then();
+      const spot = this.spotOf(wanted);
+      let [cancelTimer, stopListening]: [Cancel | undefined, (() => void) | undefined] = [undefined, undefined];
+      const left = (): boolean => {
+        cancelTimer?.();
+        stopListening?.();
+        const waited = spot.waiters.delete(waiter);
+        if (spot.waiters.size > 0) return waited;
+        spot.shut();
+        spot.wake?.();
+        return waited;
       };
       const waiter: Waiter = {
-        wanted,
-        settle: (page) => over(() => resolve(page)),
-        fail: (error) => over(() => reject(error)),
-        last: undefined,
-        trouble: undefined,
-        failures: 0,
-        wake: undefined,
+        settle: (page) => left() && resolve(page),
+        fail: (error) => left() && reject(error),
       };
-      this.waiters.add(waiter);
-      if (blockMs !== undefined) undo.push(this.options.clock.after(blockMs, () => this.timeUp(waiter)));
-      if (signal !== undefined) undo.push(onAbort(signal, () => waiter.fail(signal.reason)));
-      void this.serve(waiter);
+      spot.waiters.add(waiter);
+      if (blockMs !== undefined) cancelTimer = this.options.clock.after(blockMs, () => this.timeUp(spot, waiter));
+      if (signal !== undefined) stopListening = onAbort(signal, () => waiter.fail(signal.reason));
     });
   }
 
-  private timeUp(waiter: Waiter): void {
-    const { last, trouble, wanted } = waiter;
-    if (trouble === undefined && last !== undefined) waiter.settle(pageOf(last, wanted));
-    // The store was not asked yet, or does not answer.
+  /** Where those wait that want this; made, and looked at, when nobody did. */
+  private spotOf({ isNews, attemptIndex, after, limit, visibility }: Wanted): Spot {
+    let byPlace = this.spots.get(isNews);
+    if (byPlace === undefined) this.spots.set(isNews, (byPlace = new Map<string, Spot>()));
+    const place: TailPlace = { attemptIndex, after, limit, visibility };
+    const key = placeKey(place);
+    const known = byPlace.get(key);
+    if (known !== undefined) return known;
+    const waiters = new Set<Waiter>();
+    const shut = (): void => void (byPlace.get(key) === made && byPlace.delete(key));
+    const made: Spot = {
+      key,
+      place,
+      isNews,
+      waiters,
+      shut,
+      last: undefined,
+      trouble: undefined,
+      failures: 0,
+      wake: undefined,
+    };
+    byPlace.set(key, made);
+    queueMicrotask(() => void this.serve(made));
+    return made;
+  }
+
+  private timeUp({ last, trouble, place, key }: Spot, waiter: Waiter): void {
+    if (trouble === undefined && last !== undefined) waiter.settle(pageOf(last, place));
     else if (trouble !== undefined) waiter.fail(trouble);
-    else this.read(wanted).then((page) => waiter.settle(pageOf(page, wanted)), waiter.fail);
+    // The store was not asked yet.
+    else this.read(place, key).then((page) => waiter.settle(pageOf(page, place)), waiter.fail);
   }
 
-  /** Looks for one waiter as often as there may be news, until it is served. Never rejects. */
-  private async serve(waiter: Waiter): Promise<void> {
-    while (this.waiters.has(waiter)) {
+  /** Looks at a place as often as there may be news, until all that wait there are served. Never rejects. */
+  private async serve(spot: Spot): Promise<void> {
+    while (spot.waiters.size > 0) {
       const seen = this.notices;
-      await this.look(waiter);
-      if (!this.waiters.has(waiter)) return;
-      if (waiter.trouble !== undefined) await this.rest(waiter, this.backoffMs(waiter));
-      else if (this.notices === seen) await this.rest(waiter);
+      await this.look(spot);
+      if (spot.waiters.size === 0) return;
+      if (spot.trouble !== undefined) await this.rest(spot, this.backoffMs(spot));
+      else if (this.notices === seen) await this.rest(spot);
     }
   }
 
-  private async look(waiter: Waiter): Promise<void> {
-    const { wanted } = waiter;
+  private async look(spot: Spot): Promise<void> {
+    const { place, key, isNews } = spot;
     try {
-      const page = this.knownEnd(wanted) ?? (await this.read(wanted));
-      waiter.last = page;
-      waiter.trouble = undefined;
-      waiter.failures = 0;
-      if (wanted.isNews(page)) waiter.settle(pageOf(page, wanted));
-      else this.watched();
+      const page = this.knownEnd(key) ?? (await this.read(place, key));
+      spot.last = page;
+      spot.trouble = undefined;
+      spot.failures = 0;
+      if (isNews(page)) {
+        const told = pageOf(page, place);
+        for (const { settle } of [...spot.waiters]) settle(told);
+      } else this.watched();
     } catch (error) {
-      waiter.failures++;
-      waiter.trouble = error;
-      if (!isRetryable(error)) waiter.fail(error);
+      spot.failures++;
+      spot.trouble = error;
+      if (!isRetryable(error)) for (const { fail } of [...spot.waiters]) fail(error);
     }
   }
 
-  private backoffMs({ failures }: Waiter): number {
+  private backoffMs({ failures }: Spot): number {
     return Math.min(MAX_BACKOFF_MS, retryDelayMs(this.options.clock, failures));
   }
 
@@ -146,45 +181,44 @@ export class ExecutionTails {
   private noticed(): void {
     this.notices++;
     this.ends.clear();
-    for (const { wake } of [...this.waiters]) wake?.();
+    for (const byPlace of this.spots.values()) for (const { wake } of [...byPlace.values()]) wake?.();
   }
 
   /** Waits for a notice, or for a time. */
-  private rest(waiter: Waiter, ms?: number): Promise<void> {
+  private rest(spot: Spot, ms?: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = ms === undefined ? undefined : this.options.clock.after(ms, () => waiter.wake?.());
-      waiter.wake = () => {
+      const cancel = ms === undefined ? undefined : this.options.clock.after(ms, () => spot.wake?.());
+      spot.wake = () => {
         cancel?.();
-        waiter.wake = undefined;
+        spot.wake = undefined;
         resolve();
       };
     });
   }
 
   /** What is behind a place, where it was read to its end and no notice came since. */
-  private knownEnd(place: TailPlace): StreamFrames | undefined {
-    const known = this.ends.get(placeKey(place));
+  private knownEnd(key: string): StreamFrames | undefined {
+    const known = this.ends.get(key);
     return known?.at === this.notices && this.watch?.stands ? known.page : undefined;
   }
 
-  private read(place: TailPlace): Promise<StreamFrames> {
-    const key = placeKey(place);
-    const sharedKey = `${this.notices} ${key}`;
-    const known = this.reads.get(sharedKey);
-    if (known !== undefined) return known;
-    const { backend, executionId } = this.options;
+  private read(place: TailPlace, key: string): Promise<StreamFrames> {
     const at = this.notices;
+    const known = this.reads.get(key);
+    if (known?.at === at) return known.page;
+    const { backend, executionId } = this.options;
     const stood = this.watch?.stands ?? false;
     const { attemptIndex, after, limit, visibility } = place;
-    const reading = backend.readStream({ executionId, attemptIndex, after, limit, visibility });
-    this.reads.set(sharedKey, reading);
-    const forget = (): void => void this.reads.delete(sharedKey);
-    reading.then((page) => {
+    const page = backend.readStream({ executionId, attemptIndex, after, limit, visibility });
+    const reading = { at, page };
+    this.reads.set(key, reading);
+    const forget = (): void => void (this.reads.get(key) === reading && this.reads.delete(key));
+    page.then((frames) => {
       forget();
-      if (page.frames.length > 0) this.watch?.hasten();
-      if (stood && page.nextCursor === undefined) this.noteEnd(place, at, page);
+      if (frames.frames.length > 0) this.watch?.hasten();
+      if (stood && frames.nextCursor === undefined) this.noteEnd(place, at, frames);
     }, forget);
-    return reading;
+    return page;
   }
 
   /** Nothing is behind the last frame of this page, as long as no notice comes. */
