@@ -194,6 +194,11 @@ const OF_BUDGETS = (Object.keys(OPERATIONS) as OperationName[]).filter(
   (name) => operationNamed(name).family === 'budget',
 );
 
+/** So has the registry of workers, see `workers.test.ts`. */
+const OF_WORKERS = (Object.keys(OPERATIONS) as OperationName[]).filter(
+  (name) => operationNamed(name).family === 'worker',
+);
+
 /**
  * Operations for which no world has a move yet. Random runs reach every answer of theirs, or the build fails
  * (`fuzz/differential.test.ts`); what is missing here is the proof that no short sequence of them breaks a rule.
@@ -203,6 +208,7 @@ const UNEXPLORED: readonly OperationName[] = [
   'closeWaitpoint',
   'expirePendingWaitpoint',
   ...OF_BUDGETS,
+  ...OF_WORKERS,
   'suspendExecution',
   'deliverSignal',
   'deliverApprovalSignal',
