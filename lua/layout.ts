@@ -40,6 +40,7 @@ export const FIELDS = {
   pause: 'u',
   membership: 'a',
   group: 'j',
+  kept: 'z',
   ending: 'e',
   tags: 't',
   policy: 'P',
@@ -77,6 +78,7 @@ export const EXTRAS = [
   'pause',
   'membership',
   'group',
+  'kept',
   'tags',
   'rules',
 ] as const;
@@ -88,7 +90,7 @@ export const SUFFIXES = {
   input: ':in',
   /** + the attempt id: the result, when it is long. Only the owner of an attempt can name it (ruling 37). */
   result: ':out:',
-  /** What it waits for, and waited for: exists once it was suspended. */
+  /** What it waits for, and waited for: exists once it was suspended, or sent a signal. */
   waits: ':waits',
   /** By signal id: what signals brought with them. */
   payloads: ':payloads',

@@ -222,6 +222,11 @@ export const REJECTIONS = {
   idempotency_conflict: entry('conflict', false, 'The key was used for something else; choose another one.'),
   waitpoint_closed: entry('state', false, 'What the signal was for is over: the execution went on without it.'),
   target_not_signalable: entry('state', false, 'The execution has ended: nothing waits for the signal any more.'),
+  signals_arrived: entry(
+    'contention',
+    false,
+    'Signals came that the worker has not looked at: read them (`listSignals`) before it waits.',
+  ),
   signal_limit_exceeded: entry(
     'validation',
     false,

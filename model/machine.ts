@@ -67,6 +67,7 @@ import { createPendingWaitpoint } from './suspension/create-pending.js';
 import { expirePendingWaitpoint } from './suspension/expire-pending.js';
 import { deliverApprovalSignal } from './suspension/approve.js';
 import { expireSuspension } from './suspension/expire.js';
+import { signalExecution } from './suspension/send.js';
 import { readWaits } from './suspension/read-waits.js';
 import { describeSuspension, listSignals, observeSignals } from './suspension/reads.js';
 import { resumeExecution } from './suspension/resume.js';
@@ -153,6 +154,7 @@ export const OPERATIONS = {
   resumeExecution,
   expireSuspension,
   deliverSignal,
+  signalExecution,
   rotateWaitpointHmacSecret,
   registerWorker,
   heartbeatWorker,

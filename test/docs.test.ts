@@ -22,7 +22,11 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   quotas: [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   steps: [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
-  waiting: [/^reminded Ann twice 2$/],
+  waiting: [
+    /^reminded Ann twice 2$/,
+    /^kept\n\{ commit: '4b9df81', approved: true, by: \[ 'ann', 'bea' \] \}$/,
+    /^paid 500$/,
+  ],
 };
 
 const blocksOf = (page: string): string[] =>

@@ -14,8 +14,10 @@ import { generator, type Reads } from './generator.js';
 import { choose, chosenId, claimantOf, resolveMoment, type World } from './world.js';
 
 const NAMES = ['approved', 'rejected', 'Größe, "x"'] as const;
-/** Of waitpoints: one looks like the beginning of another, one is as long as can be. */
-const KEYS = ['wpk:a', 'wpk:a|b', 'w'.repeat(256)] as const;
+/** Of waitpoints: two are of one channel, one is as long as can be. */
+const KEYS = ['wpk:a', 'wpk:a#|b', 'w'.repeat(256)] as const;
+/** Of signals that need no waitpoint: some are those of a channel. */
+const CHANNELS = ['wpk:a', KEYS[2], 'wpk:a#|b', 'approved'] as const;
 const DECIDERS = ['', 'ann', 'ann:b', 'b'] as const;
 
 const byName = (index: number) => ({ type: 'by_name', name: NAMES[index % NAMES.length] as string }) as const;
@@ -142,6 +144,47 @@ function approval(world: World, choices: Approve): Command {
   };
 }
 
+interface Send {
+  readonly pick: Pick;
+  readonly channel: number;
+  readonly known: true | null;
+  readonly cap: 1 | 2 | null;
+  readonly bytes: number;
+  readonly decider: number;
+  readonly carries: true | null;
+}
+
+const sent = {
+  channel: fc.constantFrom(0, 0, 0, 1, 2, 3),
+  known: seldom(fc.constant(true as const), 8),
+  cap: seldom(fc.constantFrom(1 as const, 2 as const), 5),
+  bytes: fc.constantFrom(0, 0, 1, 40, 300),
+  decider: fc.nat(DECIDERS.length - 1),
+  carries: seldom(fc.constant(true as const), 3),
+};
+
+/** A signal by a name, some of them those of waitpoints. */
+function named(
+  world: World,
+  executionId: string,
+  execution: ReadonlyExecution | undefined,
+  { channel, known, cap, bytes, decider, carries }: Omit<Send, 'pick'>,
+): Command {
+  const [sent] = Object.keys(execution?.waiting?.signals ?? {});
+  return {
+    name: 'signalExecution',
+    args: {
+      executionId,
+      signalId: (known === null ? undefined : sent) ?? world.uuid(),
+      signalName: CHANNELS[channel] as string,
+      sourceIdentity: DECIDERS[decider] as string,
+      maxSignalsPerExecution: cap ?? undefined,
+      payload: bytes === 0 ? undefined : new Uint8Array(bytes).fill(bytes),
+      ...(carries && { correlationId: 'Fall 7', createdAt: world.now - 7, payloadEncoding: 'raw' }),
+    },
+  };
+}
+
 export const suspensionActions = {
   suspend: generator<Suspend>({
     weight: 9,
@@ -206,6 +249,39 @@ export const suspensionActions = {
       ttlMs: fc.constantFrom(1, 500, 86_400_000),
     },
     resolve: (world, choices) => [approval(world, choices)],
+  }),
+  send: generator<Send>({
+    weight: 12,
+    choices: {
+      pick: pick('suspended', 'suspended', 'suspended', 'suspended', 'waited', 'delayed', 'terminal', 'missing'),
+      ...sent,
+    },
+    resolve: (world, { pick, ...choices }) => [named(world, chosenId(world, pick), choose(world, pick), choices)],
+  }),
+  /** A signal comes to what runs; then its worker suspends it, and has seen the signal or not. */
+  arrive: generator<Omit<Send, 'pick'> & { readonly owner: Owner; readonly unseen: 0 | 1 }>({
+    weight: 6,
+    choices: { owner, unseen: fc.constantFrom(0 as const, 1 as const), ...sent },
+    resolve(world, { owner, unseen, ...choices }) {
+      const { execution, args } = claimantOf(world, owner);
+      const { condition } = SHAPES[1] as Shape;
+      const kept = execution?.keptSignalCount ?? 0;
+      if (kept === 0) return [named(world, args.executionId, execution, choices)];
+      return [
+        {
+          name: 'suspendExecution',
+          args: {
+            executionId: args.executionId,
+            fence: args.fence,
+            attemptIndex: args.attemptIndex,
+            suspensionId: world.uuid(),
+            waitpoints: [{ waitpointId: world.uuid(), waitpointKey: KEYS[0] }],
+            resumeCondition: condition,
+            seenSignals: kept - unseen,
+          },
+        },
+      ];
+    },
   }),
   resume: generator({
     weight: 3,

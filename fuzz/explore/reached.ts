@@ -212,6 +212,7 @@ const UNEXPLORED: readonly OperationName[] = [
   'suspendExecution',
   'deliverSignal',
   'deliverApprovalSignal',
+  'signalExecution',
   'resumeExecution',
   'expireSuspension',
   'rotateWaitpointHmacSecret',

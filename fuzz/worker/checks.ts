@@ -38,6 +38,7 @@ const ENDING_NAMES: ReadonlySet<string> = new Set([
   'completeExecution',
   'failExecution',
   'delayExecution',
+  'suspendExecution',
   'releaseLease',
 ]);
 /** Chance moves a worker's sweep and the loop's poll by a fifth. */
@@ -99,6 +100,7 @@ export class Checks {
     const leaseId = leaseOf(args);
     const now = this.world.scheduler.now();
     const endings = this.endings.get(leaseId);
+    if (name === 'suspendExecution') this.suspends(leaseId);
     if (endings?.last === 'accepted')
       this.world.broken(
         'an ending is reported once',
@@ -118,6 +120,15 @@ export class Checks {
       endings.names.add(name);
       Object.assign(endings, { sent: endings.sent + 1, last: 'under way' });
     }
+  }
+
+  /** The handler does not know: the call of it that waits ends when the worker says so. */
+  private suspends(leaseId: string): void {
+    const call = this.world.facts.calls.find((each) => each.leaseId === leaseId);
+    if (call === undefined || call.endedAt !== undefined) return;
+    call.end = 'suspended';
+    call.endedAt = this.world.scheduler.now();
+    this.world.tell(call.process, `handler call ${call.number} waits`);
   }
 
   callSettled(_node: Node, call: ObservedCall): void {
@@ -163,6 +174,12 @@ export class Checks {
 
   handlerCalled(call: HandlerCall): void {
     const { world } = this;
+    const execution = world.facts.executions.get(call.executionId);
+    if (
+      execution?.leases.at(-1)?.leaseId === call.leaseId &&
+      execution.leases.at(-1)?.endedBy === 'execution_suspended'
+    )
+      world.broken('nothing runs while it is suspended', `call ${call.number} for ${short(call.executionId)}`);
     if (this.tokens.has(call.token))
       world.broken(
         'a handler is called once per attempt',
@@ -324,7 +341,7 @@ export class Checks {
     const now = this.world.scheduler.now();
     let calls = 0;
     for (const call of this.world.facts.calls) {
-      if (call.endedAt !== undefined || !call.looks || call.process !== node.name) continue;
+      if (call.endedAt !== undefined || call.waits || !call.looks || call.process !== node.name) continue;
       const own = this.world.facts.leases.get(call.leaseId)?.workerInstanceId === worker.workerInstanceId;
       if (own && now - (call.toldAt() ?? now) < ABANDON_MS) calls++;
     }

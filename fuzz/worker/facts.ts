@@ -30,8 +30,10 @@ export interface HandlerCall {
   /** Whether it has its signal in hand. */
   readonly looks: boolean;
   readonly toldAt: () => number | undefined;
+  /** Whether it awaits a wait: its slot may be free by then. */
+  waits: boolean;
   endedAt: number | undefined;
-  end: 'returned' | 'threw' | 'delayed' | 'heeded' | undefined;
+  end: 'returned' | 'threw' | 'delayed' | 'suspended' | 'heeded' | undefined;
   /** The message of what it threw. */
   reason: string | undefined;
   /** Frames that it has written. */
@@ -75,6 +77,7 @@ const ENDINGS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'execution_cancelled',
   'execution_expired',
   'execution_delayed',
+  'execution_suspended',
   'lease_expired',
   'lease_revoked',
   'lease_released',
@@ -128,7 +131,8 @@ export class Facts {
     Object.assign(execution, {
       situation: next,
       since: event.at,
-      dueAt: 'delayUntil' in event ? event.delayUntil : undefined,
+      dueAt:
+        event.type === 'execution_suspended' ? event.timeoutAt : 'delayUntil' in event ? event.delayUntil : undefined,
     });
   }
 
@@ -164,8 +168,11 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'lease_revoked':
     case 'lease_released':
       return 'eligible';
+    case 'suspension_closed':
+      return event.resumeTrigger === '' ? undefined : 'eligible';
     case 'retry_scheduled':
     case 'execution_delayed':
+    case 'execution_suspended':
       return 'delayed';
     case 'execution_completed':
     case 'execution_failed':

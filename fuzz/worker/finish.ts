@@ -43,6 +43,7 @@ export async function finish(world: World): Promise<void> {
   await world.pass(QUIET_MS);
   for (const execution of world.facts.executions.values()) await explained(world, execution);
   for (const execution of world.facts.executions.values()) await said(world, execution);
+  for (const executionId of world.facts.executions.keys()) await world.waits.check(executionId);
   for (const run of world.facts.runs) promiseSettled(world, run);
   for (const endings of world.checks.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);
@@ -167,7 +168,12 @@ function reported(world: World, call: HandlerCall): void {
   )
     return;
   if (world.checks.isExcused(node, lease, endedAt)) return;
-  const expected = { returned: 'completeExecution', threw: 'failExecution', delayed: 'delayExecution' }[end];
+  const expected = {
+    returned: 'completeExecution',
+    threw: 'failExecution',
+    delayed: 'delayExecution',
+    suspended: 'suspendExecution',
+  }[end];
   const { names } = world.checks.endings.get(leaseId) ?? {};
   if (!names?.has(expected) && !names?.has('releaseLease'))
     world.broken('what a handler ended with is reported', `call ${call.number} ${end}, and no ${expected} was sent`);
@@ -176,7 +182,7 @@ function reported(world: World, call: HandlerCall): void {
 function atRest(world: World, node: Node, each: NodeWorker): void {
   const { worker, claimed, finished, drainedAt, missedEvents } = each;
   const { running, ahead, ...counts } = worker.stats();
-  const settled = counts.completed + counts.failed + counts.delayed + counts.released + counts.lost;
+  const settled = counts.completed + counts.failed + counts.delayed + counts.suspended + counts.released + counts.lost;
   if (running !== 0 || ahead !== 0 || counts.claimed !== settled)
     world.broken(
       'every attempt settles exactly once',
@@ -284,8 +290,12 @@ function problemWith(
   switch (event.type) {
     case 'execution_completed':
       return call?.end === 'returned' ? undefined : 'its handler did not return';
+    case 'execution_suspended':
+      return call?.end === 'suspended' ? undefined : 'its handler did not wait';
     case 'execution_delayed':
-      return call?.end === 'delayed' || call === undefined ? undefined : 'its handler did not ask for it';
+      return call?.end === 'delayed' || call?.end === 'suspended' || call === undefined
+        ? undefined
+        : 'its handler did not ask for it';
     case 'retry_scheduled':
     case 'execution_failed':
       return failureProblem(event, call, lease?.attemptTimeoutAt);

@@ -36,12 +36,14 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     try {
       // The same ones in every call, as handlers do.
       await pass(world, node, context, call, run?.setup.script[0]?.steps);
+      await world.waits.again(call, context);
       await work(
         node,
         context,
         call,
         world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
       );
+      if (step.end === 'sleep' || step.end === 'wait') await world.waits.further(call, context, step.end);
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
@@ -77,6 +79,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     startedAt: world.scheduler.now(),
     looks,
     toldAt: () => toldAt,
+    waits: false,
     endedAt: undefined,
     end: undefined,
     reason: undefined,
@@ -177,6 +180,8 @@ async function endOf(step: Step, call: HandlerCall, { input }: TaskContext<Input
     case 'delay':
       return delay(DELAY_MS);
     case 'return':
+    case 'sleep':
+    case 'wait':
     case 'hang':
       return { run: input.run, call: call.number } satisfies Result;
   }

@@ -20,7 +20,7 @@ export interface StepsSetup {
 export interface Step {
   /** How long it takes, ms of virtual time. */
   readonly takesMs: number;
-  readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang';
+  readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang' | 'sleep' | 'wait';
   /** Whether it stops when its signal says so. */
   readonly heeds: boolean;
   /** Computes in so many stretches before anything else, with one turn of the event loop between them. */
@@ -88,6 +88,8 @@ export type Move =
   | { readonly do: 'jump'; readonly to: number; readonly offsetMs: number }
   | { readonly do: 'cancel'; readonly process: number; readonly run: number }
   | { readonly do: 'revoke'; readonly run: number }
+  /** A signal to a run that waits for one, or will. */
+  | { readonly do: 'signal'; readonly process: number; readonly run: number }
   | {
       readonly do: 'fault';
       readonly process: number;
@@ -126,7 +128,10 @@ const step: fc.Arbitrary<Step> = fc.record({
   takesMs: fc.constantFrom(...TIMES_MS),
   end: fc.oneof(
     { weight: 8, arbitrary: fc.constant('return' as const) },
-    { weight: 5, arbitrary: fc.constantFrom('throw', 'throw_for_good', 'retry_after', 'delay', 'hang') },
+    {
+      weight: 5,
+      arbitrary: fc.constantFrom('throw', 'throw_for_good', 'retry_after', 'delay', 'hang', 'sleep', 'wait'),
+    },
   ),
   heeds: fc.boolean(),
   stretches: fc.oneof(
@@ -219,6 +224,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 6, arbitrary: moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) }) },
   { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
   { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
+  { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice }) },
   {
     weight: 4,
     arbitrary: moveOf('fault', {
@@ -270,6 +276,10 @@ const jumpMove: fc.Arbitrary<Move> = moveOf('jump', { to: choice, offsetMs: fc.c
 const steppingStep = fc
   .tuple(step, fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([each, count, together]): Step => ({ ...each, steps: { count, takesMs: 5, together, fails: each.heeds } }));
+const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: choice });
+const waiting = fc
+  .tuple(step, fc.constantFrom('sleep' as const, 'wait' as const, 'wait' as const))
+  .map(([each, end]): Step => ({ ...each, stretches: 0, end }));
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
 
 /** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
@@ -298,6 +308,10 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(longStep), jumpMove, moveOf('revoke', { run: choice }), waitMove(20, 2_500)),
   fc.tuple(runMove(longStep), jumpMove, moveOf('cancel', { process: choice, run: choice }), waitMove(20, 2_500)),
   fc.tuple(runMove(longStep), jumpMove, moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
+  // Handlers that wait, signals that come before, in between and after, and suspensions that fail.
+  fc.tuple(runMove(waiting), signalMove, waitMove(20, 2_500), signalMove, jumpMove, waitMove(2_500, 6_000)),
+  fc.tuple(faultOn('ending'), runMove(waiting), signalMove, waitMove(700, 6_000), signalMove),
+  fc.tuple(runMove(waiting), waitMove(700), moveOf('kill', { process: choice }), signalMove, waitMove(6_000)),
   // Ends in good order, with work in hand.
   fc.tuple(
     runMove(longStep),

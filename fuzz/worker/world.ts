@@ -7,6 +7,7 @@ import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
 import type { Move, Program, WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
+import { SIGNAL, Waits } from './waits.js';
 
 const START_AT = 1_700_000_000_000;
 /** A failed subscription is made again in this time once calls are answered, ms. */
@@ -34,6 +35,7 @@ export class World {
   readonly server: SimulatedServer;
   readonly facts = new Facts();
   readonly checks: Checks;
+  readonly waits = new Waits(this);
   readonly nodes: Node[] = [];
   readonly story: Story;
   /** Handlers that are called from now on take little time. */
@@ -128,6 +130,8 @@ export class World {
         return;
       case 'cancel':
         return this.cancel(node, pick(this.facts.runs, move.run));
+      case 'signal':
+        return this.signal(node, pick(this.facts.runs, move.run));
       case 'fault':
         this.tell('network', `${node.name}: next ${move.count} ${move.on}: ${faultText(move.fault)}`);
         return node.connection.plan.add(move);
@@ -232,6 +236,21 @@ export class World {
       .cancel('not wanted any more')
       .then(
         (done) => done && this.checks.cancelled(node, executionId),
+        () => undefined,
+      );
+  }
+
+  private signal(node: Node, run: RunFacts | undefined): void {
+    if (run?.executionId === undefined) return;
+    const { executionId } = run;
+    const number = this.waits.sent.length;
+    this.waits.sent.push({ number, executionId });
+    this.tell(node.name, `signals run ${run.number}: ${number}`);
+    node.app
+      .get(executionId)
+      .signal(SIGNAL, number)
+      .then(
+        ({ effect }) => this.tell(node.name, `signal ${number} is ${effect}`),
         () => undefined,
       );
   }

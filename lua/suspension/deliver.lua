@@ -62,15 +62,18 @@ function ff.deliver(call, execution, waitpoint, signal)
   if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
   local state = waitpoint.waitpoint_state
   if state == WAITPOINT_STATE.closed or state == WAITPOINT_STATE.expired then return ff.reject('waitpoint_closed') end
-  local is_pending = state == WAITPOINT_STATE.pending
-  if is_pending and ff.has_come(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
-  local suspension
-  if is_pending then
-    suspension = ff.kept_of(execution)
-    suspension.progress, suspension.satisfiers = '', ''
-  else
-    suspension = ff.check_suspension(execution)
+  if state ~= WAITPOINT_STATE.pending then
+    return ff.receive(call, execution, ff.check_suspension(execution), waitpoint, signal)
   end
+  if ff.has_come(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
+  local kept = ff.kept_of(execution)
+  kept.progress, kept.satisfiers = '', ''
+  return ff.receive(call, execution, kept, waitpoint, signal)
+end
+
+-- A signal that was not taken before, to a waitpoint of the open suspension, or to one that no suspension has used.
+function ff.receive(call, execution, suspension, waitpoint, signal)
+  local is_pending = waitpoint.waitpoint_state == WAITPOINT_STATE.pending
   local limit = limit_reached(suspension, signal, is_pending and ff.count(waitpoint.signal_count) or 0)
   if limit then return ff.reject('signal_limit_exceeded', 'limit', limit) end
   if is_pending then

@@ -12,6 +12,18 @@ function ff.fields_of_waits(key, ...)
   return values
 end
 
+-- How many signals came while nothing listened to them. Needs kept loaded.
+function ff.kept_count(execution)
+  if execution.kept == '' then return 0 end
+  ff.read_kept(execution)
+  return ff.count(execution.kept_signal_count)
+end
+
+-- Whether anything stands beside the record of what an execution waits for.
+function ff.has_waits(execution)
+  return ff.has_waited(execution) or execution.extras ~= '' and string.find(execution.extras, FIELD.kept, 1, true) ~= nil
+end
+
 -- Whether an execution ever waited.
 function ff.has_waited(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.pause, 1, true) ~= nil
@@ -40,7 +52,7 @@ end
 -- has used yet, with their facts, oldest first.
 function ff.kept_of(execution)
   local kept = { key = waits_key(execution), signal_count = 0, payload_bytes = 0, count = 0, pending = {} }
-  if not ff.has_waited(execution) then return kept end
+  if not ff.has_waits(execution) then return kept end
   local values = ff.fields_of_waits(kept.key, WAITS.signal_count, WAITS.payload_bytes, WAITS.waitpoint_count, WAITS.pending)
   kept.signal_count, kept.payload_bytes = ff.count(values[1] or ''), ff.count(values[2] or '')
   kept.count = ff.count(values[3] or '')

@@ -9,7 +9,7 @@ local function refused(fault)
 end
 
 -- What is stored of what a signal brings; nothing of what brings nothing.
-local function carried_of(correlation_id, payload, payload_encoding, target_scope, created_at)
+function ff.carried_of(correlation_id, payload, payload_encoding, target_scope, created_at)
   local size, encoding = '', ''
   if payload ~= '' then size, encoding = ff.digits(#payload), payload_encoding end
   local text = correlation_id .. '\t' .. size .. '\t' .. encoding .. '\t' .. WORDS.scope[target_scope] .. '\t' .. created_at
@@ -28,6 +28,6 @@ function ff.decide.deliver_signal(call, execution_id, waitpoint_id, waitpoint_to
     id = signal_id, waitpoint_id = waitpoint_id, name = signal_name, category = signal_category, source_type = source_type,
     source_identity = source_identity, key = idempotency_key, key_ttl_ms = tonumber(dedup_ttl_ms),
     max_signals = tonumber(max_signals_per_execution), resume_delay_ms = tonumber(resume_delay_ms), payload = payload,
-    carried = carried_of(correlation_id, payload, payload_encoding, target_scope, created_at),
+    carried = ff.carried_of(correlation_id, payload, payload_encoding, target_scope, created_at),
   })
 end

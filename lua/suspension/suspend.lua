@@ -1,6 +1,6 @@
 -- suspend_execution: see model/suspension/suspend.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait', 'kept')
 
 -- What a suspension answers: nothing more of a new one of new waitpoints without tokens.
 local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
@@ -150,7 +150,7 @@ local function key_expiry(call, timeout_at)
 end
 
 function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, suspension_id, waitpoints, condition, reason_code,
-  requested_by, timeout_at, timeout_behavior, resume_delay_ms, idempotency_key, tokens, max_waitpoints_per_execution)
+  requested_by, timeout_at, timeout_behavior, resume_delay_ms, idempotency_key, tokens, max_waitpoints_per_execution, seen_signals)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local reason = WORDS.reason[reason_code]
@@ -165,6 +165,7 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   if earlier then return earlier end
   local refusal = ff.work_verdict(call, execution, fence, attempt_index)
   if refusal then return refusal end
+  if seen_signals ~= '' and ff.kept_count(execution) > tonumber(seen_signals) then return ff.reject('signals_arrived') end
   local kept = ff.kept_of(execution)
   local used = string.match(waitpoints, '^([^\t]+)\t$')
   local bound

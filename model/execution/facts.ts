@@ -138,6 +138,10 @@ export const executionFacts = fact.factTable({
   },
   membership: membershipFacet,
   group: groupFacet,
+  kept: {
+    /** Signals that came while nothing listened to them. */
+    keptSignalCount: fact.counter(),
+  },
   ending: {
     cancelledBy: fact.optionalText(),
     /** Size of the result, bytes; unset when the execution completed without one. */

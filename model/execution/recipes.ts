@@ -75,6 +75,7 @@ function created(event: EventNamed<'execution_created'>): Execution {
     progressMessage: undefined,
     leaseRevokeReason: '',
     suspendReason: 'waiting_for_signal',
+    keptSignalCount: 0,
     waiting: undefined,
     flow: undefined,
     rank: 0,

@@ -12,8 +12,14 @@ import { evaluate } from './condition.js';
 import { SIGNAL_EFFECTS, signalKeyOf, type SIGNAL_SCOPES, type Waiting } from './facts.js';
 import { resumption } from './resumption.js';
 
+const { kept_for_a_wait: _, ...EFFECTS_AT_WAITPOINTS } = SIGNAL_EFFECTS;
+
 export const deliveryOutcome = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('accepted'), signalId: echoed(field.plainUuid), effect: field.wordOf(SIGNAL_EFFECTS) }),
+  z.object({
+    kind: z.literal('accepted'),
+    signalId: echoed(field.plainUuid),
+    effect: field.wordOf(EFFECTS_AT_WAITPOINTS),
+  }),
   /** It was taken before, under this id. */
   z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
 ]);

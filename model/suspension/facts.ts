@@ -61,6 +61,8 @@ export const SIGNAL_EFFECTS = {
   resume_condition_satisfied: 's',
   /** It is kept for the suspension that will use its waitpoint. */
   buffered_for_pending_waitpoint: 'b',
+  /** Nothing listens to it yet: it is kept for a wait to come. */
+  kept_for_a_wait: 'k',
 } as const;
 export type SignalEffect = keyof typeof SIGNAL_EFFECTS;
 
@@ -79,7 +81,8 @@ export const suspensionGiven = {
 
 /** What a signal is; repeated by its event. */
 export const signalGiven = {
-  waitpointId: fact.text(),
+  /** None of a signal that was kept for its name. */
+  waitpointId: fact.words(),
   signalName: fact.text(),
   signalCategory: fact.text(),
   sourceType: fact.text(),

@@ -183,6 +183,11 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
+    name: 'signals that nothing listened to are kept, and counted',
+    holds: ({ waiting, keptSignalCount }) =>
+      keptSignalCount === Object.values(waiting?.signals ?? {}).filter(({ waitpointId }) => waitpointId === '').length,
+  },
+  {
     name: "a sender's key names the last signal that came with it",
     holds({ waiting }) {
       const last = new Map<string, string>();
@@ -209,6 +214,7 @@ export const suspensionRules: readonly LogRule[] = [
       if (event.type === 'suspension_closed' || event.type === 'suspension_escalated')
         return past?.suspension !== undefined;
       if (event.type !== 'signal_accepted' || event.effect === 'buffered_for_pending_waitpoint') return true;
+      if (event.effect === 'kept_for_a_wait') return event.waitpointId === '';
       return past?.suspension !== undefined;
     },
   },

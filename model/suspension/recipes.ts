@@ -225,7 +225,9 @@ export const suspensionRecipes: Recipes = {
     end(leavePending(execution, event.waitpointId), 'expired', event.at, 'never_committed');
   }),
   signal_accepted: changes((execution, event) => {
-    if (execution.waiting !== undefined) take(execution.waiting, event);
+    execution.waiting ??= nothingYet();
+    take(execution.waiting, event);
+    if (event.effect === 'kept_for_a_wait') execution.keptSignalCount += 1;
   }),
   suspension_closed: changes((execution, event) => {
     const { closerSignalId, resumeTrigger, delayUntil } = event;

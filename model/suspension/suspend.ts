@@ -55,6 +55,8 @@ const args = z
     timeoutBehavior: field.wordOf(TIMEOUT_BEHAVIORS).default('fail'),
     /** How long what a signal resumed waits before it can be claimed, ms. */
     resumeDelayMs: field.durationMs.default(0),
+    /** Kept signals that the worker has looked at. When there are more, it is refused: look at them first. */
+    seenSignals: field.count.optional(),
     /** The caller's own name for it, none when empty: the same request again is answered like the first one. */
     idempotencyKey: field.looseLabel.default(''),
     /** Waitpoints of the execution, over its life, from which on a further one is refused. */
@@ -194,6 +196,7 @@ export const suspendExecution = operation({
   rejects: [
     'execution_not_found',
     ...WORK_REJECTIONS,
+    'signals_arrived',
     'idempotency_conflict',
     'waitpoint_already_exists',
     'waitpoint_limit_exceeded',
@@ -222,6 +225,7 @@ export const suspendExecution = operation({
       'idempotencyKey',
       'tokens',
       'maxWaitpointsPerExecution',
+      'seenSignals',
     ],
   },
   memory: 'adds',
@@ -254,6 +258,7 @@ export const suspendExecution = operation({
     }
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
+    if (execution.keptSignalCount > (args.seenSignals ?? Infinity)) return reject('signals_arrived');
     const bindings = bindingsOf(waiting, args, now);
     if ('ok' in bindings) return bindings;
     if (tokens && view.signing.current() === undefined) return reject('hmac_secret_not_initialized');

@@ -12,6 +12,7 @@ import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
+import { appSignalsOf, type AppSignals } from './app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
@@ -167,6 +168,9 @@ export interface App {
   /** How it stands with the limits of tasks, see `TaskOptions.quota`. */
   readonly quotas: AppQuotas;
 
+  /** Signals by envelopes that handlers hand out, and the keys that sign those. To a run whose id is known: `run.signal`. */
+  readonly signals: AppSignals;
+
   /** The engine interface under this app; opens the backend if it is not open. */
   backend(): Promise<Backend>;
 
@@ -321,6 +325,12 @@ class FriendlyApp implements App {
       call: (command) => this.used.call(command),
     });
   }
+
+  readonly signals = appSignalsOf({
+    backend: () => this.used.backend(),
+    call: (command) => this.used.call(command),
+    ids: () => this.used.ids(),
+  });
 
   readonly deadLetters = deadLettersOf({
     rows: (...args) => this.used.rows(...args),

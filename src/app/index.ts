@@ -1,5 +1,6 @@
 /** The friendly layer: tasks, runs, workers. */
 export { app, type App, type CloseOptions } from './app.js';
+export type { AppSignals, RotateKeyOptions } from './app-signals.js';
 export type { AppOptions } from './app-options.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export type {
@@ -42,6 +43,7 @@ export type { RunStreamOptions } from './run-reading.js';
 export type { RunStream } from './run-stream.js';
 export type { RunSummary, RunSummaryOptions } from './run-summary.js';
 export type { OperatorOptions, RunOperating, RunReplayOptions } from './operating.js';
+export type { DecisionOptions, RunSignalling, SignalOptions, SignalReceipt } from './signalling.js';
 export type { RunStateProblem } from '../shared/errors.js';
 export type { WorkerOptions } from './worker-options.js';
 export { durationMs, type Duration, type DurationUnit } from '../shared/duration.js';

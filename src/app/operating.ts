@@ -54,7 +54,7 @@ export interface RunOperating {
   setTags(tags: Readonly<Record<string, string>>): Promise<void>;
 }
 
-interface Surroundings {
+export interface OperatingSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
 }
@@ -62,6 +62,7 @@ interface Surroundings {
 /** The refusals of the engine, by what they mean for a run. */
 const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
   execution_not_active: 'ended',
+  target_not_signalable: 'ended',
   execution_not_terminal: 'not_ended',
   max_replays_exhausted: 'replayed_too_often',
 };
@@ -74,7 +75,7 @@ function problemOf({ code, detail }: EngineError): RunStateProblem | undefined {
 /** The same on every kind of run: by its id. */
 export class Operating implements RunOperating {
   constructor(
-    private readonly store: Surroundings,
+    private readonly store: OperatingSurroundings,
     private readonly runId: string,
   ) {}
 
@@ -114,7 +115,7 @@ export class Operating implements RunOperating {
   }
 
   /** Calls until there is an answer. Refusals that speak of the run's state are told in the app's words. */
-  private async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
+  protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
     const { backend, clock } = this.store;
     try {
       return await withRetries(clock, CALL_PATIENCE_MS, () => call(backend, this.runId));

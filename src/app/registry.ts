@@ -30,6 +30,7 @@ export class TaskRegistry {
       laneId: laneIdOf(lane, taskNamed(name), options.lane === undefined ? 'its name, which is its lane,' : 'lane'),
       input: options.input,
       output: options.output,
+      signals: options.signals,
       priority: options.priority,
       policy: policyOf(options),
       quotas: quotasOf(taskNamed(name), name, options.quota),

@@ -22,7 +22,8 @@ import {
 } from '../shared/errors.js';
 import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
-import { Operating, type RunOperating } from './operating.js';
+import type { RunOperating } from './operating.js';
+import { Signalling, type RunSignalling } from './signalling.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from './results-ends.js';
@@ -41,7 +42,7 @@ export interface ResultOptions {
 }
 
 /** What can be done with a run. */
-export interface RunActions<Output> extends RunOperating {
+export interface RunActions<Output> extends RunOperating, RunSignalling {
   /**
    * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
    * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
@@ -105,6 +106,7 @@ export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<
 export interface RunSurroundings {
   readonly backend: Backend;
   readonly clock: Clock;
+  readonly ids: () => string;
   readonly results: ResultWaiter;
   /** Aborts when the app closes. */
   readonly closing: AbortSignal;
@@ -113,19 +115,19 @@ export interface RunSurroundings {
 }
 
 /** A run by its id. */
-export class KnownRun<Output> extends Operating implements Run<Output> {
+export class KnownRun<Output> extends Signalling implements Run<Output> {
   constructor(
-    private readonly surroundings: RunSurroundings,
+    private readonly shared: RunSurroundings,
     readonly id: string,
     readonly deduplicated: boolean,
     private readonly task?: TaskDefinition | undefined,
   ) {
-    super(surroundings, id);
+    super(shared, id, task);
   }
 
   async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
     checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
-    const waitEnded = this.surroundings.onWait(this.id, this.task);
+    const waitEnded = this.shared.onWait(this.id, this.task);
     try {
       return this.outputOf(
         await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal)),
@@ -160,7 +162,7 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
 
   async cancel(reason = ''): Promise<boolean> {
     if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a text', reason);
-    const { backend, clock } = this.surroundings;
+    const { backend, clock } = this.shared;
     const executionId = this.id;
     // However long the reason is, the run is to end.
     const bounded = boundText(reason, LIMITS.maxReasonBytes);
@@ -177,31 +179,31 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
   }
 
   async state(): Promise<PublicState> {
-    return this.known(await this.surroundings.backend.readExecutionState({ executionId: this.id }));
+    return this.known(await this.shared.backend.readExecutionState({ executionId: this.id }));
   }
 
   async info(): Promise<RunInfo<Output>> {
-    return this.known(await runInfoOf<Output>(this.surroundings.backend, this.id));
+    return this.known(await runInfoOf<Output>(this.shared.backend, this.id));
   }
 
   events(options: RunEventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
-    return runEvents(this.surroundings.backend, this.surroundings.clock, this.id, options);
+    return runEvents(this.shared.backend, this.shared.clock, this.id, options);
   }
 
   stream(options: RunStreamOptions = {}): RunStream {
     checkStreamOptions(options);
-    const { backend, clock, closing } = this.surroundings;
+    const { backend, clock, closing } = this.shared;
     const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
     return new FramesOfRun(open, () => [options.signal, closing]);
   }
 
   summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
-    return readRunSummary(this.surroundings.backend, this.id, options);
+    return readRunSummary(this.shared.backend, this.id, options);
   }
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
   async facts(): Promise<ExecutionInfo> {
-    return this.known(await this.surroundings.backend.readExecutionInfo({ executionId: this.id }));
+    return this.known(await this.shared.backend.readExecutionInfo({ executionId: this.id }));
   }
 
   private known<T>(answer: T | undefined): T {
@@ -210,11 +212,11 @@ export class KnownRun<Output> extends Operating implements Run<Output> {
   }
 
   private wait(signal: AbortSignal | undefined): Promise<Ended> {
-    return this.surroundings.results.wait(this.id, signal);
+    return this.shared.results.wait(this.id, signal);
   }
 
   private async waitFor(timeoutMs: number, signal: AbortSignal | undefined): Promise<Ended> {
-    const { clock, results } = this.surroundings;
+    const { clock, results } = this.shared;
     const controller = new AbortController();
     const cancelTimer = afterAndIo(clock, timeoutMs, () =>
       controller.abort(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),

@@ -90,6 +90,11 @@ export class AppRuntime {
     return this.options.clock;
   }
 
+  /** Mints an id. */
+  ids(): string {
+    return this.options.ids();
+  }
+
   get connectionState(): ConnectionState {
     return this.connection.now;
   }
@@ -220,7 +225,7 @@ export class AppRuntime {
       this.log === silentLogger
         ? () => () => undefined
         : (executionId, task) => (task === undefined ? () => undefined : this.stuck.add(executionId, task));
-    const surroundings = { backend, clock, results, closing: this.readers.signal, onWait };
+    const surroundings = { backend, clock, ids, results, closing: this.readers.signal, onWait };
     const creator = new Creator({ surroundings, namespace, creatorIdentity, ids });
     const flows = new FlowCreator({ surroundings, namespace, creatorIdentity, ids });
     this.equipment = { surroundings, creator, flows, results };

@@ -8,6 +8,7 @@ import { durationMs } from '../shared/duration.js';
 import { ResultTimeoutError } from '../shared/errors.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
+import type { DecisionOptions, SignalOptions, SignalReceipt } from './signalling.js';
 import type { PendingRun, ResultOptions, Run } from './run.js';
 import type { RunEvent, RunEventsOptions } from './run-events.js';
 import type { RunFrame } from './run-frames.js';
@@ -103,6 +104,18 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
     return (await this.run).setTags(tags);
+  }
+
+  async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt> {
+    return (await this.run).signal(name, payload, options);
+  }
+
+  async approve(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return (await this.run).approve(name, options);
+  }
+
+  async reject(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return (await this.run).reject(name, options);
   }
 
   async state(): Promise<PublicState> {

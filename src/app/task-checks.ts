@@ -8,11 +8,13 @@ import { InvalidDefinitionError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { AnySchema } from '../shared/schema.js';
 import { isTime } from './policy.js';
+import { checkWaitName } from '../worker/waits/names.js';
 import type { RetryOptions, RunOptions, TaskOptions, TaskSettings } from './task.js';
 
 const TASK_OPTIONS = {
   input: true,
   output: true,
+  signals: true,
   lane: true,
   needs: true,
   retry: true,
@@ -64,6 +66,10 @@ export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchem
   const where = taskNamed(taskName);
   knownOnly<typeof options>(where, options, TASK_OPTIONS);
   for (const name of ['input', 'output'] as const) checkSchema(where, name, options[name]);
+  for (const [name, schema] of Object.entries(options.signals ?? {})) {
+    checkWaitName(`${where}: signals`, name);
+    checkSchema(where, `signals.${name}`, schema);
+  }
   checkNeeds(where, options.needs);
   checkRetry(where, options.retry);
   checkTimeout(where, options.timeout);

@@ -59,6 +59,11 @@ export interface TaskOptions<Input extends AnySchema | undefined, Output extends
    * `per`. Up to four limits, all of which must have room. What is over a limit waits, and costs nothing while it does.
    */
   readonly quota?: TaskQuota<NoInfer<QuotaInput<Input>>> | readonly TaskQuota<NoInfer<QuotaInput<Input>>>[] | undefined;
+  /**
+   * What comes with the signals of a run, by their names: `run.signal` checks it before it sends. The handler says what it
+   * takes in `waitFor`.
+   */
+  readonly signals?: Readonly<Record<string, AnySchema>> | undefined;
 }
 
 /** Choices of one run. */
@@ -142,6 +147,7 @@ export interface TaskDefinition {
   readonly laneId: string;
   readonly input: AnySchema | undefined;
   readonly output: AnySchema | undefined;
+  readonly signals: Readonly<Record<string, AnySchema>> | undefined;
   /** Absent in processes that only create runs. */
   handler: Handler<unknown, unknown> | undefined;
   readonly priority: number | undefined;

@@ -66,12 +66,13 @@ export interface SignalFilter extends WorkFilter {
 const SAID: Readonly<Record<SignalEffect, SignalSaid>> = {
   resume_condition_satisfied: 'satisfied',
   buffered_for_pending_waitpoint: 'buffered',
+  kept_for_a_wait: 'buffered',
   no_op: 'no_op',
   signal_ignored_matcher_failed: 'signal_ignored_matcher_failed',
   appended_to_waitpoint_duplicate: 'appended_to_waitpoint_duplicate',
   appended_to_waitpoint: 'appended_to_waitpoint',
 };
-export const SIGNALS_SAID = Object.values(SAID);
+export const SIGNALS_SAID = [...new Set(Object.values(SAID))];
 
 export function readSignals({ effects, executionId, ...work }: SignalFilter): Reading<SignalTold> {
   const isWanted = passesWorkFilter(work);

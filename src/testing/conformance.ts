@@ -12,6 +12,7 @@ import { stepScenarios } from './conformance-checkpoints.js';
 import { budgetScenarios } from './conformance-budgets.js';
 import { streamScenarios } from './conformance-streams.js';
 import { operatingScenarios } from './conformance-operating.js';
+import { signalScenarios } from './conformance-signals.js';
 import { waitingScenarios } from './conformance-waiting.js';
 import {
   bytes,
@@ -43,6 +44,7 @@ export const conformance: readonly ConformanceScenario[] = [
   ...stepScenarios,
   ...grantScenarios,
   ...waitingScenarios,
+  ...signalScenarios,
   {
     name: 'work is created, claimed and completed, and its bytes come back as they were',
     async run(engine) {

@@ -58,6 +58,15 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     get sleep() {
       return waiting().sleep;
     },
+    get waitFor() {
+      return waiting().waitFor;
+    },
+    get waitpoint() {
+      return waiting().waitpoint;
+    },
+    get approval() {
+      return waiting().approval;
+    },
     get sleepUntil() {
       return waiting().sleepUntil;
     },

@@ -9,6 +9,11 @@ export {
   type RetryableOptions,
 } from './outcome.js';
 export type { Sleep, SleepOptions, SleepUntil } from './waits/sleep.js';
+export { all, any, count, type Distinct, type WaitCondition } from './waits/conditions.js';
+export { InvalidSignalError, WaitTimeoutError } from './waits/errors.js';
+export type { MakeWaitpoint, Waitpoint, WaitpointOptions } from './waits/waitpoint.js';
+export type { Signal } from './waits/signals.js';
+export type { Approval, ApprovalOptions, Approve, Decision, WaitFor, WaitForOptions } from './waits/wait-for.js';
 export type { WaitingContext } from './waits/context.js';
 export {
   SET_NULL,

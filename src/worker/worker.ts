@@ -309,12 +309,25 @@ export class TaskWorker implements Worker {
       return;
     }
     const { error } = settlement;
+    if (settlement.kind === 'refused' && settlement.error.code === 'signals_arrived') {
+      this.lookAgain(attempt);
+      return;
+    }
     if (settlement.kind === 'given_up') this.announcer.reportGivenUp(attempt, ending.kind, settlement.afterMs, error);
     else if (attempt.refused(settlement.error) === undefined) this.announcer.unreported(attempt, error);
     this.forget(attempt, 'lost');
   }
 
+  /** Signals came between the look of the handler and its suspension: it goes on at once. */
+  private lookAgain(attempt: Attempt): void {
+    this.report(attempt, { kind: 'delay', until: { inMs: 0 } });
+  }
+
   private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
+    if (answer.kind === 'already_satisfied' && ending.kind === 'suspend') {
+      this.lookAgain(attempt);
+      return;
+    }
     const outcome = FINISHED[answer.kind];
     if (outcome === undefined) {
       this.announcer.unreported(attempt, new Error(`The answer was ${answer.kind}, which ends no attempt.`));

@@ -269,6 +269,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     waitsOf(it, 'waiting').suspension.satisfierSignalIds.push(UUID),
   'signals are counted, by execution and by waitpoint': (it) =>
     (waitsOf(it, 'waiting').waitpoint.matchedSignalCount = 0),
+  'signals that nothing listened to are kept, and counted': (it) => (inSituation(it, 'suspended').keptSignalCount = 1),
   "a sender's key names the last signal that came with it": (it) => (waitsOf(it, 'waiting').signal.signalKey = 'other'),
   'what has ended waits for nothing, and has no waitpoint that waits for it': (it) =>
     (inSituation(it, 'failed', 'waited_out').pendingExpiresAt = it.now),

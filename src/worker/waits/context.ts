@@ -1,6 +1,8 @@
 /** What a handler's context has for waiting; made when the handler asks for it. */
 import type { Attempt } from '../attempt.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';
+import { approvalOf, waitForOf, type Approve, type WaitFor } from './wait-for.js';
+import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
 import { Waits, type WaitsDependencies } from './waits.js';
 
 export interface WaitingContext {
@@ -14,11 +16,39 @@ export interface WaitingContext {
   readonly sleep: Sleep;
   /** The same until a time. @throws InvalidDefinitionError @example await sleepUntil(new Date('2027-01-01')); */
   readonly sleepUntil: SleepUntil;
+  /**
+   * Ends this run of the handler until a signal of this name comes (`run.signal(name, payload)`), and gives what came with
+   * it. A signal that came before is taken at once. Each signal is taken by one wait, in the order in which they came.
+   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for what cannot be meant
+   * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
+   */
+  readonly waitFor: WaitFor;
+  /**
+   * Ends this run of the handler until people decide: `run.approve(name, { by })`, `run.reject(name, { by })`.
+   * @throws WaitTimeoutError; InvalidDefinitionError for what cannot be meant
+   * @example const { approved, decisions } = await approval('deploy', { approvals: 2, timeout: '1d' });
+   */
+  readonly approval: Approve;
+  /**
+   * A wait whose address can be handed out before it begins, with a token that lets its holder send this one signal.
+   * @throws EngineError `hmac_secret_not_initialized` before a key was installed (`app.signals.rotateKey`)
+   * @example
+   * const payment = await waitpoint('payment', { timeout: '2d' });
+   * await step('mail', () => mail(payment.callback({ baseUrl: 'https://shop.example/paid' }).reveal()));
+   * const { cents } = await payment.wait({ schema });
+   */
+  readonly waitpoint: MakeWaitpoint;
 }
 
 /** The waiting members of the context of an attempt. */
 export function waitingOf(attempt: Attempt, dependencies: WaitsDependencies): WaitingContext {
   let made: Waits | undefined;
   const waits = (): Waits => (made ??= new Waits(attempt, dependencies));
-  return { sleep: sleepOf(waits), sleepUntil: sleepUntilOf(waits) };
+  return {
+    sleep: sleepOf(waits),
+    sleepUntil: sleepUntilOf(waits),
+    waitFor: waitForOf(waits),
+    approval: approvalOf(waits),
+    waitpoint: waitpointOf(waits),
+  };
 }

@@ -11,6 +11,8 @@ export interface WaitId {
 }
 
 export interface WaitKey extends WaitId {
+  /** The waitpoint that was made for it before. */
+  readonly pendingId?: string | undefined;
   readonly channel: string;
   /** Ms since the epoch; nothing for a wait that has no end. */
   readonly until: number | undefined;

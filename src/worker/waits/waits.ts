@@ -14,10 +14,14 @@ import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
 import { refuseInside } from '../checkpoints/inside.js';
-import type { WaitId, WaitKey } from './keys.js';
+import { namesOf, type WaitCondition } from './conditions.js';
+import { satisfiedBy } from './evaluate.js';
+import { keyText, type WaitId, type WaitKey } from './keys.js';
 import { KnownWaits } from './known.js';
 import { whenAwaited } from './lazy-promise.js';
+import { receivedOf, type Received } from './signals.js';
 import { requestFor } from './suspension.js';
+import { waitpointIdOf } from './waitpoint.js';
 
 export interface WaitsDependencies {
   readonly backend: Backend;
@@ -29,11 +33,32 @@ export interface WaitsDependencies {
 interface Blocked {
   /** One for each channel that it listens to. */
   readonly keys: readonly WaitKey[];
+  /** What it waits for; nothing for a sleep. */
+  readonly condition: WaitCondition | undefined;
   /** When it was over, ms since the epoch; nothing as long as it is not. */
   readonly overAt: (now: number) => number | undefined;
   readonly go: () => void;
   readonly fail: (error: unknown) => void;
 }
+
+/** What a wait for signals asks for. */
+export interface Wanted {
+  readonly condition: WaitCondition;
+  /** Names the wait. */
+  readonly name: string;
+  /** When it ends, by when it is called; nothing for one without an end. */
+  readonly untilOf: ((now: number) => number) | undefined;
+}
+
+/** A waitpoint that can be handed out. */
+export interface MadeWaitpoint {
+  /** Where to send. @throws InvalidDefinitionError when the wait is over */
+  readonly address: () => { readonly executionId: string; readonly waitpointId: string; readonly token: string };
+  readonly wait: () => Promise<Outcome>;
+}
+
+/** How a wait for signals ended: what satisfied it, in the order of acceptance, or by time. */
+export type Outcome = { readonly signals: readonly Received[] } | { readonly timedOutAt: number };
 
 /** How long what is known is asked for, ms. */
 const PATIENCE_MS = 30_000;
@@ -44,6 +69,8 @@ export class Waits {
   private readonly uses = new Map<string, number>();
   private readonly blocked = new Set<Blocked>();
   private known: Promise<KnownWaits> | undefined;
+  /** Signals were read once. */
+  private heard: Promise<void> | undefined;
   private isDeciding = false;
   private listens = false;
 
@@ -57,12 +84,81 @@ export class Waits {
     const wait = this.next(name);
     const asked = this.endOf(untilOf);
     return whenAwaited(async () => {
-      if (this.attempt.isSuspended) return NEVER;
-      this.attempt.throwIfAborted();
-      const known = await this.whatIsKnown();
+      const known = await this.begin();
       const { until } = known.of(wait) ?? { until: asked };
       const end = Math.min(known.endedAt(wait) ?? Infinity, until ?? Infinity);
-      await this.block([{ channel: '', ...wait, until }], (now) => (end <= now ? end : undefined));
+      const overAt = (now: number): number | undefined => (end <= now ? end : undefined);
+      await this.block({ keys: [{ channel: '', ...wait, until }], condition: undefined, overAt });
+    });
+  }
+
+  /** Waits for signals. */
+  signals({ condition, name, untilOf }: Wanted): Promise<Outcome> {
+    return this.wait(condition, this.next(name), untilOf && this.endOf(untilOf));
+  }
+
+  /** Makes the waitpoint of a wait to come, or finds the one that an earlier run made. */
+  async waitpoint(name: string, timeoutMs: number): Promise<MadeWaitpoint> {
+    const wait = this.next(name);
+    const asked = this.endOf((now) => now + timeoutMs);
+    const known = await this.begin();
+    const { executionId, fence } = this.attempt;
+    const waitpointId = waitpointIdOf(executionId, wait);
+    const earlier = known.waitpoint(waitpointId);
+    const until = earlier === undefined ? asked : earlier.until;
+    const { leaseId, leaseEpoch, attemptId } = fence;
+    const token =
+      earlier !== undefined && !earlier.isPending
+        ? undefined
+        : await this.asked(() =>
+            this.deps.backend.createPendingWaitpoint({
+              executionId,
+              fence: { leaseId, leaseEpoch, attemptId },
+              waitpointId,
+              waitpointKey: keyText({ channel: name, ...wait, until }),
+              expiresInMs: Math.min(LIMITS.maxPendingMs, Math.max(1, timeoutMs)),
+            }),
+          ).then((made) => made.token);
+    return {
+      address: () => {
+        if (token !== undefined) return { executionId, waitpointId, token: token.reveal() };
+        throw new InvalidDefinitionError(
+          `The wait at "${name}" is over: its address is of no use any more`,
+          'Hand the address out in a step, which an earlier run of the handler has behind it.',
+        );
+      },
+      wait: () => this.wait({ type: 'name', name }, wait, until, token === undefined ? undefined : waitpointId),
+    };
+  }
+
+  /** Asks for something that can be asked for again. */
+  private asked<T>(call: () => Promise<T>): Promise<T> {
+    return withRetries(this.deps.clock, PATIENCE_MS, call);
+  }
+
+  private wait(
+    condition: WaitCondition,
+    wait: WaitId,
+    asked: number | undefined,
+    pendingId?: string,
+  ): Promise<Outcome> {
+    return whenAwaited(async () => {
+      const isFresh = this.known === undefined;
+      const known = await this.begin(true);
+      const { until } = known.of(wait) ?? { until: asked };
+      const look = (): readonly Received[] | undefined => satisfiedBy(condition, known.open(wait, until));
+      let signals = look();
+      if (signals === undefined && !isFresh) {
+        await this.readSignals(known);
+        signals = look();
+      }
+      if (signals !== undefined) known.take(signals);
+      const cameAt = signals?.at(-1)?.at;
+      const overAt = (now: number): number | undefined =>
+        cameAt ?? (until !== undefined && until <= now ? until : undefined);
+      const keys = namesOf(condition).map((channel): WaitKey => ({ channel, ...wait, until, pendingId }));
+      await this.block({ keys, condition, overAt });
+      return signals === undefined ? { timedOutAt: until ?? 0 } : { signals };
     });
   }
 
@@ -78,24 +174,42 @@ export class Waits {
     return { name, use };
   }
 
-  private whatIsKnown(): Promise<KnownWaits> {
+  /** What a wait begins with. In a run that is over it never does. */
+  private async begin(withSignals = false): Promise<KnownWaits> {
+    if (this.attempt.isSuspended) return NEVER;
+    this.attempt.throwIfAborted();
     this.known ??= this.read();
-    return this.known;
+    const known = await this.known;
+    if (withSignals) await (this.heard ??= this.readSignals(known));
+    return this.attempt.isSuspended ? NEVER : known;
   }
 
   private async read(): Promise<KnownWaits> {
-    const { backend, clock } = this.deps;
+    const { backend } = this.deps;
     const { executionId, claimed } = this.attempt;
     // The first owner of an execution finds nothing.
-    if (claimed.leaseEpoch === 1) return KnownWaits.none;
-    return new KnownWaits(await withRetries(clock, PATIENCE_MS, () => backend.readWaits({ executionId })));
+    if (claimed.leaseEpoch === 1) return new KnownWaits();
+    return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
+  }
+
+  /** Reads the signals that came since they were read last. */
+  private async readSignals(known: KnownWaits): Promise<void> {
+    const { backend } = this.deps;
+    const { executionId } = this.attempt;
+    for (let cursor = known.lastSignal; ; ) {
+      const from = cursor;
+      const page = await this.asked(() => backend.listSignals({ executionId, cursor: from }));
+      known.add(page.signals.map(receivedOf));
+      cursor = page.nextCursor;
+      if (cursor === undefined) return;
+    }
   }
 
   /** Holds the handler up. Resolves when the wait is over in this run. */
-  private block(keys: readonly WaitKey[], overAt: Blocked['overAt']): Promise<void> {
+  private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<void> {
     if (this.attempt.isSuspended) return NEVER;
     return new Promise((go, fail) => {
-      this.blocked.add({ keys, overAt, go, fail });
+      this.blocked.add({ ...wait, go, fail });
       this.listen();
       this.decideSoon();
     });
@@ -142,6 +256,15 @@ export class Waits {
       return;
     }
     const keys = [...this.blocked].flatMap((blocked) => blocked.keys);
+    if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined)) {
+      this.failAll(
+        new InvalidDefinitionError(
+          'The handler waits at a waitpoint and elsewhere at once',
+          'Wait at a waitpoint alone, or use waitFor, to which run.signal sends.',
+        ),
+      );
+      return;
+    }
     if (keys.length > LIMITS.maxWaitpoints) {
       this.failAll(
         new InvalidDefinitionError(
@@ -151,8 +274,9 @@ export class Waits {
       );
       return;
     }
+    const waits = [...this.blocked];
     this.blocked.clear();
-    this.attempt.suspend(requestFor(keys, this.deps.ids));
+    void this.known?.then((known) => this.attempt.suspend(requestFor(waits, known.keptSignals, this.deps.ids)));
   }
 
   /**

@@ -1,0 +1,97 @@
+/** What a handler can wait for: a signal of a name, or several of them together. */
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { shown } from '../../shared/checks.js';
+import { checkWaitName } from './names.js';
+
+/** What makes two signals of a count two: each is one of its own, or each sender counts once. */
+export type Distinct = 'signal' | 'source';
+
+/** Several signals together; made by `all`, `any`, `count`. */
+export type WaitCondition =
+  | { readonly type: 'name'; readonly name: string }
+  | { readonly type: 'all' | 'any'; readonly of: readonly WaitCondition[] }
+  | { readonly type: 'count'; readonly n: number; readonly names: readonly string[]; readonly distinct: Distinct }
+  /** So many different people approve, or one of them rejects. */
+  | { readonly type: 'approval'; readonly n: number; readonly name: string };
+
+type Part = string | WaitCondition;
+
+const partOf =
+  (where: string) =>
+  (part: Part): WaitCondition => {
+    if (typeof part === 'string') {
+      checkWaitName(where, part);
+      return { type: 'name', name: part };
+    }
+    const types: unknown[] = ['name', 'all', 'any', 'count', 'approval'];
+    if (types.includes((part as WaitCondition | undefined)?.type)) return part;
+    throw new InvalidDefinitionError(
+      `${where}: a part must be the name of a signal, or a condition, not ${shown(part)}`,
+    );
+  };
+
+function several(where: 'all' | 'any', parts: readonly Part[]): WaitCondition {
+  if (parts.length === 0) throw new InvalidDefinitionError(`${where}: name a signal at least`);
+  return { type: where, of: parts.map(partOf(where)) };
+}
+
+/**
+ * A signal of each name, in whichever order. @throws InvalidDefinitionError
+ * @example const signals = await waitFor(all('legal', 'finance'), { timeout: '7d' });
+ */
+export const all = (...parts: readonly Part[]): WaitCondition => several('all', parts);
+
+/**
+ * The first signal of one of the names. @throws InvalidDefinitionError
+ * @example const [{ name, payload }] = await waitFor(any('paid', 'cancelled'));
+ */
+export const any = (...parts: readonly Part[]): WaitCondition => several('any', parts);
+
+/**
+ * So many signals of a name, or of several; with `distinct: 'source'` each sender (`from`) counts once.
+ * @throws InvalidDefinitionError
+ * @example const approvals = await waitFor(count(2, 'approval', { distinct: 'source' }));
+ */
+export function count(
+  n: number,
+  names: string | readonly string[],
+  { distinct = 'signal' }: { readonly distinct?: Distinct | undefined } = {},
+): WaitCondition {
+  const list = typeof names === 'string' ? [names] : [...names];
+  if (!Number.isInteger(n) || n < 1 || n > 10_000)
+    throw new InvalidDefinitionError(`count: the number must be a whole number from 1 to 10000, not ${shown(n)}`);
+  if (distinct !== 'signal' && distinct !== 'source')
+    throw new InvalidDefinitionError(`count: distinct must be "signal" or "source", not ${shown(distinct)}`);
+  if (list.length === 0) throw new InvalidDefinitionError('count: name a signal at least');
+  for (const name of list) checkWaitName('count', name);
+  return { type: 'count', n, names: list, distinct };
+}
+
+/** @throws InvalidDefinitionError for what is neither a name nor a condition */
+export const conditionOf = (where: string, what: Part): WaitCondition => partOf(where)(what);
+
+/** The names that a condition listens to, each once. */
+export function namesOf(condition: WaitCondition): readonly string[] {
+  switch (condition.type) {
+    case 'all':
+    case 'any':
+      return [...new Set(condition.of.flatMap(namesOf))];
+    case 'count':
+      return [...new Set(condition.names)];
+    default:
+      return [condition.name];
+  }
+}
+
+/** How a wait is called that has no name of its own. */
+export function titleOf(condition: WaitCondition): string {
+  switch (condition.type) {
+    case 'all':
+    case 'any':
+      return `${condition.type}(${condition.of.map(titleOf).join(', ')})`;
+    case 'count':
+      return `count(${condition.n}, ${condition.names.join(', ')})`;
+    default:
+      return condition.name;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Whether signals are what a wait waits for. Signals are offered in the order of their acceptance; what a wait was
+ * satisfied by belongs to it, and no other wait gets it.
+ */
+import type { WaitCondition } from './conditions.js';
+
+/** What a wait sees of a signal. */
+export interface Offered {
+  readonly id: string;
+  /** The name under which it is waited for. */
+  readonly name: string;
+  /** Its sender: of what type, and who. */
+  readonly source: string;
+  /** Of an approval: what was decided. */
+  readonly approved: boolean | undefined;
+}
+
+/** One part of a condition, as far as it has come. */
+interface Part<Signal extends Offered> {
+  /** Takes a signal, or leaves it. */
+  offer(signal: Signal): void;
+  isSatisfied(): boolean;
+  /** What it took, as far as it counts; with what said the same again. */
+  taken(): readonly Signal[];
+}
+
+function named<Signal extends Offered>(name: string): Part<Signal> {
+  let first: Signal | undefined;
+  return {
+    offer: (signal) => {
+      if (signal.name === name) first ??= signal;
+    },
+    isSatisfied: () => first !== undefined,
+    taken: () => (first === undefined ? [] : [first]),
+  };
+}
+
+function several<Signal extends Offered>(parts: readonly Part<Signal>[], needsAll: boolean): Part<Signal> {
+  const satisfied = (): Part<Signal>[] => parts.filter((part) => part.isSatisfied());
+  return {
+    offer: (signal) => {
+      for (const part of parts) if (!part.isSatisfied()) part.offer(signal);
+    },
+    isSatisfied: () => (needsAll ? satisfied().length === parts.length : satisfied().length > 0),
+    taken: () => (needsAll ? parts : satisfied().slice(0, 1)).flatMap((part) => part.taken()),
+  };
+}
+
+function counted<Signal extends Offered>(
+  n: number,
+  takes: (signal: Signal) => boolean,
+  keyOf: (signal: Signal) => string,
+): Part<Signal> {
+  const keys = new Set<string>();
+  const signals: Signal[] = [];
+  return {
+    offer: (signal) => {
+      if (!takes(signal)) return;
+      keys.add(keyOf(signal));
+      signals.push(signal);
+    },
+    isSatisfied: () => keys.size >= n,
+    taken: () => signals,
+  };
+}
+
+function partOf<Signal extends Offered>(condition: WaitCondition): Part<Signal> {
+  switch (condition.type) {
+    case 'name':
+      return named(condition.name);
+    case 'all':
+    case 'any':
+      return several(
+        condition.of.map((part) => partOf<Signal>(part)),
+        condition.type === 'all',
+      );
+    case 'count': {
+      const { n, names, distinct } = condition;
+      return counted(
+        n,
+        ({ name }) => names.includes(name),
+        ({ id, source }) => (distinct === 'source' ? source : id),
+      );
+    }
+    case 'approval': {
+      const { n, name } = condition;
+      const decided = (approved: boolean) => (signal: Signal) => signal.name === name && signal.approved === approved;
+      const approvals = counted<Signal>(n, decided(true), ({ source }) => source);
+      const rejection = counted<Signal>(1, decided(false), ({ id }) => id);
+      return {
+        offer: (signal) => {
+          approvals.offer(signal);
+          rejection.offer(signal);
+        },
+        isSatisfied: () => approvals.isSatisfied() || rejection.isSatisfied(),
+        taken: () => [...approvals.taken(), ...rejection.taken()],
+      };
+    }
+  }
+}
+
+/** The signals that satisfy a condition, in the order in which they were offered; nothing when it is not satisfied. */
+export function satisfiedBy<Signal extends Offered>(
+  condition: WaitCondition,
+  signals: readonly Signal[],
+): readonly Signal[] | undefined {
+  const whole = partOf<Signal>(condition);
+  for (const signal of signals) {
+    whole.offer(signal);
+    if (!whole.isSatisfied()) continue;
+    const taken = new Set(whole.taken());
+    return signals.filter((each) => taken.has(each));
+  }
+  return undefined;
+}

@@ -1,0 +1,53 @@
+/** Signals as handlers get them. */
+import { channelOf } from '../../../model/suspension/channel.js';
+import type { SignalSummary } from '../../../model/suspension/reads.js';
+import { decode } from '../../shared/codec.js';
+import { propertyOf, tried } from '../../util/thrown.js';
+import type { Offered } from './evaluate.js';
+
+/** A signal that came. */
+export interface Signal<Payload = unknown> {
+  readonly id: string;
+  /** The name under which it was sent, and waited for. */
+  readonly name: string;
+  /** What came with it; `undefined` when nothing did. */
+  readonly payload: Payload;
+  /** Who sent it, as the sender said; empty when it said nothing. */
+  readonly from: string;
+  /** When it was accepted, ms since the epoch. */
+  readonly at: number;
+}
+
+/** A signal of the execution. */
+export interface Received extends Offered {
+  readonly at: number;
+  readonly from: string;
+  /** Came while nothing listened to it. */
+  readonly isKept: boolean;
+  /** What came with it. @throws EngineError `corruption` when it is not what its sender called it */
+  readonly payload: () => unknown;
+}
+
+/** A signal of the engine as a wait sees it. */
+export function receivedOf(summary: SignalSummary): Received {
+  const { signalId: id, signalName, waitpointKey, sourceType, sourceIdentity: from, acceptedAt: at } = summary;
+  const payload = (): unknown =>
+    summary.payload === undefined ? undefined : decode({ bytes: summary.payload, encoding: summary.payloadEncoding });
+  const approved = propertyOf(tried(payload), 'approved');
+  return {
+    id,
+    name: waitpointKey === '' ? signalName : channelOf(waitpointKey),
+    source: JSON.stringify([sourceType, from]),
+    // An operator of the engine decides by the name of the signal.
+    approved: typeof approved === 'boolean' ? approved : DECISIONS.get(signalName),
+    at,
+    from,
+    isKept: summary.waitpointId === '',
+    payload,
+  };
+}
+
+const DECISIONS: ReadonlyMap<string, boolean> = new Map([
+  ['approved', true],
+  ['rejected', false],
+]);

@@ -1,0 +1,163 @@
+/** `waitFor` and `approval`, as a handler's context has them. */
+import { LIMITS } from '../../../model/limits.js';
+import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
+import { reasonOf } from '../../util/failure-text.js';
+import { propertyOf } from '../../util/thrown.js';
+import { conditionOf, namesOf, titleOf, type WaitCondition } from './conditions.js';
+import { InvalidSignalError, WaitTimeoutError } from './errors.js';
+import { whenAwaited } from './lazy-promise.js';
+import { checkWaitName } from './names.js';
+import type { Received, Signal } from './signals.js';
+import type { Outcome, Waits } from './waits.js';
+
+interface WaitOptions {
+  /** How long it waits, from the first call on. Default: until it comes. */
+  readonly timeout?: Duration | undefined;
+  /**
+   * Tells this wait from the others of the handler, when the handler runs again. Default: what it waits for; of one name the
+   * first use is the first one, and so on.
+   */
+  readonly name?: string | undefined;
+}
+
+export interface WaitForOptions<Payload, Input = unknown> extends WaitOptions {
+  /** What the payload of a signal must be; what the schema makes of it is given to the handler. */
+  readonly schema?: Schema<Input, Payload> | undefined;
+  /** `error` (default): a `WaitTimeoutError`. `value`: `null`. */
+  readonly onTimeout?: 'error' | 'value' | undefined;
+}
+
+type OrError<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTimeout?: 'error' | undefined };
+type OrNull<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTimeout: 'value' };
+
+/**
+ * Waits for a signal of a name, and gives what came with it; or for several signals together (`all`, `any`, `count`), and
+ * gives the signals that satisfied it, in the order of their acceptance.
+ */
+export interface WaitFor {
+  <Payload = unknown, Input = unknown>(name: string, options?: OrError<Payload, Input>): Promise<Payload>;
+  <Payload = unknown, Input = unknown>(name: string, options: OrNull<Payload, Input>): Promise<Payload | null>;
+  <Payload = unknown, Input = unknown>(
+    condition: WaitCondition,
+    options?: OrError<Payload, Input>,
+  ): Promise<readonly Signal<Payload>[]>;
+  <Payload = unknown, Input = unknown>(
+    condition: WaitCondition,
+    options: OrNull<Payload, Input>,
+  ): Promise<readonly Signal<Payload>[] | null>;
+}
+
+export interface ApprovalOptions extends WaitOptions {
+  /** How many different people have to approve. Default 1. */
+  readonly approvals?: number | undefined;
+}
+
+/** What one person said. */
+export interface Decision {
+  readonly approved: boolean;
+  readonly by: string;
+  /** Ms since the epoch. */
+  readonly at: number;
+  /** What was said with it; empty when nothing was. */
+  readonly note: string;
+}
+
+/** How an approval ended: `approved` when enough people approved, and nobody rejected before. */
+export interface Approval {
+  readonly approved: boolean;
+  /** In the order in which they came. */
+  readonly decisions: readonly Decision[];
+}
+
+/**
+ * Waits until enough different people approve, or one of them rejects (`run.approve`, `run.reject`).
+ * @throws WaitTimeoutError when neither comes in time
+ */
+export type Approve = (name: string, options?: ApprovalOptions) => Promise<Approval>;
+
+const WAIT_OPTIONS = { schema: true, timeout: true, name: true, onTimeout: true } as const;
+const APPROVAL_OPTIONS = { approvals: true, timeout: true, name: true } as const;
+
+interface Asked {
+  readonly condition: WaitCondition;
+  readonly name: string;
+  readonly untilOf: ((now: number) => number) | undefined;
+}
+
+function askedFor(what: string, condition: WaitCondition, { timeout, name }: WaitOptions): Asked {
+  checkDuration(what, 'timeout', timeout, 0, LIMITS.maxDurationMs);
+  const title = name ?? titleOf(condition);
+  checkWaitName(what, title);
+  if (namesOf(condition).length > LIMITS.maxWaitpoints)
+    throw refuse(what, 'the condition', `about at most ${LIMITS.maxWaitpoints} names`, namesOf(condition).length);
+  const ms = timeout === undefined ? undefined : durationMs(timeout);
+  return { condition, name: title, untilOf: ms === undefined ? undefined : (now) => now + ms };
+}
+
+/** @throws InvalidSignalError */
+async function signalOf({ id, name, from, at, payload }: Received, schema: AnySchema | undefined): Promise<Signal> {
+  let value: unknown;
+  try {
+    value = payload();
+  } catch (error) {
+    throw new InvalidSignalError(name, from, reasonOf(error));
+  }
+  const validated = await validate(schema, value);
+  if (!validated.ok) throw new InvalidSignalError(name, from, validated.problem);
+  return { id, name, payload: validated.value, from, at };
+}
+
+/** The rest of a wait, once that is awaited: a promise that is never awaited must not reject. */
+const then = <T, U>(outcome: Promise<T>, next: (value: T) => Promise<U>): Promise<U> =>
+  whenAwaited(async () => next(await outcome));
+
+/** What a wait for one signal gives, by its options. */
+export function resolved(
+  outcome: Promise<Outcome>,
+  name: string,
+  { schema, onTimeout = 'error' }: Pick<WaitForOptions<unknown>, 'schema' | 'onTimeout'>,
+  isOne = true,
+): Promise<unknown> {
+  if (onTimeout !== 'error' && onTimeout !== 'value')
+    throw refuse('waitFor', 'onTimeout', '"error" or "value"', onTimeout);
+  return then(outcome, async (ended): Promise<unknown> => {
+    if ('timedOutAt' in ended) {
+      if (onTimeout === 'value') return null;
+      throw new WaitTimeoutError(name, ended.timedOutAt);
+    }
+    const signals = await Promise.all(ended.signals.map((each) => signalOf(each, schema as AnySchema | undefined)));
+    return isOne ? signals[0]?.payload : signals;
+  });
+}
+
+export function waitForOf(waits: () => Waits): WaitFor {
+  return ((what: string | WaitCondition, options: WaitForOptions<unknown> = {}) => {
+    knownOnly<WaitForOptions<unknown>>('waitFor', options, WAIT_OPTIONS);
+    const asked = askedFor('waitFor', conditionOf('waitFor', what), options);
+    return resolved(waits().signals(asked), asked.name, options, typeof what === 'string');
+  }) as WaitFor;
+}
+
+export function approvalOf(waits: () => Waits): Approve {
+  return (name, options = {}) => {
+    knownOnly<ApprovalOptions>('approval', options, APPROVAL_OPTIONS);
+    checkWaitName('approval', name);
+    checkWhole('approval', 'approvals', options.approvals, 1, 1_000);
+    const { approvals: n = 1 } = options;
+    const asked = askedFor('approval', { type: 'approval', n, name }, options);
+    const next = async (outcome: Outcome): Promise<Approval> => {
+      if ('timedOutAt' in outcome) throw new WaitTimeoutError(asked.name, outcome.timedOutAt);
+      const decisions = outcome.signals.map(decisionOf);
+      return { approved: decisions.every(({ approved }) => approved), decisions };
+    };
+    return then(waits().signals(asked), next);
+  };
+}
+
+function decisionOf({ approved = false, from, at, payload }: Received): Decision {
+  const note = propertyOf(payload(), 'note');
+  return { approved, by: from, at, note: typeof note === 'string' ? note : '' };
+}

@@ -1,0 +1,72 @@
+/** `waitpoint`, as a handler's context has it: a wait whose address can be handed out before it begins. */
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../../../model/limits.js';
+import { checkDuration, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { envelopeOf, Secret } from '../../shared/envelope.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { WaitId } from './keys.js';
+import { checkWaitName } from './names.js';
+import { resolved, type WaitForOptions } from './wait-for.js';
+import type { Waits } from './waits.js';
+
+export interface WaitpointOptions {
+  /** How long it waits, from the first call on: seven days at most, which is the default. */
+  readonly timeout?: Duration | undefined;
+}
+
+/** A place at which a handler will wait, and to which others can send before. */
+export interface Waitpoint {
+  /** What lets its holder send the signal: for a message, a queue, a form. It prints redacted. */
+  envelope(): Secret;
+  /** The same as a URL: `<baseUrl>/<envelope>`. It prints redacted. @throws InvalidDefinitionError for what is no URL */
+  callback(options: { readonly baseUrl: string | URL }): Secret;
+  /**
+   * Waits for the signal, and gives what came with it. It is waited for alone, not beside other waits.
+   * @throws WaitTimeoutError, InvalidSignalError
+   */
+  wait<Payload = unknown, Input = unknown>(
+    options?: Pick<WaitForOptions<Payload, Input>, 'schema' | 'onTimeout'>,
+  ): Promise<Payload>;
+}
+
+/**
+ * Makes a waitpoint whose address can be handed out, for those who cannot send by the run's id: in a mail, to a payment
+ * provider. Signals are delivered by `app.signals.deliver(envelope, payload)`.
+ */
+export type MakeWaitpoint = (name: string, options?: WaitpointOptions) => Promise<Waitpoint>;
+
+const OPTIONS = { timeout: true } as const;
+const WAIT_OPTIONS = { schema: true, onTimeout: true } as const;
+
+/** The id of a handler's waitpoint: the same in every run. */
+export function waitpointIdOf(executionId: string, { name, use }: WaitId): string {
+  const hex = createHash('sha256')
+    .update(JSON.stringify([executionId, name, use]))
+    .digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+export function waitpointOf(waits: () => Waits): MakeWaitpoint {
+  return async (name, options = {}) => {
+    checkWaitName('waitpoint', name);
+    knownOnly<WaitpointOptions>('waitpoint', options, OPTIONS);
+    checkDuration('waitpoint', 'timeout', options.timeout, 1, LIMITS.maxPendingMs);
+    const ms = options.timeout === undefined ? LIMITS.maxPendingMs : durationMs(options.timeout);
+    const made = await waits().waitpoint(name, ms);
+    const envelope = (): string => envelopeOf({ ...made.address(), signalName: name });
+    return {
+      envelope: () => new Secret(envelope()),
+      callback: ({ baseUrl }) => new Secret(urlOf(baseUrl, envelope())),
+      wait: (waitOptions = {}) => {
+        knownOnly('waitpoint.wait', waitOptions, WAIT_OPTIONS);
+        return resolved(made.wait(), name, waitOptions) as Promise<never>;
+      },
+    };
+  };
+}
+
+function urlOf(baseUrl: string | URL, envelope: string): string {
+  if (!URL.canParse(String(baseUrl))) throw refuse('callback', 'baseUrl', 'a URL', baseUrl);
+  return `${String(baseUrl).replace(/\/+$/, '')}/${envelope}`;
+}

@@ -1,0 +1,342 @@
+/** Handlers that wait for signals: of a name, of several, of people; before, while and after they are waited for. */
+import { setTimeout as realTime } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  all,
+  any,
+  count,
+  InvalidDefinitionError,
+  InvalidInputError,
+  InvalidSignalError,
+  RunNotFoundError,
+  RunStateError,
+  WaitTimeoutError,
+  type TaskContext,
+  type WaitCondition,
+} from '../../src/index.js';
+import { testApp, type TestApp } from '../../src/testing/index.js';
+import { rejectionOf } from '../app/support.js';
+
+let t: TestApp;
+afterEach(() => t.close());
+
+const DAY_MS = 86_400_000;
+
+/** Lets a moment pass. */
+async function later<T>(value: T): Promise<T> {
+  await t.advance(10);
+  return value;
+}
+
+describe('waitFor', () => {
+  it('gives what came with the signal, in the run in which it came and in every later one', async () => {
+    t = testApp();
+    const seen: unknown[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
+      const schema = z.object({ approved: z.boolean(), when: z.string().transform((text) => new Date(text)) });
+      const { approved, when } = await waitFor('approval', { schema, timeout: '7d' });
+      seen.push([approved, when.getUTCFullYear()]);
+      await sleep('1d');
+      return approved;
+    });
+    const worker = await t.app.worker({ slots: 1 });
+    const run = await task.run('x');
+    await t.advance('6d');
+    expect([await run.state(), worker.stats().running]).toEqual(['suspended', 0]);
+    const sent = { approved: true, when: '2027-05-01T00:00:00Z' };
+    expect(await run.signal('approval', sent, { from: 'ann' })).toMatchObject({ effect: 'taken' });
+    await t.advance('2d');
+    expect(await run.result()).toBe(true);
+    expect(seen).toEqual([
+      [true, 2027],
+      [true, 2027],
+    ]);
+  });
+
+  it('takes what came before, without a suspension, each signal once and in their order', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor }: TaskContext<string>) => [
+      await waitFor('a'),
+      await waitFor('b'),
+      await waitFor('a'),
+    ]);
+    const run = await task.run('x', { delay: '1h' });
+    for (const [name, payload] of [
+      ['a', 1],
+      ['a', 2],
+      ['b', undefined],
+      ['a', 3],
+    ] as const)
+      expect(await run.signal(name, payload).then(later)).toMatchObject({ effect: 'kept' });
+    const worker = await t.app.worker();
+    await t.advance('2h');
+    expect(await run.result()).toEqual([1, null, 2]);
+    expect(worker.stats()).toMatchObject({ suspended: 0, completed: 1 });
+  });
+
+  it('is sent once under one key, and refused by a run that ended or does not exist', async () => {
+    t = testApp();
+    const task = t.app.task('t', ({ waitFor }: TaskContext<string>) => waitFor('go'));
+    await t.app.worker();
+    const run = await task.run('x');
+    await t.advance(10);
+    const once = await run.signal('go', 1, { idempotencyKey: 'k' });
+    expect(await run.signal('go', 2, { idempotencyKey: 'k' })).toEqual({ id: once.id, effect: 'duplicate' });
+    await t.advance(10);
+    expect(await run.result()).toBe(1);
+    expect(await run.signal('go', 2, { idempotencyKey: 'k' })).toEqual({ id: once.id, effect: 'duplicate' });
+    expect(await rejectionOf(run.signal('go'))).toBeInstanceOf(RunStateError);
+    const id = run.id.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+    expect(await rejectionOf(t.app.get(id).signal('go'))).toBeInstanceOf(RunNotFoundError);
+  });
+
+  it('whose time is over throws, or gives null, in every run alike; what comes later is for the next wait', async () => {
+    t = testApp();
+    const seen: unknown[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext<string>) => {
+      try {
+        seen.push(await waitFor('go', { timeout: '1d' }));
+      } catch (error) {
+        seen.push(error instanceof WaitTimeoutError && error.wait);
+      }
+      seen.push(await waitFor('stop', { timeout: '1h', onTimeout: 'value' }));
+      await sleep('1d');
+      return waitFor('go');
+    });
+    await t.app.worker();
+    const run = await task.run('x');
+    await t.advance(DAY_MS + 2 * 3_600_000);
+    await run.signal('go', 'late');
+    await t.advance('2d');
+    expect(await run.result()).toBe('late');
+    expect(seen).toEqual(['go', 'go', null, 'go', null]);
+  });
+
+  it('that times out and is not caught fails the run for good', async () => {
+    t = testApp();
+    const task = t.app.task('t', { retry: { failures: 5 } }, ({ waitFor }: TaskContext<string>) =>
+      waitFor('go', { timeout: '1d' }),
+    );
+    const worker = await t.app.worker();
+    const run = await task.run('x');
+    await t.advance('2d');
+    expect((await run.info()).failure).toMatchObject({ category: 'wait_timeout' });
+    expect(worker.stats()).toMatchObject({ failed: 1 });
+  });
+
+  it('what does not match: refused where the task says what comes, else told to the handler', async () => {
+    t = testApp();
+    const schema = z.object({ cents: z.number() });
+    const caught: unknown[] = [];
+    const task = t.app.task('t', { signals: { paid: schema } }, async ({ waitFor }: TaskContext) => {
+      try {
+        await waitFor('refund', { schema });
+      } catch (error) {
+        caught.push(error instanceof InvalidSignalError && [error.signal, error.from]);
+      }
+      return waitFor('paid', { schema });
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    expect(await rejectionOf(run.signal('paid', { cents: '5' }))).toBeInstanceOf(InvalidInputError);
+    await run.signal('refund', { cents: '5' }, { from: 'shop' });
+    await run.signal('paid', { cents: 5 });
+    await t.advance(10);
+    expect(await run.result()).toEqual({ cents: 5 });
+    expect(caught).toEqual([['refund', 'shop']]);
+  });
+
+  it('several waits side by side, in a race and together', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {
+      const first = await Promise.race([
+        waitFor('a').then(() => 'a'),
+        waitFor('b').then(() => 'b'),
+        sleep('1d').then(() => 'slept'),
+      ]);
+      const both = await Promise.all([waitFor('c'), waitFor('d')]);
+      return [first, ...both];
+    });
+    const worker = await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance('1h');
+    await run.signal('b');
+    await t.advance('1h');
+    await run.signal('d', 4);
+    await t.advance('1h');
+    await run.signal('a');
+    await t.advance('1h');
+    await run.signal('c', 3);
+    await t.advance('1h');
+    expect(await run.result()).toEqual(['b', 3, 4]);
+    expect(worker.stats().suspended).toBeLessThanOrEqual(4);
+  });
+
+  it.each<[string, WaitCondition, readonly (readonly [string, string])[], readonly number[]]>([
+    [
+      'all',
+      all('a', 'b'),
+      [
+        ['a', 'x'],
+        ['a', 'y'],
+        ['b', 'x'],
+      ],
+      [0, 2],
+    ],
+    [
+      'any',
+      any('a', 'b'),
+      [
+        ['c', 'x'],
+        ['b', 'x'],
+      ],
+      [1],
+    ],
+    [
+      'count',
+      count(2, 'a'),
+      [
+        ['a', 'x'],
+        ['a', 'x'],
+      ],
+      [0, 1],
+    ],
+    [
+      'count of sources',
+      count(2, ['a', 'b'], { distinct: 'source' }),
+      [
+        ['a', 'x'],
+        ['b', 'x'],
+        ['a', 'y'],
+      ],
+      [0, 1, 2],
+    ],
+    [
+      'nested',
+      any(all('a', count(2, 'b')), 'c'),
+      [
+        ['b', 'x'],
+        ['a', 'x'],
+        ['b', 'y'],
+      ],
+      [0, 1, 2],
+    ],
+    [
+      'one branch of several',
+      any(all('a', 'b'), 'c'),
+      [
+        ['a', 'x'],
+        ['c', 'x'],
+      ],
+      [1],
+    ],
+  ])('%s', async (_, condition, sent, taken) => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor }: TaskContext) => {
+      const signals = await waitFor<number>(condition, { name: 'it', timeout: '30d' });
+      return signals.map(({ payload }) => payload);
+    });
+    await t.app.worker();
+    // As they come one by one, and all of them before.
+    for (const delay of [0, 1_000]) {
+      const run = await task.run(undefined, { delay });
+      if (delay === 0) await t.advance(10);
+      for (const [index, [name, from]] of sent.entries()) {
+        await run.signal(name, index, { from }).then(later);
+      }
+      await t.advance(2_000);
+      expect(await run.result()).toEqual(taken);
+    }
+  });
+
+  it('refuses what cannot be meant', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor, approval }: TaskContext) => {
+      const mistakes: (() => unknown)[] = [
+        () => waitFor(''),
+        () => waitFor('a#b'),
+        () => waitFor('a', { timeout: '-1s' as never }),
+        () => waitFor('a', { onTimeout: 'never' as never }),
+        () => waitFor('a', { time: 1 } as never),
+        () => waitFor({ type: 'some' } as never),
+        () => waitFor(all('x'.repeat(60), 'y'.repeat(60))),
+        () => all(),
+        () => any('a', 5 as never),
+        () => count(0, 'a'),
+        () => count(1, []),
+        () => count(1, 'a', { distinct: 'name' as never }),
+        () => approval('a', { approvals: 0 }),
+      ];
+      return mistakes.filter((mistake) => {
+        try {
+          mistake();
+          return true;
+        } catch (error) {
+          return !(error instanceof InvalidDefinitionError);
+        }
+      }).length;
+    });
+    await t.app.worker();
+    const run = await task.run(undefined);
+    for (const mistake of [
+      () => run.signal('a#b'),
+      () => run.signal('a', 1, { form: 'x' } as never),
+      () => run.signal('a', 1, { from: 5 as never }),
+      () => run.approve('a', { by: '' }),
+    ])
+      expect(await rejectionOf(mistake())).toBeInstanceOf(InvalidDefinitionError);
+    await t.advance(10);
+    expect(await run.result()).toBe(0);
+  });
+
+  it('a signal that comes while the handler is busy before its wait wakes it all the same', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitFor }: TaskContext) => {
+      const first = await waitFor('a');
+      await realTime(20);
+      return [first, await waitFor('b')];
+    });
+    const worker = await t.app.worker();
+    const run = await task.run(undefined);
+    await run.signal('a', 1);
+    await t.advance(0);
+    await run.signal('b', 2);
+    await realTime(40);
+    await t.advance(10);
+    expect(await run.result()).toEqual([1, 2]);
+    expect(worker.stats().suspended).toBe(0);
+  });
+});
+
+describe('approval', () => {
+  it('needs so many different people, or one who rejects, and says who, when and why', async () => {
+    t = testApp();
+    const task = t.app.task('t', ({ approval }: TaskContext) => approval('deploy', { approvals: 2, timeout: '3d' }));
+    await t.app.worker();
+    const [good, bad] = [await task.run(undefined), await task.run(undefined)];
+    await t.advance('1h');
+    const at = t.now();
+    await good.approve('deploy', { by: 'ann', note: 'green' });
+    await bad.approve('deploy', { by: 'ann' }).then(later);
+    await good.approve('deploy', { by: 'ann' }).then(later);
+    expect([await good.state(), await bad.state()]).toEqual(['suspended', 'suspended']);
+    await good.approve('deploy', { by: 'bea' });
+    await bad.reject('deploy', { by: 'bea', note: 'red' });
+    await t.advance(10);
+    const decision = (approved: boolean, by: string, note: string, later = 0) => ({
+      approved,
+      by,
+      note,
+      at: at + later,
+    });
+    expect(await good.result()).toEqual({
+      approved: true,
+      decisions: [decision(true, 'ann', 'green'), decision(true, 'ann', '', 10), decision(true, 'bea', '', 20)],
+    });
+    expect(await bad.result()).toEqual({
+      approved: false,
+      decisions: [decision(true, 'ann', ''), decision(false, 'bea', 'red', 20)],
+    });
+  });
+});

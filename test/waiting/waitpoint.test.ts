@@ -1,0 +1,135 @@
+/** Waitpoints whose addresses are handed out: only their holders can send, and nothing prints them. */
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  EngineError,
+  InvalidDefinitionError,
+  WaitTimeoutError,
+  type TaskContext,
+  type Waitpoint,
+} from '../../src/index.js';
+import { testApp, type TestApp } from '../../src/testing/index.js';
+import { rejectionOf } from '../app/support.js';
+
+let t: TestApp;
+afterEach(() => t.close());
+
+const SECRETS = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] as const;
+
+/** A run that hands out its address once and waits there. */
+async function opened(timeout: '2d' | '1h' = '2d') {
+  t = testApp();
+  const handedOut: Waitpoint[] = [];
+  const urls: string[] = [];
+  const task = t.app.task('t', async ({ waitpoint, step }: TaskContext) => {
+    const payment = await waitpoint('payment', { timeout });
+    handedOut.push(payment);
+    await step('mail', () => void urls.push(payment.callback({ baseUrl: 'https://shop.example/paid/' }).reveal()));
+    const { cents } = await payment.wait({ schema: z.object({ cents: z.number() }) });
+    return cents;
+  });
+  await t.app.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+  await t.app.worker();
+  const run = await task.run(undefined);
+  await t.advance(10);
+  return { run, urls, handedOut, envelope: String(urls[0]).split('/').at(-1) as string };
+}
+
+const codeOf = async (promise: PromiseLike<unknown>): Promise<unknown> => {
+  const error = await rejectionOf(promise);
+  return error instanceof EngineError ? error.code : error;
+};
+
+describe('waitpoint', () => {
+  it('is sent to by whoever has its address, which is handed out once and good over the suspension', async () => {
+    const { run, urls, envelope } = await opened();
+    expect(urls).toEqual([expect.stringMatching(/^https:\/\/shop\.example\/paid\/[\w-]+$/)]);
+    expect(await run.state()).toBe('suspended');
+    await t.advance('1d');
+    const sent = await t.app.signals.deliver(envelope, { cents: 5 }, { from: 'bank', idempotencyKey: 'e1' });
+    expect(sent.effect).toBe('taken');
+    expect(await t.app.signals.deliver(envelope, { cents: 6 }, { idempotencyKey: 'e1' })).toEqual({
+      ...sent,
+      effect: 'duplicate',
+    });
+    await t.advance(10);
+    expect([await run.result(), urls.length]).toEqual([5, 1]);
+    expect(await codeOf(t.app.signals.deliver(envelope, { cents: 7 }))).toBe('target_not_signalable');
+  });
+
+  it('keeps what comes before the handler waits', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ waitpoint }: TaskContext) => {
+      const point = await waitpoint('go');
+      await t.app.signals.deliver(point.envelope().reveal(), 'early');
+      return point.wait();
+    });
+    await t.app.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    const worker = await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    expect(await run.result()).toBe('early');
+    expect(worker.stats().suspended).toBe(0);
+  });
+
+  it('is good for this waitpoint only, and prints redacted', async () => {
+    const { envelope, handedOut } = await opened();
+    const [point] = handedOut as [Waitpoint];
+    for (const secret of [point.envelope(), point.callback({ baseUrl: new URL('https://a.b') })]) {
+      for (const text of [inspect({ secret }), JSON.stringify({ secret }), `${String(secret)}`]) {
+        expect(text).toMatch(/REDACTED/);
+        expect(text).not.toContain(secret.reveal());
+      }
+    }
+    const parts = JSON.parse(Buffer.from(envelope, 'base64url').toString()) as string[];
+    const changed = (at: number, value: string): string =>
+      Buffer.from(JSON.stringify(parts.with(at, value))).toString('base64url');
+    const wrong = [
+      changed(1, '00000000-0000-4000-a000-000000000000'),
+      changed(3, `k1:${'0'.repeat(40)}`),
+      'x',
+      '',
+      5 as never,
+    ];
+    for (const each of wrong) expect(await codeOf(t.app.signals.deliver(each, {}))).toBe('invalid_token');
+    expect(() => point.callback({ baseUrl: 'no url' })).toThrow(InvalidDefinitionError);
+  });
+
+  it('that times out is told as other waits are; its address is of no use then', async () => {
+    const { run, envelope, handedOut } = await opened('1h');
+    await t.advance('2h');
+    expect((await run.info()).failure).toMatchObject({ category: 'wait_timeout', class: WaitTimeoutError.name });
+    expect(await codeOf(t.app.signals.deliver(envelope, {}))).toBe('target_not_signalable');
+    expect(() => handedOut.at(-1)?.envelope()).toThrow(/is over/);
+  });
+
+  it('is good under the key before for its grace, and under the new one', async () => {
+    const { run, envelope } = await opened();
+    await t.app.signals.rotateKey({ kid: 'k2', secret: SECRETS[1], grace: '1h' });
+    await t.app.signals.rotateKey({ kid: 'k2', secret: SECRETS[1], grace: '1h' });
+    await t.advance('2h');
+    expect(await codeOf(t.app.signals.deliver(envelope, { cents: 1 }))).toBe('token_expired');
+    expect(await run.signal('payment', { cents: 1 })).toMatchObject({ effect: 'taken' });
+    await t.advance(10);
+    expect(await run.result()).toBe(1);
+  });
+
+  it('is refused without a key, beside other waits, and for longer than seven days', async () => {
+    t = testApp();
+    const task = t.app.task('t', async ({ input, waitpoint, sleep }: TaskContext<string>) => {
+      const point = await waitpoint('go', input === 'long' ? { timeout: '8d' } : {});
+      await Promise.all([point.wait(), sleep('1d')]);
+    });
+    await t.app.worker();
+    const failure = async (input: string) => {
+      const run = await task.run(input);
+      await t.advance('1h');
+      return (await run.info()).failure?.message;
+    };
+    expect(await failure('keyless')).toMatch(/hmac_secret_not_initialized/);
+    await t.app.signals.rotateKey({ kid: 'k1', secret: SECRETS[0] });
+    expect(await failure('beside')).toMatch(/waits at a waitpoint and elsewhere at once/);
+    expect(await failure('long')).toMatch(/at most 7 days/);
+  });
+});
