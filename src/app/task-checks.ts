@@ -14,7 +14,6 @@ import type { RetryOptions, RunOptions, TaskOptions, TaskSettings } from './task
 const TASK_OPTIONS = {
   input: true,
   output: true,
-  signals: true,
   lane: true,
   needs: true,
   retry: true,
@@ -22,6 +21,7 @@ const TASK_OPTIONS = {
   priority: true,
   retention: true,
   quota: true,
+  signals: true,
 } as const;
 const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;
 const TIMEOUT_OPTIONS = { attempt: true, total: true } as const;
