@@ -415,6 +415,13 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   setEdgeGroupPolicy: { flowId: idOf(60), downstreamExecutionId: idOf(2), policy: { kind: 'all_of' } },
   sealFlow: { flowId: idOf(60) },
   closeFlow: { flowId: idOf(60) },
+  moveToWaitingChildren: { ...owner },
+  spawnChildren: {
+    ...owner,
+    flowId: idOf(65),
+    policy: { kind: 'any_of', onSatisfied: 'let_run' },
+    children: [{ executionId: idOf(66), laneId: 'lane', executionKind: 'k', edgeId: uuid(67), dataPassingRef: 'r' }],
+  },
   setFlowTags: { flowId: idOf(60), tags: { 'a.b': SECRET } },
   getFlowTag: { flowId: idOf(60), key: 'a.b' },
   describeFlow: { flowId: idOf(60) },

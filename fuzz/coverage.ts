@@ -37,7 +37,7 @@ function wordsOf(schema: z.ZodType, path: string): [string, string][] {
 }
 
 function declaredAnswers(name: OperationName): Answer[] {
-  const { outcome, rejects, ofDamage = [] } = operationNamed(name);
+  const { outcome, rejects, ofDamage = [], ofSize = [] } = operationNamed(name);
   const variants = (
     definitionOf(outcome).type === 'union' ? (outcome as z.ZodDiscriminatedUnion).options : [outcome]
   ) as z.ZodObject[];
@@ -47,7 +47,7 @@ function declaredAnswers(name: OperationName): Answer[] {
       if (ofDamage.includes(kind)) return [];
       return [kind, ...wordsOf(variant, '').map(([path, word]) => `${kind} ${path}=${word}`)];
     }),
-    ...rejects.map(refusalOf),
+    ...rejects.filter((code) => !ofSize.includes(code)).map(refusalOf),
   ];
 }
 

@@ -30,6 +30,7 @@ import { replayExecution } from './execution/replay.js';
 import { getExecutionTags, setExecutionTags } from './execution/tags.js';
 import { addExecutionToFlow } from './flow/add-member.js';
 import { cancelFlowHeader } from './flow/cancel.js';
+import { moveToWaitingChildren } from './flow/waiting.js';
 import { createFlow } from './flow/create.js';
 import { addDependency, applyDependencyToChild, stageDependencyEdge } from './flow/dependency.js';
 import { setEdgeGroupPolicy } from './flow/policy.js';
@@ -43,6 +44,7 @@ import {
   resolveExecutionFlowId,
 } from './flow/reads.js';
 import { closeFlow, sealFlow } from './flow/seal.js';
+import { spawnChildren } from './flow/spawn.js';
 import { getFlowTag, setFlowTags } from './flow/tags.js';
 import { listExecutionSummaries } from './listing/list.js';
 import { claimExecution, claimResumedExecution } from './grant/claim.js';
@@ -180,6 +182,8 @@ export const OPERATIONS = {
   renewReservation,
   settleReservation,
   releaseReservation,
+  spawnChildren,
+  moveToWaitingChildren,
 } as const;
 
 /** Reads of one execution or one partition. */

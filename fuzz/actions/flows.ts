@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import type { ReadonlyFlow } from '../../model/flow/facts.js';
 import type { Command } from '../../model/machine.js';
-import { KINDS, LANES, pick, seldom, type Pick } from './choices.js';
+import { KINDS, LANES, owner, pick, seldom, type Owner, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
-import { bytesOf, choose, chosenId, type World } from './world.js';
+import { bytesOf, choose, chosenId, claimantOf, type World } from './world.js';
 
 /** Which flow: the n-th that there is, or one that is not there. */
 type FlowPick = number | null;
@@ -142,6 +142,44 @@ function depend(world: World, choices: Depend): Command[] {
   return [{ name: choices.way, args: { ...args, expectedGraphRevision: expected } }];
 }
 
+interface Spawn {
+  readonly owner: Owner;
+  readonly rows: readonly Row[];
+  readonly policy: number;
+  /** Children that are there. */
+  readonly again: true | null;
+  /** The id of a flow that is there. */
+  readonly taken: FlowPick;
+  /** The id of an edge that is there. */
+  readonly edge: true | null;
+}
+
+function spawn(world: World, choices: Spawn): Command[] {
+  const { execution, args } = claimantOf(world, choices.owner);
+  const { members } = graphOf(world, choices.rows, []);
+  const wanted = POLICIES[choices.policy] as (typeof POLICIES)[number];
+  const [known] = Object.entries(execution?.dependencies ?? {});
+  const first = choices.again && known !== undefined ? `${world.partition}:${known[1].upstream}` : undefined;
+  const children = members.map((member, at) => ({
+    ...member,
+    executionId: (at === 0 ? first : undefined) ?? member.executionId,
+    edgeId: (at === 0 && choices.edge ? known?.[0] : undefined) ?? world.uuid(),
+    dataPassingRef: at === 1 ? 'result' : undefined,
+  }));
+  const flow = choices.taken === null ? undefined : flowOf(world, choices.taken);
+  return [
+    {
+      name: 'spawnChildren',
+      args: {
+        ...args,
+        flowId: `${world.partition}:${flow?.flow ?? world.uuid()}`,
+        policy: wanted.kind === 'quorum' && children.length < wanted.k ? { kind: 'all_of' } : wanted,
+        children,
+      },
+    },
+  ];
+}
+
 export const flowActions = {
   create_flow: generator({
     weight: 7,
@@ -152,13 +190,14 @@ export const flowActions = {
       building: seldom(fc.constant(true), 4),
       closed: seldom(fc.constant(true), 4),
       tags: fc.boolean(),
+      foreign: fc.constantFrom(false, false, false, true),
       taken: seldom(pick('any'), 12),
     },
-    resolve(world, { again, like, rows, building, closed, tags, taken }) {
+    resolve(world, { again, like, rows, building, closed, tags, foreign, taken }) {
       const known = again === null ? undefined : flowOf(world, again);
-      const graph = graphOf(world, rows, []);
-      const [first] = graph.members;
       const there = taken === null ? undefined : choose(world, taken);
+      const graph = graphOf(world, rows, there === undefined || like ? [] : [there.executionId]);
+      const [first] = graph.members;
       if (first !== undefined && there !== undefined && graph.edges.length === 0) first.executionId = there.executionId;
       return [
         {
@@ -166,7 +205,7 @@ export const flowActions = {
           args: {
             flowId: `${world.partition}:${known?.flow ?? world.uuid()}`,
             flowKind: like ? 'race' : 'nightly',
-            namespace: 'n',
+            namespace: foreign ? 'n' : 'fuzz',
             building: building ?? false,
             closed: closed ?? false,
             tags: (tags ? { 'team.name': 'blue' } : {}) as Record<string, string>,
@@ -228,6 +267,23 @@ export const flowActions = {
     weight: 1,
     choices: { flow: flowPick },
     resolve: (world, { flow }) => [{ name: 'closeFlow', args: { flowId: flowIdOf(world, flow) } }],
+  }),
+  spawn: generator<Spawn>({
+    weight: 5,
+    choices: {
+      owner,
+      rows: fc.array(row, { minLength: 1, maxLength: 3 }),
+      policy,
+      again: seldom(fc.constant(true), 5),
+      taken: seldom(flowPick, 12),
+      edge: seldom(fc.constant(true), 12),
+    },
+    resolve: spawn,
+  }),
+  await_children: generator({
+    weight: 5,
+    choices: { owner },
+    resolve: (world, { owner }) => [{ name: 'moveToWaitingChildren', args: claimantOf(world, owner).args }],
   }),
   tag_flow: generator({
     weight: 1,

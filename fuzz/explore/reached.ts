@@ -228,12 +228,28 @@ const UNEXPLORED: readonly OperationName[] = [
   'createQuotaPolicy',
   'checkAdmission',
   'releaseAdmission',
+  'createFlow',
+  'addExecutionToFlow',
+  'stageDependencyEdge',
+  'addDependency',
+  'applyDependencyToChild',
+  'setEdgeGroupPolicy',
+  'sealFlow',
+  'closeFlow',
+  'cancelFlowHeader',
+  'setFlowTags',
+  'spawnChildren',
+  'moveToWaitingChildren',
 ];
 
 /** What only the operations above lead to. */
 const UNREACHED: readonly string[] = [
   'an execution is suspended',
   'an execution is resume_delay',
+  'an execution is blocked_dependencies',
+  'an execution is skipped',
+  'replayExecution is refused with flow_already_terminal',
+  'replayExecution is refused with execution_not_eligible',
   'createExecution is refused with lane_draining',
   'claimForWorker is refused with admission_void',
 ];

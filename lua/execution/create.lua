@@ -22,7 +22,7 @@ local function plain_group(call, naming, namespace, lane_id, queue)
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
-function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags)
+function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   local namespace, lane_id, execution_kind = ff.split_naming(naming)
   local queue = ff.queue_of(call, lane_id, needs, execution_kind)
   if rules == '' and tags == '' and needs == '' and options == '' and #naming <= LIMIT.max_field_bytes then
@@ -50,9 +50,16 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, needs
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
     lane_id = lane_id, needs = needs, tags = tags, policy = policy, rules_text = rules,
-    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras),
-    reply = { KIND.created, delay == '' and 'waiting' or 'delayed', priority },
+    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras)
   }
+end
+
+function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags)
+  local group = ff.shared_creation(call, naming, options, policy, rules, needs, tags)
+  if not group.reply then
+    group.reply = { KIND.created, group.delay == '' and 'waiting' or 'delayed', group.priority }
+  end
+  return group
 end
 
 -- The execution that a live idempotency key points to, or nil.

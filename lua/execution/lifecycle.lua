@@ -158,6 +158,14 @@ function ff.make_ready(call, execution, next_attempt, remaining_ms, ...)
   ff.set_timer(call, execution)
 end
 
+-- Makes an execution that was owned wait for what it depends on.
+function ff.park_for_others(call, execution, remaining_ms)
+  if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end
+  execution.next_attempt = NEXT.resume
+  disown(execution, ff.become(call, execution, SITUATION.blocked_dependencies, ''), '', remaining_ms)
+  ff.set_timer(call, execution)
+end
+
 -- Makes an execution wait for what satisfies its condition; `timeout_at` is a text. What follow are further fields and values.
 function ff.suspend(call, execution, timeout_at, remaining_ms, ...)
   if remaining_ms ~= '' then ff.note_extra(execution, FIELD.timing) end

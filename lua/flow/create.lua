@@ -20,7 +20,7 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
     return { KIND.already_satisfied, known.revision }
   end
   local graph = ff.read_graph(call, namespace, creator_identity, ...)
-  local refusal = ff.graph_refusal(call, flow_id, 0, 0, graph)
+  local refusal = ff.members_refusal(call, 0, 0, graph.members, #graph.edges) or ff.edges_refusal(call, flow_id, graph)
   if refusal then return refusal end
   command('ZCARD', call.base .. KEY.flows)
   local is_building, is_closed = string.match(phase, '^([^\t]*)\t([^\t]*)$')

@@ -8,7 +8,7 @@ local function creation_of(call, known, naming, options, policy, rules, capabili
   local name = naming .. '\n' .. options .. '\n' .. policy .. '\n' .. tags
   local shared = known[name]
   if shared then return shared end
-  local prepared = ff.prepare.create_execution(call, naming, options, policy, rules, capabilities, tags)
+  local prepared = ff.shared_creation(call, naming, options, policy, rules, capabilities, tags)
   shared = {}
   for key, value in pairs(prepared) do shared[key] = value end
   shared.queue = prepared.queue
@@ -30,6 +30,19 @@ local function read_member(call, known, namespace, creator_identity, at, ...)
     id = id, key = call.base .. id, creation = creation, naming = naming, given = text_of_given(creation, input_at, input),
     input_at = input_at, input = input, edges = {}, policy = false, is_new = true,
   }
+end
+
+-- Reads children: eight texts of each as a member, and one of its edge. Answers a graph of members alone, and their edges.
+function ff.read_children(call, namespace, creator_identity, parent, ...)
+  local members, by_id, edges, known = {}, {}, {}, {}
+  for at = 1, select('#', ...), TEXTS_OF_MEMBER + 1 do
+    local child = read_member(call, known, namespace, creator_identity, at, ...)
+    local edge = { upstream = child.id, downstream = parent }
+    edge.id, edge.ref = string.match((select(at + TEXTS_OF_MEMBER, ...)), '^([^\t]*)\t(.*)$')
+    local i = #members + 1
+    members[i], by_id[child.id], edges[i] = child, child, edge
+  end
+  return { members = members, by_id = by_id, edges = {} }, edges
 end
 
 -- Reads a graph. Answers members in order and by id, and edges.
@@ -77,12 +90,10 @@ local function limit_exceeded(name)
   return ff.reject('flow_limit_exceeded', 'limit', name)
 end
 
--- Why a part of a graph cannot join a flow, if it cannot. Looks at all that it writes to, and notes edges whose upstreams have
--- ended already.
-function ff.graph_refusal(call, flow_id, nodes, edge_count, graph)
-  local members, edges = graph.members, graph.edges
+-- Why members cannot join a flow with so many edges, if they cannot. Looks at all that is written when they do.
+function ff.members_refusal(call, nodes, edge_count, members, new_edges)
   if nodes + #members > LIMIT.max_flow_members then return limit_exceeded('maxFlowMembers') end
-  if edge_count + #edges > LIMIT.max_flow_edges then return limit_exceeded('maxFlowEdges') end
+  if edge_count + new_edges > LIMIT.max_flow_edges then return limit_exceeded('maxFlowEdges') end
   for i = 1, #members do
     local member = members[i]
     if command('EXISTS', member.key) == 1 then
@@ -93,19 +104,6 @@ function ff.graph_refusal(call, flow_id, nodes, edge_count, graph)
       return ff.reject('lane_draining', 'laneId', lane_id)
     end
   end
-  graph.meetings = {}
-  for i = 1, #edges do
-    local edge = edges[i]
-    if ff.downstream_of(call, flow_id, edge.id) then return ff.reject('dependency_already_exists') end
-    if not graph.by_id[edge.upstream] then
-      if not ff.is_in_flow(call, edge.upstream, flow_id) then
-        return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.upstream))
-      end
-      if has_ended(call, edge.upstream) then
-        graph.meetings[#graph.meetings + 1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
-      end
-    end
-  end
   ff.timers_of(call)
   for i = 1, #members do
     local member = members[i]
@@ -114,6 +112,23 @@ function ff.graph_refusal(call, flow_id, nodes, edge_count, graph)
     if not creation.is_checked then
       creation.lane_is_new = ff.check_queue(call, creation.queue)
       creation.is_checked = true
+    end
+  end
+  return nil
+end
+
+-- Why an edge of a part of a graph cannot be: its upstream is nowhere in the flow. Notes edges whose upstreams have ended.
+function ff.edges_refusal(call, flow_id, graph)
+  graph.meetings = {}
+  for i = 1, #graph.edges do
+    local edge = graph.edges[i]
+    if not graph.by_id[edge.upstream] then
+      if not ff.is_in_flow(call, edge.upstream, flow_id) then
+        return ff.reject('execution_not_in_flow', 'executionId', ff.execution_name(call, edge.upstream))
+      end
+      if has_ended(call, edge.upstream) then
+        graph.meetings[#graph.meetings + 1] = { edge = edge.id, upstream = edge.upstream, downstream = edge.downstream }
+      end
     end
   end
   return nil
@@ -131,14 +146,14 @@ local function add_all(key, entries)
   end
 end
 
-local function set_all(key, entries)
+function ff.set_all(key, entries)
   for from = 1, #entries, LIMIT.max_unsettled do
     command('HSET', key, unpack(entries, from, math.min(#entries, from + LIMIT.max_unsettled - 1)))
   end
 end
 
 -- What leads out of each upstream.
-local function lead(call, edges)
+function ff.lead(call, edges)
   local leading = {}
   for i = 1, #edges do
     local edge = edges[i]
@@ -229,7 +244,7 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
     entries[2 * i - 1], entries[2 * i] = edge.id, ff.staged_edge(call, edge, '')
     ff.log_edge(call, flow_id, id, edge, '', '', '')
   end
-  set_all(key .. SUFFIX.dependencies, entries)
+  ff.set_all(key .. SUFFIX.dependencies, entries)
 end
 
 -- A part of a graph joins a flow: the flow's own counts are the caller's to write.
@@ -246,8 +261,8 @@ function ff.grow(call, flow, graph)
   end
   for i = 1, #edges do leads[2 * i - 1], leads[2 * i] = edges[i].id, edges[i].downstream end
   add_all(call.base .. KEY.members .. flow.id, ranks)
-  set_all(call.base .. KEY.edges .. flow.id, leads)
-  lead(call, edges)
+  ff.set_all(call.base .. KEY.edges .. flow.id, leads)
+  ff.lead(call, edges)
   flow.edges, flow.revision = flow.edges + #edges, flow.revision + #edges
   flow.last_mutation_at = call.now_text
 end

@@ -119,3 +119,23 @@ function ff.purge_time_of_flow(call, execution)
   local flow = ff.load_flow(call, ff.flow_of(execution))
   return flow and flow.purge_at or ''
 end
+
+local ID_LENGTH = 22
+
+-- Whether a member is owed a cancellation that a walk has not come to yet: the words of it, or nil; the twin of `owedCancel`.
+function ff.owed_cancel(call, execution)
+  local flow = ff.load_flow(call, ff.flow_of(execution))
+  if not flow then return nil end
+  if ff.owes_cancel(flow, execution.situation) then return ff.cancel_reason_of(flow) end
+  if flow.owing_groups == '' then return nil end
+  local leading = command('ZRANGEBYLEX', execution.key .. SUFFIX.leading, '-', '+')
+  for i = 1, #leading do
+    local downstream = string.sub(leading[i], ID_LENGTH + 1)
+    if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. downstream) == 1 then
+      local group = { group = command('HGET', call.base .. downstream, FIELD.group) or '' }
+      ff.read_group(group)
+      return 'sibling_quorum_' .. (group.group_state == GROUP_STATE.satisfied and 'satisfied' or 'impossible')
+    end
+  end
+  return nil
+end

@@ -292,7 +292,11 @@ local function plan_one(call, group, id, queue, tickets, at)
     execution.fence = '1\t' .. tickets[at]
   else
     load_rest(call, execution, queue)
-    if not is_first and ff.exceeds_reclaim_cap(execution) then
+    local reason = ff.is_member(execution) and ff.owed_cancel(call, execution)
+    if reason then
+      local purge_at, purge_text = ff.check_ending(call, execution)
+      take = { is_end = true, reason = reason, purge_at = purge_at, purge_text = purge_text }
+    elseif not is_first and ff.exceeds_reclaim_cap(execution) then
       local purge_at, purge_text = ff.check_ending(call, execution)
       take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
     else
@@ -347,8 +351,12 @@ local function claim_many(call, group)
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
       ff.settle_later(true)
-      ff.apply.execution_failed(call, execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, take.purge_at,
-        take.purge_text)
+      if take.reason then
+        ff.apply.execution_cancelled(call, execution, LIMIT.walker, take.reason, take.purge_at, take.purge_text)
+      else
+        ff.apply.execution_failed(call, execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, take.purge_at,
+          take.purge_text)
+      end
       ff.settle_later(false)
     else
       ff.apply.acquired(call, group, take)
@@ -406,14 +414,16 @@ local function answer(group)
     reply[3] = taken
   end
   local capped_at = size + 1
-  reply[capped_at], size = plan.size - taken, capped_at
+  reply[capped_at], size = 0, capped_at
   if taken < plan.size then
     for i = 1, plan.size do
-      if takes[i] and takes[i].is_end then
+      -- What a flow has cancelled is no loss of its owners.
+      if takes[i] and takes[i].is_end and not takes[i].reason then
         size = size + 1
         reply[size] = executions[i].id
       end
     end
+    reply[capped_at] = size - capped_at
   end
   return reply, size
 end

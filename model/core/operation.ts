@@ -163,6 +163,8 @@ export interface Operation<
   readonly edge?: Readonly<Record<string, 'unit'>>;
   /** What it ends means nothing for others before a later call: it looked at several executions before it changed one. */
   readonly cascadesLater?: true;
+  /** Refusals of worlds that are too large for random runs: tests of sizes lead to them. */
+  readonly ofSize?: readonly Code[];
   /** Kinds of outcomes that only damaged records lead to: the model, which has none, never answers them. */
   readonly ofDamage?: readonly string[];
   decide(view: View, args: z.output<Args>, context: Context): Decision<z.output<Outcome>, Code>;

@@ -503,4 +503,5 @@ const OF_OWNERS: ReadonlySet<string> = new Set([
   'retry_scheduled',
   'execution_delayed',
   'execution_suspended',
+  'children_awaited',
 ]);

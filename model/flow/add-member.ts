@@ -32,6 +32,7 @@ export const addExecutionToFlow = operation({
     'flow_limit_exceeded',
     'execution_not_eligible',
   ],
+  ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['flowId', 'executionId'] },

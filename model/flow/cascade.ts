@@ -145,7 +145,7 @@ function carryOut(context: CascadeContext, task: Task, step: Step): readonly Tas
 }
 
 /** Whether a flow that was cancelled has still to end this member. */
-function owesCancel({ flowState, cancellationPolicy }: ReadonlyFlow, { situation }: ReadonlyExecution): boolean {
+export function owesCancel({ flowState, cancellationPolicy }: ReadonlyFlow, { situation }: ReadonlyExecution): boolean {
   if (flowState !== 'cancelled' || cancellationPolicy === 'flow_only' || isTerminal(situation)) return false;
   return cancellationPolicy === 'cancel_all' || isRunnable(situation);
 }
@@ -241,7 +241,7 @@ function cancel(context: CascadeContext, execution: ReadonlyExecution, reason: s
 }
 
 /** A member is ended because its flow, or a group, needs it no more. */
-function cancellationOf(execution: ReadonlyExecution, reason: string, now: number, retentionMs: number): Event {
+export function cancellationOf(execution: ReadonlyExecution, reason: string, now: number, retentionMs: number): Event {
   return {
     type: 'execution_cancelled',
     executionId: execution.executionId,

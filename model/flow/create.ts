@@ -10,7 +10,7 @@ import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { graph } from './graph.js';
-import { GRAPH_REJECTIONS, graphRefusal, growthOf } from './members.js';
+import { edgesRefusal, growthOf, MEMBER_REJECTIONS, membersRefusal } from './members.js';
 
 export const createFlow = operation({
   name: 'createFlow',
@@ -34,7 +34,8 @@ export const createFlow = operation({
     /** It was there before; whatever the call brings besides is not looked at. */
     z.object({ kind: z.literal('already_satisfied'), flowId: echoed(field.flowId), graphRevision: field.count }),
   ]),
-  rejects: ['flow_exists_differently', ...GRAPH_REJECTIONS],
+  rejects: ['flow_exists_differently', ...MEMBER_REJECTIONS, 'execution_not_in_flow'],
+  ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
   keys: () => [['ids'], ['timers']],
   wire: {
@@ -58,7 +59,8 @@ export const createFlow = operation({
       return accept({ kind: 'already_satisfied', flowId, graphRevision: known.graphRevision });
     }
     const empty = { flow, namespace, isBuilding: args.building, nodeCount: 0, edgeCount: 0 };
-    const refusal = graphRefusal(view, empty, args.graph);
+    const refusal =
+      membersRefusal(view, empty, args.graph.members, args.graph.edges.length) ?? edgesRefusal(view, flow, args.graph);
     if (refusal !== undefined) return refusal;
     const { events, inputs } = growthOf(view, empty, args.graph, args.creatorIdentity, now);
     const { members, edges, groups } = args.graph;

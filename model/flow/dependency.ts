@@ -188,6 +188,7 @@ export const stageDependencyEdge = operation({
     newGraphRevision: field.count,
   }),
   rejects: STAGE_REJECTIONS,
+  ofSize: ['flow_limit_exceeded'],
   wire: { shared: [], each: STAGE_TEXTS },
   decide: (view, args, context) =>
     stage(view, args, context, (newGraphRevision) => ({
@@ -207,6 +208,7 @@ export const addDependency = operation({
     newGraphRevision: field.count,
   }),
   rejects: STAGE_REJECTIONS,
+  ofSize: ['flow_limit_exceeded'],
   wire: { shared: [], each: STAGE_TEXTS },
   decide: (view, args, context) =>
     stage(view, args, context, (newGraphRevision) => ({

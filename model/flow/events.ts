@@ -70,6 +70,10 @@ export const flowEvents = {
   edge_group_fired: event('edge_group_fired', 'ae', EXECUTION, { group: { groupOutcome: fact.word(OUTCOMES) } }),
   /** What it waited for is there: it waits for a worker, or for its time. */
   dependencies_met: event('dependencies_met', 'au', EXECUTION, {}),
+  /** Its owner parked its attempt until what it depends on is decided. */
+  children_awaited: event('children_awaited', 'ah', EXECUTION, {
+    parking: { attemptTimeoutRemainingMs: fact.optionalNumber() },
+  }),
   /** It ended because what it depends on can no longer be. */
   execution_skipped: event('execution_skipped', 'as', EXECUTION, {
     naming,

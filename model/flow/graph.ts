@@ -42,7 +42,7 @@ export function policyTexts(policy: GroupPolicyArgs): string {
   ].join('\t');
 }
 
-const member = z.object({
+export const member = z.object({
   executionId: field.executionId,
   laneId: field.laneId,
   executionKind: field.executionKind,
@@ -119,7 +119,7 @@ const joined = (...texts: readonly string[]): string => (texts.every((text) => t
 const POLICY_FORM = wireFormOf(executionPolicy) as WireForm;
 
 /** The texts of a member: those of a creation, with what all members share left out. */
-function textsOfMember(row: MemberArgs): (string | Uint8Array)[] {
+export function textsOfMember(row: MemberArgs): (string | Uint8Array)[] {
   const { tags, inputPayload } = row;
   return [
     memberOf(row.executionId),

@@ -13,35 +13,38 @@ import { policyFacts, type Graph } from './graph.js';
 /** The flow as a graph joins it. */
 type Growing = Pick<ReadonlyFlow, 'flow' | 'namespace' | 'isBuilding' | 'nodeCount' | 'edgeCount'>;
 
-export const GRAPH_REJECTIONS = [
-  'invalid_input',
-  'lane_draining',
-  'flow_limit_exceeded',
-  'execution_not_in_flow',
-  'dependency_already_exists',
-] as const;
-type Refusal = Rejected<(typeof GRAPH_REJECTIONS)[number]>;
+export const MEMBER_REJECTIONS = ['invalid_input', 'lane_draining', 'flow_limit_exceeded'] as const;
+type MemberRefusal = Rejected<(typeof MEMBER_REJECTIONS)[number]>;
 
-/** Why a part of a graph cannot join a flow, if it cannot. */
-export function graphRefusal(view: View, flow: Growing, { members, edges }: Graph): Refusal | undefined {
+/** Why members cannot join a flow with so many edges, if they cannot. */
+export function membersRefusal(
+  view: View,
+  flow: Growing,
+  members: Graph['members'],
+  edgeCount: number,
+): MemberRefusal | undefined {
   if (flow.nodeCount + members.length > LIMITS.maxFlowMembers)
     return reject('flow_limit_exceeded', { limit: 'maxFlowMembers' });
-  if (flow.edgeCount + edges.length > LIMITS.maxFlowEdges)
-    return reject('flow_limit_exceeded', { limit: 'maxFlowEdges' });
-  const own = new Set<string>();
+  if (flow.edgeCount + edgeCount > LIMITS.maxFlowEdges) return reject('flow_limit_exceeded', { limit: 'maxFlowEdges' });
   for (const { executionId, laneId } of members) {
     if (view.executions.get(executionId) !== undefined)
       return reject('invalid_input', { field: 'graph.members', reason: 'execution_exists' });
     if (view.schedule.lane(laneId)?.laneState === 'draining') return reject('lane_draining', { laneId });
-    own.add(executionId);
-  }
-  for (const { edgeId, upstreamExecutionId } of edges) {
-    if (view.flows.downstreamOf(flow.flow, edgeId) !== undefined) return reject('dependency_already_exists');
-    if (own.has(upstreamExecutionId)) continue;
-    if (view.executions.get(upstreamExecutionId)?.flow !== flow.flow)
-      return reject('execution_not_in_flow', { executionId: upstreamExecutionId });
   }
   return undefined;
+}
+
+/** Why an edge of a part of a graph cannot be: its upstream is nowhere in the flow. */
+export function edgesRefusal(
+  view: View,
+  flow: string,
+  { members, edges }: Graph,
+): Rejected<'execution_not_in_flow'> | undefined {
+  const own = new Set(members.map(({ executionId }) => executionId));
+  const stray = edges.find(
+    ({ upstreamExecutionId: id }) => !own.has(id) && view.executions.get(id)?.flow !== flow,
+  )?.upstreamExecutionId;
+  return stray === undefined ? undefined : reject('execution_not_in_flow', { executionId: stray });
 }
 
 /** What a part of a graph brings: what happens, the inputs, and edges whose upstreams have ended already. */

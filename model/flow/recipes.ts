@@ -1,7 +1,7 @@
 /** What the events of flows do to executions. The Lua twins are in `lua/flow/events.lua`. */
 import { changes } from '../core/entity.js';
 import type { Execution } from '../execution/facts.js';
-import { become, end } from '../execution/lifecycle.js';
+import { become, end, endOwnership } from '../execution/lifecycle.js';
 import { isRunnable } from '../execution/situation.js';
 import { closeAll } from '../suspension/recipes.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
@@ -14,6 +14,7 @@ type OfExecution =
   | 'dependency_resolved'
   | 'edge_group_fired'
   | 'dependencies_met'
+  | 'children_awaited'
   | 'execution_skipped';
 type Recipes = { [Type in OfExecution & keyof typeof flowEvents]: ExecutionRecipe<Type> };
 
@@ -86,6 +87,12 @@ export const flowRecipes: Recipes = {
     if (event.groupOutcome === 'satisfied') execution.satisfiedAt = event.at;
   }),
   dependencies_met: changes((execution, event) => unblock(execution, event.at)),
+  children_awaited: changes((execution, event) => {
+    endOwnership(execution);
+    become(execution, 'blocked_dependencies', event.at, undefined);
+    execution.nextAttempt = 'resume';
+    execution.attemptTimeoutRemainingMs = event.attemptTimeoutRemainingMs;
+  }),
   execution_skipped: changes((execution, event) => {
     closeAll(execution, event.at, 'dependency_impossible');
     end(execution, 'skipped', event.at, event.purgeAt);

@@ -60,6 +60,8 @@ function releaseReason(event: ExecutionEvent): string | undefined {
       return 'suspend';
     case 'execution_expired':
       return `expired:${event.expireReason}`;
+    case 'children_awaited':
+      return 'waiting_children';
     case 'execution_skipped':
       return 'dependency_impossible';
     case 'lease_released':

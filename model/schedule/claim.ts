@@ -17,6 +17,8 @@ import { DEFAULTS, LIMITS, PRIORITY_STEP } from '../limits.js';
 import { meterSet } from '../metering/meters.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
+import { cancellationOf } from '../flow/cascade.js';
+import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
 import { readExecution, readIds } from './claim-answer.js';
 import { claimedExecution, claimIds, type ClaimedExecution, type ClaimIds } from './claimed.js';
@@ -112,13 +114,18 @@ export const claimForWorker = operation({
     const offer = offerOf(args);
     const claimable = view.schedule.claimable(args.laneId, offer, args.claims.length);
     const candidates = urgentOf(claimable, args.minPriority, now);
-    const ended = candidates.filter((execution) => isBeyondReclaim(execution));
+    const owed = owedAmong(view, candidates);
+    const ended = candidates.filter((execution, i) => owed[i] === undefined && isBeyondReclaim(execution));
+    const cancelled = owed.reduce((sum, reason) => sum + (reason === undefined ? 0 : 1), 0);
     // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
-    const executions = new Array<ClaimedExecution>(candidates.length - ended.length);
+    const executions = new Array<ClaimedExecution>(candidates.length - ended.length - cancelled);
     const events = new Array<Event>(candidates.length);
     let taken = 0;
     for (const [position, execution] of candidates.entries()) {
-      if (isBeyondReclaim(execution)) {
+      const reason = owed[position];
+      if (reason !== undefined) {
+        events[position] = cancellationOf(execution, reason, now, settings.retentionMs);
+      } else if (isBeyondReclaim(execution)) {
         events[position] = endOf(execution, now, settings.retentionMs);
       } else {
         const remainingMs = attemptTimeOf(execution);
@@ -134,6 +141,14 @@ export const claimForWorker = operation({
       : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority }, events);
   },
 });
+
+const NONE_OWED: readonly (string | undefined)[] = [];
+
+/** Of each, in which words its flow will cancel it. */
+function owedAmong(view: View, candidates: readonly ReadonlyExecution[]): readonly (string | undefined)[] {
+  if (candidates.every(({ flow }) => flow === undefined)) return NONE_OWED;
+  return candidates.map((execution) => owedCancel(view, execution));
+}
 
 /** Whether one of these admissions is known here: it was used before, or voided. An admission is good once. */
 function namesUsedAdmission(view: View, claims: readonly ClaimIds[]): boolean {

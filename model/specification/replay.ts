@@ -281,6 +281,10 @@ function count(tally: Tally, event: ExecutionEvent): void {
     case 'suspension_escalated':
       tally.suspension = { dueAt: undefined };
       return;
+    case 'children_awaited':
+      park(tally, 'resume');
+      tally.remainingMs = event.attemptTimeoutRemainingMs;
+      return;
     case 'lease_released':
     case 'execution_delayed':
       if (event.type === 'lease_released') tally.releases += 1;

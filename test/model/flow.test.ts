@@ -390,6 +390,83 @@ describe('cancelFlowHeader', () => {
   });
 });
 
+describe('children', () => {
+  const child = (n: number) => ({ ...member(n), edgeId: uuid(700 + n) });
+  const spawning = (more: object = {}): ArgsOf<'spawnChildren'> => ({
+    executionId: idOf(1),
+    source: 'operator_override',
+    flowId: FLOW,
+    children: [child(2), child(3)],
+    ...more,
+  });
+  const parent = (): Story => {
+    const story = new Story();
+    story.run('createExecution', { ...member(1), namespace: 'n', creatorIdentity: 'c' });
+    story.claim();
+    return story;
+  };
+  const awaiting = { executionId: idOf(1), source: 'operator_override' } as const;
+
+  test('a parent waits for its children without a slot, and goes on with its attempt', () => {
+    const story = parent();
+    expect(story.answer('moveToWaitingChildren', awaiting)).toEqual({ kind: 'not_waiting', groupState: 'none' });
+    expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'spawned', flowId: FLOW });
+    expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'already_spawned', flowId: FLOW });
+    expect(story.answer('moveToWaitingChildren', awaiting)).toMatchObject({ kind: 'waiting_children' });
+    expect(story.states(1, 2, 3)).toEqual(['blocked_dependencies', 'ready', 'ready']);
+    story.claim();
+    story.end(2);
+    story.end(3);
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', nextAttempt: 'resume' });
+    expect(story.claim()).toEqual([idOf(1)]);
+    expect(story.answer('moveToWaitingChildren', awaiting)).toEqual({ kind: 'not_waiting', groupState: 'satisfied' });
+    const more = spawning({ children: [child(4)], policy: { kind: 'any_of', onSatisfied: 'let_run' } });
+    expect(story.answer('spawnChildren', more)).toMatchObject({ kind: 'spawned' });
+    expect(story.execution(1)).toMatchObject({ groupRound: 2, dependencyCount: 1, groupState: 'pending' });
+    const other = spawning({ children: [child(5)] });
+    expect(story.answer('spawnChildren', other)).toMatch(/^edge_group_policy_fixed/);
+  });
+
+  test('a parent whose children cannot succeed goes on: it is not skipped', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.run('moveToWaitingChildren', awaiting);
+    story.end(2, 'cancelExecution');
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', groupState: 'impossible' });
+  });
+
+  test('refuses children that cannot be', () => {
+    const story = parent();
+    expect(story.answer('spawnChildren', spawning({ executionId: idOf(44) }))).toMatch(/^execution_not_found/);
+    expect(story.answer('moveToWaitingChildren', { ...awaiting, executionId: idOf(44) })).toMatch(
+      /^execution_not_found/,
+    );
+    expect(story.answer('spawnChildren', spawning({ source: 'lease_holder' }))).toMatch(/^fence_required/);
+    story.run('createFlow', flowOf({ members: [member(8)] }));
+    expect(story.answer('spawnChildren', spawning())).toMatch(/^invalid_input .*flowId/);
+    story.run('addExecutionToFlow', { flowId: FLOW, executionId: idOf(1) });
+    story.run('closeFlow', { flowId: FLOW });
+    expect(story.answer('spawnChildren', spawning())).toMatch(/^flow_closed/);
+  });
+});
+
+test('a claim never starts what a walk has still to cancel: it ends it', () => {
+  const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+  story.claim();
+  story.end(1);
+  expect(story.walks.length).toBeGreaterThan(0);
+  expect(story.claim().filter((id) => id !== idOf(999))).toEqual([]);
+  expect(story.events.filter(({ type }) => type === 'execution_cancelled').length).toBeGreaterThan(0);
+  const other = new Story();
+  const members = Array.from({ length: 150 }, (_, i) => member(i + 1));
+  other.run('createFlow', flowOf({ members }));
+  other.run('cancelFlowHeader', { flowId: FLOW });
+  expect(other.walks.length).toBe(1);
+  expect(other.claim()).toEqual([]);
+  for (let i = 0; i < 5; i++) other.due();
+  expect(other.states(1, 150)).toEqual(['cancelled', 'cancelled']);
+});
+
 describe('setFlowTags', () => {
   test('puts tags over those that there are, up to a number', () => {
     const story = new Story();

@@ -1,0 +1,34 @@
+-- move_to_waiting_children: see model/flow/waiting.ts
+
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait', 'group')
+
+function ff.prepare.move_to_waiting_children(_, source, attempt_index)
+  return { source = source, attempt_index = attempt_index }
+end
+
+local STATE = {
+  [GROUP_STATE.none] = 'none', [GROUP_STATE.pending] = 'none', [GROUP_STATE.satisfied] = 'satisfied',
+  [GROUP_STATE.impossible] = 'impossible',
+}
+
+function ff.apply.children_awaited(call, execution, remaining_ms)
+  ff.park_for_others(call, execution, remaining_ms)
+  ff.append(call, EVENT.children_awaited, execution.id, remaining_ms, '')
+end
+
+function ff.decide.move_to_waiting_children(call, group, execution_id, fence)
+  local execution = load(call, execution_id)
+  if not execution then return ff.reject('execution_not_found') end
+  local malformed = ff.fence_shape(fence, group.source, execution)
+  if malformed then return malformed end
+  local parked_before = execution.situation == SITUATION.blocked_dependencies and execution.next_attempt == NEXT.resume
+  if parked_before and ff.was_last_owner(execution, fence) then return KIND.waiting_children end
+  local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
+  if refusal then return refusal end
+  ff.read_group(execution)
+  if execution.group_state ~= GROUP_STATE.pending or execution.dependency_count == '' then
+    return { KIND.not_waiting, STATE[execution.group_state] }
+  end
+  ff.timers_of(call)
+  return KIND.waiting_children, ff.apply.children_awaited, execution, ff.remaining_at(call, execution)
+end

@@ -1,0 +1,60 @@
+/**
+ * moveToWaitingChildren: an owner parks its attempt until what its execution depends on is decided, and its slot is free
+ * meanwhile. What is decided already is not waited for: the owner is told so, and goes on. Ruling 48.
+ */
+import { z } from 'zod';
+import * as field from '../core/fields.js';
+import { accept, operation, reject } from '../core/operation.js';
+import { echoed } from '../core/wire-form.js';
+import { attemptTimeRemaining } from '../execution/parking.js';
+import { partitionOfExecution } from '../ids.js';
+import { WORK_REJECTIONS, fenceShape, wasLastOwner, workVerdict } from '../lease/fence.js';
+import { awaitsOthers } from './group.js';
+
+export const moveToWaitingChildren = operation({
+  name: 'moveToWaitingChildren',
+  args: z.object({
+    executionId: field.executionId,
+    fence: field.fence.optional(),
+    attemptIndex: field.attemptIndex.optional(),
+    source: field.source,
+  }),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('waiting_children'),
+      executionId: echoed(field.executionId),
+      publicState: z.literal('waiting_children'),
+    }),
+    /** There is nothing to wait for: the attempt goes on. */
+    z.object({ kind: z.literal('not_waiting'), groupState: z.enum(['none', 'satisfied', 'impossible']) }),
+  ]),
+  rejects: ['execution_not_found', ...WORK_REJECTIONS],
+  partition: (args) => partitionOfExecution(args.executionId),
+  keys: ({ executionId }) => [['execution', executionId], ['timers']],
+  wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence'] },
+  memory: 'frees',
+  decide(view, args, { now }) {
+    const execution = view.executions.get(args.executionId);
+    if (execution === undefined) return reject('execution_not_found');
+    const malformed = fenceShape(args);
+    if (malformed !== undefined) return malformed;
+    const outcome = {
+      kind: 'waiting_children',
+      executionId: args.executionId,
+      publicState: 'waiting_children',
+    } as const;
+    const parkedBefore = execution.situation === 'blocked_dependencies' && execution.nextAttempt === 'resume';
+    if (parkedBefore && wasLastOwner(execution, args.fence)) return accept(outcome);
+    const refusal = workVerdict(execution, args, now);
+    if (refusal !== undefined) return refusal;
+    const { groupState } = execution;
+    if (!awaitsOthers(execution))
+      return accept({ kind: 'not_waiting', groupState: groupState === 'pending' ? 'none' : groupState });
+    return accept(outcome, {
+      type: 'children_awaited',
+      executionId: args.executionId,
+      at: now,
+      attemptTimeoutRemainingMs: attemptTimeRemaining(execution, now),
+    });
+  },
+});

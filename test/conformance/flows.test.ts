@@ -1,0 +1,114 @@
+/** Flows as their callers meet them, on memory and on a server: a race, a chain with a branch that fails, children. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PARTITION = '{fp:0}';
+let minted = 0;
+const uuid = (): string => `00000000-0000-4000-8000-${String(++minted).padStart(12, '0')}`;
+const id = (): string => `${PARTITION}:${uuid()}`;
+const member = (executionId: string) => ({ executionId, laneId: 'flows', executionKind: 'k' });
+
+const engines: Record<string, TestEngine> = {};
+
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  engines['memory'] = await testEngine();
+  engines['valkey'] = await testEngine({ backend: { url } });
+});
+afterAll(async () => {
+  for (const engine of Object.values(engines)) await engine.close();
+});
+
+const claim = async ({ backend }: TestEngine, count = 1) => {
+  const claims = Array.from({ length: count }, () => ({ leaseId: uuid(), attemptId: uuid() }));
+  const worker = { workerId: 'w', workerInstanceId: 'w-1' };
+  const answer = await backend.claimForWorker({ partition: PARTITION, laneId: 'flows', ...worker, claims });
+  return answer.kind === 'claimed' ? answer.executions : [];
+};
+
+const settle = async ({ backend }: TestEngine): Promise<void> => {
+  for (let i = 0; i < 100; i++) {
+    const pass = await backend.applyDue({ partition: PARTITION });
+    if (pass.kind === 'applied' && pass.others['walk'] === undefined) return;
+  }
+};
+
+const stateOf = async ({ backend }: TestEngine, executionId: string) =>
+  (await backend.describeExecution({ executionId }))?.publicState;
+
+describe.each(['memory', 'valkey'])('on %s', (name) => {
+  test('a race of 300: the third answer cancels the rest, and what waits for it goes on', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [flowId, last] = [id(), id()];
+    const racers = Array.from({ length: 300 }, id);
+    await backend.createFlow({
+      flowId,
+      flowKind: 'race',
+      namespace: 'n',
+      graph: {
+        members: [...racers, last].map(member),
+        edges: racers.map((from) => ({ edgeId: uuid(), upstreamExecutionId: from, downstreamExecutionId: last })),
+        groups: [{ downstreamExecutionId: last, policy: { kind: 'quorum', k: 3, onSatisfied: 'cancel_remaining' } }],
+      },
+    });
+    for (const { executionId, ...fence } of await claim(engine, 3)) {
+      const { leaseId, leaseEpoch, attemptId } = fence;
+      await backend.completeExecution({ executionId, fence: { leaseId, leaseEpoch, attemptId } });
+    }
+    expect(await stateOf(engine, last)).toBe('waiting');
+    await settle(engine);
+    expect(await backend.describeFlow({ flowId })).toMatchObject({
+      publicFlowState: 'open',
+      nodeCount: 301,
+      edgeCount: 300,
+      members: { completed: 3, cancelled: 297, waiting: 1 },
+    });
+    const page = await backend.listEdges({ executionId: last, direction: 'incoming', limit: 200 });
+    expect([page.edges.length, page.nextCursor === undefined]).toEqual([200, false]);
+  });
+
+  test('a branch that fails is skipped; its flow has failed when all is over', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [flowId, first, broken, behind] = [id(), id(), id(), id()] as [string, string, string, string];
+    const edge = (from: string, to: string) => ({
+      edgeId: uuid(),
+      upstreamExecutionId: from,
+      downstreamExecutionId: to,
+    });
+    await backend.createFlow({
+      flowId,
+      flowKind: 'nightly',
+      namespace: 'n',
+      graph: { members: [first, broken, behind].map(member), edges: [edge(first, broken), edge(broken, behind)] },
+    });
+    const source = 'operator_override' as const;
+    await backend.cancelExecution({ executionId: first, reason: 'broken', source });
+    expect([await stateOf(engine, broken), await stateOf(engine, behind)]).toEqual(['skipped', 'skipped']);
+    expect(await backend.describeFlow({ flowId })).toMatchObject({ publicFlowState: 'failed' });
+    expect(await backend.evaluateFlowEligibility({ executionId: behind })).toBe('terminal');
+    expect(await backend.resolveExecutionFlowId({ executionId: behind })).toBe(flowId);
+  });
+
+  test('a parent waits for its children without a slot', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const [parent, flowId] = [id(), id()];
+    await backend.createExecution({ ...member(parent), laneId: 'parents', namespace: 'n', creatorIdentity: 'c' });
+    const source = 'operator_override' as const;
+    const claims = [{ leaseId: uuid(), attemptId: uuid() }];
+    const worker = { workerId: 'w', workerInstanceId: 'w-1' };
+    await backend.claimForWorker({ partition: PARTITION, laneId: 'parents', ...worker, claims });
+    const children = Array.from({ length: 10 }, () => ({ ...member(id()), laneId: 'children', edgeId: uuid() }));
+    await backend.spawnChildren({ executionId: parent, source, flowId, children });
+    await backend.moveToWaitingChildren({ executionId: parent, source });
+    expect(await stateOf(engine, parent)).toBe('waiting_children');
+    for (const { executionId } of children) await backend.cancelExecution({ executionId, reason: '', source });
+    expect(await stateOf(engine, parent)).toBe('waiting');
+    expect(await backend.listFlowMembers({ flowId, limit: 1 })).toMatchObject({
+      members: [{ executionId: parent, group: { totalDeps: 10, failedCount: 10, groupState: 'impossible' } }],
+    });
+  });
+});
