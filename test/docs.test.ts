@@ -13,6 +13,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What each block of a page prints, in their order. */
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
+  budgets: [
+    /^350\n100\nbudget_exceeded\ntokens: 450 used and 0 held of 1000\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
+  ],
   flows: [/^words: 3\ncount completed\ncount completed\nsum completed$/, /^answer 0, answer 1, answer 2$/],
   lists: [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,

@@ -14,6 +14,7 @@ import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
 import { appSignalsOf, type AppSignals } from './app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
+import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './budget.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
 import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
@@ -134,6 +135,14 @@ export interface App {
    * @example await app.lane('mail').pause({ reason: 'the provider is down' });
    */
   lane(name: string): AppLane;
+
+  /**
+   * A budget of the app's namespace, by name, or any by its id. With a definition it is made when it is used first; one that
+   * is there stays as it is. Handlers reserve and report with `budget(...)` of their context: docs/budgets.md.
+   * @throws InvalidDefinitionError for a name or an option that cannot be
+   * @example const tokens = a.budget('tokens', { limits: { tokens: { hard: 1_000_000 } }, resetEvery: '1d' });
+   */
+  budget(name: string, definition?: BudgetDefinition): AppBudget;
 
   /**
    * Calls the listener when a run of this app's namespace ends, in whichever process; resolves, with a function that takes
@@ -311,6 +320,14 @@ class FriendlyApp implements App {
       backend: () => this.used.backend(),
       call: (command) => this.used.call(command),
     };
+  }
+
+  budget(name: string, definition?: BudgetDefinition): AppBudget {
+    return new BudgetOfApp(name, definition, {
+      namespace: this.options.namespace ?? 'default',
+      backend: () => this.used.backend(),
+      call: (command) => this.used.call(command),
+    });
   }
 
   async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {

@@ -25,6 +25,7 @@ export type {
   WithResults,
 } from './flow/nodes.js';
 export type { BackendSource, ConnectionState } from './connection.js';
+export type { AppBudget, BudgetDay, BudgetDefinition, BudgetLimits } from './budget.js';
 export type { AppLane, AppLaneState, LaneRequest } from './lane.js';
 export type { RunCounts, StateCounts } from './counts.js';
 export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './dead-letters.js';

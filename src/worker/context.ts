@@ -6,6 +6,7 @@ import type { Clock } from '../engine/clock.js';
 import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
+import { spendingOf } from './budgets/spending.js';
 import type { TaskContext } from './handler.js';
 import { stepOf } from './steps/step.js';
 import { waitingOf, type WaitingContext } from './waits/context.js';
@@ -51,6 +52,9 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     },
     get log() {
       return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
+    },
+    get budget() {
+      return spendingOf(attempt, dependencies);
     },
     get step() {
       return stepOf(attempt, dependencies);

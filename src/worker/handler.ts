@@ -13,6 +13,7 @@ import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
 import { delayUntilOf, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
 import { outcomeBrandOf } from './steps/failure.js';
+import type { BudgetRef, RunBudget } from './budgets/spending.js';
 import type { Step } from './steps/step.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
@@ -50,6 +51,8 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends
   readonly stream: TaskStream;
   /** Runs a part of the handler once, however often the handler is run: see docs/steps.md. */
   readonly step: Step;
+  /** A budget of the app, on the account of this run: see docs/budgets.md. */
+  readonly budget: (budget: BudgetRef) => RunBudget;
   readonly log: Logger;
   readonly fence: Fence;
   /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */

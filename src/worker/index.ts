@@ -23,6 +23,9 @@ export {
   type SummaryValue,
   type TaskStream,
 } from './streaming/task-stream.js';
+export { BudgetExceededError } from './budgets/errors.js';
+export type { BudgetReservation } from './budgets/held.js';
+export type { RunBudget } from './budgets/spending.js';
 export type { Fence, Handler, TaskContext } from './handler.js';
 export { StepError } from './steps/failure.js';
 export type { StepOptions, StepRetryOptions } from './steps/options.js';

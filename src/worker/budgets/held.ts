@@ -1,0 +1,99 @@
+/** An amount of a budget that is held for a handler: renewed while the handler runs, given back when it ends without saying. */
+import type { Backend } from '../../backend.js';
+import type { Cancel, Clock } from '../../engine/clock.js';
+import { isRetryable } from '../../engine/retry.js';
+
+/** Amounts by dimension, whole numbers. */
+export type Amounts = Readonly<Record<string, number>>;
+
+export interface BudgetReservation extends AsyncDisposable {
+  readonly amounts: Amounts;
+  /**
+   * Records what was used: less than was held, or more. Resolves with what fitted under no limit, mostly nothing.
+   * @throws EngineError what calls throw
+   */
+  settle(used: Amounts): Promise<Amounts>;
+  /** Gives all of it back; `await using` does so at the end of its block. Nothing happens when it is closed already. */
+  release(): Promise<void>;
+}
+
+export interface HeldOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly budgetId: string;
+  readonly reservationId: string;
+  readonly amounts: Amounts;
+  readonly ttlMs: number;
+  readonly leaseEpoch: number;
+  /** Whether the handler has ended, or its work is another worker's. */
+  readonly isOver: () => boolean;
+}
+
+/** Looks at the handler so often at least, ms. */
+const MAX_TICK_MS = 1_000;
+
+export class Held implements BudgetReservation {
+  private timer: Cancel | undefined;
+  private renewedAt: number;
+  private isClosed = false;
+
+  constructor(private readonly options: HeldOptions) {
+    this.renewedAt = options.clock.now();
+    this.wait();
+  }
+
+  get amounts(): Amounts {
+    return this.options.amounts;
+  }
+
+  async settle(used: Amounts): Promise<Amounts> {
+    this.close();
+    const { backend, budgetId, reservationId, leaseEpoch } = this.options;
+    const outcome = await backend.settleReservation({ budgetId, reservationId, usage: used, leaseEpoch });
+    return outcome.kind === 'settled' ? outcome.overrun : {};
+  }
+
+  async release(): Promise<void> {
+    if (this.isClosed) return;
+    this.close();
+    const { backend, budgetId, reservationId } = this.options;
+    await backend.releaseReservation({ budgetId, reservationId });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  private close(): void {
+    this.isClosed = true;
+    this.timer?.();
+  }
+
+  private wait(): void {
+    const { clock, ttlMs } = this.options;
+    this.timer = clock.after(Math.min(MAX_TICK_MS, ttlMs / 3), () => void this.tick());
+  }
+
+  private async tick(): Promise<void> {
+    const { clock, ttlMs, isOver } = this.options;
+    if (isOver()) {
+      // What is not given back now lapses.
+      await this.release().catch(() => undefined);
+      return;
+    }
+    if (clock.now() - this.renewedAt >= ttlMs / 3 && !(await this.renew())) return;
+    if (!this.isClosed) this.wait();
+  }
+
+  /** Whether there is something left to hold. A call that failed is made again with the next look. */
+  private async renew(): Promise<boolean> {
+    const { backend, clock, budgetId, reservationId, ttlMs } = this.options;
+    try {
+      await backend.renewReservation({ budgetId, reservationId, ttlMs });
+      this.renewedAt = clock.now();
+      return true;
+    } catch (error) {
+      return isRetryable(error);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** What a handler spends, on whose account: its own run's. */
+import type { OutcomeOf } from '../../../model/machine.js';
+import { DEFAULTS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import type { Attempt } from '../attempt.js';
+import { BudgetExceededError } from './errors.js';
+import { Held, type Amounts, type BudgetReservation } from './held.js';
+
+/** A budget as an app has it. */
+export interface BudgetRef {
+  readonly id: string;
+  /** Resolves when it is there. */
+  ready(): Promise<void>;
+}
+
+export interface ReserveOptions {
+  /** How long it is held when this process dies; renewed while the handler runs. Default one minute. */
+  readonly ttl?: Duration | undefined;
+}
+
+export interface ReportOptions {
+  /** The same key again within 24 h records nothing. Default none. */
+  readonly key?: string | undefined;
+}
+
+/** A budget in the hands of a handler. */
+export interface RunBudget {
+  /**
+   * Holds an amount before it is used, so that what is used has room. Settle it by what was used.
+   * @throws BudgetExceededError when a hard limit has no room for it
+   * @example await using held = await budget(tokens).reserve({ tokens: 500 });
+   */
+  reserve(amounts: Amounts, options?: ReserveOptions): Promise<BudgetReservation>;
+  /** Records what was used. @throws BudgetExceededError when a hard limit has no room: nothing was recorded */
+  report(used: Amounts, options?: ReportOptions): Promise<void>;
+}
+
+export interface SpendingDependencies {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: () => string;
+}
+
+/** Throws where a hard limit refused. */
+export function assertRoom(
+  budgetId: string,
+  outcome: OutcomeOf<'reportUsageAdmin'> | OutcomeOf<'reserveBudget'>,
+): void {
+  if (outcome.kind !== 'hard_breach') return;
+  const { dimension, currentUsage, reserved, hardLimit } = outcome;
+  throw new BudgetExceededError(budgetId, dimension, currentUsage, reserved, hardLimit);
+}
+
+/** `budget` of the context of an attempt. */
+export function spendingOf(
+  attempt: Attempt,
+  { backend, clock, ids }: SpendingDependencies,
+): (budget: BudgetRef) => RunBudget {
+  const { executionId, fence } = attempt;
+  const by = { executionId, leaseEpoch: fence.leaseEpoch };
+  return (budget) => ({
+    async reserve(amounts, { ttl = DEFAULTS.reservationTtlMs } = {}) {
+      attempt.throwIfAborted();
+      await budget.ready();
+      const ttlMs = durationMs(ttl);
+      const reservationId = ids();
+      const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
+      assertRoom(budget.id, await backend.reserveBudget({ ...args, ...by }));
+      const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
+      return new Held({ ...args, backend, clock, leaseEpoch: fence.leaseEpoch, isOver });
+    },
+    async report(used, { key } = {}) {
+      await budget.ready();
+      const args = { budgetId: budget.id, ...by, usage: { custom: { ...used } } };
+      assertRoom(budget.id, await backend.reportUsage({ ...args, dedupKey: key }));
+    },
+  });
+}
