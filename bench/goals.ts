@@ -12,6 +12,7 @@ import {
   storedExecutions,
   streamGroups,
   streamRows,
+  usageRows,
 } from './names.js';
 
 /** Rows of one group, by name. */
@@ -224,6 +225,21 @@ export const goals: readonly Goal[] = [
   absolute('idle-slots', '100 idle slots: connections', groups.idleClients, names.subjectWorker, { atMost: 2 }),
   ...routing,
   ...steps,
+  ...(
+    [
+      [1, 0.8],
+      [16, 0.4],
+    ] as const
+  ).map(([inFlight, atLeast]) =>
+    ratio(
+      'usage',
+      `reports of usage / one HINCRBY, ${inFlight} in flight`,
+      groups.usage,
+      usageRows.reported(inFlight),
+      [usageRows.bare(inFlight)],
+      { atLeast },
+    ),
+  ),
   ratio(
     'aside',
     'claims, a tenth granted, held or blocked / nothing aside',

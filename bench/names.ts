@@ -76,6 +76,7 @@ export const groups = {
   idleCpu: '100 idle worker slots: server CPU',
   idleClients: '100 idle worker slots: connections',
   coldImport: 'Cold import, beyond starting Node',
+  usage: 'Reports of usage on one budget',
   aside: 'Claim and complete, 16 a call, with work aside',
   stepAlone: 'A step, one after the other',
   stepInFlight: 'A step, 16 in flight',
@@ -102,6 +103,12 @@ export const stepRows = {
 } as const;
 
 /** Rows of the claims beside work that nobody may claim. */
+/** Reports, so many under way at a time, and the bare function beside them. */
+export const usageRows = {
+  bare: (inFlight: number) => `one HINCRBY, ${inFlight} in flight`,
+  reported: (inFlight: number) => `reportUsageAdmin, ${inFlight} in flight`,
+};
+
 export const asideRows = { none: 'nothing aside', tenth: 'a tenth granted, held or blocked' } as const;
 
 /** The three crowds of the routing scenario. */

@@ -12,6 +12,7 @@ import { routingScenario } from './routing.js';
 import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
 import { streamsScenario } from './streams.js';
+import { usageScenario } from './usage.js';
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -34,4 +35,5 @@ export const scenarios: readonly Scenario[] = [
   asideScenario,
   stepsScenario,
   streamsScenario,
+  usageScenario,
 ];
