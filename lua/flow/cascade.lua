@@ -52,7 +52,7 @@ local function leading_steps(call, task, limit)
 end
 
 local function by_cursor(a, b)
-  return a.cursor < b.cursor
+  return ff.is_before(a.cursor, b.cursor)
 end
 
 local function sibling_steps(call, task, limit)
@@ -63,7 +63,7 @@ local function sibling_steps(call, task, limit)
   local pairs_of = command('HGETALL', key .. SUFFIX.dependencies)
   local steps = {}
   for i = 1, #pairs_of, 2 do
-    if pairs_of[i] > task.cursor then
+    if ff.is_before(task.cursor, pairs_of[i]) then
       local edge = { dependency = pairs_of[i + 1] }
       ff.read_edge_dependency(edge)
       if edge.edge_round == group.group_round then

@@ -61,10 +61,10 @@ function ff.query.list_edges(call, execution_id, direction, after, limit)
     return rows
   end
   local ids = command('HKEYS', call.base .. execution_id .. SUFFIX.dependencies)
-  table.sort(ids)
+  ff.sort(ids)
   for i = 1, #ids do
     if #rows == tonumber(limit) then break end
-    if ids[i] > after then rows[#rows + 1] = edge_row(call, ids[i], execution_id) end
+    if ff.is_before(after, ids[i]) then rows[#rows + 1] = edge_row(call, ids[i], execution_id) end
   end
   return rows
 end

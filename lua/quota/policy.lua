@@ -66,7 +66,7 @@ local function waiters_of(call, policy)
   end
   table.sort(live, function(a, b)
     if a.since ~= b.since then return a.since < b.since end
-    return a.name < b.name
+    return ff.is_before(a.name, b.name)
   end)
   return live, over
 end

@@ -215,9 +215,11 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       flow.cancellationPolicy === 'flow_only' ||
       world.state.tables.walk.has(walkIdOf({ kind: 'cancel', flow: flow.flow, about: flow.flow, cursor: '' })) ||
       membersOf(flow, world).every(
-        ({ situation }) =>
+        ({ situation, startedAt }) =>
           isTerminal(situation) ||
-          (flow.cancellationPolicy === 'cancel_pending' && (isActiveSituation(situation) || situation === 'suspended')),
+          // What ran may go on; where it comes back to its queue, the claim that would start it again ends it.
+          (flow.cancellationPolicy === 'cancel_pending' &&
+            (isActiveSituation(situation) || situation === 'suspended' || startedAt !== undefined)),
       ),
   ),
   eachFlow('groups that owe cancellations are those whose walks go on', ({ flow, owingGroups }, { state }) => {

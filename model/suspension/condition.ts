@@ -4,11 +4,12 @@
  * for each satisfier that a node has; nothing is ever taken back. Spec 06 section 5.
  */
 import { z } from 'zod';
+import * as field from '../core/fields.js';
 import { LIMITS } from '../limits.js';
 
 /** Which signals a part takes: those of a name, or any. */
 const matcher = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('by_name'), name: z.string() }),
+  z.strictObject({ type: z.literal('by_name'), name: field.looseLabel }),
   z.strictObject({ type: z.literal('wildcard') }),
 ]);
 type Matcher = z.output<typeof matcher>;
@@ -16,7 +17,7 @@ type Matcher = z.output<typeof matcher>;
 /** What makes two satisfiers of a count distinct. */
 const COUNT_KINDS = { distinct_waitpoints: 'w', distinct_signals: 'g', distinct_sources: 'r' } as const;
 
-const single = z.strictObject({ type: z.literal('single'), waitpointKey: z.string(), matcher });
+const single = z.strictObject({ type: z.literal('single'), waitpointKey: field.looseLabel, matcher });
 const count = z.strictObject({
   type: z.literal('count'),
   /** How many distinct satisfiers it takes. */
@@ -25,7 +26,7 @@ const count = z.strictObject({
   /** Any signal when absent. */
   matcher: matcher.optional(),
   /** Keys of the waitpoints whose signals count. */
-  waitpoints: z.array(z.string()).max(LIMITS.maxConditionNodes),
+  waitpoints: z.array(field.looseLabel).max(LIMITS.maxConditionNodes),
 });
 const operatorOnly = z.strictObject({ type: z.literal('operator_only') });
 const timeoutOnly = z.strictObject({ type: z.literal('timeout_only') });

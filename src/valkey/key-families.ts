@@ -1,5 +1,5 @@
 /** Keys of a partition beside its records: what they begin with, and their types. */
-import { KEYS } from '../../lua/layout.js';
+import { COUNTED_FLOW, KEYS } from '../../lua/layout.js';
 
 /** Types by what keys begin with; what does not end in a colon is all of the name. Longer beginnings come first. */
 const TYPE_OF = {
@@ -35,6 +35,8 @@ export interface IndexKey {
 
 /** What a name is the key of; nothing for records, and for what this build does not know. */
 export function familyOf(name: string): IndexKey | undefined {
+  // Counts of a flow are no counts of a lane: what is rebuilt from the records of lanes leaves them alone.
+  if (name.startsWith(KEYS.counts + COUNTED_FLOW)) return undefined;
   for (const family of FAMILIES) {
     const start = KEYS[family];
     if (start.endsWith(':') ? name.startsWith(start) : name === start)

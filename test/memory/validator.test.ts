@@ -171,6 +171,23 @@ const CANDIDATES: readonly unknown[] = [
   [{ waitpointId: '0190b0f0-1234-7abc-8def-0123456789ab', waitpointKey: 'a' }],
   { type: 'operator_only' },
   { ttlMs: 0, maxlenFloor: 1 },
+  'success_only',
+  'cancel_all',
+  'strict',
+  'warn',
+  'team.name',
+  'outgoing',
+  '{b:0}',
+  { inputTokens: 5, custom: { a: 1 } },
+  { kind: 'quorum', k: 2 },
+  [
+    {
+      executionId: '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
+      edgeId: '0190b0f0-1234-7abc-8def-0123456789ab',
+      laneId: 'l',
+      executionKind: 'k',
+    },
+  ],
 ];
 
 /** Arguments that are good in most members, so that every single fault and every good whole comes up. */
