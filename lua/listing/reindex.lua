@@ -6,7 +6,9 @@ function ff.check_reindex(call, execution)
   ff.check_ids(call, execution.id)
   command('SCARD', call.base .. KEY.lanes)
   ff.check_queue_of(call, execution)
-  if ff.is_terminal(execution.situation) and execution.due_at ~= '' then ff.check_slot(call, execution) end
+  -- What is in a flow is in no slot: it is forgotten with the flow.
+  local is_kept_by_itself = not ff.is_member(execution)
+  if is_kept_by_itself and ff.is_terminal(execution.situation) and execution.due_at ~= '' then ff.check_slot(call, execution) end
 end
 
 local function mend_id(call, execution, mended)
