@@ -28,6 +28,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   'docs/operating.md': [
     /^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/,
     /^paused by ann because the provider is down\n\{ waiting: 1 \}\nsent to bob\nlane_draining$/,
+    /^renderers \[ 'render' \] 2 \S+\nhas in hand: render\ngiven to others: 1\nscene 7 rendered$/,
     /^2 3600000 \[ 'customer.id' \]$/,
   ],
   'docs/streaming.md': [

@@ -4,9 +4,9 @@ import { program, type Check } from './run.js';
 
 /**
  * Bytes of the packed file. The same modules in two formats, their declarations, and the sources that maps lead to:
- * 653 kB were seen when lanes, lists, subscriptions, the embedded store, suspensions and streams had come in.
+ * 1,031 kB were seen when steps, waits, flows, budgets, quotas and the registry of workers had come in.
  */
-const MAX_PACKED_BYTES = 700_000;
+const MAX_PACKED_BYTES = 1_100_000;
 
 /** Packages that a user gets by installing this one, itself included. */
 const MAX_PACKAGES = 17;
@@ -15,8 +15,8 @@ const MAX_PACKAGES = 17;
  * Loading the main entry, as a multiple of loading zod, which is most of it. A ratio, because milliseconds on a machine
  * that does other things say nothing; on a quiet one the goal is 90 ms.
  */
-// Beside other work on two cores 1.5 to 2.05 were seen for the same package; 200 ms more in the entry are still found.
-const MAX_IMPORT_RATIO = 2.6;
+// Beside other work on two cores 2.1 to 2.74 were seen for the same package; 200 ms more in the entry are still found.
+const MAX_IMPORT_RATIO = 3.2;
 
 const IMPORT_RUNS = 9;
 

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type Decision } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
@@ -15,6 +15,18 @@ import { LIMITS } from '../limits.js';
 import { channelOf } from './channel.js';
 import { deliver } from './deliver.js';
 import { SIGNAL_EFFECTS } from './facts.js';
+
+/** What is heard by name is a waitpoint of an open suspension: none that is only prepared. */
+const { buffered_for_pending_waitpoint: _, ...EFFECTS_BY_NAME } = SIGNAL_EFFECTS;
+
+const outcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('accepted'), signalId: echoed(field.plainUuid), effect: field.wordOf(EFFECTS_BY_NAME) }),
+  /** It was taken before, under this id. */
+  z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
+]);
+
+const REJECTIONS = ['execution_not_found', 'target_not_signalable', 'signal_limit_exceeded'] as const;
+type Sent = Decision<z.output<typeof outcome>, (typeof REJECTIONS)[number]>;
 
 export const signalExecution = operation({
   name: 'signalExecution',
@@ -38,12 +50,8 @@ export const signalExecution = operation({
     /** What the handler is given, at most 64 KiB; an empty one is none. */
     payload: field.signalPayload.optional(),
   }),
-  outcome: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('accepted'), signalId: echoed(field.plainUuid), effect: field.wordOf(SIGNAL_EFFECTS) }),
-    /** It was taken before, under this id. */
-    z.object({ kind: z.literal('duplicate'), existingSignalId: field.plainUuid }),
-  ]),
-  rejects: ['execution_not_found', 'target_not_signalable', 'signal_limit_exceeded'],
+  outcome,
+  rejects: REJECTIONS,
   partition: (args) => partitionOfExecution(args.executionId),
   keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
@@ -91,7 +99,7 @@ export const signalExecution = operation({
       // It is there, and open: that was looked at.
       if (!decision.ok && (decision.code === 'waitpoint_not_found' || decision.code === 'waitpoint_closed'))
         return reject('target_not_signalable');
-      return decision;
+      return decision as Sent;
     }
     const { waiting } = execution;
     if (waiting?.signals[signalId] !== undefined) return accept({ kind: 'duplicate', existingSignalId: signalId });

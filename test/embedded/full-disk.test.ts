@@ -66,8 +66,8 @@ describe('a full disk', () => {
 
   test('at every size: what is in memory is what is in the files', { timeout: 120_000 }, async () => {
     const script = await scriptOf(9, 30, 2);
-    // A store begins with its schema, which needs some 5 KB: with less there is none.
-    for (let capacity = 7_000; capacity < 60_000; capacity += 1_713) {
+    // A store begins with its schema, which needs some 13 KB: with less there is none.
+    for (let capacity = 17_000; capacity < 70_000; capacity += 1_713) {
       const disk = new SimulatedDisk({ capacity });
       const store = openStore(disk, script, { snapshotEveryBytes: 4_000 });
       for (const turn of script.turns) await store.turn(turn);

@@ -106,8 +106,8 @@ describe('records', () => {
     const { c } = SCHEMA.events as { c: Schema['events'][string] };
     const newerFact: Schema = { ...SCHEMA, events: { ...SCHEMA.events, c: { ...c, texts: [...c.texts, ['later']] } } };
     expect(() => readBack(created, newerFact)).toThrow(/^library_mismatch: .*the fact "later" of execution_created/);
-    const newerKind: Schema = { ...SCHEMA, entities: [...SCHEMA.entities, { kind: 'budget', texts: [] }] };
-    expect(() => codecsOf(newerKind)).toThrow(/^library_mismatch: .*entities "budget"/);
+    const newerKind: Schema = { ...SCHEMA, entities: [...SCHEMA.entities, { kind: 'comet', texts: [] }] };
+    expect(() => codecsOf(newerKind)).toThrow(/^library_mismatch: .*entities "comet"/);
     expect(() => eventCodec(OWN_CODECS, 'ZZ')).toThrow(/^library_mismatch: .*an event "ZZ"/);
   });
 });

@@ -167,7 +167,7 @@ describe('the server', () => {
 describe('the partitioning', () => {
   test('is settled at the first boot and taken over by later ones', async () => {
     const first = await boot({ partitions: { count: 5, placement: 'lane' } });
-    expect(first.partitions).toEqual({ count: 5, placement: 'lane' });
+    expect(first.partitions).toEqual({ count: 5, placement: 'lane', budgets: 16, quotas: 16 });
     expect((await boot()).partitions).toEqual(first.partitions);
     expect((await boot({ partitions: { count: 5 } })).partitions).toEqual(first.partitions);
   });
