@@ -57,6 +57,10 @@ function add(sums: Sums, event: Event): string | undefined {
         return 'a release takes back what was not spent';
       sums.spend.delete(event.spender);
       return undefined;
+    case 'ledger_dropped':
+      // What is forgotten cannot be taken back any more.
+      sums.spend.delete(event.spender);
+      return undefined;
     case 'budget_reset':
       sums.usage = {};
       sums.overrun = {};
