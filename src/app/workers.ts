@@ -123,7 +123,8 @@ export class Workers {
     kinds: () => readonly string[] | undefined,
   ): Promise<void> {
     const { settings, livenessTtlMs } = planned;
-    if (livenessTtlMs === undefined) return;
+    // One that was drained while it started has left already: nothing would take it out of the registry again.
+    if (livenessTtlMs === undefined || worker.stats().state !== 'running') return;
     const { workerId, capabilities, slots } = settings;
     await this.registrar.add(backend, {
       workerInstanceId: worker.workerInstanceId,

@@ -166,3 +166,27 @@ describe.each(BACKENDS)('on %s', (_, open) => {
     expect(await inHand()).toEqual([]);
   });
 });
+
+describe('an app that is closed while a worker starts', () => {
+  it('leaves no worker behind in the registry, and nothing that keeps the process alive', async () => {
+    const backend = memory();
+    const onWake = backend.onWake.bind(backend);
+    const subscribing = deferred();
+    const gate = deferred();
+    backend.onWake = async (...args) => {
+      subscribing.resolve();
+      await gate.promise;
+      return onWake(...args);
+    };
+    const a = app({ backend, closeBackend: false });
+    a.task('t', () => 1);
+    const starting = a.worker({ liveness: '30s' }).catch(() => undefined);
+    await subscribing.promise;
+    const closing = a.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    gate.resolve();
+    await Promise.all([starting, closing]);
+    expect(await backend.listWorkers({ namespace: 'default' })).toMatchObject({ workers: [] });
+    await backend.close();
+  });
+});
