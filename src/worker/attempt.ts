@@ -87,6 +87,14 @@ export class Attempt implements HeldLease {
     if (this.aborted !== undefined) throw this.aborted;
   }
 
+  /**
+   * For what is to be stored: a handler that is told to stop because its worker ends still owns its work. What it says until
+   * then counts, or its result would hide what is missing.
+   */
+  throwIfLost(): void {
+    if (this.abortCode !== 'shutdown') this.throwIfAborted();
+  }
+
   /** The time of the engine as the claim told it and as it went on since, ms since the epoch. */
   serverNow(): number {
     return Math.round(this.claimed.leaseExpiresAt - this.leaseTtlMs + this.clock.now() - this.receivedAt);

@@ -18,14 +18,9 @@ export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () 
       const code = refusal === undefined ? undefined : attempt.refused(refusal);
       if (code !== undefined) throw new TaskAbort(code);
       if (!isRetryable(error)) throw error;
-      throwIfTaken(attempt);
+      attempt.throwIfLost();
       await sleep(clock, retryDelayMs(clock, failures));
-      throwIfTaken(attempt);
+      attempt.throwIfLost();
     }
   }
-}
-
-/** A worker that shuts down still owns its work: what a handler has done by then is stored. */
-export function throwIfTaken(attempt: Attempt): void {
-  if (attempt.abortCode !== 'shutdown') attempt.throwIfAborted();
 }

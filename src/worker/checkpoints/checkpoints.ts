@@ -9,7 +9,7 @@ import type { Backend } from '../../backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { decode, encodeWithin, type Encoded } from '../../shared/codec.js';
 import type { Attempt } from '../attempt.js';
-import { throwIfTaken, untilAnswered } from './calls.js';
+import { untilAnswered } from './calls.js';
 import { refuseInside } from './inside.js';
 import { checkName } from './names.js';
 import { StoredSteps } from './stored.js';
@@ -154,7 +154,7 @@ export class Checkpoints {
         value: bytes,
         encoding,
       };
-      throwIfTaken(attempt);
+      attempt.throwIfLost();
       const outcome = await untilAnswered(attempt, deps.clock, () => deps.backend.recordStep(args));
       // What the handler gets now is what it gets when it is run again: a text in the place of a date.
       if (outcome.kind === 'recorded') return { failed: passed.failed, value: decode({ bytes, encoding }) };

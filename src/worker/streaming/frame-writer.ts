@@ -94,7 +94,7 @@ export class FrameWriter {
 
   private throwIfFailed(): void {
     if (this.failure !== undefined) throw this.failure.error;
-    this.attempt.throwIfAborted();
+    this.attempt.throwIfLost();
   }
 
   private progress(): Promise<void> {
@@ -149,7 +149,7 @@ export class FrameWriter {
       }
       failures++;
       await new Promise<void>((resolve) => afterAndIo(this.clock, retryDelayMs(this.clock, failures), resolve));
-      this.attempt.throwIfAborted();
+      this.attempt.throwIfLost();
     }
   }
 

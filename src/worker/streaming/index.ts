@@ -23,7 +23,8 @@ export async function endingBehind(frames: FrameWriter, ending: Ending, attempt:
     await frames.close();
     return ending;
   } catch (error) {
-    if (attempt.abortCode !== undefined || ending.kind === 'fail' || ending.kind === 'lost') return ending;
+    const isLost = attempt.abortCode !== undefined && attempt.abortCode !== 'shutdown';
+    if (isLost || ending.kind === 'fail' || ending.kind === 'lost') return ending;
     const permanent = !isRetryable(error);
     return { kind: 'fail', reason: failureTextOf(error), category: 'stream_refused', permanent, error };
   }
