@@ -182,7 +182,7 @@ const recordLiterals = (): Literals =>
   );
 
 /** What model/ and the layout say, by the names that the Lua has for it. */
-function literalsOf(functionPrefix: string, hash: string): Literals {
+function literalsOf(functionPrefix: string): Literals {
   return {
     ...recordLiterals(),
     SITUATION: lettersOf(SITUATIONS),
@@ -220,7 +220,7 @@ function literalsOf(functionPrefix: string, hash: string): Literals {
     HEADER: HEADER_FIELDS,
     TIMER: TIMER_KINDS,
     CHANNEL: CHANNELS,
-    LIBRARY: { prefix: functionPrefix, contract: CONTRACT, build: BUILD, hash },
+    LIBRARY: { prefix: functionPrefix, contract: CONTRACT, build: BUILD, hash: HASH_TO_COME },
     LIMIT: {
       max_integer: LIMITS.maxInteger,
       max_clock_lead_ms: MAX_CLOCK_LEAD_MS,
@@ -352,8 +352,23 @@ function lookUps(): string[] {
   ];
 }
 
-/** The library of a kind. Pure: the same files give the same text. */
-export function library(kind: LibraryKind = 'production', files: Record<string, string> = luaFiles()): Library {
+/** Stands for the hash in a text of which the hash is still to be made. */
+const HASH_TO_COME = '@hash@';
+
+/** What was made of the files that come with this module: every backend of a process asks for it more than once. */
+const made = new Map<LibraryKind, Library>();
+
+/** The library of a kind, from the files that come with this module. */
+export function library(kind: LibraryKind = 'production'): Library {
+  const known = made.get(kind);
+  if (known !== undefined) return known;
+  const fresh = libraryOf(kind, luaFiles());
+  made.set(kind, fresh);
+  return fresh;
+}
+
+/** The library of a kind, made from other files. Pure: the same files give the same text. */
+export function libraryOf(kind: LibraryKind, files: Readonly<Record<string, string>>): Library {
   const name = `flowfabric_v${CONTRACT}${kind === 'test' ? '_test' : ''}`;
   const functionPrefix = `${name}_`;
   const all = Object.values(files).join('\n');
@@ -378,9 +393,8 @@ export function library(kind: LibraryKind = 'production', files: Record<string, 
     if (layout === undefined) throw new Error(`lua: there are no records of the kind "${kind}"`);
     return recordLoaderText(kind, entityNamed(kind).facts, layout, facets);
   };
-  const textWith = (hash: string): string =>
-    [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix, hash), loader), ''].join('\n');
-  const hash = createHash('sha256').update(textWith('')).digest('hex').slice(0, 16);
-  const source = textWith(hash);
+  const text = [`#!lua name=${name}`, ...lookUps(), ...link(parts, literalsOf(functionPrefix), loader), ''].join('\n');
+  const hash = createHash('sha256').update(text.replaceAll(HASH_TO_COME, '')).digest('hex').slice(0, 16);
+  const source = text.replaceAll(HASH_TO_COME, hash);
   return { name, functionPrefix, contract: CONTRACT, build: BUILD, hash, source, commands: commandsIn(source) };
 }

@@ -55,9 +55,13 @@ const BIND = 'bind';
 /** Whether a token is a symbol. */
 const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
 
+/** A file with what it is made of. */
+interface SplitFile extends LuaFile {
+  readonly tokens: readonly Token[];
+}
+
 /** Names of the shared functions that a file defines: `function ff.spilled(`. */
-function definedIn({ text }: LuaFile): string[] {
-  const tokens = tokensOf(text, 'lua');
+function definedIn({ tokens }: SplitFile): string[] {
   return tokens.flatMap((token, i) => {
     const defines = token.text === 'function' && tokens[i + 1]?.text === 'ff' && is(tokens[i + 2], '.');
     return defines && is(tokens[i + 4], '(') ? [tokens[i + 3]?.text ?? ''] : [];
@@ -65,8 +69,7 @@ function definedIn({ text }: LuaFile): string[] {
 }
 
 /** Names of the shared functions that a file calls or hands on; where it defines one is no mention. */
-function namedIn({ text }: LuaFile): string[] {
-  const tokens = tokensOf(text, 'lua');
+function namedIn({ tokens }: SplitFile): string[] {
   return tokens.flatMap((token, i) => {
     const isMention = token.text === 'ff' && is(tokens[i + 1], '.') && tokens[i - 1]?.text !== 'function';
     return isMention ? [tokens[i + 2]?.text ?? ''] : [];
@@ -74,7 +77,7 @@ function namedIn({ text }: LuaFile): string[] {
 }
 
 /** The shared functions that are locals. */
-function hotOf(files: readonly LuaFile[]): ReadonlySet<string> {
+function hotOf(files: readonly SplitFile[]): ReadonlySet<string> {
   const mentions = new Map<string, number>();
   for (const name of files.filter(({ path }) => HOT_FILES.test(path)).flatMap(namedIn))
     mentions.set(name, (mentions.get(name) ?? 0) + 1);
@@ -83,7 +86,7 @@ function hotOf(files: readonly LuaFile[]): ReadonlySet<string> {
 }
 
 /** Where each shared function is found, by its name. */
-function placesOf(files: readonly LuaFile[]): Map<string, string> {
+function placesOf(files: readonly SplitFile[]): Map<string, string> {
   const hot = hotOf(files);
   const places = new Map<string, string>([[BIND, `ff_${BIND}`]]);
   for (const file of files) {
@@ -100,13 +103,14 @@ const literal = (value: string | number): string => (typeof value === 'number' ?
 const builtInName = (reference: string): string => `lua_${reference.replace('.', '_')}`;
 
 /** `ff.loader('a', 'b')` and `ff.record('kind', 'a')` written out. */
-function withLoaders({ path, text }: LuaFile, loader: WriteLoader): LuaFile {
+function withLoaders({ path, text }: LuaFile, loader: WriteLoader): SplitFile {
   const tokens = tokensOf(text, 'lua');
   let written = '';
   let at = 0;
   for (let i = 0; i + 3 < tokens.length; i++) {
-    const [first, , name, open] = tokens.slice(i, i + 4) as [Token, Token, Token, Token];
-    if (first.text !== 'ff' || !LOADERS.has(name.text) || !is(open, '(')) continue;
+    const first = tokens[i] as Token;
+    const name = tokens[i + 2] as Token;
+    if (first.text !== 'ff' || !LOADERS.has(name.text) || !is(tokens[i + 3], '(')) continue;
     const close = tokens.findIndex((token, place) => place > i + 3 && is(token, ')'));
     const names = tokens.slice(i + 4, close).filter(({ kind }) => kind === 'string');
     written +=
@@ -117,7 +121,9 @@ function withLoaders({ path, text }: LuaFile, loader: WriteLoader): LuaFile {
       );
     at = (tokens[close] as Token).end;
   }
-  return { path, text: written + text.slice(at) };
+  if (at === 0) return { path, text, tokens };
+  const whole = written + text.slice(at);
+  return { path, text: whole, tokens: tokensOf(whole, 'lua') };
 }
 
 interface Linked {
@@ -126,8 +132,7 @@ interface Linked {
 }
 
 /** A file with every reference replaced. @throws Error for a reference to nothing: it would be nil on the server */
-function linkFile({ path, text }: LuaFile, literals: Literals, places: ReadonlyMap<string, string>): Linked {
-  const tokens = tokensOf(text, 'lua');
+function linkFile({ path, text, tokens }: SplitFile, literals: Literals, places: ReadonlyMap<string, string>): Linked {
   const builtIns = new Set<string>();
   let linked = '';
   let at = 0;

@@ -48,12 +48,15 @@ export function tokensOf(source: string, language: Language): Token[] {
       at += skipped.length;
       continue;
     }
-    const found = kinds
-      .map(([kind, pattern]) => ({ kind, text: match(pattern) }))
-      .find(({ text }) => text !== undefined);
-    if (found?.text === undefined) throw new SyntaxError(`No token at offset ${at}.`);
-    tokens.push({ kind: found.kind, text: found.text, start: at, end: at + found.text.length });
-    at += found.text.length;
+    const start = at;
+    for (const [kind, pattern] of kinds) {
+      const text = match(pattern);
+      if (text === undefined) continue;
+      at += text.length;
+      tokens.push({ kind, text, start, end: at });
+      break;
+    }
+    if (at === start) throw new SyntaxError(`No token at offset ${at}.`);
   }
   return tokens;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Valkey } from 'iovalkey';
 import { luaFiles } from '../../lua/files.js';
-import { library, type Library } from '../../lua/library.js';
+import { library, libraryOf, type Library } from '../../lua/library.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
 import { judge, type Budget, type Verdict } from './judge.js';
@@ -61,7 +61,7 @@ export class Slot {
       const files = { ...this.files, [mutant.file.slice('lua/'.length)]: mutant.source };
       let broken: Library;
       try {
-        broken = library('test', files);
+        broken = libraryOf('test', files);
       } catch (error) {
         return { kind: 'stillborn', because: String(error) };
       }
