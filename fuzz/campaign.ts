@@ -3,9 +3,10 @@
  * What it finds is shrunk, told as a story, and comes with the one command that repeats it.
  */
 import fc from 'fast-check';
+import { flowRun } from './actions/flow-run.js';
 import { run, type Action } from './actions/index.js';
 import { openArena, START_AT, type Arena } from './arena.js';
-import { corpus, keep } from './corpus.js';
+import { corpus, keep, type CorpusEntry } from './corpus.js';
 import { Coverage } from './coverage.js';
 import { Divergence } from './differential.js';
 import { shrink } from './shrink.js';
@@ -20,8 +21,13 @@ export interface Budget {
   readonly patienceMs: number;
 }
 
+/** What runs are about: anything, or flows of many members. The corpus is replayed where they are about anything. */
+export type Subject = 'anything' | 'flows';
+
 export interface CampaignOptions extends Budget {
   readonly url: string;
+  /** Default anything. */
+  readonly about?: Subject;
   readonly seed: number;
   /** Place of a counterexample below the seed, as a failure printed it: only that run is repeated. */
   readonly path?: string;
@@ -49,7 +55,7 @@ export interface CampaignResult {
 /** Runs under way at a time: while one waits for the server, the others compute. */
 const LANES = 3;
 /** Runs that one seed stands for: small enough that a budget is kept, large enough that starting costs nothing. */
-const RUNS_PER_SEED = 25;
+const RUNS_PER_SEED: Readonly<Record<Subject, number>> = { anything: 25, flows: 3 };
 /** Longest time given to shrinking, ms. */
 const SHRINK_LIMIT_MS = 60_000;
 
@@ -58,9 +64,13 @@ export const anyRun: fc.Arbitrary<Action[]> = fc.oneof(
   { weight: 10, arbitrary: run(12) },
   { weight: 6, arbitrary: run(60) },
   { weight: 1, arbitrary: run(200) },
+  { weight: 1, arbitrary: flowRun },
 );
 
+const RUNS: Readonly<Record<Subject, fc.Arbitrary<Action[]>>> = { anything: anyRun, flows: flowRun };
+
 class Campaign {
+  private readonly about: Subject;
   private readonly coverage = new Coverage();
   private readonly startedAt = performance.now();
   private runs = 0;
@@ -72,15 +82,17 @@ class Campaign {
 
   constructor(private readonly options: CampaignOptions) {
     this.nextSeed = options.seed;
+    this.about = options.about ?? 'anything';
   }
 
   async go(): Promise<CampaignResult> {
     const { url, path } = this.options;
-    const entries = corpus();
+    const replays = path === undefined && this.about === 'anything';
+    const entries = replays ? corpus() : [];
     const lanes = path === undefined ? LANES : 1;
     const arenas = await Promise.all(Array.from({ length: lanes }, () => openArena(url)));
     try {
-      if (path === undefined) await this.replayCorpus(arenas[0] as Arena);
+      await this.replayCorpus(entries, arenas[0] as Arena);
       if (this.failure === undefined) await Promise.all(arenas.map((arena) => this.lane(arena)));
     } finally {
       await Promise.all(arenas.map((arena) => arena.close()));
@@ -89,14 +101,14 @@ class Campaign {
       runs: this.runs,
       steps: this.steps,
       elapsedMs: performance.now() - this.startedAt,
-      replayed: path === undefined ? entries.length : 0,
+      replayed: entries.length,
       coverage: this.coverage,
       failure: this.failure,
     };
   }
 
-  private async replayCorpus(arena: Arena): Promise<void> {
-    for (const { name, why, actions } of corpus()) {
+  private async replayCorpus(entries: readonly CorpusEntry[], arena: Arena): Promise<void> {
+    for (const { name, why, actions } of entries) {
       try {
         await this.once(arena, actions);
       } catch (error) {
@@ -125,8 +137,8 @@ class Campaign {
 
   private async check(arena: Arena, seed: number, path: string | undefined): Promise<void> {
     const details = await fc.check(
-      fc.asyncProperty(anyRun, (actions) => this.once(arena, actions)),
-      { seed, path, numRuns: path === undefined ? RUNS_PER_SEED : 1, endOnFailure: true },
+      fc.asyncProperty(RUNS[this.about], (actions) => this.once(arena, actions)),
+      { seed, path, numRuns: path === undefined ? RUNS_PER_SEED[this.about] : 1, endOnFailure: true },
     );
     if (!details.failed || details.counterexample === null) return;
     const shrunk = await shrink(
@@ -141,7 +153,7 @@ class Campaign {
       seed,
       path: foundPath,
       actions: shrunk.actions,
-      report: reportOf(shrunk.error, seed, foundPath, kept),
+      report: reportOf(shrunk.error, seed, foundPath, kept, this.about),
     };
   }
 
@@ -172,13 +184,14 @@ const tell = (error: unknown): string =>
       ? (error.stack ?? error.message)
       : String(error);
 
-function reportOf(error: unknown, seed: number, path: string, kept: string | undefined): string {
+function reportOf(error: unknown, seed: number, path: string, kept: string | undefined, about: Subject): string {
+  const option = about === 'flows' ? ' -- --flows' : '';
   return [
     titleOf(error),
     '',
     tell(error),
     '',
-    `Again: FUZZ_SEED=${seed} FUZZ_PATH=${path} npm run fuzz`,
+    `Again: FUZZ_SEED=${seed} FUZZ_PATH=${path} npm run fuzz${option}`,
     ...(kept === undefined ? [] : [`Kept as ${kept}; it is replayed first from now on.`]),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 /**
- * Fuzzing without end: `npm run fuzz -- [--seconds 60] [--runs N] [--seed N] [--path P] [--coverage] [--write]`.
+ * Fuzzing without end: `npm run fuzz -- [--seconds 60] [--runs N] [--seed N] [--path P] [--flows] [--coverage] [--write]`.
+ * `--flows` draws runs about flows of up to 60 members instead of runs about anything.
  * `--coverage` prints the whole grid, `--write` writes it to docs/coverage.md, and with either of them something declared
  * that was not reached ends the run with status 1, like a difference does.
  */
@@ -20,13 +21,14 @@ const { values } = parseArgs({
     runs: { type: 'string' },
     seed: { type: 'string' },
     path: { type: 'string' },
+    flows: { type: 'boolean', default: false },
     coverage: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  console.log('npm run fuzz -- [--seconds 60] [--runs N] [--seed N] [--path P] [--coverage] [--write]');
+  console.log('npm run fuzz -- [--seconds 60] [--runs N] [--seed N] [--path P] [--flows] [--coverage] [--write]');
   process.exit(0);
 }
 for (const name of ['seconds', 'runs', 'seed', 'path'] as const) {
@@ -37,7 +39,7 @@ for (const name of ['seconds', 'runs', 'seed', 'path'] as const) {
 const environment = fuzzEnvironment(DEFAULT_SECONDS);
 console.log(`FUZZ_SEED=${environment.seed}${environment.path === undefined ? '' : ` FUZZ_PATH=${environment.path}`}`);
 const { url } = await sharedValkey();
-const result = await campaign({ ...environment, url, patienceMs: 0 });
+const result = await campaign({ ...environment, url, patienceMs: 0, about: values.flows ? 'flows' : 'anything' });
 console.log(summaryOf(result));
 if (values.coverage) console.log(`\n${coverageGrid(result.coverage)}`);
 if (values.write) {

@@ -22,16 +22,18 @@ function flowOf(world: World, choice: FlowPick): ReadonlyFlow | undefined {
 const flowIdOf = (world: World, choice: FlowPick): string =>
   `${world.partition}:${flowOf(world, choice)?.flow ?? '00000000-0000-4000-b000-000000000000'}`;
 
-const POLICIES = [
+export const POLICIES = [
   { kind: 'all_of' },
   { kind: 'any_of', onSatisfied: 'cancel_remaining' },
   { kind: 'any_of', onSatisfied: 'let_run' },
   { kind: 'quorum', k: 2, onSatisfied: 'cancel_remaining' },
   { kind: 'quorum', k: 2, onSatisfied: 'let_run' },
+  { kind: 'quorum', k: 5, onSatisfied: 'cancel_remaining' },
+  { kind: 'quorum', k: 5, onSatisfied: 'let_run' },
 ] as const;
 const policy = fc.nat(POLICIES.length - 1);
 
-interface Row {
+export interface Row {
   readonly lane: number;
   readonly kind: number;
   /** Which of those before it lead to it. */
@@ -86,6 +88,23 @@ function graphOf(world: World, rows: readonly Row[], others: readonly string[]) 
     }),
   };
 }
+
+/** A flow that is new, with a graph of its own. */
+export const flowOfRows = (
+  world: World,
+  rows: readonly Row[],
+  { building, closed }: { readonly building: true | null; readonly closed: true | null },
+): Command => ({
+  name: 'createFlow',
+  args: {
+    flowId: `${world.partition}:${world.uuid()}`,
+    flowKind: 'graph',
+    namespace: 'fuzz',
+    building: building ?? false,
+    closed: closed ?? false,
+    graph: graphOf(world, rows, []),
+  },
+});
 
 const isMember = (world: World, id: string, flow: ReadonlyFlow | undefined): boolean =>
   flow !== undefined && world.tables.execution.get(id)?.flow === flow.flow;

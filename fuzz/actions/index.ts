@@ -8,6 +8,7 @@ import type { Command } from '../../model/machine.js';
 import { pick, step, type Moment, type Owner, type Pick } from './choices.js';
 import { budgetActions, budgetReads } from './budget.js';
 import { executionActions, executionReads } from './execution.js';
+import { flowGraphActions } from './flow-graphs.js';
 import { flowActions, flowReads } from './flows.js';
 import type { Generator, ReadChoices, Reads } from './generator.js';
 import { grantActions, grantReads } from './grant.js';
@@ -43,6 +44,7 @@ const GENERATORS = {
   ...workerActions,
   ...quotaActions,
   ...flowActions,
+  ...flowGraphActions,
   ...budgetActions,
 } as const;
 
@@ -102,7 +104,7 @@ export function resolve(world: World, action: Action): Command[] {
 export const readsOf: Reads = (world: World, choices: ReadChoices) => READS.flatMap((reads) => reads(world, choices));
 
 /** Actions of a generator. */
-const drawn = <Name extends keyof typeof GENERATORS>(name: Name): fc.Arbitrary<Extract<Drawn, { do: Name }>> =>
+export const drawn = <Name extends keyof typeof GENERATORS>(name: Name): fc.Arbitrary<Extract<Drawn, { do: Name }>> =>
   (GENERATORS[name].arbitrary as fc.Arbitrary<object>).map(
     (choices) => ({ do: name, ...choices }) as Extract<Drawn, { do: Name }>,
   );

@@ -1,0 +1,116 @@
+/**
+ * How random runs make flows of many members and work on all of them: a graph is drawn as a shape and a salt, and what
+ * runs is ended in one batch, so that a flow of sixty members costs a run a handful of choices. Drawn by `flowRun` alone.
+ */
+import fc from 'fast-check';
+import type { Command } from '../../model/machine.js';
+import { seededRandom } from '../chaos/random.js';
+import { seldom } from './choices.js';
+import { flowOfRows, POLICIES, type Row } from './flows.js';
+import { generator } from './generator.js';
+import type { World } from './world.js';
+
+/** Members of a flow that comes whole, at most. */
+export const MAX_MEMBERS = 60;
+
+const SHAPES = ['chain', 'fan_out', 'fan_in', 'layers', 'any'] as const;
+
+interface Graph {
+  readonly shape: (typeof SHAPES)[number];
+  readonly members: number;
+  /** What is left of the shape to chance. */
+  readonly salt: number;
+  readonly building: true | null;
+  readonly closed: true | null;
+}
+
+/** Which of the members before it lead to the one at a place: distances, from 0 for the last one. */
+function sourcesOf({ shape, members }: Graph, at: number, random: () => number): number[] {
+  const some = (most: number, within: number): number[] => [
+    ...new Set(Array.from({ length: Math.floor(random() * (most + 1)) }, () => Math.floor(random() * within))),
+  ];
+  if (at === 0) return [];
+  switch (shape) {
+    case 'chain':
+      return [0, ...some(1, at)];
+    case 'fan_out':
+      return [at - 1, ...some(1, at - 1)];
+    case 'fan_in':
+      return at < members - 2 ? [] : Array.from({ length: members - 2 }, (_, i) => at - 1 - i);
+    case 'layers':
+      return at < 8 ? [] : [(at % 8) + Math.floor(random() * 8), ...some(3, at)];
+    case 'any':
+      return some(4, at);
+  }
+}
+
+function rowsOf(graph: Graph): Row[] {
+  const random = seededRandom(graph.salt);
+  return Array.from({ length: graph.members }, (_, at) => ({
+    lane: at % 7 === 6 ? 1 : 0,
+    kind: at % 5 === 4 ? 1 : 0,
+    from: [...new Set(sourcesOf(graph, at, random))],
+    policy: random() < 0.7 ? Math.floor(random() * POLICIES.length) : null,
+    bytes: at % 11 === 5 ? 70 : 0,
+    delayMs: random() < 0.08 ? 500 : null,
+    deadlineMs: random() < 0.08 ? 4_000 : null,
+  }));
+}
+
+const ENDS = ['complete', 'fail', 'cancel', 'release', 'leave'] as const;
+type End = (typeof ENDS)[number];
+
+interface Ends {
+  /** What becomes of those that run: of the first, the second, and so on, again and again. */
+  readonly pattern: readonly End[];
+}
+
+function endsOf({ executions, fences }: World, { pattern }: Ends): Command[] {
+  return executions
+    .filter(({ situation }) => situation === 'running')
+    .flatMap(({ executionId }, at): Command[] => {
+      const fence = fences.get(executionId)?.at(-1);
+      switch (pattern[at % pattern.length]) {
+        case 'complete':
+          return [{ name: 'completeExecution', args: { executionId, fence } }];
+        case 'fail':
+          return [
+            {
+              name: 'failExecution',
+              args: { executionId, fence, failureReason: 'it broke', failureClass: 'permanent' },
+            },
+          ];
+        case 'cancel':
+          return [{ name: 'cancelExecution', args: { executionId, reason: '', source: 'lease_holder', ...fence } }];
+        case 'release':
+          return [{ name: 'releaseLease', args: { executionId, fence } }];
+        default:
+          return [];
+      }
+    });
+}
+
+/** Mostly well: where much fails, nothing is left to look at. */
+const end: fc.Arbitrary<End> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant('complete' as const) },
+  { weight: 4, arbitrary: fc.constantFrom(...ENDS) },
+);
+
+export const flowGraphActions = {
+  create_graph: generator<Graph>({
+    weight: 0,
+    choices: {
+      shape: fc.constantFrom(...SHAPES),
+      members: fc.integer({ min: 4, max: MAX_MEMBERS }),
+      salt: fc.nat(1_000_000),
+      building: seldom(fc.constant(true), 5),
+      closed: seldom(fc.constant(true), 4),
+    },
+    resolve: (world, graph) => [flowOfRows(world, rowsOf(graph), graph)],
+  }),
+  end_all: generator<Ends>({
+    weight: 0,
+    choices: { pattern: fc.array(end, { minLength: 1, maxLength: 6 }) },
+    resolve: endsOf,
+  }),
+};
