@@ -26,12 +26,10 @@ const claim: fc.Arbitrary<Action> = fc
   }));
 
 /** Whoever wants it, and whatever it is doing, a member is ended. */
-const cancel: fc.Arbitrary<Action> = fc
-  .tuple(drawn('cancel'), anyIndex)
-  .map(([it, index]) => ({
-    ...it,
-    owner: { ...it.owner, pick: { among: 'any', index }, fence: 'none', source: 'operator_override' },
-  }));
+const cancel: fc.Arbitrary<Action> = fc.tuple(drawn('cancel'), anyIndex).map(([it, index]) => ({
+  ...it,
+  owner: { ...it.owner, pick: { among: 'any', index }, fence: 'none', source: 'operator_override' },
+}));
 
 const due = fc.constantFrom(1, 2, 7, 100, 100).map((limit): Action => ({ do: 'due', limit, loop: 0, jitter: null }));
 

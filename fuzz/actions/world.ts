@@ -60,7 +60,10 @@ export function choose(world: World, { among, index }: Pick): ReadonlyExecution 
 }
 
 export function chosenId(world: World, pick: Pick): string {
-  return choose(world, pick)?.executionId ?? `${world.partition}:00000000-0000-4000-a000-${String(pick.index).padStart(12, '0')}`;
+  return (
+    choose(world, pick)?.executionId ??
+    `${world.partition}:00000000-0000-4000-a000-${String(pick.index).padStart(12, '0')}`
+  );
 }
 
 /** A partition: mostly that of executions. What was kept before there were others names none. */
