@@ -470,6 +470,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   getBudgetStatus: { budgetId: BUDGET },
   readBudgetRoom: { budgetId: BUDGET },
   readBudgetBill: { budgetId: BUDGET, fromDay: 1, days: 2 },
+  readBudgetUsage: { budgetId: BUDGET, executionId: RUNNING },
   listBudgets: { partition: '{b:0}', cursor: BUDGET, limit: 5 },
 };
 

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Accepted, Decision, Operation, Query } from './core/operation.js';
 import { createBudget, releaseBudget, resetBudget, updateBudgetLimits } from './budget/budget.js';
-import { getBudgetStatus, listBudgets, readBudgetBill, readBudgetRoom } from './budget/reads.js';
+import { getBudgetStatus, listBudgets, readBudgetBill, readBudgetRoom, readBudgetUsage } from './budget/reads.js';
 import { recordSpend, reportUsage, reportUsageAdmin } from './budget/report.js';
 import { releaseReservation, renewReservation, reserveBudget, settleReservation } from './budget/reservation.js';
 import { blockExecutionForAdmission, blockRoute, unblockExecution } from './execution/block.js';
@@ -230,6 +230,7 @@ export const QUERIES = {
   getBudgetStatus,
   readBudgetRoom,
   readBudgetBill,
+  readBudgetUsage,
   listBudgets,
 } as const;
 

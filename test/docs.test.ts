@@ -15,6 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
   budgets: [
     /^350\n100\nbudget_exceeded\ntokens: 450 used and 0 held of 1000\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
+    /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
   ],
   flows: [/^words: 3\ncount completed\ncount completed\nsum completed$/, /^answer 0, answer 1, answer 2$/],
   lists: [

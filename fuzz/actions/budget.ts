@@ -227,6 +227,13 @@ export const budgetActions = {
   }),
 };
 
+/** An execution that used something of the budget, if one did. */
+function spenderIn({ tables, partition }: World, budgetId: string, index: number): string {
+  const names = [...tables.ledger.keys()].filter((name) => name.startsWith(budgetId));
+  const name = names[index % Math.max(1, names.length)];
+  return name?.slice(budgetId.length + 1) ?? `${partition}:00000000-0000-4000-a000-000000000001`;
+}
+
 export const budgetReads: Reads = (world, { index, limit }) => {
   const budgetId = budgetIdOf(index % 3);
   const partition = partitionIn('budget', 0);
@@ -235,6 +242,7 @@ export const budgetReads: Reads = (world, { index, limit }) => {
     ['getBudgetStatus', { budgetId }],
     ['readBudgetRoom', { budgetId }],
     ['readBudgetBill', { budgetId, fromDay, days: 4 }],
+    ['readBudgetUsage', { budgetId, executionId: spenderIn(world, budgetId, index) }],
     ['listBudgets', { partition, limit, cursor: index % 2 === 0 ? undefined : budgetIdOf(0) }],
   ];
 };

@@ -34,15 +34,27 @@ local function new_ledger(call, budget, spender)
     attributed = ff.no_amounts(), highest_epoch = 0, drop_at = 0 }
 end
 
--- Enters amounts on one side of a ledger; one of before the last reset begins anew, but for the epoch.
+-- None above what a number holds exactly.
+local function bound(amounts)
+  for i = 1, #amounts.names do
+    local name = amounts.names[i]
+    amounts.of[name] = math.min(amounts.of[name], LIMIT.max_integer)
+  end
+end
+
+-- Enters amounts on one side of a ledger. What was spent before the last reset cannot be taken back any more.
 function ff.enter_ledger(call, budget, ledger, spender, epoch, side, deltas, overrun)
   if spender == '' then return end
   ledger = ledger or new_ledger(call, budget, spender)
   if ledger.generation ~= budget.reset_count then
-    ledger.generation, ledger.spend, ledger.attributed = budget.reset_count, ff.no_amounts(), ff.no_amounts()
+    ff.add_amounts(ledger.attributed, ledger.spend)
+    bound(ledger.attributed)
+    ledger.generation, ledger.spend = budget.reset_count, ff.no_amounts()
   end
-  ff.add_amounts(ledger[side], deltas)
-  if overrun then ff.add_amounts(ledger[side], overrun) end
+  local used = ff.same_amounts(deltas)
+  if overrun then ff.add_amounts(used, overrun) end
+  ff.add_amounts(ledger[side], used)
+  bound(ledger[side])
   if epoch ~= '' then ledger.highest_epoch = math.max(ledger.highest_epoch, tonumber(epoch)) end
   local drop_at = (ff.day_of(call.now) + 1 + LIMIT.ledger_kept_days) * DAY_MS
   if drop_at > ledger.drop_at then

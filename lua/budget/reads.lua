@@ -9,6 +9,14 @@ function ff.query.read_budget(call, budget_id, from_day, days)
   return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details), bills }
 end
 
+-- read_budget_usage: budget_id, execution_id
+-- Answers the pairs of the budget's record, those of its long values, and those of the ledger.
+function ff.query.read_budget_usage(call, budget_id, execution_id)
+  local key = call.base .. BUDGET.key .. budget_id
+  return { command('HGETALL', key), command('HGETALL', key .. SUFFIX.details),
+    command('HGETALL', call.base .. LEDGER.key .. budget_id .. ':' .. execution_id) }
+end
+
 -- list_budgets: after? (an id), limit
 -- Answers each with the pairs of its record, and those of its long values.
 function ff.query.list_budgets(call, after, limit)

@@ -40,6 +40,12 @@ export const positive = (entries: readonly (readonly [string, number])[]): Amoun
 export const isExact = (amounts: Amounts): boolean =>
   Object.values(amounts).every((amount) => amount <= LIMITS.maxInteger);
 
+/** None above what a number holds exactly: a total for audit stays there. */
+export const bounded = (amounts: Amounts): Amounts =>
+  isExact(amounts)
+    ? amounts
+    : inOrder(Object.entries(amounts).map(([name, amount]) => [name, Math.min(amount, LIMITS.maxInteger)]));
+
 /** Milliseconds of a day. */
 export const DAY_MS = 86_400_000;
 

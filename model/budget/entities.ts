@@ -2,7 +2,7 @@
 import { changes, entity, makes, makesOrChanges, removes, removesIfThere } from '../core/entity.js';
 import type { EventNamed, EventType } from '../events.js';
 import { BILL_KEPT_DAYS, LEDGER_KEPT_DAYS, RESERVATION_KEPT_MS, USAGE_KEY_MS } from '../limits.js';
-import { DAY_MS, dayOf, plus } from './amounts.js';
+import { bounded, DAY_MS, dayOf, plus } from './amounts.js';
 import {
   BILL,
   billFacts,
@@ -75,7 +75,10 @@ const dropAtOf = (at: number): number => (dayOf(at) + 1 + LEDGER_KEPT_DAYS) * DA
 
 type Entered = Of<'usage_reported'> | Of<'spend_recorded'> | Of<'reservation_settled'>;
 
-/** An entry in the ledger of the execution that it came from; one of before the last reset begins anew, but for the epoch. */
+/**
+ * An entry in the ledger of the execution that it came from. What was spent before the last reset cannot be taken back any
+ * more, and stays as what was used.
+ */
 const enters = (side: 'spend' | 'attributed') =>
   makesOrChanges(
     (event: Entered): Ledger | undefined => {
@@ -89,8 +92,10 @@ const enters = (side: 'spend' | 'attributed') =>
 
 function enter(ledger: Ledger, event: Entered, side: 'spend' | 'attributed'): Ledger {
   const { deltas, generation, leaseEpoch = 0, at } = event;
-  if (ledger.generation !== generation) Object.assign(ledger, { generation, spend: {}, attributed: {} });
-  ledger[side] = plus(ledger[side], event.type === 'reservation_settled' ? plus(deltas, event.overrun) : deltas);
+  if (ledger.generation !== generation)
+    Object.assign(ledger, { generation, spend: {}, attributed: bounded(plus(ledger.attributed, ledger.spend)) });
+  const used = event.type === 'reservation_settled' ? plus(deltas, event.overrun) : deltas;
+  ledger[side] = bounded(plus(ledger[side], used));
   ledger.highestEpoch = Math.max(ledger.highestEpoch, leaseEpoch);
   ledger.dropAt = Math.max(ledger.dropAt, dropAtOf(at));
   return ledger;

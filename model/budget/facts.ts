@@ -99,11 +99,11 @@ export type Reservation = EntityState<typeof RESERVATION, typeof reservationFact
 
 export const ledgerFacts = fact.factTable({
   totals: {
-    /** The reset of the budget that it counts from. */
+    /** The reset of the budget that its spend counts from. */
     generation: fact.counter(),
-    /** Recorded as spend: a release takes it back. */
+    /** Recorded as spend since then: a release takes it back. */
     spend: fact.counts(),
-    /** Reported otherwise, for audit. */
+    /** Used otherwise, or before: for audit, since the execution was first heard of. */
     attributed: fact.counts(),
     /** The highest epoch that anything came with. */
     highestEpoch: fact.counter(),

@@ -4,9 +4,10 @@ import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';
-import { amountOf, dimensionsOf } from './amounts.js';
+import { amountOf, bounded, dimensionsOf, plus } from './amounts.js';
 import { isStrict } from './charge.js';
 import type { Amounts, ReadonlyBudget } from './facts.js';
+import { spender } from './fields.js';
 
 const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
   partitionOfId('budget', budgetId, counts);
@@ -142,6 +143,33 @@ function rowOf(budget: ReadonlyBudget, day: number, bill: BilledDay | undefined)
   const isEmpty = [spent, overrun, released].every((amounts) => dimensionsOf(amounts).length === 0);
   return billDay === day && !isEmpty ? { day, spent, overrun, released } : undefined;
 }
+
+/** What an execution used of a budget, whatever became of the budget since: resets do not change it. */
+export interface ExecutionUsage {
+  /** All of it, without what was taken back. */
+  readonly used: Amounts;
+  /** What of it a release would take back. */
+  readonly releasable: Amounts;
+}
+
+export const readBudgetUsage = query({
+  name: 'readBudgetUsage',
+  family: 'budget',
+  args: z.object({ budgetId: field.plainUuid, executionId: spender }),
+  rejects: ['budget_not_found'],
+  partition,
+  read(view, { budgetId, executionId }) {
+    const budget = view.budgets.get(budgetId);
+    if (budget === undefined) return reject('budget_not_found');
+    const ledger = view.budgets.ledger(budgetId, executionId);
+    if (ledger === undefined) return accept<ExecutionUsage>({ used: {}, releasable: {} });
+    const { spend, attributed, generation } = ledger;
+    return accept<ExecutionUsage>({
+      used: bounded(plus(spend, attributed)),
+      releasable: generation === budget.resetCount ? spend : {},
+    });
+  },
+});
 
 export interface BudgetsPage {
   readonly budgets: readonly Pick<ReadonlyBudget, 'budgetId' | 'scopeType' | 'scopeId'>[];

@@ -14,6 +14,7 @@ import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
 import { appSignalsOf, type AppSignals } from './app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
+import { billRows, type BillFilter, type BillRow } from './bills.js';
 import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './budget.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './counts.js';
@@ -143,6 +144,14 @@ export interface App {
    * @example const tokens = a.budget('tokens', { limits: { tokens: { hard: 1_000_000 } }, resetEvery: '1d' });
    */
   budget(name: string, definition?: BudgetDefinition): AppBudget;
+
+  /**
+   * What was spent on every budget of the deployment, a row for each budget and day (UTC) on which something was; with a
+   * filter, of those that are for a tenant, a flow, or whatever their `scope` says. Days are kept for 400 days.
+   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * @example for await (const { scope, date, spent } of a.bills({ scope: 'tenant' })) console.log(scope.id, date, spent);
+   */
+  bills(filter?: BillFilter): AsyncIterable<BillRow>;
 
   /**
    * Calls the listener when a run of this app's namespace ends, in whichever process; resolves, with a function that takes
@@ -328,6 +337,14 @@ class FriendlyApp implements App {
       backend: () => this.used.backend(),
       call: (command) => this.used.call(command),
     });
+  }
+
+  bills(filter: BillFilter = {}): AsyncIterable<BillRow> {
+    const source = {
+      backend: () => this.used.backend(),
+      call: <T>(command: () => Promise<T>) => this.used.call(command),
+    };
+    return billRows(source, filter);
   }
 
   async on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void> {

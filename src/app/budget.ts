@@ -107,15 +107,9 @@ export class BudgetOfApp implements AppBudget {
     return this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
   }
 
-  async bill({ days = DEFAULT_DAYS }: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
+  async bill({ days }: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
     await this.ready();
-    const now = await this.on((backend) => backend.serverTime());
-    const fromDay = Math.max(0, Math.floor(now / DAY_MS) - days + 1);
-    const bill = await this.on((backend) => backend.readBudgetBill({ budgetId: this.id, fromDay, days }));
-    return bill.days.map(({ day, spent, overrun, released }) => ({
-      date: new Date(day * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
-      ...{ spent, overrun, released },
-    }));
+    return this.on((backend) => daysOf(backend, this.id, days));
   }
 
   async report(used: Amounts, { key }: ReportOptions = {}): Promise<void> {
@@ -137,4 +131,15 @@ export class BudgetOfApp implements AppBudget {
   private on<T>(command: (backend: Backend) => Promise<T>): Promise<T> {
     return this.source.call(async () => command(await this.source.backend()));
   }
+}
+
+/** The last days of a budget on which something was spent, today included. @throws EngineError `budget_not_found` */
+export async function daysOf(backend: Backend, budgetId: string, days = DEFAULT_DAYS): Promise<BudgetDay[]> {
+  const now = await backend.serverTime();
+  const fromDay = Math.max(0, Math.floor(now / DAY_MS) - days + 1);
+  const bill = await backend.readBudgetBill({ budgetId, fromDay, days });
+  return bill.days.map(({ day, spent, overrun, released }) => ({
+    date: new Date(day * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
+    ...{ spent, overrun, released },
+  }));
 }

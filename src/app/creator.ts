@@ -2,7 +2,6 @@
 import { partitionOfExecution } from '../../model/ids.js';
 import type { EngineError } from '../../model/errors.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
-import type { KeyedQuota } from '../../model/metering/meters.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
@@ -10,10 +9,11 @@ import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
 import { durationMs } from '../shared/duration.js';
 import { checkSameInput, OWN_ID_TAG } from './own-ids.js';
-import { policyOfRun, timeOf, type PolicyInput } from './policy.js';
-import { keyedQuotasOf } from './quota.js';
+import { meteredPolicy } from './meters.js';
+import { policyOfRun, timeOf } from './policy.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import type { RequestedRun } from './requested-run.js';
+import { budgetsReady } from './task-budget.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 
 type CreateArgs = ArgsOf<'createExecution'>;
@@ -49,7 +49,7 @@ export class Creator {
     this.placer = new Placer(backend.partitions, clock.random);
   }
 
-  /** Creates one run. @throws RunIdConflictError, EngineError */
+  /** Creates one run. @throws RunIdConflictError, BudgetExceededError, EngineError */
   async create(requested: RequestedRun): Promise<Run<unknown>> {
     const creation = await this.creationOf(requested);
     // Repeating is safe: the same id again is a duplicate of itself.
@@ -101,10 +101,12 @@ export class Creator {
   }
 
   private async creationOf(requested: RequestedRun): Promise<Creation> {
-    const { task, options, input, idempotencyKey } = requested;
+    const { task, options, input, idempotencyKey, meters } = requested;
     const { bytes, encoding } = input;
     const { namespace, creatorIdentity, ids } = this.options;
     const { laneId } = task;
+    if (meters.budgets.length > 0)
+      await budgetsReady(this.options.surroundings, meters.budgets, task.budget?.isRefusing === true);
     const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
     const args: CreateArgs = {
       executionId: this.placer.executionId({
@@ -122,7 +124,7 @@ export class Creator {
       priority: options.priority ?? task.priority,
       idempotencyKey,
       ...(Object.keys(tags).length === 0 ? {} : { tags }),
-      policy: metered(policyOfRun(task.policy, options), keyedQuotasOf(namespace, requested.quotas)),
+      policy: meteredPolicy(policyOfRun(task.policy, options), namespace, meters),
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
     };
@@ -134,10 +136,6 @@ export class Creator {
     return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
   }
 }
-
-/** A policy with limits, if there are any. */
-const metered = (policy: PolicyInput | undefined, keyedQuotas: KeyedQuota[]): PolicyInput | undefined =>
-  keyedQuotas.length === 0 ? policy : { ...policy, keyedQuotas };
 
 function groupByPartition(all: readonly Creation[]): Map<string, Creation[]> {
   const groups = new Map<string, Creation[]>();

@@ -5,6 +5,7 @@ import type { AnySchema } from '../shared/schema.js';
 import type { Handler } from '../worker/handler.js';
 import { policyOf } from './policy.js';
 import { quotasOf } from './quota.js';
+import { taskBudgetOf } from './task-budget.js';
 import type { TaskDefinition, TaskOptions } from './task.js';
 import type { FlowDefinition } from './flow/requested-flow.js';
 import { checkFlowName, checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
@@ -34,6 +35,7 @@ export class TaskRegistry {
       priority: options.priority,
       policy: policyOf(options),
       quotas: quotasOf(taskNamed(name), name, options.quota),
+      budget: taskBudgetOf(taskNamed(name), options.budget),
       handler: undefined,
     };
     if (handler !== undefined) checkHandler(name, handler);

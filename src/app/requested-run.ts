@@ -3,8 +3,9 @@ import { EngineError } from '../../model/errors.js';
 import { encode, type Encoded } from '../shared/codec.js';
 import { InvalidInputError } from '../shared/errors.js';
 import { validate } from '../shared/schema.js';
+import { metersOfRun, type RunMeters } from './meters.js';
 import { engineKeyOf } from './own-ids.js';
-import { quotasOfRun, type RunQuota } from './quota.js';
+
 import type { RunOptions, TaskDefinition } from './task.js';
 import { checkRunOptions } from './task-checks.js';
 
@@ -13,7 +14,7 @@ export interface RequestedRun {
   readonly options: RunOptions;
   readonly input: Encoded;
   readonly idempotencyKey: string | undefined;
-  readonly quotas: readonly RunQuota[];
+  readonly meters: RunMeters;
 }
 
 /** @throws InvalidInputError, InvalidDefinitionError */
@@ -23,8 +24,8 @@ export async function requestedRun(task: TaskDefinition, input: unknown, options
   const validated = await validate(task.input, input);
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
   // The input goes as it was given: the worker applies the schema, once.
-  const quotas = quotasOfRun(task.name, task.quotas, input);
-  return { task, options, input: encodeInput(task.name, input), idempotencyKey, quotas };
+  const meters = metersOfRun(task, input);
+  return { task, options, input: encodeInput(task.name, input), idempotencyKey, meters };
 }
 
 export function encodeInput(taskName: string, input: unknown): Encoded {

@@ -32,7 +32,9 @@ import { runEvents, type RunEvent, type RunEventsOptions } from './run-events.js
 import { checkStreamOptions, readRun, type RunStreamOptions } from './run-reading.js';
 import { FramesOfRun, type RunStream } from './run-stream.js';
 import { readRunSummary, type RunSummary, type RunSummaryOptions } from './run-summary.js';
+import { usageOfRun, type RunUsage } from './run-usage.js';
 import type { TaskDefinition } from './task.js';
+import type { BudgetRef } from '../worker/budgets/spending.js';
 
 export interface ResultOptions {
   /** How long to wait. Default: until it ends. */
@@ -81,6 +83,13 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
    * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
    */
   stream(options?: RunStreamOptions): RunStream;
+  /**
+   * What it used so far, by budget and dimension: of the budgets of its task, and of those that are named. All its attempts
+   * count, and resets change nothing.
+   * @throws RunNotFoundError; EngineError `budget_not_found`
+   * @example const [{ used }] = await run.usage(tokens);
+   */
+  usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
   /** The rolling summary of its newest attempt, or of another one; nothing before the first patch. @throws RunNotFoundError */
   summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
 }
@@ -195,6 +204,12 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     const { backend, clock, closing } = this.shared;
     const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
     return new FramesOfRun(open, () => [options.signal, closing]);
+  }
+
+  async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    const { backend, clock } = this.shared;
+    await Promise.all(budgets.map((budget) => budget.ready()));
+    return this.known(await withRetries(clock, CALL_PATIENCE_MS, () => usageOfRun(backend, this.id, budgets)));
   }
 
   summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {

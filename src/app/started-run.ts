@@ -14,6 +14,8 @@ import type { RunEvent, RunEventsOptions } from './run-events.js';
 import type { RunFrame } from './run-frames.js';
 import { checkStreamOptions, type RunStreamOptions } from './run-reading.js';
 import { FramesOfRun, type RunStream } from './run-stream.js';
+import type { RunUsage } from './run-usage.js';
+import type { BudgetRef } from '../worker/budgets/spending.js';
 import type { RunSummary, RunSummaryOptions } from './run-summary.js';
 
 /** What a wait for a run needs before there is one. */
@@ -140,6 +142,10 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   private async *framesOf(options: RunStreamOptions): AsyncGenerator<RunFrame, void, undefined> {
     yield* (await this.run).stream(options);
+  }
+
+  async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    return (await this.run).usage(...budgets);
   }
 
   async summary(options?: RunSummaryOptions): Promise<RunSummary | undefined> {

@@ -21,6 +21,7 @@ const TASK_OPTIONS = {
   priority: true,
   retention: true,
   quota: true,
+  budget: true,
   signals: true,
 } as const;
 const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;

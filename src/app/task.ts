@@ -7,6 +7,7 @@ import type { Backoff } from './backoff.js';
 import type { PolicyInput } from './policy.js';
 import type { QuotaDefinition, QuotaInput, TaskQuota } from './quota.js';
 import type { PendingRun, Run } from './run.js';
+import type { TaskBudget, TaskBudgetDefinition, TaskBudgets } from './task-budget.js';
 
 export interface RetryOptions {
   /** Tries after the first one, for attempts that fail. Default 3, at most 1 000. */
@@ -59,6 +60,11 @@ export interface TaskOptions<Input extends AnySchema | undefined, Output extends
    * `per`. Up to four limits, all of which must have room. What is over a limit waits, and costs nothing while it does.
    */
   readonly quota?: TaskQuota<NoInfer<QuotaInput<Input>>> | readonly TaskQuota<NoInfer<QuotaInput<Input>>>[] | undefined;
+  /**
+   * Budgets that its runs need: while one is exhausted, a run waits (or is refused, `whenExhausted`). What runs is never
+   * stopped. A budget per tenant: `({ tenant }) => app.budget(`tokens:${tenant}`, { ... })`.
+   */
+  readonly budget?: TaskBudgets<NoInfer<QuotaInput<Input>>> | TaskBudget<NoInfer<QuotaInput<Input>>> | undefined;
   /**
    * What comes with the signals of a run, by their names: `run.signal` checks it before it sends. The handler says what it
    * takes in `waitFor`.
@@ -153,4 +159,5 @@ export interface TaskDefinition {
   readonly priority: number | undefined;
   readonly policy: PolicyInput | undefined;
   readonly quotas: readonly QuotaDefinition[];
+  readonly budget: TaskBudgetDefinition | undefined;
 }

@@ -1,5 +1,5 @@
 /** Reads of budgets from the server. */
-import type { Bill, ReadonlyBudget } from '../../model/budget/facts.js';
+import type { Bill, Ledger, ReadonlyBudget } from '../../model/budget/facts.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { decodeEntity } from './record.js';
@@ -41,6 +41,20 @@ function budgetFetch<Args extends { readonly budgetId: string }>(
 export const budget: Fetch<{ readonly budgetId: string }> = budgetFetch(() => [0, 0]);
 
 export const budgetBill: Fetch<ParsedArgsOf<'readBudgetBill'>> = budgetFetch(({ fromDay, days }) => [fromDay, days]);
+
+export const budgetUsage: Fetch<ParsedArgsOf<'readBudgetUsage'>> = {
+  request: ({ budgetId, executionId }) => ['read_budget_usage', budgetId, executionId],
+  view(reply, { budgetId }) {
+    const [core, details, totals] = reply as [WireReply, WireReply, WireReply];
+    const ledger = decodeEntity('ledger', '', { core: pairsOf(totals), details: new Map() });
+    return viewOf({
+      budgets: {
+        get: () => budgetOf(budgetId, core, details),
+        ledger: () => ledger as unknown as Ledger | undefined,
+      },
+    });
+  },
+};
 
 export const budgetList: Fetch<ParsedArgsOf<'listBudgets'>> = {
   request: ({ cursor, limit }) => ['list_budgets', cursor ?? '', String(limit + 1)],

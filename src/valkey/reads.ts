@@ -1,4 +1,4 @@
-import { budget, budgetBill, budgetList } from './budgets.js';
+import { budget, budgetBill, budgetList, budgetUsage } from './budgets.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import { entityNameIn, type Quarantined } from '../../model/partition/quarantine.js';
@@ -198,6 +198,7 @@ export const FETCHES: Fetches = {
   getBudgetStatus: budget,
   readBudgetRoom: budget,
   readBudgetBill: budgetBill,
+  readBudgetUsage: budgetUsage,
   listBudgets: budgetList,
   readStream: streamFrames,
   readSummary: streamSummary,

@@ -332,3 +332,23 @@ test('a bill has the totals of each day, also of what was taken back', () => {
     nextCursor: undefined,
   });
 });
+
+test('what an execution used of a budget outlives resets; what a release takes back does not', () => {
+  const story = new Story({ limits: {} });
+  const used = () => story.read('readBudgetUsage', { budgetId: BUDGET, executionId: RUN });
+  expect(used()).toEqual({ used: {}, releasable: {} });
+  story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 30 } });
+  expect(used()).toEqual({ used: { tokens: 30 }, releasable: { tokens: 30 } });
+  story.outcome('resetBudget', { budgetId: BUDGET });
+  expect(used()).toEqual({ used: { tokens: 30 }, releasable: {} });
+  story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 5 } });
+  expect(used()).toEqual({ used: { tokens: 35 }, releasable: { tokens: 5 } });
+  story.outcome('releaseBudget', { budgetId: BUDGET, executionId: RUN });
+  expect(used()).toEqual({ used: { tokens: 30 }, releasable: {} });
+  story.now += DAY_MS;
+  story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: LIMITS.maxInteger - 40 } });
+  story.outcome('resetBudget', { budgetId: BUDGET });
+  story.now += DAY_MS;
+  story.outcome('recordSpend', { budgetId: BUDGET, executionId: RUN, deltas: { tokens: 20 } });
+  expect(used()).toEqual({ used: { tokens: LIMITS.maxInteger }, releasable: { tokens: 20 } });
+});

@@ -10,6 +10,7 @@ import { shown } from '../../shared/checks.js';
 import { InvalidDefinitionError, RunIdConflictError } from '../../shared/errors.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../run.js';
+import { budgetsReady } from '../task-budget.js';
 import { KnownFlowRun } from './flow-run.js';
 import { ownFlowUuid } from './ids.js';
 import type { RequestedFlow } from './requested-flow.js';
@@ -44,7 +45,10 @@ export class FlowCreator {
     const hasDelay = graph.nodes.some(({ options }) => options.delay !== undefined);
     const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
     const partition = partitionOfFlow(uuid, this.backend.partitions.count);
-    const parts = partsOf(graph, requested.inputs, { uuid, partition, now });
+    const budgets = requested.inputs.flatMap(({ meters }) => meters.budgets);
+    // Members wait for their budgets: a flow is created whole.
+    if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
+    const parts = partsOf(graph, requested.inputs, { namespace, uuid, partition, now });
     const [whole] = parts as [Part];
     if (parts.length > 1) throw tooLarge(flow, requested.graph.nodes.length);
     const isNew = await this.begin(flowId, requested, whole);

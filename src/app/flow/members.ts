@@ -6,6 +6,7 @@ import { durationMs } from '../../shared/duration.js';
 import { JSON_ENCODING, type Encoded } from '../../shared/codec.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { labelsOf, TEMPLATE_ENCODING } from '../../shared/template.js';
+import { meteredPolicy, metersOfRun, type RunMeters } from '../meters.js';
 import { requestedRun, encodeInput } from '../requested-run.js';
 import { checkRunOptions } from '../task-checks.js';
 import type { Graph, GraphNode } from './graph.js';
@@ -21,7 +22,14 @@ export interface Part {
   readonly groups: Row<'groups'>[];
 }
 
+/** What goes into a node. */
+export interface NodeInput {
+  readonly input: Encoded;
+  readonly meters: RunMeters;
+}
+
 export interface PlacedFlow {
+  readonly namespace: string;
   readonly uuid: string;
   readonly partition: number;
   /** The time of the store, ms since the epoch, if a node has a delay. */
@@ -38,26 +46,27 @@ export const memberId = ({ uuid, partition }: Pick<PlacedFlow, 'uuid' | 'partiti
   executionIdOf(partition, memberUuid(uuid, node));
 
 /** The inputs of all nodes, checked and written. @throws InvalidInputError, InvalidDefinitionError */
-export async function inputsOf({ nodes }: Graph): Promise<Encoded[]> {
+export async function inputsOf({ nodes }: Graph): Promise<NodeInput[]> {
   return Promise.all(
     nodes.map(async ({ task, template, options }) => {
-      if (template.holes.length === 0) return (await requestedRun(task, template.value, options)).input;
+      if (template.holes.length === 0) return requestedRun(task, template.value, options);
       checkRunOptions(task.name, options);
       // Its schema is applied where the results are in it: at the worker.
       const { bytes } = encodeInput(task.name, template);
-      return { bytes, encoding: TEMPLATE_ENCODING };
+      // Whose limits it has must be known now: there is null in the places of the results.
+      return { input: { bytes, encoding: TEMPLATE_ENCODING }, meters: metersOfRun(task, template.value) };
     }),
   );
 }
 
 /** The parts of a flow, in the order in which they have to be created. A member comes with all that leads to it. */
-export function partsOf(graph: Graph, inputs: readonly Encoded[], placed: PlacedFlow): Part[] {
+export function partsOf(graph: Graph, inputs: readonly NodeInput[], placed: PlacedFlow): Part[] {
   const parts: Part[] = [];
   let part = emptyPart();
   let bytes = 0;
   for (const [index, node] of graph.nodes.entries()) {
-    const input = inputs[index] as Encoded;
-    const size = input.bytes?.byteLength ?? 0;
+    const input = inputs[index] as NodeInput;
+    const size = input.input.bytes?.byteLength ?? 0;
     const isFull =
       part.members.length === LIMITS.maxMembersPerCall ||
       part.edges.length + node.upstreams.length > LIMITS.maxEdgesPerCall ||
@@ -76,8 +85,10 @@ export function partsOf(graph: Graph, inputs: readonly Encoded[], placed: Placed
   return [...parts, part];
 }
 
-function memberRow({ task, options }: GraphNode, { bytes, encoding }: Encoded, { now }: PlacedFlow) {
+function memberRow({ task, options }: GraphNode, { input, meters }: NodeInput, { now, namespace }: PlacedFlow) {
+  const { bytes, encoding } = input;
   const priority = options.priority ?? task.priority;
+  const policy = meteredPolicy(task.policy, namespace, meters);
   return {
     laneId: task.laneId,
     executionKind: task.name,
@@ -85,7 +96,7 @@ function memberRow({ task, options }: GraphNode, { bytes, encoding }: Encoded, {
     ...(priority === undefined ? {} : { priority }),
     ...(options.delay === undefined ? {} : { delayUntil: now + durationMs(options.delay) }),
     ...(options.tags === undefined ? {} : { tags: { ...options.tags } }),
-    ...(task.policy === undefined ? {} : { policy: task.policy }),
+    ...(policy === undefined ? {} : { policy }),
   };
 }
 

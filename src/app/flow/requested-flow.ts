@@ -1,13 +1,12 @@
 /** A flow as it was asked for: its graph made, and its inputs checked and written, before a backend is needed. */
 import { shown } from '../../shared/checks.js';
-import type { Encoded } from '../../shared/codec.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
 import { checkOwnId, checkTags } from '../task-checks.js';
 import type { TaskDefinition } from '../task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
 import { graphOf, type Graph } from './graph.js';
-import { inputJson, inputsOf } from './members.js';
+import { inputJson, inputsOf, type NodeInput } from './members.js';
 import { inputDigest, tagsOf } from './stored.js';
 
 export interface FlowDefinition {
@@ -19,7 +18,7 @@ export interface RequestedFlow {
   readonly flow: string;
   readonly ownId: string | undefined;
   readonly graph: Graph;
-  readonly inputs: readonly Encoded[];
+  readonly inputs: readonly NodeInput[];
   /** All tags that are stored with it. */
   readonly tags: Readonly<Record<string, string>>;
   /** A digest of its input. */

@@ -1,0 +1,123 @@
+/** Budgets of tasks: runs wait or are refused while one is exhausted, what they used is known, and bills say it. */
+import { expect, test } from 'vitest';
+import { BudgetExceededError, InvalidDefinitionError, InvalidInputError, type TaskContext } from '../../src/index.js';
+import { testApp } from '../../src/testing/index.js';
+import { rejectionOf } from './support.js';
+
+const LIMITS = { tokens: { hard: 10 } };
+
+interface Mail {
+  readonly tenant: string;
+}
+
+test('a run waits while its budget is exhausted, and a reset, a release or a higher limit lets it go', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  const spend = t.app.task('spend', { budget: tokens }, async ({ budget }: TaskContext<number>) => {
+    await using held = await budget(tokens).reserve({ tokens: 4 });
+    await held.settle({ tokens: 4 });
+    return 'spent';
+  });
+  await t.app.worker();
+  const lifts = [() => tokens.reset(), () => tokens.setLimits({ tokens: { hard: 30 } })];
+  for (const lift of lifts) {
+    const { usage, hardLimits } = await tokens.status();
+    await tokens.report({ tokens: (hardLimits['tokens'] ?? 0) - (usage['tokens'] ?? 0) });
+    const run = spend.run(1);
+    await t.advance('1m');
+    expect(await run.state()).toBe('waiting');
+    await lift();
+    await t.advance('2s');
+    expect(await run.result()).toBe('spent');
+  }
+  const held = { budgetId: tokens.id, executionId: '{fp:0}:00000000-0000-4000-a000-000000000001' };
+  const room = 30 - ((await tokens.status()).usage['tokens'] ?? 0);
+  await t.backend.recordSpend({ ...held, deltas: { tokens: room } });
+  const run = spend.run(1);
+  await t.advance('1m');
+  expect(await run.state()).toBe('waiting');
+  await t.backend.releaseBudget(held);
+  await t.advance('2s');
+  expect(await run.result()).toBe('spent');
+});
+
+test('a run is refused where its task says so, and a budget that nobody made is no budget', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  const spend = t.app.task('spend', { budget: { of: [tokens], whenExhausted: 'refuse' } }, () => 1);
+  await spend.run();
+  await tokens.report({ tokens: 10 });
+  expect(await rejectionOf(spend.run())).toMatchObject({ name: 'BudgetExceededError', usage: 10, limit: 10 });
+  expect(await rejectionOf(spend.runMany([undefined]))).toBeInstanceOf(BudgetExceededError);
+  await tokens.reset();
+  await spend.run();
+  const strayed = t.app.task('strayed', { budget: t.app.budget('nobody made it') }, () => 1);
+  expect(await rejectionOf(strayed.run())).toBeInstanceOf(InvalidDefinitionError);
+});
+
+test('a budget for each tenant: what a run used of it is known, over all attempts and resets, and bills have it', async () => {
+  await using t = await testApp();
+  const of = (tenant: string) =>
+    t.app.budget(`tokens of ${tenant}`, { limits: LIMITS, scope: { type: 'tenant', id: tenant } });
+  const answer = t.app.task(
+    'answer',
+    { budget: ({ tenant }: Mail) => of(tenant), retry: { failures: 1 } },
+    async ({ input, budget, attempt }: TaskContext<Mail>) => {
+      await budget(of(input.tenant)).report({ tokens: 3 * attempt });
+      if (attempt === 1) throw new Error('again');
+    },
+  );
+  await t.app.worker();
+  const run = await answer.run({ tenant: 'acme' });
+  await t.advance('10ms');
+  await of('acme').reset();
+  await t.advance('10s');
+  await run.result();
+  expect(await run.usage()).toEqual([{ budgetId: of('acme').id, used: { tokens: 9 }, releasable: {} }]);
+  const other = of('umbrella');
+  expect(await answer.get(run.id).usage(other)).toHaveLength(2);
+  await other.report({ tokens: 1 });
+  const rows = [];
+  for await (const { scope, date, spent } of t.app.bills({ scope: 'tenant', of: 'acme' }))
+    rows.push([scope.id, date, spent]);
+  expect(rows).toEqual([['acme', '2023-11-14', { tokens: 9 }]]);
+  const all = [];
+  for await (const { scope } of t.app.bills()) all.push(scope.id);
+  expect(all.sort()).toEqual(['acme', 'umbrella']);
+});
+
+test('members of a flow have the limits of their tasks', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  const first = t.app.task('first', ({ input }: TaskContext<number>) => input + 1);
+  const second = t.app.task(
+    'second',
+    { budget: tokens, quota: { concurrency: 1 } },
+    ({ input }: TaskContext<number>) => input,
+  );
+  const flow = t.app.flow('both', (f, input: number) => f.run(second, f.run(first, input)));
+  await t.app.worker();
+  await tokens.report({ tokens: 10 });
+  const run = await flow.run(1);
+  await t.advance('1m');
+  expect((await run.info()).state).not.toBe('completed');
+  await tokens.reset();
+  await t.advance('2s');
+  expect(await run.result()).toBe(2);
+});
+
+test.each([
+  [{ budget: 'tokens' }, 'made by app.budget'],
+  [{ budget: { of: 1 } }, 'made by app.budget'],
+  [{ budget: { of: (): number => 1, whenExhausted: 'drop' } }, '"wait" or "refuse"'],
+  [{ budget: { of: (): number => 1, when: 'wait' } }, 'when'],
+])('what a budget of a task cannot be: %j', async (options, message) => {
+  await using t = await testApp();
+  expect(() => t.app.task('t', options as never, () => 1)).toThrow(message);
+});
+
+test('an input without a budget is refused where the run is created', async () => {
+  await using t = await testApp();
+  const it = t.app.task('t', { budget: (() => undefined) as never }, () => 1);
+  expect(await rejectionOf(it.run())).toBeInstanceOf(InvalidInputError);
+});
