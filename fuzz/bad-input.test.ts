@@ -77,7 +77,14 @@ const suspension = {
   requestedBy: 'worker',
   timeoutAt: 1_900_000_000_000,
   timeoutBehavior: 'fail',
-  resumeDelayMs: 5,
+  resumePolicy: {
+    resumeTarget: 'runnable',
+    resumeDelayMs: 5,
+    consumeMatchedSignals: true,
+    retainSignalBufferUntilClosed: true,
+    closeWaitpointOnResume: true,
+  },
+  continuationMetadataPointer: SECRET,
 };
 
 const owner = { executionId: RUNNING, fence: FENCE, attemptIndex: 0 };
@@ -224,6 +231,8 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
       maxReplayCount: 3,
       routingRequirements: { requiredCapabilities: [SECRET] },
       dedupWindowMs: 10,
+      suspensionPolicy: { defaultTimeoutMs: 5_000, timeoutBehavior: 'cancel' },
+      maxSignalsPerExecution: 5,
       streamPolicy: { retentionTtlMs: 60_000 },
     },
   },

@@ -59,4 +59,7 @@ export const POLICIES = [
       retryableCategories: ['timeout', 'transient', 'io'],
     },
   },
+  // What waits and names no time is over soon; signals are few.
+  { suspensionPolicy: { defaultTimeoutMs: 600 }, maxSignalsPerExecution: 2 },
+  { suspensionPolicy: { defaultTimeoutMs: 600, timeoutBehavior: 'cancel' }, maxReplayCount: 9 },
 ] as const;

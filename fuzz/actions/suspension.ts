@@ -77,6 +77,8 @@ interface Suspend {
   readonly key: number;
   readonly tokens: true | null;
   readonly cap: 1 | 2 | null;
+  /** Which policy of resumption it has. */
+  readonly policy: number;
 }
 
 const SUSPEND_KEYS = ['', '', '', 'key', 'k|2'] as const;
@@ -200,6 +202,7 @@ export const suspensionActions = {
       key: fc.nat(SUSPEND_KEYS.length - 1),
       tokens: seldom(fc.constant(true as const), 3),
       cap: seldom(fc.constantFrom(1 as const, 2 as const), 6),
+      policy: fc.constantFrom(0, 0, 0, 1, 2, 3),
     },
     resolve(world, choices) {
       const { owner, shape, reason, timeout, behavior, delayMs, reuse, pending, key, tokens } = choices;
@@ -226,8 +229,13 @@ export const suspensionActions = {
             resumeCondition: isTimed ? condition : { type: 'operator_only' },
             reasonCode: REASON_NAMES[reason],
             timeoutAt,
-            timeoutBehavior: BEHAVIOR_NAMES[behavior],
-            resumeDelayMs: delayMs,
+            timeoutBehavior: choices.policy === 2 ? undefined : BEHAVIOR_NAMES[behavior],
+            resumePolicy: {
+              resumeDelayMs: delayMs,
+              consumeMatchedSignals: choices.policy !== 1 && choices.policy !== 3,
+              retainSignalBufferUntilClosed: (choices.policy ?? 0) > 1,
+            },
+            continuationMetadataPointer: choices.policy === 1 ? 'page 2' : undefined,
             idempotencyKey: SUSPEND_KEYS[key ?? 0] as string,
             tokens: tokens ?? false,
             maxWaitpointsPerExecution: choices.cap ?? undefined,

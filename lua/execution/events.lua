@@ -279,7 +279,10 @@ function ff.apply.execution_replayed(call, execution, reason, requested_by, disc
   end
   command('HDEL', key, FIELD.retries, FIELD.progress, FIELD.ending, FIELD.result, FIELD.failure_reason, FIELD.failure_detail,
     FIELD.cancellation_reason, FIELD.progress_message)
-  if discards then ff.discard_steps(execution) end
+  if discards then
+    if ff.has_steps(execution) then ff.discard_steps(execution) end
+    if ff.has_waits(execution) then ff.discard_waits(execution) end
+  end
   ff.note_extra(execution, FIELD.edits)
   local count = ff.digits(ff.count(execution.replay_count) + 1)
   if execution.awaits_others then

@@ -4,8 +4,9 @@
 local WORDS = {
   'max_retries', 'backoff', 'delay_ms', 'max_delay_ms', 'multiplier', 'jitter', 'attempt_timeout_ms', 'max_reclaim_count',
   'max_release_count', 'retention_ms', 'deadline_ms', 'dedup_window_ms', 'priority', 'delay_until',
-  'max_replay_count', 'stream_maxlen', 'stream_max_bytes',
+  'max_replay_count', 'stream_maxlen', 'stream_max_bytes', 'max_signals', 'wait_timeout_ms', 'wait_behavior',
 }
+local IS_WORD = { backoff = true, wait_behavior = true }
 local FIRST_WORDS = 14
 local NEVER_RETRIED = { permanent = true, cancelled = true }
 local NO_RULES = {}
@@ -20,7 +21,7 @@ function ff.rules(text)
   for word in string.gmatch(words, '%S+') do
     i = i + 1
     local number = tonumber(word)
-    if not number and word ~= '-' and WORDS[i] ~= 'backoff' then ff.damaged('the rules are unreadable') end
+    if not number and word ~= '-' and not IS_WORD[WORDS[i]] then ff.damaged('the rules are unreadable') end
     if word ~= '-' then rules[WORDS[i] or i] = number or word end
   end
   if i < FIRST_WORDS then ff.damaged('the rules are too short') end

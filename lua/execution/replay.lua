@@ -50,6 +50,6 @@ function ff.decide.replay_execution(call, execution_id, reason, requested_by, ex
   if execution.due_at ~= '' and not ff.is_member(execution) then ff.check_slot(call, execution) end
   ff.read_bounds(execution)
   ff.read_given(execution)
-  local discards = steps == 'discard' and ff.has_steps(execution)
+  local discards = steps == 'discard' and (ff.has_steps(execution) or ff.has_waits(execution))
   return { KIND.replayed, state, replays + 1 }, replay, execution, reason, requested_by, discards
 end

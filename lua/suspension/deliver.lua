@@ -1,6 +1,6 @@
 -- What becomes of a signal whose sender may send it; the twin of model/suspension/deliver.ts.
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait', 'rules')
 
 -- The id under which a signal was taken before.
 local function earlier_id(call, key, signal)
@@ -34,9 +34,14 @@ function ff.signal_target(call, execution_id, waitpoint_id)
   return execution, ff.waitpoint_of(execution, waitpoint_id)
 end
 
+-- How many signals an execution takes. Needs rules loaded.
+function ff.most_signals(execution, signal)
+  return math.min(signal.max_signals, ff.rules(execution.rules).max_signals or signal.max_signals)
+end
+
 -- Which limit a further signal would exceed. `kept` is how many wait for a suspension to use their waitpoint.
-local function limit_reached(known, signal, kept)
-  if known.signal_count >= signal.max_signals then return 'signals' end
+local function limit_reached(execution, known, signal, kept)
+  if known.signal_count >= ff.most_signals(execution, signal) then return 'signals' end
   if signal.payload ~= '' and known.payload_bytes + #signal.payload > LIMIT.max_signal_payloads_bytes then
     return 'payload_bytes'
   end
@@ -74,7 +79,7 @@ end
 -- A signal that was not taken before, to a waitpoint of the open suspension, or to one that no suspension has used.
 function ff.receive(call, execution, suspension, waitpoint, signal)
   local is_pending = waitpoint.waitpoint_state == WAITPOINT_STATE.pending
-  local limit = limit_reached(suspension, signal, is_pending and ff.count(waitpoint.signal_count) or 0)
+  local limit = limit_reached(execution, suspension, signal, is_pending and ff.count(waitpoint.signal_count) or 0)
   if limit then return ff.reject('signal_limit_exceeded', 'limit', limit) end
   if is_pending then
     signal.waitpoint, signal.effect, signal.added = waitpoint, WORDS.effect.buffered_for_pending_waitpoint, ''

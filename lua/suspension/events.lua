@@ -8,7 +8,8 @@ end
 
 -- Closes a suspension and all of its waitpoints. Needs `ff.check_suspension`.
 function ff.close_suspension(call, suspension, reason, trigger, closer)
-  local change = { suspension.key, WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer) }
+  -- Nothing is evaluated any more.
+  local change = { suspension.key, WAITS.closing, ff.waits_closing_text(call.now_text, reason, trigger, closer), WAITS.progress, '' }
   for i = 1, #suspension.waitpoints do
     local it = suspension.waitpoints[i]
     change[#change + 1] = it.field
@@ -50,7 +51,7 @@ function ff.apply.pending_waitpoint_created(call, execution, kept, id, waitpoint
   command('HSET', kept.key, WAITS.waitpoint .. id, ff.waitpoint_text({
     waitpoint_key = waitpoint_key, waitpoint_state = WAITPOINT_STATE.pending, created_at = call.now_text, closed_at = '',
     close_reason = '', signal_count = '', matched_signal_count = '', last_signal_at = '', expires_at = expires_at,
-    activated_at = '',
+    activated_at = '', keeps_signals = '',
   }), WAITS.waitpoint_count, ff.digits(kept.count + 1))
   ff.note_extra(execution, FIELD.bounds)
   if ff.has_waited(execution) then
@@ -121,9 +122,9 @@ function ff.apply.execution_suspended(call, execution, ask)
   ff.suspend(call, execution, ask.timeout_at, ask.remaining_ms, FIELD.pause, ask.reason)
   local once = once_text(ask)
   if once == '' and #ask.folded == 0 then
-    ff.append(call, EVENT.execution_suspended, execution.id, ask.given, ask.remaining_ms, ask.bindings, ask.condition)
+    ff.append(call, EVENT.execution_suspended, execution.id, ask.said, ask.remaining_ms, ask.bindings, ask.condition)
   else
-    ff.append(call, EVENT.execution_suspended, execution.id, ask.given, ask.remaining_ms, ask.bindings, ask.condition,
+    ff.append(call, EVENT.execution_suspended, execution.id, ask.said, ask.remaining_ms, ask.bindings, ask.condition,
       ask.progress, ask.folded_text, once, '')
   end
 end
@@ -133,9 +134,9 @@ function ff.apply.suspension_skipped(call, execution, ask)
   begin(call, execution, ask)
   local used = ask.waitpoints[1]
   command('HSET', ask.kept.key, used.field, over(call, used, WAITPOINT_STATE.closed, 'resumed'),
-    WAITS.closing, ff.waits_closing_text(call.now_text, 'resumed', TRIGGER.signal, ask.closer))
+    WAITS.closing, ff.waits_closing_text(call.now_text, 'resumed', TRIGGER.signal, ask.closer), WAITS.progress, '')
   ff.set_timer(call, execution)
-  ff.append(call, EVENT.suspension_skipped, execution.id, ask.given, ask.bindings, ask.condition, ask.progress, ask.folded_text,
+  ff.append(call, EVENT.suspension_skipped, execution.id, ask.said, ask.bindings, ask.condition, ask.progress, ask.folded_text,
     once_text(ask))
 end
 
@@ -193,9 +194,19 @@ end
 function ff.apply.suspension_escalated(call, execution, suspension)
   command('HSET', suspension.key, WAITS.suspension, ff.waits_suspension_text(suspension.suspension_id, suspension.attempt_index,
     WORDS.reason.waiting_for_operator_review, suspension.suspended_by, '', suspension.timeout_behavior, suspension.resume_delay_ms,
-    suspension.suspended_at))
+    suspension.keeps_signals, suspension.retains_buffer, suspension.continuation_pointer, suspension.suspended_at))
   execution.due_at = ''
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.pause, WORDS.reason.waiting_for_operator_review)
   ff.set_timer(call, execution)
   ff.append(call, EVENT.suspension_escalated, execution.id)
+end
+
+-- Drops what an execution waited for, and every signal. The caller writes `life`.
+function ff.discard_waits(execution)
+  command('UNLINK', execution.key .. SUFFIX.waits, execution.key .. SUFFIX.payloads)
+  local fields = { FIELD.pause, FIELD.kept }
+  for i = 1, #fields do
+    if string.find(execution.extras, fields[i], 1, true) then ff.drop_extra(execution, fields[i]) end
+  end
+  command('HDEL', execution.key, unpack(fields))
 end

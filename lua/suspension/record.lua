@@ -44,7 +44,7 @@ end
 -- The text of a waitpoint.
 function ff.waitpoint_text(it)
   local text = ff.waits_waitpoint_text(it.waitpoint_key, it.waitpoint_state, it.created_at, it.closed_at, it.close_reason,
-    it.signal_count, it.matched_signal_count, it.last_signal_at, it.expires_at, it.activated_at)
+    it.signal_count, it.matched_signal_count, it.last_signal_at, it.expires_at, it.activated_at, it.keeps_signals)
   return (string.gsub(text, '\t+$', ''))
 end
 

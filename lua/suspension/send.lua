@@ -1,6 +1,6 @@
 -- signal_execution: see model/suspension/send.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait', 'kept')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait', 'kept', 'rules')
 
 -- The twin of model/suspension/channel.ts.
 function ff.channel_of(waitpoint_key)
@@ -55,7 +55,7 @@ function ff.decide.signal_execution(call, execution_id, signal_id, signal_name, 
   end
   if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
   local counts = { signals = ff.count(values[1] or ''), payload_bytes = ff.count(values[2] or ''), kept = ff.kept_count(execution) }
-  if counts.signals >= signal.max_signals then return ff.reject('signal_limit_exceeded', 'limit', 'signals') end
+  if counts.signals >= ff.most_signals(execution, signal) then return ff.reject('signal_limit_exceeded', 'limit', 'signals') end
   if payload ~= '' and counts.payload_bytes + #payload > LIMIT.max_signal_payloads_bytes then
     return ff.reject('signal_limit_exceeded', 'limit', 'payload_bytes')
   end

@@ -1,6 +1,6 @@
 -- suspend_execution: see model/suspension/suspend.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait', 'kept')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'wait', 'kept', 'rules')
 
 -- What a suspension answers: nothing more of a new one of new waitpoints without tokens.
 local function answer(call, kind, suspension_id, superseded, waitpoints, tokens)
@@ -61,7 +61,7 @@ local function earlier_answer(call, execution, fence, suspension_id, tokens)
 end
 
 -- New waitpoints, or the refusal.
-local function bind_fresh(call, execution, kept, bindings, most)
+local function bind_fresh(call, execution, kept, bindings, most, keeps)
   local waitpoints = {}
   for id, key in string.gmatch(bindings, '([^\t\n]+)\t([^\n]+)') do
     if ff.has_waited(execution) and ff.waitpoint_of(execution, id) then
@@ -69,7 +69,7 @@ local function bind_fresh(call, execution, kept, bindings, most)
     end
     waitpoints[#waitpoints + 1] = {
       id = id, waitpoint_key = key, created_at = call.now_text, closed_at = '', close_reason = '', signal_count = '',
-      matched_signal_count = '', last_signal_at = '', expires_at = '', activated_at = '',
+      matched_signal_count = '', last_signal_at = '', expires_at = '', activated_at = '', keeps_signals = keeps,
     }
   end
   if kept.count + #waitpoints > tonumber(most) then
@@ -79,14 +79,14 @@ local function bind_fresh(call, execution, kept, bindings, most)
 end
 
 -- The waitpoint that was made before, or the refusal.
-local function bind_pending(call, execution, id, condition)
+local function bind_pending(call, execution, id, condition, keeps)
   local waitpoint = ff.has_waited(execution) and ff.waitpoint_of(execution, id)
   if not waitpoint then return nil, ff.reject('waitpoint_not_found') end
   if waitpoint.waitpoint_state ~= WAITPOINT_STATE.pending then return nil, ff.reject('waitpoint_not_pending') end
   if ff.has_come(call, waitpoint.expires_at) then return nil, ff.reject('pending_waitpoint_expired') end
   local fault = ff.fault_of_key(condition, waitpoint.waitpoint_key)
   if fault then return nil, ff.reject('invalid_input', 'field', 'resumeCondition', 'reason', fault) end
-  waitpoint.activated_at = call.now_text
+  waitpoint.activated_at, waitpoint.keeps_signals = call.now_text, keeps
   return { waitpoint }
 end
 
@@ -149,14 +149,23 @@ local function key_expiry(call, timeout_at)
   return ff.digits(math.min(call.now + wait_ms, LIMIT.max_integer))
 end
 
+-- When a suspension is over and the letter of what comes of it: as its caller says, else as the policy of the execution does.
+local function timeout_of(call, execution, timeout_at, behavior)
+  local letter, rules = WORDS.behavior[behavior], timeout_at == '' and ff.rules(execution.rules)
+  if not (rules and rules.wait_timeout_ms) then return timeout_at, letter or '' end
+  return ff.digits(math.min(call.now + rules.wait_timeout_ms, LIMIT.max_integer)), letter or rules.wait_behavior or ''
+end
+
 function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, suspension_id, waitpoints, condition, reason_code,
-  requested_by, timeout_at, timeout_behavior, resume_delay_ms, idempotency_key, tokens, max_waitpoints_per_execution, seen_signals)
+  requested_by, timeout_at, timeout_behavior, resume_policy, continuation_metadata_pointer, idempotency_key, tokens,
+  max_waitpoints_per_execution, seen_signals)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local reason = WORDS.reason[reason_code]
-  local policy = reason .. '\t' .. WORDS.requester[requested_by] .. '\t' .. timeout_at .. '\t' .. WORDS.behavior[timeout_behavior]
-    .. '\t' .. (resume_delay_ms == '0' and '' or resume_delay_ms)
-  local digest = idempotency_key ~= '' and digest_of(policy, waitpoints, condition) or ''
+  local why = reason .. '\t' .. WORDS.requester[requested_by] .. '\t'
+  local how = '\t' .. resume_policy .. '\t' .. continuation_metadata_pointer
+  local digest = idempotency_key ~= ''
+    and digest_of(why .. timeout_at .. '\t' .. (WORDS.behavior[timeout_behavior] or '') .. how, waitpoints, condition) or ''
   local known = known_answer(call, execution, idempotency_key, digest, tokens)
   if known then return known end
   local malformed = ff.fence_shape(fence, '', execution)
@@ -167,24 +176,26 @@ function ff.decide.suspend_execution(call, execution_id, fence, attempt_index, s
   if refusal then return refusal end
   if seen_signals ~= '' and ff.kept_count(execution) > tonumber(seen_signals) then return ff.reject('signals_arrived') end
   local kept = ff.kept_of(execution)
-  local used = string.match(waitpoints, '^([^\t]+)\t$')
+  local used, keeps = string.match(waitpoints, '^([^\t]+)\t$'), string.match(resume_policy, '^%d*\t(1?)')
   local bound
   if used then
-    bound, refusal = bind_pending(call, execution, used, condition)
+    bound, refusal = bind_pending(call, execution, used, condition, keeps)
   else
-    bound, refusal = bind_fresh(call, execution, kept, waitpoints, max_waitpoints_per_execution)
+    bound, refusal = bind_fresh(call, execution, kept, waitpoints, max_waitpoints_per_execution, keeps)
   end
   if refusal then return refusal end
   if tokens ~= '' and not ff.current_token(call, bound[1]) then return ff.reject('hmac_secret_not_initialized') end
   ff.timers_of(call)
   local index = ff.count(execution.total_attempt_count) - 1
+  local over_at, behavior = timeout_of(call, execution, timeout_at, timeout_behavior)
   local ask = {
-    kept = kept, waitpoints = bound, is_fresh = not used, condition = condition, timeout_at = timeout_at, reason = reason,
-    suspension_id = suspension_id, suspend_key = idempotency_key, digest = digest, key_expires_at = key_expiry(call, timeout_at),
+    kept = kept, waitpoints = bound, is_fresh = not used, condition = condition, timeout_at = over_at, reason = reason,
+    suspension_id = suspension_id, suspend_key = idempotency_key, digest = digest, key_expires_at = key_expiry(call, over_at),
     remaining_ms = ff.remaining_at(call, execution), folded = {}, folded_text = '', progress = '', satisfiers = '',
     bindings = used and lines_of(bound) or waitpoints, is_satisfied = false,
-    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. policy,
+    given = suspension_id .. '\t' .. (index == 0 and '' or ff.digits(index)) .. '\t' .. why .. over_at .. '\t' .. behavior .. how,
   }
+  ask.said = string.gsub(ask.given, '\t+$', '')
   if used then fold(ask) end
   local kind = ask.is_satisfied and KIND.already_satisfied or KIND.suspended
   local reply = kind

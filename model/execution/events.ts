@@ -81,8 +81,8 @@ export const executionEvents = {
       requestedBy: fact.text(),
       /** The deadline that holds from now on; absent when there is none or it was over. */
       executionDeadlineAt: fact.optionalNumber(),
-      /** Whether the recorded steps are gone; else the new run finds them. */
-      stepsDiscarded: fact.flag(),
+      /** Whether recorded steps, waits and signals are gone; else the new run finds them. */
+      checkpointsDiscarded: fact.flag(),
     },
     long: { replayReason: fact.words() },
   }),

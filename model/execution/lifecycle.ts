@@ -48,6 +48,15 @@ export function forgetRun(execution: Execution): void {
   execution.progressUpdatedAt = undefined;
 }
 
+/** Steps, waits and signals are gone: whoever runs it next finds none. */
+export function forgetCheckpoints(execution: Execution): void {
+  execution.stepCount = 0;
+  execution.stepBytes = 0;
+  execution.waiting = undefined;
+  execution.keptSignalCount = 0;
+  execution.suspendReason = 'waiting_for_signal';
+}
+
 /** Nobody in particular may take the execution any longer. */
 export function endGrant(execution: Execution): void {
   if (execution.grantExpiresAt === undefined) return;

@@ -17,6 +17,7 @@ import { withWireForm } from '../core/wire-form.js';
 import { compareBytes } from '../ids.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 import { meterSetOf, metersOf } from '../metering/meters.js';
+import { TIMEOUT_BEHAVIORS } from '../suspension/facts.js';
 
 const backoffDelayMs = integer(0, LIMITS.maxBackoffMs);
 
@@ -82,12 +83,15 @@ const policySchema = z.strictObject({
   maxReplayCount: integer(0, LIMITS.maxReplayCount).optional(),
   /** Hand-backs by draining workers before another one is refused. */
   maxReleaseCount: integer(0, LIMITS.maxReleaseCount).optional(),
-  suspensionPolicy: notYet(
-    z.strictObject({
+  /** Of suspensions that name no time of their own. */
+  suspensionPolicy: z
+    .strictObject({
+      /** From the suspension on. Absent: they wait for ever. */
       defaultTimeoutMs: positiveDurationMs.optional(),
+      /** What comes of it when they name no behaviour either. */
       timeoutBehavior: z.enum(['fail', 'cancel']).default('fail'),
-    }),
-  ),
+    })
+    .optional(),
   fallbackPolicy: notYet(
     z.strictObject({
       tiers: z.array(z.strictObject({ provider: hint, model: hint, timeoutMs: positiveDurationMs.optional() })),
@@ -125,7 +129,8 @@ const policySchema = z.strictObject({
       error: 'a rate limit needs a window of at least a second',
     })
     .optional(),
-  maxSignalsPerExecution: notYet(integer(0, LIMITS.maxInteger)),
+  /** Signals from which on a further one is refused; whoever sends one may ask for fewer. */
+  maxSignalsPerExecution: integer(1, LIMITS.maxSignals).optional(),
   routingRequirements: z
     .strictObject({
       requiredCapabilities: capabilities.default([]),
@@ -227,6 +232,9 @@ export function policyRules(policy: ExecutionPolicy): string {
     policy.maxReplayCount ?? NONE,
     policy.streamPolicy?.retentionMaxlen ?? NONE,
     policy.streamPolicy?.maxBytes ?? NONE,
+    policy.maxSignalsPerExecution ?? NONE,
+    policy.suspensionPolicy?.defaultTimeoutMs ?? NONE,
+    policy.suspensionPolicy?.timeoutBehavior === 'cancel' ? TIMEOUT_BEHAVIORS.cancel : NONE,
   ];
   // Words that came later stand only where they say something: most policies stay as short as they were.
   while (words.length > FIRST_WORDS && words.at(-1) === NONE) words.pop();

@@ -4,7 +4,7 @@ import type { EventNamed, EventType } from '../events.js';
 import type { executionEvents } from './events.js';
 import type { Execution } from './facts.js';
 import { closeAll } from '../suspension/recipes.js';
-import { become, end, endGrant, endHold, forgetRun, wait } from './lifecycle.js';
+import { become, end, endGrant, endHold, forgetCheckpoints, forgetRun, wait } from './lifecycle.js';
 import { BLOCKS } from './situation.js';
 import { mergedTags } from './tags.js';
 import { awaitsOthers } from '../flow/group.js';
@@ -172,10 +172,7 @@ export const executionRecipes: Recipes = {
       execution.replayCount = event.replayCount;
       execution.executionDeadlineAt = event.executionDeadlineAt;
       forgetRun(execution);
-      if (event.stepsDiscarded) {
-        execution.stepCount = 0;
-        execution.stepBytes = 0;
-      }
+      if (event.checkpointsDiscarded) forgetCheckpoints(execution);
     },
     ['result'],
   ),

@@ -27,7 +27,10 @@ export const replayExecution = operation({
     requestedBy: field.requester,
     /** Replays that the caller knows of: with it, a call that is repeated after a lost reply replays once. */
     expectedReplayCount: field.count.optional(),
-    /** Whether the new run finds the recorded steps, and so does not run them again (ruling 47). */
+    /**
+     * Whether the new run finds what the earlier ones passed, and so does not do it again (ruling 47): recorded steps, waits with
+     * their outcomes, signals. `discard` takes all of it, signals that no wait has taken too.
+     */
     steps: z.enum(['keep', 'discard']).default('keep'),
   }),
   outcome: z.discriminatedUnion('kind', [
@@ -76,11 +79,14 @@ export const replayExecution = operation({
         requestedBy,
         replayReason: reason,
         executionDeadlineAt: deadlineAfter(execution, now),
-        stepsDiscarded: steps === 'discard' && execution.stepCount > 0,
+        checkpointsDiscarded: steps === 'discard' && hasPassed(execution),
       },
     ]);
   },
 });
+
+/** Whether an execution passed something that a handler finds when it runs again. */
+const hasPassed = ({ stepCount, waiting }: ReadonlyExecution): boolean => stepCount > 0 || waiting !== undefined;
 
 /** Why a member of a flow cannot run again, if it cannot (spec 08 section 10, ruling 50). */
 function flowRefusal(view: View, execution: ReadonlyExecution) {

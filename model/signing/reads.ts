@@ -21,12 +21,13 @@ export const listWaitpointHmacKids = query({
   args: z.object({ partition: field.partitionKey }),
   rejects: [],
   partition: (args) => args.partition,
-  /** Keys whose tokens verify now, by id. */
+  /** Keys whose tokens verify now: the current one, then those that end next, by id where they end together. */
   read(view, _, { now }) {
     return accept<readonly KidSummary[]>(
       view.signing
         .all()
         .filter(({ expiresAt }) => expiresAt === undefined || expiresAt >= now)
+        .sort((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0))
         .map(({ kid, fingerprint, installedAt, expiresAt }) => ({
           kid,
           fingerprint,

@@ -1,7 +1,7 @@
 /**
  * Every invariant as a named predicate over the state of a partition, its log and the time. Predicates over one
  * execution are asked of each; rules over the log are judged entry by entry while it is replayed; and what the log
- * folds to must be the state. Source: the sections named Invariants of spec 01, 02, 04 and 05.
+ * folds to must be the state. Source: the sections named Invariants of the specification.
  */
 import type { ExecutionInvariant, Invariant, World } from './invariant.js';
 import type { LoggedEvent } from '../events.js';
@@ -22,7 +22,7 @@ import { scheduleInvariants, scheduleRules } from '../schedule/invariants.js';
 import { signingInvariants } from '../signing/invariants.js';
 import { suspensionInvariants, suspensionRules } from '../suspension/invariants.js';
 import { stepInvariants, stepRules } from '../step/invariants.js';
-import { streamInvariants } from '../stream/invariants.js';
+import { streamInvariants, streamRules } from '../stream/invariants.js';
 import { workerInvariants } from '../worker/invariants.js';
 import { ENTITIES, live, type EntityKind, type PartitionState } from '../state.js';
 
@@ -47,6 +47,7 @@ const LOG_RULES: Rules = {
     ...scheduleRules,
     ...suspensionRules,
     ...stepRules,
+    ...streamRules,
     ...meteringRules,
   ],
 };

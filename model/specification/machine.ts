@@ -9,7 +9,7 @@ import { passNotices, type Notices } from '../partition/notices.js';
 import { addStep, dropSteps, type Recording } from '../step/contents.js';
 import { append, type Append } from '../stream/contents.js';
 import { emptyPartition, type Partition } from '../state.js';
-import { keepPayload, type SignalPayload } from '../suspension/payloads.js';
+import { dropPayloads, keepPayload, type SignalPayload } from '../suspension/payloads.js';
 import { viewByDefinition, type View } from '../view.js';
 import { evolve } from './evolve.js';
 
@@ -39,6 +39,7 @@ export class SpecMachine implements Store {
     passNotices(header, event.at);
     log.push({ sequence: header.sequence, event });
     dropSteps(this.partition.steps, event);
+    dropPayloads(this.partition.payloads, event);
     this.partition = { ...this.partition, state: evolve(this.partition.state, event) };
     for (const { kind, idIn, recipe } of EFFECTS[event.type]) {
       const id = idIn(event);
@@ -46,7 +47,6 @@ export class SpecMachine implements Store {
       const entity: object | undefined = this.partition.state.tables[kind].get(id);
       if (entity !== undefined) Object.freeze(entity);
       for (const slot of droppedBy(recipe)) bytes[slot].delete(id);
-      if (kind === 'execution' && recipe.does === 'removes') this.partition.payloads.delete(id);
       if (kind === 'stream' && recipe.does === 'removes') this.partition.streams.delete(id);
     }
   }

@@ -56,6 +56,10 @@ export interface Tally {
   grant: { readonly workerId: string; readonly expiresAt: number } | undefined;
   /** Recorded steps, by their keys, and the bytes of their values. */
   steps: { readonly keys: Set<string>; bytes: number };
+  /** Signals that closed a suspension, since these were last discarded. */
+  closers: Set<string>;
+  /** Whether it waited, made a waitpoint or was sent a signal, since these were last discarded. */
+  waited: boolean;
   /** The event that ended the execution. */
   end: EndingEvent | undefined;
 }
@@ -202,6 +206,8 @@ function tallyOf(created: EventNamed<'execution_created'>): Tally {
     tags: created.tags,
     executionDeadlineAt: created.executionDeadlineAt,
     steps: { keys: new Set(), bytes: 0 },
+    closers: new Set(),
+    waited: false,
     suspension: undefined,
     blocked: false,
     held: false,
@@ -273,9 +279,11 @@ function count(tally: Tally, event: ExecutionEvent): void {
       park(tally, 'resume');
       tally.remainingMs = event.attemptTimeoutRemainingMs;
       tally.suspension = { dueAt: event.timeoutAt };
+      tally.waited = true;
       return;
     case 'suspension_closed':
       tally.suspension = undefined;
+      if (event.closerSignalId !== '') tally.closers.add(event.closerSignalId);
       tally.delayUntil = event.delayUntil;
       return;
     case 'suspension_escalated':
@@ -349,11 +357,13 @@ function count(tally: Tally, event: ExecutionEvent): void {
       tally.steps.keys.add(stepKeyOf(event));
       tally.steps.bytes += event.valueBytes ?? 0;
       return;
-    case 'grant_lapsed':
-    case 'progress_updated':
     case 'signal_accepted':
     case 'suspension_skipped':
     case 'pending_waitpoint_created':
+      tally.waited = true;
+      return;
+    case 'grant_lapsed':
+    case 'progress_updated':
     case 'pending_waitpoint_closed':
     case 'pending_waitpoint_expired':
     case 'execution_created':
@@ -383,7 +393,10 @@ function replayed(tally: Tally, event: EventNamed<'execution_replayed'>): void {
   tally.remainingMs = undefined;
   tally.delayUntil = undefined;
   tally.executionDeadlineAt = event.executionDeadlineAt;
-  if (event.stepsDiscarded) tally.steps = { keys: new Set(), bytes: 0 };
+  if (!event.checkpointsDiscarded) return;
+  tally.steps = { keys: new Set(), bytes: 0 };
+  tally.waited = false;
+  tally.closers = new Set();
 }
 
 /** Work that could be run, or waited for its time, waits for others: a scheduler's block is over. */

@@ -43,7 +43,7 @@ export function dropSteps(table: StepTable, event: Event): void {
   if (table.size === 0) return;
   switch (event.type) {
     case 'execution_replayed':
-      if (event.stepsDiscarded) table.delete(event.executionId);
+      if (event.checkpointsDiscarded) table.delete(event.executionId);
       return;
     case 'execution_purged':
     case 'execution_dropped':

@@ -26,6 +26,9 @@ export const stepRules: readonly LogRule[] = [
   {
     name: 'what is discarded was there',
     holds: ({ event, past }) =>
-      event.type !== 'execution_replayed' || !event.stepsDiscarded || (past?.steps.keys.size ?? 0) > 0,
+      event.type !== 'execution_replayed' ||
+      !event.checkpointsDiscarded ||
+      past?.waited === true ||
+      (past?.steps.keys.size ?? 0) > 0,
   },
 ];

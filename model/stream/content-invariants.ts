@@ -4,15 +4,19 @@ import type { PartitionState } from '../state.js';
 import { MAX_MEMBERS, parseCanonical, printed } from './canonical-json.js';
 import { FRAME_MODES, frameIdOf, type Frame, type StreamContents, type StreamTable } from './contents.js';
 import { comparePositions, positionOf } from './cursor.js';
-import type { ReadonlyStream } from './facts.js';
+import { executionOfStream, type ReadonlyStream } from './facts.js';
 import { merged, widest } from './merge-patch.js';
 import { SUMMARY_FRAMES } from './retention.js';
-import { LIMITS } from '../limits.js';
+import { DEFAULTS, LIMITS } from '../limits.js';
 
 export interface ContentInvariant {
   readonly name: string;
-  /** Whether it holds for a stream and what is beside its record; one of the two can be missing. */
-  holds(stream: ReadonlyStream | undefined, contents: Readonly<StreamContents> | undefined): boolean;
+  /**
+   * Whether it holds for a stream and what is beside its record; one of the two can be missing.
+   *
+   * @param window durable frames that the stream keeps
+   */
+  holds(stream: ReadonlyStream | undefined, contents: Readonly<StreamContents> | undefined, window: number): boolean;
 }
 
 const UTF8 = new TextDecoder();
@@ -20,10 +24,11 @@ const UTF8 = new TextDecoder();
 /** What holds where both are there. */
 const both = (
   name: string,
-  holds: (stream: ReadonlyStream, contents: Readonly<StreamContents>) => boolean,
+  holds: (stream: ReadonlyStream, contents: Readonly<StreamContents>, window: number) => boolean,
 ): ContentInvariant => ({
   name,
-  holds: (stream, contents) => stream === undefined || contents === undefined || holds(stream, contents),
+  holds: (stream, contents, window) =>
+    stream === undefined || contents === undefined || holds(stream, contents, window),
 });
 
 const position = (id: string) => positionOf(id, 'from');
@@ -67,14 +72,22 @@ export const contentInvariants: readonly ContentInvariant[] = [
   both('the counters count what there is, and what is gone', (_, contents) => {
     const all = framesOf(contents);
     const bytes = all.reduce((sum, { payload }) => sum + payload.byteLength, 0);
-    return contents.counters.frameCount >= all.length && contents.counters.totalBytes >= bytes;
+    const { frameCount, totalBytes } = contents.counters;
+    return frameCount === all.length ? totalBytes === bytes : frameCount > all.length && totalBytes >= bytes;
   }),
   both(
     'no mode keeps more frames than its window',
-    (_, { frames, rate }) =>
-      frames.durable.length <= LIMITS.maxStreamMaxlen &&
+    (_, { frames, rate }, window) =>
+      frames.durable.length <= window &&
       frames.summary.length <= SUMMARY_FRAMES &&
       frames.best_effort.length <= (rate?.maxlen ?? 0),
+  ),
+  both(
+    'no mode drops frames of another one, nor any that its window holds',
+    ({ summaryVersion }, { frames, rate, counters: { frameCount } }, window) =>
+      frames.summary.length === Math.min(summaryVersion, SUMMARY_FRAMES) &&
+      // Where none was of the third mode, the others are all that there were.
+      (rate !== undefined || frames.durable.length === Math.min(frameCount - summaryVersion, window)),
   ),
   both('a frame is of the mode under which it stands', (_, { frames }) =>
     FRAME_MODES.every((each) =>
@@ -130,9 +143,11 @@ export const contentInvariants: readonly ContentInvariant[] = [
 /** What does not hold: the name of the invariant, and the stream. */
 export function contentViolations({ tables }: PartitionState, streams: StreamTable): string[] {
   const ids = new Set([...tables.stream.keys(), ...streams.keys()]);
-  return [...ids].flatMap((id) =>
-    contentInvariants
-      .filter(({ holds }) => !holds(tables.stream.get(id), streams.get(id)))
-      .map(({ name }) => `${name}: ${id}`),
-  );
+  return [...ids].flatMap((id) => {
+    const { policy } = tables.execution.get(executionOfStream(id)) ?? {};
+    const window = policy?.streamPolicy?.retentionMaxlen ?? DEFAULTS.streamMaxlen;
+    return contentInvariants
+      .filter(({ holds }) => !holds(tables.stream.get(id), streams.get(id), window))
+      .map(({ name }) => `${name}: ${id}`);
+  });
 }

@@ -1,6 +1,7 @@
 /** What holds for streams, by the state and by the log. Frames are beside both: backends are compared for them. Spec 07, Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import type { Invariant, World } from '../specification/invariant.js';
+import type { LogRule } from '../specification/replay.js';
 import { isAttemptOver } from './closing.js';
 import { streamIdOf, type ReadonlyStream } from './facts.js';
 
@@ -47,7 +48,7 @@ export const streamInvariants: readonly Invariant[] = [
     'a summary has a digest and times if and only if it has a version',
     ({ summaryVersion, summaryDigest, firstAppliedAt, lastUpdatedAt }) =>
       summaryVersion === 0
-        ? summaryDigest === undefined && firstAppliedAt === undefined
+        ? summaryDigest === undefined && firstAppliedAt === undefined && lastUpdatedAt === undefined
         : summaryDigest !== undefined && (firstAppliedAt ?? Infinity) <= (lastUpdatedAt ?? -Infinity),
   ),
   {
@@ -57,6 +58,36 @@ export const streamInvariants: readonly Invariant[] = [
         if (lastStreamIndex !== undefined && !tables.stream.has(streamIdOf(id, lastStreamIndex)))
           return `${id} names the stream of attempt ${lastStreamIndex}`;
       return undefined;
+    },
+  },
+];
+
+export const streamRules: readonly LogRule[] = [
+  {
+    name: 'a stream is opened once, changed while it is open, and closed once',
+    holds({ event, before }) {
+      if (event.type !== 'stream_opened' && event.type !== 'summary_patched' && event.type !== 'stream_closed')
+        return true;
+      const stream = before.tables.stream.get(streamIdOf(event.executionId, event.attemptIndex));
+      return event.type === 'stream_opened'
+        ? stream === undefined
+        : stream !== undefined && stream.closedAt === undefined;
+    },
+  },
+  {
+    name: 'only the owner of an attempt opens its stream and changes its summary',
+    holds({ event, past }) {
+      if (event.type !== 'stream_opened' && event.type !== 'summary_patched') return true;
+      const isOwned = past?.ownership === 'held' && event.attemptIndex === past.attempts - 1;
+      return isOwned && (event.type !== 'stream_opened' || event.attemptId === past.lease?.attemptId);
+    },
+  },
+  {
+    name: 'the versions of a summary follow each other',
+    holds({ event, before }) {
+      if (event.type !== 'summary_patched') return true;
+      const stream = before.tables.stream.get(streamIdOf(event.executionId, event.attemptIndex));
+      return event.summaryVersion === (stream?.summaryVersion ?? 0) + 1;
     },
   },
 ];

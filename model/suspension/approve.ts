@@ -30,7 +30,7 @@ export const deliverApprovalSignal = operation({
     }),
     /** How long the decision is known, ms. */
     signalDedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
-    /** Signals of the execution from which on a further one is refused. */
+    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
     /** Who decided; each is a source of its own. */
     decidedBy: field.looseLabel.default(''),

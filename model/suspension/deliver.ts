@@ -4,7 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, acceptAll, reject, type Context } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { Event } from '../events.js';
-import { namingOf } from '../execution/facts.js';
+import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
@@ -67,12 +67,13 @@ const KEPT = { effect: 'buffered_for_pending_waitpoint', added: [] as readonly s
 
 /** Which limit a further signal would exceed. */
 function limitReached(
+  { policy }: ReadonlyExecution,
   { signalCount, payloadBytes: known }: Waiting,
   { maxSignals }: Delivery,
   payloadBytes: number,
   kept: number,
 ): string | undefined {
-  if (signalCount >= maxSignals) return 'signals';
+  if (signalCount >= Math.min(maxSignals, policy?.maxSignalsPerExecution ?? maxSignals)) return 'signals';
   if (payloadBytes > 0 && known + payloadBytes > LIMITS.maxSignalPayloadsBytes) return 'payload_bytes';
   return kept >= LIMITS.maxBufferedSignals ? 'buffered' : undefined;
 }
@@ -93,7 +94,7 @@ export function deliver(view: View, delivery: Delivery, { now }: Context) {
   const isPending = waitpointState === 'pending';
   if (isPending && (waitpoint.expiresAt ?? Infinity) <= now) return reject('pending_waitpoint_expired');
   const payloadBytes = delivery.payload?.byteLength ?? 0;
-  const limit = limitReached(waiting, delivery, payloadBytes, isPending ? waitpoint.signalCount : 0);
+  const limit = limitReached(execution, waiting, delivery, payloadBytes, isPending ? waitpoint.signalCount : 0);
   if (limit !== undefined) return reject('signal_limit_exceeded', { limit });
   const { effect, added } =
     isPending || suspension === undefined

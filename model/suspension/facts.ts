@@ -77,6 +77,12 @@ export const suspensionGiven = {
   timeoutBehavior: fact.choice(TIMEOUT_BEHAVIORS),
   /** How long what was resumed waits before it can be claimed, ms. */
   resumeDelayMs: fact.counter(),
+  /** Signals that satisfied it do not count as consumed. */
+  keepsSignals: fact.flag(),
+  /** What its caller asked for; nothing follows from it, since every resumption closes its waitpoints. */
+  retainsBuffer: fact.flag(),
+  /** The caller's word for where it goes on; none when empty. */
+  continuationPointer: fact.words(),
 };
 
 /** What a signal is; repeated by its event. */
@@ -141,6 +147,8 @@ export const waitsFacts = {
     expiresAt: fact.optionalNumber(),
     /** When a suspension came to use such a one. */
     activatedAt: fact.optionalNumber(),
+    /** Its suspension does not consume the signals that satisfy it. */
+    keepsSignals: fact.flag(),
   },
   /** `place`: its number among the signals of the execution, from 1. */
   signal: { ...signalGiven, acceptedAt: fact.number(), place: fact.number(), ...signalCarried },
@@ -191,6 +199,25 @@ export interface Waiting {
   signalCount: number;
   /** Of all payloads together. */
   payloadBytes: number;
+}
+
+/** Effects of signals that a condition took, and of those that added to it. */
+export const SATISFYING: ReadonlySet<SignalEffect> = new Set(['appended_to_waitpoint', 'resume_condition_satisfied']);
+export const MATCHING: ReadonlySet<SignalEffect> = new Set([...SATISFYING, 'appended_to_waitpoint_duplicate']);
+
+/** The signal that stands for the time that is over, and that is observed in the place of one. */
+export const TIMEOUT_SIGNAL = '__timeout__';
+
+/** Why a waitpoint is closed whose execution went on. */
+const WENT_ON: ReadonlySet<string | undefined> = new Set(['resumed', 'timed_out_auto_resume']);
+
+/**
+ * When a signal was consumed: when the suspension of its waitpoint went on, if that consumes what satisfied it (spec 06
+ * section 12). It follows from what is stored of both, so it is not stored again.
+ */
+export function consumedAt({ effect, signalName }: Signal, waitpoint: Waitpoint | undefined): number | undefined {
+  if (waitpoint === undefined || waitpoint.keepsSignals || !WENT_ON.has(waitpoint.closeReason)) return undefined;
+  return SATISFYING.has(effect) || signalName === TIMEOUT_SIGNAL ? waitpoint.closedAt : undefined;
 }
 
 /** A sender's key belongs to a waitpoint. */

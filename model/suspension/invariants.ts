@@ -1,24 +1,17 @@
 /** What holds for suspensions, waitpoints and signals. Source: spec 06, the section named Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
+import { foldSignals } from './condition.js';
 import type { ExecutionInvariant } from '../specification/invariant.js';
 import { isAcquisition, type LogRule } from '../specification/replay.js';
 import { LIMITS } from '../limits.js';
-import type { Signal, SignalEffect, Suspension } from './facts.js';
-import { signalKeyOf } from './facts.js';
-import { TIMEOUT_SIGNAL } from './timeout.js';
+import { MATCHING, signalKeyOf, TIMEOUT_SIGNAL, type Signal, type Suspension } from './facts.js';
 
 const suspensionOf = ({ waiting }: ReadonlyExecution): Suspension | undefined => waiting?.suspension;
 const isOpen = (it: ReadonlyExecution): boolean => {
   const suspension = suspensionOf(it);
   return suspension !== undefined && suspension.closing === undefined;
 };
-
-const MATCHING: ReadonlySet<SignalEffect> = new Set([
-  'appended_to_waitpoint_duplicate',
-  'appended_to_waitpoint',
-  'resume_condition_satisfied',
-]);
 
 const isOfTime = ({ signalName }: Signal): boolean => signalName === TIMEOUT_SIGNAL;
 
@@ -157,13 +150,49 @@ export const suspensionInvariants: readonly ExecutionInvariant[] = [
     },
   },
   {
-    name: 'satisfiers are signals of the suspension, each once',
+    name: 'the progress of a condition is what its signals come to from the beginning, and none once it is closed',
+    holds(it) {
+      const suspension = suspensionOf(it);
+      if (suspension === undefined) return true;
+      if (suspension.closing !== undefined) return suspension.progress.length === 0;
+      const evidence = signalsOf(it)
+        .sort(([, { place: a }], [, { place: b }]) => a - b)
+        .map(([signalId, signal]) => ({
+          signalId,
+          waitpointKey: it.waiting?.waitpoints[signal.waitpointId]?.waitpointKey ?? '',
+          ...signal,
+        }));
+      const { effects, progress } = foldSignals(suspension.condition, evidence);
+      return (
+        progress.join('\n') === suspension.progress.join('\n') &&
+        effects.every(([id, effect]) => it.waiting?.signals[id]?.effect === effect)
+      );
+    },
+  },
+  {
+    name: 'a signal is for a waitpoint of its execution, or for none',
+    holds: ({ waiting }) =>
+      Object.values(waiting?.signals ?? {}).every(
+        ({ waitpointId }) => waitpointId === '' || waiting?.waitpoints[waitpointId] !== undefined,
+      ),
+  },
+  {
+    name: 'no more signals are taken than the policy allows',
+    holds({ waiting, policy }) {
+      const sent = Object.values(waiting?.signals ?? {}).filter((signal) => !isOfTime(signal));
+      return sent.length <= (policy?.maxSignalsPerExecution ?? LIMITS.maxSignals);
+    },
+  },
+  {
+    name: 'satisfiers are signals of the suspension, each once, in the order of their acceptance',
     holds(it) {
       const suspension = suspensionOf(it);
       const ids = suspension?.satisfierSignalIds ?? [];
+      const places = ids.map((id) => it.waiting?.signals[id]?.place ?? Number.NaN);
       const accepted = new Set(suspension?.waitpointIds);
       return (
-        new Set(ids).size === ids.length && ids.every((id) => accepted.has(it.waiting?.signals[id]?.waitpointId ?? ''))
+        places.every((place, i) => i === 0 || place > (places[i - 1] as number)) &&
+        ids.every((id) => accepted.has(it.waiting?.signals[id]?.waitpointId ?? ''))
       );
     },
   },
@@ -216,6 +245,37 @@ export const suspensionRules: readonly LogRule[] = [
       if (event.type !== 'signal_accepted' || event.effect === 'buffered_for_pending_waitpoint') return true;
       if (event.effect === 'kept_for_a_wait') return event.waitpointId === '';
       return past?.suspension !== undefined;
+    },
+  },
+  {
+    name: 'a signal closes one suspension at most, and one that its waitpoint is of',
+    holds({ event, past, before }) {
+      if (event.type !== 'suspension_closed' || event.closerSignalId === '') return true;
+      const { waiting } = before.tables.execution.get(event.executionId) ?? {};
+      const waitpointId = waiting?.signals[event.closerSignalId]?.waitpointId ?? '';
+      return (
+        past?.closers.has(event.closerSignalId) === false &&
+        waiting?.suspension?.waitpointIds.includes(waitpointId) === true
+      );
+    },
+  },
+  {
+    name: "a sender's key is one signal as long as it is known",
+    ofTime: true,
+    holds({ event, before }) {
+      if (event.type !== 'signal_accepted' || event.signalKey === '') return true;
+      const { waiting } = before.tables.execution.get(event.executionId) ?? {};
+      const known = waiting?.signals[waiting.signalKeys[signalKeyOf(event.waitpointId, event.signalKey)] ?? ''];
+      return (known?.signalKeyExpiresAt ?? 0) <= event.at;
+    },
+  },
+  {
+    name: 'the name of a suspension is one suspension as long as it is known',
+    ofTime: true,
+    holds({ event, before }) {
+      if (event.type !== 'execution_suspended' && event.type !== 'suspension_skipped') return true;
+      const known = before.tables.execution.get(event.executionId)?.waiting?.suspendKeys[event.suspendKey];
+      return (known?.keyExpiresAt ?? 0) <= event.at;
     },
   },
   {

@@ -11,6 +11,7 @@ import {
   type SuspendReason,
   type TimeoutBehavior,
 } from './facts.js';
+import { resumePolicyText, type ResumePolicy } from './policy.js';
 import type { Binding } from './validation.js';
 
 interface Asked {
@@ -18,8 +19,9 @@ interface Asked {
   readonly reasonCode: SuspendReason;
   readonly requestedBy: keyof typeof SUSPEND_REQUESTERS;
   readonly timeoutAt?: number | undefined;
-  readonly timeoutBehavior: TimeoutBehavior;
-  readonly resumeDelayMs: number;
+  readonly timeoutBehavior?: TimeoutBehavior | undefined;
+  readonly resumePolicy: ResumePolicy;
+  readonly continuationMetadataPointer: string;
 }
 
 /** The letter under which a word is stored: nothing for the first. */
@@ -32,8 +34,9 @@ export function digestOfRequest(asked: Asked, condition: string): string {
     letterOf(SUSPEND_REASONS, asked.reasonCode),
     letterOf(SUSPEND_REQUESTERS, asked.requestedBy),
     asked.timeoutAt ?? '',
-    letterOf(TIMEOUT_BEHAVIORS, asked.timeoutBehavior),
-    asked.resumeDelayMs === 0 ? '' : asked.resumeDelayMs,
+    asked.timeoutBehavior === undefined ? '' : letterOf(TIMEOUT_BEHAVIORS, asked.timeoutBehavior),
+    resumePolicyText(asked.resumePolicy),
+    asked.continuationMetadataPointer,
     ...asked.waitpoints.map(({ waitpointKey = '' }) => waitpointKey),
   ].join('\t');
   return createHash('sha1').update(`${text}\n${condition}`).digest('hex');

@@ -1,4 +1,5 @@
 /** What signals bring with them: bytes beside the state, which events name and do not carry (ruling 39). */
+import type { Event } from '../events.js';
 
 /** The payload of a signal. */
 export interface SignalPayload {
@@ -9,6 +10,19 @@ export interface SignalPayload {
 
 /** By execution, then by signal. They go with their execution when that is purged. */
 export type PayloadTable = Map<string, Map<string, Uint8Array>>;
+
+/** Drops the payloads that an event takes with it. */
+export function dropPayloads(table: PayloadTable, event: Event): void {
+  if (table.size === 0) return;
+  switch (event.type) {
+    case 'execution_replayed':
+      if (event.checkpointsDiscarded) table.delete(event.executionId);
+      return;
+    case 'execution_purged':
+    case 'execution_dropped':
+      table.delete(event.executionId);
+  }
+}
 
 /** Keeps a payload. */
 export function keepPayload(table: PayloadTable, { executionId, signalId, bytes }: SignalPayload): void {

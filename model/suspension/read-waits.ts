@@ -21,7 +21,13 @@ export const readWaits = query({
   read(view, { executionId }) {
     const execution = view.executions.get(executionId);
     const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
-      .map(([waitpointId, { waitpointState: state, ...facts }]): WaitpointSummary => ({ waitpointId, state, ...facts }))
+      .map(
+        ([waitpointId, { waitpointState: state, keepsSignals: _, ...facts }]): WaitpointSummary => ({
+          waitpointId,
+          state,
+          ...facts,
+        }),
+      )
       .sort((a, b) => a.createdAt - b.createdAt || compareBytes(a.waitpointId, b.waitpointId));
     return accept<WaitsRead>({ suspension: summaryOf(execution), waitpoints });
   },

@@ -6,16 +6,19 @@ import { partitionOfExecution } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import type {
-  Signal,
-  SIGNAL_SCOPES,
-  SignalEffect,
-  SuspendReason,
-  TimeoutBehavior,
-  Waiting,
-  Waitpoint,
-  WAITPOINT_STATES,
+import {
+  consumedAt,
+  type Signal,
+  type SIGNAL_SCOPES,
+  type SignalEffect,
+  type SUSPEND_REQUESTERS,
+  type SuspendReason,
+  type TimeoutBehavior,
+  type Waiting,
+  type Waitpoint,
+  type WAITPOINT_STATES,
 } from './facts.js';
+import { resumePolicyOf, type ResumePolicy } from './policy.js';
 
 const byId = z.object({ executionId: field.executionId });
 const partition = (args: { executionId: string }): string => partitionOfExecution(args.executionId);
@@ -38,6 +41,8 @@ export interface ResumeSignal {
   readonly acceptedAt: number;
   readonly payload: Uint8Array | undefined;
   readonly payloadEncoding: string | undefined;
+  /** When the suspension that it satisfied went on, if that consumes signals. */
+  readonly consumedAt: number | undefined;
 }
 
 /** Signals in the order of their acceptance. */
@@ -85,6 +90,7 @@ function signalOf(view: View, executionId: string, waiting: Waiting, signalId: s
       acceptedAt,
       payload: payloadBytes === 0 ? undefined : view.executions.payload(executionId, signalId),
       payloadEncoding: signal.payloadEncoding,
+      consumedAt: consumedAt(signal, waiting.waitpoints[waitpointId]),
     },
   ];
 }
@@ -112,9 +118,14 @@ export interface SuspensionSummary {
   /** Of the attempt that waited. */
   readonly attemptIndex: number;
   readonly reasonCode: SuspendReason;
+  readonly requestedBy: keyof typeof SUSPEND_REQUESTERS;
   readonly suspendedAt: number;
   readonly timeoutAt: number | undefined;
   readonly timeoutBehavior: TimeoutBehavior;
+  readonly resumePolicy: ResumePolicy;
+  /** The caller's word for where it goes on. */
+  readonly continuationMetadataPointer: string | undefined;
+  readonly lastSignalAt: number | undefined;
   /** Absent while it is open. */
   readonly closedAt: number | undefined;
   readonly closeReason: string | undefined;
@@ -147,9 +158,13 @@ export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionS
     suspensionId: suspension.suspensionId,
     attemptIndex: suspension.attemptIndex,
     reasonCode: suspension.reasonCode,
+    requestedBy: suspension.suspendedBy,
     suspendedAt: suspension.suspendedAt,
     timeoutAt: suspension.timeoutAt,
     timeoutBehavior: suspension.timeoutBehavior,
+    resumePolicy: resumePolicyOf(suspension),
+    continuationMetadataPointer: suspension.continuationPointer || undefined,
+    lastSignalAt: lastSignalAt(waiting, suspension.waitpointIds),
     closedAt: closing?.closedAt,
     closeReason: closing?.closeReason,
     resumeTrigger: closing?.resumeTrigger || undefined,
@@ -160,6 +175,11 @@ export function summaryOf(execution: ReadonlyExecution | undefined): SuspensionS
       return waitpoint === undefined ? [] : [waitpointSummary(waitpointId, waitpoint)];
     }),
   };
+}
+
+function lastSignalAt({ waitpoints }: Waiting, ids: readonly string[]): number | undefined {
+  const times = ids.flatMap((id) => waitpoints[id]?.lastSignalAt ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
 }
 
 function waitpointSummary(waitpointId: string, waitpoint: Waitpoint): WaitpointSummary {

@@ -6,6 +6,8 @@ import { become, endOwnership } from '../execution/lifecycle.js';
 import type { ExecutionRecipe } from '../execution/recipes.js';
 import type { suspensionEvents } from './events.js';
 import {
+  MATCHING,
+  SATISFYING,
   SIGNAL_EFFECTS,
   signalKeyOf,
   type SignalEffect,
@@ -26,9 +28,6 @@ function bindingsOf(text: string): { waitpointId: string; waitpointKey: string }
     return { waitpointId, waitpointKey };
   });
 }
-
-const SATISFYING: ReadonlySet<string> = new Set(['appended_to_waitpoint', 'resume_condition_satisfied']);
-const MATCHING: ReadonlySet<string> = new Set([...SATISFYING, 'appended_to_waitpoint_duplicate']);
 
 const EFFECT_OF = new Map<string, SignalEffect>(
   Object.entries(SIGNAL_EFFECTS).map(([effect, letter]) => [letter, effect as SignalEffect]),
@@ -54,6 +53,8 @@ function closeWaits(
   const suspension = waiting?.suspension;
   if (waiting === undefined || suspension === undefined || suspension.closing !== undefined) return;
   suspension.closing = { closedAt: at, closeReason, resumeTrigger, closerSignalId };
+  // Nothing is evaluated any more.
+  suspension.progress = [];
   for (const id of suspension.waitpointIds) {
     end(waiting.waitpoints[id], 'closed', at, closeReason);
   }
@@ -71,7 +72,7 @@ const nothingYet = (): Waiting => ({
   payloadBytes: 0,
 });
 
-const made = (waitpointKey: string, at: number): Waitpoint => ({
+const made = (waitpointKey: string, at: number, keepsSignals = false): Waitpoint => ({
   waitpointKey,
   waitpointState: 'active',
   createdAt: at,
@@ -82,6 +83,7 @@ const made = (waitpointKey: string, at: number): Waitpoint => ({
   lastSignalAt: undefined,
   expiresAt: undefined,
   activatedAt: undefined,
+  keepsSignals,
 });
 
 type Suspending = EventNamed<'execution_suspended' | 'suspension_skipped'>;
@@ -101,6 +103,9 @@ function begin(execution: Execution, event: Suspending): void {
     timeoutAt: event.timeoutAt,
     timeoutBehavior: event.timeoutBehavior,
     resumeDelayMs: event.resumeDelayMs,
+    keepsSignals: event.keepsSignals,
+    retainsBuffer: event.retainsBuffer,
+    continuationPointer: event.continuationPointer,
     suspendedAt: event.at,
     waitpointIds: bindings.map(({ waitpointId }) => waitpointId),
     condition: event.condition,
@@ -111,11 +116,12 @@ function begin(execution: Execution, event: Suspending): void {
   for (const { waitpointId, waitpointKey } of bindings) {
     const pending = leavePending(execution, waitpointId);
     if (pending === undefined) {
-      waiting.waitpoints[waitpointId] = made(waitpointKey, event.at);
+      waiting.waitpoints[waitpointId] = made(waitpointKey, event.at, event.keepsSignals);
       waiting.waitpointCount += 1;
     } else {
       pending.waitpointState = 'active';
       pending.activatedAt = event.at;
+      pending.keepsSignals = event.keepsSignals;
     }
   }
   foldIn(waiting, waiting.suspension, event.folded);

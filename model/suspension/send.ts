@@ -40,7 +40,7 @@ export const signalExecution = operation({
     sourceType: field.signalText.default('external'),
     /** Who sends it; each is a source of its own. */
     sourceIdentity: field.looseLabel.default(''),
-    /** Signals of the execution from which on a further one is refused. */
+    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
     /** The sender's word for what it belongs to: a request, a case. */
     correlationId: field.looseLabel.default(''),
@@ -105,7 +105,8 @@ export const signalExecution = operation({
     if (waiting?.signals[signalId] !== undefined) return accept({ kind: 'duplicate', existingSignalId: signalId });
     if (isTerminal(execution.situation)) return reject('target_not_signalable');
     const payloadBytes = payload?.byteLength ?? 0;
-    if ((waiting?.signalCount ?? 0) >= args.maxSignalsPerExecution)
+    const most = execution.policy?.maxSignalsPerExecution ?? args.maxSignalsPerExecution;
+    if ((waiting?.signalCount ?? 0) >= Math.min(most, args.maxSignalsPerExecution))
       return reject('signal_limit_exceeded', { limit: 'signals' });
     if (payloadBytes > 0 && (waiting?.payloadBytes ?? 0) + payloadBytes > LIMITS.maxSignalPayloadsBytes)
       return reject('signal_limit_exceeded', { limit: 'payload_bytes' });

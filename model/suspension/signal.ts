@@ -28,7 +28,7 @@ export const deliverSignal = operation({
     idempotencyKey: field.looseLabel.default(''),
     /** How long that name is known, ms. */
     dedupTtlMs: field.positiveDurationMs.default(DEFAULTS.signalDedupTtlMs),
-    /** Signals of the execution from which on a further one is refused. */
+    /** Signals of the execution from which on a further one is refused; its policy may say fewer. */
     maxSignalsPerExecution: field.integer(1, LIMITS.maxSignals).default(LIMITS.maxSignals),
     /** How long what it resumes waits before it can be claimed, ms; what the suspension says when 0. */
     resumeDelayMs: field.durationMs.default(0),

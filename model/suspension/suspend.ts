@@ -19,6 +19,7 @@ import type { View } from '../view.js';
 import { compileCondition, foldSignals, resumeConditionSchema, type ResumeCondition } from './condition.js';
 import { SUSPEND_REASONS, SUSPEND_REQUESTERS, TIMEOUT_BEHAVIORS, type Waiting } from './facts.js';
 import { digestOfRequest, keyExpiryOf } from './once.js';
+import { resumePolicy, timeoutOf } from './policy.js';
 import { bindingsText, foldedText } from './recipes.js';
 import { faultOf, faultOfKey, type Binding } from './validation.js';
 
@@ -50,11 +51,15 @@ const args = z
     resumeCondition,
     reasonCode: field.wordOf(SUSPEND_REASONS).default('waiting_for_signal'),
     requestedBy: field.wordOf(SUSPEND_REQUESTERS).default('worker'),
-    /** When waiting is over, ms since the epoch; it waits for ever when absent. One in the past is over at the next pass. */
+    /**
+     * When waiting is over, ms since the epoch; when the execution's policy says (`suspensionPolicy`), or never, when absent. One in
+     * the past is over at the next pass.
+     */
     timeoutAt: field.timestampMs.optional(),
-    timeoutBehavior: field.wordOf(TIMEOUT_BEHAVIORS).default('fail'),
-    /** How long what a signal resumed waits before it can be claimed, ms. */
-    resumeDelayMs: field.durationMs.default(0),
+    timeoutBehavior: field.wordOf(TIMEOUT_BEHAVIORS).optional(),
+    resumePolicy,
+    /** The caller's word for where it goes on: kept, shown, and not read. */
+    continuationMetadataPointer: field.looseLabel.default(''),
     /** Kept signals that the worker has looked at. When there are more, it is refused: look at them first. */
     seenSignals: field.count.optional(),
     /** The caller's own name for it, none when empty: the same request again is answered like the first one. */
@@ -221,7 +226,8 @@ export const suspendExecution = operation({
       'requestedBy',
       'timeoutAt',
       'timeoutBehavior',
-      'resumeDelayMs',
+      'resumePolicy',
+      'continuationMetadataPointer',
       'idempotencyKey',
       'tokens',
       'maxWaitpointsPerExecution',
@@ -263,6 +269,7 @@ export const suspendExecution = operation({
     if ('ok' in bindings) return bindings;
     if (tokens && view.signing.current() === undefined) return reject('hmac_secret_not_initialized');
     const { effects, progress, isSatisfied } = folded(waiting, condition, bindings);
+    const timeout = timeoutOf(execution, args, now);
     const facts = {
       executionId,
       at: now,
@@ -270,16 +277,18 @@ export const suspendExecution = operation({
       attemptIndex: execution.totalAttemptCount - 1,
       reasonCode: args.reasonCode,
       suspendedBy: args.requestedBy,
-      timeoutAt: args.timeoutAt,
-      timeoutBehavior: args.timeoutBehavior,
-      resumeDelayMs: args.resumeDelayMs,
+      ...timeout,
+      resumeDelayMs: args.resumePolicy.resumeDelayMs,
+      keepsSignals: !args.resumePolicy.consumeMatchedSignals,
+      retainsBuffer: args.resumePolicy.retainSignalBufferUntilClosed,
+      continuationPointer: args.continuationMetadataPointer,
       waitpoints: bindingsText(bindings),
       condition,
       progress: progress.join('\n'),
       folded: foldedText(effects),
       suspendKey: args.idempotencyKey,
       suspendDigest: args.idempotencyKey === '' ? '' : digest,
-      suspendKeyExpiresAt: args.idempotencyKey === '' ? undefined : keyExpiryOf(args.timeoutAt, now),
+      suspendKeyExpiresAt: args.idempotencyKey === '' ? undefined : keyExpiryOf(timeout.timeoutAt, now),
     };
     const waitpoints = told(view, waiting, bindings, tokens, now);
     const outcome = outcomeOf(isSatisfied ? 'already_satisfied' : 'suspended', executionId, {

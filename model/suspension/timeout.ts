@@ -2,11 +2,10 @@
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { purgeAtOf } from '../schedule/retention.js';
-import { NOTHING_CARRIED, type TimeoutBehavior } from './facts.js';
+import { NOTHING_CARRIED, TIMEOUT_SIGNAL, type TimeoutBehavior } from './facts.js';
 
-/** Category and source of what a suspension that ran out of time ends with, and the name of the signal it stands for. */
+/** Category and source of what a suspension that ran out of time ends with. */
 export const SUSPENSION_TIMEOUT = 'suspension_timeout';
-export const TIMEOUT_SIGNAL = '__timeout__';
 
 /** What a suspended execution has in its hands. */
 export function suspensionIn({ situation, waiting }: ReadonlyExecution) {

@@ -21,8 +21,8 @@ export interface OperatorOptions {
 
 export interface RunReplayOptions extends OperatorOptions {
   /**
-   * Whether the handler finds the steps that earlier runs passed, and does not run them again: `keep`, the default. After
-   * `discard` all of it is run.
+   * Whether the handler finds the steps and waits that earlier runs passed, and the signals that came: `keep`, the default.
+   * After `discard` all of it is done again, and every signal is gone.
    */
   readonly steps?: 'keep' | 'discard' | undefined;
 }
@@ -45,7 +45,7 @@ export interface RunOperating {
   /**
    * Runs it again, under the same id, with the input that it had: ten times at most. Its result or failure is forgotten,
    * and it has all its tries again; a deadline that is over is dropped. `result()` waits for the new end.
-   * Steps that it passed are kept, unless `steps: 'discard'`.
+   * Steps and waits that it passed are kept, unless `steps: 'discard'`.
    * @returns how often it was replayed, this time included
    * @throws RunStateError `not_ended` or `replayed_too_often`; RunNotFoundError
    */

@@ -43,7 +43,7 @@ import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
 import { suspendedRow } from '../../model/suspension/listings.js';
-import { keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
+import { dropPayloads, keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
@@ -174,6 +174,7 @@ export class IndexedStore implements Store {
       else this.applyToOther(event, effect);
     }
     dropSteps(this.partition.steps, event);
+    dropPayloads(this.partition.payloads, event);
     if (event.type === 'execution_created' && event.idempotencyKey !== undefined)
       this.sweep('idempotency_key', event.at);
     if ('usageKey' in event && event.usageKey !== undefined) this.sweep('usage_key', event.at);
@@ -192,7 +193,6 @@ export class IndexedStore implements Store {
     if (this.partition.watches.size > 0 && endsAttempt(event)) this.tellFrames(executionId, event.at);
     if (removed) this.ids.remove(ID_ALONE, executionId);
     for (const slot of droppedBy(effect.recipe)) this.partition.bytes[slot].delete(executionId);
-    if (removed) this.partition.payloads.delete(executionId);
   }
 
   /** Notes where an execution stands before it changes; nothing when there is none yet. */

@@ -80,7 +80,7 @@ export const stepScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
-    name: 'a replay finds the steps, unless it discards them; a purge takes them along',
+    name: 'a replay finds steps and signals, unless it discards them; a purge takes them along',
     options: { retentionMs: 0 },
     async run(engine) {
       const { backend } = engine;
@@ -89,14 +89,23 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       const step = { executionId, stepName: 'pay', stepIndex: 0 };
       const value = { value: bytes(1), encoding: 'bytes' };
       await backend.recordStep({ ...step, fence: fenceOf(first), ...value });
+      const sent = { executionId, signalId: engine.uuid(), signalName: 'paid', payload: bytes(7, 8) };
+      await backend.signalExecution(sent);
       await backend.completeExecution({ executionId, fence: fenceOf(first) });
       await backend.replayExecution({ executionId });
       const second = await take(engine);
       assert.equal((await backend.readSteps({ executionId })).stepCount, 1);
+      const [kept] = (await backend.listSignals({ executionId })).signals;
+      assert.deepEqual(kept?.payload && Uint8Array.from(kept.payload), bytes(7, 8));
       await backend.completeExecution({ executionId, fence: fenceOf(second) });
       await backend.replayExecution({ executionId, steps: 'discard' });
       assert.deepEqual(await backend.readSteps({ executionId }), { steps: [], stepCount: 0, next: undefined });
+      assert.deepEqual((await backend.listSignals({ executionId })).signals, []);
       const third = await take(engine);
+      // The id of a signal that is gone is a new one.
+      assert.deepEqual(await backend.signalExecution(sent), {
+        ...{ kind: 'accepted', signalId: sent.signalId, effect: 'kept_for_a_wait' },
+      });
       assert.deepEqual(await backend.recordStep({ ...step, stepKind: 'sleep', fence: fenceOf(third) }), {
         kind: 'recorded',
       });

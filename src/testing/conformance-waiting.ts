@@ -249,7 +249,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     options: { retentionMs: 1_000 },
     async run(engine) {
       const { backend } = engine;
-      const target = await suspended(engine, { resumeDelayMs: 500 });
+      const target = await suspended(engine, { resumePolicy: { resumeDelayMs: 500 } });
       const { executionId } = target;
       await approve(engine, target, 'ann');
       await backend.cancelExecution({ executionId, reason: 'no need', source: 'operator_override' });
@@ -264,7 +264,7 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
     name: 'what was resumed waits for its delay, and a second suspension takes the place of the first',
     async run(engine) {
       const { backend } = engine;
-      const target = await suspended(engine, { resumeDelayMs: 500 });
+      const target = await suspended(engine, { resumePolicy: { resumeDelayMs: 500 } });
       const { executionId } = target;
       await approve(engine, target, 'ann');
       await approve(engine, target, 'bob');

@@ -65,6 +65,7 @@ const BREAKS: Record<string, (it: Broken) => void> = {
   'the newest frame has the greatest id that was ever given, or is gone': (it) => counted(it, { lastMs: START }),
   'the counters count what there is, and what is gone': (it) => counted(it, { totalBytes: 1 }),
   'no mode keeps more frames than its window': (it) => (it.contents.rate = undefined),
+  'no mode drops frames of another one, nor any that its window holds': (it) => it.contents.frames.summary.shift(),
   'a frame is of the mode under which it stands': (it) =>
     it.contents.frames.durable.push(it.contents.frames.best_effort.pop() as Frame),
   'a closed stream was closed with what it holds': (it) => (it.stream.frameCount = 8),

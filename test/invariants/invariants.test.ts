@@ -108,7 +108,7 @@ const BREAKS: Record<string, (world: Broken) => void> = {
   'a step is recorded once, until the steps of its execution are discarded': (it) =>
     append(it, { ...lastOf(it, 'step_recorded'), at: it.now }),
   'what is discarded was there': (it) =>
-    append(it, { ...lastOf(it, 'execution_replayed'), at: it.now, stepsDiscarded: true }),
+    append(it, { ...lastOf(it, 'execution_replayed'), at: it.now, checkpointsDiscarded: true }),
   'its lane is known': (it) => it.state.tables.lane.delete('failed'),
   'what was set at creation never changes': (it) => Object.assign(inSituation(it, 'ready'), { executionKind: 'other' }),
   'the replay cap holds': (it) => (inSituation(it, 'ready', 'replayed').replayCount = 11),
@@ -265,7 +265,31 @@ const BREAKS: Record<string, (world: Broken) => void> = {
     (waitsOf(it, 'waiting').suspension.condition = 'g\t0\t1\t\tkey'),
   'the closer is the last of the satisfiers: without it the condition is not satisfied': (it) =>
     waitsOf(it, 'resumed_later').suspension.satisfierSignalIds.reverse(),
-  'satisfiers are signals of the suspension, each once': (it) =>
+  'the progress of a condition is what its signals come to from the beginning, and none once it is closed': (it) =>
+    (waitsOf(it, 'waiting').suspension.progress = []),
+  'a signal is for a waitpoint of its execution, or for none': (it) =>
+    (waitsOf(it, 'waiting').signal.waitpointId = UUID),
+  'no more signals are taken than the policy allows': (it) =>
+    (inSituation(it, 'suspended', 'waiting').policy = { maxSignalsPerExecution: 0 }),
+  'a signal closes one suspension at most, and one that its waitpoint is of': (it) =>
+    append(it, {
+      ...lastOf(it, 'suspension_closed', ({ closerSignalId }) => closerSignalId !== ''),
+      executionId: inSituation(it, 'suspended', 'waiting').executionId,
+      at: it.now,
+    }),
+  "a sender's key is one signal as long as it is known": (it) =>
+    append(it, { ...lastOf(it, 'signal_accepted', ({ signalKey }) => signalKey !== ''), at: it.now, signalId: UUID }),
+  'the name of a suspension is one suspension as long as it is known': (it) => {
+    const suspended = lastOf(it, 'execution_suspended');
+    Object.assign(suspended, { suspendKey: 'k', suspendDigest: 'd', suspendKeyExpiresAt: it.now + 9_999 });
+    append(it, { ...suspended, at: it.now, suspensionId: UUID });
+  },
+  'a stream is opened once, changed while it is open, and closed once': (it) =>
+    append(it, { ...lastOf(it, 'stream_closed'), at: it.now }),
+  'only the owner of an attempt opens its stream and changes its summary': (it) =>
+    (lastOf(it, 'stream_opened').attemptId = UUID),
+  'the versions of a summary follow each other': (it) => (lastOf(it, 'summary_patched').summaryVersion += 1),
+  'satisfiers are signals of the suspension, each once, in the order of their acceptance': (it) =>
     waitsOf(it, 'waiting').suspension.satisfierSignalIds.push(UUID),
   'signals are counted, by execution and by waitpoint': (it) =>
     (waitsOf(it, 'waiting').waitpoint.matchedSignalCount = 0),

@@ -258,7 +258,7 @@ function waited(story: Story, made: (laneId: string) => string): void {
         waitpoints: [{ waitpointId, waitpointKey: 'key' }],
         resumeCondition: { type: 'count', n: 2, countKind: 'distinct_sources', waitpoints: ['key'] },
         timeoutAt,
-        resumeDelayMs,
+        resumePolicy: { resumeDelayMs },
       },
     });
     return { executionId, waitpointId };

@@ -16,9 +16,7 @@ const codeOf = (policy: object): unknown => {
 
 describe('members of domains to come', () => {
   test.each([
-    ['suspensionPolicy', { suspensionPolicy: { timeoutBehavior: 'cancel' } }],
     ['fallbackPolicy', { fallbackPolicy: { tiers: [{ provider: 'p', model: 'm' }] } }],
-    ['maxSignalsPerExecution', { maxSignalsPerExecution: 5 }],
     ['timeoutPolicy.maxReclaimCount', { timeoutPolicy: { maxReclaimCount: 5 } }],
     ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],
     ['routingRequirements.isolationLevel', { routingRequirements: { isolationLevel: 'vm' } }],
@@ -32,5 +30,10 @@ describe('members of domains to come', () => {
     expect(codeOf({ budgetIds: 5 })).toEqual(['invalid_policy_json', 'policy.budgetIds']);
     expect(codeOf({ maxReplayCount: -1 })).toEqual(['invalid_policy_json', 'policy.maxReplayCount']);
     expect(codeOf({ maxReplayCount: 0 })).toBe('taken');
+    expect(codeOf({ maxSignalsPerExecution: 10_001 })).toEqual([
+      'invalid_policy_json',
+      'policy.maxSignalsPerExecution',
+    ]);
+    expect(codeOf({ suspensionPolicy: { defaultTimeoutMs: 5 }, maxSignalsPerExecution: 1 })).toBe('taken');
   });
 });

@@ -46,6 +46,17 @@ const approve = (n: number, args: Partial<ArgsOf<'deliverApprovalSignal'>> = {})
 const suspended = (args: Partial<ArgsOf<'suspendExecution'>> = {}, history: readonly Event[] = IN_CLASS.AL): Then =>
   given(...history).when('suspendExecution', suspend(args));
 
+type Facts = Partial<ArgsOf<'deliverApprovalSignal'>>;
+
+/** The reason for which a suspension is refused before anything is stored. */
+function faultIn(args: Partial<ArgsOf<'suspendExecution'>>): unknown {
+  try {
+    return parseCommand('suspendExecution', suspend(args), 'memory');
+  } catch (error) {
+    return (error as { detail?: { reason?: string } }).detail?.reason;
+  }
+}
+
 const effectOf = (then: Then): unknown => then.decision.ok && (then.decision.outcome as { effect?: string }).effect;
 
 describe('suspendExecution', () => {
@@ -219,7 +230,7 @@ describe('deliverApprovalSignal', () => {
         { type: 'suspension_closed', closeReason: 'resumed', resumeTrigger: 'signal', closerSignalId: uuid(601) },
       )
       .leaves({ situation: 'ready', nextAttempt: 'resume', dueAt: undefined });
-    suspended({ resumeDelayMs: 50 })
+    suspended({ resumePolicy: { resumeDelayMs: 50 } })
       .when('deliverApprovalSignal', approve(1), NOW)
       .leaves({ situation: 'resume_delay', dueAt: NOW + 50, delayUntil: NOW + 50 })
       .leavesState({ blockingReason: 'waiting_for_resume_delay', publicState: 'delayed' })
@@ -298,6 +309,114 @@ describe('deliverApprovalSignal', () => {
     );
     expect(effectOf(first)).toBe('appended_to_waitpoint');
     expect(effectOf(first.when('deliverApprovalSignal', to(2, uuid(512)), NOW))).toBe('resume_condition_satisfied');
+  });
+});
+
+describe('the policy of a resumption', () => {
+  const consumed = (args: Partial<ArgsOf<'suspendExecution'>>, ...signals: [number, Facts][]): unknown[] => {
+    let then = suspended(args);
+    for (const [n, facts] of signals) then = then.when('deliverApprovalSignal', approve(n, facts), NOW + n);
+    const resumed = then.when('resumeExecution', { executionId: X }, NOW + 90);
+    const read = resumed.reads('listSignals', { executionId: X }, NOW + 99) as {
+      outcome: { signals: { consumedAt: number | undefined }[] };
+    };
+    return read.outcome.signals.map(({ consumedAt }) => consumedAt);
+  };
+  const both = { waitpoints: [A, B], resumeCondition: all(one('a'), one('b')) };
+
+  test('marks what satisfied the condition as consumed when the execution goes on, whatever made it', () => {
+    expect(consumed({}, [1, { signalName: 'other' }], [2, {}])).toEqual([undefined, NOW + 2]);
+    expect(consumed(both, [1, {}])).toEqual([NOW + 90]);
+    expect(consumed(both, [1, {}], [2, {}])).toEqual([NOW + 90, undefined]);
+    expect(consumed({ ...both, resumePolicy: { consumeMatchedSignals: false } }, [1, {}])).toEqual([undefined]);
+  });
+
+  test('marks the signal of a timeout, and nothing of a wait that ended its execution', () => {
+    const over = (timeoutBehavior: 'fail' | 'auto_resume_with_timeout_signal') =>
+      suspended({ ...both, timeoutAt: SUSPENDED_UNTIL, timeoutBehavior })
+        .when('deliverApprovalSignal', approve(1), NOW)
+        .when('expireSuspension', { executionId: X }, SUSPENDED_UNTIL)
+        .reads('listSignals', { executionId: X }, SUSPENDED_UNTIL);
+    expect(over('auto_resume_with_timeout_signal')).toMatchObject({
+      outcome: { signals: [{ consumedAt: SUSPENDED_UNTIL }, { consumedAt: SUSPENDED_UNTIL }] },
+    });
+    expect(over('fail')).toMatchObject({ outcome: { signals: [{ consumedAt: undefined }] } });
+  });
+
+  test('is told with what else the caller said', () => {
+    const resumePolicy = { resumeDelayMs: 7, consumeMatchedSignals: false, retainSignalBufferUntilClosed: true };
+    const said = { resumePolicy, continuationMetadataPointer: 'page 2', requestedBy: 'policy' } as const;
+    expect(suspended(said).reads('describeSuspension', { executionId: X }, NOW)).toMatchObject({
+      outcome: { ...said, resumePolicy: { resumeTarget: 'runnable', closeWaitpointOnResume: true, ...resumePolicy } },
+    });
+    expect(
+      suspended()
+        .when('deliverApprovalSignal', approve(1), NOW + 5)
+        .reads('describeSuspension', { executionId: X }, NOW + 9),
+    ).toMatchObject({ outcome: { lastSignalAt: NOW + 5, continuationMetadataPointer: undefined } });
+  });
+
+  test('closes its waitpoints: another wish is refused', () => {
+    expect(faultIn({ resumePolicy: { closeWaitpointOnResume: false } })).toBe('close_waitpoint_on_resume_unsupported');
+  });
+
+  test('is part of what the name of a suspension stands for', () => {
+    const named = suspended({ idempotencyKey: 'k' });
+    named.when('suspendExecution', suspend({ idempotencyKey: 'k' }), NOW).answers({ kind: 'suspended' });
+    for (const other of [
+      { resumePolicy: { consumeMatchedSignals: false } },
+      { resumePolicy: { retainSignalBufferUntilClosed: true } },
+      { continuationMetadataPointer: 'page 2' },
+      { timeoutBehavior: 'expire' as const },
+    ])
+      named.when('suspendExecution', suspend({ idempotencyKey: 'k', ...other }), NOW).refuses('idempotency_conflict');
+  });
+});
+
+describe('the policy of an execution', () => {
+  const policed = (
+    suspensionPolicy: { defaultTimeoutMs?: number; timeoutBehavior: 'fail' | 'cancel' },
+    args: Partial<ArgsOf<'suspendExecution'>> = {},
+  ): Then => suspended(args, [created({ policy: { suspensionPolicy } }), claimed()]);
+
+  test('ends a suspension that names no time', () => {
+    policed({ defaultTimeoutMs: 700, timeoutBehavior: 'cancel' })
+      .then({ type: 'execution_suspended', timeoutAt: NOW + 700, timeoutBehavior: 'cancel' })
+      .when('applyDue', { partition: '{fp:0}' }, NOW + 700)
+      .leaves({ situation: 'cancelled' });
+    policed({ defaultTimeoutMs: 700, timeoutBehavior: 'cancel' }, { timeoutBehavior: 'expire' }).then({
+      type: 'execution_suspended',
+      timeoutAt: NOW + 700,
+      timeoutBehavior: 'expire',
+    });
+  });
+
+  test('says nothing of one that names its time, and nothing where it names none', () => {
+    policed({ defaultTimeoutMs: 700, timeoutBehavior: 'cancel' }, { timeoutAt: SUSPENDED_UNTIL }).then({
+      type: 'execution_suspended',
+      timeoutAt: SUSPENDED_UNTIL,
+      timeoutBehavior: 'fail',
+    });
+    policed({ timeoutBehavior: 'cancel' }).then({
+      type: 'execution_suspended',
+      timeoutAt: undefined,
+      timeoutBehavior: 'fail',
+    });
+  });
+
+  test('bounds the signals, and a sender may ask for fewer, not for more', () => {
+    const history = [created({ policy: { maxSignalsPerExecution: 2 } }), claimed()];
+    const other = { signalName: 'other' };
+    const first = suspended({}, history).when('deliverApprovalSignal', approve(1, other), NOW);
+    first
+      .when('deliverApprovalSignal', approve(2, { ...other, maxSignalsPerExecution: 1 }), NOW)
+      .refuses('signal_limit_exceeded', { limit: 'signals' });
+    const second = first.when('deliverApprovalSignal', approve(2, { ...other, maxSignalsPerExecution: 9 }), NOW);
+    second.answers({ kind: 'accepted' });
+    second.when('deliverApprovalSignal', approve(3), NOW).refuses('signal_limit_exceeded', { limit: 'signals' });
+    second
+      .when('signalExecution', { executionId: X, signalId: uuid(699), signalName: 'elsewhere' }, NOW)
+      .refuses('signal_limit_exceeded', { limit: 'signals' });
   });
 });
 

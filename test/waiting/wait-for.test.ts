@@ -340,3 +340,103 @@ describe('approval', () => {
     });
   });
 });
+
+describe('a wait and the steps before it', () => {
+  /** Runs a handler until it waits, sends it `go`, and tells what its steps did. */
+  async function ran(body: (context: TaskContext<string>, note: (what: string) => void) => Promise<unknown>) {
+    t = testApp();
+    const notes: string[] = [];
+    const task = t.app.task('t', (context: TaskContext<string>) => body(context, (what) => void notes.push(what)));
+    await t.app.worker();
+    const run = await task.run('x');
+    await t.advance(50);
+    expect(await run.state()).toBe('suspended');
+    await run.signal('go');
+    await t.advance(50);
+    return { run, notes };
+  }
+  const refuse = (note: (what: string) => void): never => {
+    note('pay');
+    throw Object.assign(new Error('no cover'), { category: 'card' });
+  };
+
+  it('stores a failure that the handler caught before it waits: the step is not run again', async () => {
+    const { run, notes } = await ran(async ({ step, waitFor }, note) => {
+      const failed = await step('pay', () => refuse(note)).catch((error: Error) => error.message);
+      await waitFor('go');
+      return failed;
+    });
+    expect([await run.result(), notes]).toEqual(['no cover', ['pay']]);
+  });
+
+  it('stores one of a step beside the wait, too, and before a waitpoint is made', async () => {
+    const { run, notes } = await ran(async ({ step, waitFor }, note) => {
+      const [first] = await Promise.allSettled([step('pay', () => refuse(note)), waitFor('go')]);
+      return first.status;
+    });
+    expect([await run.result(), notes]).toEqual(['rejected', ['pay']]);
+  });
+
+  it.each(['wait', 'sleep'] as const)(
+    'refuses a %s under the name of a step that an earlier run passed',
+    async (asked) => {
+      t = testApp();
+      let isNew = false;
+      const refusals: unknown[] = [];
+      const task = t.app.task('t', async ({ step, waitFor, sleep }: TaskContext<string>) => {
+        if (!isNew) await step('check', () => 'done');
+        await waitFor('go');
+        if (isNew)
+          refusals.push(await rejectionOf(asked === 'sleep' ? sleep('1d', { name: 'check' }) : waitFor('check')));
+      });
+      await t.app.worker();
+      const run = await task.run('x');
+      await t.advance(50);
+      isNew = true;
+      await run.signal('go');
+      await t.advance(50);
+      expect(await run.state()).toBe('completed');
+      const detail = { stepName: 'check', stepIndex: '0', recorded: 'step', asked };
+      expect(refusals).toEqual([expect.objectContaining({ code: 'step_changed', detail })]);
+    },
+  );
+});
+
+describe('a replay', () => {
+  const waited = async () => {
+    t = testApp();
+    const got: unknown[] = [];
+    const task = t.app.task('t', async ({ waitFor, sleep, step }: TaskContext<string>) => {
+      await step('before', () => void got.push('step'));
+      await sleep('1d');
+      got.push(await waitFor('paid'));
+    });
+    await t.app.worker();
+    const run = await task.run('x');
+    await run.signal('paid', 1, { idempotencyKey: 'one' });
+    await run.signal('paid', 2);
+    await t.advance('2d');
+    expect([await run.state(), got]).toEqual(['completed', ['step', 1]]);
+    return { run, got };
+  };
+
+  it('finds the outcomes of the waits of before', async () => {
+    const { run, got } = await waited();
+    await run.replay();
+    await t.advance(50);
+    expect([await run.state(), got]).toEqual(['completed', ['step', 1, 1]]);
+  });
+
+  it('that discards steps sleeps and waits anew, and finds no signal, not even one that nothing took', async () => {
+    const { run, got } = await waited();
+    await run.replay({ steps: 'discard' });
+    await t.advance('1h');
+    expect([await run.state(), got]).toEqual(['suspended', ['step', 1, 'step']]);
+    await t.advance('2d');
+    expect(await run.state()).toBe('suspended');
+    // The key of a signal that is gone is free again.
+    expect(await run.signal('paid', 3, { idempotencyKey: 'one' })).toMatchObject({ effect: 'taken' });
+    await t.advance(50);
+    expect([await run.state(), got]).toEqual(['completed', ['step', 1, 'step', 3]]);
+  });
+});

@@ -167,10 +167,19 @@ export class Checkpoints {
     this.failures.push(failure);
   }
 
-  /** What is stored of a kind, in the order of recording. */
-  async storedOf(kind: StepKind): Promise<readonly (Passed & { readonly name: string; readonly index: number })[]> {
-    const records = await this.stored.all(kind);
-    return records.map((record) => ({ name: record.stepName, index: record.stepIndex, ...passedOf(record) }));
+  /**
+   * Refuses the use of a name for something that is not stored as a checkpoint: an earlier run passed a step there, which
+   * this one has not asked for. @throws EngineError `step_changed`
+   */
+  async refuseOther(kind: StepKind, name: string, index: number): Promise<void> {
+    const recorded = await this.stored.kindOf(stepKeyOf({ stepName: name, stepIndex: index }));
+    if (recorded !== undefined && recorded !== kind)
+      throw changed({ kind, name, index }, `${kind} ${JSON.stringify(name)}`, recorded);
+  }
+
+  /** Whether the handler was told of a failure that is not stored yet. */
+  get hasFailures(): boolean {
+    return this.failures.length > 0;
   }
 
   /** Runs what must not be cut off by a suspension. */

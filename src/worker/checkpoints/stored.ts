@@ -22,10 +22,10 @@ export class StoredSteps {
     }
   }
 
-  /** All of a kind, in the order of their recording; of steps, those that were not taken. */
-  async all(kind: StepKind): Promise<readonly StepRecord[]> {
-    while (this.next !== undefined) await this.readOn();
-    return [...this.records.values()].filter(({ stepKind }) => stepKind === kind);
+  /** What is stored under a key, and was not taken as a step. */
+  async kindOf(key: string): Promise<StepKind | undefined> {
+    while (!this.records.has(key) && this.next !== undefined) await this.readOn();
+    return this.records.get(key)?.stepKind;
   }
 
   /** Several that ask at once are answered by one read. */

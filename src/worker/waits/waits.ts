@@ -11,8 +11,10 @@ import type { Backend } from '../../backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { LIMITS } from '../../../model/limits.js';
+import type { StepKind } from '../../../model/step/facts.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
+import { checkpointsOf } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
 import { namesOf, type WaitCondition } from './conditions.js';
 import { satisfiedBy } from './evaluate.js';
@@ -85,7 +87,7 @@ export class Waits {
     const asked = this.endOf(untilOf);
     return whenAwaited(async () => {
       const known = await this.begin();
-      const { until } = known.of(wait) ?? { until: asked };
+      const { until } = known.of(wait) ?? (await this.first('sleep', wait, asked));
       const end = Math.min(known.endedAt(wait) ?? Infinity, until ?? Infinity);
       const overAt = (now: number): number | undefined => (end <= now ? end : undefined);
       await this.block({ keys: [{ channel: '', ...wait, until }], condition: undefined, overAt });
@@ -145,7 +147,7 @@ export class Waits {
     return whenAwaited(async () => {
       const isFresh = this.known === undefined;
       const known = await this.begin(true);
-      const { until } = known.of(wait) ?? { until: asked };
+      const { until } = known.of(wait) ?? (await this.first('wait', wait, asked));
       const look = (): readonly Received[] | undefined => satisfiedBy(condition, known.open(wait, until));
       let signals = look();
       if (signals === undefined && !isFresh) {
@@ -178,10 +180,22 @@ export class Waits {
   private async begin(withSignals = false): Promise<KnownWaits> {
     if (this.attempt.isSuspended) return NEVER;
     this.attempt.throwIfAborted();
+    // What the handler has behind it is stored before it waits.
+    await this.attempt.checkpoints?.goOn();
     this.known ??= this.read();
     const known = await this.known;
     if (withSignals) await (this.heard ??= this.readSignals(known));
     return this.attempt.isSuspended ? NEVER : known;
+  }
+
+  /** A wait that no run has begun yet. Its name must not be that of a step which an earlier run passed here. */
+  private async first(
+    kind: StepKind,
+    { name, use }: WaitId,
+    until: number | undefined,
+  ): Promise<Pick<WaitKey, 'until'>> {
+    await checkpointsOf(this.attempt, this.deps).refuseOther(kind, name, use);
+    return { until };
   }
 
   private async read(): Promise<KnownWaits> {
@@ -246,6 +260,14 @@ export class Waits {
     const { checkpoints } = this.attempt;
     if (checkpoints?.isBusy) {
       void checkpoints.settled().then(() => this.decideSoon());
+      return;
+    }
+    if (checkpoints?.hasFailures) {
+      // A step failed beside the wait, and the handler waits on.
+      void checkpoints.goOn().then(
+        () => this.decideSoon(),
+        (error: unknown) => this.failAll(error),
+      );
       return;
     }
     const first = this.firstOver();

@@ -137,7 +137,7 @@ describe('recordStep', () => {
       .when('recordStep', pay)
       .when('completeExecution', { executionId: X, fence: FENCE }, NOW);
     const replayed = end.when('replayExecution', { executionId: X }, NOW);
-    replayed.then({ type: 'execution_replayed', stepsDiscarded: false }).leaves({ stepCount: 1, stepBytes: 3 });
+    replayed.then({ type: 'execution_replayed', checkpointsDiscarded: false }).leaves({ stepCount: 1, stepBytes: 3 });
     replayed.when('claimForWorker', claimArgs(), NOW);
     const fence = { leaseId: uuid(102), leaseEpoch: 2, attemptId: uuid(202) };
     const other = { ...pay, fence, value: Uint8Array.of(9) };
@@ -145,7 +145,7 @@ describe('recordStep', () => {
     replayed
       .when('completeExecution', { executionId: X, fence }, NOW)
       .when('replayExecution', { executionId: X, steps: 'discard' }, NOW)
-      .then({ type: 'execution_replayed', stepsDiscarded: true })
+      .then({ type: 'execution_replayed', checkpointsDiscarded: true })
       .leaves({ stepCount: 0, stepBytes: 0 })
       .when('claimForWorker', claimArgs({ claims: [{ leaseId: uuid(103), attemptId: uuid(203) }] }), NOW)
       .when('recordStep', { ...other, fence: { leaseId: uuid(103), leaseEpoch: 3, attemptId: uuid(203) } }, NOW)
@@ -156,7 +156,7 @@ describe('recordStep', () => {
   test('a replay of what has no steps discards none', () => {
     given(...IN_CLASS.Tcompleted)
       .when('replayExecution', { executionId: X, steps: 'discard' })
-      .then({ type: 'execution_replayed', stepsDiscarded: false });
+      .then({ type: 'execution_replayed', checkpointsDiscarded: false });
   });
 
   test('a purge takes the steps along', () => {
