@@ -9,7 +9,8 @@ const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
   dependencies: Record<string, string>;
 };
 
-const isOutside = (id: string): boolean =>
+/** Whether an import leads out of the package: to Node, or to a dependency. */
+export const isOutside = (id: string): boolean =>
   id.startsWith('node:') || Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`));
 
 /** Divides the modules into files, once the whole graph of them is known. */

@@ -1,16 +1,12 @@
-/** The code of the README and of pages is executed as it stands; only the package's name becomes its source. */
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** The code of the README and of pages of docs/ is executed as it stands, each block as a program of its own. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programsOf, type Programs } from './support/programs.js';
 import { sharedValkey } from './support/valkey/index.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-// Inside the project, so that its dependencies are found.
-const folder = mkdtempSync(join(root, 'node_modules', '.readme-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What each block of each page prints, in their order. */
 const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
@@ -24,13 +20,27 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^3 completed$/,
     /^completed\nacquired 1\nreleased 1$/,
   ],
+  'docs/budgets.md': [
+    /^350\n100\nbudget_exceeded\ntokens: 450 used and 0 held of 1000\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
+    /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
+  ],
   'docs/embedded.md': [/^Hello, World!$/],
+  'docs/flows.md': [/^words: 3\ncount completed\ncount completed\nsum completed$/, /^answer 0, answer 1, answer 2$/],
+  'docs/lists.md': [
+    /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,
+    /^mail waiting \{ to: 'ann' \}$/,
+    /^would replay 3 \{ bank_down: 3 \}\nreplayed 3 failed 0 true\n\[ 1, 2, 3 \]$/,
+    /^0 indexes mended$/,
+  ],
   'docs/operating.md': [
     /^waiting paused_by_operator - held by ann: checking the amount\nRunFailedError\no1 paid 1$/,
     /^paused by ann because the provider is down\n\{ waiting: 1 \}\nsent to bob\nlane_draining$/,
     /^renderers \[ 'render' \] 2 \S+\nhas in hand: render\ngiven to others: 1\nscene 7 rendered$/,
     /^2 3600000 \[ 'customer.id' \]$/,
   ],
+  'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
+  'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/],
+  'docs/steps.md': [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
   'docs/streaming.md': [
     /^1 Forty\n1 -\n1 two\nscore \{ confidence: 0.9 \}\n\{ state: 'done', tokens: 3 \}$/,
     /^text attempt 1\nattempt\s*\nwent on: attempt 2$/,
@@ -43,43 +53,45 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^success mail\nsuccess\nsuccess$/,
     /^order success\nsuccess$/,
   ],
+  'docs/waiting.md': [
+    /^reminded Ann twice 2$/,
+    /^kept\n\{ commit: '4b9df81', approved: true, by: \[ 'ann', 'bea' \] \}$/,
+    /^paid 500$/,
+  ],
 };
 
 const blocksOf = (page: string): string[] =>
   [...readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
 
-const ENTRIES: Record<string, string> = {
-  '': 'index',
-  '/memory': 'memory/index',
-  '/embedded': 'embedded/index',
-  '/valkey': 'valkey/index',
-  '/testing': 'testing/index',
-  '/engine': 'engine/index',
-};
+const nameOf = (page: string, index: number): string => `${page.replaceAll('/', '-')}-${index}`;
+
+let programs: Programs;
+beforeAll(async () => {
+  const named = Object.keys(PAGES).flatMap((page) =>
+    blocksOf(page).map((code, index) => [nameOf(page, index), code] as const),
+  );
+  programs = await programsOf(Object.fromEntries(named));
+});
+afterAll(() => programs?.remove());
+
+it('every page with code is executed here', () => {
+  const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+  const withCode = pages.filter((page) => page.endsWith('.md') && blocksOf(page).length > 0);
+  expect(Object.keys(PAGES).sort()).toEqual(withCode.sort());
+});
 
 describe.each(Object.entries(PAGES))('the code of %s', (page, expected) => {
-  const blocks = blocksOf(page);
+  it('has the blocks that are expected here', () => expect(blocksOf(page)).toHaveLength(expected.length));
 
-  it('has the blocks that are expected here', () => expect(blocks).toHaveLength(expected.length));
-
-  it.each(blocks.map((code, index) => ({ index, code })))('runs: block $index', async ({ index, code }) => {
-    const home = mkdtempSync(join(folder, 'block-'));
-    const file = join(home, 'block.mts');
-    writeFileSync(
-      file,
-      code.replace(
-        /from 'flowfabric(\/\w+)?'/g,
-        (_all, entry: string | undefined) => `from '${join(root, 'src', `${ENTRIES[entry ?? '']}.ts`)}'`,
-      ),
-    );
+  it.each(expected.map((prints, index) => ({ prints, index })))('runs: block $index', async ({ prints, index }) => {
     const { url } = await sharedValkey();
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
-      cwd: home,
-      env: { ...process.env, VALKEY_URL: url },
-      timeout: 30_000,
-    });
-    expect(stdout.trim()).toMatch(expected[index] as RegExp);
+    expect(await programs.run(nameOf(page, index), { VALKEY_URL: url })).toMatch(prints);
   });
+});
+
+it('the scheduler of docs/scheduling.md is the same without a server', async () => {
+  const printed = await programs.run(nameOf('docs/scheduling.md', 0), { VALKEY_URL: undefined });
+  expect(printed).toMatch(PAGES['docs/scheduling.md']?.[0] as RegExp);
 });
 
 describe('the words of the project', () => {

@@ -1,0 +1,65 @@
+/**
+ * Programs that a test runs in processes of their own. Compiling the sources again for each would take most of its time,
+ * so all of them are joined with the sources once, and start in a moment.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'rolldown';
+import { ENTRIES, ROOT } from '../../.ci/build/entries.js';
+import { isOutside } from '../../.ci/build/javascript.js';
+import { inlineLua } from '../../.ci/build/lua.js';
+
+/** The names under which programs import the package, and the sources that stand for each. */
+const PACKAGE = Object.fromEntries(
+  ENTRIES.map((entry) => [entry.replace(/^src/, 'flowfabric').replace(/\/index$/, ''), `${ROOT}${entry}.ts`]),
+);
+
+export interface Programs {
+  /**
+   * Runs a program to its end, in an empty folder of its own, and answers what it printed.
+   * @param env further variables of its environment; undefined takes one away
+   * @throws Error with its output when it fails, or takes longer than 30 seconds
+   */
+  run(name: string, env?: NodeJS.ProcessEnv): Promise<string>;
+  /** Removes all files. */
+  remove(): void;
+}
+
+/** @param sources the text of each program, in TypeScript, by a name that is good for a file */
+export async function programsOf(sources: Readonly<Record<string, string>>): Promise<Programs> {
+  // Inside the project, so that its dependencies are found.
+  const folder = mkdtempSync(join(ROOT, 'node_modules', '.programs-'));
+  const texts = new Map(Object.entries(sources).map(([name, text]) => [join(folder, `${name}.ts`), text]));
+  await build({
+    input: [...texts.keys()],
+    platform: 'node',
+    // The oldest Node that the package supports has no `using`.
+    transform: { target: 'node20' },
+    resolve: { alias: PACKAGE },
+    external: isOutside,
+    plugins: [
+      {
+        name: 'programs',
+        resolveId: (id) => (texts.has(id) ? id : null),
+        load: (id) => texts.get(id) ?? null,
+      },
+      inlineLua,
+    ],
+    moduleTypes: { '.lua': 'text' },
+    output: { dir: folder, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' },
+  });
+  return {
+    run: async (name, env = {}) => {
+      const cwd = mkdtempSync(join(folder, 'cwd-'));
+      const { stdout } = await promisify(execFile)(process.execPath, [join(folder, `${name}.mjs`)], {
+        cwd,
+        env: { ...process.env, ...env },
+        timeout: 30_000,
+      });
+      return stdout.trim();
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
