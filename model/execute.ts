@@ -7,7 +7,7 @@ import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { UNITS_AT_ONCE, type CascadeContext } from './flow/cascade.js';
-import { isEnd, settle, settleEnd } from './flow/settle.js';
+import { consequenceOf, settle } from './flow/settle.js';
 import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
 import { ownershipBefore, returnedAfter, type MeteredOwnership } from './metering/returning.js';
 import type { Notices } from './partition/notices.js';
@@ -100,11 +100,11 @@ class Recorder {
     recordWithConsequences(this.store, event);
   };
 
-  /** What ends mean for others in their flows: `units` of it are done at once. */
+  /** What ends and returns mean in their flows: `units` of it are done at once. */
   recordAll(events: readonly Event[], units: number): void {
     for (const event of events) {
       this.record(event);
-      if (isEnd(event)) settleEnd(this.cascade(), event.executionId, units);
+      consequenceOf(event)?.(this.cascade(), subjectOf(event).id, units);
     }
   }
 

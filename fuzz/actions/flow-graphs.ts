@@ -44,13 +44,23 @@ function sourcesOf({ shape, members }: Graph, at: number, random: () => number):
   }
 }
 
+const CANCELLING = POLICIES.flatMap((policy, i) =>
+  'onSatisfied' in policy && policy.onSatisfied === 'cancel_remaining' ? [i] : [],
+);
+
+/** Which policy a member has. What many lead to mostly needs few of them: most are cancelled, more than a call does at once. */
+function policyAt({ shape }: Graph, random: () => number): number | null {
+  const among = shape === 'fan_in' ? CANCELLING : [...POLICIES.keys()];
+  return random() < 0.8 ? (among[Math.floor(random() * among.length)] as number) : null;
+}
+
 function rowsOf(graph: Graph): Row[] {
   const random = seededRandom(graph.salt);
   return Array.from({ length: graph.members }, (_, at) => ({
     lane: at % 7 === 6 ? 1 : 0,
     kind: at % 5 === 4 ? 1 : 0,
     from: [...new Set(sourcesOf(graph, at, random))],
-    policy: random() < 0.7 ? Math.floor(random() * POLICIES.length) : null,
+    policy: policyAt(graph, random),
     bytes: at % 11 === 5 ? 70 : 0,
     delayMs: random() < 0.08 ? 500 : null,
     deadlineMs: random() < 0.08 ? 4_000 : null,

@@ -152,6 +152,7 @@ function ff.apply.retry_scheduled(call, execution, failure_category, failure_rea
     ff.append(call, EVENT.retry_scheduled, execution.id, failure, failure_reason)
   end
   ff.close_stream(call, execution, CLOSED.attempt_failure)
+  if execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
 local function fail(call, execution, situation, purge_at, purge_text, failure_category, failure_reason, failure_detail)
@@ -200,6 +201,7 @@ end
 function ff.apply.execution_delayed(call, execution, delay_until, remaining_ms)
   ff.wait(call, execution, SITUATION.delayed, NEXT.resume, delay_until, remaining_ms)
   ff.append(call, EVENT.execution_delayed, execution.id, ff.digits(delay_until) .. '\t' .. remaining_ms, '')
+  if execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
 function ff.apply.execution_promoted(call, execution)

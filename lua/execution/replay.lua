@@ -23,7 +23,8 @@ local function flow_refusal(call, execution)
   ff.read_group(execution)
   local is_open = command('EXISTS', call.base .. WALK.key .. WALK_KIND.resolve .. execution.id) == 0
     and not (flow and flow.is_building ~= '')
-  if not is_open or execution.group_state == GROUP_STATE.impossible then return ff.not_eligible(execution) end
+  local is_hopeless = execution.group_state == GROUP_STATE.impossible and execution.is_parent == ''
+  if not is_open or is_hopeless then return ff.not_eligible(execution) end
   execution.flow_to_reopen = flow and flow.purge_at ~= '' and flow
   return nil
 end

@@ -273,6 +273,17 @@ function ff.settle_end(call, execution)
   finish(call, flow)
 end
 
+-- A member that was let finish because it ran when its flow was cancelled has come back without having finished: it is ended.
+function ff.settle_return(call, execution)
+  if not ff.is_member(execution) then return end
+  local id = ff.flow_of(execution)
+  local flow = id and readable_flow(call, id)
+  if not flow or not ff.owes_cancel(flow, execution.situation) then return end
+  local task = try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id })
+  leave(call, cascade(call, { task }, later and 0 or LIMIT.units_at_once))
+  finish(call, flow)
+end
+
 -- What a command left to be done: edges whose upstreams have ended already (edge, upstream, downstream), and tasks.
 function ff.settle_flow(call, flow, meetings, tasks)
   local all = tasks or {}

@@ -120,6 +120,11 @@ function ff.purge_time_of_flow(call, execution)
   return flow and flow.purge_at or ''
 end
 
+-- Whether an execution is owed one. Needs nothing loaded.
+function ff.is_owed_cancel(call, execution)
+  return ff.is_member(execution) and ff.owed_cancel(call, execution) ~= nil
+end
+
 local ID_LENGTH = 22
 
 -- Whether a member is owed a cancellation that a walk has not come to yet: the words of it, or nil; the twin of `owedCancel`.

@@ -14,6 +14,7 @@ local STATE = {
 function ff.apply.children_awaited(call, execution, remaining_ms)
   ff.park_for_others(call, execution, remaining_ms)
   ff.append(call, EVENT.children_awaited, execution.id, remaining_ms, '')
+  if execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
 function ff.decide.move_to_waiting_children(call, group, execution_id, fence)

@@ -22,7 +22,7 @@ function ff.decide.claim_execution(call, group, execution_id, grant_id, lease_id
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   local owned, attempt = ff.is_owned_by(call, execution, lease_id)
   if owned and attempt == attempt_id then return ff.taken_before(execution, CLAIM.fresh) end
-  if not is_waiting(execution) then return ff.reject('execution_not_leaseable') end
+  if not is_waiting(execution) or ff.is_owed_cancel(call, execution) then return ff.reject('execution_not_leaseable') end
   if execution.next_attempt == NEXT.resume then return ff.reject('use_claim_resumed_execution') end
   local fault = ff.fault_of_grant(call, execution, group, grant_id, false)
   if fault then return refusal_of(fault) end
@@ -38,7 +38,7 @@ function ff.decide.claim_resumed_execution(call, group, execution_id, grant_id, 
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   if ff.is_owned_by(call, execution, lease_id) then return ff.taken_before(execution, CLAIM.resumed) end
-  if not is_waiting(execution) then return ff.reject('execution_not_leaseable') end
+  if not is_waiting(execution) or ff.is_owed_cancel(call, execution) then return ff.reject('execution_not_leaseable') end
   if execution.next_attempt ~= NEXT.resume then return ff.reject('not_a_resumed_execution') end
   local fault = ff.fault_of_grant(call, execution, group, grant_id, false)
   if fault then return refusal_of(fault) end

@@ -32,6 +32,7 @@ function ff.decide.issue_claim_grant(call, group, execution_id, grant_id)
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   if execution.situation ~= SITUATION.ready or ff.is_held(execution) then return ff.not_eligible(execution) end
+  if ff.is_owed_cancel(call, execution) then return ff.reject('execution_not_eligible', 'reason', 'cancel_owed') end
   if is_paused(call, execution) then return ff.reject('execution_not_eligible', 'laneState', 'paused') end
   if ff.has_live_grant(call, execution) then
     if not ff.is_of_same(execution, group.worker) then return ff.reject('grant_already_exists') end
@@ -75,6 +76,7 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id)
   if not (lapses or ff.is_reclaimable(execution.situation)) or ff.is_held(execution) then
     return { KIND.not_reclaimable, 'execution_not_reclaimable' }
   end
+  if ff.is_owed_cancel(call, execution) then return { KIND.not_reclaimable, 'cancel_owed' } end
   if is_paused(call, execution) then return { KIND.not_reclaimable, 'lane_paused' } end
   if ff.exceeds_reclaim_cap(execution, nil, lapses) then
     local purge_at, purge_text = ff.check_ending(call, execution)

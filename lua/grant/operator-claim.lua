@@ -28,6 +28,7 @@ function ff.decide.issue_grant_and_claim(call, group, execution_id, lease_id, at
   if not ff.is_runnable(execution.situation) or is_waiting or not is_open or ff.is_held(execution) then
     return ff.not_eligible(execution)
   end
+  if ff.is_owed_cancel(call, execution) then return ff.reject('execution_not_eligible', 'reason', 'cancel_owed') end
   if ff.has_live_grant(call, execution) then return ff.reject('grant_already_exists') end
   local reply, _, owner, take = ff.take_over(call, execution, group, lease_id, attempt_id)
   if ff.is_queued(execution) then ff.check_queue_of(call, execution) end

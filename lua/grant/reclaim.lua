@@ -13,7 +13,9 @@ function ff.decide.reclaim_execution(call, group, execution_id, grant_id, lease_
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
   local owned, attempt = ff.is_owned_by(call, execution, lease_id)
   if owned and attempt == attempt_id then return ff.taken_before(execution, CLAIM.reclaimed) end
-  if not ff.is_reclaimable(execution.situation) or ff.is_held(execution) then return KIND.not_reclaimable end
+  if not ff.is_reclaimable(execution.situation) or ff.is_held(execution) or ff.is_owed_cancel(call, execution) then
+    return KIND.not_reclaimable
+  end
   if ff.exceeds_reclaim_cap(execution, tonumber(max_reclaim_count)) then
     local purge_at, purge_text = ff.check_ending(call, execution)
     ff.check_queue_of(call, execution)

@@ -103,4 +103,5 @@ function ff.apply.lease_released(call, execution, remaining_ms)
   ff.make_ready(call, execution, NEXT.resume, remaining_ms, FIELD.retries, ff.fit(execution.key, FIELD.retries,
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, releases, execution.failure_category)))
   ff.append(call, EVENT.lease_released, execution.id, remaining_ms, '')
+  if execution.extras ~= '' then ff.settle_return(call, execution) end
 end

@@ -189,6 +189,7 @@ function ff.apply.suspension_closed(call, execution, suspension, reason, trigger
   end
   ff.append(call, EVENT.suspension_closed, execution.id,
     reason .. '\t' .. trigger .. '\t' .. closer .. '\t' .. ff.text_of(delay_until), '')
+  if trigger ~= '' and execution.extras ~= '' then ff.settle_return(call, execution) end
 end
 
 function ff.apply.suspension_escalated(call, execution, suspension)

@@ -93,9 +93,11 @@ function flowRefusal(view: View, execution: ReadonlyExecution) {
   if (execution.flow === undefined) return undefined;
   const flow = view.flows.get(execution.flow);
   if (flow?.flowState === 'cancelled' || flow?.isPurging) return reject('flow_already_terminal');
-  // What its end means for others is still to be done; its flow is not sealed; what it depends on cannot be any more.
+  // What its end means for others is still to be done; its flow is not sealed; what it depends on cannot be any more,
+  // which a parent goes on with.
   const isOpen = view.flows.walk(walkIdOf(endOf(execution))) === undefined && !flow?.isBuilding;
-  return isOpen && execution.groupState !== 'impossible' ? undefined : notEligible(execution);
+  const isHopeless = execution.groupState === 'impossible' && !execution.isParent;
+  return isOpen && !isHopeless ? undefined : notEligible(execution);
 }
 
 /** The deadline that holds for the new run, ms since the epoch; none when it is over. */

@@ -1,6 +1,6 @@
 /** What holds for every flow, and for what waits in it. Source: spec 08, the section named Invariants. */
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActiveSituation, isTerminal } from '../execution/situation.js';
+import { isRunnable, isTerminal } from '../execution/situation.js';
 import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
@@ -215,11 +215,19 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
       flow.cancellationPolicy === 'flow_only' ||
       world.state.tables.walk.has(walkIdOf({ kind: 'cancel', flow: flow.flow, about: flow.flow, cursor: '' })) ||
       membersOf(flow, world).every(
-        ({ situation, startedAt }) =>
+        ({ situation }) =>
           isTerminal(situation) ||
-          // What ran may go on; where it comes back to its queue, the claim that would start it again ends it.
-          (flow.cancellationPolicy === 'cancel_pending' &&
-            (isActiveSituation(situation) || situation === 'suspended' || startedAt !== undefined)),
+          // What ran, or was suspended, may finish; where it comes back without, it is ended there.
+          (flow.cancellationPolicy === 'cancel_pending' && !isRunnable(situation)),
+      ),
+  ),
+  eachFlow(
+    'no member starts once all of its flow was cancelled',
+    ({ flow, cancelledAt, cancellationPolicy }, { state }) =>
+      cancelledAt === undefined ||
+      cancellationPolicy !== 'cancel_all' ||
+      [...state.tables.execution.values()].every(
+        (it) => it.flow !== flow || it.situation !== 'running' || it.lastTransitionAt <= cancelledAt,
       ),
   ),
   eachFlow('groups that owe cancellations are those whose walks go on', ({ flow, owingGroups }, { state }) => {

@@ -1,12 +1,15 @@
 /**
  * Whether a member is owed a cancellation that a walk has not come to yet: its flow was cancelled, or a group that it leads
  * to needs it no more. Nobody writes that down for each member: it follows from the flow, and is asked before a claim
- * would start it (ruling 29).
+ * would start it, or a scheduler would give it away (ruling 29).
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import { owesCancel, walkIdOf } from './cascade.js';
+
+/** Why an outside scheduler gets no grant, and no claim, of such a member. */
+export const CANCEL_OWED = 'cancel_owed';
 
 /** The words in which it will be cancelled; nothing when it is owed none. */
 export function owedCancel(view: View, execution: ReadonlyExecution): string | undefined {

@@ -1,12 +1,14 @@
 /** What a command means for others in its flow, beyond its own events. The Lua twin is `lua/flow/cascade.lua`. */
 import type { Event } from '../events.js';
 import {
+  cancellationOf,
   cascade,
   endOf,
   factsOfTask,
   finish,
   leave,
   meet,
+  owesCancel,
   UNITS_AT_ONCE,
   walkIdOf,
   type CascadeContext,
@@ -25,23 +27,44 @@ export interface Aftermath {
   readonly walk?: { readonly task: Task; readonly units: number };
 }
 
-const ENDS: ReadonlySet<Event['type']> = new Set<Event['type']>([
-  'execution_completed',
-  'execution_failed',
-  'execution_cancelled',
-  'execution_expired',
-]);
-
-/** Whether an event ends an execution. */
-export const isEnd = (event: Event): event is Extract<Event, { executionId: string }> => ENDS.has(event.type);
-
 /** What the end of an execution means for others, if it is in a flow. `units` are done at once. */
-export function settleEnd(context: CascadeContext, executionId: string, units: number): void {
+function settleEnd(context: CascadeContext, executionId: string, units: number): void {
   const execution = context.view.executions.get(executionId);
   if (execution?.flow === undefined) return;
   leave(context, cascade(context, [endOf(execution)], units));
   finish(context, execution.flow);
 }
+
+/**
+ * A member that was let finish because it ran when its flow was cancelled has come back without having finished: it is
+ * ended here. The walk over the members is past it, and nobody may ever claim it.
+ */
+function settleReturn(context: CascadeContext, executionId: string, units: number): void {
+  const execution = context.view.executions.get(executionId);
+  const flow = execution?.flow === undefined ? undefined : context.view.flows.get(execution.flow);
+  if (execution === undefined || flow === undefined || !owesCancel(flow, execution)) return;
+  context.record(cancellationOf(execution, flow.cancelReason, context.now, context.retentionMs));
+  settleEnd(context, executionId, units);
+}
+
+/** What is done about an execution at an event of it, so many units of it at once. */
+type Consequence = (context: CascadeContext, executionId: string, units: number) => void;
+
+const CONSEQUENCES: ReadonlyMap<Event['type'], Consequence> = new Map<Event['type'], Consequence>([
+  ['execution_completed', settleEnd],
+  ['execution_failed', settleEnd],
+  ['execution_cancelled', settleEnd],
+  ['execution_expired', settleEnd],
+  // Behind these nobody owns it, and it is not suspended: it waits to be taken up.
+  ['lease_released', settleReturn],
+  ['retry_scheduled', settleReturn],
+  ['execution_delayed', settleReturn],
+  ['suspension_closed', settleReturn],
+  ['children_awaited', settleReturn],
+]);
+
+/** What an event means in the flow of its execution; nothing for most. */
+export const consequenceOf = ({ type }: Event): Consequence | undefined => CONSEQUENCES.get(type);
 
 /** What a decision left to be done. */
 export function settle(context: CascadeContext, { flow, meetings = [], tasks = [], walk }: Aftermath): void {

@@ -7,6 +7,7 @@ import * as field from '../core/fields.js';
 import { operation, reject } from '../core/operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld } from '../execution/situation.js';
+import { owedCancel } from '../flow/owed.js';
 import { partitionOfExecution } from '../ids.js';
 import {
   CLAIM_WIRE_SHARED,
@@ -46,7 +47,7 @@ export const claimExecution = operation({
     if (isOwnedBy(execution, args.leaseId, now) && execution.currentAttemptId === args.attemptId) {
       return takenBefore(view, execution, 'fresh');
     }
-    if (!isWaiting(execution)) return reject('execution_not_leaseable');
+    if (!isWaiting(execution) || owedCancel(view, execution) !== undefined) return reject('execution_not_leaseable');
     if (execution.nextAttempt === 'resume') return reject('use_claim_resumed_execution');
     return grantVerdict(execution, args, now) ?? takeOver(view, execution, args, now);
   },
@@ -74,7 +75,7 @@ export const claimResumedExecution = operation({
     if (args.laneId !== undefined && args.laneId !== execution.laneId)
       return reject('invalid_input', { field: 'laneId' });
     if (isOwnedBy(execution, args.leaseId, now)) return takenBefore(view, execution, 'resumed');
-    if (!isWaiting(execution)) return reject('execution_not_leaseable');
+    if (!isWaiting(execution) || owedCancel(view, execution) !== undefined) return reject('execution_not_leaseable');
     if (execution.nextAttempt !== 'resume') return reject('not_a_resumed_execution');
     const attemptId = execution.currentAttemptId as string;
     return grantVerdict(execution, args, now) ?? takeOver(view, execution, { ...args, attemptId }, now);

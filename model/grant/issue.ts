@@ -11,6 +11,7 @@ import type { ErrorDetail } from '../errors.js';
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld, isReclaimable } from '../execution/situation.js';
+import { CANCEL_OWED, owedCancel } from '../flow/owed.js';
 import { partitionOfExecution } from '../ids.js';
 import { notEligible } from '../lease/fence.js';
 import { endOf } from '../schedule/acquire.js';
@@ -73,6 +74,7 @@ export const issueClaimGrant = operation({
     if (args.laneId !== undefined && args.laneId !== execution.laneId)
       return reject('invalid_input', { field: 'laneId' });
     if (execution.situation !== 'ready' || isHeld(execution)) return notEligible(execution);
+    if (owedCancel(view, execution) !== undefined) return reject('execution_not_eligible', { reason: CANCEL_OWED });
     if (isPaused(view, execution)) return reject('execution_not_eligible', { laneState: 'paused' });
     const claimKind = execution.nextAttempt === 'resume' ? 'resumed' : 'fresh';
     if (hasLiveGrant(execution, now)) {
@@ -91,7 +93,7 @@ export const issueClaimGrant = operation({
 const notReclaimable = z.object({
   kind: z.literal('not_reclaimable'),
   executionId: echoed(field.executionId),
-  /** `execution_not_reclaimable`, `lane_paused`, or `capability_mismatch: ` and what the worker lacks. */
+  /** `execution_not_reclaimable`, `cancel_owed`, `lane_paused`, or `capability_mismatch: ` and what the worker lacks. */
   detail: z.string(),
 });
 
@@ -127,6 +129,8 @@ export const issueReclaimGrant = operation({
     if (!(lapses || isReclaimable(execution.situation)) || isHeld(execution)) {
       return accept({ kind: 'not_reclaimable', executionId, detail: 'execution_not_reclaimable' });
     }
+    if (owedCancel(view, execution) !== undefined)
+      return accept({ kind: 'not_reclaimable', executionId, detail: CANCEL_OWED });
     if (isPaused(view, execution)) return accept({ kind: 'not_reclaimable', executionId, detail: 'lane_paused' });
     const marks: Event[] = lapses ? [{ type: 'lease_expired', executionId, at: now }] : [];
     const lost: ReadonlyExecution = lapses ? { ...execution, situation: 'lease_expired' } : execution;

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { acceptAll, operation, reject } from '../core/operation.js';
 import { isHeld, isRunnable } from '../execution/situation.js';
+import { CANCEL_OWED, owedCancel } from '../flow/owed.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
 import { notEligible } from '../lease/fence.js';
@@ -45,6 +46,7 @@ export const issueGrantAndClaim = operation({
     const isOpen = execution.situation === 'ready' || execution.nextAttempt === 'resume';
     const isWaiting = execution.situation === 'blocked_dependencies';
     if (!isRunnable(execution.situation) || isWaiting || !isOpen || isHeld(execution)) return notEligible(execution);
+    if (owedCancel(view, execution) !== undefined) return reject('execution_not_eligible', { reason: CANCEL_OWED });
     if (hasLiveGrant(execution, now)) return reject('grant_already_exists');
     const owner = { workerId: OPERATOR, workerInstanceId: OPERATOR, leaseTtlMs, leaseId, attemptId };
     const { outcome, events } = takeOver<z.output<typeof takenAnyhow>>(view, execution, owner, now);

@@ -7,6 +7,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import { isHeld, isReclaimable } from '../execution/situation.js';
+import { owedCancel } from '../flow/owed.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS } from '../limits.js';
 import { endOf } from '../schedule/acquire.js';
@@ -55,7 +56,7 @@ export const reclaimExecution = operation({
     if (isOwnedBy(execution, leaseId, now) && execution.currentAttemptId === attemptId) {
       return takenBefore(view, execution, 'reclaimed');
     }
-    if (!isReclaimable(execution.situation) || isHeld(execution)) {
+    if (!isReclaimable(execution.situation) || isHeld(execution) || owedCancel(view, execution) !== undefined) {
       return accept({ kind: 'not_reclaimable', executionId, detail: 'execution_not_reclaimable' });
     }
     if (isBeyondReclaim(execution, maxReclaimCount)) {

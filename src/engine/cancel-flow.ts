@@ -12,8 +12,8 @@ export interface CancelFlowOptions {
   readonly flowId: string;
   readonly reason?: string | undefined;
   /**
-   * `cancel_all`: every member that has not ended. `cancel_pending`: those that do not run and are not suspended. `flow_only`:
-   * none; the flow takes no further members. Default `cancel_all`.
+   * `cancel_all`: every member that has not ended. `cancel_pending`: those that do not run and are not suspended, and these
+   * where they come back without having finished. `flow_only`: none; the flow takes no further members. Default `cancel_all`.
    */
   readonly cancellationPolicy?: 'cancel_all' | 'cancel_pending' | 'flow_only' | undefined;
   /** Whether to wait until what is cancelled has ended, or for how long at most, ms. Default: not at all. */

@@ -1,6 +1,7 @@
 /** Flows: members, edges and groups, what an end means for others, cancellation, and the end of a flow. */
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
@@ -58,6 +59,16 @@ class Story {
     });
     if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
     return decision.outcome.executions.map(({ executionId }) => executionId);
+  }
+
+  /** What the owner of an execution shows. */
+  fence(n: number) {
+    const {
+      currentLeaseId: leaseId,
+      currentLeaseEpoch: leaseEpoch,
+      currentAttemptId: attemptId,
+    } = this.execution(n) as ReadonlyExecution;
+    return { leaseId, leaseEpoch, attemptId };
   }
 
   end(n: number, how: 'completeExecution' | 'cancelExecution' = 'completeExecution'): void {
@@ -381,6 +392,31 @@ describe('cancelFlowHeader', () => {
     expect(story.states(2)).toEqual(['cancelled']);
   });
 
+  test('what ran when it was cancelled as cancel_pending, and comes back without having finished, is ended there', () => {
+    const comesBack = (how: (story: Story) => void): unknown => {
+      const story = chain();
+      story.claim();
+      story.run('cancelFlowHeader', { flowId: FLOW, reason: 'enough', cancellationPolicy: 'cancel_pending' });
+      how(story);
+      expect(story.states(1)).toEqual(['cancelled']);
+      return story.execution(1)?.cancelledBy;
+    };
+    const by = { executionId: idOf(1), source: 'operator_override' } as const;
+    const failure = { failureReason: 'r', failureClass: 'transient' } as const;
+    const retryPolicy = { maxRetries: 1, backoff: { type: 'fixed', delayMs: 10 } } as const;
+    expect(comesBack((story) => story.run('releaseLease', { ...by, fence: story.fence(1) }))).toBe('flow_cascade');
+    expect(comesBack((story) => story.run('delayExecution', { ...by, delayUntil: START + 99_999 }))).toBe(
+      'flow_cascade',
+    );
+    expect(comesBack((story) => story.run('failExecution', { ...by, ...failure, retryPolicy }))).toBe('flow_cascade');
+    // Of those that are lost, one that another worker takes up goes on: it has begun.
+    const story = chain();
+    story.claim();
+    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
+    story.run('revokeLease', { executionId: idOf(1), reason: 'r' });
+    expect(story.claim()).toEqual([idOf(1)]);
+  });
+
   test('flow_only freezes the graph and nothing else', () => {
     const story = chain();
     story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'flow_only' });
@@ -427,12 +463,15 @@ describe('children', () => {
     expect(story.answer('spawnChildren', other)).toMatch(/^edge_group_policy_fixed/);
   });
 
-  test('a parent whose children cannot succeed goes on: it is not skipped', () => {
+  test('a parent whose children cannot succeed goes on: it is not skipped, and can be replayed', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
     story.run('moveToWaitingChildren', awaiting);
     story.end(2, 'cancelExecution');
     expect(story.execution(1)).toMatchObject({ situation: 'ready', groupState: 'impossible' });
+    story.claim();
+    story.end(1);
+    expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatchObject({ publicState: 'waiting' });
   });
 
   test('refuses children that cannot be', () => {
@@ -465,6 +504,38 @@ test('a claim never starts what a walk has still to cancel: it ends it', () => {
   expect(other.claim()).toEqual([]);
   for (let i = 0; i < 5; i++) other.due();
   expect(other.states(1, 150)).toEqual(['cancelled', 'cancelled']);
+});
+
+test('neither a scheduler nor an operator gets what a walk has still to cancel', () => {
+  const story = new Story();
+  const worker = { workerId: 'w', workerInstanceId: 'w-1' };
+  const grant = (n: number) => ({ executionId: idOf(n), ...worker, grantId: uuid(6_000 + n), grantTtlMs: 10_000 });
+  const claim = (n: number) => ({
+    executionId: idOf(n),
+    ...worker,
+    leaseId: uuid(7_000 + n),
+    attemptId: uuid(8_000 + n),
+  });
+  story.run('createFlow', flowOf({ members: Array.from({ length: 150 }, (_, i) => member(i + 1)) }));
+  // The last that joined are cancelled at once, these are not.
+  for (const n of [1, 2, 3]) story.run('issueClaimGrant', grant(n));
+  for (const n of [2, 3]) story.run('claimExecution', claim(n));
+  story.run('releaseLease', { executionId: idOf(3), fence: story.fence(3) });
+  story.run('issueClaimGrant', { ...grant(3), grantId: uuid(6_999) });
+  story.run('revokeLease', { executionId: idOf(2), reason: 'r' });
+  story.run('cancelFlowHeader', { flowId: FLOW });
+  expect(story.states(1, 2, 3, 4)).toEqual(['ready', 'lease_revoked', 'ready', 'ready']);
+  expect(story.answer('claimExecution', claim(1))).toMatch(/^execution_not_leaseable/);
+  const { attemptId: _, ...resumed } = claim(3);
+  expect(story.answer('claimResumedExecution', { ...resumed, leaseId: uuid(7_999) })).toMatch(
+    /^execution_not_leaseable/,
+  );
+  expect(story.answer('issueClaimGrant', grant(4))).toBe('execution_not_eligible {"reason":"cancel_owed"}');
+  expect(
+    story.answer('issueGrantAndClaim', { executionId: idOf(4), leaseId: uuid(7_004), attemptId: uuid(8_004) }),
+  ).toBe('execution_not_eligible {"reason":"cancel_owed"}');
+  expect(story.answer('issueReclaimGrant', grant(2))).toMatchObject({ kind: 'not_reclaimable', detail: 'cancel_owed' });
+  expect(story.answer('reclaimExecution', claim(2))).toMatchObject({ kind: 'not_reclaimable' });
 });
 
 describe('setFlowTags', () => {
