@@ -210,8 +210,11 @@ export const KEPT_CLAIMS = 64;
 /** Most tables of indexes that a call leaves to the next one. */
 export const KEPT_INDEXES = 16;
 
-/** Most headers that the library remembers as it wrote them. */
-export const KNOWN_HEADERS = 1_024;
+/** Most partitions of which the library remembers what it wrote into their headers. */
+export const KNOWN_PARTITIONS = 1_024;
+
+/** Most beginnings of numbers that the library remembers as texts. */
+export const KNOWN_THOUSANDS = 256;
 
 /** Most settings of deployments that the library remembers as it read them. */
 export const KNOWN_SETTINGS = 64;

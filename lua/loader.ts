@@ -100,7 +100,8 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   });
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
-    "  if extras ~= '' then",
+    // Their letters say which there are.
+    `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
     `    ${extras.join(', ')} = ff.load_extras(key, extras, ${extras.map((name) => JSON.stringify(fieldOf(name))).join(', ')})`,
     ...extras.flatMap(checked).map((line) => `  ${line}`),
     '  end',

@@ -3,7 +3,9 @@
 
 -- Writes what waits.
 function ff.settle_all(call)
-  for _, index in pairs(call.indexes) do ff.settle(index) end
+  if call.gathers then
+    for _, index in pairs(call.indexes) do ff.settle(index) end
+  end
   if call.ended then ff.settle_endings(call) end
   if call.leaf then ff.settle_ids(call) end
   if call.budgets then ff.settle_budgets(call) end

@@ -1,14 +1,6 @@
 -- The call in hand: where its keys are, what time it is, and the header of its partition.
 -- Absent facts and absent arguments are empty texts, everywhere.
 
-local last_number, last_text
-
--- A whole number as text. Concatenation alone would round beyond 14 digits. The same one is often asked for again.
-function ff.digits(number)
-  if number ~= last_number then last_number, last_text = number, string.format('%.0f', number) end
-  return last_text
-end
-
 -- What the deployment sets, by the text that calls carry; the same text comes again and again.
 local known_settings, settings_count = {}, 0
 
@@ -30,88 +22,83 @@ local function settings_of(text)
   return settings
 end
 
--- What was written into headers, by their logs, and what else was known then. Every call that changes a partition writes
--- its header: one that reads as it was written need not be parsed, and what was known then still holds.
-local written, written_count = {}, 0
+-- The partitions that calls come to, by their logs. The table of a partition is the call in hand while one runs there, and
+-- keeps until the next what is known of its partition: a header that reads as it was written need not be parsed.
+local partitions, partition_count = {}, 0
 
--- Notes the header of a partition.
-function ff.note_header(call, text)
-  local known = written[call.log_key]
-  if not known then
-    if written_count == LIMIT.known_headers then written, written_count = {}, 0 end
-    known = {}
-    written[call.log_key], written_count = known, written_count + 1
-  end
-  known.text, known.generation, known.sequence, known.time = text, call.generation, call.sequence, call.time
-  known.newest_leaf, known.highest_id, known.trimmed_at = call.newest_leaf, call.highest_id, call.trimmed_at
-  known.standing, known.version, known.stated = call.standing, call.version, call.stated
+-- Nothing is known of a partition.
+local function forget(call)
+  -- Of the newest entry of the log; when the log was trimmed last.
+  call.generation, call.sequence, call.time, call.trimmed_at = '', 0, 0, false
+  -- The newest version of the settings that the partition has seen, how many lanes are paused or draining, and what stands
+  -- of both in the header.
+  call.version, call.stated, call.standing = 1, 0, ''
+  -- Who waits for news, see lua/core/notices.lua.
+  call.marks, call.watched, call.ends_until, call.streams_until = false, false, false, false
+  -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
+  call.newest_leaf, call.highest_id = false, false
 end
 
--- What is known of a partition counts no longer: something was written without its header.
+local function new_partition(log_key)
+  if partition_count == LIMIT.known_partitions then partitions, partition_count = {}, 0 end
+  local call, base = {}, string.sub(log_key, 1, -1 - #KEY.log)
+  -- "<prefix>{fp:<n>}:", the start of every key of the partition.
+  call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
+  -- The text of the header as it was written last; false while what is known is not what stands there.
+  call.text = false
+  partitions[log_key], partition_count = call, partition_count + 1
+  return call
+end
+
+-- The header is not what was known of it: something was written without it.
 function ff.forget_header(call)
-  written[call.log_key] = nil
+  call.text = false
 end
 
--- The generation, the position and the time of the newest entry of the log. A log that is there without a header, or a
--- header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
+-- Reads the generation, the position and the time of the newest entry of the log. A log that is there without a header, or
+-- a header without its log, begins a new generation: readers are told that what they knew is lost. Behind the position
 -- stand the marks of those that wait for news, if there are any.
 local function read_position(call)
   local text = command('HGET', call.header_key, HEADER.position)
   local length = command('XLEN', call.log_key)
+  if text and text == call.text and length > 0 then
+    if call.ends_until then call.ends = {} end
+    return
+  end
+  forget(call)
+  call.text = false
   if text and length > 0 then
-    local known = written[call.log_key]
-    if known and known.text == text then
-      call.newest_leaf, call.highest_id, call.trimmed_at = known.newest_leaf, known.highest_id, known.trimmed_at
-      call.standing, call.version, call.stated = known.standing, known.version, known.stated
-      return known.generation, known.sequence, known.time
-    end
     local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
     if not sequence then ff.damaged('the header of the partition is damaged') end
+    call.generation, call.sequence, call.time = generation, tonumber(sequence), tonumber(time)
     if marks ~= '' then ff.read_marks(call, marks) end
-    return generation, tonumber(sequence), tonumber(time)
-  end
-  if length == 0 then
+    call.text = text
+  elseif length == 0 then
     local marks = text and string.match(text, '^\t0\t0(.*)$')
     if marks then ff.read_marks(call, marks) elseif text then ff.count_stated(call) end
-    return '', 0, 0
+  else
+    local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
+    local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
+    call.sequence, call.time = tonumber(sequence), tonumber(time)
+    ff.count_stated(call)
   end
-  local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
-  local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
-  ff.count_stated(call)
-  return '', tonumber(sequence), tonumber(time)
 end
 
--- The call in hand. Calls run one after another, and a table that is made anew for each costs more than its commands: one
--- does for all, and `begin` sets everything that it has (a test holds all files to that).
-local in_hand = {}
-
-local function begin(call, log_key, argv, at)
-  local base = string.sub(log_key, 1, -1 - #KEY.log)
-  -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-  call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
+-- Sets what the call before left.
+local function begin(call, argv, at)
   call.settings, call.leaves_inputs = settings_of(argv[at]), argv[at + 1] == '1'
-  -- The newest version of the settings that the partition has seen, how many lanes are paused or draining, and what stands
-  -- of both in the header.
-  call.version, call.stated, call.standing = 1, 0, ''
-  -- The newest entry of the log; whether this call has written one; when the log was trimmed last.
-  call.generation, call.sequence, call.time, call.appended, call.trimmed_at = '', 0, 0, false, false
+  -- Whether this call has written an entry of the log.
+  call.appended = false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
   call.indexes, call.gathers = ff.no_indexes(call), false
   -- The leaf of the index of ids, the retention slots, and the timers, that the call has in hand.
   call.leaf, call.ended, call.timers = false, false, false
-  -- Budgets by id, see lua/budget/record.lua.
-  call.budgets = false
-  -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
-  call.newest_leaf, call.highest_id = false, false
-  -- Metered ownerships that the command ended.
-  call.let_go = false
+  -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended. A stream whose record has not been
+  -- written yet.
+  call.budgets, call.let_go, call.stream = false, false, false
   ff.no_moves()
   -- What is announced, see lua/core/notices.lua.
-  call.mended = false
-  call.marks, call.marked, call.watched, call.is_told, call.ends_until, call.ends = false, false, false, false, false, false
-  call.streams_until, call.told_streams = false, false
-  -- A stream whose record has not been written yet.
-  call.stream = false
+  call.mended, call.marked, call.is_told, call.ends, call.told_streams = false, false, false, false, false
 end
 
 -- A call of a process that knows older settings than the partition has seen does not run: it reads them and comes again.
@@ -129,10 +116,10 @@ end
 function ff.open_call(keys, argv)
   if not command then ff.bind() end
   local now, now_text, at = ff.read_clock(argv)
-  local call = in_hand
-  begin(call, keys[1], argv, at)
-  local generation, sequence, time = read_position(call)
-  call.generation, call.sequence, call.time = generation, sequence, time
+  local call = partitions[keys[1]] or new_partition(keys[1])
+  begin(call, argv, at)
+  read_position(call)
+  local time = call.time
   -- Time in a partition does not go back, unless the last entry is so far ahead that the clock must have jumped (ruling 14).
   if time > now and time <= now + LIMIT.max_clock_lead_ms then now, now_text = time, ff.digits(time) end
   call.now, call.now_text = now, now_text

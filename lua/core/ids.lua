@@ -9,10 +9,14 @@ local function next_leaf(call, name)
   return command('ZRANGEBYLEX', call.base .. KEY.ids, '(' .. name, '+', 'LIMIT', 0, 1)[1]
 end
 
--- `up_to` is the name of the next leaf: false for the last one, nil when that was not asked for yet.
+-- A leaf in the hands of a call. `up_to` is the name of the next leaf: false for the last one, nil when that was not asked
+-- for yet. `is_looked_at` says whether this call has looked at it; `count` is that of then.
 local function open_leaf(call, name, up_to, is_new)
   local key = call.base .. KEY.leaf .. name
-  return { name = name, key = key, count = command('LLEN', key), is_new = is_new, up_to = up_to, size = 0, checked = false }
+  return {
+    name = name, key = key, count = command('LLEN', key), is_looked_at = true, is_new = is_new, up_to = up_to, size = 0,
+    checked = false,
+  }
 end
 
 -- Learns which leaf is the last, and which id the highest.
@@ -25,15 +29,22 @@ local function learn_highest(call, leaf)
   for i = 1, #ids do
     if ff.is_before(highest, ids[i]) then highest = ids[i] end
   end
-  call.newest_leaf, call.highest_id = leaf.name, highest
+  call.newest_leaf, call.highest_id = leaf, highest
 end
 
--- The leaf that an id belongs to.
+-- The leaf that an id belongs to. That of the newest ids is kept from call to call.
 local function find_leaf(call, id)
   local newest = call.newest_leaf
-  if newest and ff.is_before(call.highest_id, id) then return open_leaf(call, newest, false, false) end
+  if newest and ff.is_before(call.highest_id, id) then
+    if call.leaf ~= newest then newest.is_looked_at, newest.checked = false, false end
+    return newest
+  end
   local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
   if not name then return open_leaf(call, FIRST_LEAF, nil, true) end
+  if newest and newest.name == name then
+    newest.is_looked_at = false
+    return newest
+  end
   local leaf = open_leaf(call, name, nil, false)
   learn_highest(call, leaf)
   return leaf
@@ -70,12 +81,16 @@ end
 
 -- Whether a new leaf can begin with an id: it comes behind all that there are.
 local function is_behind_all(call, leaf, id)
-  return leaf.up_to == false and leaf.name == call.newest_leaf and ff.is_before(call.highest_id, id)
+  return leaf == call.newest_leaf and ff.is_before(call.highest_id, id)
 end
 
--- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be.
-function ff.check_ids(call, id)
+-- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be. Where entering it is the first
+-- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at.
+function ff.check_ids(call, id, is_written_first)
   local leaf = leaf_of(call, id)
+  local has_room = leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new
+  if has_room and is_written_first and not call.gathers then return end
+  if not leaf.is_looked_at then leaf.count, leaf.is_looked_at = command('LLEN', leaf.key), true end
   if leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new then return end
   command('ZCARD', call.base .. KEY.ids)
   command('LLEN', call.base .. KEY.leaf .. id)
@@ -97,7 +112,7 @@ local function split(call, leaf)
   command('RPUSH', leaf.key, unpack(ids, 1, cut))
   command('RPUSH', call.base .. KEY.leaf .. name, unpack(ids, cut + 1))
   command('ZADD', call.base .. KEY.ids, '0', name)
-  if is_last then call.newest_leaf, call.highest_id = name, ids[#ids] end
+  if is_last then call.newest_leaf, call.highest_id = open_leaf(call, name, false, false), ids[#ids] end
   call.leaf = false
 end
 
@@ -122,15 +137,15 @@ function ff.enter_id(call, id)
     if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
-    if not leaf.up_to then call.newest_leaf, call.highest_id = leaf.name, id end
+    if not leaf.up_to then call.newest_leaf, call.highest_id = leaf, id end
   elseif call.newest_leaf and ff.is_before(call.highest_id, id) then
     call.highest_id = id
   end
-  leaf.count = leaf.count + 1
   if not call.gathers then
-    command('RPUSH', leaf.key, id)
+    leaf.count = command('RPUSH', leaf.key, id)
     return
   end
+  leaf.count = leaf.count + 1
   local size = leaf.size + 1
   leaf[size] = id
   leaf.size = size
@@ -144,5 +159,5 @@ function ff.leave_id(call, id)
   if leaf.count > 0 or command('EXISTS', leaf.key) == 1 then return end
   command('ZREM', call.base .. KEY.ids, leaf.name)
   call.leaf = false
-  if leaf.name == call.newest_leaf then call.newest_leaf = false end
+  if leaf == call.newest_leaf then call.newest_leaf = false end
 end

@@ -57,7 +57,7 @@ function ff.seen_index(call, key)
   if not index.seen then
     ff.settle(index)
     index.seen = true
-    index.first_score = tonumber(command('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
+    index.first_score = tonumber(command('ZRANGE', key, '0', '0', 'WITHSCORES')[2])
   end
   return index
 end

@@ -2,18 +2,6 @@
 -- entry is its position and its time: `<sequence>-<time>`. Positions have no gap; trimming takes whole nodes at a time.
 -- An entry is the letter of its event, its subject, and its facts as texts, most of which are there anyway.
 
-local last_three = {}
-
--- Three digits. Made when first asked for: nothing of Lua is in reach while a library is loaded.
-function ff.three_digits(rest)
-  local digits = last_three[rest]
-  if not digits then
-    digits = string.sub(1000 + rest .. '', 2)
-    last_three[rest] = digits
-  end
-  return digits
-end
-
 local last_from, last_digits = 0, ''
 
 -- The digits of a position: all but the last three, which are those of the one before mostly, and the last three.
@@ -25,7 +13,7 @@ local function position_digits(sequence)
     last_from = sequence - rest
     last_digits = ff.digits(last_from / 1000)
   end
-  return last_digits, last_three[rest] or ff.three_digits(rest)
+  return last_digits, ff.three_digits(rest)
 end
 
 local function next_position(call)
@@ -38,7 +26,7 @@ end
 -- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
 local function begin(call)
   local from = call.time
-  call.appended = true
+  call.appended, call.text = true, false
   if call.marks then ff.pass_marks(call) end
   call.time = call.now
   if call.generation == '' then call.generation = ff.base36(call.now) end
@@ -81,14 +69,15 @@ end
 
 -- Writes the header.
 function ff.close_log(call)
-  if call.marks then
-    command('HSET', call.header_key, HEADER.position, call.generation .. '\t' .. ff.digits(call.sequence) .. '\t'
-      .. ff.digits(call.time) .. ff.marks_text(call))
-    return
-  end
   local thousands, rest = position_digits(call.sequence)
-  local position = call.generation .. '\t' .. thousands .. rest .. '\t' .. call.now_text
-  if call.standing ~= '' then position = position .. '\t' .. call.standing end
-  command('HSET', call.header_key, HEADER.position, position)
-  ff.note_header(call, position)
+  -- Without an entry the time of the newest one stays.
+  local time = call.appended and call.now_text or ff.digits(call.time)
+  local text = call.generation .. '\t' .. thousands .. rest .. '\t' .. time
+  if call.marks then
+    text = text .. ff.marks_text(call)
+  elseif call.standing ~= '' then
+    text = text .. '\t' .. call.standing
+  end
+  command('HSET', call.header_key, HEADER.position, text)
+  call.text = text
 end

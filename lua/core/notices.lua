@@ -32,7 +32,7 @@ local function stand(call, floor)
   local standing = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
   if standing ~= '' then standing = '\t' .. standing end
   if floor ~= '' then standing = standing .. '\tf' .. floor end
-  call.standing, call.marks, call.marked = standing, true, true
+  call.standing, call.marks, call.marked, call.text = standing, true, true, false
 end
 
 local function floor_of(call)
@@ -77,6 +77,8 @@ end
 
 -- Once everything is written.
 function ff.announce_log(call)
+  -- Marks that are used up are none for the next call.
+  call.marks = call.watched or call.ends_until ~= false or call.streams_until ~= false
   if call.told_streams then ff.announce_streams(call) end
   local partition = ff.partition(call)
   if call.is_told then ff.publish(call, CHANNEL.appended, partition) end

@@ -77,9 +77,9 @@ local function duplicate(key, input_at, id)
   return { KIND.duplicate, id }
 end
 
--- Looks at every key that the creation writes to: each is what it should be.
+-- Looks at every key that the creation writes to: each is what it should be. The id is entered first.
 local function check_places(call, group, id)
-  ff.check_ids(call, id)
+  ff.check_ids(call, id, true)
   if group.is_checked then return end
   if group.delay ~= '' or group.deadline ~= '' then ff.timers_of(call) end
   group.lane_is_new = ff.check_queue(call, group.queue)

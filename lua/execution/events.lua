@@ -1,9 +1,8 @@
 -- What each event of an execution does: the record, the indexes, the log entry. The twins of
 -- model/execution/recipes.ts. Nothing here can fail: what is written was read and computed before.
 
--- What every creation does besides writing the record.
+-- What every creation does besides entering its id, which comes first, and writing the record.
 local function place(call, group, id, situation)
-  ff.enter_id(call, id)
   ff.tally(call, group.lane_id, nil, situation)
   if group.lane_is_new then
     group.lane_is_new = false
@@ -14,6 +13,7 @@ end
 
 -- A creation without anything that only some have: most are so.
 function ff.apply.plain_creation(call, group, id, key, given, input_at, input)
+  ff.enter_id(call, id)
   if group.given ~= given then group.given, group.stored_given = given, given .. '\t' .. call.now_text end
   if input_at == '' then
     command('HSET', key, FIELD.life, group.life, FIELD.naming, group.naming, FIELD.given, group.stored_given)
@@ -27,6 +27,7 @@ end
 
 function ff.apply.execution_created(call, group, new)
   local key, id = new.key, new.id
+  ff.enter_id(call, id)
   local change = { key, FIELD.life, new.life, FIELD.naming, ff.fit(key, FIELD.naming, group.naming), FIELD.given,
     ff.fit(key, FIELD.given, new.given .. '\t' .. call.now_text) }
   local size = 7

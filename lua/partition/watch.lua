@@ -4,7 +4,7 @@
 -- Later entries of this call are announced too: the next one begins the call's entries anew.
 function ff.mark(call)
   call.appended = false
-  call.marks, call.marked = true, true
+  call.marks, call.marked, call.text = true, true, false
 end
 
 local function watch_appends(call)
