@@ -27,6 +27,15 @@ local function end_of(flow, id)
   return { kind = WALK_KIND.resolve, flow = flow, about = id, cursor = '' }
 end
 
+local function siblings_of(flow, id)
+  return { kind = WALK_KIND.siblings, flow = flow, about = id, cursor = '' }
+end
+
+-- What the end of a member brings with it; the twin of `endsOf`. Needs its group read. Answers at most two tasks.
+local function ends_of(flow, execution)
+  return ff.has_orphaned(execution) and siblings_of(flow, execution.id) or nil, end_of(flow, execution.id)
+end
+
 -- How groups count the end of an execution; nil when it has not ended.
 local function bucket_of(call, id)
   local life = server.pcall('HGET', call.base .. id, FIELD.life)
@@ -55,18 +64,20 @@ local function by_cursor(a, b)
   return ff.is_before(a.cursor, b.cursor)
 end
 
+-- Those that lead to a group; all children of a parent that ended badly, of whichever group.
 local function sibling_steps(call, task, limit)
-  local key = call.base .. task.about
-  local group = { group = command('HGET', key, FIELD.group) or '' }
-  ff.read_group(group)
-  task.outcome = group.group_state
-  local pairs_of = command('HGETALL', key .. SUFFIX.dependencies)
+  local group = ff.group_of(call, task.about)
+  task.reason = ff.sibling_reason(group)
+  local is_for_all = ff.has_orphaned(group)
+  local pairs_of = command('HGETALL', call.base .. task.about .. SUFFIX.dependencies)
   local steps = {}
   for i = 1, #pairs_of, 2 do
     if ff.is_before(task.cursor, pairs_of[i]) then
       local edge = { dependency = pairs_of[i + 1] }
       ff.read_edge_dependency(edge)
-      if edge.edge_round == group.group_round then
+      local counts = edge.edge_round == group.group_round
+      if is_for_all then counts = edge.edge_round ~= '' end
+      if counts then
         steps[#steps + 1] = { cursor = pairs_of[i], edge = pairs_of[i], id = edge.upstream }
       end
     end
@@ -114,7 +125,7 @@ end
 local function cancel(call, flow, execution, reason)
   local purge_at, purge_text = check_ending(call, execution)
   ff.cancel_quietly(call, execution, LIMIT.walker, reason, purge_at, purge_text)
-  return end_of(flow, execution.id)
+  return ends_of(flow, execution)
 end
 
 local function meet(call, execution)
@@ -137,14 +148,14 @@ local function go_on(call, flow, execution, outcome)
   return nil
 end
 
--- The group of a member decides, if it can. Answers at most two tasks.
+-- The group of a member decides, if it can. Answers at most three tasks.
 local function decide(call, flow, execution)
   local outcome = ff.group_decision(execution, flow)
   if not outcome then return nil end
   ff.apply.edge_group_fired(call, execution, outcome)
   local siblings
   if execution.on_satisfied == ON_SATISFIED.cancel_remaining then
-    siblings = { kind = WALK_KIND.siblings, flow = flow, about = execution.id, cursor = '' }
+    siblings = siblings_of(flow, execution.id)
   end
   return siblings, go_on(call, flow, execution, outcome)
 end
@@ -179,8 +190,7 @@ local function carry_out(call, task, step)
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
   if task.kind == WALK_KIND.siblings then
     if ff.is_terminal(execution.situation) then return nil end
-    local outcome = task.outcome == GROUP_STATE.satisfied and 'satisfied' or 'impossible'
-    return cancel(call, flow, execution, 'sibling_quorum_' .. outcome)
+    return cancel(call, flow, execution, task.reason)
   end
   if not ff.owes_cancel(flow, execution.situation) then return nil end
   return cancel(call, flow, execution, ff.cancel_reason_of(flow))
@@ -188,8 +198,8 @@ end
 
 -- A step that meets a record that cannot be read sets it aside, and goes on with the others.
 local function try(call, task, step)
-  local ran, first, second = pcall(carry_out, call, task, step)
-  if ran then return first, second end
+  local ran, first, second, third = pcall(carry_out, call, task, step)
+  if ran then return first, second, third end
   ff.contain(first)
   ff.quarantine(call, TIMER.execution .. step.id, first)
   return nil
@@ -217,9 +227,10 @@ local function cascade(call, tasks, units)
       left = left - 1
       top.at = top.at + 1
       top.task.cursor = step.cursor
-      local first, second = try(call, top.task, step)
+      local first, second, third = try(call, top.task, step)
       push(call, stack, first, left)
       push(call, stack, second, left)
+      push(call, stack, third, left)
     end
   end
   local rest = {}
@@ -238,7 +249,7 @@ local function leave(call, tasks)
     local is_there = command('EXISTS', call.base .. WALK.key .. walk.id) == 1
     if not is_there then
       ff.apply.walk_begun(call, task.flow, walk)
-    elseif task.kind == WALK_KIND.evaluate then
+    elseif task.kind == WALK_KIND.evaluate or task.kind == WALK_KIND.siblings then
       ff.apply.walk_advanced(call, task.flow, walk)
     end
   end
@@ -263,13 +274,22 @@ local function readable_flow(call, id)
   return nil
 end
 
+-- Whether a member that has just ended leaves children behind.
+local function is_orphaning(call, execution)
+  if execution.situation == SITUATION.completed or not string.find(execution.extras, FIELD.group, 1, true) then return false end
+  return ff.has_orphaned(ff.group_of(call, execution.id))
+end
+
 -- What the end of an execution means for others, if it is in a flow.
 function ff.settle_end(call, execution)
   if not ff.is_member(execution) then return end
   local id = ff.flow_of(execution)
   local flow = id and readable_flow(call, id)
   if not flow then return end
-  leave(call, cascade(call, { end_of(flow, execution.id) }, later and 0 or LIMIT.units_at_once))
+  local tasks = {}
+  if is_orphaning(call, execution) then tasks[1] = siblings_of(flow, execution.id) end
+  tasks[#tasks + 1] = end_of(flow, execution.id)
+  leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end
 
@@ -290,9 +310,10 @@ function ff.settle_flow(call, flow, meetings, tasks)
   for i = 1, #meetings do
     local meeting = meetings[i]
     local task = { kind = WALK_KIND.resolve, flow = flow, bucket = bucket_of(call, meeting.upstream) or false }
-    local first, second = try(call, task, { id = meeting.downstream, edge = meeting.edge })
+    local first, second, third = try(call, task, { id = meeting.downstream, edge = meeting.edge })
     all[#all + 1] = first
     all[#all + 1] = second
+    all[#all + 1] = third
   end
   leave(call, cascade(call, all, LIMIT.units_at_once))
   finish(call, flow)

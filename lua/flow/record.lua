@@ -100,6 +100,31 @@ function ff.group_decision(execution, flow)
   return nil
 end
 
+-- The group of a member, and its situation.
+function ff.group_of(call, id)
+  local texts = command('HMGET', call.base .. id, FIELD.group, FIELD.life)
+  local group = { group = texts[1] or '', situation = texts[2] and string.sub(texts[2], 1, 1) or SITUATION.running }
+  ff.read_group(group)
+  return group
+end
+
+-- Whether an execution that has children ended badly: nobody needs them any more. Needs its group read.
+function ff.has_orphaned(execution)
+  local situation = execution.situation
+  return execution.is_parent ~= '' and ff.is_terminal(situation) and situation ~= SITUATION.completed
+end
+
+local PARENT_REASON = {
+  [SITUATION.failed] = 'parent_failed', [SITUATION.cancelled] = 'parent_cancelled', [SITUATION.expired] = 'parent_expired',
+  [SITUATION.skipped] = 'parent_skipped',
+}
+
+-- The words in which upstreams are cancelled that a group, or a parent, does not need any more; the twin of `siblingReason`.
+function ff.sibling_reason(group)
+  if ff.has_orphaned(group) then return PARENT_REASON[group.situation] end
+  return group.group_state == GROUP_STATE.satisfied and 'sibling_quorum_satisfied' or 'sibling_quorum_impossible'
+end
+
 -- Whether a flow that was cancelled has still to end a member; the twin of `owesCancel`.
 function ff.owes_cancel(flow, situation)
   if flow.flow_state ~= FLOW_STATE.cancelled or ff.is_terminal(situation) then return false end
@@ -137,9 +162,7 @@ function ff.owed_cancel(call, execution)
   for i = 1, #leading do
     local downstream = string.sub(leading[i], ID_LENGTH + 1)
     if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. downstream) == 1 then
-      local group = { group = command('HGET', call.base .. downstream, FIELD.group) or '' }
-      ff.read_group(group)
-      return 'sibling_quorum_' .. (group.group_state == GROUP_STATE.satisfied and 'satisfied' or 'impossible')
+      return ff.sibling_reason(ff.group_of(call, downstream))
     end
   end
   return nil

@@ -75,7 +75,6 @@ end
 
 local function spawn_refusal(call, flow, execution, graph, edges, policy)
   if flow.flow_state == FLOW_STATE.cancelled then return ff.reject('flow_already_terminal') end
-  if flow.is_closed ~= '' then return ff.reject('flow_closed') end
   if is_same_round(execution) and not has_policy(execution, policy) then return ff.reject('edge_group_policy_fixed') end
   if command('EXISTS', call.base .. WALK.key .. WALK_KIND.siblings .. execution.id) == 1 then
     return ff.not_eligible(execution)

@@ -110,10 +110,14 @@ function stepsOf(view: View, { kind, flow, about, cursor }: Task, limit: number)
 /** A cursor behind an edge names it as it is stored. */
 const edgeOf = (cursor: string): string => (cursor === '' ? '' : uuidOf(cursor));
 
+/** Those that lead to a group; all children of a parent that ended badly, of whichever group. */
 function siblingsOf(view: View, downstream: string, after: string, limit: number): readonly Step[] {
-  const { dependencies = {}, groupRound } = view.executions.get(downstream) ?? { groupRound: 0 };
+  const execution = view.executions.get(downstream);
+  if (execution === undefined) return [];
+  const { dependencies = {}, groupRound } = execution;
+  const isForAll = hasOrphaned(execution);
   return Object.entries(dependencies)
-    .filter(([edgeId, { edgeRound }]) => edgeId > after && edgeRound === groupRound)
+    .filter(([edgeId, { edgeRound }]) => edgeId > after && (isForAll ? edgeRound > 0 : edgeRound === groupRound))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .slice(0, limit)
     .map(([edgeId, { upstream }]) => ({
@@ -133,15 +137,24 @@ function carryOut(context: CascadeContext, task: Task, step: Step): readonly Tas
       return resolveEdge(context, flow, task.about, execution, step.edgeId as string);
     case 'siblings': {
       if (isTerminal(execution.situation)) return [];
-      const group = context.view.executions.get(task.about);
-      const outcome = group?.groupState === 'satisfied' ? 'satisfied' : 'impossible';
-      return cancel(context, execution, `sibling_quorum_${outcome}`);
+      return cancel(context, execution, siblingReason(context.view.executions.get(task.about)));
     }
     case 'cancel':
       return owesCancel(flow, execution) ? cancel(context, execution, flow.cancelReason) : [];
     case 'evaluate':
       return evaluate(context, flow, execution);
   }
+}
+
+/** Whether an execution that has children ended badly: nobody needs them any more. */
+function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
+  return isParent && isTerminal(situation) && bucketOf(situation) !== 'succeeded';
+}
+
+/** The words in which upstreams are cancelled that a group, or a parent, does not need any more. */
+export function siblingReason(group: ReadonlyExecution | undefined): string {
+  if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
+  return `sibling_quorum_${group?.groupState === 'satisfied' ? 'satisfied' : 'impossible'}`;
 }
 
 /** Whether a flow that was cancelled has still to end this member. */
@@ -237,7 +250,7 @@ function evaluate(context: CascadeContext, flow: ReadonlyFlow, execution: Readon
 function cancel(context: CascadeContext, execution: ReadonlyExecution, reason: string): readonly Task[] {
   const { now, retentionMs } = context;
   context.record(cancellationOf(execution, reason, now, retentionMs));
-  return [endOf(execution)];
+  return endsOf(context.view.executions.get(execution.executionId) as ReadonlyExecution);
 }
 
 /** A member is ended because its flow, or a group, needs it no more. */
@@ -265,7 +278,14 @@ function skip(context: CascadeContext, execution: ReadonlyExecution): readonly T
   return [endOf(execution)];
 }
 
-/** What the end of a member brings with it. */
+/** What the end of a member brings with it: its children end too if it ended badly, and what waits for it is told. */
+export function endsOf(execution: ReadonlyExecution): readonly Task[] {
+  const { executionId: about, flow } = execution;
+  const orphans: Task[] = hasOrphaned(execution) ? [{ kind: 'siblings', flow: flow as string, about, cursor: '' }] : [];
+  return [...orphans, endOf(execution)];
+}
+
+/** That what waits for a member is told of its end. */
 export function endOf({ executionId, flow }: ReadonlyExecution): Task {
   return { kind: 'resolve', flow: flow as string, about: executionId, cursor: '' };
 }
@@ -283,8 +303,8 @@ export function leave(context: CascadeContext, tasks: readonly Task[]): void {
   for (const task of tasks) {
     const walkId = walkIdOf(task);
     const isThere = context.view.flows.walk(walkId) !== undefined;
-    // Members that were asked before the flow changed again are asked once more.
-    if (isThere && task.kind !== 'evaluate') continue;
+    // Members that were asked before the flow changed again are asked once more, and so are children whose parent ended since.
+    if (isThere && task.kind !== 'evaluate' && task.kind !== 'siblings') continue;
     const type = isThere ? 'walk_advanced' : 'walk_begun';
     context.record({ type, walkId, at: context.now, ...factsOfTask(task) });
   }

@@ -204,6 +204,20 @@ export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
         return edge.edgeState !== 'unsatisfied' || hasWalk(world, endOf(upstream));
       }),
   },
+  {
+    name: 'the children of a parent that ended badly have ended, or will by a walk',
+    holds(it, world) {
+      if (!it.isParent || !isTerminal(it.situation) || it.situation === 'completed' || it.flow === undefined)
+        return true;
+      if (hasWalk(world, { kind: 'siblings', flow: it.flow, about: it.executionId, cursor: '' })) return true;
+      return edgesOf(it).every(([, edge]) => {
+        const upstream = upstreamOf(it, edge, world);
+        // One that had ended before may have been replayed since.
+        const isOpen = edge.edgeRound > 0 && edge.edgeState === 'unsatisfied';
+        return !isOpen || upstream === undefined || isTerminal(upstream.situation);
+      });
+    },
+  },
   eachFlow(
     'a cancelled flow says when, and an open one does not',
     ({ flowState, cancelledAt }) => (flowState === 'cancelled') === (cancelledAt !== undefined),

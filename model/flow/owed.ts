@@ -6,7 +6,7 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import { owesCancel, walkIdOf } from './cascade.js';
+import { owesCancel, siblingReason, walkIdOf } from './cascade.js';
 
 /** Why an outside scheduler gets no grant, and no claim, of such a member. */
 export const CANCEL_OWED = 'cancel_owed';
@@ -21,8 +21,7 @@ export function owedCancel(view: View, execution: ReadonlyExecution): string | u
   const leading = view.flows.outgoing(execution.executionId, '', LIMITS.maxFlowEdges);
   const owing = leading.find(({ downstream }) => isOwing(view, flow.flow, downstream));
   if (owing === undefined) return undefined;
-  const isSatisfied = view.executions.get(owing.downstream)?.groupState === 'satisfied';
-  return `sibling_quorum_${isSatisfied ? 'satisfied' : 'impossible'}`;
+  return siblingReason(view.executions.get(owing.downstream));
 }
 
 const isOwing = (view: View, flow: string, downstream: string): boolean =>

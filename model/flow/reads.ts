@@ -85,6 +85,8 @@ export interface EdgeSnapshot {
   readonly dependencyKind: 'success_only';
   readonly dataPassingRef: string | undefined;
   readonly edgeState: EdgeState;
+  /** 0 for what leads to its downstream from outside; of children, which of the groups that it has spawned, from 1. */
+  readonly round: number;
   readonly createdAt: number;
   readonly resolvedAt: number | undefined;
 }
@@ -101,6 +103,7 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
     dependencyKind: 'success_only',
     dataPassingRef: edge.dataPassingRef || undefined,
     edgeState: edge.edgeState,
+    round: edge.edgeRound,
     createdAt: edge.stagedAt,
     resolvedAt: edge.resolvedAt,
   };

@@ -3,7 +3,7 @@ import type { Event } from '../events.js';
 import {
   cancellationOf,
   cascade,
-  endOf,
+  endsOf,
   factsOfTask,
   finish,
   leave,
@@ -31,7 +31,7 @@ export interface Aftermath {
 function settleEnd(context: CascadeContext, executionId: string, units: number): void {
   const execution = context.view.executions.get(executionId);
   if (execution?.flow === undefined) return;
-  leave(context, cascade(context, [endOf(execution)], units));
+  leave(context, cascade(context, endsOf(execution), units));
   finish(context, execution.flow);
 }
 

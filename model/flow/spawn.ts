@@ -1,7 +1,8 @@
 /**
  * spawnChildren: an owner makes children that its execution will wait for, under its fence and in one step: the children,
  * the flow that all of them are in, and an edge from each child. A parent whose children cannot come to what it needs goes on
- * and sees them: it is not skipped. Rulings 29 and 48.
+ * and sees them: it is not skipped. A parent that ends badly takes its children with it. A closed flow takes the children of its
+ * members: nobody waits for them but their parent. Rulings 29 and 48.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
@@ -90,7 +91,6 @@ const REJECTIONS = [
   'execution_not_found',
   ...WORK_REJECTIONS,
   'flow_already_terminal',
-  'flow_closed',
   'edge_group_policy_fixed',
   'execution_not_eligible',
   ...MEMBER_REJECTIONS,
@@ -167,7 +167,6 @@ function spawnRefusal(
   args: Args,
 ): Rejected<(typeof REJECTIONS)[number]> | undefined {
   if (flow.flowState === 'cancelled') return reject('flow_already_terminal');
-  if (flow.isClosed) return reject('flow_closed');
   const facts = policyFacts(args.policy);
   const isSame =
     execution.groupPolicy === facts.groupPolicy &&

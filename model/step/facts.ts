@@ -6,7 +6,7 @@
 import * as fact from '../core/facts.js';
 
 /** What a checkpoint is, and the letter under which that is stored. */
-export const STEP_KINDS = { step: 's', sleep: 'l', wait: 'w' } as const;
+export const STEP_KINDS = { step: 's', sleep: 'l', wait: 'w', children: 'c' } as const;
 export type StepKind = keyof typeof STEP_KINDS;
 
 /** What is said of a step beside its value; repeated by its event. */

@@ -2,6 +2,7 @@
 export { app, type App, type CloseOptions } from './app.js';
 export type { AppSignals, RotateKeyOptions } from './app-signals.js';
 export type { AppOptions } from './app-options.js';
+export { child, type ChildOptions } from './child.js';
 export { backoff, type Backoff, type ExponentialOptions } from './backoff.js';
 export type {
   Flow,

@@ -33,6 +33,8 @@ import { checkStreamOptions, readRun, type RunStreamOptions } from './run-readin
 import { FramesOfRun, type RunStream } from './run-stream.js';
 import { readRunSummary, type RunSummary, type RunSummaryOptions } from './run-summary.js';
 import { usageOfRun, type RunUsage } from './run-usage.js';
+import type { FlowChild } from './flow/flow.js';
+import { childrenOfRun } from './run-children.js';
 import type { TaskDefinition } from './task.js';
 import type { BudgetRef } from '../worker/budgets/spending.js';
 
@@ -92,6 +94,8 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
   usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
   /** The rolling summary of its newest attempt, or of another one; nothing before the first patch. @throws RunNotFoundError */
   summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
+  /** The runs that its handler has begun with `children`, in no order. */
+  readonly children: AsyncIterable<FlowChild>;
 }
 
 /** A run that the engine knows. */
@@ -214,6 +218,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
     return readRunSummary(this.shared.backend, this.id, options);
+  }
+
+  get children(): AsyncIterable<FlowChild> {
+    const { backend, clock } = this.shared;
+    return { [Symbol.asyncIterator]: () => childrenOfRun(backend, clock, this.id) };
   }
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */

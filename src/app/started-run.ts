@@ -6,6 +6,7 @@ import { onAbort } from '../shared/abort-listeners.js';
 import { checkDuration } from '../shared/checks.js';
 import { durationMs } from '../shared/duration.js';
 import { ResultTimeoutError } from '../shared/errors.js';
+import type { FlowChild } from './flow/flow.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from './signalling.js';
@@ -130,6 +131,14 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async *events(options?: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
     yield* (await this.run).events(options);
+  }
+
+  get children(): AsyncIterable<FlowChild> {
+    return { [Symbol.asyncIterator]: () => this.listedChildren() };
+  }
+
+  private async *listedChildren(): AsyncGenerator<FlowChild, void, undefined> {
+    yield* (await this.run).children;
   }
 
   stream(options: RunStreamOptions = {}): RunStream {

@@ -10,6 +10,7 @@ import type { TaskHandler } from '../worker/handler.js';
 import type { ResolvedSettings } from '../worker/options.js';
 import type { Worker } from '../worker/api.js';
 import { AppWorker } from './app-worker.js';
+import { childRowsOf } from './child.js';
 import { Registrar } from './registrar.js';
 import type { TaskRegistry } from './registry.js';
 import type { Place, StuckWaits } from './stuck-waits.js';
@@ -78,7 +79,8 @@ export class Workers {
 
   /** Starts a worker; resolves when it is told of new work. @throws what the backend throws */
   async start(backend: Backend, planned: PlannedWorker): Promise<Worker> {
-    const { stuck, ids, clock, log } = this.options;
+    const { stuck, ids, clock, log, tasks, namespace } = this.options;
+    const childRow = childRowsOf({ tasks, namespace, backend, clock });
     const { settings, chosen, laneIds, engine } = planned;
     const place: Place = {
       slots: settings.slots,
@@ -95,7 +97,7 @@ export class Workers {
       return names.length > LIMITS.maxClaimKinds ? undefined : names;
     };
     const worker = new AppWorker(
-      { backend, settings, lanes, ids, clock, log, taskNamed, kinds },
+      { backend, settings, lanes, ids, clock, log, taskNamed, kinds, childRow },
       this.registrar,
       () => {
         removePlace();

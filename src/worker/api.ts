@@ -30,7 +30,7 @@ export interface WorkerEvents {
   reportGivenUp: {
     readonly executionId: string;
     readonly task: string;
-    readonly ending: 'complete' | 'fail' | 'delay' | 'suspend' | 'release';
+    readonly ending: 'complete' | 'fail' | 'delay' | 'suspend' | 'await_children' | 'release';
     /** How long it was tried, ms. */
     readonly afterMs: number;
     readonly error: unknown;

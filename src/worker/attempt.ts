@@ -116,7 +116,7 @@ export class Attempt implements HeldLease {
   }
 
   /** Ends the run of the handler, which waits and does not settle by itself. */
-  suspend(request: SuspensionRequest): void {
+  suspend(request: SuspensionRequest | 'children'): void {
     if (!this.isLive || this.suspended) return;
     this.suspended = true;
     this.endRun?.(new Suspension(request));
@@ -238,6 +238,8 @@ export class Attempt implements HeldLease {
           name: 'suspendExecution',
           args: { executionId, fence, ...ending.request, timeoutBehavior: 'auto_resume' },
         };
+      case 'await_children':
+        return { name: 'moveToWaitingChildren', args: { executionId, fence } };
       case 'release':
         return { name: 'releaseLease', args: { executionId, fence } };
     }

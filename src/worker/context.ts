@@ -7,6 +7,7 @@ import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
 import { spendingOf } from './budgets/spending.js';
+import type { ChildRowOf } from './children/child.js';
 import type { TaskContext } from './handler.js';
 import { stepOf } from './steps/step.js';
 import { waitingOf, type WaitingContext } from './waits/context.js';
@@ -19,6 +20,7 @@ export interface ContextDependencies {
   readonly log: Logger;
   /** Mints ids. */
   readonly ids: () => string;
+  readonly childRow?: ChildRowOf | undefined;
 }
 
 /** The arguments of a progress call of this attempt. */
@@ -70,6 +72,9 @@ export function contextOf(attempt: Attempt, input: unknown, dependencies: Contex
     },
     get approval() {
       return waiting().approval;
+    },
+    get children() {
+      return waiting().children;
     },
     get sleepUntil() {
       return waiting().sleepUntil;

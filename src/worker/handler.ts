@@ -92,6 +92,8 @@ export type Ending =
   | { readonly kind: 'delay'; readonly until: DelayUntil }
   /** Its handler waits, and runs again when the wait may be over. */
   | { readonly kind: 'suspend'; readonly request: SuspensionRequest }
+  /** Its handler waits for its children, and runs again when they are decided. */
+  | { readonly kind: 'await_children' }
   /** Given back unfinished. */
   | { readonly kind: 'release' }
   /** Nothing to say: the execution is not this worker's any more. */
@@ -150,11 +152,13 @@ export async function runHandler(
     if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
     return attempt.abortCode === undefined ? failureOf(error) : { kind: 'lost' };
   }
-  if (value instanceof Suspension)
-    return attempt.abortCode === undefined ? { kind: 'suspend', request: value.request } : { kind: 'lost' };
+  if (value instanceof Suspension) return attempt.abortCode === undefined ? waiting(value) : { kind: 'lost' };
   if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
   return delayed(value) ?? resultOf(task, value);
 }
+
+const waiting = ({ request }: Suspension): Ending =>
+  request === 'children' ? { kind: 'await_children' } : { kind: 'suspend', request };
 
 /** An input with results in it. @throws EngineError what asking for them throws, and `corruption` */
 async function filled(bytes: Uint8Array, results: () => Promise<ReadonlyMap<string, unknown>>): Promise<unknown> {

@@ -10,6 +10,9 @@ export {
 } from './outcome.js';
 export type { Sleep, SleepOptions, SleepUntil } from './waits/sleep.js';
 export { all, any, count, type Distinct, type WaitCondition } from './waits/conditions.js';
+export type { Child } from './children/child.js';
+export type { Children, ChildrenGroupOptions, ChildrenOptions } from './children/context.js';
+export { ChildrenFailedError, type FailedChild } from './children/errors.js';
 export { InvalidSignalError, WaitTimeoutError } from './waits/errors.js';
 export type { MakeWaitpoint, Waitpoint, WaitpointOptions } from './waits/waitpoint.js';
 export type { Signal } from './waits/signals.js';

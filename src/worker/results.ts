@@ -1,5 +1,4 @@
 /** The results of other members of a flow, for an attempt in whose input they belong. */
-import type { AnswerOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { withRetries } from '../engine/retry.js';
@@ -10,8 +9,6 @@ import type { Attempt } from './attempt.js';
 const PATIENCE_MS = 10_000;
 /** Edges of one page. */
 const PAGE = 100;
-
-type Edge = AnswerOf<'listEdges'>['edges'][number];
 
 /** What its upstreams gave to the execution of an attempt, by label. @throws EngineError what calls throw */
 export async function resultsFor(
@@ -28,7 +25,7 @@ export async function resultsFor(
     await Promise.all(
       page.edges.map(async (edge) => {
         if (edge.edgeState === 'satisfied' && edge.dataPassingRef !== undefined)
-          results.set(edge.dataPassingRef, await resultOf(edge, backend, clock));
+          results.set(edge.dataPassingRef, await resultOf(edge.upstreamExecutionId, backend, clock));
       }),
     );
     cursor = page.nextCursor;
@@ -36,7 +33,8 @@ export async function resultsFor(
   return results;
 }
 
-async function resultOf({ upstreamExecutionId: executionId }: Edge, backend: Backend, clock: Clock): Promise<unknown> {
+/** The result of an execution that completed. @throws EngineError what calls throw */
+export async function resultOf(executionId: string, backend: Backend, clock: Clock): Promise<unknown> {
   const [bytes, info] = await withRetries(clock, PATIENCE_MS, () =>
     Promise.all([backend.getExecutionResult({ executionId }), backend.readExecutionInfo({ executionId })]),
   );

@@ -20,6 +20,7 @@ import type { FinishedOutcome, Worker, WorkerEvents, WorkerStats } from './api.j
 import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
+import type { ChildRowOf } from './children/child.js';
 import { contextOf, progressArgs } from './context.js';
 import { EndsWatch } from './ends-watch.js';
 import { runHandler, type Ending, type TaskHandler } from './handler.js';
@@ -45,6 +46,8 @@ export interface WorkerDependencies {
   readonly ids: () => string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Makes children of what handlers ask for. Default: they cannot have any. */
+  readonly childRow?: ChildRowOf | undefined;
 }
 
 /** Handlers that were told to stop at the end of a drain get this long before their work is handed back, ms. */
@@ -229,11 +232,11 @@ export class TaskWorker implements Worker {
     this.endsWatch.started();
     // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
-    const { backend, clock, ids } = this.deps;
+    const { backend, clock, ids, childRow } = this.deps;
     const ending = await runHandler(
       task,
       attempt,
-      (input) => contextOf(attempt, input, { backend, clock, ids, log: this.announcer.log }),
+      (input) => contextOf(attempt, input, { backend, clock, ids, childRow, log: this.announcer.log }),
       () => resultsFor(attempt, backend, clock),
       (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
     );
@@ -324,7 +327,9 @@ export class TaskWorker implements Worker {
   }
 
   private accepted(attempt: Attempt, ending: ReportedEnding, answer: OutcomeOf<OperationName>): void {
-    if (answer.kind === 'already_satisfied' && ending.kind === 'suspend') {
+    // What it waits for is there already.
+    const isThere = answer.kind === 'already_satisfied' && ending.kind === 'suspend';
+    if (isThere || answer.kind === 'not_waiting') {
       this.lookAgain(attempt);
       return;
     }
@@ -455,5 +460,6 @@ const FINISHED: Readonly<Partial<Record<string, FinishedOutcome>>> = {
   terminal_failed: 'failed',
   delayed: 'delayed',
   suspended: 'suspended',
+  waiting_children: 'suspended',
   released: 'released',
 };

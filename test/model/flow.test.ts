@@ -483,9 +483,41 @@ describe('children', () => {
     expect(story.answer('spawnChildren', spawning({ source: 'lease_holder' }))).toMatch(/^fence_required/);
     story.run('createFlow', flowOf({ members: [member(8)] }));
     expect(story.answer('spawnChildren', spawning())).toMatch(/^invalid_input .*flowId/);
+  });
+
+  test('a closed flow takes the children of its members', () => {
+    const story = parent();
+    story.run('createFlow', flowOf({ members: [member(8)] }));
     story.run('addExecutionToFlow', { flowId: FLOW, executionId: idOf(1) });
     story.run('closeFlow', { flowId: FLOW });
-    expect(story.answer('spawnChildren', spawning())).toMatch(/^flow_closed/);
+    expect(story.answer('spawnChildren', spawning())).toEqual({ kind: 'spawned', flowId: FLOW });
+  });
+
+  test('a parent that ends badly takes its children with it, and theirs; one that completes does not', () => {
+    for (const how of ['cancelExecution', 'completeExecution'] as const) {
+      const story = parent();
+      story.run('spawnChildren', spawning({ policy: { kind: 'any_of', onSatisfied: 'let_run' } }));
+      story.claim();
+      story.end(2);
+      story.run('spawnChildren', spawning({ children: [child(4)] }));
+      story.run('spawnChildren', { ...spawning({ children: [child(5)] }), executionId: idOf(3) });
+      story.end(1, how);
+      const left = how === 'cancelExecution' ? ['cancelled', 'cancelled', 'cancelled'] : ['running', 'ready', 'ready'];
+      expect(story.states(2, 3, 4, 5)).toEqual(['completed', ...left]);
+      if (how === 'cancelExecution') expect(story.execution(3)?.cancellationReason).toBe('parent_cancelled');
+    }
+  });
+
+  test('children that a call has no room for are ended by a walk, and until then no claim starts them', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning({ children: Array.from({ length: 150 }, (_, i) => child(i + 2)) }));
+    story.end(1, 'cancelExecution');
+    expect(story.walks).toMatchObject([{ walkKind: 'siblings', walkOf: uuid(1) }]);
+    expect(story.claim()).toEqual([]);
+    expect(story.events.filter(({ type }) => type === 'execution_cancelled')).toHaveLength(10);
+    for (let i = 0; i < 30; i++) story.due();
+    expect(story.walks).toEqual([]);
+    expect(new Set(story.states(...Array.from({ length: 150 }, (_, i) => i + 2)))).toEqual(new Set(['cancelled']));
   });
 });
 

@@ -45,10 +45,10 @@ export class FlowCreator {
     const hasDelay = graph.nodes.some(({ options }) => options.delay !== undefined);
     const now = hasDelay ? await this.call(() => this.serverClock.now()) : 0;
     const partition = partitionOfFlow(uuid, this.backend.partitions.count);
-    const budgets = requested.inputs.flatMap(({ meters }) => meters.budgets);
+    const budgets = requested.members.flatMap(({ meters }) => meters.budgets);
     // Members wait for their budgets: a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
-    const parts = partsOf(graph, requested.inputs, { namespace, uuid, partition, now });
+    const parts = partsOf(graph, requested.members, { namespace, uuid, partition, now });
     const [whole] = parts as [Part];
     if (parts.length > 1) throw tooLarge(flow, requested.graph.nodes.length);
     const isNew = await this.begin(flowId, requested, whole);

@@ -2,11 +2,11 @@
 import { executionIdOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
-import { durationMs } from '../../shared/duration.js';
-import { JSON_ENCODING, type Encoded } from '../../shared/codec.js';
+import { JSON_ENCODING } from '../../shared/codec.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { labelsOf, TEMPLATE_ENCODING } from '../../shared/template.js';
-import { meteredPolicy, metersOfRun, type RunMeters } from '../meters.js';
+import { memberRow, type MemberPlace, type RequestedMember } from '../member-row.js';
+import { metersOfRun } from '../meters.js';
 import { requestedRun, encodeInput } from '../requested-run.js';
 import { checkRunOptions } from '../task-checks.js';
 import type { Graph, GraphNode } from './graph.js';
@@ -22,18 +22,9 @@ export interface Part {
   readonly groups: Row<'groups'>[];
 }
 
-/** What goes into a node. */
-export interface NodeInput {
-  readonly input: Encoded;
-  readonly meters: RunMeters;
-}
-
-export interface PlacedFlow {
-  readonly namespace: string;
+export interface PlacedFlow extends MemberPlace {
   readonly uuid: string;
   readonly partition: number;
-  /** The time of the store, ms since the epoch, if a node has a delay. */
-  readonly now: number;
 }
 
 /** Most bytes of inputs that one call carries. */
@@ -45,28 +36,29 @@ const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
 export const memberId = ({ uuid, partition }: Pick<PlacedFlow, 'uuid' | 'partition'>, node: number): string =>
   executionIdOf(partition, memberUuid(uuid, node));
 
-/** The inputs of all nodes, checked and written. @throws InvalidInputError, InvalidDefinitionError */
-export async function inputsOf({ nodes }: Graph): Promise<NodeInput[]> {
+/** What is asked for by all nodes, checked and written. @throws InvalidInputError, InvalidDefinitionError */
+export async function requestedMembers({ nodes }: Graph): Promise<RequestedMember[]> {
   return Promise.all(
     nodes.map(async ({ task, template, options }) => {
-      if (template.holes.length === 0) return requestedRun(task, template.value, options);
+      if (template.holes.length === 0) return { ...(await requestedRun(task, template.value, options)), options };
       checkRunOptions(task.name, options);
-      // Its schema is applied where the results are in it: at the worker.
+      // Its schema is applied where the results are in it: at the worker. Whose limits it has must be
+      // known now: there is null in the places of the results.
       const { bytes } = encodeInput(task.name, template);
-      // Whose limits it has must be known now: there is null in the places of the results.
-      return { input: { bytes, encoding: TEMPLATE_ENCODING }, meters: metersOfRun(task, template.value) };
+      const meters = metersOfRun(task, template.value);
+      return { task, options, meters, input: { bytes, encoding: TEMPLATE_ENCODING } };
     }),
   );
 }
 
 /** The parts of a flow, in the order in which they have to be created. A member comes with all that leads to it. */
-export function partsOf(graph: Graph, inputs: readonly NodeInput[], placed: PlacedFlow): Part[] {
+export function partsOf(graph: Graph, requested: readonly RequestedMember[], placed: PlacedFlow): Part[] {
   const parts: Part[] = [];
   let part = emptyPart();
   let bytes = 0;
   for (const [index, node] of graph.nodes.entries()) {
-    const input = inputs[index] as NodeInput;
-    const size = input.input.bytes?.byteLength ?? 0;
+    const member = requested[index] as RequestedMember;
+    const size = member.input.bytes?.byteLength ?? 0;
     const isFull =
       part.members.length === LIMITS.maxMembersPerCall ||
       part.edges.length + node.upstreams.length > LIMITS.maxEdgesPerCall ||
@@ -78,26 +70,11 @@ export function partsOf(graph: Graph, inputs: readonly NodeInput[], placed: Plac
     }
     bytes += size;
     const executionId = memberId(placed, index);
-    part.members.push({ executionId, ...memberRow(node, input, placed) });
+    part.members.push({ executionId, ...memberRow(member, placed) });
     part.edges.push(...edgeRows(node, index, placed));
     if (node.policy.kind !== 'all_of') part.groups.push({ downstreamExecutionId: executionId, policy: node.policy });
   }
   return [...parts, part];
-}
-
-function memberRow({ task, options }: GraphNode, { input, meters }: NodeInput, { now, namespace }: PlacedFlow) {
-  const { bytes, encoding } = input;
-  const priority = options.priority ?? task.priority;
-  const policy = meteredPolicy(task.policy, namespace, meters);
-  return {
-    laneId: task.laneId,
-    executionKind: task.name,
-    ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(options.delay === undefined ? {} : { delayUntil: now + durationMs(options.delay) }),
-    ...(options.tags === undefined ? {} : { tags: { ...options.tags } }),
-    ...(policy === undefined ? {} : { policy }),
-  };
 }
 
 function edgeRows({ template, upstreams }: GraphNode, index: number, placed: PlacedFlow): Row<'edges'>[] {

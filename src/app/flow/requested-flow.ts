@@ -3,10 +3,11 @@ import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
 import { checkOwnId, checkTags } from '../task-checks.js';
+import type { RequestedMember } from '../member-row.js';
 import type { TaskDefinition } from '../task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
 import { graphOf, type Graph } from './graph.js';
-import { inputJson, inputsOf, type NodeInput } from './members.js';
+import { inputJson, requestedMembers } from './members.js';
 import { inputDigest, tagsOf } from './stored.js';
 
 export interface FlowDefinition {
@@ -18,7 +19,7 @@ export interface RequestedFlow {
   readonly flow: string;
   readonly ownId: string | undefined;
   readonly graph: Graph;
-  readonly inputs: readonly NodeInput[];
+  readonly members: readonly RequestedMember[];
   /** All tags that are stored with it. */
   readonly tags: Readonly<Record<string, string>>;
   /** A digest of its input. */
@@ -41,13 +42,13 @@ export async function requestedFlow(
   // What the declaration sees is what every later call with this id is compared with.
   const digest = inputDigest(inputJson(name, input));
   const graph = graphOf(name, declare, input, taskNamed);
-  const inputs = await inputsOf(graph);
+  const members = await requestedMembers(graph);
   const stored = { output: graph.output as Template | undefined, input: digest, ownId: options.id };
   return {
     flow: name,
     ownId: options.id,
     graph,
-    inputs,
+    members,
     tags: { ...options.tags, ...tagsOf(where, stored) },
     digest,
   };

@@ -1,9 +1,11 @@
 /** What a handler's context has for waiting; made when the handler asks for it. */
 import type { Attempt } from '../attempt.js';
+import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
+import { childrenOf, type Children } from '../children/context.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';
 import { approvalOf, waitForOf, type Approve, type WaitFor } from './wait-for.js';
 import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
-import { Waits, type WaitsDependencies } from './waits.js';
+import { Waits } from './waits.js';
 
 export interface WaitingContext {
   /**
@@ -38,11 +40,14 @@ export interface WaitingContext {
    * const { cents } = await payment.wait({ schema });
    */
   readonly waitpoint: MakeWaitpoint;
+  /** Has runs of other tasks do parts of the work, and waits for them without a slot: see docs/flows.md. */
+  readonly children: Children;
 }
 
 /** The waiting members of the context of an attempt. */
-export function waitingOf(attempt: Attempt, dependencies: WaitsDependencies): WaitingContext {
+export function waitingOf(attempt: Attempt, dependencies: ChildrenDependencies): WaitingContext {
   let made: Waits | undefined;
+  let children: ChildrenOfRun | undefined;
   const waits = (): Waits => (made ??= new Waits(attempt, dependencies));
   return {
     sleep: sleepOf(waits),
@@ -50,5 +55,6 @@ export function waitingOf(attempt: Attempt, dependencies: WaitsDependencies): Wa
     waitFor: waitForOf(waits),
     approval: approvalOf(waits),
     waitpoint: waitpointOf(waits),
+    children: childrenOf(() => (children ??= new ChildrenOfRun(attempt, waits(), dependencies))),
   };
 }

@@ -12,9 +12,9 @@ export type SuspensionRequest = Pick<
   'suspensionId' | 'waitpoints' | 'resumeCondition' | 'timeoutAt' | 'seenSignals' | 'reasonCode'
 >;
 
-/** The end of a run whose handler waits: it takes the place of what the handler gives. */
+/** The end of a run whose handler waits, for what it asks or for its children: it takes the place of what the handler gives. */
 export class Suspension {
-  constructor(readonly request: SuspensionRequest) {}
+  constructor(readonly request: SuspensionRequest | 'children') {}
 }
 
 /** A wait that an execution is to be suspended on. */

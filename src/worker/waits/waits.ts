@@ -33,9 +33,9 @@ export interface WaitsDependencies {
 
 /** A wait that holds its handler up. */
 interface Blocked {
-  /** One for each channel that it listens to. */
+  /** One for each channel that it listens to; none where it waits for children. */
   readonly keys: readonly WaitKey[];
-  /** What it waits for; nothing for a sleep. */
+  /** What it waits for; nothing for a sleep, and for children. */
   readonly condition: WaitCondition | undefined;
   /** When it was over, ms since the epoch; nothing as long as it is not. */
   readonly overAt: (now: number) => number | undefined;
@@ -97,6 +97,11 @@ export class Waits {
   /** Waits for signals. */
   signals({ condition, name, untilOf }: Wanted): Promise<Outcome> {
     return this.wait(condition, this.next(name), untilOf && this.endOf(untilOf));
+  }
+
+  /** Waits for children. `decidedAt` is when they were decided, ms since the epoch; nothing when they are not. */
+  children(decidedAt: number | undefined): Promise<void> {
+    return this.block({ keys: [], condition: undefined, overAt: () => decidedAt });
   }
 
   /** Makes the waitpoint of a wait to come, or finds the one that an earlier run made. */
@@ -277,28 +282,15 @@ export class Waits {
       this.decideSoon();
       return;
     }
-    const keys = [...this.blocked].flatMap((blocked) => blocked.keys);
-    if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined)) {
-      this.failAll(
-        new InvalidDefinitionError(
-          'The handler waits at a waitpoint and elsewhere at once',
-          'Wait at a waitpoint alone, or use waitFor, to which run.signal sends.',
-        ),
-      );
-      return;
-    }
-    if (keys.length > LIMITS.maxWaitpoints) {
-      this.failAll(
-        new InvalidDefinitionError(
-          `The handler waits at ${keys.length} places at once; ${LIMITS.maxWaitpoints} are possible`,
-          'Wait for some of them first, or wait in runs of their own.',
-        ),
-      );
+    const misuse = misuseOf([...this.blocked]);
+    if (misuse !== undefined) {
+      this.failAll(misuse);
       return;
     }
     const waits = [...this.blocked];
     this.blocked.clear();
-    void this.known?.then((known) => this.attempt.suspend(requestFor(waits, known.keptSignals, this.deps.ids)));
+    if (waits.some(isForChildren)) this.attempt.suspend('children');
+    else void this.known?.then((known) => this.attempt.suspend(requestFor(waits, known.keptSignals, this.deps.ids)));
   }
 
   /**
@@ -315,4 +307,29 @@ export class Waits {
     }
     return first;
   }
+}
+
+/** Children are waited for alone: an execution waits for others, or is suspended. */
+export const AT_ONCE = [
+  'The handler waits for children and for something else at once',
+  'Put all children into one call, and wait for the rest before or after; give children a deadline in the place of a timeout.',
+] as const;
+
+const isForChildren = ({ keys }: Blocked): boolean => keys.length === 0;
+
+/** Why a run cannot end with these waits, if it cannot. */
+function misuseOf(waits: readonly Blocked[]): InvalidDefinitionError | undefined {
+  if (waits.length > 1 && waits.some(isForChildren)) return new InvalidDefinitionError(...AT_ONCE);
+  const keys = waits.flatMap((blocked) => blocked.keys);
+  if (keys.length > 1 && keys.some(({ pendingId }) => pendingId !== undefined))
+    return new InvalidDefinitionError(
+      'The handler waits at a waitpoint and elsewhere at once',
+      'Wait at a waitpoint alone, or use waitFor, to which run.signal sends.',
+    );
+  if (keys.length > LIMITS.maxWaitpoints)
+    return new InvalidDefinitionError(
+      `The handler waits at ${keys.length} places at once; ${LIMITS.maxWaitpoints} are possible`,
+      'Wait for some of them first, or wait in runs of their own.',
+    );
+  return undefined;
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { nightlyOf } from '../../../examples/nightly.js';
+import { wordCountOf } from '../../../examples/word-count.js';
 import { raceOf } from '../../../examples/answer-race.js';
 import { app, memory, type App } from '../../../src/index.js';
 import { valkey } from '../../../src/valkey/index.js';
@@ -43,5 +44,21 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, backend) => {
     const states: string[] = [];
     for await (const { task, state } of run.children) states.push(`${task} ${state}`);
     expect(states.slice(-3)).toEqual(['report completed', 'mail failed', 'archive skipped']);
+  });
+
+  test('a handler has others count, and holds no slot meanwhile', async () => {
+    a = app({ backend: await backend() });
+    const countAll = wordCountOf(a);
+    const worker = await a.worker({ slots: 1 });
+    const run = countAll.run({ folder: 'docs' });
+    const { files, words } = await run.result({ timeout: '10s' });
+    expect(words).toBeGreaterThan(1_000 * files);
+    expect(worker.stats()).toMatchObject({ completed: files + 1, suspended: 1 });
+    const other = await countAll.run({ folder: 'docs' });
+    await until(async () => (await other.state()) === 'waiting_children');
+    await other.cancel();
+    const states = new Set<string>();
+    for await (const { state } of other.children) states.add(state);
+    expect([...states].filter((state) => state !== 'completed' && state !== 'cancelled')).toEqual([]);
   });
 });

@@ -1,0 +1,36 @@
+/** What a handler asks for when it has others do a part of its work. */
+import type { ArgsOf } from '../../../model/machine.js';
+import { brand } from '../../util/brand.js';
+
+declare const OUTPUT: unique symbol;
+
+/** A run of a task that a handler will wait for: made by `child`, begun by `children`. */
+export class Child<Output> {
+  static {
+    brand(Child, 'child');
+  }
+
+  /** Only a type: there is nothing to read. */
+  declare readonly [OUTPUT]: Output;
+
+  /** @param task the name of its task */
+  constructor(
+    readonly task: string,
+    readonly input: unknown,
+    readonly options: unknown,
+  ) {}
+}
+
+/** What a child gives. */
+export type OutputOf<Of> = Of extends Child<infer Output> ? Output : never;
+
+type Row = ArgsOf<'spawnChildren'>['children'][number];
+
+/** A child as the engine is told of it, without its ids. */
+export type ChildRow = Omit<Row, 'executionId' | 'edgeId' | 'dataPassingRef'>;
+
+/**
+ * Makes the row of a child; `now` is the time of the store, ms since the epoch.
+ * @throws InvalidInputError, InvalidDefinitionError
+ */
+export type ChildRowOf = (child: Child<unknown>, now: number) => Promise<ChildRow>;

@@ -1,0 +1,103 @@
+/** `children`, as a handler's context has it. */
+import { LIMITS } from '../../../model/limits.js';
+import { checkList, checkWhole, refuse } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { checkName } from '../checkpoints/names.js';
+import { whenAwaited } from '../waits/lazy-promise.js';
+import { Child, type OutputOf } from './child.js';
+import type { Asked, ChildrenOfRun } from './children.js';
+import type { Needed } from './outcome.js';
+
+export interface ChildrenOptions {
+  /**
+   * Tells these children from others of the handler, when the handler runs again. Default `children`; of one name the first
+   * use is the first one, and so on.
+   */
+  readonly name?: string | undefined;
+}
+
+export interface ChildrenGroupOptions extends ChildrenOptions {
+  /**
+   * What becomes of children that still run when the others have decided: they are cancelled (`cancel_remaining`, the
+   * default), or go on.
+   */
+  readonly onSatisfied?: 'cancel_remaining' | 'let_run' | undefined;
+}
+
+type ChildList = readonly Child<unknown>[];
+
+/**
+ * Has other tasks do parts of the work: begins a run of each child, and ends this run of the handler until they are decided.
+ * No slot is held meanwhile. Then the handler runs again from the beginning, and gets the results here.
+ *
+ * Children are begun when the promise is awaited, in one step of the store. When their parent is cancelled, fails or expires,
+ * they are cancelled with it.
+ *
+ * @throws ChildrenFailedError when too many did not complete: it says which, and why
+ * @throws EngineError `step_changed` when an earlier run asked for other children under this name, `step_misused` inside a step,
+ *   `flow_limit_exceeded`
+ * @throws InvalidDefinitionError, InvalidInputError for what cannot be meant; TaskAbort
+ * @example const [page, image] = await children.all([child(render, { url }), child(resize, { file })]);
+ */
+export interface Children {
+  /** Waits for all; the results in the order of the list. The first that ends badly decides, and the others go on. */
+  all<Of extends ChildList | []>(
+    children: Of,
+    options?: ChildrenOptions,
+  ): Promise<{ -readonly [Key in keyof Of]: OutputOf<Of[Key]> }>;
+  /** The result of the first that completes. */
+  any<Of extends ChildList>(children: Of, options?: ChildrenGroupOptions): Promise<OutputOf<Of[number]>>;
+  /** The results of the first `k` that complete, in the order of the list. */
+  quorum<Of extends ChildList>(
+    k: number,
+    children: Of,
+    options?: ChildrenGroupOptions,
+  ): Promise<OutputOf<Of[number]>[]>;
+}
+
+const OPTIONS = { name: true } as const;
+const GROUP_OPTIONS = { name: true, onSatisfied: true } as const;
+
+/** What a use gives, once it is awaited. */
+const given = <T>(results: Promise<ReadonlyMap<number, unknown>>, take: (values: unknown[]) => T): Promise<T> =>
+  whenAwaited(async () => take([...(await results).values()]));
+
+export function childrenOf(made: () => ChildrenOfRun): Children {
+  const group = (what: 'any' | 'quorum', k: number, children: ChildList, options: ChildrenGroupOptions) => {
+    const where = `children.${what}`;
+    knownOnly<ChildrenGroupOptions>(where, options, GROUP_OPTIONS);
+    const { onSatisfied = 'cancel_remaining' } = options;
+    if (onSatisfied !== 'cancel_remaining' && onSatisfied !== 'let_run')
+      throw refuse(where, 'onSatisfied', 'cancel_remaining or let_run', onSatisfied);
+    const asked = askedFor(where, children, { kind: what, k, onSatisfied }, options);
+    if (children.length === 0 || children.length > LIMITS.maxMembersPerCall)
+      throw new InvalidDefinitionError(
+        `${where}: ${children.length} children; a group has 1 to ${LIMITS.maxMembersPerCall}`,
+        'Wait for several groups, one after the other.',
+      );
+    return made().run(asked);
+  };
+  return {
+    all(children: ChildList, options: ChildrenOptions = {}) {
+      knownOnly<ChildrenOptions>('children.all', options, OPTIONS);
+      const asked = askedFor('children.all', children, { kind: 'all' }, options);
+      return asked.children.length === 0 ? Promise.resolve([]) : given(made().run(asked), (values) => values);
+    },
+    any: (children: ChildList, options: ChildrenGroupOptions = {}) =>
+      given(group('any', 1, children, options), ([value]) => value),
+    quorum(k: number, children: ChildList, options: ChildrenGroupOptions = {}) {
+      checkList('children.quorum', 'the children', children);
+      checkWhole('children.quorum', 'k', k, 1, children.length);
+      return given(group('quorum', k, children, options), (values) => values);
+    },
+  } as Children;
+}
+
+function askedFor(where: string, children: unknown, needed: Needed, { name = 'children' }: ChildrenOptions): Asked {
+  if (!Array.isArray(children)) throw refuse(where, 'the children', 'a list', children);
+  const stranger: unknown = children.find((one) => !(one instanceof Child));
+  if (stranger !== undefined) throw refuse(where, 'each child', 'made by child(task, input)', stranger);
+  checkName('children', name);
+  return { name, children: [...children] as ChildList, needed };
+}

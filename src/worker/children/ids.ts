@@ -1,0 +1,32 @@
+/**
+ * Ids of children. They follow from the execution, the name of the use, its number, and the place in the list, so that a
+ * handler that runs again finds the children that it has.
+ */
+import { executionIdOf, partitionIndexOf } from '../../../model/ids.js';
+import { uuidFrom } from '../../util/uuid-from.js';
+
+/** The n-th use of a name in a handler. */
+export interface ChildrenUse {
+  readonly name: string;
+  /** From 0. */
+  readonly index: number;
+}
+
+export interface ChildIds {
+  readonly executionId: string;
+  /** The edge by which the parent waits for it. */
+  readonly edgeId: string;
+}
+
+/** The ids of the child at this place of the list. */
+export function childIds(parentId: string, { name, index }: ChildrenUse, place: number): ChildIds {
+  const what = JSON.stringify([parentId, name, index, place]);
+  return {
+    executionId: executionIdOf(partitionIndexOf(parentId), uuidFrom(`child\t${what}`)),
+    edgeId: uuidFrom(`child edge\t${what}`),
+  };
+}
+
+/** The flow that comes to be when an execution that is in none has children. */
+export const flowOfChildren = (parentId: string): string =>
+  executionIdOf(partitionIndexOf(parentId), uuidFrom(`children\t${parentId}`));

@@ -1,0 +1,41 @@
+/** What a use of `children` has come to, by its edges. They do not change any more, so every run finds the same. */
+import type { AnswerOf } from '../../../model/machine.js';
+
+export type Edge = AnswerOf<'listEdges'>['edges'][number];
+
+/** How many children have to complete. */
+export type Needed =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'any' | 'quorum'; readonly k: number; readonly onSatisfied: 'cancel_remaining' | 'let_run' };
+
+/** Places in the list of children, ascending, and when that was decided, ms since the epoch. */
+export interface Decided {
+  readonly kind: 'satisfied' | 'impossible';
+  /** Those that completed, or those that did not. */
+  readonly places: readonly number[];
+  readonly at: number;
+}
+
+interface Resolved {
+  readonly place: number;
+  readonly at: number;
+}
+
+/** Nothing as long as it is undecided. `edges` are in the order of the children. */
+export function decidedBy(edges: readonly Edge[], needed: Needed): Decided | undefined {
+  const k = needed.kind === 'all' ? edges.length : needed.k;
+  const resolvedAs = (state: Edge['edgeState']): Resolved[] =>
+    edges
+      .flatMap(({ edgeState, resolvedAt = 0 }, place) => (edgeState === state ? [{ place, at: resolvedAt }] : []))
+      .sort((a, b) => a.at - b.at);
+  const done = resolvedAs('satisfied');
+  if (done.length >= k) return decided('satisfied', done.slice(0, k));
+  const missing = resolvedAs('impossible');
+  const spare = edges.length - k;
+  return missing.length > spare ? decided('impossible', missing.slice(0, spare + 1)) : undefined;
+}
+
+function decided(kind: Decided['kind'], resolved: readonly Resolved[]): Decided {
+  const places = resolved.map(({ place }) => place).sort((a, b) => a - b);
+  return { kind, places, at: resolved.at(-1)?.at ?? 0 };
+}

@@ -1,0 +1,242 @@
+/** Children of handlers: what they give, what becomes of them, and what a handler that runs again finds. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  child,
+  ChildrenFailedError,
+  InvalidDefinitionError,
+  NonRetryableError,
+  type Task,
+  type TaskContext,
+} from '../../../src/index.js';
+import { testApp, type TestApp } from '../../../src/testing/index.js';
+import { rejectionOf } from '../support.js';
+
+/** An app in memory, under a virtual clock, with one worker. */
+let t: TestApp;
+let squares: Task<number, number>;
+/** Fails, ends when it is told to, or gives what it is given. */
+let odds: Task<'fail' | 'hang' | number, string | number>;
+beforeAll(async () => {
+  t = testApp();
+  squares = t.app.task('square', ({ input }: TaskContext<number>) => input * input);
+  odds = t.app.task('odd', async ({ input, signal }: TaskContext<'fail' | 'hang' | number>) => {
+    if (input === 'fail') throw new NonRetryableError('it is broken', { category: 'broken' });
+    if (input === 'hang')
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+    return input;
+  });
+  await t.app.worker({ slots: 50 });
+});
+afterAll(() => t[Symbol.asyncDispose]());
+
+async function children(run: { readonly children: AsyncIterable<{ task: string; state: string }> }) {
+  const found: string[] = [];
+  for await (const { task, state } of run.children) found.push(`${task} ${state}`);
+  return found.sort();
+}
+
+describe('children', () => {
+  test('give their results in order, with their types, while their parent holds no slot', async () => {
+    await using t = testApp();
+    const squares = t.app.task('square', ({ input }: TaskContext<number>) => input * input);
+    const starts: number[] = [];
+    const parent = t.app.task('parent', async ({ children, resumes }: TaskContext<number>) => {
+      starts.push(resumes);
+      const [nine, also] = await children.all([child(squares, 3), child(squares, 3)]);
+      return children.all([1, 2].map((n) => child(squares, nine + also + n)));
+    });
+    const worker = await t.app.worker({ slots: 1 });
+    const run = await parent.run(1);
+    await t.advance('1s');
+    expect(await run.result()).toEqual([361, 400]);
+    expect(starts).toEqual([0, 1, 2]);
+    expect(worker.stats()).toMatchObject({ suspended: 2, completed: 5 });
+    expect(await children(run)).toEqual(Array(4).fill('square completed'));
+  });
+
+  test('the first, and the first few, decide; the others are cancelled, or go on', async () => {
+    const parent = t.app.task('choose', async ({ children }: TaskContext<null>) => {
+      const first = await children.any([child(odds, 'hang'), child(odds, 'fail'), child(odds, 7)]);
+      const both = await children.quorum(2, [child(odds, 5), child(odds, 'hang'), child(odds, 6)], {
+        onSatisfied: 'let_run',
+      });
+      return { first, both };
+    });
+    const run = await parent.run(null);
+    await t.advance('1s');
+    expect(await run.result()).toEqual({ first: 7, both: [5, 6] });
+    expect(await children(run)).toEqual([
+      'odd active',
+      'odd cancelled',
+      'odd completed',
+      'odd completed',
+      'odd completed',
+      'odd failed',
+    ]);
+  });
+
+  test('that fail are told with their reasons, once and for all', async () => {
+    const seen: unknown[] = [];
+    const parent = t.app.task('brave', async ({ children, sleep }: TaskContext<boolean>) => {
+      try {
+        await children.all([child(odds, 1), child(odds, 'fail')], { name: 'parts' });
+      } catch (error) {
+        if (!(error instanceof ChildrenFailedError)) throw error;
+        seen.push(error.failed, error.message);
+        await sleep('1m');
+        return 'without it';
+      }
+      return 'never';
+    });
+    const timid = t.app.task('timid', { retry: { failures: 5 } }, ({ children }: TaskContext<boolean>) =>
+      children.all([child(odds, 'fail')]),
+    );
+    const [run, other] = [await parent.run(true), await timid.run(true)];
+    await t.advance('2m');
+    expect(await run.result()).toBe('without it');
+    const failed = { index: 1, task: 'odd', state: 'failed', message: 'it is broken', category: 'broken' };
+    expect(seen).toMatchObject([
+      [failed],
+      '1 of 2 in children "parts" did not complete: child 2 (task "odd") failed: it is broken',
+      [failed],
+      expect.any(String),
+    ]);
+    expect(await rejectionOf(other.result())).toMatchObject({ category: 'children_failed' });
+    expect(await other.info()).toMatchObject({ totalAttemptCount: 1 });
+  });
+
+  test('end with a parent that is cancelled, and theirs with them', async () => {
+    const middle = t.app.task('middle', ({ children }: TaskContext<null>) => children.all([child(odds, 'hang')]));
+    const parent = t.app.task('top', async ({ children, step, sleep }: TaskContext<null>) => {
+      await children.any([child(odds, 'hang'), child(odds, 1)], { name: 'first', onSatisfied: 'let_run' });
+      await step('between', () => 1);
+      await sleep('1s');
+      await children.all([child(middle, null), child(odds, 'hang')]);
+    });
+    const run = await parent.run(null);
+    await t.advance('5s');
+    expect(await run.state()).toBe('waiting_children');
+    expect(await children(run)).toEqual(['middle waiting_children', 'odd active', 'odd active', 'odd completed']);
+    await run.cancel('enough');
+    await t.advance('5s');
+    expect(await children(run)).toEqual(['middle cancelled', 'odd cancelled', 'odd cancelled', 'odd completed']);
+  });
+
+  test('have deadlines in the place of a timeout', async () => {
+    const parent = t.app.task('patient', ({ children }: TaskContext<null>) =>
+      children.any([child(odds, 'hang', { deadline: '1m', priority: 3, tags: { 'team.name': 'docs' } })]),
+    );
+    const run = await parent.run(null);
+    await t.advance('2m');
+    expect(await rejectionOf(run.result())).toMatchObject({
+      message: expect.stringContaining('child 1 (task "odd") expired'),
+    });
+  });
+
+  test('can be those of a member of a flow', async () => {
+    const sum = t.app.task('sum', async ({ input, children }: TaskContext<{ of: number[] }>) =>
+      (await children.all(input.of.map((n) => child(squares, n)))).reduce((all, n) => all + n, 0),
+    );
+    const flow = t.app.flow('sums', (f) => f.run(squares, f.run(sum, { of: [f.run(squares, 2), 3] })));
+    const run = await flow.run();
+    await t.advance('1s');
+    expect(await run.result()).toBe(625);
+    expect(await children(run)).toEqual(
+      ['square', 'square', 'square', 'square', 'sum'].map((task) => `${task} completed`),
+    );
+  });
+
+  test('are more than one call takes', async () => {
+    const parent = t.app.task(
+      'many',
+      async ({ children, input }: TaskContext<number>) =>
+        (await children.all(Array.from({ length: input }, (_, n) => child(squares, n)))).length,
+    );
+    const run = await parent.run(501);
+    await t.advance('1m');
+    expect(await run.result()).toBe(501);
+  });
+
+  test('none are none', async () => {
+    const parent = t.app.task('alone', ({ children }: TaskContext<null>) => children.all([]));
+    const run = await parent.run(null);
+    await t.advance('1s');
+    expect(await run.result()).toEqual([]);
+  });
+});
+
+describe('what cannot be meant', () => {
+  /** What a handler is told that does this with its context. */
+  async function told(name: string, body: (context: TaskContext<null>) => unknown, next = body): Promise<unknown> {
+    let isFirst = true;
+    const task = t.app.task(name, async (context: TaskContext<null>) => {
+      const run = isFirst ? body : next;
+      isFirst = false;
+      await run(context);
+      return 'done';
+    });
+    const run = await task.run(null);
+    await t.advance('2s');
+    return rejectionOf(run.result());
+  }
+
+  test('children and another wait at once', async () => {
+    expect(
+      await told('two waits', ({ children, sleep }) =>
+        Promise.race([children.all([child(squares, 1)], { name: 'a' }), sleep('1d')]),
+      ),
+    ).toMatchObject({ message: expect.stringContaining('waits for children and for something else at once') });
+    expect(
+      await told('two groups', ({ children }) =>
+        Promise.all([
+          children.all([child(squares, 1)], { name: 'a' }),
+          children.any([child(squares, 2)], { name: 'b' }),
+        ]),
+      ),
+    ).toMatchObject({ message: expect.stringContaining('at once') });
+  });
+
+  test('a name that stands for something else, or for other children', async () => {
+    const one = ({ children }: TaskContext<null>) => children.all([child(squares, 1)], { name: 'x' });
+    const two = ({ children }: TaskContext<null>) =>
+      children.all(
+        [1, 2].map((n) => child(squares, n)),
+        { name: 'x' },
+      );
+    const changed = { message: expect.stringContaining('step_changed') };
+    expect(await told('more', one, two)).toMatchObject(changed);
+    expect(await told('a step', one, ({ step }) => step('x', () => 1))).toMatchObject(changed);
+    expect(
+      await told(
+        'was a step',
+        async ({ step, sleep }) => {
+          await step('x', () => 1);
+          await sleep('1s');
+        },
+        one,
+      ),
+    ).toMatchObject(changed);
+  });
+
+  test('inside a step, without a list, with what is no child', async () => {
+    const inside = ({ step, children }: TaskContext<null>) =>
+      step('s', async () => void (await children.all([child(squares, 1)])));
+    expect(await told('inside', inside)).toMatchObject({ message: expect.stringContaining('inside the function') });
+    const bad: [string, (c: TaskContext<null>) => unknown, RegExp][] = [
+      ['no list', ({ children }) => children.all(3 as never), /the children must be a list/],
+      ['a run', ({ children }) => children.all([squares.run(1) as never]), /made by child/],
+      ['none of any', ({ children }) => children.any([]), /0 children/],
+      ['k', ({ children }) => children.quorum(3, [child(squares, 1)]), /k must be a whole number from 1 to 1/],
+      ['an option', ({ children }) => children.all([], { timeout: '1s' } as never), /no option "timeout"/],
+      [
+        'a policy',
+        ({ children }) => children.any([child(squares, 1)], { onSatisfied: 'x' as never }),
+        /cancel_remaining or let_run/,
+      ],
+      ['another app', ({ children }) => children.all([child({ name: 'gone' } as never, 1)]), /not a task of this app/],
+    ];
+    for (const [name, body, message] of bad)
+      expect(await told(name, body)).toMatchObject({ message: expect.stringMatching(message) });
+    expect(() => child(squares, 1, { retry: 1 } as never)).toThrow(InvalidDefinitionError);
+  });
+});
