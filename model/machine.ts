@@ -47,6 +47,8 @@ import { closeFlow, sealFlow } from './flow/seal.js';
 import { spawnChildren } from './flow/spawn.js';
 import { getFlowTag, setFlowTags } from './flow/tags.js';
 import { listExecutionSummaries } from './listing/list.js';
+import { listQueued } from './listing/queued.js';
+import { listExpiredLeases } from './lease/expired.js';
 import { claimExecution, claimResumedExecution } from './grant/claim.js';
 import { issueClaimGrant, issueReclaimGrant } from './grant/issue.js';
 import { issueGrantAndClaim } from './grant/operator-claim.js';
@@ -205,6 +207,8 @@ export const QUERIES = {
   findExecution,
   listExecutions,
   listExecutionSummaries,
+  listQueued,
+  listExpiredLeases,
   readStream,
   readSummary,
   readSteps,

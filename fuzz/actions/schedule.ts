@@ -1,8 +1,9 @@
 /** How random runs call the operations of `model/schedule`, and read a partition. */
 import fc from 'fast-check';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { isTerminal } from '../../model/execution/situation.js';
+import { BLOCK_REASONS, isTerminal } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
+import { queueScore } from '../../model/schedule/queue.js';
 import { CAPABILITY_SETS, KINDS, LANES, on, pick, seldom, ttlMs, unit, type Pick } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { meterSetFor } from './metering.js';
@@ -106,6 +107,23 @@ export const scheduleActions = {
 
 const STATES = ['waiting', 'delayed', 'active', 'failed', 'cancelled', 'expired', 'completed', 'rate_limited'] as const;
 
+/** Lists that are in the order of numbers, and go on behind any place. */
+const orderedReads: Reads = ({ partition, now, executions }, { executionId, index, limit }) => {
+  const place = executions[index % Math.max(1, executions.length)];
+  const scores = [place && queueScore(place), now, place?.lastTransitionAt];
+  const cursor = index % 3 === 0 ? undefined : `${scores[index % 3] ?? 0}:${executionId}`;
+  const page = { partition, cursor, limit: Math.max(1, Math.min(limit, 3)) };
+  return [
+    ...LANES.map((laneId) => ['listQueued', { partition, laneId }] as const),
+    ['listQueued', { ...page, laneId: LANES[index % 2] }],
+    ['listQueued', { ...page, laneId: LANES[0], executionKind: KINDS[index % 3], namespace: 'fuzz' }],
+    ['listQueued', { ...page, laneId: LANES[1], tags: { 'team.name': 'core' } }],
+    ['listExpiredLeases', { partition }],
+    ['listExpiredLeases', { ...page, namespace: index % 2 === 0 ? 'fuzz' : undefined }],
+    ['listExpiredLeases', { ...page, asOf: now - (index % 5) }],
+  ];
+};
+
 const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
   const page = { partition, limit: Math.max(1, Math.min(limit, 2)), cursor: index % 3 === 0 ? executionId : undefined };
   return [
@@ -113,6 +131,8 @@ const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
     ['listExecutionSummaries', { partition, laneId: LANES[index % 2], publicState: STATES[index % 3] }],
     ['listExecutionSummaries', { ...page, executionKind: KINDS[index % 3], namespace: 'fuzz' }],
     ['listExecutionSummaries', { ...page, held: true }],
+    ['listExecutionSummaries', { ...page, blockedBy: BLOCK_REASONS[index % BLOCK_REASONS.length] }],
+    ['listExecutionSummaries', { partition, publicState: STATES[index % 3], blockedBy: 'paused_by_policy' }],
     ['listExecutionSummaries', { ...page, workerInstanceId: `worker-${index % 2}` }],
     ['listExecutionSummaries', { ...page, failureCategory: CATEGORIES[index % CATEGORIES.length] }],
     ['listExecutionSummaries', { ...page, tags: { 'z.a': 'Größe "x"' } }],
@@ -123,6 +143,7 @@ const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
 export const scheduleReads: Reads = (world, choices) => [
   ...partitionReads(world, choices),
   ...listReads(world, choices),
+  ...orderedReads(world, choices),
 ];
 
 const partitionReads: Reads = ({ partition, places }, { index, limit }) => [

@@ -26,6 +26,8 @@ export function viewOfMoment(
       result: () => undefined,
       payload: () => undefined,
       suspended: () => ({ executions: [], next: undefined }),
+      queued: () => ({ executions: [], next: undefined }),
+      lost: () => ({ executions: [], next: undefined }),
     },
     schedule: {
       // Nothing is paused there.

@@ -9,9 +9,7 @@ function ff.query.scan_eligible_executions(call, lane_id, among, capabilities, k
   if among == 'lost' then low, high = '-inf', '(' .. LIMIT.first_waiting_score end
   local found = {}
   if ff.is_silent(call, lane_id) then return found end
-  local names = command('SMEMBERS', call.base .. KEY.queues .. lane_id)
-  local metered = ff.metered_names(call, lane_id)
-  for i = 1, #metered do names[#names + 1] = metered[i] end
+  local names = ff.queue_names(call, lane_id)
   for i = 1, #names do
     local needs, kind = string.match(names[i], '^([^\t]*)\t.-([^\t]*)$')
     if needs and (not wanted or wanted[kind]) and (not offered or ff.covers(offered, needs)) then

@@ -62,8 +62,7 @@ local function queued(call, lane_id, room)
   local lanes = lane_id ~= '' and { lane_id } or command('SMEMBERS', call.base .. KEY.lanes)
   if #lanes > LIMIT.max_live then return nil end
   for i = 1, #lanes do
-    local names = command('SMEMBERS', call.base .. KEY.queues .. lanes[i])
-    append_all(names, ff.metered_names(call, lanes[i]))
+    local names = ff.queue_names(call, lanes[i])
     for j = 1, #names do
       local key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j]
       room = room - command('ZCARD', key) - 1
@@ -182,7 +181,7 @@ local function wanted_of(call, id, want)
 end
 
 -- One that cannot be read is shown elsewhere.
-local function wanted(call, id, want)
+function ff.wanted_row(call, id, want)
   local ran, execution = pcall(wanted_of, call, id, want)
   if not ran then
     ff.contain(execution)
@@ -192,6 +191,16 @@ local function wanted(call, id, want)
 end
 
 local ROW = 11
+
+-- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence.
+function ff.add_row(rows, id, execution)
+  local size = #rows
+  rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
+  rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
+  rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
+  rows[size + 9] = ff.is_held(execution) and '1' or ''
+  rows[size + 10], rows[size + 11] = execution.worker, execution.fence
+end
 
 -- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, a
 -- worker instance, and a text for each tag
@@ -209,15 +218,11 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
     if not id then return { false, rows } end
     if looked_at == LIMIT.max_looked_at then return { last, rows } end
     looked_at = looked_at + 1
-    local execution = wanted(call, id, want)
+    local execution = ff.wanted_row(call, id, want)
     if execution then
       local size = #rows
       if size == limit * ROW then return { rows[size - ROW + 1], rows } end
-      rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
-      rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
-      rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
-      rows[size + 9] = ff.is_held(execution) and '1' or ''
-      rows[size + 10], rows[size + 11] = execution.worker, execution.fence
+      ff.add_row(rows, id, execution)
     end
     last = id
   end

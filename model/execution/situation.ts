@@ -160,6 +160,7 @@ export const BLOCKS = {
   paused_by_policy: 'blocked_lane',
 } as const satisfies Partial<Record<BlockingReason, Situation>>;
 export type BlockReason = keyof typeof BLOCKS;
+export const BLOCK_REASONS = Object.keys(BLOCKS) as [BlockReason, ...BlockReason[]];
 
 /** Public states of executions that have not ended. */
 export const LIVE_PUBLIC_STATES = [

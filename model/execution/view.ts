@@ -1,5 +1,8 @@
 /** What decisions and reads see of executions, and the same by definition. */
 import { compareBytes } from '../ids.js';
+import { lostByDefinition, type LostPart } from '../lease/expired.js';
+import type { Position } from '../listing/position.js';
+import { queuedByDefinition, type QueuedFilter, type QueuedPart } from '../listing/queued.js';
 import { listedByDefinition, type ListedPart, type ListFilter } from '../listing/list.js';
 import type { Partition } from '../state.js';
 import { suspendedByDefinition, type SuspendedFilter, type SuspendedPart } from '../suspension/listings.js';
@@ -12,6 +15,10 @@ export interface ExecutionView {
   ids(after: string | undefined, limit: number): readonly string[];
   /** Executions that match, by id, highest first, behind an id of any partition; `next` when more may follow. */
   listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart;
+  /** What waits for a worker in a lane, in the order in which claims take it, behind a position. */
+  queued(filter: QueuedFilter, after: Position | undefined, limit: number): QueuedPart;
+  /** What was lost by a time and can be taken over, of a namespace or any, by when it was lost, behind a position. */
+  lost(namespace: string | undefined, asOf: number, after: Position | undefined, limit: number): LostPart;
   /** Suspended executions that match, by id, highest first, behind an id of any partition. */
   suspended(filter: SuspendedFilter, before: string | undefined, limit: number): SuspendedPart;
   /** The execution that a live idempotency key points to. */
@@ -32,6 +39,8 @@ export function executionsByDefinition({ state: { tables }, bytes, payloads }: P
         .sort(compareBytes)
         .slice(0, limit),
     listed: (filter, before, limit) => listedByDefinition(tables.execution.values(), filter, before, limit),
+    queued: (filter, after, limit) => queuedByDefinition(tables.execution.values(), filter, after, limit),
+    lost: (namespace, asOf, after, limit) => lostByDefinition(tables.execution.values(), namespace, asOf, after, limit),
     suspended: (filter, before, limit) => suspendedByDefinition(tables.execution.values(), filter, before, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));

@@ -4,7 +4,16 @@ import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
 import { compareBytes, memberOf } from '../ids.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { isActiveSituation, isHeld, PUBLIC_STATES, SITUATIONS, type PublicState } from '../execution/situation.js';
+import {
+  BLOCK_REASONS,
+  BLOCKS,
+  isActiveSituation,
+  isHeld,
+  PUBLIC_STATES,
+  SITUATIONS,
+  type BlockReason,
+  type PublicState,
+} from '../execution/situation.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 
 /** What a row is made of. */
@@ -57,6 +66,7 @@ export interface ListFilter {
   readonly laneId?: string | undefined;
   readonly executionKind?: string | undefined;
   readonly publicState?: PublicState | undefined;
+  readonly blockedBy?: BlockReason | undefined;
   readonly failureCategory?: string | undefined;
   readonly held?: true | undefined;
   readonly workerInstanceId?: string | undefined;
@@ -82,12 +92,14 @@ export interface SummariesPage {
 
 /** Whether an execution matches. */
 export function matches(filter: ListFilter, execution: ReadonlyExecution): boolean {
-  const { namespace, laneId, executionKind, publicState, failureCategory, held, workerInstanceId, tags } = filter;
+  const { namespace, laneId, executionKind, publicState, blockedBy, failureCategory, held, workerInstanceId, tags } =
+    filter;
   return (
     (namespace === undefined || execution.namespace === namespace) &&
     (laneId === undefined || execution.laneId === laneId) &&
     (executionKind === undefined || execution.executionKind === executionKind) &&
     (publicState === undefined || SITUATIONS[execution.situation].publicState === publicState) &&
+    (blockedBy === undefined || execution.situation === BLOCKS[blockedBy]) &&
     (failureCategory === undefined || execution.failureCategory === failureCategory) &&
     (held === undefined || isHeld(execution)) &&
     (workerInstanceId === undefined || ownerOf(execution).workerInstanceId === workerInstanceId) &&
@@ -123,7 +135,8 @@ export function listedByDefinition(
   return { executions: page, next: matching.length > limit ? page.at(-1)?.executionId : undefined };
 }
 
-const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary => ({
+/** A row as it is shown. */
+export const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSummary => ({
   executionId: facts.executionId,
   namespace: facts.namespace,
   laneId: facts.laneId,
@@ -148,6 +161,8 @@ export const listExecutionSummaries = query({
     laneId: field.laneId.optional(),
     executionKind: field.executionKind.optional(),
     publicState: z.enum(PUBLIC_STATES).optional(),
+    /** Only what a scheduler blocked for this reason. */
+    blockedBy: z.enum(BLOCK_REASONS).optional(),
     /** Of the last failure. */
     failureCategory: field.category.optional(),
     /** Only what an operator holds. */

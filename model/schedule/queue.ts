@@ -80,7 +80,9 @@ export const FIRST_WAITING_SCORE = -LIMITS.maxPriority * PRIORITY_STEP;
 
 /** Lower is served first: lapsed work by the time of its lapse, then higher priority, then older. */
 export function queueScore(execution: ReadonlyExecution): number {
-  return isReclaimable(execution.situation)
-    ? RECLAIM_BAND + execution.lastTransitionAt
-    : execution.createdAt - execution.priority * PRIORITY_STEP;
+  return isReclaimable(execution.situation) ? RECLAIM_BAND + execution.lastTransitionAt : waitingScore(execution);
 }
+
+/** The score of what waits and was not lost. */
+export const waitingScore = ({ createdAt, priority }: Pick<ReadonlyExecution, 'createdAt' | 'priority'>): number =>
+  createdAt - priority * PRIORITY_STEP;

@@ -26,7 +26,7 @@ import { deadLettersOf, type DeadLetters } from './dead-letters.js';
 import { TaskRegistry } from './registry.js';
 import type { AppEventListener, AppEvents } from './end-listeners.js';
 import type { PendingRun } from './run.js';
-import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
+import { runRowOf, type RunQuery, type RunRow } from './run-list.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
 import { AppRuntime, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
@@ -116,13 +116,13 @@ export interface App {
   get(executionId: string): PendingRun<unknown>;
 
   /**
-   * Runs of this app's namespace that match, newest first; without a filter, all. The list is read as it is iterated, a
+   * Runs of this app's namespace that match, newest first or by priority; without a filter, all. The list is read as it is iterated, a
    * bounded part of each partition at a time. A run that stays as it is meanwhile is told once.
    * @throws InvalidDefinitionError for what is no filter, when the iteration begins
    * @example
    * for await (const { id, failure } of app.runs({ state: 'failed', lane: 'mail' })) console.log(id, failure);
    */
-  runs(filter?: RunFilter): AsyncIterable<RunRow>;
+  runs(query?: RunQuery): AsyncIterable<RunRow>;
 
   /**
    * How many runs there are in each state, and of each lane: exact, and cheap however many there are. Lanes belong to the
@@ -299,8 +299,8 @@ class FriendlyApp implements App {
     return this.used.worker(options);
   }
 
-  async *runs(filter: RunFilter = {}): AsyncGenerator<RunRow, void, undefined> {
-    for await (const row of this.used.rows('runs', [undefined], filter)) yield runRowOf(row);
+  async *runs(query: RunQuery = {}): AsyncGenerator<RunRow, void, undefined> {
+    for await (const row of this.used.listed(query)) yield runRowOf(row);
   }
 
   counts(): Promise<RunCounts> {

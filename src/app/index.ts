@@ -35,7 +35,7 @@ export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { QuotaUse, TaskQuota } from './quota.js';
 export type { AppQuotas } from './quotas.js';
 export type { TaskBudget, TaskBudgets } from './task-budget.js';
-export type { RunFilter, RunRow } from './run-list.js';
+export type { RunFilter, RunQuery, RunRow } from './run-list.js';
 export type { MarkDeadOptions, WorkerFilter, WorkerRow } from './worker-list.js';
 export type { DeadWorkerReport } from '../engine/workers.js';
 export type { AppEventListener, AppEvents, EndedRun } from './end-listeners.js';

@@ -7,6 +7,7 @@ import type { ArgsOf } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import { within, type Cancel, type Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
+import { liftRouteBlocks } from '../engine/workers.js';
 import type { Logger } from '../shared/logger.js';
 
 /** What a worker says of itself. */
@@ -28,6 +29,8 @@ interface Entry {
   readonly backend: Backend;
   /** Whether the registry knows it, as far as this process can tell. */
   known: boolean;
+  /** Whether the work that was blocked for want of such a worker waits for it now. */
+  lifted: boolean;
   /** The call that is under way, and whether there is more to say after it. */
   saying: Promise<void> | undefined;
   again: boolean;
@@ -47,7 +50,7 @@ export class Registrar {
 
   /** Registers a worker, and keeps it registered. Resolves when that was tried. Never rejects. */
   async add(backend: Backend, worker: RegisteredWorker): Promise<void> {
-    const entry: Entry = { worker, backend, known: false, saying: undefined, again: false };
+    const entry: Entry = { worker, backend, known: false, lifted: false, saying: undefined, again: false };
     this.entries.set(worker.workerInstanceId, entry);
     await this.say(entry);
     this.nextBeat();
@@ -58,6 +61,7 @@ export class Registrar {
     const entry = this.entries.get(workerInstanceId);
     if (entry === undefined) return;
     entry.known = false;
+    entry.lifted = false;
     void this.say(entry);
   }
 
@@ -115,6 +119,18 @@ export class Registrar {
     } while (entry.again);
   }
 
+  /** Lets go what a scheduler blocked because no such worker was registered. What fails is tried with the next heartbeat. */
+  private async lift(entry: Entry): Promise<void> {
+    if (entry.lifted) return;
+    const { lanes = [], capabilities = [], kinds } = entry.worker.registration();
+    entry.lifted = true;
+    try {
+      await liftRouteBlocks(entry.backend, this.options.namespace, { lanes, capabilities, kinds });
+    } catch {
+      entry.lifted = false;
+    }
+  }
+
   private async sayNow(entry: Entry): Promise<void> {
     const { worker, backend } = entry;
     const { namespace } = this.options;
@@ -123,10 +139,11 @@ export class Registrar {
     try {
       if (entry.known) {
         const { kind } = await backend.heartbeatWorker({ namespace, workerInstanceId, ...worker.load() });
-        if (kind === 'refreshed') return;
+        if (kind === 'refreshed') return void this.lift(entry);
       }
       entry.known = true;
       await backend.registerWorker({ namespace, workerInstanceId, ...worker.registration() });
+      void this.lift(entry);
     } catch (error) {
       entry.known = false;
       if (isRetryable(error) || this.complained) return;

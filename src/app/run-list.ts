@@ -2,7 +2,7 @@
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import { PUBLIC_STATES, type PublicState } from '../../model/execution/situation.js';
 import { isExecutionId } from '../../model/ids.js';
-import type { ListQuery } from '../engine/newest-first.js';
+import type { ListQuery, QueuedQuery } from '../engine/lists.js';
 import { refuse } from '../shared/checks.js';
 import { knownOnly } from '../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../shared/lane-names.js';
@@ -26,6 +26,16 @@ export interface RunFilter {
   readonly after?: string | undefined;
 }
 
+/** What `app.runs` takes. */
+export interface RunQuery extends RunFilter {
+  /**
+   * `newest` first, or by `priority`: what waits for a worker in a lane, in the order in which it will be started. With
+   * `priority` comes a `lane`, since priorities of different lanes are not compared; `kind` and `tag` are possible besides.
+   * What is held, blocked or granted is not in that order. Default `newest`.
+   */
+  readonly order?: 'newest' | 'priority' | undefined;
+}
+
 const FILTER = {
   state: true,
   lane: true,
@@ -36,6 +46,27 @@ const FILTER = {
   worker: true,
   after: true,
 } as const;
+
+/** Filters that work which waits for a worker does not have. */
+const NOT_QUEUED = ['failure', 'held', 'worker', 'after'] as const;
+
+/** What the engine is asked for the runs that wait in a lane, in their order. @throws InvalidDefinitionError for what is no filter */
+export function queuedQueryOf(where: string, namespace: string, { order: _, ...filter }: RunQuery): QueuedQuery {
+  const { laneId, executionKind, tags, publicState } = queryOf(where, namespace, filter);
+  if (laneId === undefined) throw refuse(where, 'lane', 'the name of a lane: priorities hold within one', filter.lane);
+  if (publicState !== undefined && publicState !== 'waiting')
+    throw refuse(where, 'state', 'left out or "waiting": nothing else is in the order of priorities', publicState);
+  for (const name of NOT_QUEUED)
+    if (filter[name] !== undefined)
+      throw refuse(where, name, 'left out: a list by priority has no such filter', filter[name]);
+  return { laneId, namespace, executionKind, tags };
+}
+
+/** Whether the list is by priority. @throws InvalidDefinitionError for what is no order */
+export function isByPriority(where: string, { order = 'newest' }: RunQuery): boolean {
+  if (order !== 'newest' && order !== 'priority') throw refuse(where, 'order', '"newest" or "priority"', order);
+  return order === 'priority';
+}
 
 /** One run of a list. Times are ms since the epoch. */
 export interface RunRow {

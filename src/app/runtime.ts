@@ -5,7 +5,7 @@
 import type { PublicState } from '../../model/execution/situation.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
-import { newestFirst } from '../engine/newest-first.js';
+import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
 import { refuse } from '../shared/checks.js';
@@ -27,7 +27,7 @@ import type { TaskRegistry } from './registry.js';
 import { ResultWaiter } from './results.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import { requestedRun } from './requested-run.js';
-import { queryOf, type RunFilter } from './run-list.js';
+import { isByPriority, queryOf, queuedQueryOf, type RunFilter, type RunQuery } from './run-list.js';
 import { KnownRun, type Run, type RunSurroundings } from './run.js';
 import { StuckWaits } from './stuck-waits.js';
 import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './task.js';
@@ -205,6 +205,16 @@ export class AppRuntime {
     const queries = states.map((publicState) => ({ ...query, publicState: publicState ?? query.publicState }));
     const backend = await this.connection.ready();
     yield* newestFirst(backend, queries, { after: filter.after, call: (read) => this.call(read) });
+  }
+
+  /** Executions as `app.runs` lists them. @throws InvalidDefinitionError */
+  async *listed(query: RunQuery): AsyncGenerator<ExecutionSummary, void, undefined> {
+    if (!isByPriority('runs', query)) {
+      const { order: _, ...filter } = query;
+      return yield* this.rows('runs', [undefined], filter);
+    }
+    const queued = queuedQueryOf('runs', this.options.namespace, query);
+    yield* nextFirst(await this.connection.ready(), queued, { call: (read) => this.call(read) });
   }
 
   async counts(): Promise<RunCounts> {

@@ -40,6 +40,7 @@ export { claimFromGrant, claimFromResumeGrant, type GrantedWork, type GrantToken
 export type { Grant } from '../../model/grant/grant.js';
 export type { ClaimedExecution } from '../../model/schedule/claimed.js';
 export {
+  liftRouteBlocks,
   livingWorkers,
   markDead,
   takersOf,
@@ -48,6 +49,8 @@ export {
   type Takers,
   type WantedWork,
 } from './workers.js';
+export { expiredLeases } from './lists.js';
+export type { ExpiredLease } from '../../model/lease/expired.js';
 export type { WorkerInfo } from '../../model/worker/reads.js';
 export type { HandleArgs, OwnerOperation } from '../backend.js';
 

@@ -146,3 +146,56 @@ async function revokeIn(backend: Backend, partition: string, dead: DeadWorker, c
   } while (cursor !== undefined);
   return revoked;
 }
+
+/** What a worker offers, as far as the work that it can take is concerned. */
+export type RouteOffer = Pick<WorkerInfo, 'lanes' | 'capabilities' | 'kinds'>;
+
+/**
+ * Lifts the blocks of work that waited for a capable worker (`blockRoute`) and that this worker can take. A registration
+ * calls for it; the app's workers do it by themselves. Answers how many blocks were lifted. What another scheduler lifts
+ * meanwhile, or blocks for another reason, is left alone. @throws what `call` throws
+ */
+export async function liftRouteBlocks(
+  backend: Backend,
+  namespace: string,
+  offer: RouteOffer,
+  call: Call = once,
+): Promise<number> {
+  const partitions = partitionsOf('flow', backend.partitions);
+  let lifted = 0;
+  for (let at = 0; at < partitions.length; at += TOGETHER) {
+    const some = partitions.slice(at, at + TOGETHER);
+    const counts = await Promise.all(some.map((partition) => liftIn(backend, { partition, namespace }, offer, call)));
+    lifted += counts.reduce((sum, count) => sum + count, 0);
+  }
+  return lifted;
+}
+
+async function liftIn(
+  backend: Backend,
+  of: { readonly partition: string; readonly namespace: string },
+  { lanes, capabilities, kinds }: RouteOffer,
+  call: Call,
+): Promise<number> {
+  const expectedBlockingReason = 'waiting_for_capable_worker';
+  let cursor: string | undefined;
+  let lifted = 0;
+  do {
+    const args = { ...of, blockedBy: expectedBlockingReason, cursor, limit: LIMITS.maxListPage } as const;
+    const page: SummariesPage = await call(() => backend.listExecutionSummaries(args));
+    const near = page.executions.filter(
+      ({ laneId, executionKind }) => lanes.includes(laneId) && (kinds === undefined || kinds.includes(executionKind)),
+    );
+    const infos = await Promise.all(
+      near.map(({ executionId }) => call(() => backend.readExecutionInfo({ executionId }))),
+    );
+    const commands = infos.flatMap((info): Command[] =>
+      info !== undefined && coversCapabilities(capabilities, info.requiredCapabilities)
+        ? [{ name: 'unblockExecution', args: { executionId: info.executionId, expectedBlockingReason } }]
+        : [],
+    );
+    if (commands.length > 0) lifted += (await call(() => backend.execute(commands))).filter(({ ok }) => ok).length;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return lifted;
+}

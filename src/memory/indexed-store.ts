@@ -12,7 +12,10 @@ import { idempotencyId } from '../../model/execution/idempotency.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
 import type { ExecutionView } from '../../model/execution/view.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
-import { listed, matches, type ListedPart, type ListFilter } from '../../model/listing/list.js';
+import { lostByDefinition } from '../../model/lease/expired.js';
+import { listed, matches, type ListedExecution, type ListedPart, type ListFilter } from '../../model/listing/list.js';
+import type { Position as ListPosition } from '../../model/listing/position.js';
+import { isListedQueued, type QueuedFilter, type QueuedPart } from '../../model/listing/queued.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/notices.js';
 import type { LogView } from '../../model/partition/view.js';
@@ -49,7 +52,7 @@ import type { View } from '../../model/view.js';
 import { BoundedLog } from './bounded-log.js';
 import { FlowIndex } from './flow-index.js';
 import { LaneCounts } from './lane-counts.js';
-import { OrderedIndex, type Position } from './ordered-index.js';
+import { merged, OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
 import { Timers } from './timers.js';
 
@@ -436,6 +439,8 @@ export class IndexedStore implements Store {
         return page.map(({ executionId }) => executionId);
       },
       listed: (filter, before, limit) => this.listed(filter, before, limit),
+      queued: (filter, after, limit) => this.queued(filter, after, limit),
+      lost: (namespace, asOf, after, limit) => lostByDefinition(this.lost(asOf), namespace, asOf, after, limit),
       suspended: (filter, before, limit) => {
         const wanted = (execution: ReadonlyExecution) => suspendedRow(execution, filter);
         const { found, next } = this.backwards(wanted, before, limit);
@@ -455,6 +460,39 @@ export class IndexedStore implements Store {
     const wanted = (execution: ReadonlyExecution) => (matches(filter, execution) ? listed(execution) : undefined);
     const { found, next } = this.backwards(wanted, before, limit);
     return { executions: found, next };
+  }
+
+  /** Queues of a lane, whether it gives work or not. */
+  private *allQueuesOf(laneId: string): Generator<Queue, void, undefined> {
+    for (const place of [laneId, ...(this.metered.get(laneId) ?? NO_PLACES)])
+      yield* this.queues.get(place)?.values() ?? [];
+  }
+
+  private queued(filter: QueuedFilter, after: ListPosition | undefined, limit: number): QueuedPart {
+    const { score, executionId } = after ?? { score: FIRST_WAITING_SCORE, executionId: '' };
+    const sources = Array.from(this.allQueuesOf(filter.laneId), (queue) => queue.behind(score, executionId));
+    const executions: ListedExecution[] = [];
+    let lookedAt = 0;
+    let last = after;
+    for (const execution of merged(sources, byQueueScore)) {
+      const place = { score: queueScore(execution), executionId: execution.executionId };
+      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
+      const isWanted = isListedQueued(execution, filter);
+      if (isWanted && executions.length === limit) return { executions, next: last };
+      if (isWanted) executions.push(listed(execution));
+      if (isWanted || executions.length < limit) last = place;
+    }
+    return { executions, next: undefined };
+  }
+
+  /** Executions that can have been lost by a time: what stands in the bands of lost work, and what has a timer that is due. */
+  private lost(asOf: number): ReadonlyExecution[] {
+    const due = this.timers.due(asOf, NONE).flatMap(({ kind, entity }) => (kind === 'execution' ? [entity] : []));
+    const unnoticed = due.filter(({ situation }) => situation === 'running');
+    const noticed = [...this.queues.values()].flatMap((lane) =>
+      [...lane.values()].flatMap((queue) => queue.head(NONE, FIRST_WAITING_SCORE - 1)),
+    );
+    return [...unnoticed, ...noticed];
   }
 
   /** Rows of executions from the highest id down, behind an id; a page looks at a bounded number of them. */

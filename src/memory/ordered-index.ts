@@ -103,6 +103,16 @@ export class OrderedIndex<Item> {
     return found;
   }
 
+  /** Items strictly after a position, one by one; the index must not change meanwhile. */
+  *behind(score: number, id: string): Generator<Item, void, undefined> {
+    for (let index = this.chunkFor(score, id), first = true; index < this.chunks.length; index++, first = false) {
+      const chunk = this.chunks[index] as Chunk<Item>;
+      let at = first ? placeIn(chunk, score, id) : 0;
+      if (first && isAt(chunk, at, score, id)) at++;
+      for (; at < chunk.items.length; at++) yield chunk.items[at] as Item;
+    }
+  }
+
   /** Items strictly after a position, at most `limit`. */
   after(score: number, id: string, limit: number): Item[] {
     const found: Item[] = [];
@@ -203,4 +213,24 @@ function placeIn(chunk: Chunk<unknown>, score: number, id: string): number {
     else high = middle;
   }
   return low;
+}
+
+/** Items of several sources, each in order, as one. */
+export function* merged<Item>(
+  sources: readonly Iterator<Item, void, undefined>[],
+  compare: (a: Item, b: Item) => number,
+): Generator<Item, void, undefined> {
+  const heads = sources.map((source) => source.next());
+  for (;;) {
+    let best = -1;
+    for (const [i, head] of heads.entries()) {
+      if (head.done === true) continue;
+      const first = heads[best];
+      if (first === undefined || first.done === true || compare(head.value, first.value) < 0) best = i;
+    }
+    const head = heads[best];
+    if (head === undefined || head.done === true) return;
+    yield head.value;
+    heads[best] = (sources[best] as Iterator<Item, void, undefined>).next();
+  }
 }

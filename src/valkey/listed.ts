@@ -1,9 +1,18 @@
 /** Lists of executions, as the library answers them: a filter goes out, rows of stored texts come back. */
 import { facetCodec } from '../../model/core/codec.js';
 import { executionFacts } from '../../model/execution/facts.js';
-import { SITUATIONS, SITUATION_NAMES, type PublicState, type Situation } from '../../model/execution/situation.js';
+import {
+  BLOCKS,
+  SITUATIONS,
+  SITUATION_NAMES,
+  type BlockReason,
+  type PublicState,
+  type Situation,
+} from '../../model/execution/situation.js';
+import type { LostExecution } from '../../model/lease/expired.js';
 import { executionIdIn, memberOf } from '../../model/ids.js';
 import type { ListedExecution } from '../../model/listing/list.js';
+import { positionFor, type Position } from '../../model/listing/position.js';
 import type { ParsedArgsOf } from '../../model/machine.js';
 import { viewOf, type Fetch } from './fetch.js';
 import { textOf, type WireReply } from './reply.js';
@@ -17,11 +26,28 @@ const SITUATION_OF: ReadonlyMap<string, Situation> = new Map(
   SITUATION_NAMES.map((situation) => [SITUATIONS[situation].letter, situation]),
 );
 
-/** Letters of the situations that read as a public state; none for any. What a worker owns is active. */
-const lettersOf = (state: PublicState | undefined): string =>
-  SITUATION_NAMES.filter((situation) => SITUATIONS[situation].publicState === state)
-    .map((situation) => SITUATIONS[situation].letter)
-    .join('');
+/** Stands for no situation at all. */
+const NO_SITUATION = '-';
+
+/** Letters of the situations that read as a public state and are blocked for a reason; none for any. */
+function lettersOf(state: PublicState | undefined, blockedBy: BlockReason | undefined): string {
+  if (state === undefined && blockedBy === undefined) return '';
+  const wanted = SITUATION_NAMES.filter(
+    (situation) =>
+      (state === undefined || SITUATIONS[situation].publicState === state) &&
+      (blockedBy === undefined || situation === BLOCKS[blockedBy]),
+  );
+  return wanted.map((situation) => SITUATIONS[situation].letter).join('') || NO_SITUATION;
+}
+
+/** Tags as members of the stored JSON. */
+const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
+
+const rowsOf = (partition: string, parts: readonly WireReply[]): readonly ListedExecution[] => {
+  const texts = parts.map(textOf);
+  return Array.from({ length: texts.length / ROW }, (_, i) => rowOf(partition, texts.slice(i * ROW, (i + 1) * ROW)));
+};
 
 /** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence. */
 const ROW = 11;
@@ -70,6 +96,7 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     laneId,
     executionKind,
     publicState,
+    blockedBy,
     held,
     failureCategory,
     workerInstanceId,
@@ -81,20 +108,83 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     namespace ?? '',
     laneId ?? '',
     executionKind ?? '',
-    lettersOf(publicState ?? (workerInstanceId === undefined ? undefined : 'active')),
+    // What a worker owns is active.
+    lettersOf(publicState ?? (workerInstanceId === undefined ? undefined : 'active'), blockedBy),
     held === undefined ? '' : '1',
     failureCategory ?? '',
     workerInstanceId ?? '',
-    // A member as it stands in the stored JSON.
-    ...Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1)),
+    ...membersOf(tags),
+  ],
+  view(reply, { partition }) {
+    const [next, parts] = reply as [WireReply, WireReply[]];
+    const executions = rowsOf(partition, parts);
+    const behind = next === null ? undefined : executionIdIn(partition, textOf(next));
+    return viewOf({ executions: { listed: () => ({ executions, next: behind }) } });
+  },
+};
+
+/** The texts of a place in a list: its number and its id; both empty when there is none. */
+function placeOf(partition: string, cursor: string | undefined): readonly [string, string] {
+  const position = positionFor(partition, cursor);
+  return position === undefined ? ['', ''] : [String(position.score), memberOf(position.executionId)];
+}
+
+function positionOf(partition: string, reply: WireReply): Position | undefined {
+  if (reply === null) return undefined;
+  const [score, id] = (reply as WireReply[]).map(textOf) as [string, string];
+  return { score: Number(score), executionId: executionIdIn(partition, id) };
+}
+
+export const listQueued: Fetch<ParsedArgsOf<'listQueued'>> = {
+  request: ({ partition, cursor, limit, laneId, namespace, executionKind, tags }) => [
+    'list_queued',
+    ...placeOf(partition, cursor),
+    String(limit),
+    laneId,
+    namespace ?? '',
+    executionKind ?? '',
+    ...membersOf(tags),
+  ],
+  view(reply, { partition }) {
+    const [next, parts] = reply as [WireReply, WireReply[]];
+    const executions = rowsOf(partition, parts);
+    return viewOf({ executions: { queued: () => ({ executions, next: positionOf(partition, next) }) } });
+  },
+};
+
+/** Texts of a row: id, since when it is lost, naming, situation, end of the lease, attempts, fence, worker. */
+const LOST_ROW = 8;
+
+function lostRowOf(partition: string, texts: readonly string[]): LostExecution {
+  const [id = '', lostAt, naming = '', letter = '', dueAt, attempts, fence = '', worker = ''] = texts;
+  const facts: Record<string, unknown> = {};
+  NAMING.decode(naming, facts);
+  FENCE.decode(fence, facts);
+  WORKER.decode(worker, facts);
+  return {
+    ...(facts as unknown as LostExecution),
+    executionId: executionIdIn(partition, id),
+    situation: SITUATION_OF.get(letter) as LostExecution['situation'],
+    dueAt: Number(dueAt),
+    totalAttemptCount: Number(attempts),
+    lostAt: Number(lostAt),
+  };
+}
+
+export const listExpiredLeases: Fetch<ParsedArgsOf<'listExpiredLeases'>> = {
+  request: ({ partition, cursor, limit, asOf, namespace }) => [
+    'list_expired_leases',
+    ...placeOf(partition, cursor),
+    String(limit),
+    asOf === undefined ? '' : String(asOf),
+    namespace ?? '',
   ],
   view(reply, { partition }) {
     const [next, parts] = reply as [WireReply, WireReply[]];
     const texts = parts.map(textOf);
-    const executions = Array.from({ length: texts.length / ROW }, (_, i) =>
-      rowOf(partition, texts.slice(i * ROW, (i + 1) * ROW)),
+    const executions = Array.from({ length: texts.length / LOST_ROW }, (_, i) =>
+      lostRowOf(partition, texts.slice(i * LOST_ROW, (i + 1) * LOST_ROW)),
     );
-    const behind = next === null ? undefined : executionIdIn(partition, textOf(next));
-    return viewOf({ executions: { listed: () => ({ executions, next: behind }) } });
+    return viewOf({ executions: { lost: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };

@@ -14,7 +14,7 @@ import { decodeEntry } from './log-entries.js';
 import { decodeEntity, decodeRecord, readersOf } from './record.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
 import { describeEdge, describeFlow, listEdges, listFlowMembers, listFlows } from './flows.js';
-import { listExecutionSummaries } from './listed.js';
+import { listExecutionSummaries, listExpiredLeases, listQueued } from './listed.js';
 import { recordedSteps } from './steps.js';
 import { streamFrames, streamSummary } from './streams.js';
 import { policyAnswered } from './quotas.js';
@@ -121,6 +121,8 @@ export const FETCHES: Fetches = {
       viewOf({ executions: { ids: () => (reply as WireReply[]).map((id) => executionIdIn(partition, textOf(id))) } }),
   },
   listExecutionSummaries,
+  listQueued,
+  listExpiredLeases,
   listPartitionLanes: {
     request: () => ['list_lanes'],
     view: (reply) =>

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { app, EngineError, memory, NonRetryableError, type App, type RunRow } from '../../src/index.js';
 import type { Backend } from '../../src/backend.js';
-import { newestFirst as newest } from '../../src/engine/newest-first.js';
+import { newestFirst as newest } from '../../src/engine/lists.js';
 import { replayMany } from '../../src/engine/replay-many.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -82,6 +82,31 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     for await (const { id } of a.runs({ state: 'failed' })) if (some.push(id) === 7) break;
     const rest = idsOf(await all(a.runs({ state: 'failed', after: some.at(-1) })));
     expect([...some, ...rest]).toEqual(rows);
+  });
+
+  test('what waits in a lane is listed by priority, over all partitions, whatever the lane gives', async () => {
+    await using a = app({ backend: await open() });
+    const mail = a.task<number, void>('mail');
+    const priorities = [3, 900, 0, 3, 77, 900, 3];
+    const runs = await Promise.all(
+      priorities.map((priority, i) => mail.run(i, { priority, tags: { 'a.b': `${i % 2}` } })),
+    );
+    await runs[1]?.hold();
+    await a.lane('mail').pause();
+    const rows = await all(a.runs({ lane: 'mail', order: 'priority' }));
+    expect(rows.map(({ priority }) => priority)).toEqual([900, 77, 3, 3, 3, 0]);
+    for (const [i, row] of rows.entries())
+      expect(row.createdAt).toBeGreaterThanOrEqual(i > 2 && i < 5 ? (rows[i - 1]?.createdAt ?? 0) : 0);
+    expect(idsOf(await all(a.runs({ lane: 'mail', order: 'priority', tag: { 'a.b': '1' } })))).toEqual(
+      [5, 3].map((i) => runs[i]?.id),
+    );
+    for (const wrong of [{}, { lane: 'mail', state: 'failed' }, { lane: 'mail', held: true }] as const)
+      await expect(all(a.runs({ order: 'priority', ...wrong }))).rejects.toMatchObject({
+        name: 'InvalidDefinitionError',
+      });
+    await expect(all(a.runs({ order: 'oldest' as 'newest' }))).rejects.toMatchObject({
+      name: 'InvalidDefinitionError',
+    });
   });
 
   test('runs are counted by lane and state', async () => {

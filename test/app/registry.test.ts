@@ -51,6 +51,28 @@ describe('under a clock of its own', () => {
     expect(calls).toHaveLength(12);
   });
 
+  it('lets go what was blocked for want of it, and nothing else, also when that fails at first', async () => {
+    let isAway = true;
+    h = harness((inner) => ({
+      listExecutionSummaries: (args) =>
+        isAway ? Promise.reject(new EngineError('transport_failed', 'away')) : inner.listExecutionSummaries(args),
+    }));
+    const { a } = h;
+    const backend = await a.backend();
+    const render = a.task('render', { lane: 'images', needs: ['gpu'] }, () => 'rendered');
+    const mail = a.task('mail', { lane: 'images', needs: ['smtp'] }, () => 'sent');
+    const [rendered, mailed, held] = await Promise.all([render.run(), mail.run(), render.run()]);
+    for (const { id } of [rendered, mailed])
+      await backend.blockRoute({ executionId: id, reasonDetail: 'nobody has it' });
+    await backend.blockExecutionForAdmission({ executionId: held.id, blockingReason: 'paused_by_policy' });
+    await h.worker({ capabilities: ['gpu'], tasks: [render] });
+    isAway = false;
+    await h.pass(10_000);
+    expect(await h.flow(rendered.result())).toBe('rendered');
+    expect(await Promise.all([mailed, held].map((run) => run.state()))).toEqual(['waiting', 'waiting']);
+    expect((await a.counts()).reasons).toMatchObject({ waiting_for_capable_worker: 1, paused_by_policy: 1 });
+  });
+
   it('says what it has in hand, that it drains, and what tasks came later', async () => {
     h = harness();
     const { a } = h;

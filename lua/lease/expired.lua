@@ -1,0 +1,58 @@
+-- list_expired_leases: see model/lease/expired.ts
+--
+-- What was noticed stands in queues, in a band before all that waits; what was not has a timer that is due.
+
+local load = ff.loader('naming', 'fence', 'worker')
+
+local function lost_of(call, id, as_of, namespace)
+  local execution = load(call, id)
+  if not execution or not ff.is_active(execution.situation) or ff.is_held(execution) then return nil end
+  if not ff.is_reclaimable(execution.situation) and tonumber(execution.due_at) > as_of then return nil end
+  if namespace ~= '' and ff.split_naming(execution.naming) ~= namespace then return nil end
+  return execution
+end
+
+local function sources_of(call, as_of)
+  local sources = {
+    { key = call.base .. KEY.timers, from = 0, to = as_of, offset = 0, prefix = TIMER.execution, is_unnoticed = true },
+  }
+  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
+  for i = 1, #lanes do
+    local names = ff.queue_names(call, lanes[i])
+    for j = 1, #names do
+      sources[#sources + 1] = {
+        key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j],
+        from = LIMIT.reclaim_band, to = LIMIT.reclaim_band + as_of, offset = LIMIT.reclaim_band, prefix = '',
+      }
+    end
+  end
+  return sources
+end
+
+-- score and id of the place behind which the page begins (or nothing, twice), limit, as_of (or nothing), namespace
+-- Answers the score and the id of the place behind which the list goes on, or nothing, and rows: id, since when it is lost,
+-- naming, situation, end of the lease, attempts, fence, worker.
+function ff.query.list_expired_leases(call, score, before, limit_text, as_of_text, namespace)
+  local as_of = math.min(tonumber(as_of_text) or call.now, call.now)
+  local next_one = ff.walk(sources_of(call, as_of), tonumber(score), before)
+  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
+  while true do
+    local id, at, source = next_one()
+    if not id then return { false, rows } end
+    if looked_at == LIMIT.max_looked_at then return { last, rows } end
+    looked_at = looked_at + 1
+    local ran, execution = pcall(lost_of, call, id, as_of, namespace)
+    if not ran then ff.contain(execution) end
+    -- What was noticed can have a timer too: it is told once, where it stands in its queue.
+    local is_row = ran and execution and ff.is_reclaimable(execution.situation) ~= (source.is_unnoticed or false)
+    if is_row and count == limit then return { last, rows } end
+    if is_row then
+      local size = #rows
+      rows[size + 1], rows[size + 2], rows[size + 3] = id, ff.digits(at), execution.naming
+      rows[size + 4], rows[size + 5], rows[size + 6] = execution.situation, execution.due_at, execution.total_attempt_count
+      rows[size + 7], rows[size + 8] = execution.fence, execution.worker
+      count = count + 1
+    end
+    if count < limit or is_row then last = { ff.digits(at), id } end
+  end
+end

@@ -1,0 +1,36 @@
+-- list_queued: see model/listing/queued.ts
+
+-- score and id of the place behind which the page begins (or nothing, twice), limit, lane_id, namespace, execution_kind, and a
+-- text for each tag
+-- Answers the score and the id of the place behind which the list goes on, or nothing, and rows as of
+-- `list_execution_summaries`.
+function ff.query.list_queued(call, score, before, limit_text, lane_id, namespace, execution_kind, ...)
+  local want = {
+    namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = SITUATION.ready, held = '',
+    category = '', worker = '', tags = { ... },
+  }
+  local names, sources = ff.queue_names(call, lane_id), {}
+  for i = 1, #names do
+    if execution_kind == '' or string.match(names[i], '[^\t]*$') == execution_kind then
+      local key = call.base .. KEY.queue .. lane_id .. '\t' .. names[i]
+      sources[#sources + 1] = { key = key, from = tonumber(LIMIT.first_waiting_score), to = math.huge, offset = 0, prefix = '' }
+    end
+  end
+  local next_one = ff.walk(sources, tonumber(score), before)
+  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
+  while true do
+    local id, at = next_one()
+    if not id then return { false, rows } end
+    if looked_at == LIMIT.max_looked_at then return { last, rows } end
+    looked_at = looked_at + 1
+    local execution = ff.wanted_row(call, id, want)
+    if execution then
+      if count == limit then return { last, rows } end
+      count = count + 1
+      ff.add_row(rows, id, execution)
+      last = { ff.digits(at), id }
+    elseif count < limit then
+      last = { ff.digits(at), id }
+    end
+  end
+end

@@ -1,0 +1,75 @@
+-- A walk through several sorted sets side by side, in the order of (score, id). What a call looks at is bounded by its caller:
+-- a set is read a few entries at a time, wherever the walk begins in it.
+
+local AT_ONCE = 64
+
+-- How many entries of a set come before a position or stand there. Of entries with one score there can be many.
+local function rank_behind(key, score, member)
+  local text = ff.digits(score)
+  local low = command('ZCOUNT', key, '-inf', '(' .. text)
+  local high = low + command('ZCOUNT', key, text, text)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = command('ZRANGE', key, middle, middle)[1]
+    if found and ff.is_before(member, found) then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+local function fill(source)
+  local entries = command('ZRANGE', source.key, source.rank, source.rank + AT_ONCE - 1, 'WITHSCORES')
+  source.entries, source.at, source.rank = entries, 1, source.rank + AT_ONCE
+  source.ended = #entries < 2 * AT_ONCE
+end
+
+-- The entry that comes next in a set, as its id and its score in the list; nothing at the end. Members of another kind are
+-- passed over.
+local function head_of(source)
+  while true do
+    if not source.entries or source.at > #source.entries then
+      if source.ended then return nil end
+      fill(source)
+    end
+    local member = source.entries[source.at]
+    if not member then return nil end
+    local score = tonumber(source.entries[source.at + 1])
+    if score > source.to then return nil end
+    local size = #source.prefix
+    if string.sub(member, 1, size) == source.prefix then
+      return string.sub(member, size + 1), score - source.offset
+    end
+    source.at = source.at + 2
+  end
+end
+
+-- Walks sets `{ key, from, to, offset, prefix }`: scores from and to, what a score in the set is more than in the list, and what
+-- members begin with. `score` and `id` are a position behind which it begins, or nothing. Answers a function that answers the
+-- next id, its score and its set.
+function ff.walk(sources, score, id)
+  for i = 1, #sources do
+    local source = sources[i]
+    if score and score + source.offset >= source.from then
+      source.rank = rank_behind(source.key, score + source.offset, source.prefix .. id)
+    else
+      source.rank = command('ZCOUNT', source.key, '-inf', '(' .. ff.digits(source.from))
+    end
+  end
+  return function()
+    local best, best_id, best_score
+    for i = 1, #sources do
+      local next_id, next_score = head_of(sources[i])
+      if next_id and (not best or next_score < best_score or next_score == best_score and ff.is_before(next_id, best_id)) then
+        best, best_id, best_score = sources[i], next_id, next_score
+      end
+    end
+    if best then best.at = best.at + 2 end
+    return best_id, best_score, best
+  end
+end
+
+-- The names of all queues of a lane that have work.
+function ff.queue_names(call, lane_id)
+  local names, metered = command('SMEMBERS', call.base .. KEY.queues .. lane_id), ff.metered_names(call, lane_id)
+  for i = 1, #metered do names[#names + 1] = metered[i] end
+  return names
+end
