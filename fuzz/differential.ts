@@ -189,7 +189,7 @@ class DifferentialRun {
     private readonly uuid: () => string,
   ) {
     for (const partition of Object.values(ARENA)) {
-      const settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs };
+      const settings = { retentionMs: options.retentionMs ?? DEFAULTS.retentionMs, indexedTags: INDEXED_TAGS };
       this.specs.set(partition, new SpecMachine(settings, partition));
     }
     this.spec = this.specOf(PARTITION);

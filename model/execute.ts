@@ -6,6 +6,7 @@
 import type { Applier, ByteSlot, Context } from './core/operation.js';
 import { subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
+import { withFilterTags } from './execution/filter-tags.js';
 import { UNITS_AT_ONCE, type CascadeContext } from './flow/cascade.js';
 import { consequenceOf, settle } from './flow/settle.js';
 import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
@@ -97,7 +98,7 @@ class Recorder {
   readonly record = (event: Event): void => {
     const ownership = ownershipBefore(this.store.view, event);
     if (ownership !== undefined) (this.ownerships ??= []).push(ownership);
-    recordWithConsequences(this.store, event);
+    recordWithConsequences(this.store, withFilterTags(this.store.view, event, this.context.settings.indexedTags));
   };
 
   /** What ends and returns mean in their flows: `units` of it are done at once. */

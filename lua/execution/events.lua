@@ -105,7 +105,11 @@ function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   if purge_at then ff.retain(call, id, purge_at) end
   if call.ends then ff.note_end(call, id) end
   if call.streams_until then ff.note_stream(call, id) end
-  ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
+  if execution.extras == '' then
+    ff.append(call, EVENT.execution_completed, id, execution.naming, purge_text)
+  else
+    ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming, purge_text)
+  end
 end
 
 function ff.apply.execution_completed(call, execution, purge_at, purge_text, result_at, result, result_encoding)
@@ -118,7 +122,7 @@ function ff.apply.execution_completed(call, execution, purge_at, purge_text, res
     local kept = ff.keep_bytes(ff.result_key(execution), '', result_at, result)
     ff.finish(call, execution, SITUATION.completed, purge_at, purge_text, FIELD.ending, ending, FIELD.result, kept)
   end
-  ff.append(call, EVENT.execution_completed, execution.id, execution.naming,
+  ff.append_filtered(call, EVENT.execution_completed, execution, 2, execution.naming,
     purge_text .. '\t' .. bytes .. '\t' .. result_encoding)
   ff.close_stream(call, execution, CLOSED.attempt_success)
   if execution.extras ~= '' then ff.settle_end(call, execution) end
@@ -167,7 +171,7 @@ end
 
 function ff.apply.execution_failed(call, execution, failure_category, failure_reason, purge_at, purge_text, failure_detail)
   fail(call, execution, SITUATION.failed, purge_at, purge_text, failure_category, failure_reason, failure_detail)
-  ff.append(call, EVENT.execution_failed, execution.id, execution.naming, failure_category .. '\t' .. purge_text,
+  ff.append_filtered(call, EVENT.execution_failed, execution, 4, execution.naming, failure_category .. '\t' .. purge_text,
     failure_reason, failure_detail or '')
   ff.close_stream(call, execution, CLOSED.attempt_failure)
   if execution.extras ~= '' then ff.settle_end(call, execution) end
@@ -180,7 +184,7 @@ function ff.cancel_quietly(call, execution, cancelled_by, cancellation_reason, p
   ff.finish(call, execution, SITUATION.cancelled, purge_at, purge_text,
     FIELD.ending, ff.ending_text(cancelled_by, '', ''),
     FIELD.cancellation_reason, ff.fit(execution.key, FIELD.cancellation_reason, cancellation_reason))
-  ff.append(call, EVENT.execution_cancelled, execution.id, execution.naming, cancelled_by .. '\t' .. purge_text,
+  ff.append_filtered(call, EVENT.execution_cancelled, execution, 3, execution.naming, cancelled_by .. '\t' .. purge_text,
     cancellation_reason, '')
   ff.close_stream(call, execution, CLOSED.attempt_cancelled)
 end
@@ -194,7 +198,8 @@ function ff.apply.execution_expired(call, execution, reason, purge_at, purge_tex
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'expired:' .. reason, '', '') end
   if execution.kept then ff.close_pending(call, execution, 'expired:' .. reason) end
   fail(call, execution, SITUATION.expired, purge_at, purge_text, 'timeout', reason)
-  ff.append(call, EVENT.execution_expired, execution.id, execution.naming, EXPIRE_REASON[reason] .. '\t' .. purge_text)
+  ff.append_filtered(call, EVENT.execution_expired, execution, 2, execution.naming,
+    EXPIRE_REASON[reason] .. '\t' .. purge_text)
   ff.close_stream(call, execution, CLOSED.expired)
   if execution.extras ~= '' then ff.settle_end(call, execution) end
 end
@@ -259,7 +264,7 @@ function ff.apply.tags_set(call, execution, merged, tags)
   local edits = edited(call, execution)
   ff.note_extra(execution, FIELD.tags)
   command('HSET', key, FIELD.life, ff.same_life(execution), FIELD.edits, edits, FIELD.tags, ff.fit(key, FIELD.tags, merged))
-  ff.append(call, EVENT.tags_set, execution.id, tags, '')
+  ff.append(call, EVENT.tags_set, execution.id, tags, execution.naming)
 end
 
 -- Facets that tell of a run and of nothing else, and the long facts.

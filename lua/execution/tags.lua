@@ -3,7 +3,7 @@
 -- Tags are stored as the client wrote them, a flat JSON object of texts in key order. Merging takes the texts of values
 -- as they are: what is written here is what the client would have written.
 
-local load = ff.loader('tags', 'edits')
+local load = ff.loader('naming', 'tags', 'edits')
 
 local function json_of(keys, values)
   local parts = {}

@@ -47,7 +47,7 @@ function ff.apply.execution_skipped(call, execution, purge_at, purge_text)
   if execution.suspension then ff.close_suspension(call, execution.suspension, 'dependency_impossible', '', '') end
   if execution.kept then ff.close_pending(call, execution, 'dependency_impossible') end
   ff.finish(call, execution, SITUATION.skipped, purge_at, purge_text)
-  ff.append(call, EVENT.execution_skipped, execution.id, execution.naming, purge_text)
+  ff.append_filtered(call, EVENT.execution_skipped, execution, 2, execution.naming, purge_text)
   ff.close_stream(call, execution, CLOSED.dependency_impossible)
 end
 

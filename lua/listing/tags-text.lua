@@ -24,3 +24,32 @@ function ff.tags_of(json)
     at = stop + 2
   end
 end
+
+-- The indexed tags of an execution, for the log; nothing when it has none. Read where they are needed: few have tags, and the
+-- record is in hand anyway.
+function ff.filter_tags(call, execution)
+  local indexed = call.settings.indexed_tags
+  if not indexed or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
+  local json = command('HGET', execution.key, FIELD.tags)
+  if json == LIMIT.spilled then json = server.pcall('HGET', execution.key .. SUFFIX.details, FIELD.tags) end
+  if type(json) ~= 'string' then return '' end
+  -- What is unreadable is said where it is read for itself.
+  local ran, keys, values = pcall(ff.tags_of, json)
+  if not ran then return '' end
+  local members = {}
+  for i = 1, #keys do
+    if indexed[keys[i]] then members[#members + 1] = '"' .. keys[i] .. '":' .. values[keys[i]] end
+  end
+  return #members > 0 and '{' .. table.concat(members, ',') .. '}' or ''
+end
+
+-- Appends an event whose last text is the tags by which its readers can filter. What follow are the texts before them, `count`
+-- of them, and an empty one where that is an odd number.
+function ff.append_filtered(call, event, execution, count, ...)
+  local tags = ff.filter_tags(call, execution)
+  if tags == '' then return ff.append(call, event, execution.id, ...) end
+  local texts = { ... }
+  texts[count + 1] = tags
+  if #texts % 2 == 1 then texts[#texts + 1] = '' end
+  ff.append(call, event, execution.id, unpack(texts))
+end

@@ -168,7 +168,8 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     command('HSET', execution.key .. SUFFIX.payloads, signal.id, signal.payload)
   end
   command('HSET', unpack(change))
-  ff.append(call, EVENT.signal_accepted, execution.id, signal.id, signal.text, signal.added, signal.carried, execution.naming, '')
+  ff.append_filtered(call, EVENT.signal_accepted, execution, 5, signal.id, signal.text, signal.added, signal.carried,
+    execution.naming, '')
 end
 
 -- The execution goes on when there is a trigger; without one it is ended behind this.

@@ -32,7 +32,8 @@ local function keep(call, execution, signal, counts)
   command('HSET', unpack(change))
   ff.note_extra(execution, FIELD.kept)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.kept, ff.kept_text(ff.digits(counts.kept + 1)))
-  ff.append(call, EVENT.signal_accepted, execution.id, signal.id, signal.text, '', signal.carried, execution.naming, '')
+  ff.append_filtered(call, EVENT.signal_accepted, execution, 5, signal.id, signal.text, '', signal.carried,
+    execution.naming, '')
 end
 
 function ff.decide.signal_execution(call, execution_id, signal_id, signal_name, signal_category, source_type, source_identity,

@@ -19,6 +19,8 @@ import type { View } from '../view.js';
 export interface Settings {
   /** Life of a terminal execution before it is purged, unless its policy says otherwise, ms; -1 keeps it. */
   readonly retentionMs: number;
+  /** Keys of tags by which executions are indexed, and ends and signals can be filtered. Absent: none. */
+  readonly indexedTags?: readonly string[] | undefined;
 }
 
 /** What a decision may look at besides its arguments. */

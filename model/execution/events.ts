@@ -1,7 +1,7 @@
 /** What can happen to an execution, apart from what happens to its lease. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
-import { bounds, EXECUTION, given, naming } from './facts.js';
+import { bounds, EXECUTION, filter, given, naming } from './facts.js';
 import type { ExecutionPolicy } from './policy.js';
 import { BLOCKS, SITUATIONS, type BlockReason } from './situation.js';
 
@@ -33,6 +33,7 @@ export const executionEvents = {
     naming,
     /** `purgeAt` is absent when the execution is kept for good; so in every event that ends one. */
     ending: { purgeAt: purgeAt(), resultBytes: fact.optionalNumber(), resultEncoding: fact.optionalText() },
+    filter,
   }),
   /** An attempt ended in failure and another one will follow. */
   retry_scheduled: event('retry_scheduled', 'r', EXECUTION, {
@@ -45,15 +46,18 @@ export const executionEvents = {
     naming,
     failure: { failureCategory: fact.text(), purgeAt: purgeAt() },
     long: { failureReason: fact.words(), failureDetail: fact.optionalText() },
+    filter,
   }),
   execution_cancelled: event('execution_cancelled', 'x', EXECUTION, {
     naming,
     cancel: { cancelledBy: fact.text(), purgeAt: purgeAt() },
     long: { cancellationReason: fact.words() },
+    filter,
   }),
   execution_expired: event('execution_expired', 'e', EXECUTION, {
     naming,
     expiry: { expireReason: fact.word(EXPIRE_REASONS), purgeAt: purgeAt() },
+    filter,
   }),
   /** The worker parked its attempt until a time; the attempt goes on afterwards. */
   execution_delayed: event('execution_delayed', 'y', EXECUTION, {
@@ -87,7 +91,7 @@ export const executionEvents = {
     long: { replayReason: fact.words() },
   }),
   /** Tags that were added or replaced. */
-  tags_set: event('tags_set', 'E', EXECUTION, { long: { tags: fact.map() } }),
+  tags_set: event('tags_set', 'E', EXECUTION, { long: { tags: fact.map() }, naming }),
   /** A scheduler took it out of its queue. */
   execution_blocked: event('execution_blocked', 'F', EXECUTION, {
     block: { blockingReason: fact.word(BLOCK_LETTERS) },

@@ -27,6 +27,9 @@ export const naming = {
   creatorIdentity: fact.text(),
 };
 
+/** Those of its tags that the deployment has indexed, beside what it is called. Comes last: most have none. */
+export const filter = { filterTags: fact.map() };
+
 /** What its creation gave it. */
 export const given = {
   priority: fact.counter(),
@@ -189,7 +192,17 @@ export type ActiveExecution = ReadonlyExecution & {
   readonly currentWorkerInstanceId: string;
 };
 
-/** What the events that end an execution repeat, so that their readers can filter after a purge (ruling 16). */
-export function namingOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
+/** What an execution is called, for the events that repeat it. */
+export function namesOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
   return { namespace, laneId, executionKind, creatorIdentity };
+}
+
+const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
+
+/**
+ * What the events that end an execution, and signals, repeat, so that their readers can filter after a purge (ruling 16).
+ * The tags that the deployment has indexed are filled in where events are recorded, see `filter-tags.ts`.
+ */
+export function namingOf({ namespace, laneId, executionKind, creatorIdentity }: ReadonlyExecution) {
+  return { namespace, laneId, executionKind, creatorIdentity, filterTags: NO_TAGS };
 }

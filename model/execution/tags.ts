@@ -7,6 +7,7 @@ import * as field from '../core/fields.js';
 import { accept, operation, query, reject } from '../core/operation.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
+import { namesOf } from './facts.js';
 
 type Tags = Readonly<Record<string, string>>;
 
@@ -41,7 +42,9 @@ export const setExecutionTags = operation({
     if (total > LIMITS.maxTags) return reject('too_many_tags', { maxTags: String(LIMITS.maxTags) });
     const outcome = { kind: 'tags_set', count: Object.keys(tags).length } as const;
     const isKnown = Object.entries(tags).every(([key, value]) => execution.tags[key] === value);
-    return isKnown ? accept(outcome) : accept(outcome, { type: 'tags_set', executionId, at: now, tags });
+    return isKnown
+      ? accept(outcome)
+      : accept(outcome, { type: 'tags_set', executionId, at: now, tags, ...namesOf(execution) });
   },
 });
 

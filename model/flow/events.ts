@@ -1,7 +1,7 @@
 /** What can happen to a flow, and to its members as such. */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
-import { EXECUTION, naming } from '../execution/facts.js';
+import { EXECUTION, filter, naming } from '../execution/facts.js';
 import { CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
 
 /** Letters of what an edge, and a group, can come to. */
@@ -78,6 +78,7 @@ export const flowEvents = {
   execution_skipped: event('execution_skipped', 'as', EXECUTION, {
     naming,
     skip: { purgeAt: fact.optionalNumber() },
+    filter,
   }),
 
   /** A call left work to be done later. */

@@ -1,7 +1,7 @@
 /** What can happen while an execution waits. None of them carries a token or a secret (ruling 20). */
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
-import { EXECUTION, naming } from '../execution/facts.js';
+import { EXECUTION, filter, naming } from '../execution/facts.js';
 import { signalCarried, signalGiven, suspensionGiven } from './facts.js';
 
 /** What a suspension is made of. */
@@ -49,6 +49,7 @@ export const suspensionEvents = {
     carried: signalCarried,
     /** So that its readers can filter by the work that it is for. */
     naming,
+    filter,
   }),
   /** A suspension is over, and all of its waitpoints. The execution goes on, or is ended by the entry behind this one. */
   suspension_closed: event('suspension_closed', 'V', EXECUTION, {

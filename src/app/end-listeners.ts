@@ -26,18 +26,21 @@ export interface AppEvents {
   completed: EndedRun;
   failed: EndedRun & { readonly failure: Failure };
   cancelled: EndedRun & { readonly reason: string };
-  expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' };
+  expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout' };
+  /** A member of a flow that was not run, because what it depended on can no longer be. */
+  skipped: EndedRun;
 }
 
 export type AppEventListener<Name extends keyof AppEvents> = (ended: AppEvents[Name]) => void;
 
-export const APP_EVENTS: readonly (keyof AppEvents)[] = ['completed', 'failed', 'cancelled', 'expired'];
+export const APP_EVENTS: readonly (keyof AppEvents)[] = ['completed', 'failed', 'cancelled', 'expired', 'skipped'];
 
 const NAMES: { readonly [Outcome in Completion['outcome']]: keyof AppEvents } = {
   success: 'completed',
   failed: 'failed',
   cancelled: 'cancelled',
   expired: 'expired',
+  skipped: 'skipped',
 };
 
 /** Wait before a subscription that ended is made anew, ms. */
@@ -142,6 +145,7 @@ function endedRunOf(completion: Completion): AppEvents[keyof AppEvents] {
   const run: EndedRun = { id, task, lane, at };
   switch (completion.outcome) {
     case 'success':
+    case 'skipped':
       return run;
     case 'failed':
       return { ...run, failure: failureOf(reason, category) };

@@ -10,6 +10,8 @@ export interface EventFilter {
   readonly types?: readonly EventType[] | undefined;
   /** Only what is about this execution. One partition is read then. */
   readonly executionId?: string | undefined;
+  /** Only what is about this flow and its members. One partition is read then. */
+  readonly flowId?: string | undefined;
 }
 
 /** Filters of what carries the names of its work. */
@@ -17,6 +19,8 @@ export interface WorkFilter {
   readonly namespace?: string | undefined;
   readonly lane?: string | undefined;
   readonly kind?: string | undefined;
+  /** Tags that the work had then, with these values. Only tags that the deployment has in `indexedTags`. */
+  readonly tag?: Readonly<Record<string, string>> | undefined;
 }
 
 const refuse = (field: string, what: string): never => {
@@ -30,16 +34,31 @@ export function checkMembers(options: object, known: readonly string[]): void {
     refuse(stranger, `there is no such filter here; there are ${known.map((name) => `"${name}"`).join(', ')}.`);
 }
 
-export function checkEventFilter({ types, executionId }: EventFilter): void {
+export function checkEventFilter({ types, executionId, flowId }: EventFilter): void {
   if (types !== undefined) {
     if (!Array.isArray(types) || types.length === 0) refuse('types', 'must be a list of types of events.');
     const stranger = types.find((type) => !Object.hasOwn(EVENTS, type));
     if (stranger !== undefined) refuse('types', `${shown(stranger)} is no type of event.`);
   }
   if (executionId !== undefined && !isExecutionId(executionId)) refuse('executionId', 'must be a valid execution id.');
+  if (flowId === undefined) return;
+  if (!isExecutionId(flowId)) refuse('flowId', 'must be a valid id of a flow.');
+  if (executionId !== undefined) refuse('flowId', 'is given, and executionId too: one of them is enough.');
 }
 
-export function checkWorkFilter(filter: WorkFilter): void {
+export function checkWorkFilter(filter: WorkFilter, indexedTags: readonly string[]): void {
+  checkNames(filter);
+  const { tag = {} } = filter;
+  if (typeof tag !== 'object' || tag === null) refuse('tag', 'must be an object, like { "team.name": "core" }.');
+  for (const [key, value] of Object.entries(tag)) {
+    if (typeof value !== 'string') refuse('tag', `the value of "${key}" must be a text.`);
+    // Others are not in the log: a subscriber would wait for ever.
+    if (!indexedTags.includes(key))
+      refuse('tag', `"${key}" is not among the indexedTags of the deployment; configureDeployment adds it.`);
+  }
+}
+
+export function checkNames(filter: Omit<WorkFilter, 'tag'>): void {
   for (const name of ['namespace', 'lane', 'kind'] as const) {
     const wanted: unknown = filter[name];
     if (wanted !== undefined && (typeof wanted !== 'string' || wanted === '')) refuse(name, 'must be a name.');
@@ -60,15 +79,22 @@ interface Named {
   readonly namespace: string;
   readonly laneId: string;
   readonly executionKind: string;
+  readonly filterTags?: Readonly<Record<string, string>>;
 }
 
 export const passesWorkFilter =
-  ({ namespace, lane, kind }: WorkFilter) =>
+  ({ namespace, lane, kind, tag = {} }: WorkFilter) =>
   (work: Named): boolean =>
+    Object.entries(tag).every(([key, value]) => work.filterTags?.[key] === value) &&
     (namespace === undefined || work.namespace === namespace) &&
     (lane === undefined || work.laneId === lane) &&
     (kind === undefined || work.executionKind === kind);
 
 /** The partition that a filter leaves; nothing when it can be any. */
-export const partitionWanted = (executionId: string | undefined): string | undefined =>
-  executionId === undefined ? undefined : partitionOfExecution(executionId);
+export function partitionWanted({
+  executionId,
+  flowId,
+}: Pick<EventFilter, 'executionId' | 'flowId'>): string | undefined {
+  const id = executionId ?? flowId;
+  return id === undefined ? undefined : partitionOfExecution(id);
+}

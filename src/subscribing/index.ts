@@ -11,12 +11,14 @@ import { systemClock, type Clock } from '../engine/clock.js';
 import {
   checkEventFilter,
   checkMembers,
+  checkNames,
   checkWorkFilter,
   isOfReader,
   partitionWanted,
   passesEventFilter,
   type EventFilter,
 } from './filters.js';
+import { FlowMembers } from './flow-members.js';
 import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
 import { decodePositions } from './positions.js';
@@ -57,6 +59,7 @@ export interface SubscribeOptions {
   readonly onStateChange?: ((state: SubscriptionState, error?: unknown) => void) | undefined;
 }
 
+const WORK = ['namespace', 'lane', 'kind', 'tag'] as const;
 const OPTIONS = ['from', 'group', 'signal', 'onStateChange'] as const;
 
 /** The feeds of a backend. However many subscriptions there are, they share the connections of the backend. */
@@ -71,42 +74,43 @@ export class Subscriptions {
    * @throws EngineError `invalid_input`; what the backend throws for good
    */
   events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
-    checkMembers(options, ['types', 'executionId', ...OPTIONS]);
+    checkMembers(options, ['types', 'executionId', 'flowId', ...OPTIONS]);
     checkEventFilter(options);
     checkNoEcho(options);
-    return this.subscribe(options, partitionWanted(options.executionId), readEvent(passesEventFilter(options)));
+    return this.subscribe(options, partitionWanted(options), readEvent(passesEventFilter(options)));
   }
 
   /** How executions end. @throws as `events` */
   completions(options: CompletionFilter & SubscribeOptions = {}): Promise<Subscription<Completion>> {
-    checkMembers(options, ['outcomes', 'namespace', 'lane', 'kind', ...OPTIONS]);
-    checkWorkFilter(options);
+    checkMembers(options, ['outcomes', ...WORK, ...OPTIONS]);
+    checkWorkFilter(options, this.backend.settings.indexedTags);
     checkWords('outcomes', options.outcomes, COMPLETION_OUTCOMES);
     return this.subscribe(options, undefined, readCompletion(options));
   }
 
   /** Who owns executions, from when to when, and why that ends. @throws as `events` */
   leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
-    checkMembers(options, ['types', 'executionId', 'renewals', ...OPTIONS]);
-    checkEventFilter({ executionId: options.executionId });
+    checkMembers(options, ['types', 'executionId', 'flowId', 'renewals', ...OPTIONS]);
+    checkEventFilter({ executionId: options.executionId, flowId: options.flowId });
     checkWords('types', options.types, LEASE_TYPES);
-    return this.subscribe(options, partitionWanted(options.executionId), readLeases(options));
+    return this.subscribe(options, partitionWanted(options), readLeases(options));
   }
 
   /** What executions are tagged with. @throws as `events` */
   tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
-    checkMembers(options, ['tag', 'executionId', ...OPTIONS]);
+    checkMembers(options, ['executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
-    return this.subscribe(options, partitionWanted(options.executionId), readTags(options));
+    checkNames(options);
+    return this.subscribe(options, partitionWanted(options), readTags(options));
   }
 
   /** Signals that were accepted, and what they did. @throws as `events` */
   signals(options: SignalFilter & SubscribeOptions = {}): Promise<Subscription<SignalTold>> {
-    checkMembers(options, ['effects', 'executionId', 'namespace', 'lane', 'kind', ...OPTIONS]);
+    checkMembers(options, ['effects', 'executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
-    checkWorkFilter(options);
+    checkWorkFilter(options, this.backend.settings.indexedTags);
     checkWords('effects', options.effects, SIGNALS_SAID);
-    return this.subscribe(options, partitionWanted(options.executionId), readSignals(options));
+    return this.subscribe(options, partitionWanted(options), readSignals(options));
   }
 
   /** Takes a durable group away: its place holds back the logs no longer. @throws what the backend throws */
@@ -117,7 +121,7 @@ export class Subscriptions {
   }
 
   private async subscribe<Said>(
-    { from = 'now', group: name, signal, onStateChange }: SubscribeOptions,
+    { from = 'now', group: name, signal, onStateChange, flowId }: SubscribeOptions & Pick<EventFilter, 'flowId'>,
     partition: string | undefined,
     reading: Reading<Said>,
   ): Promise<Subscription<Said>> {
@@ -136,8 +140,12 @@ export class Subscriptions {
       // The signal can have come meanwhile.
       if (signal?.aborted) throw signal.reason;
       const cursors = beginnings.map(({ cursor }) => cursor);
+      const members = flowId === undefined ? undefined : new FlowMembers(flowId);
+      // After the place is known: who joins behind it is told by the log.
+      await members?.load(backend);
+      const readingOf = members === undefined ? reading : ofFlow(members, reading);
       const group = name === undefined ? undefined : new Group({ backend, clock, name, firstPartition, cursors });
-      return new Subscription({ hub, firstPartition, beginnings, reading, group, signal, onStateChange });
+      return new Subscription({ hub, firstPartition, beginnings, reading: readingOf, group, signal, onStateChange });
     } finally {
       release();
     }
@@ -155,6 +163,12 @@ export class Subscriptions {
     });
   }
 }
+
+/** What is read of a flow and its members. */
+const ofFlow =
+  <Said>(members: FlowMembers, reading: Reading<Said>): Reading<Said> =>
+  (entry, partition) =>
+    members.has(entry.event) ? reading(entry, partition) : undefined;
 
 /** How to find where to begin in each partition. @throws EngineError `invalid_input` */
 function beginningsIn(hub: LogHub, from: string, first: number, count: number): (() => Promise<Beginning>)[] {

@@ -8,7 +8,7 @@ import type { Reading } from './subscription.js';
 /** How an execution ended. */
 export interface Completion {
   readonly executionId: string;
-  readonly outcome: 'success' | 'failed' | 'cancelled' | 'expired';
+  readonly outcome: 'success' | 'failed' | 'cancelled' | 'expired' | 'skipped';
   /** Ms since the epoch. */
   readonly at: number;
   readonly namespace: string;
@@ -98,17 +98,25 @@ export interface CompletionFilter extends WorkFilter {
 export interface LeaseFilter {
   readonly types?: readonly LeaseHistoryEntry['type'][] | undefined;
   readonly executionId?: string | undefined;
+  /** Only what is about members of this flow. One partition is read then. */
+  readonly flowId?: string | undefined;
   /** Whether renewals are told, which are many. Default false. */
   readonly renewals?: boolean | undefined;
 }
 
-export interface TagFilter {
+export interface TagFilter extends Omit<WorkFilter, 'tag'> {
   /** Only where this tag is among them, with any value. */
   readonly tag?: string | undefined;
   readonly executionId?: string | undefined;
 }
 
-export const COMPLETION_OUTCOMES: readonly Completion['outcome'][] = ['success', 'failed', 'cancelled', 'expired'];
+export const COMPLETION_OUTCOMES: readonly Completion['outcome'][] = [
+  'success',
+  'failed',
+  'cancelled',
+  'expired',
+  'skipped',
+];
 export const LEASE_TYPES: readonly LeaseHistoryEntry['type'][] = [
   'acquired',
   'reclaimed',
@@ -134,6 +142,9 @@ function endingOf(event: Event): Pick<Completion, 'outcome' | 'reason' | 'catego
       return { outcome: 'cancelled', reason: event.cancellationReason, category: undefined };
     case 'execution_expired':
       return { outcome: 'expired', reason: event.expireReason, category: undefined };
+    // What it depended on can no longer be.
+    case 'execution_skipped':
+      return { outcome: 'skipped', reason: undefined, category: undefined };
     default:
       return undefined;
   }
@@ -154,7 +165,12 @@ function completionOf(event: Event): Completion | undefined {
 }
 
 interface Ending {
-  readonly type: 'execution_completed' | 'execution_failed' | 'execution_cancelled' | 'execution_expired';
+  readonly type:
+    | 'execution_completed'
+    | 'execution_failed'
+    | 'execution_cancelled'
+    | 'execution_expired'
+    | 'execution_skipped';
 }
 
 export function readCompletion({ outcomes, ...work }: CompletionFilter): Reading<Completion> {
@@ -163,8 +179,7 @@ export function readCompletion({ outcomes, ...work }: CompletionFilter): Reading
   return ({ event }) => {
     const completion = completionOf(event);
     if (completion === undefined || (wanted !== undefined && !wanted.has(completion.outcome))) return undefined;
-    const { namespace, lane: laneId, kind: executionKind } = completion;
-    return isWanted({ namespace, laneId, executionKind }) ? completion : undefined;
+    return isWanted(event as Extract<Event, Ending>) ? completion : undefined;
   };
 }
 
@@ -184,11 +199,14 @@ export function readLeases({ types, executionId, renewals = false }: LeaseFilter
   };
 }
 
-export function readTags({ tag, executionId: wanted }: TagFilter): Reading<TagsSet> {
+export function readTags({ tag, executionId: wanted, ...work }: TagFilter): Reading<TagsSet> {
+  const isWanted = passesWorkFilter(work);
   return ({ event }) => {
     if (event.type !== 'execution_created' && event.type !== 'tags_set') return undefined;
     const { executionId, at, tags } = event;
     if (Object.keys(tags).length === 0 || (tag !== undefined && !Object.hasOwn(tags, tag))) return undefined;
-    return wanted === undefined || wanted === executionId ? { type: 'set', executionId, at, tags } : undefined;
+    return (wanted === undefined || wanted === executionId) && isWanted(event)
+      ? { type: 'set', executionId, at, tags }
+      : undefined;
   };
 }

@@ -281,6 +281,50 @@ describe('views', () => {
     await Promise.all([all.close(), some.close()]);
   });
 
+  it.each(['memory', 'valkey'] as const)('ends are filtered by tags that are indexed, on %s', async (label) => {
+    const { feeds, create, engine } = await feedsOn(label, { indexedTags: ['a.team', 'a.size'] });
+    const long = 'x'.repeat(900);
+    const core = await feeds.completions({ tag: { 'a.team': 'core' } });
+    const both = await feeds.completions({ tag: { 'a.team': 'edge', 'a.size': long } });
+    const ids = [
+      await create(0, { tags: { 'a.team': 'core', 'a.name': 'ann' } }),
+      await create(0, { tags: { 'a.team': 'edge' } }),
+      await create(1, { tags: { 'a.size': long } }),
+      await create(0),
+    ];
+    await engine.backend.setExecutionTags({ executionId: ids[2] as string, tags: { 'a.team': 'edge' } });
+    for (const id of ids) await cancel(engine, id);
+    expect((await take(core, 1)).map(({ event }) => event.executionId)).toEqual([ids[0]]);
+    expect((await take(both, 1)).map(({ event }) => event.executionId)).toEqual([ids[2]]);
+    const { events } = await engine.backend.readLog({ partition: '{fp:0}' });
+    const ends = events.flatMap(({ event }) => (event.type === 'execution_cancelled' ? [event.filterTags] : []));
+    expect(ends).toEqual([{ 'a.team': 'core' }, { 'a.team': 'edge' }, {}]);
+    const refused = { code: 'invalid_input', detail: { field: 'tag' } };
+    expect(() => feeds.completions({ tag: { 'a.name': 'ann' } })).toThrow(expect.objectContaining(refused));
+    expect(() => feeds.signals({ tag: 'a.team' as never })).toThrow(expect.objectContaining(refused));
+    await Promise.all([core.close(), both.close()]);
+  });
+
+  it('events of a flow are those of its members too, whenever they joined', async () => {
+    const { feeds, create, engine } = await feedsOn('memory');
+    const flowId = engine.executionId(1);
+    const [first, second] = [await create(1), await create(1)];
+    await engine.backend.createFlow({ flowId, flowKind: 'k', namespace: 'n', building: true });
+    await engine.backend.addExecutionToFlow({ flowId, executionId: first });
+    const feed = await feeds.events({ flowId });
+    const ends = await feeds.events({ flowId, types: ['execution_cancelled'] });
+    const other = await create(1);
+    await engine.backend.addExecutionToFlow({ flowId, executionId: second });
+    for (const id of [other, first, second]) await cancel(engine, id);
+    expect((await take(ends, 2)).map(({ event }) => event.type === 'execution_cancelled' && event.executionId)).toEqual(
+      [first, second],
+    );
+    const heard = (await take(feed, 3)).map(({ event }) => event);
+    expect(heard.some((event) => 'executionId' in event && event.executionId === other)).toBe(false);
+    expect(() => feeds.events({ flowId, executionId: other })).toThrow();
+    await Promise.all([feed.close(), ends.close()]);
+  });
+
   it('the history of leases is read over all partitions, or of one execution', async () => {
     const { feeds, create, engine } = await feedsOn('memory');
     const all = await feeds.leaseHistory();
@@ -304,7 +348,11 @@ describe('views', () => {
 
   it('tags are told with what they were set on', async () => {
     const { feeds, create, engine } = await feedsOn('memory');
-    const [all, teams] = [await feeds.tags(), await feeds.tags({ tag: 'a.team' })];
+    const [all, teams] = [
+      await feeds.tags(),
+      await feeds.tags({ tag: 'a.team', namespace: 'n', lane: 'lane', kind: 'kind' }),
+    ];
+    const none = await feeds.tags({ lane: 'other', from: 'earliest' });
     await create(0);
     const first = await create(0, { tags: { 'a.size': 'xl' } });
     const second = await create(0, { tags: { 'a.team': 'core' } });
@@ -315,7 +363,9 @@ describe('views', () => {
       [first, { 'a.team': 'edge' }],
     ]);
     expect((await take(teams, 2)).map(({ event }) => event.executionId)).toEqual([second, first]);
-    await Promise.all([all.close(), teams.close()]);
+    const inOther = await create(0, { laneId: 'other', tags: { 'a.size': 's' } });
+    expect((await take(none, 1)).map(({ event }) => event.executionId)).toEqual([inOther]);
+    await Promise.all([all.close(), teams.close(), none.close()]);
   });
 });
 

@@ -1,0 +1,32 @@
+/** Which events are of a flow: its own, and those of its members, which carry their flow only when they join. */
+import { isOfExecution, type Event } from '../../model/events.js';
+import { uuidOfExecution } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Backend } from '../backend.js';
+
+export class FlowMembers {
+  private readonly ids = new Set<string>();
+  private readonly flow: string;
+
+  constructor(private readonly flowId: string) {
+    this.flow = uuidOfExecution(flowId);
+  }
+
+  /** Reads who is a member now; who joins later is told by the log. Members of a flow that was purged are not known. */
+  async load(backend: Backend): Promise<void> {
+    const { flowId } = this;
+    let cursor: number | undefined = 0;
+    while (cursor !== undefined) {
+      const page = await backend.listFlowMembers({ flowId, cursor, limit: LIMITS.maxListPage });
+      for (const { executionId } of page.members) this.ids.add(executionId);
+      cursor = page.nextCursor;
+    }
+  }
+
+  /** Whether an event is of the flow. Events are to be asked for in the order of the log. */
+  has(event: Event): boolean {
+    if (!isOfExecution(event)) return 'flow' in event && event.flow === this.flow;
+    if (event.type === 'flow_member_added' && event.flow === this.flow) this.ids.add(event.executionId);
+    return this.ids.has(event.executionId);
+  }
+}
