@@ -152,7 +152,15 @@ function argumentsFrom(text: string, at: number): string[] {
 /** Calls that write an entry of an event: how many arguments follow its letter. */
 function entriesOf(type: string): number[] {
   const direct = [...all.matchAll(new RegExp(`(?:ff\\.append|\\bwrite)\\(call, EVENT\\.${type}\\b`, 'g'))];
-  return direct.map((match) => argumentsFrom(all, match.index + match[0].indexOf('(') + 1).length - 2);
+  const lengths = direct.map((match) => argumentsFrom(all, match.index + match[0].indexOf('(') + 1).length - 2);
+  // These say besides how many texts there are before the tags.
+  return [...lengths, ...filteredEntriesOf(type).map((given) => given.length - 3)];
+}
+
+/** The arguments of calls that write an entry of an event whose last text is the tags of its execution. */
+function filteredEntriesOf(type: string): string[][] {
+  const calls = [...all.matchAll(new RegExp(`ff\\.append_filtered\\(call, EVENT\\.${type}\\b`, 'g'))];
+  return calls.map((match) => argumentsFrom(all, match.index + match[0].indexOf('(') + 1));
 }
 
 /** Entries that are written by the name of a variable: `take.event` of a claim. */
@@ -178,6 +186,7 @@ describe('events', () => {
       expect(count).toBeLessThanOrEqual(textsOf(facts).length + 2);
       expect(count % 2).toBe(1);
     }
+    for (const [, , , before] of filteredEntriesOf(type)) expect(Number(before)).toBe(textsOf(facts).length - 1);
   });
 
   test('those that are logged by a variable are all that claims log', () => {
