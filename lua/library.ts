@@ -52,6 +52,7 @@ import { OPERATIONS, operationNamed, type OperationName } from '../model/machine
 import { PLAIN_CLAIM } from '../model/schedule/claim-answer.js';
 import { CLAIM_KINDS } from '../model/schedule/claimed.js';
 import { ADMISSION_STATES } from '../model/metering/entity.js';
+import { REPLACED_REASON, REPLACER, WHEN_FULL } from '../model/metering/line.js';
 import { LANE_STATES } from '../model/lane/lane.js';
 import { FINGERPRINT_LENGTH } from '../model/signing/token.js';
 import { FIRST_WAITING_SCORE } from '../model/schedule/queue.js';
@@ -202,6 +203,7 @@ function literalsOf(functionPrefix: string): Literals {
     WALK_KIND: WALK_KINDS,
     RESERVATION_STATE: RESERVATION_STATES,
     HARD_LIMIT: HARD_LIMIT_ACTIONS,
+    WHEN_FULL,
     NEXT: NEXT_ATTEMPTS,
     ATTEMPT: ATTEMPT_TYPES,
     CLAIM: CLAIM_KINDS,
@@ -239,6 +241,8 @@ function literalsOf(functionPrefix: string): Literals {
       max_quota_waiters: LIMITS.maxQuotaWaiters,
       admit: ADMIT,
       void_memory_ms: VOID_MEMORY_MS,
+      replacer: REPLACER,
+      replaced_reason: REPLACED_REASON,
       purge_units: PURGE_UNITS,
       absolute_time_from: ABSOLUTE_TIME_FROM,
       default_priority: DEFAULTS.priority,

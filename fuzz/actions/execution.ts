@@ -47,6 +47,8 @@ interface Creation {
   readonly tags: number;
   /** The id of an execution that is there. */
   readonly again: Pick | null;
+  /** What becomes of it when its quota is full, and how much room there is. */
+  readonly whenFull?: readonly ['drop' | 'cancel_oldest', room: number] | null;
 }
 
 function creationOf(world: World, choices: Creation): Command[] {
@@ -54,6 +56,7 @@ function creationOf(world: World, choices: Creation): Command[] {
   const requiredCapabilities = [...(CAPABILITY_SETS[choices.capabilities] as readonly string[])];
   const metered = typeof choices.meters === 'number' ? METERS[choices.meters] : undefined;
   const wantsCapabilities = requiredCapabilities.length > 0;
+  const [strategy, room] = choices.whenFull ?? [];
   return [
     {
       name: 'createExecution',
@@ -77,6 +80,7 @@ function creationOf(world: World, choices: Creation): Command[] {
               ...metered,
               ...(wantsCapabilities ? { routingRequirements: { requiredCapabilities } } : {}),
             }) as never,
+        whenFull: strategy === undefined || room === undefined ? undefined : { strategy, room },
       },
     },
   ];
@@ -104,6 +108,7 @@ export const executionActions = {
       payloadBytes: fc.constantFrom(0, 0, 1, 3, 66, 70),
       tags: fc.nat(2),
       again: seldom(pick('any'), 9),
+      whenFull: seldom(fc.tuple(fc.constantFrom('drop', 'cancel_oldest'), fc.constantFrom(0, 0, 1, 2)), 2),
     },
     resolve: creationOf,
   }),

@@ -50,7 +50,7 @@ export function viewOfMoment(
     quarantine: quarantineByDefinition(),
     // Nothing is metered there.
     quotas: { policy: () => undefined },
-    metering: { admission: () => undefined, heads: () => [] },
+    metering: { admission: () => undefined, heads: () => [], line: () => ({ waiting: 0, oldest: undefined }) },
     workers: { get: () => undefined, count: 0, alive: () => ({ workers: [], next: undefined }) },
     // Nothing that a moment explains looks at flows.
     flows: {

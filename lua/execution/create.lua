@@ -1,5 +1,7 @@
 -- create_execution: see model/execution/create.ts
 
+local load_waiting = ff.loader('naming', 'bounds', 'needs', 'fence', 'timing', 'rules', 'wait', 'streams')
+
 -- The end of an execution's time by its rules: below the bound a duration, else a time.
 local function deadline_of(call, rules)
   local deadline_ms = rules.deadline_ms
@@ -54,8 +56,12 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   }
 end
 
-function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags)
+function ff.prepare.create_execution(call, naming, options, policy, rules, needs, tags, when_full)
   local group = ff.shared_creation(call, naming, options, policy, rules, needs, tags)
+  if when_full ~= '' and group.delay == '' and ff.meters_of(needs) then
+    group.strategy, group.room = string.match(when_full, '^(%a)(%d+)$')
+    group.room = tonumber(group.room)
+  end
   if not group.reply then
     group.reply = { KIND.created, group.delay == '' and 'waiting' or 'delayed', group.priority }
   end
@@ -75,6 +81,21 @@ end
 local function duplicate(key, input_at, id)
   ff.discard_bytes(key .. SUFFIX.input, input_at)
   return { KIND.duplicate, id }
+end
+
+-- The oldest that waits where the quota of a creation is full, ready to be cancelled; nil when none is.
+local function made_room(call, group)
+  local id = ff.oldest_in(call, group.queue)
+  local oldest = id and load_waiting(call, id)
+  if not oldest then return nil end
+  oldest.purge_at, oldest.purge_text = ff.check_ending(call, oldest)
+  ff.check_queue_of(call, oldest)
+  return oldest
+end
+
+local function replace(call, group, new, oldest)
+  ff.apply.execution_created(call, group, new)
+  ff.apply.execution_cancelled(call, oldest, LIMIT.replacer, LIMIT.replaced_reason, oldest.purge_at, oldest.purge_text)
 end
 
 -- Looks at every key that the creation writes to: each is what it should be. The id is entered first.
@@ -119,6 +140,14 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     ff.discard_bytes(key .. SUFFIX.input, input_payload_at)
     return ff.reject('lane_draining', 'laneId', group.lane_id)
   end
+  local oldest = nil
+  if group.strategy and ff.waiting_in(group.queue) >= group.room then
+    if group.strategy == WHEN_FULL.drop then
+      ff.discard_bytes(key .. SUFFIX.input, input_payload_at)
+      return KIND.dropped
+    end
+    oldest = made_room(call, group)
+  end
   local given = group.empty_given
   if input_payload_at ~= '' then
     if input_payload_at ~= LIMIT.bytes_here and ff.lacks_bytes(key .. SUFFIX.input, input_payload_at, input_payload) then
@@ -138,6 +167,9 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     local life = group.life
     if group.is_plain then life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', '') end
     new.life = life .. FIELD.bounds
+  end
+  if oldest then
+    return { KIND.replaced, 'waiting', group.priority, oldest.id }, replace, group, new, oldest
   end
   return group.reply, ff.apply.execution_created, group, new
 end

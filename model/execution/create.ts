@@ -2,12 +2,15 @@
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
-import { accept, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventNamed } from '../events.js';
 import { partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
+import { REPLACED_REASON, REPLACER, whenFull } from '../metering/line.js';
 import { metersOf } from '../metering/meters.js';
+import { purgeAtOf } from '../schedule/retention.js';
+import { namingOf, type ReadonlyExecution } from './facts.js';
 import { ABSOLUTE_TIME_FROM, executionPolicy, type ExecutionPolicy } from './policy.js';
 
 const NO_NEEDS: readonly string[] = Object.freeze([]);
@@ -34,6 +37,8 @@ export const createExecution = operation({
     executionDeadlineAt: field.timestampMs.optional(),
     tags: field.tags.default({}),
     policy: executionPolicy.optional(),
+    /** What becomes of it when its quota is full. Default: it waits. */
+    whenFull: whenFull.optional(),
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({
@@ -44,6 +49,16 @@ export const createExecution = operation({
     }),
     /** The execution that the key, or the id, already names. */
     z.object({ kind: z.literal('duplicate'), executionId: field.executionId }),
+    /** Its quota is full: it was not made, and its id names nothing. */
+    z.object({ kind: z.literal('dropped'), executionId: echoed(field.executionId) }),
+    /** It was made, and another one that waited was cancelled: its quota is full. */
+    z.object({
+      kind: z.literal('replaced'),
+      executionId: echoed(field.executionId),
+      publicState: z.enum(['waiting']),
+      priority: field.count,
+      cancelledExecutionId: field.executionId,
+    }),
   ]),
   rejects: ['lane_draining'],
   partition: (args) => partitionOfExecution(args.executionId),
@@ -62,6 +77,7 @@ export const createExecution = operation({
       { options: ['priority', 'payloadEncoding', 'executionDeadlineAt', 'delayUntil'] },
       'policy',
       'tags',
+      'whenFull',
     ],
     each: ['executionId', 'inputPayload', 'idempotencyKey'],
   },
@@ -75,8 +91,8 @@ export const createExecution = operation({
     return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
   },
   needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
-  decide(view, args, { now }) {
-    const { executionId, namespace } = args;
+  decide(view, args, { now, settings }) {
+    const { executionId, namespace, whenFull } = args;
     const idempotencyKey = args.idempotencyKey || undefined;
     const first = idempotencyKey === undefined ? undefined : view.executions.ofKey(namespace, idempotencyKey, now);
     // A key outlives its execution only where the clock has jumped: then it names nothing.
@@ -88,9 +104,36 @@ export const createExecution = operation({
       return reject('lane_draining', { laneId: args.laneId });
 
     const event = creationOf(args, now);
-    const publicState = event.delayUntil === undefined ? 'waiting' : 'delayed';
-    return accept({ kind: 'created', executionId, publicState, priority: event.priority }, event);
+    const { priority, meters, delayUntil } = event;
+    if (whenFull !== undefined && meters.length > 0 && delayUntil === undefined) {
+      const { waiting, oldest } = view.metering.line(event, now);
+      if (waiting >= whenFull.room && whenFull.strategy === 'drop') return accept({ kind: 'dropped', executionId });
+      if (waiting >= whenFull.room && oldest !== undefined) {
+        const cancelledExecutionId = oldest.executionId;
+        return acceptAll({ kind: 'replaced', executionId, publicState: 'waiting', priority, cancelledExecutionId }, [
+          event,
+          cancellationOf(oldest, now, settings.retentionMs),
+        ]);
+      }
+    }
+    const publicState = delayUntil === undefined ? 'waiting' : 'delayed';
+    return accept({ kind: 'created', executionId, publicState, priority }, event);
   },
+});
+
+/** The end of one that waited and made room. */
+const cancellationOf = (
+  oldest: ReadonlyExecution,
+  now: number,
+  retentionMs: number,
+): EventNamed<'execution_cancelled'> => ({
+  type: 'execution_cancelled',
+  executionId: oldest.executionId,
+  at: now,
+  cancellationReason: REPLACED_REASON,
+  cancelledBy: REPLACER,
+  ...namingOf(oldest),
+  purgeAt: purgeAtOf(oldest, now, retentionMs),
 });
 
 /** What an execution is given when it is made. */

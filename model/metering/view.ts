@@ -5,6 +5,7 @@ import { isQueued } from '../execution/situation.js';
 import { queueNameOf, queueScore } from '../schedule/queue.js';
 import type { Partition } from '../state.js';
 import type { Admission } from './entity.js';
+import { leastUrgentFrom, type Line } from './line.js';
 import { meterSetOf } from './meters.js';
 
 export interface MeteringView {
@@ -12,7 +13,12 @@ export interface MeteringView {
   admission(admissionId: string): Readonly<Admission> | undefined;
   /** The first of each metered queue of a lane that gives work, in the order of their places, behind one of them. */
   heads(laneId: string, after: string | undefined, limit: number): readonly ReadonlyExecution[];
+  /** The line of a metered queue, whatever the state of its lane. */
+  line(queue: MeteredQueue, now: number): Line;
 }
+
+/** What a metered queue is named by. */
+export type MeteredQueue = Pick<ReadonlyExecution, 'laneId' | 'meters' | 'requiredCapabilities' | 'executionKind'>;
 
 /** The place of a metered queue among those of its lane: by meter set first. */
 export function meteredPlaceOf(
@@ -36,6 +42,16 @@ export function meteringByDefinition({ state: { tables } }: Pick<Partition, 'sta
         if (first === undefined || isBefore(execution, first)) heads.set(name, execution);
       }
       return placed([...heads.values()], after, limit);
+    },
+    line(queue, now) {
+      const name = queueNameOf(queue);
+      const all = [...tables.execution.values()]
+        .filter((it) => it.laneId === queue.laneId && isQueued(it) && queueNameOf(it) === name)
+        .sort((a, b) => (isBefore(a, b) ? -1 : 1));
+      const last = all.at(-1);
+      const from = leastUrgentFrom(last && queueScore(last), now);
+      const oldest = from === undefined ? undefined : all.find((it) => queueScore(it) > from);
+      return { waiting: all.length, oldest };
     },
   };
 }

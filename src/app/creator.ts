@@ -1,15 +1,17 @@
 /** Creating executions: where each goes, what it carries, and many of them in few calls. */
 import { partitionOfExecution } from '../../model/ids.js';
 import type { EngineError } from '../../model/errors.js';
-import type { ArgsOf, Command } from '../../model/machine.js';
+import type { ArgsOf, Command, OutcomeOf } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { Placer } from '../engine/placer.js';
 import { withRetries } from '../engine/retry.js';
 import { ServerClock } from '../engine/server-clock.js';
 import { durationMs } from '../shared/duration.js';
+import { RunDroppedError } from '../shared/errors.js';
 import { checkSameInput, OWN_ID_TAG } from './own-ids.js';
 import { meteredPolicy } from './meters.js';
+import { placeOf, roomOf, strategyOf } from './quota.js';
 import { policyOfRun, timeOf } from './policy.js';
 import { CALL_PATIENCE_MS } from './patience.js';
 import type { RequestedRun } from './requested-run.js';
@@ -31,6 +33,9 @@ interface Creation {
   readonly requested: RequestedRun;
 }
 
+/** How much room there is for runs with the same limits: asked once for many that are created together. */
+type Rooms = Map<string, Promise<number>>;
+
 /** Most executions, and most bytes of their inputs, that one call carries. */
 const MAX_CREATIONS_PER_CALL = 500;
 const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
@@ -49,28 +54,33 @@ export class Creator {
     this.placer = new Placer(backend.partitions, clock.random);
   }
 
-  /** Creates one run. @throws RunIdConflictError, BudgetExceededError, EngineError */
+  /** Creates one run. @throws RunIdConflictError, RunDroppedError, BudgetExceededError, EngineError */
   async create(requested: RequestedRun): Promise<Run<unknown>> {
     const creation = await this.creationOf(requested);
     // Repeating is safe: the same id again is a duplicate of itself.
     const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
+    if (outcome.kind === 'dropped') throw new RunDroppedError(requested.task.name, [undefined]);
     return this.runOf(creation, outcome);
   }
 
   /** Creates many runs; in the order in which they were asked for. @throws the same */
   async createMany(requested: readonly RequestedRun[]): Promise<Run<unknown>[]> {
-    const all = await Promise.all(requested.map((one) => this.creationOf(one)));
+    const rooms: Rooms = new Map();
+    const all = await Promise.all(requested.map((one) => this.creationOf(one, rooms)));
     const runs = new Map<Creation, Run<unknown>>();
     await Promise.all(
       [...groupByPartition(all).values()].map(async (group) => {
         for (const chunk of chunksOf(group)) await this.createChunk(chunk, runs);
       }),
     );
-    return all.map((creation) => runs.get(creation) as Run<unknown>);
+    const created = all.map((creation) => runs.get(creation));
+    const [first] = requested;
+    if (first !== undefined && created.includes(undefined)) throw new RunDroppedError(first.task.name, created);
+    return created as Run<unknown>[];
   }
 
   private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
-    const outcomes = new Map<Creation, { readonly executionId: string }>();
+    const outcomes = new Map<Creation, OutcomeOf<'createExecution'>>();
     // What failed in a way that passes is tried again, whatever became of the others that shared its call.
     await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
       const tried = chunk.filter((creation) => !outcomes.has(creation));
@@ -85,7 +95,9 @@ export class Creator {
       if (fault !== undefined) throw fault;
     });
     await Promise.all(
-      [...outcomes].map(async ([creation, outcome]) => runs.set(creation, await this.runOf(creation, outcome))),
+      [...outcomes].map(async ([creation, outcome]) => {
+        if (outcome.kind !== 'dropped') runs.set(creation, await this.runOf(creation, outcome));
+      }),
     );
   }
 
@@ -100,20 +112,22 @@ export class Creator {
     return new KnownRun(surroundings, executionId, deduplicated, task);
   }
 
-  private async creationOf(requested: RequestedRun): Promise<Creation> {
+  private async creationOf(requested: RequestedRun, rooms: Rooms = new Map()): Promise<Creation> {
     const { task, options, input, idempotencyKey, meters } = requested;
     const { bytes, encoding } = input;
     const { namespace, creatorIdentity, ids } = this.options;
     const { laneId } = task;
     if (meters.budgets.length > 0)
       await budgetsReady(this.options.surroundings, meters.budgets, task.budget?.isRefusing === true);
+    const whenFull = await this.whenFullOf(requested, rooms);
     const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
     const args: CreateArgs = {
       executionId: this.placer.executionId({
         uuid: ids(),
         namespace,
         laneId,
-        idempotencyKey,
+        // Those whose line is counted stand in one partition.
+        idempotencyKey: whenFull === undefined ? idempotencyKey : placeOf(namespace, meters.quotas),
         inputBytes: bytes?.byteLength,
       }),
       namespace,
@@ -127,8 +141,23 @@ export class Creator {
       policy: meteredPolicy(policyOfRun(task.policy, options), namespace, meters),
       delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
       executionDeadlineAt: timeOf(options.deadline),
+      ...(whenFull === undefined ? {} : { whenFull }),
     };
     return { args, requested };
+  }
+
+  /** What becomes of a run when its quota is full, where that is not that it waits. */
+  private async whenFullOf({ task, meters: { quotas } }: RequestedRun, rooms: Rooms): Promise<CreateArgs['whenFull']> {
+    const strategy = strategyOf(task.quotas);
+    if (strategy === undefined) return undefined;
+    const { namespace } = this.options;
+    const place = placeOf(namespace, quotas);
+    let room = rooms.get(place);
+    if (room === undefined) {
+      room = withRetries(this.clock, CALL_PATIENCE_MS, () => roomOf(this.backend, namespace, quotas));
+      rooms.set(place, room);
+    }
+    return { strategy, room: await room };
   }
 
   /** The time of the store; asked for as patiently as the creation that needs it is made. */

@@ -62,6 +62,7 @@ export {
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,
+  RunDroppedError,
   RunError,
   RunExpiredError,
   RunFailedError,

@@ -25,13 +25,23 @@ export interface TaskQuota<In = unknown> {
   readonly rate?: { readonly limit: number; readonly window: Duration } | undefined;
   /** Tasks whose limits have one name, and are equal, share them. Default: the name of the task. */
   readonly name?: string | undefined;
+  /**
+   * What becomes of a run that is created while as many run and wait as the limit lets in. `queue`, the default: it waits.
+   * `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and of those that wait the oldest is cancelled,
+   * of those with the lowest priority; never one that a worker has. One quota of a task may say it. Its runs take no `id`
+   * and no `idempotencyKey`; members of flows always wait, and so do runs with a `delay`.
+   */
+  readonly whenFull?: WhenFull | undefined;
 }
+
+export type WhenFull = 'queue' | 'drop' | 'cancel_oldest';
 
 /** A limit as the app keeps it. */
 export interface QuotaDefinition {
   readonly name: string;
   readonly per: ((input: unknown) => unknown) | undefined;
   readonly limits: Omit<KeyedQuota, 'quotaPolicyId'>;
+  readonly whenFull: WhenFull;
 }
 
 /** A limit of one run: whose it is. */
@@ -56,7 +66,8 @@ export interface QuotaUse {
   readonly roomAt: Date | undefined;
 }
 
-const QUOTA = { per: true, concurrency: true, rate: true, name: true } as const;
+const QUOTA = { per: true, concurrency: true, rate: true, name: true, whenFull: true } as const;
+const WHEN_FULL: readonly unknown[] = ['queue', 'drop', 'cancel_oldest'] satisfies WhenFull[];
 const RATE = { limit: true, window: true } as const;
 const MAX_KEY_BYTES = 1_024;
 
@@ -66,22 +77,27 @@ export function quotasOf(where: string, taskName: string, given: unknown): reado
   const quotas = (Array.isArray(given) ? given : [given]) as TaskQuota[];
   if (quotas.length > LIMITS.maxQuotaPoliciesPerExecution)
     throw new InvalidDefinitionError(`${where}: at most ${LIMITS.maxQuotaPoliciesPerExecution} quotas`);
-  return quotas.map((quota) => quotaOf(where, taskName, quota));
+  const definitions = quotas.map((quota) => quotaOf(where, taskName, quota));
+  if (definitions.filter(({ whenFull }) => whenFull !== 'queue').length > 1)
+    throw new InvalidDefinitionError(`${where}: one quota at most may say whenFull`);
+  return definitions;
 }
 
 function quotaOf(where: string, taskName: string, quota: TaskQuota): QuotaDefinition {
   if (typeof quota !== 'object' || quota === null) throw refuse(where, 'quota', 'an object', quota);
   knownOnly<TaskQuota>(`${where}, quota`, quota, QUOTA);
-  const { per, concurrency, rate, name = taskName } = quota;
+  const { per, concurrency, rate, name = taskName, whenFull = 'queue' } = quota;
   if (per !== undefined && typeof per !== 'function') throw refuse(where, 'quota.per', 'a function of the input', per);
   if (typeof name !== 'string' || name === '') throw refuse(where, 'quota.name', 'a text that is not empty', name);
   if (concurrency === undefined && rate === undefined)
     throw new InvalidDefinitionError(`${where}: a quota needs a concurrency, a rate, or both`);
+  if (!WHEN_FULL.includes(whenFull)) throw refuse(where, 'quota.whenFull', `one of ${WHEN_FULL.join(', ')}`, whenFull);
   checkWhole(where, 'quota.concurrency', concurrency, 1, LIMITS.maxQuotaConcurrency);
   return {
     name,
     per: per?.bind(quota),
     limits: { ...rateOf(where, rate), maxConcurrent: concurrency ?? 0 },
+    whenFull,
   };
 }
 
@@ -151,3 +167,24 @@ export async function usesOf(backend: Backend, namespace: string, quotas: readon
     }),
   );
 }
+
+/** The strategy of a task's quotas, where one has another than to wait. */
+export const strategyOf = (quotas: readonly QuotaDefinition[]): Exclude<WhenFull, 'queue'> | undefined =>
+  quotas.map(({ whenFull }) => whenFull).find((whenFull) => whenFull !== 'queue');
+
+/** How many more runs its limits let in at this moment; those that wait count against it. */
+export async function roomOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<number> {
+  const uses = await usesOf(backend, namespace, quotas);
+  const rooms = uses.flatMap(({ concurrency, rate, held, started }) => [
+    concurrency === undefined ? Infinity : concurrency - held,
+    rate === undefined ? Infinity : rate.limit - started,
+  ]);
+  return Math.max(0, Math.min(...rooms));
+}
+
+/** What runs with these limits are placed by, so that those with the same ones meet. */
+export const placeOf = (namespace: string, quotas: readonly RunQuota[]): string =>
+  keyedQuotasOf(namespace, quotas)
+    .map(({ quotaPolicyId }) => quotaPolicyId)
+    .sort()
+    .join();

@@ -1,11 +1,12 @@
 /** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
 import { EngineError } from '../../model/errors.js';
 import { encode, type Encoded } from '../shared/codec.js';
-import { InvalidInputError } from '../shared/errors.js';
+import { InvalidDefinitionError, InvalidInputError } from '../shared/errors.js';
 import { validate } from '../shared/schema.js';
 import { metersOfRun, type RunMeters } from './meters.js';
 import { engineKeyOf } from './own-ids.js';
 
+import { strategyOf } from './quota.js';
 import type { RunOptions, TaskDefinition } from './task.js';
 import { checkRunOptions } from './task-checks.js';
 
@@ -20,6 +21,7 @@ export interface RequestedRun {
 /** @throws InvalidInputError, InvalidDefinitionError */
 export async function requestedRun(task: TaskDefinition, input: unknown, options: RunOptions): Promise<RequestedRun> {
   checkRunOptions(task.name, options);
+  checkIds(task, options);
   const idempotencyKey = engineKeyOf(task.name, options);
   const validated = await validate(task.input, input);
   if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
@@ -40,4 +42,15 @@ export function encodeInput(taskName: string, input: unknown): Encoded {
       'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
     );
   }
+}
+
+/** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
+function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {
+  if (id === undefined && idempotencyKey === undefined) return;
+  const strategy = strategyOf(quotas);
+  if (strategy === undefined) return;
+  throw new InvalidDefinitionError(
+    `Run of task "${name}": its quota says whenFull: "${strategy}", and such a run takes no id and no idempotencyKey`,
+    'Leave the id out, or let the runs of the task wait.',
+  );
 }

@@ -31,6 +31,7 @@ import {
   type Wanted,
 } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
+import { leastUrgentFrom } from '../../model/metering/line.js';
 import { meterSetOf } from '../../model/metering/meters.js';
 import { quotasByDefinition } from '../../model/quota/view.js';
 import { placed, type MeteringView } from '../../model/metering/view.js';
@@ -102,7 +103,7 @@ class Standing {
 const NO_PLACES: ReadonlySet<string> = new Set();
 
 /** The key under which the queue of an execution is kept, among those of its lane and meter set. */
-const placeOf = ({ laneId, meters }: ReadonlyExecution): string =>
+const placeOf = ({ laneId, meters }: Pick<ReadonlyExecution, 'laneId' | 'meters'>): string =>
   meters.length === 0 ? laneId : `${laneId}\t${meterSetOf(meters)}`;
 
 /** A copy: what a caller does to its bytes must not reach the next attempt. */
@@ -415,6 +416,13 @@ export class IndexedStore implements Store {
     return {
       admission: (admissionId) => admissions.get(admissionId),
       heads: (laneId, after, limit) => placed(this.meteredHeads(laneId), after, limit),
+      line: (queue, now) => {
+        const known = this.queues.get(placeOf(queue))?.get(queueNameOf(queue));
+        const from = leastUrgentFrom(known?.lastScore, now);
+        // Scores are whole numbers: what is above one is at the next, or behind it.
+        const oldest = from === undefined ? undefined : known?.after(from + 0.5, '', 1)[0];
+        return { waiting: known?.size ?? 0, oldest };
+      },
     };
   }
 

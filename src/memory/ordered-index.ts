@@ -38,6 +38,11 @@ export class OrderedIndex<Item> {
     return this.chunks[0]?.scores[0];
   }
 
+  /** Score of the entry that comes last. */
+  get lastScore(): number | undefined {
+    return this.chunks.at(-1)?.scores.at(-1);
+  }
+
   /** Adds an item that is not yet in the index under this score. */
   add(score: number, id: string, item: Item): void {
     this.count += 1;

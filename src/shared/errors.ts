@@ -13,6 +13,7 @@ export type AppErrorCode =
   | 'run_of_another_task'
   | 'run_state'
   | 'run_id_conflict'
+  | 'run_dropped'
   | 'result_timeout'
   | 'result_unavailable'
   | 'invalid_task_input'
@@ -184,6 +185,27 @@ export class RunIdConflictError extends RunError {
     option: 'id' | 'idempotencyKey',
   ) {
     super(executionId, '', `has this ${option} already, with another input (task "${task}")`);
+  }
+}
+
+/**
+ * `run_dropped`: the quota of the task is full, and it says `whenFull: 'drop'`: the run was not created. Of many, the
+ * others were.
+ */
+export class RunDroppedError<R = unknown> extends AppError {
+  override readonly name = 'RunDroppedError';
+  readonly code = 'run_dropped';
+  readonly hint =
+    "Leave it, or try again when there is room (`app.quotas.of(task, input)` says when). Without `whenFull: 'drop'` it waits.";
+
+  constructor(
+    readonly task: string,
+    /** Runs in the order in which they were asked for; nothing in the place of each that was dropped. */
+    readonly runs: readonly (R | undefined)[],
+  ) {
+    const dropped = runs.filter((run) => run === undefined).length;
+    const what = runs.length === 1 ? 'the run' : `${dropped} of ${runs.length} runs`;
+    super(`The quota of task "${task}" is full: ${what} was not created`.replace(/ runs was/, ' runs were'));
   }
 }
 

@@ -1,6 +1,6 @@
 /** Limits of tasks at the user's level: how many at once, how many in a window, per key; in memory and on a server. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { app, memory, type App, type TaskContext } from '../../src/index.js';
+import { app, memory, type App, type Run, type RunDroppedError, type TaskContext } from '../../src/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../src/shared/errors.js';
 import { sharedValkey } from '../support/valkey/index.js';
@@ -70,6 +70,44 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     await Promise.all(slow.map((run) => run.result()));
   });
 
+  test('a run over its limit is dropped, or the oldest that waits makes room, as the limit says', async () => {
+    const it = await appOn(name);
+    const gate = deferred();
+    const wait = async ({ input }: TaskContext<Mail>) => {
+      await gate.promise;
+      return input.tenant;
+    };
+    const per = ({ tenant }: Mail) => tenant;
+    const [a, b] = [{ tenant: 'a' }, { tenant: 'b' }];
+    const drop = it.task('drop', { quota: { per, concurrency: 1, whenFull: 'drop' } }, wait);
+    const newest = it.task('newest', { quota: { per, concurrency: 1, whenFull: 'cancel_oldest' } }, wait);
+    const kept = await drop.runMany([a, a, b]).then(
+      () => [],
+      (error) => (error as RunDroppedError<Run<string>>).runs,
+    );
+    expect(kept.map((run) => run !== undefined)).toEqual([true, false, true]);
+    const first = await newest.run(a);
+    const second = await newest.run(a);
+    expect(await rejectionOf(first.result())).toMatchObject({ code: 'run_cancelled' });
+    await it.worker({ slots: 8 });
+    await until(async () => (await it.quotas.of(drop, b))[0]?.held === 1 && (await second.state()) === 'active');
+    expect(await rejectionOf(drop.run(b))).toMatchObject({ code: 'run_dropped', task: 'drop' });
+    const third = await newest.run(a);
+    const fourth = await newest.run(a);
+    expect(await rejectionOf(third.result())).toMatchObject({ code: 'run_cancelled' });
+    gate.resolve();
+    expect(await Promise.all([...kept, second, fourth].map((run) => run?.result()))).toEqual([
+      'a',
+      undefined,
+      'b',
+      'a',
+      'a',
+    ]);
+    await until(async () => (await it.quotas.of(drop, b))[0]?.held === 0);
+    expect(await drop.run(b).result()).toBe('b');
+    expect(await rejectionOf(drop.run(b, { id: 'mine' }))).toBeInstanceOf(InvalidDefinitionError);
+  });
+
   test('no window sees more starts than it may', async () => {
     const it = await appOn(name);
     const starts: number[] = [];
@@ -93,6 +131,8 @@ describe('what a limit can be', () => {
     [{ rate: { limit: 5, window: 1_500 } }, 'whole seconds'],
     [{ concurrency: 1, per: 'tenant' }, 'function'],
     [{ concurrency: 1, cap: 2 }, 'cap'],
+    [{ concurrency: 1, whenFull: 'fail' }, 'whenFull'],
+    [[1, 2].map((concurrency) => ({ concurrency, whenFull: 'drop' })), 'one quota at most'],
   ])('not %j', (quota, message) => {
     const it = app({ backend: memory() });
     expect(() => it.task('t', { quota } as never, () => 1)).toThrow(InvalidDefinitionError);

@@ -157,3 +157,61 @@ describe('listMeteredHeads', () => {
     });
   });
 });
+
+describe('createExecution where its quota is full', () => {
+  const [A, B, C] = [idOf(1), idOf(2), idOf(3)];
+  const at = (n: number, facts: object = {}) =>
+    created({ executionId: idOf(n), at: START + n, meters: METERS, ...facts });
+  const create = (strategy: 'drop' | 'cancel_oldest', room: number, facts: object = {}) => ({
+    executionId: C,
+    namespace: 'n',
+    laneId: 'lane',
+    executionKind: 'kind',
+    creatorIdentity: 'c',
+    policy: { quotaPolicyIds: [POLICY] },
+    whenFull: { strategy, room },
+    ...facts,
+  });
+
+  test('drops it when as many wait as there is room for, and makes it otherwise', () => {
+    const full = given(at(1), at(2)).when('createExecution', create('drop', 2));
+    full.answers({ kind: 'dropped', executionId: C }).nothingHappens();
+    given(at(1), at(2)).when('createExecution', create('drop', 3)).answers({ kind: 'created' });
+    given().when('createExecution', create('drop', 0)).answers({ kind: 'dropped' });
+    given(at(1))
+      .when('createExecution', create('drop', 1, { delayUntil: NOW + 1 }))
+      .answers({ kind: 'created' });
+    given(at(1))
+      .when('createExecution', create('drop', 1, { policy: undefined }))
+      .answers({ kind: 'created' });
+    given(at(1))
+      .when('createExecution', create('drop', 1, { executionId: A }))
+      .answers({ kind: 'duplicate' });
+    const other = at(1, { executionKind: 'other' });
+    given(other).when('createExecution', create('drop', 1)).answers({ kind: 'created' });
+  });
+
+  test('cancels the oldest of the least urgent that wait, if one does', () => {
+    const replaced = given(at(1), at(2)).when('createExecution', create('cancel_oldest', 2));
+    replaced.answers({ kind: 'replaced', executionId: C, publicState: 'waiting', cancelledExecutionId: A });
+    replaced.then(
+      { type: 'execution_created', executionId: C },
+      { type: 'execution_cancelled', executionId: A, cancelledBy: 'quota_replaced' },
+    );
+    const urgent = given(at(1, { priority: 5 }), at(2, { priority: 3 })).when(
+      'createExecution',
+      create('cancel_oldest', 0),
+    );
+    urgent.answers({ kind: 'replaced', cancelledExecutionId: B });
+    given().when('createExecution', create('cancel_oldest', 0)).answers({ kind: 'created' });
+    given(at(1)).when('createExecution', create('cancel_oldest', 2)).answers({ kind: 'created' });
+  });
+
+  test('never cancels what was started', () => {
+    const claimed = () => given(at(1)).when('claimForWorker', claim, NOW);
+    claimed().when('createExecution', create('cancel_oldest', 0), NOW).answers({ kind: 'created' });
+    const lost = () => claimed().when('revokeLease', { executionId: A, reason: 'gone' }, NOW);
+    lost().when('createExecution', create('cancel_oldest', 1), NOW).answers({ kind: 'created' });
+    lost().when('createExecution', create('drop', 1), NOW).answers({ kind: 'dropped' });
+  });
+});

@@ -1,0 +1,16 @@
+-- The line in which work of one metered queue waits; the twin of model/metering/line.ts.
+
+-- How many wait, lost work included.
+function ff.waiting_in(queue)
+  ff.settle(queue)
+  return command('ZCARD', queue.key)
+end
+
+-- The id of the oldest of the least urgent ones; nil when all that waits was started before.
+function ff.oldest_in(call, queue)
+  local last = tonumber(command('ZRANGE', queue.key, -1, -1, 'WITHSCORES')[2])
+  if not last or last < tonumber(LIMIT.first_waiting_score) then return nil end
+  local priority = math.max(0, math.floor((call.now - last) / LIMIT.priority_step))
+  local from = ff.digits(call.now - (priority + 1) * LIMIT.priority_step)
+  return command('ZRANGEBYSCORE', queue.key, '(' .. from, '+inf', 'LIMIT', 0, 1)[1]
+end
