@@ -31,6 +31,8 @@ export type { BillFilter, BillRow } from './bills.js';
 export type { AppLane, AppLaneState, LaneRequest } from './lane.js';
 export type { RunCounts, StateCounts } from './counts.js';
 export type { DeadLetterFilter, DeadLetters, QuarantinedRow, ReplayOptions } from './dead-letters.js';
+export type { Explanation } from '../engine/explain.js';
+export type { UnblockStep } from '../engine/obstacle.js';
 export type { ReplayFault, ReplayReport } from '../engine/replay-many.js';
 export type { QuotaUse, TaskQuota } from './quota.js';
 export type { AppQuotas } from './quotas.js';

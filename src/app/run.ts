@@ -5,6 +5,7 @@ import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
+import { explain, type Explanation } from '../engine/explain.js';
 import { localNews } from '../engine/local-news.js';
 import { withRetries } from '../engine/retry.js';
 import { onAbort } from '../shared/abort-listeners.js';
@@ -85,6 +86,12 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
    * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
    */
   stream(options?: RunStreamOptions): RunStream;
+  /**
+   * Why it does not run, as data and in a sentence, until when, and what would make it run: docs/not-running.md.
+   * @throws RunNotFoundError
+   * @example console.log((await run.explain()).sentence);
+   */
+  explain(): Promise<Explanation>;
   /**
    * What it used so far, by budget and dimension: of the budgets of its task, and of those that are named. All its attempts
    * count, and resets change nothing.
@@ -208,6 +215,15 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     const { backend, clock, closing } = this.shared;
     const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
     return new FramesOfRun(open, () => [options.signal, closing]);
+  }
+
+  async explain(): Promise<Explanation> {
+    try {
+      return await withRetries(this.shared.clock, CALL_PATIENCE_MS, () => explain(this.shared.backend, this.id));
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'execution_not_found') throw new RunNotFoundError(this.id);
+      throw error;
+    }
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {

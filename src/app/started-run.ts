@@ -1,6 +1,7 @@
 /** A run before it is there: while it is being created, or looked up. */
 import type { PublicState } from '../../model/execution/situation.js';
 import { LIMITS } from '../../model/limits.js';
+import type { Explanation } from '../engine/explain.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { onAbort } from '../shared/abort-listeners.js';
 import { checkDuration } from '../shared/checks.js';
@@ -151,6 +152,10 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   private async *framesOf(options: RunStreamOptions): AsyncGenerator<RunFrame, void, undefined> {
     yield* (await this.run).stream(options);
+  }
+
+  async explain(): Promise<Explanation> {
+    return (await this.run).explain();
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {

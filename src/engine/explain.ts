@@ -1,120 +1,169 @@
 /**
  * Why an execution does not run, as data and in a sentence, and what would make it run. Composed of reads of what it is, of
- * its lane, and of its budgets and quota policies: each is of a moment of its own.
+ * its lane, of its budgets and quota policies, and of the workers that are registered: each is of a moment of its own.
  */
 import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import { partitionOfExecution } from '../../model/ids.js';
-import { partsOfMeterSet } from '../../model/metering/meters.js';
+import type { OperationName } from '../../model/machine.js';
+import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
-import { policiesOf } from './deliveries.js';
+import { barredBy, ofDependencies } from './explain-dependencies.js';
+import { meterObstacles } from './explain-meters.js';
+import { said, type Obstacle, type UnblockStep } from './obstacle.js';
+import { takersOf, type Takers } from './workers.js';
 
-export interface Explanation {
+export interface Explanation extends Omit<Obstacle, 'steps'> {
   /**
-   * What keeps it: `nothing` while it runs, `ended` after its end, `hold`, `lane_paused`, `budget`, `quota`, `worker` when
-   * any worker that can run it may take it, else the blocking reason of the contract.
+   * What would make it run, in order: everything that stands in its way is taken away, and a worker claims it. Empty while
+   * it runs; absent when nothing can make it run any more.
    */
-  readonly because: 'nothing' | 'ended' | 'hold' | 'lane_paused' | 'budget' | 'quota' | 'worker' | BlockingReason;
-  readonly sentence: string;
-  /** What would make it run. */
-  readonly remedy: string;
-  /** When that happens by itself, ms since the epoch, where it is known. */
-  readonly until: number | undefined;
-  /** The budget or quota policy that has no room. */
-  readonly meterId: string | undefined;
+  readonly unblock: readonly UnblockStep[] | undefined;
+  /** Who could take it, of the workers that are registered; where it waits for one. */
+  readonly takers: Takers | undefined;
 }
 
-const REMEDIES: Readonly<Partial<Record<BlockingReason, readonly [sentence: string, remedy: string]>>> = {
-  waiting_for_delay: ['It is delayed.', 'Wait until the delay is over.'],
-  waiting_for_resume_delay: ['It goes on after a delay.', 'Wait until the delay is over.'],
-  waiting_for_retry_backoff: ['Its last attempt failed, and the next one waits.', 'Wait until the backoff is over.'],
-  waiting_for_signal: ['It waits for signals.', 'Send the signals that its suspension waits for, or resume it.'],
-  waiting_for_approval: ['It waits for an approval.', 'Approve it, or resume it.'],
-  waiting_for_callback: ['It waits for a callback.', 'Deliver the callback, or resume it.'],
-  waiting_for_tool_result: ['It waits for the result of a tool.', 'Deliver the result, or resume it.'],
-  waiting_for_children: ['It waits for what it depends on.', 'Let its dependencies end as their policy asks.'],
-  waiting_for_budget: ['A scheduler keeps it back for a budget.', 'Make room in the budget and unblock it.'],
-  waiting_for_quota: ['A scheduler keeps it back for a quota.', 'Wait for room and unblock it.'],
-  waiting_for_capable_worker: ['A scheduler found no worker that can run it.', 'Start one and unblock it.'],
-  paused_by_policy: ['A scheduler keeps it back with its lane.', 'Unblock it.'],
-  paused_by_operator: ['It is paused until an operator says otherwise.', 'Resume it.'],
+const call = (name: OperationName): UnblockStep => ({ call: name });
+const UNBLOCK = [call('unblockExecution')];
+const RESUME = [call('resumeExecution')];
+
+const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, readonly UnblockStep[]]>>> = {
+  waiting_for_signal: ['It waits for signals.', 'Send the signals that it waits for, or resume it.', RESUME],
+  waiting_for_approval: ['It waits for an approval.', 'Approve it, or resume it.', RESUME],
+  waiting_for_callback: ['It waits for a callback.', 'Deliver the callback, or resume it.', RESUME],
+  waiting_for_tool_result: ['It waits for the result of a tool.', 'Deliver the result, or resume it.', RESUME],
+  waiting_for_budget: ['A scheduler keeps it back for a budget.', 'Make room in the budget and unblock it.', UNBLOCK],
+  waiting_for_quota: ['A scheduler keeps it back for a quota.', 'Wait for room and unblock it.', UNBLOCK],
+  waiting_for_capable_worker: ['A scheduler found no worker that can run it.', 'Start one and unblock it.', UNBLOCK],
+  paused_by_policy: ['A scheduler keeps it back with its lane.', 'Unblock it.', UNBLOCK],
 };
 
-const said = (
-  because: Explanation['because'],
-  sentence: string,
-  remedy: string,
-  facts: Partial<Pick<Explanation, 'until' | 'meterId'>> = {},
-): Explanation => ({ because, sentence, remedy, until: undefined, meterId: undefined, ...facts });
+const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
+  waiting_for_delay: 'It is delayed',
+  waiting_for_resume_delay: 'It goes on after a delay',
+  waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
+};
+
+/** So far back what it depends on is explained too. */
+const MAX_DEPTH = 5;
 
 /** @throws EngineError `execution_not_found`, and what the backend throws */
-export async function explain(backend: Backend, executionId: string): Promise<Explanation> {
-  const info = await backend.readExecutionInfo({ executionId });
+export function explain(backend: Backend, executionId: string): Promise<Explanation> {
+  return explainTo(MAX_DEPTH, backend, executionId);
+}
+
+async function explainTo(depth: number, backend: Backend, executionId: string): Promise<Explanation> {
+  const [info, now] = await Promise.all([backend.readExecutionInfo({ executionId }), backend.serverTime()]);
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
-  const { lifecyclePhase, ownershipState, blockingReason } = info.stateVector;
-  if (lifecyclePhase === 'terminal') return said('ended', `It ended ${info.publicState}.`, 'Replay it.');
-  if (ownershipState === 'leased') return said('nothing', 'A worker runs it.', 'Nothing is needed.');
-  const { hold } = info;
-  if (hold !== undefined) {
-    const why = hold.reason === '' ? '' : `: ${hold.reason}`;
-    return said('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.');
-  }
-  const known = REMEDIES[blockingReason];
-  if (known !== undefined) {
-    const [sentence, remedy] = known;
-    const detail = info.blockingDetail === '' ? '' : ` ${info.blockingDetail}.`;
-    return said(blockingReason, sentence + detail, remedy, { until: info.delayUntil });
-  }
+  const { lifecyclePhase, ownershipState } = info.stateVector;
+  if (lifecyclePhase === 'active' && ownershipState === 'leased') return ofOwned(backend, info, now);
+  if (lifecyclePhase === 'terminal') return ofEnded(backend, info);
+  const wayOf = async (upstream: string) =>
+    depth === 0 ? [] : (await explainTo(depth - 1, backend, upstream)).unblock;
+  const waits = info.stateVector.blockingReason === 'waiting_for_children';
+  const obstacles = [
+    ...ofHold(info),
+    ...(waits ? [await ofDependencies(backend, info, wayOf)] : ofState(info, now)),
+    ...(await ofLane(backend, info)),
+    ...(await meterObstacles(backend, info.meters)),
+    ...ofGrant(info),
+  ];
+  if (obstacles.length > 0) return explained(obstacles, undefined);
   return ofWaiting(backend, info);
 }
 
-/** Why work is not taken that any worker may take. */
-async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
-  const { laneId, executionId, meters, requiredCapabilities, executionKind, grant } = info;
+/** The first obstacle is why; what takes away all of them makes it run. */
+function explained([first, ...others]: readonly Obstacle[], takers: Takers | undefined): Explanation {
+  const { steps, ...why } = first as Obstacle;
+  const all = [...steps, ...others.flatMap((other) => other.steps)];
+  return { ...why, unblock: [...all, call('claimForWorker')], takers };
+}
+
+/** What ended can be run again, unless its flow has no place for it any more. */
+async function ofEnded(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
+  const barred = await barredBy(backend, info);
+  const steps = [call('replayExecution')];
+  if (barred === undefined)
+    return explained([said('ended', `It ended ${info.publicState}.`, 'Replay it.', { steps })], undefined);
+  const { steps: _, ...why } = said('ended', `It ended ${info.publicState}: ${barred}.`, 'Run its flow again.');
+  return { ...why, unblock: undefined, takers: undefined };
+}
+
+/** A lease can be over and nobody has noticed. */
+async function ofOwned(backend: Backend, { executionId }: ExecutionInfo, now: number): Promise<Explanation> {
+  const lease = (await backend.describeExecution({ executionId }))?.currentLease;
+  if (lease === undefined || lease.expiresAt > now) {
+    const { steps: _, ...nothing } = said('nothing', 'A worker runs it.', 'Nothing is needed.');
+    return { ...nothing, unblock: [], takers: undefined };
+  }
+  const sentence = 'The lease of its worker is over, and nobody has noticed.';
+  return explained([notApplied(sentence, lease.expiresAt)], undefined);
+}
+
+const notApplied = (sentence: string, until: number): Obstacle =>
+  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startEngine`.', {
+    until,
+    steps: [call('applyDue')],
+  });
+
+function ofHold({ hold }: ExecutionInfo): Obstacle[] {
+  if (hold === undefined) return [];
+  const why = hold.reason === '' ? '' : `: ${hold.reason}`;
+  const steps = [call('releaseHold')];
+  return [said('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.', { steps })];
+}
+
+/** What its situation says. */
+function ofState(
+  { stateVector: { blockingReason }, blockingDetail, delayUntil }: ExecutionInfo,
+  now: number,
+): Obstacle[] {
+  const delay = DELAYS[blockingReason];
+  if (delay !== undefined) {
+    const until = delayUntil ?? now;
+    if (until <= now) return [notApplied(`${delay}: its time has come, and nobody has let it go.`, until)];
+    const steps = [{ waitUntil: until }, call('applyDue')];
+    return [said(blockingReason, `${delay}.`, 'Wait until the time has come.', { until, steps })];
+  }
+  const block = BLOCKS[blockingReason];
+  if (block === undefined) return [];
+  const [sentence, remedy, steps] = block;
+  return [said(blockingReason, blockingDetail === '' ? sentence : `${sentence} ${blockingDetail}.`, remedy, { steps })];
+}
+
+async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo): Promise<Obstacle[]> {
   const lane = await backend.readLane({ partition: partitionOfExecution(executionId), laneId });
-  if (lane?.laneState === 'paused')
-    return said('lane_paused', `The lane ${laneId} is paused by ${lane.stateChangedBy}.`, 'Resume the lane.');
-  const meter = await ofMeters(backend, meters);
-  if (meter !== undefined) return meter;
-  if (grant !== undefined)
-    return said('worker', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', {
-      until: grant.expiresAt + 1,
-    });
+  if (lane?.laneState !== 'paused') return [];
+  const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}.`;
+  return [said('lane_paused', sentence, 'Resume the lane.', { steps: [call('resumeLane')] })];
+}
+
+function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
+  if (grant === undefined) return [];
+  const until = grant.expiresAt + 1;
+  const steps = [{ waitUntil: until }, call('applyDue')];
+  return [said('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
+}
+
+/** Nothing stands in its way but that no worker takes it. */
+async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
+  const { laneId, namespace, requiredCapabilities, executionKind } = info;
   const needs = requiredCapabilities.length === 0 ? '' : ` with ${requiredCapabilities.join(', ')}`;
-  const sentence = `It waits for a worker of lane ${laneId}${needs} that runs ${executionKind}.`;
-  return said('worker', sentence, 'Start such a worker, or give those that run more slots.');
+  const takers = await takersOf(backend, namespace, { laneId, executionKind, requiredCapabilities });
+  const sentence = `It waits for a worker of lane ${laneNameOf(laneId)}${needs} that runs ${executionKind}: ${counted(takers)}.`;
+  const remedy =
+    takers.capable === 0
+      ? 'Start such a worker.'
+      : 'Wait until one has a free slot, give them more slots, or start another one.';
+  return explained([said('worker', sentence, remedy)], takers);
 }
 
-/** The first budget that is exhausted, or quota policy that has no room. */
-async function ofMeters(backend: Backend, meters: string): Promise<Explanation | undefined> {
-  for (const budgetId of partsOfMeterSet(meters).budgetIds) {
-    const room = await existing(backend.readBudgetRoom({ budgetId }));
-    if (room === undefined || room.exhausted.length === 0) continue;
-    const sentence = `Budget ${budgetId} is exhausted: ${room.exhausted.join(', ')}.`;
-    const remedy = 'Raise its limits, release spend, or wait for its reset.';
-    return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId });
-  }
-  for (const quotaPolicyId of policiesOf(meters)) {
-    const status = await backend.readQuotaPolicyLimits({ quotaPolicyId });
-    if (status === undefined) continue;
-    const { maxConcurrent, held, roomAt } = status;
-    const facts = { until: roomAt, meterId: quotaPolicyId };
-    if (roomAt !== undefined) {
-      const sentence = `Quota ${quotaPolicyId} has used up its rate of ${status.maxRequestsPerWindow} in ${status.windowSeconds} s.`;
-      return said('quota', sentence, 'Wait until the window moves.', facts);
-    }
-    if (maxConcurrent > 0 && held >= maxConcurrent)
-      return said('quota', `All ${maxConcurrent} slots of quota ${quotaPolicyId} are held.`, 'Wait for an end.', facts);
-  }
-  return undefined;
-}
-
-async function existing<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'budget_not_found') return undefined;
-    throw error;
-  }
+/** Where the workers that are registered fall short. */
+function counted({ live, onLane, ofKind, capable, missing }: Takers): string {
+  if (capable > 0) return `${capable} ${capable === 1 ? 'lives' : 'live'} that can take it`;
+  if (live === 0) return 'none is registered';
+  if (onLane === 0) return `none of ${live} serves the lane`;
+  if (ofKind === 0) return `none of ${onLane} on the lane runs it`;
+  return missing.length > 0 ? `none of ${ofKind} has ${missing.join(', ')}` : `none of ${ofKind} has all of that`;
 }

@@ -1,5 +1,6 @@
 /** `flowfabric/engine`: the loop that applies what time makes due, and the interface that it and everything else uses. */
 export { explain, type Explanation } from './explain.js';
+export type { UnblockStep } from './obstacle.js';
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';

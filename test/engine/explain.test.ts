@@ -25,7 +25,10 @@ const because = async (backend: TestEngine['backend'], expected: Partial<Explana
 
 test('what waits for a worker says which, what runs or ended says so', async () => {
   const backend = await created({ policy: { routingRequirements: { requiredCapabilities: ['gpu'] } } });
-  await because(backend, { because: 'worker', sentence: 'It waits for a worker of lane lane with gpu that runs k.' });
+  await because(backend, {
+    because: 'worker',
+    sentence: 'It waits for a worker of lane lane with gpu that runs k: none is registered.',
+  });
   const claims = [{ leaseId: uuid(2), attemptId: uuid(3) }];
   await backend.claimForWorker({ ...claim, workerCapabilities: ['gpu'], claims });
   await because(backend, { because: 'nothing' });
@@ -60,5 +63,25 @@ test('a quota without room', async () => {
   await backend.checkAdmission({ quotaPolicyId: POLICY, admissionIds: [uuid(4)], partition: '{fp:0}', limits });
   const full = await explain(backend, X);
   expect(full).toMatchObject({ because: 'quota', meterId: POLICY });
-  expect(full.until).toBeGreaterThan(0);
+  expect(full.unblock).toEqual([{ waitUntil: full.until }, { call: 'claimForWorker' }]);
+});
+
+test('a budget that is exhausted, and one that nobody made', async () => {
+  const backend = await created({ policy: { budgetIds: [POLICY, uuid(8)] } });
+  await because(backend, { because: 'worker' });
+  await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 1 } } });
+  await backend.reportUsageAdmin({ budgetId: POLICY, deltas: { tokens: 1 } });
+  const unblock = [{ call: 'resetBudget' }, { call: 'claimForWorker' }] as const;
+  await because(backend, { because: 'budget', meterId: POLICY, unblock });
+});
+
+test('registered workers are counted as far as they could take it', async () => {
+  const backend = await created({ policy: { routingRequirements: { requiredCapabilities: ['gpu'] } } });
+  const worker = { namespace: 'n', workerId: 'w', lanes: ['lane'], kinds: ['k'] };
+  await backend.registerWorker({ ...worker, workerInstanceId: 'w-1', capabilities: [] });
+  const lacking = await explain(backend, X);
+  expect(lacking.sentence).toContain('none of 1 has gpu');
+  expect(lacking.takers).toMatchObject({ live: 1, ofKind: 1, capable: 0, missing: ['gpu'] });
+  await backend.registerWorker({ ...worker, workerInstanceId: 'w-2', capabilities: ['gpu'] });
+  expect((await explain(backend, X)).sentence).toContain('1 lives that can take it');
 });

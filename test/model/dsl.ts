@@ -215,6 +215,13 @@ interface Given {
 }
 
 /** A world in which these events happened. */
+export const givenMachine = (...events: readonly Event[]): SpecMachine => {
+  const machine = new SpecMachine({ retentionMs: RETENTION_MS }, PARTITION);
+  for (const happened of events) machine.record(happened);
+  return machine;
+};
+
+/** A world in which these events happened. */
 export const given = (...events: readonly Event[]): Given => givenIn(PARTITION, ...events);
 
 /** The same for a partition of any family. */

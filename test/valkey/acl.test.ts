@@ -167,7 +167,8 @@ describe('a user with the rights of aclOf', () => {
 });
 
 describe('a right that is missing', () => {
-  const rights = neededRights({ prefix: 'ff:', partitionCount: 2, isCluster: false, library: library('production') });
+  const counts = { count: 2, budgets: 2, quotas: 2 };
+  const rights = neededRights({ prefix: 'ff:', counts, isCluster: false, library: library('production') });
   const commands = [
     ...new Set(rights.filter(({ isOfChannels }) => !isOfChannels).map(({ words }) => words[0] as string)),
   ];
@@ -186,6 +187,15 @@ describe('a right that is missing', () => {
     const error = await errorOf(opened(url));
     expect(error).toMatchObject({ code: 'server_refused' });
     expect(error.message).toContain('key ff:{fp:1}');
+  });
+
+  test.each(['fp', 'b', 'q', 'w'])('to keys of the family {%s:...} is named with a key', async (family) => {
+    await opened(server.url);
+    const others = ['fp', 'b', 'q', 'w'].filter((other) => other !== family).map((other) => `~ff:{${other}:*`);
+    const url = await makeUser({ user: 'lacking' }, 'resetkeys', ...others, '~ff:deployment', '~ff:builds');
+    const error = await errorOf(opened(url));
+    expect(error).toMatchObject({ code: 'server_refused' });
+    expect(error.message).toContain(`key ff:{${family}:`);
   });
 
   test('to read or to write is named', async () => {

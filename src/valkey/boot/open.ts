@@ -188,7 +188,7 @@ class Boot {
   /** Answers what is missing of channels. @throws EngineError `server_refused` for any other right */
   private async proveRights(): Promise<EngineError | undefined> {
     const { client, prefix, counts, keeper } = this;
-    const options = { prefix, partitionCount: counts.count, isCluster: client.isCluster, library: keeper.wanted };
+    const options = { prefix, counts, isCluster: client.isCluster, library: keeper.wanted };
     const missing = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
     return missing.find((notice) => notice !== undefined);
   }

@@ -6,7 +6,7 @@ import type { Valkey } from 'iovalkey';
 import { CHANNELS } from '../../../lua/layout.js';
 import type { Library } from '../../../lua/library.js';
 import { EngineError } from '../../../model/errors.js';
-import { partitionKeyOf } from '../../../model/ids.js';
+import { FAMILIES, partitionIn, partitionsOf, type Family, type FamilyCounts } from '../../../model/families.js';
 import { CLIENT_COMMANDS, CLUSTER_COMMANDS } from '../acl.js';
 import { isFunctionMissing } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
@@ -21,9 +21,18 @@ interface Right {
 
 export interface RightsOptions {
   readonly prefix: string;
-  readonly partitionCount: number;
+  readonly counts: FamilyCounts;
   readonly isCluster: boolean;
   readonly library: Library;
+}
+
+const FAMILY_NAMES = Object.keys(FAMILIES) as Family[];
+
+/** Partitions of a family that stand for all: its first and its last; of one that is not counted, one with a name. */
+function examplesOf(family: Family, counts: FamilyCounts): string[] {
+  const all = partitionsOf(family, counts);
+  const [first = partitionIn(family, 'rights'), last = first] = [all[0], all.at(-1)];
+  return [...new Set([first, last])];
 }
 
 /** Commands whose first argument is a channel. */
@@ -32,8 +41,8 @@ const OF_CHANNELS: ReadonlySet<string> = new Set(['publish', 'subscribe']);
 const MAX_NAMED = 10;
 
 /** Every right that the library and the client need. Keys and channels are judged by examples. */
-export function neededRights({ prefix, partitionCount, isCluster, library }: RightsOptions): readonly Right[] {
-  const partitions = [...new Set([0, partitionCount - 1])].map(partitionKeyOf);
+export function neededRights({ prefix, counts, isCluster, library }: RightsOptions): readonly Right[] {
+  const partitions = FAMILY_NAMES.flatMap((family) => examplesOf(family, counts));
   const keys = partitions.map((partition) => `${prefix}${partition}:rights`);
   const channels = Object.values(CHANNELS).map((name) => prefix + name + (name.endsWith(':') ? 'rights' : ''));
   const commands = new Set([...library.commands, ...CLIENT_COMMANDS, ...(isCluster ? CLUSTER_COMMANDS : [])]);

@@ -1,0 +1,55 @@
+/** Budgets and quota policies that keep work from running. */
+import { EngineError } from '../../model/errors.js';
+import { partsOfMeterSet } from '../../model/metering/meters.js';
+import type { QuotaStatus } from '../../model/quota/reads.js';
+import type { Backend } from '../backend.js';
+import { policiesOf } from './deliveries.js';
+import { said, type Obstacle } from './obstacle.js';
+
+/** Every budget of a meter set that is exhausted, and every quota policy that has no room. */
+export async function meterObstacles(backend: Backend, meters: string): Promise<Obstacle[]> {
+  if (meters === '') return [];
+  const [budgets, quotas] = await Promise.all([
+    Promise.all(partsOfMeterSet(meters).budgetIds.map((budgetId) => ofBudget(backend, budgetId))),
+    Promise.all(policiesOf(meters).map((quotaPolicyId) => ofQuota(backend, quotaPolicyId))),
+  ]);
+  return [...budgets, ...quotas].filter((obstacle) => obstacle !== undefined);
+}
+
+async function ofBudget(backend: Backend, budgetId: string): Promise<Obstacle | undefined> {
+  let room: Awaited<ReturnType<Backend['readBudgetRoom']>>;
+  try {
+    room = await backend.readBudgetRoom({ budgetId });
+  } catch (error) {
+    // One that nobody created limits nothing.
+    if (error instanceof EngineError && error.code === 'budget_not_found') return undefined;
+    throw error;
+  }
+  if (room.exhausted.length === 0) return undefined;
+  const sentence = `Budget ${budgetId} is exhausted: ${room.exhausted.join(', ')}.`;
+  const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
+  const steps = [{ call: 'resetBudget' as const }];
+  return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
+}
+
+async function ofQuota(backend: Backend, quotaPolicyId: string): Promise<Obstacle | undefined> {
+  const status = await backend.readQuotaPolicyLimits({ quotaPolicyId });
+  return status === undefined ? undefined : ofFull(status);
+}
+
+function ofFull({
+  quotaPolicyId: meterId,
+  maxRequestsPerWindow,
+  windowSeconds,
+  maxConcurrent,
+  held,
+  roomAt: until,
+}: QuotaStatus): Obstacle | undefined {
+  if (until !== undefined) {
+    const sentence = `Quota ${meterId} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
+    return said('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [{ waitUntil: until }] });
+  }
+  if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
+  const sentence = `All ${maxConcurrent} slots of quota ${meterId} are held.`;
+  return said('quota', sentence, 'Wait for an end.', { meterId, steps: [{ call: 'releaseAdmission' }] });
+}

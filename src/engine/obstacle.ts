@@ -1,0 +1,43 @@
+/** What can keep work from running. */
+import type { BlockingReason } from '../../model/execution/situation.js';
+import type { OperationName } from '../../model/machine.js';
+
+/** What makes work run: a call of the engine, or a time that has to come. */
+export type UnblockStep = { readonly call: OperationName } | { readonly waitUntil: number };
+
+/** One thing that keeps work from running. */
+export interface Obstacle {
+  /**
+   * `nothing` while it runs, `ended` after its end, `hold`, `lane_paused`, `budget`, `quota`, `not_promoted` when its time
+   * has come and nobody has applied it, `granted`, `worker` when any worker that can run it may take it, else the blocking
+   * reason of the contract.
+   */
+  readonly because:
+    | 'nothing'
+    | 'ended'
+    | 'hold'
+    | 'lane_paused'
+    | 'budget'
+    | 'quota'
+    | 'not_promoted'
+    | 'granted'
+    | 'worker'
+    | BlockingReason;
+  readonly sentence: string;
+  /** What would take it away. */
+  readonly remedy: string;
+  /** When it goes by itself, ms since the epoch, where that is known. */
+  readonly until: number | undefined;
+  /** The budget or quota policy that has no room. */
+  readonly meterId: string | undefined;
+  /** What takes it away, in order. */
+  readonly steps: readonly UnblockStep[];
+}
+
+/** An obstacle, with what little is known of it. */
+export const said = (
+  because: Obstacle['because'],
+  sentence: string,
+  remedy: string,
+  facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'steps'>> = {},
+): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, steps: [], ...facts });

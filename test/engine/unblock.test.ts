@@ -1,0 +1,244 @@
+/**
+ * What would make an execution run: `explain` says it, and a search over the commands of the model finds it. For every
+ * situation of the machine, and for some at once.
+ */
+import { expect, test } from 'vitest';
+import type { Event } from '../../model/events.js';
+import type { ArgsOf, Command, OperationName } from '../../model/machine.js';
+import { QUERIES } from '../../model/machine.js';
+import { SITUATION_NAMES, type Situation } from '../../model/execution/situation.js';
+import { SpecMachine } from '../../model/specification/machine.js';
+import type { Backend } from '../../src/backend.js';
+import { parseCommand } from '../../src/boundary.js';
+import { explain, type UnblockStep } from '../../src/engine/index.js';
+import {
+  CLASSES,
+  claimArgs,
+  claimed,
+  created,
+  DELAYED_UNTIL,
+  event,
+  givenMachine,
+  IN_CLASS,
+  NOW,
+  PARTITION,
+  START,
+  uuid,
+  X,
+} from '../model/dsl.js';
+
+const FLOW = '{fp:0}:00000000-0000-4000-a000-0000000000aa';
+const UPSTREAM = '{fp:0}:00000000-0000-4000-a000-0000000000ab';
+
+/** Commands that may make it run, each as somebody gives it who wants that. */
+const MOVES: { readonly [Name in OperationName]?: ArgsOf<Name> } = {
+  claimForWorker: claimArgs({ workerCapabilities: ['gpu'], claims: [{ leaseId: uuid(900), attemptId: uuid(901) }] }),
+  applyDue: { partition: PARTITION },
+  releaseHold: { executionId: X },
+  resumeLane: { partition: PARTITION, laneId: 'lane' },
+  resumeExecution: { executionId: X },
+  replayExecution: { executionId: X },
+  completeExecution: { executionId: UPSTREAM, source: 'operator_override' },
+  cancelExecution: { executionId: UPSTREAM, source: 'operator_override', reason: 'r' },
+  renewLease: { executionId: X, leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3), attemptIndex: 0 } as never,
+  changePriority: { executionId: X, newPriority: 9 },
+};
+
+const unblocks = ['waiting_for_budget', 'waiting_for_quota', 'waiting_for_capable_worker', 'paused_by_policy'] as const;
+
+const CLAIM_UPSTREAM: Command = {
+  name: 'claimForWorker',
+  args: claimArgs({ laneId: 'other', claims: [{ leaseId: uuid(910), attemptId: uuid(911) }] }),
+};
+
+/** Every move, one of each kind for those that name a reason, and those that what it depends on needs. */
+const COMMANDS: readonly Command[] = [
+  CLAIM_UPSTREAM,
+  { name: 'replayExecution', args: { executionId: UPSTREAM } },
+  ...Object.entries(MOVES).map(([name, args]) => ({ name, args }) as Command),
+  ...unblocks.map(
+    (expectedBlockingReason): Command => ({
+      name: 'unblockExecution',
+      args: { executionId: X, expectedBlockingReason },
+    }),
+  ),
+];
+
+const isRunning = (machine: SpecMachine, now: number): boolean => {
+  const execution = machine.partition.state.tables.execution.get(X);
+  return execution?.situation === 'running' && (execution.dueAt ?? 0) > now;
+};
+
+interface Found {
+  readonly machine: SpecMachine;
+  readonly now: number;
+  readonly steps: readonly UnblockStep[];
+}
+
+/** The shortest way to make it run, found by trying every command, and waiting for every time that matters. */
+function search(start: SpecMachine, times: readonly number[]): readonly UnblockStep[] | undefined {
+  let edge: Found[] = [{ machine: start, now: NOW, steps: [] }];
+  for (let depth = 0; depth <= 5; depth++) {
+    const next: Found[] = [];
+    for (const found of edge) {
+      if (isRunning(found.machine, found.now)) return found.steps;
+      next.push(...after(found, times));
+    }
+    edge = next;
+  }
+  return undefined;
+}
+
+function after({ machine, now, steps }: Found, times: readonly number[]): Found[] {
+  const waited = times
+    .filter((at) => at > now)
+    .map((at) => ({ machine, now: at, steps: [...steps, { waitUntil: at }] }));
+  const moved = COMMANDS.flatMap((command): Found[] => {
+    const tried = copyOf(machine);
+    const decision = tried.run(parseCommand(command.name, command.args as never, 'memory'), now);
+    // What changes nothing is no step.
+    if (!decision.ok || tried.partition.log.length === machine.partition.log.length) return [];
+    return [{ machine: tried, now, steps: [...steps, { call: command.name }] }];
+  });
+  return [...moved, ...waited];
+}
+
+function copyOf(machine: SpecMachine): SpecMachine {
+  const copy = new SpecMachine({ retentionMs: 86_400_000 }, PARTITION);
+  for (const { event: happened } of machine.partition.log) copy.record(happened);
+  return copy;
+}
+
+/** The reads of `explain`, answered by the model. Budgets and quotas are of other partitions: nothing is metered here. */
+const backendOf = (machine: SpecMachine): Backend =>
+  new Proxy({} as Backend, {
+    get: (_, name: string) => async (args: object) => {
+      if (name === 'serverTime') return NOW;
+      if (name === 'listWorkers') return { workers: [], nextCursor: undefined };
+      const query = QUERIES[name as keyof typeof QUERIES];
+      const decision = query.read(machine.view, query.args.parse(args) as never, {
+        now: NOW,
+        settings: { retentionMs: 0 },
+      }) as { ok: boolean; outcome: unknown };
+      return decision.outcome;
+    },
+  });
+
+const paused = {
+  type: 'lane_paused',
+  laneId: 'lane',
+  partition: PARTITION,
+  at: START,
+  requestedBy: 'ann',
+  reason: 'why',
+};
+
+/** Worlds beside those of the classes: blocks of every reason, and several obstacles at once. */
+const MORE: Readonly<Record<string, readonly Event[]>> = {
+  'blocked for a quota': [
+    created(),
+    event('execution_blocked', { blockingReason: 'waiting_for_quota', blockingDetail: '' }),
+  ],
+  'blocked for a route': [
+    created(),
+    event('execution_blocked', { blockingReason: 'waiting_for_capable_worker', blockingDetail: '' }),
+  ],
+  'blocked with its lane': [
+    created(),
+    event('execution_blocked', { blockingReason: 'paused_by_policy', blockingDetail: '' }),
+  ],
+  'held and delayed': [
+    created({ delayUntil: DELAYED_UNTIL }),
+    event('execution_held', { heldBy: 'ann', holdReason: '' }),
+  ],
+  'its delay is over': [created({ delayUntil: NOW - 1 })],
+  'its next try waits': [
+    created(),
+    claimed(),
+    event('retry_scheduled', { failureCategory: 'c', failureReason: 'r', delayUntil: DELAYED_UNTIL }),
+  ],
+  'in a paused lane': [paused as never, created()],
+  'held in a paused lane': [paused as never, created(), event('execution_held', { heldBy: 'ann', holdReason: '' })],
+  'needs what a worker has': [created({ requiredCapabilities: ['gpu'] })],
+};
+
+const runIn = (machine: SpecMachine, command: Command): SpecMachine => {
+  expect(machine.run(parseCommand(command.name, command.args as never, 'memory'), NOW)).toMatchObject({ ok: true });
+  return machine;
+};
+
+const member = (executionId: string) => ({
+  executionId,
+  laneId: executionId === X ? 'lane' : 'other',
+  executionKind: 'kind',
+});
+
+const GRANT = { executionId: X, grantId: uuid(902), laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1' };
+
+/** What only commands make. */
+const MADE: Readonly<Record<string, () => SpecMachine>> = {
+  'waits for what it depends on': () =>
+    runIn(givenMachine(), {
+      name: 'createFlow',
+      args: {
+        ...{ flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c', closed: true },
+        graph: {
+          members: [member(UPSTREAM), member(X)],
+          edges: [{ edgeId: uuid(903), upstreamExecutionId: UPSTREAM, downstreamExecutionId: X }],
+          groups: [],
+        },
+      },
+    }),
+  granted: () =>
+    runIn(givenMachine(created()), { name: 'issueClaimGrant', args: { ...GRANT, grantTtlMs: 5_000 } as never }),
+  'waits after it was resumed': () =>
+    runIn(givenMachine(...IN_CLASS.SW), { name: 'resumeExecution', args: { executionId: X, resumeDelayMs: 1_000 } }),
+  'its skipped downstream': () =>
+    runIn(MADE['waits for what it depends on']?.() as SpecMachine, {
+      name: 'cancelExecution',
+      args: { executionId: UPSTREAM, source: 'operator_override', reason: 'r' },
+    }),
+};
+
+const WORLDS: readonly (readonly [string, () => SpecMachine])[] = [
+  ...CLASSES.filter((name) => name !== 'none').map((name) => [name, () => givenMachine(...IN_CLASS[name])] as const),
+  ...Object.entries(MORE).map(([name, events]) => [name, () => givenMachine(...events)] as const),
+  ...Object.entries(MADE),
+];
+
+const situationIn = (machine: SpecMachine): Situation | undefined =>
+  machine.partition.state.tables.execution.get(X)?.situation;
+
+/** Times at which something becomes due for it. */
+function timesOf(machine: SpecMachine): number[] {
+  const { dueAt, grantExpiresAt } = machine.partition.state.tables.execution.get(X) ?? {};
+  return [dueAt, grantExpiresAt === undefined ? undefined : grantExpiresAt + 1].filter((at) => at !== undefined);
+}
+
+const nameOf = (step: UnblockStep): string => ('call' in step ? step.call : `wait until ${step.waitUntil}`);
+
+test.each(WORLDS)('%s', async (_, make) => {
+  const { unblock, sentence, because } = await explain(backendOf(make()), X);
+  expect(sentence).not.toBe('');
+  if (because === 'nothing') expect(unblock).toEqual([]);
+  // As short as the shortest way, and one that works.
+  const shortest = search(make(), timesOf(make()));
+  expect(unblock?.length).toBe(shortest?.length);
+  if (unblock !== undefined) expect(follows(make(), unblock)).toBe(true);
+});
+
+/** Whether these steps make it run. */
+function follows(machine: SpecMachine, steps: readonly UnblockStep[]): boolean {
+  let edge: Found[] = [{ machine, now: NOW, steps: [] }];
+  for (const step of steps) {
+    const times = 'waitUntil' in step ? [step.waitUntil] : [];
+    edge = edge.flatMap((found) =>
+      after(found, times).filter((next) => nameOf(next.steps.at(-1) as UnblockStep) === nameOf(step)),
+    );
+  }
+  return edge.some(({ machine: end, now }) => isRunning(end, now));
+}
+
+test('every situation of the machine is explained here', () => {
+  expect(new Set(WORLDS.map(([, make]) => situationIn(make())))).toEqual(new Set(SITUATION_NAMES));
+});
