@@ -39,6 +39,9 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^renderers \[ 'render' \] 2 \S+\nhas in hand: render\ngiven to others: 1\nscene 7 rendered$/,
     /^2 3600000 \[ 'customer.id' \]$/,
   ],
+  'docs/not-running.md': [
+    /^worker - It waits for a worker of lane film with gpu that runs render: none is registered\. Start such a worker\.\nbob holds it: checking the scene\. Release the hold\.\n\[\s*\{ call: 'releaseHold' \},\s*\{ call: 'resumeLane' \},\s*\{ call: 'claimForWorker' \}\s*\]\nThe lane film is paused by ann\.\nrendered It ended completed\.$/,
+  ],
   'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/],
   'docs/steps.md': [/^charged ann once\n\[ 'charge', 'mail', 'mail' \]$/, /^undone, then failed: card$/],
