@@ -175,6 +175,8 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
 
 /** Stands in a wake of a lane in the place of a priority: there is room for a claimer of metered work. */
 export const ADMIT = 'admit';
+/** What a message says of a budget that has room again, in the place of a time. */
+export const ROOM = 'room';
 
 /** Suffixes of the keys beside the record of a quota policy: holders of slots, when each is asked, the window, who waits. */
 export const QUOTA_SUFFIXES = { slots: ':s', checks: ':c', window: ':w', waiters: ':q' } as const;

@@ -24,6 +24,7 @@ local function close(call)
   if is_logged then ff.close_log(call) else ff.forget_header(call) end
   ff.settle_queues(call)
   ff.announce_timers(call)
+  if call.budgets then ff.announce_budgets(call) end
   if call.marks then ff.announce_log(call) end
 end
 

@@ -125,6 +125,8 @@ export type Wake =
       readonly workerInstanceId: string;
       readonly wanted: number;
     }
+  /** A budget that was exhausted has room again. */
+  | { readonly kind: 'budget_room'; readonly partition: string; readonly budgetId: string }
   /** A partition has something due earlier than before. */
   | { readonly kind: 'timer'; readonly partition: string; readonly at: number }
   /** The subscription was made anew: wakes may have been lost, and anything may have changed. */

@@ -34,6 +34,28 @@ local function read(budget)
   budget.reset_count, budget.bill_day = ff.count(budget.reset_count), ff.count(budget.bill_day)
   budget.interval = ff.count(budget.reset_interval_ms)
   budget.is_changed = false
+  budget.was_exhausted = ff.is_exhausted(budget)
+end
+
+-- Whether a dimension has no room: something was refused and would be again, or everything is used or held.
+function ff.is_exhausted(budget)
+  if not budget.is_strict then return false end
+  for i = 1, #budget.hard.names do
+    local name = budget.hard.names[i]
+    local hard = budget.hard.of[name]
+    local taken = (budget.used.of[name] or 0) + (budget.held.of[name] or 0)
+    if hard > 0 and (budget.refusals.of[name] or taken >= hard) then return true end
+  end
+  return false
+end
+
+-- Once everything is written: says of budgets that were exhausted that they have room.
+function ff.announce_budgets(call)
+  for id, budget in pairs(call.budgets) do
+    if budget.was_exhausted and not ff.is_exhausted(budget) then
+      ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. LIMIT.room .. '\t' .. id)
+    end
+  end
 end
 
 -- A budget, or nil when there is none.

@@ -13,7 +13,7 @@ const partition = ({ budgetId }: { readonly budgetId: string }, counts: Paramete
   partitionOfId('budget', budgetId, counts);
 
 /** Dimensions in which there is no room: something was refused and would be again, or everything is used or held. */
-function exhaustedIn(budget: ReadonlyBudget): readonly string[] {
+export function exhaustedIn(budget: ReadonlyBudget): readonly string[] {
   if (!isStrict(budget)) return [];
   return dimensionsOf(budget.hardLimits).filter((dimension) => {
     const hard = amountOf(budget.hardLimits, dimension);

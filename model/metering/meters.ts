@@ -67,6 +67,10 @@ function keyedQuotaOf(body: string): KeyedQuota {
   return { quotaPolicyId: uuidOf(short), windowSeconds, maxRequestsPerWindow, maxConcurrent };
 }
 
+/** Whether a set names a budget. */
+export const namesBudget = (set: string, budgetId: string): boolean =>
+  set.split(',').includes(KINDS.budget + shortIdOf(budgetId));
+
 /** The meters that a set names. */
 export const partsOfMeterSet = (set: string): Meters => ({
   budgetIds: idsOf(set, KINDS.budget),

@@ -19,8 +19,8 @@ export type Admitted = { readonly count: number } | { readonly count: 0; readonl
 
 /** How long a policy remembers a claimer that it refused, ms: it wakes it when there is room. */
 const WAITER_TTL_MS = 60_000;
-/** How long work on an exhausted budget is left alone, ms. */
-const EXHAUSTED_MS = 1_000;
+/** How long work on an exhausted budget is left alone, ms: its room is told, and what is told can be lost. */
+const EXHAUSTED_MS = 5_000;
 /** Limits of a policy that is made for a key. */
 const limitsOf = (meters: string): ReadonlyMap<string, object> =>
   new Map(partsOfMeterSet(meters).keyedQuotas.map(({ quotaPolicyId, ...limits }) => [quotaPolicyId, limits]));

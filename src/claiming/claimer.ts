@@ -229,8 +229,11 @@ export class Claimer {
     if (this.isSilent) return;
     const now = this.options.clock.now();
     // Backends tell of a subscription that was made anew by a wake of its own.
-    if ((wake.kind as string) === 'resync') this.planner.resynced(now);
-    else if (wake.kind === 'metered' || wake.kind === 'room_for') this.metered.woken(wake);
+    if ((wake.kind as string) === 'resync') {
+      this.planner.resynced(now);
+      this.metered.resynced();
+    } else if (wake.kind === 'metered' || wake.kind === 'room_for' || wake.kind === 'budget_room')
+      this.metered.woken(wake);
     else if (wake.kind !== 'work') return;
     else if (wake.arriving === undefined) this.planner.woken(wake, now);
     else {

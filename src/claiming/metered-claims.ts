@@ -6,6 +6,7 @@
 import { familyOf } from '../../model/families.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
+import { namesBudget } from '../../model/metering/meters.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -84,7 +85,18 @@ export class MeteredClaims {
       const set = this.sets.get(keyOf(wake));
       if (set !== undefined) set.quietUntil = 0;
       this.note(wake);
+    } else if (wake.kind === 'budget_room') {
+      for (const set of this.sets.values()) {
+        if (!namesBudget(set.meters, wake.budgetId)) continue;
+        set.quietUntil = 0;
+        set.isNews = true;
+      }
     }
+  }
+
+  /** Wakes may have been lost: what was refused is asked for again. */
+  resynced(): void {
+    for (const set of this.sets.values()) set.quietUntil = 0;
   }
 
   /** Asks for admissions for every set that may have work, while there is room. */

@@ -108,6 +108,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
       onTimer: (at) => this.isReading || listener.onTimer(at),
       onAppended: () => this.isReading || listener.onAppended(),
       onRoom: (waiter, wanted) => this.isReading || listener.onRoom(waiter, wanted),
+      onBudgetRoom: (budgetId) => this.isReading || listener.onBudgetRoom(budgetId),
       onEnded: (executionId) => this.isReading || listener.onEnded(executionId),
       onFrames: (executionId) => this.isReading || listener.onFrames(executionId),
     };

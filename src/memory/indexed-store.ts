@@ -31,6 +31,7 @@ import {
   type Wanted,
 } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
+import { exhaustedIn } from '../../model/budget/reads.js';
 import { leastUrgentFrom } from '../../model/metering/line.js';
 import { meterSetOf } from '../../model/metering/meters.js';
 import { quotasByDefinition } from '../../model/quota/view.js';
@@ -118,6 +119,8 @@ export interface StoreListener {
   onAppended(): void;
   /** There is room for a claimer of metered work that waits. */
   onRoom(waiter: string, wanted: number): void;
+  /** A budget that was exhausted has room again. */
+  onBudgetRoom(budgetId: string): void;
   /** Told while it is asked for. */
   onEnded(executionId: string): void;
   /** The same of an execution whose streams have more, or of which an attempt ended. */
@@ -221,11 +224,19 @@ export class IndexedStore implements Store {
     for (const name of namesIn(event.woken)) this.listener.onRoom(name, waiters?.[name]?.wanted ?? 1);
   }
 
+  /** Whether the budget of an event has no room in a dimension. */
+  private isExhausted(event: Event): boolean {
+    const budget = 'budgetId' in event ? this.partition.state.tables.budget.get(event.budgetId) : undefined;
+    return budget !== undefined && exhaustedIn(budget).length > 0;
+  }
+
   private applyToOther(event: Event, effect: Effect): void {
     if (effect.kind === 'quota_policy') this.wakeWaiters(event);
+    const wasExhausted = effect.kind === 'budget' && this.isExhausted(event);
     const entity = applyEffect(this.partition.state, event, effect) as Record<string, string> | undefined;
     if (entity === undefined) return;
     const id = entity[effect.key] as string;
+    if (wasExhausted && !this.isExhausted(event)) this.listener.onBudgetRoom(id);
     if (effect.kind === 'lane' && event.type !== 'execution_created') this.announceLane(id);
     if (effect.recipe.does === 'removes') this.partition.bytes.secret.delete(id);
     if (effect.kind === 'stream' && effect.recipe.does === 'removes') this.partition.streams.delete(id);

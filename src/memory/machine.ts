@@ -39,7 +39,15 @@ import { IndexedStore, type StoreListener } from './indexed-store.js';
 import { Wakes } from './wakes.js';
 
 /** Of a store that is only looked at. */
-const SILENT: StoreListener = { onHead() {}, onTimer() {}, onAppended() {}, onRoom() {}, onEnded() {}, onFrames() {} };
+const SILENT: StoreListener = {
+  onHead() {},
+  onTimer() {},
+  onAppended() {},
+  onRoom() {},
+  onBudgetRoom() {},
+  onEnded() {},
+  onFrames() {},
+};
 
 /** What a machine in memory is made of. */
 export interface MachineOptions {
@@ -105,6 +113,7 @@ export class Machine {
         const [laneId = '', holder = '', meters = '', workerInstanceId = ''] = waiter.split('\t');
         this.wakes.all(laneId, { kind: 'room_for', laneId, partition: holder, meters, workerInstanceId, wanted });
       },
+      onBudgetRoom: (budgetId) => this.wakes.timer({ kind: 'budget_room', partition, budgetId }),
       onTimer: (at) => this.wakes.timer({ kind: 'timer', partition, at }),
       onAppended: () => this.announcer.tellAppended(partition),
       onEnded: (executionId) => this.announcer.tellEnded(partition, executionId),

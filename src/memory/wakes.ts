@@ -29,6 +29,7 @@ export class Wakes {
     if (listeners !== undefined && !listeners.isEmpty) queueMicrotask(() => listeners.tell(() => wake));
   }
 
+  /** What every listener hears, whatever its lanes. */
   timer(wake: Wake): void {
     if (!this.timers.isEmpty) queueMicrotask(() => this.timers.tell(() => wake));
   }

@@ -10,6 +10,7 @@ interface Mail {
   readonly tenant: string;
 }
 
+const SPENDER = '{fp:0}:00000000-0000-4000-a000-000000000001';
 const opened: App[] = [];
 let prefixes = 0;
 
@@ -106,6 +107,33 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     await until(async () => (await it.quotas.of(drop, b))[0]?.held === 0);
     expect(await drop.run(b).result()).toBe('b');
     expect(await rejectionOf(drop.run(b, { id: 'mine' }))).toBeInstanceOf(InvalidDefinitionError);
+  });
+
+  test('work that waits for a budget starts as soon as there is room', async () => {
+    const it = await appOn(name);
+    const tokens = it.budget('tokens', { limits: { tokens: { hard: 10 } } });
+    const spend = it.task('spend', { budget: tokens }, () => 'spent');
+    await tokens.status();
+    await it.worker();
+    const lifts = [
+      () => tokens.reset(),
+      () => tokens.setLimits({ tokens: { hard: 20 } }),
+      async () => {
+        const backend = await it.backend();
+        await backend.releaseBudget({ budgetId: tokens.id, executionId: SPENDER });
+      },
+    ];
+    for (const lift of lifts) {
+      const backend = await it.backend();
+      await backend.recordSpend({ budgetId: tokens.id, executionId: SPENDER, deltas: { tokens: 10 } });
+      const run = await spend.run();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(await run.state()).toBe('waiting');
+      const [liftedAt] = [Date.now(), await lift()];
+      expect(await run.result()).toBe('spent');
+      // A look without a wake comes after five seconds.
+      expect(Date.now() - liftedAt).toBeLessThan(2_000);
+    }
   });
 
   test('no window sees more starts than it may', async () => {

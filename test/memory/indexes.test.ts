@@ -176,6 +176,7 @@ describe('the indexes of a partition in memory', () => {
           onTimer() {},
           onAppended() {},
           onRoom() {},
+          onBudgetRoom() {},
           onEnded() {},
           onFrames() {},
         });

@@ -4,9 +4,9 @@
  * it has the exact form and speaks of a partition that this deployment has; everything else is dropped. What a stranger
  * can cause is a claim or a look that finds nothing.
  */
-import { ADMIT, CHANNELS } from '../../../lua/layout.js';
+import { ADMIT, CHANNELS, ROOM } from '../../../lua/layout.js';
 import { familyOf, hasPartition, isPartitionOfAnyFamily, type FamilyCounts } from '../../../model/families.js';
-import { executionIdIn, isPartitionKey } from '../../../model/ids.js';
+import { executionIdIn, isPartitionKey, isUuid } from '../../../model/ids.js';
 import { isMeterSet } from '../../../model/metering/meters.js';
 import { isShortId } from '../../../model/short-id.js';
 import type { Announcement } from '../../backend.js';
@@ -37,6 +37,7 @@ export function parseWake({ prefix, counts }: ParsedChannel, channel: string, me
   if (name === CHANNELS.appended || name === CHANNELS.ended)
     return others.length > 0 ? undefined : announced(name, partition, second);
   if (second === ADMIT) return roomIn(name, partition, others);
+  if (second === ROOM) return roomInBudget(name, partition, others);
   // A time, or a priority.
   if (!WHOLE.test(second) || !Number.isSafeInteger(Number(second))) return undefined;
   if (name === CHANNELS.timers) {
@@ -65,6 +66,12 @@ function roomIn(name: string, partition: string, said: readonly string[]): Heard
   if (!isMeterSet(meters) || workerInstanceId === '' || !WHOLE.test(wanted)) return undefined;
   const laneId = name.slice(CHANNELS.work.length);
   return { kind: 'room_for', laneId, partition, meters, workerInstanceId, wanted: Number(wanted) };
+}
+
+/** Room in a budget that was exhausted. */
+function roomInBudget(name: string, partition: string, [budgetId = '', ...rest]: readonly string[]): Heard | undefined {
+  if (name !== CHANNELS.timers || rest.length > 0 || familyOf(partition) !== 'budget') return undefined;
+  return isUuid(budgetId) ? { kind: 'budget_room', partition, budgetId } : undefined;
 }
 
 function framesOf(partition: string, member: string, counts: FamilyCounts): Heard | undefined {
