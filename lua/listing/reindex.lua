@@ -8,6 +8,7 @@ function ff.check_reindex(call, execution)
   ff.check_queue_of(call, execution)
   -- What is in a flow is in no slot: it is forgotten with the flow.
   local is_kept_by_itself = not ff.is_member(execution)
+  if not is_kept_by_itself then command('ZCARD', call.base .. KEY.members .. (ff.flow_of(execution) or '')) end
   if is_kept_by_itself and ff.is_terminal(execution.situation) and execution.due_at ~= '' then ff.check_slot(call, execution) end
 end
 
@@ -64,6 +65,7 @@ function ff.reindex(call, execution)
   mend_slot(call, execution, mended)
   if SHELVED[execution.situation] then mend_shelf(call, execution.situation, id, true, mended) end
   mend_shelf(call, LIMIT.held, id, ff.is_held(execution), mended)
+  if ff.is_member(execution) then mended[#mended + 1] = ff.mend_membership(call, execution) end
   local shelves = ff.tag_shelves(call, execution.tags)
   for i = 1, #shelves do mend_shelf(call, shelves[i], id, true, mended) end
   call.mended = true

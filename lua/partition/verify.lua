@@ -19,18 +19,22 @@ function steps.leaves(call, names, ...)
   return orphans
 end
 
--- zset, first rank, count, what keys begin and end with. Names whose keys are not there are taken away. Answers how many
--- were looked at, and how many taken away.
+-- zset, first rank, count, what keys begin and end with. Names whose keys are not there are taken away; the others have one
+-- score, but times, which are their own. Answers how many were looked at, how many taken away, and how many were misplaced.
 function steps.names(call, names, from, count, before, behind)
-  local members = command('ZRANGE', call.base .. names, from, from + count - 1)
-  local gone = 0
-  for i = 1, #members do
+  local members = command('ZRANGE', call.base .. names, from, from + count - 1, 'WITHSCORES')
+  local gone, moved = 0, 0
+  for i = 1, #members, 2 do
+    local score = names == KEY.retention and members[i] or '0'
     if command('EXISTS', call.base .. before .. members[i] .. behind) == 0 then
       command('ZREM', call.base .. names, members[i])
       gone = gone + 1
+    elseif members[i + 1] ~= score then
+      command('ZADD', call.base .. names, score, members[i])
+      moved = moved + 1
     end
   end
-  return { #members, gone }
+  return { #members / 2, gone, moved }
 end
 
 local function belongs(call, names, leaf, shelf, id)
@@ -71,6 +75,10 @@ end
 local function can_stand(call, queue, member)
   local id = member
   if queue == '' then
+    if string.sub(member, 1, #TIMER.admission) == TIMER.admission then
+      local holding = command('HGET', call.base .. KEY.admissions, string.sub(member, #TIMER.admission + 1))
+      return holding and string.match(holding, '\t(%d+)$') ~= nil
+    end
     if string.sub(member, 1, #TIMER.execution) ~= TIMER.execution then return true end
     id = string.sub(member, #TIMER.execution + 1)
   end
@@ -133,15 +141,40 @@ function steps.queues(call, lane_id, ...)
   return wrong
 end
 
--- Admissions for which something is due have a timer. Answers how many had none.
+-- Admissions for which something is due have a timer. Answers how many had none, or another one.
 function steps.admissions(call)
   local entries, mended = command('HGETALL', call.base .. KEY.admissions), 0
   for i = 1, #entries, 2 do
     local due_at = string.match(entries[i + 1], '\t(%d+)$')
-    if due_at then mended = mended + command('ZADD', call.base .. KEY.timers, 'NX', due_at, TIMER.admission .. entries[i]) end
+    if due_at then
+      mended = mended + command('ZADD', call.base .. KEY.timers, 'CH', due_at, TIMER.admission .. entries[i])
+    end
   end
   return mended
 end
+
+-- Id of a quota policy. Answers whether its timer was another one.
+function steps.quota(call, id)
+  return ff.verify_quota(call, id)
+end
+
+-- See lua/partition/verify-entries.lua.
+function steps.stored(...) return ff.verify_stored(...) end
+function steps.listed(...) return ff.verify_listed(...) end
+function steps.entry(...) return ff.verify_entry(...) end
+
+-- A kind and an id, with a colon between, and what is wrong with the record. It is set aside.
+function steps.aside(call, name, why)
+  ff.timers_of(call)
+  ff.quarantine(call, name, why)
+  return 0
+end
+
+-- See lua/flow/verify.lua.
+function steps.members(...) return ff.verify_members(...) end
+function steps.edges(...) return ff.verify_edges(...) end
+function steps.flow_edges(...) return ff.verify_flow_edges(...) end
+function steps.leading(...) return ff.verify_leading(...) end
 
 -- Slot, first place, count. Answers ids.
 function steps.slot(call, at, from, count)
@@ -162,12 +195,13 @@ function steps.file(call, at, ...)
   return filed
 end
 
--- What counts see of an execution: id, lane, situation, held.
+-- What counts see of an execution: id, lane, situation, held, flow.
 local function count_row(rows, id, execution)
   local size = #rows
   local _, lane_id = ff.split_naming(execution.naming)
   rows[size + 1], rows[size + 2], rows[size + 3] = id, lane_id, execution.situation
   rows[size + 4] = ff.is_held(execution) and '1' or ''
+  rows[size + 5] = ff.is_member(execution) and ff.flow_of(execution) or ''
 end
 
 local function mend_one(call, id, rows, mended, unsure)
@@ -222,10 +256,10 @@ function steps.changed(call, position, count)
   return { last, ids, is_whole and '1' or '' }
 end
 
--- A position of the log, and the most entries behind it. Answers nothing when there are more, or some are
--- missing; else the position now, rows of
--- the executions of these entries, ids of those that are gone, and the counts of every lane: all of one moment.
-function steps.recount(call, position, most)
+-- A position of the log, the most entries behind it, and flows; no flows mean all lanes. Answers nothing when there are more
+-- entries, or some are missing; else the position now, rows of the executions of these entries, ids of those that are gone,
+-- and the counts of these flows, or of every lane: all of one moment.
+function steps.recount(call, position, most, ...)
   local entries, is_whole = entries_behind(call, position, most + 1)
   if not is_whole or #entries > tonumber(most) then return false end
   local rows, gone, counts, seen = {}, {}, {}, {}
@@ -237,9 +271,11 @@ function steps.recount(call, position, most)
       if ran and execution then count_row(rows, id, execution) else gone[#gone + 1] = id end
     end
   end
-  local lanes = command('SMEMBERS', call.base .. KEY.lanes)
-  for i = 1, #lanes do
-    counts[i] = { lanes[i], command('HGETALL', call.base .. KEY.counts .. lanes[i]) }
+  local names = { ... }
+  for i = 1, #names do names[i] = LIMIT.counted_flow .. names[i] end
+  if #names == 0 then names = command('SMEMBERS', call.base .. KEY.lanes) end
+  for i = 1, #names do
+    counts[i] = { names[i], command('HGETALL', call.base .. KEY.counts .. names[i]) }
   end
   return { ff.digits(call.sequence), rows, gone, counts }
 end

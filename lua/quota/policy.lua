@@ -97,7 +97,7 @@ local function trim(policy)
 end
 
 -- Writes when something is due for a policy.
-local function set_timer(call, policy)
+local function timer_at(policy)
   local at = tonumber(command('ZRANGE', policy.checks, 0, 0, 'WITHSCORES')[2])
   if policy.max_requests > 0 and command('ZCARD', policy.window) >= policy.max_requests
     and command('HLEN', policy.waiters) > 0 then
@@ -108,6 +108,11 @@ local function set_timer(call, policy)
     local forgotten_at = tonumber(policy.last_used_at) + policy.window_ms + LIMIT.idle_quota_ms
     if not at or forgotten_at < at then at = forgotten_at end
   end
+  return at
+end
+
+local function set_timer(call, policy)
+  local at = timer_at(policy)
   local timers, member = ff.timers_of(call), TIMER.quota_policy .. policy.id
   if at then
     local text = ff.digits(at)
@@ -226,4 +231,14 @@ function ff.due.quota_policy(call, id)
     return { entity = policy, apply = ff.apply.quota_window_moved, a = woken, b = over }
   end
   return { entity = policy, apply = ff.apply.quota_policy_forgotten }
+end
+
+-- Gives a policy the timer that it must have, as `verifyPartition` asks it to. Answers 1 when it had another one.
+function ff.verify_quota(call, id)
+  local policy = ff.quota_of(call, id)
+  if not policy then return 0 end
+  local at = timer_at(policy)
+  if command('ZSCORE', call.base .. KEY.timers, TIMER.quota_policy .. id) == (at and ff.digits(at) or false) then return 0 end
+  set_timer(call, policy)
+  return 1
 end

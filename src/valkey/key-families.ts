@@ -1,5 +1,6 @@
 /** Keys of a partition beside its records: what they begin with, and their types. */
-import { COUNTED_FLOW, KEYS } from '../../lua/layout.js';
+import { KEYS, SUFFIXES } from '../../lua/layout.js';
+import { isShortId } from '../../model/short-id.js';
 
 /** Types by what keys begin with; what does not end in a colon is all of the name. Longer beginnings come first. */
 const TYPE_OF = {
@@ -21,6 +22,11 @@ const TYPE_OF = {
   shelved: 'list',
   counts: 'hash',
   budgets: 'zset',
+  workers: 'zset',
+  flows: 'zset',
+  members: 'zset',
+  edges: 'hash',
+  kids: 'hash',
 } as const satisfies Partial<Record<keyof typeof KEYS, string>>;
 
 export type KeyFamily = keyof typeof TYPE_OF;
@@ -35,14 +41,21 @@ export interface IndexKey {
 
 /** What a name is the key of; nothing for records, and for what this build does not know. */
 export function familyOf(name: string): IndexKey | undefined {
-  // Counts of a flow are no counts of a lane: what is rebuilt from the records of lanes leaves them alone.
-  if (name.startsWith(KEYS.counts + COUNTED_FLOW)) return undefined;
   for (const family of FAMILIES) {
     const start = KEYS[family];
     if (start.endsWith(':') ? name.startsWith(start) : name === start)
       return { family, rest: name.slice(start.length) };
   }
   return undefined;
+}
+
+/** Length of the short id of an execution. */
+const SHORT_LENGTH = 22;
+
+/** The execution that a key beside a record belongs to; nothing for keys of another kind. */
+export function besideOf(name: string, kind: 'dependencies' | 'leading'): string | undefined {
+  const id = name.slice(0, SHORT_LENGTH);
+  return name.slice(SHORT_LENGTH) === SUFFIXES[kind] && isShortId(id) ? id : undefined;
 }
 
 export const keyNameIn = ({ family, rest }: IndexKey): string => KEYS[family] + rest;

@@ -3,12 +3,14 @@
  * a few at a time: each step is one short call that compares and mends in one moment, so work goes on meanwhile. Counts
  * are compared at one moment too: what was read before is corrected by what the log tells since.
  */
-import { COUNTED_HELD, KEYS, SHORT_SLOT } from '../../lua/layout.js';
+import { COUNTED_FLOW, COUNTED_HELD, KEYS, SHORT_SLOT, SUFFIXES } from '../../lua/layout.js';
 import { entityNameIn } from '../../model/partition/quarantine.js';
 import { isShortId } from '../../model/short-id.js';
 import type { VerifyFinding, VerifyReport } from '../backend.js';
-import { familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
+import { besideOf, familyOf, keyNameIn, typeOf, type KeyFamily } from './key-families.js';
 import { textOf, type WireReply } from './reply.js';
+import { mendEntries } from './verify-entries.js';
+import { mendFlows } from './verify-flows.js';
 
 /** What the steps need of the backend. */
 export interface VerifyLink {
@@ -38,10 +40,15 @@ export class Verification {
   private readonly findings = new Map<string, VerifyFinding>();
   private readonly byFamily = new Map<KeyFamily, string[]>();
   private readonly records: string[] = [];
+  /** Executions that edges lead to, and those that edges lead out of. */
+  private readonly dependent: string[] = [];
+  private readonly leading: string[] = [];
+  /** Names of keys that are none of all these: records of other kinds, mostly. */
+  private readonly others: string[] = [];
   private readonly setAside: string[] = [];
   /** Ids in long slots, by slot: a list of many is not searched by the server. */
   private readonly longSlots = new Map<string, Set<string>>();
-  /** `<lane><tab><letter><tab><held>` of each record. */
+  /** `<lane><tab><letter><tab><held><tab><flow>` of each record. */
   private readonly counted = new Map<string, string>();
   private position = 0;
   private slotsReadAt = 0;
@@ -54,7 +61,7 @@ export class Verification {
   async run(): Promise<VerifyReport> {
     await this.sortKeys();
     await this.mendTypes();
-    this.records.length = 0;
+    for (const list of [this.records, this.dependent, this.leading, this.others]) list.length = 0;
     this.byFamily.clear();
     // What comes while the records are listed is told by the log.
     const [position, , settingsVersion] = await this.now();
@@ -66,7 +73,10 @@ export class Verification {
     await this.mendSlots();
     await this.mendLanes();
     await this.mendQueues();
+    const find = (index: string, count: number): void => this.find(index, 'entries', count);
+    this.setAside.push(...(await mendEntries(this.link, this.others, find)));
     await this.mendRecords();
+    await mendFlows(this.link, { ...this.flowKeys(), find });
     await this.link.step('tagged', String(settingsVersion));
     const counts = await this.mendCounts();
     return {
@@ -75,6 +85,12 @@ export class Verification {
       setAside: this.setAside.map((member) => entityNameIn(this.partition, member)),
       countsVerified: counts,
     };
+  }
+
+  /** What of the keys is of flows. */
+  private flowKeys() {
+    const { dependent, leading } = this;
+    return { members: this.named('members'), edges: this.named('edges'), dependent, leading };
   }
 
   private named(family: KeyFamily): readonly string[] {
@@ -102,7 +118,7 @@ export class Verification {
       for (const name of page) {
         const found = familyOf(name);
         if (found === undefined) {
-          if (isShortId(name)) records.add(name);
+          this.sortOther(name, records);
           continue;
         }
         const known = names.get(found.family) ?? new Set();
@@ -113,15 +129,21 @@ export class Verification {
     for (const [family, rests] of names) this.byFamily.set(family, [...rests].sort());
   }
 
+  private sortOther(name: string, records: Set<string>): void {
+    const [dependent, leading] = [besideOf(name, 'dependencies'), besideOf(name, 'leading')];
+    if (isShortId(name)) records.add(name);
+    else if (dependent !== undefined) this.dependent.push(dependent);
+    else if (leading !== undefined) this.leading.push(leading);
+    else this.others.push(name);
+  }
+
   private async mendTypes(): Promise<void> {
-    const pairs = [...this.byFamily].flatMap(([family, rests]) => rests.map((rest) => [family, rest] as const));
+    const pairs = [...this.byFamily].flatMap(([family, rests]) =>
+      rests.map((rest) => [keyNameIn({ family, rest }), typeOf(family)] as const),
+    );
+    for (const id of this.leading) pairs.push([id + SUFFIXES.leading, 'zset']);
     for (const some of chunksOf(pairs, ENTRIES_AT_ONCE)) {
-      const wrong = textsOf(
-        await this.link.step(
-          'types',
-          ...some.flatMap(([family, rest]) => [keyNameIn({ family, rest }), typeOf(family)]),
-        ),
-      );
+      const wrong = textsOf(await this.link.step('types', ...some.flat()));
       for (const name of wrong) {
         this.find(name, 'wrong_type', 1);
       }
@@ -148,8 +170,9 @@ export class Verification {
   private async mendNames(zset: string, before: string, behind: string): Promise<void> {
     for (let from = 0; ; ) {
       const args = [zset, String(from), String(ENTRIES_AT_ONCE), before, behind];
-      const [looked, gone] = textsOf(await this.link.step('names', ...args)).map(Number) as [number, number];
-      this.find(zset, 'entries', gone);
+      const answer = textsOf(await this.link.step('names', ...args)).map(Number);
+      const [looked, gone, moved] = answer as [number, number, number];
+      this.find(zset, 'entries', gone + moved);
       if (looked < ENTRIES_AT_ONCE) return;
       from += looked - gone;
     }
@@ -173,7 +196,8 @@ export class Verification {
 
   /** A lane of which no execution is left is known by its counts alone. */
   private async mendLanes(): Promise<void> {
-    for (const lanes of chunksOf(this.named('counts'), ENTRIES_AT_ONCE))
+    const lanesCounted = this.named('counts').filter((name) => !name.startsWith(COUNTED_FLOW));
+    for (const lanes of chunksOf(lanesCounted, ENTRIES_AT_ONCE))
       this.find(KEYS.lanes, 'entries', numberOf(await this.link.step('lanes', ...lanes)));
   }
 
@@ -233,14 +257,26 @@ export class Verification {
   }
 
   private countRows(rows: readonly string[]): void {
-    for (let i = 0; i + 3 < rows.length; i += 4)
-      this.counted.set(rows[i] as string, `${rows[i + 1]}\t${rows[i + 2]}\t${rows[i + 3]}`);
+    for (let i = 0; i + 4 < rows.length; i += 5)
+      this.counted.set(rows[i] as string, rows.slice(i + 1, i + 5).join('\t'));
   }
 
-  /** Compares the counts with the records at one moment, and corrects them. Whether a quiet enough moment was found. */
+  /** Compares the counts of lanes, then those of flows, with the records. Whether quiet enough moments were found. */
   private async mendCounts(): Promise<boolean> {
+    if (!(await this.recount([]))) return false;
+    const flows = new Set<string>();
+    for (const row of this.counted.values()) flows.add(row.slice(row.lastIndexOf('\t') + 1));
+    for (const name of this.named('counts'))
+      if (name.startsWith(COUNTED_FLOW)) flows.add(name.slice(COUNTED_FLOW.length));
+    flows.delete('');
+    for (const some of chunksOf([...flows], ENTRIES_AT_ONCE)) if (!(await this.recount(some))) return false;
+    return true;
+  }
+
+  /** Compares the counts of some flows, or of all lanes, with the records at one moment, and corrects them. */
+  private async recount(flows: readonly string[]): Promise<boolean> {
     for (let round = 0; round < ROUNDS; round++) {
-      const answer = await this.link.step('recount', String(this.position), String(MAX_BETWEEN));
+      const answer = await this.link.step('recount', String(this.position), String(MAX_BETWEEN), ...flows);
       if (answer === null) {
         // Too much happened: what it happened to is read again, from the log, a part at a time.
         if (!(await this.catchUp())) return false;
@@ -250,7 +286,7 @@ export class Verification {
       this.position = numberOf(position);
       this.countRows(textsOf(rows));
       for (const id of textsOf(gone)) this.counted.delete(id);
-      await this.correct(counts);
+      await this.correct(counts, flows);
       return true;
     }
     return false;
@@ -272,14 +308,17 @@ export class Verification {
     return true;
   }
 
-  private async correct(counts: readonly [WireReply, WireReply][]): Promise<void> {
+  private async correct(counts: readonly [WireReply, WireReply][], flows: readonly string[]): Promise<void> {
+    const wanted = new Set(flows);
     const expected = new Map<string, number>();
     const add = (lane: string, letter: string, number: number): void => {
       const key = `${lane}\t${letter}`;
       expected.set(key, (expected.get(key) ?? 0) + number);
     };
     for (const row of this.counted.values()) {
-      const [lane, letter, held] = row.split('\t') as [string, string, string];
+      const [lane, letter, held, flow] = row.split('\t') as [string, string, string, string];
+      if (wanted.has(flow)) add(COUNTED_FLOW + flow, letter, 1);
+      if (wanted.size > 0) continue;
       add(lane, letter, 1);
       if (held === '1') add(lane, COUNTED_HELD, 1);
     }

@@ -1,0 +1,99 @@
+-- Indexes of flows, as `verifyPartition` looks at them (src/valkey/verify-flows.ts): members by rank, edges, and what leads out
+-- of an execution. What they must say follows from the records of members and the edges beside them. A look at one entry is
+-- short, and a step looks at few.
+
+local load = ff.loader('membership')
+
+local function in_hash(key, field, value)
+  if command('HGET', key, field) == value then return 0 end
+  command('HSET', key, field, value)
+  return 1
+end
+
+local function in_order(key, member, score)
+  if command('ZSCORE', key, member) == score then return 0 end
+  command('ZADD', key, score, member)
+  return 1
+end
+
+-- Enters an execution among the members of its flow. Answers the name of the index when it was not there. Needs membership
+-- loaded.
+function ff.mend_membership(call, execution)
+  ff.read_membership(execution)
+  local name = KEY.members .. execution.flow
+  local rank = execution.rank == '' and '0' or execution.rank
+  return in_order(call.base .. name, execution.id, rank) == 1 and name or nil
+end
+
+local function member_of(call, id)
+  local ran, execution = pcall(load, call, id)
+  if not ran or not execution or not ff.is_member(execution) then return nil end
+  ff.read_membership(execution)
+  return execution
+end
+
+-- Flow, first rank, count. Takes away what is no member. Answers how many were looked at, and how many taken away.
+function ff.verify_members(call, flow, from, count)
+  local key = call.base .. KEY.members .. flow
+  local ids, wrong = command('ZRANGE', key, from, from + count - 1), 0
+  for i = 1, #ids do
+    local execution = member_of(call, ids[i])
+    if not execution or execution.flow ~= flow then
+      command('ZREM', key, ids[i])
+      wrong = wrong + 1
+    end
+  end
+  return { #ids, wrong }
+end
+
+-- An execution, a cursor, count. Enters the edges that lead to it in the index of its flow and beside their upstreams.
+-- Answers the next cursor, how many were missing in each, and the flow.
+function ff.verify_edges(call, id, cursor, count)
+  local execution = member_of(call, id)
+  if not execution then return { '0', 0, 0, '' } end
+  local found = command('HSCAN', call.base .. id .. SUFFIX.dependencies, cursor, 'COUNT', count)
+  local of_flow, of_upstream = 0, 0
+  for i = 1, #found[2], 2 do
+    local edge_id, edge = found[2][i], { dependency = found[2][i + 1] }
+    if pcall(ff.read_edge_dependency, edge) then
+      of_flow = of_flow + in_hash(call.base .. KEY.edges .. execution.flow, edge_id, id)
+      local upstream = call.base .. edge.upstream
+      if command('EXISTS', upstream) == 1 then
+        of_upstream = of_upstream + in_order(upstream .. SUFFIX.leading, edge_id .. id, '0')
+      end
+    end
+  end
+  return { found[1], of_flow, of_upstream, execution.flow }
+end
+
+-- Whether an edge leads from an upstream, or from any, to a downstream; so does one to what is gone, as far as can be known.
+local function leads(call, edge_id, downstream, upstream)
+  if command('EXISTS', call.base .. downstream) == 0 then return true end
+  local ran, edge = pcall(ff.edge_of, call.base .. downstream, edge_id)
+  return not ran or edge ~= nil and (not upstream or edge.upstream == upstream)
+end
+
+-- Flow, a cursor, count. Takes away edges that there are not. Answers the next cursor, and how many were taken away.
+function ff.verify_flow_edges(call, flow, cursor, count)
+  local key, wrong = call.base .. KEY.edges .. flow, 0
+  local found = command('HSCAN', key, cursor, 'COUNT', count)
+  for i = 1, #found[2], 2 do
+    if not leads(call, found[2][i], found[2][i + 1]) then wrong = wrong + command('HDEL', key, found[2][i]) end
+  end
+  return { found[1], wrong }
+end
+
+local ID_LENGTH = 22
+
+-- An execution, first rank, count. Takes away what does not lead out of it, and all of it where there is no such execution.
+-- Answers how many were looked at, and how many taken away.
+function ff.verify_leading(call, id, from, count)
+  local key = call.base .. id .. SUFFIX.leading
+  if command('EXISTS', call.base .. id) == 0 then return { 0, command('UNLINK', key) } end
+  local found, wrong = command('ZRANGE', key, from, from + count - 1), 0
+  for i = 1, #found do
+    local edge_id, downstream = string.sub(found[i], 1, ID_LENGTH), string.sub(found[i], ID_LENGTH + 1)
+    if not leads(call, edge_id, downstream, id) then wrong = wrong + command('ZREM', key, found[i]) end
+  end
+  return { #found, wrong }
+end

@@ -1,0 +1,51 @@
+-- Entries of indexes that follow from one record of a kind of its own: budgets, workers, flows, signing keys, and the timers of
+-- all kinds but executions. What they must be is known to the client, by the declarations of the kinds
+-- (src/valkey/verify-entries.ts); here an entry is set only while its record is what the client has read.
+
+local function words_of(list)
+  local words = {}
+  for word in string.gmatch(list, '[^,]+') do words[#words + 1] = word end
+  return words
+end
+
+-- What the keys of a kind begin with, names of fields, ids. Answers for each its fields, and what did not fit there; nothing
+-- where something else stands.
+function ff.verify_stored(call, start, field_list, ...)
+  local fields, ids, rows = words_of(field_list), { ... }, {}
+  for i = 1, #ids do
+    local key = call.base .. start .. ids[i]
+    local core, details = server.pcall('HMGET', key, unpack(fields)), server.pcall('HGETALL', key .. SUFFIX.details)
+    rows[i] = not core.err and { core, details.err and {} or details }
+  end
+  return rows
+end
+
+-- An index, its type, a place in it, count. Answers a cursor, and members and values.
+function ff.verify_listed(call, index, kind, from, count)
+  if kind == 'hash' then return command('HSCAN', call.base .. index, from, 'COUNT', count) end
+  local entries = command('ZRANGE', call.base .. index, from, from + count - 1, 'WITHSCORES')
+  return { #entries < 2 * count and '0' or ff.digits(from + count), entries }
+end
+
+-- An index, its type, a member, its value (`-` for none), and the record that says so: its key, the names of its fields, and
+-- the fields as they were read. Answers 1 when the entry was another one.
+function ff.verify_entry(call, index, kind, member, value, record, field_list, ...)
+  local fields, was = words_of(field_list), { ... }
+  local stored = server.pcall('HMGET', call.base .. record, unpack(fields))
+  for i = 1, #fields do
+    -- It changed meanwhile, and its entry with it.
+    if (stored[i] or '') ~= was[i] then return 0 end
+  end
+  local key = call.base .. index
+  local now
+  if kind == 'hash' then now = command('HGET', key, member) else now = command('ZSCORE', key, member) end
+  if (now or '-') == value then return 0 end
+  if kind == 'hash' then
+    if value == '-' then command('HDEL', key, member) else command('HSET', key, member, value) end
+  elseif value == '-' then
+    command('ZREM', key, member)
+  else
+    command('ZADD', key, value, member)
+  end
+  return 1
+end

@@ -1,0 +1,177 @@
+/**
+ * Ruling 40 for kinds besides executions: any index of a flow, a budget, a worker, a signing key or a quota policy, and any
+ * timer, may be lost, be of a wrong type or say something else; it is named, and made anew from the records.
+ */
+import { Valkey } from 'iovalkey';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KEYS, RECORDS } from '../../lua/layout.js';
+import { ONE_OF_EACH } from '../../model/partition.js';
+import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { besideOf, familyOf } from '../../src/valkey/key-families.js';
+import { sharedValkey } from '../support/valkey/index.js';
+
+const PREFIX = `verify-kinds-${process.pid}:`;
+let engine: TestEngine;
+let admin: Valkey;
+let minted = 0;
+const uuid = (): string => `00000000-0000-4000-8000-${String(++minted).padStart(12, '0')}`;
+const id = (): string => `{fp:0}:${uuid()}`;
+
+beforeAll(async () => {
+  const { url } = await sharedValkey();
+  engine = await testEngine({ backend: { url }, prefix: PREFIX, partitions: ONE_OF_EACH });
+  admin = new Valkey(url);
+  await Promise.all([flows(), budgets(), workers(), quotas()]);
+});
+afterAll(async () => {
+  admin?.disconnect();
+  await engine?.close();
+});
+
+/** A flow in which some has ended, one whose members are to be forgotten, and a signing key besides. */
+async function flows(): Promise<void> {
+  const { backend } = engine;
+  const [first, second, third, last] = [id(), id(), id(), id()] as [string, string, string, string];
+  const edge = (from: string, to: string) => ({ edgeId: uuid(), upstreamExecutionId: from, downstreamExecutionId: to });
+  const graph = {
+    members: [first, second, third, last].map((executionId) => ({ executionId, laneId: 'flows', executionKind: 'k' })),
+    edges: [edge(first, third), edge(second, third), edge(third, last)],
+  };
+  await backend.createFlow({ flowId: id(), flowKind: 'k', namespace: 'n', graph });
+  await backend.cancelExecution({ executionId: first, reason: 'r', source: 'operator_override' });
+  const [only, ended] = [id(), id()];
+  const member = { executionId: only, laneId: 'flows', executionKind: 'k' };
+  await backend.createFlow({
+    flowId: ended,
+    flowKind: 'k',
+    namespace: 'n',
+    closed: true,
+    graph: { members: [member] },
+  });
+  await backend.cancelExecution({ executionId: only, reason: 'r', source: 'operator_override' });
+  for (let i = 0; i < 5; i++) await backend.applyDue({ partition: '{fp:0}' });
+  for (const newKid of ['one', 'two'])
+    await backend.rotateWaitpointHmacSecret({
+      partition: '{fp:0}',
+      newKid,
+      newSecret: new Uint8Array(32),
+      graceMs: 60_000,
+    });
+}
+
+async function budgets(): Promise<void> {
+  const { backend } = engine;
+  const budgetId = uuid();
+  await backend.createBudget({
+    ...{ budgetId, scopeType: 'tenant', scopeId: 'a'.repeat(200), resetIntervalMs: 60_000 },
+    limits: { tokens: { hard: 100, soft: 50 } },
+  });
+  await backend.createBudget({ budgetId: uuid(), scopeType: 'tenant', scopeId: 'b', limits: { tokens: { hard: 1 } } });
+  await backend.reserveBudget({ budgetId, reservationId: uuid(), amounts: { tokens: 5 }, ttlMs: 30_000 });
+  await backend.recordSpend({ budgetId, executionId: id(), epoch: 1, deltas: { tokens: 3 } } as never);
+}
+
+async function workers(): Promise<void> {
+  for (const workerInstanceId of ['w-1', 'w-2']) {
+    const offer = { lanes: ['l'], capabilities: ['gpu'], kinds: ['k'], slots: 1, livenessTtlMs: 30_000 };
+    await engine.backend.registerWorker({ namespace: 'n', workerId: 'w', workerInstanceId, ...offer });
+  }
+}
+
+async function quotas(): Promise<void> {
+  const quotaPolicyId = uuid();
+  const limits = { maxConcurrent: 2 } as never;
+  await engine.backend.createQuotaPolicy({ quotaPolicyId, limits });
+  await engine.backend.checkAdmission({ quotaPolicyId, admissionIds: [uuid()], partition: '{fp:0}' });
+}
+
+const INDEXES = [
+  'timers',
+  'budgets',
+  'workers',
+  'flows',
+  'members',
+  'edges',
+  'kids',
+  'counts',
+  'lanes',
+  'shelf',
+  'queue',
+];
+
+async function indexesOf(partition: string): Promise<string[]> {
+  const start = `${PREFIX}${partition}:`;
+  const names = (await admin.keys(`${start}*`)).map((key) => key.slice(start.length));
+  return names.filter(
+    (name) => INDEXES.includes(familyOf(name)?.family ?? '') || besideOf(name, 'leading') !== undefined,
+  );
+}
+
+const DAMAGES: Readonly<Record<string, (key: string, type: string) => Promise<unknown>>> = {
+  lost: (key) => admin.del(key),
+  'of a wrong type': async (key) => {
+    await admin.del(key);
+    await admin.set(key, 'something else');
+  },
+  'without its first entry': async (key, type) => {
+    if (type === 'zset') return admin.zpopmin(key);
+    if (type === 'set') return admin.spop(key);
+    return admin.hdel(key, (await admin.hkeys(key))[0] as string);
+  },
+  'that says something else': async (key, type) => {
+    // Lists by name are in the order of names alone.
+    if (type === 'zset') return admin.zincrby(key, 7, (await admin.zrange(key, 0, 0))[0] as string);
+    if (type === 'hash') return admin.hset(key, (await admin.hkeys(key))[0] as string, '77');
+    return admin.srem(key, (await admin.smembers(key))[0] as string);
+  },
+};
+
+describe.each(['{fp:0}', '{b:0}', '{w:n}', '{q:0}'])('in %s', (partition) => {
+  test('any index that is damaged is named and made anew', { timeout: 60_000 }, async () => {
+    const verify = () => engine.backend.verifyPartition({ partition });
+    expect(await verify()).toMatchObject({ findings: [], setAside: [] });
+    const before = await engine.canonicalState(partition);
+    const names = await indexesOf(partition);
+    expect(names.length).toBeGreaterThan(0);
+    for (const [what, damage] of Object.entries(DAMAGES)) {
+      for (const name of names) {
+        const key = `${PREFIX}${partition}:${name}`;
+        await damage(key, await admin.type(key));
+        expect((await verify()).findings.length, `${name} ${what}`).toBeGreaterThan(0);
+        expect(await engine.canonicalState(partition), `${name} ${what}`).toEqual(before);
+      }
+    }
+    expect(await verify()).toMatchObject({ findings: [], setAside: [] });
+  });
+});
+
+test('entries that no record asks for are taken away, in indexes and timers', async () => {
+  const { backend } = engine;
+  const strangers = [
+    ['{b:0}', KEYS.budgets, 'nobody'],
+    ['{b:0}', KEYS.timers, `budget:${uuid()}`],
+    ['{w:n}', KEYS.workers, 'nobody'],
+    ['{w:n}', KEYS.timers, 'worker:nobody'],
+    ['{q:0}', KEYS.timers, `quota_policy:${uuid()}`],
+    ['{fp:0}', KEYS.flows, 'A'.repeat(22)],
+    ['{fp:0}', KEYS.timers, `walk:r${'A'.repeat(22)}`],
+    ['{fp:0}', KEYS.timers, `admission:${'A'.repeat(22)}`],
+  ] as const;
+  for (const [partition, index, member] of strangers) {
+    await admin.zadd(`${PREFIX}${partition}:${index}`, 0, member);
+    const { findings } = await backend.verifyPartition({ partition });
+    expect(findings, `${partition} ${member}`).toEqual([{ index, problem: 'entries', count: 1 }]);
+  }
+});
+
+test('a record of another kind that cannot be read is set aside, and named', async () => {
+  const start = `${PREFIX}{b:0}:${RECORDS.budget?.key ?? ''}`;
+  const [key = ''] = await admin.keys(`${start}*`);
+  const stored = await admin.hgetall(key);
+  await admin.hset(key, RECORDS.budget?.fields['given'] ?? '', 'rubbish');
+  const name = `budget:${key.slice(start.length)}`;
+  expect((await engine.backend.verifyPartition({ partition: '{b:0}' })).setAside).toEqual([name]);
+  expect((await engine.backend.listQuarantined({ partition: '{b:0}' })).entries).toMatchObject([{ name }]);
+  await admin.hset(key, stored);
+  await engine.backend.retryQuarantined({ partition: '{b:0}', name });
+});
