@@ -3,6 +3,7 @@ import {
   groups,
   instructionRows,
   labels,
+  listRows,
   lifecycleGroups,
   names,
   peerForms,
@@ -12,6 +13,7 @@ import {
   storedExecutions,
   streamGroups,
   streamRows,
+  subscriberRows,
   usageRows,
 } from './names.js';
 
@@ -250,6 +252,12 @@ export const goals: readonly Goal[] = [
       atLeast: 0.95,
     },
   ),
+  ...Object.values(listRows).map((name) =>
+    absolute('lists', `a page of 100 of a million, ${name}, ms`, groups.lists, name, { atMost: 3 }),
+  ),
+  absolute('subscribers', 'an event seen by 50 subscribers, p50, ms', groups.subscribers, subscriberRows.fifty, {
+    atMost: 2,
+  }),
   ratio(
     'streams',
     'a durable frame of 200 bytes / one XADD, one in flight',

@@ -77,6 +77,8 @@ export const groups = {
   idleClients: '100 idle worker slots: connections',
   coldImport: 'Cold import, beyond starting Node',
   usage: 'Reports of usage on one budget',
+  lists: 'A page of 100 of 1 000 000 executions of one partition, p50',
+  subscribers: 'An event appended, until 50 subscribers have it, p50',
   aside: 'Claim and complete, 16 a call, with work aside',
   stepAlone: 'A step, one after the other',
   stepInFlight: 'A step, 16 in flight',
@@ -102,14 +104,24 @@ export const stepRows = {
   one: 'one alone',
 } as const;
 
-/** Rows of the claims beside work that nobody may claim. */
 /** Reports, so many under way at a time, and the bare function beside them. */
 export const usageRows = {
   bare: (inFlight: number) => `one HINCRBY, ${inFlight} in flight`,
   reported: (inFlight: number) => `reportUsageAdmin, ${inFlight} in flight`,
 };
 
+/** Rows of the claims beside work that nobody may claim. */
 export const asideRows = { none: 'nothing aside', tenth: 'a tenth granted, held or blocked' } as const;
+
+/** Rows of the pages of lists. */
+export const listRows = {
+  state: 'by state',
+  lane: 'by lane, newest first',
+  priority: 'by lane, by priority',
+  tag: 'by an indexed tag',
+} as const;
+
+export const subscriberRows = { fifty: '50 subscribers' } as const;
 
 /** The three crowds of the routing scenario. */
 export const routingModes = ['happy', 'partial', 'scarce'] as const;

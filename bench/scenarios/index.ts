@@ -7,6 +7,7 @@ import { embeddedScenario } from './embedded.js';
 import { idleLanesScenario, idleSlotsScenario } from './idle.js';
 import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
+import { listsScenario, subscribersScenario } from './lists.js';
 import { memoryBackendScenario } from './memory-backend.js';
 import { routingScenario } from './routing.js';
 import { stepsScenario } from './steps.js';
@@ -33,6 +34,8 @@ export const scenarios: readonly Scenario[] = [
   idleSlotsScenario,
   routingScenario,
   asideScenario,
+  listsScenario,
+  subscribersScenario,
   stepsScenario,
   streamsScenario,
   usageScenario,
