@@ -7,8 +7,8 @@ import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
 import { UNITS_AT_ONCE, UNITS_OF_A_WALK, WALKER } from '../model/flow/cascade.js';
-import { BUCKETS } from '../model/flow/events.js';
 import {
+  BUCKETS,
   CANCELLATION_POLICIES,
   dependencyFacts,
   EDGE_STATES,

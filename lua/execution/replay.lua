@@ -11,7 +11,51 @@ local function replay(call, execution, reason, requested_by, discards)
     ff.apply.flow_reopened(call, flow)
     ff.write_flow(call, flow)
   end
+  local renewal = execution.renewal
+  local edges = renewal and renewal.reopened or {}
+  for i = 1, #edges do ff.apply.dependency_reopened(call, execution, edges[i]) end
   ff.apply.execution_replayed(call, execution, reason, requested_by, discards)
+  if edges[1] then ff.settle_flow(call, renewal.flow, renewal.met) end
+end
+
+local function by_id(a, b)
+  return ff.is_before(a.id, b.id)
+end
+
+-- The group of a member as it would be if it were asked anew: what made it impossible may have been replayed since. The twin
+-- of `renewalOf`.
+local function renewal_of(call, execution, flow)
+  local pairs_of = command('HGETALL', execution.key .. SUFFIX.dependencies)
+  local reopened, met, failed, skipped = {}, {}, execution.failed, execution.skipped
+  for i = 1, #pairs_of, 2 do
+    local edge = { id = pairs_of[i], dependency = pairs_of[i + 1] }
+    ff.read_edge_dependency(edge)
+    if edge.edge_round == execution.group_round and edge.edge_state == EDGE_STATE.impossible then
+      local bucket = ff.bucket_of(call, edge.upstream)
+      local is_live = not bucket and command('EXISTS', call.base .. edge.upstream) == 1
+      if is_live or bucket == BUCKET.succeeded then
+        if edge.bucket == BUCKET.skipped then skipped = skipped - 1 else failed = failed - 1 end
+        edge.is_met = not is_live
+        reopened[#reopened + 1] = edge
+      end
+    end
+  end
+  table.sort(reopened, by_id)
+  for i = 1, #reopened do
+    local edge = reopened[i]
+    if edge.is_met then met[#met + 1] = { edge = edge.id, upstream = edge.upstream, downstream = execution.id } end
+  end
+  local decision = ff.group_decision({
+    group_policy = execution.group_policy, needs_of_quorum = execution.needs_of_quorum, group_state = GROUP_STATE.pending,
+    leading = execution.leading, succeeded = execution.succeeded + #met, failed = failed, skipped = skipped,
+  }, flow)
+  return { flow = flow, reopened = reopened, met = met, decision = decision }
+end
+
+-- Whether what a call left to be done about a member has been done.
+local function is_settled(call, id)
+  local base = call.base .. WALK.key
+  return command('EXISTS', base .. WALK_KIND.resolve .. id, base .. WALK_KIND.siblings .. id) == 0
 end
 
 -- Why a member of a flow cannot run again, if it cannot. What forgets its flow is put off.
@@ -20,11 +64,12 @@ local function flow_refusal(call, execution)
   if flow and (flow.flow_state == FLOW_STATE.cancelled or flow.is_purging ~= '') then
     return ff.reject('flow_already_terminal')
   end
-  ff.read_group(execution)
-  local is_open = command('EXISTS', call.base .. WALK.key .. WALK_KIND.resolve .. execution.id) == 0
-    and not (flow and flow.is_building ~= '')
-  local is_hopeless = execution.group_state == GROUP_STATE.impossible and execution.is_parent == ''
+  ff.count_group(execution)
+  local renewal = flow and execution.group_state == GROUP_STATE.impossible and renewal_of(call, execution, flow)
+  local is_open = is_settled(call, execution.id) and not (flow and flow.is_building ~= '')
+  local is_hopeless = renewal and renewal.decision == GROUP_STATE.impossible and execution.is_parent == ''
   if not is_open or is_hopeless then return ff.not_eligible(execution) end
+  execution.renewal = renewal
   execution.flow_to_reopen = flow and flow.purge_at ~= '' and flow
   return nil
 end
@@ -44,8 +89,10 @@ function ff.decide.replay_execution(call, execution_id, reason, requested_by, ex
   if ff.is_member(execution) then
     local refusal = flow_refusal(call, execution)
     if refusal then return refusal end
-    execution.awaits_others = execution.group_state == GROUP_STATE.pending and execution.dependency_count ~= ''
-    if execution.awaits_others then state = 'waiting_children' end
+    local renewal = execution.renewal
+    local is_renewed = renewal and renewal.reopened[1] ~= nil
+    execution.awaits_others = is_renewed or (execution.group_state == GROUP_STATE.pending and execution.leading > 0)
+    if execution.awaits_others and not (is_renewed and renewal.decision) then state = 'waiting_children' end
   end
   ff.check_queue_of(call, execution)
   if execution.due_at ~= '' and not ff.is_member(execution) then ff.check_slot(call, execution) end

@@ -37,7 +37,7 @@ local function ends_of(flow, execution)
 end
 
 -- How groups count the end of an execution; nil when it has not ended.
-local function bucket_of(call, id)
+function ff.bucket_of(call, id)
   local life = server.pcall('HGET', call.base .. id, FIELD.life)
   local situation = type(life) == 'string' and string.sub(life, 1, 1)
   if not situation or PHASE[situation] ~= 'terminal' then return nil end
@@ -49,7 +49,7 @@ local ID_LENGTH = 22
 
 -- Steps of a task: the cursor behind it, the execution that it is about, and the edge.
 local function leading_steps(call, task, limit)
-  if task.bucket == nil then task.bucket = bucket_of(call, task.about) or false end
+  if task.bucket == nil then task.bucket = ff.bucket_of(call, task.about) or false end
   local from = task.cursor == '' and '-' or '(' .. task.cursor .. '~'
   local found = command('ZRANGEBYLEX', call.base .. task.about .. SUFFIX.leading, from, '+', 'LIMIT', 0, limit)
   local steps = {}
@@ -309,7 +309,7 @@ function ff.settle_flow(call, flow, meetings, tasks)
   local all = tasks or {}
   for i = 1, #meetings do
     local meeting = meetings[i]
-    local task = { kind = WALK_KIND.resolve, flow = flow, bucket = bucket_of(call, meeting.upstream) or false }
+    local task = { kind = WALK_KIND.resolve, flow = flow, bucket = ff.bucket_of(call, meeting.upstream) or false }
     local first, second, third = try(call, task, { id = meeting.downstream, edge = meeting.edge })
     all[#all + 1] = first
     all[#all + 1] = second

@@ -1,9 +1,11 @@
 -- What the events of flows do: records, indexes, log entries; the twins of model/flow/recipes.ts and model/flow/entity.ts.
 
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
+  local is_counted = edge.edge_round == execution.group_round
+  local is_late = (not is_counted or execution.group_state ~= GROUP_STATE.pending) and '1' or ''
   command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, outcome,
-    edge.edge_round, edge.staged_at, call.now_text, edge.data_passing_ref))
-  if edge.edge_round == execution.group_round then
+    edge.edge_round, edge.staged_at, call.now_text, bucket, is_late, edge.data_passing_ref))
+  if is_counted then
     if bucket == BUCKET.succeeded then
       execution.succeeded = execution.succeeded + 1
     elseif bucket == BUCKET.skipped then
@@ -14,6 +16,20 @@ function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
     command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
   end
   ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
+end
+
+-- The execution runs again, and waits anew for what made an edge impossible. Needs its group counted.
+function ff.apply.dependency_reopened(call, execution, edge)
+  if edge.bucket == BUCKET.skipped then
+    execution.skipped = execution.skipped - 1
+  else
+    execution.failed = execution.failed - 1
+  end
+  command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied,
+    edge.edge_round, edge.staged_at, '', '', '', edge.data_passing_ref))
+  execution.group_state = GROUP_STATE.pending
+  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+  ff.append(call, EVENT.dependency_reopened, execution.id, edge.id, '')
 end
 
 function ff.apply.edge_group_fired(call, execution, outcome)

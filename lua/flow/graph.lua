@@ -170,7 +170,7 @@ end
 
 -- The entry of an edge beside its downstream.
 function ff.staged_edge(call, edge, round)
-  return ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', edge.ref)
+  return ff.edge_dependency_text(edge.upstream, EDGE_STATE.unsatisfied, round, call.now_text, '', '', '', edge.ref)
 end
 
 function ff.log_edge(call, flow_id, downstream, edge, is_backward, is_child, round)

@@ -485,6 +485,7 @@ const AFTER_AN_END: ReadonlySet<string> = new Set([
   'stream_removed',
   // Its upstreams end whatever it did.
   'dependency_resolved',
+  'dependency_reopened',
   'edge_group_fired',
 ]);
 

@@ -10,7 +10,9 @@ import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { endOf, walkIdOf } from '../flow/cascade.js';
 import { awaitsOthers } from '../flow/group.js';
+import type { ReadonlyFlow } from '../flow/facts.js';
 import { reopening } from '../flow/members.js';
+import { renewalOf, reopeningOf, type Renewal } from '../flow/renewal.js';
 import { notEligible } from '../lease/fence.js';
 import { DEFAULTS } from '../limits.js';
 import type { View } from '../view.js';
@@ -65,12 +67,16 @@ export const replayExecution = operation({
     if (!isTerminal(execution.situation)) return reject('execution_not_terminal');
     const cap = execution.policy?.maxReplayCount ?? DEFAULTS.maxReplayCount;
     if (replayCount >= cap) return reject('max_replays_exhausted', { maxReplayCount: String(cap) });
-    const refusal = flowRefusal(view, execution);
-    if (refusal !== undefined) return refusal;
     const flow = execution.flow === undefined ? undefined : view.flows.get(execution.flow);
-    const publicState = awaitsOthers(execution) ? 'waiting_children' : 'waiting';
-    return acceptAll({ kind: 'replayed', executionId, publicState, replayCount: replayCount + 1 }, [
+    const renewal = flow && execution.groupState === 'impossible' ? renewalOf(view, execution, flow) : undefined;
+    const refusal = flowRefusal(view, execution, flow, renewal);
+    if (refusal !== undefined) return refusal;
+    const { reopened = [], met = [] } = renewal ?? {};
+    const isWaiting = reopened.length === 0 ? awaitsOthers(execution) : renewal?.verdict === 'pending';
+    const publicState = isWaiting ? 'waiting_children' : 'waiting';
+    const decision = acceptAll({ kind: 'replayed', executionId, publicState, replayCount: replayCount + 1 } as const, [
       ...(flow === undefined ? [] : reopening(flow, now)),
+      ...reopened.map((edge) => reopeningOf(edge, now)),
       {
         type: 'execution_replayed',
         executionId,
@@ -82,6 +88,9 @@ export const replayExecution = operation({
         checkpointsDiscarded: steps === 'discard' && hasPassed(execution),
       },
     ]);
+    return flow === undefined || reopened.length === 0
+      ? decision
+      : { ...decision, aftermath: { flow: flow.flow, meetings: met } };
   },
 });
 
@@ -89,14 +98,21 @@ export const replayExecution = operation({
 const hasPassed = ({ stepCount, waiting }: ReadonlyExecution): boolean => stepCount > 0 || waiting !== undefined;
 
 /** Why a member of a flow cannot run again, if it cannot (spec 08 section 10, ruling 50). */
-function flowRefusal(view: View, execution: ReadonlyExecution) {
-  if (execution.flow === undefined) return undefined;
-  const flow = view.flows.get(execution.flow);
-  if (flow?.flowState === 'cancelled' || flow?.isPurging) return reject('flow_already_terminal');
+function flowRefusal(
+  view: View,
+  execution: ReadonlyExecution,
+  flow: ReadonlyFlow | undefined,
+  renewal: Renewal | undefined,
+) {
+  if (flow === undefined) return undefined;
+  if (flow.flowState === 'cancelled' || flow.isPurging) return reject('flow_already_terminal');
   // What its end means for others is still to be done; its flow is not sealed; what it depends on cannot be any more,
   // which a parent goes on with.
-  const isOpen = view.flows.walk(walkIdOf(endOf(execution))) === undefined && !flow?.isBuilding;
-  const isHopeless = execution.groupState === 'impossible' && !execution.isParent;
+  const { flow: id } = flow;
+  const siblings = { kind: 'siblings', flow: id, about: execution.executionId, cursor: '' } as const;
+  const isOpen =
+    [endOf(execution), siblings].every((task) => view.flows.walk(walkIdOf(task)) === undefined) && !flow.isBuilding;
+  const isHopeless = renewal?.verdict === 'impossible' && !execution.isParent;
   return isOpen && !isHopeless ? undefined : notEligible(execution);
 }
 

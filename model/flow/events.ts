@@ -2,14 +2,10 @@
 import { event } from '../core/event.js';
 import * as fact from '../core/facts.js';
 import { EXECUTION, filter, naming } from '../execution/facts.js';
-import { CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
+import { BUCKETS, CANCELLATION_POLICIES, FLOW, GROUP_POLICIES, ON_SATISFIED, WALK, WALK_KINDS } from './facts.js';
 
 /** Letters of what an edge, and a group, can come to. */
 const OUTCOMES = { satisfied: 's', impossible: 'i' } as const;
-
-/** How an upstream ended, as groups count it (spec 08 section 5). */
-export const BUCKETS = { succeeded: 's', failed: 'f', skipped: 'k' } as const;
-export type Bucket = keyof typeof BUCKETS;
 
 const walkFacet = {
   walkKind: fact.word(WALK_KINDS),
@@ -67,6 +63,8 @@ export const flowEvents = {
   dependency_resolved: event('dependency_resolved', 'ar', EXECUTION, {
     edge: { edgeId: fact.id(), edgeOutcome: fact.word(OUTCOMES), bucket: fact.word(BUCKETS) },
   }),
+  /** The execution runs again, and what made this edge impossible may come to be after all: it waits for it anew. */
+  dependency_reopened: event('dependency_reopened', 'ab', EXECUTION, { edge: { edgeId: fact.id() } }),
   edge_group_fired: event('edge_group_fired', 'ae', EXECUTION, { group: { groupOutcome: fact.word(OUTCOMES) } }),
   /** What it waited for is there: it waits for a worker, or for its time. */
   dependencies_met: event('dependencies_met', 'au', EXECUTION, {}),

@@ -124,6 +124,11 @@ export const groupFacet = {
 export const EDGE_STATES = { unsatisfied: 'u', satisfied: 's', impossible: 'i' } as const;
 export type EdgeState = keyof typeof EDGE_STATES;
 
+/** How an upstream ended, as groups count it (spec 08 section 5), and the letters under which that is stored. */
+export const BUCKETS = { succeeded: 's', failed: 'f', skipped: 'k' } as const;
+export type Bucket = keyof typeof BUCKETS;
+const EDGE_BUCKETS = { none: 'n', ...BUCKETS } as const;
+
 /** Facts of an edge, in the form in which it is stored beside its downstream. */
 export const dependencyFacts = {
   upstream: fact.id(),
@@ -131,6 +136,10 @@ export const dependencyFacts = {
   edgeRound: fact.counter(),
   stagedAt: fact.number(),
   resolvedAt: fact.optionalNumber(),
+  /** How its group counts it. */
+  bucket: fact.choice(EDGE_BUCKETS),
+  /** It was resolved when its group was decided already, and has no part in that. */
+  isLate: fact.flag(),
   /** What its upstream gives its downstream; empty when nothing is passed. */
   dataPassingRef: fact.words(),
 };

@@ -1,8 +1,7 @@
 /** What a group comes to. Spec 08 section 5. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { SITUATIONS, type Situation } from '../execution/situation.js';
-import type { Bucket } from './events.js';
-import type { ReadonlyFlow } from './facts.js';
+import type { Bucket, ReadonlyFlow } from './facts.js';
 
 type Group = Pick<
   ReadonlyExecution,

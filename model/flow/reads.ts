@@ -89,6 +89,8 @@ export interface EdgeSnapshot {
   readonly round: number;
   readonly createdAt: number;
   readonly resolvedAt: number | undefined;
+  /** It was resolved when the group that it leads to was decided already, and has no part in that. */
+  readonly late: boolean;
 }
 
 function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot | undefined {
@@ -106,6 +108,7 @@ function edgeOf(view: View, edgeId: string, downstreamId: string): EdgeSnapshot 
     round: edge.edgeRound,
     createdAt: edge.stagedAt,
     resolvedAt: edge.resolvedAt,
+    late: edge.isLate,
   };
 }
 

@@ -12,6 +12,7 @@ type OfExecution =
   | 'dependency_staged'
   | 'edge_group_policy_set'
   | 'dependency_resolved'
+  | 'dependency_reopened'
   | 'edge_group_fired'
   | 'dependencies_met'
   | 'children_awaited'
@@ -36,6 +37,8 @@ function unblock(execution: Execution, at: number): void {
   execution.delayUntil = undefined;
 }
 
+const COUNTS = { succeeded: 'succeededCount', failed: 'failedCount', skipped: 'skippedCount' } as const;
+
 export const flowRecipes: Recipes = {
   flow_member_added: changes((execution, event) => {
     execution.flow = event.flow;
@@ -59,6 +62,8 @@ export const flowRecipes: Recipes = {
       edgeRound: event.edgeRound,
       stagedAt: event.at,
       resolvedAt: undefined,
+      bucket: 'none',
+      isLate: false,
       dataPassingRef: event.dataPassingRef,
     };
     execution.dependencyCount += 1;
@@ -77,10 +82,20 @@ export const flowRecipes: Recipes = {
     if (dependency === undefined) return;
     dependency.edgeState = event.edgeOutcome;
     dependency.resolvedAt = event.at;
-    if (dependency.edgeRound !== execution.groupRound) return;
-    if (event.bucket === 'succeeded') execution.succeededCount += 1;
-    else if (event.bucket === 'skipped') execution.skippedCount += 1;
-    else execution.failedCount += 1;
+    dependency.bucket = event.bucket;
+    const isCounted = dependency.edgeRound === execution.groupRound;
+    dependency.isLate = !isCounted || execution.groupState !== 'pending';
+    if (isCounted) execution[COUNTS[event.bucket]] += 1;
+  }),
+  dependency_reopened: changes((execution, event) => {
+    const dependency = execution.dependencies?.[event.edgeId];
+    if (dependency === undefined || dependency.bucket === 'none') return;
+    execution[COUNTS[dependency.bucket]] -= 1;
+    dependency.edgeState = 'unsatisfied';
+    dependency.resolvedAt = undefined;
+    dependency.bucket = 'none';
+    dependency.isLate = false;
+    execution.groupState = 'pending';
   }),
   edge_group_fired: changes((execution, event) => {
     execution.groupState = event.groupOutcome;

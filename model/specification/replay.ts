@@ -348,6 +348,7 @@ function count(tally: Tally, event: ExecutionEvent): void {
       return;
     case 'edge_group_policy_set':
     case 'dependency_resolved':
+    case 'dependency_reopened':
     case 'edge_group_fired':
       return;
     case 'grant_issued':

@@ -24,7 +24,7 @@ export async function resultsFor(
     );
     await Promise.all(
       page.edges.map(async (edge) => {
-        if (edge.edgeState === 'satisfied' && edge.dataPassingRef !== undefined)
+        if (edge.edgeState === 'satisfied' && !edge.late && edge.dataPassingRef !== undefined)
           results.set(edge.dataPassingRef, await resultOf(edge.upstreamExecutionId, backend, clock));
       }),
     );

@@ -616,7 +616,7 @@ describe('the end of a flow', () => {
     expect(story.flow?.purgeAt).toBeUndefined();
   });
 
-  test('a member that was cancelled while it waited waits again when it is replayed; a skipped one cannot be', () => {
+  test('a member that was cancelled while it waited waits again when it is replayed', () => {
     const story = new Story();
     const members = [member(1), member(2), member(3)];
     story.run('createFlow', flowOf({ members, edges: [edge(1, 2), edge(1, 3)] }));
@@ -625,8 +625,39 @@ describe('the end of a flow', () => {
       publicState: 'waiting_children',
     });
     expect(story.states(2)).toEqual(['blocked_dependencies']);
+  });
+
+  test('a skipped member is replayed after what it depends on, and waits for it, or finds that it has completed', () => {
+    const story = new Story();
+    const members = [member(1), member(2), member(3)];
+    const replay = (n: number) => story.answer('replayExecution', { executionId: idOf(n) });
+    story.run('createFlow', flowOf({ members, edges: [edge(1, 2), edge(1, 3)] }));
     story.end(1, 'cancelExecution');
     expect(story.states(2, 3)).toEqual(['skipped', 'skipped']);
-    expect(story.answer('replayExecution', { executionId: idOf(3) })).toMatch(/^execution_not_eligible/);
+    expect(replay(2)).toMatch(/^execution_not_eligible/);
+    expect(replay(1)).toMatchObject({ publicState: 'waiting' });
+    expect(replay(2)).toMatchObject({ publicState: 'waiting_children' });
+    expect(story.execution(2)).toMatchObject({ groupState: 'pending', failedCount: 0 });
+    story.claim();
+    story.end(1);
+    expect(story.states(2)).toEqual(['ready']);
+    expect(replay(3)).toMatchObject({ publicState: 'waiting' });
+    expect(story.events.map(({ type }) => type)).toEqual([
+      'dependency_reopened',
+      'execution_replayed',
+      'dependency_resolved',
+      'edge_group_fired',
+      'dependencies_met',
+    ]);
+    expect(story.claim().sort()).toEqual([idOf(2), idOf(3)]);
+  });
+
+  test('what is resolved after a group has decided has no part in that', () => {
+    const story = fan(3, { kind: 'any_of', onSatisfied: 'let_run' });
+    story.claim();
+    story.end(2);
+    story.end(1);
+    const late = Object.values(story.execution(999)?.dependencies ?? {}).map(({ isLate }) => isLate);
+    expect(late).toEqual([true, false, false]);
   });
 });

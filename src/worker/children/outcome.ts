@@ -26,7 +26,9 @@ export function decidedBy(edges: readonly Edge[], needed: Needed): Decided | und
   const k = needed.kind === 'all' ? edges.length : needed.k;
   const resolvedAs = (state: Edge['edgeState']): Resolved[] =>
     edges
-      .flatMap(({ edgeState, resolvedAt = 0 }, place) => (edgeState === state ? [{ place, at: resolvedAt }] : []))
+      .flatMap(({ edgeState, late, resolvedAt = 0 }, place) =>
+        edgeState === state && !late ? [{ place, at: resolvedAt }] : [],
+      )
       .sort((a, b) => a.at - b.at);
   const done = resolvedAs('satisfied');
   if (done.length >= k) return decided('satisfied', done.slice(0, k));
