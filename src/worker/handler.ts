@@ -138,6 +138,8 @@ export async function runHandler(
     if (!validated.ok) return permanent('invalid_input_payload', new Error(validated.problem));
     input = validated.value;
   } catch (error) {
+    const wait = delayed(error);
+    if (wait !== undefined) return wait;
     // The store could not be asked: another worker may be able to.
     if (asEngineError(error)?.retryable === true)
       return attempt.abortCode === undefined ? { kind: 'release' } : { kind: 'lost' };

@@ -4,11 +4,15 @@ import type { Clock } from '../engine/clock.js';
 import { withRetries } from '../engine/retry.js';
 import { decode } from '../shared/codec.js';
 import type { Attempt } from './attempt.js';
+import { delay, NonRetryableError } from './outcome.js';
 
 /** How long results are asked for of a store that cannot be reached, ms. */
 const PATIENCE_MS = 10_000;
 /** Edges of one page. */
 const PAGE = 100;
+/** Between two looks at an upstream that runs again, ms. */
+const LOOK_AGAIN_MS = 1_000;
+const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'expired', 'skipped']);
 
 /** What its upstreams gave to the execution of an attempt, by label. @throws EngineError what calls throw */
 export async function resultsFor(
@@ -33,10 +37,23 @@ export async function resultsFor(
   return results;
 }
 
-/** The result of an execution that completed. @throws EngineError what calls throw */
+/**
+ * The result of an execution that completed.
+ * @throws Delay while it runs again, since an operator replayed it; NonRetryableError when it ended badly then; EngineError what
+ *   calls throw
+ */
 export async function resultOf(executionId: string, backend: Backend, clock: Clock): Promise<unknown> {
   const [bytes, info] = await withRetries(clock, PATIENCE_MS, () =>
     Promise.all([backend.getExecutionResult({ executionId }), backend.readExecutionInfo({ executionId })]),
   );
+  const state = info?.publicState;
+  if (state !== undefined && !ENDED.has(state)) throw delay(LOOK_AGAIN_MS);
+  if (state !== 'completed')
+    throw new NonRetryableError(
+      `The result of ${executionId} is gone: it was replayed, and ended ${state ?? 'unknown'}.`,
+      {
+        category: 'result_unavailable',
+      },
+    );
   return decode({ bytes, encoding: info?.resultEncoding });
 }

@@ -12,6 +12,7 @@ import { partsOfFailure } from '../../util/failure-text.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf, type Checkpoint } from '../checkpoints/checkpoints.js';
+import { delayUntilOf } from '../outcome.js';
 import { resultOf } from '../results.js';
 import { whenAwaited } from '../waits/lazy-promise.js';
 import { AT_ONCE, type Waits, type WaitsDependencies } from '../waits/waits.js';
@@ -162,13 +163,27 @@ export class ChildrenOfRun {
     own: readonly Own[],
     { kind, places }: Decided,
   ): Promise<ReadonlyMap<number, unknown>> {
-    const { backend, clock } = this.deps;
     if (kind === 'impossible')
       throw new ChildrenFailedError(name, own.length, await Promise.all(places.map((at) => this.failed(own, at))));
     const results = places.map(async (at): Promise<[number, unknown]> => {
-      return [at, await resultOf((own[at] as Own).executionId, backend, clock)];
+      return [at, await this.resultOf((own[at] as Own).executionId)];
     });
     return new Map(await Promise.all(results));
+  }
+
+  /** Waits for a child that was replayed meanwhile. */
+  private async resultOf(executionId: string): Promise<unknown> {
+    const { attempt, deps } = this;
+    for (;;) {
+      try {
+        return await resultOf(executionId, deps.backend, deps.clock);
+      } catch (error) {
+        const until = delayUntilOf(error);
+        if (until === undefined || until === 'invalid' || !('inMs' in until)) throw error;
+        await sleep(deps.clock, until.inMs);
+        attempt.throwIfAborted();
+      }
+    }
   }
 
   private async failed(own: readonly Own[], index: number): Promise<FailedChild> {

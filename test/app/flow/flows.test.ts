@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testApp, type TestApp } from '../../../src/testing/index.js';
 import { z } from 'zod';
-import { NonRetryableError, type TaskContext } from '../../../src/index.js';
+import { backoff, NonRetryableError, type TaskContext } from '../../../src/index.js';
 import { FlowFailedError, RunIdConflictError, RunNotFoundError, RunSkippedError } from '../../../src/shared/errors.js';
 
 describe('flows in memory, under a virtual clock', () => {
@@ -127,6 +127,34 @@ describe('flows in memory, under a virtual clock', () => {
     });
     expect(await run.cancel()).toBe(false);
     await expect(run.result()).rejects.toThrow(/was cancelled/);
+  });
+
+  test('a node that begins while what it depends on is replayed waits for the new result', async () => {
+    let runs = 0;
+    const source = t.app.task('source', async ({ sleep }: TaskContext<null>) => {
+      if (runs > 0) await sleep('5s');
+      return ++runs;
+    });
+    const user = t.app.task(
+      'user',
+      { retry: { failures: 1, backoff: backoff.fixed('1s') } },
+      ({ input, attempt }: TaskContext<{ of: number }>) => {
+        if (attempt === 1) throw new Error('not yet');
+        return `got ${input.of}`;
+      },
+    );
+    const pair = t.app.flow('pair', (f) => f.run(user, { of: f.run(source, null) }));
+    await t.app.worker();
+    const run = await pair.run();
+    await t.advance('500ms');
+    const members = [];
+    for await (const child of run.children) members.push(child);
+    expect(members.map(({ state }) => state)).toEqual(['completed', 'delayed']);
+    await t.app.get(members[0]?.id as string).replay();
+    await t.advance('3s');
+    expect(await t.app.get(members[1]?.id as string).state()).toBe('delayed');
+    await t.advance('10s');
+    expect(await run.result()).toBe('got 2');
   });
 
   test('a node fails when what its schema wants is not what came', async () => {
