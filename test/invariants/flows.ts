@@ -76,9 +76,15 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
   'an execution is skipped only because its group is impossible': (it) => (member(it, 4).groupState = 'satisfied'),
   'an edge from what has ended is resolved, or will be by a walk; it is satisfied by success alone': (it) =>
     Object.assign(member(it, 1), { situation: 'failed' }),
+  'the children of a parent that ended badly have ended, or will by a walk': (it) => {
+    Object.assign(member(it, 2), { situation: 'cancelled', isParent: true, groupRound: 1 });
+    edgeOf(it, 1, 2).edgeRound = 1;
+  },
   'a cancelled flow says when, and an open one does not': (it) => (flowOf(it).cancelledAt = it.now),
   'what a cancelled flow owes its members is being done': (it) =>
     Object.assign(flowOf(it), { flowState: 'cancelled', cancelledAt: it.now, cancellationPolicy: 'cancel_all' }),
+  'no member starts once all of its flow was cancelled': (it) =>
+    Object.assign(flowOf(it), { flowState: 'cancelled', cancelledAt: 0, cancellationPolicy: 'cancel_all' }),
   'groups that owe cancellations are those whose walks go on': (it) => walk(it, {}),
   'a flow is forgotten only after all its members have ended': (it) => (flowOf(it).purgeAt = it.now),
   'a walk is of a flow that is there': (it) => walk(it, { walkFlow: OTHER }),
