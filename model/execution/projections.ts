@@ -1,4 +1,5 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
+import { partitionOfExecution } from '../ids.js';
 import { meterSetOf } from '../metering/meters.js';
 import type { ReadonlyExecution } from './facts.js';
 import {
@@ -31,6 +32,8 @@ export interface LeaseSummary {
 /** What describeExecution answers. Times are ms since the epoch. */
 export interface ExecutionSnapshot {
   readonly executionId: string;
+  /** The flow that it is a member of. */
+  readonly flowId: string | undefined;
   readonly laneId: string;
   readonly namespace: string;
   readonly publicState: PublicState;
@@ -64,6 +67,8 @@ export interface GrantSummary {
 /** What readExecutionInfo answers. Times are ms since the epoch. */
 export interface ExecutionInfo {
   readonly executionId: string;
+  /** The flow that it is a member of. */
+  readonly flowId: string | undefined;
   readonly namespace: string;
   readonly laneId: string;
   readonly priority: number;
@@ -115,6 +120,7 @@ export function snapshotOf(execution: ReadonlyExecution): ExecutionSnapshot {
   const vector = stateVector(execution);
   return {
     executionId: execution.executionId,
+    flowId: flowIdOf(execution),
     laneId: execution.laneId,
     namespace: execution.namespace,
     publicState: vector.publicState,
@@ -134,6 +140,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
   const terminal = isTerminal(execution.situation);
   return {
     executionId: execution.executionId,
+    flowId: flowIdOf(execution),
     namespace: execution.namespace,
     laneId: execution.laneId,
     priority: execution.priority,
@@ -179,6 +186,10 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     resultEncoding: execution.resultEncoding,
   };
 }
+
+/** A flow is in the partition of its members, and its id says so as theirs do. */
+const flowIdOf = ({ executionId, flow }: ReadonlyExecution): string | undefined =>
+  flow === undefined ? undefined : `${partitionOfExecution(executionId)}:${flow}`;
 
 /** Time of the last change of anything: of the situation, of the lease's end, of the progress, by operators. */
 function lastMutationAt(execution: ReadonlyExecution): number {

@@ -314,6 +314,8 @@ describe('views', () => {
     const feed = await feeds.events({ flowId });
     const ends = await feeds.events({ flowId, types: ['execution_cancelled'] });
     const other = await create(1);
+    expect((await engine.backend.describeExecution({ executionId: first }))?.flowId).toBe(flowId);
+    expect((await engine.backend.readExecutionInfo({ executionId: other }))?.flowId).toBeUndefined();
     await engine.backend.addExecutionToFlow({ flowId, executionId: second });
     for (const id of [other, first, second]) await cancel(engine, id);
     expect((await take(ends, 2)).map(({ event }) => event.type === 'execution_cancelled' && event.executionId)).toEqual(
