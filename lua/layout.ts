@@ -3,10 +3,7 @@
  * only (ruling 38): one value over 64 bytes would turn the hash from a compact list into a table four times its size. A
  * longer value lives in a second hash, which exists only when there is one, and the core says so.
  */
-import type { KeyReference } from '../model/core/operation.js';
 import { HELD_SHELF } from '../model/listing/shelves.js';
-import { memberOf } from '../model/ids.js';
-import { queueNameOf } from '../model/schedule/queue.js';
 import { TIMED_KINDS } from '../model/schedule/due.js';
 import { timerMember } from '../model/schedule/timers.js';
 import type { EntityKind } from '../model/state.js';
@@ -190,13 +187,6 @@ export const MAX_PROBED_STREAMS = 100;
 /** Suffixes of the keys beside the record of a stream: frames by their mode, and the summary. */
 export const STREAM_SUFFIXES = { durable: ':d', summary: ':s', best_effort: ':b', document: ':doc' } as const;
 
-/** How the records of a kind are stored. @throws TypeError when they have no keys of their own */
-function recordLayoutOf(kind: string): RecordLayout {
-  const layout = RECORDS[kind as EntityKind];
-  if (layout === undefined) throw new TypeError(`Entities of the kind "${kind}" have no records of their own.`);
-  return layout;
-}
-
 /** Longest list of a retention slot that one entry is taken out of: the server looks at all before it. */
 export const SHORT_SLOT = 128;
 
@@ -217,6 +207,10 @@ export const KNOWN_PARTITIONS = 1_024;
 
 /** Most beginnings of numbers that the library remembers as texts. */
 export const KNOWN_THOUSANDS = 256;
+
+/** Most beginnings of groups that the library remembers taken apart, and the longest, in bytes. */
+export const KNOWN_HEADINGS = 256;
+export const KNOWN_HEADING_BYTES = 1_024;
 
 /** Most settings of deployments that the library remembers as it read them. */
 export const KNOWN_SETTINGS = 64;
@@ -330,26 +324,3 @@ export const CHANNELS = {
 
 /** Most ids that one notice of ends names. */
 export const MAX_NOTICED_ENDS = 500;
-
-/** The key, after `<prefix>{fp:<n>}:`, that a reference names. */
-export function keyNameOf(reference: KeyReference): string {
-  switch (reference[0]) {
-    case 'execution':
-      return memberOf(reference[1]);
-    case 'queue':
-      return `${KEYS.queue}${reference[1]}\t${queueNameOf({
-        requiredCapabilities: reference[2],
-        executionKind: reference[3],
-        meters: reference[4] ?? [],
-      })}`;
-    case 'queues':
-    case 'metered':
-      return KEYS[reference[0]] + reference[1];
-    case 'record':
-      return recordLayoutOf(reference[1]).key + reference[2];
-    case 'idempotency':
-      return `${KEYS.idempotency}${reference[1]}:${reference[2]}`;
-    default:
-      return KEYS[reference[0]];
-  }
-}

@@ -106,18 +106,36 @@ local function shape_of_other(signature)
   return shape
 end
 
--- Runs the group that begins at `next_at`: its signature, how many commands it has, what they share, what each has.
+-- What groups begin with, by its text: the same ones come again and again.
+local known_headings, headings_count = {}, 0
+
+-- How many commands a group has, and what they share, line by line.
+local function heading_of(text)
+  local heading = known_headings[text]
+  if heading then return heading end
+  heading = {}
+  for line in string.gmatch(text .. '\n', '([^\n]*)\n') do heading[#heading + 1] = line end
+  heading.count = tonumber(table.remove(heading, 1)) or error({ err = 'MISMATCH of a group' })
+  if #text <= LIMIT.known_heading_bytes then
+    if headings_count == LIMIT.known_headings then known_headings, headings_count = {}, 0 end
+    known_headings[text], headings_count = heading, headings_count + 1
+  end
+  return heading
+end
+
+-- Runs the group that begins at `next_at`: its signature, its heading, what each of its commands has.
 local function run_group(call, argv, replies)
   if call.stream then ff.settle_stream(call) end
   local at = next_at
   local shape = SHAPE[argv[at]] or shape_of_other(argv[at]) or error({ err = 'MISMATCH of ' .. tostring(argv[at]) })
   local shared, each, name = shape[1], shape[2], shape[3]
   local decide = shape[4] or ff.decide[name]
-  next_at, left = at + 2 + shared, tonumber(argv[at + 1])
+  local heading = heading_of(argv[at + 1])
+  next_at, left = at + 2, heading.count
   local group
   if shared > 0 then
     local prepared
-    prepared, group = pcall(shape[5] or ff.prepare[name], call, unpack(argv, at + 2, next_at - 1))
+    prepared, group = pcall(shape[5] or ff.prepare[name], call, unpack(heading, 1, shared))
     if not prepared then fail_group(argv, replies, each, ff.fault(group)) end
   end
   while left > 0 and not is_cut do
@@ -173,7 +191,7 @@ server.register_function({
   callback = function(keys, argv)
     if not command then ff.bind() end
     local _, _, clock_end = ff.read_clock(argv)
-    local at = clock_end + 2
+    local at = clock_end + 1
     if argv[at] == 'types' then return ff.mend_types(keys, argv, at + 1) end
     local call = ff.open_call(keys, argv)
     local answer = ff.verify_step(call, unpack(argv, at))

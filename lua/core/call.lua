@@ -4,11 +4,12 @@
 -- What the deployment sets, by the text that calls carry; the same text comes again and again.
 local known_settings, settings_count = {}, 0
 
--- What a call says of the deployment's settings: version, most entries of a log, retention, and the indexed tags.
+-- What a call says of the deployment's settings: version, most entries of a log, retention, and the indexed tags; and
+-- whether inputs that have keys of their own stay there.
 local function settings_of(text)
   local settings = known_settings[text]
   if settings then return settings end
-  local version, log_max_entries, retention_ms, tags = string.match(text, '^(%d+)\t(%d+)\t(%d+)\t([^\t]*)$')
+  local version, log_max_entries, retention_ms, tags, leaves = string.match(text, '^(%d+)\t(%d+)\t(%d+)\t([^\t]*)(\t?1?)$')
   if not version then error({ err = 'ERR flowfabric: the settings of the call are unreadable' }) end
   local indexed_tags = {}
   for key in string.gmatch(tags, '[^,]+') do indexed_tags[key] = true end
@@ -16,6 +17,7 @@ local function settings_of(text)
     version = tonumber(version), log_max_entries = log_max_entries, retention_ms = tonumber(retention_ms),
     -- By key; nothing when there are none.
     indexed_tags = tags ~= '' and indexed_tags or nil,
+    leaves_inputs = leaves ~= '',
   }
   if settings_count == LIMIT.known_settings then known_settings, settings_count = {}, 0 end
   known_settings[text], settings_count = settings, settings_count + 1
@@ -44,6 +46,8 @@ local function new_partition(log_key)
   local call, base = {}, string.sub(log_key, 1, -1 - #KEY.log)
   -- "<prefix>{fp:<n>}:", the start of every key of the partition.
   call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
+  -- The prefix of the deployment, and the wire form of the partition, "{fp:<n>}".
+  call.prefix, call.partition = string.match(base, '^(.-)({[^{}]*}):$')
   -- The text of the header as it was written last; false while what is known is not what stands there.
   call.text = false
   partitions[log_key], partition_count = call, partition_count + 1
@@ -86,7 +90,7 @@ end
 
 -- Sets what the call before left.
 local function begin(call, argv, at)
-  call.settings, call.leaves_inputs = settings_of(argv[at]), argv[at + 1] == '1'
+  call.settings = settings_of(argv[at])
   -- Whether this call has written an entry of the log.
   call.appended = false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
@@ -110,8 +114,8 @@ local function compare_settings(call)
   ff.stand(call)
 end
 
--- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], the settings of the deployment, `1` when
--- inputs that have keys of their own stay there, and what the function says besides.
+-- KEYS[1] is the log of the partition and names it. ARGV: [now, in a test build], the settings of the call, and what the
+-- function says besides.
 -- Answers the call, and the place of the first of its own arguments.
 function ff.open_call(keys, argv)
   if not command then ff.bind() end
@@ -124,17 +128,7 @@ function ff.open_call(keys, argv)
   if time > now and time <= now + LIMIT.max_clock_lead_ms then now, now_text = time, ff.digits(time) end
   call.now, call.now_text = now, now_text
   if call.settings.version ~= call.version then compare_settings(call) end
-  return call, at + 2
-end
-
--- The wire form of the partition, "{fp:<n>}".
-function ff.partition(call)
-  return string.match(call.base, '({[^{}]*}):$')
-end
-
--- The prefix of the deployment: what stands before the partition's tag.
-function ff.prefix(call)
-  return string.match(call.base, '^(.-){[^{}]*}:$')
+  return call, at + 1
 end
 
 -- Whether a time has come. Texts of one length compare as their numbers do, and cost less.

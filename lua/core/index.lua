@@ -160,5 +160,5 @@ end
 -- The first entries, as the server has them once everything is written.
 function ff.head_of(index, limit)
   ff.settle(index)
-  return command('ZRANGE', index.key, 0, limit - 1)
+  return command('ZRANGE', index.key, '0', ff.digits(limit - 1))
 end

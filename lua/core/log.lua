@@ -31,7 +31,7 @@ local function begin(call)
   call.time = call.now
   if call.generation == '' then call.generation = ff.base36(call.now) end
   if from > call.now then
-    command('XADD', call.log_key, next_position(call), EVENT.clock_stepped_back, ff.partition(call),
+    command('XADD', call.log_key, next_position(call), EVENT.clock_stepped_back, call.partition,
       ff.digits(from) .. '\t' .. call.now_text, '')
   end
 end

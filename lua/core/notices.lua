@@ -80,7 +80,7 @@ function ff.announce_log(call)
   -- Marks that are used up are none for the next call.
   call.marks = call.watched or call.ends_until ~= false or call.streams_until ~= false
   if call.told_streams then ff.announce_streams(call) end
-  local partition = ff.partition(call)
+  local partition = call.partition
   if call.is_told then ff.publish(call, CHANNEL.appended, partition) end
   if not call.ends_until then return end
   local ends = call.ends

@@ -136,7 +136,7 @@ end
 
 -- The id of an execution as callers know it.
 function ff.execution_name(call, id)
-  return ff.partition(call) .. ':' .. id
+  return call.partition .. ':' .. id
 end
 
 -- Writes many entries of an index at once.

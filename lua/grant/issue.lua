@@ -2,18 +2,16 @@
 
 local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'retries', 'rules', 'wait', 'grant', 'streams')
 
-local function group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, ...)
-  local capability_hash, route_snapshot_json, admission_summary = ...
+local function group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms)
   return {
     worker = worker, lane_id = lane_id, capabilities = worker_capabilities, kinds = kinds,
-    expires_at = ff.digits(call.now + grant_ttl_ms), capability_hash = capability_hash,
-    route_snapshot_json = route_snapshot_json, admission_summary = admission_summary,
+    expires_at = ff.digits(call.now + grant_ttl_ms),
   }
 end
 
-local function issue(call, group, execution, grant_id)
-  ff.apply.grant_issued(call, execution, group.expires_at .. '\t' .. grant_id .. '\t' .. group.worker, group.expires_at,
-    group.capability_hash, group.route_snapshot_json, group.admission_summary)
+-- What follow are texts by which the scheduler decided.
+local function issue(call, group, execution, grant_id, ...)
+  ff.apply.grant_issued(call, execution, group.expires_at .. '\t' .. grant_id .. '\t' .. group.worker, group.expires_at, ...)
 end
 
 -- Whether the lane of an execution gives no work now.
@@ -21,13 +19,12 @@ local function is_paused(call, execution)
   return call.stated > 0 and ff.state_of_lane(call, ff.lane_of(execution)) == LANE_STATE.paused
 end
 
-function ff.prepare.issue_claim_grant(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash,
-    route_snapshot_json, admission_summary)
-  return group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash, route_snapshot_json,
-    admission_summary)
+function ff.prepare.issue_claim_grant(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms)
+  return group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms)
 end
 
-function ff.decide.issue_claim_grant(call, group, execution_id, grant_id)
+function ff.decide.issue_claim_grant(call, group, execution_id, grant_id, capability_hash, route_snapshot_json,
+    admission_summary)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
@@ -42,13 +39,12 @@ function ff.decide.issue_claim_grant(call, group, execution_id, grant_id)
   if kind then return ff.reject('capability_mismatch', 'missing', missing, 'executionKind', kind) end
   if missing then return ff.reject('capability_mismatch', 'missing', missing) end
   ff.check_queue_of(call, execution)
-  return ff.granted(execution, grant_id, group.expires_at), issue, group, execution, grant_id
+  return ff.granted(execution, grant_id, group.expires_at), issue, group, execution, grant_id, capability_hash,
+    route_snapshot_json, admission_summary
 end
 
-function ff.prepare.issue_reclaim_grant(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash,
-    route_snapshot_json, admission_summary)
-  return group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms, capability_hash, route_snapshot_json,
-    admission_summary)
+function ff.prepare.issue_reclaim_grant(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms)
+  return group_of(call, worker, lane_id, worker_capabilities, kinds, grant_ttl_ms)
 end
 
 -- What a worker lacks, in words.
@@ -57,9 +53,9 @@ local function in_words(missing, kind)
   return (missing == '' and '' or missing .. '; ') .. 'kind ' .. kind
 end
 
-local function mark_and_issue(call, lapses, group, execution, grant_id)
+local function mark_and_issue(call, lapses, group, execution, grant_id, ...)
   if lapses then ff.apply.lease_expired(call, execution) end
-  issue(call, group, execution, grant_id)
+  issue(call, group, execution, grant_id, ...)
 end
 
 local function mark_and_end(call, lapses, execution, purge_at, purge_text)
@@ -67,7 +63,8 @@ local function mark_and_end(call, lapses, execution, purge_at, purge_text)
   ff.apply.execution_failed(call, execution, LIMIT.max_reclaims_exceeded, LIMIT.max_reclaims_exceeded, purge_at, purge_text)
 end
 
-function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id)
+function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id, capability_hash, route_snapshot_json,
+    admission_summary)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   if ff.is_other_lane(execution, group.lane_id) then return ff.reject('invalid_input', 'field', 'laneId') end
@@ -94,5 +91,5 @@ function ff.decide.issue_reclaim_grant(call, group, execution_id, grant_id)
   if lapses then ff.check_stream(call, execution) end
   local answer = ff.granted(execution, grant_id, group.expires_at)
   answer[3] = CLAIM.reclaimed
-  return answer, mark_and_issue, lapses, group, execution, grant_id
+  return answer, mark_and_issue, lapses, group, execution, grant_id, capability_hash, route_snapshot_json, admission_summary
 end

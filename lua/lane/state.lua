@@ -47,7 +47,7 @@ local function wake(call, lane_id)
     local head = server.pcall('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
     local given = head and server.pcall('HGET', call.base .. head, FIELD.given)
     local priority = type(given) == 'string' and string.match(given, '^%d+') or '0'
-    if head then ff.publish(call, CHANNEL.work .. lane_id, ff.partition(call) .. '\t' .. priority .. '\t' .. names[i]) end
+    if head then ff.publish(call, CHANNEL.work .. lane_id, call.partition .. '\t' .. priority .. '\t' .. names[i]) end
   end
 end
 

@@ -173,7 +173,7 @@ end
 local function load_input(call, execution)
   if execution.input ~= LIMIT.spilled then return end
   local key = execution.key .. SUFFIX.input
-  if call.leaves_inputs then
+  if call.settings.leaves_inputs then
     if command('EXISTS', key) == 0 then ff.damaged('the input is missing') end
     execution.input = false
     return

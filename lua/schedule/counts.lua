@@ -53,7 +53,6 @@ function ff.live_moves(name)
   return live
 end
 
-local TEXTS = { [-1] = '-1', [1] = '1' }
 local sums = {}
 
 local function add(situation, count)
@@ -61,7 +60,8 @@ local function add(situation, count)
 end
 
 local function write(call, lane_id, letter, change)
-  server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, TEXTS[change] or change)
+  local text = change < 0 and '-' .. ff.digits(-change) or ff.digits(change)
+  server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, text)
 end
 
 -- Writes what changed.

@@ -108,7 +108,7 @@ local function settle_queue(call, queue)
   end
   local note = ff.note_of_new_first(queue)
   if not note or ff.is_silent(call, queue.lane_id) then return end
-  ff.publish(call, CHANNEL.work .. queue.lane_id, ff.partition(call) .. '\t' .. note .. '\t' .. queue.name)
+  ff.publish(call, CHANNEL.work .. queue.lane_id, call.partition .. '\t' .. note .. '\t' .. queue.name)
 end
 
 function ff.settle_queues(call)
@@ -119,5 +119,5 @@ end
 
 -- Sends a hint. Whatever comes of it, what was written stands: a user without rights on channels is served all the same.
 function ff.publish(call, channel, message)
-  server.pcall('PUBLISH', ff.prefix(call) .. channel, message)
+  server.pcall('PUBLISH', call.prefix .. channel, message)
 end

@@ -68,5 +68,5 @@ end
 function ff.announce_timers(call)
   local timers = call.timers
   local note = timers and ff.note_of_new_first(timers)
-  if note then ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. note) end
+  if note then ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. note) end
 end

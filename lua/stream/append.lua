@@ -1,7 +1,9 @@
 -- append_frame: see model/stream/append.ts
 
 local load = ff.loader('bounds', 'fence', 'timing', 'rules', 'streams')
-local load_stream = ff.record('stream', 'summary', 'closing', 'counters', 'rate')
+local load_stream = ff.record('stream', 'closing', 'counters')
+-- What only some appends need.
+local load_summary, load_rate = ff.record('stream', 'summary'), ff.record('stream', 'rate')
 
 -- Refuses a writer that does not own the attempt at this moment.
 local function writer_verdict(call, execution, fence, attempt_index)
@@ -48,26 +50,30 @@ local function owned_stream(call, group)
 end
 
 -- The number of patches so far.
-local function version_of(stream)
+local function version_of(call, stream)
+  if not stream.summary then
+    local found = load_summary(call, stream.id) or ff.damaged('the stream is missing')
+    stream.summary = found.summary
+  end
   if stream.summary == '' then return 0 end
   ff.read_stream_summary(stream)
   return ff.count(stream.summary_version)
 end
 
 -- What a writer's own number says: a frame that is there already, or one that comes too late.
-local function seq_verdict(stream, seq, patch)
+local function seq_verdict(call, stream, seq, patch)
   if seq == '' or stream.writer_seq == '' then return nil end
   local number, last = tonumber(seq), tonumber(stream.writer_seq)
   if number > last then return nil end
   if number < last then return ff.reject('frame_seq_out_of_order', 'lastSeq', stream.writer_seq) end
   return { KIND.appended, ff.digits(stream.last_ms) .. '-' .. ff.digits(stream.last_seq), stream.frames,
-    patch ~= '' and ff.digits(version_of(stream)) or '' }
+    patch ~= '' and ff.digits(version_of(call, stream)) or '' }
 end
 
 -- The summary after a patch, or nothing when it would be too large.
-local function patched(stream, patch)
+local function patched(call, stream, patch)
   local document = stream.document or '{}'
-  local version = version_of(stream)
+  local version = version_of(call, stream)
   if version > 0 and not stream.document then
     document = server.pcall('GET', stream.key .. STREAM_SUFFIX.document)
     if type(document) ~= 'string' then ff.damaged('the summary is missing') end
@@ -82,6 +88,10 @@ local function rate_after(call, stream, best_effort)
   local ttl_ms, floor, ceiling, alpha = string.match(best_effort, '^(%d+)\t(%d+)\t(%d+)\t(.+)$')
   ttl_ms, floor, ceiling, alpha = tonumber(ttl_ms), tonumber(floor), tonumber(ceiling), tonumber(alpha)
   local seconds = math.max(ttl_ms, 1) / 1000
+  if not stream.rate then
+    local found = load_rate(call, stream.id) or ff.damaged('the stream is missing')
+    stream.rate = found.rate
+  end
   local hz, maxlen
   local known_hz, last_at = string.match(stream.rate, '^([^\t]+)\t(%d+)\t')
   if not known_hz then
@@ -101,7 +111,7 @@ function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, pa
     group.stream = owned
   end
   local stream = group.stream
-  local repeated = seq_verdict(stream, seq, patch)
+  local repeated = seq_verdict(call, stream, seq, patch)
   if repeated then return repeated end
   local bytes = patch ~= '' and patch or payload
   if #bytes > LIMIT.max_frame_bytes or stream.bytes + #bytes > stream.max_bytes then
@@ -109,7 +119,7 @@ function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, pa
   end
   local frame = { payload = bytes, seq = seq, labels = labels, suffix = STREAM_SUFFIX.durable, keep = stream.keep }
   if patch ~= '' then
-    frame.summary = patched(stream, patch)
+    frame.summary = patched(call, stream, patch)
     if not frame.summary then return ff.reject('retention_limit_exceeded') end
     frame.suffix, frame.keep = STREAM_SUFFIX.summary, LIMIT.summary_frames
   elseif best_effort ~= '' then

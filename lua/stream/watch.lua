@@ -39,7 +39,7 @@ end
 
 -- Once everything is written.
 function ff.announce_streams(call)
-  local partition = ff.partition(call)
+  local partition = call.partition
   for id, is_watched in pairs(call.told_streams) do
     if is_watched then ff.publish(call, CHANNEL.frames .. partition .. ':' .. id, partition) end
   end

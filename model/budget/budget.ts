@@ -20,8 +20,6 @@ import { limitsAfter } from './recipes.js';
 const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
   partitionOfId('budget', budgetId, counts);
 
-const touched = ({ budgetId }: { readonly budgetId: string }) => [['record', 'budget', budgetId], ['timers']] as const;
-
 const isEqual = (a: Amounts, b: Amounts): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 export const createBudget = operation({
@@ -47,7 +45,6 @@ export const createBudget = operation({
   ]),
   rejects: [],
   partition,
-  keys: touched,
   wire: {
     shared: [],
     each: [
@@ -109,7 +106,6 @@ export const updateBudgetLimits = operation({
   ]),
   rejects: ['budget_not_found', 'invalid_input'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'limits', 'requestedBy'] },
   memory: 'adds',
   decide(view, { budgetId, limits, requestedBy }, { now }) {
@@ -138,7 +134,6 @@ export const releaseBudget = operation({
   }),
   rejects: ['budget_not_found'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'executionId'] },
   memory: 'frees',
   decide(view, { budgetId, executionId: spender }, { now }) {
@@ -171,7 +166,6 @@ export const resetBudget = operation({
   ]),
   rejects: ['budget_not_found'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'expectedNextResetAt', 'requestedBy'] },
   memory: 'frees',
   decide(view, { budgetId, expectedNextResetAt, requestedBy }, { now }) {

@@ -12,8 +12,6 @@ import { someAmounts, spender, usage } from './fields.js';
 
 const rejects = ['budget_not_found', 'invalid_input'] as const;
 
-const touched = ({ budgetId }: { readonly budgetId: string }) => [['record', 'budget', budgetId], ['timers']] as const;
-
 export const reportUsage = operation({
   name: 'reportUsage',
   family: 'budget',
@@ -28,7 +26,6 @@ export const reportUsage = operation({
   outcome: reported,
   rejects,
   partition: ({ budgetId }, counts) => partitionOfId('budget', budgetId, counts),
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'executionId', 'leaseEpoch', 'usage', 'dedupKey'] },
   memory: 'adds',
   decide: (view, { usage, dedupKey, ...of }, { now }) =>
@@ -46,7 +43,6 @@ export const reportUsageAdmin = operation({
   outcome: reported,
   rejects,
   partition: ({ budgetId }, counts) => partitionOfId('budget', budgetId, counts),
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'deltas', 'dedupKey'] },
   memory: 'adds',
   decide: (view, { dedupKey, ...of }, { now }) => charge('usage_reported', view, { ...of, key: dedupKey }, now),
@@ -65,7 +61,6 @@ export const recordSpend = operation({
   outcome: reported,
   rejects,
   partition: ({ budgetId }, counts) => partitionOfId('budget', budgetId, counts),
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'executionId', 'leaseEpoch', 'deltas', 'idempotencyKey'] },
   memory: 'adds',
   decide: (view, { idempotencyKey, ...of }, { now }) =>

@@ -17,8 +17,6 @@ import { amounts, answeredAmounts, someAmounts, spender } from './fields.js';
 const partition = ({ budgetId }: { readonly budgetId: string }, counts: Parameters<typeof partitionOfId>[2]): string =>
   partitionOfId('budget', budgetId, counts);
 
-const touched = ({ budgetId }: { readonly budgetId: string }) => [['record', 'budget', budgetId], ['timers']] as const;
-
 const ttlMs = field.integer(LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs).default(DEFAULTS.reservationTtlMs);
 
 export const reserveBudget = operation({
@@ -47,7 +45,6 @@ export const reserveBudget = operation({
   ]),
   rejects: ['budget_not_found', 'reservation_closed', 'invalid_input'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'reservationId', 'amounts', 'ttlMs', 'executionId', 'leaseEpoch'] },
   memory: 'adds',
   decide(view, { budgetId, reservationId, amounts, ttlMs, executionId: spender, leaseEpoch }, { now }) {
@@ -76,7 +73,6 @@ export const renewReservation = operation({
   outcome: z.object({ kind: z.literal('renewed'), expiresAt: field.timestampMs }),
   rejects: ['reservation_not_found', 'reservation_closed'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'reservationId', 'ttlMs'] },
   memory: 'frees',
   decide(view, { budgetId, reservationId, ttlMs }, { now }) {
@@ -103,7 +99,6 @@ export const releaseReservation = operation({
   ]),
   rejects: ['budget_not_found', 'reservation_not_found'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'reservationId'] },
   memory: 'frees',
   decide(view, { budgetId, reservationId }, { now }) {
@@ -155,7 +150,6 @@ export const settleReservation = operation({
   ]),
   rejects: ['budget_not_found', 'reservation_not_found', 'invalid_input'],
   partition,
-  keys: touched,
   wire: { shared: [], each: ['budgetId', 'reservationId', 'usage', 'leaseEpoch'] },
   memory: 'frees',
   decide(view, { budgetId, reservationId, usage, leaseEpoch: given }, { now }) {

@@ -84,19 +84,6 @@ export function reject<Code extends RejectionCode>(code: Code, detail: ErrorDeta
 
 type ObjectSchema = z.ZodObject;
 
-/**
- * A key that a command is known to touch before it runs, by what it holds. `lua/layout.ts` names it. What only an index
- * can name (the execution that a claim picks) is derived on the server, in the same slot.
- */
-export type KeyReference =
-  | readonly ['execution', executionId: string]
-  | readonly ['queue', laneId: string, needs: readonly string[], executionKind: string, meters?: readonly string[]]
-  | readonly ['queues' | 'metered', laneId: string]
-  | readonly ['idempotency', namespace: string, key: string]
-  /** The record of an entity of another kind. */
-  | readonly ['record', kind: string, id: string]
-  | readonly ['timers' | 'retention' | 'ids' | 'lanes' | 'quarantine' | 'readers' | 'admissions' | 'workers'];
-
 /** A text of a call: an argument, or several joined by tabs under a name. */
 export type WireText = string | Readonly<Record<string, readonly string[]>>;
 
@@ -138,8 +125,6 @@ export interface Operation<
   readonly family?: FamilyScope;
   /** Key of the partition in which the operation runs. What is placed by its id is found by the counts. */
   partition(args: z.output<Args>, counts: FamilyCounts): string;
-  /** Keys that the command is known to touch. */
-  keys(args: z.output<Args>): readonly KeyReference[];
   /**
    * How its arguments travel, see `lua/parameters.ts`. Commands of one call that agree in what is shared travel as a
    * group: what is shared once, then what each has. Several under a name are one text, joined by tabs.

@@ -43,7 +43,6 @@ export const blockExecutionForAdmission = operation({
   ]),
   rejects: REJECTIONS,
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'blockingReason', 'blockingDetail'] },
   memory: 'frees',
   decide(view, { executionId, blockingReason, blockingDetail }, { now }) {
@@ -70,7 +69,6 @@ export const blockRoute = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'reasonDetail'] },
   memory: 'frees',
   decide(view, { executionId, reasonDetail }, { now }) {
@@ -97,7 +95,6 @@ export const unblockExecution = operation({
   }),
   rejects: ['execution_not_found', 'execution_not_eligible'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: { shared: [], each: ['executionId', 'expectedBlockingReason'] },
   memory: 'frees',
   decide(view, { executionId, expectedBlockingReason }, { now }) {

@@ -33,7 +33,6 @@ export const cancelExecution = operation({
     'stale_lease',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['source'], each: ['executionId', { fence: ['leaseEpoch', 'leaseId', 'attemptId'] }, 'reason'] },
   memory: 'frees',
   decide(view, args, { now, settings }) {

@@ -26,7 +26,6 @@ export const completeExecution = operation({
   }),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['source', 'attemptIndex', 'resultEncoding'], each: ['executionId', 'fence', 'resultPayload'] },
   bytes: { resultPayload: 'result' },
   memory: 'frees',

@@ -62,15 +62,6 @@ export const createExecution = operation({
   ]),
   rejects: ['lane_draining'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys({ executionId, namespace, laneId, executionKind, idempotencyKey, policy }) {
-    const own = [
-      ['execution', executionId],
-      ['ids'],
-      ['queue', laneId, needsOf(policy), executionKind, metersOf(policy)],
-      ['queues', laneId],
-    ] as const;
-    return idempotencyKey ? [...own, ['idempotency', namespace, idempotencyKey]] : own;
-  },
   wire: {
     shared: [
       { naming: ['namespace', 'laneId', 'executionKind', 'creatorIdentity'] },

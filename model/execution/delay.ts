@@ -24,7 +24,6 @@ export const delayExecution = operation({
   }),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence', 'delayUntil'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -32,7 +32,6 @@ export const expireExecution = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['expireReason'], each: ['executionId', 'jitter'] },
   memory: 'frees',
   edge: { jitter: 'unit' },

@@ -39,7 +39,6 @@ export const failExecution = operation({
   outcome,
   rejects: ['override_not_allowed', 'execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: ['source', 'attemptIndex', 'failureClass', 'retryPolicy'],
     each: ['executionId', 'fence', 'failureReason', 'failureDetail', 'failureCategory', 'jitter', 'retryAfterMs'],

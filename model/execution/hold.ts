@@ -35,7 +35,6 @@ export const holdExecution = operation({
   ]),
   rejects: ['execution_not_found', 'execution_not_active'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'reason', 'requestedBy'] },
   memory: 'frees',
   decide(view, { executionId, reason, requestedBy }, { now }) {
@@ -65,7 +64,6 @@ export const releaseHold = operation({
   ]),
   rejects: ['execution_not_found'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: { shared: [], each: ['executionId', 'reason', 'requestedBy'] },
   memory: 'frees',
   decide(view, { executionId, reason, requestedBy }, { now }) {

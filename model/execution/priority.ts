@@ -27,7 +27,6 @@ export const changePriority = operation({
   }),
   rejects: ['execution_not_found', 'execution_not_eligible'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: { shared: [], each: ['executionId', 'newPriority', 'requestedBy'] },
   memory: 'frees',
   decide(view, { executionId, newPriority, requestedBy }, { now }) {

@@ -28,7 +28,6 @@ export const updateProgress = operation({
     'execution_deadline_passed',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: {
     shared: [],
     each: ['executionId', { fence: ['leaseEpoch', 'leaseId', 'attemptId'] }, 'progressPct', 'progressMessage'],

@@ -15,7 +15,6 @@ export const promoteDelayed = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId'] },
   memory: 'frees',
   decide(view, { executionId }, { now }) {

@@ -16,7 +16,6 @@ export const purgeExecution = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['ids']],
   wire: { shared: [], each: ['executionId'] },
   memory: 'frees',
   decide(view, { executionId }, { now }) {

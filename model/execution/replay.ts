@@ -55,7 +55,6 @@ export const replayExecution = operation({
     'execution_not_eligible',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers'], ['retention']],
   wire: { shared: [], each: ['executionId', 'reason', 'requestedBy', 'expectedReplayCount', 'steps'] },
   memory: 'adds',
   decide(view, { executionId, reason, requestedBy, expectedReplayCount, steps }, { now }) {

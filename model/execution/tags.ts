@@ -31,7 +31,6 @@ export const setExecutionTags = operation({
   }),
   rejects: ['execution_not_found', 'too_many_tags'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: { shared: [], each: ['executionId', 'tags'] },
   memory: 'adds',
   decide(view, { executionId, tags }, { now }) {

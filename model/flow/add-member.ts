@@ -34,7 +34,6 @@ export const addExecutionToFlow = operation({
   ],
   ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['flowId', 'executionId'] },
   memory: 'adds',
   decide(view, { flowId, executionId }, { now }) {

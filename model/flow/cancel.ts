@@ -27,7 +27,6 @@ export const cancelFlowHeader = operation({
   ]),
   rejects: ['flow_not_found'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: () => [['timers']],
   wire: { shared: [], each: ['flowId', 'reason', 'cancellationPolicy'] },
   memory: 'frees',
   decide(view, { flowId, reason, cancellationPolicy }, { now }) {

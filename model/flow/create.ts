@@ -37,7 +37,6 @@ export const createFlow = operation({
   rejects: ['flow_exists_differently', ...MEMBER_REJECTIONS, 'execution_not_in_flow'],
   ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: () => [['ids'], ['timers']],
   wire: {
     shared: [],
     each: [

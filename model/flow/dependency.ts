@@ -157,8 +157,6 @@ function stage<Outcome>(
 
 const declared = {
   partition: ({ flowId }: { flowId: string }) => partitionOfExecution(flowId),
-  keys: ({ downstreamExecutionId }: { downstreamExecutionId: string }) =>
-    [['execution', downstreamExecutionId], ['timers']] as const,
   memory: 'adds',
 } as const;
 

@@ -37,7 +37,6 @@ export const setEdgeGroupPolicy = operation({
     'execution_not_eligible',
   ],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: ({ downstreamExecutionId }) => [['execution', downstreamExecutionId]],
   wire: { shared: [], each: ['flowId', 'downstreamExecutionId', 'policy'] },
   memory: 'adds',
   decide(view, { flowId, downstreamExecutionId: executionId, policy }, { now }) {

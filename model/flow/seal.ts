@@ -13,7 +13,6 @@ import type { Task } from './cascade.js';
 const declared = {
   args: z.object({ flowId: field.flowId }),
   partition: ({ flowId }: { flowId: string }) => partitionOfExecution(flowId),
-  keys: () => [['timers']] as const,
   wire: { shared: [], each: ['flowId'] },
   memory: 'frees',
 } as const;

@@ -108,7 +108,6 @@ export const spawnChildren = operation({
   rejects: REJECTIONS,
   ofSize: ['flow_limit_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers'], ['ids']],
   wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence', 'flowId', 'policy', 'children'] },
   memory: 'adds',
   decide(view, args, { now }) {

@@ -16,7 +16,6 @@ export const setFlowTags = operation({
   }),
   rejects: ['flow_not_found', 'too_many_tags'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: () => [],
   wire: { shared: [], each: ['flowId', 'tags'] },
   memory: 'adds',
   decide(view, { flowId, tags }, { now }) {

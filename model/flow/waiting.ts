@@ -30,7 +30,6 @@ export const moveToWaitingChildren = operation({
   ]),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['source', 'attemptIndex'], each: ['executionId', 'fence'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -36,7 +36,6 @@ export const claimExecution = operation({
     'claim_grant_expired',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: CLAIM_WIRE_SHARED, each: ['executionId', 'grantId', 'leaseId', 'attemptId'] },
   memory: 'frees',
   decide(view, args, { now }) {
@@ -66,7 +65,6 @@ export const claimResumedExecution = operation({
     'claim_grant_expired',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: CLAIM_WIRE_SHARED, each: ['executionId', 'grantId', 'leaseId'] },
   memory: 'frees',
   decide(view, args, { now }) {

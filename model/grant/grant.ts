@@ -49,11 +49,8 @@ export const ISSUE_WIRE = {
     'workerCapabilities',
     'kinds',
     'grantTtlMs',
-    'capabilityHash',
-    'routeSnapshotJson',
-    'admissionSummary',
   ],
-  each: ['executionId', 'grantId'],
+  each: ['executionId', 'grantId', 'capabilityHash', 'routeSnapshotJson', 'admissionSummary'],
 } as const;
 
 /** The grant as it is handed to the worker. Plain data: it can travel as JSON. */

@@ -65,7 +65,6 @@ export const issueClaimGrant = operation({
     'capability_mismatch',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: ISSUE_WIRE,
   memory: 'frees',
   decide(view, args, { now }) {
@@ -115,7 +114,6 @@ export const issueReclaimGrant = operation({
   outcome: z.discriminatedUnion('kind', [grantedToReclaim, notReclaimable, capExceeded]),
   rejects: ['execution_not_found', 'invalid_input', 'grant_already_exists'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: ISSUE_WIRE,
   memory: 'frees',
   decide(view, args, { now, settings }) {

@@ -31,7 +31,6 @@ export const issueGrantAndClaim = operation({
   outcome: takenAnyhow,
   rejects: ['execution_not_found', 'invalid_input', 'execution_not_eligible', 'grant_already_exists'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['laneId', 'leaseDurationMs'], each: ['executionId', 'leaseId', 'attemptId'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -44,7 +44,6 @@ export const reclaimExecution = operation({
   ]),
   rejects: ['execution_not_found', 'invalid_input'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: CLAIM_WIRE_SHARED, each: ['executionId', 'grantId', 'leaseId', 'attemptId', 'maxReclaimCount'] },
   memory: 'frees',
   decide(view, args, { now, settings }) {

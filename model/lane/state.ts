@@ -27,7 +27,6 @@ const declared = {
   args,
   rejects: [],
   partition: ({ partition }: Args) => partition,
-  keys: ({ laneId }: Args) => [['record', 'lane', laneId], ['lanes'], ['queues', laneId]] as const,
   wire: { shared: [], each: ['laneId', 'reason', 'requestedBy'] },
 } as const;
 

@@ -19,7 +19,6 @@ export const beginAttempt = operation({
   }),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'fence'] },
   memory: 'frees',
   decide(view, args, { now }) {

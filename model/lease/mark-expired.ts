@@ -17,7 +17,6 @@ export const markLeaseExpiredIfDue = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId'] },
   memory: 'frees',
   decide(view, { executionId }, { now }) {

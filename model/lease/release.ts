@@ -26,7 +26,6 @@ export const releaseLease = operation({
   }),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'max_releases_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['attemptIndex'], each: ['executionId', 'fence'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -25,7 +25,6 @@ export const renewLease = operation({
   })),
   rejects: ['execution_not_found', ...WORK_REJECTIONS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: ['leaseTtlMs', 'attemptIndex'], each: ['executionId', 'fence'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -20,7 +20,6 @@ export const revokeLease = operation({
   ]),
   rejects: ['execution_not_found', 'execution_not_active', 'stale_lease'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'expectedLeaseId', 'reason'] },
   memory: 'frees',
   decide(view, { executionId, expectedLeaseId, reason }, { now }) {

@@ -15,7 +15,6 @@ export const settleAdmissions = operation({
   outcome: z.discriminatedUnion('kind', [z.object({ kind: z.literal('settled'), settled: field.count })]),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [['admissions'], ['timers']],
   wire: { shared: [], each: ['admissionIds'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -21,7 +21,6 @@ export const voidAdmission = operation({
   ]),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [['admissions'], ['timers']],
   wire: { shared: [], each: ['admissionId'] },
   memory: 'frees',
   decide(view, { partition, admissionId }, { now }) {

@@ -24,7 +24,6 @@ export const watchLog = operation({
   ]),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [],
   wire: { shared: [], each: ['after'] },
   memory: 'frees',
   decide(view, { after }) {
@@ -44,7 +43,6 @@ export const watchEnds = operation({
   outcome: z.object({ kind: z.literal('watching') }),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [],
   wire: { shared: [], each: ['ttlMs'] },
   memory: 'frees',
   decide(view, { ttlMs }, { now }) {

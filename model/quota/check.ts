@@ -55,7 +55,6 @@ export const checkAdmission = operation({
   ]),
   rejects: ['quota_policy_not_found'],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
-  keys: (args) => [['record', 'quota_policy', args.quotaPolicyId], ['timers']],
   wire: {
     shared: [],
     each: [

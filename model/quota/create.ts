@@ -20,7 +20,6 @@ export const createQuotaPolicy = operation({
   ]),
   rejects: [],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
-  keys: (args) => [['record', 'quota_policy', args.quotaPolicyId], ['timers']],
   wire: { shared: [], each: ['quotaPolicyId', 'limits'] },
   memory: 'adds',
   decide(view, args, { now }) {

@@ -25,7 +25,6 @@ export const releaseAdmission = operation({
   outcome: z.discriminatedUnion('kind', [z.object({ kind: z.literal('released'), released: field.count })]),
   rejects: ['quota_policy_not_found'],
   partition: (args, counts) => partitionOfId('quota', args.quotaPolicyId, counts),
-  keys: (args) => [['record', 'quota_policy', args.quotaPolicyId], ['timers']],
   wire: { shared: [], each: ['quotaPolicyId', 'admissionIds', 'unused'] },
   memory: 'frees',
   decide(view, args, { now }) {

@@ -25,7 +25,6 @@ export const commitReader = operation({
   ]),
   rejects: ['cursor_lost', 'too_many_readers'],
   partition: (args) => args.partition,
-  keys: () => [['readers']],
   wire: { shared: [], each: ['readerId', 'position'] },
   memory: 'frees',
   decide(view, { readerId, position }, { now }) {

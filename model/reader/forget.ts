@@ -14,7 +14,6 @@ export const forgetReader = operation({
   ]),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [['readers']],
   wire: { shared: [], each: ['readerId'] },
   memory: 'frees',
   decide(view, { readerId }, { now }) {

@@ -68,7 +68,6 @@ export const applyDue = operation({
   ]),
   rejects: [],
   partition: (args) => args.partition,
-  keys: () => [['timers'], ['retention']],
   wire: { shared: [], each: ['limit', 'jitter', 'owner'] },
   memory: 'frees',
   cascadesLater: true,

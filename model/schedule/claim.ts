@@ -83,8 +83,6 @@ export const claimForWorker = operation({
   outcome,
   rejects: ['admission_void'],
   partition: (args) => args.partition,
-  keys: ({ laneId, meters }) =>
-    meters === undefined ? [['queues', laneId], ['timers']] : [['metered', laneId], ['admissions'], ['timers']],
   wire: {
     shared: [
       { worker: ['workerId', 'workerInstanceId'] },

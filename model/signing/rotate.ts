@@ -40,7 +40,6 @@ export const rotateWaitpointHmacSecret = operation({
   ]),
   rejects: ['rotation_conflict'],
   partition: (args) => args.partition,
-  keys: ({ newKid }) => [['record', 'signing_key', newKid]],
   wire: { shared: [], each: ['newKid', 'newSecret', 'graceMs', 'onlyFirst'] },
   bytes: { newSecret: 'secret' },
   memory: 'adds',

@@ -43,7 +43,6 @@ export const recordStep = operation({
   ]),
   rejects: ['execution_not_found', ...WORK_REJECTIONS, 'step_changed', 'step_limit_exceeded'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: {
     shared: [],
     each: ['executionId', 'fence', 'stepName', 'stepIndex', 'stepKind', 'failed', 'encoding', 'value'],

@@ -77,7 +77,6 @@ export const appendFrame = operation({
   outcome,
   rejects: [...REJECTS],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: {
     shared: ['executionId', 'fence', 'attemptIndex'],
     each: ['bestEffort', 'seq', { labels: ['frameType', 'ts', 'encoding', 'correlationId'] }, 'patch', 'payload'],

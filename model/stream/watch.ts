@@ -19,7 +19,6 @@ export const watchStream = operation({
   outcome: z.object({ kind: z.literal('watching') }),
   rejects: ['execution_not_found'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId]],
   wire: { shared: [], each: ['executionId', 'ttlMs'] },
   memory: 'adds',
   decide(view, { executionId, ttlMs }, { now }) {

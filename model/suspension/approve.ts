@@ -45,7 +45,6 @@ export const deliverApprovalSignal = operation({
     'signal_limit_exceeded',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: [],
     each: [

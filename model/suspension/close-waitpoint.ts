@@ -23,7 +23,6 @@ export const closeWaitpoint = operation({
   ]),
   rejects: ['execution_not_found', ...FENCE_REJECTIONS, 'waitpoint_not_found', 'waitpoint_not_pending'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'fence', 'attemptIndex', 'waitpointId', 'reason'] },
   memory: 'frees',
   decide(view, args, { now }) {

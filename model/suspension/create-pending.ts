@@ -43,7 +43,6 @@ export const createPendingWaitpoint = operation({
     'hmac_secret_not_initialized',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: [],
     each: [

@@ -19,7 +19,6 @@ export const expirePendingWaitpoint = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'waitpointId'] },
   memory: 'frees',
   decide(view, { executionId, waitpointId }, { now }) {

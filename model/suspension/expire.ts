@@ -21,7 +21,6 @@ export const expireSuspension = operation({
   ]),
   rejects: [],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId'] },
   memory: 'frees',
   decide(view, { executionId }, { now, settings }) {

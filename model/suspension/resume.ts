@@ -20,7 +20,6 @@ export const resumeExecution = operation({
   }),
   rejects: ['execution_not_found', 'execution_not_suspended'],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: { shared: [], each: ['executionId', 'resumeDelayMs'] },
   memory: 'frees',
   decide(view, { executionId, resumeDelayMs }, { now }) {

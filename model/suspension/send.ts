@@ -53,7 +53,6 @@ export const signalExecution = operation({
   outcome,
   rejects: REJECTIONS,
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: [],
     each: [

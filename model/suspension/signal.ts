@@ -54,7 +54,6 @@ export const deliverSignal = operation({
     'signal_limit_exceeded',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: [],
     each: [

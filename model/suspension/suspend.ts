@@ -212,7 +212,6 @@ export const suspendExecution = operation({
     'hmac_secret_not_initialized',
   ],
   partition: (args) => partitionOfExecution(args.executionId),
-  keys: ({ executionId }) => [['execution', executionId], ['timers']],
   wire: {
     shared: [],
     each: [

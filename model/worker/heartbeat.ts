@@ -25,7 +25,6 @@ export const heartbeatWorker = operation({
   rejects: [],
   family: 'worker',
   partition: ({ namespace }) => partitionIn('worker', namespace),
-  keys: ({ workerInstanceId }) => [['record', 'worker', workerInstanceId], ['timers']],
   wire: { shared: [], each: ['workerInstanceId', { load: ['running', 'draining'] }] },
   memory: 'frees',
   decide(view, { workerInstanceId, running, draining }, { now }) {

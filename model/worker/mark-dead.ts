@@ -23,7 +23,6 @@ export const markWorkerDead = operation({
   rejects: [],
   family: 'worker',
   partition: ({ namespace }) => partitionIn('worker', namespace),
-  keys: ({ workerInstanceId }) => [['record', 'worker', workerInstanceId], ['workers'], ['timers']],
   wire: { shared: [], each: ['workerInstanceId', 'reason', 'requestedBy'] },
   memory: 'frees',
   decide(view, { workerInstanceId, reason, requestedBy }, { now }) {

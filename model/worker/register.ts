@@ -43,7 +43,6 @@ export const registerWorker = operation({
   rejects: ['invalid_input', 'too_many_workers'],
   family: 'worker',
   partition: ({ namespace }) => partitionIn('worker', namespace),
-  keys: ({ workerInstanceId }) => [['record', 'worker', workerInstanceId], ['workers'], ['timers']],
   wire: {
     shared: [],
     each: ['workerInstanceId', 'workerId', 'livenessTtlMs', { offer: ['lanes', 'capabilities', 'kinds', 'slots'] }],

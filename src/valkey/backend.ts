@@ -27,7 +27,7 @@ import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
 import { addsToStore, Coalescer, type Arrival } from './coalescer.js';
-import { bytesKey, callKeys, declaredKeys, partitionStart } from './keys.js';
+import { bytesKey, callKeys, partitionStart } from './keys.js';
 import { claimsIn, FETCHED_FROM_CLAIMS, fillPayloads } from './payloads.js';
 import { FETCHES } from './reads.js';
 import type { WireReply } from './reply.js';
@@ -48,6 +48,9 @@ export interface Sizes {
 
 /** Keys that one look of the server at its key space goes over. */
 const SCANNED_AT_ONCE = 1_000;
+
+/** Behind the settings of a call: payloads stay where they are, and are fetched beside it. */
+const LEAVES_PAYLOADS = '\t1';
 
 /** How bytes of a call travel, and until when it may last. */
 interface Attempt {
@@ -312,7 +315,7 @@ export class ValkeyBackend {
         staging.place(bytesKey(this.prefix, slot, own), bytes),
       );
     }
-    const keys = [...declaredKeys(this.prefix, partition, commands), ...staging.keys];
+    const keys = callKeys(this.prefix, partition);
     // A server whose memory is full refuses new work and takes everything that ends work.
     const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
     let replies: WireReply[];
@@ -380,7 +383,7 @@ export class ValkeyBackend {
   }
 
   private header(leavesPayloads = false): WireArgument[] {
-    const header = [this.record.settingsText, leavesPayloads ? '1' : '0'];
+    const header = [`${this.record.settingsText}${leavesPayloads ? LEAVES_PAYLOADS : ''}`];
     return this.clock === undefined ? header : [String(this.clock.now()), ...header];
   }
 
@@ -404,7 +407,8 @@ export class ValkeyBackend {
     return this.attempts.make(() => {
       staging?.send(this.commands);
       // They may have been read anew since the call was made the first time.
-      argv[settingsAt] = this.record.settingsText;
+      const leaves = (argv[settingsAt] as string).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
+      argv[settingsAt] = `${this.record.settingsText}${leaves}`;
       // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
       return this.commands.fcallBuffer(name, keys.length, keys, argv);
     }, deadline);

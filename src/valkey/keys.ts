@@ -1,17 +1,19 @@
 /** Names of keys. Every key of a partition shares its tag, so that a call touches one slot. */
-import { keyNameOf, KEYS, SUFFIXES } from '../../lua/layout.js';
+import { KEYS, SUFFIXES } from '../../lua/layout.js';
 import type { ByteSlot } from '../../model/core/operation.js';
 import { memberOf, partitionOfExecution } from '../../model/ids.js';
-import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import { shortIdOf } from '../../model/short-id.js';
 
 /** What the names of all keys of a partition begin with. */
 export const partitionStart = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 
-/** The keys that every call declares, the log first. */
+/**
+ * The keys that every call declares: the log, which names the partition, and one that never exists. All others have the
+ * same tag, and the library knows their names: each that is declared besides costs as much as a look at it.
+ */
 export function callKeys(prefix: string, partition: string): string[] {
   const start = partitionStart(prefix, partition);
-  return [start + KEYS.log, start + KEYS.header, start + KEYS.absent];
+  return [start + KEYS.log, start + KEYS.absent];
 }
 
 /** Where the deployment's record is kept. */
@@ -47,18 +49,4 @@ export function bytesKey(
   return attemptId === undefined
     ? undefined
     : coreKey(prefix, args.executionId) + SUFFIXES.result + shortIdOf(attemptId);
-}
-
-/**
- * The keys that commands are known to touch before they run, the log first. What only an index or the state can name
- * is derived in the library, in the same slot.
- */
-export function declaredKeys(prefix: string, partition: string, commands: readonly ParsedCommand[]): string[] {
-  const start = partitionStart(prefix, partition);
-  const keys = callKeys(prefix, partition);
-  for (const { name, args } of commands) {
-    for (const reference of operationNamed(name).keys(args as never)) keys.push(start + keyNameOf(reference));
-  }
-  // A single command names no key twice.
-  return commands.length === 1 ? keys : [...new Set(keys)];
 }

@@ -28,10 +28,6 @@ export class Staging {
 
   constructor(private readonly fromBytes: number) {}
 
-  get keys(): readonly string[] {
-    return this.staged.map(({ key }) => key);
-  }
-
   /** The name under which these bytes will be found beside `key`, or nothing when they are short. */
   place(key: string | undefined, bytes: Buffer): string | undefined {
     if (key === undefined || bytes.length < this.fromBytes) return undefined;

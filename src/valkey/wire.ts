@@ -1,7 +1,7 @@
 /**
  * What travels between client and server, derived from the declarations. Commands of a call that follow each other and
- * agree in what they share are a group: the signature of the operation, how many they are, what they share, what each has.
- * Every argument is one text, an absent one is empty; bytes are two, where they are, and themselves or, when they travel
+ * agree in what they share are a group: the signature of the operation; one text with how many they are and what they
+ * share, line by line, since every text of a call has its price; what each has. Every argument is one text, an absent one is empty; bytes are two, where they are, and themselves or, when they travel
  * beside the call, how many (lua/execution/bytes.lua). An answer is a number, the kind of its outcome, or a list that
  * begins with it.
  */
@@ -132,32 +132,38 @@ function encoderOf(name: OperationName, parts: readonly WirePart[]): Encoder {
   };
 }
 
-const SHARED = byName((name) => encoderOf(name, SHAPES[name].shared));
-const EACH = byName((name) => encoderOf(name, SHAPES[name].each));
-
 const NEVER_STAGED: Stage = () => undefined;
+
+/** What commands share, each text behind a line break: none holds one, which a test makes sure of. */
+const SHARED = byName((name) => {
+  const encode = encoderOf(name, SHAPES[name].shared);
+  return (args: Args): string => {
+    const texts: WireArgument[] = [];
+    encode(texts, args, NEVER_STAGED);
+    return texts.map((text) => `\n${text as string}`).join('');
+  };
+});
+const EACH = byName((name) => encoderOf(name, SHAPES[name].each));
 
 /** Writes the commands of one call. */
 export class CallWriter {
   private name: OperationName | undefined;
-  private shared: readonly WireArgument[] = [];
-  private countAt = 0;
+  private shared = '';
+  private headingAt = 0;
   private count = 0;
 
   constructor(readonly argv: WireArgument[]) {}
 
   push(name: OperationName, args: Args, stage: Stage): void {
     const { argv } = this;
-    const shared: WireArgument[] = [];
-    SHARED[name](shared, args, NEVER_STAGED);
-    if (name === this.name && isSame(shared, this.shared)) {
-      argv[this.countAt] = String(++this.count);
+    const shared = SHARED[name](args);
+    if (name === this.name && shared === this.shared) {
+      argv[this.headingAt] = `${++this.count}${shared}`;
     } else {
       this.name = name;
       this.shared = shared;
       this.count = 1;
-      this.countAt = argv.push(SIGNATURES[name], '1') - 1;
-      for (const text of shared) argv.push(text);
+      this.headingAt = argv.push(SIGNATURES[name], `1${shared}`) - 1;
     }
     if (SHAPES[name].eachCount !== undefined) {
       EACH[name](argv, args, stage);
@@ -167,11 +173,6 @@ export class CallWriter {
     EACH[name](argv, args, stage);
     argv[lengthAt] = String(argv.length - 1 - lengthAt);
   }
-}
-
-function isSame(a: readonly WireArgument[], b: readonly WireArgument[]): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 type Decoder = (reply: ReplyReader, args: Args) => object;

@@ -1,6 +1,9 @@
 /** What a client and a library agree on, operation by operation: it changes with what must be given and what is answered. */
 import { expect, test } from 'vitest';
+import type { z } from 'zod';
+import { SHAPES } from '../../lua/parameters.js';
 import { describeOperation, outcomeNumber, SIGNATURES, unlike } from '../../lua/signatures.js';
+import { operationNamed, type OperationName } from '../../model/machine.js';
 
 const OWN = ['pause_lane:abc123:0:3', 'claim:abc123:7:*'];
 
@@ -30,4 +33,15 @@ test('what is optional at the end is no part of it, what must be given is', () =
 test('kinds of outcomes have numbers of their own', () => {
   expect(outcomeNumber('claimed')).not.toBe(outcomeNumber('created'));
   expect(Object.values(SIGNATURES).every((text) => /^[a-z_]+:[0-9a-f]{6}:\d+:(\d+|\*)$/.test(text))).toBe(true);
+});
+
+test('what commands share holds no line break: it travels as one text, line by line', () => {
+  const taking = (Object.keys(SHAPES) as OperationName[]).flatMap((name) => {
+    const { shape } = operationNamed(name).args as unknown as z.ZodObject;
+    const fields = SHAPES[name].shared.flatMap((part) => (part.kind === 'joined' ? part.fields : [part.field]));
+    return fields
+      .filter((field) => ['a\nb', ['a\nb']].some((value) => (shape[field.name] as z.ZodType).safeParse(value).success))
+      .map((field) => `${name}.${field.name}`);
+  });
+  expect(taking).toEqual([]);
 });

@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
-import { keyNameOf } from '../../lua/layout.js';
+import { KEYS } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -12,7 +12,7 @@ import { WakeListeners } from '../../src/wake-listeners.js';
 import { deployment } from '../support/valkey/deployment.js';
 
 const P = '{fp:0}';
-const queueKey = (laneId: string): string => `ff:${P}:${keyNameOf(['queue', laneId, [], 'k'])}`;
+const queueKey = (laneId: string): string => `ff:${P}:${KEYS.queue}${laneId}\t\tk`;
 const deployed = deployment();
 afterEach(async () => {
   vi.restoreAllMocks();

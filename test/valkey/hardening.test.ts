@@ -1,7 +1,7 @@
 /** What the backend does when the server is full, when records are gone, and when options are wrong. */
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { keyNameOf } from '../../lua/layout.js';
+import { KEYS } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { coreKey } from '../../src/valkey/keys.js';
 import { valkey } from '../../src/valkey/index.js';
@@ -70,7 +70,7 @@ it('hands nothing out twice that something else has put back into a queue', asyn
   await deployed.backend.createExecution(args);
   const claim = async () => (await deployed.backend.claimForWorker({ ...claimArgs(), laneId: 'back' })).kind;
   expect(await claim()).toBe('claimed');
-  const queue = `ff:{fp:0}:${keyNameOf(['queue', 'back', [], 'k'])}`;
+  const queue = `ff:{fp:0}:${KEYS.queue}back\t\tk`;
   await deployed.admin.zadd(queue, 0, memberOf(args.executionId));
   await deployed.admin.sadd('ff:{fp:0}:queues:back', '\tk');
   expect(await claim()).toBe('no_work');
