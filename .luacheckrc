@@ -12,7 +12,7 @@ read_globals = {
   'BLOCK', 'CANCELLATION_WORD', 'CLOSED_WORD', 'EXPIRE_REASON', 'FIELD_NAMED', 'LIVE', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'SIGNATURE', 'TERMINAL_OUTCOME',
   'WORDS',
 }
--- All files are one chunk: the linker puts a header before them that declares the table they share, and `command`, which
--- calls a command of the server.
-globals = { 'ff', 'command' }
+-- All files are one chunk: the linker puts a header before them that declares the table they share, and `command` and
+-- `guarded`, which call a command of the server: one raises its error, the other answers it.
+globals = { 'ff', 'command', 'guarded' }
 max_line_length = 140

@@ -179,11 +179,11 @@ export function link(sources: readonly LuaFile[], literals: Literals, loader: Wr
   const names = builtIns.map(builtInName).join(', ');
   return [
     'local ff = { apply = {}, decide = {}, prepare = {}, query = {}, due = {} }',
-    'local command',
+    'local command, guarded',
     `local ${names}`,
     `local ${locals.join(', ')}`,
     ...tables.map((table) => `local ${table} = {}`),
-    `function ff_${BIND}()\n  command = server.call\n  ${names} = ${builtIns.join(', ')}\nend`,
+    `function ff_${BIND}()\n  command, guarded = server.call, server.pcall\n  ${names} = ${builtIns.join(', ')}\nend`,
     ...linked.map(({ path, text }) => `do -- ${path}\n${text}end`),
   ];
 }

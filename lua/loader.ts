@@ -82,7 +82,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const patterns = facetPatterns(table);
   const always = names.filter((name) => !IS_EXTRA.has(name));
   const extras = names.filter((name) => IS_EXTRA.has(name));
-  const fields = ['life', ...always].map((name) => JSON.stringify(fieldOf(name))).join(', ');
+  const field = (name: string): string => JSON.stringify(fieldOf(name));
   // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
   const checked = (name: string): string[] => {
     const pattern = patterns.get(name);
@@ -92,17 +92,31 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     const isReadable = `string.find(${name}, "${pattern}") or string.find(${name} .. "${PAD}", "${pattern}")`;
     return [`  if ${mayBeAbsent}not (${isReadable}) then ff.damaged('${name} is unreadable') end`];
   };
+  // Of two fields each is looked at for itself: that costs less than both together.
+  const [only] = always.length === 1 ? always : [];
   const locals = always.flatMap((name, i) => {
-    const read = `  local ${name} = values[${i + 2}] or ''`;
+    const value = only === undefined ? `values[${i + 2}]` : `command('HGET', key, ${field(only)})`;
+    const read = `  local ${name} = ${value} or ''`;
     if (KEPT_AS_SIGN.has(name)) return [read];
-    const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, "${fieldOf(name)}") end`;
+    const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`;
     return [read, whole, ...checked(name)];
   });
+  const life =
+    only === undefined
+      ? [
+          `  local values = guarded('HMGET', key, ${['life', ...always].map(field).join(', ')})`,
+          "  if values.err then ff.damaged('the record is none') end",
+          '  local life = values[1]',
+        ]
+      : [
+          `  local life = guarded('HGET', key, ${field('life')})`,
+          "  if life and type(life) ~= 'string' then ff.damaged('the record is none') end",
+        ];
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
     // Their letters say which there are.
     `  if extras ~= '' and string.find(extras, '[${extras.map(fieldOf).join('')}]') then`,
-    `    ${extras.join(', ')} = ff.load_extras(key, extras, ${extras.map((name) => JSON.stringify(fieldOf(name))).join(', ')})`,
+    ...extras.map((name) => `    ${name} = ff.load_extra(key, extras, ${field(name)})`),
     ...extras.flatMap(checked).map((line) => `  ${line}`),
     '  end',
   ];
@@ -124,9 +138,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   return [
     refills ? 'function(call, id, record)' : 'function(call, id)',
     '  local key = call.base .. id',
-    `  local values = server.pcall('HMGET', key, ${fields})`,
-    "  if values.err then ff.damaged('the record is none') end",
-    '  local life = values[1]',
+    ...life,
     "  if not life then return ff.no_record(key, 'life') end",
     `  local ${values}, extras = ff.parse_life(life)`,
     ...locals,
@@ -174,7 +186,7 @@ export function recordLoaderText(
   return [
     'function(call, id)',
     `  local key = call.base .. "${layout.key}" .. id`,
-    `  local values = server.pcall('HMGET', key, ${wanted.map((name) => `"${fieldNamed(name)}"`).join(', ')})`,
+    `  local values = guarded('HMGET', key, ${wanted.map((name) => `"${fieldNamed(name)}"`).join(', ')})`,
     "  if values.err then ff.damaged('the record is none') end",
     `  if not values[1] then return ff.no_record(key, '${first}') end`,
     ...read,

@@ -33,8 +33,8 @@ function ff.index(call, key)
   index.key, index.gathers, index.verb, index.size = key, call.gathers, false, 0
   -- Of its first entry before the call. Whether any has left.
   index.seen, index.first_score, index.has_left = false, false, false
-  -- Of the lowest that the call added, and what is to be told of the others.
-  index.new_score, index.new_note, index.new_member, index.notes, index.alike = false, false, false, false, false
+  -- The lowest that the call added. With it come what is to be told of it, its member, and the same of the others.
+  index.new_score, index.alike = false, false
   -- Of a queue. Whether it is known to have something left.
   index.lane_id, index.name, index.needs, index.stays = false, false, false, false
   call.indexes[key] = index
@@ -98,6 +98,7 @@ function ff.add_alike(index, entries, size, number, note)
   command('ZADD', index.key, unpack(entries, 1, size))
   index.alike = { entries = entries, note = note, before = index.alike }
   local lowest = index.new_score
+  if not lowest then index.new_member, index.notes = false, false end
   if not lowest or number < lowest then
     if index.new_member then
       index.notes = index.notes or {}
@@ -120,7 +121,7 @@ function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
   local lowest = index.new_score
   if not lowest then
-    index.new_score, index.new_note, index.new_member = number, note, member
+    index.new_score, index.new_note, index.new_member, index.notes = number, note, member, false
     return
   end
   local notes = index.notes

@@ -6,22 +6,17 @@
 
 -- A value that does not fit into the core.
 function ff.spilled(key, field)
-  local value = server.pcall('HGET', key .. SUFFIX.details, field)
+  local value = guarded('HGET', key .. SUFFIX.details, field)
   if type(value) ~= 'string' then ff.damaged('a long value is missing') end
   return value
 end
 
--- Values of extras: of those that there are. Answers one for each field.
-function ff.load_extras(key, extras, ...)
-  local values = command('HMGET', key, ...)
-  local fields = { ... }
-  for i = 1, #fields do
-    local value = values[i]
-    if value == LIMIT.spilled then value = ff.spilled(key, fields[i]) end
-    if not value and string.find(extras, fields[i], 1, true) then ff.damaged(fields[i] .. ' is missing') end
-    values[i] = value or ''
-  end
-  return unpack(values, 1, #fields)
+-- The value of an extra; the empty text when there is none, which costs no look.
+function ff.load_extra(key, extras, field)
+  if not string.find(extras, field, 1, true) then return '' end
+  local value = command('HGET', key, field) or ff.damaged(field .. ' is missing')
+  if value == LIMIT.spilled then return ff.spilled(key, field) end
+  return value
 end
 
 -- The extras of an execution, and one more.
@@ -48,7 +43,7 @@ end
 function ff.fit(key, field, value)
   if #value <= LIMIT.max_field_bytes and value ~= LIMIT.spilled then return value end
   local details = key .. SUFFIX.details
-  local written = server.pcall('HSET', details, field, value)
+  local written = guarded('HSET', details, field, value)
   if type(written) == 'table' then
     -- Something else stands where only ours can stand, and what did is lost.
     command('DEL', details)

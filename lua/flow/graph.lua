@@ -77,12 +77,12 @@ end
 
 -- Whether an execution is a member of a flow. Answers its membership too.
 function ff.is_in_flow(call, id, flow_id)
-  local text = server.pcall('HGET', call.base .. id, FIELD.membership)
+  local text = guarded('HGET', call.base .. id, FIELD.membership)
   return type(text) == 'string' and string.match(text, '^[^\t]*') == flow_id
 end
 
 local function has_ended(call, id)
-  local life = server.pcall('HGET', call.base .. id, FIELD.life)
+  local life = guarded('HGET', call.base .. id, FIELD.life)
   return type(life) == 'string' and PHASE[string.sub(life, 1, 1)] == 'terminal'
 end
 

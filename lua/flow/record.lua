@@ -6,7 +6,7 @@ local load = ff.record('flow', 'life', 'cancel')
 function ff.flow_of(execution)
   local flow = execution.flow
   if flow == nil then
-    local text = execution.membership or server.pcall('HGET', execution.key, FIELD.membership)
+    local text = execution.membership or guarded('HGET', execution.key, FIELD.membership)
     flow = type(text) == 'string' and string.match(text, '^[^\t]+') or false
     execution.flow = flow
   end

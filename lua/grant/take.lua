@@ -27,7 +27,7 @@ end
 -- The input comes with the answer, however long it is.
 local function bring_input(execution)
   if execution.input ~= LIMIT.spilled then return end
-  local input = server.pcall('GET', execution.key .. SUFFIX.input)
+  local input = guarded('GET', execution.key .. SUFFIX.input)
   if type(input) ~= 'string' then ff.damaged('the input is missing') end
   execution.input = input
 end

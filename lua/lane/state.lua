@@ -19,7 +19,7 @@ end
 
 -- The letter as it stands; what is damaged is nothing. For hints, and for counting.
 local function stored_letter(call, lane_id)
-  local text = server.pcall('HGET', call.base .. LANE.key .. lane_id, LANE.state)
+  local text = guarded('HGET', call.base .. LANE.key .. lane_id, LANE.state)
   return type(text) == 'string' and string.match(text, '^[^\t]*') or ''
 end
 
@@ -40,12 +40,12 @@ end
 
 -- Tells of all work of a lane that gave none.
 local function wake(call, lane_id)
-  local names = server.pcall('SMEMBERS', call.base .. KEY.queues .. lane_id)
+  local names = guarded('SMEMBERS', call.base .. KEY.queues .. lane_id)
   local metered = ff.metered_names(call, lane_id)
   for i = 1, #metered do names[#names + 1] = metered[i] end
   for i = 1, #names do
-    local head = server.pcall('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
-    local given = head and server.pcall('HGET', call.base .. head, FIELD.given)
+    local head = guarded('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
+    local given = head and guarded('HGET', call.base .. head, FIELD.given)
     local priority = type(given) == 'string' and string.match(given, '^%d+') or '0'
     if head then ff.publish(call, CHANNEL.work .. lane_id, call.partition .. '\t' .. priority .. '\t' .. names[i]) end
   end

@@ -14,7 +14,7 @@ end
 
 -- The leaf that an id belongs to; nothing when there is none yet, false when the shelf is none.
 local function leaf_of(names, id)
-  local found = server.pcall('ZREVRANGEBYLEX', names, '[' .. id, '-', 'LIMIT', 0, 1)
+  local found = guarded('ZREVRANGEBYLEX', names, '[' .. id, '-', 'LIMIT', 0, 1)
   if found.err then return false end
   return found[1]
 end
@@ -44,7 +44,7 @@ function ff.shelve(call, shelf, id)
     command('ZADD', names, '0', leaf)
   end
   local key = ff.shelf_leaf_key(call, shelf, leaf)
-  local count = server.pcall('RPUSH', key, id)
+  local count = guarded('RPUSH', key, id)
   if type(count) == 'number' and count > LIMIT.leaf_ids then split(call, shelf, leaf, key) end
 end
 
@@ -54,14 +54,14 @@ function ff.unshelve(call, shelf, id)
   local leaf = leaf_of(names, id)
   if not leaf then return end
   local key = ff.shelf_leaf_key(call, shelf, leaf)
-  server.pcall('LREM', key, 1, id)
+  guarded('LREM', key, 1, id)
   if command('EXISTS', key) == 0 then command('ZREM', names, leaf) end
 end
 
 -- Whether an execution stands on a shelf.
 function ff.is_on_shelf(call, shelf, id)
   local leaf = leaf_of(ff.shelf_key(call, shelf), id)
-  return leaf and type(server.pcall('LPOS', ff.shelf_leaf_key(call, shelf, leaf), id)) == 'number' or false
+  return leaf and type(guarded('LPOS', ff.shelf_leaf_key(call, shelf, leaf), id)) == 'number' or false
 end
 
 -- Moves an execution between the shelves of two situations; nil is none.

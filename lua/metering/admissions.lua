@@ -29,8 +29,8 @@ end
 -- What the record says of an execution that is let go, where it was not loaded. Nothing that is damaged is waited for: its
 -- slots are found to be free when their policies ask.
 local function stored(execution, field)
-  local value = server.pcall('HGET', execution.key, field)
-  if value == LIMIT.spilled then value = server.pcall('HGET', execution.key .. SUFFIX.details, field) end
+  local value = guarded('HGET', execution.key, field)
+  if value == LIMIT.spilled then value = guarded('HGET', execution.key .. SUFFIX.details, field) end
   return type(value) == 'string' and value or ''
 end
 
@@ -61,7 +61,7 @@ function ff.return_admissions(call)
   call.let_go = false
   for i = 1, #let_go do
     local it = let_go[i]
-    local text = server.pcall('HGET', call.base .. KEY.admissions, it.id)
+    local text = guarded('HGET', call.base .. KEY.admissions, it.id)
     if type(text) == 'string' and string.sub(text, 1, 1) == ADMISSION_STATE.bound then ff.apply.admission_returned(call, it) end
   end
 end

@@ -13,7 +13,7 @@ function ff.query.list_metered_heads(call, lane_id, after, limit)
     local id = name and command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. name, 0, 0)[1]
     if id then
       -- A record that cannot be read tells no priority; a claim will set it aside.
-      local given = server.pcall('HGET', call.base .. id, FIELD.given)
+      local given = guarded('HGET', call.base .. id, FIELD.given)
       heads[#heads + 1] = name
       heads[#heads + 1] = type(given) == 'string' and string.match(given, '^%d+') or ''
     end

@@ -53,7 +53,7 @@ function ff.query.list_queue_heads(call, ...)
       local id = command('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[j], 0, 0)[1]
       if id then
         -- A record that cannot be read tells no priority; a claim will set it aside.
-        local given = server.pcall('HGET', call.base .. id, FIELD.given)
+        local given = guarded('HGET', call.base .. id, FIELD.given)
         local priority = type(given) == 'string' and string.match(given, '^%d+') or ''
         heads[#heads + 1], heads[#heads + 2], heads[#heads + 3] = lane_id, names[j], priority
       end

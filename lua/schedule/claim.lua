@@ -178,7 +178,7 @@ local function load_input(call, execution)
     execution.input = false
     return
   end
-  local input = server.pcall('GET', key)
+  local input = guarded('GET', key)
   if type(input) ~= 'string' then ff.damaged('the input is missing') end
   execution.input = input
 end
@@ -392,7 +392,7 @@ end
 
 -- The priority of what a bounded claim left; nothing when it left nothing.
 local function priority_left(call, left)
-  local given = left and server.pcall('HGET', call.base .. left, FIELD.given)
+  local given = left and guarded('HGET', call.base .. left, FIELD.given)
   if type(given) ~= 'string' then return '' end
   local priority = string.match(given, '^%d*')
   return priority == '' and '0' or priority

@@ -61,7 +61,7 @@ end
 
 local function write(call, lane_id, letter, change)
   local text = change < 0 and '-' .. ff.digits(-change) or ff.digits(change)
-  server.pcall('HINCRBY', call.base .. KEY.counts .. lane_id, letter, text)
+  guarded('HINCRBY', call.base .. KEY.counts .. lane_id, letter, text)
 end
 
 -- Writes what changed.

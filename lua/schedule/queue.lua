@@ -96,9 +96,9 @@ local function settle_queue(call, queue)
   if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then
     -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
     if is_metered then
-      server.pcall('ZREM', queues, place_of(queue))
+      guarded('ZREM', queues, place_of(queue))
     else
-      server.pcall('SREM', queues, queue.name)
+      guarded('SREM', queues, queue.name)
     end
     return
   end
@@ -119,5 +119,5 @@ end
 
 -- Sends a hint. Whatever comes of it, what was written stands: a user without rights on channels is served all the same.
 function ff.publish(call, channel, message)
-  server.pcall('PUBLISH', call.prefix .. channel, message)
+  guarded('PUBLISH', call.prefix .. channel, message)
 end

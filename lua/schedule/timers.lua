@@ -64,9 +64,13 @@ function ff.stop_timer(call, execution)
   ff.remove(ff.timers_of(call), TIMER.execution .. execution.id)
 end
 
--- Once everything is written: says so when a timer came to be the first, so that no loop sleeps past it.
+-- Once everything is written: says so when a timer is due before all that loops know of, so that none sleeps past it. One
+-- that stood first before the call they know: if it has left meanwhile, they look again when it would have been due.
 function ff.announce_timers(call)
   local timers = call.timers
-  local note = timers and ff.note_of_new_first(timers)
+  if not timers or not timers.new_score then return end
+  local first = timers.first_score
+  if first and first <= timers.new_score then return end
+  local note = ff.note_of_new_first(timers)
   if note then ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. note) end
 end

@@ -15,11 +15,12 @@ local function recorded_before(key, known, kind, failed, encoding, value, name, 
   return KIND.already_recorded
 end
 
-function ff.decide.record_step(call, execution_id, fence, step_name, step_index, step_kind, failed, encoding, value)
+function ff.decide.record_step(call, execution_id, fence, step, value)
   local execution = load(call, execution_id)
   if not execution then return ff.reject('execution_not_found') end
   local refusal = ff.fence_shape(fence, '', execution) or ff.work_verdict(call, execution, fence, '')
   if refusal then return refusal end
+  local step_name, step_index, step_kind, failed, encoding = string.match(step, '^([^\t]*)\t(%d*)\t(%a*)\t(1?)\t(.*)$')
   local kind, key, id = WORDS.step_kind[step_kind], execution.key .. SUFFIX.steps, step_name .. ':' .. step_index
   local known, count, bytes = ff.find_step(execution, key, id)
   if known then return recorded_before(key, known, kind, failed, encoding, value, step_name, step_index) end

@@ -75,7 +75,7 @@ local function patched(call, stream, patch)
   local document = stream.document or '{}'
   local version = version_of(call, stream)
   if version > 0 and not stream.document then
-    document = server.pcall('GET', stream.key .. STREAM_SUFFIX.document)
+    document = guarded('GET', stream.key .. STREAM_SUFFIX.document)
     if type(document) ~= 'string' then ff.damaged('the summary is missing') end
   end
   local text, widest = ff.merge_patch(document, patch)

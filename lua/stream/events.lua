@@ -30,7 +30,7 @@ function ff.apply.stream_opened(call, execution, stream, attempt_index)
   local index = attempt_index == '0' and '' or attempt_index
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.streams, ff.streams_text(attempt_index))
   local given = ff.stream_given_text(attempt, call.now_text)
-  if met_stranger(server.pcall('HSET', stream.key, STREAM.given, given), stream.key) then
+  if met_stranger(guarded('HSET', stream.key, STREAM.given, given), stream.key) then
     command('HSET', stream.key, STREAM.given, given)
   end
   ff.append(call, EVENT.stream_opened, execution.id, index .. '\t' .. attempt, '')
@@ -93,7 +93,7 @@ function ff.apply.frame_appended(call, stream, frame)
   if frame.rate then keep_for_moments(call, stream, frame) end
   local key = stream.key .. frame.suffix
   local labels = labels_of(call, frame)
-  local added = server.pcall('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
+  local added = guarded('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
   if met_stranger(added, key) then
     command('XADD', key, 'MAXLEN', '=', frame.keep, frame.id, 'm', labels, 'p', frame.payload)
   end

@@ -7,7 +7,7 @@ end
 
 -- Until when the streams of an execution are watched; the empty text when they are not.
 local function watched_until(call, id)
-  local at = server.pcall('GET', watch_key(call, id))
+  local at = guarded('GET', watch_key(call, id))
   return type(at) == 'string' and at or ''
 end
 

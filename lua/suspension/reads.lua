@@ -41,7 +41,7 @@ local function add_payloads(answer, key, ids, first, last, size_of)
     if size > 0 then names[#names + 1] = ids[i] end
   end
   if #names == 0 then return end
-  local values = server.pcall('HMGET', key .. SUFFIX.payloads, unpack(names))
+  local values = guarded('HMGET', key .. SUFFIX.payloads, unpack(names))
   if values.err then ff.damaged('what signals brought is unreadable') end
   for i = 1, #names do also(answer, names[i], values[i]) end
 end
@@ -85,7 +85,7 @@ end
 -- these brought.
 function ff.query.list_signals(call, execution_id, cursor, limit)
   local key = call.base .. execution_id
-  local all = server.pcall('HGETALL', key .. SUFFIX.waits)
+  local all = guarded('HGETALL', key .. SUFFIX.waits)
   if all.err then ff.damaged('what it waits for is unreadable') end
   local found, texts, answer, payloads = {}, {}, {}, {}
   for i = 1, #all, 2 do

@@ -7,7 +7,7 @@ end
 
 -- Fields of the hash, false where there is none.
 function ff.fields_of_waits(key, ...)
-  local values = server.pcall('HMGET', key, ...)
+  local values = guarded('HMGET', key, ...)
   if values.err then ff.damaged('what it waits for is unreadable') end
   return values
 end

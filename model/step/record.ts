@@ -45,7 +45,7 @@ export const recordStep = operation({
   partition: (args) => partitionOfExecution(args.executionId),
   wire: {
     shared: [],
-    each: ['executionId', 'fence', 'stepName', 'stepIndex', 'stepKind', 'failed', 'encoding', 'value'],
+    each: ['executionId', 'fence', { step: ['stepName', 'stepIndex', 'stepKind', 'failed', 'encoding'] }, 'value'],
   },
   memory: 'adds',
   decide(view, args, { now }) {
