@@ -53,7 +53,7 @@ end
 function ff.announce_budgets(call)
   for id, budget in pairs(call.budgets) do
     if budget.was_exhausted and not ff.is_exhausted(budget) then
-      ff.publish(call, CHANNEL.timers, ff.partition(call) .. '\t' .. LIMIT.room .. '\t' .. id)
+      ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. LIMIT.room .. '\t' .. id)
     end
   end
 end
