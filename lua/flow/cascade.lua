@@ -38,7 +38,7 @@ end
 
 -- How groups count the end of an execution; nil when it has not ended.
 function ff.bucket_of(call, id)
-  local life = server.pcall('HGET', call.base .. id, FIELD.life)
+  local life = guarded('HGET', call.base .. id, FIELD.life)
   local situation = type(life) == 'string' and string.sub(life, 1, 1)
   if not situation or PHASE[situation] ~= 'terminal' then return nil end
   if situation == SITUATION.completed then return BUCKET.succeeded end

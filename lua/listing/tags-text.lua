@@ -31,7 +31,7 @@ function ff.filter_tags(call, execution)
   local indexed = call.settings.indexed_tags
   if not indexed or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
   local json = command('HGET', execution.key, FIELD.tags)
-  if json == LIMIT.spilled then json = server.pcall('HGET', execution.key .. SUFFIX.details, FIELD.tags) end
+  if json == LIMIT.spilled then json = guarded('HGET', execution.key .. SUFFIX.details, FIELD.tags) end
   if type(json) ~= 'string' then return '' end
   -- What is unreadable is said where it is read for itself.
   local ran, keys, values = pcall(ff.tags_of, json)

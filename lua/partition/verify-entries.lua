@@ -14,7 +14,7 @@ function ff.verify_stored(call, start, field_list, ...)
   local fields, ids, rows = words_of(field_list), { ... }, {}
   for i = 1, #ids do
     local key = call.base .. start .. ids[i]
-    local core, details = server.pcall('HMGET', key, unpack(fields)), server.pcall('HGETALL', key .. SUFFIX.details)
+    local core, details = guarded('HMGET', key, unpack(fields)), guarded('HGETALL', key .. SUFFIX.details)
     rows[i] = not core.err and { core, details.err and {} or details }
   end
   return rows
@@ -31,7 +31,7 @@ end
 -- the fields as they were read. Answers 1 when the entry was another one.
 function ff.verify_entry(call, index, kind, member, value, record, field_list, ...)
   local fields, was = words_of(field_list), { ... }
-  local stored = server.pcall('HMGET', call.base .. record, unpack(fields))
+  local stored = guarded('HMGET', call.base .. record, unpack(fields))
   for i = 1, #fields do
     -- It changed meanwhile, and its entry with it.
     if (stored[i] or '') ~= was[i] then return 0 end
