@@ -23,8 +23,31 @@ export function validator<S extends z.ZodType>(schema: S): (value: unknown) => z
   return (value) => {
     compiled ??= z.core.util.allowsEval.value ? compile(schema) : () => REFUSED;
     const data = compiled(value);
-    return data === REFUSED ? schema.safeParse(value) : { success: true, data: data as z.output<S> };
+    return data === REFUSED
+      ? schema.safeParse(withBytesCut(schema, value))
+      : { success: true, data: data as z.output<S> };
   };
+}
+
+/** Members without a meaning that a refusal names; more than any message shows. */
+const MAX_NAMED = 100;
+
+/**
+ * The value, with bytes cut short where the schema has an object. Zod words a refusal by naming every member that it
+ * does not know: of 8 MiB that stand where a policy belongs these are eight million, and seconds.
+ */
+function withBytesCut(schema: Schema, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  if (def.type === 'optional' || def.type === 'nullable' || def.type === 'default')
+    return withBytesCut(def.innerType, value);
+  if (def.type !== 'object') return value;
+  if (ArrayBuffer.isView(value)) return value.byteLength > MAX_NAMED ? new Uint8Array(MAX_NAMED) : value;
+  const members = value as Readonly<Record<string, unknown>>;
+  const cut = Object.entries(def.shape)
+    .map(([name, member]) => [name, withBytesCut(member, members[name])] as const)
+    .filter(([name, member]) => member !== members[name]);
+  return cut.length === 0 ? value : { ...members, ...Object.fromEntries(cut) };
 }
 
 /** The source of one validator, and the values that its source names. */
@@ -153,7 +176,7 @@ function compile(schema: Schema): Compiled {
   function emitZod(schema: Schema, source: string): string {
     const result = variable();
     const run = (value: unknown): unknown => {
-      const parsed = z.safeParse(schema, value);
+      const parsed = z.safeParse(schema, withBytesCut(schema, value));
       return parsed.success ? parsed.data : REFUSED;
     };
     program.write(
