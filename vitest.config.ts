@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'fuzz/**/*.test.ts'],
     pool: 'threads',
-    // Most files wait for a server: also on two cores two of them run at a time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Most files wait for a server: also on two cores three of them run at a time.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     globalSetup: ['test/support/valkey/global-setup.ts'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
