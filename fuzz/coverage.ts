@@ -63,7 +63,7 @@ const OF_OTHER_TESTS: ReadonlySet<string> = new Set(['clock_stepped_back', 'exec
 
 /** Answers that only very much of something leads to, and where they are shown instead. */
 const ANSWERS_OF_OTHER_TESTS: ReadonlySet<string> = new Set([
-  // test/model/worker.test.ts, test/valkey/workers.test.ts
+  // test/model/worker.test.ts, test/app/registry.test.ts
   'registerWorker too_many_workers!',
 ]);
 

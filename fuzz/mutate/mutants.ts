@@ -1,5 +1,5 @@
 /** The mutants of the engine: which files are broken, and what each mutant looks like to a person. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { luaFiles } from '../../lua/files.js';
 import { editsOf } from './operators.js';
@@ -64,6 +64,21 @@ const MODEL_FILES = [
   'schedule/timers.ts',
 ];
 
+/** Domains of which every file is broken, but for those that both sides are made of. */
+const MODEL_DOMAINS = [
+  'budget',
+  'flow',
+  'grant',
+  'lane',
+  'metering',
+  'quota',
+  'step',
+  'stream',
+  'suspension',
+  'worker',
+];
+const DECLARING = /^(?:entity|entities|events|facts|fields|(?:\w+-)?invariants|reads|listings|view|watch)\.ts$/;
+
 /** The top of the project. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -72,7 +87,12 @@ export function allMutants(): Mutant[] {
   const lua = Object.entries(luaFiles())
     .filter(([path]) => !UNJUDGED_LUA.has(path))
     .flatMap(([path, source]) => mutantsOf('lua', `lua/${path}`, source));
-  const model = MODEL_FILES.flatMap((path) =>
+  const ofDomains = MODEL_DOMAINS.flatMap((domain) =>
+    readdirSync(`${ROOT}model/${domain}`)
+      .filter((name) => !DECLARING.test(name))
+      .map((name) => `${domain}/${name}`),
+  );
+  const model = [...MODEL_FILES, ...ofDomains].flatMap((path) =>
     mutantsOf('ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')),
   );
   return [...lua, ...model];

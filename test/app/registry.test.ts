@@ -2,6 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { app, memory, type App, type TaskContext, type WorkerRow } from '../../src/index.js';
 import { EngineError } from '../../model/errors.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Command } from '../../model/machine.js';
 import type { Backend } from '../../src/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
@@ -186,6 +188,24 @@ describe.each(BACKENDS)('on %s', (_, open) => {
     gate.resolve();
     await Promise.all(runs.map((run) => run.result()));
     expect(await inHand()).toEqual([]);
+  });
+
+  it('a namespace has no more workers than it may', async () => {
+    await using backend = await open();
+    const registering = (i: number): Command => ({
+      name: 'registerWorker',
+      args: { namespace: 'n', workerInstanceId: `w-${i}`, workerId: 'w', livenessTtlMs: 60_000, lanes: ['l'] },
+    });
+    const register = async (from: number, count: number): Promise<unknown> =>
+      (await backend.execute(Array.from({ length: count }, (_, i) => registering(from + i)))).at(-1);
+    const size = LIMITS.maxBatchCommands;
+    for (let from = 0; from < LIMITS.maxWorkers; from += size)
+      expect(await register(from, size)).toMatchObject({ outcome: { kind: 'registered' } });
+    expect(await register(LIMITS.maxWorkers, 1)).toMatchObject({
+      ok: false,
+      error: { code: 'too_many_workers', detail: { maxWorkers: String(LIMITS.maxWorkers) } },
+    });
+    expect(await register(0, 1)).toMatchObject({ outcome: { kind: 'refreshed' } });
   });
 });
 
