@@ -53,8 +53,16 @@ export function transitionTime({ time }: Pick<Header, 'time'>, clock: number): n
 const isKept = (slot: ByteSlot, bytes: Uint8Array | undefined): bytes is Uint8Array =>
   bytes !== undefined && (slot === 'result' || bytes.byteLength > 0);
 
-/** Carries out one command at its transition time, or refuses it and changes nothing. */
-export function execute(store: Store, command: ParsedCommand, context: Context): AnyDecision {
+/**
+ * Carries out one command at its transition time, or refuses it and changes nothing. `unitsAtOnce` bounds what it does of
+ * what it means for others in a flow; proofs cut that shorter than the engine does.
+ */
+export function execute(
+  store: Store,
+  command: ParsedCommand,
+  context: Context,
+  unitsAtOnce = UNITS_AT_ONCE,
+): AnyDecision {
   const operation = operationNamed(command.name);
   const decision = operation.decide(store.view, command.args as never, context) as AnyDecision;
   if (!decision.ok) return decision;
@@ -65,7 +73,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
     if (time > context.now) store.record(steppedBack(store.partitionKey, time, context.now));
   }
   if (first !== undefined) {
-    recorder.recordAll(decision.events, operation.cascadesLater ? 0 : UNITS_AT_ONCE);
+    recorder.recordAll(decision.events, operation.cascadesLater ? 0 : unitsAtOnce);
     for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
       const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
       if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
@@ -74,7 +82,7 @@ export function execute(store: Store, command: ParsedCommand, context: Context):
   for (const [executionId, input] of decision.inputs ?? []) {
     if (isKept('input', input)) store.keep('input', executionId, input);
   }
-  if (decision.aftermath !== undefined) settle(recorder.cascade(), decision.aftermath);
+  if (decision.aftermath !== undefined) settle(recorder.cascade(), decision.aftermath, unitsAtOnce);
   recorder.finish();
   if (decision.append !== undefined) store.appendFrame(decision.append);
   if (decision.payload !== undefined) store.keepPayload(decision.payload);

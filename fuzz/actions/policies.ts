@@ -62,4 +62,6 @@ export const POLICIES = [
   // What waits and names no time is over soon; signals are few.
   { suspensionPolicy: { defaultTimeoutMs: 600 }, maxSignalsPerExecution: 2 },
   { suspensionPolicy: { defaultTimeoutMs: 600, timeoutBehavior: 'cancel' }, maxReplayCount: 9 },
+  // Kept for longer than others, and than the flow that it is in.
+  { streamPolicy: { retentionTtlMs: 90_000_000 } },
 ] as const;

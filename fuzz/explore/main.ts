@@ -1,10 +1,12 @@
 /**
  * `npx tsx fuzz/explore/main.ts [--depth N] [--states N] [--world TEXT] [--paths]`: explores the small worlds to a
- * depth (default: that of `npm test`), prints what was visited and, with `--paths`, the shortest way to everything that must
+ * depth (default: that of `npm test`, of flows two more), prints what was visited and, with `--paths`, the shortest way to everything that must
  * be reachable. Ends with status 1 at a counterexample.
  */
 import { parseArgs } from 'node:util';
 import { ALWAYS, explore, summaryOf } from './explore.js';
+import { FLOW_WORLDS } from './flow-moves.js';
+import { exploreFlow } from './flows.js';
 import { SOMETIMES } from './reached.js';
 import { SCENARIOS } from './scenarios.js';
 
@@ -17,6 +19,8 @@ const { values } = parseArgs({
   },
 });
 
+const secondsSince = (at: number): string => ((performance.now() - at) / 1_000).toFixed(1);
+
 const reached = new Map<string, string>();
 const startedAt = performance.now();
 console.log(`${ALWAYS} properties after every change, ${SOMETIMES.length} to be reached, and that everything ends`);
@@ -25,12 +29,20 @@ for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.world
     depth: values.depth === undefined ? scenario.depth : Number(values.depth),
     states: Number(values.states),
   });
-  console.log(`${summaryOf(result)} (${((performance.now() - startedAt) / 1_000).toFixed(1)} s)`);
+  console.log(`${summaryOf(result)} (${secondsSince(startedAt)} s)`);
   for (const [property, path] of result.reached)
     if (!reached.has(property) || (reached.get(property) as string).length > path.length) reached.set(property, path);
   if (result.counterexample !== undefined) {
     const { property, because, path } = result.counterexample;
     console.log(`\nDoes not hold: ${property}\n${because}\n\n${path}`);
+    process.exit(1);
+  }
+}
+for (const world of FLOW_WORLDS.filter(({ name }) => name.includes(values.world))) {
+  const { states, broken } = exploreFlow(world, values.depth === undefined ? world.depth + 2 : Number(values.depth));
+  console.log(`${String(states).padStart(7)} states: ${world.name} (${secondsSince(startedAt)} s)`);
+  if (broken !== undefined) {
+    console.log(`\nDoes not hold: ${broken.property}\n\n${broken.path.join('\n')}`);
     process.exit(1);
   }
 }

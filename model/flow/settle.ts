@@ -9,7 +9,6 @@ import {
   leave,
   meet,
   owesCancel,
-  UNITS_AT_ONCE,
   walkIdOf,
   type CascadeContext,
   type Meeting,
@@ -66,13 +65,17 @@ const CONSEQUENCES: ReadonlyMap<Event['type'], Consequence> = new Map<Event['typ
 /** What an event means in the flow of its execution; nothing for most. */
 export const consequenceOf = ({ type }: Event): Consequence | undefined => CONSEQUENCES.get(type);
 
-/** What a decision left to be done. */
-export function settle(context: CascadeContext, { flow, meetings = [], tasks = [], walk }: Aftermath): void {
+/** What a decision left to be done: `units` of it at once, but for a walk, which brings its own. */
+export function settle(
+  context: CascadeContext,
+  { flow, meetings = [], tasks = [], walk }: Aftermath,
+  units: number,
+): void {
   if (walk !== undefined) {
     goOn(context, walk.task, walk.units);
   } else {
     const met = meetings.flatMap((meeting) => meet(context, flow, meeting));
-    leave(context, cascade(context, [...tasks, ...met], UNITS_AT_ONCE));
+    leave(context, cascade(context, [...tasks, ...met], units));
   }
   finish(context, flow);
 }
