@@ -6,7 +6,8 @@ import { INDEXED_TAGS, runDifferential, type Step, type Subject } from './differ
 /** The time at which every run begins, ms since the epoch. Policies in `actions.ts` name times after it. */
 export const START_AT = 1_700_000_000_000;
 
-const DEPLOYMENT = { startAt: START_AT, indexedTags: INDEXED_TAGS };
+/** How the backends of runs are set up. */
+export const DEPLOYMENT = { startAt: START_AT, indexedTags: INDEXED_TAGS };
 
 export interface Arena {
   /** One run, from nothing. @throws Divergence */

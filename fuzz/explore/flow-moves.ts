@@ -117,7 +117,7 @@ const edge = ([from, to]: Edge) => ({
   downstreamExecutionId: executionOf(to),
 });
 
-export function creation({ members, edges, groups = {}, isBuilding = false }: FlowWorld): Command {
+function creation({ members, edges, groups = {}, isBuilding = false }: FlowWorld): Command {
   return {
     name: 'createFlow',
     args: {

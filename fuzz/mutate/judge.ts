@@ -1,6 +1,7 @@
 /** The judge of a mutant: the differential run alone, on a fixed budget of runs. */
 import fc from 'fast-check';
 import { seededUuids, type TestEngine } from '../../src/testing/index.js';
+import { START_AT } from '../arena.js';
 import { anyRun } from '../campaign.js';
 import { corpus } from '../corpus.js';
 import { Coverage } from '../coverage.js';
@@ -10,6 +11,8 @@ import { Divergence, runDifferential } from '../differential.js';
 export interface Budget {
   readonly runs: number;
   readonly seed: number;
+  /** Whether the kept runs come behind them. Default true. */
+  readonly corpus?: boolean;
 }
 
 /** About a tenth of the runs that the differential test of `npm test` makes in its time. */
@@ -22,19 +25,20 @@ export type Verdict =
   /** It does not even load: says nothing. */
   | { readonly kind: 'stillborn'; readonly because: string };
 
-const START_AT = 1_700_000_000_000;
 const CHECKPOINT_EVERY = 10;
 
-/** Runs the differential against a server that holds the library to judge, or with a model to judge. `flush` empties the server. */
-export async function judge(engine: TestEngine, flush: () => Promise<unknown>, budget: Budget): Promise<Verdict> {
+/** Runs the differential against a server that holds the library to judge, or with a model to judge. */
+export async function judge(engine: TestEngine, budget: Budget): Promise<Verdict> {
   const runs = [
     ...fc.sample(anyRun, { numRuns: budget.runs, seed: budget.seed }),
-    ...corpus().map(({ actions }) => actions),
+    ...(budget.corpus === false ? [] : corpus().map(({ actions }) => actions)),
   ];
+  // The first use of a family is noted before it is used: a mutant is not judged by it.
+  await engine.backend.createBudget({ budgetId: engine.uuid() });
   const coverage = new Coverage();
   for (const [i, actions] of runs.entries()) {
     try {
-      await flush();
+      await engine.clear();
       const steps = await runDifferential(
         actions,
         [{ name: 'valkey', engine }],

@@ -61,6 +61,11 @@ describe('the differential run notices', () => {
   });
   afterAll(() => slot.close());
 
+  it('nothing in the engine as it is, without which no verdict means anything', { timeout: 120_000 }, async () => {
+    const few = new Slot({ ...BUDGET, runs: 8, corpus: false });
+    await few.judgeOriginal().finally(() => few.close());
+  });
+
   it.each(GRAVE)('in %s, %s as %s', { timeout: 120_000 }, async (file, before, after) => {
     const mutant = mutants.find((it) => it.file === file && before.test(it.before) && after.test(it.after));
     expect(mutant).toBeDefined();

@@ -11,6 +11,7 @@ import { luaFiles } from '../../lua/files.js';
 import { library, libraryOf, type Library } from '../../lua/library.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
+import { DEPLOYMENT } from '../arena.js';
 import { judge, type Budget, type Verdict } from './judge.js';
 import { ROOT, type Mutant } from './mutants.js';
 
@@ -92,7 +93,7 @@ export class Slot {
     } catch (error) {
       return { kind: 'stillborn', because: String(error) };
     }
-    return this.inTime(judge(engine, () => client.flushall(), this.budget));
+    return this.inTime(judge(engine, this.budget));
   }
 
   private async judgeTree(): Promise<Verdict> {
@@ -138,7 +139,7 @@ export class Slot {
       this.server = await startValkey({ args: ['--busy-reply-threshold', '500'] });
       this.client = new Valkey(this.server.url);
       this.client.on('error', () => undefined);
-      this.engine = await testEngine({ backend: { url: this.server.url }, prefix: 'mutate:' });
+      this.engine = await testEngine({ ...DEPLOYMENT, backend: { url: this.server.url }, prefix: 'mutate:' });
     }
     return { client: this.client as Valkey, engine: this.engine as TestEngine };
   }
