@@ -5,6 +5,7 @@ import {
   labels,
   listRows,
   lifecycleGroups,
+  meteredRows,
   names,
   peerForms,
   routingGroups,
@@ -242,6 +243,12 @@ export const goals: readonly Goal[] = [
       { atLeast },
     ),
   ),
+  ratio('metered', 'metered runs / unmetered ones', groups.metered, meteredRows.metered, [meteredRows.unmetered], {
+    atLeast: 0.8,
+  }),
+  absolute('metered', 'a tenant with room beside 1 000 at their limits, p99, ms', groups.tenants, meteredRows.p99, {
+    atMost: 10,
+  }),
   ratio(
     'aside',
     'claims, a tenth granted, held or blocked / nothing aside',

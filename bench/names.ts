@@ -79,6 +79,8 @@ export const groups = {
   usage: 'Reports of usage on one budget',
   lists: 'A page of 100 of 1 000 000 executions of one partition, p50',
   subscribers: 'An event appended, until 50 subscribers have it, p50',
+  metered: 'Drain of 5 000 runs by a worker of 50 slots',
+  tenants: 'From the creation of a run to its start, beside 1 000 tenants at their limits',
   aside: 'Claim and complete, 16 a call, with work aside',
   stepAlone: 'A step, one after the other',
   stepInFlight: 'A step, 16 in flight',
@@ -109,6 +111,14 @@ export const usageRows = {
   bare: (inFlight: number) => `one HINCRBY, ${inFlight} in flight`,
   reported: (inFlight: number) => `reportUsageAdmin, ${inFlight} in flight`,
 };
+
+/** Rows of metered work. */
+export const meteredRows = {
+  unmetered: 'without limits',
+  metered: 'one quota with room',
+  p50: 'p50',
+  p99: 'p99',
+} as const;
 
 /** Rows of the claims beside work that nobody may claim. */
 export const asideRows = { none: 'nothing aside', tenth: 'a tenth granted, held or blocked' } as const;

@@ -9,6 +9,7 @@ import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
 import { listsScenario, subscribersScenario } from './lists.js';
 import { memoryBackendScenario } from './memory-backend.js';
+import { meteredScenario } from './metered.js';
 import { routingScenario } from './routing.js';
 import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
@@ -39,4 +40,5 @@ export const scenarios: readonly Scenario[] = [
   stepsScenario,
   streamsScenario,
   usageScenario,
+  meteredScenario,
 ];

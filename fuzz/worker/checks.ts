@@ -4,7 +4,7 @@ import type { WorkerEvents } from '../../src/index.js';
 import type { ObservedCall } from '../../src/testing/simulation/index.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { ExecutionFacts, HandlerCall, LeaseFacts, RunFacts } from './facts.js';
-import { CALL_TIMEOUT_MS, type Node, type NodeWorker } from './node.js';
+import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
 import { short } from './story.js';
 import type { World } from './world.js';
 
@@ -315,12 +315,17 @@ export class Checks {
     if (next - this.checkedAt < CHECK_EVERY_MS) return;
     this.checkedAt = now;
     const idle = this.idleWorkers();
-    for (const execution of world.facts.executions.values())
-      if (execution.situation === 'eligible') this.undone(execution, idle, next);
-      else if (execution.situation !== 'ended') this.late(execution, next);
+    // What is metered waits for room too.
+    for (const execution of world.facts.executions.values()) {
+      if (execution.situation === 'eligible') {
+        // What is metered waits for room too.
+        if (quotaOf(world, execution.kind) === undefined) this.undone(execution, idle, next);
+      } else if (execution.situation !== 'ended') this.late(execution, next);
+    }
     for (const call of world.facts.calls) if (call.endedAt === undefined) this.told(call, next);
     this.loops(next);
     for (const node of world.living) this.looks(node, idle, next);
+    this.withinQuotas();
   }
 
   private capacity(node: Node, { worker }: NodeWorker): void {
@@ -347,6 +352,17 @@ export class Checks {
     }
     if (calls > slots && !node.closed)
       this.world.broken('no more handlers than slots', `${calls} calls run on ${node.name}, which has ${slots} slots`);
+  }
+
+  /** No task has more in the hands of workers than its limit says. */
+  private withinQuotas(): void {
+    for (const [which, { quota }] of this.world.program.setup.tasks.entries()) {
+      if (quota === undefined) continue;
+      const owned = this.world.facts.open.filter(
+        ({ kind, situation }) => kind === taskName(which) && situation === 'active',
+      );
+      if (owned.length > quota) this.world.broken('a limit of a task holds', `${owned.length} of ${quota} are owned`);
+    }
   }
 
   /** Work that can be done is not left while a worker that can do it is idle. */
@@ -487,6 +503,10 @@ export class Checks {
     );
   }
 }
+
+/** The limit of the task with a name, if it has one. */
+const quotaOf = ({ program }: World, kind: string): number | undefined =>
+  program.setup.tasks.find((_, which) => taskName(which) === kind)?.quota;
 
 const canDo = (node: Node, { laneId, kind, needs }: ExecutionFacts): boolean =>
   node.serves(laneId) && node.handles(kind) && (node.setup.gpu || needs.length === 0);

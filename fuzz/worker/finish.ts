@@ -3,7 +3,8 @@
  * room, no timer, no listener, no call under way. What happened must be explained by what handlers and callers did.
  */
 import type { Event } from '../../src/engine/index.js';
-import { LIMITS } from '../../model/limits.js';
+import { DEFAULTS, LIMITS } from '../../model/limits.js';
+import { quotasOf, quotasOfRun, usesOf } from '../../src/app/quota.js';
 import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';
 import type { Result } from './handlers.js';
 import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
@@ -48,6 +49,7 @@ export async function finish(world: World): Promise<void> {
   for (const endings of world.checks.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);
   for (const node of world.living) for (const each of node.workers) atRest(world, node, each);
+  await slotsAreFree(world);
   await roomIsFree(world);
   await closed(world);
   await world.pass(0);
@@ -201,6 +203,20 @@ function atRest(world: World, node: Node, each: NodeWorker): void {
 }
 
 /** All slots can be taken again, at once. */
+/** Every slot of every limit is free again: none outlives its holder. */
+async function slotsAreFree(world: World): Promise<void> {
+  if (world.program.setup.tasks.every(({ quota }) => quota === undefined)) return;
+  // Policies are told by the loop. A slot of which nothing was heard is asked for after its time to live.
+  if (!canDoAll(world)) world.start(RESCUER);
+  await world.pass(3 * DEFAULTS.slotTtlMs);
+  for (const [which, { quota }] of world.program.setup.tasks.entries()) {
+    if (quota === undefined) continue;
+    const definitions = quotasOf('', taskName(which), { concurrency: quota });
+    const [use] = await usesOf(world.server.store, 'default', quotasOfRun(taskName(which), definitions, undefined));
+    if (use?.held !== 0) world.broken('no slot outlives its holder', `${use?.held} of ${taskName(which)} are held`);
+  }
+}
+
 async function roomIsFree(world: World): Promise<void> {
   const nodes = world.living.filter(({ workers }) => workers.some(({ drainedAt }) => drainedAt === undefined));
   const slots = nodes.map(

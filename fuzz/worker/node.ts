@@ -91,6 +91,7 @@ export class Node {
         {
           ...(task.sharesLane ? { lane: SHARED_LANE } : {}),
           ...(task.needsGpu ? { needs: ['gpu'] } : {}),
+          ...(task.quota === undefined ? {} : { quota: { concurrency: task.quota } }),
           retry: { failures: task.failures, crashes: task.crashes, backoff: backoff.fixed(task.backoffMs) },
           timeout: {
             ...(task.attemptTimeoutMs === undefined ? {} : { attempt: task.attemptTimeoutMs }),

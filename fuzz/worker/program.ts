@@ -44,6 +44,8 @@ export interface TaskSetup {
   readonly attemptTimeoutMs: number | undefined;
   readonly totalMs: number | undefined;
   readonly backoffMs: number;
+  /** Runs that may be in the hands of workers at once, if there is such a limit. */
+  readonly quota?: number | undefined;
 }
 
 export interface WorkerSetup {
@@ -164,6 +166,7 @@ const task: fc.Arbitrary<TaskSetup> = fc.record({
   attemptTimeoutMs: maybe(fc.constantFrom(50, 1_000, 8_000)),
   totalMs: maybe(fc.constantFrom(1_000, 20_000), 6),
   backoffMs: fc.constantFrom(1, 500, 4_000),
+  quota: maybe(fc.constantFrom(1, 2)),
 });
 
 const worker: fc.Arbitrary<WorkerSetup> = fc.record({
@@ -200,7 +203,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 /** Those whose faults matter most to a worker come up more often. */
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
-  ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step'] as const),
+  ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -287,6 +290,9 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   // A lease that is to be renewed, and renewals that fail.
   fc.tuple(faultOn('renew'), runMove(longStep), waitMove(2_500, 6_000, 35_000)),
   fc.tuple(runMove(longStep), jumpMove, faultOn('renew'), waitMove(6_000, 35_000)),
+  // Admissions that fail, come late, or are not given back.
+  fc.tuple(faultOn('admission'), runMove(step), jumpMove, faultOn('admission'), waitMove(700, 6_000)),
+  fc.tuple(runMove(step), faultOn('admission'), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
   // Endings that fail.
   fc.tuple(faultOn('ending'), runMove(step), waitMove(700, 6_000)),
   fc.tuple(runMove(step), jumpMove, faultOn('ending'), jumpMove, waitMove(700, 6_000)),

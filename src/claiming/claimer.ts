@@ -92,6 +92,7 @@ export class Claimer {
       abilities: () => this.abilities(),
       reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
       settle: ({ partition, laneId }, count, got) => this.planner.settleAside(partition, laneId, count, got),
+      onRoom: () => this.pump(),
       track: (flight) => this.track(flight),
     });
     this.subscription = new WakeSubscription({

@@ -30,6 +30,8 @@ export interface MeteredClaimsOptions {
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
+  /** Room that was reserved may be free again, for work of every kind: it is to be planned anew. */
+  readonly onRoom: () => void;
   /** A claim is under way. */
   readonly track: (flight: Promise<void>) => void;
 }
@@ -174,7 +176,8 @@ export class MeteredClaims {
 
   /** Obtains admissions for a set and claims with them. */
   private async take(set: KnownSet, count: number): Promise<void> {
-    const { backend, clock, ids, settle, onClaimed, onReclaimCapExceeded, onError, workerInstanceId } = this.options;
+    const { backend, clock, ids, settle, onClaimed, onReclaimCapExceeded, onError, onRoom, workerInstanceId } =
+      this.options;
     const requestedAt = clock.now();
     set.asking = true;
     set.isNews = false;
@@ -202,7 +205,7 @@ export class MeteredClaims {
     set.asking = false;
     settle(set, count, executions.length);
     for (const claimed of executions) onClaimed(claimed, set.laneId, requestedAt);
-    this.pump();
+    onRoom();
   }
 
   private wasNews(set: KnownSet): boolean {

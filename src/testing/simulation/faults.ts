@@ -28,6 +28,7 @@ export const CALL_GROUPS = {
   due: ['applyDue'],
   begin: ['beginAttempt'],
   step: ['recordStep', 'readSteps'],
+  admission: ['checkAdmission', 'releaseAdmission', 'voidAdmission', 'settleAdmissions'],
   read: ['readExecutionState', 'readExecutionInfo', 'getExecutionResult', 'readLog', 'serverTime'],
   subscribe: ['onWake', 'onAnnouncement', 'onFrames'],
 } as const satisfies Record<string, readonly string[]>;
