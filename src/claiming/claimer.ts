@@ -92,6 +92,10 @@ export class Claimer {
       abilities: () => this.abilities(),
       reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
       settle: ({ partition, laneId }, count, got) => this.planner.settleAside(partition, laneId, count, got),
+      onClaimed: (claimed, laneId, requestedAt) => {
+        this.wasIdle = false;
+        options.onClaimed(claimed, laneId, requestedAt);
+      },
       onRoom: () => this.pump(),
       track: (flight) => this.track(flight),
     });
