@@ -78,6 +78,7 @@ export const groups = {
   coldImport: 'Cold import, beyond starting Node',
   usage: 'Reports of usage on one budget',
   lists: 'A page of 100 of 1 000 000 executions of one partition, p50',
+  listsCpu: 'The same: CPU of the server for a page',
   subscribers: 'An event appended, until 50 subscribers have it, p50',
   metered: 'Drain of 5 000 runs by a worker of 50 slots',
   tenants: 'From the creation of a run to its start, beside 1 000 tenants at their limits',

@@ -59,8 +59,14 @@ export const listsScenario: Scenario = {
         const rows: Row[] = [];
         for (const [name, read] of ROWS) {
           const values: number[] = [];
-          for (let run = 0; run < context.runs; run++) values.push(await pageMs(backend, read));
+          const cpu: number[] = [];
+          for (let run = 0; run < context.runs; run++) {
+            const before = await server.cpuUs();
+            values.push(await pageMs(backend, read));
+            cpu.push(((await server.cpuUs()) - before) / PAGES / 1_000);
+          }
           rows.push({ group: groups.lists, name, unit: 'ms', values });
+          rows.push({ group: groups.listsCpu, name, unit: 'ms', values: cpu });
         }
         return rows;
       } finally {
