@@ -7,7 +7,6 @@ import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema } from '../shared/schema.js';
 import { fill, TEMPLATE_ENCODING, templateOf } from '../shared/template.js';
 import type { Travelled } from '../shared/travel.js';
-import { asEngineError } from '../util/engine-error.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
@@ -140,9 +139,8 @@ export async function runHandler(
   } catch (error) {
     const wait = delayed(error);
     if (wait !== undefined) return wait;
-    // The store could not be asked: another worker may be able to.
-    if (asEngineError(error)?.retryable === true)
-      return attempt.abortCode === undefined ? { kind: 'release' } : { kind: 'lost' };
+    // The store could not be asked for as long as the work was this worker's.
+    if (attempt.abortCode !== undefined) return { kind: 'lost' };
     return permanent('invalid_input_payload', error);
   }
   // The validation may have taken its time.

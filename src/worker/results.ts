@@ -1,13 +1,11 @@
 /** The results of other members of a flow, for an attempt in whose input they belong. */
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
-import { withRetries } from '../engine/retry.js';
 import { decode } from '../shared/codec.js';
 import type { Attempt } from './attempt.js';
+import { untilAnswered } from './checkpoints/calls.js';
 import { delay, NonRetryableError } from './outcome.js';
 
-/** How long results are asked for of a store that cannot be reached, ms. */
-const PATIENCE_MS = 10_000;
 /** Edges of one page. */
 const PAGE = 100;
 /** Between two looks at an upstream that runs again, ms. */
@@ -16,20 +14,20 @@ const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 
 
 /** What its upstreams gave to the execution of an attempt, by label. @throws EngineError what calls throw */
 export async function resultsFor(
-  { executionId }: Pick<Attempt, 'executionId'>,
+  attempt: Attempt,
   backend: Backend,
   clock: Clock,
 ): Promise<ReadonlyMap<string, unknown>> {
+  const { executionId } = attempt;
+  const asked = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
   const results = new Map<string, unknown>();
   let cursor: string | undefined;
   do {
-    const page = await withRetries(clock, PATIENCE_MS, () =>
-      backend.listEdges({ executionId, direction: 'incoming', cursor, limit: PAGE }),
-    );
+    const page = await asked(() => backend.listEdges({ executionId, direction: 'incoming', cursor, limit: PAGE }));
     await Promise.all(
       page.edges.map(async (edge) => {
         if (edge.edgeState === 'satisfied' && !edge.late && edge.dataPassingRef !== undefined)
-          results.set(edge.dataPassingRef, await resultOf(edge.upstreamExecutionId, backend, clock));
+          results.set(edge.dataPassingRef, await resultOf(edge.upstreamExecutionId, backend, asked));
       }),
     );
     cursor = page.nextCursor;
@@ -42,8 +40,12 @@ export async function resultsFor(
  * @throws Delay while it runs again, since an operator replayed it; NonRetryableError when it ended badly then; EngineError what
  *   calls throw
  */
-export async function resultOf(executionId: string, backend: Backend, clock: Clock): Promise<unknown> {
-  const [bytes, info] = await withRetries(clock, PATIENCE_MS, () =>
+export async function resultOf(
+  executionId: string,
+  backend: Backend,
+  asked: <T>(call: () => Promise<T>) => Promise<T>,
+): Promise<unknown> {
+  const [bytes, info] = await asked(() =>
     Promise.all([backend.getExecutionResult({ executionId }), backend.readExecutionInfo({ executionId })]),
   );
   const state = info?.publicState;

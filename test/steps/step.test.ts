@@ -202,6 +202,27 @@ describe('a step', () => {
     expect([count, lost, reads]).toEqual([1, 3, 3]);
   });
 
+  it.each(['server_refused', 'library_mismatch', 'server_memory_full'] as const)(
+    'is recorded again while the server answers %s: the handler neither fails nor runs twice',
+    async (code) => {
+      let left = 3;
+      const refuses = (): void => {
+        if (left-- > 0) throw new EngineError(code, 'not now.');
+      };
+      h = harness((inner) => ({
+        recordStep: async (args) => {
+          refuses();
+          return inner.recordStep(args);
+        },
+      }));
+      let count = 0;
+      const task = h.a.task('t', ({ step }: TaskContext<unknown>) => step('count', () => ++count));
+      await h.worker();
+      expect(await h.flow(task.run('x').result())).toBe(1);
+      expect([count, left]).toEqual([1, -1]);
+    },
+  );
+
   it('that a worker which shuts down has under way is stored before the work is handed back', async () => {
     h = harness();
     let finish = (): void => undefined;

@@ -1,7 +1,8 @@
 /** Handlers that spend: what they hold is renewed with them, and given back when they end. */
 import { expect, test } from 'vitest';
-import type { TaskContext } from '../../src/index.js';
+import { EngineError, type ErrorCode, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
+import { harness } from './harness.js';
 
 test('a reservation is renewed while its handler runs, and given back when it ends without having settled it', async () => {
   await using t = await testApp();
@@ -39,4 +40,55 @@ test('usage is reported once for a key, on the account of the run', async () => 
   await budget.reset();
   expect(await budget.status()).toMatchObject({ usage: { tokens: 0 }, exhausted: [], resetCount: 1 });
   expect((await budget.bill()).map(({ spent }) => spent)).toEqual([{ tokens: 11 }]);
+});
+
+test('a handler that spends while calls go wrong neither fails nor spends twice', async () => {
+  const faults: ErrorCode[] = [];
+  const lost = (): void => {
+    const code = faults.shift();
+    if (code !== undefined) throw new EngineError(code, 'no answer.');
+  };
+  const h = harness((inner) => ({
+    reserveBudget: (args) => inner.reserveBudget(args).finally(lost),
+    settleReservation: (args) => inner.settleReservation(args).finally(lost),
+    reportUsage: (args) => inner.reportUsage(args).finally(lost),
+  }));
+  const budget = h.a.budget('tokens', { limits: { tokens: { hard: 100 } } });
+  const task = h.a.task('spend', async ({ budget: use, executionId }: TaskContext<null>) => {
+    faults.push('call_timeout', 'server_refused');
+    const held = await use(budget).reserve({ tokens: 50 });
+    faults.push('transport_failed', 'library_mismatch');
+    await held.settle({ tokens: 30 });
+    faults.push('call_timeout');
+    await use(budget).report({ tokens: 4 }, { key: executionId });
+  });
+  await h.worker();
+  await h.flow(task.run(null).result());
+  expect([await h.flow(budget.status()), faults]).toMatchObject([{ reserved: {}, usage: { tokens: 34 } }, []]);
+  await h.close();
+});
+
+test('what is no budget, and options that there are not, are refused by name', async () => {
+  await using t = await testApp();
+  const budget = t.app.budget('tokens', { limits: { tokens: { hard: 10 } } });
+  const told: unknown[] = [];
+  const task = t.app.task('spend', async ({ budget: use }: TaskContext<null>) => {
+    for (const spend of [
+      () => use('tokens' as never).report({ tokens: 1 }),
+      () => use(undefined as never).report({ tokens: 1 }),
+      () => use(budget).reserve({ tokens: 1 }, { tll: '1m' } as never),
+      () => use(budget).reserve({ tokens: 1 }, { ttl: '10ms' }),
+      () => use(budget).report({ tokens: 1 }, { dedupKey: 'k' } as never),
+    ])
+      await (async () => spend())().catch((error: Error) => told.push(error.message));
+  });
+  await t.app.worker();
+  await task.run(null).result();
+  expect(told).toEqual([
+    'budget(): pass what app.budget(...) gave, not "tokens"',
+    'budget(): pass what app.budget(...) gave, not undefined',
+    'reserve: there is no option "tll"; known are ttl',
+    'reserve: ttl must be at least 1000 ms, not "10ms"',
+    'report: there is no option "dedupKey"; known are key',
+  ]);
 });

@@ -8,7 +8,7 @@ let h: Harness;
 afterEach(() => h.close());
 
 /** A harness in which calls with frames meet faults, in this order; `lost` carries them out all the same. */
-function withFaults(...faults: ('fails' | 'lost' | 'passes')[]): { calls: Commands[] } {
+function withFaults(...faults: ('fails' | 'refused' | 'lost' | 'passes')[]): { calls: Commands[] } {
   const calls: Commands[] = [];
   h = harness((inner) => ({
     execute: (async (commands: Commands) => {
@@ -16,6 +16,7 @@ function withFaults(...faults: ('fails' | 'lost' | 'passes')[]): { calls: Comman
       calls.push(commands);
       const fault = faults.shift();
       if (fault === 'fails') throw new EngineError('transport_failed', 'gone');
+      if (fault === 'refused') throw new EngineError('server_refused', 'no rights for a moment');
       const results = await inner.execute(commands);
       if (fault === 'lost') throw new EngineError('call_timeout', 'no answer');
       return results;
@@ -31,7 +32,7 @@ async function textOf(run: { stream(): { text(): AsyncIterable<string> } }): Pro
 }
 
 it('frames whose call failed or whose answer was lost are there once, in their order', async () => {
-  const { calls } = withFaults('lost', 'fails', 'lost');
+  const { calls } = withFaults('lost', 'fails', 'refused', 'lost');
   const task = h.a.task('t', async ({ stream }: TaskContext<null>) => {
     for (const letter of 'abc') void stream.text(letter);
     await stream.flush();
@@ -43,7 +44,7 @@ it('frames whose call failed or whose answer was lost are there once, in their o
   const run = task.run(null);
   expect(await h.flow(run.result())).toBe('ok');
   expect(await h.flow(textOf(run))).toBe('abcde');
-  expect(calls.map(({ length }) => length)).toEqual([3, 3, 3, 3, 2]);
+  expect(calls.map(({ length }) => length)).toEqual([3, 3, 3, 3, 3, 2]);
 });
 
 it('a handler whose work is lost is told by its writes, and nothing of it is stored', async () => {

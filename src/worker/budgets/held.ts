@@ -20,6 +20,8 @@ export interface BudgetReservation extends AsyncDisposable {
 export interface HeldOptions {
   readonly backend: Backend;
   readonly clock: Clock;
+  /** Makes a call until it is answered, as long as the work is this worker's. */
+  readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
   readonly budgetId: string;
   readonly reservationId: string;
   readonly amounts: Amounts;
@@ -48,8 +50,9 @@ export class Held implements BudgetReservation {
 
   async settle(used: Amounts): Promise<Amounts> {
     this.close();
-    const { backend, budgetId, reservationId, leaseEpoch } = this.options;
-    const outcome = await backend.settleReservation({ budgetId, reservationId, usage: used, leaseEpoch });
+    const { backend, ask, budgetId, reservationId, leaseEpoch } = this.options;
+    const args = { budgetId, reservationId, usage: used, leaseEpoch };
+    const outcome = await ask(() => backend.settleReservation(args));
     return outcome.kind === 'settled' ? outcome.overrun : {};
   }
 

@@ -1,10 +1,14 @@
 /** What a handler spends, on whose account: its own run's. */
 import type { OutcomeOf } from '../../../model/machine.js';
-import { DEFAULTS } from '../../../model/limits.js';
+import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { checkDuration, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
 import type { Attempt } from '../attempt.js';
+import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
 import { Held, type Amounts, type BudgetReservation } from './held.js';
 
@@ -60,21 +64,34 @@ export function spendingOf(
 ): (budget: BudgetRef) => RunBudget {
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };
-  return (budget) => ({
-    async reserve(amounts, { ttl = DEFAULTS.reservationTtlMs } = {}) {
+  const ask = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
+  const of = (budget: BudgetRef): RunBudget => ({
+    async reserve(amounts, options = {}) {
+      knownOnly<ReserveOptions>('reserve', options, { ttl: true });
+      const { ttl = DEFAULTS.reservationTtlMs } = options;
+      checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
       attempt.throwIfAborted();
       await budget.ready();
       const ttlMs = durationMs(ttl);
       const reservationId = ids();
       const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-      assertRoom(budget.id, await backend.reserveBudget({ ...args, ...by }));
+      assertRoom(budget.id, await ask(() => backend.reserveBudget({ ...args, ...by })));
       const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
-      return new Held({ ...args, backend, clock, leaseEpoch: fence.leaseEpoch, isOver });
+      return new Held({ ...args, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver });
     },
-    async report(used, { key } = {}) {
+    async report(used, options = {}) {
+      knownOnly<ReportOptions>('report', options, { key: true });
+      const { key } = options;
       await budget.ready();
       const args = { budgetId: budget.id, ...by, usage: { custom: { ...used } } };
-      assertRoom(budget.id, await backend.reportUsage({ ...args, dedupKey: key }));
+      const report = () => backend.reportUsage({ ...args, dedupKey: key });
+      // Without a key, a report whose answer was lost would count twice.
+      assertRoom(budget.id, await (key === undefined ? report() : ask(report)));
     },
   });
+  return (budget) => {
+    const { ready } = Object(budget) as Partial<BudgetRef>;
+    if (typeof ready === 'function') return of(budget);
+    throw new InvalidDefinitionError(`budget(): pass what app.budget(...) gave, not ${shown(budget)}`);
+  };
 }

@@ -1,8 +1,9 @@
 /** Calls of a running attempt that must be answered: repeated over what passes by, as long as the work is this worker's. */
-import { isRetryable, retryDelayMs } from '../../engine/retry.js';
+import { retryDelayMs } from '../../engine/retry.js';
 import { sleep, type Clock } from '../../engine/clock.js';
 import { asEngineError } from '../../util/engine-error.js';
 import { TaskAbort } from '../abort.js';
+import { isUnanswered } from '../answers.js';
 import type { Attempt } from '../attempt.js';
 
 /**
@@ -17,7 +18,7 @@ export async function untilAnswered<T>(attempt: Attempt, clock: Clock, call: () 
       const refusal = asEngineError(error);
       const code = refusal === undefined ? undefined : attempt.refused(refusal);
       if (code !== undefined) throw new TaskAbort(code);
-      if (!isRetryable(error)) throw error;
+      if (!isUnanswered(error)) throw error;
       attempt.throwIfLost();
       await sleep(clock, retryDelayMs(clock, failures));
       attempt.throwIfLost();

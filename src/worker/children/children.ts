@@ -176,7 +176,7 @@ export class ChildrenOfRun {
     const { attempt, deps } = this;
     for (;;) {
       try {
-        return await resultOf(executionId, deps.backend, deps.clock);
+        return await resultOf(executionId, deps.backend, (call) => untilAnswered(attempt, deps.clock, call));
       } catch (error) {
         const until = delayUntilOf(error);
         if (until === undefined || until === 'invalid' || !('inMs' in until)) throw error;

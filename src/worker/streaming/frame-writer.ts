@@ -7,10 +7,11 @@ import { EngineError } from '../../../model/errors.js';
 import type { ArgsOf, Command } from '../../../model/machine.js';
 import type { Backend, CommandResult } from '../../backend.js';
 import { afterAndIo, type Clock } from '../../engine/clock.js';
-import { isRetryable, retryDelayMs } from '../../engine/retry.js';
+import { retryDelayMs } from '../../engine/retry.js';
 import { MAX_BYTES_TOGETHER, MAX_TOGETHER } from '../../together.js';
 import { asEngineError } from '../../util/engine-error.js';
 import { TaskAbort } from '../abort.js';
+import { isUnanswered } from '../answers.js';
 import type { Attempt } from '../attempt.js';
 
 type FrameArgs = Omit<ArgsOf<'appendFrame'>, 'executionId' | 'fence' | 'attemptIndex' | 'seq'>;
@@ -28,8 +29,6 @@ interface Queued extends WrittenFrame {
 /** What may wait to be stored before a writer has to wait itself. */
 const HIGH_WATER_BYTES = 256 * 1024;
 const HIGH_WATER_FRAMES = 1_000;
-/** How long a call is repeated that the store does not answer, ms. */
-const PATIENCE_MS = 60_000;
 /** Numbers of frames that one lease has: those of the next one are above all of them. */
 const NUMBERS_PER_LEASE = 2 ** 32;
 
@@ -135,9 +134,8 @@ export class FrameWriter {
     return this.queue.splice(0, count);
   }
 
-  /** Appends frames in one call, again and again until the store has answered. @throws what refuses one of them */
+  /** Appends frames in one call, repeated until the store has answered or the work is lost. @throws what refuses one of them */
   private async store(batch: readonly Queued[]): Promise<void> {
-    const until = this.clock.now() + PATIENCE_MS;
     let left = batch;
     for (let failures = 0; ; ) {
       try {
@@ -145,7 +143,7 @@ export class FrameWriter {
         if (left.length === 0) return;
       } catch (error) {
         if (error instanceof Refused) throw this.meaning(error.refusal);
-        if (!isRetryable(error) || this.clock.now() > until) throw this.meaning(error);
+        if (!isUnanswered(error)) throw this.meaning(error);
       }
       failures++;
       await new Promise<void>((resolve) => afterAndIo(this.clock, retryDelayMs(this.clock, failures), resolve));
@@ -171,7 +169,7 @@ export class FrameWriter {
     if (fault === undefined || fault.ok) return batch.length;
     // One behind it that is there leaves no room for it: what comes again would be out of order.
     const leavesGap = results.some((result, index) => index > faulty && isThere(result, index));
-    if (leavesGap || !isRetryable(fault.error)) throw new Refused(fault.error);
+    if (leavesGap || !isUnanswered(fault.error)) throw new Refused(fault.error);
     if (faulty === 0) throw fault.error;
     return faulty;
   }

@@ -9,11 +9,11 @@
  */
 import type { Backend } from '../../backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
-import { withRetries } from '../../engine/retry.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { StepKind } from '../../../model/step/facts.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import type { Attempt } from '../attempt.js';
+import { untilAnswered } from '../checkpoints/calls.js';
 import { checkpointsOf } from '../checkpoints/checkpoints.js';
 import { refuseInside } from '../checkpoints/inside.js';
 import { namesOf, type WaitCondition } from './conditions.js';
@@ -61,9 +61,6 @@ export interface MadeWaitpoint {
 
 /** How a wait for signals ended: what satisfied it, in the order of acceptance, or by time. */
 export type Outcome = { readonly signals: readonly Received[] } | { readonly timedOutAt: number };
-
-/** How long what is known is asked for, ms. */
-const PATIENCE_MS = 30_000;
 
 const NEVER = new Promise<never>(() => undefined);
 
@@ -140,7 +137,7 @@ export class Waits {
 
   /** Asks for something that can be asked for again. */
   private asked<T>(call: () => Promise<T>): Promise<T> {
-    return withRetries(this.deps.clock, PATIENCE_MS, call);
+    return untilAnswered(this.attempt, this.deps.clock, call);
   }
 
   private wait(
