@@ -29,14 +29,22 @@ export const PARTITION_SETTINGS = Object.keys(partitionConfig.shape) as readonly
 /** A store in one process has one partition of each family unless told otherwise. */
 export const ONE_OF_EACH = { count: 1, budgets: 1, quotas: 1 } as const;
 
-/** The configuration that a caller asks for. @throws EngineError `invalid_input` */
-export function parsePartitionConfig(wanted: unknown): PartitionConfig {
-  const parsed = partitionConfig.safeParse(wanted);
+const askedConfig = z.strictObject(partitionConfig.shape);
+
+/**
+ * The configuration that a caller asks for.
+ * @param defaults for what the caller leaves out
+ * @throws EngineError `invalid_input`, also for a member that there is not
+ */
+export function parsePartitionConfig(wanted: unknown, defaults: Partial<PartitionConfig> = {}): PartitionConfig {
+  const parsed = askedConfig.safeParse(isMap(wanted) ? { ...defaults, ...wanted } : (wanted ?? defaults));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = ['partitions', ...(issue?.path.map(String) ?? [])].join('.');
   throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
 }
+
+const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const utf8 = new TextEncoder();
 const partitionOfText = (text: string, count: number): number => crc16(utf8.encode(text)) % count;

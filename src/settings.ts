@@ -65,6 +65,19 @@ function checked<Value>(parsed: z.ZodSafeParseResult<Value>): Value {
   throw new EngineError('invalid_input', `${field}: ${issue?.message ?? 'invalid'}.`, { detail: { field } });
 }
 
+/**
+ * The options of a backend are known, or refused: a misspelt one would silently be left out.
+ * @param of the function that takes them, as the message names it
+ * @throws EngineError `invalid_input`
+ */
+export function checkOptionNames(of: string, options: object, names: readonly string[]): void {
+  const refuse = (field: string, what: string): EngineError =>
+    new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
+  if (typeof options !== 'object' || options === null) throw refuse('options', `of ${of} must be an object`);
+  for (const name of Object.keys(options))
+    if (!names.includes(name)) throw refuse(name, `is no option of ${of}; there are ${names.join(', ')}`);
+}
+
 /** The settings with their defaults. @throws EngineError `invalid_input` that names the setting */
 export function parseSettings(
   options: GivenSettings & { readonly callTimeoutMs?: number | undefined },

@@ -47,6 +47,13 @@ const APP_OPTIONS = {
   clock: true,
 } as const;
 
+/** What tests give in the place of chance and of time. */
+function checkKind(where: string, option: 'ids' | 'clock', value: unknown): void {
+  if (value === undefined) return;
+  const isRight = option === 'ids' ? typeof value === 'function' : typeof Object(value).now === 'function';
+  if (!isRight) throw refuse(where, option, option === 'ids' ? 'a function that mints UUIDs' : 'a clock', value);
+}
+
 /** @throws InvalidDefinitionError without a backend, for an option that is not known, or a value that cannot be meant */
 export function checkAppOptions(options: AppOptions | undefined): void {
   const backend: unknown = options?.backend;
@@ -63,6 +70,7 @@ export function checkAppOptions(options: AppOptions | undefined): void {
     throw refuse(where, 'namespace', '1 to 128 printable ASCII characters without { } : ,', namespace);
   if (creatorIdentity !== undefined && !identityField.safeParse(creatorIdentity).success)
     throw refuse(where, 'creatorIdentity', '1 to 256 bytes of text without control characters', creatorIdentity);
+  for (const name of ['ids', 'clock'] as const) checkKind(where, name, options[name]);
   const levels = ['debug', 'info', 'warn', 'error'] as const;
   if (log !== undefined && !levels.every((level) => typeof (log as Partial<Logger> | null)?.[level] === 'function'))
     throw refuse(where, 'log', 'a logger with debug, info, warn and error, like console', log);

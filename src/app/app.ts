@@ -5,7 +5,6 @@ import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
 import { shown } from '../shared/checks.js';
-import type { Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import type { AnySchema, Schema } from '../shared/schema.js';
@@ -28,7 +27,7 @@ import type { AppEventListener, AppEvents } from './end-listeners.js';
 import type { PendingRun } from './run.js';
 import { runRowOf, type RunQuery, type RunRow } from './run-list.js';
 import { StartedRun, type WaitingFor } from './started-run.js';
-import { AppRuntime, type RuntimeOptions } from './runtime.js';
+import { AppRuntime, type CloseOptions, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
 import {
   markWorkerDead,
@@ -39,11 +38,6 @@ import {
   type WorkerSource,
 } from './worker-list.js';
 import type { WorkerOptions } from './worker-options.js';
-
-export interface CloseOptions {
-  /** How long running handlers, and runs that are being stored, get to finish. Default: each worker's `drainTimeout`. */
-  readonly timeout?: Duration | undefined;
-}
 
 export interface App {
   /**

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import type { BudgetStatus } from '../../model/budget/reads.js';
 import { isUuid } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
+import { LIMITS } from '../../model/limits.js';
+import { checkDuration, checkWhole, refuse, shown } from '../shared/checks.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { knownOnly } from '../shared/known-only.js';
@@ -64,6 +66,15 @@ function idOf(namespace: string, name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+function checkDefinition(where: string, definition: BudgetDefinition): void {
+  knownOnly(where, definition, DEFINITION);
+  const { resetEvery, enforcement } = definition;
+  checkDuration(where, 'resetEvery', resetEvery, 0, LIMITS.maxDurationMs);
+  if (enforcement !== undefined && enforcement !== 'strict' && enforcement !== 'advisory')
+    throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
+}
+
 export class BudgetOfApp implements AppBudget {
   readonly id: string;
   private made: Promise<void> | undefined;
@@ -75,7 +86,7 @@ export class BudgetOfApp implements AppBudget {
   ) {
     if (typeof name !== 'string' || name === '' || name.length > 512)
       throw new InvalidDefinitionError('app.budget(): the name must be a text of 1 to 512 characters');
-    if (definition !== undefined) knownOnly(`app.budget("${name}")`, definition, DEFINITION);
+    if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
     this.id = idOf(source.namespace, name);
   }
 
@@ -107,15 +118,22 @@ export class BudgetOfApp implements AppBudget {
     return this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
   }
 
-  async bill({ days }: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
+  async bill(options: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
+    knownOnly('bill', options, { days: true });
+    const { days } = options;
+    checkWhole('bill', 'days', days, 1, LIMITS.maxBilledDays);
     await this.ready();
     return this.on((backend) => daysOf(backend, this.id, days));
   }
 
-  async report(used: Amounts, { key }: ReportOptions = {}): Promise<void> {
+  async report(used: Amounts, options: ReportOptions = {}): Promise<void> {
+    knownOnly<ReportOptions>('report', options, { key: true });
+    const { key } = options;
     await this.ready();
     const args = { budgetId: this.id, deltas: { ...used }, dedupKey: key };
-    assertRoom(this.id, await this.on((backend) => backend.reportUsageAdmin(args)));
+    const report = async (backend: Backend) => backend.reportUsageAdmin(args);
+    // Without a key, a report whose answer was lost would count twice.
+    assertRoom(this.id, await (key === undefined ? this.source.backend().then(report) : this.on(report)));
   }
 
   async setLimits(limits: BudgetLimits): Promise<void> {

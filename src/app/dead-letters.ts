@@ -3,7 +3,7 @@ import type { Quarantined } from '../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
 import { replayMany, type ReplayReport } from '../engine/replay-many.js';
-import { checkWhole } from '../shared/checks.js';
+import { checkSignal, checkWhole } from '../shared/checks.js';
 import { knownOnly } from '../shared/known-only.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
@@ -81,6 +81,7 @@ export function deadLettersOf(source: DeadLetterSource): DeadLetters {
       knownOnly<ReplayOptions>(where, options, REPLAY_OPTIONS);
       const { dryRun = false, limit = MAX_REPLAYED, reason = '', requestedBy, signal } = options;
       checkWhole(where, 'limit', limit, 1, MAX_REPLAYED);
+      checkSignal(where, 'signal', signal);
       const rows = source.rows(where, DEAD, filter);
       const { after } = filter;
       const call: DeadLetterSource['call'] = (command) => source.call(command);

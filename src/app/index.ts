@@ -1,5 +1,6 @@
 /** The friendly layer: tasks, runs, workers. */
-export { app, type App, type CloseOptions } from './app.js';
+export { app, type App } from './app.js';
+export type { CloseOptions } from './runtime.js';
 export type { AppSignals, RotateKeyOptions } from './app-signals.js';
 export type { AppOptions } from './app-options.js';
 export { child, type ChildOptions } from './child.js';

@@ -39,7 +39,7 @@ export interface RunOperating {
   release(options?: OperatorOptions): Promise<void>;
   /**
    * Makes a run that waits more or less urgent: 0 to 9 000, higher starts first. Among equals it keeps its age.
-   * @throws RunStateError `running` or `ended`; RunNotFoundError; InvalidDefinitionError for what is no whole number
+   * @throws RunStateError `running` or `ended`; RunNotFoundError; InvalidDefinitionError for any other number
    */
   setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void>;
   /**
@@ -80,23 +80,29 @@ export class Operating implements RunOperating {
   ) {}
 
   async hold(options: OperatorOptions = {}): Promise<void> {
-    await this.ask((backend, executionId) => backend.holdExecution({ executionId, ...askedBy('hold', options) }));
+    const asked = askedBy('hold', options);
+    await this.ask((backend, executionId) => backend.holdExecution({ executionId, ...asked }));
   }
 
   async release(options: OperatorOptions = {}): Promise<void> {
-    await this.ask((backend, executionId) => backend.releaseHold({ executionId, ...askedBy('release', options) }));
+    const asked = askedBy('release', options);
+    await this.ask((backend, executionId) => backend.releaseHold({ executionId, ...asked }));
   }
 
   async setPriority(priority: number, options: Pick<OperatorOptions, 'requestedBy'> = {}): Promise<void> {
-    if (!Number.isSafeInteger(priority)) throw refuse('setPriority', 'the priority', 'a whole number', priority);
+    const { minPriority: least, maxPriority: most } = LIMITS;
+    if (!Number.isInteger(priority) || priority < least || priority > most)
+      throw refuse('setPriority', 'the priority', `a whole number from ${least} to ${most}`, priority);
     const { requestedBy } = askedBy('setPriority', options);
     await this.ask((backend, executionId) =>
       backend.changePriority({ executionId, newPriority: priority, requestedBy }),
     );
   }
 
-  async replay({ steps = 'keep', ...options }: RunReplayOptions = {}): Promise<number> {
-    const asked = askedBy('replay', options);
+  async replay(options: RunReplayOptions = {}): Promise<number> {
+    knownOnly<RunReplayOptions>('replay', options, REPLAY_OPTIONS);
+    const { steps = 'keep', ...operator } = options;
+    const asked = askedBy('replay', operator);
     if (steps !== 'keep' && steps !== 'discard') throw refuse('replay', 'steps', '"keep" or "discard"', steps);
     const info = await this.ask((backend, executionId) => backend.readExecutionInfo({ executionId }));
     if (info === undefined) throw new RunNotFoundError(this.runId);
@@ -109,7 +115,7 @@ export class Operating implements RunOperating {
   }
 
   async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
-    checkTags('setTags', tags);
+    checkTags('setTags', tags ?? null);
     if (Object.keys(tags).length === 0) return;
     await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));
   }
@@ -130,6 +136,7 @@ export class Operating implements RunOperating {
 }
 
 const OPTIONS = { reason: true, requestedBy: true } as const;
+const REPLAY_OPTIONS = { ...OPTIONS, steps: true } as const;
 
 /** @throws InvalidDefinitionError for what is no text, and for options that there are not */
 function askedBy(what: string, options: OperatorOptions): { reason: string; requestedBy?: string } {

@@ -23,7 +23,7 @@ interface QuotaSource {
 
 export const quotasOfApp = (source: QuotaSource): AppQuotas => ({
   async of(task, input) {
-    const { name, quotas } = source.tasks.named(task.name);
+    const { name, quotas } = source.tasks.named((task as TaskReference | null | undefined)?.name);
     const backend = await source.backend();
     return source.call(() => usesOf(backend, source.namespace, quotasOfRun(name, quotas, input)));
   },

@@ -16,7 +16,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
-import { AppError, RunNotFoundError } from '../shared/errors.js';
+import { RunNotFoundError } from '../shared/errors.js';
 import { endTold, isEnd, loadEnd, loadToldEnd, type Ended } from './results-ends.js';
 
 export interface Waiter {
@@ -199,7 +199,7 @@ export class PartitionWatch {
       await work();
     } catch (error) {
       if (!this.has(executionId)) return;
-      if (!passes(error)) return this.reject(executionId, error);
+      if (!isRetryable(error)) return this.reject(executionId, error);
       this.mark(executionId);
       this.note(error);
     }
@@ -212,7 +212,7 @@ export class PartitionWatch {
       this.note(undefined);
     } catch (error) {
       // A log that cannot be read says nothing about the runs in it: each is asked for by itself.
-      if (!passes(error)) return this.checkAll();
+      if (!isRetryable(error)) return this.checkAll();
       this.note(error);
     }
     await this.checkEach(this.unchecked.keys());
@@ -272,6 +272,3 @@ export class PartitionWatch {
     if (ended !== undefined) this.settle(ended);
   }
 }
-
-/** An error that may be gone at the next try. Those of the app itself say what is so. */
-const passes = (error: unknown): boolean => !(error instanceof AppError) && isRetryable(error);

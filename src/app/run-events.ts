@@ -4,7 +4,9 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { earliestOf, readEvents } from '../log.js';
+import { checkSignal } from '../shared/checks.js';
 import { RunNotFoundError } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
 import { isEnd } from './results-ends.js';
 
 /** Something that happened to a run: its `type`, its time `at` (ms since the epoch), and the facts of that type. */
@@ -32,8 +34,11 @@ export async function* runEvents(
   backend: Backend,
   clock: Clock,
   executionId: string,
-  { signal }: RunEventsOptions,
+  options: RunEventsOptions,
 ): AsyncGenerator<RunEvent, void, undefined> {
+  knownOnly<RunEventsOptions>('events', options, { signal: true });
+  const { signal } = options;
+  checkSignal('events', 'signal', signal);
   signal?.throwIfAborted();
   const isOfRun = (event: Event): event is RunEvent => isOfExecution(event) && event.executionId === executionId;
   // Of a run that has ended, the log says nothing that is not there by now.

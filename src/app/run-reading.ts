@@ -3,7 +3,7 @@ import { EngineError } from '../../model/errors.js';
 import type { StreamFrames } from '../../model/stream/reads.js';
 import type { Backend } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
-import { checkWhole, refuse } from '../shared/checks.js';
+import { checkSignal, checkWhole, refuse } from '../shared/checks.js';
 import { RunNotFoundError } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
 import { isNewsOfRun, type TailPage } from '../streaming/page.js';
@@ -34,6 +34,7 @@ const OPTIONS = { from: true, attempt: true, durableOnly: true, signal: true } a
 export function checkStreamOptions(options: RunStreamOptions): void {
   knownOnly<RunStreamOptions>('stream', options, OPTIONS);
   const { attempt, from = 'start' } = options;
+  checkSignal('stream', 'signal', options.signal);
   if (attempt !== 'latest') checkWhole('stream', 'attempt', attempt, 1, MAX_ATTEMPT);
   if (typeof from !== 'string') throw refuse('stream', 'from', '"start", "now", or the cursor of a frame', from);
   const place = from === 'start' || from === 'now' ? undefined : placeOf(from);

@@ -9,7 +9,7 @@ import { explain, type Explanation } from '../engine/explain.js';
 import { localNews } from '../engine/local-news.js';
 import { withRetries } from '../engine/retry.js';
 import { onAbort } from '../shared/abort-listeners.js';
-import { checkDuration, refuse } from '../shared/checks.js';
+import { checkDuration, checkSignal, refuse } from '../shared/checks.js';
 import { decode } from '../shared/codec.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import {
@@ -21,6 +21,7 @@ import {
   RunNotFoundError,
   RunSkippedError,
 } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
 import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
 import type { RunOperating } from './operating.js';
@@ -44,6 +45,13 @@ export interface ResultOptions {
   readonly timeout?: Duration | undefined;
   /** Ends the wait, not the run. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function checkResultOptions(options: ResultOptions): void {
+  knownOnly<ResultOptions>('result', options, { timeout: true, signal: true });
+  checkDuration('result', 'timeout', options.timeout, 0, LIMITS.maxDurationMs);
+  checkSignal('result', 'signal', options.signal);
 }
 
 /** What can be done with a run. */
@@ -145,8 +153,9 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     super(shared, id, task);
   }
 
-  async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
-    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
+  async result(options: ResultOptions = {}): Promise<Output> {
+    checkResultOptions(options);
+    const { timeout, signal } = options;
     const waitEnded = this.shared.onWait(this.id, this.task);
     try {
       return this.outputOf(

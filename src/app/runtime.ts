@@ -3,14 +3,16 @@
  * definitions of the tasks outlive it: a test gives an app another runtime, in memory and under a clock of its own.
  */
 import type { PublicState } from '../../model/execution/situation.js';
+import { LIMITS } from '../../model/limits.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { Backend } from '../backend.js';
 import { newestFirst, nextFirst } from '../engine/lists.js';
 import { withRetries } from '../engine/retry.js';
 import { afterAndIo, within, type Clock } from '../engine/clock.js';
-import { refuse } from '../shared/checks.js';
+import { checkDuration, needList, refuse, shown } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { AppClosedError, RunNotFoundError, RunOfAnotherTaskError } from '../shared/errors.js';
+import { knownOnly } from '../shared/known-only.js';
 import { guarded, silentLogger, type Logger } from '../shared/logger.js';
 import { onTermination } from '../worker/signals.js';
 import type { Worker } from '../worker/api.js';
@@ -46,6 +48,11 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   /** What workers are told that say nothing else. */
   readonly workerDefaults?: WorkerOptions | undefined;
+}
+
+export interface CloseOptions {
+  /** How long running handlers, and runs that are being stored, get to finish. Default: each worker's `drainTimeout`. */
+  readonly timeout?: Duration | undefined;
 }
 
 /** What needs the backend, made when it is there. */
@@ -116,6 +123,7 @@ export class AppRuntime {
   runMany(task: TaskDefinition, inputs: readonly unknown[], options: ManyRunOptions<unknown>): Promise<Run<unknown>[]> {
     return this.tracked(async () => {
       this.checkOpen();
+      needList(`runMany of task ${shown(task.name)}`, 'the inputs', inputs);
       const requested = await Promise.all(
         inputs.map((input, index) =>
           requestedRun(task, input, typeof options === 'function' ? options(input, index) : options),
@@ -279,7 +287,10 @@ export class AppRuntime {
 
   // The end.
 
-  close({ timeout }: { readonly timeout?: Duration | undefined } = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    knownOnly<CloseOptions>('close', options, { timeout: true });
+    const { timeout } = options;
+    checkDuration('close', 'timeout', timeout, 0, LIMITS.maxDurationMs);
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const again = this.closing !== undefined;
     this.closing ??= this.closeNow(timeoutMs);

@@ -1,17 +1,15 @@
 /** A run before it is there: while it is being created, or looked up. */
 import type { PublicState } from '../../model/execution/situation.js';
-import { LIMITS } from '../../model/limits.js';
 import type { Explanation } from '../engine/explain.js';
 import { afterAndIo, type Clock } from '../engine/clock.js';
 import { onAbort } from '../shared/abort-listeners.js';
-import { checkDuration } from '../shared/checks.js';
 import { durationMs } from '../shared/duration.js';
 import { ResultTimeoutError } from '../shared/errors.js';
 import type { FlowChild } from './flow/flow.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from './signalling.js';
-import type { PendingRun, ResultOptions, Run } from './run.js';
+import { checkResultOptions, type PendingRun, type ResultOptions, type Run } from './run.js';
 import type { RunEvent, RunEventsOptions } from './run-events.js';
 import type { RunFrame } from './run-frames.js';
 import { checkStreamOptions, type RunStreamOptions } from './run-reading.js';
@@ -53,9 +51,9 @@ export class StartedRun<Output> implements PendingRun<Output> {
   }
 
   async result(options: ResultOptions = {}): Promise<Output> {
+    checkResultOptions(options);
     const { timeout, signal } = options;
     if (timeout === undefined && signal === undefined) return (await this.run).result();
-    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
     const clock = this.waitingFor.clock();
     const startedAt = clock.now();
     const run = await this.runWithin(clock, timeout === undefined ? undefined : durationMs(timeout), signal);
@@ -70,7 +68,11 @@ export class StartedRun<Output> implements PendingRun<Output> {
     timeoutMs: number | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Run<Output>> {
-    if (signal?.aborted) return this.run.then(() => Promise.reject(signal.reason));
+    if (signal?.aborted) {
+      // Whatever becomes of the run, its caller does not want to know.
+      this.run.catch(() => undefined);
+      return Promise.reject(signal.reason);
+    }
     const { name, trouble } = this.waitingFor;
     return new Promise((resolve, reject) => {
       const stopListening = signal && onAbort(signal, () => reject(signal.reason));

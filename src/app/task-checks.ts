@@ -152,7 +152,7 @@ export function checkKeyLength(where: string, option: string, before: string, ke
 }
 
 /** @throws InvalidDefinitionError for tags that no run can have */
-export function checkTags(where: string, tags: RunOptions['tags']): void {
+export function checkTags(where: string, tags: RunOptions['tags'] | null): void {
   if (tags === undefined) return;
   if (typeof tags !== 'object' || tags === null || Array.isArray(tags))
     throw refuse(where, 'tags', "an object of texts, like { 'team.name': 'billing' }", tags);

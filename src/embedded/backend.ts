@@ -2,6 +2,7 @@
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
+import { checkOptionNames } from '../settings.js';
 import { Lazy } from '../shared/lazy.js';
 import { nodeDisk, type Disk } from './disk.js';
 import { EmbeddedEngine } from './engine.js';
@@ -34,6 +35,16 @@ export interface EmbeddedOptions {
 }
 
 const MODES: readonly FsyncMode[] = ['always', 'everysec', 'never'];
+const OPTION_NAMES: readonly (keyof EmbeddedOptions)[] = [
+  'path',
+  'fsync',
+  'partitions',
+  'retentionMs',
+  'logMaxEntries',
+  'indexedTags',
+  'snapshotEveryBytes',
+  'now',
+];
 const SNAPSHOT_EVERY_BYTES = 32 * 1024 * 1024;
 
 const engines = new WeakMap<Backend, EmbeddedEngine>();
@@ -42,7 +53,9 @@ function invalid(field: string, what: string): EngineError {
   return new EngineError('invalid_input', `${field}: ${what}.`, { detail: { field } });
 }
 
-function checkOptions({ path, fsync, snapshotEveryBytes }: EmbeddedOptions): void {
+function checkOptions(options: EmbeddedOptions): void {
+  checkOptionNames('embedded()', options, OPTION_NAMES);
+  const { path, fsync, snapshotEveryBytes } = options;
   if (typeof path !== 'string' || path === '') throw invalid('path', 'must name a folder');
   if (fsync !== undefined && !MODES.includes(fsync)) throw invalid('fsync', 'must be "always", "everysec" or "never"');
   if (snapshotEveryBytes !== undefined && !(Number.isSafeInteger(snapshotEveryBytes) && snapshotEveryBytes > 0))

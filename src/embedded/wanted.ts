@@ -16,7 +16,7 @@ export class Wanted {
   constructor(private readonly options: WantedOptions) {
     const { retentionMs, logMaxEntries, indexedTags } = options;
     this.deployment = {
-      partitions: parsePartitionConfig({ ...ONE_OF_EACH, ...options.partitions }),
+      partitions: parsePartitionConfig(options.partitions, ONE_OF_EACH),
       settings: { version: 1, families: [], ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
     };
   }

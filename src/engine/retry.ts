@@ -1,4 +1,5 @@
 /** Trying again after a transport error: delays that grow, with full jitter, so that many clients do not march in step. */
+import { AppError } from '../shared/errors.js';
 import { asEngineError } from '../util/engine-error.js';
 import { sleep, type Clock } from './clock.js';
 
@@ -12,7 +13,7 @@ export function retryDelayMs(clock: Pick<Clock, 'random'>, failures: number): nu
   return Math.max(10, boundMs * clock.random());
 }
 
-/** What a mistake in a program throws: it would be made again. */
+/** What a mistake in a program throws: it would be made again, like the ones that the app refuses. */
 const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
 
 /**
@@ -22,7 +23,7 @@ const MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
 export function isRetryable(error: unknown): boolean {
   const engineError = asEngineError(error);
   if (engineError !== undefined) return engineError.retryable;
-  return !MISTAKES.some((mistake) => error instanceof mistake);
+  return !(error instanceof AppError) && !MISTAKES.some((mistake) => error instanceof mistake);
 }
 
 /** Calls `fn` until it succeeds, it fails for good, or `patienceMs` are over. */

@@ -3,7 +3,7 @@
  */
 import { ONE_OF_EACH, parsePartitionConfig, type PartitionConfig } from '../../model/partition.js';
 import type { Backend } from '../backend.js';
-import { parseSharedSettings } from '../settings.js';
+import { checkOptionNames, parseSharedSettings } from '../settings.js';
 import { IndexedStore } from './indexed-store.js';
 import { backendOf, Machine, type Answering } from './machine.js';
 
@@ -20,20 +20,30 @@ export interface MemoryOptions {
   readonly now?: (() => number) | undefined;
 }
 
+const OPTION_NAMES: readonly (keyof MemoryOptions)[] = [
+  'partitions',
+  'retentionMs',
+  'logMaxEntries',
+  'indexedTags',
+  'now',
+];
+
 const atOnce: Answering = async (call) => call();
 
 /**
  * An engine in this process's memory.
+ * @throws EngineError `invalid_input`
  *
  * @example
  * const backend = memory();
  * await backend.createExecution({ executionId, namespace: 'shop', laneId: 'default', executionKind: 'mail', creatorIdentity: 'docs' });
  */
 export function memory(options: MemoryOptions = {}): Backend {
+  checkOptionNames('memory()', options, OPTION_NAMES);
   const { retentionMs, logMaxEntries, indexedTags } = options;
   const machine = new Machine({
     label: 'memory',
-    partitions: parsePartitionConfig({ ...ONE_OF_EACH, ...options.partitions }),
+    partitions: parsePartitionConfig(options.partitions, ONE_OF_EACH),
     settings: { version: 1, families: [], ...parseSharedSettings({ retentionMs, logMaxEntries, indexedTags }) },
     now: options.now ?? Date.now,
     store: (partition, maxEntries, listener) => new IndexedStore(partition, maxEntries, listener),

@@ -2,20 +2,21 @@
  * Checks of what users write. Every refusal names the place and the option in the user's own words:
  * `Task "charge": retry.failures must be a whole number from 0 to 1000, not -1`.
  */
+import { tried } from '../util/thrown.js';
 import { durationMs, type Duration } from './duration.js';
 import { InvalidDefinitionError } from './errors.js';
 
 /** Most characters of a value that a message repeats. */
 const MAX_SHOWN = 60;
 
-/** A value as a message shows it: short, and never what is inside an object. */
+/** A value as a message shows it: short, and never what is inside an object. Nothing makes it throw. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {
     const text = JSON.stringify(value);
     return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
   }
   if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
-  if (Array.isArray(value)) return 'a list';
+  if (tried(() => Array.isArray(value)) === true) return 'a list';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
@@ -44,9 +45,22 @@ export function checkDuration(where: string, option: string, value: unknown, min
   if (ms > maxMs) throw refuse(where, option, `at most ${Math.floor(maxMs / 86_400_000)} days`, value);
 }
 
-/** @throws InvalidDefinitionError for anything but a list; a text is no list of one */
+/** @throws InvalidDefinitionError for anything but the signal of an AbortController; `undefined` is left to its default */
+export function checkSignal(where: string, option: string, value: unknown): void {
+  if (value === undefined) return;
+  const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+    throw refuse(where, option, 'the signal of an AbortController', value);
+}
+
+/** @throws InvalidDefinitionError for anything but a list; `undefined` is left to its default */
 export function checkList(where: string, option: string, value: unknown): void {
-  if (value === undefined || Array.isArray(value)) return;
+  if (value !== undefined) needList(where, option, value);
+}
+
+/** @throws InvalidDefinitionError for anything but a list; a text is no list of one */
+export function needList(where: string, option: string, value: unknown): void {
+  if (Array.isArray(value)) return;
   if (typeof value === 'string') throw refuse(where, option, `a list, like [${shown(value)}]`, value);
   throw refuse(where, option, 'a list', value);
 }

@@ -1,6 +1,7 @@
 /** The options of `valkey()`. */
 import { EngineError } from '../../model/errors.js';
 import type { PartitionConfig } from '../../model/partition.js';
+import { checkOptionNames } from '../settings.js';
 import { CONNECTION_OPTIONS, type ConnectionOptions } from './connection/address.js';
 
 /** Who puts the library on the server. */
@@ -38,7 +39,7 @@ export interface ValkeyOptions extends ConnectionOptions {
   readonly onNotice?: ((notice: EngineError) => void) | undefined;
 }
 
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([
+const OPTION_NAMES: readonly (keyof ValkeyOptions)[] = [
   ...CONNECTION_OPTIONS,
   'prefix',
   'partitions',
@@ -48,7 +49,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ValkeyOptions>([
   'callTimeoutMs',
   'library',
   'onNotice',
-]);
+];
 
 const LIBRARY_MODES: readonly unknown[] = ['load', 'verify', 'replace'] satisfies LibraryMode[];
 
@@ -64,15 +65,8 @@ export function parsePrefix(prefix = 'ff:'): string {
 }
 
 /** A misspelt address would silently mean another server. @throws EngineError `invalid_input` */
-export function checkOptionNames(options: ValkeyOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name))
-      throw new EngineError(
-        'invalid_input',
-        `${name}: is no option of valkey(); there are ${[...OPTION_NAMES].join(', ')}.`,
-        { detail: { field: name } },
-      );
-  }
+export function checkOptions(options: ValkeyOptions): void {
+  checkOptionNames('valkey()', options, OPTION_NAMES);
   const { library } = options;
   if (library !== undefined && !LIBRARY_MODES.includes(library))
     throw new EngineError('invalid_input', 'library: must be "load", "verify" or "replace".', {

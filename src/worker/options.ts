@@ -1,6 +1,7 @@
 /** What a worker can be told, with its defaults and bounds. */
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { SWEEP_INTERVAL_MS } from '../claiming/sweep.js';
+import { shown } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 
@@ -82,12 +83,12 @@ export function resolveSettings(settings: WorkerSettings): ResolvedSettings {
 
 function unhandledChoice(choice: string): 'leave' | 'fail' {
   if (choice === 'leave' || choice === 'fail') return choice;
-  throw new InvalidDefinitionError(
-    `Worker option onUnhandled must be 'leave' or 'fail', not ${JSON.stringify(choice)}`,
-  );
+  throw new InvalidDefinitionError(`Worker option onUnhandled must be 'leave' or 'fail', not ${shown(choice)}`);
 }
 
 function bounded(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new InvalidDefinitionError(`Worker option ${name} must be a whole number from ${min} to ${max}, not ${value}`);
+  throw new InvalidDefinitionError(
+    `Worker option ${name} must be a whole number from ${min} to ${max}, not ${shown(value)}`,
+  );
 }

@@ -9,6 +9,8 @@ import {
   type RunOptions,
   type TaskSettings,
   type WorkerOptions,
+  count,
+  embedded,
 } from '../../src/index.js';
 import { memoryApp, rejectionOf } from './support.js';
 
@@ -53,4 +55,42 @@ it('unknown options are refused by name, and the known ones are named', async ()
   expect(await rejectionOf(a.worker({ engine: { interval: 5 } } as WorkerOptions))).toBeInstanceOf(
     InvalidDefinitionError,
   );
+});
+
+it('options of everything that is asked of a run, a budget or a backend are known or refused', async () => {
+  a = memoryApp();
+  const run = await a.task('t', () => 1).run();
+  const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
+  const wrong = { tiemout: '1s' } as never;
+  const start = 'there is no option "tiemout"';
+  for (const call of [
+    () => run.result(wrong),
+    () =>
+      a
+        .task('u', () => 1)
+        .run()
+        .result(wrong),
+    () => run.hold(wrong),
+    () => run.release(wrong),
+    () => run.replay(wrong),
+    () => run.events(wrong).next(),
+    () => budget.bill(wrong),
+    () => budget.report({ tokens: 1 }, wrong),
+    () => a.close(wrong),
+    async () => count(2, 'vote', wrong),
+  ])
+    expect((await rejectionOf(call())) as Error).toMatchObject({
+      code: 'invalid_definition',
+      message: expect.stringContaining(start) as string,
+    });
+  for (const call of [
+    async () => memory(wrong),
+    async () => memory('valkey://localhost' as never),
+    async () => memory(null as never),
+    async () => memory({ partitions: { cuont: 4 } as never }),
+    async () => memory({ partitions: 4 as never }),
+    () => embedded({ path: '/nowhere', fsnyc: 'always' } as never),
+    () => embedded(undefined as never),
+  ])
+    expect((await rejectionOf(call())) as Error).toMatchObject({ code: 'invalid_input' });
 });

@@ -188,6 +188,42 @@ describe('a run', () => {
     expectMistake(await rejectionOf(run.cancel({} as never)), 'cancel: the reason must be a text, not an object');
   });
 
+  it('refuses what is no signal, no priority and no list, at once', async () => {
+    const task = a.task('t', () => 1);
+    const run = await task.run();
+    const calls: [() => PromiseLike<unknown>, string][] = [
+      [() => run.result({ signal: '' as never }), 'result: signal must be the signal of an AbortController, not ""'],
+      [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
+      [() => run.events({ signal: 5 as never }).next(), 'events: signal must be the signal of an AbortController'],
+      [() => a.deadLetters.replay({}, { signal: 5 as never }), 'deadLetters.replay: signal must be the signal of'],
+      [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a text, not 5'],
+      [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
+      [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
+      [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],
+      [() => task.runMany('ab' as never), 'runMany of task "t": the inputs must be a list'],
+      [() => task.runMany(undefined as never), 'runMany of task "t": the inputs must be a list, not undefined'],
+      [() => a.quotas.of(undefined as never), 'Task undefined is not a task of this app'],
+      [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
+      [async () => a.budget('b', { enforcement: 'soft' as never }), 'app.budget("b"): enforcement must be "strict" or'],
+      [() => a.close({ timeout: {} as never }), 'close: timeout must be a duration, in milliseconds or like'],
+      [
+        () => a.flow('f', (f) => f.run(task, f.any(undefined as never))).run(),
+        'Flow "f", any: the nodes must be a list',
+      ],
+      [() => a.flow('g', (f) => ({ n: f.run(task, undefined), big: 1n }) as never).run(), 'Run of flow "g": what its'],
+    ];
+    const startedAt = performance.now();
+    for (const [call, start] of calls) expectMistake(await rejectionOf(call()), start);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  it('whose signal is aborted already is not waited for, not even until it can be looked up', async () => {
+    const away = app({ backend: new Promise<never>(() => undefined) });
+    const signal = AbortSignal.abort(new Error('enough'));
+    expect(await rejectionOf(away.get('{fp:0}:0').result({ signal }))).toEqual(new Error('enough'));
+    await away.close();
+  });
+
   it('ends when it is cancelled for a reason that is too long: the reason is cut and marked', async () => {
     const run = await a.task('t', () => 1).run();
     expect(await run.cancel('ä'.repeat(5_000))).toBe(true);
@@ -211,6 +247,8 @@ describe('a worker', () => {
     [{ leaseTtl: '10ms' }, 'The worker: leaseTtl must be at least 1000 ms, not "10ms"'],
     [{ leaseTtl: '10s', leaseTtlMs: 10_000 }, 'The worker: give leaseTtl or leaseTtlMs, not both'],
     [{ slots: 0 }, 'Worker option slots must be'],
+    [{ slots: {} as never }, 'Worker option slots must be a whole number from 1 to 10000, not an object'],
+    [{ onUnhandled: Symbol('x') as never }, "Worker option onUnhandled must be 'leave' or 'fail', not a symbol"],
   ])('with %j is refused', async (options, start) => {
     a.task('t', () => 1);
     expectMistake(await rejectionOf(a.worker(options)), start);
@@ -225,10 +263,21 @@ describe('an app', () => {
     [{ creatorIdentity: '' }, 'The app: creatorIdentity must be'],
     [{ log: {} as never }, 'The app: log must be a logger with debug, info, warn and error'],
     [{ log: null as never }, 'The app: log must be a logger'],
+    [{ ids: 'uuid' as never }, 'The app: ids must be a function that mints UUIDs, not "uuid"'],
+    [{ clock: {} as never }, 'The app: clock must be a clock'],
   ])('with %j is refused', (options, start) => {
     expectMistake(
       errorOf(() => app({ backend: memory(), ...options })),
       start,
+    );
+  });
+
+  it('is refused in the same words for a value that nobody can look into', () => {
+    const { proxy: namespace, revoke } = Proxy.revocable({}, {});
+    revoke();
+    expectMistake(
+      errorOf(() => app({ backend: memory(), namespace: namespace as never })),
+      'The app: namespace must be 1 to 128 printable ASCII characters without { } : ,, not an object',
     );
   });
 });

@@ -68,6 +68,24 @@ test('a handler that spends while calls go wrong neither fails nor spends twice'
   await h.close();
 });
 
+test('a report outside of handlers is repeated over a lost answer with a key, and never counted twice without one', async () => {
+  let lost = 0;
+  const h = harness((inner) => ({
+    reportUsageAdmin: async (args) => {
+      const outcome = await inner.reportUsageAdmin(args);
+      if (lost-- > 0) throw new EngineError('call_timeout', 'no answer.');
+      return outcome;
+    },
+  }));
+  const budget = h.a.budget('tokens', { limits: { tokens: { hard: 100 } } });
+  lost = 1;
+  await h.flow(budget.report({ tokens: 4 }, { key: 'k' }));
+  lost = 1;
+  await expect(h.flow(budget.report({ tokens: 3 }))).rejects.toMatchObject({ code: 'call_timeout' });
+  expect(await h.flow(budget.status())).toMatchObject({ usage: { tokens: 7 } });
+  await h.close();
+});
+
 test('what is no budget, and options that there are not, are refused by name', async () => {
   await using t = await testApp();
   const budget = t.app.budget('tokens', { limits: { tokens: { hard: 10 } } });

@@ -13,7 +13,7 @@ import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
-import { KnownRun, type ResultOptions, type RunSurroundings } from '../run.js';
+import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../run.js';
 import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState } from './flow.js';
 import { memberId } from './members.js';
 import { ownTags, storedIn } from './stored.js';
@@ -45,8 +45,9 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     readonly deduplicated: boolean,
   ) {}
 
-  async result({ timeout, signal }: ResultOptions = {}): Promise<Output> {
-    checkDuration('result', 'timeout', timeout, 0, LIMITS.maxDurationMs);
+  async result(options: ResultOptions = {}): Promise<Output> {
+    checkResultOptions(options);
+    const { timeout, signal } = options;
     const { clock } = this.surroundings;
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();

@@ -1,5 +1,5 @@
 /** A flow as its builder wrote it: the nodes in their order, and what each waits for. */
-import { checkList, checkWhole, shown } from '../../shared/checks.js';
+import { needList, checkWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
@@ -71,7 +71,7 @@ class GraphBuilder implements FlowBuilder {
     const where = `${this.where}, node ${this.nodes.length + 1} (task ${shown(definition.name)})`;
     knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
     const { after = [], ...rest } = options;
-    checkList(where, 'after', after);
+    needList(where, 'after', after);
     const { template, references } = this.read(where, input);
     references.push(...after.map((node) => this.own(where, node)));
     this.nodes.push({ task: definition, template, options: rest, ...waitingFor(where, references) });
@@ -83,7 +83,7 @@ class GraphBuilder implements FlowBuilder {
   }
 
   quorum(k: number, nodes: readonly FlowNode<unknown>[], options: GroupOptions = {}): never {
-    checkList(`${this.where}, quorum`, 'the nodes', nodes);
+    needList(`${this.where}, quorum`, 'the nodes', nodes);
     checkWhole(`${this.where}, quorum`, 'k', k, 1, nodes.length);
     return this.group('quorum', nodes, options, (onSatisfied) => ({ kind: 'quorum', k, onSatisfied }));
   }
@@ -108,7 +108,7 @@ class GraphBuilder implements FlowBuilder {
     policyWith: (onSatisfied: OnSatisfied) => Policy,
   ): never {
     const where = `${this.where}, ${name}`;
-    checkList(where, 'the nodes', nodes);
+    needList(where, 'the nodes', nodes);
     knownOnly<GroupOptions>(where, options, GROUP_OPTIONS);
     const { onSatisfied = 'cancel_remaining' } = options;
     if (onSatisfied !== 'cancel_remaining' && onSatisfied !== 'let_run')

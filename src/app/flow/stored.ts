@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { templateOf, type Template } from '../../shared/template.js';
+import { tried } from '../../util/thrown.js';
 import { RESERVED_TAGS } from '../task-checks.js';
 
 const OUTPUT = `${RESERVED_TAGS}output`;
@@ -21,7 +22,9 @@ export function tagsOf(where: string, { output, input, ownId }: StoredOfFlow): R
   const tags: Record<string, string> = { [INPUT]: input };
   if (ownId !== undefined) tags[OWN_ID] = ownId;
   if (output === undefined) return tags;
-  const text = JSON.stringify(output);
+  const text = tried(() => JSON.stringify(output));
+  if (text === undefined)
+    throw new InvalidDefinitionError(`${where}: what its builder returns is no JSON (a cycle, a bigint, a toJSON)`);
   if (Buffer.byteLength(text) > LIMITS.maxTagValueBytes)
     throw new InvalidDefinitionError(
       `${where}: what its builder returns takes more than ${LIMITS.maxTagValueBytes} bytes`,

@@ -84,7 +84,7 @@ export class DeploymentRecord {
    */
   async settle(wanted: Partial<PartitionConfig> | undefined, given: GivenSettings = {}): Promise<PartitionConfig> {
     const { key, client, contract } = this;
-    const config = { ...parsePartitionConfig(wanted ?? {}), contract, ...parseSharedSettings(given) };
+    const config = { ...parsePartitionConfig(wanted), contract, ...parseSharedSettings(given) };
     await client.set(key, JSON.stringify(config), 'NX');
     const known = this.read((await client.get(key)) ?? '');
     for (const name of PARTITION_SETTINGS) {

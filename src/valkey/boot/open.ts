@@ -25,7 +25,7 @@ import { Connection } from '../connection/connection.js';
 import { Deadlines } from '../connection/deadlines.js';
 import { faultOf, NotYet } from '../connection/faults.js';
 import { connectionFault, nameOf } from '../connection/node-faults.js';
-import { checkOptionNames, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
+import { checkOptions, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
 import { WakeSubscriber } from '../wakes/subscriber.js';
 import { DeploymentRecord, type ReplaceRecord } from './deployment.js';
 import { LibraryKeeper } from './library.js';
@@ -47,7 +47,7 @@ import { Upkeep } from './upkeep.js';
  */
 export async function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
   const given = typeof options === 'string' ? { url: options } : options;
-  checkOptionNames(given);
+  checkOptions(given);
   return asBackend(await open(given, 'production'));
 }
 

@@ -1,6 +1,7 @@
 /** What a handler can wait for: a signal of a name, or several of them together. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { shown } from '../../shared/checks.js';
+import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
 /** What makes two signals of a count two: each is one of its own, or each sender counts once. */
@@ -55,8 +56,10 @@ export const any = (...parts: readonly Part[]): WaitCondition => several('any', 
 export function count(
   n: number,
   names: string | readonly string[],
-  { distinct = 'signal' }: { readonly distinct?: Distinct | undefined } = {},
+  options: { readonly distinct?: Distinct | undefined } = {},
 ): WaitCondition {
+  knownOnly('count', options, { distinct: true });
+  const { distinct = 'signal' } = options;
   const list = typeof names === 'string' ? [names] : [...names];
   if (!Number.isInteger(n) || n < 1 || n > 10_000)
     throw new InvalidDefinitionError(`count: the number must be a whole number from 1 to 10000, not ${shown(n)}`);
