@@ -1,8 +1,9 @@
 /** Signals by envelope, and the keys that make envelopes good. */
 import { partitionKeyOf } from '../../model/ids.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import { encode } from '../shared/codec.js';
-import { refuse } from '../shared/checks.js';
+import { checkDuration, refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { addressIn } from '../shared/envelope.js';
 import { knownOnly } from '../shared/known-only.js';
@@ -66,6 +67,7 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
   async rotateKey(options) {
     knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
     const { kid, secret, grace = '24h' } = options;
+    checkDuration('rotateKey', 'grace', grace, 0, LIMITS.maxTokenGraceMs);
     const store = await backend();
     const graceMs = durationMs(grace);
     for (let index = 0; index < store.partitions.count; index++)

@@ -2,23 +2,11 @@
  * Checks of what users write. Every refusal names the place and the option in the user's own words:
  * `Task "charge": retry.failures must be a whole number from 0 to 1000, not -1`.
  */
-import { tried } from '../util/thrown.js';
 import { durationMs, type Duration } from './duration.js';
 import { InvalidDefinitionError } from './errors.js';
+import { shown } from './shown.js';
 
-/** Most characters of a value that a message repeats. */
-const MAX_SHOWN = 60;
-
-/** A value as a message shows it: short, and never what is inside an object. Nothing makes it throw. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') {
-    const text = JSON.stringify(value);
-    return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
-  }
-  if (value === null || ['undefined', 'number', 'boolean', 'bigint'].includes(typeof value)) return String(value);
-  if (tried(() => Array.isArray(value)) === true) return 'a list';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
+export { shown } from './shown.js';
 
 /** A refusal in the user's words: `<where>: <option> must be <rule>, not <value>`. */
 export function refuse(where: string, option: string, rule: string, value: unknown): InvalidDefinitionError {

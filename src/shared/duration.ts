@@ -1,5 +1,6 @@
 /** Durations as people write them: `'30s'`, `'5m'`, `'1.5h'`, or a number of milliseconds. */
 import { InvalidDefinitionError } from './errors.js';
+import { shown } from './shown.js';
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -26,9 +27,8 @@ export function durationMs(duration: Duration): number {
         : Number(amount) * UNIT_MS[unit as DurationUnit];
   const whole = Math.round(ms);
   if (!Number.isSafeInteger(whole) || ms < 0) {
-    const text = typeof duration === 'string' ? JSON.stringify(duration.slice(0, 60)) : String(duration);
     throw new InvalidDefinitionError(
-      `${text} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d"`,
+      `${shown(duration)} is no duration; write milliseconds or "30s", "5m", "1.5h", "7d"`,
       'Correct the duration that the message names.',
     );
   }

@@ -2,6 +2,8 @@
  * What a handler can end with besides a value: errors that say how to go on, and a delay. They are recognised by brand,
  * so that one made by another copy of the package, or in another realm, means the same.
  */
+import { LIMITS } from '../../model/limits.js';
+import { checkDuration, refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { brand, brandOf } from '../util/brand.js';
@@ -78,6 +80,8 @@ export class Delay {
 export function delay(until: Duration | Date): Delay {
   if (until instanceof Date && Number.isNaN(until.getTime()))
     throw new InvalidDefinitionError('delay: the date must be valid');
+  if (until === undefined) throw refuse('delay', 'the time', 'a duration or a date', until);
+  if (!(until instanceof Date)) checkDuration('delay', 'the time', until, 0, LIMITS.maxDurationMs);
   return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
 }
 

@@ -8,7 +8,10 @@
 import type { Command, OperationName, OutcomeOf } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { MAX_RECLAIMS_EXCEEDED } from '../../model/schedule/reclaim-cap.js';
+import { LIMITS } from '../../model/limits.js';
+import { checkDuration } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
+import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
 import type { Backend } from '../backend.js';
 import { Claimer } from '../claiming/claimer.js';
@@ -411,7 +414,10 @@ export class TaskWorker implements Worker {
 
   // The end.
 
-  drain({ timeout }: { readonly timeout?: Duration } = {}): Promise<void> {
+  drain(options: { readonly timeout?: Duration } = {}): Promise<void> {
+    knownOnly('drain', options, { timeout: true });
+    const { timeout } = options;
+    checkDuration('drain', 'timeout', timeout, 0, LIMITS.maxDurationMs);
     const timeoutMs = timeout === undefined ? this.deps.settings.drainTimeoutMs : durationMs(timeout);
     if (this.draining !== undefined && timeout === undefined) return this.draining;
     this.waitUntil = Math.min(this.waitUntil, this.deps.clock.now() + timeoutMs);

@@ -5,6 +5,7 @@ import {
   app,
   AppError,
   backoff,
+  delay,
   InvalidDefinitionError,
   memory,
   type App,
@@ -191,6 +192,7 @@ describe('a run', () => {
   it('refuses what is no signal, no priority and no list, at once', async () => {
     const task = a.task('t', () => 1);
     const run = await task.run();
+    const worker = await a.worker();
     const calls: [() => PromiseLike<unknown>, string][] = [
       [() => run.result({ signal: '' as never }), 'result: signal must be the signal of an AbortController, not ""'],
       [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
@@ -205,6 +207,15 @@ describe('a run', () => {
       [() => a.quotas.of(undefined as never), 'Task undefined is not a task of this app'],
       [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
       [async () => a.budget('b', { enforcement: 'soft' as never }), 'app.budget("b"): enforcement must be "strict" or'],
+      [async () => worker.drain({ timeout: 'soon' as never }), 'drain: timeout must be a duration'],
+      [async () => worker.drain({ tiemout: '1s' } as never), 'drain: there is no option "tiemout"'],
+      [
+        () => a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32), grace: {} as never }),
+        'rotateKey: grace must',
+      ],
+      [async () => delay('36500d'), 'delay: the time must be at most 3650 days, not "36500d"'],
+      [async () => delay(undefined as never), 'delay: the time must be a duration or a date, not undefined'],
+      [async () => delay({} as never), 'delay: the time must be a duration, in milliseconds or like'],
       [() => a.close({ timeout: {} as never }), 'close: timeout must be a duration, in milliseconds or like'],
       [
         () => a.flow('f', (f) => f.run(task, f.any(undefined as never))).run(),
