@@ -5,6 +5,7 @@ import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
 import { shown } from '../shared/checks.js';
+import { printed } from '../util/printed.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import type { AnySchema, Schema } from '../shared/schema.js';
@@ -204,6 +205,10 @@ type IfDescribed<Out> = unknown extends Out ? never : unknown;
 const INSIDE = Symbol.for('flowfabric.app.inside');
 
 class FriendlyApp implements App {
+  static {
+    printed(FriendlyApp.prototype, 'App');
+  }
+
   readonly [INSIDE] = this;
   readonly tasks = new TaskRegistry((task) => this.runtime?.onHandled(task));
   /** Made when the app is used first. */
@@ -257,8 +262,15 @@ class FriendlyApp implements App {
     return {
       name,
       run: (input?: Input, options: FlowRunOptions = {}) =>
-        new StartedFlow(this.used.runFlow(flow, input, options)) as PendingFlowRun<FlowOutput<Declared>>,
-      get: (run) => new StartedFlow(() => this.used.knownFlow(flow, run)) as PendingFlowRun<FlowOutput<Declared>>,
+        new StartedFlow(
+          this.used.runFlow(flow, input, options),
+          this.waiting(`The run of flow ${shown(flow.name)}`),
+        ) as PendingFlowRun<FlowOutput<Declared>>,
+      get: (run) =>
+        new StartedFlow(
+          () => this.used.knownFlow(flow, run),
+          this.waiting(isOwnId(run) ? `The run with id ${shown(run.id)}` : run),
+        ) as PendingFlowRun<FlowOutput<Declared>>,
     };
   }
 
@@ -282,6 +294,11 @@ class FriendlyApp implements App {
 
   get(executionId: string): PendingRun<unknown> {
     return new StartedRun(() => this.used.known(executionId), this.waiting(executionId));
+  }
+
+  toJSON(): object {
+    const connection = this.runtime?.connectionState.state ?? 'idle';
+    return { namespace: this.runtimeOptions.namespace, connection, tasks: this.tasks.all().map(({ name }) => name) };
   }
 
   /** What a wait for a run needs before there is one. */

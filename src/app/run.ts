@@ -22,6 +22,7 @@ import {
   RunSkippedError,
 } from '../shared/errors.js';
 import { knownOnly } from '../shared/known-only.js';
+import { printed } from '../util/printed.js';
 import { boundText } from '../util/text.js';
 import { failureOf, type Failure } from './failure.js';
 import type { RunOperating } from './operating.js';
@@ -144,6 +145,10 @@ export interface RunSurroundings {
 
 /** A run by its id. */
 export class KnownRun<Output> extends Signalling implements Run<Output> {
+  static {
+    printed(KnownRun.prototype, 'Run');
+  }
+
   constructor(
     private readonly shared: RunSurroundings,
     readonly id: string,
@@ -253,6 +258,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
   async facts(): Promise<ExecutionInfo> {
     return this.known(await this.shared.backend.readExecutionInfo({ executionId: this.id }));
+  }
+
+  toJSON(): object {
+    const { id, task, deduplicated } = this;
+    return { id, ...(task && { task: task.name }), deduplicated };
   }
 
   private known<T>(answer: T | undefined): T {

@@ -6,6 +6,7 @@ import { onAbort } from '../shared/abort-listeners.js';
 import { durationMs } from '../shared/duration.js';
 import { ResultTimeoutError } from '../shared/errors.js';
 import type { FlowChild } from './flow/flow.js';
+import { printed } from '../util/printed.js';
 import type { RunInfo } from './info.js';
 import type { OperatorOptions } from './operating.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from './signalling.js';
@@ -27,8 +28,54 @@ export interface WaitingFor {
   readonly trouble: () => unknown;
 }
 
+interface HasResult<Output> {
+  result(options: ResultOptions): Promise<Output>;
+}
+
+/** The result of what is being created or looked up: what it takes to come to it is part of the wait. */
+export async function resultWithin<Output>(
+  started: Promise<HasResult<Output>>,
+  { timeout, signal }: ResultOptions,
+  waitingFor: WaitingFor,
+): Promise<Output> {
+  const clock = waitingFor.clock();
+  const startedAt = clock.now();
+  const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
+  const run = await within(started, clock, timeoutMs, signal, waitingFor);
+  const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (clock.now() - startedAt));
+  return run.result({ signal, timeout: left });
+}
+
+/** What is started, unless the time is over first, or the signal aborts. */
+function within<Started>(
+  started: Promise<Started>,
+  clock: Clock,
+  timeoutMs: number | undefined,
+  signal: AbortSignal | undefined,
+  { name, trouble }: WaitingFor,
+): Promise<Started> {
+  return new Promise((resolve, reject) => {
+    const stopListening = signal && onAbort(signal, () => reject(signal.reason));
+    const cancelTimer =
+      timeoutMs === undefined
+        ? undefined
+        : afterAndIo(clock, timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
+    const settled = (): void => {
+      stopListening?.();
+      cancelTimer?.();
+    };
+    started.then(resolve, reject).finally(settled);
+    // Whatever becomes of what is started, its caller does not want to know.
+    if (signal?.aborted) reject(signal.reason);
+  });
+}
+
 /** A run that is being created or looked up. */
 export class StartedRun<Output> implements PendingRun<Output> {
+  static {
+    printed(StartedRun.prototype, 'PendingRun');
+  }
+
   private started: Promise<Run<Output>> | undefined;
 
   /** @param start how to come to the run: begun already, or begun when something of it is asked for first */
@@ -54,38 +101,7 @@ export class StartedRun<Output> implements PendingRun<Output> {
     checkResultOptions(options);
     const { timeout, signal } = options;
     if (timeout === undefined && signal === undefined) return (await this.run).result();
-    const clock = this.waitingFor.clock();
-    const startedAt = clock.now();
-    const run = await this.runWithin(clock, timeout === undefined ? undefined : durationMs(timeout), signal);
-    // What it took to come to the run is part of the wait.
-    const left = timeout === undefined ? undefined : Math.max(0, durationMs(timeout) - (clock.now() - startedAt));
-    return run.result({ signal, timeout: left });
-  }
-
-  /** The run, unless the time is over first, or the signal aborts. */
-  private runWithin(
-    clock: Clock,
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Run<Output>> {
-    if (signal?.aborted) {
-      // Whatever becomes of the run, its caller does not want to know.
-      this.run.catch(() => undefined);
-      return Promise.reject(signal.reason);
-    }
-    const { name, trouble } = this.waitingFor;
-    return new Promise((resolve, reject) => {
-      const stopListening = signal && onAbort(signal, () => reject(signal.reason));
-      const cancelTimer =
-        timeoutMs === undefined
-          ? undefined
-          : afterAndIo(clock, timeoutMs, () => reject(new ResultTimeoutError(name, timeoutMs, trouble())));
-      const settled = (): void => {
-        stopListening?.();
-        cancelTimer?.();
-      };
-      this.run.then(resolve, reject).finally(settled);
-    });
+    return resultWithin(this.run, options, this.waitingFor);
   }
 
   async cancel(reason?: string): Promise<boolean> {
@@ -166,6 +182,10 @@ export class StartedRun<Output> implements PendingRun<Output> {
 
   async summary(options?: RunSummaryOptions): Promise<RunSummary | undefined> {
     return (await this.run).summary(options);
+  }
+
+  toJSON(): object {
+    return { of: this.waitingFor.name };
   }
 
   then<Value = Run<Output>, Reason = never>(

@@ -13,6 +13,7 @@ import { checkDuration } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
+import { printed } from '../util/printed.js';
 import type { Backend } from '../backend.js';
 import { Claimer } from '../claiming/claimer.js';
 import { systemClock, within, type Clock } from '../engine/clock.js';
@@ -59,6 +60,10 @@ const STOP_GRACE_MS = 2_000;
 const LAST_CALLS_MS = 5_000;
 
 export class TaskWorker implements Worker {
+  static {
+    printed(TaskWorker.prototype, 'Worker');
+  }
+
   readonly workerInstanceId: string;
   private readonly announcer: Announcer;
   private readonly claimer: Claimer;
@@ -413,6 +418,11 @@ export class TaskWorker implements Worker {
   }
 
   // The end.
+
+  toJSON(): object {
+    const { state, running, slots } = this.stats();
+    return { workerInstanceId: this.workerInstanceId, state, running, slots };
+  }
 
   drain(options: { readonly timeout?: Duration } = {}): Promise<void> {
     knownOnly('drain', options, { timeout: true });

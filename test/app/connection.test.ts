@@ -35,6 +35,20 @@ function clockedApp(options: Partial<AppOptions> & Pick<AppOptions, 'backend'>) 
 }
 
 describe('a backend that cannot be opened for now', () => {
+  it('bounds the wait for the result of a run and of a flow, created here or looked up', async () => {
+    const { clock } = clockedApp({ backend: () => Promise.reject(away()) });
+    const task = a.task('t', () => 1);
+    const flow = a.flow('f', (f) => f.run(task, undefined));
+    const results = [task.run(), task.get('{fp:0}:x'), flow.run(), flow.get({ id: 'monday' })].map(async (run) =>
+      rejectionOf(run.result({ timeout: '2s' })),
+    );
+    await clock.advance(2_001);
+    for (const error of await Promise.all(results))
+      expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'transport_failed' } });
+    const given = flow.get({ id: 'monday' }).result({ signal: AbortSignal.abort(new Error('enough')) });
+    expect(await rejectionOf(given)).toEqual(new Error('enough'));
+  });
+
   it.each(['a function', 'a promise that can be begun anew'])(
     'as %s is tried until it can, said once',
     async (kind) => {

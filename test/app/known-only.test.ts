@@ -61,8 +61,8 @@ it('options of everything that is asked of a run, a budget or a backend are know
   a = memoryApp();
   const run = await a.task('t', () => 1).run();
   const budget = a.budget('b', { limits: { tokens: { hard: 1 } } });
-  const wrong = { tiemout: '1s' } as never;
-  const start = 'there is no option "tiemout"';
+  const wrong = { timeOut: '1s' } as never;
+  const start = 'there is no option "timeOut"';
   for (const call of [
     () => run.result(wrong),
     () =>
@@ -87,9 +87,9 @@ it('options of everything that is asked of a run, a budget or a backend are know
     async () => memory(wrong),
     async () => memory('valkey://localhost' as never),
     async () => memory(null as never),
-    async () => memory({ partitions: { cuont: 4 } as never }),
+    async () => memory({ partitions: { counts: 4 } as never }),
     async () => memory({ partitions: 4 as never }),
-    () => embedded({ path: '/nowhere', fsnyc: 'always' } as never),
+    () => embedded({ path: '/nowhere', sync: 'always' } as never),
     () => embedded(undefined as never),
   ])
     expect((await rejectionOf(call())) as Error).toMatchObject({ code: 'invalid_input' });

@@ -208,7 +208,7 @@ describe('a run', () => {
       [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
       [async () => a.budget('b', { enforcement: 'soft' as never }), 'app.budget("b"): enforcement must be "strict" or'],
       [async () => worker.drain({ timeout: 'soon' as never }), 'drain: timeout must be a duration'],
-      [async () => worker.drain({ tiemout: '1s' } as never), 'drain: there is no option "tiemout"'],
+      [async () => worker.drain({ timeOut: '1s' } as never), 'drain: there is no option "timeOut"'],
       [
         () => a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32), grace: {} as never }),
         'rotateKey: grace must',

@@ -11,6 +11,7 @@ import { durationMs } from '../../shared/duration.js';
 import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { fill, labelsOf } from '../../shared/template.js';
+import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../run.js';
@@ -39,6 +40,10 @@ const isLive = ({ members, building }: Snapshot): boolean =>
 
 /** A flow by its id. */
 export class KnownFlowRun<Output> implements FlowRun<Output> {
+  static {
+    printed(KnownFlowRun.prototype, 'FlowRun');
+  }
+
   constructor(
     private readonly surroundings: RunSurroundings,
     readonly id: string,
@@ -130,6 +135,11 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
 
   get children(): AsyncIterable<FlowChild> {
     return { [Symbol.asyncIterator]: () => this.listed() };
+  }
+
+  toJSON(): object {
+    const { id, deduplicated } = this;
+    return { id, deduplicated };
   }
 
   private async *listed(): AsyncGenerator<FlowChild, void, undefined> {

@@ -1,13 +1,22 @@
 /** A flow before it is there: while it is being created, or looked up. */
-import type { ResultOptions } from '../run.js';
+import { printed } from '../../util/printed.js';
+import { checkResultOptions, type ResultOptions } from '../run.js';
+import { resultWithin, type WaitingFor } from '../started-run.js';
 import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState, PendingFlowRun } from './flow.js';
 
 /** A flow that is being created or looked up. */
 export class StartedFlow<Output> implements PendingFlowRun<Output> {
+  static {
+    printed(StartedFlow.prototype, 'PendingFlowRun');
+  }
+
   private started: Promise<FlowRun<Output>> | undefined;
 
   /** @param start how to come to the flow: begun already, or begun when something of it is asked for first */
-  constructor(private readonly start: Promise<FlowRun<Output>> | (() => Promise<FlowRun<Output>>)) {}
+  constructor(
+    private readonly start: Promise<FlowRun<Output>> | (() => Promise<FlowRun<Output>>),
+    private readonly waitingFor: WaitingFor,
+  ) {}
 
   private get run(): Promise<FlowRun<Output>> {
     this.started ??= typeof this.start === 'function' ? this.start() : this.start;
@@ -22,8 +31,11 @@ export class StartedFlow<Output> implements PendingFlowRun<Output> {
     return this.run.then(({ deduplicated }) => deduplicated);
   }
 
-  async result(options?: ResultOptions): Promise<Output> {
-    return (await this.run).result(options);
+  async result(options: ResultOptions = {}): Promise<Output> {
+    checkResultOptions(options);
+    const { timeout, signal } = options;
+    if (timeout === undefined && signal === undefined) return (await this.run).result();
+    return resultWithin(this.run, options, this.waitingFor);
   }
 
   async cancel(options?: FlowCancelOptions): Promise<boolean> {
@@ -44,6 +56,10 @@ export class StartedFlow<Output> implements PendingFlowRun<Output> {
 
   private async *listed(): AsyncGenerator<FlowChild, void, undefined> {
     yield* (await this.run).children;
+  }
+
+  toJSON(): object {
+    return { of: this.waitingFor.name };
   }
 
   then<Value = FlowRun<Output>, Reason = never>(
