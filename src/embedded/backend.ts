@@ -91,7 +91,7 @@ async function open(options: EmbeddedOptions): Promise<Backend> {
   let engine: EmbeddedEngine | undefined;
   try {
     nodeDisk.makeFolder(options.path);
-    lock = await takeLock(options.path, () => engine?.lostLock());
+    lock = await takeLock(options.path, (loss) => engine?.lostLock(loss));
     const backend = openOn(nodeDisk, options, () => lock?.release());
     engine = engines.get(backend);
     return backend;

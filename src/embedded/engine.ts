@@ -13,6 +13,7 @@ import { failureOf } from './failures.js';
 import { beginFile, filesOf, nameFile, type Deployment } from './files.js';
 import { MAX_BODY_BYTES } from './frames.js';
 import { Journal, type FsyncMode, type JournalOwner } from './journal.js';
+import type { LockLoss } from './lock.js';
 import { recover, storedDeployment, type Recovered } from './recovery.js';
 import { JournaledStore, type Records } from './store.js';
 import type { Wanted } from './wanted.js';
@@ -231,8 +232,12 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 
   /** Another process took the store over, while this one stood still. */
-  lostLock(): void {
-    this.journal.stop(new EngineError('storage_locked', 'Another process took the store over.'));
+  lostLock(loss: LockLoss): void {
+    this.journal.stop(
+      loss === 'taken'
+        ? new EngineError('storage_locked', 'Another process took the store over.')
+        : new EngineError('storage_failed', 'The folder of the store, or the lock in it, was removed.'),
+    );
   }
 
   /** Leaves everything as it is, as the death of the process does. */

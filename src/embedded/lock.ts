@@ -30,6 +30,9 @@ const PATIENCE_MS = 4 * SIGN_OF_LIFE_MS;
 const WRITING_MS = 500;
 const TRIES = 10;
 
+/** Another process took it, or it is not there any more. */
+export type LockLoss = 'taken' | 'removed';
+
 export interface Lock {
   release(): void;
 }
@@ -139,10 +142,10 @@ const locked = (text: string): EngineError => {
 
 /**
  * Takes the lock of a folder, or says which process has it. `onLost` is called when another process took it, which can
- * only be while this one stood still.
+ * only be while this one stood still, and when it was removed, most often with its folder.
  * @throws EngineError `storage_locked`
  */
-export async function takeLock(folder: string, onLost: () => void): Promise<Lock> {
+export async function takeLock(folder: string, onLost: (loss: LockLoss) => void): Promise<Lock> {
   const path = join(folder, NAME);
   const next = join(folder, NEXT);
   const own = JSON.stringify({
@@ -169,11 +172,24 @@ export async function takeLock(folder: string, onLost: () => void): Promise<Lock
   throw locked(textAt(path) ?? '');
 }
 
-function held(path: string, own: string, onLost: () => void): Lock {
+/** How a lock was lost; nothing when it was not, or when that cannot be seen now (a process out of files). */
+function lossOf(path: string, own: string): LockLoss | undefined {
+  let text: string | undefined;
+  try {
+    text = textAt(path);
+  } catch {
+    return undefined;
+  }
+  if (text === own) return undefined;
+  return text === undefined ? 'removed' : 'taken';
+}
+
+function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock {
   const timer = setInterval(() => {
-    if (quietly(() => readFileSync(path, 'utf8')) !== own) {
+    const loss = lossOf(path, own);
+    if (loss !== undefined) {
       clearInterval(timer);
-      onLost();
+      onLost(loss);
       return;
     }
     const now = new Date();
@@ -185,7 +201,7 @@ function held(path: string, own: string, onLost: () => void): Lock {
   return {
     release() {
       clearInterval(timer);
-      if (textAt(path) === own) unlinkSync(path);
+      if (quietly(() => readFileSync(path, 'utf8')) === own) unlinkSync(path);
     },
   };
 }

@@ -1,9 +1,21 @@
 /** One process at a time has a store open. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { embedded } from '../../src/index.js';
 import { takeLock } from '../../src/embedded/lock.js';
 
 let folder: string;
@@ -16,6 +28,10 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const nothing = (): void => undefined;
+const work = () => ({
+  executionId: `{fp:0}:${randomUUID()}`,
+  ...{ namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'test' },
+});
 const holder = (): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
 
 /** The pid of a process that has ended. */
@@ -83,4 +99,31 @@ test('of many that want a stale one, one gets it', async () => {
   first.release();
   const tries = await Promise.allSettled(Array.from({ length: 12 }, () => takeLock(folder, nothing)));
   expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
+
+test('a store whose folder is removed under it says so, and one whose lock cannot be read for a moment goes on', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const backend = await embedded({ path: folder });
+    const own = readFileSync(path, 'utf8');
+    // What stands in its way is no file: reading fails as it does for a process that is out of files.
+    rmSync(path);
+    mkdirSync(path);
+    vi.advanceTimersByTime(10_000);
+    await backend.ping();
+    rmdirSync(path);
+    writeFileSync(path, own);
+    vi.advanceTimersByTime(10_000);
+    await backend.createExecution(work());
+
+    rmSync(folder, { recursive: true });
+    vi.advanceTimersByTime(2_000);
+    await expect(backend.createExecution(work())).rejects.toMatchObject({
+      code: 'storage_failed',
+      message: expect.stringContaining('The folder of the store, or the lock in it, was removed.') as string,
+    });
+    await backend.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });
