@@ -71,6 +71,20 @@ it('a call of very many claims takes all that it answers', async () => {
   ]);
 });
 
+it.each([1, 2, 20])('%d creations whose ids cannot be entered leave nothing behind', async (count) => {
+  const { admin, backend } = deployed;
+  // The leaf is known to the library from now on: a creation that is alone does not look at it before it writes.
+  await backend.execute([creation()]);
+  const before = await admin.keys('ff:{*');
+  await admin.set(`ff:${P}:${KEYS.leaf}-`, 'none of ours');
+  const results = await backend.execute(Array.from({ length: count }, () => creation()));
+  expect(results.map((result) => (result.ok ? 'created' : (result.error as { code?: string }).code))).toEqual(
+    results.map(() => 'corruption'),
+  );
+  expect((await admin.keys('ff:{*')).sort()).toEqual(before.sort());
+  expect([await admin.zcard(queueKey('l')), await admin.xlen(`ff:${P}:${KEYS.log}`)]).toEqual([1, 1]);
+});
+
 it('a batch of as many commands as there may be, of the largest size, reaches the server', async () => {
   const results = await deployed.backend.execute(
     Array.from({ length: LIMITS.maxBatchCommands }, () => claim(LIMITS.maxClaimCount)),
