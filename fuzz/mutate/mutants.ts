@@ -77,7 +77,7 @@ const MODEL_DOMAINS = [
   'suspension',
   'worker',
 ];
-const DECLARING = /^(?:entity|entities|events|facts|fields|(?:\w+-)?invariants|reads|listings|view|watch)\.ts$/;
+const DECLARING = /^(?:events|facts|fields|(?:\w+-)?invariants|reads|listings|view|watch)\.ts$/;
 
 /** The top of the project. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
