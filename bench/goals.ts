@@ -16,6 +16,8 @@ import {
   streamRows,
   subscriberRows,
   usageRows,
+  waitGroups,
+  waitRows,
 } from './names.js';
 
 /** Rows of one group, by name. */
@@ -196,6 +198,17 @@ const steps: readonly Goal[] = [
   ratio('steps', 'ten steps at once / one', groups.stepsAtOnce, stepRows.ten, [stepRows.one], { atMost: 3 }),
 ];
 
+const waits: readonly Goal[] = [
+  ratio('waits', 'signal to completed, p50 / BullMQ', waitGroups.woken('p50'), waitRows.subject, [waitRows.bullmq], {
+    atMost: 0.9,
+  }),
+  ratio('waits', 'signal to completed, p99 / BullMQ', waitGroups.woken('p99'), waitRows.subject, [waitRows.bullmq]),
+  ratio('waits', 'a signal to 64 members / to one', waitGroups.deliver, waitRows.composite, [waitRows.single], {
+    atMost: 2,
+  }),
+  ratio('waits', 'a cycle / four calls of one HSET', waitGroups.cycle, waitRows.cycle, [waitRows.bare]),
+];
+
 /** The goals. Throughput and latency are judged in a warm process. */
 export const goals: readonly Goal[] = [
   ...(
@@ -228,6 +241,7 @@ export const goals: readonly Goal[] = [
   absolute('idle-slots', '100 idle slots: connections', groups.idleClients, names.subjectWorker, { atMost: 2 }),
   ...routing,
   ...steps,
+  ...waits,
   ...(
     [
       [1, 0.8],

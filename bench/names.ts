@@ -146,6 +146,21 @@ export const routingGroups = {
   routed: (mode: RoutingMode) => `Routing, ${mode}: routed right`,
 } as const;
 
+/** Contestants and groups of the scenario of waits. */
+export const waitRows = {
+  subject: 'flowfabric, worker',
+  bullmq: 'BullMQ on iovalkey, moveToDelayed and promote',
+  cycle: 'suspend, signal, resume, complete',
+  bare: 'four calls of a function of one HSET',
+  single: 'a condition of one member',
+  composite: 'a condition of 64 members',
+} as const;
+export const waitGroups = {
+  woken: (percentile: 'p50' | 'p99') => `From a signal to the end of the work, worker waiting: ${percentile}`,
+  cycle: 'Suspended and resumed, one after the other',
+  deliver: 'A signal to suspended work',
+} as const;
+
 /** Contestants and groups of the scenario of streams. */
 export const streamRows = {
   bare: 'a function with one XADD',

@@ -15,6 +15,7 @@ import { stepsScenario } from './steps.js';
 import { storedScenario } from './stored.js';
 import { streamsScenario } from './streams.js';
 import { usageScenario } from './usage.js';
+import { waitsScenario } from './waits.js';
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -39,6 +40,7 @@ export const scenarios: readonly Scenario[] = [
   subscribersScenario,
   stepsScenario,
   streamsScenario,
+  waitsScenario,
   usageScenario,
   meteredScenario,
 ];

@@ -14,7 +14,17 @@ const SECRETS: Readonly<Record<string, Uint8Array>> = {
 };
 const KIDS = Object.keys(SECRETS);
 
-type Fault = 'none' | 'empty' | 'no_colon' | 'short' | 'unknown_kid' | 'other_waitpoint' | 'upper_case' | 'one_off';
+type Fault =
+  | 'none'
+  | 'empty'
+  | 'no_colon'
+  | 'short'
+  | 'unknown_kid'
+  | 'other_waitpoint'
+  | 'upper_case'
+  | 'one_off'
+  | 'wide'
+  | 'narrow';
 
 interface Signal {
   readonly pick: Pick;
@@ -64,6 +74,12 @@ function tokenOf(
       return '';
     case 'no_colon':
       return `:${digest}`;
+    case 'wide':
+      // As many characters as a digest has, and more bytes.
+      return `${kid}:${'ü'.repeat(40)}`;
+    case 'narrow':
+      // As many bytes, and fewer characters.
+      return `${kid}:${'ü'.repeat(20)}`;
     case 'short':
       return `${kid}:${digest.slice(1)}`;
     case 'unknown_kid':
@@ -112,6 +128,8 @@ export const signingActions = {
             'unknown_kid',
             'other_waitpoint',
             'upper_case',
+            'wide',
+            'narrow',
             'one_off',
           ),
         },

@@ -8,14 +8,23 @@ import { memoryStore } from '../../src/memory/machine.js';
 import { canonicalOfMemory } from '../../src/testing/canonical-memory.js';
 import type { CanonicalState } from '../../src/testing/canonical.js';
 import { audit, type Audit } from './audit.js';
+import { GO, type Ran } from './work.js';
 import { callsOf, entriesOf, lineOf, recorded, type Entry, type RecordedCall } from './recording.js';
 
 const LANE = 'lane';
+/** Values of the same length: the log, which knows sizes alone, agrees with them. */
+const OTHER = { value: Buffer.from('"before by 2"'), payload: Buffer.from('8') };
 
 /** A short history: one execution completes, one fails for good, and a late worker is refused. */
 async function history(): Promise<{
   calls: RecordedCall[];
-  check: (calls: readonly RecordedCall[], change?: (stored: CanonicalState) => CanonicalState) => Promise<Audit>;
+  check: (
+    calls: readonly RecordedCall[],
+    change?: (stored: CanonicalState) => CanonicalState,
+    ran?: readonly Ran[],
+  ) => Promise<Audit>;
+  /** The steps that ran, as a process writes them down. */
+  ran: readonly Ran[];
 }> {
   const store = memory({ partitions: { count: 1 } });
   const entries: Entry[] = [];
@@ -45,16 +54,29 @@ async function history(): Promise<{
     fence: { leaseId, leaseEpoch, attemptId },
   }));
   const [first, second] = fences as [(typeof fences)[number], (typeof fences)[number]];
-  await backend.completeExecution({ ...first, resultPayload: Buffer.from('out') });
+  const { executionId } = first;
+  const step = async (stepName: string): Promise<Ran> => {
+    const at = Date.now();
+    const value = { value: Buffer.from(JSON.stringify(`${stepName} by 1`)), encoding: 'json' };
+    await backend.recordStep({ ...first, stepName, stepIndex: 0, ...value });
+    return { executionId, step: stepName, leaseEpoch: 1, at };
+  };
+  const before = await step('before');
+  await backend.signalExecution({ executionId, signalId: randomUUID(), signalName: GO, payload: Buffer.from('7') });
+  const after = await step('after');
+  const said = { index: 7, steps: ['before by 1', 7, 'after by 1'] };
+  await backend.completeExecution({ ...first, resultPayload: Buffer.from(JSON.stringify(said)) });
   await backend.failExecution({ ...second, failureReason: 'broken', failureClass: 'permanent' });
   await backend.renewLease({ ...first, leaseTtlMs: 5_000 }).catch(() => undefined);
   const text = entries.map(lineOf).join('');
   return {
     calls: callsOf('process', entriesOf(text)),
-    check: (calls, change = (stored) => stored) =>
+    ran: [before, after],
+    check: (calls, change = (stored) => stored, ran = [before, after]) =>
       audit({
         backend: store,
         calls,
+        ran,
         retentionMs: DEFAULTS.retentionMs,
         stored: async (partition, now) =>
           change(canonicalOfMemory(memoryStore(store, partition) as NonNullable<ReturnType<typeof memoryStore>>, now)),
@@ -70,7 +92,7 @@ describe('the audit', () => {
     const { calls, check } = await history();
     const result = await check(calls);
     expect(result.violations).toEqual([]);
-    expect(result.answers).toBe(6);
+    expect(result.answers).toBe(9);
   });
 
   it('accepts a call whose answer nobody saw', async () => {
@@ -138,6 +160,24 @@ describe('the audit', () => {
   ])('finds %s', async (_what, lie, finding) => {
     const { calls, check } = await history();
     expect((await check(lie(calls))).violations.join('\n')).toMatch(finding);
+  });
+
+  it('finds a step that an owner ran although its value was stored, and not one that an earlier owner ran', async () => {
+    const { calls, check, ran } = await history();
+    const again = ran.map((each) => ({ ...each, at: each.at + 60_000 }));
+    expect((await check(calls, undefined, again)).violations.join('\n')).toMatch(/steps that ran again/);
+    const frozen = again.map((each) => ({ ...each, leaseEpoch: 0 }));
+    expect((await check(calls, undefined, frozen)).violations).toEqual([]);
+  });
+
+  it.each(['recordStep', 'signalExecution'])('finds a result that differs from what a %s brought', async (name) => {
+    const { calls, check } = await history();
+    const lies = calls.map((call) =>
+      call !== named(calls, name)
+        ? call
+        : { ...call, commands: call.commands.map((it) => ({ ...it, args: { ...it.args, ...OTHER } }) as never) },
+    );
+    expect((await check(lies)).violations.join('\n')).toMatch(/results that say something else/);
   });
 
   it('finds stored state that the log does not give', async () => {

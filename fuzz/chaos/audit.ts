@@ -11,12 +11,16 @@ import { generationOf } from '../../model/partition/cursor.js';
 import { partitionOfCommand } from '../../model/machine.js';
 import { isAcquisition } from '../../model/specification/replay.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { addStep, type StepTable } from '../../model/step/contents.js';
+import { keepPayload, type PayloadTable } from '../../model/suspension/payloads.js';
 import { readEvents } from '../../src/log.js';
 import type { Backend } from '../../src/backend.js';
 import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';
 import { plain } from '../plain.js';
 import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
+import { judgeCheckpoints } from './checkpoints.js';
 import type { RecordedCall } from './recording.js';
+import type { Ran } from './work.js';
 import { Timeline, type Span } from './timeline.js';
 
 export interface AuditOptions {
@@ -24,6 +28,8 @@ export interface AuditOptions {
   readonly calls: readonly RecordedCall[];
   /** Reads what is stored in a partition, past the backend. */
   readonly stored: (partition: string, now: number) => Promise<CanonicalState>;
+  /** Steps that handlers began to run. Default none. */
+  readonly ran?: readonly Ran[];
   /** Times in which the server may have lost what it had acknowledged, ms since the epoch. Default none. */
   readonly losses?: readonly Span[];
   /** Whether every execution has to be terminal by now. Default true. */
@@ -116,6 +122,8 @@ class Auditor implements Audit {
     this.ranUnanswered += explanation.ranUnanswered;
     this.compareStored(partition, timeline, explanation, await stored(partition, now), now);
     this.judge(timeline, explanation);
+    const findings = judgeCheckpoints(timeline, explanation.causes, this.options.ran ?? [], this.lost);
+    for (const [what, stories] of Object.entries(findings)) this.report(what, stories);
     this.tally(timeline);
   }
 
@@ -169,7 +177,18 @@ class Auditor implements Audit {
   ): void {
     const input = new Map<string, Uint8Array>();
     const result = new Map<string, Uint8Array>();
-    for (const { command } of causes.values()) {
+    const payloads: PayloadTable = new Map();
+    const steps: StepTable = new Map();
+    for (const [sequence, { command }] of [...causes].sort(([a], [b]) => a - b)) {
+      const { event } = timeline.from(sequence, 1)[0] as LoggedEvent;
+      if (command.name === 'signalExecution' && event.type === 'signal_accepted') {
+        const { executionId, signalId, payload } = command.args;
+        if (payload !== undefined) keepPayload(payloads, { executionId, signalId, bytes: payload });
+      }
+      if (command.name === 'recordStep' && event.type === 'step_recorded') {
+        const { at: recordedAt, type: _, executionId, ...facts } = event;
+        addStep(steps, { executionId, record: { ...facts, recordedAt, value: command.args.value } });
+      }
       if (command.name === 'createExecution' && command.args.inputPayload.byteLength > 0)
         input.set(command.args.executionId, command.args.inputPayload);
       if (command.name === 'completeExecution' && command.args.resultPayload !== undefined)
@@ -191,9 +210,9 @@ class Auditor implements Audit {
           state: timeline.state,
           bytes: { input, result, secret: new Map() },
           streams: new Map(),
-          payloads: new Map(),
+          payloads,
           watches: new Map(),
-          steps: new Map(),
+          steps,
           log,
           header,
         },

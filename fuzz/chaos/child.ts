@@ -78,7 +78,7 @@ async function main(config: ChildConfig): Promise<void> {
   if (config.role === 'engine') {
     await startTimerLoop(backend, { pollIntervalMs: 500 });
   } else if (config.role === 'worker') {
-    const { app } = chaosApp(backend);
+    const { app } = chaosApp(backend, (what) => writeSync(file, lineOf({ entry: 'ran', ...what })));
     await app.worker({
       slots: config.slots,
       claimAhead: config.claimAhead,

@@ -5,6 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isOfExecution, type LoggedEvent } from '../../model/events.js';
 import { operationNamed, type AnyDecision, type OutcomeOf, type ParsedCommand } from '../../model/machine.js';
+import { addStep, type Steps, type StepTable } from '../../model/step/contents.js';
+import { stepKeyOf } from '../../model/step/facts.js';
 import { plain } from '../plain.js';
 import { viewOfMoment } from './moment-view.js';
 import { entriesOf, summaryOfAnswer, summaryOfRun } from './passes.js';
@@ -52,11 +54,17 @@ const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
   until: answers === undefined ? Infinity : (endedAt ?? Infinity) + SLACK_MS,
 });
 
+/** Names the value that an owner recorded of a step. */
+const valueKey = (executionId: string, leaseId: string | undefined, step: Parameters<typeof stepKeyOf>[0]): string =>
+  [executionId, leaseId, stepKeyOf(step)].join('\t');
+
 class Explainer {
   private readonly causes = new Map<number, Deed>();
 
   /** Inputs by execution, as whoever created it sent them. */
   private readonly payloads = new Map<string, Uint8Array>();
+  /** Values of steps, by `valueKey`. */
+  private readonly values = new Map<string, Uint8Array>();
 
   constructor(
     private readonly timeline: Timeline,
@@ -64,8 +72,12 @@ class Explainer {
   ) {}
 
   run(deeds: readonly Deed[]): Explanation {
-    for (const { command } of deeds)
+    for (const { command } of deeds) {
       if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
+      if (command.name !== 'recordStep') continue;
+      const { executionId, fence, value } = command.args;
+      if (value !== undefined) this.values.set(valueKey(executionId, fence?.leaseId, command.args), value);
+    }
     const unexplained: Deed[] = [];
     // Equal answers of several calls can fit several events. Who ended first takes the earliest that fits: if any
     // assignment explains all of them, this one does (points and intervals, by the ends of the intervals).
@@ -98,7 +110,8 @@ class Explainer {
       const decision = this.decide(deed.command, moment, moment.next.event.at);
       if (!this.caused(decision, moment.next)) continue;
       if (answer !== undefined && !isDeepStrictEqual(plain(visible(decision)), plain(answer))) continue;
-      this.causes.set(moment.next.sequence, deed);
+      for (const { sequence } of this.timeline.from(moment.next.sequence, decision.events.length))
+        this.causes.set(sequence, deed);
       return true;
     }
     return false;
@@ -221,14 +234,33 @@ class Explainer {
     return next !== undefined && next.event.at >= from && next.event.at <= until && !this.causes.has(next.sequence);
   }
 
-  private caused(decision: AnyDecision, { event }: LoggedEvent): decision is Extract<AnyDecision, { ok: true }> {
-    return decision.ok && decision.events.length === 1 && isDeepStrictEqual(plain(decision.events[0]), plain(event));
+  /** Whether a decision is what stands in the log from an entry on. A signal that is enough lets its execution go on at once. */
+  private caused(decision: AnyDecision, first: LoggedEvent): decision is Extract<AnyDecision, { ok: true }> {
+    if (!decision.ok || decision.events.length === 0) return false;
+    const found = this.timeline.from(first.sequence, decision.events.length).map(({ event }) => event);
+    return isDeepStrictEqual(plain(decision.events), plain(found));
   }
 
-  private decide({ name, args }: ParsedCommand, { state }: Moment, now: number): AnyDecision {
+  /** The steps of a moment with their values, as their owners sent them. */
+  private stepsOf({ state, steps }: Moment): Steps | undefined {
+    if (state === undefined || steps.length === 0) return undefined;
+    const table: StepTable = new Map();
+    for (const { event, leaseId } of steps) {
+      const { stepName, stepIndex, stepKind, stepFailed, valueBytes, valueEncoding } = event;
+      const value = this.values.get(valueKey(state.executionId, leaseId, event));
+      const facts = { stepName, stepIndex, stepKind, stepFailed, valueBytes, valueEncoding };
+      addStep(table, { executionId: state.executionId, record: { ...facts, recordedAt: event.at, value } });
+    }
+    return table.get(state.executionId);
+  }
+
+  private decide({ name, args }: ParsedCommand, moment: Moment, now: number): AnyDecision {
+    const { state } = moment;
     const input = state === undefined ? undefined : this.payloads.get(state.executionId);
     const own = name === 'createExecution' ? args.executionId : undefined;
-    const view = viewOfMoment(state, input, (namespace, key, at) => this.timeline.idempotent(namespace, key, at, own));
+    const ofKey = (namespace: string, key: string, at: number): string | undefined =>
+      this.timeline.idempotent(namespace, key, at, own);
+    const view = viewOfMoment(state, input, ofKey, name === 'recordStep' ? this.stepsOf(moment) : undefined);
     return operationNamed(name).decide(view, args as never, {
       now,
       settings: { retentionMs: this.retentionMs },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChildConfig } from './child.js';
 import { callsOf, entriesOf, type RecordedCall } from './recording.js';
+import type { Ran } from './work.js';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 
@@ -62,12 +63,15 @@ export class Fleet {
     await Promise.all(this.members.map(({ process }) => kill(process)));
   }
 
-  /** Everything that the processes wrote down. */
-  async calls(): Promise<RecordedCall[]> {
+  /** Everything that the processes wrote down: their calls, and the steps that they began to run. */
+  async record(): Promise<{ readonly calls: RecordedCall[]; readonly ran: Ran[] }> {
     const all = await Promise.all(
-      this.files.map(async ({ name, file }) => callsOf(name, entriesOf(await readFile(file, 'utf8').catch(() => '')))),
+      this.files.map(async ({ name, file }) => {
+        const entries = entriesOf(await readFile(file, 'utf8').catch(() => ''));
+        return { calls: callsOf(name, entries), ran: entries.flatMap((each) => (each.entry === 'ran' ? [each] : [])) };
+      }),
     );
-    return all.flat();
+    return { calls: all.flatMap(({ calls }) => calls), ran: all.flatMap(({ ran }) => ran) };
   }
 
   private start(role: ChildConfig['role'], name: string): ChildProcess {

@@ -7,13 +7,17 @@ import { quarantineByDefinition } from '../../model/partition/quarantine.js';
 import { queueNameOf, serves } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { emptyHeader } from '../../model/state.js';
+import type { Steps } from '../../model/step/contents.js';
 import type { View } from '../../model/view.js';
 
-/** The view; `state` is nothing before the creation, `input` the bytes that it was created with. */
+/**
+ * The view; `state` is nothing before the creation, `input` the bytes that it was created with, `steps` what was recorded.
+ */
 export function viewOfMoment(
   state: ReadonlyExecution | undefined,
   input: Uint8Array | undefined,
   ofKey: View['executions']['ofKey'],
+  steps: Steps | undefined,
 ): View {
   const ended = state !== undefined && isTerminal(state.situation);
   return {
@@ -44,7 +48,7 @@ export function viewOfMoment(
     },
     signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
     streams: { get: () => undefined, contents: () => undefined, retained: () => 0, watchedUntil: () => undefined },
-    steps: { of: () => undefined, page: () => ({ steps: [], stepCount: 0 }) },
+    steps: { of: () => steps, page: () => ({ steps: [], stepCount: 0 }) },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     budgets: budgetsByDefinition(emptyPartition()),
     quarantine: quarantineByDefinition(),

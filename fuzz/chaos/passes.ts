@@ -7,7 +7,7 @@ type Applied = Extract<OutcomeOf<'applyDue'>, { kind: 'applied' }>;
 /** The part of a pass's outcome that follows from its events. */
 export type PassSummary = Pick<
   Applied,
-  'promoted' | 'leasesExpired' | 'grantsLapsed' | 'purged' | 'attemptsTimedOut' | 'expired'
+  'promoted' | 'leasesExpired' | 'grantsLapsed' | 'purged' | 'attemptsTimedOut' | 'expired' | 'suspensionsTimedOut'
 >;
 
 /** What a pass would say that made these entries. */
@@ -25,17 +25,22 @@ export function summaryOfRun(run: readonly LoggedEvent[]): PassSummary {
         ? [{ executionId: event.executionId, expireReason: event.expireReason }]
         : [],
     ),
+    suspensionsTimedOut: events.flatMap((event) => {
+      const goesOn = event.type === 'suspension_closed' && event.closeReason === 'timed_out_auto_resume';
+      return goesOn ? [{ executionId: event.executionId, behaviorApplied: 'auto_resume' as const }] : [];
+    }),
   };
 }
 
 /** What a pass said that it did. */
 export function summaryOfAnswer(applied: Applied): PassSummary {
-  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired } = applied;
-  return { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired };
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut } = applied;
+  return { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut };
 }
 
 /** How many entries a pass made, by what it said. */
 export function entriesOf(pass: PassSummary): number {
-  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired } = pass;
-  return promoted + leasesExpired + grantsLapsed + purged + attemptsTimedOut.length + expired.length;
+  const { promoted, leasesExpired, grantsLapsed, purged, attemptsTimedOut, expired, suspensionsTimedOut } = pass;
+  const lists = [attemptsTimedOut, expired, suspensionsTimedOut];
+  return promoted + leasesExpired + grantsLapsed + purged + lists.reduce((sum, { length }) => sum + length, 0);
 }

@@ -6,6 +6,7 @@ import { EngineError, isRejectionCode, type ErrorDetail, type RejectionCode } fr
 import { OPERATIONS, type Command, type OperationName, type ParsedCommand } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { parseCommand } from '../../src/boundary.js';
+import type { Ran } from './work.js';
 
 /** The answer to one command of a call. */
 export type Answer =
@@ -23,7 +24,9 @@ export type Entry =
       readonly at: number;
       readonly code: string;
       readonly retryable: boolean;
-    };
+    }
+  /** A step of a handler began to run. */
+  | ({ readonly entry: 'ran' } & Ran);
 
 /** A call as the record tells it. */
 export interface RecordedCall {
@@ -95,6 +98,7 @@ function faultEntry(call: number, error: unknown): Entry {
 export function callsOf(process: string, entries: Iterable<Entry>): RecordedCall[] {
   const calls = new Map<number, RecordedCall>();
   for (const entry of entries) {
+    if (entry.entry === 'ran') continue;
     if (entry.entry === 'sent') {
       calls.set(entry.call, {
         process,

@@ -127,10 +127,12 @@ class Run {
 
     const reader = new Valkey(servers.url, { lazyConnect: true, enableAutoPipelining: true });
     await reader.connect();
-    const calls = [...(await fleet.calls()), ...callsOf('submitter', written)];
+    const record = await fleet.record();
+    const calls = [...record.calls, ...callsOf('submitter', written)];
     const result = await audit({
       backend,
       calls,
+      ran: record.ran,
       losses: this.losses,
       retentionMs: DEFAULTS.retentionMs,
       stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),

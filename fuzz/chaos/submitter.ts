@@ -4,7 +4,8 @@
  */
 import type { Backend } from '../../src/backend.js';
 import { EngineError } from '../../model/errors.js';
-import { jobOf, chaosApp, type Job } from './work.js';
+import { RunNotFoundError, RunStateError } from '../../src/index.js';
+import { jobOf, chaosApp, GO, type Job } from './work.js';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -19,13 +20,14 @@ export class Submitter {
   private readonly runs = new Map<number, string>();
   private readonly jobs: Job[];
   private readonly task;
+  private readonly app;
 
   constructor(
     private readonly backend: Backend,
     count: number,
     random: () => number,
   ) {
-    this.task = chaosApp(backend).task;
+    ({ task: this.task, app: this.app } = chaosApp(backend));
     this.jobs = Array.from({ length: count }, (_, index) => jobOf(index, random()));
   }
 
@@ -35,7 +37,9 @@ export class Submitter {
     for (let from = 0; from < this.jobs.length; from += BATCH) {
       const due = startedAt + (overMs * from) / this.jobs.length;
       await pause(Math.max(0, due - performance.now()));
+      // Signals of the batch before come while their jobs run, or wait; some of the next one come before them.
       await this.create(this.jobs.slice(from, from + BATCH));
+      await this.signal(this.jobs.slice(Math.max(0, from - BATCH), from + BATCH / 2));
     }
   }
 
@@ -69,10 +73,28 @@ export class Submitter {
       if (!(error instanceof EngineError) || !error.retryable) throw error;
       return false;
     }
-    if (info !== undefined) return info.stateVector.lifecyclePhase === 'terminal';
+    if (info !== undefined) {
+      const ended = info.stateVector.lifecyclePhase === 'terminal';
+      // What was sent may have been in a lost tail; the key makes sure that it counts once.
+      if (!ended) await this.signal([this.jobs[index] as Job]);
+      return ended;
+    }
     this.recreated++;
     await this.create([this.jobs[index] as Job]);
     return false;
+  }
+
+  /** Sends those that wait what they wait for: their index. Sending it again is the same signal. */
+  private async signal(jobs: readonly Job[]): Promise<void> {
+    for (const { index } of jobs.filter(({ plan }) => plan === 'wait')) {
+      try {
+        await this.app.get(this.runs.get(index) as string).signal(GO, index, { idempotencyKey: 'the one' });
+      } catch (error) {
+        // Unknown, ended, or no answer: whoever looks whether it ended sees to the rest.
+        const isExpected = error instanceof RunStateError || error instanceof RunNotFoundError;
+        if (!isExpected && !(error instanceof EngineError && error.retryable)) throw error;
+      }
+    }
   }
 
   /** Creates executions under ids of their own, however often it takes. */

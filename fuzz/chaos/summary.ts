@@ -20,6 +20,9 @@ export function summaryOf({ audit, faults, recreated, tookMs }: ChaosResult): st
     ['leases that lapsed', events(({ type }) => type === 'lease_expired')],
     ['leases revoked', events(({ type }) => type === 'lease_revoked')],
     ['attempts by reclaim', events((event) => event.type === 'execution_claimed' && event.attemptType === 'reclaim')],
+    ['steps recorded', events(({ type }) => type === 'step_recorded')],
+    ['suspensions', events(({ type }) => type === 'execution_suspended')],
+    ['signals', events(({ type }) => type === 'signal_accepted')],
     ['retries', events(({ type }) => type === 'retry_scheduled')],
     ['lost tail, answers by command', listed(lost)],
     [

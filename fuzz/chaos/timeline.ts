@@ -1,6 +1,6 @@
 /** The log of a partition as a timeline: what was true of each execution from when to when, and what happened then. */
 import { fold } from '../../model/evolve.js';
-import { isOfExecution, type LoggedEvent } from '../../model/events.js';
+import { isOfExecution, type EventNamed, type LoggedEvent } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isClaimable } from '../../model/execution/situation.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
@@ -18,7 +18,24 @@ export interface Moment extends Span {
   readonly state: ReadonlyExecution | undefined;
   /** What ended the stretch; the last one has not ended. */
   readonly next: LoggedEvent | undefined;
+  /** Steps that were recorded by then. */
+  readonly steps: readonly StepAt[];
 }
+
+/** A recorded step, and the owner who recorded it. */
+export interface StepAt {
+  readonly event: EventNamed<'step_recorded'>;
+  readonly leaseId: string | undefined;
+  readonly leaseEpoch: number;
+}
+
+const NO_STEPS: readonly StepAt[] = [];
+
+/** A copy that stays as it is when the execution goes on. */
+const copyOf = (known: ReadonlyExecution): ReadonlyExecution => ({
+  ...known,
+  ...(known.waiting !== undefined && { waiting: structuredClone(known.waiting) }),
+});
 
 export class Timeline {
   /** What the log folds to. */
@@ -32,7 +49,7 @@ export class Timeline {
 
   constructor(readonly log: readonly LoggedEvent[]) {
     const waiting = new Map<string, { count: number; emptyFrom: number }>();
-    const open = new Map<string, { from: number; state: ReadonlyExecution | undefined }>();
+    const open = new Map<string, Pick<Moment, 'from' | 'state' | 'steps'>>();
     for (const logged of log) {
       const { event } = logged;
       if (!isOfExecution(event)) {
@@ -40,12 +57,14 @@ export class Timeline {
         continue;
       }
       const id = event.executionId;
-      const before = open.get(id) ?? { from: -Infinity, state: undefined };
+      const before = open.get(id) ?? { from: -Infinity, state: undefined, steps: NO_STEPS };
       fold(this.state, event);
       const known = this.state.tables.execution.get(id);
-      const state = known === undefined ? undefined : { ...known };
+      const state = known && copyOf(known);
+      const { currentLeaseId: leaseId, currentLeaseEpoch: leaseEpoch = 0 } = before.state ?? {};
+      const steps = event.type === 'step_recorded' ? [...before.steps, { event, leaseId, leaseEpoch }] : before.steps;
       push(this.moments, id, { ...before, until: event.at, next: logged });
-      open.set(id, { from: event.at, state });
+      open.set(id, { from: event.at, state, steps });
       if (event.type === 'execution_created' && event.idempotencyKey !== undefined) {
         push(this.keys, idempotencyId(event.namespace, event.idempotencyKey), {
           executionId: id,
@@ -63,7 +82,11 @@ export class Timeline {
 
   /** Every stretch of an execution; one that says nothing when it was never created. */
   of(executionId: string): readonly Moment[] {
-    return this.moments.get(executionId) ?? [{ from: -Infinity, until: Infinity, state: undefined, next: undefined }];
+    return (
+      this.moments.get(executionId) ?? [
+        { from: -Infinity, until: Infinity, state: undefined, next: undefined, steps: NO_STEPS },
+      ]
+    );
   }
 
   get executionIds(): Iterable<string> {
@@ -75,6 +98,12 @@ export class Timeline {
     const entries = this.keys.get(idempotencyId(namespace, key)) ?? [];
     return entries.find(({ executionId, from, until }) => executionId !== except && from <= at && at < until)
       ?.executionId;
+  }
+
+  /** As many entries as asked for, from a position on; fewer at the end of the log. */
+  from(sequence: number, count: number): readonly LoggedEvent[] {
+    const at = sequence - (this.log[0]?.sequence ?? 0);
+    return this.log.slice(at, at + count);
   }
 
   /** The stretch that an entry of the log ended. */

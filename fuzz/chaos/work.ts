@@ -15,7 +15,7 @@ import type { Backend } from '../../src/backend.js';
 /** What an execution does. */
 const job = z.object({
   index: z.number(),
-  plan: z.enum(['succeed', 'fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report']),
+  plan: z.enum(['succeed', 'fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report', 'sleep', 'wait']),
   /** Length of the work of an attempt, ms. */
   workMs: z.number(),
 });
@@ -24,11 +24,31 @@ export type Job = z.infer<typeof job>;
 const LANE = 'chaos';
 const NAMESPACE = 'chaos';
 
+/** A step that began to run, as its process writes it down before anything comes of it. */
+export interface Ran {
+  readonly executionId: string;
+  readonly step: string;
+  /** Of the owner for whom it ran. */
+  readonly leaseEpoch: number;
+  /** Ms since the epoch, on the clock of the machine. */
+  readonly at: number;
+}
+
+/** The name of the signal that a job waits for; it brings the job's index. */
+export const GO = 'go';
+const NAP_MS = 60;
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The first try of a work that fails once or parks once: the fence counts owners, the first one is 1. */
-async function perform({ input, fence, progress, signal }: TaskContext<Job>): Promise<unknown> {
+async function perform(context: TaskContext<Job>, ran: (what: Ran) => void): Promise<unknown> {
+  const { input, fence, progress, signal, executionId } = context;
   const first = fence.leaseEpoch === 1;
+  const run = (step: string): Promise<string> =>
+    context.step(step, () => {
+      ran({ executionId, step, leaseEpoch: fence.leaseEpoch, at: Date.now() });
+      return `${step} by ${fence.token}`;
+    });
   await pause(input.workMs);
   signal.throwIfAborted();
   switch (input.plan) {
@@ -45,6 +65,13 @@ async function perform({ input, fence, progress, signal }: TaskContext<Job>): Pr
     case 'report':
       await progress(50, 'half');
       break;
+    case 'sleep':
+      return { index: input.index, steps: [await run('before'), await context.sleep(NAP_MS), await run('after')] };
+    case 'wait':
+      return {
+        index: input.index,
+        steps: [await run('before'), await context.waitFor<number>(GO), await run('after')],
+      };
     case 'succeed':
     case 'linger':
       break;
@@ -52,16 +79,19 @@ async function perform({ input, fence, progress, signal }: TaskContext<Job>): Pr
   return { index: input.index, by: fence.token };
 }
 
-/** The app of a process of the run, with its one task. */
-export function chaosApp(backend: Backend): { app: App; task: Task<Job, unknown> } {
+/** The app of a process of the run, with its one task. `ran` is told of every step that begins to run. */
+export function chaosApp(
+  backend: Backend,
+  ran: (what: Ran) => void = () => undefined,
+): { app: App; task: Task<Job, unknown> } {
   const chaos = app({ backend, namespace: NAMESPACE, creatorIdentity: 'chaos' });
   const retry = { failures: 2, crashes: 1_000, backoff: backoff.exponential('20ms', { max: '200ms' }) };
-  return { app: chaos, task: chaos.task('job', { input: job, lane: LANE, retry }, perform) };
+  return { app: chaos, task: chaos.task('job', { input: job, lane: LANE, retry }, (context) => perform(context, ran)) };
 }
 
 /** The plan of the n-th execution; `random` is from 0 to 1. */
 export function jobOf(index: number, random: number): Job {
-  const plans = ['fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report'] as const;
+  const plans = ['fail_once', 'fail_always', 'refuse', 'park', 'linger', 'report', 'sleep', 'wait'] as const;
   // Two thirds succeed at once.
   const plan = random < 2 / 3 ? 'succeed' : (plans[index % plans.length] as Job['plan']);
   return { index, plan, workMs: plan === 'linger' ? 400 : 1 + (index % 7) };

@@ -9,6 +9,10 @@ import { FLOW_WORLDS } from './flow-moves.js';
 import { exploreFlow } from './flows.js';
 import { SOMETIMES } from './reached.js';
 import { SCENARIOS } from './scenarios.js';
+import { exploreWaits } from './waits.js';
+
+/** Moves in the world of waits: one more than `npm test` makes. */
+const WAITS_DEPTH = 5;
 
 const { values } = parseArgs({
   options: {
@@ -45,6 +49,12 @@ for (const world of FLOW_WORLDS.filter(({ name }) => name.includes(values.world)
     console.log(`\nDoes not hold: ${broken.property}\n\n${broken.path.join('\n')}`);
     process.exit(1);
   }
+}
+const waits = exploreWaits(values.depth === undefined ? WAITS_DEPTH : Number(values.depth));
+console.log(`${String(waits.states).padStart(7)} states: one execution that waits`);
+if (waits.broken !== undefined) {
+  console.log(`\nDoes not hold: ${waits.broken.name}\n\n${waits.broken.path.join('\n')}`);
+  process.exit(1);
 }
 if (values.paths)
   for (const property of SOMETIMES)

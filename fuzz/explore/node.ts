@@ -4,6 +4,7 @@ import type { Applier, Operation } from '../../model/core/operation.js';
 import { evolve } from '../../model/specification/evolve.js';
 import { isOfExecution, type Event, type LoggedEvent } from '../../model/events.js';
 import type { FullFence } from '../../model/lease/fence.js';
+import { LIMITS } from '../../model/limits.js';
 import { operationNamed, type AnyDecision, type Command, type OperationName } from '../../model/machine.js';
 import { generationOf } from '../../model/partition/cursor.js';
 import { NO_NOTICES } from '../../model/partition/notices.js';
@@ -80,6 +81,11 @@ export function rootNode(): Node {
 
 const NOTHING = new Map<string, Uint8Array>();
 
+/** The signing keys that a world can install. */
+export const SECRETS: ReadonlyMap<string, Uint8Array> = new Map(
+  ['k1', 'k2'].map((kid, i) => [kid, new Uint8Array(LIMITS.minSecretBytes).fill(i + 1)]),
+);
+
 function viewOf({
   state,
   log,
@@ -90,7 +96,7 @@ function viewOf({
   const [first, last] = [log[0], log.at(-1)];
   return viewByDefinition({
     state,
-    bytes: { input: NOTHING, result: NOTHING, secret: NOTHING },
+    bytes: { input: NOTHING, result: NOTHING, secret: SECRETS as Map<string, Uint8Array> },
     streams,
     payloads: new Map(),
     watches: new Map(),

@@ -100,7 +100,8 @@ export class Checks {
     const leaseId = leaseOf(args);
     const now = this.world.scheduler.now();
     const endings = this.endings.get(leaseId);
-    if (name === 'suspendExecution') this.suspends(leaseId);
+    // A handler waits also where its frames could not be kept, and its run fails in the place of being suspended.
+    if (name === 'suspendExecution' || args.failureCategory === 'stream_refused') this.suspends(leaseId);
     if (endings?.last === 'accepted')
       this.world.broken(
         'an ending is reported once',
@@ -125,7 +126,7 @@ export class Checks {
   /** The handler does not know: the call of it that waits ends when the worker says so. */
   private suspends(leaseId: string): void {
     const call = this.world.facts.calls.find((each) => each.leaseId === leaseId);
-    if (call === undefined || call.endedAt !== undefined) return;
+    if (call === undefined || call.endedAt !== undefined || !call.waits) return;
     call.end = 'suspended';
     call.endedAt = this.world.scheduler.now();
     this.world.tell(call.process, `handler call ${call.number} waits`);
@@ -253,6 +254,7 @@ export class Checks {
   logged(event: Event): void {
     const execution = 'executionId' in event ? this.world.facts.executions.get(event.executionId) : undefined;
     if (execution === undefined) return;
+    if (event.type === 'execution_suspended') this.suspended(execution);
     const lease = event.type === 'execution_claimed' ? execution.leases.at(-2) : execution.leases.at(-1);
     const lapsed =
       event.type === 'lease_expired' || (event.type === 'execution_claimed' && lease?.endedBy === 'execution_claimed');
@@ -262,6 +264,17 @@ export class Checks {
       const isHeld = this.received.has(lease.leaseId) && !this.givenUp.has(lease.leaseId);
       if (node?.alive && isHeld) this.lostLease(node, lease, 'it lapsed');
     }
+  }
+
+  /** What its handler has behind it is stored before it waits. */
+  private suspended({ executionId, leases }: ExecutionFacts): void {
+    const call = this.world.facts.callsOf(executionId).find(({ leaseId }) => leaseId === leases.at(-1)?.leaseId);
+    const lost = call?.passedFailures.find((name) => !this.isRecorded(executionId, name));
+    if (lost !== undefined)
+      this.world.broken(
+        'a failure that a handler passed is stored before it waits',
+        `${lost} of call ${call?.number} for ${short(executionId)}`,
+      );
   }
 
   private lostLease(node: Node, lease: LeaseFacts, how: string): void {
@@ -517,6 +530,7 @@ interface EndingCommand {
     readonly executionId: string;
     readonly fence?: { readonly leaseId: string } | undefined;
     readonly leaseId?: string | undefined;
+    readonly failureCategory?: string | undefined;
   };
 }
 

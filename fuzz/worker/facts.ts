@@ -38,6 +38,8 @@ export interface HandlerCall {
   reason: string | undefined;
   /** Frames that it has written. */
   frames: number;
+  /** Steps of whose failure it was told, and after which it went on. */
+  readonly passedFailures: string[];
 }
 
 export interface ExecutionFacts {

@@ -84,6 +84,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
     end: undefined,
     reason: undefined,
     frames: 0,
+    passedFailures: [],
   };
   world.tell(
     node.name,
@@ -115,8 +116,9 @@ async function pass(
       return call.number;
     };
     const given = await step(name, fn).catch((error: Error) => {
-      if (error instanceof StepError) return error.message;
-      throw error;
+      if (!(error instanceof StepError)) throw error;
+      call.passedFailures.push(name);
+      return error.message;
     });
     world.checks.stepGave(call, name, `${executionId}/${name}`, String(given));
   };

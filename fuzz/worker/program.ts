@@ -204,6 +204,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
+  ...(['wait', 'signal', 'frame'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -283,6 +284,9 @@ const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: 
 const waiting = fc
   .tuple(step, fc.constantFrom('sleep' as const, 'wait' as const, 'wait' as const))
   .map(([each, end]): Step => ({ ...each, stretches: 0, end }));
+const speaking = fc
+  .tuple(step, fc.integer({ min: 2, max: 9 }))
+  .map(([each, frames]): Step => ({ ...each, frames, takesMs: each.takesMs + 5 }));
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
 
 /** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
@@ -318,6 +322,13 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(waiting), signalMove, waitMove(20, 2_500), signalMove, jumpMove, waitMove(2_500, 6_000)),
   fc.tuple(faultOn('ending'), runMove(waiting), signalMove, waitMove(700, 6_000), signalMove),
   fc.tuple(runMove(waiting), waitMove(700), moveOf('kill', { process: choice }), signalMove, waitMove(6_000)),
+  // What was waited for cannot be read, and signals whose senders do not know whether they came.
+  fc.tuple(runMove(waiting), signalMove, faultOn('wait'), waitMove(2_500, 6_000), jumpMove, waitMove(6_000)),
+  fc.tuple(runMove(waiting), faultOn('signal'), signalMove, signalMove, waitMove(2_500, 6_000)),
+  fc.tuple(runMove(waiting), waitMove(20), moveOf('revoke', { run: choice }), signalMove, waitMove(2_500, 6_000)),
+  // Frames whose appends fail, of handlers that are called again.
+  fc.tuple(faultOn('frame'), runMove(speaking), waitMove(700, 6_000)),
+  fc.tuple(runMove(speaking), faultOn('frame'), moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
   // Ends in good order, with work in hand.
   fc.tuple(
     runMove(longStep),

@@ -1,8 +1,9 @@
 /**
  * What lets its holder send one signal to one run: a text that can stand in a URL. It names the execution, its waitpoint,
- * the name of the signal and the token. The token proves the rest, so what was changed is refused by the engine.
+ * the name of the signal and the token. The token proves who may send; a sum shows that nothing was changed.
  */
 import { EngineError } from '../../model/errors.js';
+import { fingerprintOf } from '../../model/signing/token.js';
 
 export interface SignalAddress {
   readonly executionId: string;
@@ -14,17 +15,24 @@ export interface SignalAddress {
 /** Longest envelope that is read, characters: ids, a name of 256 bytes, a token. */
 const MAX_LENGTH = 2_048;
 
+/** Shows that something was changed on the way; who may send is shown by the token. */
+const sumOf = (parts: readonly string[]): string => fingerprintOf(Buffer.from(JSON.stringify(parts)));
+
 export function envelopeOf({ executionId, waitpointId, signalName, token }: SignalAddress): string {
-  return Buffer.from(JSON.stringify([executionId, waitpointId, signalName, token])).toString('base64url');
+  const parts = [executionId, waitpointId, signalName, token];
+  return Buffer.from(JSON.stringify([...parts, sumOf(parts)])).toString('base64url');
 }
 
 /** @throws EngineError `invalid_token` for what is no envelope; it does not quote it */
 export function addressIn(envelope: unknown): SignalAddress {
   const parts = typeof envelope === 'string' && envelope.length <= MAX_LENGTH ? partsOf(envelope) : undefined;
-  const isWhole = Array.isArray(parts) && parts.length === 4 && parts.every((part) => typeof part === 'string');
-  if (!isWhole) throw new EngineError('invalid_token', 'What was given is no envelope of a signal.');
-  const [executionId, waitpointId, signalName, token] = parts as [string, string, string, string];
-  return { executionId, waitpointId, signalName, token };
+  const isWhole = Array.isArray(parts) && parts.length === 5 && parts.every((part) => typeof part === 'string');
+  const [executionId, waitpointId, signalName, token] = (isWhole ? parts : []) as [string, string, string, string];
+  const address = { executionId, waitpointId, signalName, token };
+  // What decodes alike and is written otherwise is none either: one address has one envelope.
+  if (!isWhole || envelopeOf(address) !== envelope)
+    throw new EngineError('invalid_token', 'What was given is no envelope of a signal.');
+  return address;
 }
 
 function partsOf(envelope: string): unknown {

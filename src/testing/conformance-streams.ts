@@ -44,6 +44,36 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'ids of frames rise while the clock goes back: a reader meets every frame, in the order of the appends',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const start = engine.now();
+      const ids: string[] = [];
+      // Frames are no entries of the log, which would hold time: it goes back between them.
+      for (const [at, bestEffort] of [[0], [500], [300], [300, { ttlMs: 60_000 }], [501]] as const) {
+        engine.setTime(start + at);
+        const payload = bytes(String(ids.length));
+        ids.push((await backend.appendFrame({ ...owner, payload, ...(bestEffort && { bestEffort }) })).frameId);
+      }
+      assert.deepEqual(ids, [
+        `${start}-0`,
+        `${start + 500}-0`,
+        `${start + 500}-1`,
+        `${start + 500}-2`,
+        `${start + 501}-0`,
+      ]);
+      const { frames } = await backend.readStream({ executionId, attemptIndex });
+      assert.deepEqual(
+        frames.map(({ id, payload }) => [id, textOf(payload)]),
+        ids.map((id, n) => [id, String(n)]),
+      );
+    },
+  },
+  {
     name: 'a tail waits for frames, for those that it wants to see, and for the end of the attempt',
     async run(engine) {
       const { backend } = engine;

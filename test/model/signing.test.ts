@@ -1,9 +1,12 @@
 /** Tokens: whoever holds the one of a waitpoint can send it a signal, until its key's grace is over. */
 import { inspect } from 'node:util';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { EngineError } from '../../model/errors.js';
 import type { ArgsOf } from '../../model/machine.js';
 import { digestOf, messageOf, WaitpointToken } from '../../model/signing/token.js';
 import { LIMITS } from '../../model/limits.js';
+import { parseCommand } from '../../src/boundary.js';
 import { CLASSES, event, FENCE, given, IN_CLASS, NOW, PARTITION, START, uuid, X, type Then } from './dsl.js';
 
 const SECRET = new Uint8Array(32).fill(1);
@@ -166,6 +169,60 @@ describe('rotateWaitpointHmacSecret', () => {
         { kid: 'k2', current: false, expiresAt: NOW + 1_000 },
       ],
     });
+  });
+});
+
+describe('a token that was changed', () => {
+  const good = tokenOf('k1', SECRET);
+  const at = fc.nat({ max: good.length - 1 });
+  const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 3 });
+  const changed = fc.oneof(
+    fc.tuple(at, text).map(([n, other]) => good.slice(0, n) + other + good.slice(n + 1)),
+    fc.tuple(at, text).map(([n, other]) => good.slice(0, n) + other + good.slice(n)),
+    at.map((n) => good.slice(0, n)),
+    at.map((n) => good.slice(n + 1)),
+    fc.string({ unit: 'binary', maxLength: 60 }),
+    fc.string({ unit: 'grapheme', minLength: 40, maxLength: 40 }).map((digest) => `k1:${digest}`),
+    fc.constantFrom(
+      good.toUpperCase(),
+      tokenOf('k1', OTHER),
+      tokenOf('k2', SECRET),
+      tokenOf('k1', SECRET, { waitpointId: uuid(999) }),
+      tokenOf('k1', SECRET, { waitpointKey: 'wpk:b' }),
+      tokenOf('k1', SECRET, { createdAt: START + 1 }),
+    ),
+  );
+
+  test('is refused in the same words, whatever was changed', () => {
+    const world = signed();
+    fc.assert(
+      fc.property(
+        changed.filter((token) => token !== good && token !== ''),
+        (waitpointToken) => {
+          let code: unknown;
+          try {
+            parseCommand('deliverSignal', signal({ waitpointToken }), 'memory');
+            code = world.when('deliverSignal', signal({ waitpointToken }), NOW).decision;
+          } catch (error) {
+            // A text that cannot be sent: too long, or with half a character. It is not quoted.
+            expect(error).toBeInstanceOf(EngineError);
+            expect((error as Error).message).not.toContain(waitpointToken);
+            return;
+          }
+          expect(code).toEqual({ ok: false, code: 'invalid_token', detail: {} });
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('says nothing of the key by its length: digests are counted in bytes', () => {
+    const over = signed().when('rotateWaitpointHmacSecret', rotate('k2', OTHER, 0), NOW);
+    for (const [digest, code] of [
+      ['ü'.repeat(40), 'invalid_token'],
+      ['ü'.repeat(20), 'token_expired'],
+    ] as const)
+      over.when('deliverSignal', signal({ waitpointToken: `k1:${digest}` }), NOW + 1).refuses(code);
   });
 });
 

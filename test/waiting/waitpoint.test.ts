@@ -1,5 +1,6 @@
 /** Waitpoints whose addresses are handed out: only their holders can send, and nothing prints them. */
 import { inspect } from 'node:util';
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -9,6 +10,7 @@ import {
   type TaskContext,
   type Waitpoint,
 } from '../../src/index.js';
+import { addressIn, envelopeOf, type SignalAddress } from '../../src/shared/envelope.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { rejectionOf } from '../app/support.js';
 
@@ -33,7 +35,7 @@ async function opened(timeout: '2d' | '1h' = '2d') {
   await t.app.worker();
   const run = await task.run(undefined);
   await t.advance(10);
-  return { run, urls, handedOut, envelope: String(urls[0]).split('/').at(-1) as string };
+  return { run, task, urls, handedOut, envelope: String(urls[0]).split('/').at(-1) as string };
 }
 
 const codeOf = async (promise: PromiseLike<unknown>): Promise<unknown> => {
@@ -82,18 +84,57 @@ describe('waitpoint', () => {
         expect(text).not.toContain(secret.reveal());
       }
     }
-    const parts = JSON.parse(Buffer.from(envelope, 'base64url').toString()) as string[];
-    const changed = (at: number, value: string): string =>
-      Buffer.from(JSON.stringify(parts.with(at, value))).toString('base64url');
+    const address = addressIn(envelope);
     const wrong = [
-      changed(1, '00000000-0000-4000-a000-000000000000'),
-      changed(3, `k1:${'0'.repeat(40)}`),
+      envelopeOf({ ...address, waitpointId: '00000000-0000-4000-a000-000000000000' }),
+      envelopeOf({ ...address, token: `k1:${'0'.repeat(40)}` }),
       'x',
       '',
       5 as never,
     ];
     for (const each of wrong) expect(await codeOf(t.app.signals.deliver(each, {}))).toBe('invalid_token');
     expect(() => point.callback({ baseUrl: 'no url' })).toThrow(InvalidDefinitionError);
+  });
+
+  it('is of no use with any character changed, added or left out', async () => {
+    const { run, task, urls, envelope } = await opened();
+    await task.run(undefined);
+    await t.advance(10);
+    const other = addressIn(String(urls[1]).split('/').at(-1));
+    const at = fc.nat({ max: envelope.length - 1 });
+    const broken = fc.oneof(
+      fc
+        .tuple(at, fc.string({ unit: 'binary', maxLength: 3 }))
+        .map(([n, text]) => envelope.slice(0, n) + text + envelope.slice(n + 1)),
+      fc
+        .tuple(at, fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }))
+        .map(([n, text]) => envelope.slice(0, n) + text + envelope.slice(n)),
+      at.map((n) => envelope.slice(0, n)),
+      at.map((n) => envelope.slice(0, n) + envelope.charAt(n).toUpperCase() + envelope.slice(n + 1)),
+      fc.string({ unit: 'binary', maxLength: 80 }),
+      fc
+        .constantFrom<Partial<SignalAddress>>(
+          { executionId: other.executionId },
+          { waitpointId: other.waitpointId },
+          { token: other.token },
+        )
+        .map((part) => envelopeOf({ ...addressIn(envelope), ...part })),
+    );
+    const messages = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(
+        broken.filter((each) => each !== envelope),
+        async (each) => {
+          const error = await rejectionOf(t.app.signals.deliver(each, {}));
+          expect(error).toMatchObject({ name: 'EngineError', code: 'invalid_token' });
+          messages.add((error as Error).message);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    // One for what is no envelope, one for an envelope whose token is not that of its waitpoint.
+    expect(messages.size).toBe(2);
+    expect(await run.state()).toBe('suspended');
   });
 
   it('that times out is told as other waits are; its address is of no use then', async () => {

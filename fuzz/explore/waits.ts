@@ -1,0 +1,189 @@
+/**
+ * A small world of one execution that waits, explored whole to a depth: its owner makes waitpoints, suspends in every way
+ * and gives up; senders with a token, by name and as operators signal; keys rotate, time passes, and another worker takes
+ * over. Every invariant is asked of every state, everything that was accepted stays, and everything comes to its end.
+ */
+import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { isTerminal } from '../../model/execution/situation.js';
+import type { FullFence } from '../../model/lease/fence.js';
+import { LIMITS } from '../../model/limits.js';
+import type { AnyDecision, Command } from '../../model/machine.js';
+import { violations } from '../../model/specification/invariants.js';
+import { apply, decide, executionOf, idOf, PARTITION, rootNode, SECRETS, START_AT, type Small } from './node.js';
+import { waitMoves } from './wait-moves.js';
+
+export const WAITER = executionOf(1);
+/** The world ends here, ms from its start: times beyond it show nothing new. */
+const END_MS = 2_500;
+
+export interface WaitState extends Small {
+  readonly now: number;
+  readonly path: readonly string[];
+  /** Fences that claims gave out, oldest first. */
+  readonly fences: readonly FullFence[];
+  /** The last suspension that was asked for, to be asked for again. */
+  readonly asked: Command | undefined;
+}
+
+/** Decides on a command; a test may put a broken decision in its place. */
+export type Decider = (state: WaitState, command: Command) => AnyDecision;
+const honest: Decider = (state, command) => decide(state, command);
+
+export const waiterOf = ({ state }: Small): ReadonlyExecution | undefined => state.tables.execution.get(WAITER);
+
+const WORKER = { workerId: 'pool', workerInstanceId: 'w', leaseTtlMs: LIMITS.minLeaseTtlMs };
+
+/** A claim of the only execution, under ids that follow from how many there were. */
+export const claimOf = ({ fences: { length: n } }: WaitState): Command => ({
+  name: 'claimForWorker',
+  args: {
+    ...{ partition: PARTITION, laneId: 'main', ...WORKER },
+    claims: [{ leaseId: idOf(100 + n), attemptId: idOf(200 + n) }],
+  },
+});
+
+/** The state after a decision, with what its callers remember. */
+function after(state: WaitState, words: string, command: Command, decision: AnyDecision): WaitState {
+  const answer = decision.ok ? decision.outcome.kind : decision.code;
+  const claimed = decision.ok && decision.outcome.kind === 'claimed' ? decision.outcome.executions : [];
+  return {
+    ...state,
+    ...apply(state, decision),
+    path: [...state.path, `${words} -> ${answer}`],
+    fences: [
+      ...state.fences,
+      ...claimed.map(({ leaseId, leaseEpoch, attemptId }) => ({ leaseId, leaseEpoch, attemptId })),
+    ],
+    asked: command.name === 'suspendExecution' ? command : state.asked,
+  };
+}
+
+/** One execution that is owned, in a partition that has a signing key. */
+function beginning(): WaitState {
+  const naming = { namespace: 'explore', laneId: 'main', executionKind: 'kind', creatorIdentity: 'explorer' };
+  const policy = { maxReclaimCount: 1, maxSignalsPerExecution: 3, streamPolicy: { retentionTtlMs: 0 } };
+  const first: WaitState = { ...rootNode(), path: [], fences: [], asked: undefined };
+  const commands: Command[] = [
+    {
+      name: 'rotateWaitpointHmacSecret',
+      args: { partition: PARTITION, newKid: 'k1', newSecret: SECRETS.get('k1') as Uint8Array },
+    },
+    { name: 'createExecution', args: { executionId: WAITER, ...naming, policy } },
+    claimOf(first),
+  ];
+  return commands.reduce((state, command) => after(state, command.name, command, decide(state, command)), first);
+}
+
+/** What tells two states apart: all but the log, and times as they lie ahead. */
+function keyOf({ state: { tables }, now, fences, asked }: WaitState): string {
+  const relative = (name: string, value: unknown): unknown => {
+    // What is past is past; when a waitpoint was made is in its token.
+    if (typeof value !== 'number' || !/(At|Until)$/.test(name)) return value;
+    return value > now ? value - now : 'past';
+  };
+  const rows = [[...tables.execution.values()], [...tables.signing_key.values()], fences.length, asked?.args];
+  return JSON.stringify(rows, relative);
+}
+
+/** The next moment at which something is due. */
+function later(state: WaitState): WaitState | undefined {
+  const it = waiterOf(state);
+  const keys = [...state.state.tables.signing_key.values()].map(({ expiresAt = Infinity }) => expiresAt + 1);
+  const times = [it?.dueAt, it?.pendingExpiresAt, ...keys].filter((at = 0) => at > state.now) as number[];
+  const next = Math.min(...times);
+  if (!Number.isFinite(next) || next > START_AT + END_MS) return undefined;
+  return { ...state, now: next, path: [...state.path, `time passes, it is +${next - START_AT} ms`] };
+}
+
+/** What does not hold of a step, beside the invariants of the state that it led to. */
+function faultOf(from: WaitState, command: Command, to: WaitState): string | undefined {
+  const [before, now] = [waiterOf(from), waiterOf(to)];
+  const kept = Object.keys(before?.waiting?.signals ?? {});
+  if (now !== undefined && kept.some((id) => now.waiting?.signals[id] === undefined))
+    return 'no signal that was accepted is lost';
+  if (command.name !== 'suspendExecution' || now?.situation !== 'suspended' || before?.situation === 'suspended')
+    return undefined;
+  // What came while nothing listened, and the worker did not look at, has to be looked at first.
+  return now.keptSignalCount > (command.args.seenSignals ?? Infinity) ? 'no wake-up is lost' : undefined;
+}
+
+/** Why an execution does not come to its end when an operator lets it go on and an honest worker takes it; or nothing. */
+function unsettled(from: WaitState, decider: Decider): string | undefined {
+  let state = from;
+  const run = (command: Command): void => {
+    state = after(state, command.name, command, decider(state, command));
+  };
+  for (let round = 0; round < 8; round++) {
+    const it = waiterOf(state);
+    if (it === undefined || isTerminal(it.situation)) return undefined;
+    if (it.situation === 'suspended') run({ name: 'resumeExecution', args: { executionId: WAITER } });
+    run({ name: 'applyDue', args: { partition: PARTITION } });
+    const owners = state.fences.length;
+    run(claimOf(state));
+    if (state.fences.length > owners)
+      run({ name: 'completeExecution', args: { executionId: WAITER, fence: state.fences.at(-1) } });
+    const dueAt = waiterOf(state)?.dueAt;
+    if (dueAt !== undefined && dueAt > state.now) state = { ...state, now: dueAt };
+  }
+  return `it is ${waiterOf(state)?.situation} in the end`;
+}
+
+export interface WaitExploration {
+  readonly states: number;
+  /** Answers that were reached: `<operation> <kind or code>`, with effect or reason behind a space where there is one. */
+  readonly reached: ReadonlySet<string>;
+  /** What does not hold, with the way that led there. */
+  readonly broken: { readonly name: string; readonly path: readonly string[] } | undefined;
+}
+
+function answerOf({ name }: Command, decision: AnyDecision): string {
+  if (!decision.ok) return `${name} ${decision.code}`;
+  const { kind, effect, reason } = decision.outcome as { kind: string; effect?: string; reason?: string };
+  return [name, kind, effect ?? reason].filter((word) => word !== undefined).join(' ');
+}
+
+class Exploration {
+  readonly reached = new Set<string>();
+  readonly seen = new Set<string>();
+  broken: WaitExploration['broken'];
+
+  constructor(private readonly decider: Decider) {}
+
+  go(depth: number): WaitExploration {
+    let frontier: readonly WaitState[] = [beginning()];
+    for (let level = 0; level < depth; level++) frontier = frontier.flatMap((state) => this.expand(state));
+    return { states: this.seen.size, reached: this.reached, broken: this.broken };
+  }
+
+  private expand(state: WaitState): readonly WaitState[] {
+    if (this.broken !== undefined) return [];
+    const next: WaitState[] = [];
+    for (const [words, command] of waitMoves(state)) {
+      const decision = this.decider(state, command);
+      this.reached.add(answerOf(command, decision));
+      if (!decision.ok || decision.events.length === 0) continue;
+      const to = after(state, words, command, decision);
+      const fault = faultOf(state, command, to);
+      if (fault !== undefined) this.broken ??= { name: fault, path: to.path };
+      if (this.isNew(to)) next.push(to);
+    }
+    const passed = later(state);
+    if (passed !== undefined && this.isNew(passed)) next.push(passed);
+    return next;
+  }
+
+  /** Whether a state was not seen before; what is wrong with it is noted. */
+  private isNew(state: WaitState): boolean {
+    const key = keyOf(state);
+    if (this.seen.has(key)) return false;
+    this.seen.add(key);
+    const [found] = violations(state.state, state.log, state.now);
+    const name = found?.name ?? (unsettled(state, this.decider) && 'everything ends once an honest worker works');
+    if (name !== undefined) this.broken ??= { name, path: state.path };
+    return true;
+  }
+}
+
+/** Explores to a depth, breadth first: a way that is told is a shortest one. */
+export const exploreWaits = (depth: number, decider: Decider = honest): WaitExploration =>
+  new Exploration(decider).go(depth);
