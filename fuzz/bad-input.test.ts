@@ -412,6 +412,25 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
       groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
     },
   },
+  growFlow: {
+    flowId: idOf(60),
+    creatorIdentity: 'c',
+    graph: {
+      members: [
+        { executionId: idOf(61), laneId: 'lane', executionKind: 'k', inputPayload: text(SECRET), priority: 3 },
+        { executionId: idOf(62), laneId: 'lane', executionKind: 'k', tags: { 'a.b': SECRET } },
+      ],
+      edges: [
+        {
+          edgeId: uuid(63),
+          upstreamExecutionId: idOf(61),
+          downstreamExecutionId: idOf(62),
+          dataPassingRef: 'result',
+        },
+      ],
+      groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
+    },
+  },
   addExecutionToFlow: { flowId: idOf(60), executionId: idOf(1) },
   stageDependencyEdge: {
     flowId: idOf(60),

@@ -32,6 +32,7 @@ import { addExecutionToFlow } from './flow/add-member.js';
 import { cancelFlowHeader } from './flow/cancel.js';
 import { moveToWaitingChildren } from './flow/waiting.js';
 import { createFlow } from './flow/create.js';
+import { growFlow } from './flow/grow.js';
 import { addDependency, applyDependencyToChild, stageDependencyEdge } from './flow/dependency.js';
 import { setEdgeGroupPolicy } from './flow/policy.js';
 import {
@@ -164,6 +165,7 @@ export const OPERATIONS = {
   heartbeatWorker,
   markWorkerDead,
   createFlow,
+  growFlow,
   addExecutionToFlow,
   stageDependencyEdge,
   addDependency,

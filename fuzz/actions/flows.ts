@@ -234,6 +234,39 @@ export const flowActions = {
       ];
     },
   }),
+  grow_flow: generator({
+    weight: 4,
+    choices: {
+      flow: flowPick,
+      rows: fc.array(row, { minLength: 1, maxLength: 4 }),
+      /** Edges from members that are there, or from any other execution. */
+      from: fc.constantFrom('members' as const, 'members' as const, 'members' as const, 'any' as const),
+      /** Its first member is there; an execution of its id is; an edge of its id is. */
+      again: seldom(fc.constantFrom('same' as const, 'execution' as const, 'edge' as const), 5),
+      pick: anyMember,
+    },
+    resolve(world, { flow, rows, from, again, pick }) {
+      const known = flowOf(world, flow);
+      const members = world.executions.filter(({ executionId }) => isMember(world, executionId, known));
+      const others = from === 'any' ? [chosenId(world, pick)] : members.slice(-3).map(({ executionId }) => executionId);
+      const graph = graphOf(world, rows, others);
+      const [first] = graph.members;
+      const taken = again === 'execution' ? chosenId(world, pick) : memberId(world, known, pick);
+      const isUsed = graph.edges.some(({ upstreamExecutionId }) => upstreamExecutionId === taken);
+      if (first !== undefined && (again === 'same' || again === 'execution') && !isUsed) {
+        const was = first.executionId;
+        first.executionId = taken;
+        for (const edge of [...graph.edges, ...graph.groups]) {
+          if (edge.downstreamExecutionId === was) edge.downstreamExecutionId = taken;
+          if ('upstreamExecutionId' in edge && edge.upstreamExecutionId === was) edge.upstreamExecutionId = taken;
+        }
+      }
+      const [edgeId] = members.flatMap(({ dependencies = {} }) => Object.keys(dependencies));
+      const [edge] = graph.edges;
+      if (again === 'edge' && edge !== undefined && edgeId !== undefined) edge.edgeId = edgeId;
+      return [{ name: 'growFlow', args: { flowId: flowIdOf(world, flow), graph } }];
+    },
+  }),
   join_flow: generator({
     weight: 4,
     choices: { flow: flowPick, pick: pick('any', 'runnable', 'claimable', 'running', 'terminal', 'delayed') },

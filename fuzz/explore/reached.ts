@@ -234,6 +234,7 @@ const UNEXPLORED: readonly OperationName[] = [
   'checkAdmission',
   'releaseAdmission',
   'createFlow',
+  'growFlow',
   'addExecutionToFlow',
   'stageDependencyEdge',
   'addDependency',

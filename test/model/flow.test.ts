@@ -230,6 +230,51 @@ describe('groups', () => {
   });
 });
 
+describe('growFlow', () => {
+  const part = (graph: Graph) => ({ flowId: FLOW, graph });
+
+  test('builds a flow part by part: nothing of it runs before it is sealed', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1)] }, { building: true }));
+    const second = part({ members: [member(2), member(3)], edges: [edge(1, 2), edge(2, 3)] });
+    expect(story.answer('growFlow', second)).toEqual({ kind: 'grown', flowId: FLOW, graphRevision: 5 });
+    expect(story.answer('growFlow', second)).toMatchObject({ kind: 'already_satisfied', graphRevision: 5 });
+    expect(story.claim()).toEqual([]);
+    story.run('sealFlow', { flowId: FLOW });
+    expect(story.claim()).toEqual([idOf(1)]);
+    expect(story.states(2, 3)).toEqual(['blocked_dependencies', 'blocked_dependencies']);
+  });
+
+  test('what has ended is met at once, and a flow that had finished goes on', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1)] }));
+    story.claim();
+    story.end(1);
+    expect(story.flow?.purgeAt).toBeDefined();
+    story.run('growFlow', part({ members: [member(2)], edges: [edge(1, 2)] }));
+    expect(story.flow?.purgeAt).toBeUndefined();
+    expect(story.states(2)).toEqual(['ready']);
+  });
+
+  test('refuses what cannot be', () => {
+    const story = new Story();
+    const one = part({ members: [member(2)], edges: [edge(1, 2)] });
+    expect(story.answer('growFlow', one)).toMatch(/^flow_not_found/);
+    story.run('createFlow', flowOf({ members: [member(1)] }));
+    story.run('createExecution', { ...member(7), namespace: 'n', creatorIdentity: 'c' });
+    const from7 = part({ members: [member(2)], edges: [edge(7, 2)] });
+    expect(story.answer('growFlow', from7)).toMatch(/^execution_not_in_flow/);
+    expect(story.answer('growFlow', part({ members: [member(7)] }))).toMatch(/^invalid_input .*execution_exists/);
+    story.run('growFlow', one);
+    const same = part({ members: [member(3)], edges: [{ ...edge(1, 3), edgeId: edge(1, 2).edgeId }] });
+    expect(story.answer('growFlow', same)).toMatch(/^dependency_already_exists/);
+    story.run('closeFlow', { flowId: FLOW });
+    expect(story.answer('growFlow', part({ members: [member(3)] }))).toMatch(/^flow_closed/);
+    story.run('cancelFlowHeader', { flowId: FLOW });
+    expect(story.answer('growFlow', part({ members: [member(3)] }))).toMatch(/^flow_already_terminal/);
+  });
+});
+
 describe('growing', () => {
   const grown = (building: boolean): Story => {
     const story = new Story();

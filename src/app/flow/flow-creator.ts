@@ -1,13 +1,11 @@
 /** Creating flows: where each goes, and how much of it goes in one call. */
 import { executionIdOf } from '../../../model/ids.js';
-import { LIMITS } from '../../../model/limits.js';
 import { partitionOfFlow } from '../../../model/vocabulary/partitions.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
 import { ServerClock } from '../../engine/server-clock.js';
-import { shown } from '../../shared/checks.js';
-import { InvalidDefinitionError, RunIdConflictError } from '../../shared/errors.js';
+import { RunIdConflictError } from '../../shared/errors.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../run.js';
 import { budgetsReady } from '../task-budget.js';
@@ -49,11 +47,26 @@ export class FlowCreator {
     // Members wait for their budgets: a flow is created whole.
     if (budgets.length > 0) await budgetsReady(this.options.surroundings, budgets, false);
     const parts = partsOf(graph, requested.members, { namespace, uuid, partition, now });
-    const [whole] = parts as [Part];
-    if (parts.length > 1) throw tooLarge(flow, requested.graph.nodes.length);
-    const isNew = await this.begin(flowId, requested, whole);
-    if (!isNew) await this.checkSame(flowId, requested);
+    const isNew = await this.begin(flowId, requested, parts);
+    const isBuilding = isNew ? parts.length > 1 : await this.checkSame(flowId, requested);
+    if (isBuilding) await this.build(flowId, requested, parts);
     return new KnownFlowRun(this.options.surroundings, flowId, !isNew);
+  }
+
+  /** Makes the rest of a flow that takes more than one call. Nothing of it runs before all of it is there. */
+  private async build(flowId: string, { ownId }: RequestedFlow, parts: readonly Part[]): Promise<void> {
+    const { creatorIdentity } = this.options;
+    try {
+      for (const graph of parts.slice(1))
+        await this.call(() => this.backend.growFlow({ flowId, creatorIdentity, graph }));
+      await this.call(() => this.backend.sealFlow({ flowId }));
+      await this.call(() => this.backend.closeFlow({ flowId }));
+    } catch (error) {
+      // With an id of its own it can be gone on with; without, nobody will.
+      const reason = 'it could not be created as a whole';
+      if (ownId === undefined) await this.backend.cancelFlowHeader({ flowId, reason }).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The id of the flow with this own id. */
@@ -66,7 +79,7 @@ export class FlowCreator {
   }
 
   /** Creates the flow; false when it was there before. */
-  private async begin(flowId: string, requested: RequestedFlow, graph: Part): Promise<boolean> {
+  private async begin(flowId: string, requested: RequestedFlow, parts: readonly Part[]): Promise<boolean> {
     const { namespace, creatorIdentity } = this.options;
     const { flow, tags, ownId } = requested;
     const outcome = await this.call(() =>
@@ -75,27 +88,23 @@ export class FlowCreator {
         flowKind: flow,
         namespace,
         creatorIdentity,
-        closed: true,
+        building: parts.length > 1,
+        closed: parts.length === 1,
         tags: { ...tags },
-        graph,
+        graph: parts[0],
       }),
     );
     return outcome.kind === 'created' || ownId === undefined;
   }
 
-  private async checkSame(flowId: string, { flow, digest }: RequestedFlow): Promise<void> {
+  /** Whether the flow that was there is still to be built. @throws RunIdConflictError */
+  private async checkSame(flowId: string, { flow, digest }: RequestedFlow): Promise<boolean> {
     const known = await this.call(() => this.backend.describeFlow({ flowId }));
     if (known !== undefined && storedIn(known.tags).input !== digest) throw new RunIdConflictError(flowId, flow, 'id');
+    return known !== undefined && known.publicFlowState !== 'cancelled' && (known.building || !known.closed);
   }
 
   private call<T>(command: () => Promise<T>): Promise<T> {
     return withRetries(this.clock, CALL_PATIENCE_MS, command);
   }
-}
-
-function tooLarge(flow: string, nodes: number): InvalidDefinitionError {
-  return new InvalidDefinitionError(
-    `Run of flow ${shown(flow)}: ${nodes} nodes, or their inputs, are more than one call takes`,
-    `A flow has at most ${LIMITS.maxMembersPerCall} nodes, ${LIMITS.maxEdgesPerCall} edges and 4 MiB of inputs: make several flows of it.`,
-  );
 }

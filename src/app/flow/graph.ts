@@ -1,4 +1,5 @@
 /** A flow as its builder wrote it: the nodes in their order, and what each waits for. */
+import { LIMITS } from '../../../model/limits.js';
 import { needList, checkWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -91,6 +92,7 @@ class GraphBuilder implements FlowBuilder {
   finished(output: unknown): Graph {
     if (this.nodes.length === 0)
       throw new InvalidDefinitionError(`${this.where} has no nodes: call run of the builder`);
+    this.checkSize();
     if (output === undefined) return { nodes: this.nodes, output: undefined };
     const { template, references } = this.read(`${this.where}, what its builder returns`, output);
     if (references.some(({ policy }) => policy.kind !== 'all_of'))
@@ -99,6 +101,21 @@ class GraphBuilder implements FlowBuilder {
         'Give the group to a task, and return its node.',
       );
     return { nodes: this.nodes, output: template };
+  }
+
+  private checkSize(): void {
+    const { nodes, where } = this;
+    const edges = nodes.reduce((sum, { upstreams }) => sum + upstreams.length, 0);
+    const widest = nodes.findIndex(({ upstreams }) => upstreams.length > LIMITS.maxEdgesPerCall);
+    const { maxFlowMembers, maxFlowEdges, maxEdgesPerCall } = LIMITS;
+    const hint = `A flow has at most ${maxFlowMembers} nodes and ${maxFlowEdges} edges: make several flows of it.`;
+    if (nodes.length > maxFlowMembers) throw new InvalidDefinitionError(`${where} has ${nodes.length} nodes`, hint);
+    if (edges > maxFlowEdges) throw new InvalidDefinitionError(`${where} has ${edges} edges`, hint);
+    if (widest !== -1)
+      throw new InvalidDefinitionError(
+        `${where}, node ${widest + 1} waits for ${nodes[widest]?.upstreams.length} others`,
+        `A node waits for at most ${maxEdgesPerCall}: let tasks in between join some of them.`,
+      );
   }
 
   private group(

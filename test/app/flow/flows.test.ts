@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testApp, type TestApp } from '../../../src/testing/index.js';
 import { z } from 'zod';
-import { backoff, NonRetryableError, type TaskContext } from '../../../src/index.js';
+import { backoff, EngineError, NonRetryableError, type TaskContext } from '../../../src/index.js';
 import { FlowFailedError, RunIdConflictError, RunNotFoundError, RunSkippedError } from '../../../src/shared/errors.js';
 
 describe('flows in memory, under a virtual clock', () => {
@@ -104,6 +104,37 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(twice.get({ id: 'two' })).rejects.toThrow(RunNotFoundError);
   });
 
+  test('a flow that takes several calls is one flow, also when its creation breaks off half-way', async () => {
+    await using t = testApp();
+    const { backend } = t;
+    const idle = t.app.task('idle', () => undefined);
+    await t.app.worker({ tasks: [idle] });
+    const step = t.app.task('one step', ({ input }: TaskContext<{ n: number; before?: number }>) => input.n);
+    const chains = t.app.flow('chains', (f, input: { nodes: number }) => {
+      let last = f.run(step, { n: 0 });
+      for (let n = 1; n < input.nodes; n++)
+        last = n % 10 === 0 ? f.run(step, { n }, { after: [last] }) : f.run(step, { n, before: last });
+      return last;
+    });
+    const { growFlow } = backend;
+    let calls = 0;
+    backend.growFlow = (args) => {
+      if (++calls === 2) return Promise.reject(new EngineError('invalid_input', 'the process ends here'));
+      return growFlow(args);
+    };
+    await expect(chains.run({ nodes: 1_300 }, { id: 'long' })).rejects.toThrow('ends here');
+    backend.growFlow = growFlow;
+    await t.advance('1s');
+    expect(await chains.get({ id: 'long' }).info()).toMatchObject({ members: { waiting_children: 1_000 } });
+    await expect(chains.run({ nodes: 1_299 }, { id: 'long' })).rejects.toThrow(RunIdConflictError);
+    const run = await chains.run({ nodes: 1_300 }, { id: 'long' });
+    expect((await run.info()).members).toEqual({ waiting: 1, waiting_children: 1_299 });
+    expect(await chains.run({ nodes: 1_300 }, { id: 'long' })).toMatchObject({ id: run.id, deduplicated: true });
+    await run.cancel();
+    await t.advance('10s');
+    expect((await run.info()).members).toEqual({ cancelled: 1_300 });
+  });
+
   test('a cancelled flow ends what waits and what runs, and can be waited for', async () => {
     const wait = t.app.task(
       'wait',
@@ -191,8 +222,8 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a text/);
     await expect(flow.run({ wide: 1n as never })).rejects.toThrow(/cannot be written as JSON/);
     await expect(flow.run({ wide: 100 })).rejects.toThrow(/more than 1024 bytes/);
-    const many = t.app.flow('many', (f) => void Array.from({ length: 501 }, () => f.run(one, undefined as never)));
-    await expect(many.run()).rejects.toThrow(/501 nodes/);
+    const many = t.app.flow('many', (f) => void Array.from({ length: 10_001 }, () => f.run(one, undefined as never)));
+    await expect(many.run()).rejects.toThrow(/10001 nodes/);
     await expect(flow.run().cancel({ wait: 'soon' as never })).rejects.toThrow(/wait must be a duration/);
   });
 });
