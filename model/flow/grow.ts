@@ -40,7 +40,6 @@ export const growFlow = operation({
   ],
   ofSize: ['flow_limit_exceeded'],
   partition: ({ flowId }) => partitionOfExecution(flowId),
-  keys: () => [['ids'], ['timers']],
   wire: { shared: [], each: ['flowId', 'creatorIdentity', 'graph'] },
   memory: 'adds',
   decide(view, { flowId, creatorIdentity, graph: part }, { now }) {
