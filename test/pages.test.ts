@@ -25,7 +25,11 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
   ],
   'docs/embedded.md': [/^Hello, World!$/],
-  'docs/flows.md': [/^words: 3\ncount completed\ncount completed\nsum completed$/, /^answer 0, answer 1, answer 2$/],
+  'docs/flows.md': [
+    /^words: 3\ncount completed\ncount completed\nsum completed$/,
+    /^answer 0, answer 1, answer 2$/,
+    /^nobody is there\n60\nprice \w+\nprice \w+\nprice \w+\nprice \w+$/,
+  ],
   'docs/lists.md': [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,
     /^mail waiting \{ to: 'ann' \}$/,
