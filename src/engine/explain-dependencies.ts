@@ -7,26 +7,44 @@ import { said, type Obstacle, type UnblockStep } from './obstacle.js';
 const MAX_TOLD = 10;
 
 /** How an execution can be made to run; nothing when it cannot be any more. */
-type Way = (executionId: string) => Promise<readonly UnblockStep[] | undefined>;
+export type Way = (executionId: string) => Promise<readonly UnblockStep[] | undefined>;
+
+const COMPLETE: UnblockStep = { call: 'completeExecution' };
 
 /** What work that depends on others waits for. */
-export async function ofDependencies(backend: Backend, info: ExecutionInfo, wayOf: Way): Promise<Obstacle> {
-  const { executionId } = info;
+export async function ofDependencies(backend: Backend, { executionId }: ExecutionInfo, wayOf: Way): Promise<Obstacle> {
   const { edges } = await backend.listEdges({ executionId, direction: 'incoming' });
   const open = edges.filter(({ edgeState }) => edgeState === 'unsatisfied');
   const steps: UnblockStep[] = [];
   for (const { upstreamExecutionId } of open.slice(0, MAX_TOLD))
-    steps.push(...((await wayOf(upstreamExecutionId)) ?? []), { call: 'completeExecution' });
+    steps.push(...((await wayOf(upstreamExecutionId)) ?? []), COMPLETE);
   const which = open[0] === undefined ? '' : `, ${open[0].upstreamExecutionId} first`;
   const sentence = `It waits for ${open.length} of ${edges.length} that it depends on${which}.`;
   return said('waiting_for_children', sentence, 'Let them end as the policy of its dependencies asks.', { steps });
 }
 
-/** Why an execution that ended cannot be run again; nothing when it can. */
-export async function barredBy(backend: Backend, info: ExecutionInfo): Promise<string | undefined> {
-  if (info.publicState === 'skipped') return 'what it depends on can no longer be';
-  const flowId = await backend.resolveExecutionFlowId({ executionId: info.executionId });
-  if (flowId === undefined) return undefined;
-  const flow = await backend.describeFlow({ flowId });
-  return flow?.publicFlowState === 'cancelled' ? 'its flow was cancelled' : undefined;
+/** What has to end well before an ended execution can be replayed; nothing when that cannot be any more. */
+export async function beforeReplay(
+  backend: Backend,
+  { executionId, publicState }: ExecutionInfo,
+  wayOf: Way,
+): Promise<readonly UnblockStep[] | undefined> {
+  if (publicState !== 'skipped') return [];
+  const { edges } = await backend.listEdges({ executionId, direction: 'incoming' });
+  const steps: UnblockStep[] = [];
+  for (const { upstreamExecutionId } of edges
+    .filter(({ edgeState }) => edgeState === 'impossible')
+    .slice(0, MAX_TOLD)) {
+    const way = await wayOf(upstreamExecutionId);
+    if (way === undefined) return undefined;
+    steps.push(...way, COMPLETE);
+  }
+  return steps;
+}
+
+/** A cancelled flow has no place for a member that runs again. */
+export async function isOfCancelledFlow(backend: Backend, { executionId }: ExecutionInfo): Promise<boolean> {
+  const flowId = await backend.resolveExecutionFlowId({ executionId });
+  if (flowId === undefined) return false;
+  return (await backend.describeFlow({ flowId }))?.publicFlowState === 'cancelled';
 }

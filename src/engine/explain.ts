@@ -9,7 +9,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { OperationName } from '../../model/machine.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
-import { barredBy, ofDependencies } from './explain-dependencies.js';
+import { beforeReplay, isOfCancelledFlow, ofDependencies, type Way } from './explain-dependencies.js';
 import { meterObstacles } from './explain-meters.js';
 import { said, type Obstacle, type UnblockStep } from './obstacle.js';
 import { takersOf, type Takers } from './workers.js';
@@ -58,9 +58,9 @@ async function explainTo(depth: number, backend: Backend, executionId: string): 
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
   const { lifecyclePhase, ownershipState } = info.stateVector;
   if (lifecyclePhase === 'active' && ownershipState === 'leased') return ofOwned(backend, info, now);
-  if (lifecyclePhase === 'terminal') return ofEnded(backend, info);
   const wayOf = async (upstream: string) =>
     depth === 0 ? [] : (await explainTo(depth - 1, backend, upstream)).unblock;
+  if (lifecyclePhase === 'terminal') return ofEnded(backend, info, wayOf);
   const waits = info.stateVector.blockingReason === 'waiting_for_children';
   const obstacles = [
     ...ofHold(info),
@@ -80,14 +80,16 @@ function explained([first, ...others]: readonly Obstacle[], takers: Takers | und
   return { ...why, unblock: [...all, call('claimForWorker')], takers };
 }
 
-/** What ended can be run again, unless its flow has no place for it any more. */
-async function ofEnded(backend: Backend, info: ExecutionInfo): Promise<Explanation> {
-  const barred = await barredBy(backend, info);
-  const steps = [call('replayExecution')];
-  if (barred === undefined)
-    return explained([said('ended', `It ended ${info.publicState}.`, 'Replay it.', { steps })], undefined);
-  const { steps: _, ...why } = said('ended', `It ended ${info.publicState}: ${barred}.`, 'Run its flow again.');
-  return { ...why, unblock: undefined, takers: undefined };
+/** What ended can be run again, unless its flow was cancelled. What was skipped comes after those that it depends on. */
+async function ofEnded(backend: Backend, info: ExecutionInfo, wayOf: Way): Promise<Explanation> {
+  const ended = `It ended ${info.publicState}`;
+  const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, wayOf);
+  if (before === undefined) {
+    const { steps: _, ...why } = said('ended', `${ended}: its flow was cancelled.`, 'Run its flow again.');
+    return { ...why, unblock: undefined, takers: undefined };
+  }
+  const remedy = before.length === 0 ? 'Replay it.' : 'Replay what it depends on, then replay it.';
+  return explained([said('ended', `${ended}.`, remedy, { steps: [...before, call('replayExecution')] })], undefined);
 }
 
 /** A lease can be over and nobody has noticed. */
