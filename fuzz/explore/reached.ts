@@ -248,8 +248,10 @@ const UNEXPLORED: readonly OperationName[] = [
   'moveToWaitingChildren',
 ];
 
-/** What only the operations above lead to. */
+/** What only the operations above lead to, or limits: in small worlds nothing has meters. */
 const UNREACHED: readonly string[] = [
+  'createExecution answers dropped',
+  'createExecution answers replaced',
   'an execution is suspended',
   'an execution is resume_delay',
   'an execution is blocked_dependencies',

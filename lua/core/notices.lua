@@ -26,13 +26,15 @@ function ff.marks_text(call)
     .. (call.streams_until and 's' .. ff.digits(call.streams_until) or '') .. standing
 end
 
--- What lasts has changed: the header is written, whatever else the call does. `floor` is a text that can be empty.
+-- What lasts has changed: the header is written, whatever else the call does, and the log is trimmed with its next entry.
+-- `floor` is a text that can be empty.
 local function stand(call, floor)
   local lanes = call.stated > 0 and 'l' .. ff.digits(call.stated) or ''
   local standing = lanes .. (call.version > 1 and 'v' .. ff.digits(call.version) or '')
   if standing ~= '' then standing = '\t' .. standing end
   if floor ~= '' then standing = standing .. '\tf' .. floor end
   call.standing, call.marks, call.marked, call.text = standing, true, true, false
+  call.trimmed_at = false
 end
 
 local function floor_of(call)

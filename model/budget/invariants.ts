@@ -19,6 +19,8 @@ interface Sums {
   resets: number;
   /** All that was billed, without days that are not kept any more. */
   billed: Amounts;
+  /** Whether that was never more than a number holds exactly. What is taken away afterwards does not make it exact again. */
+  isBilledExact: boolean;
   readonly days: Map<number, Amounts>;
   /** By execution: spend since the last reset that was not released. */
   readonly spend: Map<string, Amounts>;
@@ -27,7 +29,7 @@ interface Sums {
 }
 
 const noSums = (): Sums => ({
-  ...{ usage: {}, reserved: {}, overrun: {}, breaches: 0, softBreaches: 0, resets: 0, billed: {} },
+  ...{ usage: {}, reserved: {}, overrun: {}, breaches: 0, softBreaches: 0, resets: 0, billed: {}, isBilledExact: true },
   days: new Map(),
   spend: new Map(),
   keys: new Map(),
@@ -41,7 +43,7 @@ function add(sums: Sums, event: Event): string | undefined {
     case 'usage_reported':
     case 'spend_recorded': {
       sums.usage = plus(sums.usage, event.deltas);
-      sums.billed = plus(sums.billed, event.deltas);
+      bill(sums, event.deltas);
       if (event.overDimension !== undefined) sums.breaches++;
       else if (event.softDimension !== undefined) sums.softBreaches++;
       if (event.type === 'spend_recorded' && event.spender !== undefined)
@@ -78,7 +80,7 @@ function add(sums: Sums, event: Event): string | undefined {
       sums.reserved = without(sums.reserved, event.held);
       sums.usage = plus(sums.usage, event.deltas);
       sums.overrun = plus(sums.overrun, event.overrun);
-      sums.billed = plus(sums.billed, plus(event.deltas, event.overrun));
+      bill(sums, plus(event.deltas, event.overrun));
       return undefined;
     case 'budget_day_closed':
       sums.days.set(event.day, plus(sums.days.get(event.day) ?? {}, plus(event.spent, event.overrun)));
@@ -89,6 +91,13 @@ function add(sums: Sums, event: Event): string | undefined {
     default:
       return undefined;
   }
+}
+
+function bill(sums: Sums, amounts: Amounts): void {
+  sums.billed = plus(sums.billed, amounts);
+  sums.isBilledExact &&= dimensionsOf(sums.billed).every(
+    (name) => amountOf(sums.billed, name) <= Number.MAX_SAFE_INTEGER,
+  );
 }
 
 function appliedTwice(sums: Sums, key: string | undefined, at: number): string | undefined {
@@ -203,12 +212,11 @@ export const budgetInvariants: readonly Invariant[] = [
     (budget, { breaches, softBreaches, resets }) =>
       budget.breachCount === breaches && budget.softBreachCount === softBreaches && budget.resetCount === resets,
   ),
-  bySums('a bill has what was spent, each on one day', (budget, { billed }, { state }) => {
+  bySums('a bill has what was spent, each on one day', (budget, { billed, isBilledExact }, { state }) => {
     const bills = [...state.tables.bill.values()].filter(({ name }) => name.startsWith(`${budget.budgetId}:`));
     const days = bills.flatMap(({ spent, overrun }) => [spent, overrun]);
     // Each day is bounded; all of them together can be more than a number holds exactly.
-    const isExact = dimensionsOf(billed).every((name) => amountOf(billed, name) <= Number.MAX_SAFE_INTEGER);
-    return !isExact || isSame(billed, sumOf([...days, budget.spentToday, budget.overrunToday]));
+    return !isBilledExact || isSame(billed, sumOf([...days, budget.spentToday, budget.overrunToday]));
   }),
   {
     name: 'a key of a budget counts once within its life, and a release takes back what was spent',

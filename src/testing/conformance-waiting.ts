@@ -166,8 +166,8 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       assert.deepEqual(
         kids.map(({ kid, current }) => [kid, current]),
         [
-          ['k1', false],
           ['k2', true],
+          ['k1', false],
         ],
       );
       engine.setTime(engine.now() + 1_001);

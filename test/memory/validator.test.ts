@@ -180,6 +180,14 @@ const CANDIDATES: readonly unknown[] = [
   '{b:0}',
   { inputTokens: 5, custom: { a: 1 } },
   { kind: 'quorum', k: 2 },
+  { strategy: 'drop', room: 3 },
+  '-5:{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
+  {
+    members: [
+      { executionId: '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab', laneId: 'l', executionKind: 'k', extra: 1 },
+    ],
+    edges: [],
+  },
   [
     {
       executionId: '{fp:0}:0190b0f0-1234-7abc-8def-0123456789ab',
