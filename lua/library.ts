@@ -75,6 +75,7 @@ import {
 import { codecFile, recordCodecFile } from './codec.js';
 import { commandsIn } from './commands.js';
 import { luaFiles } from './files.js';
+import { withoutCommentLines } from './tokens.js';
 import {
   BYTES_HERE,
   CHANNELS,
@@ -396,7 +397,7 @@ export function libraryOf(kind: LibraryKind, files: Readonly<Record<string, stri
     })),
     ...inOrder(Object.keys(files))
       .filter((path) => !Object.values(CLOCKS).includes(path) || path === CLOCKS[kind])
-      .map((path) => ({ path, text: files[path] as string })),
+      .map((path) => ({ path, text: withoutCommentLines(files[path] as string) })),
   ];
   const loader = (writer: string, names: readonly string[]): string => {
     if (writer !== 'record') return loaderText(executionFacts, names, writer === 'refilling_loader');

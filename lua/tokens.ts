@@ -60,3 +60,6 @@ export function tokensOf(source: string, language: Language): Token[] {
   }
   return tokens;
 }
+
+/** Lua without the lines that are comments only: neither servers nor packages need them. */
+export const withoutCommentLines = (lua: string): string => lua.replace(/^[ ]*--[^\n]*\n/gm, '');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { build, type BuildOptions, type Plugin } from 'rolldown';
 import { ENTRIES, ROOT } from './entries.js';
-import { inlineLua } from './lua.js';
+import { inlineLua, shortLua } from './lua.js';
 import { segmentsOf } from './segments.js';
 import { mapsByLine } from './source-maps.js';
 
@@ -54,7 +54,7 @@ const options = (format: 'esm' | 'cjs', dir: string): BuildOptions => {
       if (level === 'warn') throw new Error(log.message);
       report(level, log);
     },
-    plugins: [inlineLua, plugin, mapsByLine(dir)],
+    plugins: [inlineLua, shortLua, plugin, mapsByLine(dir)],
     output: {
       dir,
       format,

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import type { Plugin } from 'rolldown';
 import { luaFiles } from '../../lua/files.js';
+import { withoutCommentLines } from '../../lua/tokens.js';
 
 /** In the place of the module that reads the Lua files from disk: one that imports the text of each. */
 function importsOfText(): string {
@@ -18,5 +20,14 @@ export const inlineLua: Plugin = {
   load: {
     filter: { id: /[\\/]lua[\\/]files\.ts$/ },
     handler: () => ({ code: importsOfText(), moduleType: 'js' }),
+  },
+};
+
+/** Comments of the Lua are for its readers: they were a quarter of its bytes. */
+export const shortLua: Plugin = {
+  name: 'short-lua',
+  load: {
+    filter: { id: /\.lua$/ },
+    handler: (id) => ({ code: withoutCommentLines(readFileSync(id, 'utf8')), moduleType: 'text' }),
   },
 };
