@@ -260,6 +260,11 @@ describe('growFlow', () => {
     const story = new Story();
     const one = part({ members: [member(2)], edges: [edge(1, 2)] });
     expect(story.answer('growFlow', one)).toMatch(/^flow_not_found/);
+    const groups = [
+      { downstreamExecutionId: idOf(2), policy: { kind: 'quorum', k: 2, onSatisfied: 'let_run' } as const },
+    ];
+    const tooMany = part({ members: [member(2)], edges: [edge(1, 2)], groups });
+    expect(() => story.run('growFlow', tooMany)).toThrow('needs more upstreams than there are');
     story.run('createFlow', flowOf({ members: [member(1)] }));
     story.run('createExecution', { ...member(7), namespace: 'n', creatorIdentity: 'c' });
     const from7 = part({ members: [member(2)], edges: [edge(7, 2)] });

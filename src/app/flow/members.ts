@@ -30,6 +30,12 @@ export interface PlacedFlow extends MemberPlace {
 /** Most bytes of inputs that one call carries. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
+/**
+ * Most members of a call that makes a part of a flow: the server stands still for a few milliseconds. A creation that broke
+ * off is gone on with in the same parts, so a change of this number has to know the parts of before.
+ */
+const MAX_PART_MEMBERS = 64;
+
 const emptyPart = (): Part => ({ members: [], edges: [], groups: [] });
 
 /** The execution id of a node. */
@@ -51,8 +57,21 @@ export async function requestedMembers({ nodes }: Graph): Promise<RequestedMembe
   );
 }
 
-/** The parts of a flow, in the order in which they have to be created. A member comes with all that leads to it. */
+/**
+ * The parts of a flow, in the order in which they have to be created: one where a call can carry it. A member comes with
+ * all that leads to it.
+ */
 export function partsOf(graph: Graph, requested: readonly RequestedMember[], placed: PlacedFlow): Part[] {
+  const whole = partsOfAtMost(LIMITS.maxMembersPerCall, graph, requested, placed);
+  return whole.length === 1 ? whole : partsOfAtMost(MAX_PART_MEMBERS, graph, requested, placed);
+}
+
+function partsOfAtMost(
+  maxMembers: number,
+  graph: Graph,
+  requested: readonly RequestedMember[],
+  placed: PlacedFlow,
+): Part[] {
   const parts: Part[] = [];
   let part = emptyPart();
   let bytes = 0;
@@ -60,7 +79,7 @@ export function partsOf(graph: Graph, requested: readonly RequestedMember[], pla
     const member = requested[index] as RequestedMember;
     const size = member.input.bytes?.byteLength ?? 0;
     const isFull =
-      part.members.length === LIMITS.maxMembersPerCall ||
+      part.members.length === maxMembers ||
       part.edges.length + node.upstreams.length > LIMITS.maxEdgesPerCall ||
       bytes + size > MAX_BYTES;
     if (isFull && part.members.length > 0) {
