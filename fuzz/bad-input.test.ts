@@ -114,6 +114,23 @@ const CLAIM = {
 
 const METERS = meterSetOf(metersOf({ quotaPolicyIds: [uuid(400)] }));
 
+/** Two members, of which the second waits for the first. */
+const GRAPH = {
+  members: [
+    { executionId: idOf(61), laneId: 'lane', executionKind: 'k', inputPayload: text(SECRET), priority: 3 },
+    { executionId: idOf(62), laneId: 'lane', executionKind: 'k', tags: { 'a.b': SECRET } },
+  ],
+  edges: [
+    {
+      edgeId: uuid(63),
+      upstreamExecutionId: idOf(61),
+      downstreamExecutionId: idOf(62),
+      dataPassingRef: 'result',
+    },
+  ],
+  groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
+} as const;
+
 /** Valid arguments of everything that can be called. */
 const VALID: { [Name in OperationName | QueryName]: object } = {
   suspendExecution: { ...owner, ...suspension },
@@ -396,40 +413,12 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     building: true,
     closed: true,
     tags: { 'a.b': SECRET },
-    graph: {
-      members: [
-        { executionId: idOf(61), laneId: 'lane', executionKind: 'k', inputPayload: text(SECRET), priority: 3 },
-        { executionId: idOf(62), laneId: 'lane', executionKind: 'k', tags: { 'a.b': SECRET } },
-      ],
-      edges: [
-        {
-          edgeId: uuid(63),
-          upstreamExecutionId: idOf(61),
-          downstreamExecutionId: idOf(62),
-          dataPassingRef: 'result',
-        },
-      ],
-      groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
-    },
+    graph: GRAPH,
   },
   growFlow: {
     flowId: idOf(60),
     creatorIdentity: 'c',
-    graph: {
-      members: [
-        { executionId: idOf(61), laneId: 'lane', executionKind: 'k', inputPayload: text(SECRET), priority: 3 },
-        { executionId: idOf(62), laneId: 'lane', executionKind: 'k', tags: { 'a.b': SECRET } },
-      ],
-      edges: [
-        {
-          edgeId: uuid(63),
-          upstreamExecutionId: idOf(61),
-          downstreamExecutionId: idOf(62),
-          dataPassingRef: 'result',
-        },
-      ],
-      groups: [{ downstreamExecutionId: idOf(62), policy: { kind: 'quorum', k: 1, onSatisfied: 'let_run' } }],
-    },
+    graph: GRAPH,
   },
   addExecutionToFlow: { flowId: idOf(60), executionId: idOf(1) },
   stageDependencyEdge: {

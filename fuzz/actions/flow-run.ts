@@ -25,7 +25,7 @@ const claim: fc.Arbitrary<Action> = fc
     kinds: null,
   }));
 
-/** Whoever wants it, and whatever it is doing, a member is ended. */
+/** An operator cancels any member, in whatever situation it is. */
 const cancel: fc.Arbitrary<Action> = fc.tuple(drawn('cancel'), anyIndex).map(([it, index]) => ({
   ...it,
   owner: { ...it.owner, pick: { among: 'any', index }, fence: 'none', source: 'operator_override' },

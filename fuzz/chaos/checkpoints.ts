@@ -56,7 +56,7 @@ function* wrongResults(
   lost: readonly Deed[],
 ): Generator<string> {
   const values = valuesOf(timeline.log, causes);
-  // Who goes on behind a lost tail has values that nobody has any more.
+  // Where the server lost calls of an execution, its steps can have given values that the log does not have: it is not judged.
   const shaken = new Set(lost.map(({ command }) => (command.args as { executionId?: string }).executionId));
   for (const [sequence, { command }] of causes) {
     if (command.name !== 'completeExecution' || shaken.has(command.args.executionId)) continue;

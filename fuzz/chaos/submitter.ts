@@ -90,7 +90,7 @@ export class Submitter {
       try {
         await this.app.get(this.runs.get(index) as string).signal(GO, index, { idempotencyKey: 'the one' });
       } catch (error) {
-        // Unknown, ended, or no answer: whoever looks whether it ended sees to the rest.
+        // The run is unknown, has ended, or the call got no answer: the loop that waits for its end creates it again where it was lost.
         const isExpected = error instanceof RunStateError || error instanceof RunNotFoundError;
         if (!isExpected && !(error instanceof EngineError && error.retryable)) throw error;
       }

@@ -42,7 +42,7 @@ function ownersMoves(state: WaitState): readonly WaitMove[] {
   ];
 }
 
-/** The ways in which somebody suspends: alone at a waitpoint, at two, at the one that was made before. */
+/** The ways in which an owner suspends: on one new waitpoint, on two, or on the pending one. */
 function suspensions(state: WaitState, fence: FullFence | undefined, who: string): readonly WaitMove[] {
   const { waiting, keptSignalCount = 0 } = waiterOf(state) ?? {};
   const n = Object.keys(waiting?.waitpoints ?? {}).length;
@@ -84,9 +84,9 @@ function sendersMoves(state: WaitState): readonly WaitMove[] {
       // Made when the waitpoint was, under the key of then.
       const digest = digestOf(SECRETS.get('k1') as Uint8Array, messageOf({ waitpointId: EARLY, ...early }));
       const args = { ...what, waitpointId: EARLY, waitpointToken: `k1:${digest}`, idempotencyKey: 'key' };
-      moves.push([`who has the token signals${again}`, { name: 'deliverSignal', args }]);
+      moves.push([`the holder of the token sends a signal${again}`, { name: 'deliverSignal', args }]);
     }
-    moves.push([`somebody signals by name${again}`, { name: 'signalExecution', args: what }]);
+    moves.push([`a caller sends a signal by name${again}`, { name: 'signalExecution', args: what }]);
     for (const [i, waitpointId] of (waiting?.suspension?.waitpointIds ?? []).entries())
       moves.push([
         `a person approves at ${i + 1}${again}`,

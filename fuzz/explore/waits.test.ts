@@ -54,7 +54,7 @@ test.each<[string, Decider, string, string[]]>([
           : command,
       ),
     'no wake-up is lost',
-    ['somebody signals by name -> accepted', 'the owner suspends and has seen no signal -> suspended'],
+    ['a caller sends a signal by name -> accepted', 'the owner suspends and has seen no signal -> suspended'],
   ],
   [
     'a signal that is enough and wakes nobody',
@@ -63,7 +63,7 @@ test.each<[string, Decider, string, string[]]>([
       return command.name === 'signalExecution' ? withoutClosing(decision) : decision;
     },
     'a condition is satisfied by its meaning if and only if a signal closed its suspension',
-    ['the owner suspends for a while -> suspended', 'somebody signals by name -> accepted'],
+    ['the owner suspends for a while -> suspended', 'a caller sends a signal by name -> accepted'],
   ],
 ])('%s is found, by a shortest way', { timeout: 60_000 }, (_, decider, name, path) => {
   const { broken } = exploreWaits(2, decider);

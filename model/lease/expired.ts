@@ -4,6 +4,7 @@ import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
 import { isActive, isQueued, isReclaimable } from '../execution/situation.js';
 import type { ActiveExecution, ReadonlyExecution } from '../execution/facts.js';
+import type { LeaseSummary } from '../execution/projections.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { cursorOf, pageBehind, positionCursor, positionFor, type Position } from '../listing/position.js';
 import { nextTimerAt } from '../schedule/timers.js';
@@ -24,17 +25,10 @@ export type LostExecution = Pick<
 > & { readonly lostAt: number };
 
 /** One lease that ended without its owner. Times are ms since the epoch. */
-export interface ExpiredLease {
+export interface ExpiredLease extends Omit<LeaseSummary, 'lastHeartbeatAt'> {
   readonly executionId: string;
   readonly namespace: string;
   readonly laneId: string;
-  readonly leaseId: string;
-  readonly leaseEpoch: number;
-  readonly workerId: string;
-  readonly workerInstanceId: string;
-  readonly attemptIndex: number;
-  /** When the lease ends by its time. */
-  readonly expiresAt: number;
   readonly reason: 'expired' | 'revoked';
   /** When that was noticed; before it is, when it can be. What the list is in the order of. */
   readonly lostAt: number;

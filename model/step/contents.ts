@@ -38,15 +38,20 @@ export function stepIn(steps: Steps | undefined, key: string): StepRecord | unde
   return place === undefined ? undefined : steps?.records[place];
 }
 
-/** Drops the steps that an event takes with it. */
-export function dropSteps(table: StepTable, event: Event): void {
-  if (table.size === 0) return;
+/** The execution whose steps, and payloads of signals, an event takes with it. */
+export function losesCheckpoints(event: Event): string | undefined {
   switch (event.type) {
     case 'execution_replayed':
-      if (event.checkpointsDiscarded) table.delete(event.executionId);
-      return;
+      return event.checkpointsDiscarded ? event.executionId : undefined;
     case 'execution_purged':
     case 'execution_dropped':
-      table.delete(event.executionId);
+      return event.executionId;
+    default:
+      return undefined;
   }
+}
+
+/** Drops the steps that an event takes with it. */
+export function dropSteps(table: StepTable, event: Event): void {
+  if (table.size > 0) table.delete(losesCheckpoints(event) ?? '');
 }

@@ -1,5 +1,6 @@
 /** What signals bring with them: bytes beside the state, which events name and do not carry (ruling 39). */
 import type { Event } from '../events.js';
+import { losesCheckpoints } from '../step/contents.js';
 
 /** The payload of a signal. */
 export interface SignalPayload {
@@ -13,15 +14,7 @@ export type PayloadTable = Map<string, Map<string, Uint8Array>>;
 
 /** Drops the payloads that an event takes with it. */
 export function dropPayloads(table: PayloadTable, event: Event): void {
-  if (table.size === 0) return;
-  switch (event.type) {
-    case 'execution_replayed':
-      if (event.checkpointsDiscarded) table.delete(event.executionId);
-      return;
-    case 'execution_purged':
-    case 'execution_dropped':
-      table.delete(event.executionId);
-  }
+  if (table.size > 0) table.delete(losesCheckpoints(event) ?? '');
 }
 
 /** Keeps a payload. */
