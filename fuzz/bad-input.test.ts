@@ -11,7 +11,7 @@ import { OPERATIONS, QUERIES, type Command, type OperationName, type QueryName }
 import { meterSetOf, metersOf } from '../model/metering/meters.js';
 import { meaningOfCode } from '../model/vocabulary/errors.js';
 import { memory } from '../src/memory/index.js';
-import type { CanonicalState } from '../src/testing/canonical.js';
+import type { CanonicalState } from '../src/testing/canonical/index.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from '../test/support/valkey/index.js';
 import { plain } from './differential.js';

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { parseCommand } from '../src/boundary.js';
-import { canonicalByDefinition, canonicalTables } from '../src/testing/canonical.js';
+import { canonicalByDefinition, canonicalTables } from '../src/testing/canonical/index.js';
 import type { TestEngine } from '../src/testing/engine.js';
 import { EngineError, isRejectionCode } from '../model/errors.js';
 import type { Event, LoggedEvent } from '../model/events.js';

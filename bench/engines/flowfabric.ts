@@ -3,7 +3,7 @@ import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { app, type App } from '../../src/app/app.js';
-import type { Task } from '../../src/app/task.js';
+import type { Task } from '../../src/app/tasks/task.js';
 import type { Backend } from '../../src/backend.js';
 import { newId, Placer, WorkFinder, type ClaimAnywhere } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';

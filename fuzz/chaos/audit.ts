@@ -15,7 +15,7 @@ import { addStep, type StepTable } from '../../model/step/contents.js';
 import { keepPayload, type PayloadTable } from '../../model/suspension/payloads.js';
 import { readEvents } from '../../src/log.js';
 import type { Backend } from '../../src/backend.js';
-import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical.js';
+import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical/index.js';
 import { plain } from '../plain.js';
 import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
 import { judgeCheckpoints } from './checkpoints.js';

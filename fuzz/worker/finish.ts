@@ -4,7 +4,7 @@
  */
 import type { Event } from '../../src/engine/index.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
-import { quotasOf, quotasOfRun, usesOf } from '../../src/app/quota.js';
+import { quotasOf, quotasOfRun, usesOf } from '../../src/app/metering/quota.js';
 import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';
 import type { Result } from './handlers.js';
 import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';

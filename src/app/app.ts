@@ -1,6 +1,6 @@
 /** The app: tasks, their runs, and workers, over any backend. Written with the `Backend` interface alone. */
 import type { Backend } from '../backend.js';
-import { quotasOfApp, type AppQuotas } from './quotas.js';
+import { quotasOfApp, type AppQuotas } from './metering/quotas.js';
 import { systemClock } from '../engine/clock.js';
 import { newId } from '../engine/ids.js';
 import type { DeadWorkerReport } from '../engine/workers.js';
@@ -12,24 +12,24 @@ import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
-import { appSignalsOf, type AppSignals } from './app-signals.js';
+import { appSignalsOf, type AppSignals } from './signals/app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
-import { billRows, type BillFilter, type BillRow } from './bills.js';
-import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './budget.js';
+import { billRows, type BillFilter, type BillRow } from './metering/bills.js';
+import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './metering/budget.js';
 import type { ConnectionState } from './connection.js';
-import type { RunCounts } from './counts.js';
+import type { RunCounts } from './operating/counts.js';
 import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
 import type { FlowOutput } from './flow/nodes.js';
 import { StartedFlow } from './flow/started-flow.js';
-import { LaneOfApp, type AppLane } from './lane.js';
-import { deadLettersOf, type DeadLetters } from './dead-letters.js';
-import { TaskRegistry } from './registry.js';
-import type { AppEventListener, AppEvents } from './end-listeners.js';
-import type { PendingRun } from './run.js';
-import { runRowOf, type RunQuery, type RunRow } from './run-list.js';
-import { StartedRun, type WaitingFor } from './started-run.js';
+import { LaneOfApp, type AppLane } from './operating/lane.js';
+import { deadLettersOf, type DeadLetters } from './operating/dead-letters.js';
+import { TaskRegistry } from './tasks/registry.js';
+import type { AppEventListener, AppEvents } from './results/end-listeners.js';
+import type { PendingRun } from './runs/run.js';
+import { runRowOf, type RunQuery, type RunRow } from './operating/run-list.js';
+import { StartedRun, type WaitingFor } from './runs/started-run.js';
 import { AppRuntime, type CloseOptions, type RuntimeOptions } from './runtime.js';
-import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './task.js';
+import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './tasks/task.js';
 import {
   markWorkerDead,
   workerRows,
@@ -37,8 +37,8 @@ import {
   type WorkerFilter,
   type WorkerRow,
   type WorkerSource,
-} from './worker-list.js';
-import type { WorkerOptions } from './worker-options.js';
+} from './operating/worker-list.js';
+import type { WorkerOptions } from './workers/options.js';
 
 export interface App {
   /**

@@ -17,9 +17,9 @@ import { memoryPartitions, memoryStore } from '../memory/machine.js';
 import { valkeyUnderTest } from '../valkey/boot/open.js';
 import { addressOf } from '../valkey/connection/address.js';
 import { connectCluster, established, type Client } from '../valkey/connection/clients.js';
-import type { CanonicalState } from './canonical.js';
-import { canonicalOfMemory } from './canonical-memory.js';
-import { canonicalOfValkey, keysUnder } from './canonical-valkey.js';
+import type { CanonicalState } from './canonical/index.js';
+import { canonicalOfMemory } from './canonical/memory.js';
+import { canonicalOfValkey, keysUnder } from './canonical/valkey.js';
 import { inFolder, onSimulatedDisk, type Place } from './embedded-places.js';
 
 export interface TestEngineOptions {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
-import { failureOf } from '../../src/app/failure.js';
-import { policyOf, policyOfRun } from '../../src/app/policy.js';
+import { failureOf } from '../../src/app/runs/failure.js';
+import { policyOf, policyOfRun } from '../../src/app/tasks/policy.js';
 import { validate } from '../../src/shared/schema.js';
 import { backoff, durationMs, EngineError, InvalidDefinitionError } from '../../src/index.js';
 import { abortCodeOf } from '../../src/worker/refusal.js';

@@ -10,7 +10,7 @@ import { EngineError } from '../../model/errors.js';
 import { executionIdOf } from '../../model/ids.js';
 import { addressOf } from '../../src/valkey/connection/address.js';
 import { connectCluster, established } from '../../src/valkey/connection/clients.js';
-import { canonicalOfValkey } from '../../src/testing/canonical-valkey.js';
+import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
 import { pause, slotOf } from './support.js';

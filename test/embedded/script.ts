@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Backend } from '../../src/backend.js';
 import { openOn, type EmbeddedOptions } from '../../src/embedded/backend.js';
-import { canonicalOfMemory } from '../../src/testing/canonical-memory.js';
+import { canonicalOfMemory } from '../../src/testing/canonical/memory.js';
 import { memoryStore } from '../../src/memory/machine.js';
 import { seededRandom, type SimulatedDisk } from '../../src/testing/simulation/index.js';
 import { seededUuids, testEngine } from '../../src/testing/index.js';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCanonical, parseObject, printed } from '../../model/stream/canonical-json.js';
 import { merged } from '../../model/stream/merge-patch.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
-import { create, fenceOf, take } from '../../src/testing/conformance-steps.js';
+import { create, fenceOf, take } from '../../src/testing/conformance/steps.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
 type Json = null | boolean | number | string | Json[] | { [member: string]: Json };

@@ -5,7 +5,7 @@ import { STEP_FIELDS, SUFFIXES } from '../../lua/layout.js';
 import { memberOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import { create, fenceOf, PARTITION, refused, take } from '../../src/testing/conformance-steps.js';
+import { create, fenceOf, PARTITION, refused, take } from '../../src/testing/conformance/steps.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { sharedValkey } from '../support/valkey/index.js';
 

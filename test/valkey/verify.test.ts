@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { FIELDS, KEYS, SHORT_SLOT } from '../../lua/layout.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { talliesByDefinition } from '../../model/schedule/counts.js';
-import { canonicalCounts } from '../../src/testing/canonical.js';
+import { canonicalCounts } from '../../src/testing/canonical/index.js';
 import { familyOf } from '../../src/valkey/key-families.js';
 import { claimAll, coreOf, creation, keyOf, PARTITION, worldOfFile, type SmallWorld } from './small-world.js';
 

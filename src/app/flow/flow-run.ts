@@ -14,7 +14,7 @@ import { fill, labelsOf } from '../../shared/template.js';
 import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
-import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../run.js';
+import { checkResultOptions, KnownRun, type ResultOptions, type RunSurroundings } from '../runs/run.js';
 import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState } from './flow.js';
 import { memberId } from './members.js';
 import { ownTags, storedIn } from './stored.js';

@@ -1,6 +1,6 @@
 /** A flow, as its users see it. */
 import type { Duration } from '../../shared/duration.js';
-import type { ResultOptions } from '../run.js';
+import type { ResultOptions } from '../runs/run.js';
 import type { FlowBuilder } from './nodes.js';
 
 /**

@@ -4,7 +4,7 @@ import { needList, checkWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
-import type { TaskDefinition, TaskReference } from '../task.js';
+import type { TaskDefinition, TaskReference } from '../tasks/task.js';
 import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
 
 /** How many of the nodes that a node waits for must complete. */

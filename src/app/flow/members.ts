@@ -5,10 +5,10 @@ import type { ArgsOf } from '../../../model/machine.js';
 import { JSON_ENCODING } from '../../shared/codec.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { labelsOf, TEMPLATE_ENCODING } from '../../shared/template.js';
-import { memberRow, type MemberPlace, type RequestedMember } from '../member-row.js';
-import { metersOfRun } from '../meters.js';
-import { requestedRun, encodeInput } from '../requested-run.js';
-import { checkRunOptions } from '../task-checks.js';
+import { memberRow, type MemberPlace, type RequestedMember } from '../tasks/member-row.js';
+import { metersOfRun } from '../metering/meters.js';
+import { requestedRun, encodeInput } from '../runs/requested-run.js';
+import { checkRunOptions } from '../tasks/task-checks.js';
 import type { Graph, GraphNode } from './graph.js';
 import { edgeUuid, memberUuid } from './ids.js';
 

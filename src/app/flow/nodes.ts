@@ -1,6 +1,6 @@
 /** What a flow is written with: nodes, groups of nodes, and inputs in which their results stand. */
 import type { Duration } from '../../shared/duration.js';
-import type { Task } from '../task.js';
+import type { Task } from '../tasks/task.js';
 
 declare const RESULT: unique symbol;
 

@@ -2,9 +2,9 @@
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
-import { checkOwnId, checkTags } from '../task-checks.js';
-import type { RequestedMember } from '../member-row.js';
-import type { TaskDefinition } from '../task.js';
+import { checkOwnId, checkTags } from '../tasks/task-checks.js';
+import type { RequestedMember } from '../tasks/member-row.js';
+import type { TaskDefinition } from '../tasks/task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
 import { graphOf, type Graph } from './graph.js';
 import { inputJson, requestedMembers } from './members.js';

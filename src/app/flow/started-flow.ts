@@ -1,7 +1,7 @@
 /** A flow before it is there: while it is being created, or looked up. */
 import { printed } from '../../util/printed.js';
-import { checkResultOptions, type ResultOptions } from '../run.js';
-import { resultWithin, type WaitingFor } from '../started-run.js';
+import { checkResultOptions, type ResultOptions } from '../runs/run.js';
+import { resultWithin, type WaitingFor } from '../runs/started-run.js';
 import type { FlowCancelOptions, FlowChild, FlowInfo, FlowRun, FlowState, PendingFlowRun } from './flow.js';
 
 /** A flow that is being created or looked up. */

@@ -4,7 +4,7 @@ import { LIMITS } from '../../../model/limits.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { templateOf, type Template } from '../../shared/template.js';
 import { tried } from '../../util/thrown.js';
-import { RESERVED_TAGS } from '../task-checks.js';
+import { RESERVED_TAGS } from '../tasks/task-checks.js';
 
 const OUTPUT = `${RESERVED_TAGS}output`;
 const INPUT = `${RESERVED_TAGS}input`;

@@ -1,0 +1,163 @@
+/** Budgets of an app: defined by name, reported to, looked at. */
+import { createHash } from 'node:crypto';
+import type { BudgetStatus } from '../../../model/budget/reads.js';
+import { isUuid } from '../../../model/ids.js';
+import type { Backend } from '../../backend.js';
+import { LIMITS } from '../../../model/limits.js';
+import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
+import type { Amounts } from '../../worker/budgets/held.js';
+
+/** Limits by dimension: `hard` is never exceeded, `soft` is told of. Without one of them there is no such limit. */
+export type BudgetLimits = Readonly<Record<string, { readonly hard?: number; readonly soft?: number }>>;
+
+export interface BudgetDefinition {
+  readonly limits?: BudgetLimits | undefined;
+  /** How often its usage begins again at nothing. Default never. */
+  readonly resetEvery?: Duration | undefined;
+  /** `advisory`: hard limits are told of and not kept. Default `strict`. */
+  readonly enforcement?: 'strict' | 'advisory' | undefined;
+  /** What it is for, as its bill says. Default the app's namespace and the name. */
+  readonly scope?: { readonly type: string; readonly id: string } | undefined;
+}
+
+/** What was spent on a day (UTC). */
+export interface BudgetDay {
+  /** `2026-11-29` */
+  readonly date: string;
+  readonly spent: Amounts;
+  /** Spent beside: it fitted under no limit. */
+  readonly overrun: Amounts;
+  /** Taken back. */
+  readonly released: Amounts;
+}
+
+export interface AppBudget extends BudgetRef {
+  readonly name: string;
+  /** Usage, what is held, limits, and in which dimensions it is exhausted. @throws EngineError `budget_not_found` */
+  status(): Promise<BudgetStatus>;
+  /** The last days on which something was spent, today included: 31 days unless told otherwise, at most 400. */
+  bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
+  /** Records what was used outside of handlers. @throws BudgetExceededError when a hard limit has no room */
+  report(used: Amounts, options?: ReportOptions): Promise<void>;
+  /** Changes limits of the dimensions that are named. */
+  setLimits(limits: BudgetLimits): Promise<void>;
+  /** Begins again at nothing; what is held stays held. */
+  reset(): Promise<void>;
+}
+
+interface BudgetSource {
+  readonly namespace: string;
+  backend(): Promise<Backend>;
+  call<T>(command: () => Promise<T>): Promise<T>;
+}
+
+const DEFINITION = { limits: true, resetEvery: true, enforcement: true, scope: true } as const;
+const DAY_MS = 86_400_000;
+const DEFAULT_DAYS = 31;
+
+/** The id of a budget by name: the same in every process. */
+function idOf(namespace: string, name: string): string {
+  if (isUuid(name)) return name;
+  const hex = createHash('sha1').update(`budget:${namespace}:${name}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+function checkDefinition(where: string, definition: BudgetDefinition): void {
+  knownOnly(where, definition, DEFINITION);
+  const { resetEvery, enforcement } = definition;
+  checkDuration(where, 'resetEvery', resetEvery, 0, LIMITS.maxDurationMs);
+  if (enforcement !== undefined && enforcement !== 'strict' && enforcement !== 'advisory')
+    throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
+}
+
+export class BudgetOfApp implements AppBudget {
+  readonly id: string;
+  private made: Promise<void> | undefined;
+
+  constructor(
+    readonly name: string,
+    private readonly definition: BudgetDefinition | undefined,
+    private readonly source: BudgetSource,
+  ) {
+    if (typeof name !== 'string' || name === '' || name.length > 512)
+      throw new InvalidDefinitionError('app.budget(): the name must be a text of 1 to 512 characters');
+    if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
+    this.id = idOf(source.namespace, name);
+  }
+
+  ready(): Promise<void> {
+    if (this.definition === undefined) return Promise.resolve();
+    this.made ??= this.make(this.definition).catch((error: unknown) => {
+      this.made = undefined;
+      throw error;
+    });
+    return this.made;
+  }
+
+  private async make({ limits = {}, resetEvery, enforcement = 'strict', scope }: BudgetDefinition): Promise<void> {
+    const { type, id } = scope ?? { type: this.source.namespace, id: this.name };
+    await this.on((backend) =>
+      backend.createBudget({
+        budgetId: this.id,
+        scopeType: type,
+        scopeId: id,
+        enforcementMode: enforcement,
+        resetIntervalMs: resetEvery === undefined ? 0 : durationMs(resetEvery),
+        limits,
+      }),
+    );
+  }
+
+  async status(): Promise<BudgetStatus> {
+    await this.ready();
+    return this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
+  }
+
+  async bill(options: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
+    knownOnly('bill', options, { days: true });
+    const { days } = options;
+    checkWhole('bill', 'days', days, 1, LIMITS.maxBilledDays);
+    await this.ready();
+    return this.on((backend) => daysOf(backend, this.id, days));
+  }
+
+  async report(used: Amounts, options: ReportOptions = {}): Promise<void> {
+    knownOnly<ReportOptions>('report', options, { key: true });
+    const { key } = options;
+    await this.ready();
+    const args = { budgetId: this.id, deltas: { ...used }, dedupKey: key };
+    const report = async (backend: Backend) => backend.reportUsageAdmin(args);
+    // Without a key, a report whose answer was lost would count twice.
+    assertRoom(this.id, await (key === undefined ? this.source.backend().then(report) : this.on(report)));
+  }
+
+  async setLimits(limits: BudgetLimits): Promise<void> {
+    await this.ready();
+    await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits }));
+  }
+
+  async reset(): Promise<void> {
+    await this.ready();
+    await this.on((backend) => backend.resetBudget({ budgetId: this.id }));
+  }
+
+  private on<T>(command: (backend: Backend) => Promise<T>): Promise<T> {
+    return this.source.call(async () => command(await this.source.backend()));
+  }
+}
+
+/** The last days of a budget on which something was spent, today included. @throws EngineError `budget_not_found` */
+export async function daysOf(backend: Backend, budgetId: string, days = DEFAULT_DAYS): Promise<BudgetDay[]> {
+  const now = await backend.serverTime();
+  const fromDay = Math.max(0, Math.floor(now / DAY_MS) - days + 1);
+  const bill = await backend.readBudgetBill({ budgetId, fromDay, days });
+  return bill.days.map(({ day, spent, overrun, released }) => ({
+    date: new Date(day * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
+    ...{ spent, overrun, released },
+  }));
+}

@@ -1,0 +1,190 @@
+/** Limits of a task, per key: how they are said, and the quota policies that they stand for. */
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../../../model/limits.js';
+import type { KeyedQuota } from '../../../model/metering/meters.js';
+import type { Backend } from '../../backend.js';
+import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { Schema } from '../../shared/schema.js';
+
+/** What the functions of a limit are given: what a run of the task is created with. */
+export type QuotaInput<Input> = Input extends Schema<infer In, infer _> ? In : unknown;
+
+/** A limit on runs of a task: how many at once, how many start in any window, or both. */
+export interface TaskQuota<In = unknown> {
+  /**
+   * For each of these keys by itself: the tenant, the customer, the account of the input. Default: one limit for all runs.
+   * A method, so that a task without a schema can say what it takes.
+   */
+  per?(input: In): string;
+  /** Runs that are in the hands of workers at once, in all processes; 1 to 100 000. */
+  readonly concurrency?: number | undefined;
+  /** Runs that start in any window of this length, whole seconds up to a day: `{ limit: 100, window: '1m' }`. */
+  readonly rate?: { readonly limit: number; readonly window: Duration } | undefined;
+  /** Tasks whose limits have one name, and are equal, share them. Default: the name of the task. */
+  readonly name?: string | undefined;
+  /**
+   * What becomes of a run that is created while as many run and wait as the limit lets in. `queue`, the default: it waits.
+   * `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and of those that wait the oldest is cancelled,
+   * of those with the lowest priority; never one that a worker has. One quota of a task may say it. Its runs take no `id`
+   * and no `idempotencyKey`; members of flows always wait, and so do runs with a `delay`.
+   */
+  readonly whenFull?: WhenFull | undefined;
+}
+
+export type WhenFull = 'queue' | 'drop' | 'cancel_oldest';
+
+/** A limit as the app keeps it. */
+export interface QuotaDefinition {
+  readonly name: string;
+  readonly per: ((input: unknown) => unknown) | undefined;
+  readonly limits: Omit<KeyedQuota, 'quotaPolicyId'>;
+  readonly whenFull: WhenFull;
+}
+
+/** A limit of one run: whose it is. */
+export interface RunQuota {
+  readonly name: string;
+  /** Absent where the limit is for all runs. */
+  readonly key: string | undefined;
+  readonly limits: QuotaDefinition['limits'];
+}
+
+/** How it stands with one limit at this moment. */
+export interface QuotaUse {
+  readonly name: string;
+  readonly key: string | undefined;
+  readonly concurrency: number | undefined;
+  readonly rate: { readonly limit: number; readonly windowMs: number } | undefined;
+  /** Runs in the hands of workers, and claims that are about to be made. */
+  readonly held: number;
+  /** Runs that started in the window that ends now. */
+  readonly started: number;
+  /** When one more may start, where the rate is used up. */
+  readonly roomAt: Date | undefined;
+}
+
+const QUOTA = { per: true, concurrency: true, rate: true, name: true, whenFull: true } as const;
+const WHEN_FULL: readonly unknown[] = ['queue', 'drop', 'cancel_oldest'] satisfies WhenFull[];
+const RATE = { limit: true, window: true } as const;
+const MAX_KEY_BYTES = 1_024;
+
+/** @throws InvalidDefinitionError for a limit that cannot be meant */
+export function quotasOf(where: string, taskName: string, given: unknown): readonly QuotaDefinition[] {
+  if (given === undefined) return [];
+  const quotas = (Array.isArray(given) ? given : [given]) as TaskQuota[];
+  if (quotas.length > LIMITS.maxQuotaPoliciesPerExecution)
+    throw new InvalidDefinitionError(`${where}: at most ${LIMITS.maxQuotaPoliciesPerExecution} quotas`);
+  const definitions = quotas.map((quota) => quotaOf(where, taskName, quota));
+  if (definitions.filter(({ whenFull }) => whenFull !== 'queue').length > 1)
+    throw new InvalidDefinitionError(`${where}: one quota at most may say whenFull`);
+  return definitions;
+}
+
+function quotaOf(where: string, taskName: string, quota: TaskQuota): QuotaDefinition {
+  if (typeof quota !== 'object' || quota === null) throw refuse(where, 'quota', 'an object', quota);
+  knownOnly<TaskQuota>(`${where}, quota`, quota, QUOTA);
+  const { per, concurrency, rate, name = taskName, whenFull = 'queue' } = quota;
+  if (per !== undefined && typeof per !== 'function') throw refuse(where, 'quota.per', 'a function of the input', per);
+  if (typeof name !== 'string' || name === '') throw refuse(where, 'quota.name', 'a text that is not empty', name);
+  if (concurrency === undefined && rate === undefined)
+    throw new InvalidDefinitionError(`${where}: a quota needs a concurrency, a rate, or both`);
+  if (!WHEN_FULL.includes(whenFull)) throw refuse(where, 'quota.whenFull', `one of ${WHEN_FULL.join(', ')}`, whenFull);
+  checkWhole(where, 'quota.concurrency', concurrency, 1, LIMITS.maxQuotaConcurrency);
+  return {
+    name,
+    per: per?.bind(quota),
+    limits: { ...rateOf(where, rate), maxConcurrent: concurrency ?? 0 },
+    whenFull,
+  };
+}
+
+function rateOf(where: string, rate: TaskQuota['rate']): { windowSeconds: number; maxRequestsPerWindow: number } {
+  if (rate === undefined) return { windowSeconds: 0, maxRequestsPerWindow: 0 };
+  if (typeof rate !== 'object' || rate === null) throw refuse(where, 'quota.rate', 'an object', rate);
+  knownOnly<NonNullable<TaskQuota['rate']>>(`${where}, quota.rate`, rate, RATE);
+  if (rate.limit === undefined) throw refuse(where, 'quota.rate.limit', 'a number', rate.limit);
+  checkWhole(where, 'quota.rate.limit', rate.limit, 1, LIMITS.maxQuotaRate);
+  if (rate.window === undefined) throw refuse(where, 'quota.rate.window', 'a duration', rate.window);
+  checkDuration(where, 'quota.rate.window', rate.window, 1_000, LIMITS.maxQuotaWindowSeconds * 1_000);
+  const windowMs = durationMs(rate.window);
+  if (windowMs % 1_000 !== 0) throw refuse(where, 'quota.rate.window', 'whole seconds', rate.window);
+  return { windowSeconds: windowMs / 1_000, maxRequestsPerWindow: rate.limit };
+}
+
+/** The limits of a run with this input. @throws InvalidInputError when the input has no key for one */
+export function quotasOfRun(taskName: string, quotas: readonly QuotaDefinition[], input: unknown): RunQuota[] {
+  return quotas.map(({ name, per, limits }) => ({ name, key: per && keyOf(taskName, per, input), limits }));
+}
+
+function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknown): string {
+  let key: unknown;
+  try {
+    key = per(input);
+  } catch (error) {
+    throw new InvalidInputError(
+      taskName,
+      `quota.per failed for it: ${error instanceof Error ? error.message : 'it threw'}`,
+    );
+  }
+  if (typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
+  throw new InvalidInputError(taskName, `quota.per must give a text of 1 to ${MAX_KEY_BYTES} bytes for it`);
+}
+
+/** The policy that a limit stands for: one per namespace, name, limit and key, whichever process asks. */
+function policyIdOf(namespace: string, { name, key, limits }: RunQuota): string {
+  const { windowSeconds, maxRequestsPerWindow, maxConcurrent } = limits;
+  const parts = [namespace, name, windowSeconds, maxRequestsPerWindow, maxConcurrent, key ?? null];
+  const hex = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  // Of version 8: a UUID that its maker fills.
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** The limits of a run, for its policy; each once. */
+export function keyedQuotasOf(namespace: string, quotas: readonly RunQuota[]): KeyedQuota[] {
+  const byId = new Map(quotas.map((quota) => [policyIdOf(namespace, quota), quota.limits]));
+  return [...byId].map(([quotaPolicyId, limits]) => ({ quotaPolicyId, ...limits }));
+}
+
+/** How it stands with the limits of a run. @throws EngineError what the backend throws */
+export async function usesOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<QuotaUse[]> {
+  return Promise.all(
+    quotas.map(async (quota) => {
+      const { name, key, limits } = quota;
+      const { windowSeconds, maxRequestsPerWindow: limit, maxConcurrent } = limits;
+      const status = await backend.readQuotaPolicyLimits({ quotaPolicyId: policyIdOf(namespace, quota) });
+      return {
+        name,
+        key,
+        concurrency: maxConcurrent === 0 ? undefined : maxConcurrent,
+        rate: limit === 0 ? undefined : { limit, windowMs: windowSeconds * 1_000 },
+        held: status?.held ?? 0,
+        started: status?.inWindow ?? 0,
+        roomAt: status?.roomAt === undefined ? undefined : new Date(status.roomAt),
+      };
+    }),
+  );
+}
+
+/** The strategy of a task's quotas, where one has another than to wait. */
+export const strategyOf = (quotas: readonly QuotaDefinition[]): Exclude<WhenFull, 'queue'> | undefined =>
+  quotas.map(({ whenFull }) => whenFull).find((whenFull) => whenFull !== 'queue');
+
+/** How many more runs its limits let in at this moment; those that wait count against it. */
+export async function roomOf(backend: Backend, namespace: string, quotas: readonly RunQuota[]): Promise<number> {
+  const uses = await usesOf(backend, namespace, quotas);
+  const rooms = uses.flatMap(({ concurrency, rate, held, started }) => [
+    concurrency === undefined ? Infinity : concurrency - held,
+    rate === undefined ? Infinity : rate.limit - started,
+  ]);
+  return Math.max(0, Math.min(...rooms));
+}
+
+/** What runs with these limits are placed by, so that those with the same ones meet. */
+export const placeOf = (namespace: string, quotas: readonly RunQuota[]): string =>
+  keyedQuotasOf(namespace, quotas)
+    .map(({ quotaPolicyId }) => quotaPolicyId)
+    .sort()
+    .join();

@@ -1,0 +1,30 @@
+/** The limits of tasks, as operators see them. */
+import type { Backend } from '../../backend.js';
+import { quotasOfRun, usesOf, type QuotaUse } from './quota.js';
+import type { TaskRegistry } from '../tasks/registry.js';
+import type { TaskReference } from '../tasks/task.js';
+
+export interface AppQuotas {
+  /**
+   * How it stands with the limits that a run of this task with this input has: how many are held, how many started in the
+   * window, and when there is room again.
+   * @throws InvalidDefinitionError for a task that is not of this app; InvalidInputError when the input has no key
+   * @example const [perTenant] = await app.quotas.of(send, { tenant: 'acme' });
+   */
+  of(task: TaskReference, input?: unknown): Promise<QuotaUse[]>;
+}
+
+interface QuotaSource {
+  readonly tasks: TaskRegistry;
+  readonly namespace: string;
+  backend(): Promise<Backend>;
+  call<T>(command: () => Promise<T>): Promise<T>;
+}
+
+export const quotasOfApp = (source: QuotaSource): AppQuotas => ({
+  async of(task, input) {
+    const { name, quotas } = source.tasks.named((task as TaskReference | null | undefined)?.name);
+    const backend = await source.backend();
+    return source.call(() => usesOf(backend, source.namespace, quotasOfRun(name, quotas, input)));
+  },
+});

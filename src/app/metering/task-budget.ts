@@ -1,0 +1,127 @@
+/** Budgets of a task: its runs wait, or are refused, while one of them is exhausted. */
+import { EngineError } from '../../../model/errors.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
+import { refuse } from '../../shared/checks.js';
+import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { BudgetExceededError } from '../../worker/budgets/errors.js';
+import type { AppBudget } from './budget.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import type { RunSurroundings } from '../runs/run.js';
+
+/** One budget or several: of each run, or by its input. */
+export type TaskBudgets<In = unknown> = AppBudget | readonly AppBudget[] | BudgetsByInput<In>;
+
+/** A method's type, so that a task without a schema can say what it takes. */
+type BudgetsByInput<In> = { of(input: In): AppBudget | readonly AppBudget[] }['of'];
+
+export interface TaskBudget<In = unknown> {
+  readonly of: TaskBudgets<In>;
+  /**
+   * What becomes of a run while a budget is exhausted. `wait`, the default: it waits in its lane until there is room.
+   * `refuse`: it is not created (`BudgetExceededError`); one that was created before waits.
+   */
+  readonly whenExhausted?: 'wait' | 'refuse' | undefined;
+}
+
+/** The budgets of a task as the app keeps them. */
+export interface TaskBudgetDefinition {
+  readonly of: AppBudget | readonly AppBudget[] | ((input: unknown) => unknown);
+  readonly isRefusing: boolean;
+}
+
+const TASK_BUDGET = { of: true, whenExhausted: true } as const;
+
+const isBudget = (value: unknown): value is AppBudget =>
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as AppBudget).id === 'string' &&
+  typeof (value as AppBudget).ready === 'function';
+
+const isSettings = (given: unknown): given is TaskBudget =>
+  typeof given === 'object' && given !== null && !Array.isArray(given) && !isBudget(given);
+
+/** @throws InvalidDefinitionError for budgets that cannot be meant */
+export function taskBudgetOf(where: string, given: unknown): TaskBudgetDefinition | undefined {
+  if (given === undefined) return undefined;
+  if (isSettings(given)) knownOnly<TaskBudget>(`${where}, budget`, given, TASK_BUDGET);
+  const { of, whenExhausted = 'wait' } = isSettings(given) ? given : { of: given as TaskBudgets };
+  if (whenExhausted !== 'wait' && whenExhausted !== 'refuse')
+    throw refuse(where, 'budget.whenExhausted', '"wait" or "refuse"', whenExhausted);
+  if (typeof of !== 'function' && listed(of) === undefined)
+    throw refuse(where, 'budget', 'made by app.budget(...), a list of such, or a function of the input', of);
+  return { of, isRefusing: whenExhausted === 'refuse' };
+}
+
+/** Budgets as a list; nothing for anything else. */
+function listed(value: unknown): readonly AppBudget[] | undefined {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.length <= LIMITS.maxBudgetsPerExecution && list.every(isBudget) ? list : undefined;
+}
+
+/** The budgets of a run with this input, each once. @throws InvalidInputError when the input has none */
+export function budgetsOfRun(taskName: string, budget: TaskBudgetDefinition | undefined, input: unknown): AppBudget[] {
+  if (budget === undefined) return [];
+  let found: unknown;
+  try {
+    found = typeof budget.of === 'function' ? budget.of(input) : budget.of;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'it threw';
+    throw new InvalidInputError(taskName, `the function for its budget failed: ${why}`);
+  }
+  const budgets = listed(found);
+  if (budgets === undefined)
+    throw new InvalidInputError(
+      taskName,
+      `the function for its budget must give budgets of the app for it, at most ${LIMITS.maxBudgetsPerExecution}`,
+    );
+  return [...new Map(budgets.map((each) => [each.id, each])).values()];
+}
+
+/**
+ * Makes sure that budgets are there before a run is created that they hold back: one that is not would limit nothing.
+ * @throws InvalidDefinitionError for one that nobody made; BudgetExceededError for one that is exhausted, where runs are refused
+ */
+export async function budgetsReady(
+  { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
+  budgets: readonly AppBudget[],
+  isRefusing: boolean,
+): Promise<void> {
+  await Promise.all(
+    budgets.map(async (budget) => {
+      await budget.ready();
+      if (!isRefusing && known.get(backend)?.has(budget.id)) return;
+      const exhausted = await exhaustedIn(backend, clock, budget);
+      if (isRefusing && exhausted !== undefined) throw exhausted;
+    }),
+  );
+}
+
+/** Budgets that were found: budgets are not removed. */
+const known = new WeakMap<Backend, Set<string>>();
+
+async function exhaustedIn(
+  backend: Backend,
+  clock: Clock,
+  { id, name }: AppBudget,
+): Promise<BudgetExceededError | undefined> {
+  try {
+    const { exhausted, usage, reserved, hardLimits } = await withRetries(clock, CALL_PATIENCE_MS, () =>
+      backend.getBudgetStatus({ budgetId: id }),
+    );
+    known.set(backend, (known.get(backend) ?? new Set<string>()).add(id));
+    const [dimension] = exhausted;
+    if (dimension === undefined) return undefined;
+    const amounts = [usage, reserved, hardLimits].map((each) => each[dimension] ?? 0) as [number, number, number];
+    return new BudgetExceededError(id, dimension, ...amounts);
+  } catch (error) {
+    if (!(error instanceof EngineError && error.code === 'budget_not_found')) throw error;
+    throw new InvalidDefinitionError(
+      `There is no budget "${name}"`,
+      'Define it where it is used first: app.budget(name, { limits: { ... } }).',
+    );
+  }
+}

@@ -1,0 +1,149 @@
+/** What operators do to a run, in the words of the app: hold it, make it urgent, run it again, label it. */
+import { EngineError } from '../../../model/errors.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
+import { refuse } from '../../shared/checks.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { RunNotFoundError, RunStateError, type RunStateProblem } from '../../shared/errors.js';
+import { boundText } from '../../util/text.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import { checkTags } from '../tasks/task-checks.js';
+
+/** Why something is done to a run, and by whom: both stand in the log, and with what is held. */
+export interface OperatorOptions {
+  /** Default: none. More than 4 096 bytes are cut, and marked with "…". */
+  readonly reason?: string | undefined;
+  /** Who asks for it: a person, a script, a service; at most 256 bytes. Default `operator`. */
+  readonly requestedBy?: string | undefined;
+}
+
+export interface RunReplayOptions extends OperatorOptions {
+  /**
+   * Whether the handler finds the steps and waits that earlier runs passed, and the signals that came: `keep`, the default.
+   * After `discard` all of it is done again, and every signal is gone.
+   */
+  readonly steps?: 'keep' | 'discard' | undefined;
+}
+
+/** What can be done to a run besides waiting for it and cancelling it. */
+export interface RunOperating {
+  /**
+   * Keeps the run from being started. It keeps its place and its delay; a handler that runs goes on, and the run is held
+   * when that gives it back, fails or is lost. Its end ends the hold. Holding it twice is holding it once.
+   * @throws RunStateError `ended`; RunNotFoundError
+   */
+  hold(options?: OperatorOptions): Promise<void>;
+  /** Lets a held run go, to the place that it had. Nothing happens when it is not held. @throws RunNotFoundError */
+  release(options?: OperatorOptions): Promise<void>;
+  /**
+   * Makes a run that waits more or less urgent: 0 to 9 000, higher starts first. Among equals it keeps its age.
+   * @throws RunStateError `running` or `ended`; RunNotFoundError; InvalidDefinitionError for any other number
+   */
+  setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void>;
+  /**
+   * Runs it again, under the same id, with the input that it had: ten times at most. Its result or failure is forgotten,
+   * and it has all its tries again; a deadline that is over is dropped. `result()` waits for the new end.
+   * Steps and waits that it passed are kept, unless `steps: 'discard'`.
+   * @returns how often it was replayed, this time included
+   * @throws RunStateError `not_ended` or `replayed_too_often`; RunNotFoundError
+   */
+  replay(options?: RunReplayOptions): Promise<number>;
+  /** Adds tags; those of the same key are replaced, also after its end. @throws RunNotFoundError, InvalidDefinitionError */
+  setTags(tags: Readonly<Record<string, string>>): Promise<void>;
+}
+
+export interface OperatingSurroundings {
+  readonly backend: Backend;
+  readonly clock: Clock;
+}
+
+/** The refusals of the engine, by what they mean for a run. */
+const PROBLEMS: Readonly<Partial<Record<string, RunStateProblem>>> = {
+  execution_not_active: 'ended',
+  target_not_signalable: 'ended',
+  execution_not_terminal: 'not_ended',
+  max_replays_exhausted: 'replayed_too_often',
+};
+
+function problemOf({ code, detail }: EngineError): RunStateProblem | undefined {
+  if (code === 'execution_not_eligible') return detail['lifecyclePhase'] === 'terminal' ? 'ended' : 'running';
+  return PROBLEMS[code];
+}
+
+/** The same on every kind of run: by its id. */
+export class Operating implements RunOperating {
+  constructor(
+    private readonly store: OperatingSurroundings,
+    private readonly runId: string,
+  ) {}
+
+  async hold(options: OperatorOptions = {}): Promise<void> {
+    const asked = askedBy('hold', options);
+    await this.ask((backend, executionId) => backend.holdExecution({ executionId, ...asked }));
+  }
+
+  async release(options: OperatorOptions = {}): Promise<void> {
+    const asked = askedBy('release', options);
+    await this.ask((backend, executionId) => backend.releaseHold({ executionId, ...asked }));
+  }
+
+  async setPriority(priority: number, options: Pick<OperatorOptions, 'requestedBy'> = {}): Promise<void> {
+    const { minPriority: least, maxPriority: most } = LIMITS;
+    if (!Number.isInteger(priority) || priority < least || priority > most)
+      throw refuse('setPriority', 'the priority', `a whole number from ${least} to ${most}`, priority);
+    const { requestedBy } = askedBy('setPriority', options);
+    await this.ask((backend, executionId) =>
+      backend.changePriority({ executionId, newPriority: priority, requestedBy }),
+    );
+  }
+
+  async replay(options: RunReplayOptions = {}): Promise<number> {
+    knownOnly<RunReplayOptions>('replay', options, REPLAY_OPTIONS);
+    const { steps = 'keep', ...operator } = options;
+    const asked = askedBy('replay', operator);
+    if (steps !== 'keep' && steps !== 'discard') throw refuse('replay', 'steps', '"keep" or "discard"', steps);
+    const info = await this.ask((backend, executionId) => backend.readExecutionInfo({ executionId }));
+    if (info === undefined) throw new RunNotFoundError(this.runId);
+    // A call that is made again after a lost answer replays once.
+    const expectedReplayCount = info.replayCount;
+    const { replayCount } = await this.ask((backend, executionId) =>
+      backend.replayExecution({ executionId, expectedReplayCount, steps, ...asked }),
+    );
+    return replayCount;
+  }
+
+  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    checkTags('setTags', tags ?? null);
+    if (Object.keys(tags).length === 0) return;
+    await this.ask((backend, executionId) => backend.setExecutionTags({ executionId, tags: { ...tags } }));
+  }
+
+  /** Calls until there is an answer. Refusals that speak of the run's state are told in the app's words. */
+  protected async ask<Answer>(call: (backend: Backend, executionId: string) => Promise<Answer>): Promise<Answer> {
+    const { backend, clock } = this.store;
+    try {
+      return await withRetries(clock, CALL_PATIENCE_MS, () => call(backend, this.runId));
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.code === 'execution_not_found') throw new RunNotFoundError(this.runId);
+      const problem = problemOf(error);
+      if (problem === undefined) throw error;
+      throw new RunStateError(this.runId, problem);
+    }
+  }
+}
+
+const OPTIONS = { reason: true, requestedBy: true } as const;
+const REPLAY_OPTIONS = { ...OPTIONS, steps: true } as const;
+
+/** @throws InvalidDefinitionError for what is no text, and for options that there are not */
+function askedBy(what: string, options: OperatorOptions): { reason: string; requestedBy?: string } {
+  knownOnly(what, options, OPTIONS);
+  const { reason = '', requestedBy } = options;
+  if (typeof reason !== 'string') throw refuse(what, 'the reason', 'a text', reason);
+  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === ''))
+    throw refuse(what, 'requestedBy', 'a name', requestedBy);
+  return { reason: boundText(reason, LIMITS.maxReasonBytes), ...(requestedBy === undefined ? {} : { requestedBy }) };
+}

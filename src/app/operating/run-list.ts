@@ -1,0 +1,131 @@
+/** Runs as lists show them: what is asked for in the words of the app, and the rows in these words. */
+import type { ExecutionSummary } from '../../../model/listing/list.js';
+import { PUBLIC_STATES, type PublicState } from '../../../model/execution/situation.js';
+import { isExecutionId } from '../../../model/ids.js';
+import type { ListQuery, QueuedQuery } from '../../engine/lists.js';
+import { refuse } from '../../shared/checks.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
+
+/** What runs of a list have in common; what is absent does not matter. */
+export interface RunFilter {
+  readonly state?: PublicState | undefined;
+  /** Name of the lane. */
+  readonly lane?: string | undefined;
+  /** Name of the task. */
+  readonly kind?: string | undefined;
+  /** Tags that a run must have, with these values. */
+  readonly tag?: Readonly<Record<string, string>> | undefined;
+  /** Category of the last failure: `handler_error`, `timeout`, or the handler's own. */
+  readonly failure?: string | undefined;
+  /** Only what an operator holds. */
+  readonly held?: true | undefined;
+  /** The id of a worker: only what it has in hand, or lost and nobody took over. */
+  readonly worker?: string | undefined;
+  /** An execution id: the list goes on behind it. */
+  readonly after?: string | undefined;
+}
+
+/** What `app.runs` takes. */
+export interface RunQuery extends RunFilter {
+  /**
+   * `newest` first, or by `priority`: what waits for a worker in a lane, in the order in which it will be started. With
+   * `priority` comes a `lane`, since priorities of different lanes are not compared; `kind` and `tag` are possible besides.
+   * What is held, blocked or granted is not in that order. Default `newest`.
+   */
+  readonly order?: 'newest' | 'priority' | undefined;
+}
+
+const FILTER = {
+  state: true,
+  lane: true,
+  kind: true,
+  tag: true,
+  failure: true,
+  held: true,
+  worker: true,
+  after: true,
+} as const;
+
+/** Filters that work which waits for a worker does not have. */
+const NOT_QUEUED = ['failure', 'held', 'worker', 'after'] as const;
+
+/** What the engine is asked for the runs that wait in a lane, in their order. @throws InvalidDefinitionError for what is no filter */
+export function queuedQueryOf(where: string, namespace: string, { order: _, ...filter }: RunQuery): QueuedQuery {
+  const { laneId, executionKind, tags, publicState } = queryOf(where, namespace, filter);
+  if (laneId === undefined) throw refuse(where, 'lane', 'the name of a lane: priorities hold within one', filter.lane);
+  if (publicState !== undefined && publicState !== 'waiting')
+    throw refuse(where, 'state', 'left out or "waiting": nothing else is in the order of priorities', publicState);
+  for (const name of NOT_QUEUED)
+    if (filter[name] !== undefined)
+      throw refuse(where, name, 'left out: a list by priority has no such filter', filter[name]);
+  return { laneId, namespace, executionKind, tags };
+}
+
+/** Whether the list is by priority. @throws InvalidDefinitionError for what is no order */
+export function isByPriority(where: string, { order = 'newest' }: RunQuery): boolean {
+  if (order !== 'newest' && order !== 'priority') throw refuse(where, 'order', '"newest" or "priority"', order);
+  return order === 'priority';
+}
+
+/** One run of a list. Times are ms since the epoch. */
+export interface RunRow {
+  /** Its execution id: `app.get(id)` is the run. */
+  readonly id: string;
+  /** Name of its task. */
+  readonly task: string;
+  /** The lane that it waits in, as its task names it. */
+  readonly lane: string;
+  readonly state: PublicState;
+  readonly priority: number;
+  readonly createdAt: number;
+  /** Last change of its state: when it ended, if it did. */
+  readonly changedAt: number;
+  readonly attempts: number;
+  readonly replays: number;
+  /** Category of its last failure; absent when there was none, or a later attempt succeeded. */
+  readonly failure: string | undefined;
+  readonly held: boolean;
+  /** While it is `active`: the id of the worker that has it, or lost it. */
+  readonly worker: string | undefined;
+}
+
+/** What the engine is asked for. @throws InvalidDefinitionError for what is no filter */
+export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
+  knownOnly<RunFilter>(where, filter, FILTER);
+  const { state, lane, kind, tag = {}, failure, held, worker, after } = filter;
+  if (after !== undefined && (typeof after !== 'string' || !isExecutionId(after)))
+    throw refuse(where, 'after', 'the id of a run', after);
+  if (state !== undefined && !PUBLIC_STATES.includes(state))
+    throw refuse(where, 'state', `one of ${PUBLIC_STATES.join(', ')}`, state);
+  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  if (worker !== undefined && (typeof worker !== 'string' || worker === ''))
+    throw refuse(where, 'worker', 'the id of a worker', worker);
+  if (typeof tag !== 'object' || tag === null)
+    throw refuse(where, 'tag', 'an object, like { "team.name": "core" }', tag);
+  return {
+    namespace,
+    laneId: lane === undefined ? undefined : laneIdOf(lane, where),
+    executionKind: kind,
+    publicState: state,
+    failureCategory: failure,
+    held,
+    workerInstanceId: worker,
+    tags: { ...tag },
+  };
+}
+
+export const runRowOf = (summary: ExecutionSummary): RunRow => ({
+  id: summary.executionId,
+  task: summary.executionKind,
+  lane: laneNameOf(summary.laneId),
+  state: summary.publicState,
+  priority: summary.priority,
+  createdAt: summary.createdAt,
+  changedAt: summary.lastTransitionAt,
+  attempts: summary.totalAttemptCount,
+  replays: summary.replayCount,
+  failure: summary.failureCategory,
+  held: summary.held,
+  worker: summary.workerInstanceId,
+});

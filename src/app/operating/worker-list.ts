@@ -1,0 +1,111 @@
+/** The workers of a namespace in the words of the app, in whichever process they run. */
+import { LIMITS } from '../../../model/limits.js';
+import type { WorkerInfo } from '../../../model/worker/reads.js';
+import type { Backend } from '../../backend.js';
+import { livingWorkers, markDead, takes, type DeadWorkerReport } from '../../engine/workers.js';
+import { refuse } from '../../shared/checks.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
+import { boundText } from '../../util/text.js';
+
+/** Which workers are meant; what is absent does not matter. */
+export interface WorkerFilter {
+  /** A lane that they serve. */
+  readonly lane?: string | undefined;
+  /** The name of a task that they run. */
+  readonly kind?: string | undefined;
+  /** What they can do, all of it. */
+  readonly capabilities?: readonly string[] | undefined;
+}
+
+const FILTER = { lane: true, kind: true, capabilities: true } as const;
+
+/** A worker that lives. Times are ms since the epoch. */
+export interface WorkerRow {
+  /** Its `workerInstanceId`: `app.runs({ worker: id })` are the runs that it has in hand. */
+  readonly id: string;
+  /** The pool that it belongs to: its `workerId`. */
+  readonly pool: string;
+  /** The lanes that it serves, as tasks name them. */
+  readonly lanes: readonly string[];
+  readonly capabilities: readonly string[];
+  /** The names of the tasks that it runs; absent when it takes work of any. */
+  readonly kinds: readonly string[] | undefined;
+  readonly slots: number | undefined;
+  /** Runs that it had in hand when it was heard last. */
+  readonly running: number;
+  /** Whether it finishes what it has and takes nothing more. */
+  readonly draining: boolean;
+  /** When it started. */
+  readonly since: number;
+  readonly heardAt: number;
+  /** It counts as dead from then on, unless it is heard before. */
+  readonly expiresAt: number;
+}
+
+const rowOf = (worker: WorkerInfo): WorkerRow => ({
+  id: worker.workerInstanceId,
+  pool: worker.workerId,
+  lanes: worker.lanes.map(laneNameOf),
+  capabilities: worker.capabilities,
+  kinds: worker.kinds,
+  slots: worker.slots,
+  running: worker.running,
+  draining: worker.draining,
+  since: worker.registeredAt,
+  heardAt: worker.lastHeartbeatAt,
+  expiresAt: worker.expiresAt,
+});
+
+export interface WorkerSource {
+  readonly namespace: string;
+  backend(): Promise<Backend>;
+  call<T>(command: () => Promise<T>): Promise<T>;
+}
+
+/** Those that match, by id. With a filter, those that drain are left out: they take nothing. */
+export async function* workerRows(
+  source: WorkerSource,
+  filter: WorkerFilter,
+): AsyncGenerator<WorkerRow, void, undefined> {
+  const where = 'workers';
+  knownOnly<WorkerFilter>(where, filter, FILTER);
+  const { lane, kind, capabilities } = filter;
+  if (kind !== undefined && typeof kind !== 'string') throw refuse(where, 'kind', 'the name of a task', kind);
+  if (capabilities !== undefined && !Array.isArray(capabilities))
+    throw refuse(where, 'capabilities', 'a list', capabilities);
+  const laneId = lane === undefined ? undefined : laneIdOf(lane, where);
+  const isAny = [lane, kind, capabilities].every((given) => given === undefined);
+  const wanted = { laneId, executionKind: kind, requiredCapabilities: capabilities };
+  const backend = await source.backend();
+  for await (const worker of livingWorkers(backend, source.namespace, (read) => source.call(read)))
+    if (isAny || takes(worker, wanted)) yield rowOf(worker);
+}
+
+export interface MarkDeadOptions {
+  /** Takes its leases away, so that others go on with its runs at once. Default false: they lapse in their time. */
+  readonly revoke?: boolean | undefined;
+  /** Why, for the log. */
+  readonly reason?: string | undefined;
+  /** Who says so, for the log. Default `operator`. */
+  readonly requestedBy?: string | undefined;
+}
+
+const MARK_OPTIONS = { revoke: true, reason: true, requestedBy: true } as const;
+
+export async function markWorkerDead(
+  source: WorkerSource,
+  id: string,
+  options: MarkDeadOptions,
+): Promise<DeadWorkerReport> {
+  const where = 'markWorkerDead';
+  knownOnly<MarkDeadOptions>(where, options, MARK_OPTIONS);
+  const { revoke = false, reason = '', requestedBy } = options;
+  if (typeof id !== 'string' || id === '') throw refuse(where, 'the id', 'the id of a worker', id);
+  if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a text', reason);
+  const dead = {
+    ...{ namespace: source.namespace, workerInstanceId: id, requestedBy, revoke },
+    reason: boundText(reason, LIMITS.maxReasonBytes),
+  };
+  return markDead(await source.backend(), dead, (command) => source.call(command));
+}

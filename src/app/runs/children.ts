@@ -1,0 +1,28 @@
+/** The children that the handler of a run has begun. */
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
+import type { FlowChild } from '../flow/flow.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+
+/** Page by page, in no order. @throws what reads throw */
+export async function* childrenOfRun(
+  backend: Backend,
+  clock: Clock,
+  executionId: string,
+): AsyncGenerator<FlowChild, void, undefined> {
+  const call = <T>(read: () => Promise<T>): Promise<T> => withRetries(clock, CALL_PATIENCE_MS, read);
+  let cursor: string | undefined;
+  do {
+    const page = await call(() =>
+      backend.listEdges({ executionId, direction: 'incoming', cursor, limit: LIMITS.maxListPage }),
+    );
+    // What leads to it from elsewhere in its flow is no child of it.
+    const ids = page.edges.filter(({ round }) => round > 0).map(({ upstreamExecutionId }) => upstreamExecutionId);
+    const infos = await Promise.all(ids.map((id) => call(() => backend.readExecutionInfo({ executionId: id }))));
+    for (const info of infos)
+      if (info !== undefined) yield { id: info.executionId, task: info.executionKind, state: info.publicState };
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}

@@ -1,0 +1,194 @@
+/** Creating executions: where each goes, what it carries, and many of them in few calls. */
+import { partitionOfExecution } from '../../../model/ids.js';
+import type { EngineError } from '../../../model/errors.js';
+import type { ArgsOf, Command, OutcomeOf } from '../../../model/machine.js';
+import type { Backend, CommandResult } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { Placer } from '../../engine/placer.js';
+import { withRetries } from '../../engine/retry.js';
+import { ServerClock } from '../../engine/server-clock.js';
+import { durationMs } from '../../shared/duration.js';
+import { RunDroppedError } from '../../shared/errors.js';
+import { checkSameInput, OWN_ID_TAG } from './own-ids.js';
+import { meteredPolicy } from '../metering/meters.js';
+import { placeOf, roomOf, strategyOf } from '../metering/quota.js';
+import { policyOfRun, timeOf } from '../tasks/policy.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import type { RequestedRun } from './requested-run.js';
+import { budgetsReady } from '../metering/task-budget.js';
+import { KnownRun, type Run, type RunSurroundings } from './run.js';
+
+type CreateArgs = ArgsOf<'createExecution'>;
+
+export interface CreatorOptions {
+  readonly surroundings: RunSurroundings;
+  readonly namespace: string;
+  readonly creatorIdentity: string;
+  readonly ids: () => string;
+}
+
+/** A run that is to be created: what was asked for, and the arguments of the engine that were made of it. */
+interface Creation {
+  readonly args: CreateArgs;
+  readonly requested: RequestedRun;
+}
+
+/** How much room there is for runs with the same limits: asked once for many that are created together. */
+type Rooms = Map<string, Promise<number>>;
+
+/** Most executions, and most bytes of their inputs, that one call carries. */
+const MAX_CREATIONS_PER_CALL = 500;
+const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
+
+export class Creator {
+  private readonly backend: Backend;
+  private readonly clock: Clock;
+  private readonly serverClock: ServerClock;
+  private readonly placer: Placer;
+
+  constructor(private readonly options: CreatorOptions) {
+    const { backend, clock } = options.surroundings;
+    this.backend = backend;
+    this.clock = clock;
+    this.serverClock = new ServerClock(backend, clock);
+    this.placer = new Placer(backend.partitions, clock.random);
+  }
+
+  /** Creates one run. @throws RunIdConflictError, RunDroppedError, BudgetExceededError, EngineError */
+  async create(requested: RequestedRun): Promise<Run<unknown>> {
+    const creation = await this.creationOf(requested);
+    // Repeating is safe: the same id again is a duplicate of itself.
+    const outcome = await withRetries(this.clock, CALL_PATIENCE_MS, () => this.backend.createExecution(creation.args));
+    if (outcome.kind === 'dropped') throw new RunDroppedError(requested.task.name, [undefined]);
+    return this.runOf(creation, outcome);
+  }
+
+  /** Creates many runs; in the order in which they were asked for. @throws the same */
+  async createMany(requested: readonly RequestedRun[]): Promise<Run<unknown>[]> {
+    const rooms: Rooms = new Map();
+    const all = await Promise.all(requested.map((one) => this.creationOf(one, rooms)));
+    const runs = new Map<Creation, Run<unknown>>();
+    await Promise.all(
+      [...groupByPartition(all).values()].map(async (group) => {
+        for (const chunk of chunksOf(group)) await this.createChunk(chunk, runs);
+      }),
+    );
+    const created = all.map((creation) => runs.get(creation));
+    const [first] = requested;
+    if (first !== undefined && created.includes(undefined)) throw new RunDroppedError(first.task.name, created);
+    return created as Run<unknown>[];
+  }
+
+  private async createChunk(chunk: readonly Creation[], runs: Map<Creation, Run<unknown>>): Promise<void> {
+    const outcomes = new Map<Creation, OutcomeOf<'createExecution'>>();
+    // What failed in a way that passes is tried again, whatever became of the others that shared its call.
+    await withRetries(this.clock, CALL_PATIENCE_MS, async () => {
+      const tried = chunk.filter((creation) => !outcomes.has(creation));
+      const results = await this.backend.execute(tried.map(({ args }): Command => ({ name: 'createExecution', args })));
+      const faults: EngineError[] = [];
+      tried.forEach((creation, index) => {
+        const result = results[index] as CommandResult<'createExecution'>;
+        if (result.ok) outcomes.set(creation, result.outcome);
+        else faults.push(result.error);
+      });
+      const fault = faults.find(({ retryable }) => !retryable) ?? faults[0];
+      if (fault !== undefined) throw fault;
+    });
+    await Promise.all(
+      [...outcomes].map(async ([creation, outcome]) => {
+        if (outcome.kind !== 'dropped') runs.set(creation, await this.runOf(creation, outcome));
+      }),
+    );
+  }
+
+  private async runOf({ args, requested }: Creation, outcome: { readonly executionId: string }): Promise<Run<unknown>> {
+    const { task, input, options } = requested;
+    const { surroundings } = this.options;
+    const { executionId } = outcome;
+    // The id of our own earlier try is no duplicate.
+    const deduplicated = executionId !== args.executionId;
+    const option = options.id === undefined ? 'idempotencyKey' : 'id';
+    if (deduplicated) await checkSameInput(surroundings, executionId, input, option);
+    return new KnownRun(surroundings, executionId, deduplicated, task);
+  }
+
+  private async creationOf(requested: RequestedRun, rooms: Rooms = new Map()): Promise<Creation> {
+    const { task, options, input, idempotencyKey, meters } = requested;
+    const { bytes, encoding } = input;
+    const { namespace, creatorIdentity, ids } = this.options;
+    const { laneId } = task;
+    if (meters.budgets.length > 0)
+      await budgetsReady(this.options.surroundings, meters.budgets, task.budget?.isRefusing === true);
+    const whenFull = await this.whenFullOf(requested, rooms);
+    const tags = { ...options.tags, ...(options.id === undefined ? {} : { [OWN_ID_TAG]: options.id }) };
+    const args: CreateArgs = {
+      executionId: this.placer.executionId({
+        uuid: ids(),
+        namespace,
+        laneId,
+        // Those whose line is counted stand in one partition.
+        idempotencyKey: whenFull === undefined ? idempotencyKey : placeOf(namespace, meters.quotas),
+        inputBytes: bytes?.byteLength,
+      }),
+      namespace,
+      laneId,
+      executionKind: task.name,
+      creatorIdentity,
+      ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
+      priority: options.priority ?? task.priority,
+      idempotencyKey,
+      ...(Object.keys(tags).length === 0 ? {} : { tags }),
+      policy: meteredPolicy(policyOfRun(task.policy, options), namespace, meters),
+      delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
+      executionDeadlineAt: timeOf(options.deadline),
+      ...(whenFull === undefined ? {} : { whenFull }),
+    };
+    return { args, requested };
+  }
+
+  /** What becomes of a run when its quota is full, where that is not that it waits. */
+  private async whenFullOf({ task, meters: { quotas } }: RequestedRun, rooms: Rooms): Promise<CreateArgs['whenFull']> {
+    const strategy = strategyOf(task.quotas);
+    if (strategy === undefined) return undefined;
+    const { namespace } = this.options;
+    const place = placeOf(namespace, quotas);
+    let room = rooms.get(place);
+    if (room === undefined) {
+      room = withRetries(this.clock, CALL_PATIENCE_MS, () => roomOf(this.backend, namespace, quotas));
+      rooms.set(place, room);
+    }
+    return { strategy, room: await room };
+  }
+
+  /** The time of the store; asked for as patiently as the creation that needs it is made. */
+  private serverNow(): Promise<number> {
+    return withRetries(this.clock, CALL_PATIENCE_MS, () => this.serverClock.now());
+  }
+}
+
+function groupByPartition(all: readonly Creation[]): Map<string, Creation[]> {
+  const groups = new Map<string, Creation[]>();
+  for (const creation of all) {
+    const partition = partitionOfExecution(creation.args.executionId);
+    const group = groups.get(partition);
+    if (group === undefined) groups.set(partition, [creation]);
+    else group.push(creation);
+  }
+  return groups;
+}
+
+function* chunksOf(group: readonly Creation[]): Generator<Creation[]> {
+  let chunk: Creation[] = [];
+  let bytes = 0;
+  for (const creation of group) {
+    const size = creation.args.inputPayload?.byteLength ?? 0;
+    if (chunk.length === MAX_CREATIONS_PER_CALL || (chunk.length > 0 && bytes + size > MAX_BYTES_PER_CALL)) {
+      yield chunk;
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(creation);
+    bytes += size;
+  }
+  if (chunk.length > 0) yield chunk;
+}

@@ -1,0 +1,90 @@
+/** Runs by the ids that their callers give them: what the engine keeps of such an id, and what a second use of it means. */
+import { isDeepStrictEqual } from 'node:util';
+import { assert, EngineError } from '../../../model/errors.js';
+import { partitionKeyOf } from '../../../model/ids.js';
+import { placementOf } from '../../../model/partition.js';
+import type { Backend } from '../../backend.js';
+import { withRetries } from '../../engine/retry.js';
+import { decode, JSON_ENCODING, type Encoded } from '../../shared/codec.js';
+import { RunIdConflictError } from '../../shared/errors.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import type { RunSurroundings } from './run.js';
+import type { RunOptions, TaskDefinition } from '../tasks/task.js';
+import { checkKeyLength, RESERVED_TAGS } from '../tasks/task-checks.js';
+
+/** The tag that keeps an own id beside the execution, so that `info` can tell it. */
+export const OWN_ID_TAG = `${RESERVED_TAGS}id`;
+
+/** What stands before an own id in the engine's key: no two tasks have the same, since the length says where a name ends. */
+const beforeId = (taskName: string): string => `id:${taskName.length}:${taskName}:`;
+const BEFORE_KEY = 'key:';
+
+/**
+ * The engine's idempotency key: an id belongs to its task, a key to the whole namespace. No two of them have the same,
+ * whatever characters they consist of.
+ * @throws InvalidDefinitionError for one that is too long
+ */
+export function engineKeyOf(taskName: string, { id, idempotencyKey }: RunOptions): string | undefined {
+  const where = `Run of task "${taskName}"`;
+  if (id !== undefined) {
+    checkKeyLength(where, 'id', beforeId(taskName), id);
+    return beforeId(taskName) + id;
+  }
+  // An empty key is none.
+  if (idempotencyKey === undefined || idempotencyKey === '') return undefined;
+  checkKeyLength(where, 'idempotencyKey', BEFORE_KEY, idempotencyKey);
+  return BEFORE_KEY + idempotencyKey;
+}
+
+/** The execution that a further run of the task with this id would be; nothing when it would be a new one. */
+export async function findByOwnId(
+  backend: Backend,
+  namespace: string,
+  task: TaskDefinition,
+  id: string,
+): Promise<string | undefined> {
+  const idempotencyKey = engineKeyOf(task.name, { id });
+  const { laneId } = task;
+  const index = placementOf(backend.partitions, { namespace, laneId, idempotencyKey });
+  assert(index !== undefined && idempotencyKey !== undefined, 'a key has its place');
+  return backend.findExecution({ partition: partitionKeyOf(index), namespace, idempotencyKey });
+}
+
+/**
+ * Refuses a second use of an id for another input. The inputs themselves are compared, not a digest of them: it costs a
+ * read in the rare case, and nothing in the common one. A run that is gone, or whose input is, is not compared.
+ * @throws RunIdConflictError
+ */
+export async function checkSameInput(
+  { backend, clock }: Pick<RunSurroundings, 'backend' | 'clock'>,
+  executionId: string,
+  given: Encoded,
+  option: 'id' | 'idempotencyKey',
+): Promise<void> {
+  const stored = await withRetries(clock, CALL_PATIENCE_MS, () => contextOf(backend, executionId));
+  if (stored === undefined || sameInput(stored.inputPayload, given)) return;
+  throw new RunIdConflictError(executionId, stored.executionKind, option);
+}
+
+async function contextOf(
+  backend: Backend,
+  executionId: string,
+): Promise<Awaited<ReturnType<Backend['readExecutionContext']>> | undefined> {
+  try {
+    return await backend.readExecutionContext({ executionId });
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'execution_not_found') return undefined;
+    throw error;
+  }
+}
+
+function sameInput(stored: Uint8Array, { bytes = new Uint8Array(0), encoding }: Encoded): boolean {
+  if (Buffer.compare(stored, bytes) === 0) return true;
+  // The members of an object may come in another order.
+  if (encoding !== JSON_ENCODING) return false;
+  try {
+    return isDeepStrictEqual(decode({ bytes: stored, encoding }), decode({ bytes, encoding }));
+  } catch {
+    return false;
+  }
+}

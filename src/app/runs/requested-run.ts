@@ -1,0 +1,56 @@
+/** A run as it was asked for: checked, and its input written, before a backend is needed. A mistake is told at once. */
+import { EngineError } from '../../../model/errors.js';
+import { encode, type Encoded } from '../../shared/codec.js';
+import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
+import { validate } from '../../shared/schema.js';
+import { metersOfRun, type RunMeters } from '../metering/meters.js';
+import { engineKeyOf } from './own-ids.js';
+
+import { strategyOf } from '../metering/quota.js';
+import type { RunOptions, TaskDefinition } from '../tasks/task.js';
+import { checkRunOptions } from '../tasks/task-checks.js';
+
+export interface RequestedRun {
+  readonly task: TaskDefinition;
+  readonly options: RunOptions;
+  readonly input: Encoded;
+  readonly idempotencyKey: string | undefined;
+  readonly meters: RunMeters;
+}
+
+/** @throws InvalidInputError, InvalidDefinitionError */
+export async function requestedRun(task: TaskDefinition, input: unknown, options: RunOptions): Promise<RequestedRun> {
+  checkRunOptions(task.name, options);
+  checkIds(task, options);
+  const idempotencyKey = engineKeyOf(task.name, options);
+  const validated = await validate(task.input, input);
+  if (!validated.ok) throw new InvalidInputError(task.name, validated.problem);
+  // The input goes as it was given: the worker applies the schema, once.
+  const meters = metersOfRun(task, input);
+  return { task, options, input: encodeInput(task.name, input), idempotencyKey, meters };
+}
+
+export function encodeInput(taskName: string, input: unknown): Encoded {
+  try {
+    return encode(input);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const problem = error.message.replace(/^invalid_input: payload: /, '').replace(error.hint, '');
+    throw new InvalidInputError(
+      taskName,
+      problem.trim(),
+      'Inputs are any JSON value, or a Uint8Array, of up to 8 MiB; pass a reference to what is larger.',
+    );
+  }
+}
+
+/** Runs whose line is counted stand in the partition of their quota; those with an id stand in that of the id. */
+function checkIds({ name, quotas }: TaskDefinition, { id, idempotencyKey }: RunOptions): void {
+  if (id === undefined && idempotencyKey === undefined) return;
+  const strategy = strategyOf(quotas);
+  if (strategy === undefined) return;
+  throw new InvalidDefinitionError(
+    `Run of task "${name}": its quota says whenFull: "${strategy}", and such a run takes no id and no idempotencyKey`,
+    'Leave the id out, or let the runs of the task wait.',
+  );
+}

@@ -1,0 +1,296 @@
+/** One run of a task, as its caller sees it. */
+import { EngineError } from '../../../model/errors.js';
+import type { ExecutionInfo } from '../../../model/execution/projections.js';
+import type { PublicState } from '../../../model/execution/situation.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import { afterAndIo, type Clock } from '../../engine/clock.js';
+import { explain, type Explanation } from '../../engine/explain.js';
+import { localNews } from '../../engine/local-news.js';
+import { withRetries } from '../../engine/retry.js';
+import { onAbort } from '../../shared/abort-listeners.js';
+import { checkDuration, checkSignal, refuse } from '../../shared/checks.js';
+import { decode } from '../../shared/codec.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import {
+  ResultTimeoutError,
+  ResultUnavailableError,
+  RunCancelledError,
+  RunExpiredError,
+  RunFailedError,
+  RunNotFoundError,
+  RunSkippedError,
+} from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { printed } from '../../util/printed.js';
+import { boundText } from '../../util/text.js';
+import { failureOf, type Failure } from './failure.js';
+import type { RunOperating } from '../operating/operating.js';
+import { Signalling, type RunSignalling } from '../signals/signalling.js';
+import { CALL_PATIENCE_MS } from '../patience.js';
+import { runInfoOf, type RunInfo } from './info.js';
+import type { Ended } from '../results/ends.js';
+import type { ResultWaiter } from '../results/results.js';
+import { runEvents, type RunEvent, type RunEventsOptions } from './events.js';
+import { checkStreamOptions, readRun, type RunStreamOptions } from '../streams/reading.js';
+import { FramesOfRun, type RunStream } from '../streams/stream.js';
+import { readRunSummary, type RunSummary, type RunSummaryOptions } from '../streams/summary.js';
+import { usageOfRun, type RunUsage } from './usage.js';
+import type { FlowChild } from '../flow/flow.js';
+import { childrenOfRun } from './children.js';
+import type { TaskDefinition } from '../tasks/task.js';
+import type { BudgetRef } from '../../worker/budgets/spending.js';
+
+export interface ResultOptions {
+  /** How long to wait. Default: until it ends. */
+  readonly timeout?: Duration | undefined;
+  /** Ends the wait, not the run. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function checkResultOptions(options: ResultOptions): void {
+  knownOnly<ResultOptions>('result', options, { timeout: true, signal: true });
+  checkDuration('result', 'timeout', options.timeout, 0, LIMITS.maxDurationMs);
+  checkSignal('result', 'signal', options.signal);
+}
+
+/** What can be done with a run. */
+export interface RunActions<Output> extends RunOperating, RunSignalling {
+  /**
+   * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
+   * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
+   * `cause`.
+   * @throws RunFailedError, RunCancelledError, RunExpiredError, RunSkippedError when it ended without one; RunNotFoundError;
+   *   ResultUnavailableError when it completed and its result was lost; ResultTimeoutError when it has not ended in
+   *   time; AppClosedError; the signal's reason
+   */
+  result(options?: ResultOptions): Promise<Output>;
+  /**
+   * Ends the run; a running handler is told through its `signal`. False when it had ended by itself before. A reason of
+   * more than 4 096 bytes is cut, and marked with "…".
+   */
+  cancel(reason?: string): Promise<boolean>;
+  /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
+  state(): Promise<PublicState>;
+  /**
+   * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It
+   * fetches input and result: to look often, use `state`.
+   * @throws RunNotFoundError
+   */
+  info(): Promise<RunInfo<Output>>;
+  /**
+   * Everything that happened to it and happens, as far back as the log is kept, until it has ended. Connections that break
+   * are made anew, and nothing is missed.
+   * @throws RunNotFoundError; EngineError `cursor_too_old` or `cursor_lost` when events that were to come are gone; the
+   *   signal's reason
+   * @example
+   * for await (const event of run.events()) console.log(event.type, new Date(event.at));
+   */
+  events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
+  /**
+   * What its handler says while it runs, to the end of the run: all attempts, each marked where it begins.
+   * @throws RunNotFoundError and the signal's reason, as it is iterated; InvalidDefinitionError, EngineError `invalid_input`
+   * @example
+   * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
+   */
+  stream(options?: RunStreamOptions): RunStream;
+  /**
+   * Why it does not run, as data and in a sentence, until when, and what would make it run: docs/not-running.md.
+   * @throws RunNotFoundError
+   * @example console.log((await run.explain()).sentence);
+   */
+  explain(): Promise<Explanation>;
+  /**
+   * What it used so far, by budget and dimension: of the budgets of its task, and of those that are named. All its attempts
+   * count, and resets change nothing.
+   * @throws RunNotFoundError; EngineError `budget_not_found`
+   * @example const [{ used }] = await run.usage(tokens);
+   */
+  usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
+  /** The rolling summary of its newest attempt, or of another one; nothing before the first patch. @throws RunNotFoundError */
+  summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
+  /** The runs that its handler has begun with `children`, in no order. */
+  readonly children: AsyncIterable<FlowChild>;
+}
+
+/** A run that the engine knows. */
+export interface Run<Output> extends RunActions<Output> {
+  /** Its execution id. */
+  readonly id: string;
+  /** Whether an idempotency key, or an id, led to an execution that existed before. */
+  readonly deduplicated: boolean;
+}
+
+/**
+ * A run that is being created. Everything about it can be asked for at once; `await` it to know that it is stored.
+ * When nothing of it is awaited and its creation fails, the error is an unhandled rejection: it does not go unseen.
+ */
+export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<Output>> {
+  readonly id: Promise<string>;
+  readonly deduplicated: Promise<boolean>;
+}
+
+/** What runs of one app have in common. */
+export interface RunSurroundings {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly ids: () => string;
+  readonly results: ResultWaiter;
+  /** Aborts when the app closes. */
+  readonly closing: AbortSignal;
+  /** Told of every wait for a result; returns what to call at its end. */
+  readonly onWait: (executionId: string, task: TaskDefinition | undefined) => () => void;
+}
+
+/** A run by its id. */
+export class KnownRun<Output> extends Signalling implements Run<Output> {
+  static {
+    printed(KnownRun.prototype, 'Run');
+  }
+
+  constructor(
+    private readonly shared: RunSurroundings,
+    readonly id: string,
+    readonly deduplicated: boolean,
+    private readonly task?: TaskDefinition | undefined,
+  ) {
+    super(shared, id, task);
+  }
+
+  async result(options: ResultOptions = {}): Promise<Output> {
+    checkResultOptions(options);
+    const { timeout, signal } = options;
+    const waitEnded = this.shared.onWait(this.id, this.task);
+    try {
+      return this.outputOf(
+        await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal)),
+      );
+    } finally {
+      waitEnded();
+    }
+  }
+
+  private outputOf(ended: Ended): Output {
+    switch (ended.kind) {
+      case 'completed':
+        return this.decoded(ended.result, ended.encoding);
+      case 'failed':
+        throw runFailed(this.id, failureOf(ended.reason, ended.category));
+      case 'cancelled':
+        throw new RunCancelledError(this.id, ended.reason);
+      case 'expired':
+        throw new RunExpiredError(this.id, ended.reason);
+      case 'skipped':
+        throw new RunSkippedError(this.id);
+    }
+  }
+
+  private decoded(bytes: Uint8Array | undefined, encoding: string | undefined): Output {
+    try {
+      return decode({ bytes, encoding }) as Output;
+    } catch {
+      throw new ResultUnavailableError(this.id, `what is stored is not the ${encoding} that it is called`);
+    }
+  }
+
+  async cancel(reason = ''): Promise<boolean> {
+    if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a text', reason);
+    const { backend, clock } = this.shared;
+    const executionId = this.id;
+    // However long the reason is, the run is to end.
+    const bounded = boundText(reason, LIMITS.maxReasonBytes);
+    try {
+      await withRetries(clock, CALL_PATIENCE_MS, () =>
+        backend.cancelExecution({ executionId, reason: bounded, source: 'operator_override' }),
+      );
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== 'execution_not_active') throw error;
+      return error.detail['terminalOutcome'] === 'cancelled';
+    }
+    localNews(backend).publish({ kind: 'cancelled', executionId, reason: bounded });
+    return true;
+  }
+
+  async state(): Promise<PublicState> {
+    return this.known(await this.shared.backend.readExecutionState({ executionId: this.id }));
+  }
+
+  async info(): Promise<RunInfo<Output>> {
+    return this.known(await runInfoOf<Output>(this.shared.backend, this.id));
+  }
+
+  events(options: RunEventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
+    return runEvents(this.shared.backend, this.shared.clock, this.id, options);
+  }
+
+  stream(options: RunStreamOptions = {}): RunStream {
+    checkStreamOptions(options);
+    const { backend, clock, closing } = this.shared;
+    const open = (signal: AbortSignal) => readRun(backend, clock, this.id, { ...options, signal });
+    return new FramesOfRun(open, () => [options.signal, closing]);
+  }
+
+  async explain(): Promise<Explanation> {
+    try {
+      return await withRetries(this.shared.clock, CALL_PATIENCE_MS, () => explain(this.shared.backend, this.id));
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'execution_not_found') throw new RunNotFoundError(this.id);
+      throw error;
+    }
+  }
+
+  async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
+    const { backend, clock } = this.shared;
+    await Promise.all(budgets.map((budget) => budget.ready()));
+    return this.known(await withRetries(clock, CALL_PATIENCE_MS, () => usageOfRun(backend, this.id, budgets)));
+  }
+
+  summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
+    return readRunSummary(this.shared.backend, this.id, options);
+  }
+
+  get children(): AsyncIterable<FlowChild> {
+    const { backend, clock } = this.shared;
+    return { [Symbol.asyncIterator]: () => childrenOfRun(backend, clock, this.id) };
+  }
+
+  /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
+  async facts(): Promise<ExecutionInfo> {
+    return this.known(await this.shared.backend.readExecutionInfo({ executionId: this.id }));
+  }
+
+  toJSON(): object {
+    const { id, task, deduplicated } = this;
+    return { id, ...(task && { task: task.name }), deduplicated };
+  }
+
+  private known<T>(answer: T | undefined): T {
+    if (answer === undefined) throw new RunNotFoundError(this.id);
+    return answer;
+  }
+
+  private wait(signal: AbortSignal | undefined): Promise<Ended> {
+    return this.shared.results.wait(this.id, signal);
+  }
+
+  private async waitFor(timeoutMs: number, signal: AbortSignal | undefined): Promise<Ended> {
+    const { clock, results } = this.shared;
+    const controller = new AbortController();
+    const cancelTimer = afterAndIo(clock, timeoutMs, () =>
+      controller.abort(new ResultTimeoutError(this.id, timeoutMs, results.troubleWith(this.id))),
+    );
+    if (signal?.aborted) controller.abort(signal.reason);
+    const stopListening = signal && onAbort(signal, () => controller.abort(signal.reason));
+    try {
+      return await this.wait(controller.signal);
+    } finally {
+      cancelTimer();
+      stopListening?.();
+    }
+  }
+}
+
+function runFailed(id: string, { message, category, class: className, details }: Failure): RunFailedError {
+  return new RunFailedError(id, message, category, className, details);
+}

@@ -1,0 +1,78 @@
+/** Signals by envelope, and the keys that make envelopes good. */
+import { partitionKeyOf } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import { encode } from '../../shared/codec.js';
+import { checkDuration, refuse } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { addressIn } from '../../shared/envelope.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
+
+export interface RotateKeyOptions {
+  /** Names the key: a new name for a new secret. */
+  readonly kid: string;
+  /** Chance, 32 bytes at least. Keep it where secrets are kept: it is needed again when a store is made anew. */
+  readonly secret: Uint8Array;
+  /** How long addresses that were made with the key before are still good. Default 24 hours. */
+  readonly grace?: Duration | undefined;
+}
+
+/** Signals for runs whose ids their senders do not know. */
+export interface AppSignals {
+  /**
+   * Delivers a signal to the waitpoint whose envelope was handed out (`waitpoint` in a handler). The sender needs no other
+   * right: the envelope proves that it may. One that is wrong, or of a run that is forgotten, is refused alike.
+   * @throws EngineError `invalid_token`, `token_expired`, `waitpoint_closed`, `pending_waitpoint_expired`,
+   *   `target_not_signalable`, `payload_too_large`
+   * @example await app.signals.deliver(request.params.envelope, { paid: true }, { idempotencyKey: event.id });
+   */
+  deliver(envelope: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
+  /**
+   * Installs the key with which addresses are signed from now on, in every partition. Repeating it changes nothing; after a
+   * failure, repeat it.
+   * @throws EngineError `rotation_conflict` when the name belongs to another secret
+   */
+  rotateKey(options: RotateKeyOptions): Promise<void>;
+}
+
+export interface AppSignalsSource {
+  readonly backend: () => Promise<Backend>;
+  readonly call: <T>(command: () => Promise<T>) => Promise<T>;
+  readonly ids: () => string;
+}
+
+const OPTIONS = { from: true, idempotencyKey: true } as const;
+const KEY_OPTIONS = { kid: true, secret: true, grace: true } as const;
+
+export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSignals => ({
+  async deliver(envelope, payload, options = {}) {
+    knownOnly<SignalOptions>('deliver', options, OPTIONS);
+    const { executionId, waitpointId, signalName, token } = addressIn(envelope);
+    const { from = '', idempotencyKey } = options;
+    if (typeof from !== 'string') throw refuse('deliver', 'from', 'a text', from);
+    const { bytes, encoding } = encode(payload);
+    const store = await backend();
+    const id = idempotencyKey === undefined ? ids() : signalIdOf(executionId, signalName, idempotencyKey);
+    const answer = await call(() =>
+      store.deliverSignal({
+        ...{ executionId, waitpointId, signalName, waitpointToken: token, signalId: id, sourceIdentity: from },
+        ...{ payload: bytes, payloadEncoding: encoding },
+      }),
+    );
+    if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
+    return { id, effect: answer.effect === 'buffered_for_pending_waitpoint' ? 'kept' : 'taken' };
+  },
+
+  async rotateKey(options) {
+    knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
+    const { kid, secret, grace = '24h' } = options;
+    checkDuration('rotateKey', 'grace', grace, 0, LIMITS.maxTokenGraceMs);
+    const store = await backend();
+    const graceMs = durationMs(grace);
+    for (let index = 0; index < store.partitions.count; index++)
+      await call(() =>
+        store.rotateWaitpointHmacSecret({ partition: partitionKeyOf(index), newKid: kid, newSecret: secret, graceMs }),
+      );
+  },
+});

@@ -1,0 +1,142 @@
+/** What is said to a run from outside: signals, and the decisions of people. */
+import { createHash } from 'node:crypto';
+import { encode } from '../../shared/codec.js';
+import { refuse } from '../../shared/checks.js';
+import { InvalidInputError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { validate } from '../../shared/schema.js';
+import { checkWaitName } from '../../worker/waits/names.js';
+import { Operating, type OperatingSurroundings } from '../operating/operating.js';
+import type { TaskDefinition } from '../tasks/task.js';
+
+export interface SignalOptions {
+  /** Who sends it: a person, a service; at most 256 bytes. What counts senders (`distinct: 'source'`) goes by it. */
+  readonly from?: string | undefined;
+  /** Sent again with the same key, it is the same signal, as long as the run is kept. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface DecisionOptions extends Pick<SignalOptions, 'idempotencyKey'> {
+  /** Who decides: each person counts once. */
+  readonly by: string;
+  /** What is to be said with it. */
+  readonly note?: string | undefined;
+}
+
+/** What became of a signal. */
+export interface SignalReceipt {
+  readonly id: string;
+  /**
+   * `taken`: the run waits for it, and goes on if that is enough. `kept`: nothing waits for it yet; the next wait for its
+   * name gets it. `duplicate`: it was sent before.
+   */
+  readonly effect: 'taken' | 'kept' | 'duplicate';
+}
+
+/** What can be said to a run. */
+export interface RunSignalling {
+  /**
+   * Sends a signal to whatever the handler waits for under this name, now or later: it may come before the handler runs.
+   * The payload travels as JSON, or as bytes, at most 64 KiB.
+   * @throws RunNotFoundError; RunStateError `ended`; InvalidInputError for what `signals` in the task's definition refuses;
+   *   EngineError `payload_too_large`, `signal_limit_exceeded`
+   * @example await run.signal('paid', { cents: 500 }, { from: 'bank', idempotencyKey: event.id });
+   */
+  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
+  /**
+   * Says yes to what the handler asks for by `approval(name)`. Deciding twice is deciding once.
+   * @throws as `signal`
+   * @example await run.approve('deploy', { by: 'ann', note: 'the tests are green' });
+   */
+  approve(name: string, options: DecisionOptions): Promise<SignalReceipt>;
+  /** Says no to it: one no is enough. @throws as `signal` */
+  reject(name: string, options: DecisionOptions): Promise<SignalReceipt>;
+}
+
+const SIGNAL_OPTIONS = { from: true, idempotencyKey: true } as const;
+const DECISION_OPTIONS = { by: true, note: true, idempotencyKey: true } as const;
+
+/** What a signal is besides its name. */
+interface Sent {
+  readonly payload: unknown;
+  readonly from: string;
+  readonly idempotencyKey: string | undefined;
+  readonly signalCategory: string;
+  readonly sourceType: string;
+}
+
+/** The id of a signal that its sender named: the same for the same run, name and key. */
+export function signalIdOf(runId: string, name: string, key: string): string {
+  const hex = createHash('sha256')
+    .update(JSON.stringify([runId, name, key]))
+    .digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** The same on every kind of run: by its id. */
+export class Signalling extends Operating implements RunSignalling {
+  constructor(
+    private readonly surroundings: OperatingSurroundings & { readonly ids: () => string },
+    private readonly ofRun: string,
+    private readonly ofTask: TaskDefinition | undefined,
+  ) {
+    super(surroundings, ofRun);
+  }
+
+  async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
+    checkWaitName('signal', name);
+    knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
+    const { from = '', idempotencyKey } = options;
+    checkTexts('signal', { from, idempotencyKey });
+    return this.send(name, { payload, from, idempotencyKey, signalCategory: 'external', sourceType: 'external' });
+  }
+
+  approve(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return this.decide('approve', name, true, options);
+  }
+
+  reject(name: string, options: DecisionOptions): Promise<SignalReceipt> {
+    return this.decide('reject', name, false, options);
+  }
+
+  private async decide(
+    what: string,
+    name: string,
+    approved: boolean,
+    options: DecisionOptions,
+  ): Promise<SignalReceipt> {
+    checkWaitName(what, name);
+    knownOnly<DecisionOptions>(what, options, DECISION_OPTIONS);
+    const { by, note, idempotencyKey } = options;
+    if (typeof by !== 'string' || by === '') throw refuse(what, 'by', 'who decides', by);
+    checkTexts(what, { note, idempotencyKey });
+    const payload = note === undefined ? { approved } : { approved, note };
+    return this.send(name, { payload, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
+  }
+
+  private async send(name: string, { payload, from, idempotencyKey, ...kind }: Sent): Promise<SignalReceipt> {
+    const schema = this.ofTask?.signals?.[name];
+    const validated = await validate(schema, payload);
+    if (!validated.ok) throw new InvalidInputError(this.ofTask?.name ?? '', `signal "${name}": ${validated.problem}`);
+    const { bytes, encoding } = encode(payload);
+    const id = idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey);
+    const answer = await this.ask((backend, executionId) =>
+      backend.signalExecution({
+        executionId,
+        signalId: id,
+        signalName: name,
+        ...kind,
+        sourceIdentity: from,
+        payload: bytes,
+        payloadEncoding: encoding,
+      }),
+    );
+    if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
+    return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
+  }
+}
+
+function checkTexts(what: string, texts: Readonly<Record<string, unknown>>): void {
+  for (const [name, text] of Object.entries(texts))
+    if (text !== undefined && typeof text !== 'string') throw refuse(what, name, 'a text', text);
+}

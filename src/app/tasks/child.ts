@@ -1,0 +1,58 @@
+/** `child`: a run of a task that a handler has do a part of its work. */
+import { knownOnly } from '../../shared/known-only.js';
+import type { Duration } from '../../shared/duration.js';
+import { Child, type ChildRowOf } from '../../worker/children/child.js';
+import { memberRow } from './member-row.js';
+import type { TaskRegistry } from './registry.js';
+import { requestedRun } from '../runs/requested-run.js';
+import type { RunSurroundings } from '../runs/run.js';
+import type { Task } from './task.js';
+import { budgetsReady } from '../metering/task-budget.js';
+import { taskNamed } from './task-checks.js';
+
+export interface ChildOptions {
+  /** When it ends `expired` whatever it does: a duration from its creation, or a time. Default: the task's `timeout.total`. */
+  readonly deadline?: Duration | Date | undefined;
+  /** Wait before it may begin. */
+  readonly delay?: Duration | undefined;
+  /** Higher runs first, 0 to 9 000. Default: the task's. */
+  readonly priority?: number | undefined;
+  /** Keys like `team.name`, values of up to 1 024 bytes. */
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+type ChildArguments<Input> = undefined extends Input
+  ? [input?: Input, options?: ChildOptions]
+  : [input: Input, options?: ChildOptions];
+
+const OPTIONS = { deadline: true, delay: true, priority: true, tags: true } as const;
+
+/**
+ * A run of the task, for `children` in a handler's context: nothing happens before that.
+ * @throws InvalidDefinitionError for an option that is not known
+ * @example const [first, second] = await children.all([child(fetch, { url }), child(count, { text })]);
+ */
+export function child<Input, Output>(
+  task: Task<Input, Output>,
+  ...[input, options = {}]: ChildArguments<Input>
+): Child<Output> {
+  knownOnly<ChildOptions>(`Child of ${taskNamed(task?.name)}`, options, OPTIONS);
+  return new Child(task?.name, input, options);
+}
+
+/** What the rows of children are made with. */
+export interface ChildSurroundings extends Pick<RunSurroundings, 'backend' | 'clock'> {
+  readonly tasks: TaskRegistry;
+  readonly namespace: string;
+}
+
+/** How the children of an app's handlers become rows. */
+export function childRowsOf({ tasks, namespace, backend, clock }: ChildSurroundings): ChildRowOf {
+  return async ({ task, input, options }, now) => {
+    const requested = await requestedRun(tasks.named(task), input, options as ChildOptions);
+    const { budgets } = requested.meters;
+    // Children wait for their budgets, as members of flows do.
+    if (budgets.length > 0) await budgetsReady({ backend, clock }, budgets, false);
+    return memberRow(requested, { namespace, now });
+  };
+}

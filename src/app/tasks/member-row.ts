@@ -1,0 +1,48 @@
+/** A run of a task as a member of a flow: its row, made of what was asked for. */
+import type { ArgsOf } from '../../../model/machine.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import type { Encoded } from '../../shared/codec.js';
+import { meteredPolicy, type RunMeters } from '../metering/meters.js';
+import { policyOfRun, timeOf } from './policy.js';
+import type { TaskDefinition } from './task.js';
+
+type Row = NonNullable<NonNullable<ArgsOf<'createFlow'>['graph']>['members']>[number];
+
+export interface RequestedMember {
+  readonly task: TaskDefinition;
+  readonly input: Encoded;
+  readonly options: {
+    readonly delay?: Duration | undefined;
+    readonly priority?: number | undefined;
+    readonly tags?: Readonly<Record<string, string>> | undefined;
+    readonly deadline?: Duration | Date | undefined;
+  };
+  readonly meters: RunMeters;
+}
+
+/** Where it is made. */
+export interface MemberPlace {
+  readonly namespace: string;
+  /** The time of the store, ms since the epoch, where it has a delay. */
+  readonly now: number;
+}
+
+/** All of it but its id. */
+export function memberRow(
+  { task, input: { bytes, encoding }, options, meters }: RequestedMember,
+  { namespace, now }: MemberPlace,
+): Omit<Row, 'executionId'> {
+  const { delay, tags, deadline, priority = task.priority } = options;
+  const policy = meteredPolicy(policyOfRun(task.policy, { deadline }), namespace, meters);
+  const executionDeadlineAt = timeOf(deadline);
+  return {
+    laneId: task.laneId,
+    executionKind: task.name,
+    ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(delay === undefined ? {} : { delayUntil: now + durationMs(delay) }),
+    ...(executionDeadlineAt === undefined ? {} : { executionDeadlineAt }),
+    ...(tags === undefined ? {} : { tags: { ...tags } }),
+    ...(policy === undefined ? {} : { policy }),
+  };
+}

@@ -1,0 +1,51 @@
+/** The engine's policy, made of what users say about a task and a run. */
+import { ABSOLUTE_TIME_FROM, type ExecutionPolicy } from '../../../model/execution/policy.js';
+import type { ArgsOf } from '../../../model/machine.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import type { RunOptions, TaskSettings } from './task.js';
+
+export type PolicyInput = NonNullable<ArgsOf<'createExecution'>['policy']>;
+
+/** The engine's policy for these settings; nothing when they say nothing. */
+export function policyOf({ retry, timeout, needs, retention }: TaskSettings): PolicyInput | undefined {
+  const policy: { -readonly [Key in keyof ExecutionPolicy]?: PolicyInput[Key] } = {};
+  if (retry !== undefined) {
+    policy.retryPolicy = { maxRetries: retry.failures, backoff: retry.backoff };
+    if (retry.crashes !== undefined) policy.maxReclaimCount = retry.crashes;
+  }
+  if (timeout !== undefined) {
+    policy.timeoutPolicy = {
+      attemptTimeoutMs: timeout.attempt === undefined ? undefined : durationMs(timeout.attempt),
+      executionDeadlineMs: timeout.total === undefined ? undefined : durationMs(timeout.total),
+    };
+  }
+  if (needs !== undefined && needs.length > 0) policy.routingRequirements = { requiredCapabilities: [...needs] };
+  if (retention !== undefined) policy.streamPolicy = { retentionTtlMs: durationMs(retention) };
+  return Object.keys(policy).length === 0 ? undefined : policy;
+}
+
+/** The policy of one run: the task's, with what the run says. */
+export function policyOfRun(
+  policy: PolicyInput | undefined,
+  { idempotencyWindow, deadline }: RunOptions,
+): PolicyInput | undefined {
+  const deadlineMs = deadline === undefined || isTime(deadline) ? undefined : Math.max(1, durationMs(deadline));
+  if (idempotencyWindow === undefined && deadlineMs === undefined) return policy;
+  return {
+    ...policy,
+    ...(idempotencyWindow === undefined ? {} : { dedupWindowMs: durationMs(idempotencyWindow) }),
+    ...(deadlineMs === undefined
+      ? {}
+      : { timeoutPolicy: { ...policy?.timeoutPolicy, executionDeadlineMs: deadlineMs } }),
+  };
+}
+
+/** Whether a deadline is a time, not a duration. `Date.now() + 60_000` is a time too: no duration is that long. */
+export function isTime(deadline: Duration | Date): deadline is number | Date {
+  return deadline instanceof Date || (typeof deadline === 'number' && deadline >= ABSOLUTE_TIME_FROM);
+}
+
+/** The time that a deadline names, ms since the epoch; nothing for a duration. */
+export function timeOf(deadline: Duration | Date | undefined): number | undefined {
+  return deadline !== undefined && isTime(deadline) ? Math.round(Number(deadline)) : undefined;
+}

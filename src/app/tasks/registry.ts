@@ -1,0 +1,96 @@
+/** The tasks of an app: what is defined, and the handlers that this process has for it. */
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { laneIdOf } from '../../shared/lane-names.js';
+import type { AnySchema } from '../../shared/schema.js';
+import type { Handler } from '../../worker/handler.js';
+import { policyOf } from './policy.js';
+import { quotasOf } from '../metering/quota.js';
+import { taskBudgetOf } from '../metering/task-budget.js';
+import type { TaskDefinition, TaskOptions } from './task.js';
+import type { FlowDefinition } from '../flow/requested-flow.js';
+import { checkFlowName, checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
+
+type AnyHandler = Handler<unknown, unknown>;
+
+export class TaskRegistry {
+  private tasks = new Map<string, TaskDefinition>();
+  private flows = new Map<string, FlowDefinition>();
+
+  /** @param onHandled called for every task that gets its handler */
+  constructor(private readonly onHandled: (task: TaskDefinition) => void) {}
+
+  /** @throws InvalidDefinitionError for a name that is taken, or anything that cannot be meant */
+  define(name: unknown, options: TaskOptions<AnySchema, AnySchema>, handler: unknown): TaskDefinition {
+    checkTaskName(name);
+    if (this.tasks.has(name)) throw new InvalidDefinitionError(`${taskNamed(name)} is defined twice`);
+    checkTaskOptions(name, options);
+    const { lane = name } = options;
+    const task: TaskDefinition = {
+      name,
+      lane,
+      laneId: laneIdOf(lane, taskNamed(name), options.lane === undefined ? 'its name, which is its lane,' : 'lane'),
+      input: options.input,
+      output: options.output,
+      signals: options.signals,
+      priority: options.priority,
+      policy: policyOf(options),
+      quotas: quotasOf(taskNamed(name), name, options.quota),
+      budget: taskBudgetOf(taskNamed(name), options.budget),
+      handler: undefined,
+    };
+    if (handler !== undefined) checkHandler(name, handler);
+    this.tasks.set(name, task);
+    if (handler !== undefined) this.handle(task, handler);
+    return task;
+  }
+
+  /** Gives a task its handler. @throws InvalidDefinitionError when it has one */
+  handle(task: TaskDefinition, handler: unknown): void {
+    checkHandler(task.name, handler);
+    if (task.handler !== undefined) throw new InvalidDefinitionError(`${taskNamed(task.name)} has a handler already`);
+    task.handler = handler;
+    this.onHandled(task);
+  }
+
+  /** @throws InvalidDefinitionError for a name that is taken, or cannot be one */
+  defineFlow(name: unknown, declare: FlowDefinition['declare']): FlowDefinition {
+    checkFlowName(name);
+    if (this.flows.has(name)) throw new InvalidDefinitionError(`Flow "${name}" is defined twice`);
+    if (typeof declare !== 'function')
+      throw new InvalidDefinitionError(`Flow "${name}": its declaration must be a function`);
+    const flow = { name, declare };
+    this.flows.set(name, flow);
+    return flow;
+  }
+
+  find(name: string): TaskDefinition | undefined {
+    return this.tasks.get(name);
+  }
+
+  /** @throws InvalidDefinitionError for a name that no task of this app has */
+  named(name: unknown): TaskDefinition {
+    const task = this.tasks.get(name as string);
+    if (task === undefined) throw new InvalidDefinitionError(`${taskNamed(name)} is not a task of this app`);
+    return task;
+  }
+
+  all(): TaskDefinition[] {
+    return [...this.tasks.values()];
+  }
+
+  /** Puts the definitions and handlers back as they are now; for tests that share an app. */
+  keep(): () => void {
+    const saved = [...this.tasks.values()].map((task) => [task, task.handler] as const);
+    const flows = new Map(this.flows);
+    return () => {
+      this.flows = new Map(flows);
+      this.tasks = new Map(saved.map(([task]) => [task.name, task]));
+      for (const [task, handler] of saved) task.handler = handler;
+    };
+  }
+}
+
+function checkHandler(name: string, handler: unknown): asserts handler is AnyHandler {
+  if (typeof handler !== 'function')
+    throw new InvalidDefinitionError(`${taskNamed(name)}: its handler must be a function`);
+}

@@ -1,0 +1,170 @@
+/** What a task and a run can be told: anything else is refused where it is written, in the words in which it is written. */
+import { capabilities, executionKind, label, TAG_KEY_PATTERN } from '../../../model/core/fields.js';
+import { retryPolicy } from '../../../model/execution/policy.js';
+import { utf8Bytes } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
+import { checkDuration, checkList, checkWhole, refuse, shown } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import type { AnySchema } from '../../shared/schema.js';
+import { isTime } from './policy.js';
+import { checkWaitName } from '../../worker/waits/names.js';
+import type { RetryOptions, RunOptions, TaskOptions, TaskSettings } from './task.js';
+
+const TASK_OPTIONS = {
+  input: true,
+  output: true,
+  lane: true,
+  needs: true,
+  retry: true,
+  timeout: true,
+  priority: true,
+  retention: true,
+  quota: true,
+  budget: true,
+  signals: true,
+} as const;
+const RETRY_OPTIONS = { failures: true, crashes: true, backoff: true } as const;
+const TIMEOUT_OPTIONS = { attempt: true, total: true } as const;
+const RUN_OPTIONS = {
+  id: true,
+  idempotencyKey: true,
+  idempotencyWindow: true,
+  delay: true,
+  priority: true,
+  tags: true,
+  deadline: true,
+} as const;
+
+const flowKind = label(LIMITS.maxFlowKindBytes);
+
+/** Tags that begin so are the library's own. */
+export const RESERVED_TAGS = 'flowfabric.';
+
+/** How messages name a task. */
+export const taskNamed = (name: unknown): string => `Task ${shown(name)}`;
+
+/** @throws InvalidDefinitionError for a name that cannot be one */
+export function checkTaskName(name: unknown): asserts name is string {
+  if (typeof name === 'string' && executionKind.safeParse(name).success) return;
+  throw new InvalidDefinitionError(
+    `A task needs a name: 1 to ${LIMITS.maxExecutionKindBytes} bytes of text without control characters, not ${shown(name)}`,
+    "Name the task for what it does: app.task('mail:send', ...).",
+  );
+}
+
+/** @throws InvalidDefinitionError for a name that cannot be one */
+export function checkFlowName(name: unknown): asserts name is string {
+  if (typeof name === 'string' && flowKind.safeParse(name).success) return;
+  throw new InvalidDefinitionError(
+    `A flow needs a name: 1 to ${LIMITS.maxFlowKindBytes} bytes of text without control characters, not ${shown(name)}`,
+    "Name the flow for what it does: app.flow('nightly', ...).",
+  );
+}
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchema, AnySchema>): void {
+  const where = taskNamed(taskName);
+  knownOnly<typeof options>(where, options, TASK_OPTIONS);
+  for (const name of ['input', 'output'] as const) checkSchema(where, name, options[name]);
+  for (const [name, schema] of Object.entries(options.signals ?? {})) {
+    checkWaitName(`${where}: signals`, name);
+    checkSchema(where, `signals.${name}`, schema);
+  }
+  checkNeeds(where, options.needs);
+  checkRetry(where, options.retry);
+  checkTimeout(where, options.timeout);
+  checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
+  checkDuration(where, 'retention', options.retention, 0, LIMITS.maxDurationMs);
+}
+
+function checkSchema(where: string, option: string, schema: unknown): void {
+  if (schema === undefined) return;
+  const standard =
+    (typeof schema === 'object' && schema !== null) || typeof schema === 'function'
+      ? (schema as Partial<AnySchema>)['~standard']
+      : undefined;
+  if (typeof standard?.validate === 'function') return;
+  throw new InvalidDefinitionError(
+    `${where}: ${option} must be a schema (zod, valibot, arktype or another Standard Schema), not ${shown(schema)}`,
+    'Pass the schema itself, like z.object({ ... }); without one, leave the option out.',
+  );
+}
+
+function checkNeeds(where: string, needs: unknown): void {
+  checkList(where, 'needs', needs);
+  if (needs === undefined) return;
+  const parsed = capabilities.safeParse(needs);
+  if (!parsed.success)
+    throw new InvalidDefinitionError(
+      `${where}: needs: a capability ${parsed.error.issues[0]?.message ?? 'is invalid'}`,
+    );
+}
+
+function checkRetry(where: string, retry: RetryOptions | undefined): void {
+  if (retry === undefined) return;
+  knownOnly<RetryOptions>(`${where}, retry`, retry, RETRY_OPTIONS);
+  checkWhole(where, 'retry.failures', retry.failures, 0, LIMITS.maxRetries);
+  checkWhole(where, 'retry.crashes', retry.crashes, 0, LIMITS.maxReclaimCount);
+  if (retry.backoff !== undefined && !retryPolicy.shape.backoff.safeParse(retry.backoff).success)
+    throw refuse(where, 'retry.backoff', 'made by backoff.fixed(...) or backoff.exponential(...)', retry.backoff);
+}
+
+function checkTimeout(where: string, timeout: TaskSettings['timeout']): void {
+  if (timeout === undefined) return;
+  knownOnly<NonNullable<TaskSettings['timeout']>>(`${where}, timeout`, timeout, TIMEOUT_OPTIONS);
+  checkDuration(where, 'timeout.attempt', timeout.attempt, 1, LIMITS.maxDurationMs);
+  checkDuration(where, 'timeout.total', timeout.total, 1, LIMITS.maxDurationMs);
+}
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function checkRunOptions(taskName: string, options: RunOptions): void {
+  const where = `Run of task ${shown(taskName)}`;
+  knownOnly<RunOptions>(where, options, RUN_OPTIONS);
+  if (options.id !== undefined) checkOwnId(where, options.id);
+  if (options.idempotencyKey !== undefined && typeof options.idempotencyKey !== 'string')
+    throw refuse(where, 'idempotencyKey', 'a text', options.idempotencyKey);
+  if (options.id !== undefined && options.idempotencyKey !== undefined)
+    throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
+  checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
+  checkDuration(where, 'delay', options.delay, 0, LIMITS.maxDurationMs);
+  checkWhole(where, 'priority', options.priority, LIMITS.minPriority, LIMITS.maxPriority);
+  checkTags(where, options.tags);
+  checkDeadline(where, options.deadline);
+}
+
+/** @throws InvalidDefinitionError for an own id that is no text, or empty */
+export function checkOwnId(where: string, id: unknown): asserts id is string {
+  if (typeof id !== 'string' || id === '' || !id.isWellFormed())
+    throw new InvalidDefinitionError(
+      `${where}: id must be a text that is not empty, not ${shown(id)}`,
+      'Leave the id out for a run without one; an empty id is most often a value that is missing.',
+    );
+}
+
+/** @throws InvalidDefinitionError for a key that is longer than the engine takes, together with what stands before it */
+export function checkKeyLength(where: string, option: string, before: string, key: string): void {
+  const most = LIMITS.maxIdempotencyKeyBytes - utf8Bytes(before);
+  if (utf8Bytes(key) <= most) return;
+  throw new InvalidDefinitionError(
+    `${where}: its ${option} may have ${Math.max(0, most)} bytes at most, and has ${utf8Bytes(key)}`,
+  );
+}
+
+/** @throws InvalidDefinitionError for tags that no run can have */
+export function checkTags(where: string, tags: RunOptions['tags'] | null): void {
+  if (tags === undefined) return;
+  if (typeof tags !== 'object' || tags === null || Array.isArray(tags))
+    throw refuse(where, 'tags', "an object of texts, like { 'team.name': 'billing' }", tags);
+  for (const [key, value] of Object.entries(tags)) {
+    if (key.startsWith(RESERVED_TAGS))
+      throw new InvalidDefinitionError(`${where}: tags that begin with "${RESERVED_TAGS}" are the library's own`);
+    if (TAG_KEY_PATTERN.test(key) && typeof value !== 'string') throw refuse(where, `tags["${key}"]`, 'a text', value);
+  }
+}
+
+function checkDeadline(where: string, deadline: RunOptions['deadline']): void {
+  if (deadline === undefined) return;
+  if (deadline instanceof Date ? !Number.isNaN(deadline.getTime()) : isTime(deadline)) return;
+  checkDuration(where, 'deadline', deadline, 0, LIMITS.maxDurationMs);
+}

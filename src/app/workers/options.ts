@@ -1,0 +1,96 @@
+/** What a worker of an app can be told. */
+import { capabilities as capabilitySet } from '../../../model/core/fields.js';
+import { DEFAULTS, LIMITS } from '../../../model/limits.js';
+import type { TimerLoopOptions } from '../../engine/timer-loop.js';
+import { checkDuration, checkList, checkWhole } from '../../shared/checks.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { knownOnly } from '../../shared/known-only.js';
+import { resolveSettings, type ResolvedSettings, type WorkerSettings } from '../../worker/options.js';
+import type { TaskReference } from '../tasks/task.js';
+
+/** The same members, each of which may be `undefined` as well as absent. */
+type Undefinable<Members> = { readonly [Name in keyof Members]?: Members[Name] | undefined };
+
+export interface WorkerOptions extends Undefinable<WorkerSettings> {
+  /**
+   * How long a lease lasts, 1 s to 1 day: when a worker dies, its work is taken over after this time at the latest. It is
+   * renewed every third of it; a handler that blocks the event loop for longer than two thirds loses its work.
+   * Default `'10s'`.
+   */
+  readonly leaseTtl?: Duration | undefined;
+  /** The tasks that it runs. Default all tasks of the app, those defined later too; every one needs its handler. */
+  readonly tasks?: readonly TaskReference[] | undefined;
+  /**
+   * The lanes that it serves, in turn. Default the lanes of its tasks, and those of tasks defined later when `tasks` is
+   * not given. Work of other tasks on these lanes is left to other workers; see `onUnhandled`.
+   */
+  readonly lanes?: readonly string[] | undefined;
+  /**
+   * For how long the worker counts as alive when it is not heard, 1 s to 30 days; it is heard every third of that, in one
+   * call for all workers of the process. So `app.workers()` knows who lives. `false`: it does not register. Default `'30s'`.
+   */
+  readonly liveness?: Duration | false | undefined;
+  /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
+  readonly engine?: boolean | TimerLoopOptions | undefined;
+}
+
+const WORKER_OPTIONS = {
+  tasks: true,
+  lanes: true,
+  engine: true,
+  liveness: true,
+  slots: true,
+  claimAhead: true,
+  capabilities: true,
+  leaseTtl: true,
+  leaseTtlMs: true,
+  drainTimeout: true,
+  abortGrace: true,
+  sweepInterval: true,
+  handleSignals: true,
+  onUnhandled: true,
+  workerId: true,
+} as const;
+const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;
+const WHERE = 'The worker';
+
+/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+export function checkWorkerOptions(options: WorkerOptions): void {
+  knownOnly<WorkerOptions>(WHERE, options, WORKER_OPTIONS);
+  if (typeof options.engine === 'object')
+    knownOnly<TimerLoopOptions>('The engine of the worker', options.engine, ENGINE_OPTIONS);
+  for (const list of ['tasks', 'lanes', 'capabilities'] as const) checkList(WHERE, list, options[list]);
+  if (options.capabilities !== undefined) {
+    const parsed = capabilitySet.safeParse(options.capabilities);
+    if (!parsed.success)
+      throw new InvalidDefinitionError(
+        `${WHERE}: capabilities: a capability ${parsed.error.issues[0]?.message ?? 'is invalid'}`,
+      );
+  }
+  checkDuration(WHERE, 'drainTimeout', options.drainTimeout, 0, LIMITS.maxDurationMs);
+  checkDuration(WHERE, 'abortGrace', options.abortGrace, 0, LIMITS.maxDurationMs);
+  checkDuration(WHERE, 'sweepInterval', options.sweepInterval, 1, LIMITS.maxDurationMs);
+  if (options.liveness !== false)
+    checkDuration(WHERE, 'liveness', options.liveness, LIMITS.minLivenessTtlMs, LIMITS.maxLivenessTtlMs);
+  checkDuration(WHERE, 'leaseTtl', options.leaseTtl, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
+  if (options.leaseTtl !== undefined && options.leaseTtlMs !== undefined)
+    throw new InvalidDefinitionError(`${WHERE}: give leaseTtl or leaseTtlMs, not both`);
+  checkWhole(WHERE, 'leaseTtlMs', options.leaseTtlMs, LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);
+}
+
+/** The settings of the worker itself, with their defaults. @throws InvalidDefinitionError for a number out of its bounds */
+export function settingsOf(options: WorkerOptions): ResolvedSettings {
+  const { leaseTtl, leaseTtlMs } = options;
+  // What is undefined is as good as absent.
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as WorkerSettings;
+  const ttl = leaseTtl === undefined ? leaseTtlMs : durationMs(leaseTtl);
+  return resolveSettings(ttl === undefined ? given : { ...given, leaseTtlMs: ttl });
+}
+
+/** For how long the worker counts as alive unheard, ms; nothing when it does not register. */
+export function livenessOf({ liveness = DEFAULTS.livenessTtlMs }: WorkerOptions): number | undefined {
+  return liveness === false ? undefined : durationMs(liveness);
+}

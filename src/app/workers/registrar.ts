@@ -1,0 +1,154 @@
+/**
+ * Keeps the workers of this process in the registry of their namespace: they register when they start, are heard of every
+ * third of their time to live, all of them in one call, and leave when they are drained. It helps people and schedulers to
+ * see who lives. No work depends on it: what fails here is tried again with the next heartbeat, and holds nothing up.
+ */
+import type { ArgsOf } from '../../../model/machine.js';
+import type { Backend } from '../../backend.js';
+import { within, type Cancel, type Clock } from '../../engine/clock.js';
+import { isRetryable } from '../../engine/retry.js';
+import { liftRouteBlocks } from '../../engine/workers.js';
+import type { Logger } from '../../shared/logger.js';
+
+/** What a worker says of itself. */
+export interface Registration extends Pick<ArgsOf<'registerWorker'>, 'workerId' | 'lanes' | 'capabilities' | 'kinds'> {
+  readonly slots: number;
+  readonly livenessTtlMs: number;
+}
+
+export interface RegisteredWorker {
+  readonly workerInstanceId: string;
+  /** What it takes now. */
+  registration(): Registration;
+  /** How it is with it now. */
+  load(): { readonly running: number; readonly draining: boolean };
+}
+
+interface Entry {
+  readonly worker: RegisteredWorker;
+  readonly backend: Backend;
+  /** Whether the registry knows it, as far as this process can tell. */
+  known: boolean;
+  /** Whether the work that was blocked for want of such a worker waits for it now. */
+  lifted: boolean;
+  /** The call that is under way, and whether there is more to say after it. */
+  saying: Promise<void> | undefined;
+  again: boolean;
+}
+
+/** Heartbeats that one time to live has room for: two may be lost. */
+const BEATS = 3;
+/** How long the end of a worker waits for the registry to be told, ms. */
+const LEAVING_MS = 1_000;
+
+export class Registrar {
+  private readonly entries = new Map<string, Entry>();
+  private cancelBeat: Cancel | undefined;
+  private complained = false;
+
+  constructor(private readonly options: { readonly namespace: string; readonly clock: Clock; readonly log: Logger }) {}
+
+  /** Registers a worker, and keeps it registered. Resolves when that was tried. Never rejects. */
+  async add(backend: Backend, worker: RegisteredWorker): Promise<void> {
+    const entry: Entry = { worker, backend, known: false, lifted: false, saying: undefined, again: false };
+    this.entries.set(worker.workerInstanceId, entry);
+    await this.say(entry);
+    this.nextBeat();
+  }
+
+  /** What the worker takes is other than what it said. */
+  changed(workerInstanceId: string): void {
+    const entry = this.entries.get(workerInstanceId);
+    if (entry === undefined) return;
+    entry.known = false;
+    entry.lifted = false;
+    void this.say(entry);
+  }
+
+  /** Something about the worker is worth saying before the next heartbeat: it takes nothing more. */
+  news(workerInstanceId: string): void {
+    const entry = this.entries.get(workerInstanceId);
+    if (entry !== undefined) void this.say(entry);
+  }
+
+  /** The worker is gone. Resolves when the registry was told, or soon. Never rejects. */
+  async remove(workerInstanceId: string): Promise<void> {
+    const entry = this.entries.get(workerInstanceId);
+    if (entry === undefined) return;
+    this.entries.delete(workerInstanceId);
+    if (this.entries.size === 0) {
+      this.cancelBeat?.();
+      this.cancelBeat = undefined;
+    }
+    const { clock, namespace } = this.options;
+    const leave = async (): Promise<void> => {
+      await entry.saying;
+      await entry.backend.markWorkerDead({ namespace, workerInstanceId, reason: 'drained', requestedBy: 'worker' });
+    };
+    await within(
+      clock,
+      LEAVING_MS,
+      leave().catch(() => undefined),
+    );
+  }
+
+  /** All at once: calls of one turn for one partition travel together. */
+  private beat(): void {
+    for (const entry of this.entries.values()) void this.say(entry);
+    this.nextBeat();
+  }
+
+  private nextBeat(): void {
+    if (this.entries.size === 0) return;
+    this.cancelBeat?.();
+    const times = Array.from(this.entries.values(), ({ worker }) => worker.registration().livenessTtlMs);
+    this.cancelBeat = this.options.clock.after(Math.min(...times) / BEATS, () => this.beat());
+  }
+
+  /** Registers the worker, or says that it lives. One call at a time: what changed meanwhile is said after it. */
+  private say(entry: Entry): Promise<void> {
+    if (entry.saying === undefined) entry.saying = this.sayAll(entry).finally(() => (entry.saying = undefined));
+    else entry.again = true;
+    return entry.saying;
+  }
+
+  private async sayAll(entry: Entry): Promise<void> {
+    do {
+      entry.again = false;
+      await this.sayNow(entry);
+    } while (entry.again);
+  }
+
+  /** Lets go what a scheduler blocked because no such worker was registered. What fails is tried with the next heartbeat. */
+  private async lift(entry: Entry): Promise<void> {
+    if (entry.lifted) return;
+    const { lanes = [], capabilities = [], kinds } = entry.worker.registration();
+    entry.lifted = true;
+    try {
+      await liftRouteBlocks(entry.backend, this.options.namespace, { lanes, capabilities, kinds });
+    } catch {
+      entry.lifted = false;
+    }
+  }
+
+  private async sayNow(entry: Entry): Promise<void> {
+    const { worker, backend } = entry;
+    const { namespace } = this.options;
+    const { workerInstanceId } = worker;
+    if (this.entries.get(workerInstanceId) !== entry) return;
+    try {
+      if (entry.known) {
+        const { kind } = await backend.heartbeatWorker({ namespace, workerInstanceId, ...worker.load() });
+        if (kind === 'refreshed') return void this.lift(entry);
+      }
+      entry.known = true;
+      await backend.registerWorker({ namespace, workerInstanceId, ...worker.registration() });
+      void this.lift(entry);
+    } catch (error) {
+      entry.known = false;
+      if (isRetryable(error) || this.complained) return;
+      this.complained = true;
+      this.options.log.warn('A worker cannot be registered: it works, and app.workers() does not show it.', error);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Tasks that wait for each other: a handler awaits the result of a run that only its own worker could start, and keeps
+ * the slot that this run needs. Nothing fails then, and nothing moves; so the log names the two. It is told by
+ * counting: for a while, all slots that could start the run are taken by handlers that are older than the wait, and as
+ * many results are waited for as there are such handlers. Only done where there is a log to tell.
+ */
+import type { PublicState } from '../../../model/execution/situation.js';
+import type { Cancel, Clock } from '../../engine/clock.js';
+import type { Logger } from '../../shared/logger.js';
+import type { TaskHandler } from '../../worker/handler.js';
+import type { TaskDefinition } from '../tasks/task.js';
+
+/** How long it must look so, and how often it is looked, ms. */
+const LOOK_MS = 2_000;
+
+/** A worker of this process. */
+export interface Place {
+  readonly slots: number;
+  /** Whether it could start a run of this task. */
+  runs(task: TaskDefinition): boolean;
+}
+
+interface Wait {
+  readonly executionId: string;
+  readonly task: TaskDefinition;
+  readonly since: number;
+}
+
+interface Running {
+  readonly taskName: string;
+  readonly place: Place;
+  readonly since: number;
+}
+
+export class StuckWaits {
+  private readonly places = new Set<Place>();
+  private readonly running = new Set<Running>();
+  private readonly waits = new Set<Wait>();
+  private readonly told = new Set<string>();
+  private timer: Cancel | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly log: Logger,
+    private readonly stateOf: (executionId: string) => Promise<PublicState | undefined>,
+  ) {}
+
+  addPlace(place: Place): () => void {
+    this.places.add(place);
+    return () => this.places.delete(place);
+  }
+
+  /** The task with a handler that is seen running. */
+  watched(task: TaskDefinition & TaskHandler, place: Place): TaskHandler {
+    return {
+      name: task.name,
+      input: task.input,
+      output: task.output,
+      handler: async (context) => {
+        const running = { taskName: task.name, place, since: this.clock.now() };
+        this.running.add(running);
+        try {
+          return await task.handler(context);
+        } finally {
+          this.running.delete(running);
+        }
+      },
+    };
+  }
+
+  /** A result is waited for; returns what to call at the end of the wait. */
+  add(executionId: string, task: TaskDefinition): () => void {
+    const wait: Wait = { executionId, task, since: this.clock.now() };
+    this.waits.add(wait);
+    this.timer ??= this.clock.after(LOOK_MS, () => void this.look());
+    return () => {
+      this.waits.delete(wait);
+      if (this.waits.size > 0) return;
+      this.timer?.();
+      this.timer = undefined;
+    };
+  }
+
+  private async look(): Promise<void> {
+    this.timer = undefined;
+    for (const wait of [...this.waits]) {
+      const holders = this.holdersAgainst(wait);
+      if (holders === undefined) continue;
+      const names = [...new Set(holders.map(({ taskName }) => `"${taskName}"`))].sort().join(', ');
+      const pair = `${names} ${wait.task.name}`;
+      if (this.told.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting') continue;
+      this.told.add(pair);
+      this.log.warn(
+        `A run of task "${wait.task.name}" is waited for and cannot start: every slot that could run it is taken by ` +
+          `task ${names}, which seems to wait for it. Give the worker more slots than tasks that wait, or run ` +
+          `"${wait.task.name}" on a worker of its own.`,
+        { executionId: wait.executionId },
+      );
+    }
+    if (this.waits.size > 0) this.timer ??= this.clock.after(LOOK_MS, () => void this.look());
+  }
+
+  /** The handlers that stand in the way of the run that is waited for; nothing when it has a way. */
+  private holdersAgainst({ task, since }: Wait): Running[] | undefined {
+    if (this.clock.now() - since < LOOK_MS) return undefined;
+    const places = [...this.places].filter((place) => place.runs(task));
+    if (places.length === 0) return undefined;
+    const holders = [...this.running].filter(({ place }) => places.includes(place));
+    const slots = places.reduce((sum, place) => sum + place.slots, 0);
+    const allWait = this.waits.size >= holders.length && holders.every((holder) => holder.since <= since);
+    return holders.length >= slots && allWait ? holders : undefined;
+  }
+}

@@ -1,0 +1,211 @@
+/** The workers of an app in this process, and the engine loop that goes along with them. */
+import { LIMITS } from '../../../model/limits.js';
+import type { Backend } from '../../backend.js';
+import type { Clock } from '../../engine/clock.js';
+import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+import { laneIdOf } from '../../shared/lane-names.js';
+import { silentLogger, type Logger } from '../../shared/logger.js';
+import type { TaskHandler } from '../../worker/handler.js';
+import type { ResolvedSettings } from '../../worker/options.js';
+import type { Worker } from '../../worker/api.js';
+import { AppWorker } from './app-worker.js';
+import { childRowsOf } from '../tasks/child.js';
+import { Registrar } from './registrar.js';
+import type { TaskRegistry } from '../tasks/registry.js';
+import type { Place, StuckWaits } from './stuck-waits.js';
+import type { TaskDefinition } from '../tasks/task.js';
+import { taskNamed } from '../tasks/task-checks.js';
+import { checkWorkerOptions, livenessOf, settingsOf, type WorkerOptions } from './options.js';
+
+export interface WorkersOptions {
+  readonly tasks: TaskRegistry;
+  readonly stuck: StuckWaits;
+  readonly log: Logger;
+  readonly ids: () => string;
+  readonly clock: Clock;
+  readonly namespace: string;
+}
+
+/** A worker as it was asked for: what it runs, and where. */
+export interface PlannedWorker {
+  readonly settings: ResolvedSettings;
+  /** The tasks that it runs; absent for all, those to come too. */
+  readonly chosen: readonly TaskDefinition[] | undefined;
+  /** The ids of the lanes that it serves; absent for those of its tasks. */
+  readonly laneIds: readonly string[] | undefined;
+  readonly engine: boolean | TimerLoopOptions;
+  /** For how long it counts as alive unheard, ms; absent when it does not register. */
+  readonly livenessTtlMs: number | undefined;
+}
+
+export class Workers {
+  private readonly all = new Set<AppWorker>();
+  /** Workers that serve the lane of every task, also of those to come. */
+  private readonly followers = new Set<AppWorker>();
+  private engine: Promise<TimerLoop> | undefined;
+  private readonly registrar: Registrar;
+
+  constructor(private readonly options: WorkersOptions) {
+    this.registrar = new Registrar(options);
+  }
+
+  /** What the options ask for. @throws InvalidDefinitionError when it cannot work, or a handler is missing */
+  plan(options: WorkerOptions): PlannedWorker {
+    checkWorkerOptions(options);
+    const { tasks } = this.options;
+    const chosen = options.tasks?.map((task) => tasks.named((task as { name?: unknown } | undefined)?.name));
+    const laneIds = options.lanes?.map((lane) => laneIdOf(lane, 'The worker', 'lanes'));
+    const planned: PlannedWorker = {
+      settings: settingsOf(options),
+      chosen,
+      laneIds,
+      engine: options.engine ?? true,
+      livenessTtlMs: livenessOf(options),
+    };
+    checkHandlers(chosen ?? tasks.all(), laneIds);
+    if (this.lanesOf(planned).length === 0)
+      throw new InvalidDefinitionError('A worker needs a lane: define tasks first, or name lanes');
+    return planned;
+  }
+
+  private tasksOf({ chosen }: PlannedWorker): readonly TaskDefinition[] {
+    return chosen ?? this.options.tasks.all();
+  }
+
+  private lanesOf(planned: PlannedWorker): string[] {
+    return [...new Set(planned.laneIds ?? this.tasksOf(planned).map(({ laneId }) => laneId))];
+  }
+
+  /** Starts a worker; resolves when it is told of new work. @throws what the backend throws */
+  async start(backend: Backend, planned: PlannedWorker): Promise<Worker> {
+    const { stuck, ids, clock, log, tasks, namespace } = this.options;
+    const childRow = childRowsOf({ tasks, namespace, backend, clock });
+    const { settings, chosen, laneIds, engine } = planned;
+    const place: Place = {
+      slots: settings.slots,
+      runs: (task) => this.lanesOf(planned).includes(task.laneId) && this.tasksOf(planned).includes(task),
+    };
+    const removePlace = stuck.addPlace(place);
+    const taskNamed = this.handlersFor(chosen, place);
+    const lanes = this.lanesOf(planned);
+    // Work that it cannot run is not claimed (ruling 27). A claim names so many kinds at most; with more tasks it takes
+    // any, and what has no handler is handed back.
+    const kinds = (): string[] | undefined => {
+      if (settings.onUnhandled === 'fail') return undefined;
+      const names = this.tasksOf(planned).flatMap(({ name, handler }) => (handler === undefined ? [] : [name]));
+      return names.length > LIMITS.maxClaimKinds ? undefined : names;
+    };
+    const worker = new AppWorker(
+      { backend, settings, lanes, ids, clock, log, taskNamed, kinds, childRow },
+      this.registrar,
+      () => {
+        removePlace();
+        this.all.delete(worker);
+        this.followers.delete(worker);
+      },
+    );
+    this.all.add(worker);
+    if (chosen === undefined && laneIds === undefined) this.followers.add(worker);
+    try {
+      if (engine !== false) await this.startEngine(backend, typeof engine === 'object' ? engine : {});
+      await Promise.all([worker.start(), this.register(backend, worker, planned, kinds)]);
+    } catch (error) {
+      void worker.drain({ timeout: 0 });
+      throw error;
+    }
+    return worker;
+  }
+
+  /** Makes the worker known in its namespace, and what it takes as that changes. */
+  private async register(
+    backend: Backend,
+    worker: AppWorker,
+    planned: PlannedWorker,
+    kinds: () => readonly string[] | undefined,
+  ): Promise<void> {
+    const { settings, livenessTtlMs } = planned;
+    // One that was drained while it started has left already: nothing would take it out of the registry again.
+    if (livenessTtlMs === undefined || worker.stats().state !== 'running') return;
+    const { workerId, capabilities, slots } = settings;
+    await this.registrar.add(backend, {
+      workerInstanceId: worker.workerInstanceId,
+      registration: () => {
+        const taken = kinds();
+        return {
+          ...{ workerId, capabilities: [...capabilities], slots, livenessTtlMs, lanes: this.lanesOf(planned) },
+          // None yet is as good as any: it gets its tasks later.
+          kinds: taken === undefined || taken.length === 0 ? undefined : [...taken],
+        };
+      },
+      load() {
+        const { running, ahead, state } = worker.stats();
+        return { running: running + ahead, draining: state !== 'running' };
+      },
+    });
+  }
+
+  /** The handlers of a worker by the kind of execution; where there is a log, seen while they run. */
+  private handlersFor(
+    chosen: readonly TaskDefinition[] | undefined,
+    place: Place,
+  ): (kind: string) => TaskHandler | undefined {
+    const { tasks, stuck, log } = this.options;
+    const watched = new WeakMap<TaskHandler['handler'], TaskHandler>();
+    return (kind) => {
+      const task = tasks.find(kind);
+      if (task?.handler === undefined || (chosen !== undefined && !chosen.includes(task))) return undefined;
+      if (log === silentLogger) return task as TaskHandler;
+      let handler = watched.get(task.handler);
+      if (handler === undefined)
+        watched.set(task.handler, (handler = stuck.watched(task as TaskDefinition & TaskHandler, place)));
+      return handler;
+    };
+  }
+
+  /** A task has its handler: workers that take all tasks serve its lane from now on, others its work where they serve it. */
+  onHandled(task: TaskDefinition): void {
+    for (const worker of this.all) {
+      if (this.followers.has(worker)) worker.serve(task.laneId);
+      else worker.tasksChanged();
+      this.registrar.changed(worker.workerInstanceId);
+    }
+  }
+
+  private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
+    const { log, clock } = this.options;
+    const onError = (error: unknown): void => log.warn('The engine loop met an error and goes on.', error);
+    this.engine ??= startTimerLoop(backend, { onError, clock, ...options });
+    try {
+      await this.engine;
+    } catch (error) {
+      // The next worker tries again.
+      this.engine = undefined;
+      throw error;
+    }
+  }
+
+  /** Drains all workers. @param timeoutMs how long their handlers get; default each worker's own time */
+  async drain(timeoutMs: number | undefined): Promise<void> {
+    const options = timeoutMs === undefined ? {} : { timeout: timeoutMs };
+    await Promise.all([...this.all].map((worker) => worker.drain(options)));
+  }
+
+  /** Ends the engine loop. Never rejects. */
+  async stopEngine(): Promise<void> {
+    const engine = await this.engine?.catch(() => undefined);
+    await engine?.close();
+  }
+}
+
+/** Names what is missing: work of a task without a handler would only be passed on. */
+function checkHandlers(tasks: readonly TaskDefinition[], laneIds: readonly string[] | undefined): void {
+  const missing = tasks.filter(
+    ({ handler, laneId }) => handler === undefined && (laneIds === undefined || laneIds.includes(laneId)),
+  );
+  if (missing.length === 0) return;
+  throw new InvalidDefinitionError(
+    `${missing.map(({ name }) => taskNamed(name)).join(', ')}: no handler in this process`,
+    'Call task.handle(...) before the worker starts, or name the tasks that it is to run: app.worker({ tasks: [...] }).',
+  );
+}

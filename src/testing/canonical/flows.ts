@@ -1,0 +1,79 @@
+/** Indexes of flows on a server: what they must say follows from the records. */
+import { COUNTED_FLOW } from '../../../lua/layout.js';
+import type { ReadonlyExecution } from '../../../model/execution/facts.js';
+import { memberOf } from '../../../model/ids.js';
+import type { Flow } from '../../../model/flow/facts.js';
+import { countSituations } from '../../../model/flow/view.js';
+import { shortIdOf } from '../../../model/short-id.js';
+import type { Tally } from '../../../model/schedule/counts.js';
+
+/** What was read of the indexes of flows, by their names without the beginning. */
+export class FlowIndexes {
+  flows: readonly string[] = [];
+  /** Flow -> rank and member. */
+  readonly members = new Map<string, readonly [member: string, rank: number][]>();
+  /** Flow -> edge and downstream. */
+  readonly edges = new Map<string, Readonly<Record<string, string>>>();
+  /** Upstream -> edge and downstream as one text. */
+  readonly leading = new Map<string, readonly string[]>();
+
+  /** What does not follow from the records. An entry that leads to what was purged counts no longer. */
+  strays(executions: readonly ReadonlyExecution[], flows: readonly Flow[], tallies: Map<string, Tally>): string[] {
+    const said = {
+      flows: this.flows,
+      members: sorted([...this.members].flatMap(([flow, rows]) => rows.map(([id, rank]) => `${flow} ${rank} ${id}`))),
+      edges: [] as string[],
+      leading: [] as string[],
+      tallies: [] as string[],
+    };
+    const known = new Set(executions.map(({ executionId }) => memberOf(executionId)));
+    for (const [flow, edges] of this.edges) {
+      for (const [edge, to] of Object.entries(edges)) if (known.has(to)) said.edges.push(`${flow} ${edge} ${to}`);
+    }
+    for (const [from, edges] of this.leading) {
+      if (!known.has(from)) said.leading.push(`nobody: ${from}`);
+      for (const edge of edges) if (known.has(edge.slice(SHORT))) said.leading.push(`${from} ${edge}`);
+    }
+    for (const [lane, { situations }] of tallies) {
+      if (!lane.startsWith(COUNTED_FLOW)) continue;
+      tallies.delete(lane);
+      said.tallies.push(tallyText(lane.slice(COUNTED_FLOW.length), situations));
+    }
+    const inFlows = executions.filter(({ flow }) => flow !== undefined);
+    const edges = inFlows.flatMap(({ executionId, flow, dependencies = {} }) =>
+      Object.entries(dependencies).map(([edgeId, { upstream }]) => ({
+        flow: shortIdOf(flow as string),
+        edge: shortIdOf(edgeId),
+        upstream: shortIdOf(upstream),
+        downstream: memberOf(executionId),
+      })),
+    );
+    const due = {
+      flows: sorted(flows.map(({ flow }) => shortIdOf(flow))),
+      members: inFlows.map(
+        ({ executionId, flow, rank }) => `${shortIdOf(flow as string)} ${rank} ${memberOf(executionId)}`,
+      ),
+      edges: edges.map(({ flow, edge, downstream }) => `${flow} ${edge} ${downstream}`),
+      leading: edges
+        .filter(({ upstream }) => known.has(upstream))
+        .map(({ edge, upstream, downstream }) => `${upstream} ${edge}${downstream}`),
+      tallies: flows.map(({ flow }) =>
+        tallyText(shortIdOf(flow), countSituations(inFlows.filter((execution) => execution.flow === flow))),
+      ),
+    };
+    return (Object.keys(due) as (keyof typeof due)[]).flatMap((name) => {
+      const [a, b] = [sorted(said[name]), sorted(due[name])].map((list) => list.filter((text) => text !== ''));
+      return JSON.stringify(a) === JSON.stringify(b)
+        ? []
+        : [`${name} of flows: ${JSON.stringify(a)} instead of ${JSON.stringify(b)}`];
+    });
+  }
+}
+
+const SHORT = 22;
+const sorted = (texts: readonly string[]): string[] => [...texts].sort();
+
+function tallyText(flow: string, situations: ReadonlyMap<string, number>): string {
+  const counts = [...situations].filter(([, count]) => count !== 0).sort();
+  return counts.length === 0 ? '' : `${flow} ${JSON.stringify(counts)}`;
+}

@@ -1,0 +1,67 @@
+/** Conformance of budgets: limits that hold, reservations, resets by themselves, bills. */
+import assert from 'node:assert/strict';
+import type { ConformanceScenario } from './steps.js';
+
+const DAY_MS = 86_400_000;
+
+export const budgetScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'a budget is spent to its last unit and not beyond, by many callers at once',
+    async run(engine) {
+      const { backend } = engine;
+      const budgetId = engine.uuid();
+      await backend.createBudget({ budgetId, limits: { tokens: { hard: 100 } } });
+      assert.ok(backend.settings.families.includes('budget'));
+      const answers = await Promise.all(
+        Array.from({ length: 30 }, () => backend.reportUsageAdmin({ budgetId, deltas: { tokens: 4 } })),
+      );
+      assert.equal(answers.filter(({ kind }) => kind === 'ok').length, 25);
+      assert.equal(answers.filter(({ kind }) => kind === 'hard_breach').length, 5);
+      const { usage, exhausted, breachCount } = await backend.getBudgetStatus({ budgetId });
+      assert.deepEqual([usage, exhausted, breachCount], [{ tokens: 100 }, ['tokens'], 5]);
+      await assert.rejects(backend.getBudgetStatus({ budgetId: engine.uuid() }), { code: 'budget_not_found' });
+    },
+  },
+  {
+    name: 'what is reserved is held, settled by what was used, and lapses by itself',
+    async run(engine) {
+      const { backend } = engine;
+      const budgetId = engine.uuid();
+      const [first, second] = [engine.uuid(), engine.uuid()];
+      await backend.createBudget({ budgetId, limits: { tokens: { hard: 100 } } });
+      const amounts = { tokens: 60 };
+      await backend.reserveBudget({ budgetId, reservationId: first, amounts, ttlMs: 5_000 });
+      const refused = await backend.reserveBudget({ budgetId, reservationId: second, amounts, ttlMs: 5_000 });
+      assert.equal(refused.kind, 'hard_breach');
+      await engine.advance(5_000);
+      const { reserved, exhausted } = await backend.getBudgetStatus({ budgetId });
+      assert.deepEqual([reserved, exhausted], [{}, []]);
+      await backend.reserveBudget({ budgetId, reservationId: second, amounts, ttlMs: 5_000 });
+      const settled = await backend.settleReservation({ budgetId, reservationId: second, usage: { tokens: 10 } });
+      assert.deepEqual(settled, { kind: 'settled', overrun: {}, was: 'open' });
+      const late = await backend.settleReservation({ budgetId, reservationId: first, usage: { tokens: 95 } });
+      assert.deepEqual(late, { kind: 'settled', overrun: { tokens: 5 }, was: 'lapsed' });
+      assert.deepEqual((await backend.getBudgetStatus({ budgetId })).usage, { tokens: 100 });
+    },
+  },
+  {
+    name: 'a budget is reset on its schedule, and its bill has a row for each day',
+    async run(engine) {
+      const { backend } = engine;
+      const budgetId = engine.uuid();
+      const limits = { cents: { hard: 10 } };
+      const today = Math.floor(engine.now() / DAY_MS);
+      await backend.createBudget({ budgetId, scopeType: 'tenant', scopeId: 'Größe', resetIntervalMs: DAY_MS, limits });
+      await backend.reportUsageAdmin({ budgetId, deltas: { cents: 7 } });
+      await engine.advance(DAY_MS);
+      await backend.reportUsageAdmin({ budgetId, deltas: { cents: 9 } });
+      const { usage, resetCount, nextResetAt, createdAt } = await backend.getBudgetStatus({ budgetId });
+      assert.deepEqual([usage, resetCount, nextResetAt], [{ cents: 9 }, 1, createdAt + 2 * DAY_MS]);
+      const bill = await backend.readBudgetBill({ budgetId, fromDay: today, days: 2 });
+      assert.deepEqual(
+        bill.days.map(({ spent }) => spent),
+        [{ cents: 7 }, { cents: 9 }],
+      );
+    },
+  },
+];

@@ -1,0 +1,110 @@
+/** Conformance of recorded steps: what is stored, who may store it, what a replay does to it. */
+import assert from 'node:assert/strict';
+import { bytes, create, fenceOf, refused, stateOf, take, TTL_MS, type ConformanceScenario } from './steps.js';
+
+export const stepScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'a step is recorded once: the same again is answered the same, another outcome leaves the first',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId } = taken;
+      const step = { executionId, fence: fenceOf(taken), stepName: 'größe: 1', stepIndex: 1 };
+      const value = Uint8Array.from({ length: 300 }, (_, i) => i % 256);
+      const once = { ...step, value, encoding: 'bytes' };
+      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded' });
+      assert.deepEqual(await backend.recordStep(once), { kind: 'recorded' });
+      assert.deepEqual(await backend.recordStep({ ...once, value: bytes(1), failed: true }), {
+        kind: 'already_recorded',
+      });
+      const clash = await refused(backend.recordStep({ ...once, stepKind: 'wait' }), 'step_changed');
+      assert.deepEqual(clash.detail, { stepName: 'größe: 1', stepIndex: '1', recorded: 'step', asked: 'wait' });
+      await backend.recordStep({ ...step, stepIndex: 0 });
+      await backend.recordStep({ ...step, stepName: 'empty', value: bytes(), encoding: 'bytes', failed: true });
+      const { steps, stepCount, next } = await backend.readSteps({ executionId });
+      assert.deepEqual([stepCount, next], [3, undefined]);
+      assert.deepEqual(
+        steps.map(({ stepName, stepIndex, stepFailed, value: stored }) => [
+          stepName,
+          stepIndex,
+          stepFailed,
+          stored && Uint8Array.from(stored),
+        ]),
+        [
+          ['größe: 1', 1, false, value],
+          ['größe: 1', 0, false, undefined],
+          ['empty', 1, true, bytes()],
+        ],
+      );
+    },
+  },
+  {
+    name: 'steps belong to the execution: the next owner finds them and the last one adds none; pages follow each other',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const first = await take(engine);
+      const megabyte = new Uint8Array(700_000);
+      for (let stepIndex = 0; stepIndex < 3; stepIndex++) {
+        const value = { value: megabyte, encoding: 'bytes' };
+        await backend.recordStep({ executionId, fence: fenceOf(first), stepName: 's', stepIndex, ...value });
+      }
+      await engine.advance(TTL_MS);
+      const second = await take(engine);
+      const late = { executionId, fence: fenceOf(first), stepName: 'late', stepIndex: 0 };
+      await refused(backend.recordStep(late), 'stale_lease');
+      await backend.recordStep({ ...late, fence: fenceOf(second), stepName: 'next' });
+      const page = await backend.readSteps({ executionId });
+      // Two of them are more than one page takes.
+      assert.deepEqual([page.steps.length, page.next, page.stepCount], [1, 1, 4]);
+      const rest = await backend.readSteps({ executionId, from: 2, limit: 2 });
+      assert.deepEqual(
+        rest.steps.map(({ stepName, value }) => [stepName, value?.byteLength]),
+        [
+          ['s', 700_000],
+          ['next', undefined],
+        ],
+      );
+      const listed = await backend.readSteps({ executionId, values: false, limit: 3 });
+      assert.deepEqual([listed.steps.map(({ value }) => value), listed.next], [[undefined, undefined, undefined], 3]);
+    },
+  },
+  {
+    name: 'a replay finds steps and signals, unless it discards them; a purge takes them along',
+    options: { retentionMs: 0 },
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const first = await take(engine);
+      const step = { executionId, stepName: 'pay', stepIndex: 0 };
+      const value = { value: bytes(1), encoding: 'bytes' };
+      await backend.recordStep({ ...step, fence: fenceOf(first), ...value });
+      const sent = { executionId, signalId: engine.uuid(), signalName: 'paid', payload: bytes(7, 8) };
+      await backend.signalExecution(sent);
+      await backend.completeExecution({ executionId, fence: fenceOf(first) });
+      await backend.replayExecution({ executionId });
+      const second = await take(engine);
+      assert.equal((await backend.readSteps({ executionId })).stepCount, 1);
+      const [kept] = (await backend.listSignals({ executionId })).signals;
+      assert.deepEqual(kept?.payload && Uint8Array.from(kept.payload), bytes(7, 8));
+      await backend.completeExecution({ executionId, fence: fenceOf(second) });
+      await backend.replayExecution({ executionId, steps: 'discard' });
+      assert.deepEqual(await backend.readSteps({ executionId }), { steps: [], stepCount: 0, next: undefined });
+      assert.deepEqual((await backend.listSignals({ executionId })).signals, []);
+      const third = await take(engine);
+      // The id of a signal that is gone is a new one.
+      assert.deepEqual(await backend.signalExecution(sent), {
+        ...{ kind: 'accepted', signalId: sent.signalId, effect: 'kept_for_a_wait' },
+      });
+      assert.deepEqual(await backend.recordStep({ ...step, stepKind: 'sleep', fence: fenceOf(third) }), {
+        kind: 'recorded',
+      });
+      await backend.completeExecution({ executionId, fence: fenceOf(third) });
+      await engine.advance(180_000);
+      await backend.purgeExecution({ executionId });
+      assert.equal(await stateOf(engine, executionId), undefined);
+      assert.equal((await backend.readSteps({ executionId })).stepCount, 0);
+    },
+  },
+];

@@ -1,0 +1,127 @@
+/** Conformance of streams: frames, the rolling summary, what ends of attempts do. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tailStream, type TailPage } from '../../streaming/tails.js';
+import { create, fenceOf, take, type ConformanceScenario } from './steps.js';
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** Lets tails come to wait. */
+const settled = (): Promise<void> => sleep(30);
+const textOf = (payload: Uint8Array): string => new TextDecoder().decode(payload);
+
+export const streamScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'an attempt has a stream: its frames come back as they went in, until it ends and behind that',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const binary = Uint8Array.from({ length: 300 }, (_, i) => i % 256);
+      const first = await backend.appendFrame({ ...owner, payload: bytes('größe'), frameType: 'stdout', ts: 5 });
+      await backend.appendFrame({ ...owner, payload: binary, encoding: 'binary', correlationId: 'c-1' });
+      await backend.appendFrame({ ...owner, payload: bytes('soon gone'), bestEffort: { ttlMs: 60_000 } });
+      assert.equal(first.frameCount, 1);
+      const open = await backend.readStream({ executionId, attemptIndex });
+      assert.equal(open.isClosed, false);
+      assert.deepEqual(
+        open.frames.map(({ mode, frameType, encoding }) => [mode, frameType, encoding]),
+        [
+          ['durable', 'stdout', 'utf8'],
+          ['durable', 'event', 'binary'],
+          ['best_effort', 'event', 'utf8'],
+        ],
+      );
+      assert.equal(textOf((open.frames[0] as { payload: Uint8Array }).payload), 'größe');
+      assert.deepEqual(Uint8Array.from((open.frames[1] as { payload: Uint8Array }).payload), binary);
+      const page = await backend.readStream({ executionId, attemptIndex, limit: 1, visibility: 'exclude_best_effort' });
+      assert.equal(page.nextCursor, first.frameId);
+      await backend.completeExecution({ executionId, fence: owner.fence });
+      const closed = await backend.readStream({ executionId, attemptIndex });
+      assert.deepEqual([closed.isClosed, closed.closedReason], [true, 'attempt_success']);
+      await assert.rejects(backend.appendFrame({ ...owner, payload: bytes('late') }), { code: 'stream_closed' });
+    },
+  },
+  {
+    name: 'ids of frames rise while the clock goes back: a reader meets every frame, in the order of the appends',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const start = engine.now();
+      const ids: string[] = [];
+      // Frames are no entries of the log, which would hold time: it goes back between them.
+      for (const [at, bestEffort] of [[0], [500], [300], [300, { ttlMs: 60_000 }], [501]] as const) {
+        engine.setTime(start + at);
+        const payload = bytes(String(ids.length));
+        ids.push((await backend.appendFrame({ ...owner, payload, ...(bestEffort && { bestEffort }) })).frameId);
+      }
+      assert.deepEqual(ids, [
+        `${start}-0`,
+        `${start + 500}-0`,
+        `${start + 500}-1`,
+        `${start + 500}-2`,
+        `${start + 501}-0`,
+      ]);
+      const { frames } = await backend.readStream({ executionId, attemptIndex });
+      assert.deepEqual(
+        frames.map(({ id, payload }) => [id, textOf(payload)]),
+        ids.map((id, n) => [id, String(n)]),
+      );
+    },
+  },
+  {
+    name: 'a tail waits for frames, for those that it wants to see, and for the end of the attempt',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const place = { executionId, attemptIndex, blockMs: 20_000 };
+      const textsOf = ({ frames }: TailPage): string[] => frames.map(({ payload }) => textOf(payload));
+      assert.deepEqual(textsOf(await tailStream(backend, { ...place, blockMs: 0 })), []);
+      const [first, durable] = [
+        tailStream(backend, place),
+        tailStream(backend, { ...place, visibility: 'exclude_best_effort' }),
+      ];
+      await settled();
+      await backend.appendFrame({ ...owner, payload: bytes('soon gone'), bestEffort: { ttlMs: 60_000 } });
+      const seen = await first;
+      assert.deepEqual(textsOf(seen), ['soon gone']);
+      const second = tailStream(backend, { ...place, after: seen.nextCursor });
+      await backend.appendFrame({ ...owner, payload: bytes('kept') });
+      assert.deepEqual(textsOf(await durable), ['kept']);
+      const last = await second;
+      assert.deepEqual(textsOf(last), ['kept']);
+      const end = tailStream(backend, { ...place, after: last.nextCursor });
+      await settled();
+      await backend.completeExecution({ executionId, fence: owner.fence });
+      const { isClosed, closedReason, nextCursor, isEnded } = await end;
+      assert.deepEqual([isClosed, closedReason, nextCursor, isEnded], [true, 'attempt_success', last.nextCursor, true]);
+      // What is closed is answered at once; so is what another reader left behind.
+      assert.deepEqual(textsOf(await tailStream(backend, { ...place, limit: 1 })), ['soon gone']);
+    },
+  },
+  {
+    name: 'a frame with the number of the last one is the same append; patches merge into one summary',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const taken = await take(engine);
+      const { executionId, attemptIndex } = taken;
+      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      assert.equal(await backend.readSummary({ executionId, attemptIndex }), undefined);
+      const once = await backend.appendFrame({ ...owner, patch: '{"done":1,"left":{"a":1}}', seq: 1 });
+      assert.deepEqual(await backend.appendFrame({ ...owner, patch: '{"done":1,"left":{"a":1}}', seq: 1 }), once);
+      await backend.appendFrame({ ...owner, patch: bytes('{"left":{"a":null,"é":[1.50,1e20]}}'), seq: 2 });
+      const summary = await backend.readSummary({ executionId, attemptIndex });
+      assert.equal(summary?.documentJson, '{"done":1,"left":{"é":[1.5,100000000000000000000]}}');
+      assert.equal(summary?.version, 2);
+      await assert.rejects(backend.appendFrame({ ...owner, patch: '{', seq: 3 }), { code: 'invalid_input' });
+    },
+  },
+];
