@@ -3,6 +3,7 @@
  * same code before anything runs.
  */
 import type { z } from 'zod';
+import { issueWords } from '../model/core/issue-words.js';
 import { validator } from '../model/core/validator.js';
 import { EngineError, type ErrorCode } from '../model/errors.js';
 import type { FamilyCounts } from '../model/families.js';
@@ -118,7 +119,7 @@ function inputError(name: string, error: z.ZodError): EngineError {
   const issue = error.issues[0];
   const path = issue?.path.map(String) ?? [];
   const field = bounded(path.join('.') || 'arguments');
-  return new EngineError(codeOf(path, issue), `${name}: ${field}: ${bounded(issue?.message ?? 'invalid')}.`, {
+  return new EngineError(codeOf(path, issue), `${name}: ${field}: ${bounded(issueWords(issue))}.`, {
     detail: { field, ...reasonOf(issue) },
   });
 }

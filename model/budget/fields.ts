@@ -24,8 +24,8 @@ const asStored = {
 const textOf = (amounts: Amounts | undefined): string =>
   amounts === undefined || Object.keys(amounts).length === 0 ? '' : JSON.stringify(amounts);
 
-const record = z
-  .record(dimension, field.integer(0, LIMITS.maxInteger))
+const record = field
+  .mapOf(dimension, field.integer(0, LIMITS.maxInteger))
   .refine((amounts) => Object.keys(amounts).length <= LIMITS.maxDimensions, tooMany)
   .transform((amounts): Amounts => inOrder(Object.entries(amounts).filter(([, amount]) => amount > 0)));
 
@@ -48,7 +48,7 @@ export const usage = withWireForm(
       inputTokens: field.count.optional(),
       outputTokens: field.count.optional(),
       wallMs: field.count.optional(),
-      custom: z.record(dimension, field.count).default({}),
+      custom: field.mapOf(dimension, field.count).default({}),
     })
     .refine(({ custom }) => Object.values(NAMED).every((name) => !Object.hasOwn(custom, name)), {
       error: 'custom: input_tokens, output_tokens and wall_ms have members of their own',
@@ -77,8 +77,8 @@ export interface Limits {
   readonly softLimits: Amounts;
 }
 
-const limitsRecord = z
-  .record(dimension, limitOf)
+const limitsRecord = field
+  .mapOf(dimension, limitOf)
   .refine((limits) => Object.keys(limits).length <= LIMITS.maxDimensions, tooMany)
   .transform((limits): Limits => {
     const side = (name: 'hard' | 'soft'): Amounts =>

@@ -3,6 +3,7 @@
  * made of these, so that both backends refuse the same input with the same code.
  */
 import { z } from 'zod';
+import { isBytes } from './bytes.js';
 import { isPartitionOfAnyFamily } from '../families.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
@@ -70,8 +71,11 @@ const text = (maxBytes: number) =>
     .string()
     .refine((value) => fitsBytes(value, maxBytes), { error: `must be well-formed text of at most ${maxBytes} bytes` });
 
+/** What a computation rounds to -0 is meant as 0, and stored as 0. */
+const number = z.number().overwrite((value) => value + 0);
+
 const integer = (min: number, max: number) =>
-  z.number().refine((value) => Number.isSafeInteger(value) && value >= min && value <= max && !Object.is(value, -0), {
+  number.refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, {
     error: `must be an integer from ${min} to ${max}`,
   });
 
@@ -113,10 +117,7 @@ export const maxWaitpoints = integer(1, LIMITS.maxWaitpointsOfExecution).default
 export const kid = name(LIMITS.maxKidBytes);
 /** A secret by which tokens are signed. */
 export const secret = z.custom<Uint8Array>(
-  (value) =>
-    value instanceof Uint8Array &&
-    value.byteLength >= LIMITS.minSecretBytes &&
-    value.byteLength <= LIMITS.maxSecretBytes,
+  (value) => isBytes(value) && value.byteLength >= LIMITS.minSecretBytes && value.byteLength <= LIMITS.maxSecretBytes,
   { error: `must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes` },
 );
 /** A token as it was handed out, or what is taken for one. */
@@ -188,9 +189,7 @@ export const pageSize = integer(0, LIMITS.maxPageSize).default(DEFAULTS.pageSize
 export { integer };
 
 /** A factor from 0 to 1 that the caller draws, so that the transition stays deterministic. */
-export const unitFactor = z
-  .number()
-  .refine((value) => value >= 0 && value <= 1 && !Object.is(value, -0), { error: 'must be a number from 0 to 1' });
+export const unitFactor = number.refine((value) => value >= 0 && value <= 1, { error: 'must be a number from 0 to 1' });
 
 /** Any integer, clamped into 0..9000: out-of-range priorities are a preference, not an error (spec 01, question 2). */
 export const priority = integer(-LIMITS.maxInteger, LIMITS.maxInteger).transform((value) =>
@@ -198,15 +197,14 @@ export const priority = integer(-LIMITS.maxInteger, LIMITS.maxInteger).transform
 );
 
 /** Opaque bytes. */
-export const bytes = z.custom<Uint8Array>(
-  (value) => value instanceof Uint8Array && value.byteLength <= LIMITS.maxPayloadBytes,
-  { error: `must be a Uint8Array of at most ${LIMITS.maxPayloadBytes} bytes` },
-);
+export const bytes = z.custom<Uint8Array>((value) => isBytes(value) && value.byteLength <= LIMITS.maxPayloadBytes, {
+  error: `must be a Uint8Array of at most ${LIMITS.maxPayloadBytes} bytes`,
+});
 
 /** Bytes of a signal. */
 export const signalPayload = z
-  .custom<Uint8Array>((value) => value instanceof Uint8Array, { error: 'must be a Uint8Array' })
-  .refine((value) => !(value instanceof Uint8Array) || value.byteLength <= LIMITS.maxSignalPayloadBytes, {
+  .custom<Uint8Array>(isBytes, { error: 'must be a Uint8Array' })
+  .refine((value) => !isBytes(value) || value.byteLength <= LIMITS.maxSignalPayloadBytes, {
     error: `must be at most ${LIMITS.maxSignalPayloadBytes} bytes`,
     params: { code: 'payload_too_large' },
   });
@@ -252,9 +250,18 @@ export const tagKey = z.string().refine((key) => key.length <= LIMITS.maxTagKeyB
   error: `must match ${TAG_KEY_PATTERN.source} and have at most ${LIMITS.maxTagKeyBytes} characters`,
 });
 
+function refuseProto<Value>(value: Value, context: z.RefinementCtx): Value {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
+    context.addIssue({ code: 'invalid_key', origin: 'record', issues: [], input: value, path: ['__proto__'] });
+  return value;
+}
+
+/** A map whose keys are a caller's words. Zod leaves out `__proto__` without a word; here it is refused. */
+export const mapOf = <Key extends z.ZodType<string, string>, Value extends z.ZodType>(key: Key, value: Value) =>
+  z.preprocess(refuseProto<Record<string, z.input<Value>>>, z.record(key, value));
+
 /** A map of tags; keys are kept in byte order so that two equal maps are one text. */
-export const tags = z
-  .record(tagKey, text(LIMITS.maxTagValueBytes))
+export const tags = mapOf(tagKey, text(LIMITS.maxTagValueBytes))
   .refine((map) => Object.keys(map).length <= LIMITS.maxTags, { error: `must have at most ${LIMITS.maxTags} tags` })
   .transform((map) => {
     const keys = Object.keys(map);
@@ -304,7 +311,7 @@ export const base64Of = (bytes: Uint8Array | undefined): string | undefined =>
 /** A few bytes that are kept in the record, as text: `maxBytes` at most. */
 export const smallBytes = (maxBytes: number) =>
   withWireForm(
-    z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength <= maxBytes, {
+    z.custom<Uint8Array>((value) => isBytes(value) && value.byteLength <= maxBytes, {
       error: `must be a Uint8Array of at most ${maxBytes} bytes`,
     }),
     { encode: (value) => [base64Of(value as Uint8Array | undefined) ?? ''] },

@@ -32,6 +32,7 @@ interface Definition {
   readonly type: string;
   readonly innerType?: z.ZodType;
   readonly in?: z.ZodType;
+  readonly out?: z.ZodType;
   readonly element?: z.ZodType;
 }
 
@@ -51,7 +52,9 @@ function unwrap(schema: z.ZodType): { schema: z.ZodType; optional: boolean } {
       optional ||= definition.type === 'optional';
       current = definition.innerType as z.ZodType;
     } else if (definition.type === 'pipe') {
-      current = definition.in as z.ZodType;
+      const from = definition.in as z.ZodType;
+      // What comes before a schema says nothing of its values.
+      current = definitionOf(from).type === 'transform' ? (definition.out as z.ZodType) : from;
     } else {
       return { schema: current, optional };
     }

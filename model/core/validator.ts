@@ -82,7 +82,7 @@ function compile(schema: Schema): Compiled {
   /** Writes the checks of a schema on a source expression; gives the expression of the normalised value. */
   function emit(schema: Schema, source: string): string {
     const { def } = (schema as z.core.$ZodTypes)._zod;
-    const checks = predicatesOf(def.checks);
+    const checks = stepsOf(def.checks);
     const refuseUnless = (condition: string): void => program.write(`if (!(${condition})) return ${refused};`);
     if (checks !== undefined) {
       switch (def.type) {
@@ -95,8 +95,7 @@ function compile(schema: Schema): Compiled {
               ? `typeof ${source} === 'string'`
               : `typeof ${source} === 'number' && Number.isFinite(${source})`,
           );
-          for (const check of checks) refuseUnless(`${program.bind(check)}(${source})`);
-          return source;
+          return emitSteps(checks, source);
         case 'custom':
           if (checks.length > 0) break;
           refuseUnless(`${program.bind(def.fn)}(${source})`);
@@ -124,6 +123,16 @@ function compile(schema: Schema): Compiled {
   }
 
   const variable = (): string => `v${variables++}`;
+
+  function emitSteps(steps: readonly Step[], source: string): string {
+    let value = source;
+    for (const { kind, fn } of steps) {
+      const result = `${program.bind(fn)}(${value})`;
+      if (kind === 'test') program.write(`if (!(${result})) return ${refused};`);
+      else program.write(`const ${(value = variable())} = ${result};`);
+    }
+    return value;
+  }
 
   function emitAbsent(source: string, inner: Schema, absent: string): string {
     const result = variable();
@@ -189,17 +198,23 @@ function compile(schema: Schema): Compiled {
 }
 
 type Checks = readonly z.core.$ZodCheck<never>[] | undefined;
-type Predicate = (value: unknown) => unknown;
 
-/** The functions behind a schema's refinements; nothing when one of its checks is no plain refinement. */
-function predicatesOf(checks: Checks): readonly Predicate[] | undefined {
-  const predicates: Predicate[] = [];
+/** What a schema does with a value of its type: a test that it must pass, or a change. */
+interface Step {
+  readonly kind: 'test' | 'change';
+  readonly fn: (value: unknown) => unknown;
+}
+
+/** The functions behind a schema's refinements and changes; nothing when one of its checks is something else. */
+function stepsOf(checks: Checks): readonly Step[] | undefined {
+  const steps: Step[] = [];
   for (const check of checks ?? []) {
-    const def = check._zod.def as z.core.$ZodCheckDef & { fn?: Predicate };
-    if (def.check !== 'custom' || typeof def.fn !== 'function' || def.when !== undefined) return undefined;
-    predicates.push(def.fn);
+    const def = check._zod.def as z.core.$ZodCheckDef & { fn?: Step['fn']; tx?: Step['fn'] };
+    const fn = def.check === 'custom' ? def.fn : def.check === 'overwrite' ? def.tx : undefined;
+    if (typeof fn !== 'function' || def.when !== undefined) return undefined;
+    steps.push({ kind: def.check === 'custom' ? 'test' : 'change', fn });
   }
-  return predicates;
+  return steps;
 }
 
 interface Bounds {

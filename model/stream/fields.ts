@@ -1,5 +1,6 @@
 /** Kinds of arguments that only streams have. */
 import { z } from 'zod';
+import { isBytes } from '../core/bytes.js';
 import { integer } from '../core/fields.js';
 import { withWireForm } from '../core/wire-form.js';
 import { LIMITS } from '../limits.js';
@@ -23,7 +24,7 @@ export const mergePatch = withWireForm(
   z
     .custom<string | Uint8Array>(
       (value) =>
-        (typeof value === 'string' ? value.length : value instanceof Uint8Array ? value.byteLength : Infinity) <=
+        (typeof value === 'string' ? value.length : isBytes(value) ? value.byteLength : Infinity) <=
         LIMITS.maxPayloadBytes,
       { error: 'must be a JSON text, or its bytes' },
     )

@@ -1,4 +1,5 @@
 /** Payloads: any JSON value, or bytes. The encoding travels with the bytes, so that nothing has to be guessed. */
+import { isBytes, isUint8Array } from '../../model/core/bytes.js';
 import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 
@@ -18,13 +19,14 @@ const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
 /**
  * A value as bytes: a `Uint8Array` as it is, anything else as JSON, `undefined` as nothing.
  *
+ * @param what is written, as a message begins
  * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function) or too large
  */
-export function encode(value: unknown): Encoded {
-  return encodeWithin(value, 'payload', (bytes) => {
+export function encode(value: unknown, what = 'payload'): Encoded {
+  return encodeWithin(value, what, (bytes) => {
     throw new EngineError(
       'invalid_input',
-      `payload: ${bytes} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`,
+      `${what}: ${bytes} bytes are more than the limit of ${LIMITS.maxPayloadBytes}.`,
     );
   });
 }
@@ -39,7 +41,10 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
   if (value === undefined) return NOTHING;
   const within = (bytes: Uint8Array): Uint8Array =>
     bytes.byteLength <= LIMITS.maxPayloadBytes ? bytes : tooLarge(bytes.byteLength);
-  if (value instanceof Uint8Array) return { bytes: within(value), encoding: BYTES_ENCODING };
+  if (isUint8Array(value)) {
+    if (isBytes(value)) return { bytes: within(value), encoding: BYTES_ENCODING };
+    throw new EngineError('invalid_input', `${what}: the buffer of the bytes was transferred, and they are gone.`);
+  }
   let json: string | undefined;
   try {
     json = JSON.stringify(value);
@@ -51,9 +56,12 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
     );
   }
   if (json === undefined)
-    throw new EngineError('invalid_input', `${what}: a ${typeof value} cannot be written as JSON.`);
+    throw new EngineError('invalid_input', `${what}: ${unwritable(value)} cannot be written as JSON.`);
   return { bytes: within(utf8.encode(json)), encoding: JSON_ENCODING };
 }
+
+const unwritable = (value: unknown): string =>
+  typeof value === 'object' ? 'an object whose toJSON gives nothing' : `a ${typeof value}`;
 
 /**
  * The value that the bytes stand for. Without an encoding, nothing is `undefined` and the rest stays bytes.

@@ -32,5 +32,6 @@ export function durationMs(duration: Duration): number {
       'Correct the duration that the message names.',
     );
   }
-  return whole;
+  // Nothing below zero is nothing.
+  return whole + 0;
 }

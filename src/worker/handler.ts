@@ -185,7 +185,7 @@ async function resultOf(task: TaskHandler, value: unknown): Promise<Ending> {
         'invalid_result',
         new Error(`The result does not match the output schema: ${validated.problem}`),
       );
-    return { kind: 'complete', ...encode(validated.value) };
+    return { kind: 'complete', ...encode(validated.value, 'result') };
   } catch (error) {
     return permanent('invalid_result', error);
   }

@@ -2,6 +2,7 @@
  * What a handler can end with besides a value: errors that say how to go on, and a delay. They are recognised by brand,
  * so that one made by another copy of the package, or in another realm, means the same.
  */
+import { types } from 'node:util';
 import { LIMITS } from '../../model/limits.js';
 import { checkDuration, refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
@@ -78,11 +79,11 @@ export class Delay {
  * @throws InvalidDefinitionError for anything that is neither a duration nor a date
  */
 export function delay(until: Duration | Date): Delay {
-  if (until instanceof Date && Number.isNaN(until.getTime()))
-    throw new InvalidDefinitionError('delay: the date must be valid');
+  const isDate = types.isDate(until);
+  if (isDate && Number.isNaN(until.getTime())) throw new InvalidDefinitionError('delay: the date must be valid');
   if (until === undefined) throw refuse('delay', 'the time', 'a duration or a date', until);
-  if (!(until instanceof Date)) checkDuration('delay', 'the time', until, 0, LIMITS.maxDurationMs);
-  return new Delay(until instanceof Date ? { at: until.getTime() } : { inMs: durationMs(until) });
+  if (!isDate) checkDuration('delay', 'the time', until, 0, LIMITS.maxDurationMs);
+  return new Delay(isDate ? { at: until.getTime() } : { inMs: durationMs(until) });
 }
 
 /** A time until which to park an attempt: so long from now, or at a time in ms since the epoch. */

@@ -27,7 +27,8 @@ export function progressFacts(taskName: string, percent: unknown, message: unkno
   if (message !== undefined && typeof message !== 'string')
     throw refuse(where, 'the message of progress', 'a text', message);
   return {
-    progressPct: Math.round(percent),
+    // Plus zero: what rounds to -0 is 0.
+    progressPct: Math.round(percent) + 0,
     progressMessage: message === undefined ? undefined : boundText(message, LIMITS.maxProgressMessageBytes),
   };
 }

@@ -1,4 +1,5 @@
 /** What cannot be meant is refused where it is written, in the words in which it is written, by one class of error. */
+import vm from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -135,11 +136,13 @@ describe('a backoff', () => {
 });
 
 const wrongRuns: [RunOptions, string][] = [
-  [{ id: '' }, 'Run of task "t": id must be a text that is not empty, not ""'],
-  [{ id: 5 as never }, 'Run of task "t": id must be a text that is not empty, not 5'],
+  [{ id: '' }, 'Run of task "t": id must be a text without control characters that is not empty, not ""'],
+  [{ id: 5 as never }, 'Run of task "t": id must be a text without control characters'],
+  [{ id: 'a\0' }, 'Run of task "t": id must be a text without control characters that is not empty, not "a\\u0000"'],
   [{ id: 'x'.repeat(300) }, 'Run of task "t": its id may have 249 bytes at most, and has 300'],
   [{ id: 'a', idempotencyKey: 'b' }, 'Run of task "t": give an id or an idempotencyKey, not both'],
   [{ idempotencyKey: 5 as never }, 'Run of task "t": idempotencyKey must be a text'],
+  [{ idempotencyKey: '\ud800' }, 'Run of task "t": idempotencyKey must be a text without control characters, not'],
   [{ idempotencyWindow: 0 }, 'Run of task "t": idempotencyWindow must be at least 1 ms'],
   [{ delay: '5 s' as never }, 'Run of task "t": delay must be a duration'],
   [{ priority: 10_000 }, 'Run of task "t": priority must be a whole number from 0 to 9000, not 10000'],
@@ -148,6 +151,7 @@ const wrongRuns: [RunOptions, string][] = [
   [{ tags: ['a.b'] as never }, 'Run of task "t": tags must be an object of texts'],
   [{ tags: { 'flowfabric.id': 'x' } }, 'Run of task "t": tags that begin with "flowfabric." are'],
   [{ deadline: new Date(NaN) }, 'Run of task "t": deadline must be a duration'],
+  [{ deadline: 1e308 }, 'Run of task "t": deadline must be a duration, a valid Date, or a time in ms since the epoch'],
   [{ deadline: '4000d' }, 'Run of task "t": deadline must be at most 3650 days'],
 ];
 
@@ -160,18 +164,28 @@ describe('a run', () => {
     expect((await backend.listExecutions({ partition: '{fp:0}' })).executions).toEqual([]);
   });
 
+  it('takes what rounds to nothing from below for nothing', async () => {
+    const task = a.task('t', { priority: -0, retention: -0, retry: { failures: -0, crashes: -0 } }, () => 1);
+    expect(await task.run(undefined, { priority: -0, delay: -0 }).info()).toMatchObject({ priority: 0 });
+    const budget = a.budget('b', { limits: { usd: { hard: 5, soft: -0 } }, resetEvery: -0 });
+    expect(await budget.status()).toMatchObject({ softLimits: { usd: 0 }, resetIntervalMs: 0 });
+  });
+
   it('takes a deadline that is a time in ms for that time', async () => {
     const task = a.task('t', () => 1);
     const at = Date.now() + 60_000;
     expect(await task.run(undefined, { deadline: at }).info()).toMatchObject({ executionDeadlineAt: at });
-    expect(await task.run(undefined, { deadline: new Date(at) }).info()).toMatchObject({ executionDeadlineAt: at });
+    for (const date of [new Date(at), vm.runInNewContext('new Date(at)', { at }) as Date])
+      expect(await task.run(undefined, { deadline: date }).info()).toMatchObject({ executionDeadlineAt: at });
   });
 
   it('with an input that cannot travel is refused, and the error names the task and quotes nothing', async () => {
     const task = a.task('t', { input: z.unknown() }, () => 1);
     const cyclic: Record<string, unknown> = { secret: 'hunter2' };
     cyclic['self'] = cyclic;
-    for (const input of [10n, () => 1, cyclic, new Uint8Array(9 * 1024 * 1024)]) {
+    const gone = new Uint8Array(8);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    for (const input of [10n, () => 1, cyclic, new Uint8Array(9 * 1024 * 1024), gone]) {
       const error = (await rejectionOf(task.run(input as never))) as Error;
       expect(error).toMatchObject({ code: 'invalid_task_input', name: 'InvalidInputError', task: 't' });
       expect(error.message).toMatch(/^Input of task "t": /);
@@ -206,6 +220,11 @@ describe('a run', () => {
       [() => task.runMany(undefined as never), 'runMany of task "t": the inputs must be a list, not undefined'],
       [() => a.quotas.of(undefined as never), 'Task undefined is not a task of this app'],
       [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
+      [async () => a.budget(''), 'app.budget(): the name must be a text of 1 to 512 bytes without control characters'],
+      [async () => a.budget('\ud800'), 'app.budget(): the name must be'],
+      [async () => a.budget('b', { limits: { 'a b': {} } }), 'app.budget("b"): limits.a b: the key must begin with'],
+      [async () => a.budget('b', { limits: { usd: { hard: NaN } } }), 'app.budget("b"): limits.usd.hard: '],
+      [() => a.budget('b').setLimits({ usd: { soft: -1 } }), 'setLimits: limits.usd.soft: must be an integer'],
       [async () => a.budget('b', { enforcement: 'soft' as never }), 'app.budget("b"): enforcement must be "strict" or'],
       [async () => worker.drain({ timeout: 'soon' as never }), 'drain: timeout must be a duration'],
       [async () => worker.drain({ timeOut: '1s' } as never), 'drain: there is no option "timeOut"'],

@@ -1,3 +1,4 @@
+import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BYTES_ENCODING, decode, encode, JSON_ENCODING } from '../../src/shared/codec.js';
@@ -44,6 +45,15 @@ describe('payloads', () => {
     expect(decode(encode(undefined))).toBeUndefined();
     expect(decode({ bytes: new Uint8Array(0), encoding: undefined })).toBeUndefined();
     expect(decode({ bytes: new Uint8Array(0), encoding: BYTES_ENCODING })).toEqual(new Uint8Array(0));
+  });
+
+  it('are bytes of whatever realm, and none whose buffer was transferred', () => {
+    const foreign = vm.runInNewContext('new Uint8Array([1, 2])') as Uint8Array;
+    expect(encode(foreign)).toEqual({ bytes: foreign, encoding: BYTES_ENCODING });
+    expect(encode(Object.create(Uint8Array.prototype)).encoding).toBe(JSON_ENCODING);
+    const gone = new Uint8Array(8);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    expect(() => encode(gone, 'result')).toThrow('result: the buffer of the bytes was transferred');
   });
 
   it('that cannot be written or read are refused', () => {

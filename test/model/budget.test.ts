@@ -14,6 +14,8 @@ const RESERVATION = uuid(800);
 const [RUN, OTHER] = [idOf(1), idOf(2)];
 const DAY_MS = 86_400_000;
 
+const RESERVE = { budgetId: BUDGET, reservationId: RESERVATION, executionId: RUN };
+
 class Story {
   readonly machine = new SpecMachine({ retentionMs: 0 }, '{b:0}');
   now = START;
@@ -86,6 +88,17 @@ describe('a budget', () => {
     expect(story.outcome('createBudget', again)).toMatchObject({ reason: 'same_definition' });
     expect(story.outcome('createBudget', { ...again, scopeId: 'x' })).toMatchObject({ reason: 'definition_differs' });
     expect(story.status).toMatchObject({ hardLimits: { tokens: 100 }, softLimits: { tokens: 0 }, scopeId: 'default' });
+  });
+
+  test('refuses a dimension that cannot be one, and says what it must be', () => {
+    const story = new Story();
+    for (const name of ['a b', '__proto__', ''])
+      for (const make of [
+        () => story.decide('createBudget', { budgetId: uuid(9), limits: Object.fromEntries([[name, {}]]) }),
+        () => story.decide('reserveBudget', { ...RESERVE, amounts: Object.fromEntries([[name, 1]]) }),
+        () => story.decide('reportUsageAdmin', { budgetId: BUDGET, deltas: Object.fromEntries([[name, 1]]) }),
+      ])
+        expect(make).toThrow(name === '__proto__' ? 'the key is not possible' : 'the key must begin with a letter');
   });
 
   test.each(['reportUsageAdmin', 'releaseBudget', 'resetBudget', 'updateBudgetLimits', 'reserveBudget'] as const)(

@@ -1,4 +1,5 @@
 /** Creating: delays, priorities, deadlines in both readings, idempotency keys. */
+import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
 import type { ArgsOf } from '../../model/machine.js';
@@ -137,6 +138,12 @@ describe('createExecution', () => {
   });
 });
 
+function transferred(): Uint8Array {
+  const bytes = new Uint8Array(8);
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
 describe('what create refuses', () => {
   const refusal = (facts: object): unknown => {
     try {
@@ -147,6 +154,7 @@ describe('what create refuses', () => {
   };
   test.each([
     ['a tag key without a dot', { tags: { team: 'a' } }, 'invalid_tag_key', 'tags.team'],
+    ['a tag that would be a prototype', { tags: JSON.parse('{"__proto__":"a"}') }, 'invalid_tag_key', 'tags.__proto__'],
     ['a tag value that is too long', { tags: { 'a.b': 'x'.repeat(1_025) } }, 'invalid_input', 'tags.a.b'],
     ['a tag value that is no text', { tags: { 'a.b': 5 } }, 'invalid_input', 'tags.a.b'],
     ['a policy that is a list', { policy: [] }, 'invalid_policy_json', 'policy'],
@@ -175,10 +183,23 @@ describe('what create refuses', () => {
       'invalid_capabilities',
       'policy.routingRequirements.requiredCapabilities',
     ],
+    ['bytes whose buffer was transferred', { inputPayload: transferred() }, 'invalid_input', 'inputPayload'],
+    [
+      'what only looks like bytes',
+      { inputPayload: Object.create(Uint8Array.prototype) },
+      'invalid_input',
+      'inputPayload',
+    ],
     ['a fractional priority', { priority: 1.5 }, 'invalid_input', 'priority'],
     ['a lane with a colon', { laneId: 'a:b' }, 'invalid_input', 'laneId'],
   ])('%s', (_, facts, code, field) => {
     expect(refusal(facts)).toMatchObject({ code, detail: { field } });
+  });
+
+  test('nothing below zero is nothing, and bytes of another realm are bytes', () => {
+    const inputPayload = vm.runInNewContext('new Uint8Array([7])') as Uint8Array;
+    const { args: parsed } = parseCommand('createExecution', { ...args(), priority: -0, inputPayload }, 'memory');
+    expect(parsed).toMatchObject({ priority: 0, inputPayload });
   });
 
   test('256 tokens and 4 096 bytes are accepted', () => {

@@ -263,6 +263,52 @@ describe('what handlers get', () => {
     await h.close();
   });
 
+  it('refuses what is asked for after the end of the handler, and says so', async () => {
+    const h = harness();
+    const errors: unknown[] = [];
+    const task = h.a.task('t', ({ step, sleep, waitFor, approval, waitpoint, progress, stream }) => {
+      const late = [() => step('s', () => 1), () => sleep('1s'), () => waitFor('x'), () => approval('x')];
+      const rest = [() => waitpoint('x'), () => progress(1), () => stream.text('x')];
+      setImmediate(() => setImmediate(() => void askAll([...late, ...rest])));
+    });
+    const askAll = async (calls: (() => Promise<unknown>)[]): Promise<void> => {
+      for (const call of calls) errors.push(await rejectionOf(call()));
+    };
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    await result;
+    await h.pass(10);
+    expect(errors).toHaveLength(7);
+    for (const error of errors) expect(error).toMatchObject({ code: 'execution_not_active' });
+    await h.close();
+  });
+
+  it('takes dates of another realm', async () => {
+    const h = harness();
+    const date = (): Date => vm.runInNewContext('new Date(0)') as Date;
+    const task = h.a.task('t', async ({ sleepUntil, resumes }: TaskContext) => {
+      if (resumes === 0) return delay(date());
+      await sleepUntil(date());
+      return 'awake';
+    });
+    await h.worker();
+    const result = task.run(undefined).result();
+    await h.pass(100);
+    expect(await result).toBe('awake');
+    await h.close();
+  });
+
+  it('takes a progress that rounds to nothing from below', async () => {
+    const h = harness();
+    const task = h.a.task('t', ({ progress }) => progress(-0));
+    await h.worker();
+    const result = task.run().result();
+    await h.pass(10);
+    await result;
+    await h.close();
+  });
+
   it('refuses a progress that cannot be meant', async () => {
     const h = harness();
     const errors: unknown[] = [];

@@ -1,5 +1,8 @@
 /** Budgets of an app: defined by name, reported to, looked at. */
 import { createHash } from 'node:crypto';
+import { limits as limitsField } from '../../../model/budget/fields.js';
+import { label } from '../../../model/core/fields.js';
+import { issueWords } from '../../../model/core/issue-words.js';
 import type { BudgetStatus } from '../../../model/budget/reads.js';
 import { isUuid } from '../../../model/ids.js';
 import type { Backend } from '../../backend.js';
@@ -57,6 +60,8 @@ interface BudgetSource {
 
 const DEFINITION = { limits: true, resetEvery: true, enforcement: true, scope: true } as const;
 const DAY_MS = 86_400_000;
+const MAX_NAME_BYTES = LIMITS.maxScopeIdBytes;
+const nameField = label(MAX_NAME_BYTES);
 const DEFAULT_DAYS = 31;
 
 /** The id of a budget by name: the same in every process. */
@@ -66,10 +71,21 @@ function idOf(namespace: string, name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** @throws InvalidDefinitionError for limits that the engine would not take */
+function checkLimits(where: string, limits: unknown): void {
+  const parsed = limitsField.safeParse(limits);
+  const issue = parsed.error?.issues[0];
+  if (issue !== undefined)
+    throw new InvalidDefinitionError(
+      `${where}: ${['limits', ...issue.path].map(String).join('.')}: ${issueWords(issue)}`,
+    );
+}
+
 /** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
 function checkDefinition(where: string, definition: BudgetDefinition): void {
   knownOnly(where, definition, DEFINITION);
-  const { resetEvery, enforcement } = definition;
+  const { resetEvery, enforcement, limits = {} } = definition;
+  checkLimits(where, limits);
   checkDuration(where, 'resetEvery', resetEvery, 0, LIMITS.maxDurationMs);
   if (enforcement !== undefined && enforcement !== 'strict' && enforcement !== 'advisory')
     throw refuse(where, 'enforcement', '"strict" or "advisory"', enforcement);
@@ -84,8 +100,13 @@ export class BudgetOfApp implements AppBudget {
     private readonly definition: BudgetDefinition | undefined,
     private readonly source: BudgetSource,
   ) {
-    if (typeof name !== 'string' || name === '' || name.length > 512)
-      throw new InvalidDefinitionError('app.budget(): the name must be a text of 1 to 512 characters');
+    if (!nameField.safeParse(name).success)
+      throw refuse(
+        'app.budget()',
+        'the name',
+        `a text of 1 to ${MAX_NAME_BYTES} bytes without control characters`,
+        name,
+      );
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
     this.id = idOf(source.namespace, name);
   }
@@ -137,6 +158,7 @@ export class BudgetOfApp implements AppBudget {
   }
 
   async setLimits(limits: BudgetLimits): Promise<void> {
+    checkLimits('setLimits', limits);
     await this.ready();
     await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits }));
   }

@@ -1,4 +1,5 @@
 /** The engine's policy, made of what users say about a task and a run. */
+import { types } from 'node:util';
 import { ABSOLUTE_TIME_FROM, type ExecutionPolicy } from '../../../model/execution/policy.js';
 import type { ArgsOf } from '../../../model/machine.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -42,7 +43,7 @@ export function policyOfRun(
 
 /** Whether a deadline is a time, not a duration. `Date.now() + 60_000` is a time too: no duration is that long. */
 export function isTime(deadline: Duration | Date): deadline is number | Date {
-  return deadline instanceof Date || (typeof deadline === 'number' && deadline >= ABSOLUTE_TIME_FROM);
+  return types.isDate(deadline) || (typeof deadline === 'number' && deadline >= ABSOLUTE_TIME_FROM);
 }
 
 /** The time that a deadline names, ms since the epoch; nothing for a duration. */

@@ -122,9 +122,10 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   const where = `Run of task ${shown(taskName)}`;
   knownOnly<RunOptions>(where, options, RUN_OPTIONS);
   if (options.id !== undefined) checkOwnId(where, options.id);
-  if (options.idempotencyKey !== undefined && typeof options.idempotencyKey !== 'string')
-    throw refuse(where, 'idempotencyKey', 'a text', options.idempotencyKey);
-  if (options.id !== undefined && options.idempotencyKey !== undefined)
+  const { idempotencyKey } = options;
+  if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !isPlainText(idempotencyKey)))
+    throw refuse(where, 'idempotencyKey', 'a text without control characters', idempotencyKey);
+  if (options.id !== undefined && idempotencyKey !== undefined)
     throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
   checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
   checkDuration(where, 'delay', options.delay, 0, LIMITS.maxDurationMs);
@@ -133,11 +134,14 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   checkDeadline(where, options.deadline);
 }
 
+/** Whether it is well-formed, and has no control characters. */
+const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
+
 /** @throws InvalidDefinitionError for an own id that is no text, or empty */
 export function checkOwnId(where: string, id: unknown): asserts id is string {
-  if (typeof id !== 'string' || id === '' || !id.isWellFormed())
+  if (typeof id !== 'string' || id === '' || !isPlainText(id))
     throw new InvalidDefinitionError(
-      `${where}: id must be a text that is not empty, not ${shown(id)}`,
+      `${where}: id must be a text without control characters that is not empty, not ${shown(id)}`,
       'Leave the id out for a run without one; an empty id is most often a value that is missing.',
     );
 }
@@ -165,6 +169,9 @@ export function checkTags(where: string, tags: RunOptions['tags'] | null): void 
 
 function checkDeadline(where: string, deadline: RunOptions['deadline']): void {
   if (deadline === undefined) return;
-  if (deadline instanceof Date ? !Number.isNaN(deadline.getTime()) : isTime(deadline)) return;
+  if (isTime(deadline)) {
+    if (Number(deadline) <= LIMITS.maxInteger) return;
+    throw refuse(where, 'deadline', 'a duration, a valid Date, or a time in ms since the epoch', deadline);
+  }
   checkDuration(where, 'deadline', deadline, 0, LIMITS.maxDurationMs);
 }

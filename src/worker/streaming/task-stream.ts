@@ -1,4 +1,5 @@
 /** What a handler says while it runs: `stream` of its context. */
+import { isBytes } from '../../../model/core/bytes.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import * as field from '../../../model/core/fields.js';
@@ -95,7 +96,7 @@ export class StreamOfTask implements TaskStream {
 
   write(bytes: Uint8Array, options?: FrameOptions): Promise<void> {
     return this.put(() => {
-      if (!(bytes instanceof Uint8Array)) throw this.refuse('write', 'a Uint8Array', bytes);
+      if (!isBytes(bytes)) throw this.refuse('write', 'a Uint8Array', bytes);
       checkSize('write', bytes);
       // The copy: what the handler does to its bytes must not reach the frame.
       const payload = Uint8Array.from(bytes);

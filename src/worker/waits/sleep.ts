@@ -1,4 +1,5 @@
 /** `sleep` and `sleepUntil`, as a handler's context has them. */
+import { types } from 'node:util';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -41,7 +42,7 @@ export function sleepOf(waits: () => Waits): Sleep {
 /** @throws InvalidDefinitionError for what is no date */
 export function sleepUntilOf(waits: () => Waits): SleepUntil {
   return (date, options = {}) => {
-    if (!(date instanceof Date) || Number.isNaN(date.getTime()))
+    if (!types.isDate(date) || Number.isNaN(date.getTime()))
       throw refuse('sleepUntil', 'the date', 'a valid Date', date);
     const at = date.getTime();
     return waits().sleep(nameIn('sleepUntil', options), () => at);

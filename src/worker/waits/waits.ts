@@ -9,6 +9,7 @@
  */
 import type { Backend } from '../../backend.js';
 import { afterIo, type Clock } from '../../engine/clock.js';
+import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { StepKind } from '../../../model/step/facts.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -182,6 +183,7 @@ export class Waits {
   private async begin(withSignals = false): Promise<KnownWaits> {
     if (this.attempt.isSuspended) return NEVER;
     this.attempt.throwIfAborted();
+    if (this.attempt.isOver) throw new EngineError('execution_not_active', 'wait: the handler of this run has ended.');
     // What the handler has behind it is stored before it waits.
     await this.attempt.checkpoints?.goOn();
     this.known ??= this.read();
