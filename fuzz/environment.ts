@@ -1,4 +1,4 @@
-/** What the environment says about fuzzing: `FUZZ_SEED`, `FUZZ_PATH`, `FUZZ_RUNS`, `FUZZ_SECONDS`, `CI`. */
+/** What the environment says about fuzzing: `FUZZ_SEED`, `FUZZ_PATH`, `FUZZ_RUNS`, `FUZZ_SECONDS`, `FUZZ_SHRINK_SECONDS`, `CI`. */
 
 export interface FuzzEnvironment {
   readonly seed: number;
@@ -6,7 +6,11 @@ export interface FuzzEnvironment {
   readonly runs: number;
   readonly timeMs: number;
   readonly keepFailures: boolean;
+  /** How long a failure of the worker machine is shrunk, ms; with 0 its story is not told either. */
+  readonly shrinkMs: number;
 }
+
+const DEFAULT_SHRINK_SECONDS = 30;
 
 const numberOf = (name: string): number | undefined => {
   const text = process.env[name];
@@ -29,5 +33,6 @@ export function fuzzEnvironment(defaultSeconds: number): FuzzEnvironment {
     runs: runs ?? Number.POSITIVE_INFINITY,
     timeMs: seconds * 1_000,
     keepFailures: !process.env['CI'],
+    shrinkMs: (numberOf('FUZZ_SHRINK_SECONDS') ?? DEFAULT_SHRINK_SECONDS) * 1_000,
   };
 }

@@ -6,6 +6,7 @@ import { anyRun } from '../campaign.js';
 import { corpus } from '../corpus.js';
 import { Coverage } from '../coverage.js';
 import { Divergence, runDifferential } from '../differential.js';
+import type { Verdict } from './verdict.js';
 
 /** How much is tried on one mutant. The same budget gives the same runs. */
 export interface Budget {
@@ -17,13 +18,6 @@ export interface Budget {
 
 /** About a tenth of the runs that the differential test of `npm test` makes in its time. */
 export const BUDGET: Budget = { runs: 250, seed: 1 };
-
-export type Verdict =
-  /** The differential run noticed, in this run (from 1; the corpus comes last). */
-  | { readonly kind: 'killed'; readonly run: number; readonly by: string }
-  | { readonly kind: 'survived' }
-  /** It does not even load: says nothing. */
-  | { readonly kind: 'stillborn'; readonly because: string };
 
 const CHECKPOINT_EVERY = 10;
 

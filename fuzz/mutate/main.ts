@@ -1,27 +1,38 @@
 /**
- * `npm run mutate`: breaks the engine one place at a time and asks the differential run whether it notices. Options:
- * `--sample N` (default 400), `--seed S` (default 1), `--all`, `--only TEXT` (part of the file name), `--jobs N`
- * (default 2), `--runs N` (budget of a mutant). Ends with status 1 when the score is below 90 %.
+ * `npm run mutate`: breaks the sources one place at a time and asks the tests whether they notice: the differential run
+ * for `lua/` and `model/`, the tests near a file for `src/` (`groups.ts`). Options: `--group NAMES` (with commas; `src`
+ * for all of its groups; default all), `--sample N` of each group (default 40), `--seed S` (default 1), `--all`,
+ * `--only TEXT` (part of the file name), `--jobs N` (default 2), `--runs N` (budget of a mutant of the machine),
+ * `--fresh` (verdicts of earlier runs are not used), `--by` (tells what killed each). Ends with status 1 when the score
+ * of a group is below 90 %.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BUDGET, type Verdict } from './judge.js';
-import { allMutants, sampleOf, type Mutant } from './mutants.js';
-import { HANGS, Slot } from './slot.js';
+import { MACHINE_GROUPS, SOURCE_GROUPS } from './groups.js';
+import { BUDGET } from './judge.js';
+import { Known } from './known.js';
+import { mutantsOfGroup, sampleOf, type Mutant } from './mutants.js';
+import { Slot } from './slot.js';
+import { Suite } from './suite.js';
+import { HANGS, type Verdict } from './verdict.js';
 
 const { values } = parseArgs({
   options: {
-    sample: { type: 'string', default: '400' },
+    group: { type: 'string', default: [...MACHINE_GROUPS, 'src'].join() },
+    sample: { type: 'string', default: '40' },
     seed: { type: 'string', default: '1' },
     all: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     jobs: { type: 'string', default: '2' },
     runs: { type: 'string', default: String(BUDGET.runs) },
+    fresh: { type: 'boolean', default: false },
+    by: { type: 'boolean', default: false },
   },
 });
 
 const GOAL = 0.9;
 const PROGRESS_EVERY = 25;
+const GROUPS: readonly string[] = [...MACHINE_GROUPS, ...SOURCE_GROUPS];
 
 interface Equivalent {
   readonly file: string;
@@ -30,66 +41,102 @@ interface Equivalent {
   readonly reason: string;
 }
 
+interface Judge {
+  judge(mutant: Mutant): Promise<Verdict>;
+  close(): Promise<void>;
+}
+
+interface Judged {
+  readonly mutant: Mutant;
+  readonly verdict: Verdict;
+}
+
 const equivalents = JSON.parse(readFileSync(new URL('equivalent.json', import.meta.url), 'utf8')) as Equivalent[];
-const reasonOf = (mutant: Mutant): string | undefined =>
-  equivalents.find(
+const isEquivalent = (mutant: Mutant): boolean =>
+  equivalents.some(
     ({ file, before, after }) => file === mutant.file && before === mutant.before && after === mutant.after,
-  )?.reason;
+  );
 
 const started = performance.now();
 const seconds = (): string => `${((performance.now() - started) / 1_000).toFixed(0)} s`;
+const known = new Known(values.fresh);
+const judges: { readonly machine: Judge[]; readonly sources: Judge[] } = { machine: [], sources: [] };
 
-const candidates = allMutants().filter(({ file }) => file.includes(values.only));
-const chosen = values.all ? candidates : sampleOf(candidates, Number(values.sample), Number(values.seed));
-const excused = chosen.filter((mutant) => reasonOf(mutant) !== undefined);
-const queue = chosen.filter((mutant) => reasonOf(mutant) === undefined);
-const verdicts: { mutant: Mutant; verdict: Verdict }[] = [];
-console.log(
-  `${candidates.length} mutants, ${chosen.length} chosen (seed ${values.seed}), ${excused.length} known to be equivalent or out of sight`,
-);
-
-const slots = Array.from({ length: Number(values.jobs) }, () => new Slot({ ...BUDGET, runs: Number(values.runs) }));
-
-async function work(slot: Slot, originalMs: number): Promise<void> {
-  for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-    const verdict = await slot.judge(mutant, originalMs);
-    verdicts.push({ mutant, verdict });
-    const hangs = verdict.kind === 'killed' && verdict.by === HANGS;
-    if (verdict.kind === 'survived' || hangs)
-      console.log(
-        `${hangs ? 'hangs   ' : 'survived'}  ${mutant.file}:${mutant.line}\n    - ${mutant.before}\n    + ${mutant.after}`,
-      );
-    if (verdicts.length % PROGRESS_EVERY === 0)
-      console.log(`${verdicts.length} judged, ${queue.length} to go (${seconds()})`);
-  }
+/** Judges are made when they are needed, and serve all groups of their kind. */
+function judgesOf(group: string): Judge[] {
+  const isMachine = (MACHINE_GROUPS as readonly string[]).includes(group);
+  const own = isMachine ? judges.machine : judges.sources;
+  while (own.length < Number(values.jobs))
+    own.push(isMachine ? new Slot({ ...BUDGET, runs: Number(values.runs) }) : new Suite());
+  return own;
 }
 
-try {
-  const originalMs = await (slots[0] as Slot).judgeOriginal();
-  console.log(`the unbroken engine passes (${seconds()})`);
-  await Promise.all(slots.map((slot) => work(slot, originalMs)));
-} finally {
-  await Promise.all(slots.map((slot) => slot.close()));
+function tell({ mutant, verdict }: Judged): void {
+  const hangs = verdict.kind === 'killed' && verdict.by === HANGS;
+  const change = `${mutant.file}:${mutant.line}\n    - ${mutant.before}\n    + ${mutant.after}`;
+  if (verdict.kind === 'survived' || hangs) console.log(`${hangs ? 'hangs   ' : 'survived'}  ${change}`);
+  else if (values.by) console.log(`${verdict.kind}  ${change}\n    ${verdict.kind === 'killed' ? verdict.by : ''}`);
 }
 
-const count = (language: string, kind: Verdict['kind']): number =>
-  verdicts.filter(({ mutant, verdict }) => (language === '' || mutant.language === language) && verdict.kind === kind)
-    .length;
-const score = (language: string): number =>
-  count(language, 'killed') / Math.max(1, count(language, 'killed') + count(language, 'survived'));
-for (const [name, language] of [
-  ['Lua', 'lua'],
-  ['model', 'ts'],
-  ['all', ''],
-] as const) {
+async function judgeGroup(group: string): Promise<Judged[]> {
+  const candidates = mutantsOfGroup(group).filter(({ file }) => file.includes(values.only));
+  const chosen = values.all ? candidates : sampleOf(candidates, Number(values.sample), Number(values.seed));
+  const unexcused = chosen.filter((mutant) => !isEquivalent(mutant));
+  const queue = unexcused.filter((mutant) => known.verdictOf(mutant) === undefined);
   console.log(
-    `${name.padEnd(6)} ${count(language, 'killed')} killed, ${count(language, 'survived')} survived, ${count(language, 'stillborn')} do not load: ${(score(language) * 100).toFixed(1)} %`,
+    `\n${group}: ${candidates.length} mutants, ${chosen.length} chosen (seed ${values.seed}), ${chosen.length - unexcused.length} known to be equivalent or out of sight, ${unexcused.length - queue.length} judged before`,
   );
+  const judged = unexcused.flatMap((mutant): Judged[] => {
+    const verdict = known.verdictOf(mutant);
+    return verdict === undefined ? [] : [{ mutant, verdict }];
+  });
+  for (const each of judged) tell(each);
+  const work = async (judge: Judge): Promise<void> => {
+    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+      const verdict = await judge.judge(mutant);
+      known.add(mutant, verdict);
+      judged.push({ mutant, verdict });
+      tell({ mutant, verdict });
+      if (judged.length % PROGRESS_EVERY === 0) console.log(`${queue.length} to go (${seconds()})`);
+    }
+  };
+  if (queue.length > 0) await Promise.all(judgesOf(group).map(work));
+  return judged;
 }
-const runs = verdicts
+
+const count = (judged: readonly Judged[], kind: Verdict['kind']): number =>
+  judged.filter(({ verdict }) => verdict.kind === kind).length;
+const scoreOf = (judged: readonly Judged[]): number => {
+  const [killed, survived] = [count(judged, 'killed'), count(judged, 'survived')];
+  return killed + survived === 0 ? 1 : killed / (killed + survived);
+};
+
+function summary(group: string, judged: readonly Judged[]): string {
+  const score = `${(scoreOf(judged) * 100).toFixed(1)} %`;
+  return `${group.padEnd(12)} ${count(judged, 'killed')} killed, ${count(judged, 'survived')} survived, ${count(judged, 'stillborn')} do not load: ${score}`;
+}
+
+const wanted = values.group.split(',').flatMap((name) => (name === 'src' ? SOURCE_GROUPS : [name]));
+const unknown = wanted.find((name) => !GROUPS.includes(name));
+if (unknown !== undefined)
+  throw new Error(`--group ${unknown}: there are ${GROUPS.join(', ')}, and src for all of src/.`);
+
+const results = new Map<string, Judged[]>();
+try {
+  for (const group of wanted) results.set(group, await judgeGroup(group));
+} finally {
+  await Promise.all([...judges.machine, ...judges.sources].map((judge) => judge.close()));
+}
+console.log();
+for (const [group, judged] of results) console.log(summary(group, judged));
+console.log(summary('all', [...results.values()].flat()));
+const runs = [...results.values()]
+  .flat()
   .flatMap(({ verdict }) => (verdict.kind === 'killed' && verdict.run > 0 ? [verdict.run] : []))
   .sort((a, b) => a - b);
-console.log(
-  `killed in run ${runs[Math.floor(runs.length / 2)] ?? 0} (median), ${runs[Math.floor(runs.length * 0.95)] ?? 0} (95 %) of ${values.runs}; ${seconds()}`,
-);
-process.exit(score('') >= GOAL ? 0 : 1);
+if (runs.length > 0)
+  console.log(
+    `machine: killed in run ${runs[Math.floor(runs.length / 2)] ?? 0} (median), ${runs[Math.floor(runs.length * 0.95)] ?? 0} (95 %) of ${values.runs}`,
+  );
+console.log(seconds());
+process.exit([...results.values()].every((judged) => scoreOf(judged) >= GOAL) ? 0 : 1);

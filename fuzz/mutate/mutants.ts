@@ -1,11 +1,14 @@
 /** The mutants of the engine: which files are broken, and what each mutant looks like to a person. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { luaFiles } from '../../lua/files.js';
-import { editsOf } from './operators.js';
 import type { Language } from '../../lua/tokens.js';
+import { sourcesOf } from './groups.js';
+import { editsOf } from './operators.js';
+import { ROOT } from './tree.js';
 
 export interface Mutant {
+  /** One of the groups of `groups.ts`. */
+  readonly group: string;
   readonly language: Language;
   /** Path from the top of the project. */
   readonly file: string;
@@ -79,33 +82,36 @@ const MODEL_DOMAINS = [
 ];
 const DECLARING = /^(?:events|facts|fields|(?:\w+-)?invariants|reads|listings|view|watch)\.ts$/;
 
-/** The top of the project. */
-export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
-/** Every mutant, file by file. */
-export function allMutants(): Mutant[] {
-  const lua = Object.entries(luaFiles())
-    .filter(([path]) => !UNJUDGED_LUA.has(path))
-    .flatMap(([path, source]) => mutantsOf('lua', `lua/${path}`, source));
-  const ofDomains = MODEL_DOMAINS.flatMap((domain) =>
-    readdirSync(`${ROOT}model/${domain}`)
-      .filter((name) => !DECLARING.test(name))
-      .map((name) => `${domain}/${name}`),
-  );
-  const model = [...MODEL_FILES, ...ofDomains].flatMap((path) =>
-    mutantsOf('ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')),
-  );
-  return [...lua, ...model];
+/** Every mutant of a group, file by file. */
+export function mutantsOfGroup(group: string): Mutant[] {
+  switch (group) {
+    case 'lua':
+      return Object.entries(luaFiles())
+        .filter(([path]) => !UNJUDGED_LUA.has(path))
+        .flatMap(([path, source]) => mutantsOf(group, 'lua', `lua/${path}`, source));
+    case 'model':
+      return [...MODEL_FILES, ...MODEL_DOMAINS.flatMap(filesOfDomain)].flatMap((path) =>
+        mutantsOf(group, 'ts', `model/${path}`, readFileSync(`${ROOT}model/${path}`, 'utf8')),
+      );
+    default:
+      return sourcesOf(group).flatMap((path) => mutantsOf(group, 'ts', path, readFileSync(ROOT + path, 'utf8')));
+  }
 }
 
-function mutantsOf(language: Language, file: string, source: string): Mutant[] {
+const filesOfDomain = (domain: string): string[] =>
+  readdirSync(`${ROOT}model/${domain}`)
+    .filter((name) => !DECLARING.test(name))
+    .map((name) => `${domain}/${name}`);
+
+function mutantsOf(group: string, language: Language, file: string, source: string): Mutant[] {
   const seen = new Set<string>();
   return editsOf(source, language).flatMap(({ start, end, text }) => {
     const mutated = source.slice(0, start) + text + source.slice(end);
     if (mutated === source || seen.has(mutated)) return [];
     seen.add(mutated);
     const line = source.slice(0, start).split('\n').length;
-    return [{ language, file, line, before: lineAt(source, line), after: lineAt(mutated, line), source: mutated }];
+    const [before, after] = [lineAt(source, line), lineAt(mutated, line)];
+    return [{ group, language, file, line, before, after, source: mutated }];
   });
 }
 

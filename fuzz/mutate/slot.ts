@@ -3,8 +3,6 @@
  * file at a time is broken. Lua is exchanged on the server; a broken model runs in a process of its own.
  */
 import { fork } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Valkey } from 'iovalkey';
 import { luaFiles } from '../../lua/files.js';
@@ -12,19 +10,16 @@ import { library, libraryOf, type Library } from '../../lua/library.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
 import { startValkey, type ValkeyServer } from '../../test/support/valkey/index.js';
 import { DEPLOYMENT } from '../arena.js';
-import { judge, type Budget, type Verdict } from './judge.js';
-import { ROOT, type Mutant } from './mutants.js';
+import { judge, type Budget } from './judge.js';
+import type { Mutant } from './mutants.js';
+import { Tree } from './tree.js';
+import { HANGS, type Verdict } from './verdict.js';
 
 /** A mutant may take this many times as long as the unbroken engine: beyond it, it hangs, and that was noticed. */
 const PATIENCE = 6;
 const LEAST_TIME_LIMIT_MS = 60_000;
 /** Time in which an idle server answers, ms. */
 const PING_MS = 1_000;
-
-/** What a mutant is killed by that takes too long. */
-export const HANGS = 'it hangs';
-
-const COPIED = ['model', 'src', 'lua', 'fuzz', 'package.json', 'tsconfig.json'];
 
 const later = <Value>(ms: number, value: Value): Promise<Value> =>
   new Promise((resolve) => setTimeout(resolve, ms, value).unref());
@@ -33,31 +28,35 @@ export class Slot {
   private server: ValkeyServer | undefined;
   private client: Valkey | undefined;
   private engine: TestEngine | undefined;
-  private readonly tree = mkdtempSync(join(tmpdir(), 'flowfabric-mutate-'));
+  private readonly tree = new Tree();
   private readonly original = library('test');
   private readonly files = luaFiles();
   private timeLimitMs = Number.POSITIVE_INFINITY;
+  private originalMs: number | undefined;
 
-  constructor(private readonly budget: Budget) {
-    for (const name of COPIED) cpSync(`${ROOT}${name}`, join(this.tree, name), { recursive: true });
-    symlinkSync(`${ROOT}node_modules`, join(this.tree, 'node_modules'));
-  }
+  constructor(private readonly budget: Budget) {}
 
   /**
    * Judges the sources as they are, and answers how long that took, ms.
    * @throws Error when they do not pass: then no verdict means anything.
    */
   async judgeOriginal(): Promise<number> {
+    this.timeLimitMs = Number.POSITIVE_INFINITY;
     const startedAt = performance.now();
     for (const verdict of [await this.judgeLibrary(this.original.source), await this.judgeTree()]) {
       if (verdict.kind !== 'survived') throw new Error(`The unbroken engine does not pass: ${JSON.stringify(verdict)}`);
     }
-    return performance.now() - startedAt;
+    this.originalMs = performance.now() - startedAt;
+    return this.originalMs;
   }
 
-  /** Judges one mutant; `originalMs` is what `judgeOriginal` took. */
-  async judge(mutant: Mutant, originalMs: number): Promise<Verdict> {
-    this.timeLimitMs = Math.max(LEAST_TIME_LIMIT_MS, originalMs * PATIENCE);
+  /**
+   * Judges one mutant. `originalMs` is what the sources as they are take; without it they are judged before the first
+   * mutant.
+   */
+  async judge(mutant: Mutant, originalMs?: number): Promise<Verdict> {
+    const takesMs = originalMs ?? this.originalMs ?? (await this.judgeOriginal());
+    this.timeLimitMs = Math.max(LEAST_TIME_LIMIT_MS, takesMs * PATIENCE);
     if (mutant.language === 'lua') {
       const files = { ...this.files, [mutant.file.slice('lua/'.length)]: mutant.source };
       let broken: Library;
@@ -70,12 +69,11 @@ export class Slot {
       // It goes by the hash of the original, so that the backend takes it for that.
       return this.judgeLibrary(broken.source.replaceAll(broken.hash, this.original.hash));
     }
-    const target = join(this.tree, mutant.file);
-    writeFileSync(target, mutant.source);
+    this.tree.break(mutant.file, mutant.source);
     try {
       return await this.judgeTree();
     } finally {
-      cpSync(`${ROOT}${mutant.file}`, target);
+      this.tree.mend(mutant.file);
     }
   }
 
@@ -83,7 +81,7 @@ export class Slot {
     this.client?.disconnect();
     await Promise.race([this.engine?.close(), later(PING_MS, undefined)]);
     await this.server?.stop();
-    rmSync(this.tree, { recursive: true, force: true });
+    this.tree.remove();
   }
 
   private async judgeLibrary(source: string): Promise<Verdict> {
@@ -100,8 +98,8 @@ export class Slot {
     const { client } = await this.open();
     await client.call('FUNCTION', 'LOAD', 'REPLACE', this.original.source);
     const url = (this.server as ValkeyServer).url;
-    const child = fork(join(this.tree, 'fuzz/mutate/child.ts'), [url, JSON.stringify(this.budget)], {
-      cwd: this.tree,
+    const child = fork(join(this.tree.path, 'fuzz/mutate/child.ts'), [url, JSON.stringify(this.budget)], {
+      cwd: this.tree.path,
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -19,6 +19,8 @@ export interface CampaignOptions {
   readonly path?: string | undefined;
   /** Whether a new failure is written into the corpus. */
   readonly keepFailures: boolean;
+  /** How long a failure is shrunk, ms; with 0 it is reported as it was found, without its story. */
+  readonly shrinkMs: number;
 }
 
 export interface CampaignResult {
@@ -38,7 +40,6 @@ export interface Failure {
 
 /** Programs drawn from one seed; small enough that a budget is kept. */
 const PER_SEED = 20;
-const SHRINK_LIMIT_MS = 30_000;
 
 /** Plays programs. A broken invariant is a result, not an exception. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
@@ -50,7 +51,8 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
   for (const { name, why, program } of entries) {
     const error = await brokenBy(program);
     if (error === undefined) continue;
-    const report = `fuzz/worker/corpus/${name}.json is back (${why}).\n\n${(await told(program, error)).story}`;
+    const { story } = options.shrinkMs > 0 ? await told(program, error) : error;
+    const report = `fuzz/worker/corpus/${name}.json is back (${why}).\n\n${error.message}\n\n${story}`;
     failure = { invariant: error.invariant, program, report };
     break;
   }
@@ -62,7 +64,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
       programs++;
       const error = await brokenBy(program, (played) => add(total, played));
       if (error === undefined) continue;
-      failure = await failureOf(program, error, `FUZZ_SEED=${seed} FUZZ_PATH=${place}`, options.keepFailures);
+      failure = await failureOf(program, error, `FUZZ_SEED=${seed} FUZZ_PATH=${place}`, options);
       break;
     }
     if (chosen !== undefined || performance.now() - startedAt >= options.timeMs || programs >= options.runs) break;
@@ -95,10 +97,16 @@ async function told(program: Program, error: Broken): Promise<Broken> {
   );
 }
 
-async function failureOf(program: Program, error: Broken, again: string, keepIt: boolean): Promise<Failure> {
-  const shrunk = await shrink(program, error, (candidate) => play(candidate, false), SHRINK_LIMIT_MS);
+async function failureOf(
+  program: Program,
+  error: Broken,
+  again: string,
+  { shrinkMs, keepFailures }: CampaignOptions,
+): Promise<Failure> {
+  if (shrinkMs === 0) return { invariant: error.invariant, program, report: `${error.message}\n\nAgain: ${again}` };
+  const shrunk = await shrink(program, error, (candidate) => play(candidate, false), shrinkMs);
   const { story, invariant, message } = await told(shrunk.program, shrunk.error);
-  const kept = keepIt ? [`Kept as ${keep(message, shrunk.program)}; it is played first from now on.`] : [];
+  const kept = keepFailures ? [`Kept as ${keep(message, shrunk.program)}; it is played first from now on.`] : [];
   const report = [
     message,
     '',
