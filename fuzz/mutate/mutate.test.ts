@@ -1,5 +1,6 @@
 /** The mutation run itself: what its operators make of a text, and that a few mutants which must never survive do not. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SOURCE_GROUPS, sourcesOf, testsNear } from './groups.js';
 import { BUDGET } from './judge.js';
 import { mutantsOfGroup, sampleOf, type Mutant } from './mutants.js';
 import { editsOf } from './operators.js';
@@ -43,6 +44,20 @@ describe('operators', () => {
 
   it('choose the same sample for the same seed', () => {
     expect(sampleOf([1, 2, 3, 4, 5, 6, 7, 8], 4, 7)).toEqual(sampleOf([1, 2, 3, 4, 5, 6, 7, 8], 4, 7));
+  });
+});
+
+describe('the groups of src/', () => {
+  it('have tests near every source', () => {
+    for (const group of SOURCE_GROUPS)
+      for (const file of sourcesOf(group)) expect(testsNear(group, file), file).not.toEqual([]);
+  });
+
+  it('break what users run', () => {
+    expect(SOURCE_GROUPS.flatMap(sourcesOf)).toEqual(
+      expect.arrayContaining(['src/worker/worker.ts', 'src/claiming/planner.ts', 'src/valkey/wakes/subscriber.ts']),
+    );
+    expect(SOURCE_GROUPS.flatMap(sourcesOf)).not.toContain('src/worker/index.ts');
   });
 });
 
