@@ -7,7 +7,6 @@ import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
 import { UNITS_AT_ONCE, UNITS_OF_A_WALK, WALKER } from '../model/flow/cascade.js';
-import { BUILD_TIMED_OUT } from '../model/flow/due.js';
 import {
   BUCKETS,
   CANCELLATION_POLICIES,
@@ -284,6 +283,8 @@ function literalsOf(functionPrefix: string): Literals {
       suspend_key_after_ms: SUSPEND_KEY_AFTER_MS,
       first_effect: Object.values(SIGNAL_EFFECTS)[0] ?? '',
       max_signal_page_bytes: LIMITS.maxSignalPageBytes,
+      max_carried: LIMITS.maxCarried,
+      max_carried_bytes: LIMITS.maxCarriedBytes,
       max_frame_bytes: LIMITS.maxFrameBytes,
       max_summary_bytes: LIMITS.maxSummaryBytes,
       max_members: MAX_MEMBERS,
@@ -309,7 +310,6 @@ function literalsOf(functionPrefix: string): Literals {
       units_at_once: UNITS_AT_ONCE,
       units_of_a_walk: UNITS_OF_A_WALK,
       walker: WALKER,
-      build_timed_out: BUILD_TIMED_OUT,
       max_flow_members: LIMITS.maxFlowMembers,
       max_flow_edges: LIMITS.maxFlowEdges,
       max_group_edges: LIMITS.maxGroupEdges,

@@ -132,6 +132,12 @@ export const LIMITS = {
   /** Steps of one read, and bytes of their values beyond which it has no further one. */
   maxStepsPerRead: 1_000,
   maxStepBytesPerRead: 1024 * 1024,
+  /**
+   * Steps, waitpoints and signals of an execution, of each, that a claim carries to its next owner, and the bytes of their
+   * values and payloads together. Where there is more, the owner reads it.
+   */
+  maxCarried: 64,
+  maxCarriedBytes: 32 * 1024,
   /** Meters of one execution. */
   maxBudgetsPerExecution: 64,
   maxQuotaPoliciesPerExecution: 4,
@@ -209,8 +215,6 @@ export const DEFAULTS = {
   slotTtlMs: 5_000,
   /** How long a quota policy remembers a claimer that it refused, ms. */
   waiterTtlMs: 10_000,
-  /** For how long a flow can be built before it is cancelled, ms: whoever built it has died or given up. */
-  flowBuildTimeoutMs: 3_600_000,
   /** Longest time a call to a server may take, ms. */
   callTimeoutMs: 5_000,
 } as const;

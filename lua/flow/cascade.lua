@@ -205,13 +205,6 @@ local function try(call, task, step)
   return nil
 end
 
--- Adds what a step answered: at most three tasks, of which any may be none.
-local function list(tasks, first, second, third)
-  tasks[#tasks + 1] = first
-  tasks[#tasks + 1] = second
-  tasks[#tasks + 1] = third
-end
-
 local function push(call, stack, task, units)
   if task then stack[#stack + 1] = read_ahead(call, task, units) end
 end
@@ -265,8 +258,9 @@ end
 -- Says so when a flow has come to its end.
 local function finish(call, flow)
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
-  if ff.is_unsealed(flow) then return end
-  if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
+  local is_open = flow.flow_state == FLOW_STATE.open
+  if flow.is_building ~= '' and is_open then return end
+  if flow.nodes == 0 and is_open and flow.is_closed == '' then return end
   if ff.live_members(call, flow.id) > 0 then return end
   ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
 end
@@ -305,9 +299,8 @@ function ff.settle_return(call, execution)
   local id = ff.flow_of(execution)
   local flow = id and readable_flow(call, id)
   if not flow or not ff.owes_cancel(flow, execution.situation) then return end
-  local tasks = {}
-  list(tasks, try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
-  leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
+  local task = try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id })
+  leave(call, cascade(call, { task }, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end
 
@@ -317,7 +310,10 @@ function ff.settle_flow(call, flow, meetings, tasks)
   for i = 1, #meetings do
     local meeting = meetings[i]
     local task = { kind = WALK_KIND.resolve, flow = flow, bucket = ff.bucket_of(call, meeting.upstream) or false }
-    list(all, try(call, task, { id = meeting.downstream, edge = meeting.edge }))
+    local first, second, third = try(call, task, { id = meeting.downstream, edge = meeting.edge })
+    all[#all + 1] = first
+    all[#all + 1] = second
+    all[#all + 1] = third
   end
   leave(call, cascade(call, all, LIMIT.units_at_once))
   finish(call, flow)

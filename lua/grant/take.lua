@@ -58,6 +58,7 @@ function ff.taken_before(execution, kind)
   ff.tell_claim(reply, 2, execution, {
     kind = kind, attempt_type = type_of(execution, kind), fence = execution.fence, index = ff.digits(index),
     timeout_at = execution.attempt_timeout_at, remaining_ms = execution.attempt_timeout_remaining_ms,
+    earlier = string.match(execution.fence, '^1\t') and '' or ff.earlier_of(execution),
   })
   return reply
 end

@@ -223,7 +223,7 @@ function ff.take_first(call, group, execution, ticket)
     execution = execution, event = EVENT.execution_claimed, fence = '1\t' .. ticket,
     started_at = call.now_text, attempts = '1', timeout_at = timeout_at, remaining_ms = remaining_ms,
     timing = timing_of(timeout_at, remaining_ms), retries = '',
-    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type,
+    attempt = attempt, index = '0', kind = CLAIM.fresh, attempt_type = attempt_type, earlier = '',
   }
 end
 
@@ -250,6 +250,7 @@ function ff.take_again(call, group, execution, ticket)
     execution = execution, fence = (epoch + 1) .. '\t' .. lease_id .. '\t' .. (resumed and last_attempt or attempt_id),
     started_at = execution.started_at, attempts = ff.digits(index + 1), timeout_at = timeout_at,
     remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms), retries = execution.retries, index = ff.digits(index),
+    earlier = ff.earlier_of(execution),
   }
   local times = '\t' .. timeout_at .. '\t' .. remaining_ms
   if resumed then
@@ -387,7 +388,8 @@ function ff.tell_claim(reply, size, execution, take)
   if not take then return size + 5 end
   reply[size + 6], reply[size + 7], reply[size + 8] = take.fence, take.index, take.timeout_at
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
-  return size + 11
+  reply[size + 12] = take.earlier
+  return size + 12
 end
 
 -- The priority of what a bounded claim left; nothing when it left nothing.

@@ -6,14 +6,20 @@ function ff.has_steps(execution)
   return execution.extras ~= '' and string.find(execution.extras, FIELD.steps, 1, true) ~= nil
 end
 
--- What stands under the key of a step, or nil; how many steps there are, and the bytes of their values.
-function ff.find_step(execution, key, id)
-  if not ff.has_steps(execution) then return nil, 0, 0 end
-  -- Two looks cost less than one for both.
+-- How many steps there are under a key, and the bytes of their values.
+function ff.totals_of_steps(execution, key)
+  if not ff.has_steps(execution) then return 0, 0 end
   local totals = guarded('HGET', key, STEP.totals)
   local count, bytes = string.match(type(totals) == 'string' and totals or '', '^(%d+)\t(%d+)$')
   if not count then ff.damaged('the steps are missing') end
-  return command('HGET', key, STEP.key .. id), tonumber(count), tonumber(bytes)
+  return tonumber(count), tonumber(bytes)
+end
+
+-- What stands under the key of a step, or nil; how many steps there are, and the bytes of their values.
+function ff.find_step(execution, key, id)
+  local count, bytes = ff.totals_of_steps(execution, key)
+  -- Two looks cost less than one for both.
+  return count > 0 and command('HGET', key, STEP.key .. id) or nil, count, bytes
 end
 
 -- What is said of a step beside its value and the time.

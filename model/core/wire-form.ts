@@ -28,6 +28,8 @@ export interface AnswerReader {
   bytes(): Uint8Array | undefined;
   /** A list of texts. */
   texts(): string[];
+  /** What stands beside the record of an execution, read by the backend; nothing when it did not come. */
+  beside(executionId: string): unknown;
 }
 
 /** Reads an outcome whose fields do not simply follow each other. */

@@ -7,7 +7,6 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
-import { cancellingOf } from './cascade.js';
 import { CANCELLATION_POLICIES } from './facts.js';
 
 export const cancelFlowHeader = operation({
@@ -45,7 +44,7 @@ export const cancelFlowHeader = operation({
     const isForMembers = cancellationPolicy !== 'flow_only' && !known.isPurging;
     return {
       ...accept({ kind: 'cancelled', memberCount }, cancelled),
-      aftermath: { flow, tasks: isForMembers ? [cancellingOf(flow, flowId)] : [] },
+      aftermath: { flow, tasks: isForMembers ? [{ kind: 'cancel', flow, about: flowId, cursor: '' }] : [] },
     };
   },
 });

@@ -12,6 +12,7 @@ import { isGranted } from '../execution/situation.js';
 import { DEFAULTS } from '../limits.js';
 import { acquire, acquisitionOf, attemptTimeOf } from '../schedule/acquire.js';
 import { readExecution } from '../schedule/claim-answer.js';
+import { earlierOf } from '../schedule/earlier.js';
 import { claimedExecution, type ClaimedExecution } from '../schedule/claimed.js';
 import type { View } from '../view.js';
 
@@ -137,6 +138,7 @@ export function takenBefore<Outcome extends object>(
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
     inputPayload: view.executions.input(executionId) ?? NO_BYTES,
+    earlier: earlierOf(view, execution, execution.currentLeaseEpoch),
   };
   return accept(acquired(claimed) as Outcome);
 }

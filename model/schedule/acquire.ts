@@ -8,6 +8,7 @@ import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
 import type { View } from '../view.js';
 import type { ClaimedExecution, ClaimIds } from './claimed.js';
+import { earlierOf } from './earlier.js';
 import { MAX_RECLAIMS_EXCEEDED } from './reclaim-cap.js';
 import { purgeAtOf } from './retention.js';
 
@@ -81,6 +82,7 @@ export function acquire(
     payloadEncoding: execution.payloadEncoding,
     tags: execution.tags,
     inputPayload: execution.payloadBytes === 0 ? NO_BYTES : (view.executions.input(execution.executionId) ?? NO_BYTES),
+    earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
   };
 }
 

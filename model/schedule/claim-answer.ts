@@ -4,6 +4,7 @@ import type { AnswerReader } from '../core/wire-form.js';
 import { executionFacts, type ReadonlyExecution } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
+import type { Earlier } from './earlier.js';
 import { CLAIM_KINDS, type ClaimedExecution, type ClaimIds } from './claimed.js';
 
 /** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
@@ -57,6 +58,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
   const attemptTimeoutRemainingMs = answer.optionalNumber();
   const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
   const tags = answer.text();
+  const earlier = answer.beside(executionId) as Earlier | undefined;
   const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
   const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
   return {
@@ -71,6 +73,7 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
     attemptTimeoutRemainingMs,
     executionDeadlineAt,
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
+    earlier,
   };
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
+import type { Earlier } from './earlier.js';
 
 /** How a claim took an execution, and the letter under which that travels. */
 export const CLAIM_KINDS = {
@@ -38,6 +39,8 @@ export const claimedExecution = z.object({
   attemptTimeoutRemainingMs: field.durationMs.optional(),
   executionDeadlineAt: field.timestampMs.optional(),
   tags: field.tags,
+  /** What earlier owners left; absent for the first one, and when it is too much for a claim: it is read then. */
+  earlier: z.custom<Earlier>().optional(),
   /** Stands for the execution and its fence in every owner operation; there when the claim asked for handles. */
   handle: z.string().optional(),
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query } from '../core/operation.js';
+import type { ReadonlyExecution } from '../execution/facts.js';
 import { compareBytes, partitionOfExecution } from '../ids.js';
 import { summaryOf, type SuspensionSummary, type WaitpointSummary } from './reads.js';
 
@@ -12,23 +13,24 @@ export interface WaitsRead {
   readonly waitpoints: readonly WaitpointSummary[];
 }
 
+/** Nothing of an execution that never waited, or does not exist. */
+export function waitsOf(execution: ReadonlyExecution | undefined): WaitsRead {
+  const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
+    .map(
+      ([waitpointId, { waitpointState: state, keepsSignals: _, ...facts }]): WaitpointSummary => ({
+        waitpointId,
+        state,
+        ...facts,
+      }),
+    )
+    .sort((a, b) => a.createdAt - b.createdAt || compareBytes(a.waitpointId, b.waitpointId));
+  return { suspension: summaryOf(execution), waitpoints };
+}
+
 export const readWaits = query({
   name: 'readWaits',
   args: z.object({ executionId: field.executionId }),
   rejects: [],
   partition: ({ executionId }) => partitionOfExecution(executionId),
-  /** Nothing of an execution that never waited, or does not exist. */
-  read(view, { executionId }) {
-    const execution = view.executions.get(executionId);
-    const waitpoints = Object.entries(execution?.waiting?.waitpoints ?? {})
-      .map(
-        ([waitpointId, { waitpointState: state, keepsSignals: _, ...facts }]): WaitpointSummary => ({
-          waitpointId,
-          state,
-          ...facts,
-        }),
-      )
-      .sort((a, b) => a.createdAt - b.createdAt || compareBytes(a.waitpointId, b.waitpointId));
-    return accept<WaitsRead>({ suspension: summaryOf(execution), waitpoints });
-  },
+  read: (view, { executionId }) => accept<WaitsRead>(waitsOf(view.executions.get(executionId))),
 });

@@ -232,25 +232,34 @@ export interface SignalSummary extends ResumeSignal {
   readonly effect: SignalEffect;
 }
 
+/** A page of the signals of an execution, in the order of their acceptance; none of one that never waited. */
+export function signalsOf(
+  view: View,
+  execution: ReadonlyExecution | undefined,
+  executionId: string,
+  args: { readonly cursor?: string | undefined; readonly limit: number },
+): SignalPage<SignalSummary> {
+  const waiting = execution?.waiting;
+  if (waiting === undefined) return { signals: [], nextCursor: undefined };
+  const inOrder = Object.entries(waiting.signals)
+    .sort(([, { place: a }], [, { place: b }]) => a - b)
+    .map(([id]) => id);
+  const { page: ids, nextCursor } = pageOf(inOrder, args, (id) => waiting.signals[id]?.payloadBytes ?? 0);
+  const signals = ids.flatMap((id) =>
+    signalOf(view, executionId, waiting, id).map((signal) => ({
+      ...signal,
+      effect: (waiting.signals[id] as Signal).effect,
+    })),
+  );
+  return { signals, nextCursor };
+}
+
 export const listSignals = query({
   name: 'listSignals',
   args: byId.extend(pageArgs),
   rejects: [],
   partition,
-  /** Every signal of the execution with what it brought, in the order of their acceptance. */
-  read(view, { executionId, ...page }) {
-    const waiting = view.executions.get(executionId)?.waiting;
-    if (waiting === undefined) return accept<SignalPage<SignalSummary>>({ signals: [], nextCursor: undefined });
-    const inOrder = Object.entries(waiting.signals)
-      .sort(([, { place: a }], [, { place: b }]) => a - b)
-      .map(([id]) => id);
-    const { page: ids, nextCursor } = pageOf(inOrder, page, (id) => waiting.signals[id]?.payloadBytes ?? 0);
-    const signals = ids.flatMap((id) =>
-      signalOf(view, executionId, waiting, id).map((signal) => ({
-        ...signal,
-        effect: (waiting.signals[id] as Signal).effect,
-      })),
-    );
-    return accept<SignalPage<SignalSummary>>({ signals, nextCursor });
-  },
+  /** Every signal of the execution with what it brought. */
+  read: (view, { executionId, ...page }) =>
+    accept<SignalPage<SignalSummary>>(signalsOf(view, view.executions.get(executionId), executionId, page)),
 });

@@ -1,51 +1,5 @@
-/** What the server answers, and how it is read. */
-import type { AnswerReader } from '../../model/core/wire-form.js';
-
+/** What the server answers. */
 /** Bytes, integers, and lists of them. */
 export type WireReply = Buffer | number | null | WireReply[];
 
 export const textOf = (value: WireReply): string => (Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
-
-const EMPTY = Buffer.alloc(0);
-
-/** Reads the parts of one answer from front to back. */
-export class ReplyReader implements AnswerReader {
-  constructor(
-    private readonly parts: readonly WireReply[],
-    private at: number,
-    readonly partition: string,
-  ) {}
-
-  text(): string {
-    return textOf(this.next());
-  }
-
-  number(): number {
-    const part = this.next();
-    return typeof part === 'number' ? part : Number(textOf(part));
-  }
-
-  optionalNumber(): number | undefined {
-    const part = this.next();
-    if (typeof part === 'number') return part;
-    return part === null || (Buffer.isBuffer(part) && part.length === 0) ? undefined : Number(textOf(part));
-  }
-
-  optionalText(): string | undefined {
-    return this.text() || undefined;
-  }
-
-  bytes(): Uint8Array | undefined {
-    const part = this.next();
-    return Buffer.isBuffer(part) ? part : undefined;
-  }
-
-  texts(): string[] {
-    return (this.next() as WireReply[]).map(textOf);
-  }
-
-  private next(): WireReply {
-    const part = this.parts[this.at++];
-    return part === undefined ? EMPTY : part;
-  }
-}

@@ -16,7 +16,8 @@ import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
-import { ReplyReader, textOf, type WireReply } from './reply.js';
+import { ReplyReader } from './reply-reader.js';
+import { textOf, type WireReply } from './reply.js';
 
 export type WireArgument = string | Buffer;
 

@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
-import { UNITS_AT_ONCE } from '../../model/flow/cascade.js';
 import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
@@ -246,40 +245,6 @@ describe('growFlow', () => {
     expect(story.states(2, 3)).toEqual(['blocked_dependencies', 'blocked_dependencies']);
   });
 
-  test('a flow that nobody builds to its end is cancelled, and says why', () => {
-    const story = new Story();
-    const members = Array.from({ length: 100 }, (_, i) => member(i + 1));
-    story.run('createFlow', flowOf({ members }, { building: true, buildTimeoutMs: 1_000 }));
-    story.now += 999;
-    story.due();
-    expect(story.flow).toMatchObject({ flowState: 'open', isBuilding: true });
-    story.now += 1;
-    story.due();
-    expect(story.flow).toMatchObject({ flowState: 'cancelled', cancelReason: 'flow_build_timed_out' });
-    story.due();
-    expect(new Set(members.map((_, i) => story.execution(i + 1)?.situation))).toEqual(new Set(['cancelled']));
-    expect(story.execution(1)?.cancellationReason).toBe('flow_build_timed_out');
-    expect(story.flow?.purgeAt).toBeDefined();
-  });
-
-  test('one that is sealed in time, and one that was never built, know no deadline', () => {
-    for (const building of [true, false]) {
-      const story = new Story();
-      story.run('createFlow', flowOf({ members: [member(1)] }, { building, buildTimeoutMs: 1_000 }));
-      if (building) story.run('sealFlow', { flowId: FLOW });
-      story.now += 2_000;
-      story.due();
-      expect(story.flow?.flowState).toBe('open');
-      expect(story.claim()).toEqual([idOf(1)]);
-    }
-  });
-
-  test('has an hour by default', () => {
-    const story = new Story();
-    story.run('createFlow', flowOf({ members: [] }, { building: true }));
-    expect(story.flow?.buildDeadlineAt).toBe(START + 3_600_000);
-  });
-
   test('what has ended is met at once, and a flow that had finished goes on', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
@@ -501,38 +466,6 @@ describe('cancelFlowHeader', () => {
     story.run('revokeLease', { executionId: idOf(1), reason: 'r' });
     expect(story.claim()).toEqual([idOf(1)]);
   });
-
-  test('what waits for one that comes back is told that it has ended', () => {
-    const story = chain();
-    story.claim();
-    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
-    story.run('releaseLease', { executionId: idOf(1), fence: story.fence(1) });
-    expect(story.events.map(({ type }) => type)).toEqual([
-      'lease_released',
-      'execution_cancelled',
-      'dependency_resolved',
-      'edge_group_fired',
-    ]);
-  });
-
-  test.each(['fail', 'cancel', 'expire', 'auto_resume'] as const)(
-    'a wait that times out as %s before the cancellation has come to it ends its execution once',
-    (timeoutBehavior) => {
-      const story = new Story();
-      const numbers = Array.from({ length: UNITS_AT_ONCE + 2 }, (_, i) => i + 1);
-      story.run('createFlow', flowOf({ members: numbers.map((n) => member(n)) }));
-      story.claim();
-      const bindings = { suspensionId: uuid(800), waitpoints: [{ waitpointId: uuid(801), waitpointKey: 'wpk:a' }] };
-      const until = { timeoutAt: START + 10, timeoutBehavior, resumeCondition: { type: 'timeout_only' } } as const;
-      story.run('suspendExecution', { executionId: idOf(1), fence: story.fence(1), ...bindings, ...until });
-      story.run('cancelFlowHeader', { flowId: FLOW });
-      expect(story.states(1)).toEqual(['suspended']);
-      story.now = START + 10;
-      story.run('expireSuspension', { executionId: idOf(1) });
-      const ended = { fail: 'failed', cancel: 'cancelled', expire: 'expired', auto_resume: 'cancelled' };
-      expect(story.states(1)).toEqual([ended[timeoutBehavior]]);
-    },
-  );
 
   test('flow_only freezes the graph and nothing else', () => {
     const story = chain();

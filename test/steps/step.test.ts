@@ -1,6 +1,7 @@
 /** Steps of handlers: what is stored, what runs again, and what handlers are told. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { LIMITS } from '../../model/limits.js';
 import {
   backoff,
   delay,
@@ -16,6 +17,9 @@ import {
 import { testApp, type TestApp } from '../../src/testing/index.js';
 import { rejectionOf } from '../app/support.js';
 import { harness, type Harness } from '../worker/harness.js';
+
+/** A value that a claim does not bring: it is read. */
+const TOO_LONG_TO_CARRY = '.'.repeat(LIMITS.maxCarriedBytes);
 
 let t: TestApp | undefined;
 let h: Harness | undefined;
@@ -193,13 +197,31 @@ describe('a step', () => {
     }));
     let count = 0;
     const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
-      const value = await step('count', () => ++count);
+      const value = await step('count', () => `${++count}${TOO_LONG_TO_CARRY}`);
       if (attempt === 1) throw new Error('again');
-      return value;
+      return value[0];
     });
     await h.worker();
-    expect(await h.flow(task.run('x').result())).toBe(1);
+    expect(await h.flow(task.run('x').result())).toBe('1');
     expect([count, lost, reads]).toEqual([1, 3, 3]);
+  });
+
+  it('comes to the next attempt with its claim, and is not asked for', async () => {
+    let reads = 0;
+    h = harness((inner) => ({
+      readSteps: (args) => {
+        reads++;
+        return inner.readSteps(args);
+      },
+    }));
+    const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
+      const values = [await step('first', () => attempt), await step('second', () => [attempt])];
+      if (attempt === 1) throw new Error('again');
+      return [...values, attempt];
+    });
+    await h.worker();
+    expect(await h.flow(task.run('x').result())).toEqual([1, [1], 2]);
+    expect(reads).toBe(0);
   });
 
   it.each(['server_refused', 'library_mismatch', 'server_memory_full'] as const)(
@@ -562,7 +584,7 @@ describe('a step that cannot be meant', () => {
     let refusal: unknown;
     const task = h.a.task('t', { retry: { failures: 1 } }, async ({ step, attempt }: TaskContext<unknown>) => {
       if (attempt === 1) {
-        await step('approval', () => 1);
+        await step('approval', () => TOO_LONG_TO_CARRY);
         throw new Error('again');
       }
       refusal = await rejectionOf(step('approval', () => 1));

@@ -1,5 +1,6 @@
 /** Conformance of recorded steps: what is stored, who may store it, what a replay does to it. */
 import assert from 'node:assert/strict';
+import { LIMITS } from '../../../model/limits.js';
 import { bytes, create, fenceOf, refused, stateOf, take, TTL_MS, type ConformanceScenario } from './steps.js';
 
 export const stepScenarios: readonly ConformanceScenario[] = [
@@ -105,6 +106,46 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       await backend.purgeExecution({ executionId });
       assert.equal(await stateOf(engine, executionId), undefined);
       assert.equal((await backend.readSteps({ executionId })).stepCount, 0);
+    },
+  },
+  {
+    name: 'a claim brings what earlier owners left, as the reads tell it, while it is little',
+    async run(engine) {
+      const { backend } = engine;
+      const executionId = await create(engine);
+      const left = async () => ({
+        steps: (await backend.readSteps({ executionId })).steps,
+        waits: await backend.readWaits({ executionId }),
+        signals: (await backend.listSignals({ executionId })).signals,
+      });
+      const first = await take(engine);
+      assert.equal(first.earlier, undefined);
+      await backend.releaseLease({ executionId, fence: fenceOf(first) });
+      const second = await take(engine);
+      assert.deepEqual(second.earlier, { steps: [], waits: { suspension: undefined, waitpoints: [] }, signals: [] });
+      const step = { executionId, fence: fenceOf(second), stepName: 'größe: 1' };
+      await backend.recordStep({ ...step, stepIndex: 0, value: bytes(0, 255), encoding: 'bytes' });
+      await backend.recordStep({ ...step, stepIndex: 12, stepKind: 'wait', failed: true });
+      await backend.suspendExecution({
+        ...{ executionId, fence: fenceOf(second), suspensionId: engine.uuid() },
+        waitpoints: [{ waitpointId: engine.uuid(), waitpointKey: 'go#1' }],
+        resumeCondition: { type: 'single', waitpointKey: 'go#1', matcher: { type: 'by_name', name: 'go' } },
+      });
+      const signal = { executionId, payload: bytes(0, 9), payloadEncoding: 'raw' };
+      await backend.signalExecution({ ...signal, signalId: engine.uuid(), signalName: 'kept' });
+      await backend.signalExecution({ ...signal, signalId: engine.uuid(), signalName: 'go', payload: undefined });
+      const third = await take(engine);
+      assert.deepEqual([third.earlier?.steps.length, third.earlier?.signals.length], [2, 2]);
+      assert.deepEqual(third.earlier, await left());
+      await backend.releaseLease({ executionId, fence: fenceOf(third) });
+      const ids = { leaseId: engine.uuid(), attemptId: engine.uuid() };
+      const fourth = await backend.issueGrantAndClaim({ executionId, leaseDurationMs: TTL_MS, ...ids });
+      assert.deepEqual(fourth.earlier, await left());
+      const long = { value: new Uint8Array(LIMITS.maxCarriedBytes), encoding: 'bytes' };
+      await backend.recordStep({ ...step, fence: fenceOf(fourth), stepIndex: 1, ...long });
+      await backend.releaseLease({ executionId, fence: fenceOf(fourth) });
+      const fifth = await take(engine);
+      assert.deepEqual([fifth.leaseEpoch, fifth.earlier], [5, undefined]);
     },
   },
 ];

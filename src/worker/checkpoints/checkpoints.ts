@@ -63,13 +63,14 @@ export class Checkpoints {
     const { executionId, claimed } = attempt;
     const read = (from: number) =>
       untilAnswered(attempt, deps.clock, () => deps.backend.readSteps({ executionId, from }));
-    // The first owner of an execution finds nothing.
-    this.stored = new StoredSteps(read, claimed.leaseEpoch === 1 ? undefined : 0);
+    // What the claim did not bring is read. The first owner of an execution finds nothing.
+    const isKnown = claimed.leaseEpoch === 1 || claimed.earlier !== undefined;
+    this.stored = new StoredSteps(read, isKnown ? undefined : 0, claimed.earlier?.steps);
   }
 
   /**
-   * Takes the next use of a name. It is numbered in the call; then what is stored is awaited: one read for the whole run,
-   * and none in the first one of an execution. Ends with `leave`.
+   * Takes the next use of a name. It is numbered in the call; then what is stored is awaited: one read for the whole run
+   * where the claim did not bring it, and none in the first run of an execution. Ends with `leave`.
    * @throws EngineError `step_changed` when it is stored as something else, `step_misused` inside a step or beside another
    *   use of the name, `step_limit_exceeded`
    * @throws TaskAbort when the work is not this worker's any more

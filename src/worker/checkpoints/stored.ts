@@ -10,7 +10,10 @@ export class StoredSteps {
     private readonly read: (from: number) => Promise<StepsPage>,
     /** Where the page begins that was not read yet; nothing when there is none. */
     private next: number | undefined,
-  ) {}
+    known: readonly StepRecord[] = [],
+  ) {
+    this.add(known);
+  }
 
   /** What is stored under a key. The value of a step is given once: it is not kept in memory for longer. */
   async take(key: string): Promise<StepRecord | undefined> {
@@ -36,7 +39,11 @@ export class StoredSteps {
 
   private async readPage(): Promise<void> {
     const { steps, next } = await this.read(this.next ?? 0);
-    for (const step of steps) this.records.set(stepKeyOf(step), step);
+    this.add(steps);
     this.next = next;
+  }
+
+  private add(steps: readonly StepRecord[]): void {
+    for (const step of steps) this.records.set(stepKeyOf(step), step);
   }
 }

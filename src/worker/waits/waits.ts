@@ -148,7 +148,7 @@ export class Waits {
     pendingId?: string,
   ): Promise<Outcome> {
     return whenAwaited(async () => {
-      const isFresh = this.known === undefined;
+      const isFresh = this.known === undefined && this.attempt.claimed.earlier === undefined;
       const known = await this.begin(true);
       const { until } = known.of(wait) ?? (await this.first('wait', wait, asked));
       const look = (): readonly Received[] | undefined => satisfiedBy(condition, known.open(wait, until));
@@ -204,16 +204,25 @@ export class Waits {
 
   private async read(): Promise<KnownWaits> {
     const { backend } = this.deps;
-    const { executionId, claimed } = this.attempt;
+    const {
+      executionId,
+      claimed: { leaseEpoch, earlier },
+    } = this.attempt;
     // The first owner of an execution finds nothing.
-    if (claimed.leaseEpoch === 1) return new KnownWaits();
+    if (leaseEpoch === 1) return new KnownWaits();
+    if (earlier !== undefined) return new KnownWaits(earlier.waits);
     return new KnownWaits(await this.asked(() => backend.readWaits({ executionId })));
   }
 
   /** Reads the signals that came since they were read last. */
   private async readSignals(known: KnownWaits): Promise<void> {
     const { backend } = this.deps;
-    const { executionId } = this.attempt;
+    const { executionId, claimed } = this.attempt;
+    // Those that came before the claim came with it.
+    if (this.heard === undefined && claimed.earlier !== undefined) {
+      known.add(claimed.earlier.signals.map(receivedOf));
+      return;
+    }
     for (let cursor = known.lastSignal; ; ) {
       const from = cursor;
       const page = await this.asked(() => backend.listSignals({ executionId, cursor: from }));

@@ -1,0 +1,36 @@
+/**
+ * What earlier owners of an execution left for the next one. A claim carries it while it is little, so that a handler
+ * that runs again finds its steps and its signals in hand, and asks for nothing.
+ */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { LIMITS } from '../limits.js';
+import type { StepRecord } from '../step/facts.js';
+import { waitsOf, type WaitsRead } from '../suspension/read-waits.js';
+import { signalsOf, type SignalSummary } from '../suspension/reads.js';
+import type { View } from '../view.js';
+
+export interface Earlier {
+  /** Every recorded step with its value, in the order of recording. */
+  readonly steps: readonly StepRecord[];
+  readonly waits: WaitsRead;
+  /** Every signal with what it brought, in the order of acceptance. */
+  readonly signals: readonly SignalSummary[];
+}
+
+/** All of it, however much. */
+export function earlierIn(view: View, executionId: string): Earlier {
+  const { steps } = view.steps.page(executionId, { from: 0, limit: LIMITS.maxCarried, values: true });
+  const execution = view.executions.get(executionId);
+  const { signals } = signalsOf(view, execution, executionId, { limit: LIMITS.maxCarried });
+  return { steps, waits: waitsOf(execution), signals };
+}
+
+/** What a claim carries; nothing for a first owner, and when there is more than travels with a claim: it is read then. */
+export function earlierOf(view: View, execution: ReadonlyExecution, leaseEpoch: number): Earlier | undefined {
+  if (leaseEpoch === 1) return undefined;
+  const { stepCount, stepBytes, waiting } = execution;
+  const { signalCount = 0, waitpointCount = 0, payloadBytes = 0 } = waiting ?? {};
+  if (Math.max(stepCount, signalCount, waitpointCount) > LIMITS.maxCarried) return undefined;
+  if (stepBytes + payloadBytes > LIMITS.maxCarriedBytes) return undefined;
+  return earlierIn(view, execution.executionId);
+}
