@@ -130,6 +130,7 @@ export const listRows = {
   lane: 'by lane, newest first',
   priority: 'by lane, by priority',
   tag: 'by an indexed tag',
+  snapshot: 'whole, of a snapshot',
 } as const;
 
 export const subscriberRows = { fifty: '50 subscribers' } as const;

@@ -390,6 +390,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
   listExpiredLeases: { partition: PARTITION, asOf: 5, namespace: 'n', cursor: `5:${idOf(1)}`, limit: 5 },
   readCounts: { partition: PARTITION, cursor: 'lane', limit: 5 },
   readLog: { partition: PARTITION, after: '.0.0', limit: 5 },
+  readSnapshot: { partition: PARTITION, cursor: `execution:${idOf(1)}`, limit: 5 },
   appendFrame: { executionId: RUNNING, fence: FENCE, attemptIndex: 0, payload: text(SECRET), frameType: 'chunk' },
   readStream: { executionId: RUNNING, attemptIndex: 0, from: 'start', to: 'end', limit: 5 },
   readSummary: { executionId: RUNNING, attemptIndex: 0 },

@@ -42,6 +42,7 @@ import {
 } from '../model/state.js';
 import { readsOf, resolve, type Action } from './actions/index.js';
 import { chosenId, resolveMoment, type World } from './actions/world.js';
+import { RunningSnapshot, snapshotTables } from './snapshots.js';
 import { stateClassOf, type StateClass } from './state-class.js';
 
 /** One thing that was done, and what it came to: for the story of a failure and for coverage. */
@@ -180,6 +181,8 @@ class DifferentialRun {
   private readonly cursors = new Map<string, string>();
   /** Entries that were compared, by partition. */
   private readonly seen = new Map<string, number>();
+  /** Of each subject, the snapshot that is read while the run goes on. */
+  private readonly snapshots = new Map<string, RunningSnapshot>();
   private sinceCheckpoint = 0;
 
   constructor(
@@ -193,6 +196,7 @@ class DifferentialRun {
       this.specs.set(partition, new SpecMachine(settings, partition));
     }
     this.spec = this.specOf(PARTITION);
+    for (const { name, engine } of subjects) this.snapshots.set(name, new RunningSnapshot(engine, PARTITION));
     this.setTime(now);
   }
 
@@ -216,12 +220,15 @@ class DifferentialRun {
         await this.command(action, commands, commands.length > 1);
       }
     }
-    if (++this.sinceCheckpoint >= this.options.checkpointEvery) await this.checkpoint();
+    if (++this.sinceCheckpoint < this.options.checkpointEvery) return;
+    await this.checkpoint();
+    await this.compareSnapshots((snapshot) => snapshot.step(2));
   }
 
   async finish(): Promise<void> {
     await this.checkpoint();
     await this.compareReplay();
+    await this.compareSnapshots((snapshot) => snapshot.finish());
   }
 
   /** What was answered is there afterwards. */
@@ -336,6 +343,7 @@ class DifferentialRun {
         this.expectEqual(subject, `the answer of ${name}`, expected, inAnyPurge(plain(got)));
       }
     }
+    await this.compareSnapshots((snapshot) => snapshot.step(Math.max(1, limit)));
     this.note('read', 'reads agree');
   }
 
@@ -398,6 +406,15 @@ class DifferentialRun {
       this.expectEqual(subject, 'the state that its log folds to', expected, plain(tablesOf(inPlace)));
       const pure = log.reduce((state, { event }) => evolve(state, event), emptyState());
       this.expectEqual(subject, 'the two ways to fold its log', plain(tablesOf(inPlace)), plain(tablesOf(pure)));
+    });
+  }
+
+  /** A snapshot of which all pages were read, brought to the present by the log, is what the partition holds. */
+  private async compareSnapshots(read: (snapshot: RunningSnapshot) => Promise<unknown>): Promise<void> {
+    const expected = plain(snapshotTables(this.spec.partition.state));
+    await this.onEach(async (subject) => {
+      const got = await read(this.snapshots.get(subject.name) as RunningSnapshot);
+      if (got !== undefined) this.expectEqual(subject, 'a snapshot and the log behind it', expected, plain(got));
     });
   }
 

@@ -302,6 +302,9 @@ export const MAX_LIVE = 1_000;
 /** Executions that one page of a list looks at. */
 export const MAX_LOOKED_AT = 500;
 
+/** Texts beside executions (what they wait for and depend on) after which a page of a snapshot ends. */
+export const MAX_SNAPSHOT_TEXTS = 10_000;
+
 /** Fields of the header. */
 export const HEADER_FIELDS = { position: 'p', applier: 'a' } as const;
 

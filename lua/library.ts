@@ -98,6 +98,7 @@ import {
   MAX_LEAF_IDS,
   MAX_LIVE,
   MAX_LOOKED_AT,
+  MAX_SNAPSHOT_TEXTS,
   MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
   MAX_PROBED_STREAMS,
@@ -317,6 +318,7 @@ function literalsOf(functionPrefix: string): Literals {
       max_searched_edges: LIMITS.maxSearchedEdges,
       max_live: MAX_LIVE,
       max_looked_at: MAX_LOOKED_AT,
+      max_snapshot_texts: MAX_SNAPSHOT_TEXTS,
     },
   };
 }

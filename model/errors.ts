@@ -261,12 +261,12 @@ export const REJECTIONS = {
   cursor_lost: entry(
     'state',
     false,
-    'The log behind this position was lost or made anew; read from the beginning and rebuild from reads.',
+    'The log behind this position was lost or made anew; begin with a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`).',
   ),
   cursor_too_old: entry(
     'state',
     false,
-    'The log was trimmed past this position; start at the position named in the detail and rebuild from reads.',
+    'The log was trimmed past this position; begin with a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`), or start at the position named in the detail and do without what is gone.',
   ),
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -61,6 +61,7 @@ import { releaseLease } from './lease/release.js';
 import { renewLease } from './lease/renew.js';
 import { revokeLease } from './lease/revoke.js';
 import { listExecutions, listPartitionLanes, readLog } from './partition/reads.js';
+import { readSnapshot } from './partition/snapshot.js';
 import { watchEnds, watchLog } from './partition/watch.js';
 import { commitReader } from './reader/commit.js';
 import { forgetReader } from './reader/forget.js';
@@ -223,6 +224,7 @@ export const QUERIES = {
   scanEligibleExecutions,
   listQuarantined,
   readLog,
+  readSnapshot,
   listReaders,
   listWorkers,
   describeFlow,

@@ -60,6 +60,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^(completed charge charge\n)?execution_created\n(completed charge charge\n)?execution_claimed\n(completed charge charge\n)?execution_completed(\ncompleted charge charge)?$/,
     /^success mail\nsuccess\nsuccess$/,
     /^order success\nsuccess$/,
+    /^\[ 'waiting', 'waiting' \]\n\[ 'success', 'success' \]$/,
   ],
   'docs/waiting.md': [
     /^reminded Ann twice 2$/,

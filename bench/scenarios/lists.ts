@@ -35,6 +35,10 @@ const ROWS: readonly (readonly [name: string, read: PageOf])[] = [
       backend.listExecutionSummaries({ partition: PARTITION, laneId: 'lane-3', cursor, limit: PAGE }),
   ],
   [
+    listRows.snapshot,
+    (backend, cursor = 'execution:') => backend.readSnapshot({ partition: PARTITION, cursor, limit: PAGE }),
+  ],
+  [
     listRows.priority,
     (backend, cursor) => backend.listQueued({ partition: PARTITION, laneId: 'lane-3', cursor, limit: PAGE }),
   ],

@@ -56,4 +56,12 @@ export const partitionActions = {
   }),
 };
 
-export const partitionReads: Reads = ({ places }) => places.map((partition) => ['listReaders', { partition }] as const);
+export const partitionReads: Reads = ({ places, partition }, { executionId, limit }) => {
+  const args = { partition, limit: Math.max(1, limit) };
+  return [
+    ...places.map((partition) => ['listReaders', { partition }] as const),
+    ...[undefined, 'execution:', `execution:${executionId}`, `flow:${executionId}`].map(
+      (cursor) => ['readSnapshot', { ...args, cursor }] as const,
+    ),
+  ];
+};

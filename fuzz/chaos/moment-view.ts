@@ -24,6 +24,7 @@ export function viewOfMoment(
     executions: {
       get: () => state,
       ids: () => [],
+      whole: () => ({ executions: [], next: undefined }),
       listed: () => ({ executions: [], next: undefined }),
       ofKey,
       input: () => input,

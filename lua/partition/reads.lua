@@ -83,3 +83,37 @@ function ff.query.read_counts(call, after, limit_text)
   end
   return answer
 end
+
+-- Everything that is stored of an execution: id, its two hashes, what it waits for, what it depends on, the totals of its steps.
+-- What is of another type is false.
+local function whole_row(call, id)
+  local key = call.base .. id
+  local row = { id, guarded('HGETALL', key), guarded('HGETALL', key .. SUFFIX.details), guarded('HGETALL', key .. SUFFIX.waits),
+    guarded('HGETALL', key .. SUFFIX.dependencies), guarded('HGET', key .. SUFFIX.steps, STEP.totals) }
+  for i = 2, 6 do
+    if type(row[i]) == 'table' and row[i].err then row[i] = false end
+  end
+  return row, #(row[4] or '') + #(row[5] or '')
+end
+
+-- Executions, whole: rows, and the id behind which more may follow. Much that stands beside some ends the page early.
+local function whole_executions(call, after, limit)
+  local ids, rows, beside = ff.query.list_executions(call, after, limit + 1), {}, 0
+  for i = 1, math.min(limit, #ids) do
+    local texts
+    rows[i], texts = whole_row(call, ids[i])
+    beside = beside + texts
+    if beside > LIMIT.max_snapshot_texts then break end
+  end
+  return rows, #rows < #ids and ids[#rows] or false
+end
+
+-- read_snapshot: kind (flow or execution), after?, limit
+-- Answers rows, the id behind which more may follow, and the header as read_log does.
+function ff.query.read_snapshot(call, kind, after, limit_text)
+  local limit = tonumber(limit_text)
+  local rows, last
+  if kind == 'flow' then rows, last = ff.query.list_flows(call, after, limit + 1), false
+  else rows, last = whole_executions(call, after, limit) end
+  return { rows, last, call.generation, ff.digits(call.sequence), ff.digits(call.time) }
+end

@@ -9,10 +9,20 @@ import { suspendedByDefinition, type SuspendedFilter, type SuspendedPart } from 
 import type { ReadonlyExecution } from './facts.js';
 import { idempotencyId } from './idempotency.js';
 
+/** A part of all executions. */
+export interface WholePart {
+  /** By id, ascending. */
+  readonly executions: readonly ReadonlyExecution[];
+  /** The id behind which more may follow; absent at the end. */
+  readonly next: string | undefined;
+}
+
 export interface ExecutionView {
   get(executionId: string): ReadonlyExecution | undefined;
   /** Ids after `after`, ascending, at most `limit`. */
   ids(after: string | undefined, limit: number): readonly string[];
+  /** Executions with all their facts after `after`, ascending, at most `limit`: fewer where much stands beside them. */
+  whole(after: string | undefined, limit: number): WholePart;
   /** Executions that match, by id, highest first, behind an id of any partition; `next` when more may follow. */
   listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart;
   /** What waits for a worker in a lane, in the order in which claims take it, behind a position. */
@@ -29,15 +39,29 @@ export interface ExecutionView {
   payload(executionId: string, signalId: string): Uint8Array | undefined;
 }
 
+/** Whole executions, from their ids and from each. */
+export function wholeOf(
+  { ids, get }: Pick<ExecutionView, 'ids' | 'get'>,
+  after: string | undefined,
+  limit: number,
+): WholePart {
+  const found = ids(after, limit + 1);
+  const page = found.slice(0, limit);
+  return { executions: page.flatMap((id) => get(id) ?? []), next: found.length > limit ? page.at(-1) : undefined };
+}
+
 /** The view by definition. */
 export function executionsByDefinition({ state: { tables }, bytes, payloads }: Partition): ExecutionView {
+  const get = (executionId: string): ReadonlyExecution | undefined => tables.execution.get(executionId);
+  const ids = (after: string | undefined, limit: number): readonly string[] =>
+    [...tables.execution.keys()]
+      .filter((id) => after === undefined || compareBytes(id, after) > 0)
+      .sort(compareBytes)
+      .slice(0, limit);
   return {
-    get: (executionId) => tables.execution.get(executionId),
-    ids: (after, limit) =>
-      [...tables.execution.keys()]
-        .filter((id) => after === undefined || compareBytes(id, after) > 0)
-        .sort(compareBytes)
-        .slice(0, limit),
+    get,
+    ids,
+    whole: (after, limit) => wholeOf({ ids, get }, after, limit),
     listed: (filter, before, limit) => listedByDefinition(tables.execution.values(), filter, before, limit),
     queued: (filter, after, limit) => queuedByDefinition(tables.execution.values(), filter, after, limit),
     lost: (namespace, asOf, after, limit) => lostByDefinition(tables.execution.values(), namespace, asOf, after, limit),

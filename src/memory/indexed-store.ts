@@ -10,7 +10,7 @@ import type { Store } from '../../model/execute.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { idempotencyId } from '../../model/execution/idempotency.js';
 import { isQueued, isTerminal } from '../../model/execution/situation.js';
-import type { ExecutionView } from '../../model/execution/view.js';
+import { wholeOf, type ExecutionView } from '../../model/execution/view.js';
 import { compareBytes, executionIdIn, memberOf, partitionOfExecution } from '../../model/ids.js';
 import { lostByDefinition } from '../../model/lease/expired.js';
 import { listed, matches, type ListedExecution, type ListedPart, type ListFilter } from '../../model/listing/list.js';
@@ -451,12 +451,15 @@ export class IndexedStore implements Store {
   private executionView(): ExecutionView {
     const { state, bytes, payloads } = this.partition;
     const { execution: executions, idempotency_key: keys } = state.tables;
+    const get = (executionId: string): ReadonlyExecution | undefined => executions.get(executionId);
+    const ids = (after: string | undefined, limit: number): readonly string[] => {
+      const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
+      return page.map(({ executionId }) => executionId);
+    };
     return {
-      get: (executionId) => executions.get(executionId),
-      ids: (after, limit) => {
-        const page = after === undefined ? this.ids.head(limit) : this.ids.after(ID_ALONE, after, limit);
-        return page.map(({ executionId }) => executionId);
-      },
+      get,
+      ids,
+      whole: (after, limit) => wholeOf({ ids, get }, after, limit),
       listed: (filter, before, limit) => this.listed(filter, before, limit),
       queued: (filter, after, limit) => this.queued(filter, after, limit),
       lost: (namespace, asOf, after, limit) => lostByDefinition(this.lost(asOf), namespace, asOf, after, limit),

@@ -22,6 +22,7 @@ import { FlowMembers } from './flow-members.js';
 import { Group, joinGroup } from './group.js';
 import { hubOf, type LogHub } from './hub.js';
 import { decodePositions } from './positions.js';
+import { beginSnapshot, checkWhole, Snapshot } from './snapshot.js';
 import { Subscription, type Beginning, type Reading, type SubscriptionState } from './subscription.js';
 import {
   COMPLETION_OUTCOMES,
@@ -44,9 +45,10 @@ import {
 export interface SubscribeOptions {
   /**
    * Where to begin: with what happens from now on, with the oldest entry that is kept, or behind the `cursor` of a delivery.
-   * Default `now`: what happens once the subscription is there is delivered.
+   * Default `now`: what happens once the subscription is there is delivered. From a `Snapshot` that was read to its end:
+   * with what its rows do not have in them.
    */
-  readonly from?: 'now' | 'earliest' | (string & {}) | undefined;
+  readonly from?: 'now' | 'earliest' | (string & {}) | Snapshot | undefined;
   /**
    * Name of a durable group, printable ASCII without `{ } : ,`. It goes on where it committed last, and holds back the trim
    * of the logs, up to ten times their length. `from` is where it begins when it is not known yet. One subscription of a
@@ -113,6 +115,21 @@ export class Subscriptions {
     return this.subscribe(options, partitionWanted(options), readSignals(options));
   }
 
+  /**
+   * The executions and flows that there are, row by row, of all partitions: where to begin when the log does not reach back
+   * far enough. A subscription with `from: snapshot` goes on behind it. It lasts as long as it takes to read everything;
+   * with `group`, the logs are kept for that group meanwhile, which stands behind the snapshot then.
+   * @throws EngineError `invalid_input`; what the backend throws
+   * @example
+   * const snapshot = await feeds.snapshot({ group: 'search' });
+   * for await (const row of snapshot) index(row);
+   * for await (const { event } of await feeds.events({ from: snapshot, group: 'search' })) apply(event);
+   */
+  snapshot(options: { readonly group?: string | undefined } = {}): Promise<Snapshot> {
+    checkMembers(options, ['group']);
+    return beginSnapshot(this.backend, this.count, options.group);
+  }
+
   /** Takes a durable group away: its place holds back the logs no longer. @throws what the backend throws */
   async forget(group: string): Promise<void> {
     const { backend, count } = this;
@@ -126,12 +143,14 @@ export class Subscriptions {
     reading: Reading<Said>,
   ): Promise<Subscription<Said>> {
     const [firstPartition, count] = partition === undefined ? [0, this.count] : [this.numberOf(partition), 1];
-    if (typeof from !== 'string') decodePositions('', 0, 0);
+    if (from instanceof Snapshot) checkWhole(from);
+    else if (typeof from !== 'string') decodePositions('', 0, 0);
     if (signal?.aborted) throw signal.reason;
     const hub = hubOf(this.backend, this.clock);
     const release = hub.use(() => undefined);
     try {
       await hub.standing();
+      if (from instanceof Snapshot) await from.check(this.backend);
       const { backend, clock } = this;
       const wanted = beginningsIn(hub, from, firstPartition, count);
       const beginnings = await (name === undefined
@@ -143,7 +162,8 @@ export class Subscriptions {
       const members = flowId === undefined ? undefined : new FlowMembers(flowId);
       // After the place is known: who joins behind it is told by the log.
       await members?.load(backend);
-      const readingOf = members === undefined ? reading : ofFlow(members, reading);
+      const ofMembers = members === undefined ? reading : ofFlow(members, reading);
+      const readingOf = from instanceof Snapshot ? behind(from, ofMembers) : ofMembers;
       const group = name === undefined ? undefined : new Group({ backend, clock, name, firstPartition, cursors });
       return new Subscription({ hub, firstPartition, beginnings, reading: readingOf, group, signal, onStateChange });
     } finally {
@@ -170,8 +190,19 @@ const ofFlow =
   (entry, partition) =>
     members.has(entry.event) ? reading(entry, partition) : undefined;
 
+/** What is read of what a snapshot does not have in it. */
+const behind =
+  <Said>(snapshot: Snapshot, reading: Reading<Said>): Reading<Said> =>
+  (entry, partition) =>
+    snapshot.has(entry, partition) ? undefined : reading(entry, partition);
+
 /** How to find where to begin in each partition. @throws EngineError `invalid_input` */
-function beginningsIn(hub: LogHub, from: string, first: number, count: number): (() => Promise<Beginning>)[] {
+function beginningsIn(
+  hub: LogHub,
+  from: string | Snapshot,
+  first: number,
+  count: number,
+): (() => Promise<Beginning>)[] {
   if (from === 'now' || from === 'earliest') {
     const isEarliest = from === 'earliest';
     return Array.from({ length: count }, (_, i) => async () => ({
@@ -179,7 +210,9 @@ function beginningsIn(hub: LogHub, from: string, first: number, count: number): 
       isEarliest,
     }));
   }
-  return decodePositions(from, first, count).map((cursor) => () => Promise.resolve({ cursor, isEarliest: false }));
+  const cursors =
+    from instanceof Snapshot ? from.cursors.slice(first, first + count) : decodePositions(from, first, count);
+  return cursors.map((cursor) => () => Promise.resolve({ cursor, isEarliest: false }));
 }
 
 /** A group that heard of its own commits would commit them, and so on. */

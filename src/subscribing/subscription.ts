@@ -238,9 +238,13 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     const { firstPartition } = this.settings;
     const partition = partitionKeyOf(firstPartition + source.index);
     const cursors = this.reached.with(source.index, earliest);
-    return new EngineError(error.code, `The log of ${partition} is not what the subscription knew.`, {
-      detail: { partition, earliest: encodePositions(firstPartition, cursors) },
-    });
+    return new EngineError(
+      error.code,
+      `The log of ${partition} is not what the subscription knew; begin with a snapshot, or go on from detail.earliest.`,
+      {
+        detail: { partition, earliest: encodePositions(firstPartition, cursors) },
+      },
+    );
   }
 
   private end(over: { readonly error: unknown }): void {

@@ -24,7 +24,8 @@ function flowFrom(reply: WireReply): readonly [uuid: string, stored: Stored] {
   return [uuid, { flow: flow as ReadonlyFlow | undefined, tally: decodeTally(uuid, pairsOf(counts)).situations }];
 }
 
-function flowsFrom(replies: readonly WireReply[]): Partial<View['flows']> {
+/** A view of flows, from rows of the library. */
+export function flowsFrom(replies: readonly WireReply[]): Partial<View['flows']> {
   const flows = new Map(replies.map(flowFrom));
   return {
     get: (uuid) => flows.get(uuid)?.flow,

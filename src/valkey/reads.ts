@@ -18,6 +18,7 @@ import { listExecutionSummaries, listExpiredLeases, listQueued } from './listed.
 import { recordedSteps } from './steps.js';
 import { streamFrames, streamSummary } from './streams.js';
 import { policyAnswered } from './quotas.js';
+import { readSnapshot } from './snapshot.js';
 import { decodeTally } from './tally.js';
 import { textOf, type WireReply } from './reply.js';
 import { listWaitpointHmacKids, readWaitpointToken } from './signing.js';
@@ -230,6 +231,7 @@ export const FETCHES: Fetches = {
       return viewOf({ log: { header, readers: new Map(), read: () => events } });
     },
   },
+  readSnapshot,
   listWorkers,
   describeFlow,
   getFlowTag: describeFlow,

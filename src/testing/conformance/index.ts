@@ -506,6 +506,53 @@ export const conformance: readonly ConformanceScenario[] = [
     },
   },
   {
+    name: 'a snapshot has every execution and flow with all its facts, page by page, and the position of each page',
+    async run(engine) {
+      const { backend } = engine;
+      const flowId = engine.executionId();
+      await backend.createFlow({ flowId, flowKind: 'etl', namespace: 'conformance' });
+      const ids = [
+        await create(engine, { tags: { 'a.b': 'c' }, inputPayload: new Uint8Array(70) }),
+        await create(engine),
+      ];
+      const read = (args: object = {}) => backend.readSnapshot({ partition: PARTITION, ...args });
+      const first = await read({ limit: 1 });
+      assert.deepEqual(
+        [first.flows.map(({ flow, flowKind }) => [flow, flowKind]), first.executions, first.nextCursor],
+        [[[flowId.slice(-36), 'etl']], [], 'execution:'],
+      );
+      const second = await read({ cursor: 'execution:', limit: 1 });
+      const [created] = second.executions;
+      assert.equal(created?.executionId, [...ids].sort()[0]);
+      assert.equal(second.nextCursor, `execution:${created?.executionId}`);
+      const taken = await take(engine);
+      await backend.failExecution({
+        ...{ executionId: taken.executionId, fence: fenceOf(taken) },
+        failureReason: 'why',
+      });
+      const last = await read({ cursor: 'execution:' });
+      assert.deepEqual(
+        last.executions.map(({ executionId }) => executionId),
+        [...ids].sort(),
+      );
+      const failed = last.executions.find(({ executionId }) => executionId === taken.executionId);
+      assert.deepEqual(
+        [failed?.situation, failed?.failureReason, failed?.totalAttemptCount, failed?.laneId, last.nextCursor],
+        ['failed', 'why', 1, LANE, undefined],
+      );
+      const whole = last.executions.find(({ executionId }) => executionId === ids[0]);
+      assert.deepEqual([whole?.payloadBytes, { ...whole?.tags }], [70, { 'a.b': 'c' }]);
+      // Each page says where the log was: what came behind the second is what the third has more.
+      const { events, end } = await backend.readLog({ partition: PARTITION, after: second.position });
+      assert.deepEqual(
+        events.map(({ event }) => event.type),
+        ['execution_claimed', 'execution_failed'],
+      );
+      assert.equal(last.position, end);
+      await refused(read({ cursor: 'execution:nobody' }), 'invalid_input');
+    },
+  },
+  {
     name: 'what is due is applied where it is listed, and it is told when to look again',
     async run(engine) {
       const executionId = await create(engine, { delayUntil: engine.now() + 1_000 });
