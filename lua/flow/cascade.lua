@@ -205,6 +205,13 @@ local function try(call, task, step)
   return nil
 end
 
+-- Adds what a step answered: at most three tasks, of which any may be none.
+local function list(tasks, first, second, third)
+  tasks[#tasks + 1] = first
+  tasks[#tasks + 1] = second
+  tasks[#tasks + 1] = third
+end
+
 local function push(call, stack, task, units)
   if task then stack[#stack + 1] = read_ahead(call, task, units) end
 end
@@ -299,8 +306,9 @@ function ff.settle_return(call, execution)
   local id = ff.flow_of(execution)
   local flow = id and readable_flow(call, id)
   if not flow or not ff.owes_cancel(flow, execution.situation) then return end
-  local task = try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id })
-  leave(call, cascade(call, { task }, later and 0 or LIMIT.units_at_once))
+  local tasks = {}
+  list(tasks, try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
+  leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end
 
@@ -310,10 +318,7 @@ function ff.settle_flow(call, flow, meetings, tasks)
   for i = 1, #meetings do
     local meeting = meetings[i]
     local task = { kind = WALK_KIND.resolve, flow = flow, bucket = ff.bucket_of(call, meeting.upstream) or false }
-    local first, second, third = try(call, task, { id = meeting.downstream, edge = meeting.edge })
-    all[#all + 1] = first
-    all[#all + 1] = second
-    all[#all + 1] = third
+    list(all, try(call, task, { id = meeting.downstream, edge = meeting.edge }))
   end
   leave(call, cascade(call, all, LIMIT.units_at_once))
   finish(call, flow)

@@ -1,5 +1,6 @@
 /** What a command means for others in its flow, beyond its own events. The Lua twin is `lua/flow/cascade.lua`. */
 import type { Event } from '../events.js';
+import { isRunnable } from '../execution/situation.js';
 import {
   cancellationOf,
   cascade,
@@ -42,6 +43,8 @@ function settleReturn(context: CascadeContext, executionId: string, units: numbe
   const execution = context.view.executions.get(executionId);
   const flow = execution?.flow === undefined ? undefined : context.view.flows.get(execution.flow);
   if (execution === undefined || flow === undefined || !owesCancel(flow, execution)) return;
+  // Still suspended: the timeout that closed the suspension ends it behind this.
+  if (!isRunnable(execution.situation)) return;
   context.record(cancellationOf(execution, flow.cancelReason, context.now, context.retentionMs));
   settleEnd(context, executionId, units);
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
+import { UNITS_AT_ONCE } from '../../model/flow/cascade.js';
 import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
@@ -466,6 +467,38 @@ describe('cancelFlowHeader', () => {
     story.run('revokeLease', { executionId: idOf(1), reason: 'r' });
     expect(story.claim()).toEqual([idOf(1)]);
   });
+
+  test('what waits for one that comes back is told that it has ended', () => {
+    const story = chain();
+    story.claim();
+    story.run('cancelFlowHeader', { flowId: FLOW, cancellationPolicy: 'cancel_pending' });
+    story.run('releaseLease', { executionId: idOf(1), fence: story.fence(1) });
+    expect(story.events.map(({ type }) => type)).toEqual([
+      'lease_released',
+      'execution_cancelled',
+      'dependency_resolved',
+      'edge_group_fired',
+    ]);
+  });
+
+  test.each(['fail', 'cancel', 'expire', 'auto_resume'] as const)(
+    'a wait that times out as %s before the cancellation has come to it ends its execution once',
+    (timeoutBehavior) => {
+      const story = new Story();
+      const numbers = Array.from({ length: UNITS_AT_ONCE + 2 }, (_, i) => i + 1);
+      story.run('createFlow', flowOf({ members: numbers.map((n) => member(n)) }));
+      story.claim();
+      const bindings = { suspensionId: uuid(800), waitpoints: [{ waitpointId: uuid(801), waitpointKey: 'wpk:a' }] };
+      const until = { timeoutAt: START + 10, timeoutBehavior, resumeCondition: { type: 'timeout_only' } } as const;
+      story.run('suspendExecution', { executionId: idOf(1), fence: story.fence(1), ...bindings, ...until });
+      story.run('cancelFlowHeader', { flowId: FLOW });
+      expect(story.states(1)).toEqual(['suspended']);
+      story.now = START + 10;
+      story.run('expireSuspension', { executionId: idOf(1) });
+      const ended = { fail: 'failed', cancel: 'cancelled', expire: 'expired', auto_resume: 'cancelled' };
+      expect(story.states(1)).toEqual([ended[timeoutBehavior]]);
+    },
+  );
 
   test('flow_only freezes the graph and nothing else', () => {
     const story = chain();
