@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
 import { UNITS_AT_ONCE, UNITS_OF_A_WALK, WALKER } from '../model/flow/cascade.js';
+import { BUILD_TIMED_OUT } from '../model/flow/due.js';
 import {
   BUCKETS,
   CANCELLATION_POLICIES,
@@ -311,6 +312,7 @@ function literalsOf(functionPrefix: string): Literals {
       units_at_once: UNITS_AT_ONCE,
       units_of_a_walk: UNITS_OF_A_WALK,
       walker: WALKER,
+      build_timed_out: BUILD_TIMED_OUT,
       max_flow_members: LIMITS.maxFlowMembers,
       max_flow_edges: LIMITS.maxFlowEdges,
       max_group_edges: LIMITS.maxGroupEdges,

@@ -207,12 +207,13 @@ export const flowActions = {
       like: fc.boolean(),
       rows: fc.array(row, { maxLength: 6 }),
       building: seldom(fc.constant(true), 4),
+      buildTimeoutMs: seldom(fc.constantFrom(1, 500, 5_000), 4),
       closed: seldom(fc.constant(true), 4),
       tags: fc.boolean(),
       foreign: fc.constantFrom(false, false, false, true),
       taken: seldom(pick('any'), 12),
     },
-    resolve(world, { again, like, rows, building, closed, tags, foreign, taken }) {
+    resolve(world, { again, like, rows, building, buildTimeoutMs, closed, tags, foreign, taken }) {
       const known = again === null ? undefined : flowOf(world, again);
       const there = taken === null ? undefined : choose(world, taken);
       const graph = graphOf(world, rows, there === undefined || like ? [] : [there.executionId]);
@@ -226,6 +227,7 @@ export const flowActions = {
             flowKind: like ? 'race' : 'nightly',
             namespace: foreign ? 'n' : 'fuzz',
             building: building ?? false,
+            buildTimeoutMs: buildTimeoutMs ?? undefined,
             closed: closed ?? false,
             tags: (tags ? { 'team.name': 'blue' } : {}) as Record<string, string>,
             graph,

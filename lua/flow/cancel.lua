@@ -2,6 +2,7 @@
 
 function ff.apply.flow_cancelled(call, flow, reason, letter)
   local key = flow.key
+  if ff.is_unsealed(flow) then ff.set_flow_timer(call, flow, '') end
   flow.flow_state, flow.last_mutation_at = FLOW_STATE.cancelled, call.now_text
   flow.cancellation_policy = letter == CANCELLATION_LETTER.flow_only and CANCELLATION.flow_only or letter
   command('HSET', key, FLOW.cancel, ff.flow_cancel_text(call.now_text, flow.cancellation_policy),

@@ -265,9 +265,8 @@ end
 -- Says so when a flow has come to its end.
 local function finish(call, flow)
   if flow.is_purging ~= '' or flow.purge_at ~= '' then return end
-  local is_open = flow.flow_state == FLOW_STATE.open
-  if flow.is_building ~= '' and is_open then return end
-  if flow.nodes == 0 and is_open and flow.is_closed == '' then return end
+  if ff.is_unsealed(flow) then return end
+  if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
   if ff.live_members(call, flow.id) > 0 then return end
   ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
 end

@@ -1,11 +1,12 @@
 -- create_flow: see model/flow/create.ts
 
-function ff.apply.flow_created(call, flow, given, tags, phase, graph)
+function ff.apply.flow_created(call, flow, given, tags, phase, build_deadline_at, graph)
   local key = flow.key
-  command('HSET', key, FLOW.given, ff.fit(key, FLOW.given, given .. '\t' .. call.now_text))
+  command('HSET', key, FLOW.given, ff.fit(key, FLOW.given, given .. '\t' .. call.now_text .. '\t' .. build_deadline_at))
   if tags ~= '' then command('HSET', key, FLOW.tags, ff.fit(key, FLOW.tags, tags)) end
   command('ZADD', call.base .. KEY.flows, '0', flow.id)
-  ff.append(call, EVENT.flow_created, flow.id, given, phase, tags, '')
+  ff.append(call, EVENT.flow_created, flow.id, given, phase .. '\t' .. build_deadline_at, tags, '')
+  if build_deadline_at ~= '' then ff.set_flow_timer(call, flow, build_deadline_at) end
   ff.grow(call, flow, graph)
   ff.write_flow(call, flow)
   ff.settle_flow(call, flow, graph.meetings)
@@ -23,15 +24,21 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
   local refusal = ff.members_refusal(call, 0, 0, graph.members, #graph.edges) or ff.edges_refusal(call, flow_id, graph)
   if refusal then return refusal end
   command('ZCARD', call.base .. KEY.flows)
-  local is_building, is_closed = string.match(phase, '^([^\t]*)\t([^\t]*)$')
+  local is_building, is_closed, build_timeout_ms = string.match(phase, '^([^\t]*)\t([^\t]*)\t(%d+)$')
+  local build_deadline_at = ''
+  if is_building ~= '' then
+    build_deadline_at = ff.digits(call.now + build_timeout_ms)
+    ff.timers_of(call)
+  end
   local flow = {
     id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 0, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
-    is_building = is_building or '', is_closed = is_closed or '', is_unordered = '', last_mutation_at = call.now_text,
+    is_building = is_building, is_closed = is_closed, is_unordered = '', last_mutation_at = call.now_text,
     purge_at = '', is_purging = '', owing_groups = '', cancellation_policy = CANCELLATION.flow_only,
   }
   local revision = #graph.members + #graph.edges
   for i = 1, #graph.members do
     if graph.members[i].policy then revision = revision + 1 end
   end
-  return { KIND.created, revision }, ff.apply.flow_created, flow, given, tags, phase, graph
+  return { KIND.created, revision }, ff.apply.flow_created, flow, given, tags, is_building .. '\t' .. is_closed,
+    build_deadline_at, graph
 end

@@ -22,10 +22,16 @@ local function forget(call, flow, members, kept_until)
   if kept_until then ff.apply.flow_finished(call, flow, kept_until) end
 end
 
--- Some members of a flow that has finished, the last that joined first; or, when there is none left, the flow.
+local function time_out(call, flow)
+  ff.apply.flow_cancelled(call, flow, LIMIT.build_timed_out, CANCELLATION_LETTER.cancel_all)
+end
+
+-- A flow that nobody has built to its end is cancelled. Of one that has finished some members are forgotten, the last that
+-- joined first; or, when there is none left, the flow.
 function ff.due.flow(call, id, _, limit)
   local flow = ff.load_flow(call, id) or ff.damaged('the record is missing')
   ff.timers_of(call)
+  if ff.is_unsealed(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
   if not ids[1] then return { entity = flow, kind = 'flow', apply = ff.apply.flow_purged } end

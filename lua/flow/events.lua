@@ -133,6 +133,7 @@ end
 -- The flow itself.
 
 function ff.apply.flow_finished(call, flow, purge_at)
+  flow.purge_at = purge_at
   ff.set_flow_timer(call, flow, purge_at)
   ff.write_flow(call, flow)
   ff.append(call, EVENT.flow_finished, flow.id, purge_at, '')
@@ -140,6 +141,7 @@ end
 
 -- The caller writes the flow.
 function ff.apply.flow_reopened(call, flow)
+  flow.purge_at = ''
   ff.set_flow_timer(call, flow, '')
   ff.append(call, EVENT.flow_reopened, flow.id)
 end

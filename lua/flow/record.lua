@@ -35,15 +35,20 @@ function ff.write_flow(_, flow)
   command('HSET', flow.key, FLOW.life, life_of(flow))
 end
 
--- Sets when its members are forgotten; the empty text when they are not.
-function ff.set_flow_timer(call, flow, purge_at)
-  flow.purge_at = purge_at
+-- Sets when something is due for a flow: it is cancelled if it is still being built, or its members are forgotten. The empty
+-- text when nothing is.
+function ff.set_flow_timer(call, flow, at)
   local timers, member = ff.timers_of(call), TIMER.flow .. flow.id
-  if purge_at == '' then
+  if at == '' then
     ff.remove(timers, member)
   else
-    ff.add_noted(timers, purge_at, tonumber(purge_at), member, purge_at)
+    ff.add_noted(timers, at, tonumber(at), member, at)
   end
+end
+
+-- Whether a flow is still being built; the twin of `isUnsealed`.
+function ff.is_unsealed(flow)
+  return flow.is_building ~= '' and flow.flow_state == FLOW_STATE.open
 end
 
 -- How many members of a flow have not ended.

@@ -13,7 +13,7 @@ local function begin(call, flow, execution)
   local given = CHILDREN .. '\t' .. flow.namespace
   command('HSET', flow.key, FLOW.given, ff.fit(flow.key, FLOW.given, given .. '\t' .. call.now_text))
   command('ZADD', call.base .. KEY.flows, '0', flow.id)
-  ff.append(call, EVENT.flow_created, flow.id, given, '\t', '', '')
+  ff.append(call, EVENT.flow_created, flow.id, given, '\t\t', '', '')
   ff.note_extra(execution, FIELD.membership)
   execution.flow = flow.id
   ff.tally(call, LIMIT.counted_flow .. flow.id, nil, execution.situation)

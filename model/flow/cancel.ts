@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject } from '../core/operation.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
+import { cancellingOf } from './cascade.js';
 import { CANCELLATION_POLICIES } from './facts.js';
 
 export const cancelFlowHeader = operation({
@@ -44,7 +45,7 @@ export const cancelFlowHeader = operation({
     const isForMembers = cancellationPolicy !== 'flow_only' && !known.isPurging;
     return {
       ...accept({ kind: 'cancelled', memberCount }, cancelled),
-      aftermath: { flow, tasks: isForMembers ? [{ kind: 'cancel', flow, about: flowId, cursor: '' }] : [] },
+      aftermath: { flow, tasks: isForMembers ? [cancellingOf(flow, flowId)] : [] },
     };
   },
 });

@@ -13,6 +13,7 @@ import { shortIdOf, uuidOf } from '../short-id.js';
 import type { View } from '../view.js';
 import { bucketOf, decisionOf } from './group.js';
 import { WALK_KINDS, type ReadonlyFlow, type WalkKind } from './facts.js';
+import { isUnsealed } from './state.js';
 import { besideOf, liveCountOf } from './view.js';
 
 /** Units that a call does at once: an edge, or a member, that is looked at. */
@@ -156,6 +157,9 @@ export function siblingReason(group: ReadonlyExecution | undefined): string {
   if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
   return `sibling_quorum_${group?.groupState === 'satisfied' ? 'satisfied' : 'impossible'}`;
 }
+
+/** That the members of a cancelled flow end. `about` is any execution id of the partition. */
+export const cancellingOf = (flow: string, about: string): Task => ({ kind: 'cancel', flow, about, cursor: '' });
 
 /** Whether a flow that was cancelled has still to end this member. */
 export function owesCancel({ flowState, cancellationPolicy }: ReadonlyFlow, { situation }: ReadonlyExecution): boolean {
@@ -318,8 +322,8 @@ export function factsOfTask({ kind, flow, about, cursor }: Task) {
 export function finish({ view, now, retentionMs, record }: CascadeContext, flow: string): void {
   const known = view.flows.get(flow);
   if (known === undefined || known.isPurging || known.purgeAt !== undefined) return;
-  const { nodeCount, flowState, isClosed, isBuilding } = known;
-  if (isBuilding && flowState === 'open') return;
+  const { nodeCount, flowState, isClosed } = known;
+  if (isUnsealed(known)) return;
   if (nodeCount === 0 && flowState === 'open' && !isClosed) return;
   if (liveCountOf(view.flows.tally(flow)) > 0) return;
   const purgeAt = purgeAtOf({ policy: undefined, idempotencyExpiresAt: undefined }, now, retentionMs);

@@ -24,6 +24,8 @@ export const createFlow = operation({
     creatorIdentity: field.requester,
     /** Members wait, and nothing is decided, until the flow is sealed. */
     building: z.boolean().default(false),
+    /** Of a flow that is built: it is cancelled unless it is sealed within this time, ms. */
+    buildTimeoutMs: field.buildTimeoutMs,
     /** It takes no members and edges but those that come with it. */
     closed: z.boolean().default(false),
     tags: field.tags.default({}),
@@ -43,7 +45,7 @@ export const createFlow = operation({
       'flowId',
       { given: ['flowKind', 'namespace'] },
       'creatorIdentity',
-      { phase: ['building', 'closed'] },
+      { phase: ['building', 'closed', 'buildTimeoutMs'] },
       'tags',
       'graph',
     ],
@@ -72,6 +74,7 @@ export const createFlow = operation({
       namespace,
       isBuilding: args.building,
       isClosed: args.closed,
+      buildDeadlineAt: args.building ? now + args.buildTimeoutMs : undefined,
       tags: args.tags,
     } as const;
     return { ...acceptAll(outcome, [created, ...events]), inputs, aftermath: { flow } };

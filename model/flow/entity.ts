@@ -3,12 +3,14 @@ import { changes, entity, makes, removes } from '../core/entity.js';
 import { mergedTags } from '../execution/tags.js';
 import type { Event, EventNamed } from '../events.js';
 import { FLOW, flowFacts, WALK, walkFacts, type Flow, type ReadonlyFlow, type Walk } from './facts.js';
+import { isUnsealed } from './state.js';
 
 const created = (event: EventNamed<'flow_created'>): Flow => ({
   flow: event.flow,
   flowKind: event.flowKind,
   namespace: event.namespace,
   createdAt: event.at,
+  buildDeadlineAt: event.buildDeadlineAt,
   flowState: 'open',
   isBuilding: event.isBuilding,
   isClosed: event.isClosed,
@@ -85,7 +87,7 @@ export const flowEntity = entity({
       if (event.walkKind === 'siblings') flow.owingGroups -= 1;
     }),
   },
-  timerOf: ({ purgeAt }: ReadonlyFlow) => purgeAt,
+  timerOf: (flow: ReadonlyFlow) => (isUnsealed(flow) ? flow.buildDeadlineAt : flow.purgeAt),
 });
 
 const begun = (event: EventNamed<'walk_begun'>): Walk => ({

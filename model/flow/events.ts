@@ -17,7 +17,7 @@ const walkFacet = {
 export const flowEvents = {
   flow_created: event('flow_created', 'af', FLOW, {
     given: { flowKind: fact.text(), namespace: fact.text() },
-    phase: { isBuilding: fact.flag(), isClosed: fact.flag() },
+    phase: { isBuilding: fact.flag(), isClosed: fact.flag(), buildDeadlineAt: fact.optionalNumber() },
     long: { tags: fact.map() },
   }),
   flow_sealed: event('flow_sealed', 'al', FLOW, {}),

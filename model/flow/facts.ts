@@ -25,6 +25,8 @@ export const flowFacts = fact.factTable({
     flowKind: fact.text(),
     namespace: fact.text(),
     createdAt: fact.number(),
+    /** When it is cancelled if it is still being built; of those alone that were created `building`. */
+    buildDeadlineAt: fact.optionalNumber(),
   },
   life: {
     flowState: fact.choice(FLOW_STATES),

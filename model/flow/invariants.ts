@@ -29,7 +29,7 @@ const hasWalk = ({ state }: World, task: Task): boolean => state.tables.walk.has
 function isAwaited(it: ReadonlyExecution, world: World): boolean {
   const flow = flowOf(it, world);
   if (flow === undefined) return false;
-  if (flow.isBuilding) return true;
+  if (flow.isBuilding) return flow.flowState === 'cancelled' || flow.buildDeadlineAt !== undefined;
   if (hasWalk(world, { kind: 'evaluate', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
   if (hasWalk(world, { kind: 'cancel', flow: flow.flow, about: it.executionId, cursor: '' })) return true;
   const isComing = counted(it).some((edge) => {

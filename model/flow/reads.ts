@@ -11,7 +11,14 @@ import { partitionIndexOf, partitionOfExecution, executionIdOf, uuidOfExecution 
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
 import type { CancellationPolicy, EdgeState, GroupPolicy, ReadonlyFlow } from './facts.js';
-import { memberCountsOf, PUBLIC_FLOW_STATES, publicStateOf, type MemberCounts, type PublicFlowState } from './state.js';
+import {
+  isUnsealed,
+  memberCountsOf,
+  PUBLIC_FLOW_STATES,
+  publicStateOf,
+  type MemberCounts,
+  type PublicFlowState,
+} from './state.js';
 import { besideOf } from './view.js';
 
 /** A flow as callers see it. Times are ms since the epoch. */
@@ -22,6 +29,8 @@ export interface FlowSnapshot {
   /** Derived from the members; `cancelled` once it was cancelled, whatever they do. */
   readonly publicFlowState: PublicFlowState;
   readonly building: boolean;
+  /** When it is cancelled unless it is sealed before; there while it is being built. */
+  readonly buildDeadlineAt: number | undefined;
   readonly closed: boolean;
   readonly graphRevision: number;
   readonly nodeCount: number;
@@ -47,6 +56,7 @@ function snapshotOf(view: View, flowId: string, flow: ReadonlyFlow): FlowSnapsho
     namespace: flow.namespace,
     publicFlowState: publicStateOf(flow, members),
     building: flow.isBuilding,
+    buildDeadlineAt: isUnsealed(flow) ? flow.buildDeadlineAt : undefined,
     closed: flow.isClosed,
     graphRevision: flow.graphRevision,
     nodeCount: flow.nodeCount,

@@ -183,7 +183,14 @@ function spawnRefusal(
 
 /** A flow comes to be, and the parent is its first member. */
 function beginning(flow: string, { executionId, namespace }: ReadonlyExecution, at: number): Event[] {
-  const given = { flowKind: CHILDREN, namespace, isBuilding: false, isClosed: false, tags: {} };
+  const given = {
+    flowKind: CHILDREN,
+    namespace,
+    isBuilding: false,
+    isClosed: false,
+    buildDeadlineAt: undefined,
+    tags: {},
+  };
   return [
     { type: 'flow_created', flow, at, ...given },
     { type: 'flow_member_added', executionId, at, flow, rank: 0, awaitsSeal: false },

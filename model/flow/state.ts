@@ -22,6 +22,10 @@ const ENDED_WELL: readonly PublicState[] = ['completed', 'skipped'];
 const ENDED_BADLY: readonly PublicState[] = ['failed', 'cancelled', 'expired'];
 const WAITING: readonly PublicState[] = ['suspended', 'delayed', 'rate_limited', 'waiting_children'];
 
+/** Whether a flow is still being built: nothing of it begins, and it does not come to an end by itself. */
+export const isUnsealed = ({ isBuilding, flowState }: Pick<ReadonlyFlow, 'isBuilding' | 'flowState'>): boolean =>
+  isBuilding && flowState === 'open';
+
 /** The first rule that fits. */
 export function publicStateOf({ flowState }: Pick<ReadonlyFlow, 'flowState'>, counts: MemberCounts): PublicFlowState {
   if (flowState === 'cancelled') return 'cancelled';

@@ -12,7 +12,7 @@ import { withReader, type AnswerReader } from '../core/wire-form.js';
 import type { Event } from '../events.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
-import { forgetting, walkOn } from '../flow/due.js';
+import { dueOfFlow, walkOn } from '../flow/due.js';
 import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
 import { deliveriesOf, eventsOf, ofOnePass, type DueEntity } from './due.js';
 import { nextTimer } from './timers.js';
@@ -81,10 +81,8 @@ export const applyDue = operation({
     const due = ofOnePass(listed);
     const context = { now, jitter, retentionMs: settings.retentionMs, view };
     const [first] = due;
-    const events: Event[] =
-      first?.kind === 'flow'
-        ? [...forgetting(view, first.entity, { now }, limit)]
-        : due.flatMap((entity) => eventsOf(entity, context));
+    const ofFlow = first?.kind === 'flow' ? dueOfFlow(view, first.entity, { now, partition, limit }) : undefined;
+    const events: Event[] = ofFlow ? [...ofFlow.events] : due.flatMap((entity) => eventsOf(entity, context));
     const purgeLimit = Math.max(1, Math.floor(limit / PURGE_UNITS));
     const purges = due.length > 0 ? [] : view.schedule.purgeable(now, purgeLimit);
     for (const executionId of purges) events.push({ type: 'execution_purged', executionId, at: now });
@@ -92,7 +90,7 @@ export const applyDue = operation({
     const isMore = listed.length === limit || isAlone || due.length < listed.length || purges.length === purgeLimit;
     return {
       ...acceptAll(outcomeOf(due, events, now), events),
-      ...(first?.kind === 'walk' ? { aftermath: walkOn(first.entity, partition, limit) } : {}),
+      aftermath: first?.kind === 'walk' ? walkOn(first.entity, partition, limit) : ofFlow?.aftermath,
       applier: isMore ? { owner, until: now + APPLIER_MS } : undefined,
     };
   },

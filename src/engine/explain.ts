@@ -64,7 +64,7 @@ async function explainTo(depth: number, backend: Backend, executionId: string): 
   const waits = info.stateVector.blockingReason === 'waiting_for_children';
   const obstacles = [
     ...ofHold(info),
-    ...(waits ? [await ofDependencies(backend, info, wayOf)] : ofState(info, now)),
+    ...(waits ? await ofDependencies(backend, info, wayOf) : ofState(info, now)),
     ...(await ofLane(backend, info)),
     ...(await meterObstacles(backend, info.meters)),
     ...ofGrant(info),

@@ -38,6 +38,7 @@ const MOVES: { readonly [Name in OperationName]?: ArgsOf<Name> } = {
   resumeLane: { partition: PARTITION, laneId: 'lane' },
   resumeExecution: { executionId: X },
   replayExecution: { executionId: X },
+  sealFlow: { flowId: FLOW },
   completeExecution: { executionId: UPSTREAM, source: 'operator_override' },
   cancelExecution: { executionId: UPSTREAM, source: 'operator_override', reason: 'r' },
   renewLease: { executionId: X, leaseId: uuid(2), leaseEpoch: 1, attemptId: uuid(3), attemptIndex: 0 } as never,
@@ -175,20 +176,23 @@ const member = (executionId: string) => ({
 
 const GRANT = { executionId: X, grantId: uuid(902), laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1' };
 
+/** A flow in which one waits for another. */
+const inFlow = (graph: 'alone' | 'after another', phase: object): Command => {
+  const isAlone = graph === 'alone';
+  const edge = { edgeId: uuid(903), upstreamExecutionId: UPSTREAM, downstreamExecutionId: X };
+  const args = {
+    ...{ flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c', ...phase },
+    graph: { members: isAlone ? [member(X)] : [member(UPSTREAM), member(X)], edges: isAlone ? [] : [edge], groups: [] },
+  };
+  return { name: 'createFlow', args };
+};
+
 /** What only commands make. */
 const MADE: Readonly<Record<string, () => SpecMachine>> = {
-  'waits for what it depends on': () =>
-    runIn(givenMachine(), {
-      name: 'createFlow',
-      args: {
-        ...{ flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c', closed: true },
-        graph: {
-          members: [member(UPSTREAM), member(X)],
-          edges: [{ edgeId: uuid(903), upstreamExecutionId: UPSTREAM, downstreamExecutionId: X }],
-          groups: [],
-        },
-      },
-    }),
+  'waits for what it depends on': () => runIn(givenMachine(), inFlow('after another', { closed: true })),
+  'its flow is still being built': () => runIn(givenMachine(), inFlow('alone', { building: true })),
+  'waits for another, and its flow is still being built': () =>
+    runIn(givenMachine(), inFlow('after another', { building: true })),
   granted: () =>
     runIn(givenMachine(created()), { name: 'issueClaimGrant', args: { ...GRANT, grantTtlMs: 5_000 } as never }),
   'waits after it was resumed': () =>

@@ -246,6 +246,40 @@ describe('growFlow', () => {
     expect(story.states(2, 3)).toEqual(['blocked_dependencies', 'blocked_dependencies']);
   });
 
+  test('a flow that nobody builds to its end is cancelled, and says why', () => {
+    const story = new Story();
+    const members = Array.from({ length: 100 }, (_, i) => member(i + 1));
+    story.run('createFlow', flowOf({ members }, { building: true, buildTimeoutMs: 1_000 }));
+    story.now += 999;
+    story.due();
+    expect(story.flow).toMatchObject({ flowState: 'open', isBuilding: true });
+    story.now += 1;
+    story.due();
+    expect(story.flow).toMatchObject({ flowState: 'cancelled', cancelReason: 'flow_build_timed_out' });
+    story.due();
+    expect(new Set(members.map((_, i) => story.execution(i + 1)?.situation))).toEqual(new Set(['cancelled']));
+    expect(story.execution(1)?.cancellationReason).toBe('flow_build_timed_out');
+    expect(story.flow?.purgeAt).toBeDefined();
+  });
+
+  test('one that is sealed in time, and one that was never built, know no deadline', () => {
+    for (const building of [true, false]) {
+      const story = new Story();
+      story.run('createFlow', flowOf({ members: [member(1)] }, { building, buildTimeoutMs: 1_000 }));
+      if (building) story.run('sealFlow', { flowId: FLOW });
+      story.now += 2_000;
+      story.due();
+      expect(story.flow?.flowState).toBe('open');
+      expect(story.claim()).toEqual([idOf(1)]);
+    }
+  });
+
+  test('has an hour by default', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [] }, { building: true }));
+    expect(story.flow?.buildDeadlineAt).toBe(START + 3_600_000);
+  });
+
   test('what has ended is met at once, and a flow that had finished goes on', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
