@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { flowRun } from './actions/flow-run.js';
-import { run, type Action } from './actions/index.js';
+import type { Action } from './actions/index.js';
+import { run } from './actions/run.js';
 import { openArena, START_AT, type Arena } from './arena.js';
 import { corpus, keep, type CorpusEntry } from './corpus.js';
 import { Coverage } from './coverage.js';

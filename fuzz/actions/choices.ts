@@ -128,3 +128,11 @@ export const seldom = <Value>(arbitrary: fc.Arbitrary<Value>, oneIn: number): fc
 export const on = fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 2, 3);
 export const ttlMs = fc.constantFrom(1_000, 1_000, 1_001, 3_000);
 export const unit = fc.option(fc.constantFrom(0, 0.25, 1 / 3, 1));
+
+/** The owner of the n-th that runs, with its right. */
+export const holder = (index: number): Owner => ({
+  pick: { among: 'running', index },
+  fence: 'current',
+  source: 'lease_holder',
+  attemptIndex: 'none',
+});

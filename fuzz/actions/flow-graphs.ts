@@ -67,7 +67,7 @@ function rowsOf(graph: Graph): Row[] {
   }));
 }
 
-const ENDS = ['complete', 'fail', 'cancel', 'release', 'leave'] as const;
+const ENDS = ['complete', 'fail', 'cancel', 'release', 'retry', 'delay', 'leave'] as const;
 type End = (typeof ENDS)[number];
 
 interface Ends {
@@ -75,7 +75,7 @@ interface Ends {
   readonly pattern: readonly End[];
 }
 
-function endsOf({ executions, fences }: World, { pattern }: Ends): Command[] {
+function endsOf({ executions, fences, now }: World, { pattern }: Ends): Command[] {
   return executions
     .filter(({ situation }) => situation === 'running')
     .flatMap(({ executionId }, at): Command[] => {
@@ -94,6 +94,18 @@ function endsOf({ executions, fences }: World, { pattern }: Ends): Command[] {
           return [{ name: 'cancelExecution', args: { executionId, reason: '', source: 'lease_holder', ...fence } }];
         case 'release':
           return [{ name: 'releaseLease', args: { executionId, fence } }];
+        case 'retry':
+          return [
+            {
+              name: 'failExecution',
+              args: {
+                ...{ executionId, fence, failureReason: 'not yet', failureClass: 'transient' },
+                retryPolicy: { maxRetries: 3, backoff: { type: 'fixed', delayMs: 500 } },
+              },
+            },
+          ];
+        case 'delay':
+          return [{ name: 'delayExecution', args: { executionId, fence, delayUntil: now + 500 } }];
         default:
           return [];
       }

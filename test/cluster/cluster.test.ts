@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { Valkey } from 'iovalkey';
-import { run } from '../../fuzz/actions/index.js';
+import { run } from '../../fuzz/actions/run.js';
 import { INDEXED_TAGS, runDifferential, type Subject } from '../../fuzz/differential.js';
 import { library } from '../../lua/library.js';
 import { executionIdOf, partitionKeyOf } from '../../model/ids.js';

@@ -1,0 +1,52 @@
+/** A run about anything: which actions, scenes and calls of several commands it is made of, and how often. */
+import fc from 'fast-check';
+import { bulkCreation, bulkEnd, crowdOfReaders, mixedBatch, watchedBatch } from './batches.js';
+import { crowd } from './crowds.js';
+import { drawn, simple, type Action } from './index.js';
+import {
+  crowdOfWaitpoints,
+  inTurn,
+  late,
+  prepared,
+  spending,
+  stepping,
+  twice,
+  waitingWork,
+  writing,
+} from './scenes.js';
+
+const create = drawn('create');
+
+/** One action of a run. */
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 48, arbitrary: simple },
+  { weight: 2, arbitrary: mixedBatch },
+  { weight: 2, arbitrary: bulkCreation },
+  { weight: 2, arbitrary: bulkEnd },
+  { weight: 1, arbitrary: crowdOfReaders },
+  { weight: 2, arbitrary: watchedBatch },
+);
+
+/** An action, and now and then the same call again at once, as after a lost reply. */
+const once: fc.Arbitrary<readonly Action[]> = fc.oneof(
+  { weight: 8, arbitrary: action.map((it) => [it]) },
+  { weight: 1, arbitrary: simple.map((it): Action[] => [it, { do: 'repeat', back: 0 }]) },
+  { weight: 1, arbitrary: late },
+  { weight: 1, arbitrary: twice },
+  { weight: 1, arbitrary: inTurn },
+  { weight: 1, arbitrary: waitingWork },
+  {
+    weight: 2,
+    arbitrary: fc.oneof({ weight: 60, arbitrary: prepared }, { weight: 1, arbitrary: crowdOfWaitpoints }),
+  },
+  { weight: 1, arbitrary: writing },
+  { weight: 2, arbitrary: spending },
+  { weight: 1, arbitrary: stepping },
+  { weight: 4, arbitrary: crowd },
+);
+
+/** A run: mostly some work to begin with, then anything. `maxLength` bounds the second part. */
+export const run = (maxLength: number): fc.Arbitrary<Action[]> =>
+  fc
+    .tuple(fc.array<Action>(create, { maxLength: 3 }), fc.array(once, { minLength: 1, maxLength, size: 'max' }))
+    .map(([work, rest]) => [...work, ...rest.flat()]);
