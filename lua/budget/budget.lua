@@ -88,6 +88,11 @@ function ff.apply.budget_reset(call, budget, next_reset_at, requested_by)
   ff.append(call, EVENT.budget_reset, budget.id, next_reset_at, requested_by)
 end
 
+-- The first time on the schedule that has not come.
+local function next_after(due, interval, now)
+  return due + (math.floor((now - due) / interval) + 1) * interval
+end
+
 function ff.decide.reset_budget(call, budget_id, expected_next_reset_at, requested_by)
   local budget = ff.budget_of(call, budget_id)
   if not budget then return ff.reject('budget_not_found') end
@@ -95,7 +100,12 @@ function ff.decide.reset_budget(call, budget_id, expected_next_reset_at, request
     return { KIND.already_satisfied, 'already_moved' }
   end
   ff.timers_of(call)
-  local next_reset_at = budget.interval > 0 and ff.digits(call.now + budget.interval) or ''
+  local next_reset_at = ''
+  if budget.interval > 0 then
+    local expected = tonumber(expected_next_reset_at)
+    local is_due = expected and expected <= call.now
+    next_reset_at = ff.digits(is_due and next_after(expected, budget.interval, call.now) or call.now + budget.interval)
+  end
   return { KIND.reset, next_reset_at == '' and '0' or next_reset_at }, ff.apply.budget_reset, budget, next_reset_at, requested_by
 end
 
@@ -108,12 +118,11 @@ function ff.due_step(call, member, entity, at, apply, a, b)
   return { entity = entity, kind = member, apply = enter_anew }
 end
 
--- The first time on the schedule that has not come.
 function ff.due.budget(call, id)
   local budget = ff.budget_of(call, id) or ff.damaged('the record is missing')
   local at = tonumber(budget.next_reset_at) or ff.damaged('it has a timer and no reset')
   if budget.interval == 0 then ff.damaged('it has a timer and no interval') end
-  local next_at = at + (math.floor((call.now - at) / budget.interval) + 1) * budget.interval
+  local next_at = next_after(at, budget.interval, call.now)
   return ff.due_step(call, TIMER.budget .. id, budget, at, ff.apply.budget_reset, ff.digits(next_at), 'engine')
 end
 

@@ -71,7 +71,7 @@ function ff.apply.budget_released(call, budget, ledger, spender, closes_day)
   ff.take_amounts(budget.used, ledger.spend, true)
   ff.add_amounts(budget.back, ledger.spend)
   ff.clear_refusals(budget)
-  ff.touch_budget(call, budget)
+  ff.begin_day(call, budget)
   ledger.spend = ff.no_amounts()
   write(ledger)
 end

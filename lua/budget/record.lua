@@ -91,10 +91,14 @@ function ff.settle_budgets(call)
 end
 
 -- The totals of a day begin with the first that happens on it.
-function ff.touch_budget(call, budget)
-  budget.last_updated_at = call.now_text
+function ff.begin_day(call, budget)
   budget.bill_day = math.max(budget.bill_day, ff.day_of(call.now))
   budget.is_changed = true
+end
+
+function ff.touch_budget(call, budget)
+  budget.last_updated_at = call.now_text
+  ff.begin_day(call, budget)
 end
 
 -- The first dimension in which so much more does not fit.

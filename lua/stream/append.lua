@@ -105,6 +105,8 @@ local function rate_after(call, stream, best_effort)
 end
 
 function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, payload)
+  local bytes = patch ~= '' and patch or payload
+  if #bytes > LIMIT.max_frame_bytes then return ff.reject('retention_limit_exceeded') end
   if not group.stream then
     local owned, refusal = owned_stream(call, group)
     if refusal then return refusal end
@@ -113,10 +115,7 @@ function ff.decide.append_frame(call, group, best_effort, seq, labels, patch, pa
   local stream = group.stream
   local repeated = seq_verdict(call, stream, seq, patch)
   if repeated then return repeated end
-  local bytes = patch ~= '' and patch or payload
-  if #bytes > LIMIT.max_frame_bytes or stream.bytes + #bytes > stream.max_bytes then
-    return ff.reject('retention_limit_exceeded')
-  end
+  if stream.bytes + #bytes > stream.max_bytes then return ff.reject('retention_limit_exceeded') end
   local frame = { payload = bytes, seq = seq, labels = labels, suffix = STREAM_SUFFIX.durable, keep = stream.keep }
   if patch ~= '' then
     frame.summary = patched(call, stream, patch)

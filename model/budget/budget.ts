@@ -7,6 +7,7 @@ import { partitionOfId } from '../families.js';
 import { LIMITS } from '../limits.js';
 import { dimensionsOf } from './amounts.js';
 import { closedDay } from './charge.js';
+import { nextAfter } from './due.js';
 import {
   ENFORCEMENT_MODES,
   HARD_LIMIT_ACTIONS,
@@ -150,12 +151,18 @@ export const releaseBudget = operation({
   },
 });
 
+/** A reset that is expected and due is that of the schedule, and keeps it; any other one begins a new interval. */
+function nextResetOf({ resetIntervalMs }: ReadonlyBudget, expected: number | undefined, now: number) {
+  if (resetIntervalMs === 0) return undefined;
+  return expected !== undefined && expected <= now ? nextAfter(expected, resetIntervalMs, now) : now + resetIntervalMs;
+}
+
 export const resetBudget = operation({
   name: 'resetBudget',
   family: 'budget',
   args: z.object({
     budgetId: field.plainUuid,
-    /** Only if its next reset is due at this time: a second call finds that it has moved. */
+    /** Only if its next reset is due at this time: a second call finds that it has moved. Once it is due, the schedule stays. */
     expectedNextResetAt: field.timestampMs.optional(),
     requestedBy: field.requester,
   }),
@@ -173,8 +180,7 @@ export const resetBudget = operation({
     if (budget === undefined) return reject('budget_not_found');
     if (expectedNextResetAt !== undefined && expectedNextResetAt !== budget.nextResetAt)
       return accept({ kind: 'already_satisfied', reason: 'already_moved' });
-    const { resetIntervalMs } = budget;
-    const nextResetAt = resetIntervalMs === 0 ? undefined : now + resetIntervalMs;
+    const nextResetAt = nextResetOf(budget, expectedNextResetAt, now);
     return accept(
       { kind: 'reset', nextResetAt: nextResetAt ?? 0 },
       { type: 'budget_reset', budgetId, at: now, nextResetAt, requestedBy },

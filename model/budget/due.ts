@@ -7,7 +7,7 @@ import type { Bill, Ledger, ReadonlyBudget, Reservation } from './facts.js';
 const ENGINE = 'engine';
 
 /** The first time on the schedule that has not come: a pause is followed by one reset, and the schedule stays. */
-function nextAfter(due: number, intervalMs: number, now: number): number {
+export function nextAfter(due: number, intervalMs: number, now: number): number {
   return due + (Math.floor((now - due) / intervalMs) + 1) * intervalMs;
 }
 

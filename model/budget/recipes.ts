@@ -24,9 +24,13 @@ function clearFlags(budget: Budget): void {
 }
 
 /** The totals of a day begin with the first that happens on it; a clock that steps back begins none. */
+function beginDay(budget: Budget, at: number): void {
+  budget.billDay = Math.max(budget.billDay, dayOf(at));
+}
+
 function touch(budget: Budget, at: number): void {
   budget.lastUpdatedAt = at;
-  budget.billDay = Math.max(budget.billDay, dayOf(at));
+  beginDay(budget, at);
 }
 
 function breached(budget: Budget, dimension: string, at: number): void {
@@ -88,7 +92,7 @@ export const budgetRecipes = {
     budget.usage = lessened(budget.usage, amounts);
     budget.releasedToday = plus(budget.releasedToday, amounts);
     clearFlags(budget);
-    touch(budget, at);
+    beginDay(budget, at);
   }),
   budget_reset: changes((budget: Budget, { nextResetAt, at }: Of<'budget_reset'>) => {
     budget.usage = inOrder(dimensionsOf(budget.usage).map((dimension) => [dimension, 0]));

@@ -1,14 +1,15 @@
 /**
  * blockExecutionForAdmission, blockRoute, unblockExecution: a scheduler outside the engine takes work out of its queue,
  * because a budget, a quota, the lack of a capable worker or a lane's state keeps it from being run, and puts it back.
- * Only what could be claimed can be blocked, so that nothing is forgotten: neither a delay nor a dependency.
- * Spec 01 section 3.5, spec 04 section 5.1; rulings 19 and 23.
+ * Only what anybody could claim can be blocked, so that nothing is forgotten: neither a delay nor a dependency nor a grant.
+ * Spec 01 section 3.5, spec 09 section 6.2; rulings 19 and 23.
  */
 import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, operation, reject, type Rejected } from '../core/operation.js';
 import type { Event } from '../events.js';
 import { echoed } from '../core/wire-form.js';
+import { hasLiveGrant } from '../grant/grant.js';
 import { partitionOfExecution } from '../ids.js';
 import { notActive, notEligible } from '../lease/fence.js';
 import type { ReadonlyExecution } from './facts.js';
@@ -17,11 +18,12 @@ import { BLOCKS, isBlocked, isHeld, isTerminal, SITUATIONS, type BlockReason } f
 const REJECTIONS = ['execution_not_found', 'execution_not_active', 'execution_not_eligible'] as const;
 type Refusal = Rejected<(typeof REJECTIONS)[number]>;
 
-/** Why an execution cannot be blocked, if it cannot. A block ends a grant; a hold keeps its work from being blocked. */
-function refusalOf(execution: ReadonlyExecution | undefined): Refusal | undefined {
+/** Why an execution cannot be blocked, if it cannot: a worker was granted it, or an operator holds it. */
+function refusalOf(execution: ReadonlyExecution | undefined, now: number): Refusal | undefined {
   if (execution === undefined) return reject('execution_not_found');
   if (isTerminal(execution.situation)) return notActive(execution);
-  return execution.situation === 'ready' && !isHeld(execution) ? undefined : notEligible(execution);
+  const isOpen = execution.situation === 'ready' && !isHeld(execution) && !hasLiveGrant(execution, now);
+  return isOpen ? undefined : notEligible(execution);
 }
 
 function blocked(executionId: string, at: number, blockingReason: BlockReason, blockingDetail: string): Event {
@@ -49,7 +51,7 @@ export const blockExecutionForAdmission = operation({
     const execution = view.executions.get(executionId);
     if (execution?.situation === BLOCKS[blockingReason])
       return accept({ kind: 'already_satisfied', reason: 'already_blocked' });
-    const refusal = refusalOf(execution);
+    const refusal = refusalOf(execution, now);
     if (refusal !== undefined) return refusal;
     return accept({ kind: 'blocked', executionId }, blocked(executionId, now, blockingReason, blockingDetail));
   },
@@ -75,7 +77,7 @@ export const blockRoute = operation({
     const execution = view.executions.get(executionId);
     const outcome = { kind: 'blocked', executionId } as const;
     if (execution?.situation === 'blocked_route') return accept(outcome);
-    const refusal = refusalOf(execution);
+    const refusal = refusalOf(execution, now);
     if (refusal !== undefined) return accept({ kind: 'not_blocked', reason: refusal.code });
     return accept(outcome, blocked(executionId, now, 'waiting_for_capable_worker', reasonDetail));
   },

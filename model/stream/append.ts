@@ -84,6 +84,9 @@ export const appendFrame = operation({
   memory: 'adds',
   decide(view, args, { now }) {
     const { executionId, attemptIndex } = args;
+    const payload = args.patch === undefined ? (args.payload as Uint8Array) : UTF8.encode(args.patch);
+    // Whoever sends it: no stream takes it.
+    if (payload.byteLength > LIMITS.maxFrameBytes) return reject('retention_limit_exceeded');
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');
     const refusal = writerVerdict(execution, args, now);
@@ -91,14 +94,11 @@ export const appendFrame = operation({
     const streamId = streamIdOf(executionId, attemptIndex);
     const contents = view.streams.contents(streamId);
     const { summaryVersion = 0 } = view.streams.get(streamId) ?? {};
-    const payload = args.patch === undefined ? (args.payload as Uint8Array) : UTF8.encode(args.patch);
     const known = contents?.counters;
     const repeated = seqVerdict(known, args, summaryVersion);
     if (repeated !== undefined) return repeated;
     const totalBytes = (known?.totalBytes ?? 0) + payload.byteLength;
-    if (payload.byteLength > LIMITS.maxFrameBytes || totalBytes > maxBytesOf(execution)) {
-      return reject('retention_limit_exceeded');
-    }
+    if (totalBytes > maxBytesOf(execution)) return reject('retention_limit_exceeded');
     const summary = args.patch === undefined ? undefined : patched(contents?.document, args.patch, summaryVersion + 1);
     if (summary !== undefined && summary.document === undefined) return reject('retention_limit_exceeded');
     const append = appendOf({ streamId, contents, args, payload, now, summary, keep: keepOf(execution) });

@@ -188,9 +188,10 @@ describe('ledgers', () => {
     story.outcome('recordSpend', spend(30));
     story.outcome('reportUsage', { budgetId: BUDGET, executionId: RUN, usage: { custom: { tokens: 5 } } });
     const release = { budgetId: BUDGET, executionId: RUN };
+    story.now += 10;
     expect(story.outcome('releaseBudget', release)).toEqual({ kind: 'released', amounts: { tokens: 30 } });
     expect(story.outcome('releaseBudget', release)).toEqual({ kind: 'released', amounts: {} });
-    expect(story.status).toMatchObject({ usage: { tokens: 5 } });
+    expect(story.status).toMatchObject({ usage: { tokens: 5 }, lastUpdatedAt: START });
   });
 
   test('what was spent before a reset is not taken back after it', () => {
@@ -239,6 +240,14 @@ describe('resets', () => {
     const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };
     expect(story.outcome('resetBudget', expected)).toEqual({ kind: 'reset', nextResetAt: START + 1_400 });
     expect(story.outcome('resetBudget', expected)).toMatchObject({ reason: 'already_moved' });
+  });
+
+  test('by whoever sees that it is due are those of the schedule', () => {
+    const story = new Story({ resetIntervalMs: 1_000 });
+    story.now = START + 3_400;
+    const expected = { budgetId: BUDGET, expectedNextResetAt: START + 1_000 };
+    expect(story.outcome('resetBudget', expected)).toEqual({ kind: 'reset', nextResetAt: START + 4_000 });
+    expect(story.outcome('resetBudget', { budgetId: BUDGET })).toEqual({ kind: 'reset', nextResetAt: START + 4_400 });
   });
 
   test('leave what is reserved', () => {

@@ -201,9 +201,14 @@ describe('a grant ends', () => {
       .refuses('invalid_claim_grant');
   });
 
-  test('with a block', () => {
+  test('with a block, which comes only when nobody can use the grant any more', () => {
+    const block = { executionId: X, blockingReason: 'waiting_for_quota' } as const;
+    given(created(), ISSUED).when('blockExecutionForAdmission', block, LAST).refuses('execution_not_eligible');
     given(created(), ISSUED)
-      .when('blockExecutionForAdmission', { executionId: X, blockingReason: 'waiting_for_quota' })
+      .when('blockRoute', { executionId: X }, LAST)
+      .answers({ kind: 'not_blocked', reason: 'execution_not_eligible' });
+    given(created(), ISSUED)
+      .when('blockExecutionForAdmission', block, LAST + 1)
       .answers({ kind: 'blocked' })
       .leaves({ ...GONE, situation: 'blocked_quota' });
   });

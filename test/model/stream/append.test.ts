@@ -124,6 +124,9 @@ describe('appendFrame', () => {
   it('is refused for a frame, a stream or a summary that would be too large', () => {
     const world = new World({ streamPolicy: { maxBytes: 10 } });
     expect(world.answer({ payload: new Uint8Array(65_537) })).toBe('retention_limit_exceeded');
+    // Who sends it, and where to, is not looked at.
+    const unknown = { executionId: '{fp:0}:00000000-0000-4000-a000-000000000009', payload: new Uint8Array(65_537) };
+    expect(world.answer(unknown)).toBe('retention_limit_exceeded');
     expect(world.answer({ payload: new Uint8Array(10) })).toMatchObject({ frameCount: 1 });
     expect(world.answer({ payload: new Uint8Array(1) })).toBe('retention_limit_exceeded');
     const large = new World();
