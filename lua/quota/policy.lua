@@ -71,6 +71,10 @@ local function waiters_of(call, policy)
   return live, over
 end
 
+function ff.count_waiters(call, policy)
+  return #waiters_of(call, policy)
+end
+
 -- Whether one more claimer may wait; one that waits may always.
 function ff.may_wait(call, policy, name)
   local live = waiters_of(call, policy)

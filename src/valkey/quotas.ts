@@ -36,7 +36,7 @@ export function quotaSetsOf(
 const counted = <Value>(count: number, value: Value): Record<string, Value> =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [String(index), value]));
 
-/** A policy as the library answers it: its record, how many slots and admissions there are, and the claimers that wait. */
+/** A policy as the library answers it: its record, and how many slots, admissions, and claimers that wait there are. */
 export function policyAnswered(quotaPolicyId: string, reply: WireReply): ReadonlyQuotaPolicy {
   const [record, held, live, first, waiters] = reply as WireReply[];
   const number = (text: WireReply | undefined): number => Number(textOf(text ?? null));
@@ -44,7 +44,11 @@ export function policyAnswered(quotaPolicyId: string, reply: WireReply): Readonl
     core: pairsOf(record ?? null),
     details: new Map(),
   }) as QuotaPolicy;
-  const sets = quotaSetsOf({}, new Map(), [], Object.fromEntries(pairsOf(waiters ?? null)));
-  const slots = counted(number(held), { holder: '', checkAt: 0 });
-  return { ...facts, ...sets, slots, window: counted(number(live), number(first)) };
+  return {
+    ...facts,
+    slots: counted(number(held), { holder: '', checkAt: 0 }),
+    window: counted(number(live), number(first)),
+    // The server left out those that wait no longer.
+    waiters: counted(number(waiters), { since: 0, wanted: 1, expiresAt: Number.POSITIVE_INFINITY }),
+  };
 }
