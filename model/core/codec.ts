@@ -4,7 +4,7 @@
  */
 import { EngineError } from '../errors.js';
 import { isShortId, shortIdOf, uuidOf } from '../short-id.js';
-import type { Facet, Fact, FactKind } from './facts.js';
+import type { Facet, Fact, FactKind, ValueOf } from './facts.js';
 
 /** Between two values. Texts that share a facet are names and labels, which have no control characters. */
 const SEPARATOR = '\t';
@@ -142,5 +142,23 @@ export function facetCodec(facet: Facet): FacetCodec {
         entity[names[i] as string] = (codecs[i] as ValueCodec).decode(values[i] ?? '');
       }
     },
+  };
+}
+
+/** Reads one fact in the text of its facet, and makes nothing of the others. */
+export function factReader<Facts extends Facet, Name extends keyof Facts & string>(
+  facet: Facts,
+  name: Name,
+): (text: string) => ValueOf<Facts[Name]> {
+  const place = Object.keys(facet).indexOf(name);
+  const { decode } = factCodec(name, facet[name] as Fact);
+  return (text) => {
+    let from = 0;
+    for (let i = 0; i < place; i++) {
+      const end = text.indexOf(SEPARATOR, from);
+      from = end === -1 ? text.length : end + 1;
+    }
+    const end = text.indexOf(SEPARATOR, from);
+    return decode(end === -1 ? text.slice(from) : text.slice(from, end)) as never;
   };
 }

@@ -42,7 +42,7 @@ export interface Fact<Value = unknown> {
 export type Facet = Readonly<Record<string, Fact>>;
 export type FactTable = Readonly<Record<string, Facet>>;
 
-type ValueOf<F> = F extends Fact<infer Value> ? Value : never;
+export type ValueOf<F> = F extends Fact<infer Value> ? Value : never;
 type Union<Table extends FactTable> = Table[keyof Table];
 type Names<Table extends FactTable> = Union<Table> extends infer F ? (F extends Facet ? keyof F : never) : never;
 type FactNamed<Table extends FactTable, Name extends PropertyKey> = Extract<Union<Table>, Record<Name, Fact>>[Name];

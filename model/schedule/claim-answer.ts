@@ -1,7 +1,7 @@
 /** How what a claim took is read from a server's answer: facets as they are stored, and what the claim made of them. */
-import { facetCodec, type FacetCodec } from '../core/codec.js';
+import { factReader } from '../core/codec.js';
 import type { AnswerReader } from '../core/wire-form.js';
-import { executionFacts, type ReadonlyExecution } from '../execution/facts.js';
+import { executionFacts } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import type { Earlier } from './earlier.js';
@@ -10,21 +10,13 @@ import { CLAIM_KINDS, type ClaimedExecution, type ClaimIds } from './claimed.js'
 /** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
 export const PLAIN_CLAIM = 'p';
 
-/** What every such claim is. */
-const PLAIN = {
-  leaseEpoch: 1,
-  attemptIndex: 0,
-  claimKind: 'fresh',
-  attemptType: 'initial',
-  attemptTimeoutAt: undefined,
-  attemptTimeoutRemainingMs: undefined,
-  executionDeadlineAt: undefined,
-} as const;
-
-const NAMING = facetCodec(executionFacts.naming);
-const GIVEN = facetCodec(executionFacts.given);
-const BOUNDS = facetCodec(executionFacts.bounds);
-const FENCE = facetCodec(executionFacts.fence);
+const kindIn = factReader(executionFacts.naming, 'executionKind');
+const priorityIn = factReader(executionFacts.given, 'priority');
+const encodingIn = factReader(executionFacts.given, 'payloadEncoding');
+const deadlineIn = factReader(executionFacts.bounds, 'executionDeadlineAt');
+const epochIn = factReader(executionFacts.fence, 'currentLeaseEpoch');
+const leaseIn = factReader(executionFacts.fence, 'currentLeaseId');
+const attemptIn = factReader(executionFacts.fence, 'currentAttemptId');
 
 const wordsOf = (letters: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
   new Map(Object.entries(letters).map(([word, letter]) => [letter, word]));
@@ -37,48 +29,62 @@ export function readIds(answer: AnswerReader): string[] {
   return Array.from({ length: answer.number() }, () => executionIdIn(answer.partition, answer.text()));
 }
 
-/** The facets of an execution, as they are stored, and what the claim made of them. `ids` are those of the next claim. */
+/** What the answer says of an execution. `ids` are those of the next claim. */
 export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids: ClaimIds): ClaimedExecution {
   const executionId = executionIdIn(answer.partition, answer.text());
   const how = answer.text();
-  const { executionKind } = decoded(NAMING, answer.text());
-  const { priority, payloadEncoding } = decoded(GIVEN, answer.text());
-  const common = {
-    executionId,
-    leaseExpiresAt,
-    executionKind,
-    priority,
-    payloadEncoding,
-    inputPayload: answer.bytes() as Uint8Array,
-  };
-  if (how === PLAIN_CLAIM) return { ...common, ...PLAIN, leaseId: ids.leaseId, attemptId: ids.attemptId, tags: {} };
-  const fence = decoded(FENCE, answer.text());
+  const executionKind = kindIn(answer.text());
+  const given = answer.text();
+  const priority = priorityIn(given);
+  const payloadEncoding = encodingIn(given);
+  const inputPayload = answer.bytes() as Uint8Array;
+  if (how === PLAIN_CLAIM) {
+    // One literal: this is read for every claim.
+    return {
+      executionId,
+      leaseId: ids.leaseId,
+      leaseEpoch: 1,
+      attemptIndex: 0,
+      attemptId: ids.attemptId,
+      claimKind: 'fresh',
+      attemptType: 'initial',
+      leaseExpiresAt,
+      attemptTimeoutAt: undefined,
+      attemptTimeoutRemainingMs: undefined,
+      executionDeadlineAt: undefined,
+      executionKind,
+      priority,
+      payloadEncoding,
+      tags: {},
+      inputPayload,
+      earlier: undefined,
+    };
+  }
+  const fence = answer.text();
   const attemptIndex = answer.number();
   const attemptTimeoutAt = answer.optionalNumber();
   const attemptTimeoutRemainingMs = answer.optionalNumber();
-  const { executionDeadlineAt } = decoded(BOUNDS, answer.text());
+  const executionDeadlineAt = deadlineIn(answer.text());
   const tags = answer.text();
-  const earlier = answer.beside(executionId) as Earlier | undefined;
   const claimKind = CLAIM_KIND_OF.get(how.slice(0, 1)) as ClaimedExecution['claimKind'];
   const attemptType = (TYPE_OF.get(how.slice(1)) ?? 'initial') as ClaimedExecution['attemptType'];
   return {
-    ...common,
-    leaseId: fence.currentLeaseId as string,
-    leaseEpoch: fence.currentLeaseEpoch,
+    executionId,
+    leaseId: leaseIn(fence) as string,
+    leaseEpoch: epochIn(fence),
     attemptIndex,
-    attemptId: fence.currentAttemptId as string,
+    attemptId: attemptIn(fence) as string,
     claimKind,
     attemptType: claimKind === 'resumed' ? undefined : attemptType,
+    leaseExpiresAt,
     attemptTimeoutAt,
     attemptTimeoutRemainingMs,
     executionDeadlineAt,
+    executionKind,
+    priority,
+    payloadEncoding,
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
-    earlier,
+    inputPayload,
+    earlier: answer.beside(executionId) as Earlier | undefined,
   };
-}
-
-function decoded(codec: FacetCodec, text: string): ReadonlyExecution {
-  const facts: Record<string, unknown> = {};
-  codec.decode(text, facts);
-  return facts as unknown as ReadonlyExecution;
 }
