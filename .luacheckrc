@@ -9,7 +9,7 @@ read_globals = {
   'LIMIT', 'NEXT', 'ON_SATISFIED', 'SITUATION', 'STREAM', 'STREAM_SUFFIX', 'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'WALK', 'WALK_KIND', 'SIGNING', 'SIGNING_KEY',
   'BUDGET', 'RESERVATION', 'RESERVATION_STATE', 'LEDGER', 'BILL', 'HARD_LIMIT', 'WHEN_FULL',
   -- Tables that are looked up while a call runs (`lookUps` there).
-  'BLOCK', 'CANCELLATION_WORD', 'CLOSED_WORD', 'EXPIRE_REASON', 'FIELD_NAMED', 'LIVE', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'SHELVED', 'SIGNATURE', 'TERMINAL_OUTCOME',
+  'BLOCK', 'CANCELLATION_WORD', 'CLOSED_WORD', 'EXPIRE_REASON', 'FIELD_NAMED', 'LIVE', 'PHASE', 'PUBLIC_STATE', 'SHAPE', 'RECORD_OF', 'SHELVED', 'SIGNATURE', 'TERMINAL_OUTCOME',
   'WORDS',
 }
 -- All files are one chunk: the linker puts a header before them that declares the table they share, and `command` and

@@ -59,7 +59,7 @@ const DECLARED: ReadonlyMap<OperationName, readonly Answer[]> = new Map(
 );
 
 /** Events that no campaign leads to: time only grows (`test/model/clock.test.ts`), nothing is damaged (`test/valkey`). */
-const OF_OTHER_TESTS: ReadonlySet<string> = new Set(['clock_stepped_back', 'execution_dropped']);
+const OF_OTHER_TESTS: ReadonlySet<string> = new Set(['clock_stepped_back', 'execution_dropped', 'record_dropped']);
 
 /** Answers that only very much of something leads to, and where they are shown instead. */
 const ANSWERS_OF_OTHER_TESTS: ReadonlySet<string> = new Set([

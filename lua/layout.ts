@@ -148,6 +148,8 @@ export interface RecordLayout {
   readonly key: string;
   /** Facets, and facts of the facet `long`, and their fields. The first facet of the table is in every record. */
   readonly fields: Readonly<Record<string, string>>;
+  /** The list in which each of them stands, and its type. */
+  readonly list?: { readonly key: keyof typeof KEYS; readonly type: 'zset' | 'hash' };
 }
 
 /** Kinds that have records of their own. Letters are never given to something else. */
@@ -155,17 +157,30 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   /** Only of lanes that were ever paused or drained. */
   lane: { key: 'lane:', fields: { state: 's', stateChangedBy: 'b', stateReason: 'r' } },
   quota_policy: { key: 'quota:', fields: { limits: 'l', use: 'u' } },
-  signing_key: { key: 'signing:', fields: { identity: 'k', expiry: 'e' } },
+  signing_key: {
+    key: 'signing:',
+    fields: { identity: 'k', expiry: 'e' },
+    list: { key: 'kids', type: 'hash' },
+  },
   budget: {
     key: 'budget:',
     fields: { given: 'g', limits: 'l', usage: 'u', breaches: 'b', resets: 'r', today: 'd', touched: 't', scopeId: 's' },
+    list: { key: 'budgets', type: 'zset' },
   },
   reservation: { key: 'rsv:', fields: { given: 'g', state: 's' } },
   ledger: { key: 'ledger:', fields: { totals: 't' } },
   bill: { key: 'bill:', fields: { totals: 't' } },
   /** Counters and rate are beside the state (ruling 39): they are no facts. */
-  worker: { key: 'worker:', fields: { identity: 'i', offer: 'o', beat: 'b' } },
-  flow: { key: 'flow:', fields: { given: 'g', life: 'l', cancel: 'c', cancelReason: 'r', tags: 't' } },
+  worker: {
+    key: 'worker:',
+    fields: { identity: 'i', offer: 'o', beat: 'b' },
+    list: { key: 'workers', type: 'zset' },
+  },
+  flow: {
+    key: 'flow:',
+    fields: { given: 'g', life: 'l', cancel: 'c', cancelReason: 'r', tags: 't' },
+    list: { key: 'flows', type: 'zset' },
+  },
   walk: { key: 'walk:', fields: { walk: 'w' } },
   stream: { key: 'st:', fields: { given: 'g', summary: 's', closing: 'z', counters: 'c', rate: 'e' } },
 };
@@ -301,6 +316,9 @@ export const MAX_LIVE = 1_000;
 
 /** Executions that one page of a list looks at. */
 export const MAX_LOOKED_AT = 500;
+
+/** Most members that are given up with their flow in one call. */
+export const MAX_DROPPED_MEMBERS = 100;
 
 /** Texts beside executions (what they wait for and depend on) after which a page of a snapshot ends. */
 export const MAX_SNAPSHOT_TEXTS = 10_000;

@@ -99,6 +99,7 @@ import {
   MAX_LEAF_IDS,
   MAX_LIVE,
   MAX_LOOKED_AT,
+  MAX_DROPPED_MEMBERS,
   MAX_SNAPSHOT_TEXTS,
   MAX_NOTICED_ENDS,
   MAX_UNSETTLED,
@@ -188,6 +189,17 @@ const recordLiterals = (): Literals =>
   Object.fromEntries(
     RECORD_KINDS.map(([kind, { key, fields }]) => [kind.toUpperCase(), { ...snakeKeys(fields), key }]),
   );
+
+/** Keys beside the record of a kind, by what follows its id. */
+const BESIDE: { readonly [Kind in EntityKind]?: Readonly<Record<string, string>> } = { quota_policy: QUOTA_SUFFIXES };
+
+/** What of a kind goes with a record: what its key begins with, what stands beside it, and its place in the list of its kind. */
+function recordLookUp(kind: EntityKind, { key, list }: RecordLayout): string {
+  const suffixes = [SUFFIXES.details, ...Object.values(BESIDE[kind] ?? {})].map((suffix) => JSON.stringify(suffix));
+  const leaving =
+    list && `list = ${JSON.stringify(KEYS[list.key])}, leave = "${list.type === 'hash' ? 'HDEL' : 'ZREM'}"`;
+  return `{ key = ${JSON.stringify(key)}, beside = { ${suffixes.join(', ')} }, ${leaving ?? 'list = false'} }`;
+}
 
 /** What model/ and the layout say, by the names that the Lua has for it. */
 function literalsOf(functionPrefix: string): Literals {
@@ -321,6 +333,7 @@ function literalsOf(functionPrefix: string): Literals {
       max_live: MAX_LIVE,
       max_looked_at: MAX_LOOKED_AT,
       max_snapshot_texts: MAX_SNAPSHOT_TEXTS,
+      max_dropped_members: MAX_DROPPED_MEMBERS,
     },
   };
 }
@@ -367,6 +380,7 @@ function lookUps(): string[] {
       .join(', ')} }`,
     `local CLOSED_WORD = ${luaTable(Object.entries(CLOSED_REASONS).map(([word, letter]) => [letter, JSON.stringify(word)]))}`,
     `local SHAPE = ${luaTable(shapes)}`,
+    `local RECORD_OF = ${luaTable(RECORD_KINDS.map(([kind, layout]) => [kind, recordLookUp(kind, layout)]))}`,
     `local SIGNATURE = ${luaTable(NAMES.map((name) => [snakeCase(name), JSON.stringify(SIGNATURES[name])]))}`,
   ];
 }

@@ -2,10 +2,11 @@
  * Folding events into state, in place: the memory backend. Its twin for the specification, which leaves the old state
  * untouched, is `evolve` in `specification/evolve.ts`. Both run the same recipes, and a property holds that they agree.
  */
-import type { Recipe } from './core/entity.js';
+import { removesIfThere, type Entity, type Recipe } from './core/entity.js';
 import type { ByteSlot } from './core/operation.js';
 import { EngineError } from './errors.js';
-import { EVENTS, type Event, type EventType } from './events.js';
+import { EVENTS, type Event, type EventNamed, type EventType } from './events.js';
+import { isShortId, uuidOf } from './short-id.js';
 import { ENTITIES, entityNamed, type EntityKind, type PartitionState } from './state.js';
 
 /** One thing that an event does. */
@@ -25,9 +26,21 @@ const factNamed =
   (event: object): string =>
     (event as Record<string, string>)[key] as string;
 
+/** The one event that can be about a record of any kind: it says of which, and an id of another kind is nobody's here. */
+function dropOf(kind: EntityKind, { subject }: Entity): Effect {
+  const idIn = (event: Event): string => {
+    const { droppedKind, droppedId } = event as EventNamed<'record_dropped'>;
+    if (droppedKind !== kind) return '';
+    return subject.shortId && isShortId(droppedId) ? uuidOf(droppedId) : droppedId;
+  };
+  return { kind, key: subject.key, idIn, recipe: removesIfThere };
+}
+
 function effectsOf(type: string): readonly Effect[] {
   return (Object.keys(ENTITIES) as EntityKind[]).flatMap((kind) => {
-    const { recipes, subject, idIn = factNamed(subject.key) } = entityNamed(kind);
+    const declared = entityNamed(kind);
+    const { recipes, subject, idIn = factNamed(subject.key) } = declared;
+    if (type === EVENTS.record_dropped.type) return kind === 'execution' ? [] : [dropOf(kind, declared)];
     const recipe = (recipes as unknown as AnyRecipes)[type];
     return recipe === undefined ? [] : [{ kind, key: subject.key, idIn, recipe }];
   });

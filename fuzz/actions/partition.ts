@@ -1,6 +1,7 @@
 /** How random runs call the operations of `model/partition` and `model/reader`. */
 import fc from 'fast-check';
 import { encodeCursor } from '../../model/partition/cursor.js';
+import { SNAPSHOT_KINDS } from '../../model/partition/snapshot.js';
 import { on } from './choices.js';
 import { generator, type Reads } from './generator.js';
 import { placeOf } from './world.js';
@@ -56,11 +57,12 @@ export const partitionActions = {
   }),
 };
 
-export const partitionReads: Reads = ({ places, partition }, { executionId, limit }) => {
+export const partitionReads: Reads = ({ places, partition }, { executionId, index, limit }) => {
   const args = { partition, limit: Math.max(1, limit) };
   return [
     ...places.map((partition) => ['listReaders', { partition }] as const),
-    ...[undefined, 'execution:', `execution:${executionId}`, `flow:${executionId}`].map(
+    // A page from the beginning of a kind, and one behind an id that may be gone.
+    ...[`${SNAPSHOT_KINDS[index % 2]}:`, `${SNAPSHOT_KINDS[(index + 1) % 2]}:${executionId}`].map(
       (cursor) => ['readSnapshot', { ...args, cursor }] as const,
     ),
   ];

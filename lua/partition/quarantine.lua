@@ -62,26 +62,20 @@ local function forget(call, id, execution)
   end
 end
 
-function ff.apply.execution_dropped(call, name, id, execution, requested_by, reason, streams)
+function ff.apply.execution_dropped(call, drop, requested_by, reason)
+  local id, execution = drop.id, drop.execution
   local key = call.base .. id
-  ff.remove_streams(call, { id = id }, streams)
+  ff.remove_streams(call, { id = id }, drop.streams)
   forget(call, id, execution)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
     key .. SUFFIX.payloads, key .. SUFFIX.steps)
   if execution then command('UNLINK', ff.result_key(execution)) end
-  command('HDEL', quarantine_key(call), name)
+  command('HDEL', quarantine_key(call), TIMER.execution .. id)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)
 end
 
-local function drop_other(call, name)
-  command('HDEL', quarantine_key(call), name)
-end
-
-function ff.decide.drop_quarantined(call, name, reason, requested_by)
-  local kind, id = entry_of(call, name)
-  if not kind then return { KIND.already_satisfied, 'not_quarantined' } end
-  if kind ~= 'execution' then return KIND.dropped, drop_other, name end
-  ff.timers_of(call)
+-- Looks at what goes with an execution, which may be unreadable.
+local function drop_of_execution(call, id)
   ff.check_ids(call, id)
   local ran, execution = pcall(load, call, id)
   if not ran then
@@ -89,5 +83,68 @@ function ff.decide.drop_quarantined(call, name, reason, requested_by)
     execution = nil
   end
   if execution and ff.is_queued(execution) then ff.check_queue_of(call, execution) end
-  return KIND.dropped, ff.apply.execution_dropped, name, id, execution, requested_by, reason, ff.streams_of_damaged(call, id)
+  return { id = id, execution = execution, streams = ff.streams_of_damaged(call, id) }
+end
+
+-- Everything that is stored of it goes; what is of another type goes as well, or has no place for it.
+function ff.apply.record_dropped(call, kind, id, requested_by, reason)
+  local stored, name = RECORD_OF[kind], kind .. ':' .. id
+  if stored then
+    local key = call.base .. stored.key .. id
+    command('UNLINK', key)
+    for i = 1, #stored.beside do command('UNLINK', key .. stored.beside[i]) end
+    if stored.list and stored.leave == 'HDEL' then guarded('HDEL', call.base .. stored.list, id)
+    elseif stored.list then guarded('ZREM', call.base .. stored.list, id) end
+  elseif kind == 'admission' then
+    guarded('HDEL', call.base .. KEY.admissions, id)
+  end
+  ff.remove(ff.timers_of(call), name)
+  command('HDEL', quarantine_key(call), name)
+  ff.append(call, EVENT.record_dropped, call.partition, kind .. '\t' .. id .. '\t' .. requested_by, reason)
+end
+
+-- Walks of a flow that are not done: of itself, and of members.
+local function walks_of(call, flow_id, members)
+  local walks = {}
+  local function look(kind, about)
+    local id = kind .. about
+    if command('EXISTS', call.base .. WALK.key .. id) == 1 then walks[#walks + 1] = id end
+  end
+  look(WALK_KIND.cancel, flow_id)
+  look(WALK_KIND.evaluate, flow_id)
+  for i = 1, #members do
+    look(WALK_KIND.resolve, members[i].id)
+    look(WALK_KIND.siblings, members[i].id)
+  end
+  return walks
+end
+
+local function drop_flow(call, id, members, walks, is_last, requested_by, reason)
+  for i = 1, #members do ff.apply.execution_dropped(call, members[i], requested_by, reason) end
+  for i = 1, #walks do ff.apply.record_dropped(call, 'walk', walks[i], requested_by, reason) end
+  if not is_last then return end
+  ff.settle_tallies(call)
+  command('UNLINK', call.base .. KEY.members .. id, call.base .. KEY.edges .. id,
+    call.base .. KEY.counts .. LIMIT.counted_flow .. id)
+  ff.apply.record_dropped(call, 'flow', id, requested_by, reason)
+end
+
+local function decide_flow(call, id, requested_by, reason)
+  local ids = guarded('ZRANGE', call.base .. KEY.members .. id, 0, LIMIT.max_dropped_members)
+  if ids.err then ids = {} end
+  local members = {}
+  for i = 1, math.min(#ids, LIMIT.max_dropped_members) do members[i] = drop_of_execution(call, ids[i]) end
+  local is_last = #ids == #members
+  local left = is_last and 0 or command('ZCARD', call.base .. KEY.members .. id) - #members
+  return is_last and KIND.dropped or { KIND.dropped_in_part, ff.digits(left) },
+    drop_flow, id, members, walks_of(call, id, members), is_last, requested_by, reason
+end
+
+function ff.decide.drop_quarantined(call, name, reason, requested_by)
+  local kind, id = entry_of(call, name)
+  if not kind then return { KIND.already_satisfied, 'not_quarantined' } end
+  ff.timers_of(call)
+  if kind == 'execution' then return KIND.dropped, ff.apply.execution_dropped, drop_of_execution(call, id), requested_by, reason end
+  if kind == 'flow' then return decide_flow(call, id, requested_by, reason) end
+  return KIND.dropped, ff.apply.record_dropped, kind, id, requested_by, reason
 end

@@ -14,4 +14,13 @@ export const partitionEvents = {
   clock_stepped_back: event('clock_stepped_back', 't', PARTITION, {
     step: { from: fact.number(), to: fact.number() },
   }),
+  /**
+   * A record that could not be read any more was given up by an operator: of any kind but executions, which have
+   * `execution_dropped`. It can be gone already, as records are that were lost.
+   */
+  record_dropped: event('record_dropped', 'Kr', PARTITION, {
+    /** The id as it is stored: short where ids of the kind are. */
+    record: { droppedKind: fact.text(), droppedId: fact.text(), requestedBy: fact.words() },
+    long: { dropReason: fact.words() },
+  }),
 } as const;

@@ -105,7 +105,11 @@ export const retryQuarantined = operation({
   decide: () => accept({ kind: 'already_satisfied', reason: 'not_quarantined' }),
 });
 
-/** dropQuarantined: what was set aside is given up, with all that is left of it. */
+/**
+ * dropQuarantined: what was set aside is given up, with all that is left of it: its record, its places in lists and timers,
+ * and of a flow its members, a bounded number a call. What is about it and cannot go on without it is set aside by itself,
+ * like the open reservations of a budget.
+ */
 export const dropQuarantined = operation({
   name: 'dropQuarantined',
   family: 'any',
@@ -115,11 +119,16 @@ export const dropQuarantined = operation({
     /** Who asks for it. */
     requestedBy: field.requester,
   }),
-  outcome: z.discriminatedUnion('kind', [z.object({ kind: z.literal('dropped') }), notQuarantined]),
+  outcome: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('dropped') }),
+    /** Of a flow with many members: so many are left. Call it again. */
+    z.object({ kind: z.literal('dropped_in_part'), left: field.count }),
+    notQuarantined,
+  ]),
   rejects: [],
   partition: ({ partition }) => partition,
   wire: { shared: [], each: ['name', 'reason', 'requestedBy'] },
   memory: 'frees',
-  ofDamage: ['dropped'],
+  ofDamage: ['dropped', 'dropped_in_part'],
   decide: () => accept({ kind: 'already_satisfied', reason: 'not_quarantined' }),
 });

@@ -19,22 +19,20 @@ interface List {
   readonly valueOf: (entity: never) => string;
 }
 
-const inOrder = (index: string): List => ({ index, type: 'zset', valueOf: () => '0' });
-
-/** Kinds that one record tells all of, and the list that they stand in. */
-const KINDS: readonly (readonly [EntityKind, List | undefined])[] = [
-  ['budget', inOrder(KEYS.budgets)],
-  ['worker', inOrder(KEYS.workers)],
-  ['flow', inOrder(KEYS.flows)],
-  [
-    'signing_key',
-    { index: KEYS.kids, type: 'hash', valueOf: ({ expiresAt }: { expiresAt?: number }) => String(expiresAt ?? '') },
-  ],
-  ['reservation', undefined],
-  ['ledger', undefined],
-  ['bill', undefined],
-  ['walk', undefined],
+/** Kinds that one record tells all of. */
+const KINDS: readonly EntityKind[] = [
+  ...(['budget', 'worker', 'flow', 'signing_key', 'reservation'] as const),
+  ...(['ledger', 'bill', 'walk'] as const),
 ];
+
+/** What is said of a signing key in its list: until when it verifies. Other lists are in order, and say nothing else. */
+const verifiesUntil = ({ expiresAt }: { expiresAt?: number }): string => String(expiresAt ?? '');
+
+/** The list that a kind stands in. */
+function listOf(kind: EntityKind): List | undefined {
+  const list = RECORDS[kind]?.list;
+  return list && { index: KEYS[list.key], type: list.type, valueOf: list.type === 'hash' ? verifiesUntil : () => '0' };
+}
 
 /** Records, or entries, of one step. */
 const AT_ONCE = 40;
@@ -60,7 +58,8 @@ type Find = (index: string, count: number) => void;
 export async function mendEntries(link: VerifyLink, names: readonly string[], find: Find): Promise<string[]> {
   const setAside: string[] = [];
   const timers = new Map<string, Due>();
-  for (const [kind, list] of KINDS) {
+  for (const kind of KINDS) {
+    const list = listOf(kind);
     const { key, fields } = RECORDS[kind] as NonNullable<(typeof RECORDS)[EntityKind]>;
     const ids = recordsOf(names, key);
     const entries = new Map<string, Due>();
@@ -164,7 +163,7 @@ async function mendTimers(link: VerifyLink, due: ReadonlyMap<string, Due>, find:
     find(KEYS.timers, Number(textOf(await link.step('entry', KEYS.timers, 'zset', member, value, ...record))));
   };
   const there = new Map<string, string>();
-  const kinds = new Set<string>([...KINDS.map(([kind]) => kind), 'quota_policy']);
+  const kinds = new Set<string>([...KINDS, 'quota_policy']);
   for await (const [member, at] of listed(link, KEYS.timers, 'zset'))
     if (kinds.has(member.slice(0, member.indexOf(':')))) there.set(member, at);
   for (const member of there.keys()) if (!due.has(member)) await set(member, NONE);

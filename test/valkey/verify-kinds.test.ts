@@ -4,9 +4,13 @@
  */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { KEYS, RECORDS } from '../../lua/layout.js';
+import { KEYS, RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { fold } from '../../model/evolve.js';
 import { ONE_OF_EACH } from '../../model/partition.js';
+import { emptyState, live, type EntityKind } from '../../model/state.js';
+import { readEvents } from '../../src/log.js';
 import { testEngine, type TestEngine } from '../../src/testing/index.js';
+import { shortIdOf } from '../../model/short-id.js';
 import { besideOf, familyOf } from '../../src/valkey/key-families.js';
 import { sharedValkey } from '../support/valkey/index.js';
 
@@ -166,7 +170,7 @@ test('entries that no record asks for are taken away, in indexes and timers', as
 
 test('a record of another kind that cannot be read is set aside, and named', async () => {
   const start = `${PREFIX}{b:0}:${RECORDS.budget?.key ?? ''}`;
-  const [key = ''] = await admin.keys(`${start}*`);
+  const [key = ''] = (await admin.keys(`${start}*`)).filter((each) => !each.endsWith(SUFFIXES.details));
   const stored = await admin.hgetall(key);
   await admin.hset(key, RECORDS.budget?.fields['given'] ?? '', 'rubbish');
   const name = `budget:${key.slice(start.length)}`;
@@ -174,4 +178,69 @@ test('a record of another kind that cannot be read is set aside, and named', asy
   expect((await engine.backend.listQuarantined({ partition: '{b:0}' })).entries).toMatchObject([{ name }]);
   await admin.hset(key, stored);
   await engine.backend.retryQuarantined({ partition: '{b:0}', name });
+});
+
+/** Kinds whose records can be set aside, and where they are. */
+const KINDS_SET_ASIDE = [
+  ['{b:0}', 'reservation'],
+  ['{b:0}', 'ledger'],
+  ['{b:0}', 'budget'],
+  ['{w:n}', 'worker'],
+  ['{q:0}', 'quota_policy'],
+  ['{fp:0}', 'signing_key'],
+  ['{fp:0}', 'flow'],
+] as const;
+
+test.each(KINDS_SET_ASIDE)(
+  'in %s: a %s that is given up leaves nothing behind, and the log tells of it',
+  async (partition, kind) => {
+    const { backend } = engine;
+    const { key: start = '', fields = {} } = RECORDS[kind] ?? {};
+    const before = `${PREFIX}${partition}:`;
+    const length = (name: string): number => name.slice(before.length + start.length).length;
+    const names = await admin.keys(`${before}${start}*`);
+    const key = names.sort((a, b) => length(a) - length(b) || a.localeCompare(b))[0] ?? '';
+    const name = `${kind}:${key.slice(before.length + start.length)}`;
+    await backend.verifyPartition({ partition });
+    await admin.hset(key, Object.values(fields)[0] as string, 'rubbish');
+    // What is found by looking, and what only due work meets.
+    await admin.hset(`${before}${KEYS.quarantine}`, name, '1\tby hand');
+    const dropped = await backend.dropQuarantined({ partition, name, reason: 'lost', requestedBy: 'ann' });
+    expect({ ...dropped }).toEqual({ kind: 'dropped' });
+    expect((await backend.listQuarantined({ partition })).entries).toEqual([]);
+    expect(await backend.verifyPartition({ partition })).toMatchObject({ findings: [], setAside: [] });
+    const after = await engine.canonicalState(partition);
+    expect(after.strays).toEqual([]);
+    expect(await admin.exists(key)).toBe(0);
+    const folded = emptyState();
+    let last: object | undefined;
+    for await (const { event } of readEvents(backend, { partition })) {
+      fold(folded, event);
+      last = event;
+    }
+    expect(last).toMatchObject({ type: 'record_dropped', droppedKind: kind, requestedBy: 'ann', dropReason: 'lost' });
+    for (const [table, entities] of Object.entries(after.tables) as [EntityKind, readonly object[]][])
+      expect(live(table, folded.tables[table], engine.now()).size, table).toBe(entities.length);
+  },
+);
+
+test('a flow of many members is given up in parts', async () => {
+  const { backend } = engine;
+  const flowId = id();
+  const members = Array.from({ length: 130 }, () => ({ executionId: id(), laneId: 'large', executionKind: 'k' }));
+  await backend.createFlow({ flowId, flowKind: 'k', namespace: 'n', graph: { members, edges: [] } });
+  const start = `${PREFIX}{fp:0}:`;
+  const name = `flow:${shortIdOf(flowId.slice(-36))}`;
+  await admin.del(`${start}${name}`);
+  await admin.hset(`${start}${KEYS.quarantine}`, name, '1\tby hand');
+  const drop = () => backend.dropQuarantined({ partition: '{fp:0}', name });
+  expect({ ...(await drop()) }).toEqual({ kind: 'dropped_in_part', left: 30 });
+  expect({ ...(await drop()) }).toEqual({ kind: 'dropped' });
+  expect({ ...(await drop()) }).toEqual({ kind: 'already_satisfied', reason: 'not_quarantined' });
+  const { strays, ids, queues } = await engine.canonicalState('{fp:0}');
+  expect([strays, ids.filter((each) => members.some(({ executionId }) => executionId === each)), queues]).toEqual([
+    [],
+    [],
+    {},
+  ]);
 });
