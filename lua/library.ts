@@ -325,6 +325,8 @@ function literalsOf(functionPrefix: string): Literals {
       units_of_a_walk: UNITS_OF_A_WALK,
       walker: WALKER,
       build_timed_out: BUILD_TIMED_OUT,
+      max_result_bytes_per_claim: LIMITS.maxResultBytesPerClaim,
+      max_result_edges_per_claim: LIMITS.maxResultEdgesPerClaim,
       max_flow_members: LIMITS.maxFlowMembers,
       max_flow_edges: LIMITS.maxFlowEdges,
       max_group_edges: LIMITS.maxGroupEdges,

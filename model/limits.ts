@@ -167,6 +167,9 @@ export const LIMITS = {
   maxSearchedEdges: 10_000,
   maxFlowKindBytes: 128,
   maxDataPassingRefBytes: 256,
+  /** Results of upstreams that one claim brings: bytes, and edges that it looks at (ruling 48). */
+  maxResultBytesPerClaim: 1024 * 1024,
+  maxResultEdgesPerClaim: 100,
   /** Partitions of a deployment. */
   maxPartitions: 65_535,
 } as const;

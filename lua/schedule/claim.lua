@@ -275,7 +275,7 @@ local plan = { size = 0, executions = {}, takes = {}, broken = {} }
 local function begin_plan()
   if plan.size > LIMIT.kept_claims then plan.executions, plan.takes = {}, {} end
   if plan.broken[1] then plan.broken = {} end
-  plan.size = 0
+  plan.size, plan.room = 0, nil
 end
 
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
@@ -304,6 +304,10 @@ local function plan_one(call, group, id, queue, tickets, at)
       load_input(call, execution)
       local take_it = is_first and ff.take_first or ff.take_again
       take = take_it(call, group, execution, tickets[at])
+      if ff.is_member(execution) then
+        plan.room = plan.room or ff.room_of_claim()
+        take.given, take.gives_more = ff.given_to(call, execution, plan.room)
+      end
     end
   end
   plan.size = size
@@ -389,7 +393,7 @@ function ff.tell_claim(reply, size, execution, take)
   reply[size + 6], reply[size + 7], reply[size + 8] = take.fence, take.index, take.timeout_at
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
   reply[size + 12] = take.earlier
-  return size + 12
+  return ff.tell_given(reply, size + 12, take.given, take.gives_more)
 end
 
 -- The priority of what a bounded claim left; nothing when it left nothing.

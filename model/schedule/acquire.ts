@@ -6,6 +6,7 @@ import { NO_BYTES } from '../core/bytes.js';
 import type { Event } from '../events.js';
 import { namingOf, type ReadonlyExecution } from '../execution/facts.js';
 import { isReclaimable } from '../execution/situation.js';
+import { givenTo, type Room } from '../flow/given.js';
 import type { View } from '../view.js';
 import type { ClaimedExecution, ClaimIds } from './claimed.js';
 import { earlierOf } from './earlier.js';
@@ -56,16 +57,17 @@ interface Owner {
   readonly claims: readonly ClaimIds[];
 }
 
-/** What an owner gets of the execution that it takes. */
+/** What an owner gets of the execution that it takes: what upstreams gave it, where there is room for that. */
 export function acquire(
   view: View,
   execution: ReadonlyExecution,
   args: Owner,
   { position, now, remainingMs }: { position: number; now: number; remainingMs: number | undefined },
+  room?: Room,
 ): ClaimedExecution {
   const ids = args.claims[position] as ClaimIds;
   const resumed = isResumed(execution);
-  return {
+  const claimed: ClaimedExecution = {
     executionId: execution.executionId,
     leaseId: ids.leaseId,
     leaseEpoch: execution.currentLeaseEpoch + 1,
@@ -84,6 +86,7 @@ export function acquire(
     inputPayload: execution.payloadBytes === 0 ? NO_BYTES : (view.executions.input(execution.executionId) ?? NO_BYTES),
     earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
   };
+  return room === undefined ? claimed : { ...claimed, ...givenTo(view, execution, room) };
 }
 
 /** The event by which an owner takes an execution. */

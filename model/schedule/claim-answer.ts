@@ -5,6 +5,7 @@ import { executionFacts } from '../execution/facts.js';
 import { executionIdIn } from '../ids.js';
 import { ATTEMPT_TYPES } from '../lease/events.js';
 import type { Earlier } from './earlier.js';
+import { uuidOf } from '../short-id.js';
 import { CLAIM_KINDS, type ClaimedExecution, type ClaimIds } from './claimed.js';
 
 /** What is told of a claim of which the caller knows the rest: the first one of an execution without anything special. */
@@ -86,5 +87,20 @@ export function readExecution(answer: AnswerReader, leaseExpiresAt: number, ids:
     tags: tags === '' ? {} : (JSON.parse(tags) as Record<string, string>),
     inputPayload,
     earlier: answer.beside(executionId) as Earlier | undefined,
+    ...readGiven(answer),
   };
+}
+
+/** What upstreams gave it: how many results there are, whether there are more, and four parts of each. */
+function readGiven(answer: AnswerReader): Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'> {
+  const count = answer.optionalNumber();
+  if (count === undefined) return {};
+  const moreUpstreamResults = answer.text() !== '';
+  const upstreamResults = Array.from({ length: count }, () => ({
+    edgeId: uuidOf(answer.text()),
+    dataPassingRef: answer.text(),
+    resultEncoding: answer.text() || undefined,
+    result: answer.bytes(),
+  }));
+  return { upstreamResults, moreUpstreamResults };
 }

@@ -18,6 +18,7 @@ import { meterSet } from '../metering/meters.js';
 import { shortIdOf } from '../short-id.js';
 import type { View } from '../view.js';
 import { cancellationOf } from '../flow/cascade.js';
+import { roomOfClaim, type Room } from '../flow/given.js';
 import { owedCancel } from '../flow/owed.js';
 import { acquire, acquisitionOf, attemptTimeOf, endOf } from './acquire.js';
 import { readExecution, readIds } from './claim-answer.js';
@@ -119,6 +120,7 @@ export const claimForWorker = operation({
     const executions = new Array<ClaimedExecution>(candidates.length - ended.length - cancelled);
     const events = new Array<Event>(candidates.length);
     let taken = 0;
+    let room: Room | undefined;
     for (const [position, execution] of candidates.entries()) {
       const reason = owed[position];
       if (reason !== undefined) {
@@ -127,7 +129,8 @@ export const claimForWorker = operation({
         events[position] = endOf(execution, now, settings.retentionMs);
       } else {
         const remainingMs = attemptTimeOf(execution);
-        const claimed = acquire(view, execution, args, { position: taken, now, remainingMs });
+        room ??= execution.flow === undefined ? undefined : roomOfClaim();
+        const claimed = acquire(view, execution, args, { position: taken, now, remainingMs }, room);
         executions[taken++] = claimed;
         events[position] = acquisitionOf(claimed, args, now, args.meters !== undefined);
       }

@@ -41,6 +41,23 @@ export const claimedExecution = z.object({
   tags: field.tags,
   /** What earlier owners left; absent for the first one, and when it is too much for a claim: it is read then. */
   earlier: z.custom<Earlier>().optional(),
+  /**
+   * Of what depends on others, claimed by `claimForWorker`: the results that were given with a `dataPassingRef`, by the ids of
+   * the edges. A claim brings 1 MiB of them at most.
+   */
+  upstreamResults: z
+    .array(
+      z.object({
+        edgeId: field.plainUuid,
+        dataPassingRef: z.string(),
+        resultEncoding: field.encoding.optional(),
+        /** Absent when its upstream completed without one. */
+        result: field.bytes.optional(),
+      }),
+    )
+    .optional(),
+  /** There are results that the claim does not bring: `listEdges` and `getExecutionResult` have them. */
+  moreUpstreamResults: z.boolean().optional(),
   /** Stands for the execution and its fence in every owner operation; there when the claim asked for handles. */
   handle: z.string().optional(),
 });

@@ -12,21 +12,29 @@ const PAGE = 100;
 const LOOK_AGAIN_MS = 1_000;
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'expired', 'skipped']);
 
-/** What its upstreams gave to the execution of an attempt, by label. @throws EngineError what calls throw */
+/**
+ * What its upstreams gave to the execution of an attempt, by label: what came with the claim, and the rest from the store.
+ * @throws EngineError what calls throw
+ */
 export async function resultsFor(
   attempt: Attempt,
   backend: Backend,
   clock: Clock,
 ): Promise<ReadonlyMap<string, unknown>> {
-  const { executionId } = attempt;
+  const { executionId, upstreamResults = [], moreUpstreamResults = true } = attempt.claimed;
   const asked = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
   const results = new Map<string, unknown>();
+  for (const { dataPassingRef, result: bytes, resultEncoding: encoding } of upstreamResults)
+    results.set(dataPassingRef, decode({ bytes, encoding }));
+  if (!moreUpstreamResults) return results;
+  const brought = new Set(upstreamResults.map(({ edgeId }) => edgeId));
   let cursor: string | undefined;
   do {
     const page = await asked(() => backend.listEdges({ executionId, direction: 'incoming', cursor, limit: PAGE }));
     await Promise.all(
       page.edges.map(async (edge) => {
-        if (edge.edgeState === 'satisfied' && !edge.late && edge.dataPassingRef !== undefined)
+        const isGiven = edge.edgeState === 'satisfied' && !edge.late && !brought.has(edge.edgeId);
+        if (isGiven && edge.dataPassingRef !== undefined)
           results.set(edge.dataPassingRef, await resultOf(edge.upstreamExecutionId, backend, asked));
       }),
     );

@@ -20,10 +20,10 @@ afterAll(async () => {
   for (const engine of Object.values(engines)) await engine.close();
 });
 
-const claim = async ({ backend }: TestEngine, count = 1) => {
+const claim = async ({ backend }: TestEngine, count = 1, laneId = 'flows') => {
   const claims = Array.from({ length: count }, () => ({ leaseId: uuid(), attemptId: uuid() }));
   const worker = { workerId: 'w', workerInstanceId: 'w-1' };
-  const answer = await backend.claimForWorker({ partition: PARTITION, laneId: 'flows', ...worker, claims });
+  const answer = await backend.claimForWorker({ partition: PARTITION, laneId, ...worker, claims });
   return answer.kind === 'claimed' ? answer.executions : [];
 };
 
@@ -70,6 +70,43 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     expect((await backend.describeFlow({ flowId }))?.members).toEqual({ completed: 3, cancelled: 297, waiting: 1 });
     const page = await backend.listEdges({ executionId: last, direction: 'incoming', limit: 200 });
     expect([page.edges.length, page.nextCursor === undefined]).toEqual([200, false]);
+  });
+
+  test('results come with the claim, up to a bound: short ones, none, long ones', async () => {
+    const engine = engines[name] as TestEngine;
+    const { backend } = engine;
+    const results = [new Uint8Array(600_000).fill(1), undefined, Buffer.from('2'), new Uint8Array(600_000).fill(3)];
+    const [flowId, last] = [id(), id()];
+    const upstreams = results.map(id);
+    const edges = [...upstreams, id()].map((from, i) => ({
+      edgeId: uuid(),
+      upstreamExecutionId: from,
+      downstreamExecutionId: last,
+      dataPassingRef: i === 4 ? undefined : `result ${i}`,
+    }));
+    const ids = [...edges.map(({ upstreamExecutionId }) => upstreamExecutionId), last];
+    const graph = { members: ids.map((each) => ({ ...member(each), laneId: 'given' })), edges };
+    await backend.createFlow({ flowId, flowKind: 'given', namespace: 'n', graph });
+    for (const { executionId, leaseId, leaseEpoch, attemptId } of await claim(engine, 5, 'given')) {
+      const resultPayload = results[upstreams.indexOf(executionId)];
+      const resultEncoding = executionId === upstreams[2] ? 'json' : undefined;
+      const fence = { leaseId, leaseEpoch, attemptId };
+      await backend.completeExecution({ executionId, fence, resultPayload, resultEncoding });
+    }
+    const [claimed] = await claim(engine, 1, 'given');
+    expect(claimed).toMatchObject({ executionId: last, moreUpstreamResults: true });
+    const given = claimed?.upstreamResults?.map(({ result, ...of }) => ({
+      ...of,
+      bytes: result && [...result].length,
+    }));
+    const row = (i: number, resultEncoding?: string) => ({
+      ...{ edgeId: edges[i]?.edgeId, dataPassingRef: `result ${i}`, resultEncoding },
+    });
+    expect(given).toEqual([
+      { ...row(0), bytes: 600_000 },
+      { ...row(1), bytes: undefined },
+      { ...row(2, 'json'), bytes: 1 },
+    ]);
   });
 
   test('a branch that fails is skipped; its flow has failed when all is over', async () => {

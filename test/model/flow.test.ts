@@ -4,6 +4,7 @@ import type { Event } from '../../model/events.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { UNITS_AT_ONCE } from '../../model/flow/cascade.js';
 import type { ArgsOf, AnyDecision, OperationName } from '../../model/machine.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { violations } from '../../model/specification/invariants.js';
 import { SpecMachine } from '../../model/specification/machine.js';
 import { parseCommand } from '../../src/boundary.js';
@@ -50,6 +51,10 @@ class Story {
   }
 
   claim(): string[] {
+    return this.taken().map(({ executionId }) => executionId);
+  }
+
+  taken(): readonly ClaimedExecution[] {
     const claims = Array.from({ length: 10 }, () => ({ leaseId: uuid(this.leases++), attemptId: uuid(this.leases++) }));
     const decision = this.run('claimForWorker', {
       partition: PARTITION,
@@ -59,7 +64,7 @@ class Story {
       claims,
     });
     if (!decision.ok || decision.outcome.kind !== 'claimed') return [];
-    return decision.outcome.executions.map(({ executionId }) => executionId);
+    return decision.outcome.executions;
   }
 
   /** What the owner of an execution shows. */
@@ -685,6 +690,50 @@ test('neither a scheduler nor an operator gets what a walk has still to cancel',
   ).toBe('execution_not_eligible {"reason":"cancel_owed"}');
   expect(story.answer('issueReclaimGrant', grant(2))).toMatchObject({ kind: 'not_reclaimable', detail: 'cancel_owed' });
   expect(story.answer('reclaimExecution', claim(2))).toMatchObject({ kind: 'not_reclaimable' });
+});
+
+describe('results of upstreams', () => {
+  const pair = (given = true): Story => {
+    const story = new Story();
+    const edges = [edge(1, 2, given ? { dataPassingRef: 'it' } : {})];
+    story.run('createFlow', flowOf({ members: [member(1), member(2)], edges }));
+    story.claim();
+    story.run('completeExecution', {
+      executionId: idOf(1),
+      source: 'operator_override',
+      resultPayload: Buffer.from('r'),
+    });
+    return story;
+  };
+  const row = { edgeId: edge(1, 2).edgeId, dataPassingRef: 'it', resultEncoding: undefined };
+
+  test('come with the claim, and again when the work is taken up', () => {
+    const story = pair();
+    const given = { upstreamResults: [{ ...row, result: Buffer.from('r') }], moreUpstreamResults: false };
+    expect(story.taken()).toMatchObject([{ executionId: idOf(2), ...given }]);
+    story.run('releaseLease', { executionId: idOf(2), fence: story.fence(2) });
+    expect(story.taken()).toMatchObject([{ executionId: idOf(2), claimKind: 'resumed', ...given }]);
+  });
+
+  test('of an edge without a name for it is not given', () => {
+    expect(pair(false).taken()).toMatchObject([{ upstreamResults: [], moreUpstreamResults: false }]);
+  });
+
+  test('of one that runs again is not there', () => {
+    const story = pair();
+    story.run('replayExecution', { executionId: idOf(1) });
+    expect(story.taken()[1]).toMatchObject({ executionId: idOf(2), upstreamResults: [], moreUpstreamResults: true });
+  });
+
+  test('of more edges than a claim looks at are left to be read', () => {
+    const story = new Story();
+    const numbers = Array.from({ length: 101 }, (_, i) => i + 1);
+    const edges = numbers.map((n) => edge(n, 999, { dataPassingRef: `${n}` }));
+    story.run('createFlow', flowOf({ members: [...numbers, 999].map((n) => member(n)), edges }));
+    while (story.claim().length > 0);
+    for (const n of numbers) story.end(n);
+    expect(story.taken()).toMatchObject([{ executionId: idOf(999), upstreamResults: [], moreUpstreamResults: true }]);
+  });
 });
 
 describe('setFlowTags', () => {

@@ -1,0 +1,51 @@
+/**
+ * What upstreams give to an execution that is claimed: it travels with the claim, up to a bound; the worker reads the rest.
+ * The Lua twin is `lua/flow/given.lua`. Ruling 48.
+ */
+import type { ReadonlyExecution } from '../execution/facts.js';
+import { LIMITS } from '../limits.js';
+import type { ClaimedExecution } from '../schedule/claimed.js';
+import type { View } from '../view.js';
+import { besideOf } from './view.js';
+
+type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
+type UpstreamResult = NonNullable<Given['upstreamResults']>[number];
+
+/** What one claim can still bring. */
+export interface Room {
+  bytes: number;
+  edges: number;
+}
+
+export const roomOfClaim = (): Room => ({
+  bytes: LIMITS.maxResultBytesPerClaim,
+  edges: LIMITS.maxResultEdgesPerClaim,
+});
+
+const NOTHING: Given = {};
+
+/** What those that lead to an execution give it, by the ids of the edges. Takes what it needs of the room. */
+export function givenTo(view: View, execution: ReadonlyExecution, room: Room): Given {
+  if (execution.groupState === 'none') return NOTHING;
+  const edges = Object.entries(execution.dependencies ?? {});
+  if (edges.length > room.edges) return { upstreamResults: [], moreUpstreamResults: true };
+  room.edges -= edges.length;
+  const upstreamResults: UpstreamResult[] = [];
+  let moreUpstreamResults = false;
+  for (const [edgeId, { edgeState, isLate, dataPassingRef, upstream: uuid }] of edges.sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  )) {
+    if (edgeState !== 'satisfied' || isLate || dataPassingRef === '') continue;
+    const upstream = view.executions.get(besideOf(execution.executionId, uuid));
+    // One that was replayed has none for now; the worker waits for it.
+    if (upstream?.situation !== 'completed' || (upstream.resultBytes ?? 0) > room.bytes) {
+      moreUpstreamResults = true;
+      continue;
+    }
+    const { executionId, resultBytes, resultEncoding } = upstream;
+    room.bytes -= resultBytes ?? 0;
+    const result = resultBytes === undefined ? undefined : view.executions.result(executionId);
+    upstreamResults.push({ edgeId, dataPassingRef, resultEncoding, result });
+  }
+  return { upstreamResults, moreUpstreamResults };
+}

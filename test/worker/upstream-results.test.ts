@@ -1,0 +1,46 @@
+/** How a worker comes by the results that its work depends on: they come with the claim, and the rest is read. */
+import { expect, test } from 'vitest';
+import type { TaskContext } from '../../src/index.js';
+import { harness } from './harness.js';
+
+/** How often the store was asked for what a claim did not bring. */
+async function reads(sizes: readonly number[]): Promise<{ edges: number; results: number; joined: unknown }> {
+  const asked = { edges: 0, results: 0 };
+  const h = harness((inner) => ({
+    listEdges: (args) => {
+      asked.edges += 1;
+      return inner.listEdges(args);
+    },
+    getExecutionResult: (args) => {
+      asked.results += 1;
+      return inner.getExecutionResult(args);
+    },
+  }));
+  const part = h.a.task('part', ({ input }: TaskContext<{ size: number }>) =>
+    input.size === 0 ? undefined : 'x'.repeat(input.size),
+  );
+  const join = h.a.task('join', ({ input }: TaskContext<{ parts: (string | undefined)[] }>) =>
+    input.parts.map((text) => text?.length ?? 'none'),
+  );
+  const flow = h.a.flow('sizes', (f) => {
+    const parts = sizes.map((size) => f.run(part, { size }));
+    return f.run(join, { parts });
+  });
+  await h.worker();
+  const run = await flow.run();
+  await h.until(async () => (await run.state()) === 'completed');
+  const counted = { ...asked };
+  const joined = await h.flow(run.result());
+  await h.close();
+  return { ...counted, joined };
+}
+
+test('what fits into the claim is not asked for', async () => {
+  expect(await reads([3, 600_000, 0])).toEqual({ edges: 0, results: 0, joined: [3, 600_000, 'none'] });
+});
+
+test('what does not fit is read, and nothing else', async () => {
+  const { edges, results, joined } = await reads([3, 700_000, 700_000]);
+  expect(joined).toEqual([3, 700_000, 700_000]);
+  expect([edges, results]).toEqual([1, 1]);
+});
