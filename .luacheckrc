@@ -3,7 +3,7 @@ std = 'lua51'
 read_globals = {
   'server', 'bit',
   -- Tables of the model's literals, for which the linker puts the values (`literalsOf` in `lua/library.ts`).
-  'ADMISSION_STATE', 'QUOTA_POLICY', 'QUOTA_SUFFIX', 'STEP', 'WORKER',
+  'ADMISSION_STATE', 'ANSWER', 'QUOTA_POLICY', 'QUOTA_SUFFIX', 'STEP', 'WORKER',
   'ATTEMPT', 'BUCKET', 'CANCELLATION', 'CANCELLATION_LETTER', 'CHANNEL', 'CLAIM', 'CLAIM_ROW', 'CLOSED', 'EDGE_STATE', 'EVENT', 'FIELD', 'FLOW',
   'FLOW_STATE', 'GROUP_POLICY', 'GROUP_POLICY_LETTER', 'GROUP_STATE', 'HEADER', 'KEY', 'KIND', 'LANE', 'LANE_STATE', 'LIBRARY',
   'LIMIT', 'NEXT', 'ON_SATISFIED', 'SITUATION', 'STREAM', 'STREAM_SUFFIX', 'SUFFIX', 'TIMER', 'TRIGGER', 'WAITPOINT_STATE', 'WAITS', 'WALK', 'WALK_KIND', 'SIGNING', 'SIGNING_KEY',

@@ -253,7 +253,7 @@ export const KEYS = {
   /** What every call knows of its partition (ruling 36). */
   header: 'header',
   /**
-   * Never exists. Every call declares it: while a slot migrates, the server answers TRYAGAIN to a call that names a
+   * Never exists. On a cluster every call declares it: while a slot migrates, the server answers TRYAGAIN to a call that names a
    * key which is not there, before the call runs. So a partition waits for the end of the migration of its slot, and
    * no call can meet a key that has moved away after it began to write.
    */

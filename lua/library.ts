@@ -171,6 +171,9 @@ function numbersOfKinds(): Record<string, number> {
   return numbers;
 }
 
+const mapValues = <From, To>(table: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
+  Object.fromEntries(Object.entries(table).map(([name, value]) => [name, change(value)]));
+
 const snakeKeys = <Value>(table: Readonly<Record<string, Value>>): Record<string, Value> =>
   Object.fromEntries(Object.entries(table).map(([name, value]) => [snakeCase(name), value]));
 
@@ -227,6 +230,7 @@ function literalsOf(functionPrefix: string): Literals {
     CLAIM: CLAIM_KINDS,
     CLAIM_ROW: { plain: PLAIN_CLAIM },
     KIND: numbersOfKinds(),
+    ANSWER: mapValues(numbersOfKinds(), (number) => `${number}\t`),
     FIELD: snakeKeys(FIELDS),
     SUFFIX: SUFFIXES,
     WAITS: WAITS_FIELDS,

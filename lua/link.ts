@@ -45,6 +45,7 @@ const GLOBALS: ReadonlySet<string> = new Set([
   'pcall',
   'select',
   'pairs',
+  'next',
   'type',
   'error',
 ]);

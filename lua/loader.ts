@@ -86,6 +86,7 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   // Whatever is read of it later can be read: nothing that is damaged reaches what writes.
   const checked = (name: string): string[] => {
     const pattern = patterns.get(name);
+    // What compares the fence checks it.
     if (pattern === undefined || (refills && name === 'fence')) return [];
     if (name === 'naming') return ['  ff.check_naming(naming)'];
     const mayBeAbsent = ALWAYS_THERE.has(name) ? '' : `${name} ~= '' and `;
@@ -99,7 +100,16 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     const read = `  local ${name} = ${value} or ''`;
     if (KEPT_AS_SIGN.has(name)) return [read];
     const whole = `  if ${name} == "${SPILLED}" then ${name} = ff.spilled(key, ${field(name)}) end`;
-    return [read, whole, ...checked(name)];
+    const check = checked(name);
+    if (!refills || check.length === 0) return [read, whole, ...check];
+    // The same text was read before.
+    return [
+      read,
+      `  if not record or ${name} ~= record.${name} then`,
+      `  ${whole}`,
+      ...check.map((line) => `  ${line}`),
+      '  end',
+    ];
   });
   const life =
     only === undefined
@@ -121,13 +131,23 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     '  end',
   ];
   const attempts = `f${facts.indexOf('total_attempt_count') + 1}`;
-  const owned = names.includes('fence')
-    ? [`  if fence == '' and ${attempts} ~= '' then ff.damaged('the fence is missing') end`]
-    : [];
+  const ownedIf = (attempts: string): string[] =>
+    names.includes('fence')
+      ? [`  if fence == '' and ${attempts} ~= '' then ff.damaged('the fence is missing') end`]
+      : [];
   const members = [
-    ...['id', 'key'].map((name) => [name, name] as const),
+    ...['id', 'key', 'life'].map((name) => [name, name] as const),
     ...facts.map((fact, i) => [fact, `f${i + 1}`] as const),
     ...['extras', ...names].map((name) => [name, name] as const),
+  ];
+  // Executions that were claimed together, and go on together, mostly have one life: what it says stands in the table.
+  const own = ['id', 'key', ...always].map((name) => [name, name] as const);
+  const refillAlike = [
+    "  if record and life == record.life and record.extras == '' then",
+    ...ownedIf('record.total_attempt_count').map((line) => `  ${line}`),
+    `    ${own.map(([name]) => `record.${name}`).join(', ')} = ${own.map(([, value]) => value).join(', ')}`,
+    '    return record',
+    '  end',
   ];
   const refill = [
     '  if record then',
@@ -140,10 +160,11 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
     '  local key = call.base .. id',
     ...life,
     "  if not life then return ff.no_record(key, 'life') end",
-    `  local ${values}, extras = ff.parse_life(life)`,
     ...locals,
+    ...(refills ? refillAlike : []),
+    `  local ${values}, extras = ff.parse_life(life)`,
     ...(extras.length > 0 ? more : []),
-    ...owned,
+    ...ownedIf(attempts),
     ...(refills ? refill : []),
     `  return { ${members.map(([name, value]) => `${name} = ${value}`).join(', ')} }`,
     'end',

@@ -30,8 +30,8 @@ local partitions, partition_count = {}, 0
 
 -- Nothing is known of a partition.
 local function forget(call)
-  -- Of the newest entry of the log; when the log was trimmed last.
-  call.generation, call.sequence, call.time, call.trimmed_at = '', 0, 0, false
+  -- Of the newest entry of the log, with its id; when the log was trimmed last.
+  call.generation, call.sequence, call.time, call.position, call.trimmed_at = '', 0, 0, '0-0', false
   -- The newest version of the settings that the partition has seen, how many lanes are paused or draining, and what stands
   -- of both in the header.
   call.version, call.stated, call.standing = 1, 0, ''
@@ -72,18 +72,18 @@ local function read_position(call)
   forget(call)
   call.text = false
   if text and length > 0 then
-    local generation, sequence, time, marks = string.match(text, '^(%w*)\t(%d+)\t(%d+)(.*)$')
+    local generation, position, sequence, time, marks = string.match(text, '^(%w*)\t((%d+)-(%d+))(.*)$')
     if not sequence then ff.damaged('the header of the partition is damaged') end
-    call.generation, call.sequence, call.time = generation, tonumber(sequence), tonumber(time)
+    call.generation, call.sequence, call.time, call.position = generation, tonumber(sequence), tonumber(time), position
     if marks ~= '' then ff.read_marks(call, marks) end
     call.text = text
   elseif length == 0 then
-    local marks = text and string.match(text, '^\t0\t0(.*)$')
+    local marks = text and string.match(text, '^\t0%-0(.*)$')
     if marks then ff.read_marks(call, marks) elseif text then ff.count_stated(call) end
   else
     local newest = command('XREVRANGE', call.log_key, '+', '-', 'COUNT', 1)[1][1]
     local sequence, time = string.match(newest, '^(%d+)-(%d+)$')
-    call.sequence, call.time = tonumber(sequence), tonumber(time)
+    call.sequence, call.time, call.position = tonumber(sequence), tonumber(time), newest
     ff.count_stated(call)
   end
 end

@@ -2,25 +2,30 @@
 -- entry is its position and its time: `<sequence>-<time>`. Positions have no gap; trimming takes whole nodes at a time.
 -- An entry is the letter of its event, its subject, and its facts as texts, most of which are there anyway.
 
-local last_from, last_digits = 0, ''
+-- Where the thousand of the last position begins, and its digits; three digits by their number. None below the first thousand.
+local thousand, thousand_digits, three = -1000, '', {}
 
--- The digits of a position: all but the last three, which are those of the one before mostly, and the last three.
-local function position_digits(sequence)
-  if sequence < 1000 then return '', sequence end
-  local rest = sequence - last_from
-  if rest < 0 or rest >= 1000 then
-    rest = sequence % 1000
-    last_from = sequence - rest
-    last_digits = ff.digits(last_from / 1000)
+-- The last digits of a position that is not of the thousand before.
+local function begin_thousand(sequence)
+  local rest = sequence % 1000
+  if rest == sequence then
+    thousand, thousand_digits = -1000, ''
+    return ff.digits(rest)
   end
-  return last_digits, ff.three_digits(rest)
+  thousand = sequence - rest
+  thousand_digits = ff.digits(thousand / 1000)
+  three[rest] = ff.three_digits(rest)
+  return three[rest]
 end
 
+-- The id of the next entry.
 local function next_position(call)
   local sequence = call.sequence + 1
   call.sequence = sequence
-  local thousands, rest = position_digits(sequence)
-  return thousands .. rest .. '-' .. call.now_text
+  local digits = three[sequence - thousand] or begin_thousand(sequence)
+  local position = thousand_digits .. digits .. '-' .. call.now_text
+  call.position = position
+  return position
 end
 
 -- Begins the entries of a call: names the log when it is a new one, and says so when time steps back.
@@ -69,10 +74,7 @@ end
 
 -- Writes the header.
 function ff.close_log(call)
-  local thousands, rest = position_digits(call.sequence)
-  -- Without an entry the time of the newest one stays.
-  local time = call.appended and call.now_text or ff.digits(call.time)
-  local text = call.generation .. '\t' .. thousands .. rest .. '\t' .. time
+  local text = call.generation .. '\t' .. call.position
   if call.marks then
     text = text .. ff.marks_text(call)
   elseif call.standing ~= '' then

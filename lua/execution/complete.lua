@@ -18,9 +18,11 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   plain_record = false
   local execution = load(call, execution_id, record)
   if not execution then return ff.reject('execution_not_found') end
-  if fence ~= execution.fence then ff.check_fence(execution) end
-  local malformed = ff.fence_shape(fence, group.source, execution)
-  if malformed then return malformed end
+  if fence ~= execution.fence or fence == '' then
+    ff.check_fence(execution)
+    local malformed = ff.fence_shape(fence, group.source, execution)
+    if malformed then return malformed end
+  end
   if execution.situation == SITUATION.completed and ff.was_last_owner(execution, fence) then return KIND.completed end
   local refusal = ff.work_verdict(call, execution, fence, group.attempt_index)
   if refusal then return refusal end

@@ -12,7 +12,8 @@ end
 -- What creations share that have nothing but what every execution has: most do, so one table does for all of them.
 local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
-  needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready, reply = { KIND.created, 'waiting', LIMIT.default_priority },
+  needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready,
+  reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
   naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
   lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
 }
@@ -63,7 +64,7 @@ function ff.prepare.create_execution(call, naming, options, policy, rules, needs
     group.room = tonumber(group.room)
   end
   if not group.reply then
-    group.reply = { KIND.created, group.delay == '' and 'waiting' or 'delayed', group.priority }
+    group.reply = ANSWER.created .. (group.delay == '' and 'waiting\t' or 'delayed\t') .. group.priority
   end
   return group
 end
@@ -80,7 +81,7 @@ end
 
 local function duplicate(key, input_at, id)
   ff.discard_bytes(key .. SUFFIX.input, input_at)
-  return { KIND.duplicate, id }
+  return ANSWER.duplicate .. id
 end
 
 -- The oldest that waits where the quota of a creation is full, ready to be cancelled; nil when none is.

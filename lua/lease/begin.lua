@@ -9,8 +9,8 @@ function ff.decide.begin_attempt(call, execution_id, fence)
   if refusal then return refusal end
   ff.read_timing(execution)
   local remaining_ms = ff.time(execution.attempt_timeout_remaining_ms)
-  if not remaining_ms then return { KIND.begun, execution.attempt_timeout_at } end
+  if not remaining_ms then return ANSWER.begun .. execution.attempt_timeout_at end
   ff.timers_of(call)
   local timeout_at = ff.digits(math.min(call.now + remaining_ms, LIMIT.max_integer))
-  return { KIND.begun, timeout_at }, ff.apply.attempt_begun, execution, timeout_at
+  return ANSWER.begun .. timeout_at, ff.apply.attempt_begun, execution, timeout_at
 end

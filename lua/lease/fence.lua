@@ -48,8 +48,10 @@ end
 -- Refuses a claimant that does not own the execution at this moment. Needs fence loaded.
 function ff.ownership_verdict(call, execution, fence, attempt_index)
   local situation = execution.situation
-  if not ff.is_active(situation) then return ff.not_active(execution) end
-  if situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
+  if situation ~= SITUATION.running then
+    if not ff.is_active(situation) then return ff.not_active(execution) end
+    if situation == SITUATION.lease_revoked then return ff.reject('lease_revoked') end
+  end
   if ff.has_come(call, execution.due_at) then return ff.reject('lease_expired') end
   if attempt_index ~= '' and execution.total_attempt_count ~= attempts_with(attempt_index) then
     return ff.reject('stale_lease')
@@ -75,7 +77,10 @@ end
 
 -- Refuses a claimant that may not work on the execution: it is not the owner, or its time is over.
 function ff.work_verdict(call, execution, fence, attempt_index)
-  return ff.ownership_verdict(call, execution, fence, attempt_index) or ff.time_verdict(call, execution)
+  local refusal = ff.ownership_verdict(call, execution, fence, attempt_index)
+  -- Both are extras: most executions have none.
+  if refusal or execution.extras == '' then return refusal end
+  return ff.time_verdict(call, execution)
 end
 
 -- The refusal of a call that needs an execution in another state: the detail says in which it is.

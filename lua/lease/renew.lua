@@ -14,5 +14,5 @@ function ff.decide.renew_lease(call, group, execution_id, fence)
   ff.timers_of(call)
   -- A renewal never shortens a lease.
   local expires_at = ff.digits(math.max(ff.time(execution.due_at), call.now + group.lease_ttl_ms))
-  return { KIND.renewed, expires_at }, ff.apply.lease_renewed, execution, expires_at
+  return ANSWER.renewed .. expires_at, ff.apply.lease_renewed, execution, expires_at
 end

@@ -171,7 +171,6 @@ end
 
 -- What was lost cannot be worked on. Many inputs at once are left where they are, and fetched beside this call.
 local function load_input(call, execution)
-  if execution.input ~= LIMIT.spilled then return end
   local key = execution.key .. SUFFIX.input
   if call.settings.leaves_inputs then
     if command('EXISTS', key) == 0 then ff.damaged('the input is missing') end
@@ -284,14 +283,15 @@ local function plan_one(call, group, id, queue, tickets, at)
   local size = plan.size + 1
   -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
   local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
-  if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
-  local is_first = execution.total_attempt_count == ''
   local take = false
-  if is_first and execution.extras == '' and execution.next_attempt == '' and group.worker_fits then
-    load_input(call, execution)
+  -- Its life is as its creation left it.
+  if execution.life == SITUATION.ready and group.worker_fits then
+    if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
   else
+    if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
+    local is_first = execution.total_attempt_count == ''
     load_rest(call, execution, queue)
     local reason = ff.is_member(execution) and ff.owed_cancel(call, execution)
     if reason then
@@ -301,7 +301,7 @@ local function plan_one(call, group, id, queue, tickets, at)
       local purge_at, purge_text = ff.check_ending(call, execution)
       take = { is_end = true, purge_at = purge_at, purge_text = purge_text }
     else
-      load_input(call, execution)
+      if execution.input == LIMIT.spilled then load_input(call, execution) end
       local take_it = is_first and ff.take_first or ff.take_again
       take = take_it(call, group, execution, tickets[at])
       if ff.is_member(execution) then
@@ -340,6 +340,7 @@ end
 local function claim_plain(call, group, execution)
   ff.remove(group.queue or execution.queue, execution.id)
   ff.add_noted(call.timers, group.expires_at, group.expiry, TIMER.execution .. execution.id, group.expires_at)
+  ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running)
   ff.apply.plain_claim(call, group, execution)
 end
 
@@ -368,6 +369,7 @@ local function claim_many(call, group)
     end
   end
   if plain == 0 then return end
+  ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
   if group.queue then ff.remove_all(group.queue, leaving, plain) end
   ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
 end

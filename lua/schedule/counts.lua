@@ -14,24 +14,41 @@ function ff.lane_of(execution)
   return last_lane_id
 end
 
--- The moves of the call: lanes, situations before and behind, and how many moved so. Commands of one kind mostly follow each
--- other: their moves are one entry.
-local lanes, sources, targets, counts, size = {}, {}, {}, {}, 0
+-- By lane, how many more executions are in each situation than before the call, by its letter. Moves that are alike mostly
+-- follow each other, and are added when others come. A table that a call leaves is used by the next.
+local sums, spare = {}, {}
+local lane, source, target, count = nil, nil, nil, 0
 
 -- A call begins with none.
 function ff.no_moves()
-  size = 0
+  if next(sums) then sums = {} end
+  count = 0
 end
 
--- An execution of a lane leaves one situation for another: it comes from nil when it is new, and goes to nil when it is
--- purged.
-function ff.tally(_, lane_id, from, to)
-  if size > 0 and targets[size] == to and sources[size] == from and lanes[size] == lane_id then
-    counts[size] = counts[size] + 1
-    return
+local function add(letters, letter, change)
+  if letter then letters[letter] = (letters[letter] or 0) + change end
+end
+
+local function add_last()
+  if count == 0 then return end
+  local letters = sums[lane]
+  if not letters then
+    letters, spare = spare or {}, nil
+    sums[lane] = letters
   end
-  size = size + 1
-  lanes[size], sources[size], targets[size], counts[size] = lane_id, from, to, 1
+  add(letters, source, -count)
+  add(letters, target, count)
+  count = 0
+end
+
+-- Executions of a lane leave one situation for another: they come from nil when they are new, and go to nil when they are
+-- purged. One, if not said otherwise.
+function ff.tally(_, lane_id, from, to, moved)
+  if to ~= target or from ~= source or lane_id ~= lane then
+    add_last()
+    lane, source, target = lane_id, from, to
+  end
+  count = count + (moved or 1)
 end
 
 -- The same for the members of a flow.
@@ -43,48 +60,22 @@ end
 
 -- What moved so far among the situations of what is counted under a name: how many more have not ended.
 function ff.live_moves(name)
+  add_last()
   local live = 0
-  for i = 1, size do
-    if lanes[i] == name then
-      if targets[i] and not ff.is_terminal(targets[i]) then live = live + counts[i] end
-      if sources[i] and not ff.is_terminal(sources[i]) then live = live - counts[i] end
-    end
+  for letter, change in pairs(sums[name] or {}) do
+    if not ff.is_terminal(letter) then live = live + change end
   end
   return live
 end
 
-local sums = {}
-
-local function add(situation, count)
-  if situation then sums[situation] = (sums[situation] or 0) + count end
-end
-
-local function write(call, lane_id, letter, change)
-  local text = change < 0 and '-' .. ff.digits(-change) or ff.digits(change)
-  guarded('HINCRBY', call.base .. KEY.counts .. lane_id, letter, text)
-end
-
 -- Writes what changed.
 function ff.settle_tallies(call)
-  if size == 1 then
-    if sources[1] then write(call, lanes[1], sources[1], -counts[1]) end
-    if targets[1] then write(call, lanes[1], targets[1], counts[1]) end
-    size = 0
-    return
-  end
-  for i = 1, size do
-    local lane_id = lanes[i]
-    for j = lane_id and i or size + 1, size do
-      if lanes[j] == lane_id then
-        add(sources[j], -counts[j])
-        add(targets[j], counts[j])
-        lanes[j] = false
-      end
+  add_last()
+  for lane_id, letters in pairs(sums) do
+    for letter, change in pairs(letters) do
+      if change ~= 0 then guarded('HINCRBY', call.base .. KEY.counts .. lane_id, letter, change) end
+      letters[letter] = nil
     end
-    for letter, change in pairs(sums) do
-      if change ~= 0 then write(call, lane_id, letter, change) end
-      sums[letter] = nil
-    end
+    sums[lane_id], spare = nil, letters
   end
-  size = 0
 end

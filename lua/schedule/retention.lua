@@ -38,6 +38,7 @@ end
 -- Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
+  if execution.extras == '' and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
   if execution.bounds ~= '' then
     ff.read_bounds(execution)
@@ -45,7 +46,6 @@ function ff.check_ending(call, execution)
   end
   if execution.streams ~= '' then ff.check_stream(call, execution) end
   local is_plain = execution.rules == '' and execution.bounds == ''
-  if is_plain and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
   local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.settings.retention_ms
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)

@@ -214,7 +214,7 @@ export class ValkeyBackend {
     const partition = this.checked(parsePartitionArgs('verifyPartition', args));
     const step = (name: string, ...more: readonly string[]): Promise<WireReply> => {
       const argv = [...this.header(), name, ...more];
-      return this.call(this.functionVerify, callKeys(this.prefix, partition), argv, this.attempts.fromNow());
+      return this.call(this.functionVerify, this.declaredKeys(partition), argv, this.attempts.fromNow());
     };
     return new Verification({ keys: () => this.keysOf(partition), step }, partition).run();
   }
@@ -261,7 +261,7 @@ export class ValkeyBackend {
         partitions
           .slice(from, from + TOLD_AT_ONCE)
           .map((partition) =>
-            this.call(this.functionAdvance, callKeys(this.prefix, partition), this.header(), this.attempts.fromNow()),
+            this.call(this.functionAdvance, this.declaredKeys(partition), this.header(), this.attempts.fromNow()),
           ),
       );
     }
@@ -315,7 +315,7 @@ export class ValkeyBackend {
         staging.place(bytesKey(this.prefix, slot, own), bytes),
       );
     }
-    const keys = callKeys(this.prefix, partition);
+    const keys = this.declaredKeys(partition);
     // A server whose memory is full refuses new work and takes everything that ends work.
     const name = commands.some(addsToStore) ? this.functionExecute : this.functionAdvance;
     let replies: WireReply[];
@@ -376,10 +376,14 @@ export class ValkeyBackend {
     this.calls.flush(partition);
     return this.call(
       this.functionRead,
-      callKeys(this.prefix, partition),
+      this.declaredKeys(partition),
       [...this.header(), ...request],
       this.attempts.fromNow(),
     );
+  }
+
+  private declaredKeys(partition: string): string[] {
+    return callKeys(this.prefix, partition, this.client.isCluster);
   }
 
   private header(leavesPayloads = false): WireArgument[] {

@@ -8,12 +8,13 @@ import { shortIdOf } from '../../model/short-id.js';
 export const partitionStart = (prefix: string, partition: string): string => `${prefix}${partition}:`;
 
 /**
- * The keys that every call declares: the log, which names the partition, and one that never exists. All others have the
- * same tag, and the library knows their names: each that is declared besides costs as much as a look at it.
+ * The keys that every call declares: the log, which names the partition, and where slots can migrate one that never exists.
+ * All others have the same tag, and the library knows their names: each that is declared besides costs as much as a look at
+ * it.
  */
-export function callKeys(prefix: string, partition: string): string[] {
+export function callKeys(prefix: string, partition: string, isCluster: boolean): string[] {
   const start = partitionStart(prefix, partition);
-  return [start + KEYS.log, start + KEYS.absent];
+  return isCluster ? [start + KEYS.log, start + KEYS.absent] : [start + KEYS.log];
 }
 
 /** Where the deployment's record is kept. */

@@ -2,14 +2,14 @@
 import type { AnswerReader } from '../../model/core/wire-form.js';
 import type { Earlier } from '../../model/schedule/earlier.js';
 import { earlierOf } from './earlier.js';
-import { textOf, type WireReply } from './reply.js';
+import { textOf, type AnswerPart, type WireReply } from './reply.js';
 
 const EMPTY = Buffer.alloc(0);
 
 /** Reads the parts of one answer from front to back. */
 export class ReplyReader implements AnswerReader {
   constructor(
-    private readonly parts: readonly WireReply[],
+    private readonly parts: readonly AnswerPart[],
     private at: number,
     readonly partition: string,
   ) {}
@@ -26,7 +26,7 @@ export class ReplyReader implements AnswerReader {
   optionalNumber(): number | undefined {
     const part = this.next();
     if (typeof part === 'number') return part;
-    return part === null || (Buffer.isBuffer(part) && part.length === 0) ? undefined : Number(textOf(part));
+    return part === null || (part as string | Buffer).length === 0 ? undefined : Number(textOf(part));
   }
 
   optionalText(): string | undefined {
@@ -43,10 +43,10 @@ export class ReplyReader implements AnswerReader {
   }
 
   beside(executionId: string): Earlier | undefined {
-    return earlierOf(this.next(), executionId);
+    return earlierOf(this.next() as WireReply, executionId);
   }
 
-  private next(): WireReply {
+  private next(): AnswerPart {
     const part = this.parts[this.at++];
     return part === undefined ? EMPTY : part;
   }

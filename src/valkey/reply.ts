@@ -2,4 +2,7 @@
 /** Bytes, integers, and lists of them. */
 export type WireReply = Buffer | number | null | WireReply[];
 
-export const textOf = (value: WireReply): string => (Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
+/** A part of an answer: what the server sent, or a piece of a text that it sent in one. */
+export type AnswerPart = WireReply | string;
+
+export const textOf = (value: AnswerPart): string => (Buffer.isBuffer(value) ? value.toString('utf8') : String(value));

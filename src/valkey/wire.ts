@@ -2,8 +2,8 @@
  * What travels between client and server, derived from the declarations. Commands of a call that follow each other and
  * agree in what they share are a group: the signature of the operation; one text with how many they are and what they
  * share, line by line, since every text of a call has its price; what each has. Every argument is one text, an absent one is empty; bytes are two, where they are, and themselves or, when they travel
- * beside the call, how many (lua/execution/bytes.lua). An answer is a number, the kind of its outcome, or a list that
- * begins with it.
+ * beside the call, how many (lua/execution/bytes.lua). An answer is a number, the kind of its outcome; or one text that
+ * begins with it, where what follows is texts without tabs, for a list costs the server ten times as much; or a list.
  */
 import { isAscii } from 'node:buffer';
 import type { z } from 'zod';
@@ -17,7 +17,7 @@ import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
 import { ReplyReader } from './reply-reader.js';
-import { textOf, type WireReply } from './reply.js';
+import { textOf, type AnswerPart, type WireReply } from './reply.js';
 
 export type WireArgument = string | Buffer;
 
@@ -224,7 +224,12 @@ const OUTCOMES = byName((name) => {
 });
 
 const NO_EVENTS: readonly never[] = Object.freeze([]);
-const NO_PARTS: readonly WireReply[] = Object.freeze([]);
+const NO_PARTS: readonly AnswerPart[] = Object.freeze([]);
+
+function partsOf(reply: WireReply): readonly AnswerPart[] {
+  if (Buffer.isBuffer(reply)) return textOf(reply).split('\t');
+  return typeof reply === 'number' ? NO_PARTS : (reply as WireReply[]);
+}
 
 /** First parts of answers that are no outcome: a refusal, an error inside the command. */
 const REFUSED = 0;
@@ -245,8 +250,8 @@ export function decodeReply<Name extends OperationName>(
   reply: WireReply,
   partition: string,
 ): Decision<OutcomeOf<Name>> {
-  const parts = typeof reply === 'number' ? NO_PARTS : (reply as WireReply[]);
-  const number = typeof reply === 'number' ? reply : (parts[0] as number);
+  const parts = partsOf(reply);
+  const number = typeof reply === 'number' ? reply : Number(parts[0]);
   if (number === FAULT) throw faultInside(name, textOf(parts[1] ?? null));
   if (number === REFUSED) return decodeRefusal(name, parts);
   const decode = OUTCOMES[name].get(number);
@@ -278,13 +283,13 @@ function wholeIdOf(value: string): string {
   return isShortId(id) ? value.slice(0, at) + uuidOf(id) : value;
 }
 
-function decodeRefusal(name: string, parts: readonly WireReply[]): Decision<never> {
+function decodeRefusal(name: string, parts: readonly AnswerPart[]): Decision<never> {
   const code = textOf(parts[1] ?? null);
   if (!isRejectionCode(code)) throw new EngineError('unknown_code', `${name} was refused with "${code}".`);
   const detail: Record<string, string> = {};
   for (let i = 2; i + 1 < parts.length; i += 2) {
-    const value = textOf(parts[i + 1] as WireReply);
-    const name = textOf(parts[i] as WireReply);
+    const value = textOf(parts[i + 1] as AnswerPart);
+    const name = textOf(parts[i] as AnswerPart);
     // Other words can look like one.
     detail[name] = name.endsWith('Id') ? wholeIdOf(value) : value;
   }

@@ -110,7 +110,7 @@ describe('operations', () => {
   });
 
   test.each(NAMES)('%s: both sides answer the same kinds of outcome', (name) => {
-    const kinds = matchesOf(named(name).both, /\bKIND\.([a-z_]+)/g);
+    const kinds = matchesOf(named(name).both, /\b(?:KIND|ANSWER)\.([a-z_]+)/g);
     expect(kinds).toEqual([...variantsOf(operationNamed(name).outcome).keys()].sort());
   });
 

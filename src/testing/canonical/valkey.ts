@@ -341,9 +341,8 @@ class PartitionReader {
   }
 
   private readHeader(fields: Readonly<Record<string, string>>): void {
-    const [generation = '', sequence, time, marks = '', ...lasting] = (fields[HEADER_FIELDS.position] ?? '').split(
-      '\t',
-    );
+    const [generation = '', newest = '', marks = '', ...lasting] = (fields[HEADER_FIELDS.position] ?? '').split('\t');
+    const [sequence, time] = newest.split('-');
     const applier = fields[HEADER_FIELDS.applier]?.split('\t');
     const floor = lasting.find((text) => text.startsWith('f'));
     this.statedLanes = Number(/^l(\d+)/.exec(lasting.join('\t'))?.[1] ?? 0);
