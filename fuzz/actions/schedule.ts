@@ -124,6 +124,9 @@ const orderedReads: Reads = ({ partition, now, executions }, { executionId, inde
   ];
 };
 
+/** Those that cancel, and one that never does. */
+const CANCELLERS = ['operator_override', 'lease_holder', 'flow_cascade', 'nobody'];
+
 const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
   const page = { partition, limit: Math.max(1, Math.min(limit, 2)), cursor: index % 3 === 0 ? executionId : undefined };
   return [
@@ -135,6 +138,8 @@ const listReads: Reads = ({ partition }, { executionId, index, limit }) => {
     ['listExecutionSummaries', { partition, publicState: STATES[index % 3], blockedBy: 'paused_by_policy' }],
     ['listExecutionSummaries', { ...page, workerInstanceId: `worker-${index % 2}` }],
     ['listExecutionSummaries', { ...page, failureCategory: CATEGORIES[index % CATEGORIES.length] }],
+    ['listExecutionSummaries', { ...page, cancelledBy: CANCELLERS[index % CANCELLERS.length] }],
+    ['listExecutionSummaries', { partition, cancelledBy: 'flow_cascade', publicState: STATES[index % STATES.length] }],
     ['listExecutionSummaries', { ...page, tags: { 'z.a': 'Größe "x"' } }],
     ['listExecutionSummaries', { ...page, tags: { 'team.name': 'core' }, namespace: index % 2 === 0 ? 'fuzz' : 'n' }],
   ];

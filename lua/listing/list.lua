@@ -6,6 +6,8 @@
 local load = ff.loader('naming', 'given')
 -- What only some have: looked at when the rest matches.
 local load_more = ff.loader('retries', 'edits', 'tags')
+-- Of what was cancelled.
+local load_ending = ff.loader('ending')
 -- Of what is active.
 local load_owner = ff.loader('worker', 'fence')
 
@@ -154,6 +156,7 @@ local function has_all(execution, want)
     -- A member of a JSON object with its quotes stands nowhere else in it: inside a text, quotes are escaped.
     if not string.find(execution.tags, want.tags[i], 1, true) then return false end
   end
+  if want.cancelled_by ~= '' and want.cancelled_by ~= execution.cancelled_by then return false end
   if want.worker ~= '' and want.worker ~= execution.current_worker_instance_id then return false end
   return want.category == '' or want.category == execution.failure_category
 end
@@ -171,7 +174,12 @@ local function wanted_of(call, id, want)
   end
   ff.read_retries(more)
   ff.read_edits(more)
-  more.worker, more.fence = '', ''
+  more.worker, more.fence, more.cancelled_by = '', '', ''
+  if execution.situation == SITUATION.cancelled then
+    local ending = load_ending(call, id)
+    ff.read_ending(ending)
+    more.cancelled_by = ending.cancelled_by
+  end
   if ff.is_active(execution.situation) then
     local owner = load_owner(call, id)
     ff.read_worker(owner)
@@ -190,26 +198,27 @@ function ff.wanted_row(call, id, want)
   return execution
 end
 
-local ROW = 11
+local ROW = 12
 
--- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence.
+-- Appends a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence,
+-- who cancelled it.
 function ff.add_row(rows, id, execution)
   local size = #rows
   rows[size + 1], rows[size + 2], rows[size + 3], rows[size + 4] = id, execution.naming, execution.given, execution.situation
   rows[size + 5], rows[size + 6] = execution.last_transition_at, execution.total_attempt_count
   rows[size + 7], rows[size + 8] = execution.failure_category, execution.replay_count
   rows[size + 9] = ff.is_held(execution) and '1' or ''
-  rows[size + 10], rows[size + 11] = execution.worker, execution.fence
+  rows[size + 10], rows[size + 11], rows[size + 12] = execution.worker, execution.fence, execution.cancelled_by
 end
 
--- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category, a
--- worker instance, and a text for each tag
+-- before (an id, or nothing), limit, namespace, lane_id, execution_kind, letters of situations, held, failure_category,
+-- cancelled_by, a worker instance, and a text for each tag
 -- Answers the id behind which the list goes on, or nothing, and rows.
 function ff.query.list_execution_summaries(call, before, limit_text, namespace, lane_id, execution_kind, letters, held,
-  category, worker, ...)
+  category, cancelled_by, worker, ...)
   local want = {
     namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = letters, held = held,
-    category = category, worker = worker, tags = { ... },
+    category = category, cancelled_by = cancelled_by, worker = worker, tags = { ... },
   }
   local sources = sources_of(call, letters, held, lane_id, before, want.tags)
   local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil

@@ -30,6 +30,7 @@ export type ListedExecution = Pick<
   | 'totalAttemptCount'
   | 'failureCategory'
   | 'replayCount'
+  | 'cancelledBy'
 > & {
   readonly held: boolean;
   readonly workerInstanceId: string | undefined;
@@ -50,6 +51,8 @@ export interface ExecutionSummary {
   readonly totalAttemptCount: number;
   /** Of the last failure; absent when there was none, or the next attempt succeeded. */
   readonly failureCategory: string | undefined;
+  /** Who cancelled it, a `CancelSource`; absent when nobody did. */
+  readonly cancelledBy: string | undefined;
   /** How often it was replayed; `replayExecution` takes it as `expectedReplayCount`. */
   readonly replayCount: number;
   /** Whether an operator keeps it from being claimed. */
@@ -68,6 +71,7 @@ export interface ListFilter {
   readonly publicState?: PublicState | undefined;
   readonly blockedBy?: BlockReason | undefined;
   readonly failureCategory?: string | undefined;
+  readonly cancelledBy?: string | undefined;
   readonly held?: true | undefined;
   readonly workerInstanceId?: string | undefined;
   /** All of them, with these values. */
@@ -92,8 +96,8 @@ export interface SummariesPage {
 
 /** Whether an execution matches. */
 export function matches(filter: ListFilter, execution: ReadonlyExecution): boolean {
-  const { namespace, laneId, executionKind, publicState, blockedBy, failureCategory, held, workerInstanceId, tags } =
-    filter;
+  const { namespace, laneId, executionKind, publicState, blockedBy, failureCategory, cancelledBy } = filter;
+  const { held, workerInstanceId, tags } = filter;
   return (
     (namespace === undefined || execution.namespace === namespace) &&
     (laneId === undefined || execution.laneId === laneId) &&
@@ -101,6 +105,7 @@ export function matches(filter: ListFilter, execution: ReadonlyExecution): boole
     (publicState === undefined || SITUATIONS[execution.situation].publicState === publicState) &&
     (blockedBy === undefined || execution.situation === BLOCKS[blockedBy]) &&
     (failureCategory === undefined || execution.failureCategory === failureCategory) &&
+    (cancelledBy === undefined || execution.cancelledBy === cancelledBy) &&
     (held === undefined || isHeld(execution)) &&
     (workerInstanceId === undefined || ownerOf(execution).workerInstanceId === workerInstanceId) &&
     Object.entries(tags).every(([key, value]) => execution.tags[key] === value)
@@ -147,6 +152,7 @@ export const summaryOf = ({ situation, ...facts }: ListedExecution): ExecutionSu
   lastTransitionAt: facts.lastTransitionAt,
   totalAttemptCount: facts.totalAttemptCount,
   failureCategory: facts.failureCategory,
+  cancelledBy: facts.cancelledBy,
   replayCount: facts.replayCount,
   held: facts.held,
   workerInstanceId: facts.workerInstanceId,
@@ -165,6 +171,8 @@ export const listExecutionSummaries = query({
     blockedBy: z.enum(BLOCK_REASONS).optional(),
     /** Of the last failure. */
     failureCategory: field.category.optional(),
+    /** Only what was cancelled, by this source: `operator_override`, `lease_holder`, `flow_cascade`, ... */
+    cancelledBy: field.category.optional(),
     /** Only what an operator holds. */
     held: z.literal(true).optional(),
     /** Only what this worker instance owns, or lost and nobody took over. Such work is `active`. */

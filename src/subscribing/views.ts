@@ -18,6 +18,8 @@ export interface Completion {
   readonly reason: string | undefined;
   /** Category of a failure. */
   readonly category: string | undefined;
+  /** Who cancelled it, a `CancelSource`; absent when nobody did. */
+  readonly cancelledBy: string | undefined;
   /** Size of the result, bytes; absent when there is none. */
   readonly resultBytes: number | undefined;
   readonly resultEncoding: string | undefined;
@@ -156,9 +158,11 @@ function completionOf(event: Event): Completion | undefined {
   if (ending === undefined) return undefined;
   const { executionId, at, namespace, laneId: lane, executionKind: kind } = event as Extract<Event, Ending>;
   const result = event.type === 'execution_completed' ? event : undefined;
+  const cancelledBy = event.type === 'execution_cancelled' ? event.cancelledBy : undefined;
   return {
     ...{ executionId, at, namespace, lane, kind },
     ...ending,
+    cancelledBy,
     resultBytes: result?.resultBytes,
     resultEncoding: result?.resultEncoding,
   };

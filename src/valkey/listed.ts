@@ -40,6 +40,12 @@ function lettersOf(state: PublicState | undefined, blockedBy: BlockReason | unde
   return wanted.map((situation) => SITUATIONS[situation].letter).join('') || NO_SITUATION;
 }
 
+/** The state that a filter leaves: what a worker owns is active, and only what is cancelled was cancelled by somebody. */
+function stateOf(workerInstanceId: string | undefined, cancelledBy: string | undefined): PublicState | undefined {
+  if (workerInstanceId !== undefined) return 'active';
+  return cancelledBy === undefined ? undefined : 'cancelled';
+}
+
 /** Tags as members of the stored JSON. */
 const membersOf = (tags: Readonly<Record<string, string>>): readonly string[] =>
   Object.entries(tags).map(([key, value]) => JSON.stringify({ [key]: value }).slice(1, -1));
@@ -49,8 +55,11 @@ const rowsOf = (partition: string, parts: readonly WireReply[]): readonly Listed
   return Array.from({ length: texts.length / ROW }, (_, i) => rowOf(partition, texts.slice(i * ROW, (i + 1) * ROW)));
 };
 
-/** Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence. */
-const ROW = 11;
+/**
+ * Texts of a row: id, naming, given, situation, last transition, attempts, failure category, replays, held, worker, fence, who
+ * cancelled it.
+ */
+const ROW = 12;
 
 function rowOf(partition: string, texts: readonly string[]): ListedExecution {
   const [
@@ -64,7 +73,7 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     replays,
     held,
   ] = texts;
-  const [worker = '', fence = ''] = texts.slice(9);
+  const [worker = '', fence = '', cancelledBy = ''] = texts.slice(9);
   const facts: Record<string, unknown> = {};
   NAMING.decode(naming, facts);
   GIVEN.decode(given, facts);
@@ -81,6 +90,7 @@ function rowOf(partition: string, texts: readonly string[]): ListedExecution {
     lastTransitionAt: lastTransitionAt === '' ? (facts['createdAt'] as number) : Number(lastTransitionAt),
     totalAttemptCount: Number(attempts),
     failureCategory: failureCategory || undefined,
+    cancelledBy: cancelledBy || undefined,
     replayCount: Number(replays),
     held: held === '1',
     workerInstanceId: owner['currentWorkerInstanceId'] as string | undefined,
@@ -99,6 +109,7 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     blockedBy,
     held,
     failureCategory,
+    cancelledBy,
     workerInstanceId,
     tags,
   }) => [
@@ -108,10 +119,10 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
     namespace ?? '',
     laneId ?? '',
     executionKind ?? '',
-    // What a worker owns is active.
-    lettersOf(publicState ?? (workerInstanceId === undefined ? undefined : 'active'), blockedBy),
+    lettersOf(publicState ?? stateOf(workerInstanceId, cancelledBy), blockedBy),
     held === undefined ? '' : '1',
     failureCategory ?? '',
+    cancelledBy ?? '',
     workerInstanceId ?? '',
     ...membersOf(tags),
   ],

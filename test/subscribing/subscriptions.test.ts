@@ -270,11 +270,17 @@ describe('views', () => {
     expect(ends).toEqual([
       {
         ...{ executionId: first, outcome: 'success', at: engine.now(), namespace: 'n', lane: 'lane', kind: 'kind' },
-        ...{ reason: undefined, category: undefined, resultBytes: 2, resultEncoding: 'json' },
+        ...{ reason: undefined, category: undefined, cancelledBy: undefined, resultBytes: 2, resultEncoding: 'json' },
       },
       {
         ...{ executionId: second, outcome: 'cancelled', at: engine.now(), namespace: 'n', lane: 'other', kind: 'kind' },
-        ...{ reason: 'r', category: undefined, resultBytes: undefined, resultEncoding: undefined },
+        ...{
+          reason: 'r',
+          category: undefined,
+          cancelledBy: 'operator_override',
+          resultBytes: undefined,
+          resultEncoding: undefined,
+        },
       },
     ]);
     expect((await take(some, 1)).map(({ event }) => event.executionId)).toEqual([second]);

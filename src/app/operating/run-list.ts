@@ -18,6 +18,8 @@ export interface RunFilter {
   readonly tag?: Readonly<Record<string, string>> | undefined;
   /** Category of the last failure: `handler_error`, `timeout`, or the handler's own. */
   readonly failure?: string | undefined;
+  /** Only what was cancelled by this source: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
+  readonly cancelledBy?: string | undefined;
   /** Only what an operator holds. */
   readonly held?: true | undefined;
   /** The id of a worker: only what it has in hand, or lost and nobody took over. */
@@ -42,13 +44,14 @@ const FILTER = {
   kind: true,
   tag: true,
   failure: true,
+  cancelledBy: true,
   held: true,
   worker: true,
   after: true,
 } as const;
 
 /** Filters that work which waits for a worker does not have. */
-const NOT_QUEUED = ['failure', 'held', 'worker', 'after'] as const;
+const NOT_QUEUED = ['failure', 'cancelledBy', 'held', 'worker', 'after'] as const;
 
 /** What the engine is asked for the runs that wait in a lane, in their order. @throws InvalidDefinitionError for what is no filter */
 export function queuedQueryOf(where: string, namespace: string, { order: _, ...filter }: RunQuery): QueuedQuery {
@@ -85,6 +88,8 @@ export interface RunRow {
   readonly replays: number;
   /** Category of its last failure; absent when there was none, or a later attempt succeeded. */
   readonly failure: string | undefined;
+  /** Who cancelled it; absent when nobody did. */
+  readonly cancelledBy: string | undefined;
   readonly held: boolean;
   /** While it is `active`: the id of the worker that has it, or lost it. */
   readonly worker: string | undefined;
@@ -93,7 +98,7 @@ export interface RunRow {
 /** What the engine is asked for. @throws InvalidDefinitionError for what is no filter */
 export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
   knownOnly<RunFilter>(where, filter, FILTER);
-  const { state, lane, kind, tag = {}, failure, held, worker, after } = filter;
+  const { state, lane, kind, tag = {}, failure, cancelledBy, held, worker, after } = filter;
   if (after !== undefined && (typeof after !== 'string' || !isExecutionId(after)))
     throw refuse(where, 'after', 'the id of a run', after);
   if (state !== undefined && !PUBLIC_STATES.includes(state))
@@ -109,6 +114,7 @@ export function queryOf(where: string, namespace: string, filter: RunFilter): Li
     executionKind: kind,
     publicState: state,
     failureCategory: failure,
+    cancelledBy,
     held,
     workerInstanceId: worker,
     tags: { ...tag },
@@ -126,6 +132,7 @@ export const runRowOf = (summary: ExecutionSummary): RunRow => ({
   attempts: summary.totalAttemptCount,
   replays: summary.replayCount,
   failure: summary.failureCategory,
+  cancelledBy: summary.cancelledBy,
   held: summary.held,
   worker: summary.workerInstanceId,
 });

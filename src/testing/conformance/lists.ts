@@ -66,6 +66,7 @@ export const listScenarios: readonly ConformanceScenario[] = [
         priority: 3,
         totalAttemptCount: 1,
         failureCategory: 'broken',
+        cancelledBy: undefined,
         replayCount: 0,
         held: false,
         workerInstanceId: undefined,
@@ -74,6 +75,29 @@ export const listScenarios: readonly ConformanceScenario[] = [
       const first = await backend.listExecutionSummaries({ partition: PARTITION, limit: 3 });
       assert.equal(first.nextCursor, newest[2]);
       assert.deepEqual(await list({ cursor: first.nextCursor }), newest.slice(3));
+    },
+  },
+  {
+    name: 'what was cancelled says by whom, in rows and to those that ask for it',
+    async run(engine) {
+      const { backend } = engine;
+      const [operator, cascade, owned] = [await create(engine), await create(engine), await create(engine)];
+      await backend.cancelExecution({ executionId: operator, reason: 'r', source: 'operator_override' });
+      await backend.cancelExecution({ executionId: cascade, reason: 'r', source: 'flow_cascade' });
+      const owner = await take(engine);
+      await backend.cancelExecution({ executionId: owned, reason: 'r', ...fenceOf(owner) });
+      const waiting = await create(engine);
+      const list = async (filter: Partial<ArgsOf<'listExecutionSummaries'>>) => {
+        const { executions } = await backend.listExecutionSummaries({ partition: PARTITION, ...filter });
+        return Object.fromEntries(executions.map(({ executionId, cancelledBy }) => [executionId, cancelledBy]));
+      };
+      const all = { [operator]: 'operator_override', [cascade]: 'flow_cascade', [owned]: 'lease_holder' };
+      assert.deepEqual(await list({}), { ...all, [waiting]: undefined });
+      assert.deepEqual(await list({ publicState: 'cancelled' }), all);
+      for (const [executionId, cancelledBy] of Object.entries(all))
+        assert.deepEqual(await list({ cancelledBy }), { [executionId]: cancelledBy });
+      assert.deepEqual(await list({ cancelledBy: 'flow_cascade', publicState: 'waiting' }), {});
+      assert.deepEqual(await list({ cancelledBy: 'system_timeout' }), {});
     },
   },
   {

@@ -1,5 +1,6 @@
 /** What every backend must do when operators change the course of work: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
+import { decodeHandle } from '../../../model/handle.js';
 import { markDead, takersOf } from '../../engine/workers.js';
 import {
   bytes,
@@ -303,6 +304,11 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       const { handle, attemptTimeoutRemainingMs } = await take(engine, { handles: true, ahead: true });
       assert.equal(attemptTimeoutRemainingMs, 5_000);
       assert.ok(handle !== undefined);
+      const { leaseId: _, attemptId: __, ...said } = decodeHandle(handle, backend.label);
+      assert.deepEqual(said, {
+        ...{ backend: backend.label, kind: 'fresh', executionId, attemptIndex: 0, leaseEpoch: 1, leaseTtlMs: TTL_MS },
+        ...{ laneId: LANE, workerInstanceId: 'worker-1' },
+      });
       const renewed = await backend.renewLease({ handle, leaseTtlMs: 2 * TTL_MS });
       assert.deepEqual({ ...renewed }, { kind: 'renewed', expiresAt: engine.now() + 2 * TTL_MS, leaseEpoch: 1 });
       await backend.completeExecution({ handle });
@@ -325,6 +331,81 @@ export const operatingScenarios: readonly ConformanceScenario[] = [
       const [claimed] = result.outcome.executions;
       assert.equal(claimed.attemptTimeoutRemainingMs, undefined);
       await backend.failExecution({ handle: claimed.handle as string, failureReason: 'no' });
+    },
+  },
+  {
+    name: 'a handle says how its owner came to own, and renewals the epoch',
+    async run(engine) {
+      const { backend } = engine;
+      await create(engine);
+      const first = await take(engine, { handles: true, leaseTtlMs: 1_000 });
+      engine.setTime(engine.now() + 1_000);
+      await backend.applyDue({ partition: PARTITION });
+      const second = await take(engine, { handles: true, leaseTtlMs: 2_000 });
+      await refused(backend.renewLease({ handle: first.handle as string }), 'stale_lease');
+      const delayed = engine.now() + 1_000;
+      await backend.delayExecution({ handle: second.handle as string, delayUntil: delayed });
+      engine.setTime(delayed);
+      await backend.applyDue({ partition: PARTITION });
+      const third = await take(engine, { handles: true });
+      const said = [first, second, third].map(({ handle }) => {
+        const { kind, attemptIndex, leaseEpoch, leaseTtlMs } = decodeHandle(handle, backend.label);
+        return [kind, attemptIndex, leaseEpoch, leaseTtlMs];
+      });
+      assert.deepEqual(said, [
+        ['fresh', 0, 1, 1_000],
+        ['reclaimed', 1, 2, 2_000],
+        ['resumed', 1, 3, TTL_MS],
+      ]);
+      for (const args of [
+        { handle: third.handle as string },
+        { executionId: third.executionId, fence: fenceOf(third) },
+      ]) {
+        const renewed = await backend.renewLease({ ...args, leaseTtlMs: 2 * TTL_MS });
+        assert.equal(renewed.leaseEpoch, 3);
+      }
+    },
+  },
+  {
+    name: 'what an execution was created with is kept whole, and is what its answers are made of',
+    async run(engine) {
+      const { backend } = engine;
+      const policy = {
+        priority: 7,
+        retryPolicy: { maxRetries: 2, backoff: { type: 'fixed', delayMs: 9 }, retryableCategories: ['net'] },
+        timeoutPolicy: { attemptTimeoutMs: 5_000, executionDeadlineMs: 60_000 },
+        ...{ maxReclaimCount: 3, maxReplayCount: 4, maxReleaseCount: 5, maxSignalsPerExecution: 6 },
+        suspensionPolicy: { defaultTimeoutMs: 1_000, timeoutBehavior: 'cancel' },
+        routingRequirements: { requiredCapabilities: ['eu', 'gpu'] },
+        dedupWindowMs: 70_000,
+        streamPolicy: { retentionTtlMs: 90_000, retentionMaxlen: 8 },
+      } as const;
+      const createdAt = engine.now();
+      const executionId = await create(engine, { policy: structuredClone(policy) as object, idempotencyKey: 'k' });
+      const { executions } = await backend.readSnapshot({ partition: PARTITION, cursor: 'execution:' });
+      const stored = executions.find((execution) => execution.executionId === executionId);
+      const { routingRequirements, ...others } = policy;
+      const kept = JSON.parse(JSON.stringify(stored?.policy ?? {})) as Record<string, unknown>;
+      assert.deepEqual({ ...kept, routingRequirements }, { ...others, routingRequirements });
+      assert.deepEqual(
+        [stored?.requiredCapabilities, stored?.priority, stored?.idempotencyExpiresAt],
+        [['eu', 'gpu'], 7, createdAt + 70_000],
+      );
+      const claimed = await take(engine, { workerCapabilities: ['eu', 'gpu'] });
+      const answer = { ...claimed };
+      assert.deepEqual(
+        [answer.priority, answer.attemptTimeoutAt, answer.executionDeadlineAt],
+        [7, createdAt + 5_000, createdAt + 60_000],
+      );
+      const info = await backend.readExecutionInfo({ executionId });
+      assert.deepEqual(
+        [info?.requiredCapabilities, info?.attemptTimeoutAt, info?.executionDeadlineAt],
+        [['eu', 'gpu'], createdAt + 5_000, createdAt + 60_000],
+      );
+      await backend.completeExecution({ executionId, fence: fenceOf(claimed) });
+      // Rounded up: what is forgotten at about the same time is forgotten at once.
+      const { purgeAt = 0 } = { ...(await backend.readExecutionInfo({ executionId })) };
+      assert.ok(purgeAt >= createdAt + 90_000 && purgeAt <= createdAt + 120_000);
     },
   },
   {
