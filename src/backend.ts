@@ -4,35 +4,35 @@
  *
  * The words of this project, here and everywhere:
  *
- * - task: a name, a handler, and how its runs are tried; in the engine, the kind of an execution
- * - execution: one piece of work, stored with all its facts; seen by its caller, it is a run
- * - attempt: one try of an execution; one that goes on after a delay or a hand-back is the same attempt
- * - worker: a loop in a process that claims executions and runs handlers
+ * - task: a name, a handler, and its retry and timeout options; in the engine, the kind of an execution
+ * - execution: one piece of work, with everything that is stored about it; to its caller it is a run
+ * - attempt: one try of an execution; after a delay or a hand-back the same attempt continues
+ * - worker: claims executions and runs their handlers, in one process
  * - slot: room for one running handler in a worker
  * - flow: a graph of executions, its members, in which results are inputs of others
- * - lane: a queue of executions, by name; a worker serves one or several
- * - capability: a word that a worker has and an execution may need: gpu, eu
- * - priority: 0 to 9 000; of what waits in a lane, higher ones start first
- * - partition: a part of the store in which every step is atomic; an execution lives in one
+ * - lane: a named queue of executions; a worker serves one or several
+ * - capability: a word that a worker offers and an execution can require: gpu, eu
+ * - priority: 0 to 9 000; within a lane, higher priorities start first
+ * - partition: a part of the store in which every transition is atomic; an execution lives in one
  * - place: a partition of a lane
  * - lead: a dated hint that a place has work
- * - in flight: of claims: sent to a place and not answered yet
+ * - in flight: of claims: sent to a place, not answered yet
  * - focus: the two partitions of a lane that a worker looks at first
- * - yield: giving a place up to other workers, because they are served better there
- * - claim: taking the best executions of a place, in one step
- * - lease: the right to work on an execution, for a time; renewed while the work goes on
- * - epoch: the number of a lease of an execution; every acquisition raises it
- * - fence: lease id, epoch and attempt id: the proof of ownership that calls carry
- * - reclaim: a claim of an execution whose lease ran out: a new attempt begins
- * - hand-back: giving an execution back unfinished; its attempt goes on elsewhere
- * - situation: where an execution is in its life; its state is what callers see of it
- * - policy: what an execution was created with: retries, timeouts, retention, requirements
- * - idempotency key: a text under which a second creation is the first execution
+ * - yield: leaving a place to other workers that can serve it better
+ * - claim: taking the best executions of a place in one step
+ * - lease: the right to work on an execution for a limited time; renewed while the handler runs
+ * - epoch: the number of an execution's lease; every acquisition raises it
+ * - fence: lease id, epoch and attempt id: proof of ownership, sent with every call of an owner
+ * - reclaim: claiming an execution whose lease expired: a new attempt begins
+ * - hand-back: returning an unfinished execution; its attempt continues elsewhere
+ * - situation: where an execution is in its life cycle; its state is the part that callers see
+ * - policy: the retries, timeouts, retention and requirements of an execution, fixed at its creation
+ * - idempotency key: creating an execution again under the same key returns the first one
  * - retention: how long an ended execution is kept before it is purged
  * - timer: the next time at which something is due for an execution
- * - wake: a hint that something may have become possible; it can be lost
- * - log: the events of a partition in their order: everything that happened
- * - outcome, refusal: what a command answers: an expected result, or a code that says why nothing happened
+ * - wake: a notice that there may be work or room; it can be lost
+ * - log: the events of a partition, in order
+ * - outcome, refusal: the answer to a command: an expected result, or a code that says why nothing happened
  */
 import type { EngineError } from '../model/errors.js';
 import type { BackendLabel } from '../model/handle.js';
