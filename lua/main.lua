@@ -140,7 +140,11 @@ local function run_group(call, argv, replies)
   end
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, decide, each, group)
-    if not ran then replies[answered] = ff.fault(why) end
+    if not ran then
+      -- It may have broken off among many that it was changing.
+      ff.settle_later(false)
+      replies[answered] = ff.fault(why)
+    end
   end
 end
 

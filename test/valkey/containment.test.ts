@@ -2,10 +2,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
-import { KEYS } from '../../lua/layout.js';
+import { COUNTED_FLOW, KEYS } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { shortIdOf } from '../../model/short-id.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
 import { WakeListeners } from '../../src/wake-listeners.js';
@@ -22,7 +23,7 @@ afterEach(async () => {
 });
 
 const creation = (
-  facts: { laneId?: string; inputPayload?: Uint8Array; idempotencyKey?: string } = {},
+  facts: Partial<Extract<Command, { name: 'createExecution' }>['args']> = {},
 ): Extract<Command, { name: 'createExecution' }> => ({
   name: 'createExecution',
   args: {
@@ -108,6 +109,28 @@ it('an error in one command is its own, and what stands before it is written who
     await deployed.admin.zcard(queueKey('l')),
     await deployed.admin.zcard(queueKey('m')),
   ]).toEqual([1, 0, 1]);
+});
+
+it('a claim that breaks off leaves nothing of how it works to the calls behind it', async () => {
+  const { admin, backend } = deployed;
+  const [first, second] = [creation(), creation()].map(({ args }) => args.executionId) as [string, string];
+  const flowId = `${P}:${randomUUID()}`;
+  const members = [first, second].map((executionId) => ({ executionId, laneId: 'l', executionKind: 'k' }));
+  const edges = [{ edgeId: randomUUID(), upstreamExecutionId: first, downstreamExecutionId: second }];
+  await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph: { members, edges } });
+  const [owned] = await claimed(1);
+  // One that was lost too often is ended by the claim that meets it, and the numbers of its flow cannot be read.
+  const lost = creation({ policy: { maxReclaimCount: 0 } });
+  const other = `${P}:${randomUUID()}`;
+  await backend.createFlow({ flowId: other, flowKind: 'f', namespace: 'n' });
+  await backend.createExecution(lost.args);
+  await backend.addExecutionToFlow({ flowId: other, executionId: lost.args.executionId });
+  await claimed(1);
+  await backend.revokeLease({ executionId: lost.args.executionId, reason: 'r' });
+  await admin.set(`ff:${P}:${KEYS.counts}${COUNTED_FLOW}${shortIdOf(other.slice(P.length + 1))}`, 'no hash');
+  await expect(claimed(1)).rejects.toMatchObject({ code: 'corruption' });
+  await backend.completeExecution({ executionId: first, fence: fenceOf(owned as ClaimedExecution) });
+  expect(await backend.readExecutionState({ executionId: second })).toBe('waiting');
 });
 
 it('commands keep their order when bytes did not arrive beside their call', async () => {
