@@ -7,7 +7,6 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject, type Accepted, type Context, type Rejected } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
-import type { RejectionCode } from '../errors.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal } from '../execution/situation.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
@@ -136,13 +135,23 @@ function cycleOf(view: View, from: string, to: string): 'cycle' | 'too_large' | 
   return undefined;
 }
 
+/** What both ways to stage an edge answer. */
+const stagedAs = <const Kind extends string>(kind: Kind) =>
+  z.object({
+    kind: z.literal(kind),
+    edgeId: echoed(field.uuid),
+    /** The one that holds now, also when the edge was there. */
+    newGraphRevision: field.count,
+  });
+
 /** Stages an edge, and resolves it at once when its upstream has ended. */
-function stage<Outcome>(
+function stage<const Kind extends string>(
+  kind: Kind,
   view: View,
   args: StageArgs,
   { now }: Context,
-  outcomeOf: (graphRevision: number) => Outcome,
-): Accepted<Outcome> | Rejected<RejectionCode & (typeof STAGE_REJECTIONS)[number]> {
+): Accepted<{ kind: Kind; edgeId: string; newGraphRevision: number }> | Rejected<(typeof STAGE_REJECTIONS)[number]> {
+  const outcomeOf = (newGraphRevision: number) => ({ kind, edgeId: args.edgeId, newGraphRevision });
   const verdict = verdictOn(view, args);
   if ('ok' in verdict) return verdict;
   if ('there' in verdict) return accept(outcomeOf(verdict.there.graphRevision));
@@ -179,41 +188,22 @@ export const stageDependencyEdge = operation({
       expectedGraphRevision: field.count,
     })
     .refine(...inOnePartition),
-  outcome: z.object({
-    kind: z.literal('staged'),
-    edgeId: echoed(field.uuid),
-    /** The one that holds now, also when the edge was there. */
-    newGraphRevision: field.count,
-  }),
+  outcome: stagedAs('staged'),
   rejects: STAGE_REJECTIONS,
   ofSize: ['flow_limit_exceeded'],
   wire: { shared: [], each: STAGE_TEXTS },
-  decide: (view, args, context) =>
-    stage(view, args, context, (newGraphRevision) => ({
-      kind: 'staged' as const,
-      edgeId: args.edgeId,
-      newGraphRevision,
-    })),
+  decide: (view, args, context) => stage('staged', view, args, context),
 });
 
 export const addDependency = operation({
   ...declared,
   name: 'addDependency',
   args: z.object({ ...stageArgs, expectedGraphRevision: field.count.optional() }).refine(...inOnePartition),
-  outcome: z.object({
-    kind: z.literal('added'),
-    edgeId: echoed(field.uuid),
-    newGraphRevision: field.count,
-  }),
+  outcome: stagedAs('added'),
   rejects: STAGE_REJECTIONS,
   ofSize: ['flow_limit_exceeded'],
   wire: { shared: [], each: STAGE_TEXTS },
-  decide: (view, args, context) =>
-    stage(view, args, context, (newGraphRevision) => ({
-      kind: 'added' as const,
-      edgeId: args.edgeId,
-      newGraphRevision,
-    })),
+  decide: (view, args, context) => stage('added', view, args, context),
 });
 
 export const applyDependencyToChild = operation({

@@ -27,7 +27,8 @@ import { TaskRegistry } from './tasks/registry.js';
 import type { AppEventListener, AppEvents } from './results/end-listeners.js';
 import type { PendingRun } from './runs/run.js';
 import { runRowOf, type RunQuery, type RunRow } from './operating/run-list.js';
-import { StartedRun, type WaitingFor } from './runs/started-run.js';
+import { StartedRun } from './runs/started-run.js';
+import type { WaitingFor } from './runs/started.js';
 import { AppRuntime, type CloseOptions, type RuntimeOptions } from './runtime.js';
 import type { OwnId, Task, TaskDefinition, TaskOptions, UnhandledTask } from './tasks/task.js';
 import {
