@@ -18,9 +18,27 @@ function ff.query.list_quarantined(call, cursor, limit)
   return command('HSCAN', quarantine_key(call), cursor, 'COUNT', limit)
 end
 
-local function retry_execution(call, name, execution)
+-- What a member waits for and has ended while it was set aside: nobody has told it. The flow, and its edges; nothing where
+-- it is in none.
+local function missed_by(call, execution)
+  local flow = ff.is_member(execution) and ff.load_flow(call, ff.flow_of(execution))
+  if not flow then return nil end
+  local edges, missed = command('HGETALL', execution.key .. SUFFIX.dependencies), {}
+  for i = 1, #edges, 2 do
+    local edge = { dependency = edges[i + 1] }
+    ff.read_edge_dependency(edge)
+    local is_missed = edge.edge_state == EDGE_STATE.unsatisfied and ff.bucket_of(call, edge.upstream)
+    if is_missed then missed[#missed + 1] = { edge = edges[i], upstream = edge.upstream, downstream = execution.id } end
+  end
+  return flow, missed
+end
+
+local function retry_execution(call, reply, name, execution, flow, missed)
   command('HDEL', quarantine_key(call), name)
   ff.reindex(call, execution)
+  if not flow then return end
+  ff.settle_flow(call, flow, missed)
+  reply[2] = PUBLIC_STATE[string.sub(command('HGET', execution.key, FIELD.life), 1, 1)]
 end
 
 -- It is looked at again when due work is applied next.
@@ -43,7 +61,8 @@ function ff.decide.retry_quarantined(call, name)
   end
   if not execution then return { KIND.still_damaged, 'the record is missing' } end
   ff.check_reindex(call, execution)
-  return { KIND.retried, PUBLIC_STATE[execution.situation] }, retry_execution, name, execution
+  local reply = { KIND.retried, PUBLIC_STATE[execution.situation] }
+  return reply, retry_execution, reply, name, execution, missed_by(call, execution)
 end
 
 -- What can still be read of an execution is taken out of what it stands in.

@@ -8,6 +8,7 @@ import {
   PARTITION,
   worldOfFile,
   inhabitantOf,
+  LANE,
   type Inhabitant,
   type Situation,
   type SmallWorld,
@@ -19,7 +20,7 @@ beforeAll(() => void (world = worldNow()));
 beforeEach(() => world.reset());
 
 const of = (situation: Situation): Inhabitant => inhabitantOf(world, situation);
-const nameOf = ({ executionId }: Inhabitant): string => `execution:${executionId}`;
+const nameOf = ({ executionId }: Pick<Inhabitant, 'executionId'>): string => `execution:${executionId}`;
 const quarantined = async (): Promise<readonly Quarantined[]> =>
   (await world.engine.backend.listQuarantined({ partition: PARTITION })).entries;
 const state = () => world.engine.canonicalState(PARTITION);
@@ -77,6 +78,35 @@ describe('of an execution that waits', () => {
       requestedBy: 'ann',
       dropReason: 'lost for good',
     });
+  });
+});
+
+describe('of a member of a flow', () => {
+  /** Two of a flow, the second behind the first, which ends while the second cannot be read. */
+  async function missed(how: 'completeExecution' | 'cancelExecution'): Promise<unknown> {
+    const { admin, engine } = world;
+    const { backend } = engine;
+    const member = (executionKind: string) => ({ executionId: engine.executionId(), laneId: LANE, executionKind });
+    const [first, second] = [member('first'), member('second')] as const;
+    const edge = { upstreamExecutionId: first.executionId, downstreamExecutionId: second.executionId };
+    await backend.createFlow({
+      ...{ flowId: engine.executionId(), flowKind: 'f', namespace: 'n' },
+      graph: { members: [first, second], edges: [{ edgeId: engine.uuid(), ...edge }] },
+    });
+    await backend.claimForWorker(claimAll(engine, 1, ['first']));
+    const core = coreOf(second);
+    const kept = (await admin.hgetBuffer(core, FIELDS.naming)) as Buffer;
+    await admin.hdel(core, FIELDS.naming);
+    await backend[how]({ executionId: first.executionId, source: 'operator_override', reason: 'r' } as never);
+    await admin.hset(core, FIELDS.naming, kept);
+    expect((await quarantined()).map(({ name }) => name)).toEqual([nameOf(second)]);
+    return backend.retryQuarantined({ partition: PARTITION, name: nameOf(second) });
+  }
+
+  test('a retry tells it of what ended meanwhile', async () => {
+    expect(await missed('completeExecution')).toEqual({ kind: 'retried', publicState: 'waiting' });
+    await world.reset();
+    expect(await missed('cancelExecution')).toEqual({ kind: 'retried', publicState: 'skipped' });
   });
 });
 
