@@ -1,4 +1,5 @@
 /** What the contract shows of an execution, derived from its stored facts. Spec 04 section 4.13. */
+import { groupSnapshotOf, type EdgeGroupSnapshot } from '../flow/group.js';
 import { partitionOfExecution } from '../ids.js';
 import { meterSetOf } from '../metering/meters.js';
 import type { ReadonlyExecution } from './facts.js';
@@ -114,6 +115,8 @@ export interface ExecutionInfo {
   readonly payloadEncoding: string | undefined;
   readonly resultBytes: number | undefined;
   readonly resultEncoding: string | undefined;
+  /** What it waits for, or waited for, of its flow; absent when nothing leads to it. */
+  readonly group: EdgeGroupSnapshot | undefined;
 }
 
 export function snapshotOf(execution: ReadonlyExecution): ExecutionSnapshot {
@@ -184,6 +187,7 @@ export function infoOf(execution: ReadonlyExecution): ExecutionInfo {
     payloadEncoding: execution.payloadEncoding,
     resultBytes: execution.resultBytes,
     resultEncoding: execution.resultEncoding,
+    group: groupSnapshotOf(execution),
   };
 }
 

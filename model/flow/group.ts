@@ -1,7 +1,7 @@
 /** What a group comes to. Spec 08 section 5. */
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { SITUATIONS, type Situation } from '../execution/situation.js';
-import type { Bucket, ReadonlyFlow } from './facts.js';
+import type { Bucket, GroupPolicy, ReadonlyFlow } from './facts.js';
 
 type Group = Pick<
   ReadonlyExecution,
@@ -47,3 +47,42 @@ export function bucketOf(situation: Situation): Bucket {
 /** Whether what leads to an execution is undecided. */
 export const awaitsOthers = ({ groupState, dependencyCount }: ReadonlyExecution): boolean =>
   groupState === 'pending' && dependencyCount > 0;
+
+/** What an execution waits for, counted (spec 08 section 11). */
+export interface EdgeGroupSnapshot {
+  readonly policy: GroupPolicy;
+  readonly k: number | undefined;
+  readonly onSatisfied: 'cancel_remaining' | 'let_run' | undefined;
+  /** 0 for what leads to it from outside; of children, which of the groups that it has spawned, from 1. */
+  readonly round: number;
+  readonly totalDeps: number;
+  readonly satisfiedCount: number;
+  readonly failedCount: number;
+  readonly skippedCount: number;
+  /** Upstreams that have not ended. */
+  readonly runningCount: number;
+  /** How many of those have to complete until it goes on; 0 once it was decided. */
+  readonly missingCount: number;
+  readonly groupState: 'pending' | 'satisfied' | 'impossible';
+  readonly satisfiedAt: number | undefined;
+}
+
+/** Nothing when nothing leads to it. */
+export function groupSnapshotOf(it: ReadonlyExecution): EdgeGroupSnapshot | undefined {
+  if (it.groupState === 'none') return undefined;
+  const resolved = it.succeededCount + it.failedCount + it.skippedCount;
+  return {
+    policy: it.groupPolicy,
+    k: it.groupPolicy === 'quorum' ? it.quorumK : undefined,
+    onSatisfied: it.onSatisfied === 'none' ? undefined : it.onSatisfied,
+    round: it.groupRound,
+    totalDeps: it.dependencyCount,
+    satisfiedCount: it.succeededCount,
+    failedCount: it.failedCount,
+    skippedCount: it.skippedCount,
+    runningCount: it.dependencyCount - resolved,
+    missingCount: it.groupState === 'pending' ? Math.max(0, neededOf(it) - it.succeededCount) : 0,
+    groupState: it.groupState,
+    satisfiedAt: it.satisfiedAt,
+  };
+}

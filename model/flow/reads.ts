@@ -10,7 +10,8 @@ import { isRunnable, isTerminal, stateVector, type PublicState } from '../execut
 import { partitionIndexOf, partitionOfExecution, executionIdOf, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import type { View } from '../view.js';
-import type { CancellationPolicy, EdgeState, GroupPolicy, ReadonlyFlow } from './facts.js';
+import type { CancellationPolicy, EdgeState, ReadonlyFlow } from './facts.js';
+import { groupSnapshotOf, type EdgeGroupSnapshot } from './group.js';
 import {
   isUnsealed,
   memberCountsOf,
@@ -217,21 +218,6 @@ export const listFlows = query({
   },
 });
 
-/** What a member waits for, counted (spec 08 section 11). */
-export interface EdgeGroupSnapshot {
-  readonly policy: GroupPolicy;
-  readonly k: number | undefined;
-  readonly onSatisfied: 'cancel_remaining' | 'let_run' | undefined;
-  readonly totalDeps: number;
-  readonly satisfiedCount: number;
-  readonly failedCount: number;
-  readonly skippedCount: number;
-  /** Upstreams that have not ended. */
-  readonly runningCount: number;
-  readonly groupState: 'pending' | 'satisfied' | 'impossible';
-  readonly satisfiedAt: number | undefined;
-}
-
 export interface FlowMember {
   readonly executionId: string;
   /** Its place in the order in which members joined. */
@@ -247,23 +233,6 @@ export interface MemberPage {
   readonly members: readonly FlowMember[];
   /** Where the next page begins; absent on the last one. */
   readonly nextCursor: number | undefined;
-}
-
-function groupOf(it: ReadonlyExecution): EdgeGroupSnapshot | undefined {
-  if (it.groupState === 'none') return undefined;
-  const resolved = it.succeededCount + it.failedCount + it.skippedCount;
-  return {
-    policy: it.groupPolicy,
-    k: it.groupPolicy === 'quorum' ? it.quorumK : undefined,
-    onSatisfied: it.onSatisfied === 'none' ? undefined : it.onSatisfied,
-    totalDeps: it.dependencyCount,
-    satisfiedCount: it.succeededCount,
-    failedCount: it.failedCount,
-    skippedCount: it.skippedCount,
-    runningCount: it.dependencyCount - resolved,
-    groupState: it.groupState,
-    satisfiedAt: it.satisfiedAt,
-  };
 }
 
 export const listFlowMembers = query({
@@ -285,7 +254,7 @@ export const listFlowMembers = query({
         laneId: it.laneId,
         executionKind: it.executionKind,
         publicState: stateVector(it).publicState,
-        group: groupOf(it),
+        group: groupSnapshotOf(it),
       })),
       nextCursor: found[limit]?.rank,
     });

@@ -1,17 +1,27 @@
 /** What work waits for that others have to do first. */
 import type { ExecutionInfo } from '../../model/execution/projections.js';
+import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
+import type { AnswerOf } from '../../model/machine.js';
+import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
 import { said, type Obstacle, type UnblockStep } from './obstacle.js';
 
 /** Of so many of those that it waits for, the way is told. */
 const MAX_TOLD = 10;
 
-/** How an execution can be made to run; nothing when it cannot be any more. */
-export type Way = (executionId: string) => Promise<readonly UnblockStep[] | undefined>;
+/** What is seen of an execution that another one waits for. */
+export interface Seen {
+  readonly info: ExecutionInfo;
+  /** How it can be made to run; nothing when it cannot be any more. */
+  readonly unblock: readonly UnblockStep[] | undefined;
+}
+export type LookAt = (executionId: string) => Promise<Seen>;
 
-const COMPLETE: UnblockStep = { call: 'completeExecution' };
-const SEAL: UnblockStep = { call: 'sealFlow' };
-const isSeal = (step: UnblockStep): boolean => 'call' in step && step.call === 'sealFlow';
+type Edge = AnswerOf<'listEdges'>['edges'][number];
+
+const completionOf = ({ executionId: of, executionKind: task }: ExecutionInfo): UnblockStep => {
+  return { call: 'completeExecution', of, task };
+};
 
 /** What a member of a flow waits for that is still being built. */
 async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<Obstacle[]> {
@@ -20,44 +30,81 @@ async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<
   const by = new Date(flow.buildDeadlineAt).toISOString();
   const sentence = `Its flow is still being built; if that is not done by ${by}, the flow is cancelled.`;
   const remedy = 'Build it to its end: create it again by its id, or seal it.';
-  return [said('waiting_for_children', sentence, remedy, { steps: [SEAL] })];
+  return [said('waiting_for_children', sentence, remedy, { steps: [{ call: 'sealFlow', of: flow.flowId }] })];
 }
 
 /** What work that depends on others waits for. */
-export async function ofDependencies(backend: Backend, info: ExecutionInfo, wayOf: Way): Promise<Obstacle[]> {
-  const { executionId } = info;
+export async function ofDependencies(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Obstacle[]> {
+  const { executionId, group } = info;
   const building = await ofBuilding(backend, info);
-  const { edges } = await backend.listEdges({ executionId, direction: 'incoming' });
-  const open = edges.filter(({ edgeState }) => edgeState === 'unsatisfied');
-  if (building.length > 0 && open.length === 0) return building;
-  const steps: UnblockStep[] = [];
-  for (const { upstreamExecutionId } of open.slice(0, MAX_TOLD))
-    steps.push(...((await wayOf(upstreamExecutionId)) ?? []), COMPLETE);
-  const which = open[0] === undefined ? '' : `, ${open[0].upstreamExecutionId} first`;
-  const sentence = `It waits for ${open.length} of ${edges.length} that it depends on${which}.`;
-  // Those that it depends on are in the same flow, which is sealed once.
-  const own = steps.filter((step) => building.length === 0 || !isSeal(step));
-  const others = said('waiting_for_children', sentence, 'Let them end as the policy of its dependencies asks.', {
-    steps: own,
-  });
-  return [...building, others];
+  if (group === undefined || group.missingCount === 0) return building.length > 0 ? building : [NOT_ASKED];
+  const isOpen = (edge: Edge): boolean => edge.edgeState === 'unsatisfied' && edge.round === group.round;
+  const open = await incoming(backend, executionId, isOpen);
+  const seen = await Promise.all(open.map(({ upstreamExecutionId }) => lookAt(upstreamExecutionId)));
+  // Those whose ways are the shortest, as many as have to complete.
+  const ways = seen.map(wayToEnd).sort((a, b) => a.length - b.length);
+  const steps = ways.slice(0, group.missingCount).flat();
+  return [...building, said('waiting_for_children', sentenceOf(group, seen), remedyOf(group), { steps })];
+}
+
+const NOT_ASKED = said(
+  'not_promoted',
+  'What it waits for is there, and nobody has let it go.',
+  'Run a process that applies due work: a worker, or `startEngine`.',
+  { steps: [{ call: 'applyDue' }] },
+);
+
+/** What lets one end well that another one waits for. One that has ended is told of by due work. */
+function wayToEnd({ info, unblock = [] }: Seen): readonly UnblockStep[] {
+  if (info.stateVector.lifecyclePhase === 'terminal') return [{ call: 'applyDue', of: info.executionId }];
+  return [...unblock, completionOf(info)];
+}
+
+function sentenceOf({ policy, runningCount, totalDeps, missingCount }: EdgeGroupSnapshot, seen: readonly Seen[]) {
+  const rest = runningCount > seen.length ? ' and others' : '';
+  const waits = `It waits for ${runningCount} of ${totalDeps} that it depends on: ${tasksOf(seen)}${rest}.`;
+  if (policy === 'all_of') return waits;
+  return `${waits} ${missingCount} of them ${missingCount === 1 ? 'has' : 'have'} to complete.`;
+}
+
+const remedyOf = ({ policy, missingCount }: EdgeGroupSnapshot): string =>
+  policy === 'all_of' ? 'Let them complete.' : `Let ${missingCount} of them complete.`;
+
+/** The tasks of some executions, and how many there are of each. */
+function tasksOf(seen: readonly Seen[]): string {
+  const counts = new Map<string, number>();
+  for (const { info } of seen) counts.set(info.executionKind, (counts.get(info.executionKind) ?? 0) + 1);
+  return Array.from(counts, ([task, count]) => (count === 1 ? task : `${task} (${count})`)).join(', ');
+}
+
+/** The first edges that lead to an execution and are wanted. */
+async function incoming(backend: Backend, executionId: string, isWanted: (edge: Edge) => boolean): Promise<Edge[]> {
+  const found: Edge[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await backend.listEdges({ executionId, direction: 'incoming', cursor, limit: LIMITS.maxListPage });
+    found.push(...page.edges.filter(isWanted));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && found.length < MAX_TOLD);
+  return found.slice(0, MAX_TOLD);
 }
 
 /** What has to end well before an ended execution can be replayed; nothing when that cannot be any more. */
 export async function beforeReplay(
   backend: Backend,
   { executionId, publicState }: ExecutionInfo,
-  wayOf: Way,
+  lookAt: LookAt,
 ): Promise<readonly UnblockStep[] | undefined> {
   if (publicState !== 'skipped') return [];
-  const { edges } = await backend.listEdges({ executionId, direction: 'incoming' });
   const steps: UnblockStep[] = [];
-  for (const { upstreamExecutionId } of edges
-    .filter(({ edgeState }) => edgeState === 'impossible')
-    .slice(0, MAX_TOLD)) {
-    const way = await wayOf(upstreamExecutionId);
-    if (way === undefined) return undefined;
-    steps.push(...way, COMPLETE);
+  for (const { upstreamExecutionId } of await incoming(
+    backend,
+    executionId,
+    ({ edgeState }) => edgeState === 'impossible',
+  )) {
+    const { info, unblock } = await lookAt(upstreamExecutionId);
+    if (unblock === undefined) return undefined;
+    steps.push(...unblock, completionOf(info));
   }
   return steps;
 }

@@ -28,7 +28,7 @@ async function ofBudget(backend: Backend, budgetId: string): Promise<Obstacle | 
   if (room.exhausted.length === 0) return undefined;
   const sentence = `Budget ${budgetId} is exhausted: ${room.exhausted.join(', ')}.`;
   const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
-  const steps = [{ call: 'resetBudget' as const }];
+  const steps = [{ call: 'resetBudget', of: budgetId }] as const;
   return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
 }
 
@@ -51,5 +51,8 @@ function ofFull({
   }
   if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
   const sentence = `All ${maxConcurrent} slots of quota ${meterId} are held.`;
-  return said('quota', sentence, 'Wait for an end.', { meterId, steps: [{ call: 'releaseAdmission' }] });
+  return said('quota', sentence, 'Wait for an end.', {
+    meterId,
+    steps: [{ call: 'releaseAdmission', of: meterId }],
+  });
 }

@@ -9,9 +9,9 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { OperationName } from '../../model/machine.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
-import { beforeReplay, isOfCancelledFlow, ofDependencies, type Way } from './explain-dependencies.js';
+import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { meterObstacles } from './explain-meters.js';
-import { said, type Obstacle, type UnblockStep } from './obstacle.js';
+import { said, type Obstacle, type ObstacleStep, type UnblockStep } from './obstacle.js';
 import { takersOf, type Takers } from './workers.js';
 
 export interface Explanation extends Omit<Obstacle, 'steps'> {
@@ -24,11 +24,11 @@ export interface Explanation extends Omit<Obstacle, 'steps'> {
   readonly takers: Takers | undefined;
 }
 
-const call = (name: OperationName): UnblockStep => ({ call: name });
+const call = (name: OperationName): ObstacleStep => ({ call: name });
 const UNBLOCK = [call('unblockExecution')];
 const RESUME = [call('resumeExecution')];
 
-const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, readonly UnblockStep[]]>>> = {
+const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, readonly ObstacleStep[]]>>> = {
   waiting_for_signal: ['It waits for signals.', 'Send the signals that it waits for, or resume it.', RESUME],
   waiting_for_approval: ['It waits for an approval.', 'Approve it, or resume it.', RESUME],
   waiting_for_callback: ['It waits for a callback.', 'Deliver the callback, or resume it.', RESUME],
@@ -49,58 +49,84 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
 const MAX_DEPTH = 5;
 
 /** @throws EngineError `execution_not_found`, and what the backend throws */
-export function explain(backend: Backend, executionId: string): Promise<Explanation> {
-  return explainTo(MAX_DEPTH, backend, executionId);
+export async function explain(backend: Backend, executionId: string): Promise<Explanation> {
+  return explainTo(MAX_DEPTH, backend, await infoOf(backend, executionId));
 }
 
-async function explainTo(depth: number, backend: Backend, executionId: string): Promise<Explanation> {
-  const [info, now] = await Promise.all([backend.readExecutionInfo({ executionId }), backend.serverTime()]);
+async function infoOf(backend: Backend, executionId: string): Promise<ExecutionInfo> {
+  const info = await backend.readExecutionInfo({ executionId });
   if (info === undefined) throw new EngineError('execution_not_found', `${executionId} is not known.`);
+  return info;
+}
+
+async function explainTo(depth: number, backend: Backend, info: ExecutionInfo): Promise<Explanation> {
+  const now = await backend.serverTime();
   const { lifecyclePhase, ownershipState } = info.stateVector;
   if (lifecyclePhase === 'active' && ownershipState === 'leased') return ofOwned(backend, info, now);
-  const wayOf = async (upstream: string) =>
-    depth === 0 ? [] : (await explainTo(depth - 1, backend, upstream)).unblock;
-  if (lifecyclePhase === 'terminal') return ofEnded(backend, info, wayOf);
+  const lookAt: LookAt = async (upstream) => {
+    const other = await infoOf(backend, upstream);
+    return { info: other, unblock: depth === 0 ? [] : (await explainTo(depth - 1, backend, other)).unblock };
+  };
+  if (lifecyclePhase === 'terminal') return ofEnded(backend, info, lookAt);
   const waits = info.stateVector.blockingReason === 'waiting_for_children';
   const obstacles = [
     ...ofHold(info),
-    ...(waits ? await ofDependencies(backend, info, wayOf) : ofState(info, now)),
+    ...(waits ? await ofDependencies(backend, info, lookAt) : ofState(info, now)),
     ...(await ofLane(backend, info)),
     ...(await meterObstacles(backend, info.meters)),
     ...ofGrant(info),
   ];
-  if (obstacles.length > 0) return explained(obstacles, undefined);
+  if (obstacles.length > 0) return explained(info, obstacles, undefined);
   return ofWaiting(backend, info);
 }
 
 /** The first obstacle is why; what takes away all of them makes it run. */
-function explained([first, ...others]: readonly Obstacle[], takers: Takers | undefined): Explanation {
+function explained(
+  { executionId: of, executionKind: task }: ExecutionInfo,
+  [first, ...others]: readonly Obstacle[],
+  takers: Takers | undefined,
+): Explanation {
   const { steps, ...why } = first as Obstacle;
-  const all = [...steps, ...others.flatMap((other) => other.steps)];
-  return { ...why, unblock: [...all, call('claimForWorker')], takers };
+  const all = [...steps, ...others.flatMap((other) => other.steps), call('claimForWorker')];
+  const own = all.map((step): UnblockStep => ('call' in step && !('of' in step) ? { ...step, of, task } : step));
+  return { ...why, unblock: onceEach(own), takers };
+}
+
+/** What several of those need that it waits for is done once. Times come one after the other, and what is due with each. */
+function onceEach(steps: readonly UnblockStep[]): readonly UnblockStep[] {
+  const done = new Set<string>();
+  return steps.filter((step) => {
+    if (!('call' in step) || step.call === 'applyDue') return true;
+    const name = `${step.call} ${step.of}`;
+    if (done.has(name)) return false;
+    done.add(name);
+    return true;
+  });
 }
 
 /** What ended can be run again, unless its flow was cancelled. What was skipped comes after those that it depends on. */
-async function ofEnded(backend: Backend, info: ExecutionInfo, wayOf: Way): Promise<Explanation> {
+async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): Promise<Explanation> {
   const ended = `It ended ${info.publicState}`;
-  const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, wayOf);
+  const before = (await isOfCancelledFlow(backend, info)) ? undefined : await beforeReplay(backend, info, lookAt);
   if (before === undefined) {
     const { steps: _, ...why } = said('ended', `${ended}: its flow was cancelled.`, 'Run its flow again.');
     return { ...why, unblock: undefined, takers: undefined };
   }
   const remedy = before.length === 0 ? 'Replay it.' : 'Replay what it depends on, then replay it.';
-  return explained([said('ended', `${ended}.`, remedy, { steps: [...before, call('replayExecution')] })], undefined);
+  const steps = [...before, call('replayExecution')];
+  return explained(info, [said('ended', `${ended}.`, remedy, { steps })], undefined);
 }
 
 /** A lease can be over and nobody has noticed. */
-async function ofOwned(backend: Backend, { executionId }: ExecutionInfo, now: number): Promise<Explanation> {
+async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Promise<Explanation> {
+  const { executionId } = info;
   const lease = (await backend.describeExecution({ executionId }))?.currentLease;
   if (lease === undefined || lease.expiresAt > now) {
     const { steps: _, ...nothing } = said('nothing', 'A worker runs it.', 'Nothing is needed.');
     return { ...nothing, unblock: [], takers: undefined };
   }
   const sentence = 'The lease of its worker is over, and nobody has noticed.';
-  return explained([notApplied(sentence, lease.expiresAt)], undefined);
+  return explained(info, [notApplied(sentence, lease.expiresAt)], undefined);
 }
 
 const notApplied = (sentence: string, until: number): Obstacle =>
@@ -138,7 +164,11 @@ async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo):
   const lane = await backend.readLane({ partition: partitionOfExecution(executionId), laneId });
   if (lane?.laneState !== 'paused') return [];
   const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}.`;
-  return [said('lane_paused', sentence, 'Resume the lane.', { steps: [call('resumeLane')] })];
+  return [
+    said('lane_paused', sentence, 'Resume the lane.', {
+      steps: [{ call: 'resumeLane', of: laneNameOf(laneId) }],
+    }),
+  ];
 }
 
 function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
@@ -158,7 +188,7 @@ async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explana
     takers.capable === 0
       ? 'Start such a worker.'
       : 'Wait until one has a free slot, give them more slots, or start another one.';
-  return explained([said('worker', sentence, remedy)], takers);
+  return explained(info, [said('worker', sentence, remedy)], takers);
 }
 
 /** Where the workers that are registered fall short. */

@@ -3,7 +3,18 @@ import type { BlockingReason } from '../../model/execution/situation.js';
 import type { OperationName } from '../../model/machine.js';
 
 /** What makes work run: a call of the engine, or a time that has to come. */
-export type UnblockStep = { readonly call: OperationName } | { readonly waitUntil: number };
+export type UnblockStep =
+  | {
+      readonly call: OperationName;
+      /** What is called for: the id of an execution, a flow, a budget or a quota policy, or the name of a lane. */
+      readonly of: string;
+      /** The task, where that is an execution. */
+      readonly task?: string;
+    }
+  | { readonly waitUntil: number };
+
+/** A step of an obstacle: where nothing else is said, it is about the execution that has the obstacle. */
+export type ObstacleStep = UnblockStep | { readonly call: OperationName };
 
 /** One thing that keeps work from running. */
 export interface Obstacle {
@@ -31,7 +42,7 @@ export interface Obstacle {
   /** The budget or quota policy that has no room. */
   readonly meterId: string | undefined;
   /** What takes it away, in order. */
-  readonly steps: readonly UnblockStep[];
+  readonly steps: readonly ObstacleStep[];
 }
 
 /** An obstacle, with what little is known of it. */

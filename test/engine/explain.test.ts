@@ -63,7 +63,7 @@ test('a quota without room', async () => {
   await backend.checkAdmission({ quotaPolicyId: POLICY, admissionIds: [uuid(4)], partition: '{fp:0}', limits });
   const full = await explain(backend, X);
   expect(full).toMatchObject({ because: 'quota', meterId: POLICY });
-  expect(full.unblock).toEqual([{ waitUntil: full.until }, { call: 'claimForWorker' }]);
+  expect(full.unblock).toEqual([{ waitUntil: full.until }, { call: 'claimForWorker', of: X, task: 'k' }]);
 });
 
 test('a budget that is exhausted, and one that nobody made', async () => {
@@ -71,8 +71,43 @@ test('a budget that is exhausted, and one that nobody made', async () => {
   await because(backend, { because: 'worker' });
   await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 1 } } });
   await backend.reportUsageAdmin({ budgetId: POLICY, deltas: { tokens: 1 } });
-  const unblock = [{ call: 'resetBudget' }, { call: 'claimForWorker' }] as const;
+  const unblock = [
+    { call: 'resetBudget', of: POLICY },
+    { call: 'claimForWorker', of: X, task: 'k' },
+  ] as const;
   await because(backend, { because: 'budget', meterId: POLICY, unblock });
+});
+
+test('what depends on others says on which tasks, and what several of them need is done once', async () => {
+  engine = await testEngine({});
+  const id = (n: number): string => `{fp:0}:${uuid(n)}`;
+  const member = (executionId: string, executionKind: string) => ({ executionId, laneId: 'lane', executionKind });
+  const edges = [
+    [20, 21],
+    [20, 22],
+    [21, 1],
+    [22, 1],
+  ].map(([from, to], at) => ({
+    edgeId: uuid(30 + at),
+    upstreamExecutionId: id(from as number),
+    downstreamExecutionId: id(to as number),
+  }));
+  const members = [member(id(20), 'load'), member(id(21), 'crop'), member(id(22), 'crop'), member(X, 'join')];
+  const { backend } = engine;
+  await backend.createFlow({ flowId: id(40), flowKind: 'f', namespace: 'n', graph: { members, edges } });
+  await because(backend, {
+    because: 'waiting_for_children',
+    sentence: 'It waits for 2 of 2 that it depends on: crop (2).',
+    unblock: [
+      { call: 'claimForWorker', of: id(20), task: 'load' },
+      { call: 'completeExecution', of: id(20), task: 'load' },
+      { call: 'claimForWorker', of: id(21), task: 'crop' },
+      { call: 'completeExecution', of: id(21), task: 'crop' },
+      { call: 'claimForWorker', of: id(22), task: 'crop' },
+      { call: 'completeExecution', of: id(22), task: 'crop' },
+      { call: 'claimForWorker', of: X, task: 'join' },
+    ],
+  });
 });
 
 test('registered workers are counted as far as they could take it', async () => {

@@ -29,6 +29,7 @@ import {
 
 const FLOW = '{fp:0}:00000000-0000-4000-a000-0000000000aa';
 const UPSTREAM = '{fp:0}:00000000-0000-4000-a000-0000000000ab';
+const SECOND = '{fp:0}:00000000-0000-4000-a000-0000000000ac';
 
 /** Commands that may make it run, each as somebody gives it who wants that. */
 const MOVES: { readonly [Name in OperationName]?: ArgsOf<Name> } = {
@@ -47,14 +48,19 @@ const MOVES: { readonly [Name in OperationName]?: ArgsOf<Name> } = {
 
 const unblocks = ['waiting_for_budget', 'waiting_for_quota', 'waiting_for_capable_worker', 'paused_by_policy'] as const;
 
-const CLAIM_UPSTREAM: Command = {
+/** What waits in each lane. */
+const TAKEN_FROM: Readonly<Record<string, string>> = { lane: X, other: UPSTREAM, third: SECOND };
+
+const claimFrom = (laneId: string, n: number): Command => ({
   name: 'claimForWorker',
-  args: claimArgs({ laneId: 'other', claims: [{ leaseId: uuid(910), attemptId: uuid(911) }] }),
-};
+  args: claimArgs({ laneId, claims: [{ leaseId: uuid(n), attemptId: uuid(n + 1) }] }),
+});
 
 /** Every move, one of each kind for those that name a reason, and those that what it depends on needs. */
 const COMMANDS: readonly Command[] = [
-  CLAIM_UPSTREAM,
+  claimFrom('other', 910),
+  claimFrom('third', 912),
+  { name: 'completeExecution', args: { executionId: SECOND, source: 'operator_override' } },
   { name: 'replayExecution', args: { executionId: UPSTREAM } },
   ...Object.entries(MOVES).map(([name, args]) => ({ name, args }) as Command),
   ...unblocks.map(
@@ -73,11 +79,12 @@ const isRunning = (machine: SpecMachine, now: number): boolean => {
 interface Found {
   readonly machine: SpecMachine;
   readonly now: number;
-  readonly steps: readonly UnblockStep[];
+  /** In words, as `nameOf` says them. */
+  readonly steps: readonly string[];
 }
 
 /** The shortest way to make it run, found by trying every command, and waiting for every time that matters. */
-function search(start: SpecMachine, times: readonly number[]): readonly UnblockStep[] | undefined {
+function search(start: SpecMachine, times: readonly number[]): readonly string[] | undefined {
   let edge: Found[] = [{ machine: start, now: NOW, steps: [] }];
   for (let depth = 0; depth <= 5; depth++) {
     const next: Found[] = [];
@@ -93,16 +100,28 @@ function search(start: SpecMachine, times: readonly number[]): readonly UnblockS
 function after({ machine, now, steps }: Found, times: readonly number[]): Found[] {
   const waited = times
     .filter((at) => at > now)
-    .map((at) => ({ machine, now: at, steps: [...steps, { waitUntil: at }] }));
+    .map((at) => ({ machine, now: at, steps: [...steps, `wait until ${at}`] }));
   const moved = COMMANDS.flatMap((command): Found[] => {
     const tried = copyOf(machine);
     const decision = tried.run(parseCommand(command.name, command.args as never, 'memory'), now);
     // What changes nothing is no step.
     if (!decision.ok || tried.partition.log.length === machine.partition.log.length) return [];
-    return [{ machine: tried, now, steps: [...steps, { call: command.name }] }];
+    return [{ machine: tried, now, steps: [...steps, wordsOf(command)] }];
   });
   return [...moved, ...waited];
 }
+
+/** A command, and what it is about where that is an execution or a flow. */
+function wordsOf({ name, args }: Command): string {
+  if (name === 'claimForWorker') return `${name} ${TAKEN_FROM[args.laneId]}`;
+  const { executionId, flowId } = args as { executionId?: string; flowId?: string };
+  return `${name} ${executionId ?? flowId ?? ''}`;
+}
+
+const nameOf = (step: UnblockStep): string => {
+  if ('waitUntil' in step) return `wait until ${step.waitUntil}`;
+  return step.call === 'applyDue' || step.call === 'resumeLane' ? `${step.call} ` : `${step.call} ${step.of}`;
+};
 
 function copyOf(machine: SpecMachine): SpecMachine {
   const copy = new SpecMachine({ retentionMs: 86_400_000 }, PARTITION);
@@ -170,7 +189,7 @@ const runIn = (machine: SpecMachine, command: Command): SpecMachine => {
 
 const member = (executionId: string) => ({
   executionId,
-  laneId: executionId === X ? 'lane' : 'other',
+  laneId: Object.keys(TAKEN_FROM).find((lane) => TAKEN_FROM[lane] === executionId) as string,
   executionKind: 'kind',
 });
 
@@ -187,12 +206,29 @@ const inFlow = (graph: 'alone' | 'after another', phase: object): Command => {
   return { name: 'createFlow', args };
 };
 
+/** A flow in which one waits for the first of two. */
+const ONE_OF_TWO: Command = {
+  name: 'createFlow',
+  args: {
+    ...{ flowId: FLOW, flowKind: 'f', namespace: 'n', creatorIdentity: 'c' },
+    graph: {
+      members: [member(UPSTREAM), member(SECOND), member(X)],
+      edges: [UPSTREAM, SECOND].map((upstreamExecutionId, at) => {
+        return { edgeId: uuid(903 + at), upstreamExecutionId, downstreamExecutionId: X };
+      }),
+      groups: [{ downstreamExecutionId: X, policy: { kind: 'any_of', onSatisfied: 'let_run' } }],
+    },
+  },
+};
+
 /** What only commands make. */
 const MADE: Readonly<Record<string, () => SpecMachine>> = {
   'waits for what it depends on': () => runIn(givenMachine(), inFlow('after another', { closed: true })),
   'its flow is still being built': () => runIn(givenMachine(), inFlow('alone', { building: true })),
   'waits for another, and its flow is still being built': () =>
     runIn(givenMachine(), inFlow('after another', { building: true })),
+  'waits for one of two, of which the first is held': () =>
+    runIn(runIn(givenMachine(), ONE_OF_TWO), { name: 'holdExecution', args: { executionId: UPSTREAM } }),
   granted: () =>
     runIn(givenMachine(created()), { name: 'issueClaimGrant', args: { ...GRANT, grantTtlMs: 5_000 } as never }),
   'waits after it was resumed': () =>
@@ -219,8 +255,6 @@ function timesOf(machine: SpecMachine): number[] {
   return [dueAt, grantExpiresAt === undefined ? undefined : grantExpiresAt + 1].filter((at) => at !== undefined);
 }
 
-const nameOf = (step: UnblockStep): string => ('call' in step ? step.call : `wait until ${step.waitUntil}`);
-
 test.each(WORLDS)('%s', async (_, make) => {
   const { unblock, sentence, because } = await explain(backendOf(make()), X);
   expect(sentence).not.toBe('');
@@ -236,9 +270,7 @@ function follows(machine: SpecMachine, steps: readonly UnblockStep[]): boolean {
   let edge: Found[] = [{ machine, now: NOW, steps: [] }];
   for (const step of steps) {
     const times = 'waitUntil' in step ? [step.waitUntil] : [];
-    edge = edge.flatMap((found) =>
-      after(found, times).filter((next) => nameOf(next.steps.at(-1) as UnblockStep) === nameOf(step)),
-    );
+    edge = edge.flatMap((found) => after(found, times).filter((next) => next.steps.at(-1) === nameOf(step)));
   }
   return edge.some(({ machine: end, now }) => isRunning(end, now));
 }

@@ -122,6 +122,30 @@ describe('children', () => {
     expect(await children(run)).toEqual(['middle cancelled', 'odd cancelled', 'odd cancelled', 'odd completed']);
   });
 
+  test('that ended with their parent are begun anew by their own replay, before their parent is replayed', async () => {
+    let isSlow = true;
+    const work = t.app.task('slow at first', async ({ input, sleep }: TaskContext<number>) => {
+      if (isSlow) await sleep('1h');
+      return input;
+    });
+    const parent = t.app.task('replayed parent', ({ children }: TaskContext<null>) =>
+      children.all([child(work, 1), child(work, 2)]),
+    );
+    const run = await parent.run(null);
+    await t.advance('1s');
+    await run.cancel('too slow');
+    await t.advance('1s');
+    isSlow = false;
+    await run.replay();
+    await t.advance('1s');
+    const failure = (await rejectionOf(run.result())) as Error;
+    expect(failure.message).toMatch(/1 of 2 in children "children" did not complete: .*cancelled: parent_cancelled/);
+    for await (const { id } of run.children) await t.app.get(id).replay();
+    await run.replay();
+    await t.advance('1s');
+    expect(await run.result()).toEqual([1, 2]);
+  });
+
   test('have deadlines in the place of a timeout', async () => {
     const parent = t.app.task('patient', ({ children }: TaskContext<null>) =>
       children.any([child(odds, 'hang', { deadline: '1m', priority: 3, tags: { 'team.name': 'docs' } })]),
