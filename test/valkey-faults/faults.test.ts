@@ -233,6 +233,19 @@ describe('a server that is demoted', () => {
     expect((await waiting).kind).toBe('created');
   });
 
+  it('refuses many calls at once without a word of the process', async () => {
+    const demoted = await server();
+    const backend = await engine(demoted.url, { partitions: { count: 32 } });
+    const warnings: unknown[] = [];
+    const warned = (warning: unknown): void => void warnings.push(warning);
+    process.on('warning', warned);
+    cleanups.push(() => process.off('warning', warned));
+    await (await control(demoted)).call('REPLICAOF', '127.0.0.1', '1');
+    const calls = Array.from({ length: 32 }, (_, index) => failure(create(backend, executionIdOf(index, randomUUID()))));
+    for (const { error } of await Promise.all(calls)) expect(error.retryable).toBe(true);
+    expect(warnings).toEqual([]);
+  });
+
   it('is followed by its replica at the same address, with what was replicated', async () => {
     const primary = await server();
     const replica = await server({ replicaOf: primary });

@@ -37,13 +37,22 @@ function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
     family: 0,
     familyFallback: { enabled: false },
     retryStrategy: reconnectDelayMs,
-    // A replica that was a primary a moment ago: connect anew, the address may lead to the new primary by then.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     // With its name, a password for a user that needs none is no reason for a warning.
     ...(password === undefined ? {} : { username: username ?? 'default', password }),
     ...(tls === undefined ? {} : { tls: { ...tls, ...(lookup === undefined ? {} : { lookup }) } }),
     ...(tls === undefined && lookup !== undefined ? { Connector: connectorWith(lookup) } : {}),
   };
+}
+
+/**
+ * Leaves a replica that was a primary a moment ago: the address may lead to the new primary by then. The first refusal of a
+ * connection ends it; the client library would end it again for each of the others, with a listener and a timer every time.
+ */
+function leaveReplicas(client: Valkey): void {
+  let isLeaving = false;
+  client.on('connect', () => (isLeaving = false));
+  client.options.reconnectOnError = ({ message }) =>
+    !isLeaving && message.startsWith('READONLY') && (isLeaving = true);
 }
 
 /** A connection to one node, or to the primary that Sentinels name; `deadlines` notice when it is dead. */
@@ -52,6 +61,7 @@ export function connectNode(address: Address, callTimeoutMs: number, deadlines?:
   const common = { ...commonOptions(address, callTimeoutMs), db: address.database };
   const client = new Valkey(node === undefined ? { ...common, ...sentinelOptions(address) } : { ...common, ...node });
   deadlines?.watch(client);
+  leaveReplicas(client);
   return nameFaults(client);
 }
 
@@ -88,6 +98,7 @@ export function connectCluster(address: Address, callTimeoutMs: number, deadline
   const client = new Cluster([...address.nodes], options);
   client.on('+node', (node: Valkey) => {
     deadlines?.watch(node);
+    leaveReplicas(node);
     announced.heed(nameFaults(node));
   });
   client.on('node error', (error: unknown) => noteFault(client, error));
