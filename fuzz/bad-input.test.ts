@@ -715,6 +715,33 @@ test('pages of lanes refuse bad limits and cursors', async () => {
   }
 });
 
+test('what listens, and what it listens to, is refused by name', async () => {
+  const listen = (): void => undefined;
+  for (const { engine } of engines) {
+    const { backend } = engine;
+    const calls: [string, () => unknown][] = [
+      ...[null, undefined, 'lane', [5], {}].map((lanes): [string, () => unknown] => [
+        'lanes',
+        () => backend.onWake(lanes as never, listen),
+      ]),
+      ['listener', () => backend.onWake([], undefined as never)],
+      ['capabilities', () => backend.onWake([], listen, 'gpu' as never)],
+      ...['started', '__proto__', undefined, {}].map((kind): [string, () => unknown] => [
+        'kind',
+        () => backend.onAnnouncement(kind as never, listen),
+      ]),
+      ['listener', () => backend.onAnnouncement('ended', 5 as never)],
+      ['listener', () => backend.onFrames(RUNNING, null as never)],
+      ...[null, undefined, 5, []].map((changes): [string, () => unknown] => [
+        'changes',
+        () => backend.configureDeployment(changes as never),
+      ]),
+    ];
+    for (const [field, call] of calls)
+      await expect((async () => call())()).rejects.toMatchObject({ code: 'invalid_input', detail: { field } });
+  }
+});
+
 test('a memory backend that is opened badly says so by name', () => {
   for (const partitions of [{ count: 0 }, { count: 1.5 }, { count: Number.NaN }, { placement: 'elsewhere' }]) {
     expect(() => memory({ partitions: partitions as never })).toThrowError(/invalid_input: partitions\./);

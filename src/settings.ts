@@ -96,6 +96,8 @@ export const familiesIn = (named: unknown): readonly Family[] =>
 
 /** Settings after a change. @throws EngineError `invalid_input` for a name that is no setting, or a value that cannot be */
 export function changedSettings(now: SharedSettings, changes: GivenSettings): SharedSettings {
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes))
+    throw new EngineError('invalid_input', 'changes: must be an object of settings.', { detail: { field: 'changes' } });
   for (const name of Object.keys(changes)) {
     if (!(SHARED_SETTINGS as readonly string[]).includes(name))
       throw new EngineError('invalid_input', `${name}: is no setting; there are ${SHARED_SETTINGS.join(', ')}.`, {

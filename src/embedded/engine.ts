@@ -5,6 +5,7 @@ import { hasPartition } from '../../model/families.js';
 import { operationNamed, type ParsedCommand } from '../../model/machine.js';
 import type { Backend } from '../backend.js';
 import type { StoreListener } from '../memory/indexed-store.js';
+import { checkListener } from '../listening.js';
 import { backendOf, Machine } from '../memory/machine.js';
 import type { DeploymentSettings } from '../settings.js';
 import { Compaction } from './compaction.js';
@@ -201,6 +202,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
   }
 
   private onNotice(listener: NoticeListener): () => void {
+    checkListener('onNotice', listener);
     this.noticeListeners.add(listener);
     for (const notice of this.notices.values()) listener(notice);
     return () => void this.noticeListeners.delete(listener);

@@ -30,6 +30,7 @@ import type {
 } from '../backend.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
+import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../listening.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import { changedSettings, sameSettings, type DeploymentSettings, type GivenSettings } from '../settings.js';
@@ -190,16 +191,19 @@ export class Machine {
 
   onWake(lanes: readonly string[], listener: WakeListener, capabilities?: readonly string[]): () => void {
     this.assertOpen();
+    checkWakeArguments(lanes, listener, capabilities);
     return this.wakes.add(lanes, listener, capabilities);
   }
 
   onAnnouncement(kind: AnnouncementKind, listener: AnnouncementListener): () => void {
     this.assertOpen();
+    checkAnnouncementArguments(kind, listener);
     return this.announcer.add(kind, listener);
   }
 
   onFrames(executionId: string, listener: (notice: StreamNotice) => void): () => void {
     this.store(partitionOfWatched(executionId, this.label));
+    checkListener('onFrames', listener);
     return this.announcer.addForFrames(executionId, listener);
   }
 

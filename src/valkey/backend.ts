@@ -17,6 +17,7 @@ import { library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
+import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../listening.js';
 import { pageOfLanes, parseLanesPage, parsePartitionArgs } from '../lanes.js';
 import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
@@ -272,15 +273,18 @@ export class ValkeyBackend {
   }
 
   async onWake(...args: Parameters<Backend['onWake']>): Promise<() => void> {
+    checkWakeArguments(...args);
     return this.connection.wakes.add(...args);
   }
 
   async onAnnouncement(...args: Parameters<Backend['onAnnouncement']>): Promise<() => void> {
+    checkAnnouncementArguments(...args);
     return this.connection.wakes.addForAnnouncements(...args);
   }
 
   async onFrames(executionId: string, listener: (notice: StreamNotice) => void): Promise<() => void> {
     this.checked(partitionOfWatched(executionId, this.label));
+    checkListener('onFrames', listener);
     return this.connection.wakes.addForFrames(executionId, listener);
   }
 
@@ -290,6 +294,7 @@ export class ValkeyBackend {
   }
 
   onNotice(listener: (notice: EngineError) => void): () => void {
+    checkListener('onNotice', listener);
     return this.connection.onNotice(listener);
   }
 

@@ -241,7 +241,9 @@ describe('a server that is demoted', () => {
     process.on('warning', warned);
     cleanups.push(() => process.off('warning', warned));
     await (await control(demoted)).call('REPLICAOF', '127.0.0.1', '1');
-    const calls = Array.from({ length: 32 }, (_, index) => failure(create(backend, executionIdOf(index, randomUUID()))));
+    const calls = Array.from({ length: 32 }, (_, index) =>
+      failure(create(backend, executionIdOf(index, randomUUID()))),
+    );
     for (const { error } of await Promise.all(calls)) expect(error.retryable).toBe(true);
     expect(warnings).toEqual([]);
   });

@@ -51,8 +51,7 @@ function commonOptions(address: Address, callTimeoutMs: number): RedisOptions {
 function leaveReplicas(client: Valkey): void {
   let isLeaving = false;
   client.on('connect', () => (isLeaving = false));
-  client.options.reconnectOnError = ({ message }) =>
-    !isLeaving && message.startsWith('READONLY') && (isLeaving = true);
+  client.options.reconnectOnError = ({ message }) => !isLeaving && message.startsWith('READONLY') && (isLeaving = true);
 }
 
 /** A connection to one node, or to the primary that Sentinels name; `deadlines` notice when it is dead. */
