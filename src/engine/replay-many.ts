@@ -63,12 +63,13 @@ class Tally {
   failed = 0;
   /** The store could not be reached: there is no use in going on. */
   isCutOff = false;
-  readonly categories: Record<string, number> = {};
+  /** By words of users: no object, in which some words mean something already. */
+  private readonly categories = new Map<string, number>();
   readonly faults: ReplayFault[] = [];
 
   match({ failureCategory = '' }: ExecutionSummary): void {
     this.matched++;
-    this.categories[failureCategory] = (this.categories[failureCategory] ?? 0) + 1;
+    this.categories.set(failureCategory, (this.categories.get(failureCategory) ?? 0) + 1);
   }
 
   fail(executionId: string, error: unknown): void {
@@ -83,8 +84,17 @@ class Tally {
   }
 
   report(complete: boolean, next: string | undefined): ReplayReport {
-    const { matched, categories, replayed, skipped, failed, faults } = this;
-    return { matched, categories, replayed, skipped, failed, faults, complete, next };
+    const { matched, replayed, skipped, failed, faults } = this;
+    return {
+      matched,
+      categories: Object.fromEntries(this.categories),
+      replayed,
+      skipped,
+      failed,
+      faults,
+      complete,
+      next,
+    };
   }
 }
 

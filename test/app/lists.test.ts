@@ -43,7 +43,7 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     const mended = { is: false };
     const charge = a.task('charge', { lane: 'Größe' }, ({ input }: { input: number }) => {
       if (input % 2 === 0 || mended.is) return input;
-      throw new NonRetryableError('no', { category: input % 4 === 1 ? 'declined' : 'broken' });
+      throw new NonRetryableError('no', { category: input % 4 === 1 ? 'declined' : 'constructor' });
     });
     const mail = a.task<number, void>('mail');
     await a.worker({ tasks: [charge] });
@@ -128,6 +128,8 @@ describe.each(Object.entries(BACKENDS))('on %s', (_, open) => {
     const filter = { failure: 'declined' };
     const dry = await a.deadLetters.replay(filter, { dryRun: true });
     expect(dry).toMatchObject({ matched: 10, replayed: 0, failed: 0, complete: true, categories: { declined: 10 } });
+    const { categories } = await a.deadLetters.replay({}, { dryRun: true });
+    expect(categories).toEqual({ declined: 10, constructor: 10 });
     expect(await all(a.deadLetters.list())).toHaveLength(20);
     for await (const { name } of a.deadLetters.quarantined()) expect.fail(`${name} is set aside`);
     mended.is = true;
@@ -176,7 +178,7 @@ test('what is no filter is refused in the words of the user', async () => {
   await using a = app({ backend: memory() });
   const first = (filter: object): Promise<unknown> => all(a.runs(filter));
   await expect(first({ status: 'failed' })).rejects.toThrow(/there is no option "status"/);
-  await expect(first({ state: 'broken' })).rejects.toThrow(/state must be one of waiting/);
+  await expect(first({ state: 'constructor' })).rejects.toThrow(/state must be one of waiting/);
   await expect(first({ after: 'x' })).rejects.toThrow(/after must be the id of a run/);
   await expect(first({ tag: 'x' })).rejects.toThrow(/tag must be an object/);
   await expect(a.deadLetters.replay({}, { limit: 0 })).rejects.toThrow(/limit must be a whole number/);

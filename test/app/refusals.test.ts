@@ -232,6 +232,16 @@ describe('a run', () => {
         () => a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32), grace: {} as never }),
         'rotateKey: grace must',
       ],
+      [
+        () => a.signals.rotateKey({ kid: 'a:b', secret: new Uint8Array(32) }),
+        'rotateKey: kid must be 1 to 64 printable',
+      ],
+      [
+        () => a.signals.rotateKey({ kid: 'k', secret: 'hush' as never }),
+        'rotateKey: secret must be a Uint8Array of 32',
+      ],
+      [() => run.approve('x', { by: 'a\0' }), 'approve: by must be who decides: at most 256 bytes without control'],
+      [() => run.signal('x', 1, { from: 5 as never }), 'signal: from must be a text: at most 256 bytes'],
       [async () => delay('36500d'), 'delay: the time must be at most 3650 days, not "36500d"'],
       [async () => delay(undefined as never), 'delay: the time must be a duration or a date, not undefined'],
       [async () => delay({} as never), 'delay: the time must be a duration, in milliseconds or like'],

@@ -140,6 +140,7 @@ describe('waitFor', () => {
     await t.app.worker();
     const run = await task.run(undefined);
     expect(await rejectionOf(run.signal('paid', { cents: '5' }))).toBeInstanceOf(InvalidInputError);
+    expect(await run.signal('constructor', 'unknown to the task')).toMatchObject({ effect: 'kept' });
     await run.signal('refund', { cents: '5' }, { from: 'shop' });
     await run.signal('paid', { cents: 5 });
     await t.advance(10);

@@ -1,4 +1,5 @@
 /** Budgets of a task: its runs wait, or are refused, while one of them is exhausted. */
+import { amountOf } from '../../../model/budget/amounts.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
@@ -115,7 +116,7 @@ async function exhaustedIn(
     known.set(backend, (known.get(backend) ?? new Set<string>()).add(id));
     const [dimension] = exhausted;
     if (dimension === undefined) return undefined;
-    const amounts = [usage, reserved, hardLimits].map((each) => each[dimension] ?? 0) as [number, number, number];
+    const amounts = [usage, reserved, hardLimits].map((each) => amountOf(each, dimension)) as [number, number, number];
     return new BudgetExceededError(id, dimension, ...amounts);
   } catch (error) {
     if (!(error instanceof EngineError && error.code === 'budget_not_found')) throw error;

@@ -1,13 +1,15 @@
 /** Signals by envelope, and the keys that make envelopes good. */
+import { kid as kidField, secret as secretField } from '../../../model/core/fields.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
 import { encode } from '../../shared/codec.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
 import { addressIn } from '../../shared/envelope.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
+import { checkSender, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
 
 export interface RotateKeyOptions {
   /** Names the key: a new name for a new secret. */
@@ -50,7 +52,7 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     knownOnly<SignalOptions>('deliver', options, OPTIONS);
     const { executionId, waitpointId, signalName, token } = addressIn(envelope);
     const { from = '', idempotencyKey } = options;
-    if (typeof from !== 'string') throw refuse('deliver', 'from', 'a text', from);
+    checkSender('deliver', from);
     const { bytes, encoding } = encode(payload);
     const store = await backend();
     const id = idempotencyKey === undefined ? ids() : signalIdOf(executionId, signalName, idempotencyKey);
@@ -67,6 +69,13 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
   async rotateKey(options) {
     knownOnly<RotateKeyOptions>('rotateKey', options, KEY_OPTIONS);
     const { kid, secret, grace = '24h' } = options;
+    if (!kidField.safeParse(kid).success)
+      throw refuse('rotateKey', 'kid', `1 to ${LIMITS.maxKidBytes} printable ASCII characters without { } : ,`, kid);
+    // Not shown, whatever it is: it may be a secret that is written in another form.
+    if (!secretField.safeParse(secret).success)
+      throw new InvalidDefinitionError(
+        `rotateKey: secret must be a Uint8Array of ${LIMITS.minSecretBytes} to ${LIMITS.maxSecretBytes} bytes`,
+      );
     checkDuration('rotateKey', 'grace', grace, 0, LIMITS.maxTokenGraceMs);
     const store = await backend();
     const graceMs = durationMs(grace);

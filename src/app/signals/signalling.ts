@@ -1,5 +1,7 @@
 /** What is said to a run from outside: signals, and the decisions of people. */
 import { createHash } from 'node:crypto';
+import { looseLabel, signalText } from '../../../model/core/fields.js';
+import { LIMITS } from '../../../model/limits.js';
 import { encode } from '../../shared/codec.js';
 import { refuse } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
@@ -44,7 +46,7 @@ export interface RunSignalling {
    */
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
   /**
-   * Says yes to what the handler asks for by `approval(name)`. Deciding twice is deciding once.
+   * Says yes to what the handler asks for by `approval(name)`. The same person counts once.
    * @throws as `signal`
    * @example await run.approve('deploy', { by: 'ann', note: 'the tests are green' });
    */
@@ -53,6 +55,7 @@ export interface RunSignalling {
   reject(name: string, options: DecisionOptions): Promise<SignalReceipt>;
 }
 
+const SENDER_RULE = `at most ${LIMITS.maxSignalTextBytes} bytes without control characters`;
 const SIGNAL_OPTIONS = { from: true, idempotencyKey: true } as const;
 const DECISION_OPTIONS = { by: true, note: true, idempotencyKey: true } as const;
 
@@ -87,7 +90,8 @@ export class Signalling extends Operating implements RunSignalling {
     checkWaitName('signal', name);
     knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
     const { from = '', idempotencyKey } = options;
-    checkTexts('signal', { from, idempotencyKey });
+    checkSender('signal', from);
+    checkTexts('signal', { idempotencyKey });
     return this.send(name, { payload, from, idempotencyKey, signalCategory: 'external', sourceType: 'external' });
   }
 
@@ -108,14 +112,15 @@ export class Signalling extends Operating implements RunSignalling {
     checkWaitName(what, name);
     knownOnly<DecisionOptions>(what, options, DECISION_OPTIONS);
     const { by, note, idempotencyKey } = options;
-    if (typeof by !== 'string' || by === '') throw refuse(what, 'by', 'who decides', by);
+    if (!signalText.safeParse(by).success) throw refuse(what, 'by', `who decides: ${SENDER_RULE}`, by);
     checkTexts(what, { note, idempotencyKey });
     const payload = note === undefined ? { approved } : { approved, note };
     return this.send(name, { payload, from: by, idempotencyKey, signalCategory: 'approval', sourceType: 'person' });
   }
 
   private async send(name: string, { payload, from, idempotencyKey, ...kind }: Sent): Promise<SignalReceipt> {
-    const schema = this.ofTask?.signals?.[name];
+    const schemas = this.ofTask?.signals ?? {};
+    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
     const validated = await validate(schema, payload);
     if (!validated.ok) throw new InvalidInputError(this.ofTask?.name ?? '', `signal "${name}": ${validated.problem}`);
     const { bytes, encoding } = encode(payload);
@@ -134,6 +139,11 @@ export class Signalling extends Operating implements RunSignalling {
     if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
     return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
   }
+}
+
+/** @throws InvalidDefinitionError for a sender that cannot be one; an empty one is none */
+export function checkSender(what: string, from: unknown): asserts from is string {
+  if (!looseLabel.safeParse(from).success) throw refuse(what, 'from', `a text: ${SENDER_RULE}`, from);
 }
 
 function checkTexts(what: string, texts: Readonly<Record<string, unknown>>): void {
