@@ -13,6 +13,7 @@ read_globals = {
   'WORDS',
 }
 -- All files are one chunk: the linker puts a header before them that declares the table they share, and `command` and
--- `guarded`, which call a command of the server: one raises its error, the other answers it.
-globals = { 'ff', 'command', 'guarded' }
+-- `guarded`, which call a command of the server: one raises its error, the other answers one that is about the key;
+-- `attempted` answers every error.
+globals = { 'ff', 'command', 'guarded', 'attempted' }
 max_line_length = 140

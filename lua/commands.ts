@@ -1,7 +1,7 @@
 /** The commands of the server that the library runs, read off its text. */
 
 /** Functions of the Lua that run a command; its name is their first argument, written out. */
-const COMMAND_FUNCTIONS = ['store', 'command', 'guarded', 'server.call', 'server.pcall'] as const;
+const COMMAND_FUNCTIONS = ['store', 'command', 'guarded', 'attempted', 'server.call', 'server.pcall'] as const;
 
 /** Commands of which only one form is used: its second word is part of the right. */
 const CONTAINERS: ReadonlySet<string> = new Set(['cluster', 'function', 'object', 'script', 'xinfo', 'memory', 'acl']);

@@ -52,6 +52,8 @@ const GLOBALS: ReadonlySet<string> = new Set([
 
 /** Made here, not defined in a file. */
 const BIND = 'bind';
+/** Makes `guarded`, which answers an error, of `attempted`, which answers every error. */
+const GUARD = 'guard';
 
 /** Whether a token is a symbol. */
 const is = (token: Token | undefined, text: string): boolean => token?.kind === 'symbol' && token.text === text;
@@ -178,13 +180,14 @@ export function link(sources: readonly LuaFile[], literals: Literals, loader: Wr
   const locals = [...places.values()].filter((place) => !place.includes('.')).sort();
   const tables = [...new Set([...places.values()].flatMap((place) => place.match(/^\w+(?=\.)/) ?? []))].sort();
   const names = builtIns.map(builtInName).join(', ');
+  const guard = places.get(GUARD) ?? '';
   return [
     'local ff = { apply = {}, decide = {}, prepare = {}, query = {}, due = {} }',
-    'local command, guarded',
+    'local command, attempted, guarded',
     `local ${names}`,
     `local ${locals.join(', ')}`,
     ...tables.map((table) => `local ${table} = {}`),
-    `function ff_${BIND}()\n  command, guarded = server.call, server.pcall\n  ${names} = ${builtIns.join(', ')}\nend`,
+    `function ff_${BIND}()\n  ${names} = ${builtIns.join(', ')}\n  command, attempted = server.call, server.pcall\n  guarded = ${guard}(attempted)\nend`,
     ...linked.map(({ path, text }) => `do -- ${path}\n${text}end`),
   ];
 }

@@ -139,11 +139,6 @@ function ff.has_come(call, time)
   return at <= call.now
 end
 
--- Raises again what is no fault of one record: an index that is not what it should be concerns all of them.
-function ff.contain(why)
-  if type(why) == 'table' and string.sub(why.err, 1, 8) ~= 'DAMAGED ' then error(why) end
-end
-
 -- Raises what makes a record unreadable: it is set aside, or its command fails alone. Nothing was written yet.
 function ff.damaged(what)
   error({ err = 'DAMAGED ' .. what })

@@ -27,6 +27,7 @@ end
 
 local function member_of(call, id)
   local ran, execution = pcall(load, call, id)
+  if not ran then ff.contain(execution) end
   if not ran or not execution or not ff.is_member(execution) then return nil end
   ff.read_membership(execution)
   return execution
@@ -70,6 +71,7 @@ end
 local function leads(call, edge_id, downstream, upstream)
   if command('EXISTS', call.base .. downstream) == 0 then return true end
   local ran, edge = pcall(ff.edge_of, call.base .. downstream, edge_id)
+  if not ran then ff.contain(edge) end
   return not ran or edge ~= nil and (not upstream or edge.upstream == upstream)
 end
 

@@ -41,6 +41,7 @@ local function belongs(call, names, leaf, shelf, id)
   local home = command('ZREVRANGEBYLEX', call.base .. names, '[' .. id, '-', 'LIMIT', 0, 1)[1]
   if home ~= leaf then return false end
   local ran, execution = pcall(load, call, id)
+  if not ran then ff.contain(execution) end
   if not ran or shelf == '' then return not ran or execution ~= nil end
   if not execution then return false end
   if shelf == LIMIT.held then return ff.is_held(execution) end
@@ -83,7 +84,10 @@ local function can_stand(call, queue, member)
     id = string.sub(member, #TIMER.execution + 1)
   end
   local ran, execution = pcall(load, call, id)
-  if not ran then return true end
+  if not ran then
+    ff.contain(execution)
+    return true
+  end
   if not execution then return false end
   if queue == '' then return true end
   local _, lane_id, execution_kind = ff.split_naming(execution.naming)
@@ -186,6 +190,7 @@ function steps.file(call, at, ...)
   local ids, filed = { ... }, 0
   for i = 1, #ids do
     local ran, execution = pcall(load, call, ids[i])
+    if not ran then ff.contain(execution) end
     if ran and execution and ff.is_terminal(execution.situation) and execution.due_at == at then
       command('RPUSH', call.base .. KEY.slot .. at, ids[i])
       filed = filed + 1
@@ -268,6 +273,7 @@ function steps.recount(call, position, most, ...)
     if not seen[id] and #id == 22 then
       seen[id] = true
       local ran, execution = pcall(load, call, id)
+      if not ran then ff.contain(execution) end
       if ran and execution then count_row(rows, id, execution) else gone[#gone + 1] = id end
     end
   end

@@ -119,5 +119,5 @@ end
 
 -- Sends a hint. Whatever comes of it, what was written stands: a user without rights on channels is served all the same.
 function ff.publish(call, channel, message)
-  guarded('PUBLISH', call.prefix .. channel, message)
+  attempted('PUBLISH', call.prefix .. channel, message)
 end

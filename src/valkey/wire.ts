@@ -15,7 +15,9 @@ import type { ByteSlot, Decision } from '../../model/core/operation.js';
 import { readerOf } from '../../model/core/wire-form.js';
 import { EngineError, isRejectionCode } from '../../model/errors.js';
 import { OPERATIONS, operationNamed, type OperationName, type OutcomeOf } from '../../model/machine.js';
+import { serverWords } from '../../model/safe-cause.js';
 import { isShortId, uuidOf } from '../../model/short-id.js';
+import { codeOfWords } from './connection/faults.js';
 import { ReplyReader } from './reply-reader.js';
 import { textOf, type AnswerPart, type WireReply } from './reply.js';
 
@@ -242,7 +244,7 @@ export function isNotStaged(reply: WireReply): boolean {
 
 /**
  * The answer to one command. The events stay in the server's log.
- * @throws EngineError when the command met an error: `corruption` of a record, or `function_failed`
+ * @throws EngineError when the command met an error: `corruption` of a record, what the server refuses, or `function_failed`
  */
 export function decodeReply<Name extends OperationName>(
   name: Name,
@@ -271,9 +273,8 @@ function faultInside(name: string, message: string): EngineError {
   if (message.startsWith('MISMATCH'))
     return new EngineError('library_mismatch', `${name}: the library on the server has it in another form.`);
   const damage = DAMAGED.exec(message)?.[1];
-  return damage === undefined
-    ? new EngineError('function_failed', `${name}: ${message}.`)
-    : new EngineError('corruption', `${name}: ${damage}.`);
+  if (damage !== undefined) return new EngineError('corruption', `${name}: ${damage}.`);
+  return new EngineError(codeOfWords(message) ?? 'function_failed', `${name}: ${serverWords(message)}.`);
 }
 
 /** An id as callers know it. Other texts stay as they are. */

@@ -231,6 +231,42 @@ describe('a right that is missing', () => {
     await client.close();
   });
 
+  test.each(['hmget', 'hget', 'hset'])(
+    '%s, taken away for a moment, is no damage: nothing is set aside or lost',
+    async (right) => {
+      const url = await makeUser({ user: 'short' });
+      const backend = await opened(url);
+      const executionId = `{fp:0}:${randomUUID()}`;
+      const tags = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`a.b${i}`, 'x'.repeat(1_000)]));
+      const args = { executionId, namespace: 'n', laneId: 'lane', executionKind: 'k', creatorIdentity: 'c', tags };
+      await backend.createExecution(args);
+      await admin.call('ACL', 'SETUSER', 'short', `-${right}`);
+      const claim = {
+        ...{ partition: '{fp:0}', laneId: 'lane', workerId: 'w', workerInstanceId: 'w' },
+        claims: [{ leaseId: randomUUID(), attemptId: randomUUID() }],
+      };
+      const calls = [
+        backend.setExecutionTags({ executionId, tags: { ...tags, 'a.b0': 'y'.repeat(1_000) } }),
+        backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' }),
+        backend.claimForWorker(claim),
+      ];
+      const codes = await Promise.all(
+        calls.map((call) =>
+          call.then(
+            () => 'done',
+            (error: EngineError) => error.code,
+          ),
+        ),
+      );
+      expect(codes.filter((code) => code !== 'done' && code !== 'server_refused')).toEqual([]);
+      expect(codes).toContain('server_refused');
+      await makeUser({ user: 'short' });
+      expect((await backend.listQuarantined({ partition: '{fp:0}' })).entries).toEqual([]);
+      const { tags: now } = (await backend.describeExecution({ executionId })) ?? {};
+      expect({ ...now, 'a.b0': '' }).toEqual({ ...tags, 'a.b0': '' });
+    },
+  );
+
   test('to channels that comes later brings the wakes', async () => {
     const url = await makeUser({ user: 'healed' }, 'resetchannels');
     const backend = await opened(url);

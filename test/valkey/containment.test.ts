@@ -93,6 +93,21 @@ it('a batch of as many commands as there may be, of the largest size, reaches th
   expect(results.every((result) => result.ok && result.outcome.kind === 'no_work')).toBe(true);
 }, 30_000);
 
+it('an index that is none holds up what belongs there, and sets none of it aside', async () => {
+  const { admin, backend } = deployed;
+  const delayed = creation();
+  await backend.createExecution({ ...delayed.args, delayUntil: (await backend.serverTime()) + 250 });
+  await admin.set(queueKey('l'), 'none of ours');
+  await new Promise((resolve) => setTimeout(resolve, 260));
+  const due = () => backend.applyDue({ partition: P, jitter: 0 });
+  await expect(due()).rejects.toMatchObject({ code: 'corruption' });
+  expect((await backend.listQuarantined({ partition: P })).entries).toEqual([]);
+  await admin.del(queueKey('l'));
+  await due();
+  expect(await backend.readExecutionState({ executionId: delayed.args.executionId })).toBe('waiting');
+  expect(await claimed(1)).toHaveLength(1);
+});
+
 it('an error in one command is its own, and what stands before it is written whole', async () => {
   await deployed.backend.createExecution(creation().args);
   // What a claim reads that does not say which kinds it takes.

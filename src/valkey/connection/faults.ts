@@ -69,10 +69,12 @@ export class NotYet extends Error {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const serverFault = (error: unknown): ServerFault | undefined => {
-  const message = messageOf(error);
-  return SERVER_FAULTS.find(({ says }) => says.test(message));
-};
+const faultIn = (words: string): ServerFault | undefined => SERVER_FAULTS.find(({ says }) => says.test(words));
+
+const serverFault = (error: unknown): ServerFault | undefined => faultIn(messageOf(error));
+
+/** What the words of a server mean, where a function met them inside; nothing when they are not known. */
+export const codeOfWords = (words: string): ErrorCode | undefined => faultIn(words)?.code;
 
 export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
