@@ -8,6 +8,7 @@ export default defineConfig({
     // Most files wait for a server: also on two cores three of them run at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     globalSetup: ['test/support/valkey/global-setup.ts'],
+    setupFiles: ['test/support/leak-watch.ts'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,

@@ -516,7 +516,6 @@ describe('a fault', () => {
           }
         }
       }
-      console.log('served', served);
       expect(served).toBeGreaterThan(900);
     },
   );

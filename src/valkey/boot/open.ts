@@ -87,19 +87,19 @@ async function open(
 async function connected(address: Address, deadlines: Deadlines): Promise<Client> {
   const { timeoutMs } = deadlines;
   const node = await firstOf(address, deadlines);
-  const info = await deadlines.within(serverInfo(node));
-  if (info.get('cluster_enabled') !== '1') {
-    try {
+  try {
+    const info = await deadlines.within(serverInfo(node));
+    if (info.get('cluster_enabled') !== '1') {
       if (address.nodes.length > 1)
         throw new EngineError('invalid_input', 'url: several nodes are for a cluster, and this is none.', {
           detail: { field: 'url' },
         });
       checkServer(info, nameOf(node));
       return node;
-    } catch (error) {
-      node.disconnect();
-      throw error;
     }
+  } catch (error) {
+    node.disconnect();
+    throw error;
   }
   node.disconnect();
   if (address.database !== 0)

@@ -1,0 +1,276 @@
+/** Claims of metered work over a store in memory and under virtual time: what is asked, when, and what is given back. */
+import { describe, expect, it } from 'vitest';
+import { partitionKeyOf } from '../../model/ids.js';
+import { Abilities } from '../../src/claiming/abilities.js';
+import type { MeteredPlace } from '../../src/claiming/admissions.js';
+import { MeteredClaims } from '../../src/claiming/metered-claims.js';
+import { seededUuids } from '../../src/testing/index.js';
+import { CountingClock, watched } from './support.js';
+
+const WORKER = '00000000-0000-4000-a000-0000000000a1';
+const LANE = 'mail';
+const SWEEP_MS = 30_000;
+
+/** A worker with so much room for metered work, and what it got. */
+class Situation {
+  readonly clock = new CountingClock(1_700_000_000_000);
+  readonly ids = seededUuids('metered claims');
+  readonly store = watched({ now: this.clock.now });
+  readonly got: string[] = [];
+  readonly errors: unknown[] = [];
+  readonly claims: MeteredClaims;
+  /** Claims that were made of the policy, in order: how many were asked for. */
+  readonly asked: number[] = [];
+  /** Called before an answer to a claim is given. */
+  beforeAnswer: () => Promise<void> = async () => undefined;
+  failsNext: Error | undefined;
+  private readonly leases = new Map<string, string>();
+  private readonly flights = new Set<Promise<void>>();
+
+  private constructor(
+    private room: number,
+    capabilities: readonly string[],
+  ) {
+    const inner = this.store.backend;
+    const backend = Object.assign(Object.create(inner) as typeof inner, {
+      checkAdmission: async (args: Parameters<typeof inner.checkAdmission>[0]) => {
+        this.asked.push(args.admissionIds.length);
+        const error = this.failsNext;
+        this.failsNext = undefined;
+        if (error !== undefined) throw error;
+        return inner.checkAdmission(args);
+      },
+      claimForWorker: async (args: Parameters<typeof inner.claimForWorker>[0]) => {
+        const outcome = await inner.claimForWorker(args);
+        await this.beforeAnswer();
+        return outcome;
+      },
+    });
+    const claimant = {
+      workerId: 'w',
+      workerInstanceId: WORKER,
+      workerCapabilities: [...capabilities],
+      leaseTtlMs: 60_000,
+    };
+    this.claims = new MeteredClaims({
+      ...{ backend, clock: this.clock, ids: this.ids, workerInstanceId: WORKER, sweepIntervalMs: SWEEP_MS },
+      lanes: () => [LANE],
+      claimant: () => claimant,
+      abilities: () => new Abilities(capabilities),
+      reserve: (_: MeteredPlace, wanted) => this.reserved(wanted),
+      settle: (_, count, got) => (this.room += count - got),
+      onClaimed: ({ executionId, leaseId }) => {
+        this.got.push(executionId);
+        this.leases.set(executionId, leaseId);
+      },
+      onReclaimCapExceeded: () => undefined,
+      onError: (error) => this.errors.push(error),
+      onRoom: () => this.claims.pump(),
+      track: (flight) => {
+        this.flights.add(flight);
+        void flight.finally(() => this.flights.delete(flight));
+      },
+    });
+  }
+
+  /** With policies that have this many slots each. */
+  static async with(options: { room: number; slots: readonly number[]; capabilities?: readonly string[] }) {
+    const s = new Situation(options.room, options.capabilities ?? []);
+    for (const [index, maxConcurrent] of options.slots.entries())
+      await s.store.backend.createQuotaPolicy({ quotaPolicyId: policyId(index), limits: { maxConcurrent } });
+    await s.hear();
+    return s;
+  }
+
+  /** Wakes reach it, as a claimer passes them on. */
+  private hear(): Promise<unknown> {
+    return this.store.backend.onWake([LANE], (wake) => {
+      if (wake.kind === 'resync') this.claims.resynced();
+      else this.claims.woken(wake);
+      this.claims.pump();
+    });
+  }
+
+  private reserved(wanted: number): number {
+    const count = Math.min(this.room, wanted);
+    this.room -= count;
+    return count;
+  }
+
+  get free(): number {
+    return this.room;
+  }
+
+  /** An execution ends, and its room with it. */
+  async end(executionId: string): Promise<void> {
+    this.room++;
+    await this.store.backend.releaseAdmission({
+      quotaPolicyId: policyId(0),
+      admissionIds: [this.leases.get(executionId) as string],
+    });
+  }
+
+  async create(policy = 0, needs: readonly string[] = []): Promise<string> {
+    const executionId = `${partitionKeyOf(0)}:${this.ids()}`;
+    await this.store.backend.createExecution({
+      ...{ executionId, namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'test' },
+      policy: { quotaPolicyIds: [policyId(policy)], routingRequirements: { requiredCapabilities: [...needs] } },
+    });
+    return executionId;
+  }
+
+  async createAndRest(policy = 0): Promise<string> {
+    const executionId = await this.create(policy);
+    await this.rest();
+    return executionId;
+  }
+
+  async heldOf(policy = 0): Promise<number> {
+    return (await this.store.backend.readQuotaPolicyLimits({ quotaPolicyId: policyId(policy) }))?.held ?? 0;
+  }
+
+  /** Lets everything come to rest. */
+  async rest(): Promise<void> {
+    await this.clock.advance(1);
+    while (this.flights.size > 0) await Promise.all(this.flights);
+  }
+}
+
+const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
+
+describe('metered claims', () => {
+  it('ask nothing and set no timer while the deployment has no meters', async () => {
+    const s = await Situation.with({ room: 2, slots: [] });
+    s.claims.start();
+    s.claims.pump();
+    await s.clock.advance(10 * SWEEP_MS);
+    expect([s.asked, s.clock.timers]).toEqual([[], 0]);
+  });
+
+  it('follow a wake, and give back what they were admitted for and did not claim', async () => {
+    const s = await Situation.with({ room: 3, slots: [5] });
+    const id = await s.create();
+    await s.rest();
+    expect([s.got, s.asked, s.free, await s.heldOf()]).toEqual([[id], [3], 2, 1]);
+    expect(s.clock.timers).toBe(0);
+  });
+
+  it('do not forget what was created while they were answered', async () => {
+    const s = await Situation.with({ room: 3, slots: [5] });
+    let second: string | undefined;
+    s.beforeAnswer = async () => {
+      second ??= await s.create();
+    };
+    const first = await s.create();
+    await s.rest();
+    expect(s.got).toEqual([first, second]);
+  });
+
+  it('leave a set that was refused alone until its policy has room, and tells', async () => {
+    const s = await Situation.with({ room: 3, slots: [1] });
+    const ids = [await s.createAndRest(), await s.createAndRest()];
+    expect(s.got).toEqual(ids.slice(0, 1));
+    const asked = s.asked.length;
+    s.claims.pump();
+    await s.clock.advance(5_000);
+    expect(s.asked.length).toBe(asked);
+    await s.end(ids[0] as string);
+    await s.rest();
+    expect(s.got).toEqual(ids);
+  });
+
+  it('ask a set that was refused again when its policy has been silent for a minute, and not before', async () => {
+    const s = await Situation.with({ room: 3, slots: [1] });
+    const ids = [await s.createAndRest(), await s.createAndRest()];
+    const asked = s.asked.length;
+    s.store.isDeaf = true;
+    await s.end(ids[0] as string);
+    await s.clock.advance(58_000);
+    expect([s.got.length, s.asked.length]).toEqual([1, asked]);
+    await s.clock.advance(3_000);
+    await s.rest();
+    expect(s.got).toEqual(ids);
+  });
+
+  it('ask again at once when wakes may have been lost', async () => {
+    const s = await Situation.with({ room: 3, slots: [1] });
+    const ids = [await s.createAndRest(), await s.createAndRest()];
+    s.store.isDeaf = true;
+    await s.end(ids[0] as string);
+    s.store.tell({ kind: 'resync' });
+    await s.rest();
+    expect(s.got).toEqual(ids);
+  });
+
+  it('give one set no more than the room, and each its turn', async () => {
+    const s = await Situation.with({ room: 1, slots: [5, 5] });
+    const ids: string[] = [];
+    for (const policy of [0, 0, 0, 1]) ids.push(await s.createAndRest(policy));
+    expect([s.got, s.free]).toEqual([ids.slice(0, 1), 0]);
+    for (let ended = 0; ended < 3; ended++) {
+      await s.end(s.got[ended] as string);
+      s.claims.pump();
+      await s.rest();
+    }
+    const [a, b, c, other] = ids;
+    expect(s.got).toEqual([a, b, other, c]);
+  });
+
+  it('wait a second after a fault, report it, and hold no room meanwhile', async () => {
+    const s = await Situation.with({ room: 2, slots: [5] });
+    s.failsNext = new Error('no answer');
+    const id = await s.create();
+    await s.rest();
+    expect([s.errors.map(String), s.got, s.free]).toEqual([['Error: no answer'], [], 2]);
+    await s.clock.advance(900);
+    expect(s.got).toEqual([]);
+    await s.clock.advance(200);
+    await s.rest();
+    expect(s.got).toEqual([id]);
+  });
+
+  it('look for what no wake told of, again and again, once there are meters', async () => {
+    const s = await Situation.with({ room: 2, slots: [5] });
+    s.store.isDeaf = true;
+    s.claims.start();
+    s.claims.pump();
+    await s.rest();
+    const id = await s.create();
+    await s.clock.advance(SWEEP_MS - 1_000);
+    expect(s.got).toEqual([]);
+    await s.clock.advance(2_000);
+    await s.rest();
+    expect(s.got).toEqual([id]);
+    const later = await s.create();
+    await s.clock.advance(SWEEP_MS);
+    await s.rest();
+    expect(s.got).toEqual([id, later]);
+  });
+
+  it('pass over what they cannot do, told of or found', async () => {
+    const s = await Situation.with({ room: 2, slots: [5], capabilities: ['cpu'] });
+    await s.create(0, ['gpu']);
+    s.claims.start();
+    s.claims.pump();
+    await s.clock.advance(3 * SWEEP_MS);
+    expect([s.asked, s.got]).toEqual([[], []]);
+    const id = await s.create(0, ['cpu']);
+    await s.rest();
+    expect(s.got).toEqual([id]);
+  });
+
+  it('ask and wait for nothing once they are stopped', async () => {
+    const s = await Situation.with({ room: 3, slots: [1] });
+    s.claims.start();
+    await s.create();
+    await s.create();
+    await s.rest();
+    expect(s.clock.timers).toBeGreaterThan(0);
+    s.claims.stop();
+    const asked = s.asked.length;
+    expect(s.clock.timers).toBe(0);
+    s.claims.pump();
+    await s.clock.advance(10 * SWEEP_MS);
+    expect(s.asked.length).toBe(asked);
+  });
+});
