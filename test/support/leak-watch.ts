@@ -89,13 +89,17 @@ const moreThan = (before: Counts): string[] =>
 const told = ({ what, stack, test: during }: Started): string =>
   `${what} set ${placeIn(stack)}${during === undefined ? '' : `, during "${during}"`}`;
 
-/** The first place that is neither Node's nor this file's. */
+const PLACES = 3;
+
+/** The nearest places that are neither Node's nor this file's. */
 const placeIn = (error: Error): string =>
   (error.stack ?? '')
     .split('\n')
     .slice(1)
-    .find((line) => !line.includes('node:') && !line.includes('support/leak-watch.ts'))
-    ?.trim() ?? 'somewhere';
+    .filter((line) => !line.includes('node:') && !line.includes('support/leak-watch.ts'))
+    .slice(0, PLACES)
+    .map((line) => line.trim())
+    .join(' ') || 'somewhere';
 
 /** @throws Error that says what is left of what was started since `before` */
 async function nothingLeft(before: Counts, whose: string): Promise<void> {
