@@ -146,7 +146,7 @@ class Explainer {
   }
 
   /** Whether the claim caused the next event of an execution, and was answered so. */
-  private took(deed: Deed, { name, args }: Claim, executionId: string, index: number, claimed: unknown): boolean {
+  private took(deed: Deed, { name, args }: Claim, executionId: string, index: number, claimed: object | undefined): boolean {
     const span = spanOf(deed.call);
     const ids = args.claims[index];
     if (ids === undefined) return false;
@@ -154,11 +154,8 @@ class Explainer {
       if (!this.happenedIn(moment, span) || moment.state?.laneId !== args.laneId) continue;
       const decision = this.decide({ name, args: { ...args, claims: [ids] } }, moment, moment.next.event.at);
       if (!this.caused(decision, moment.next)) continue;
-      if (
-        claimed !== undefined &&
-        !isDeepStrictEqual(plain((decision.outcome as ClaimAnswer).executions?.[0]), plain(claimed))
-      )
-        continue;
+      const own = (decision.outcome as ClaimAnswer).executions?.[0];
+      if (claimed !== undefined && !isDeepStrictEqual(plain(asLogged(own)), plain(asLogged(claimed)))) continue;
       this.causes.set(moment.next.sequence, deed);
       return true;
     }
@@ -266,6 +263,11 @@ class Explainer {
       settings: { retentionMs: this.retentionMs },
     }) as AnyDecision;
   }
+}
+
+/** What was claimed, without what earlier owners left: values of steps and payloads of signals are not in the log. */
+function asLogged(claimed: object | undefined): object {
+  return { ...claimed, earlier: undefined };
 }
 
 /** Times of a stretch at which a decision can differ: its ends, and just before, at and after what was due. */

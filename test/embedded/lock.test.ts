@@ -65,10 +65,11 @@ test('that of a process that died is taken over', async () => {
 test.runIf(existsSync('/proc/self/stat'))(
   'that of a process whose pid another one has by now is taken over',
   async () => {
-    await takeLock(folder, nothing);
+    const lock = await takeLock(folder, nothing);
     writeFileSync(path, JSON.stringify({ ...holder(), started: '1' }));
     const next = await takeLock(folder, nothing);
     expect(holder()['started']).not.toBe('1');
+    lock.release();
     next.release();
   },
 );
@@ -98,7 +99,9 @@ test('of many that want a stale one, one gets it', async () => {
   writeFileSync(path, JSON.stringify({ ...holder(), pid: await deadPid() }));
   first.release();
   const tries = await Promise.allSettled(Array.from({ length: 12 }, () => takeLock(folder, nothing)));
-  expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const taken = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  expect(taken).toHaveLength(1);
+  for (const lock of taken) lock.release();
 });
 
 test('a store whose folder is removed under it says so, and one whose lock cannot be read for a moment goes on', async () => {

@@ -117,7 +117,8 @@ const atStart = countsNow();
 beforeEach(({ task, onTestFinished }) => {
   test = task.name;
   // What is running is shared with other tests of the file, and may set timers of its own in this one.
-  const before = live().length === 0 && moreThan(atStart).length === 0 ? countsNow() : undefined;
+  const isAlone = !task.concurrent && live().length === 0 && moreThan(atStart).length === 0;
+  const before = isAlone ? countsNow() : undefined;
   onTestFinished(async () => {
     test = undefined;
     if (before === undefined) return;

@@ -120,10 +120,11 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Client
 async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> {
   const nodes = address.nodes.length === 0 ? [address] : address.nodes.map((node) => ({ ...address, nodes: [node] }));
   const tried = nodes.map((each) => connectNode(each, deadlines.timeoutMs, deadlines));
+  const found = new AbortController();
   try {
     const first = await Promise.any(
       tried.map((node) =>
-        established(node, deadlines.timeoutMs).then(
+        established(node, deadlines.timeoutMs, found.signal).then(
           () => node,
           (error: unknown) => {
             throw faultOf(error, nameOf(node), connectionFault(node));
@@ -136,6 +137,8 @@ async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> 
   } catch (error) {
     for (const node of tried) node.disconnect();
     throw (error as AggregateError).errors[0];
+  } finally {
+    found.abort();
   }
 }
 
