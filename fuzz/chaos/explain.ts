@@ -146,7 +146,13 @@ class Explainer {
   }
 
   /** Whether the claim caused the next event of an execution, and was answered so. */
-  private took(deed: Deed, { name, args }: Claim, executionId: string, index: number, claimed: object | undefined): boolean {
+  private took(
+    deed: Deed,
+    { name, args }: Claim,
+    executionId: string,
+    index: number,
+    claimed: object | undefined,
+  ): boolean {
     const span = spanOf(deed.call);
     const ids = args.claims[index];
     if (ids === undefined) return false;
