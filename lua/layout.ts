@@ -227,6 +227,9 @@ export const KNOWN_THOUSANDS = 256;
 export const KNOWN_HEADINGS = 256;
 export const KNOWN_HEADING_BYTES = 1_024;
 
+/** Most budgets of which the library remembers what it wrote. */
+export const KNOWN_BUDGETS = 256;
+
 /** Most settings of deployments that the library remembers as it read them. */
 export const KNOWN_SETTINGS = 64;
 

@@ -24,7 +24,7 @@ local function close(call)
   if is_logged then ff.close_log(call) else ff.forget_header(call) end
   ff.settle_queues(call)
   ff.announce_timers(call)
-  if call.budgets then ff.announce_budgets(call) end
+  if call.budgets then ff.leave_budgets(call) end
   if call.marks then ff.announce_log(call) end
 end
 
@@ -32,26 +32,28 @@ local function handler_of(handlers, name)
   return handlers[name] or error({ err = 'ERR flowfabric: no such operation: ' .. tostring(name) })
 end
 
--- Of the group that is being run: where its next command begins, how many are left, how many of the call are answered, and
--- whether the caller has to send the rest again. When a command fails, the group goes on from here.
-local next_at, left, answered, is_cut = 0, 0, 0, false
+-- Of the group that is being run: what its commands share, once it is prepared; where its next command begins, how many are
+-- left, how many of the call are answered, and whether the caller has to send the rest again. When a command fails, the
+-- group goes on from here.
+local group, next_at, left, answered, is_cut = false, 0, 0, 0, false
 
 -- Runs the commands of a group that are left. A command looks and decides, which can fail and writes nothing; then what
 -- was decided is done, which cannot fail.
-local function run_commands(call, argv, replies, decide, each, group)
+local function run_commands(call, argv, replies, shape, heading)
+  local shared, each, decide = shape[1], shape[2], shape[4]
+  if shared > 0 and not group then group = shape[5](call, unpack(heading, 1, shared)) end
   while left > 0 do
     local at, length = next_at, each
     if not length then
       length = tonumber(argv[at])
       at = at + 1
     end
-    local last = at + length - 1
-    next_at, left, answered = last + 1, left - 1, answered + 1
+    next_at, left, answered = at + length, left - 1, answered + 1
     local reply, apply, a, b, c, d, e, f, g
     if group then
-      reply, apply, a, b, c, d, e, f, g = decide(call, group, unpack(argv, at, last))
+      reply, apply, a, b, c, d, e, f, g = decide(call, group, unpack(argv, at, next_at - 1))
     else
-      reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, last))
+      reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, next_at - 1))
     end
     if apply then apply(call, a, b, c, d, e, f, g) end
     if call.let_go then ff.return_admissions(call) end
@@ -91,7 +93,7 @@ end
 local function shape_of_other(signature)
   local name, hash, shared, each = string.match(signature, '^([%l_]+):(%x+):(%d+):([%d*]+)$')
   if not name then return nil end
-  local shape = { tonumber(shared), tonumber(each) or false, name, false, false }
+  local shape = { tonumber(shared), tonumber(each) or false, name }
   local own = SIGNATURE[name]
   local own_hash, own_shared, own_each = string.match(own or '', ':(%x+):(%d+):([%d*]+)$')
   own_shared, own_each = tonumber(own_shared), tonumber(own_each) or false
@@ -123,27 +125,35 @@ local function heading_of(text)
   return heading
 end
 
+-- The shapes of operations with what runs their commands and prepares what they share, by their signatures.
+local shapes = {}
+
+local function shape_of(signature)
+  local shape = shapes[signature]
+  if shape then return shape end
+  local own = SHAPE[signature]
+  if not own then return shape_of_other(signature) or error({ err = 'MISMATCH of ' .. tostring(signature) }) end
+  shape = { own[1], own[2], own[3], ff.decide[own[3]], ff.prepare[own[3]] }
+  shapes[signature] = shape
+  return shape
+end
+
 -- Runs the group that begins at `next_at`: its signature, its heading, what each of its commands has.
 local function run_group(call, argv, replies)
   if call.stream then ff.settle_stream(call) end
   local at = next_at
-  local shape = SHAPE[argv[at]] or shape_of_other(argv[at]) or error({ err = 'MISMATCH of ' .. tostring(argv[at]) })
-  local shared, each, name = shape[1], shape[2], shape[3]
-  local decide = shape[4] or ff.decide[name]
-  local heading = heading_of(argv[at + 1])
-  next_at, left = at + 2, heading.count
-  local group
-  if shared > 0 then
-    local prepared
-    prepared, group = pcall(shape[5] or ff.prepare[name], call, unpack(heading, 1, shared))
-    if not prepared then fail_group(argv, replies, each, ff.fault(group)) end
-  end
+  local shape, heading = shape_of(argv[at]), heading_of(argv[at + 1])
+  group, next_at, left = false, at + 2, heading.count
   while left > 0 and not is_cut do
-    local ran, why = pcall(run_commands, call, argv, replies, decide, each, group)
+    local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then
       -- It may have broken off among many that it was changing.
       ff.settle_later(false)
-      replies[answered] = ff.fault(why)
+      if group or shape[1] == 0 then
+        replies[answered] = ff.fault(why)
+      else
+        fail_group(argv, replies, shape[2], ff.fault(why))
+      end
     end
   end
 end
@@ -198,6 +208,7 @@ server.register_function({
     local at = clock_end + 1
     if argv[at] == 'types' then return ff.mend_types(keys, argv, at + 1) end
     local call = ff.open_call(keys, argv)
+    ff.forget_header(call)
     local answer = ff.verify_step(call, unpack(argv, at))
     close(call)
     return answer

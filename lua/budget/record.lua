@@ -33,8 +33,6 @@ local function read(budget)
   budget.breach_count, budget.soft_breach_count = ff.count(budget.breach_count), ff.count(budget.soft_breach_count)
   budget.reset_count, budget.bill_day = ff.count(budget.reset_count), ff.count(budget.bill_day)
   budget.interval = ff.count(budget.reset_interval_ms)
-  budget.is_changed = false
-  budget.was_exhausted = ff.is_exhausted(budget)
 end
 
 -- Whether a dimension has no room: something was refused and would be again, or everything is used or held.
@@ -49,22 +47,41 @@ function ff.is_exhausted(budget)
   return false
 end
 
--- Once everything is written: says of budgets that were exhausted that they have room.
-function ff.announce_budgets(call)
-  for id, budget in pairs(call.budgets) do
-    if budget.was_exhausted and not ff.is_exhausted(budget) then
-      ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. LIMIT.room .. '\t' .. id)
-    end
+-- Budgets as calls before left them, by their keys: one that reads so need not be taken apart again. One that is in the
+-- hands of a call is not among them, for what the call has in mind is written when it ends.
+local known, known_count = {}, 0
+
+local function take_known(key, values)
+  local budget = known[key]
+  if not budget then return nil end
+  known[key], known_count = nil, known_count - 1
+  local stored = budget.stored
+  for i = 1, #values do
+    if values[i] ~= stored[i] then return nil end
   end
+  return budget
+end
+
+local function keep_known(budget)
+  if known_count >= LIMIT.known_budgets then known, known_count = {}, 0 end
+  known[budget.key], known_count = budget, known_count + 1
 end
 
 -- A budget, or nil when there is none.
 function ff.budget_of(call, id)
   local budgets = call.budgets
   if budgets and budgets[id] then return budgets[id] end
-  local budget = load(call, id)
-  if not budget then return nil end
-  read(budget)
+  local key = call.base .. BUDGET.key .. id
+  local values = guarded('HMGET', key, BUDGET.usage, BUDGET.breaches, BUDGET.resets, BUDGET.today, BUDGET.touched, BUDGET.given,
+    BUDGET.limits, BUDGET.scope_id)
+  local budget = take_known(key, values)
+  if not budget then
+    budget = load(call, id)
+    if not budget then return nil end
+    read(budget)
+    budget.stored = values
+  end
+  budget.is_changed, budget.was_exhausted = false, ff.is_exhausted(budget)
   if not budgets then
     budgets = {}
     call.budgets = budgets
@@ -73,20 +90,50 @@ function ff.budget_of(call, id)
   return budget
 end
 
+-- What can change of a budget, in the order in which it is read.
+local CHANGING = { BUDGET.usage, BUDGET.breaches, BUDGET.resets, BUDGET.today, BUDGET.touched }
+
+local function texts_of(budget)
+  return ff.budget_usage_text(ff.amounts_text(budget.used), ff.amounts_text(budget.held), ff.amounts_text(budget.over)),
+    ff.budget_breaches_text(ff.counter_text(budget.breach_count), ff.counter_text(budget.soft_breach_count), budget.last_breach_at,
+      budget.last_breach_dim, ff.amounts_text(budget.refusals)),
+    ff.budget_resets_text(ff.counter_text(budget.reset_count), budget.last_reset_at, budget.next_reset_at),
+    ff.budget_today_text(ff.counter_text(budget.bill_day), ff.amounts_text(budget.spent), ff.amounts_text(budget.over_day),
+      ff.amounts_text(budget.back)),
+    budget.last_updated_at
+end
+
+local function write(budget)
+  local stored, texts = budget.stored, { texts_of(budget) }
+  local change, size = { budget.key }, 1
+  for i = 1, #CHANGING do
+    if texts[i] ~= stored[i] then
+      stored[i] = texts[i]
+      change[size + 1], change[size + 2] = CHANGING[i], texts[i]
+      size = size + 2
+    end
+  end
+  if size > 1 then command('HSET', unpack(change, 1, size)) end
+end
+
 -- Writes what changed.
 function ff.settle_budgets(call)
   for _, budget in pairs(call.budgets) do
     if budget.is_changed then
+      write(budget)
       budget.is_changed = false
-      command('HSET', budget.key,
-        BUDGET.usage, ff.budget_usage_text(ff.amounts_text(budget.used), ff.amounts_text(budget.held), ff.amounts_text(budget.over)),
-        BUDGET.breaches, ff.budget_breaches_text(ff.counter_text(budget.breach_count),
-          ff.counter_text(budget.soft_breach_count), budget.last_breach_at, budget.last_breach_dim, ff.amounts_text(budget.refusals)),
-        BUDGET.resets, ff.budget_resets_text(ff.counter_text(budget.reset_count), budget.last_reset_at, budget.next_reset_at),
-        BUDGET.today, ff.budget_today_text(ff.counter_text(budget.bill_day), ff.amounts_text(budget.spent),
-          ff.amounts_text(budget.over_day), ff.amounts_text(budget.back)),
-        BUDGET.touched, budget.last_updated_at)
     end
+  end
+end
+
+-- Once everything is written.
+function ff.leave_budgets(call)
+  for id, budget in pairs(call.budgets) do
+    -- Those that were exhausted have room.
+    if budget.was_exhausted and not ff.is_exhausted(budget) then
+      ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. LIMIT.room .. '\t' .. id)
+    end
+    keep_known(budget)
   end
 end
 
@@ -125,18 +172,26 @@ function ff.clear_refusals(budget)
   budget.refusals = kept
 end
 
+-- Whether so much more of a dimension is still stored exactly.
+local function fits(budget, name, more)
+  local counted = (budget.used.of[name] or 0) + (budget.held.of[name] or 0) + (budget.over.of[name] or 0)
+  local today = (budget.spent.of[name] or 0) + (budget.over_day.of[name] or 0)
+  return counted + more <= LIMIT.max_integer and today + more <= LIMIT.max_integer
+end
+
 -- Whether nothing that is counted becomes too large to be stored exactly.
 function ff.fits_numbers(budget, deltas, overrun)
-  local more = ff.same_amounts(deltas)
-  ff.add_amounts(more, overrun)
-  local counted = ff.same_amounts(budget.used)
-  ff.add_amounts(counted, budget.held)
-  ff.add_amounts(counted, budget.over)
-  ff.add_amounts(counted, more)
-  local today = ff.same_amounts(budget.spent)
-  ff.add_amounts(today, budget.over_day)
-  ff.add_amounts(today, more)
-  return ff.are_exact(counted) and ff.are_exact(today)
+  local lists = { deltas.names, overrun.names, budget.used.names, budget.held.names, budget.over.names, budget.spent.names,
+    budget.over_day.names }
+  for i = 1, #lists do
+    local names = lists[i]
+    for j = 1, #names do
+      local name = names[j]
+      local is_seen = i > 1 and deltas.of[name]
+      if not is_seen and not fits(budget, name, (deltas.of[name] or 0) + (overrun.of[name] or 0)) then return false end
+    end
+  end
+  return true
 end
 
 function ff.are_exact(amounts)

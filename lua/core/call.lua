@@ -37,6 +37,8 @@ local function forget(call)
   call.version, call.stated, call.standing = 1, 0, ''
   -- Who waits for news, see lua/core/notices.lua.
   call.marks, call.watched, call.ends_until, call.streams_until = false, false, false, false
+  -- The retention slot that was written last.
+  call.slot_at = false
   -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
   call.newest_leaf, call.highest_id = false, false
 end

@@ -20,7 +20,7 @@ local function text_of_thousands(count)
   local text = thousands[count]
   if not text then
     if thousands_count == LIMIT.known_thousands then thousands, thousands_count = {}, 0 end
-    text = string.format('%.0f', count)
+    text = string.format('%d', count)
     thousands[count], thousands_count = text, thousands_count + 1
   end
   return text
@@ -31,7 +31,7 @@ local function write(number)
   local count = (number - rest) / 1000
   if count < 0 or rest % 1 ~= 0 then return string.format('%.0f', number) end
   if count > 0 then return text_of_thousands(count) .. ff.three_digits(rest) end
-  local text = string.format('%.0f', number)
+  local text = string.format('%d', number)
   below_thousand[rest] = text
   return text
 end

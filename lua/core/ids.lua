@@ -15,7 +15,8 @@ local function open_leaf(call, name, up_to, is_new)
   local key = call.base .. KEY.leaf .. name
   return {
     name = name, key = key, count = command('LLEN', key), is_looked_at = true, is_new = is_new, up_to = up_to, size = 0,
-    checked = false,
+    -- The id that was looked for last, and whether it is above all others.
+    checked = false, is_highest = false,
   }
 end
 
@@ -32,13 +33,9 @@ local function learn_highest(call, leaf)
   call.newest_leaf, call.highest_id = leaf, highest
 end
 
--- The leaf that an id belongs to. That of the newest ids is kept from call to call.
+-- The leaf that an id belongs to which is not above all others.
 local function find_leaf(call, id)
   local newest = call.newest_leaf
-  if newest and ff.is_before(call.highest_id, id) then
-    if call.leaf ~= newest then newest.is_looked_at, newest.checked = false, false end
-    return newest
-  end
   local name = command('ZREVRANGEBYLEX', call.base .. KEY.ids, '[' .. id, '-', 'LIMIT', 0, 1)[1]
   if not name then return open_leaf(call, FIRST_LEAF, nil, true) end
   if newest and newest.name == name then
@@ -62,26 +59,24 @@ local function settle(leaf)
   leaf.size = 0
 end
 
--- The leaf of an id: mostly the one that was looked at last.
+-- The leaf of an id: mostly the one that was looked at last, or that of the newest ids, which is kept from call to call.
 local function leaf_of(call, id)
   local leaf = call.leaf
-  if leaf then
-    if leaf.checked == id then return leaf end
-    if holds(call, leaf, id) then
-      leaf.checked = id
-      return leaf
+  if leaf and leaf.checked == id then return leaf end
+  local newest = call.newest_leaf
+  local is_highest = newest and ff.is_before(call.highest_id, id)
+  if is_highest and leaf ~= newest or not is_highest and not (leaf and holds(call, leaf, id)) then
+    if leaf then settle(leaf) end
+    if is_highest then
+      newest.is_looked_at = false
+      leaf = newest
+    else
+      leaf = find_leaf(call, id)
     end
-    settle(leaf)
+    call.leaf = leaf
   end
-  leaf = find_leaf(call, id)
-  leaf.checked = id
-  call.leaf = leaf
+  leaf.checked, leaf.is_highest = id, is_highest
   return leaf
-end
-
--- Whether a new leaf can begin with an id: it comes behind all that there are.
-local function is_behind_all(call, leaf, id)
-  return leaf == call.newest_leaf and ff.is_before(call.highest_id, id)
 end
 
 -- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be. Where entering it is the first
@@ -120,14 +115,14 @@ end
 local function begin_leaf(call, leaf, id)
   settle(leaf)
   local new = open_leaf(call, id, false, true)
-  new.checked = id
+  new.checked, new.is_highest = id, true
   call.leaf = new
   return new
 end
 
 function ff.enter_id(call, id)
   local leaf = leaf_of(call, id)
-  if leaf.count >= LIMIT.leaf_ids_in_order and is_behind_all(call, leaf, id) then
+  if leaf.count >= LIMIT.leaf_ids_in_order and leaf.is_highest then
     leaf = begin_leaf(call, leaf, id)
   elseif leaf.count >= LIMIT.leaf_ids then
     split(call, leaf)
@@ -138,7 +133,7 @@ function ff.enter_id(call, id)
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
     if not leaf.up_to then call.newest_leaf, call.highest_id = leaf, id end
-  elseif call.newest_leaf and ff.is_before(call.highest_id, id) then
+  elseif leaf.is_highest then
     call.highest_id = id
   end
   if not call.gathers then

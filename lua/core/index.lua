@@ -20,7 +20,7 @@ local function new_index()
   count = count + 1
   local index = pool[count]
   if index then return index end
-  index = {}
+  index = { noted = {} }
   if count <= LIMIT.kept_indexes then pool[count] = index end
   return index
 end
@@ -33,8 +33,9 @@ function ff.index(call, key)
   index.key, index.gathers, index.verb, index.size = key, call.gathers, false, 0
   -- Of its first entry before the call. Whether any has left.
   index.seen, index.first_score, index.has_left = false, false, false
-  -- The lowest that the call added. With it come what is to be told of it, its member, and the same of the others.
-  index.new_score, index.alike = false, false
+  -- The lowest that the call added. With it come what is to be told of it, and its member; and of each that was added, one
+  -- behind the other, its member and what is to be told.
+  index.new_score, index.alike, index.noted_size = false, false, 0
   -- Of a queue. Whether it is known to have something left.
   index.lane_id, index.name, index.needs, index.stays = false, false, false, false
   call.indexes[key] = index
@@ -98,14 +99,7 @@ function ff.add_alike(index, entries, size, number, note)
   command('ZADD', index.key, unpack(entries, 1, size))
   index.alike = { entries = entries, note = note, before = index.alike }
   local lowest = index.new_score
-  if not lowest then index.new_member, index.notes = false, false end
-  if not lowest or number < lowest then
-    if index.new_member then
-      index.notes = index.notes or {}
-      index.notes[index.new_member] = index.new_note
-    end
-    index.new_score, index.new_note, index.new_member = number, note, false
-  end
+  if not lowest or number < lowest then index.new_score, index.new_note, index.new_member = number, note, false end
 end
 
 -- Removes the first entries of a list of members.
@@ -119,19 +113,11 @@ end
 -- `note` what is told. The entry may leave in the same call, and another of the new ones be the first then.
 function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
+  local noted, size = index.noted, index.noted_size
+  noted[size + 1], noted[size + 2] = member, note
+  index.noted_size = size + 2
   local lowest = index.new_score
-  if not lowest then
-    index.new_score, index.new_note, index.new_member, index.notes = number, note, member, false
-    return
-  end
-  local notes = index.notes
-  if not notes then
-    notes = {}
-    if index.new_member then notes[index.new_member] = index.new_note end
-    index.notes = notes
-  end
-  notes[member] = note
-  if number < lowest then index.new_score, index.new_note, index.new_member = number, note, member end
+  if not lowest or number < lowest then index.new_score, index.new_note, index.new_member = number, note, member end
 end
 
 -- What is told of the first entry of all, once everything is written, if it is one that the call added.
@@ -146,8 +132,10 @@ function ff.note_of_new_first(index)
   local head = ff.head_of(index, 1)[1]
   if not head then return nil end
   if head == index.new_member then return index.new_note end
-  local note = index.notes and index.notes[head]
-  if note then return note end
+  local noted = index.noted
+  for i = index.noted_size, 2, -2 do
+    if noted[i - 1] == head then return noted[i] end
+  end
   local alike = index.alike
   while alike do
     local entries = alike.entries
@@ -161,5 +149,5 @@ end
 -- The first entries, as the server has them once everything is written.
 function ff.head_of(index, limit)
   ff.settle(index)
-  return command('ZRANGE', index.key, '0', ff.digits(limit - 1))
+  return command('ZRANGE', index.key, '0', limit - 1)
 end

@@ -141,14 +141,35 @@ local function take(sources)
   return highest
 end
 
+local function is_there(naming, want)
+  local namespace, lane_id, execution_kind = ff.split_naming(naming)
+  if want.namespace ~= '' and want.namespace ~= namespace then return false end
+  if want.lane_id ~= '' and want.lane_id ~= lane_id then return false end
+  return want.execution_kind == '' or want.execution_kind == execution_kind
+end
+
+-- Whether an execution of this naming is wanted. Few namings come again and again: `want.namings` has the answers.
+local function is_named(naming, want)
+  local answer = want.namings[naming]
+  if answer == nil then
+    answer = is_there(naming, want)
+    want.namings[naming] = answer
+  end
+  return answer
+end
+
 -- Whether what every execution has is as it should be.
 local function is_alike(execution, want)
   if want.letters ~= '' and not string.find(want.letters, execution.situation, 1, true) then return false end
   if want.held == '1' and not ff.is_held(execution) then return false end
-  local namespace, lane_id, execution_kind = ff.split_naming(execution.naming)
-  if want.namespace ~= '' and want.namespace ~= namespace then return false end
-  if want.lane_id ~= '' and want.lane_id ~= lane_id then return false end
-  return want.execution_kind == '' or want.execution_kind == execution_kind
+  return is_named(execution.naming, want)
+end
+
+-- Whether a look at its naming alone tells that an execution is not wanted: where one lane of many is listed, most are not.
+local function is_elsewhere(call, id, want)
+  if not want.is_of_some then return false end
+  local naming = guarded('HGET', call.base .. id, FIELD.naming)
+  return type(naming) == 'string' and naming ~= LIMIT.spilled and not is_named(naming, want)
 end
 
 local function has_all(execution, want)
@@ -163,6 +184,7 @@ end
 
 -- The execution of an id when it is wanted.
 local function wanted_of(call, id, want)
+  if is_elsewhere(call, id, want) then return nil end
   local execution = load(call, id)
   if not execution or not is_alike(execution, want) then return nil end
   local more = execution
@@ -218,7 +240,8 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
   category, cancelled_by, worker, ...)
   local want = {
     namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = letters, held = held,
-    category = category, cancelled_by = cancelled_by, worker = worker, tags = { ... },
+    category = category, cancelled_by = cancelled_by, worker = worker, tags = { ... }, namings = {},
+    is_of_some = namespace ~= '' or lane_id ~= '' or execution_kind ~= '',
   }
   local sources = sources_of(call, letters, held, lane_id, before, want.tags)
   local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
@@ -240,7 +263,7 @@ end
 -- list_suspended: before (an id, or nothing), limit, reason (`=` and its letter, or nothing), namespace, lane_id
 -- Answers the id behind which the list goes on, or nothing, and rows: id, naming, the text of the suspension.
 function ff.query.list_suspended(call, before, limit_text, reason, namespace, lane_id)
-  local want = { letters = '', held = '', namespace = namespace, lane_id = lane_id, execution_kind = '', tags = {} }
+  local want = { letters = '', held = '', namespace = namespace, lane_id = lane_id, execution_kind = '', tags = {}, namings = {} }
   local sources = { shelf(call, SITUATION.suspended, before) }
   local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
   while true do

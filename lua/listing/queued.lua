@@ -7,7 +7,7 @@
 function ff.query.list_queued(call, score, before, limit_text, lane_id, namespace, execution_kind, ...)
   local want = {
     namespace = namespace, lane_id = lane_id, execution_kind = execution_kind, letters = SITUATION.ready, held = '',
-    category = '', cancelled_by = '', worker = '', tags = { ... },
+    category = '', cancelled_by = '', worker = '', tags = { ... }, namings = {}, is_of_some = namespace ~= '',
   }
   local names, sources = ff.queue_names(call, lane_id), {}
   for i = 1, #names do

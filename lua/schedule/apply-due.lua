@@ -120,6 +120,7 @@ local function purges(call, limit, steps, broken)
 end
 
 local function leave_slots(call, used)
+  call.slot_at = false
   for i = 1, #used do
     local slot = used[i]
     command('LTRIM', slot.key, slot.count, -1)

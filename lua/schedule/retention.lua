@@ -13,39 +13,40 @@ local function slot_text(purge_at)
   return last_slot_text
 end
 
--- The slots that the call has in hand, by their times, and what most executions that end now have in common. Most calls
--- need one slot: its table is kept for the next call.
-local ended = { slots = {}, first = { size = 0 }, count = 0, plain_at = false, plain_text = false }
+-- The slot that the call has in hand first, which most calls need alone: its table is kept for the next call. `others` are by
+-- their times; `is_plain` says whether nothing special keeps those who end with it.
+local first = { at = false, text = '', key = '', size = 0, is_plain = false, others = false }
 
-local function begin_endings(call)
-  for purge_at in pairs(ended.slots) do ended.slots[purge_at] = nil end
-  ended.count, ended.plain_at = 0, false
-  call.ended = ended
-end
-
--- Looks at what an ending writes to: it is what it should be.
+-- Looks at what an ending writes to: it is what it should be. What this library wrote last is.
 local function check_slot(call, purge_at, text)
-  if not call.ended then begin_endings(call) end
-  if ended.slots[purge_at] then return end
-  local slot = ended.count == 0 and ended.first or {}
-  slot.key, slot.text, slot.size = call.base .. KEY.slot .. text, text, 0
-  slot.is_new = command('LLEN', slot.key) == 0
-  if slot.is_new then command('ZCARD', call.base .. KEY.retention) end
-  ended.slots[purge_at], ended.count = slot, ended.count + 1
+  local slot = first
+  if not call.ended then
+    call.ended, first.others, first.is_plain = true, false, false
+  elseif first.at == purge_at then
+    return
+  else
+    local others = first.others or {}
+    if others[purge_at] then return end
+    slot = {}
+    others[purge_at], first.others = slot, others
+  end
+  slot.at, slot.text, slot.key, slot.size = purge_at, text, call.base .. KEY.slot .. text, 0
+  if call.slot_at == purge_at then return end
+  command('LLEN', slot.key)
+  command('ZCARD', call.base .. KEY.retention)
 end
 
 -- When an execution that ends now is purged, as a number and as a text; nil and the empty text when it is kept for good.
 -- Needs rules, bounds and streams loaded.
 function ff.check_ending(call, execution)
   ff.timers_of(call)
-  if execution.extras == '' and call.ended and ended.plain_at then return ended.plain_at, ended.plain_text end
+  if execution.extras == '' and call.ended and first.is_plain then return first.at, first.text end
   if execution.situation == SITUATION.suspended then execution.suspension = ff.check_suspension(execution) end
   if execution.bounds ~= '' then
     ff.read_bounds(execution)
     if execution.pending_expires_at ~= '' then execution.kept = ff.kept_of(execution) end
   end
   if execution.streams ~= '' then ff.check_stream(call, execution) end
-  local is_plain = execution.rules == '' and execution.bounds == ''
   local retention_ms = execution.rules ~= '' and ff.rules(execution.rules).retention_ms or call.settings.retention_ms
   if retention_ms == LIMIT.keep_for_good then return nil, '' end
   local kept_until = call.now + math.max(retention_ms, LIMIT.min_retention_ms)
@@ -55,7 +56,7 @@ function ff.check_ending(call, execution)
   local purge_at = slot_end(kept_until)
   local text = slot_text(purge_at)
   check_slot(call, purge_at, text)
-  if is_plain then ended.plain_at, ended.plain_text = purge_at, text end
+  if execution.rules == '' and execution.bounds == '' and first.at == purge_at then first.is_plain = true end
   return purge_at, text
 end
 
@@ -67,24 +68,28 @@ function ff.plain_purge_time(call)
 end
 
 local function settle_slot(call, slot)
-  command('RPUSH', slot.key, unpack(slot, 1, slot.size))
-  slot.size = 0
-  if slot.is_new then
-    slot.is_new = false
-    command('ZADD', call.base .. KEY.retention, slot.text, slot.text)
+  local length = guarded('RPUSH', slot.key, unpack(slot, 1, slot.size))
+  if type(length) == 'table' then
+    -- Something else stands where only ours can stand, and what did is lost.
+    command('DEL', slot.key)
+    length = command('RPUSH', slot.key, unpack(slot, 1, slot.size))
   end
+  if length == slot.size then guarded('ZADD', call.base .. KEY.retention, slot.text, slot.text) end
+  slot.size, call.slot_at = 0, slot.at
 end
 
 -- Files a terminal execution under the time of its purge, when the call settles.
 function ff.retain(call, id, purge_at)
-  local slot = ended.slots[purge_at]
-  slot.size = slot.size + 1
-  slot[slot.size] = id
-  if slot.size >= LIMIT.max_unsettled then settle_slot(call, slot) end
+  local slot = first.at == purge_at and first or first.others[purge_at]
+  local size = slot.size + 1
+  slot.size, slot[size] = size, id
+  if size >= LIMIT.max_unsettled then settle_slot(call, slot) end
 end
 
 function ff.settle_endings(call)
-  for _, slot in pairs(ended.slots) do
+  if first.size > 0 then settle_slot(call, first) end
+  if not first.others then return end
+  for _, slot in pairs(first.others) do
     if slot.size > 0 then settle_slot(call, slot) end
   end
 end
@@ -102,5 +107,6 @@ function ff.leave_short_slot(call, execution)
   if execution.slot_length > LIMIT.short_slot then return end
   local key = call.base .. KEY.slot .. execution.due_at
   command('LREM', key, 0, execution.id)
+  call.slot_at = false
   if command('EXISTS', key) == 0 then command('ZREM', call.base .. KEY.retention, execution.due_at) end
 end

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { FIELDS, KEYS } from '../../lua/layout.js';
+import { FIELDS, KEYS, RECORDS } from '../../lua/layout.js';
 import { EngineError } from '../../model/errors.js';
 import { memberOf } from '../../model/ids.js';
 import {
@@ -279,6 +279,47 @@ describe('of a key that many share', () => {
       expect(failures).toBeGreaterThanOrEqual(2);
     },
   );
+});
+
+// The library does not look again at what it wrote last, and does not take apart what reads as it was.
+describe('of what the library remembers', () => {
+  const cancel = (situation: Situation) =>
+    world.engine.backend.cancelExecution({
+      executionId: of(situation).executionId,
+      reason: 'r',
+      source: 'operator_override',
+    });
+
+  test('a slot of endings that something else takes between two of them is made anew', async () => {
+    await world.reset();
+    const slots = (): Promise<string[]> => world.admin.keys(keyOf(`${KEYS.slot}*`));
+    const before = await slots();
+    world.engine.setTime(world.engine.now() + 120_000);
+    await cancel('ready');
+    const [slot = ''] = (await slots()).filter((key) => !before.includes(key));
+    await world.admin.set(slot, 'something else');
+    await cancel('delayed');
+    expect(await world.admin.lrange(slot, 0, -1)).toEqual([memberOf(of('delayed').executionId)]);
+    // One that is gone, with its time, comes back with both.
+    await world.admin.del(slot, keyOf(KEYS.retention));
+    await cancel('released');
+    expect(await world.admin.lrange(slot, 0, -1)).toEqual([memberOf(of('released').executionId)]);
+    expect(await world.admin.zrange(keyOf(KEYS.retention), 0, -1)).toEqual([slot.slice(keyOf(KEYS.slot).length)]);
+  });
+
+  test('a budget whose record was changed meanwhile is read anew', async () => {
+    const { backend, uuid } = world.engine;
+    const budgetId = uuid();
+    await backend.createBudget({ budgetId, limits: { tokens: { hard: 10 } } });
+    const report = () => answerOf(backend.reportUsageAdmin({ budgetId, deltas: { tokens: 4 } }));
+    expect(await report()).toMatchObject({ kind: 'ok' });
+    const { key = '', fields } = RECORDS.budget ?? {};
+    const [record = ''] = await world.admin.keys(`*:${key}*`);
+    await world.admin.hset(record, fields?.['limits'] ?? '', '{"tokens":7}\t');
+    expect(await report()).toMatchObject({ kind: 'hard_breach', dimension: 'tokens' });
+    await world.admin.hset(record, fields?.['usage'] ?? '', 'rubbish');
+    expect(await report()).toBe('corruption');
+  });
 });
 
 describe('of the log', () => {
