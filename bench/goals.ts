@@ -3,6 +3,8 @@ import {
   groups,
   instructionRows,
   labels,
+  listBytesRows,
+  listCostRows,
   listRows,
   lifecycleGroups,
   meteredRows,
@@ -272,6 +274,24 @@ export const goals: readonly Goal[] = [
     {
       atLeast: 0.95,
     },
+  ),
+  ...Object.values(listBytesRows).map((name) =>
+    absolute('list-bytes', `bytes per terminal execution and list: ${name}`, groups.listBytes, name, { atMost: 24 }),
+  ),
+  ...(
+    [
+      [16, 1.05],
+      [1, 1.12],
+    ] as const
+  ).map(([size, atMost]) =>
+    ratio(
+      'list-cost',
+      `counts and an indexed tag, ${size === 1 ? 'single' : `${size} a call`}, instructions / without`,
+      groups.listCost,
+      listCostRows.kept(size),
+      [listCostRows.without(size)],
+      { atMost },
+    ),
   ),
   ...Object.values(listRows).map((name) =>
     absolute('lists', `a page of 100 of a million, ${name}, ms`, groups.lists, name, { atMost: 3 }),

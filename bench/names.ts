@@ -79,6 +79,8 @@ export const groups = {
   usage: 'Reports of usage on one budget',
   lists: 'A page of 100 of 1 000 000 executions of one partition, p50',
   listsCpu: 'The same: CPU of the server for a page',
+  listBytes: 'Bytes per terminal execution and list, by MEMORY USAGE',
+  listCost: 'Server instructions per lifecycle of an execution with a tag',
   subscribers: 'An event appended, until 50 subscribers have it, p50',
   metered: 'Drain of 5 000 runs by a worker of 50 slots',
   tenants: 'From the creation of a run to its start, beside 1 000 tenants at their limits',
@@ -131,6 +133,19 @@ export const listRows = {
   priority: 'by lane, by priority',
   tag: 'by an indexed tag',
   snapshot: 'whole, of a snapshot',
+} as const;
+
+/** Rows of the bytes of lists. */
+export const listBytesRows = {
+  all: 'all executions, by id',
+  outcome: 'those that ended without success',
+  tag: 'an indexed tag',
+} as const;
+
+/** Rows of what counts and an indexed tag cost, by the number of commands of a kind in a call. */
+export const listCostRows = {
+  without: (size: number) => `${size} a call: neither counted nor indexed`,
+  kept: (size: number) => `${size} a call: counted, the tag indexed`,
 } as const;
 
 export const subscriberRows = { fifty: '50 subscribers' } as const;

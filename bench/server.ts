@@ -87,6 +87,20 @@ export class ServerMonitor {
     } while (cursor !== '0');
   }
 
+  /** Bytes of each key that begins so, by its name: `MEMORY USAGE` over all of it. */
+  async memoryOf(start: string): Promise<ReadonlyMap<string, number>> {
+    const usage = new Map<string, number>();
+    const pattern = `${start.replace(/[[\]?*\\]/g, (c) => `\\${c}`)}*`;
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.monitor.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
+      const sizes = await Promise.all(keys.map((key) => this.monitor.memory('USAGE', key, 'SAMPLES', 0)));
+      keys.forEach((key, i) => usage.set(key, Number(sizes[i] ?? 0)));
+      cursor = next;
+    } while (cursor !== '0');
+    return usage;
+  }
+
   /** Number of keys. */
   async keyCount(): Promise<number> {
     return this.monitor.dbsize();

@@ -7,6 +7,8 @@ import { embeddedScenario } from './embedded.js';
 import { idleLanesScenario, idleSlotsScenario } from './idle.js';
 import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
+import { listBytesScenario } from './list-bytes.js';
+import { listCostScenario } from './list-cost.js';
 import { listsScenario, subscribersScenario } from './lists.js';
 import { memoryBackendScenario } from './memory-backend.js';
 import { meteredScenario } from './metered.js';
@@ -37,6 +39,8 @@ export const scenarios: readonly Scenario[] = [
   routingScenario,
   asideScenario,
   listsScenario,
+  listBytesScenario,
+  listCostScenario,
   subscribersScenario,
   stepsScenario,
   streamsScenario,

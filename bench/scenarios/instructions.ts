@@ -1,9 +1,5 @@
-import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
-import type { ArgsOf } from '../../model/machine.js';
-import type { ClaimedExecution } from '../../model/schedule/claimed.js';
-import type { Backend } from '../../src/backend.js';
-import { newId } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
+import { completeAndClaim, createMany } from '../calls.js';
 import { CallgrindServer } from '../callgrind.js';
 import type { Instructions } from '../callgrind-dump.js';
 import type { Payload } from '../adapter.js';
@@ -40,10 +36,6 @@ const WARM_UP_JOBS = 100;
 
 const TINY = [groups.instructionsTiny, TINY_PAYLOAD_BYTES] as const;
 const LARGE = [groups.instructionsLarge, LARGE_PAYLOAD_BYTES] as const;
-
-const PARTITION = 0;
-const LANE = 'bench';
-const KIND = 'job';
 
 /**
  * Instructions of the whole server process for one lifecycle: a creation, then its completion together with the claim
@@ -86,10 +78,11 @@ async function countLifecycles(
   });
   try {
     const calls = Math.max(2, Math.floor(count / size));
-    for (let stored = 0; stored < WAITING; stored += FILL_CALL) await create(backend, FILL_CALL, payload);
-    for (let call = 0; call < WARM_UP_CALLS; call += 1) await create(backend, size, payload);
+    const work = { inputPayload: payload };
+    for (let stored = 0; stored < WAITING; stored += FILL_CALL) await createMany(backend, FILL_CALL, work);
+    for (let call = 0; call < WARM_UP_CALLS; call += 1) await createMany(backend, size, work);
     const created = await server.measure(async () => {
-      for (let call = 0; call < calls; call += 1) await create(backend, size, payload);
+      for (let call = 0; call < calls; call += 1) await createMany(backend, size, work);
     });
     let held = await completeAndClaim(backend, [], size);
     for (let call = 0; call < WARM_UP_CALLS; call += 1) held = await completeAndClaim(backend, held, size);
@@ -116,51 +109,6 @@ async function countBullmq(server: CallgrindServer, group: string, count: number
   } finally {
     await engine.close();
   }
-}
-
-async function create(backend: Backend, size: number, inputPayload: Buffer): Promise<void> {
-  const commands = Array.from({ length: size }, () => ({
-    name: 'createExecution' as const,
-    args: {
-      executionId: executionIdOf(PARTITION, newId()),
-      namespace: 'bench',
-      laneId: LANE,
-      executionKind: KIND,
-      creatorIdentity: 'bench',
-      inputPayload,
-    },
-  }));
-  for (const result of await backend.execute(commands)) if (!result.ok) throw result.error;
-}
-
-/** Completes what is held and claims as many as before, in one call. */
-async function completeAndClaim(
-  backend: Backend,
-  held: readonly ClaimedExecution[],
-  size: number,
-): Promise<readonly ClaimedExecution[]> {
-  const claim: ArgsOf<'claimForWorker'> = {
-    partition: partitionKeyOf(PARTITION),
-    laneId: LANE,
-    workerId: 'bench',
-    workerInstanceId: 'bench',
-    // As the product's worker does (ruling 27).
-    kinds: [KIND],
-    claims: Array.from({ length: size }, () => ({ leaseId: newId(), attemptId: newId() })),
-  };
-  const results = await backend.execute([
-    ...held.map(({ executionId, leaseId, leaseEpoch, attemptId, attemptIndex }) => ({
-      name: 'completeExecution' as const,
-      args: { executionId, fence: { leaseId, leaseEpoch, attemptId }, attemptIndex },
-    })),
-    { name: 'claimForWorker' as const, args: claim },
-  ]);
-  for (const result of results) {
-    if (!result.ok) throw result.error;
-    if (result.outcome.kind === 'claimed' && result.outcome.executions.length === size)
-      return result.outcome.executions;
-  }
-  throw new Error(`A claim of ${size} did not get as many.`);
 }
 
 function rowsOf(group: string, size: number, lifecycles: number, created: Instructions, drained: Instructions): Row[] {

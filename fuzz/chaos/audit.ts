@@ -19,6 +19,8 @@ import { canonicalByDefinition, type CanonicalState } from '../../src/testing/ca
 import { plain } from '../plain.js';
 import { deedsOf, explain, type Deed, type Explanation } from './explain.js';
 import { judgeCheckpoints } from './checkpoints.js';
+import { judgeReadings } from './judge-readings.js';
+import type { Reading } from './reader.js';
 import type { RecordedCall } from './recording.js';
 import type { Ran } from './work.js';
 import { Timeline, type Span } from './timeline.js';
@@ -30,6 +32,8 @@ export interface AuditOptions {
   readonly stored: (partition: string, now: number) => Promise<CanonicalState>;
   /** Steps that handlers began to run. Default none. */
   readonly ran?: readonly Ran[];
+  /** What each process of a durable reader was given and told, in the order of their starts. Default: there was none. */
+  readonly readings?: readonly (readonly Reading[])[];
   /** Times in which the server may have lost what it had acknowledged, ms since the epoch. Default none. */
   readonly losses?: readonly Span[];
   /** Whether every execution has to be terminal by now. Default true. */
@@ -124,6 +128,9 @@ class Auditor implements Audit {
     this.judge(timeline, explanation);
     const findings = judgeCheckpoints(timeline, explanation.causes, this.options.ran ?? [], this.lost);
     for (const [what, stories] of Object.entries(findings)) this.report(what, stories);
+    const { readings } = this.options;
+    const misread = readings === undefined ? {} : judgeReadings(partition, log, readings);
+    for (const [what, stories] of Object.entries(misread)) this.report(`${partition}: ${what}`, stories);
     this.tally(timeline);
   }
 

@@ -22,4 +22,5 @@ it(`explains every answer and ends every execution, whatever is killed (CHAOS_SE
   console.log(`chaos: CHAOS_SEED=${SEED}\n${summaryOf(result)}`);
   expect(result.violations).toEqual([]);
   expect(result.audit.events.length).toBeGreaterThan(1_000);
+  expect(result.readings.seen).toBeGreaterThan(result.audit.events.length / 2);
 }, 180_000);

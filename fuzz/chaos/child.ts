@@ -1,4 +1,4 @@
-/** A process of a chaos run: a worker, the engine loop, or an operator. It writes down every call before it makes it. */
+/** A process of a chaos run: a worker, the engine loop, an operator, or a durable reader. It writes down every call before it makes it. */
 import { openSync, writeSync } from 'node:fs';
 import { partitionKeyOf } from '../../model/ids.js';
 import type { Backend } from '../../src/backend.js';
@@ -7,11 +7,12 @@ import { valkey } from '../../src/valkey/index.js';
 import { EngineError } from '../../model/errors.js';
 import { isOfExecution } from '../../model/events.js';
 import { decodeCursor, encodeCursor } from '../../model/partition/cursor.js';
-import { lineOf, recorded } from './recording.js';
+import { follow } from './reader.js';
+import { lineOf, recorded, type Entry } from './recording.js';
 import { chaosApp } from './work.js';
 
 export interface ChildConfig {
-  readonly role: 'worker' | 'engine' | 'operator';
+  readonly role: 'worker' | 'engine' | 'operator' | 'reader';
   readonly name: string;
   readonly url: string;
   readonly prefix: string;
@@ -73,12 +74,19 @@ async function main(config: ChildConfig): Promise<void> {
   // Without its parent the run is over.
   process.on('disconnect', () => process.exit(0));
   const file = openSync(config.file, 'a');
-  const backend = recorded(await opened(config), (entry) => writeSync(file, lineOf(entry)));
+  const write = (entry: Entry): void => void writeSync(file, lineOf(entry));
+  const plain = await opened(config);
+  // What a reader writes is where it is: the audit has that from the log.
+  if (config.role === 'reader') {
+    process.send?.('ready');
+    return follow(plain, write);
+  }
+  const backend = recorded(plain, write);
   process.send?.('ready');
   if (config.role === 'engine') {
     await startTimerLoop(backend, { pollIntervalMs: 500 });
   } else if (config.role === 'worker') {
-    const { app } = chaosApp(backend, (what) => writeSync(file, lineOf({ entry: 'ran', ...what })));
+    const { app } = chaosApp(backend, (what) => write({ entry: 'ran', ...what }));
     await app.worker({
       slots: config.slots,
       claimAhead: config.claimAhead,

@@ -58,11 +58,15 @@ const spanOf = ({ sentAt, endedAt, answers }: RecordedCall): Span => ({
 const valueKey = (executionId: string, leaseId: string | undefined, step: Parameters<typeof stepKeyOf>[0]): string =>
   [executionId, leaseId, stepKeyOf(step)].join('\t');
 
+const signalKey = (executionId: string, signalId: string): string => `${executionId}\t${signalId}`;
+
 class Explainer {
   private readonly causes = new Map<number, Deed>();
 
   /** Inputs by execution, as whoever created it sent them. */
   private readonly payloads = new Map<string, Uint8Array>();
+  /** What signals brought, by execution and signal. */
+  private readonly brought = new Map<string, Uint8Array>();
   /** Values of steps, by `valueKey`. */
   private readonly values = new Map<string, Uint8Array>();
 
@@ -74,6 +78,8 @@ class Explainer {
   run(deeds: readonly Deed[]): Explanation {
     for (const { command } of deeds) {
       if (command.name === 'createExecution') this.payloads.set(command.args.executionId, command.args.inputPayload);
+      if (command.name === 'signalExecution' && command.args.payload !== undefined)
+        this.brought.set(signalKey(command.args.executionId, command.args.signalId), command.args.payload);
       if (command.name !== 'recordStep') continue;
       const { executionId, fence, value } = command.args;
       if (value !== undefined) this.values.set(valueKey(executionId, fence?.leaseId, command.args), value);
@@ -263,7 +269,11 @@ class Explainer {
     const own = name === 'createExecution' ? args.executionId : undefined;
     const ofKey = (namespace: string, key: string, at: number): string | undefined =>
       this.timeline.idempotent(namespace, key, at, own);
-    const view = viewOfMoment(state, input, ofKey, name === 'recordStep' ? this.stepsOf(moment) : undefined);
+    // What earlier owners left comes with a claim, and is compared with what an owner records.
+    const steps = name === 'recordStep' || name === 'claimForWorker' ? this.stepsOf(moment) : undefined;
+    const payload = (executionId: string, signalId: string): Uint8Array | undefined =>
+      this.brought.get(signalKey(executionId, signalId));
+    const view = viewOfMoment({ state, input, ofKey, steps, payload });
     return operationNamed(name).decide(view, args as never, {
       now,
       settings: { retentionMs: this.retentionMs },

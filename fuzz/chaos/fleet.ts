@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChildConfig } from './child.js';
-import { callsOf, entriesOf, type RecordedCall } from './recording.js';
+import { callsOf, entriesOf, isReading, type RecordedCall } from './recording.js';
+import type { Reading } from './reader.js';
 import type { Ran } from './work.js';
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
@@ -63,15 +64,30 @@ export class Fleet {
     await Promise.all(this.members.map(({ process }) => kill(process)));
   }
 
-  /** Everything that the processes wrote down: their calls, and the steps that they began to run. */
-  async record(): Promise<{ readonly calls: RecordedCall[]; readonly ran: Ran[] }> {
+  /**
+   * Everything that the processes wrote down: their calls, the steps that they began to run, and what readers were given, by
+   * process in the order of their starts.
+   */
+  async record(): Promise<{
+    readonly calls: RecordedCall[];
+    readonly ran: Ran[];
+    readonly readings: (readonly Reading[])[];
+  }> {
     const all = await Promise.all(
       this.files.map(async ({ name, file }) => {
         const entries = entriesOf(await readFile(file, 'utf8').catch(() => ''));
-        return { calls: callsOf(name, entries), ran: entries.flatMap((each) => (each.entry === 'ran' ? [each] : [])) };
+        return {
+          calls: callsOf(name, entries),
+          ran: entries.flatMap((each) => (each.entry === 'ran' ? [each] : [])),
+          readings: entries.flatMap((each) => (isReading(each) ? [each] : [])),
+        };
       }),
     );
-    return { calls: all.flatMap(({ calls }) => calls), ran: all.flatMap(({ ran }) => ran) };
+    return {
+      calls: all.flatMap(({ calls }) => calls),
+      ran: all.flatMap(({ ran }) => ran),
+      readings: all.map(({ readings }) => readings),
+    };
   }
 
   private start(role: ChildConfig['role'], name: string): ChildProcess {

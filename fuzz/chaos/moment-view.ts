@@ -10,15 +10,21 @@ import { emptyHeader } from '../../model/state.js';
 import type { Steps } from '../../model/step/contents.js';
 import type { View } from '../../model/view.js';
 
-/**
- * The view; `state` is nothing before the creation, `input` the bytes that it was created with, `steps` what was recorded.
- */
-export function viewOfMoment(
-  state: ReadonlyExecution | undefined,
-  input: Uint8Array | undefined,
-  ofKey: View['executions']['ofKey'],
-  steps: Steps | undefined,
-): View {
+/** What is known of the execution. */
+export interface KnownMoment {
+  /** Nothing before the creation. */
+  readonly state: ReadonlyExecution | undefined;
+  /** The bytes that it was created with. */
+  readonly input: Uint8Array | undefined;
+  readonly ofKey: View['executions']['ofKey'];
+  /** What was recorded. */
+  readonly steps: Steps | undefined;
+  /** What signals brought. */
+  readonly payload: View['executions']['payload'];
+}
+
+/** The view. */
+export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMoment): View {
   const ended = state !== undefined && isTerminal(state.situation);
   return {
     executions: {
@@ -29,7 +35,7 @@ export function viewOfMoment(
       ofKey,
       input: () => input,
       result: () => undefined,
-      payload: () => undefined,
+      payload,
       suspended: () => ({ executions: [], next: undefined }),
       queued: () => ({ executions: [], next: undefined }),
       lost: () => ({ executions: [], next: undefined }),
@@ -49,7 +55,10 @@ export function viewOfMoment(
     },
     signing: { current: () => undefined, get: () => undefined, all: () => [], digest: () => undefined },
     streams: { get: () => undefined, contents: () => undefined, retained: () => 0, watchedUntil: () => undefined },
-    steps: { of: () => steps, page: () => ({ steps: [], stepCount: 0 }) },
+    steps: {
+      of: () => steps,
+      page: () => ({ steps: steps?.records ?? [], stepCount: steps?.records.length ?? 0 }),
+    },
     log: { header: emptyHeader(), readers: new Map(), read: () => [] },
     budgets: budgetsByDefinition(emptyPartition()),
     quarantine: quarantineByDefinition(),

@@ -6,6 +6,7 @@ import { EngineError, isRejectionCode, type ErrorDetail, type RejectionCode } fr
 import { OPERATIONS, type Command, type OperationName, type ParsedCommand } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../../src/backend.js';
 import { parseCommand } from '../../src/boundary.js';
+import type { Reading } from './reader.js';
 import type { Ran } from './work.js';
 
 /** The answer to one command of a call. */
@@ -26,7 +27,12 @@ export type Entry =
       readonly retryable: boolean;
     }
   /** A step of a handler began to run. */
-  | ({ readonly entry: 'ran' } & Ran);
+  | ({ readonly entry: 'ran' } & Ran)
+  /** What a durable reader was given and told. */
+  | Reading;
+
+export const isReading = (entry: Entry): entry is Reading =>
+  entry.entry === 'subscribed' || entry.entry === 'seen' || entry.entry === 'told';
 
 /** A call as the record tells it. */
 export interface RecordedCall {
@@ -98,7 +104,6 @@ function faultEntry(call: number, error: unknown): Entry {
 export function callsOf(process: string, entries: Iterable<Entry>): RecordedCall[] {
   const calls = new Map<number, RecordedCall>();
   for (const entry of entries) {
-    if (entry.entry === 'ran') continue;
     if (entry.entry === 'sent') {
       calls.set(entry.call, {
         process,
@@ -111,6 +116,7 @@ export function callsOf(process: string, entries: Iterable<Entry>): RecordedCall
       });
       continue;
     }
+    if (entry.entry !== 'answered' && entry.entry !== 'unanswered') continue;
     const call = calls.get(entry.call);
     if (call === undefined) throw new Error(`${process}: call ${entry.call} was answered and never sent.`);
     const ended =

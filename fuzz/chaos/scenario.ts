@@ -8,6 +8,7 @@ import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';
 import { Fleet } from './fleet.js';
+import { follow, type Reading } from './reader.js';
 import { callsOf, recorded, type Entry } from './recording.js';
 import { seededRandom } from './random.js';
 import { Servers, type Fsync } from './servers.js';
@@ -46,6 +47,8 @@ export interface ChaosResult {
   /** Executions that were acknowledged, lost by the server, and created again. */
   readonly recreated: number;
   readonly tookMs: number;
+  /** Entries that the durable reader was given, and losses that it was told of, by code. */
+  readonly readings: { readonly seen: number; readonly told: ReadonlyMap<string, number> };
 }
 
 const PREFIX = 'chaos:';
@@ -53,6 +56,9 @@ const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
 /** Time for everything to end once the faults are over, ms. */
 const SETTLE_MS = 90_000;
+
+/** Nothing comes any more when nothing came for so long, ms. */
+const QUIET_MS = 700;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -116,6 +122,7 @@ class Run {
       ...Array.from({ length: options.workers }, (_, index) => fleet.add('worker', `worker-${index}`)),
       fleet.add('engine', 'engine'),
       fleet.add('operator', 'operator'),
+      fleet.add('reader', 'reader'),
     ]);
 
     const hitting = this.hitProcesses();
@@ -124,6 +131,9 @@ class Run {
     await hitting;
     const unended = await submitter.settled(SETTLE_MS);
     await fleet.end();
+    // Somebody takes over from the reader, and reads what is left.
+    const rest: Reading[] = [];
+    await follow(backend, (what) => rest.push(what), QUIET_MS);
 
     const reader = new Valkey(servers.url, { lazyConnect: true, enableAutoPipelining: true });
     await reader.connect();
@@ -133,6 +143,7 @@ class Run {
       backend,
       calls,
       ran: record.ran,
+      readings: [...record.readings, rest],
       losses: this.losses,
       retentionMs: DEFAULTS.retentionMs,
       stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
@@ -149,6 +160,7 @@ class Run {
       violations,
       faults: this.faults,
       recreated: submitter.recreated,
+      readings: countsOf([...record.readings, rest].flat()),
       tookMs: performance.now() - this.startedAt,
     };
   }
@@ -209,4 +221,14 @@ class Run {
       await deed();
     }
   }
+}
+
+function countsOf(readings: readonly Reading[]): ChaosResult['readings'] {
+  const told = new Map<string, number>();
+  let seen = 0;
+  for (const reading of readings) {
+    if (reading.entry === 'seen') seen += 1;
+    else if (reading.entry === 'told') told.set(reading.code, (told.get(reading.code) ?? 0) + 1);
+  }
+  return { seen, told };
 }

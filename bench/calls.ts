@@ -1,0 +1,61 @@
+/** Lifecycles through `backend.execute`, so many commands of a kind in a call, as batches of the product's worker are. */
+import { executionIdOf, partitionKeyOf } from '../model/ids.js';
+import type { ArgsOf } from '../model/machine.js';
+import type { ClaimedExecution } from '../model/schedule/claimed.js';
+import type { Backend } from '../src/backend.js';
+import { newId } from '../src/engine/index.js';
+
+const PARTITION = 0;
+const LANE = 'bench';
+const KIND = 'job';
+
+/** Creates so many executions in one call; answers their ids. @throws the refusal of one */
+export async function createMany(
+  backend: Backend,
+  size: number,
+  more: Partial<ArgsOf<'createExecution'>>,
+): Promise<string[]> {
+  const commands = Array.from({ length: size }, () => ({
+    name: 'createExecution' as const,
+    args: {
+      executionId: executionIdOf(PARTITION, newId()),
+      namespace: 'bench',
+      laneId: LANE,
+      executionKind: KIND,
+      creatorIdentity: 'bench',
+      ...more,
+    },
+  }));
+  for (const result of await backend.execute(commands)) if (!result.ok) throw result.error;
+  return commands.map(({ args }) => args.executionId);
+}
+
+/** Completes what is held and claims as many as before, in one call. */
+export async function completeAndClaim(
+  backend: Backend,
+  held: readonly ClaimedExecution[],
+  size: number,
+): Promise<readonly ClaimedExecution[]> {
+  const claim: ArgsOf<'claimForWorker'> = {
+    partition: partitionKeyOf(PARTITION),
+    laneId: LANE,
+    workerId: 'bench',
+    workerInstanceId: 'bench',
+    // As the product's worker does (ruling 27).
+    kinds: [KIND],
+    claims: Array.from({ length: size }, () => ({ leaseId: newId(), attemptId: newId() })),
+  };
+  const results = await backend.execute([
+    ...held.map(({ executionId, leaseId, leaseEpoch, attemptId, attemptIndex }) => ({
+      name: 'completeExecution' as const,
+      args: { executionId, fence: { leaseId, leaseEpoch, attemptId }, attemptIndex },
+    })),
+    { name: 'claimForWorker' as const, args: claim },
+  ]);
+  for (const result of results) {
+    if (!result.ok) throw result.error;
+    if (result.outcome.kind === 'claimed' && result.outcome.executions.length === size)
+      return result.outcome.executions;
+  }
+  throw new Error(`A claim of ${size} did not get as many.`);
+}

@@ -1,0 +1,59 @@
+/** What a durable reader was given is judged: each lie in its record is found, and no truth is taken for one. */
+import { describe, expect, it } from 'vitest';
+import { executionIdOf } from '../../model/ids.js';
+import type { LoggedEvent } from '../../model/events.js';
+import { judgeReadings } from './judge-readings.js';
+import type { Reading } from './reader.js';
+
+const entry = (sequence: number): LoggedEvent => ({
+  sequence,
+  event: {
+    type: 'execution_purged',
+    executionId: executionIdOf(0, '00000000-0000-4000-8000-000000000000'),
+    at: sequence,
+  },
+});
+const log = [1, 2, 3, 4].map(entry);
+const subscribed: Reading = { entry: 'subscribed' };
+const seen = (sequence: number, at = sequence): Reading => ({
+  ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged' },
+});
+const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}' };
+
+const faults = (lives: readonly (readonly Reading[])[]): string[] =>
+  Object.entries(judgeReadings('{fp:0}', log, lives)).flatMap(([what, stories]) => (stories.length > 0 ? [what] : []));
+
+describe('the record of a durable reader', () => {
+  it.each<[string, readonly (readonly Reading[])[]]>([
+    ['whole', [[subscribed, seen(1), seen(2), seen(3), seen(4)]]],
+    [
+      'of two lives that overlap',
+      [
+        [subscribed, seen(1), seen(2), seen(3)],
+        [subscribed, seen(2), seen(3), seen(4)],
+      ],
+    ],
+    [
+      'with a lost tail that it was told of',
+      [[subscribed, seen(1), seen(2, 9), told, subscribed, ...[1, 2, 3, 4].map((n) => seen(n))]],
+    ],
+    [
+      'with a lost tail that it died with',
+      [
+        [subscribed, seen(1), seen(2, 9)],
+        [subscribed, seen(2), seen(3), seen(4)],
+      ],
+    ],
+  ])('is true: %s', (_, lives) => expect(faults(lives)).toEqual([]));
+
+  it.each<[string, readonly (readonly Reading[])[], RegExp]>([
+    ['an entry is missing', [[subscribed, seen(1), seen(2), seen(4)]], /never given/],
+    ['two entries come the other way round', [[subscribed, seen(1), seen(3), seen(2), seen(4)]], /out of order/],
+    [
+      'an entry comes twice in one subscription',
+      [[subscribed, seen(1), seen(1), seen(2), seen(3), seen(4)]],
+      /out of order/,
+    ],
+    ['more comes behind a lost tail', [[subscribed, seen(1), seen(2), seen(3, 9), seen(4)], [seen(3)]], /not told of/],
+  ])('is a lie: %s', (_, lives, fault) => expect(faults(lives)).toEqual([expect.stringMatching(fault)]));
+});

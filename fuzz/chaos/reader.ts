@@ -1,0 +1,68 @@
+/**
+ * A durable reader of a chaos run: it writes down everything that it is given before it asks for more, and what it is told
+ * when events are gone. It dies with its process, and goes on in the next one where the engine says that it was.
+ */
+import { EngineError } from '../../model/errors.js';
+import type { Backend } from '../../src/backend.js';
+import { Subscriptions, type Event, type Subscription } from '../../src/engine/index.js';
+
+/** What a reader writes down. */
+export type Reading =
+  /** A subscription began: what comes after it is in order again. */
+  | { readonly entry: 'subscribed' }
+  | {
+      readonly entry: 'seen';
+      readonly partition: number;
+      readonly sequence: number;
+      /** Time of the entry, ms since the epoch: with its place it tells entries apart. */
+      readonly at: number;
+      readonly type: string;
+    }
+  /** It was told that events are gone, by a code and the partition whose they were. */
+  | { readonly entry: 'told'; readonly code: string; readonly partition: string };
+
+const GROUP = 'chaos';
+const LOSSES = ['cursor_too_old', 'cursor_lost'];
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Tries until the store answers. */
+async function patiently<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      await pause(100);
+    }
+  }
+}
+
+/** Follows all logs, until nothing came for a time where one is given. */
+export async function follow(backend: Backend, write: (what: Reading) => void, quietMs?: number): Promise<void> {
+  const feeds = new Subscriptions(backend);
+  for (let from = 'earliest'; ; ) {
+    const quiet = new AbortController();
+    const timer = quietMs === undefined ? undefined : setTimeout(() => quiet.abort(), quietMs);
+    let subscription: Subscription<Event> | undefined;
+    try {
+      subscription = await patiently(() => feeds.events({ group: GROUP, from, signal: quiet.signal }));
+      write({ entry: 'subscribed' });
+      for await (const { event, partition, sequence } of subscription) {
+        timer?.refresh();
+        write({ entry: 'seen', partition, sequence, at: event.at, type: event.type });
+      }
+    } catch (error) {
+      if (quiet.signal.aborted) return;
+      if (!(error instanceof EngineError)) throw error;
+      if (!LOSSES.includes(error.code) && !error.retryable) throw error;
+      if (!LOSSES.includes(error.code)) continue;
+      write({ entry: 'told', code: error.code, partition: error.detail['partition'] ?? '' });
+      await patiently(() => feeds.forget(GROUP));
+      from = error.detail['earliest'] ?? 'earliest';
+    } finally {
+      clearTimeout(timer);
+      await subscription?.close();
+    }
+  }
+}
