@@ -346,6 +346,13 @@ test('a bill has the totals of each day, also of what was taken back', () => {
       { day: today + 1, spent: { tokens: 5 }, overrun: {}, released: { tokens: 30 } },
     ],
   });
+  story.now += DAY_MS;
+  story.report(2);
+  expect(story.read('readBudgetBill', { budgetId: BUDGET, fromDay: today + 2, days: 1 })).toEqual({
+    scopeType: 'tenant',
+    scopeId: 't1',
+    days: [{ day: today + 2, spent: { tokens: 2 }, overrun: {}, released: {} }],
+  });
   story.now = (today + 401) * DAY_MS;
   story.due();
   expect(story.read('readBudgetBill', { budgetId: BUDGET, fromDay: today, days: 1 })).toMatchObject({ days: [] });

@@ -585,6 +585,17 @@ describe('children', () => {
     expect(story.answer('spawnChildren', other)).toMatch(/^edge_group_policy_fixed/);
   });
 
+  test('whoever parked it and lost the answer is told the same again; others are not', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    const fence = story.fence(1);
+    const parked = { kind: 'waiting_children', executionId: idOf(1) };
+    for (const _ of ['first', 'again'])
+      expect(story.answer('moveToWaitingChildren', { executionId: idOf(1), fence })).toMatchObject(parked);
+    expect(story.events).toEqual([]);
+    expect(story.answer('moveToWaitingChildren', awaiting)).toMatch(/^execution_not_active/);
+  });
+
   test('a parent whose children cannot succeed goes on: it is not skipped, and can be replayed', () => {
     const story = parent();
     story.run('spawnChildren', spawning());
@@ -771,6 +782,18 @@ describe('the end of a flow', () => {
     expect(story.flow).toBeUndefined();
   });
 
+  test('members are forgotten piece by piece, the last that joined first', () => {
+    const story = new Story();
+    story.run('createFlow', flowOf({ members: [member(1), member(2), member(3)] }));
+    story.claim();
+    for (const n of [1, 2, 3]) story.end(n);
+    story.now = story.flow?.purgeAt as number;
+    // Each costs four units of a pass.
+    story.run('applyDue', { partition: PARTITION, limit: 8 });
+    expect(story.states(1, 2, 3)).toEqual(['completed', undefined, undefined]);
+    expect(story.flow?.isPurging).toBe(true);
+  });
+
   test('a member that is replayed puts it off', () => {
     const story = new Story();
     story.run('createFlow', flowOf({ members: [member(1)] }));
@@ -816,6 +839,23 @@ describe('the end of a flow', () => {
       'dependencies_met',
     ]);
     expect(story.claim().sort()).toEqual([idOf(2), idOf(3)]);
+  });
+
+  test('a skipped member is replayed only when nothing is left that failed', () => {
+    const story = new Story();
+    const members = [member(1), member(2), member(3)];
+    const replay = (n: number) => story.answer('replayExecution', { executionId: idOf(n) });
+    const late = () => Object.values(story.execution(3)?.dependencies ?? {}).map(({ isLate }) => isLate);
+    story.run('createFlow', flowOf({ members, edges: [edge(1, 3), edge(2, 3)] }));
+    story.end(1, 'cancelExecution');
+    story.end(2, 'cancelExecution');
+    expect(late()).toEqual([false, true]);
+    replay(1);
+    expect(replay(3)).toMatch(/^execution_not_eligible/);
+    replay(2);
+    expect(replay(3)).toMatchObject({ publicState: 'waiting_children' });
+    expect(story.execution(3)).toMatchObject({ groupState: 'pending', failedCount: 0 });
+    expect(late()).toEqual([false, false]);
   });
 
   test('what is resolved after a group has decided has no part in that', () => {

@@ -36,7 +36,8 @@ describe('createQuotaPolicy', () => {
     const made = policy({ maxConcurrent: 2 });
     made.answers({ kind: 'created' }).then({ type: 'quota_policy_created', concurrencyCap: 2, keyed: false });
     const again = { quotaPolicyId: ID, limits: { maxConcurrent: 2 } };
-    made.when('createQuotaPolicy', again, NOW).answers({ reason: 'already_exists' }).nothingHappens();
+    const same = { kind: 'already_satisfied', reason: 'already_exists' } as const;
+    made.when('createQuotaPolicy', again, NOW).answers(same).nothingHappens();
     const other = { quotaPolicyId: ID, limits: { maxConcurrent: 3 } };
     made.when('createQuotaPolicy', other, NOW).answers({ reason: 'definition_differs' }).nothingHappens();
   });
@@ -83,12 +84,17 @@ describe('a claimer that is refused', () => {
   test('is woken by room, the one that waits longest first, and as many as fit', () => {
     const made = policy({ maxConcurrent: 2 });
     made.when('checkAdmission', check(1, 2), NOW);
-    for (const [i, instance] of ['a', 'b', 'c'].entries()) {
-      const refused = made.when('checkAdmission', waiting(instance, 10 + i), NOW + i);
+    const since = [
+      ['c', NOW],
+      ['b', NOW + 1],
+      ['a', NOW + 1],
+    ] as const;
+    for (const [i, [instance, at]] of since.entries()) {
+      const refused = made.when('checkAdmission', waiting(instance, 10 + i), at);
       refused.then({ type: 'quota_refused', waiter: nameOf(instance), wanted: 1 });
     }
     const freed = made.when('releaseAdmission', release(1, 2), NOW + 9);
-    freed.then({ type: 'quota_released', admissions: shorts(1, 2), woken: `${nameOf('a')}\n${nameOf('b')}` });
+    freed.then({ type: 'quota_released', admissions: shorts(1, 2), woken: `${nameOf('c')}\n${nameOf('a')}` });
     made
       .when('releaseAdmission', release(1, 2), NOW + 9)
       .answers({ released: 0 })
@@ -101,6 +107,9 @@ describe('a claimer that is refused', () => {
     made.when('checkAdmission', waiting('a', 2), NOW + 1).answers({ kind: 'rate_exceeded', retryAfterMs: 999 });
     made.when('applyDue', DUE, NOW + 999).nothingHappens();
     made.when('applyDue', DUE, NOW + 1_000).then({ type: 'quota_window_moved', woken: nameOf('a') });
+    expect(made.reads('readQuotaPolicyLimits', { quotaPolicyId: ID }, NOW + 1_000)).toMatchObject({
+      outcome: { waiting: 0 },
+    });
   });
 
   test('is forgotten when it waited long enough', () => {
