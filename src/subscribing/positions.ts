@@ -4,13 +4,7 @@
  * (see `markedCursor`).
  */
 import { EngineError } from '../../model/errors.js';
-import {
-  decodeCursor,
-  encodeCursor,
-  GENERATION_MARKS,
-  markedCursor,
-  TIME_MARKS,
-} from '../../model/partition/cursor.js';
+import { decodeCursor, encodeCursor, markedCursor } from '../../model/partition/cursor.js';
 
 const VERSION = 1;
 
@@ -104,7 +98,6 @@ export function decodePositions(text: string, firstPartition: number, count: num
     if (sequence > Number.MAX_SAFE_INTEGER) throw refused();
     if (sequence === 0) return encodeCursor({ generation: '', sequence: 0, time: 0 });
     const [generation, time] = [reader.fixed(2), reader.fixed(3)];
-    if (generation >= GENERATION_MARKS || time >= TIME_MARKS) throw refused();
     return encodeCursor({
       generation: generation === 0 ? '' : generation.toString(36),
       sequence,

@@ -291,6 +291,14 @@ describe('lanes', () => {
     expect(shape(s.claim())).toEqual(['p0', 'a:4', 'c:4']);
   });
 
+  it('are asked for as much where several kinds of work are known as where one is', () => {
+    const [one, several] = [new Situation({ slots: 8 }), new Situation({ slots: 8 })];
+    for (const s of [one, several]) s.wakeAll('a');
+    for (const executionKind of ['mail', 'sms'])
+      for (const partition of PARTITIONS) several.wake('a', partition, { executionKind });
+    expect(several.claims().map(shape)).toEqual(one.claims().map(shape));
+  });
+
   it('take turns with one slot', () => {
     const s = new Situation({ lanes: ['a', 'b'] });
     s.wake('a', 'p0');

@@ -205,6 +205,18 @@ describe('the lease keeper', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('has one timer, for the first renewal of all, and none once it is closed', async () => {
+    const { clock, keeper, hold } = setUp({ atOnce: true });
+    await clock.pass(200);
+    const late = hold('late');
+    // Its request began before that of the other: its renewal comes first.
+    keeper.add({ ...late, executionId: 'early' }, clock.time - 200);
+    expect(clock.pending).toBe(1);
+    await clock.pass(50);
+    await keeper.close();
+    expect(clock.pending).toBe(0);
+  });
+
   describe('when handlers hold the event loop', () => {
     it.each([0.1, 0.3, 0.5, 0.6, 0.66])(
       'in stretches of %f of the lease, with one turn between, loses nothing',
