@@ -53,8 +53,8 @@ export function generationOf(firstEntryAt: number): string {
 }
 
 /** Marks are below these; 0 marks what is not known. */
-export const GENERATION_MARKS = 2 ** 16;
-export const TIME_MARKS = 2 ** 24;
+const GENERATION_MARKS = 2 ** 16;
+const TIME_MARKS = 2 ** 24;
 
 /** The same position with marks: another log in the place of this one is taken for it once in 65 536 times. */
 export function markedCursor(cursor: Cursor): Cursor {
