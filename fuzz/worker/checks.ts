@@ -39,6 +39,7 @@ const ENDING_NAMES: ReadonlySet<string> = new Set([
   'failExecution',
   'delayExecution',
   'suspendExecution',
+  'moveToWaitingChildren',
   'releaseLease',
 ]);
 /** Chance moves a worker's sweep and the loop's poll by a fifth. */
@@ -54,6 +55,11 @@ const BLOCKED_SHARE = 0.6;
 const FAULTY_SHARE = 0.35;
 /** A handler hears of what happened to its work with the next renewal, or by its own clock, ms beyond a third of the lease. */
 const TOLD_SLACK_MS = 3_000;
+
+const stateAfter = (error: unknown): Endings['last'] => {
+  if (error === undefined) return 'accepted';
+  return error instanceof EngineError && !error.retryable ? 'refused' : 'unknown';
+};
 
 export class Checks {
   /** Leases whose claims were answered: their workers know of them. */
@@ -101,7 +107,8 @@ export class Checks {
     const now = this.world.scheduler.now();
     const endings = this.endings.get(leaseId);
     // A handler waits also where its frames could not be kept, and its run fails in the place of being suspended.
-    if (name === 'suspendExecution' || args.failureCategory === 'stream_refused') this.suspends(leaseId);
+    if (name === 'suspendExecution' || name === 'moveToWaitingChildren' || args.failureCategory === 'stream_refused')
+      this.suspends(leaseId);
     if (endings?.last === 'accepted')
       this.world.broken(
         'an ending is reported once',
@@ -139,8 +146,9 @@ export class Checks {
         const endings = this.endings.get(leaseOf((command as EndingCommand).args));
         const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
         if (endings === undefined) return;
-        endings.last =
-          error === undefined ? 'accepted' : error instanceof EngineError && !error.retryable ? 'refused' : 'unknown';
+        // Where nothing is waited for any more the attempt goes on, as after a refusal.
+        const goesOn = answer?.ok === true && answer.outcome.kind === 'not_waiting';
+        endings.last = goesOn ? 'refused' : stateAfter(error);
         endings.lastSettledAt = this.world.scheduler.now();
         if (endings.last === 'unknown') endings.unknown++;
       }

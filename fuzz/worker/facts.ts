@@ -80,6 +80,7 @@ const ENDINGS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'execution_expired',
   'execution_delayed',
   'execution_suspended',
+  'children_awaited',
   'lease_expired',
   'lease_revoked',
   'lease_released',
@@ -166,6 +167,7 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'execution_resumed':
       return 'active';
     case 'execution_promoted':
+    case 'dependencies_met':
     case 'lease_expired':
     case 'lease_revoked':
     case 'lease_released':
@@ -175,6 +177,7 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'retry_scheduled':
     case 'execution_delayed':
     case 'execution_suspended':
+    case 'children_awaited':
       return 'delayed';
     case 'execution_completed':
     case 'execution_failed':

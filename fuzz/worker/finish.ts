@@ -3,11 +3,12 @@
  * room, no timer, no listener, no call under way. What happened must be explained by what handlers and callers did.
  */
 import type { Event } from '../../src/engine/index.js';
+import { WALKER } from '../../model/flow/cascade.js';
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { quotasOf, quotasOfRun, usesOf } from '../../src/app/metering/quota.js';
 import type { ExecutionFacts, HandlerCall, RunFacts } from './facts.js';
 import type { Result } from './handlers.js';
-import { CALL_TIMEOUT_MS, taskName, type Node, type NodeWorker } from './node.js';
+import { CALL_TIMEOUT_MS, CHILD, taskName, type Node, type NodeWorker } from './node.js';
 import type { WorkerSetup } from './program.js';
 import { said } from './said.js';
 import { short } from './story.js';
@@ -171,14 +172,17 @@ function reported(world: World, call: HandlerCall): void {
     return;
   if (world.checks.isExcused(node, lease, endedAt)) return;
   const expected = {
-    returned: 'completeExecution',
-    threw: 'failExecution',
-    delayed: 'delayExecution',
-    suspended: 'suspendExecution',
+    returned: ['completeExecution'],
+    threw: ['failExecution'],
+    delayed: ['delayExecution'],
+    suspended: ['suspendExecution', 'moveToWaitingChildren'],
   }[end];
   const { names } = world.checks.endings.get(leaseId) ?? {};
-  if (!names?.has(expected) && !names?.has('releaseLease'))
-    world.broken('what a handler ended with is reported', `call ${call.number} ${end}, and no ${expected} was sent`);
+  if (!expected.some((name) => names?.has(name)) && !names?.has('releaseLease'))
+    world.broken(
+      'what a handler ended with is reported',
+      `call ${call.number} ${end}, and no ${expected.join(' or ')} was sent`,
+    );
 }
 
 function atRest(world: World, node: Node, each: NodeWorker): void {
@@ -307,6 +311,7 @@ function problemWith(
     case 'execution_completed':
       return call?.end === 'returned' ? undefined : 'its handler did not return';
     case 'execution_suspended':
+    case 'children_awaited':
       return call?.end === 'suspended' ? undefined : 'its handler did not wait';
     case 'execution_delayed':
       return call?.end === 'delayed' || call?.end === 'suspended' || call === undefined
@@ -316,6 +321,8 @@ function problemWith(
     case 'execution_failed':
       return failureProblem(event, call, lease?.attemptTimeoutAt);
     case 'execution_cancelled':
+      // A child is cancelled when others have decided, and with its parent.
+      if (execution.kind === CHILD && event.cancelledBy === WALKER) return undefined;
       return world.facts.runs[execution.run]?.cancelled ? undefined : 'nobody cancelled it';
     case 'execution_expired':
       return event.at >=

@@ -1,9 +1,17 @@
 /** Handlers that do what a script says, and write down what they did. */
 import type { Cancel } from '../../src/engine/index.js';
-import { delay, NonRetryableError, RetryableError, StepError, type TaskContext } from '../../src/index.js';
+import {
+  child,
+  ChildrenFailedError,
+  delay,
+  NonRetryableError,
+  RetryableError,
+  StepError,
+  type TaskContext,
+} from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
-import type { Input, Node } from './node.js';
-import type { Step, StepsSetup } from './program.js';
+import { NO_RUN, type Input, type Node } from './node.js';
+import type { ChildrenSetup, Step, StepsSetup } from './program.js';
 import type { World } from './world.js';
 
 /** What a handler does once its script is at its end. */
@@ -15,6 +23,9 @@ const LAST: Step = {
   stretchShare: 0,
   progress: 'none',
 };
+/** What a child does. */
+const lastOf = ({ child: asked }: Input): Step =>
+  asked === undefined ? LAST : { ...LAST, takesMs: asked.takesMs, end: asked.fails ? 'throw_for_good' : 'return' };
 /** The most that a handler takes once a run is to end, ms. */
 const HURRIED_MS = 500;
 const RETRY_AFTER_MS = 2_000;
@@ -31,11 +42,12 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
   return async (context) => {
     const { executionId, input } = context;
     const run = world.facts.runs[input.run];
-    const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? LAST;
+    const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? lastOf(input);
     const call = begin(world, node, context, step);
     try {
       // The same ones in every call, as handlers do.
       await pass(world, node, context, call, run?.setup.script[0]?.steps);
+      await spawn(world, node, context, call, run?.setup.script[0]?.children);
       await world.waits.again(call, context);
       await work(
         node,
@@ -125,6 +137,30 @@ async function pass(
   const indexes = Array.from({ length: count }, (_, index) => index);
   if (together) await Promise.all(indexes.map(one));
   else for (const index of indexes) await one(index);
+}
+
+/** Has children, and waits for them: what they give is the same in every call. */
+async function spawn(
+  world: World,
+  node: Node,
+  { children, executionId }: TaskContext<Input>,
+  call: HandlerCall,
+  setup: ChildrenSetup | undefined,
+): Promise<void> {
+  if (setup === undefined) return;
+  const { count, needs, takesMs, fails } = setup;
+  const made = Array.from({ length: count }, (_, place) =>
+    child(node.child, { run: NO_RUN, child: { takesMs, fails: fails && place === 0 } }),
+  );
+  call.waits = true;
+  const results = await (needs === 'all' ? children.all(made) : children.any(made).then((first) => [first])).catch(
+    (error: Error) => {
+      if (!(error instanceof ChildrenFailedError)) throw error;
+      return error.message;
+    },
+  );
+  call.waits = false;
+  world.checks.stepGave(call, 'children', `${executionId}/children`, JSON.stringify(results));
 }
 
 /** Writes frames that say which call of a handler wrote them, and which of it they are. */

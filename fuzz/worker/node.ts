@@ -10,7 +10,11 @@ import type { World } from './world.js';
 
 export interface Input {
   readonly run: number;
+  /** Of a child: how long it takes, and whether it fails. */
+  readonly child?: { readonly takesMs: number; readonly fails: boolean };
 }
+/** The run of a child: nobody asked for it but its parent. */
+export const NO_RUN = -1;
 
 /** Something that can hold up what a process does. */
 export interface Trouble {
@@ -44,6 +48,7 @@ export class Node {
   readonly connection: SimulatedConnection;
   readonly app: App;
   readonly tasks: readonly Task<Input, unknown>[];
+  readonly child: Task<Input, unknown>;
   readonly probe: Task<undefined, void>;
   readonly workers: NodeWorker[] = [];
   readonly troubles: Trouble[] = [];
@@ -101,6 +106,7 @@ export class Node {
         playing(world, this),
       ),
     );
+    this.child = this.app.task(CHILD, { retry: { failures: 0, crashes: 1_000 } }, playing(world, this));
     this.probe = this.app.task(`probe-${name}`, async (): Promise<void> => {
       this.probing++;
       await this.untilReleased();
@@ -122,7 +128,7 @@ export class Node {
     const started = this.app.worker({
       ...{ slots, claimAhead, leaseTtl: leaseTtlMs, sweepInterval: sweepMs, drainTimeout: drainMs, engine: loop },
       capabilities: gpu ? ['gpu'] : [],
-      tasks: [...this.tasks.filter((_, which) => which !== this.setup.without), this.probe],
+      tasks: [...this.tasks.filter((_, which) => which !== this.setup.without), this.child, this.probe],
     });
     started.then(
       (worker) => this.watch(worker),
@@ -132,11 +138,11 @@ export class Node {
 
   /** The kinds that its workers have handlers for. */
   handles(kind: string): boolean {
-    return this.tasks.some(({ name }, which) => name === kind && which !== this.setup.without);
+    return kind === CHILD || this.tasks.some(({ name }, which) => name === kind && which !== this.setup.without);
   }
 
   serves(laneId: string): boolean {
-    return this.tasks.some(({ lane }, which) => lane === laneId && which !== this.setup.without);
+    return laneId === CHILD || this.tasks.some(({ lane }, which) => lane === laneId && which !== this.setup.without);
   }
 
   private watch(worker: Worker): void {
@@ -257,6 +263,8 @@ export class Node {
 const DRAIN_BOUND_MS = 2_000 + 5_000 + 5_000 + 100;
 
 const SHARED_LANE = 'shared';
+/** The task of all children, and its lane. */
+export const CHILD = 'child';
 export const taskName = (which: number): string => `task-${which}`;
 
 function count(counts: Map<string, number>, key: string): void {

@@ -33,6 +33,17 @@ export interface Step {
   readonly frames?: number;
   /** Absent in programs that are older than steps. */
   readonly steps?: StepsSetup | undefined;
+  /** Absent in programs that are older than children. */
+  readonly children?: ChildrenSetup | undefined;
+}
+
+/** What a handler has others do, in every call of it. */
+export interface ChildrenSetup {
+  readonly count: number;
+  readonly needs: 'all' | 'any';
+  readonly takesMs: number;
+  /** Whether the first of them fails. */
+  readonly fails: boolean;
 }
 
 export interface TaskSetup {
@@ -156,6 +167,15 @@ const step: fc.Arbitrary<Step> = fc.record({
     }),
     2,
   ),
+  children: maybe(
+    fc.record({
+      count: fc.integer({ min: 1, max: 3 }),
+      needs: fc.constantFrom('all' as const, 'any' as const),
+      takesMs: fc.constantFrom(0, 5, 1_000, 10_000),
+      fails: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    }),
+    5,
+  ),
 });
 
 const task: fc.Arbitrary<TaskSetup> = fc.record({
@@ -204,7 +224,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
-  ...(['wait', 'signal', 'frame'] as const),
+  ...(['wait', 'signal', 'frame', 'children'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -287,6 +307,9 @@ const waiting = fc
 const speaking = fc
   .tuple(step, fc.integer({ min: 2, max: 9 }))
   .map(([each, frames]): Step => ({ ...each, frames, takesMs: each.takesMs + 5 }));
+const spawning = fc
+  .tuple(step, fc.integer({ min: 1, max: 3 }), fc.constantFrom('all' as const, 'any' as const))
+  .map(([each, count, needs]): Step => ({ ...each, children: { count, needs, takesMs: 1_000, fails: each.heeds } }));
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
 
 /** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
@@ -326,6 +349,12 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(waiting), signalMove, faultOn('wait'), waitMove(2_500, 6_000), jumpMove, waitMove(6_000)),
   fc.tuple(runMove(waiting), faultOn('signal'), signalMove, signalMove, waitMove(2_500, 6_000)),
   fc.tuple(runMove(waiting), waitMove(20), moveOf('revoke', { run: choice }), signalMove, waitMove(2_500, 6_000)),
+  // Children that cannot be made, or waited for, and parents that go away meanwhile.
+  fc.tuple(faultOn('children'), runMove(spawning), waitMove(700, 6_000)),
+  fc.tuple(faultOn('ending'), runMove(spawning), waitMove(700, 6_000)),
+  fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
+  fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('cancel', { process: choice, run: choice }), waitMove(6_000)),
+  fc.tuple(runMove(spawning), jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
   // Frames whose appends fail, of handlers that are called again.
   fc.tuple(faultOn('frame'), runMove(speaking), waitMove(700, 6_000)),
   fc.tuple(runMove(speaking), faultOn('frame'), moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
