@@ -27,18 +27,18 @@ const entry = (family: ErrorFamily, retryable: boolean, hint: string): Catalogue
 
 /** Codes with which a transition refuses a command. A refusal changes nothing and writes no event. */
 export const REJECTIONS = {
-  /** Mostly the boundary's; a transition refuses an argument that contradicts what is stored. */
+  /** Raised mostly by the boundary; a transition raises it for an argument that contradicts the stored state. */
   invalid_input: entry('validation', false, 'Correct the named argument.'),
   budget_not_found: entry('not_found', false, 'Create the budget first, or check its id.'),
   reservation_not_found: entry(
     'not_found',
     false,
-    'Reserve first. A reservation that was closed a day ago is forgotten: report its usage with reportUsageAdmin.',
+    'Reserve first. A closed reservation is forgotten after a day: report its usage with reportUsageAdmin.',
   ),
   reservation_closed: entry(
     'state',
     false,
-    'Reserve anew under another id; settle the old one by what was used of it.',
+    'Reserve again under another id; settle the old one with what was used of it.',
   ),
   execution_not_found: entry(
     'not_found',
@@ -54,7 +54,7 @@ export const REJECTIONS = {
   execution_not_active: entry(
     'contention',
     false,
-    'The execution is not running any more; stop and discard the work in hand.',
+    'The execution is no longer running; stop and discard the work in hand.',
   ),
   lease_revoked: entry('state', false, 'An operator revoked the lease; stop work at once.'),
   lease_expired: entry(
@@ -65,12 +65,12 @@ export const REJECTIONS = {
   attempt_timed_out: entry(
     'state',
     false,
-    'The attempt ran out of its time; stop work. Allow more time in the policy if this work needs it.',
+    'The attempt timed out; stop work. Allow more time in the policy if this work needs it.',
   ),
   execution_deadline_passed: entry(
     'state',
     false,
-    'The deadline of the execution is over; stop work. Nothing can be reported any more.',
+    'The deadline of the execution has passed; stop work. Nothing more can be reported.',
   ),
   stale_lease: entry(
     'state',
@@ -81,17 +81,17 @@ export const REJECTIONS = {
   admission_void: entry(
     'contention',
     true,
-    'The admission is good for no claim any more: it was used, or lapsed. Have a new one admitted and claim with that.',
+    'The admission can no longer be used for a claim: it was used, or lapsed. Get a new one admitted and claim with that.',
   ),
   too_many_readers: entry(
     'state',
     false,
-    'The partition knows as many readers as it may; forget those that do not come back (forgetReader).',
+    'The partition has the maximum number of readers; forget those that will not return (forgetReader).',
   ),
   too_many_workers: entry(
     'resource_exhausted',
     true,
-    'The namespace knows as many workers as it may; wait for dead ones to lapse, or use another namespace.',
+    'The namespace has the maximum number of workers; wait for dead ones to lapse, or use another namespace.',
   ),
   max_releases_exceeded: entry(
     'state',
@@ -106,44 +106,48 @@ export const REJECTIONS = {
   override_not_allowed: entry(
     'validation',
     false,
-    "Only an operator (`source: 'operator_override'`) can bring a retry policy; set it when the execution is created.",
+    "Only an operator (`source: 'operator_override'`) can pass a retry policy; set it when the execution is created.",
   ),
   execution_not_eligible: entry(
     'contention',
     false,
-    'The execution is not in a state for this; the detail names it. Read it again before you decide.',
+    'The state of the execution, named in the detail, does not allow this. Read it again before you decide.',
   ),
-  execution_not_terminal: entry('state', false, 'Only what has ended can be replayed: wait for its end, or cancel it.'),
+  execution_not_terminal: entry(
+    'state',
+    false,
+    'Only an execution that has ended can be replayed: wait for its end, or cancel it.',
+  ),
   max_replays_exhausted: entry(
     'state',
     false,
     'The execution was replayed as often as its policy allows (`maxReplayCount`); create a new one.',
   ),
-  too_many_tags: entry('validation', false, 'Use fewer tags: those that are set stay, and tags cannot be removed.'),
+  too_many_tags: entry('validation', false, 'Use fewer tags: existing tags count too, and cannot be removed.'),
   grant_already_exists: entry(
     'state',
     false,
-    'Another worker may take the execution; skip it. It returns to its queue when the grant lapses unused.',
+    'The execution is granted to another worker; skip it. It returns to its queue if the grant lapses unused.',
   ),
   execution_not_leaseable: entry(
     'contention',
     false,
-    'The execution does not wait for a worker any more; drop the grant and ask for other work.',
+    'The execution is no longer waiting for a worker; drop the grant and ask for other work.',
   ),
   use_claim_resumed_execution: entry(
     'contention',
     false,
-    'An interrupted attempt goes on: call claimResumedExecution; the grant is good for it.',
+    'This continues an interrupted attempt: call claimResumedExecution with the same grant.',
   ),
   not_a_resumed_execution: entry(
     'contention',
     false,
-    'No attempt was interrupted: call claimExecution; the grant is good for it.',
+    'No attempt was interrupted: call claimExecution with the same grant.',
   ),
   invalid_claim_grant: entry(
     'contention',
     false,
-    'There is no such grant for this worker: it was used, it lapsed, or it is of another worker. Ask for a new one.',
+    'This worker has no such grant: it was used, it lapsed, or it belongs to another worker. Ask for a new one.',
   ),
   claim_grant_expired: entry('contention', false, 'The grant was not used in time; ask for a new one.'),
   lane_draining: entry(
@@ -161,82 +165,90 @@ export const REJECTIONS = {
   flow_exists_differently: entry(
     'conflict',
     false,
-    'Another flow has this id: its kind or namespace differs. Mint a new id.',
+    'A flow with this id and another kind or namespace exists. Use a new id.',
   ),
   flow_limit_exceeded: entry(
     'validation',
     false,
-    'The flow would have too many members or edges (the detail names the limit); divide the work into several flows.',
+    'The flow would have too many members or edges (the detail names the limit); split the work into several flows.',
   ),
   execution_not_in_flow: entry('state', false, 'Both ends of an edge must be members of the flow: add them first.'),
   execution_already_in_flow: entry(
     'conflict',
     false,
-    'The execution belongs to another flow (the detail names it), and does so for ever.',
+    'The execution belongs to another flow (the detail names it), and cannot leave it.',
   ),
   self_referencing_edge: entry('conflict', false, 'An execution cannot depend on itself.'),
   cycle_detected: entry(
     'conflict',
     false,
-    'The edge would close a cycle, or the graph is too large to rule one out (the detail says which); give a large graph in topological order.',
+    'The edge would close a cycle, or the graph is too large to rule one out (the detail says which); add the edges of a large graph in topological order.',
   ),
-  dependency_already_exists: entry('conflict', false, 'Another edge of the flow has this id; mint a new one.'),
+  dependency_already_exists: entry('conflict', false, 'Another edge of the flow has this id; use a new one.'),
   stale_graph_revision: entry(
     'contention',
     true,
-    'The graph has changed since it was read: read it again (describeFlow) and decide anew.',
+    'The graph has changed since it was read: read it again (describeFlow) and decide again.',
   ),
   edge_group_policy_fixed: entry(
     'conflict',
     false,
-    'Edges lead to this execution already: set the policy of a group before its first edge.',
+    'The execution already has incoming edges: set the policy of a group before its first edge.',
   ),
   invalid_dependency: entry('validation', false, 'There is no such edge; stage it first (addDependency).'),
   missing_token: entry('validation', false, 'Pass the token that was handed out for the waitpoint.'),
   invalid_token: entry(
     'validation',
     false,
-    'The token is not that of this waitpoint of this execution; use the one that was handed out for it.',
+    'The token does not belong to this waitpoint of this execution; use the one that was handed out for it.',
   ),
   token_expired: entry(
     'validation',
     false,
-    'The key of the token was replaced, and its grace is over; read the token of the waitpoint again.',
+    'The key of the token was replaced and its grace period is over; read the token of the waitpoint again.',
   ),
   hmac_secret_not_initialized: entry(
     'unavailable',
     false,
     'The partition has no signing key: install one with rotateWaitpointHmacSecret.',
   ),
-  rotation_conflict: entry('conflict', false, 'The key id is known with another secret; choose another id.'),
-  execution_not_suspended: entry('state', false, 'It waits for nothing: it went on, or ended, already.'),
-  waitpoint_not_found: entry('contention', false, 'Check the waitpoint id, and that it is of this execution.'),
-  waitpoint_already_exists: entry('conflict', false, 'Mint a new id for every waitpoint.'),
-  waitpoint_not_pending: entry('state', false, 'A suspension used the waitpoint, or it was closed: make another one.'),
-  pending_waitpoint_expired: entry('state', false, 'No suspension used the waitpoint in time: make another one.'),
+  rotation_conflict: entry('conflict', false, 'The key id exists with another secret; choose another id.'),
+  execution_not_suspended: entry('state', false, 'The execution is not waiting: it has already continued or ended.'),
+  waitpoint_not_found: entry('contention', false, 'Check the waitpoint id, and that it belongs to this execution.'),
+  waitpoint_already_exists: entry('conflict', false, 'Use a new id for every waitpoint.'),
+  waitpoint_not_pending: entry(
+    'state',
+    false,
+    'A suspension used the waitpoint, or it was closed: create another one.',
+  ),
+  pending_waitpoint_expired: entry('state', false, 'No suspension used the waitpoint in time: create another one.'),
   waitpoint_limit_exceeded: entry(
     'validation',
     false,
-    'The execution has as many waitpoints as it may: the detail says which limit. Close those that are not needed, or go on in another execution.',
+    'The execution has reached the limit of waitpoints that the detail names. Close those that are not needed, or continue in another execution.',
   ),
   idempotency_conflict: entry('conflict', false, 'The key was used for something else; choose another one.'),
-  waitpoint_closed: entry('state', false, 'What the signal was for is over: the execution went on without it.'),
-  target_not_signalable: entry('state', false, 'The execution has ended: nothing waits for the signal any more.'),
+  waitpoint_closed: entry(
+    'state',
+    false,
+    'The wait that the signal was for is over: the execution continued without it.',
+  ),
+  target_not_signalable: entry('state', false, 'The execution has ended: nothing waits for the signal.'),
   signals_arrived: entry(
     'contention',
     false,
-    'Signals came that the worker has not looked at: read them (`listSignals`) before it waits.',
+    'Signals have arrived that the worker has not seen: read them (`listSignals`) before you suspend.',
   ),
   signal_limit_exceeded: entry(
     'validation',
     false,
-    'The execution took as many signals as it may; wait for fewer, or allow more (`maxSignalsPerExecution`).',
+    'The execution has received the maximum number of signals; send fewer, or allow more (`maxSignalsPerExecution`).',
   ),
-  stream_closed: entry('state', false, 'The attempt is over: nothing can be appended to its stream any more.'),
+  stream_closed: entry('state', false, 'The attempt is over: its stream is closed to appends.'),
   stale_owner_cannot_append: entry(
     'state',
     false,
-    'The caller does not own the attempt any more; stop work and discard what was not appended.',
+    'The caller no longer owns the attempt; stop work and discard what was not appended.',
   ),
   retention_limit_exceeded: entry(
     'validation',
@@ -246,54 +258,50 @@ export const REJECTIONS = {
   frame_seq_out_of_order: entry(
     'validation',
     false,
-    'Number the frames of a stream upwards: the detail names the newest number that was accepted.',
+    'Number the frames of a stream in ascending order: the detail names the last number that was accepted.',
   ),
   step_changed: entry(
     'validation',
     false,
-    'What is under way goes on with the names that it began with: keep the name for what it was, and give the new step a name of its own. Or run it from its beginning: replay it with `steps: "discard"`.',
+    'Runs that are under way continue with the names they started with: keep the name for its old purpose, and give the new step another name. Or start over: replay the run with `steps: "discard"`.',
   ),
   step_limit_exceeded: entry(
     'validation',
     false,
-    'Record fewer or smaller steps: several effects in one step, or a reference in the place of a large value. Work with more parts than that is several executions.',
+    'Record fewer or smaller steps: put several effects in one step, or store a reference in place of a large value. Split larger work into several executions.',
   ),
   cursor_lost: entry(
     'state',
     false,
-    'The log behind this position was lost or made anew; begin with a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`).',
+    'The log at this position was lost or recreated; start from a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`).',
   ),
   cursor_too_old: entry(
     'state',
     false,
-    'The log was trimmed past this position; begin with a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`), or start at the position named in the detail and do without what is gone.',
+    'The log was trimmed past this position; start from a snapshot (`snapshot` of `Subscriptions`, `readSnapshot`), or continue at the position named in the detail without the missing events.',
   ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** Codes that the boundary raises before a transition runs, or instead of one. */
 export const BOUNDARY_ERRORS = {
   invalid_quota_spec: entry('validation', false, 'A rate limit needs a window: give both, or neither.'),
-  not_supported_yet: entry(
-    'validation',
-    false,
-    'Leave the named member out: this version does not act on it, and what it does not act on it does not take.',
-  ),
+  not_supported_yet: entry('validation', false, 'Leave the named member out: this version does not support it.'),
   already_suspended: entry(
     'state',
     false,
-    'The handle is that of a suspended attempt, which cannot be suspended again: wait until the execution is claimed anew.',
+    'The attempt is already suspended: wait until the execution is claimed again.',
   ),
-  payload_too_large: entry('validation', false, 'Send less: keep what is large elsewhere, and send where it is.'),
+  payload_too_large: entry('validation', false, 'Send less: store large data elsewhere, and send a reference to it.'),
   step_misused: entry(
     'validation',
     false,
-    'Give steps that run at the same time names of their own (`step(`pay ${order}`, ...)`), and call steps, sleeps and waits in the handler itself, not inside the function of a step.',
+    'Give each step that runs concurrently its own name (`step(`pay ${order}`, ...)`), and call steps, sleeps and waits in the handler itself, not inside the function of a step.',
   ),
   invalid_policy_json: entry('validation', false, 'Correct the named member of the policy.'),
   invalid_capabilities: entry(
     'validation',
     false,
-    'Correct the capability list: non-empty tokens without comma, white space or control characters.',
+    'Correct the capability list: non-empty tokens without commas, white space or control characters.',
   ),
   invalid_tag_key: entry(
     'validation',
@@ -313,14 +321,14 @@ export const BOUNDARY_ERRORS = {
   unknown_code: entry(
     'bug',
     false,
-    'The server answered with a code this version does not know; compare client and library versions.',
+    'The server answered with a code that this version does not know; compare the versions of client and library.',
   ),
   function_failed: entry('bug', false, 'The library failed inside the server; report this with the message.'),
   invariant_violation: entry('bug', false, 'An invariant of the engine is broken; report this with the message.'),
   transport_failed: entry(
     'transport',
     true,
-    'The connection failed; retry with back-off. Repeating the same call is safe; repeat a claim with new ids.',
+    'The connection failed; retry with a backoff. Repeating the same call is safe; repeat a claim with new ids.',
   ),
   call_timeout: entry(
     'timeout',
@@ -330,12 +338,12 @@ export const BOUNDARY_ERRORS = {
   server_memory_full: entry(
     'resource_exhausted',
     true,
-    'The server has reached maxmemory: free memory or raise the limit. Work can still be finished; new work is refused.',
+    'The server has reached maxmemory: free memory or raise the limit. Running work can still finish; new work is refused.',
   ),
   server_not_ready: entry(
     'unavailable',
     true,
-    'The server cannot take calls at the moment (it loads, fails over, moves a slot, or misses replicas); the call did not run. Retry with back-off.',
+    'The server cannot take calls at the moment (it is loading, failing over, moving a slot, or short of replicas); the call did not run. Retry with a backoff.',
   ),
   server_clients_full: entry(
     'resource_exhausted',
@@ -345,42 +353,42 @@ export const BOUNDARY_ERRORS = {
   too_many_tails: entry(
     'resource_exhausted',
     true,
-    'Too many readers of streams wait in one program: end some of them, or spread them over more programs.',
+    'Too many readers wait for streams in this process: end some of them, or spread them over more processes.',
   ),
   server_cannot_persist: entry(
     'resource_exhausted',
     true,
-    'The server cannot write its data to disk and refuses writes: see its log, free disk space, then retry.',
+    'The server cannot write to its disk and refuses writes: check its log, free disk space, then retry.',
   ),
   storage_full: entry(
     'resource_exhausted',
     true,
-    'There is no room on the disk: free some. Nothing was done, nothing is lost; the same call can be repeated. Work in hand can still be ended while the room that was taken ahead lasts.',
+    'The disk is full: free some space, then repeat the call. Nothing was done and nothing is lost. Work in hand can still end while the reserved space lasts.',
   ),
   storage_failed: entry(
     'unavailable',
     true,
-    'The disk failed; see the cause. What was not answered may or may not have been done; repeating the same call is safe. If every call fails, mend the disk and open the store again.',
+    'The disk failed; see the cause. A call without an answer may or may not have run; repeating it is safe. If every call fails, repair the disk and open the store again.',
   ),
   storage_locked: entry(
     'unavailable',
     true,
-    'The store is open elsewhere: close it there, or use another `path`. To share work between programs, use a server.',
+    'The store is open elsewhere: close it there, or use another `path`. To share work between processes, use a server.',
   ),
   storage_tail_cut: entry(
     'unavailable',
     false,
-    'What was being written when the program or the machine stopped was cut off. If the program died, nothing is missing that had been answered; after a loss of power, what `fsync` allows.',
+    'An incomplete write at the end of the journal was cut off. If only the process died, nothing that had been answered is missing; after a loss of power, what `fsync` allows may be.',
   ),
   server_refused: entry(
     'unavailable',
     false,
-    'The server does not let this user do this; check user, password and permissions (`aclOf` lists those that are needed).',
+    'The server does not allow this user to do this; check user, password and permissions (`aclOf` lists those that are needed).',
   ),
   certificate_refused: entry(
     'unavailable',
     false,
-    'Check `tls`: `ca` must have signed the certificate of the node, which must bear the name that is connected to (or `servername`); a server that asks for one needs `cert` and `key`.',
+    'Check `tls`: `ca` must have signed the certificate of the node, which must be valid for the host name that you connect to (or `servername`); if the server asks for a client certificate, set `cert` and `key`.',
   ),
   backend_closed: entry('unavailable', false, 'The backend was closed; open a new one.'),
   unsupported_server: entry('unavailable', false, 'Use Valkey 8.0 or later.'),
@@ -397,24 +405,24 @@ export const BOUNDARY_ERRORS = {
   partition_mismatch: entry(
     'unavailable',
     false,
-    'Open the backend with the partition configuration that was chosen at first boot.',
+    'Open the backend with the partition configuration that was chosen at the first boot.',
   ),
   settings_mismatch: entry(
     'unavailable',
     false,
-    'Leave the option out, or change the deployment for all its processes by `configureDeployment`.',
+    'Leave the option out, or change the setting for all processes with `configureDeployment`.',
   ),
   settings_changed: entry(
     'unavailable',
     true,
-    'The settings of the deployment changed while they were read; the call did not run. Repeat it.',
+    'The settings of the deployment changed while they were being read; the call did not run. Repeat it.',
   ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type RejectionCode = keyof typeof REJECTIONS;
 export type ErrorCode = RejectionCode | keyof typeof BOUNDARY_ERRORS;
 
-/** What a refusal may add to its code: flat texts, so that they cross the wire unchanged. */
+/** Facts that a refusal adds to its code: plain strings, which cross the wire unchanged. */
 export type ErrorDetail = Readonly<Record<string, string>>;
 
 /** The catalogue entry of a code. */
@@ -429,7 +437,7 @@ export function isRejectionCode(text: string): text is RejectionCode {
 
 /**
  * The one error class of the engine. `code` is stable and part of the contract; `retryable` says whether the same
- * call can succeed later; `hint` says what to do next; `detail` carries the facts of this refusal.
+ * call can succeed later; `hint` says what to do next; `detail` has the facts of this refusal.
  */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
@@ -439,7 +447,7 @@ export class EngineError extends Error {
   readonly hint: string;
   readonly detail: ErrorDetail;
 
-  /** The cause is not kept: another error stands for it, which quotes no data (see `safeCause`). */
+  /** The cause is replaced by an error that quotes no data (see `safeCause`). */
   constructor(code: ErrorCode, message: string, options: { detail?: ErrorDetail; cause?: unknown } = {}) {
     const { family, retryable, hint } = describeCode(code);
     const { cause } = options;
@@ -455,7 +463,7 @@ export class EngineError extends Error {
   }
 }
 
-/** Throws when something that the code relies on does not hold: a defect of the engine, never of its caller. */
+/** Throws when an assumption of the code does not hold: a defect of the engine, never of its caller. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new EngineError('invariant_violation', `${message}.`);
 }

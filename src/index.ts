@@ -5,10 +5,10 @@ import { Lazy } from './shared/lazy.js';
 import type { ValkeyOptions } from './valkey/index.js';
 
 /**
- * The engine on a Valkey server or cluster: `app({ backend: valkey('valkey://localhost:6379') })`. Its client is
- * loaded, and the server is connected to, when the app is used first or the promise is awaited.
+ * The engine on a Valkey server or cluster: `app({ backend: valkey('valkey://localhost:6379') })`. The client is loaded
+ * and connects on first use of the app, or when the promise is awaited.
  *
- * @param options a connection string, or options; default the environment variable `VALKEY_URL`
+ * @param options a connection string or options; default the environment variable `VALKEY_URL`
  * @throws EngineError `transport_failed`, `unsupported_server`, `unsafe_eviction_policy`, `library_mismatch` or
  *   `partition_mismatch`, by rejecting
  */
@@ -17,8 +17,8 @@ export function valkey(options: ValkeyOptions | string = {}): Promise<Backend> {
 }
 
 /**
- * The engine in this process, with its state in a folder: `app({ backend: embedded({ path: './jobs' }) })`. No server is
- * needed, and one process has the folder open at a time. It is opened when the app is used first or the promise is
+ * The engine in this process, with its state in a folder: `app({ backend: embedded({ path: './jobs' }) })`. It needs no
+ * server; one process at a time can open the folder. It is opened on first use of the app, or when the promise is
  * awaited.
  *
  * @throws EngineError `storage_locked`, `corruption`, `library_mismatch`, `partition_mismatch`, `storage_full`,

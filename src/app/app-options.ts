@@ -1,4 +1,4 @@
-/** What an app can be told. */
+/** Options of an app. */
 import { creatorIdentity as identityField, namespace as namespaceField } from '../../model/core/fields.js';
 import type { Clock } from '../engine/clock.js';
 import { refuse } from '../shared/checks.js';
@@ -9,22 +9,22 @@ import type { BackendSource } from './connection.js';
 
 export interface AppOptions {
   /**
-   * Where work is kept: `memory()`, `embedded(...)` or `valkey(...)`; a promise of a backend, or a function that opens
-   * one, will do. It is opened when the app is used first.
+   * Where work is stored: `memory()`, `embedded(...)` or `valkey(...)`, a promise of a backend, or a function that
+   * opens one. It is opened on first use of the app.
    */
   readonly backend: BackendSource;
   /**
-   * What happens when the backend cannot be opened, for a reason that can pass. `'wait'`: it is tried again with growing
-   * pauses, `log` says so once, workers start when it is there, and a `run` waits for it for 10 s. `'fail'`: the error is
-   * thrown at once to callers of the app. A reason that cannot pass is always thrown at once. Default `'wait'`.
+   * What to do while the backend cannot be opened for a retryable reason. `'wait'`: retry with growing pauses and log
+   * it once; workers start once it is open, and a `run` waits up to 10 s. `'fail'`: throw the error to callers of the
+   * app at once. Other errors are always thrown at once. Default `'wait'`.
    */
   readonly connect?: 'wait' | 'fail' | undefined;
   /**
-   * Scope of idempotency keys, recorded in every execution. It does not keep work apart: workers of other namespaces
-   * that serve the same lane get it too. For isolation, give the backend a `prefix` of its own. Default `'default'`.
+   * Scope of idempotency keys, recorded in every execution. It does not isolate work: workers of other namespaces that
+   * serve the same lane get it too. For isolation, give the backend its own `prefix`. Default `'default'`.
    */
   readonly namespace?: string | undefined;
-  /** Where messages go; `console` and pino fit. Default nowhere. */
+  /** The logger, such as `console` or pino. Default none. */
   readonly log?: Logger | undefined;
   /** Recorded in every execution as its creator, for operators. Default `'app'`. */
   readonly creatorIdentity?: string | undefined;
@@ -54,7 +54,7 @@ function checkKind(where: string, option: 'ids' | 'clock', value: unknown): void
   if (!isRight) throw refuse(where, option, option === 'ids' ? 'a function that mints UUIDs' : 'a clock', value);
 }
 
-/** @throws InvalidDefinitionError without a backend, for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError without a backend, for an unknown or invalid option */
 export function checkAppOptions(options: AppOptions | undefined): void {
   const backend: unknown = options?.backend;
   if ((typeof backend !== 'object' && typeof backend !== 'function') || backend === null || options === undefined)

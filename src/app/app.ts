@@ -43,14 +43,14 @@ import type { WorkerOptions } from './workers/options.js';
 
 export interface App {
   /**
-   * Defines a task. The kind of its executions is its name: keep it when the code moves. Types flow from the schemas,
-   * or from the handler's own annotation: `({ input }: TaskContext<{ name: string }>) => ...`. Without a handler, the
-   * task can be run and looked at; `task.handle(...)` gives it one, in the process that is to work.
+   * Defines a task. The kind of its executions is its name: keep it when the code moves. Types are inferred from the
+   * schemas, or from the handler's annotation: `({ input }: TaskContext<{ name: string }>) => ...`. A task without a
+   * handler can be run and inspected; `task.handle(...)` adds the handler in worker processes.
    *
-   * Inputs and results travel as JSON, or as bytes when they are a `Uint8Array`: a `Date` arrives as a text, what is
-   * `undefined` in an object is left out, and a `Map`, an `Error` or a `RegExp` does not compile. A schema can make a
-   * `Date` of the text again.
-   * @throws InvalidDefinitionError when the name is taken, an option is unknown, or a value cannot be meant
+   * Inputs and results travel as JSON, or as bytes when they are a `Uint8Array`: a `Date` arrives as a string,
+   * `undefined` members of an object are left out, and a `Map`, an `Error` or a `RegExp` does not compile. A schema can
+   * turn the string into a `Date` again.
+   * @throws InvalidDefinitionError when the name is taken, or an option is unknown or invalid
    */
   task<Input, Output>(name: string): UnhandledTask<Input, Travelled<Output>, Travelled<Input>, Output>;
   task<Input, Out, Output, Parsed = Travelled<Input>>(
@@ -88,8 +88,8 @@ export interface App {
   ): Task<Input, Travelled<Output>>;
 
   /**
-   * Defines a flow: a graph of runs of this app's tasks, in which results are inputs of others. The declaration is called for
-   * every run of the flow, with its input, and may make as many nodes as that asks for.
+   * Defines a flow: a graph of runs of this app's tasks, in which results are inputs of others. The declaration is
+   * called for every run of the flow with its input, which can determine the nodes.
    * @throws InvalidDefinitionError when the name is taken
    * @example
    * const race = a.flow('race', (f, input: { prompt: string }) => {
@@ -103,97 +103,101 @@ export interface App {
   ): Flow<Input, FlowOutput<Declared>>;
 
   /**
-   * Starts a worker in this process; resolves when it is told of new work.
-   * @throws InvalidDefinitionError for options that cannot work, and for tasks that have no handler here
+   * Starts a worker in this process; resolves once it is notified of new work.
+   * @throws InvalidDefinitionError for invalid options, and for tasks without a handler in this process
    */
   worker(options?: WorkerOptions): Promise<Worker>;
 
-  /** A run of any task by its execution id. Its result is not typed: `task.get` knows the type. */
+  /** A run of any task by its execution id. Its result is untyped; `task.get` gives the typed run. */
   get(executionId: string): PendingRun<unknown>;
 
   /**
-   * Runs of this app's namespace that match, newest first or by priority; without a filter, all. The list is read as it is iterated, a
-   * bounded part of each partition at a time. A run that stays as it is meanwhile is told once.
-   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * Runs of this app's namespace that match, newest first or by priority; without a filter, all. The list is read page
+   * by page as you iterate. A run that does not change meanwhile is listed once.
+   * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
    * @example
    * for await (const { id, failure } of app.runs({ state: 'failed', lane: 'mail' })) console.log(id, failure);
    */
   runs(query?: RunQuery): AsyncIterable<RunRow>;
 
   /**
-   * How many runs there are in each state, and of each lane: exact, and cheap however many there are. Lanes belong to the
-   * deployment: runs of other namespaces are counted too. A partition is counted at a moment of its own.
+   * Counts runs by state and lane: exact, at a cost that does not depend on their number. Lanes belong to the
+   * deployment, so runs of other namespaces are counted too. Each partition is read at its own moment.
    */
   counts(): Promise<RunCounts>;
 
   /**
    * A lane, to pause, drain and resume it for all processes. Lanes belong to the deployment, like `counts`.
-   * @throws InvalidDefinitionError when it cannot be the name of a lane
+   * @throws InvalidDefinitionError for an invalid name
    * @example await app.lane('mail').pause({ reason: 'the provider is down' });
    */
   lane(name: string): AppLane;
 
   /**
-   * A budget of the app's namespace, by name, or any by its id. With a definition it is made when it is used first; one that
-   * is there stays as it is. Handlers reserve and report with `budget(...)` of their context: docs/budgets.md.
-   * @throws InvalidDefinitionError for a name or an option that cannot be
+   * A budget of the app's namespace by name, or any budget by id. With a definition, the first use creates it; an
+   * existing budget is left unchanged. Handlers reserve and report with `budget(...)` of their context:
+   * docs/budgets.md.
+   * @throws InvalidDefinitionError for an invalid name or option
    * @example const tokens = a.budget('tokens', { limits: { tokens: { hard: 1_000_000 } }, resetEvery: '1d' });
    */
   budget(name: string, definition?: BudgetDefinition): AppBudget;
 
   /**
-   * What was spent on every budget of the deployment, a row for each budget and day (UTC) on which something was; with a
-   * filter, of those that are for a tenant, a flow, or whatever their `scope` says. Days are kept for 400 days.
-   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * What was spent on the budgets of the deployment: a row for each budget and day (UTC) with spending. Filter by the
+   * `scope` of the budgets. Days are kept for 400 days.
+   * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
    * @example for await (const { scope, date, spent } of a.bills({ scope: 'tenant' })) console.log(scope.id, date, spent);
    */
   bills(filter?: BillFilter): AsyncIterable<BillRow>;
 
   /**
-   * Calls the listener when a run of this app's namespace ends, in whichever process; resolves, with a function that takes
-   * the listener away, when every run that ends from then on is told. Nothing is missed while connections are away. What a
-   * listener throws goes to the log. For what must survive this process, see `Subscriptions` in `flowfabric/engine`.
-   * @throws InvalidDefinitionError for another name, and when the listener is no function; AppClosedError
+   * Calls the listener when a run of this app's namespace ends in any process. Resolves with a function that removes
+   * the listener; no run that ends after that is missed, even while connections are lost. Errors that a listener throws
+   * go to the log. To continue after a restart of this process, use `Subscriptions` of `flowfabric/engine`.
+   * @throws InvalidDefinitionError for an unknown event or a listener that is not a function; AppClosedError
    * @example
    * await app.on('failed', ({ id, task, failure }) => alert(`${task} ${id}: ${failure.message}`));
    */
   on<Name extends keyof AppEvents>(name: Name, listener: AppEventListener<Name>): Promise<() => void>;
 
   /**
-   * The workers that live, in whichever process, by id: what they take, since when, and how much they have in hand. With a
-   * filter, those that take such work. They are told as they are heard, every ten seconds by default.
-   * @throws InvalidDefinitionError for what is no filter, when the iteration begins
+   * The live workers of all processes, by id: what they serve, since when, and how many runs they hold, as of their
+   * last heartbeat (every ten seconds by default). With a filter, those that can take such work.
+   * @throws InvalidDefinitionError for an invalid filter, when the iteration begins
    * @example
    * for await (const { id, lanes, running, slots } of app.workers({ lane: 'mail' })) console.log(id, lanes, running, slots);
    */
   workers(filter?: WorkerFilter): AsyncIterable<WorkerRow>;
 
   /**
-   * Gives up a worker that is known to be gone, so that `workers()` does not show it any longer. With `revoke` its leases
-   * are taken away and others go on with its runs at once. Repeating it does nothing twice. A worker that lives after all
-   * is told that its leases are lost, and registers again with its next heartbeat.
+   * Marks a worker as dead, so that `workers()` no longer lists it. With `revoke`, its leases are revoked and other
+   * workers continue its runs at once. The call can be repeated. A worker that is alive after all loses its leases, and
+   * registers again with its next heartbeat.
    * @throws InvalidDefinitionError, AppClosedError, EngineError
    */
   markWorkerDead(id: string, options?: MarkDeadOptions): Promise<DeadWorkerReport>;
 
-  /** Runs that failed for good. */
+  /** Runs that failed without further retries, or expired. */
   readonly deadLetters: DeadLetters;
 
-  /** How it stands with the limits of tasks, see `TaskOptions.quota`. */
+  /** Current use of the quotas of tasks, see `TaskOptions.quota`. */
   readonly quotas: AppQuotas;
 
-  /** Signals by envelopes that handlers hand out, and the keys that sign those. To a run whose id is known: `run.signal`. */
+  /**
+   * Delivers signals by the envelopes that handlers hand out, and rotates the keys that sign them. To a run with a
+   * known id, use `run.signal`.
+   */
   readonly signals: AppSignals;
 
   /** The engine interface under this app; opens the backend if it is not open. */
   backend(): Promise<Backend>;
 
-  /** How it stands with the backend at this moment. */
+  /** The current state of the connection to the backend. */
   connection(): ConnectionState;
 
   /**
-   * Drains the workers, ends every wait for a result, and closes the backend. Ends soon, and without an error, when the
-   * backend never opened. Calling it again with less time shortens the wait.
+   * Drains the workers, rejects pending waits for results, and closes the backend. Returns soon and without an error if
+   * the backend never opened. A second call with a shorter timeout shortens the wait.
    */
   close(options?: CloseOptions): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -411,7 +415,7 @@ export function insideOf(app: object): FriendlyApp | undefined {
 /**
  * An app over a backend.
  *
- * @throws InvalidDefinitionError without a backend, and for an option that is not known or cannot be meant
+ * @throws InvalidDefinitionError without a backend, and for an unknown or invalid option
  * @example
  * const a = app({ backend: memory() });
  * const hello = a.task('hello', ({ input }: TaskContext<{ name: string }>) => `Hello, ${input.name}!`);

@@ -1,7 +1,7 @@
 /**
- * How an app comes to its backend. Nothing happens before the app is used. Then the backend is opened; a fault that can
- * pass (`retryable`) is tried again with growing pauses, for as long as the app is open. A fault that cannot, and with
- * `connect: 'fail'` any fault, is thrown to waiting callers; the next use of the app tries once more.
+ * How an app opens its backend: on first use, and again with growing pauses after a `retryable` error, for as long as
+ * the app is open. Any other error, and with `connect: 'fail'` every error, is thrown to waiting callers; the next use
+ * of the app tries again.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Backend } from '../backend.js';
@@ -14,13 +14,13 @@ import type { Logger } from '../shared/logger.js';
 /** A backend, a promise of one, or a function that opens one: the function is called again after a failure. */
 export type BackendSource = Backend | PromiseLike<Backend> | (() => Backend | PromiseLike<Backend>);
 
-/** How it stands between an app and its backend. */
+/** The state of the connection between an app and its backend. */
 export interface ConnectionState {
-  /** `idle` before the first use; `connecting` also between two tries; `failed` until the next use tries again. */
+  /** `idle` before the first use; `connecting` also between two attempts; `failed` until the next use tries again. */
   readonly state: 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
-  /** Tries that failed since it was connected last. */
+  /** Failed attempts since the last successful connection. */
   readonly failures: number;
-  /** What the last try failed with. */
+  /** The error of the last attempt. */
   readonly error: unknown;
 }
 

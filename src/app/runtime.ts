@@ -51,7 +51,7 @@ export interface RuntimeOptions {
 }
 
 export interface CloseOptions {
-  /** How long running handlers, and runs that are being stored, get to finish. Default: each worker's `drainTimeout`. */
+  /** How long running handlers, and runs being created, get to finish. Default: each worker's `drainTimeout`. */
   readonly timeout?: Duration | undefined;
 }
 

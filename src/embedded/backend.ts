@@ -12,23 +12,26 @@ import { takeLock, type Lock } from './lock.js';
 import { Wanted } from './wanted.js';
 
 export interface EmbeddedOptions {
-  /** The folder of the store; it is made if it is not there. One process at a time has it open. */
+  /** The folder of the store; created if missing. One process at a time can open it. */
   readonly path: string;
   /**
-   * What an answer promises. `'always'`: it outlives a loss of power. `'everysec'`: it outlives the death of the
-   * process, and with the power at most a second is lost. `'never'`: it outlives the death of the process, and the
-   * operating system decides what outlives a loss of power. Default `'everysec'`.
+   * What answered calls survive. `'always'`: a loss of power. `'everysec'`: the death of the process; a loss of power
+   * costs at most the last second. `'never'`: the death of the process; the operating system decides what survives a
+   * loss of power. Default `'everysec'`.
    */
   readonly fsync?: FsyncMode | undefined;
-  /** Partitions. This and the next three are written down when the store is made, and checked when they are given later. Default one. */
+  /**
+   * Partitions. This and the next three options are stored when the store is created, and checked if given later.
+   * Default one.
+   */
   readonly partitions?: Partial<PartitionConfig> | undefined;
-  /** Life of a terminal execution before it is purged, ms; `configureDeployment` changes it. Default 24 h. */
+  /** How long an ended execution is kept, ms; `configureDeployment` changes it. Default 24 h. */
   readonly retentionMs?: number | undefined;
   /** Log entries kept per partition; `configureDeployment` changes it. Default 100 000. */
   readonly logMaxEntries?: number | undefined;
   /** Keys of tags by which executions are indexed, at most 16; `configureDeployment` changes them. Default none. */
   readonly indexedTags?: readonly string[] | undefined;
-  /** How much the journal grows at least before a snapshot takes its place, bytes. Default 32 MiB. */
+  /** How much the journal must grow before a snapshot replaces it, bytes. Default 32 MiB. */
   readonly snapshotEveryBytes?: number | undefined;
   /** The clock, ms since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined;

@@ -1,4 +1,7 @@
-/** `flowfabric/engine`: the loop that applies what time makes due, and the interface that it and everything else uses. */
+/**
+ * `flowfabric/engine`: the engine interface, with readers, the timer loop, placement and claiming for programs of your
+ * own.
+ */
 export { explain, type Explanation } from './explain.js';
 export type { UnblockStep } from './obstacle.js';
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';

@@ -1,6 +1,6 @@
 /**
- * Errors that the friendly layer throws at its users. Refusals of the engine itself are `EngineError`. Each class has
- * a stable `code`, a `name` that survives minifying, and a `hint` that says what to do next.
+ * Errors that the app throws. Refusals of the engine itself are `EngineError`. Each class has a stable `code`, a `name`
+ * that survives minification, and a `hint` that says what to do next.
  */
 export type AppErrorCode =
   | 'run_failed'
@@ -20,7 +20,7 @@ export type AppErrorCode =
   | 'invalid_definition'
   | 'app_closed';
 
-/** Base of the errors of the friendly layer. */
+/** Base class of the errors of the app. */
 export abstract class AppError extends Error {
   abstract override readonly name: string;
   /** Stable; part of the contract. */
@@ -29,7 +29,7 @@ export abstract class AppError extends Error {
   abstract readonly hint: string;
 }
 
-/** A run that ended without a result, or whose result cannot be had. */
+/** A run that ended without a result, or whose result is unavailable. */
 export abstract class RunError extends AppError {
   constructor(
     readonly executionId: string,
@@ -41,11 +41,11 @@ export abstract class RunError extends AppError {
   }
 }
 
-/** `run_failed`: the handler failed and no try was left, or its workers were lost too often. */
+/** `run_failed`: the handler failed with no retry left, or the run lost its worker too often. */
 export class RunFailedError extends RunError {
   override readonly name = 'RunFailedError';
   readonly code = 'run_failed';
-  readonly hint = 'Mend what the reason names and run the task again; `retry` in its definition allows more tries.';
+  readonly hint = 'Fix what the reason names and run the task again; `retry` in its definition allows more attempts.';
 
   constructor(
     executionId: string,
@@ -72,7 +72,7 @@ export class RunCancelledError extends RunError {
   }
 }
 
-/** `run_expired`: its deadline passed, or its last attempt ran out of time. */
+/** `run_expired`: its deadline passed, or its last attempt timed out. */
 export class RunExpiredError extends RunError {
   override readonly name = 'RunExpiredError';
   readonly code = 'run_expired';
@@ -83,33 +83,35 @@ export class RunExpiredError extends RunError {
   }
 }
 
-/** `run_skipped`: it never began, for what it depends on in its flow can no longer be. */
+/** `run_skipped`: it never started, because something that it depends on in its flow did not complete. */
 export class RunSkippedError extends RunError {
   override readonly name = 'RunSkippedError';
   readonly code = 'run_skipped';
-  readonly hint = 'Look for the member of its flow that failed: `children` of the flow lists them with their states.';
+  readonly hint =
+    'Find the member of its flow that failed: `children` of the flow lists all members with their states.';
 
   constructor(executionId: string) {
     super(executionId, '', 'was skipped: what it depends on did not complete');
   }
 }
 
-/** `flow_failed`: all members of a flow that gives no value have ended, and not all of them well. */
+/** `flow_failed`: all members of a flow without a value have ended, and not all of them completed. */
 export class FlowFailedError extends RunError {
   override readonly name = 'FlowFailedError';
   readonly code = 'flow_failed';
-  readonly hint = 'Mend what the members name and run the flow again, or replay them: what failed first, first.';
+  readonly hint =
+    'Fix what the failed members name and run the flow again, or replay them, the earliest failure first.';
 
   constructor(
     flowId: string,
-    /** Members that ended badly, ten at most. */
+    /** Members that did not complete, at most ten. */
     readonly members: readonly { readonly id: string; readonly task: string; readonly state: string }[],
   ) {
     super(flowId, members.map(({ task, state }) => `${task} ${state}`).join(', '), 'failed');
   }
 }
 
-/** `flow_cancelled`: the flow was cancelled before it gave anything. */
+/** `flow_cancelled`: the flow was cancelled before it had a result. */
 export class FlowCancelledError extends RunError {
   override readonly name = 'FlowCancelledError';
   readonly code = 'flow_cancelled';
@@ -120,33 +122,34 @@ export class FlowCancelledError extends RunError {
   }
 }
 
-/** `run_not_found`: there is no such execution, or it was forgotten after its retention. */
+/** `run_not_found`: there is no such execution, or it was purged after its retention. */
 export class RunNotFoundError extends RunError {
   override readonly name = 'RunNotFoundError';
   readonly code = 'run_not_found';
-  readonly hint = 'Check the id; keep results for longer with `retention` in the definition of the task.';
+  readonly hint = 'Check the id; `retention` in the definition of the task keeps results longer.';
 
-  /** @param executionId the execution, or the own id, that was looked for */
+  /** @param executionId the execution id, or your own id, that was looked up */
   constructor(executionId: string) {
     super(executionId, '', 'does not exist');
   }
 }
 
-/** Why something is not possible: the run runs, has ended, has not ended, or was replayed as often as its policy allows. */
+/** Why the call is not allowed: the run is running, has ended, has not ended, or was replayed as often as its policy allows. */
 export type RunStateProblem = 'running' | 'ended' | 'not_ended' | 'replayed_too_often';
 
 const STATE_PROBLEMS: Readonly<Record<RunStateProblem, string>> = {
-  running: 'runs, and only what waits can be changed so',
+  running: 'is running; only a run that waits can be changed like this',
   ended: 'has ended',
-  not_ended: 'has not ended, and only what has can be replayed',
-  replayed_too_often: 'was replayed as often as its policy allows',
+  not_ended: 'has not ended; only a run that has ended can be replayed',
+  replayed_too_often: 'was already replayed as often as its policy allows',
 };
 
-/** `run_state`: the run is in a state in which this is not possible. Nothing happened. */
+/** `run_state`: the state of the run does not allow this call. Nothing was changed. */
 export class RunStateError extends RunError {
   override readonly name = 'RunStateError';
   readonly code = 'run_state';
-  readonly hint = 'Look at `state()`: what waits can be held and made urgent, what has ended can be replayed.';
+  readonly hint =
+    'Check `state()`: the priority of a run that waits can be changed, and a run that has ended can be replayed.';
 
   constructor(
     executionId: string,
@@ -156,11 +159,11 @@ export class RunStateError extends RunError {
   }
 }
 
-/** `run_of_another_task`: the id names a run of another task. Its result has another type. */
+/** `run_of_another_task`: the id belongs to a run of another task, whose result has another type. */
 export class RunOfAnotherTaskError extends RunError {
   override readonly name = 'RunOfAnotherTaskError';
   readonly code = 'run_of_another_task';
-  readonly hint = 'Ask the task that the message names, or `app.get(id)`, which takes a run of any task.';
+  readonly hint = 'Use `get` of the task that the message names, or `app.get(id)`, which finds a run of any task.';
 
   constructor(
     executionId: string,
@@ -176,31 +179,31 @@ export class RunIdConflictError extends RunError {
   override readonly name = 'RunIdConflictError';
   readonly code = 'run_id_conflict';
   readonly hint =
-    'Use another id for another input. The same id means the same run; `task.get({ id })` gives the one that exists.';
+    'Use another id for another input. The same id means the same run; `task.get({ id })` gives the existing run.';
 
   constructor(
-    /** The execution that has the id. */
+    /** The execution that already has the id. */
     executionId: string,
     readonly task: string,
     option: 'id' | 'idempotencyKey',
   ) {
-    super(executionId, '', `has this ${option} already, with another input (task "${task}")`);
+    super(executionId, '', `already has this ${option}, with another input (task "${task}")`);
   }
 }
 
 /**
- * `run_dropped`: the quota of the task is full, and it says `whenFull: 'drop'`: the run was not created. Of many, the
- * others were.
+ * `run_dropped`: the quota of the task is full and has `whenFull: 'drop'`, so the run was not created. Of several runs,
+ * only those that did not fit were dropped.
  */
 export class RunDroppedError<R = unknown> extends AppError {
   override readonly name = 'RunDroppedError';
   readonly code = 'run_dropped';
   readonly hint =
-    "Leave it, or try again when there is room (`app.quotas.of(task, input)` says when). Without `whenFull: 'drop'` it waits.";
+    "Try again when there is room (`app.quotas.of(task, input)` says when), or leave out `whenFull: 'drop'` to let it wait.";
 
   constructor(
     readonly task: string,
-    /** Runs in the order in which they were asked for; nothing in the place of each that was dropped. */
+    /** The runs in the order of the inputs; `undefined` for each that was dropped. */
     readonly runs: readonly (R | undefined)[],
   ) {
     const dropped = runs.filter((run) => run === undefined).length;
@@ -209,19 +212,19 @@ export class RunDroppedError<R = unknown> extends AppError {
   }
 }
 
-/** `result_unavailable`: the run completed, and its result was lost or cannot be read. */
+/** `result_unavailable`: the run completed, but its result was lost or cannot be read. */
 export class ResultUnavailableError extends RunError {
   override readonly name = 'ResultUnavailableError';
   readonly code = 'result_unavailable';
   readonly hint =
-    'The work was done and its result is gone: look for it where the handler put its effects, or run the task again under another id.';
+    'The work was done but its result is gone: look at the effects of the handler, or run the task again under another id.';
 
   constructor(executionId: string, reason: string) {
-    super(executionId, reason, 'completed, and its result cannot be had');
+    super(executionId, reason, 'completed, but its result is unavailable');
   }
 }
 
-/** `result_timeout`: the result was not there in the time that the caller gave. The run goes on. */
+/** `result_timeout`: there was no result within the caller's timeout. The run continues. */
 export class ResultTimeoutError extends AppError {
   override readonly name = 'ResultTimeoutError';
   readonly code = 'result_timeout';
@@ -230,22 +233,22 @@ export class ResultTimeoutError extends AppError {
   constructor(
     readonly executionId: string,
     readonly timeoutMs: number,
-    /** The fault with which the store answered last, if it could not be asked; it is the `cause` too. */
+    /** The last error of the store, if it was unreachable; it is the `cause` too. */
     trouble?: unknown,
   ) {
     super(
       `${executionId} has no result after ${timeoutMs} ms` +
-        (trouble === undefined ? '' : '; the store could not be asked, see the cause'),
+        (trouble === undefined ? '' : '; the store was unreachable, see the cause'),
       trouble === undefined ? undefined : { cause: trouble },
     );
     this.hint =
       trouble === undefined
-        ? 'Ask again later: the run goes on. If nothing moves, check that a worker serves its lane.'
-        : 'Ask again when the store answers: the run goes on if its worker can reach it.';
+        ? 'Ask again later: the run continues. If nothing happens, `run.explain()` says why.'
+        : 'Ask again when the store is reachable: the run continues if its worker can reach it.';
   }
 }
 
-/** `invalid_task_input`: the input does not match the schema of the task, or cannot travel; nothing was created. */
+/** `invalid_task_input`: the input does not match the schema of the task, or cannot be serialised; nothing was created. */
 export class InvalidInputError extends AppError {
   override readonly name = 'InvalidInputError';
   readonly code = 'invalid_task_input';
@@ -253,13 +256,13 @@ export class InvalidInputError extends AppError {
   constructor(
     readonly task: string,
     readonly problem: string,
-    readonly hint = 'Pass what the `input` schema of the task describes.',
+    readonly hint = 'Pass an input that matches the `input` schema of the task.',
   ) {
     super(`Input of task "${task}": ${problem}`);
   }
 }
 
-/** `invalid_definition`: an app, a task, a run, a worker or a call of theirs asks for something that cannot be meant. */
+/** `invalid_definition`: an option or argument of an app, a task, a run or a worker is invalid. */
 export class InvalidDefinitionError extends AppError {
   override readonly name = 'InvalidDefinitionError';
   readonly code = 'invalid_definition';
@@ -272,7 +275,7 @@ export class InvalidDefinitionError extends AppError {
   }
 }
 
-/** `app_closed`: the app was closed before the call, or while it waited. */
+/** `app_closed`: the app was closed before or during the call. */
 export class AppClosedError extends AppError {
   override readonly name = 'AppClosedError';
   readonly code = 'app_closed';

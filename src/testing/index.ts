@@ -1,6 +1,6 @@
 /**
- * `flowfabric/testing`: either backend under virtual time with seeded ids, and the canonical state of a partition, so
- * that your own scenarios and properties run against both.
+ * `flowfabric/testing`: apps and backends under virtual time with seeded ids, and the canonical state of a partition,
+ * for your own scenarios and properties.
  */
 export { canonicalByDefinition, type CanonicalState } from './canonical/index.js';
 export { seededUuids, testEngine, type TestEngine, type TestEngineOptions } from './engine.js';

@@ -16,33 +16,33 @@ import { VirtualClock } from './virtual-clock.js';
 export interface TestAppOptions {
   /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
   readonly startAt?: number | undefined;
-  /** Seed of ids and of chance: the same seed and the same calls give the same run. Default 1. */
+  /** Seed of ids and random choices: the same seed and calls give the same run. Default 1. */
   readonly seed?: number | undefined;
   /**
-   * How long ended runs are kept, unless their task says it by `retention`. Default ten years, so that `advance` forgets
-   * nothing that the test looks at afterwards.
+   * How long ended runs are kept, unless their task sets `retention`. Default ten years, so that `advance` does not
+   * purge what the test inspects afterwards.
    */
   readonly retention?: Duration | undefined;
-  /** Where messages go. Default: to the log of the app that is tested, or nowhere. */
+  /** The logger. Default that of the tested app, or none. */
   readonly log?: Logger | undefined;
 }
 
 export interface TestApp {
-  /** The app: your own, if one was given. */
+  /** The app: your own, if you passed one. */
   readonly app: App;
   readonly backend: Backend;
   /** The time of the clock, ms since the epoch. */
   now(): number;
   /**
-   * Lets time pass: retries, delays, lease expiries, timeouts and deadlines happen at their times, in order, and
-   * handlers run in between. Weeks take milliseconds. A handler that waits for the outside world (a socket, a real
-   * timer) is not waited for.
+   * Lets time pass: retries, delays, lease expiries, timeouts and deadlines happen in order, and handlers run in
+   * between. Weeks take milliseconds. It does not wait for handlers that wait for the outside world (a socket, a real
+   * timer).
    * @throws InvalidDefinitionError while fake timers of the test runner are installed
    */
   advance(duration: Duration): Promise<void>;
   /**
-   * Ends the test: workers drain, and as much time passes as that needs. An app of your own is then as it was before,
-   * with its own backend, and ready for the next test.
+   * Ends the test: drains the workers, advancing the clock as needed. Your own app gets its own backend back, and is
+   * ready for the next test.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -55,10 +55,10 @@ const CLOSING_STEP_MS = 1_000;
 const TEST_OPTIONS = { startAt: true, seed: true, retention: true, log: true } as const;
 
 /**
- * An app in memory under virtual time: a new one, or your own with all its tasks, in the place of the backend that it
+ * Runs an app in memory under virtual time: a new one, or your own with all its tasks, in place of the backend that it
  * was defined with.
  *
- * @throws InvalidDefinitionError when the given app was used before, or fake timers of the test runner are installed
+ * @throws InvalidDefinitionError if the app was used before, or fake timers of the test runner are installed
  * @example
  * const t = testApp();
  * const flaky = t.app.task('flaky', { retry: { failures: 3, backoff: backoff.fixed('1d') } }, handler);

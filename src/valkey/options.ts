@@ -4,37 +4,38 @@ import type { PartitionConfig } from '../../model/partition.js';
 import { checkOptionNames } from '../settings.js';
 import { CONNECTION_OPTIONS, type ConnectionOptions } from './connection/address.js';
 
-/** Who puts the library on the server. */
+/** How the function library gets onto the server. */
 export type LibraryMode =
-  /** Load it when it is missing or older; refuse another library of the same build. */
+  /** Load it if it is missing or older; refuse another library of the same build. */
   | 'load'
-  /** Only check; for deployments that load it by other means. */
+  /** Only check it; for deployments that load it by other means. */
   | 'verify'
-  /** Replace whatever is there: for development, where the Lua changes without a new build number. */
+  /** Replace any library; for development, where the Lua changes without a new build number. */
   | 'replace';
 
 export interface ValkeyOptions extends ConnectionOptions {
   /** What every key starts with; several deployments can share one server. Default `ff:`. */
   readonly prefix?: string | undefined;
-  /** How the deployment is partitioned. Settled at its first boot; a later boot that asks for something else is refused. */
+  /**
+   * How the deployment is partitioned. Fixed at its first boot; a later boot that asks for something else is refused.
+   */
   readonly partitions?: Partial<PartitionConfig> | undefined;
   /**
-   * Life of a terminal execution before it is purged, ms. Default 24 h. Like the other settings that all processes share,
-   * settled at the first boot of the deployment: a later boot that asks for something else is refused, and
-   * `configureDeployment` changes it for all.
+   * How long an ended execution is kept, ms. Default 24 h. Shared by all processes and set at the first boot of the
+   * deployment: a later boot that asks for something else is refused, and `configureDeployment` changes it for all.
    */
   readonly retentionMs?: number | undefined;
   /** Log entries kept per partition, approximately. Default 100 000. Shared, like `retentionMs`. */
   readonly logMaxEntries?: number | undefined;
-  /** Keys of tags by which executions are indexed, at most 16. Default none. Shared, like `retentionMs`. */
+  /** Tag keys by which executions are indexed, at most 16. Default none. Shared, like `retentionMs`. */
   readonly indexedTags?: readonly string[] | undefined;
-  /** Longest time a call may take, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
+  /** Limit for one call, ms, give or take a tenth; a pause of the event loop does not count. Default 5 000. */
   readonly callTimeoutMs?: number | undefined;
-  /** Who puts the function library on the server. Default `load`. */
+  /** How the function library gets onto the server. Default `load`. */
   readonly library?: LibraryMode | undefined;
   /**
-   * Told of what an operator should know while the backend works: an eviction policy that became unsafe, a library of
-   * another kind. Each fault is told once until it is over. Default: nobody is told.
+   * Called with what an operator should know while the backend runs: an eviction policy that became unsafe, another
+   * library. Called once per fault until it is over. Default none.
    */
   readonly onNotice?: ((notice: EngineError) => void) | undefined;
 }

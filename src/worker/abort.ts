@@ -1,6 +1,6 @@
 import { brand } from '../util/brand.js';
 
-/** Why a handler is told to stop. */
+/** Why a handler is aborted. */
 export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'deadline' | 'attempt_timeout' | 'shutdown';
 
 const ABORT_BRAND = 'task_abort';
@@ -14,7 +14,7 @@ const SENTENCES: Record<TaskAbortCode, string> = {
   shutdown: 'The worker shuts down; stop, and the work is handed back to be continued elsewhere.',
 };
 
-/** `signal.reason` of a handler. After it, whatever the handler throws counts as obedience, not as a failure. */
+/** The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. */
 export class TaskAbort extends Error {
   static {
     brand(TaskAbort, ABORT_BRAND);

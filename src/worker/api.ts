@@ -1,8 +1,8 @@
-/** What users see of a worker. */
+/** The public interface of a worker. */
 import type { Duration } from '../shared/duration.js';
 import type { TaskAbortCode } from './abort.js';
 
-/** How an attempt ended, as `finished` says it. */
+/** How an attempt ended, in `finished` events. */
 export type FinishedOutcome =
   | 'completed'
   | 'failed'
@@ -13,90 +13,93 @@ export type FinishedOutcome =
   | 'lost';
 
 export interface WorkerEvents {
-  /** An execution is in hand. */
+  /** The worker has claimed an execution. */
   claimed: { readonly executionId: string; readonly task: string; readonly laneId: string; readonly attempt: number };
-  /** The attempt is over and the engine knows it, or it is lost. */
+  /** The attempt is over and recorded, or its lease is lost. */
   finished: {
     readonly executionId: string;
     readonly task: string;
     readonly outcome: FinishedOutcome;
     readonly durationMs: number;
-    /** What the handler threw, or what was wrong with its input or result; with `failed` and `retry_scheduled`. */
+    /** What the handler threw, or what was wrong with its input or result; for `failed` and `retry_scheduled`. */
     readonly error?: unknown | undefined;
   };
-  /** The work is not this worker's any more; its handler was told. */
+  /** The worker lost the lease; its handler was aborted. */
   leaseLost: { readonly executionId: string; readonly task: string; readonly reason: TaskAbortCode };
-  /** How an attempt ended could not be reported in time, and was given up: its lease lapses, and it is tried again. */
+  /**
+   * The end of an attempt could not be reported in time, and the worker gave up: the lease lapses, and the work is
+   * attempted again.
+   */
   reportGivenUp: {
     readonly executionId: string;
     readonly task: string;
     readonly ending: 'complete' | 'fail' | 'delay' | 'suspend' | 'await_children' | 'release';
-    /** How long it was tried, ms. */
+    /** How long the worker tried, ms. */
     readonly afterMs: number;
     readonly error: unknown;
   };
-  /** A handler has not settled in the grace after it was told to stop; it lost its slot and still runs. */
+  /** A handler has not ended within `abortGrace` after it was aborted; it lost its slot and is still running. */
   handlerStuck: {
     readonly executionId: string;
     readonly task: string;
     readonly reason: TaskAbortCode;
-    /** How many of them there are now. */
+    /** How many stuck handlers there are now. */
     readonly stuck: number;
-    /** Whether the worker still claims work: not with more of them than it has slots. */
+    /** Whether the worker still claims work: it stops with more stuck handlers than slots. */
     readonly claiming: boolean;
   };
-  /** The event loop stood still for about two thirds of a lease or longer: leases may have been lost by it. */
+  /** The event loop was blocked for about two thirds of a lease or longer: leases may have been lost. */
   loopBlocked: {
-    /** For at least so long, ms. */
+    /** At least how long, ms. */
     readonly forMs: number;
-    /** The task that held it, where that is known; else all whose handlers ran. */
+    /** The task that blocked it, if known; otherwise all tasks whose handlers were running. */
     readonly tasks: readonly string[];
   };
-  /** A call failed; it is tried again where that makes sense. */
+  /** A call failed; it is retried where that makes sense. */
   error: { readonly error: unknown };
-  /** Nothing in hand, and nothing says that there is work. */
+  /** The worker holds no work and knows of none. */
   idle: Record<string, never>;
 }
 
 export interface WorkerStats {
   readonly state: 'running' | 'draining' | 'closed';
   /**
-   * What the claim loop is at: `idle`, `asking`, `full`, `backing_off` or `stopped`; `resting` when too many handlers
-   * are stuck.
+   * State of the claim loop: `idle`, `asking`, `full`, `backing_off` or `stopped`; `resting` if too many handlers are
+   * stuck.
    */
   readonly claiming: string;
-  /** Handlers that run. */
+  /** Running handlers. */
   readonly running: number;
-  /** Handlers that did not settle when they were told to stop, and lost their slots. */
+  /** Handlers that did not end after they were aborted, and lost their slots. */
   readonly stuck: number;
   /** Executions claimed ahead that wait for a slot. */
   readonly ahead: number;
   readonly slots: number;
   readonly claimed: number;
   readonly completed: number;
-  /** Attempts that failed, whether another try follows or not. */
+  /** Failed attempts, with or without a retry. */
   readonly failed: number;
   readonly delayed: number;
-  /** Runs of handlers that ended because they wait. */
+  /** Attempts that were suspended by a wait. */
   readonly suspended: number;
   readonly released: number;
   readonly lost: number;
-  /** Claims and endings sent to the engine; renewals are not counted. Those of one moment travel together. */
+  /** Calls with claims and endings; renewals are not counted. Concurrent ones share a call. */
   readonly calls: number;
-  /** Age of the handler that has run the longest, ms; 0 when none runs. */
+  /** Age of the longest-running handler, ms; 0 if none runs. */
   readonly oldestMs: number;
 }
 
 export interface Worker {
-  /** Minted at start; one process, one life. */
+  /** Unique to this worker, minted when it starts. */
   readonly workerInstanceId: string;
   stats(): WorkerStats;
-  /** Calls the listener for every event of this type until the returned function is called. */
+  /** Calls the listener for every event of this type; the returned function removes it. */
   on<Type extends keyof WorkerEvents>(type: Type, listener: (event: WorkerEvents[Type]) => void): () => void;
   /**
-   * Ends the worker in good order: no more claims; work claimed ahead is handed back at once; running handlers get
-   * `timeout` (default: the worker's `drainTimeout`) to finish; the rest is told to stop (`shutdown`) and handed back.
-   * Calling it again with less time shortens the wait.
+   * Stops the worker cleanly: it claims no more, hands back work claimed ahead at once, and gives running handlers
+   * `timeout` (default: the worker's `drainTimeout`) to finish. The rest is aborted (`shutdown`) and handed back. A
+   * second call with a shorter timeout shortens the wait.
    */
   drain(options?: { readonly timeout?: Duration | undefined }): Promise<void>;
   /** The same as `drain()`. */

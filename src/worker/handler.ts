@@ -1,4 +1,4 @@
-/** Running a user's handler: what goes in, and what its value or its error means for the execution. */
+/** Runs a user's handler: builds its input, and interprets its value or error. */
 import { LIMITS } from '../../model/limits.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { decode, encode, JSON_ENCODING } from '../shared/codec.js';
@@ -21,48 +21,51 @@ import { Suspension, type SuspensionRequest } from './waits/suspension.js';
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
 export interface Fence {
   readonly leaseId: string;
-  /** Grows with every owner: of two, the greater one is the later, as long as the server kept its history (docs/failover.md). */
+  /**
+   * Grows with every owner: the greater of two is the later one, as long as the server kept its history
+   * (docs/failover.md).
+   */
   readonly leaseEpoch: number;
   readonly attemptId: string;
   /**
-   * One text for all three: different for every owner of the execution, also after a failover that lost history. For a
-   * compare-and-set in your own store. For an effect that must happen once per execution, however often it is tried,
-   * use the execution id as the idempotency key instead.
+   * All three as one string, different for every owner of the execution, even after a failover that lost history. Use
+   * it for a compare-and-set in your own store. For an effect that must happen once per execution, however many
+   * attempts there are, use the execution id as the idempotency key instead.
    */
   readonly token: string;
 }
 
 /**
- * What a handler is called with: one object, to be destructured. `TaskContext<X>` is that of a task whose callers pass
- * an X: the handler gets what arrives of it, a text where they passed a `Date`.
+ * The argument of a handler: one object, to be destructured. `TaskContext<X>` is for a task whose callers pass an X;
+ * the handler gets it as JSON brings it, with a string where they passed a `Date`.
  */
 export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends WaitingContext {
-  /** What the `input` schema made of the value, or without one the value as it arrived. */
+  /** The input parsed by the `input` schema, or as it arrived if there is none. */
   readonly input: Parsed;
-  /** Aborted when the work must stop; `signal.reason` is a `TaskAbort` that says why. */
+  /** Aborts when the handler must stop; `signal.reason` is a `TaskAbort` that says why. */
   readonly signal: AbortSignal;
   /**
-   * Says how far the work is: percent (0 to 100), and a message of up to 1 024 bytes. One call to the store.
-   * @throws TaskAbort when the work is not this worker's any more
+   * Reports progress: percent (0 to 100), and a message of up to 1 024 bytes. One call to the store.
+   * @throws TaskAbort when the worker has lost the lease
    */
   readonly progress: (percent: number, message?: string) => Promise<void>;
-  /** What the run says while it runs: text, JSON, bytes, and a rolling summary. Readers: `run.stream()`. */
+  /** Streams text, JSON and bytes, and updates a summary, for readers of `run.stream()`. */
   readonly stream: TaskStream;
-  /** Runs a part of the handler once, however often the handler is run: see docs/steps.md. */
+  /** Runs a function and stores its result, so that later runs of the handler do not repeat it: see docs/steps.md. */
   readonly step: Step;
-  /** A budget of the app, on the account of this run: see docs/budgets.md. */
+  /** A budget of the app, charged to this run: see docs/budgets.md. */
   readonly budget: (budget: BudgetRef) => RunBudget;
   readonly log: Logger;
   readonly fence: Fence;
-  /** Number of this attempt, from 1. One that goes on after a delay or a hand-back is the same attempt. */
+  /** The number of this attempt, from 1. After a delay, a wait or a hand-back the same attempt continues. */
   readonly attempt: number;
-  /** How often attempts of this execution have gone on after a delay or a hand-back; 0 when none has. */
+  /** How often attempts of this execution have continued after a delay, a wait or a hand-back; from 0. */
   readonly resumes: number;
   readonly executionId: string;
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** The value becomes the result; a throw is a failure; `delay(...)` parks the attempt. */
+/** The returned value becomes the result, a thrown error is a failure, and `delay(...)` parks the attempt. */
 export type Handler<Input, Output, Parsed = Travelled<Input>> = (
   context: TaskContext<Input, Parsed>,
 ) => Output | Delay | Promise<Output | Delay>;

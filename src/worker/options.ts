@@ -1,4 +1,4 @@
-/** What a worker can be told, with its defaults and bounds. */
+/** Options of a worker, with their defaults and bounds. */
 import { DEFAULTS, LIMITS } from '../../model/limits.js';
 import { SWEEP_INTERVAL_MS } from '../claiming/sweep.js';
 import { shown } from '../shared/checks.js';
@@ -6,14 +6,14 @@ import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 
 export interface WorkerSettings {
-  /** Tasks that run at once. Default 1. */
+  /** How many handlers run at once. Default 1. */
   readonly slots?: number | undefined;
   /**
-   * Tasks that may wait inside the worker besides those that run. Default 0: work stays in its queue until a slot is
-   * free. With more, endings are collected too, and a round trip carries many tasks; for short tasks.
+   * How many more runs the worker claims ahead of a free slot. Default 0: work stays in its queue until a slot is free.
+   * With more, endings are batched too, and a round trip carries many runs; meant for short tasks.
    */
   readonly claimAhead?: number | undefined;
-  /** What the worker can do; it gets no work that needs more. Default nothing. */
+  /** What the worker offers; it gets no work that needs more. Default none. */
   readonly capabilities?: readonly string[] | undefined;
   /**
    * Length of a lease, ms, 1 000 to 86 400 000; it is renewed every third of it. Default 10 000.
@@ -23,24 +23,24 @@ export interface WorkerSettings {
   /** How long `drain` and `close` wait for running handlers. Default `'25s'`. */
   readonly drainTimeout?: Duration | undefined;
   /**
-   * How long a handler has to end after its `signal` was aborted. One that takes longer loses its slot: it is counted
-   * (`stats().stuck`) and announced (`handlerStuck`). Beyond as many of them as it has slots the worker claims nothing
-   * more. Default `'30s'`.
+   * How long a handler may take to end after its `signal` is aborted. One that takes longer loses its slot, is counted
+   * (`stats().stuck`) and reported (`handlerStuck`). A worker with more stuck handlers than slots stops claiming.
+   * Default `'30s'`.
    */
   readonly abortGrace?: Duration | undefined;
   /**
-   * How often the worker looks in every partition although nobody woke it: what a lost wake can cost. A look is one read of
-   * the queues of up to 256 lanes; looks are spread over the time.
+   * How often the worker checks every partition without a wake, which bounds the cost of a lost wake. A check is one
+   * read of the queues of up to 256 lanes; checks are spread over the interval. Default `'5s'`.
    */
   readonly sweepInterval?: Duration | undefined;
   /**
-   * What becomes of work on its lanes that it has no task for. `'leave'` (the default): the worker never claims it, and
-   * it waits for a worker that has. `'fail'`: the worker takes it and ends it failed, with the category `no_handler`.
+   * What happens to work on its lanes for which it has no task. `'leave'` (default): the worker never claims it, and it
+   * waits for a worker that has the task. `'fail'`: the worker claims it and fails it with the category `no_handler`.
    */
   readonly onUnhandled?: 'leave' | 'fail' | undefined;
-  /** Drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
+  /** Whether to drain on SIGTERM and SIGINT; a second signal skips the wait. Default false. */
   readonly handleSignals?: boolean | undefined;
-  /** Name of the pool that this worker belongs to, stable across restarts. Default `'worker'`. */
+  /** The name of the worker's pool, stable across restarts. Default `'worker'`. */
   readonly workerId?: string | undefined;
 }
 

@@ -14,20 +14,22 @@ import { propertyOf } from '../util/thrown.js';
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
 
 export interface FailureOptions {
-  /** What it comes from; told with the failure. */
+  /** The cause, recorded with the failure. */
   readonly cause?: unknown;
-  /** What kind of failure it is, up to 128 bytes without "," and "|"; retry policies may select by it. Default `handler_error`. */
+  /**
+   * The kind of failure, up to 128 bytes without "," and "|"; retry policies can select by it. Default `handler_error`.
+   */
   readonly category?: string | undefined;
 }
 
 export interface RetryableOptions extends FailureOptions {
-  /** When to try again, in the place of the backoff of the task: `'30s'`. */
+  /** When to retry, in place of the task's backoff: `'30s'`. */
   readonly retryAfter?: Duration | undefined;
   /** @deprecated Use `retryAfter`, which takes `'30s'` and milliseconds. */
   readonly retryAfterMs?: number | undefined;
 }
 
-/** A failure that another try may mend. What a policy has no tries left for still ends the execution. */
+/** A failure that a retry may fix. Without retries left, it still ends the run. */
 export class RetryableError extends Error {
   static {
     brand(RetryableError, OUTCOME.retryable);
@@ -48,7 +50,7 @@ export class RetryableError extends Error {
 export const retryAfterOf = (error: unknown): unknown =>
   propertyOf(error, 'retryAfter') ?? propertyOf(error, 'retryAfterMs');
 
-/** A failure that no other try can mend: the execution ends failed whatever its policy says. */
+/** A failure that no retry can fix: the run fails at once, whatever its policy says. */
 export class NonRetryableError extends Error {
   static {
     brand(NonRetryableError, OUTCOME.non_retryable);
@@ -73,10 +75,10 @@ export class Delay {
 }
 
 /**
- * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and the same
- * attempt starts again at the time, on whichever worker is free. It can be thrown as well.
+ * Parks the attempt: `return delay('10m')` or `return delay(new Date(...))`. The slot becomes free, and at that time
+ * the same attempt starts again on any free worker. It can be thrown as well.
  *
- * @throws InvalidDefinitionError for anything that is neither a duration nor a date
+ * @throws InvalidDefinitionError unless it gets a duration or a date
  */
 export function delay(until: Duration | Date): Delay {
   const isDate = types.isDate(until);

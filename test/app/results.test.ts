@@ -213,7 +213,7 @@ describe('waiting while the store is away', () => {
     for (const error of await errors) {
       expect(error).toBeInstanceOf(ResultTimeoutError);
       expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'call_timeout' } });
-      expect((error as ResultTimeoutError).hint).toContain('when the store answers');
+      expect((error as ResultTimeoutError).hint).toContain('when the store is reachable');
     }
     const said = 'Results are waited for, and the store cannot be asked for them; waiting goes on.';
     expect(lines.filter((line) => line.includes(said))).toHaveLength(1);

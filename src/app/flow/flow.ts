@@ -4,15 +4,15 @@ import type { ResultOptions } from '../runs/run.js';
 import type { FlowBuilder } from './nodes.js';
 
 /**
- * Declares the nodes of a flow for an input, and returns what the flow gives: a node, or a value in which nodes stand. It is
- * called once for every run, and must give the same nodes for the same input.
+ * Declares the nodes of a flow for an input, and returns its result: a node, or a value that contains nodes. It is
+ * called once for every run, and must declare the same nodes for the same input.
  */
 export type FlowDeclaration<Input, Declared> = (builder: FlowBuilder, input: Input) => Declared;
 
 export interface FlowRunOptions {
   /**
-   * A second run of this flow with the same id and input is the first one; with another input it is refused
-   * (`run_id_conflict`). Known for as long as the flow is kept.
+   * Your own id. A second run of this flow with the same id and input returns the first; with another input it is
+   * refused (`run_id_conflict`). Remembered for as long as the flow is kept.
    */
   readonly id?: string | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
@@ -20,8 +20,9 @@ export interface FlowRunOptions {
 }
 
 /**
- * `running`: something runs. `blocked`: nothing runs, and something waits for a time, a signal or its dependencies. `open`:
- * something could run. `completed`: all have ended, none badly. `failed`: all have ended, one at least badly.
+ * `running`: a member is running. `blocked`: none is running, and some wait for a time, a signal or their dependencies.
+ * `open`: a member is ready to run. `completed`: every member has completed or was skipped. `failed`: all have ended,
+ * at least one of them failed, cancelled or expired.
  */
 export type FlowState = 'open' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
@@ -31,7 +32,7 @@ export interface FlowInfo {
   readonly flow: string;
   readonly state: FlowState;
   readonly tags: Readonly<Record<string, string>>;
-  /** How many members are in each state; those that there are none of are left out. */
+  /** How many members are in each state; states without members are left out. */
   readonly members: Readonly<Record<string, number>>;
   readonly createdAt: Date;
   readonly cancelledAt: Date | undefined;
@@ -48,21 +49,22 @@ export interface FlowChild {
 
 export interface FlowCancelOptions {
   readonly reason?: string | undefined;
-  /** What becomes of members that run or wait for a signal: they are cancelled too, or may end by themselves. Default `cancel`. */
+  /** Whether members that are running or waiting for a signal are cancelled too, or may finish. Default `cancel`. */
   readonly running?: 'cancel' | 'let_run' | undefined;
-  /** Whether to wait until all that is cancelled has ended, and for how long at most. Default: not at all. */
+  /** Whether, or how long at most, to wait until the cancelled members have ended. Default false. */
   readonly wait?: boolean | Duration | undefined;
 }
 
 export interface FlowRunActions<Output> {
   /**
-   * What its builder returned, with the results in it; without that, `undefined` when all members have ended.
+   * Waits for the value that the declaration returned, with results in place of nodes; for a flow without a value,
+   * `undefined` once all members have ended.
    * @throws RunSkippedError, RunFailedError, RunCancelledError, RunExpiredError of a member whose result is missing;
-   *   FlowFailedError for a flow that gives nothing and in which a member ended badly; ResultTimeoutError; AppClosedError; the
-   *   signal's reason
+   *   FlowFailedError for a flow without a value in which a member did not complete; ResultTimeoutError;
+   *   AppClosedError; the signal's reason
    */
   result(options?: ResultOptions): Promise<Output>;
-  /** Ends the flow and its members. False when it had been cancelled before. @throws RunNotFoundError */
+  /** Cancels the flow and its members. False if it had already been cancelled. @throws RunNotFoundError */
   cancel(options?: FlowCancelOptions): Promise<boolean>;
   /** @throws RunNotFoundError */
   state(): Promise<FlowState>;
@@ -75,11 +77,11 @@ export interface FlowRunActions<Output> {
 /** A flow that the engine knows. */
 export interface FlowRun<Output> extends FlowRunActions<Output> {
   readonly id: string;
-  /** Whether an id led to a flow that existed before. */
+  /** Whether the id matched an existing flow. */
   readonly deduplicated: boolean;
 }
 
-/** A flow that is being created. Everything about it can be asked for at once; `await` it to know that it is stored. */
+/** A flow that is being created. All its methods can be used at once; `await` it to know that it is stored. */
 export interface PendingFlowRun<Output> extends FlowRunActions<Output>, PromiseLike<FlowRun<Output>> {
   readonly id: Promise<string>;
   readonly deduplicated: Promise<boolean>;
@@ -92,12 +94,12 @@ type RunArguments<Input> = undefined extends Input
 export interface Flow<Input, Output> {
   readonly name: string;
   /**
-   * Creates the flow with all its members. None of them can begin before all are there.
+   * Creates the flow with all its members. None of them can start before all are stored.
    * @throws InvalidInputError, InvalidDefinitionError, EngineError, AppClosedError, by rejecting what is awaited
    */
   run(...args: RunArguments<Input>): PendingFlowRun<Output>;
   /**
-   * A run of this flow, by its id or by the `id` that it was given.
+   * A run of this flow, by its id or by your own `id`.
    * @throws RunNotFoundError, by rejecting what is awaited
    */
   get(run: string | { readonly id: string }): PendingFlowRun<Output>;

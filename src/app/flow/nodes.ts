@@ -1,27 +1,27 @@
-/** What a flow is written with: nodes, groups of nodes, and inputs in which their results stand. */
+/** What a flow is declared with: nodes, groups of nodes, and inputs that contain them. */
 import type { Duration } from '../../shared/duration.js';
 import type { Task } from '../tasks/task.js';
 
 declare const RESULT: unique symbol;
 
-/** A result that will be there when the node begins in whose input it stands. */
+/** A placeholder for a result, filled in when the node starts whose input contains it. */
 export interface Later<Output> {
-  /** Only a type: there is nothing to read yet. */
+  /** Only a type: there is nothing to read. */
   readonly [RESULT]: () => Output;
 }
 
-/** One run of a task in a flow. In the input of another node it stands for its result. */
+/** A run of a task in a flow. In the input of another node it is a placeholder for its result. */
 export interface FlowNode<Output> extends Later<Output> {
   readonly task: string;
 }
 
-/** An input in which results of other nodes may stand, in any place. */
+/** An input that can contain nodes in place of any of its values. */
 export type WithResults<T> =
   | T
   | Later<T>
   | (T extends Uint8Array ? never : T extends object ? { readonly [Key in keyof T]: WithResults<T[Key]> } : never);
 
-/** A value with the results in it, in the place of nodes and groups. */
+/** The type of a value with results in place of nodes and groups. */
 type ResultsIn<T> =
   T extends Later<infer Output>
     ? Output
@@ -31,10 +31,10 @@ type ResultsIn<T> =
         ? { -readonly [Key in keyof T]: ResultsIn<T[Key]> }
         : T;
 
-/** What a flow gives whose declaration returns this: the results in its places, or nothing. */
+/** The result of a flow whose declaration returns this type. */
 export type FlowOutput<Declared> = [Declared] extends [void] ? undefined : ResultsIn<Declared>;
 
-/** What becomes of the nodes of a group that still run when it has what it waits for, or can have it no more. */
+/** What happens to the remaining nodes of a group that is satisfied, or can no longer be. */
 export type OnSatisfied = 'cancel_remaining' | 'let_run';
 
 export interface GroupOptions {
@@ -43,9 +43,9 @@ export interface GroupOptions {
 }
 
 export interface NodeOptions {
-  /** Nodes that must have completed before this one begins, whose results it does not need. */
+  /** Nodes that must complete before this one starts, but whose results it does not need. */
   readonly after?: readonly FlowNode<unknown>[] | undefined;
-  /** Wait before it may begin, from the creation of the flow. */
+  /** Delay before the node may start, from the creation of the flow. */
   readonly delay?: Duration | undefined;
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
@@ -57,17 +57,18 @@ type NodeArguments<Input> = undefined extends Input
   ? [input?: WithResults<Input>, options?: NodeOptions]
   : [input: WithResults<Input>, options?: NodeOptions];
 
-/** Declares the nodes of a flow and what each waits for. */
+/** Declares the nodes of a flow and their dependencies. */
 export interface FlowBuilder {
   /**
-   * A run of the task. Where nodes or groups stand in its input, it waits for them and gets their results in these places.
-   * When one of them fails, is cancelled or expires, this node is skipped, and what depends on it too.
-   * A node waits for single nodes, or for one group.
-   * @throws InvalidDefinitionError for an input that cannot travel, nodes of another flow, and a group beside other nodes
+   * Declares a run of the task. It depends on the nodes and groups in its input, and gets their results in their place.
+   * If one of them fails, is cancelled or expires, this node is skipped, and so is everything that depends on it. A
+   * node depends either on single nodes or on one group.
+   * @throws InvalidDefinitionError for an input that cannot be serialised, nodes of another flow, and a group beside
+   *   other nodes
    */
   run<Input, Output>(task: Task<Input, Output>, ...args: NodeArguments<Input>): FlowNode<Output>;
-  /** The result of the first of these nodes that completes. */
+  /** The result of the first of these nodes to complete. */
   any<Output>(nodes: readonly FlowNode<Output>[], options?: GroupOptions): Later<Output>;
-  /** The results of the first `k` of these nodes that complete, in the order in which the nodes stand here. */
+  /** The results of the first `k` of these nodes to complete, in the order of the list. */
   quorum<Output>(k: number, nodes: readonly FlowNode<Output>[], options?: GroupOptions): Later<Output[]>;
 }

@@ -1,4 +1,4 @@
-/** Bills of all budgets of a deployment, by what they are for. */
+/** Bills of all budgets of a deployment, by scope. */
 import { partitionsOf } from '../../../model/families.js';
 import type { Backend } from '../../backend.js';
 import { checkWhole, refuse } from '../../shared/checks.js';
@@ -6,13 +6,13 @@ import { knownOnly } from '../../shared/known-only.js';
 import { LIMITS } from '../../../model/limits.js';
 import { daysOf, type BudgetDay } from './budget.js';
 
-/** Which budgets are meant; what is absent does not matter. */
+/** Selects budgets; an absent member matches all. */
 export interface BillFilter {
-  /** What they are for: `scope.type` of their definition, like `tenant`. */
+  /** `scope.type` of their definition, like `tenant`. */
   readonly scope?: string | undefined;
-  /** Whose they are: `scope.id`. */
+  /** `scope.id` of their definition. */
   readonly of?: string | undefined;
-  /** The last days, today included. Default 31, at most 400. */
+  /** How many days, today included. Default 31, at most 400. */
   readonly days?: number | undefined;
 }
 
@@ -30,7 +30,7 @@ interface BillSource {
 const FILTER = { scope: true, of: true, days: true } as const;
 const PAGE = 100;
 
-/** @throws InvalidDefinitionError for what is no filter, when the iteration begins */
+/** @throws InvalidDefinitionError for an invalid filter, when the iteration begins */
 export async function* billRows(source: BillSource, filter: BillFilter): AsyncGenerator<BillRow, void, undefined> {
   knownOnly<BillFilter>('bills', filter, FILTER);
   const { scope, of, days } = filter;

@@ -14,16 +14,16 @@ import { knownOnly } from '../../shared/known-only.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
 import type { Amounts } from '../../worker/budgets/held.js';
 
-/** Limits by dimension: `hard` is never exceeded, `soft` is told of. Without one of them there is no such limit. */
+/** Limits by dimension: `hard` is never exceeded, exceeding `soft` is reported. Both are optional. */
 export type BudgetLimits = Readonly<Record<string, { readonly hard?: number; readonly soft?: number }>>;
 
 export interface BudgetDefinition {
   readonly limits?: BudgetLimits | undefined;
-  /** How often its usage begins again at nothing. Default never. */
+  /** How often its usage is reset. Default never. */
   readonly resetEvery?: Duration | undefined;
-  /** `advisory`: hard limits are told of and not kept. Default `strict`. */
+  /** `advisory`: breaches of hard limits are reported but allowed. Default `strict`. */
   readonly enforcement?: 'strict' | 'advisory' | undefined;
-  /** What it is for, as its bill says. Default the app's namespace and the name. */
+  /** Who or what it is for, as shown on the bill. Default the app's namespace and the name. */
   readonly scope?: { readonly type: string; readonly id: string } | undefined;
 }
 
@@ -32,23 +32,23 @@ export interface BudgetDay {
   /** `2026-11-29` */
   readonly date: string;
   readonly spent: Amounts;
-  /** Spent beside: it fitted under no limit. */
+  /** Spent although there was no room under the limit. */
   readonly overrun: Amounts;
-  /** Taken back. */
+  /** Returned by releases. */
   readonly released: Amounts;
 }
 
 export interface AppBudget extends BudgetRef {
   readonly name: string;
-  /** Usage, what is held, limits, and in which dimensions it is exhausted. @throws EngineError `budget_not_found` */
+  /** Usage, reservations, limits, and exhausted dimensions. @throws EngineError `budget_not_found` */
   status(): Promise<BudgetStatus>;
-  /** The last days on which something was spent, today included: 31 days unless told otherwise, at most 400. */
+  /** Days with spending among the last `days`, today included. Default 31, at most 400. */
   bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
-  /** Records what was used outside of handlers. @throws BudgetExceededError when a hard limit has no room */
+  /** Records usage outside of handlers. @throws BudgetExceededError when a hard limit has no room */
   report(used: Amounts, options?: ReportOptions): Promise<void>;
-  /** Changes limits of the dimensions that are named. */
+  /** Changes the limits of the named dimensions. */
   setLimits(limits: BudgetLimits): Promise<void>;
-  /** Begins again at nothing; what is held stays held. */
+  /** Resets usage to zero; reservations stay. */
   reset(): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ function checkLimits(where: string, limits: unknown): void {
     );
 }
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 function checkDefinition(where: string, definition: BudgetDefinition): void {
   knownOnly(where, definition, DEFINITION);
   const { resetEvery, enforcement, limits = {} } = definition;

@@ -9,27 +9,27 @@ import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.j
 import { knownOnly } from '../../shared/known-only.js';
 import type { Schema } from '../../shared/schema.js';
 
-/** What the functions of a limit are given: what a run of the task is created with. */
+/** The input that the functions of a quota receive: that with which a run is created. */
 export type QuotaInput<Input> = Input extends Schema<infer In, infer _> ? In : unknown;
 
-/** A limit on runs of a task: how many at once, how many start in any window, or both. */
+/** Limits runs of a task: how many at once, how many start in a time window, or both. */
 export interface TaskQuota<In = unknown> {
   /**
-   * For each of these keys by itself: the tenant, the customer, the account of the input. Default: one limit for all runs.
-   * A method, so that a task without a schema can say what it takes.
+   * The key of a run, like the tenant of its input; each key has the limit to itself. Default: one limit for all runs.
+   * A method, so that a task without a schema can annotate its input.
    */
   per?(input: In): string;
-  /** Runs that are in the hands of workers at once, in all processes; 1 to 100 000. */
+  /** Runs that the workers of all processes hold at once; 1 to 100 000. */
   readonly concurrency?: number | undefined;
-  /** Runs that start in any window of this length, whole seconds up to a day: `{ limit: 100, window: '1m' }`. */
+  /** Runs that start in any window of this length (whole seconds, up to a day): `{ limit: 100, window: '1m' }`. */
   readonly rate?: { readonly limit: number; readonly window: Duration } | undefined;
-  /** Tasks whose limits have one name, and are equal, share them. Default: the name of the task. */
+  /** Tasks share a quota with the same name and equal limits. Default: the name of the task. */
   readonly name?: string | undefined;
   /**
-   * What becomes of a run that is created while as many run and wait as the limit lets in. `queue`, the default: it waits.
-   * `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and of those that wait the oldest is cancelled,
-   * of those with the lowest priority; never one that a worker has. One quota of a task may say it. Its runs take no `id`
-   * and no `idempotencyKey`; members of flows always wait, and so do runs with a `delay`.
+   * What happens to a run that is created while as many run and wait as the limit admits. `queue`, the default: it
+   * waits. `drop`: it is not created (`RunDroppedError`). `cancel_oldest`: it waits, and the oldest waiting run of the
+   * lowest priority is cancelled, never one that a worker holds. Only one quota of a task may set it. Its runs take no
+   * `id` and no `idempotencyKey`; members of flows and runs with a `delay` always wait.
    */
   readonly whenFull?: WhenFull | undefined;
 }
@@ -52,17 +52,17 @@ export interface RunQuota {
   readonly limits: QuotaDefinition['limits'];
 }
 
-/** How it stands with one limit at this moment. */
+/** Current use of one quota. */
 export interface QuotaUse {
   readonly name: string;
   readonly key: string | undefined;
   readonly concurrency: number | undefined;
   readonly rate: { readonly limit: number; readonly windowMs: number } | undefined;
-  /** Runs in the hands of workers, and claims that are about to be made. */
+  /** Runs that workers hold, and claims that are about to be made. */
   readonly held: number;
-  /** Runs that started in the window that ends now. */
+  /** Runs that started within the window up to now. */
   readonly started: number;
-  /** When one more may start, where the rate is used up. */
+  /** When the next run may start, if the rate is used up. */
   readonly roomAt: Date | undefined;
 }
 
@@ -71,7 +71,7 @@ const WHEN_FULL: readonly unknown[] = ['queue', 'drop', 'cancel_oldest'] satisfi
 const RATE = { limit: true, window: true } as const;
 const MAX_KEY_BYTES = 1_024;
 
-/** @throws InvalidDefinitionError for a limit that cannot be meant */
+/** @throws InvalidDefinitionError for an invalid limit */
 export function quotasOf(where: string, taskName: string, given: unknown): readonly QuotaDefinition[] {
   if (given === undefined) return [];
   const quotas = (Array.isArray(given) ? given : [given]) as TaskQuota[];

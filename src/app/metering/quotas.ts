@@ -1,4 +1,4 @@
-/** The limits of tasks, as operators see them. */
+/** The quotas of tasks, as operators see them. */
 import type { Backend } from '../../backend.js';
 import { quotasOfRun, usesOf, type QuotaUse } from './quota.js';
 import type { TaskRegistry } from '../tasks/registry.js';
@@ -6,9 +6,9 @@ import type { TaskReference } from '../tasks/task.js';
 
 export interface AppQuotas {
   /**
-   * How it stands with the limits that a run of this task with this input has: how many are held, how many started in the
-   * window, and when there is room again.
-   * @throws InvalidDefinitionError for a task that is not of this app; InvalidInputError when the input has no key
+   * Current use of the quotas that apply to a run of this task with this input: how many runs are held, how many
+   * started in the window, and when there is room again.
+   * @throws InvalidDefinitionError for a task of another app; InvalidInputError when the input has no key
    * @example const [perTenant] = await app.quotas.of(send, { tenant: 'acme' });
    */
   of(task: TaskReference, input?: unknown): Promise<QuotaUse[]>;

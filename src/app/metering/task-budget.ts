@@ -13,17 +13,17 @@ import type { AppBudget } from './budget.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import type { RunSurroundings } from '../runs/run.js';
 
-/** One budget or several: of each run, or by its input. */
+/** One or several budgets, the same for every run or by its input. */
 export type TaskBudgets<In = unknown> = AppBudget | readonly AppBudget[] | BudgetsByInput<In>;
 
-/** A method's type, so that a task without a schema can say what it takes. */
+/** A method's type, so that a task without a schema can annotate its input. */
 type BudgetsByInput<In> = { of(input: In): AppBudget | readonly AppBudget[] }['of'];
 
 export interface TaskBudget<In = unknown> {
   readonly of: TaskBudgets<In>;
   /**
-   * What becomes of a run while a budget is exhausted. `wait`, the default: it waits in its lane until there is room.
-   * `refuse`: it is not created (`BudgetExceededError`); one that was created before waits.
+   * What happens to a run while a budget is exhausted. `wait`, the default: it waits in its lane until there is room.
+   * `refuse`: it is not created (`BudgetExceededError`); runs that already exist wait.
    */
   readonly whenExhausted?: 'wait' | 'refuse' | undefined;
 }
@@ -45,7 +45,7 @@ const isBudget = (value: unknown): value is AppBudget =>
 const isSettings = (given: unknown): given is TaskBudget =>
   typeof given === 'object' && given !== null && !Array.isArray(given) && !isBudget(given);
 
-/** @throws InvalidDefinitionError for budgets that cannot be meant */
+/** @throws InvalidDefinitionError for invalid budgets */
 export function taskBudgetOf(where: string, given: unknown): TaskBudgetDefinition | undefined {
   if (given === undefined) return undefined;
   if (isSettings(given)) knownOnly<TaskBudget>(`${where}, budget`, given, TASK_BUDGET);

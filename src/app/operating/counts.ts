@@ -5,11 +5,11 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
 import { laneNameOf } from '../../shared/lane-names.js';
 
-/** Runs of a lane, or of all. States and reasons of which there are none are left out. */
+/** Counts of a lane, or of all lanes. States and reasons without runs are left out. */
 export type StateCounts = Omit<LaneCounts, 'laneId'>;
 
 export interface RunCounts extends StateCounts {
-  /** By the name of the lane, ascending; every lane that ever had work. */
+  /** By lane name, ascending; every lane that ever had work. */
   readonly lanes: Readonly<Record<string, StateCounts>>;
 }
 

@@ -1,4 +1,4 @@
-/** Dead letters: runs that failed for good. They are listed by reason, and replayed one by one or by filter. */
+/** Dead letters: runs that failed without further retries, or expired. They can be listed and replayed by filter. */
 import type { Quarantined } from '../../../model/partition/quarantine.js';
 import type { ExecutionSummary } from '../../../model/listing/list.js';
 import type { Backend } from '../../backend.js';
@@ -7,46 +7,46 @@ import { checkSignal, checkWhole } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { runRowOf, type RunFilter, type RunRow } from './run-list.js';
 
-/** Which dead letters are meant. */
+/** Selects dead letters. */
 export type DeadLetterFilter = Omit<RunFilter, 'state' | 'held' | 'worker'>;
 
 export interface ReplayOptions {
-  /** Tells what would be replayed, and replays nothing. Default false. */
+  /** Reports what would be replayed, without replaying it. Default false. */
   readonly dryRun?: boolean | undefined;
-  /** Runs that are looked at, at most, 1 to 1 000 000. Default all. */
+  /** How many runs to look at, 1 to 1 000 000. Default all. */
   readonly limit?: number | undefined;
   /** Why, for the log. */
   readonly reason?: string | undefined;
-  /** Who asks for it, for the log. Default `operator`. */
+  /** Who requests it, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
-  /** Ends it between two batches. */
+  /** Stops the replay between two batches. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const REPLAY_OPTIONS = { dryRun: true, limit: true, reason: true, requestedBy: true, signal: true } as const;
 const MAX_REPLAYED = 1_000_000;
 
-/** Something whose record could not be read: it is set aside until an operator mends it or gives it up. */
+/** An entry whose record could not be read: it is quarantined until an operator repairs or drops it. */
 export interface QuarantinedRow extends Quarantined {
-  /** Key of its partition, for `retryQuarantined` and `dropQuarantined` of `app.backend()`. */
+  /** The key of its partition, for `retryQuarantined` and `dropQuarantined` of `app.backend()`. */
   readonly partition: string;
 }
 
 export interface DeadLetters {
   /**
-   * Runs that failed, or ran out of their time, newest first.
+   * Runs that failed or expired, newest first.
    * @example
    * for await (const { id, failure } of app.deadLetters.list({ failure: 'card_declined' })) console.log(id, failure);
    */
   list(filter?: DeadLetterFilter): AsyncIterable<RunRow>;
   /**
-   * Replays every dead letter that matches. Do it with `dryRun` first, and look at what the report counts. Each replay
-   * stands alone: what fails is reported and does not end the rest. Repeated after an interruption it replays nothing
-   * twice; `after: report.next` goes on where a report ends.
+   * Replays every dead letter that matches. Use `dryRun` first, and check the report. A replay that fails is reported
+   * and does not stop the others. Repeating the call after an interruption replays nothing twice; `after: report.next`
+   * continues where a report ended.
    * @throws InvalidDefinitionError, AppClosedError, the signal's reason
    */
   replay(filter?: DeadLetterFilter, options?: ReplayOptions): Promise<ReplayReport>;
-  /** What is set aside because it could not be read; mostly nothing. It is not among the dead letters. */
+  /** Entries that are quarantined because they could not be read; normally none. They are not dead letters. */
   quarantined(): AsyncIterable<QuarantinedRow>;
 }
 

@@ -1,11 +1,11 @@
-/** A lane as operators see it: paused, drained and resumed for all processes of the deployment. */
+/** A lane as operators see it: pause, drain and resume it for all processes of the deployment. */
 import type { Lane, LaneState } from '../../../model/lane/lane.js';
 import type { Backend } from '../../backend.js';
 import { changeLane, readLaneEverywhere } from '../../engine/change-lane.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 
-/** Who asks for the change of a lane, and why; both stand in the log. */
+/** Who changes a lane, and why; both are recorded in the log. */
 export interface LaneRequest {
   readonly reason?: string | undefined;
   /** Default `operator`. */
@@ -13,31 +13,31 @@ export interface LaneRequest {
 }
 
 export interface AppLaneState {
-  /** `mixed` while a change was made in some partitions only: repeat it. */
+  /** `mixed` if a change was made in some partitions only: repeat it. */
   readonly state: LaneState | 'mixed';
-  /** When it got this state; absent when it was always open. */
+  /** When it entered this state; absent if it was always open. */
   readonly since: Date | undefined;
   readonly requestedBy: string | undefined;
   readonly reason: string | undefined;
 }
 
 export interface AppLane {
-  /** As users write it. */
+  /** The name, as tasks use it. */
   readonly name: string;
   /**
-   * Gives no more work: what is running goes on, new runs are taken and wait. Repeating it changes nothing.
-   * @throws EngineError when it was not made in all partitions; its detail says where it was
+   * Stops giving work to workers. Running handlers continue; new runs are accepted and wait. Can be repeated.
+   * @throws EngineError if the change failed in some partitions; its detail says in which
    */
   pause(request?: LaneRequest): Promise<void>;
   /**
-   * Takes no more runs: starting one is refused with `lane_draining`. What the lane has is given to workers, its retries
-   * included.
+   * Stops accepting runs: creating one is refused with `lane_draining`. Runs already in the lane still go to workers,
+   * including retries.
    * @throws EngineError as `pause`
    */
   drain(request?: LaneRequest): Promise<void>;
-  /** Takes and gives work again; workers are woken. @throws EngineError as `pause` */
+  /** Accepts and gives work again, and wakes workers. @throws EngineError as `pause` */
   resume(request?: LaneRequest): Promise<void>;
-  /** How it stands with the lane. One that never had work is open. */
+  /** The state of the lane. A lane that never had work is open. */
   state(): Promise<AppLaneState>;
 }
 

@@ -1,4 +1,4 @@
-/** What operators do to a run, in the words of the app: hold it, make it urgent, run it again, label it. */
+/** What operators do with a run: hold, prioritise, replay and tag it. */
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
@@ -11,46 +11,46 @@ import { boundText } from '../../util/text.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { checkTags } from '../tasks/task-checks.js';
 
-/** Why something is done to a run, and by whom: both stand in the log, and with what is held. */
+/** Why an operator acts on a run, and who: both are recorded in the log, and with a hold. */
 export interface OperatorOptions {
-  /** Default: none. More than 4 096 bytes are cut, and marked with "…". */
+  /** Default none. Truncated after 4 096 bytes, and marked with "…". */
   readonly reason?: string | undefined;
-  /** Who asks for it: a person, a script, a service; at most 256 bytes. Default `operator`. */
+  /** Who requests it: a person, a script, a service; at most 256 bytes. Default `operator`. */
   readonly requestedBy?: string | undefined;
 }
 
 export interface RunReplayOptions extends OperatorOptions {
   /**
-   * Whether the handler finds the steps and waits that earlier runs passed, and the signals that came: `keep`, the default.
-   * After `discard` all of it is done again, and every signal is gone.
+   * `keep` (default): the handler finds the steps and waits that earlier runs passed, and the signals that came.
+   * `discard`: everything is repeated, and every signal is gone.
    */
   readonly steps?: 'keep' | 'discard' | undefined;
 }
 
-/** What can be done to a run besides waiting for it and cancelling it. */
+/** What operators can do with a run, besides cancelling it. */
 export interface RunOperating {
   /**
-   * Keeps the run from being started. It keeps its place and its delay; a handler that runs goes on, and the run is held
-   * when that gives it back, fails or is lost. Its end ends the hold. Holding it twice is holding it once.
+   * Keeps the run from starting; its position and delay are kept. A running handler continues, and the hold takes
+   * effect when it hands the run back, fails or is lost. The hold ends with the run. Can be repeated.
    * @throws RunStateError `ended`; RunNotFoundError
    */
   hold(options?: OperatorOptions): Promise<void>;
-  /** Lets a held run go, to the place that it had. Nothing happens when it is not held. @throws RunNotFoundError */
+  /** Releases a held run to its former position. Does nothing if the run is not held. @throws RunNotFoundError */
   release(options?: OperatorOptions): Promise<void>;
   /**
-   * Makes a run that waits more or less urgent: 0 to 9 000, higher starts first. Among equals it keeps its age.
+   * Changes the priority of a run that waits: 0 to 9 000, higher starts first. Among equals it is sorted by age.
    * @throws RunStateError `running` or `ended`; RunNotFoundError; InvalidDefinitionError for any other number
    */
   setPriority(priority: number, options?: Pick<OperatorOptions, 'requestedBy'>): Promise<void>;
   /**
-   * Runs it again, under the same id, with the input that it had: ten times at most. Its result or failure is forgotten,
-   * and it has all its tries again; a deadline that is over is dropped. `result()` waits for the new end.
-   * Steps and waits that it passed are kept, unless `steps: 'discard'`.
-   * @returns how often it was replayed, this time included
+   * Runs an ended run again under its id, with its original input, at most ten times. Its result or failure is dropped,
+   * its retries start over, and a deadline that has passed is removed. `result()` waits for the new end. Steps and
+   * waits that it passed are kept, unless `steps: 'discard'`.
+   * @returns how often the run has been replayed, including this time
    * @throws RunStateError `not_ended` or `replayed_too_often`; RunNotFoundError
    */
   replay(options?: RunReplayOptions): Promise<number>;
-  /** Adds tags; those of the same key are replaced, also after its end. @throws RunNotFoundError, InvalidDefinitionError */
+  /** Adds or replaces tags, also after the run has ended. @throws RunNotFoundError, InvalidDefinitionError */
   setTags(tags: Readonly<Record<string, string>>): Promise<void>;
 }
 

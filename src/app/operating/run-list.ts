@@ -7,33 +7,33 @@ import { refuse } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 
-/** What runs of a list have in common; what is absent does not matter. */
+/** Selects runs; an absent member matches all. */
 export interface RunFilter {
   readonly state?: PublicState | undefined;
-  /** Name of the lane. */
+  /** The name of the lane. */
   readonly lane?: string | undefined;
-  /** Name of the task. */
+  /** The name of the task. */
   readonly kind?: string | undefined;
-  /** Tags that a run must have, with these values. */
+  /** Tags with their values, all of which a run must have. */
   readonly tag?: Readonly<Record<string, string>> | undefined;
-  /** Category of the last failure: `handler_error`, `timeout`, or the handler's own. */
+  /** The category of the last failure: `handler_error`, `timeout`, or one that the handler chose. */
   readonly failure?: string | undefined;
   /** Only what was cancelled by this source: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
   readonly cancelledBy?: string | undefined;
-  /** Only what an operator holds. */
+  /** Only runs that an operator holds. */
   readonly held?: true | undefined;
-  /** The id of a worker: only what it has in hand, or lost and nobody took over. */
+  /** The id of a worker: only runs that it holds, or that it lost and nobody has taken over. */
   readonly worker?: string | undefined;
-  /** An execution id: the list goes on behind it. */
+  /** An execution id after which the list continues. */
   readonly after?: string | undefined;
 }
 
 /** What `app.runs` takes. */
 export interface RunQuery extends RunFilter {
   /**
-   * `newest` first, or by `priority`: what waits for a worker in a lane, in the order in which it will be started. With
-   * `priority` comes a `lane`, since priorities of different lanes are not compared; `kind` and `tag` are possible besides.
-   * What is held, blocked or granted is not in that order. Default `newest`.
+   * `newest` first (default), or by `priority`: the runs that wait for a worker in a lane, in the order in which they
+   * will start. `priority` requires a `lane`, since priorities hold within a lane, and allows `kind` and `tag`. Held,
+   * blocked and granted runs are left out.
    */
   readonly order?: 'newest' | 'priority' | undefined;
 }
@@ -53,7 +53,10 @@ const FILTER = {
 /** Filters that work which waits for a worker does not have. */
 const NOT_QUEUED = ['failure', 'cancelledBy', 'held', 'worker', 'after'] as const;
 
-/** What the engine is asked for the runs that wait in a lane, in their order. @throws InvalidDefinitionError for what is no filter */
+/**
+ * What the engine is asked for the runs that wait in a lane, in their order.
+ * @throws InvalidDefinitionError for an invalid filter
+ */
 export function queuedQueryOf(where: string, namespace: string, { order: _, ...filter }: RunQuery): QueuedQuery {
   const { laneId, executionKind, tags, publicState } = queryOf(where, namespace, filter);
   if (laneId === undefined) throw refuse(where, 'lane', 'the name of a lane: priorities hold within one', filter.lane);
@@ -65,7 +68,7 @@ export function queuedQueryOf(where: string, namespace: string, { order: _, ...f
   return { laneId, namespace, executionKind, tags };
 }
 
-/** Whether the list is by priority. @throws InvalidDefinitionError for what is no order */
+/** Whether the list is by priority. @throws InvalidDefinitionError for an invalid order */
 export function isByPriority(where: string, { order = 'newest' }: RunQuery): boolean {
   if (order !== 'newest' && order !== 'priority') throw refuse(where, 'order', '"newest" or "priority"', order);
   return order === 'priority';
@@ -73,29 +76,29 @@ export function isByPriority(where: string, { order = 'newest' }: RunQuery): boo
 
 /** One run of a list. Times are ms since the epoch. */
 export interface RunRow {
-  /** Its execution id: `app.get(id)` is the run. */
+  /** The execution id: `app.get(id)` is the run. */
   readonly id: string;
-  /** Name of its task. */
+  /** The name of its task. */
   readonly task: string;
-  /** The lane that it waits in, as its task names it. */
+  /** The lane, as named by its task. */
   readonly lane: string;
   readonly state: PublicState;
   readonly priority: number;
   readonly createdAt: number;
-  /** Last change of its state: when it ended, if it did. */
+  /** When its state last changed; for an ended run, when it ended. */
   readonly changedAt: number;
   readonly attempts: number;
   readonly replays: number;
-  /** Category of its last failure; absent when there was none, or a later attempt succeeded. */
+  /** The category of its last failure; absent if there was none, or a later attempt succeeded. */
   readonly failure: string | undefined;
   /** Who cancelled it; absent when nobody did. */
   readonly cancelledBy: string | undefined;
   readonly held: boolean;
-  /** While it is `active`: the id of the worker that has it, or lost it. */
+  /** While it is `active`: the id of the worker that holds it, or lost it. */
   readonly worker: string | undefined;
 }
 
-/** What the engine is asked for. @throws InvalidDefinitionError for what is no filter */
+/** What the engine is asked for. @throws InvalidDefinitionError for an invalid filter */
 export function queryOf(where: string, namespace: string, filter: RunFilter): ListQuery {
   knownOnly<RunFilter>(where, filter, FILTER);
   const { state, lane, kind, tag = {}, failure, cancelledBy, held, worker, after } = filter;

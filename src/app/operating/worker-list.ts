@@ -1,4 +1,4 @@
-/** The workers of a namespace in the words of the app, in whichever process they run. */
+/** The workers of a namespace, in all processes. */
 import { LIMITS } from '../../../model/limits.js';
 import type { WorkerInfo } from '../../../model/worker/reads.js';
 import type { Backend } from '../../backend.js';
@@ -8,38 +8,38 @@ import { knownOnly } from '../../shared/known-only.js';
 import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 import { boundText } from '../../util/text.js';
 
-/** Which workers are meant; what is absent does not matter. */
+/** Selects workers; an absent member matches all. */
 export interface WorkerFilter {
-  /** A lane that they serve. */
+  /** A lane that the worker serves. */
   readonly lane?: string | undefined;
-  /** The name of a task that they run. */
+  /** The name of a task that the worker runs. */
   readonly kind?: string | undefined;
-  /** What they can do, all of it. */
+  /** Capabilities, all of which the worker must have. */
   readonly capabilities?: readonly string[] | undefined;
 }
 
 const FILTER = { lane: true, kind: true, capabilities: true } as const;
 
-/** A worker that lives. Times are ms since the epoch. */
+/** A live worker. Times are ms since the epoch. */
 export interface WorkerRow {
-  /** Its `workerInstanceId`: `app.runs({ worker: id })` are the runs that it has in hand. */
+  /** Its `workerInstanceId`: `app.runs({ worker: id })` lists the runs that it holds. */
   readonly id: string;
-  /** The pool that it belongs to: its `workerId`. */
+  /** Its pool: the `workerId`. */
   readonly pool: string;
-  /** The lanes that it serves, as tasks name them. */
+  /** The lanes that it serves, as named by tasks. */
   readonly lanes: readonly string[];
   readonly capabilities: readonly string[];
-  /** The names of the tasks that it runs; absent when it takes work of any. */
+  /** The names of the tasks that it runs; absent if it takes work of any task. */
   readonly kinds: readonly string[] | undefined;
   readonly slots: number | undefined;
-  /** Runs that it had in hand when it was heard last. */
+  /** Runs that it held at its last heartbeat. */
   readonly running: number;
-  /** Whether it finishes what it has and takes nothing more. */
+  /** Whether it only finishes its runs and takes no more. */
   readonly draining: boolean;
   /** When it started. */
   readonly since: number;
   readonly heardAt: number;
-  /** It counts as dead from then on, unless it is heard before. */
+  /** When it counts as dead, unless there is a heartbeat before. */
   readonly expiresAt: number;
 }
 
@@ -83,11 +83,11 @@ export async function* workerRows(
 }
 
 export interface MarkDeadOptions {
-  /** Takes its leases away, so that others go on with its runs at once. Default false: they lapse in their time. */
+  /** Revokes its leases, so that other workers continue its runs at once. Default false: the leases lapse. */
   readonly revoke?: boolean | undefined;
   /** Why, for the log. */
   readonly reason?: string | undefined;
-  /** Who says so, for the log. Default `operator`. */
+  /** Who requests it, for the log. Default `operator`. */
   readonly requestedBy?: string | undefined;
 }
 

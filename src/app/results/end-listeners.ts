@@ -12,22 +12,22 @@ import { failureOf, type Failure } from '../runs/failure.js';
 
 /** A run that ended. */
 export interface EndedRun {
-  /** Its execution id: `app.get(id)` is the run, `task.get(id)` has its type. */
+  /** The execution id: `app.get(id)` is the run, `task.get(id)` the typed run. */
   readonly id: string;
-  /** Name of its task. */
+  /** The name of its task. */
   readonly task: string;
   readonly lane: string;
   /** Ms since the epoch. */
   readonly at: number;
 }
 
-/** What listeners of an app are told, by the name of what happened. */
+/** The events of an app and what their listeners receive. */
 export interface AppEvents {
   completed: EndedRun;
   failed: EndedRun & { readonly failure: Failure };
   cancelled: EndedRun & { readonly reason: string };
   expired: EndedRun & { readonly reason: 'attempt_timeout' | 'execution_deadline' | 'suspension_timeout' };
-  /** A member of a flow that was not run, because what it depended on can no longer be. */
+  /** A member of a flow that did not run, because something it depends on did not complete. */
   skipped: EndedRun;
 }
 

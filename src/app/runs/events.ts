@@ -9,7 +9,7 @@ import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { isEnd } from '../results/ends.js';
 
-/** Something that happened to a run: its `type`, its time `at` (ms since the epoch), and the facts of that type. */
+/** An event of a run: its `type`, its time `at` (ms since the epoch), and the facts of that type. */
 export type RunEvent = ExecutionEvent;
 
 export interface RunEventsOptions {

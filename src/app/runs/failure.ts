@@ -1,15 +1,21 @@
 /** A failure as it was stored, in its parts. */
 import { partsOfFailure } from '../../util/failure-text.js';
 
-/** What is known about a failure. */
+/** A stored failure. */
 export interface Failure {
   /** The messages of the error and of its causes, joined by ": ". */
   readonly message: string;
-  /** What kind of failure it was: `handler_error`, `invalid_input_payload`, `max_reclaims_exceeded`, or the handler's own. */
+  /**
+   * The kind of failure: `handler_error`, `invalid_input_payload`, `max_reclaims_exceeded`, or one that the handler
+   * chose.
+   */
   readonly category: string;
-  /** The class of the error that was thrown; absent when what was thrown is no error, or the engine ended the run. */
+  /**
+   * The class of the error that was thrown; absent if something other than an error was thrown, or the engine ended the
+   * run.
+   */
   readonly class: string | undefined;
-  /** Classes, first frames of the stacks, and inner errors, as text; empty when there are none. */
+  /** Error classes, top stack frames and inner errors as text; empty if there are none. */
   readonly details: string;
 }
 

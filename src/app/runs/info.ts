@@ -8,22 +8,22 @@ import { failureOf, type Failure } from './failure.js';
 import { OWN_ID_TAG } from './own-ids.js';
 import { RESERVED_TAGS } from '../tasks/task-checks.js';
 
-/** All that is known about a run. Times are ms since the epoch. */
+/** Everything about a run. Times are ms since the epoch. */
 export interface RunInfo<Output = unknown> extends ExecutionInfo {
-  /** The id that its caller gave it, if one did. */
+  /** Your own id, if the run was given one. */
   readonly ownId: string | undefined;
   /** The name of its task. */
   readonly task: string;
-  /** The lane that it waits in, as its task names it; `laneId` is the engine's form of it. */
+  /** The lane, as named by the task; `laneId` is the engine's form of it. */
   readonly lane: string;
   readonly tags: Readonly<Record<string, string>>;
-  /** What it was created with, as it arrived: a `Date` is a text. */
+  /** The input as stored: a `Date` is a string. */
   readonly input: unknown;
-  /** What its handler returned; only when it completed. */
+  /** What the handler returned; only if the run completed. */
   readonly result: Output | undefined;
-  /** Why it failed last; also while another try is due. */
+  /** The last failure, also while a retry is due. */
   readonly failure: Failure | undefined;
-  /** What should be there and is not: its bytes were lost, or cannot be read. */
+  /** What is missing: its bytes were lost or cannot be read. */
   readonly unavailable: readonly ('input' | 'result')[];
 }
 

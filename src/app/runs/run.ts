@@ -42,13 +42,13 @@ import type { TaskDefinition } from '../tasks/task.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
 
 export interface ResultOptions {
-  /** How long to wait. Default: until it ends. */
+  /** How long to wait. Default: until the run ends. */
   readonly timeout?: Duration | undefined;
   /** Ends the wait, not the run. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkResultOptions(options: ResultOptions): void {
   knownOnly<ResultOptions>('result', options, { timeout: true, signal: true });
   checkDuration('result', 'timeout', options.timeout, 0, LIMITS.maxDurationMs);
@@ -58,59 +58,63 @@ export function checkResultOptions(options: ResultOptions): void {
 /** What can be done with a run. */
 export interface RunActions<Output> extends RunOperating, RunSignalling {
   /**
-   * The result, as soon as there is one, whichever process completes it. Polls of 50 ms to 1 s find it where the notice of
-   * the store was lost, or may not be sent. While the store cannot be asked, waiting goes on; the log says so once, and a timeout has it as its
-   * `cause`.
-   * @throws RunFailedError, RunCancelledError, RunExpiredError, RunSkippedError when it ended without one; RunNotFoundError;
-   *   ResultUnavailableError when it completed and its result was lost; ResultTimeoutError when it has not ended in
-   *   time; AppClosedError; the signal's reason
+   * Waits for the result, whichever process completes the run. Polls every 50 ms to 1 s back up lost or forbidden
+   * notifications. If the store is unreachable, the wait continues; the log says so once, and a timeout has the error
+   * as its `cause`.
+   * @throws RunFailedError, RunCancelledError, RunExpiredError, RunSkippedError when the run ended without a result;
+   *   RunNotFoundError; ResultUnavailableError when it completed but its result was lost; ResultTimeoutError when it
+   *   has not ended in time; AppClosedError; the signal's reason
    */
   result(options?: ResultOptions): Promise<Output>;
   /**
-   * Ends the run; a running handler is told through its `signal`. False when it had ended by itself before. A reason of
-   * more than 4 096 bytes is cut, and marked with "…".
+   * Cancels the run and aborts the `signal` of a running handler. False if the run had already ended otherwise. A
+   * reason of more than 4 096 bytes is truncated and marked with "…".
    */
   cancel(reason?: string): Promise<boolean>;
   /** `waiting`, `delayed`, `rate_limited`, `suspended`, `active`, `completed`, `failed`, `cancelled`, `expired` or `skipped`. @throws RunNotFoundError */
   state(): Promise<PublicState>;
   /**
-   * All that is known about it: its own id and tags, its input, its result or its failure, its attempts and times. It
-   * fetches input and result: to look often, use `state`.
+   * Everything about the run: your own id, tags, input, result or failure, attempts and times. It fetches input and
+   * result; to poll, use `state`.
    * @throws RunNotFoundError
    */
   info(): Promise<RunInfo<Output>>;
   /**
-   * Everything that happened to it and happens, as far back as the log is kept, until it has ended. Connections that break
-   * are made anew, and nothing is missed.
-   * @throws RunNotFoundError; EngineError `cursor_too_old` or `cursor_lost` when events that were to come are gone; the
-   *   signal's reason
+   * The events of the run, from as far back as the log is kept until the run ends. Lost connections are re-established
+   * without missing an event.
+   * @throws RunNotFoundError; EngineError `cursor_too_old` or `cursor_lost` when events that were due next are gone;
+   *   the signal's reason
    * @example
    * for await (const event of run.events()) console.log(event.type, new Date(event.at));
    */
   events(options?: RunEventsOptions): AsyncIterableIterator<RunEvent>;
   /**
-   * What its handler says while it runs, to the end of the run: all attempts, each marked where it begins.
-   * @throws RunNotFoundError and the signal's reason, as it is iterated; InvalidDefinitionError, EngineError `invalid_input`
+   * What the handler streams, until the run ends: all attempts, with a frame between them.
+   * @throws RunNotFoundError and the signal's reason, during iteration; InvalidDefinitionError, EngineError
+   *   `invalid_input`
    * @example
    * for await (const frame of run.stream()) if (frame.kind === 'text') process.stdout.write(frame.text);
    */
   stream(options?: RunStreamOptions): RunStream;
   /**
-   * Why it does not run, as data and in a sentence, until when, and what would make it run: docs/not-running.md.
+   * Why the run is not running, as data and in a sentence, until when, and what would make it run: docs/not-running.md.
    * @throws RunNotFoundError
    * @example console.log((await run.explain()).sentence);
    */
   explain(): Promise<Explanation>;
   /**
-   * What it used so far, by budget and dimension: of the budgets of its task, and of those that are named. All its attempts
-   * count, and resets change nothing.
+   * What all attempts of the run have used so far, by budget and dimension: of the budgets of its task and of those
+   * given. Resets do not change it.
    * @throws RunNotFoundError; EngineError `budget_not_found`
    * @example const [{ used }] = await run.usage(tokens);
    */
   usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]>;
-  /** The rolling summary of its newest attempt, or of another one; nothing before the first patch. @throws RunNotFoundError */
+  /**
+   * The summary of the newest attempt, or of a given one; `undefined` before the first patch.
+   * @throws RunNotFoundError
+   */
   summary(options?: RunSummaryOptions): Promise<RunSummary | undefined>;
-  /** The runs that its handler has begun with `children`, in no order. */
+  /** The runs that its handler has started with `children`, in no order. */
   readonly children: AsyncIterable<FlowChild>;
 }
 
@@ -118,13 +122,13 @@ export interface RunActions<Output> extends RunOperating, RunSignalling {
 export interface Run<Output> extends RunActions<Output> {
   /** Its execution id. */
   readonly id: string;
-  /** Whether an idempotency key, or an id, led to an execution that existed before. */
+  /** Whether the id or idempotency key matched an existing run. */
   readonly deduplicated: boolean;
 }
 
 /**
- * A run that is being created. Everything about it can be asked for at once; `await` it to know that it is stored.
- * When nothing of it is awaited and its creation fails, the error is an unhandled rejection: it does not go unseen.
+ * A run that is being created. All its methods can be used at once; `await` it to know that it is stored. If its
+ * creation fails and nothing of it is awaited, the error is an unhandled rejection, so it does not go unseen.
  */
 export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<Output>> {
   readonly id: Promise<string>;

@@ -4,7 +4,7 @@ import { partsOfMeterSet } from '../../../model/metering/meters.js';
 import type { Backend } from '../../backend.js';
 import type { BudgetRef } from '../../worker/budgets/spending.js';
 
-/** What a run used of one budget, by dimension: all of its attempts together, whatever was reset since. */
+/** What all attempts of a run used of one budget, by dimension; resets do not change it. */
 export interface RunUsage extends ExecutionUsage {
   readonly budgetId: string;
 }

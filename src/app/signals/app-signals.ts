@@ -1,4 +1,4 @@
-/** Signals by envelope, and the keys that make envelopes good. */
+/** Signals by envelope, and the keys that sign envelopes. */
 import { kid as kidField, secret as secretField } from '../../../model/core/fields.js';
 import { partitionKeyOf } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -12,28 +12,27 @@ import { knownOnly } from '../../shared/known-only.js';
 import { checkSender, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
 
 export interface RotateKeyOptions {
-  /** Names the key: a new name for a new secret. */
+  /** The name of the key; use a new name for a new secret. */
   readonly kid: string;
-  /** Chance, 32 bytes at least. Keep it where secrets are kept: it is needed again when a store is made anew. */
+  /** At least 32 random bytes. Store it with your other secrets: you need it again if you rebuild the store. */
   readonly secret: Uint8Array;
-  /** How long addresses that were made with the key before are still good. Default 24 hours. */
+  /** How long envelopes signed with the previous key stay valid. Default 24 hours. */
   readonly grace?: Duration | undefined;
 }
 
-/** Signals for runs whose ids their senders do not know. */
+/** Signals from senders who do not know the id of the run. */
 export interface AppSignals {
   /**
-   * Delivers a signal to the waitpoint whose envelope was handed out (`waitpoint` in a handler). The sender needs no other
-   * right: the envelope proves that it may. One that is wrong, or of a run that is forgotten, is refused alike.
+   * Delivers a signal to the waitpoint of an envelope that a handler handed out (`waitpoint`). The envelope is the only
+   * proof that the sender needs. An invalid one and one of a purged run get the same refusal.
    * @throws EngineError `invalid_token`, `token_expired`, `waitpoint_closed`, `pending_waitpoint_expired`,
    *   `target_not_signalable`, `payload_too_large`
    * @example await app.signals.deliver(request.params.envelope, { paid: true }, { idempotencyKey: event.id });
    */
   deliver(envelope: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
   /**
-   * Installs the key with which addresses are signed from now on, in every partition. Repeating it changes nothing; after a
-   * failure, repeat it.
-   * @throws EngineError `rotation_conflict` when the name belongs to another secret
+   * Installs the key that signs envelopes from now on, in every partition. Can be repeated; repeat it after a failure.
+   * @throws EngineError `rotation_conflict` if the name belongs to another secret
    */
   rotateKey(options: RotateKeyOptions): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What is said to a run from outside: signals, and the decisions of people. */
+/** Signals and approvals sent to a run. */
 import { createHash } from 'node:crypto';
 import { looseLabel, signalText } from '../../../model/core/fields.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -12,46 +12,46 @@ import { Operating, type OperatingSurroundings } from '../operating/operating.js
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
-  /** Who sends it: a person, a service; at most 256 bytes. What counts senders (`distinct: 'source'`) goes by it. */
+  /** Who sends it: a person, a service; at most 256 bytes. `distinct: 'source'` counts senders by it. */
   readonly from?: string | undefined;
-  /** Sent again with the same key, it is the same signal, as long as the run is kept. */
+  /** A signal sent again with the same key counts once, for as long as the run is kept. */
   readonly idempotencyKey?: string | undefined;
 }
 
 export interface DecisionOptions extends Pick<SignalOptions, 'idempotencyKey'> {
-  /** Who decides: each person counts once. */
+  /** Who decides; each person counts once. */
   readonly by: string;
-  /** What is to be said with it. */
+  /** A comment on the decision. */
   readonly note?: string | undefined;
 }
 
-/** What became of a signal. */
+/** What happened to a signal. */
 export interface SignalReceipt {
   readonly id: string;
   /**
-   * `taken`: the run waits for it, and goes on if that is enough. `kept`: nothing waits for it yet; the next wait for its
-   * name gets it. `duplicate`: it was sent before.
+   * `taken`: a wait took it, and the run continues once the wait is satisfied. `kept`: nothing waits for it yet; the
+   * next wait for its name gets it. `duplicate`: it was sent before.
    */
   readonly effect: 'taken' | 'kept' | 'duplicate';
 }
 
-/** What can be said to a run. */
+/** Signals and decisions that can be sent to a run. */
 export interface RunSignalling {
   /**
-   * Sends a signal to whatever the handler waits for under this name, now or later: it may come before the handler runs.
-   * The payload travels as JSON, or as bytes, at most 64 KiB.
-   * @throws RunNotFoundError; RunStateError `ended`; InvalidInputError for what `signals` in the task's definition refuses;
-   *   EngineError `payload_too_large`, `signal_limit_exceeded`
+   * Sends a signal to the handler's wait for this name, present or future: you can send it before the handler runs. The
+   * payload is JSON or bytes, at most 64 KiB.
+   * @throws RunNotFoundError; RunStateError `ended`; InvalidInputError for a payload that `signals` in the task's
+   *   definition rejects; EngineError `payload_too_large`, `signal_limit_exceeded`
    * @example await run.signal('paid', { cents: 500 }, { from: 'bank', idempotencyKey: event.id });
    */
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
   /**
-   * Says yes to what the handler asks for by `approval(name)`. The same person counts once.
+   * Approves what the handler waits for with `approval(name)`. Each person counts once.
    * @throws as `signal`
    * @example await run.approve('deploy', { by: 'ann', note: 'the tests are green' });
    */
   approve(name: string, options: DecisionOptions): Promise<SignalReceipt>;
-  /** Says no to it: one no is enough. @throws as `signal` */
+  /** Rejects it; one rejection decides. @throws as `signal` */
   reject(name: string, options: DecisionOptions): Promise<SignalReceipt>;
 }
 

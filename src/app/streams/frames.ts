@@ -1,4 +1,4 @@
-/** The frames of a run as their readers see them. */
+/** The frames of a run, as readers see them. */
 import { EngineError } from '../../../model/errors.js';
 import type { Frame } from '../../../model/stream/contents.js';
 import type { SummaryPatch } from '../../worker/streaming/task-stream.js';
@@ -6,13 +6,13 @@ import type { SummaryPatch } from '../../worker/streaming/task-stream.js';
 interface FrameFacts {
   /** The attempt that wrote it, from 1. */
   readonly attempt: number;
-  /** Where it stands: `run.stream({ from: cursor })` goes on behind it. */
+  /** Its position: `run.stream({ from: cursor })` continues after it. */
   readonly cursor: string;
   /** When it was written, ms since the epoch. */
   readonly at: number;
-  /** What its writer calls it. */
+  /** The label that its writer gave it. */
   readonly type: string;
-  /** Whether it was kept for moments only. */
+  /** Whether it was written as best effort. */
   readonly bestEffort: boolean;
   readonly correlationId: string | undefined;
 }
@@ -29,18 +29,18 @@ export interface BytesFrame extends FrameFacts {
   readonly kind: 'bytes';
   readonly bytes: Uint8Array;
 }
-/** The summary changed: `run.summary()` has all of it. */
+/** A change of the summary: `run.summary()` gives the whole document. */
 export interface SummaryFrame extends FrameFacts {
   readonly kind: 'summary';
   readonly patch: SummaryPatch;
   readonly version: number;
 }
-/** The next attempt began: what follows begins anew. */
+/** The next attempt began: what follows is its stream, from the start. */
 export interface AttemptFrame {
   readonly kind: 'attempt';
   readonly attempt: number;
   readonly cursor: string;
-  /** How the attempt before it ended, as far as it had a stream: `attempt_failure`, `lease_expired`, ... */
+  /** How the previous attempt ended, if it had a stream: `attempt_failure`, `lease_expired`, ... */
   readonly previousEnded: string | undefined;
 }
 

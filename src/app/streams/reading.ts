@@ -12,13 +12,16 @@ import { BEGINNING, cursorOf, frameOfRun, placeOf, type Place, type RunFrame } f
 
 export interface RunStreamOptions {
   /**
-   * Where to begin: with the first frame that is kept (`start`, the default), with what comes from now on, or behind the
+   * Where to begin: at the first frame that is kept (`start`, the default), at the next new frame (`now`), or after the
    * `cursor` of a frame.
    */
   readonly from?: 'start' | 'now' | (string & {}) | undefined;
-  /** Only this attempt, from 1; or from the newest attempt on. Default: all attempts, each marked where it begins. */
+  /**
+   * Only this attempt, from 1, or `latest` for the newest and later ones. Default: all attempts, with a frame between
+   * them.
+   */
   readonly attempt?: number | 'latest' | undefined;
-  /** Leaves out frames that are kept for moments only. Default false. */
+  /** Leaves out best-effort frames. Default false. */
   readonly durableOnly?: boolean | undefined;
   /** Ends the iteration, which throws its reason. */
   readonly signal?: AbortSignal | undefined;

@@ -1,22 +1,23 @@
-/** What a run says while it runs, as an iteration and as web streams. */
+/** The stream of a run, as an iterator and as web streams. */
 import { onAbort } from '../../shared/abort-listeners.js';
 import type { RunFrame } from './frames.js';
 
 /**
- * The frames of a run, in order: `for await (const frame of run.stream())`. Each iteration reads from the beginning that
- * was asked for. It ends when the run has ended and all was told. Connections that break are made anew, and nothing that is
- * kept is missed or told twice. To go on later, or in another process: `run.stream({ from: frame.cursor })`.
+ * The frames of a run, in order: `for await (const frame of run.stream())`. Each iteration starts where the options
+ * say, and ends when the run has ended and every frame was delivered. Lost connections are re-established; no frame
+ * that is kept is skipped or repeated. To continue later or in another process: `run.stream({ from: frame.cursor })`.
  */
 export interface RunStream extends AsyncIterable<RunFrame> {
-  /** The text of the text frames alone. */
+  /** Only the text of the text frames. */
   text(): AsyncIterableIterator<string>;
   /** The frames as a web stream. */
   toReadableStream(): ReadableStream<RunFrame>;
   /** The text of the text frames in UTF-8: `new Response(run.stream().toTextStream())`. */
   toTextStream(): ReadableStream<Uint8Array>;
   /**
-   * The frames as server-sent events, for `EventSource`: the id of an event is the cursor of its frame, so a browser that
-   * comes back sends it as `Last-Event-ID`, which is `from`. The event is the frame's `kind`, its data JSON; bytes are base64.
+   * The frames as server-sent events, for `EventSource`: the id of an event is the cursor of its frame, so a browser
+   * that reconnects sends it as `Last-Event-ID`; pass that as `from`. The event is the frame's `kind`, its data JSON;
+   * bytes are base64.
    */
   toEventStream(): ReadableStream<Uint8Array>;
 }

@@ -1,22 +1,22 @@
-/** The rolling summary of a run. */
+/** The summary of a run. */
 import type { Backend } from '../../backend.js';
 import { checkWhole } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 
 export interface RunSummaryOptions {
-  /** Of which attempt, from 1. Default the newest. */
+  /** The attempt, from 1. Default the newest. */
   readonly attempt?: number | undefined;
 }
 
 export interface RunSummary {
   /** All patches so far, merged. */
   readonly document: Readonly<Record<string, unknown>>;
-  /** Patches so far. */
+  /** Number of patches so far. */
   readonly version: number;
   /** The attempt that it belongs to, from 1. */
   readonly attempt: number;
-  /** When it was patched first and last, ms since the epoch. */
+  /** When it was first and last patched, ms since the epoch. */
   readonly firstAt: number;
   readonly lastAt: number;
 }

@@ -1,4 +1,4 @@
-/** How long to wait between the tries of a failing task. */
+/** How long to wait before each retry of a failing task. */
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -17,11 +17,14 @@ export type Backoff =
     };
 
 export interface ExponentialOptions {
-  /** The delay stops growing here. Default `'1m'`, or the first delay when that is longer. At most 30 days. */
+  /** Upper limit of the delay. Default `'1m'`, or the first delay if that is longer. At most 30 days. */
   readonly max?: Duration | undefined;
-  /** What each delay is multiplied by, 1 to 100. Default 2. */
+  /** Factor from each delay to the next, 1 to 100. Default 2. */
   readonly factor?: number | undefined;
-  /** Draw each delay between half of it and all of it, so that failed work does not come back in one wave. Default true. */
+  /**
+   * Picks each delay at random between half of it and all of it, so that failed work does not return in one wave.
+   * Default true.
+   */
   readonly jitter?: boolean | undefined;
 }
 
@@ -30,16 +33,16 @@ const EXPONENTIAL_OPTIONS = { max: true, factor: true, jitter: true } as const;
 
 export const backoff = {
   /**
-   * The same delay before every try.
-   * @throws InvalidDefinitionError for a delay that is none, or longer than 30 days
+   * The same delay before every retry.
+   * @throws InvalidDefinitionError for an invalid delay, or one longer than 30 days
    */
   fixed(delay: Duration): Backoff {
     checkDelay('backoff.fixed', 'the delay', delay);
     return { type: 'fixed', delayMs: durationMs(delay) };
   },
   /**
-   * A delay that grows from try to try: `backoff.exponential('1s', { max: '5m' })`.
-   * @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant
+   * A delay that grows with every retry: `backoff.exponential('1s', { max: '5m' })`.
+   * @throws InvalidDefinitionError for an unknown or invalid option
    */
   exponential(first: Duration, options: ExponentialOptions = {}): Backoff {
     const where = 'backoff.exponential';

@@ -1,4 +1,4 @@
-/** `child`: a run of a task that a handler has do a part of its work. */
+/** `child`: a run of a task that does a part of a handler's work. */
 import { knownOnly } from '../../shared/known-only.js';
 import type { Duration } from '../../shared/duration.js';
 import { Child, type ChildRowOf } from '../../worker/children/child.js';
@@ -11,9 +11,9 @@ import { budgetsReady } from '../metering/task-budget.js';
 import { taskNamed } from './task-checks.js';
 
 export interface ChildOptions {
-  /** When it ends `expired` whatever it does: a duration from its creation, or a time. Default: the task's `timeout.total`. */
+  /** When the child ends as `expired`: a duration from its creation, or a time. Default: the task's `timeout.total`. */
   readonly deadline?: Duration | Date | undefined;
-  /** Wait before it may begin. */
+  /** Delay before it may start. */
   readonly delay?: Duration | undefined;
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
@@ -28,8 +28,8 @@ type ChildArguments<Input> = undefined extends Input
 const OPTIONS = { deadline: true, delay: true, priority: true, tags: true } as const;
 
 /**
- * A run of the task, for `children` in a handler's context: nothing happens before that.
- * @throws InvalidDefinitionError for an option that is not known
+ * Describes a run of the task for `children` in a handler's context, which creates it.
+ * @throws InvalidDefinitionError for an unknown option
  * @example const [first, second] = await children.all([child(fetch, { url }), child(count, { text })]);
  */
 export function child<Input, Output>(

@@ -19,7 +19,7 @@ export class TaskRegistry {
   /** @param onHandled called for every task that gets its handler */
   constructor(private readonly onHandled: (task: TaskDefinition) => void) {}
 
-  /** @throws InvalidDefinitionError for a name that is taken, or anything that cannot be meant */
+  /** @throws InvalidDefinitionError for a name that is taken, or an invalid option */
   define(name: unknown, options: TaskOptions<AnySchema, AnySchema>, handler: unknown): TaskDefinition {
     checkTaskName(name);
     if (this.tasks.has(name)) throw new InvalidDefinitionError(`${taskNamed(name)} is defined twice`);

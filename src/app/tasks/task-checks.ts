@@ -62,7 +62,7 @@ export function checkFlowName(name: unknown): asserts name is string {
   );
 }
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkTaskOptions(taskName: string, options: TaskOptions<AnySchema, AnySchema>): void {
   const where = taskNamed(taskName);
   knownOnly<typeof options>(where, options, TASK_OPTIONS);
@@ -117,7 +117,7 @@ function checkTimeout(where: string, timeout: TaskSettings['timeout']): void {
   checkDuration(where, 'timeout.total', timeout.total, 1, LIMITS.maxDurationMs);
 }
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkRunOptions(taskName: string, options: RunOptions): void {
   const where = `Run of task ${shown(taskName)}`;
   knownOnly<RunOptions>(where, options, RUN_OPTIONS);

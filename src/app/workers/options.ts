@@ -1,4 +1,4 @@
-/** What a worker of an app can be told. */
+/** Options of a worker of an app. */
 import { capabilities as capabilitySet } from '../../../model/core/fields.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { TimerLoopOptions } from '../../engine/timer-loop.js';
@@ -9,29 +9,30 @@ import { knownOnly } from '../../shared/known-only.js';
 import { resolveSettings, type ResolvedSettings, type WorkerSettings } from '../../worker/options.js';
 import type { TaskReference } from '../tasks/task.js';
 
-/** The same members, each of which may be `undefined` as well as absent. */
+/** The same members, each of which may also be `undefined`. */
 type Undefinable<Members> = { readonly [Name in keyof Members]?: Members[Name] | undefined };
 
 export interface WorkerOptions extends Undefinable<WorkerSettings> {
   /**
-   * How long a lease lasts, 1 s to 1 day: when a worker dies, its work is taken over after this time at the latest. It is
-   * renewed every third of it; a handler that blocks the event loop for longer than two thirds loses its work.
-   * Default `'10s'`.
+   * Length of a lease, 1 s to 1 day: when a worker dies, others take over its work after this time at the latest. A
+   * lease is renewed every third of its length; a handler that blocks the event loop for more than two thirds loses its
+   * work. Default `'10s'`.
    */
   readonly leaseTtl?: Duration | undefined;
-  /** The tasks that it runs. Default all tasks of the app, those defined later too; every one needs its handler. */
+  /** The tasks that it runs. Default all tasks of the app, including those defined later; each needs a handler. */
   readonly tasks?: readonly TaskReference[] | undefined;
   /**
-   * The lanes that it serves, in turn. Default the lanes of its tasks, and those of tasks defined later when `tasks` is
-   * not given. Work of other tasks on these lanes is left to other workers; see `onUnhandled`.
+   * The lanes that it serves, in turn. Default the lanes of its tasks, including tasks defined later unless `tasks` is
+   * given. Work of other tasks on these lanes is left to other workers; see `onUnhandled`.
    */
   readonly lanes?: readonly string[] | undefined;
   /**
-   * For how long the worker counts as alive when it is not heard, 1 s to 30 days; it is heard every third of that, in one
-   * call for all workers of the process. So `app.workers()` knows who lives. `false`: it does not register. Default `'30s'`.
+   * How long the worker counts as alive after a heartbeat, 1 s to 30 days, so that `app.workers()` lists it. It sends
+   * one every third of that, in one call for all workers of the process. `false`: it does not register. Default
+   * `'30s'`.
    */
   readonly liveness?: Duration | false | undefined;
-  /** Whether the process runs the engine loop along with it. Default true; one loop serves all workers of the app. */
+  /** Whether the process also runs the timer loop. Default true; one loop serves all workers of the app. */
   readonly engine?: boolean | TimerLoopOptions | undefined;
 }
 
@@ -55,7 +56,7 @@ const WORKER_OPTIONS = {
 const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;
 const WHERE = 'The worker';
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 export function checkWorkerOptions(options: WorkerOptions): void {
   knownOnly<WorkerOptions>(WHERE, options, WORKER_OPTIONS);
   if (typeof options.engine === 'object')

@@ -1,9 +1,9 @@
-/** What a handler meets when a budget has no room. */
+/** The error of a budget without room. */
 import { RetryableError } from '../outcome.js';
 
 /**
- * A hard limit has no room for what was asked for: nothing was recorded, and nothing is held. A handler that ends with it
- * fails with the category `budget_exceeded`, and is tried again as its task says.
+ * A hard limit has no room for the requested amount: nothing was recorded or reserved. A handler that ends with it
+ * fails with the category `budget_exceeded`, and is retried like any failure.
  */
 export class BudgetExceededError extends RetryableError {
   override readonly name = 'BudgetExceededError';

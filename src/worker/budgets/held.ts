@@ -9,11 +9,12 @@ export type Amounts = Readonly<Record<string, number>>;
 export interface BudgetReservation extends AsyncDisposable {
   readonly amounts: Amounts;
   /**
-   * Records what was used: less than was held, or more. Resolves with what fitted under no limit, mostly nothing.
+   * Records what was used: less than was reserved, or more. Resolves with the overrun, for which there was no room;
+   * normally nothing.
    * @throws EngineError what calls throw
    */
   settle(used: Amounts): Promise<Amounts>;
-  /** Gives all of it back; `await using` does so at the end of its block. Nothing happens when it is closed already. */
+  /** Returns all of it; `await using` does so at the end of its block. Does nothing if it was settled or released. */
   release(): Promise<void>;
 }
 

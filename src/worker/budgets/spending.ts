@@ -1,4 +1,4 @@
-/** What a handler spends, on whose account: its own run's. */
+/** Budgets in a handler, charged to its run. */
 import type { OutcomeOf } from '../../../model/machine.js';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
@@ -12,32 +12,34 @@ import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
 import { Held, type Amounts, type BudgetReservation } from './held.js';
 
-/** A budget as an app has it. */
+/** A budget of an app. */
 export interface BudgetRef {
   readonly id: string;
-  /** Resolves when it is there. */
+  /** Resolves when it exists. */
   ready(): Promise<void>;
 }
 
 export interface ReserveOptions {
-  /** How long it is held when this process dies; renewed while the handler runs. Default one minute. */
+  /**
+   * How long the reservation outlives this process if that dies; renewed while the handler runs. Default one minute.
+   */
   readonly ttl?: Duration | undefined;
 }
 
 export interface ReportOptions {
-  /** The same key again within 24 h records nothing. Default none. */
+  /** A repetition with the same key within 24 h records nothing. Default none. */
   readonly key?: string | undefined;
 }
 
-/** A budget in the hands of a handler. */
+/** A budget, as a handler uses it. */
 export interface RunBudget {
   /**
-   * Holds an amount before it is used, so that what is used has room. Settle it by what was used.
-   * @throws BudgetExceededError when a hard limit has no room for it
+   * Reserves an amount before you use it. Settle it with what you used.
+   * @throws BudgetExceededError if a hard limit has no room for it
    * @example await using held = await budget(tokens).reserve({ tokens: 500 });
    */
   reserve(amounts: Amounts, options?: ReserveOptions): Promise<BudgetReservation>;
-  /** Records what was used. @throws BudgetExceededError when a hard limit has no room: nothing was recorded */
+  /** Records usage. @throws BudgetExceededError if a hard limit has no room; nothing is recorded */
   report(used: Amounts, options?: ReportOptions): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
-/** What a handler asks for when it has others do a part of its work. */
+/** Child runs, as a handler asks for them. */
 import type { ArgsOf } from '../../../model/machine.js';
 import { brand } from '../../util/brand.js';
 
 declare const OUTPUT: unique symbol;
 
-/** A run of a task that a handler will wait for: made by `child`, begun by `children`. */
+/** A run of a task that a handler will wait for: described by `child`, started by `children`. */
 export class Child<Output> {
   static {
     brand(Child, 'child');
@@ -21,7 +21,7 @@ export class Child<Output> {
   ) {}
 }
 
-/** What a child gives. */
+/** The result type of a child. */
 export type OutputOf<Of> = Of extends Child<infer Output> ? Output : never;
 
 type Row = ArgsOf<'spawnChildren'>['children'][number];

@@ -1,4 +1,4 @@
-/** `children`, as a handler's context has it. */
+/** `children` of a handler's context. */
 import { LIMITS } from '../../../model/limits.js';
 import { checkList, checkWhole, refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -11,16 +11,16 @@ import type { Needed } from './outcome.js';
 
 export interface ChildrenOptions {
   /**
-   * Tells these children from others of the handler, when the handler runs again. Default `children`; of one name the first
-   * use is the first one, and so on.
+   * Identifies these children when the handler runs again. Default `children`. Uses of one name are told apart by their
+   * order.
    */
   readonly name?: string | undefined;
 }
 
 export interface ChildrenGroupOptions extends ChildrenOptions {
   /**
-   * What becomes of children that still run when the others have decided: they are cancelled (`cancel_remaining`, the
-   * default), or go on.
+   * What happens to the remaining children once the group is decided: they are cancelled (`cancel_remaining`, the
+   * default), or continue.
    */
   readonly onSatisfied?: 'cancel_remaining' | 'let_run' | undefined;
 }
@@ -28,27 +28,27 @@ export interface ChildrenGroupOptions extends ChildrenOptions {
 type ChildList = readonly Child<unknown>[];
 
 /**
- * Has other tasks do parts of the work: begins a run of each child, and ends this run of the handler until they are decided.
- * No slot is held meanwhile. Then the handler runs again from the beginning, and gets the results here.
+ * Starts runs of other tasks and waits for them without a slot: this run of the handler ends, and once the children are
+ * decided the handler runs again from the beginning and gets the results here.
  *
- * Children are begun when the promise is awaited, in one step of the store. When their parent is cancelled, fails or expires,
- * they are cancelled with it.
+ * The children are created together, in one atomic step, when the promise is awaited. When their parent is cancelled,
+ * fails or expires, they are cancelled with it.
  *
- * @throws ChildrenFailedError when too many did not complete: it says which, and why
- * @throws EngineError `step_changed` when an earlier run asked for other children under this name, `step_misused` inside a step,
- *   `flow_limit_exceeded`
- * @throws InvalidDefinitionError, InvalidInputError for what cannot be meant; TaskAbort
+ * @throws ChildrenFailedError if too many did not complete; it says which ones and why
+ * @throws EngineError `step_changed` if an earlier run asked for other children under this name, `step_misused` inside
+ *   a step, `flow_limit_exceeded`
+ * @throws InvalidDefinitionError, InvalidInputError for invalid options or inputs; TaskAbort
  * @example const [page, image] = await children.all([child(render, { url }), child(resize, { file })]);
  */
 export interface Children {
-  /** Waits for all; the results in the order of the list. The first that ends badly decides, and the others go on. */
+  /** All results, in the order of the list. The first child that does not complete decides; the others continue. */
   all<Of extends ChildList | []>(
     children: Of,
     options?: ChildrenOptions,
   ): Promise<{ -readonly [Key in keyof Of]: OutputOf<Of[Key]> }>;
-  /** The result of the first that completes. */
+  /** The result of the first to complete. */
   any<Of extends ChildList>(children: Of, options?: ChildrenGroupOptions): Promise<OutputOf<Of[number]>>;
-  /** The results of the first `k` that complete, in the order of the list. */
+  /** The results of the first `k` to complete, in the order of the list. */
   quorum<Of extends ChildList>(
     k: number,
     children: Of,

@@ -1,30 +1,30 @@
-/** How children can end other than with their results. Another try of their parent would find the same. */
+/** Errors of children. The parent is not retried: another attempt would find the same. */
 import type { PublicState } from '../../../model/execution/situation.js';
 import { NonRetryableError } from '../outcome.js';
 
 /** A child that did not complete. */
 export interface FailedChild {
-  /** Its place in the list, from 0. */
+  /** Its index in the list. */
   readonly index: number;
   /** Its execution id: `app.get(id)` gives the run. */
   readonly id: string;
   readonly task: string;
-  /** `failed`, `cancelled`, `expired` or `skipped`; what it is now, if it was replayed since. */
+  /** `failed`, `cancelled`, `expired` or `skipped`; its current state if it was replayed since. */
   readonly state: PublicState;
-  /** What it failed with, or why it was cancelled; empty when nothing was said. */
+  /** What it failed with, or why it was cancelled; empty if unknown. */
   readonly message: string;
   /** The category of its failure. */
   readonly category: string | undefined;
 }
 
-/** More children ended badly than may. Uncaught, the run fails with the category `children_failed`. */
+/** Too many children did not complete. If not caught, the run fails with the category `children_failed`. */
 export class ChildrenFailedError extends NonRetryableError {
   override readonly name = 'ChildrenFailedError';
 
   constructor(
-    /** The name of the use. */
+    /** The `name` of the call. */
     readonly children: string,
-    /** How many there were. */
+    /** How many children there were. */
     readonly of: number,
     /** Those that decided it, in the order of the list. */
     readonly failed: readonly FailedChild[],

@@ -30,8 +30,9 @@ export class StepTimeoutError extends Error {
 }
 
 /**
- * A step failed. It has the `name`, the `message` and the `category` of what its function threw, in this run and in every
- * later one; the error itself is its `cause` in the run in which it was thrown. Tell failures apart by name or category.
+ * A step failed. It has the `name`, `message` and `category` of the error that the function threw, in this run and in
+ * every later one; the error itself is the `cause` only in the run in which it was thrown. Tell failures apart by name
+ * or category.
  */
 export class StepError extends Error {
   static {
@@ -40,9 +41,9 @@ export class StepError extends Error {
 
   override readonly name: string;
   readonly category: string;
-  /** What a retryable error asked for. */
+  /** The wait that a `RetryableError` asked for. */
   readonly retryAfter: unknown;
-  /** Whether it is stored: then every later run gets it, and trying again mends nothing. */
+  /** Whether it is stored: then every later run gets it, and a retry would not change it. */
   isStored: boolean;
 
   constructor(

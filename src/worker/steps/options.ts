@@ -1,4 +1,4 @@
-/** What can be said of a step. */
+/** Options of a step. */
 import { LIMITS } from '../../../model/limits.js';
 import { retryPolicy, type RetryPolicy } from '../../../model/execution/policy.js';
 import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
@@ -10,19 +10,25 @@ import { propertyOf } from '../../util/thrown.js';
 export const MAX_WAIT_MS = 300_000;
 
 export interface StepRetryOptions {
-  /** Tries after the first one. Default 3, at most 1 000. */
+  /** Further tries after the first. Default 3, at most 1 000. */
   readonly failures?: number | undefined;
   /**
-   * Wait between tries, made by `backoff`: 5 minutes at most, for the slot is held meanwhile. Default exponential from
-   * 200 ms to 10 s.
+   * Wait between tries, made by `backoff`; at most 5 minutes, because the slot is held meanwhile. Default exponential
+   * from 200 ms to 10 s.
    */
   readonly backoff?: RetryPolicy['backoff'] | undefined;
 }
 
 export interface StepOptions {
-  /** Tries of this step, in this run of the handler. Without it, what the step throws goes to the handler at once. */
+  /**
+   * Retries of this step within this run of the handler. Default: none, an error of the step goes to the handler at
+   * once.
+   */
   readonly retry?: StepRetryOptions | undefined;
-  /** Longest time of one try. Its `signal` aborts then, and the try counts as failed (`step_timeout`). Default none. */
+  /**
+   * Limit for one try. When it is exceeded, the `signal` of the try aborts and the try counts as failed
+   * (`step_timeout`). Default none.
+   */
   readonly timeout?: Duration | undefined;
 }
 
@@ -46,7 +52,7 @@ const DEFAULT_BACKOFF: RetryPolicy['backoff'] = {
 
 const ONCE: StepRules = { retry: undefined, timeoutMs: undefined };
 
-/** @throws InvalidDefinitionError for an option that is not known, or a value that cannot be meant */
+/** @throws InvalidDefinitionError for an unknown or invalid option */
 export function rulesOf(
   name: string,
   fn: unknown,

@@ -27,7 +27,7 @@ import { tryStep, type StepContext, type StepFunction } from './tries.js';
  * @throws TaskAbort when the work is not this worker's any more, or must stop
  * @throws EngineError `step_changed` when the name stands for something else in an earlier run, `step_misused` inside
  *   another step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all, `invalid_input` for what is no JSON
- * @throws InvalidDefinitionError for a name that is none, or options that cannot be meant
+ * @throws InvalidDefinitionError for an invalid name or option
  * @example const receipt = await step('pay', ({ idempotencyKey, signal }) => pay(order, { idempotencyKey, signal }));
  */
 export interface Step {

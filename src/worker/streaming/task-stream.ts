@@ -1,4 +1,4 @@
-/** What a handler says while it runs: `stream` of its context. */
+/** `stream` of a handler's context. */
 import { isBytes } from '../../../model/core/bytes.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
@@ -9,53 +9,56 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { WrittenFrame } from './frame-writer.js';
 
-/** How a frame is kept that matters for moments only. */
+/** How long a best-effort frame is kept. */
 export interface BestEffortOptions {
-  /** How long it matters: 100 ms to an hour, or 0 until newer ones push it out. Default 30 s. */
+  /** How long it matters: 100 ms to an hour, or 0 until newer frames displace it. Default 30 s. */
   readonly ttl?: Duration | undefined;
 }
 
 export interface FrameOptions {
-  /** What kind of frame it is, in your words, up to 256 bytes. Default `text`, `json` or `bytes`. */
+  /** Your label for the kind of frame, up to 256 bytes. Default `text`, `json` or `bytes`. */
   readonly type?: string | undefined;
-  /** Keeps it for moments only: what comes fast pushes out what came before. Default: it is kept with the newest. */
+  /**
+   * Keeps the frame only for a short time; frames in quick succession displace earlier ones. Default: a durable frame.
+   */
   readonly bestEffort?: boolean | BestEffortOptions | undefined;
-  /** What it belongs to, in your words, up to 256 bytes. */
+  /** Your label for what the frame belongs to, up to 256 bytes. */
   readonly correlationId?: string | undefined;
 }
 
 /** A value that a summary can hold: JSON. */
 export type SummaryValue = string | number | boolean | null | readonly SummaryValue[] | SummaryPatch;
 
-/** Changes of a summary: members are merged, `null` removes one, `SET_NULL` sets a null. */
+/** A patch of a summary: members are merged, `null` removes one, `SET_NULL` sets a null. */
 export interface SummaryPatch {
   readonly [member: string]: SummaryValue | undefined;
 }
 
-/** In a patch of a summary: sets a null, where a null alone would remove the member. */
+/** In a patch of a summary, sets a null, where `null` itself would remove the member. */
 export const SET_NULL = '__ff_null__';
 
 /**
- * The stream of an attempt. What is written in one turn travels together, in its order. A promise resolves when there is
- * room for more (await it, and a fast writer waits for a slow store), and rejects with what an earlier frame met. All is
- * stored before the run ends: a run whose frames were refused fails with the category `stream_refused`.
+ * The stream of an attempt. Writes of one turn of the event loop share a call and keep their order. The promise of a
+ * write resolves when there is room for more (await it to make a fast writer wait for a slow store), and rejects with
+ * the error of an earlier frame. All frames are stored before the run ends; if one was refused, the run fails with the
+ * category `stream_refused`.
  */
 export interface TaskStream {
-  /** A piece of text: a token, a line. One of more than 64 KiB becomes several frames. */
+  /** Writes text: a token, a line. Text of more than 64 KiB is split into several frames. */
   text(chunk: string, options?: FrameOptions): Promise<void>;
-  /** A JSON value of up to 64 KiB. @throws EngineError `retention_limit_exceeded`, `invalid_input` */
+  /** Writes a JSON value of up to 64 KiB. @throws EngineError `retention_limit_exceeded`, `invalid_input` */
   json(value: unknown, options?: FrameOptions): Promise<void>;
-  /** Up to 64 KiB. @throws EngineError `retention_limit_exceeded` */
+  /** Writes up to 64 KiB. @throws EngineError `retention_limit_exceeded` */
   write(bytes: Uint8Array, options?: FrameOptions): Promise<void>;
   /**
-   * Merges changes into the summary of the attempt, a JSON object of up to 256 KiB that readers get whole.
-   * @throws EngineError `invalid_input` for what is no patch; `retention_limit_exceeded`
+   * Merges a patch into the summary of the attempt, a JSON object of up to 256 KiB that readers get whole.
+   * @throws EngineError `invalid_input` for an invalid patch; `retention_limit_exceeded`
    * @example await stream.summary({ done: 3, plan: { draft: 'ready', outline: null } });
    */
   summary(patch: SummaryPatch): Promise<void>;
-  /** Resolves when all that was written is stored. */
+  /** Resolves when everything written is stored. */
   flush(): Promise<void>;
-  /** The same as a sink, for pipes: texts and bytes become frames. Closing it flushes. */
+  /** A sink for pipes: strings and bytes become frames. Closing it flushes. */
   writable(options?: FrameOptions): WritableStream<string | Uint8Array>;
 }
 

@@ -1,18 +1,18 @@
-/** What a handler can wait for: a signal of a name, or several of them together. */
+/** What a handler can wait for: one signal, or a combination of several. */
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { checkWaitName } from './names.js';
 
-/** What makes two signals of a count two: each is one of its own, or each sender counts once. */
+/** What `count` counts: every signal, or every sender once. */
 export type Distinct = 'signal' | 'source';
 
-/** Several signals together; made by `all`, `any`, `count`. */
+/** A combination of signals; made by `all`, `any`, `count`. */
 export type WaitCondition =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'all' | 'any'; readonly of: readonly WaitCondition[] }
   | { readonly type: 'count'; readonly n: number; readonly names: readonly string[]; readonly distinct: Distinct }
-  /** So many different people approve, or one of them rejects. */
+  /** `n` different people approve, or one of them rejects. */
   | { readonly type: 'approval'; readonly n: number; readonly name: string };
 
 type Part = string | WaitCondition;
@@ -37,19 +37,21 @@ function several(where: 'all' | 'any', parts: readonly Part[]): WaitCondition {
 }
 
 /**
- * A signal of each name, in whichever order. @throws InvalidDefinitionError
+ * One signal of each name, in any order.
+ * @throws InvalidDefinitionError
  * @example const signals = await waitFor(all('legal', 'finance'), { timeout: '7d' });
  */
 export const all = (...parts: readonly Part[]): WaitCondition => several('all', parts);
 
 /**
- * The first signal of one of the names. @throws InvalidDefinitionError
+ * The first signal of any of the names.
+ * @throws InvalidDefinitionError
  * @example const [{ name, payload }] = await waitFor(any('paid', 'cancelled'));
  */
 export const any = (...parts: readonly Part[]): WaitCondition => several('any', parts);
 
 /**
- * So many signals of a name, or of several; with `distinct: 'source'` each sender (`from`) counts once.
+ * `n` signals of one name, or of several; with `distinct: 'source'` each sender (`from`) counts once.
  * @throws InvalidDefinitionError
  * @example const approvals = await waitFor(count(2, 'approval', { distinct: 'source' }));
  */

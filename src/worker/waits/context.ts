@@ -1,4 +1,4 @@
-/** What a handler's context has for waiting; made when the handler asks for it. */
+/** The waiting members of a handler's context, created on first use. */
 import type { Attempt } from '../attempt.js';
 import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
 import { childrenOf, type Children } from '../children/context.js';
@@ -9,38 +9,39 @@ import { Waits } from './waits.js';
 
 export interface WaitingContext {
   /**
-   * Ends this run of the handler until the time is over, from milliseconds to years: no slot is held and no process need
-   * live. Then the handler runs again from the beginning, and passes this sleep at once. The time stands from the first
-   * call on. Once a handler waits, what is under way beside it is not waited for unless it is a step.
-   * @throws InvalidDefinitionError for what is no duration
+   * Sleeps for milliseconds to years, without a slot or a process: this run of the handler ends, and after the duration
+   * the handler runs again from the beginning and passes this sleep at once. The duration counts from the first call.
+   * When a handler suspends, only steps that are under way are waited for.
+   * @throws InvalidDefinitionError for an invalid duration
    * @example await sleep('3d');
    */
   readonly sleep: Sleep;
-  /** The same until a time. @throws InvalidDefinitionError @example await sleepUntil(new Date('2027-01-01')); */
+  /** Sleeps until a time. @throws InvalidDefinitionError @example await sleepUntil(new Date('2027-01-01')); */
   readonly sleepUntil: SleepUntil;
   /**
-   * Ends this run of the handler until a signal of this name comes (`run.signal(name, payload)`), and gives what came with
-   * it. A signal that came before is taken at once. Each signal is taken by one wait, in the order in which they came.
-   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for what cannot be meant
+   * Waits without a slot for a signal of this name (`run.signal(name, payload)`), and gives its payload. A signal that
+   * has already come is taken at once. Each signal is taken by one wait, in the order in which they came.
+   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options
    * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
    */
   readonly waitFor: WaitFor;
   /**
-   * Ends this run of the handler until people decide: `run.approve(name, { by })`, `run.reject(name, { by })`.
-   * @throws WaitTimeoutError; InvalidDefinitionError for what cannot be meant
+   * Waits without a slot until people decide: `run.approve(name, { by })`, `run.reject(name, { by })`.
+   * @throws WaitTimeoutError; InvalidDefinitionError for invalid options
    * @example const { approved, decisions } = await approval('deploy', { approvals: 2, timeout: '1d' });
    */
   readonly approval: Approve;
   /**
-   * A wait whose address can be handed out before it begins, with a token that lets its holder send this one signal.
-   * @throws EngineError `hmac_secret_not_initialized` before a key was installed (`app.signals.rotateKey`)
+   * Creates a wait whose envelope or callback URL you can hand out before it begins; its token lets the holder send
+   * this one signal.
+   * @throws EngineError `hmac_secret_not_initialized` if no key is installed (`app.signals.rotateKey`)
    * @example
    * const payment = await waitpoint('payment', { timeout: '2d' });
    * await step('mail', () => mail(payment.callback({ baseUrl: 'https://shop.example/paid' }).reveal()));
    * const { cents } = await payment.wait({ schema });
    */
   readonly waitpoint: MakeWaitpoint;
-  /** Has runs of other tasks do parts of the work, and waits for them without a slot: see docs/flows.md. */
+  /** Starts runs of other tasks and waits for them without a slot: see docs/flows.md. */
   readonly children: Children;
 }
 

@@ -1,18 +1,18 @@
-/** Signals as handlers get them. */
+/** Signals, as handlers get them. */
 import { channelOf } from '../../../model/suspension/channel.js';
 import type { SignalSummary } from '../../../model/suspension/reads.js';
 import { decode } from '../../shared/codec.js';
 import { propertyOf, tried } from '../../util/thrown.js';
 import type { Offered } from './evaluate.js';
 
-/** A signal that came. */
+/** A received signal. */
 export interface Signal<Payload = unknown> {
   readonly id: string;
-  /** The name under which it was sent, and waited for. */
+  /** Its name. */
   readonly name: string;
-  /** What came with it; `undefined` when nothing did. */
+  /** The payload; `undefined` if there was none. */
   readonly payload: Payload;
-  /** Who sent it, as the sender said; empty when it said nothing. */
+  /** Who sent it, as claimed by the sender; empty if not given. */
   readonly from: string;
   /** When it was accepted, ms since the epoch. */
   readonly at: number;

@@ -1,4 +1,4 @@
-/** `sleep` and `sleepUntil`, as a handler's context has them. */
+/** `sleep` and `sleepUntil` of a handler's context. */
 import { types } from 'node:util';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
@@ -9,13 +9,13 @@ import type { Waits } from './waits.js';
 
 export interface SleepOptions {
   /**
-   * Tells this sleep from the others of the handler, when the handler runs again. Default `sleep`; of one name the first
-   * use is the first one, and so on. Give names where the order can change from one version of the handler to the next.
+   * Identifies this sleep when the handler runs again. Default `sleep`. Uses of one name are told apart by their order:
+   * give names if the order can change from one version of the handler to the next.
    */
   readonly name?: string | undefined;
 }
 
-/** Sleeps for so long, without a slot and without a process. A sleep that a run has behind it is not slept again. */
+/** Sleeps for a duration, without a slot or a process. A sleep that is over is not repeated. */
 export type Sleep = (duration: Duration, options?: SleepOptions) => Promise<void>;
 /** Sleeps until a time. */
 export type SleepUntil = (date: Date, options?: SleepOptions) => Promise<void>;
@@ -29,7 +29,7 @@ function nameIn(what: string, options: SleepOptions): string {
   return name;
 }
 
-/** @throws InvalidDefinitionError for what is no duration */
+/** @throws InvalidDefinitionError for an invalid duration */
 export function sleepOf(waits: () => Waits): Sleep {
   return (duration, options = {}) => {
     if (duration === undefined) throw refuse('sleep', 'the duration', 'given', duration);
@@ -39,7 +39,7 @@ export function sleepOf(waits: () => Waits): Sleep {
   };
 }
 
-/** @throws InvalidDefinitionError for what is no date */
+/** @throws InvalidDefinitionError for an invalid date */
 export function sleepUntilOf(waits: () => Waits): SleepUntil {
   return (date, options = {}) => {
     if (!types.isDate(date) || Number.isNaN(date.getTime()))

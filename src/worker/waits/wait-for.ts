@@ -1,4 +1,4 @@
-/** `waitFor` and `approval`, as a handler's context has them. */
+/** `waitFor` and `approval` of a handler's context. */
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -14,17 +14,17 @@ import type { Received, Signal } from './signals.js';
 import type { Outcome, Waits } from './waits.js';
 
 interface WaitOptions {
-  /** How long it waits, from the first call on. Default: until it comes. */
+  /** How long to wait, from the first call. Default: without limit. */
   readonly timeout?: Duration | undefined;
   /**
-   * Tells this wait from the others of the handler, when the handler runs again. Default: what it waits for; of one name the
-   * first use is the first one, and so on.
+   * Identifies this wait when the handler runs again. Default: what it waits for. Uses of one name are told apart by
+   * their order.
    */
   readonly name?: string | undefined;
 }
 
 export interface WaitForOptions<Payload, Input = unknown> extends WaitOptions {
-  /** What the payload of a signal must be; what the schema makes of it is given to the handler. */
+  /** Schema of the payload; the handler gets the parsed value. */
   readonly schema?: Schema<Input, Payload> | undefined;
   /** `error` (default): a `WaitTimeoutError`. `value`: `null`. */
   readonly onTimeout?: 'error' | 'value' | undefined;
@@ -34,8 +34,8 @@ type OrError<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTim
 type OrNull<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTimeout: 'value' };
 
 /**
- * Waits for a signal of a name, and gives what came with it; or for several signals together (`all`, `any`, `count`), and
- * gives the signals that satisfied it, in the order of their acceptance.
+ * Waits for a signal by name, and gives its payload; or for a combination of signals (`all`, `any`, `count`), and gives
+ * those that satisfied it, in the order in which they were accepted.
  */
 export interface WaitFor {
   <Payload = unknown, Input = unknown>(name: string, options?: OrError<Payload, Input>): Promise<Payload>;
@@ -55,17 +55,17 @@ export interface ApprovalOptions extends WaitOptions {
   readonly approvals?: number | undefined;
 }
 
-/** What one person said. */
+/** The decision of one person. */
 export interface Decision {
   readonly approved: boolean;
   readonly by: string;
   /** Ms since the epoch. */
   readonly at: number;
-  /** What was said with it; empty when nothing was. */
+  /** The comment; empty if there was none. */
   readonly note: string;
 }
 
-/** How an approval ended: `approved` when enough people approved, and nobody rejected before. */
+/** The outcome of an approval: `approved` if enough people approved before anyone rejected. */
 export interface Approval {
   readonly approved: boolean;
   /** In the order in which they came. */
@@ -74,7 +74,7 @@ export interface Approval {
 
 /**
  * Waits until enough different people approve, or one of them rejects (`run.approve`, `run.reject`).
- * @throws WaitTimeoutError when neither comes in time
+ * @throws WaitTimeoutError if neither happens in time
  */
 export type Approve = (name: string, options?: ApprovalOptions) => Promise<Approval>;
 

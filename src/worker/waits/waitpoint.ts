@@ -1,4 +1,4 @@
-/** `waitpoint`, as a handler's context has it: a wait whose address can be handed out before it begins. */
+/** `waitpoint` of a handler's context: a wait whose envelope can be handed out before it begins. */
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
@@ -11,18 +11,21 @@ import { resolved, type WaitForOptions } from './wait-for.js';
 import type { Waits } from './waits.js';
 
 export interface WaitpointOptions {
-  /** How long it waits, from the first call on: seven days at most, which is the default. */
+  /** How long to wait, from the first call; at most seven days, which is the default. */
   readonly timeout?: Duration | undefined;
 }
 
-/** A place at which a handler will wait, and to which others can send before. */
+/** A wait that others can signal before the handler reaches it. */
 export interface Waitpoint {
-  /** What lets its holder send the signal: for a message, a queue, a form. It prints redacted. */
+  /** A token that lets its holder send the signal: for a message, a queue, a form. It prints as redacted. */
   envelope(): Secret;
-  /** The same as a URL: `<baseUrl>/<envelope>`. It prints redacted. @throws InvalidDefinitionError for what is no URL */
+  /**
+   * The envelope as a URL: `<baseUrl>/<envelope>`. It prints as redacted.
+   * @throws InvalidDefinitionError for an invalid URL
+   */
   callback(options: { readonly baseUrl: string | URL }): Secret;
   /**
-   * Waits for the signal, and gives what came with it. It is waited for alone, not beside other waits.
+   * Waits for the signal, and gives its payload. It cannot be awaited side by side with other waits.
    * @throws WaitTimeoutError, InvalidSignalError
    */
   wait<Payload = unknown, Input = unknown>(
@@ -31,8 +34,8 @@ export interface Waitpoint {
 }
 
 /**
- * Makes a waitpoint whose address can be handed out, for those who cannot send by the run's id: in a mail, to a payment
- * provider. Signals are delivered by `app.signals.deliver(envelope, payload)`.
+ * Creates a waitpoint for senders that do not know the run: hand out its envelope or callback URL in a mail or to a
+ * payment provider. Signals are delivered with `app.signals.deliver(envelope, payload)`.
  */
 export type MakeWaitpoint = (name: string, options?: WaitpointOptions) => Promise<Waitpoint>;
 
