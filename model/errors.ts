@@ -353,7 +353,7 @@ export const BOUNDARY_ERRORS = {
   too_many_tails: entry(
     'resource_exhausted',
     true,
-    'Too many readers wait for streams in this process: end some of them, or spread them over more processes.',
+    'Too many readers wait for streams at once: end some of them, or spread them over more processes.',
   ),
   server_cannot_persist: entry(
     'resource_exhausted',
@@ -378,7 +378,7 @@ export const BOUNDARY_ERRORS = {
   storage_tail_cut: entry(
     'unavailable',
     false,
-    'An incomplete write at the end of the journal was cut off. If only the process died, nothing that had been answered is missing; after a loss of power, what `fsync` allows may be.',
+    'An incomplete write at the end of the journal was cut off. If only the program died, nothing that had been answered is missing; after a loss of power, what `fsync` allows may be.',
   ),
   server_refused: entry(
     'unavailable',
