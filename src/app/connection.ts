@@ -107,7 +107,7 @@ export class Connection {
           throw error;
         }
         // Once: what follows is more of the same.
-        if (this.failures === 1) log.warn('The backend cannot be opened; it is tried again until it can.', error);
+        if (this.failures === 1) log.warn('The backend cannot be opened; retrying until it can.', error);
         await this.pause(retryDelayMs(clock, this.failures));
         if (this.isClosed()) throw new AppClosedError();
       }

@@ -278,7 +278,7 @@ export class AppRuntime {
   private handleSignals(): void {
     this.stopSignals ??= onTermination(
       (signal) => {
-        this.log.info(`${signal}: draining; once more skips the wait.`);
+        this.log.info(`${signal}: draining; send it again to skip the wait.`);
         void this.close().catch((error: unknown) => this.log.error('Closing failed.', error));
       },
       () => void this.close({ timeout: 0 }),

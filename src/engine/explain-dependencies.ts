@@ -50,7 +50,7 @@ export async function ofDependencies(backend: Backend, info: ExecutionInfo, look
 const NOT_ASKED = said(
   'not_promoted',
   'What it waits for is there, and nobody has let it go.',
-  'Run a process that applies due work: a worker, or `startEngine`.',
+  'Run a process that applies due work: a worker, or `startTimerLoop`.',
   { steps: [{ call: 'applyDue' }] },
 );
 

@@ -33,15 +33,15 @@ const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, 
   waiting_for_approval: ['It waits for an approval.', 'Approve it, or resume it.', RESUME],
   waiting_for_callback: ['It waits for a callback.', 'Deliver the callback, or resume it.', RESUME],
   waiting_for_tool_result: ['It waits for the result of a tool.', 'Deliver the result, or resume it.', RESUME],
-  waiting_for_budget: ['A scheduler keeps it back for a budget.', 'Make room in the budget and unblock it.', UNBLOCK],
-  waiting_for_quota: ['A scheduler keeps it back for a quota.', 'Wait for room and unblock it.', UNBLOCK],
+  waiting_for_budget: ['A scheduler holds it back for a budget.', 'Make room in the budget and unblock it.', UNBLOCK],
+  waiting_for_quota: ['A scheduler holds it back for a quota.', 'Wait for room and unblock it.', UNBLOCK],
   waiting_for_capable_worker: ['A scheduler found no worker that can run it.', 'Start one and unblock it.', UNBLOCK],
-  paused_by_policy: ['A scheduler keeps it back with its lane.', 'Unblock it.', UNBLOCK],
+  paused_by_policy: ['A scheduler holds its lane back.', 'Unblock it.', UNBLOCK],
 };
 
 const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
   waiting_for_delay: 'It is delayed',
-  waiting_for_resume_delay: 'It goes on after a delay',
+  waiting_for_resume_delay: 'It continues after a delay',
   waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
 };
 
@@ -125,12 +125,12 @@ async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Prom
     const { steps: _, ...nothing } = said('nothing', 'A worker runs it.', 'Nothing is needed.');
     return { ...nothing, unblock: [], takers: undefined };
   }
-  const sentence = 'The lease of its worker is over, and nobody has noticed.';
+  const sentence = 'The lease of its worker is over, but no process has noticed.';
   return explained(info, [notApplied(sentence, lease.expiresAt)], undefined);
 }
 
 const notApplied = (sentence: string, until: number): Obstacle =>
-  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startEngine`.', {
+  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
     until,
     steps: [call('applyDue')],
   });
@@ -150,7 +150,7 @@ function ofState(
   const delay = DELAYS[blockingReason];
   if (delay !== undefined) {
     const until = delayUntil ?? now;
-    if (until <= now) return [notApplied(`${delay}: its time has come, and nobody has let it go.`, until)];
+    if (until <= now) return [notApplied(`${delay}: its time has come, but no process has applied it.`, until)];
     const steps = [{ waitUntil: until }, call('applyDue')];
     return [said(blockingReason, `${delay}.`, 'Wait until the time has come.', { until, steps })];
   }

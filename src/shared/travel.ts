@@ -23,7 +23,7 @@ type Lost =
   | ArrayBufferView;
 
 type LostReason = 'a Map, Set, RegExp, Error, Promise or nested bytes do not survive JSON: make a plain value of it';
-type BigintReason = 'a bigint or symbol cannot be written as JSON: make a text or a number of it';
+type BigintReason = 'a bigint or symbol cannot be written as JSON: convert it to a string or a number';
 type FunctionReason = 'a function cannot be written as JSON';
 
 type AnyFunction = (...args: never[]) => unknown;

@@ -51,7 +51,7 @@ export function checkWorkFilter(filter: WorkFilter, indexedTags: readonly string
   const { tag = {} } = filter;
   if (typeof tag !== 'object' || tag === null) refuse('tag', 'must be an object, like { "team.name": "core" }.');
   for (const [key, value] of Object.entries(tag)) {
-    if (typeof value !== 'string') refuse('tag', `the value of "${key}" must be a text.`);
+    if (typeof value !== 'string') refuse('tag', `the value of "${key}" must be a string.`);
     // Others are not in the log: a subscriber would wait for ever.
     if (!indexedTags.includes(key))
       refuse('tag', `"${key}" is not among the indexedTags of the deployment; configureDeployment adds it.`);

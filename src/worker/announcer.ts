@@ -46,7 +46,7 @@ export class Announcer {
   }
 
   failedAttempt({ executionId, claimed }: Attempt, error: unknown, outcome: FinishedOutcome): void {
-    const next = outcome === 'retry_scheduled' ? 'another try follows' : 'no other try follows';
+    const next = outcome === 'retry_scheduled' ? 'it will be retried' : 'it will not be retried';
     this.log.warn(
       `Task "${claimed.executionKind}" failed in attempt ${claimed.attemptIndex + 1} of ${executionId}; ${next}.`,
       error,
@@ -60,7 +60,7 @@ export class Announcer {
   }
 
   reclaimCapExceeded(executionId: string): void {
-    this.log.error(`${executionId} failed: its workers were lost too often.`);
+    this.log.error(`${executionId} failed: it lost its worker too often.`);
   }
 
   signalListenerFailed(attempt: Attempt, error: unknown): void {
@@ -70,7 +70,7 @@ export class Announcer {
   /** The engine refused the ending for a reason that does not speak of ownership. */
   unreported(attempt: Attempt, error: unknown): void {
     this.log.error(
-      `The ending of ${nameOf(attempt)} could not be reported; its lease will lapse, and it is tried again.`,
+      `The ending of ${nameOf(attempt)} could not be reported; its lease will lapse, and it will be attempted again.`,
       error,
     );
   }
@@ -79,8 +79,8 @@ export class Announcer {
     const { executionId, claimed } = attempt;
     const afterMs = Math.round(tookMs);
     this.log.error(
-      `The ending (${ending}) of ${nameOf(attempt)} was given up: no answer for ${afterMs} ms. Its lease will lapse, and ` +
-        'it is tried again. Look for a result that is too large for the connection.',
+      `Reporting the ending (${ending}) of ${nameOf(attempt)} was given up: no answer for ${afterMs} ms. Its lease will ` +
+        'lapse, and it will be attempted again. Look for a result that is too large for the connection.',
       error,
     );
     this.emitter.emit('reportGivenUp', { executionId, task: claimed.executionKind, ending, afterMs, error });
@@ -101,15 +101,15 @@ export class Announcer {
   }
 
   tooManyStuck(tooMany: boolean, slots: number): void {
-    if (tooMany) this.log.error(`More handlers are stuck than the ${slots} slots: the worker claims nothing more.`);
+    if (tooMany) this.log.error(`More handlers are stuck than the ${slots} slots: the worker has stopped claiming.`);
     else this.log.info('Stuck handlers have settled: the worker claims again.');
   }
 
   loopBlocked(forMs: number, tasks: readonly string[]): void {
     const names = tasks.map((task) => `"${task}"`).join(', ');
     this.log.warn(
-      `The event loop stood still for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
-        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter stretches.`,
+      `The event loop was blocked for at least ${forMs} ms (${tasks.length === 1 ? 'task' : 'one of the tasks'} ` +
+        `${names}). No lease can be renewed meanwhile: compute in a worker thread, or in shorter pieces.`,
     );
     this.emitter.emit('loopBlocked', { forMs, tasks });
   }

@@ -25,7 +25,7 @@ export function progressFacts(taskName: string, percent: unknown, message: unkno
   if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
     throw refuse(where, 'progress', 'a number from 0 to 100', percent);
   if (message !== undefined && typeof message !== 'string')
-    throw refuse(where, 'the message of progress', 'a text', message);
+    throw refuse(where, 'the message of progress', 'a string', message);
   return {
     // Plus zero: what rounds to -0 is 0.
     progressPct: Math.round(percent) + 0,

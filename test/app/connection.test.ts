@@ -65,7 +65,7 @@ describe('a backend that cannot be opened for now', () => {
       expect(a.connection()).toEqual({ state: 'connected', failures: 0, error: undefined });
       expect(state.tries).toBe(6);
       expect(lines).toEqual([
-        'warn The backend cannot be opened; it is tried again until it can. EngineError',
+        'warn The backend cannot be opened; retrying until it can. EngineError',
         'info The backend is open.',
       ]);
       const closing = a.close();

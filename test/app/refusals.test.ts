@@ -136,18 +136,18 @@ describe('a backoff', () => {
 });
 
 const wrongRuns: [RunOptions, string][] = [
-  [{ id: '' }, 'Run of task "t": id must be a text without control characters that is not empty, not ""'],
-  [{ id: 5 as never }, 'Run of task "t": id must be a text without control characters'],
-  [{ id: 'a\0' }, 'Run of task "t": id must be a text without control characters that is not empty, not "a\\u0000"'],
+  [{ id: '' }, 'Run of task "t": id must be a string without control characters that is not empty, not ""'],
+  [{ id: 5 as never }, 'Run of task "t": id must be a string without control characters'],
+  [{ id: 'a\0' }, 'Run of task "t": id must be a string without control characters that is not empty, not "a\\u0000"'],
   [{ id: 'x'.repeat(300) }, 'Run of task "t": its id may have 249 bytes at most, and has 300'],
   [{ id: 'a', idempotencyKey: 'b' }, 'Run of task "t": give an id or an idempotencyKey, not both'],
-  [{ idempotencyKey: 5 as never }, 'Run of task "t": idempotencyKey must be a text'],
-  [{ idempotencyKey: '\ud800' }, 'Run of task "t": idempotencyKey must be a text without control characters, not'],
+  [{ idempotencyKey: 5 as never }, 'Run of task "t": idempotencyKey must be a string'],
+  [{ idempotencyKey: '\ud800' }, 'Run of task "t": idempotencyKey must be a string without control characters, not'],
   [{ idempotencyWindow: 0 }, 'Run of task "t": idempotencyWindow must be at least 1 ms'],
   [{ delay: '5 s' as never }, 'Run of task "t": delay must be a duration'],
   [{ priority: 10_000 }, 'Run of task "t": priority must be a whole number from 0 to 9000, not 10000'],
   [{ priority: 'high' as never }, 'Run of task "t": priority must be'],
-  [{ tags: { 'a.b': 5 as never } }, 'Run of task "t": tags["a.b"] must be a text, not 5'],
+  [{ tags: { 'a.b': 5 as never } }, 'Run of task "t": tags["a.b"] must be a string, not 5'],
   [{ tags: ['a.b'] as never }, 'Run of task "t": tags must be an object of texts'],
   [{ tags: { 'flowfabric.id': 'x' } }, 'Run of task "t": tags that begin with "flowfabric." are'],
   [{ deadline: new Date(NaN) }, 'Run of task "t": deadline must be a duration'],
@@ -200,7 +200,7 @@ describe('a run', () => {
       await rejectionOf(run.result({ timeout: '1 minute' as never })),
       'result: timeout must be a duration',
     );
-    expectMistake(await rejectionOf(run.cancel({} as never)), 'cancel: the reason must be a text, not an object');
+    expectMistake(await rejectionOf(run.cancel({} as never)), 'cancel: the reason must be a string, not an object');
   });
 
   it('refuses what is no signal, no priority and no list, at once', async () => {
@@ -212,7 +212,7 @@ describe('a run', () => {
       [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
       [() => run.events({ signal: 5 as never }).next(), 'events: signal must be the signal of an AbortController'],
       [() => a.deadLetters.replay({}, { signal: 5 as never }), 'deadLetters.replay: signal must be the signal of'],
-      [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a text, not 5'],
+      [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a string, not 5'],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
       [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
       [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],
@@ -220,7 +220,10 @@ describe('a run', () => {
       [() => task.runMany(undefined as never), 'runMany of task "t": the inputs must be a list, not undefined'],
       [() => a.quotas.of(undefined as never), 'Task undefined is not a task of this app'],
       [async () => a.budget('b', { resetEvery: 'daily' as never }), 'app.budget("b"): resetEvery must be a duration'],
-      [async () => a.budget(''), 'app.budget(): the name must be a text of 1 to 512 bytes without control characters'],
+      [
+        async () => a.budget(''),
+        'app.budget(): the name must be a string of 1 to 512 bytes without control characters',
+      ],
       [async () => a.budget('\ud800'), 'app.budget(): the name must be'],
       [async () => a.budget('b', { limits: { 'a b': {} } }), 'app.budget("b"): limits.a b: the key must begin with'],
       [async () => a.budget('b', { limits: { usd: { hard: NaN } } }), 'app.budget("b"): limits.usd.hard: '],
@@ -241,7 +244,7 @@ describe('a run', () => {
         'rotateKey: secret must be a Uint8Array of 32',
       ],
       [() => run.approve('x', { by: 'a\0' }), 'approve: by must be who decides: at most 256 bytes without control'],
-      [() => run.signal('x', 1, { from: 5 as never }), 'signal: from must be a text: at most 256 bytes'],
+      [() => run.signal('x', 1, { from: 5 as never }), 'signal: from must be a string: at most 256 bytes'],
       [async () => delay('36500d'), 'delay: the time must be at most 3650 days, not "36500d"'],
       [async () => delay(undefined as never), 'delay: the time must be a duration or a date, not undefined'],
       [async () => delay({} as never), 'delay: the time must be a duration, in milliseconds or like'],

@@ -215,7 +215,7 @@ describe('waiting while the store is away', () => {
       expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'call_timeout' } });
       expect((error as ResultTimeoutError).hint).toContain('when the store is reachable');
     }
-    const said = 'Results are waited for, and the store cannot be asked for them; waiting goes on.';
+    const said = 'The store is unreachable; waiting for results continues.';
     expect(lines.filter((line) => line.includes(said))).toHaveLength(1);
     // Nobody waits any more, and whether the store is back is not known.
     expect(lines).toHaveLength(1);
@@ -233,7 +233,7 @@ describe('waiting while the store is away', () => {
     await a.worker({ tasks: [task] });
     await clock.advance(2_000);
     expect(await result).toBe(1);
-    expect(lines.filter((line) => line.includes('asked for'))).toHaveLength(2);
+    expect(lines.filter((line) => line.includes('The store is'))).toHaveLength(2);
     // A timeout that comes for want of a worker has nothing to do with it.
     const late = rejectionOf(
       a

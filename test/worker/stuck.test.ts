@@ -76,7 +76,9 @@ describe('a handler that never settles', () => {
     await h.pass(20_000);
     expect(stuck).toEqual([true, true, false]);
     expect(worker.stats()).toMatchObject({ stuck: 3, running: 0, claiming: 'resting' });
-    expect(h.said.filter(([level, text]) => level === 'error' && text.includes('claims nothing more'))).toHaveLength(1);
+    expect(h.said.filter(([level, text]) => level === 'error' && text.includes('has stopped claiming'))).toHaveLength(
+      1,
+    );
     const runs = await sane.runMany([1, 2, 3]);
     await h.pass(60_000);
     expect(await runs[0]?.state()).toBe('waiting');

@@ -464,9 +464,9 @@ describe('handlers', () => {
     expect(warnings).toHaveLength(3);
     expect(warnings).toEqual(
       expect.arrayContaining([
-        [`Task "flaky" failed in attempt 1 of ${flaky.id}; another try follows.`, thrown[0]],
-        [`Task "flaky" failed in attempt 2 of ${flaky.id}; no other try follows.`, thrown[1]],
-        [`Task "wrong" failed in attempt 1 of ${mistaken.id}; no other try follows.`, mistake],
+        [`Task "flaky" failed in attempt 1 of ${flaky.id}; it will be retried.`, thrown[0]],
+        [`Task "flaky" failed in attempt 2 of ${flaky.id}; it will not be retried.`, thrown[1]],
+        [`Task "wrong" failed in attempt 1 of ${mistaken.id}; it will not be retried.`, mistake],
       ]),
     );
     expect(finished).toEqual(

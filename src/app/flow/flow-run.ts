@@ -100,7 +100,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const where = 'cancel of a flow';
     knownOnly<FlowCancelOptions>(where, options, CANCEL_OPTIONS);
     const { reason = '', running = 'cancel', wait = false } = options;
-    if (typeof reason !== 'string') throw refuse(where, 'reason', 'a text', reason);
+    if (typeof reason !== 'string') throw refuse(where, 'reason', 'a string', reason);
     if (running !== 'cancel' && running !== 'let_run') throw refuse(where, 'running', 'cancel or let_run', running);
     if (typeof wait !== 'boolean') checkDuration(where, 'wait', wait, 0, LIMITS.maxDurationMs);
     const { backend, clock } = this.surroundings;

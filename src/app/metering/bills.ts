@@ -35,7 +35,7 @@ export async function* billRows(source: BillSource, filter: BillFilter): AsyncGe
   knownOnly<BillFilter>('bills', filter, FILTER);
   const { scope, of, days } = filter;
   for (const [name, text] of Object.entries({ scope, of }))
-    if (text !== undefined && typeof text !== 'string') throw refuse('bills', name, 'a text', text);
+    if (text !== undefined && typeof text !== 'string') throw refuse('bills', name, 'a string', text);
   checkWhole('bills', 'days', days, 1, LIMITS.maxBilledDays);
   const backend = await source.backend();
   for (const partition of partitionsOf('budget', backend.partitions)) {

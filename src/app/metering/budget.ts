@@ -104,7 +104,7 @@ export class BudgetOfApp implements AppBudget {
       throw refuse(
         'app.budget()',
         'the name',
-        `a text of 1 to ${MAX_NAME_BYTES} bytes without control characters`,
+        `a string of 1 to ${MAX_NAME_BYTES} bytes without control characters`,
         name,
       );
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);

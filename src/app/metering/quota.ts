@@ -88,7 +88,7 @@ function quotaOf(where: string, taskName: string, quota: TaskQuota): QuotaDefini
   knownOnly<TaskQuota>(`${where}, quota`, quota, QUOTA);
   const { per, concurrency, rate, name = taskName, whenFull = 'queue' } = quota;
   if (per !== undefined && typeof per !== 'function') throw refuse(where, 'quota.per', 'a function of the input', per);
-  if (typeof name !== 'string' || name === '') throw refuse(where, 'quota.name', 'a text that is not empty', name);
+  if (typeof name !== 'string' || name === '') throw refuse(where, 'quota.name', 'a string that is not empty', name);
   if (concurrency === undefined && rate === undefined)
     throw new InvalidDefinitionError(`${where}: a quota needs a concurrency, a rate, or both`);
   if (!WHEN_FULL.includes(whenFull)) throw refuse(where, 'quota.whenFull', `one of ${WHEN_FULL.join(', ')}`, whenFull);
@@ -130,7 +130,7 @@ function keyOf(taskName: string, per: (input: unknown) => unknown, input: unknow
     );
   }
   if (typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-  throw new InvalidInputError(taskName, `quota.per must give a text of 1 to ${MAX_KEY_BYTES} bytes for it`);
+  throw new InvalidInputError(taskName, `quota.per must return a string of 1 to ${MAX_KEY_BYTES} bytes for it`);
 }
 
 /** The policy that a limit stands for: one per namespace, name, limit and key, whichever process asks. */

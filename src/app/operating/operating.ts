@@ -142,7 +142,7 @@ const REPLAY_OPTIONS = { ...OPTIONS, steps: true } as const;
 function askedBy(what: string, options: OperatorOptions): { reason: string; requestedBy?: string } {
   knownOnly(what, options, OPTIONS);
   const { reason = '', requestedBy } = options;
-  if (typeof reason !== 'string') throw refuse(what, 'the reason', 'a text', reason);
+  if (typeof reason !== 'string') throw refuse(what, 'the reason', 'a string', reason);
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === ''))
     throw refuse(what, 'requestedBy', 'a name', requestedBy);
   return { reason: boundText(reason, LIMITS.maxReasonBytes), ...(requestedBy === undefined ? {} : { requestedBy }) };

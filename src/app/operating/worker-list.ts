@@ -102,7 +102,7 @@ export async function markWorkerDead(
   knownOnly<MarkDeadOptions>(where, options, MARK_OPTIONS);
   const { revoke = false, reason = '', requestedBy } = options;
   if (typeof id !== 'string' || id === '') throw refuse(where, 'the id', 'the id of a worker', id);
-  if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a text', reason);
+  if (typeof reason !== 'string') throw refuse(where, 'the reason', 'a string', reason);
   const dead = {
     ...{ namespace: source.namespace, workerInstanceId: id, requestedBy, revoke },
     reason: boundText(reason, LIMITS.maxReasonBytes),

@@ -100,7 +100,7 @@ export class EndListeners {
       .catch((error: unknown) => {
         if (signal.aborted) return;
         this.close();
-        this.options.log.error('Ends of runs are told no longer.', error);
+        this.options.log.error('Listeners for the ends of runs are no longer called.', error);
       });
     return { end, stands: begun };
   }
@@ -120,7 +120,7 @@ export class EndListeners {
       } catch (error) {
         const earliest = error instanceof EngineError ? error.detail['earliest'] : undefined;
         if (signal.aborted || earliest === undefined) throw error;
-        log.warn('Ends of some runs were not told: the log does not have them any more.', error);
+        log.warn('Listeners missed the ends of some runs: the log no longer has them.', error);
         await sleep(clock, AGAIN_MS);
         current = await this.subscribe(earliest, signal);
       }

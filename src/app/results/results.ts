@@ -116,10 +116,9 @@ export class ResultWaiter {
   private noteTrouble(partition: string, error: unknown): void {
     if (error !== undefined) {
       this.troubled.add(partition);
-      if (this.troubled.size === 1)
-        this.log.warn('Results are waited for, and the store cannot be asked for them; waiting goes on.', error);
+      if (this.troubled.size === 1) this.log.warn('The store is unreachable; waiting for results continues.', error);
     } else if (this.troubled.delete(partition) && this.troubled.size === 0) {
-      this.log.info('The store can be asked for results again.');
+      this.log.info('The store is reachable again.');
     }
   }
 }

@@ -199,7 +199,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async cancel(reason = ''): Promise<boolean> {
-    if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a text', reason);
+    if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a string', reason);
     const { backend, clock } = this.shared;
     const executionId = this.id;
     // However long the reason is, the run is to end.

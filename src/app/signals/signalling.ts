@@ -143,10 +143,10 @@ export class Signalling extends Operating implements RunSignalling {
 
 /** @throws InvalidDefinitionError for a sender that cannot be one; an empty one is none */
 export function checkSender(what: string, from: unknown): asserts from is string {
-  if (!looseLabel.safeParse(from).success) throw refuse(what, 'from', `a text: ${SENDER_RULE}`, from);
+  if (!looseLabel.safeParse(from).success) throw refuse(what, 'from', `a string: ${SENDER_RULE}`, from);
 }
 
 function checkTexts(what: string, texts: Readonly<Record<string, unknown>>): void {
   for (const [name, text] of Object.entries(texts))
-    if (text !== undefined && typeof text !== 'string') throw refuse(what, name, 'a text', text);
+    if (text !== undefined && typeof text !== 'string') throw refuse(what, name, 'a string', text);
 }

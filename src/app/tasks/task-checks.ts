@@ -124,7 +124,7 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
   if (options.id !== undefined) checkOwnId(where, options.id);
   const { idempotencyKey } = options;
   if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !isPlainText(idempotencyKey)))
-    throw refuse(where, 'idempotencyKey', 'a text without control characters', idempotencyKey);
+    throw refuse(where, 'idempotencyKey', 'a string without control characters', idempotencyKey);
   if (options.id !== undefined && idempotencyKey !== undefined)
     throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
   checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
@@ -141,7 +141,7 @@ const isPlainText = (text: string): boolean => !/[\p{Cc}\p{Cs}]/u.test(text);
 export function checkOwnId(where: string, id: unknown): asserts id is string {
   if (typeof id !== 'string' || id === '' || !isPlainText(id))
     throw new InvalidDefinitionError(
-      `${where}: id must be a text without control characters that is not empty, not ${shown(id)}`,
+      `${where}: id must be a string without control characters that is not empty, not ${shown(id)}`,
       'Leave the id out for a run without one; an empty id is most often a value that is missing.',
     );
 }
@@ -163,7 +163,8 @@ export function checkTags(where: string, tags: RunOptions['tags'] | null): void 
   for (const [key, value] of Object.entries(tags)) {
     if (key.startsWith(RESERVED_TAGS))
       throw new InvalidDefinitionError(`${where}: tags that begin with "${RESERVED_TAGS}" are the library's own`);
-    if (TAG_KEY_PATTERN.test(key) && typeof value !== 'string') throw refuse(where, `tags["${key}"]`, 'a text', value);
+    if (TAG_KEY_PATTERN.test(key) && typeof value !== 'string')
+      throw refuse(where, `tags["${key}"]`, 'a string', value);
   }
 }
 

@@ -148,7 +148,7 @@ export class Registrar {
       entry.known = false;
       if (isRetryable(error) || this.complained) return;
       this.complained = true;
-      this.options.log.warn('A worker cannot be registered: it works, and app.workers() does not show it.', error);
+      this.options.log.warn('A worker cannot be registered: it works, but app.workers() does not list it.', error);
     }
   }
 }

@@ -91,9 +91,9 @@ export class StuckWaits {
       if (this.told.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting') continue;
       this.told.add(pair);
       this.log.warn(
-        `A run of task "${wait.task.name}" is waited for and cannot start: every slot that could run it is taken by ` +
-          `task ${names}, which seems to wait for it. Give the worker more slots than tasks that wait, or run ` +
-          `"${wait.task.name}" on a worker of its own.`,
+        `A run of task "${wait.task.name}" cannot start: every slot that could run it is taken by task ${names}, which ` +
+          `seems to wait for its result. Give the worker more slots than tasks that wait, or run ` +
+          `"${wait.task.name}" on its own worker.`,
         { executionId: wait.executionId },
       );
     }

@@ -174,7 +174,7 @@ export class Workers {
 
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
     const { log, clock } = this.options;
-    const onError = (error: unknown): void => log.warn('The engine loop met an error and goes on.', error);
+    const onError = (error: unknown): void => log.warn('The timer loop had an error and continues.', error);
     this.engine ??= startTimerLoop(backend, { onError, clock, ...options });
     try {
       await this.engine;

@@ -11,5 +11,10 @@ export function checkName(kind: StepKind, name: unknown): asserts name is string
     Buffer.byteLength(name) <= LIMITS.maxStepNameBytes &&
     !/[\p{Cc}\p{Cs}]/u.test(name);
   if (!isFit)
-    throw refuse(kind, 'the name', `a text of 1 to ${LIMITS.maxStepNameBytes} bytes without control characters`, name);
+    throw refuse(
+      kind,
+      'the name',
+      `a string of 1 to ${LIMITS.maxStepNameBytes} bytes without control characters`,
+      name,
+    );
 }

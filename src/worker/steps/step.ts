@@ -1,4 +1,4 @@
-/** `step`, as a handler's context has it. */
+/** `step` of a handler's context. */
 import type { Clock } from '../../engine/clock.js';
 import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
 import type { IfSendable, Travelled } from '../../shared/travel.js';
@@ -16,22 +16,23 @@ import { rulesOf, type StepOptions } from './options.js';
 import { tryStep, type StepContext, type StepFunction } from './tries.js';
 
 /**
- * Runs a part of a handler once: what it gives is stored, under the name, before the handler goes on. A handler that is
- * run again (after a crash, a retry, a wait, a replay) gets what is stored, and the function is not called.
+ * Runs a function and stores its result under a name before the handler continues. When the handler runs again (after a
+ * crash, a retry, a wait, a replay) it gets the stored result, and the function is not called.
  *
- * What it throws goes to the handler, as a `StepError` (a `NonRetryableError` as it is). A handler that ends with it is
- * tried again by the policy of its task, and the step with it; of one that goes on to another step or wait, the failure
- * is stored first, and every later run gets it.
+ * An error of the function reaches the handler as a `StepError` (a `NonRetryableError` unchanged). If the handler ends
+ * with it, the task's `retry` applies and the step runs again. If the handler goes on to another step or wait, the
+ * failure is stored first, and every later run gets it.
  *
  * @throws StepError, NonRetryableError for what the function throws
- * @throws TaskAbort when the work is not this worker's any more, or must stop
- * @throws EngineError `step_changed` when the name stands for something else in an earlier run, `step_misused` inside
- *   another step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all, `invalid_input` for what is no JSON
+ * @throws TaskAbort when the worker has lost the lease, or the handler must stop
+ * @throws EngineError `step_changed` if an earlier run used the name for something else, `step_misused` inside another
+ *   step, `step_limit_exceeded` beyond 10 000 steps, 8 MiB of one or 64 MiB of all, `invalid_input` for a value that is
+ *   not JSON
  * @throws InvalidDefinitionError for an invalid name or option
  * @example const receipt = await step('pay', ({ idempotencyKey, signal }) => pay(order, { idempotencyKey, signal }));
  */
 export interface Step {
-  /** With a schema, which checks the value as it is stored, in every run. */
+  /** With a schema, applied to the stored value in every run. */
   <Value, In, Out>(
     name: string,
     fn: ((step: StepContext) => Value | Promise<Value>) & IfSendable<Value>,

@@ -80,7 +80,7 @@ export class StreamOfTask implements TaskStream {
 
   text(chunk: string, options?: FrameOptions): Promise<void> {
     return this.put(() => {
-      if (typeof chunk !== 'string') throw this.refuse('text', 'a text', chunk);
+      if (typeof chunk !== 'string') throw this.refuse('text', 'a string', chunk);
       const labels = this.labelsOf('text', 'utf8', options);
       return partsOf(UTF8.encode(chunk)).map((payload) => ({
         args: { ...labels, payload },
@@ -140,7 +140,11 @@ export class StreamOfTask implements TaskStream {
       ['correlationId', correlationId],
     ] as const) {
       if (label !== undefined && !field.frameLabel.safeParse(label).success)
-        throw this.refuse(name, `a text of 1 to ${LIMITS.maxFrameLabelBytes} bytes without control characters`, label);
+        throw this.refuse(
+          name,
+          `a string of 1 to ${LIMITS.maxFrameLabelBytes} bytes without control characters`,
+          label,
+        );
     }
     return { frameType: type, encoding, correlationId, bestEffort: this.bestEffortOf(options.bestEffort) };
   }

@@ -16,7 +16,7 @@ export function checkWaitName(where: string, name: unknown): asserts name is str
     throw refuse(
       where,
       'the name',
-      `a text of 1 to ${MAX_BYTES} bytes without "#" and control characters that does not begin with "__"`,
+      `a string of 1 to ${MAX_BYTES} bytes without "#" and control characters that does not begin with "__"`,
       name,
     );
 }

@@ -219,7 +219,7 @@ describe('flows in memory, under a virtual clock', () => {
       Array.from({ length: input?.wide ?? 1 }, () => f.run(one, undefined as never)),
     );
     await expect(flow.run(undefined, { retry: 1 } as never)).rejects.toThrow(/no option "retry"/);
-    await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a text/);
+    await expect(flow.run(undefined, { id: '' })).rejects.toThrow(/id must be a string/);
     await expect(flow.run({ wide: 1n as never })).rejects.toThrow(/cannot be written as JSON/);
     await expect(flow.run({ wide: 100 })).rejects.toThrow(/more than 1024 bytes/);
     const many = t.app.flow('many', (f) => void Array.from({ length: 10_001 }, () => f.run(one, undefined as never)));
