@@ -114,13 +114,13 @@ export function loaderText(table: FactTable, names: readonly string[], refills: 
   const life =
     only === undefined
       ? [
-          `  local values = guarded('HMGET', key, ${['life', ...always].map(field).join(', ')})`,
-          "  if values.err then ff.damaged('the record is none') end",
+          `  local values = attempted('HMGET', key, ${['life', ...always].map(field).join(', ')})`,
+          '  if values.err then ff.no_hash(values) end',
           '  local life = values[1]',
         ]
       : [
-          `  local life = guarded('HGET', key, ${field('life')})`,
-          "  if life and type(life) ~= 'string' then ff.damaged('the record is none') end",
+          `  local life = attempted('HGET', key, ${field('life')})`,
+          "  if life and type(life) ~= 'string' then ff.no_hash(life) end",
         ];
   const more = [
     `  local ${extras.join(', ')} = ${extras.map(() => "''").join(', ')}`,
@@ -207,8 +207,8 @@ export function recordLoaderText(
   return [
     'function(call, id)',
     `  local key = call.base .. "${layout.key}" .. id`,
-    `  local values = guarded('HMGET', key, ${wanted.map((name) => `"${fieldNamed(name)}"`).join(', ')})`,
-    "  if values.err then ff.damaged('the record is none') end",
+    `  local values = attempted('HMGET', key, ${wanted.map((name) => `"${fieldNamed(name)}"`).join(', ')})`,
+    '  if values.err then ff.no_hash(values) end',
     `  if not values[1] then return ff.no_record(key, '${first}') end`,
     ...read,
     `  return { id = id, key = key, ${wanted.map((name) => `${name} = ${name}`).join(', ')} }`,

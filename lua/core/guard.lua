@@ -20,6 +20,12 @@ function ff.guard(run)
   end
 end
 
+-- Raises what `attempted` was answered in the place of a record: a refusal of the server, or that the record is none.
+function ff.no_hash(answer)
+  if is_refusal(answer.err) then error(answer) end
+  ff.damaged('the record is none')
+end
+
 -- Raises again what is no fault of one record: a refusal, and an index that is not what it should be, which concerns all of
 -- them. `pcall` of the server gives the words of an error in the place of its table.
 function ff.contain(why)

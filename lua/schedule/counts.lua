@@ -73,7 +73,7 @@ function ff.settle_tallies(call)
   add_last()
   for lane_id, letters in pairs(sums) do
     for letter, change in pairs(letters) do
-      if change ~= 0 then guarded('HINCRBY', call.base .. KEY.counts .. lane_id, letter, change) end
+      if change ~= 0 then attempted('HINCRBY', call.base .. KEY.counts .. lane_id, letter, change) end
       letters[letter] = nil
     end
     sums[lane_id], spare = nil, letters
