@@ -3,7 +3,7 @@
  * with their `code`.
  */
 import * as fs from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** Only the user of the process may read what is stored. */
 const FILE_MODE = 0o600;
@@ -58,12 +58,29 @@ function syncFolder(folder: string): void {
   }
 }
 
+/**
+ * Makes a folder, and those above it first. Node does that too, and on file systems that take no folders, like `/proc`,
+ * Node 20 tries for ever.
+ */
+function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  const above = dirname(path);
+  if (above !== path) makeFolder(above);
+  try {
+    fs.mkdirSync(path, FOLDER_MODE);
+  } catch (error) {
+    // Another process made it meanwhile.
+    if (isFolder(path)) return;
+    throw error;
+  }
+  syncFolder(above);
+}
+
+const isFolder = (path: string): boolean => fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 /** The disk of this machine. */
 export const nodeDisk: Disk = {
-  makeFolder(path) {
-    const first = fs.mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
-    if (first !== undefined) syncFolder(dirname(first));
-  },
+  makeFolder: (path) => makeFolder(resolve(path)),
   list: (folder) => fs.readdirSync(folder),
   create: (path) => fs.openSync(path, 'wx+', FILE_MODE),
   open: (path) => fs.openSync(path, 'r+'),

@@ -23,6 +23,9 @@ const NOT_USABLE: ReadonlySet<unknown> = new Set([
   'EEXIST',
   'ELOOP',
   'ENAMETOOLONG',
+  // A file system that takes no folders; a path that no file system takes.
+  'ENOENT',
+  'ERR_INVALID_ARG_VALUE',
 ]);
 
 /** The error for callers of what the operating system said while the store was opened. */

@@ -29,7 +29,11 @@ test('what cannot be the folder of a store is an argument that is wrong', async 
   const file = join(folder, 'file');
   writeFileSync(file, '');
   await expect(embedded({ path: file })).rejects.toMatchObject({ code: 'invalid_input' });
-  await expect(embedded({ path: '' })).rejects.toMatchObject({ code: 'invalid_input' });
+  for (const path of ['', 'a\0b', join(file, 'below')])
+    await expect(embedded({ path })).rejects.toMatchObject({ code: 'invalid_input' });
+  // No folders can be made there, and a caller is not left waiting for one.
+  if (process.platform === 'linux')
+    await expect(embedded({ path: '/proc/flowfabric/store' })).rejects.toMatchObject({ code: 'invalid_input' });
   await expect(embedded({ path: folder, fsync: 'sometimes' as never })).rejects.toMatchObject({
     code: 'invalid_input',
   });
