@@ -20,6 +20,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../model/errors.js';
 
+/** What the locks say that this thread holds. */
+const heldHere = new Set<string>();
+
 const NAME = 'lock';
 /** A file of this name stands for the right to take the lock over. */
 const NEXT = 'lock.next';
@@ -122,7 +125,9 @@ async function isStale(path: string, text: string): Promise<boolean> {
     await sleep(WRITING_MS);
     return textAt(path) === text;
   }
-  if (holder.place === placeOfThisProcess()) return isGone(holder);
+  if (heldHere.has(text)) return false;
+  if (holder.place === placeOfThisProcess() && (holder.pid !== process.pid || isGone(holder))) return isGone(holder);
+  // Of another thread, too, only signs of life can be seen: it may have been ended while its process lives on.
   const seenAt = timeOf(path);
   const deadline = performance.now() + PATIENCE_MS;
   while (performance.now() < deadline) {
@@ -185,10 +190,12 @@ function lossOf(path: string, own: string): LockLoss | undefined {
 }
 
 function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock {
+  heldHere.add(own);
   const timer = setInterval(() => {
     const loss = lossOf(path, own);
     if (loss !== undefined) {
       clearInterval(timer);
+      heldHere.delete(own);
       onLost(loss);
       return;
     }
@@ -201,6 +208,7 @@ function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock
   return {
     release() {
       clearInterval(timer);
+      heldHere.delete(own);
       if (quietly(() => readFileSync(path, 'utf8')) === own) unlinkSync(path);
     },
   };

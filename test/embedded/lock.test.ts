@@ -81,16 +81,22 @@ test('a lock that was never written to its end is taken over', async () => {
   next.release();
 });
 
-test('a holder elsewhere is believed while it shows signs of life', { timeout: 30_000 }, async () => {
-  (await takeLock(folder, nothing)).release();
+test('a holder elsewhere, or in another thread, is believed while it shows signs of life', {
+  timeout: 30_000,
+}, async () => {
+  const own = await takeLock(folder, nothing);
+  const ended = join(folder, 'of a thread that was ended');
+  mkdirSync(ended);
+  writeFileSync(join(ended, 'lock'), JSON.stringify({ ...holder(), nonce: 'of the thread' }));
+  own.release();
   const elsewhere = JSON.stringify({ pid: 1, started: '1', place: 'another machine' });
   writeFileSync(path, elsewhere);
   const life = setInterval(() => utimesSync(path, new Date(), new Date()), 300);
   await expect(takeLock(folder, nothing)).rejects.toMatchObject({ code: 'storage_locked' });
   clearInterval(life);
-  const next = await takeLock(folder, nothing);
+  const next = await Promise.all([takeLock(folder, nothing), takeLock(ended, nothing)]);
   expect(holder()['pid']).toBe(process.pid);
-  next.release();
+  for (const lock of next) lock.release();
 });
 
 test('of many that want a stale one, one gets it', async () => {

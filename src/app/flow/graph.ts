@@ -171,12 +171,13 @@ class GraphBuilder implements FlowBuilder {
   }
 }
 
-/** What JSON writes as it stands: lists, and objects without a class. */
+/** What JSON writes as it stands: lists, and objects without a class, of whatever realm. */
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   if (Array.isArray(value)) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  // Behind the prototype of plain objects there is none; behind that of a class there is.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function waitingFor(where: string, references: readonly Reference[]): Pick<GraphNode, 'upstreams' | 'policy'> {

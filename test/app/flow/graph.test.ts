@@ -1,3 +1,4 @@
+import vm from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { app, memory } from '../../../src/index.js';
 import { graphOf, type Graph } from '../../../src/app/flow/graph.js';
@@ -32,6 +33,18 @@ describe('a flow as it is written', () => {
       ],
     });
     expect(output).toEqual({ value: null, holes: [{ at: [], take: 'one', of: ['2'] }] });
+  });
+
+  test('nodes are found in values of another realm, and not in instances of classes', () => {
+    const { nodes } = graph((f) => {
+      const first = f.run(double, 1);
+      f.run(sum, vm.runInNewContext('({ parts: [first] })', { first }) as { parts: number[] });
+    });
+    expect(nodes[1]).toMatchObject({ upstreams: [0], template: { holes: [{ at: ['parts', 0] }] } });
+    class Parts {
+      constructor(readonly parts: number[]) {}
+    }
+    expect(graph((f) => f.run(sum, new Parts([1]))).nodes[0]?.template.value).toBeInstanceOf(Parts);
   });
 
   test('an order without a result is an edge too', () => {
