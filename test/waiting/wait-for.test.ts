@@ -23,6 +23,8 @@ afterEach(() => t.close());
 
 const DAY_MS = 86_400_000;
 
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
+
 /** Lets a moment pass. */
 async function later<T>(value: T): Promise<T> {
   await t.advance(10);
@@ -251,6 +253,17 @@ describe('waitFor', () => {
     }
   });
 
+  it('takes a condition about as many names as an execution may wait for at once', async () => {
+    t = testApp();
+    const task = t.app.task('t', ({ waitFor }: TaskContext) => waitFor(all(...names(64)), { name: 'many' }));
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    for (const name of names(64)) await run.signal(name, name);
+    await t.advance(10);
+    expect((await run.result()).map(({ payload }) => payload)).toEqual(names(64));
+  });
+
   it('refuses what cannot be meant', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, approval }: TaskContext) => {
@@ -262,6 +275,7 @@ describe('waitFor', () => {
         () => waitFor('a', { time: 1 } as never),
         () => waitFor({ type: 'some' } as never),
         () => waitFor(all('x'.repeat(60), 'y'.repeat(60))),
+        () => waitFor(any(...names(65)), { name: 'many' }),
         () => all(),
         () => any('a', 5 as never),
         () => count(0, 'a'),

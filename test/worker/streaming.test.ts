@@ -80,3 +80,30 @@ it('what is left when the handler ends is stored before its ending, and what it 
   expect(await h.flow(textOf(run))).toBe('last words');
   expect(calls).toHaveLength(1);
 });
+
+it('a write waits while more than 256 KiB are not stored, and goes on when there is room again', async () => {
+  let store: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (store = resolve));
+  h = harness((inner) => ({
+    execute: (async (commands: Commands) => {
+      if (commands.some(({ name }) => name === 'appendFrame')) await gate;
+      return inner.execute(commands);
+    }) as Backend['execute'],
+  }));
+  const written: number[] = [];
+  const task = h.a.task('t', async ({ stream }: TaskContext<null>) => {
+    const piece = 'x'.repeat(60_000);
+    for (let count = 1; count <= 6; count++) {
+      await stream.text(piece);
+      written.push(count);
+    }
+  });
+  await h.worker();
+  const run = task.run(null);
+  await h.until(() => written.length >= 4);
+  await h.pass(1_000);
+  expect(written).toEqual([1, 2, 3, 4]);
+  store();
+  await h.flow(run.result());
+  expect(written).toEqual([1, 2, 3, 4, 5, 6]);
+});
