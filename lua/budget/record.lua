@@ -56,6 +56,8 @@ local function take_known(key, values)
   if not budget then return nil end
   known[key], known_count = nil, known_count - 1
   local stored = budget.stored
+  -- An error in the place of the values has none: something else stands there.
+  if #values ~= #stored then return nil end
   for i = 1, #values do
     if values[i] ~= stored[i] then return nil end
   end

@@ -126,6 +126,21 @@ it('an error in one command is its own, and what stands before it is written who
   ]).toEqual([1, 0, 1]);
 });
 
+it('a budget that is known from calls before is looked at all the same', async () => {
+  const { admin, backend } = deployed;
+  const budgetId = randomUUID();
+  await backend.createBudget({ budgetId });
+  const report = () => backend.reportUsageAdmin({ budgetId, deltas: { tokens: 1 } });
+  await report();
+  await report();
+  const [key = ''] = await admin.keys(`ff:*${budgetId}`);
+  await admin.set(key, 'no hash');
+  const log = `${key.slice(0, key.indexOf('}:') + 2)}${KEYS.log}`;
+  const length = await admin.xlen(log);
+  await expect(report()).rejects.toMatchObject({ code: 'corruption' });
+  expect(await admin.xlen(log)).toBe(length);
+});
+
 it('a claim that breaks off leaves nothing of how it works to the calls behind it', async () => {
   const { admin, backend } = deployed;
   const [first, second] = [creation(), creation()].map(({ args }) => args.executionId) as [string, string];
