@@ -144,6 +144,8 @@ export async function runHandler(
     if (wait !== undefined) return wait;
     // The store could not be asked for as long as the work was this worker's.
     if (attempt.abortCode !== undefined) return { kind: 'lost' };
+    // A result that belongs in it is gone: that has a category of its own.
+    if (outcomeBrandOf(error) === OUTCOME.non_retryable) return failureOf(error);
     return permanent('invalid_input_payload', error);
   }
   // The validation may have taken its time.

@@ -188,6 +188,24 @@ describe('flows in memory, under a virtual clock', () => {
     expect(await run.result()).toBe('got 2');
   });
 
+  test('a node fails that begins when the replay of what it depends on has ended badly', async () => {
+    let runs = 0;
+    const source = t.app.task('source that breaks', () => {
+      if (++runs > 1) throw new NonRetryableError('it is broken');
+      return 1;
+    });
+    const user = t.app.task('late user', ({ input }: TaskContext<{ of: number }>) => input.of);
+    const pair = t.app.flow('pair that breaks', (f) => f.run(user, { of: f.run(source, null) }, { delay: '10s' }));
+    await t.app.worker();
+    const run = await pair.run();
+    await t.advance('1s');
+    const members = [];
+    for await (const { id } of run.children) members.push(id);
+    await t.app.get(members[0] as string).replay();
+    await t.advance('20s');
+    await expect(run.result()).rejects.toMatchObject({ category: 'result_unavailable' });
+  });
+
   test('a node fails when what its schema wants is not what came', async () => {
     const text = t.app.task('text', () => 'no number');
     const number = t.app.task('number', { input: z.number() }, ({ input }) => input * 2);
