@@ -10,20 +10,20 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend } from '../backend.js';
 import { newId } from './ids.js';
 
-/** A grant in the hands of the worker that it is for. */
+/** A grant, and the worker that it is for. */
 export interface GrantToken {
   /** What `issueClaimGrant` or `issueReclaimGrant` answered. */
   readonly grant: Grant;
   readonly workerId: string;
   readonly workerInstanceId: string;
-  /** How long the lease lasts without a renewal, ms. Default 10 s. */
+  /** Length of the lease, ms. Default 10 s. */
   readonly leaseTtlMs?: number;
 }
 
-/** What a worker owns now. */
+/** What the worker now owns. */
 export interface GrantedWork {
   readonly execution: ClaimedExecution;
-  /** Stands for the execution and its fence in calls of the owner. */
+  /** Identifies the execution and its fence in calls of the owner. */
   readonly handle: string;
 }
 
@@ -31,10 +31,10 @@ const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): boolean =>
   error instanceof EngineError && codes.includes(error.code);
 
 /**
- * Claims the execution that was granted: a new attempt, an interrupted one that goes on, or a reclaim.
+ * Claims the execution that was granted: a new attempt, an interrupted one that continues, or a reclaim.
  *
- * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more; `execution_not_leaseable`
- * or `execution_not_found`: the work is gone; and what the backend throws
+ * @throws EngineError `invalid_claim_grant` or `claim_grant_expired`: the grant is not good any more;
+ *   `execution_not_leaseable` or `execution_not_found`: the work is gone; and what the backend throws
  * @example
  * const { execution, handle } = await claimFromGrant(backend, { grant, workerId: 'mailer', workerInstanceId: 'mailer-1' });
  * await backend.completeExecution({ handle });

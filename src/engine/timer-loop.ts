@@ -1,9 +1,10 @@
 /**
- * The timer loop: what happens by itself (delays end, leases lapse, deadlines pass, retention ends) is applied by the
- * processes that run this loop. It knows no kinds of work: one operation selects what is due and applies it.
+ * The timer loop applies what time makes due: delays end, leases lapse, deadlines pass, retention ends. It knows no
+ * kinds of work: one operation selects what is due and applies it.
  *
  * It sleeps until the earliest due time. A `timer` wake brings a partition forward; a poll is the backstop, so that a
- * lost wake costs at most `pollIntervalMs`, or two and a half times that where nothing was due within a minute. Any number of processes may run it at once.
+ * lost wake costs at most `pollIntervalMs`, or two and a half times that where nothing was due within a minute. Any
+ * number of processes may run it at once.
  */
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../model/errors.js';
@@ -22,16 +23,16 @@ export interface TimerLoopOptions {
   readonly pollIntervalMs?: number;
   /** Units of work of one pass over a partition. Default 100, at most 1 000; a purge costs four. */
   readonly pageSize?: number;
-  /** Told of every failed look; the loop goes on after a back-off of 100 ms to 10 s. Default: nobody is told. */
+  /** Called after every failed pass; the loop continues after a backoff of 100 ms to 10 s. Default none. */
   readonly onError?: (error: unknown) => void;
   /** Time and chance; for tests. */
   readonly clock?: Clock;
 }
 
 export interface TimerLoop {
-  /** Transitions that this loop applied. */
+  /** Number of transitions that this loop has applied. */
   readonly applied: number;
-  /** Ends the loop; resolves when what was in flight is done. */
+  /** Ends the loop; resolves when passes in flight are done. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -239,8 +240,8 @@ function setAsideError(partition: string, setAside: readonly string[]): EngineEr
 }
 
 /**
- * Starts the timer loop over all partitions of a backend; resolves when it stands. Run at least one per deployment:
- * workers bring one along unless told not to.
+ * Starts the timer loop over all partitions of a backend; resolves once it runs. Run at least one per deployment:
+ * workers start one unless told not to.
  *
  * @example
  * await using timers = await startTimerLoop(backend, { onError: console.error });

@@ -14,7 +14,7 @@ import type { Backend } from '../backend.js';
 type Call = <T>(command: () => Promise<T>) => Promise<T>;
 const once: Call = (command) => command();
 
-/** The workers that live, by instance id; a page at a time. */
+/** The live workers, by instance id; reads a page at a time. */
 export async function* livingWorkers(
   backend: Backend,
   namespace: string,
@@ -29,7 +29,7 @@ export async function* livingWorkers(
   } while (cursor !== undefined);
 }
 
-/** Work as far as its takers must know; what is absent does not matter. */
+/** The requirements of work; an absent member matches all workers. */
 export interface WantedWork {
   readonly laneId?: string | undefined;
   readonly executionKind?: string | undefined;
@@ -46,17 +46,20 @@ export function takes(worker: WorkerInfo, { laneId, executionKind, requiredCapab
   );
 }
 
-/** Who could take some work: each number counts those that the one before it counts and that fit further. */
+/**
+ * How many workers could take some work: each number counts those of the previous one that also meet the next
+ * requirement.
+ */
 export interface Takers {
-  /** Workers that live and do not drain. */
+  /** Live workers that are not draining. */
   readonly live: number;
   /** Those that serve the lane. */
   readonly onLane: number;
   /** Those that run the kind. */
   readonly ofKind: number;
-  /** Those that have all that it needs: these can take it. */
+  /** Those that have all required capabilities: these can take it. */
   readonly capable: number;
-  /** Of what it needs, what none has that serves the lane and runs the kind. */
+  /** The required capabilities that none of those has which serve the lane and run the kind. */
   readonly missing: readonly string[];
 }
 
@@ -84,9 +87,9 @@ export async function takersOf(backend: Backend, namespace: string, work: Wanted
 export interface DeadWorkerReport {
   /** Whether it was registered. */
   readonly wasRegistered: boolean;
-  /** Leases that were taken away from it: their executions are taken over by others. */
+  /** How many of its leases were revoked: other workers take over their executions. */
   readonly revoked: number;
-  /** Whether all partitions were gone through. When not, do it again: what is done is not done twice. */
+  /** Whether all partitions were reached. If not, repeat the call, which repeats nothing that was done. */
   readonly complete: boolean;
 }
 
@@ -95,7 +98,7 @@ export interface DeadWorker {
   readonly workerInstanceId: string;
   readonly reason: string;
   readonly requestedBy?: string | undefined;
-  /** Whether its leases are revoked, so that others take its work over at once. Else they lapse in their time. */
+  /** Whether to revoke its leases, so that others take over its work at once. Otherwise they lapse. */
   readonly revoke: boolean;
 }
 
@@ -151,9 +154,10 @@ async function revokeIn(backend: Backend, partition: string, dead: DeadWorker, c
 export type RouteOffer = Pick<WorkerInfo, 'lanes' | 'capabilities' | 'kinds'>;
 
 /**
- * Lifts the blocks of work that waited for a capable worker (`blockRoute`) and that this worker can take. A registration
- * calls for it; the app's workers do it by themselves. Answers how many blocks were lifted. What another scheduler lifts
- * meanwhile, or blocks for another reason, is left alone. @throws what `call` throws
+ * Lifts the blocks of work that waited for a capable worker (`blockRoute`) and that this worker can take. Call it after
+ * a registration; workers of an app do so themselves. Answers how many blocks were lifted. Work that another scheduler
+ * has unblocked meanwhile, or blocked for another reason, is left alone.
+ * @throws what `call` throws
  */
 export async function liftRouteBlocks(
   backend: Backend,

@@ -4,13 +4,13 @@ import { EVENTS, isOfExecution, type Event, type EventType } from '../../model/e
 import { isExecutionId, partitionOfExecution } from '../../model/ids.js';
 import { shown } from '../shared/checks.js';
 
-/** Filters of everything that happens. */
+/** Filters of all events. */
 export interface EventFilter {
-  /** Only events of these types. Default all but those of readers, which only tell how far subscribers are. */
+  /** Only events of these types. Default all except those of readers, which record the positions of subscribers. */
   readonly types?: readonly EventType[] | undefined;
-  /** Only what is about this execution. One partition is read then. */
+  /** Only events of this execution. Only one partition is read. */
   readonly executionId?: string | undefined;
-  /** Only what is about this flow and its members. One partition is read then. */
+  /** Only events of this flow and its members. Only one partition is read. */
   readonly flowId?: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface WorkFilter {
   readonly namespace?: string | undefined;
   readonly lane?: string | undefined;
   readonly kind?: string | undefined;
-  /** Tags that the work had then, with these values. Only tags that the deployment has in `indexedTags`. */
+  /** Tags with their values that the work had at that time. Only tags in the deployment's `indexedTags`. */
   readonly tag?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Subscriptions: readers of the log. Everything that happens is in the log, in the order in which it happened, so nothing
- * is published on the side: what a subscriber missed, it reads. Spec 13 section A5.
+ * Subscriptions: readers of the log. Every event is in the log, in order, and nothing is published besides: a
+ * subscriber reads what it missed. Spec 13 section A5.
  */
 import { EngineError } from '../../model/errors.js';
 import type { Event } from '../../model/events.js';
@@ -44,27 +44,27 @@ import {
 
 export interface SubscribeOptions {
   /**
-   * Where to begin: with what happens from now on, with the oldest entry that is kept, or behind the `cursor` of a delivery.
-   * Default `now`: what happens once the subscription is there is delivered. From a `Snapshot` that was read to its end:
-   * with what its rows do not have in them.
+   * Where to begin: `now` (default) delivers what happens once the subscription exists, `earliest` starts at the oldest
+   * entry that is kept, a `cursor` continues after its delivery. A `Snapshot` that was read to its end starts with what
+   * its rows do not include.
    */
   readonly from?: 'now' | 'earliest' | (string & {}) | Snapshot | undefined;
   /**
-   * Name of a durable group, printable ASCII without `{ } : ,`. It goes on where it committed last, and holds back the trim
-   * of the logs, up to ten times their length. `from` is where it begins when it is not known yet. One subscription of a
-   * group at a time: each hears everything.
+   * Name of a durable group, printable ASCII without `{ } : ,`. It continues after its last commit, and the logs keep
+   * what it has not committed, up to ten times their normal length. `from` applies to a new group only. Run one
+   * subscription per group: each gets every event.
    */
   readonly group?: string | undefined;
   /** Ends the subscription; `next` throws its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Told when the store stops answering, and when it answers again. Meanwhile the subscription waits. */
+  /** Called when the store stops answering, and when it answers again. The subscription waits meanwhile. */
   readonly onStateChange?: ((state: SubscriptionState, error?: unknown) => void) | undefined;
 }
 
 const WORK = ['namespace', 'lane', 'kind', 'tag'] as const;
 const OPTIONS = ['from', 'group', 'signal', 'onStateChange'] as const;
 
-/** The feeds of a backend. However many subscriptions there are, they share the connections of the backend. */
+/** The feeds of a backend. All subscriptions share the connections of the backend. */
 export class Subscriptions {
   constructor(
     private readonly backend: Backend,
@@ -72,7 +72,7 @@ export class Subscriptions {
   ) {}
 
   /**
-   * Everything that happens, or some of it.
+   * All events, or those that match.
    * @throws EngineError `invalid_input`; what the backend throws for good
    */
   events(options: EventFilter & SubscribeOptions = {}): Promise<Subscription<Event>> {
@@ -90,7 +90,7 @@ export class Subscriptions {
     return this.subscribe(options, undefined, readCompletion(options));
   }
 
-  /** Who owns executions, from when to when, and why that ends. @throws as `events` */
+  /** Who owned which execution, when, and why that ended. @throws as `events` */
   leaseHistory(options: LeaseFilter & SubscribeOptions = {}): Promise<Subscription<LeaseHistoryEntry>> {
     checkMembers(options, ['types', 'executionId', 'flowId', 'renewals', ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId, flowId: options.flowId });
@@ -98,7 +98,7 @@ export class Subscriptions {
     return this.subscribe(options, partitionWanted(options), readLeases(options));
   }
 
-  /** What executions are tagged with. @throws as `events` */
+  /** The tags that executions are given. @throws as `events` */
   tags(options: TagFilter & SubscribeOptions = {}): Promise<Subscription<TagsSet>> {
     checkMembers(options, ['executionId', ...WORK, ...OPTIONS]);
     checkEventFilter({ executionId: options.executionId });
@@ -116,9 +116,9 @@ export class Subscriptions {
   }
 
   /**
-   * The executions and flows that there are, row by row, of all partitions: where to begin when the log does not reach back
-   * far enough. A subscription with `from: snapshot` goes on behind it. It lasts as long as it takes to read everything;
-   * with `group`, the logs are kept for that group meanwhile, which stands behind the snapshot then.
+   * The current executions and flows of all partitions, row by row, for when the log does not reach back far enough. A
+   * subscription with `from: snapshot` continues after it. With `group`, the logs are kept for that group while you
+   * read, and the group then continues after the snapshot.
    * @throws EngineError `invalid_input`; what the backend throws
    * @example
    * const snapshot = await feeds.snapshot({ group: 'search' });
@@ -130,7 +130,7 @@ export class Subscriptions {
     return beginSnapshot(this.backend, this.count, options.group);
   }
 
-  /** Takes a durable group away: its place holds back the logs no longer. @throws what the backend throws */
+  /** Removes a durable group, so that it no longer holds back the logs. @throws what the backend throws */
   async forget(group: string): Promise<void> {
     const { backend, count } = this;
     const partitions = Array.from({ length: count }, (_, i) => partitionKeyOf(i));

@@ -39,20 +39,20 @@ export interface SubscriptionSettings<Said> {
   readonly onStateChange: ((state: SubscriptionState, error?: unknown) => void) | undefined;
 }
 
-/** One event, and where it stands. Events of a partition come in order and are told apart by partition and sequence. */
+/** One event and its position. Partition and sequence identify it; events of a partition come in order. */
 export class Delivery<Said> {
   constructor(
     readonly event: Said,
     /** Number of the partition. */
     readonly partition: number,
-    /** Place in the log of the partition. */
+    /** Position in the log of the partition. */
     readonly sequence: number,
     private readonly firstPartition: number,
     /** Where every partition was read to by then. */
     readonly cursors: readonly string[],
   ) {}
 
-  /** A subscription from here goes on behind this event. At most 4 KiB at 256 partitions. */
+  /** A subscription from this cursor continues after this event. At most 4 KiB at 256 partitions. */
   get cursor(): string {
     return encodePositions(this.firstPartition, this.cursors);
   }
@@ -117,8 +117,8 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
 
   /**
    * The next event.
-   * @throws EngineError `cursor_too_old` or `cursor_lost` when events are gone, with `detail.earliest` to go on from; what
-   * the store refuses for good; the reason of the signal. It is over then.
+   * @throws EngineError `cursor_too_old` or `cursor_lost` when events are gone, with `detail.earliest` to continue
+   *   from; what the store refuses for good; the reason of the signal. The subscription is then over.
    */
   next(): Promise<IteratorResult<Delivery<Said>, undefined>> {
     const next = this.pulling.then(() => this.pull());
@@ -127,8 +127,8 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   }
 
   /**
-   * Of a group: everything that was delivered is done with, and the engine knows it once this resolves. Without it, what was
-   * delivered is done with when the next event is asked for, and committed within a second.
+   * For a group: commits everything that was delivered. Without it, an event counts as processed when you ask for the
+   * next one, and is committed within a second.
    * @throws what the backend throws
    */
   async commit(): Promise<void> {
@@ -139,13 +139,16 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     await group.commit();
   }
 
-  /** Ends it; a `next` that waits is done. Also what leaving a `for await` does. */
+  /** Ends the subscription and a pending `next`. Leaving a `for await` does the same. */
   async return(): Promise<IteratorResult<Delivery<Said>, undefined>> {
     await this.close();
     return { done: true, value: undefined };
   }
 
-  /** Ends it. What a group is done with is committed; the event in hand is not done with, unless `commit` said so. */
+  /**
+   * Ends the subscription. A group commits what was processed; the last delivered event is not, unless you called
+   * `commit`.
+   */
   async close(): Promise<void> {
     this.end({ error: undefined });
     // What is not committed now is delivered again.

@@ -1,6 +1,6 @@
 /**
- * An engine for tests: either backend, under a clock that stands still until it is moved, with ids from a seed. The
- * same seed and the same calls give the same run, on both backends.
+ * An engine for tests: any backend, under a clock that you move, with seeded ids. The same seed and the same calls give
+ * the same run, on both backends.
  */
 import { ONE_OF_EACH } from '../../model/partition.js';
 import { createHash } from 'node:crypto';
@@ -28,12 +28,12 @@ export interface TestEngineOptions {
    * node of a cluster. The server gets the test build of the library beside any other.
    */
   readonly backend?: 'memory' | 'embedded' | { readonly path: string } | { readonly url: string } | undefined;
-  /** What keys start with on a server; every test takes its own. Default: random. */
+  /** Key prefix on a server; give every test its own. Default random. */
   readonly prefix?: string | undefined;
   readonly partitions?: Partial<PartitionConfig> | undefined;
   readonly retentionMs?: number | undefined;
   readonly logMaxEntries?: number | undefined;
-  /** Tags that lists are read off an index of. Default none. */
+  /** Tag keys by which executions are indexed. Default none. */
   readonly indexedTags?: readonly string[] | undefined;
   /** Where the clock starts, ms since the epoch. Default 2023-11-14T22:13:20Z. */
   readonly startAt?: number | undefined;
@@ -49,17 +49,17 @@ export interface TestEngine {
   setTime(at: number): void;
   /** Lets time pass; everything that falls due is applied at its time, in order. Answers how many commands ran. */
   advance(ms: number): Promise<number>;
-  /** The next UUID of the seed. */
+  /** The next seeded UUID. */
   uuid(): string;
   /** A new execution id in a partition. */
   executionId(partition?: number): string;
   /** Everything stored in a partition. */
   canonicalState(partition: string): Promise<CanonicalState>;
-  /** Forgets everything that is stored, as if the engine were new; the clock stays. Faster than another engine. */
+  /** Deletes everything stored, as if the engine were new; the clock stays. Faster than a new engine. */
   clear(): Promise<void>;
   /**
-   * Ends the backend as the death of its process does, and opens it anew from what is stored. Only where that is this
-   * process's own: with `embedded` and with a folder.
+   * Ends the backend as the death of its process would, and reopens it from what is stored. Only with `embedded` and
+   * with a folder.
    */
   restart(): Promise<void>;
   /** Closes the backend and removes what it stored. */
@@ -71,7 +71,7 @@ const READER_TIMEOUT_MS = 5_000;
 /** Rounds over due work at one instant before we say that it does not come to rest. */
 const MAX_ROUNDS = 10_000;
 
-/** UUIDs that follow from a seed. */
+/** UUIDs generated from a seed. */
 export function seededUuids(seed: string): () => string {
   let count = 0;
   return () => {
