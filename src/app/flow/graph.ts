@@ -51,16 +51,21 @@ export function graphOf<Input>(
 ): Graph {
   const builder = new GraphBuilder(`Flow ${shown(name)}`, taskNamed);
   const output = build(builder, input);
-  if (typeof (output as PromiseLike<unknown> | undefined)?.then === 'function')
+  if (typeof (output as PromiseLike<unknown> | undefined)?.then === 'function') {
+    builder.end();
+    // It goes on, and may fail: nobody waits for it.
+    Promise.resolve(output).catch(() => undefined);
     throw new InvalidDefinitionError(
       `${builder.where}: its builder must not be asynchronous`,
       'Fetch what it needs before, and give it to the flow as its input.',
     );
+  }
   return builder.finished(output);
 }
 
 class GraphBuilder implements FlowBuilder {
   private readonly nodes: GraphNode[] = [];
+  private hasEnded = false;
 
   constructor(
     readonly where: string,
@@ -68,6 +73,11 @@ class GraphBuilder implements FlowBuilder {
   ) {}
 
   run(task: TaskReference, ...[input, options = {}]: [unknown?, NodeOptions?]): FlowNode<never> {
+    if (this.hasEnded)
+      throw new InvalidDefinitionError(
+        `${this.where}: run is called after its builder has ended`,
+        'Declare all nodes before the function returns.',
+      );
     const definition = this.taskNamed(task?.name);
     const where = `${this.where}, node ${this.nodes.length + 1} (task ${shown(definition.name)})`;
     knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
@@ -89,7 +99,13 @@ class GraphBuilder implements FlowBuilder {
     return this.group('quorum', nodes, options, (onSatisfied) => ({ kind: 'quorum', k, onSatisfied }));
   }
 
+  /** The builder has come to its end: no node can be added. */
+  end(): void {
+    this.hasEnded = true;
+  }
+
   finished(output: unknown): Graph {
+    this.end();
     if (this.nodes.length === 0)
       throw new InvalidDefinitionError(`${this.where} has no nodes: call run of the builder`);
     this.checkSize();

@@ -47,6 +47,24 @@ describe('a flow as it is written', () => {
     expect(graph((f) => f.run(sum, new Parts([1]))).nodes[0]?.template.value).toBeInstanceOf(Parts);
   });
 
+  test('what a builder asks for after its end is refused, and an asynchronous one ends nothing else', async () => {
+    let late: FlowBuilder | undefined;
+    const { nodes } = graph((f) => (late = f).run(double, 1));
+    expect(() => late?.run(double, 2)).toThrow('run is called after its builder has ended');
+    expect(nodes).toHaveLength(1);
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    const asynchronous = async (f: FlowBuilder): Promise<unknown> => {
+      await Promise.resolve();
+      return f.run(double, 1);
+    };
+    expect(() => graph(asynchronous)).toThrow('must not be asynchronous');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+
   test('an order without a result is an edge too', () => {
     const { nodes } = graph((f) => {
       const first = f.run(double, 1);
