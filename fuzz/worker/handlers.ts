@@ -12,6 +12,7 @@ import {
 import type { HandlerCall } from './facts.js';
 import { NO_RUN, type Input, type Node } from './node.js';
 import type { ChildrenSetup, Step, StepsSetup } from './program.js';
+import { isWait } from './waits.js';
 import type { World } from './world.js';
 
 /** What a handler does once its script is at its end. */
@@ -55,7 +56,7 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
         call,
         world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
       );
-      if (step.end === 'sleep' || step.end === 'wait') await world.waits.further(call, context, step.end);
+      if (isWait(step.end)) await world.waits.further(call, context, step.end);
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
@@ -220,6 +221,10 @@ async function endOf(step: Step, call: HandlerCall, { input }: TaskContext<Input
     case 'return':
     case 'sleep':
     case 'wait':
+    case 'all':
+    case 'any':
+    case 'count':
+    case 'approval':
     case 'hang':
       return { run: input.run, call: call.number } satisfies Result;
   }

@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check';
 import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
+import { COMPOSITE_KINDS, SIGNAL_NAMES, type SignalName, type WaitFacts } from './waits.js';
 
 /** Steps that a handler passes before anything else. They have one name each in every call of a handler. */
 export interface StepsSetup {
@@ -20,7 +21,7 @@ export interface StepsSetup {
 export interface Step {
   /** How long it takes, ms of virtual time. */
   readonly takesMs: number;
-  readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang' | 'sleep' | 'wait';
+  readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang' | WaitFacts['kind'];
   /** Whether it stops when its signal says so. */
   readonly heeds: boolean;
   /** Computes in so many stretches before anything else, with one turn of the event loop between them. */
@@ -102,7 +103,7 @@ export type Move =
   | { readonly do: 'cancel'; readonly process: number; readonly run: number }
   | { readonly do: 'revoke'; readonly run: number }
   /** A signal to a run that waits for one, or will. */
-  | { readonly do: 'signal'; readonly process: number; readonly run: number }
+  | { readonly do: 'signal'; readonly process: number; readonly run: number; readonly name?: SignalName }
   | {
       readonly do: 'fault';
       readonly process: number;
@@ -132,6 +133,7 @@ export interface Program {
   readonly moves: readonly Move[];
 }
 
+const signalName = fc.constantFrom(...SIGNAL_NAMES);
 const TIMES_MS = [0, 1, 5, 50, 400, 1_000, 3_000, 10_000, 40_000];
 const choice = fc.nat({ max: 7 });
 const maybe = <T>(arbitrary: fc.Arbitrary<T>, weight = 3): fc.Arbitrary<T | undefined> =>
@@ -143,7 +145,10 @@ const step: fc.Arbitrary<Step> = fc.record({
     { weight: 8, arbitrary: fc.constant('return' as const) },
     {
       weight: 5,
-      arbitrary: fc.constantFrom('throw', 'throw_for_good', 'retry_after', 'delay', 'hang', 'sleep', 'wait'),
+      arbitrary: fc.constantFrom(
+        ...(['throw', 'throw_for_good', 'retry_after', 'delay', 'hang', 'sleep', 'wait'] as const),
+        ...COMPOSITE_KINDS,
+      ),
     },
   ),
   heeds: fc.boolean(),
@@ -248,7 +253,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 6, arbitrary: moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) }) },
   { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
   { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
-  { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice }) },
+  { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice, name: signalName }) },
   {
     weight: 4,
     arbitrary: moveOf('fault', {
@@ -300,7 +305,14 @@ const jumpMove: fc.Arbitrary<Move> = moveOf('jump', { to: choice, offsetMs: fc.c
 const steppingStep = fc
   .tuple(step, fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([each, count, together]): Step => ({ ...each, steps: { count, takesMs: 5, together, fails: each.heeds } }));
-const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: choice });
+const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: choice, name: signalName });
+/** The same run each time, as long as there are no more of them. */
+const decisionMove = (name: SignalName): fc.Arbitrary<Move> =>
+  moveOf('signal', { process: choice, run: fc.constant(0), name: fc.constant(name) });
+const deciding = step.map((each): Step => ({ ...each, takesMs: 5, stretches: 0, end: 'approval' }));
+const composed = fc
+  .tuple(step, fc.constantFrom(...COMPOSITE_KINDS))
+  .map(([each, end]): Step => ({ ...each, takesMs: Math.min(each.takesMs, 1_000), stretches: 0, end }));
 const waiting = fc
   .tuple(step, fc.constantFrom('sleep' as const, 'wait' as const, 'wait' as const))
   .map(([each, end]): Step => ({ ...each, stretches: 0, end }));
@@ -345,6 +357,19 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(waiting), signalMove, waitMove(20, 2_500), signalMove, jumpMove, waitMove(2_500, 6_000)),
   fc.tuple(faultOn('ending'), runMove(waiting), signalMove, waitMove(700, 6_000), signalMove),
   fc.tuple(runMove(waiting), waitMove(700), moveOf('kill', { process: choice }), signalMove, waitMove(6_000)),
+  // Conditions of several signals, some of which come before, and faults between them.
+  fc.tuple(runMove(composed), signalMove, waitMove(20, 2_500), signalMove, waitMove(700, 6_000), signalMove),
+  fc.tuple(runMove(composed), waitMove(700), signalMove, faultOn('wait'), signalMove, jumpMove, waitMove(6_000)),
+  fc.tuple(faultOn('ending'), runMove(composed), signalMove, signalMove, moveOf('kill', { process: choice }), jumpMove),
+  fc.tuple(runMove(deciding), waitMove(20, 700), decisionMove('yes'), decisionMove('yes'), waitMove(700, 6_000)),
+  fc.tuple(
+    runMove(deciding),
+    decisionMove('yes'),
+    decisionMove('no'),
+    faultOn('wait'),
+    decisionMove('yes'),
+    waitMove(6_000),
+  ),
   // What was waited for cannot be read, and signals whose senders do not know whether they came.
   fc.tuple(runMove(waiting), signalMove, faultOn('wait'), waitMove(2_500, 6_000), jumpMove, waitMove(6_000)),
   fc.tuple(runMove(waiting), faultOn('signal'), signalMove, signalMove, waitMove(2_500, 6_000)),

@@ -3,7 +3,7 @@
  * that was accepted is taken once and in its order, or it is still there; the same wait ends alike in every run.
  */
 import { keyOf } from '../../src/worker/waits/keys.js';
-import type { TaskContext } from '../../src/index.js';
+import { all, any, count, type PendingRun, type SignalReceipt, type TaskContext } from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
 import type { Input } from './node.js';
 import type { World } from './world.js';
@@ -11,21 +11,74 @@ import type { World } from './world.js';
 /** How long handlers sleep and wait, ms. */
 const SLEEP_MS = 3_000;
 const WAIT_MS = 9_000;
-/** The name of all signals. */
-export const SIGNAL = 'go';
+
+/** What is waited for together: the names that count, and whether signals of these names, in their order, are enough. */
+interface Together {
+  readonly names: readonly string[];
+  isEnough(names: readonly string[]): boolean;
+}
+
+const [A, B] = ['a', 'b'];
+const COMPOSITES = {
+  all: { names: [A, B], isEnough: (names) => names.includes(A) && names.includes(B) },
+  any: { names: [A, B], isEnough: (names) => names.length > 0 },
+  count: { names: [A, B], isEnough: (names) => names.length > 1 },
+  // Every decision is that of another person.
+  approval: {
+    names: ['yes', 'no'],
+    isEnough: (names) => names.includes('no') || names.filter((name) => name === 'yes').length > 1,
+  },
+} as const satisfies Record<string, Together>;
+const CONDITIONS = { all: all(A, B), any: any(A, B), count: count(2, [A, B]) } as const;
+/** What people decide on. */
+const SUBJECT = 'release';
+export type Composite = keyof typeof COMPOSITES;
+export const COMPOSITE_KINDS = Object.keys(COMPOSITES) as readonly Composite[];
+
+/** The names of signals: what is waited for alone, and what is waited for together; decisions are called by what they say. */
+export const SIGNAL_NAMES = ['go', 'a', 'b', 'yes', 'no'] as const;
+export type SignalName = (typeof SIGNAL_NAMES)[number];
+const ALONE: SignalName = 'go';
+
+/** A signal, by its name and its number. */
+interface Taken {
+  readonly name: string;
+  readonly number: number;
+}
 
 /** A wait of one execution. */
 export interface WaitFacts {
-  readonly kind: 'sleep' | 'wait';
-  /** What it gave: the number of a signal, nothing when its time was over; of a sleep, `slept`. */
-  outcome: number | null | 'slept' | undefined;
+  readonly kind: 'sleep' | 'wait' | Composite;
+  /** What it gave: the signals that were enough; none of a sleep; nothing when its time was over. */
+  outcome: readonly Taken[] | null | undefined;
 }
 
 /** A signal that was sent. */
-export interface SignalFacts {
-  readonly number: number;
+export interface SignalFacts extends Taken {
   readonly executionId: string;
 }
+
+/** A signal as it is stored: its number is what it brought, and what a decision has as its note. */
+function saidBy(name: string, payload: string): Taken {
+  if (name !== SUBJECT) return { name, number: Number(payload) };
+  const { approved, note } = JSON.parse(payload) as { approved: boolean; note: string };
+  return { name: approved ? 'yes' : 'no', number: Number(note) };
+}
+
+const textOf = (outcome: readonly Taken[] | null): string =>
+  outcome === null ? 'nothing in time' : outcome.map(({ name, number }) => `${name} ${number}`).join(', ');
+
+/** Whether signals of these names end a wait. */
+function isEnough(kind: WaitFacts['kind'], names: readonly string[]): boolean {
+  if (kind === 'sleep') return false;
+  if (kind === 'wait') return names.includes(ALONE);
+  const { names: counting, isEnough: suffices }: Together = COMPOSITES[kind];
+  return suffices(names.filter((name) => counting.includes(name)));
+}
+
+/** Whether a handler ends so that it waits first. */
+export const isWait = (end: string): end is WaitFacts['kind'] =>
+  end === 'sleep' || end === 'wait' || Object.hasOwn(COMPOSITES, end);
 
 export class Waits {
   readonly sent: SignalFacts[] = [];
@@ -54,48 +107,116 @@ export class Waits {
   private async one(call: HandlerCall, context: TaskContext<Input>, wait: WaitFacts, index: number): Promise<void> {
     const name = `wait ${index}`;
     call.waits = true;
-    const given =
-      wait.kind === 'sleep'
-        ? await context.sleep(SLEEP_MS, { name }).then(() => 'slept' as const)
-        : await context.waitFor<number>(SIGNAL, { name, timeout: WAIT_MS, onTimeout: 'value' });
+    const given = await this.awaited(context, wait.kind, name);
     call.waits = false;
     this.passed(call, wait, index, given);
   }
 
-  private passed(call: HandlerCall, wait: WaitFacts, index: number, given: NonNullable<WaitFacts['outcome']> | null) {
+  private async awaited(
+    context: TaskContext<Input>,
+    kind: WaitFacts['kind'],
+    name: string,
+  ): Promise<readonly Taken[] | null> {
+    const options = { name, timeout: WAIT_MS, onTimeout: 'value' } as const;
+    if (kind === 'sleep') {
+      await context.sleep(SLEEP_MS, { name });
+      return [];
+    }
+    if (kind === 'wait') {
+      const number = await context.waitFor<number>(ALONE, options);
+      return number === null ? null : [{ name: ALONE, number }];
+    }
+    if (kind === 'approval') {
+      const approval = await context.approval(SUBJECT, { ...options, approvals: 2 });
+      if (approval === null) return null;
+      return approval.decisions.map(({ approved, note }) => ({ name: approved ? 'yes' : 'no', number: Number(note) }));
+    }
+    const signals = await context.waitFor(CONDITIONS[kind], options);
+    return signals === null ? null : signals.map((signal) => ({ name: signal.name, number: signal.payload as number }));
+  }
+
+  private passed(call: HandlerCall, wait: WaitFacts, index: number, given: readonly Taken[] | null) {
     const { world } = this;
-    if (wait.outcome !== undefined && wait.outcome !== given)
+    const before = wait.outcome;
+    if (before !== undefined && textOf(before) !== textOf(given))
       world.broken(
         'a wait ends alike in every run',
-        `wait ${index} of call ${call.number} gave ${String(given)}, and ${String(wait.outcome)} before`,
+        `wait ${index} of call ${call.number} gave ${textOf(given)}, and ${textOf(before)} before`,
+      );
+    if (
+      given !== null &&
+      wait.kind !== 'sleep' &&
+      !isEnough(
+        wait.kind,
+        given.map(({ name }) => name),
+      )
+    )
+      world.broken(
+        'a wait ends when its condition is satisfied',
+        `wait ${index} (${wait.kind}) of call ${call.number} gave ${textOf(given)}`,
       );
     wait.outcome = given;
+  }
+
+  /** Sends a signal, or decides. @throws what the app throws */
+  send(run: PendingRun<unknown>, name: SignalName, number: number): Promise<SignalReceipt> {
+    const decision = { by: `person ${number}`, note: String(number) };
+    if (name === 'yes') return run.approve(SUBJECT, decision);
+    return name === 'no' ? run.reject(SUBJECT, decision) : run.signal(name, number);
   }
 
   /** At the end: what became of the signals of each execution. */
   async check(executionId: string): Promise<void> {
     const { world } = this;
     const { signals } = await world.server.store.listSignals({ executionId });
-    const numbers = signals.map(({ payload }) => Number(new TextDecoder().decode(payload ?? new Uint8Array())));
+    const accepted = signals.map(({ payload, signalName, acceptedAt }) => ({
+      ...saidBy(signalName, new TextDecoder().decode(payload ?? new Uint8Array())),
+      acceptedAt,
+    }));
     const sent = new Set(this.sent.filter((each) => each.executionId === executionId).map(({ number }) => number));
+    const numbers = accepted.map(({ number }) => number);
     if (new Set(numbers).size !== numbers.length || numbers.some((number) => !sent.has(number)))
       world.broken('a signal is accepted once', `${world.nameOf(executionId)} has ${numbers.join()}`);
-    const taken = this.of(executionId).flatMap(({ outcome }) => (typeof outcome === 'number' ? [outcome] : []));
-    if (taken.some((number, index) => number !== numbers[index]))
-      world.broken(
-        'signals are taken once and in their order',
-        `${world.nameOf(executionId)} accepted ${numbers.join()} and took ${taken.join()}`,
-      );
-    const timedOut = this.of(executionId).findIndex(({ outcome }) => outcome === null);
-    const left = signals[taken.length];
-    if (timedOut === -1 || left === undefined) return;
+    const waits = this.of(executionId);
+    const taken = waits.flatMap(({ outcome }) => outcome ?? []);
+    for (const name of SIGNAL_NAMES) {
+      const inOrder = accepted.filter((each) => each.name === name).map(({ number }) => number);
+      const used = taken.filter((each) => each.name === name).map(({ number }) => number);
+      if (used.some((number, index) => number !== inOrder[index]))
+        world.broken(
+          'signals are taken once and in their order',
+          `${world.nameOf(executionId)} accepted ${name} ${inOrder.join()} and took ${used.join()}`,
+        );
+    }
+    await this.checkTimeouts(executionId, accepted);
+  }
+
+  /** A wait whose time was over had not enough by then of what no wait before it had taken. */
+  private async checkTimeouts(
+    executionId: string,
+    accepted: readonly (Taken & { readonly acceptedAt: number })[],
+  ): Promise<void> {
+    const { world } = this;
+    const waits = this.of(executionId);
+    if (waits.every(({ outcome }) => outcome !== null)) return;
     const { waitpoints } = await world.server.store.readWaits({ executionId });
     const keys = waitpoints.map(({ waitpointKey }) => keyOf(waitpointKey));
-    const until = keys.find((key) => key?.name === `wait ${timedOut}`)?.until;
-    if (until !== undefined && left.acceptedAt < until)
-      world.broken(
-        'no signal is accepted and lost',
-        `${world.nameOf(executionId)}: ${numbers[taken.length]} was there before a wait timed out`,
-      );
+    const taken = new Set<number>();
+    for (const [index, { kind, outcome }] of waits.entries()) {
+      for (const { number } of outcome ?? []) taken.add(number);
+      const until = keys.find((key) => key?.name === `wait ${index}`)?.until;
+      if (outcome !== null || until === undefined) continue;
+      const there = accepted.filter(({ number, acceptedAt }) => !taken.has(number) && acceptedAt < until);
+      if (
+        isEnough(
+          kind,
+          there.map(({ name }) => name),
+        )
+      )
+        world.broken(
+          'no signal is accepted and lost',
+          `${world.nameOf(executionId)}: ${textOf(there)} was there before wait ${index} (${kind}) timed out`,
+        );
+    }
   }
 }

@@ -7,7 +7,7 @@ import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
 import type { Move, Program, WorkerSetup } from './program.js';
 import { faultText, short, Story } from './story.js';
-import { SIGNAL, Waits } from './waits.js';
+import { Waits, type SignalName } from './waits.js';
 
 const START_AT = 1_700_000_000_000;
 /** A failed subscription is made again in this time once calls are answered, ms. */
@@ -131,7 +131,7 @@ export class World {
       case 'cancel':
         return this.cancel(node, pick(this.facts.runs, move.run));
       case 'signal':
-        return this.signal(node, pick(this.facts.runs, move.run));
+        return this.signal(node, pick(this.facts.runs, move.run), move.name ?? 'go');
       case 'fault':
         this.tell('network', `${node.name}: next ${move.count} ${move.on}: ${faultText(move.fault)}`);
         return node.connection.plan.add(move);
@@ -240,19 +240,16 @@ export class World {
       );
   }
 
-  private signal(node: Node, run: RunFacts | undefined): void {
+  private signal(node: Node, run: RunFacts | undefined, name: SignalName): void {
     if (run?.executionId === undefined) return;
     const { executionId } = run;
     const number = this.waits.sent.length;
-    this.waits.sent.push({ number, executionId });
-    this.tell(node.name, `signals run ${run.number}: ${number}`);
-    node.app
-      .get(executionId)
-      .signal(SIGNAL, number)
-      .then(
-        ({ effect }) => this.tell(node.name, `signal ${number} is ${effect}`),
-        () => undefined,
-      );
+    this.waits.sent.push({ name, number, executionId });
+    this.tell(node.name, `signals run ${run.number}: ${name} ${number}`);
+    this.waits.send(node.app.get(executionId), name, number).then(
+      ({ effect }) => this.tell(node.name, `signal ${number} is ${effect}`),
+      () => undefined,
+    );
   }
 
   private async revoke(which: number): Promise<void> {
