@@ -71,8 +71,9 @@ const GRAVE: readonly (readonly [file: string, before: RegExp, after: RegExp])[]
 describe('the differential run notices', () => {
   let slot: Slot;
   const mutants = ['lua', 'model'].flatMap(mutantsOfGroup);
-  beforeAll(() => {
+  beforeAll(async () => {
     slot = new Slot(BUDGET);
+    await slot.open();
   });
   afterAll(() => slot.close());
 

@@ -21,8 +21,12 @@ const LEAST_TIME_LIMIT_MS = 60_000;
 /** Time in which an idle server answers, ms. */
 const PING_MS = 1_000;
 
-const later = <Value>(ms: number, value: Value): Promise<Value> =>
-  new Promise((resolve) => setTimeout(resolve, ms, value).unref());
+/** What the work gives, or `late` when that takes longer. */
+async function within<Value>(ms: number, work: Promise<Value>, late: Value): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<Value>((resolve) => (timer = setTimeout(resolve, ms, late)));
+  return Promise.race([work, over]).finally(() => clearTimeout(timer));
+}
 
 export class Slot {
   private server: ValkeyServer | undefined;
@@ -79,7 +83,7 @@ export class Slot {
 
   async close(): Promise<void> {
     this.client?.disconnect();
-    await Promise.race([this.engine?.close(), later(PING_MS, undefined)]);
+    await within(PING_MS, Promise.resolve(this.engine?.close()), undefined);
     await this.server?.stop();
     this.tree.remove();
   }
@@ -122,15 +126,19 @@ export class Slot {
 
   private inTime(verdict: Promise<Verdict>): Promise<Verdict> {
     return Number.isFinite(this.timeLimitMs)
-      ? Promise.race([verdict, later<Verdict>(this.timeLimitMs, { kind: 'killed', run: 0, by: HANGS })])
+      ? within<Verdict>(this.timeLimitMs, verdict, { kind: 'killed', run: 0, by: HANGS })
       : verdict;
   }
 
   /** A server that answers; one that a mutant hung is replaced. */
-  private async open(): Promise<{ client: Valkey; engine: TestEngine }> {
+  async open(): Promise<{ client: Valkey; engine: TestEngine }> {
     const answers =
       this.client !== undefined &&
-      (await Promise.race([this.client.ping().catch(() => ''), later(PING_MS, '')])) === 'PONG';
+      (await within<string>(
+        PING_MS,
+        this.client.ping().catch(() => ''),
+        '',
+      )) === 'PONG';
     if (!answers) {
       this.client?.disconnect();
       await this.server?.stop();
