@@ -3,7 +3,15 @@
  * that was accepted is taken once and in its order, or it is still there; the same wait ends alike in every run.
  */
 import { keyOf } from '../../src/worker/waits/keys.js';
-import { all, any, count, type PendingRun, type SignalReceipt, type TaskContext } from '../../src/index.js';
+import {
+  all,
+  any,
+  count,
+  type PendingRun,
+  type SignalReceipt,
+  type TaskContext,
+  WaitTimeoutError,
+} from '../../src/index.js';
 import type { HandlerCall } from './facts.js';
 import type { Input } from './node.js';
 import type { World } from './world.js';
@@ -127,7 +135,9 @@ export class Waits {
       return number === null ? null : [{ name: ALONE, number }];
     }
     if (kind === 'approval') {
-      const approval = await context.approval(SUBJECT, { ...options, approvals: 2 });
+      const approval = await context
+        .approval(SUBJECT, { name, timeout: WAIT_MS, approvals: 2 })
+        .catch((error: unknown) => (error instanceof WaitTimeoutError ? null : Promise.reject(error)));
       if (approval === null) return null;
       return approval.decisions.map(({ approved, note }) => ({ name: approved ? 'yes' : 'no', number: Number(note) }));
     }
