@@ -49,6 +49,8 @@ local function renewal_of(call, execution, flow)
     group_policy = execution.group_policy, needs_of_quorum = execution.needs_of_quorum, group_state = GROUP_STATE.pending,
     leading = execution.leading, succeeded = execution.succeeded + #met, failed = failed, skipped = skipped,
   }, flow)
+  -- What is impossible all the same stays so, with its edges as they are: a parent goes on with what it knows.
+  if decision == GROUP_STATE.impossible then reopened, met = {}, {} end
   return { flow = flow, reopened = reopened, met = met, decision = decision }
 end
 

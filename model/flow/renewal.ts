@@ -45,7 +45,9 @@ export function renewalOf(view: View, execution: ReadonlyExecution, { isClosed }
     failedCount: execution.failedCount - counts.failed,
     skippedCount: execution.skippedCount - counts.skipped,
   };
-  return { reopened, met, verdict: verdictOf(group, isClosed) };
+  const verdict = verdictOf(group, isClosed);
+  // What is impossible all the same stays so, with its edges as they are: a parent goes on with what it knows.
+  return verdict === 'impossible' ? { reopened: [], met: [], verdict } : { reopened, met, verdict };
 }
 
 export const reopeningOf = ({ edgeId, downstream }: Meeting, at: number): Event => ({

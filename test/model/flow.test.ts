@@ -607,6 +607,19 @@ describe('children', () => {
     expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatchObject({ publicState: 'waiting' });
   });
 
+  test('a parent whose children cannot succeed, though one of them runs again, is replayed and goes on', () => {
+    const story = parent();
+    story.run('spawnChildren', spawning());
+    story.run('moveToWaitingChildren', awaiting);
+    story.end(2, 'cancelExecution');
+    story.end(3, 'cancelExecution');
+    story.claim();
+    story.end(1);
+    story.run('replayExecution', { executionId: idOf(2) });
+    expect(story.answer('replayExecution', { executionId: idOf(1) })).toMatchObject({ publicState: 'waiting' });
+    expect(story.execution(1)).toMatchObject({ situation: 'ready', groupState: 'impossible', failedCount: 2 });
+  });
+
   test('refuses children that cannot be', () => {
     const story = parent();
     expect(story.answer('spawnChildren', spawning({ executionId: idOf(44) }))).toMatch(/^execution_not_found/);
