@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { leaseHistory } from '../src/log.js';
 import { testEngine, type TestEngine } from '../src/testing/index.js';
 import { sharedValkey } from './support/valkey/index.js';
@@ -23,12 +23,11 @@ async function claim(
 }
 
 describe.each(['memory', 'valkey'] as const)('the lease history on %s', (kind) => {
-  const open: TestEngine[] = [];
-  afterAll(async () => void (await Promise.all(open.map((engine) => engine.close()))));
+  let engine: TestEngine | undefined;
+  afterEach(() => engine?.close());
 
   it('tells who owned an execution and why each ownership ended', async () => {
-    const engine = await testEngine({ backend: kind === 'memory' ? 'memory' : { url: (await sharedValkey()).url } });
-    open.push(engine);
+    engine = await testEngine({ backend: kind === 'memory' ? 'memory' : { url: (await sharedValkey()).url } });
     const executionId = engine.executionId();
     await engine.backend.createExecution({
       executionId,

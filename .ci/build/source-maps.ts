@@ -1,7 +1,7 @@
 import { decode, encode, type SourceMapSegment } from '@jridgewell/sourcemap-codec';
 import { dirname, posix } from 'node:path';
 import type { OutputAsset, OutputBundle, Plugin } from 'rolldown';
-import { SHIPPED_SOURCES } from './entries.js';
+import { isShipped } from './entries.js';
 
 /** The members of a source map that change here. */
 interface Mapped {
@@ -10,11 +10,11 @@ interface Mapped {
 }
 
 /**
- * The same map by lines, of the sources that `isShipped` takes: positions that stay on the line of the one before, and
+ * The same map by lines, of the sources that `keeps` takes: positions that stay on the line of the one before, and
  * names, are left out. Where code of another source begins, a position without a source ends what came before.
  */
-export function byLine({ sources, mappings }: Mapped, isShipped: (source: string) => boolean): Mapped {
-  const kept = sources.filter(isShipped);
+export function byLine({ sources, mappings }: Mapped, keeps: (source: string) => boolean): Mapped {
+  const kept = sources.filter(keeps);
   let endsUnmapped = true;
   const lines = decode(mappings).map((line) => {
     const positions: SourceMapSegment[] = [];
@@ -57,9 +57,6 @@ export function mapsByLine(dir: string): Plugin {
 function shorten(asset: OutputAsset, dir: string): void {
   const map = JSON.parse(String(asset.source)) as Mapped;
   const folder = posix.join(dir, dirname(asset.fileName));
-  const isShipped = (source: string): boolean => {
-    const path = posix.join(folder, source);
-    return SHIPPED_SOURCES.some((shipped) => path === shipped || path.startsWith(`${shipped}/`));
-  };
-  asset.source = JSON.stringify({ ...map, names: [], ...byLine(map, isShipped) });
+  const leadsTo = (source: string): boolean => isShipped(posix.join(folder, source));
+  asset.source = JSON.stringify({ ...map, names: [], ...byLine(map, leadsTo) });
 }

@@ -26,7 +26,7 @@ export type SnapshotRow =
   | (Read & { readonly kind: 'execution'; readonly execution: ReadonlyExecution; readonly publicState: PublicState })
   | (Read & { readonly kind: 'flow'; readonly flowId: string; readonly flow: ReadonlyFlow });
 
-export class Snapshot implements AsyncIterableIterator<SnapshotRow, undefined> {
+export class Snapshot implements AsyncIterableIterator<SnapshotRow> {
   private readonly spans: readonly SnapshotSpans[];
   /** Of each partition, the entries at which pages were read: their sequences and times. */
   private readonly times: readonly Map<number, number>[];
