@@ -152,10 +152,13 @@ function hasOrphaned({ isParent, situation }: ReadonlyExecution): boolean {
   return isParent && isTerminal(situation) && bucketOf(situation) !== 'succeeded';
 }
 
+/** Of members that a race has outrun: the group that they lead to was satisfied without them. */
+export const OUTRUN = 'sibling_quorum_satisfied';
+
 /** The words in which upstreams are cancelled that a group, or a parent, does not need any more. */
 export function siblingReason(group: ReadonlyExecution | undefined): string {
   if (group !== undefined && hasOrphaned(group)) return `parent_${group.situation}`;
-  return `sibling_quorum_${group?.groupState === 'satisfied' ? 'satisfied' : 'impossible'}`;
+  return group?.groupState === 'satisfied' ? OUTRUN : 'sibling_quorum_impossible';
 }
 
 /** That the members of a cancelled flow end. `about` is any execution id of the partition. */

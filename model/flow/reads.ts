@@ -225,6 +225,8 @@ export interface FlowMember {
   readonly laneId: string;
   readonly executionKind: string;
   readonly publicState: PublicState;
+  /** Of a cancelled member. */
+  readonly cancellationReason: string | undefined;
   /** Absent when nothing leads to it. */
   readonly group: EdgeGroupSnapshot | undefined;
 }
@@ -254,6 +256,7 @@ export const listFlowMembers = query({
         laneId: it.laneId,
         executionKind: it.executionKind,
         publicState: stateVector(it).publicState,
+        cancellationReason: it.cancelledBy === undefined ? undefined : it.cancellationReason,
         group: groupSnapshotOf(it),
       })),
       nextCursor: found[limit]?.rank,

@@ -1,4 +1,6 @@
 /** A flow that the engine knows. */
+import { OUTRUN } from '../../../model/flow/cascade.js';
+import type { FlowMember } from '../../../model/flow/reads.js';
 import { partitionIndexOf, uuidOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { AnswerOf } from '../../../model/machine.js';
@@ -30,6 +32,12 @@ const PAGE = 100;
 const MAX_NAMED = 10;
 
 type Snapshot = NonNullable<AnswerOf<'describeFlow'>>;
+
+const childOf = ({ executionId, executionKind, publicState }: FlowMember): FlowChild => ({
+  id: executionId,
+  task: executionKind,
+  state: publicState,
+});
 
 const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'cancelled', 'expired']);
 const ENDS: ReadonlySet<string> = new Set(['completed', 'skipped', ...BAD_ENDS]);
@@ -86,14 +94,27 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     }
   }
 
-  private async judged({ publicFlowState, cancelReason }: Snapshot): Promise<undefined> {
-    if (publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, cancelReason ?? '');
-    if (publicFlowState !== 'failed') return undefined;
+  private async judged(flow: Snapshot): Promise<undefined> {
+    if (flow.publicFlowState === 'cancelled') throw new FlowCancelledError(this.id, flow.cancelReason ?? '');
+    const failed = await this.failedOf(flow, MAX_NAMED);
+    if (failed.length > 0) throw new FlowFailedError(this.id, failed);
+  }
+
+  /** Members that make a flow a failed one, at most so many. Those that a race has outrun do not. */
+  private async failedOf({ publicFlowState }: Snapshot, limit: number): Promise<readonly FlowChild[]> {
     const failed: FlowChild[] = [];
-    for await (const child of this.children) {
-      if (BAD_ENDS.has(child.state) && failed.push(child) === MAX_NAMED) break;
+    if (publicFlowState !== 'failed') return failed;
+    for await (const member of this.membersListed()) {
+      const endedBadly = BAD_ENDS.has(member.publicState) && member.cancellationReason !== OUTRUN;
+      if (endedBadly && failed.push(childOf(member)) === limit) break;
     }
-    throw new FlowFailedError(this.id, failed);
+    return failed;
+  }
+
+  /** To the engine a flow with a cancelled member has failed; to whoever ran a race, it has not. */
+  private async stateOf(flow: Snapshot): Promise<FlowState> {
+    const { publicFlowState } = flow;
+    return publicFlowState === 'failed' && (await this.failedOf(flow, 1)).length === 0 ? 'completed' : publicFlowState;
   }
 
   async cancel(options: FlowCancelOptions = {}): Promise<boolean> {
@@ -115,7 +136,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   async state(): Promise<FlowState> {
-    return (await this.snapshot()).publicFlowState;
+    return this.stateOf(await this.snapshot());
   }
 
   async info(): Promise<FlowInfo> {
@@ -124,7 +145,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
       id: this.id,
       ownId: storedIn(flow.tags).ownId,
       flow: flow.flowKind,
-      state: flow.publicFlowState,
+      state: await this.stateOf(flow),
       tags: ownTags(flow.tags),
       members: flow.members,
       createdAt: new Date(flow.createdAt),
@@ -143,12 +164,15 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   }
 
   private async *listed(): AsyncGenerator<FlowChild, void, undefined> {
+    for await (const member of this.membersListed()) yield childOf(member);
+  }
+
+  private async *membersListed(): AsyncGenerator<FlowMember, void, undefined> {
     const { backend } = this.surroundings;
     let cursor: number | undefined;
     do {
       const page = await this.call(() => backend.listFlowMembers({ flowId: this.id, cursor, limit: PAGE }));
-      for (const { executionId, executionKind, publicState } of page.members)
-        yield { id: executionId, task: executionKind, state: publicState };
+      yield* page.members;
       cursor = page.nextCursor;
     } while (cursor !== undefined);
   }

@@ -21,8 +21,8 @@ export interface FlowRunOptions {
 
 /**
  * `running`: a member is running. `blocked`: none is running, and some wait for a time, a signal or their dependencies.
- * `open`: a member is ready to run. `completed`: every member has completed or was skipped. `failed`: all have ended,
- * at least one of them failed, cancelled or expired.
+ * `open`: a member is ready to run. `completed`: every member has completed, was skipped, or lost a race (`f.any`,
+ * `f.quorum`). `failed`: all have ended, and at least one of them failed, expired or was cancelled for another reason.
  */
 export type FlowState = 'open' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 

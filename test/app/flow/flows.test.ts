@@ -57,8 +57,17 @@ describe('flows in memory, under a virtual clock', () => {
     const run = race.run({ models: 20 });
     await t.advance('5s');
     expect(await run.result()).toEqual(['answer 0', 'answer 1', 'answer 2']);
+    expect(await run.state()).toBe('completed');
+    expect(await run.info()).toMatchObject({ state: 'completed', members: { completed: 4, cancelled: 17 } });
     expect(asked).toHaveLength(20);
-    expect((await run.info()).members).toEqual({ completed: 4, cancelled: 17 });
+
+    const silent = t.app.flow('silent race', (f) => {
+      f.run(judge, { answers: f.any([0, 9].map((model) => f.run(ask, { model }))) as never });
+    });
+    const second = silent.run(undefined);
+    await t.advance('5s');
+    expect(await second.result()).toBeUndefined();
+    expect(await second.state()).toBe('completed');
   });
 
   test('what depends on a failure is skipped; what does not goes on', async () => {
