@@ -35,7 +35,7 @@ export function coveragePage(result: CampaignResult, seed: number): string {
     '',
     'Every operation, the state class of the execution before it, and what it answered, counted over one campaign in which the',
     'specification, the memory backend and a Valkey server agreed after every step. Written by',
-    '`npm run fuzz -- --seconds 60 --write`.',
+    '`npm run fuzz -- --seconds 180 --write`.',
     '',
     'Classes: none (no such execution), RW ready, RI ready to resume, DW delayed or in backoff, DI parked until a time, AL owned,',
     'AX lapsed and not yet noticed, AE lapsed, AR revoked, and the four ways to end. Under `-` stand calls that name no execution;',
