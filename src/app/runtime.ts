@@ -74,6 +74,8 @@ export class AppRuntime {
   /** Ends those that read what runs say. */
   private readonly readers = new AbortController();
   private stopSignals: (() => void) | undefined;
+  /** The signal by which the process was told to end. */
+  private endedBy: string | undefined;
   private closing: Promise<void> | undefined;
   /** Ends the wait for runs that are being stored. */
   private stopWaiting: () => void = () => undefined;
@@ -278,6 +280,7 @@ export class AppRuntime {
   private handleSignals(): void {
     this.stopSignals ??= onTermination(
       (signal) => {
+        this.endedBy = signal;
         this.log.info(`${signal}: draining; send it again to skip the wait.`);
         void this.close().catch((error: unknown) => this.log.error('Closing failed.', error));
       },
@@ -313,8 +316,9 @@ export class AppRuntime {
       this.workers.drain(timeoutMs),
     ]);
     await this.workers.stopEngine();
-    this.equipment?.results.close();
-    this.readers.abort(new AppClosedError());
+    const closed = new AppClosedError(this.endedBy);
+    this.equipment?.results.close(closed);
+    this.readers.abort(closed);
     this.ends.close();
     this.stopSignals?.();
     const backend = this.connection.current;

@@ -98,7 +98,10 @@ export class MeteredClaims {
 
   /** Wakes may have been lost: what was refused is asked for again. */
   resynced(): void {
-    for (const set of this.sets.values()) set.quietUntil = 0;
+    for (const set of this.sets.values()) {
+      set.quietUntil = 0;
+      set.isNews = true;
+    }
   }
 
   /** Asks for admissions for every set that may have work, while there is room. */
@@ -185,8 +188,10 @@ export class MeteredClaims {
     try {
       const minted = Array.from({ length: count }, () => ids());
       const admitted = await admit(backend, set, workerInstanceId, minted);
-      if ('retryAfterMs' in admitted) set.quietUntil = clock.now() + admitted.retryAfterMs;
-      else {
+      if ('retryAfterMs' in admitted) {
+        // What was heard meanwhile can be that there is room: the wake overtakes the refusal.
+        if (!this.wasNews(set)) set.quietUntil = clock.now() + admitted.retryAfterMs;
+      } else {
         const admissions = minted.slice(0, admitted.count);
         const outcome = await this.claim(set, admissions);
         if (outcome.kind === 'claimed') ({ executions } = outcome);

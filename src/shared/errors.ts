@@ -279,9 +279,14 @@ export class InvalidDefinitionError extends AppError {
 export class AppClosedError extends AppError {
   override readonly name = 'AppClosedError';
   readonly code = 'app_closed';
-  readonly hint = 'Close the app last.';
+  readonly hint: string;
 
-  constructor() {
-    super('The app is closed');
+  /** @param signal that ended the process, where the app was closed by `handleSignals` */
+  constructor(signal?: string) {
+    super(signal === undefined ? 'The app is closed' : `The app was closed by ${signal}`);
+    this.hint =
+      signal === undefined
+        ? 'Close the app last.'
+        : 'Catch this where you wait: the run continues in another process, or when this one starts again.';
   }
 }

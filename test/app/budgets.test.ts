@@ -1,6 +1,13 @@
 /** Budgets of tasks: runs wait or are refused while one is exhausted, what they used is known, and bills say it. */
 import { expect, test } from 'vitest';
-import { BudgetExceededError, InvalidDefinitionError, InvalidInputError, type TaskContext } from '../../src/index.js';
+import {
+  app,
+  BudgetExceededError,
+  InvalidDefinitionError,
+  InvalidInputError,
+  memory,
+  type TaskContext,
+} from '../../src/index.js';
 import { testApp } from '../../src/testing/index.js';
 import { rejectionOf } from './support.js';
 
@@ -120,4 +127,17 @@ test('an input without a budget is refused where the run is created', async () =
   await using t = await testApp();
   const it = t.app.task('t', { budget: (() => undefined) as never }, () => 1);
   expect(await rejectionOf(it.run())).toBeInstanceOf(InvalidInputError);
+});
+
+test('an app with a budget can be tested again and again: each test makes the budget anew', async () => {
+  await using shop = app({ backend: memory() });
+  const tokens = shop.budget('tokens', { limits: { tokens: { hard: 10 } } });
+  const ask = shop.task('ask', { budget: { of: tokens } }, () => 'answered');
+  for (const _ of ['first', 'second']) {
+    await using t = testApp(shop);
+    await t.app.worker();
+    const run = ask.run(undefined);
+    await t.advance('1s');
+    expect(await run.result()).toBe('answered');
+  }
 });

@@ -52,6 +52,17 @@ describe.each(Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])('limits of tas
     await until(async () => (await it.quotas.of(send, { tenant: 't1' }))[0]?.held === 0);
   });
 
+  test('one slot and one at once: what ends lets the next one start at once', async () => {
+    const it = await appOn(name);
+    const work = it.task('work', { quota: { concurrency: 1 } }, async ({ input }: TaskContext<number>) => {
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      return input;
+    });
+    await it.worker();
+    const runs = await work.runMany([1, 2, 3]);
+    expect(await Promise.all(runs.map((run) => run.result({ timeout: '5s' })))).toEqual([1, 2, 3]);
+  });
+
   test('a tenant at its limit keeps no other one waiting', async () => {
     const it = await appOn(name);
     const gate = deferred();

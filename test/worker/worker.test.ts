@@ -688,6 +688,25 @@ describe('the end of a worker', () => {
     expect(await rejectionOf(backend.ping())).toMatchObject({ code: 'backend_closed' });
   });
 
+  it('that comes with SIGTERM is named where a result is waited for that another process will have', async () => {
+    a = app({ backend: memory() });
+    const task = a.task(
+      't',
+      ({ signal }: TaskContext<unknown>) =>
+        new Promise((_, stop) => signal.addEventListener('abort', () => stop(signal.reason))),
+    );
+    await a.worker({ handleSignals: true, drainTimeout: 10 });
+    const result = rejectionOf(task.run().result());
+    await pause(10);
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(await result).toMatchObject({
+      code: 'app_closed',
+      message: expect.stringContaining('closed by SIGTERM'),
+      hint: expect.stringContaining('the run continues in another process'),
+    });
+    await a.close();
+  });
+
   it('is its end: the app keeps none that is closed', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);

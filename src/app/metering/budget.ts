@@ -93,7 +93,8 @@ function checkDefinition(where: string, definition: BudgetDefinition): void {
 
 export class BudgetOfApp implements AppBudget {
   readonly id: string;
-  private made: Promise<void> | undefined;
+  /** By backend: an app can be given another one (`testApp`). */
+  private readonly made = new WeakMap<Backend, Promise<void>>();
 
   constructor(
     readonly name: string,
@@ -111,13 +112,18 @@ export class BudgetOfApp implements AppBudget {
     this.id = idOf(source.namespace, name);
   }
 
-  ready(): Promise<void> {
-    if (this.definition === undefined) return Promise.resolve();
-    this.made ??= this.make(this.definition).catch((error: unknown) => {
-      this.made = undefined;
-      throw error;
-    });
-    return this.made;
+  async ready(): Promise<void> {
+    if (this.definition === undefined) return;
+    const backend = await this.source.backend();
+    let made = this.made.get(backend);
+    if (made === undefined) {
+      made = this.make(this.definition).catch((error: unknown) => {
+        this.made.delete(backend);
+        throw error;
+      });
+      this.made.set(backend, made);
+    }
+    await made;
   }
 
   private async make({ limits = {}, resetEvery, enforcement = 'strict', scope }: BudgetDefinition): Promise<void> {

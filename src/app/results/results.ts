@@ -9,7 +9,7 @@ import type { Announcement, Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { localNews } from '../../engine/local-news.js';
 import { onAbort } from '../../shared/abort-listeners.js';
-import { AppClosedError } from '../../shared/errors.js';
+import type { AppClosedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { EndsSubscription } from '../../engine/ends-subscription.js';
 import type { Ended } from './ends.js';
@@ -21,7 +21,7 @@ export class ResultWaiter {
   /** Partitions that cannot be asked at present. */
   private readonly troubled = new Set<string>();
   private readonly ends: EndsSubscription;
-  private closed = false;
+  private closed: AppClosedError | undefined;
 
   constructor(
     private readonly backend: Backend,
@@ -44,7 +44,7 @@ export class ResultWaiter {
         detail: { field: 'executionId' },
       });
     }
-    if (this.closed) throw new AppClosedError();
+    if (this.closed !== undefined) throw this.closed;
     if (signal?.aborted) throw signal.reason;
     const watch = this.watchOf(partitionOfExecution(executionId));
     return new Promise((resolve, reject) => {
@@ -88,12 +88,12 @@ export class ResultWaiter {
     return isExecutionId(executionId) ? this.watches.get(partitionOfExecution(executionId))?.trouble : undefined;
   }
 
-  /** Ends every wait with `AppClosedError`. */
-  close(): void {
-    this.closed = true;
+  /** Ends every wait with this error. */
+  close(error: AppClosedError): void {
+    this.closed = error;
     this.stopListening();
     this.ends.close();
-    for (const watch of this.watches.values()) watch.rejectAll(new AppClosedError());
+    for (const watch of this.watches.values()) watch.rejectAll(error);
   }
 
   private watchOf(partition: string): PartitionWatch {
