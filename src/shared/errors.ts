@@ -149,7 +149,7 @@ export class RunStateError extends RunError {
   override readonly name = 'RunStateError';
   readonly code = 'run_state';
   readonly hint =
-    'Check `state()`: the priority of a run that waits can be changed, and a run that has ended can be replayed.';
+    'Check `state()`: only a run that waits can change its priority; one that has ended takes no signals, but can be replayed.';
 
   constructor(
     executionId: string,
