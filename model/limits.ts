@@ -218,7 +218,7 @@ export const DEFAULTS = {
   slotTtlMs: 5_000,
   /** How long a quota policy remembers a claimer that it refused, ms. */
   waiterTtlMs: 10_000,
-  /** For how long a flow can be built before it is cancelled, ms: whoever built it has died or given up. */
+  /** How long a process may take to build and seal a flow, ms. After that the engine cancels the flow: its builder has probably died. */
   flowBuildTimeoutMs: 3_600_000,
   /** Longest time a call to a server may take, ms. */
   callTimeoutMs: 5_000,

@@ -27,14 +27,14 @@ export function judgeReadings(
       if (reading.partition !== index) continue;
       if (last !== undefined && reading.sequence <= last.sequence)
         unordered.push(`${nameOf(reading)} after ${nameOf(last)}`);
-      // A tail is read before it is lost; whoever is given what grew in its place was told before.
+      // A reader may have read a tail that the server then lost. Before it reads the entries that took its place, the engine must tell it of the loss.
       if (last !== undefined && !kept.has(nameOf(last)) && kept.has(nameOf(reading)))
         unsaid.push(`${nameOf(last)}, and then ${nameOf(reading)}`);
       seen.add(nameOf(reading));
       last = reading;
     }
   }
-  // What tells how far readers are is told to nobody who does not ask for it.
+  // Subscriptions leave out events about readers' own positions, unless the subscriber asks for them.
   const wanted = log.filter(({ event }) => !isOfReader(event.type));
   const names = wanted.map(({ sequence, event }) => nameOf({ sequence, at: event.at, type: event.type }));
   return {

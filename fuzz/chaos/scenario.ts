@@ -131,7 +131,7 @@ class Run {
     await hitting;
     const unended = await submitter.settled(SETTLE_MS);
     await fleet.end();
-    // Somebody takes over from the reader, and reads what is left.
+    // A second reader of the same group reads what the first one left.
     const rest: Reading[] = [];
     await follow(backend, (what) => rest.push(what), QUIET_MS);
 

@@ -178,7 +178,7 @@ export const budgetPartition = anyPartitionKey.refine((key) => key.startsWith('{
 export const timestampMs = integer(0, LIMITS.maxInteger);
 export const count = integer(0, LIMITS.maxInteger);
 export const durationMs = integer(0, LIMITS.maxDurationMs);
-/** For how long a flow can be built, ms. */
+/** How long a process may take to build and seal a flow, ms. */
 export const buildTimeoutMs = integer(1, LIMITS.maxDurationMs).default(DEFAULTS.flowBuildTimeoutMs);
 export const positiveDurationMs = integer(1, LIMITS.maxDurationMs);
 export const leaseTtlMs = integer(LIMITS.minLeaseTtlMs, LIMITS.maxLeaseTtlMs);

@@ -3,8 +3,8 @@
  * which it was read. It is where a reader begins whose place in the log is gone: state first, then what happens to it.
  *
  * Pages are read at different moments, and each is whole at its own. So an event is in the state of an entity already when
- * its sequence is not above that of the page that has, or would have, the entity; whoever leaves these out and applies the
- * others is where the partition is (`SnapshotSpans`; `model/specification/fold-snapshot.ts` proves it).
+ * its sequence is not above that of the page that has, or would have, the entity. A reader that leaves such events out and
+ * applies the others has the state of the partition (`SnapshotSpans`; `model/specification/fold-snapshot.ts` proves it).
  *
  * What is not in it: bytes, which the facts name (sizes and encodings; `readExecutionContext`, `getExecutionResult`,
  * `readStream` and `readSteps` read them); and what other reads tell whole: lanes, readers, signing keys.

@@ -85,7 +85,7 @@ export const appendFrame = operation({
   decide(view, args, { now }) {
     const { executionId, attemptIndex } = args;
     const payload = args.patch === undefined ? (args.payload as Uint8Array) : UTF8.encode(args.patch);
-    // Whoever sends it: no stream takes it.
+    // The size is checked before the sender: no stream accepts a larger frame from any sender.
     if (payload.byteLength > LIMITS.maxFrameBytes) return reject('retention_limit_exceeded');
     const execution = view.executions.get(executionId);
     if (execution === undefined) return reject('execution_not_found');

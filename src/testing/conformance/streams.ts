@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tailStream, type TailPage } from '../../streaming/tails.js';
+import type { TestEngine } from '../engine.js';
 import { create, fenceOf, take, type ConformanceScenario } from './steps.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -9,15 +10,20 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const settled = (): Promise<void> => sleep(30);
 const textOf = (payload: Uint8Array): string => new TextDecoder().decode(payload);
 
+/** An attempt that has begun, and what its owner proves itself by. */
+async function begun(engine: TestEngine) {
+  await create(engine);
+  const taken = await take(engine);
+  const { executionId, attemptIndex } = taken;
+  return { executionId, attemptIndex, owner: { executionId, attemptIndex, fence: fenceOf(taken) } };
+}
+
 export const streamScenarios: readonly ConformanceScenario[] = [
   {
     name: 'an attempt has a stream: its frames come back as they went in, until it ends and behind that',
     async run(engine) {
       const { backend } = engine;
-      await create(engine);
-      const taken = await take(engine);
-      const { executionId, attemptIndex } = taken;
-      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const { executionId, attemptIndex, owner } = await begun(engine);
       const binary = Uint8Array.from({ length: 300 }, (_, i) => i % 256);
       const first = await backend.appendFrame({ ...owner, payload: bytes('größe'), frameType: 'stdout', ts: 5 });
       await backend.appendFrame({ ...owner, payload: binary, encoding: 'binary', correlationId: 'c-1' });
@@ -47,10 +53,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     name: 'ids of frames rise while the clock goes back: a reader meets every frame, in the order of the appends',
     async run(engine) {
       const { backend } = engine;
-      await create(engine);
-      const taken = await take(engine);
-      const { executionId, attemptIndex } = taken;
-      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const { executionId, attemptIndex, owner } = await begun(engine);
       const start = engine.now();
       const ids: string[] = [];
       // Frames are no entries of the log, which would hold time: it goes back between them.
@@ -77,10 +80,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     name: 'a tail waits for frames, for those that it wants to see, and for the end of the attempt',
     async run(engine) {
       const { backend } = engine;
-      await create(engine);
-      const taken = await take(engine);
-      const { executionId, attemptIndex } = taken;
-      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const { executionId, attemptIndex, owner } = await begun(engine);
       const place = { executionId, attemptIndex, blockMs: 20_000 };
       const textsOf = ({ frames }: TailPage): string[] => frames.map(({ payload }) => textOf(payload));
       assert.deepEqual(textsOf(await tailStream(backend, { ...place, blockMs: 0 })), []);
@@ -110,10 +110,7 @@ export const streamScenarios: readonly ConformanceScenario[] = [
     name: 'a frame with the number of the last one is the same append; patches merge into one summary',
     async run(engine) {
       const { backend } = engine;
-      await create(engine);
-      const taken = await take(engine);
-      const { executionId, attemptIndex } = taken;
-      const owner = { executionId, attemptIndex, fence: fenceOf(taken) };
+      const { executionId, attemptIndex, owner } = await begun(engine);
       assert.equal(await backend.readSummary({ executionId, attemptIndex }), undefined);
       const once = await backend.appendFrame({ ...owner, patch: '{"done":1,"left":{"a":1}}', seq: 1 });
       assert.deepEqual(await backend.appendFrame({ ...owner, patch: '{"done":1,"left":{"a":1}}', seq: 1 }), once);
