@@ -272,7 +272,7 @@ local function finish(call, flow)
 end
 
 -- A flow that can be read; nil when it cannot: it is set aside.
-local function readable_flow(call, id)
+function ff.readable_flow(call, id)
   local ran, flow = pcall(ff.load_flow, call, id)
   if ran then return flow end
   ff.contain(flow)
@@ -290,7 +290,7 @@ end
 function ff.settle_end(call, execution)
   if not ff.is_member(execution) then return end
   local id = ff.flow_of(execution)
-  local flow = id and readable_flow(call, id)
+  local flow = id and ff.readable_flow(call, id)
   if not flow then return end
   local tasks = {}
   if is_orphaning(call, execution) then tasks[1] = siblings_of(flow, execution.id) end
@@ -303,7 +303,7 @@ end
 function ff.settle_return(call, execution)
   if not ff.is_member(execution) then return end
   local id = ff.flow_of(execution)
-  local flow = id and readable_flow(call, id)
+  local flow = id and ff.readable_flow(call, id)
   if not flow or not ff.owes_cancel(flow, execution.situation) then return end
   local tasks = {}
   list(tasks, try(call, { kind = WALK_KIND.cancel, flow = flow }, { id = execution.id }))
@@ -311,12 +311,14 @@ function ff.settle_return(call, execution)
   finish(call, flow)
 end
 
--- What a command left to be done: edges whose upstreams have ended already (edge, upstream, downstream), and tasks.
+-- What a command left to be done: edges whose upstreams have ended already (edge, downstream, and the upstream or how it
+-- counts), and tasks.
 function ff.settle_flow(call, flow, meetings, tasks)
   local all = tasks or {}
   for i = 1, #meetings do
     local meeting = meetings[i]
-    local task = { kind = WALK_KIND.resolve, flow = flow, bucket = ff.bucket_of(call, meeting.upstream) or false }
+    local bucket = meeting.bucket or ff.bucket_of(call, meeting.upstream) or false
+    local task = { kind = WALK_KIND.resolve, flow = flow, bucket = bucket }
     list(all, try(call, task, { id = meeting.downstream, edge = meeting.edge }))
   end
   leave(call, cascade(call, all, LIMIT.units_at_once))

@@ -18,6 +18,14 @@ function ff.query.list_quarantined(call, cursor, limit)
   return command('HSCAN', quarantine_key(call), cursor, 'COUNT', limit)
 end
 
+-- How the group of a member counts an upstream that has ended, or was given up; nil while it has not.
+local function bucket_of_missed(call, upstream)
+  local bucket = ff.bucket_of(call, upstream)
+  if bucket or command('EXISTS', call.base .. upstream) == 1 then return bucket end
+  local may_return = command('HEXISTS', quarantine_key(call), TIMER.execution .. upstream) == 1
+  return not may_return and BUCKET.failed or nil
+end
+
 -- What a member waits for and has ended while it was set aside: nobody has told it. The flow, and its edges; nothing where
 -- it is in none.
 local function missed_by(call, execution)
@@ -27,8 +35,8 @@ local function missed_by(call, execution)
   for i = 1, #edges, 2 do
     local edge = { dependency = edges[i + 1] }
     ff.read_edge_dependency(edge)
-    local is_missed = edge.edge_state == EDGE_STATE.unsatisfied and ff.bucket_of(call, edge.upstream)
-    if is_missed then missed[#missed + 1] = { edge = edges[i], upstream = edge.upstream, downstream = execution.id } end
+    local bucket = edge.edge_state == EDGE_STATE.unsatisfied and bucket_of_missed(call, edge.upstream)
+    if bucket then missed[#missed + 1] = { edge = edges[i], downstream = execution.id, bucket = bucket } end
   end
   return flow, missed
 end
@@ -66,10 +74,13 @@ function ff.decide.retry_quarantined(call, name)
 end
 
 -- What can still be read of an execution is taken out of what it stands in.
-local function forget(call, id, execution)
+local function forget(call, id, execution, flow)
   ff.leave_id(call, id)
   ff.remove(ff.timers_of(call), TIMER.execution .. id)
-  if not execution then return end
+  if not execution then
+    if flow then ff.forget_unreadable(call, id, flow) end
+    return
+  end
   if ff.is_queued(execution) then ff.dequeue(call, execution) end
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if ff.is_member(execution) then ff.forget_member(call, execution) end
@@ -85,9 +96,9 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   local id, execution = drop.id, drop.execution
   local key = call.base .. id
   ff.remove_streams(call, { id = id }, drop.streams)
-  forget(call, id, execution)
+  forget(call, id, execution, drop.flow_id)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
-    key .. SUFFIX.payloads, key .. SUFFIX.steps)
+    key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.leading)
   if execution then command('UNLINK', ff.result_key(execution)) end
   command('HDEL', quarantine_key(call), TIMER.execution .. id)
   ff.append(call, EVENT.execution_dropped, id, requested_by, reason)
@@ -103,6 +114,20 @@ local function drop_of_execution(call, id)
   end
   if execution and ff.is_queued(execution) then ff.check_queue_of(call, execution) end
   return { id = id, execution = execution, streams = ff.streams_of_damaged(call, id) }
+end
+
+-- The last call that tells others of it takes it away.
+local function drop_execution(call, drop, edges, is_last, requested_by, reason)
+  if is_last then ff.apply.execution_dropped(call, drop, requested_by, reason) end
+  if drop.flow_id then ff.tell_of_drop(call, drop.id, drop.flow_id, edges) end
+end
+
+local function decide_execution(call, id, requested_by, reason)
+  local drop = drop_of_execution(call, id)
+  local edges, left = ff.edges_out_of(call, id)
+  drop.flow_id = ff.flow_of_dropped(call, id, edges)
+  local answer = left == 0 and KIND.dropped or { KIND.dropped_in_part, ff.digits(left) }
+  return answer, drop_execution, drop, edges, left == 0, requested_by, reason
 end
 
 -- Everything that is stored of it goes; what is of another type goes as well, or has no place for it.
@@ -163,7 +188,7 @@ function ff.decide.drop_quarantined(call, name, reason, requested_by)
   local kind, id = entry_of(call, name)
   if not kind then return { KIND.already_satisfied, 'not_quarantined' } end
   ff.timers_of(call)
-  if kind == 'execution' then return KIND.dropped, ff.apply.execution_dropped, drop_of_execution(call, id), requested_by, reason end
+  if kind == 'execution' then return decide_execution(call, id, requested_by, reason) end
   if kind == 'flow' then return decide_flow(call, id, requested_by, reason) end
   return KIND.dropped, ff.apply.record_dropped, kind, id, requested_by, reason
 end

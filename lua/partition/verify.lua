@@ -293,6 +293,18 @@ function steps.correct(call, ...)
   return #parts / 3
 end
 
+-- Flows whose counts are right now. One that has ended, which its counts hid, is said to have; while anything is set aside,
+-- that could be a member that comes back.
+function steps.ended(call, ...)
+  if command('HLEN', call.base .. KEY.quarantine) > 0 then return 0 end
+  local flows = { ... }
+  for i = 1, #flows do
+    local flow = ff.readable_flow(call, flows[i])
+    if flow then ff.settle_flow(call, flow, {}) end
+  end
+  return 0
+end
+
 -- The version of the settings under which all records were gone over. Lists of tags are read off their shelves from now on.
 function steps.tagged(call, version)
   if ff.digits(call.settings.version) == version then command('SET', call.base .. KEY.tagged, version) end

@@ -107,7 +107,8 @@ export const retryQuarantined = operation({
 
 /**
  * dropQuarantined: what was set aside is given up, with all that is left of it: its record, its places in lists and timers,
- * and of a flow its members, a bounded number a call. What is about it and cannot go on without it is set aside by itself,
+ * and of a flow its members, a bounded number a call. Members of a flow that wait for an execution that is dropped are told
+ * that it failed. What is about it and cannot go on without it is set aside by itself,
  * like the open reservations of a budget.
  */
 export const dropQuarantined = operation({
@@ -121,7 +122,7 @@ export const dropQuarantined = operation({
   }),
   outcome: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('dropped') }),
-    /** Of a flow with many members: so many are left. Call it again. */
+    /** Of a flow with many members, or a member that many wait for: so many are left. Call it again. */
     z.object({ kind: z.literal('dropped_in_part'), left: field.count }),
     notQuarantined,
   ]),

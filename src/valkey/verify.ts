@@ -269,7 +269,10 @@ export class Verification {
     for (const name of this.named('counts'))
       if (name.startsWith(COUNTED_FLOW)) flows.add(name.slice(COUNTED_FLOW.length));
     flows.delete('');
-    for (const some of chunksOf([...flows], ENTRIES_AT_ONCE)) if (!(await this.recount(some))) return false;
+    for (const some of chunksOf([...flows], ENTRIES_AT_ONCE)) {
+      if (!(await this.recount(some))) return false;
+      await this.link.step('ended', ...some);
+    }
     return true;
   }
 

@@ -9,6 +9,7 @@ import {
   worldOfFile,
   inhabitantOf,
   LANE,
+  RETENTION_MS,
   type Inhabitant,
   type Situation,
   type SmallWorld,
@@ -107,6 +108,92 @@ describe('of a member of a flow', () => {
     expect(await missed('completeExecution')).toEqual({ kind: 'retried', publicState: 'waiting' });
     await world.reset();
     expect(await missed('cancelExecution')).toEqual({ kind: 'retried', publicState: 'skipped' });
+  });
+});
+
+/** A flow whose members are named by letters; edges lead from the first to each further letter of a row. */
+async function flowOf(members: string, ...rows: readonly string[]) {
+  const { engine } = world;
+  const ids = new Map([...members].map((letter) => [letter, engine.executionId()]));
+  const idOf = (letter: string): string => ids.get(letter) as string;
+  const flowId = engine.executionId();
+  await engine.backend.createFlow({
+    ...{ flowId, flowKind: 'f', namespace: 'n' },
+    graph: {
+      members: [...ids].map(([executionKind, executionId]) => ({ executionId, laneId: LANE, executionKind })),
+      edges: rows.flatMap(([from, ...to]) =>
+        to.map((letter) => ({
+          ...{ edgeId: engine.uuid(), upstreamExecutionId: idOf(from as string) },
+          downstreamExecutionId: idOf(letter),
+        })),
+      ),
+    },
+  });
+  return { flowId, idOf, core: (letter: string) => coreOf({ executionId: idOf(letter) }) };
+}
+
+describe('of a member that is given up', () => {
+  const drop = (executionId: string) =>
+    world.engine.backend.dropQuarantined({ partition: PARTITION, name: nameOf({ executionId }) });
+  const stateOf = async (executionId: string) =>
+    (await world.engine.backend.readExecutionInfo({ executionId }))?.publicState;
+  const meet = (kind: string) => world.engine.backend.claimForWorker(claimAll(world.engine, 1, [kind]));
+
+  for (const damage of ['a field of its record', 'its record'] as const) {
+    test(`with ${damage} lost, what waits for it is skipped, and the flow ends`, async () => {
+      const { backend } = world.engine;
+      const flow = await flowOf('abc', 'ab', 'bc');
+      if (damage === 'its record') await world.admin.del(flow.core('a'));
+      else await world.admin.hdel(flow.core('a'), FIELDS.naming);
+      await meet('a');
+      expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
+      expect(await Promise.all([...'abc'].map((letter) => stateOf(flow.idOf(letter))))).toEqual([
+        undefined,
+        'skipped',
+        'skipped',
+      ]);
+      // Of a record that is gone nobody knows what it counted for.
+      if (damage === 'its record') await backend.verifyPartition({ partition: PARTITION });
+      expect((await state()).strays).toEqual([]);
+      const { events } = await backend.readLog({ partition: PARTITION, limit: 1_000 });
+      const told = events.filter(({ event }) => event.type === 'dependency_resolved');
+      expect(told[0]?.event).toMatchObject({
+        executionId: flow.idOf('b'),
+        edgeOutcome: 'impossible',
+        bucket: 'failed',
+      });
+      expect(events.at(-1)?.event.type).toBe('flow_finished');
+      await world.engine.advance(2 * RETENTION_MS);
+      for (let pass = 0; pass < 3; pass++) await backend.applyDue({ partition: PARTITION, limit: 100 });
+      expect(await backend.describeFlow({ flowId: flow.flowId })).toBeUndefined();
+    });
+  }
+
+  test('with more waiting for it than a call tells, it stays until all are told', async () => {
+    const many = Array.from({ length: 70 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
+    const flow = await flowOf(`a${many}`, `a${many}`);
+    await world.admin.hdel(flow.core('a'), FIELDS.naming);
+    await meet('a');
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped_in_part', left: 6 });
+    expect((await quarantined()).map(({ name }) => name)).toEqual([nameOf({ executionId: flow.idOf('a') })]);
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
+    const states = await Promise.all([...many].map((letter) => stateOf(flow.idOf(letter))));
+    expect(new Set(states)).toEqual(new Set(['skipped']));
+  });
+
+  test('what was set aside itself is told when it is retried', async () => {
+    const { admin, engine } = world;
+    const flow = await flowOf('ab', 'ab');
+    const kept = (await admin.hgetBuffer(flow.core('b'), FIELDS.naming)) as Buffer;
+    for (const letter of ['a', 'b']) await admin.hdel(flow.core(letter), FIELDS.naming);
+    await meet('a');
+    await drop(flow.idOf('a'));
+    await admin.hset(flow.core('b'), FIELDS.naming, kept);
+    const name = nameOf({ executionId: flow.idOf('b') });
+    expect({ ...(await engine.backend.retryQuarantined({ partition: PARTITION, name })) }).toEqual({
+      kind: 'retried',
+      publicState: 'skipped',
+    });
   });
 });
 
