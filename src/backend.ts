@@ -38,6 +38,7 @@ import type { EngineError } from '../model/errors.js';
 import type { BackendLabel } from '../model/handle.js';
 import type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../model/machine.js';
 import type { PartitionConfig } from '../model/partition.js';
+import type { Capabilities } from './capabilities.js';
 import type { DeploymentSettings, GivenSettings } from './settings.js';
 
 /** The answer to one command of a batch. */
@@ -179,6 +180,12 @@ export interface VerifyReport {
 export interface Backend extends OperationMethods, QueryMethods {
   /** Which kind of backend this is; part of every handle it issues. */
   readonly label: BackendLabel;
+  /**
+   * What this backend can do, as data: the calls that it carries out, arguments that are reserved, what answered calls
+   * survive, and what the mode of the server and the rights of its user allow.
+   * @example if (!backend.capabilities().supports.verifyPartition) console.log('the user may not list keys');
+   */
+  capabilities(): Capabilities;
   /** How the deployment is partitioned, as stored at its first boot. */
   readonly partitions: PartitionConfig;
   /** What all processes of the deployment share, as this one knows it: a process learns of a change with its next call. */

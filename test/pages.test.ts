@@ -42,6 +42,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^paused by ann because the provider is down\n\{ waiting: 1 \}\nsent to bob\nlane_draining$/,
     /^renderers \[ 'render' \] 2 \S+\nhas in hand: render\ngiven to others: 1\nscene 7 rendered$/,
     /^2 3600000 \[ 'customer.id' \]$/,
+    /^memory false none\ntrue false\ncreateExecution\.policy\.timeoutPolicy\.maxReclaimCount$/,
   ],
   'docs/not-running.md': [
     /^worker - It waits for a worker of lane film with gpu that runs render: none is registered\. Start such a worker\.\nbob holds it: checking the scene\. Release the hold\.\n\[\s*\{\s*call: 'releaseHold',\s*of: '.*',\s*task: 'render'\s*\},\s*\{ call: 'resumeLane', of: 'film' \},\s*\{\s*call: 'claimForWorker',\s*of: '.*',\s*task: 'render'\s*\}\s*\]\nThe lane film is paused by ann\.\nrendered It ended completed\.$/,

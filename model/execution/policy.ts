@@ -13,6 +13,7 @@ import {
   timestampMs,
   uuid,
 } from '../core/fields.js';
+import { notYet } from '../core/reserved.js';
 import { withWireForm } from '../core/wire-form.js';
 import { compareBytes } from '../ids.js';
 import { DEFAULTS, KEEP_FOR_GOOD, LIMITS } from '../limits.js';
@@ -51,13 +52,6 @@ export const retryPolicyOverride = withWireForm(retryPolicy, {
   texts: ['retry_rules'],
   encode: (value) => [value === undefined ? '' : policyRules({ retryPolicy: value as RetryPolicy })],
 });
-
-/**
- * A member of a domain to come: declared as the contracts have it, and refused, so that nobody relies on what nothing
- * acts on (ruling 42).
- */
-const notYet = <Schema extends z.ZodType>(schema: Schema) =>
-  schema.refine(() => false, { error: 'is not supported yet', params: { code: 'not_supported_yet' } }).optional();
 
 const hint = label(LIMITS.maxCategoryBytes);
 

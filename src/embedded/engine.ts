@@ -89,6 +89,7 @@ export class EmbeddedEngine implements JournalOwner, Records {
     if (recovered.torn !== undefined) this.notice(tailCut(recovered.torn));
     this.backend = backendOf(
       this.machine,
+      fsync,
       (call) => this.answer(call),
       () => this.close(),
       (listener) => this.onNotice(listener),

@@ -19,6 +19,7 @@ export { WorkFinder, type ClaimAnywhere, type FindOptions, type WorkFinderOption
 export { newId } from './ids.js';
 export { cancelFlow, type CancelFlowOptions, type CancelFlowOutcome } from './cancel-flow.js';
 export { systemClock, type Cancel, type Clock } from './clock.js';
+export type { Capabilities, ServerCapabilities, SupportedCall } from '../capabilities.js';
 export type { Backend, CommandResult, CommandResults, ListLanesPage, Wake } from '../backend.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
 export { EngineError, type ErrorCode } from '../../model/errors.js';

@@ -48,5 +48,5 @@ export function memory(options: MemoryOptions = {}): Backend {
     now: options.now ?? Date.now,
     store: (partition, maxEntries, listener) => new IndexedStore(partition, maxEntries, listener),
   });
-  return backendOf(machine, atOnce, async () => machine.close());
+  return backendOf(machine, 'none', atOnce, async () => machine.close());
 }

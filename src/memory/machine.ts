@@ -28,6 +28,7 @@ import type {
   StreamNotice,
   VerifyReport,
 } from '../backend.js';
+import { capabilitiesOf, type Capabilities } from '../capabilities.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../listening.js';
@@ -275,12 +276,20 @@ export type Answering = <Value>(call: () => Value) => Promise<Value>;
 /** A machine as a backend. */
 export function backendOf(
   machine: Machine,
+  durability: Capabilities['durability'],
   answering: Answering,
   close: () => Promise<void>,
   onNotice?: Backend['onNotice'],
 ): Backend {
   const backend = {
     label: machine.label,
+    capabilities: () =>
+      capabilitiesOf({
+        family: machine.label,
+        shared: false,
+        durability,
+        lacks: onNotice === undefined ? ['onNotice'] : [],
+      }),
     partitions: machine.partitions,
     get settings() {
       return machine.settings;

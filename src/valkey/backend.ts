@@ -13,8 +13,9 @@ import {
   type QueryName,
 } from '../../model/machine.js';
 import type { PartitionConfig } from '../../model/partition.js';
-import { library, type LibraryKind } from '../../lua/library.js';
+import { library, type Library, type LibraryKind } from '../../lua/library.js';
 import type { Backend, CommandResult, ListLanesPage, StreamNotice, VerifyReport } from '../backend.js';
+import { capabilitiesOf, type Capabilities } from '../capabilities.js';
 import { familyToNote, outOfRange, PartitionsInUse } from '../in-use.js';
 import { issued, parseBatch, parseCommand, parseQuery, partitionOfWatched } from '../boundary.js';
 import { checkAnnouncementArguments, checkListener, checkWakeArguments } from '../listening.js';
@@ -104,6 +105,7 @@ export class ValkeyBackend {
   private readonly connection: Connection;
   private readonly prefix: string;
   private readonly record: DeploymentRecord;
+  private readonly library: Library;
   private readonly clock: TestClock | undefined;
   private readonly sizes: Sizes;
 
@@ -117,7 +119,8 @@ export class ValkeyBackend {
     this.sizes = sizes;
     this.client = connection.client;
     this.attempts = connection.retrier;
-    const { functionPrefix } = library(kind);
+    this.library = library(kind);
+    const { functionPrefix } = this.library;
     this.functionExecute = `${functionPrefix}execute`;
     this.functionAdvance = `${functionPrefix}advance`;
     this.functionRead = `${functionPrefix}read`;
@@ -180,6 +183,24 @@ export class ValkeyBackend {
     } finally {
       this.noting.delete(family);
     }
+  }
+
+  capabilities(): Capabilities {
+    const { rights, serverVersion, client } = this.connection;
+    const { contract, build } = this.library;
+    return capabilitiesOf({
+      family: this.label,
+      shared: true,
+      durability: 'server',
+      lacks: rights.canList ? [] : ['verifyPartition'],
+      server: {
+        version: serverVersion,
+        cluster: client.isCluster,
+        wakes: rights.channelsMissing === undefined,
+        contract,
+        libraryBuild: build,
+      },
+    });
   }
 
   partitionsInUse(): readonly string[] {
@@ -428,6 +449,7 @@ export class ValkeyBackend {
 export function asBackend(engine: ValkeyBackend): Backend {
   const backend = {
     label: engine.label,
+    capabilities: () => engine.capabilities(),
     partitions: engine.partitions,
     execute: (commands: readonly Command[]) => engine.runBatch(commands),
     get settings() {

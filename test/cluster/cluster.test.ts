@@ -80,6 +80,7 @@ describe('a cluster', () => {
       expect(claim.kind).toBe('claimed');
     }
     expect((await backend.listLanes()).lanes).toEqual(lanes);
+    expect(backend.capabilities()).toMatchObject({ server: { cluster: true, wakes: true } });
     for (const errors of await onEveryNode((node) => node.info('errorstats'))) expect(errors).not.toContain('MOVED');
   });
 

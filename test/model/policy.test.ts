@@ -1,6 +1,8 @@
 /** What a policy can hold, and what it cannot hold yet. */
 import { describe, expect, test } from 'vitest';
+import { reservedIn } from '../../model/core/reserved.js';
 import { EngineError } from '../../model/errors.js';
+import { OPERATIONS } from '../../model/machine.js';
 import { parseCommand } from '../../src/boundary.js';
 import { X } from './dsl.js';
 
@@ -14,15 +16,24 @@ const codeOf = (policy: object): unknown => {
   }
 };
 
+const RESERVED = [
+  ['fallbackPolicy', { fallbackPolicy: { tiers: [{ provider: 'p', model: 'm' }] } }],
+  ['timeoutPolicy.maxReclaimCount', { timeoutPolicy: { maxReclaimCount: 5 } }],
+  ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],
+  ['routingRequirements.isolationLevel', { routingRequirements: { isolationLevel: 'vm' } }],
+  ['streamPolicy.durabilityMode', { streamPolicy: { durabilityMode: 'durable' } }],
+] as const;
+
 describe('members of domains to come', () => {
-  test.each([
-    ['fallbackPolicy', { fallbackPolicy: { tiers: [{ provider: 'p', model: 'm' }] } }],
-    ['timeoutPolicy.maxReclaimCount', { timeoutPolicy: { maxReclaimCount: 5 } }],
-    ['routingRequirements.preferredLocality', { routingRequirements: { preferredLocality: 'eu' } }],
-    ['routingRequirements.isolationLevel', { routingRequirements: { isolationLevel: 'vm' } }],
-    ['streamPolicy.durabilityMode', { streamPolicy: { durabilityMode: 'durable' } }],
-  ])('%s is refused, and the error says that it is known', (member, policy) => {
+  test.each(RESERVED)('%s is refused, and the error says that it is known', (member, policy) => {
     expect(codeOf(policy)).toEqual(['not_supported_yet', `policy.${member}`]);
+  });
+
+  test('are told by the registry', () => {
+    const told = reservedIn(OPERATIONS.createExecution.args);
+    expect(told.sort()).toEqual(RESERVED.map(([member]) => `policy.${member}`).sort());
+    expect(reservedIn(OPERATIONS.createFlow.args)).toContain('graph.members.policy.fallbackPolicy');
+    expect(reservedIn(OPERATIONS.renewLease.args)).toEqual([]);
   });
 
   test('a member that nobody knows, or of another form, is a mistake', () => {

@@ -118,9 +118,11 @@ describe('a user with the rights of aclOf', () => {
 
   test('can rebuild the indexes of a partition where it was given the right to list keys, and not else', async () => {
     const able = await opened(await makeUser({ prefix: 'ff:', user: 'able', verify: true }));
+    expect(able.capabilities()).toMatchObject({ supports: { verifyPartition: true }, server: { wakes: true } });
     expect(await able.verifyPartition({ partition: '{fp:0}' })).toMatchObject({ executions: 0, findings: [] });
     expect(await denials()).toBe('[]');
     const unable = await opened(await makeUser({ prefix: 'ff:', user: 'unable' }));
+    expect(unable.capabilities()).toMatchObject({ supports: { verifyPartition: false, claimForWorker: true } });
     expect((await errorOf(unable.verifyPartition({ partition: '{fp:0}' }))).code).toBe('server_refused');
   });
 
@@ -170,7 +172,7 @@ describe('a right that is missing', () => {
   const counts = { count: 2, budgets: 2, quotas: 2 };
   const rights = neededRights({ prefix: 'ff:', counts, isCluster: false, library: library('production') });
   const commands = [
-    ...new Set(rights.filter(({ isOfChannels }) => !isOfChannels).map(({ words }) => words[0] as string)),
+    ...new Set(rights.filter(({ neededFor }) => neededFor === 'work').map(({ words }) => words[0] as string)),
   ];
 
   test.each(commands)('%s is named before anything is done', async (command) => {
@@ -211,6 +213,7 @@ describe('a right that is missing', () => {
     const warnings: unknown[] = [];
     const backend = await opened(url, { onNotice: (notice) => notices.push(notice) });
     expect(notices).toMatchObject([{ code: 'server_refused' }]);
+    expect(backend.capabilities().server).toMatchObject({ wakes: false, cluster: false });
     expect(notices[0]?.message).toContain('channel ff:timers');
     expect(notices[0]?.message).toContain('channel ff:wake:');
     const log = { debug() {}, info() {}, warn: (_text: string, error: unknown) => warnings.push(error), error() {} };

@@ -1,6 +1,7 @@
 /** What every backend must do when operators change the course of work: holds, blocks, priority, replays, tags. */
 import assert from 'node:assert/strict';
 import { decodeHandle } from '../../../model/handle.js';
+import { OPERATIONS, QUERIES } from '../../../model/machine.js';
 import { markDead, takersOf } from '../../engine/workers.js';
 import {
   bytes,
@@ -19,6 +20,27 @@ import {
 } from './steps.js';
 
 export const operatingScenarios: readonly ConformanceScenario[] = [
+  {
+    name: 'what a backend can do is told as data: calls that are there, and arguments that are reserved',
+    async run({ backend }) {
+      const { family, supports, reserved, durability, shared, server } = backend.capabilities();
+      assert.equal(family, backend.label);
+      const isThere = (call: string): boolean =>
+        typeof (backend as unknown as Record<string, unknown>)[call] === 'function';
+      const names = [...Object.keys(OPERATIONS), ...Object.keys(QUERIES), 'verifyPartition', 'onNotice'];
+      assert.deepEqual(Object.keys(supports).sort(), names.sort());
+      assert.deepEqual(
+        Object.entries(supports).filter(([call, supported]) => supported !== isThere(call)),
+        [],
+      );
+      const [member = ''] = reserved.filter(
+        (path) => path.endsWith('isolationLevel') && path.startsWith('createExecution.'),
+      );
+      assert.equal(member, 'createExecution.policy.routingRequirements.isolationLevel');
+      // Stores on a server are shared, and last as the server does; others belong to one process.
+      assert.deepEqual([shared, durability === 'server'], [server !== undefined, server !== undefined]);
+    },
+  },
   {
     name: 'a worker is known as long as it is heard, and lapses as due work; what it takes can be read',
     async run(engine) {

@@ -143,6 +143,7 @@ export class SimulatedConnection {
     const { server } = this.options;
     const backend: Record<string | symbol, unknown> = {
       label: 'valkey',
+      capabilities: () => ({ ...server.store.capabilities(), family: 'valkey', shared: true }),
       partitions: server.store.partitions,
       settings: server.store.settings,
       partitionsInUse: () => server.store.partitionsInUse(),

@@ -29,8 +29,8 @@ import { checkOptions, parsePrefix, type LibraryMode, type ValkeyOptions } from 
 import { WakeSubscriber } from '../wakes/subscriber.js';
 import { DeploymentRecord, type ReplaceRecord } from './deployment.js';
 import { LibraryKeeper } from './library.js';
-import { proveRights } from './rights.js';
-import { checkServer, serverInfo } from './server-check.js';
+import { proveRights, type FoundRights } from './rights.js';
+import { checkServer, serverInfo, versionOf } from './server-check.js';
 import { Upkeep } from './upkeep.js';
 
 /**
@@ -71,8 +71,9 @@ async function open(
   const deadlines = new Deadlines(callTimeoutMs);
   let client: Client | undefined;
   try {
-    client = await connected(address, deadlines);
-    const boot = new Boot(client, address.label, deadlines, prefix, kind, options);
+    const server = await connected(address, deadlines);
+    client = server.client;
+    const boot = new Boot(server, address.label, deadlines, prefix, kind, options);
     const partitions = await boot.run();
     const connection = boot.connection();
     return new ValkeyBackend({ connection, partitions, prefix, kind, record: boot.record, clock, sizes });
@@ -83,19 +84,27 @@ async function open(
   }
 }
 
+/** A server that is connected to. */
+interface Server {
+  readonly client: Client;
+  /** As it reports it; of a cluster, that of the node that answered first. */
+  readonly version: string;
+}
+
 /** A client that is connected, of the kind that the server needs. */
-async function connected(address: Address, deadlines: Deadlines): Promise<Client> {
+async function connected(address: Address, deadlines: Deadlines): Promise<Server> {
   const { timeoutMs } = deadlines;
   const node = await firstOf(address, deadlines);
+  let info: Awaited<ReturnType<typeof serverInfo>>;
   try {
-    const info = await deadlines.within(serverInfo(node));
+    info = await deadlines.within(serverInfo(node));
     if (info.get('cluster_enabled') !== '1') {
       if (address.nodes.length > 1)
         throw new EngineError('invalid_input', 'url: several nodes are for a cluster, and this is none.', {
           detail: { field: 'url' },
         });
       checkServer(info, nameOf(node));
-      return node;
+      return { client: node, version: versionOf(info) };
     }
   } catch (error) {
     node.disconnect();
@@ -109,7 +118,7 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Client
   const cluster = connectCluster(address, timeoutMs, deadlines);
   try {
     await established(cluster, timeoutMs);
-    return cluster;
+    return { client: cluster, version: versionOf(info) };
   } catch (error) {
     cluster.disconnect();
     throw faultOf(error, address.label, connectionFault(cluster));
@@ -149,16 +158,19 @@ class Boot {
   private readonly retrier: CallRetrier;
   private readonly mode: LibraryMode;
   private counts: FamilyCounts = ONE_OF_EACH;
-  private missing: EngineError | undefined;
+  private rights: FoundRights = { channelsMissing: undefined, canList: false };
+  private readonly client: Client;
 
   constructor(
-    private readonly client: Client,
+    private readonly server: Server,
     private readonly label: string,
     private readonly deadlines: Deadlines,
     private readonly prefix: string,
     kind: LibraryKind,
     private readonly options: ValkeyOptions,
   ) {
+    const { client } = server;
+    this.client = client;
     this.mode = options.library ?? 'load';
     const configure = `${library(kind).functionPrefix}configure`;
     const replace = async (...[key, known, text]: Parameters<ReplaceRecord>): Promise<boolean> =>
@@ -184,16 +196,19 @@ class Boot {
     const partitions = await retrier.make(() => record.settle(options.partitions, options));
     await retrier.make(() => this.bringOnce());
     this.counts = partitions;
-    this.missing = await retrier.make(() => this.proveRights());
+    this.rights = await retrier.make(() => this.proveRights());
     return partitions;
   }
 
-  /** Answers what is missing of channels. @throws EngineError `server_refused` for any other right */
-  private async proveRights(): Promise<EngineError | undefined> {
+  /** Answers the rights that not every user has. @throws EngineError `server_refused` for any other right */
+  private async proveRights(): Promise<FoundRights> {
     const { client, prefix, counts, keeper } = this;
     const options = { prefix, counts, isCluster: client.isCluster, library: keeper.wanted };
-    const missing = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
-    return missing.find((notice) => notice !== undefined);
+    const found = await Promise.all(primariesOf(client).map((node) => proveRights(node, options)));
+    return {
+      channelsMissing: found.find(({ channelsMissing }) => channelsMissing !== undefined)?.channelsMissing,
+      canList: found.every(({ canList }) => canList),
+    };
   }
 
   /** What the running backend waits for is refused at once when it opens. */
@@ -206,13 +221,13 @@ class Boot {
   }
 
   connection(): Connection {
-    const { client, label, deadlines, prefix, counts, retrier, record, keeper, mode, missing, options } = this;
+    const { client, label, deadlines, prefix, counts, retrier, record, keeper, mode, rights, server, options } = this;
     const connect = () => connectForWakes(client, deadlines);
     const wakes = new WakeSubscriber({ prefix, counts, label, deadlines, connect });
-    wakes.enable(missing === undefined);
-    const connection = new Connection({ label, client, deadlines, retrier, wakes });
+    const serverVersion = server.version;
+    const connection = new Connection({ label, client, serverVersion, rights, deadlines, retrier, wakes });
     if (options.onNotice !== undefined) connection.onNotice(options.onNotice);
-    if (missing !== undefined) connection.notices([missing]);
+    if (rights.channelsMissing !== undefined) connection.notices([rights.channelsMissing]);
     const proveRights = () => this.proveRights();
     const upkeep = new Upkeep({ client, label, record, keeper, mode, proveRights, connection });
     connection.onClose(() => upkeep.close());

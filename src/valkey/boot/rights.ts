@@ -15,9 +15,20 @@ import { nameOf } from '../connection/node-faults.js';
 interface Right {
   readonly words: readonly string[];
   readonly name: string;
-  /** Only wakes need it. */
-  readonly isOfChannels: boolean;
+  /** What needs it: every deployment, wakes only, or the call that lists keys. */
+  readonly neededFor: 'work' | 'wakes' | 'listing';
 }
+
+/** What was found of the rights that a deployment can do without. */
+export interface FoundRights {
+  /** The notice about channels that the user may not use, if there are any. */
+  readonly channelsMissing: EngineError | undefined;
+  /** Whether the user may list keys, which `verifyPartition` needs. */
+  readonly canList: boolean;
+}
+
+/** What `verifyPartition` needs beside the rest. */
+const LISTING: Right = { words: ['scan', '0'], name: 'scan', neededFor: 'listing' };
 
 export interface RightsOptions {
   readonly prefix: string;
@@ -48,37 +59,46 @@ export function neededRights({ prefix, counts, isCluster, library }: RightsOptio
   const commands = new Set([...library.commands, ...CLIENT_COMMANDS, ...(isCluster ? CLUSTER_COMMANDS : [])]);
   return [...commands].flatMap((command): Right[] => {
     const words = command.split('|');
-    const isOfChannels = OF_CHANNELS.has(command);
-    const examples = isOfChannels
-      ? channels.map((channel) => ({
-          words: [...words, channel],
-          name: `${command} on channel ${channel}`,
-          isOfChannels,
-        }))
-      : keys.map((key) => ({ words: [...words, key, key], name: `${command} on key ${key}`, isOfChannels }));
-    return [{ words, name: command, isOfChannels }, ...examples];
+    const neededFor = OF_CHANNELS.has(command) ? 'wakes' : 'work';
+    const examples =
+      neededFor === 'wakes'
+        ? channels.map(
+            (channel) =>
+              ({
+                words: [...words, channel],
+                name: `${command} on channel ${channel}`,
+                neededFor,
+              }) as const,
+          )
+        : keys.map((key) => ({ words: [...words, key, key], name: `${command} on key ${key}`, neededFor }) as const);
+    return [{ words, name: command, neededFor }, ...examples];
   });
 }
 
 /**
- * Answers the notice about channels that the user may not use, if there are any.
+ * Answers what the user may do of that which a deployment can do without.
  * @throws EngineError `server_refused` that names every other right that is missing
  */
-export async function proveRights(node: Valkey, options: RightsOptions): Promise<EngineError | undefined> {
-  const rights = neededRights(options);
+export async function proveRights(node: Valkey, options: RightsOptions): Promise<FoundRights> {
+  const rights = [LISTING, ...neededRights(options)];
   const argv = rights.flatMap(({ words }) => [String(words.length), ...words]);
   let refused: readonly number[];
   try {
     refused = (await node.call('FCALL', `${options.library.functionPrefix}rights`, 0, ...argv)) as number[];
   } catch (error) {
     // Another build of the library is there that cannot say.
-    if (isFunctionMissing(error)) return undefined;
+    if (isFunctionMissing(error)) return { channelsMissing: undefined, canList: false };
     throw error;
   }
   const missing = withoutRepetitions(refused.map((number) => rights[number - 1] as Right));
-  const needed = missing.filter(({ isOfChannels }) => !isOfChannels);
-  if (needed.length > 0) throw refusal(node, needed, '');
-  return missing.length === 0 ? undefined : refusal(node, missing, ' Work is found by polling only.');
+  const missingFor = (what: Right['neededFor']): readonly Right[] =>
+    missing.filter(({ neededFor }) => neededFor === what);
+  if (missingFor('work').length > 0) throw refusal(node, missingFor('work'), '');
+  const channels = missingFor('wakes');
+  return {
+    channelsMissing: channels.length === 0 ? undefined : refusal(node, channels, ' Work is found by polling only.'),
+    canList: missingFor('listing').length === 0,
+  };
 }
 
 function refusal(node: Valkey, missing: readonly Right[], consequence: string): EngineError {

@@ -15,11 +15,14 @@ export async function serverInfo(node: Valkey, ...sections: string[]): Promise<M
   );
 }
 
+/** The version that a Valkey server reports; empty when it is another server. */
+export const versionOf = (info: ReadonlyMap<string, string>): string =>
+  info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? (info.get('redis_version') ?? '') : '');
+
 /** @throws EngineError `unsupported_server`, `unsafe_eviction_policy` */
 export function checkServer(info: ReadonlyMap<string, string>, host: string): void {
-  const version =
-    info.get('valkey_version') ?? (info.get('server_name') === 'valkey' ? info.get('redis_version') : undefined);
-  if (version === undefined) {
+  const version = versionOf(info);
+  if (version === '') {
     throw new EngineError(
       'unsupported_server',
       `${host} is not a Valkey server (it reports redis_version ${info.get('redis_version') ?? 'nothing'}).`,

@@ -10,6 +10,7 @@ import { faultOf } from '../connection/faults.js';
 import { nameOf } from '../connection/node-faults.js';
 import type { DeploymentRecord } from './deployment.js';
 import type { LibraryKeeper } from './library.js';
+import type { FoundRights } from './rights.js';
 import { checkEviction, serverInfo } from './server-check.js';
 
 /** Between two looks at a server that stays connected, ms. */
@@ -25,8 +26,8 @@ export interface UpkeepOptions {
   readonly record: DeploymentRecord;
   readonly keeper: LibraryKeeper;
   readonly mode: LibraryMode;
-  /** Answers what is missing of channels; throws what is missing else. */
-  readonly proveRights: () => Promise<EngineError | undefined>;
+  /** Answers the rights that not every user has; throws what else is missing. */
+  readonly proveRights: () => Promise<FoundRights>;
   readonly connection: Connection;
 }
 
@@ -90,10 +91,9 @@ export class Upkeep {
     if (!this.closed) connection.notices(notices);
   }
 
-  /** Wakes come when the user gets the rights to their channels. */
   private async lookAtRights(notices: EngineError[]): Promise<void> {
-    const missing = await this.options.proveRights();
-    if (missing !== undefined) notices.push(missing);
-    this.options.connection.wakes.enable(missing === undefined);
+    const found = await this.options.proveRights();
+    if (found.channelsMissing !== undefined) notices.push(found.channelsMissing);
+    this.options.connection.rights = found;
   }
 }

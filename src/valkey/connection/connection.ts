@@ -3,6 +3,7 @@ import type { EngineError } from '../../../model/errors.js';
 import type { WakeSubscriber } from '../wakes/subscriber.js';
 import type { CallRetrier } from './call-retrier.js';
 import type { Client } from './clients.js';
+import type { FoundRights } from '../boot/rights.js';
 import type { Deadlines } from './deadlines.js';
 
 type NoticeListener = (notice: EngineError) => void;
@@ -11,6 +12,10 @@ export interface ConnectionParts {
   /** What errors call the server. */
   readonly label: string;
   readonly client: Client;
+  /** As the server reported it at boot. */
+  readonly serverVersion: string;
+  /** As they were found at boot. */
+  readonly rights: FoundRights;
   readonly deadlines: Deadlines;
   readonly retrier: CallRetrier;
   readonly wakes: WakeSubscriber;
@@ -19,20 +24,36 @@ export interface ConnectionParts {
 export class Connection {
   readonly label: string;
   readonly client: Client;
+  readonly serverVersion: string;
   readonly retrier: CallRetrier;
   readonly wakes: WakeSubscriber;
   private readonly deadlines: Deadlines;
   private readonly noticeListeners = new Set<NoticeListener>();
   /** By code, what is wrong at the moment. */
   private standing: ReadonlyMap<string, EngineError> = new Map();
+  private found: FoundRights;
   private readonly atClose: (() => void)[] = [];
 
-  constructor({ label, client, deadlines, retrier, wakes }: ConnectionParts) {
+  constructor({ label, client, serverVersion, rights, deadlines, retrier, wakes }: ConnectionParts) {
     this.label = label;
     this.client = client;
+    this.serverVersion = serverVersion;
+    this.found = rights;
     this.deadlines = deadlines;
     this.retrier = retrier;
     this.wakes = wakes;
+    this.rights = rights;
+  }
+
+  /** Rights that not every user has, as they were found last. */
+  get rights(): FoundRights {
+    return this.found;
+  }
+
+  /** Wakes come when the user gets the rights to their channels. */
+  set rights(found: FoundRights) {
+    this.found = found;
+    this.wakes.enable(found.channelsMissing === undefined);
   }
 
   /** Calls the listener for every notice, those included that stand already, until the returned function is called. */
