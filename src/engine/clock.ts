@@ -2,6 +2,7 @@
  * What the loops take from the world: monotonic time, timers and chance. Everything that waits goes through it, so
  * that a test can put its own in and own the time.
  */
+import { onAbort } from '../shared/abort-listeners.js';
 
 /** Undoes a timer; harmless when the timer has fired. */
 export type Cancel = () => void;
@@ -54,9 +55,17 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after `ms`. */
-export function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => clock.after(ms, resolve));
+/** Resolves after `ms`, or as soon as the signal aborts. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      cancel();
+      stopListening?.();
+      resolve();
+    };
+    const cancel = clock.after(ms, over);
+    const stopListening = signal && onAbort(signal, over);
+  });
 }
 
 /**

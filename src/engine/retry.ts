@@ -26,16 +26,26 @@ export function isRetryable(error: unknown): boolean {
   return !(error instanceof AppError) && !MISTAKES.some((mistake) => error instanceof mistake);
 }
 
-/** Calls `fn` until it succeeds, it fails for good, or `patienceMs` are over. */
-export async function withRetries<T>(clock: Clock, patienceMs: number, fn: () => Promise<T>): Promise<T> {
+/**
+ * Calls `fn` until it succeeds, it fails for good, or `patienceMs` are over. When the signal aborts, no further call is
+ * made, and its reason is thrown.
+ */
+export async function withRetries<T>(
+  clock: Clock,
+  patienceMs: number,
+  fn: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const until = clock.now() + patienceMs;
   for (let failures = 1; ; failures++) {
     try {
       return await fn();
     } catch (error) {
       const delayMs = retryDelayMs(clock, failures);
+      signal?.throwIfAborted();
       if (!isRetryable(error) || clock.now() + delayMs > until) throw error;
-      await sleep(clock, delayMs);
+      await sleep(clock, delayMs, signal);
+      signal?.throwIfAborted();
     }
   }
 }

@@ -2,7 +2,16 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { app, EngineError, memory, valkey, type App, type AppOptions, type Backend } from '../../src/index.js';
+import {
+  app,
+  EngineError,
+  memory,
+  valkey,
+  type App,
+  type AppOptions,
+  type Backend,
+  type TaskContext,
+} from '../../src/index.js';
 import { Lazy } from '../../src/shared/lazy.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { collectingLog, deferred, rejectionOf } from './support.js';
@@ -11,6 +20,12 @@ let a: App;
 afterEach(() => a?.close());
 
 const away = (): EngineError => new EngineError('transport_failed', 'server:1 cannot be reached.');
+
+async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
 
 /** A server that is away for so many tries, or for good. */
 function opensAfter(failures: number, error: () => unknown = away) {
@@ -33,6 +48,82 @@ function clockedApp(options: Partial<AppOptions> & Pick<AppOptions, 'backend'>) 
   a = app({ clock, log, ...options });
   return { clock, lines };
 }
+
+const isRead = (name: string | symbol): boolean => /^(read|describe|get|list|watch|serverTime|on)/.test(String(name));
+
+/** A store that answers no read while it is away. */
+function leavingStore() {
+  const inner = memory();
+  const state = { isAway: false, backend: inner };
+  state.backend = new Proxy(inner, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      if (state.isAway && isRead(name)) return () => Promise.reject(away());
+      return member.bind(target) as unknown;
+    },
+  });
+  return state;
+}
+
+describe('a store that is away for a while', () => {
+  it('is waited for by all who read of a run or a flow, and by those who wait for its result', async () => {
+    const store = leavingStore();
+    const { clock } = clockedApp({ backend: store.backend });
+    const task = a.task('t', async ({ stream }: TaskContext<undefined>) => stream.text('word'));
+    const flow = a.flow('f', (f) => void f.run(task, undefined));
+    await a.worker();
+    const [run, whole, delayed] = [await task.run(), await flow.run(), await task.run(undefined, { delay: '1h' })];
+    await clock.advance(1_000);
+    const following = delayed.events();
+    expect((await following.next()).value).toMatchObject({ type: 'execution_created' });
+    store.isAway = true;
+    const asked = [
+      collected(run.events()).then((events) => events.map(({ type }) => type)),
+      collected(run.stream()),
+      collected(run.stream({ from: 'now' })),
+      run.state(),
+      run.info(),
+      run.summary(),
+      run.result(),
+      whole.result(),
+    ].map(async (answer) => answer);
+    const late = rejectionOf(whole.result({ timeout: '3s' }));
+    await clock.advance(5_000);
+    expect(await late).toMatchObject({ code: 'result_timeout', cause: { code: 'transport_failed' } });
+    store.isAway = false;
+    await clock.advance(10_000);
+    expect(await Promise.all(asked)).toMatchObject([
+      ['execution_created', 'execution_claimed', 'stream_opened', 'execution_completed', 'stream_closed'],
+      [{ text: 'word' }],
+      [],
+      'completed',
+      { publicState: 'completed' },
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    // One whose reader waits for the next event, and leaves.
+    const waiting = following.next();
+    await following.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('ends the wait of a reader that gives up, and of all when the app closes', async () => {
+    const store = leavingStore();
+    const { clock } = clockedApp({ backend: store.backend });
+    const run = await a.task('t', () => 1).run();
+    store.isAway = true;
+    const controller = new AbortController();
+    const left = rejectionOf(run.events({ signal: controller.signal }).next());
+    const closed = rejectionOf(run.events().next());
+    await clock.advance(60_000);
+    controller.abort(new Error('enough'));
+    expect(await left).toMatchObject({ message: 'enough' });
+    await a.close();
+    expect(await closed).toMatchObject({ code: 'app_closed' });
+  });
+});
 
 describe('a backend that cannot be opened for now', () => {
   it('bounds the wait for the result of a run and of a flow, created here or looked up', async () => {

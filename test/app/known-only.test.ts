@@ -73,7 +73,7 @@ it('options of everything that is asked of a run, a budget or a backend are know
     () => run.hold(wrong),
     () => run.release(wrong),
     () => run.replay(wrong),
-    () => run.events(wrong).next(),
+    async () => run.events(wrong),
     () => budget.bill(wrong),
     () => budget.report({ tokens: 1 }, wrong),
     () => a.close(wrong),

@@ -210,7 +210,7 @@ describe('a run', () => {
     const calls: [() => PromiseLike<unknown>, string][] = [
       [() => run.result({ signal: '' as never }), 'result: signal must be the signal of an AbortController, not ""'],
       [() => task.run().result({ signal: {} as never }), 'result: signal must be the signal of an AbortController'],
-      [() => run.events({ signal: 5 as never }).next(), 'events: signal must be the signal of an AbortController'],
+      [async () => run.events({ signal: 5 as never }), 'events: signal must be the signal of an AbortController'],
       [() => a.deadLetters.replay({}, { signal: 5 as never }), 'deadLetters.replay: signal must be the signal of'],
       [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a string, not 5'],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],

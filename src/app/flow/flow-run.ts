@@ -5,9 +5,8 @@ import { partitionIndexOf, uuidOfExecution } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import { cancelFlow } from '../../engine/cancel-flow.js';
-import { spread, type Clock } from '../../engine/clock.js';
-import { withRetries } from '../../engine/retry.js';
-import { onAbort } from '../../shared/abort-listeners.js';
+import { sleep, spread } from '../../engine/clock.js';
+import { isRetryable, withRetries } from '../../engine/retry.js';
 import { checkDuration, refuse } from '../../shared/checks.js';
 import { durationMs } from '../../shared/duration.js';
 import { FlowCancelledError, FlowFailedError, ResultTimeoutError, RunNotFoundError } from '../../shared/errors.js';
@@ -64,33 +63,41 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const { clock } = this.surroundings;
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();
-    const left = () => timeoutMs && Math.max(0, timeoutMs - (clock.now() - startedAt));
-    const { output } = storedIn((await this.snapshot()).tags);
-    if (output === undefined) return this.ended(left, timeoutMs, signal) as Promise<Output>;
+    const leftMs = (): number => Math.max(0, (timeoutMs ?? Infinity) - (clock.now() - startedAt));
+    const { output } = storedIn((await this.looked(() => true, leftMs, options)).tags);
+    if (output === undefined) {
+      const isOver = (flow: Snapshot): boolean => !isLive(flow);
+      return this.judged(await this.looked(isOver, leftMs, options)) as Promise<Output>;
+    }
     const place = { uuid: uuidOfExecution(this.id), partition: partitionIndexOf(this.id) };
     const results = await Promise.all(
       labelsOf(output).map(async (label): Promise<[string, unknown]> => {
         const run = new KnownRun<unknown>(this.surroundings, memberId(place, Number(label)), true);
-        return [label, await run.result({ signal, timeout: left() })];
+        return [label, await run.result({ signal, timeout: timeout === undefined ? undefined : leftMs() })];
       }),
     );
     return fill(output, new Map(results)) as Output;
   }
 
-  /** Waits for the end of all members. */
-  private async ended(
-    left: () => number | undefined,
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<undefined> {
+  /** The flow, as soon as it is what is waited for. While the store cannot be reached, the wait goes on. */
+  private async looked(
+    isWanted: (flow: Snapshot) => boolean,
+    leftMs: () => number,
+    { timeout = 0, signal }: ResultOptions,
+  ): Promise<Snapshot> {
     const { clock } = this.surroundings;
-    for (let look = FIRST_LOOK_MS; ; look = Math.min(2 * look, LAST_LOOK_MS)) {
-      const flow = await this.snapshot();
-      if (!isLive(flow)) return this.judged(flow);
+    for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(2 * lookMs, LAST_LOOK_MS)) {
+      let trouble: unknown;
+      try {
+        const flow = await this.snapshot(0);
+        if (isWanted(flow)) return flow;
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        trouble = error;
+      }
       signal?.throwIfAborted();
-      const leftMs = left();
-      if (leftMs === 0) throw new ResultTimeoutError(this.id, timeoutMs ?? 0);
-      await pause(clock, Math.min(spread(clock, look, 0.2), leftMs ?? Infinity), signal);
+      if (leftMs() === 0) throw new ResultTimeoutError(this.id, durationMs(timeout), trouble);
+      await sleep(clock, Math.min(spread(clock, lookMs, 0.2), leftMs()), signal);
     }
   }
 
@@ -177,8 +184,9 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     } while (cursor !== undefined);
   }
 
-  private async snapshot(): Promise<Snapshot> {
-    const flow = await this.call(() => this.surroundings.backend.describeFlow({ flowId: this.id }));
+  private async snapshot(patienceMs = CALL_PATIENCE_MS): Promise<Snapshot> {
+    const { backend, clock } = this.surroundings;
+    const flow = await withRetries(clock, patienceMs, () => backend.describeFlow({ flowId: this.id }));
     if (flow === undefined) throw new RunNotFoundError(this.id);
     return flow;
   }
@@ -186,17 +194,4 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
   private call<T>(read: () => Promise<T>): Promise<T> {
     return withRetries(this.surroundings.clock, CALL_PATIENCE_MS, read);
   }
-}
-
-/** Resolves after `ms`, or as soon as the signal aborts. */
-function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const over = (): void => {
-      cancel();
-      stopListening?.();
-      resolve();
-    };
-    const cancel = clock.after(ms, over);
-    const stopListening = signal && onAbort(signal, over);
-  });
 }

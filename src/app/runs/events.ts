@@ -3,7 +3,8 @@ import { isOfExecution, type Event, type ExecutionEvent } from '../../../model/e
 import { partitionOfExecution } from '../../../model/ids.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
-import { earliestOf, readEvents } from '../../log.js';
+import { withRetries } from '../../engine/retry.js';
+import { earliestOf, readEvents, type LogSource } from '../../log.js';
 import { checkSignal } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -25,26 +26,39 @@ const ENDS: ReadonlySet<string> = new Set([
   'execution_expired',
 ]);
 
+/** @throws InvalidDefinitionError */
+export function checkEventsOptions(options: RunEventsOptions): void {
+  knownOnly<RunEventsOptions>('events', options, { signal: true });
+  checkSignal('events', 'signal', options.signal);
+}
+
+/** Reads until the store answers, fails for good, or the reader has left. */
+type Read = <Answer>(read: () => Promise<Answer>) => Promise<Answer>;
+
 /**
- * Everything that happened to a run and happens, as far back as the log is kept, until it has ended.
+ * Everything that happened to a run and happens, as far back as the log is kept, until it has ended. While the store
+ * cannot be reached, it waits.
  * @throws RunNotFoundError; EngineError `cursor_too_old` or `cursor_lost` when events that were to come are gone; what the
- * backend throws for good
+ * backend throws for good; the reason of the signal
  */
 export async function* runEvents(
   backend: Backend,
   clock: Clock,
   executionId: string,
-  options: RunEventsOptions,
+  signal: AbortSignal,
 ): AsyncGenerator<RunEvent, void, undefined> {
-  knownOnly<RunEventsOptions>('events', options, { signal: true });
-  const { signal } = options;
-  checkSignal('events', 'signal', signal);
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
+  const read: Read = (call) => withRetries(clock, Infinity, call, signal);
   const isOfRun = (event: Event): event is RunEvent => isOfExecution(event) && event.executionId === executionId;
+  const hasEnded = async (): Promise<boolean> => {
+    const state = await read(() => backend.readExecutionState({ executionId }));
+    if (state === undefined) throw new RunNotFoundError(executionId);
+    return isEnd(state);
+  };
   // Of a run that has ended, the log says nothing that is not there by now.
-  if (await hasEnded(backend, executionId)) {
-    for await (const event of kept(backend, executionId)) {
-      signal?.throwIfAborted();
+  if (await hasEnded()) {
+    for await (const event of kept({ readLog: (args) => read(() => backend.readLog(args)) }, executionId)) {
+      signal.throwIfAborted();
       if (isOfRun(event)) yield event;
     }
     return;
@@ -55,20 +69,13 @@ export async function* runEvents(
     if (!isOfRun(event)) continue;
     yield event;
     // One that was replayed goes on.
-    if (ENDS.has(event.type) && (await hasEnded(backend, executionId))) return;
+    if (ENDS.has(event.type) && (await hasEnded())) return;
   }
 }
 
-async function hasEnded(backend: Backend, executionId: string): Promise<boolean> {
-  const state = await backend.readExecutionState({ executionId });
-  if (state === undefined) throw new RunNotFoundError(executionId);
-  return isEnd(state);
-}
-
 /** Every event that the log of the run's partition keeps. */
-async function* kept(backend: Backend, executionId: string): AsyncGenerator<Event, void, undefined> {
+async function* kept(log: LogSource, executionId: string): AsyncGenerator<Event, void, undefined> {
   const partition = partitionOfExecution(executionId);
-  const after = await earliestOf(backend, partition);
-  for await (const { event } of readEvents(backend, { partition, ...(after === undefined ? {} : { after }) }))
-    yield event;
+  const after = await earliestOf(log, partition);
+  for await (const { event } of readEvents(log, { partition, ...(after === undefined ? {} : { after }) })) yield event;
 }

@@ -27,14 +27,15 @@ import { boundText } from '../../util/text.js';
 import { failureOf, type Failure } from './failure.js';
 import type { RunOperating } from '../operating/operating.js';
 import { Signalling, type RunSignalling } from '../signals/signalling.js';
+import { Iteration } from '../iteration.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from '../results/ends.js';
 import type { ResultWaiter } from '../results/results.js';
-import { runEvents, type RunEvent, type RunEventsOptions } from './events.js';
+import { checkEventsOptions, runEvents, type RunEvent, type RunEventsOptions } from './events.js';
 import { checkStreamOptions, readRun, type RunStreamOptions } from '../streams/reading.js';
 import { FramesOfRun, type RunStream } from '../streams/stream.js';
-import { readRunSummary, type RunSummary, type RunSummaryOptions } from '../streams/summary.js';
+import { checkSummaryOptions, readRunSummary, type RunSummary, type RunSummaryOptions } from '../streams/summary.js';
 import { usageOfRun, type RunUsage } from './usage.js';
 import type { FlowChild } from '../flow/flow.js';
 import { childrenOfRun } from './children.js';
@@ -217,15 +218,17 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async state(): Promise<PublicState> {
-    return this.known(await this.shared.backend.readExecutionState({ executionId: this.id }));
+    return this.read((backend, executionId) => backend.readExecutionState({ executionId }));
   }
 
   async info(): Promise<RunInfo<Output>> {
-    return this.known(await runInfoOf<Output>(this.shared.backend, this.id));
+    return this.read((backend, executionId) => runInfoOf<Output>(backend, executionId));
   }
 
-  events(options: RunEventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
-    return runEvents(this.shared.backend, this.shared.clock, this.id, options);
+  events(options: RunEventsOptions = {}): AsyncIterableIterator<RunEvent> {
+    checkEventsOptions(options);
+    const { backend, clock, closing } = this.shared;
+    return new Iteration((signal) => runEvents(backend, clock, this.id, signal), [options.signal, closing]);
   }
 
   stream(options: RunStreamOptions = {}): RunStream {
@@ -245,13 +248,14 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async usage(...budgets: readonly BudgetRef[]): Promise<readonly RunUsage[]> {
-    const { backend, clock } = this.shared;
     await Promise.all(budgets.map((budget) => budget.ready()));
-    return this.known(await withRetries(clock, CALL_PATIENCE_MS, () => usageOfRun(backend, this.id, budgets)));
+    return this.read((backend, executionId) => usageOfRun(backend, executionId, budgets));
   }
 
-  summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
-    return readRunSummary(this.shared.backend, this.id, options);
+  async summary(options: RunSummaryOptions = {}): Promise<RunSummary | undefined> {
+    checkSummaryOptions(options);
+    const { backend, clock } = this.shared;
+    return withRetries(clock, CALL_PATIENCE_MS, () => readRunSummary(backend, this.id, options));
   }
 
   get children(): AsyncIterable<FlowChild> {
@@ -261,7 +265,7 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
 
   /** What the engine alone knows of it, without input and result. @throws RunNotFoundError */
   async facts(): Promise<ExecutionInfo> {
-    return this.known(await this.shared.backend.readExecutionInfo({ executionId: this.id }));
+    return this.read((backend, executionId) => backend.readExecutionInfo({ executionId }));
   }
 
   toJSON(): object {
@@ -269,7 +273,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     return { id, ...(task && { task: task.name }), deduplicated };
   }
 
-  private known<T>(answer: T | undefined): T {
+  /** Reads until there is an answer. @throws RunNotFoundError */
+  private async read<T>(read: (backend: Backend, executionId: string) => Promise<T | undefined>): Promise<T> {
+    const { backend, clock } = this.shared;
+    const answer = await withRetries(clock, CALL_PATIENCE_MS, () => read(backend, this.id));
     if (answer === undefined) throw new RunNotFoundError(this.id);
     return answer;
   }

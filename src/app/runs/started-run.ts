@@ -8,7 +8,8 @@ import type { OperatorOptions } from '../operating/operating.js';
 import type { DecisionOptions, SignalOptions, SignalReceipt } from '../signals/signalling.js';
 import type { PendingRun, Run } from './run.js';
 import { Started } from './started.js';
-import type { RunEvent, RunEventsOptions } from './events.js';
+import { Iteration } from '../iteration.js';
+import { checkEventsOptions, type RunEvent, type RunEventsOptions } from './events.js';
 import type { RunFrame } from '../streams/frames.js';
 import { checkStreamOptions, type RunStreamOptions } from '../streams/reading.js';
 import { FramesOfRun, type RunStream } from '../streams/stream.js';
@@ -66,7 +67,12 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
     return (await this.run).info();
   }
 
-  async *events(options?: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
+  events(options: RunEventsOptions = {}): AsyncIterableIterator<RunEvent> {
+    checkEventsOptions(options);
+    return new Iteration((signal) => this.eventsOf({ signal }), [options.signal]);
+  }
+
+  private async *eventsOf(options: RunEventsOptions): AsyncGenerator<RunEvent, void, undefined> {
     yield* (await this.run).events(options);
   }
 

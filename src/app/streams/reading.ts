@@ -3,6 +3,7 @@ import { EngineError } from '../../../model/errors.js';
 import type { StreamFrames } from '../../../model/stream/reads.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
+import { withRetries } from '../../engine/retry.js';
 import { checkSignal, checkWhole, refuse } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -65,7 +66,8 @@ export async function* readRun(
     return page;
   };
   try {
-    let place = await beginningOf(backend, executionId, options);
+    const asked = () => beginningOf(backend, executionId, options);
+    let place = await withRetries(clock, Infinity, asked, signal);
     let mark: RunFrame | undefined;
     for (;;) {
       const page = await next(place);

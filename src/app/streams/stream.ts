@@ -1,5 +1,5 @@
 /** The stream of a run, as an iterator and as web streams. */
-import { onAbort } from '../../shared/abort-listeners.js';
+import { Iteration, type Open } from '../iteration.js';
 import type { RunFrame } from './frames.js';
 
 /**
@@ -22,17 +22,12 @@ export interface RunStream extends AsyncIterable<RunFrame> {
   toEventStream(): ReadableStream<Uint8Array>;
 }
 
-/** Reads from the beginning; ends with the reason of the signal when that aborts. */
-export type OpenFrames = (signal: AbortSignal) => AsyncGenerator<RunFrame, void, undefined>;
-
 const UTF8 = new TextEncoder();
-/** Why an iteration ends that its reader has left. */
-const LEFT = Symbol('left');
 
 export class FramesOfRun implements RunStream {
   /** @param signals whichever aborts ends every iteration with its reason */
   constructor(
-    private readonly open: OpenFrames,
+    private readonly open: Open<RunFrame>,
     private readonly signals: () => readonly (AbortSignal | undefined)[],
   ) {}
 
@@ -71,51 +66,6 @@ export class FramesOfRun implements RunStream {
         await frames.return?.();
       },
     });
-  }
-}
-
-/** One iteration. A reader that leaves does not have to wait for the frame that it waited for. */
-class Iteration implements AsyncIterableIterator<RunFrame> {
-  private readonly controller = new AbortController();
-  private readonly frames: AsyncGenerator<RunFrame, void, undefined>;
-  private readonly undo: readonly (() => void)[];
-
-  constructor(open: OpenFrames, signals: readonly (AbortSignal | undefined)[]) {
-    const undo: (() => void)[] = [];
-    for (const signal of signals) {
-      if (signal === undefined) continue;
-      if (signal.aborted) this.controller.abort(signal.reason);
-      else undo.push(onAbort(signal, () => this.controller.abort(signal.reason)));
-    }
-    this.undo = undo;
-    this.frames = open(this.controller.signal);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<RunFrame, void>> {
-    try {
-      const result = await this.frames.next();
-      if (result.done === true) this.over();
-      return result;
-    } catch (error) {
-      this.over();
-      if (error === LEFT) return { done: true, value: undefined };
-      throw error;
-    }
-  }
-
-  async return(): Promise<IteratorResult<RunFrame, void>> {
-    this.over();
-    this.controller.abort(LEFT);
-    await this.frames.return().catch(() => undefined);
-    return { done: true, value: undefined };
-  }
-
-  private over(): void {
-    for (const each of this.undo) each();
   }
 }
 

@@ -23,14 +23,18 @@ export interface RunSummary {
 
 const MAX_ATTEMPT = 1_000_000;
 
+/** @throws InvalidDefinitionError */
+export function checkSummaryOptions(options: RunSummaryOptions): void {
+  knownOnly<RunSummaryOptions>('summary', options, { attempt: true });
+  checkWhole('summary', 'attempt', options.attempt, 1, MAX_ATTEMPT);
+}
+
 /** Nothing before the attempt's first patch. @throws RunNotFoundError */
 export async function readRunSummary(
   backend: Backend,
   executionId: string,
   options: RunSummaryOptions,
 ): Promise<RunSummary | undefined> {
-  knownOnly<RunSummaryOptions>('summary', options, { attempt: true });
-  checkWhole('summary', 'attempt', options.attempt, 1, MAX_ATTEMPT);
   const attempt = options.attempt ?? (await newestAttempt(backend, executionId));
   const summary = await backend.readSummary({ executionId, attemptIndex: Math.max(0, attempt - 1) });
   if (summary === undefined) return undefined;
