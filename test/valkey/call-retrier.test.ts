@@ -12,6 +12,8 @@ const CALL_TIMEOUT_MS = 1_000;
 let deadlines: Deadlines;
 let bringing: () => Promise<unknown>;
 let connection: unknown;
+/** Versions of the settings that were asked for. */
+let learned: number[];
 let retrier: CallRetrier;
 
 beforeEach(() => {
@@ -19,10 +21,11 @@ beforeEach(() => {
   deadlines = new Deadlines(CALL_TIMEOUT_MS);
   bringing = async () => undefined;
   connection = undefined;
+  learned = [];
   retrier = new CallRetrier({
     label: 'node:1',
     deadlines,
-    refreshSettings: () => Promise.resolve(),
+    learnSettings: (version) => Promise.resolve(learned.push(version)),
     bringLibrary: () => bringing(),
     connectionFault: () => connection,
   });
@@ -68,6 +71,16 @@ test('a call that did not run is made again until it runs', async () => {
     false,
   );
   expect(met).toMatchObject({ sent: 4, outcome: 'answer' });
+});
+
+test('a call learns of settings as often as a partition has seen newer ones, and never twice of the same', async () => {
+  const [second, third] = [reply('SETTINGS are of version 2'), reply('SETTINGS are of version 3')];
+  expect(await made([second, third, undefined], false)).toMatchObject({ sent: 3, outcome: 'answer' });
+  expect(learned).toEqual([2, 3]);
+  expect(await made([third, third, undefined], false)).toMatchObject({
+    sent: 2,
+    outcome: { code: 'settings_changed' },
+  });
 });
 
 test('a call that may have run is not', async () => {

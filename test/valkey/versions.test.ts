@@ -251,6 +251,17 @@ test('processes learn of changed settings with their next call, whoever changes 
   expect((await opened({ retentionMs: 120_000, indexedTags: ['team.name', 'a.b'] })).settings.version).toBe(3);
 });
 
+test('calls that learn of changed settings together all run', async () => {
+  const partitions = 16;
+  const first = await opened({ partitions: { count: partitions } });
+  const stale = await opened();
+  await first.configureDeployment({ retentionMs: 120_000 });
+  const ids = Array.from({ length: partitions }, (_, partition) => `{fp:${partition}}:${randomUUID()}`);
+  const outcomes = await Promise.all(ids.map((id) => create(stale, id)));
+  expect(outcomes.map(({ kind }) => kind)).toEqual(ids.map(() => 'created'));
+  expect(stale.settings.version).toBe(2);
+});
+
 test('calls of stale processes do not run, and changes that meet do not lose each other', async () => {
   const processes = await Promise.all([1, 2, 3, 4].map(() => opened({ partitions: { count: 2 } })));
   const changes = [

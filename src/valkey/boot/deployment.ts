@@ -100,15 +100,20 @@ export class DeploymentRecord {
     return known.partitions;
   }
 
-  /** Reads the record anew. @throws EngineError `settings_changed` when it is not newer than what is known */
-  async refresh(): Promise<void> {
+  /**
+   * Makes sure that settings are known that are at least of the version that a partition has seen. Of calls that wait for
+   * the same ones, those that come later find them known.
+   * @throws EngineError `settings_changed` when the record is older
+   */
+  async learn(version: number): Promise<void> {
+    if (this.settings.version >= version) return;
     const found = this.read((await this.client.get(this.key)) ?? '');
-    if (found.settings.version <= this.settings.version)
+    if (found.settings.version < version)
       throw new EngineError(
         'settings_changed',
         `${this.key} is of version ${found.settings.version}, and the partition has seen newer settings.`,
       );
-    this.known = found;
+    if (found.settings.version > this.settings.version) this.known = found;
   }
 
   /**

@@ -182,7 +182,7 @@ class Boot {
       label,
       deadlines,
       bringLibrary: () => keeper.bring(mode === 'verify' ? 'verify' : 'load'),
-      refreshSettings: () => this.record.refresh(),
+      learnSettings: (version) => this.record.learn(version),
       connectionFault: () => connectionFault(client),
     });
   }

@@ -8,7 +8,7 @@
  */
 import { EngineError } from '../../../model/errors.js';
 import type { Deadlines } from './deadlines.js';
-import { areSettingsStale, CallTimeout, faultOf, isFunctionMissing, isNotNow, isUnconnected } from './faults.js';
+import { CallTimeout, faultOf, isFunctionMissing, isNotNow, isUnconnected, settingsSeen } from './faults.js';
 
 /** Pause before a call is made again, ms: doubled each time. */
 const PAUSE_MS = 10;
@@ -22,8 +22,8 @@ export interface CallRetrierOptions {
   readonly deadlines: Deadlines;
   /** Puts the function library on a server that has lost it. */
   readonly bringLibrary: () => Promise<unknown>;
-  /** Reads the settings of the deployment anew. */
-  readonly refreshSettings: () => Promise<unknown>;
+  /** Learns settings of the deployment that are at least of this version. */
+  readonly learnSettings: (version: number) => Promise<unknown>;
   /** Why there is no connection, if an error was met since there last was one. */
   readonly connectionFault: () => unknown;
 }
@@ -75,29 +75,30 @@ export class CallRetrier {
   }
 
   private async makeAgain<Value>(call: () => Promise<Value>, first: unknown, deadline: number): Promise<Value> {
-    const { deadlines, bringLibrary, refreshSettings, connectionFault } = this.options;
+    const { deadlines, bringLibrary, learnSettings, connectionFault } = this.options;
     let error = first;
     let brought = false;
-    let refreshed = false;
+    /** The version of the settings that was learned of. */
+    let learned = 0;
     /** The last fault that says more than that there is no connection, or that the library is missing. */
     let telling: unknown;
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       if (!isNotNow(error, connectionFault())) throw this.faultOf(error);
       const missing = isFunctionMissing(error);
-      const stale = areSettingsStale(error);
-      if (stale && refreshed) throw this.faultOf(error);
+      const seen = settingsSeen(error);
+      if (seen !== undefined && seen <= learned) throw this.faultOf(error);
       if (!missing && !isUnconnected(error)) telling = error;
       if (deadlines.leftMs(deadline) <= pauseMs) throw this.faultOf(telling ?? error);
       try {
         // A library that is missing although it was brought a moment ago gets the server a pause, too.
-        if (!stale && (!missing || brought)) await pause(pauseMs);
+        if (seen === undefined && (!missing || brought)) await pause(pauseMs);
         if (missing) {
           brought = true;
           await this.send(bringLibrary, deadline);
         }
-        if (stale) {
-          refreshed = true;
-          await this.send(refreshSettings, deadline);
+        if (seen !== undefined) {
+          learned = seen;
+          await this.send(() => learnSettings(seen), deadline);
         }
         return await this.send(call, deadline);
       } catch (next) {

@@ -80,9 +80,10 @@ export function isFunctionMissing(error: unknown): boolean {
   return isReply(error) && /function not found/i.test(error.message);
 }
 
-/** Whether the call knew older settings of the deployment than the partition. */
-export function areSettingsStale(error: unknown): boolean {
-  return isReply(error) && /^SETTINGS\b/.test(error.message);
+/** The version of the settings that a partition has seen, where the call knew older ones; nothing otherwise. */
+export function settingsSeen(error: unknown): number | undefined {
+  const version = isReply(error) ? /^SETTINGS are of version (\d+)/.exec(error.message)?.[1] : undefined;
+  return version === undefined ? undefined : Number(version);
 }
 
 /** Whether the client library had no connection to send the call on. */
