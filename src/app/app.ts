@@ -12,6 +12,7 @@ import type { AnySchema, Schema } from '../shared/schema.js';
 import type { IfAcceptable, IfSendable, Travelled } from '../shared/travel.js';
 import type { Handler } from '../worker/handler.js';
 import type { Worker } from '../worker/api.js';
+import type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 import { appSignalsOf, type AppSignals } from './signals/app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import { billRows, type BillFilter, type BillRow } from './metering/bills.js';
@@ -53,38 +54,38 @@ export interface App {
    * @throws InvalidDefinitionError when the name is taken, or an option is unknown or invalid
    */
   task<Input, Output>(name: string): UnhandledTask<Input, Travelled<Output>, Travelled<Input>, Output>;
-  task<Input, Out, Output, Parsed = Travelled<Input>>(
+  task<Input, Out, Output, Parsed = Travelled<Input>, Signals extends SignalSchemas = NoSignals>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & {
+    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>, Signals> & {
       readonly output: Schema<Out, Output>;
     } & IfAcceptable<Input, Parsed>,
-  ): UnhandledTask<Input, Travelled<Output>, Parsed, Out>;
-  task<Input, Output, Parsed = Travelled<Input>>(
+  ): UnhandledTask<Input, Travelled<Output>, Parsed, Out, Signals>;
+  task<Input, Output, Parsed = Travelled<Input>, Signals extends SignalSchemas = NoSignals>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, undefined> & IfAcceptable<Input, Parsed>,
-  ): UnhandledTask<Input, Travelled<Output>, Parsed, Output>;
+    options: TaskOptions<Schema<Input, Parsed>, undefined, Signals> & IfAcceptable<Input, Parsed>,
+  ): UnhandledTask<Input, Travelled<Output>, Parsed, Output, Signals>;
   task<Parsed, Output, Input = Parsed>(
     name: string,
     handler: Handler<Input, Output, Parsed> & IfSendable<Input> & IfSendable<Output> & IfAcceptable<Input, Parsed>,
   ): Task<Input, Travelled<Output>>;
   // The overload with an output schema comes first: it gives the handler's value the types that the schema expects.
-  task<Parsed, Out, Output, Input = Parsed>(
+  task<Parsed, Out, Output, Input = Parsed, Signals extends SignalSchemas = NoSignals>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & {
+    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>, Signals> & {
       readonly output: Schema<Out, Output>;
     } & IfAcceptable<Input, Parsed>,
-    handler: Handler<Input, Out, Parsed>,
+    handler: Handler<Input, Out, Parsed, NoInfer<Signals>>,
   ): Task<Input, Travelled<Output>>;
-  task<Parsed, Output, Input = Parsed>(
+  task<Parsed, Output, Input = Parsed, Signals extends SignalSchemas = NoSignals>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, undefined> & IfAcceptable<Input, Parsed>,
-    handler: Handler<Input, Output, Parsed> & IfSendable<Input> & IfSendable<Output>,
+    options: TaskOptions<Schema<Input, Parsed>, undefined, Signals> & IfAcceptable<Input, Parsed>,
+    handler: Handler<Input, Output, Parsed, NoInfer<Signals>> & IfSendable<Input> & IfSendable<Output>,
   ): Task<Input, Travelled<Output>>;
   // Adds nothing but better messages: it is the last overload that the compiler explains.
-  task<Parsed, Out, Output, Input = Parsed>(
+  task<Parsed, Out, Output, Input = Parsed, Signals extends SignalSchemas = NoSignals>(
     name: string,
-    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>> & IfAcceptable<Input, Parsed>,
-    handler: Handler<Input, NoInfer<Out>, Parsed> & IfDescribed<Out>,
+    options: TaskOptions<Schema<Input, Parsed>, Schema<Out, Output>, Signals> & IfAcceptable<Input, Parsed>,
+    handler: Handler<Input, NoInfer<Out>, Parsed, NoInfer<Signals>> & IfDescribed<Out>,
   ): Task<Input, Travelled<Output>>;
 
   /**

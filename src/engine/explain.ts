@@ -6,12 +6,12 @@ import { EngineError } from '../../model/errors.js';
 import type { ExecutionInfo } from '../../model/execution/projections.js';
 import type { BlockingReason } from '../../model/execution/situation.js';
 import { partitionOfExecution } from '../../model/ids.js';
-import type { OperationName } from '../../model/machine.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
 import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { meterObstacles } from './explain-meters.js';
-import { said, type Obstacle, type ObstacleStep, type UnblockStep } from './obstacle.js';
+import { ofSuspension } from './explain-suspension.js';
+import { call, notApplied, said, type Obstacle, type ObstacleStep, type UnblockStep } from './obstacle.js';
 import { takersOf, type Takers } from './workers.js';
 
 export interface Explanation extends Omit<Obstacle, 'steps'> {
@@ -24,15 +24,9 @@ export interface Explanation extends Omit<Obstacle, 'steps'> {
   readonly takers: Takers | undefined;
 }
 
-const call = (name: OperationName): ObstacleStep => ({ call: name });
 const UNBLOCK = [call('unblockExecution')];
-const RESUME = [call('resumeExecution')];
 
 const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, readonly ObstacleStep[]]>>> = {
-  waiting_for_signal: ['It waits for signals.', 'Send the signals that it waits for, or resume it.', RESUME],
-  waiting_for_approval: ['It waits for an approval.', 'Approve it, or resume it.', RESUME],
-  waiting_for_callback: ['It waits for a callback.', 'Deliver the callback, or resume it.', RESUME],
-  waiting_for_tool_result: ['It waits for the result of a tool.', 'Deliver the result, or resume it.', RESUME],
   waiting_for_budget: ['A scheduler holds it back for a budget.', 'Make room in the budget and unblock it.', UNBLOCK],
   waiting_for_quota: ['A scheduler holds it back for a quota.', 'Wait for room and unblock it.', UNBLOCK],
   waiting_for_capable_worker: ['A scheduler found no worker that can run it.', 'Start one and unblock it.', UNBLOCK],
@@ -68,10 +62,9 @@ async function explainTo(depth: number, backend: Backend, info: ExecutionInfo): 
     return { info: other, unblock: depth === 0 ? [] : (await explainTo(depth - 1, backend, other)).unblock };
   };
   if (lifecyclePhase === 'terminal') return ofEnded(backend, info, lookAt);
-  const waits = info.stateVector.blockingReason === 'waiting_for_children';
   const obstacles = [
     ...ofHold(info),
-    ...(waits ? await ofDependencies(backend, info, lookAt) : ofState(info, now)),
+    ...(await ofSituation(backend, info, now, lookAt)),
     ...(await ofLane(backend, info)),
     ...(await meterObstacles(backend, info.meters)),
     ...ofGrant(info),
@@ -129,12 +122,6 @@ async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Prom
   return explained(info, [notApplied(sentence, lease.expiresAt)], undefined);
 }
 
-const notApplied = (sentence: string, until: number): Obstacle =>
-  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
-    until,
-    steps: [call('applyDue')],
-  });
-
 function ofHold({ hold }: ExecutionInfo): Obstacle[] {
   if (hold === undefined) return [];
   const why = hold.reason === '' ? '' : `: ${hold.reason}`;
@@ -143,6 +130,14 @@ function ofHold({ hold }: ExecutionInfo): Obstacle[] {
 }
 
 /** What its situation says. */
+async function ofSituation(backend: Backend, info: ExecutionInfo, now: number, lookAt: LookAt): Promise<Obstacle[]> {
+  const { lifecyclePhase, blockingReason } = info.stateVector;
+  if (blockingReason === 'waiting_for_children') return ofDependencies(backend, info, lookAt);
+  if (lifecyclePhase === 'suspended') return ofSuspension(backend, info);
+  return ofState(info, now);
+}
+
+/** It waits for a time, or for a scheduler. */
 function ofState(
   { stateVector: { blockingReason }, blockingDetail, delayUntil }: ExecutionInfo,
   now: number,

@@ -41,6 +41,8 @@ export interface Obstacle {
   readonly until: number | undefined;
   /** The budget or quota policy that has no room. */
   readonly meterId: string | undefined;
+  /** The names of the signals that its handler waits for, each once; empty where it waits for none, or for an operator. */
+  readonly signals: readonly string[];
   /** What takes it away, in order. */
   readonly steps: readonly ObstacleStep[];
 }
@@ -50,5 +52,15 @@ export const said = (
   because: Obstacle['because'],
   sentence: string,
   remedy: string,
-  facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'steps'>> = {},
-): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, steps: [], ...facts });
+  facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'signals' | 'steps'>> = {},
+): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, signals: [], steps: [], ...facts });
+
+/** A step about the execution that has the obstacle. */
+export const call = (name: OperationName): ObstacleStep => ({ call: name });
+
+/** Its time has come, and no process has applied that. */
+export const notApplied = (sentence: string, until: number): Obstacle =>
+  said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
+    until,
+    steps: [call('applyDue')],
+  });

@@ -248,7 +248,10 @@ export class ResultTimeoutError extends AppError {
   }
 }
 
-/** `invalid_task_input`: the input does not match the schema of the task, or cannot be serialised; nothing was created. */
+/**
+ * `invalid_task_input`: the input does not match the schema of the task, or cannot be serialised, and nothing was created;
+ * or the payload of a signal does not match its schema, and nothing was sent.
+ */
 export class InvalidInputError extends AppError {
   override readonly name = 'InvalidInputError';
   readonly code = 'invalid_task_input';
@@ -257,8 +260,10 @@ export class InvalidInputError extends AppError {
     readonly task: string,
     readonly problem: string,
     readonly hint = 'Pass an input that matches the `input` schema of the task.',
+    /** The name of the signal whose payload is meant; nothing when it is the input. */
+    readonly signal?: string | undefined,
   ) {
-    super(`Input of task "${task}": ${problem}`);
+    super(`${signal === undefined ? `Input of task "${task}"` : `Payload of signal "${signal}"`}: ${problem}`);
   }
 }
 

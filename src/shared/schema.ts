@@ -5,6 +5,9 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
 export type AnySchema = StandardSchemaV1<unknown, unknown>;
 
+/** What a schema takes. */
+export type InputOf<Of extends AnySchema> = StandardSchemaV1.InferInput<Of>;
+
 export type Validated =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problem: string };

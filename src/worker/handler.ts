@@ -17,6 +17,7 @@ import type { Step } from './steps/step.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
 import { Suspension, type SuspensionRequest } from './waits/suspension.js';
+import type { NoSignals, SignalSchemas } from './waits/wait-for.js';
 
 /** The proof that this attempt owns the execution, for the engine and for the user's own stores. */
 export interface Fence {
@@ -39,7 +40,8 @@ export interface Fence {
  * The argument of a handler: one object, to be destructured. `TaskContext<X>` is for a task whose callers pass an X;
  * the handler gets it as JSON brings it, with a string where they passed a `Date`.
  */
-export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends WaitingContext {
+export interface TaskContext<Input = unknown, Parsed = Travelled<Input>, Signals extends SignalSchemas = NoSignals>
+  extends WaitingContext<Signals> {
   /** The input parsed by the `input` schema, or as it arrived if there is none. */
   readonly input: Parsed;
   /** Aborts when the handler must stop; `signal.reason` is a `TaskAbort` that says why. */
@@ -66,8 +68,8 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>> extends
 }
 
 /** The returned value becomes the result, a thrown error is a failure, and `delay(...)` parks the attempt. */
-export type Handler<Input, Output, Parsed = Travelled<Input>> = (
-  context: TaskContext<Input, Parsed>,
+export type Handler<Input, Output, Parsed = Travelled<Input>, Signals extends SignalSchemas = NoSignals> = (
+  context: TaskContext<Input, Parsed, Signals>,
 ) => Output | Delay | Promise<Output | Delay>;
 
 /** A task as a worker needs it. */

@@ -58,6 +58,27 @@ it('a step gives what arrives of its value, or what its schema makes of it', asy
   });
 });
 
+it('a wait for a declared signal gives what its sender gives, or what the schema of the wait makes of it', async () => {
+  await using a = memoryApp();
+  const signals = { paid: IN, due: z.date(), any: z.any() };
+  const waits = a.task('waits', { signals, input: IN, output: OUT }, async ({ input, waitFor }) => {
+    expectTypeOf(await waitFor('paid')).toEqualTypeOf<{ n: string }>();
+    expectTypeOf(await waitFor('due', { timeout: '1d', onTimeout: 'value' })).toEqualTypeOf<string | null>();
+    expectTypeOf(await waitFor('paid', { schema: IN })).toEqualTypeOf<{ n: number }>();
+    expectTypeOf(await waitFor('another')).toEqualTypeOf<unknown>();
+    expectTypeOf(await waitFor<Uint8Array>('another')).toEqualTypeOf<Uint8Array>();
+    return { r: input.n.toFixed() };
+  });
+  expectTypeOf(waits).toEqualTypeOf<Task<{ n: string }, { r: string; d: number }>>();
+  a.task<number, string>('later', { signals: { paid: IN } }).handle(async ({ input }) => String(input));
+  a.task('handled later', { signals }).handle(async ({ waitFor }) => {
+    expectTypeOf(await waitFor('paid')).toEqualTypeOf<{ n: string }>();
+  });
+  a.task('annotated', { signals }, async ({ waitFor }: TaskContext<number>) => {
+    expectTypeOf(await waitFor('paid')).toEqualTypeOf<unknown>();
+  });
+});
+
 it('what travels as JSON has the types that JSON leaves of it', async () => {
   interface Order {
     readonly id: string;

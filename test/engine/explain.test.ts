@@ -56,6 +56,48 @@ test('a paused lane, and a block of a scheduler', async () => {
   await because(backend, { because: 'waiting_for_quota' });
 });
 
+test('what is suspended says for which signals, and until when', async () => {
+  const backend = await created();
+  const until = 8_000_000_000_000;
+  const suspended = async (n: number, ask: Partial<ArgsOf<'suspendExecution'>>): Promise<void> => {
+    const answer = await backend.claimForWorker({ ...claim, claims: [{ leaseId: uuid(n), attemptId: uuid(n + 1) }] });
+    if (answer.kind !== 'claimed') throw new Error('it was not there');
+    const { leaseId, leaseEpoch, attemptId } = answer.executions[0] as (typeof answer.executions)[number];
+    await backend.suspendExecution({
+      ...{ executionId: X, fence: { leaseId, leaseEpoch, attemptId }, suspensionId: uuid(n + 2) },
+      ...{ waitpoints: [{ waitpointId: uuid(n + 3), waitpointKey: 'a#1' }], resumeCondition: { type: 'timeout_only' } },
+      ...ask,
+    });
+  };
+  const unblock = [
+    { call: 'resumeExecution', of: X, task: 'k' },
+    { call: 'claimForWorker', of: X, task: 'k' },
+  ] as const;
+  await suspended(50, { timeoutAt: until });
+  await because(backend, { because: 'waiting_for_signal', sentence: 'It sleeps until 2223-07-06T14:13:20.000Z.' });
+  await because(backend, { until, signals: [], unblock });
+  const resume = { executionId: X, requestedBy: 'ann' };
+  await backend.resumeExecution(resume);
+  const keys = ['a#1', 'b', 'c', 'd', 'e', 'f'];
+  const waitpoints = keys.map((waitpointKey, at) => ({ waitpointId: uuid(70 + at), waitpointKey }));
+  const members = keys.map((waitpointKey, at) => ({
+    ...{ type: 'single' as const, waitpointKey },
+    matcher: at === 1 ? { type: 'by_name' as const, name: 'paid' } : { type: 'wildcard' as const },
+  }));
+  await suspended(60, {
+    ...{ waitpoints, resumeCondition: { type: 'all_of', members }, timeoutAt: Number.MAX_SAFE_INTEGER },
+    reasonCode: 'waiting_for_approval',
+  });
+  await because(backend, {
+    because: 'waiting_for_approval',
+    sentence: `It waits for approvals "a", "paid", "c", "d", "e" and 1 more until ${Number.MAX_SAFE_INTEGER} ms after 1970.`,
+    signals: ['a', 'paid', 'c', 'd', 'e', 'f'],
+  });
+  await backend.resumeExecution(resume);
+  await suspended(80, { resumeCondition: { type: 'operator_only' }, reasonCode: 'manual_pause' });
+  await because(backend, { because: 'paused_by_operator', sentence: 'It waits for an operator.', until: undefined });
+});
+
 test('a quota without room', async () => {
   const limits = { windowSeconds: 60, maxRequestsPerWindow: 1, maxConcurrent: 1 };
   const backend = await created({ policy: { keyedQuotas: [{ quotaPolicyId: POLICY, ...limits }] } });

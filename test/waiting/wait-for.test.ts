@@ -141,7 +141,10 @@ describe('waitFor', () => {
     });
     await t.app.worker();
     const run = await task.run(undefined);
-    expect(await rejectionOf(run.signal('paid', { cents: '5' }))).toBeInstanceOf(InvalidInputError);
+    const refused = await rejectionOf(run.signal('paid', { cents: '5' }));
+    expect(refused).toBeInstanceOf(InvalidInputError);
+    expect(refused).toMatchObject({ task: 't', signal: 'paid' });
+    expect(String(refused)).toContain('Payload of signal "paid": cents: ');
     expect(await run.signal('constructor', 'unknown to the task')).toMatchObject({ effect: 'kept' });
     await run.signal('refund', { cents: '5' }, { from: 'shop' });
     await run.signal('paid', { cents: 5 });

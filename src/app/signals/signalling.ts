@@ -122,7 +122,13 @@ export class Signalling extends Operating implements RunSignalling {
     const schemas = this.ofTask?.signals ?? {};
     const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
     const validated = await validate(schema, payload);
-    if (!validated.ok) throw new InvalidInputError(this.ofTask?.name ?? '', `signal "${name}": ${validated.problem}`);
+    if (!validated.ok)
+      throw new InvalidInputError(
+        this.ofTask?.name ?? '',
+        validated.problem,
+        'Send a payload that matches its schema in `signals` of the definition of the task.',
+        name,
+      );
     const { bytes, encoding } = encode(payload);
     const id = idempotencyKey === undefined ? this.surroundings.ids() : signalIdOf(this.ofRun, name, idempotencyKey);
     const answer = await this.ask((backend, executionId) =>

@@ -3,6 +3,7 @@ import type { Duration } from '../../shared/duration.js';
 import type { AnySchema } from '../../shared/schema.js';
 import type { IfSendable } from '../../shared/travel.js';
 import type { Handler } from '../../worker/handler.js';
+import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import type { Backoff } from './backoff.js';
 import type { PolicyInput } from './policy.js';
 import type { QuotaDefinition, QuotaInput, TaskQuota } from '../metering/quota.js';
@@ -49,8 +50,11 @@ export interface TaskSettings {
 }
 
 /** Schemas and settings of a task: the second argument of `app.task`. */
-export interface TaskOptions<Input extends AnySchema | undefined, Output extends AnySchema | undefined>
-  extends TaskSettings {
+export interface TaskOptions<
+  Input extends AnySchema | undefined,
+  Output extends AnySchema | undefined,
+  Signals extends SignalSchemas = SignalSchemas,
+> extends TaskSettings {
   /**
    * Schema of the input, applied when a run is created and again when it starts. In between the input is stored
    * unparsed, as JSON, or as bytes for a `Uint8Array`: a schema for a `Date` must accept the string that JSON makes of
@@ -74,10 +78,11 @@ export interface TaskOptions<Input extends AnySchema | undefined, Output extends
    */
   readonly budget?: TaskBudgets<NoInfer<QuotaInput<Input>>> | TaskBudget<NoInfer<QuotaInput<Input>>> | undefined;
   /**
-   * Schemas of signal payloads by signal name: `run.signal` checks a payload before it sends. The handler gives its own
-   * schema to `waitFor`.
+   * Schemas of signal payloads by signal name: `run.signal` checks a payload before it sends. `waitFor` gives the
+   * payload as it was sent, with the type that the schema takes; the handler gives a schema of its own to `waitFor` to
+   * have it parsed.
    */
-  readonly signals?: Readonly<Record<string, AnySchema>> | undefined;
+  readonly signals?: Signals | undefined;
 }
 
 /** Options of one run. */
@@ -145,12 +150,13 @@ export interface Task<Input, Output> extends TaskReference {
 }
 
 /** A task without a handler, for processes that only create runs. */
-export interface UnhandledTask<Input, Output, Parsed, Out> extends Task<Input, Output> {
+export interface UnhandledTask<Input, Output, Parsed, Out, Signals extends SignalSchemas = NoSignals>
+  extends Task<Input, Output> {
   /**
    * Adds the handler, in a process that runs the task, before its worker starts.
    * @throws InvalidDefinitionError when the task already has one
    */
-  handle(handler: Handler<Input, Out, Parsed> & IfSendable<Out>): Task<Input, Output>;
+  handle(handler: Handler<Input, Out, Parsed, Signals> & IfSendable<Out>): Task<Input, Output>;
 }
 
 /** A task as the app keeps it. */
@@ -161,7 +167,7 @@ export interface TaskDefinition {
   readonly laneId: string;
   readonly input: AnySchema | undefined;
   readonly output: AnySchema | undefined;
-  readonly signals: Readonly<Record<string, AnySchema>> | undefined;
+  readonly signals: SignalSchemas | undefined;
   /** Absent in processes that only create runs. */
   handler: Handler<unknown, unknown> | undefined;
   readonly priority: number | undefined;

@@ -3,11 +3,11 @@ import type { Attempt } from '../attempt.js';
 import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
 import { childrenOf, type Children } from '../children/context.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';
-import { approvalOf, waitForOf, type Approve, type WaitFor } from './wait-for.js';
+import { approvalOf, waitForOf, type Approve, type NoSignals, type SignalSchemas, type WaitFor } from './wait-for.js';
 import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
 import { Waits } from './waits.js';
 
-export interface WaitingContext {
+export interface WaitingContext<Signals extends SignalSchemas = NoSignals> {
   /**
    * Sleeps for milliseconds to years, without a slot or a process: this run of the handler ends, and after the duration
    * the handler runs again from the beginning and passes this sleep at once. The duration counts from the first call.
@@ -24,7 +24,7 @@ export interface WaitingContext {
    * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options
    * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
    */
-  readonly waitFor: WaitFor;
+  readonly waitFor: WaitFor<Signals>;
   /**
    * Waits without a slot until people decide: `run.approve(name, { by })`, `run.reject(name, { by })`.
    * @throws WaitTimeoutError; InvalidDefinitionError for invalid options

@@ -3,7 +3,8 @@ import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { validate, type AnySchema, type Schema } from '../../shared/schema.js';
+import { validate, type AnySchema, type InputOf, type Schema } from '../../shared/schema.js';
+import type { Travelled } from '../../shared/travel.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { propertyOf } from '../../util/thrown.js';
 import { conditionOf, namesOf, titleOf, type WaitCondition } from './conditions.js';
@@ -33,11 +34,36 @@ export interface WaitForOptions<Payload, Input = unknown> extends WaitOptions {
 type OrError<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTimeout?: 'error' | undefined };
 type OrNull<Payload, Input> = WaitForOptions<Payload, Input> & { readonly onTimeout: 'value' };
 
+/** Schemas of signal payloads, by the names of the signals. */
+export type SignalSchemas = Readonly<Record<string, AnySchema>>;
+
+/** No signal is declared. */
+export type NoSignals = Readonly<Record<never, AnySchema>>;
+
+type Undeclared = { readonly schema?: undefined };
+
+/** A signal that the task declares: its payload, as its sender gives it and the store brings it. */
+interface WaitForDeclared<Signals extends SignalSchemas> {
+  <Name extends keyof Signals & string>(
+    name: Name,
+    options?: OrError<unknown, unknown> & Undeclared,
+  ): Promise<Travelled<InputOf<Signals[Name]>>>;
+  <Name extends keyof Signals & string>(
+    name: Name,
+    options: OrNull<unknown, unknown> & Undeclared,
+  ): Promise<Travelled<InputOf<Signals[Name]>> | null>;
+}
+
 /**
  * Waits for a signal by name, and gives its payload; or for a combination of signals (`all`, `any`, `count`), and gives
- * those that satisfied it, in the order in which they were accepted.
+ * those that satisfied it, in the order in which they were accepted. The payload of a signal in the task's `signals`
+ * has the type that its sender gives it; a `schema` of the wait parses it.
  */
-export interface WaitFor {
+export type WaitFor<Signals extends SignalSchemas = NoSignals> = [keyof Signals] extends [never]
+  ? WaitForAny
+  : WaitForDeclared<Signals> & WaitForAny;
+
+interface WaitForAny {
   <Payload = unknown, Input = unknown>(name: string, options?: OrError<Payload, Input>): Promise<Payload>;
   <Payload = unknown, Input = unknown>(name: string, options: OrNull<Payload, Input>): Promise<Payload | null>;
   <Payload = unknown, Input = unknown>(
@@ -138,7 +164,7 @@ export function waitForOf(waits: () => Waits): WaitFor {
     knownOnly<WaitForOptions<unknown>>('waitFor', options, WAIT_OPTIONS);
     const asked = askedFor('waitFor', conditionOf('waitFor', what), options);
     return resolved(waits().signals(asked), asked.name, options, typeof what === 'string');
-  }) as WaitFor;
+  }) as WaitForAny;
 }
 
 export function approvalOf(waits: () => Waits): Approve {

@@ -1,0 +1,66 @@
+/** What suspended work waits for: which signals, and until when. */
+import type { ExecutionInfo } from '../../model/execution/projections.js';
+import type { BlockingReason } from '../../model/execution/situation.js';
+import { channelOf } from '../../model/suspension/channel.js';
+import type { OpenWaitpoint } from '../../model/suspension/listings.js';
+import type { Backend } from '../backend.js';
+import { call, said, type Obstacle } from './obstacle.js';
+
+/** Signals that a sentence names; of more it says how many. */
+const MAX_NAMED = 5;
+
+/** What it waits for, and what gives it that, by the reason of its suspension. */
+const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, remedy: string]>>> = {
+  waiting_for_approval: ['approval', 'Approve or reject it'],
+  waiting_for_callback: ['callback', 'Deliver it'],
+  waiting_for_tool_result: ['tool result', 'Deliver it'],
+};
+
+/** What a suspended execution waits for. It is read after the execution, which can go on meanwhile. */
+export async function ofSuspension(
+  backend: Backend,
+  { executionId, stateVector: { blockingReason }, blockingDetail }: ExecutionInfo,
+): Promise<Obstacle[]> {
+  const [suspension, { waitpoints }] = await Promise.all([
+    backend.describeSuspension({ executionId }),
+    backend.listPendingWaitpoints({ executionId }),
+  ]);
+  const signals = [...new Set(waitpoints.flatMap(namesAt))];
+  const until = suspension?.closedAt === undefined ? suspension?.timeoutAt : undefined;
+  const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
+  const detail = blockingDetail === '' ? '' : ` ${blockingDetail}.`;
+  const steps = [call('resumeExecution')];
+  return [said(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
+}
+
+function wordsOf(reason: BlockingReason, signals: readonly string[], end: string): [sentence: string, remedy: string] {
+  if (signals.length > 0) {
+    const [what, remedy] = KINDS[reason] ?? ['signal', 'Send it'];
+    return [
+      `It waits for ${what}${signals.length === 1 ? '' : 's'} ${named(signals)}${end}.`,
+      `${remedy}, or resume it.`,
+    ];
+  }
+  if (end !== '') return [`It sleeps${end}.`, 'Wait until then, or resume it.'];
+  return ['It waits for an operator.', 'Resume it.'];
+}
+
+/** The names of the signals that are heard at a waitpoint of the suspension. One that takes any hears those of its channel. */
+function namesAt({ state, waitpointKey, requiredSignalNames }: OpenWaitpoint): readonly string[] {
+  if (state !== 'active') return [];
+  const names = requiredSignalNames.length === 0 ? [channelOf(waitpointKey)] : requiredSignalNames;
+  // Names that begin so are of no signal: they say that none is waited for.
+  return names.filter((name) => name !== '' && !name.startsWith('__'));
+}
+
+function named(signals: readonly string[]): string {
+  const more = signals.length - MAX_NAMED;
+  const names = signals.slice(0, MAX_NAMED).map((name) => JSON.stringify(name));
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** A time as people read it. One that no calendar reaches stays a number. */
+function timeText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString();
+}
