@@ -58,5 +58,5 @@ export function subjectOf(event: Event): { readonly kind: string; readonly id: s
 
 /** Whether the event is about an execution. */
 export function isOfExecution(event: Event): event is ExecutionEvent {
-  return 'executionId' in event;
+  return (event as Partial<ExecutionEvent>).executionId !== undefined;
 }

@@ -4,13 +4,13 @@
  * and indexes).
  */
 import type { Applier, ByteSlot, Context } from './core/operation.js';
-import { subjectOf, type Event } from './events.js';
+import { isOfExecution, subjectOf, type Event } from './events.js';
 import { MAX_CLOCK_LEAD_MS } from './limits.js';
 import { withFilterTags } from './execution/filter-tags.js';
 import { UNITS_AT_ONCE, type CascadeContext } from './flow/cascade.js';
 import { consequenceOf, settle } from './flow/settle.js';
 import { operationNamed, type AnyDecision, type ParsedCommand } from './machine.js';
-import { ownershipBefore, returnedAfter, type MeteredOwnership } from './metering/returning.js';
+import { ownershipOf, returnedAfter, type MeteredOwnership } from './metering/returning.js';
 import type { Notices } from './partition/notices.js';
 import type { Header } from './state.js';
 import { closedBy, removedBefore } from './stream/closing.js';
@@ -74,15 +74,12 @@ export function execute(
   }
   if (first !== undefined) {
     recorder.recordAll(decision.events, operation.cascadesLater ? 0 : unitsAtOnce);
-    for (const [argument, slot] of Object.entries(operation.bytes ?? {})) {
-      const bytes = (command.args as unknown as Record<string, Uint8Array | undefined>)[argument];
-      if (isKept(slot, bytes)) store.keep(slot, subjectOf(first).id, bytes);
-    }
+    if (operation.bytes !== undefined) keepBytes(store, operation.bytes, command, subjectOf(first).id);
   }
   for (const [executionId, input] of decision.inputs ?? []) {
     if (isKept('input', input)) store.keep('input', executionId, input);
   }
-  if (decision.aftermath !== undefined) settle(recorder.cascade(), decision.aftermath, unitsAtOnce);
+  if (decision.aftermath !== undefined) settle(recorder, decision.aftermath, unitsAtOnce);
   recorder.finish();
   if (decision.append !== undefined) store.appendFrame(decision.append);
   if (decision.payload !== undefined) store.keepPayload(decision.payload);
@@ -94,56 +91,69 @@ export function execute(
   return { ...decision, outcome: operation.after(store.view, decision.outcome as never) } as AnyDecision;
 }
 
+/** Keeps the bytes that came as arguments of a command. */
+function keepBytes(
+  store: Store,
+  slots: Readonly<Record<string, ByteSlot>>,
+  { args }: ParsedCommand,
+  subjectId: string,
+): void {
+  for (const argument of Object.keys(slots)) {
+    const slot = slots[argument] as ByteSlot;
+    const bytes = (args as unknown as Record<string, Uint8Array | undefined>)[argument];
+    if (isKept(slot, bytes)) store.keep(slot, subjectId, bytes);
+  }
+}
+
 /** Records the events of a command, and behind all of them what became of the metered ownerships that they ended. */
-class Recorder {
+class Recorder implements CascadeContext {
+  readonly now: number;
+  readonly retentionMs: number;
   private ownerships: MeteredOwnership[] | undefined;
 
   constructor(
     private readonly store: Store,
     private readonly context: Context,
-  ) {}
+  ) {
+    this.now = context.now;
+    this.retentionMs = context.settings.retentionMs;
+  }
 
-  readonly record = (event: Event): void => {
-    const ownership = ownershipBefore(this.store.view, event);
+  /** The specification makes a new view of every state. */
+  get view(): View {
+    return this.store.view;
+  }
+
+  /** Records an event, and what it brings with it; that is judged by the execution as it was before. */
+  record(event: Event): void {
+    const { store } = this;
+    const execution = isOfExecution(event) ? store.view.executions.get(event.executionId) : undefined;
+    if (!isOfExecution(event) || execution === undefined) {
+      store.record(event);
+      return;
+    }
+    const ownership = ownershipOf(execution);
     if (ownership !== undefined) (this.ownerships ??= []).push(ownership);
-    recordWithConsequences(this.store, withFilterTags(this.store.view, event, this.context.settings.indexedTags));
-  };
+    for (const earlier of removedBefore(store.view, event, execution)) store.record(earlier);
+    const later = closedBy(store.view, event, execution);
+    store.record(withFilterTags(event, execution, this.context.settings.indexedTags));
+    for (const consequence of later) store.record(consequence);
+  }
 
   /** What ends and returns mean in their flows: `units` of it are done at once. */
   recordAll(events: readonly Event[], units: number): void {
     for (const event of events) {
       this.record(event);
-      consequenceOf(event)?.(this.cascade(), subjectOf(event).id, units);
+      consequenceOf(event)?.(this, subjectOf(event).id, units);
     }
-  }
-
-  cascade(): CascadeContext {
-    const { store, context, record } = this;
-    return {
-      // The specification makes a new view of every state.
-      get view() {
-        return store.view;
-      },
-      now: context.now,
-      retentionMs: context.settings.retentionMs,
-      record,
-    };
   }
 
   finish(): void {
     for (const ownership of this.ownerships ?? []) {
-      const returned = returnedAfter(this.store.view, ownership, this.context.now);
+      const returned = returnedAfter(this.store.view, ownership, this.now);
       if (returned !== undefined) this.store.record(returned);
     }
   }
-}
-
-/** Records an event, and what it brings with it. */
-function recordWithConsequences(store: Store, event: Event): void {
-  for (const earlier of removedBefore(store.view, event)) store.record(earlier);
-  const later = closedBy(store.view, event);
-  store.record(event);
-  for (const consequence of later) store.record(consequence);
 }
 
 function steppedBack(partition: string, from: number, to: number): Event {

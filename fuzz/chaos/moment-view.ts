@@ -4,7 +4,7 @@ import { emptyPartition } from '../../model/state.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import { isTerminal } from '../../model/execution/situation.js';
 import { quarantineByDefinition } from '../../model/partition/quarantine.js';
-import { queueNameOf, serves } from '../../model/schedule/queue.js';
+import { partsOf, serves } from '../../model/schedule/queue.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
 import { emptyHeader } from '../../model/state.js';
 import type { Steps } from '../../model/step/contents.js';
@@ -43,7 +43,7 @@ export function viewOfMoment({ state, input, ofKey, steps, payload }: KnownMomen
     schedule: {
       // Nothing is paused there.
       lane: () => undefined,
-      claimable: (_, offer) => (state !== undefined && serves(offer, queueNameOf(state)) ? [state] : []),
+      claimable: (_, offer) => (state !== undefined && serves(offer, partsOf(state)) ? [state] : []),
       heads: () => [],
       eligible: () => [],
       due: (at) =>

@@ -144,8 +144,13 @@ export function apply({ state, log, applier, steps, streams }: Small, decision: 
   for (const event of decision.events) {
     // What an event brings with it is judged by the state before it.
     const view = viewOf({ state: after, log, steps, streams });
-    removedBefore(view, event).forEach(record);
-    const later = closedBy(view, event);
+    const execution = isOfExecution(event) ? view.executions.get(event.executionId) : undefined;
+    if (!isOfExecution(event) || execution === undefined) {
+      record(event);
+      continue;
+    }
+    removedBefore(view, event, execution).forEach(record);
+    const later = closedBy(view, event, execution);
     record(event);
     later.forEach(record);
   }

@@ -108,7 +108,8 @@ function compile(schema: Schema): Compiled {
         }
         case 'optional':
         case 'default':
-          if (checks.length > 0 || def.innerType._zod.optin !== undefined) break;
+          // What is absent is the default, whatever would become of it without one.
+          if (checks.length > 0 || (def.type === 'optional' && def.innerType._zod.optin !== undefined)) break;
           return emitAbsent(source, def.innerType, def.type === 'default' ? defaultOf(def) : 'undefined');
         case 'object':
           if (checks.length > 0 || def.catchall !== undefined) break;

@@ -6,7 +6,7 @@ import { echoed } from '../core/wire-form.js';
 import { partitionOfExecution } from '../ids.js';
 import { WORK_REJECTIONS, fenceShape, workVerdict, wasLastOwner } from '../lease/fence.js';
 import { purgeAtOf } from '../schedule/retention.js';
-import { namingOf } from './facts.js';
+import { NO_TAGS } from './facts.js';
 
 export const completeExecution = operation({
   name: 'completeExecution',
@@ -38,11 +38,17 @@ export const completeExecution = operation({
     if (execution.situation === 'completed' && wasLastOwner(execution, args.fence)) return accept(outcome);
     const refusal = workVerdict(execution, args, now);
     if (refusal !== undefined) return refusal;
+    const { namespace, laneId, executionKind, creatorIdentity } = execution;
+    // Written out: this is made for every execution, and a spread costs as much as the rest of the decision.
     return accept(outcome, {
       type: 'execution_completed',
       executionId: args.executionId,
       at: now,
-      ...namingOf(execution),
+      namespace,
+      laneId,
+      executionKind,
+      creatorIdentity,
+      filterTags: NO_TAGS,
       resultBytes: args.resultPayload?.byteLength,
       resultEncoding: args.resultEncoding,
       purgeAt: purgeAtOf(execution, now, settings.retentionMs),

@@ -197,7 +197,8 @@ export function namesOf({ namespace, laneId, executionKind, creatorIdentity }: R
   return { namespace, laneId, executionKind, creatorIdentity };
 }
 
-const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
+/** Of what has none. */
+export const NO_TAGS: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
  * What the events that end an execution, and signals, repeat, so that their readers can filter after a purge (ruling 16).

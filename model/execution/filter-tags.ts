@@ -4,13 +4,15 @@
  * them, and what is not tagged pays nothing.
  */
 import type { Event } from '../events.js';
-import type { View } from '../view.js';
+import type { ReadonlyExecution } from './facts.js';
 
 /** The event with the indexed tags that its execution has. */
-export function withFilterTags(view: View, event: Event, indexedTags: readonly string[] | undefined): Event {
+export function withFilterTags(
+  event: Event,
+  { tags }: ReadonlyExecution,
+  indexedTags: readonly string[] | undefined,
+): Event {
   if (indexedTags === undefined || indexedTags.length === 0 || !('filterTags' in event)) return event;
-  const tags = view.executions.get(event.executionId)?.tags;
-  if (tags === undefined) return event;
   const filterTags = Object.fromEntries(Object.entries(tags).filter(([key]) => indexedTags.includes(key)));
   return Object.keys(filterTags).length === 0 ? event : { ...event, filterTags };
 }

@@ -322,7 +322,8 @@ export function factsOfTask({ kind, flow, about, cursor }: Task) {
 }
 
 /** Says so when a flow has come to its end: its members are forgotten from a time on. */
-export function finish({ view, now, retentionMs, record }: CascadeContext, flow: string): void {
+export function finish(context: CascadeContext, flow: string): void {
+  const { view, now, retentionMs } = context;
   const known = view.flows.get(flow);
   if (known === undefined || known.isPurging || known.purgeAt !== undefined) return;
   const { nodeCount, flowState, isClosed } = known;
@@ -330,5 +331,5 @@ export function finish({ view, now, retentionMs, record }: CascadeContext, flow:
   if (nodeCount === 0 && flowState === 'open' && !isClosed) return;
   if (liveCountOf(view.flows.tally(flow)) > 0) return;
   const purgeAt = purgeAtOf({ policy: undefined, idempotencyExpiresAt: undefined }, now, retentionMs);
-  record({ type: 'flow_finished', flow, at: now, purgeAt });
+  context.record({ type: 'flow_finished', flow, at: now, purgeAt });
 }

@@ -2,7 +2,7 @@
  * What the end of an ownership does to admissions: whatever ends it, the slots that it held are given back. Said once, by
  * what the execution was before and is after, so that an ending to come needs no line here.
  */
-import { isOfExecution, type Event } from '../events.js';
+import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 import { memberOf } from '../ids.js';
@@ -15,20 +15,11 @@ export interface MeteredOwnership {
   readonly meters: readonly string[];
 }
 
-const ownershipOf = (execution: ReadonlyExecution): MeteredOwnership | undefined =>
-  execution.situation === 'running' && execution.currentLeaseId !== undefined
-    ? {
-        executionId: execution.executionId,
-        admissionId: shortIdOf(execution.currentLeaseId),
-        meters: execution.meters,
-      }
-    : undefined;
-
-/** The metered ownership that an event may end; nothing for work without meters. */
-export function ownershipBefore(view: View, event: Event): MeteredOwnership | undefined {
-  if (!isOfExecution(event)) return undefined;
-  const execution = view.executions.get(event.executionId);
-  return execution === undefined || execution.meters.length === 0 ? undefined : ownershipOf(execution);
+/** The metered ownership of an execution; nothing for work without meters. */
+export function ownershipOf(execution: ReadonlyExecution): MeteredOwnership | undefined {
+  const { executionId, situation, currentLeaseId, meters } = execution;
+  if (meters.length === 0 || situation !== 'running' || currentLeaseId === undefined) return undefined;
+  return { executionId, admissionId: shortIdOf(currentLeaseId), meters };
 }
 
 /** What the end of an ownership brings with it; nothing when it goes on, or when its claim had no admission. */

@@ -110,46 +110,30 @@ export const claimForWorker = operation({
   joins: { list: 'claims', maxLength: LIMITS.maxClaimCount, share },
   decide(view, args, { now, settings }) {
     if (args.meters !== undefined && namesUsedAdmission(view, args.claims)) return reject('admission_void');
-    const offer = offerOf(args);
-    const claimable = view.schedule.claimable(args.laneId, offer, args.claims.length);
+    const claimable = view.schedule.claimable(args.laneId, offerOf(args), args.claims.length);
     const candidates = urgentOf(claimable, args.minPriority, now);
-    const owed = owedAmong(view, candidates);
-    const ended = candidates.filter((execution, i) => owed[i] === undefined && isBeyondReclaim(execution));
-    const cancelled = owed.reduce((sum, reason) => sum + (reason === undefined ? 0 : 1), 0);
-    // Arrays of the size they need: one that grows reserves sixteen places, and most claims are of one execution.
-    const executions = new Array<ClaimedExecution>(candidates.length - ended.length - cancelled);
-    const events = new Array<Event>(candidates.length);
-    let taken = 0;
+    const executions: ClaimedExecution[] = [];
+    const reclaimCapExceeded: string[] = [];
     let room: Room | undefined;
-    for (const [position, execution] of candidates.entries()) {
-      const reason = owed[position];
-      if (reason !== undefined) {
-        events[position] = cancellationOf(execution, reason, now, settings.retentionMs);
-      } else if (isBeyondReclaim(execution)) {
-        events[position] = endOf(execution, now, settings.retentionMs);
-      } else {
-        const remainingMs = attemptTimeOf(execution);
-        room ??= execution.flow === undefined ? undefined : roomOfClaim();
-        const claimed = acquire(view, execution, args, { position: taken, now, remainingMs }, room);
-        executions[taken++] = claimed;
-        events[position] = acquisitionOf(claimed, args, now, args.meters !== undefined);
+    const events = candidates.map((execution): Event => {
+      const owed = owedCancel(view, execution);
+      if (owed !== undefined) return cancellationOf(execution, owed, now, settings.retentionMs);
+      if (isBeyondReclaim(execution)) {
+        reclaimCapExceeded.push(execution.executionId);
+        return endOf(execution, now, settings.retentionMs);
       }
-    }
-    const reclaimCapExceeded = ended.map(({ executionId }) => executionId);
+      const remainingMs = attemptTimeOf(execution);
+      room ??= execution.flow === undefined ? undefined : roomOfClaim();
+      const claimed = acquire(view, execution, args, { position: executions.length, now, remainingMs }, room);
+      executions.push(claimed);
+      return acquisitionOf(claimed, args, now, args.meters !== undefined);
+    });
     const nextPriority = claimable[candidates.length]?.priority;
-    return taken === 0
+    return executions.length === 0
       ? acceptAll({ kind: 'no_work', reclaimCapExceeded, nextPriority }, events)
       : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority }, events);
   },
 });
-
-const NONE_OWED: readonly (string | undefined)[] = [];
-
-/** Of each, in which words its flow will cancel it. */
-function owedAmong(view: View, candidates: readonly ReadonlyExecution[]): readonly (string | undefined)[] {
-  if (candidates.every(({ flow }) => flow === undefined)) return NONE_OWED;
-  return candidates.map((execution) => owedCancel(view, execution));
-}
 
 /** Whether one of these admissions is known here: it was used before, or voided. An admission is good once. */
 function namesUsedAdmission(view: View, claims: readonly ClaimIds[]): boolean {

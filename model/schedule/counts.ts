@@ -5,7 +5,7 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isHeld, SITUATIONS, type BlockingReason, type PublicState, type Situation } from '../execution/situation.js';
 
-/** Executions of one lane by situation, those of which there are any, and how many of them an operator holds. */
+/** Executions of one lane by situation, and how many of them an operator holds. A situation that is not there has none. */
 export interface Tally {
   readonly situations: ReadonlyMap<Situation, number>;
   readonly held: number;
@@ -21,9 +21,8 @@ export const emptyTally = (): MutableTally => ({ situations: new Map(), held: 0 
 
 /** Counts one more, or one less, in a situation. */
 export function count(tally: MutableTally, situation: Situation, change: 1 | -1): void {
-  const counted = (tally.situations.get(situation) ?? 0) + change;
-  if (counted === 0) tally.situations.delete(situation);
-  else tally.situations.set(situation, counted);
+  // Zeros stay: situations come and go, and there are few of them.
+  tally.situations.set(situation, (tally.situations.get(situation) ?? 0) + change);
 }
 
 /** The tallies by definition: every execution is looked at. Lanes of which none is left are not there. */

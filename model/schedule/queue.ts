@@ -16,21 +16,29 @@ export function needsOf({ requiredCapabilities }: Pick<ReadonlyExecution, 'requi
   return requiredCapabilities.length === 0 ? '' : requiredCapabilities.join(',');
 }
 
-/** The queue of a lane in which an execution waits: its needs, its meter set if it has one, and its kind. None holds a tab. */
-export function queueNameOf(
-  execution: Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind' | 'meters'>,
-): string {
-  const { executionKind, meters } = execution;
-  if (meters.length === 0) return `${needsOf(execution)}\t${executionKind}`;
-  return `${needsOf(execution)}\t${meterSetOf(meters)}\t${executionKind}`;
-}
-
-/** What the name of a queue says. */
+/** What all work of a queue has in common. None of it holds a tab. */
 export interface QueueParts {
   readonly needs: Needs;
   /** The meter set; empty of unmetered work. */
   readonly meters: string;
   readonly executionKind: string;
+}
+
+type Queued = Pick<ReadonlyExecution, 'requiredCapabilities' | 'executionKind' | 'meters'>;
+
+/** The queue of its lane in which an execution waits. */
+export function partsOf(execution: Queued): QueueParts {
+  const { executionKind, meters } = execution;
+  return { needs: needsOf(execution), meters: meters.length === 0 ? '' : meterSetOf(meters), executionKind };
+}
+
+/** The name of that queue: its needs, its meter set if it has one, and its kind. */
+export function queueNameOf(execution: Queued): string {
+  return nameOfQueue(partsOf(execution));
+}
+
+export function nameOfQueue({ needs, meters, executionKind }: QueueParts): string {
+  return meters === '' ? `${needs}\t${executionKind}` : `${needs}\t${meters}\t${executionKind}`;
 }
 
 /** The needs, the meter set and the kind of a queue, by its name. */
@@ -56,8 +64,8 @@ export function covers(offered: ReadonlySet<string>, needs: Needs): boolean {
 }
 
 /** Whether an offer can do all work of a queue. */
-export function serves({ meters, kinds, capabilities }: Offer, name: string): boolean {
-  const { needs, executionKind, meters: own } = partsOfQueue(name);
+export function serves({ meters, kinds, capabilities }: Offer, queue: QueueParts): boolean {
+  const { needs, executionKind, meters: own } = queue;
   return own === meters && (kinds === undefined || kinds.has(executionKind)) && covers(capabilities, needs);
 }
 
@@ -68,8 +76,7 @@ export interface Wanted {
 }
 
 /** Whether the work of a queue is what is looked for. */
-export function fits({ kinds, capabilities }: Wanted, name: string): boolean {
-  const { needs, executionKind } = partsOfQueue(name);
+export function fits({ kinds, capabilities }: Wanted, { needs, executionKind }: QueueParts): boolean {
   return (
     (kinds === undefined || kinds.has(executionKind)) && (capabilities === undefined || covers(capabilities, needs))
   );

@@ -5,7 +5,7 @@ import { isQueued, isReclaimable, isTerminal } from '../execution/situation.js';
 import { entityNamed, type Partition, type PartitionState } from '../state.js';
 import { TIMED_KINDS, type DueEntity } from './due.js';
 import { talliesByDefinition, type Tally } from './counts.js';
-import { fits, queueNameOf, queueScore, serves, type Offer, type Wanted } from './queue.js';
+import { fits, partsOf, queueNameOf, queueScore, serves, type Offer, type Wanted } from './queue.js';
 import type { Lane } from '../lane/lane.js';
 import type { QueueHead } from './queue-heads.js';
 import { timerMember } from './timers.js';
@@ -85,7 +85,7 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
           (execution) =>
             execution.laneId === laneId &&
             isQueued(execution) &&
-            serves(offer, queueNameOf(execution)) &&
+            serves(offer, partsOf(execution)) &&
             !isPaused(laneId),
         )
         .sort(inQueueOrder)
@@ -109,7 +109,7 @@ export function scheduleByDefinition({ state }: Partition): ScheduleView {
             isQueued(execution) &&
             !isPaused(laneId) &&
             isReclaimable(execution.situation) === (among === 'lost') &&
-            fits(wanted, queueNameOf(execution)),
+            fits(wanted, partsOf(execution)),
         )
         .sort(inQueueOrder)
         .slice(0, limit)

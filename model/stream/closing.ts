@@ -2,7 +2,7 @@
  * What the end of an attempt, and of an execution, does to streams: an attempt that ended has no open stream, whatever
  * ended it; an execution that is purged has none at all. Spec 07 sections 6 and 7.
  */
-import type { Event, EventType } from '../events.js';
+import type { Event, EventType, ExecutionEvent } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isTerminal } from '../execution/situation.js';
 import type { View } from '../view.js';
@@ -41,15 +41,13 @@ const isTimeout = (event: Event): boolean =>
   (event.type === 'execution_cancelled' && event.cancelledBy === 'suspension_timeout') ||
   (event.type === 'execution_expired' && event.expireReason === 'suspension_timeout');
 
-/** What an event brings with it, once it is recorded; judged by the state before it. */
-export function closedBy(view: View, event: Event): readonly Event[] {
-  const closes = CLOSES[event.type];
-  if (closes === undefined) return NONE;
-  const { executionId, at } = event as Extract<Event, { executionId: string }>;
-  const execution = view.executions.get(executionId);
-  const attemptIndex = execution?.lastStreamIndex;
-  if (attemptIndex === undefined) return NONE;
-  const closedReason = execution?.situation === 'suspended' && isTimeout(event) ? 'suspension_timeout' : closes;
+/** What an event brings with it, once it is recorded; judged by the execution before it. */
+export function closedBy(view: View, event: ExecutionEvent, execution: ReadonlyExecution): readonly Event[] {
+  const attemptIndex = execution.lastStreamIndex;
+  const closes = attemptIndex === undefined ? undefined : CLOSES[event.type];
+  if (attemptIndex === undefined || closes === undefined) return NONE;
+  const { executionId, at } = event;
+  const closedReason = execution.situation === 'suspended' && isTimeout(event) ? 'suspension_timeout' : closes;
   const streamId = streamIdOf(executionId, attemptIndex);
   const contents = view.streams.contents(streamId);
   if (contents === undefined || view.streams.get(streamId)?.closedAt !== undefined) return NONE;
@@ -59,12 +57,14 @@ export function closedBy(view: View, event: Event): readonly Event[] {
   return [{ type: 'stream_closed', executionId, at, attemptIndex, closedReason, frameCount, totalBytes, lastFrameId }];
 }
 
-/** What has to happen before an event. */
-export function removedBefore(view: View, event: Event): readonly Event[] {
-  if (event.type !== 'execution_purged') return NONE;
+/** What has to happen before an event to an execution. */
+export function removedBefore(
+  view: View,
+  event: ExecutionEvent,
+  { lastStreamIndex: last }: ReadonlyExecution,
+): readonly Event[] {
+  if (event.type !== 'execution_purged' || last === undefined) return NONE;
   const { executionId, at } = event;
-  const last = view.executions.get(executionId)?.lastStreamIndex;
-  if (last === undefined) return NONE;
   return Array.from({ length: last + 1 }, (_, attemptIndex) => attemptIndex)
     .filter((attemptIndex) => view.streams.get(streamIdOf(executionId, attemptIndex)) !== undefined)
     .map((attemptIndex) => ({ type: 'stream_removed', executionId, at, attemptIndex }));

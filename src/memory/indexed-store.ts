@@ -21,24 +21,15 @@ import { NO_NOTICES, passNotices, type Notices } from '../../model/partition/not
 import type { LogView } from '../../model/partition/view.js';
 import type { Tally } from '../../model/schedule/counts.js';
 import { quarantineByDefinition } from '../../model/partition/quarantine.js';
-import {
-  FIRST_WAITING_SCORE,
-  fits,
-  queueNameOf,
-  queueScore,
-  serves,
-  type Offer,
-  type Wanted,
-} from '../../model/schedule/queue.js';
+import { FIRST_WAITING_SCORE, nameOfQueue, queueScore } from '../../model/schedule/queue.js';
 import { namesIn } from '../../model/quota/entity.js';
 import { exhaustedIn } from '../../model/budget/reads.js';
 import { leastUrgentFrom } from '../../model/metering/line.js';
-import { meterSetOf } from '../../model/metering/meters.js';
 import { quotasByDefinition } from '../../model/quota/view.js';
 import { placed, type MeteringView } from '../../model/metering/view.js';
 import { trimFloor } from '../../model/reader/entity.js';
 import { nextTimerAt } from '../../model/schedule/timers.js';
-import { headOf, type Among, type ScheduleView } from '../../model/schedule/view.js';
+import { headOf, type ScheduleView } from '../../model/schedule/view.js';
 import { signingByDefinition } from '../../model/signing/view.js';
 import { emptyPartition, type EntityKind, type Header, type Partition } from '../../model/state.js';
 import { addStep, dropSteps, type Recording } from '../../model/step/contents.js';
@@ -57,6 +48,7 @@ import { LaneCounts } from './lane-counts.js';
 import { merged, OrderedIndex, type Position } from './ordered-index.js';
 import { RetentionSlots } from './retention-slots.js';
 import { Timers } from './timers.js';
+import { inQueueOrder, WorkQueues, type WorkQueue } from './work-queues.js';
 
 /** Keys looked at, and dropped when lapsed, with each new one. */
 const LAPSED_SWEEP = 2;
@@ -66,10 +58,6 @@ const WATCHES_SWEPT = 2;
 
 /** Executions that one page of a list looks at. */
 const MAX_LOOKED_AT = 10_000;
-
-type Queue = OrderedIndex<ReadonlyExecution>;
-
-const NO_QUEUES: ReadonlyMap<string, Queue> = new Map();
 
 /** The one score of the index of ids. */
 const ID_ALONE = 0;
@@ -101,12 +89,6 @@ class Standing {
   }
 }
 
-const NO_PLACES: ReadonlySet<string> = new Set();
-
-/** The key under which the queue of an execution is kept, among those of its lane and meter set. */
-const placeOf = ({ laneId, meters }: Pick<ReadonlyExecution, 'laneId' | 'meters'>): string =>
-  meters.length === 0 ? laneId : `${laneId}\t${meterSetOf(meters)}`;
-
 /** A copy: what a caller does to its bytes must not reach the next attempt. */
 const copyOf = (bytes: Uint8Array | undefined): Buffer | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes);
@@ -136,10 +118,7 @@ export interface StoredHeader extends Pick<Header, 'generation' | 'sequence' | '
 export class IndexedStore implements Store {
   readonly view: View;
   protected readonly partition: Partition = emptyPartition();
-  /** By lane, and by lane, tab and meter set where work is metered; then by the name of the queue. */
-  private readonly queues = new Map<string, Map<string, Queue>>();
-  /** Meter sets of each lane that have queues, as keys of `queues`. */
-  private readonly metered = new Map<string, Set<string>>();
+  private readonly queues = new WorkQueues();
   private readonly timers = new Timers((at) => this.listener.onTimer(at));
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
@@ -253,8 +232,7 @@ export class IndexedStore implements Store {
 
   /** The state of a lane changed: what waits there came while it gave nothing, and none was told of it. */
   private announceLane(laneId: string): void {
-    for (const { first } of this.queuesOf(laneId).values()) if (first !== undefined) this.listener.onHead(first);
-    for (const first of this.meteredHeads(laneId)) this.listener.onHead(first);
+    if (this.gives(laneId)) for (const first of headsOf(this.queues.ofLane(laneId))) this.listener.onHead(first);
   }
 
   appendFrame(frame: Append): void {
@@ -347,7 +325,7 @@ export class IndexedStore implements Store {
 
   /** The first of the queue that this execution is in, or was in. */
   headOf(execution: ReadonlyExecution): ReadonlyExecution | undefined {
-    return this.queues.get(placeOf(execution))?.get(queueNameOf(execution))?.first;
+    return this.queues.queueOf(execution)?.work.first;
   }
 
   private append(event: Event): void {
@@ -366,8 +344,9 @@ export class IndexedStore implements Store {
     const { before, after } = this;
     const id = execution.executionId;
     if (before.queueScore !== after.queueScore) {
-      if (before.queueScore !== NONE) this.leaveQueue(before.queueScore, execution);
-      if (after.queueScore !== NONE) this.joinQueue(after.queueScore, execution);
+      if (before.queueScore !== NONE) this.queues.leave(before.queueScore, execution);
+      if (after.queueScore !== NONE && this.queues.join(after.queueScore, execution) && this.gives(execution.laneId))
+        this.listener.onHead(execution);
     }
     if (before.timerAt !== after.timerAt) {
       if (before.timerAt !== NONE) this.timers.remove(before.timerAt, id);
@@ -379,56 +358,14 @@ export class IndexedStore implements Store {
     }
   }
 
-  private joinQueue(score: number, execution: ReadonlyExecution): void {
-    const { laneId } = execution;
-    const place = placeOf(execution);
-    let lane = this.queues.get(place);
-    if (lane === undefined) {
-      this.queues.set(place, (lane = new Map()));
-      if (place !== laneId) this.metered.set(laneId, (this.metered.get(laneId) ?? new Set()).add(place));
-    }
-    const name = queueNameOf(execution);
-    let queue = lane.get(name);
-    if (queue === undefined) lane.set(name, (queue = new OrderedIndex<ReadonlyExecution>()));
-    queue.add(score, execution.executionId, execution);
-    if (queue.first === execution && this.gives(laneId)) this.listener.onHead(execution);
-  }
-
-  private leaveQueue(score: number, execution: ReadonlyExecution): void {
-    const place = placeOf(execution);
-    const lane = this.queues.get(place);
-    const name = queueNameOf(execution);
-    const queue = lane?.get(name);
-    queue?.remove(score, execution.executionId);
-    if (lane === undefined || queue === undefined || queue.size > 0) return;
-    // One empty queue may stay, for the common lane of one kind; more of them would pile up.
-    if (lane.size > 1) lane.delete(name);
-    else if (place !== execution.laneId) this.forgetMeterSet(execution.laneId, place);
-  }
-
-  /** Work of this meter set is gone from the lane: there can be many sets, and most come once. */
-  private forgetMeterSet(laneId: string, place: string): void {
-    this.queues.delete(place);
-    const sets = this.metered.get(laneId);
-    sets?.delete(place);
-    if (sets?.size === 0) this.metered.delete(laneId);
-  }
-
-  /** The first of each metered queue of a lane that gives work. */
-  private meteredHeads(laneId: string): ReadonlyExecution[] {
-    if (!this.gives(laneId)) return [];
-    return Array.from(this.metered.get(laneId) ?? NO_PLACES).flatMap((place) =>
-      Array.from(this.queues.get(place)?.values() ?? []).flatMap(({ first }) => (first === undefined ? [] : [first])),
-    );
-  }
-
   private meteringView(): MeteringView {
     const { admission: admissions } = this.partition.state.tables;
     return {
       admission: (admissionId) => admissions.get(admissionId),
-      heads: (laneId, after, limit) => placed(this.meteredHeads(laneId), after, limit),
+      heads: (laneId, after, limit) =>
+        this.gives(laneId) ? placed([...headsOf(this.queues.metered(laneId))], after, limit) : [],
       line: (queue, now) => {
-        const known = this.queues.get(placeOf(queue))?.get(queueNameOf(queue));
+        const known = this.queues.queueOf(queue)?.work;
         const from = leastUrgentFrom(known?.lastScore, now);
         // Scores are whole numbers: what is above one is at the next, or behind it.
         const oldest = from === undefined ? undefined : known?.after(from + 0.5, '', 1)[0];
@@ -484,19 +421,13 @@ export class IndexedStore implements Store {
     return { executions: found, next };
   }
 
-  /** Queues of a lane, whether it gives work or not. */
-  private *allQueuesOf(laneId: string): Generator<Queue, void, undefined> {
-    for (const place of [laneId, ...(this.metered.get(laneId) ?? NO_PLACES)])
-      yield* this.queues.get(place)?.values() ?? [];
-  }
-
   private queued(filter: QueuedFilter, after: ListPosition | undefined, limit: number): QueuedPart {
     const { score, executionId } = after ?? { score: FIRST_WAITING_SCORE, executionId: '' };
-    const sources = Array.from(this.allQueuesOf(filter.laneId), (queue) => queue.behind(score, executionId));
+    const sources = Array.from(this.queues.ofLane(filter.laneId), ({ work }) => work.behind(score, executionId));
     const executions: ListedExecution[] = [];
     let lookedAt = 0;
     let last = after;
-    for (const execution of merged(sources, byQueueScore)) {
+    for (const execution of merged(sources, inQueueOrder)) {
       const place = { score: queueScore(execution), executionId: execution.executionId };
       if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
       const isWanted = isListedQueued(execution, filter);
@@ -511,9 +442,7 @@ export class IndexedStore implements Store {
   private lost(asOf: number): ReadonlyExecution[] {
     const due = this.timers.due(asOf, NONE).flatMap(({ kind, entity }) => (kind === 'execution' ? [entity] : []));
     const unnoticed = due.filter(({ situation }) => situation === 'running');
-    const noticed = [...this.queues.values()].flatMap((lane) =>
-      [...lane.values()].flatMap((queue) => queue.head(NONE, FIRST_WAITING_SCORE - 1)),
-    );
+    const noticed = [...this.queues.all()].flatMap(([, { work }]) => work.head(NONE, FIRST_WAITING_SCORE - 1));
     return [...unnoticed, ...noticed];
   }
 
@@ -541,14 +470,14 @@ export class IndexedStore implements Store {
   }
 
   private scheduleView(): ScheduleView {
-    const { timers, slots } = this;
+    const { queues, timers, slots } = this;
     const lanes = this.partition.state.tables.lane;
     return {
       lane: (laneId) => lanes.get(laneId),
-      claimable: (laneId, offer, limit) => this.claimable(laneId, offer, limit),
-      heads: (laneId) =>
-        Array.from(this.queuesOf(laneId).values()).flatMap(({ first }) => (first === undefined ? [] : [headOf(first)])),
-      eligible: (laneId, wanted, among, limit) => this.eligible(laneId, wanted, among, limit),
+      claimable: (laneId, offer, limit) => (this.gives(laneId) ? queues.claimable(laneId, offer, limit) : []),
+      heads: (laneId) => (this.gives(laneId) ? Array.from(headsOf(queues.unmetered(laneId)), headOf) : []),
+      eligible: (laneId, wanted, among, limit) =>
+        this.gives(laneId) ? queues.eligible(laneId, wanted, among, limit) : [],
       due: (now, limit) => timers.due(now, limit),
       purgeable: (now, limit) => slots.due(now, limit),
       nextDueAt() {
@@ -572,40 +501,6 @@ export class IndexedStore implements Store {
     return this.partition.state.tables.lane.get(laneId)?.laneState !== 'paused';
   }
 
-  /** The queues of a lane that gives work. */
-  private queuesOf(laneId: string, place = laneId): ReadonlyMap<string, Queue> {
-    return (this.gives(laneId) ? this.queues.get(place) : undefined) ?? NO_QUEUES;
-  }
-
-  private claimable(laneId: string, offer: Offer, limit: number): readonly ReadonlyExecution[] {
-    let claimable: ReadonlyExecution[] = [];
-    let sources = 0;
-    const { meters } = offer;
-    for (const [name, queue] of this.queuesOf(laneId, meters === '' ? laneId : `${laneId}\t${meters}`)) {
-      if (queue.size === 0 || !serves(offer, name)) continue;
-      const head = queue.head(limit);
-      claimable = sources++ === 0 ? head : claimable.concat(head);
-    }
-    if (sources < 2) return claimable;
-    return claimable.sort(byQueueScore).slice(0, limit);
-  }
-
-  private eligible(laneId: string, wanted: Wanted, among: Among, limit: number): readonly string[] {
-    const found: ReadonlyExecution[] = [];
-    for (const place of [laneId, ...(this.metered.get(laneId) ?? NO_PLACES)]) {
-      for (const [name, queue] of this.queuesOf(laneId, place)) {
-        if (!fits(wanted, name)) continue;
-        const page =
-          among === 'lost' ? queue.head(limit, FIRST_WAITING_SCORE - 1) : queue.after(FIRST_WAITING_SCORE, '', limit);
-        found.push(...page);
-      }
-    }
-    return found
-      .sort(byQueueScore)
-      .slice(0, limit)
-      .map(({ executionId }) => executionId);
-  }
-
   get executionCount(): number {
     return this.partition.state.tables.execution.size;
   }
@@ -615,9 +510,9 @@ export class IndexedStore implements Store {
     return {
       partition: this.partition,
       queues: new Map(
-        Array.from(this.queues, ([place, queues]) => [
-          place,
-          new Map(Array.from(queues, ([name, queue]) => [name, queue.positions()])),
+        Array.from(this.queues.all(), ([laneId, { parts, work }]) => [
+          `${laneId}\t${nameOfQueue(parts)}`,
+          work.positions(),
         ]),
       ),
       timers: this.timers.positions(),
@@ -631,7 +526,8 @@ export class IndexedStore implements Store {
 /** What a partition in memory holds; the iterables are in order and read the indexes as they go. */
 export interface Inspection {
   readonly partition: Partition;
-  readonly queues: ReadonlyMap<string, ReadonlyMap<string, Iterable<Position>>>;
+  /** By lane, tab and name of the queue. */
+  readonly queues: ReadonlyMap<string, Iterable<Position>>;
   readonly timers: Iterable<Position>;
   readonly counts: ReadonlyMap<string, Tally>;
   /** Time of the purge, and the ids in no order. */
@@ -639,5 +535,7 @@ export interface Inspection {
   readonly ids: Iterable<string>;
 }
 
-const byQueueScore = (a: ReadonlyExecution, b: ReadonlyExecution): number =>
-  queueScore(a) - queueScore(b) || compareBytes(a.executionId, b.executionId);
+/** What is first in each of these queues. */
+function* headsOf(queues: Iterable<WorkQueue>): Generator<ReadonlyExecution, void, undefined> {
+  for (const { work } of queues) if (work.first !== undefined) yield work.first;
+}

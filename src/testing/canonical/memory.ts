@@ -23,9 +23,7 @@ export function canonicalOfMemory(
   const { state, bytes, header } = partition;
   const entriesOf = (positions: Iterable<{ id: string; score: number }>): [string, number][] =>
     [...positions].map(({ id, score }) => [id, score]);
-  const allQueues = [...queues].flatMap(([place, named]) =>
-    [...named].map(([name, positions]) => [`${place.split('\t')[0]}\t${name}`, entriesOf(positions)] as const),
-  );
+  const allQueues = [...queues].map(([name, positions]) => [name, entriesOf(positions)] as const);
   const tables = canonicalTables(partition, now);
   return {
     tables,
