@@ -37,6 +37,12 @@ end
 -- group goes on from here.
 local group, next_at, left, answered, is_cut = false, 0, 0, 0, false
 
+-- Does what was decided, and hands the answer on.
+local function carry_out(call, reply, apply, ...)
+  if apply then apply(call, ...) end
+  return reply
+end
+
 -- Runs the commands of a group that are left. A command looks and decides, which can fail and writes nothing; then what
 -- was decided is done, which cannot fail.
 local function run_commands(call, argv, replies, shape, heading)
@@ -49,13 +55,12 @@ local function run_commands(call, argv, replies, shape, heading)
       at = at + 1
     end
     next_at, left, answered = at + length, left - 1, answered + 1
-    local reply, apply, a, b, c, d, e, f, g
+    local reply
     if group then
-      reply, apply, a, b, c, d, e, f, g = decide(call, group, unpack(argv, at, next_at - 1))
+      reply = carry_out(call, decide(call, group, unpack(argv, at, next_at - 1)))
     else
-      reply, apply, a, b, c, d, e, f, g = decide(call, unpack(argv, at, next_at - 1))
+      reply = carry_out(call, decide(call, unpack(argv, at, next_at - 1)))
     end
-    if apply then apply(call, a, b, c, d, e, f, g) end
     if call.let_go then ff.return_admissions(call) end
     replies[answered] = reply
     if reply == LIMIT.not_staged then

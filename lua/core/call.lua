@@ -30,8 +30,8 @@ local partitions, partition_count = {}, 0
 
 -- Nothing is known of a partition.
 local function forget(call)
-  -- Of the newest entry of the log, with its id; when the log was trimmed last.
-  call.generation, call.sequence, call.time, call.position, call.trimmed_at = '', 0, 0, '0-0', false
+  -- Of the newest entry of the log, with its id; the first position with which the log is trimmed again.
+  call.generation, call.sequence, call.time, call.position, call.trims_from = '', 0, 0, '0-0', 0
   -- The newest version of the settings that the partition has seen, how many lanes are paused or draining, and what stands
   -- of both in the header.
   call.version, call.stated, call.standing = 1, 0, ''
@@ -41,6 +41,8 @@ local function forget(call)
   call.slot_at = false
   -- The last leaf of the index of ids, and an id that none in it is above, where they are known.
   call.newest_leaf, call.highest_id = false, false
+  -- By when every timer loop looks at the partition again; false when that is not known.
+  call.looks_by = false
 end
 
 local function new_partition(log_key)

@@ -59,12 +59,17 @@ local function settle(leaf)
   leaf.size = 0
 end
 
+-- Whether an id is known to be above all that there are: nothing stands under it.
+function ff.is_new_id(call, id)
+  return call.newest_leaf and ff.is_before(call.highest_id, id)
+end
+
 -- The leaf of an id: mostly the one that was looked at last, or that of the newest ids, which is kept from call to call.
-local function leaf_of(call, id)
+local function leaf_of(call, id, is_new)
   local leaf = call.leaf
   if leaf and leaf.checked == id then return leaf end
   local newest = call.newest_leaf
-  local is_highest = newest and ff.is_before(call.highest_id, id)
+  local is_highest = is_new or is_new == nil and ff.is_new_id(call, id)
   if is_highest and leaf ~= newest or not is_highest and not (leaf and holds(call, leaf, id)) then
     if leaf then settle(leaf) end
     if is_highest then
@@ -80,12 +85,14 @@ local function leaf_of(call, id)
 end
 
 -- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be. Where entering it is the first
--- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at.
-function ff.check_ids(call, id, is_written_first)
-  local leaf = leaf_of(call, id)
-  local has_room = leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new
-  if has_room and is_written_first and not call.gathers then return end
-  if not leaf.is_looked_at then leaf.count, leaf.is_looked_at = command('LLEN', leaf.key), true end
+-- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at. `is_new` is what
+-- `ff.is_new_id` said, where it was asked.
+function ff.check_ids(call, id, is_written_first, is_new)
+  local leaf = leaf_of(call, id, is_new)
+  if not leaf.is_looked_at then
+    if is_written_first and not call.gathers and not leaf.is_new and leaf.count < LIMIT.leaf_ids_in_order then return end
+    leaf.count, leaf.is_looked_at = command('LLEN', leaf.key), true
+  end
   if leaf.count < LIMIT.leaf_ids_in_order and not leaf.is_new then return end
   command('ZCARD', call.base .. KEY.ids)
   command('LLEN', call.base .. KEY.leaf .. id)
@@ -122,11 +129,13 @@ end
 
 function ff.enter_id(call, id)
   local leaf = leaf_of(call, id)
-  if leaf.count >= LIMIT.leaf_ids_in_order and leaf.is_highest then
-    leaf = begin_leaf(call, leaf, id)
-  elseif leaf.count >= LIMIT.leaf_ids then
-    split(call, leaf)
-    leaf = leaf_of(call, id)
+  if leaf.count >= LIMIT.leaf_ids_in_order then
+    if leaf.is_highest then
+      leaf = begin_leaf(call, leaf, id)
+    elseif leaf.count >= LIMIT.leaf_ids then
+      split(call, leaf)
+      leaf = leaf_of(call, id)
+    end
   end
   if leaf.is_new then
     if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end

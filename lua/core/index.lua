@@ -20,7 +20,7 @@ local function new_index()
   count = count + 1
   local index = pool[count]
   if index then return index end
-  index = { noted = {} }
+  index = {}
   if count <= LIMIT.kept_indexes then pool[count] = index end
   return index
 end
@@ -33,9 +33,8 @@ function ff.index(call, key)
   index.key, index.gathers, index.verb, index.size = key, call.gathers, false, 0
   -- Of its first entry before the call. Whether any has left.
   index.seen, index.first_score, index.has_left = false, false, false
-  -- The lowest that the call added. With it come what is to be told of it, and its member; and of each that was added, one
-  -- behind the other, its member and what is to be told.
-  index.new_score, index.alike, index.noted_size = false, false, 0
+  -- The lowest score that the call added, and what is to be told of it.
+  index.new_score, index.new_note = false, false
   -- Of a queue. Whether it is known to have something left.
   index.lane_id, index.name, index.needs, index.stays = false, false, false, false
   call.indexes[key] = index
@@ -97,53 +96,37 @@ end
 function ff.add_alike(index, entries, size, number, note)
   ff.settle(index)
   command('ZADD', index.key, unpack(entries, 1, size))
-  index.alike = { entries = entries, note = note, before = index.alike }
   local lowest = index.new_score
-  if not lowest or number < lowest then index.new_score, index.new_note, index.new_member = number, note, false end
+  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end
 
--- Removes the first entries of a list of members.
-function ff.remove_all(index, members, size)
-  ff.settle(index)
+-- Removes the first entries of all: those that `ff.head_of` answered, before anything else is written.
+function ff.remove_head(index, size)
   index.has_left, index.stays = true, false
-  command('ZREM', index.key, unpack(members, 1, size))
+  command('ZREMRANGEBYRANK', index.key, 0, size - 1)
 end
 
 -- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `number` is the score,
--- `note` what is told. The entry may leave in the same call, and another of the new ones be the first then.
+-- `note` what is told.
 function ff.add_noted(index, score, number, member, note)
   ff.add(index, score, member)
-  local noted, size = index.noted, index.noted_size
-  noted[size + 1], noted[size + 2] = member, note
-  index.noted_size = size + 2
   local lowest = index.new_score
-  if not lowest or number < lowest then index.new_score, index.new_note, index.new_member = number, note, member end
+  if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end
 
--- What is told of the first entry of all, once everything is written, if it is one that the call added.
-function ff.note_of_new_first(index)
-  local score = index.new_score
-  if not score then return nil end
+-- What is told of the first entry of all, once everything is written, if the call added one that no other comes before. The
+-- lowest that it added may have left since: then nothing is known of what is first now but its id and its score.
+function ff.new_first(index)
+  local lowest = index.new_score
   if not index.has_left then
     local first = index.first_score
-    if first and first <= score then return nil end
+    if first and first <= lowest then return nil end
     return index.new_note
   end
-  local head = ff.head_of(index, 1)[1]
-  if not head then return nil end
-  if head == index.new_member then return index.new_note end
-  local noted = index.noted
-  for i = index.noted_size, 2, -2 do
-    if noted[i - 1] == head then return noted[i] end
-  end
-  local alike = index.alike
-  while alike do
-    local entries = alike.entries
-    for i = 2, #entries, 2 do
-      if entries[i] == head then return alike.note end
-    end
-    alike = alike.before
-  end
+  local head = command('ZRANGE', index.key, '0', '0', 'WITHSCORES')
+  local score = tonumber(head[2])
+  if not score or score < lowest then return nil end
+  return score == lowest and index.new_note, head[1], head[2]
 end
 
 -- The first entries, as the server has them once everything is written.

@@ -19,8 +19,7 @@ local function begin_thousand(sequence)
 end
 
 -- The id of the next entry.
-local function next_position(call)
-  local sequence = call.sequence + 1
+local function next_position(call, sequence)
   call.sequence = sequence
   local digits = three[sequence - thousand] or begin_thousand(sequence)
   local position = thousand_digits .. digits .. '-' .. call.now_text
@@ -36,7 +35,7 @@ local function begin(call)
   call.time = call.now
   if call.generation == '' then call.generation = ff.base36(call.now) end
   if from > call.now then
-    command('XADD', call.log_key, next_position(call), EVENT.clock_stepped_back, call.partition,
+    command('XADD', call.log_key, next_position(call, call.sequence + 1), EVENT.clock_stepped_back, call.partition,
       ff.digits(from) .. '\t' .. call.now_text, '')
   end
 end
@@ -45,12 +44,12 @@ end
 -- server takes whole nodes away anyway.
 function ff.append(call, event, subject, ...)
   if not call.appended then begin(call) end
-  local trimmed_at = call.trimmed_at
-  if trimmed_at and call.sequence - trimmed_at < LIMIT.trim_every then
-    command('XADD', call.log_key, next_position(call), event, subject, ...)
+  local sequence = call.sequence + 1
+  if sequence < call.trims_from then
+    command('XADD', call.log_key, next_position(call, sequence), event, subject, ...)
   else
-    call.trimmed_at = call.sequence
-    command('XADD', call.log_key, 'MAXLEN', '~', ff.log_limit(call), next_position(call), event, subject, ...)
+    call.trims_from = sequence + LIMIT.trim_every
+    command('XADD', call.log_key, 'MAXLEN', '~', ff.log_limit(call), next_position(call, sequence), event, subject, ...)
   end
 end
 

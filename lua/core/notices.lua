@@ -34,7 +34,7 @@ local function stand(call, floor)
   if standing ~= '' then standing = '\t' .. standing end
   if floor ~= '' then standing = standing .. '\tf' .. floor end
   call.standing, call.marks, call.marked, call.text = standing, true, true, false
-  call.trimmed_at = false
+  call.trims_from = 0
 end
 
 local function floor_of(call)

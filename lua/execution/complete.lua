@@ -2,11 +2,12 @@
 
 local load = ff.refilling_loader('naming', 'bounds', 'fence', 'timing', 'retries', 'rules', 'streams')
 
--- What completions share: one table for all groups, which run one after another.
-local shared = { source = '', attempt_index = '', result_encoding = '' }
+-- What completions share: one table for all groups, which run one after another. With it is the last one of its group that
+-- left nothing but its time: the life that it had, and when it is purged.
+local shared = { source = '', attempt_index = '', result_encoding = '', life = false, purge_at = false, purge_text = '' }
 
 function ff.prepare.complete_execution(_, source, attempt_index, result_encoding)
-  shared.source, shared.attempt_index, shared.result_encoding = source, attempt_index, result_encoding
+  shared.source, shared.attempt_index, shared.result_encoding, shared.life = source, attempt_index, result_encoding, false
   return shared
 end
 
@@ -17,6 +18,11 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   local record = plain_record
   plain_record = false
   local execution = load(call, execution_id, record)
+  -- One that has the life of the one before is decided as that was: its fence alone is its own.
+  if record and execution and execution.life == group.life and fence == execution.fence and result_payload_at == '' then
+    plain_record = execution
+    return KIND.completed, ff.apply.plain_completion, execution, group.purge_at, group.purge_text
+  end
   if not execution then return ff.reject('execution_not_found') end
   if fence ~= execution.fence or fence == '' then
     ff.check_fence(execution)
@@ -33,7 +39,9 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
     and (execution.extras == '' or not (ff.is_held(execution) or ff.is_member(execution)))
     and not execution.stream and not execution.kept then
-    if execution.extras == '' then plain_record = execution end
+    if execution.extras == '' then
+      plain_record, group.life, group.purge_at, group.purge_text = execution, execution.life, purge_at, purge_text
+    end
     return KIND.completed, ff.apply.plain_completion, execution, purge_at, purge_text
   end
   return KIND.completed, ff.apply.execution_completed, execution, purge_at, purge_text, result_payload_at, result_payload,

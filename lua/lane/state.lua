@@ -45,9 +45,7 @@ local function wake(call, lane_id)
   for i = 1, #metered do names[#names + 1] = metered[i] end
   for i = 1, #names do
     local head = guarded('ZRANGE', call.base .. KEY.queue .. lane_id .. '\t' .. names[i], 0, 0)[1]
-    local given = head and guarded('HGET', call.base .. head, FIELD.given)
-    local priority = type(given) == 'string' and string.match(given, '^%d+') or '0'
-    if head then ff.publish(call, CHANNEL.work .. lane_id, call.partition .. '\t' .. priority .. '\t' .. names[i]) end
+    if head then ff.announce_work(call, lane_id, names[i], ff.priority_of(call, head)) end
   end
 end
 

@@ -128,12 +128,13 @@ local function leave_slots(call, used)
   end
 end
 
--- The earliest time at which anything is due.
+-- The earliest time at which anything is due; the loop looks again then.
 local function next_due_at(call)
   local timer = tonumber(command('ZRANGE', call.base .. KEY.timers, 0, 0, 'WITHSCORES')[2])
   local slot = tonumber(command('ZRANGE', call.base .. KEY.retention, 0, 0)[1])
-  if timer and slot then return ff.digits(math.min(timer, slot)) end
-  return ff.text_of(timer or slot)
+  local at = timer and slot and math.min(timer, slot) or timer or slot
+  ff.note_look(call, at)
+  return ff.text_of(at)
 end
 
 local function carry_out(call, reply, steps, broken, used, owner, is_more, was_left)
@@ -203,7 +204,10 @@ function ff.decide.apply_due(call, limit, jitter, owner)
     local other, until_at = string.match(applier, '^(.*)\t(%d+)$')
     -- What stands further ahead was written before the clock stepped back.
     local ahead_ms = other and tonumber(until_at) - call.now or 0
-    if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then return { KIND.left_to_other, until_at } end
+    if other ~= owner and ahead_ms > 0 and ahead_ms <= LIMIT.applier_ms then
+      ff.note_look(call, tonumber(until_at))
+      return { KIND.left_to_other, until_at }
+    end
   end
   limit, jitter = tonumber(limit), tonumber(jitter)
   local steps, broken, used = {}, {}, {}

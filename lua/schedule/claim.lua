@@ -267,14 +267,14 @@ function ff.take_again(call, group, execution, ticket)
   return take
 end
 
--- What comes of the candidates: of each its execution and what is taken of it, `false` when it is plain; and what is broken.
--- One table for all claims, but for the lists that a claim of very many has made.
-local plan = { size = 0, executions = {}, takes = {}, broken = {} }
+-- What comes of the candidates: of each its execution and what is taken of it, `false` when it is plain; how many are; and
+-- what is broken. One table for all claims, but for the lists that a claim of very many has made.
+local plan = { size = 0, plain = 0, executions = {}, takes = {}, broken = {} }
 
 local function begin_plan()
   if plan.size > LIMIT.kept_claims then plan.executions, plan.takes = {}, {} end
   if plan.broken[1] then plan.broken = {} end
-  plan.size, plan.room = 0, nil
+  plan.size, plan.plain, plan.room = 0, 0, nil
 end
 
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
@@ -289,6 +289,7 @@ local function plan_one(call, group, id, queue, tickets, at)
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
+    plan.plain = plan.plain + 1
   else
     if not ff.is_queued(execution) then ff.damaged('the record is in a queue and cannot be claimed') end
     local is_first = execution.total_attempt_count == ''
@@ -347,12 +348,15 @@ end
 -- Plain ones leave their queue together, and get their timers together.
 local function claim_many(call, group)
   local executions, takes = plan.executions, plan.takes
-  local leaving, timed, plain = {}, {}, 0
+  -- All that was looked at in the only queue, from its first entry on.
+  local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
+  if is_whole_head then ff.remove_head(group.queue, plan.size) end
+  local timed, plain = {}, 0
   for i = 1, plan.size do
     local execution, take = executions[i], takes[i]
     if not take then
       plain = plain + 1
-      if group.queue then leaving[plain] = execution.id else ff.dequeue(call, execution) end
+      if not is_whole_head then ff.remove(group.queue or execution.queue, execution.id) end
       timed[2 * plain - 1], timed[2 * plain] = group.expires_at, TIMER.execution .. execution.id
       ff.apply.plain_claim(call, group, execution)
     elseif take.is_end then
@@ -370,13 +374,12 @@ local function claim_many(call, group)
   end
   if plain == 0 then return end
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
-  if group.queue then ff.remove_all(group.queue, leaving, plain) end
   ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
 end
 
 -- Carries out what a claim came to, in the order of the candidates.
 local function claim(call, group)
-  if plan.size == 1 and not plan.takes[1] then claim_plain(call, group, plan.executions[1]) else claim_many(call, group) end
+  if plan.size == 1 and plan.plain == 1 then claim_plain(call, group, plan.executions[1]) else claim_many(call, group) end
   local broken = plan.broken
   for i = 1, #broken do
     ff.dequeue(call, broken[i])
@@ -396,14 +399,6 @@ function ff.tell_claim(reply, size, execution, take)
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
   reply[size + 12] = take.earlier
   return ff.tell_given(reply, size + 12, take.given, take.gives_more)
-end
-
--- The priority of what a bounded claim left; nothing when it left nothing.
-local function priority_left(call, left)
-  local given = left and guarded('HGET', call.base .. left, FIELD.given)
-  if type(given) ~= 'string' then return '' end
-  local priority = string.match(given, '^%d*')
-  return priority == '' and '0' or priority
 end
 
 local function answer(group)
@@ -449,7 +444,8 @@ function ff.decide.claim_for_worker(call, group, ...)
   if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, '' } end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)
-  local priority = group.bound and priority_left(call, left) or ''
+  -- Of what a bounded claim left.
+  local priority = group.bound and left and ff.priority_of(call, left) or ''
   if not ids[1] then return { KIND.no_work, 0, priority } end
   ff.timers_of(call)
   if not pcall(plan_all, call, group, ids, queue, of, tickets) then

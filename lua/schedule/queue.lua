@@ -88,6 +88,18 @@ local function place_of(queue)
   return ff.metered_place(queue.needs, string.match(queue.name, '[^\t]*$'))
 end
 
+-- The priority of an execution, as it stands; for hints.
+function ff.priority_of(call, id)
+  local given = guarded('HGET', call.base .. id, FIELD.given)
+  local priority = type(given) == 'string' and string.match(given, '^%d+')
+  return priority or '0'
+end
+
+-- Wakes the workers that can do what stands first in a queue.
+function ff.announce_work(call, lane_id, name, priority)
+  ff.publish(call, CHANNEL.work .. lane_id, call.partition .. '\t' .. priority .. '\t' .. name)
+end
+
 -- Once everything is written: enters queues that have work now, takes away those that have none, and wakes the workers
 -- that can do the work that came to be first.
 local function settle_queue(call, queue)
@@ -106,9 +118,9 @@ local function settle_queue(call, queue)
   if not queue.first_score then
     if is_metered then command('ZADD', queues, '0', place_of(queue)) else command('SADD', queues, queue.name) end
   end
-  local note = ff.note_of_new_first(queue)
-  if not note or ff.is_silent(call, queue.lane_id) then return end
-  ff.publish(call, CHANNEL.work .. queue.lane_id, call.partition .. '\t' .. note .. '\t' .. queue.name)
+  local priority, id = ff.new_first(queue)
+  if priority == nil or ff.is_silent(call, queue.lane_id) then return end
+  ff.announce_work(call, queue.lane_id, queue.name, priority or ff.priority_of(call, id))
 end
 
 function ff.settle_queues(call)

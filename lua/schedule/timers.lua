@@ -28,11 +28,12 @@ function ff.next_timer(execution)
   return kind, at
 end
 
--- The timers in the hands of the call, after a look at them.
+-- The timers in the hands of the call, after a look at them: they are what they should be.
 function ff.timers_of(call)
   local timers = call.timers
   if timers then return timers end
-  timers = ff.seen_index(call, call.base .. KEY.timers)
+  timers = ff.index(call, call.base .. KEY.timers)
+  command('ZCARD', timers.key)
   call.timers = timers
   return timers
 end
@@ -64,13 +65,20 @@ function ff.stop_timer(call, execution)
   ff.remove(ff.timers_of(call), TIMER.execution .. execution.id)
 end
 
--- Once everything is written: says so when a timer is due before all that loops know of, so that none sleeps past it. One
--- that stood first before the call they know: if it has left meanwhile, they look again when it would have been due.
+-- A loop is told what is due next, or when to look again: it looks by then. Loops that were told of an earlier time look
+-- before.
+function ff.note_look(call, at)
+  local looks_by = call.looks_by
+  if not at or looks_by and looks_by < at then call.looks_by = at or false end
+end
+
+-- Once everything is written: says so when a timer is due before every loop looks again, so that none sleeps past it. Which
+-- timers stood there before need not be known for that.
 function ff.announce_timers(call)
-  local timers = call.timers
-  if not timers or not timers.new_score then return end
-  local first = timers.first_score
-  if first and first <= timers.new_score then return end
-  local note = ff.note_of_new_first(timers)
-  if note then ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. note) end
+  local at, looks_by = call.timers and call.timers.new_score, call.looks_by
+  if not at or looks_by and looks_by <= at then return end
+  local note, _, score = ff.new_first(call.timers)
+  if note == nil then return end
+  ff.publish(call, CHANNEL.timers, call.partition .. '\t' .. (note or score))
+  call.looks_by = tonumber(note or score)
 end

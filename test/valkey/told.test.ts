@@ -215,6 +215,28 @@ describe.each(['memory', 'valkey'] as const)('on %s', (label) => {
     expect(await said()).toEqual([{ kind: 'frames', executionId: quiet.executionId }]);
   });
 
+  it('a timer is told to a loop that looked when there was none, whatever was told before', async () => {
+    await engine.clear();
+    const { backend } = engine;
+    const heard = await listen(backend);
+    const now = engine.now();
+    const delay = async (ms: number): Promise<string> => {
+      const args = creation(engine, { delayUntil: now + ms });
+      await backend.createExecution(args);
+      return args.executionId;
+    };
+    const executionId = await delay(10_000);
+    expect(await heard()).toEqual([timer(now + 10_000)]);
+    await backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+    // It knows of the end of retention, a day from now.
+    await backend.applyDue({ partition: PARTITION });
+    await heard();
+    await delay(20_000);
+    expect(await heard()).toEqual([timer(now + 20_000)]);
+    await delay(30_000);
+    expect(await heard()).toEqual([]);
+  });
+
   it('every timer that becomes the first is told', async () => {
     await engine.clear();
     const { backend } = engine;
