@@ -1,5 +1,7 @@
 import {
   asideRows,
+  flowGroups,
+  flowRows,
   groups,
   instructionRows,
   labels,
@@ -211,6 +213,39 @@ const waits: readonly Goal[] = [
   ratio('waits', 'a cycle / four calls of one HSET', waitGroups.cycle, waitRows.cycle, [waitRows.bare]),
 ];
 
+const races: readonly Goal[] = (
+  [
+    [10, 0.6],
+    [100, 1.5],
+    [1_000, 10],
+  ] as const
+).flatMap(([racers, atMost]) => [
+  absolute(
+    'flows',
+    `quorum of 3 of ${racers}: last sibling cancelled, p99, ms`,
+    flowGroups.race,
+    flowRows.race(racers),
+    {
+      atMost,
+    },
+  ),
+  absolute('flows', `quorum of 3 of ${racers}: longest call, ms`, flowGroups.longest, flowRows.race(racers), {
+    atMost: 1,
+  }),
+]);
+
+const flows: readonly Goal[] = [
+  ratio('flows', 'flows of 1 + 10 / BullMQ', flowGroups.rate, flowRows.subject, [flowRows.bullmq], { atLeast: 3.5 }),
+  ratio('flows', 'one flow of 1 + 10 alone, p50 / BullMQ', flowGroups.alone, flowRows.subject, [flowRows.bullmq], {
+    atMost: 0.167,
+  }),
+  ...races,
+  ...[flowRows.created, flowRows.cancelled].flatMap((name) => [
+    absolute('flows', `${name}, s`, flowGroups.large, name, { atMost: 1 }),
+    absolute('flows', `${name}: longest call, ms`, flowGroups.longest, name, { atMost: 5 }),
+  ]),
+];
+
 /** The goals. Throughput and latency are judged in a warm process. */
 export const goals: readonly Goal[] = [
   ...(
@@ -244,6 +279,7 @@ export const goals: readonly Goal[] = [
   ...routing,
   ...steps,
   ...waits,
+  ...flows,
   ...(
     [
       [1, 0.8],

@@ -191,3 +191,19 @@ export const streamGroups = {
   p99: 'From an append to its readers, p99',
   connections: 'Connections of the readers',
 } as const;
+
+/** Contestants and groups of the scenario of flows. */
+export const flowRows = {
+  subject: 'flowfabric, flow',
+  bullmq: 'BullMQ on iovalkey, FlowProducer',
+  race: (racers: number) => `a quorum of 3 of ${racers}`,
+  created: 'a flow of 10 000 members and 20 000 edges created',
+  cancelled: 'the same cancelled',
+} as const;
+export const flowGroups = {
+  rate: 'Flows of a parent and ten children, submit to done',
+  alone: 'One flow of a parent and ten children, submit to done: p50',
+  race: 'From the ending that satisfies a quorum until the last sibling is cancelled: p99',
+  large: 'A flow of 10 000 members and 20 000 edges',
+  longest: 'Longest call on the server',
+} as const;

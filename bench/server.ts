@@ -5,6 +5,9 @@ import type { ServerAddress } from './adapter.js';
 /** Any long period: the timer only has to exist. */
 const KEEP_ALIVE_MS = 60_000;
 
+/** Calls of a function that are noted, µs. */
+const LONG_CALL_US = 200;
+
 /** What the server has counted for one command since the last reset of its statistics. */
 interface CommandCount {
   readonly calls: number;
@@ -69,6 +72,19 @@ export class ServerMonitor {
       counts.set(command, { calls: numbers.get('calls') ?? 0, usec: numbers.get('usec') ?? 0 });
     }
     return counts;
+  }
+
+  /** Begins anew to note the calls of functions that last long enough to matter. */
+  async watchCalls(): Promise<void> {
+    await this.monitor.config('SET', 'slowlog-log-slower-than', LONG_CALL_US);
+    await this.monitor.slowlog('RESET');
+  }
+
+  /** The longest call of a function since then, as the server measured it, ms; 0 when none was long enough. */
+  async longestCallMs(): Promise<number> {
+    const calls = (await this.monitor.slowlog('GET', -1)) as [number, number, number, string[]][];
+    const lengths = calls.filter(([, , , [command]]) => /^fcall/i.test(command ?? '')).map(([, , us]) => us / 1_000);
+    return Math.max(0, ...lengths);
   }
 
   /** Bytes that the server's data and buffers use, after giving free pages back. */

@@ -4,6 +4,7 @@ import { bytesScenario } from './bytes.js';
 import { coldImportScenario } from './cold-import.js';
 import { aofScenario, drainScenario, tiny16Scenario, tinyScenario } from './drain.js';
 import { embeddedScenario } from './embedded.js';
+import { flowsScenario } from './flows.js';
 import { idleLanesScenario, idleSlotsScenario } from './idle.js';
 import { instructionsScenario } from './instructions.js';
 import { latencyElsewhereScenario, latencyScenario, resultScenario } from './latency.js';
@@ -45,6 +46,7 @@ export const scenarios: readonly Scenario[] = [
   stepsScenario,
   streamsScenario,
   waitsScenario,
+  flowsScenario,
   usageScenario,
   meteredScenario,
 ];

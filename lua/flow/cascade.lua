@@ -60,30 +60,35 @@ local function leading_steps(call, task, limit)
   return steps
 end
 
-local function by_cursor(a, b)
-  return ff.is_before(a.cursor, b.cursor)
+-- Ids of what leads to an execution behind a cursor, in order.
+local function incoming_after(call, id, cursor)
+  local ids, after = command('HKEYS', call.base .. id .. SUFFIX.dependencies), {}
+  for i = 1, #ids do
+    if ff.is_before(cursor, ids[i]) then after[#after + 1] = ids[i] end
+  end
+  ff.sort(after)
+  return after
 end
 
--- Those that lead to a group; all children of a parent that ended badly, of whichever group.
+-- Those that lead to a group; all children of a parent that ended badly, of whichever group. Of the edges only those are read
+-- that are looked at now: a group has up to thousands.
 local function sibling_steps(call, task, limit)
   local group = ff.group_of(call, task.about)
   task.reason = ff.sibling_reason(group)
   local is_for_all = ff.has_orphaned(group)
-  local pairs_of = command('HGETALL', call.base .. task.about .. SUFFIX.dependencies)
-  local steps = {}
-  for i = 1, #pairs_of, 2 do
-    if ff.is_before(task.cursor, pairs_of[i]) then
-      local edge = { dependency = pairs_of[i + 1] }
+  local ids, steps = incoming_after(call, task.about, task.cursor), {}
+  for from = 1, #ids, limit do
+    local last = math.min(from + limit - 1, #ids)
+    local texts = command('HMGET', call.base .. task.about .. SUFFIX.dependencies, unpack(ids, from, last))
+    for i = from, last do
+      local edge = { dependency = texts[i - from + 1] }
       ff.read_edge_dependency(edge)
       local counts = edge.edge_round == group.group_round
       if is_for_all then counts = edge.edge_round ~= '' end
-      if counts then
-        steps[#steps + 1] = { cursor = pairs_of[i], edge = pairs_of[i], id = edge.upstream }
-      end
+      if counts then steps[#steps + 1] = { cursor = ids[i], edge = ids[i], id = edge.upstream } end
+      if #steps == limit then return steps end
     end
   end
-  table.sort(steps, by_cursor)
-  for i = #steps, limit + 1, -1 do steps[i] = nil end
   return steps
 end
 
