@@ -111,7 +111,7 @@ end
 -- Times of slots that there are: each is known where purges begin. Answers how many were not.
 function steps.slots(call, ...)
   local times, mended = { ... }, 0
-  for i = 1, #times do mended = mended + command('ZADD', call.base .. KEY.retention, times[i], times[i]) end
+  for i = 1, #times do mended = mended + command('ZADD', call.base .. KEY.retention, 'CH', times[i], times[i]) end
   return mended
 end
 
@@ -122,7 +122,7 @@ function steps.queues(call, lane_id, ...)
   for i = 1, #names do
     local needs, kind = string.match(names[i], '^(.*)\t([^\t]*)$')
     if ff.meters_of(needs) then
-      wrong = wrong + command('ZADD', metered, '0', ff.metered_place(needs, kind))
+      wrong = wrong + command('ZADD', metered, 'CH', '0', ff.metered_place(needs, kind))
     else
       wrong = wrong + command('SADD', key, names[i])
     end
@@ -286,10 +286,13 @@ function steps.recount(call, position, most, ...)
   return { ff.digits(call.sequence), rows, gone, counts }
 end
 
--- Lanes, letters of situations, and by how much their counts are wrong.
+-- Lanes, letters of situations, and by how much their counts are wrong. What is no number counts as nothing.
 function steps.correct(call, ...)
   local parts = { ... }
-  for i = 1, #parts, 3 do command('HINCRBY', call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]) end
+  for i = 1, #parts, 3 do
+    local key, letter, change = call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]
+    if type(attempted('HINCRBY', key, letter, change)) ~= 'number' then command('HSET', key, letter, change) end
+  end
   return #parts / 3
 end
 
