@@ -6,6 +6,8 @@ import type { Backend } from '../backend.js';
 import type { Clock } from './clock.js';
 
 const REMEASURE_MS = 30_000;
+/** Clocks drift, and are put right, by less than this, ms. */
+const JUMP_MS = 5_000;
 
 export class ServerClock {
   private offsetMs: number | undefined;
@@ -14,6 +16,8 @@ export class ServerClock {
   constructor(
     private readonly backend: Backend,
     private readonly clock: Clock,
+    /** Told by how much the clock of the store has jumped, ms, as seen from this process. */
+    private readonly onJump: (ms: number) => void = () => undefined,
   ) {}
 
   /** The time of the store, ms since the epoch; measured at most every 30 seconds. @throws transport errors */
@@ -29,7 +33,10 @@ export class ServerClock {
     const serverTime = await this.backend.serverTime();
     const answeredAt = this.clock.now();
     // The answer was made somewhere between the two; the middle is wrong by half a round trip at most.
-    this.offsetMs = serverTime - (askedAt + answeredAt) / 2;
+    const offsetMs = serverTime - (askedAt + answeredAt) / 2;
+    const jumpMs = Math.round(offsetMs - (this.offsetMs ?? offsetMs));
+    this.offsetMs = offsetMs;
     this.measuredAt = answeredAt;
+    if (Math.abs(jumpMs) > JUMP_MS) this.onJump(jumpMs);
   }
 }

@@ -25,6 +25,11 @@ export interface TimerLoopOptions {
   readonly pageSize?: number;
   /** Called after every failed pass; the loop continues after a backoff of 100 ms to 10 s. Default none. */
   readonly onError?: (error: unknown) => void;
+  /**
+   * Called with the distance, ms, when the clock of the server has jumped ahead or back by more than 5 s: what is to happen
+   * at a time happens that much earlier or later. Found within half a minute where something is due. Default none.
+   */
+  readonly onClockJump?: (ms: number) => void;
   /** Time and chance; for tests. */
   readonly clock?: Clock;
 }
@@ -80,7 +85,7 @@ class PartitionTimerLoop implements TimerLoop {
     private readonly options: TimerLoopOptions,
   ) {
     this.clock = options.clock ?? systemClock;
-    this.serverClock = new ServerClock(backend, this.clock);
+    this.serverClock = new ServerClock(backend, this.clock, (ms) => this.tell(options.onClockJump, ms));
     this.pollIntervalMs = options.pollIntervalMs ?? POLL_INTERVAL_MS;
     this.findPlaces();
   }
@@ -196,7 +201,11 @@ class PartitionTimerLoop implements TimerLoop {
       const { applied, more, nextDueAt, leftUntil, setAside } = await applyDuePass(this.backend, place.partition, pass);
       this.applied += applied;
       if (setAside.length > 0) this.report(setAsideError(place.partition, setAside));
-      if (leftUntil !== undefined) return Math.max(1, leftUntil - (await this.serverClock.now()));
+      if (leftUntil !== undefined) {
+        // The clock may have jumped since it was asked.
+        const leftMs = Math.max(1, leftUntil - (await this.serverClock.now()));
+        return Math.min(leftMs, this.pollIntervalMs);
+      }
       if (more) {
         // The store has others to serve: a loop rests as long as its last call took. It may have been this process that
         // took long, with its event loop blocked: then there is no reason to rest for as long again.
@@ -218,11 +227,15 @@ class PartitionTimerLoop implements TimerLoop {
   }
 
   private report(error: unknown): void {
+    this.tell(this.options.onError, error);
+  }
+
+  private tell<Said>(listener: ((said: Said) => void) | undefined, said: Said): void {
     if (this.closing) return;
     try {
-      this.options.onError?.(error);
+      listener?.(said);
     } catch {
-      // A reporter that fails has nobody to report to; the loop must not end for it.
+      // A listener that fails has nobody to report to; the loop must not end for it.
     }
   }
 

@@ -6,6 +6,7 @@ import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/en
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
 import { systemClock } from '../../src/engine/clock.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { pause, rejectionOf, until } from '../app/support.js';
 
 const engines: TimerLoop[] = [];
@@ -195,6 +196,43 @@ describe('the loop', () => {
     await until(() => engine.applied === 1);
     expect(await inner.readExecutionState({ executionId })).toBe('waiting');
     expect(errors).toHaveLength(4);
+  });
+
+  it('looks again soon where another loop is at it, and tells of a clock of the server that jumps', async () => {
+    const clock = new VirtualClock(0);
+    const inner = memory();
+    let aheadMs = 0;
+    const looks: number[] = [];
+    const members: Partial<Backend> = {
+      label: 'valkey',
+      serverTime: () => Promise.resolve(1_000_000 + clock.now() + aheadMs),
+      applyDue: () => {
+        looks.push(clock.now());
+        return Promise.resolve({ kind: 'left_to_other', until: 1_000_500 + clock.now() + aheadMs });
+      },
+    };
+    const backend = new Proxy(inner, {
+      get(target, name) {
+        const member: unknown = Reflect.get(name in members ? members : target, name);
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
+    const jumps: number[] = [];
+    const fail = (ms: number): never => {
+      jumps.push(ms);
+      throw new Error('a listener that fails');
+    };
+    await start(backend, { clock, pollIntervalMs: 2_000, onClockJump: fail });
+    await clock.advance(5_000);
+    expect(looks.length).toBeGreaterThan(8);
+    aheadMs = 3_600_000;
+    looks.length = 0;
+    await clock.advance(40_000);
+    expect(looks.length).toBeGreaterThan(15);
+    expect(jumps).toEqual([3_600_000]);
+    aheadMs = 0;
+    await clock.advance(40_000);
+    expect(jumps).toEqual([3_600_000, -3_600_000]);
   });
 
   it('is safe in several processes at once: everything is applied once', async () => {

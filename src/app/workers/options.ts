@@ -53,7 +53,7 @@ const WORKER_OPTIONS = {
   onUnhandled: true,
   workerId: true,
 } as const;
-const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, clock: true } as const;
+const ENGINE_OPTIONS = { pollIntervalMs: true, pageSize: true, onError: true, onClockJump: true, clock: true } as const;
 const WHERE = 'The worker';
 
 /** @throws InvalidDefinitionError for an unknown or invalid option */

@@ -175,7 +175,9 @@ export class Workers {
   private async startEngine(backend: Backend, options: TimerLoopOptions): Promise<void> {
     const { log, clock } = this.options;
     const onError = (error: unknown): void => log.warn('The timer loop had an error and continues.', error);
-    this.engine ??= startTimerLoop(backend, { onError, clock, ...options });
+    const onClockJump = (ms: number): void =>
+      log.warn(`The clock of the server jumped by ${ms} ms. Delays, leases and deadlines go by it.`);
+    this.engine ??= startTimerLoop(backend, { onError, onClockJump, clock, ...options });
     try {
       await this.engine;
     } catch (error) {
