@@ -9,6 +9,7 @@ import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, CommandResult, Wake } from '../backend.js';
 import type { Clock } from '../engine/clock.js';
 import { isRetryable } from '../engine/retry.js';
+import { InFlight } from '../util/in-flight.js';
 import { Abilities } from './abilities.js';
 import { broughtBy, commandsOf, type Claimant } from './claim-call.js';
 import { InputSizes } from './input-sizes.js';
@@ -56,7 +57,7 @@ export class Claimer {
   private readonly sizes = new InputSizes();
   private readonly stock: LeaseIdStock;
   private readonly subscription: WakeSubscription;
-  private readonly flights = new Set<Promise<void>>();
+  private readonly flights = new InFlight();
   private readonly lanes: Set<string>;
   private claimant: Claimant;
   private readonly leave: () => void;
@@ -198,7 +199,7 @@ export class Claimer {
     this.leave();
     this.timer.cancel();
     this.subscription.close();
-    while (this.flights.size > 0) await Promise.all(this.flights);
+    await this.flights.settled();
   }
 
   /** What the claims of the worker say from now on. */
@@ -256,8 +257,7 @@ export class Claimer {
   }
 
   private track(flight: Promise<void>): void {
-    this.flights.add(flight);
-    void flight.finally(() => this.flights.delete(flight));
+    void this.flights.track(flight);
   }
 
   /** Reads the queues of partitions, all of them before any of their work is claimed: the most urgent comes first. */

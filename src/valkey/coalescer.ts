@@ -39,7 +39,7 @@ interface Waiting {
 
 /** What waits for one partition. */
 interface Gathering {
-  readonly entries: Waiting[];
+  entries: Waiting[];
   announced: boolean;
 }
 
@@ -101,7 +101,10 @@ export class Coalescer {
     } finally {
       if (this.waiting.get(partition) === gathering) {
         this.waiting.delete(partition);
-        this.dispatch(partition, gathering.entries);
+        const { entries } = gathering;
+        // Tables that the map has outgrown keep the gathering (see util/bag.ts).
+        gathering.entries = [];
+        this.dispatch(partition, entries);
       }
     }
   }

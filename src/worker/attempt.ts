@@ -4,10 +4,11 @@ import { partitionOfExecution } from '../../model/ids.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
+import type { Member } from '../util/bag.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { guardSignal } from './guarded-signal.js';
 import type { Ending, Fence } from './handler.js';
-import type { HeldLease } from './lease-keeper.js';
+import type { HeldLease, Lease } from './lease-keeper.js';
 import type { Checkpoints } from './checkpoints/checkpoints.js';
 import type { Progress } from './progress.js';
 import type { FrameWriter } from './streaming/frame-writer.js';
@@ -24,7 +25,10 @@ export interface AttemptHooks {
   readonly listenerFailed: (attempt: Attempt, error: unknown) => void;
 }
 
-export class Attempt implements HeldLease {
+export class Attempt implements HeldLease, Member {
+  /** Among those that run. */
+  place = -1;
+  lease: Lease | undefined;
   readonly executionId: string;
   readonly partition: string;
   readonly fence: Fence;

@@ -6,12 +6,13 @@ import type { Clock } from '../engine/clock.js';
 import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
-import { spendingOf } from './budgets/spending.js';
+import { spendingOf, type BudgetRef, type RunBudget } from './budgets/spending.js';
 import type { ChildRowOf } from './children/child.js';
-import type { TaskContext } from './handler.js';
-import { stepOf } from './steps/step.js';
+import type { Fence, TaskContext } from './handler.js';
+import { stepOf, type Step } from './steps/step.js';
 import { waitingOf, type WaitingContext } from './waits/context.js';
 import { streamOf } from './streaming/index.js';
+import type { TaskStream } from './streaming/task-stream.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
 
 export interface ContextDependencies {
@@ -29,70 +30,110 @@ export function progressArgs({ executionId, fence }: Attempt, facts: ProgressFac
   return { executionId, leaseId, leaseEpoch, attemptId, ...facts };
 }
 
-/** The context of an attempt's handler. */
-export function contextOf(attempt: Attempt, input: unknown, dependencies: ContextDependencies): TaskContext {
-  const { executionId, claimed, fence } = attempt;
-  const { log, clock } = dependencies;
-  let made: WaitingContext | undefined;
-  const waiting = (): WaitingContext => (made ??= waitingOf(attempt, dependencies));
-  return {
-    input,
-    executionId,
-    fence,
-    attempt: claimed.attemptIndex + 1,
+/**
+ * The context of an attempt's handler. What is more than a fact of the attempt is made when the handler asks for it: many ask
+ * for none. (As a class: an object of accessors costs more than all the rest of an attempt.)
+ */
+export class HandlerContext implements TaskContext {
+  readonly executionId: string;
+  readonly fence: Fence;
+  readonly attempt: number;
+  readonly resumes: number;
+  // Out of sight of those who print a context.
+  readonly #attempt: Attempt;
+  readonly #dependencies: ContextDependencies;
+  #waiting: WaitingContext | undefined;
+
+  constructor(
+    attempt: Attempt,
+    readonly input: unknown,
+    dependencies: ContextDependencies,
+  ) {
+    const { executionId, claimed, fence } = attempt;
+    this.executionId = executionId;
+    this.fence = fence;
+    this.attempt = claimed.attemptIndex + 1;
     // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
-    resumes: claimed.leaseEpoch - claimed.attemptIndex - 1,
-    // Made when asked for: many handlers need none of these. The tags are a copy: in memory they are the store's own.
-    get tags() {
-      return Object.freeze({ ...claimed.tags });
-    },
-    get signal() {
-      return attempt.signal;
-    },
-    get stream() {
-      return streamOf(attempt, dependencies.backend, clock);
-    },
-    get log() {
-      return prefixed(log, `[${claimed.executionKind} ${executionId}]`);
-    },
-    get budget() {
-      return spendingOf(attempt, dependencies);
-    },
-    get step() {
-      return stepOf(attempt, dependencies);
-    },
-    get sleep() {
-      return waiting().sleep;
-    },
-    get waitFor() {
-      return waiting().waitFor;
-    },
-    get waitpoint() {
-      return waiting().waitpoint;
-    },
-    get approval() {
-      return waiting().approval;
-    },
-    get children() {
-      return waiting().children;
-    },
-    get sleepUntil() {
-      return waiting().sleepUntil;
-    },
-    progress: (percent, message) => {
-      const said = (async () => {
-        attempt.throwIfAborted();
-        if (attempt.isOver)
-          throw new EngineError('execution_not_active', 'progress: the handler of this run has ended.');
-        const facts = progressFacts(claimed.executionKind, percent, message);
-        attempt.progress ??= new Progress(clock, (latest) => send(attempt, latest, dependencies.backend));
-        await attempt.progress.say(facts);
-      })();
+    this.resumes = claimed.leaseEpoch - claimed.attemptIndex - 1;
+    this.#attempt = attempt;
+    this.#dependencies = dependencies;
+  }
+
+  /** A copy: in memory they are the store's own. */
+  get tags(): Readonly<Record<string, string>> {
+    return Object.freeze({ ...this.#attempt.claimed.tags });
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal;
+  }
+
+  get stream(): TaskStream {
+    const { backend, clock } = this.#dependencies;
+    return streamOf(this.#attempt, backend, clock);
+  }
+
+  get log(): Logger {
+    return prefixed(this.#dependencies.log, `[${this.#attempt.claimed.executionKind} ${this.executionId}]`);
+  }
+
+  get budget(): (budget: BudgetRef) => RunBudget {
+    return spendingOf(this.#attempt, this.#dependencies);
+  }
+
+  get step(): Step {
+    return stepOf(this.#attempt, this.#dependencies);
+  }
+
+  get sleep(): WaitingContext['sleep'] {
+    return this.waiting.sleep;
+  }
+
+  get sleepUntil(): WaitingContext['sleepUntil'] {
+    return this.waiting.sleepUntil;
+  }
+
+  get waitFor(): WaitingContext['waitFor'] {
+    return this.waiting.waitFor;
+  }
+
+  get approval(): WaitingContext['approval'] {
+    return this.waiting.approval;
+  }
+
+  get waitpoint(): WaitingContext['waitpoint'] {
+    return this.waiting.waitpoint;
+  }
+
+  get children(): WaitingContext['children'] {
+    return this.waiting.children;
+  }
+
+  get progress(): TaskContext['progress'] {
+    return (percent, message) => {
+      const said = say(this.#attempt, percent, message, this.#dependencies);
       // A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told.
       said.catch(() => undefined);
       return said;
-    },
-  };
+    };
+  }
+
+  private get waiting(): WaitingContext {
+    return (this.#waiting ??= waitingOf(this.#attempt, this.#dependencies));
+  }
+}
+
+async function say(
+  attempt: Attempt,
+  percent: number,
+  message: string | undefined,
+  { backend, clock }: ContextDependencies,
+): Promise<void> {
+  attempt.throwIfAborted();
+  if (attempt.isOver) throw new EngineError('execution_not_active', 'progress: the handler of this run has ended.');
+  const facts = progressFacts(attempt.claimed.executionKind, percent, message);
+  attempt.progress ??= new Progress(clock, (latest) => send(attempt, latest, backend));
+  await attempt.progress.say(facts);
 }
 
 async function send(attempt: Attempt, facts: ProgressFacts, backend: Backend): Promise<void> {

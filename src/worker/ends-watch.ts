@@ -6,6 +6,7 @@
 import { EndsSubscription } from '../engine/ends-subscription.js';
 import type { Announcement, Backend } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
+import type { Bag } from '../util/bag.js';
 import type { Attempt } from './attempt.js';
 
 /** How long a handler runs before it is watched for, and how often it is looked for such ones, ms. */
@@ -14,7 +15,7 @@ const WATCHED_FROM_MS = 250;
 export interface EndsWatchOptions {
   readonly backend: Backend;
   readonly clock: Clock;
-  readonly running: ReadonlySet<Attempt>;
+  readonly running: Bag<Attempt>;
   /** The attempts of an execution. */
   readonly attemptsOf: (executionId: string) => readonly Attempt[];
   /** Work may be gone: its leases are to be asked for. */

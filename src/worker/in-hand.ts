@@ -7,8 +7,13 @@ import type { Attempt } from './attempt.js';
 
 const NONE: readonly Attempt[] = [];
 
+/** The attempts of one execution. Emptied when it leaves: tables that the map has outgrown keep it (see util/bag.ts). */
+interface Holder {
+  attempts: readonly Attempt[];
+}
+
 export class AttemptsInHand {
-  private readonly byExecution = new Map<string, readonly Attempt[]>();
+  private readonly byExecution = new Map<string, Holder>();
 
   /** Executions in hand. */
   get size(): number {
@@ -16,18 +21,20 @@ export class AttemptsInHand {
   }
 
   add(attempt: Attempt): void {
-    const others = this.byExecution.get(attempt.executionId);
-    this.byExecution.set(attempt.executionId, others === undefined ? [attempt] : [...others, attempt]);
+    const holder = this.byExecution.get(attempt.executionId);
+    if (holder === undefined) this.byExecution.set(attempt.executionId, { attempts: [attempt] });
+    else holder.attempts = [...holder.attempts, attempt];
   }
 
   remove(attempt: Attempt): void {
-    const others = this.of(attempt.executionId).filter((each) => each !== attempt);
-    if (others.length === 0) this.byExecution.delete(attempt.executionId);
-    else this.byExecution.set(attempt.executionId, others);
+    const holder = this.byExecution.get(attempt.executionId);
+    if (holder === undefined) return;
+    holder.attempts = holder.attempts.filter((each) => each !== attempt);
+    if (holder.attempts.length === 0) this.byExecution.delete(attempt.executionId);
   }
 
   /** The attempts of an execution, oldest first. */
   of(executionId: string): readonly Attempt[] {
-    return this.byExecution.get(executionId) ?? NONE;
+    return this.byExecution.get(executionId)?.attempts ?? NONE;
   }
 }

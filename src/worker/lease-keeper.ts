@@ -20,6 +20,7 @@ import type { Command } from '../../model/machine.js';
 import type { Backend, CommandResult } from '../backend.js';
 import { afterIo, type Cancel, type Clock } from '../engine/clock.js';
 import { groupBy } from '../util/group-by.js';
+import { Bag, type Member } from '../util/bag.js';
 import { InFlight } from '../util/in-flight.js';
 import { answerOf } from './answers.js';
 import { speaksOfOwnership } from './refusal.js';
@@ -36,6 +37,8 @@ export interface HeldLease {
   readonly executionId: string;
   readonly partition: string;
   readonly fence: LeaseFence;
+  /** The keeper's own, while it keeps the lease. */
+  lease?: Lease | undefined;
   /** The lease is gone: by the engine's word, or by the worker's own clock when there is no error. */
   onLost(refusal: EngineError | undefined): void;
 }
@@ -48,7 +51,8 @@ export interface LeaseKeeperOptions {
   readonly onError: (error: unknown) => void;
 }
 
-interface Entry {
+/** What the keeper knows of a lease. */
+export interface Lease extends Member {
   readonly held: HeldLease;
   /** Start of the request that granted or last renewed the lease. */
   grantedAt: number;
@@ -76,7 +80,7 @@ const STALL_NOTICE_MS = 50;
 
 export class LeaseKeeper {
   /** By the lease, not by its execution: work that was lost can be in hand again under another lease. */
-  private readonly entries = new Map<HeldLease, Entry>();
+  private readonly leases = new Bag<Lease>();
   private readonly calls = new InFlight();
   private timer: Cancel | undefined;
   /** When the timer fires. */
@@ -87,7 +91,8 @@ export class LeaseKeeper {
 
   /** Takes care of a lease that a request which started at `requestedAt` was granted. */
   add(held: HeldLease, requestedAt: number): void {
-    const entry: Entry = {
+    const lease: Lease = {
+      place: -1,
       held,
       grantedAt: requestedAt,
       renewAt: requestedAt + this.intervalMs(),
@@ -96,21 +101,22 @@ export class LeaseKeeper {
       loseAt: requestedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN),
       onNews: undefined,
     };
-    this.entries.set(held, entry);
-    this.arm(entry.renewAt);
+    held.lease = lease;
+    this.leases.add(lease);
+    this.arm(lease.renewAt);
   }
 
   /** The work is over, or given back: its lease is not renewed any more. */
   remove(held: HeldLease): void {
-    const entry = this.entries.get(held);
-    this.entries.delete(held);
-    entry?.onNews?.(false);
+    const { lease } = held;
+    if (lease === undefined) return;
+    this.drop(lease);
+    lease.onNews?.(false);
   }
 
   /** Until when the lease is in force, on the worker's clock; -Infinity when it is not in hand. */
   lastsUntil(held: HeldLease): number {
-    const entry = this.entries.get(held);
-    return entry === undefined ? -Infinity : entry.grantedAt + this.options.leaseTtlMs;
+    return held.lease === undefined ? -Infinity : held.lease.grantedAt + this.options.leaseTtlMs;
   }
 
   /**
@@ -124,17 +130,17 @@ export class LeaseKeeper {
 
   /** Renews the lease now; resolves when it is renewed (true) or gone (false). */
   confirm(held: HeldLease): Promise<boolean> {
-    const entry = this.entries.get(held);
-    if (entry === undefined) return Promise.resolve(false);
-    const confirmed = new Promise<boolean>((resolve) => (entry.onNews = resolve));
-    if (entry.inFlight === 0) this.renew([entry]);
+    const { lease } = held;
+    if (lease === undefined) return Promise.resolve(false);
+    const confirmed = new Promise<boolean>((resolve) => (lease.onNews = resolve));
+    if (lease.inFlight === 0) this.renew([lease]);
     return confirmed;
   }
 
   /** These may be gone: asks for them now, those of a partition in one call. */
-  doubt(leases: Iterable<HeldLease>): void {
-    const entries = [...leases].flatMap((held) => this.entries.get(held) ?? []);
-    this.renew(entries.filter(({ inFlight }) => inFlight === 0));
+  doubt(held: Iterable<HeldLease>): void {
+    const leases = [...held].flatMap(({ lease }) => lease ?? []);
+    this.renew(leases.filter(({ inFlight }) => inFlight === 0));
   }
 
   /** The event loop has come to a point where handlers go on: what is due by now is not left to the timer. */
@@ -148,7 +154,7 @@ export class LeaseKeeper {
   async close(): Promise<void> {
     this.closed = true;
     this.timer?.();
-    for (const held of [...this.entries.keys()]) this.remove(held);
+    for (const { held } of [...this.leases]) this.remove(held);
     await this.calls.settled();
   }
 
@@ -171,40 +177,40 @@ export class LeaseKeeper {
     const { clock, leaseTtlMs } = this.options;
     const now = clock.now();
     const soon = now + (leaseTtlMs / 3) * TOGETHER;
-    const entries = [...this.entries.values()];
-    if (entries.some(({ renewAt }) => renewAt <= now))
-      this.renew(entries.filter(({ renewAt, inFlight }) => renewAt <= (inFlight === 0 ? soon : now)));
+    const leases = [...this.leases];
+    if (leases.some(({ renewAt }) => renewAt <= now))
+      this.renew(leases.filter(({ renewAt, inFlight }) => renewAt <= (inFlight === 0 ? soon : now)));
     // As of now: what happens until the answers are read must not count against those who wait for one.
-    if (entries.some(({ loseAt }) => loseAt <= now)) afterIo(clock, () => this.judge(now));
+    if (leases.some(({ loseAt }) => loseAt <= now)) afterIo(clock, () => this.judge(now));
     this.armForNext(now);
   }
 
   /** Comes back for the next renewal, and for the next verdict after the one at `judgedAt`. */
   private armForNext(judgedAt: number): void {
     let next = Infinity;
-    for (const { renewAt, loseAt } of this.entries.values())
+    for (const { renewAt, loseAt } of this.leases)
       next = Math.min(next, renewAt, loseAt > judgedAt ? loseAt : Infinity);
     this.arm(next);
   }
 
-  private renew(entries: readonly Entry[]): void {
+  private renew(leases: readonly Lease[]): void {
     const now = this.options.clock.now();
     // A lease that is over by our own clock is not asked for again: it may be renewed, and then nobody has it. Unless a
     // renewal is under way, whose answer may only be unread.
     const { leaseTtlMs } = this.options;
-    const live = entries.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
+    const live = leases.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
     for (const group of groupBy(live, ({ held }) => held.partition).values()) {
       for (let from = 0; from < group.length; from += RENEWALS_PER_CALL)
         void this.calls.track(this.renewGroup(group.slice(from, from + RENEWALS_PER_CALL), now));
     }
   }
 
-  private async renewGroup(group: readonly Entry[], requestedAt: number): Promise<void> {
+  private async renewGroup(group: readonly Lease[], requestedAt: number): Promise<void> {
     const { backend, leaseTtlMs, onError } = this.options;
-    for (const entry of group) {
-      entry.sentAt = requestedAt;
-      entry.renewAt = requestedAt + this.intervalMs();
-      entry.inFlight++;
+    for (const lease of group) {
+      lease.sentAt = requestedAt;
+      lease.renewAt = requestedAt + this.intervalMs();
+      lease.inFlight++;
     }
     const commands = group.map(
       ({ held }): Command => ({
@@ -214,58 +220,64 @@ export class LeaseKeeper {
     );
     try {
       const results: readonly CommandResult[] = await backend.execute(commands);
-      group.forEach((entry, index) => this.answered(entry, results[index], requestedAt));
+      group.forEach((lease, index) => this.answered(lease, results[index], requestedAt));
     } catch (error) {
       onError(error);
-      for (const entry of group) this.again(entry);
+      for (const lease of group) this.again(lease);
     }
     if (!this.closed) this.turned();
   }
 
-  private answered(entry: Entry, result: CommandResult | undefined, requestedAt: number): void {
+  private answered(lease: Lease, result: CommandResult | undefined, requestedAt: number): void {
     const answer = answerOf(result);
     if (answer.kind === 'accepted') {
-      this.renewed(entry, requestedAt);
+      this.renewed(lease, requestedAt);
     } else if (answer.kind === 'refused' && speaksOfOwnership(answer.error)) {
-      this.lose(entry, answer.error);
+      this.lose(lease, answer.error);
     } else {
       this.options.onError(answer.error);
-      this.again(entry);
+      this.again(lease);
     }
   }
 
-  private renewed(entry: Entry, requestedAt: number): void {
-    entry.inFlight--;
-    entry.grantedAt = Math.max(entry.grantedAt, requestedAt);
-    entry.loseAt = entry.grantedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN);
-    entry.onNews?.(true);
-    entry.onNews = undefined;
+  private renewed(lease: Lease, requestedAt: number): void {
+    lease.inFlight--;
+    lease.grantedAt = Math.max(lease.grantedAt, requestedAt);
+    lease.loseAt = lease.grantedAt + this.options.leaseTtlMs * (1 - SAFETY_MARGIN);
+    lease.onNews?.(true);
+    lease.onNews = undefined;
   }
 
   /** Nothing is known of the renewal: it is sent again soon. */
-  private again(entry: Entry): void {
+  private again(lease: Lease): void {
     const { clock, leaseTtlMs } = this.options;
-    entry.inFlight--;
-    entry.renewAt = Math.min(entry.renewAt, clock.now() + Math.min(leaseTtlMs / 10, MAX_RETRY_MS));
-    if (this.entries.has(entry.held)) this.arm(entry.renewAt);
+    lease.inFlight--;
+    lease.renewAt = Math.min(lease.renewAt, clock.now() + Math.min(leaseTtlMs / 10, MAX_RETRY_MS));
+    if (this.leases.has(lease)) this.arm(lease.renewAt);
   }
 
-  private lose(entry: Entry, refusal: EngineError | undefined): void {
-    // Only if it is still this lease that is in hand: its work may have ended while the call was under way.
-    if (!this.entries.delete(entry.held)) return;
-    entry.onNews?.(false);
-    entry.held.onLost(refusal);
+  private lose(lease: Lease, refusal: EngineError | undefined): void {
+    // Only if it is still in hand: its work may have ended while the call was under way.
+    if (!this.drop(lease)) return;
+    lease.onNews?.(false);
+    lease.held.onLost(refusal);
+  }
+
+  /** Whether it was kept. */
+  private drop(lease: Lease): boolean {
+    lease.held.lease = undefined;
+    return this.leases.delete(lease);
   }
 
   /** Gives up the leases whose time was over at `asOf`, and comes back when the next one's would be. */
   private judge(asOf: number): void {
     if (this.closed) return;
-    for (const entry of [...this.entries.values()]) {
-      if (entry.loseAt > asOf) continue;
-      const endsAt = entry.grantedAt + this.options.leaseTtlMs;
-      const justSent = entry.inFlight > 0 && asOf - entry.sentAt < STALL_NOTICE_MS;
-      if (justSent && entry.loseAt < endsAt && asOf < endsAt) entry.loseAt = endsAt;
-      else this.lose(entry, undefined);
+    for (const lease of [...this.leases]) {
+      if (lease.loseAt > asOf) continue;
+      const endsAt = lease.grantedAt + this.options.leaseTtlMs;
+      const justSent = lease.inFlight > 0 && asOf - lease.sentAt < STALL_NOTICE_MS;
+      if (justSent && lease.loseAt < endsAt && asOf < endsAt) lease.loseAt = endsAt;
+      else this.lose(lease, undefined);
     }
     this.armForNext(asOf);
   }

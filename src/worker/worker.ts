@@ -13,6 +13,7 @@ import { checkDuration } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { knownOnly } from '../shared/known-only.js';
 import type { Logger } from '../shared/logger.js';
+import { Bag } from '../util/bag.js';
 import { printed } from '../util/printed.js';
 import type { Backend } from '../backend.js';
 import { Claimer } from '../claiming/claimer.js';
@@ -25,7 +26,7 @@ import { Announcer } from './announcer.js';
 import { Attempt, type AttemptHooks } from './attempt.js';
 import { Beginner } from './begin.js';
 import type { ChildRowOf } from './children/child.js';
-import { contextOf, progressArgs } from './context.js';
+import { HandlerContext, progressArgs, type ContextDependencies } from './context.js';
 import { EndsWatch } from './ends-watch.js';
 import { runHandler, type Ending, type TaskHandler } from './handler.js';
 import { AttemptsInHand } from './in-hand.js';
@@ -71,7 +72,7 @@ export class TaskWorker implements Worker {
   private readonly reporter: Reporter;
   private readonly orphans = new Orphans();
   private readonly attempts = new AttemptsInHand();
-  private readonly running = new Set<Attempt>();
+  private readonly running = new Bag<Attempt>();
   private readonly ahead: Ahead;
   private readonly beginner: Beginner | undefined;
   private readonly stuck: StuckHandlers;
@@ -79,6 +80,7 @@ export class TaskWorker implements Worker {
   private readonly patience: Patience;
   private readonly endsWatch: EndsWatch;
   private readonly hooks: AttemptHooks;
+  private readonly forHandlers: ContextDependencies;
   private readonly counts = { claimed: 0, completed: 0, failed: 0, delayed: 0, suspended: 0, released: 0, lost: 0 };
   private readonly stopListening: () => void;
   private draining: Promise<void> | undefined;
@@ -87,10 +89,11 @@ export class TaskWorker implements Worker {
   private watchesTurns = false;
 
   constructor(private readonly deps: WorkerDependencies) {
-    const { backend, settings, clock, ids } = deps;
+    const { backend, settings, clock, ids, childRow } = deps;
     const { leaseTtlMs, slots, claimAhead } = settings;
     this.workerInstanceId = ids();
     const announcer = (this.announcer = new Announcer(deps.log));
+    this.forHandlers = { backend, clock, ids, childRow, log: announcer.log };
     this.hooks = {
       lost: (attempt, code) => this.lost(attempt, code),
       told: (attempt) => {
@@ -240,11 +243,11 @@ export class TaskWorker implements Worker {
     this.endsWatch.started();
     // An attempt without a timeout need not be begun; one whose timeout the claim has armed runs already.
     if (attempt.claimed.attemptTimeoutRemainingMs !== undefined) this.beginner?.begin(attempt);
-    const { backend, clock, ids, childRow } = this.deps;
+    const { backend, clock } = this.deps;
     const ending = await runHandler(
       task,
       attempt,
-      (input) => contextOf(attempt, input, { backend, clock, ids, childRow, log: this.announcer.log }),
+      (input) => new HandlerContext(attempt, input, this.forHandlers),
       () => resultsFor(attempt, backend, clock),
       (fn) => (this.loopWatch === undefined ? fn() : this.loopWatch.measure(task.name, fn)),
     );

@@ -6,18 +6,18 @@
  * there when it goes on are read before a call is given up. One timer serves all calls; a call costs a place in a list.
  */
 import type { Valkey } from 'iovalkey';
+import { Bag, type Member } from '../../util/bag.js';
 import { CallTimeout } from './faults.js';
 import { QuietWatch } from './quiet-watch.js';
 
-class Call {
+class Call implements Member {
+  place = -1;
   /** It had its last tick twice, since the loop stood still before it. */
   spared = false;
 
   constructor(
     /** Ticks left. */
     public ticks: number,
-    /** Place in the list; -1 when it is answered or given up. */
-    public place: number,
     readonly reject: (error: unknown) => void,
   ) {}
 }
@@ -27,8 +27,8 @@ const MIN_TICK_MS = 5;
 
 export class Deadlines {
   private readonly tickMs: number;
-  /** Calls under way, in no order: a place that becomes free is taken by the last. (A set costs three times as much.) */
-  private readonly calls: Call[] = [];
+  /** Calls under way. */
+  private readonly calls = new Bag<Call>();
   private readonly watches = new Set<QuietWatch>();
   private readonly timer: ReturnType<typeof setInterval>;
   private nextTickAt: number;
@@ -62,15 +62,15 @@ export class Deadlines {
   /** What the work gives, if it comes within the time. @throws CallTimeout */
   within<Value>(work: Promise<Value>, ms: number = this.timeoutMs): Promise<Value> {
     return new Promise((resolve, reject) => {
-      const call = new Call(this.ticksOf(ms), this.calls.length, reject);
-      this.calls.push(call);
+      const call = new Call(this.ticksOf(ms), reject);
+      this.calls.add(call);
       work.then(
         (value) => {
-          this.remove(call);
+          this.calls.delete(call);
           resolve(value);
         },
         (error: unknown) => {
-          this.remove(call);
+          this.calls.delete(call);
           reject(error);
         },
       );
@@ -115,19 +115,6 @@ export class Deadlines {
   }
 
   private giveUp(calls: readonly Call[]): void {
-    for (const call of calls) if (this.remove(call)) call.reject(new CallTimeout(true));
-  }
-
-  /** Whether the call was still under way. */
-  private remove(call: Call): boolean {
-    const { place } = call;
-    if (place === -1) return false;
-    call.place = -1;
-    const last = this.calls.pop() as Call;
-    if (last !== call) {
-      this.calls[place] = last;
-      last.place = place;
-    }
-    return true;
+    for (const call of calls) if (this.calls.delete(call)) call.reject(new CallTimeout(true));
   }
 }
