@@ -436,8 +436,8 @@ export function isRejectionCode(text: string): text is RejectionCode {
 }
 
 /**
- * The one error class of the engine. `code` is stable and part of the contract; `retryable` says whether the same
- * call can succeed later; `hint` says what to do next; `detail` has the facts of this refusal.
+ * The one error class of the engine. The message says what happened, `hint` what to do next; `code` is stable and part
+ * of the contract; `retryable` says whether the same call can succeed later; `detail` has the facts of this refusal.
  */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
@@ -452,7 +452,7 @@ export class EngineError extends Error {
     const { family, retryable, hint } = describeCode(code);
     const { cause } = options;
     super(
-      `${code}: ${message} ${hint}`,
+      `${code}: ${message}`,
       cause === undefined ? undefined : { cause: cause instanceof EngineError ? cause : safeCause(cause) },
     );
     this.code = code;

@@ -45,7 +45,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^memory false none\ntrue false\ncreateExecution\.policy\.timeoutPolicy\.maxReclaimCount$/,
   ],
   'docs/not-running.md': [
-    /^worker - It waits for a worker of lane film with gpu that runs render: none is registered\. Start such a worker\.\nbob holds it: checking the scene\. Release the hold\.\n\[\s*\{\s*call: 'releaseHold',\s*of: '.*',\s*task: 'render'\s*\},\s*\{ call: 'resumeLane', of: 'film' \},\s*\{\s*call: 'claimForWorker',\s*of: '.*',\s*task: 'render'\s*\}\s*\]\nThe lane film is paused by ann\.\nrendered It ended completed\.$/,
+    /^worker - It waits for a worker of lane film with gpu that runs render: none is registered\. Start such a worker\.\nbob holds it: checking the scene\. Release the hold\.\n\[\s*\{\s*kind: 'call',\s*call: 'releaseHold',\s*of: '.*',\s*task: 'render'\s*\},\s*\{ kind: 'call', call: 'resumeLane', of: 'film' \},\s*\{\s*kind: 'call',\s*call: 'claimForWorker',\s*of: '.*',\s*task: 'render'\s*\}\s*\]\nThe lane film is paused by ann\.\nrendered It ended completed\.$/,
   ],
   'docs/quotas.md': [/^true acme 10 \{ limit: 100, windowMs: 60000 \}$/],
   'docs/scheduling.md': [/^light, light\n0 more: what is blocked is scanned no longer$/],

@@ -47,7 +47,7 @@ async function endOf(run: Run<PackageAudit>, ref: PackageRef): Promise<PackageAu
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     const code = error instanceof RunFailedError ? error.category : error.code;
-    const { totalAttemptCount } = await run.info();
-    return { ...ref, code, reason: error.reason, attempts: totalAttemptCount };
+    const { attempts } = await run.info();
+    return { ...ref, code, reason: error.reason, attempts };
   }
 }

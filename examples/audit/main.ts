@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from 'node:url';
 
-import { embedded, memory, valkey, type BackendSource, type Worker } from '../../src/index.js';
+import { AppError, EngineError, embedded, memory, valkey, type BackendSource, type Worker } from '../../src/index.js';
 import { collect, endedAmong } from './collect.js';
 import { connectionLog, reached } from './connect.js';
 import { readOptions, USAGE, type AuditOptions } from './options.js';
@@ -140,6 +140,7 @@ function onInterrupt(clean: () => Promise<void>): {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  const hint = error instanceof EngineError || error instanceof AppError ? ` ${error.hint}` : '';
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${hint}\n`);
   process.exit(1);
 });

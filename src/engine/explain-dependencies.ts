@@ -4,7 +4,7 @@ import type { EdgeGroupSnapshot } from '../../model/flow/group.js';
 import type { AnswerOf } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend.js';
-import { said, type Obstacle, type UnblockStep } from './obstacle.js';
+import { callStep, said, type Obstacle, type UnblockStep } from './obstacle.js';
 
 /** Of so many of those that it waits for, the way is told. */
 const MAX_TOLD = 10;
@@ -20,7 +20,7 @@ export type LookAt = (executionId: string) => Promise<Seen>;
 type Edge = AnswerOf<'listEdges'>['edges'][number];
 
 const completionOf = ({ executionId: of, executionKind: task }: ExecutionInfo): UnblockStep => {
-  return { call: 'completeExecution', of, task };
+  return callStep('completeExecution', of, task);
 };
 
 /** What a member of a flow waits for that is still being built. */
@@ -30,7 +30,7 @@ async function ofBuilding(backend: Backend, { flowId }: ExecutionInfo): Promise<
   const by = new Date(flow.buildDeadlineAt).toISOString();
   const sentence = `Its flow is still being built; if that is not done by ${by}, the flow is cancelled.`;
   const remedy = 'Build it to its end: create it again by its id, or seal it.';
-  return [said('waiting_for_children', sentence, remedy, { steps: [{ call: 'sealFlow', of: flow.flowId }] })];
+  return [said('waiting_for_children', sentence, remedy, { steps: [callStep('sealFlow', flow.flowId)] })];
 }
 
 /** What work that depends on others waits for. */
@@ -51,12 +51,12 @@ const NOT_ASKED = said(
   'not_promoted',
   'What it waits for is there, and nobody has let it go.',
   'Run a process that applies due work: a worker, or `startTimerLoop`.',
-  { steps: [{ call: 'applyDue' }] },
+  { steps: [callStep('applyDue')] },
 );
 
 /** What lets one end well that another one waits for. One that has ended is told of by due work. */
 function wayToEnd({ info, unblock = [] }: Seen): readonly UnblockStep[] {
-  if (info.stateVector.lifecyclePhase === 'terminal') return [{ call: 'applyDue', of: info.executionId }];
+  if (info.stateVector.lifecyclePhase === 'terminal') return [callStep('applyDue', info.executionId)];
   return [...unblock, completionOf(info)];
 }
 

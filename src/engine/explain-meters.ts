@@ -4,7 +4,7 @@ import { partsOfMeterSet } from '../../model/metering/meters.js';
 import type { QuotaStatus } from '../../model/quota/reads.js';
 import type { Backend } from '../backend.js';
 import { policiesOf } from './deliveries.js';
-import { said, type Obstacle } from './obstacle.js';
+import { callStep, said, waitStep, type Obstacle } from './obstacle.js';
 
 /** Every budget of a meter set that is exhausted, and every quota policy that has no room. */
 export async function meterObstacles(backend: Backend, meters: string): Promise<Obstacle[]> {
@@ -28,7 +28,7 @@ async function ofBudget(backend: Backend, budgetId: string): Promise<Obstacle | 
   if (room.exhausted.length === 0) return undefined;
   const sentence = `Budget ${budgetId} is exhausted: ${room.exhausted.join(', ')}.`;
   const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
-  const steps = [{ call: 'resetBudget', of: budgetId }] as const;
+  const steps = [callStep('resetBudget', budgetId)];
   return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
 }
 
@@ -47,12 +47,12 @@ function ofFull({
 }: QuotaStatus): Obstacle | undefined {
   if (until !== undefined) {
     const sentence = `Quota ${meterId} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
-    return said('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [{ waitUntil: until }] });
+    return said('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [waitStep(until)] });
   }
   if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
   const sentence = `All ${maxConcurrent} slots of quota ${meterId} are held.`;
   return said('quota', sentence, 'Wait for an end.', {
     meterId,
-    steps: [{ call: 'releaseAdmission', of: meterId }],
+    steps: [callStep('releaseAdmission', meterId)],
   });
 }

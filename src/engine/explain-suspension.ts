@@ -4,7 +4,7 @@ import type { BlockingReason } from '../../model/execution/situation.js';
 import { channelOf } from '../../model/suspension/channel.js';
 import type { OpenWaitpoint } from '../../model/suspension/listings.js';
 import type { Backend } from '../backend.js';
-import { call, said, type Obstacle } from './obstacle.js';
+import { callStep, said, type Obstacle } from './obstacle.js';
 
 /** Signals that a sentence names; of more it says how many. */
 const MAX_NAMED = 5;
@@ -29,7 +29,7 @@ export async function ofSuspension(
   const until = suspension?.closedAt === undefined ? suspension?.timeoutAt : undefined;
   const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
   const detail = blockingDetail === '' ? '' : ` ${blockingDetail}.`;
-  const steps = [call('resumeExecution')];
+  const steps = [callStep('resumeExecution')];
   return [said(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
 }
 

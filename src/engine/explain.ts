@@ -11,7 +11,15 @@ import type { Backend } from '../backend.js';
 import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { meterObstacles } from './explain-meters.js';
 import { ofSuspension } from './explain-suspension.js';
-import { call, notApplied, said, type Obstacle, type ObstacleStep, type UnblockStep } from './obstacle.js';
+import {
+  callStep,
+  notApplied,
+  said,
+  waitStep,
+  type Obstacle,
+  type ObstacleStep,
+  type UnblockStep,
+} from './obstacle.js';
 import { takersOf, type Takers } from './workers.js';
 
 export interface Explanation extends Omit<Obstacle, 'steps'> {
@@ -24,7 +32,7 @@ export interface Explanation extends Omit<Obstacle, 'steps'> {
   readonly takers: Takers | undefined;
 }
 
-const UNBLOCK = [call('unblockExecution')];
+const UNBLOCK = [callStep('unblockExecution')];
 
 const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, readonly ObstacleStep[]]>>> = {
   waiting_for_budget: ['A scheduler holds it back for a budget.', 'Make room in the budget and unblock it.', UNBLOCK],
@@ -80,8 +88,8 @@ function explained(
   takers: Takers | undefined,
 ): Explanation {
   const { steps, ...why } = first as Obstacle;
-  const all = [...steps, ...others.flatMap((other) => other.steps), call('claimForWorker')];
-  const own = all.map((step): UnblockStep => ('call' in step && !('of' in step) ? { ...step, of, task } : step));
+  const all = [...steps, ...others.flatMap((other) => other.steps), callStep('claimForWorker')];
+  const own = all.map((step) => (step.kind === 'call' && step.of === undefined ? callStep(step.call, of, task) : step));
   return { ...why, unblock: onceEach(own), takers };
 }
 
@@ -89,7 +97,7 @@ function explained(
 function onceEach(steps: readonly UnblockStep[]): readonly UnblockStep[] {
   const done = new Set<string>();
   return steps.filter((step) => {
-    if (!('call' in step) || step.call === 'applyDue') return true;
+    if (step.kind === 'wait' || step.call === 'applyDue') return true;
     const name = `${step.call} ${step.of}`;
     if (done.has(name)) return false;
     done.add(name);
@@ -106,7 +114,7 @@ async function ofEnded(backend: Backend, info: ExecutionInfo, lookAt: LookAt): P
     return { ...why, unblock: undefined, takers: undefined };
   }
   const remedy = before.length === 0 ? 'Replay it.' : 'Replay what it depends on, then replay it.';
-  const steps = [...before, call('replayExecution')];
+  const steps = [...before, callStep('replayExecution')];
   return explained(info, [said('ended', `${ended}.`, remedy, { steps })], undefined);
 }
 
@@ -125,7 +133,7 @@ async function ofOwned(backend: Backend, info: ExecutionInfo, now: number): Prom
 function ofHold({ hold }: ExecutionInfo): Obstacle[] {
   if (hold === undefined) return [];
   const why = hold.reason === '' ? '' : `: ${hold.reason}`;
-  const steps = [call('releaseHold')];
+  const steps = [callStep('releaseHold')];
   return [said('hold', `${hold.heldBy} holds it${why}.`, 'Release the hold.', { steps })];
 }
 
@@ -146,7 +154,7 @@ function ofState(
   if (delay !== undefined) {
     const until = delayUntil ?? now;
     if (until <= now) return [notApplied(`${delay}: its time has come, but no process has applied it.`, until)];
-    const steps = [{ waitUntil: until }, call('applyDue')];
+    const steps = [waitStep(until), callStep('applyDue')];
     return [said(blockingReason, `${delay}.`, 'Wait until the time has come.', { until, steps })];
   }
   const block = BLOCKS[blockingReason];
@@ -161,7 +169,7 @@ async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo):
   const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}.`;
   return [
     said('lane_paused', sentence, 'Resume the lane.', {
-      steps: [{ call: 'resumeLane', of: laneNameOf(laneId) }],
+      steps: [callStep('resumeLane', laneNameOf(laneId))],
     }),
   ];
 }
@@ -169,7 +177,7 @@ async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo):
 function ofGrant({ grant }: ExecutionInfo): Obstacle[] {
   if (grant === undefined) return [];
   const until = grant.expiresAt + 1;
-  const steps = [{ waitUntil: until }, call('applyDue')];
+  const steps = [waitStep(until), callStep('applyDue')];
   return [said('granted', `It is granted to ${grant.workerId}.`, 'Wait for that worker.', { until, steps })];
 }
 

@@ -3,7 +3,7 @@
  * own.
  */
 export { explain, type Explanation } from './explain.js';
-export type { UnblockStep } from './obstacle.js';
+export type { CallStep, UnblockStep, WaitStep } from './obstacle.js';
 export { startTimerLoop, type TimerLoop, type TimerLoopOptions } from './timer-loop.js';
 export { runDue, type RunDueOptions } from './due.js';
 export { Placer, type NewExecution } from './placer.js';

@@ -2,19 +2,38 @@
 import type { BlockingReason } from '../../model/execution/situation.js';
 import type { OperationName } from '../../model/machine.js';
 
-/** What makes work run: a call of the engine, or a time that has to come. */
-export type UnblockStep =
-  | {
-      readonly call: OperationName;
-      /** What is called for: the id of an execution, a flow, a budget or a quota policy, or the name of a lane. */
-      readonly of: string;
-      /** The task, where that is an execution. */
-      readonly task?: string;
-    }
-  | { readonly waitUntil: number };
+/** A call of the engine that makes work run. */
+export interface CallStep {
+  readonly kind: 'call';
+  readonly call: OperationName;
+  /** What is called for: the id of an execution, a flow, a budget or a quota policy, or the name of a lane. */
+  readonly of: string;
+  /** The task, where that is an execution. */
+  readonly task?: string | undefined;
+}
+
+/** A time that has to come. */
+export interface WaitStep {
+  readonly kind: 'wait';
+  /** Ms since the epoch. */
+  readonly until: number;
+}
+
+/** What makes work run: `kind` says which of the two it is. */
+export type UnblockStep = CallStep | WaitStep;
 
 /** A step of an obstacle: where nothing else is said, it is about the execution that has the obstacle. */
-export type ObstacleStep = UnblockStep | { readonly call: OperationName };
+export type ObstacleStep = UnblockStep | (Pick<CallStep, 'kind' | 'call'> & { readonly of?: undefined });
+
+/** A call for the execution that has the obstacle, or for something else. */
+export function callStep(call: OperationName): ObstacleStep;
+export function callStep(call: OperationName, of: string, task?: string): CallStep;
+export function callStep(call: OperationName, of?: string, task?: string): ObstacleStep {
+  if (of === undefined) return { kind: 'call', call };
+  return { kind: 'call', call, of, ...(task === undefined ? {} : { task }) };
+}
+
+export const waitStep = (until: number): WaitStep => ({ kind: 'wait', until });
 
 /** One thing that keeps work from running. */
 export interface Obstacle {
@@ -55,12 +74,9 @@ export const said = (
   facts: Partial<Pick<Obstacle, 'until' | 'meterId' | 'signals' | 'steps'>> = {},
 ): Obstacle => ({ because, sentence, remedy, until: undefined, meterId: undefined, signals: [], steps: [], ...facts });
 
-/** A step about the execution that has the obstacle. */
-export const call = (name: OperationName): ObstacleStep => ({ call: name });
-
 /** Its time has come, and no process has applied that. */
 export const notApplied = (sentence: string, until: number): Obstacle =>
   said('not_promoted', sentence, 'Run a process that applies due work: a worker, or `startTimerLoop`.', {
     until,
-    steps: [call('applyDue')],
+    steps: [callStep('applyDue')],
   });

@@ -1,6 +1,7 @@
 /**
- * Errors that the app throws. Refusals of the engine itself are `EngineError`. Each class has a stable `code`, a `name`
- * that survives minification, and a `hint` that says what to do next.
+ * Errors that the app throws. Refusals of the engine itself are `EngineError`. Each class has a `name` that survives
+ * minification, a stable `code`, a `hint` that says what to do next, and says whether the same call can succeed later
+ * (`retryable`).
  */
 export type AppErrorCode =
   | 'run_failed'
@@ -27,6 +28,8 @@ export abstract class AppError extends Error {
   abstract readonly code: AppErrorCode;
   /** What to do next. */
   abstract readonly hint: string;
+  /** Whether the same call can succeed later. */
+  readonly retryable: boolean = false;
 }
 
 /** A run that ended without a result, or whose result is unavailable. */
@@ -198,6 +201,7 @@ export class RunIdConflictError extends RunError {
 export class RunDroppedError<R = unknown> extends AppError {
   override readonly name = 'RunDroppedError';
   readonly code = 'run_dropped';
+  override readonly retryable = true;
   readonly hint =
     "Try again when there is room (`app.quotas.of(task, input)` says when), or leave out `whenFull: 'drop'` to let it wait.";
 
@@ -228,6 +232,7 @@ export class ResultUnavailableError extends RunError {
 export class ResultTimeoutError extends AppError {
   override readonly name = 'ResultTimeoutError';
   readonly code = 'result_timeout';
+  override readonly retryable = true;
   readonly hint: string;
 
   constructor(

@@ -4,6 +4,7 @@
  * errors. Whatever was thrown, and however long it is, there is a text that the engine takes.
  */
 import { LIMITS } from '../../model/limits.js';
+import { asEngineError } from './engine-error.js';
 import { boundText } from './text.js';
 import { errorName, isErrorLike, messageOf, propertyOf } from './thrown.js';
 
@@ -75,5 +76,8 @@ function sectionOf(error: unknown, maxFrames: number): string {
   const frames = lines.filter((line) => /^\s+at /.test(line)).slice(0, maxFrames);
   const name = boundText(errorName(error), 128);
   const message = boundText(messageOf(error), MAX_SUMMARY_BYTES / 4);
-  return [message === name ? name : `${name}: ${message}`, ...frames].join('\n');
+  // What to do about a refusal of the engine is not in its message.
+  const hint = asEngineError(error)?.hint;
+  const remedy = hint === undefined ? [] : [`Hint: ${hint}`];
+  return [message === name ? name : `${name}: ${message}`, ...remedy, ...frames].join('\n');
 }

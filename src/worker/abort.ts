@@ -5,14 +5,21 @@ export type TaskAbortCode = 'cancelled' | 'lease_lost' | 'lease_revoked' | 'dead
 
 const ABORT_BRAND = 'task_abort';
 
-const SENTENCES: Record<TaskAbortCode, string> = {
-  cancelled: 'The execution was cancelled; stop and undo what should not stay.',
-  lease_lost: 'The lease ran out, and another worker may own the work now; stop at once, the result would be refused.',
-  lease_revoked: 'An operator took the lease away; stop at once, the result would be refused.',
-  deadline: 'The deadline of the execution passed; it ends expired.',
-  attempt_timeout: 'The attempt ran out of time; the retry policy decides what follows.',
-  shutdown: 'The worker shuts down; stop, and the work is handed back to be continued elsewhere.',
+/** What happened, and what a handler should do. */
+const SENTENCES: Record<TaskAbortCode, readonly [what: string, hint: string]> = {
+  cancelled: ['The execution was cancelled.', 'Stop, and undo what should not stay.'],
+  lease_lost: [
+    'The lease ran out, and another worker may own the work now.',
+    'Stop at once: the result would be refused.',
+  ],
+  lease_revoked: ['An operator took the lease away.', 'Stop at once: the result would be refused.'],
+  deadline: ['The deadline of the execution passed.', 'Stop: the run ends expired.'],
+  attempt_timeout: ['The attempt ran out of time.', 'Stop: the retry policy decides what follows.'],
+  shutdown: ['The worker shuts down.', 'Stop: the work is handed back and continues elsewhere.'],
 };
+
+/** Codes after which another attempt, or the same one elsewhere, can complete the run. */
+const GOES_ON: ReadonlySet<TaskAbortCode> = new Set(['lease_lost', 'lease_revoked', 'attempt_timeout', 'shutdown']);
 
 /** The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. */
 export class TaskAbort extends Error {
@@ -21,6 +28,10 @@ export class TaskAbort extends Error {
   }
 
   override readonly name = 'TaskAbort';
+  /** What the handler should do. */
+  readonly hint: string;
+  /** Whether the run can go on: after a lost lease or a shutdown, on another worker. */
+  readonly retryable: boolean;
 
   constructor(
     /** Stable; part of the contract. */
@@ -28,6 +39,9 @@ export class TaskAbort extends Error {
     /** What is known beyond the code, such as the reason of a cancellation. */
     readonly detail = '',
   ) {
-    super(`${code}: ${detail === '' ? '' : `${detail}. `}${SENTENCES[code]}`);
+    const [what, hint] = SENTENCES[code];
+    super(`${code}: ${detail === '' ? '' : `${detail}. `}${what}`);
+    this.hint = hint;
+    this.retryable = GOES_ON.has(code);
   }
 }

@@ -10,7 +10,7 @@ import type { Travelled } from '../shared/travel.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
-import { delayUntilOf, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
+import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
 import { outcomeBrandOf } from './steps/failure.js';
 import type { BudgetRef, RunBudget } from './budgets/spending.js';
 import type { Step } from './steps/step.js';
@@ -208,7 +208,7 @@ function failureOf(error: unknown): Ending {
   return {
     kind: 'fail',
     reason: failureTextOf(error),
-    category: categoryOf(branded ? propertyOf(error, 'category') : undefined, 'handler_error'),
+    category: categoryOf(branded ? propertyOf(error, 'category') : undefined, HANDLER_ERROR),
     permanent: permanently,
     ...(brand === OUTCOME.retryable ? { retryAfterMs: wholeMs(retryAfterOf(error)) } : {}),
     error,

@@ -13,6 +13,9 @@ import { propertyOf } from '../util/thrown.js';
 /** Brands of the outcomes; part of the contract between copies of the package. */
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
 
+/** The category of a failure that names none. */
+export const HANDLER_ERROR = 'handler_error';
+
 export interface FailureOptions {
   /** The cause, recorded with the failure. */
   readonly cause?: unknown;
@@ -36,12 +39,18 @@ export class RetryableError extends Error {
   }
 
   override readonly name: string = 'RetryableError';
+  /** Stable: its category, `handler_error` unless it was given one. */
+  readonly code: string;
+  /** What to do next. */
+  readonly hint: string = 'Nothing, while retries are left: `retry` in the definition of the task allows more.';
+  readonly retryable = true;
   readonly category: string | undefined;
   readonly retryAfter: Duration | undefined;
 
   constructor(message: string, { category, retryAfter, retryAfterMs, ...options }: RetryableOptions = {}) {
     super(message, options);
     this.category = category;
+    this.code = category ?? HANDLER_ERROR;
     this.retryAfter = retryAfter ?? retryAfterMs;
   }
 }
@@ -57,11 +66,17 @@ export class NonRetryableError extends Error {
   }
 
   override readonly name: string = 'NonRetryableError';
+  /** Stable: its category, `handler_error` unless it was given one. */
+  readonly code: string;
+  /** What to do next. */
+  readonly hint: string = 'Fix what the message names, then replay the run (`run.replay()`).';
+  readonly retryable = false;
   readonly category: string | undefined;
 
   constructor(message: string, { category, ...options }: FailureOptions = {}) {
     super(message, options);
     this.category = category;
+    this.code = category ?? HANDLER_ERROR;
   }
 }
 

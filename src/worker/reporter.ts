@@ -16,6 +16,7 @@ import { InFlight } from '../util/in-flight.js';
 import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
 import { unacceptable, type Ending } from './handler.js';
+import { HANDLER_ERROR } from './outcome.js';
 
 export type ReportedEnding = Exclude<Ending, { kind: 'lost' }>;
 
@@ -194,7 +195,7 @@ export class Reporter {
     if (error.family !== 'validation' || ending.kind === 'release' || replaced >= MAX_REPLACED) return undefined;
     const failure = unacceptable(error);
     // Where the failure itself was refused, the plainest one that there is.
-    const plain = ending.kind === 'fail' ? { category: 'handler_error', permanent: ending.permanent } : {};
+    const plain = ending.kind === 'fail' ? { category: HANDLER_ERROR, permanent: ending.permanent } : {};
     return this.finalOf(attempt, { ...failure, ...plain }, { before: [], since, alone: true, replaced: replaced + 1 });
   }
 

@@ -60,10 +60,10 @@ describe('a task', () => {
     expect(out).toEqual({ receipt: 'o1:5' });
     expect(await run.state()).toBe('completed');
     expect(await run.info()).toMatchObject({
-      executionKind: 'charge',
-      laneId: 'charge',
-      namespace: 'default',
-      totalAttemptCount: 1,
+      task: 'charge',
+      lane: 'charge',
+      attempts: 1,
+      execution: { namespace: 'default', executionKind: 'charge' },
     });
   });
 
@@ -118,7 +118,7 @@ describe('a task', () => {
     await a.worker();
     const error = await rejectionOf(charge.get(run.id).result());
     expect(error).toMatchObject({ code: 'run_failed', category: 'invalid_input_payload' });
-    expect(await charge.get(run.id).info()).toMatchObject({ totalAttemptCount: 1 });
+    expect(await charge.get(run.id).info()).toMatchObject({ attempts: 1 });
     await producer.close();
   });
 

@@ -62,7 +62,11 @@ describe('a task whose name has a colon', () => {
     expect(tasks.map(({ lane }) => lane)).toEqual(['mail:send', 'mail%3Asend', 'default', 'mail,send']);
     const [send] = tasks;
     const run = await send?.run();
-    expect(await run?.info()).toMatchObject({ lane: 'mail:send', laneId: 'mail%3Asend', task: 'mail:send' });
+    expect(await run?.info()).toMatchObject({
+      lane: 'mail:send',
+      task: 'mail:send',
+      execution: { laneId: 'mail%3Asend' },
+    });
     // A worker of the others does not get it.
     const others = await a.worker({ tasks: tasks.slice(1) });
     expect(await tasks[1]?.run().result()).toBe('mail%3Asend');

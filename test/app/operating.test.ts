@@ -21,7 +21,11 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     await held?.hold({ reason: 'why', requestedBy: 'ann' });
     await held?.hold({ requestedBy: 'bob' });
     const info = await held?.info();
-    expect(info).toMatchObject({ publicState: 'waiting', blockingDetail: 'held by ann: why', hold: { heldBy: 'ann' } });
+    expect(info).toMatchObject({
+      state: 'waiting',
+      waitsFor: { reason: 'paused_by_operator', detail: 'held by ann: why' },
+      hold: { heldBy: 'ann' },
+    });
     await a.worker();
     await other?.result();
     expect(started).toEqual(['other']);
@@ -58,7 +62,7 @@ describe.each(['memory', 'valkey'] as const)('on %s', (backend) => {
     mended = true;
     expect(await run.replay({ reason: 'mended' })).toBe(1);
     expect(await run.result()).toBe('x');
-    expect(await task.get({ id: 'own' }).info()).toMatchObject({ replayCount: 1, failure: undefined, result: 'x' });
+    expect(await task.get({ id: 'own' }).info()).toMatchObject({ replays: 1, failure: undefined, result: 'x' });
     await run.setTags({ 'team.name': 'core' });
     expect((await run.info()).tags).toEqual({ 'team.name': 'core' });
     await expect(run.setTags({ 'team.name': 5 as never })).rejects.toMatchObject({ code: 'invalid_definition' });

@@ -114,11 +114,11 @@ describe('info', () => {
       result: undefined,
       failure: undefined,
       unavailable: [],
-      publicState: 'waiting',
+      state: 'waiting',
     });
     await a.worker();
     await run.result();
-    expect(await run.info()).toMatchObject({ input: { n: 4 }, result: { twice: 8 }, publicState: 'completed' });
+    expect(await run.info()).toMatchObject({ input: { n: 4 }, result: { twice: 8 }, state: 'completed' });
     const plain = await task.run({ n: 1 });
     expect((await plain.info()).ownId).toBeUndefined();
     expect((await plain.info()).tags).toEqual({});
@@ -133,11 +133,11 @@ describe('info', () => {
     const run = task.run(undefined);
     await t.advance('1s');
     expect(await run.info()).toMatchObject({
-      publicState: 'delayed',
+      state: 'delayed',
       failure: { message: 'no such column', category: 'handler_error' },
     });
     await t.advance('2h');
-    expect(await run.info()).toMatchObject({ publicState: 'failed', failure: { message: 'no such column' } });
+    expect(await run.info()).toMatchObject({ state: 'failed', failure: { message: 'no such column' } });
     expect(await rejectionOf(run.result())).toMatchObject({ reason: 'no such column', category: 'handler_error' });
   });
 });

@@ -174,9 +174,13 @@ describe('a run', () => {
   it('takes a deadline that is a time in ms for that time', async () => {
     const task = a.task('t', () => 1);
     const at = Date.now() + 60_000;
-    expect(await task.run(undefined, { deadline: at }).info()).toMatchObject({ executionDeadlineAt: at });
+    expect(await task.run(undefined, { deadline: at }).info()).toMatchObject({
+      execution: { executionDeadlineAt: at },
+    });
     for (const date of [new Date(at), vm.runInNewContext('new Date(at)', { at }) as Date])
-      expect(await task.run(undefined, { deadline: date }).info()).toMatchObject({ executionDeadlineAt: at });
+      expect(await task.run(undefined, { deadline: date }).info()).toMatchObject({
+        execution: { executionDeadlineAt: at },
+      });
   });
 
   it('with an input that cannot travel is refused, and the error names the task and quotes nothing', async () => {

@@ -65,7 +65,7 @@ describe('a result that cannot be had', () => {
     expect((error as Error).message).toContain(message);
     expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
     expect(await a.get(id).info()).toMatchObject({
-      publicState: 'completed',
+      state: 'completed',
       result: undefined,
       unavailable: ['result'],
     });

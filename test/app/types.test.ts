@@ -8,11 +8,17 @@ import { z } from 'zod';
 import {
   delay,
   type App,
+  type CallStep,
   type CannotTravel,
   type Handler,
   type Jsonify,
+  type PendingFlowRun,
+  type PendingRun,
+  type Run,
   type Task,
   type TaskContext,
+  type UnblockStep,
+  type WaitStep,
 } from '../../src/index.js';
 import { memoryApp } from './support.js';
 
@@ -247,4 +253,38 @@ it('every option may be undefined as well as absent, for users of exactOptionalP
   });
   expect(options.length).toBeGreaterThan(70);
   expect(options.filter((option) => !/(\| undefined|: unknown);$/.test(option))).toEqual([]);
+});
+
+it('what is started is a promise, with every method of one', async () => {
+  expectTypeOf<PendingRun<number>>().toExtend<Promise<Run<number>>>();
+  expectTypeOf<PendingFlowRun<number>>().toExtend<Promise<{ readonly id: string }>>();
+  await using a = memoryApp();
+  const wrong = a.task('wrong', { input: IN }, ({ input }) => input.n);
+  const double = a.task('double', ({ input }: TaskContext<number>) => input * 2);
+  const twice = a.flow('twice', (f, input: number) => f.run(double, input));
+  await a.worker();
+  let ends = 0;
+  const end = (): void => void ends++;
+  const refused = await wrong
+    .run({ n: 5 as never })
+    .catch((error: Error) => error.name)
+    .finally(end);
+  expect(refused).toBe('InvalidInputError');
+  const [run, flow] = await Promise.all([double.run(21).finally(end), twice.run(4).finally(end)]);
+  expectTypeOf(run).toEqualTypeOf<Run<number>>();
+  expect([await run.result(), await flow.result(), ends]).toEqual([42, 8, 3]);
+  expect(await twice.get('{fp:0}:00000000-0000-4000-8000-000000000000').catch(() => 'unknown')).toBe('unknown');
+});
+
+it('a step that unblocks a run is told by its kind', () => {
+  const wordsOf = (step: UnblockStep): string => {
+    if (step.kind === 'wait') {
+      expectTypeOf(step).toEqualTypeOf<WaitStep>();
+      return `wait until ${step.until}`;
+    }
+    expectTypeOf(step).toEqualTypeOf<CallStep>();
+    return `${step.call} of ${step.of}`;
+  };
+  expect(wordsOf({ kind: 'call', call: 'resumeLane', of: 'mail' })).toBe('resumeLane of mail');
+  expect(wordsOf({ kind: 'wait', until: 5 })).toBe('wait until 5');
 });

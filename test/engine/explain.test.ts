@@ -70,8 +70,8 @@ test('what is suspended says for which signals, and until when', async () => {
     });
   };
   const unblock = [
-    { call: 'resumeExecution', of: X, task: 'k' },
-    { call: 'claimForWorker', of: X, task: 'k' },
+    { kind: 'call', call: 'resumeExecution', of: X, task: 'k' },
+    { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ] as const;
   await suspended(50, { timeoutAt: until });
   await because(backend, { because: 'waiting_for_signal', sentence: 'It sleeps until 2223-07-06T14:13:20.000Z.' });
@@ -105,7 +105,10 @@ test('a quota without room', async () => {
   await backend.checkAdmission({ quotaPolicyId: POLICY, admissionIds: [uuid(4)], partition: '{fp:0}', limits });
   const full = await explain(backend, X);
   expect(full).toMatchObject({ because: 'quota', meterId: POLICY });
-  expect(full.unblock).toEqual([{ waitUntil: full.until }, { call: 'claimForWorker', of: X, task: 'k' }]);
+  expect(full.unblock).toEqual([
+    { kind: 'wait', until: full.until },
+    { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
+  ]);
 });
 
 test('a budget that is exhausted, and one that nobody made', async () => {
@@ -114,8 +117,8 @@ test('a budget that is exhausted, and one that nobody made', async () => {
   await backend.createBudget({ budgetId: POLICY, limits: { tokens: { hard: 1 } } });
   await backend.reportUsageAdmin({ budgetId: POLICY, deltas: { tokens: 1 } });
   const unblock = [
-    { call: 'resetBudget', of: POLICY },
-    { call: 'claimForWorker', of: X, task: 'k' },
+    { kind: 'call', call: 'resetBudget', of: POLICY },
+    { kind: 'call', call: 'claimForWorker', of: X, task: 'k' },
   ] as const;
   await because(backend, { because: 'budget', meterId: POLICY, unblock });
 });
@@ -141,13 +144,13 @@ test('what depends on others says on which tasks, and what several of them need 
     because: 'waiting_for_children',
     sentence: 'It waits for 2 of 2 that it depends on: crop (2).',
     unblock: [
-      { call: 'claimForWorker', of: id(20), task: 'load' },
-      { call: 'completeExecution', of: id(20), task: 'load' },
-      { call: 'claimForWorker', of: id(21), task: 'crop' },
-      { call: 'completeExecution', of: id(21), task: 'crop' },
-      { call: 'claimForWorker', of: id(22), task: 'crop' },
-      { call: 'completeExecution', of: id(22), task: 'crop' },
-      { call: 'claimForWorker', of: X, task: 'join' },
+      { kind: 'call', call: 'claimForWorker', of: id(20), task: 'load' },
+      { kind: 'call', call: 'completeExecution', of: id(20), task: 'load' },
+      { kind: 'call', call: 'claimForWorker', of: id(21), task: 'crop' },
+      { kind: 'call', call: 'completeExecution', of: id(21), task: 'crop' },
+      { kind: 'call', call: 'claimForWorker', of: id(22), task: 'crop' },
+      { kind: 'call', call: 'completeExecution', of: id(22), task: 'crop' },
+      { kind: 'call', call: 'claimForWorker', of: X, task: 'join' },
     ],
   });
 });

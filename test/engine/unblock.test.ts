@@ -119,7 +119,7 @@ function wordsOf({ name, args }: Command): string {
 }
 
 const nameOf = (step: UnblockStep): string => {
-  if ('waitUntil' in step) return `wait until ${step.waitUntil}`;
+  if (step.kind === 'wait') return `wait until ${step.until}`;
   return step.call === 'applyDue' || step.call === 'resumeLane' ? `${step.call} ` : `${step.call} ${step.of}`;
 };
 
@@ -269,7 +269,7 @@ test.each(WORLDS)('%s', async (_, make) => {
 function follows(machine: SpecMachine, steps: readonly UnblockStep[]): boolean {
   let edge: Found[] = [{ machine, now: NOW, steps: [] }];
   for (const step of steps) {
-    const times = 'waitUntil' in step ? [step.waitUntil] : [];
+    const times = step.kind === 'wait' ? [step.until] : [];
     edge = edge.flatMap((found) => after(found, times).filter((next) => next.steps.at(-1) === nameOf(step)));
   }
   return edge.some(({ machine: end, now }) => isRunning(end, now));

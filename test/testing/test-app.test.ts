@@ -89,7 +89,7 @@ describe('advance', () => {
     const [long, short] = [kept.run(undefined, { id: 'k' }), forgotten.run(undefined)];
     await t.advance('400d');
     expect(await long.result()).toBe('result');
-    expect(await long.info()).toMatchObject({ publicState: 'completed', ownId: 'k', result: 'result' });
+    expect(await long.info()).toMatchObject({ state: 'completed', ownId: 'k', result: 'result' });
     expect(await rejectionOf(short.result())).toMatchObject({ code: 'run_not_found' });
   });
 
@@ -171,7 +171,7 @@ describe("the user's own app", () => {
     expect(await paid.result()).toBe('paid 5');
     expect((await paid).deduplicated).toBe(false);
     expect(await mail.run({ to: 'x' }).result()).toBe('sent to x');
-    expect(await paid.info()).toMatchObject({ namespace: 'shop', task: 'charge' });
+    expect(await paid.info()).toMatchObject({ execution: { namespace: 'shop' }, task: 'charge' });
     shop.task('only here', () => 1);
   });
 

@@ -59,6 +59,13 @@ describe('the text of a failure', () => {
     expect(details).toContain('\nInner error 2 of 2: second');
   });
 
+  it('has the hint of a refusal of the engine among the details', () => {
+    const refusal = new EngineError('step_changed', 'step "a" is stored as a wait.');
+    const { summary, details } = partsOfFailure(failureTextOf(refusal));
+    expect(summary).toBe(refusal.message);
+    expect(details.split('\n').slice(0, 2)).toEqual([`EngineError: ${refusal.message}`, `Hint: ${refusal.hint}`]);
+  });
+
   it('has no details when no error was thrown', () => {
     expect(failureTextOf('text')).toBe('text');
     expect(partsOfFailure('text')).toEqual({ summary: 'text', details: '' });

@@ -183,7 +183,7 @@ describe('an ending that the engine does not take as it is', () => {
     await h.worker();
     const run = await task.run();
     await h.pass(5_000);
-    expect(await run.info()).toMatchObject({ publicState: 'failed', failureCategory: 'invalid_result' });
+    expect(await run.info()).toMatchObject({ state: 'failed', failure: { category: 'invalid_result' } });
   });
 
   it('takes no others with it when it spoils the call', async () => {
@@ -222,6 +222,10 @@ describe('an ending that the engine does not take as it is', () => {
     await h.worker();
     const run = await task.run();
     await h.pass(5_000);
-    expect(await run.info()).toMatchObject({ publicState: 'failed', failureCategory: 'handler_error', retryCount: 1 });
+    expect(await run.info()).toMatchObject({
+      state: 'failed',
+      failure: { category: 'handler_error' },
+      execution: { retryCount: 1 },
+    });
   });
 });

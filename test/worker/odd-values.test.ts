@@ -137,9 +137,9 @@ async function survives(handler: (context: TaskContext) => unknown, log?: Logger
   await h.pass(10);
   expect(await next).toBe('sane');
   const info = await run.info();
-  expect(['failed', 'completed']).toContain(info.publicState);
-  if (info.publicState === 'failed') {
-    expect(info.failureReason).not.toBe('');
+  expect(['failed', 'completed']).toContain(info.state);
+  if (info.state === 'failed') {
+    expect(info.failure?.message).not.toBe('');
     const error = (await rejectionOf(run.result())) as RunFailedError;
     expect(error.code).toBe('run_failed');
     expect(error.reason).not.toBe('');

@@ -307,7 +307,7 @@ describe('leases', () => {
     expect(aborts[0]).toMatchObject({ name: 'TaskAbort', code: 'lease_lost' });
     expect(lost).toEqual(['lease_lost']);
     expect([...outcomes].sort()).toEqual(['completed', 'lost']);
-    expect(await run.info()).toMatchObject({ totalAttemptCount: 2, leaseReclaimCount: 1 });
+    expect(await run.info()).toMatchObject({ attempts: 2, execution: { leaseReclaimCount: 1 } });
   });
 
   it('are renewed for as long as the handler runs', async () => {
@@ -611,7 +611,10 @@ describe('the end of a worker', () => {
     expect(await runs[0]?.result()).toBe(10);
     expect(worker.stats()).toMatchObject({ state: 'closed', completed: 1, released: 2, running: 0, ahead: 0 });
     // The same attempt went on: nothing was counted as a failure or a crash.
-    expect(await runs[2]?.info()).toMatchObject({ totalAttemptCount: 1, leaseReclaimCount: 0, leaseReleaseCount: 1 });
+    expect(await runs[2]?.info()).toMatchObject({
+      attempts: 1,
+      execution: { leaseReclaimCount: 0, leaseReleaseCount: 1 },
+    });
     await other.close();
   });
 
@@ -633,7 +636,7 @@ describe('the end of a worker', () => {
     expect(clock.now() - startedAt).toBeLessThan(100);
     expect(reasons).toMatchObject([{ code: 'shutdown' }]);
     expect(await run.state()).toBe('waiting');
-    expect(await run.info()).toMatchObject({ leaseReleaseCount: 1 });
+    expect(await run.info()).toMatchObject({ execution: { leaseReleaseCount: 1 } });
   });
 
   it('does not wait for ever for a handler that does not listen', async () => {

@@ -81,8 +81,11 @@ export interface FlowRun<Output> extends FlowRunActions<Output> {
   readonly deduplicated: boolean;
 }
 
-/** A flow that is being created. All its methods can be used at once; `await` it to know that it is stored. */
-export interface PendingFlowRun<Output> extends FlowRunActions<Output>, PromiseLike<FlowRun<Output>> {
+/**
+ * A flow that is being created: a promise of the flow, with all methods of the flow, which can be used at once. `await`
+ * it to know that it is stored.
+ */
+export interface PendingFlowRun<Output> extends FlowRunActions<Output>, Promise<FlowRun<Output>> {
   readonly id: Promise<string>;
   readonly deduplicated: Promise<boolean>;
 }

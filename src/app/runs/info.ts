@@ -1,6 +1,7 @@
 /** What an app tells about one run: what the engine knows, in the words of the app, with the values that belong to it. */
 import { EngineError } from '../../../model/errors.js';
-import type { ExecutionInfo } from '../../../model/execution/projections.js';
+import type { ExecutionInfo, HoldSummary } from '../../../model/execution/projections.js';
+import type { BlockingReason, PublicState } from '../../../model/execution/situation.js';
 import type { Backend } from '../../backend.js';
 import { decode } from '../../shared/codec.js';
 import { laneNameOf } from '../../shared/lane-names.js';
@@ -8,15 +9,30 @@ import { failureOf, type Failure } from './failure.js';
 import { OWN_ID_TAG } from './own-ids.js';
 import { RESERVED_TAGS } from '../tasks/task-checks.js';
 
+/** What a run waits for, while it has not ended and no handler runs it. */
+export interface RunWait {
+  /** `waiting_for_worker`, `waiting_for_delay`, `paused_by_operator` and so on: docs/operating.md has all of them. */
+  readonly reason: Exclude<BlockingReason, 'none'>;
+  /** The same in words; empty if the reason says everything. */
+  readonly detail: string;
+}
+
 /** Everything about a run. Times are ms since the epoch. */
-export interface RunInfo<Output = unknown> extends ExecutionInfo {
+export interface RunInfo<Output = unknown> {
+  /** The execution id. */
+  readonly id: string;
   /** Your own id, if the run was given one. */
   readonly ownId: string | undefined;
   /** The name of its task. */
   readonly task: string;
-  /** The lane, as named by the task; `laneId` is the engine's form of it. */
+  /** The lane, as named by the task. */
   readonly lane: string;
   readonly tags: Readonly<Record<string, string>>;
+  /** Higher starts first within the lane; 0 to 9 000. */
+  readonly priority: number;
+  readonly state: PublicState;
+  /** Why it does not run; absent while it runs and after it ended. `run.explain()` looks further. */
+  readonly waitsFor: RunWait | undefined;
   /** The input as stored: a `Date` is a string. */
   readonly input: unknown;
   /** What the handler returned; only if the run completed. */
@@ -25,6 +41,29 @@ export interface RunInfo<Output = unknown> extends ExecutionInfo {
   readonly failure: Failure | undefined;
   /** What is missing: its bytes were lost or cannot be read. */
   readonly unavailable: readonly ('input' | 'result')[];
+  /** What the handler reported last with `progress`. */
+  readonly progress: ExecutionInfo['progress'];
+  /** Attempts begun so far, the current one included. */
+  readonly attempts: number;
+  /** How often it was replayed after it had ended. */
+  readonly replays: number;
+  readonly createdAt: number;
+  /** When its first attempt began. */
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  /** While it is `delayed`: when it goes on, by its `delay` or the backoff of a retry. */
+  readonly delayedUntil: number | undefined;
+  /** While it is `active`: the id of the worker that holds it, or lost it. */
+  readonly worker: string | undefined;
+  /** An operator holds it back: since when, who and why. */
+  readonly hold: HoldSummary | undefined;
+  /** Who cancelled it: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
+  readonly cancelledBy: string | undefined;
+  readonly cancelReason: string | undefined;
+  /** The flow that it is a member of. */
+  readonly flowId: string | undefined;
+  /** The execution as the engine tells it (`readExecutionInfo`): its state vector, counters, deadlines, meters, sizes. */
+  readonly execution: ExecutionInfo;
 }
 
 /** Everything about a run; nothing when there is none. @throws EngineError what the backend throws */
@@ -49,19 +88,43 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
       return undefined;
     }
   };
-  const { failureReason, failureCategory = '' } = info;
   return {
-    ...info,
+    id: executionId,
     ownId: snapshot.tags[OWN_ID_TAG],
-    task: info.executionKind,
-    lane: laneNameOf(info.laneId),
     tags: withoutReserved(snapshot.tags),
+    worker: snapshot.currentLease?.workerId,
+    ...factsOf(info),
     input: readable('input', info.payloadBytes, payload, info.payloadEncoding),
     result: (info.publicState === 'completed'
       ? readable('result', info.resultBytes ?? 0, result, info.resultEncoding)
       : undefined) as Output | undefined,
-    failure: failureReason === undefined ? undefined : failureOf(failureReason, failureCategory),
     unavailable,
+    execution: info,
+  };
+}
+
+/** What the engine tells of an execution, in the words of the app. */
+function factsOf(info: ExecutionInfo) {
+  const { failureReason, failureCategory = '', stateVector, blockingDetail } = info;
+  const { blockingReason: reason } = stateVector;
+  return {
+    task: info.executionKind,
+    lane: laneNameOf(info.laneId),
+    priority: info.priority,
+    state: info.publicState,
+    waitsFor: reason === 'none' ? undefined : { reason, detail: blockingDetail },
+    failure: failureReason === undefined ? undefined : failureOf(failureReason, failureCategory),
+    progress: info.progress,
+    attempts: info.totalAttemptCount,
+    replays: info.replayCount,
+    createdAt: info.createdAt,
+    startedAt: info.startedAt,
+    endedAt: info.completedAt,
+    delayedUntil: info.publicState === 'delayed' ? info.delayUntil : undefined,
+    hold: info.hold,
+    cancelledBy: info.cancelledBy,
+    cancelReason: info.cancellationReason,
+    flowId: info.flowId,
   };
 }
 

@@ -35,7 +35,7 @@ export function encodeInput(taskName: string, input: unknown): Encoded {
     return encode(input);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
-    const problem = error.message.replace(/^invalid_input: payload: /, '').replace(error.hint, '');
+    const problem = error.message.replace(/^invalid_input: payload: /, '');
     throw new InvalidInputError(
       taskName,
       problem.trim(),

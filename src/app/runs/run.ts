@@ -128,10 +128,11 @@ export interface Run<Output> extends RunActions<Output> {
 }
 
 /**
- * A run that is being created. All its methods can be used at once; `await` it to know that it is stored. If its
- * creation fails and nothing of it is awaited, the error is an unhandled rejection, so it does not go unseen.
+ * A run that is being created: a promise of the run, with all methods of the run, which can be used at once. `await` it
+ * to know that it is stored. If its creation fails and nothing of it is awaited, the error is an unhandled rejection, so
+ * it does not go unseen.
  */
-export interface PendingRun<Output> extends RunActions<Output>, PromiseLike<Run<Output>> {
+export interface PendingRun<Output> extends RunActions<Output>, Promise<Run<Output>> {
   readonly id: Promise<string>;
   readonly deduplicated: Promise<boolean>;
 }

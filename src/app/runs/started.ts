@@ -60,7 +60,8 @@ function within<Thing>(
 }
 
 /** What can be asked of both before they are there. Awaited, it gives the run, or the flow, itself. */
-export abstract class Started<Thing extends Begun<Output>, Output> {
+export abstract class Started<Thing extends Begun<Output>, Output> implements Promise<Thing> {
+  readonly [Symbol.toStringTag] = 'Promise';
   private started: Promise<Thing> | undefined;
 
   /** @param start how to come to it: begun already, or begun when something of it is asked for first */
@@ -98,5 +99,13 @@ export abstract class Started<Thing extends Begun<Output>, Output> {
     onFailed?: ((error: unknown) => Reason | PromiseLike<Reason>) | null,
   ): Promise<Value | Reason> {
     return this.run.then(onCreated, onFailed);
+  }
+
+  catch<Reason = never>(onFailed?: ((error: unknown) => Reason | PromiseLike<Reason>) | null): Promise<Thing | Reason> {
+    return this.run.catch(onFailed);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<Thing> {
+    return this.run.finally(onEnd);
   }
 }

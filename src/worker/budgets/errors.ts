@@ -7,6 +7,8 @@ import { RetryableError } from '../outcome.js';
  */
 export class BudgetExceededError extends RetryableError {
   override readonly name = 'BudgetExceededError';
+  override readonly hint =
+    'Reserve less, or wait until reservations are settled or the budget is reset; `limits` of the budget allow more.';
 
   constructor(
     readonly budgetId: string,

@@ -4,7 +4,7 @@ import { brand, brandOf } from '../../util/brand.js';
 import { reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
 import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
-import { NonRetryableError, OUTCOME, retryAfterOf } from '../outcome.js';
+import { HANDLER_ERROR, NonRetryableError, OUTCOME, retryAfterOf } from '../outcome.js';
 import { categoryOf } from '../text.js';
 
 const STEP_ERROR = 'step_error';
@@ -22,6 +22,9 @@ export interface FailureData {
 /** The step ran out of its time. */
 export class StepTimeoutError extends Error {
   override readonly name = 'StepTimeoutError';
+  readonly code = 'step_timeout';
+  readonly hint = 'Allow the step more time (`timeout`), or make it do less.';
+  readonly retryable = true;
   readonly category = 'step_timeout';
 
   constructor(stepName: string, timeoutMs: number) {
@@ -40,6 +43,7 @@ export class StepError extends Error {
   }
 
   override readonly name: string;
+  readonly code = 'step_failed';
   readonly category: string;
   /** The wait that a `RetryableError` asked for. */
   readonly retryAfter: unknown;
@@ -57,6 +61,18 @@ export class StepError extends Error {
     this.retryAfter = retryAfterOf(options.cause);
     this.isStored = options.isStored;
   }
+
+  /** Whether another attempt calls the function again: a stored failure stays what it is. */
+  get retryable(): boolean {
+    return !this.isStored;
+  }
+
+  /** What to do next. */
+  get hint(): string {
+    return this.isStored
+      ? "Fix the cause, then run the steps anew: `run.replay({ steps: 'discard' })`."
+      : 'Nothing, while the task has retries left: the next attempt calls the step again.';
+  }
 }
 
 /** What is stored of an error. Never throws, whatever was thrown. */
@@ -65,7 +81,7 @@ export function dataOf(error: unknown): FailureData {
   return {
     name: boundText(isErrorLike(error) ? errorName(error) : 'Error', MAX_NAME_BYTES),
     message: boundText(reasonOf(error), LIMITS.maxReasonBytes),
-    category: categoryOf(propertyOf(error, 'category'), 'handler_error'),
+    category: categoryOf(propertyOf(error, 'category'), HANDLER_ERROR),
     outcome: outcome === OUTCOME.retryable || outcome === OUTCOME.non_retryable ? outcome : undefined,
   };
 }
@@ -89,7 +105,7 @@ function dataIn(stored: unknown): FailureData {
   return {
     name: text('name', 'Error'),
     message: text('message', 'unknown error'),
-    category: text('category', 'handler_error'),
+    category: text('category', HANDLER_ERROR),
     outcome: text('outcome', '') || undefined,
   };
 }

@@ -4,6 +4,7 @@ import { NonRetryableError } from '../outcome.js';
 /** The wait timed out before it was satisfied. If not caught, the run fails with the category `wait_timeout`. */
 export class WaitTimeoutError extends NonRetryableError {
   override readonly name = 'WaitTimeoutError';
+  override readonly hint = 'Catch it where the handler can do without an answer, or allow more time (`timeout`).';
 
   constructor(
     /** The name of the wait. */
@@ -21,6 +22,7 @@ export class WaitTimeoutError extends NonRetryableError {
  */
 export class InvalidSignalError extends NonRetryableError {
   override readonly name = 'InvalidSignalError';
+  override readonly hint = 'Send a payload that matches the `schema` of the wait, in a new run.';
 
   constructor(
     /** The name of the signal. */

@@ -102,7 +102,7 @@ describe('children', () => {
       expect.any(String),
     ]);
     expect(await rejectionOf(other.result())).toMatchObject({ category: 'children_failed' });
-    expect(await other.info()).toMatchObject({ totalAttemptCount: 1 });
+    expect(await other.info()).toMatchObject({ attempts: 1 });
   });
 
   test('end with a parent that is cancelled, and theirs with them', async () => {

@@ -1,0 +1,95 @@
+/** What every error has in common that a user of the package can meet: a name, a code, a hint, whether to try again. */
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import * as flowfabric from '../../src/index.js';
+
+type Made = Error & { readonly code: unknown; readonly hint: unknown; readonly retryable: unknown };
+const {
+  AppClosedError,
+  BudgetExceededError,
+  ChildrenFailedError,
+  EngineError,
+  FlowCancelledError,
+  FlowFailedError,
+  InvalidDefinitionError,
+  InvalidInputError,
+  InvalidSignalError,
+  NonRetryableError,
+  ResultTimeoutError,
+  ResultUnavailableError,
+  RetryableError,
+  RunCancelledError,
+  RunDroppedError,
+  RunExpiredError,
+  RunFailedError,
+  RunIdConflictError,
+  RunNotFoundError,
+  RunOfAnotherTaskError,
+  RunSkippedError,
+  RunStateError,
+  StepError,
+  TaskAbort,
+  WaitTimeoutError,
+} = flowfabric;
+const ID = '{fp:0}:00000000-0000-4000-8000-000000000000';
+const FAILURE = { name: 'CardError', message: 'declined', category: 'card' };
+
+/** One of each, with its code, and whether the same call can succeed later. */
+const ERRORS: readonly (readonly [Made, code: string, retryable: boolean])[] = [
+  [new EngineError('transport_failed', 'The connection broke.'), 'transport_failed', true],
+  [new RunFailedError(ID, 'declined', 'card'), 'run_failed', false],
+  [new RunCancelledError(ID, 'changed mind'), 'run_cancelled', false],
+  [new RunExpiredError(ID, 'execution_deadline'), 'run_expired', false],
+  [new RunSkippedError(ID), 'run_skipped', false],
+  [new FlowFailedError(ID, [{ id: ID, task: 'charge', state: 'failed' }]), 'flow_failed', false],
+  [new FlowCancelledError(ID, ''), 'flow_cancelled', false],
+  [new RunNotFoundError(ID), 'run_not_found', false],
+  [new RunStateError(ID, 'ended'), 'run_state', false],
+  [new RunOfAnotherTaskError(ID, 'mail', 'charge'), 'run_of_another_task', false],
+  [new RunIdConflictError(ID, 'charge', 'id'), 'run_id_conflict', false],
+  [new RunDroppedError('charge', [undefined]), 'run_dropped', true],
+  [new ResultUnavailableError(ID, 'it was lost'), 'result_unavailable', false],
+  [new ResultTimeoutError(ID, 5), 'result_timeout', true],
+  [new InvalidInputError('charge', 'cents must be a number'), 'invalid_task_input', false],
+  [new InvalidDefinitionError('Task "charge": lane must be a text'), 'invalid_definition', false],
+  [new AppClosedError(), 'app_closed', false],
+  [new RetryableError('try again'), 'handler_error', true],
+  [new RetryableError('try again', { category: 'bank_down' }), 'bank_down', true],
+  [new NonRetryableError('no such card'), 'handler_error', false],
+  [new BudgetExceededError('b', 'tokens', 1, 2, 3), 'budget_exceeded', true],
+  [new WaitTimeoutError('approval', 0), 'wait_timeout', false],
+  [new InvalidSignalError('approval', 'ann', 'must be a text'), 'invalid_signal', false],
+  [new ChildrenFailedError('parts', 2, []), 'children_failed', false],
+  [new StepError('charge', FAILURE, { isStored: true }), 'step_failed', false],
+  [new StepError('charge', FAILURE, { isStored: false }), 'step_failed', true],
+  [new TaskAbort('shutdown'), 'shutdown', true],
+  [new TaskAbort('cancelled', 'changed mind'), 'cancelled', false],
+];
+
+/** Classes that are only the base of others. */
+const BASES: readonly unknown[] = [flowfabric.AppError, flowfabric.RunError];
+
+describe('every exported error', () => {
+  it('is in this table', () => {
+    const classes = Object.values(flowfabric).filter(
+      (exported) => typeof exported === 'function' && exported.prototype instanceof Error && !BASES.includes(exported),
+    );
+    const inTable = new Set<unknown>(ERRORS.map(([error]) => error.constructor));
+    expect(classes.filter((each) => !inTable.has(each))).toEqual([]);
+    expect(inTable.size).toBe(classes.length);
+  });
+
+  it.each(ERRORS.map((row) => [`${row[0].constructor.name} ${row[1]}`, ...row] as const))(
+    '%s has name, code, hint and retryable, and says nothing twice',
+    (_, error, code, retryable) => {
+      expect(error).toMatchObject({ code, retryable });
+      // That of what a step threw is the step's.
+      expect(error.name).toBe(error instanceof StepError ? 'CardError' : error.constructor.name);
+      expect(error.hint).toMatch(/^[A-Z].*\.$/);
+      expect(error.message).not.toContain(error.hint);
+      expect(error.message).not.toBe('');
+      const printed = inspect(error);
+      expect(printed.split(String(error.hint)).length - 1, printed).toBeLessThanOrEqual(1);
+    },
+  );
+});
