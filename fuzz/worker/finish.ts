@@ -45,7 +45,10 @@ export async function finish(world: World): Promise<void> {
   await world.pass(QUIET_MS);
   for (const execution of world.facts.executions.values()) await explained(world, execution);
   for (const execution of world.facts.executions.values()) await said(world, execution);
-  for (const executionId of world.facts.executions.keys()) await world.waits.check(executionId);
+  for (const executionId of world.facts.executions.keys()) {
+    await world.waits.check(executionId);
+    await world.callbacks.check(executionId);
+  }
   for (const run of world.facts.runs) promiseSettled(world, run);
   for (const endings of world.checks.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);

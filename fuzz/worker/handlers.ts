@@ -56,7 +56,9 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
         call,
         world.hurries ? { ...step, stretches: 0, takesMs: Math.min(step.takesMs, HURRIED_MS) } : step,
       );
-      if (isWait(step.end)) await world.waits.further(call, context, step.end);
+      const pause = (): Promise<void> =>
+        new Promise((resolve) => node.process.after(Math.min(step.takesMs, HURRIED_MS), resolve));
+      if (isWait(step.end)) await world.waits.further(call, context, step.end, pause);
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
@@ -225,6 +227,7 @@ async function endOf(step: Step, call: HandlerCall, { input }: TaskContext<Input
     case 'any':
     case 'count':
     case 'approval':
+    case 'callback':
     case 'hang':
       return { run: input.run, call: call.number } satisfies Result;
   }

@@ -104,6 +104,8 @@ export type Move =
   | { readonly do: 'revoke'; readonly run: number }
   /** A signal to a run that waits for one, or will. */
   | { readonly do: 'signal'; readonly process: number; readonly run: number; readonly name?: SignalName }
+  /** What a stranger does who has an envelope; `again`: with what was delivered to it before. */
+  | { readonly do: 'deliver'; readonly process: number; readonly envelope: number; readonly again: boolean }
   | {
       readonly do: 'fault';
       readonly process: number;
@@ -146,7 +148,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     {
       weight: 5,
       arbitrary: fc.constantFrom(
-        ...(['throw', 'throw_for_good', 'retry_after', 'delay', 'hang', 'sleep', 'wait'] as const),
+        ...(['throw', 'throw_for_good', 'retry_after', 'delay', 'hang', 'sleep', 'wait', 'callback'] as const),
         ...COMPOSITE_KINDS,
       ),
     },
@@ -254,6 +256,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
   { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
   { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice, name: signalName }) },
+  { weight: 2, arbitrary: moveOf('deliver', { process: choice, envelope: choice, again: fc.boolean() }) },
   {
     weight: 4,
     arbitrary: moveOf('fault', {
@@ -316,6 +319,10 @@ const composed = fc
 const waiting = fc
   .tuple(step, fc.constantFrom('sleep' as const, 'wait' as const, 'wait' as const))
   .map(([each, end]): Step => ({ ...each, stretches: 0, end }));
+const deliverMove: fc.Arbitrary<Move> = moveOf('deliver', { process: choice, envelope: choice, again: fc.boolean() });
+const calledBack = fc
+  .tuple(step, fc.constantFrom(0, 50, 1_000))
+  .map(([each, takesMs]): Step => ({ ...each, stretches: 0, takesMs, end: 'callback' }));
 const speaking = fc
   .tuple(step, fc.integer({ min: 2, max: 9 }))
   .map(([each, frames]): Step => ({ ...each, frames, takesMs: each.takesMs + 5 }));
@@ -374,6 +381,34 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(waiting), signalMove, faultOn('wait'), waitMove(2_500, 6_000), jumpMove, waitMove(6_000)),
   fc.tuple(runMove(waiting), faultOn('signal'), signalMove, signalMove, waitMove(2_500, 6_000)),
   fc.tuple(runMove(waiting), waitMove(20), moveOf('revoke', { run: choice }), signalMove, waitMove(2_500, 6_000)),
+  // Envelopes that are handed out: deliveries before the handler waits, late, twice, and to what has ended.
+  fc.tuple(runMove(calledBack), waitMove(20, 700), deliverMove, deliverMove, waitMove(700, 2_500), deliverMove),
+  fc.tuple(
+    runMove(calledBack),
+    waitMove(700),
+    faultOn('signal'),
+    deliverMove,
+    deliverMove,
+    waitMove(6_000),
+    deliverMove,
+  ),
+  fc.tuple(
+    faultOn('wait'),
+    runMove(calledBack),
+    waitMove(700),
+    deliverMove,
+    faultOn('ending'),
+    waitMove(6_000),
+    deliverMove,
+  ),
+  fc.tuple(
+    runMove(calledBack),
+    waitMove(20, 700),
+    fc.oneof(moveOf('kill', { process: choice }), moveOf('cancel', { process: choice, run: choice })),
+    deliverMove,
+    waitMove(6_000, 35_000),
+    deliverMove,
+  ),
   // Children that cannot be made, or waited for, and parents that go away meanwhile.
   fc.tuple(faultOn('children'), runMove(spawning), waitMove(700, 6_000)),
   fc.tuple(faultOn('ending'), runMove(spawning), waitMove(700, 6_000)),

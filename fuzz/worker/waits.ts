@@ -10,8 +10,10 @@ import {
   type PendingRun,
   type SignalReceipt,
   type TaskContext,
+  type Waitpoint,
   WaitTimeoutError,
 } from '../../src/index.js';
+import { CALLBACK } from './callbacks.js';
 import type { HandlerCall } from './facts.js';
 import type { Input } from './node.js';
 import type { World } from './world.js';
@@ -56,7 +58,7 @@ interface Taken {
 
 /** A wait of one execution. */
 export interface WaitFacts {
-  readonly kind: 'sleep' | 'wait' | Composite;
+  readonly kind: 'sleep' | 'wait' | typeof CALLBACK | Composite;
   /** What it gave: the signals that were enough; none of a sleep; nothing when its time was over. */
   outcome: readonly Taken[] | null | undefined;
 }
@@ -80,13 +82,20 @@ const textOf = (outcome: readonly Taken[] | null): string =>
 function isEnough(kind: WaitFacts['kind'], names: readonly string[]): boolean {
   if (kind === 'sleep') return false;
   if (kind === 'wait') return names.includes(ALONE);
+  if (kind === CALLBACK) return names.includes(CALLBACK);
   const { names: counting, isEnough: suffices }: Together = COMPOSITES[kind];
   return suffices(names.filter((name) => counting.includes(name)));
 }
 
+/** What a callback gave. */
+async function calledBack(point: Waitpoint): Promise<readonly Taken[] | null> {
+  const number = (await point.wait<number>({ onTimeout: 'value' })) as number | null;
+  return number === null ? null : [{ name: CALLBACK, number }];
+}
+
 /** Whether a handler ends so that it waits first. */
 export const isWait = (end: string): end is WaitFacts['kind'] =>
-  end === 'sleep' || end === 'wait' || Object.hasOwn(COMPOSITES, end);
+  end === 'sleep' || end === 'wait' || end === CALLBACK || Object.hasOwn(COMPOSITES, end);
 
 export class Waits {
   readonly sent: SignalFacts[] = [];
@@ -105,24 +114,39 @@ export class Waits {
     for (const [index, wait] of [...this.of(context.executionId)].entries()) await this.one(call, context, wait, index);
   }
 
-  /** A wait that no call had before. */
-  async further(call: HandlerCall, context: TaskContext<Input>, kind: WaitFacts['kind']): Promise<void> {
+  /** A wait that no call had before. `pause`: what the handler does between handing an envelope out and the wait. */
+  async further(
+    call: HandlerCall,
+    context: TaskContext<Input>,
+    kind: WaitFacts['kind'],
+    pause: () => Promise<void>,
+  ): Promise<void> {
     const waits = this.of(context.executionId);
     const wait: WaitFacts = { kind, outcome: undefined };
-    await this.one(call, context, wait, waits.push(wait) - 1);
+    await this.one(call, context, wait, waits.push(wait) - 1, pause);
   }
 
-  private async one(call: HandlerCall, context: TaskContext<Input>, wait: WaitFacts, index: number): Promise<void> {
-    const name = `wait ${index}`;
+  private async one(
+    call: HandlerCall,
+    context: TaskContext<Input>,
+    wait: WaitFacts,
+    index: number,
+    pause?: () => Promise<void>,
+  ): Promise<void> {
+    const point = wait.kind === CALLBACK ? await this.world.callbacks.made(context, WAIT_MS) : undefined;
+    if (point !== undefined) await pause?.();
     call.waits = true;
-    const given = await this.awaited(context, wait.kind, name);
+    const given =
+      point === undefined
+        ? await this.awaited(context, wait.kind as Exclude<WaitFacts['kind'], typeof CALLBACK>, `wait ${index}`)
+        : await calledBack(point);
     call.waits = false;
     this.passed(call, wait, index, given);
   }
 
   private async awaited(
     context: TaskContext<Input>,
-    kind: WaitFacts['kind'],
+    kind: Exclude<WaitFacts['kind'], typeof CALLBACK>,
     name: string,
   ): Promise<readonly Taken[] | null> {
     const options = { name, timeout: WAIT_MS, onTimeout: 'value' } as const;
@@ -189,7 +213,7 @@ export class Waits {
       world.broken('a signal is accepted once', `${world.nameOf(executionId)} has ${numbers.join()}`);
     const waits = this.of(executionId);
     const taken = waits.flatMap(({ outcome }) => outcome ?? []);
-    for (const name of SIGNAL_NAMES) {
+    for (const name of [...SIGNAL_NAMES, CALLBACK]) {
       const inOrder = accepted.filter((each) => each.name === name).map(({ number }) => number);
       const used = taken.filter((each) => each.name === name).map(({ number }) => number);
       if (used.some((number, index) => number !== inOrder[index]))
@@ -214,7 +238,9 @@ export class Waits {
     const taken = new Set<number>();
     for (const [index, { kind, outcome }] of waits.entries()) {
       for (const { number } of outcome ?? []) taken.add(number);
-      const until = keys.find((key) => key?.name === `wait ${index}`)?.until;
+      const use = waits.slice(0, index).filter((before) => before.kind === CALLBACK).length;
+      const id = kind === CALLBACK ? { name: CALLBACK, use } : { name: `wait ${index}`, use: 0 };
+      const until = keys.find((key) => key?.name === id.name && key.use === id.use)?.until;
       if (outcome !== null || until === undefined) continue;
       const there = accepted.filter(({ number, acceptedAt }) => !taken.has(number) && acceptedAt < until);
       if (

@@ -2,6 +2,7 @@
 import type { Wake } from '../../src/engine/index.js';
 import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.js';
 import { partitionOfExecution } from '../../model/ids.js';
+import { Callbacks } from './callbacks.js';
 import { Checks } from './checks.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
@@ -36,6 +37,7 @@ export class World {
   readonly facts = new Facts();
   readonly checks: Checks;
   readonly waits = new Waits(this);
+  readonly callbacks = new Callbacks(this);
   readonly nodes: Node[] = [];
   readonly story: Story;
   /** Handlers that are called from now on take little time. */
@@ -93,6 +95,7 @@ export class World {
   }
 
   async play(): Promise<void> {
+    await this.callbacks.begin();
     for (const setup of this.program.setup.workers) this.start(setup);
     await this.pass(0);
     for (const move of this.program.moves) {
@@ -132,6 +135,8 @@ export class World {
         return this.cancel(node, pick(this.facts.runs, move.run));
       case 'signal':
         return this.signal(node, pick(this.facts.runs, move.run), move.name ?? 'go');
+      case 'deliver':
+        return this.callbacks.deliver(node, move.envelope, move.again);
       case 'fault':
         this.tell('network', `${node.name}: next ${move.count} ${move.on}: ${faultText(move.fault)}`);
         return node.connection.plan.add(move);
