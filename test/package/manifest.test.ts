@@ -81,3 +81,14 @@ describe('fields', () => {
     }
   });
 });
+
+test('every version of the changelog has the sections of Keep a Changelog, in their order, and one for operators', () => {
+  const sections = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security', 'Operators'];
+  const [, ...versions] = readFileSync(`${ROOT}CHANGELOG.md`, 'utf8').split(/^## /m);
+  expect(versions[0]).toMatch(/^\[Unreleased\]\n/);
+  for (const version of versions) {
+    const found = [...version.matchAll(/^### (.*)$/gm)].map((match) => match[1] as string);
+    expect(found).toEqual(sections.filter((section) => found.includes(section)));
+    expect(found).toContain('Fixed');
+  }
+});
