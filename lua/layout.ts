@@ -139,6 +139,9 @@ export const STEP_FIELDS = {
 /** Most ids of a leaf of the index of ids: the server keeps up to 128 entries as one compact text. */
 export const MAX_LEAF_IDS = 120;
 
+/** Most ids that wait for a leaf of a shelf before they are written: a leaf holds hardly more than its most. */
+export const MAX_UNSETTLED_LEAF_IDS = 8;
+
 /** How many a leaf has when ids that come in order begin the next one. */
 export const LEAF_IDS_IN_ORDER = 100;
 

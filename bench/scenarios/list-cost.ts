@@ -24,7 +24,7 @@ const CALL_TIMEOUT_MS = 60_000;
 const TAG = 'a.team';
 const COUNTS = 'schedule/counts.lua';
 /** Where a transition is counted. */
-const COUNTING = 'function ff.tally(_, lane_id, from, to)\n';
+const COUNTING = 'function ff.tally(_, lane_id, from, to, moved)\n';
 
 /** The function library without counts: what is not kept costs nothing. */
 function withoutCounts(): string {

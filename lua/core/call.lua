@@ -49,7 +49,7 @@ local function new_partition(log_key)
   if partition_count == LIMIT.known_partitions then partitions, partition_count = {}, 0 end
   local call, base = {}, string.sub(log_key, 1, -1 - #KEY.log)
   -- "<prefix>{fp:<n>}:", the start of every key of the partition.
-  call.base, call.log_key, call.header_key = base, log_key, base .. KEY.header
+  call.base, call.log_key, call.header_key, call.timers_key = base, log_key, base .. KEY.header, base .. KEY.timers
   -- The prefix of the deployment, and the wire form of the partition, "{fp:<n>}".
   call.prefix, call.partition = string.match(base, '^(.-)({[^{}]*}):$')
   -- The text of the header as it was written last; false while what is known is not what stands there.
@@ -99,8 +99,8 @@ local function begin(call, argv, at)
   call.appended = false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.
   call.indexes, call.gathers = ff.no_indexes(call), false
-  -- The leaf of the index of ids, the retention slots, and the timers, that the call has in hand.
-  call.leaf, call.ended, call.timers = false, false, false
+  -- The leaf of the index of ids and the one of a shelf, the retention slots, and the timers, that the call has in hand.
+  call.leaf, call.shelf_leaf, call.ended, call.timers = false, false, false, false
   -- Budgets by id, see lua/budget/record.lua. Metered ownerships that the command ended. A stream whose record has not been
   -- written yet.
   call.budgets, call.let_go, call.stream = false, false, false

@@ -30,13 +30,13 @@ function ff.index(call, key)
   local index = call.indexes[key]
   if index then return index end
   index = new_index()
-  index.key, index.gathers, index.verb, index.size = key, call.gathers, false, 0
-  -- Of its first entry before the call. Whether any has left.
-  index.seen, index.first_score, index.has_left = false, false, false
-  -- The lowest score that the call added, and what is to be told of it.
-  index.new_score, index.new_note = false, false
-  -- Of a queue. Whether it is known to have something left.
-  index.lane_id, index.name, index.needs, index.stays = false, false, false, false
+  index.key, index.gathers, index.size = key, call.gathers, 0
+  -- Of its first entry before the call: nil while that was not looked at, false where there was none. Whether any has left.
+  index.first_score, index.has_left = nil, false
+  -- The lowest score that the call added; `new_note` is what is to be told of it.
+  index.new_score = false
+  -- Of a queue, see lua/schedule/queue.lua. Whether it is known to have something left.
+  index.lane_id, index.stays = false, false
   call.indexes[key] = index
   return index
 end
@@ -54,10 +54,9 @@ end
 -- The index under a key, after a look at its first entry: the key is what it should be.
 function ff.seen_index(call, key)
   local index = ff.index(call, key)
-  if not index.seen then
+  if index.first_score == nil then
     ff.settle(index)
-    index.seen = true
-    index.first_score = tonumber(command('ZRANGE', key, '0', '0', 'WITHSCORES')[2])
+    index.first_score = tonumber(command('ZRANGE', key, '0', '0', 'WITHSCORES')[2]) or false
   end
   return index
 end

@@ -14,7 +14,7 @@ end
 
 local function sources_of(call, as_of)
   local sources = {
-    { key = call.base .. KEY.timers, from = 0, to = as_of, offset = 0, prefix = TIMER.execution, is_unnoticed = true },
+    { key = call.timers_key, from = 0, to = as_of, offset = 0, prefix = TIMER.execution, is_unnoticed = true },
   }
   local lanes = command('SMEMBERS', call.base .. KEY.lanes)
   for i = 1, #lanes do

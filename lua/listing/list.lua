@@ -77,7 +77,7 @@ end
 
 -- What has a timer: all that is owned or delayed, and more; nil when it is too much.
 local function timed(call)
-  local key = call.base .. KEY.timers
+  local key = call.timers_key
   if command('ZCARD', key) > LIMIT.max_live then return nil end
   local ids, members = {}, command('ZRANGE', key, 0, -1)
   local size = #TIMER.execution

@@ -32,7 +32,7 @@ local function mend_timer(call, execution, mended)
   ff.read_timing(execution)
   ff.read_bounds(execution)
   local _, at = ff.next_timer(execution)
-  local before = command('ZSCORE', call.base .. KEY.timers, TIMER.execution .. execution.id)
+  local before = command('ZSCORE', call.timers_key, TIMER.execution .. execution.id)
   if before == (at and ff.digits(at) or false) then return end
   mended[#mended + 1] = KEY.timers
   ff.set_timer(call, execution)
@@ -66,8 +66,7 @@ function ff.reindex(call, execution)
   if SHELVED[execution.situation] then mend_shelf(call, execution.situation, id, true, mended) end
   mend_shelf(call, LIMIT.held, id, ff.is_held(execution), mended)
   if ff.is_member(execution) then mended[#mended + 1] = ff.mend_membership(call, execution) end
-  local shelves = ff.tag_shelves(call, execution.tags)
-  for i = 1, #shelves do mend_shelf(call, shelves[i], id, true, mended) end
+  for shelf in pairs(ff.indexed_tags(call, execution.tags).shelves) do mend_shelf(call, shelf, id, true, mended) end
   call.mended = true
   return mended
 end

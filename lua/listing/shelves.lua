@@ -34,22 +34,63 @@ local function split(call, shelf, leaf, key)
   command('ZADD', names, '0', next_leaf)
 end
 
--- Puts an execution on a shelf on which it does not stand.
-function ff.shelve(call, shelf, id)
-  local names = ff.shelf_key(call, shelf)
-  local leaf = leaf_of(names, id)
-  if leaf == false then return end
-  if not leaf then
-    leaf = FIRST_LEAF
-    command('ZADD', names, '0', leaf)
+-- Whether the leaf in hand is the one for an id. Where the next one begins is asked for when a second id comes.
+local function holds(call, leaf, shelf, id)
+  if leaf.shelf ~= shelf or ff.is_before(id, leaf.name) then return false end
+  if leaf.up_to == nil then
+    local found = guarded('ZRANGEBYLEX', ff.shelf_key(call, shelf), '(' .. leaf.name, '+', 'LIMIT', 0, 1)
+    leaf.up_to = found[1] or false
   end
-  local key = ff.shelf_leaf_key(call, shelf, leaf)
-  local count = guarded('RPUSH', key, id)
-  if type(count) == 'number' and count > LIMIT.leaf_ids then split(call, shelf, leaf, key) end
+  return not leaf.up_to or ff.is_before(id, leaf.up_to)
+end
+
+-- The leaf for an id, in the hands of the call; nil when the shelf is none.
+local function open_leaf(call, shelf, id)
+  local names = ff.shelf_key(call, shelf)
+  local name = leaf_of(names, id)
+  if name == false then return nil end
+  if not name then
+    name = FIRST_LEAF
+    command('ZADD', names, '0', name)
+  end
+  return { shelf = shelf, name = name, key = ff.shelf_leaf_key(call, shelf, name), up_to = nil, size = 0 }
+end
+
+-- Writes the ids that wait for the leaf in hand.
+function ff.settle_shelf(call)
+  local leaf = call.shelf_leaf
+  if leaf.size == 0 then return end
+  local count = guarded('RPUSH', leaf.key, unpack(leaf, 1, leaf.size))
+  leaf.size = 0
+  if type(count) ~= 'number' or count <= LIMIT.leaf_ids then return end
+  call.shelf_leaf = false
+  split(call, leaf.shelf, leaf.name, leaf.key)
+end
+
+-- Puts an execution on a shelf on which it does not stand. Ids of one leaf wait for each other, as entries of indexes do.
+function ff.shelve(call, shelf, id)
+  local leaf = call.shelf_leaf
+  if not (leaf and holds(call, leaf, shelf, id)) then
+    if leaf then ff.settle_shelf(call) end
+    leaf = open_leaf(call, shelf, id)
+    call.shelf_leaf = leaf or false
+    if not leaf then return end
+  end
+  local size = leaf.size + 1
+  leaf.size, leaf[size] = size, id
+  if not call.gathers or size == LIMIT.unsettled_leaf_ids then ff.settle_shelf(call) end
+end
+
+-- What a look at a shelf has to find is written.
+local function leave_hand(call)
+  if not call.shelf_leaf then return end
+  ff.settle_shelf(call)
+  call.shelf_leaf = false
 end
 
 -- Takes an execution off a shelf.
 function ff.unshelve(call, shelf, id)
+  leave_hand(call)
   local names = ff.shelf_key(call, shelf)
   local leaf = leaf_of(names, id)
   if not leaf then return end
@@ -60,6 +101,7 @@ end
 
 -- Whether an execution stands on a shelf.
 function ff.is_on_shelf(call, shelf, id)
+  leave_hand(call)
   local leaf = leaf_of(ff.shelf_key(call, shelf), id)
   return leaf and type(guarded('LPOS', ff.shelf_leaf_key(call, shelf, leaf), id)) == 'number' or false
 end
@@ -75,35 +117,14 @@ function ff.tag_shelf(key, value)
   return LIMIT.tag_shelf .. key .. '=' .. value
 end
 
-local NONE = {}
-
--- Values of the tags of a JSON text by key; none when it cannot be read, which is found where it is read for itself.
-local function values_of(json)
-  if not json or json == '' then return NONE end
-  local ran, _, values = pcall(ff.tags_of, json)
-  return ran and values or NONE
-end
-
--- The shelves of the indexed tags of a JSON text.
-function ff.tag_shelves(call, json)
-  local shelves, indexed = {}, call.settings.indexed_tags
-  if not indexed then return shelves end
-  for key, value in pairs(values_of(json)) do
-    if indexed[key] then shelves[#shelves + 1] = ff.tag_shelf(key, value) end
-  end
-  return shelves
-end
-
 -- Moves an execution between the shelves of its tags before and behind a change, both as JSON texts; only tags that the
 -- deployment has indexed have shelves.
 function ff.reshelve_tags(call, id, before, after)
-  local indexed = call.settings.indexed_tags
-  if not indexed then return end
-  local was, is = values_of(before), values_of(after)
-  for key in pairs(indexed) do
-    if was[key] ~= is[key] then
-      if was[key] then ff.unshelve(call, ff.tag_shelf(key, was[key]), id) end
-      if is[key] then ff.shelve(call, ff.tag_shelf(key, is[key]), id) end
-    end
+  local was, is = ff.indexed_tags(call, before).shelves, ff.indexed_tags(call, after).shelves
+  for shelf in pairs(was) do
+    if not is[shelf] then ff.unshelve(call, shelf, id) end
+  end
+  for shelf in pairs(is) do
+    if not was[shelf] then ff.shelve(call, shelf, id) end
   end
 end

@@ -25,28 +25,44 @@ function ff.tags_of(json)
   end
 end
 
--- The indexed tags of an execution, for the log; nothing when it has none. Read where they are needed: few have tags, and the
--- record is in hand anyway.
-function ff.filter_tags(call, execution)
-  local indexed = call.settings.indexed_tags
-  if not indexed or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
+local NONE = { text = '', shelves = {} }
+
+-- Executions of a call mostly have the same tags.
+local last_json, last_settings, last_indexed
+
+-- Those of the tags of a JSON text that the deployment has indexed: `text` is them as JSON, empty when there are none, and
+-- `shelves` the set of their shelves. What is unreadable has none: it is said where it is read for itself.
+function ff.indexed_tags(call, json)
+  local settings = call.settings
+  if json == '' or not settings.indexed_tags then return NONE end
+  if json == last_json and settings == last_settings then return last_indexed end
+  local ran, keys, values = pcall(ff.tags_of, json)
+  if not ran then return NONE end
+  local members, shelves = {}, {}
+  for i = 1, #keys do
+    local key = keys[i]
+    if settings.indexed_tags[key] then
+      members[#members + 1] = '"' .. key .. '":' .. values[key]
+      shelves[ff.tag_shelf(key, values[key])] = true
+    end
+  end
+  local text = #members > 0 and '{' .. table.concat(members, ',') .. '}' or ''
+  last_json, last_settings, last_indexed = json, settings, { text = text, shelves = shelves }
+  return last_indexed
+end
+
+-- The indexed tags of an execution, for the log. Read where they are needed: few have tags, and the record is in hand anyway.
+local function filter_tags(call, execution)
+  if not call.settings.indexed_tags or not string.find(execution.extras, FIELD.tags, 1, true) then return '' end
   local json = command('HGET', execution.key, FIELD.tags)
   if json == LIMIT.spilled then json = guarded('HGET', execution.key .. SUFFIX.details, FIELD.tags) end
-  if type(json) ~= 'string' then return '' end
-  -- What is unreadable is said where it is read for itself.
-  local ran, keys, values = pcall(ff.tags_of, json)
-  if not ran then return '' end
-  local members = {}
-  for i = 1, #keys do
-    if indexed[keys[i]] then members[#members + 1] = '"' .. keys[i] .. '":' .. values[keys[i]] end
-  end
-  return #members > 0 and '{' .. table.concat(members, ',') .. '}' or ''
+  return type(json) == 'string' and ff.indexed_tags(call, json).text or ''
 end
 
 -- Appends an event whose last text is the tags by which its readers can filter. What follow are the texts before them, `count`
 -- of them, and an empty one where that is an odd number.
 function ff.append_filtered(call, event, execution, count, ...)
-  local tags = ff.filter_tags(call, execution)
+  local tags = filter_tags(call, execution)
   if tags == '' then return ff.append(call, event, execution.id, ...) end
   local texts = { ... }
   texts[count + 1] = tags

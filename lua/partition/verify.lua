@@ -46,11 +46,7 @@ local function belongs(call, names, leaf, shelf, id)
   if not execution then return false end
   if shelf == LIMIT.held then return ff.is_held(execution) end
   if string.sub(shelf, 1, #LIMIT.tag_shelf) == LIMIT.tag_shelf then
-    local shelves = ff.tag_shelves(call, execution.tags)
-    for i = 1, #shelves do
-      if shelves[i] == shelf then return true end
-    end
-    return false
+    return ff.indexed_tags(call, execution.tags).shelves[shelf] == true
   end
   return execution.situation == shelf
 end
@@ -97,7 +93,7 @@ end
 -- Name of a queue's key or nothing, first rank, count. Takes away what cannot stand there. Answers how many were looked at,
 -- and how many taken away.
 function steps.scored(call, queue, from, count)
-  local key = call.base .. (queue == '' and KEY.timers or queue)
+  local key = queue == '' and call.timers_key or call.base .. queue
   local members, wrong = command('ZRANGE', key, from, from + count - 1), 0
   for i = 1, #members do
     if not can_stand(call, queue, members[i]) then
@@ -151,7 +147,7 @@ function steps.admissions(call)
   for i = 1, #entries, 2 do
     local due_at = string.match(entries[i + 1], '\t(%d+)$')
     if due_at then
-      mended = mended + command('ZADD', call.base .. KEY.timers, 'CH', due_at, TIMER.admission .. entries[i])
+      mended = mended + command('ZADD', call.timers_key, 'CH', due_at, TIMER.admission .. entries[i])
     end
   end
   return mended

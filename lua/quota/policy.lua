@@ -242,7 +242,7 @@ function ff.verify_quota(call, id)
   local policy = ff.quota_of(call, id)
   if not policy then return 0 end
   local at = timer_at(policy)
-  if command('ZSCORE', call.base .. KEY.timers, TIMER.quota_policy .. id) == (at and ff.digits(at) or false) then return 0 end
+  if command('ZSCORE', call.timers_key, TIMER.quota_policy .. id) == (at and ff.digits(at) or false) then return 0 end
   set_timer(call, policy)
   return 1
 end

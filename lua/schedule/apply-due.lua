@@ -130,7 +130,7 @@ end
 
 -- The earliest time at which anything is due; the loop looks again then.
 local function next_due_at(call)
-  local timer = tonumber(command('ZRANGE', call.base .. KEY.timers, 0, 0, 'WITHSCORES')[2])
+  local timer = tonumber(command('ZRANGE', call.timers_key, 0, 0, 'WITHSCORES')[2])
   local slot = tonumber(command('ZRANGE', call.base .. KEY.retention, 0, 0)[1])
   local at = timer and slot and math.min(timer, slot) or timer or slot
   ff.note_look(call, at)
@@ -214,7 +214,7 @@ function ff.decide.apply_due(call, limit, jitter, owner)
   ff.timers_of(call)
   command('ZCARD', call.base .. KEY.retention)
   ff.settle_all(call)
-  local due = command('ZRANGEBYSCORE', call.base .. KEY.timers, '-inf', call.now_text, 'LIMIT', 0, limit)
+  local due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
   local is_more = of_one_pass(due) or #due == limit
   for i = 1, #due do try(steps, broken, due[i], due_step, call, due[i], jitter, limit) end
   if #due == 0 then

@@ -14,41 +14,28 @@ function ff.lane_of(execution)
   return last_lane_id
 end
 
--- By lane, how many more executions are in each situation than before the call, by its letter. Moves that are alike mostly
--- follow each other, and are added when others come. A table that a call leaves is used by the next.
-local sums, spare = {}, {}
-local lane, source, target, count = nil, nil, nil, 0
+-- By lane, how many more executions are in each situation than before the call, by its letter. A table that a call leaves is
+-- used by the next.
+local sums, spare = {}, nil
 
 -- A call begins with none.
 function ff.no_moves()
   if next(sums) then sums = {} end
-  count = 0
 end
 
-local function add(letters, letter, change)
-  if letter then letters[letter] = (letters[letter] or 0) + change end
-end
-
-local function add_last()
-  if count == 0 then return end
-  local letters = sums[lane]
-  if not letters then
-    letters, spare = spare or {}, nil
-    sums[lane] = letters
-  end
-  add(letters, source, -count)
-  add(letters, target, count)
-  count = 0
+local function letters_of(lane_id)
+  local letters = spare or {}
+  sums[lane_id], spare = letters, nil
+  return letters
 end
 
 -- Executions of a lane leave one situation for another: they come from nil when they are new, and go to nil when they are
 -- purged. One, if not said otherwise.
 function ff.tally(_, lane_id, from, to, moved)
-  if to ~= target or from ~= source or lane_id ~= lane then
-    add_last()
-    lane, source, target = lane_id, from, to
-  end
-  count = count + (moved or 1)
+  local letters = sums[lane_id] or letters_of(lane_id)
+  moved = moved or 1
+  if from then letters[from] = (letters[from] or 0) - moved end
+  if to then letters[to] = (letters[to] or 0) + moved end
 end
 
 -- The same for the members of a flow.
@@ -60,7 +47,6 @@ end
 
 -- What moved so far among the situations of what is counted under a name: how many more have not ended.
 function ff.live_moves(name)
-  add_last()
   local live = 0
   for letter, change in pairs(sums[name] or {}) do
     if not ff.is_terminal(letter) then live = live + change end
@@ -70,10 +56,10 @@ end
 
 -- Writes what changed.
 function ff.settle_tallies(call)
-  add_last()
   for lane_id, letters in pairs(sums) do
+    local key = call.base .. KEY.counts .. lane_id
     for letter, change in pairs(letters) do
-      if change ~= 0 then attempted('HINCRBY', call.base .. KEY.counts .. lane_id, letter, change) end
+      if change ~= 0 then attempted('HINCRBY', key, letter, change) end
       letters[letter] = nil
     end
     sums[lane_id], spare = nil, letters

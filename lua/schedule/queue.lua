@@ -4,6 +4,7 @@
 
 -- The meter set that needs end with; nothing of unmetered work.
 function ff.meters_of(needs)
+  if needs == '' then return nil end
   return string.match(needs, '\t(.*)$')
 end
 
@@ -88,6 +89,24 @@ local function place_of(queue)
   return ff.metered_place(queue.needs, string.match(queue.name, '[^\t]*$'))
 end
 
+-- Enters a queue among those of its lane that have work.
+local function open_queue(call, queue)
+  if ff.meters_of(queue.needs) then
+    command('ZADD', call.base .. KEY.metered .. queue.lane_id, '0', place_of(queue))
+  else
+    command('SADD', call.base .. KEY.queues .. queue.lane_id, queue.name)
+  end
+end
+
+-- A claim of a few kinds does not look at the names of queues: where these are no set, there is none to take away.
+local function close_queue(call, queue)
+  if ff.meters_of(queue.needs) then
+    guarded('ZREM', call.base .. KEY.metered .. queue.lane_id, place_of(queue))
+  else
+    guarded('SREM', call.base .. KEY.queues .. queue.lane_id, queue.name)
+  end
+end
+
 -- The priority of an execution, as it stands; for hints.
 function ff.priority_of(call, id)
   local given = guarded('HGET', call.base .. id, FIELD.given)
@@ -103,21 +122,9 @@ end
 -- Once everything is written: enters queues that have work now, takes away those that have none, and wakes the workers
 -- that can do the work that came to be first.
 local function settle_queue(call, queue)
-  local is_metered = ff.meters_of(queue.needs)
-  local queues = call.base .. (is_metered and KEY.metered or KEY.queues) .. queue.lane_id
-  if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then
-    -- A claim of a few kinds does not look at this set: what is no set has no names to take away.
-    if is_metered then
-      guarded('ZREM', queues, place_of(queue))
-    else
-      guarded('SREM', queues, queue.name)
-    end
-    return
-  end
+  if queue.has_left and not queue.stays and command('EXISTS', queue.key) == 0 then return close_queue(call, queue) end
   if not queue.new_score then return end
-  if not queue.first_score then
-    if is_metered then command('ZADD', queues, '0', place_of(queue)) else command('SADD', queues, queue.name) end
-  end
+  if not queue.first_score then open_queue(call, queue) end
   local priority, id = ff.new_first(queue)
   if priority == nil or ff.is_silent(call, queue.lane_id) then return end
   ff.announce_work(call, queue.lane_id, queue.name, priority or ff.priority_of(call, id))
@@ -125,7 +132,7 @@ end
 
 function ff.settle_queues(call)
   for _, queue in pairs(call.indexes) do
-    if queue.name and (queue.has_left or queue.new_score) then settle_queue(call, queue) end
+    if queue.lane_id and (queue.has_left or queue.new_score) then settle_queue(call, queue) end
   end
 end
 

@@ -32,7 +32,7 @@ end
 function ff.timers_of(call)
   local timers = call.timers
   if timers then return timers end
-  timers = ff.index(call, call.base .. KEY.timers)
+  timers = ff.index(call, call.timers_key)
   command('ZCARD', timers.key)
   call.timers = timers
   return timers
