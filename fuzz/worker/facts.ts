@@ -179,10 +179,13 @@ function situationAfter(event: Event): ExecutionFacts['situation'] | undefined {
     case 'execution_suspended':
     case 'children_awaited':
       return 'delayed';
+    case 'dependency_staged':
+      return event.isChild ? undefined : 'delayed';
     case 'execution_completed':
     case 'execution_failed':
     case 'execution_cancelled':
     case 'execution_expired':
+    case 'execution_skipped':
       return 'ended';
     default:
       return undefined;

@@ -50,6 +50,7 @@ export async function finish(world: World): Promise<void> {
     await world.callbacks.check(executionId);
   }
   for (const run of world.facts.runs) promiseSettled(world, run);
+  world.flows.check();
   for (const endings of world.checks.endings.entries()) repeated(world, endings);
   for (const call of world.facts.calls) reported(world, call);
   for (const node of world.living) for (const each of node.workers) atRest(world, node, each);
@@ -69,7 +70,8 @@ async function untilEnded(world: World): Promise<void> {
       !blocked &&
       !strays &&
       world.facts.open.length === 0 &&
-      world.facts.runs.every((run) => isSettled(world, run))
+      world.facts.runs.every((run) => isSettled(world, run)) &&
+      world.flows.asked.every((flow) => world.flows.isSettled(flow))
     )
       return;
     if (!canDoAll(world)) world.start(RESCUER);
@@ -209,7 +211,6 @@ function atRest(world: World, node: Node, each: NodeWorker): void {
     world.broken('when all is quiet all room is free', `${node.name} is ${counts.claiming}`);
 }
 
-/** All slots can be taken again, at once. */
 /** Every slot of every limit is free again: none outlives its holder. */
 async function slotsAreFree(world: World): Promise<void> {
   if (world.program.setup.tasks.every(({ quota }) => quota === undefined)) return;
@@ -224,6 +225,7 @@ async function slotsAreFree(world: World): Promise<void> {
   }
 }
 
+/** All slots can be taken again, at once. */
 async function roomIsFree(world: World): Promise<void> {
   const nodes = world.living.filter(({ workers }) => workers.some(({ drainedAt }) => drainedAt === undefined));
   const slots = nodes.map(

@@ -107,6 +107,7 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
       `handler call ${call.number} for ${world.nameOf(executionId)} (${step.takesMs} ms, then ${step.end}${step.heeds ? '' : ', heeds nothing'})`,
   );
   world.checks.handlerCalled(call);
+  world.flows.given(call, context.input.given);
   world.facts.calls.push(call);
   return call;
 }

@@ -1,8 +1,10 @@
 /** One process of the deployment: an app over a connection of its own, its workers, and what is seen of them. */
-import { app, backoff, type App, type Task, type Worker, type WorkerEvents } from '../../src/index.js';
+import { app, backoff, type App, type Flow, type Task, type Worker, type WorkerEvents } from '../../src/index.js';
 import { seededUuids } from '../../src/testing/index.js';
 import { SimulatedConnection, SimulatedProcess, type ObservedCall } from '../../src/testing/simulation/index.js';
 import type { ExecutionFacts } from './facts.js';
+import { Flows } from './flows.js';
+import type { FlowSetup } from './flow-program.js';
 import { playing } from './handlers.js';
 import type { WorkerSetup } from './program.js';
 import { callText, wakeText } from './story.js';
@@ -12,6 +14,8 @@ export interface Input {
   readonly run: number;
   /** Of a child: how long it takes, and whether it fails. */
   readonly child?: { readonly takesMs: number; readonly fails: boolean };
+  /** Of a member of a flow: what those gave that it waited for. */
+  readonly given?: unknown;
 }
 /** The run of a child: nobody asked for it but its parent. */
 export const NO_RUN = -1;
@@ -49,6 +53,7 @@ export class Node {
   readonly app: App;
   readonly tasks: readonly Task<Input, unknown>[];
   readonly child: Task<Input, unknown>;
+  readonly flow: Flow<FlowSetup, unknown>;
   readonly probe: Task<undefined, void>;
   readonly workers: NodeWorker[] = [];
   readonly troubles: Trouble[] = [];
@@ -107,6 +112,7 @@ export class Node {
       ),
     );
     this.child = this.app.task(CHILD, { retry: { failures: 0, crashes: 1_000 } }, playing(world, this));
+    this.flow = Flows.declare(this);
     this.probe = this.app.task(`probe-${name}`, async (): Promise<void> => {
       this.probing++;
       await this.untilReleased();
@@ -263,7 +269,7 @@ export class Node {
 const DRAIN_BOUND_MS = 2_000 + 5_000 + 5_000 + 100;
 
 const SHARED_LANE = 'shared';
-/** The task of all children, and its lane. */
+/** The task of all children and of members of flows, and its lane. */
 export const CHILD = 'child';
 export const taskName = (which: number): string => `task-${which}`;
 

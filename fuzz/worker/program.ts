@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check';
 import type { CallGroup, Fault, WakeFault } from '../../src/testing/simulation/index.js';
+import { flowSetup, type FlowSetup } from './flow-program.js';
 import { COMPOSITE_KINDS, SIGNAL_NAMES, type SignalName, type WaitFacts } from './waits.js';
 
 /** Steps that a handler passes before anything else. They have one name each in every call of a handler. */
@@ -97,6 +98,8 @@ export type Move =
       readonly count: number;
       readonly run: RunSetup;
     }
+  | { readonly do: 'flow'; readonly process: number; readonly count: number; readonly flow: FlowSetup }
+  | { readonly do: 'cancel_flow'; readonly process: number; readonly which: number }
   | { readonly do: 'wait'; readonly ms: number }
   /** To the nth time at which something is to happen, or 1 ms before or after it. */
   | { readonly do: 'jump'; readonly to: number; readonly offsetMs: number }
@@ -231,7 +234,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 const GROUPS: readonly CallGroup[] = [
   ...(['renew', 'renew', 'ending', 'ending', 'claim', 'claim', 'begin', 'any', 'any'] as const),
   ...(['create', 'progress', 'cancel', 'due', 'read', 'subscribe', 'step', 'step', 'admission', 'admission'] as const),
-  ...(['wait', 'signal', 'frame', 'children'] as const),
+  ...(['wait', 'signal', 'frame', 'children', 'flow'] as const),
 ];
 
 const runSetup: fc.Arbitrary<RunSetup> = fc.record({
@@ -253,6 +256,8 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   { weight: 6, arbitrary: moveOf('wait', { ms: fc.constantFrom(1, 20, 700, 2_500, 6_000, 35_000) }) },
   { weight: 6, arbitrary: moveOf('jump', { to: choice, offsetMs: fc.constantFrom(-1, 0, 0, 1) }) },
+  { weight: 2, arbitrary: moveOf('flow', { process: choice, count: fc.constantFrom(1, 1, 2), flow: flowSetup }) },
+  { weight: 1, arbitrary: moveOf('cancel_flow', { process: choice, which: choice }) },
   { weight: 1, arbitrary: moveOf('cancel', { process: choice, run: choice }) },
   { weight: 1, arbitrary: moveOf('revoke', { run: choice }) },
   { weight: 3, arbitrary: moveOf('signal', { process: choice, run: choice, name: signalName }) },
@@ -330,6 +335,12 @@ const spawning = fc
   .tuple(step, fc.integer({ min: 1, max: 3 }), fc.constantFrom('all' as const, 'any' as const))
   .map(([each, count, needs]): Step => ({ ...each, children: { count, needs, takesMs: 1_000, fails: each.heeds } }));
 const longStep = step.map((each): Step => ({ ...each, takesMs: 10_000 + each.takesMs }));
+
+const flowMove: fc.Arbitrary<Move> = moveOf('flow', {
+  process: choice,
+  count: fc.constantFrom(1, 2),
+  flow: flowSetup,
+});
 
 /** Moves that belong together, in the order in which they matter: they lead where single moves seldom meet. */
 const storyline: fc.Arbitrary<Move[]> = fc.oneof(
@@ -415,6 +426,11 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
   fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
   fc.tuple(runMove(spawning), waitMove(20, 700), moveOf('cancel', { process: choice, run: choice }), waitMove(6_000)),
   fc.tuple(runMove(spawning), jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),
+  // Races whose members end badly, are lost, or are not needed any more, and flows that are cancelled.
+  fc.tuple(flowMove, waitMove(20, 700), moveOf('kill', { process: choice }), waitMove(6_000, 35_000)),
+  fc.tuple(faultOn('flow'), flowMove, faultOn('ending'), waitMove(700, 6_000), jumpMove),
+  fc.tuple(flowMove, jumpMove, moveOf('revoke', { run: choice }), waitMove(2_500, 6_000), jumpMove),
+  fc.tuple(flowMove, waitMove(20, 700, 2_500), moveOf('cancel_flow', { process: choice, which: choice }), jumpMove),
   // Frames whose appends fail, of handlers that are called again.
   fc.tuple(faultOn('frame'), runMove(speaking), waitMove(700, 6_000)),
   fc.tuple(runMove(speaking), faultOn('frame'), moveOf('revoke', { run: choice }), waitMove(2_500, 6_000)),

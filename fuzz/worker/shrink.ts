@@ -2,6 +2,7 @@
  * Makes a failing program short: leaves out moves, then workers and tasks, then makes what is left simpler, for as long
  * as the same invariant breaks. Programs refer to things by choice, so what is left always means something.
  */
+import { simplerFlows } from './flow-program.js';
 import type { Move, Program, RunSetup, Step, TaskSetup, WorkerSetup } from './program.js';
 import { Broken } from './world.js';
 
@@ -100,6 +101,7 @@ function* simplerMoves(move: Move): Generator<Move> {
   }
   if ('process' in move && move.process > 0) yield { ...move, process: 0 };
   if (move.do === 'wait' && move.ms > 1) yield { ...move, ms: Math.floor(move.ms / 2) };
+  if (move.do === 'flow') for (const flow of simplerFlows(move.flow)) yield { ...move, flow };
   if (move.do !== 'run') return;
   const { run } = move;
   if (move.task > 0) yield { ...move, task: 0 };

@@ -4,6 +4,7 @@ import { Scheduler, SimulatedServer } from '../../src/testing/simulation/index.j
 import { partitionOfExecution } from '../../model/ids.js';
 import { Callbacks } from './callbacks.js';
 import { Checks } from './checks.js';
+import { Flows } from './flows.js';
 import { Facts, type ExecutionFacts, type RunFacts } from './facts.js';
 import { Node, type NodeWorker } from './node.js';
 import type { Move, Program, WorkerSetup } from './program.js';
@@ -38,6 +39,7 @@ export class World {
   readonly checks: Checks;
   readonly waits = new Waits(this);
   readonly callbacks = new Callbacks(this);
+  readonly flows = new Flows(this);
   readonly nodes: Node[] = [];
   readonly story: Story;
   /** Handlers that are called from now on take little time. */
@@ -56,6 +58,7 @@ export class World {
       onEvent: (event) => {
         this.facts.logged(event);
         this.checks.logged(event.event);
+        this.flows.logged(event.event);
       },
     });
   }
@@ -133,6 +136,11 @@ export class World {
         return;
       case 'cancel':
         return this.cancel(node, pick(this.facts.runs, move.run));
+      case 'flow':
+        for (let count = 0; count < move.count; count++) this.flows.run(node, move.flow);
+        return;
+      case 'cancel_flow':
+        return this.flows.cancel(node, pick(this.flows.asked, move.which));
       case 'signal':
         return this.signal(node, pick(this.facts.runs, move.run), move.name ?? 'go');
       case 'deliver':

@@ -37,6 +37,7 @@ export const CALL_GROUPS = {
   step: ['recordStep', 'readSteps'],
   admission: ['checkAdmission', 'releaseAdmission', 'voidAdmission', 'settleAdmissions'],
   children: ['spawnChildren', 'listEdges'],
+  flow: ['createFlow', 'cancelFlowHeader', 'describeFlow'],
   wait: ['readWaits', 'listSignals', 'createPendingWaitpoint'],
   signal: ['signalExecution', 'deliverSignal', 'deliverApprovalSignal'],
   frame: ['appendFrame'],
