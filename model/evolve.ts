@@ -65,18 +65,28 @@ export function fold(state: PartitionState, event: Event): void {
   for (const effect of EFFECTS[event.type]) applyEffect(state, event, effect);
 }
 
-/** Applies one effect to its table, and gives the entity that it made, changed or removed. */
-export function applyEffect(state: PartitionState, event: Event, { kind, key, idIn, recipe }: Effect): unknown {
+/**
+ * Applies one effect to its table, and gives the entity that it made, changed or removed. `found`: the one that it is
+ * about, where the caller has looked it up.
+ */
+export function applyEffect(state: PartitionState, event: Event, effect: Effect, found?: object): unknown {
+  const { kind, key, idIn, recipe } = effect;
+  if (found !== undefined && recipe.does === 'changes') {
+    recipe.change(found, event);
+    return found;
+  }
   const table = state.tables[kind] as Map<string, unknown>;
   if (recipe.does === 'enters') return enter(table, event, key, idIn(event), recipe);
   if (recipe.does === 'makes') {
+    // What stays as it is need not be made.
+    const there = recipe.ifThere === 'keep' ? table.get(idIn(event)) : undefined;
+    if (there !== undefined) return there;
     const made = recipe.make(event);
     if (made === undefined) return undefined;
     const id = (made as Record<string, string>)[key] as string;
-    const there = recipe.ifThere === 'replace' ? undefined : table.get(id);
-    if (there === undefined) table.set(id, made);
-    else if (recipe.ifThere === 'fail') throw broken(event, `names a ${kind} that exists`);
-    return there ?? made;
+    if (recipe.ifThere === 'fail' && table.has(id)) throw broken(event, `names a ${kind} that exists`);
+    table.set(id, made);
+    return made;
   }
   const id = idIn(event);
   const known = table.get(id);

@@ -107,16 +107,19 @@ function keepBytes(
 
 /** Records the events of a command, and behind all of them what became of the metered ownerships that they ended. */
 class Recorder implements CascadeContext {
-  readonly now: number;
-  readonly retentionMs: number;
   private ownerships: MeteredOwnership[] | undefined;
 
   constructor(
     private readonly store: Store,
     private readonly context: Context,
-  ) {
-    this.now = context.now;
-    this.retentionMs = context.settings.retentionMs;
+  ) {}
+
+  get now(): number {
+    return this.context.now;
+  }
+
+  get retentionMs(): number {
+    return this.context.settings.retentionMs;
   }
 
   /** The specification makes a new view of every state. */

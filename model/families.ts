@@ -29,7 +29,7 @@ export type Family = keyof typeof FAMILIES;
 export type FamilyScope = Family | 'any';
 
 const NAMES = Object.keys(FAMILIES) as Family[];
-const BY_PREFIX: ReadonlyMap<string, Family> = new Map(NAMES.map((family) => [FAMILIES[family].prefix, family]));
+const BEGINNINGS = NAMES.map((family) => ({ family, beginning: `{${FAMILIES[family].prefix}:` }));
 
 /** Families whose use is noted in the record of the deployment: those of which there are so many partitions. */
 export const NOTED_FAMILIES: readonly Family[] = NAMES.filter(
@@ -53,7 +53,7 @@ export function partitionsOf(family: Family, counts: FamilyCounts): string[] {
 
 /** The family of a well-formed partition key. */
 export function familyOf(partition: string): Family {
-  return BY_PREFIX.get(partition.slice(1, partition.indexOf(':'))) as Family;
+  return BEGINNINGS.find(({ beginning }) => partition.startsWith(beginning))?.family as Family;
 }
 
 const INDEXED = /^\{(fp|b|q):(0|[1-9][0-9]{0,4})\}$/;

@@ -170,7 +170,7 @@ export class IndexedStore implements Store {
     const { executionId } = event as Extract<Event, { executionId: string }>;
     const known = this.partition.state.tables.execution.get(executionId);
     this.standBefore(known);
-    const execution = applyEffect(this.partition.state, event, effect) as ReadonlyExecution;
+    const execution = applyEffect(this.partition.state, event, effect, known) as ReadonlyExecution;
     const removed = effect.recipe.does === 'removes';
     this.standAfter(execution, removed, event);
     if (known === undefined) this.ids.add(ID_ALONE, executionId, execution);
