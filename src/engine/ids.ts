@@ -17,7 +17,22 @@ const generator = new V7Generator({
   },
 });
 
+const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const text = Buffer.alloc(36, '-');
+
+/** In one piece: one that is joined digit by digit takes ten times the memory, and is copied when it is read. */
+function textOf(bytes: Uint8Array): string {
+  let at = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) at++;
+    const byte = bytes[i] as number;
+    text[at++] = DIGITS[byte >>> 4] as number;
+    text[at++] = DIGITS[byte & 15] as number;
+  }
+  return text.toString('latin1');
+}
+
 /** An id for an execution, a lease or an attempt: unique for all time, ascending within this process. */
 export function newId(): string {
-  return generator.generate().toString();
+  return textOf(generator.generate().bytes);
 }

@@ -15,9 +15,12 @@ export type Validated =
 /** The most issues named in a message. */
 const MAX_ISSUES = 5;
 
-/** The value as the schema wants it, or what is wrong with it. Without a schema every value is right. */
-export async function validate(schema: AnySchema | undefined, value: unknown): Promise<Validated> {
-  if (schema === undefined) return { ok: true, value };
+/** The value as the schema wants it, or what is wrong with it. Without a schema every value is right, at once. */
+export function validate(schema: AnySchema | undefined, value: unknown): Validated | Promise<Validated> {
+  return schema === undefined ? { ok: true, value } : validatedBy(schema, value);
+}
+
+async function validatedBy(schema: AnySchema, value: unknown): Promise<Validated> {
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return { ok: true, value: result.value };
   const issues = result.issues.slice(0, MAX_ISSUES).map(({ message, path }) => {

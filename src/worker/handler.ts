@@ -161,7 +161,7 @@ export async function runHandler(
   }
   if (value instanceof Suspension) return attempt.abortCode === undefined ? waiting(value) : { kind: 'lost' };
   if (attempt.checkpoints !== undefined) await attempt.checkpoints.close();
-  return delayed(value) ?? resultOf(task, value);
+  return delayed(value) ?? (await resultOf(task, value));
 }
 
 const waiting = ({ request }: Suspension): Ending =>

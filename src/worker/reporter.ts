@@ -1,6 +1,6 @@
 /**
- * Final calls: says how attempts ended. Without claim-ahead each ending is sent at once; with it, endings of one
- * partition are collected until 50 are there, a slot stands idle, or 2 ms are over.
+ * Final calls: says how attempts ended. Endings of one partition that come in one turn of the event loop are one call; with
+ * claim-ahead they are collected until 50 are there, a slot stands idle, or 2 ms are over.
  *
  * An ending is kept until the engine has said a word on it: one that met a fault is sent again (the fence makes that
  * safe), also when the lease is over by now, for the engine may have taken it the first time. After a minute, or two
@@ -13,6 +13,7 @@ import type { Backend, CommandResult } from '../backend.js';
 import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import { retryDelayMs } from '../engine/retry.js';
 import { InFlight } from '../util/in-flight.js';
+import { MAX_BYTES_TOGETHER } from '../together.js';
 import { answerOf, answerOfError, type Answer } from './answers.js';
 import type { Attempt } from './attempt.js';
 import { unacceptable, type Ending } from './handler.js';
@@ -31,7 +32,7 @@ export interface ReporterOptions {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly leaseTtlMs: number;
-  /** Collect endings into batches. */
+  /** Collect endings for longer than a turn. */
   readonly collect: boolean;
   /** Whether a slot waits for work. */
   readonly slotIsIdle: () => boolean;
@@ -58,6 +59,14 @@ interface Final {
   readonly replaced: number;
 }
 
+/** Endings of one partition that leave together. */
+interface Batch {
+  readonly partition: string;
+  readonly finals: Final[];
+  /** Of their results. */
+  bytes: number;
+}
+
 const MAX_COLLECTED = 50;
 const COLLECT_MS = 2;
 /** A result becomes a failure, and that the plainest one. */
@@ -68,32 +77,33 @@ const PATIENCE_MS = 60_000;
 export class Reporter {
   /** Calls made. */
   calls = 0;
-  private readonly collected = new Map<string, Final[]>();
+  /** By partition: few. */
+  private readonly batches: Batch[] = [];
   private readonly flights = new InFlight();
-  private tick: NodeJS.Immediate | undefined;
+  private turnEnds = false;
   private timer: Cancel | undefined;
 
   constructor(private readonly options: ReporterOptions) {}
 
-  /** Sends the ending, at once or with others; what is to go before it in the same call goes along. */
+  /** Sends the ending, with others; what is to go before it in the same call goes along. */
   report(attempt: Attempt, ending: ReportedEnding, before: readonly Command[] = []): void {
     const final = this.finalOf(attempt, ending, { before, since: this.options.clock.now(), alone: false, replaced: 0 });
-    if (!this.options.collect) {
-      this.launch([final]);
+    const batch = this.batchOf(attempt.partition);
+    batch.finals.push(final);
+    if (ending.kind === 'complete') batch.bytes += ending.bytes?.byteLength ?? 0;
+    if (batch.finals.length < MAX_COLLECTED && batch.bytes < MAX_BYTES_TOGETHER) {
+      this.leaveSoon();
       return;
     }
-    const finals = this.collected.get(attempt.partition);
-    if (finals === undefined) this.collected.set(attempt.partition, [final]);
-    else finals.push(final);
-    if (finals !== undefined && finals.length >= MAX_COLLECTED) this.flushPartition(attempt.partition);
-    else this.tick ??= setImmediate(() => this.tickEnded());
+    this.batches.splice(this.batches.indexOf(batch), 1);
+    this.launch(batch.finals);
   }
 
   /** Sends what was collected. */
   flush(): void {
     this.timer?.();
     this.timer = undefined;
-    for (const partition of [...this.collected.keys()]) this.flushPartition(partition);
+    for (const { finals } of this.batches.splice(0)) this.launch(finals);
   }
 
   /** Resolves when every ending is settled. */
@@ -102,17 +112,27 @@ export class Reporter {
     await this.flights.settled();
   }
 
-  private tickEnded(): void {
-    this.tick = undefined;
-    // A slot that waits for work is worth more than a larger batch.
-    if (this.options.slotIsIdle()) this.flush();
-    else this.timer ??= this.options.clock.after(COLLECT_MS, () => this.flush());
+  private batchOf(partition: string): Batch {
+    const known = this.batches.find((batch) => batch.partition === partition);
+    if (known !== undefined) return known;
+    const batch = { partition, finals: [], bytes: 0 };
+    this.batches.push(batch);
+    return batch;
   }
 
-  private flushPartition(partition: string): void {
-    const finals = this.collected.get(partition);
-    this.collected.delete(partition);
-    if (finals !== undefined) this.launch(finals);
+  private leaveSoon(): void {
+    if (this.turnEnds) return;
+    this.turnEnds = true;
+    if (this.options.collect) setImmediate(() => this.turnEnded());
+    // From inside a promise's reaction, this runs when all reactions of the turn have run.
+    else process.nextTick(() => this.turnEnded());
+  }
+
+  private turnEnded(): void {
+    this.turnEnds = false;
+    // A slot that waits for work is worth more than a larger batch.
+    if (!this.options.collect || this.options.slotIsIdle()) this.flush();
+    else this.timer ??= this.options.clock.after(COLLECT_MS, () => this.flush());
   }
 
   private finalOf(
@@ -139,7 +159,7 @@ export class Reporter {
     this.calls++;
     let results: readonly CommandResult[];
     try {
-      results = await backend.execute(finals.flatMap(({ before, command }) => [...before, command]));
+      results = await backend.execute(commandsOf(finals));
     } catch (error) {
       onError(error);
       return this.failed(finals, error);
@@ -154,15 +174,16 @@ export class Reporter {
     return again;
   }
 
-  /** A call failed as a whole. Of one that was refused, each ending gets a word of its own: it is sent alone. */
-  private failed(finals: readonly Final[], error: unknown): Final[] {
+  /** A call failed as a whole. Of one that was refused, each ending gets a word of its own: it is sent alone, at once. */
+  private async failed(finals: readonly Final[], error: unknown): Promise<Final[]> {
     const answer = answerOfError(error);
-    const again: Final[] = [];
-    for (const final of finals) {
-      const isWhole = finals.length === 1 && final.before.length === 0;
-      if (answer.kind === 'refused' && !isWhole) again.push({ ...final, before: [], alone: true });
-      else this.take(final, answer, again);
+    const isOne = finals.length === 1 && finals[0]?.before.length === 0;
+    if (answer.kind === 'refused' && !isOne) {
+      const sent = finals.map((final) => this.send([{ ...final, before: [], alone: true }]));
+      return (await Promise.all(sent)).flat();
     }
+    const again: Final[] = [];
+    for (const final of finals) this.take(final, answer, again);
     return again;
   }
 
@@ -207,4 +228,10 @@ export class Reporter {
     onSettled(attempt, ending, { kind: 'given_up', error, afterMs });
     return false;
   }
+}
+
+function commandsOf(finals: readonly Final[]): Command[] {
+  const commands: Command[] = [];
+  for (const { before, command } of finals) commands.push(...before, command);
+  return commands;
 }

@@ -397,6 +397,8 @@ export class TaskWorker implements Worker {
   }
 
   private heard(news: News): void {
+    // Of most of the news, the work that ended well here, this worker is the author.
+    if (news.kind === 'completed' || news.kind === 'failed') return;
     for (const attempt of this.attempts.of(news.executionId)) {
       if (attempt.reported) continue;
       if (news.kind === 'cancelled') attempt.takenAway('cancelled', news.reason);

@@ -121,6 +121,25 @@ describe('a fault of one ending', () => {
     expect(calls.filter((names) => names.includes('completeExecution')).flat()).toHaveLength(5);
   });
 
+  it('is not that of the others in its call where that was refused as a whole: they do not wait', async () => {
+    h = harness(
+      (inner) => ({
+        execute: ((commands: Commands) => {
+          const endings = commands.filter(({ name }) => name === 'completeExecution');
+          if (endings.length > 1) throw new EngineError('invalid_input', 'one of them is wrong.');
+          return inner.execute(commands);
+        }) as Backend['execute'],
+      }),
+      { memoryOptions: { partitions: { count: 1 } } },
+    );
+    const task = h.a.task('t', ({ input }: TaskContext<number>) => input);
+    const runs = await task.runMany([1, 2, 3, 4]);
+    const worker = await h.worker({ slots: 4 });
+    await h.pass(0);
+    expect(worker.stats()).toMatchObject({ claimed: 4, completed: 4, lost: 0 });
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual([1, 2, 3, 4]);
+  });
+
   it('whose lease is over by now is sent all the same: the engine may have taken it', async () => {
     let answers = false;
     h = harness((inner) => ({

@@ -175,6 +175,30 @@ describe('round trips', () => {
     expect(Math.max(...calls.map((names) => names.length))).toBeLessThanOrEqual(51);
   });
 
+  it('what ends in one turn in one partition is one call, unless its results are large', async () => {
+    const completed: number[] = [];
+    const { flow } = virtual(
+      (inner) => ({
+        execute: ((commands: Commands) => {
+          const endings = commands.filter(({ name }) => name === 'completeExecution').length;
+          if (endings > 0) completed.push(endings);
+          return inner.execute(commands);
+        }) as Execute,
+      }),
+      { memoryOptions: { partitions: { count: 1 } } },
+    );
+    const task = a.task('t', ({ input }: TaskContext<number>) => new Uint8Array(input));
+    const ended = async (sizes: number[]): Promise<number[]> => {
+      completed.length = 0;
+      await flow(Promise.all((await task.runMany(sizes)).map((run) => run.result())));
+      return completed;
+    };
+    await a.worker({ slots: 8 });
+    expect(await ended(Array.from({ length: 8 }, () => 1))).toEqual([8]);
+    // A quarter of a MiB goes together.
+    expect(await ended(Array.from({ length: 8 }, () => 100_000))).toEqual([3, 3, 2]);
+  });
+
   it('large inputs come few at a time', async () => {
     const inner = memory();
     const received: number[] = [];
