@@ -260,6 +260,9 @@ export const PRIORITY_STEP = 1_000_000_000_000;
  */
 export const RECLAIM_BAND = -9_005_000_000_000_000;
 
+/** How long a worker that completed metered work has to give its slot back itself before the loop that applies due work is told, ms. */
+export const RETURN_GRACE_MS = 1_000;
+
 /** After this time the loop that applies due work is told of a returned admission again, ms: delivery is at least once. */
 export const OFFER_AGAIN_MS = 5_000;
 

@@ -98,7 +98,7 @@ end
 -- A completion that leaves nothing but its time: most are so.
 function ff.apply.plain_completion(call, execution, purge_at, purge_text)
   local id = execution.id
-  if execution.extras ~= '' then ff.note_let_go(call, execution) end
+  if execution.extras ~= '' then ff.note_let_go(call, execution, SITUATION.completed) end
   command('HSET', execution.key, FIELD.life, completed_life(call, execution, purge_text))
   ff.tally(call, ff.lane_of(execution), SITUATION.running, SITUATION.completed)
   ff.remove(call.timers, TIMER.execution .. id)

@@ -3,13 +3,29 @@
 
 local HOLDING = '^(%a)\t([^\t]*)\t([^\t]*)\t(%d*)$'
 
--- State, owner, meters, and when something is due for it; nothing when there is none.
+-- The ids of a list.
+function ff.listed(text)
+  local ids = {}
+  for id in string.gmatch(text, '[^,]+') do ids[#ids + 1] = id end
+  return ids
+end
+
+-- State, owner, meters, and when something is due for each of these; false in the place of one that there is none of.
+function ff.admissions_of(call, ids)
+  local texts, found = command('HMGET', call.base .. KEY.admissions, unpack(ids)), {}
+  for i = 1, #ids do
+    found[i] = false
+    if texts[i] then
+      local state, owner, meters, due_at = string.match(texts[i], HOLDING)
+      if not state then ff.damaged('the admission is unreadable') end
+      found[i] = { id = ids[i], state = state, owner = owner, meters = meters, due_at = due_at }
+    end
+  end
+  return found
+end
+
 function ff.admission_of(call, id)
-  local text = command('HGET', call.base .. KEY.admissions, id)
-  if not text then return nil end
-  local state, owner, meters, due_at = string.match(text, HOLDING)
-  if not state then ff.damaged('the admission is unreadable') end
-  return { id = id, state = state, owner = owner, meters = meters, due_at = due_at }
+  return ff.admissions_of(call, { id })[1]
 end
 
 local function write(call, id, state, owner, meters, due_at)
@@ -21,9 +37,20 @@ local function set_timer(call, id, at)
   ff.add_noted(ff.timers_of(call), text, at, TIMER.admission .. id, text)
 end
 
--- A claim binds the admission that its lease id is.
-function ff.bind_admission(call, execution, fence)
-  write(call, string.match(fence, '^%d+\t([^\t]*)'), ADMISSION_STATE.bound, execution.id, '', '')
+-- What a claim is binding: admissions and what they are, one behind the other.
+local binding = {}
+
+-- A claim binds the admission that its lease id is; it is written with those of the other candidates.
+function ff.bind_admission(execution, fence)
+  local size = #binding
+  binding[size + 1] = string.match(fence, '^%d+\t([^\t]*)')
+  binding[size + 2] = ADMISSION_STATE.bound .. '\t' .. execution.id .. '\t\t'
+end
+
+function ff.bind_admissions(call)
+  if #binding == 0 then return end
+  command('HSET', call.base .. KEY.admissions, unpack(binding))
+  binding = {}
 end
 
 -- What the record says of an execution that is let go, where it was not loaded. Nothing that is damaged is waited for: its
@@ -34,8 +61,9 @@ local function stored(execution, field)
   return type(value) == 'string' and value or ''
 end
 
--- An owner lets go of an execution that has more than every one; once all is done, its slots are given back.
-function ff.note_let_go(call, execution)
+-- An owner lets go of an execution that has more than every one, and that is in a situation then; once all is done, its slots
+-- are given back. Only its worker completes work, and gives the slot back by itself, with others.
+function ff.note_let_go(call, execution, situation)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
   local needs = execution.needs or stored(execution, FIELD.needs)
   local meters = ff.meters_of(needs)
@@ -44,15 +72,17 @@ function ff.note_let_go(call, execution)
   local lease_id = string.match(fence, '^%d*\t([^\t]*)')
   if not lease_id or lease_id == '' then return end
   local let_go = call.let_go or {}
-  let_go[#let_go + 1] = { id = lease_id, owner = execution.id, meters = meters }
+  let_go[#let_go + 1] = { id = lease_id, owner = execution.id, meters = meters, is_completed = situation == SITUATION.completed }
   call.let_go = let_go
 end
 
 function ff.apply.admission_returned(call, let_go)
   local id = let_go.id
-  write(call, id, ADMISSION_STATE.returned, let_go.owner, let_go.meters, call.now_text)
-  set_timer(call, id, call.now)
-  ff.append(call, EVENT.admission_returned, id, let_go.owner .. '\t' .. let_go.meters, '')
+  local offer_at = let_go.is_completed and call.now + LIMIT.return_grace_ms or call.now
+  local text = ff.digits(offer_at)
+  write(call, id, ADMISSION_STATE.returned, let_go.owner, let_go.meters, text)
+  set_timer(call, id, offer_at)
+  ff.append(call, EVENT.admission_returned, id, let_go.owner .. '\t' .. let_go.meters, text)
 end
 
 -- Puts the admissions of what the command let go into the outbox.
@@ -73,19 +103,20 @@ function ff.apply.admission_offered(call, admission)
   ff.append(call, EVENT.admission_offered, admission.id)
 end
 
-local function forget(call, id)
-  command('HDEL', call.base .. KEY.admissions, id)
-  ff.remove(ff.timers_of(call), TIMER.admission .. id)
+local function forget(call, ids)
+  command('HDEL', call.base .. KEY.admissions, unpack(ids))
+  local timers = ff.timers_of(call)
+  for i = 1, #ids do ff.remove(timers, TIMER.admission .. ids[i]) end
 end
 
 function ff.apply.admission_forgotten(call, admission)
-  forget(call, admission.id)
+  forget(call, { admission.id })
   ff.append(call, EVENT.admission_forgotten, admission.id)
 end
 
-function ff.apply.admission_settled(call, id)
-  forget(call, id)
-  ff.append(call, EVENT.admission_settled, id)
+function ff.apply.admission_settled(call, ids)
+  forget(call, ids)
+  for i = 1, #ids do ff.append(call, EVENT.admission_settled, ids[i]) end
 end
 
 function ff.apply.admission_voided(call, id)

@@ -96,6 +96,8 @@ function ff.apply.execution_dropped(call, drop, requested_by, reason)
   local id, execution = drop.id, drop.execution
   local key = call.base .. id
   ff.remove_streams(call, { id = id }, drop.streams)
+  -- What can be read of its lease and its meters gives its slots back at once.
+  ff.note_let_go(call, execution or { id = id, key = key, extras = FIELD.needs })
   forget(call, id, execution, drop.flow_id)
   command('UNLINK', key, key .. SUFFIX.details, key .. SUFFIX.input, key .. SUFFIX.waits,
     key .. SUFFIX.payloads, key .. SUFFIX.steps, key .. SUFFIX.dependencies, key .. SUFFIX.leading)

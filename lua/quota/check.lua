@@ -3,10 +3,11 @@
 -- How many of the first admissions have slots or fit, those that need one, and what keeps the next one out.
 local function admissible(policy, ids)
   local rate, cap = ff.quota_room(policy)
+  local holders = ff.holders_of(policy, ids)
   local fresh, added = {}, 0
   for i = 1, #ids do
     local id = ids[i]
-    if command('HEXISTS', policy.slots, id) == 0 then
+    if not holders[i] then
       local at = policy.max_requests > 0 and tonumber(command('ZSCORE', policy.window, id) or '')
       -- An admission that counts already does not count against itself.
       local counts = at and at > tonumber(policy.bound)
@@ -26,12 +27,6 @@ local function carry_out(call, policy, is_new, holder, fresh, waiter, over)
   if waiter then ff.apply.quota_refused(call, policy, waiter, over) end
 end
 
-local function ids_of(text)
-  local ids = {}
-  for id in string.gmatch(text, '[^,]+') do ids[#ids + 1] = id end
-  return ids
-end
-
 function ff.decide.check_admission(call, quota_policy_id, admission_ids, partition, limits, lane_id, worker_instance_id, meters,
   waiter_ttl_ms, jitter)
   local policy, is_new = ff.quota_of(call, quota_policy_id), false
@@ -39,7 +34,7 @@ function ff.decide.check_admission(call, quota_policy_id, admission_ids, partiti
     if limits == '' then return ff.reject('quota_policy_not_found', 'quotaPolicyId', quota_policy_id) end
     policy, is_new = ff.new_quota(call, quota_policy_id, limits), true
   end
-  local ids = ids_of(admission_ids)
+  local ids = ff.listed(admission_ids)
   local count, fresh, limit = admissible(policy, ids)
   if count > 0 then return { KIND.admitted, ff.digits(count) }, carry_out, policy, is_new, partition, fresh end
   local waiter, over

@@ -42,6 +42,11 @@ function ff.new_quota(call, id, limits)
   return opened(call, policy, id)
 end
 
+-- Who holds each of these admissions; false in the place of one that has no slot.
+function ff.holders_of(policy, ids)
+  return command('HMGET', policy.slots, unpack(ids))
+end
+
 -- How many more admissions fit, by the rate and by the cap.
 function ff.quota_room(policy)
   local rate = policy.max_requests > 0 and policy.max_requests - policy.live or math.huge
@@ -160,11 +165,16 @@ end
 function ff.apply.quota_admitted(call, policy, holder, ids)
   trim(policy)
   local check_at = ff.digits(call.now + policy.slot_ttl_ms)
+  local slots, checks, window = {}, {}, {}
   for i = 1, #ids do
-    command('HSET', policy.slots, ids[i], holder)
-    command('ZADD', policy.checks, check_at, ids[i])
-    if policy.max_requests > 0 then command('ZADD', policy.window, call.now_text, ids[i]) end
+    local size = 2 * i
+    slots[size - 1], slots[size] = ids[i], holder
+    checks[size - 1], checks[size] = check_at, ids[i]
+    window[size - 1], window[size] = call.now_text, ids[i]
   end
+  command('HSET', policy.slots, unpack(slots))
+  command('ZADD', policy.checks, unpack(checks))
+  if policy.max_requests > 0 then command('ZADD', policy.window, unpack(window)) end
   used(call, policy)
   set_timer(call, policy)
   ff.append(call, EVENT.quota_admitted, policy.id, holder .. '\t' .. table.concat(ids, ','), '')
@@ -193,7 +203,9 @@ end
 
 function ff.apply.quota_slots_checked(call, policy, ids)
   local check_at = ff.digits(call.now + LIMIT.slot_check_ms)
-  for i = 1, #ids do command('ZADD', policy.checks, check_at, ids[i]) end
+  local checks = {}
+  for i = 1, #ids do checks[2 * i - 1], checks[2 * i] = check_at, ids[i] end
+  command('ZADD', policy.checks, unpack(checks))
   set_timer(call, policy)
   ff.append(call, EVENT.quota_slots_checked, policy.id, table.concat(ids, ','), '')
 end

@@ -15,9 +15,10 @@ end
 function ff.decide.release_admission(call, quota_policy_id, admission_ids, unused)
   local policy = ff.quota_of(call, quota_policy_id)
   if not policy then return ff.reject('quota_policy_not_found', 'quotaPolicyId', quota_policy_id) end
-  local held = {}
-  for id in string.gmatch(admission_ids, '[^,]+') do
-    if command('HEXISTS', policy.slots, id) == 1 then held[#held + 1] = id end
+  local ids, held = ff.listed(admission_ids), {}
+  local holders = ff.holders_of(policy, ids)
+  for i = 1, #ids do
+    if holders[i] then held[#held + 1] = ids[i] end
   end
   if #held == 0 then return { KIND.released, '0' } end
   local woken, over = ff.fitting(call, policy, room_without(policy, held, unused))

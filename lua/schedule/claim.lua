@@ -372,6 +372,7 @@ local function claim_many(call, group)
       ff.apply.acquired(call, group, take)
     end
   end
+  if group.meters ~= '' then ff.bind_admissions(call) end
   if plain == 0 then return end
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
   ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)
@@ -433,8 +434,11 @@ end
 
 -- Whether one of the lease ids was an admission before, or was voided.
 local function names_used_admission(call, tickets)
-  for i = 1, #tickets do
-    if command('HEXISTS', call.base .. KEY.admissions, string.match(tickets[i], '^[^\t]*')) == 1 then return true end
+  local ids = {}
+  for i = 1, #tickets do ids[i] = string.match(tickets[i], '^[^\t]*') end
+  local known = command('HMGET', call.base .. KEY.admissions, unpack(ids))
+  for i = 1, #ids do
+    if known[i] then return true end
   end
   return false
 end

@@ -46,8 +46,8 @@ export const admissionFacts = fact.factTable({
 export type Admission = EntityState<typeof ADMISSION, typeof admissionFacts>;
 
 export const meteringEvents = {
-  /** The ownership that an admission was for has ended: its slots are to be free again. */
-  admission_returned: event('admission_returned', 'qm', ADMISSION, { about }),
+  /** The ownership that an admission was for has ended: its slots are to be free again, and from when on the loop is told. */
+  admission_returned: event('admission_returned', 'qm', ADMISSION, { about, offer: { offerAt: fact.number() } }),
   /** The loop that applies due work was told to tell the policies. It is told again until they are known to know. */
   admission_offered: event('admission_offered', 'qd', ADMISSION, {}),
   /** The policies know: nothing is left to be done. */
@@ -78,7 +78,7 @@ export const admissionEntity = entity({
     admission_returned: changes((admission: Admission, event: EventNamed<'admission_returned'>) => {
       admission.admissionState = 'returned';
       admission.meters = event.meters;
-      admission.dueAt = event.at;
+      admission.dueAt = event.offerAt;
     }),
     admission_offered: changes((admission: Admission, event: EventNamed<'admission_offered'>) => {
       admission.dueAt = event.at + OFFER_AGAIN_MS;

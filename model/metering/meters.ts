@@ -78,6 +78,15 @@ export const partsOfMeterSet = (set: string): Meters => ({
   keyedQuotas: bodiesOf(set, KINDS.keyed).map(keyedQuotaOf),
 });
 
+/** How many executions of a set its limits admit at most, at once or in a window, as far as the set says them. */
+export const mostOfMeterSet = (set: string): number =>
+  Math.min(
+    ...bodiesOf(set, KINDS.keyed)
+      .map(keyedQuotaOf)
+      .flatMap(({ maxRequestsPerWindow, maxConcurrent }) => [maxRequestsPerWindow, maxConcurrent])
+      .filter((limit) => limit > 0),
+  );
+
 const KEYED = /^k([^.]*)\.\d{1,5}\.\d{1,6}\.\d{1,6}$/;
 
 const isToken = (token: string): boolean =>

@@ -4,6 +4,7 @@
  */
 import type { Event } from '../events.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
+import { RETURN_GRACE_MS } from '../limits.js';
 import { shortIdOf, uuidOf } from '../short-id.js';
 import { memberOf } from '../ids.js';
 import type { View } from '../view.js';
@@ -25,7 +26,10 @@ export function ownershipOf(execution: ReadonlyExecution): MeteredOwnership | un
 /** What the end of an ownership brings with it; nothing when it goes on, or when its claim had no admission. */
 export function returnedAfter(view: View, ownership: MeteredOwnership, at: number): Event | undefined {
   const { executionId, admissionId, meters } = ownership;
-  if (view.executions.get(executionId)?.situation === 'running') return undefined;
+  const situation = view.executions.get(executionId)?.situation;
+  if (situation === 'running') return undefined;
   if (view.metering.admission(admissionId)?.admissionState !== 'bound') return undefined;
-  return { type: 'admission_returned', admissionId, at, owner: uuidOf(memberOf(executionId)), meters };
+  // Only its worker completes work, and gives the slot back by itself, with others. All else ends without one.
+  const offerAt = situation === 'completed' ? at + RETURN_GRACE_MS : at;
+  return { type: 'admission_returned', admissionId, at, owner: uuidOf(memberOf(executionId)), meters, offerAt };
 }

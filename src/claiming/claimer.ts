@@ -93,6 +93,7 @@ export class Claimer {
       abilities: () => this.abilities(),
       reserve: ({ partition, laneId }, wanted) => this.planner.reserve(partition, laneId, wanted),
       settle: ({ partition, laneId }, count, got) => this.planner.settleAside(partition, laneId, count, got),
+      onAnswer: (laneId, executions) => this.sizes.came(laneId, executions),
       onClaimed: (claimed, laneId, requestedAt) => {
         this.wasIdle = false;
         options.onClaimed(claimed, laneId, requestedAt);
@@ -163,6 +164,11 @@ export class Claimer {
     this.pump();
   }
 
+  /** The worker is done with a lease; its execution is completed, or is not its own any more. */
+  ended(leaseId: string, isCompleted: boolean): void {
+    this.metered.ended(leaseId, isCompleted);
+  }
+
   /** An execution in hand came to its end: its slot is free. */
   finished(partition: string): void {
     this.planner.finished(partition);
@@ -170,6 +176,7 @@ export class Claimer {
 
   /** Sends every claim for which there is room and reason. */
   pump(): void {
+    this.metered.flush();
     if (this.isSilent) return;
     // Metered work takes what its policies admit; the rest of the room is for all others.
     this.metered.pump();
@@ -199,6 +206,12 @@ export class Claimer {
     this.leave();
     this.timer.cancel();
     this.subscription.close();
+    await this.flights.settled();
+  }
+
+  /** Gives back the slots of everything that completed; resolves when the policies know. */
+  async close(): Promise<void> {
+    this.metered.close();
     await this.flights.settled();
   }
 

@@ -1,12 +1,13 @@
 /**
- * Claims metered work for a worker: a set of meters at a time, with admissions that were obtained before (ruling 19). A set
- * that was refused is left alone until its policy has room for this worker, which it says; so tenants at their limits cost
- * nothing while they wait, and work of one with room is found by its wake alone.
+ * Claims metered work for a worker: a set of meters at a time, with admissions that were obtained before (ruling 19). Many
+ * sets are asked for side by side, none for more than its limits admit. A set that was refused is left alone until its
+ * policy has room for this worker, which it says; so tenants at their limits cost nothing while they wait, and work of one
+ * with room is found by its wake alone.
  */
 import { familyOf } from '../../model/families.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
-import { namesBudget } from '../../model/metering/meters.js';
+import { mostOfMeterSet, namesBudget } from '../../model/metering/meters.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -14,6 +15,7 @@ import { policiesOf } from '../engine/deliveries.js';
 import type { Abilities } from './abilities.js';
 import { admit, handBack, type MeteredPlace } from './admissions.js';
 import type { Claimant } from './claim-call.js';
+import { Returns } from './returns.js';
 
 export interface MeteredClaimsOptions {
   readonly backend: Backend;
@@ -27,6 +29,8 @@ export interface MeteredClaimsOptions {
   /** Room for so many executions at most; what is not used is given back by `settle`. */
   readonly reserve: (place: MeteredPlace, wanted: number) => number;
   readonly settle: (place: MeteredPlace, count: number, got: number) => void;
+  /** What one claim brought: called before its work is handed on. */
+  readonly onAnswer: (laneId: string, executions: readonly ClaimedExecution[]) => void;
   readonly onClaimed: (claimed: ClaimedExecution, laneId: string, requestedAt: number) => void;
   readonly onReclaimCapExceeded: (executionIds: readonly string[]) => void;
   readonly onError: (error: unknown) => void;
@@ -41,8 +45,9 @@ interface KnownSet extends MeteredPlace {
   /** Nothing is asked for it before this time, by the clock; it was refused. */
   quietUntil: number;
   asking: boolean;
-  /** Something was heard of it while it was asked for. */
-  isNews: boolean;
+  /** What was heard of it since it was last asked for: that work came, that its meters have room. */
+  hasNewWork: boolean;
+  hasNewRoom: boolean;
 }
 
 const keyOf = ({ laneId, partition, meters }: MeteredPlace): string => `${partition}\t${laneId}\t${meters}`;
@@ -53,8 +58,19 @@ const MAX_KNOWN = 10_000;
 const AFTER_FAULT_MS = 1_000;
 
 export class MeteredClaims {
-  /** In the order in which they get their turn. */
   private readonly sets = new Map<string, KnownSet>();
+  /** Those that may be asked for now, in the order in which they get their turn. */
+  private readonly ready = new Set<KnownSet>();
+  /** Those whose limits are all in hand here, by meter set: they are ready when some of it ends. */
+  private readonly full = new Map<string, Set<KnownSet>>();
+  /** The set that was heard of last: it gets every second turn, so it does not wait until all others were refused. */
+  private newest: KnownSet | undefined;
+  private wasNewest = false;
+  /** Executions in hand, by lease. */
+  private readonly held = new Map<string, MeteredPlace>();
+  /** How many of them, and of those that are asked for, a meter set has. */
+  private readonly load = new Map<string, number>();
+  private readonly returns: Returns;
   private timer: Cancel | undefined;
   private wakeAt = Infinity;
   private started = false;
@@ -63,18 +79,33 @@ export class MeteredClaims {
   private isMetered = false;
   private sweeping: Cancel | undefined;
 
-  constructor(private readonly options: MeteredClaimsOptions) {}
+  constructor(private readonly options: MeteredClaimsOptions) {
+    this.returns = new Returns(options);
+  }
 
   /** Looks for metered work from now on, once the deployment has any: until then nothing is asked and no timer runs. */
   start(): void {
     this.started = true;
   }
 
+  /** Asks for nothing any more; slots of what completes from now on are given back all the same. */
   stop(): void {
     this.stopped = true;
     this.timer?.();
     this.sweeping?.();
     this.sets.clear();
+    this.ready.clear();
+    this.full.clear();
+  }
+
+  /** Gives back the slots of what completed. Before the asks of a pump: in one call with them, they find the slots free. */
+  flush(): void {
+    this.returns.flush();
+  }
+
+  /** Says everything that is left to be said of slots, at once. */
+  close(): void {
+    this.returns.close();
   }
 
   /** Takes what a wake says of metered work. */
@@ -84,47 +115,58 @@ export class MeteredClaims {
       if (!abilities.covers(abilities.needFor(wake.requiredCapabilities, wake.executionKind))) return;
       this.note(wake);
     } else if (wake.kind === 'room_for' && wake.workerInstanceId === this.options.workerInstanceId) {
-      const set = this.sets.get(keyOf(wake));
-      if (set !== undefined) set.quietUntil = 0;
-      this.note(wake);
+      const set = this.note(wake);
+      if (set !== undefined) this.rouse(set);
     } else if (wake.kind === 'budget_room') {
-      for (const set of this.sets.values()) {
-        if (!namesBudget(set.meters, wake.budgetId)) continue;
-        set.quietUntil = 0;
-        set.isNews = true;
-      }
+      for (const set of this.sets.values()) if (namesBudget(set.meters, wake.budgetId)) this.rouse(set);
     }
   }
 
   /** Wakes may have been lost: what was refused is asked for again. */
   resynced(): void {
-    for (const set of this.sets.values()) {
-      set.quietUntil = 0;
-      set.isNews = true;
-    }
+    for (const set of this.sets.values()) this.rouse(set);
   }
 
-  /** Asks for admissions for every set that may have work, while there is room. */
+  /** An execution that was claimed here is over. Its slot is given back here when it is completed, and else by the timer loop. */
+  ended(leaseId: string, isCompleted: boolean): void {
+    const place = this.held.get(leaseId);
+    if (place === undefined) return;
+    this.held.delete(leaseId);
+    const { partition, meters } = place;
+    this.count(meters, -1);
+    if (isCompleted) this.returns.add({ partition, meters, admissionId: leaseId });
+    for (const set of this.full.get(meters) ?? []) this.ready.add(set);
+    this.full.delete(meters);
+  }
+
+  /** Asks for admissions for the sets that may have work, while there is room. */
   pump(): void {
     if (this.stopped) return;
     if (this.started && this.sweeping === undefined && this.hasMeters) this.sweep();
-    if (this.sets.size === 0) return;
-    const now = this.options.clock.now();
-    let next = Infinity;
-    for (const set of [...this.sets.values()]) {
-      if (set.asking) continue;
-      if (set.quietUntil > now) {
-        next = Math.min(next, set.quietUntil);
+    for (const set of this.inTurn()) {
+      const most = mostOfMeterSet(set.meters) - (this.load.get(set.meters) ?? 0);
+      if (most <= 0) {
+        this.ready.delete(set);
+        this.full.set(set.meters, (this.full.get(set.meters) ?? new Set()).add(set));
         continue;
       }
-      const count = this.options.reserve(set, LIMITS.maxAdmissions);
-      if (count === 0) break;
-      // Behind the others: each gets its turn.
-      this.sets.delete(keyOf(set));
-      this.sets.set(keyOf(set), set);
+      const count = this.options.reserve(set, Math.min(most, LIMITS.maxAdmissions));
+      if (count === 0) return;
+      this.ready.delete(set);
+      this.wasNewest = set === this.newest;
       this.options.track(this.take(set, count));
     }
-    this.wakeBy(next);
+  }
+
+  private *inTurn(): Iterable<KnownSet> {
+    if (this.newest !== undefined && !this.wasNewest && this.ready.has(this.newest)) yield this.newest;
+    yield* this.ready;
+  }
+
+  private count(meters: string, change: number): void {
+    const sum = (this.load.get(meters) ?? 0) + change;
+    if (sum === 0) this.load.delete(meters);
+    else this.load.set(meters, sum);
   }
 
   /** Whether the deployment has metered work: it uses quota policies, or did. */
@@ -166,55 +208,80 @@ export class MeteredClaims {
     } while (cursor !== undefined && !this.stopped);
   }
 
-  private note({ laneId, partition, meters }: MeteredPlace): void {
+  /** There may be work of a set. */
+  private note({ laneId, partition, meters }: MeteredPlace): KnownSet | undefined {
     const key = keyOf({ laneId, partition, meters });
-    const known = this.sets.get(key);
-    if (known !== undefined) {
-      known.isNews = true;
-      return;
+    let set = this.sets.get(key);
+    if (set === undefined) {
+      if (this.sets.size >= MAX_KNOWN) return undefined;
+      set = { laneId, partition, meters, quietUntil: 0, asking: false, hasNewWork: false, hasNewRoom: false };
+      this.sets.set(key, set);
     }
-    if (this.sets.size >= MAX_KNOWN) return;
-    this.sets.set(key, { laneId, partition, meters, quietUntil: 0, asking: false, isNews: false });
+    set.hasNewWork = true;
+    this.newest = set;
+    if (!set.asking && set.quietUntil <= this.options.clock.now()) this.ready.add(set);
+    return set;
+  }
+
+  /** The meters of a set may have room. */
+  private rouse(set: KnownSet): void {
+    set.quietUntil = 0;
+    set.hasNewRoom = true;
+    if (!set.asking) this.ready.add(set);
   }
 
   /** Obtains admissions for a set and claims with them. */
   private async take(set: KnownSet, count: number): Promise<void> {
-    const { backend, clock, ids, settle, onClaimed, onReclaimCapExceeded, onError, onRoom, workerInstanceId } =
-      this.options;
+    const { backend, clock, ids, settle, onAnswer, onClaimed, onError, onRoom, workerInstanceId } = this.options;
     const requestedAt = clock.now();
     set.asking = true;
-    set.isNews = false;
+    set.hasNewWork = set.hasNewRoom = false;
+    this.count(set.meters, count);
     let executions: readonly ClaimedExecution[] = [];
     try {
       const minted = Array.from({ length: count }, () => ids());
       const admitted = await admit(backend, set, workerInstanceId, minted);
-      if ('retryAfterMs' in admitted) {
-        // What was heard meanwhile can be that there is room: the wake overtakes the refusal.
-        if (!this.wasNews(set)) set.quietUntil = clock.now() + admitted.retryAfterMs;
-      } else {
-        const admissions = minted.slice(0, admitted.count);
-        const outcome = await this.claim(set, admissions);
-        if (outcome.kind === 'claimed') ({ executions } = outcome);
-        if (outcome.reclaimCapExceeded.length > 0) onReclaimCapExceeded(outcome.reclaimCapExceeded);
-        const used = new Set(executions.map(({ leaseId }) => leaseId));
-        const unused = admissions.filter((id) => !used.has(id));
-        // Less than was asked for: nothing is left there, until a wake says otherwise.
-        if (unused.length > 0 && !this.wasNews(set)) this.sets.delete(keyOf(set));
-        if (unused.length > 0) this.options.track(this.giveBack(set, unused));
-      }
+      // What was heard meanwhile can be that there is room: the wake overtakes the refusal.
+      if ('retryAfterMs' in admitted) this.hush(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
+      else executions = await this.claimWith(set, minted.slice(0, admitted.count));
     } catch (error) {
       // What was admitted and not claimed lapses: the policy finds out that it was not used.
-      set.quietUntil = clock.now() + AFTER_FAULT_MS;
+      this.hush(set, AFTER_FAULT_MS);
       onError(error);
     }
     set.asking = false;
+    this.count(set.meters, executions.length - count);
+    // Behind the others: each gets its turn.
+    if (set.quietUntil <= clock.now() && this.sets.has(keyOf(set)) && !this.stopped) this.ready.add(set);
     settle(set, count, executions.length);
-    for (const claimed of executions) onClaimed(claimed, set.laneId, requestedAt);
+    onAnswer(set.laneId, executions);
+    for (const claimed of executions) {
+      this.held.set(claimed.leaseId, set);
+      onClaimed(claimed, set.laneId, requestedAt);
+    }
     onRoom();
   }
 
-  private wasNews(set: KnownSet): boolean {
-    return set.isNews;
+  /** Claims with admissions, and gives back those that no work came for. */
+  private async claimWith(set: KnownSet, admissions: readonly string[]): Promise<readonly ClaimedExecution[]> {
+    const outcome = await this.claim(set, admissions);
+    const executions = outcome.kind === 'claimed' ? outcome.executions : [];
+    if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
+    const used = new Set(executions.map(({ leaseId }) => leaseId));
+    const unused = admissions.filter((id) => !used.has(id));
+    if (unused.length > 0) {
+      // Less than was asked for: nothing is left there, until a wake says otherwise.
+      if (!set.hasNewWork && !set.hasNewRoom) this.sets.delete(keyOf(set));
+      this.options.track(this.giveBack(set, unused));
+    }
+    return executions;
+  }
+
+  /** Leaves a set alone for a while. */
+  private hush(set: KnownSet, forMs: number): void {
+    if (forMs === 0) return;
+    set.quietUntil = this.options.clock.now() + forMs;
+    this.wakeBy(set.quietUntil);
   }
 
   private claim({ laneId, partition, meters }: MeteredPlace, leaseIds: readonly string[]) {
@@ -229,17 +296,24 @@ export class MeteredClaims {
   }
 
   private wakeBy(at: number): void {
-    if (at === this.wakeAt) return;
+    if (this.stopped || at >= this.wakeAt) return;
     this.timer?.();
     this.wakeAt = at;
-    if (at === Infinity) {
-      this.timer = undefined;
-      return;
-    }
     const { clock } = this.options;
-    this.timer = clock.after(Math.max(1, at - clock.now()), () => {
-      this.wakeAt = Infinity;
-      this.pump();
-    });
+    this.timer = clock.after(Math.max(1, at - clock.now()), () => this.endSilence());
+  }
+
+  /** Sets that were left alone long enough are ready. */
+  private endSilence(): void {
+    const now = this.options.clock.now();
+    let next = Infinity;
+    for (const set of this.sets.values()) {
+      if (set.quietUntil > now) next = Math.min(next, set.quietUntil);
+      else if (!set.asking) this.ready.add(set);
+    }
+    this.wakeAt = Infinity;
+    this.timer = undefined;
+    if (next < Infinity) this.wakeBy(next);
+    this.pump();
   }
 }

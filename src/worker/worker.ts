@@ -366,6 +366,7 @@ export class TaskWorker implements Worker {
     attempt.progress?.take();
     this.attempts.remove(attempt);
     this.keeper.remove(attempt);
+    this.claimer.ended(attempt.claimed.leaseId, outcome === 'completed');
     this.counts[outcome === 'retry_scheduled' ? 'failed' : outcome]++;
     const durationMs = startedAt === undefined ? 0 : this.deps.clock.now() - startedAt;
     this.announcer.finished(attempt, outcome, durationMs, failure);
@@ -376,6 +377,7 @@ export class TaskWorker implements Worker {
 
   private lost(attempt: Attempt, code: TaskAbortCode): void {
     this.keeper.remove(attempt);
+    this.claimer.ended(attempt.claimed.leaseId, false);
     this.announcer.leaseLost(attempt, code);
     // Work that waits for a slot is simply dropped; a running handler was told, and keeps its slot until it heeds.
     if (!this.ahead.remove(attempt)) return;
@@ -463,7 +465,7 @@ export class TaskWorker implements Worker {
     await within(
       clock,
       LAST_CALLS_MS,
-      claimsAnswered.then(() => this.reporter.idle()),
+      claimsAnswered.then(() => this.reporter.idle()).then(() => this.claimer.close()),
     );
     this.stopListening();
     this.endsWatch.close();

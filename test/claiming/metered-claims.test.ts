@@ -1,6 +1,8 @@
 /** Claims of metered work over a store in memory and under virtual time: what is asked, when, and what is given back. */
 import { describe, expect, it } from 'vitest';
 import { partitionKeyOf } from '../../model/ids.js';
+import { RETURN_GRACE_MS } from '../../model/limits.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { Abilities } from '../../src/claiming/abilities.js';
 import type { MeteredPlace } from '../../src/claiming/admissions.js';
 import { MeteredClaims } from '../../src/claiming/metered-claims.js';
@@ -24,7 +26,7 @@ class Situation {
   /** Called before an answer to a claim is given. */
   beforeAnswer: () => Promise<void> = async () => undefined;
   failsNext: Error | undefined;
-  private readonly leases = new Map<string, string>();
+  private readonly claimed = new Map<string, ClaimedExecution>();
   private readonly flights = new Set<Promise<void>>();
 
   private constructor(
@@ -59,10 +61,11 @@ class Situation {
       abilities: () => new Abilities(capabilities),
       reserve: (_: MeteredPlace, wanted) => this.reserved(wanted),
       settle: (_, count, got) => (this.room += count - got),
-      onClaimed: ({ executionId, leaseId }) => {
-        this.got.push(executionId);
-        this.leases.set(executionId, leaseId);
+      onClaimed: (claimed) => {
+        this.claimed.set(claimed.executionId, claimed);
+        this.got.push(claimed.executionId);
       },
+      onAnswer: () => undefined,
       onReclaimCapExceeded: () => undefined,
       onError: (error) => this.errors.push(error),
       onRoom: () => this.claims.pump(),
@@ -106,7 +109,7 @@ class Situation {
     this.room++;
     await this.store.backend.releaseAdmission({
       quotaPolicyId: policyId(0),
-      admissionIds: [this.leases.get(executionId) as string],
+      admissionIds: [(this.claimed.get(executionId) as ClaimedExecution).leaseId],
     });
   }
 
@@ -117,6 +120,28 @@ class Situation {
       policy: { quotaPolicyIds: [policyId(policy)], routingRequirements: { requiredCapabilities: [...needs] } },
     });
     return executionId;
+  }
+
+  /** Work of a tenant of which one runs at a time. */
+  async createFor(tenant: number): Promise<string> {
+    const executionId = `${partitionKeyOf(0)}:${this.ids()}`;
+    const keyedQuotas = [{ quotaPolicyId: tenantId(tenant), maxConcurrent: 1 }];
+    await this.store.backend.createExecution({
+      ...{ executionId, namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'test' },
+      policy: { keyedQuotas },
+    });
+    return executionId;
+  }
+
+  /** A worker completes an execution, and says so. */
+  async complete(executionId: string): Promise<void> {
+    this.room++;
+    const { leaseId, leaseEpoch, attemptId } = this.claimed.get(executionId) as ClaimedExecution;
+    const fence = { leaseId, leaseEpoch, attemptId };
+    await this.store.backend.completeExecution({ executionId, fence });
+    this.claims.ended(leaseId, true);
+    this.claims.flush();
+    this.claims.pump();
   }
 
   async createAndRest(policy = 0): Promise<string> {
@@ -136,6 +161,7 @@ class Situation {
   }
 }
 
+const tenantId = (index: number): string => `00000000-0000-4000-a000-00000000${String(index).padStart(4, '0')}`;
 const policyId = (index: number): string => `00000000-0000-4000-a000-0000000000f${index}`;
 
 describe('metered claims', () => {
@@ -214,6 +240,36 @@ describe('metered claims', () => {
     }
     const [a, b, c, other] = ids;
     expect(s.got).toEqual([a, b, other, c]);
+  });
+
+  it('do not let a tenant with room wait behind others at their limits, however many these are', async () => {
+    const s = await Situation.with({ room: 42, slots: [] });
+    for (let tenant = 0; tenant < 40; tenant++) for (const _ of ['runs', 'waits']) await s.createFor(tenant);
+    await s.rest();
+    expect([s.got.length, s.free]).toEqual([40, 2]);
+    // Every set is asked again, all of them in vain.
+    s.store.tell({ kind: 'resync' });
+    const asked = s.asked.length;
+    const free = await s.createFor(99);
+    await s.rest();
+    expect(s.got.at(-1)).toBe(free);
+    expect(s.asked.length - asked).toBe(1);
+  });
+
+  it('give the slot of what completed back at once, and settle it well before it is offered', async () => {
+    const s = await Situation.with({ room: 2, slots: [] });
+    const ids = [await s.createFor(1), await s.createFor(1)];
+    await s.rest();
+    const asked = s.asked.length;
+    await s.complete(s.got[0] as string);
+    await s.rest();
+    // The release leaves with the ask: no wake is needed between them.
+    expect([[...s.got].sort(), s.asked.length]).toEqual([[...ids].sort(), asked + 1]);
+    await s.clock.advance(RETURN_GRACE_MS - 1);
+    await s.rest();
+    const due = await s.store.backend.applyDue({ partition: partitionKeyOf(0) });
+    expect(due).toMatchObject({ kind: 'applied', deliveries: [] });
+    expect(s.errors).toEqual([]);
   });
 
   it('wait a second after a fault, report it, and hold no room meanwhile', async () => {

@@ -1,6 +1,6 @@
 /** Metered work: queues of its own, claims by meter set with admissions, and what becomes of these. */
 import { describe, expect, test } from 'vitest';
-import { OFFER_AGAIN_MS, VOID_MEMORY_MS } from '../../model/limits.js';
+import { OFFER_AGAIN_MS, RETURN_GRACE_MS, VOID_MEMORY_MS } from '../../model/limits.js';
 import { isMeterSet, meterSetOf, metersOf, partsOfMeterSet } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { claimArgs, created, given, idOf, NOW, PARTITION, START, uuid, X } from './dsl.js';
@@ -74,7 +74,8 @@ describe('an ownership that ends', () => {
   ] as const)('by %s gives its slots back, once', (name, args, type) => {
     const ended = held().when(name, args as never, NOW + 1);
     ended.then({ type } as never, returned);
-    ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
+    const offered = NOW + 1 + (type === 'execution_completed' ? RETURN_GRACE_MS : 0);
+    ended.when('applyDue', due, offered).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
   });
 
   test('by its lapse too; reclaimed work holds another slot', () => {
@@ -85,7 +86,7 @@ describe('an ownership that ends', () => {
   });
 
   test('is told until it is settled', () => {
-    const ended = held().when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
+    const ended = held().when('releaseLease', { executionId: X, fence: FENCE }, NOW + 1);
     ended
       .when('applyDue', due, NOW + 1)
       .then({ type: 'admission_offered' })
@@ -97,6 +98,13 @@ describe('an ownership that ends', () => {
       .when('settleAdmissions', settled, NOW + 9_000)
       .answers({ kind: 'settled', settled: 0 })
       .nothingHappens();
+    ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
+  });
+
+  test('by a completion is left to its worker for a second', () => {
+    const ended = held().when('completeExecution', { executionId: X, fence: FENCE }, NOW + 1);
+    ended.when('applyDue', due, NOW + RETURN_GRACE_MS).answers({ deliveries: [] });
+    ended.when('settleAdmissions', settled, NOW + RETURN_GRACE_MS).answers({ kind: 'settled', settled: 1 });
     ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
   });
 

@@ -1,7 +1,10 @@
 /** What is set aside is shown, takes its places again once its record is mended, and can be given up whole. */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIELDS } from '../../lua/layout.js';
+import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import type { Quarantined } from '../../model/partition/quarantine.js';
+import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { shortIdOf } from '../../model/short-id.js';
 import {
   claimAll,
   coreOf,
@@ -81,6 +84,33 @@ describe('of an execution that waits', () => {
     });
   });
 });
+
+test.each(['naming', 'given'] as const)(
+  'metered work without its %s that is given up gives its slot back',
+  async (lost) => {
+    const { admin, engine } = world;
+    const { backend } = engine;
+    const policy = { quotaPolicyIds: [engine.uuid()] };
+    const executionId = engine.executionId();
+    await backend.createExecution({
+      ...{ executionId, namespace: 'n', laneId: LANE, executionKind: 'metered', creatorIdentity: 'test', policy },
+    });
+    const meters = meterSetOf(metersOf(policy));
+    const outcome = await backend.claimForWorker({ ...claimAll(engine, 1, ['metered']), meters });
+    const { leaseId } = (outcome as Extract<typeof outcome, { kind: 'claimed' }>).executions[0] as ClaimedExecution;
+    await admin.hdel(coreOf({ executionId }), FIELDS[lost]);
+    // Its lease lapses: it cannot be read, and is set aside.
+    await engine.advance(60_000);
+    const args = { partition: PARTITION, name: nameOf({ executionId }), reason: 'r', requestedBy: 'ann' };
+    expect({ ...(await backend.dropQuarantined(args)) }).toEqual({ kind: 'dropped' });
+    const due = await backend.applyDue({ partition: PARTITION, limit: 100 });
+    const owed = { kind: 'admission', id: shortIdOf(leaseId), text: meters };
+    expect((due as Extract<typeof due, { kind: 'applied' }>).deliveries).toEqual([owed]);
+    expect({ ...(await backend.voidAdmission({ partition: PARTITION, admissionId: leaseId })) }).toEqual({
+      kind: 'returned',
+    });
+  },
+);
 
 describe('of a member of a flow', () => {
   /** Two of a flow, the second behind the first, which ends while the second cannot be read. */

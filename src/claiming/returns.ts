@@ -1,0 +1,102 @@
+/**
+ * Gives back the slots of executions that this worker completed: the policies of all that ended in one turn are told in
+ * one call each, and the outbox of their partitions afterwards, many at a time. What does not get through is told by the
+ * timer loop a second after the completion.
+ */
+import type { Backend } from '../backend.js';
+import type { Cancel, Clock } from '../engine/clock.js';
+import { policiesOf, released } from '../engine/deliveries.js';
+import { LIMITS } from '../../model/limits.js';
+import { groupBy } from '../util/group-by.js';
+
+export interface ReturnsOptions {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+  /** A call is under way. */
+  readonly track: (flight: Promise<void>) => void;
+}
+
+/** An admission whose execution is completed. */
+export interface Returned {
+  readonly partition: string;
+  readonly meters: string;
+  readonly admissionId: string;
+}
+
+/** How long settlements of a partition are collected, ms: well before the timer loop offers them. */
+const SETTLE_AFTER_MS = 250;
+
+export class Returns {
+  private returned: Returned[] = [];
+  /** Admissions that the policies know to be free, by partition. */
+  private readonly told = new Map<string, string[]>();
+  private timer: Cancel | undefined;
+  private isClosed = false;
+
+  constructor(private readonly options: ReturnsOptions) {}
+
+  add(returned: Returned): void {
+    this.returned.push(returned);
+  }
+
+  /** Tells the policies of everything that was added. */
+  flush(): void {
+    if (this.returned.length === 0) return;
+    const { returned } = this;
+    this.returned = [];
+    this.options.track(this.tell(returned).catch((error: unknown) => this.options.onError(error)));
+  }
+
+  /** Says all that is left to be said, and what comes later, at once. */
+  close(): void {
+    this.isClosed = true;
+    this.flush();
+    this.settle(1);
+  }
+
+  private async tell(returned: readonly Returned[]): Promise<void> {
+    const { backend, clock } = this.options;
+    const slots = returned.flatMap(({ meters, admissionId }) =>
+      policiesOf(meters).map((policy) => ({ policy, admissionId })),
+    );
+    await Promise.all(
+      [...groupBy(slots, ({ policy }) => policy)].flatMap(([policy, of]) =>
+        pagesOf(of.map(({ admissionId }) => admissionId)).map((page) => released(backend, policy, page)),
+      ),
+    );
+    for (const { partition, admissionId } of returned) {
+      const told = this.told.get(partition);
+      if (told === undefined) this.told.set(partition, [admissionId]);
+      else told.push(admissionId);
+    }
+    this.settle(this.isClosed ? 1 : LIMITS.maxAdmissions);
+    if (this.told.size > 0) this.timer ??= clock.after(SETTLE_AFTER_MS, () => this.settle(1));
+  }
+
+  /** Settles the admissions of partitions that have at least so many. */
+  private settle(atLeast: number): void {
+    for (const [partition, ids] of [...this.told]) {
+      if (ids.length < atLeast) continue;
+      this.told.delete(partition);
+      for (const admissionIds of pagesOf(ids)) this.options.track(this.settled(partition, admissionIds));
+    }
+    if (this.told.size > 0) return;
+    this.timer?.();
+    this.timer = undefined;
+  }
+
+  private async settled(partition: string, admissionIds: string[]): Promise<void> {
+    try {
+      await this.options.backend.settleAdmissions({ partition, admissionIds });
+    } catch (error) {
+      this.options.onError(error);
+    }
+  }
+}
+
+function pagesOf(ids: readonly string[]): string[][] {
+  const { maxAdmissions } = LIMITS;
+  const count = Math.ceil(ids.length / maxAdmissions);
+  return Array.from({ length: count }, (_, page) => ids.slice(page * maxAdmissions, (page + 1) * maxAdmissions));
+}
