@@ -20,7 +20,7 @@ const fromUtf8 = new TextDecoder('utf-8', { fatal: true });
  * A value as bytes: a `Uint8Array` as it is, anything else as JSON, `undefined` as nothing.
  *
  * @param what is written, as a message begins
- * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function) or too large
+ * @throws EngineError `invalid_input` when the value is no JSON (a cycle, a bigint, a function, thousands of levels) or too large
  */
 export function encode(value: unknown, what = 'payload'): Encoded {
   return encodeWithin(value, what, (bytes) => {
@@ -52,7 +52,7 @@ export function encodeWithin(value: unknown, what: string, tooLarge: (bytes: num
     // Not the fault itself, as the cause: it can quote the value.
     throw new EngineError(
       'invalid_input',
-      `${what}: the value cannot be written as JSON (a cycle, a bigint, a toJSON).`,
+      `${what}: the value cannot be written as JSON (a cycle, a bigint, a toJSON, too many levels).`,
     );
   }
   if (json === undefined)

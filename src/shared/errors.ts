@@ -39,8 +39,11 @@ export abstract class RunError extends AppError {
     /** Why it ended, as recorded by the engine. */
     readonly reason: string,
     ended: string,
+    /** The name of its task; nothing where that is not known, as of a flow. */
+    readonly task?: string | undefined,
   ) {
-    super(`${executionId} ${ended}${reason === '' ? '' : `: ${reason}`}`);
+    const named = task === undefined ? executionId : `${executionId} (task "${task}")`;
+    super(`${named} ${ended}${reason === '' ? '' : `: ${reason}`}`);
   }
 }
 
@@ -59,8 +62,9 @@ export class RunFailedError extends RunError {
     readonly failureClass?: string | undefined,
     /** Classes, first frames of the stacks and inner errors, as text; empty when nothing is known. */
     readonly details = '',
+    task?: string | undefined,
   ) {
-    super(executionId, reason, 'failed');
+    super(executionId, reason, 'failed', task);
   }
 }
 
@@ -70,8 +74,8 @@ export class RunCancelledError extends RunError {
   readonly code = 'run_cancelled';
   readonly hint = 'Run the task again if the work is still wanted.';
 
-  constructor(executionId: string, reason: string) {
-    super(executionId, reason, 'was cancelled');
+  constructor(executionId: string, reason: string, task?: string | undefined) {
+    super(executionId, reason, 'was cancelled', task);
   }
 }
 
@@ -81,8 +85,8 @@ export class RunExpiredError extends RunError {
   readonly code = 'run_expired';
   readonly hint = 'Allow more time (`timeout`, `deadline`), or add workers if it waited too long.';
 
-  constructor(executionId: string, reason: string) {
-    super(executionId, reason, 'expired');
+  constructor(executionId: string, reason: string, task?: string | undefined) {
+    super(executionId, reason, 'expired', task);
   }
 }
 
@@ -93,8 +97,8 @@ export class RunSkippedError extends RunError {
   readonly hint =
     'Find the member of its flow that failed: `children` of the flow lists all members with their states.';
 
-  constructor(executionId: string) {
-    super(executionId, '', 'was skipped: what it depends on did not complete');
+  constructor(executionId: string, task?: string | undefined) {
+    super(executionId, '', 'was skipped: what it depends on did not complete', task);
   }
 }
 
@@ -170,7 +174,7 @@ export class RunOfAnotherTaskError extends RunError {
 
   constructor(
     executionId: string,
-    readonly task: string,
+    override readonly task: string,
     readonly askedTask: string,
   ) {
     super(executionId, '', `is a run of task "${task}", not of task "${askedTask}"`);
@@ -187,7 +191,7 @@ export class RunIdConflictError extends RunError {
   constructor(
     /** The execution that already has the id. */
     executionId: string,
-    readonly task: string,
+    override readonly task: string,
     option: 'id' | 'idempotencyKey',
   ) {
     super(executionId, '', `already has this ${option}, with another input (task "${task}")`);

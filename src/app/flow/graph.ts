@@ -38,6 +38,9 @@ class Reference {
   ) {}
 }
 
+/** Levels of objects and lists in which nodes are looked for. */
+const MAX_LEVELS = 1_000;
+
 const NODE_OPTIONS = { after: true, delay: true, priority: true, tags: true } as const;
 const GROUP_OPTIONS = { onSatisfied: true } as const;
 const ALL: Policy = { kind: 'all_of' };
@@ -169,6 +172,11 @@ class GraphBuilder implements FlowBuilder {
     const holes: Hole[] = [];
     const within: unknown[] = [];
     const walk = (part: unknown, at: Path): unknown => {
+      if (at.length > MAX_LEVELS)
+        throw new InvalidDefinitionError(
+          `${where}: a value in it is nested deeper than ${MAX_LEVELS} levels`,
+          'Flatten it, or pass a reference to it.',
+        );
       if (part instanceof Reference) {
         if (part.graph !== this) throw new InvalidDefinitionError(`${where}: a node of another flow stands in it`);
         references.push(part);

@@ -5,7 +5,9 @@ import type { BlockingReason, PublicState } from '../../../model/execution/situa
 import type { Backend } from '../../backend.js';
 import { decode } from '../../shared/codec.js';
 import { laneNameOf } from '../../shared/lane-names.js';
+import { TEMPLATE_ENCODING } from '../../shared/template.js';
 import { failureOf, type Failure } from './failure.js';
+import { memberInput } from './member-input.js';
 import { OWN_ID_TAG } from './own-ids.js';
 import { RESERVED_TAGS } from '../tasks/task-checks.js';
 
@@ -33,7 +35,10 @@ export interface RunInfo<Output = unknown> {
   readonly state: PublicState;
   /** Why it does not run; absent while it runs and after it ended. `run.explain()` looks further. */
   readonly waitsFor: RunWait | undefined;
-  /** The input as stored: a `Date` is a string. */
+  /**
+   * The input as stored: a `Date` is a string. Of a member of a flow whose input contains results of others: `undefined`
+   * until they are there.
+   */
   readonly input: unknown;
   /** What the handler returned; only if the run completed. */
   readonly result: Output | undefined;
@@ -76,28 +81,29 @@ export async function runInfoOf<Output>(backend: Backend, executionId: string): 
   ]);
   if (info === undefined || snapshot === undefined) return undefined;
   const unavailable: ('input' | 'result')[] = [];
-  const readable = (what: 'input' | 'result', sizeBytes: number, bytes: Uint8Array | undefined, encoding?: string) => {
-    if ((bytes?.byteLength ?? 0) !== sizeBytes) {
-      unavailable.push(what);
-      return undefined;
-    }
+  const readable = async (
+    what: 'input' | 'result',
+    { sizeBytes, bytes, encoding }: { sizeBytes: number; bytes: Uint8Array | undefined; encoding: string | undefined },
+  ): Promise<unknown> => {
     try {
-      return decode({ bytes, encoding });
-    } catch {
-      unavailable.push(what);
-      return undefined;
+      if ((bytes?.byteLength ?? 0) === sizeBytes)
+        return encoding === TEMPLATE_ENCODING ? await memberInput(backend, info, bytes) : decode({ bytes, encoding });
+    } catch (error) {
+      if (error instanceof EngineError && error.retryable) throw error;
     }
+    unavailable.push(what);
+    return undefined;
   };
+  const input = { sizeBytes: info.payloadBytes, bytes: payload, encoding: info.payloadEncoding };
+  const output = { sizeBytes: info.resultBytes ?? 0, bytes: result, encoding: info.resultEncoding };
   return {
     id: executionId,
     ownId: snapshot.tags[OWN_ID_TAG],
     tags: withoutReserved(snapshot.tags),
     worker: snapshot.currentLease?.workerId,
     ...factsOf(info),
-    input: readable('input', info.payloadBytes, payload, info.payloadEncoding),
-    result: (info.publicState === 'completed'
-      ? readable('result', info.resultBytes ?? 0, result, info.resultEncoding)
-      : undefined) as Output | undefined,
+    input: await readable('input', input),
+    result: (info.publicState === 'completed' ? await readable('result', output) : undefined) as Output | undefined,
     unavailable,
     execution: info,
   };

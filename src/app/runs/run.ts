@@ -16,6 +16,7 @@ import {
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,
+  type RunError,
   RunExpiredError,
   RunFailedError,
   RunNotFoundError,
@@ -24,7 +25,7 @@ import {
 import { knownOnly } from '../../shared/known-only.js';
 import { printed } from '../../util/printed.js';
 import { boundText } from '../../util/text.js';
-import { failureOf, type Failure } from './failure.js';
+import { failureOf } from './failure.js';
 import type { RunOperating } from '../operating/operating.js';
 import { Signalling, type RunSignalling } from '../signals/signalling.js';
 import { Iteration } from '../iteration.js';
@@ -169,27 +170,19 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     const { timeout, signal } = options;
     const waitEnded = this.shared.onWait(this.id, this.task);
     try {
-      return this.outputOf(
-        await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal)),
-      );
+      const ended = await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal));
+      if (ended.kind === 'completed') return this.decoded(ended.result, ended.encoding);
+      throw errorOf(this.id, ended, await this.taskName());
     } finally {
       waitEnded();
     }
   }
 
-  private outputOf(ended: Ended): Output {
-    switch (ended.kind) {
-      case 'completed':
-        return this.decoded(ended.result, ended.encoding);
-      case 'failed':
-        throw runFailed(this.id, failureOf(ended.reason, ended.category));
-      case 'cancelled':
-        throw new RunCancelledError(this.id, ended.reason);
-      case 'expired':
-        throw new RunExpiredError(this.id, ended.reason);
-      case 'skipped':
-        throw new RunSkippedError(this.id);
-    }
+  /** The name of its task, for errors; nothing when it cannot be read. */
+  private async taskName(): Promise<string | undefined> {
+    if (this.task !== undefined) return this.task.name;
+    const info = await this.shared.backend.readExecutionInfo({ executionId: this.id }).catch(() => undefined);
+    return info?.executionKind;
   }
 
   private decoded(bytes: Uint8Array | undefined, encoding: string | undefined): Output {
@@ -303,6 +296,18 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 }
 
-function runFailed(id: string, { message, category, class: className, details }: Failure): RunFailedError {
-  return new RunFailedError(id, message, category, className, details);
+/** Why a run has no result. */
+function errorOf(id: string, ended: Exclude<Ended, { kind: 'completed' }>, task: string | undefined): RunError {
+  switch (ended.kind) {
+    case 'failed': {
+      const { message, category, class: className, details } = failureOf(ended.reason, ended.category);
+      return new RunFailedError(id, message, category, className, details, task);
+    }
+    case 'cancelled':
+      return new RunCancelledError(id, ended.reason, task);
+    case 'expired':
+      return new RunExpiredError(id, ended.reason, task);
+    case 'skipped':
+      return new RunSkippedError(id, task);
+  }
 }

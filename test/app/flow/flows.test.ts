@@ -40,6 +40,41 @@ describe('flows in memory, under a virtual clock', () => {
     ]);
   });
 
+  test('the input of a member is told once the results are there that belong in it', async () => {
+    const slow = t.app.task('slow', async ({ input, sleep }: TaskContext<{ n: number }>) => {
+      await sleep(`${input.n}s`);
+      if (input.n > 2) throw new NonRetryableError('too slow');
+      return input.n;
+    });
+    const gather = t.app.task('gather', ({ input }: TaskContext<{ of: number[]; note: string }>) => input.of.length);
+    const gathering = t.app.flow('gathering', (f, input: { upTo: number }) =>
+      f.run(gather, { of: Array.from({ length: input.upTo }, (_, n) => f.run(slow, { n: n + 1 })), note: 'all' }),
+    );
+    await t.app.worker();
+    const inputs = async (run: { children: AsyncIterable<{ id: string; task: string }> }) => {
+      const told: unknown[] = [];
+      for await (const { id, task } of run.children) {
+        const { input, unavailable } = await t.app.get(id).info();
+        expect(unavailable).toEqual([]);
+        if (task === 'gather') told.push(input);
+      }
+      return told;
+    };
+    const run = gathering.run({ upTo: 2 });
+    await t.advance('1500ms');
+    expect(await inputs(run)).toEqual([undefined]);
+    await t.advance('5s');
+    expect(await inputs(run)).toEqual([{ of: [1, 2], note: 'all' }]);
+
+    const hopeless = gathering.run({ upTo: 3 });
+    const result = hopeless.result().catch((error: unknown) => error);
+    await t.advance('9s');
+    expect(await inputs(hopeless)).toEqual([undefined]);
+    const error = await result;
+    expect(error).toMatchObject({ name: 'RunSkippedError', task: 'gather' });
+    expect(String(error)).toMatch(/\(task "gather"\) was skipped/);
+  });
+
   test('the first three answers are taken, and the rest is cancelled', async () => {
     const asked: number[] = [];
     const ask = t.app.task('ask', async ({ input, signal }: TaskContext<{ model: number }>) => {

@@ -35,6 +35,23 @@ describe('a flow as it is written', () => {
     expect(output).toEqual({ value: null, holes: [{ at: [], take: 'one', of: ['2'] }] });
   });
 
+  test('a value that is nested deeper than nodes are looked for is refused', () => {
+    const nested = (levels: number, inner: unknown = 1): unknown => {
+      let value = inner;
+      for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { value };
+      return value;
+    };
+    const refusal = { name: 'InvalidDefinitionError', message: expect.stringContaining('deeper than 1000 levels') };
+    const declared = (levels: number) => () =>
+      graph((f) => f.run(sum, nested(levels, f.run(fetch, { url: 'a' })) as never));
+    expect(declared(1_000)().nodes[1]?.upstreams).toEqual([0]);
+    expect(declared(1_001)).toThrow(expect.objectContaining(refusal));
+    expect(declared(100_000)).toThrow(expect.objectContaining(refusal));
+    expect(() => graph((f) => ({ of: f.run(double, 1), all: nested(100_000) }))).toThrow(
+      expect.objectContaining(refusal),
+    );
+  });
+
   test('nodes are found in values of another realm, and not in instances of classes', () => {
     const { nodes } = graph((f) => {
       const first = f.run(double, 1);
