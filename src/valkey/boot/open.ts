@@ -23,7 +23,7 @@ import {
 } from '../connection/clients.js';
 import { Connection } from '../connection/connection.js';
 import { Deadlines } from '../connection/deadlines.js';
-import { faultOf, NotYet } from '../connection/faults.js';
+import { faultOf, isLasting, isRefused, NotYet } from '../connection/faults.js';
 import { connectionFault, nameOf } from '../connection/node-faults.js';
 import { checkOptions, parsePrefix, type LibraryMode, type ValkeyOptions } from '../options.js';
 import { WakeSubscriber } from '../wakes/subscriber.js';
@@ -125,15 +125,17 @@ async function connected(address: Address, deadlines: Deadlines): Promise<Server
   }
 }
 
-/** The node that answers first. */
+/** The node that answers first. Where nobody listens, whoever opens the backend tries again, or is told at once. */
 async function firstOf(address: Address, deadlines: Deadlines): Promise<Valkey> {
   const nodes = address.nodes.length === 0 ? [address] : address.nodes.map((node) => ({ ...address, nodes: [node] }));
+  // Behind Sentinels, a primary that is gone has a successor soon.
+  const isInVain = address.nodes.length === 0 ? isLasting : (fault: unknown) => isLasting(fault) || isRefused(fault);
   const tried = nodes.map((each) => connectNode(each, deadlines.timeoutMs, deadlines));
   const found = new AbortController();
   try {
     const first = await Promise.any(
       tried.map((node) =>
-        established(node, deadlines.timeoutMs, found.signal).then(
+        established(node, deadlines.timeoutMs, { signal: found.signal, isInVain }).then(
           () => node,
           (error: unknown) => {
             throw faultOf(error, nameOf(node), connectionFault(node));

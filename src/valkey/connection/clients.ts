@@ -125,10 +125,14 @@ export function connectForWakes(client: Client, deadlines: Deadlines): Valkey {
 
 /**
  * Connects; resolves when the server takes commands. With a signal that says that nobody waits any more, no timer is left.
- * @throws CallNotSent with the last fault that was met, at the end of the time; at once when it is one that waiting does
- * not mend. CallTimeout when none was met
+ * @throws CallNotSent with the last fault that was met, at the end of the time; at once when waiting is in vain. CallTimeout
+ * when none was met
  */
-export async function established(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+export async function established(
+  client: Client,
+  timeoutMs: number,
+  { signal, isInVain = isLasting }: { signal?: AbortSignal; isInVain?: (fault: unknown) => boolean } = {},
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const fail = (): void => {
       const fault = connectionFault(client);
@@ -145,7 +149,7 @@ export async function established(client: Client, timeoutMs: number, signal?: Ab
       fail();
     };
     client.on('error', () => {
-      if (isLasting(connectionFault(client))) ended();
+      if (isInVain(connectionFault(client))) ended();
     });
     signal?.addEventListener('abort', ended, { once: true });
     // Its own failure is told by the event above, and tried again until the time is over.

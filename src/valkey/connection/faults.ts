@@ -99,6 +99,13 @@ function lastingReason(fault: unknown): ErrorCode | undefined {
   return said?.lasts === true ? said.code : undefined;
 }
 
+/** Whether nobody listens at the address of a server, nor at any other of its name. */
+export function isRefused(fault: unknown): boolean {
+  const reason = reasonOf(fault);
+  const each = reason instanceof AggregateError ? reason.errors : [reason];
+  return each.every((error) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED');
+}
+
 /** Whether waiting for the connection is in vain. */
 export function isLasting(reason: unknown): boolean {
   return lastingReason(reason) !== undefined;
