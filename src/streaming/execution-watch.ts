@@ -97,7 +97,6 @@ export class ExecutionWatch {
 
   private lookLater(): void {
     this.looking?.();
-    if (this.ended) return;
     const ms = this.stands ? LOOK_MS : this.pollMs;
     this.looking = this.options.clock.after(ms, () => {
       if (!this.stands) this.pollMs = Math.min(MAX_POLL_MS, 2 * this.pollMs);

@@ -6,6 +6,7 @@ import { EngineError, memory, type Backend } from '../../src/index.js';
 import { tailStream } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { until } from '../app/support.js';
 
 let server: ValkeyServer;
@@ -81,6 +82,30 @@ describe('tails', () => {
       await writer.close();
       await reader.close();
     }
+  });
+
+  it('of one stream stand on one subscription, however long they wait, and leave none behind', async () => {
+    const clock = new VirtualClock(0);
+    const backend = memory();
+    await owned(backend);
+    const subscriptions = { joined: 0, standing: 0 };
+    const counted: Backend = Object.assign(Object.create(backend) as Backend, {
+      onFrames: async (...args: Parameters<Backend['onFrames']>) => {
+        subscriptions.joined++;
+        subscriptions.standing++;
+        const leave = await backend.onFrames(...args);
+        return () => {
+          subscriptions.standing--;
+          leave();
+        };
+      },
+    });
+    const waiting = tailStream(counted, { executionId: EXECUTION, attemptIndex: 0, blockMs: 30_000 }, clock);
+    await clock.advance(25_000);
+    expect(subscriptions).toEqual({ joined: 1, standing: 1 });
+    await clock.advance(10_000);
+    expect((await waiting).frames).toEqual([]);
+    expect(subscriptions).toEqual({ joined: 1, standing: 0 });
   });
 
   it('see all where notices are lost or refused, and where calls fail for a while', async () => {
