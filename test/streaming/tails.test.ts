@@ -1,11 +1,13 @@
 /** Tails of one process: what they share, and what they do when notices do not come. */
 import { Valkey } from 'iovalkey';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError, memory, type Backend } from '../../src/index.js';
 import { tailStream } from '../../src/engine/index.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startValkey, type ValkeyServer } from '../support/valkey/index.js';
+import { ExecutionTails } from '../../src/streaming/execution-tails.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { until } from '../app/support.js';
 
@@ -44,6 +46,32 @@ async function followed(backend: Backend): Promise<string[]> {
 }
 
 describe('tails', () => {
+  it('of one stream stand on one subscription, however long they wait, and leave none behind', async () => {
+    const clock = new VirtualClock(0);
+    const backend = memory();
+    await owned(backend);
+    const subscriptions = { joined: 0, standing: 0 };
+    const counted: Backend = Object.assign(Object.create(backend) as Backend, {
+      onFrames: async (...args: Parameters<Backend['onFrames']>) => {
+        subscriptions.joined++;
+        subscriptions.standing++;
+        const leave = await backend.onFrames(...args);
+        return () => {
+          subscriptions.standing--;
+          leave();
+        };
+      },
+    });
+    const waiting = tailStream(counted, { executionId: EXECUTION, attemptIndex: 0, blockMs: 30_000 }, clock);
+    await clock.advance(25_000);
+    expect(subscriptions).toEqual({ joined: 1, standing: 1 });
+    await clock.advance(10_000);
+    expect((await waiting).frames).toEqual([]);
+    expect(subscriptions).toEqual({ joined: 1, standing: 0 });
+    // Nor what the process knows of its readers.
+    expect(queryObjects(ExecutionTails, { format: 'count' })).toBe(0);
+  });
+
   it('two hundred of one stream use the two connections of the backend, and share their reads', async () => {
     const writer = await valkey({ url: server.url, partitions: { count: 1 } });
     const reader = await valkey({ url: server.url });
@@ -82,30 +110,6 @@ describe('tails', () => {
       await writer.close();
       await reader.close();
     }
-  });
-
-  it('of one stream stand on one subscription, however long they wait, and leave none behind', async () => {
-    const clock = new VirtualClock(0);
-    const backend = memory();
-    await owned(backend);
-    const subscriptions = { joined: 0, standing: 0 };
-    const counted: Backend = Object.assign(Object.create(backend) as Backend, {
-      onFrames: async (...args: Parameters<Backend['onFrames']>) => {
-        subscriptions.joined++;
-        subscriptions.standing++;
-        const leave = await backend.onFrames(...args);
-        return () => {
-          subscriptions.standing--;
-          leave();
-        };
-      },
-    });
-    const waiting = tailStream(counted, { executionId: EXECUTION, attemptIndex: 0, blockMs: 30_000 }, clock);
-    await clock.advance(25_000);
-    expect(subscriptions).toEqual({ joined: 1, standing: 1 });
-    await clock.advance(10_000);
-    expect((await waiting).frames).toEqual([]);
-    expect(subscriptions).toEqual({ joined: 1, standing: 0 });
   });
 
   it('see all where notices are lost or refused, and where calls fail for a while', async () => {

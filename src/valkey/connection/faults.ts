@@ -146,10 +146,15 @@ export function faultOf(error: unknown, node: string, connection?: unknown): Eng
   return new EngineError('corruption', `What ${node} answered does not decode.`, { cause: error });
 }
 
+/** What a function wrote before it met a command that its caller may not run stays. */
+const LEFT_HALF_DONE =
+  ' Once the user has this permission again, run `verifyPartition`: what the call had begun may be half done.';
+
 /** The error for the words of a server, or of a function in it. */
 function serverFaultOf(error: Error, node: string): EngineError {
   const code = serverFault(error)?.code ?? 'function_failed';
-  return new EngineError(code, `${node} answered: ${serverWords(error.message)}.`, { cause: error });
+  const left = /\bACL failure in script\b/.test(error.message) ? LEFT_HALF_DONE : '';
+  return new EngineError(code, `${node} answered: ${serverWords(error.message)}.${left}`, { cause: error });
 }
 
 function unreachable(label: string, fault: unknown): EngineError {
