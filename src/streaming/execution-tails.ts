@@ -64,14 +64,11 @@ export class ExecutionTails {
 
   constructor(private readonly options: ExecutionTailsOptions) {}
 
-  /** One user more. The returned function takes it away; with the last one, and after a while, notices end. */
+  /** One user more. The returned function, called once, takes it away; with the last one, and after a while, notices end. */
   use(): () => void {
     this.lingering?.();
     this.users++;
-    let used = true;
     return () => {
-      if (!used) return;
-      used = false;
       if (--this.users > 0) return;
       if (this.watch === undefined) this.end();
       else this.lingering = this.options.clock.after(LINGER_MS, () => this.end());

@@ -45,24 +45,34 @@ async function followed(backend: Backend): Promise<string[]> {
   }
 }
 
+/** A backend that counts who listens for frames. */
+function countingSubscriptions(backend: Backend) {
+  const subscriptions = { joined: 0, standing: 0 };
+  const counted: Backend = Object.assign(Object.create(backend) as Backend, {
+    onFrames: async (...args: Parameters<Backend['onFrames']>) => {
+      subscriptions.joined++;
+      subscriptions.standing++;
+      const leave = await backend.onFrames(...args);
+      return () => {
+        subscriptions.standing--;
+        leave();
+      };
+    },
+  });
+  return { counted, subscriptions };
+}
+
 describe('tails', () => {
   it('of one stream stand on one subscription, however long they wait, and leave none behind', async () => {
     const clock = new VirtualClock(0);
     const backend = memory();
     await owned(backend);
-    const subscriptions = { joined: 0, standing: 0 };
-    const counted: Backend = Object.assign(Object.create(backend) as Backend, {
-      onFrames: async (...args: Parameters<Backend['onFrames']>) => {
-        subscriptions.joined++;
-        subscriptions.standing++;
-        const leave = await backend.onFrames(...args);
-        return () => {
-          subscriptions.standing--;
-          leave();
-        };
-      },
-    });
-    const waiting = tailStream(counted, { executionId: EXECUTION, attemptIndex: 0, blockMs: 30_000 }, clock);
+    const { counted, subscriptions } = countingSubscriptions(backend);
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    // Who does not wait needs no notice.
+    expect((await tailStream(counted, { ...place, blockMs: 0 }, clock)).frames).toEqual([]);
+    expect(subscriptions).toEqual({ joined: 0, standing: 0 });
+    const waiting = tailStream(counted, { ...place, blockMs: 30_000 }, clock);
     await clock.advance(25_000);
     expect(subscriptions).toEqual({ joined: 1, standing: 1 });
     await clock.advance(10_000);
@@ -129,6 +139,25 @@ describe('tails', () => {
     }
     await backend.completeExecution(owner);
     expect(await texts).toEqual(['0', '1', '2']);
+  });
+
+  it('try again at least once a second while the store is away', async () => {
+    const clock = new VirtualClock(0);
+    const backend = memory();
+    await owned(backend);
+    let reads = 0;
+    const gone: Backend = Object.assign(Object.create(backend) as Backend, {
+      readStream: () => {
+        reads++;
+        return Promise.reject(new EngineError('transport_failed', 'gone'));
+      },
+    });
+    const place = { executionId: EXECUTION, attemptIndex: 0 };
+    const waiting = tailStream(gone, { ...place, blockMs: 30_000 }, clock).catch((error: EngineError) => error.code);
+    await clock.advance(30_001);
+    expect(await waiting).toBe('transport_failed');
+    expect(reads).toBeGreaterThan(30);
+    expect(reads).toBeLessThan(300);
   });
 
   it('end with their time: with nothing, or with the fault that the store answers with', async () => {

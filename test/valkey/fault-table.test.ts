@@ -109,7 +109,9 @@ test.each(TABLE.map((each) => [`${each.met.constructor.name}: ${each.met.message
 
 test('a right that a function lacks halfway: what it left is to be verified', () => {
   const told = (words: string): string => faultOf(reply(words), 'node:1').message;
-  expect(told("ERR ACL failure in script: User u has no permissions to run the 'xadd' command")).toMatch(/verifyPartition/);
+  expect(told("ERR ACL failure in script: User u has no permissions to run the 'xadd' command")).toMatch(
+    /verifyPartition/,
+  );
   expect(told("NOPERM User u has no permissions to run the 'fcall' command")).not.toMatch(/verifyPartition/);
 });
 
