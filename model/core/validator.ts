@@ -100,6 +100,18 @@ function compile(schema: Schema): Compiled {
           if (checks.length > 0) break;
           refuseUnless(`${program.bind(def.fn)}(${source})`);
           return source;
+        case 'boolean':
+          if (checks.length > 0 || ('coerce' in def && def.coerce === true)) break;
+          refuseUnless(`typeof ${source} === 'boolean'`);
+          return source;
+        case 'pipe': {
+          // A change of what was found good; one with a second parameter can refuse, in words of its own.
+          const change = (def.out as z.core.$ZodTypes)._zod.def;
+          if (change.type !== 'transform' || change.transform.length > 1) break;
+          const value = variable();
+          program.write(`const ${value} = ${program.bind(change.transform)}(${emit(def.in, source)});`);
+          return emitSteps(checks, value);
+        }
         case 'enum': {
           const options = Object.values(def.entries);
           if (checks.length > 0 || options.length > 8 || !options.every((option) => typeof option === 'string')) break;
