@@ -216,7 +216,7 @@ const VALID: { [Name in OperationName | QueryName]: object } = {
     reason: 'manual_pause',
     namespace: 'n',
     laneId: 'lane',
-    cursor: SUSPENDED,
+    cursor: `5:${SUSPENDED}`,
     limit: 5,
   },
   listPendingWaitpoints: { executionId: SUSPENDED, cursor: uuid(303), limit: 5 },

@@ -271,6 +271,8 @@ export const KEYS = {
   ids: 'ids',
   leaf: 'ids:',
   lanes: 'lanes',
+  /** Suspended executions by when their waits are over, in the greatest of all numbers where they never are. */
+  suspended: 'suspended',
   /** Ids of flows. */
   flows: 'flows',
   /** + flow: its members by rank. */

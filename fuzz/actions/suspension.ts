@@ -1,5 +1,6 @@
 /** How random runs suspend executions, send them signals and let them go on. */
 import fc from 'fast-check';
+import { LIMITS } from '../../model/limits.js';
 import type { ReadonlyExecution } from '../../model/execution/facts.js';
 import type { Command } from '../../model/machine.js';
 import type { ResumeCondition } from '../../model/suspension/condition.js';
@@ -387,9 +388,14 @@ export const suspensionReads: Reads = (world, { executionId, index, limit }) => 
   const reason = index === 0 ? undefined : REASON_NAMES[index % REASON_NAMES.length];
   const { partition } = world;
   const open = execution?.waiting?.suspension?.waitpointIds[0];
+  // The place of an execution, or one beside it.
+  const place = (execution?.waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger) - (index % 2);
   return [
     ['listSuspended', { partition, reason, limit: Math.max(1, Math.min(limit, 200)) }],
-    ['listSuspended', { partition, cursor: executionId, limit: 1, laneId: index === 1 ? 'alpha' : undefined }],
+    [
+      'listSuspended',
+      { partition, cursor: `${place}:${executionId}`, limit: 1, laneId: index === 1 ? 'alpha' : undefined },
+    ],
     ['listPendingWaitpoints', { executionId, cursor: index === 0 ? undefined : open, limit: Math.max(1, limit) }],
     ['describeSuspension', { executionId }],
     ['readWaits', { executionId }],

@@ -57,6 +57,7 @@ function ff.become(call, execution, situation, due_at)
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)
+  ff.reorder_suspended(call, execution.id, execution.situation, situation, due_at)
   if execution.extras ~= '' and execution.situation == SITUATION.running then ff.note_let_go(call, execution, situation) end
   execution.situation = situation
   execution.due_at = due_at

@@ -259,29 +259,3 @@ function ff.query.list_execution_summaries(call, before, limit_text, namespace, 
     last = id
   end
 end
-
--- list_suspended: before (an id, or nothing), limit, reason (`=` and its letter, or nothing), namespace, lane_id
--- Answers the id behind which the list goes on, or nothing, and rows: id, naming, the text of the suspension.
-function ff.query.list_suspended(call, before, limit_text, reason, namespace, lane_id)
-  local want = { letters = '', held = '', namespace = namespace, lane_id = lane_id, execution_kind = '', tags = {}, namings = {} }
-  local sources = { shelf(call, SITUATION.suspended, before) }
-  local limit, rows, looked_at, last = tonumber(limit_text), {}, 0, nil
-  while true do
-    local id = take(sources)
-    if not id then return { false, rows } end
-    if looked_at == LIMIT.max_looked_at then return { last, rows } end
-    looked_at = looked_at + 1
-    local ran, execution = pcall(load, call, id)
-    if not ran then ff.contain(execution) end
-    if ran and execution and execution.situation == SITUATION.suspended and is_alike(execution, want) then
-      local text = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.suspension)[1]
-      local suspension = { suspension = text or '' }
-      ff.read_waits_suspension(suspension)
-      if text and (reason == '' or reason == '=' .. suspension.reason_code) then
-        if #rows == limit * 3 then return { rows[#rows - 2], rows } end
-        rows[#rows + 1], rows[#rows + 2], rows[#rows + 3] = id, execution.naming, text
-      end
-    end
-    last = id
-  end
-end

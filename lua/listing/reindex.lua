@@ -54,6 +54,16 @@ local function mend_shelf(call, shelf, id, stands, mended)
   if stands then ff.shelve(call, shelf, id) else ff.unshelve(call, shelf, id) end
 end
 
+local function mend_suspended(call, execution, mended)
+  local score = guarded('ZSCORE', call.base .. KEY.suspended, execution.id)
+  local before = type(score) == 'string' and tonumber(score) or nil
+  local is_suspended = execution.situation == SITUATION.suspended
+  if before == (is_suspended and tonumber(ff.place_of_suspended(execution.due_at)) or nil) then return end
+  mended[#mended + 1] = KEY.suspended
+  local now = is_suspended and SITUATION.suspended or nil
+  ff.reorder_suspended(call, execution.id, SITUATION.suspended, now, execution.due_at)
+end
+
 -- Needs `ff.check_reindex`. Answers the names of the indexes that were mended.
 function ff.reindex(call, execution)
   local mended, id = {}, execution.id
@@ -65,6 +75,7 @@ function ff.reindex(call, execution)
   mend_slot(call, execution, mended)
   if SHELVED[execution.situation] then mend_shelf(call, execution.situation, id, true, mended) end
   mend_shelf(call, LIMIT.held, id, ff.is_held(execution), mended)
+  mend_suspended(call, execution, mended)
   if ff.is_member(execution) then mended[#mended + 1] = ff.mend_membership(call, execution) end
   for shelf in pairs(ff.indexed_tags(call, execution.tags).shelves) do mend_shelf(call, shelf, id, true, mended) end
   call.mended = true

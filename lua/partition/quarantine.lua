@@ -85,6 +85,7 @@ local function forget(call, id, execution, flow)
   ff.tally(call, ff.lane_of(execution), execution.situation, nil)
   if ff.is_member(execution) then ff.forget_member(call, execution) end
   if SHELVED[execution.situation] then ff.unshelve(call, execution.situation, id) end
+  ff.reorder_suspended(call, id, execution.situation, nil, '')
   ff.reshelve_tags(call, id, execution.tags, '')
   if ff.is_held(execution) then
     ff.tally(call, ff.lane_of(execution), LIMIT.held, nil)

@@ -67,8 +67,8 @@ function steps.leaf(call, names, leaf, key, shelf)
   return wrong
 end
 
--- Whether an entry of a queue, or of the timers when there is none, can be right. Its place in the order is looked at with
--- its record.
+-- Whether an entry of a queue, of what is suspended, or of the timers when there is neither, can be right. Its place in the
+-- order is looked at with its record.
 local function can_stand(call, queue, member)
   local id = member
   if queue == '' then
@@ -86,6 +86,7 @@ local function can_stand(call, queue, member)
   end
   if not execution then return false end
   if queue == '' then return true end
+  if queue == KEY.suspended then return execution.situation == SITUATION.suspended end
   local _, lane_id, execution_kind = ff.split_naming(execution.naming)
   return ff.is_queued(execution) and queue == KEY.queue .. lane_id .. '\t' .. execution.needs .. '\t' .. execution_kind
 end

@@ -198,6 +198,7 @@ function ff.apply.suspension_escalated(call, execution, suspension)
     WORDS.reason.waiting_for_operator_review, suspension.suspended_by, '', suspension.timeout_behavior, suspension.resume_delay_ms,
     suspension.keeps_signals, suspension.retains_buffer, suspension.continuation_pointer, suspension.suspended_at))
   execution.due_at = ''
+  ff.reorder_suspended(call, execution.id, execution.situation, execution.situation, '')
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.pause, WORDS.reason.waiting_for_operator_review)
   ff.set_timer(call, execution)
   ff.append(call, EVENT.suspension_escalated, execution.id)

@@ -29,8 +29,8 @@ export interface ExecutionView {
   queued(filter: QueuedFilter, after: Position | undefined, limit: number): QueuedPart;
   /** What was lost by a time and can be taken over, of a namespace or any, by when it was lost, behind a position. */
   lost(namespace: string | undefined, asOf: number, after: Position | undefined, limit: number): LostPart;
-  /** Suspended executions that match, by id, highest first, behind an id of any partition. */
-  suspended(filter: SuspendedFilter, before: string | undefined, limit: number): SuspendedPart;
+  /** Suspended executions that match, by when their waits are over, behind a position. */
+  suspended(filter: SuspendedFilter, after: Position | undefined, limit: number): SuspendedPart;
   /** The execution that a live idempotency key points to. */
   ofKey(namespace: string, key: string, now: number): string | undefined;
   input(executionId: string): Uint8Array | undefined;
@@ -65,7 +65,7 @@ export function executionsByDefinition({ state: { tables }, bytes, payloads }: P
     listed: (filter, before, limit) => listedByDefinition(tables.execution.values(), filter, before, limit),
     queued: (filter, after, limit) => queuedByDefinition(tables.execution.values(), filter, after, limit),
     lost: (namespace, asOf, after, limit) => lostByDefinition(tables.execution.values(), namespace, asOf, after, limit),
-    suspended: (filter, before, limit) => suspendedByDefinition(tables.execution.values(), filter, before, limit),
+    suspended: (filter, after, limit) => suspendedByDefinition(tables.execution.values(), filter, after, limit),
     ofKey(namespace, key, now) {
       const entry = tables.idempotency_key.get(idempotencyId(namespace, key));
       return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;

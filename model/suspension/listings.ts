@@ -3,8 +3,9 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, query, reject } from '../core/operation.js';
 import type { ReadonlyExecution } from '../execution/facts.js';
-import { compareBytes, memberOf, partitionOfExecution } from '../ids.js';
+import { compareBytes, partitionOfExecution } from '../ids.js';
 import { DEFAULTS, LIMITS } from '../limits.js';
+import { cursorOf, pageBehind, positionCursor, positionFor, type Position } from '../listing/position.js';
 import { FINGERPRINT_LENGTH, messageOf } from '../signing/token.js';
 import { signalNamesOf } from './condition.js';
 import { SUSPEND_REASONS, type SuspendReason, type TimeoutBehavior, type Waiting } from './facts.js';
@@ -29,10 +30,10 @@ export interface SuspendedFilter {
   readonly laneId?: string | undefined;
 }
 
-/** A part of the list; `next`: the id behind which more may follow. */
+/** A part of the list; `next`: the position behind which more may follow. */
 export interface SuspendedPart {
   readonly executions: readonly SuspendedExecution[];
-  readonly next: string | undefined;
+  readonly next: Position | undefined;
 }
 
 /** A suspended execution as a row, when the filter wants it. */
@@ -53,20 +54,21 @@ export function suspendedRow(it: ReadonlyExecution, filter: SuspendedFilter): Su
   };
 }
 
-/** The list by definition: by id, highest first. */
+/** The list by definition: by when waiting is over, then by id. What waits for ever comes last. */
 export function suspendedByDefinition(
   executions: Iterable<ReadonlyExecution>,
   filter: SuspendedFilter,
-  before: string | undefined,
+  after: Position | undefined,
   limit: number,
 ): SuspendedPart {
-  const bound = before === undefined ? undefined : memberOf(before);
-  const rows = [...executions]
-    .filter(({ executionId }) => bound === undefined || memberOf(executionId) < bound)
-    .flatMap((execution) => suspendedRow(execution, filter) ?? [])
-    .sort((a, b) => compareBytes(b.executionId, a.executionId));
-  const page = rows.slice(0, limit);
-  return { executions: page, next: rows.length > limit ? page.at(-1)?.executionId : undefined };
+  const placed = [...executions].flatMap((execution) => {
+    const item = suspendedRow(execution, filter);
+    return item === undefined
+      ? []
+      : [{ score: item.timeoutAt ?? LIMITS.maxInteger, executionId: item.executionId, item }];
+  });
+  const { items, next } = pageBehind(placed, after, limit);
+  return { executions: items, next };
 }
 
 export interface SuspendedPage {
@@ -82,16 +84,16 @@ export const listSuspended = query({
     reason: field.wordOf(SUSPEND_REASONS).optional(),
     namespace: field.namespace.optional(),
     laneId: field.laneId.optional(),
-    /** The list goes on behind this id; it may be of another partition, so that lists of several can be merged. */
-    cursor: field.executionId.optional(),
+    /** The list goes on behind this place; it may be of another partition, so that lists of several can be merged. */
+    cursor: positionCursor.optional(),
     limit: field.integer(1, LIMITS.maxListPage).default(DEFAULTS.pageSize),
   }),
   rejects: [],
   partition: ({ partition }) => partition,
-  /** By id, highest first, like all lists of executions: newest first where the library minted the ids. */
-  read(view, { cursor, limit, partition: _, ...filter }) {
-    const { executions, next } = view.executions.suspended(filter, cursor, limit);
-    return accept<SuspendedPage>({ executions, nextCursor: next });
+  /** What is over first comes first, then what waits for ever; ids decide where that is equal. */
+  read(view, { cursor, limit, partition, ...filter }) {
+    const { executions, next } = view.executions.suspended(filter, positionFor(partition, cursor), limit);
+    return accept<SuspendedPage>({ executions, nextCursor: next === undefined ? undefined : cursorOf(next) });
   },
 });
 

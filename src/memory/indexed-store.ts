@@ -38,7 +38,7 @@ import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
-import { suspendedRow } from '../../model/suspension/listings.js';
+import { suspendedByDefinition } from '../../model/suspension/listings.js';
 import { dropPayloads, keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
@@ -400,11 +400,8 @@ export class IndexedStore implements Store {
       listed: (filter, before, limit) => this.listed(filter, before, limit),
       queued: (filter, after, limit) => this.queued(filter, after, limit),
       lost: (namespace, asOf, after, limit) => lostByDefinition(this.lost(asOf), namespace, asOf, after, limit),
-      suspended: (filter, before, limit) => {
-        const wanted = (execution: ReadonlyExecution) => suspendedRow(execution, filter);
-        const { found, next } = this.backwards(wanted, before, limit);
-        return { executions: found, next };
-      },
+      // Looked for among all: people ask for it, and nothing that runs.
+      suspended: (filter, after, limit) => suspendedByDefinition(executions.values(), filter, after, limit),
       ofKey(namespace, key, now) {
         const entry = keys.get(idempotencyId(namespace, key));
         return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;

@@ -8,6 +8,7 @@ const TYPE_OF = {
   header: 'hash',
   timers: 'zset',
   retention: 'zset',
+  suspended: 'zset',
   ids: 'zset',
   lanes: 'set',
   quarantine: 'hash',

@@ -135,12 +135,13 @@ export const listExecutionSummaries: Fetch<ParsedArgsOf<'listExecutionSummaries'
 };
 
 /** The texts of a place in a list: its number and its id; both empty when there is none. */
-function placeOf(partition: string, cursor: string | undefined): readonly [string, string] {
+export function placeOf(partition: string, cursor: string | undefined): readonly [string, string] {
   const position = positionFor(partition, cursor);
   return position === undefined ? ['', ''] : [String(position.score), memberOf(position.executionId)];
 }
 
-function positionOf(partition: string, reply: WireReply): Position | undefined {
+/** The place that the library answers, if it does. */
+export function positionOf(partition: string, reply: WireReply): Position | undefined {
   if (reply === null) return undefined;
   const [score, id] = (reply as WireReply[]).map(textOf) as [string, string];
   return { score: Number(score), executionId: executionIdIn(partition, id) };

@@ -216,15 +216,16 @@ export class Verification {
       this.find(KEYS.queues + lane, 'entries', numberOf(await this.link.step('queues', lane, ...names)));
       for (const name of names) await this.mendScored(`${KEYS.queue}${lane}\t${name}`);
     }
-    await this.mendScored('');
+    for (const index of ['', KEYS.suspended]) await this.mendScored(index);
     this.find(KEYS.timers, 'entries', numberOf(await this.link.step('admissions')));
   }
 
+  /** Entries of a queue, of what is suspended, or of the timers when there is no name. */
   private async mendScored(queue: string): Promise<void> {
     for (let from = 0; ; ) {
       const answer = await this.link.step('scored', queue, String(from), String(AT_ONCE));
       const [looked, wrong] = textsOf(answer).map(Number) as [number, number];
-      this.find(queue === '' ? KEYS.timers : queue.slice(0, queue.indexOf('\t')), 'entries', wrong);
+      this.find(queue === '' ? KEYS.timers : (queue.split('\t', 1)[0] as string), 'entries', wrong);
       if (looked < AT_ONCE) return;
       from += looked - wrong;
     }

@@ -7,6 +7,7 @@ import type { SigningKey } from '../../model/signing/entity.js';
 import { type SUSPEND_REASONS, waitsFacts } from '../../model/suspension/facts.js';
 import { suspendedRow, type SuspendedExecution } from '../../model/suspension/listings.js';
 import { pairsOf, viewOf, type Fetch } from './fetch.js';
+import { placeOf, positionOf } from './listed.js';
 import { textOf, type WireReply } from './reply.js';
 import { decodeWaits } from './waits.js';
 
@@ -43,9 +44,9 @@ function rowOf(executionId: string, naming: string, text: string): SuspendedExec
 }
 
 export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
-  request: ({ cursor, limit, reason, namespace, laneId }) => [
+  request: ({ partition, cursor, limit, reason, namespace, laneId }) => [
     'list_suspended',
-    cursor === undefined ? '' : memberOf(cursor),
+    ...placeOf(partition, cursor),
     String(limit),
     reason === undefined ? '' : `=${REASON.encode({ reasonCode: reason satisfies keyof typeof SUSPEND_REASONS })}`,
     namespace ?? '',
@@ -58,8 +59,7 @@ export const listSuspended: Fetch<ParsedArgsOf<'listSuspended'>> = {
       const [id, naming, text] = parts.slice(i, i + 3).map(textOf) as [string, string, string];
       executions.push(...rowOf(executionIdIn(partition, id), naming, text));
     }
-    const behind = next === null ? undefined : executionIdIn(partition, textOf(next));
-    return viewOf({ executions: { suspended: () => ({ executions, next: behind }) } });
+    return viewOf({ executions: { suspended: () => ({ executions, next: positionOf(partition, next) }) } });
   },
 };
 

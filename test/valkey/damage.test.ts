@@ -251,8 +251,8 @@ describe('of a key that many share', () => {
       await world.reset();
       const names = (await world.admin.keys(keyOf('*'))).map((key) => key.slice(keyOf('').length));
       const families = names.filter((key) =>
-        [KEYS.queue, KEYS.queues, KEYS.slot, KEYS.leaf, KEYS.counts, KEYS.shelf, KEYS.shelved].some((start) =>
-          key.startsWith(start),
+        [KEYS.queue, KEYS.queues, KEYS.slot, KEYS.leaf, KEYS.counts, KEYS.shelf, KEYS.shelved, KEYS.suspended].some(
+          (start) => key.startsWith(start),
         ),
       );
       let failures = 0;

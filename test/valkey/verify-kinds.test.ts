@@ -100,6 +100,7 @@ const INDEXES = [
   'counts',
   'lanes',
   'shelf',
+  'suspended',
   'queue',
 ];
 

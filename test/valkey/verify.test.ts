@@ -106,6 +106,7 @@ test('entries that belong to nothing are taken away', async () => {
   const { admin } = world;
   const stranger = `${'A'.repeat(21)}-`;
   await admin.zadd(keyOf(KEYS.timers), 5, `execution:${stranger}`);
+  await admin.zadd(keyOf(KEYS.suspended), 5, stranger);
   for (const name of indexes) {
     const family = familyOf(name)?.family;
     if (family === 'queue') await admin.zadd(keyOf(name), 5, stranger);

@@ -19,6 +19,7 @@ import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { isTerminal } from '../../../model/execution/situation.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../../model/stream/contents.js';
 import { compareBytes, executionIdIn } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
 import type { Notices } from '../../../model/partition/notices.js';
 import type { Admission } from '../../../model/metering/entity.js';
 import { trimFloor, type Reader } from '../../../model/reader/entity.js';
@@ -106,6 +107,8 @@ class PartitionReader {
   /** `<leaf>:<shelf>` -> ids; and the same names as the shelves have them. */
   private readonly shelved = new Map<string, string[]>();
   private readonly shelfLeaves: string[] = [];
+  /** Suspended executions, and by when their waits are over. */
+  private suspended: [string, number][] = [];
   private readonly tallies = new Map<string, Tally>();
   /** What executions wait for, by id. */
   private readonly waits = new Map<string, ReadonlyMap<string, string>>();
@@ -229,6 +232,7 @@ class PartitionReader {
     if (name === KEYS.log) this.logEnd = await lastEntry(client, key);
     else if (name === KEYS.header) this.readHeader(await client.hgetall(key));
     else if (name === KEYS.timers) this.timers = await this.readTimers(key);
+    else if (name === KEYS.suspended) this.suspended = await this.queued(key);
     else if (name === KEYS.retention) this.retention = await client.zrange(key, 0, -1);
     else if (name === KEYS.ids) this.leafNames = await client.zrange(key, 0, -1);
     else if (name === KEYS.tagged || name.startsWith(KEYS.watch)) return;
@@ -461,6 +465,11 @@ class PartitionReader {
     strays.push(...difference(this.leafNames, leaves).map((leaf) => `leaf ${leaf}`));
     const shelved = [...this.shelved.keys()];
     strays.push(...difference(this.shelfLeaves, shelved).map((leaf) => `leaf of a shelf ${leaf}`));
+    const suspended = this.executions.flatMap(({ situation, executionId, waiting }) =>
+      situation === 'suspended' ? [`${executionId} ${waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger}`] : [],
+    );
+    const ordered = this.suspended.map(([id, score]) => `${id} ${score}`);
+    strays.push(...difference(ordered, suspended).map((place) => `place of what is suspended ${place}`));
     if (this.floor !== trimFloor(this.readers.values(), this.header.generation))
       strays.push(`the trim floor ${this.floor} is not that of the readers`);
     const keys = (this.others.get('signing_key') ?? []) as readonly SigningKey[];

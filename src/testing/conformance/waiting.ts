@@ -362,21 +362,21 @@ export const waitingScenarios: readonly ConformanceScenario[] = [
       const suspendedHandle = answer.kind === 'suspended' ? (answer.handle ?? '') : '';
       await refused(backend.suspendExecution({ handle: suspendedHandle, ...ask }), 'already_suspended');
       const other = await suspended(engine);
-      const all = await backend.listSuspended({ partition: PARTITION });
-      assert.deepEqual(
-        all.executions.map(({ executionId: id, reason, timeoutAt }) => [id, reason, timeoutAt]).sort(),
-        [
-          [executionId, 'waiting_for_approval', ask.timeoutAt],
-          [other.executionId, 'waiting_for_approval', undefined],
-        ].sort(),
-      );
-      const first = await backend.listSuspended({ partition: PARTITION, limit: 1 });
-      const second = await backend.listSuspended({
-        partition: PARTITION,
-        limit: 1,
-        cursor: first.nextCursor as string,
-      });
-      assert.equal(second.nextCursor, undefined);
+      const soon = await suspended(engine, { timeoutAt: engine.now() + 1_000 });
+      const expected = [
+        [soon.executionId, 'waiting_for_approval', soon.args.timeoutAt],
+        [executionId, 'waiting_for_approval', ask.timeoutAt],
+        [other.executionId, 'waiting_for_approval', undefined],
+      ];
+      const rows = [];
+      for (let cursor: string | undefined; ; ) {
+        const page = await backend.listSuspended({ partition: PARTITION, limit: 1, cursor });
+        rows.push(...page.executions.map(({ executionId: id, reason, timeoutAt }) => [id, reason, timeoutAt]));
+        cursor = page.nextCursor;
+        if (cursor === undefined) break;
+      }
+      assert.deepEqual(rows, expected);
+      assert.equal((await backend.listSuspended({ partition: PARTITION })).executions.length, expected.length);
       assert.equal(
         (await backend.listSuspended({ partition: PARTITION, reason: 'manual_pause' })).executions.length,
         0,

@@ -1,0 +1,57 @@
+-- Suspended executions in the order in which their waits are over. Nothing is decided by it, as with shelves
+-- (lua/listing/shelves.lua): what is written to is not looked at before, and `verify_partition` makes it anew.
+
+local load = ff.loader('naming')
+
+-- The place of an execution that is suspended until a time, a text; of one that waits for ever when that is empty.
+function ff.place_of_suspended(due_at)
+  return due_at == '' and ff.digits(LIMIT.max_integer) or due_at
+end
+
+-- An execution moves from one situation to another, or stays suspended until another time.
+function ff.reorder_suspended(call, id, before, after, due_at)
+  if after == SITUATION.suspended then
+    guarded('ZADD', call.base .. KEY.suspended, ff.place_of_suspended(due_at), id)
+  elseif before == SITUATION.suspended then
+    guarded('ZREM', call.base .. KEY.suspended, id)
+  end
+end
+
+-- The text of the suspension of an execution, if the list is to have it.
+local function wanted_of(call, id, reason, namespace, lane_id)
+  local execution = load(call, id)
+  if not execution or execution.situation ~= SITUATION.suspended then return nil end
+  local own_namespace, own_lane_id = ff.split_naming(execution.naming)
+  if namespace ~= '' and namespace ~= own_namespace or lane_id ~= '' and lane_id ~= own_lane_id then return nil end
+  local text = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.suspension)[1]
+  if not text then return nil end
+  local suspension = { suspension = text }
+  ff.read_waits_suspension(suspension)
+  if reason ~= '' and reason ~= '=' .. suspension.reason_code then return nil end
+  return text, execution.naming
+end
+
+-- list_suspended: score and id of the place behind which the page begins (or nothing, twice), limit, reason (`=` and its letter,
+-- or nothing), namespace, lane_id
+-- Answers the score and the id of the place behind which the list goes on, or nothing, and rows: id, naming, the text of the
+-- suspension.
+function ff.query.list_suspended(call, score, before, limit_text, reason, namespace, lane_id)
+  local source = { key = call.base .. KEY.suspended, from = 0, to = math.huge, offset = 0, prefix = '' }
+  local next_one = ff.walk({ source }, tonumber(score), before)
+  local limit, rows, count, looked_at, last = tonumber(limit_text), {}, 0, 0, nil
+  while true do
+    local id, at = next_one()
+    if not id then return { false, rows } end
+    if looked_at == LIMIT.max_looked_at then return { last, rows } end
+    looked_at = looked_at + 1
+    local ran, text, naming = pcall(wanted_of, call, id, reason, namespace, lane_id)
+    if not ran then ff.contain(text) end
+    local is_row = ran and text ~= nil
+    if is_row and count == limit then return { last, rows } end
+    if is_row then
+      count = count + 1
+      rows[3 * count - 2], rows[3 * count - 1], rows[3 * count] = id, naming, text
+    end
+    if count < limit or is_row then last = { ff.digits(at), id } end
+  end
+end
