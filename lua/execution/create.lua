@@ -9,7 +9,8 @@ local function deadline_of(call, rules)
   return math.min(call.now + deadline_ms, LIMIT.max_integer)
 end
 
--- What creations share that have nothing but what every execution has: most do, so one table does for all of them.
+-- What creations share that have nothing but what every execution has, and are as urgent as most: one table does for all of
+-- them.
 local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
   needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready,
@@ -22,6 +23,13 @@ local function plain_group(call, naming, namespace, lane_id, queue)
   plain.naming, plain.namespace, plain.lane_id, plain.queue = naming, namespace, lane_id, queue
   plain.score, plain.score_text, plain.is_checked, plain.lane_is_new, plain.given = call.now, call.now_text, false, false, false
   return plain
+end
+
+-- The life of what is delayed, or has more than every execution. What is ready has no time of its last change yet where what
+-- it was given says it, in the core: so executions that are alike have one life.
+local function first_life(call, delay, extras, fits)
+  if delay == '' then return ff.life_text(SITUATION.ready, '', '', fits and '' or call.now_text, '', '', extras) end
+  return ff.life_text(SITUATION.delayed, '', delay, call.now_text, '', '', extras)
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
@@ -49,11 +57,14 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
   local empty_given = (priority == 0 and '' or priority) .. '\t\t' .. payload_encoding
   local extras = (deadline ~= '' and FIELD.bounds or '') .. (delay ~= '' and FIELD.wait or '') .. (tags ~= '' and FIELD.tags or '')
     .. (needs ~= '' and FIELD.needs or '') .. (rules ~= '' and FIELD.rules or '')
+  -- Behind what is given alike come the size of the input and the time, and the priority can grow.
+  local fits = #empty_given + 36 <= LIMIT.max_field_bytes
+  local is_plain = fits and #naming <= LIMIT.max_field_bytes and extras == '' and policy == ''
   return {
+    is_plain = is_plain, life = is_plain and SITUATION.ready or first_life(call, delay, extras, fits),
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
     lane_id = lane_id, needs = needs, tags = tags, policy = policy, rules_text = rules,
-    life = ff.life_text(delay == '' and SITUATION.ready or SITUATION.delayed, '', delay, call.now_text, '', '', extras)
   }
 end
 
@@ -167,7 +178,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
   if group.deadline ~= '' or name then new.bounds = group.deadline .. '\t' .. expires_at end
   if name and group.deadline == '' then
     local life = group.life
-    if group.is_plain then life = ff.life_text(SITUATION.ready, '', '', call.now_text, '', '', '') end
+    if group.is_plain then life = first_life(call, '', '', true) end
     new.life = life .. FIELD.bounds
   end
   if oldest then

@@ -80,17 +80,14 @@ local function forget_failure(execution)
     ff.retries_text(execution.retry_count, execution.lease_reclaim_count, execution.lease_release_count, ''))
 end
 
-local last_started, last_attempts, last_now, last_purge, last_life
+local last_started, last_attempts, last_now, last_purge, last_extras, last_life
 
 -- The life of a completed execution. Executions that were claimed together and end together have one.
 local function completed_life(call, execution, purge_text)
-  local started, attempts, now = execution.started_at, execution.total_attempt_count, call.now_text
-  if execution.extras ~= '' then
-    return ff.life_text(SITUATION.completed, '', purge_text, now, started, attempts, execution.extras)
-  end
-  if now ~= last_now or started ~= last_started or attempts ~= last_attempts or purge_text ~= last_purge then
-    last_started, last_attempts, last_now, last_purge = started, attempts, now, purge_text
-    last_life = ff.life_text(SITUATION.completed, '', purge_text, now, started, attempts, '')
+  local started, attempts, now, extras = execution.started_at, execution.total_attempt_count, call.now_text, execution.extras
+  if now ~= last_now or started ~= last_started or attempts ~= last_attempts or purge_text ~= last_purge or extras ~= last_extras then
+    last_started, last_attempts, last_now, last_purge, last_extras = started, attempts, now, purge_text, extras
+    last_life = ff.life_text(SITUATION.completed, '', purge_text, now, started, attempts, extras)
   end
   return last_life
 end

@@ -11,9 +11,13 @@ local FIRST_WORDS = 14
 local NEVER_RETRIED = { permanent = true, cancelled = true }
 local NO_RULES = {}
 
--- The rules as a table; words that the policy leaves open are nil.
+-- Executions of a call mostly have the same rules.
+local last_text, last_rules
+
+-- The rules as a table, which nobody changes; words that the policy leaves open are nil.
 function ff.rules(text)
   if text == '' then return NO_RULES end
+  if text == last_text then return last_rules end
   local words, categories = string.match(text, '^([^|]*)|(.*)$')
   if not words then ff.damaged('the rules are unreadable') end
   local rules = { categories = categories }
@@ -25,6 +29,7 @@ function ff.rules(text)
     if word ~= '-' then rules[WORDS[i] or i] = number or word end
   end
   if i < FIRST_WORDS then ff.damaged('the rules are too short') end
+  last_text, last_rules = text, rules
   return rules
 end
 

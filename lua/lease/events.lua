@@ -1,10 +1,13 @@
 -- What each event of a lease does. The twins of model/lease/recipes.ts.
 
--- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. The claim
--- takes it out of its queue, counts it and sets its timer, with those of the other candidates.
+-- Makes a worker the owner of an execution that nobody had before, and that has no other time than its lease. What else it
+-- has stays named at the end of its life. The claim takes it out of its queue, counts it and sets its timer, with those of
+-- the other candidates.
 function ff.apply.plain_claim(call, group, execution)
   local fence = execution.fence
-  command('HSET', execution.key, FIELD.life, group.first_life, FIELD.fence, fence, FIELD.worker, group.worker)
+  local life, extras = group.first_life, execution.extras
+  if extras ~= '' then life = life .. extras end
+  command('HSET', execution.key, FIELD.life, life, FIELD.fence, fence, FIELD.worker, group.worker)
   ff.append(call, EVENT.execution_claimed, execution.id, fence, group.lease)
 end
 

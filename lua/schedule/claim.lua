@@ -277,6 +277,18 @@ local function begin_plan()
   plan.size, plan.plain, plan.room = 0, 0, nil
 end
 
+-- What a plain claim tells of an execution with tags, beside its fence.
+local plain_take = { kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = '', remaining_ms = '', earlier = '' }
+
+-- Whether nobody had an execution before, and all that it has besides is tags, and rules that set its attempt no time. Most
+-- have the life that their creation left them.
+local function is_plain(execution)
+  if execution.life == SITUATION.ready then return true end
+  if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
+  if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.rules .. ']') then return false end
+  return not ff.rules(execution.rules).attempt_timeout_ms
+end
+
 -- What comes of a candidate: it is taken, or it was lost too often. Of one that nobody had before and that has nothing
 -- special, its fence says it all. A ticket is the id of a lease and of an attempt; those that are left begin at `at`.
 local function plan_one(call, group, id, queue, tickets, at)
@@ -284,8 +296,7 @@ local function plan_one(call, group, id, queue, tickets, at)
   -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
   local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
   local take = false
-  -- Its life is as its creation left it.
-  if execution.life == SITUATION.ready and group.worker_fits then
+  if group.worker_fits and is_plain(execution) then
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
@@ -392,11 +403,15 @@ end
 -- What the caller is told of one that it took. Bytes that are left where they are stand as nothing.
 function ff.tell_claim(reply, size, execution, take)
   reply[size + 1] = execution.id
-  -- Of a plain one the caller knows the rest: it brought the ids.
-  reply[size + 2] = take and take.kind .. take.attempt_type or CLAIM_ROW.plain
   reply[size + 3], reply[size + 4], reply[size + 5] = execution.naming, execution.given, execution.input
-  if not take then return size + 5 end
-  reply[size + 6], reply[size + 7], reply[size + 8] = take.fence, take.index, take.timeout_at
+  if not take and execution.tags == '' then
+    -- The caller knows the rest: it brought the ids.
+    reply[size + 2] = CLAIM_ROW.plain
+    return size + 5
+  end
+  take = take or plain_take
+  reply[size + 2] = take.kind .. take.attempt_type
+  reply[size + 6], reply[size + 7], reply[size + 8] = take.fence or execution.fence, take.index, take.timeout_at
   reply[size + 9], reply[size + 10], reply[size + 11] = take.remaining_ms, execution.bounds, execution.tags
   reply[size + 12] = take.earlier
   return ff.tell_given(reply, size + 12, take.given, take.gives_more)
