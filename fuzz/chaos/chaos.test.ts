@@ -23,4 +23,6 @@ it(`explains every answer and ends every execution, whatever is killed (CHAOS_SE
   expect(result.violations).toEqual([]);
   expect(result.audit.events.length).toBeGreaterThan(1_000);
   expect(result.readings.seen).toBeGreaterThan(result.audit.events.length / 2);
+  expect(result.trimmed.readings.seen).toBeGreaterThan(200);
+  expect(result.trimmed.left).toBeLessThan(result.trimmed.written / 2);
 }, 180_000);

@@ -18,6 +18,7 @@ export interface ChildConfig {
   readonly prefix: string;
   readonly partitions: number;
   readonly callTimeoutMs: number;
+  readonly logMaxEntries: number;
   readonly leaseTtlMs: number;
   readonly slots: number;
   readonly claimAhead: number;
@@ -33,10 +34,10 @@ const RECENT_EVENTS = 20;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Opens the backend, however long the server is away. */
-async function opened({ url, prefix, partitions, callTimeoutMs }: ChildConfig): Promise<Backend> {
+async function opened({ url, prefix, partitions, callTimeoutMs, logMaxEntries }: ChildConfig): Promise<Backend> {
   for (;;) {
     try {
-      return await valkey({ url, prefix, partitions: { count: partitions }, callTimeoutMs, logMaxEntries: 10_000_000 });
+      return await valkey({ url, prefix, partitions: { count: partitions }, callTimeoutMs, logMaxEntries });
     } catch (error) {
       if (!(error instanceof EngineError) || !error.retryable) throw error;
       await pause(100);

@@ -13,6 +13,8 @@ const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url));
 export interface Member {
   readonly role: ChildConfig['role'];
   readonly name: string;
+  /** What is other than in the rest of the fleet. */
+  readonly own: Partial<ChildConfig>;
   process: ChildProcess;
   frozen: boolean;
 }
@@ -30,8 +32,8 @@ export class Fleet {
   ) {}
 
   /** Starts a process; resolves when it is connected. */
-  async add(role: ChildConfig['role'], name: string): Promise<Member> {
-    const member: Member = { role, name, process: this.start(role, name), frozen: false };
+  async add(role: ChildConfig['role'], name: string, own: Partial<ChildConfig> = {}): Promise<Member> {
+    const member: Member = { role, name, own, process: this.start(role, name, own), frozen: false };
     this.members.push(member);
     await new Promise<void>((resolve, reject) => {
       member.process.once('message', () => resolve());
@@ -46,7 +48,7 @@ export class Fleet {
   async replace(member: Member): Promise<void> {
     await kill(member.process);
     member.frozen = false;
-    member.process = this.start(member.role, member.name);
+    member.process = this.start(member.role, member.name, member.own);
   }
 
   /** Stops a process where it stands, for a time. */
@@ -65,18 +67,19 @@ export class Fleet {
   }
 
   /**
-   * Everything that the processes wrote down: their calls, the steps that they began to run, and what readers were given, by
+   * Everything that the processes wrote down: their calls, the steps that they began to run, and what a reader was given, by
    * process in the order of their starts.
    */
   async record(): Promise<{
     readonly calls: RecordedCall[];
     readonly ran: Ran[];
-    readonly readings: (readonly Reading[])[];
+    readingsOf(reader: string): (readonly Reading[])[];
   }> {
     const all = await Promise.all(
       this.files.map(async ({ name, file }) => {
         const entries = entriesOf(await readFile(file, 'utf8').catch(() => ''));
         return {
+          name,
           calls: callsOf(name, entries),
           ran: entries.flatMap((each) => (each.entry === 'ran' ? [each] : [])),
           readings: entries.flatMap((each) => (isReading(each) ? [each] : [])),
@@ -86,15 +89,15 @@ export class Fleet {
     return {
       calls: all.flatMap(({ calls }) => calls),
       ran: all.flatMap(({ ran }) => ran),
-      readings: all.map(({ readings }) => readings),
+      readingsOf: (reader) => all.flatMap(({ name, readings }) => (name.startsWith(`${reader}.`) ? [readings] : [])),
     };
   }
 
-  private start(role: ChildConfig['role'], name: string): ChildProcess {
+  private start(role: ChildConfig['role'], name: string, own: Partial<ChildConfig>): ChildProcess {
     const life = `${name}.${this.files.length}`;
     const file = join(this.dir, `${life}.jsonl`);
     this.files.push({ name: life, file });
-    const config: ChildConfig = { ...this.common, role, name, file };
+    const config: ChildConfig = { ...this.common, ...own, role, name, file };
     const child = fork(CHILD, {
       execArgv: ['--import', 'tsx'],
       env: { ...process.env, CHAOS_CHILD: JSON.stringify(config) },

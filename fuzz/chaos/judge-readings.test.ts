@@ -18,7 +18,8 @@ const subscribed: Reading = { entry: 'subscribed' };
 const seen = (sequence: number, at = sequence): Reading => ({
   ...{ entry: 'seen', partition: 0, sequence, at, type: 'execution_purged' },
 });
-const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}' };
+const told: Reading = { entry: 'told', code: 'cursor_lost', partition: '{fp:0}', sequence: 0 };
+const trimmed = (sequence: number): Reading => ({ ...told, code: 'cursor_too_old', sequence });
 
 const faults = (lives: readonly (readonly Reading[])[]): string[] =>
   Object.entries(judgeReadings('{fp:0}', log, lives)).flatMap(([what, stories]) => (stories.length > 0 ? [what] : []));
@@ -38,6 +39,10 @@ describe('the record of a durable reader', () => {
       [[subscribed, seen(1), seen(2, 9), told, subscribed, ...[1, 2, 3, 4].map((n) => seen(n))]],
     ],
     [
+      'with entries that were trimmed in front of it, and it was told so',
+      [[subscribed, seen(1), trimmed(3), subscribed, seen(4)]],
+    ],
+    [
       'with a lost tail that it died with',
       [
         [subscribed, seen(1), seen(2, 9)],
@@ -48,6 +53,8 @@ describe('the record of a durable reader', () => {
 
   it.each<[string, readonly (readonly Reading[])[], RegExp]>([
     ['an entry is missing', [[subscribed, seen(1), seen(2), seen(4)]], /never given/],
+    ['more is missing than was told', [[subscribed, trimmed(2), subscribed, seen(4)]], /never given/],
+    ['less was given before than was told', [[subscribed, seen(2), trimmed(3), subscribed, seen(4)]], /never given/],
     ['two entries come the other way round', [[subscribed, seen(1), seen(3), seen(2), seen(4)]], /out of order/],
     [
       'an entry comes twice in one subscription',

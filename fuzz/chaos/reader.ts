@@ -3,7 +3,10 @@
  * when events are gone. It dies with its process, and goes on in the next one where the engine says that it was.
  */
 import { EngineError } from '../../model/errors.js';
+import { partitionIndexOf } from '../../model/ids.js';
+import { decodeCursor } from '../../model/partition/cursor.js';
 import type { Backend } from '../../src/backend.js';
+import { decodePositions } from '../../src/subscribing/positions.js';
 import { Subscriptions, type Event, type Subscription } from '../../src/engine/index.js';
 
 /** What a reader writes down. */
@@ -18,8 +21,8 @@ export type Reading =
       readonly at: number;
       readonly type: string;
     }
-  /** It was told that events are gone, by a code and the partition whose they were. */
-  | { readonly entry: 'told'; readonly code: string; readonly partition: string };
+  /** It was told that events of a partition are gone, by a code, and behind which sequence it goes on. */
+  | { readonly entry: 'told'; readonly code: string; readonly partition: string; readonly sequence: number };
 
 const GROUP = 'chaos';
 const LOSSES = ['cursor_too_old', 'cursor_lost'];
@@ -57,9 +60,12 @@ export async function follow(backend: Backend, write: (what: Reading) => void, q
       if (!(error instanceof EngineError)) throw error;
       if (!LOSSES.includes(error.code) && !error.retryable) throw error;
       if (!LOSSES.includes(error.code)) continue;
-      write({ entry: 'told', code: error.code, partition: error.detail['partition'] ?? '' });
+      const { partition = '', earliest = '' } = error.detail;
+      const cursors = decodePositions(earliest, 0, backend.partitions.count);
+      const { sequence } = decodeCursor(cursors[partitionIndexOf(partition)] as string);
+      write({ entry: 'told', code: error.code, partition, sequence });
       await patiently(() => feeds.forget(GROUP));
-      from = error.detail['earliest'] ?? 'earliest';
+      from = earliest;
     } finally {
       clearTimeout(timer);
       await subscription?.close();

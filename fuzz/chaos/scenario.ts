@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DEFAULTS } from '../../model/limits.js';
 import { Valkey } from 'iovalkey';
 import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
+import type { Backend } from '../../src/backend.js';
 import { valkey } from '../../src/valkey/index.js';
 import { audit, type Audit } from './audit.js';
 import { Fleet } from './fleet.js';
@@ -13,6 +14,7 @@ import { callsOf, recorded, type Entry } from './recording.js';
 import { seededRandom } from './random.js';
 import { Servers, type Fsync } from './servers.js';
 import { Submitter } from './submitter.js';
+import { TRIMMED, TrimmedLogs, type TrimmedResult } from './trimmed.js';
 import type { Span } from './timeline.js';
 
 export interface ChaosOptions {
@@ -48,12 +50,21 @@ export interface ChaosResult {
   readonly recreated: number;
   readonly tookMs: number;
   /** Entries that the durable reader was given, and losses that it was told of, by code. */
-  readonly readings: { readonly seen: number; readonly told: ReadonlyMap<string, number> };
+  readonly readings: Readings;
+  /** The same of the logs that are trimmed meanwhile, and what was written to them. */
+  readonly trimmed: TrimmedResult & { readonly readings: Readings };
+}
+
+interface Readings {
+  readonly seen: number;
+  readonly told: ReadonlyMap<string, number>;
 }
 
 const PREFIX = 'chaos:';
 const CALL_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
+/** Entries that a log keeps: all of them, for the audit. */
+const WHOLE_LOG = 10_000_000;
 /** Time for everything to end once the faults are over, ms. */
 const SETTLE_MS = 90_000;
 
@@ -72,6 +83,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       prefix: PREFIX,
       partitions: options.partitions,
       callTimeoutMs: CALL_TIMEOUT_MS,
+      logMaxEntries: WHOLE_LOG,
       leaseTtlMs: LEASE_TTL_MS,
       slots: 8,
       claimAhead: 4,
@@ -103,15 +115,15 @@ class Run {
     this.random = seededRandom(options.seed);
   }
 
+  private opened(prefix: string, count: number, logMaxEntries: number): Promise<Backend> {
+    const { url } = this.servers;
+    return valkey({ url, prefix, partitions: { count }, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries });
+  }
+
   async toItsEnd(): Promise<ChaosResult> {
     const { options, servers, fleet } = this;
-    const backend = await valkey({
-      url: servers.url,
-      prefix: PREFIX,
-      partitions: { count: options.partitions },
-      callTimeoutMs: CALL_TIMEOUT_MS,
-      logMaxEntries: 10_000_000,
-    });
+    const backend = await this.opened(PREFIX, options.partitions, WHOLE_LOG);
+    const short = await this.opened(TRIMMED.prefix, TRIMMED.partitions, TRIMMED.logMaxEntries);
     const written: Entry[] = [];
     const submitter = new Submitter(
       recorded(backend, (entry) => written.push(entry)),
@@ -123,35 +135,45 @@ class Run {
       fleet.add('engine', 'engine'),
       fleet.add('operator', 'operator'),
       fleet.add('reader', 'reader'),
+      fleet.add('reader', 'trimmed', TRIMMED),
     ]);
+    const trimmedLogs = new TrimmedLogs(short);
 
     const hitting = this.hitProcesses();
     await Promise.all([submitter.submit(options.durationMs), this.hitServers()]);
     this.over = true;
     await hitting;
+    await trimmedLogs.end();
     const unended = await submitter.settled(SETTLE_MS);
     await fleet.end();
-    // A second reader of the same group reads what the first one left.
-    const rest: Reading[] = [];
-    await follow(backend, (what) => rest.push(what), QUIET_MS);
+    // A second reader of each group reads what the first one left.
+    const [rest, restOfTrimmed]: [Reading[], Reading[]] = [[], []];
+    await Promise.all([
+      follow(backend, (what) => rest.push(what), QUIET_MS),
+      follow(short, (what) => restOfTrimmed.push(what), QUIET_MS),
+    ]);
 
     const reader = new Valkey(servers.url, { lazyConnect: true, enableAutoPipelining: true });
     await reader.connect();
     const record = await fleet.record();
+    const readings = [...record.readingsOf('reader'), rest];
+    const readingsOfTrimmed = [...record.readingsOf('trimmed'), restOfTrimmed];
+    const trimmed = await trimmedLogs.judge(readingsOfTrimmed);
     const calls = [...record.calls, ...callsOf('submitter', written)];
     const result = await audit({
       backend,
       calls,
       ran: record.ran,
-      readings: [...record.readings, rest],
+      readings,
       losses: this.losses,
       retentionMs: DEFAULTS.retentionMs,
       stored: (partition, now) => canonicalOfValkey(reader, PREFIX, partition, now),
     });
     reader.disconnect();
-    await backend.close();
+    await Promise.all([backend.close(), short.close()]);
     const violations = [
       ...result.violations,
+      ...trimmed.violations,
       ...fleet.crashes,
       ...(unended.length > 0 ? [`${unended.length} jobs did not end:\n${unended.slice(0, 10).join('\n')}`] : []),
     ];
@@ -160,7 +182,8 @@ class Run {
       violations,
       faults: this.faults,
       recreated: submitter.recreated,
-      readings: countsOf([...record.readings, rest].flat()),
+      readings: countsOf(readings.flat()),
+      trimmed: { ...trimmed, readings: countsOf(readingsOfTrimmed.flat()) },
       tookMs: performance.now() - this.startedAt,
     };
   }
@@ -223,7 +246,7 @@ class Run {
   }
 }
 
-function countsOf(readings: readonly Reading[]): ChaosResult['readings'] {
+function countsOf(readings: readonly Reading[]): Readings {
   const told = new Map<string, number>();
   let seen = 0;
   for (const reading of readings) {

@@ -1,7 +1,7 @@
 /** What a chaos run came to, as a table for people. */
 import type { ChaosResult } from './scenario.js';
 
-export function summaryOf({ audit, faults, recreated, readings, tookMs }: ChaosResult): string {
+export function summaryOf({ audit, faults, recreated, readings, trimmed, tookMs }: ChaosResult): string {
   const events = (matches: (event: (typeof audit.events)[number]['event']) => boolean): number =>
     audit.events.filter(({ event }) => matches(event)).length;
   const lost = new Map<string, number>();
@@ -32,6 +32,8 @@ export function summaryOf({ audit, faults, recreated, readings, tookMs }: ChaosR
     ['epochs of lost claims, given out again', audit.epochsGivenTwice],
     ['lost creations, created again', recreated],
     ['given to the durable reader', `${readings.seen}; told of losses: ${listed(readings.told)}`],
+    ['entries of logs that are trimmed', `${trimmed.written}, of which ${trimmed.left} are left`],
+    ['given to their reader', `${trimmed.readings.seen}; told of losses: ${listed(trimmed.readings.told)}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');

@@ -44,16 +44,22 @@ export class Group {
 
   /**
    * Everything up to these cursors is done with; `partition` is the one of which something was delivered, if that is why.
-   * Committed within a second; `onFault` is told of what does not pass.
+   * Committed within a second; `onFault` is told of what does not pass, and of which cursor.
    */
-  reach(cursors: readonly string[], partition: number | undefined, onFault: (error: unknown) => void): void {
+  reach(
+    cursors: readonly string[],
+    partition: number | undefined,
+    onFault: (error: unknown, index: number) => void,
+  ): void {
     this.note(cursors, partition);
     if (this.timer !== undefined || !this.places.some(isDue)) return;
     this.timer = this.options.clock.after(COMMIT_EVERY_MS, () => {
       this.timer = undefined;
-      this.commit().catch((error: unknown) => {
-        // What passes is tried again when something more is done with, or at the end.
-        if (!isRetryable(error)) onFault(error);
+      this.places.forEach((place, index) => {
+        this.commitPlace(place, index).catch((error: unknown) => {
+          // What passes is tried again when something more is done with, or at the end.
+          if (!isRetryable(error)) onFault(error, index);
+        });
       });
     });
   }

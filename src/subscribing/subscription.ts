@@ -84,9 +84,10 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private delivered: readonly string[];
   private readonly atEnd: (() => void)[] = [];
   private over: { readonly error: unknown } | undefined;
-  /** Ends the wait for a source that may have more, and the wait for a page. */
+  /** Ends the wait for a source that may have more. */
   private wake: () => void = () => undefined;
-  private stop: () => void = () => undefined;
+  /** End the waits for answers. */
+  private readonly stops = new Set<() => void>();
   private pulling: Promise<unknown> = Promise.resolve();
   /** The partition of the delivery that the consumer has in hand. */
   private inHand: number | undefined;
@@ -163,7 +164,11 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     for (;;) {
       if (this.over !== undefined) return this.finish(this.over);
       // Who asks for the next one is done with the one before.
-      this.settings.group?.reach(this.delivered, this.inHand, (error) => this.end({ error }));
+      this.settings.group?.reach(
+        this.delivered,
+        this.inHand,
+        (error, index) => void this.fail(this.sources[index] as Source, error),
+      );
       this.inHand = undefined;
       const delivery = this.buffer.shift();
       if (delivery !== undefined) {
@@ -218,8 +223,9 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   /** The answer, or nothing when the subscription ends before it comes. */
   private interrupted<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
     return new Promise((resolve, reject) => {
-      this.stop = () => resolve(undefined);
-      answer.then(resolve, reject);
+      const stop = (): void => resolve(undefined);
+      this.stops.add(stop);
+      answer.then(resolve, reject).finally(() => this.stops.delete(stop));
     });
   }
 
@@ -257,6 +263,6 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
     for (const { stopWaiting } of this.sources) stopWaiting();
     for (const fn of this.atEnd.splice(0)) fn();
     this.wake();
-    this.stop();
+    for (const stop of this.stops) stop();
   }
 }

@@ -1,5 +1,6 @@
 /** Durable groups: they go on where they were, hold the logs back, and come to rest. */
 import { describe, expect, it } from 'vitest';
+import { EngineError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { BoundedLog } from '../../src/memory/bounded-log.js';
 import { feedsOn, take } from './support.js';
@@ -54,6 +55,34 @@ describe.each(['memory', 'valkey'] as const)('a group on %s', (label) => {
     expect(await engine.backend.listReaders({ partition: '{fp:0}' })).toEqual([]);
     const anew = await feeds.events({ group: 'slow', types, from: 'earliest' });
     expect(await take(anew, 50)).toHaveLength(50);
+    await anew.close();
+  });
+
+  it('whose place was lost with a tail of the log is told where it can go on', async () => {
+    let isLost = false;
+    const { feeds, create, clock } = await feedsOn(label, { partitions: { count: 2 } }, (inner) => ({
+      commitReader: async (args) => {
+        // A failover lost the entry that the group was done with: what was read of the other logs stays.
+        if (isLost && args.partition === '{fp:1}') throw new EngineError('cursor_lost', 'It is behind the end.');
+        return inner.commitReader(args);
+      },
+    }));
+    const group = await feeds.events({ group: 'billing', from: 'earliest', types });
+    await create(0);
+    await create(1);
+    await take(group, 2);
+    isLost = true;
+    const told: Promise<EngineError> = take(group, 1).then(
+      () => expect.fail('it was not told'),
+      (error: EngineError) => error,
+    );
+    await clock.advance(1_000);
+    const refusal = await told;
+    expect(refusal).toMatchObject({ code: 'cursor_lost', detail: { partition: '{fp:1}' } });
+    await feeds.forget('billing');
+    isLost = false;
+    const anew = await feeds.events({ group: 'billing', from: refusal.detail['earliest'], types });
+    expect((await take(anew, 1)).map(({ partition }) => partition)).toEqual([1]);
     await anew.close();
   });
 

@@ -1,0 +1,161 @@
+/**
+ * A deployment of its own on the server of a chaos run, whose logs are short and busy: they are trimmed all the time while
+ * a durable reader reads them, and when it is away for long, in front of it. What it must have been given is known from an
+ * archive, which follows the logs without ever being hit.
+ */
+import { randomUUID } from 'node:crypto';
+import { EngineError } from '../../model/errors.js';
+import type { LoggedEvent } from '../../model/events.js';
+import { executionIdOf, partitionKeyOf } from '../../model/ids.js';
+import type { Command } from '../../model/machine.js';
+import { LIMITS } from '../../model/limits.js';
+import type { Backend } from '../../src/backend.js';
+import { earliestOf } from '../../src/log.js';
+import { judgeReadings } from './judge-readings.js';
+import type { Reading } from './reader.js';
+
+export const TRIMMED = {
+  prefix: 'trimmed:',
+  partitions: 2,
+  /** A group holds back ten times as many: what a reader misses in a second is more. */
+  logMaxEntries: 100,
+} as const;
+
+/** Entries that one call writes, and the pause before the next one, ms. */
+const BATCH = 50;
+const PAUSE_MS = 40;
+/** Between two looks at a log that is read to its end, ms. */
+const LOOK_MS = 20;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a call answers; nothing while the store does not. */
+async function unlessAway<Answer>(call: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof EngineError) || !error.retryable) throw error;
+    await pause(100);
+    return undefined;
+  }
+}
+
+/** Everything that one log ever had, but for tails that the server lost. */
+class Archive {
+  private readonly entries = new Map<number, LoggedEvent>();
+  private after: string | undefined;
+  /** The archive itself was too slow: it says nothing then. */
+  missed = false;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly partition: string,
+  ) {}
+
+  /** Reads on; answers whether it came to the end. */
+  async step(): Promise<boolean> {
+    const { backend, partition, after } = this;
+    try {
+      const page = await unlessAway(backend.readLog({ partition, after, limit: LIMITS.maxPageSize }));
+      for (const logged of page?.events ?? []) this.entries.set(logged.sequence, logged);
+      if (page !== undefined) this.after = page.next;
+      return page?.atEnd === true;
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.code.startsWith('cursor_')) throw error;
+      this.missed ||= error.code === 'cursor_too_old';
+      // A tail was lost: what stands in its place is read over it.
+      this.after = await unlessAway(earliestOf(backend, partition));
+      return false;
+    }
+  }
+
+  /** All of it, once the log is read to its end, and how many entries of it the log still has. */
+  async whole(): Promise<{ readonly log: readonly LoggedEvent[]; readonly left: number }> {
+    const { backend, partition } = this;
+    while (!(await this.step()));
+    const after = await earliestOf(backend, partition);
+    const { events } = await backend.readLog({ partition, after, limit: LIMITS.maxPageSize });
+    const last = [...this.entries.keys()].reduce((a, b) => Math.max(a, b), 0);
+    const end = events.at(-1)?.sequence ?? last;
+    const log = [...this.entries.values()].filter(({ sequence }) => sequence <= end);
+    return { log: log.sort((a, b) => a.sequence - b.sequence), left: events.length };
+  }
+}
+
+/** What a run on trimmed logs came to. */
+export interface TrimmedResult {
+  readonly violations: readonly string[];
+  /** Entries that were written, and of these the ones that the logs have left. */
+  readonly written: number;
+  readonly left: number;
+}
+
+/** Writes to the short logs, and archives them, until it is ended. */
+export class TrimmedLogs {
+  private readonly archives: readonly Archive[];
+  private over = false;
+  private readonly going: Promise<unknown>;
+
+  constructor(private readonly backend: Backend) {
+    const partitions = Array.from({ length: TRIMMED.partitions }, (_, index) => partitionKeyOf(index));
+    this.archives = partitions.map((partition) => new Archive(backend, partition));
+    this.going = Promise.all([
+      ...partitions.map((_, index) => this.write(index)),
+      ...this.archives.map((archive) => this.archive(archive)),
+    ]);
+    // It is awaited at the end; until then nobody is there to hear of a fault.
+    this.going.catch(() => undefined);
+  }
+
+  /** One execution whose priority goes up and down: many entries, and nothing that stays. */
+  private async write(index: number): Promise<void> {
+    for (let executionId = await this.created(index), round = 0; !this.over; round++) {
+      const commands = Array.from(
+        { length: BATCH },
+        (_, i): Command => ({
+          name: 'changePriority',
+          args: { executionId, newPriority: 1 + ((round * BATCH + i) % 2) },
+        }),
+      );
+      const results = await unlessAway(this.backend.execute(commands));
+      // A power cut can take the execution with it.
+      if (results?.some((result) => !result.ok) === true) executionId = await this.created(index);
+      await pause(PAUSE_MS);
+    }
+  }
+
+  private async created(index: number): Promise<string> {
+    for (;;) {
+      const executionId = executionIdOf(index, randomUUID());
+      const args = { executionId, namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'chaos' };
+      if (this.over || (await unlessAway(this.backend.createExecution(args))) !== undefined) return executionId;
+    }
+  }
+
+  private async archive(archive: Archive): Promise<void> {
+    while (!this.over) if (await archive.step()) await pause(LOOK_MS);
+  }
+
+  /** Ends the writing. */
+  async end(): Promise<void> {
+    this.over = true;
+    await this.going;
+  }
+
+  /** @param lives what each process of the durable reader wrote down, once it has read everything */
+  async judge(lives: readonly (readonly Reading[])[]): Promise<TrimmedResult> {
+    const violations: string[] = [];
+    let [written, left] = [0, 0];
+    for (const [index, archive] of this.archives.entries()) {
+      const partition = partitionKeyOf(index);
+      const whole = await archive.whole();
+      written += whole.log.length;
+      left += whole.left;
+      if (archive.missed) violations.push(`${partition}: the archive of the trimmed log was too slow`);
+      for (const [what, stories] of Object.entries(judgeReadings(partition, whole.log, lives)))
+        if (stories.length > 0)
+          violations.push(`${partition}, trimmed: ${stories.length} ${what}:\n${stories.slice(0, 10).join('\n')}`);
+    }
+    return { violations, written, left };
+  }
+}
