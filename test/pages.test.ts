@@ -29,6 +29,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^words: 3\ncount completed\ncount completed\nsum completed$/,
     /^answer 0, answer 1, answer 2$/,
     /^nobody is there\n60\nprice \w+\nprice \w+\nprice \w+\nprice \w+$/,
+    /^too late$/,
   ],
   'docs/lists.md': [
     /^3 \{ completed: 1, failed: 2 \} \{ completed: 1, failed: 2 \}$/,

@@ -320,7 +320,7 @@ export class Waits {
 /** Children are waited for alone: an execution waits for others, or is suspended. */
 export const AT_ONCE = [
   'The handler waits for children and for something else at once',
-  'Put all children into one call, and wait for the rest before or after; give children a deadline in the place of a timeout.',
+  'Put all children into one call. What sleeps or waits for a signal beside them can be a child too, of a task that does only that.',
 ] as const;
 
 const isForChildren = ({ keys }: Blocked): boolean => keys.length === 0;
