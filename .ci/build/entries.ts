@@ -22,7 +22,7 @@ export const ENTRIES = [
  */
 export const SOURCES = [
   ...['src/index.ts', 'src/app', 'src/worker', 'src/shared', 'src/testing'],
-  ...['!src/testing/canonical', '!src/testing/conformance'],
+  ...['!src/testing/canonical', '!src/testing/conformance', '!src/testing/simulation'],
 ] as const;
 
 /** Whether a source, as its path from the root, is in the package. */
