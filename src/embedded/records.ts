@@ -139,7 +139,8 @@ export function writeEvent(event: Event): string {
 
 /** The event of a record. @throws EngineError `corruption` */
 export function readEvent(codec: RecordCodec, parts: readonly string[], partition: string): Event {
-  const event: Record<string, unknown> = { type: codec.name, at: integerOf(parts[2]), ...codec.blank };
+  const event: Record<string, unknown> = { ...codec.blank };
+  event['at'] = integerOf(parts[2]);
   event[codec.key] = idOf(codec.isExecution, parts[1] ?? '', partition);
   readTexts(codec.texts, parts, 3, event);
   return event as unknown as Event;
