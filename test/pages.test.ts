@@ -21,7 +21,7 @@ const PAGES: Readonly<Record<string, readonly RegExp[]>> = {
     /^completed\nacquired 1\nreleased 1$/,
   ],
   'docs/budgets.md': [
-    /^350\n100\nbudget_exceeded\ntokens: 450 used and 0 held of 1000\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
+    /^350\n100\nbudget_exceeded\nBudget "tokens" has no room for 551: of 1000 tokens, 450 are used and 0 reserved\n\{ tokens: 450 \} \[ 'tokens' \]\n\{ tokens: 450 \}$/,
     /^\{ tokens: 1000 \}\nwaiting\nacme \d{4}-\d\d-\d\d \{ tokens: 2000 \}\ntrue$/,
   ],
   'docs/embedded.md': [/^Hello, World!$/],

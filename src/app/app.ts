@@ -16,7 +16,13 @@ import type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 import { appSignalsOf, type AppSignals } from './signals/app-signals.js';
 import { checkAppOptions, type AppOptions } from './app-options.js';
 import { billRows, type BillFilter, type BillRow } from './metering/bills.js';
-import { BudgetOfApp, type AppBudget, type BudgetDefinition } from './metering/budget.js';
+import {
+  BudgetOfApp,
+  type AppBudget,
+  type BudgetDefinition,
+  type BudgetLimits,
+  type DimensionOf,
+} from './metering/budget.js';
 import type { ConnectionState } from './connection.js';
 import type { RunCounts } from './operating/counts.js';
 import type { Flow, FlowDeclaration, FlowRunOptions, PendingFlowRun } from './flow/flow.js';
@@ -141,7 +147,10 @@ export interface App {
    * @throws InvalidDefinitionError for an invalid name or option
    * @example const tokens = a.budget('tokens', { limits: { tokens: { hard: 1_000_000 } }, resetEvery: '1d' });
    */
-  budget(name: string, definition?: BudgetDefinition): AppBudget;
+  budget<const Limits extends BudgetLimits = BudgetLimits>(
+    name: string,
+    definition?: BudgetDefinition<Limits>,
+  ): AppBudget<DimensionOf<Limits>>;
 
   /**
    * What was spent on the budgets of the deployment: a row for each budget and day (UTC) with spending. Filter by the

@@ -6,17 +6,26 @@ import type { Backend } from '../backend.js';
 import { policiesOf } from './deliveries.js';
 import { callStep, said, waitStep, type Obstacle } from './obstacle.js';
 
+/** What users call budgets and quotas, by id; those that are not there are called by their ids. */
+export type MeterNames = ReadonlyMap<string, string>;
+
 /** Every budget of a meter set that is exhausted, and every quota policy that has no room. */
-export async function meterObstacles(backend: Backend, meters: string): Promise<Obstacle[]> {
+export async function meterObstacles(
+  backend: Backend,
+  meters: string,
+  namesOf: () => Promise<MeterNames>,
+): Promise<Obstacle[]> {
   if (meters === '') return [];
+  const names = await namesOf();
+  const called = (id: string): string => (names.has(id) ? `${names.get(id)} (${id})` : id);
   const [budgets, quotas] = await Promise.all([
-    Promise.all(partsOfMeterSet(meters).budgetIds.map((budgetId) => ofBudget(backend, budgetId))),
-    Promise.all(policiesOf(meters).map((quotaPolicyId) => ofQuota(backend, quotaPolicyId))),
+    Promise.all(partsOfMeterSet(meters).budgetIds.map((budgetId) => ofBudget(backend, budgetId, called(budgetId)))),
+    Promise.all(policiesOf(meters).map((policyId) => ofQuota(backend, policyId, called(policyId)))),
   ]);
   return [...budgets, ...quotas].filter((obstacle) => obstacle !== undefined);
 }
 
-async function ofBudget(backend: Backend, budgetId: string): Promise<Obstacle | undefined> {
+async function ofBudget(backend: Backend, budgetId: string, called: string): Promise<Obstacle | undefined> {
   let room: Awaited<ReturnType<Backend['readBudgetRoom']>>;
   try {
     room = await backend.readBudgetRoom({ budgetId });
@@ -26,31 +35,25 @@ async function ofBudget(backend: Backend, budgetId: string): Promise<Obstacle | 
     throw error;
   }
   if (room.exhausted.length === 0) return undefined;
-  const sentence = `Budget ${budgetId} is exhausted: ${room.exhausted.join(', ')}.`;
+  const sentence = `Budget ${called} is exhausted: ${room.exhausted.join(', ')}.`;
   const remedy = 'Raise its limits, release what was spent, reset it, or wait for its reset.';
   const steps = [callStep('resetBudget', budgetId)];
   return said('budget', sentence, remedy, { until: room.nextResetAt, meterId: budgetId, steps });
 }
 
-async function ofQuota(backend: Backend, quotaPolicyId: string): Promise<Obstacle | undefined> {
+async function ofQuota(backend: Backend, quotaPolicyId: string, called: string): Promise<Obstacle | undefined> {
   const status = await backend.readQuotaPolicyLimits({ quotaPolicyId });
-  return status === undefined ? undefined : ofFull(status);
+  return status === undefined ? undefined : ofFull(status, called);
 }
 
-function ofFull({
-  quotaPolicyId: meterId,
-  maxRequestsPerWindow,
-  windowSeconds,
-  maxConcurrent,
-  held,
-  roomAt: until,
-}: QuotaStatus): Obstacle | undefined {
+function ofFull(status: QuotaStatus, called: string): Obstacle | undefined {
+  const { quotaPolicyId: meterId, maxRequestsPerWindow, windowSeconds, maxConcurrent, held, roomAt: until } = status;
   if (until !== undefined) {
-    const sentence = `Quota ${meterId} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
+    const sentence = `Quota ${called} has used up its rate of ${maxRequestsPerWindow} in ${windowSeconds} s.`;
     return said('quota', sentence, 'Wait until the window moves.', { until, meterId, steps: [waitStep(until)] });
   }
   if (maxConcurrent === 0 || held < maxConcurrent) return undefined;
-  const sentence = `All ${maxConcurrent} slots of quota ${meterId} are held.`;
+  const sentence = `All ${maxConcurrent} slots of quota ${called} are held.`;
   return said('quota', sentence, 'Wait for an end.', {
     meterId,
     steps: [callStep('releaseAdmission', meterId)],

@@ -9,7 +9,7 @@ import { partitionOfExecution } from '../../model/ids.js';
 import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
 import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
-import { meterObstacles } from './explain-meters.js';
+import { meterObstacles, type MeterNames } from './explain-meters.js';
 import { ofSuspension } from './explain-suspension.js';
 import {
   callStep,
@@ -50,9 +50,18 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
 /** So far back what it depends on is explained too. */
 const MAX_DEPTH = 5;
 
+/** What users call the budgets and quotas of an execution; only asked for one that has any. */
+export type NameMeters = (info: ExecutionInfo) => Promise<MeterNames>;
+
+const noNames: NameMeters = () => Promise.resolve(new Map());
+
 /** @throws EngineError `execution_not_found`, and what the backend throws */
-export async function explain(backend: Backend, executionId: string): Promise<Explanation> {
-  return explainTo(MAX_DEPTH, backend, await infoOf(backend, executionId));
+export async function explain(
+  backend: Backend,
+  executionId: string,
+  nameMeters: NameMeters = noNames,
+): Promise<Explanation> {
+  return explainTo(MAX_DEPTH, backend, await infoOf(backend, executionId), nameMeters);
 }
 
 async function infoOf(backend: Backend, executionId: string): Promise<ExecutionInfo> {
@@ -61,20 +70,25 @@ async function infoOf(backend: Backend, executionId: string): Promise<ExecutionI
   return info;
 }
 
-async function explainTo(depth: number, backend: Backend, info: ExecutionInfo): Promise<Explanation> {
+async function explainTo(
+  depth: number,
+  backend: Backend,
+  info: ExecutionInfo,
+  nameMeters: NameMeters,
+): Promise<Explanation> {
   const now = await backend.serverTime();
   const { lifecyclePhase, ownershipState } = info.stateVector;
   if (lifecyclePhase === 'active' && ownershipState === 'leased') return ofOwned(backend, info, now);
   const lookAt: LookAt = async (upstream) => {
     const other = await infoOf(backend, upstream);
-    return { info: other, unblock: depth === 0 ? [] : (await explainTo(depth - 1, backend, other)).unblock };
+    return { info: other, unblock: depth === 0 ? [] : (await explainTo(depth - 1, backend, other, noNames)).unblock };
   };
   if (lifecyclePhase === 'terminal') return ofEnded(backend, info, lookAt);
   const obstacles = [
     ...ofHold(info),
     ...(await ofSituation(backend, info, now, lookAt)),
     ...(await ofLane(backend, info)),
-    ...(await meterObstacles(backend, info.meters)),
+    ...(await meterObstacles(backend, info.meters, () => nameMeters(info))),
     ...ofGrant(info),
   ];
   if (obstacles.length > 0) return explained(info, obstacles, undefined);

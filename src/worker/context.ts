@@ -6,7 +6,7 @@ import type { Clock } from '../engine/clock.js';
 import { asEngineError } from '../util/engine-error.js';
 import { TaskAbort } from './abort.js';
 import type { Attempt } from './attempt.js';
-import { spendingOf, type BudgetRef, type RunBudget } from './budgets/spending.js';
+import { spendingOf, type SpendingOn } from './budgets/spending.js';
 import type { ChildRowOf } from './children/child.js';
 import type { Fence, TaskContext } from './handler.js';
 import { stepOf, type Step } from './steps/step.js';
@@ -77,7 +77,7 @@ export class HandlerContext implements TaskContext {
     return prefixed(this.#dependencies.log, `[${this.#attempt.claimed.executionKind} ${this.executionId}]`);
   }
 
-  get budget(): (budget: BudgetRef) => RunBudget {
+  get budget(): SpendingOn {
     return spendingOf(this.#attempt, this.#dependencies);
   }
 

@@ -12,7 +12,7 @@ import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
 import { delayUntilOf, HANDLER_ERROR, OUTCOME, retryAfterOf, type Delay, type DelayUntil } from './outcome.js';
 import { outcomeBrandOf } from './steps/failure.js';
-import type { BudgetRef, RunBudget } from './budgets/spending.js';
+import type { SpendingOn } from './budgets/spending.js';
 import type { Step } from './steps/step.js';
 import { categoryOf } from './text.js';
 import type { WaitingContext } from './waits/context.js';
@@ -56,7 +56,7 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>, Signals
   /** Runs a function and stores its result, so that later runs of the handler do not repeat it: see docs/steps.md. */
   readonly step: Step;
   /** A budget of the app, charged to this run: see docs/budgets.md. */
-  readonly budget: (budget: BudgetRef) => RunBudget;
+  readonly budget: SpendingOn;
   readonly log: Logger;
   readonly fence: Fence;
   /** The number of this attempt, from 1. After a delay, a wait or a hand-back the same attempt continues. */

@@ -11,6 +11,8 @@ import {
 import { testApp } from '../../src/testing/index.js';
 import { rejectionOf } from './support.js';
 
+const messageOf = async (call: Promise<unknown>): Promise<string> => ((await rejectionOf(call)) as Error).message;
+
 const LIMITS = { tokens: { hard: 10 } };
 
 interface Mail {
@@ -140,4 +142,70 @@ test('an app with a budget can be tested again and again: each test makes the bu
     await t.advance('1s');
     expect(await run.result()).toBe('answered');
   }
+});
+
+test('a dimension that the definition does not name is refused, in a handler and outside, and so is what is no whole number', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: { tokens: { hard: 10 }, calls: {} } });
+  const unknown = 'Budget "tokens", report(): there is no dimension "token"; its definition has "tokens", "calls"';
+  // @ts-expect-error The types refuse it too.
+  expect(await messageOf(tokens.report({ token: 5 }))).toBe(unknown);
+  expect(await messageOf(tokens.report({ calls: 1.5 }))).toBe(
+    'Budget "tokens", report(): calls must be a whole number from 0 to 9007199254740991, not 1.5',
+  );
+  expect(await messageOf(tokens.report({ calls: 0 }))).toContain('one amount at least must be above 0');
+  expect(await messageOf(tokens.report(5 as never))).toContain('an object like { tokens: 5 }');
+  // @ts-expect-error Neither can it be given a limit.
+  expect(await messageOf(tokens.setLimits({ token: { hard: 1 } }))).toContain('no dimension "token"');
+  const inHandler = t.app.task('spend', { retry: { failures: 0 } }, async ({ budget }: TaskContext<undefined>) => {
+    const account = budget(tokens);
+    const said: string[] = [];
+    const note = (error: Error): void => void said.push(error.message);
+    // @ts-expect-error As outside.
+    await account.report({ token: 5 }).catch(note);
+    // @ts-expect-error As outside.
+    await account.reserve({ token: 5 }).catch(note);
+    await using held = await account.reserve({ tokens: 5 });
+    // @ts-expect-error As outside.
+    await held.settle({ token: 5 }).catch(note);
+    await held.settle({ tokens: 0 });
+    return said;
+  });
+  await t.app.worker();
+  const run = inHandler.run(undefined);
+  await t.advance('1s');
+  const said = await run.result();
+  expect(said).toEqual(['report()', 'reserve()', 'settle()'].map((call) => unknown.replace('report()', call)));
+  // A budget of which this process knows no limits counts what it is told to.
+  await t.app.budget('tokens').report({ other: 1 });
+  expect((await tokens.status()).usage).toEqual({ other: 1 });
+});
+
+test('who is refused for want of room is told of which budget, what was asked and how it stands', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  await tokens.report({ tokens: 6 });
+  expect(await rejectionOf(tokens.report({ tokens: 5 }))).toMatchObject({
+    ...{ name: 'BudgetExceededError', code: 'budget_exceeded', budget: 'tokens', budgetId: tokens.id },
+    ...{ dimension: 'tokens', asked: 5, usage: 6, reserved: 0, limit: 10 },
+    message: 'Budget "tokens" has no room for 5: of 10 tokens, 6 are used and 0 reserved',
+  });
+});
+
+test('what keeps a run from starting is called as it was defined, with its id', async () => {
+  await using t = await testApp();
+  const tokens = t.app.budget('tokens', { limits: LIMITS });
+  const spend = t.app.task('spend', { budget: tokens }, () => 1);
+  let letGo = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const send = t.app.task('send', { quota: { per: ({ tenant }: Mail) => tenant, concurrency: 1 } }, () => gate);
+  await tokens.report({ tokens: 10 });
+  const run = await spend.run();
+  expect((await run.explain()).sentence).toBe(`Budget "tokens" (${tokens.id}) is exhausted: tokens.`);
+  await t.app.worker();
+  const [, second] = [await send.run({ tenant: 'acme' }), await send.run({ tenant: 'acme' })];
+  await t.advance('1s');
+  const { sentence, meterId } = await second.explain();
+  expect(sentence).toBe(`All 1 slots of quota "send" for "acme" (${meterId}) are held.`);
+  letGo();
 });

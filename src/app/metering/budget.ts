@@ -12,13 +12,14 @@ import { InvalidDefinitionError } from '../../shared/errors.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { assertRoom, type BudgetRef, type ReportOptions } from '../../worker/budgets/spending.js';
-import type { Amounts } from '../../worker/budgets/held.js';
+import { checkDimensions, someAmountsFor, type Amounts, type AmountsOf } from '../../worker/budgets/amounts.js';
 
 /** Limits by dimension: `hard` is never exceeded, exceeding `soft` is reported. Both are optional. */
 export type BudgetLimits = Readonly<Record<string, { readonly hard?: number; readonly soft?: number }>>;
 
-export interface BudgetDefinition {
-  readonly limits?: BudgetLimits | undefined;
+export interface BudgetDefinition<Limits extends BudgetLimits = BudgetLimits> {
+  /** Every dimension that is counted; `{}` as the limit of one that has none. Without limits, any dimension is counted. */
+  readonly limits?: Limits | undefined;
   /** How often its usage is reset. Default never. */
   readonly resetEvery?: Duration | undefined;
   /** `advisory`: breaches of hard limits are reported but allowed. Default `strict`. */
@@ -38,16 +39,23 @@ export interface BudgetDay {
   readonly released: Amounts;
 }
 
-export interface AppBudget extends BudgetRef {
+/** The dimensions of a budget: those of its limits, or any. */
+export type DimensionOf<Limits extends BudgetLimits> = [keyof Limits] extends [never] ? string : keyof Limits & string;
+
+export interface AppBudget<Dimension extends string = string> extends BudgetRef<Dimension> {
   readonly name: string;
   /** Usage, reservations, limits, and exhausted dimensions. @throws EngineError `budget_not_found` */
   status(): Promise<BudgetStatus>;
   /** Days with spending among the last `days`, today included. Default 31, at most 400. */
   bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
-  /** Records usage outside of handlers. @throws BudgetExceededError when a hard limit has no room */
-  report(used: Amounts, options?: ReportOptions): Promise<void>;
-  /** Changes the limits of the named dimensions. */
-  setLimits(limits: BudgetLimits): Promise<void>;
+  /**
+   * Records usage outside of handlers.
+   * @throws BudgetExceededError when a hard limit has no room; InvalidDefinitionError for a dimension that the budget does
+   *   not have
+   */
+  report(used: AmountsOf<Dimension>, options?: ReportOptions): Promise<void>;
+  /** Changes the limits of the named dimensions. @throws InvalidDefinitionError for one that the budget does not have */
+  setLimits(limits: Readonly<Partial<Record<Dimension, BudgetLimits[string]>>>): Promise<void>;
   /** Resets usage to zero; reservations stay. */
   reset(): Promise<void>;
 }
@@ -93,6 +101,7 @@ function checkDefinition(where: string, definition: BudgetDefinition): void {
 
 export class BudgetOfApp implements AppBudget {
   readonly id: string;
+  readonly dimensions: readonly string[] | undefined;
   /** By backend: an app can be given another one (`testApp`). */
   private readonly made = new WeakMap<Backend, Promise<void>>();
 
@@ -110,6 +119,8 @@ export class BudgetOfApp implements AppBudget {
       );
     if (definition !== undefined) checkDefinition(`app.budget(${shown(name)})`, definition);
     this.id = idOf(source.namespace, name);
+    const dimensions = Object.keys(definition?.limits ?? {});
+    this.dimensions = dimensions.length === 0 ? undefined : dimensions;
   }
 
   async ready(): Promise<void> {
@@ -153,20 +164,22 @@ export class BudgetOfApp implements AppBudget {
     return this.on((backend) => daysOf(backend, this.id, days));
   }
 
-  async report(used: Amounts, options: ReportOptions = {}): Promise<void> {
+  async report(used: AmountsOf<string>, options: ReportOptions = {}): Promise<void> {
     knownOnly<ReportOptions>('report', options, { key: true });
     const { key } = options;
+    const deltas = someAmountsFor('report()', this, used);
     await this.ready();
-    const args = { budgetId: this.id, deltas: { ...used }, dedupKey: key };
+    const args = { budgetId: this.id, deltas, dedupKey: key };
     const report = async (backend: Backend) => backend.reportUsageAdmin(args);
     // Without a key, a report whose answer was lost would count twice.
-    assertRoom(this.id, await (key === undefined ? this.source.backend().then(report) : this.on(report)));
+    assertRoom(this, deltas, await (key === undefined ? this.source.backend().then(report) : this.on(report)));
   }
 
-  async setLimits(limits: BudgetLimits): Promise<void> {
+  async setLimits(limits: Readonly<Partial<BudgetLimits>>): Promise<void> {
     checkLimits('setLimits', limits);
+    checkDimensions('setLimits()', this, limits);
     await this.ready();
-    await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits }));
+    await this.on((backend) => backend.updateBudgetLimits({ budgetId: this.id, limits: limits as BudgetLimits }));
   }
 
   async reset(): Promise<void> {

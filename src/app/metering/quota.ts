@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { LIMITS } from '../../../model/limits.js';
 import type { KeyedQuota } from '../../../model/metering/meters.js';
 import type { Backend } from '../../backend.js';
-import { checkDuration, checkWhole, refuse } from '../../shared/checks.js';
+import { checkDuration, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError, InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -141,6 +141,13 @@ function policyIdOf(namespace: string, { name, key, limits }: RunQuota): string 
   // Of version 8: a UUID that its maker fills.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
+
+/** What the limits of a run are called, by the ids of their policies. */
+export const quotaNames = (namespace: string, quotas: readonly RunQuota[]): [string, string][] =>
+  quotas.map((quota) => {
+    const { name, key } = quota;
+    return [policyIdOf(namespace, quota), key === undefined ? shown(name) : `${shown(name)} for ${shown(key)}`];
+  });
 
 /** The limits of a run, for its policy; each once. */
 export function keyedQuotasOf(namespace: string, quotas: readonly RunQuota[]): KeyedQuota[] {

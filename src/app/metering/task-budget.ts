@@ -116,8 +116,12 @@ async function exhaustedIn(
     known.set(backend, (known.get(backend) ?? new Set<string>()).add(id));
     const [dimension] = exhausted;
     if (dimension === undefined) return undefined;
-    const amounts = [usage, reserved, hardLimits].map((each) => amountOf(each, dimension)) as [number, number, number];
-    return new BudgetExceededError(id, dimension, ...amounts);
+    return new BudgetExceededError({
+      ...{ budgetId: id, budget: name, dimension, asked: undefined },
+      usage: amountOf(usage, dimension),
+      reserved: amountOf(reserved, dimension),
+      limit: amountOf(hardLimits, dimension),
+    });
   } catch (error) {
     if (!(error instanceof EngineError && error.code === 'budget_not_found')) throw error;
     throw new InvalidDefinitionError(

@@ -30,6 +30,7 @@ import type { RunOperating } from '../operating/operating.js';
 import { Signalling, type RunSignalling } from '../signals/signalling.js';
 import { Iteration } from '../iteration.js';
 import { CALL_PATIENCE_MS } from '../patience.js';
+import { meterNamesOf } from '../metering/meter-names.js';
 import { runInfoOf, type RunInfo } from './info.js';
 import type { Ended } from '../results/ends.js';
 import type { ResultWaiter } from '../results/results.js';
@@ -233,8 +234,10 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
   }
 
   async explain(): Promise<Explanation> {
+    const { backend, clock } = this.shared;
+    const nameMeters = (info: ExecutionInfo) => meterNamesOf(backend, this.task, info);
     try {
-      return await withRetries(this.shared.clock, CALL_PATIENCE_MS, () => explain(this.shared.backend, this.id));
+      return await withRetries(clock, CALL_PATIENCE_MS, () => explain(backend, this.id, nameMeters));
     } catch (error) {
       if (error instanceof EngineError && error.code === 'execution_not_found') throw new RunNotFoundError(this.id);
       throw error;

@@ -1,23 +1,48 @@
 /** The error of a budget without room. */
 import { RetryableError } from '../outcome.js';
 
+/** How it stood with a dimension that had no room. */
+export interface BudgetShortage {
+  readonly budgetId: string;
+  /** The name of the budget in the app. */
+  readonly budget: string;
+  /** The dimension that has no room. */
+  readonly dimension: string;
+  /** What was to be recorded or reserved; absent where a run was refused because the budget is exhausted. */
+  readonly asked: number | undefined;
+  readonly usage: number;
+  readonly reserved: number;
+  readonly limit: number;
+}
+
 /**
  * A hard limit has no room for the requested amount: nothing was recorded or reserved. A handler that ends with it
- * fails with the category `budget_exceeded`, and is retried like any failure.
+ * fails with the category `budget_exceeded`, which is also its `code`, and is retried like any failure.
  */
-export class BudgetExceededError extends RetryableError {
+export class BudgetExceededError extends RetryableError implements BudgetShortage {
   override readonly name = 'BudgetExceededError';
   override readonly hint =
-    'Reserve less, or wait until reservations are settled or the budget is reset; `limits` of the budget allow more.';
+    'Ask again with less, or when there is room: after a reset, a release, the end of a reservation or a higher limit.';
+  readonly budgetId: string;
+  readonly budget: string;
+  readonly dimension: string;
+  readonly asked: number | undefined;
+  readonly usage: number;
+  readonly reserved: number;
+  readonly limit: number;
 
-  constructor(
-    readonly budgetId: string,
-    /** The dimension that has no room. */
-    readonly dimension: string,
-    readonly usage: number,
-    readonly reserved: number,
-    readonly limit: number,
-  ) {
-    super(`${dimension}: ${usage} used and ${reserved} held of ${limit}`, { category: 'budget_exceeded' });
+  constructor(shortage: BudgetShortage) {
+    const { budgetId, budget, dimension, asked, usage, reserved, limit } = shortage;
+    const wanted = asked === undefined ? 'is exhausted' : `has no room for ${asked}`;
+    super(`Budget "${budget}" ${wanted}: of ${limit} ${dimension}, ${usage} are used and ${reserved} reserved`, {
+      category: 'budget_exceeded',
+    });
+    this.budgetId = budgetId;
+    this.budget = budget;
+    this.dimension = dimension;
+    this.asked = asked;
+    this.usage = usage;
+    this.reserved = reserved;
+    this.limit = limit;
   }
 }

@@ -2,18 +2,16 @@
 import type { Backend } from '../../backend.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
 import { isRetryable } from '../../engine/retry.js';
+import { amountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';
 
-/** Amounts by dimension, whole numbers. */
-export type Amounts = Readonly<Record<string, number>>;
-
-export interface BudgetReservation extends AsyncDisposable {
+export interface BudgetReservation<Dimension extends string = string> extends AsyncDisposable {
   readonly amounts: Amounts;
   /**
    * Records what was used: less than was reserved, or more. Resolves with the overrun, for which there was no room;
    * normally nothing.
-   * @throws EngineError what calls throw
+   * @throws InvalidDefinitionError for a dimension that the budget does not have; EngineError what calls throw
    */
-  settle(used: Amounts): Promise<Amounts>;
+  settle(used: AmountsOf<Dimension>): Promise<Amounts>;
   /** Returns all of it; `await using` does so at the end of its block. Does nothing if it was settled or released. */
   release(): Promise<void>;
 }
@@ -24,6 +22,7 @@ export interface HeldOptions {
   /** Makes a call until it is answered, as long as the work is this worker's. */
   readonly ask: <T>(call: () => Promise<T>) => Promise<T>;
   readonly budgetId: string;
+  readonly words: BudgetWords;
   readonly reservationId: string;
   readonly amounts: Amounts;
   readonly ttlMs: number;
@@ -49,10 +48,11 @@ export class Held implements BudgetReservation {
     return this.options.amounts;
   }
 
-  async settle(used: Amounts): Promise<Amounts> {
+  async settle(used: AmountsOf<string>): Promise<Amounts> {
+    const usage = amountsFor('settle()', this.options.words, used);
     this.close();
     const { backend, ask, budgetId, reservationId, leaseEpoch } = this.options;
-    const args = { budgetId, reservationId, usage: used, leaseEpoch };
+    const args = { budgetId, reservationId, usage, leaseEpoch };
     const outcome = await ask(() => backend.settleReservation(args));
     return outcome.kind === 'settled' ? outcome.overrun : {};
   }

@@ -10,10 +10,11 @@ import { knownOnly } from '../../shared/known-only.js';
 import type { Attempt } from '../attempt.js';
 import { untilAnswered } from '../checkpoints/calls.js';
 import { BudgetExceededError } from './errors.js';
-import { Held, type Amounts, type BudgetReservation } from './held.js';
+import { someAmountsFor, type Amounts, type AmountsOf, type BudgetWords } from './amounts.js';
+import { Held, type BudgetReservation } from './held.js';
 
 /** A budget of an app. */
-export interface BudgetRef {
+export interface BudgetRef<Dimension extends string = string> extends BudgetWords<Dimension> {
   readonly id: string;
   /** Resolves when it exists. */
   ready(): Promise<void>;
@@ -32,15 +33,16 @@ export interface ReportOptions {
 }
 
 /** A budget, as a handler uses it. */
-export interface RunBudget {
+export interface RunBudget<Dimension extends string = string> {
   /**
    * Reserves an amount before you use it. Settle it with what you used.
-   * @throws BudgetExceededError if a hard limit has no room for it
+   * @throws BudgetExceededError if a hard limit has no room for it; InvalidDefinitionError for a dimension that the budget
+   *   does not have
    * @example await using held = await budget(tokens).reserve({ tokens: 500 });
    */
-  reserve(amounts: Amounts, options?: ReserveOptions): Promise<BudgetReservation>;
+  reserve(amounts: AmountsOf<Dimension>, options?: ReserveOptions): Promise<BudgetReservation<Dimension>>;
   /** Records usage. @throws BudgetExceededError if a hard limit has no room; nothing is recorded */
-  report(used: Amounts, options?: ReportOptions): Promise<void>;
+  report(used: AmountsOf<Dimension>, options?: ReportOptions): Promise<void>;
 }
 
 export interface SpendingDependencies {
@@ -51,44 +53,47 @@ export interface SpendingDependencies {
 
 /** Throws where a hard limit refused. */
 export function assertRoom(
-  budgetId: string,
+  { id: budgetId, name: budget }: Pick<BudgetRef, 'id' | 'name'>,
+  amounts: Amounts,
   outcome: OutcomeOf<'reportUsageAdmin'> | OutcomeOf<'reserveBudget'>,
 ): void {
   if (outcome.kind !== 'hard_breach') return;
-  const { dimension, currentUsage, reserved, hardLimit } = outcome;
-  throw new BudgetExceededError(budgetId, dimension, currentUsage, reserved, hardLimit);
+  const { dimension, currentUsage: usage, reserved, hardLimit: limit } = outcome;
+  throw new BudgetExceededError({ budgetId, budget, dimension, asked: amounts[dimension], usage, reserved, limit });
 }
 
 /** `budget` of the context of an attempt. */
-export function spendingOf(
-  attempt: Attempt,
-  { backend, clock, ids }: SpendingDependencies,
-): (budget: BudgetRef) => RunBudget {
+export type SpendingOn = <Dimension extends string>(budget: BudgetRef<Dimension>) => RunBudget<Dimension>;
+
+/** @throws InvalidDefinitionError for what is no budget */
+export function spendingOf(attempt: Attempt, { backend, clock, ids }: SpendingDependencies): SpendingOn {
   const { executionId, fence } = attempt;
   const by = { executionId, leaseEpoch: fence.leaseEpoch };
   const ask = <T>(call: () => Promise<T>): Promise<T> => untilAnswered(attempt, clock, call);
   const of = (budget: BudgetRef): RunBudget => ({
-    async reserve(amounts, options = {}) {
+    async reserve(asked, options = {}) {
       knownOnly<ReserveOptions>('reserve', options, { ttl: true });
       const { ttl = DEFAULTS.reservationTtlMs } = options;
+      const amounts = someAmountsFor('reserve()', budget, asked);
       checkDuration('reserve', 'ttl', ttl, LIMITS.minReservationTtlMs, LIMITS.maxReservationTtlMs);
       attempt.throwIfAborted();
       await budget.ready();
       const ttlMs = durationMs(ttl);
       const reservationId = ids();
       const args = { budgetId: budget.id, reservationId, amounts, ttlMs };
-      assertRoom(budget.id, await ask(() => backend.reserveBudget({ ...args, ...by })));
+      assertRoom(budget, amounts, await ask(() => backend.reserveBudget({ ...args, ...by })));
       const isOver = (): boolean => attempt.isOver || attempt.signal.aborted;
-      return new Held({ ...args, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver });
+      return new Held({ ...args, words: budget, backend, clock, ask, leaseEpoch: fence.leaseEpoch, isOver });
     },
     async report(used, options = {}) {
       knownOnly<ReportOptions>('report', options, { key: true });
       const { key } = options;
+      const custom = someAmountsFor('report()', budget, used);
       await budget.ready();
-      const args = { budgetId: budget.id, ...by, usage: { custom: { ...used } } };
+      const args = { budgetId: budget.id, ...by, usage: { custom } };
       const report = () => backend.reportUsage({ ...args, dedupKey: key });
       // Without a key, a report whose answer was lost would count twice.
-      assertRoom(budget.id, await (key === undefined ? report() : ask(report)));
+      assertRoom(budget, custom, await (key === undefined ? report() : ask(report)));
     },
   });
   return (budget) => {

@@ -1,0 +1,57 @@
+/** Amounts of a budget as users write them: by dimension, whole numbers, of dimensions that the budget has. */
+import { amounts as amountsField } from '../../../model/budget/fields.js';
+import { issueWords } from '../../../model/core/issue-words.js';
+import { LIMITS } from '../../../model/limits.js';
+import { checkWhole, refuse, shown } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
+
+/** Amounts by dimension, whole numbers. */
+export type Amounts = Readonly<Record<string, number>>;
+
+/** Amounts of some of the dimensions of a budget. */
+export type AmountsOf<Dimension extends string> = Readonly<Partial<Record<Dimension, number>>>;
+
+/** What is known of a budget where it is used. */
+export interface BudgetWords<Dimension extends string = string> {
+  readonly name: string;
+  /** The dimensions that its definition names; any dimension when it names none. */
+  readonly dimensions: readonly Dimension[] | undefined;
+}
+
+/**
+ * The amounts of a call, checked in the user's words.
+ * @throws InvalidDefinitionError for a dimension that the budget does not have, and for what is no whole number
+ */
+export function amountsFor(where: string, { name, dimensions }: BudgetWords, given: unknown): Amounts {
+  const call = `Budget ${shown(name)}, ${where}`;
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw refuse(call, 'the amounts', `an object like { ${dimensions?.[0] ?? 'tokens'}: 5 }`, given);
+  const amounts = Object.entries(given).filter(([, amount]) => amount !== undefined);
+  for (const [dimension, amount] of amounts) {
+    if (dimensions?.includes(dimension) === false) throw unknownDimension(call, dimension, dimensions);
+    checkWhole(call, dimension, amount, 0, LIMITS.maxInteger);
+  }
+  const counted = Object.fromEntries(amounts) as Amounts;
+  const issue = amountsField.safeParse(counted).error?.issues[0];
+  if (issue !== undefined) throw new InvalidDefinitionError(`${call}: ${issueWords(issue)}`);
+  return counted;
+}
+
+/** The same of what is recorded or reserved: something has to be. @throws InvalidDefinitionError also when nothing is above 0 */
+export function someAmountsFor(where: string, budget: BudgetWords, given: unknown): Amounts {
+  const counted = amountsFor(where, budget, given);
+  if (Object.values(counted).some((amount) => amount > 0)) return counted;
+  throw new InvalidDefinitionError(`Budget ${shown(budget.name)}, ${where}: one amount at least must be above 0`);
+}
+
+/** @throws InvalidDefinitionError for limits of dimensions that a definition does not name */
+export function checkDimensions(where: string, { name, dimensions }: BudgetWords, given: object): void {
+  const unknown = Object.keys(given).find((dimension) => dimensions?.includes(dimension) === false);
+  if (unknown !== undefined) throw unknownDimension(`Budget ${shown(name)}, ${where}`, unknown, dimensions ?? []);
+}
+
+const unknownDimension = (call: string, dimension: string, dimensions: readonly string[]): InvalidDefinitionError =>
+  new InvalidDefinitionError(
+    `${call}: there is no dimension ${shown(dimension)}; its definition has ${dimensions.map(shown).join(', ')}`,
+    `Correct the name, or add it to the limits where the budget is defined: { ${dimension}: {} } counts it without a limit.`,
+  );
