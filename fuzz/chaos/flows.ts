@@ -1,0 +1,286 @@
+/**
+ * Flows with races in chaos: workers are killed and frozen, the server restarts, loses its tail, and is replaced. At the end
+ * every flow has ended, no edge was lost or resolved twice, and what is stored is what the log folds to.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { Valkey } from 'iovalkey';
+import { EngineError } from '../../model/errors.js';
+import type { LoggedEvent } from '../../model/events.js';
+import { fold } from '../../model/evolve.js';
+import { isTerminal } from '../../model/execution/situation.js';
+import { partitionKeyOf } from '../../model/ids.js';
+import { violations as violationsOf } from '../../model/specification/invariants.js';
+import { emptyPartition, emptyState, type PartitionState } from '../../model/state.js';
+import type { Backend } from '../../src/backend.js';
+import { readEvents } from '../../src/log.js';
+import { canonicalByDefinition, type CanonicalState } from '../../src/testing/canonical/index.js';
+import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
+import { valkey } from '../../src/valkey/index.js';
+import { plain } from '../plain.js';
+import { Fleet, type Member } from './fleet.js';
+import { seededRandom } from './random.js';
+import { Servers } from './servers.js';
+import { chaosApp, jobOf, type Job } from './work.js';
+
+export interface FlowChaosOptions {
+  /** Of the choices: what flows consist of, who is hit, when, and by what. */
+  readonly seed: number;
+  readonly flows: number;
+  /** Time over which flows are submitted and faults happen, ms. */
+  readonly durationMs: number;
+  /** Worker processes. */
+  readonly workers: number;
+  /** Told of every fault. */
+  readonly onFault: (what: string) => void;
+}
+
+export interface FlowChaosResult {
+  /** Everything that must not be; empty when all is well. */
+  readonly violations: readonly string[];
+  readonly events: number;
+  /** Situations of members -> how many. */
+  readonly endings: ReadonlyMap<string, number>;
+  /** Flows that were acknowledged, lost by the server, and run again. */
+  readonly runAgain: number;
+}
+
+/** What a race consists of. */
+interface Race {
+  readonly members: readonly Job[];
+  readonly needs: number;
+  readonly onSatisfied: 'cancel_remaining' | 'let_run';
+}
+
+const PREFIX = 'chaos-flows:';
+const CALL_TIMEOUT_MS = 1_000;
+const LEASE_TTL_MS = 1_000;
+const PARTITIONS = 2;
+/** Mean time between two faults of processes, ms. */
+const FAULT_EVERY_MS = 1_500;
+/** Time for everything to end once the faults are over, ms. */
+const SETTLE_MS = 90_000;
+const LONG_LOG = 10_000_000;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Three races, each behind the one before. Nobody sends a signal here. */
+function racesOf(random: () => number): Race[] {
+  return Array.from({ length: 3 }, () => {
+    const members = Array.from({ length: 1 + Math.floor(random() * 12) }, (_, index): Job => {
+      const job = jobOf(index, random());
+      return job.plan === 'wait' ? { ...job, plan: 'succeed' } : job;
+    });
+    const needs = 1 + Math.floor(random() * members.length);
+    return { members, needs, onSatisfied: random() < 0.7 ? 'cancel_remaining' : 'let_run' };
+  });
+}
+
+/** Whoever runs the flows, under ids of their own, and runs again what the server does not know any more. */
+class FlowSubmitter {
+  runAgain = 0;
+  private readonly flow;
+  private readonly races: readonly (readonly Race[])[];
+  private readonly ids = new Map<number, string>();
+
+  constructor(
+    private readonly backend: Backend,
+    count: number,
+    random: () => number,
+  ) {
+    const { app, task } = chaosApp(backend);
+    this.races = Array.from({ length: count }, () => racesOf(random));
+    this.flow = app.flow('races', (f, races: readonly Race[]) => {
+      const join = { index: 0, plan: 'succeed', workMs: 1 } as const;
+      let last = f.run(task, join);
+      for (const { members, needs, onSatisfied } of races) {
+        const nodes = members.map((member) => f.run(task, member, { after: [last] }));
+        last = f.run(task, { ...join, given: f.quorum(needs, nodes, { onSatisfied }) } as never);
+      }
+    });
+  }
+
+  async submit(overMs: number): Promise<void> {
+    const startedAt = performance.now();
+    for (const index of this.races.keys()) {
+      await pause(Math.max(0, startedAt + (overMs * index) / this.races.length - performance.now()));
+      await this.run(index);
+    }
+  }
+
+  private async run(index: number): Promise<void> {
+    for (;;) {
+      try {
+        const { id } = await this.flow.run(this.races[index] as Race[], { id: `flow-${index}` });
+        this.ids.set(index, id);
+        return;
+      } catch (error) {
+        if (!(error instanceof EngineError) || !error.retryable) throw error;
+        await pause(50);
+      }
+    }
+  }
+
+  /** Waits until every flow has ended; answers those that had not when the time was over. */
+  async settled(): Promise<readonly string[]> {
+    const endAt = performance.now() + SETTLE_MS;
+    // Everything is asked once more at the end: what had ended may have come back with a lost tail.
+    let pending = [...this.races.keys()];
+    while (pending.length > 0 && performance.now() < endAt) {
+      const ended = await Promise.all(pending.map((index) => this.hasEnded(index)));
+      pending = pending.filter((_, position) => ended[position] === false);
+      await pause(200);
+    }
+    return pending.map((index) => `flow ${index} as ${this.ids.get(index)} did not end`);
+  }
+
+  private async hasEnded(index: number): Promise<boolean> {
+    try {
+      const flow = await this.backend.describeFlow({ flowId: this.ids.get(index) as string });
+      if (flow !== undefined) return flow.purgeAt !== undefined;
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      return false;
+    }
+    this.runAgain++;
+    await this.run(index);
+    return false;
+  }
+}
+
+export async function runFlowChaos(options: FlowChaosOptions): Promise<FlowChaosResult> {
+  const random = seededRandom(options.seed);
+  const dir = await mkdtemp(join(tmpdir(), 'flowfabric-chaos-'));
+  const servers = await Servers.start('everysec', true);
+  const fleet = new Fleet(
+    {
+      ...{ url: servers.url, prefix: PREFIX, partitions: PARTITIONS, callTimeoutMs: CALL_TIMEOUT_MS },
+      ...{ leaseTtlMs: LEASE_TTL_MS, slots: 8, claimAhead: 4, operationsPerSecond: 0, logMaxEntries: LONG_LOG },
+    },
+    dir,
+  );
+  try {
+    const backend = await valkey({
+      ...{ url: servers.url, prefix: PREFIX, callTimeoutMs: CALL_TIMEOUT_MS, logMaxEntries: LONG_LOG },
+      partitions: { count: PARTITIONS },
+    });
+    const submitter = new FlowSubmitter(backend, options.flows, random);
+    const roles = [...Array.from({ length: options.workers }, () => 'worker' as const), 'engine' as const];
+    await Promise.all(roles.map((role, index) => fleet.add(role, `${role}-${index}`)));
+    const faults = new Faults(servers, fleet, random, options);
+    await Promise.all([submitter.submit(options.durationMs), faults.ofServers(), faults.ofProcesses()]);
+    const unended = await submitter.settled();
+    await fleet.end();
+    const judged = await judge(backend, servers.url);
+    await backend.close();
+    const found = [...unended, ...fleet.crashes, ...judged.violations];
+    return { ...judged, violations: found, runAgain: submitter.runAgain };
+  } finally {
+    await fleet.end();
+    await servers.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** What is done to processes and servers while flows are submitted. */
+class Faults {
+  private readonly endsAt: number;
+
+  constructor(
+    private readonly servers: Servers,
+    private readonly fleet: Fleet,
+    private readonly random: () => number,
+    private readonly options: FlowChaosOptions,
+  ) {
+    this.endsAt = performance.now() + options.durationMs;
+  }
+
+  /** A restart, a power cut and a failover, at even distances; the last leaves no replica behind. */
+  async ofServers(): Promise<void> {
+    for (const act of ['restart', 'powerCut', 'failover'] as const) {
+      await pause(this.options.durationMs / 4);
+      this.options.onFault(act);
+      await this.servers[act]();
+    }
+  }
+
+  async ofProcesses(): Promise<void> {
+    const freezes: Promise<void>[] = [];
+    while (performance.now() < this.endsAt) {
+      await pause(FAULT_EVERY_MS * (0.5 + this.random()));
+      const targets = this.fleet.members.filter(({ frozen }) => !frozen);
+      const target = targets[Math.floor(this.random() * targets.length)] as Member | undefined;
+      if (target === undefined) continue;
+      if (this.random() < 0.5) {
+        this.options.onFault(`kill ${target.name}`);
+        await this.fleet.replace(target);
+      } else {
+        this.options.onFault(`freeze ${target.name}`);
+        // From less than a lease to more than two.
+        freezes.push(this.fleet.freeze(target, LEASE_TTL_MS * (0.3 + 2 * this.random())));
+      }
+    }
+    await Promise.all(freezes);
+  }
+}
+
+async function judge(backend: Backend, url: string): Promise<Omit<FlowChaosResult, 'runAgain'>> {
+  const violations: string[] = [];
+  const endings = new Map<string, number>();
+  let events = 0;
+  const reader = new Valkey(url, { lazyConnect: true, enableAutoPipelining: true });
+  await reader.connect();
+  for (let index = 0; index < PARTITIONS; index++) {
+    const partition = partitionKeyOf(index);
+    const log: LoggedEvent[] = [];
+    for await (const logged of readEvents(backend, { partition })) log.push(logged);
+    events += log.length;
+    const state = emptyState();
+    for (const { event } of log) fold(state, event);
+    const now = await backend.serverTime();
+    for (const { name, because } of violationsOf(state, log, now))
+      violations.push(`${partition}: invariant "${name}" is broken: ${because}`);
+    violations.push(...edgesOf(log, state), ...liveOf(state));
+    const stored = await canonicalOfValkey(reader, PREFIX, partition, now);
+    violations.push(...differencesOf(partition, foldedTo(state, log, now), stored));
+    for (const { situation } of state.tables.execution.values())
+      endings.set(situation, (endings.get(situation) ?? 0) + 1);
+  }
+  reader.disconnect();
+  return { violations, events, endings };
+}
+
+/** Edges that were resolved twice, and those that never were. */
+function edgesOf(log: readonly LoggedEvent[], { tables }: PartitionState): string[] {
+  const resolved = new Set<string>();
+  const found: string[] = [];
+  for (const { event, sequence } of log) {
+    if (event.type !== 'dependency_resolved') continue;
+    const edge = `${event.executionId} ${event.edgeId}`;
+    if (resolved.has(edge)) found.push(`entry ${sequence}: the edge ${edge} is resolved twice`);
+    resolved.add(edge);
+  }
+  for (const { executionId, dependencies = {} } of tables.execution.values())
+    for (const edgeId of Object.keys(dependencies))
+      if (!resolved.has(`${executionId} ${edgeId}`)) found.push(`the edge ${executionId} ${edgeId} was lost`);
+  return found;
+}
+
+const liveOf = ({ tables }: PartitionState): string[] =>
+  [...tables.execution.values()]
+    .filter(({ situation }) => !isTerminal(situation))
+    .map(({ executionId, situation }) => `${executionId} is ${situation}`);
+
+/** What has to be stored, by its log. Bytes are not in it. */
+const foldedTo = (state: PartitionState, log: readonly LoggedEvent[], now: number): CanonicalState =>
+  canonicalByDefinition({ ...emptyPartition(), state, log: [...log] }, now);
+
+const COMPARED = ['tables', 'queues', 'timers', 'counts', 'slots', 'shelves', 'ids', 'strays'] as const;
+
+/** Parts that are stored in another way than the log folds to. */
+const differencesOf = (partition: string, folded: CanonicalState, stored: CanonicalState): string[] =>
+  COMPARED.filter((part) => !isDeepStrictEqual(plain(folded[part]), plain(stored[part]))).map(
+    (part) => `${partition}: the stored ${part} differ from the log`,
+  );
