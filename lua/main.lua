@@ -118,10 +118,8 @@ end
 local known_headings, headings_count = {}, 0
 
 -- How many commands a group has, and what they share, line by line.
-local function heading_of(text)
-  local heading = known_headings[text]
-  if heading then return heading end
-  heading = {}
+local function read_heading(text)
+  local heading = {}
   for line in string.gmatch(text .. '\n', '([^\n]*)\n') do heading[#heading + 1] = line end
   heading.count = tonumber(table.remove(heading, 1)) or error({ err = 'MISMATCH of a group' })
   if #text <= LIMIT.known_heading_bytes then
@@ -134,12 +132,10 @@ end
 -- The shapes of operations with what runs their commands and prepares what they share, by their signatures.
 local shapes = {}
 
-local function shape_of(signature)
-  local shape = shapes[signature]
-  if shape then return shape end
+local function read_shape(signature)
   local own = SHAPE[signature]
   if not own then return shape_of_other(signature) or error({ err = 'MISMATCH of ' .. tostring(signature) }) end
-  shape = { own[1], own[2], own[3], ff.decide[own[3]], ff.prepare[own[3]] }
+  local shape = { own[1], own[2], own[3], ff.decide[own[3]], ff.prepare[own[3]] }
   shapes[signature] = shape
   return shape
 end
@@ -147,9 +143,10 @@ end
 -- Runs the group that begins at `next_at`: its signature, its heading, what each of its commands has.
 local function run_group(call, argv, replies)
   if call.stream then ff.settle_stream(call) end
-  local at = next_at
-  local shape, heading = shape_of(argv[at]), heading_of(argv[at + 1])
-  group, next_at, left = false, at + 2, heading.count
+  local signature, text = argv[next_at], argv[next_at + 1]
+  local shape = shapes[signature] or read_shape(signature)
+  local heading = known_headings[text] or read_heading(text)
+  group, next_at, left = false, next_at + 2, heading.count
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then

@@ -6,14 +6,12 @@ local known_settings, settings_count = {}, 0
 
 -- What a call says of the deployment's settings: version, most entries of a log, retention, and the indexed tags; and
 -- whether inputs that have keys of their own stay there.
-local function settings_of(text)
-  local settings = known_settings[text]
-  if settings then return settings end
+local function read_settings(text)
   local version, log_max_entries, retention_ms, tags, leaves = string.match(text, '^(%d+)\t(%d+)\t(%d+)\t([^\t]*)(\t?1?)$')
   if not version then error({ err = 'ERR flowfabric: the settings of the call are unreadable' }) end
   local indexed_tags = {}
   for key in string.gmatch(tags, '[^,]+') do indexed_tags[key] = true end
-  settings = {
+  local settings = {
     version = tonumber(version), log_max_entries = log_max_entries, retention_ms = tonumber(retention_ms),
     -- By key; nothing when there are none.
     indexed_tags = tags ~= '' and indexed_tags or nil,
@@ -94,7 +92,8 @@ end
 
 -- Sets what the call before left.
 local function begin(call, argv, at)
-  call.settings = settings_of(argv[at])
+  local settings = argv[at]
+  call.settings = known_settings[settings] or read_settings(settings)
   -- Whether this call has written an entry of the log.
   call.appended = false
   -- Sorted sets that the call has in hand, by key. Whether what is written to them waits for more of its kind.

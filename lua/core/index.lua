@@ -61,21 +61,6 @@ function ff.seen_index(call, key)
   return index
 end
 
--- The score comes as a text: the server would be given one anyway.
-function ff.add(index, score, member)
-  if not index.gathers then
-    command('ZADD', index.key, score, member)
-    return
-  end
-  if index.verb ~= 'ZADD' or index.size + 2 > LIMIT.max_unsettled then
-    ff.settle(index)
-    index.verb = 'ZADD'
-  end
-  local size = index.size
-  index[size + 1], index[size + 2] = score, member
-  index.size = size + 2
-end
-
 function ff.remove(index, member)
   index.has_left, index.stays = true, false
   if not index.gathers then
@@ -105,10 +90,20 @@ function ff.remove_head(index, size)
   command('ZREMRANGEBYRANK', index.key, 0, size - 1)
 end
 
--- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `number` is the score,
--- `note` what is told.
+-- Adds an entry that is told of when it comes to be the first: a worker or a timer loop may wait for it. `score` is a text,
+-- since the server would be given one anyway, and `number` the same; `note` is what is told.
 function ff.add_noted(index, score, number, member, note)
-  ff.add(index, score, member)
+  if index.gathers then
+    local size = index.size
+    if index.verb ~= 'ZADD' or size + 2 > LIMIT.max_unsettled then
+      ff.settle(index)
+      index.verb, size = 'ZADD', 0
+    end
+    index[size + 1], index[size + 2] = score, member
+    index.size = size + 2
+  else
+    command('ZADD', index.key, score, member)
+  end
   local lowest = index.new_score
   if not lowest or number < lowest then index.new_score, index.new_note = number, note end
 end

@@ -13,7 +13,7 @@ end
 -- them.
 local plain = {
   is_plain = true, rules = {}, priority = LIMIT.default_priority, encoding = '', empty_given = '\t\t', delay = '', deadline = '',
-  needs = '', tags = '', policy = '', rules_text = '', life = SITUATION.ready,
+  needs = '', tags = '', policy = '', extras = '', more = {}, life = SITUATION.ready,
   reply = ANSWER.created .. 'waiting\t' .. LIMIT.default_priority,
   naming = false, namespace = false, lane_id = false, queue = false, score = 0, score_text = '', is_checked = false,
   lane_is_new = false, bytes = false, given_with_bytes = '', given = false, stored_given = '',
@@ -30,6 +30,31 @@ end
 local function first_life(call, delay, extras, fits)
   if delay == '' then return ff.life_text(SITUATION.ready, '', '', fits and '' or call.now_text, '', '', extras) end
   return ff.life_text(SITUATION.delayed, '', delay, call.now_text, '', '', extras)
+end
+
+-- A field of a creation that most do not have.
+function ff.also(change, field, text)
+  if text == '' then return end
+  local size = #change
+  change[size + 1], change[size + 2] = field, text
+end
+
+-- What only some creations have, and those of a group share: fields and texts.
+local function more_fields(delay, needs, rules, tags, policy)
+  local more = {}
+  ff.also(more, FIELD.wait, delay)
+  ff.also(more, FIELD.needs, needs)
+  ff.also(more, FIELD.rules, rules)
+  ff.also(more, FIELD.tags, tags)
+  ff.also(more, FIELD.policy, policy)
+  return more
+end
+
+-- Writes the record of a creation: a key, then its own fields and texts, and behind them those that it shares.
+function ff.write_creation(change, creation)
+  local key, size, more = change[1], #change, creation.more
+  for i = 1, #more, 2 do change[size + i], change[size + i + 1] = more[i], ff.fit(key, more[i], more[i + 1]) end
+  command('HSET', unpack(change))
 end
 
 -- What all creations of a group share: who, what, where, and the policy.
@@ -64,7 +89,7 @@ function ff.shared_creation(call, naming, options, policy, rules, needs, tags)
     is_plain = is_plain, life = is_plain and SITUATION.ready or first_life(call, delay, extras, fits),
     naming = naming, priority = priority, score = score, score_text = score_text, queue = queue, rules = parsed,
     encoding = payload_encoding, empty_given = empty_given, delay = delay, deadline = deadline, namespace = namespace,
-    lane_id = lane_id, needs = needs, tags = tags, policy = policy, rules_text = rules,
+    lane_id = lane_id, needs = needs, tags = tags, policy = policy, extras = extras, more = more_fields(delay, needs, rules, tags, policy),
   }
 end
 

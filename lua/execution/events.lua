@@ -30,20 +30,9 @@ function ff.apply.execution_created(call, group, new)
   ff.enter_id(call, id)
   local change = { key, FIELD.life, new.life, FIELD.naming, ff.fit(key, FIELD.naming, group.naming), FIELD.given,
     ff.fit(key, FIELD.given, new.given .. '\t' .. call.now_text) }
-  local size = 7
-  local function also(field, value)
-    if value == '' then return end
-    change[size + 1], change[size + 2] = field, value
-    size = size + 2
-  end
-  if new.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key, SUFFIX.input, new.input_at, new.input)) end
-  also(FIELD.bounds, new.bounds)
-  also(FIELD.wait, group.delay)
-  also(FIELD.needs, ff.fit(key, FIELD.needs, group.needs))
-  also(FIELD.rules, ff.fit(key, FIELD.rules, group.rules_text))
-  also(FIELD.tags, ff.fit(key, FIELD.tags, group.tags))
-  also(FIELD.policy, ff.fit(key, FIELD.policy, group.policy))
-  command('HSET', unpack(change, 1, size))
+  if new.input_at ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, new.input_at, new.input)) end
+  ff.also(change, FIELD.bounds, new.bounds)
+  ff.write_creation(change, group)
   place(call, group, id, new.situation)
   if group.tags ~= '' then ff.reshelve_tags(call, id, '', group.tags) end
   if new.due_at ~= '' or new.execution_deadline_at ~= '' then ff.set_timer(call, new) end

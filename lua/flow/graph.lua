@@ -191,30 +191,17 @@ local function make_member(call, flow_id, rank, awaits_seal, member)
   local has_group = member.edges[1] ~= nil
   local waits = awaits_seal ~= '' or has_group
   local situation = waits and SITUATION.blocked_dependencies or creation.delay == '' and SITUATION.ready or SITUATION.delayed
-  local extras = FIELD.membership .. (has_group and FIELD.group or '') .. (creation.deadline ~= '' and FIELD.bounds or '')
-    .. (creation.delay ~= '' and FIELD.wait or '') .. (creation.tags ~= '' and FIELD.tags or '')
-    .. (creation.needs ~= '' and FIELD.needs or '') .. (creation.rules_text ~= '' and FIELD.rules or '')
+  local extras = FIELD.membership .. (has_group and FIELD.group or '') .. creation.extras
   local due_at = situation == SITUATION.delayed and creation.delay or ''
   local rank_text = rank == 0 and '' or ff.digits(rank)
   local bounds = creation.deadline == '' and '' or creation.deadline .. '\t'
   local change = { key, FIELD.life, ff.life_text(situation, '', due_at, call.now_text, '', '', extras),
     FIELD.naming, ff.fit(key, FIELD.naming, member.naming), FIELD.given, ff.fit(key, FIELD.given, member.given .. '\t' .. call.now_text),
     FIELD.membership, flow_id .. '\t' .. rank_text }
-  local size = 9
-  local function also(field, value)
-    if value == '' then return end
-    change[size + 1], change[size + 2] = field, value
-    size = size + 2
-  end
-  if member.input_at ~= '' then also(FIELD.input, ff.keep_bytes(key, SUFFIX.input, member.input_at, member.input)) end
-  if has_group then also(FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
-  also(FIELD.bounds, bounds)
-  also(FIELD.wait, creation.delay)
-  also(FIELD.needs, ff.fit(key, FIELD.needs, creation.needs))
-  also(FIELD.rules, ff.fit(key, FIELD.rules, creation.rules_text))
-  also(FIELD.tags, ff.fit(key, FIELD.tags, creation.tags))
-  also(FIELD.policy, ff.fit(key, FIELD.policy, creation.policy))
-  command('HSET', unpack(change, 1, size))
+  if member.input_at ~= '' then ff.also(change, FIELD.input, ff.keep_bytes(key, SUFFIX.input, member.input_at, member.input)) end
+  if has_group then ff.also(change, FIELD.group, ff.fit(key, FIELD.group, group_of(member))) end
+  ff.also(change, FIELD.bounds, bounds)
+  ff.write_creation(change, creation)
   ff.enter_id(call, id)
   ff.tally(call, creation.lane_id, nil, situation)
   ff.tally(call, LIMIT.counted_flow .. flow_id, nil, situation)

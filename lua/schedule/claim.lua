@@ -280,10 +280,8 @@ end
 -- What a plain claim tells of an execution with tags, beside its fence.
 local plain_take = { kind = CLAIM.fresh, attempt_type = '', index = '0', timeout_at = '', remaining_ms = '', earlier = '' }
 
--- Whether nobody had an execution before, and all that it has besides is tags, and rules that set its attempt no time. Most
--- have the life that their creation left them.
+-- Whether nobody had an execution before, and all that it has besides is tags, and rules that set its attempt no time.
 local function is_plain(execution)
-  if execution.life == SITUATION.ready then return true end
   if execution.situation ~= SITUATION.ready or execution.total_attempt_count ~= '' or execution.next_attempt ~= '' then return false end
   if string.find(execution.extras, '[^' .. FIELD.tags .. FIELD.rules .. ']') then return false end
   return not ff.rules(execution.rules).attempt_timeout_ms
@@ -296,7 +294,8 @@ local function plan_one(call, group, id, queue, tickets, at)
   -- The record of a plain one has no facts but those that its loader gave it: it takes the next one.
   local execution = load_first(call, id, plan.takes[size] == false and plan.executions[size]) or ff.damaged('the record is missing')
   local take = false
-  if group.worker_fits and is_plain(execution) then
+  -- Most have the life that their creation left them.
+  if group.worker_fits and (execution.life == SITUATION.ready or is_plain(execution)) then
     if execution.input == LIMIT.spilled then load_input(call, execution) end
     if not group.queue then execution.queue = queue end
     execution.fence = '1\t' .. tickets[at]
