@@ -24,7 +24,7 @@ import { refusal } from '../refusal.js';
 import type { DeploymentSettings, GivenSettings } from '../settings.js';
 import type { DeploymentRecord } from './boot/deployment.js';
 import type { Client } from './connection/clients.js';
-import { primariesOf } from './connection/clients.js';
+import { inOneWrite, primariesOf } from './connection/clients.js';
 import type { CallRetrier } from './connection/call-retrier.js';
 import type { Connection } from './connection/connection.js';
 import { errorOf, faulty, libraryMismatch, type Answer } from './answers.js';
@@ -435,12 +435,17 @@ export class ValkeyBackend {
   ): Promise<WireReply> {
     const settingsAt = this.clock === undefined ? 0 : 1;
     return this.attempts.make(() => {
-      staging?.send(this.commands);
       // They may have been read anew since the call was made the first time.
       const leaves = (argv[settingsAt] as string).endsWith(LEAVES_PAYLOADS) ? LEAVES_PAYLOADS : '';
       argv[settingsAt] = `${this.record.settingsText}${leaves}`;
+      const { commands } = this;
       // Lists, which the client library joins: so many arguments can be too many for a call in JavaScript.
-      return this.commands.fcallBuffer(name, keys.length, keys, argv);
+      const send = (): Promise<WireReply> => commands.fcallBuffer(name, keys.length, keys, argv);
+      if (staging === undefined || staging.isEmpty) return send();
+      return inOneWrite(this.client, () => {
+        staging.send(commands);
+        return send();
+      });
     }, deadline);
   }
 }

@@ -36,6 +36,10 @@ export class Staging {
     return name;
   }
 
+  get isEmpty(): boolean {
+    return this.staged.length === 0;
+  }
+
   /** Stores them. A fault needs no answer here: the call finds them missing and says so. */
   send(client: StagingClient): void {
     for (const { key, bytes } of this.staged) client.set(key, bytes, 'PX', STAGED_FOR_MS).catch(() => undefined);

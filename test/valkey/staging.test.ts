@@ -1,5 +1,6 @@
 /** Long payloads and results, which travel beside the calls that name them. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { Socket } from 'node:net';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -49,6 +50,14 @@ const lives = async (executionId: string) => {
     keys.map(async (key) => [key, (await deployed.admin.pttl(key)) > 0 ? 'for a while' : 'for ever'] as const),
   );
 };
+
+it('leave in the write of the call that names them', async () => {
+  const single = vi.spyOn(Socket.prototype as unknown as { _write: () => void }, '_write');
+  const several = vi.spyOn(Socket.prototype as unknown as { _writev: () => void }, '_writev');
+  await Promise.all([create(long()), create(long())]);
+  // Two staged payloads and one call.
+  expect([single.mock.calls.length, several.mock.calls.length]).toEqual([0, 1]);
+});
 
 it('come back as they were, and stay', async () => {
   const [input, output] = [long(), long()];

@@ -157,6 +157,19 @@ export async function established(
   });
 }
 
+/** Does what sends several commands at once; those to a single node leave in one write, as every write is a call of the system. */
+export function inOneWrite<T>(client: Client, send: () => T): T {
+  // There is none before the first connection.
+  const stream = client instanceof Cluster ? undefined : (client.stream as Valkey['stream'] | undefined);
+  if (stream === undefined) return send();
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
+}
+
 /** Every primary behind a client. */
 export function primariesOf(client: Client): Valkey[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
