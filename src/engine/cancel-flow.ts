@@ -9,7 +9,9 @@ import { sleep, spread, systemClock, type Clock } from './clock.js';
 import { withRetries } from './retry.js';
 
 export interface CancelFlowOptions {
+  /** The flow. */
   readonly flowId: string;
+  /** Why, for the log and for the members that it ends. Default empty. */
   readonly reason?: string | undefined;
   /**
    * `cancel_all`: every member that has not ended. `cancel_pending`: those that do not run and are not suspended, and these
@@ -18,6 +20,7 @@ export interface CancelFlowOptions {
   readonly cancellationPolicy?: 'cancel_all' | 'cancel_pending' | 'flow_only' | undefined;
   /** Whether to wait until what is cancelled has ended, or for how long at most, ms. Default: not at all. */
   readonly wait?: boolean | number | undefined;
+  /** The clock of retries and waits. Default that of the system. */
   readonly clock?: Clock | undefined;
 }
 

@@ -11,7 +11,9 @@ import { ExecutionTails, type Wanted } from './execution-tails.js';
 import { isNews, type TailPage, type TailPlace } from './page.js';
 
 export interface TailStreamArgs {
+  /** The execution. */
   readonly executionId: string;
+  /** Its attempt, from 0. */
   readonly attemptIndex: number;
   /** Exclusive: the id of a frame, mostly `nextCursor` of the page before. Default `0-0`, before every frame. */
   readonly after?: string | undefined;
@@ -19,6 +21,7 @@ export interface TailStreamArgs {
   readonly blockMs?: number | undefined;
   /** Frames of the page, 1 to 10 000. Default 50. */
   readonly limit?: number | undefined;
+  /** Which frames, as in `readStream`. Default all. */
   readonly visibility?: ArgsOf<'readStream'>['visibility'];
   /** Ends the wait, which throws its reason. */
   readonly signal?: AbortSignal | undefined;

@@ -16,8 +16,11 @@ export interface EventFilter {
 
 /** Filters of what carries the names of its work. */
 export interface WorkFilter {
+  /** Only of this namespace. */
   readonly namespace?: string | undefined;
+  /** Only of this lane. */
   readonly lane?: string | undefined;
+  /** Only of this kind: the name of a task. */
   readonly kind?: string | undefined;
   /** Tags with their values that the work had at that time. Only tags in the deployment's `indexedTags`. */
   readonly tag?: Readonly<Record<string, string>> | undefined;

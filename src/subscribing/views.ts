@@ -61,7 +61,9 @@ export interface SignalTold {
 }
 
 export interface SignalFilter extends WorkFilter {
+  /** Only with these effects. Default all. */
   readonly effects?: readonly SignalSaid[] | undefined;
+  /** Only to this execution. One partition is read then. */
   readonly executionId?: string | undefined;
 }
 
@@ -94,11 +96,14 @@ export function readSignals({ effects, executionId, ...work }: SignalFilter): Re
 }
 
 export interface CompletionFilter extends WorkFilter {
+  /** Only with these outcomes. Default all. */
   readonly outcomes?: readonly Completion['outcome'][] | undefined;
 }
 
 export interface LeaseFilter {
+  /** Only of these types. Default all, renewals as `renewals` says. */
   readonly types?: readonly LeaseHistoryEntry['type'][] | undefined;
+  /** Only of this execution. One partition is read then. */
   readonly executionId?: string | undefined;
   /** Only what is about members of this flow. One partition is read then. */
   readonly flowId?: string | undefined;
@@ -109,6 +114,7 @@ export interface LeaseFilter {
 export interface TagFilter extends Omit<WorkFilter, 'tag'> {
   /** Only where this tag is among them, with any value. */
   readonly tag?: string | undefined;
+  /** Only of this execution. One partition is read then. */
   readonly executionId?: string | undefined;
 }
 

@@ -30,8 +30,11 @@ export interface TestEngineOptions {
   readonly backend?: 'memory' | 'embedded' | { readonly path: string } | { readonly url: string } | undefined;
   /** Key prefix on a server; give every test its own. Default random. */
   readonly prefix?: string | undefined;
+  /** How the engine is partitioned. Default one partition of each family. */
   readonly partitions?: Partial<PartitionConfig> | undefined;
+  /** Life of an ended execution before it is purged, ms. Default 24 h. */
   readonly retentionMs?: number | undefined;
+  /** Log entries kept per partition. Default 100 000. */
   readonly logMaxEntries?: number | undefined;
   /** Tag keys by which executions are indexed. Default none. */
   readonly indexedTags?: readonly string[] | undefined;

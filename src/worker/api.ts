@@ -62,6 +62,7 @@ export interface WorkerEvents {
 }
 
 export interface WorkerStats {
+  /** Whether it takes work, finishes what it has, or has ended. */
   readonly state: 'running' | 'draining' | 'closed';
   /**
    * State of the claim loop: `idle`, `asking`, `full`, `backing_off` or `stopped`; `resting` if too many handlers are
@@ -74,15 +75,21 @@ export interface WorkerStats {
   readonly stuck: number;
   /** Executions claimed ahead that wait for a slot. */
   readonly ahead: number;
+  /** Handlers that it runs at once. */
   readonly slots: number;
+  /** Executions claimed since it started. */
   readonly claimed: number;
+  /** Runs completed since it started. */
   readonly completed: number;
   /** Failed attempts, with or without a retry. */
   readonly failed: number;
+  /** Attempts that parked themselves with `delay`. */
   readonly delayed: number;
   /** Attempts that were suspended by a wait. */
   readonly suspended: number;
+  /** Executions handed back, for others to continue. */
   readonly released: number;
+  /** Executions whose lease was lost or taken away. */
   readonly lost: number;
   /** Calls with claims and endings; renewals are not counted. Concurrent ones share a call. */
   readonly calls: number;

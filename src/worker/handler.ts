@@ -57,13 +57,20 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>, Signals
   readonly step: Step;
   /** A budget of the app, charged to this run: see docs/budgets.md. */
   readonly budget: SpendingOn;
+  /** The log of the app. */
   readonly log: Logger;
+  /**
+   * Proof that this attempt owns the run: a service that keeps the highest `leaseEpoch` it has seen can refuse an
+   * older owner.
+   */
   readonly fence: Fence;
   /** The number of this attempt, from 1. After a delay, a wait or a hand-back the same attempt continues. */
   readonly attempt: number;
   /** How often attempts of this execution have continued after a delay, a wait or a hand-back; from 0. */
   readonly resumes: number;
+  /** The id of the run. */
   readonly executionId: string;
+  /** The tags of the run. */
   readonly tags: Readonly<Record<string, string>>;
 }
 

@@ -27,15 +27,23 @@ export interface FlowRunOptions {
 export type FlowState = 'open' | 'running' | 'blocked' | 'completed' | 'failed' | 'cancelled';
 
 export interface FlowInfo {
+  /** The flow id. */
   readonly id: string;
+  /** Your own id, if the flow was given one. */
   readonly ownId: string | undefined;
+  /** The name of its declaration. */
   readonly flow: string;
+  /** Where it is, see `FlowState`. */
   readonly state: FlowState;
+  /** The tags that it was created with. */
   readonly tags: Readonly<Record<string, string>>;
   /** How many members are in each state; states without members are left out. */
   readonly members: Readonly<Record<string, number>>;
+  /** When it was created. */
   readonly createdAt: Date;
+  /** When it was cancelled; absent if it was not. */
   readonly cancelledAt: Date | undefined;
+  /** Why it was cancelled; absent if it was not. */
   readonly cancelReason: string | undefined;
 }
 
@@ -48,6 +56,7 @@ export interface FlowChild {
 }
 
 export interface FlowCancelOptions {
+  /** Why, for the log and for the members that it ends. Default empty. */
   readonly reason?: string | undefined;
   /** Whether members that are running or waiting for a signal are cancelled too, or may finish. Default `cancel`. */
   readonly running?: 'cancel' | 'let_run' | undefined;

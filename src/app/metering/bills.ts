@@ -18,7 +18,9 @@ export interface BillFilter {
 
 /** What was spent on one budget on one day. */
 export interface BillRow extends BudgetDay {
+  /** The id of the budget. */
   readonly budgetId: string;
+  /** Who or what the budget is for. */
   readonly scope: { readonly type: string; readonly id: string };
 }
 

@@ -7,6 +7,7 @@ import { laneIdOf } from '../../shared/lane-names.js';
 
 /** Who changes a lane, and why; both are recorded in the log. */
 export interface LaneRequest {
+  /** Why, for the log and for `state()`. Default empty. */
   readonly reason?: string | undefined;
   /** Default `operator`. */
   readonly requestedBy?: string | undefined;

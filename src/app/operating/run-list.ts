@@ -9,6 +9,7 @@ import { laneIdOf, laneNameOf } from '../../shared/lane-names.js';
 
 /** Selects runs; an absent member matches all. */
 export interface RunFilter {
+  /** Only runs in this state. */
   readonly state?: PublicState | undefined;
   /** The name of the lane. */
   readonly lane?: string | undefined;
@@ -82,17 +83,23 @@ export interface RunRow {
   readonly task: string;
   /** The lane, as named by its task. */
   readonly lane: string;
+  /** Its state, as `run.state()` gives it. */
   readonly state: PublicState;
+  /** Higher starts first within the lane; 0 to 9 000. */
   readonly priority: number;
+  /** When it was created. */
   readonly createdAt: number;
   /** When its state last changed; for an ended run, when it ended. */
   readonly changedAt: number;
+  /** Attempts begun so far, the current one included. */
   readonly attempts: number;
+  /** How often it was replayed after it had ended. */
   readonly replays: number;
   /** The category of its last failure; absent if there was none, or a later attempt succeeded. */
   readonly failure: string | undefined;
   /** Who cancelled it; absent when nobody did. */
   readonly cancelledBy: string | undefined;
+  /** Whether an operator holds it back. */
   readonly held: boolean;
   /** While it is `active`: the id of the worker that holds it, or lost it. */
   readonly worker: string | undefined;

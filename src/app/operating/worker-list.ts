@@ -28,9 +28,11 @@ export interface WorkerRow {
   readonly pool: string;
   /** The lanes that it serves, as named by tasks. */
   readonly lanes: readonly string[];
+  /** What it offers to tasks with `needs`. */
   readonly capabilities: readonly string[];
   /** The names of the tasks that it runs; absent if it takes work of any task. */
   readonly kinds: readonly string[] | undefined;
+  /** Handlers that it runs at once; absent if it did not say. */
   readonly slots: number | undefined;
   /** Runs that it held at its last heartbeat. */
   readonly running: number;
@@ -38,6 +40,7 @@ export interface WorkerRow {
   readonly draining: boolean;
   /** When it started. */
   readonly since: number;
+  /** When its last heartbeat came. */
   readonly heardAt: number;
   /** When it counts as dead, unless there is a heartbeat before. */
   readonly expiresAt: number;

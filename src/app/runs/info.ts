@@ -29,9 +29,11 @@ export interface RunInfo<Output = unknown> {
   readonly task: string;
   /** The lane, as named by the task. */
   readonly lane: string;
+  /** Its tags; those that the library adds are left out. */
   readonly tags: Readonly<Record<string, string>>;
   /** Higher starts first within the lane; 0 to 9 000. */
   readonly priority: number;
+  /** Its state, as `run.state()` gives it. */
   readonly state: PublicState;
   /** Why it does not run; absent while it runs and after it ended. `run.explain()` looks further. */
   readonly waitsFor: RunWait | undefined;
@@ -52,9 +54,11 @@ export interface RunInfo<Output = unknown> {
   readonly attempts: number;
   /** How often it was replayed after it had ended. */
   readonly replays: number;
+  /** When it was created. */
   readonly createdAt: number;
   /** When its first attempt began. */
   readonly startedAt: number | undefined;
+  /** When it ended; absent before. */
   readonly endedAt: number | undefined;
   /** While it is `delayed`: when it goes on, by its `delay` or the backoff of a retry. */
   readonly delayedUntil: number | undefined;
@@ -64,6 +68,7 @@ export interface RunInfo<Output = unknown> {
   readonly hold: HoldSummary | undefined;
   /** Who cancelled it: `operator_override`, `lease_holder`, `flow_cascade`, `system_timeout`. */
   readonly cancelledBy: string | undefined;
+  /** Why it was cancelled; absent if it was not. */
   readonly cancelReason: string | undefined;
   /** The flow that it is a member of. */
   readonly flowId: string | undefined;

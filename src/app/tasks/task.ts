@@ -35,6 +35,7 @@ export interface TaskSettings {
    * repeated.
    */
   readonly retry?: RetryOptions | undefined;
+  /** Limits in time. Default none. */
   readonly timeout?:
     | {
         /** Limit for one attempt; an attempt that exceeds it counts as failed and can be retried. */
