@@ -27,6 +27,8 @@ function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): st
   const named = `${prefix}${snakeCase(facet)}`;
   // What stands behind the facts of an execution's `life` is the library's own, see `EXTRAS`.
   const isLife = prefix === '' && facet === 'life';
+  // Most texts of these end before their last values: a search that fails costs as much as one that does not.
+  const isCut = prefix === 'waits_' && (facet === 'waitpoint' || facet === 'signal');
   const names = [...Object.keys(facts).map(snakeCase), ...(isLife ? ['extras'] : [])];
   const targets = names.map((name) => `entity.${name}`).join(', ');
   const locals = names.map((_, i) => `v${i + 1}`).join(', ');
@@ -39,9 +41,13 @@ function facetCodec(facet: string, facts: Facet, prefix: string, uses: Uses): st
     `    ${targets} = ${names.map(() => "''").join(', ')}`,
     '    return',
     '  end',
-    `  local ${locals} = string.match(text, '${pattern}')`,
-    // A build that knew fewer facts wrote fewer values.
-    `  if not v1 then ${locals} = string.match(text .. '${pad}', '${pattern}') end`,
+    ...(isCut
+      ? [`  local ${locals} = string.match(text .. '${pad}', '${pattern}')`]
+      : [
+          `  local ${locals} = string.match(text, '${pattern}')`,
+          // A build that knew fewer facts wrote fewer values.
+          `  if not v1 then ${locals} = string.match(text .. '${pad}', '${pattern}') end`,
+        ]),
     `  if not v1 then ff.damaged('${facet} is unreadable') end`,
     `  ${targets} = ${locals}`,
     'end',

@@ -4,7 +4,8 @@ local load = ff.loader('naming', 'given', 'bounds', 'needs', 'timing', 'wait', '
 
 -- The id under which a signal was taken before.
 local function earlier_id(call, key, signal)
-  local of_key = command('HGET', key, WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key)
+  local values = ff.fields_of_waits(key, WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, WAITS.signal .. signal.id)
+  local of_key = values[1]
   local earlier = of_key and command('HGET', key, WAITS.signal .. of_key)
   if earlier then
     local known = { signal = earlier }
@@ -12,7 +13,7 @@ local function earlier_id(call, key, signal)
     local expires_at = ff.time(known.signal_key_expires_at)
     if expires_at and expires_at > call.now then return of_key end
   end
-  return command('HEXISTS', key, WAITS.signal .. signal.id) == 1 and signal.id or nil
+  return values[2] and signal.id or nil
 end
 
 local function accept(call, execution, suspension, signal)
@@ -68,7 +69,7 @@ function ff.deliver(call, execution, waitpoint, signal)
   local state = waitpoint.waitpoint_state
   if state == WAITPOINT_STATE.closed or state == WAITPOINT_STATE.expired then return ff.reject('waitpoint_closed') end
   if state ~= WAITPOINT_STATE.pending then
-    return ff.receive(call, execution, ff.check_suspension(execution), waitpoint, signal)
+    return ff.receive(call, execution, ff.check_suspension(execution, waitpoint), waitpoint, signal)
   end
   if ff.has_come(call, waitpoint.expires_at) then return ff.reject('pending_waitpoint_expired') end
   local kept = ff.kept_of(execution)

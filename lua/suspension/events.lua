@@ -107,7 +107,8 @@ local function begin(call, execution, ask)
     also(WAITS.suspend_key .. ask.suspend_key, ff.waits_suspend_key_text(ask.digest, ask.suspension_id, ask.key_expires_at,
       ask.is_satisfied and '1' or '', table.concat(ids, ',')))
   end
-  command('HDEL', key, WAITS.closing, WAITS.progress, WAITS.satisfiers)
+  -- Of the suspension before.
+  if ff.has_waited(execution) then command('HDEL', key, WAITS.closing, WAITS.progress, WAITS.satisfiers) end
   command('HSET', unpack(change))
   if not ask.is_fresh then write_pending(execution, key, ff.leave_pending(kept, ask.waitpoints[1])) end
 end
@@ -157,10 +158,14 @@ function ff.apply.signal_accepted(call, execution, suspension, signal)
     change[#change + 1] = field
     change[#change + 1] = value
   end
-  also(waitpoint.field, ff.waitpoint_text(waitpoint))
+  -- What ends the suspension writes its waitpoints and its progress.
+  local goes_on = signal.effect == WORDS.effect.resume_condition_satisfied
+  if not goes_on then also(waitpoint.field, ff.waitpoint_text(waitpoint)) end
   if signal.key ~= '' then also(WAITS.signal_key .. signal.waitpoint_id .. ':' .. signal.key, signal.id) end
   if signal.added ~= '' then
-    also(WAITS.progress, suspension.progress == '' and signal.added or suspension.progress .. '\n' .. signal.added)
+    if not goes_on then
+      also(WAITS.progress, suspension.progress == '' and signal.added or suspension.progress .. '\n' .. signal.added)
+    end
     also(WAITS.satisfiers, suspension.satisfiers == '' and signal.id or suspension.satisfiers .. ',' .. signal.id)
   end
   if signal.payload ~= '' then

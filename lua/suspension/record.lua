@@ -82,12 +82,17 @@ function ff.leave_pending(kept, waitpoint)
   return table.concat(ids, ','), ff.text_of(next_at)
 end
 
--- The last suspension, with its facts read; nil when there is none.
-function ff.suspension_of(execution)
+-- The fields of a suspension, and what else is named.
+local function fields_of_suspension(key, ...)
+  return ff.fields_of_waits(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
+    WAITS.signal_count, WAITS.closing, WAITS.payload_bytes, ...)
+end
+
+-- The last suspension, with its facts read, and another field of the hash, if one is named; nil when there is none.
+function ff.suspension_of(execution, field)
   if not ff.has_waited(execution) then return nil end
   local key = waits_key(execution)
-  local values = ff.fields_of_waits(key, WAITS.suspension, WAITS.waitpoints, WAITS.condition, WAITS.progress, WAITS.satisfiers,
-    WAITS.signal_count, WAITS.closing, WAITS.payload_bytes)
+  local values = field and fields_of_suspension(key, field) or fields_of_suspension(key)
   -- It can have made waitpoints and never let go.
   if not (values[1] or values[2] or values[3]) then return nil end
   local suspension = {
@@ -95,14 +100,15 @@ function ff.suspension_of(execution)
     waitpoint_ids = values[2] or ff.damaged('the waitpoints of the suspension are missing'),
     condition = values[3] or ff.damaged('the condition is missing'), progress = values[4] or '', satisfiers = values[5] or '',
     signal_count = ff.count(values[6] or ''), is_closed = values[7] and true or false,
-    payload_bytes = ff.count(values[8] or ''),
+    payload_bytes = ff.count(values[8] or ''), other = values[9],
   }
   ff.read_waits_suspension(suspension)
   return suspension
 end
 
--- The waitpoints of a suspension, read so that they can be closed.
-function ff.waitpoints_of(suspension)
+-- The waitpoints of a suspension, read so that they can be closed; `known` is one that was read before.
+function ff.waitpoints_of(suspension, known)
+  if known and known.id == suspension.waitpoint_ids then return { known } end
   local ids, names = {}, {}
   for id in string.gmatch(suspension.waitpoint_ids, '[^,]+') do
     ids[#ids + 1], names[#names + 1] = id, WAITS.waitpoint .. id
@@ -112,9 +118,10 @@ function ff.waitpoints_of(suspension)
   return waitpoints
 end
 
--- The open suspension of a suspended execution, with all that is written when it closes.
-function ff.check_suspension(execution)
-  local suspension = ff.suspension_of(execution) or ff.damaged('the suspension is missing')
-  suspension.waitpoints = ff.waitpoints_of(suspension)
+-- The open suspension of a suspended execution, with all that is written when it closes; see `ff.suspension_of` and
+-- `ff.waitpoints_of`.
+function ff.check_suspension(execution, known, field)
+  local suspension = ff.suspension_of(execution, field) or ff.damaged('the suspension is missing')
+  suspension.waitpoints = ff.waitpoints_of(suspension, known)
   return suspension
 end

@@ -46,14 +46,16 @@ function ff.decide.signal_execution(call, execution_id, signal_id, signal_name, 
     resume_delay_ms = 0, payload = payload,
     carried = ff.carried_of(correlation_id, payload, payload_encoding, 'execution', created_at),
   }
-  local values = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.signal_count, WAITS.payload_bytes, WAITS.signal .. signal_id)
-  if values[3] then return { KIND.duplicate, signal_id } end
-  local suspension = execution.situation == SITUATION.suspended and ff.check_suspension(execution)
+  local field = WAITS.signal .. signal_id
+  local suspension = execution.situation == SITUATION.suspended and ff.check_suspension(execution, nil, field)
+  if suspension and suspension.other then return { KIND.duplicate, signal_id } end
   local waitpoint = listening_at(suspension, signal_name)
   if waitpoint then
     signal.waitpoint_id = string.sub(waitpoint.field, #WAITS.waitpoint + 1)
     return ff.receive(call, execution, suspension, waitpoint, signal)
   end
+  local values = ff.fields_of_waits(execution.key .. SUFFIX.waits, WAITS.signal_count, WAITS.payload_bytes, field)
+  if values[3] then return { KIND.duplicate, signal_id } end
   if ff.is_terminal(execution.situation) then return ff.reject('target_not_signalable') end
   local counts = { signals = ff.count(values[1] or ''), payload_bytes = ff.count(values[2] or ''), kept = ff.kept_count(execution) }
   if counts.signals >= ff.most_signals(execution, signal) then return ff.reject('signal_limit_exceeded', 'limit', 'signals') end
