@@ -39,26 +39,32 @@ export interface Fence {
 /**
  * The argument of a handler: one object, to be destructured. `TaskContext<X>` is for a task whose callers pass an X;
  * the handler gets it as JSON brings it, with a string where they passed a `Date`.
+ *
+ * Only facts (`input`, `executionId`, `fence`, `attempt`, `resumes`) survive in a spread copy; everything else is made when
+ * it is asked for. The type says so: it is a class, of which TypeScript does not spread accessors.
  */
-export interface TaskContext<Input = unknown, Parsed = Travelled<Input>, Signals extends SignalSchemas = NoSignals>
-  extends WaitingContext<Signals> {
+export declare abstract class TaskContext<
+  Input = unknown,
+  Parsed = Travelled<Input>,
+  Signals extends SignalSchemas = NoSignals,
+> extends WaitingContext<Signals> {
   /** The input parsed by the `input` schema, or as it arrived if there is none. */
   readonly input: Parsed;
   /** Aborts when the handler must stop; `signal.reason` is a `TaskAbort` that says why. */
-  readonly signal: AbortSignal;
+  get signal(): AbortSignal;
   /**
    * Reports progress: percent (0 to 100), and a message of up to 1 024 bytes. One call to the store.
    * @throws TaskAbort when the worker has lost the lease
    */
-  readonly progress: (percent: number, message?: string) => Promise<void>;
+  get progress(): (percent: number, message?: string) => Promise<void>;
   /** Streams text, JSON and bytes, and updates a summary, for readers of `run.stream()`. */
-  readonly stream: TaskStream;
+  get stream(): TaskStream;
   /** Runs a function and stores its result, so that later runs of the handler do not repeat it: see docs/steps.md. */
-  readonly step: Step;
+  get step(): Step;
   /** A budget of the app, charged to this run: see docs/budgets.md. */
-  readonly budget: SpendingOn;
+  get budget(): SpendingOn;
   /** The log of the app. */
-  readonly log: Logger;
+  get log(): Logger;
   /**
    * Proof that this attempt owns the run: a service that keeps the highest `leaseEpoch` it has seen can refuse an
    * older owner.
@@ -71,7 +77,7 @@ export interface TaskContext<Input = unknown, Parsed = Travelled<Input>, Signals
   /** The id of the run. */
   readonly executionId: string;
   /** The tags of the run. */
-  readonly tags: Readonly<Record<string, string>>;
+  get tags(): Readonly<Record<string, string>>;
 }
 
 /** The returned value becomes the result, a thrown error is a failure, and `delay(...)` parks the attempt. */

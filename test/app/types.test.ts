@@ -288,3 +288,16 @@ it('a step that unblocks a run is told by its kind', () => {
   expect(wordsOf({ kind: 'call', call: 'resumeLane', of: 'mail' })).toBe('resumeLane of mail');
   expect(wordsOf({ kind: 'wait', until: 5 })).toBe('wait until 5');
 });
+
+it('a spread copy of a context has its facts alone, in the types as at run time', async () => {
+  await using a = memoryApp();
+  const copied = a.task('copied', ({ ...copy }: TaskContext<number>) => Object.keys(copy));
+  a.task('wrapped', (context: TaskContext<number>) => {
+    const copy = { ...context, tenant: 'shop' };
+    expectTypeOf(copy.input).toEqualTypeOf<number>();
+    // @ts-expect-error -- a step is made when it is asked for: pass the context on whole
+    return copy.step('charge', () => 1);
+  });
+  await a.worker();
+  expect((await copied.run(1).result()).sort()).toEqual(['attempt', 'executionId', 'fence', 'input', 'resumes']);
+});

@@ -7,7 +7,8 @@ import { approvalOf, waitForOf, type Approve, type NoSignals, type SignalSchemas
 import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
 import { Waits } from './waits.js';
 
-export interface WaitingContext<Signals extends SignalSchemas = NoSignals> {
+/** Accessors of a class, for the type of a spread copy: see `TaskContext`. */
+export declare abstract class WaitingContext<Signals extends SignalSchemas = NoSignals> {
   /**
    * Sleeps for milliseconds to years, without a slot or a process: this run of the handler ends, and after the duration
    * the handler runs again from the beginning and passes this sleep at once. The duration counts from the first call.
@@ -15,22 +16,22 @@ export interface WaitingContext<Signals extends SignalSchemas = NoSignals> {
    * @throws InvalidDefinitionError for an invalid duration
    * @example await sleep('3d');
    */
-  readonly sleep: Sleep;
+  get sleep(): Sleep;
   /** Sleeps until a time. @throws InvalidDefinitionError @example await sleepUntil(new Date('2027-01-01')); */
-  readonly sleepUntil: SleepUntil;
+  get sleepUntil(): SleepUntil;
   /**
    * Waits without a slot for a signal of this name (`run.signal(name, payload)`), and gives its payload. A signal that
    * has already come is taken at once. Each signal is taken by one wait, in the order in which they came.
    * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options
    * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
    */
-  readonly waitFor: WaitFor<Signals>;
+  get waitFor(): WaitFor<Signals>;
   /**
    * Waits without a slot until people decide: `run.approve(name, { by })`, `run.reject(name, { by })`.
    * @throws WaitTimeoutError; InvalidDefinitionError for invalid options
    * @example const { approved, decisions } = await approval('deploy', { approvals: 2, timeout: '1d' });
    */
-  readonly approval: Approve;
+  get approval(): Approve;
   /**
    * Creates a wait whose envelope or callback URL you can hand out before it begins; its token lets the holder send
    * this one signal.
@@ -40,9 +41,9 @@ export interface WaitingContext<Signals extends SignalSchemas = NoSignals> {
    * await step('mail', () => mail(payment.callback({ baseUrl: 'https://shop.example/paid' }).reveal()));
    * const { cents } = await payment.wait({ schema });
    */
-  readonly waitpoint: MakeWaitpoint;
+  get waitpoint(): MakeWaitpoint;
   /** Starts runs of other tasks and waits for them without a slot: see docs/flows.md. */
-  readonly children: Children;
+  get children(): Children;
 }
 
 /** The waiting members of the context of an attempt. */
