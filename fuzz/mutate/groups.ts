@@ -41,7 +41,11 @@ const NEAR: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
       'test/valkey-faults/',
       'test/cluster/failover.test.ts',
     ],
-    'src/valkey/wakes/': ['test/valkey/subscribing.test.ts', 'test/cluster/subscribing.test.ts'],
+    'src/valkey/wakes/': [
+      'test/valkey/wakes.test.ts',
+      'test/valkey/subscribing.test.ts',
+      'test/cluster/subscribing.test.ts',
+    ],
   },
   memory: { 'src/memory/': ['test/memory/', 'test/conformance/conformance.test.ts', 'fuzz/worker/'] },
   embedded: { 'src/embedded/': ['test/embedded/'] },
