@@ -11,6 +11,8 @@ const JUMP_MS = 5_000;
 
 export class ServerClock {
   private offsetMs: number | undefined;
+  /** By how much it may be wrong. */
+  private errorMs = 0;
   private measuredAt = 0;
 
   constructor(
@@ -34,9 +36,13 @@ export class ServerClock {
     const answeredAt = this.clock.now();
     // The answer was made somewhere between the two; the middle is wrong by half a round trip at most.
     const offsetMs = serverTime - (askedAt + answeredAt) / 2;
+    const errorMs = (answeredAt - askedAt) / 2;
     const jumpMs = Math.round(offsetMs - (this.offsetMs ?? offsetMs));
+    // An answer that was read late, by a process that stood still, says little of the clock.
+    const hasJumped = Math.abs(jumpMs) > JUMP_MS + errorMs + this.errorMs;
     this.offsetMs = offsetMs;
+    this.errorMs = errorMs;
     this.measuredAt = answeredAt;
-    if (Math.abs(jumpMs) > JUMP_MS) this.onJump(jumpMs);
+    if (hasJumped) this.onJump(jumpMs);
   }
 }

@@ -4,7 +4,7 @@ import { RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
 import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
-import { systemClock } from '../../src/engine/clock.js';
+import { sleep, systemClock } from '../../src/engine/clock.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { pause, rejectionOf, until } from '../app/support.js';
@@ -202,10 +202,15 @@ describe('the loop', () => {
     const clock = new VirtualClock(0);
     const inner = memory();
     let aheadMs = 0;
+    let readAfterMs = 0;
     const looks: number[] = [];
     const members: Partial<Backend> = {
       label: 'valkey',
-      serverTime: () => Promise.resolve(1_000_000 + clock.now() + aheadMs),
+      serverTime: async () => {
+        const time = 1_000_000 + clock.now() + aheadMs;
+        if (readAfterMs > 0) await sleep(clock, readAfterMs);
+        return time;
+      },
       applyDue: () => {
         looks.push(clock.now());
         return Promise.resolve({ kind: 'left_to_other', until: 1_000_500 + clock.now() + aheadMs });
@@ -233,6 +238,12 @@ describe('the loop', () => {
     aheadMs = 0;
     await clock.advance(40_000);
     expect(jumps).toEqual([3_600_000, -3_600_000]);
+    // An answer that is read late is none.
+    readAfterMs = 40_000;
+    await clock.advance(100_000);
+    readAfterMs = 0;
+    await clock.advance(100_000);
+    expect(jumps).toHaveLength(2);
   });
 
   it('is safe in several processes at once: everything is applied once', async () => {
