@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -191,13 +192,19 @@ function lossOf(path: string, own: string): LockLoss | undefined {
 
 function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock {
   heldHere.add(own);
+  const file = openSync(path, 'r+');
+  const end = (): void => {
+    clearInterval(timer);
+    heldHere.delete(own);
+    closeSync(file);
+  };
   const timer = setInterval(() => {
     const loss = lossOf(path, own);
     if (loss !== undefined) {
-      clearInterval(timer);
-      heldHere.delete(own);
       onLost(loss);
-      return;
+      // The folder may have another name now: who opens it there is to find that nobody has it open.
+      if (loss === 'removed') ftruncateSync(file);
+      return end();
     }
     const now = new Date();
     quietly(() => {
@@ -207,8 +214,8 @@ function held(path: string, own: string, onLost: (loss: LockLoss) => void): Lock
   }, SIGN_OF_LIFE_MS).unref();
   return {
     release() {
-      clearInterval(timer);
-      heldHere.delete(own);
+      if (!heldHere.has(own)) return;
+      end();
       if (quietly(() => readFileSync(path, 'utf8')) === own) unlinkSync(path);
     },
   };

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -108,6 +109,31 @@ test('of many that want a stale one, one gets it', async () => {
   const taken = tries.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   expect(taken).toHaveLength(1);
   for (const lock of taken) lock.release();
+});
+
+test('a store whose folder gets another name says so, and is open to others there', async () => {
+  const moved = `${folder}-moved`;
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const backend = await embedded({ path: folder });
+    const { executionId } = work();
+    await backend.createExecution({ ...work(), executionId });
+    renameSync(folder, moved);
+    await expect(embedded({ path: moved })).rejects.toMatchObject({ code: 'storage_locked' });
+    vi.advanceTimersByTime(2_000);
+    await expect(backend.createExecution(work())).rejects.toMatchObject({ code: 'storage_failed' });
+    const startedAt = performance.now();
+    const next = await embedded({ path: moved });
+    // Without waiting for a sign of life of the process that had it.
+    expect(performance.now() - startedAt).toBeLessThan(6_000);
+    expect(await next.readExecutionState({ executionId })).toBe('waiting');
+    await backend.close();
+    expect(existsSync(join(moved, 'lock'))).toBe(true);
+    await next.close();
+  } finally {
+    vi.useRealTimers();
+    rmSync(moved, { recursive: true, force: true });
+  }
 });
 
 test('a store whose folder is removed under it says so, and one whose lock cannot be read for a moment goes on', async () => {
