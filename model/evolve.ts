@@ -41,7 +41,7 @@ function effectsOf(type: string): readonly Effect[] {
     const declared = entityNamed(kind);
     const { recipes, subject, idIn = factNamed(subject.key) } = declared;
     if (type === EVENTS.record_dropped.type) return kind === 'execution' ? [] : [dropOf(kind, declared)];
-    const recipe = (recipes as unknown as AnyRecipes)[type];
+    const recipe = (recipes as AnyRecipes)[type];
     return recipe === undefined ? [] : [{ kind, key: subject.key, idIn, recipe }];
   });
 }

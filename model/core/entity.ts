@@ -38,13 +38,13 @@ export type EntityState<About extends Subject, Table extends FactTable> = StateO
   readonly [Key in About['key']]: string;
 };
 
-export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable, Recipes = unknown> {
+export interface Entity<About extends Subject = Subject, Table extends FactTable = FactTable> {
   readonly subject: About;
   /** The family of the partitions that hold entities of the kind. Default that of executions and flows. */
   readonly family?: FamilyScope;
   readonly facts: Table;
   /** By event type: those that it is the subject of, and those that name it among their facts. */
-  readonly recipes: Recipes;
+  readonly recipes: Readonly<Record<string, Recipe<unknown, never>>>;
   /** The id of the entity that an event changes or removes. Default the fact of the event that bears the subject's key. */
   idIn?(event: object): string;
   /** The time from which on it counts as absent, ms since the epoch: it may be dropped at any moment then. */
@@ -54,9 +54,9 @@ export interface Entity<About extends Subject = Subject, Table extends FactTable
 }
 
 /** Declares an entity. */
-export const entity = <About extends Subject, Table extends FactTable, Recipes>(
-  declaration: Entity<About, Table, Recipes>,
-): Entity<About, Table, Recipes> => declaration;
+export const entity = <About extends Subject, Table extends FactTable>(
+  declaration: Entity<About, Table>,
+): Entity<About, Table> => declaration;
 
 /** The entity that a declaration is about. */
 export type StateOfEntity<D> = D extends Entity<infer About, infer Table> ? EntityState<About, Table> : never;
