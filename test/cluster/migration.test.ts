@@ -7,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callsOf } from '../../fuzz/chaos/recording.js';
 import { audit } from '../../fuzz/chaos/audit.js';
 import { EngineError } from '../../model/errors.js';
-import { executionIdOf } from '../../model/ids.js';
+import { crc16, executionIdOf } from '../../model/ids.js';
+import { app, type TaskContext } from '../../src/index.js';
 import { addressOf } from '../../src/valkey/connection/address.js';
 import { connectCluster, established } from '../../src/valkey/connection/clients.js';
 import { canonicalOfValkey } from '../../src/testing/canonical/valkey.js';
 import { valkey } from '../../src/valkey/index.js';
 import { startCluster, type ValkeyCluster } from '../support/valkey/index.js';
-import { pause, slotOf } from './support.js';
+import { pause, slotOf, until } from './support.js';
 import { startWriters } from './writers.js';
 
 const PREFIX = 'moving:';
@@ -77,6 +78,47 @@ describe('a slot that moves under load', () => {
     expect(result.violations).toEqual([]);
     expect(moves).toBeGreaterThanOrEqual(2);
     expect(result.events.length).toBeGreaterThan(500);
+  });
+
+  it('is nothing but slowness to those who use the app', async () => {
+    const { url } = cluster.nodes[1] as { url: string };
+    await using a = app({ backend: valkey({ url, prefix: 'app:', partitions: { count: 2, quotas: 1, budgets: 1 } }) });
+    const calls = new Map<string, number>();
+    const quota = { per: () => 'all', concurrency: 3 };
+    const budget = a.budget('tokens', { limits: { tokens: { hard: 1_000_000 } } });
+    const task = a.task('work', { quota, budget }, async ({ input, executionId, step }: TaskContext<number>) => {
+      calls.set(executionId, (calls.get(executionId) ?? 0) + 1);
+      return step('double', () => 2 * input);
+    });
+    await a.worker({ slots: 5 });
+    const ended = new Set<string>();
+    await a.on('completed', ({ id }) => ended.add(id));
+    let stopping = false;
+    const results: Promise<number>[] = [];
+    const ids: string[] = [];
+    const expected: number[] = [];
+    const working = (async () => {
+      for (let n = 0; !stopping; n++) {
+        const run = await task.run(n, n % 2 === 0 ? { id: `o${n}` } : {});
+        ids.push(run.id);
+        expected.push(2 * n);
+        results.push(run.result({ timeout: '60s' }));
+        await pause(10);
+      }
+    })();
+    for (const tag of ['fp:0', 'q:0', 'b:0', 'w:default']) {
+      const slot = crc16(Buffer.from(tag)) % 16_384;
+      const home = cluster.initialOwner(slot);
+      const away = (home + 1) % 3;
+      await cluster.migrateSlot(slot, home, away, { batchSize: 5, onBatch: () => pause(5) });
+      await cluster.migrateSlot(slot, away, home, { batchSize: 5, onBatch: () => pause(5) });
+    }
+    stopping = true;
+    await working;
+    expect(await Promise.all(results)).toEqual(expected);
+    expect(ids.length).toBeGreaterThan(5);
+    expect([...calls.values()].filter((count) => count > 1)).toEqual([]);
+    await until(() => ids.every((id) => ended.has(id)), 10_000);
   });
 
   it('makes calls wait, and gives them up in time without having run them', async () => {
