@@ -277,7 +277,7 @@ const liveOf = ({ tables }: PartitionState): string[] =>
 const foldedTo = (state: PartitionState, log: readonly LoggedEvent[], now: number): CanonicalState =>
   canonicalByDefinition({ ...emptyPartition(), state, log: [...log] }, now);
 
-const COMPARED = ['tables', 'queues', 'timers', 'counts', 'slots', 'shelves', 'ids', 'strays'] as const;
+const COMPARED = ['tables', 'queues', 'timers', 'suspended', 'counts', 'slots', 'shelves', 'ids', 'strays'] as const;
 
 /** Parts that are stored in another way than the log folds to. */
 const differencesOf = (partition: string, folded: CanonicalState, stored: CanonicalState): string[] =>

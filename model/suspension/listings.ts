@@ -54,7 +54,11 @@ export function suspendedRow(it: ReadonlyExecution, filter: SuspendedFilter): Su
   };
 }
 
-/** The list by definition: by when waiting is over, then by id. What waits for ever comes last. */
+/** Where suspended work stands in the list: by when its wait is over, what waits for ever behind all others. */
+export const suspendedUntil = ({ waiting }: ReadonlyExecution): number =>
+  waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger;
+
+/** The list by definition; ids decide where the times are equal. */
 export function suspendedByDefinition(
   executions: Iterable<ReadonlyExecution>,
   filter: SuspendedFilter,
@@ -63,9 +67,7 @@ export function suspendedByDefinition(
 ): SuspendedPart {
   const placed = [...executions].flatMap((execution) => {
     const item = suspendedRow(execution, filter);
-    return item === undefined
-      ? []
-      : [{ score: item.timeoutAt ?? LIMITS.maxInteger, executionId: item.executionId, item }];
+    return item === undefined ? [] : [{ score: suspendedUntil(execution), executionId: item.executionId, item }];
   });
   const { items, next } = pageBehind(placed, after, limit);
   return { executions: items, next };

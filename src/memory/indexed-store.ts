@@ -38,7 +38,13 @@ import { append, type Append } from '../../model/stream/contents.js';
 import { endsAttempt } from '../../model/stream/closing.js';
 import { executionOfStream } from '../../model/stream/facts.js';
 import { streamsByDefinition } from '../../model/stream/view.js';
-import { suspendedByDefinition } from '../../model/suspension/listings.js';
+import {
+  suspendedRow,
+  suspendedUntil,
+  type SuspendedExecution,
+  type SuspendedFilter,
+  type SuspendedPart,
+} from '../../model/suspension/listings.js';
 import { dropPayloads, keepPayload, type SignalPayload } from '../../model/suspension/payloads.js';
 import { workersByDefinition } from '../../model/worker/view.js';
 import type { View } from '../../model/view.js';
@@ -70,12 +76,14 @@ class Standing {
   queueScore = NONE;
   timerAt = NONE;
   purgeAt = NONE;
+  suspendedUntil = NONE;
   ended = false;
 
   read(execution: ReadonlyExecution | undefined): void {
     this.queueScore = NONE;
     this.timerAt = NONE;
     this.purgeAt = NONE;
+    this.suspendedUntil = NONE;
     this.ended = false;
     if (execution === undefined) return;
     if (isTerminal(execution.situation)) {
@@ -85,6 +93,7 @@ class Standing {
       return;
     }
     if (isQueued(execution)) this.queueScore = queueScore(execution);
+    else if (execution.situation === 'suspended') this.suspendedUntil = suspendedUntil(execution);
     this.timerAt = nextTimerAt(execution) ?? NONE;
   }
 }
@@ -123,6 +132,8 @@ export class IndexedStore implements Store {
   private readonly slots = new RetentionSlots();
   private readonly counts = new LaneCounts();
   private readonly flows = new FlowIndex();
+  /** What is suspended, by when its wait is over. */
+  private readonly suspended = new OrderedIndex<ReadonlyExecution>();
   /** Every execution, by id alone. */
   private readonly ids = new OrderedIndex<ReadonlyExecution>();
   private readonly log: BoundedLog;
@@ -356,6 +367,10 @@ export class IndexedStore implements Store {
       if (before.purgeAt !== NONE) this.slots.remove(before.purgeAt, id);
       if (after.purgeAt !== NONE) this.slots.add(after.purgeAt, id);
     }
+    if (before.suspendedUntil !== after.suspendedUntil) {
+      if (before.suspendedUntil !== NONE) this.suspended.remove(before.suspendedUntil, id);
+      if (after.suspendedUntil !== NONE) this.suspended.add(after.suspendedUntil, id, execution);
+    }
   }
 
   private meteringView(): MeteringView {
@@ -400,8 +415,7 @@ export class IndexedStore implements Store {
       listed: (filter, before, limit) => this.listed(filter, before, limit),
       queued: (filter, after, limit) => this.queued(filter, after, limit),
       lost: (namespace, asOf, after, limit) => lostByDefinition(this.lost(asOf), namespace, asOf, after, limit),
-      // Looked for among all: people ask for it, and nothing that runs.
-      suspended: (filter, after, limit) => suspendedByDefinition(executions.values(), filter, after, limit),
+      suspended: (filter, after, limit) => this.suspendedBehind(filter, after, limit),
       ofKey(namespace, key, now) {
         const entry = keys.get(idempotencyId(namespace, key));
         return entry !== undefined && entry.expiresAt > now ? entry.executionId : undefined;
@@ -412,10 +426,37 @@ export class IndexedStore implements Store {
     };
   }
 
+  /** Rows of executions from the highest id down, behind an id; a page looks at a bounded number of them. */
   private listed(filter: ListFilter, before: string | undefined, limit: number): ListedPart {
-    const wanted = (execution: ReadonlyExecution) => (matches(filter, execution) ? listed(execution) : undefined);
-    const { found, next } = this.backwards(wanted, before, limit);
-    return { executions: found, next };
+    const anyId = this.ids.first?.executionId;
+    if (anyId === undefined) return { executions: [], next: undefined };
+    // Ids of one partition are in the order of their UUIDs; the bound may be of another one.
+    const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
+    const executions: ListedExecution[] = [];
+    let [lookedAt, last] = [0, anyId];
+    for (const execution of this.ids.backwards(ID_ALONE, bound)) {
+      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
+      last = execution.executionId;
+      if (!matches(filter, execution)) continue;
+      if (executions.length === limit) return { executions, next: executions.at(-1)?.executionId };
+      executions.push(listed(execution));
+    }
+    return { executions, next: undefined };
+  }
+
+  private suspendedBehind(filter: SuspendedFilter, after: ListPosition | undefined, limit: number): SuspendedPart {
+    const executions: SuspendedExecution[] = [];
+    let lookedAt = 0;
+    let last = after;
+    for (const execution of this.suspended.behind(after?.score ?? -Infinity, after?.executionId ?? '')) {
+      if (lookedAt++ === MAX_LOOKED_AT) return { executions, next: last };
+      const row = suspendedRow(execution, filter);
+      if (row !== undefined && executions.length === limit) return { executions, next: last };
+      if (row !== undefined) executions.push(row);
+      if (row !== undefined || executions.length < limit)
+        last = { score: suspendedUntil(execution), executionId: execution.executionId };
+    }
+    return { executions, next: undefined };
   }
 
   private queued(filter: QueuedFilter, after: ListPosition | undefined, limit: number): QueuedPart {
@@ -441,29 +482,6 @@ export class IndexedStore implements Store {
     const unnoticed = due.filter(({ situation }) => situation === 'running');
     const noticed = [...this.queues.all()].flatMap(([, { work }]) => work.head(NONE, FIRST_WAITING_SCORE - 1));
     return [...unnoticed, ...noticed];
-  }
-
-  /** Rows of executions from the highest id down, behind an id; a page looks at a bounded number of them. */
-  private backwards<Row extends { readonly executionId: string }>(
-    rowOf: (execution: ReadonlyExecution) => Row | undefined,
-    before: string | undefined,
-    limit: number,
-  ): { readonly found: readonly Row[]; readonly next: string | undefined } {
-    const anyId = this.ids.first?.executionId;
-    if (anyId === undefined) return { found: [], next: undefined };
-    // Ids of one partition are in the order of their UUIDs; the bound may be of another one.
-    const bound = before && executionIdIn(partitionOfExecution(anyId), memberOf(before));
-    const found: Row[] = [];
-    let [lookedAt, last] = [0, anyId];
-    for (const execution of this.ids.backwards(ID_ALONE, bound)) {
-      if (lookedAt++ === MAX_LOOKED_AT) return { found, next: last };
-      last = execution.executionId;
-      const row = rowOf(execution);
-      if (row === undefined) continue;
-      if (found.length === limit) return { found, next: found.at(-1)?.executionId };
-      found.push(row);
-    }
-    return { found, next: undefined };
   }
 
   private scheduleView(): ScheduleView {
@@ -513,6 +531,7 @@ export class IndexedStore implements Store {
         ]),
       ),
       timers: this.timers.positions(),
+      suspended: this.suspended.positions(),
       counts: this.counts.entries(),
       slots: this.slots.entries(),
       ids: Array.from(this.ids.positions(), ({ id }) => id),
@@ -526,6 +545,7 @@ export interface Inspection {
   /** By lane, tab and name of the queue. */
   readonly queues: ReadonlyMap<string, Iterable<Position>>;
   readonly timers: Iterable<Position>;
+  readonly suspended: Iterable<Position>;
   readonly counts: ReadonlyMap<string, Tally>;
   /** Time of the purge, and the ids in no order. */
   readonly slots: Iterable<readonly [number, Iterable<string>]>;

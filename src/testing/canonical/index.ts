@@ -11,6 +11,7 @@ import { queueNameOf, queueScore } from '../../../model/schedule/queue.js';
 import { timersByDefinition } from '../../../model/schedule/view.js';
 import type { Steps } from '../../../model/step/contents.js';
 import { FRAME_MODES, type Frame, type StreamContents } from '../../../model/stream/contents.js';
+import { suspendedUntil } from '../../../model/suspension/listings.js';
 import { ENTITY_KINDS, live, type EntityKind, type Header, type Partition } from '../../../model/state.js';
 
 export interface CanonicalState {
@@ -20,6 +21,8 @@ export interface CanonicalState {
   readonly queues: Readonly<Record<string, readonly (readonly [string, number])[]>>;
   /** (`<kind>:<id>`, time) in order. */
   readonly timers: readonly (readonly [string, number])[];
+  /** What is suspended, by when its wait is over: (id, time) in order. */
+  readonly suspended: readonly (readonly [string, number])[];
   /** By lane: executions by situation, and how many are held; zeros are left out. */
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time of the purge -> ids in order. */
@@ -93,6 +96,7 @@ export function canonicalByDefinition(
   const tables = canonicalTables(partition, now);
   const queues = new Map<string, [string, number][]>();
   const slots = new Map<string, string[]>();
+  const suspended: [string, number][] = [];
   const executions = tables.execution as readonly ReadonlyExecution[];
   for (const execution of executions) {
     const id = execution.executionId;
@@ -100,12 +104,14 @@ export function canonicalByDefinition(
       push(queues, `${execution.laneId}\t${queueNameOf(execution)}`, [id, queueScore(execution)]);
     }
     const { situation, dueAt, flow } = execution;
+    if (situation === 'suspended') suspended.push([id, suspendedUntil(execution)]);
     if (isTerminal(situation) && dueAt !== undefined && flow === undefined) push(slots, String(dueAt), id);
   }
   return {
     tables,
     queues: sortedRecord([...queues].map(([name, entries]) => [name, entries.sort(inScoreOrder)] as const)),
     timers: timersByDefinition(partition.state).map(({ member, at }) => [member, at]),
+    suspended: suspended.sort(inScoreOrder),
     counts: canonicalCounts(talliesByDefinition(executions)),
     slots: sortedRecord(slots),
     shelves: shelvesByDefinition(executions, indexedTags),

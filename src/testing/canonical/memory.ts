@@ -19,7 +19,7 @@ export function canonicalOfMemory(
   now: number,
   indexedTags: readonly string[] = [],
 ): CanonicalState {
-  const { partition, queues, timers, counts, slots, ids } = store.inspect();
+  const { partition, queues, timers, suspended, counts, slots, ids } = store.inspect();
   const { state, bytes, header } = partition;
   const entriesOf = (positions: Iterable<{ id: string; score: number }>): [string, number][] =>
     [...positions].map(({ id, score }) => [id, score]);
@@ -29,6 +29,7 @@ export function canonicalOfMemory(
     tables,
     queues: sortedRecord(allQueues.filter(([, entries]) => entries.length > 0)),
     timers: entriesOf(timers),
+    suspended: entriesOf(suspended),
     counts: canonicalCounts(counts),
     slots: sortedRecord([...slots].map(([at, members]) => [String(at), [...members].sort(compareBytes)] as const)),
     // This backend keeps none: its lists look at all executions.

@@ -19,7 +19,6 @@ import type { ReadonlyExecution } from '../../../model/execution/facts.js';
 import { isTerminal } from '../../../model/execution/situation.js';
 import { FRAME_MODES, type Frame, type FrameMode, type StreamContents } from '../../../model/stream/contents.js';
 import { compareBytes, executionIdIn } from '../../../model/ids.js';
-import { LIMITS } from '../../../model/limits.js';
 import type { Notices } from '../../../model/partition/notices.js';
 import type { Admission } from '../../../model/metering/entity.js';
 import { trimFloor, type Reader } from '../../../model/reader/entity.js';
@@ -183,6 +182,7 @@ class PartitionReader {
       },
       queues: sortedRecord(this.queues),
       timers: this.timers,
+      suspended: this.suspended,
       counts: canonicalCounts(this.tallies),
       slots: sortedRecord(
         this.slots
@@ -465,11 +465,6 @@ class PartitionReader {
     strays.push(...difference(this.leafNames, leaves).map((leaf) => `leaf ${leaf}`));
     const shelved = [...this.shelved.keys()];
     strays.push(...difference(this.shelfLeaves, shelved).map((leaf) => `leaf of a shelf ${leaf}`));
-    const suspended = this.executions.flatMap(({ situation, executionId, waiting }) =>
-      situation === 'suspended' ? [`${executionId} ${waiting?.suspension?.timeoutAt ?? LIMITS.maxInteger}`] : [],
-    );
-    const ordered = this.suspended.map(([id, score]) => `${id} ${score}`);
-    strays.push(...difference(ordered, suspended).map((place) => `place of what is suspended ${place}`));
     if (this.floor !== trimFloor(this.readers.values(), this.header.generation))
       strays.push(`the trim floor ${this.floor} is not that of the readers`);
     const keys = (this.others.get('signing_key') ?? []) as readonly SigningKey[];
