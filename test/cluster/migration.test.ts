@@ -110,8 +110,8 @@ describe('a slot that moves under load', () => {
       const slot = crc16(Buffer.from(tag)) % 16_384;
       const home = cluster.initialOwner(slot);
       const away = (home + 1) % 3;
-      await cluster.migrateSlot(slot, home, away, { batchSize: 5, onBatch: () => pause(5) });
-      await cluster.migrateSlot(slot, away, home, { batchSize: 5, onBatch: () => pause(5) });
+      await cluster.migrateSlot(slot, home, away, { batchSize: 5, onBatch: () => pause(20) });
+      await cluster.migrateSlot(slot, away, home, { batchSize: 5, onBatch: () => pause(20) });
     }
     stopping = true;
     await working;
