@@ -126,6 +126,24 @@ it('an error in one command is its own, and what stands before it is written who
   ]).toEqual([1, 0, 1]);
 });
 
+it('of completions that are alike, the one that another owns is refused', async () => {
+  await deployed.backend.execute(Array.from({ length: 4 }, () => creation()));
+  const owned = await claimed(4);
+  const [first, , third] = owned as [ClaimedExecution, ClaimedExecution, ClaimedExecution];
+  const results = await deployed.backend.execute(
+    owned.map((one) => ({
+      name: 'completeExecution' as const,
+      args: { executionId: one.executionId, fence: fenceOf(one === third ? first : one), attemptIndex: 0 },
+    })),
+  );
+  expect(results.map((result) => (result.ok ? result.outcome.kind : result.error.code))).toEqual([
+    'completed',
+    'completed',
+    'stale_lease',
+    'completed',
+  ]);
+});
+
 it('a budget that is known from calls before is looked at all the same', async () => {
   const { admin, backend } = deployed;
   const budgetId = randomUUID();
