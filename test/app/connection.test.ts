@@ -98,7 +98,7 @@ describe('a store that is away for a while', () => {
       [{ text: 'word' }],
       [],
       'completed',
-      { publicState: 'completed' },
+      { state: 'completed' },
       undefined,
       undefined,
       undefined,
