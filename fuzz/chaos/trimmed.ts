@@ -11,6 +11,7 @@ import type { Command } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../../src/backend.js';
 import { earliestOf } from '../../src/log.js';
+import { isOfReader } from '../../src/subscribing/filters.js';
 import { judgeReadings } from './judge-readings.js';
 import type { Reading } from './reader.js';
 
@@ -26,6 +27,9 @@ const BATCH = 50;
 const PAUSE_MS = 40;
 /** Between two looks at a log that is read to its end, ms. */
 const LOOK_MS = 20;
+
+/** The group that the archive is. */
+const ARCHIVE = 'archive';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -58,8 +62,12 @@ class Archive {
     try {
       const page = await unlessAway(backend.readLog({ partition, after, limit: LIMITS.maxPageSize }));
       for (const logged of page?.events ?? []) this.entries.set(logged.sequence, logged);
-      if (page !== undefined) this.after = page.next;
-      return page?.atEnd === true;
+      if (page === undefined) return false;
+      this.after = page.next;
+      // The log waits for the archive: what it has read can go.
+      const place = { partition, readerId: ARCHIVE, position: page.next };
+      if (page.events.some(({ event }) => !isOfReader(event.type))) await unlessAway(backend.commitReader(place));
+      return page.atEnd;
     } catch (error) {
       if (!(error instanceof EngineError) || !error.code.startsWith('cursor_')) throw error;
       this.missed ||= error.code === 'cursor_too_old';

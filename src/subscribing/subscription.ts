@@ -246,7 +246,8 @@ export class Subscription<Said> implements AsyncIterableIterator<Delivery<Said>>
   private lossOf(source: Source, error: EngineError, earliest = BEFORE_ALL): EngineError {
     const { firstPartition } = this.settings;
     const partition = partitionKeyOf(firstPartition + source.index);
-    const cursors = this.reached.with(source.index, earliest);
+    // What was read and not delivered is given up with the subscription: it is read again.
+    const cursors = this.delivered.with(source.index, earliest);
     return new EngineError(
       error.code,
       `The log of ${partition} is not what the subscription knew; begin with a snapshot, or go on from detail.earliest.`,
