@@ -1,0 +1,73 @@
+/** A process of a run of meters, to be killed at any moment: holders of one budget, or a worker whose runs are metered. */
+import { randomUUID } from 'node:crypto';
+import { openSync, writeSync } from 'node:fs';
+import { EngineError } from '../../model/errors.js';
+import type { Backend } from '../../src/backend.js';
+import { valkey } from '../../src/valkey/index.js';
+import { seededRandom } from '../chaos/random.js';
+import type { MeterRecord } from './records.js';
+import { LEASE_TTL, meteredApp } from './work.js';
+
+export interface MetersChild {
+  readonly role: 'holders' | 'worker';
+  readonly url: string;
+  readonly prefix: string;
+  readonly budgetId: string;
+  readonly seed: number;
+  /** Holders of the process, each of which reserves and settles on its own. */
+  readonly holders: number;
+  readonly file: string;
+}
+
+/** The shortest that a reservation can have, ms. */
+const TTL_MS = 1_000;
+const MOST = 40;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Reserves, and then settles, gives back, renews or leaves it to lapse, again and again. */
+async function hold(backend: Backend, budgetId: string, random: () => number, write: (record: MeterRecord) => void) {
+  for (;;) {
+    const reservationId = randomUUID();
+    const amount = 1 + Math.floor(random() * MOST);
+    try {
+      const { kind } = await backend.reserveBudget({
+        ...{ budgetId, reservationId, amounts: { tokens: amount }, ttlMs: TTL_MS },
+      });
+      if (kind !== 'reserved') {
+        await pause(50 * random());
+        continue;
+      }
+      const choice = random();
+      await pause((choice < 0.1 ? 2 * TTL_MS : 40) * random());
+      if (choice > 0.9) await backend.renewReservation({ budgetId, reservationId, ttlMs: TTL_MS });
+      if (choice < 0.15) await backend.releaseReservation({ budgetId, reservationId });
+      // Some more than was reserved, some late, some not at all.
+      if (choice > 0.25 || choice < 0.05) {
+        const used = Math.floor(random() * 1.3 * amount);
+        write({ entry: 'settles', reservationId, used });
+        await backend.settleReservation({ budgetId, reservationId, usage: { tokens: used } });
+        write({ entry: 'settled', reservationId });
+      }
+    } catch (error) {
+      // It lapsed before it was renewed, or no answer came: the audit finds out which.
+      if (!(error instanceof EngineError)) throw error;
+    }
+  }
+}
+
+async function main({ role, url, prefix, budgetId, seed, holders, file }: MetersChild): Promise<void> {
+  process.on('disconnect', () => process.exit(0));
+  const fd = openSync(file, 'a');
+  const write = (record: MeterRecord): void => void writeSync(fd, `${JSON.stringify(record)}\n`);
+  const backend = await valkey({ url, prefix });
+  process.send?.('ready');
+  if (role === 'worker') {
+    await meteredApp(backend, write).app.worker({ slots: 8, leaseTtl: LEASE_TTL });
+    return;
+  }
+  const all = Array.from({ length: holders }, (_, index) => seededRandom(seed + index));
+  await Promise.all(all.map((random) => hold(backend, budgetId, random, write)));
+}
+
+await main(JSON.parse(process.env['METERS_CHILD'] ?? '{}') as MetersChild);
