@@ -51,6 +51,8 @@ const QUIET_FACTOR = 2.5;
 const PARALLEL_LOOKS = 8;
 /** Passes over one partition in a row before the others get their turn. */
 const MAX_PASSES = 20;
+/** Passes over a backlog follow each other for so long without a rest, ms: somebody may wait for what is due. */
+const EAGER_MS = 100;
 /** Longest rest between two passes, ms; also what it can add to `close`. */
 const MAX_REST_MS = 1_000;
 /** Names of one report. */
@@ -62,6 +64,8 @@ interface Place {
   lookAt: number;
   failures: number;
   looking: boolean;
+  /** How long the passes took since nothing more was due, ms. */
+  busyMs: number;
   /** The earliest due time that a wake named during a look, ms since the epoch by the server. */
   wokenFor: number | undefined;
 }
@@ -101,7 +105,7 @@ class PartitionTimerLoop implements TimerLoop {
   private placeOf(partition: string): Place {
     const known = this.places.get(partition);
     if (known !== undefined) return known;
-    const place = { partition, lookAt: this.clock.now(), failures: 0, looking: false, wokenFor: undefined };
+    const place = { partition, lookAt: this.clock.now(), failures: 0, looking: false, busyMs: 0, wokenFor: undefined };
     this.places.set(partition, place);
     return place;
   }
@@ -207,11 +211,14 @@ class PartitionTimerLoop implements TimerLoop {
         return Math.min(leftMs, this.pollIntervalMs);
       }
       if (more) {
-        // The store has others to serve: a loop rests as long as its last call took. It may have been this process that
-        // took long, with its event loop blocked: then there is no reason to rest for as long again.
-        await this.rest(Math.min(this.clock.now() - begun, MAX_REST_MS));
+        const tookMs = this.clock.now() - begun;
+        place.busyMs += tookMs;
+        // The store has others to serve: over a long backlog a loop rests as long as its last call took. It may have been
+        // this process that took long, with its event loop blocked: then there is no reason to rest for as long again.
+        if (place.busyMs > EAGER_MS) await this.rest(Math.min(tookMs, MAX_REST_MS));
         continue;
       }
+      place.busyMs = 0;
       const leftMs = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - (await this.serverClock.now()));
       // Work waits for no worker that lapses: reads tell by the time who lives.
       const isQuiet = leftMs > QUIET_FROM_MS || familyOf(place.partition) === 'worker';

@@ -198,6 +198,26 @@ describe('the loop', () => {
     expect(errors).toHaveLength(4);
   });
 
+  it('goes on at once over a short backlog, and rests as long as each pass took over a long one', async () => {
+    const clock = new VirtualClock(1_000_000);
+    const inner = memory({ now: () => clock.now(), partitions: { count: 1 } });
+    for (let n = 0; n < 40; n++) await create(inner, 0, { delayUntil: 1_000_010 });
+    const begun: number[] = [];
+    const slow = Object.assign(Object.create(inner) as Backend, {
+      applyDue: async (args: Parameters<Backend['applyDue']>[0]) => {
+        begun.push(clock.now());
+        await sleep(clock, 10);
+        return inner.applyDue(args);
+      },
+    });
+    await clock.advance(10);
+    const engine = await start(slow, { clock, pageSize: 2 });
+    await clock.advance(1_000);
+    expect(engine.applied).toBe(40);
+    const gaps = begun.slice(1, 21).map((at, index) => at - (begun[index] as number));
+    expect(gaps).toEqual([...Array<number>(10).fill(10), ...Array<number>(10).fill(20)]);
+  });
+
   it('looks again soon where another loop is at it, and tells of a clock of the server that jumps', async () => {
     const clock = new VirtualClock(0);
     const inner = memory();
