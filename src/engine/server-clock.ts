@@ -14,6 +14,8 @@ export class ServerClock {
   /** By how much it may be wrong. */
   private errorMs = 0;
   private measuredAt = 0;
+  /** Under way. One at a time: answers out of order would tell of a jump, and of its opposite. */
+  private measuring: Promise<void> | undefined;
 
   constructor(
     private readonly backend: Backend,
@@ -26,8 +28,18 @@ export class ServerClock {
   async now(): Promise<number> {
     // The clock of a backend in this process can be a test's own, which jumps; and asking costs nothing.
     if (this.backend.label !== 'valkey') return this.backend.serverTime();
-    if (this.offsetMs === undefined || this.clock.now() - this.measuredAt > REMEASURE_MS) await this.measure();
+    if (this.offsetMs === undefined || this.clock.now() - this.measuredAt > REMEASURE_MS) await this.measured();
     return Math.round(this.clock.now() + (this.offsetMs as number));
+  }
+
+  /** The same, measured for this call: for who has seen something that the time as it was measured last does not explain. */
+  async nowMeasured(): Promise<number> {
+    if (this.backend.label === 'valkey') await this.measured();
+    return this.now();
+  }
+
+  private measured(): Promise<void> {
+    return (this.measuring ??= this.measure().finally(() => (this.measuring = undefined)));
   }
 
   private async measure(): Promise<void> {

@@ -63,6 +63,8 @@ interface Place {
   readonly partition: string;
   lookAt: number;
   failures: number;
+  /** Looks in a row that found nothing to do, though by the clock something was due. */
+  early: number;
   looking: boolean;
   /** How long the passes took since nothing more was due, ms. */
   busyMs: number;
@@ -105,7 +107,8 @@ class PartitionTimerLoop implements TimerLoop {
   private placeOf(partition: string): Place {
     const known = this.places.get(partition);
     if (known !== undefined) return known;
-    const place = { partition, lookAt: this.clock.now(), failures: 0, looking: false, busyMs: 0, wokenFor: undefined };
+    const lookAt = this.clock.now();
+    const place = { partition, lookAt, failures: 0, early: 0, looking: false, busyMs: 0, wokenFor: undefined };
     this.places.set(partition, place);
     return place;
   }
@@ -204,12 +207,9 @@ class PartitionTimerLoop implements TimerLoop {
       const begun = this.clock.now();
       const { applied, more, nextDueAt, leftUntil, setAside } = await applyDuePass(this.backend, place.partition, pass);
       this.applied += applied;
+      if (applied > 0) place.early = 0;
       if (setAside.length > 0) this.report(setAsideError(place.partition, setAside));
-      if (leftUntil !== undefined) {
-        // The clock may have jumped since it was asked.
-        const leftMs = Math.max(1, leftUntil - (await this.serverClock.now()));
-        return Math.min(leftMs, this.pollIntervalMs);
-      }
+      if (leftUntil !== undefined) return Math.min(await this.leftMs(place, leftUntil), this.pollIntervalMs);
       if (more) {
         const tookMs = this.clock.now() - begun;
         place.busyMs += tookMs;
@@ -219,13 +219,28 @@ class PartitionTimerLoop implements TimerLoop {
         continue;
       }
       place.busyMs = 0;
-      const leftMs = nextDueAt === undefined ? Infinity : Math.max(0, nextDueAt - (await this.serverClock.now()));
+      const leftMs = nextDueAt === undefined ? Infinity : await this.leftMs(place, nextDueAt);
       // Work waits for no worker that lapses: reads tell by the time who lives.
       const isQuiet = leftMs > QUIET_FROM_MS || familyOf(place.partition) === 'worker';
       const pollMs = this.pollIntervalMs * (isQuiet ? QUIET_FACTOR : 1);
       return Math.min(spread(this.clock, pollMs, POLL_SPREAD), leftMs);
     }
     return 0;
+  }
+
+  /**
+   * How long it is until a time of the server, after a look that found nothing to do. Where by the clock the time has come
+   * already, the clock of the server has stepped back since it was measured, or that of this node lags behind: it is
+   * measured anew, and looks that find nothing again rest longer each time, so that none of this makes the loop spin.
+   */
+  private async leftMs(place: Place, serverAt: number): Promise<number> {
+    const leftMs = serverAt - (await this.serverClock.now());
+    if (leftMs > 0) {
+      place.early = 0;
+      return leftMs;
+    }
+    const restMs = Math.min(2 ** place.early++, MAX_REST_MS);
+    return Math.max(restMs, serverAt - (await this.serverClock.nowMeasured()));
   }
 
   private rest(ms: number): Promise<void> {

@@ -265,7 +265,8 @@ export class LeaseKeeper {
 
   /** Whether it was kept. */
   private drop(lease: Lease): boolean {
-    lease.held.lease = undefined;
+    // It may be held under a newer lease by now.
+    if (lease.held.lease === lease) lease.held.lease = undefined;
     return this.leases.delete(lease);
   }
 

@@ -4,6 +4,7 @@ import { RETENTION_SLOT_MS } from '../../model/limits.js';
 import { jitterOf } from '../../model/schedule/due-execution.js';
 import { runDue, startTimerLoop, type Clock, type TimerLoop } from '../../src/engine/index.js';
 import { isRetryable, retryDelayMs, withRetries } from '../../src/engine/retry.js';
+import { ServerClock } from '../../src/engine/server-clock.js';
 import { sleep, systemClock } from '../../src/engine/clock.js';
 import { EngineError, memory, type Backend } from '../../src/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
@@ -123,6 +124,16 @@ describe('runDue', () => {
   });
 });
 
+/** A backend with other members in the place of its own. */
+function withMembers(inner: Backend, members: Partial<Backend>): Backend {
+  return new Proxy(inner, {
+    get(target, name) {
+      const member: unknown = Reflect.get(name in members ? members : target, name);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
 describe('the loop', () => {
   it('applies what becomes due in any partition, soon after', async () => {
     const backend = memory({ partitions: { count: 5 } });
@@ -236,12 +247,7 @@ describe('the loop', () => {
         return Promise.resolve({ kind: 'left_to_other', until: 1_000_500 + clock.now() + aheadMs });
       },
     };
-    const backend = new Proxy(inner, {
-      get(target, name) {
-        const member: unknown = Reflect.get(name in members ? members : target, name);
-        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-      },
-    });
+    const backend = withMembers(inner, members);
     const jumps: number[] = [];
     const fail = (ms: number): never => {
       jumps.push(ms);
@@ -264,6 +270,76 @@ describe('the loop', () => {
     readAfterMs = 0;
     await clock.advance(100_000);
     expect(jumps).toHaveLength(2);
+  });
+
+  it.each(['the store', 'one node of it'])('does not spin when the clock of %s steps back', async (whose) => {
+    const clock = new VirtualClock(0);
+    let behindMs = 0;
+    let dueAt = 1_003_000;
+    const jumps: number[] = [];
+    const looks: number[] = [];
+    const applied: number[] = [];
+    const ofPartition = (): number => 1_000_000 + clock.now() - behindMs;
+    const backend = withMembers(memory(), {
+      label: 'valkey',
+      // Of a cluster, one node is asked for the time; others have clocks of their own.
+      serverTime: async () => (whose === 'the store' ? ofPartition() : 1_000_000 + clock.now()),
+      applyDue: async () => {
+        await sleep(clock, 1);
+        looks.push(clock.now());
+        const isDue = ofPartition() >= dueAt;
+        if (isDue) applied.push(clock.now());
+        if (isDue) dueAt += 3_600_000;
+        const nothing = { attemptsTimedOut: [], expired: [], suspensionsTimedOut: [], setAside: [], deliveries: [] };
+        const counts = { leasesExpired: 0, grantsLapsed: 0, waitpointsExpired: 0, purged: 0, others: {} };
+        return { kind: 'applied', ...nothing, ...counts, promoted: isDue ? 1 : 0, nextDueAt: dueAt } as never;
+      },
+    });
+    await start(backend, { clock, pollIntervalMs: 2_000, onClockJump: (ms) => jumps.push(ms) });
+    await clock.advance(500);
+    behindMs = 20_000;
+    looks.length = 0;
+    await clock.advance(25_000);
+    // A poll of 2 s; the looks that find the clock wrong, and where it lags, at most one a second.
+    expect(looks.length).toBeLessThan(whose === 'the store' ? 20 : 40);
+    expect(applied).toHaveLength(1);
+    expect(applied[0]).toBeGreaterThanOrEqual(23_000);
+    expect(applied[0]).toBeLessThan(24_100);
+    expect(jumps).toEqual(whose === 'the store' ? [-20_000] : []);
+  });
+
+  it('measures the time of the server once at a time: answers out of order tell of no jump', async () => {
+    const clock = new VirtualClock(0);
+    const jumps: number[] = [];
+    let aheadMs = 0;
+    let latencyMs = 0;
+    let asked = 0;
+    const serverTime = async (): Promise<number> => {
+      const time = 1_000_000 + clock.now() + aheadMs;
+      asked++;
+      await sleep(clock, latencyMs);
+      return time;
+    };
+    const server = new ServerClock({ label: 'valkey', serverTime } as Backend, clock, (ms) => jumps.push(ms));
+    const first = Promise.all([server.now(), server.nowMeasured(), server.now()]);
+    await clock.advance(1);
+    expect(new Set(await first)).toEqual(new Set([1_000_000]));
+    expect(asked).toBe(1);
+    // The clock jumps between two questions, and the second is answered first.
+    await clock.advance(60_000);
+    latencyMs = 100;
+    const slow = server.now();
+    await clock.advance(1);
+    aheadMs = 60_000;
+    latencyMs = 1;
+    const quick = server.now();
+    await clock.advance(200);
+    await Promise.all([slow, quick]);
+    expect(jumps).toEqual([]);
+    const measured = server.nowMeasured();
+    await clock.advance(10);
+    expect(Math.abs((await measured) - (1_000_000 + clock.now() + aheadMs))).toBeLessThan(20);
+    expect(jumps).toHaveLength(1);
   });
 
   it('is safe in several processes at once: everything is applied once', async () => {

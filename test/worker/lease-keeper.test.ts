@@ -158,6 +158,22 @@ describe('the lease keeper', () => {
     expect(keeper.lastsUntil(second)).toBe(1_340);
   });
 
+  it('keeps what is held anew when the answer to an earlier lease of it comes late', async () => {
+    const { clock, calls, keeper, lost, hold } = setUp();
+    const held = hold('a');
+    await clock.pass(340);
+    keeper.remove(held);
+    keeper.add(held, clock.time);
+    await calls[0]?.answer(['a']);
+    expect(lost).toEqual([]);
+    expect(keeper.lastsUntil(held)).toBe(1_340);
+    await clock.pass(340);
+    expect(calls).toHaveLength(2);
+    keeper.remove(held);
+    await clock.pass(5 * TTL);
+    expect([calls.length, lost.length]).toEqual([2, 0]);
+  });
+
   it('keeps two leases of the same execution apart', async () => {
     const { clock, calls, keeper, lost, hold } = setUp();
     const first = hold('x');
