@@ -1,7 +1,8 @@
 -- The index of all executions of a partition. It is a list of leaves; a leaf is named after the lowest id that it can
 -- hold, and the first one is named `-`, which comes before all ids. Inside a leaf ids stand as they came: a listing sorts
 -- what it reads. So an id takes 24 bytes instead of 130, and entering one costs the end of a list. Ids mostly come in
--- order: where the last leaf and the highest id are known (lua/core/call.lua), no leaf has to be looked for.
+-- order: where the last leaf and the highest id are known (lua/core/call.lua), no leaf has to be looked for. The index says
+-- where an id is entered, never whether its execution is there: the index may be lost, the record says it.
 
 local FIRST_LEAF = '-'
 
@@ -20,9 +21,9 @@ local function open_leaf(call, name, up_to, is_new)
   }
 end
 
--- Learns which leaf is the last, and which id the highest.
+-- Learns which leaf is the last, and which id the highest. A leaf that has lost its ids tells neither.
 local function learn_highest(call, leaf)
-  if call.newest_leaf then return end
+  if call.newest_leaf or leaf.count == 0 then return end
   leaf.up_to = next_leaf(call, leaf.name) or false
   if leaf.up_to then return end
   local highest = ''
@@ -59,17 +60,12 @@ local function settle(leaf)
   leaf.size = 0
 end
 
--- Whether an id is known to be above all that there are: nothing stands under it.
-function ff.is_new_id(call, id)
-  return call.newest_leaf and ff.is_before(call.highest_id, id)
-end
-
 -- The leaf of an id: mostly the one that was looked at last, or that of the newest ids, which is kept from call to call.
-local function leaf_of(call, id, is_new)
+local function leaf_of(call, id)
   local leaf = call.leaf
   if leaf and leaf.checked == id then return leaf end
   local newest = call.newest_leaf
-  local is_highest = is_new or is_new == nil and ff.is_new_id(call, id)
+  local is_highest = newest and ff.is_before(call.highest_id, id)
   if is_highest and leaf ~= newest or not is_highest and not (leaf and holds(call, leaf, id)) then
     if leaf then settle(leaf) end
     if is_highest then
@@ -85,10 +81,9 @@ local function leaf_of(call, id, is_new)
 end
 
 -- Looks at where an id will be entered: what `ff.enter_id` writes to is what it should be. Where entering it is the first
--- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at. `is_new` is what
--- `ff.is_new_id` said, where it was asked.
-function ff.check_ids(call, id, is_written_first, is_new)
-  local leaf = leaf_of(call, id, is_new)
+-- thing that is written, the command fails there as well as here, and a leaf that has room is not looked at.
+function ff.check_ids(call, id, is_written_first)
+  local leaf = leaf_of(call, id)
   if not leaf.is_looked_at then
     if is_written_first and not call.gathers and not leaf.is_new and leaf.count < LIMIT.leaf_ids_in_order then return end
     leaf.count, leaf.is_looked_at = command('LLEN', leaf.key), true
@@ -141,7 +136,8 @@ function ff.enter_id(call, id)
     if leaf.up_to == nil then leaf.up_to = next_leaf(call, leaf.name) or false end
     command('ZADD', call.base .. KEY.ids, '0', leaf.name)
     leaf.is_new = false
-    if not leaf.up_to then call.newest_leaf, call.highest_id = leaf, id end
+    -- A key that has ids although nothing led to it may have higher ones.
+    if not leaf.up_to then call.newest_leaf, call.highest_id = leaf.count == 0 and leaf, id end
   elseif leaf.is_highest then
     call.highest_id = id
   end

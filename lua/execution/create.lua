@@ -136,8 +136,8 @@ local function replace(call, group, new, oldest)
 end
 
 -- Looks at every key that the creation writes to: each is what it should be. The id is entered first.
-local function check_places(call, group, id, is_new)
-  ff.check_ids(call, id, true, is_new)
+local function check_places(call, group, id)
+  ff.check_ids(call, id, true)
   if group.is_checked then return end
   if group.delay ~= '' or group.deadline ~= '' then ff.timers_of(call) end
   group.lane_is_new = ff.check_queue(call, group.queue)
@@ -172,8 +172,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     if first and command('EXISTS', call.base .. first) == 1 then return duplicate(key, input_payload_at, first) end
     expires_at = ff.digits(call.now + (group.rules.dedup_window_ms or LIMIT.default_dedup_window_ms))
   end
-  local is_new = ff.is_new_id(call, execution_id)
-  if not is_new and command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
+  if command('EXISTS', key) == 1 then return duplicate(key, input_payload_at, execution_id) end
   if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.draining then
     ff.discard_bytes(key .. SUFFIX.input, input_payload_at)
     return ff.reject('lane_draining', 'laneId', group.lane_id)
@@ -193,7 +192,7 @@ function ff.decide.create_execution(call, group, execution_id, input_payload_at,
     end
     given = given_of(group, ff.count_bytes(input_payload_at, input_payload))
   end
-  check_places(call, group, execution_id, is_new)
+  check_places(call, group, execution_id)
   if group.is_plain and not name then
     return group.reply, ff.apply.plain_creation, group, execution_id, key, given, input_payload_at, input_payload
   end

@@ -322,6 +322,38 @@ describe('of what the library remembers', () => {
   });
 });
 
+describe('of the index of ids, a creation that is repeated changes nothing', () => {
+  const NEVER_MINTED = `${PARTITION}:00000000-0000-7000-8000-000000000001`;
+  const reloadLibrary = async (): Promise<void> => {
+    const library = await world.admin.callBuffer('FUNCTION', 'DUMP');
+    await world.admin.call('FUNCTION', 'RESTORE', library as Buffer, 'REPLACE');
+  };
+  test.each([
+    ['when the leaf is lost', ['leaf']],
+    ['when the names of the leaves are lost', ['names']],
+    ['when both are', ['leaf', 'names']],
+  ])('%s', async (_, lost) => {
+    await world.reset();
+    const { admin, engine } = world;
+    const [leaf = ''] = await admin.keys(keyOf(`${KEYS.leaf}*`));
+    expect(await admin.llen(leaf)).toBe(world.inhabitants.length);
+    for (const key of lost) await admin.del(key === 'leaf' ? leaf : keyOf(KEYS.ids));
+    await reloadLibrary();
+    // What the library learns of the index it learns from what is left of it, and from this id below all others.
+    const lowest = creation(engine, { executionId: NEVER_MINTED, laneId: 'other' });
+    expect(await engine.backend.createExecution(lowest)).toMatchObject({ kind: 'created' });
+    for (const { executionId } of world.inhabitants) {
+      const before = await admin.hgetallBuffer(coreOf({ executionId }));
+      const repeated = await engine.backend.createExecution(creation(engine, { executionId }));
+      expect({ ...repeated }).toEqual({ kind: 'duplicate', executionId });
+      expect(await admin.hgetallBuffer(coreOf({ executionId }))).toEqual(before);
+    }
+    await engine.backend.verifyPartition({ partition: PARTITION });
+    const { executions } = await engine.backend.listExecutions({ partition: PARTITION, limit: 100 });
+    expect(executions).toEqual([NEVER_MINTED, ...world.inhabitants.map((one) => one.executionId)].sort());
+  });
+});
+
 describe('of the log', () => {
   const pages = (after?: string) =>
     answerOf(world.engine.backend.readLog({ partition: PARTITION, after, limit: 1_000 }));

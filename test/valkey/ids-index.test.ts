@@ -104,3 +104,39 @@ describe('ids that come', () => {
     expect(await admin.exists(`${PREFIX}${PARTITION}:${KEYS.ids}`)).toBe(0);
   });
 });
+
+describe('where a part of it is lost', () => {
+  const create = (numbers: readonly number[]) =>
+    engine.backend.execute(
+      numbers.map((number) => ({
+        name: 'createExecution' as const,
+        args: { executionId: idOf(number), namespace: 'n', laneId: 'l', executionKind: 'k', creatorIdentity: 'c' },
+      })),
+    );
+  const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
+  /** The library knows of the index what it finds in it from now on. */
+  const loseAndReload = async (name: string): Promise<void> => {
+    expect(await admin.del(`${PREFIX}${PARTITION}:${name}`)).toBe(1);
+    const library = await admin.callBuffer('FUNCTION', 'DUMP');
+    await admin.call('FUNCTION', 'RESTORE', library as Buffer, 'REPLACE');
+  };
+
+  it('an id that comes late is entered in order although the last leaf is empty', async () => {
+    await engine.clear();
+    await create(range(10, 150));
+    const [first = '', last = ''] = await admin.zrange(`${PREFIX}${PARTITION}:${KEYS.ids}`, 0, -1);
+    const kept = await admin.llen(`${PREFIX}${PARTITION}:${KEYS.leaf}${first}`);
+    await loseAndReload(KEYS.leaf + last);
+    await create([500]);
+    await create([1]);
+    expect(await listed()).toEqual([1, ...range(10, kept), 500].map(idOf));
+  });
+
+  it('ids that come late are entered in order although no name leads to the first leaf', async () => {
+    await engine.clear();
+    await create(range(10, 100));
+    await loseAndReload(KEYS.ids);
+    for (const number of [1, 2, 3]) await create([number]);
+    expect(await listed()).toEqual([1, 2, 3, ...range(10, 100)].map(idOf));
+  });
+});
