@@ -78,14 +78,25 @@ export const partsOfMeterSet = (set: string): Meters => ({
   keyedQuotas: bodiesOf(set, KINDS.keyed).map(keyedQuotaOf),
 });
 
-/** How many executions of a set its limits admit at most, at once or in a window, as far as the set says them. */
-export const mostOfMeterSet = (set: string): number =>
-  Math.min(
-    ...bodiesOf(set, KINDS.keyed)
-      .map(keyedQuotaOf)
-      .flatMap(({ maxRequestsPerWindow, maxConcurrent }) => [maxRequestsPerWindow, maxConcurrent])
-      .filter((limit) => limit > 0),
-  );
+/** The narrowest limits of a set; infinite where it says none. */
+export interface NarrowestLimits {
+  /** Executions held at once. */
+  readonly maxConcurrent: number;
+  /** Starts in a window. What is held says nothing of these: work can run for longer than the window. */
+  readonly maxRequestsPerWindow: number;
+}
+
+/** The narrowest limits of a set, as far as its name says them: a policy that was created by name keeps its own. */
+export function narrowestLimitsOf(set: string): NarrowestLimits {
+  const quotas = bodiesOf(set, KINDS.keyed).map(keyedQuotaOf);
+  // Zero stands for no limit.
+  const narrowest = (limitOf: (quota: KeyedQuota) => number) =>
+    Math.min(...quotas.map((quota) => limitOf(quota) || Infinity));
+  return {
+    maxConcurrent: narrowest(({ maxConcurrent }) => maxConcurrent),
+    maxRequestsPerWindow: narrowest(({ maxRequestsPerWindow }) => maxRequestsPerWindow),
+  };
+}
 
 const KEYED = /^k([^.]*)\.\d{1,5}\.\d{1,6}\.\d{1,6}$/;
 

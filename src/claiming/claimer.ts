@@ -57,7 +57,7 @@ export class Claimer {
   private readonly sizes = new InputSizes();
   private readonly stock: LeaseIdStock;
   private readonly subscription: WakeSubscription;
-  private readonly flights = new InFlight();
+  private readonly flights = new InFlight((error) => this.options.onError(error));
   private readonly lanes: Set<string>;
   private claimant: Claimant;
   private readonly leave: () => void;
@@ -270,7 +270,7 @@ export class Claimer {
   }
 
   private track(flight: Promise<void>): void {
-    void this.flights.track(flight);
+    this.flights.track(flight);
   }
 
   /** Reads the queues of partitions, all of them before any of their work is claimed: the most urgent comes first. */

@@ -1,13 +1,13 @@
 /**
  * Claims metered work for a worker: a set of meters at a time, with admissions that were obtained before (ruling 19). Many
- * sets are asked for side by side, none for more than its limits admit. A set that was refused is left alone until its
+ * sets are asked for side by side, none for more than its limits can admit. A set that was refused is left alone until its
  * policy has room for this worker, which it says; so tenants at their limits cost nothing while they wait, and work of one
  * with room is found by its wake alone.
  */
 import { familyOf } from '../../model/families.js';
 import { partitionKeyOf } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
-import { mostOfMeterSet, namesBudget } from '../../model/metering/meters.js';
+import { namesBudget, narrowestLimitsOf } from '../../model/metering/meters.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import type { Backend, Wake } from '../backend.js';
 import type { Cancel, Clock } from '../engine/clock.js';
@@ -61,7 +61,7 @@ export class MeteredClaims {
   private readonly sets = new Map<string, KnownSet>();
   /** Those that may be asked for now, in the order in which they get their turn. */
   private readonly ready = new Set<KnownSet>();
-  /** Those whose limits are all in hand here, by meter set: they are ready when some of it ends. */
+  /** Those of which as many are in hand or asked for here as may run at once, by meter set: ready when that number falls. */
   private readonly full = new Map<string, Set<KnownSet>>();
   /** The set that was heard of last: it gets every second turn, so it does not wait until all others were refused. */
   private newest: KnownSet | undefined;
@@ -135,8 +135,6 @@ export class MeteredClaims {
     const { partition, meters } = place;
     this.count(meters, -1);
     if (isCompleted) this.returns.add({ partition, meters, admissionId: leaseId });
-    for (const set of this.full.get(meters) ?? []) this.ready.add(set);
-    this.full.delete(meters);
   }
 
   /** Asks for admissions for the sets that may have work, while there is room. */
@@ -144,13 +142,14 @@ export class MeteredClaims {
     if (this.stopped) return;
     if (this.started && this.sweeping === undefined && this.hasMeters) this.sweep();
     for (const set of this.inTurn()) {
-      const most = mostOfMeterSet(set.meters) - (this.load.get(set.meters) ?? 0);
+      const { maxConcurrent, maxRequestsPerWindow } = narrowestLimitsOf(set.meters);
+      const most = maxConcurrent - (this.load.get(set.meters) ?? 0);
       if (most <= 0) {
         this.ready.delete(set);
         this.full.set(set.meters, (this.full.get(set.meters) ?? new Set()).add(set));
         continue;
       }
-      const count = this.options.reserve(set, Math.min(most, LIMITS.maxAdmissions));
+      const count = this.options.reserve(set, Math.min(most, maxRequestsPerWindow, LIMITS.maxAdmissions));
       if (count === 0) return;
       this.ready.delete(set);
       this.wasNewest = set === this.newest;
@@ -163,10 +162,20 @@ export class MeteredClaims {
     yield* this.ready;
   }
 
+  /** More of a meter set is in hand or asked for, or less: then those that waited for it may be asked for. */
   private count(meters: string, change: number): void {
     const sum = (this.load.get(meters) ?? 0) + change;
     if (sum === 0) this.load.delete(meters);
     else this.load.set(meters, sum);
+    if (change >= 0) return;
+    for (const set of this.full.get(meters) ?? []) this.makeReady(set);
+    this.full.delete(meters);
+  }
+
+  /** A set may be asked for, unless that is under way, it is to be left alone, or nothing is known of it any more. */
+  private makeReady(set: KnownSet): void {
+    if (set.asking || set.quietUntil > this.options.clock.now() || this.sets.get(keyOf(set)) !== set) return;
+    this.ready.add(set);
   }
 
   /** Whether the deployment has metered work: it uses quota policies, or did. */
@@ -219,7 +228,7 @@ export class MeteredClaims {
     }
     set.hasNewWork = true;
     this.newest = set;
-    if (!set.asking && set.quietUntil <= this.options.clock.now()) this.ready.add(set);
+    this.makeReady(set);
     return set;
   }
 
@@ -227,7 +236,7 @@ export class MeteredClaims {
   private rouse(set: KnownSet): void {
     set.quietUntil = 0;
     set.hasNewRoom = true;
-    if (!set.asking) this.ready.add(set);
+    this.makeReady(set);
   }
 
   /** Obtains admissions for a set and claims with them. */
@@ -252,7 +261,7 @@ export class MeteredClaims {
     set.asking = false;
     this.count(set.meters, executions.length - count);
     // Behind the others: each gets its turn.
-    if (set.quietUntil <= clock.now() && this.sets.has(keyOf(set)) && !this.stopped) this.ready.add(set);
+    this.makeReady(set);
     settle(set, count, executions.length);
     onAnswer(set.laneId, executions);
     for (const claimed of executions) {
@@ -309,7 +318,7 @@ export class MeteredClaims {
     let next = Infinity;
     for (const set of this.sets.values()) {
       if (set.quietUntil > now) next = Math.min(next, set.quietUntil);
-      else if (!set.asking) this.ready.add(set);
+      else this.makeReady(set);
     }
     this.wakeAt = Infinity;
     this.timer = undefined;

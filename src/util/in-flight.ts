@@ -3,16 +3,21 @@ export class InFlight {
   private count = 0;
   private waiting: (() => void)[] = [];
 
+  /** What any of it rejects with goes to `onError`. */
+  constructor(private readonly onError: (error: unknown) => void) {}
+
   /** How many are under way. */
   get size(): number {
     return this.count;
   }
 
-  /** Counts the promise until it settles. What it rejects with is for its other users: here it is not looked at. */
-  track<T>(promise: Promise<T>): Promise<T> {
+  /** Counts the promise until it settles. */
+  track(promise: Promise<unknown>): void {
     this.count++;
-    promise.then(this.ended, this.ended);
-    return promise;
+    void promise.then(this.ended, (error: unknown) => {
+      this.ended();
+      this.onError(error);
+    });
   }
 
   /** Resolves when nothing is under way, also of what began meanwhile. Never rejects. */

@@ -81,7 +81,7 @@ const STALL_NOTICE_MS = 50;
 export class LeaseKeeper {
   /** By the lease, not by its execution: work that was lost can be in hand again under another lease. */
   private readonly leases = new Bag<Lease>();
-  private readonly calls = new InFlight();
+  private readonly calls = new InFlight((error) => this.options.onError(error));
   private timer: Cancel | undefined;
   /** When the timer fires. */
   private timerAt = Infinity;
@@ -201,7 +201,7 @@ export class LeaseKeeper {
     const live = leases.filter(({ grantedAt, inFlight }) => inFlight > 0 || now < grantedAt + leaseTtlMs);
     for (const group of groupBy(live, ({ held }) => held.partition).values()) {
       for (let from = 0; from < group.length; from += RENEWALS_PER_CALL)
-        void this.calls.track(this.renewGroup(group.slice(from, from + RENEWALS_PER_CALL), now));
+        this.calls.track(this.renewGroup(group.slice(from, from + RENEWALS_PER_CALL), now));
     }
   }
 

@@ -79,7 +79,7 @@ export class Reporter {
   calls = 0;
   /** By partition: few. */
   private readonly batches: Batch[] = [];
-  private readonly flights = new InFlight();
+  private readonly flights = new InFlight((error) => this.options.onError(error));
   private turnEnds = false;
   private timer: Cancel | undefined;
 
@@ -150,7 +150,7 @@ export class Reporter {
       this.options.onAnswered();
       return again.length === 0 ? undefined : this.repeat(again);
     });
-    void this.flights.track(flight);
+    this.flights.track(flight);
   }
 
   /** Sends endings once, in one call. Returns those that have to be sent again. */

@@ -94,6 +94,21 @@ describe('an idle claimer', () => {
     await claimer.stop();
   });
 
+  it('reports what breaks where an answer is taken in', async () => {
+    const s = new Setting();
+    const claimer = s.claimer({
+      onClaimed: () => {
+        throw new Error('broken');
+      },
+    });
+    await claimer.start();
+    await s.clock.advance(10);
+    await s.create(3);
+    await s.clock.advance(10);
+    expect(s.errors.map(String)).toEqual(['Error: broken']);
+    await claimer.stop();
+  });
+
   it('finds within a sweep what a lost wake did not say', async () => {
     const s = new Setting();
     const claimer = s.claimer();

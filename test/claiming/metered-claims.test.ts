@@ -2,12 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { partitionKeyOf } from '../../model/ids.js';
 import { RETURN_GRACE_MS } from '../../model/limits.js';
+import type { KeyedQuota } from '../../model/metering/meters.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
 import { Abilities } from '../../src/claiming/abilities.js';
 import type { MeteredPlace } from '../../src/claiming/admissions.js';
 import { MeteredClaims } from '../../src/claiming/metered-claims.js';
 import { seededUuids } from '../../src/testing/index.js';
 import { CountingClock, watched } from './support.js';
+
+type Limits = Omit<Partial<KeyedQuota>, 'quotaPolicyId'>;
 
 const WORKER = '00000000-0000-4000-a000-0000000000a1';
 const LANE = 'mail';
@@ -17,7 +20,7 @@ const SWEEP_MS = 30_000;
 class Situation {
   readonly clock = new CountingClock(1_700_000_000_000);
   readonly ids = seededUuids('metered claims');
-  readonly store = watched({ now: this.clock.now });
+  readonly store = watched({ partitions: { count: 3 }, now: this.clock.now });
   readonly got: string[] = [];
   readonly errors: unknown[] = [];
   readonly claims: MeteredClaims;
@@ -122,10 +125,10 @@ class Situation {
     return executionId;
   }
 
-  /** Work of a tenant of which one runs at a time. */
-  async createFor(tenant: number): Promise<string> {
-    const executionId = `${partitionKeyOf(0)}:${this.ids()}`;
-    const keyedQuotas = [{ quotaPolicyId: tenantId(tenant), maxConcurrent: 1 }];
+  /** Work of a tenant with limits: by default, one runs at a time. */
+  async createFor(tenant: number, { partition = 0, limits = { maxConcurrent: 1 } as Limits } = {}): Promise<string> {
+    const executionId = `${partitionKeyOf(partition)}:${this.ids()}`;
+    const keyedQuotas = [{ quotaPolicyId: tenantId(tenant), ...limits }];
     await this.store.backend.createExecution({
       ...{ executionId, namespace: 'n', laneId: LANE, executionKind: 'k', creatorIdentity: 'test' },
       policy: { keyedQuotas },
@@ -254,6 +257,42 @@ describe('metered claims', () => {
     await s.rest();
     expect(s.got.at(-1)).toBe(free);
     expect(s.asked.length - asked).toBe(1);
+  });
+
+  it('start as many per window as a rate admits, however many that started before run still', async () => {
+    const s = await Situation.with({ room: 50, slots: [] });
+    const limits = { windowSeconds: 1, maxRequestsPerWindow: 2 };
+    for (let run = 0; run < 8; run++) await s.createFor(1, { limits });
+    await s.rest();
+    const started = [s.got.length];
+    for (let window = 0; window < 3; window++) {
+      await s.clock.advance(1_000);
+      await s.rest();
+      started.push(s.got.length);
+    }
+    expect([started, Math.max(...s.asked)]).toEqual([[2, 4, 6, 8], 2]);
+  });
+
+  it('ask for a tenant in another partition as soon as an ask used less than it reserved', async () => {
+    const s = await Situation.with({ room: 5, slots: [] });
+    const limits = { maxConcurrent: 3 };
+    const ids = [];
+    for (const partition of [0, 1, 2]) ids.push(await s.createFor(1, { partition, limits }));
+    await s.rest();
+    expect([[...s.got].sort(), s.free]).toEqual([[...ids].sort(), 2]);
+  });
+
+  it('ask for a tenant in another partition as soon as an ask failed', async () => {
+    const s = await Situation.with({ room: 5, slots: [] });
+    const limits = { maxConcurrent: 2 };
+    s.failsNext = new Error('no answer');
+    const failed = await s.createFor(1, { limits });
+    const other = await s.createFor(1, { partition: 1, limits });
+    await s.rest();
+    expect(s.got).toEqual([other]);
+    await s.clock.advance(1_100);
+    await s.rest();
+    expect(s.got).toEqual([other, failed]);
   });
 
   it('give the slot of what completed back at once, and settle it well before it is offered', async () => {

@@ -1,7 +1,7 @@
 /** Metered work: queues of its own, claims by meter set with admissions, and what becomes of these. */
 import { describe, expect, test } from 'vitest';
 import { OFFER_AGAIN_MS, RETURN_GRACE_MS, VOID_MEMORY_MS } from '../../model/limits.js';
-import { isMeterSet, meterSetOf, metersOf, partsOfMeterSet } from '../../model/metering/meters.js';
+import { isMeterSet, meterSetOf, metersOf, narrowestLimitsOf, partsOfMeterSet } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { claimArgs, created, given, idOf, NOW, PARTITION, START, uuid, X } from './dsl.js';
 
@@ -26,6 +26,23 @@ describe('meter sets', () => {
     const keyed = { quotaPolicyId: POLICY, windowSeconds: 60, maxRequestsPerWindow: 100, maxConcurrent: 5 };
     expect(partsOfMeterSet(meterSetOf(metersOf({ keyedQuotas: [keyed] }))).keyedQuotas).toEqual([keyed]);
     expect(metersOf(undefined)).toEqual([]);
+  });
+
+  test('say the narrowest of their limits, of each kind for itself, and nothing where they have none', () => {
+    const limits = (...of: readonly (readonly [rate: number, atOnce: number])[]) =>
+      narrowestLimitsOf(
+        meterSetOf(
+          metersOf({
+            quotaPolicyIds: [POLICY],
+            keyedQuotas: of.map(([maxRequestsPerWindow, maxConcurrent], i) => ({
+              ...{ quotaPolicyId: uuid(800 + i), windowSeconds: 60, maxRequestsPerWindow, maxConcurrent },
+            })),
+          }),
+        ),
+      );
+    expect(limits()).toEqual({ maxConcurrent: Infinity, maxRequestsPerWindow: Infinity });
+    expect(limits([1, 0])).toEqual({ maxConcurrent: Infinity, maxRequestsPerWindow: 1 });
+    expect(limits([9, 3], [7, 5], [0, 4])).toEqual({ maxConcurrent: 3, maxRequestsPerWindow: 7 });
   });
 
   test.each(['', 'q', `x${ID}`, `q${ID},q${ID}`, `q${ID},b${ID}`, `${SET}\t`])('are not: %j', (text) => {

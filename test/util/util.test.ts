@@ -157,19 +157,20 @@ describe('small helpers', () => {
     ]);
   });
 
-  it('wait for what is under way, and for what begins meanwhile, whatever becomes of it', async () => {
-    const flights = new InFlight();
+  it('wait for what is under way, and for what begins meanwhile, and pass on what goes wrong', async () => {
+    const errors: unknown[] = [];
+    const flights = new InFlight((error) => errors.push(error));
     const seen: string[] = [];
     const later = async (name: string, then: () => void): Promise<void> => {
       await Promise.resolve();
       seen.push(name);
       then();
     };
-    void flights.track(later('first', () => void flights.track(later('second', () => undefined))));
-    flights.track(Promise.reject(new Error('no'))).catch(() => undefined);
+    flights.track(later('first', () => flights.track(later('second', () => undefined))));
+    flights.track(Promise.reject('no'));
     expect(flights.size).toBe(2);
     await flights.settled();
-    expect([seen, flights.size]).toEqual([['first', 'second'], 0]);
+    expect([seen, errors, flights.size]).toEqual([['first', 'second'], ['no'], 0]);
   });
 
   it('call quietly', async () => {
