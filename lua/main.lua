@@ -147,11 +147,13 @@ local function run_group(call, argv, replies)
   local shape = shapes[signature] or read_shape(signature)
   local heading = known_headings[text] or read_heading(text)
   group, next_at, left = false, next_at + 2, heading.count
+  call.are_completions = shape[3] == 'complete_execution'
   while left > 0 and not is_cut do
     local ran, why = pcall(run_commands, call, argv, replies, shape, heading)
     if not ran then
       -- It may have broken off among many that it was changing.
       ff.settle_later(false)
+      ff.leave_downstream(call)
       if group or shape[1] == 0 then
         replies[answered] = ff.fault(why)
       else
@@ -159,6 +161,7 @@ local function run_group(call, argv, replies)
       end
     end
   end
+  ff.leave_downstream(call)
 end
 
 -- ARGV: what `ff.open_call` takes, then groups.

@@ -25,6 +25,13 @@ local function new_index()
   return index
 end
 
+-- From now on what is written to indexes waits for more of its kind.
+function ff.gather(call)
+  if call.gathers then return end
+  call.gathers = true
+  for _, index in pairs(call.indexes) do index.gathers = true end
+end
+
 -- The index under a key.
 function ff.index(call, key)
   local index = call.indexes[key]

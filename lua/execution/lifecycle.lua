@@ -54,6 +54,8 @@ end
 -- Moves an execution into a situation; `due_at` is a text. Needs naming loaded. Answers the facet `life`, for the caller to
 -- write.
 function ff.become(call, execution, situation, due_at)
+  local in_hand = call.downstream
+  if in_hand and in_hand ~= execution and in_hand.id == execution.id then ff.leave_downstream(call) end
   ff.tally(call, ff.lane_of(execution), execution.situation, situation)
   if execution.extras ~= '' then ff.tally_member(call, execution, execution.situation, situation) end
   ff.reshelve(call, execution.id, execution.situation, situation)

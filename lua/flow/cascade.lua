@@ -23,8 +23,18 @@ local function walk_of(task)
   }
 end
 
-local function end_of(flow, id)
-  return { kind = WALK_KIND.resolve, flow = flow, about = id, cursor = '' }
+-- How groups count an execution in a situation; nil when it has not ended.
+local function bucket_in(situation)
+  if not situation or PHASE[situation] ~= 'terminal' then return nil end
+  if situation == SITUATION.completed then return BUCKET.succeeded end
+  return situation == SITUATION.skipped and BUCKET.skipped or BUCKET.failed
+end
+
+-- Of an execution that has just ended.
+local function end_of(flow, execution)
+  return {
+    kind = WALK_KIND.resolve, flow = flow, about = execution.id, cursor = '', bucket = bucket_in(execution.situation),
+  }
 end
 
 local function siblings_of(flow, id)
@@ -33,16 +43,13 @@ end
 
 -- What the end of a member brings with it; the twin of `endsOf`. Needs its group read. Answers at most two tasks.
 local function ends_of(flow, execution)
-  return ff.has_orphaned(execution) and siblings_of(flow, execution.id) or nil, end_of(flow, execution.id)
+  return ff.has_orphaned(execution) and siblings_of(flow, execution.id) or nil, end_of(flow, execution)
 end
 
 -- How groups count the end of an execution; nil when it has not ended.
 function ff.bucket_of(call, id)
   local life = guarded('HGET', call.base .. id, FIELD.life)
-  local situation = type(life) == 'string' and string.sub(life, 1, 1)
-  if not situation or PHASE[situation] ~= 'terminal' then return nil end
-  if situation == SITUATION.completed then return BUCKET.succeeded end
-  return situation == SITUATION.skipped and BUCKET.skipped or BUCKET.failed
+  return bucket_in(type(life) == 'string' and string.sub(life, 1, 1))
 end
 
 local ID_LENGTH = 22
@@ -73,6 +80,8 @@ end
 -- Those that lead to a group; all children of a parent that ended badly, of whichever group. Of the edges only those are read
 -- that are looked at now: a group has up to thousands.
 local function sibling_steps(call, task, limit)
+  -- Its edges and its group are read as they stand.
+  ff.settle_downstream(call)
   local group = ff.group_of(call, task.about)
   task.reason = ff.sibling_reason(group)
   local is_for_all = ff.has_orphaned(group)
@@ -117,6 +126,8 @@ local function read_ahead(call, task, units)
   else
     steps = member_steps(call, task, units + 1)
   end
+  -- What they write to lists is written together.
+  if steps[2] then ff.gather(call) end
   return { task = task, steps = steps, at = 1, is_cut = #steps > units }
 end
 
@@ -145,7 +156,7 @@ local function go_on(call, flow, execution, outcome)
     if ff.is_terminal(situation) then return nil end
     local purge_at, purge_text = check_ending(call, execution)
     ff.apply.execution_skipped(call, execution, purge_at, purge_text)
-    return end_of(flow, execution.id)
+    return end_of(flow, execution)
   end
   if situation ~= SITUATION.blocked_dependencies then return nil end
   if ff.owes_cancel(flow, situation) then return cancel(call, flow, execution, ff.cancel_reason_of(flow)) end
@@ -167,6 +178,7 @@ end
 
 local function resolve_edge(call, flow, bucket, execution, edge_id)
   if not bucket then return nil end
+  if execution.resolved and execution.resolved[edge_id] then return nil end
   local edge = ff.edge_of(execution.key, edge_id)
   if not edge or edge.edge_state ~= EDGE_STATE.unsatisfied then return nil end
   local outcome = bucket == BUCKET.succeeded and EDGE_STATE.satisfied or EDGE_STATE.impossible
@@ -185,11 +197,29 @@ local function evaluate(call, flow, execution)
   return decide(call, flow, execution)
 end
 
-local function carry_out(call, task, step)
-  local execution = load(call, step.id)
+-- The execution that a step is about. The one that an edge led to last stays in the hands of the call: where many end at
+-- once, most lead to one, and what becomes of their edges is written together, before anything else looks at it.
+local function look_at(call, task, id)
+  local in_hand, is_of_edge = call.downstream, task.kind == WALK_KIND.resolve
+  if in_hand and in_hand.id == id then
+    if is_of_edge then return in_hand end
+    ff.leave_downstream(call)
+  end
+  local execution = load(call, id)
   if not execution then return nil end
   ff.count_group(execution)
   if execution.grant ~= '' then ff.read_grant(execution) end
+  execution.flow = task.flow.id
+  if is_of_edge then
+    ff.leave_downstream(call)
+    call.downstream = execution
+  end
+  return execution
+end
+
+local function carry_out(call, task, step)
+  local execution = look_at(call, task, step.id)
+  if not execution then return nil end
   local flow = task.flow
   if task.kind == WALK_KIND.resolve then return resolve_edge(call, flow, task.bucket, execution, step.edge) end
   if task.kind == WALK_KIND.evaluate then return evaluate(call, flow, execution) end
@@ -205,6 +235,7 @@ end
 local function try(call, task, step)
   local ran, first, second, third = pcall(carry_out, call, task, step)
   if ran then return first, second, third end
+  ff.leave_downstream(call)
   ff.contain(first)
   ff.quarantine(call, TIMER.execution .. step.id, first)
   return nil
@@ -221,6 +252,11 @@ local function push(call, stack, task, units)
   if task then stack[#stack + 1] = read_ahead(call, task, units) end
 end
 
+-- Whether a step of a task ends a member, and needs room for an edge that leads out of it; the twin of `endsMembers`.
+local function ends_members(task)
+  return task.kind == WALK_KIND.siblings or task.kind == WALK_KIND.cancel
+end
+
 -- Does what is to be done, at most so many units of it. Answers what is left, the last one first.
 local function cascade(call, tasks, units)
   local stack = {}
@@ -231,7 +267,7 @@ local function cascade(call, tasks, units)
     local step = top.steps[top.at]
     if not step and not top.is_cut then
       stack[#stack] = nil
-    elseif left == 0 then
+    elseif left == 0 or left == 1 and units > 1 and ends_members(top.task) then
       break
     elseif not step then
       stack[#stack] = read_ahead(call, top.task, left)
@@ -245,6 +281,8 @@ local function cascade(call, tasks, units)
       push(call, stack, third, left)
     end
   end
+  -- Completions of one call mostly lead to one execution: what becomes of it is written behind the last of them.
+  if not call.are_completions then ff.leave_downstream(call) end
   local rest = {}
   for i = 1, #stack do
     local entry = stack[i]
@@ -278,7 +316,7 @@ end
 
 -- A flow that can be read; nil when it cannot: it is set aside.
 function ff.readable_flow(call, id)
-  local ran, flow = pcall(ff.load_flow, call, id)
+  local ran, flow = pcall(ff.flow_in_hand, call, id)
   if ran then return flow end
   ff.contain(flow)
   ff.quarantine(call, TIMER.flow .. id, flow)
@@ -299,7 +337,7 @@ function ff.settle_end(call, execution)
   if not flow then return end
   local tasks = {}
   if is_orphaning(call, execution) then tasks[1] = siblings_of(flow, execution.id) end
-  tasks[#tasks + 1] = end_of(flow, execution.id)
+  tasks[#tasks + 1] = end_of(flow, execution)
   leave(call, cascade(call, tasks, later and 0 or LIMIT.units_at_once))
   finish(call, flow)
 end

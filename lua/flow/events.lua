@@ -1,10 +1,33 @@
 -- What the events of flows do: records, indexes, log entries; the twins of model/flow/recipes.ts and model/flow/entity.ts.
 
+-- Writes what became of edges that lead to the execution in the hands of the call (lua/flow/cascade.lua).
+function ff.settle_downstream(call)
+  local execution = call.downstream
+  local resolved = execution and execution.resolved
+  if not resolved then return end
+  execution.resolved = false
+  ff.set_all(execution.key .. SUFFIX.dependencies, resolved)
+  if not execution.is_group_stale then return end
+  execution.is_group_stale = false
+  command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+end
+
+function ff.leave_downstream(call)
+  ff.settle_downstream(call)
+  call.downstream = false
+end
+
+-- What is written of it waits for that of other edges.
 function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
   local is_counted = edge.edge_round == execution.group_round
   local is_late = (not is_counted or execution.group_state ~= GROUP_STATE.pending) and '1' or ''
-  command('HSET', execution.key .. SUFFIX.dependencies, edge.id, ff.edge_dependency_text(edge.upstream, outcome,
-    edge.edge_round, edge.staged_at, call.now_text, bucket, is_late, edge.data_passing_ref))
+  -- Edges and their texts, and which edges these are.
+  local resolved = execution.resolved or {}
+  local size = #resolved
+  resolved[size + 1], resolved[size + 2] = edge.id, ff.edge_dependency_text(edge.upstream, outcome, edge.edge_round,
+    edge.staged_at, call.now_text, bucket, is_late, edge.data_passing_ref)
+  resolved[edge.id] = true
+  execution.resolved = resolved
   if is_counted then
     if bucket == BUCKET.succeeded then
       execution.succeeded = execution.succeeded + 1
@@ -13,7 +36,7 @@ function ff.apply.dependency_resolved(call, execution, edge, outcome, bucket)
     else
       execution.failed = execution.failed + 1
     end
-    command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
+    execution.is_group_stale = true
   end
   ff.append(call, EVENT.dependency_resolved, execution.id, edge.id .. '\t' .. outcome .. '\t' .. bucket, '')
 end
@@ -35,6 +58,7 @@ end
 function ff.apply.edge_group_fired(call, execution, outcome)
   execution.group_state = outcome
   if outcome == GROUP_STATE.satisfied then execution.satisfied_at = call.now_text end
+  execution.is_group_stale = false
   command('HSET', execution.key, FIELD.group, ff.text_of_group(execution))
   ff.append(call, EVENT.edge_group_fired, execution.id, outcome, '')
 end
@@ -155,6 +179,7 @@ end
 function ff.apply.flow_purged(call, flow)
   local base, id = call.base, flow.id
   ff.settle_tallies(call)
+  call.flow = false
   command('UNLINK', flow.key, flow.key .. SUFFIX.details, base .. KEY.members .. id, base .. KEY.edges .. id,
     base .. KEY.counts .. LIMIT.counted_flow .. id)
   command('ZREM', base .. KEY.flows, id)

@@ -23,6 +23,16 @@ function ff.load_flow(call, id)
   return flow
 end
 
+-- The flow that the call looked at last, as it stands: of many executions of a call, most are in one flow. What is written of
+-- a flow takes it out of hand.
+function ff.flow_in_hand(call, id)
+  local flow = call.flow
+  if flow and flow.id == id then return flow end
+  flow = ff.load_flow(call, id)
+  call.flow = flow or false
+  return flow
+end
+
 -- The fields of the facet `life`. Numbers that grow stand beside the texts that were read.
 local function life_of(flow)
   return ff.flow_life_text(flow.flow_state, flow.is_building, flow.is_closed, flow.revision == 0 and '' or ff.digits(flow.revision),
@@ -31,7 +41,8 @@ local function life_of(flow)
 end
 
 -- Writes what changes of a flow.
-function ff.write_flow(_, flow)
+function ff.write_flow(call, flow)
+  call.flow = false
   command('HSET', flow.key, FLOW.life, life_of(flow))
 end
 
@@ -54,10 +65,12 @@ end
 -- How many members of a flow have not ended.
 function ff.live_members(call, flow_id)
   local name = LIMIT.counted_flow .. flow_id
-  local counts = command('HMGET', call.base .. KEY.counts .. name, unpack(LIVE))
-  local live = ff.live_moves(name)
-  for i = 1, #LIVE do live = live + (tonumber(counts[i]) or 0) end
-  return live
+  if call.counted ~= name then
+    local counts, live = command('HMGET', call.base .. KEY.counts .. name, unpack(LIVE)), 0
+    for i = 1, #LIVE do live = live + (tonumber(counts[i]) or 0) end
+    call.counted, call.live = name, live
+  end
+  return call.live + ff.live_moves(name)
 end
 
 -- An edge as it is stored beside its downstream, read; nil when there is none.
@@ -159,7 +172,7 @@ local ID_LENGTH = 22
 
 -- Whether a member is owed a cancellation that a walk has not come to yet: the words of it, or nil; the twin of `owedCancel`.
 function ff.owed_cancel(call, execution)
-  local flow = ff.load_flow(call, ff.flow_of(execution))
+  local flow = ff.flow_in_hand(call, ff.flow_of(execution))
   if not flow then return nil end
   if ff.owes_cancel(flow, execution.situation) then return ff.cancel_reason_of(flow) end
   if flow.owing_groups == '' then return nil end

@@ -171,6 +171,7 @@ local function drop_flow(call, id, members, walks, is_last, requested_by, reason
   for i = 1, #walks do ff.apply.record_dropped(call, 'walk', walks[i], requested_by, reason) end
   if not is_last then return end
   ff.settle_tallies(call)
+  call.flow = false
   command('UNLINK', call.base .. KEY.members .. id, call.base .. KEY.edges .. id,
     call.base .. KEY.counts .. LIMIT.counted_flow .. id)
   ff.apply.record_dropped(call, 'flow', id, requested_by, reason)

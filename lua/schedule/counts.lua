@@ -56,6 +56,7 @@ end
 
 -- Writes what changed.
 function ff.settle_tallies(call)
+  call.counted = false
   for lane_id, letters in pairs(sums) do
     local key = call.base .. KEY.counts .. lane_id
     for letter, change in pairs(letters) do

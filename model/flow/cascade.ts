@@ -57,6 +57,12 @@ interface Step {
   readonly edgeId?: string;
 }
 
+/**
+ * Whether a step of a task ends a member. It needs room for an edge that leads out of it too, or calls would leave two walks
+ * where one is enough, and each costs a pass of its own.
+ */
+const endsMembers = ({ kind }: Task): boolean => kind === 'siblings' || kind === 'cancel';
+
 /** Does what is to be done, at most so many units of it. What is left stays on the stack, the last one first. */
 export function cascade(context: CascadeContext, tasks: readonly Task[], units: number): readonly Task[] {
   const stack: Ahead[] = tasks.map((task) => readAhead(context, task, units));
@@ -69,7 +75,7 @@ export function cascade(context: CascadeContext, tasks: readonly Task[], units: 
       stack.pop();
       continue;
     }
-    if (left === 0) break;
+    if (left === 0 || (left === 1 && units > 1 && endsMembers(top.task))) break;
     if (step === undefined) {
       stack.pop();
       stack.push(readAhead(context, top.task, left));

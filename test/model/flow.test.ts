@@ -228,11 +228,24 @@ describe('groups', () => {
     const story = fan(200, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
     story.claim();
     story.end(1);
-    expect(story.walks.length).toBeGreaterThan(0);
     expect(story.states(999)).not.toEqual(['blocked_dependencies']);
-    for (let i = 0; i < 10; i++) story.due();
+    // A member is not ended without the edge that leads out of it: each pass leaves what is left as one walk.
+    for (let passes = 0; passes < 4; passes++) {
+      expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['siblings']);
+      story.due();
+    }
     expect(story.walks).toEqual([]);
     expect(story.states(2, 100, 200)).toEqual(['cancelled', 'cancelled', 'cancelled']);
+  });
+
+  test('a pass of one unit goes on too', () => {
+    const story = fan(70, { kind: 'any_of', onSatisfied: 'cancel_remaining' });
+    story.claim();
+    story.end(1);
+    expect(story.walks).toHaveLength(1);
+    for (let i = 0; i < 200 && story.walks.length > 0; i++) story.run('applyDue', { partition: PARTITION, limit: 1 });
+    expect(story.walks).toEqual([]);
+    expect(story.states(2, 70)).toEqual(['cancelled', 'cancelled']);
   });
 });
 
