@@ -50,7 +50,7 @@ export class FlowCreator {
     const isNew = await this.begin(flowId, requested, parts);
     const isBuilding = isNew ? parts.length > 1 : await this.checkSame(flowId, requested);
     if (isBuilding) await this.build(flowId, requested, parts);
-    return new KnownFlowRun(this.options.surroundings, flowId, !isNew);
+    return new KnownFlowRun(this.options.surroundings, flowId, !isNew, isNew ? requested.tags : undefined);
   }
 
   /** Makes the rest of a flow that takes more than one call. Nothing of it runs before all of it is there. */

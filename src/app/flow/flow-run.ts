@@ -55,6 +55,8 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     private readonly surroundings: RunSurroundings,
     readonly id: string,
     readonly deduplicated: boolean,
+    /** What it was created with, where this process created it. */
+    private readonly stored?: Snapshot['tags'],
   ) {}
 
   async result(options: ResultOptions = {}): Promise<Output> {
@@ -64,7 +66,7 @@ export class KnownFlowRun<Output> implements FlowRun<Output> {
     const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
     const startedAt = clock.now();
     const leftMs = (): number => Math.max(0, (timeoutMs ?? Infinity) - (clock.now() - startedAt));
-    const { output } = storedIn((await this.looked(() => true, leftMs, options)).tags);
+    const { output } = storedIn(this.stored ?? (await this.looked(() => true, leftMs, options)).tags);
     if (output === undefined) {
       const isOver = (flow: Snapshot): boolean => !isLive(flow);
       return this.judged(await this.looked(isOver, leftMs, options)) as Promise<Output>;
