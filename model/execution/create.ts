@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { NO_BYTES } from '../core/bytes.js';
 import * as field from '../core/fields.js';
-import { accept, acceptAll, operation, reject } from '../core/operation.js';
+import { accept, acceptAll, operation, reject, type OfferedWork } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
 import type { EventNamed } from '../events.js';
 import { partitionOfExecution } from '../ids.js';
@@ -17,6 +17,23 @@ const NO_NEEDS: readonly string[] = Object.freeze([]);
 
 const needsOf = (policy: ExecutionPolicy | undefined): readonly string[] =>
   policy?.routingRequirements?.requiredCapabilities ?? NO_NEEDS;
+
+/** What says when, and by whom, an execution can be claimed that is made. */
+interface Offered {
+  readonly laneId: string;
+  readonly executionKind: string;
+  readonly policy?: ExecutionPolicy | undefined;
+  readonly priority?: number | undefined;
+  readonly delayUntil?: number | undefined;
+}
+
+/** The work that a creation makes claimable at once, if it does. */
+export function offerOf({ laneId, executionKind, policy, priority, delayUntil }: Offered): readonly OfferedWork[] {
+  if (delayUntil !== undefined || policy?.delayUntil !== undefined) return [];
+  if (metersOf(policy).length > 0) return [];
+  const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
+  return [{ ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority }];
+}
 
 export const createExecution = operation({
   name: 'createExecution',
@@ -75,12 +92,7 @@ export const createExecution = operation({
   bytes: { inputPayload: 'input' },
   memory: 'adds',
   order: 'first',
-  offers({ laneId, executionKind, policy, priority, delayUntil }) {
-    if (delayUntil !== undefined || policy?.delayUntil !== undefined) return undefined;
-    if (metersOf(policy).length > 0) return undefined;
-    const work = { laneId, executionKind, requiredCapabilities: needsOf(policy) };
-    return { ...work, priority: priority ?? policy?.priority ?? DEFAULTS.priority };
-  },
+  offers: (args) => offerOf(args),
   needs: ({ policy }) => (metersOf(policy).length > 0 ? 'quota' : undefined),
   decide(view, args, { now, settings }) {
     const { executionId, namespace, whenFull } = args;

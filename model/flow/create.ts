@@ -7,6 +7,7 @@ import { z } from 'zod';
 import * as field from '../core/fields.js';
 import { accept, acceptAll, operation, reject } from '../core/operation.js';
 import { echoed } from '../core/wire-form.js';
+import { offerOf } from '../execution/create.js';
 import { partitionOfExecution, uuidOfExecution } from '../ids.js';
 import { LIMITS } from '../limits.js';
 import { graph } from './graph.js';
@@ -51,6 +52,12 @@ export const createFlow = operation({
     ],
   },
   memory: 'adds',
+  order: 'first',
+  offers({ building, graph: { members, edges } }) {
+    if (building) return [];
+    const waiting = new Set(edges.map(({ downstreamExecutionId }) => downstreamExecutionId));
+    return members.filter(({ executionId }) => !waiting.has(executionId)).flatMap(offerOf);
+  },
   decide(view, args, { now }) {
     const { flowId, flowKind, namespace } = args;
     const flow = uuidOfExecution(flowId);

@@ -198,12 +198,12 @@ function arrivalsIn(entries: readonly Waiting[]): Iterable<{ work: OfferedWork; 
   const arrivals = new Map<string, { work: OfferedWork; count: number }>();
   for (const { commands } of entries) {
     for (const { name, args } of commands) {
-      const work = operationNamed(name).offers?.(args as never);
-      if (work === undefined) continue;
-      const key = `${work.laneId}\t${queueNameOf({ ...work, meters: [] })}`;
-      const known = arrivals.get(key);
-      if (known === undefined) arrivals.set(key, { work, count: 1 });
-      else known.count++;
+      for (const work of operationNamed(name).offers?.(args as never) ?? []) {
+        const key = `${work.laneId}\t${queueNameOf({ ...work, meters: [] })}`;
+        const known = arrivals.get(key);
+        if (known === undefined) arrivals.set(key, { work, count: 1 });
+        else known.count++;
+      }
     }
   }
   return arrivals.values();

@@ -115,6 +115,24 @@ it('offers new work to those who wait for it in this process, in the call that c
   stop();
 });
 
+it('offers those members of a new flow that wait for nothing', async () => {
+  const { got, stop } = await claimants('first', [3, 3]);
+  const member = () => ({ executionId: creation().executionId, executionKind: 'k', laneId: 'first' });
+  const [one, two, last] = [member(), member(), member()];
+  const edges = [
+    { edgeId: randomUUID(), upstreamExecutionId: two.executionId, downstreamExecutionId: last.executionId },
+  ];
+  const flow = { flowId: creation().executionId, flowKind: 'k', namespace: 'n', creatorIdentity: 'c' };
+  const before = await calls();
+  await deployed.backend.createFlow({ ...flow, graph: { members: [one, two, last], edges } });
+  expect((await calls()) - before).toBe(1);
+  expect([...((await got[0]) ?? [])].sort()).toEqual([one.executionId, two.executionId].sort());
+  const built = { ...flow, flowId: creation().executionId, building: true };
+  await deployed.backend.createFlow({ ...built, graph: { members: [member()] } });
+  expect(got[1]).toBeUndefined();
+  stop();
+});
+
 it('wakes by the server for what nobody in this process took', async () => {
   const { got, published, stop } = await claimants('left', [1]);
   await Promise.all(
