@@ -102,6 +102,45 @@ describe('a result that cannot be had', () => {
   });
 });
 
+describe('the input of a member of a flow', () => {
+  it('is unavailable where a result in it is lost, and reads many results a few at a time', async () => {
+    const inner = memory();
+    const there = app({ backend: inner, closeBackend: false });
+    const part = there.task('part', ({ input }: { input: { n: number } }) => input.n);
+    const join = there.task('join', ({ input }: { input: { of: number[] } }) => input.of.length);
+    const flow = there.flow('joined', (f) =>
+      f.run(join, { of: Array.from({ length: 40 }, (_, n) => f.run(part, { n })) }),
+    );
+    await there.worker({ slots: 8 });
+    const run = await flow.run();
+    await run.result();
+    const ids: string[] = [];
+    let joined = '';
+    for await (const { id, task } of run.children)
+      if (task === 'join') joined = id;
+      else ids.push(id);
+    await there.close();
+
+    let lost: string | undefined;
+    const reading = { now: 0, most: 0 };
+    const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
+      reading.most = Math.max(reading.most, ++reading.now);
+      await new Promise((next) => setImmediate(next));
+      reading.now--;
+      return args.executionId === lost ? undefined : inner.getExecutionResult(args);
+    };
+    a = app({ backend: elsewhere(inner, { getExecutionResult }), closeBackend: false });
+    expect(await a.get(joined).info()).toMatchObject({
+      input: { of: Array.from({ length: 40 }, (_, n) => n) },
+      unavailable: [],
+    });
+    expect(reading.most).toBeGreaterThan(8);
+    expect(reading.most).toBeLessThanOrEqual(17);
+    lost = ids[20];
+    expect(await a.get(joined).info()).toMatchObject({ input: undefined, unavailable: ['input'], result: 40 });
+  });
+});
+
 describe('the end of a run that another process carries out', () => {
   /** Two processes at one store; the clock of the one that waits stands still, so that nothing is polled. */
   async function twoProcesses(changed: Partial<Backend> = {}) {
@@ -307,6 +346,31 @@ describe('one signal for many waits', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     process.off('warning', listener);
     expect(warnings).toEqual([]);
+  });
+});
+
+describe('the name of the task in the error of a run that is only known by its id', () => {
+  it.each(['timeout', 'signal'])('is not waited for behind the %s', async (limit) => {
+    const inner = memory();
+    const id = await completedElsewhere(inner, () => {
+      throw new NonRetryableError('declined');
+    });
+    const clock = new VirtualClock(0);
+    // The first is the look that finds the end.
+    let reads = 0;
+    const readExecutionInfo: Backend['readExecutionInfo'] = (args) =>
+      ++reads === 1 ? inner.readExecutionInfo(args) : new Promise(() => undefined);
+    a = app({ backend: elsewhere(inner, { readExecutionInfo }), clock, closeBackend: false });
+    const controller = new AbortController();
+    const options = limit === 'timeout' ? { timeout: '1s' as const } : { signal: controller.signal };
+    const error = rejectionOf(a.get(id).result(options));
+    await clock.advance(999);
+    expect(await Promise.race([error, 'still waiting'])).toBe('still waiting');
+    controller.abort('enough');
+    await clock.advance(1);
+    // What happened is told all the same.
+    expect(await Promise.race([error, 'still waiting'])).toMatchObject({ code: 'run_failed', reason: 'declined' });
+    expect(((await error) as { task?: string }).task).toBeUndefined();
   });
 });
 

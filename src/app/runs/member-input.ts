@@ -1,4 +1,5 @@
 /** The input of a member of a flow in which results of others belong: known once those are there. */
+import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import type { AnswerOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend.js';
@@ -7,12 +8,12 @@ import { fill, templateOf } from '../../shared/template.js';
 
 type Edge = AnswerOf<'listEdges'>['edges'][number];
 
-/** Edges of one page. */
-const PAGE = 100;
+/** Edges of one page, and results that are read at once. */
+const PAGE = 16;
 
 /**
  * The input with the results in it; nothing while one of them is not there: its group is undecided, or what gives it runs again.
- * @throws EngineError `corruption` when it cannot be read, and what calls throw
+ * @throws EngineError `corruption` when it cannot be read, or the bytes of a result in it are lost; what calls throw
  */
 export async function memberInput(
   backend: Backend,
@@ -23,28 +24,40 @@ export async function memberInput(
   // Behind the first round are the children that it has spawned since it began.
   if (group !== undefined && group.round === 0 && group.groupState !== 'satisfied') return undefined;
   const results = new Map<string, unknown>();
-  for await (const { upstreamExecutionId, dataPassingRef } of givingEdges(backend, executionId)) {
-    const [info, result] = await Promise.all([
-      backend.readExecutionInfo({ executionId: upstreamExecutionId }),
-      backend.getExecutionResult({ executionId: upstreamExecutionId }),
-    ]);
-    if (info?.publicState !== 'completed') return undefined;
-    results.set(dataPassingRef, decode({ bytes: result, encoding: info.resultEncoding }));
-  }
-  return fill(template, results);
-}
-
-/** Edges whose results it is given. */
-async function* givingEdges(backend: Backend, executionId: string) {
   let cursor: string | undefined;
   do {
     const page: AnswerOf<'listEdges'> = await backend.listEdges({
-      ...{ executionId, direction: 'incoming', cursor, limit: PAGE },
+      executionId,
+      direction: 'incoming',
+      cursor,
+      limit: PAGE,
     });
-    yield* page.edges.filter(givesResult);
+    const read = await Promise.all(page.edges.filter(givesResult).map((edge) => given(backend, edge)));
+    for (const each of read) {
+      if (each === undefined) return undefined;
+      results.set(each.label, each.result);
+    }
     cursor = page.nextCursor;
   } while (cursor !== undefined);
+  return fill(template, results);
 }
 
-const givesResult = (edge: Edge): edge is Edge & { readonly dataPassingRef: string } =>
+/** What an edge gives; nothing while what gives it runs again, or once it ended otherwise then. */
+async function given(
+  backend: Backend,
+  { upstreamExecutionId: executionId, dataPassingRef: label }: GivingEdge,
+): Promise<{ readonly label: string; readonly result: unknown } | undefined> {
+  const [info, bytes] = await Promise.all([
+    backend.readExecutionInfo({ executionId }),
+    backend.getExecutionResult({ executionId }),
+  ]);
+  if (info?.publicState !== 'completed') return undefined;
+  if ((bytes?.byteLength ?? 0) !== (info.resultBytes ?? 0))
+    throw new EngineError('corruption', `payload: the bytes of the result of ${executionId} in it are lost.`);
+  return { label, result: decode({ bytes, encoding: info.resultEncoding }) };
+}
+
+type GivingEdge = Edge & { readonly dataPassingRef: string };
+
+const givesResult = (edge: Edge): edge is GivingEdge =>
   edge.edgeState === 'satisfied' && !edge.late && edge.dataPassingRef !== undefined;

@@ -170,20 +170,29 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     checkResultOptions(options);
     const { timeout, signal } = options;
     const waitEnded = this.shared.onWait(this.id, this.task);
+    const limit = timeout === undefined ? { signal, lift: () => undefined } : this.limitOf(durationMs(timeout), signal);
     try {
-      const ended = await (timeout === undefined ? this.wait(signal) : this.waitFor(durationMs(timeout), signal));
+      const ended = await this.shared.results.wait(this.id, limit.signal);
       if (ended.kind === 'completed') return this.decoded(ended.result, ended.encoding);
-      throw errorOf(this.id, ended, await this.taskName());
+      throw errorOf(this.id, ended, await this.taskName(limit.signal));
     } finally {
+      limit.lift();
       waitEnded();
     }
   }
 
-  /** The name of its task, for errors; nothing when it cannot be read. */
-  private async taskName(): Promise<string | undefined> {
+  /** The name of its task, for errors; nothing when it cannot be read before the signal aborts. */
+  private async taskName(signal: AbortSignal | undefined): Promise<string | undefined> {
     if (this.task !== undefined) return this.task.name;
-    const info = await this.shared.backend.readExecutionInfo({ executionId: this.id }).catch(() => undefined);
-    return info?.executionKind;
+    return new Promise((resolve) => {
+      const stopListening = signal && onAbort(signal, () => resolve(undefined));
+      const told = (info?: ExecutionInfo): void => {
+        stopListening?.();
+        resolve(info?.executionKind);
+      };
+      if (signal?.aborted) told();
+      else this.shared.backend.readExecutionInfo({ executionId: this.id }).then(told, () => told());
+    });
   }
 
   private decoded(bytes: Uint8Array | undefined, encoding: string | undefined): Output {
@@ -278,11 +287,8 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     return answer;
   }
 
-  private wait(signal: AbortSignal | undefined): Promise<Ended> {
-    return this.shared.results.wait(this.id, signal);
-  }
-
-  private async waitFor(timeoutMs: number, signal: AbortSignal | undefined): Promise<Ended> {
+  /** A signal that aborts when the time is over, or when the caller's does. */
+  private limitOf(timeoutMs: number, signal: AbortSignal | undefined): { signal: AbortSignal; lift: () => void } {
     const { clock, results } = this.shared;
     const controller = new AbortController();
     const cancelTimer = afterAndIo(clock, timeoutMs, () =>
@@ -290,12 +296,11 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     );
     if (signal?.aborted) controller.abort(signal.reason);
     const stopListening = signal && onAbort(signal, () => controller.abort(signal.reason));
-    try {
-      return await this.wait(controller.signal);
-    } finally {
+    const lift = (): void => {
       cancelTimer();
       stopListening?.();
-    }
+    };
+    return { signal: controller.signal, lift };
   }
 }
 
