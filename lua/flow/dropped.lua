@@ -5,26 +5,45 @@ local function flow_beside(call, id)
   return ff.flow_of({ id = id, key = call.base .. id })
 end
 
--- Edges that lead out of it, a bounded number of them, and how many more there are.
+local ID_LENGTH = 22
+
+-- Edges that lead out of it, a bounded number of them; the entries that were read, of which one that is no edge leads to
+-- nobody; and how many more entries there are.
 function ff.edges_out_of(call, id)
   local key = call.base .. id .. SUFFIX.leading
-  local found = guarded('ZRANGE', key, 0, LIMIT.units_at_once - 1)
+  local entries = guarded('ZRANGE', key, 0, LIMIT.units_at_once - 1)
   local edges = {}
-  for i = 1, #found do
-    local edge_id, downstream = string.match(found[i], '^(......................)(.*)$')
-    edges[i] = { edge = edge_id, downstream = downstream, bucket = BUCKET.failed, entry = found[i] }
+  for i = 1, #entries do
+    local entry = entries[i]
+    if #entry == 2 * ID_LENGTH then
+      local edge_id, downstream = string.sub(entry, 1, ID_LENGTH), string.sub(entry, ID_LENGTH + 1)
+      edges[#edges + 1] = { edge = edge_id, downstream = downstream, bucket = BUCKET.failed }
+    end
   end
-  return edges, #edges == 0 and 0 or command('ZCARD', key) - #edges
+  return edges, entries, #entries == 0 and 0 or command('ZCARD', key) - #entries
+end
+
+local function flow_downstream(call, edges)
+  for i = 1, #edges do
+    local flow = flow_beside(call, edges[i].downstream)
+    if flow then return flow end
+  end
+  return false
+end
+
+local function flow_upstream(call, id)
+  local incoming = guarded('HGETALL', call.base .. id .. SUFFIX.dependencies)
+  for i = 2, math.min(#incoming, 2 * LIMIT.units_at_once), 2 do
+    local edge = { dependency = incoming[i] }
+    local flow = pcall(ff.read_edge_dependency, edge) and flow_beside(call, edge.upstream)
+    if flow then return flow end
+  end
+  return false
 end
 
 -- The id of its flow; false when nothing says it.
 function ff.flow_of_dropped(call, id, edges)
-  local flow = flow_beside(call, id) or edges[1] and flow_beside(call, edges[1].downstream)
-  if flow then return flow end
-  local incoming = guarded('HGETALL', call.base .. id .. SUFFIX.dependencies)
-  if not incoming[2] then return false end
-  local edge = { dependency = incoming[2] }
-  return pcall(ff.read_edge_dependency, edge) and flow_beside(call, edge.upstream)
+  return flow_beside(call, id) or flow_downstream(call, edges) or flow_upstream(call, id)
 end
 
 -- A member whose record cannot be read leaves its flow.
@@ -36,8 +55,7 @@ function ff.forget_unreadable(call, id, flow)
 end
 
 -- Those that wait for it are told that it ended badly: nobody else will, and they would wait for ever.
-function ff.tell_of_drop(call, id, flow_id, edges)
-  for i = 1, #edges do command('ZREM', call.base .. id .. SUFFIX.leading, edges[i].entry) end
+function ff.tell_of_drop(call, flow_id, edges)
   local flow = ff.readable_flow(call, flow_id)
   if flow then ff.settle_flow(call, flow, edges) end
 end

@@ -119,18 +119,21 @@ local function drop_of_execution(call, id)
   return { id = id, execution = execution, streams = ff.streams_of_damaged(call, id) }
 end
 
--- The last call that tells others of it takes it away.
-local function drop_execution(call, drop, edges, is_last, requested_by, reason)
-  if is_last then ff.apply.execution_dropped(call, drop, requested_by, reason) end
-  if drop.flow_id then ff.tell_of_drop(call, drop.id, drop.flow_id, edges) end
+-- The last call that tells others of it takes it away; each one before takes the entries that it has told.
+local function drop_execution(call, drop, edges, entries, is_last, requested_by, reason)
+  if is_last then ff.apply.execution_dropped(call, drop, requested_by, reason)
+  else command('ZREM', call.base .. drop.id .. SUFFIX.leading, unpack(entries)) end
+  if drop.flow_id then ff.tell_of_drop(call, drop.flow_id, edges) end
 end
 
 local function decide_execution(call, id, requested_by, reason)
   local drop = drop_of_execution(call, id)
-  local edges, left = ff.edges_out_of(call, id)
+  local edges, entries, left = ff.edges_out_of(call, id)
   drop.flow_id = ff.flow_of_dropped(call, id, edges)
+  -- Nobody can be told while the flow is unreadable: this fails then, and all stays until the flow is mended or dropped.
+  if drop.flow_id and #edges > 0 then ff.load_flow(call, drop.flow_id) end
   local answer = left == 0 and KIND.dropped or { KIND.dropped_in_part, ff.digits(left) }
-  return answer, drop_execution, drop, edges, left == 0, requested_by, reason
+  return answer, drop_execution, drop, edges, entries, left == 0, requested_by, reason
 end
 
 -- Everything that is stored of it goes; what is of another type goes as well, or has no place for it.

@@ -108,8 +108,13 @@ export const retryQuarantined = operation({
 /**
  * dropQuarantined: what was set aside is given up, with all that is left of it: its record, its places in lists and timers,
  * and of a flow its members, a bounded number a call. Members of a flow that wait for an execution that is dropped are told
- * that it failed. What is about it and cannot go on without it is set aside by itself,
- * like the open reservations of a budget.
+ * that it failed; while their flow cannot be read, nobody can tell them: the call fails with `corruption` and changes nothing,
+ * and the flow is mended or dropped first. What is about it and cannot go on without it is set aside by itself, like the
+ * open reservations of a budget.
+ *
+ * While the answer is `dropped_in_part`, some of those that wait have been told already, and stay told: call again until it is
+ * `dropped`, and retry neither the entry nor what waits for it meanwhile. An execution that is retried then runs for those
+ * alone that were not told; one that waits for it and is retried then still waits for it.
  */
 export const dropQuarantined = operation({
   name: 'dropQuarantined',

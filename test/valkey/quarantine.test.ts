@@ -1,6 +1,7 @@
 /** What is set aside is shown, takes its places again once its record is mended, and can be given up whole. */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { FIELDS } from '../../lua/layout.js';
+import { FIELDS, RECORDS, SUFFIXES } from '../../lua/layout.js';
+import { executionIdIn, memberOf } from '../../model/ids.js';
 import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import type { Quarantined } from '../../model/partition/quarantine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -8,6 +9,7 @@ import { shortIdOf } from '../../model/short-id.js';
 import {
   claimAll,
   coreOf,
+  keyOf,
   PARTITION,
   worldOfFile,
   inhabitantOf,
@@ -209,6 +211,50 @@ describe('of a member that is given up', () => {
     expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
     const states = await Promise.all([...many].map((letter) => stateOf(flow.idOf(letter))));
     expect(new Set(states)).toEqual(new Set(['skipped']));
+  });
+
+  test.each([
+    ['the first of those that wait for it does not', 1],
+    ['none of the first that wait for it does', 64],
+  ])('with its record lost, it comes to an end although %s name the flow', async (_, nameless) => {
+    const { admin } = world;
+    const many = Array.from({ length: 70 }, (__, i) => String.fromCodePoint(0x4e00 + i)).join('');
+    const flow = await flowOf(`a${many}`, `a${many}`);
+    await admin.del(flow.core('a'));
+    await meet('a');
+    const entries = await admin.zrange(flow.core('a') + SUFFIXES.leading, 0, -1);
+    const waiting = entries.map((entry) => entry.slice(-22));
+    for (const id of waiting.slice(0, nameless)) await admin.hdel(keyOf(id), FIELDS.membership);
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped_in_part', left: 6 });
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
+    const told = waiting.slice(nameless).map((id) => stateOf(executionIdIn(PARTITION, id)));
+    expect(new Set(await Promise.all(told))).toEqual(new Set(['skipped']));
+  });
+
+  test('an entry that leads to nobody is passed over', async () => {
+    const flow = await flowOf('ab', 'ab');
+    await world.admin.del(flow.core('a'));
+    await meet('a');
+    await world.admin.zadd(flow.core('a') + SUFFIXES.leading, 0, '!');
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
+    expect(await stateOf(flow.idOf('b'))).toBe('skipped');
+  });
+
+  test('nothing is dropped while its flow cannot be read: those that wait would never be told', async () => {
+    const { admin } = world;
+    const flow = await flowOf('ab', 'ab');
+    await admin.hdel(flow.core('a'), FIELDS.naming);
+    await meet('a');
+    const lifeField = RECORDS.flow?.fields?.['life'] ?? '';
+    const record = keyOf((RECORDS.flow?.key ?? '') + memberOf(flow.flowId));
+    const life = (await admin.hgetBuffer(record, lifeField)) as Buffer;
+    await admin.hset(record, lifeField, 'rubbish');
+    const before = await world.dump();
+    await expect(drop(flow.idOf('a'))).rejects.toMatchObject({ code: 'corruption' });
+    expect(await world.dump()).toEqual(before);
+    await admin.hset(record, lifeField, life);
+    expect({ ...(await drop(flow.idOf('a'))) }).toEqual({ kind: 'dropped' });
+    expect(await stateOf(flow.idOf('b'))).toBe('skipped');
   });
 
   test('what was set aside itself is told when it is retried', async () => {
