@@ -35,6 +35,7 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   if result_payload_at ~= '' and ff.lacks_bytes(ff.result_key(execution), result_payload_at, result_payload) then
     return LIMIT.not_staged
   end
+  if execution.extras ~= '' then execution.by_operator = group.source == 'operator_override' end
   local purge_at, purge_text = ff.check_ending(call, execution)
   if result_payload_at == '' and group.result_encoding == '' and execution.timing == '' and execution.retries == ''
     and (execution.extras == '' or not (ff.is_held(execution) or ff.is_member(execution)))

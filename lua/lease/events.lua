@@ -50,7 +50,7 @@ function ff.apply.acquired(call, owner, take)
   execution.situation, execution.due_at, execution.attempt_timeout_at = SITUATION.running, owner.expires_at, take.timeout_at
   ff.set_timer(call, execution)
   local admitted = owner.meters and owner.meters ~= '' and '1' or ''
-  if admitted ~= '' then ff.bind_admission(execution, take.fence) end
+  if admitted ~= '' then ff.bind_admission(owner.binding, execution, take.fence) end
   if take.attempt == '' and admitted == '' then
     ff.append(call, take.event, execution.id, take.fence, owner.lease)
   else

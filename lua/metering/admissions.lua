@@ -37,20 +37,16 @@ local function set_timer(call, id, at)
   ff.add_noted(ff.timers_of(call), text, at, TIMER.admission .. id, text)
 end
 
--- What a claim is binding: admissions and what they are, one behind the other.
-local binding = {}
-
--- A claim binds the admission that its lease id is; it is written with those of the other candidates.
-function ff.bind_admission(execution, fence)
+-- A claim binds the admission that its lease id is; it is written with those of the other candidates. `binding` is what the
+-- claim binds: admissions and what they are, one behind the other.
+function ff.bind_admission(binding, execution, fence)
   local size = #binding
   binding[size + 1] = string.match(fence, '^%d+\t([^\t]*)')
   binding[size + 2] = ADMISSION_STATE.bound .. '\t' .. execution.id .. '\t\t'
 end
 
-function ff.bind_admissions(call)
-  if #binding == 0 then return end
-  command('HSET', call.base .. KEY.admissions, unpack(binding))
-  binding = {}
+function ff.bind_admissions(call, binding)
+  if #binding > 0 then command('HSET', call.base .. KEY.admissions, unpack(binding)) end
 end
 
 -- What the record says of an execution that is let go, where it was not loaded. Nothing that is damaged is waited for: its
@@ -62,7 +58,8 @@ local function stored(execution, field)
 end
 
 -- An owner lets go of an execution that has more than every one, and that is in a situation then; once all is done, its slots
--- are given back. Only its worker completes work, and gives the slot back by itself, with others.
+-- are given back. A worker gives the slots of what it completes back by itself, with others, before the grace ends; those of
+-- an owner that does not are given back when it ends. An operator's completion leaves nobody who could.
 function ff.note_let_go(call, execution, situation)
   if not string.find(execution.extras, FIELD.needs, 1, true) then return end
   local needs = execution.needs or stored(execution, FIELD.needs)
@@ -72,13 +69,14 @@ function ff.note_let_go(call, execution, situation)
   local lease_id = string.match(fence, '^%d*\t([^\t]*)')
   if not lease_id or lease_id == '' then return end
   local let_go = call.let_go or {}
-  let_go[#let_go + 1] = { id = lease_id, owner = execution.id, meters = meters, is_completed = situation == SITUATION.completed }
+  local has_grace = situation == SITUATION.completed and not execution.by_operator
+  let_go[#let_go + 1] = { id = lease_id, owner = execution.id, meters = meters, has_grace = has_grace }
   call.let_go = let_go
 end
 
 function ff.apply.admission_returned(call, let_go)
   local id = let_go.id
-  local offer_at = let_go.is_completed and call.now + LIMIT.return_grace_ms or call.now
+  local offer_at = let_go.has_grace and call.now + LIMIT.return_grace_ms or call.now
   local text = ff.digits(offer_at)
   write(call, id, ADMISSION_STATE.returned, let_go.owner, let_go.meters, text)
   set_timer(call, id, offer_at)

@@ -361,6 +361,8 @@ local function claim_many(call, group)
   -- All that was looked at in the only queue, from its first entry on.
   local is_whole_head = group.queue and plan.plain == plan.size and not plan.broken[1]
   if is_whole_head then ff.remove_head(group.queue, plan.size) end
+  -- Its own list: a claim that breaks off leaves nothing to the next one, which may be of another partition.
+  group.binding = group.meters ~= '' and {}
   local timed, plain = {}, 0
   for i = 1, plan.size do
     local execution, take = executions[i], takes[i]
@@ -382,7 +384,7 @@ local function claim_many(call, group)
       ff.apply.acquired(call, group, take)
     end
   end
-  if group.meters ~= '' then ff.bind_admissions(call) end
+  if group.binding then ff.bind_admissions(call, group.binding) end
   if plain == 0 then return end
   ff.tally(call, group.lane_id, SITUATION.ready, SITUATION.running, plain)
   ff.add_alike(call.timers, timed, 2 * plain, group.expiry, group.expires_at)

@@ -23,13 +23,22 @@ export function ownershipOf(execution: ReadonlyExecution): MeteredOwnership | un
   return { executionId, admissionId: shortIdOf(currentLeaseId), meters };
 }
 
-/** What the end of an ownership brings with it; nothing when it goes on, or when its claim had no admission. */
-export function returnedAfter(view: View, ownership: MeteredOwnership, at: number): Event | undefined {
+/**
+ * What the end of an ownership brings with it, by its owner or by an operator; nothing when it goes on, or when its claim had
+ * no admission.
+ */
+export function returnedAfter(
+  view: View,
+  ownership: MeteredOwnership,
+  at: number,
+  byOperator: boolean,
+): Event | undefined {
   const { executionId, admissionId, meters } = ownership;
   const situation = view.executions.get(executionId)?.situation;
   if (situation === 'running') return undefined;
   if (view.metering.admission(admissionId)?.admissionState !== 'bound') return undefined;
-  // Only its worker completes work, and gives the slot back by itself, with others. All else ends without one.
-  const offerAt = situation === 'completed' ? at + RETURN_GRACE_MS : at;
+  // A worker gives the slots of what it completes back by itself, with others, before the grace ends; those of an owner that
+  // does not are given back when it ends. All other endings, and an operator's completion, leave nobody who could.
+  const offerAt = situation === 'completed' && !byOperator ? at + RETURN_GRACE_MS : at;
   return { type: 'admission_returned', admissionId, at, owner: uuidOf(memberOf(executionId)), meters, offerAt };
 }

@@ -125,6 +125,11 @@ describe('an ownership that ends', () => {
     ended.when('applyDue', due, NOW + 30_000).answers({ deliveries: [] });
   });
 
+  test('by an operator who completes it is left to nobody', () => {
+    const ended = held().when('completeExecution', { executionId: X, source: 'operator_override' }, NOW + 1);
+    ended.when('applyDue', due, NOW + 1).answers({ deliveries: [{ kind: 'admission', id: ID, text: SET }] });
+  });
+
   test('of work that was claimed by a grant holds no slot', () => {
     const grant = { grantId: uuid(800), workerId: 'w2', workerInstanceId: 'w2-1' };
     const granted = given(metered).when('issueClaimGrant', { executionId: X, ...grant });

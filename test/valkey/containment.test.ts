@@ -6,6 +6,7 @@ import { COUNTED_FLOW, KEYS } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
+import { meterSetOf, metersOf } from '../../model/metering/meters.js';
 import { shortIdOf } from '../../model/short-id.js';
 import { FETCHED_FROM_CLAIMS } from '../../src/valkey/payloads.js';
 import { STAGED_FROM_BYTES } from '../../src/valkey/staging.js';
@@ -14,7 +15,7 @@ import { deployment } from '../support/valkey/deployment.js';
 
 const P = '{fp:0}';
 const queueKey = (laneId: string): string => `ff:${P}:${KEYS.queue}${laneId}\t\tk`;
-const deployed = deployment();
+const deployed = deployment(2);
 afterEach(async () => {
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
@@ -179,6 +180,35 @@ it('a claim that breaks off leaves nothing of how it works to the calls behind i
   await expect(claimed(1)).rejects.toMatchObject({ code: 'corruption' });
   await backend.completeExecution({ executionId: first, fence: fenceOf(owned as ClaimedExecution) });
   expect(await backend.readExecutionState({ executionId: second })).toBe('waiting');
+});
+
+it('a metered claim that breaks off leaves its admissions to no other partition', async () => {
+  const { admin, backend } = deployed;
+  const policy = { quotaPolicyIds: [randomUUID()] };
+  const meters = meterSetOf(metersOf(policy));
+  const take = async (count: number, partition = P) => {
+    const outcome = await backend.claimForWorker({ ...claim(count).args, partition, meters });
+    return outcome.kind === 'claimed' ? outcome.executions : [];
+  };
+  // The claim takes one, and then meets one to end, which fails for the reason of the claim above.
+  const [taken, lost] = [creation({ policy }).args, creation({ policy: { ...policy, maxReclaimCount: 0 } }).args];
+  const flowId = `${P}:${randomUUID()}`;
+  await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n' });
+  for (const args of [taken, lost]) await backend.createExecution(args);
+  await backend.addExecutionToFlow({ flowId, executionId: lost.executionId });
+  expect(await take(2)).toHaveLength(2);
+  for (const { executionId } of [taken, lost]) {
+    await backend.revokeLease({ executionId, reason: 'r' });
+    // What lapsed earlier comes first.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await admin.set(`ff:${P}:${KEYS.counts}${COUNTED_FLOW}${shortIdOf(flowId.slice(P.length + 1))}`, 'no hash');
+  await expect(take(2)).rejects.toMatchObject({ code: 'corruption' });
+  expect(await backend.readExecutionState({ executionId: taken.executionId })).toBe('active');
+  const other = '{fp:1}';
+  await backend.createExecution(creation({ policy, executionId: `${other}:${randomUUID()}` }).args);
+  const [{ leaseId } = { leaseId: '' }] = await take(1, other);
+  expect(await admin.hkeys(`ff:${other}:${KEYS.admissions}`)).toEqual([shortIdOf(leaseId)]);
 });
 
 it('commands keep their order when bytes did not arrive beside their call', async () => {
