@@ -19,7 +19,8 @@ function ff.decide.complete_execution(call, group, execution_id, fence, result_p
   plain_record = false
   local execution = load(call, execution_id, record)
   -- One that has the life of the one before is decided as that was: its fence alone is its own.
-  if record and execution and execution.life == group.life and fence == execution.fence and result_payload_at == '' then
+  if record and execution and execution.life == group.life and fence ~= '' and fence == execution.fence
+    and result_payload_at == '' then
     plain_record = execution
     return KIND.completed, ff.apply.plain_completion, execution, group.purge_at, group.purge_text
   end

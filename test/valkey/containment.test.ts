@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Valkey } from 'iovalkey';
 import { afterEach, expect, it, vi } from 'vitest';
-import { COUNTED_FLOW, KEYS } from '../../lua/layout.js';
+import { COUNTED_FLOW, FIELDS, KEYS } from '../../lua/layout.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Command } from '../../model/machine.js';
 import type { ClaimedExecution } from '../../model/schedule/claimed.js';
@@ -142,6 +142,29 @@ it('of completions that are alike, the one that another owns is refused', async 
     'completed',
     'stale_lease',
     'completed',
+  ]);
+});
+
+it('of completions that are alike, one without a fence is refused, although its record has lost that and who owned it', async () => {
+  const { admin, backend } = deployed;
+  await backend.execute([creation(), creation()]);
+  const [first, second] = (await claimed(2)) as [ClaimedExecution, ClaimedExecution];
+  for (const { executionId } of [first, second]) {
+    const core = `ff:${P}:${shortIdOf(executionId.slice(P.length + 1))}`;
+    const life = (await admin.hget(core, FIELDS.life)) ?? '';
+    // The count of attempts: one that never was claimed owes no fence.
+    const never = life.split('\t').with(5, '').join('\t');
+    expect([life.length - never.length, life.split('\t')[5]]).toEqual([1, '1']);
+    await admin.hset(core, FIELDS.life, never);
+    if (executionId === second.executionId) await admin.hdel(core, FIELDS.fence);
+  }
+  const results = await backend.execute([
+    { name: 'completeExecution', args: { executionId: first.executionId, fence: fenceOf(first) } },
+    { name: 'completeExecution', args: { executionId: second.executionId } },
+  ]);
+  expect(results.map((result) => (result.ok ? result.outcome.kind : result.error.code))).toEqual([
+    'completed',
+    'fence_required',
   ]);
 });
 
