@@ -283,14 +283,15 @@ function steps.recount(call, position, most, ...)
   return { ff.digits(call.sequence), rows, gone, counts }
 end
 
--- Lanes, letters of situations, and by how much their counts are wrong. What is no number counts as nothing.
+-- Lanes, letters of situations, and numbers: by how much their counts are wrong (`add`), or what they are instead of what
+-- cannot be read there (`set`).
 function steps.correct(call, ...)
   local parts = { ... }
-  for i = 1, #parts, 3 do
-    local key, letter, change = call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]
-    if type(attempted('HINCRBY', key, letter, change)) ~= 'number' then command('HSET', key, letter, change) end
+  for i = 1, #parts, 4 do
+    local key, letter, number = call.base .. KEY.counts .. parts[i], parts[i + 1], parts[i + 2]
+    if parts[i + 3] == 'set' then command('HSET', key, letter, number) else command('HINCRBY', key, letter, number) end
   end
-  return #parts / 3
+  return #parts / 4
 end
 
 -- Flows whose counts are right now. One that has ended, which its counts hid, is said to have; while anything is set aside,

@@ -25,8 +25,8 @@ const AT_ONCE = 40;
 const ENTRIES_AT_ONCE = 200;
 /** Ids that a step reads. */
 const IDS_AT_ONCE = 1_000;
-/** A count as the server counts on. */
-const WHOLE = /^(0|-?[1-9]\d{0,15})$/;
+/** A count that is exact as a number here. The server counts on with longer ones too: those are set, not added to. */
+const WHOLE = /^(0|-?[1-9]\d{0,14})$/;
 /** Log entries between two looks, at most, when the counts are compared; and how often that is tried. */
 const MAX_BETWEEN = 200;
 const ROUNDS = 50;
@@ -340,7 +340,12 @@ export class Verification {
     }
     const wrong = [...expected].filter(([key, number]) => number !== 0 || unreadable.has(key));
     for (const some of chunksOf(wrong, AT_ONCE)) {
-      await this.link.step('correct', ...some.flatMap(([key, number]) => [...key.split('\t'), String(number)]));
+      const parts = some.flatMap(([key, number]) => [
+        ...key.split('\t'),
+        String(number),
+        unreadable.has(key) ? 'set' : 'add',
+      ]);
+      await this.link.step('correct', ...parts);
       for (const [key] of some) this.find(KEYS.counts + (key.split('\t')[0] as string), 'entries', 1);
     }
   }

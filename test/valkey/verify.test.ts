@@ -100,6 +100,29 @@ test('values in an index that cannot be any are put right, and named', { timeout
   expect(spoiled).toBeGreaterThan(10);
 });
 
+test('a count that is no exact number is set, and found once', async () => {
+  const key = keyOf(`${KEYS.counts}lane`);
+  for (const spoilt of [
+    '7',
+    '-1',
+    '9'.repeat(14),
+    '9'.repeat(16),
+    '9'.repeat(17),
+    `-${'9'.repeat(18)}`,
+    '9'.repeat(19),
+    '9'.repeat(30),
+    '1.5',
+    '',
+  ]) {
+    await world.reset();
+    const before = await state();
+    await world.admin.hset(key, 'C', spoilt);
+    expect((await verify()).findings, spoilt).toEqual([{ index: `${KEYS.counts}lane`, problem: 'entries', count: 1 }]);
+    expect(await state(), spoilt).toEqual(before);
+    expect(await verify(), spoilt).toEqual(clean());
+  }
+});
+
 test('entries that belong to nothing are taken away', async () => {
   await world.reset();
   const before = await state();
