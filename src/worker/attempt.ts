@@ -7,8 +7,8 @@ import { afterAndIo, type Cancel, type Clock } from '../engine/clock.js';
 import type { Member } from '../util/bag.js';
 import { TaskAbort, type TaskAbortCode } from './abort.js';
 import { guardSignal } from './guarded-signal.js';
-import type { Ending, Fence } from './handler.js';
-import type { HeldLease, Lease } from './lease-keeper.js';
+import type { Ending } from './handler.js';
+import type { HeldLease, Lease, LeaseFence } from './lease-keeper.js';
 import type { Checkpoints } from './checkpoints/checkpoints.js';
 import type { Progress } from './progress.js';
 import type { FrameWriter } from './streaming/frame-writer.js';
@@ -31,7 +31,7 @@ export class Attempt implements HeldLease, Member {
   lease: Lease | undefined;
   readonly executionId: string;
   readonly partition: string;
-  readonly fence: Fence;
+  readonly fence: LeaseFence;
   /** When its handler was called, on the worker's clock; undefined while it waits for a slot. */
   startedAt: number | undefined;
   /** Priority of the work, as far as is known: of what was claimed ahead, the highest starts first. */
@@ -67,8 +67,7 @@ export class Attempt implements HeldLease, Member {
     const { executionId, leaseId, leaseEpoch, attemptId } = claimed;
     this.executionId = executionId;
     this.partition = partitionOfExecution(executionId);
-    // Handed to the handler, and needed unchanged for every call about this attempt.
-    this.fence = Object.freeze({ leaseId, leaseEpoch, attemptId, token: `${executionId}/${leaseEpoch}/${leaseId}` });
+    this.fence = { leaseId, leaseEpoch, attemptId };
     this.endsAt = claimed.attemptTimeoutAt ?? Infinity;
   }
 
@@ -209,11 +208,7 @@ export class Attempt implements HeldLease, Member {
 
   /** The command that tells the engine how the attempt ended. `random` is the jitter of a retry. */
   finalCommand(ending: Exclude<Ending, { kind: 'lost' }>, random: number): Command {
-    const {
-      executionId,
-      fence: { leaseId, leaseEpoch, attemptId },
-    } = this;
-    const fence = { leaseId, leaseEpoch, attemptId };
+    const { executionId, fence } = this;
     switch (ending.kind) {
       case 'complete':
         return {

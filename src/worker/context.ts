@@ -9,8 +9,9 @@ import type { Attempt } from './attempt.js';
 import { spendingOf, type SpendingOn } from './budgets/spending.js';
 import type { ChildRowOf } from './children/child.js';
 import type { Fence, TaskContext } from './handler.js';
+import { HandlerFence } from './handler-fence.js';
 import { stepOf, type Step } from './steps/step.js';
-import { waitingOf, type WaitingContext } from './waits/context.js';
+import type { WaitingContext } from './waits/context.js';
 import { streamOf } from './streaming/index.js';
 import type { TaskStream } from './streaming/task-stream.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
@@ -30,6 +31,8 @@ export function progressArgs({ executionId, fence }: Attempt, facts: ProgressFac
   return { executionId, leaseId, leaseEpoch, attemptId, ...facts };
 }
 
+const { attemptOf, dependenciesOf, waitingOf } = HandlerFence;
+
 /**
  * The context of an attempt's handler. What is more than a fact of the attempt is made when the handler asks for it: many ask
  * for none. (As a class: an object of accessors costs more than all the rest of an attempt.)
@@ -39,87 +42,77 @@ export class HandlerContext implements TaskContext {
   readonly fence: Fence;
   readonly attempt: number;
   readonly resumes: number;
-  // Out of sight of those who print a context.
-  readonly #attempt: Attempt;
-  readonly #dependencies: ContextDependencies;
-  #waiting: WaitingContext | undefined;
 
   constructor(
     attempt: Attempt,
     readonly input: unknown,
     dependencies: ContextDependencies,
   ) {
-    const { executionId, claimed, fence } = attempt;
+    const { executionId, claimed } = attempt;
     this.executionId = executionId;
-    this.fence = fence;
+    this.fence = new HandlerFence(attempt, dependencies);
     this.attempt = claimed.attemptIndex + 1;
     // Every claim raises the epoch, and every one that does not go on with an attempt begins the next.
     this.resumes = claimed.leaseEpoch - claimed.attemptIndex - 1;
-    this.#attempt = attempt;
-    this.#dependencies = dependencies;
   }
 
   /** A copy: in memory they are the store's own. */
   get tags(): Readonly<Record<string, string>> {
-    return Object.freeze({ ...this.#attempt.claimed.tags });
+    return Object.freeze({ ...attemptOf(this).claimed.tags });
   }
 
   get signal(): AbortSignal {
-    return this.#attempt.signal;
+    return attemptOf(this).signal;
   }
 
   get stream(): TaskStream {
-    const { backend, clock } = this.#dependencies;
-    return streamOf(this.#attempt, backend, clock);
+    const { backend, clock } = dependenciesOf(this);
+    return streamOf(attemptOf(this), backend, clock);
   }
 
   get log(): Logger {
-    return prefixed(this.#dependencies.log, `[${this.#attempt.claimed.executionKind} ${this.executionId}]`);
+    return prefixed(dependenciesOf(this).log, `[${attemptOf(this).claimed.executionKind} ${this.executionId}]`);
   }
 
   get budget(): SpendingOn {
-    return spendingOf(this.#attempt, this.#dependencies);
+    return spendingOf(attemptOf(this), dependenciesOf(this));
   }
 
   get step(): Step {
-    return stepOf(this.#attempt, this.#dependencies);
+    return stepOf(attemptOf(this), dependenciesOf(this));
   }
 
   get sleep(): WaitingContext['sleep'] {
-    return this.waiting.sleep;
+    return waitingOf(this).sleep;
   }
 
   get sleepUntil(): WaitingContext['sleepUntil'] {
-    return this.waiting.sleepUntil;
+    return waitingOf(this).sleepUntil;
   }
 
   get waitFor(): WaitingContext['waitFor'] {
-    return this.waiting.waitFor;
+    return waitingOf(this).waitFor;
   }
 
   get approval(): WaitingContext['approval'] {
-    return this.waiting.approval;
+    return waitingOf(this).approval;
   }
 
   get waitpoint(): WaitingContext['waitpoint'] {
-    return this.waiting.waitpoint;
+    return waitingOf(this).waitpoint;
   }
 
   get children(): WaitingContext['children'] {
-    return this.waiting.children;
+    return waitingOf(this).children;
   }
 
   get progress(): TaskContext['progress'] {
     return (percent, message) => {
-      const said = say(this.#attempt, percent, message, this.#dependencies);
+      const said = say(attemptOf(this), percent, message, dependenciesOf(this));
       // A handler need not wait for it: then its failure is no unhandled rejection. One that waits is told.
       said.catch(() => undefined);
       return said;
     };
-  }
-
-  private get waiting(): WaitingContext {
-    return (this.#waiting ??= waitingOf(this.#attempt, this.#dependencies));
   }
 }
 

@@ -106,7 +106,7 @@ describe('the input of a member of a flow', () => {
   it('is unavailable where a result in it is lost, and reads many results a few at a time', async () => {
     const inner = memory();
     const there = app({ backend: inner, closeBackend: false });
-    const part = there.task('part', ({ input }: { input: { n: number } }) => input.n);
+    const part = there.task('part', ({ input }: { input: { n: number } }) => 100 + input.n);
     const join = there.task('join', ({ input }: { input: { of: number[] } }) => input.of.length);
     const flow = there.flow('joined', (f) =>
       f.run(join, { of: Array.from({ length: 40 }, (_, n) => f.run(part, { n })) }),
@@ -122,22 +122,26 @@ describe('the input of a member of a flow', () => {
     await there.close();
 
     let lost: string | undefined;
+    let left = 0;
     const reading = { now: 0, most: 0 };
     const getExecutionResult: Backend['getExecutionResult'] = async (args) => {
       reading.most = Math.max(reading.most, ++reading.now);
       await new Promise((next) => setImmediate(next));
       reading.now--;
-      return args.executionId === lost ? undefined : inner.getExecutionResult(args);
+      const bytes = await inner.getExecutionResult(args);
+      return args.executionId === lost ? bytes?.subarray(0, left) : bytes;
     };
     a = app({ backend: elsewhere(inner, { getExecutionResult }), closeBackend: false });
     expect(await a.get(joined).info()).toMatchObject({
-      input: { of: Array.from({ length: 40 }, (_, n) => n) },
+      input: { of: Array.from({ length: 40 }, (_, n) => 100 + n) },
       unavailable: [],
     });
     expect(reading.most).toBeGreaterThan(8);
     expect(reading.most).toBeLessThanOrEqual(17);
     lost = ids[20];
-    expect(await a.get(joined).info()).toMatchObject({ input: undefined, unavailable: ['input'], result: 40 });
+    // Two bytes of three are a number too.
+    for (left of [0, 2])
+      expect(await a.get(joined).info()).toMatchObject({ input: undefined, unavailable: ['input'], result: 40 });
   });
 });
 

@@ -3,6 +3,7 @@
  * about another member would not be silenced, and the type check would fail.
  */
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -300,4 +301,32 @@ it('a spread copy of a context has its facts alone, in the types as at run time'
   });
   await a.worker();
   expect((await copied.run(1).result()).sort()).toEqual(['attempt', 'executionId', 'fence', 'input', 'resumes']);
+});
+
+it('a context works through a proxy, and for an object that inherits from it', async () => {
+  await using a = memoryApp();
+  const traced = (context: TaskContext<number>): TaskContext<number> =>
+    new Proxy(context, { get: (target, name, proxy) => Reflect.get(target, name, proxy) as unknown });
+  const inherited = (context: TaskContext<number>): TaskContext<number> =>
+    Object.create(context, { tenant: { value: 'shop' } }) as TaskContext<number>;
+  const wrapped = a.task('wrapped', async (given: TaskContext<number>) => {
+    const seen: unknown[] = [];
+    for (const context of [given, traced(given), inherited(given), inherited(traced(given))]) {
+      const { sleep, sleepUntil, waitFor, approval, waitpoint, children, budget, stream, log } = context;
+      for (const member of [sleep, sleepUntil, waitFor, approval, waitpoint, children, budget, stream, log])
+        expect(member).toBeTypeOf(member === children || member === stream || member === log ? 'object' : 'function');
+      await context.progress(50, 'half');
+      expect(context.sleep).toBe(given.sleep);
+      seen.push([await context.step('once', () => given.input), context.tags['shop.of'], context.signal.aborted]);
+    }
+    // Neither it nor its fence shows what it is made of.
+    const print = inspect(given, { depth: 9, showHidden: true }) + JSON.stringify(given);
+    expect(print).not.toMatch(/claimed|backend|dependencies|hunter2/);
+    const copy = Object.create(given, { fence: { value: { ...given.fence } } }) as TaskContext<number>;
+    expect(() => copy.signal).toThrow('what wraps it must give its own `fence`');
+    return seen;
+  });
+  await a.worker();
+  const seen = [7, 'hunter2', false];
+  expect(await wrapped.run(7, { tags: { 'shop.of': 'hunter2' } }).result()).toEqual([seen, seen, seen, seen]);
 });
