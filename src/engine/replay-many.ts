@@ -18,6 +18,8 @@ export interface ReplayFault {
   readonly executionId: string;
   readonly code: string;
   readonly message: string;
+  /** What to do next; nothing for what is no error of the engine. */
+  readonly hint: string | undefined;
 }
 
 export interface ReplayReport {
@@ -73,14 +75,14 @@ class Tally {
   }
 
   fail(executionId: string, error: unknown): void {
-    const { code = 'unknown', message = String(error) } = asEngineError(error) ?? {};
+    const { code = 'unknown', message = String(error), hint } = asEngineError(error) ?? {};
     if (NOTHING_TO_DO.has(code)) {
       this.skipped++;
       return;
     }
     this.failed++;
     this.isCutOff ||= isRetryable(error);
-    if (this.faults.length < MAX_NAMED) this.faults.push({ executionId, code, message });
+    if (this.faults.length < MAX_NAMED) this.faults.push({ executionId, code, message, hint });
   }
 
   report(complete: boolean, next: string | undefined): ReplayReport {

@@ -4,6 +4,7 @@
  * errors. Whatever was thrown, and however long it is, there is a text that the engine takes.
  */
 import { LIMITS } from '../../model/limits.js';
+import { brandOf } from './brand.js';
 import { asEngineError } from './engine-error.js';
 import { boundText } from './text.js';
 import { errorName, isErrorLike, messageOf, propertyOf } from './thrown.js';
@@ -38,6 +39,21 @@ export function reasonOf(error: unknown): string {
     if (message !== '' && !messages.at(-1)?.includes(message)) messages.push(message);
   }
   return boundText(messages.join(': ') || 'unknown error', LIMITS.maxReasonBytes);
+}
+
+/** What to do about it, where an error of the engine is in it or caused it; that is not in its message. */
+export function hintOf(error: unknown): string | undefined {
+  for (const each of chainOf(error)) {
+    const hint = ownHintOf(each);
+    if (hint !== undefined) return hint;
+  }
+  return undefined;
+}
+
+/** Of an error of the engine, or of one that stands for it: see `failureHint` of a `StepError`. */
+function ownHintOf(error: unknown): string | undefined {
+  const hint = asEngineError(error)?.hint ?? (brandOf(error) && propertyOf(error, 'failureHint'));
+  return typeof hint === 'string' ? hint : undefined;
 }
 
 /** The text under which a failure is stored: the summary, and the details of what is an error. */
@@ -76,8 +92,7 @@ function sectionOf(error: unknown, maxFrames: number): string {
   const frames = lines.filter((line) => /^\s+at /.test(line)).slice(0, maxFrames);
   const name = boundText(errorName(error), 128);
   const message = boundText(messageOf(error), MAX_SUMMARY_BYTES / 4);
-  // What to do about a refusal of the engine is not in its message.
-  const hint = asEngineError(error)?.hint;
+  const hint = ownHintOf(error);
   const remedy = hint === undefined ? [] : [`Hint: ${hint}`];
   return [message === name ? name : `${name}: ${message}`, ...remedy, ...frames].join('\n');
 }

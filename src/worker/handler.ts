@@ -7,6 +7,7 @@ import type { Logger } from '../shared/logger.js';
 import { validate, type AnySchema } from '../shared/schema.js';
 import { fill, TEMPLATE_ENCODING, templateOf } from '../shared/template.js';
 import type { Travelled } from '../shared/travel.js';
+import { asEngineError } from '../util/engine-error.js';
 import { failureTextOf, reasonOf } from '../util/failure-text.js';
 import { propertyOf, tried } from '../util/thrown.js';
 import type { TaskStream } from './streaming/task-stream.js';
@@ -118,7 +119,8 @@ export type Ending =
 
 const permanent = (category: string, error: unknown): Extract<Ending, { kind: 'fail' }> => ({
   kind: 'fail',
-  reason: reasonOf(error),
+  // What is no error of the engine was made here, and its message says everything.
+  reason: asEngineError(error) === undefined ? reasonOf(error) : failureTextOf(error),
   category,
   permanent: true,
   error,

@@ -164,7 +164,13 @@ test('what cannot be replayed is named, and the rest is replayed; a store that i
   refused = runs[1]?.id;
   const report = await a.deadLetters.replay();
   expect(report).toMatchObject({ matched: 3, replayed: 2, failed: 1, complete: true });
-  expect(report.faults).toMatchObject([{ executionId: refused, code: 'max_replays_exhausted' }]);
+  expect(report.faults).toMatchObject([
+    {
+      executionId: refused,
+      code: 'max_replays_exhausted',
+      hint: expect.stringContaining('create a new one') as string,
+    },
+  ]);
   away = true;
   refused = undefined;
   const options = { dryRun: false, limit: 9, reason: '', requestedBy: undefined, signal: undefined, after: undefined };

@@ -118,10 +118,28 @@ describe('tasks that wait for each other', () => {
     const run = parent.run(undefined);
     await t.advance('1m');
     expect(await run.state()).toBe('active');
-    const warnings = lines.filter((line) => line.includes('cannot start'));
+    const warnings = lines.filter((line) => line.includes('has not started'));
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain('A run of task "child" cannot start');
-    expect(warnings[0]).toContain('taken by task "parent"');
+    expect(warnings[0]).toContain('A run of task "child" has not started');
+    expect(warnings[0]).toContain('taken by task "parent". If that is what waits for its result, neither will end');
+    await t.close();
+  });
+
+  it('are not said to be, where it is the main program that waits for handlers that take long', async () => {
+    const t = testApp({ log });
+    let finish = (): void => undefined;
+    const long = t.app.task('long', { lane: 'one' }, () => new Promise<void>((resolve) => (finish = resolve)));
+    const next = t.app.task('next', { lane: 'one' }, () => 2);
+    await t.app.worker({ slots: 1 });
+    const first = long.run(undefined).result();
+    await t.advance('1s');
+    const results = Promise.all([first, next.run(undefined).result()]);
+    await t.advance('30s');
+    expect(lines.join()).not.toContain('seems to wait');
+    expect(lines.join()).toContain('If it only takes long, the run starts when it has ended.');
+    finish();
+    await t.advance('1s');
+    expect(await results).toEqual([undefined, 2]);
     await t.close();
   });
 

@@ -60,6 +60,30 @@ function failing(times: number): () => void {
 }
 
 describe('a step', () => {
+  it.each<[string, (error: EngineError) => Error, string]>([
+    ['an error of the engine', (error) => error, 'Create the budget first, or check its id. Then run the steps anew'],
+    ['what wraps one for good', (cause) => new NonRetryableError('no', { cause }), 'replay the run'],
+  ])('that fails with %s keeps what to do about it, in every run', async (_what, wrapped, hint) => {
+    const { run, notes } = noted(async ({ step, attempt }, note) => {
+      const pay = step('pay', () => {
+        throw wrapped(new EngineError('budget_not_found', 'no budget "b".'));
+      });
+      const error = (await rejectionOf(pay)) as Error & { hint: string };
+      // The failure is stored by going on behind it.
+      await step('next', () => 1);
+      if (attempt === 1) throw new Error('again');
+      note(error.hint);
+      throw error;
+    });
+    const { result } = await run();
+    expect(result).toMatchObject({
+      code: 'run_failed',
+      reason: expect.stringContaining('budget_not_found: no') as string,
+    });
+    expect((result as { details: string }).details).toMatch(/\nHint: Create the budget first, or check its id\./);
+    expect(notes[0]).toContain(hint);
+  });
+
   it('that has passed is not run again: the handler is tried again behind it, and gets what is stored', async () => {
     const again = failing(2);
     const { run, notes } = noted(async ({ step, attempt }, note) => {

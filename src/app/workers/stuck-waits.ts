@@ -2,7 +2,8 @@
  * Tasks that wait for each other: a handler awaits the result of a run that only its own worker could start, and keeps
  * the slot that this run needs. Nothing fails then, and nothing moves; so the log names the two. It is told by
  * counting: for a while, all slots that could start the run are taken by handlers that are older than the wait, and as
- * many results are waited for as there are such handlers. Only done where there is a log to tell.
+ * many results are waited for as there are such handlers. Who waits cannot be told without following every promise, so it
+ * can be the main program, for handlers that only take long: the log says "if". Only done where there is a log to tell.
  */
 import type { PublicState } from '../../../model/execution/situation.js';
 import type { Cancel, Clock } from '../../engine/clock.js';
@@ -91,9 +92,9 @@ export class StuckWaits {
       if (this.told.has(pair) || (await this.stateOf(wait.executionId).catch(() => undefined)) !== 'waiting') continue;
       this.told.add(pair);
       this.log.warn(
-        `A run of task "${wait.task.name}" cannot start: every slot that could run it is taken by task ${names}, which ` +
-          `seems to wait for its result. Give the worker more slots than tasks that wait, or run ` +
-          `"${wait.task.name}" on its own worker.`,
+        `A run of task "${wait.task.name}" has not started: every slot that could run it is taken by task ${names}. If ` +
+          `that is what waits for its result, neither will end: give the worker more slots than tasks that wait, or run ` +
+          `"${wait.task.name}" on its own worker. If it only takes long, the run starts when it has ended.`,
         { executionId: wait.executionId },
       );
     }

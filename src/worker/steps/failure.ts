@@ -1,7 +1,7 @@
 /** Failures of steps: as data, and as the errors that handlers get. */
 import { LIMITS } from '../../../model/limits.js';
 import { brand, brandOf } from '../../util/brand.js';
-import { reasonOf } from '../../util/failure-text.js';
+import { hintOf, reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
 import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
 import { HANDLER_ERROR, NonRetryableError, OUTCOME, retryAfterOf } from '../outcome.js';
@@ -15,6 +15,8 @@ export interface FailureData {
   readonly name: string;
   readonly message: string;
   readonly category: string;
+  /** What to do about it, where an error of the engine says so. */
+  readonly hint?: string | undefined;
   /** The brand of an error that says how to go on. */
   readonly outcome?: string | undefined;
 }
@@ -47,18 +49,21 @@ export class StepError extends Error {
   readonly category: string;
   /** The wait that a `RetryableError` asked for. */
   readonly retryAfter: unknown;
+  /** What to do about an error of the engine that it stands for, without the error; the `cause` has its own. */
+  readonly failureHint: string | undefined;
   /** Whether it is stored: then every later run gets it, and a retry would not change it. */
   isStored: boolean;
 
   constructor(
     readonly stepName: string,
-    { name, message, category }: FailureData,
+    { name, message, category, hint }: FailureData,
     options: { readonly cause?: unknown; readonly isStored: boolean },
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = name;
     this.category = category;
     this.retryAfter = retryAfterOf(options.cause);
+    this.failureHint = 'cause' in options ? undefined : hint;
     this.isStored = options.isStored;
   }
 
@@ -70,7 +75,7 @@ export class StepError extends Error {
   /** What to do next. */
   get hint(): string {
     return this.isStored
-      ? "Fix the cause, then run the steps anew: `run.replay({ steps: 'discard' })`."
+      ? `${hintOf(this) ?? 'Fix the cause.'} Then run the steps anew: \`run.replay({ steps: 'discard' })\`.`
       : 'Nothing, while the task has retries left: the next attempt calls the step again.';
   }
 }
@@ -82,6 +87,7 @@ export function dataOf(error: unknown): FailureData {
     name: boundText(isErrorLike(error) ? errorName(error) : 'Error', MAX_NAME_BYTES),
     message: boundText(reasonOf(error), LIMITS.maxReasonBytes),
     category: categoryOf(propertyOf(error, 'category'), HANDLER_ERROR),
+    hint: hintOf(error),
     outcome: outcome === OUTCOME.retryable || outcome === OUTCOME.non_retryable ? outcome : undefined,
   };
 }
@@ -90,8 +96,9 @@ export function dataOf(error: unknown): FailureData {
 export function errorOf(stepName: string, stored: unknown): Error {
   const data = dataIn(stored);
   if (data.outcome === OUTCOME.non_retryable) {
-    const { message, category, name } = data;
+    const { message, category, name, hint } = data;
     const error = new NonRetryableError(message, { category });
+    if (hint !== undefined) Object.defineProperty(error, 'failureHint', { value: hint });
     return name === error.name ? error : Object.defineProperty(error, 'name', { value: name });
   }
   return new StepError(stepName, data, { isStored: true });
@@ -106,6 +113,7 @@ function dataIn(stored: unknown): FailureData {
     name: text('name', 'Error'),
     message: text('message', 'unknown error'),
     category: text('category', HANDLER_ERROR),
+    hint: text('hint', '') || undefined,
     outcome: text('outcome', '') || undefined,
   };
 }
