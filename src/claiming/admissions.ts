@@ -17,38 +17,42 @@ export interface MeteredPlace {
 /** What came of asking: how many of the ids are admitted by all; or how long to leave the set alone, ms. */
 export type Admitted = { readonly count: number } | { readonly count: 0; readonly retryAfterMs: number };
 
-/** How long a policy remembers a claimer that it refused, ms: it wakes it when there is room. */
-const WAITER_TTL_MS = 60_000;
-/** How long work on an exhausted budget is left alone, ms: its room is told, and what is told can be lost. */
-const EXHAUSTED_MS = 5_000;
 /** Limits of a policy that is made for a key. */
 const limitsOf = (meters: string): ReadonlyMap<string, object> =>
   new Map(partsOfMeterSet(meters).keyedQuotas.map(({ quotaPolicyId, ...limits }) => [quotaPolicyId, limits]));
+
+/** The claimer that asks. */
+export interface Asker {
+  readonly workerInstanceId: string;
+  /** When it asks again at the latest, ms, told of room or not: a wake can be lost, or go to a worker that died. */
+  readonly silenceMs: number;
+}
 
 /** Asks every policy of a set, one after the other, for as many as those before it admitted. */
 export async function admit(
   backend: Backend,
   { laneId, partition, meters }: MeteredPlace,
-  workerInstanceId: string,
+  { workerInstanceId, silenceMs }: Asker,
   ids: readonly string[],
 ): Promise<Admitted> {
   const { budgetIds } = partsOfMeterSet(meters);
   const left = await Promise.all(budgetIds.map((budgetId) => hasLeft(backend, budgetId)));
-  if (left.includes(false)) return { count: 0, retryAfterMs: EXHAUSTED_MS };
+  if (left.includes(false)) return { count: 0, retryAfterMs: silenceMs };
   const limits = limitsOf(meters);
   const asked: string[] = [];
   let count = ids.length;
   for (const quotaPolicyId of policiesOf(meters)) {
     const admissionIds = ids.slice(0, count);
-    const waiter = { laneId, meters, workerInstanceId, waiterTtlMs: WAITER_TTL_MS };
+    // One that died does not ask again, so the policy soon stops telling it of room.
+    const waiter = { laneId, meters, workerInstanceId, waiterTtlMs: 2 * silenceMs };
     const args = { quotaPolicyId, admissionIds, partition, limits: limits.get(quotaPolicyId), ...waiter };
     const outcome = await checked(backend, args);
     // A policy that nobody created limits nothing.
     if (outcome === undefined) continue;
     if (outcome.kind !== 'admitted') {
       await handBack(backend, asked, admissionIds);
-      const retryAfterMs = outcome.kind === 'rate_exceeded' ? outcome.retryAfterMs : WAITER_TTL_MS;
-      return { count: 0, retryAfterMs: Math.max(1, Math.min(retryAfterMs, WAITER_TTL_MS)) };
+      const retryAfterMs = outcome.kind === 'rate_exceeded' ? outcome.retryAfterMs : silenceMs;
+      return { count: 0, retryAfterMs: Math.max(1, Math.min(retryAfterMs, silenceMs)) };
     }
     if (outcome.count < count) await handBack(backend, asked, ids.slice(outcome.count, count));
     asked.push(quotaPolicyId);

@@ -1,8 +1,8 @@
 /**
  * Claims metered work for a worker: a set of meters at a time, with admissions that were obtained before (ruling 19). Many
  * sets are asked for side by side, none for more than its limits can admit. A set that was refused is left alone until its
- * policy has room for this worker, which it says; so tenants at their limits cost nothing while they wait, and work of one
- * with room is found by its wake alone.
+ * policy has room for this worker, which it says, or for some seconds: so tenants at their limits cost little while they
+ * wait, work of one with room is found by its wake, and room that was told to a worker that died is not lost.
  */
 import { familyOf } from '../../model/families.js';
 import { partitionKeyOf } from '../../model/ids.js';
@@ -54,6 +54,10 @@ const keyOf = ({ laneId, partition, meters }: MeteredPlace): string => `${partit
 
 /** Sets that are remembered; those beyond are found again by the next look. */
 const MAX_KNOWN = 10_000;
+/** How long a set that was refused is left alone until a wake, ms: at least, for each set that is known, and at most. */
+const SILENCE_MS = 5_000;
+const SILENCE_PER_SET_MS = 10;
+const MAX_SILENCE_MS = 30_000;
 /** How long a set is left alone after a fault, ms. */
 const AFTER_FAULT_MS = 1_000;
 
@@ -249,7 +253,7 @@ export class MeteredClaims {
     let executions: readonly ClaimedExecution[] = [];
     try {
       const minted = Array.from({ length: count }, () => ids());
-      const admitted = await admit(backend, set, workerInstanceId, minted);
+      const admitted = await admit(backend, set, { workerInstanceId, silenceMs: this.silenceMs }, minted);
       // What was heard meanwhile can be that there is room: the wake overtakes the refusal.
       if ('retryAfterMs' in admitted) this.hush(set, set.hasNewRoom ? 0 : admitted.retryAfterMs);
       else executions = await this.claimWith(set, minted.slice(0, admitted.count));
@@ -284,6 +288,11 @@ export class MeteredClaims {
       this.options.track(this.giveBack(set, unused));
     }
     return executions;
+  }
+
+  /** Grows with the sets that are known: many tenants at their limits cost a hundred asks a second, not thousands. */
+  private get silenceMs(): number {
+    return Math.min(Math.max(SILENCE_MS, this.sets.size * SILENCE_PER_SET_MS), MAX_SILENCE_MS);
   }
 
   /** Leaves a set alone for a while. */

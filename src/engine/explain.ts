@@ -210,7 +210,7 @@ async function ofWaiting(backend: Backend, info: ExecutionInfo): Promise<Explana
 
 /** Where the workers that are registered fall short. */
 function counted({ live, onLane, ofKind, capable, missing }: Takers): string {
-  if (capable > 0) return `${capable} live ${capable === 1 ? 'worker' : 'workers'} can take it`;
+  if (capable > 0) return `${capable} registered ${capable === 1 ? 'worker' : 'workers'} can take it`;
   if (live === 0) return 'none is registered';
   if (onLane === 0) return `none of ${live} serves the lane`;
   if (ofKind === 0) return `none of ${onLane} on the lane runs it`;

@@ -163,5 +163,5 @@ test('registered workers are counted as far as they could take it', async () => 
   expect(lacking.sentence).toContain('none of 1 has gpu');
   expect(lacking.takers).toMatchObject({ live: 1, ofKind: 1, capable: 0, missing: ['gpu'] });
   await backend.registerWorker({ ...worker, workerInstanceId: 'w-2', capabilities: ['gpu'] });
-  expect((await explain(backend, X)).sentence).toContain('1 live worker can take it');
+  expect((await explain(backend, X)).sentence).toContain('1 registered worker can take it');
 });
