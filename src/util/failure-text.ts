@@ -5,7 +5,7 @@
  */
 import { LIMITS } from '../../model/limits.js';
 import { brandOf } from './brand.js';
-import { asEngineError } from './engine-error.js';
+import { asEngineError, asInvalidDefinition } from './engine-error.js';
 import { boundText } from './text.js';
 import { errorName, isErrorLike, messageOf, propertyOf } from './thrown.js';
 
@@ -52,7 +52,8 @@ export function hintOf(error: unknown): string | undefined {
 
 /** Of an error of the engine, or of one that stands for it: see `failureHint` of a `StepError`. */
 function ownHintOf(error: unknown): string | undefined {
-  const hint = asEngineError(error)?.hint ?? (brandOf(error) && propertyOf(error, 'failureHint'));
+  const hint =
+    (asEngineError(error) ?? asInvalidDefinition(error))?.hint ?? (brandOf(error) && propertyOf(error, 'failureHint'));
   return typeof hint === 'string' ? hint : undefined;
 }
 

@@ -11,7 +11,7 @@ import type { ChildRowOf } from './children/child.js';
 import type { Fence, TaskContext } from './handler.js';
 import { HandlerFence } from './handler-fence.js';
 import { stepOf, type Step } from './steps/step.js';
-import type { WaitingContext } from './waits/context.js';
+import type { WaitingContext, WaitingDependencies } from './waits/context.js';
 import { streamOf } from './streaming/index.js';
 import type { TaskStream } from './streaming/task-stream.js';
 import { Progress, progressFacts, type ProgressArgs, type ProgressFacts } from './progress.js';
@@ -23,6 +23,7 @@ export interface ContextDependencies {
   /** Mints ids. */
   readonly ids: () => string;
   readonly childRow?: ChildRowOf | undefined;
+  readonly signalsOf?: WaitingDependencies['signalsOf'];
 }
 
 /** The arguments of a progress call of this attempt. */

@@ -92,6 +92,8 @@ export interface TaskHandler {
   readonly name: string;
   readonly input: AnySchema | undefined;
   readonly output: AnySchema | undefined;
+  /** Schemas of the signals that it declares, by name. */
+  readonly signals?: SignalSchemas | undefined;
   readonly handler: Handler<unknown, unknown>;
 }
 

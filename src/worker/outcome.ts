@@ -8,10 +8,22 @@ import { checkDuration, refuse } from '../shared/checks.js';
 import { durationMs, type Duration } from '../shared/duration.js';
 import { InvalidDefinitionError } from '../shared/errors.js';
 import { brand, brandOf } from '../util/brand.js';
+import { asEngineError, asInvalidDefinition } from '../util/engine-error.js';
 import { propertyOf } from '../util/thrown.js';
 
 /** Brands of the outcomes; part of the contract between copies of the package. */
 export const OUTCOME = { retryable: 'retryable_error', non_retryable: 'non_retryable_error', delay: 'delay' } as const;
+
+/** Codes of errors by which a handler learns that it is written wrongly: it will be in the next attempt too. */
+const MISUSES: ReadonlySet<unknown> = new Set(['invalid_definition', 'step_misused']);
+
+/** The brand by which an error says how its attempt, or its try, ends; a mistake of a handler is one that no retry can fix. */
+export function outcomeOf(error: unknown): string | undefined {
+  const branded = brandOf(error);
+  if (branded !== undefined) return branded;
+  const code = (asInvalidDefinition(error) ?? asEngineError(error))?.code;
+  return MISUSES.has(code) ? OUTCOME.non_retryable : undefined;
+}
 
 /** The category of a failure that names none. */
 export const HANDLER_ERROR = 'handler_error';

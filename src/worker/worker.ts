@@ -89,11 +89,12 @@ export class TaskWorker implements Worker {
   private watchesTurns = false;
 
   constructor(private readonly deps: WorkerDependencies) {
-    const { backend, settings, clock, ids, childRow } = deps;
+    const { backend, settings, clock, ids, childRow, taskNamed } = deps;
     const { leaseTtlMs, slots, claimAhead } = settings;
     this.workerInstanceId = ids();
     const announcer = (this.announcer = new Announcer(deps.log));
-    this.forHandlers = { backend, clock, ids, childRow, log: announcer.log };
+    const signalsOf = (kind: string) => taskNamed(kind)?.signals;
+    this.forHandlers = { backend, clock, ids, childRow, signalsOf, log: announcer.log };
     this.hooks = {
       lost: (attempt, code) => this.lost(attempt, code),
       told: (attempt) => {

@@ -72,8 +72,9 @@ it('a wait for a declared signal gives what its sender gives, or what the schema
     expectTypeOf(await waitFor('paid')).toEqualTypeOf<{ n: string }>();
     expectTypeOf(await waitFor('due', { timeout: '1d', onTimeout: 'value' })).toEqualTypeOf<string | null>();
     expectTypeOf(await waitFor('paid', { schema: IN })).toEqualTypeOf<{ n: number }>();
-    expectTypeOf(await waitFor('another')).toEqualTypeOf<unknown>();
-    expectTypeOf(await waitFor<Uint8Array>('another')).toEqualTypeOf<Uint8Array>();
+    expectTypeOf(await waitFor<Uint8Array>('any')).toEqualTypeOf<Uint8Array>();
+    // @ts-expect-error -- the task declares its signals, and this is none of them
+    await waitFor('another');
     return { r: input.n.toFixed() };
   });
   expectTypeOf(waits).toEqualTypeOf<Task<{ n: string }, { r: string; d: number }>>();

@@ -23,6 +23,10 @@ afterEach(() => t.close());
 
 const DAY_MS = 86_400_000;
 
+const ignore = (): void => undefined;
+/** Where there is a log, handlers are watched. */
+const quiet = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
 
 /** Lets a moment pass. */
@@ -131,7 +135,7 @@ describe('waitFor', () => {
     t = testApp();
     const schema = z.object({ cents: z.number() });
     const caught: unknown[] = [];
-    const task = t.app.task('t', { signals: { paid: schema } }, async ({ waitFor }: TaskContext) => {
+    const task = t.app.task('t', { signals: { paid: schema, refund: z.any() } }, async ({ waitFor }: TaskContext) => {
       try {
         await waitFor('refund', { schema });
       } catch (error) {
@@ -145,12 +149,43 @@ describe('waitFor', () => {
     expect(refused).toBeInstanceOf(InvalidInputError);
     expect(refused).toMatchObject({ task: 't', signal: 'paid' });
     expect(String(refused)).toContain('Payload of signal "paid": cents: ');
-    expect(await run.signal('constructor', 'unknown to the task')).toMatchObject({ effect: 'kept' });
     await run.signal('refund', { cents: '5' }, { from: 'shop' });
     await run.signal('paid', { cents: 5 });
     await t.advance(10);
     expect(await run.result()).toEqual({ cents: 5 });
     expect(caught).toEqual([['refund', 'shop']]);
+  });
+
+  it.each([
+    ['a name', 'refund'],
+    ['what every object has', 'constructor'],
+    ['a part of a condition', any('paid', 'refund')],
+  ])('a signal that the task does not declare is refused, to its sender and to its handler: %s', async (_, what) => {
+    t = testApp({ log: quiet });
+    const task = t.app.task('t', { signals: { paid: z.any() }, retry: {} }, ({ waitFor }: TaskContext) =>
+      waitFor(what as WaitCondition),
+    );
+    await t.app.worker();
+    const run = await task.run(undefined);
+    const name = typeof what === 'string' ? what : 'refund';
+    const message = `Task "t": there is no signal "${name}"; its definition has "paid"`;
+    const refused = { name: 'InvalidDefinitionError', message };
+    expect(await rejectionOf(run.signal(name))).toMatchObject(refused);
+    expect(await rejectionOf(task.get(run.id).signal(name))).toMatchObject(refused);
+    await t.advance(10);
+    expect(await rejectionOf(run.result())).toMatchObject({ failureClass: 'InvalidDefinitionError', reason: message });
+    expect((await run.info()).attempts).toBe(1);
+  });
+
+  it('who does not know the task can send any signal, and approvals need no declaration', async () => {
+    t = testApp();
+    const task = t.app.task('t', { signals: { paid: z.any() } }, ({ approval }: TaskContext) => approval('deploy'));
+    await t.app.worker();
+    const run = await task.run(undefined);
+    expect(await t.app.get(run.id).signal('refund')).toMatchObject({ effect: 'kept' });
+    await run.approve('deploy', { by: 'ann' });
+    await t.advance(10);
+    expect(await run.result()).toMatchObject({ approved: true });
   });
 
   it('several waits side by side, in a race and together', async () => {

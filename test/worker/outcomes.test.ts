@@ -33,6 +33,33 @@ function elsewhere(): Outcomes {
   `) as Outcomes;
 }
 
+describe('a mistake of the handler itself', () => {
+  const inStep = ({ step }: own.TaskContext) =>
+    step('a', () => own.delay('1 day' as never), { retry: { failures: 3 } });
+  const twice = ({ step }: own.TaskContext) => step('a', () => step('b', () => 1));
+  it.each([
+    ['a wrong argument', ({ sleep }: own.TaskContext) => sleep('1 day' as never), /Correct what the message names/],
+    ['a wrong argument in a step', inStep, /Correct what the message names/],
+    ['a step in a step', twice, /not inside the function of a step/],
+  ])('%s is not tried again, and what to do about it is kept', async (_, handler, hint) => {
+    h = harness();
+    let attempts = 0;
+    const task = h.a.task('t', { retry: { failures: 3 } }, (context: own.TaskContext): unknown => {
+      attempts++;
+      return handler(context);
+    });
+    await h.worker();
+    const result = rejectionOf(task.run(undefined).result());
+    await h.pass(600_000);
+    expect(await result).toMatchObject({
+      code: 'run_failed',
+      category: 'handler_error',
+      details: expect.stringMatching(hint),
+    });
+    expect(attempts).toBe(1);
+  });
+});
+
 describe.each([
   ['another copy of the package', copy],
   ['another realm', () => Promise.resolve(elsewhere())],

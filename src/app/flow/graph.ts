@@ -36,6 +36,22 @@ class Reference {
     readonly policy: Policy,
     readonly task = '',
   ) {}
+
+  /** In a text, a sum or a comparison there is no result to put in. */
+  [Symbol.toPrimitive](): never {
+    return this.refuseUse();
+  }
+
+  toJSON(): never {
+    return this.refuseUse();
+  }
+
+  private refuseUse(): never {
+    throw new InvalidDefinitionError(
+      `${this.graph.where}: a node is a placeholder for a result, and is used as a value here`,
+      'Pass the node as a value of the input, as it is: `{ parts: [node] }`. The task that gets its result makes a text of it.',
+    );
+  }
 }
 
 /** Levels of objects and lists in which nodes are looked for. */

@@ -7,7 +7,7 @@ import { refuse } from '../../shared/checks.js';
 import { InvalidInputError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { validate } from '../../shared/schema.js';
-import { checkWaitName } from '../../worker/waits/names.js';
+import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
@@ -41,7 +41,7 @@ export interface RunSignalling {
    * Sends a signal to the handler's wait for this name, present or future: you can send it before the handler runs. The
    * payload is JSON or bytes, at most 64 KiB.
    * @throws RunNotFoundError; RunStateError `ended`; InvalidInputError for a payload that `signals` in the task's
-   *   definition rejects; EngineError `payload_too_large`, `signal_limit_exceeded`
+   *   definition rejects; InvalidDefinitionError for a name that it does not have; EngineError `payload_too_large`, `signal_limit_exceeded`
    * @example await run.signal('paid', { cents: 500 }, { from: 'bank', idempotencyKey: event.id });
    */
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalReceipt>;
@@ -88,6 +88,7 @@ export class Signalling extends Operating implements RunSignalling {
 
   async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
     checkWaitName('signal', name);
+    if (this.ofTask !== undefined) checkDeclared(this.ofTask.name, this.ofTask.signals, name);
     knownOnly<SignalOptions>('signal', options, SIGNAL_OPTIONS);
     const { from = '', idempotencyKey } = options;
     checkSender('signal', from);

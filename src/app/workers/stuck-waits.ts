@@ -57,6 +57,7 @@ export class StuckWaits {
       name: task.name,
       input: task.input,
       output: task.output,
+      signals: task.signals,
       handler: async (context) => {
         const running = { taskName: task.name, place, since: this.clock.now() };
         this.running.add(running);

@@ -1,10 +1,10 @@
 /** Failures of steps: as data, and as the errors that handlers get. */
 import { LIMITS } from '../../../model/limits.js';
-import { brand, brandOf } from '../../util/brand.js';
+import { brand } from '../../util/brand.js';
 import { hintOf, reasonOf } from '../../util/failure-text.js';
 import { boundText } from '../../util/text.js';
 import { errorName, isErrorLike, propertyOf } from '../../util/thrown.js';
-import { HANDLER_ERROR, NonRetryableError, OUTCOME, retryAfterOf } from '../outcome.js';
+import { HANDLER_ERROR, NonRetryableError, OUTCOME, outcomeOf, retryAfterOf } from '../outcome.js';
 import { categoryOf } from '../text.js';
 
 const STEP_ERROR = 'step_error';
@@ -82,7 +82,7 @@ export class StepError extends Error {
 
 /** What is stored of an error. Never throws, whatever was thrown. */
 export function dataOf(error: unknown): FailureData {
-  const outcome = brandOf(error);
+  const outcome = outcomeOf(error);
   return {
     name: boundText(isErrorLike(error) ? errorName(error) : 'Error', MAX_NAME_BYTES),
     message: boundText(reasonOf(error), LIMITS.maxReasonBytes),
@@ -120,7 +120,7 @@ function dataIn(stored: unknown): FailureData {
 
 /** The brand by which an error says how its run ends: of a step's error, that of what it stands for. */
 export function outcomeBrandOf(error: unknown): string | undefined {
-  const own = brandOf(error);
+  const own = outcomeOf(error);
   if (own !== STEP_ERROR) return own;
   return propertyOf(error, 'isStored') === true ? OUTCOME.non_retryable : OUTCOME.retryable;
 }

@@ -3,11 +3,10 @@ import { backoffDelayOf } from '../../../model/execution/policy.js';
 import type { Clock } from '../../engine/clock.js';
 import { onAbort } from '../../shared/abort-listeners.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
-import { brandOf } from '../../util/brand.js';
 import { tried } from '../../util/thrown.js';
 import type { Attempt } from '../attempt.js';
 import { runInside } from '../checkpoints/inside.js';
-import { OUTCOME, retryAfterOf } from '../outcome.js';
+import { OUTCOME, outcomeOf, retryAfterOf } from '../outcome.js';
 import { StepTimeoutError } from './failure.js';
 import { MAX_WAIT_MS, type StepRules } from './options.js';
 
@@ -56,7 +55,7 @@ export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check
 
 /** How long to wait for the next try, ms; nothing when there is none. */
 function waitAfter(clock: Clock, { retry }: StepRules, error: unknown, failures: number): number | undefined {
-  const brand = brandOf(error);
+  const brand = outcomeOf(error);
   if (retry === undefined || failures > retry.maxRetries) return undefined;
   if (brand === OUTCOME.non_retryable || brand === OUTCOME.delay) return undefined;
   const asked = brand === OUTCOME.retryable ? msOf(retryAfterOf(error)) : undefined;

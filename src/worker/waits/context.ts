@@ -3,9 +3,16 @@ import type { Attempt } from '../attempt.js';
 import { ChildrenOfRun, type ChildrenDependencies } from '../children/children.js';
 import { childrenOf, type Children } from '../children/context.js';
 import { sleepOf, sleepUntilOf, type Sleep, type SleepUntil } from './sleep.js';
+import { checkDeclared } from './names.js';
 import { approvalOf, waitForOf, type Approve, type NoSignals, type SignalSchemas, type WaitFor } from './wait-for.js';
 import { waitpointOf, type MakeWaitpoint } from './waitpoint.js';
 import { Waits } from './waits.js';
+
+/** What the waiting members need of a worker. */
+export interface WaitingDependencies extends ChildrenDependencies {
+  /** The signals that a task declares. */
+  readonly signalsOf?: ((kind: string) => SignalSchemas | undefined) | undefined;
+}
 
 /** Accessors of a class, for the type of a spread copy: see `TaskContext`. */
 export declare abstract class WaitingContext<Signals extends SignalSchemas = NoSignals> {
@@ -22,7 +29,8 @@ export declare abstract class WaitingContext<Signals extends SignalSchemas = NoS
   /**
    * Waits without a slot for a signal of this name (`run.signal(name, payload)`), and gives its payload. A signal that
    * has already come is taken at once. Each signal is taken by one wait, in the order in which they came.
-   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options
+   * @throws WaitTimeoutError, InvalidSignalError; InvalidDefinitionError for invalid options, and for a name that is not
+   *   among the `signals` of a task that declares some
    * @example const { approved } = await waitFor('approval', { schema, timeout: '7d' });
    */
   get waitFor(): WaitFor<Signals>;
@@ -47,14 +55,15 @@ export declare abstract class WaitingContext<Signals extends SignalSchemas = NoS
 }
 
 /** The waiting members of the context of an attempt. */
-export function waitingOf(attempt: Attempt, dependencies: ChildrenDependencies): WaitingContext {
+export function waitingOf(attempt: Attempt, dependencies: WaitingDependencies): WaitingContext {
   let made: Waits | undefined;
   let children: ChildrenOfRun | undefined;
+  const kind = attempt.claimed.executionKind;
   const waits = (): Waits => (made ??= new Waits(attempt, dependencies));
   return {
     sleep: sleepOf(waits),
     sleepUntil: sleepUntilOf(waits),
-    waitFor: waitForOf(waits),
+    waitFor: waitForOf(waits, (name) => checkDeclared(kind, dependencies.signalsOf?.(kind), name)),
     approval: approvalOf(waits),
     waitpoint: waitpointOf(waits),
     children: childrenOf(() => (children ??= new ChildrenOfRun(attempt, waits(), dependencies))),

@@ -1,5 +1,6 @@
 /** Names of waits and of signals. */
-import { refuse } from '../../shared/checks.js';
+import { refuse, shown } from '../../shared/checks.js';
+import { InvalidDefinitionError } from '../../shared/errors.js';
 
 /** A key holds the names of a wait and of its signals, and a time. */
 const MAX_BYTES = 96;
@@ -19,4 +20,18 @@ export function checkWaitName(where: string, name: unknown): asserts name is str
       `a string of 1 to ${MAX_BYTES} bytes without "#" and control characters that does not begin with "__"`,
       name,
     );
+}
+
+/**
+ * Of a task that declares its signals, a name that is not among them is most often misspelt: nobody would ever send it, or
+ * wait for it.
+ * @throws InvalidDefinitionError
+ */
+export function checkDeclared(task: string, signals: object | undefined, name: string): void {
+  const declared = Object.keys(signals ?? {});
+  if (declared.length === 0 || declared.includes(name)) return;
+  throw new InvalidDefinitionError(
+    `Task ${shown(task)}: there is no signal ${shown(name)}; its definition has ${declared.map(shown).join(', ')}`,
+    'Use a name that it has, or add this one to `signals` of the task.',
+  );
 }

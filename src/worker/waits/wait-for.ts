@@ -61,11 +61,11 @@ interface WaitForDeclared<Signals extends SignalSchemas> {
  */
 export type WaitFor<Signals extends SignalSchemas = NoSignals> = [keyof Signals] extends [never]
   ? WaitForAny
-  : WaitForDeclared<Signals> & WaitForAny;
+  : WaitForDeclared<Signals> & WaitForAny<keyof Signals & string>;
 
-interface WaitForAny {
-  <Payload = unknown, Input = unknown>(name: string, options?: OrError<Payload, Input>): Promise<Payload>;
-  <Payload = unknown, Input = unknown>(name: string, options: OrNull<Payload, Input>): Promise<Payload | null>;
+interface WaitForAny<Name extends string = string> {
+  <Payload = unknown, Input = unknown>(name: Name, options?: OrError<Payload, Input>): Promise<Payload>;
+  <Payload = unknown, Input = unknown>(name: Name, options: OrNull<Payload, Input>): Promise<Payload | null>;
   <Payload = unknown, Input = unknown>(
     condition: WaitCondition,
     options?: OrError<Payload, Input>,
@@ -159,10 +159,13 @@ export function resolved(
   });
 }
 
-export function waitForOf(waits: () => Waits): WaitFor {
+/** @param check throws for a name that the task does not declare */
+export function waitForOf(waits: () => Waits, check: (name: string) => void): WaitFor {
   return ((what: string | WaitCondition, options: WaitForOptions<unknown> = {}) => {
     knownOnly<WaitForOptions<unknown>>('waitFor', options, WAIT_OPTIONS);
-    const asked = askedFor('waitFor', conditionOf('waitFor', what), options);
+    const condition = conditionOf('waitFor', what);
+    namesOf(condition).forEach(check);
+    const asked = askedFor('waitFor', condition, options);
     return resolved(waits().signals(asked), asked.name, options, typeof what === 'string');
   }) as WaitForAny;
 }
