@@ -181,6 +181,30 @@ test('a dimension that the definition does not name is refused, in a handler and
   expect((await tokens.status()).usage).toEqual({ other: 1 });
 });
 
+test('status() shows the limits that are set, and counts reports above a soft limit but no settled reservations', async () => {
+  await using t = await testApp();
+  const limits = { tok: { hard: 100, soft: 50 }, calls: { hard: 9 }, cents: { soft: 7 }, free: {} };
+  const account = t.app.budget('mixed', { limits });
+  const settles = t.app.task('settles', async ({ budget }: TaskContext<undefined>) => {
+    await using held = await budget(account).reserve({ tok: 60 });
+    await held.settle({ tok: 60 });
+  });
+  await t.app.worker();
+  const run = settles.run(undefined);
+  await t.advance('1s');
+  await run.result();
+  const { hardLimits, softLimits, usage, softBreachCount } = await account.status();
+  expect([hardLimits, softLimits]).toEqual([
+    { calls: 9, tok: 100 },
+    { cents: 7, tok: 50 },
+  ]);
+  expect([usage['tok'], softBreachCount]).toEqual([60, 0]);
+  await account.report({ tok: 1 });
+  expect((await account.status()).softBreachCount).toBe(1);
+  await account.setLimits({ tok: { hard: 100 } });
+  expect((await account.status()).softLimits).toEqual({ cents: 7 });
+});
+
 test('who is refused for want of room is told of which budget, what was asked and how it stands', async () => {
   await using t = await testApp();
   const tokens = t.app.budget('tokens', { limits: LIMITS });

@@ -168,7 +168,8 @@ describe('a run', () => {
     const task = a.task('t', { priority: -0, retention: -0, retry: { failures: -0, crashes: -0 } }, () => 1);
     expect(await task.run(undefined, { priority: -0, delay: -0 }).info()).toMatchObject({ priority: 0 });
     const budget = a.budget('b', { limits: { usd: { hard: 5, soft: -0 } }, resetEvery: -0 });
-    expect(await budget.status()).toMatchObject({ softLimits: { usd: 0 }, resetIntervalMs: 0 });
+    const { softLimits, resetIntervalMs } = await budget.status();
+    expect([softLimits, resetIntervalMs]).toEqual([{}, 0]);
   });
 
   it('takes a deadline that is a time in ms for that time', async () => {

@@ -44,7 +44,7 @@ export type DimensionOf<Limits extends BudgetLimits> = [keyof Limits] extends [n
 
 export interface AppBudget<Dimension extends string = string> extends BudgetRef<Dimension> {
   readonly name: string;
-  /** Usage, reservations, limits, and exhausted dimensions. @throws EngineError `budget_not_found` */
+  /** Usage, reservations, limits of the dimensions that have one, and exhausted dimensions. @throws EngineError `budget_not_found` */
   status(): Promise<BudgetStatus>;
   /** Days with spending among the last `days`, today included. Default 31, at most 400. */
   bill(options?: { readonly days?: number }): Promise<readonly BudgetDay[]>;
@@ -80,6 +80,10 @@ function idOf(namespace: string, name: string): string {
 }
 
 /** @throws InvalidDefinitionError for limits that the engine would not take */
+/** Limits without those that stand for none. */
+const thoseSet = (limits: Amounts): Amounts =>
+  Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
+
 function checkLimits(where: string, limits: unknown): void {
   const parsed = limitsField.safeParse(limits);
   const issue = parsed.error?.issues[0];
@@ -153,7 +157,8 @@ export class BudgetOfApp implements AppBudget {
 
   async status(): Promise<BudgetStatus> {
     await this.ready();
-    return this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
+    const status = await this.on((backend) => backend.getBudgetStatus({ budgetId: this.id }));
+    return { ...status, hardLimits: thoseSet(status.hardLimits), softLimits: thoseSet(status.softLimits) };
   }
 
   async bill(options: { readonly days?: number } = {}): Promise<readonly BudgetDay[]> {
