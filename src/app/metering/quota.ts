@@ -21,7 +21,7 @@ export interface TaskQuota<In = unknown> {
   per?(input: In): string;
   /** Runs that the workers of all processes hold at once; 1 to 100 000. */
   readonly concurrency?: number | undefined;
-  /** Runs that start in any window of this length (whole seconds, up to a day): `{ limit: 100, window: '1m' }`. */
+  /** Runs that are admitted in any window of this length (whole seconds, up to a day): `{ limit: 100, window: '1m' }`. */
   readonly rate?: { readonly limit: number; readonly window: Duration } | undefined;
   /** Tasks share a quota with the same name and equal limits. Default: the name of the task. */
   readonly name?: string | undefined;
@@ -60,7 +60,7 @@ export interface QuotaUse {
   readonly rate: { readonly limit: number; readonly windowMs: number } | undefined;
   /** Runs that workers hold, and claims that are about to be made. */
   readonly held: number;
-  /** Runs that started within the window up to now. */
+  /** Runs that were admitted within the window up to now. */
   readonly started: number;
   /** When the next run may start, if the rate is used up. */
   readonly roomAt: Date | undefined;
