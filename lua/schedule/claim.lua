@@ -418,6 +418,21 @@ function ff.tell_claim(reply, size, execution, take)
   return ff.tell_given(reply, size + 12, take.given, take.gives_more)
 end
 
+-- How many the claim ended, and their ids: those that their flow had still to cancel, or those that were lost too often.
+local function tell_ended(reply, size, is_cancelled)
+  local executions, takes, count_at = plan.executions, plan.takes, size + 1
+  size = count_at
+  for i = 1, plan.size do
+    local take = takes[i]
+    if take and take.is_end and (take.reason ~= nil and take.reason ~= false) == is_cancelled then
+      size = size + 1
+      reply[size] = executions[i].id
+    end
+  end
+  reply[count_at] = size - count_at
+  return size
+end
+
 local function answer(group)
   local executions, takes = plan.executions, plan.takes
   local reply, size, taken = { KIND.claimed, group.expires_at, 0 }, 3, 0
@@ -433,19 +448,12 @@ local function answer(group)
   else
     reply[3] = taken
   end
-  local capped_at = size + 1
-  reply[capped_at], size = 0, capped_at
-  if taken < plan.size then
-    for i = 1, plan.size do
-      -- What a flow has cancelled is no loss of its owners.
-      if takes[i] and takes[i].is_end and not takes[i].reason then
-        size = size + 1
-        reply[size] = executions[i].id
-      end
-    end
-    reply[capped_at] = size - capped_at
+  if taken == plan.size then
+    reply[size + 1], reply[size + 2] = 0, 0
+    return reply, size + 2
   end
-  return reply, size
+  size = tell_ended(reply, size, false)
+  return reply, tell_ended(reply, size, true)
 end
 
 -- Whether one of the lease ids was an admission before, or was voided.
@@ -461,12 +469,12 @@ end
 
 function ff.decide.claim_for_worker(call, group, ...)
   if group.meters ~= '' and names_used_admission(call, { ... }) then return ff.reject('admission_void') end
-  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, '' } end
+  if call.stated > 0 and ff.state_of_lane(call, group.lane_id) == LANE_STATE.paused then return { KIND.no_work, 0, 0, '' } end
   local tickets = { ... }
   local ids, queue, of, left = candidates(call, group, #tickets)
   -- Of what a bounded claim left.
   local priority = group.bound and left and ff.priority_of(call, left) or ''
-  if not ids[1] then return { KIND.no_work, 0, priority } end
+  if not ids[1] then return { KIND.no_work, 0, 0, priority } end
   ff.timers_of(call)
   if not pcall(plan_all, call, group, ids, queue, of, tickets) then
     plan_readable(call, group, ids, queue, of, tickets)

@@ -51,17 +51,25 @@ const args = z.object({
 });
 type ClaimArgs = z.output<typeof args>;
 
+/**
+ * Executions that this call ended `cancelled`, because their flow had still to cancel them; absent when there are none. Work
+ * behind them may have been claimed in their place: whoever wants more claims again.
+ */
+const cancelled = z.array(field.executionId).optional();
+
 const claimed = z.object({
   kind: z.literal('claimed'),
   executions: z.array(claimedExecution).min(1) as unknown as z.ZodType<Taken>,
   /** Executions that this call ended `failed` because their leases lapsed too often. */
   reclaimCapExceeded: z.array(field.executionId),
+  cancelled,
   /** Priority of the best work that `minPriority` kept this claim from; absent when there is none. */
   nextPriority: field.priority.optional(),
 });
 const noWork = z.object({
   kind: z.literal('no_work'),
   reclaimCapExceeded: z.array(field.executionId),
+  cancelled,
   nextPriority: field.priority.optional(),
 });
 
@@ -114,10 +122,14 @@ export const claimForWorker = operation({
     const candidates = urgentOf(claimable, args.minPriority, now);
     const executions: ClaimedExecution[] = [];
     const reclaimCapExceeded: string[] = [];
+    const cancelled: string[] = [];
     let room: Room | undefined;
     const events = candidates.map((execution): Event => {
       const owed = owedCancel(view, execution);
-      if (owed !== undefined) return cancellationOf(execution, owed, now, settings.retentionMs);
+      if (owed !== undefined) {
+        cancelled.push(execution.executionId);
+        return cancellationOf(execution, owed, now, settings.retentionMs);
+      }
       if (isBeyondReclaim(execution)) {
         reclaimCapExceeded.push(execution.executionId);
         return endOf(execution, now, settings.retentionMs);
@@ -129,9 +141,7 @@ export const claimForWorker = operation({
       return acquisitionOf(claimed, args, now, args.meters !== undefined);
     });
     const nextPriority = claimable[candidates.length]?.priority;
-    return executions.length === 0
-      ? acceptAll({ kind: 'no_work', reclaimCapExceeded, nextPriority }, events)
-      : acceptAll({ kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority }, events);
+    return acceptAll(told(executions, { reclaimCapExceeded, cancelled: someOf(cancelled), nextPriority }), events);
   },
 });
 
@@ -163,22 +173,36 @@ function share(joined: Outcome, lists: readonly (readonly unknown[])[]): Outcome
       executions.push(execution);
       next++;
     }
+    const { reclaimCapExceeded, cancelled, nextPriority } = joined;
     // What the claim ended is told once.
-    const reclaimCapExceeded = index === 0 ? joined.reclaimCapExceeded : [];
-    const { nextPriority } = joined;
-    return executions.length === 0
-      ? { kind: 'no_work', reclaimCapExceeded, nextPriority }
-      : { kind: 'claimed', executions: executions as Taken, reclaimCapExceeded, nextPriority };
+    const ended = index === 0 ? { reclaimCapExceeded, cancelled } : { reclaimCapExceeded: [], cancelled: undefined };
+    return told(executions, { ...ended, nextPriority });
   });
 }
 
+/** What an answer says beside what was taken. */
+interface Rest {
+  readonly reclaimCapExceeded: string[];
+  readonly cancelled: string[] | undefined;
+  readonly nextPriority: number | undefined;
+}
+
+const told = (executions: ClaimedExecution[], rest: Rest): Outcome =>
+  executions.length === 0
+    ? { kind: 'no_work', ...rest }
+    : { kind: 'claimed', executions: executions as Taken, ...rest };
+
+const someOf = (ids: string[]): string[] | undefined => (ids.length === 0 ? undefined : ids);
+
 /** What an answer ends with: what the claim ended, and what a bounded one was kept from. */
-function readRest(
-  answer: AnswerReader,
-  { minPriority }: ClaimArgs,
-): { reclaimCapExceeded: string[]; nextPriority: number | undefined } {
+function readRest(answer: AnswerReader, { minPriority }: ClaimArgs): Rest {
   const reclaimCapExceeded = readIds(answer);
-  return { reclaimCapExceeded, nextPriority: minPriority === undefined ? undefined : answer.optionalNumber() };
+  const cancelled = someOf(readIds(answer));
+  return {
+    reclaimCapExceeded,
+    cancelled,
+    nextPriority: minPriority === undefined ? undefined : answer.optionalNumber(),
+  };
 }
 
 function readClaimed(answer: AnswerReader, args: ClaimArgs): Outcome {

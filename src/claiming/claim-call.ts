@@ -48,7 +48,7 @@ export function broughtBy(result: CommandResult): Brought | undefined {
   if (!result.ok) return undefined;
   const { outcome } = result;
   if (outcome.kind !== 'claimed' && outcome.kind !== 'no_work') return undefined;
-  const { reclaimCapExceeded } = outcome;
+  const { reclaimCapExceeded, cancelled } = outcome;
   const executions: readonly ClaimedExecution[] = outcome.kind === 'claimed' ? outcome.executions : [];
   return {
     executions,
@@ -56,6 +56,6 @@ export function broughtBy(result: CommandResult): Brought | undefined {
     got: executions.length,
     lastPriority: executions.at(-1)?.priority,
     nextPriority: outcome.nextPriority,
-    endedOthers: reclaimCapExceeded.length > 0,
+    endedOthers: reclaimCapExceeded.length > 0 || cancelled !== undefined,
   };
 }

@@ -221,8 +221,8 @@ export class WorkFinder {
       const executions = outcome.kind === 'claimed' ? outcome.executions : [];
       const got = executions.length;
       // What the claim ended took places that work behind it could have had: it looks again.
-      const { nextPriority, reclaimCapExceeded } = outcome;
-      const endedOthers = reclaimCapExceeded.length > 0;
+      const { nextPriority, reclaimCapExceeded, cancelled } = outcome;
+      const endedOthers = reclaimCapExceeded.length > 0 || cancelled !== undefined;
       planner.answered(claim, [{ got, nextPriority, endedOthers }], this.clock.now());
       planner.finished(partition, got);
       return executions;

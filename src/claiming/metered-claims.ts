@@ -280,6 +280,8 @@ export class MeteredClaims {
     const outcome = await this.claim(set, admissions);
     const executions = outcome.kind === 'claimed' ? outcome.executions : [];
     if (outcome.reclaimCapExceeded.length > 0) this.options.onReclaimCapExceeded(outcome.reclaimCapExceeded);
+    // What the claim ended took places that work behind it could have had.
+    if (outcome.reclaimCapExceeded.length > 0 || outcome.cancelled !== undefined) set.hasNewWork = true;
     const used = new Set(executions.map(({ leaseId }) => leaseId));
     const unused = admissions.filter((id) => !used.has(id));
     if (unused.length > 0) {

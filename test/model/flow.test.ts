@@ -692,6 +692,12 @@ test('a claim never starts what a walk has still to cancel: it ends it', () => {
   other.run('createFlow', flowOf({ members }));
   other.run('cancelFlowHeader', { flowId: FLOW });
   expect(other.walks.length).toBe(1);
+  const claim = other.run('claimForWorker', {
+    ...{ partition: PARTITION, laneId: 'lane', workerId: 'w', workerInstanceId: 'w-1' },
+    claims: [1, 2].map((n) => ({ leaseId: uuid(9_000 + n), attemptId: uuid(9_100 + n) })),
+  });
+  // It has looked at two and cancelled them: there may be others behind them.
+  expect(claim).toMatchObject({ outcome: { kind: 'no_work', reclaimCapExceeded: [], cancelled: [idOf(1), idOf(2)] } });
   expect(other.claim()).toEqual([]);
   for (let i = 0; i < 5; i++) other.due();
   expect(other.states(1, 150)).toEqual(['cancelled', 'cancelled']);
