@@ -1,7 +1,9 @@
 /** The code of the README and of pages of docs/ is executed as it stands, each block as a program of its own. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programsOf, type Programs } from './support/programs.js';
 import { sharedValkey } from './support/valkey/index.js';
@@ -75,6 +77,38 @@ const blocksOf = (page: string): string[] =>
   [...readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
 
 const nameOf = (page: string, index: number): string => `${page.replaceAll('/', '-')}-${index}`;
+
+/** Every block of every page, also of those that are not run. */
+const ALL_PAGES = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'), { encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+it('every block compiles as it stands, against the types of the sources', { timeout: 60_000 }, async () => {
+  // Inside the project, so that its dependencies are found.
+  const folder = mkdtempSync(join(root, 'node_modules', '.blocks-'));
+  try {
+    for (const page of ALL_PAGES)
+      blocksOf(page).forEach((code, index) => writeFileSync(join(folder, `${nameOf(page, index)}.ts`), code));
+    const paths = { flowfabric: ['../../src/index.ts'], 'flowfabric/*': ['../../src/*/index.ts'] };
+    const compilerOptions = {
+      noEmit: true,
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      skipLibCheck: true,
+      paths,
+    };
+    const config = { extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'], exclude: [] };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+    const compiled = promisify(execFile)(process.execPath, [compiler, '-p', folder]);
+    await compiled.catch(({ stdout }: { stdout: string }) => expect(stdout).toBe(''));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 let programs: Programs;
 beforeAll(async () => {

@@ -267,6 +267,11 @@ class FriendlyApp implements App {
       TaskOptions<AnySchema, AnySchema> | undefined,
       unknown,
     ];
+    if (rest.length > 1 && typeof rest[0] === 'function')
+      throw new InvalidDefinitionError(
+        `Task "${name}": got a function: options come before the handler`,
+        "Write app.task('name', { ... }, handler).",
+      );
     if (rest.length > 1 && handler === undefined)
       throw new InvalidDefinitionError(`Task "${name}" has no handler: leave the argument out, or pass a function`);
     return this.taskOf(this.tasks.define(name, options === undefined ? {} : options, handler)) as never;

@@ -33,7 +33,7 @@ import { isByPriority, queryOf, queuedQueryOf, type RunFilter, type RunQuery } f
 import { KnownRun, type Run, type RunSurroundings } from './runs/run.js';
 import { StuckWaits } from './workers/stuck-waits.js';
 import type { ManyRunOptions, OwnId, RunOptions, TaskDefinition } from './tasks/task.js';
-import { checkOwnId } from './tasks/task-checks.js';
+import { checkExecutionId, checkOwnId } from './tasks/task-checks.js';
 import type { WorkerOptions } from './workers/options.js';
 import { Workers } from './workers/workers.js';
 
@@ -170,6 +170,7 @@ export class AppRuntime {
 
   /** A run by its execution id. @param task the task that it is to be of, if that matters */
   async known(executionId: string, task?: TaskDefinition): Promise<KnownRun<unknown>> {
+    checkExecutionId(task === undefined ? 'app.get' : 'task.get', 'task.get', executionId);
     const { surroundings } = this.equipped(await this.connection.ready());
     const run = new KnownRun<unknown>(surroundings, executionId, true, task);
     if (task === undefined) return run;
@@ -193,6 +194,7 @@ export class AppRuntime {
   async knownFlow(flow: FlowDefinition, run: string | OwnId): Promise<KnownFlowRun<unknown>> {
     const { surroundings, flows } = this.equipped(await this.connection.ready());
     if (typeof run !== 'string') checkOwnId(`Run of flow "${flow.name}"`, run.id);
+    else checkExecutionId('flow.get', 'flow.get', run);
     const known = new KnownFlowRun(
       surroundings,
       typeof run === 'string' ? run : flows.ownIdOf(flow.name, run.id),

@@ -10,10 +10,10 @@ import { callStep, said, type Obstacle } from './obstacle.js';
 const MAX_NAMED = 5;
 
 /** What it waits for, and what gives it that, by the reason of its suspension. */
-const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, remedy: string]>>> = {
-  waiting_for_approval: ['approval', 'Approve or reject it'],
-  waiting_for_callback: ['callback', 'Deliver it'],
-  waiting_for_tool_result: ['tool result', 'Deliver it'],
+const KINDS: Readonly<Partial<Record<BlockingReason, readonly [what: string, remedy: (name: string) => string]>>> = {
+  waiting_for_approval: ['approval', (name) => `Decide: run.approve(${name}, { by }), or run.reject.`],
+  waiting_for_callback: ['callback', () => 'Deliver it.'],
+  waiting_for_tool_result: ['tool result', () => 'Deliver it.'],
 };
 
 /** What a suspended execution waits for. It is read after the execution, which can go on meanwhile. */
@@ -29,21 +29,25 @@ export async function ofSuspension(
   const until = suspension?.closedAt === undefined ? suspension?.timeoutAt : undefined;
   const [sentence, remedy] = wordsOf(blockingReason, signals, until === undefined ? '' : ` until ${timeText(until)}`);
   const detail = blockingDetail === '' ? '' : ` ${blockingDetail}.`;
-  const steps = [callStep('resumeExecution')];
+  // A handler that is resumed without its signals waits for them again. Those of other programs need not.
+  const isOfHandler = signals.length > 0 && waitpoints.every(isHeardByChannel);
+  const steps = [callStep(isOfHandler ? 'signalExecution' : 'resumeExecution')];
   return [said(blockingReason, `${sentence}${detail}`, remedy, { until, signals, steps })];
 }
 
 function wordsOf(reason: BlockingReason, signals: readonly string[], end: string): [sentence: string, remedy: string] {
   if (signals.length > 0) {
-    const [what, remedy] = KINDS[reason] ?? ['signal', 'Send it'];
-    return [
-      `It waits for ${what}${signals.length === 1 ? '' : 's'} ${named(signals)}${end}.`,
-      `${remedy}, or resume it.`,
-    ];
+    const [what, remedy] = KINDS[reason] ?? ['signal', (name: string) => `Send it: run.signal(${name}, payload).`];
+    const sentence = `It waits for ${what}${signals.length === 1 ? '' : 's'} ${named(signals)}${end}.`;
+    return [sentence, remedy(signals.length === 1 ? JSON.stringify(signals[0]) : 'name')];
   }
   if (end !== '') return [`It sleeps${end}.`, 'Wait until then, or resume it.'];
   return ['It waits for an operator.', 'Resume it.'];
 }
+
+/** Whether any signal is heard that was sent to the execution under the name of the waitpoint's channel: so handlers wait. */
+const isHeardByChannel = ({ state, requiredSignalNames }: OpenWaitpoint): boolean =>
+  state !== 'active' || requiredSignalNames.length === 0;
 
 /** The names of the signals that are heard at a waitpoint of the suspension. One that takes any hears those of its channel. */
 function namesAt({ state, waitpointKey, requiredSignalNames }: OpenWaitpoint): readonly string[] {
@@ -60,7 +64,7 @@ function named(signals: readonly string[]): string {
 }
 
 /** A time as people read it. One that no calendar reaches stays a number. */
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString();
 }

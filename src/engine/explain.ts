@@ -10,7 +10,7 @@ import { laneNameOf } from '../shared/lane-names.js';
 import type { Backend } from '../backend.js';
 import { beforeReplay, isOfCancelledFlow, ofDependencies, type LookAt } from './explain-dependencies.js';
 import { meterObstacles, type MeterNames } from './explain-meters.js';
-import { ofSuspension } from './explain-suspension.js';
+import { ofSuspension, timeText } from './explain-suspension.js';
 import {
   callStep,
   notApplied,
@@ -43,7 +43,7 @@ const BLOCKS: Readonly<Partial<Record<BlockingReason, readonly [string, string, 
 
 const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
   waiting_for_delay: 'It is delayed',
-  waiting_for_resume_delay: 'It continues after a delay',
+  waiting_for_resume_delay: 'Its continuation is delayed',
   waiting_for_retry_backoff: 'Its last attempt failed, and the next one waits',
 };
 
@@ -169,7 +169,9 @@ function ofState(
     const until = delayUntil ?? now;
     if (until <= now) return [notApplied(`${delay}: its time has come, but no process has applied it.`, until)];
     const steps = [waitStep(until), callStep('applyDue')];
-    return [said(blockingReason, `${delay}.`, 'Wait until the time has come.', { until, steps })];
+    return [
+      said(blockingReason, `${delay} until ${timeText(until)}.`, 'Wait until the time has come.', { until, steps }),
+    ];
   }
   const block = BLOCKS[blockingReason];
   if (block === undefined) return [];
@@ -180,7 +182,8 @@ function ofState(
 async function ofLane(backend: Backend, { executionId, laneId }: ExecutionInfo): Promise<Obstacle[]> {
   const lane = await backend.readLane({ partition: partitionOfExecution(executionId), laneId });
   if (lane?.laneState !== 'paused') return [];
-  const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}.`;
+  const why = lane.stateReason === '' ? '' : `: ${lane.stateReason}`;
+  const sentence = `The lane ${laneNameOf(laneId)} is paused by ${lane.stateChangedBy}${why}.`;
   return [
     said('lane_paused', sentence, 'Resume the lane.', {
       steps: [callStep('resumeLane', laneNameOf(laneId))],

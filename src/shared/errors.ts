@@ -51,7 +51,8 @@ export abstract class RunError extends AppError {
 export class RunFailedError extends RunError {
   override readonly name = 'RunFailedError';
   readonly code = 'run_failed';
-  readonly hint = 'Fix what the reason names and run the task again; `retry` in its definition allows more attempts.';
+  readonly hint =
+    'Fix what the reason names, then replay it: `run.replay()`. `retry` in the definition of its task allows more attempts.';
 
   constructor(
     executionId: string,
@@ -144,25 +145,31 @@ export class RunNotFoundError extends RunError {
 /** Why the call is not allowed: the run is running, has ended, has not ended, or was replayed as often as its policy allows. */
 export type RunStateProblem = 'running' | 'ended' | 'not_ended' | 'replayed_too_often';
 
-const STATE_PROBLEMS: Readonly<Record<RunStateProblem, string>> = {
-  running: 'is running; only a run that waits can be changed like this',
-  ended: 'has ended',
-  not_ended: 'has not ended; only a run that has ended can be replayed',
-  replayed_too_often: 'was already replayed as often as its policy allows',
+const STATE_PROBLEMS: Readonly<Record<RunStateProblem, readonly [message: string, hint: string]>> = {
+  running: ['is running; only a run that waits can be changed like this', 'Nothing is needed: it has been started.'],
+  ended: ['has ended', 'Read how it ended (`run.info()`). To run it again: `run.replay()`.'],
+  not_ended: [
+    'has not ended; only a run that has ended can be replayed',
+    'Wait for its end (`run.result()`), or cancel it first (`run.cancel()`).',
+  ],
+  replayed_too_often: [
+    'was already replayed as often as its policy allows',
+    'Run the task again: without an id, or with another one.',
+  ],
 };
 
 /** `run_state`: the state of the run does not allow this call. Nothing was changed. */
 export class RunStateError extends RunError {
   override readonly name = 'RunStateError';
   readonly code = 'run_state';
-  readonly hint =
-    'Check `state()`: only a run that waits can change its priority; one that has ended takes no signals, but can be replayed.';
+  readonly hint: string;
 
   constructor(
     executionId: string,
     readonly problem: RunStateProblem,
   ) {
-    super(executionId, '', STATE_PROBLEMS[problem]);
+    super(executionId, '', STATE_PROBLEMS[problem][0]);
+    this.hint = STATE_PROBLEMS[problem][1];
   }
 }
 

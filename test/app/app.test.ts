@@ -486,7 +486,7 @@ describe('waiting for results', () => {
         ['{fp:0}:oops', '{fp:9}:oops', 'oops', '', broken].map((id) => rejectionOf(a.get(id).result())),
       );
       expect(errors.map((error) => (error as { code: string }).code)).toEqual([
-        ...Array.from({ length: 4 }, () => 'invalid_input'),
+        ...Array.from({ length: 4 }, () => 'invalid_definition'),
         'corruption',
       ]);
       await pause(100);

@@ -130,9 +130,12 @@ describe('a backend that cannot be opened for now', () => {
     const { clock } = clockedApp({ backend: () => Promise.reject(away()) });
     const task = a.task('t', () => 1);
     const flow = a.flow('f', (f) => f.run(task, undefined));
-    const results = [task.run(), task.get('{fp:0}:x'), flow.run(), flow.get({ id: 'monday' })].map(async (run) =>
-      rejectionOf(run.result({ timeout: '2s' })),
-    );
+    const results = [
+      task.run(),
+      task.get('{fp:0}:00000000-0000-4000-8000-000000000000'),
+      flow.run(),
+      flow.get({ id: 'monday' }),
+    ].map(async (run) => rejectionOf(run.result({ timeout: '2s' })));
     await clock.advance(2_001);
     for (const error of await Promise.all(results))
       expect(error).toMatchObject({ code: 'result_timeout', cause: { code: 'transport_failed' } });

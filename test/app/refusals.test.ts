@@ -100,6 +100,10 @@ describe('a task', () => {
       errorOf(() => a.task('t', {}, undefined as never)),
       'Task "t" has no handler',
     );
+    expectMistake(
+      errorOf(() => a.task('t', (() => 1) as never, {} as never)),
+      'Task "t": got a function: options come before the handler',
+    );
   });
 
   it('takes every option that is undefined for one that is not given', async () => {
@@ -218,6 +222,12 @@ describe('a run', () => {
       [async () => run.events({ signal: 5 as never }), 'events: signal must be the signal of an AbortController'],
       [() => a.deadLetters.replay({}, { signal: 5 as never }), 'deadLetters.replay: signal must be the signal of'],
       [() => run.hold({ reason: 5 as never }), 'hold: the reason must be a string, not 5'],
+      [
+        () => (run.cancel as (...args: unknown[]) => Promise<boolean>).call(run, 'x', { requestedBy: 'ann' }),
+        'cancel: it takes the reason, and nothing else',
+      ],
+      [() => a.get('my-id').state(), 'app.get: the id must be an execution id, like "{fp:0}:<uuid>", not "my-id"'],
+      [() => a.get({ id: 'my-id' } as never).state(), 'app.get: the id must be an execution id'],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
       [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
       [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],
@@ -289,7 +299,8 @@ describe('a worker', () => {
     [{ capabilities: ['a b'] }, 'The worker: capabilities: a capability must be'],
     [{ tasks: 't' as never }, 'The worker: tasks must be a list'],
     [{ tasks: [{ name: 'u', lane: 'u' }] }, 'Task "u" is not a task of this app'],
-    [{ tasks: [undefined as never] }, 'Task undefined is not a task of this app'],
+    [{ tasks: [undefined as never] }, 'The worker: tasks[0] must be a task, not undefined'],
+    [{ tasks: ['nope' as never] }, 'The worker: tasks[0] must be a task, not "nope"'],
     [{ drainTimeout: 'soon' as never }, 'The worker: drainTimeout must be a duration'],
     [{ sweepInterval: 0 }, 'The worker: sweepInterval must be at least 1 ms'],
     [{ leaseTtl: '10ms' }, 'The worker: leaseTtl must be at least 1000 ms, not "10ms"'],

@@ -39,15 +39,16 @@ test('what waits for a worker says which, what runs or ended says so', async () 
 
 test('delays, holds, blocks and paused lanes are named', async () => {
   const backend = await created({ delayUntil: 8_000_000_000_000 });
-  await because(backend, { because: 'waiting_for_delay', until: 8_000_000_000_000 });
+  const sentence = 'It is delayed until 2223-07-06T14:13:20.000Z.';
+  await because(backend, { because: 'waiting_for_delay', until: 8_000_000_000_000, sentence });
   await backend.holdExecution({ executionId: X, reason: 'checking', requestedBy: 'ann' });
   await because(backend, { because: 'hold', sentence: 'ann holds it: checking.', remedy: 'Release the hold.' });
 });
 
 test('a paused lane, and a block of a scheduler', async () => {
   const backend = await created();
-  await backend.pauseLane({ partition: '{fp:0}', laneId: 'lane', requestedBy: 'bob', reason: '' });
-  await because(backend, { because: 'lane_paused', sentence: 'The lane lane is paused by bob.' });
+  await backend.pauseLane({ partition: '{fp:0}', laneId: 'lane', requestedBy: 'bob', reason: 'no power' });
+  await because(backend, { because: 'lane_paused', sentence: 'The lane lane is paused by bob: no power.' });
   await backend.blockExecutionForAdmission({
     executionId: X,
     blockingReason: 'waiting_for_quota',

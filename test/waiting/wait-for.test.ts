@@ -188,6 +188,17 @@ describe('waitFor', () => {
     expect(await run.result()).toMatchObject({ approved: true });
   });
 
+  it('explain says how to send what a handler waits for: being resumed, it would wait again', async () => {
+    t = testApp();
+    const task = t.app.task('t', ({ waitFor }: TaskContext) => waitFor('paid'));
+    await t.app.worker();
+    const run = await task.run(undefined);
+    await t.advance(10);
+    const { remedy, unblock } = await run.explain();
+    expect(remedy).toBe('Send it: run.signal("paid", payload).');
+    expect(unblock?.[0]).toMatchObject({ call: 'signalExecution', of: run.id });
+  });
+
   it('several waits side by side, in a race and together', async () => {
     t = testApp();
     const task = t.app.task('t', async ({ waitFor, sleep }: TaskContext) => {

@@ -13,14 +13,15 @@ import { checkDuration, checkSignal, refuse } from '../../shared/checks.js';
 import { decode } from '../../shared/codec.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import {
+  InvalidDefinitionError,
   ResultTimeoutError,
   ResultUnavailableError,
   RunCancelledError,
-  type RunError,
   RunExpiredError,
   RunFailedError,
   RunNotFoundError,
   RunSkippedError,
+  type RunError,
 } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import { printed } from '../../util/printed.js';
@@ -203,7 +204,8 @@ export class KnownRun<Output> extends Signalling implements Run<Output> {
     }
   }
 
-  async cancel(reason = ''): Promise<boolean> {
+  async cancel(...[reason = '', ...others]: readonly [reason?: string, ...others: unknown[]]): Promise<boolean> {
+    if (others.length > 0) throw new InvalidDefinitionError('cancel: it takes the reason, and nothing else');
     if (typeof reason !== 'string') throw refuse('cancel', 'the reason', 'a string', reason);
     const { backend, clock } = this.shared;
     const executionId = this.id;

@@ -23,8 +23,8 @@ export class StartedRun<Output> extends Started<Run<Output>, Output> implements 
     printed(StartedRun.prototype, 'PendingRun');
   }
 
-  async cancel(reason?: string): Promise<boolean> {
-    return (await this.run).cancel(reason);
+  async cancel(...args: [reason?: string]): Promise<boolean> {
+    return (await this.run).cancel(...args);
   }
 
   async hold(options?: OperatorOptions): Promise<void> {

@@ -1,7 +1,7 @@
 /** What a task and a run can be told: anything else is refused where it is written, in the words in which it is written. */
 import { capabilities, executionKind, label, TAG_KEY_PATTERN } from '../../../model/core/fields.js';
 import { retryPolicy } from '../../../model/execution/policy.js';
-import { utf8Bytes } from '../../../model/ids.js';
+import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
 import { LIMITS } from '../../../model/limits.js';
 import { checkDuration, checkList, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
@@ -144,6 +144,18 @@ export function checkOwnId(where: string, id: unknown): asserts id is string {
       `${where}: id must be a string without control characters that is not empty, not ${shown(id)}`,
       'Leave the id out for a run without one; an empty id is most often a value that is missing.',
     );
+}
+
+/**
+ * @param byOwnId the call that takes own ids
+ * @throws InvalidDefinitionError for what is no execution id; most often an id that its caller gave the run
+ */
+export function checkExecutionId(where: string, byOwnId: string, id: unknown): void {
+  if (typeof id === 'string' && isExecutionIdForm(id)) return;
+  throw new InvalidDefinitionError(
+    `${where}: the id must be an execution id, like "{fp:0}:<uuid>", not ${shown(id)}`,
+    `Pass \`run.id\`; for your own id: \`${byOwnId}({ id: ${typeof id === 'string' ? shown(id) : "'my-id'"} })\`.`,
+  );
 }
 
 /** @throws InvalidDefinitionError for a key that is longer than the engine takes, together with what stands before it */

@@ -3,6 +3,7 @@ import { LIMITS } from '../../../model/limits.js';
 import type { Backend } from '../../backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { startTimerLoop, type TimerLoop, type TimerLoopOptions } from '../../engine/timer-loop.js';
+import { refuse } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { laneIdOf } from '../../shared/lane-names.js';
 import { silentLogger, type Logger } from '../../shared/logger.js';
@@ -54,7 +55,11 @@ export class Workers {
   plan(options: WorkerOptions): PlannedWorker {
     checkWorkerOptions(options);
     const { tasks } = this.options;
-    const chosen = options.tasks?.map((task) => tasks.named((task as { name?: unknown } | undefined)?.name));
+    const chosen = options.tasks?.map((task, at) => {
+      const name: unknown = (task as { name?: unknown } | undefined | null)?.name;
+      if (typeof name !== 'string') throw refuse('The worker', `tasks[${at}]`, 'a task', task);
+      return tasks.named(name);
+    });
     const laneIds = options.lanes?.map((lane) => laneIdOf(lane, 'The worker', 'lanes'));
     const planned: PlannedWorker = {
       settings: settingsOf(options),
