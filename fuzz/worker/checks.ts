@@ -56,6 +56,9 @@ const FAULTY_SHARE = 0.35;
 /** A handler hears of what happened to its work with the next renewal, or by its own clock, ms beyond a third of the lease. */
 const TOLD_SLACK_MS = 3_000;
 
+/** Answers to a suspension, and to a wait for children, that leave the attempt with its worker. */
+const GOES_ON: ReadonlySet<string> = new Set(['not_waiting', 'already_satisfied']);
+
 const stateAfter = (error: unknown): Endings['last'] => {
   if (error === undefined) return 'accepted';
   return error instanceof EngineError && !error.retryable ? 'refused' : 'unknown';
@@ -147,7 +150,7 @@ export class Checks {
         const error = call.error ?? (answer?.ok === false ? answer.error : undefined);
         if (endings === undefined) return;
         // Where nothing is waited for any more the attempt goes on, as after a refusal.
-        const goesOn = answer?.ok === true && answer.outcome.kind === 'not_waiting';
+        const goesOn = answer?.ok === true && GOES_ON.has(answer.outcome.kind);
         endings.last = goesOn ? 'refused' : stateAfter(error);
         endings.lastSettledAt = this.world.scheduler.now();
         if (endings.last === 'unknown') endings.unknown++;
