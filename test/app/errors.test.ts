@@ -105,3 +105,11 @@ describe('every exported error', () => {
     },
   );
 });
+
+it('says what to do about the problem that there is, and about no other', () => {
+  const problems = ['running', 'ended', 'not_ended', 'replayed_too_often'] as const;
+  expect(new Set(problems.map((problem) => new RunStateError(ID, problem).hint)).size).toBe(problems.length);
+  expect(new RunStateError(ID, 'ended').hint).not.toMatch(/priority/);
+  // The same own id gives the failed run again.
+  expect(new RunFailedError(ID, 'declined', 'card').hint).toContain('`run.replay()`');
+});
