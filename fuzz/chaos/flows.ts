@@ -26,7 +26,7 @@ import { Servers } from './servers.js';
 import { chaosApp, jobOf, type Job } from './work.js';
 
 export interface FlowChaosOptions {
-  /** Of the choices: what flows consist of, who is hit, when, and by what. */
+  /** Seed of the choices: the members of the flows, and which process has which fault at which time. */
   readonly seed: number;
   readonly flows: number;
   /** Time over which flows are submitted and faults happen, ms. */
@@ -78,7 +78,7 @@ function racesOf(random: () => number): Race[] {
   });
 }
 
-/** Whoever runs the flows, under ids of their own, and runs again what the server does not know any more. */
+/** The client: starts the flows under ids of its own, and starts those again that the server lost. */
 class FlowSubmitter {
   runAgain = 0;
   private readonly flow;

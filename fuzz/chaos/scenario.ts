@@ -18,7 +18,7 @@ import { TRIMMED, TrimmedLogs, type TrimmedResult } from './trimmed.js';
 import type { Span } from './timeline.js';
 
 export interface ChaosOptions {
-  /** Of the choices: who is hit, when, and by what. The interleaving of processes is never the same twice. */
+  /** Seed of the choices: which process has which fault at which time. The interleaving of processes is never the same twice. */
   readonly seed: number;
   readonly executions: number;
   /** Time over which work is submitted and faults happen, ms. */

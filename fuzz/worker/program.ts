@@ -107,7 +107,7 @@ export type Move =
   | { readonly do: 'revoke'; readonly run: number }
   /** A signal to a run that waits for one, or will. */
   | { readonly do: 'signal'; readonly process: number; readonly run: number; readonly name?: SignalName }
-  /** What a stranger does who has an envelope; `again`: with what was delivered to it before. */
+  /** A stranger delivers a signal with an envelope; `again`: the signal that it delivered before. */
   | { readonly do: 'deliver'; readonly process: number; readonly envelope: number; readonly again: boolean }
   | {
       readonly do: 'fault';

@@ -53,7 +53,7 @@ type ClaimArgs = z.output<typeof args>;
 
 /**
  * Executions that this call ended `cancelled`, because their flow had still to cancel them; absent when there are none. Work
- * behind them may have been claimed in their place: whoever wants more claims again.
+ * behind them may be claimable: a worker with free slots claims again.
  */
 const cancelled = z.array(field.executionId).optional();
 

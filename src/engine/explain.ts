@@ -50,7 +50,7 @@ const DELAYS: Readonly<Partial<Record<BlockingReason, string>>> = {
 /** So far back what it depends on is explained too. */
 const MAX_DEPTH = 5;
 
-/** What users call the budgets and quotas of an execution; only asked for one that has any. */
+/** The names that the app gave to the budgets and quotas of an execution. Called only for an execution with meters. */
 export type NameMeters = (info: ExecutionInfo) => Promise<MeterNames>;
 
 const noNames: NameMeters = () => Promise.resolve(new Map());
